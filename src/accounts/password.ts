@@ -1,0 +1,61 @@
+import { randomBytes } from 'node:crypto'
+import argon2 from 'argon2'
+import { Problem } from '../errors.ts'
+
+/** Longest password, in bytes of UTF-8 after NFC; a longer one is refused before any hashing. */
+export const MAX_PASSWORD_BYTES = 1024
+
+/** Fewest characters under the strict policy (NIST SP 800-63B section 5.1.1.2). */
+const MIN_STRICT_POINTS = 8
+
+/** OWASP's floor for argon2id: 19 MiB, two passes, one lane; about 20 ms of one core. */
+const parameters = { type: argon2.argon2id, memoryCost: 19456, timeCost: 2, parallelism: 1 } as const
+
+export interface Passwords {
+  /** The form that is hashed and compared: NFC and nothing else. @throws password_invalid where the policy refuses it. */
+  accept (password: string, username: string): string
+  hash (accepted: string): Promise<string>
+  /** True where `password` has this hash; without a hash the work is the same and the answer false. */
+  verify (password: string, hash: string | undefined): Promise<boolean>
+}
+
+export async function createPasswords (policy: 'open' | 'strict'): Promise<Passwords> {
+  // A hash that no password has, so that an unknown user costs what a known one does.
+  const nobody = argon2.hash(randomBytes(32), parameters)
+  nobody.catch(() => {})
+  const commonPasswords = policy === 'strict' ? await readCommonPasswords() : undefined
+
+  function accept (password: string, username: string): string {
+    if (!password.isWellFormed()) refuse('It is not well-formed Unicode.')
+    const normalised = password.normalize('NFC')
+    if (normalised === '') refuse('It is empty.')
+    if (Buffer.byteLength(normalised) > MAX_PASSWORD_BYTES) refuse(`It has more than ${MAX_PASSWORD_BYTES} bytes.`)
+    if (commonPasswords === undefined) return normalised
+    if (Array.from(normalised).length < MIN_STRICT_POINTS) refuse(`It must have ${MIN_STRICT_POINTS} characters or more.`)
+    const folded = normalised.toLowerCase()
+    if (commonPasswords.has(folded)) refuse('It is among the commonly used ones.')
+    if (folded === username.normalize('NFC').toLowerCase()) refuse('It is the username.')
+    return normalised
+  }
+
+  return {
+    accept,
+    hash: accepted => argon2.hash(accepted, parameters),
+    async verify (password, hash) {
+      const normalised = password.normalize('NFC')
+      if (Buffer.byteLength(normalised) > MAX_PASSWORD_BYTES) return false
+      const isRight = await argon2.verify(hash ?? await nobody, normalised)
+      return isRight && hash !== undefined
+    }
+  }
+}
+
+/** Read only where it is asked for: the list is most of a megabyte. */
+async function readCommonPasswords (): Promise<Set<string>> {
+  const { dictionary } = await import('@zxcvbn-ts/language-common')
+  return new Set(dictionary['passwords-common'])
+}
+
+function refuse (detail: string): never {
+  throw new Problem('password_invalid', { detail, errors: [{ field: 'password', message: detail }] })
+}

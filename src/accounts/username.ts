@@ -1,0 +1,81 @@
+import bidiFactory, { type Bidi } from 'bidi-js'
+import { Problem } from '../errors.ts'
+
+/** Longest username, in code points. */
+export const MAX_USERNAME_POINTS = 64
+
+// Code points whose class RFC 5892 section 2.6 sets by name. The ones that need a look at their context (section A.3 to
+// A.9) are left out as a whole, as are the join controls: both are invisible or look like something else.
+const PERMITTED_EXCEPTIONS = /[\u00DF\u03C2\u06FD\u06FE\u0F0B\u3007]/u
+const REFUSED_EXCEPTIONS = /[\u{B7}\u{375}\u{5F3}\u{5F4}\u{30FB}\u{660}-\u{669}\u{6F0}-\u{6F9}\u{640}\u{7FA}\u{3031}-\u{3035}\u{303B}]|\u{302E}|\u{302F}/u
+const OLD_HANGUL_JAMO = /[\u1100-\u11FF\uA960-\uA97F\uD7B0-\uD7FF]/u
+const IGNORABLE = /[\p{Default_Ignorable_Code_Point}\p{Noncharacter_Code_Point}\p{Cc}\p{Cn}\p{Join_Control}]/u
+const LETTERS_AND_DIGITS = /[\p{Ll}\p{Lu}\p{Lo}\p{Nd}\p{Lm}\p{Mn}\p{Mc}]/u
+
+/** Fullwidth and halfwidth forms, with the ideographic space: what RFC 8265 section 3.3.2 maps by width. */
+const WIDE = /[\uFF01-\uFFEE\u3000]/gu
+
+// The package is CommonJS while its types describe an ES module.
+const bidi = (bidiFactory as unknown as () => Bidi)()
+
+/**
+ * What a username is compared by: UsernameCaseMapped of RFC 8265 section 3.3 (width-mapped, lower-cased, NFC, with its
+ * directionality rule), over words that are joined by single spaces (section 3.1).
+ * @throws username_invalid naming what is wrong.
+ */
+export function usernameKey (username: string): string {
+  if (!username.isWellFormed()) refuse('It is not well-formed Unicode.')
+  const points = Array.from(username).length
+  if (points === 0 || points > MAX_USERNAME_POINTS) refuse(`It must have 1 to ${MAX_USERNAME_POINTS} characters.`)
+  const mapped = username.replace(WIDE, character => character.normalize('NFKC'))
+  if (/^ | $| {2}/.test(mapped)) refuse('Spaces stand at its start, at its end or next to each other.')
+  if (mapped.includes(':')) refuse('It holds a colon, which HTTP Basic can\'t carry.')
+  const key = mapped.toLowerCase().normalize('NFC')
+  for (const character of mapped + key) {
+    if (character !== ' ' && !isIdentifierCharacter(character)) refuse(`U+${character.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0')} can't stand in a username.`)
+  }
+  if (looksLikeToken(username) || looksLikeToken(key)) refuse('It looks like a token.')
+  if (!key.split(' ').every(obeysBidiRule)) refuse('It mixes directions of writing.')
+  return key
+}
+
+/** Like {@link usernameKey}, for a name that someone signs in with: undefined where nobody can have it. */
+export function findUsernameKey (username: string): string | undefined {
+  try {
+    return usernameKey(username)
+  } catch {
+    return undefined
+  }
+}
+
+/** True for text shaped like an access token (RFC 7515 section 3.1, in any case) or a personal access token. */
+export function looksLikeToken (text: string): boolean {
+  return /^mst_/i.test(text) || /^ey[\w-]+\.[\w-]*\.[\w-]*$/i.test(text)
+}
+
+function refuse (detail: string): never {
+  throw new Problem('username_invalid', { detail, errors: [{ field: 'username', message: detail }] })
+}
+
+/** IdentifierClass, in the order of RFC 8264 section 8. */
+function isIdentifierCharacter (character: string): boolean {
+  if (PERMITTED_EXCEPTIONS.test(character)) return true
+  if (REFUSED_EXCEPTIONS.test(character) || IGNORABLE.test(character) || OLD_HANGUL_JAMO.test(character)) return false
+  if (/[!-~]/.test(character)) return true
+  if (character.normalize('NFKC') !== character) return false
+  return LETTERS_AND_DIGITS.test(character)
+}
+
+/** RFC 5893 section 2: a word with a right-to-left character is written in one direction only. */
+function obeysBidiRule (word: string): boolean {
+  const types = Array.from(word, character => bidi.getBidiCharTypeName(character))
+  if (!types.some(type => type === 'R' || type === 'AL' || type === 'AN')) return true
+  const isRightToLeft = types[0] === 'R' || types[0] === 'AL'
+  const allowed = isRightToLeft
+    ? new Set(['R', 'AL', 'AN', 'EN', 'ES', 'CS', 'ET', 'ON', 'BN', 'NSM'])
+    : new Set(['L', 'EN', 'ES', 'CS', 'ET', 'ON', 'BN', 'NSM'])
+  const last = types.findLast(type => type !== 'NSM') ?? ''
+  const ends = isRightToLeft ? ['R', 'AL', 'EN', 'AN'] : ['L', 'EN']
+  const mixesDigits = types.includes('EN') && types.includes('AN')
+  return (isRightToLeft || types[0] === 'L') && types.every(type => allowed.has(type)) && ends.includes(last) && !mixesDigits
+}

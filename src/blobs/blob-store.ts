@@ -1,0 +1,48 @@
+import type { Readable } from 'node:stream'
+
+/**
+ * Bytes by opaque id: the contract that every blob store keeps. A store knows no users and no names.
+ *
+ * A blob is written once and never changed. Its life: `put` makes it durable but *unsettled*; the caller commits the fact
+ * that it belongs to a file and then calls `settle`; `remove` ends it. After a crash `unsettled` names the blobs whose
+ * fact may be missing, and the caller settles those that have one and removes the others. Naming them costs what was in
+ * flight, never what is stored. An id is 32 lower-case hex digits, random.
+ *
+ * Whoever reads a blob when it is removed reads on to its end.
+ */
+export interface BlobStore {
+  /**
+   * Stores `bytes` and resolves when they and their place are on stable storage. Takes `bytes` with back pressure: at
+   * most a few MiB are in memory. Whatever ends it early, a throw of the source included, leaves nothing behind.
+   * @throws file_too_large beyond `maxBytes`; the rest of the source is left unread.
+   * @throws storage_full where the disk has no room left, or would have less than is to be kept free.
+   */
+  put (bytes: AsyncIterable<Uint8Array>, limits: { maxBytes: number }): Promise<StoredBlob>
+  /** The blob's fact is committed. Never fails: a blob that could not be settled yet is named again after a restart. */
+  settle (id: string): void
+  /** Opens a blob that must have `size` bytes; the caller closes it. @throws file_damaged where it is gone or of another size. */
+  open (id: string, size: number): Promise<OpenBlob>
+  /** Removes the bytes; it is no error if they are gone. */
+  remove (id: string): Promise<void>
+  /** The blobs that were put and not settled, as found at the start. */
+  unsettled (): Promise<string[]>
+  /** Waits for what was begun. */
+  close (): Promise<void>
+}
+
+export interface StoredBlob {
+  readonly id: string
+  /** Bytes. */
+  readonly size: number
+  /** 64 lower-case hex digits. */
+  readonly sha256: string
+}
+
+export interface OpenBlob {
+  /**
+   * The bytes from `start` to `end`, both included. The stream fails where the blob is found shorter on the way. When it
+   * ends or is destroyed, the blob is closed.
+   */
+  read (range: { start: number, end: number }): Readable
+  close (): Promise<void>
+}

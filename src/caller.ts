@@ -1,0 +1,22 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { AccountRecord, TokenRecord } from './metadata/metadata.ts'
+
+/** Who made a request, and by what they proved it: `token` is undefined where it was a password. */
+export interface Caller { readonly account: AccountRecord, readonly token: TokenRecord | undefined }
+
+/** Makes room for the caller on the requests of a scope. */
+export function prepareCaller (scope: FastifyInstance): void {
+  scope.decorateRequest('caller')
+}
+
+/** Remembers who made the request; only `tokens/authenticate.ts` knows. */
+export function setCaller (request: FastifyRequest, caller: Caller): void {
+  request.setDecorator('caller', caller)
+}
+
+/** Who made this request. @throws outside an authenticated scope, so that a route in the wrong scope fails at its first call. */
+export function callerOf (request: FastifyRequest): Caller {
+  const caller = request.getDecorator<Caller | undefined>('caller')
+  if (caller === undefined) throw new Error('this route stands outside the authenticated scopes')
+  return caller
+}

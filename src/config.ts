@@ -1,0 +1,152 @@
+import { createRequire } from 'node:module'
+import { resolve } from 'node:path'
+import { isIP } from 'node:net'
+import { Type, type Static, type TSchema } from '@sinclair/typebox'
+import { envSchema } from 'env-schema'
+
+const GIB = 1024 ** 3
+const MIB = 1024 ** 2
+
+/** Shortest signing secret taken: HS256 wants a key no shorter than its hash (RFC 7518 section 3.2). */
+const MIN_SECRET_BYTES = 32
+
+/** A secret of fewer different characters is a placeholder, not a secret. */
+const MIN_SECRET_CHARACTERS = 8
+
+/** Secrets of sufficient length that stand in public examples, so anyone could sign with them. */
+const PUBLISHED_SECRETS = new Set([
+  'the quick brown fox jumps over the lazy dog',
+  'a-string-secret-at-least-256-bits-long',
+  'super-secret-jwt-token-with-at-least-32-characters-long',
+  'your-super-secret-jwt-token-with-at-least-32-characters-long',
+  'secretsecretsecretsecretsecretsecret'
+])
+
+/** Items of a form, separated by commas. */
+const List = (description: string, item: string) => Type.String({ pattern: `^${item}(?:,${item})*$`, description })
+
+/** Every setting, by the name of its environment variable. Validation, `--help` and the README's table come from here. */
+export const Settings = Type.Object({
+  HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'Address to listen on.' }),
+  PORT: Type.Integer({ default: 5000, minimum: 0, maximum: 65535, description: 'Port to listen on; 0 takes any free one.' }),
+  DATA_DIR: Type.String({ default: './data', minLength: 1, description: 'Folder of the database, the files and the signing key; made with mode 0700.' }),
+  PUBLIC_URL: Type.Optional(Type.String({ pattern: '^https?://[^/?#\\s]+(/[^?#\\s]*)?$', description: 'Base of absolute links, such as https://files.example.org. Without it a link is absolute only where the request names the address the server listens on.' })),
+  TOKEN_SECONDS: Type.Integer({ default: 600, minimum: 1, maximum: 86400, description: 'Life of an access token, in seconds.' }),
+  SIGNING_KEYS: Type.Optional(List('Keys for access tokens as kid:secret, separated by commas: the first signs, all verify. A secret has 32 bytes or more. Without it a key is made in DATA_DIR at the first start.', '[A-Za-z0-9_-]{1,32}:[^,]+')),
+  MAX_FILE_BYTES: Type.Integer({ default: 5 * GIB, minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Largest file taken, in bytes.' }),
+  QUOTA_BYTES: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Bytes a person may store, unless the operator set another quota for them.' })),
+  QUOTA_FILES: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Files a person may store, unless the operator set another quota for them.' })),
+  ALLOWED_EXTENSIONS: Type.Optional(List('Extensions of file names that are taken, without dots, separated by commas, in any case.', ' *\\.?[^\\s./\\\\,]+ *')),
+  MIN_FREE_BYTES: Type.Integer({ default: 64 * MIB, minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Room on the disk that uploads leave alone, in bytes.' }),
+  PASSWORD_POLICY: Type.Optional(Type.Union([Type.Literal('open'), Type.Literal('strict')], { description: '`open` takes any non-empty password; `strict` asks for 8 characters or more, refuses the commonly used ones and the username. Unset: `strict` where the server faces others (NODE_ENV=production, a HOST that is not loopback, or TRUST_PROXY), else `open`.' })),
+  REGISTRATION: Type.Union([Type.Literal('open'), Type.Literal('closed')], { default: 'open', description: '`closed`: only the operator adds people.' }),
+  TRUST_PROXY: Type.Optional(List('Addresses or CIDR ranges of proxies whose forwarding headers are believed, separated by commas.', ' *[0-9A-Fa-f.:]+(?:/[0-9]{1,3})? *')),
+  IDLE_SECONDS: Type.Integer({ default: 60, minimum: 1, maximum: 86400, description: 'A transfer without a byte for so many seconds is cut.' }),
+  LOG_LEVEL: Type.Union(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map(level => Type.Literal(level)), { default: 'info', description: 'Least severe log line that is written.' }),
+  NODE_ENV: Type.Optional(Type.String({ description: '`production` makes the strict password policy the default.' }))
+})
+type Settings = Static<typeof Settings>
+
+/** One key of the ring that signs and verifies access tokens. `kid` goes into the token's head (RFC 7515 section 4.1.4). */
+export interface SigningKey { readonly kid: string, readonly secret: string }
+
+/** A setting that can't be used; the message is one line for the operator and holds no secret. */
+export class ConfigError extends Error {}
+
+/** Everything an operator can set, checked and in the units its names say. */
+export type Config = Readonly<ReturnType<typeof readConfig>>
+
+/**
+ * Reads the settings. An empty variable counts as unset.
+ * @throws {ConfigError} naming the first setting that is wrong.
+ */
+export function readConfig (env: NodeJS.ProcessEnv = process.env) {
+  const settings = checkedSettings(env)
+  const policy = passwordPolicy(settings)
+  return {
+    host: settings.HOST,
+    port: settings.PORT,
+    dataDir: resolve(settings.DATA_DIR),
+    publicUrl: settings.PUBLIC_URL?.replace(/\/+$/, ''),
+    tokenSeconds: settings.TOKEN_SECONDS,
+    signingKeys: settings.SIGNING_KEYS === undefined ? undefined : signingKeys(settings.SIGNING_KEYS.split(',')),
+    maxFileBytes: settings.MAX_FILE_BYTES,
+    quotaBytes: settings.QUOTA_BYTES,
+    quotaFiles: settings.QUOTA_FILES,
+    allowedExtensions: settings.ALLOWED_EXTENSIONS?.split(',').map(text => text.trim().replace(/^\./, '').toLowerCase()),
+    minFreeBytes: settings.MIN_FREE_BYTES,
+    passwordPolicy: policy.name,
+    passwordPolicyReason: policy.reason,
+    registration: settings.REGISTRATION,
+    trustProxy: settings.TRUST_PROXY?.split(',').map(text => text.trim()),
+    idleSeconds: settings.IDLE_SECONDS,
+    logLevel: settings.LOG_LEVEL
+  }
+}
+
+/** The version in package.json, which lies above `src` as above `dist`. */
+export function readVersion (): string {
+  return (createRequire(import.meta.url)('../package.json') as { version: string }).version
+}
+
+/** The rows of `--help` and of the README's table: name, default as text, description. */
+export function settingRows (): { name: string, fallback: string, description: string }[] {
+  return Object.entries<TSchema>(Settings.properties)
+    .filter(([name]) => name !== 'NODE_ENV')
+    .map(([name, schema]) => ({
+      name,
+      fallback: schema.default === undefined ? 'none' : String(schema.default),
+      description: schema.description ?? ''
+    }))
+}
+
+function checkedSettings (env: NodeJS.ProcessEnv): Settings {
+  const data = Object.fromEntries(Object.keys(Settings.properties)
+    .filter(name => env[name] !== undefined && env[name] !== '')
+    .map(name => [name, env[name]]))
+  try {
+    return envSchema<Settings>({ schema: Settings, data, env: false })
+  } catch (error) {
+    throw new ConfigError(explain(error), { cause: error })
+  }
+}
+
+function explain (error: unknown): string {
+  const first = (error as { errors?: { instancePath: string, message?: string, params?: { allowedValue?: string } }[] }).errors?.[0]
+  const name = first?.instancePath.split('/')[1]
+  if (first === undefined || name === undefined) return (error as Error).message
+  const schema = Settings.properties[name as keyof Settings] as TSchema | undefined
+  const choices = schema?.anyOf as { const: string }[] | undefined
+  return choices === undefined
+    ? `${name} ${first.message}`
+    : `${name} must be one of ${choices.map(choice => choice.const).join(', ')}`
+}
+
+function passwordPolicy (settings: Settings): { name: 'open' | 'strict', reason: string } {
+  if (settings.PASSWORD_POLICY !== undefined) return { name: settings.PASSWORD_POLICY, reason: 'PASSWORD_POLICY is set' }
+  if (settings.NODE_ENV === 'production') return { name: 'strict', reason: 'NODE_ENV is production' }
+  if (settings.TRUST_PROXY !== undefined) return { name: 'strict', reason: 'TRUST_PROXY is set' }
+  if (!isLoopback(settings.HOST)) return { name: 'strict', reason: `HOST ${settings.HOST} is reachable by others` }
+  return { name: 'open', reason: 'only this machine can reach the server' }
+}
+
+/** True for `localhost`, 127.0.0.0/8, ::1 and their IPv4-mapped spellings. */
+export function isLoopback (host: string): boolean {
+  const address = host.toLowerCase().replace(/^::ffff:/, '')
+  return address === 'localhost' || address === '::1' || (isIP(address) === 4 && address.startsWith('127.'))
+}
+
+/** Parses `kid:secret` items as SIGNING_KEYS holds them. @throws {ConfigError} for a weak or repeated key. */
+export function signingKeys (items: string[]): SigningKey[] {
+  const keys = items.map(item => {
+    const colon = item.indexOf(':')
+    return { kid: item.slice(0, colon), secret: item.slice(colon + 1) }
+  })
+  for (const { kid, secret } of keys) {
+    if (Buffer.byteLength(secret) < MIN_SECRET_BYTES) throw new ConfigError(`SIGNING_KEYS: the secret of ${kid} has fewer than ${MIN_SECRET_BYTES} bytes`)
+    if (PUBLISHED_SECRETS.has(secret.toLowerCase())) throw new ConfigError(`SIGNING_KEYS: the secret of ${kid} stands in public examples`)
+    if (new Set(secret).size < MIN_SECRET_CHARACTERS) throw new ConfigError(`SIGNING_KEYS: the secret of ${kid} has fewer than ${MIN_SECRET_CHARACTERS} different characters`)
+  }
+  if (new Set(keys.map(key => key.kid)).size < keys.length) throw new ConfigError('SIGNING_KEYS: a kid stands twice')
+  return keys
+}

@@ -1,0 +1,147 @@
+import { STATUS_CODES } from 'node:http'
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { Type, type Static } from '@sinclair/typebox'
+
+/** Every failure a client can see. A code is part of the API: it is never renamed and never changes its status. */
+export const failures = {
+  malformed_request: { status: 400, title: 'The request can\'t be understood' },
+  malformed_url: { status: 400, title: 'The address is not well formed' },
+  malformed_json: { status: 400, title: 'The body is not valid JSON' },
+  validation_failed: { status: 400, title: 'The request does not match its schema' },
+  username_taken: { status: 400, title: 'The username is taken' },
+  username_invalid: { status: 400, title: 'The username can\'t be used' },
+  password_invalid: { status: 400, title: 'The password can\'t be used' },
+  user_unknown: { status: 400, title: 'There is no such user' },
+  name_invalid: { status: 400, title: 'The file name can\'t be used' },
+  malformed_multipart: { status: 400, title: 'The form is not well formed' },
+  file_missing: { status: 400, title: 'The form holds no file' },
+  file_unexpected: { status: 400, title: 'The form holds more than the one file' },
+  upload_incomplete: { status: 400, title: 'The body ended early' },
+  partial_upload: { status: 400, title: 'A range can\'t be stored as a whole file' },
+  digest_malformed: { status: 400, title: 'A digest field is not well formed' },
+  digest_mismatch: { status: 400, title: 'The bytes do not have the digest that was sent' },
+  credentials_missing: { status: 401, title: 'Credentials are needed' },
+  credentials_malformed: { status: 401, title: 'The credentials are not well formed' },
+  credentials_wrong: { status: 401, title: 'The username or the password is wrong' },
+  password_required: { status: 401, title: 'The password is needed, a token is not enough' },
+  token_malformed: { status: 401, title: 'The token is not one of ours' },
+  token_expired: { status: 401, title: 'The token has expired' },
+  token_revoked: { status: 401, title: 'The token was revoked' },
+  registration_closed: { status: 403, title: 'Only the operator adds people' },
+  not_found: { status: 404, title: 'There is nothing at this address' },
+  method_not_allowed: { status: 405, title: 'This address does not know the method' },
+  request_timeout: { status: 408, title: 'The request took too long to arrive' },
+  name_taken: { status: 409, title: 'Another file has this name' },
+  precondition_failed: { status: 412, title: 'The file is not in the state that was asked for' },
+  body_too_large: { status: 413, title: 'The body is too large' },
+  file_too_large: { status: 413, title: 'The file is too large' },
+  quota_exceeded: { status: 413, title: 'The quota is spent' },
+  unsupported_media_type: { status: 415, title: 'The body has a type that is not taken here' },
+  content_encoding_unsupported: { status: 415, title: 'An encoded body is not taken' },
+  extension_not_allowed: { status: 415, title: 'Files with this extension are not taken' },
+  range_not_satisfiable: { status: 416, title: 'The file has no such range' },
+  head_too_large: { status: 431, title: 'The request head is too large' },
+  internal_error: { status: 500, title: 'The server failed' },
+  file_damaged: { status: 500, title: 'The stored bytes are damaged' },
+  stopping: { status: 503, title: 'The server is stopping' },
+  overloaded: { status: 503, title: 'The server has too much to do' },
+  storage_full: { status: 507, title: 'The disk is full' }
+} as const satisfies Record<string, { status: number, title: string }>
+
+export type FailureCode = keyof typeof failures
+
+/** What each validation message is about: a dotted path into the body, or the name of a parameter. */
+export interface FieldError { field: string, message: string }
+
+interface ProblemFacts {
+  detail?: string
+  errors?: FieldError[]
+  headers?: Record<string, string | string[]>
+  cause?: unknown
+}
+
+/** A failure for the client. `detail` is shown as it is: never put a secret, a path or another person's facts there. */
+export class Problem extends Error {
+  readonly code: FailureCode
+  readonly facts: ProblemFacts
+
+  constructor (code: FailureCode, facts: ProblemFacts = {}) {
+    super(facts.detail ?? failures[code].title, { cause: facts.cause })
+    this.code = code
+    this.facts = facts
+  }
+}
+
+export const ProblemDetails = Type.Object({
+  type: Type.String({ format: 'uri', description: 'URI of the kind of problem; the same for the same code.', examples: ['urn:magicstore:problem:not_found'] }),
+  title: Type.String({ description: 'The kind of problem in a few words.' }),
+  status: Type.Integer({ minimum: 400, maximum: 599, description: 'The HTTP status again.' }),
+  detail: Type.String({ description: 'What went wrong this time, for a person.' }),
+  code: Type.String({ pattern: '^[a-z_]{1,64}$', description: 'A stable word that a program can switch on.', examples: ['not_found'] }),
+  errors: Type.Optional(Type.Array(Type.Object({
+    field: Type.String({ description: 'Where in the request.' }),
+    message: Type.String({ description: 'What is wrong there.' })
+  }), { maxItems: 32, description: 'One entry for each thing that does not match the schema.' }))
+}, { $id: 'Problem', description: 'Why a request failed (RFC 9457).' })
+export type ProblemDetails = Static<typeof ProblemDetails>
+
+/** How many validation messages one answer carries at the most. */
+const MAX_FIELD_ERRORS = 32
+
+/** The body of a problem, as RFC 9457 section 3 lays it out. */
+export function problemDetails (problem: Problem): ProblemDetails {
+  const { status, title } = failures[problem.code]
+  const { errors } = problem.facts
+  return { type: `urn:magicstore:problem:${problem.code}`, title, status, detail: problem.message, code: problem.code, ...(errors && { errors }) }
+}
+
+/** Answers any failure with a problem; what is not a {@link Problem} and not the client's fault is logged and told as `internal_error`. */
+export function handleError (error: FastifyError | Problem, request: FastifyRequest, reply: FastifyReply) {
+  const problem = error instanceof Problem ? error : problemOf(error)
+  const { status } = failures[problem.code]
+  if (status === 500) request.log.error({ err: problem.cause ?? problem, code: problem.code }, 'request failed')
+  if (problem.facts.headers !== undefined) reply.headers(problem.facts.headers)
+  return reply.code(status).header('cache-control', 'no-store').header('content-type', 'application/problem+json')
+    .send(JSON.stringify(problemDetails(problem)))
+}
+
+/** The problem for an address that no route knows. */
+export function handleNotFound (): never {
+  throw new Problem('not_found')
+}
+
+/** The whole answer to bytes that are no HTTP request, as Node's `clientError` needs it: raw text for the socket. */
+export function clientErrorResponse (error: NodeJS.ErrnoException): string {
+  const code = error.code === 'HPE_HEADER_OVERFLOW' ? 'head_too_large' : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'request_timeout' : 'malformed_request'
+  const body = JSON.stringify(problemDetails(new Problem(code)))
+  const { status } = failures[code]
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
+    `Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n${body}`
+}
+
+/** Fastify's own failures, by its codes. */
+const frameworkFailures: Record<string, FailureCode> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
+  FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'malformed_json',
+  FST_ERR_CTP_INVALID_JSON_BODY: 'malformed_json',
+  FST_ERR_BAD_URL: 'malformed_url'
+}
+
+function problemOf (error: FastifyError): Problem {
+  if (error.validation !== undefined) {
+    return new Problem('validation_failed', { errors: error.validation.slice(0, MAX_FIELD_ERRORS).map(fieldError), cause: error })
+  }
+  // A JSON syntax error quotes the text around the fault, where a password may stand: its message is dropped.
+  if (error instanceof SyntaxError) return new Problem('malformed_json')
+  const code = frameworkFailures[error.code]
+  if (code !== undefined) return new Problem(code, { cause: error })
+  if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) return new Problem('malformed_request', { cause: error })
+  return new Problem('internal_error', { cause: error })
+}
+
+function fieldError ({ instancePath, message, params }: NonNullable<FastifyError['validation']>[number]): FieldError {
+  const last = params.missingProperty ?? params.additionalProperty
+  const path = [...instancePath.split('/').slice(1), ...(typeof last === 'string' ? [last] : [])]
+  return { field: path.join('.').slice(0, 256), message: message ?? 'is not valid' }
+}

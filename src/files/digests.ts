@@ -1,0 +1,73 @@
+import { createHash, type Hash } from 'node:crypto'
+import { parseDictionary } from 'structured-headers'
+import { Problem } from '../errors.ts'
+
+/** Algorithms of RFC 9530 section 5 that are understood, and the length of their digests in bytes. */
+const algorithms = { 'sha-256': { name: 'sha256', bytes: 32 }, 'sha-512': { name: 'sha512', bytes: 64 } } as const
+
+type Algorithm = keyof typeof algorithms
+
+/** Counts bytes into the digests that a client announced, and says whether they match. */
+export interface DigestCheck {
+  /** Passes `bytes` on as they are. */
+  watch (bytes: AsyncIterable<Buffer>): AsyncIterable<Buffer>
+  /** To be called when the bytes have ended. @throws digest_mismatch. */
+  confirm (): void
+}
+
+/**
+ * Reads `Content-Digest` and `Repr-Digest` (RFC 9530 sections 2 and 3). An unknown algorithm is ignored.
+ * @throws digest_malformed where a field is no dictionary of digests.
+ */
+export function expectDigests (fields: (string | undefined)[]): DigestCheck {
+  const expected = fields.flatMap(field => field === undefined ? [] : parseDigests(field))
+  const hashes = new Map<Algorithm, Hash>(expected.map(({ algorithm }) => [algorithm, createHash(algorithms[algorithm].name)]))
+
+  async function * watched (bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    for await (const chunk of bytes) {
+      for (const hash of hashes.values()) hash.update(chunk)
+      yield chunk
+    }
+  }
+
+  return {
+    watch: bytes => hashes.size === 0 ? bytes : watched(bytes),
+    confirm () {
+      const digests = new Map(Array.from(hashes, ([algorithm, hash]) => [algorithm, hash.digest()]))
+      const wrong = expected.find(({ algorithm, digest }) => digests.get(algorithm)?.equals(digest) !== true)
+      if (wrong !== undefined) throw new Problem('digest_mismatch', { detail: `The ${wrong.algorithm} of the bytes received is another one.` })
+    }
+  }
+}
+
+/** The `Repr-Digest` of a file (RFC 9530 section 3), from its sha256 in hex. */
+export function reprDigest (sha256: string): string {
+  return `sha-256=:${Buffer.from(sha256, 'hex').toString('base64')}:`
+}
+
+/** False where a client says, by a preference of 0, that sha-256 is no use to it (RFC 9530 section 4). */
+export function wantsSha256 (wantReprDigest: string | undefined): boolean {
+  if (wantReprDigest === undefined) return true
+  try {
+    return parseDictionary(wantReprDigest).get('sha-256')?.[0] !== 0
+  } catch {
+    return true
+  }
+}
+
+function parseDigests (field: string): { algorithm: Algorithm, digest: Buffer }[] {
+  return Array.from(dictionaryOf(field)).flatMap(([key, [value]]) => {
+    if (!Object.hasOwn(algorithms, key)) return []
+    const algorithm = key as Algorithm
+    if (!(value instanceof ArrayBuffer) || value.byteLength !== algorithms[algorithm].bytes) throw new Problem('digest_malformed', { detail: `The value of ${algorithm} is no digest.` })
+    return [{ algorithm, digest: Buffer.from(value) }]
+  })
+}
+
+function dictionaryOf (field: string): ReturnType<typeof parseDictionary> {
+  try {
+    return parseDictionary(field)
+  } catch (cause) {
+    throw new Problem('digest_malformed', { detail: 'The field is no dictionary (RFC 9651 section 3.2).', cause })
+  }
+}

@@ -1,0 +1,195 @@
+import { Problem } from '../errors.ts'
+import type { BlobStore, OpenBlob, StoredBlob } from '../blobs/blob-store.ts'
+import type { AccountRecord, FilePage, FileRecord, Metadata, Permits, Quota } from '../metadata/metadata.ts'
+import { refuseBeyondQuota } from '../metadata/quota.ts'
+import { mediaTypeOf } from './media-type.ts'
+import { extensionOf, fileName, findFileName } from './names.ts'
+
+/** Blobs whose bytes are removed in one go at a start. */
+const SWEEP_BATCH = 500
+
+interface FilesOptions {
+  metadata: Metadata
+  blobs: BlobStore
+  limits: {
+    maxFileBytes: number
+    /** Quota of a person for whom the operator set none. */
+    quotaBytes: number | undefined
+    quotaFiles: number | undefined
+    /** Lower case, without dots; undefined takes any. */
+    allowedExtensions: string[] | undefined
+  }
+}
+
+/** An upload that is about to be read. */
+export interface Upload {
+  readonly owner: AccountRecord
+  /** As sent; brought to its stored form here. */
+  readonly name: string
+  /** Media type as declared, unchecked. */
+  readonly type: string | undefined
+  readonly bytes: AsyncIterable<Uint8Array>
+}
+
+/** An upload whose bytes are durable and which nobody can see yet. It must be ended by `create`, `put` or `discard`. */
+export interface ReceivedUpload {
+  readonly owner: AccountRecord
+  readonly name: string
+  readonly type: string
+  readonly blob: StoredBlob
+}
+
+/** The one place that decides whose a file is: every method takes the owner, and what is not theirs does not exist. */
+export interface Files {
+  /** Refuses by what is known before a byte is read. @throws name_invalid, extension_not_allowed, file_too_large, quota_exceeded, precondition_failed. */
+  expect (upload: { owner: AccountRecord, name: string, size: number | undefined, permits: Permits }): Promise<void>
+  /** Reads the bytes to durable storage. @throws name_invalid, extension_not_allowed, file_too_large, storage_full. */
+  receive (upload: Upload): Promise<ReceivedUpload>
+  /** Forgets what was received. */
+  discard (received: ReceivedUpload): Promise<void>
+  /** Adds what was received under a free name; the same bytes under a name they have already are taken again. @throws name_taken, quota_exceeded. */
+  create (received: ReceivedUpload): Promise<{ file: FileRecord, isNew: boolean }>
+  /** Adds what was received, or puts it in place of what has the name. @throws precondition_failed, quota_exceeded. */
+  put (received: ReceivedUpload, permits: Permits): Promise<{ file: FileRecord, isNew: boolean }>
+  /** @throws not_found. */
+  get (ownerId: number, name: string): Promise<FileRecord>
+  /** The file and its bytes as they are now; both stay whole however the file changes. The caller closes it. @throws not_found, file_damaged. */
+  open (ownerId: number, name: string): Promise<{ file: FileRecord, blob: OpenBlob }>
+  list (ownerId: number, page: FilePage): Promise<FileRecord[]>
+  /** @throws not_found, name_invalid, extension_not_allowed, name_taken. */
+  rename (ownerId: number, name: string, newName: string): Promise<FileRecord>
+  /** @throws not_found, precondition_failed. */
+  remove (ownerId: number, name: string, permits: Permits): Promise<void>
+  /** After a start: ends what was in flight when the last process died. Costs what was in flight, not what is stored. */
+  recover (): Promise<void>
+  /** Waits for the removal of bytes that is under way. */
+  close (): Promise<void>
+}
+
+export function createFiles ({ metadata, blobs, limits }: FilesOptions): Files {
+  const purges = new Set<Promise<void>>()
+
+  function acceptName (text: string): string {
+    const name = fileName(text)
+    const { allowedExtensions } = limits
+    if (allowedExtensions !== undefined && !allowedExtensions.includes(extensionOf(name))) {
+      throw new Problem('extension_not_allowed', { detail: `Taken are: ${allowedExtensions.join(', ')}.` })
+    }
+    return name
+  }
+
+  async function get (ownerId: number, name: string): Promise<FileRecord> {
+    const stored = findFileName(name)
+    const file = stored === undefined ? undefined : await metadata.findFile(ownerId, stored)
+    if (file === undefined) throw new Problem('not_found')
+    return file
+  }
+
+  function quotaOf (owner: AccountRecord): Quota {
+    return { bytes: owner.quotaBytes ?? limits.quotaBytes, files: owner.quotaFiles ?? limits.quotaFiles }
+  }
+
+  /** Commits a fact about received bytes; where that fails, or the fact does not use them, the bytes go. */
+  async function conclude ({ blob }: ReceivedUpload, commit: () => Promise<{ file: FileRecord, isNew: boolean }>): Promise<{ file: FileRecord, isNew: boolean }> {
+    let result
+    try {
+      result = await commit()
+    } catch (error) {
+      await blobs.remove(blob.id)
+      throw error
+    }
+    if (result.file.blobId === blob.id) blobs.settle(blob.id)
+    else await blobs.remove(blob.id)
+    return result
+  }
+
+  function factOf ({ owner, name, type, blob }: ReceivedUpload) {
+    return { ownerId: owner.id, name, size: blob.size, type, sha256: blob.sha256, blobId: blob.id, now: Date.now() }
+  }
+
+  /** Removes the bytes of discarded blobs while the answer goes out; what fails is done at the next start, by the journal. */
+  function purge (): void {
+    const purging = purgeDiscarded().catch(() => {}).finally(() => purges.delete(purging))
+    purges.add(purging)
+  }
+
+  async function purgeDiscarded (): Promise<void> {
+    const ids = await metadata.discardedBlobs(SWEEP_BATCH)
+    if (ids.length === 0) return
+    for (const id of ids) await blobs.remove(id)
+    await metadata.forgetDiscarded(ids)
+    if (ids.length === SWEEP_BATCH) await purgeDiscarded()
+  }
+
+  async function recoverBatch (unsettled: string[]): Promise<void> {
+    const known = await metadata.knownBlobs(unsettled)
+    for (const id of unsettled) {
+      if (known.has(id)) blobs.settle(id)
+      else await blobs.remove(id)
+    }
+  }
+
+  return {
+    async expect ({ owner, name, size, permits }) {
+      const current = await metadata.findFile(owner.id, acceptName(name))
+      if (!permits(current)) throw new Problem('precondition_failed')
+      if (size === undefined) return
+      if (size > limits.maxFileBytes) throw new Problem('file_too_large', { detail: `A file may have ${limits.maxFileBytes} bytes.` })
+      refuseBeyondQuota('bytes', { used: owner.usedBytes, added: size - (current?.size ?? 0), limit: quotaOf(owner).bytes })
+    },
+
+    async receive ({ owner, name, type, bytes }) {
+      const accepted = acceptName(name)
+      const blob = await blobs.put(bytes, { maxBytes: limits.maxFileBytes })
+      return { owner, name: accepted, type: mediaTypeOf(accepted, type), blob }
+    },
+
+    discard: ({ blob }) => blobs.remove(blob.id),
+
+    create: received => conclude(received, () => metadata.addFile(factOf(received), quotaOf(received.owner))),
+
+    async put (received, permits) {
+      const result = await conclude(received, () => metadata.putFile(factOf(received), quotaOf(received.owner), permits))
+      if (!result.isNew) purge()
+      return result
+    },
+
+    get,
+
+    async open (ownerId, name) {
+      for (;;) {
+        const file = await get(ownerId, name)
+        try {
+          return { file, blob: await blobs.open(file.blobId, file.size) }
+        } catch (error) {
+          // Between the two looks the file may have been replaced, and the bytes of the old version removed.
+          const now = await get(ownerId, name)
+          if (now.blobId === file.blobId) throw error
+        }
+      }
+    },
+
+    list: (ownerId, page) => metadata.listFiles(ownerId, page),
+
+    async rename (ownerId, name, newName) {
+      const file = await get(ownerId, name)
+      return metadata.renameFile(ownerId, file.name, acceptName(newName), Date.now())
+    },
+
+    async remove (ownerId, name, permits) {
+      const file = await get(ownerId, name)
+      await metadata.removeFile(ownerId, file.name, permits)
+      purge()
+    },
+
+    async recover () {
+      const unsettled = await blobs.unsettled()
+      for (let first = 0; first < unsettled.length; first += SWEEP_BATCH) await recoverBatch(unsettled.slice(first, first + SWEEP_BATCH))
+      await purgeDiscarded()
+    },
+
+    async close () {
+      await Promise.all(purges)
+    }
+  }
+}

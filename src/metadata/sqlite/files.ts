@@ -1,0 +1,150 @@
+import { and, asc, desc, eq, gt, gte, inArray, lt, sql, type SQL } from 'drizzle-orm'
+import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
+import { Problem } from '../../errors.ts'
+import type { FileOrder, FilePage, FileRecord, Metadata, NewFile, Quota } from '../metadata.ts'
+import { refuseBeyondQuota } from '../quota.ts'
+import { isUniqueViolation, type Committer } from './committer.ts'
+import { accounts, discardedBlobs, files } from './schema.ts'
+
+type FileActs = Pick<Metadata, 'addFile' | 'putFile' | 'findFile' | 'listFiles' | 'renameFile' | 'removeFile' | 'knownBlobs' | 'discardedBlobs' | 'forgetDiscarded'>
+
+/** Column and direction of each order. */
+const sorting = {
+  name: { column: files.name, isAscending: true },
+  '-name': { column: files.name, isAscending: false },
+  oldest: { column: files.createdAt, isAscending: true },
+  newest: { column: files.createdAt, isAscending: false },
+  smallest: { column: files.size, isAscending: true },
+  largest: { column: files.size, isAscending: false }
+} as const satisfies Record<FileOrder, unknown>
+
+export function createFileActs (db: BetterSQLite3Database, { commit }: Committer): FileActs {
+  const byName = db.select().from(files).where(and(eq(files.ownerId, sql.placeholder('ownerId')), eq(files.name, sql.placeholder('name')))).prepare()
+  const find = (ownerId: number, name: string): FileRecord | undefined => byName.get({ ownerId, name })
+
+  const insert = db.insert(files).values({
+    ownerId: sql.placeholder('ownerId'),
+    name: sql.placeholder('name'),
+    size: sql.placeholder('size'),
+    type: sql.placeholder('type'),
+    sha256: sql.placeholder('sha256'),
+    blobId: sql.placeholder('blobId'),
+    createdAt: sql.placeholder('now'),
+    updatedAt: sql.placeholder('now')
+  }).returning().prepare()
+  const usage = db.select({ bytes: accounts.usedBytes, files: accounts.usedFiles }).from(accounts).where(eq(accounts.id, sql.placeholder('ownerId'))).prepare()
+  const charge = db.update(accounts).set({
+    usedBytes: sql`${accounts.usedBytes} + ${sql.placeholder('bytes')}`,
+    usedFiles: sql`${accounts.usedFiles} + ${sql.placeholder('files')}`
+  }).where(eq(accounts.id, sql.placeholder('ownerId'))).prepare()
+
+  function occupy (ownerId: number, change: { bytes: number, files: number }, quota: Quota): void {
+    const used = usage.get({ ownerId })
+    // The person was deleted while their upload was under way.
+    if (used === undefined) throw new Problem('not_found')
+    refuseBeyondQuota('bytes', { used: used.bytes, added: change.bytes, limit: quota.bytes })
+    refuseBeyondQuota('files', { used: used.files, added: change.files, limit: quota.files })
+    charge.run({ ownerId, ...change })
+  }
+
+  function create (file: NewFile, quota: Quota): FileRecord {
+    occupy(file.ownerId, { bytes: file.size, files: 1 }, quota)
+    return insert.get({ ...file })
+  }
+
+  function replace (current: FileRecord, { size, type, sha256, blobId, now }: NewFile, quota: Quota): FileRecord {
+    occupy(current.ownerId, { bytes: size - current.size, files: 0 }, quota)
+    db.insert(discardedBlobs).values({ blobId: current.blobId }).run()
+    const updatedAt = later(current, now)
+    const isDateShared = Math.floor(current.updatedAt / 1000) === Math.floor(updatedAt / 1000)
+    return db.update(files).set({ size, type, sha256, blobId, updatedAt, isDateShared }).where(eq(files.id, current.id)).returning().get()
+  }
+
+  return {
+    addFile: (file, quota) => commit(() => {
+      const current = find(file.ownerId, file.name)
+      if (current === undefined) return { file: create(file, quota), isNew: true }
+      if (current.sha256 !== file.sha256 || current.size !== file.size) throw new Problem('name_taken')
+      return { file: current, isNew: false }
+    }),
+
+    putFile: (file, quota, permits) => commit(() => {
+      const current = find(file.ownerId, file.name)
+      if (!permits(current)) throw new Problem('precondition_failed')
+      return current === undefined
+        ? { file: create(file, quota), isNew: true }
+        : { file: replace(current, file, quota), isNew: false }
+    }),
+
+    findFile: async (ownerId, name) => find(ownerId, name),
+
+    listFiles: async (ownerId, page) => db.select().from(files)
+      .where(and(eq(files.ownerId, ownerId), within(page), behind(page)))
+      .orderBy(...ordering(page.order)).limit(page.limit).all(),
+
+    renameFile: (ownerId, name, newName, now) => commit(() => {
+      const current = find(ownerId, name)
+      if (current === undefined) throw new Problem('not_found')
+      if (newName === name) return current
+      try {
+        return db.update(files).set({ name: newName, updatedAt: later(current, now) }).where(eq(files.id, current.id)).returning().get()
+      } catch (error) {
+        if (isUniqueViolation(error)) throw new Problem('name_taken', { cause: error })
+        throw error
+      }
+    }),
+
+    removeFile: (ownerId, name, permits) => commit(() => {
+      const current = find(ownerId, name)
+      if (current === undefined) throw new Problem('not_found')
+      if (!permits(current)) throw new Problem('precondition_failed')
+      db.insert(discardedBlobs).values({ blobId: current.blobId }).run()
+      charge.run({ ownerId, bytes: -current.size, files: -1 })
+      db.delete(files).where(eq(files.id, current.id)).run()
+    }),
+
+    knownBlobs: async blobIds => new Set(db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds)).all().map(row => row.blobId)),
+
+    discardedBlobs: async limit => db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs)
+      .orderBy(asc(discardedBlobs.id)).limit(limit).all().map(row => row.blobId),
+
+    forgetDiscarded: blobIds => commit(() => { db.delete(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds)).run() })
+  }
+}
+
+/** A clock set back must not make a change look older than what it changed. */
+function later (current: FileRecord, now: number): number {
+  return Math.max(current.updatedAt, now)
+}
+
+function ordering (order: FileOrder): SQL[] {
+  const { column, isAscending } = sorting[order]
+  const direction = isAscending ? asc : desc
+  return [direction(column), direction(files.id)]
+}
+
+/** A row value is compared as a whole, so that the index is entered at the place where the last page ended. */
+function behind ({ order, after }: FilePage): SQL | undefined {
+  if (after === undefined) return undefined
+  const { column, isAscending } = sorting[order]
+  if (column === files.name) return isAscending ? gt(column, String(after.key)) : lt(column, String(after.key))
+  return isAscending
+    ? sql`(${column}, ${files.id}) > (${after.key}, ${after.id})`
+    : sql`(${column}, ${files.id}) < (${after.key}, ${after.id})`
+}
+
+function within ({ prefix }: FilePage): SQL | undefined {
+  if (prefix === undefined || prefix === '') return undefined
+  const end = successor(prefix)
+  return and(gte(files.name, prefix), end === undefined ? undefined : lt(files.name, end))
+}
+
+/** The least string that is greater than every string with this prefix, in code point order; undefined where none is. */
+function successor (prefix: string): string | undefined {
+  const points = Array.from(prefix, character => character.codePointAt(0) ?? 0)
+  while (points.at(-1) === 0x10FFFF) points.pop()
+  const last = points.pop()
+  if (last === undefined) return undefined
+  // U+D800 to U+DFFF are surrogates, no code points of text.
+  return String.fromCodePoint(...points, last === 0xD7FF ? 0xE000 : last + 1)
+}

@@ -1,0 +1,146 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { request as httpRequest, type IncomingHttpHeaders, type RequestOptions } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createInterface } from 'node:readline'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+import { buildApp } from '../src/app.ts'
+import { readConfig } from '../src/config.ts'
+import { openMagicStore } from '../src/magicstore.ts'
+
+export type Settings = Record<string, string>
+
+export interface Answer {
+  status: number
+  headers: IncomingHttpHeaders
+  rawHeaders: string[]
+  bytes: Buffer
+  text: string
+  /** The body as JSON; fails the test that asks for it where it is none. */
+  json: any
+}
+
+export interface Client {
+  readonly url: string
+  readonly port: number
+  send (method: string, path: string, options?: SendOptions): Promise<Answer>
+}
+
+export interface SendOptions {
+  headers?: Record<string, string | string[]>
+  /** Credentials for Basic. */
+  user?: [string, string]
+  /** An access token, sent as Bearer. */
+  token?: string
+  json?: unknown
+  body?: string | Uint8Array | Readable
+}
+
+export interface RunningServer extends Client { readonly dataDir: string, close (): Promise<void> }
+
+/** A server in this process on a free port, with its data in the test's own folder; ended with the test. */
+export async function startServer (t: Test, settings: Settings = {}): Promise<RunningServer> {
+  const dataDir = settings.DATA_DIR ?? t.testdir()
+  const store = await openMagicStore(readConfig({ PORT: '0', LOG_LEVEL: 'silent', MIN_FREE_BYTES: '0', DATA_DIR: dataDir, ...settings }))
+  const { http, connections } = await buildApp(store)
+  await http.listen({ host: store.config.host, port: 0 })
+  let closing: Promise<void> | undefined
+  const close = () => {
+    closing ??= (async () => { connections.stop(); await http.close(); await store.close() })()
+    return closing
+  }
+  t.teardown(close)
+  return { ...clientOf((http.server.address() as AddressInfo).port), dataDir, close }
+}
+
+export interface ServerProcess extends Client {
+  readonly child: ChildProcess
+  /** What it wrote to standard output until it was ready. */
+  readonly welcome: string[]
+  /** Sends a signal and waits for the end. */
+  end (signal: NodeJS.Signals): Promise<number | null>
+}
+
+/** The bin as a process of its own. It listens on a free port unless PORT is set. */
+export async function spawnServer (t: Test, settings: Settings): Promise<ServerProcess> {
+  const child = spawnBin(['serve'], { PORT: '0', LOG_LEVEL: 'info', MIN_FREE_BYTES: '0', ...settings })
+  const exited = once(child, 'exit') as Promise<[number | null]>
+  const end = async (signal: NodeJS.Signals) => { child.kill(signal); return (await exited)[0] }
+  t.teardown(() => child.exitCode === null && child.signalCode === null ? end('SIGKILL') : null)
+  const welcome: string[] = []
+  for await (const line of createInterface(child.stdout as Readable)) {
+    welcome.push(line)
+    if (line.includes('password policy')) break
+  }
+  child.stdout?.resume()
+  const port = Number(/:(\d+)$/.exec(welcome.find(line => line.startsWith('MagicStore serves')) ?? '')?.[1])
+  if (Number.isNaN(port)) throw new Error(`the server did not start: ${welcome.join('\n')}`)
+  return { ...clientOf(port), child, welcome, end }
+}
+
+/** Runs the bin's source with exactly these settings. */
+export function spawnBin (args: string[], settings: Settings = {}): ChildProcess {
+  const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+  const env = { PATH: process.env.PATH, HOME: process.env.HOME, NODE_OPTIONS: process.env.NODE_OPTIONS, ...settings }
+  return spawn(process.execPath, [...process.execArgv, main, ...args], { env, stdio: ['pipe', 'pipe', 'pipe'] })
+}
+
+/** Runs the bin to its end. */
+export async function runBin (args: string[], settings: Settings = {}, input = ''): Promise<{ code: number | null, stdout: string, stderr: string }> {
+  const child = spawnBin(args, settings)
+  child.stdin?.end(input)
+  const exited = once(child, 'exit') as Promise<[number | null]>
+  const [stdout, stderr] = await Promise.all([child.stdout, child.stderr].map(stream => (stream as Readable).setEncoding('utf8').toArray()))
+  return { code: (await exited)[0], stdout: stdout?.join('') ?? '', stderr: stderr?.join('') ?? '' }
+}
+
+export function clientOf (port: number): Client {
+  return { port, url: `http://127.0.0.1:${port}`, send: (method, path, options) => send(port, method, path, options) }
+}
+
+async function send (port: number, method: string, path: string, { headers = {}, user, token, json, body }: SendOptions = {}): Promise<Answer> {
+  const payload = json === undefined ? body : JSON.stringify(json)
+  const options: RequestOptions = {
+    host: '127.0.0.1',
+    port,
+    method,
+    path,
+    agent: false,
+    headers: {
+      ...(user && { authorization: `Basic ${Buffer.from(user.join(':')).toString('base64')}` }),
+      ...(token && { authorization: `Bearer ${token}` }),
+      ...(json !== undefined && { 'content-type': 'application/json' }),
+      ...(typeof payload === 'string' && { 'content-length': Buffer.byteLength(payload) }),
+      ...(payload instanceof Uint8Array && { 'content-length': payload.length }),
+      ...headers
+    }
+  }
+  const request = httpRequest(options)
+  const answered = once(request, 'response')
+  // A server that refuses early may stop reading: what matters is the answer, and where there is none `answered` fails.
+  if (payload instanceof Readable) pipeline(payload, request).catch(() => {})
+  else request.end(payload)
+  const [response] = await answered
+  const bytes = Buffer.concat(await response.toArray())
+  const text = bytes.toString()
+  return { status: response.statusCode, headers: response.headers, rawHeaders: response.rawHeaders, bytes, text, get json () { return JSON.parse(text) } }
+}
+
+/** Registers a person over HTTP and signs in; both as a user would. */
+export async function signUp (client: Client, username: string, password = 'correct horse battery'): Promise<{ id: number, user: [string, string], token: string }> {
+  const { json: { id } } = await client.send('POST', '/api/users', { json: { username, password } })
+  const { json: { token } } = await client.send('GET', '/api/token', { user: [username, password] })
+  return { id, user: [username, password], token }
+}
+
+/** A form with one file, as curl sends it; `before` and `after` are whole parts around it. */
+export function formOf (name: string, bytes: string | Uint8Array, { type = 'application/octet-stream', field = 'file', boundary = 'boundary-of-a-test' } = {}): { headers: Record<string, string>, body: Buffer } {
+  const head = `--${boundary}\r\nContent-Disposition: form-data; name="${field}"; filename="${name}"\r\nContent-Type: ${type}\r\n\r\n`
+  return {
+    headers: { 'content-type': `multipart/form-data; boundary=${boundary}` },
+    body: Buffer.concat([Buffer.from(head), Buffer.from(bytes), Buffer.from(`\r\n--${boundary}--\r\n`)])
+  }
+}
