@@ -1,8 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { Links } from '../links.ts'
+import type { Links } from '../http/links.ts'
 import type { AccountRecord } from '../metadata/metadata.ts'
-import { problems } from '../problem-responses.ts'
+import { problems } from '../http/problem-responses.ts'
 import type { Accounts } from './accounts.ts'
 import { NewUser, User, UserParams } from './schemas.ts'
 

@@ -6,9 +6,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { OpenBlob } from '../blobs/blob-store.ts'
 import { callerOf } from '../caller.ts'
 import { Problem, type FailureCode } from '../errors.ts'
-import type { Links } from '../links.ts'
+import type { Links } from '../http/links.ts'
 import type { FileRecord } from '../metadata/metadata.ts'
-import { problems } from '../problem-responses.ts'
+import { problems } from '../http/problem-responses.ts'
 import { readCursor, writeCursor } from './cursor.ts'
 import { planDownload, type Piece } from './download.ts'
 import type { Files, ReceivedUpload } from './files.ts'
@@ -53,7 +53,7 @@ export const formUploadRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = as
       }
     }
   }, async (request, reply) => {
-    const received = await receiveForm(request, openUploadBody(request), { files, maxFileBytes })
+    const received = await receiveForm(request, openUploadBody(request.raw), { files, maxFileBytes })
     const { file, isNew } = await files.create(received)
     reply.code(isNew ? 201 : 200).headers({ location: pathOf(file), etag: entityTag(file.sha256) })
     return fileOf(file, request, links)
@@ -89,7 +89,7 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asy
     const { account: owner } = callerOf(request)
     const { name } = request.params
     if (request.headers['content-range'] !== undefined) throw new Problem('partial_upload')
-    const body = openUploadBody(request)
+    const body = openUploadBody(request.raw)
     const permits = permitsChange(request.headers)
     await files.expect({ owner, name, size: body.announcedBytes, permits })
     const received = await files.receive({ owner, name, type: declaredType(request), bytes: body.bytes })

@@ -1,4 +1,4 @@
-import type { FastifyRequest } from 'fastify'
+import type { IncomingMessage } from 'node:http'
 import { Problem } from '../errors.ts'
 import { expectDigests, type DigestCheck } from './digests.ts'
 
@@ -16,7 +16,7 @@ export interface UploadBody extends DigestCheck {
  * Looks at the head of an upload. What is announced is judged by the caller, before it reads `bytes`.
  * @throws content_encoding_unsupported, digest_malformed.
  */
-export function openUploadBody (request: FastifyRequest): UploadBody {
+export function openUploadBody (request: IncomingMessage): UploadBody {
   const { headers } = request
   const encoding = headers['content-encoding']?.trim().toLowerCase() ?? ''
   if (encoding !== '' && encoding !== 'identity') throw new Problem('content_encoding_unsupported', { headers: { 'accept-encoding': 'identity' } })
@@ -48,9 +48,9 @@ function refuseBeyond (bytes: number, limit: number, maxFileBytes: number): void
 }
 
 /** The body without destroying it when the reader stops early: an answer must still go out on its connection. */
-async function * read ({ raw }: FastifyRequest): AsyncGenerator<Buffer> {
+async function * read (request: IncomingMessage): AsyncGenerator<Buffer> {
   try {
-    yield * raw.iterator({ destroyOnReturn: false })
+    yield * request.iterator({ destroyOnReturn: false })
   } catch (cause) {
     throw new Problem('upload_incomplete', { cause })
   }

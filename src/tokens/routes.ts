@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { callerOf } from '../caller.ts'
-import { problems } from '../problem-responses.ts'
+import { problems } from '../http/problem-responses.ts'
 import { AccessToken, Greeting } from './schemas.ts'
 import type { Tokens } from './tokens.ts'
 

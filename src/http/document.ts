@@ -4,7 +4,7 @@ import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsync } from 'fastify'
-import { readVersion } from './config.ts'
+import { readVersion } from '../config.ts'
 import type { Links } from './links.ts'
 
 const introduction = `Files that nobody but their owner can reach.

@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { failures, ProblemDetails, type FailureCode } from './errors.ts'
+import { failures, ProblemDetails, type FailureCode } from '../errors.ts'
 
 interface ProblemResponse {
   description: string

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
-import { Problem } from './errors.ts'
+import { Problem } from '../errors.ts'
 
 /** How much of a refused body is read and dropped, and for how long, so that the answer is not lost in a reset. */
 const LINGER_BYTES = 1024 ** 2

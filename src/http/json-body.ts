@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { Problem } from './errors.ts'
+import { Problem } from '../errors.ts'
 
 /** Largest JSON body, in bytes. */
 const MAX_JSON_BYTES = 64 * 1024
