@@ -41,6 +41,12 @@ export const Settings = Type.Object({
   PASSWORD_POLICY: Type.Optional(Type.Union([Type.Literal('open'), Type.Literal('strict')], { description: '`open` takes any non-empty password; `strict` asks for 8 characters or more, refuses the commonly used ones and the username. Unset: `strict` where the server faces others (NODE_ENV=production, a HOST that is not loopback, or TRUST_PROXY), else `open`.' })),
   REGISTRATION: Type.Union([Type.Literal('open'), Type.Literal('closed')], { default: 'open', description: '`closed`: only the operator adds people.' }),
   TRUST_PROXY: Type.Optional(List('Addresses or CIDR ranges of proxies whose forwarding headers are believed, separated by commas.', ' *[0-9A-Fa-f.:]+(?:/[0-9]{1,3})? *')),
+  CORS_ORIGINS: Type.Optional(List('Origins whose pages may use the server, such as https://app.example.org, separated by commas.', 'https?://[^\\s,/]+')),
+  TLS_CERT: Type.Optional(Type.String({ minLength: 1, description: 'File of the certificate chain (PEM): HTTPS with HTTP/2 and 1.1. Read again on SIGHUP.' })),
+  TLS_KEY: Type.Optional(Type.String({ minLength: 1, description: 'File of the private key (PEM) that goes with TLS_CERT.' })),
+  RATE_LIMIT_PER_MINUTE: Type.Integer({ default: 6000, minimum: 0, maximum: 1_000_000_000, description: 'Requests a minute from one client address; 0 lifts the limit.' }),
+  SIGN_IN_FAILURES: Type.Integer({ default: 10, minimum: 1, maximum: 1_000_000, description: 'Failed sign-ins in 15 minutes of one account from one network before the next is refused; ten times as many of one network.' }),
+  REGISTRATIONS_PER_HOUR: Type.Integer({ default: 100, minimum: 0, maximum: 1_000_000, description: 'Registrations an hour from one network (an IPv4 address or an IPv6 /64); 0 lifts the limit.' }),
   IDLE_SECONDS: Type.Integer({ default: 60, minimum: 1, maximum: 86400, description: 'A transfer without a byte for so many seconds is cut.' }),
   LOG_LEVEL: Type.Union(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map(level => Type.Literal(level)), { default: 'info', description: 'Least severe log line that is written.' }),
   NODE_ENV: Type.Optional(Type.String({ description: '`production` makes the strict password policy the default.' }))
@@ -57,7 +63,7 @@ export class ConfigError extends Error {}
 export type Config = Readonly<ReturnType<typeof readConfig>>
 
 /**
- * Reads the settings. An empty variable counts as unset.
+ * Reads the settings. An empty or blank variable counts as unset.
  * @throws {ConfigError} naming the first setting that is wrong.
  */
 export function readConfig (env: NodeJS.ProcessEnv = process.env) {
@@ -79,6 +85,11 @@ export function readConfig (env: NodeJS.ProcessEnv = process.env) {
     passwordPolicyReason: policy.reason,
     registration: settings.REGISTRATION,
     trustProxy: settings.TRUST_PROXY?.split(',').map(text => text.trim()),
+    corsOrigins: settings.CORS_ORIGINS?.split(','),
+    tls: tlsFiles(settings),
+    rateLimitPerMinute: settings.RATE_LIMIT_PER_MINUTE,
+    signInFailures: settings.SIGN_IN_FAILURES,
+    registrationsPerHour: settings.REGISTRATIONS_PER_HOUR,
     idleSeconds: settings.IDLE_SECONDS,
     logLevel: settings.LOG_LEVEL
   }
@@ -96,13 +107,14 @@ export function settingRows (): { name: string, fallback: string, description: s
     .map(([name, schema]) => ({
       name,
       fallback: schema.default === undefined ? 'none' : String(schema.default),
-      description: schema.description ?? ''
+      description: String(schema.description)
     }))
 }
 
 function checkedSettings (env: NodeJS.ProcessEnv): Settings {
   const data = Object.fromEntries(Object.keys(Settings.properties)
-    .filter(name => env[name] !== undefined && env[name] !== '')
+    // A blank would be coerced to the number 0.
+    .filter(name => (env[name] ?? '').trim() !== '')
     .map(name => [name, env[name]]))
   try {
     return envSchema<Settings>({ schema: Settings, data, env: false })
@@ -112,14 +124,16 @@ function checkedSettings (env: NodeJS.ProcessEnv): Settings {
 }
 
 function explain (error: unknown): string {
-  const first = (error as { errors?: { instancePath: string, message?: string, params?: { allowedValue?: string } }[] }).errors?.[0]
-  const name = first?.instancePath.split('/')[1]
-  if (first === undefined || name === undefined) return (error as Error).message
-  const schema = Settings.properties[name as keyof Settings] as TSchema | undefined
-  const choices = schema?.anyOf as { const: string }[] | undefined
-  return choices === undefined
-    ? `${name} ${first.message}`
-    : `${name} must be one of ${choices.map(choice => choice.const).join(', ')}`
+  const { errors: [first] } = error as { errors: [{ instancePath: string, message: string }] }
+  const name = first.instancePath.slice(1)
+  const { anyOf }: TSchema = Settings.properties[name as keyof Settings]
+  const choices = anyOf as { const: string }[] | undefined
+  return `${name} ${choices === undefined ? first.message : `must be one of ${choices.map(choice => choice.const).join(', ')}`}`
+}
+
+function tlsFiles ({ TLS_CERT: cert, TLS_KEY: key }: Settings): { cert: string, key: string } | undefined {
+  if ((cert === undefined) !== (key === undefined)) throw new ConfigError(`${cert === undefined ? 'TLS_CERT' : 'TLS_KEY'} must be set where ${cert === undefined ? 'TLS_KEY' : 'TLS_CERT'} is`)
+  return cert === undefined || key === undefined ? undefined : { cert: resolve(cert), key: resolve(key) }
 }
 
 function passwordPolicy (settings: Settings): { name: 'open' | 'strict', reason: string } {
@@ -136,12 +150,13 @@ export function isLoopback (host: string): boolean {
   return address === 'localhost' || address === '::1' || (isIP(address) === 4 && address.startsWith('127.'))
 }
 
-/** Parses `kid:secret` items as SIGNING_KEYS holds them. @throws {ConfigError} for a weak or repeated key. */
+/** Parses `kid:secret` items as SIGNING_KEYS holds them. @throws {ConfigError} where there is none, and for a weak or repeated key. */
 export function signingKeys (items: string[]): SigningKey[] {
   const keys = items.map(item => {
     const colon = item.indexOf(':')
     return { kid: item.slice(0, colon), secret: item.slice(colon + 1) }
   })
+  if (keys.length === 0) throw new ConfigError('SIGNING_KEYS: there is no key')
   for (const { kid, secret } of keys) {
     if (Buffer.byteLength(secret) < MIN_SECRET_BYTES) throw new ConfigError(`SIGNING_KEYS: the secret of ${kid} has fewer than ${MIN_SECRET_BYTES} bytes`)
     if (PUBLISHED_SECRETS.has(secret.toLowerCase())) throw new ConfigError(`SIGNING_KEYS: the secret of ${kid} stands in public examples`)

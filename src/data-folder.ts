@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { access, chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { signingKeys, type SigningKey } from './config.ts'
 
@@ -7,6 +7,7 @@ import { signingKeys, type SigningKey } from './config.ts'
 export const dataFolderLayout = {
   database: 'magicstore.db',
   lock: 'lock.db',
+  reserve: 'reserve',
   signingKeys: 'signing-keys'
 } as const
 
@@ -14,6 +15,11 @@ export const dataFolderLayout = {
 export async function prepareDataFolder (folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   await chmod(folder, 0o700)
+}
+
+/** Whether a server ever ran on the folder. */
+export async function hasDatabase (folder: string): Promise<boolean> {
+  return access(join(folder, dataFolderLayout.database)).then(() => true, () => false)
 }
 
 /** The key ring of the folder, made at the first call: lines of `kid:secret`, the first signs. */

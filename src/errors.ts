@@ -12,6 +12,7 @@ export const failures = {
   username_invalid: { status: 400, title: 'The username can\'t be used' },
   password_invalid: { status: 400, title: 'The password can\'t be used' },
   user_unknown: { status: 400, title: 'There is no such user' },
+  token_needed: { status: 400, title: 'There is no token to end' },
   name_invalid: { status: 400, title: 'The file name can\'t be used' },
   malformed_multipart: { status: 400, title: 'The form is not well formed' },
   file_missing: { status: 400, title: 'The form holds no file' },
@@ -27,6 +28,8 @@ export const failures = {
   token_malformed: { status: 401, title: 'The token is not one of ours' },
   token_expired: { status: 401, title: 'The token has expired' },
   token_revoked: { status: 401, title: 'The token was revoked' },
+  insufficient_scope: { status: 403, title: 'The token is not allowed to do this' },
+  tls_required: { status: 403, title: 'A password is taken over TLS only' },
   registration_closed: { status: 403, title: 'Only the operator adds people' },
   not_found: { status: 404, title: 'There is nothing at this address' },
   method_not_allowed: { status: 405, title: 'This address does not know the method' },
@@ -41,6 +44,9 @@ export const failures = {
   extension_not_allowed: { status: 415, title: 'Files with this extension are not taken' },
   range_not_satisfiable: { status: 416, title: 'The file has no such range' },
   head_too_large: { status: 431, title: 'The request head is too large' },
+  too_many_requests: { status: 429, title: 'Too many requests came from this address' },
+  too_many_sign_ins: { status: 429, title: 'Too many sign-ins failed' },
+  too_many_registrations: { status: 429, title: 'Too many people registered from this network' },
   internal_error: { status: 500, title: 'The server failed' },
   file_damaged: { status: 500, title: 'The stored bytes are damaged' },
   stopping: { status: 503, title: 'The server is stopping' },
@@ -102,7 +108,8 @@ export function handleError (error: FastifyError | Problem, request: FastifyRequ
   if (status === 500) request.log.error({ err: problem.cause ?? problem, code: problem.code }, 'request failed')
   if (problem.facts.headers !== undefined) reply.headers(problem.facts.headers)
   return reply.code(status).header('cache-control', 'no-store').header('content-type', 'application/problem+json')
-    .send(JSON.stringify(problemDetails(problem)))
+    // As bytes: to a string Fastify adds a charset, which JSON does not have (RFC 8259 section 11).
+    .send(Buffer.from(JSON.stringify(problemDetails(problem))))
 }
 
 /** The problem for an address that no route knows. */
@@ -132,8 +139,7 @@ function problemOf (error: FastifyError): Problem {
   if (error.validation !== undefined) {
     return new Problem('validation_failed', { errors: error.validation.slice(0, MAX_FIELD_ERRORS).map(fieldError), cause: error })
   }
-  // A JSON syntax error quotes the text around the fault, where a password may stand: its message is dropped.
-  if (error instanceof SyntaxError) return new Problem('malformed_json')
+  // Only the code is taken over: a JSON syntax error quotes the text around the fault, where a password may stand.
   const code = frameworkFailures[error.code]
   if (code !== undefined) return new Problem(code, { cause: error })
   if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) return new Problem('malformed_request', { cause: error })

@@ -1,27 +1,44 @@
+import type { Reserve } from '../blobs/blob-store.ts'
 import { Problem } from '../errors.ts'
 import type { AccountRecord, Metadata } from '../metadata/metadata.ts'
 import type { Passwords } from './password.ts'
+import type { Turnstile } from './turnstile.ts'
 import { findUsernameKey, usernameKey } from './username.ts'
+
+/** Registrations are counted for so long. */
+const REGISTRATION_WINDOW_SECONDS = 3600
 
 interface AccountsOptions {
   metadata: Metadata
+  reserve: Reserve
   passwords: Passwords
+  turnstile: Turnstile
   registration: 'open' | 'closed'
+  /** From one network; 0 lifts the limit. */
+  registrationsPerHour: number
 }
 
 /** What both registration and sign-in take. */
 export interface UsernameAndPassword { username: string, password: string }
 
 export interface Accounts {
-  /** Adds a person who registers. @throws registration_closed, username_invalid, username_taken, password_invalid. */
-  register (credentials: UsernameAndPassword): Promise<AccountRecord>
-  /** The person with this username and password; undefined for an unknown name and for a wrong password, after the same work. */
+  /** Adds a person who registers. @throws registration_closed, username_invalid, username_taken, password_invalid, too_many_registrations, overloaded. */
+  register (credentials: UsernameAndPassword, network: string): Promise<AccountRecord>
+  /** Adds a person for the operator. @throws username_invalid, username_taken, password_invalid. */
+  add (credentials: UsernameAndPassword): Promise<AccountRecord>
+  /** The person with this username and password; undefined for an unknown name, a wrong password and a person kept out, after the same work. */
   verify (credentials: UsernameAndPassword): Promise<AccountRecord | undefined>
   /** @throws user_unknown. */
   get (id: number): Promise<AccountRecord>
+  /** @throws user_unknown. */
+  getByUsername (username: string): Promise<AccountRecord>
+  /** Sets a new password in place of the one that the record knows; every token of the person ends. @throws password_invalid, credentials_wrong where it is another by now. */
+  changePassword (account: AccountRecord, password: string): Promise<void>
+  /** Makes a person gone at once, with their tokens and files; their bytes are swept behind them. */
+  remove (account: AccountRecord): Promise<void>
 }
 
-export function createAccounts ({ metadata, passwords, registration }: AccountsOptions): Accounts {
+export function createAccounts ({ metadata, reserve, passwords, turnstile, registration, registrationsPerHour }: AccountsOptions): Accounts {
   async function add ({ username, password }: UsernameAndPassword): Promise<AccountRecord> {
     const key = usernameKey(username)
     // Refused here before the costly hash; the index decides again among those who come at the same time.
@@ -31,21 +48,52 @@ export function createAccounts ({ metadata, passwords, registration }: AccountsO
   }
 
   return {
-    async register (credentials) {
+    async register (credentials, network) {
       if (registration === 'closed') throw new Problem('registration_closed')
-      return add(credentials)
+      const leave = await turnstile.enter([{ matching: { kind: 'registration', network }, limit: registrationsPerHour, seconds: REGISTRATION_WINDOW_SECONDS }], 'too_many_registrations')
+      try {
+        const account = await add(credentials)
+        await metadata.addAttempt({ kind: 'registration', network, usernameKey: account.usernameKey, isKnownNetwork: false, at: account.createdAt })
+        return account
+      } finally {
+        leave()
+      }
     },
+
+    add,
 
     async verify ({ username, password }) {
       const key = findUsernameKey(username)
       const account = key === undefined ? undefined : await metadata.findAccountByKey(key)
-      return await passwords.verify(password, account?.passwordHash) ? account : undefined
+      const isRight = await passwords.verify(password, account?.passwordHash)
+      if (account === undefined || !isRight || account.disabledAt !== null) return undefined
+      return passwords.isOutdated(account.passwordHash) ? rehash(account, password) : account
     },
 
     async get (id) {
-      const account = await metadata.findAccount(id)
-      if (account === undefined) throw new Problem('user_unknown')
-      return account
-    }
+      return await metadata.findAccount(id) ?? refuseUnknown()
+    },
+
+    async getByUsername (username) {
+      const key = findUsernameKey(username)
+      return (key === undefined ? undefined : await metadata.findAccountByKey(key)) ?? refuseUnknown()
+    },
+
+    async changePassword (account, password) {
+      const passwordHash = await passwords.hash(passwords.accept(password, account.username))
+      await reserve.lend(() => metadata.setPasswordHash(account.id, passwordHash, { endsTokens: true, replaces: account.passwordHash }))
+    },
+
+    remove: ({ id }) => reserve.lend(() => metadata.removeAccount(id, Date.now()))
   }
+
+  /** The password is at hand now and never again; what can't be written now is written at the next sign-in. */
+  async function rehash (account: AccountRecord, password: string): Promise<AccountRecord> {
+    const passwordHash = await passwords.hash(password.normalize('NFC'))
+    return metadata.setPasswordHash(account.id, passwordHash, { endsTokens: false, replaces: account.passwordHash }).then(() => ({ ...account, passwordHash }), () => account)
+  }
+}
+
+function refuseUnknown (): never {
+  throw new Problem('user_unknown')
 }

@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto'
+import { availableParallelism } from 'node:os'
 import argon2 from 'argon2'
+import pLimit from 'p-limit'
 import { Problem } from '../errors.ts'
 
 /** Longest password, in bytes of UTF-8 after NFC; a longer one is refused before any hashing. */
@@ -11,12 +13,21 @@ const MIN_STRICT_POINTS = 8
 /** OWASP's floor for argon2id: 19 MiB, two passes, one lane; about 20 ms of one core. */
 const parameters = { type: argon2.argon2id, memoryCost: 19456, timeCost: 2, parallelism: 1 } as const
 
+/** Threads of libuv's pool, which hashing shares with the file system; one at least is left to that. */
+const POOL_THREADS = 4
+
+/** Hashes that may wait their turn; beyond, a sign-in is refused at once rather than answered late. */
+const MAX_WAITING = 256
+
 export interface Passwords {
   /** The form that is hashed and compared: NFC and nothing else. @throws password_invalid where the policy refuses it. */
   accept (password: string, username: string): string
+  /** @throws overloaded where too many wait. */
   hash (accepted: string): Promise<string>
-  /** True where `password` has this hash; without a hash the work is the same and the answer false. */
+  /** True where `password` has this hash; without a hash the work is the same and the answer false. @throws overloaded where too many wait. */
   verify (password: string, hash: string | undefined): Promise<boolean>
+  /** Whether a hash was made with other parameters than today's. */
+  isOutdated (hash: string): boolean
 }
 
 export async function createPasswords (policy: 'open' | 'strict'): Promise<Passwords> {
@@ -24,6 +35,14 @@ export async function createPasswords (policy: 'open' | 'strict'): Promise<Passw
   const nobody = argon2.hash(randomBytes(32), parameters)
   nobody.catch(() => {})
   const commonPasswords = policy === 'strict' ? await readCommonPasswords() : undefined
+
+  // As many at a time as there are cores: more would only take threads from file transfers.
+  const limit = pLimit(Math.min(availableParallelism(), POOL_THREADS - 1))
+
+  async function gated<T> (work: () => Promise<T>): Promise<T> {
+    if (limit.pendingCount >= MAX_WAITING) throw new Problem('overloaded', { headers: { 'retry-after': '1' } })
+    return limit(work)
+  }
 
   function accept (password: string, username: string): string {
     if (!password.isWellFormed()) refuse('It is not well-formed Unicode.')
@@ -40,13 +59,14 @@ export async function createPasswords (policy: 'open' | 'strict'): Promise<Passw
 
   return {
     accept,
-    hash: accepted => argon2.hash(accepted, parameters),
+    hash: accepted => gated(() => argon2.hash(accepted, parameters)),
     async verify (password, hash) {
       const normalised = password.normalize('NFC')
       if (Buffer.byteLength(normalised) > MAX_PASSWORD_BYTES) return false
-      const isRight = await argon2.verify(hash ?? await nobody, normalised)
+      const isRight = await gated(async () => argon2.verify(hash ?? await nobody, normalised))
       return isRight && hash !== undefined
-    }
+    },
+    isOutdated: hash => argon2.needsRehash(hash, parameters)
   }
 }
 

@@ -1,31 +1,39 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import type { FastifyRequest } from 'fastify'
+import { callerOf } from '../caller.ts'
+import type { Files } from '../files/files.ts'
 import type { Links } from '../http/links.ts'
-import type { AccountRecord } from '../metadata/metadata.ts'
 import { problems } from '../http/problem-responses.ts'
+import { refuseInsecurePassword, type Transport } from '../http/transport.ts'
+import type { AccountRecord, EventRecord } from '../metadata/metadata.ts'
 import type { Accounts } from './accounts.ts'
-import { NewUser, User, UserParams } from './schemas.ts'
+import type { EventKind, SecurityLog } from './events.ts'
+import { networkOf } from './network.ts'
+import { Account, AccountEventList, cutPage, NewPassword, NewUser, pageOf, PageQuery, User, UserParams } from './schemas.ts'
 
-interface UserRoutesOptions { accounts: Accounts, links: Links }
+interface UserRoutesOptions { accounts: Accounts, links: Links, securityLog: SecurityLog, transport: Transport }
 
 /** Registration, and the public face of a person. No credential is asked for. */
-export const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (app, { accounts, links }) => {
+export const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (app, { accounts, links, securityLog, transport }) => {
   app.post('/api/users', {
+    onRequest: async request => refuseInsecurePassword(request, transport),
     schema: {
       operationId: 'registerUser',
       summary: 'Register',
       description: 'Adds a person. The password is hashed (argon2id) and the original discarded. Usernames that differ only in case or width are the same.',
       tags: ['Start here'],
       security: [{}] as { [scheme: string]: string[] }[],
-      body: NewUser,
+      body: Type.Ref(NewUser),
       response: {
         201: { ...Type.Ref(User), description: 'The new person.', headers: { Location: { type: 'string', format: 'uri-reference', description: 'Address of the person: an absolute URI where the request names the address the server listens on, or PUBLIC_URL is set; else a path.' } } },
-        ...problems(['malformed_json', 'validation_failed', 'username_invalid', 'username_taken', 'password_invalid', 'registration_closed', 'body_too_large', 'unsupported_media_type'])
+        ...problems(['malformed_json', 'validation_failed', 'username_invalid', 'username_taken', 'password_invalid', 'registration_closed', 'tls_required', 'body_too_large', 'unsupported_media_type', 'too_many_registrations', 'overloaded', 'storage_full'])
       }
     }
   }, async (request, reply) => {
-    const account = await accounts.register(request.body)
-    reply.code(201).header('location', links.to(request, `/api/users/${account.id}`))
+    const account = await accounts.register(request.body, networkOf(request.ip))
+    securityLog.record({ kind: 'registered', accountId: account.id, ...originOf(request) })
+    reply.code(201).header('location', links.to(request.raw, `/api/users/${account.id}`))
     return userOf(account)
   })
 
@@ -45,6 +53,91 @@ export const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (a
   }, async request => userOf(await accounts.get(Number(request.params.id))))
 }
 
+interface AccountRoutesOptions {
+  accounts: Accounts
+  files: Files
+  securityLog: SecurityLog
+}
+
+/** What a person sees of their own account: for the scope that takes any credential. */
+export const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = async (app, { files, securityLog }) => {
+  app.get('/api/account', {
+    schema: {
+      operationId: 'getAccount',
+      summary: 'See the own account',
+      description: 'Who the credential belongs to, what they store and what they may store.',
+      tags: ['People'],
+      response: { 200: { ...Type.Ref(Account), description: 'The account.' } }
+    }
+  }, async request => {
+    const { account } = callerOf(request)
+    const quota = files.quotaOf(account)
+    const { id, username, createdAt } = userOf(account)
+    return { id, username, createdAt, usage: { files: account.usedFiles, bytes: account.usedBytes, quotaBytes: quota.bytes ?? null, quotaFiles: quota.files ?? null } }
+  })
+
+  app.get('/api/account/events', {
+    schema: {
+      operationId: 'listEvents',
+      summary: 'See what happened to the account',
+      description: 'Sign-ins that failed or came from a new network, tokens issued and ended, password changes: the latest 200, the latest first.',
+      tags: ['People'],
+      querystring: PageQuery,
+      response: { 200: { ...Type.Ref(AccountEventList), description: 'A page.' }, ...problems(['validation_failed']) }
+    }
+  }, async request => {
+    const page = pageOf(request.query)
+    const { entries, next } = cutPage(await securityLog.list(callerOf(request).account.id, page), page)
+    return { events: entries.map(eventOf), next }
+  })
+}
+
+/** What only the password may do to an account. */
+export const passwordRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = async (app, { accounts, files, securityLog }) => {
+  app.put('/api/account/password', {
+    schema: {
+      operationId: 'changePassword',
+      summary: 'Change the password',
+      description: 'Takes the present password as the credential. Every token of the account ends, personal ones too.',
+      tags: ['People'],
+      body: Type.Ref(NewPassword),
+      response: {
+        204: { description: 'The new password is in force.', type: 'null' },
+        ...problems(['malformed_json', 'validation_failed', 'password_invalid', 'body_too_large', 'unsupported_media_type', 'overloaded', 'storage_full'])
+      }
+    }
+  }, async (request, reply) => {
+    const { account } = callerOf(request)
+    await accounts.changePassword(account, request.body.password)
+    securityLog.record({ kind: 'password_changed', accountId: account.id, ...originOf(request) })
+    return reply.code(204).send()
+  })
+
+  app.delete('/api/account', {
+    schema: {
+      operationId: 'deleteAccount',
+      summary: 'Delete the account',
+      description: 'The person, their tokens and their files are gone at once, and the name is free again.',
+      tags: ['People'],
+      response: { 204: { description: 'The account is gone.', type: 'null' }, ...problems(['storage_full']) }
+    }
+  }, async (request, reply) => {
+    const { account } = callerOf(request)
+    await accounts.remove(account)
+    files.sweep()
+    securityLog.record({ kind: 'account_removed', accountId: account.id, ...originOf(request) })
+    return reply.code(204).send()
+  })
+}
+
+function originOf (request: FastifyRequest): { network: string, requestId: string } {
+  return { network: networkOf(request.ip), requestId: request.id }
+}
+
 function userOf ({ id, username, createdAt }: AccountRecord) {
   return { id, username, createdAt: new Date(createdAt).toISOString() }
+}
+
+function eventOf ({ id, kind, network, requestId, at }: EventRecord) {
+  return { id, kind: kind as EventKind, network, requestId, createdAt: new Date(at).toISOString() }
 }

@@ -4,16 +4,28 @@ import { Problem } from '../errors.ts'
 /** Longest username, in code points. */
 export const MAX_USERNAME_POINTS = 64
 
-// Code points whose class RFC 5892 section 2.6 sets by name. The ones that need a look at their context (section A.3 to
-// A.9) are left out as a whole, as are the join controls: both are invisible or look like something else.
+// Code points whose class RFC 5892 section 2.6 sets by name.
 const PERMITTED_EXCEPTIONS = /[\u00DF\u03C2\u06FD\u06FE\u0F0B\u3007]/u
-const REFUSED_EXCEPTIONS = /[\u{B7}\u{375}\u{5F3}\u{5F4}\u{30FB}\u{660}-\u{669}\u{6F0}-\u{6F9}\u{640}\u{7FA}\u{3031}-\u{3035}\u{303B}]|\u{302E}|\u{302F}/u
+const REFUSED_EXCEPTIONS = /[\u{640}\u{7FA}\u{3031}-\u{3035}\u{303B}]|\u{302E}|\u{302F}/u
+/** Code points that stand only in some company, by what must hold before, behind or around them: RFC 5892 sections A.3 to A.9. */
+const IN_CONTEXT = [
+  { character: /\u{B7}/u, before: /l$/, after: /^l/, all: /^/ },
+  { character: /\u{375}/u, before: /$/, after: /^\p{Script=Greek}/u, all: /^/ },
+  { character: /[\u{5F3}\u{5F4}]/u, before: /\p{Script=Hebrew}$/u, after: /^/, all: /^/ },
+  { character: /\u{30FB}/u, before: /$/, after: /^/, all: /[\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Han}]/u },
+  { character: /[\u{660}-\u{669}]/u, before: /$/, after: /^/, all: /^[^\u{6F0}-\u{6F9}]*$/u },
+  { character: /[\u{6F0}-\u{6F9}]/u, before: /$/, after: /^/, all: /^[^\u{660}-\u{669}]*$/u }
+]
+
 const OLD_HANGUL_JAMO = /[\u1100-\u11FF\uA960-\uA97F\uD7B0-\uD7FF]/u
 const IGNORABLE = /[\p{Default_Ignorable_Code_Point}\p{Noncharacter_Code_Point}\p{Cc}\p{Cn}\p{Join_Control}]/u
 const LETTERS_AND_DIGITS = /[\p{Ll}\p{Lu}\p{Lo}\p{Nd}\p{Lm}\p{Mn}\p{Mc}]/u
 
 /** Fullwidth and halfwidth forms, with the ideographic space: what RFC 8265 section 3.3.2 maps by width. */
 const WIDE = /[\uFF01-\uFFEE\u3000]/gu
+
+/** Bidi classes that may stand in a right-to-left word: RFC 5893 section 2, rule 2. */
+const RIGHT_TO_LEFT_TYPES = new Set(['R', 'AL', 'AN', 'EN', 'ES', 'CS', 'ET', 'ON', 'BN', 'NSM'])
 
 // The package is CommonJS while its types describe an ES module.
 const bidi = (bidiFactory as unknown as () => Bidi)()
@@ -31,8 +43,8 @@ export function usernameKey (username: string): string {
   if (/^ | $| {2}/.test(mapped)) refuse('Spaces stand at its start, at its end or next to each other.')
   if (mapped.includes(':')) refuse('It holds a colon, which HTTP Basic can\'t carry.')
   const key = mapped.toLowerCase().normalize('NFC')
-  for (const character of mapped + key) {
-    if (character !== ' ' && !isIdentifierCharacter(character)) refuse(`U+${character.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0')} can't stand in a username.`)
+  for (const [index, character] of Array.from(mapped).entries()) {
+    if (character !== ' ' && !isIdentifierCharacter(character) && !suitsContext(mapped, index)) refuse(`U+${character.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0')} can't stand in a username.`)
   }
   if (looksLikeToken(username) || looksLikeToken(key)) refuse('It looks like a token.')
   if (!key.split(' ').every(obeysBidiRule)) refuse('It mixes directions of writing.')
@@ -48,9 +60,9 @@ export function findUsernameKey (username: string): string | undefined {
   }
 }
 
-/** True for text shaped like an access token (RFC 7515 section 3.1, in any case) or a personal access token. */
+/** True for text shaped like an access token, whose head begins with `{"` and a letter (RFC 7515 section 3.1), or a personal access token; in any case of letters. */
 export function looksLikeToken (text: string): boolean {
-  return /^mst_/i.test(text) || /^ey[\w-]+\.[\w-]*\.[\w-]*$/i.test(text)
+  return /^mst_/i.test(text) || /^eyj[\w-]+\.[\w-]*\.[\w-]*$/i.test(text)
 }
 
 function refuse (detail: string): never {
@@ -60,22 +72,25 @@ function refuse (detail: string): never {
 /** IdentifierClass, in the order of RFC 8264 section 8. */
 function isIdentifierCharacter (character: string): boolean {
   if (PERMITTED_EXCEPTIONS.test(character)) return true
-  if (REFUSED_EXCEPTIONS.test(character) || IGNORABLE.test(character) || OLD_HANGUL_JAMO.test(character)) return false
+  if (REFUSED_EXCEPTIONS.test(character) || IN_CONTEXT.some(rule => rule.character.test(character)) || IGNORABLE.test(character) || OLD_HANGUL_JAMO.test(character)) return false
   if (/[!-~]/.test(character)) return true
   if (character.normalize('NFKC') !== character) return false
   return LETTERS_AND_DIGITS.test(character)
 }
 
-/** RFC 5893 section 2: a word with a right-to-left character is written in one direction only. */
+/** Whether a character that needs a certain company has it; `index` counts code points. Join controls have none here: they are invisible. */
+function suitsContext (text: string, index: number): boolean {
+  const points = Array.from(text)
+  const [before, character, after] = [points.slice(0, index).join(''), points[index] ?? '', points.slice(index + 1).join('')]
+  return IN_CONTEXT.some(rule => rule.character.test(character) && rule.before.test(before) && rule.after.test(after) && rule.all.test(text))
+}
+
+/** RFC 5893 section 2: a word with a right-to-left character begins with one, and is written in that direction only. */
 function obeysBidiRule (word: string): boolean {
   const types = Array.from(word, character => bidi.getBidiCharTypeName(character))
   if (!types.some(type => type === 'R' || type === 'AL' || type === 'AN')) return true
-  const isRightToLeft = types[0] === 'R' || types[0] === 'AL'
-  const allowed = isRightToLeft
-    ? new Set(['R', 'AL', 'AN', 'EN', 'ES', 'CS', 'ET', 'ON', 'BN', 'NSM'])
-    : new Set(['L', 'EN', 'ES', 'CS', 'ET', 'ON', 'BN', 'NSM'])
-  const last = types.findLast(type => type !== 'NSM') ?? ''
-  const ends = isRightToLeft ? ['R', 'AL', 'EN', 'AN'] : ['L', 'EN']
+  const beginsRightToLeft = types[0] === 'R' || types[0] === 'AL'
+  const endsWell = ['R', 'AL', 'EN', 'AN'].includes(String(types.findLast(type => type !== 'NSM')))
   const mixesDigits = types.includes('EN') && types.includes('AN')
-  return (isRightToLeft || types[0] === 'L') && types.every(type => allowed.has(type)) && ends.includes(last) && !mixesDigits
+  return beginsRightToLeft && endsWell && !mixesDigits && types.every(type => RIGHT_TO_LEFT_TYPES.has(type))
 }

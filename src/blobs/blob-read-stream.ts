@@ -1,35 +1,38 @@
 import type { FileHandle } from 'node:fs/promises'
 import { Readable } from 'node:stream'
+import type { Piece } from './blob-store.ts'
 
-/** Bytes read at a time. Larger reads gained nothing on a cached file; smaller ones cost one trip to the thread pool each. */
-const READ_BYTES = 256 * 1024
+/** Bytes read at a time. With 256 KiB a download of 1 GiB was no faster, and its garbage took 40 MB more between two collections. */
+const READ_BYTES = 64 * 1024
 
-/** A range of an open file as a stream that fails, rather than ends, where the file is shorter than it was said to be. */
+/** Pieces of an open file as one stream that fails, rather than ends, where the file is shorter than it was said to be. */
 export class BlobReadStream extends Readable {
   readonly #handle: FileHandle
-  readonly #end: number
-  #position: number
+  readonly #pieces: Piece[]
 
-  constructor (handle: FileHandle, { start, end }: { start: number, end: number }) {
+  constructor (handle: FileHandle, pieces: Piece[]) {
     super({ highWaterMark: READ_BYTES })
     this.#handle = handle
-    this.#position = start
-    this.#end = end
+    this.#pieces = pieces.filter(piece => typeof piece === 'string' || piece.start <= piece.end)
   }
 
   override _read (): void {
-    const length = Math.min(READ_BYTES, this.#end - this.#position + 1)
-    if (length <= 0) {
-      this.push(null)
-      return
-    }
-    this.#handle.read(Buffer.allocUnsafeSlow(length), 0, length, this.#position).then(({ bytesRead, buffer }) => {
+    const piece = this.#pieces.shift()
+    if (piece === undefined) this.push(null)
+    else if (typeof piece === 'string') this.push(piece)
+    else this.#readRange(piece.start, piece.end)
+  }
+
+  #readRange (start: number, end: number): void {
+    const length = Math.min(READ_BYTES, end - start + 1)
+    this.#handle.read(Buffer.allocUnsafeSlow(length), 0, length, start).then(({ bytesRead, buffer }) => {
       if (bytesRead === 0) {
         this.destroy(new Error('the blob is shorter than it was when it was opened'))
         return
       }
-      this.#position += bytesRead
-      this.push(bytesRead === length ? buffer : buffer.subarray(0, bytesRead))
+      const next = start + bytesRead
+      if (next <= end) this.#pieces.unshift({ start: next, end })
+      this.push(buffer.subarray(0, bytesRead))
     }, (error: Error) => this.destroy(error))
   }
 

@@ -18,6 +18,8 @@ export interface BlobStore {
    * @throws storage_full where the disk has no room left, or would have less than is to be kept free.
    */
   put (bytes: AsyncIterable<Uint8Array>, limits: { maxBytes: number }): Promise<StoredBlob>
+  /** Whether as many bytes could be stored now. @throws storage_full. */
+  admit (bytes: number): Promise<void>
   /** The blob's fact is committed. Never fails: a blob that could not be settled yet is named again after a restart. */
   settle (id: string): void
   /** Opens a blob that must have `size` bytes; the caller closes it. @throws file_damaged where it is gone or of another size. */
@@ -26,6 +28,12 @@ export interface BlobStore {
   remove (id: string): Promise<void>
   /** The blobs that were put and not settled, as found at the start. */
   unsettled (): Promise<string[]>
+  /** Every settled blob, in no order; one that comes or goes meanwhile may be named or not. For fsck and backup. */
+  settled (): AsyncIterable<string>
+  /** Whether a settled blob is there. For fsck. */
+  has (id: string): Promise<boolean>
+  /** Takes a blob out of the store without destroying it, to where an operator finds it. It is no error if it is gone. For fsck. */
+  quarantine (id: string): Promise<void>
   /** Waits for what was begun. */
   close (): Promise<void>
 }
@@ -38,11 +46,24 @@ export interface StoredBlob {
   readonly sha256: string
 }
 
+/** A piece of what is read: text that goes with the bytes, or a range of them with both ends included. */
+export type Piece = string | { readonly start: number, readonly end: number }
+
 export interface OpenBlob {
   /**
-   * The bytes from `start` to `end`, both included. The stream fails where the blob is found shorter on the way. When it
-   * ends or is destroyed, the blob is closed.
+   * The bytes of each range from `start` to `end`, both included, and each text as it stands, one after the other. The
+   * stream fails where the blob is found shorter on the way. When it ends or is destroyed, the blob is closed.
    */
-  read (range: { start: number, end: number }): Readable
+  read (...pieces: Piece[]): Readable
   close (): Promise<void>
+}
+
+/** Room on the disk that is taken in good time and given up for what must work when the disk is full: reads, deletes and restarts. */
+export interface Reserve {
+  /** Bytes that uploads must leave alone until the reserve is whole again; 0 while it is. */
+  readonly missingBytes: number
+  /** Runs `act`; where it fails for want of room, gives some of the reserve up and runs it again. */
+  lend<T> (act: () => Promise<T>): Promise<T>
+  /** Makes the reserve again if it was given up and there is room. Never fails. */
+  restore (): Promise<void>
 }

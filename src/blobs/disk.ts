@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { chmod, mkdir, open, readdir, rename, statfs, unlink, type FileHandle } from 'node:fs/promises'
+import { access, chmod, mkdir, open, opendir, readdir, rename, statfs, unlink, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Problem } from '../errors.ts'
 import { BlobReadStream } from './blob-read-stream.ts'
@@ -9,12 +9,15 @@ import { createFolderSync } from './folder-sync.ts'
 /** Bytes gathered before they are written: one stream wrote 1.7 times as fast as with the 64 KiB a socket gives at a time. */
 const WRITE_BYTES = 1024 ** 2
 
+/** Chunks gathered at the most, as many as one `writev` takes: a megabyte that a client sends byte by byte would be 200 MB of objects. */
+const WRITE_CHUNKS = 1024
+
 const ID = /^[0-9a-f]{32}$/
 
 interface DiskBlobsOptions {
   folder: string
-  /** Room that `put` leaves alone. */
-  minFreeBytes: number
+  /** Room that `put` leaves alone, asked for at every batch. */
+  minFreeBytes: () => number
 }
 
 /**
@@ -32,6 +35,7 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
     await chmod(path, 0o700)
   }
   const syncIncoming = createFolderSync(incoming)
+  const putting = new Set<Promise<StoredBlob>>()
   const settling = new Map<string, Promise<void>>()
   let bytesBeingWritten = 0
 
@@ -72,7 +76,7 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
         hash.update(chunk)
         gathered.push(chunk)
         gatheredBytes += chunk.length
-        if (gatheredBytes >= WRITE_BYTES) await flush()
+        if (gatheredBytes >= WRITE_BYTES || gathered.length >= WRITE_CHUNKS) await flush()
       }
       if (gatheredBytes > 0) await flush()
     } finally {
@@ -84,7 +88,7 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
   async function writeBatch (handle: FileHandle, chunks: Uint8Array[], length: number): Promise<void> {
     bytesBeingWritten += length
     try {
-      await refuseWithoutRoom()
+      await refuseWithoutRoom(0)
       const { bytesWritten } = await handle.writev(chunks)
       // A short write is how a disk that fills up shows first; the rest then fails with the reason.
       for (let written = bytesWritten; written < length;) {
@@ -95,16 +99,17 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
     }
   }
 
-  async function refuseWithoutRoom (): Promise<void> {
+  async function refuseWithoutRoom (bytes: number): Promise<void> {
     const { bavail, bsize } = await statfs(folder)
-    if (bavail * bsize - bytesBeingWritten < minFreeBytes) throw new Problem('storage_full', { detail: 'The disk has no room for this file.' })
+    if (bavail * bsize - bytesBeingWritten - bytes < minFreeBytes()) throw new Problem('storage_full', { detail: 'The disk has no room for this file.' })
   }
 
   async function moveToSettled (id: string): Promise<void> {
     try {
       await rename(incomingPath(id), settledPath(id))
     } catch {
-      await mkdir(settledFolder(id), { mode: 0o700 })
+      // Another blob may be making the same folder.
+      await mkdir(settledFolder(id), { recursive: true, mode: 0o700 })
       await rename(incomingPath(id), settledPath(id))
     }
   }
@@ -115,7 +120,13 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
   }
 
   return {
-    put,
+    put (bytes, limits) {
+      const stored = put(bytes, limits)
+      putting.add(stored)
+      return stored.finally(() => putting.delete(stored))
+    },
+
+    admit: refuseWithoutRoom,
 
     settle (id) {
       // A full disk may refuse the move: the blob is served from where it is and settled at the next start.
@@ -124,14 +135,14 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
     },
 
     async open (id, size): Promise<OpenBlob> {
-      const handle = await openFile(id).catch((error: unknown) => { throw new Problem('file_damaged', { cause: error }) })
+      const handle = await openFile(id).catch(failAsDamaged)
       const stored = await handle.stat()
       if (stored.size !== size) {
         await handle.close()
         throw new Problem('file_damaged', { cause: new Error(`blob ${id} has ${stored.size} bytes, not ${size}`) })
       }
       return {
-        read: range => new BlobReadStream(handle, range),
+        read: (...pieces) => new BlobReadStream(handle, pieces),
         close: () => handle.close()
       }
     },
@@ -139,22 +150,49 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
     async remove (id) {
       await settling.get(id)
       for (const path of [incomingPath(id), settledPath(id)]) {
-        await unlink(path).catch((error: NodeJS.ErrnoException) => { if (error.code !== 'ENOENT') throw error })
+        await unlink(path).catch(ignoreMissing)
       }
     },
 
     unsettled: async () => (await readdir(incoming)).filter(name => ID.test(name)),
 
+    async * settled () {
+      for (const { name } of (await readdir(join(folder, 'blobs'), { withFileTypes: true })).filter(entry => entry.isDirectory())) {
+        for await (const entry of await opendir(join(folder, 'blobs', name))) {
+          if (ID.test(entry.name)) yield entry.name
+        }
+      }
+    },
+
+    has: id => access(settledPath(id)).then(() => true, () => false),
+
+    async quarantine (id) {
+      await mkdir(join(folder, 'quarantine'), { recursive: true, mode: 0o700 })
+      await rename(settledPath(id), join(folder, 'quarantine', id)).catch(ignoreMissing)
+    },
+
     async close () {
-      await Promise.all(settling.values())
+      await Promise.allSettled([...putting, ...settling.values()])
       await syncIncoming.close()
     }
   }
 }
 
+function ignoreMissing (error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') throw error
+}
+
+/** No room on the disk, or for the operator's own quota, or for one file of that size. */
+const OUT_OF_ROOM = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
+
+/** A process that has no descriptor left says nothing about the file. */
+function failAsDamaged (error: NodeJS.ErrnoException): never {
+  if (error.code === 'EMFILE' || error.code === 'ENFILE') throw new Problem('overloaded', { headers: { 'retry-after': '1' }, cause: error })
+  throw new Problem('file_damaged', { cause: error })
+}
+
 /** Says of a file system's failure what the client can be told. */
 function failAsStorage (error: unknown): never {
-  const code = (error as NodeJS.ErrnoException).code
-  if (code === 'ENOSPC' || code === 'EDQUOT') throw new Problem('storage_full', { cause: error })
+  if (OUT_OF_ROOM.has(String((error as NodeJS.ErrnoException).code))) throw new Problem('storage_full', { cause: error })
   throw error
 }

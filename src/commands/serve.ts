@@ -1,34 +1,64 @@
-import closeWithGrace from 'close-with-grace'
+import { lookup } from 'node:dns/promises'
+import { readFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
-import { buildApp } from '../app.ts'
-import { readConfig, settingRows, type Config } from '../config.ts'
+import { createSecureContext, type Server } from 'node:tls'
+import closeWithGrace from 'close-with-grace'
+import { buildApp, type App, type TlsContext } from '../app.ts'
+import { ConfigError, readConfig, settingRows, type Config } from '../config.ts'
 import { openMagicStore } from '../magicstore.ts'
 
 /** Starts the server and keeps it until a signal ends it. */
 export async function serve (): Promise<void> {
-  // All that the process makes is its owner's alone: folders 0700, files 0600.
-  process.umask(0o077)
   const config = readConfig()
+  const tls = await readTls(config)
   const store = await openMagicStore(config)
-  const { http, connections } = await buildApp(store)
+  const app = await buildApp(store, tls)
+  const { http, connections } = app
   try {
-    await http.listen({ host: config.host, port: config.port, listenTextResolver: () => 'listening' })
+    // One address: for a name with several Fastify would open servers that know nothing of time-outs and of the stop.
+    const { address: host } = await lookup(config.host, { verbatim: false })
+    await http.listen({ host, port: config.port, listenTextResolver: () => 'listening' })
   } catch (error) {
     await store.close()
     throw error
   }
   // No limit of its own: transfers under way end however long they take, and stalled ones are cut.
-  closeWithGrace({ delay: false, logger: http.log }, async ({ err }) => {
+  closeWithGrace({ delay: false, logger: http.log, ...(tls !== undefined && { skip: ['SIGHUP'] }) }, async ({ err }) => {
     if (err !== undefined) http.log.fatal({ err }, 'the server failed')
     connections.stop()
     await http.close()
     await store.close()
   })
+  if (tls !== undefined) process.on('SIGHUP', () => { void reloadTls(config, app) })
   console.log(welcome(config, http.server.address() as AddressInfo))
 }
 
+/** @throws {ConfigError} where a file can't be read, or the two do not go together. */
+async function readTls ({ tls }: Config): Promise<TlsContext | undefined> {
+  if (tls === undefined) return undefined
+  const read = async (name: string, file: string) => readFile(file).catch((cause: Error) => { throw new ConfigError(`${name}: ${cause.message}`, { cause }) })
+  const context = { cert: await read('TLS_CERT', tls.cert), key: await read('TLS_KEY', tls.key) }
+  try {
+    createSecureContext(context)
+  } catch (cause) {
+    throw new ConfigError(`TLS_CERT and TLS_KEY can't be used: ${(cause as Error).message}`, { cause })
+  }
+  return context
+}
+
+/** New connections get the new certificate, those under way keep theirs; files that do not go together change nothing. */
+async function reloadTls (config: Config, { http }: App): Promise<void> {
+  try {
+    const tls = await readTls(config)
+    if (tls !== undefined) (http.server as unknown as Server).setSecureContext(tls)
+    http.log.info('the certificate was read again')
+  } catch (err) {
+    http.log.error({ err }, 'the certificate could not be read again; the old one stays')
+  }
+}
+
 function welcome (config: Config, { address, port, family }: AddressInfo): string {
-  const url = config.publicUrl ?? `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`
+  const url = config.publicUrl ?? `${config.tls === undefined ? 'http' : 'https'}://${family === 'IPv6' ? `[${address}]` : address}:${port}`
   return [
     `MagicStore serves at ${url}`,
     `  try it in a browser: ${url}/docs`,

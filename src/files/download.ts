@@ -1,4 +1,5 @@
-import { create as contentDisposition } from 'content-disposition'
+import { encodeExtended, format } from 'content-disposition'
+import type { Piece } from '../blobs/blob-store.ts'
 import { reprDigest, wantsSha256 } from './digests.ts'
 import { entityTag, judge, parseDate, seconds, type ConditionHeaders } from './preconditions.ts'
 import { parseRanges, type ByteRange } from './ranges.ts'
@@ -11,7 +12,8 @@ export interface DownloadRequest {
     readonly 'if-range'?: string | undefined
     readonly 'want-repr-digest'?: string | undefined
   }
-  readonly disposition: 'attachment' | 'inline'
+  /** `attachment` unless it is said. */
+  readonly disposition: 'attachment' | 'inline' | undefined
   /** Separates the parts of a multipart answer; random, so that no file can hold it on purpose. */
   readonly boundary: string
 }
@@ -25,9 +27,6 @@ export interface DownloadFacts {
   readonly isDateShared: boolean
 }
 
-/** A piece of the answer's body: text, or bytes of the file. */
-export type Piece = string | ByteRange
-
 /** The answer as data: 412 and 416 have no headers but their own, and their body is a problem. */
 export type DownloadPlan =
   | { readonly status: 200 | 206, readonly headers: Record<string, string>, readonly pieces: Piece[] }
@@ -40,8 +39,8 @@ const SANDBOX = "default-src 'none'; sandbox"
 /** For media that a browser shows by itself; a sandbox would keep its PDF viewer out. */
 const MEDIA_ONLY = "default-src 'none'; img-src 'self'; media-src 'self'; object-src 'self'; style-src 'unsafe-inline'"
 
-/** What may be shown in the browser's window: none of it can run a script. SVG can. */
-const INLINE_TYPE = /^(?:image\/(?!svg)|audio\/|video\/|application\/pdf\b|text\/plain\b)/i
+/** What may be shown in the browser's window: none of it can run a script. SVG can, and whatever else is XML by its `+xml`. */
+const INLINE_TYPE = /^(?:(?:image|audio|video)\/(?!svg)[^;+\s]+|application\/pdf|text\/plain)\s*(?:;|$)/i
 
 /** Decides status, headers and bytes of `GET` and `HEAD` (RFC 9110 sections 13.2.2 and 14); touches nothing. */
 export function planDownload (request: DownloadRequest, facts: DownloadFacts, now: number): DownloadPlan {
@@ -75,13 +74,8 @@ function representation ({ headers, disposition }: DownloadRequest, { name, type
 
 /** RFC 6266 with an extended parameter always (RFC 8187): what a plain one holds, clients read in different ways. */
 function dispositionOf (name: string, type: string): string {
-  const plain = contentDisposition(name, { type, fallback: name.replace(/[^ -~]|%/gu, '_') })
-  return plain.includes('filename*=') ? plain : `${plain}; filename*=UTF-8''${encodeExtended(name)}`
-}
-
-/** `value-chars` of RFC 8187 section 3.2.1. */
-function encodeExtended (text: string): string {
-  return encodeURIComponent(text).replace(/['()*]/g, character => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
+  const plain = name.replace(/[^ -~]|%/gu, '_')
+  return format({ type, parameters: { filename: plain, 'filename*': encodeExtended(name) } }, { extended: false })
 }
 
 /** Ranges are for GET alone (RFC 9110 section 14.2), and only of the version that `If-Range` names. */

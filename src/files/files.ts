@@ -1,7 +1,7 @@
 import { Problem } from '../errors.ts'
-import type { BlobStore, OpenBlob, StoredBlob } from '../blobs/blob-store.ts'
+import type { BlobStore, OpenBlob, Reserve, StoredBlob } from '../blobs/blob-store.ts'
 import type { AccountRecord, FilePage, FileRecord, Metadata, Permits, Quota } from '../metadata/metadata.ts'
-import { refuseBeyondQuota } from '../metadata/quota.ts'
+import { NO_LIMIT, refuseBeyondQuota } from '../metadata/quota.ts'
 import { mediaTypeOf } from './media-type.ts'
 import { extensionOf, fileName, findFileName } from './names.ts'
 
@@ -11,6 +11,7 @@ const SWEEP_BATCH = 500
 interface FilesOptions {
   metadata: Metadata
   blobs: BlobStore
+  reserve: Reserve
   limits: {
     maxFileBytes: number
     /** Quota of a person for whom the operator set none. */
@@ -41,9 +42,11 @@ export interface ReceivedUpload {
 
 /** The one place that decides whose a file is: every method takes the owner, and what is not theirs does not exist. */
 export interface Files {
-  /** Refuses by what is known before a byte is read. @throws name_invalid, extension_not_allowed, file_too_large, quota_exceeded, precondition_failed. */
+  /** Refuses by what is known before a byte is read. @throws name_invalid, extension_not_allowed, file_too_large, quota_exceeded, storage_full, precondition_failed. */
   expect (upload: { owner: AccountRecord, name: string, size: number | undefined, permits: Permits }): Promise<void>
-  /** Reads the bytes to durable storage. @throws name_invalid, extension_not_allowed, file_too_large, storage_full. */
+  /** The same for a form, of whose file only the bounds of its size are known. @throws file_too_large, quota_exceeded, storage_full. */
+  expectForm (form: { owner: AccountRecord, leastSize: number, mostSize: number }): Promise<void>
+  /** Reads the bytes to durable storage. @throws name_invalid, extension_not_allowed, file_too_large, quota_exceeded, storage_full. */
   receive (upload: Upload): Promise<ReceivedUpload>
   /** Forgets what was received. */
   discard (received: ReceivedUpload): Promise<void>
@@ -60,14 +63,18 @@ export interface Files {
   rename (ownerId: number, name: string, newName: string): Promise<FileRecord>
   /** @throws not_found, precondition_failed. */
   remove (ownerId: number, name: string, permits: Permits): Promise<void>
+  /** The limits of a person: the operator's own for them, else those of the settings. */
+  quotaOf (owner: AccountRecord): Quota
+  /** Removes what nobody owns any more while others work; what does not come to its end goes on at the next start. */
+  sweep (): void
   /** After a start: ends what was in flight when the last process died. Costs what was in flight, not what is stored. */
   recover (): Promise<void>
   /** Waits for the removal of bytes that is under way. */
   close (): Promise<void>
 }
 
-export function createFiles ({ metadata, blobs, limits }: FilesOptions): Files {
-  const purges = new Set<Promise<void>>()
+export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions): Files {
+  const sweeps = new Set<Promise<void>>()
 
   function acceptName (text: string): string {
     const name = fileName(text)
@@ -86,7 +93,24 @@ export function createFiles ({ metadata, blobs, limits }: FilesOptions): Files {
   }
 
   function quotaOf (owner: AccountRecord): Quota {
-    return { bytes: owner.quotaBytes ?? limits.quotaBytes, files: owner.quotaFiles ?? limits.quotaFiles }
+    const chosen = (own: number | null, usual: number | undefined) => own === NO_LIMIT ? undefined : own ?? usual
+    return { bytes: chosen(owner.quotaBytes, limits.quotaBytes), files: chosen(owner.quotaFiles, limits.quotaFiles) }
+  }
+
+  /** Refuses what can't be stored as things stand, so that its body need not be read. */
+  async function admit (owner: AccountRecord, size: number, current: FileRecord | undefined): Promise<void> {
+    if (size > limits.maxFileBytes) throw new Problem('file_too_large', { detail: `A file may have ${limits.maxFileBytes} bytes.` })
+    const quota = quotaOf(owner)
+    refuseBeyondQuota('bytes', { used: owner.usedBytes, added: size - (current?.size ?? 0), limit: quota.bytes })
+    if (current === undefined) refuseBeyondQuota('files', { used: owner.usedFiles, added: 1, limit: quota.files })
+    await blobs.admit(size)
+  }
+
+  /** Bytes that the quota leaves for a file in place of `current`; the same bytes again always fit. */
+  function roomFor (owner: AccountRecord, current: FileRecord | undefined): number {
+    const limit = quotaOf(owner).bytes ?? Infinity
+    const present = current?.size ?? 0
+    return Math.max(present, limit - owner.usedBytes + present)
   }
 
   /** Commits a fact about received bytes; where that fails, or the fact does not use them, the bytes go. */
@@ -107,41 +131,64 @@ export function createFiles ({ metadata, blobs, limits }: FilesOptions): Files {
     return { ownerId: owner.id, name, size: blob.size, type, sha256: blob.sha256, blobId: blob.id, now: Date.now() }
   }
 
-  /** Removes the bytes of discarded blobs while the answer goes out; what fails is done at the next start, by the journal. */
-  function purge (): void {
-    const purging = purgeDiscarded().catch(() => {}).finally(() => purges.delete(purging))
-    purges.add(purging)
+  function sweep (): void {
+    const sweeping = removeUnowned().then(reserve.restore).catch(() => {}).finally(() => sweeps.delete(sweeping))
+    sweeps.add(sweeping)
   }
 
-  async function purgeDiscarded (): Promise<void> {
+  async function removeUnowned (): Promise<void> {
+    while (await reserve.lend(() => metadata.removeRemains(SWEEP_BATCH))) await removeDiscarded()
+    await removeDiscarded()
+  }
+
+  async function removeDiscarded (): Promise<void> {
     const ids = await metadata.discardedBlobs(SWEEP_BATCH)
     if (ids.length === 0) return
-    for (const id of ids) await blobs.remove(id)
-    await metadata.forgetDiscarded(ids)
-    if (ids.length === SWEEP_BATCH) await purgeDiscarded()
+    const removed = await removeAll(ids)
+    if (removed.length === 0) return
+    await reserve.lend(() => metadata.forgetDiscarded(removed))
+    if (ids.length === SWEEP_BATCH) await removeDiscarded()
+  }
+
+  /** Those that could be removed: one that the disk refuses to give up keeps no server from starting, and is tried again. */
+  async function removeAll (ids: string[]): Promise<string[]> {
+    const removed: string[] = []
+    for (const id of ids) await blobs.remove(id).then(() => { removed.push(id) }, () => {})
+    return removed
   }
 
   async function recoverBatch (unsettled: string[]): Promise<void> {
     const known = await metadata.knownBlobs(unsettled)
     for (const id of unsettled) {
       if (known.has(id)) blobs.settle(id)
-      else await blobs.remove(id)
     }
+    await removeAll(unsettled.filter(id => !known.has(id)))
   }
 
   return {
     async expect ({ owner, name, size, permits }) {
       const current = await metadata.findFile(owner.id, acceptName(name))
       if (!permits(current)) throw new Problem('precondition_failed')
-      if (size === undefined) return
-      if (size > limits.maxFileBytes) throw new Problem('file_too_large', { detail: `A file may have ${limits.maxFileBytes} bytes.` })
-      refuseBeyondQuota('bytes', { used: owner.usedBytes, added: size - (current?.size ?? 0), limit: quotaOf(owner).bytes })
+      await admit(owner, size ?? 0, current)
+    },
+
+    async expectForm ({ owner, leastSize, mostSize }) {
+      // A file of such a size may be sent again, which a spent quota does not forbid.
+      if (await metadata.hasFileOfSize(owner.id, { least: leastSize, most: mostSize })) return
+      await admit(owner, leastSize, undefined)
     },
 
     async receive ({ owner, name, type, bytes }) {
       const accepted = acceptName(name)
-      const blob = await blobs.put(bytes, { maxBytes: limits.maxFileBytes })
-      return { owner, name: accepted, type: mediaTypeOf(accepted, type), blob }
+      const current = await metadata.findFile(owner.id, accepted)
+      const room = roomFor(owner, current)
+      try {
+        const blob = await blobs.put(bytes, { maxBytes: Math.min(limits.maxFileBytes, room) })
+        return { owner, name: accepted, type: mediaTypeOf(accepted, type), blob }
+      } catch (error) {
+        if (!(error instanceof Problem) || error.code !== 'file_too_large' || room >= limits.maxFileBytes) throw error
+        throw new Problem('quota_exceeded', { detail: `The quota leaves ${room} bytes for this file.`, cause: error })
+      }
     },
 
     discard: ({ blob }) => blobs.remove(blob.id),
@@ -150,7 +197,7 @@ export function createFiles ({ metadata, blobs, limits }: FilesOptions): Files {
 
     async put (received, permits) {
       const result = await conclude(received, () => metadata.putFile(factOf(received), quotaOf(received.owner), permits))
-      if (!result.isNew) purge()
+      if (!result.isNew) sweep()
       return result
     },
 
@@ -169,6 +216,10 @@ export function createFiles ({ metadata, blobs, limits }: FilesOptions): Files {
       }
     },
 
+    quotaOf,
+
+    sweep,
+
     list: (ownerId, page) => metadata.listFiles(ownerId, page),
 
     async rename (ownerId, name, newName) {
@@ -178,18 +229,18 @@ export function createFiles ({ metadata, blobs, limits }: FilesOptions): Files {
 
     async remove (ownerId, name, permits) {
       const file = await get(ownerId, name)
-      await metadata.removeFile(ownerId, file.name, permits)
-      purge()
+      await reserve.lend(() => metadata.removeFile(ownerId, file.name, permits))
+      sweep()
     },
 
     async recover () {
       const unsettled = await blobs.unsettled()
       for (let first = 0; first < unsettled.length; first += SWEEP_BATCH) await recoverBatch(unsettled.slice(first, first + SWEEP_BATCH))
-      await purgeDiscarded()
+      await removeUnowned()
     },
 
     async close () {
-      await Promise.all(purges)
+      await Promise.all(sweeps)
     }
   }
 }

@@ -42,11 +42,15 @@ export function entityTag (sha256: string): string {
 }
 
 /** Seconds since 1970 of an HTTP date in any of its three forms (RFC 9110 section 5.6.7); undefined for anything else. */
-export function parseDate (text: string | undefined): number | undefined {
-  if (text === undefined || !HTTP_DATE.test(text)) return undefined
-  // The form of `asctime` names no zone; all three are in UTC.
-  const time = Date.parse(text.endsWith('GMT') ? text : `${text} GMT`)
-  return Number.isNaN(time) ? undefined : seconds(time)
+export function parseDate (text: string | undefined, now = Date.now()): number | undefined {
+  if (text === undefined) return undefined
+  const parts = HTTP_DATES.map(form => form.exec(text)?.groups).find(groups => groups !== undefined)
+  if (parts === undefined) return undefined
+  const { day = '', month = '', year = '', time = '' } = parts
+  const date = `${day.replace(' ', '0')} ${month} ${year.length === 2 ? fullYear(Number(year), now) : year} ${time} GMT`
+  const milliseconds = Date.parse(date)
+  // The parser of `Date` rolls 31 February over to March and 24:00 to the next day.
+  return new Date(milliseconds).toUTCString().endsWith(date) ? seconds(milliseconds) : undefined
 }
 
 /** Whole seconds, as an HTTP date carries them. */
@@ -54,12 +58,25 @@ export function seconds (milliseconds: number): number {
   return Math.floor(milliseconds / 1000)
 }
 
-const HTTP_DATE = /^(?:[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT|[A-Z][a-z]{5,8}, \d{2}-[A-Z][a-z]{2}-\d{2} \d{2}:\d{2}:\d{2} GMT|[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2} \d{4})$/
+const MONTH = '(?<month>[A-Z][a-z]{2})'
+const TIME = '(?<time>\\d{2}:\\d{2}:\\d{2})'
+const HTTP_DATES = [
+  new RegExp(`^[A-Z][a-z]{2}, (?<day>\\d{2}) ${MONTH} (?<year>\\d{4}) ${TIME} GMT$`),
+  new RegExp(`^[A-Z][a-z]{5,8}, (?<day>\\d{2})-${MONTH}-(?<year>\\d{2}) ${TIME} GMT$`),
+  // The form of `asctime` names no zone; it is in UTC like the others.
+  new RegExp(`^[A-Z][a-z]{2} ${MONTH} (?<day>[ \\d]\\d) ${TIME} (?<year>\\d{4})$`)
+]
+
+/** The year with these last two digits that is at most 50 years in the future (RFC 9110 section 5.6.7). */
+function fullYear (lastDigits: number, now: number): number {
+  const latest = new Date(now).getUTCFullYear() + 50
+  return latest - (latest - lastDigits) % 100
+}
 
 /** Whether a list of entity tags holds the current one; `*` stands for any that exists. A weak tag never matches strongly (RFC 9110 section 8.8.3.2). */
 function listHas (list: string, current: Validators | undefined, comparison: 'strong' | 'weak'): boolean {
   if (current === undefined) return false
   if (list.trim() === '*') return true
-  const tags = list.match(/(?:W\/)?"[\x21\x23-\x7E\x80-\xFF]*"/g) ?? []
+  const tags = list.match(/(?<![^\s,])(?:W\/)?"[\x21\x23-\x7E\x80-\xFF]*"/g) ?? []
   return tags.some(tag => (comparison === 'weak' ? tag.replace(/^W\//, '') : tag) === entityTag(current.sha256))
 }

@@ -2,6 +2,10 @@ import { Type } from '@sinclair/typebox'
 import { Timestamp } from '../accounts/schemas.ts'
 import { fileOrders } from '../metadata/metadata.ts'
 
+/** One of some words, as `enum`: of a union of constants, generators make as many types. */
+const OneOf = <const Word extends string>(words: readonly Word[], options: { default: NoInfer<Word>, description: string }) =>
+  Type.Unsafe<Word>({ type: 'string', enum: [...words], ...options })
+
 const FileName = Type.String({ description: 'Key of the file within its owner: NFC, 1 to 255 bytes of UTF-8, no `/`, `\\`, control characters, `.` or `..`.', examples: ['report.pdf'] })
 
 export const File = Type.Object({
@@ -22,23 +26,36 @@ export const FileList = Type.Object({
 export const FileListQuery = Type.Object({
   limit: Type.Optional(Type.String({ pattern: '^(?:[1-9][0-9]{0,2}|1000)$', default: '100', description: 'Files on a page, 1 to 1,000.', examples: ['50'] })),
   cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 2048, description: 'Where the last page ended: its `next`. It goes with the same `order` and `prefix`.' })),
-  order: Type.Optional(Type.Union(fileOrders.map(order => Type.Literal(order)), { default: 'name', description: 'By name (code point order), by creation time, or by size.' })),
+  order: Type.Optional(OneOf(fileOrders, { default: 'name', description: 'By name (code point order), by creation time, or by size.' })),
   prefix: Type.Optional(Type.String({ maxLength: 255, description: 'Only names that begin so; with the name orders only.' }))
 }, { additionalProperties: false })
 
 export const FileParams = Type.Object({ name: FileName })
 
 export const DownloadQuery = Type.Object({
-  disposition: Type.Optional(Type.Union([Type.Literal('attachment'), Type.Literal('inline')], { default: 'attachment', description: '`inline` lets a browser show images (not SVG), audio, video, PDF and plain text in its window; everything else stays an attachment.' }))
+  disposition: Type.Optional(OneOf(['attachment', 'inline'], { default: 'attachment', description: '`inline` lets a browser show images (not SVG), audio, video, PDF and plain text in its window; everything else stays an attachment.' }))
+})
+
+const Field = (description: string) => Type.Optional(Type.String({ description }))
+
+/** What a download can be made to depend on, and how much of it is asked for. */
+export const DownloadHeaders = Type.Object({
+  range: Field('The bytes wanted, such as `bytes=0-1023` (RFC 9110 section 14.2).'),
+  'if-range': Field('The ranges only of the version with this entity tag or date; else the whole file.'),
+  'if-none-match': Field('Only if the file has none of these entity tags; else 304.'),
+  'if-modified-since': Field('Only if the file changed after this date; else 304.'),
+  'if-match': Field('Only if the file has one of these entity tags; else 412.'),
+  'if-unmodified-since': Field('Only if the file did not change after this date; else 412.'),
+  'want-repr-digest': Field('Which `Repr-Digest` the client cares for (RFC 9530 section 4); `sha-256` is at hand.')
+})
+
+/** What a change can be made to depend on. */
+export const ChangeHeaders = Type.Object({
+  'if-match': Field('Only if the file has one of these entity tags, or is there at all for `*`; else 412.'),
+  'if-none-match': Field('Only if the file has none of these entity tags, or is not there at all for `*`; else 412.'),
+  'if-unmodified-since': Field('Only if the file did not change after this date; else 412.')
 })
 
 export const Rename = Type.Object({
   name: Type.String({ minLength: 1, description: 'The new name.', examples: ['report-2026.pdf'] })
 }, { $id: 'Rename', additionalProperties: false, description: 'What a file is to be called.' })
-
-/** A form with one part `file`, streamed: the schema is for the document, the parts are checked as they arrive. */
-export const UploadForm = Type.Object({
-  file: Type.String({ format: 'binary', description: 'The file; its `filename` becomes the name.' })
-}, { description: 'Exactly one part `file`; other fields do not matter.' })
-
-export const UploadBytes = Type.String({ format: 'binary', description: 'The bytes as they are to be stored.' })

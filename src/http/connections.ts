@@ -1,8 +1,10 @@
+import type { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { constants, type Http2ServerRequest, type ServerHttp2Session } from 'node:http2'
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
-import { Problem } from '../errors.ts'
+import { clientErrorResponse, Problem } from '../errors.ts'
 
 /** How much of a refused body is read and dropped, and for how long, so that the answer is not lost in a reset. */
 const LINGER_BYTES = 1024 ** 2
@@ -11,51 +13,140 @@ const LINGER_MILLISECONDS = 2000
 /** A connection without a byte for so long is cut once the server is stopping. */
 const STOPPING_IDLE_MILLISECONDS = 15_000
 
+/** Room for the bytes of one HTTP/2 upload on their way: 64 KiB, the default, makes it wait for every acknowledgement. */
+export const HTTP2_WINDOW_BYTES = 4 * 1024 ** 2
+
 export interface Connections {
   /** Refuses new requests from now on and cuts stalled transfers sooner; transfers that move are left alone. */
   stop (): void
+  /** Answers bytes that are no HTTP, and ends the connection. */
+  refuse (error: NodeJS.ErrnoException, socket: Socket): void
 }
 
-/** Time-outs by idleness, `Expect: 100-continue`, and refusals that reach a client which is still sending. */
-export function tendConnections (app: FastifyInstance, { idleSeconds }: { idleSeconds: number }): Connections {
+/** An answer that is not over: what it goes over, and what has the time-out of its request. */
+interface Answering {
+  readonly socket: Socket
+  readonly session?: ServerHttp2Session
+  readonly transfer: { setTimeout (milliseconds: number): void }
+}
+
+/** Time-outs by idleness, `Expect: 100-continue`, and refusals that reach a client which is still sending; HTTP/1.1 and HTTP/2. */
+export function tendConnections (app: FastifyInstance, { idleSeconds, isTls }: { idleSeconds: number, isTls: boolean }): Connections {
   let idleMilliseconds = idleSeconds * 1000
   let isStopping = false
   const sockets = new Set<Socket>()
+  const sessions = new Map<ServerHttp2Session, Socket>()
+  const underWay = new Map<ServerResponse, Answering>()
+  // Typed for HTTP/1.1 as the application is; an HTTP/2 server has the same events, and one more.
+  const server: EventEmitter = app.server
+  let opening: Socket
 
-  app.server.on('connection', (socket: Socket) => {
+  // Before Node's own listener, which tells of a session while it is told of its socket.
+  server.prependListener(isTls ? 'secureConnection' : 'connection', (socket: Socket) => {
+    opening = socket
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
   })
+  server.on('session', (session: ServerHttp2Session) => {
+    const socket = opening
+    sessions.set(session, socket)
+    session.setLocalWindowSize(HTTP2_WINDOW_BYTES)
+    session.setTimeout(idleMilliseconds, () => endSession(session, socket))
+    session.once('close', () => sessions.delete(session))
+    if (isStopping) endSession(session, socket)
+  })
   app.server.setTimeout(idleMilliseconds)
-  app.server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+  // HTTP/2 over TLS brings back Node's limit of five minutes for a whole request.
+  app.server.requestTimeout = 0
+  server.on('timeout', (idle: Socket | ServerHttp2Session) => { if (!('goaway' in idle)) idle.destroy() })
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     continueWhenRead(request, response)
     app.routing(request, response)
   })
   // An expectation that is not known may be passed over (RFC 9110 section 10.1.1); Node would answer 417 on its own.
-  app.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => app.routing(request, response))
+  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => app.routing(request, response))
+
+  function isBusy (socket: Socket): boolean {
+    return Array.from(underWay.values()).some(answering => answering.socket === socket)
+  }
+
+  /** Takes no more streams, lets those under way end, and then the connection, though the client may keep its half. */
+  function endSession (session: ServerHttp2Session, socket: Socket): void {
+    session.close()
+    if (isBusy(socket)) return
+    const timer = setTimeout(() => socket.destroy(), LINGER_MILLISECONDS)
+    socket.once('close', () => clearTimeout(timer))
+  }
+
+  /** An HTTP/2 connection carries many streams, each with a time-out of its own. */
+  function answeringOn (request: Http2ServerRequest): Answering {
+    const { stream } = request
+    const session = stream.session as ServerHttp2Session
+    stream.once('finish', () => {
+      if (request.complete) return
+      // RFC 9113 section 8.1: whoever is still sending when the answer is whole may stop, without an error.
+      stream.close(constants.NGHTTP2_NO_ERROR)
+      // Node keeps a stream until all that came has been read.
+      request.resume()
+    })
+    // Closing alone would wait for a client that reads nothing more.
+    stream.once('timeout', () => { stream.close(constants.NGHTTP2_CANCEL); stream.destroy() })
+    return { session, socket: sessions.get(session) as Socket, transfer: stream }
+  }
 
   app.addHook('onRequest', async ({ raw }, reply) => {
-    if (isStopping) throw new Problem('stopping', { headers: { 'retry-after': '5', connection: 'close' } })
+    const answering: Answering = isHttp2(raw) ? answeringOn(raw) : { socket: raw.socket, transfer: raw.socket }
+    answering.transfer.setTimeout(idleMilliseconds)
+    underWay.set(reply.raw, answering)
+    reply.raw.once('close', () => {
+      underWay.delete(reply.raw)
+      if (answering.session?.closed === true) endSession(answering.session, answering.socket)
+    })
+    if (isStopping) throw new Problem('stopping', { headers: { 'retry-after': '5' } })
     // While the server hashes or syncs it is not the client that is idle.
-    raw.once('end', () => { if (!reply.raw.headersSent) raw.socket.setTimeout(0) })
+    raw.once('end', () => { if (!reply.raw.headersSent) answering.transfer.setTimeout(0) })
   })
 
   app.addHook('onSend', async ({ raw }, reply, payload) => {
-    raw.socket.setTimeout(idleMilliseconds)
-    if (!hasUnreadBody(raw)) return payload
-    reply.header('connection', 'close')
-    if (typeof payload !== 'string') return payload
+    underWay.get(reply.raw)?.transfer.setTimeout(idleMilliseconds)
+    if (isHttp2(raw)) {
+      // Fastify asks for it with some refusals; RFC 9113 section 8.2.2 knows no such field.
+      reply.removeHeader('connection')
+      return payload
+    }
+    const isUnread = hasUnreadBody(raw)
+    if (isUnread || isStopping) reply.header('connection', 'close')
+    if (!isUnread || (typeof payload !== 'string' && !Buffer.isBuffer(payload))) return payload
     reply.header('content-length', Buffer.byteLength(payload))
     return Readable.from(linger(payload, raw))
   })
+
+  // Whoever was promised more requests on this connection before the stop would keep the server waiting for them.
+  app.addHook('onResponse', async ({ raw }) => { if (isStopping && !isHttp2(raw)) raw.socket.destroySoon() })
 
   return {
     stop () {
       isStopping = true
       idleMilliseconds = Math.min(idleMilliseconds, STOPPING_IDLE_MILLISECONDS)
-      for (const socket of sockets) socket.setTimeout(idleMilliseconds)
+      app.server.setTimeout(idleMilliseconds)
+      for (const { transfer } of underWay.values()) transfer.setTimeout(idleMilliseconds)
+      for (const [session, socket] of sessions) endSession(session, socket)
+      const ofSessions = new Set(sessions.values())
+      // Kept open for a next request, or by a browser that may never send one.
+      for (const socket of sockets) if (!ofSessions.has(socket) && !isBusy(socket)) socket.destroy()
+    },
+    refuse (error, socket) {
+      // Among the bytes of an answer that is under way the refusal would pass for some of them; and before a TLS
+      // connection stands nothing can be said.
+      const isAnswering = Array.from(underWay).some(([response, answering]) => answering.socket === socket && response.headersSent)
+      if (isAnswering || !sockets.has(socket)) socket.destroy()
+      else socket.end(clientErrorResponse(error))
     }
   }
+}
+
+function isHttp2 (request: IncomingMessage | Http2ServerRequest): request is Http2ServerRequest {
+  return request.httpVersionMajor > 1
 }
 
 /** Sends `100 Continue` at the first read of the body, so that a request refused by its head is never asked for its body. */
@@ -73,7 +164,7 @@ function hasUnreadBody ({ complete, headers }: IncomingMessage): boolean {
 }
 
 /** The whole answer first, then its end held back while what still arrives is dropped. */
-async function * linger (payload: string, request: IncomingMessage): AsyncGenerator<string> {
+async function * linger (payload: string | Buffer, request: IncomingMessage): AsyncGenerator<string | Buffer> {
   yield payload
   await new Promise<void>(resolve => {
     let dropped = 0

@@ -6,11 +6,12 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsync } from 'fastify'
 import { readVersion } from '../config.ts'
 import type { Links } from './links.ts'
+import { problemExamples } from './problem-responses.ts'
 
 const introduction = `Files that nobody but their owner can reach.
 
 1. **Register**: \`POST /api/users\` with a username and a password.
-2. **Authorise**: press the button of that name and enter both under \`basic\`; or trade them for a token at \`GET /api/token\`.
+2. **Authorize**: press the button of that name and enter both under \`basic\`; or trade them for a token at \`GET /api/token\` and enter it under \`bearer\`.
 3. **Upload** a file at \`POST /\`, and **download** it at \`GET /uploads/{name}\`.
 
 Every error is \`application/problem+json\` (RFC 9457) with a stable \`code\`.`
@@ -25,18 +26,20 @@ export function documentOptions (): SwaggerOptions {
       tags: [
         { name: 'Start here', description: 'From nothing to a downloaded file.' },
         { name: 'Files', description: 'Everything else a person does with their files.' },
-        { name: 'People', description: 'Accounts.' },
+        { name: 'People', description: 'Accounts and their tokens.' },
         { name: 'Document', description: 'This description of the server.' }
       ],
       components: {
+        examples: problemExamples(),
         securitySchemes: {
           basic: { type: 'http', scheme: 'basic', description: 'Username and password; or a token as the username, with anything as the password.' },
-          bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'An access token.' },
-          token: { type: 'apiKey', in: 'header', name: 'Authorization', description: 'The word `Token`, a space, and an access token.' }
+          bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'An access token or a personal access token.' },
+          token: { type: 'apiKey', in: 'header', name: 'Authorization', description: 'The word `Token`, a space, and either kind of token, typed together as one value.' }
         }
       }
     },
-    refResolver: { buildLocalReference: (json, _base, _fragment, index) => typeof json.$id === 'string' ? json.$id : `def-${index}` }
+    // Every shared schema has an id, which is then its name in generated clients.
+    refResolver: { buildLocalReference: json => String(json.$id) }
   }
 }
 
@@ -92,6 +95,23 @@ export const documentRoutes: FastifyPluginAsyncTypebox<{ links: Links }> = async
   }, async (_request, reply) => reply.type('application/yaml').send(app.swagger({ yaml: true })))
 }
 
+/** With one server and no OpenAPI links, what would show them takes room on a phone and says nothing; its buttons must fit there, too. */
+const pageStyle = `
+.swagger-ui .servers-title, .swagger-ui .servers, .swagger-ui .response-col_links { display: none }
+@media (max-width: 640px) {
+  .swagger-ui .opblock .opblock-section-header .btn { min-width: 0; padding: 5px 12px; margin: 0 0 0 8px }
+  .swagger-ui .responses-table { table-layout: fixed }
+  .swagger-ui .responses-table .response-col_status { width: 56px }
+  .swagger-ui .response-controls { flex-wrap: wrap }
+  .swagger-ui .response-controls select { max-width: 100% }
+  .swagger-ui .headers-wrapper { overflow-x: auto }
+}
+`
+
+/** Swagger UI's page lacks it, and a phone would lay the page out for a desk and shrink it. */
+const pageScript = `document.head.insertAdjacentHTML('beforeend', '<meta name="viewport" content="width=device-width, initial-scale=1">')
+`
+
 /** Swagger UI, from files that come with the server. */
 export const docsRoutes: FastifyPluginAsync = async app => {
   await app.register(helmet, {
@@ -101,7 +121,20 @@ export const docsRoutes: FastifyPluginAsync = async app => {
   })
   await app.register(swaggerUi, {
     routePrefix: '/docs',
-    uiConfig: { deepLinking: true, docExpansion: 'list', tryItOutEnabled: true, persistAuthorization: false, displayRequestDuration: true },
-    theme: { title: 'MagicStore' }
+    uiConfig: {
+      // Without the bar in which another server's document could be opened.
+      layout: 'BaseLayout',
+      deepLinking: true,
+      docExpansion: 'list',
+      defaultModelsExpandDepth: 0,
+      tryItOutEnabled: true,
+      persistAuthorization: false,
+      displayRequestDuration: true
+    },
+    theme: {
+      title: 'MagicStore',
+      css: [{ filename: 'page.css', content: pageStyle }],
+      js: [{ filename: 'page.js', content: pageScript }]
+    }
   })
 }

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { isLoopback } from '../config.ts'
 
 /** The part of a request that a link depends on. */
-interface Asked { readonly headers: { readonly host?: string | undefined }, readonly socket: Pick<Socket, 'localAddress' | 'localPort'> & { encrypted?: boolean } }
+interface Asked { readonly headers: { readonly host?: string | undefined, readonly ':authority'?: string | string[] | undefined }, readonly socket: Pick<Socket, 'localAddress' | 'localPort'> & { encrypted?: boolean } }
 
 export interface Links {
   /** The link to `path` for whoever asked: absolute where the server knows its own name, else the path. */
@@ -15,7 +15,7 @@ export interface Links {
  */
 export function createLinks (publicUrl: string | undefined): Links {
   return {
-    to: ({ headers, socket }, path) => (publicUrl ?? ownOrigin(headers.host, socket)) + path
+    to: ({ headers, socket }, path) => (publicUrl ?? ownOrigin(headers[':authority']?.toString() ?? headers.host, socket)) + path
   }
 }
 

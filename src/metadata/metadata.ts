@@ -20,24 +20,74 @@ export interface Metadata {
   addAccount (account: NewAccount): Promise<AccountRecord>
   findAccount (id: number): Promise<AccountRecord | undefined>
   findAccountByKey (usernameKey: string): Promise<AccountRecord | undefined>
+  /** Everybody with an id above `afterId`, by id, at most `limit`. For the operator. */
+  accountsAfter (afterId: number, limit: number): Promise<AccountRecord[]>
+  /**
+   * Sets a password; with `endsTokens` every token of the person ends in the same act. With `replaces` only in place of
+   * that hash: of two who change it at once, or of one who only hashes it anew, none undoes the other unseen.
+   * @throws credentials_wrong where the person has another hash by now, or is gone.
+   */
+  setPasswordHash (id: number, passwordHash: string, consequences: { endsTokens: boolean, replaces?: string }): Promise<void>
+  /** Limits of the operator's for one person; null goes back to the settings. */
+  setQuota (id: number, quota: { bytes: number | null, files: number | null }): Promise<void>
+  /** Keeps a person out, or lets them in again; `at` null lets in. */
+  setDisabled (id: number, at: number | null): Promise<void>
+  /**
+   * Makes a person gone for everybody, in one act: nobody finds them or their tokens, no file is added for them, and their
+   * name is free. Their files are removed by `removeRemains`.
+   */
+  removeAccount (id: number, at: number): Promise<void>
+  /** Forgets at most `limit` files of people who are gone, their blobs go to the discarded ones; false where nothing is left. */
+  removeRemains (limit: number): Promise<boolean>
 
+  /** @throws token_revoked where the person, or the token it is issued for, is gone. */
   addToken (token: NewToken): Promise<TokenRecord>
   /** The token and the person it speaks for, in one look-up; undefined where it was revoked or the person is gone. */
-  findToken (id: number): Promise<{ token: TokenRecord, account: AccountRecord } | undefined>
+  findToken (id: number): Promise<TokenAndAccount | undefined>
+  findTokenBySecret (secretHash: string): Promise<TokenAndAccount | undefined>
+  /** Tokens that hold at `now`, the newest first: at most `limit` with an id below `beforeId`. */
+  listTokens (accountId: number, page: { now: number, beforeId: number | undefined, limit: number }): Promise<TokenRecord[]>
+  /** Remembers when tokens were used last. */
+  touchTokens (uses: { id: number, at: number }[]): Promise<void>
+  /** Ends a token and the ones issued for it. @throws not_found where the person has no such token. */
+  removeToken (accountId: number, id: number): Promise<void>
+  removeTokens (accountId: number): Promise<void>
+  /** Forgets tokens that expired before `before`, at most `limit`; true where there may be more. */
+  removeExpiredTokens (before: number, limit: number): Promise<boolean>
+
+  /** Counts an attempt. */
+  addAttempt (attempt: Attempt): Promise<void>
+  /** When the attempts that match were made, the latest first, since `since`, at most `limit`. */
+  attemptTimes (matching: AttemptFilter, range: { since: number, limit: number }): Promise<number[]>
+  /** Forgets failed sign-ins of one person from one network: they have just signed in from there. */
+  forgiveAttempts (usernameKey: string, network: string): Promise<void>
+  /** Forgets attempts before `before`, at most `limit`; true where there may be more. */
+  removeAttempts (before: number, limit: number): Promise<boolean>
+  isKnownNetwork (usernameKey: string, network: string): Promise<boolean>
+  /** Remembers that a person signed in from a network; true where it is the first time. */
+  addKnownNetwork (accountId: number, network: string, at: number): Promise<boolean>
+
+  /** Remembers what happened to an account, and of each account the latest `keep`. */
+  addEvent (event: NewEvent, keep: number): Promise<void>
+  /** The latest events first: at most `limit` with an id below `beforeId`. */
+  listEvents (accountId: number, page: { beforeId: number | undefined, limit: number }): Promise<EventRecord[]>
 
   /**
    * Adds a file under a name that is free. Where the owner has that name already with the same size and sha256, nothing
    * changes and `isNew` is false; the new blob is then not used.
-   * @throws name_taken where other bytes have the name, quota_exceeded where they would not fit.
+   * @throws name_taken where other bytes have the name, quota_exceeded where they would not fit, not_found where the owner is gone.
    */
   addFile (file: NewFile, quota: Quota): Promise<{ file: FileRecord, isNew: boolean }>
   /**
    * Sets the bytes of a name, whether it is free or not. `permits` is asked inside the transaction with the file that
    * is there; the blob of a replaced file goes to the discarded ones.
-   * @throws precondition_failed where `permits` says no, quota_exceeded where the bytes would not fit in place of the old ones.
+   * @throws precondition_failed where `permits` says no, quota_exceeded where the bytes would not fit in place of the old ones,
+   * not_found where the owner is gone.
    */
   putFile (file: NewFile, quota: Quota, permits: Permits): Promise<{ file: FileRecord, isNew: boolean }>
   findFile (ownerId: number, name: string): Promise<FileRecord | undefined>
+  /** Whether the owner has a file of at least `least` and at most `most` bytes. */
+  hasFileOfSize (ownerId: number, bounds: { least: number, most: number }): Promise<boolean>
   /** At most `limit` files behind `after`, in the order asked for; never the same file twice while others come and go. */
   listFiles (ownerId: number, page: FilePage): Promise<FileRecord[]>
   /** Gives a file another name; its bytes and its creation time stay. @throws not_found, name_taken. */
@@ -52,7 +102,24 @@ export interface Metadata {
   /** The bytes of these blobs are gone for good. */
   forgetDiscarded (blobIds: string[]): Promise<void>
 
+  /** Every owner's files with an id above `afterId`, by id, at most `limit`. For fsck and backup. */
+  filesAfter (afterId: number, limit: number): Promise<FileRecord[]>
+  /** Of these blobs, the ones that a file has or that are discarded and not yet forgotten, as of one moment. For fsck. */
+  claimedBlobs (blobIds: string[]): Promise<Set<string>>
+  /** People whose recorded usage is not the sum of their files. For fsck. */
+  wrongUsage (): Promise<UsageFinding[]>
+  /** Sets the recorded usage of everybody to the sum of their files. For fsck. */
+  repairUsage (): Promise<void>
+  /** What is wrong with the database itself, a line each; none where it is sound. For fsck. */
+  integrityFindings (): Promise<string[]>
+
   close (): Promise<void>
+}
+
+export interface UsageFinding {
+  readonly accountId: number
+  readonly recorded: { readonly bytes: number, readonly files: number }
+  readonly actual: { readonly bytes: number, readonly files: number }
 }
 
 /** Whether an act may go on, given the file that has the name now. It is pure and does not throw. */
@@ -77,15 +144,56 @@ export interface AccountRecord extends NewAccount {
   readonly quotaFiles: number | null
   readonly usedBytes: number
   readonly usedFiles: number
+  /** Since when the operator keeps the person out; null where they do not. */
+  readonly disabledAt: number | null
 }
 
 export interface NewToken {
   readonly accountId: number
+  readonly kind: 'access' | 'personal'
+  /** The personal token that this access token was issued for; it ends with it. */
+  readonly parentId: number | null
+  /** What its owner calls a personal token. */
+  readonly name: string | null
+  /** Separated by spaces, as RFC 6749 section 3.3 writes them. */
+  readonly scopes: string
+  /** SHA-256 of a personal token, in hex. */
+  readonly secretHash: string | null
   readonly createdAt: number
-  readonly expiresAt: number
+  /** Null for a personal token without an end. */
+  readonly expiresAt: number | null
 }
 
-export interface TokenRecord extends NewToken { readonly id: number }
+export interface TokenRecord extends NewToken {
+  readonly id: number
+  readonly lastUsedAt: number | null
+}
+
+export interface TokenAndAccount { readonly token: TokenRecord, readonly account: AccountRecord }
+
+export interface Attempt {
+  readonly kind: 'sign_in' | 'registration'
+  readonly network: string
+  readonly usernameKey: string
+  readonly isKnownNetwork: boolean
+  readonly at: number
+}
+
+/** Which attempts are counted together: those of one network, of one name from it, or of one name from networks unknown to it. */
+export type AttemptFilter =
+  | { readonly kind: Attempt['kind'], readonly network: string }
+  | { readonly kind: 'sign_in', readonly network: string, readonly usernameKey: string }
+  | { readonly kind: 'sign_in', readonly usernameKey: string, readonly isKnownNetwork: false }
+
+export interface NewEvent {
+  readonly accountId: number
+  readonly kind: string
+  readonly network: string
+  readonly requestId: string
+  readonly at: number
+}
+
+export interface EventRecord extends NewEvent { readonly id: number }
 
 export interface NewFile {
   readonly ownerId: number

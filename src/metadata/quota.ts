@@ -1,5 +1,8 @@
 import { Problem } from '../errors.ts'
 
+/** A limit that nobody reaches: how the operator lifts the limits of the settings for one person. */
+export const NO_LIMIT = Number.MAX_SAFE_INTEGER
+
 interface Change { used: number, added: number, limit: number | undefined }
 
 /**

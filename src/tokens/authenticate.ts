@@ -1,54 +1,80 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Accounts } from '../accounts/accounts.ts'
+import type { SecurityLog } from '../accounts/events.ts'
+import { networkOf } from '../accounts/network.ts'
+import type { SignIn } from '../accounts/sign-in.ts'
 import { looksLikeToken } from '../accounts/username.ts'
-import { prepareCaller, setCaller, type Caller } from '../caller.ts'
+import { callerOf, prepareCaller, setCaller, type Caller } from '../caller.ts'
 import { Problem, type FailureCode } from '../errors.ts'
+import { countFieldLines } from '../http/field-lines.ts'
+import { addFailures } from '../http/problem-responses.ts'
+import { refuseInsecurePassword, type Transport } from '../http/transport.ts'
+import { splitScopes, type Scope } from './scopes.ts'
 import type { Tokens } from './tokens.ts'
 
-/** What a scope takes as proof: a password alone, or a token as well. */
-export type Proof = 'password' | 'any'
+/** What a scope takes as proof: the password alone, the password or a personal token, or any credential. */
+export type Proof = 'password' | 'password or personal token' | 'any'
 
 export interface AuthenticateOptions {
-  accounts: Accounts
+  signIn: SignIn
   tokens: Tokens
-  proof: Proof
+  securityLog: SecurityLog
+  transport: Transport
 }
+
+/** What a scope asks for: a kind of proof, and what a token must be allowed. */
+export interface Demand { proof: Proof, scope?: Scope }
 
 type Credentials = { kind: 'password', username: string, password: string } | { kind: 'token', token: string }
 
 type SecurityRequirement = { [scheme: string]: string[] }
 
-const security: Record<Proof, SecurityRequirement[]> = {
-  password: [{ basic: [] }],
-  any: [{ basic: [] }, { bearer: [] }, { token: [] }]
-}
-
 /**
- * Guards every route of a scope: who makes a request is decided before its body is read, once, for every scheme. The
- * same call writes the `security` of the scope's operations into the OpenAPI document.
+ * Guards every route of a Fastify scope: who makes a request is decided before its body is read, once, for every scheme.
+ * The same call writes the `security` of the scope's operations into the OpenAPI document.
  */
-export function authenticate (scope: FastifyInstance, { accounts, tokens, proof }: AuthenticateOptions): void {
-  prepareCaller(scope)
-  scope.addHook('onRoute', route => {
-    if (route.schema !== undefined) route.schema.security = security[proof]
+export function authenticate (guarded: FastifyInstance, { signIn, tokens, securityLog, transport }: AuthenticateOptions, demand: Demand): void {
+  prepareCaller(guarded)
+  guarded.addHook('onRoute', route => {
+    if (route.schema !== undefined) route.schema.security = securityOf(demand)
+    addFailures(route, failuresOf(demand))
   })
-  scope.addHook('onRequest', async request => {
-    setCaller(request, await identify(request))
+  guarded.addHook('onRequest', async request => {
+    const caller = await identify(request)
+    refuseBeyondScope(caller, demand)
+    setCaller(request, caller)
   })
+  if (demand.proof === 'password') {
+    // A body can be held back for as long as its sender likes, and must not carry a password past its end.
+    guarded.addHook('preHandler', async request => {
+      if (!await signIn.isCurrent(callerOf(request).account)) refuse('credentials_wrong', request)
+    })
+  }
 
   async function identify (request: FastifyRequest): Promise<Caller> {
     const credentials = credentialsOf(request)
     if (credentials === undefined) return refuse('credentials_missing', request)
-    if (credentials.kind === 'token') return verifyToken(credentials.token, request)
-    const account = await accounts.verify(credentials)
-    if (account === undefined) return refuse('credentials_wrong', request)
-    return { account, token: undefined }
+    return credentials.kind === 'token' ? verifyToken(credentials.token, request) : verifyPassword(credentials, request)
   }
 
-  async function verifyToken (token: string, request: FastifyRequest): Promise<Caller> {
-    if (proof === 'password') return refuse('password_required', request, { error: 'invalid_token' })
+  async function verifyPassword (credentials: { username: string, password: string }, request: FastifyRequest): Promise<Caller> {
+    refuseInsecurePassword(request, transport)
+    const origin = { network: networkOf(request.ip), requestId: request.id }
+    const verified = await signIn.verify(credentials, origin.network)
+    if (verified === undefined) {
+      securityLog.record({ kind: 'sign_in_failed', accountId: await signIn.findId(credentials.username), ...origin })
+      return refuse('credentials_wrong', request)
+    }
+    securityLog.record({ kind: verified.isNewNetwork ? 'sign_in_new_network' : 'sign_in', accountId: verified.account.id, ...origin })
+    return { account: verified.account, token: undefined }
+  }
+
+  async function verifyToken (text: string, request: FastifyRequest): Promise<Caller> {
+    // What such a scope does not take is not looked at: a good token is refused like a bad one.
+    if (demand.proof === 'password') return refuse('password_required', request, { error: 'invalid_token' })
     try {
-      return await tokens.verify(token)
+      const { token, account } = await tokens.verify(text)
+      if (demand.proof === 'password or personal token' && token.kind === 'access') throw new Problem('password_required')
+      return { token, account }
     } catch (error) {
       if (error instanceof Problem) return refuse(error.code, request, { error: 'invalid_token', cause: error })
       throw error
@@ -58,9 +84,8 @@ export function authenticate (scope: FastifyInstance, { accounts, tokens, proof 
   function credentialsOf (request: FastifyRequest): Credentials | undefined {
     const header = request.headers.authorization
     if (header === undefined) return undefined
-    // Node keeps the first of several and says nothing: which one counts must not depend on who reads them.
-    const count = request.raw.rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'authorization').length
-    const credentials = count === 1 ? parse(header) : undefined
+    // Of several, which one counts must not depend on who reads them.
+    const credentials = countFieldLines(request.raw, 'authorization') === 1 ? parse(header) : undefined
     return credentials ?? refuse('credentials_malformed', request)
   }
 
@@ -68,13 +93,38 @@ export function authenticate (scope: FastifyInstance, { accounts, tokens, proof 
   function refuse (code: FailureCode, request: FastifyRequest, { error, cause }: { error?: 'invalid_token', cause?: unknown } = {}): never {
     // A challenge for Basic on a script's request makes a browser open its own login box over the page.
     const isScript = request.headers['sec-fetch-dest'] === 'empty'
+    const takesTokens = demand.proof !== 'password'
     const challenges = [
       ...(isScript ? [] : ['Basic realm="MagicStore", charset="UTF-8"']),
-      ...(proof === 'any' || isScript ? [`Bearer realm="MagicStore"${error === undefined ? '' : `, error="${error}", error_description="${new Problem(code).message}"`}`] : []),
-      ...(proof === 'any' ? ['Token realm="MagicStore"'] : [])
+      ...(takesTokens || isScript ? [`Bearer realm="MagicStore"${error === undefined ? '' : `, error="${error}", error_description="${new Problem(code).message}"`}`] : []),
+      ...(takesTokens ? ['Token realm="MagicStore"'] : [])
     ]
     throw new Problem(code, { headers: { 'www-authenticate': challenges }, cause })
   }
+}
+
+/** A password may do everything, a token what it was made for (RFC 6750 section 3.1). */
+function refuseBeyondScope ({ token }: Caller, { scope }: Demand): void {
+  if (scope === undefined || token === undefined || splitScopes(token.scopes).includes(scope)) return
+  throw new Problem('insufficient_scope', {
+    detail: `The token needs the scope ${scope}.`,
+    headers: { 'www-authenticate': `Bearer realm="MagicStore", error="insufficient_scope", scope="${scope}"` }
+  })
+}
+
+function securityOf ({ proof, scope }: Demand): SecurityRequirement[] {
+  const roles = scope === undefined ? [] : [scope]
+  return proof === 'password' ? [{ basic: [] }] : [{ basic: [] }, { bearer: roles }, { token: roles }]
+}
+
+/** What a guarded route can answer to a credential, besides what it answers itself. */
+function failuresOf ({ proof, scope }: Demand): FailureCode[] {
+  return [
+    'credentials_missing', 'credentials_malformed', 'credentials_wrong', 'tls_required', 'too_many_sign_ins', 'overloaded',
+    ...(proof === 'password' ? [] : ['token_malformed', 'token_expired', 'token_revoked'] as const),
+    ...(proof === 'any' ? [] : ['password_required'] as const),
+    ...(scope === undefined ? [] : ['insufficient_scope'] as const)
+  ]
 }
 
 /** Reads `Basic`, `Bearer` and `Token`, in any case of letters; undefined for what is none of them or not well formed. */
@@ -90,8 +140,10 @@ function parse (header: string): Credentials | undefined {
 
 /** RFC 7617 section 2: base64 of UTF-8, the username up to the first colon. A token may stand in for the username. */
 function parseBasic (value: string): Credentials | undefined {
-  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(value)) return undefined
-  const text = decodeUtf8(Buffer.from(value, 'base64'))
+  const bytes = Buffer.from(value, 'base64')
+  // Node's decoder passes over what is not base64; its own encoding of the result tells (padding may be left out).
+  if (bytes.toString('base64').replace(/=+$/, '') !== value.replace(/={1,2}$/, '')) return undefined
+  const text = decodeUtf8(bytes)
   const colon = text?.indexOf(':') ?? -1
   if (text === undefined || colon === -1) return undefined
   const username = text.slice(0, colon)

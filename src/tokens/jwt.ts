@@ -33,11 +33,9 @@ export function jwtOptions ({ kid, secret }: SigningKey, audience: string): Fast
   }
 }
 
-/** Signs with the first key and verifies with the one that a token's head names. Other keys of that head are not looked at. */
+/** Signs with the first key of a ring that holds one or more, and verifies with the one that a token's head names. Other keys of that head are not looked at. */
 export function createAccessTokenCodec (jwts: Record<string, JWT>, ring: SigningKey[]): AccessTokenCodec {
-  const first = ring[0]
-  if (first === undefined) throw new Error('the key ring is empty')
-  const signer = jwts[first.kid] as JWT
+  const signer = jwts[(ring[0] as SigningKey).kid] as JWT
   const verifiers = new Map(ring.map(({ kid }) => [kid, jwts[kid] as JWT]))
 
   return {

@@ -1,35 +1,105 @@
+import type { Reserve } from '../blobs/blob-store.ts'
 import { Problem } from '../errors.ts'
-import type { AccountRecord, Metadata, TokenRecord } from '../metadata/metadata.ts'
+import type { AccountRecord, Metadata, TokenAndAccount, TokenRecord } from '../metadata/metadata.ts'
 import type { AccessTokenCodec } from './jwt.ts'
+import { createPersonalToken, hashPersonalToken, isPersonalToken } from './personal-token.ts'
+import { joinScopes, scopes, type Scope } from './scopes.ts'
+
+/** The time of last use is kept to the minute: a write for every request would be too much for it. */
+const TOUCH_MILLISECONDS = 60_000
 
 interface TokensOptions {
   metadata: Metadata
+  reserve: Reserve
   codec: AccessTokenCodec
   tokenSeconds: number
 }
 
+export interface NewPersonalToken { name: string, scopes: readonly Scope[], expiresAt: number | null }
+
 export interface Tokens {
-  /** A new access token for a person, and its life in seconds. */
-  issue (account: AccountRecord): Promise<{ token: string, duration: number }>
+  /** A new access token for a person, and its life in seconds. One for a personal token has its scopes, ends with it and no later. */
+  issue (account: AccountRecord, parent?: TokenRecord): Promise<{ token: string, duration: number }>
+  /** A new personal token; its text is told here and never again. @throws validation_failed where it would have expired. */
+  issuePersonal (account: AccountRecord, token: NewPersonalToken): Promise<{ token: string, record: TokenRecord }>
   /** Whom a token speaks for. @throws token_malformed, token_expired, token_revoked. */
-  verify (token: string): Promise<{ account: AccountRecord, token: TokenRecord }>
+  verify (token: string): Promise<TokenAndAccount>
+  /** The tokens that hold now, the newest first. */
+  list (accountId: number, page: { beforeId: number | undefined, limit: number }): Promise<TokenRecord[]>
+  /** Ends one, and what was issued for it. @throws not_found. */
+  revoke (accountId: number, id: number): Promise<void>
+  revokeAll (accountId: number): Promise<void>
 }
 
-export function createTokens ({ metadata, codec, tokenSeconds }: TokensOptions): Tokens {
+export function createTokens ({ metadata, reserve, codec, tokenSeconds }: TokensOptions): Tokens {
+  function touch ({ id, lastUsedAt }: TokenRecord, now: number): void {
+    if (lastUsedAt !== null && now - lastUsedAt < TOUCH_MILLISECONDS) return
+    // Not waited for, and no loss: a full disk must not keep a reader out.
+    metadata.touchTokens([{ id, at: now }]).catch(() => {})
+  }
+
+  async function find (text: string): Promise<TokenAndAccount> {
+    if (text.startsWith('mst_')) {
+      if (!isPersonalToken(text)) throw new Problem('token_malformed')
+      return await metadata.findTokenBySecret(hashPersonalToken(text)) ?? refuseRevoked()
+    }
+    const { tokenId, accountId } = codec.verify(text)
+    const found = await metadata.findToken(tokenId)
+    return found?.account.id === accountId && found.token.kind === 'access' ? found : refuseRevoked()
+  }
+
   return {
-    async issue (account) {
+    async issue (account, parent) {
       const issuedAt = Date.now()
-      const expiresAt = issuedAt + tokenSeconds * 1000
-      const { id } = await metadata.addToken({ accountId: account.id, createdAt: issuedAt, expiresAt })
-      return { token: codec.sign({ tokenId: id, accountId: account.id, issuedAt, expiresAt }), duration: tokenSeconds }
+      const expiresAt = Math.min(issuedAt + tokenSeconds * 1000, parent?.expiresAt ?? Infinity)
+      const { id } = await reserve.lend(() => metadata.addToken({
+        accountId: account.id,
+        kind: 'access',
+        parentId: parent?.id ?? null,
+        name: null,
+        scopes: parent?.scopes ?? joinScopes(scopes),
+        secretHash: null,
+        createdAt: issuedAt,
+        expiresAt
+      }))
+      return { token: codec.sign({ tokenId: id, accountId: account.id, issuedAt, expiresAt }), duration: Math.ceil((expiresAt - issuedAt) / 1000) }
+    },
+
+    async issuePersonal (account, { name, scopes, expiresAt }) {
+      const now = Date.now()
+      // Written so that it refuses what is no time at all: RFC 3339 has spellings, such as a leap second, that Date.parse does not know.
+      if (expiresAt !== null && !(expiresAt > now)) throw new Problem('validation_failed', { errors: [{ field: 'expiresAt', message: 'must be a time in the future' }] })
+      const token = createPersonalToken()
+      const record = await reserve.lend(() => metadata.addToken({
+        accountId: account.id,
+        kind: 'personal',
+        parentId: null,
+        name,
+        scopes: joinScopes(scopes),
+        secretHash: hashPersonalToken(token),
+        createdAt: now,
+        expiresAt
+      }))
+      return { token, record }
     },
 
     async verify (text) {
-      const { tokenId, accountId } = codec.verify(text)
-      const found = await metadata.findToken(tokenId)
-      if (found === undefined || found.account.id !== accountId) throw new Problem('token_revoked')
-      if (Date.now() >= found.token.expiresAt) throw new Problem('token_expired')
+      const found = await find(text)
+      const now = Date.now()
+      if (found.token.expiresAt !== null && now >= found.token.expiresAt) throw new Problem('token_expired')
+      if (found.account.disabledAt !== null) refuseRevoked()
+      touch(found.token, now)
       return found
-    }
+    },
+
+    list: (accountId, { beforeId, limit }) => metadata.listTokens(accountId, { now: Date.now(), beforeId, limit }),
+
+    revoke: (accountId, id) => reserve.lend(() => metadata.removeToken(accountId, id)),
+
+    revokeAll: accountId => reserve.lend(() => metadata.removeTokens(accountId))
   }
+}
+
+function refuseRevoked (): never {
+  throw new Problem('token_revoked')
 }

@@ -1,30 +1,66 @@
-import { eq, sql } from 'drizzle-orm'
+import { and, asc, eq, getTableColumns, gt, inArray, isNotNull, isNull, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import { Problem } from '../../errors.ts'
 import type { Metadata } from '../metadata.ts'
-import { isUniqueViolation, type Committer } from './committer.ts'
-import { accounts, tokens } from './schema.ts'
+import type { Committer } from './committer.ts'
+import { isUniqueViolation } from './failures.ts'
+import { accounts, discardedBlobs, files, tokens } from './schema.ts'
 
-type AccountActs = Pick<Metadata, 'addAccount' | 'findAccount' | 'findAccountByKey' | 'addToken' | 'findToken'>
+type AccountActs = Pick<Metadata, 'addAccount' | 'findAccount' | 'findAccountByKey' | 'accountsAfter' | 'setPasswordHash' | 'setQuota' | 'setDisabled' | 'removeAccount' | 'removeRemains'>
+
+/** What is told of an account: all but whether it is gone, for those that are not are not told of. */
+export const { removedAt: _removedAt, ...accountColumns } = getTableColumns(accounts)
 
 export function createAccountActs (db: BetterSQLite3Database, { commit }: Committer): AccountActs {
-  const byId = db.select().from(accounts).where(eq(accounts.id, sql.placeholder('id'))).prepare()
-  const byKey = db.select().from(accounts).where(eq(accounts.usernameKey, sql.placeholder('key'))).prepare()
-  const tokenById = db.select({ token: tokens, account: accounts }).from(tokens)
-    .innerJoin(accounts, eq(accounts.id, tokens.accountId)).where(eq(tokens.id, sql.placeholder('id'))).prepare()
+  const isThere = isNull(accounts.removedAt)
+  const byId = db.select(accountColumns).from(accounts).where(and(eq(accounts.id, sql.placeholder('id')), isThere)).prepare()
+  const byKey = db.select(accountColumns).from(accounts).where(and(eq(accounts.usernameKey, sql.placeholder('key')), isThere)).prepare()
 
   return {
     addAccount: account => commit(() => {
       try {
-        return db.insert(accounts).values(account).returning().get()
+        return db.insert(accounts).values(account).returning(accountColumns).get()
       } catch (error) {
         if (isUniqueViolation(error)) throw new Problem('username_taken', { cause: error })
         throw error
       }
     }),
+
     findAccount: async id => byId.get({ id }),
+
     findAccountByKey: async key => byKey.get({ key }),
-    addToken: token => commit(() => db.insert(tokens).values(token).returning().get()),
-    findToken: async id => tokenById.get({ id })
+
+    accountsAfter: async (afterId, limit) => db.select(accountColumns).from(accounts)
+      .where(and(gt(accounts.id, afterId), isThere)).orderBy(asc(accounts.id)).limit(limit).all(),
+
+    setPasswordHash: (id, passwordHash, { endsTokens, replaces }) => commit(() => {
+      const { changes } = db.update(accounts).set({ passwordHash })
+        .where(and(eq(accounts.id, id), isThere, replaces === undefined ? undefined : eq(accounts.passwordHash, replaces))).run()
+      if (changes === 0) throw new Problem('credentials_wrong', { headers: { 'www-authenticate': 'Basic realm="MagicStore", charset="UTF-8"' } })
+      if (endsTokens) db.delete(tokens).where(eq(tokens.accountId, id)).run()
+    }),
+
+    setQuota: (id, { bytes, files }) => commit(() => { db.update(accounts).set({ quotaBytes: bytes, quotaFiles: files }).where(eq(accounts.id, id)).run() }),
+
+    setDisabled: (id, at) => commit(() => { db.update(accounts).set({ disabledAt: at }).where(eq(accounts.id, id)).run() }),
+
+    removeAccount: (id, at) => commit(() => {
+      // A colon can't stand in a username: the key is nobody's, and the name is free.
+      db.update(accounts).set({ removedAt: at, username: '', usernameKey: `removed:${id}`, passwordHash: '' }).where(eq(accounts.id, id)).run()
+      db.delete(tokens).where(eq(tokens.accountId, id)).run()
+    }),
+
+    removeRemains: limit => commit(() => {
+      const gone = db.select({ id: accounts.id }).from(accounts).where(isNotNull(accounts.removedAt)).limit(1).get()
+      if (gone === undefined) return false
+      const batch = db.select({ id: files.id, blobId: files.blobId }).from(files).where(eq(files.ownerId, gone.id)).limit(limit).all()
+      if (batch.length === 0) {
+        db.delete(accounts).where(eq(accounts.id, gone.id)).run()
+        return true
+      }
+      db.insert(discardedBlobs).values(batch.map(({ blobId }) => ({ blobId }))).run()
+      db.delete(files).where(inArray(files.id, batch.map(({ id }) => id))).run()
+      return true
+    })
   }
 }

@@ -1,5 +1,5 @@
-import Database from 'better-sqlite3'
-import { Problem } from '../../errors.ts'
+import type Database from 'better-sqlite3'
+import { failureOf } from './failures.ts'
 
 /** Acts in one commit at the most, so that one transaction does not hold the event loop for long. */
 const MAX_ACTS = 256
@@ -32,7 +32,7 @@ export function createCommitter (client: Database.Database): Committer {
   }
 
   function prepare<T> (act: () => T, resolve: (value: T) => void, reject: (error: unknown) => void): Waiting {
-    let settle = () => {}
+    let settle: () => void
     const run = () => {
       savepoint.run()
       try {
@@ -66,18 +66,4 @@ export function createCommitter (client: Database.Database): Committer {
   }
 
   return { commit }
-}
-
-/** Maps what SQLite says to what a client can be told, by its codes. */
-function failureOf (error: unknown): unknown {
-  if (error instanceof Database.SqliteError) {
-    if (error.code === 'SQLITE_FULL') return new Problem('storage_full', { cause: error })
-    if (error.code.startsWith('SQLITE_BUSY')) return new Problem('overloaded', { headers: { 'retry-after': '1' }, cause: error })
-  }
-  return error
-}
-
-/** True where `error` says that a unique index refused a row. */
-export function isUniqueViolation (error: unknown): boolean {
-  return error instanceof Database.SqliteError && error.code === 'SQLITE_CONSTRAINT_UNIQUE'
 }

@@ -1,12 +1,13 @@
-import { and, asc, desc, eq, gt, gte, inArray, lt, sql, type SQL } from 'drizzle-orm'
+import { and, asc, between, desc, eq, gte, inArray, isNull, lt, ne, sql, type SQL } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import { Problem } from '../../errors.ts'
-import type { FileOrder, FilePage, FileRecord, Metadata, NewFile, Quota } from '../metadata.ts'
+import type { FileOrder, FilePage, FilePosition, FileRecord, Metadata, NewFile, Quota } from '../metadata.ts'
 import { refuseBeyondQuota } from '../quota.ts'
-import { isUniqueViolation, type Committer } from './committer.ts'
+import type { Committer } from './committer.ts'
+import { isUniqueViolation } from './failures.ts'
 import { accounts, discardedBlobs, files } from './schema.ts'
 
-type FileActs = Pick<Metadata, 'addFile' | 'putFile' | 'findFile' | 'listFiles' | 'renameFile' | 'removeFile' | 'knownBlobs' | 'discardedBlobs' | 'forgetDiscarded'>
+type FileActs = Pick<Metadata, 'addFile' | 'putFile' | 'findFile' | 'hasFileOfSize' | 'listFiles' | 'renameFile' | 'removeFile' | 'knownBlobs' | 'discardedBlobs' | 'forgetDiscarded'>
 
 /** Column and direction of each order. */
 const sorting = {
@@ -32,7 +33,7 @@ export function createFileActs (db: BetterSQLite3Database, { commit }: Committer
     createdAt: sql.placeholder('now'),
     updatedAt: sql.placeholder('now')
   }).returning().prepare()
-  const usage = db.select({ bytes: accounts.usedBytes, files: accounts.usedFiles }).from(accounts).where(eq(accounts.id, sql.placeholder('ownerId'))).prepare()
+  const usage = db.select({ bytes: accounts.usedBytes, files: accounts.usedFiles }).from(accounts).where(and(eq(accounts.id, sql.placeholder('ownerId')), isNull(accounts.removedAt))).prepare()
   const charge = db.update(accounts).set({
     usedBytes: sql`${accounts.usedBytes} + ${sql.placeholder('bytes')}`,
     usedFiles: sql`${accounts.usedFiles} + ${sql.placeholder('files')}`
@@ -78,8 +79,11 @@ export function createFileActs (db: BetterSQLite3Database, { commit }: Committer
 
     findFile: async (ownerId, name) => find(ownerId, name),
 
+    hasFileOfSize: async (ownerId, { least, most }) => db.select({ id: files.id }).from(files)
+      .where(and(eq(files.ownerId, ownerId), between(files.size, least, most))).limit(1).get() !== undefined,
+
     listFiles: async (ownerId, page) => db.select().from(files)
-      .where(and(eq(files.ownerId, ownerId), within(page), behind(page)))
+      .where(and(eq(files.ownerId, ownerId), within(page)))
       .orderBy(...ordering(page.order)).limit(page.limit).all(),
 
     renameFile: (ownerId, name, newName, now) => commit(() => {
@@ -124,24 +128,35 @@ function ordering (order: FileOrder): SQL[] {
 }
 
 /** A row value is compared as a whole, so that the index is entered at the place where the last page ended. */
-function behind ({ order, after }: FilePage): SQL | undefined {
-  if (after === undefined) return undefined
+function within ({ order, prefix = '', after }: FilePage): SQL | undefined {
   const { column, isAscending } = sorting[order]
-  if (column === files.name) return isAscending ? gt(column, String(after.key)) : lt(column, String(after.key))
+  if (column === files.name) return isAscending ? ascendingNames(prefix, after) : descendingNames(prefix, after)
+  if (after === undefined) return undefined
   return isAscending
     ? sql`(${column}, ${files.id}) > (${after.key}, ${after.id})`
     : sql`(${column}, ${files.id}) < (${after.key}, ${after.id})`
 }
 
-function within ({ prefix }: FilePage): SQL | undefined {
-  if (prefix === undefined || prefix === '') return undefined
+/** One bound on each side: of two, SQLite enters the index at one and walks from there to the other, 100,000 files in 8 ms. */
+function ascendingNames (prefix: string, after: FilePosition | undefined): SQL | undefined {
+  return after === undefined
+    ? and(gte(files.name, prefix), lt(files.name, endOf(prefix)))
+    : and(gte(files.name, sql`max(${prefix}, ${after.key})`), ne(files.name, String(after.key)), lt(files.name, endOf(prefix)))
+}
+
+function descendingNames (prefix: string, after: FilePosition | undefined): SQL | undefined {
+  return and(gte(files.name, prefix), lt(files.name, after === undefined ? endOf(prefix) : sql`min(${endOf(prefix)}, ${after.key})`))
+}
+
+/** What every name with this prefix is less than; any text is less than a blob. */
+function endOf (prefix: string): SQL {
   const end = successor(prefix)
-  return and(gte(files.name, prefix), end === undefined ? undefined : lt(files.name, end))
+  return end === undefined ? sql`x''` : sql`${end}`
 }
 
 /** The least string that is greater than every string with this prefix, in code point order; undefined where none is. */
 function successor (prefix: string): string | undefined {
-  const points = Array.from(prefix, character => character.codePointAt(0) ?? 0)
+  const points = Array.from(prefix, character => Number(character.codePointAt(0)))
   while (points.at(-1) === 0x10FFFF) points.pop()
   const last = points.pop()
   if (last === undefined) return undefined

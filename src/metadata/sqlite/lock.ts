@@ -13,6 +13,8 @@ export interface FolderLock { close (): void }
 export function lockFolder (file: string): FolderLock {
   const client = new Database(file, { timeout: 0 })
   try {
+    // Without this SQLite begins a journal beside the file, which a full disk refuses.
+    client.pragma('journal_mode = MEMORY')
     client.exec('BEGIN EXCLUSIVE')
   } catch (error) {
     client.close()

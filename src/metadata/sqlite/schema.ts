@@ -1,4 +1,4 @@
-import { index, integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+import { index, integer, primaryKey, sqliteTable, text, uniqueIndex, type AnySQLiteColumn } from 'drizzle-orm/sqlite-core'
 
 /** Facts about the installation itself, such as the audience of its tokens. */
 export const installation = sqliteTable('installation', {
@@ -16,7 +16,10 @@ export const accounts = sqliteTable('accounts', {
   quotaFiles: integer('quota_files'),
   // Kept with every change of a file, in its transaction, so that a quota is decided without summing a person's files.
   usedBytes: integer('used_bytes').notNull().default(0),
-  usedFiles: integer('used_files').notNull().default(0)
+  usedFiles: integer('used_files').notNull().default(0),
+  disabledAt: integer('disabled_at'),
+  // Set when the person is gone for everybody; the row stays until their files are, batch by batch.
+  removedAt: integer('removed_at')
 }, table => [
   uniqueIndex('accounts_username_key').on(table.usernameKey)
 ])
@@ -24,11 +27,58 @@ export const accounts = sqliteTable('accounts', {
 export const tokens = sqliteTable('tokens', {
   id: integer('id').primaryKey({ autoIncrement: true }),
   accountId: integer('account_id').notNull().references(() => accounts.id, { onDelete: 'cascade' }),
+  kind: text('kind', { enum: ['access', 'personal'] }).notNull(),
+  // An access token ends with the personal one it was issued for.
+  parentId: integer('parent_id').references((): AnySQLiteColumn => tokens.id, { onDelete: 'cascade' }),
+  name: text('name'),
+  scopes: text('scopes').notNull(),
+  secretHash: text('secret_hash'),
   createdAt: integer('created_at').notNull(),
-  expiresAt: integer('expires_at').notNull()
+  expiresAt: integer('expires_at'),
+  lastUsedAt: integer('last_used_at')
 }, table => [
+  uniqueIndex('tokens_secret_hash').on(table.secretHash),
   index('tokens_account').on(table.accountId, table.id),
+  index('tokens_parent').on(table.parentId),
   index('tokens_expiry').on(table.expiresAt)
+])
+
+/** Failed sign-ins and registrations, each counted for a while against whoever comes again from the same network. */
+export const attempts = sqliteTable('attempts', {
+  id: integer('id').primaryKey({ autoIncrement: true }),
+  kind: text('kind', { enum: ['sign_in', 'registration'] }).notNull(),
+  network: text('network').notNull(),
+  // The username's key, whether anyone has it or not: counting must not tell.
+  usernameKey: text('username_key').notNull(),
+  // Whether the person had signed in from this network before.
+  isKnownNetwork: integer('is_known_network', { mode: 'boolean' }).notNull(),
+  at: integer('at').notNull()
+}, table => [
+  index('attempts_pair').on(table.kind, table.usernameKey, table.network, table.at),
+  index('attempts_network').on(table.kind, table.network, table.at),
+  index('attempts_account').on(table.kind, table.usernameKey, table.isKnownNetwork, table.at),
+  index('attempts_at').on(table.at)
+])
+
+/** Where a person has signed in from. */
+export const accountNetworks = sqliteTable('account_networks', {
+  accountId: integer('account_id').notNull().references(() => accounts.id, { onDelete: 'cascade' }),
+  network: text('network').notNull(),
+  firstAt: integer('first_at').notNull()
+}, table => [
+  primaryKey({ columns: [table.accountId, table.network] })
+])
+
+/** What happened to an account, for its owner to see. */
+export const events = sqliteTable('events', {
+  id: integer('id').primaryKey({ autoIncrement: true }),
+  accountId: integer('account_id').notNull().references(() => accounts.id, { onDelete: 'cascade' }),
+  kind: text('kind').notNull(),
+  network: text('network').notNull(),
+  requestId: text('request_id').notNull(),
+  at: integer('at').notNull()
+}, table => [
+  index('events_account').on(table.accountId, table.id)
 ])
 
 export const files = sqliteTable('files', {

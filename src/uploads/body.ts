@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
+import type { Http2Stream } from 'node:http2'
 import { Problem } from '../errors.ts'
-import { expectDigests, type DigestCheck } from './digests.ts'
+import { expectDigests, type DigestCheck } from '../files/digests.ts'
 
 /** Room for the delimiters and other fields of a form around a file of the largest size. */
 const FORM_OVERHEAD_BYTES = 64 * 1024
@@ -21,7 +22,7 @@ export function openUploadBody (request: IncomingMessage): UploadBody {
   const encoding = headers['content-encoding']?.trim().toLowerCase() ?? ''
   if (encoding !== '' && encoding !== 'identity') throw new Problem('content_encoding_unsupported', { headers: { 'accept-encoding': 'identity' } })
   const length = headers['content-length']
-  const check = expectDigests([textOf(headers['content-digest']), textOf(headers['repr-digest'])])
+  const check = expectDigests([headers['content-digest']?.toString(), headers['repr-digest']?.toString()])
   return {
     announcedBytes: headers['transfer-encoding'] === undefined ? Number(length ?? 0) : undefined,
     bytes: check.watch(read(request)),
@@ -30,21 +31,19 @@ export function openUploadBody (request: IncomingMessage): UploadBody {
   }
 }
 
-/** For a form, where the announced and the received size include more than the file. @throws file_too_large. */
-export async function * boundForm ({ announcedBytes, bytes }: UploadBody, maxFileBytes: number): AsyncGenerator<Buffer> {
-  const limit = maxFileBytes + FORM_OVERHEAD_BYTES
-  let received = announcedBytes ?? 0
-  refuseBeyond(received, limit, maxFileBytes)
-  received = 0
-  for await (const chunk of bytes) {
-    received += chunk.length
-    refuseBeyond(received, limit, maxFileBytes)
-    yield chunk
-  }
+/** The bounds of the size of a form's file, from the announced size of the form. */
+export function fileBounds ({ announcedBytes }: UploadBody): { leastSize: number, mostSize: number } {
+  return { leastSize: Math.max(0, (announcedBytes ?? 0) - FORM_OVERHEAD_BYTES), mostSize: announcedBytes ?? Number.MAX_SAFE_INTEGER }
 }
 
-function refuseBeyond (bytes: number, limit: number, maxFileBytes: number): void {
-  if (bytes > limit) throw new Problem('file_too_large', { detail: `A file may have ${maxFileBytes} bytes.` })
+/** Bounds a form as it flows, whatever parts its bytes are in. @throws file_too_large. */
+export async function * boundForm ({ bytes }: UploadBody, maxFileBytes: number): AsyncGenerator<Buffer> {
+  let received = 0
+  for await (const chunk of bytes) {
+    received += chunk.length
+    if (received > maxFileBytes + FORM_OVERHEAD_BYTES) throw new Problem('file_too_large', { detail: `A file may have ${maxFileBytes} bytes.` })
+    yield chunk
+  }
 }
 
 /** The body without destroying it when the reader stops early: an answer must still go out on its connection. */
@@ -54,8 +53,6 @@ async function * read (request: IncomingMessage): AsyncGenerator<Buffer> {
   } catch (cause) {
     throw new Problem('upload_incomplete', { cause })
   }
-}
-
-function textOf (value: string | string[] | undefined): string | undefined {
-  return Array.isArray(value) ? value.join(', ') : value
+  // Where HTTP/2 resets a stream, Node ends its body as if it were whole; one that is whole is still open for the answer.
+  if ('stream' in request && (request.stream as Http2Stream).closed) throw new Problem('upload_incomplete')
 }

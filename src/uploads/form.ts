@@ -28,15 +28,20 @@ export interface FormPart {
 export async function * readForm (source: AsyncIterable<Buffer>, contentType: string): AsyncGenerator<FormPart> {
   const delimiter = Buffer.from(`\r\n--${boundaryOf(contentType)}`)
   const scanner = createScanner(source)
-  await drain(scanner.until(delimiter))
-  for (let count = 1; !await scanner.skips('--'); count++) {
-    if (count > MAX_PARTS) refuse(`A form may have ${MAX_PARTS} parts.`)
-    const head = parsePartHead(await scanner.partHead())
-    const bytes = scanner.until(delimiter)
-    yield { ...head, bytes }
-    await drain(bytes)
+  try {
+    await drain(scanner.until(delimiter))
+    for (let count = 1; !await scanner.skips('--'); count++) {
+      if (count > MAX_PARTS) refuse(`A form may have ${MAX_PARTS} parts.`)
+      const head = parsePartHead(await scanner.partHead())
+      const bytes = scanner.until(delimiter)
+      yield { ...head, bytes }
+      await drain(bytes)
+    }
+    await drain(scanner.rest())
+  } finally {
+    // A refused body is dropped by whoever answers, which can't read it while this reader holds on to it.
+    await scanner.close()
   }
-  await drain(scanner.rest())
 }
 
 interface Scanner {
@@ -47,6 +52,8 @@ interface Scanner {
   /** The text between a delimiter line and the empty line behind a part's head, a byte a character. */
   partHead (): Promise<string>
   rest (): AsyncGenerator<Buffer>
+  /** Lets go of the source. */
+  close (): Promise<void>
 }
 
 function createScanner (source: AsyncIterable<Buffer>): Scanner {
@@ -100,6 +107,10 @@ function createScanner (source: AsyncIterable<Buffer>): Scanner {
     async * rest () {
       if (buffered.length > 0) yield take(buffered.length)
       for (let next = await chunks.next(); next.done !== true; next = await chunks.next()) yield next.value
+    },
+
+    async close () {
+      await chunks.return?.()
     }
   }
 }
@@ -130,7 +141,7 @@ function parsePartHead (text: string): Omit<FormPart, 'bytes'> {
   if (!/^[ \t]*$/.test(padding)) refuse('A delimiter line does not end where it should.')
   const fields = new Map<string, string>()
   for (const line of lines) {
-    const [, name = '', value = ''] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*)$/.exec(line) ?? refuse('A line of a part\'s head is not a field.')
+    const [, name = '', value = ''] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*((?:[^ \t\r\n\0][^\r\n\0]*)?)$/.exec(line) ?? refuse('A line of a part\'s head is not a field.')
     if (fields.has(name.toLowerCase())) refuse('A field stands twice in a part\'s head.')
     fields.set(name.toLowerCase(), value)
   }
@@ -143,11 +154,11 @@ function parseDisposition (value: string): { name: string, filename: string | un
   const found = new Map<string, string>()
   const parameter = /;[ \t]*(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*=[ \t]*(?:"((?:\\"|[^"])*)"|([^;"]*)))?[ \t]*/y
   while (parameter.lastIndex < parameters.length) {
-    const [, key, quoted, token] = parameter.exec(parameters) ?? refuse('The Content-Disposition of a part is not well formed.')
+    const [, key, quoted, token = ''] = parameter.exec(parameters) ?? refuse('The Content-Disposition of a part is not well formed.')
     if (key === undefined) continue
     if (found.has(key.toLowerCase())) refuse('The Content-Disposition of a part says a thing twice.')
     // Browsers and curl write a quote as %22, which stays; others write it with a backslash.
-    found.set(key.toLowerCase(), quoted?.replaceAll('\\"', '"') ?? token?.trimEnd() ?? '')
+    found.set(key.toLowerCase(), quoted?.replaceAll('\\"', '"') ?? token.trimEnd())
   }
   const filename = found.get('filename')
   return { name: decode(found.get('name') ?? refuse('A part has no name.')), filename: filename === undefined ? undefined : lastSegment(decode(filename)) }

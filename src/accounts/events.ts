@@ -1,0 +1,44 @@
+import type { EventRecord, Metadata } from '../metadata/metadata.ts'
+
+/** What can happen to an account, as its owner and the log are told. */
+export const eventKinds = [
+  'registered', 'sign_in', 'sign_in_failed', 'sign_in_new_network', 'token_issued', 'token_revoked', 'tokens_revoked',
+  'personal_token_created', 'password_changed', 'account_removed'
+] as const
+
+export type EventKind = typeof eventKinds[number]
+
+/** Events that are kept of each account. */
+const KEPT_EVENTS = 200
+
+/** Good sign-ins and their token follow each other at every request of some clients: the log has them, the account's own list does not. */
+const LOGGED_ONLY = new Set<EventKind>(['sign_in', 'account_removed'])
+
+export interface SecurityEvent {
+  readonly kind: EventKind
+  /** Undefined where nobody has the name that was tried. */
+  readonly accountId: number | undefined
+  readonly network: string
+  readonly requestId: string
+}
+
+export interface SecurityLog {
+  /** Writes a log line, and the account's own list. Not waited for and never fails: an answer's time must not tell whether an account exists. */
+  record (event: SecurityEvent): void
+  /** The latest first, with an id below `beforeId`. */
+  list (accountId: number, page: { beforeId: number | undefined, limit: number }): Promise<EventRecord[]>
+}
+
+/** `write` puts one structured line into the server's log. */
+export function createSecurityLog (metadata: Metadata, write: (event: SecurityEvent) => void): SecurityLog {
+  return {
+    record (event) {
+      write(event)
+      const { kind, accountId, network, requestId } = event
+      if (accountId === undefined || LOGGED_ONLY.has(kind)) return
+      metadata.addEvent({ accountId, kind, network, requestId, at: Date.now() }, KEPT_EVENTS).catch(() => {})
+    },
+
+    list: (accountId, page) => metadata.listEvents(accountId, page)
+  }
+}

@@ -1,0 +1,53 @@
+import { Problem, type FailureCode } from '../errors.ts'
+import type { AttemptFilter, Metadata } from '../metadata/metadata.ts'
+
+/** Attempts that wait for others to end, at the most. */
+const MAX_WAITING = 256
+
+/** No more than `limit` attempts that match within `seconds`; a `limit` of 0 counts nothing. */
+export interface Rule { readonly matching: AttemptFilter, readonly limit: number, readonly seconds: number }
+
+export interface Turnstile {
+  /**
+   * Lets an attempt through if no rule is spent, and resolves with what is to be called when it is over. Near a limit
+   * attempts go one by one: none slips through while the outcome of another is open.
+   * @throws `code` with `Retry-After` where a rule is spent, overloaded where too many wait.
+   */
+  enter (rules: readonly Rule[], code: FailureCode): Promise<() => void>
+}
+
+export function createTurnstile (metadata: Metadata): Turnstile {
+  const inside = new Map<string, number>()
+  const waiting: (() => void)[] = []
+
+  /** The tightest room that the rules leave, or the seconds until there is some. */
+  async function look ({ matching, limit, seconds }: Rule): Promise<{ room: number, retrySeconds: number }> {
+    const now = Date.now()
+    const times = await metadata.attemptTimes(matching, { since: now - seconds * 1000 + 1, limit })
+    const last = times[limit - 1]
+    return { room: limit - times.length, retrySeconds: last === undefined ? 0 : Math.max(1, Math.ceil((last + seconds * 1000 - now) / 1000)) }
+  }
+
+  return {
+    async enter (rules, code) {
+      const counted = rules.filter(({ limit }) => limit > 0).map(rule => ({ rule, key: JSON.stringify(rule.matching) }))
+      for (;;) {
+        const views = await Promise.all(counted.map(async ({ rule, key }) => ({ key, ...await look(rule) })))
+        const retrySeconds = Math.max(0, ...views.map(view => view.retrySeconds))
+        if (retrySeconds > 0) throw new Problem(code, { headers: { 'retry-after': String(retrySeconds) } })
+        if (views.every(({ key, room }) => (inside.get(key) ?? 0) < room)) break
+        if (waiting.length >= MAX_WAITING) throw new Problem('overloaded', { headers: { 'retry-after': '1' } })
+        await new Promise<void>(resolve => waiting.push(resolve))
+      }
+      for (const { key } of counted) inside.set(key, (inside.get(key) ?? 0) + 1)
+      return () => {
+        for (const { key } of counted) {
+          const count = Number(inside.get(key)) - 1
+          if (count > 0) inside.set(key, count)
+          else inside.delete(key)
+        }
+        for (const wake of waiting.splice(0)) wake()
+      }
+    }
+  }
+}

@@ -1,0 +1,46 @@
+import { parseArgs } from 'node:util'
+import { ConfigError, readConfig } from '../config.ts'
+import { hasDatabase } from '../data-folder.ts'
+import { inspect, repair, type Finding } from '../files/inspection.ts'
+import { openOperatorStore } from '../magicstore.ts'
+
+export const fsckHelp = `magicstore fsck: hold the database against the stored bytes, in both directions, beside a running server or without one.
+
+  --deep     read every byte and compare its SHA-256, not only sizes
+  --repair   move bytes that belong to no file into DATA_DIR/quarantine and sum quotas again; nothing is destroyed
+  --json     one JSON object a line
+
+Exit code: 0 where all is well or was repaired, 1 where something is not.`
+
+/** Prints what is found and sets the exit code. */
+export async function fsck (args: string[]): Promise<void> {
+  const { values } = parseArgs({ args, options: { deep: { type: 'boolean', default: false }, repair: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } } })
+  const config = readConfig()
+  if (!await hasDatabase(config.dataDir)) throw new ConfigError(`DATA_DIR: there is no database in ${config.dataDir}`)
+  const store = await openOperatorStore(config)
+  const print = values.json ? printJson : printText
+  let count = 0
+  let left = 0
+  try {
+    for await (const finding of inspect(store, { isDeep: values.deep })) {
+      const isRepaired = values.repair && await repair(store, finding)
+      print(finding, isRepaired)
+      count++
+      if (!isRepaired) left++
+    }
+  } finally {
+    await store.close()
+  }
+  if (!values.json) console.log(count === 0 ? 'all is well' : `${count} found, ${count - left} repaired`)
+  if (left > 0) process.exitCode = 1
+}
+
+function printJson (finding: Finding, isRepaired: boolean): void {
+  console.log(JSON.stringify({ ...finding, isRepaired }))
+}
+
+function printText (finding: Finding, isRepaired: boolean): void {
+  const { kind, ...facts } = finding
+  const details = Object.entries(facts).map(([key, value]) => `${key}=${JSON.stringify(value)}`).join(' ')
+  console.log(`${kind}: ${details}${isRepaired ? ' (repaired)' : ''}`)
+}

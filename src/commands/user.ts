@@ -1,0 +1,141 @@
+import { createInterface } from 'node:readline'
+import { Writable } from 'node:stream'
+import { parseArgs } from 'node:util'
+import type { Accounts } from '../accounts/accounts.ts'
+import { readConfig } from '../config.ts'
+import type { AccountRecord } from '../metadata/metadata.ts'
+import { NO_LIMIT } from '../metadata/quota.ts'
+import { openOperatorStore, type OperatorStore } from '../magicstore.ts'
+import { UsageError } from './usage-error.ts'
+
+export const userHelp = `magicstore user: look after people, beside a running server or without one.
+
+  user add NAME        add a person; the password comes from a prompt or from standard input
+  user list            everybody, a line each
+  user show NAME       one person
+  user disable NAME    keep a person out: password and tokens are refused from the next request on
+  user enable NAME     let them in again
+  user quota NAME [--bytes N|none|default] [--files N|none|default]
+  user passwd NAME     set a password, from a prompt or standard input; every token of the person ends
+  user rm NAME         the person, their tokens and their files are gone
+
+  --json               one JSON object a line`
+
+const verbs = ['add', 'list', 'show', 'disable', 'enable', 'quota', 'passwd', 'rm'] as const
+type Verb = typeof verbs[number]
+
+/** People on a page of a listing. */
+const PAGE = 500
+
+const options = { json: { type: 'boolean', default: false }, bytes: { type: 'string' }, files: { type: 'string' } } as const
+
+/** Carries out one verb on people. */
+export async function user (args: string[]): Promise<void> {
+  const { values, positionals: [word, name, ...rest] } = parseArgs({ args, options, allowPositionals: true })
+  const verb = verbs.find(known => known === word) ?? missingVerb()
+  if (rest.length > 0) throw new UsageError('one name at a time; see magicstore user --help')
+  if (verb !== 'list' && name === undefined) throw new UsageError('whose? see magicstore user --help')
+  const store = await openOperatorStore(readConfig())
+  const print = values.json ? printJson : printText
+  try {
+    if (verb === 'list' || name === undefined) return await list(store, print)
+    print(await act(store, { verb, name, values }))
+  } finally {
+    await store.close()
+  }
+}
+
+async function act ({ accounts, files, metadata }: OperatorStore, { verb, name, values }: { verb: Exclude<Verb, 'list'>, name: string, values: { bytes?: string | undefined, files?: string | undefined } }): Promise<AccountRecord> {
+  if (verb === 'add') return accounts.add({ username: name, password: await readPassword() })
+  const account = await accounts.getByUsername(name)
+  switch (verb) {
+    case 'show': return account
+    case 'disable':
+      await metadata.setDisabled(account.id, account.disabledAt ?? Date.now())
+      return accounts.get(account.id)
+    case 'enable':
+      await metadata.setDisabled(account.id, null)
+      return accounts.get(account.id)
+    case 'quota': return setQuota(account, values, { accounts, metadata })
+    case 'passwd': {
+      const password = await readPassword()
+      // They may have set one of their own while the operator was typing.
+      await accounts.changePassword(await accounts.get(account.id), password)
+      return account
+    }
+    case 'rm':
+      await accounts.remove(account)
+      files.sweep()
+      return account
+  }
+}
+
+async function setQuota (account: AccountRecord, values: { bytes?: string | undefined, files?: string | undefined }, { accounts, metadata }: { accounts: Accounts, metadata: OperatorStore['metadata'] }): Promise<AccountRecord> {
+  const bytes = values.bytes === undefined ? account.quotaBytes : readLimit(values.bytes)
+  const files = values.files === undefined ? account.quotaFiles : readLimit(values.files)
+  await metadata.setQuota(account.id, { bytes, files })
+  return accounts.get(account.id)
+}
+
+/** `none` is a limit that nobody reaches, whatever the settings say; `default` is what they say. */
+function readLimit (text: string): number | null {
+  if (text === 'default') return null
+  if (text === 'none') return NO_LIMIT
+  if (!/^\d{1,15}$/.test(text)) throw new UsageError(`${text} is no limit: a number, none or default`)
+  return Number(text)
+}
+
+/** From a prompt that does not show it, or all of standard input but its last line end. Never from an argument, which everybody on the machine can see. */
+async function readPassword (): Promise<string> {
+  if (!process.stdin.isTTY) {
+    const chunks = await process.stdin.toArray() as Buffer[]
+    return Buffer.concat(chunks).toString().replace(/\r?\n$/, '')
+  }
+  process.stderr.write('Password: ')
+  // A terminal interface makes the terminal show only what it writes itself, and that goes nowhere.
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
+  const prompt = createInterface({ input: process.stdin, output: nowhere, terminal: true })
+  try {
+    const { value } = await prompt[Symbol.asyncIterator]().next()
+    return value ?? missingPassword()
+  } finally {
+    prompt.close()
+    process.stderr.write('\n')
+  }
+}
+
+async function list ({ metadata }: OperatorStore, print: (account: AccountRecord) => void): Promise<void> {
+  let afterId: number | undefined = 0
+  while (afterId !== undefined) {
+    const page: AccountRecord[] = await metadata.accountsAfter(afterId, PAGE)
+    for (const account of page) print(account)
+    afterId = page.at(-1)?.id
+  }
+}
+
+/** Ctrl-C and Ctrl-D at the prompt. */
+function missingPassword (): never {
+  throw new UsageError('no password was given')
+}
+
+function missingVerb (): never {
+  throw new UsageError('there is no such verb; see magicstore user --help')
+}
+
+/** What an operator may see: all but the hash. */
+function factsOf ({ id, username, createdAt, disabledAt, usedFiles, usedBytes, quotaFiles, quotaBytes }: AccountRecord) {
+  return { id, username, createdAt: new Date(createdAt).toISOString(), isDisabled: disabledAt !== null, usedFiles, usedBytes, quotaFiles, quotaBytes }
+}
+
+function printJson (account: AccountRecord): void {
+  console.log(JSON.stringify(factsOf(account)))
+}
+
+function printText (account: AccountRecord): void {
+  const { id, username, createdAt, isDisabled, usedFiles, usedBytes, quotaFiles, quotaBytes } = factsOf(account)
+  console.log(`${id}\t${username}\tsince ${createdAt}\t${usedFiles} of ${limitText(quotaFiles)} files\t${usedBytes} of ${limitText(quotaBytes)} bytes${isDisabled ? '\tdisabled' : ''}`)
+}
+
+function limitText (limit: number | null): string {
+  return limit === null ? 'the default' : limit === NO_LIMIT ? 'any' : String(limit)
+}

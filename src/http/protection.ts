@@ -1,0 +1,87 @@
+import cors from '@fastify/cors'
+import rateLimit from '@fastify/rate-limit'
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import { isPrivate } from '../accounts/network.ts'
+import { isLoopback } from '../config.ts'
+import { Problem } from '../errors.ts'
+import { countFieldLines } from './field-lines.ts'
+import { addFailures, rateLimitHeaders } from './problem-responses.ts'
+
+interface ProtectionOptions {
+  corsOrigins: string[] | undefined
+  /** 0 lifts the limit. */
+  rateLimitPerMinute: number
+  trustProxy: string[] | undefined
+}
+
+/** A year, in seconds: what browsers' preload lists ask for at the least. */
+const HSTS_SECONDS = 31_536_000
+
+/** Requests looked at before a proxy is suspected. */
+const PROXY_SAMPLE = 100
+
+/** Headers of answers that a page of another origin may read. */
+const EXPOSED_HEADERS = ['ETag', 'Location', 'Link', 'Content-Range', 'Content-Disposition', 'Repr-Digest', 'Retry-After', 'RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset']
+
+/** Sets up what holds for every request and answer: CORS, the general rate limit, and headers that keep browsers careful. */
+export async function protect (app: FastifyInstance, { corsOrigins, rateLimitPerMinute, trustProxy }: ProtectionOptions): Promise<void> {
+  app.addHook('onRoute', route => {
+    addFailures(route, ['malformed_request', 'stopping', 'too_many_requests'])
+    addRateLimitHeaders(route)
+  })
+  app.addHook('onRequest', async (request, reply) => {
+    setSafeHeaders(request, reply)
+    // RFC 9112 section 3.2: exactly one, which HTTP/1.0 may leave out.
+    const hosts = countFieldLines(request.raw, 'host')
+    if (hosts > 1 || (hosts === 0 && request.raw.httpVersion === '1.1')) throw new Problem('malformed_request', { headers: { connection: 'close' } })
+  })
+  app.addHook('onSend', async (_request, reply) => {
+    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
+    if (corsOrigins !== undefined) varyByOrigin(reply)
+  })
+  if (trustProxy === undefined) warnOfProxy(app)
+  if (corsOrigins !== undefined) {
+    await app.register(cors, { origin: corsOrigins, credentials: false, methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'], exposedHeaders: EXPOSED_HEADERS, maxAge: 600, strictPreflight: false })
+  }
+  if (rateLimitPerMinute === 0) return
+  await app.register(rateLimit, { global: false, max: rateLimitPerMinute, timeWindow: 60_000, enableDraftSpec: true, errorResponseBuilder: () => new Problem('too_many_requests') })
+  // As a hook of its own, not of each route: a guard's refusals count, and what is one too many costs no hashing.
+  app.addHook('onRequest', app.rateLimit())
+}
+
+/** Headers that every answer has. */
+export function setSafeHeaders (request: FastifyRequest, reply: FastifyReply): void {
+  reply.header('x-content-type-options', 'nosniff')
+  if (request.protocol === 'https') reply.header('strict-transport-security', `max-age=${HSTS_SECONDS}`)
+}
+
+function addRateLimitHeaders (route: RouteOptions): void {
+  if (route.schema === undefined || 'hide' in route.schema) return
+  const responses = Object.entries(route.schema.response as Record<string, { headers?: object }>)
+  route.schema.response = Object.fromEntries(responses.map(([status, response]) => [status, { ...response, headers: { ...response.headers, ...rateLimitHeaders } }]))
+}
+
+/**
+ * Warns once where the first requests all come from one private address that is not this machine's own, or that forwards
+ * for others: behind a proxy which TRUST_PROXY does not name, everybody is counted as one.
+ */
+function warnOfProxy (app: FastifyInstance): void {
+  const addresses = new Set<string>()
+  let seen = 0
+  let isForwarded = false
+  app.addHook('onRequest', async ({ ip, headers, log }) => {
+    if (seen >= PROXY_SAMPLE) return
+    seen++
+    addresses.add(ip)
+    isForwarded ||= headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined
+    if (seen === PROXY_SAMPLE && addresses.size === 1 && isPrivate(ip) && (isForwarded || !isLoopback(ip))) {
+      log.warn({ address: ip }, 'every request comes from one private address: if that is a proxy, name it in TRUST_PROXY, or all clients count as one')
+    }
+  })
+}
+
+/** A route may have said already what else its answer varies by. */
+function varyByOrigin (reply: FastifyReply): void {
+  const vary = String(reply.getHeader('vary') ?? '')
+  if (!/\borigin\b/i.test(vary)) reply.header('vary', vary === '' ? 'Origin' : `${vary}, Origin`)
+}

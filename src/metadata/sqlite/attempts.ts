@@ -1,0 +1,48 @@
+import { and, desc, eq, gte, inArray, lt, lte, sql } from 'drizzle-orm'
+import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
+import type { Metadata } from '../metadata.ts'
+import type { Committer } from './committer.ts'
+import { accountNetworks, accounts, attempts, events } from './schema.ts'
+
+type AttemptActs = Pick<Metadata, 'addAttempt' | 'attemptTimes' | 'forgiveAttempts' | 'removeAttempts' | 'isKnownNetwork' | 'addKnownNetwork' | 'addEvent' | 'listEvents'>
+
+export function createAttemptActs (db: BetterSQLite3Database, { commit }: Committer): AttemptActs {
+  const known = db.select({ network: accountNetworks.network }).from(accountNetworks)
+    .innerJoin(accounts, eq(accounts.id, accountNetworks.accountId))
+    .where(and(eq(accounts.usernameKey, sql.placeholder('usernameKey')), eq(accountNetworks.network, sql.placeholder('network')))).prepare()
+
+  return {
+    addAttempt: attempt => commit(() => { db.insert(attempts).values(attempt).run() }),
+
+    attemptTimes: async (matching, { since, limit }) => db.select({ at: attempts.at }).from(attempts)
+      .where(and(
+        eq(attempts.kind, matching.kind),
+        'network' in matching ? eq(attempts.network, matching.network) : undefined,
+        'usernameKey' in matching ? eq(attempts.usernameKey, matching.usernameKey) : undefined,
+        'isKnownNetwork' in matching ? eq(attempts.isKnownNetwork, matching.isKnownNetwork) : undefined,
+        gte(attempts.at, since)
+      )).orderBy(desc(attempts.at)).limit(limit).all().map(row => row.at),
+
+    forgiveAttempts: (usernameKey, network) => commit(() => {
+      db.delete(attempts).where(and(eq(attempts.kind, 'sign_in'), eq(attempts.usernameKey, usernameKey), eq(attempts.network, network))).run()
+    }),
+
+    removeAttempts: (before, limit) => commit(() =>
+      db.delete(attempts).where(inArray(attempts.id, db.select({ id: attempts.id }).from(attempts).where(lt(attempts.at, before)).limit(limit))).run().changes === limit),
+
+    isKnownNetwork: async (usernameKey, network) => known.get({ usernameKey, network }) !== undefined,
+
+    addKnownNetwork: (accountId, network, at) => commit(() =>
+      db.insert(accountNetworks).values({ accountId, network, firstAt: at }).onConflictDoNothing().run().changes > 0),
+
+    addEvent: (event, keep) => commit(() => {
+      db.insert(events).values(event).run()
+      const oldest = db.select({ id: events.id }).from(events).where(eq(events.accountId, event.accountId)).orderBy(desc(events.id)).limit(1).offset(keep).get()
+      if (oldest !== undefined) db.delete(events).where(and(eq(events.accountId, event.accountId), lte(events.id, oldest.id))).run()
+    }),
+
+    listEvents: async (accountId, { beforeId, limit }) => db.select().from(events)
+      .where(and(eq(events.accountId, accountId), beforeId === undefined ? undefined : lt(events.id, beforeId)))
+      .orderBy(desc(events.id)).limit(limit).all()
+  }
+}

@@ -1,0 +1,53 @@
+import { and, desc, eq, gt, inArray, isNull, lt, or, sql } from 'drizzle-orm'
+import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
+import { Problem } from '../../errors.ts'
+import type { Metadata } from '../metadata.ts'
+import { accountColumns } from './accounts.ts'
+import type { Committer } from './committer.ts'
+import { isOwnerMissing } from './failures.ts'
+import { accounts, tokens } from './schema.ts'
+
+type TokenActs = Pick<Metadata, 'addToken' | 'findToken' | 'findTokenBySecret' | 'listTokens' | 'touchTokens' | 'removeToken' | 'removeTokens' | 'removeExpiredTokens'>
+
+export function createTokenActs (db: BetterSQLite3Database, { commit }: Committer): TokenActs {
+  const withAccount = () => db.select({ token: tokens, account: accountColumns }).from(tokens)
+    .innerJoin(accounts, and(eq(accounts.id, tokens.accountId), isNull(accounts.removedAt)))
+  const byId = withAccount().where(eq(tokens.id, sql.placeholder('id'))).prepare()
+  const bySecret = withAccount().where(eq(tokens.secretHash, sql.placeholder('secretHash'))).prepare()
+
+  return {
+    addToken: token => commit(() => {
+      try {
+        return db.insert(tokens).values(token).returning().get()
+      } catch (error) {
+        if (isOwnerMissing(error)) throw new Problem('token_revoked', { headers: { 'www-authenticate': 'Bearer realm="MagicStore", error="invalid_token"' }, cause: error })
+        throw error
+      }
+    }),
+
+    findToken: async id => byId.get({ id }),
+
+    findTokenBySecret: async secretHash => bySecret.get({ secretHash }),
+
+    listTokens: async (accountId, { now, beforeId, limit }) => db.select().from(tokens)
+      .where(and(
+        eq(tokens.accountId, accountId),
+        or(isNull(tokens.expiresAt), gt(tokens.expiresAt, now)),
+        beforeId === undefined ? undefined : lt(tokens.id, beforeId)
+      )).orderBy(desc(tokens.id)).limit(limit).all(),
+
+    touchTokens: uses => commit(() => {
+      for (const { id, at } of uses) db.update(tokens).set({ lastUsedAt: at }).where(eq(tokens.id, id)).run()
+    }),
+
+    removeToken: (accountId, id) => commit(() => {
+      const { changes } = db.delete(tokens).where(and(eq(tokens.accountId, accountId), eq(tokens.id, id))).run()
+      if (changes === 0) throw new Problem('not_found')
+    }),
+
+    removeTokens: accountId => commit(() => { db.delete(tokens).where(eq(tokens.accountId, accountId)).run() }),
+
+    removeExpiredTokens: (before, limit) => commit(() =>
+      db.delete(tokens).where(inArray(tokens.id, db.select({ id: tokens.id }).from(tokens).where(lt(tokens.expiresAt, before)).limit(limit))).run().changes === limit)
+  }
+}

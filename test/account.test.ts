@@ -1,0 +1,729 @@
+import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import argon2 from 'argon2'
+import t, { type Test } from 'tap'
+import { buildApp } from '../src/app.ts'
+import { readConfig } from '../src/config.ts'
+import { startHousekeeping } from '../src/housekeeping.ts'
+import { openMagicStore } from '../src/magicstore.ts'
+import type { Metadata } from '../src/metadata/metadata.ts'
+import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
+import { openReserve } from '../src/blobs/reserve.ts'
+import { createPersonalToken } from '../src/tokens/personal-token.ts'
+import { clientOf, formOf, signUp, spawnServer, startServer, type Answer, type Client, type SendOptions } from './server.ts'
+
+const base64 = (text: string) => Buffer.from(text).toString('base64')
+
+type User = [string, string]
+
+function isProblem (test: Test, answer: Answer, status: number, code: string, message = code): void {
+  test.equal(answer.status, status, message)
+  test.equal(answer.json.code, code, message)
+  test.match(answer.headers['content-type'], /^application\/problem\+json/, message)
+  test.equal(answer.headers['cache-control'], 'no-store', message)
+  if (status === 401) test.ok(answer.headers['www-authenticate'], message)
+}
+
+/** A personal access token, made as its owner would. */
+async function makeToken (client: Client, user: User, scopes: string[], more: { expiresAt?: string | null } = {}): Promise<{ id: number, token: string }> {
+  const { status, json } = await client.send('POST', '/api/tokens', { user, json: { name: 'a script', scopes, ...more } })
+  if (status !== 201) throw new Error(`no token was made: ${JSON.stringify(json)}`)
+  return json
+}
+
+/** The access token that a credential is traded for. */
+async function trade (client: Client, credential: SendOptions): Promise<string> {
+  return (await client.send('GET', '/api/token', credential)).json.token
+}
+
+/** Waits for what nothing tells of. */
+async function until (condition: () => unknown): Promise<void> {
+  while (!await condition()) await wait(5)
+}
+
+/** Every file of stored bytes in a data folder. */
+function storedBytes (dataDir: string): string[] {
+  return ['blobs', 'incoming'].flatMap(folder => readdirSync(join(dataDir, folder), { recursive: true, withFileTypes: true }).filter(entry => entry.isFile()).map(entry => entry.name))
+}
+
+/** A request whose credential was taken and whose body is held back; `release` sends it and gives the whole answer. */
+async function hold (port: number, [line, ...fields]: string[], body: string): Promise<{ begin (bytes: number): void, release (): Promise<string> }> {
+  const socket = connect(port, '127.0.0.1')
+  socket.write([`${line} HTTP/1.1`, 'Host: a', ...fields, 'Expect: 100-continue', `Content-Length: ${Buffer.byteLength(body)}`, 'Connection: close', '', ''].join('\r\n'))
+  let sent = 0
+  // The server asks for the body once it has let the request in.
+  const [first] = await once(socket, 'data')
+  if (!String(first).startsWith('HTTP/1.1 100 ')) throw new Error(`the request was not let in: ${first}`)
+  return {
+    begin (bytes) { socket.write(body.slice(sent, bytes)); sent = bytes },
+    async release () {
+      socket.write(body.slice(sent))
+      return Buffer.concat(await socket.toArray()).toString()
+    }
+  }
+}
+
+t.test('an account shows its owner what is stored and what may be, to any credential', async t => {
+  for (const [settings, limits] of [[{}, { quotaBytes: null, quotaFiles: null }], [{ QUOTA_BYTES: '1000', QUOTA_FILES: '3' }, { quotaBytes: 1000, quotaFiles: 3 }]] as const) {
+    const server = await startServer(t, settings)
+    const { user, token } = await signUp(server, 'Zoë')
+    await signUp(server, 'other')
+    const { json: { createdAt } } = await server.send('GET', '/api/users/1')
+    const personal = await makeToken(server, user, ['files:read'])
+    const usageIs = async (files: number, bytes: number) => {
+      for (const credential of [{ user }, { token }, { token: personal.token }, { user: [personal.token, ''] as User }]) {
+        const answer = await server.send('GET', '/api/account', credential)
+        t.equal(answer.status, 200)
+        t.equal(answer.headers['cache-control'], 'no-store')
+        t.strictSame(answer.json, { id: 1, username: 'Zoë', createdAt, usage: { files, bytes, ...limits } })
+      }
+    }
+    await usageIs(0, 0)
+    await server.send('PUT', '/uploads/a', { user, body: 'x'.repeat(100) })
+    await server.send('PUT', '/uploads/b', { user, body: '' })
+    await usageIs(2, 100)
+    await server.send('PUT', '/uploads/a', { user, body: 'x'.repeat(7) })
+    await usageIs(2, 7)
+    await server.send('DELETE', '/uploads/a', { user })
+    await usageIs(1, 0)
+    isProblem(t, await server.send('GET', '/api/account'), 401, 'credentials_missing')
+  }
+})
+
+t.test('the present password sets a new one, and every token of the account ends', async t => {
+  const server = await startServer(t)
+  const { user, token } = await signUp(server, 'ab', 'old')
+  const other = await signUp(server, 'other', 'old')
+  const personal = await makeToken(server, user, ['files:read', 'files:write', 'account'])
+  const issued = await trade(server, { token: personal.token })
+  const tokens = [token, personal.token, issued]
+  for (const each of tokens) {
+    for (const credential of [{ token: each }, { headers: { authorization: `Token ${each}` } }, { user: [each, 'old'] as User }]) {
+      isProblem(t, await server.send('PUT', '/api/account/password', { ...credential, json: { password: 'new' } }), 401, 'password_required')
+    }
+  }
+  isProblem(t, await server.send('PUT', '/api/account/password', { user: ['ab', 'new'], json: { password: 'new' } }), 401, 'credentials_wrong')
+  isProblem(t, await server.send('PUT', '/api/account/password', { json: { password: 'new' } }), 401, 'credentials_missing')
+  const refused: [body: SendOptions, status: number, code: string][] = [
+    [{ json: {} }, 400, 'validation_failed'],
+    [{ json: { password: 'new', username: 'ab' } }, 400, 'validation_failed'],
+    [{ json: { password: 1 } }, 400, 'validation_failed'],
+    [{ json: { password: '' } }, 400, 'validation_failed'],
+    [{ json: { password: 'x'.repeat(1025) } }, 400, 'password_invalid'],
+    [{ json: { password: 'x\uD800' } }, 400, 'password_invalid'],
+    [{ headers: { 'content-type': 'application/json' }, body: '{"password":' }, 400, 'malformed_json'],
+    [{ headers: { 'content-type': 'text/plain' }, body: 'new' }, 415, 'unsupported_media_type'],
+    [{ json: { password: 'x'.repeat(70_000) } }, 413, 'body_too_large']
+  ]
+  for (const [body, status, code] of refused) isProblem(t, await server.send('PUT', '/api/account/password', { user, ...body }), status, code)
+  for (const each of tokens) t.equal((await server.send('GET', '/api/resource', { token: each })).status, 200, 'nothing has happened yet')
+
+  const changed = await server.send('PUT', '/api/account/password', { user, json: { password: 'cafe\u0301' } })
+  t.equal(changed.status, 204)
+  t.equal(changed.text, '')
+  for (const each of tokens) isProblem(t, await server.send('GET', '/api/resource', { token: each }), 401, 'token_revoked')
+  isProblem(t, await server.send('GET', '/api/resource', { user }), 401, 'credentials_wrong')
+  t.equal((await server.send('GET', '/api/resource', { user: ['ab', 'café'] })).status, 200)
+  t.strictSame((await server.send('GET', '/api/tokens', { user: ['ab', 'café'] })).json, { tokens: [], next: null })
+  t.equal((await server.send('GET', '/api/resource', { token: other.token })).status, 200)
+  t.equal((await server.send('GET', '/api/resource', { user: other.user })).status, 200)
+})
+
+t.test('a new password is held to the policy in force', async t => {
+  const server = await startServer(t, { PASSWORD_POLICY: 'strict' })
+  const { user } = await signUp(server, 'émile.zola')
+  for (const password of ['tr0ub4d', 'password1', 'ÉMILE.ZOLA']) isProblem(t, await server.send('PUT', '/api/account/password', { user, json: { password } }), 400, 'password_invalid', password)
+  t.equal((await server.send('PUT', '/api/account/password', { user, json: { password: 'battery horse' } })).status, 204)
+})
+
+t.test('a request that held its body back while the password was changed is refused', async t => {
+  const acts: [line: string, body: string][] = [
+    ['POST /api/tokens', '{"name":"mine","scopes":["account"]}'],
+    ['PUT /api/account/password', '{"password":"mine"}'],
+    ['DELETE /api/account', '{"mine":true}']
+  ]
+  const server = await startServer(t)
+  for (const [index, [line, body]] of acts.entries()) {
+    const name = `user${index}`
+    await signUp(server, name, 'old')
+    const held = await hold(server.port, [line, 'Content-Type: application/json', `Authorization: Basic ${base64(`${name}:old`)}`], body)
+    t.equal((await server.send('PUT', '/api/account/password', { user: [name, 'old'], json: { password: 'new' } })).status, 204)
+    const answer = await held.release()
+    t.match(answer, /HTTP\/1\.1 401 [^]*www-authenticate: Basic [^]*"code":"credentials_wrong"/i, line)
+    t.strictSame((await server.send('GET', '/api/tokens', { user: [name, 'new'] })).json.tokens, [], line)
+  }
+})
+
+t.test('of two who change a password at once, one is told that it was another by then', async t => {
+  const server = await startServer(t)
+  const { user } = await signUp(server, 'ab', 'old')
+  const answers = await Promise.all(['one', 'two', 'three'].map(async password => ({ password, answer: await server.send('PUT', '/api/account/password', { user, json: { password } }) })))
+  const winners = answers.filter(({ answer }) => answer.status === 204)
+  t.equal(winners.length, 1)
+  for (const { answer } of answers.filter(({ answer }) => answer.status !== 204)) isProblem(t, answer, 401, 'credentials_wrong')
+  t.equal((await server.send('GET', '/api/resource', { user: ['ab', String(winners[0]?.password)] })).status, 200)
+})
+
+t.test('a password that was hashed with other parameters is hashed anew by who signs in with it, and nobody notices', async t => {
+  const dataDir = t.testdir()
+  const first = await startServer(t, { DATA_DIR: dataDir })
+  const { id, user, token } = await signUp(first, 'ab', 'cde')
+  await first.close()
+  const inDatabase = async <T>(act: (metadata: Metadata) => Promise<T>): Promise<T> => {
+    const metadata = await openSqliteMetadata(join(dataDir, 'magicstore.db'))
+    return act(metadata).finally(() => metadata.close())
+  }
+  const requests: [count: number, send: (client: Client) => Promise<Answer>][] = [
+    [10, client => client.send('GET', '/api/resource', { user })],
+    [1, client => client.send('POST', '/api/tokens', { user, json: { name: 'x', scopes: ['account'] } })]
+  ]
+  for (const [count, send] of requests) {
+    const old = await argon2.hash('cde', { memoryCost: 8192, timeCost: 1, parallelism: 1 })
+    await inDatabase(metadata => metadata.setPasswordHash(id, old, { endsTokens: false }))
+    const server = await startServer(t, { DATA_DIR: dataDir })
+    t.equal((await server.send('GET', '/api/resource', { user: ['ab', 'wrong'] })).status, 401)
+    t.equal((await inDatabase(metadata => metadata.findAccount(id)))?.passwordHash, old, 'a wrong one changes nothing')
+    for (const { status } of await Promise.all(Array.from({ length: count }, () => send(server)))) t.ok(status < 300, String(status))
+    t.match((await inDatabase(metadata => metadata.findAccount(id)))?.passwordHash, /^\$argon2id\$v=19\$m=19456,(?:t=2,p=1)\$/)
+    t.equal((await server.send('GET', '/api/resource', { user })).status, 200)
+    t.equal((await server.send('GET', '/api/resource', { token })).status, 200, 'tokens hold on')
+    await server.close()
+  }
+})
+
+t.test('a deleted account is gone at once: person, tokens, files and bytes; its name is free and its id is not used again', async t => {
+  const server = await startServer(t)
+  const { user, token } = await signUp(server, 'ab', 'cde')
+  const other = await signUp(server, 'other', 'cde')
+  const personal = await makeToken(server, user, ['files:read', 'files:write', 'account'])
+  const tokens = [token, personal.token, await trade(server, { token: personal.token })]
+  for (const name of ['a', 'b', 'c']) await server.send('PUT', `/uploads/${name}`, { user, body: `bytes of ${name}` })
+  await server.send('PUT', '/uploads/a', { user: other.user, body: 'bytes of a' })
+  for (const each of tokens) isProblem(t, await server.send('DELETE', '/api/account', { token: each }), 401, 'password_required')
+  isProblem(t, await server.send('DELETE', '/api/account', { user: ['ab', 'wrong'] }), 401, 'credentials_wrong')
+  t.equal((await server.send('GET', '/api/account', { user })).json.usage.files, 3, 'nothing has happened yet')
+
+  const deleted = await server.send('DELETE', '/api/account', { user })
+  t.equal(deleted.status, 204)
+  t.equal(deleted.text, '')
+  for (const path of ['/api/resource', '/uploads/a', '/api/files', '/api/account']) {
+    for (const each of tokens) isProblem(t, await server.send('GET', path, { token: each }), 401, 'token_revoked', path)
+    isProblem(t, await server.send('GET', path, { user }), 401, 'credentials_wrong', path)
+  }
+  isProblem(t, await server.send('DELETE', '/api/account', { user }), 401, 'credentials_wrong')
+  isProblem(t, await server.send('GET', '/api/users/1'), 400, 'user_unknown')
+
+  const heir = await signUp(server, 'AB', 'xyz')
+  t.equal(heir.id, 3)
+  t.strictSame((await server.send('GET', '/api/files', { user: heir.user })).json.files, [])
+  isProblem(t, await server.send('GET', '/uploads/a', { user: heir.user }), 404, 'not_found')
+  t.strictSame((await server.send('GET', '/api/tokens', { user: heir.user })).json.tokens.map((each: { kind: string }) => each.kind), ['access'])
+  t.notMatch((await server.send('GET', '/api/account/events', { user: heir.user })).text, 'personal_token_created')
+  t.equal((await server.send('GET', '/uploads/a', { user: other.user })).text, 'bytes of a')
+  await server.send('DELETE', '/api/account', { user: heir.user })
+  t.equal((await signUp(server, 'ab')).id, 4, 'the last id is not used again either')
+  await server.close()
+  t.equal(storedBytes(server.dataDir).length, 1, 'only the other person\'s bytes are left')
+})
+
+t.test('an upload that is under way when its owner is deleted ends without leaving bytes', async t => {
+  const server = await startServer(t)
+  const form = formOf('new', 'y'.repeat(100_000))
+  const uploads: [head: string[], body: string][] = [
+    [['PUT /uploads/new'], 'x'.repeat(100_000)],
+    [['PUT /uploads/present'], 'x'.repeat(100_000)],
+    [['POST /', `Content-Type: ${form.headers['content-type']}`], form.body.toString()]
+  ]
+  for (const [index, [head, body]] of uploads.entries()) {
+    const user: User = [`user${index}`, 'pwd']
+    await signUp(server, ...user)
+    await server.send('PUT', '/uploads/present', { user, body: 'bytes' })
+    const held = await hold(server.port, [...head, `Authorization: Basic ${base64(user.join(':'))}`], body)
+    held.begin(50_000)
+    await until(() => readdirSync(join(server.dataDir, 'incoming')).length > 0)
+    t.equal((await server.send('DELETE', '/api/account', { user })).status, 204)
+    t.match(await held.release(), /HTTP\/1\.1 404 [^]*"code":"not_found"/, String(head[0]))
+  }
+  await server.close()
+  t.strictSame(storedBytes(server.dataDir), [])
+})
+
+t.test('a deletion that a crash cuts off right after its answer is finished by the next start', async t => {
+  const dataDir = t.testdir()
+  const server = await spawnServer(t, { DATA_DIR: dataDir, RATE_LIMIT_PER_MINUTE: '0' })
+  const { user, token } = await signUp(server, 'ab', 'cde')
+  const other = await signUp(server, 'other', 'cde')
+  await server.send('PUT', '/uploads/mine', { user: other.user, body: 'mine' })
+  for (let first = 0; first < 600; first += 50) {
+    await Promise.all(Array.from({ length: 50 }, (_, index) => server.send('PUT', `/uploads/${first + index}`, { token, body: 'x' })))
+  }
+  // What is being moved to its place may be missed by a look.
+  await until(() => storedBytes(dataDir).length === 601)
+  t.equal((await server.send('DELETE', '/api/account', { user })).status, 204)
+  await server.end('SIGKILL')
+  t.comment(`${storedBytes(dataDir).length - 1} of 600 blobs were still there`)
+  const again = await startServer(t, { DATA_DIR: dataDir })
+  t.equal(storedBytes(dataDir).length, 1)
+  isProblem(t, await again.send('GET', '/api/resource', { token }), 401, 'token_revoked')
+  isProblem(t, await again.send('GET', '/api/resource', { user }), 401, 'credentials_wrong')
+  t.equal((await again.send('GET', '/uploads/mine', { user: other.user })).text, 'mine')
+  t.equal((await signUp(again, 'ab')).id, 3)
+})
+
+t.test('the tokens that hold are listed to any credential, the newest first, without their secrets', async t => {
+  const server = await startServer(t)
+  const { user, token } = await signUp(server, 'ab', 'cde')
+  await signUp(server, 'other')
+  const before = Date.now()
+  const personal = await makeToken(server, user, ['account', 'files:read'], { expiresAt: '2099-01-01T00:00:00+02:00' })
+  const endless = await makeToken(server, user, ['files:write'])
+  const issued = await trade(server, { token: personal.token })
+  const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
+  await until(async () => (await server.send('GET', '/api/tokens', { user })).json.tokens[2].lastUsedAt !== null)
+  for (const credential of [{ user }, { token }, { token: endless.token }, { token: issued }]) {
+    await server.send('GET', '/api/resource', credential)
+    const answer = await server.send('GET', '/api/tokens', credential)
+    t.equal(answer.status, 200)
+    t.equal(answer.headers['cache-control'], 'no-store')
+    t.match(answer.json, {
+      tokens: [
+        { id: Number, kind: 'access', name: null, scopes: ['files:read', 'account'], createdAt: time, expiresAt: time },
+        { id: endless.id, kind: 'personal', name: 'a script', scopes: ['files:write'], createdAt: time, expiresAt: null },
+        { id: personal.id, kind: 'personal', name: 'a script', scopes: ['files:read', 'account'], createdAt: time, expiresAt: '2098-12-31T22:00:00.000Z', lastUsedAt: time },
+        { id: 1, kind: 'access', name: null, scopes: ['files:read', 'files:write', 'account'], createdAt: time, expiresAt: time }
+      ],
+      next: null
+    })
+    t.equal(answer.json.tokens.length, 4)
+    for (const each of answer.json.tokens) t.strictSame(Object.keys(each), ['id', 'kind', 'name', 'scopes', 'createdAt', 'expiresAt', 'lastUsedAt'])
+    for (const secret of [token, personal.token, endless.token, issued, String(token.split('.')[2])]) t.notMatch(answer.text, secret)
+  }
+  const used = (await server.send('GET', '/api/tokens', { user })).json.tokens[2].lastUsedAt
+  t.ok(Date.parse(used) >= before && Date.parse(used) <= Date.now())
+})
+
+t.test('a token that was not used yet says so, and the time of its last use is kept to the minute', async t => {
+  const server = await startServer(t)
+  const { user, token } = await signUp(server, 'ab')
+  const used = async () => (await server.send('GET', '/api/tokens', { user })).json.tokens[0].lastUsedAt
+  t.equal(await used(), null)
+  await server.send('GET', '/api/resource', { token })
+  await until(used)
+  const first = await used()
+  await server.send('GET', '/api/resource', { token })
+  t.equal(await used(), first)
+})
+
+t.test('tokens and events are paged by cursor, each entry once, also while others come', async t => {
+  const server = await startServer(t)
+  const { user, token } = await signUp(server, 'ab')
+  for (let index = 0; index < 6; index++) await trade(server, { user })
+  for (const [path, key] of [['/api/tokens', 'tokens'], ['/api/account/events', 'events']] as const) {
+    const whole = (await server.send('GET', path, { token })).json
+    t.equal(whole.next, null)
+    const ids = whole[key].map((entry: { id: number }) => entry.id)
+    t.ok(ids.length >= 7, path)
+    t.strictSame(ids, [...ids].sort((a, b) => b - a), 'the newest first')
+    const seen: number[] = []
+    let pages = 0
+    for (let cursor = ''; ;) {
+      const { json } = await server.send('GET', `${path}?limit=3${cursor}`, { token })
+      seen.push(...json[key].map((entry: { id: number }) => entry.id))
+      pages++
+      await trade(server, { user })
+      if (json.next === null) break
+      t.equal(json[key].length, 3)
+      cursor = `&cursor=${json.next}`
+    }
+    t.strictSame(seen, ids, path)
+    t.equal(pages, Math.ceil(ids.length / 3))
+    const count = (await server.send('GET', `${path}?limit=1000`, { token })).json[key].length
+    t.equal((await server.send('GET', `${path}?limit=${count}`, { token })).json.next, null, 'the last page is full and says that it is the last')
+    t.strictSame((await server.send('GET', `${path}?cursor=1`, { token })).json[key], [])
+    t.equal((await server.send('GET', `${path}?cursor=9999999999999999`, { token })).json[key].length, count)
+    for (const query of ['limit=0', 'limit=1001', 'limit=-1', 'limit=1.5', 'limit=', 'limit=a', 'limit=1&limit=2', 'cursor=', 'cursor=0', 'cursor=abc', 'cursor=-1', 'cursor=99999999999999999', 'page=1', 'order=name']) {
+      isProblem(t, await server.send('GET', `${path}?${query}`, { token }), 400, 'validation_failed', query)
+    }
+  }
+})
+
+t.test('a token is ended by being presented, by its id, or with all others, and is refused by the very next request', async t => {
+  const server = await startServer(t)
+  const { user, token } = await signUp(server, 'ab', 'cde')
+  const other = await signUp(server, 'other', 'cde')
+
+  for (const forms of ['bearer', 'token', 'basic']) {
+    const mine = await trade(server, { user })
+    const credential = forms === 'bearer' ? { token: mine } : forms === 'token' ? { headers: { authorization: `Token ${mine}` } } : { user: [mine, 'x'] as User }
+    const ended = await server.send('DELETE', '/api/token', credential)
+    t.equal(ended.status, 204, forms)
+    t.equal(ended.text, '', forms)
+    for (const [method, path] of [['GET', '/api/resource'], ['DELETE', '/api/token'], ['GET', '/uploads/a'], ['PUT', '/uploads/a'], ['GET', '/api/token']] as const) {
+      isProblem(t, await server.send(method, path, credential), 401, 'token_revoked', `${forms} ${path}`)
+    }
+  }
+  isProblem(t, await server.send('DELETE', '/api/token', { user }), 400, 'token_needed')
+  isProblem(t, await server.send('DELETE', '/api/token', { user: ['ab', 'wrong'] }), 401, 'credentials_wrong')
+  isProblem(t, await server.send('DELETE', '/api/token'), 401, 'credentials_missing')
+
+  const personal = await makeToken(server, user, ['account'])
+  const issued = await trade(server, { token: personal.token })
+  const [listed] = (await server.send('GET', '/api/tokens', { token: other.token })).json.tokens
+  const unknown = await server.send('DELETE', '/api/tokens/4711', { user })
+  isProblem(t, unknown, 404, 'not_found')
+  for (const credential of [{ user }, { token }, { token: personal.token }, { token: issued }]) {
+    const foreign = await server.send('DELETE', `/api/tokens/${listed.id}`, credential)
+    t.equal(foreign.status, 404)
+    t.equal(foreign.text, unknown.text, 'another person\'s token is as one that does not exist')
+  }
+  t.equal((await server.send('GET', '/api/resource', { token: other.token })).status, 200)
+  for (const id of ['0', '-1', 'abc', '01', '1e3', '99999999999999999']) isProblem(t, await server.send('DELETE', `/api/tokens/${id}`, { user }), 400, 'validation_failed', id)
+  isProblem(t, await server.send('DELETE', '/api/tokens/9999999999999999', { user }), 404, 'not_found')
+
+  t.equal((await server.send('DELETE', `/api/tokens/${personal.id}`, { token: issued })).status, 204, 'one may end the token it was issued for')
+  for (const each of [personal.token, issued]) isProblem(t, await server.send('GET', '/api/resource', { token: each }), 401, 'token_revoked')
+  isProblem(t, await server.send('DELETE', `/api/tokens/${personal.id}`, { user }), 404, 'not_found')
+
+  const more = [token, (await makeToken(server, user, ['account'])).token, await trade(server, { user })]
+  t.equal((await server.send('DELETE', '/api/tokens', { token: String(more[1]) })).status, 204)
+  for (const each of more) isProblem(t, await server.send('GET', '/api/resource', { token: each }), 401, 'token_revoked')
+  t.strictSame((await server.send('GET', '/api/tokens', { user })).json.tokens, [])
+  t.equal((await server.send('DELETE', '/api/tokens', { user })).status, 204, 'also where there is none')
+  t.equal((await server.send('GET', '/api/resource', { token: other.token })).status, 200)
+})
+
+t.test('a personal access token is made with the password alone, shown once, and opens what its scopes say in every form', async t => {
+  const server = await startServer(t)
+  const { user, token } = await signUp(server, 'ab', 'cde')
+  const json = { name: 'backup 💾', scopes: ['files:write', 'files:read'] }
+  const made = await server.send('POST', '/api/tokens', { user, json })
+  t.equal(made.status, 201)
+  t.equal(made.headers['cache-control'], 'no-store')
+  t.match(made.json, { id: Number, kind: 'personal', name: 'backup 💾', scopes: ['files:read', 'files:write'], createdAt: String, expiresAt: null, lastUsedAt: null, token: /^mst_[0-9A-Za-z]{36}$/ })
+  t.equal(Object.keys(made.json).length, 8)
+  const personal: string = made.json.token
+  for (const authorization of [`Bearer ${personal}`, `token ${personal}`, `Basic ${base64(`${personal}:`)}`, `Basic ${base64(`${personal}:unused`)}`]) {
+    t.strictSame((await server.send('GET', '/api/resource', { headers: { authorization } })).json, { data: 'Hello, ab!' }, authorization.slice(0, 8))
+    t.equal((await server.send('GET', '/api/token', { headers: { authorization } })).status, 200, authorization.slice(0, 8))
+  }
+  for (const each of [token, personal, await trade(server, { token: personal })]) isProblem(t, await server.send('POST', '/api/tokens', { token: each, json }), 401, 'password_required')
+  isProblem(t, await server.send('POST', '/api/tokens', { json }), 401, 'credentials_missing')
+  const wrong: Record<string, object> = {
+    'no name': { scopes: ['account'] },
+    'empty name': { name: '', scopes: ['account'] },
+    'long name': { name: 'x'.repeat(101), scopes: ['account'] },
+    'name of another type': { name: 1, scopes: ['account'] },
+    'no scopes': { name: 'x' },
+    'empty scopes': { name: 'x', scopes: [] },
+    'unknown scope': { name: 'x', scopes: ['files:read', 'everything'] },
+    'scope twice': { name: 'x', scopes: ['account', 'account'] },
+    'scopes as text': { name: 'x', scopes: 'account' },
+    'a field more': { name: 'x', scopes: ['account'], kind: 'access' },
+    'expiry that is no time': { name: 'x', scopes: ['account'], expiresAt: 'tomorrow' },
+    'expiry as number': { name: 'x', scopes: ['account'], expiresAt: 4_000_000_000 },
+    'expiry without zone': { name: 'x', scopes: ['account'], expiresAt: '2099-01-01T00:00:00' },
+    'day only': { name: 'x', scopes: ['account'], expiresAt: '2099-01-01' },
+    'a day that never comes': { name: 'x', scopes: ['account'], expiresAt: '2099-02-30T00:00:00Z' },
+    'expiry in the past': { name: 'x', scopes: ['account'], expiresAt: '2001-01-01T00:00:00Z' },
+    'expiry a second ago': { name: 'x', scopes: ['account'], expiresAt: new Date(Date.now() - 1000).toISOString() }
+  }
+  for (const [kind, body] of Object.entries(wrong)) isProblem(t, await server.send('POST', '/api/tokens', { user, json: body }), 400, 'validation_failed', kind)
+  // Spellings that a date library may not know must not become "never".
+  for (const expiresAt of ['2098-12-31T23:59:60Z', '2099-01-01T00:00:00+05', '2099-01-01T00:00:00+0530', '2099-01-01t00:00:00z', '2099-01-01 00:00:00Z', '2099-01-01T00:00:00.123456789Z', '2099-06-30T23:59:59-00:00']) {
+    const { status, json: answer } = await server.send('POST', '/api/tokens', { user, json: { name: 'x', scopes: ['account'], expiresAt } })
+    t.ok(status === 400 || (status === 201 && Math.abs(Date.parse(answer.expiresAt) - Date.UTC(2099, 0, 1)) < 200 * 86_400_000), `${expiresAt}: ${status} ${answer.expiresAt}`)
+  }
+})
+
+t.test('a personal access token works until it expires, and an access token issued for it no longer', async t => {
+  const server = await startServer(t)
+  const { user } = await signUp(server, 'ab', 'cde')
+  const end = Date.now() + 1500
+  const personal = await makeToken(server, user, ['files:read'], { expiresAt: new Date(end).toISOString() })
+  const { json: { token, duration } } = await server.send('GET', '/api/token', { token: personal.token })
+  t.ok(duration === 1 || duration === 2)
+  const [issued] = (await server.send('GET', '/api/tokens', { token })).json.tokens
+  t.equal(issued.expiresAt, new Date(end).toISOString())
+  for (const each of [personal.token, token]) {
+    let answer = await server.send('GET', '/api/resource', { token: each })
+    while (answer.status === 200) {
+      const sent = Date.now()
+      answer = await server.send('GET', '/api/resource', { token: each })
+      if (answer.status === 200 && sent > end) t.fail('it worked longer than it should')
+      await wait(10)
+    }
+    t.ok(Date.now() >= end)
+    isProblem(t, answer, 401, 'token_expired')
+  }
+  isProblem(t, await server.send('GET', '/api/token', { token: personal.token }), 401, 'token_expired')
+  t.notMatch((await server.send('GET', '/api/tokens', { user })).json.tokens, [{ id: personal.id }])
+  t.equal((await server.send('GET', '/api/tokens', { user })).json.tokens.length, 1, 'what has expired is not listed')
+})
+
+t.test('an access token for a personal one has the life of others where the personal one lives longer', async t => {
+  const server = await startServer(t, { TOKEN_SECONDS: '100' })
+  const { user } = await signUp(server, 'ab', 'cde')
+  for (const expiresAt of [null, '2099-01-01T00:00:00Z']) {
+    const personal = await makeToken(server, user, ['files:read'], { expiresAt })
+    t.equal((await server.send('GET', '/api/token', { token: personal.token })).json.duration, 100)
+  }
+})
+
+t.test('a mistyped personal token is known by its checksum, without the database being asked', async t => {
+  const store = await openMagicStore(readConfig({ PORT: '0', LOG_LEVEL: 'silent', MIN_FREE_BYTES: '0', DATA_DIR: t.testdir() }))
+  const { http } = await buildApp(store)
+  t.teardown(() => http.close())
+  await http.listen({ host: '127.0.0.1', port: 0 })
+  const client = clientOf((http.server.address() as { port: number }).port)
+  const { user } = await signUp(client, 'ab', 'cde')
+  const { token } = await makeToken(client, user, ['account'])
+  isProblem(t, await client.send('GET', '/api/resource', { token: createPersonalToken() }), 401, 'token_revoked', 'well formed, and of nobody')
+  const mistyped = [
+    ...Array.from(token, (character, index) => index < 4 ? '' : token.slice(0, index) + (character === 'a' ? 'b' : 'a') + token.slice(index + 1)).filter(text => text !== ''),
+    token.slice(0, 4) + token.slice(5, 6) + token.slice(4, 5) + token.slice(6),
+    token.slice(0, -1), `${token}0`, token.toUpperCase(), token.toLowerCase(), 'mst_', `mst_${'0'.repeat(36)}`, `mst_${token}`, `${token.slice(0, 39)}é`
+  ].filter(text => text !== token)
+  await store.close()
+  for (const text of mistyped) {
+    for (const authorization of [`Basic ${base64(`${text}:`)}`, ...(text.endsWith('é') ? [] : [`Bearer ${text}`])]) isProblem(t, await client.send('GET', '/api/resource', { headers: { authorization } }), 401, 'token_malformed', text)
+  }
+  t.equal((await client.send('GET', '/api/resource', { token })).status, 500, 'while a well-formed one does ask it')
+})
+
+t.test('every operation asks of a token the scope that the document names, and of an access token that of its parent', async t => {
+  const server = await startServer(t)
+  const { user } = await signUp(server, 'ab', 'cde')
+  await server.send('PUT', '/uploads/a.txt', { user, body: 'a' })
+  const form = formOf('a.txt', 'a')
+  // What a good token gets; deletions of what is not there show that they were let in.
+  const operations: Record<string, [method: string, path: string, scope: string | undefined, status: number, options?: SendOptions]> = {
+    getResource: ['GET', '/api/resource', undefined, 200],
+    getAccount: ['GET', '/api/account', undefined, 200],
+    listEvents: ['GET', '/api/account/events', undefined, 200],
+    listTokens: ['GET', '/api/tokens', undefined, 200],
+    downloadFile: ['GET', '/uploads/a.txt', 'files:read', 200],
+    headFile: ['HEAD', '/uploads/a.txt', 'files:read', 200],
+    listFiles: ['GET', '/api/files', 'files:read', 200],
+    getFile: ['GET', '/api/files/a.txt', 'files:read', 200],
+    uploadFile: ['POST', '/', 'files:write', 200, form],
+    putFile: ['PUT', '/uploads/a.txt', 'files:write', 200, { body: 'a' }],
+    renameFile: ['PATCH', '/api/files/a.txt', 'files:write', 200, { json: { name: 'a.txt' } }],
+    deleteFile: ['DELETE', '/uploads/nothing', 'files:write', 404],
+    deleteToken: ['DELETE', '/api/tokens/4711', 'account', 404],
+    createToken: ['POST', '/api/tokens', 'password', 201, { json: { name: 'x', scopes: ['account'] } }],
+    changePassword: ['PUT', '/api/account/password', 'password', 204, { json: { password: 'x' } }],
+    deleteAccount: ['DELETE', '/api/account', 'password', 204],
+    deleteTokens: ['DELETE', '/api/tokens', 'account', 204],
+    endToken: ['DELETE', '/api/token', undefined, 204]
+  }
+  const { paths } = (await server.send('GET', '/openapi.json')).json
+  const documented = Object.values(paths).flatMap(path => Object.values(path as Record<string, { operationId: string, security?: Record<string, string[]>[] }>))
+  const guarded = documented.filter(({ security }) => security?.some(way => 'basic' in way))
+  t.strictSame(guarded.map(({ operationId }) => operationId).sort(), [...Object.keys(operations), 'getToken'].sort(), 'the table is complete')
+  for (const { operationId, security = [] } of guarded) {
+    const scope = operations[operationId]?.[2]
+    t.strictSame(security, scope === 'password' ? [{ basic: [] }] : [{ basic: [] }, { bearer: scope === undefined ? [] : [scope] }, { token: scope === undefined ? [] : [scope] }], operationId)
+  }
+  let current = ''
+  for (const granted of [['files:read'], ['files:write'], ['account'], ['files:read', 'account'], ['files:read', 'files:write', 'account']]) {
+    for (const isIssued of [false, true]) {
+      for (const [name, [method, path, scope, status, options]] of Object.entries(operations)) {
+        const endsTokens = name === 'deleteTokens' || name === 'endToken' || name === 'getResource'
+        const fresh = endsTokens ? await makeToken(server, user, granted) : undefined
+        const personal = fresh?.token ?? current
+        const token = isIssued ? await trade(server, { token: personal }) : personal
+        const answer = await server.send(method, path, { ...options, token })
+        const message = `${name} with ${granted} ${isIssued ? 'issued' : ''}`
+        if (name === 'getResource') current = personal
+        if (scope === 'password') isProblem(t, answer, 401, 'password_required', message)
+        else if (scope === undefined || granted.includes(scope)) t.equal(answer.status, status, message)
+        else {
+          t.equal(answer.status, 403, message)
+          t.equal(answer.headers['www-authenticate'], `Bearer realm="MagicStore", error="insufficient_scope", scope="${scope}"`, message)
+          if (method !== 'HEAD') t.equal(answer.json.code, 'insufficient_scope', message)
+        }
+      }
+    }
+  }
+  const full = await trade(server, { user })
+  for (const [name, [method, path, scope, status, options]] of Object.entries(operations)) {
+    if (scope !== 'password') t.equal((await server.send(method, path, { ...options, token: name === 'endToken' ? await trade(server, { user }) : full })).status, status, `${name} with a token for the password`)
+  }
+})
+
+t.test('a token that is refused says whether it expired, was revoked or is malformed, and nothing else', async t => {
+  const server = await startServer(t)
+  const { user, token } = await signUp(server, 'ab', 'cde')
+  const gone = await signUp(server, 'gone', 'cde')
+  const personalOfGone = await makeToken(server, gone.user, ['account'])
+  await server.send('DELETE', '/api/account', { user: gone.user })
+  const ended = await makeToken(server, user, ['account'])
+  await server.send('DELETE', '/api/token', { token: ended.token })
+  await server.send('DELETE', '/api/token', { token })
+  const end = Date.now() + 300
+  const expired = await makeToken(server, user, ['account'], { expiresAt: new Date(end).toISOString() })
+  const issued = await trade(server, { token: expired.token })
+  await until(() => Date.now() > end)
+  const kinds: Record<string, string[]> = {
+    token_expired: [expired.token, issued],
+    token_revoked: [token, ended.token, gone.token, personalOfGone.token, createPersonalToken()],
+    token_malformed: ['nonsense', `${token}x`, `${ended.token}x`]
+  }
+  const descriptions = new Set<string>()
+  for (const [code, tokens] of Object.entries(kinds)) {
+    const answers = new Set<string>()
+    for (const each of tokens) {
+      const answer = await server.send('GET', '/api/resource', { token: each })
+      isProblem(t, answer, 401, code)
+      t.strictSame(Object.keys(answer.json).sort(), ['code', 'detail', 'status', 'title', 'type'])
+      // RFC 6750 section 3: which characters a description may have.
+      const [, description = ''] = /Bearer realm="MagicStore", error="invalid_token", error_description="([ !#-[\]-~]+)"/.exec(String(answer.headers['www-authenticate'])) ?? []
+      t.not(description, '', code)
+      descriptions.add(description)
+      const { date: _, 'ratelimit-remaining': _remaining, 'ratelimit-reset': _reset, ...headers } = answer.headers
+      answers.add(JSON.stringify([headers, answer.text]))
+    }
+    t.equal(answers.size, 1, `${code}: one answer, whatever the reason`)
+  }
+  t.equal(descriptions.size, 3)
+})
+
+t.test('what happened to an account is listed for its owner, and for nobody else', async t => {
+  const server = await startServer(t)
+  const before = Date.now()
+  const { user } = await signUp(server, 'ab', 'cde')
+  const other = await signUp(server, 'other', 'cde')
+  await server.send('GET', '/api/token', { user: ['AB', 'wrong'] })
+  const personal = await makeToken(server, user, ['account'])
+  await trade(server, { token: personal.token })
+  await server.send('DELETE', `/api/tokens/${personal.id}`, { user })
+  await server.send('DELETE', '/api/tokens', { user })
+  await server.send('PUT', '/api/account/password', { user, json: { password: 'new' } })
+  const events = async () => (await server.send('GET', '/api/account/events', { user: ['ab', 'new'] })).json.events
+  await until(async () => (await events())[0].kind === 'password_changed')
+  const listed = await events()
+  t.strictSame(listed.map((event: { kind: string }) => event.kind).reverse(), [
+    'registered', 'sign_in_new_network', 'token_issued', 'sign_in_failed', 'personal_token_created', 'token_issued', 'token_revoked', 'tokens_revoked', 'password_changed'
+  ])
+  for (const event of listed) {
+    t.strictSame(Object.keys(event), ['id', 'kind', 'network', 'requestId', 'createdAt'])
+    t.match(event, { network: '127.0.0.1', requestId: /./ })
+    t.ok(Date.parse(event.createdAt) >= before && Date.parse(event.createdAt) <= Date.now())
+  }
+  t.strictSame((await server.send('GET', '/api/account/events', { token: other.token })).json.events.map((event: { kind: string }) => event.kind), ['token_issued', 'sign_in_new_network', 'registered'])
+  isProblem(t, await server.send('GET', '/api/account/events'), 401, 'credentials_missing')
+})
+
+t.test('of each account the latest 200 events are kept', async t => {
+  const server = await startServer(t)
+  const { user } = await signUp(server, 'ab')
+  const other = await signUp(server, 'other')
+  const { token } = await makeToken(server, user, ['account'])
+  for (let first = 0; first < 210; first += 30) await Promise.all(Array.from({ length: 30 }, () => trade(server, { token })))
+  const list = async () => (await server.send('GET', '/api/account/events?limit=1000', { token })).json.events.map((event: { kind: string }) => event.kind)
+  await until(async () => (await list()).every((kind: string) => kind === 'token_issued'))
+  t.equal((await list()).length, 200)
+  t.equal((await server.send('GET', '/api/account/events', { token: other.token })).json.events.length, 3)
+})
+
+t.test('no password and no token is in the log or the data folder of a busy server', async t => {
+  const dataDir = t.testdir()
+  const server = await spawnServer(t, { DATA_DIR: dataDir, LOG_LEVEL: 'trace' })
+  const log: Buffer[] = []
+  for (const stream of [server.child.stdout, server.child.stderr]) stream?.on('data', chunk => log.push(chunk))
+  const secrets: string[] = []
+  const secret = (text: string) => { secrets.push(text, base64(text).replace(/=+$/, '')); return text }
+  for (const name of ['ann', 'ben', 'cem']) {
+    const user: User = [name, secret(`password-of-${name}-7f3a`)]
+    secret(user.join(':'))
+    const { token } = await signUp(server, ...user)
+    secret(token)
+    secret(String(token.split('.')[2]))
+    const personal = secret((await makeToken(server, user, ['files:read', 'files:write', 'account'])).token)
+    const issued = secret(await trade(server, { token: personal }))
+    for (const each of [token, personal, issued]) {
+      for (const credential of [{ token: each }, { headers: { authorization: `Token ${each}` } }, { user: [each, 'x'] as User }]) {
+        await server.send('PUT', '/uploads/a.txt', { ...credential, body: 'a' })
+        await server.send('GET', '/uploads/a.txt', credential)
+        await server.send('POST', '/api/tokens', { ...credential, json: {} })
+      }
+      await server.send('GET', '/api/resource', { token: secret(`${each.slice(0, -1)}~`) })
+      await server.send('GET', `/api/resource?access_token=${each}`)
+      await server.send('GET', '/nothing', { headers: { cookie: `token=${each}`, 'x-token': each } })
+    }
+    await server.send('GET', '/api/token', { user: [name, secret(`wrong-password-of-${name}`)] })
+    await server.send('GET', '/api/token', { user: ['nobody', secret(`lost-password-of-${name}`)] })
+    await server.send('POST', '/api/users', { json: { username: name, password: secret(`taken-password-of-${name}`) } })
+    await server.send('POST', '/api/users', { headers: { 'content-type': 'application/json' }, body: `{"username":"x","password":"${secret(`broken-password-of-${name}`)}" !` })
+    await server.send('POST', '/api/users', { json: { username: 'x', password: { [secret(`nested-password-of-${name}`)]: 1 } } })
+    await server.send('POST', '/api/users', { headers: { 'content-type': 'text/plain' }, body: secret(`plain-password-of-${name}`) })
+    await server.send('GET', '/api/resource', { headers: { authorization: secret(`Nonsense credential-of-${name}`) } })
+    const changed = secret(`new-password-of-${name}`)
+    t.equal((await server.send('PUT', '/api/account/password', { user, json: { password: changed } })).status, 204)
+    secret(await trade(server, { user: [name, changed] }))
+    if (name === 'ben') t.equal((await server.send('DELETE', '/api/account', { user: [name, changed] })).status, 204)
+  }
+  t.equal(await server.end('SIGTERM'), 0)
+  const written = Buffer.concat(log).toString()
+  t.match(written, /"kind":"sign_in_failed"[^]*"kind":"password_changed"[^]*"kind":"account_removed"/)
+  const lines = written.split('\n').filter(line => line.includes('"security"')).map(line => JSON.parse(line).security)
+  for (const line of lines) t.match(line, { kind: /^[a-z_]+$/, network: '127.0.0.1', requestId: /./ })
+  const files = readdirSync(dataDir, { recursive: true, withFileTypes: true }).filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name))
+  t.ok(files.some(file => file.endsWith('magicstore.db')))
+  for (const [place, bytes] of [['the log', Buffer.from(written)], ...files.map(file => [file, readFileSync(file)])] as [string, Buffer][]) {
+    for (const text of secrets) if (bytes.includes(text)) t.fail(`${place} holds ${text}`)
+  }
+  t.ok(secrets.length > 100)
+})
+
+t.test('what time has made useless is forgotten a minute later, however much there is', async t => {
+  const folder = t.testdir()
+  const metadata = await openSqliteMetadata(join(folder, 'magicstore.db'))
+  t.teardown(() => metadata.close())
+  const reserve = await openReserve(join(folder, 'reserve'))
+  const { id } = await metadata.addAccount({ username: 'ab', usernameKey: 'ab', passwordHash: 'hash', createdAt: 1 })
+  const hour = 3600 * 1000
+  const now = Date.now()
+  const token = { accountId: id, kind: 'access', parentId: null, name: null, scopes: 'account', secretHash: null, createdAt: 1 } as const
+  const attempt = { kind: 'sign_in', network: '192.0.2.1', usernameKey: 'ab', isKnownNetwork: false } as const
+  await Promise.all([
+    ...Array.from({ length: 1200 }, () => metadata.addToken({ ...token, expiresAt: now - 25 * hour })),
+    ...Array.from({ length: 1200 }, () => metadata.addAttempt({ ...attempt, at: now - 3 * hour })),
+    metadata.addToken({ ...token, expiresAt: now - 23 * hour }),
+    metadata.addToken({ ...token, expiresAt: now + hour }),
+    metadata.addToken({ ...token, kind: 'personal', expiresAt: null }),
+    metadata.addAttempt({ ...attempt, at: now - hour })
+  ])
+  // The minute passes at once; nothing else is sped up.
+  const { setInterval } = globalThis
+  t.teardown(() => { globalThis.setInterval = setInterval })
+  globalThis.setInterval = ((act: () => void, milliseconds: number) => { t.equal(milliseconds, 60_000); return setInterval(act, 20) }) as typeof setInterval
+  const housekeeping = startHousekeeping({ metadata, reserve })
+  t.teardown(() => housekeeping.stop())
+  const tokens = () => metadata.listTokens(id, { now: 0, beforeId: undefined, limit: 2000 })
+  const attempts = () => metadata.attemptTimes({ kind: 'sign_in', network: '192.0.2.1' }, { since: 0, limit: 2000 })
+  await until(async () => (await tokens()).length <= 3 && (await attempts()).length <= 1)
+  t.strictSame((await tokens()).map(({ expiresAt }) => expiresAt), [null, now + hour, now - 23 * hour], 'one that expired today is remembered, so that it is told as expired')
+  t.strictSame(await attempts(), [now - hour])
+  housekeeping.stop()
+  await metadata.addAttempt({ ...attempt, at: now - 3 * hour })
+  await wait(60)
+  t.equal((await attempts()).length, 2, 'once stopped it forgets nothing more')
+})
+
+t.test('a token is refused, not an error, where the person or the token it is issued for is gone meanwhile', async t => {
+  const metadata = await openSqliteMetadata(join(t.testdir(), 'magicstore.db'))
+  t.teardown(() => metadata.close())
+  const { id } = await metadata.addAccount({ username: 'ab', usernameKey: 'ab', passwordHash: 'hash', createdAt: 1 })
+  const token = { accountId: id, kind: 'access', parentId: null, name: null, scopes: 'account', secretHash: null, createdAt: 1, expiresAt: null } as const
+  await t.rejects(metadata.addToken({ ...token, parentId: 7 }), { code: 'token_revoked' })
+  await t.rejects(metadata.addToken({ ...token, accountId: 7 }), { code: 'token_revoked' })
+  await t.rejects(metadata.addToken({ ...token, scopes: null as unknown as string }), { code: 'SQLITE_CONSTRAINT_NOTNULL' })
+  await t.rejects(metadata.setPasswordHash(id, 'new', { endsTokens: true, replaces: 'other' }), { code: 'credentials_wrong' })
+  await t.rejects(metadata.setPasswordHash(7, 'new', { endsTokens: true }), { code: 'credentials_wrong' })
+  await metadata.setPasswordHash(id, 'new', { endsTokens: true, replaces: 'hash' })
+  t.equal((await metadata.findAccount(id))?.passwordHash, 'new')
+})

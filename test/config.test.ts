@@ -1,0 +1,171 @@
+import { test } from 'tap'
+import { resolve } from 'node:path'
+import { ConfigError, isLoopback, readConfig, settingRows, type Config } from '../src/config.ts'
+import { runBin, spawnServer, startServer, type Settings } from './server.ts'
+
+const secret = 'vH2mQ8xN4rT6bJ1kZ0wY5sD7gF3aL9pE'
+const GIB = 1024 ** 3
+
+/** Of every setting: what it is when unset, what some value makes of it, and values that are refused. */
+const table: { name: string, field: keyof Config, unset: unknown, set: [string, unknown][], wrong: string[] }[] = [
+  { name: 'HOST', field: 'host', unset: '127.0.0.1', set: [['::1', '::1'], ['files.example', 'files.example']], wrong: [] },
+  { name: 'PORT', field: 'port', unset: 5000, set: [['0', 0], ['65535', 65535]], wrong: ['65536', '-1', 'http', '80.5', '5000 and more', 'NaN'] },
+  { name: 'DATA_DIR', field: 'dataDir', unset: resolve('data'), set: [['/srv/files', '/srv/files'], ['files', resolve('files')]], wrong: [] },
+  { name: 'PUBLIC_URL', field: 'publicUrl', unset: undefined, set: [['https://files.example', 'https://files.example'], ['http://files.example:81/store//', 'http://files.example:81/store']], wrong: ['files.example', 'ftp://files.example', 'https://', 'https://files.example?a', 'https://files.example/#a', 'https://files example'] },
+  { name: 'TOKEN_SECONDS', field: 'tokenSeconds', unset: 600, set: [['1', 1], ['86400', 86400]], wrong: ['0', '-5', '86401', 'ten', '1.5'] },
+  { name: 'MAX_FILE_BYTES', field: 'maxFileBytes', unset: 5 * GIB, set: [['0', 0], ['9007199254740991', Number.MAX_SAFE_INTEGER]], wrong: ['-1', '9007199254740993', '5GiB', '1e300'] },
+  { name: 'QUOTA_BYTES', field: 'quotaBytes', unset: undefined, set: [['0', 0], ['1000', 1000]], wrong: ['-1', 'none', '0.5'] },
+  { name: 'QUOTA_FILES', field: 'quotaFiles', unset: undefined, set: [['0', 0], ['12', 12]], wrong: ['-1', 'unlimited', '1,000'] },
+  { name: 'ALLOWED_EXTENSIONS', field: 'allowedExtensions', unset: undefined, set: [['pdf', ['pdf']], ['.PDF, Jpg ,tar', ['pdf', 'jpg', 'tar']], ['é', ['é']]], wrong: [',', 'pdf,', 'tar.gz', 'a/b', '..'] },
+  { name: 'MIN_FREE_BYTES', field: 'minFreeBytes', unset: 64 * 1024 ** 2, set: [['0', 0]], wrong: ['-1', '64MiB'] },
+  { name: 'PASSWORD_POLICY', field: 'passwordPolicy', unset: 'open', set: [['open', 'open'], ['strict', 'strict']], wrong: ['Strict', 'none'] },
+  { name: 'REGISTRATION', field: 'registration', unset: 'open', set: [['open', 'open'], ['closed', 'closed']], wrong: ['no', 'CLOSED'] },
+  { name: 'TRUST_PROXY', field: 'trustProxy', unset: undefined, set: [['10.0.0.1', ['10.0.0.1']], ['10.0.0.0/8, fd00::/8', ['10.0.0.0/8', 'fd00::/8']]], wrong: ['true', 'proxy.example', '10.0.0.1;10.0.0.2', ','] },
+  { name: 'CORS_ORIGINS', field: 'corsOrigins', unset: undefined, set: [['https://app.example', ['https://app.example']], ['https://app.example,http://localhost:8080', ['https://app.example', 'http://localhost:8080']]], wrong: ['*', 'app.example', 'https://app.example/', 'null', 'https://app.example,'] },
+  { name: 'TLS_CERT', field: 'tls', unset: undefined, set: [], wrong: [] },
+  { name: 'TLS_KEY', field: 'tls', unset: undefined, set: [], wrong: [] },
+  { name: 'RATE_LIMIT_PER_MINUTE', field: 'rateLimitPerMinute', unset: 6000, set: [['0', 0], ['1', 1]], wrong: ['-1', 'off', '1.5'] },
+  { name: 'SIGN_IN_FAILURES', field: 'signInFailures', unset: 10, set: [['1', 1]], wrong: ['0', '-1', 'many'] },
+  { name: 'REGISTRATIONS_PER_HOUR', field: 'registrationsPerHour', unset: 100, set: [['0', 0]], wrong: ['-1', 'none'] },
+  { name: 'IDLE_SECONDS', field: 'idleSeconds', unset: 60, set: [['1', 1]], wrong: ['0', '86401', 'never'] },
+  { name: 'LOG_LEVEL', field: 'logLevel', unset: 'info', set: [['silent', 'silent'], ['trace', 'trace']], wrong: ['verbose', 'INFO'] },
+  { name: 'SIGNING_KEYS', field: 'signingKeys', unset: undefined, set: [[`a:${secret}`, [{ kid: 'a', secret }]], [`a-1:${secret},b_2:${secret}:with:colons`, [{ kid: 'a-1', secret }, { kid: 'b_2', secret: `${secret}:with:colons` }]]], wrong: ['', secret, `:${secret}`, `a b:${secret}`, `${'k'.repeat(33)}:${secret}`, `a:${secret},`].filter(text => text !== '') }
+]
+
+for (const { name, field, unset, set, wrong } of table) {
+  test(`${name} has its default when it is unset, empty or blank, and otherwise its own value or a refusal that names it`, async t => {
+    for (const env of [{}, { [name]: '' }, { [name]: '  ' }]) t.same(readConfig(env)[field], unset, JSON.stringify(env))
+    for (const [text, value] of set) t.same(readConfig({ [name]: text })[field], value, text)
+    for (const text of wrong) {
+      const message = refusalOf({ [name]: text })
+      t.match(message, new RegExp(`^${name}\\b`), text)
+      t.notMatch(message, '\n')
+    }
+  })
+}
+
+test('the table above knows every setting that --help lists', async t => {
+  const known = new Set(table.map(row => row.name))
+  t.same(settingRows().map(row => row.name).filter(name => !known.has(name)), [])
+})
+
+for (const { why, keys } of [
+  { why: 'too short by one byte', keys: `a:${secret.slice(1)}` },
+  { why: 'known from the documentation of jwt.io', keys: 'a:a-string-secret-at-least-256-bits-long' },
+  { why: 'a well-known one in capitals', keys: 'a:YOUR-SUPER-SECRET-JWT-TOKEN-WITH-AT-LEAST-32-CHARACTERS-LONG' },
+  { why: 'one letter over and over', keys: `a:${'x'.repeat(64)}` },
+  { why: 'seven letters over and over', keys: `a:${'abcdefg'.repeat(8)}` },
+  { why: 'a good first key and a weak second', keys: `a:${secret},b:short-and-secret` },
+  { why: 'two keys of one name', keys: `a:${secret},b:${secret}2,a:${secret}3` },
+  { why: 'no name', keys: secret }
+]) {
+  test(`a signing key that can't be used (${why}) is refused without being shown`, async t => {
+    const message = refusalOf({ SIGNING_KEYS: keys })
+    t.match(message, /^SIGNING_KEYS/)
+    for (const item of keys.split(',')) t.notOk(message.includes(item.slice(item.indexOf(':') + 1)), 'the secret stays unsaid')
+  })
+}
+
+test('a signing key of many bytes in few characters counts by its bytes', async t => {
+  t.same(readConfig({ SIGNING_KEYS: 'a:àéîõüçñÿ🗝🔑🔒🔓' }).signingKeys, [{ kid: 'a', secret: 'àéîõüçñÿ🗝🔑🔒🔓' }])
+})
+
+test('the certificate and its key are set together, or one line names the one that is missing', async t => {
+  t.same(readConfig({ TLS_CERT: 'a.crt', TLS_KEY: '/b.key' }).tls, { cert: resolve('a.crt'), key: '/b.key' })
+  t.match(refusalOf({ TLS_CERT: 'a.crt' }), /^TLS_KEY\b.*TLS_CERT/)
+  t.match(refusalOf({ TLS_KEY: 'a.key', TLS_CERT: ' ' }), /^TLS_CERT\b.*TLS_KEY/)
+})
+
+test('what is wrong in several settings at once is told one at a time', async t => {
+  t.notMatch(refusalOf({ PORT: 'x', TOKEN_SECONDS: 'y' }), '\n')
+})
+
+test('a variable that is no setting changes nothing', async t => {
+  t.same(readConfig({ PROT: '80', port: '80', __proto__: '1', constructor: 'x' } as Settings), readConfig({}))
+})
+
+for (const { env, policy, because } of [
+  { env: {}, policy: 'open', because: /only this machine/ },
+  { env: { HOST: 'localhost' }, policy: 'open', because: /only this machine/ },
+  { env: { HOST: '::1' }, policy: 'open', because: /only this machine/ },
+  { env: { HOST: '127.8.9.10' }, policy: 'open', because: /only this machine/ },
+  { env: { NODE_ENV: 'development' }, policy: 'open', because: /only this machine/ },
+  { env: { NODE_ENV: 'production' }, policy: 'strict', because: /NODE_ENV/ },
+  { env: { HOST: '0.0.0.0' }, policy: 'strict', because: /HOST 0\.0\.0\.0/ },
+  { env: { HOST: '::' }, policy: 'strict', because: /HOST ::/ },
+  { env: { HOST: '192.0.2.1' }, policy: 'strict', because: /HOST/ },
+  { env: { HOST: '127.example' }, policy: 'strict', because: /HOST/ },
+  { env: { TRUST_PROXY: '127.0.0.1' }, policy: 'strict', because: /TRUST_PROXY/ },
+  { env: { PASSWORD_POLICY: 'open', NODE_ENV: 'production', HOST: '0.0.0.0', TRUST_PROXY: '127.0.0.1' }, policy: 'open', because: /PASSWORD_POLICY/ },
+  { env: { PASSWORD_POLICY: 'strict' }, policy: 'strict', because: /PASSWORD_POLICY/ }
+]) {
+  test(`with ${JSON.stringify(env)} the password policy is ${policy}, and says why`, async t => {
+    const { passwordPolicy, passwordPolicyReason } = readConfig(env as Settings)
+    t.equal(passwordPolicy, policy)
+    t.match(passwordPolicyReason, because)
+  })
+}
+
+test('loopback is what only this machine can reach, in every spelling of it', async t => {
+  for (const host of ['localhost', 'LocalHost', '127.0.0.1', '127.255.255.254', '::1', '::ffff:127.0.0.1', '::FFFF:127.1.2.3']) t.ok(isLoopback(host), host)
+  for (const host of ['0.0.0.0', '::', '128.0.0.1', '10.0.0.1', '127', '127.0.0.1.example.org', 'localhost.example.org', '::ffff:10.0.0.1', '::2', '']) t.notOk(isLoopback(host), host)
+})
+
+test('the policy that is in force is the one that registration keeps to', async t => {
+  for (const { settings, status } of [{ settings: { TRUST_PROXY: '127.0.0.1' }, status: 400 }, { settings: { TRUST_PROXY: '127.0.0.1', PASSWORD_POLICY: 'open' }, status: 201 }]) {
+    const server = await startServer(t, { DATA_DIR: t.testdir(), ...settings })
+    const answer = await server.send('POST', '/api/users', { json: { username: 'ada', password: 'pwd' } })
+    t.equal(answer.status, status)
+    if (status === 400) t.equal(answer.json.code, 'password_invalid')
+    await server.close()
+  }
+})
+
+for (const { settings, name } of [
+  { settings: { PORT: 'eighty' }, name: 'PORT' },
+  { settings: { REGISTRATION: 'maybe' }, name: 'REGISTRATION' },
+  { settings: { SIGNING_KEYS: `a:${secret},b:a-secret-nobody-may-see` }, name: 'SIGNING_KEYS' },
+  { settings: { TRUST_PROXY: 'the-proxy' }, name: 'TRUST_PROXY' }
+]) {
+  test(`magicstore serve with a wrong ${name} says so in one line and exits with 2`, async t => {
+    const { code, stdout, stderr } = await runBin(['serve'], { DATA_DIR: t.testdir(), ...settings } as Settings)
+    t.equal(code, 2)
+    t.equal(stdout, '')
+    t.match(stderr, new RegExp(`^magicstore: ${name}\\b[^\\n]*\\n$`))
+    t.notMatch(stderr, secret)
+    t.notMatch(stderr, 'nobody-may-see')
+  })
+}
+
+test('magicstore serve --help lists every setting with its default', async t => {
+  const { code, stdout, stderr } = await runBin(['serve', '--help'])
+  t.equal(code, 0)
+  t.equal(stderr, '')
+  for (const { name, fallback, description } of settingRows()) {
+    const line = stdout.split('\n').find(text => text.trimStart().startsWith(`${name} `)) ?? ''
+    t.ok(line.includes(description) && description !== '', name)
+    t.ok(line.endsWith(`Default: ${fallback}.`), name)
+  }
+})
+
+for (const { settings, says } of [
+  { settings: {}, says: /password policy: +open \(.+\)/ },
+  { settings: { NODE_ENV: 'production' }, says: /password policy: +strict \(.*NODE_ENV.*\)/ },
+  { settings: { HOST: '0.0.0.0' }, says: /password policy: +strict \(.*HOST.*\)/ }
+]) {
+  test(`the server started with ${JSON.stringify(settings)} says which password policy is in force and why`, async t => {
+    const { welcome, end } = await spawnServer(t, { DATA_DIR: t.testdir(), ...settings } as Settings)
+    t.match(welcome.at(-1), says)
+    t.equal(await end('SIGTERM'), 0)
+  })
+}
+
+function refusalOf (env: Settings): string {
+  try {
+    readConfig(env)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message
+    throw error
+  }
+  return 'nothing was refused'
+}

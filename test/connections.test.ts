@@ -1,0 +1,457 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { readdirSync, readlinkSync, realpathSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { formOf, signUp, spawnServer, startServer, type Client, type Settings } from './server.ts'
+
+const MIB = 1024 ** 2
+
+interface Response { status: number, headers: Record<string, string>, body: Buffer, wholeAt: number }
+
+/** A connection whose every byte counts. */
+interface Wire {
+  readonly socket: Socket
+  /** What has arrived, a byte a character. */
+  text (): string
+  /** Waits until what has arrived holds `text`. */
+  until (text: string): Promise<void>
+  /** Waits until the first response that is no 100 has arrived, as its Content-Length says. */
+  response (): Promise<Response>
+  /** Waits for the end of the connection; with the error that ended it, if one did. */
+  readonly closed: Promise<NodeJS.ErrnoException | undefined>
+}
+
+function dial (t: Test, { port }: { port: number }): Wire {
+  const socket = connect(port, '127.0.0.1')
+  t.teardown(() => socket.destroy())
+  const chunks: Buffer[] = []
+  let size = 0
+  let error: NodeJS.ErrnoException | undefined
+  socket.on('data', (chunk: Buffer) => { chunks.push(chunk); size += chunk.length })
+  socket.on('error', cause => { error = cause })
+  const closed = new Promise<NodeJS.ErrnoException | undefined>(resolve => socket.once('close', () => resolve(error)))
+  const received = () => Buffer.concat(chunks)
+  async function untilSo (isSo: () => boolean): Promise<void> {
+    while (!isSo()) {
+      const end = await Promise.race([once(socket, 'data').then(() => 'data', () => 'end'), closed.then(() => 'end')])
+      if (end === 'end' && !isSo()) throw new Error(`the connection ended (${error?.code}) after: ${received().toString('latin1').slice(0, 500)}`)
+    }
+  }
+  return {
+    socket,
+    closed,
+    text: () => received().toString('latin1'),
+    until: text => untilSo(() => received().includes(text)),
+    async response () {
+      await untilSo(() => parse(received()) !== undefined)
+      const wholeAt = parse(received())?.wholeAt ?? NaN
+      await untilSo(() => size >= wholeAt)
+      return parse(received()) as Response
+    }
+  }
+}
+
+/** The first final response in what arrived; undefined while its head is not whole. */
+function parse (received: Buffer): Response | undefined {
+  const start = received.indexOf('HTTP/1.1 100') === 0 ? received.indexOf('\r\n\r\n') + 4 : 0
+  const end = received.indexOf('\r\n\r\n', start)
+  if (end === -1) return undefined
+  const [statusLine = '', ...lines] = received.toString('latin1', start, end).split('\r\n')
+  const headers = Object.fromEntries(lines.map(line => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]))
+  return { status: Number(statusLine.split(' ')[1]), headers, body: received.subarray(end + 4), wholeAt: end + 4 + Number(headers['content-length']) }
+}
+
+function head (method: string, path: string, headers: Record<string, string | number> = {}): string {
+  return [`${method} ${path} HTTP/1.1`, 'Host: test', ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`), '', ''].join('\r\n')
+}
+
+async function open (t: Test, settings: Settings = {}) {
+  const server = await startServer(t, settings)
+  const { token } = await signUp(server, 'ann')
+  return { server, token, authorization: `Bearer ${token}` }
+}
+
+async function names (client: Client, token: string): Promise<string[]> {
+  const { json } = await client.send('GET', '/api/files', { token })
+  return json.files.map((file: { name: string }) => file.name)
+}
+
+/** What this process has open of the bytes of a data folder. */
+function openHandles (dataDir: string): string[] {
+  const targets = readdirSync('/proc/self/fd').map(fd => { try { return readlinkSync(`/proc/self/fd/${fd}`) } catch { return '' } })
+  return targets.filter(target => ['incoming', 'blobs'].some(folder => target.startsWith(`${join(realpathSync(dataDir), folder)}/`)))
+}
+
+/** Looks again until it is so; false after ten seconds. */
+async function eventually (isSo: () => boolean | Promise<boolean>): Promise<boolean> {
+  for (const end = Date.now() + 10_000; Date.now() < end; await wait(5)) if (await isSo()) return true
+  return false
+}
+
+function codeIn ({ body }: Response): string {
+  return JSON.parse(body.toString()).code
+}
+
+/** Heads of requests whose body is refused unread, by what they are refused for. */
+function refusedHeads (authorization: string, bodyLength: Record<string, string | number>) {
+  const form = { 'content-type': 'multipart/form-data; boundary=x' }
+  return [
+    ['no credentials, raw', 401, 'credentials_missing', head('PUT', '/uploads/a', bodyLength)],
+    ['no credentials, form', 401, 'credentials_missing', head('POST', '/', { ...form, ...bodyLength })],
+    ['a bad token', 401, 'token_malformed', head('PUT', '/uploads/a', { authorization: 'Bearer bad', ...bodyLength })],
+    ['a bad password', 401, 'credentials_wrong', head('PUT', '/uploads/a', { authorization: `Basic ${btoa('ann:bad')}`, ...bodyLength })],
+    ['a bad name', 400, 'name_invalid', head('PUT', '/uploads/%2F', { authorization, ...bodyLength })],
+    ['an extension', 415, 'extension_not_allowed', head('PUT', '/uploads/a.exe', { authorization, ...bodyLength })],
+    ['an encoding', 415, 'content_encoding_unsupported', head('PUT', '/uploads/a.bin', { authorization, 'content-encoding': 'gzip', ...bodyLength })],
+    ['a type that is no form', 415, 'unsupported_media_type', head('POST', '/', { authorization, 'content-type': 'application/json', ...bodyLength })],
+    ['a range', 400, 'partial_upload', head('PUT', '/uploads/a.bin', { authorization, 'content-range': 'bytes 0-1/2', ...bodyLength })],
+    ['a malformed digest', 400, 'digest_malformed', head('POST', '/', { authorization, 'content-digest': '?', ...form, ...bodyLength })],
+    ['a precondition', 412, 'precondition_failed', head('PUT', '/uploads/a.bin', { authorization, 'if-match': '*', ...bodyLength })],
+    ['an address', 404, 'not_found', head('PUT', '/nowhere', { authorization, ...bodyLength })],
+    ['a method', 405, 'method_not_allowed', head('PUT', '/api/files', { authorization, ...bodyLength })],
+    ['a JSON route sent a form', 415, 'unsupported_media_type', head('POST', '/api/users', { ...form, ...bodyLength })]
+  ] as const
+}
+
+function tooLargeHeads (authorization: string) {
+  return [
+    ['a file announced too large', 413, 'file_too_large', head('PUT', '/uploads/a.bin', { authorization, 'content-length': 9 * MIB })],
+    ['a form announced too large', 413, 'file_too_large', head('POST', '/', { authorization, 'content-type': 'multipart/form-data; boundary=x', 'content-length': 9 * MIB })],
+    ['JSON announced too large', 413, 'body_too_large', head('POST', '/api/users', { 'content-type': 'application/json', 'content-length': 9 * MIB })]
+  ] as const
+}
+
+const limits = { MAX_FILE_BYTES: String(MIB), ALLOWED_EXTENSIONS: 'bin' }
+
+t.test('what is refused by its head is never told to continue, and the connection ends', async t => {
+  const { server, token, authorization } = await open(t, limits)
+  const refusals = [...refusedHeads(authorization, { 'content-length': 1000 }), ...refusedHeads(authorization, { 'transfer-encoding': 'chunked' }), ...tooLargeHeads(authorization)]
+  await Promise.all(refusals.map(async ([what, status, code, text]) => {
+    const wire = dial(t, server)
+    wire.socket.write(text.replace('\r\n\r\n', '\r\nExpect: 100-continue\r\n\r\n'))
+    const response = await wire.response()
+    t.same({ status: response.status, code: codeIn(response), connection: response.headers.connection }, { status, code, connection: 'close' }, what)
+    t.equal(await wire.closed, undefined, `${what}: the connection ends in order`)
+    t.notMatch(wire.text(), 'HTTP/1.1 100', `${what}: no 100`)
+  }))
+  t.same(await names(server, token), [])
+})
+
+t.test('what is accepted by its head is told to continue, once, before its body is read', async t => {
+  const { server, token, authorization } = await open(t)
+  const form = formOf('form.bin', 'bytes of a form')
+  const uploads: [what: string, text: string, body: string | Buffer][] = [
+    ['raw', head('PUT', '/uploads/raw.bin', { authorization, expect: '100-continue', 'content-length': 5 }), 'bytes'],
+    ['raw, chunked', head('PUT', '/uploads/chunked.bin', { authorization, expect: '100-Continue', 'transfer-encoding': 'chunked' }), '5\r\nbytes\r\n0\r\n\r\n'],
+    ['form', head('POST', '/', { authorization, expect: '100-continue', ...form.headers, 'content-length': form.body.length }), form.body],
+    ['JSON', head('POST', '/api/users', { expect: '100-continue', 'content-type': 'application/json', 'content-length': 33 }), '{"username":"b","password":"pwd"}\n']
+  ]
+  for (const [what, text, body] of uploads) {
+    const wire = dial(t, server)
+    wire.socket.write(text)
+    await wire.until('HTTP/1.1 100 Continue\r\n\r\n')
+    t.equal(wire.text(), 'HTTP/1.1 100 Continue\r\n\r\n', `${what}: nothing but 100`)
+    wire.socket.write(body)
+    t.equal((await wire.response()).status, 201, what)
+    t.equal(wire.text().split('HTTP/1.1 100').length, 2, `${what}: one 100`)
+    wire.socket.end()
+  }
+  const other = dial(t, server)
+  other.socket.write(`${head('PUT', '/uploads/other.bin', { authorization, expect: 'the-unexpected', 'content-length': 5 })}bytes`)
+  t.equal((await other.response()).status, 201, 'an expectation that is not known is passed over')
+  const eager = dial(t, server)
+  eager.socket.write(`${head('PUT', '/uploads/eager.bin', { authorization, expect: '100-continue', 'content-length': 5 })}bytes`)
+  t.equal((await eager.response()).status, 201, 'a client that does not wait')
+  t.same(await names(server, token), ['chunked.bin', 'eager.bin', 'form.bin', 'other.bin', 'raw.bin'])
+})
+
+t.test('a refusal reaches a client that is still sending megabytes', async t => {
+  const { server, token, authorization } = await open(t, limits)
+  await server.send('PUT', '/uploads/there.bin', { token, body: 'there' })
+  const announced = { 'content-length': 8 * MIB }
+  const chunked = { 'transfer-encoding': 'chunked' }
+  const part = (name: string) => `--x\r\ncontent-disposition: form-data; name="file"; filename="${name}"\r\n\r\n`
+  const form = { authorization, 'content-type': 'multipart/form-data; boundary=x' }
+  const oneChunk = `${(8 * MIB).toString(16)}\r\n`
+  const refusals: (readonly [what: string, status: number, code: string, text: string])[] = [
+    ...refusedHeads(authorization, announced),
+    ...refusedHeads(authorization, chunked).map(([what, status, code, text]) => [`${what}, chunked`, status, code, text + oneChunk] as const),
+    ...tooLargeHeads(authorization),
+    ['a file too large, chunked', 413, 'file_too_large', head('PUT', '/uploads/a.bin', { authorization, ...chunked }) + oneChunk],
+    ['a file too large in a form, chunked', 413, 'file_too_large', head('POST', '/', { ...form, ...chunked }) + oneChunk + part('a.bin')],
+    ['a bad name in a form', 400, 'name_invalid', head('POST', '/', { ...form, ...chunked }) + oneChunk + part('..')],
+    ['an extension in a form', 415, 'extension_not_allowed', head('POST', '/', { ...form, ...chunked }) + oneChunk + part('a.exe')],
+    ['a second file in a form', 400, 'file_unexpected', head('POST', '/', { ...form, ...chunked }) + oneChunk + `${part('a.bin')}\r\n${part('b.bin')}`],
+    ['a malformed form', 400, 'malformed_multipart', head('POST', '/', { ...form, ...chunked }) + oneChunk + '--x\r\nnonsense\r\n\r\n']
+  ]
+  await Promise.all(refusals.map(async ([what, status, code, text]) => {
+    const wire = dial(t, server)
+    wire.socket.write(text)
+    for (let sent = 0; sent < 8 * MIB && !wire.socket.destroyed; sent += MIB / 4) wire.socket.write(Buffer.alloc(MIB / 4))
+    const response = await wire.response()
+    t.same({ status: response.status, code: codeIn(response), connection: response.headers.connection }, { status, code, connection: 'close' }, what)
+    await wire.closed
+    t.equal(wire.text().split('HTTP/1.1 ').length, 2, `${what}: one answer, and then the end`)
+  }))
+  t.same(await names(server, token), ['there.bin'])
+  t.ok(await eventually(() => openHandles(server.dataDir).length === 0))
+})
+
+t.test('a refusal reaches a client that reads only once it has sent everything', async t => {
+  const { server, authorization } = await open(t, { ...limits, MAX_FILE_BYTES: String(MIB / 2 - 1000) })
+  const size = MIB / 2
+  const form = { authorization, 'content-type': 'multipart/form-data; boundary=x', 'content-length': size }
+  const refusals: (readonly [what: string, status: number, text: string])[] = [
+    ...refusedHeads(authorization, { 'content-length': size }).map(([what, status, , text]) => [what, status, text] as const),
+    ['a file too large', 413, head('PUT', '/uploads/a.bin', { authorization, 'content-length': size })],
+    ['a bad name in a form', 400, head('POST', '/', form) + '--x\r\ncontent-disposition: form-data; name="file"; filename=".."\r\n\r\n'],
+    ['a malformed form', 400, head('POST', '/', form) + '--x\r\nnonsense\r\n\r\n']
+  ]
+  for (const [what, status, text] of refusals) {
+    const begun = Date.now()
+    const wire = dial(t, server)
+    wire.socket.pause()
+    const bytes = Buffer.alloc(text.indexOf('\r\n\r\n') + 4 + size)
+    bytes.write(text)
+    await new Promise<void>((resolve, reject) => wire.socket.write(bytes, error => error ? reject(error) : resolve()))
+    wire.socket.resume()
+    t.equal((await wire.response()).status, status, what)
+    t.equal(await wire.closed, undefined, `${what}: the connection ends in order`)
+    t.ok(Date.now() - begun < 1900, 'as soon as everything was sent, not when the server has waited enough')
+  }
+})
+
+t.test('what stands in a refused body is never taken for a request', async t => {
+  const { server, authorization } = await open(t)
+  const smuggled = head('GET', '/openapi.json')
+  for (const refused of [head('PUT', '/uploads/a', { 'content-length': smuggled.length }), head('PUT', '/uploads/%2F', { authorization, 'content-length': smuggled.length })]) {
+    for (const pause of [false, true]) {
+      const wire = dial(t, server)
+      wire.socket.write(refused)
+      if (pause) await wire.response()
+      wire.socket.write(smuggled)
+      await wire.closed
+      t.equal(wire.text().split('HTTP/1.1 ').length, 2, 'one answer')
+    }
+  }
+})
+
+t.test('a connection goes on after a refusal whose body was read', async t => {
+  const { server, authorization } = await open(t)
+  const wire = dial(t, server)
+  const digest = { 'content-digest': `sha-256=:${Buffer.alloc(32).toString('base64')}:` }
+  wire.socket.write(`${head('PUT', '/uploads/a', { authorization, ...digest, 'content-length': 5 })}bytes`)
+  const refusal = await wire.response()
+  t.same({ status: refusal.status, connection: refusal.headers.connection }, { status: 400, connection: 'keep-alive' })
+  wire.socket.write(`${head('PUT', '/uploads/a', { authorization, 'content-length': 5 })}bytes`)
+  await wire.until('HTTP/1.1 201 ')
+  wire.socket.write(head('GET', '/uploads/a', { authorization, connection: 'close' }))
+  t.equal(await wire.closed, undefined)
+  t.ok(wire.text().endsWith('\r\n\r\nbytes'))
+})
+
+t.test('a request with a body that its method has no use for is answered whole', async t => {
+  const { server, token, authorization } = await open(t)
+  await server.send('PUT', '/uploads/a', { token, body: 'bytes' })
+  const wire = dial(t, server)
+  wire.socket.write(`${head('GET', '/uploads/a', { authorization, 'content-length': 1000 })}partly`)
+  const { status, body } = await wire.response()
+  t.same({ status, body: body.toString() }, { status: 200, body: 'bytes' })
+  await wire.closed
+})
+
+t.test('an upload without any length is an empty one', async t => {
+  const { server, token, authorization } = await open(t)
+  for (const [text, status] of [[head('PUT', '/uploads/empty', { authorization }), 201], [head('POST', '/', { authorization, 'content-type': 'multipart/form-data; boundary=x' }), 400], [head('POST', '/', { authorization }), 400]] as const) {
+    const wire = dial(t, server)
+    wire.socket.write(text)
+    const response = await wire.response()
+    t.same({ status: response.status, connection: response.headers.connection }, { status, connection: 'keep-alive' })
+  }
+  t.same(await names(server, token), ['empty'])
+})
+
+t.test('a transfer without a byte for IDLE_SECONDS is cut, a slow one that moves is not', async t => {
+  const { server, token, authorization } = await open(t, { IDLE_SECONDS: '1' })
+  const large = randomBytes(16 * MIB)
+  await server.send('PUT', '/uploads/large', { token, body: large })
+  const form = formOf('form', Buffer.alloc(1000))
+  const stalled: [what: string, text: string][] = [
+    ['raw', `${head('PUT', '/uploads/stalled', { authorization, 'content-length': 1000 })}some`],
+    ['chunked', `${head('PUT', '/uploads/stalled', { authorization, 'transfer-encoding': 'chunked' })}4\r\nsome\r\n`],
+    ['form', head('POST', '/', { authorization, ...form.headers, 'content-length': form.body.length }) + form.body.toString().slice(0, 200)],
+    ['JSON', `${head('POST', '/api/users', { 'content-type': 'application/json', 'content-length': 1000 })}{`],
+    ['waiting to continue', head('PUT', '/uploads/stalled', { authorization, expect: '100-continue', 'content-length': 1000 })],
+    ['nothing at all', '']
+  ]
+  const cut = stalled.map(async ([what, text]) => {
+    const wire = dial(t, server)
+    await once(wire.socket, 'connect')
+    const begun = Date.now()
+    wire.socket.write(text)
+    await wire.closed
+    const elapsed = Date.now() - begun
+    t.ok(elapsed > 900 && elapsed < 10_000, `${what}: cut after ${elapsed} ms`)
+    t.notMatch(wire.text(), / 2\d\d /, what)
+  })
+  const slowUpload = async () => {
+    const wire = dial(t, server)
+    wire.socket.write(head('PUT', '/uploads/slow', { authorization, 'content-length': 10 }))
+    for (let sent = 0; sent < 10; sent++) {
+      wire.socket.write('x')
+      await wait(250)
+    }
+    t.equal((await wire.response()).status, 201, 'a slow upload')
+  }
+  const slowDownload = async () => {
+    const wire = dial(t, server)
+    wire.socket.write(head('GET', '/uploads/large', { authorization, connection: 'close' }))
+    for (let paused = 0; paused < 6; paused++) {
+      const before = wire.socket.bytesRead
+      wire.socket.resume()
+      while (wire.socket.bytesRead < before + 2 * MIB) await once(wire.socket, 'data')
+      wire.socket.pause()
+      await wait(250)
+    }
+    wire.socket.resume()
+    await wire.closed
+    t.ok(parse(Buffer.from(wire.text(), 'latin1'))?.body.equals(large), 'a slow download')
+  }
+  await Promise.all([...cut, slowUpload(), slowDownload()])
+
+  const stalledDownload = dial(t, server)
+  stalledDownload.socket.write(head('GET', '/uploads/large', { authorization }))
+  await once(stalledDownload.socket, 'data')
+  stalledDownload.socket.pause()
+  t.equal(openHandles(server.dataDir).length, 1)
+  const begun = Date.now()
+  t.ok(await eventually(() => openHandles(server.dataDir).length === 0), 'a stalled download is cut')
+  t.ok(Date.now() - begun > 900, 'and not before its time')
+  stalledDownload.socket.resume()
+  await stalledDownload.closed
+  t.ok(stalledDownload.socket.bytesRead < large.length)
+  t.same(await names(server, token), ['large', 'slow'])
+})
+
+t.test('bytes that are no HTTP get a problem of 400, and the server goes on', async t => {
+  const { server, token, authorization } = await open(t)
+  const nonsense: [what: string, bytes: string | Buffer][] = [
+    ['text', 'hello, server\r\n\r\n'],
+    ['a TLS greeting', Buffer.from('16030100c8010000c403034f', 'hex')],
+    ['zeros', Buffer.alloc(100)],
+    ['an HTTP/2 preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
+    ['a header without a colon', 'GET / HTTP/1.1\r\nHost: x\r\nnonsense\r\n\r\n'],
+    ['a header name with a space', 'GET / HTTP/1.1\r\nHost: x\r\nX Y: z\r\n\r\n'],
+    ['a length that is no number', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n'],
+    ['a negative length', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n'],
+    ['two lengths', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx'],
+    ['a length and chunks', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
+    ['a chunk that is none', `${head('PUT', '/uploads/a', { authorization, 'transfer-encoding': 'chunked' })}nonsense\r\n`],
+    ['a later chunk that is none', `${head('PUT', '/uploads/a', { authorization, 'transfer-encoding': 'chunked' })}1\r\nx\r\n-1\r\nx\r\n`]
+  ]
+  for (const [what, bytes] of nonsense) {
+    const wire = dial(t, server)
+    wire.socket.write(bytes)
+    const response = await wire.response()
+    t.same({ status: response.status, type: response.headers['content-type'], code: codeIn(response) }, { status: 400, type: 'application/problem+json', code: 'malformed_request' }, what)
+    t.match(response.headers, { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', connection: 'close' })
+    await wire.closed
+  }
+  t.same(await names(server, token), [])
+  t.ok(await eventually(() => openHandles(server.dataDir).length === 0))
+})
+
+t.test('nonsense sent during a download never gets among its bytes', async t => {
+  const { server, token, authorization } = await open(t)
+  const large = Buffer.alloc(16 * MIB, 'x')
+  await server.send('PUT', '/uploads/large', { token, body: large })
+  const wire = dial(t, server)
+  wire.socket.write(head('GET', '/uploads/large', { authorization }))
+  await once(wire.socket, 'data')
+  wire.socket.pause()
+  wire.socket.write('nonsense\r\n\r\n')
+  t.ok(await eventually(() => openHandles(server.dataDir).length === 0), 'the server has seen it and is done')
+  wire.socket.resume()
+  await wire.closed
+  const body = parse(Buffer.from(wire.text(), 'latin1'))?.body ?? Buffer.alloc(0)
+  t.ok(body.length > 0 && body.equals(large.subarray(0, body.length)), 'what arrived is of the file')
+})
+
+t.test('a head over 16 KiB is refused with 431, one below is not', async t => {
+  const { server, authorization } = await open(t)
+  for (const filler of [{ 'x-long': 'x'.repeat(17_000) }, Object.fromEntries(Array.from({ length: 200 }, (_, index) => [`x-${index}`, 'x'.repeat(100)]))]) {
+    const wire = dial(t, server)
+    wire.socket.write(head('GET', '/api/files', { authorization, ...filler }))
+    const response = await wire.response()
+    t.same({ status: response.status, type: response.headers['content-type'], code: codeIn(response), connection: response.headers.connection }, { status: 431, type: 'application/problem+json', code: 'head_too_large', connection: 'close' })
+    await wire.closed
+  }
+  const wire = dial(t, server)
+  wire.socket.write(head('GET', `/uploads/${'x'.repeat(17_000)}`, { authorization }))
+  t.equal((await wire.response()).status, 431, 'a long address')
+  const fits = dial(t, server)
+  fits.socket.write(head('GET', '/api/files', { authorization, 'x-long': 'x'.repeat(15_000) }))
+  t.equal((await fits.response()).status, 200)
+})
+
+t.test('a stopping server ends what is under way, takes nothing new and exits with 0', async t => {
+  const dataDir = t.testdir()
+  const server = await spawnServer(t, { DATA_DIR: dataDir, LOG_LEVEL: 'silent' })
+  const { token } = await signUp(server, 'ann')
+  const authorization = `Bearer ${token}`
+  const large = randomBytes(16 * MIB)
+  await server.send('PUT', '/uploads/large', { token, body: large })
+
+  const form = formOf('form', large.subarray(0, 3 * MIB))
+  const upload = dial(t, server)
+  upload.socket.write(head('POST', '/', { authorization, ...form.headers, 'content-length': form.body.length }))
+  upload.socket.write(form.body.subarray(0, 2 * MIB))
+  const download = dial(t, server)
+  download.socket.write(head('GET', '/uploads/large', { authorization }))
+  await once(download.socket, 'data')
+  download.socket.pause()
+  const idle = dial(t, server)
+  idle.socket.write(head('GET', '/api/files', { authorization }))
+  await idle.response()
+  const halfHead = dial(t, server)
+  halfHead.socket.write('GET /openapi.json HTTP/1.1\r\nHost: te')
+  const silent = dial(t, server)
+  await once(silent.socket, 'connect')
+  t.ok(await eventually(() => readdirSync(join(dataDir, 'incoming')).length === 1), 'the upload has begun')
+
+  const ended = server.end('SIGTERM')
+  t.equal(await idle.closed, undefined, 'an idle connection is let go')
+  t.ok(await eventually(async () => (await dial(t, server).closed)?.code === 'ECONNREFUSED'), 'no new connections')
+  for (const wire of [halfHead, silent]) {
+    await wire.closed
+    t.equal(wire.text(), '', 'a connection without a request is let go')
+  }
+  download.socket.write(head('GET', '/openapi.json'))
+  upload.socket.write(form.body.subarray(2 * MIB))
+  t.equal((await upload.response()).status, 201, 'the upload ends')
+  download.socket.resume()
+  const downloaded = await download.response()
+  t.ok(downloaded.body.subarray(0, large.length).equals(large), 'the download ends')
+  await download.closed
+  t.notMatch(download.text().slice(-1000), 'HTTP/1.1 200', 'no new request is served on its connection')
+  const begun = Date.now()
+  t.equal(await ended, 0)
+  t.ok(Date.now() - begun < 10_000, 'and then at once, though clients would keep their connections')
+
+  const again = await startServer(t, { DATA_DIR: dataDir })
+  t.ok((await again.send('GET', '/uploads/form', { token })).bytes.equals(large.subarray(0, 3 * MIB)))
+})
+
+t.test('a stalled transfer does not keep a server from stopping', async t => {
+  const dataDir = t.testdir()
+  const server = await spawnServer(t, { DATA_DIR: dataDir, LOG_LEVEL: 'silent', IDLE_SECONDS: '1' })
+  const { token } = await signUp(server, 'ann')
+  const stalled = dial(t, server)
+  stalled.socket.write(`${head('PUT', '/uploads/stalled', { authorization: `Bearer ${token}`, 'content-length': 1000 })}some`)
+  t.ok(await eventually(() => readdirSync(join(dataDir, 'incoming')).length === 1), 'the upload has begun')
+  t.equal(await server.end('SIGTERM'), 0)
+  t.same(readdirSync(join(dataDir, 'incoming')), [], 'nothing is left of it')
+})

@@ -1,0 +1,327 @@
+import Database from 'better-sqlite3'
+import { getTableConfig } from 'drizzle-orm/sqlite-core'
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdir, readdir, readlink, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { finished } from 'node:stream/promises'
+import { promisify } from 'node:util'
+import { test } from 'tap'
+import { openDiskBlobs } from '../src/blobs/disk.ts'
+import { openReserve } from '../src/blobs/reserve.ts'
+import { createFolderSync } from '../src/blobs/folder-sync.ts'
+import { Problem } from '../src/errors.ts'
+import { createCommitter } from '../src/metadata/sqlite/committer.ts'
+import * as schema from '../src/metadata/sqlite/schema.ts'
+import { lockFolder, FolderInUseError } from '../src/metadata/sqlite/lock.ts'
+import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
+import { readAll, suite as blobsContract } from './blobs.contract.ts'
+import { suite as metadataContract } from './metadata.contract.ts'
+
+const MIB = 1024 ** 2
+const anySize = { maxBytes: Number.MAX_SAFE_INTEGER }
+const roomy = () => 0
+
+async function * once (bytes: Uint8Array | string): AsyncGenerator<Buffer> {
+  yield Buffer.from(bytes)
+}
+
+test('SQLite keeps the contract of metadata', async t => metadataContract(t, place => openSqliteMetadata(join(place, 'magicstore.db'))))
+
+test('the migrations make the tables, columns, indexes and references that the schema says, and no others', async t => {
+  const file = join(t.testdir(), 'magicstore.db')
+  await (await openSqliteMetadata(file)).close()
+  const client = new Database(file, { readonly: true })
+  t.teardown(() => client.close())
+  const rows = (pragma: string) => client.pragma(pragma) as Record<string, any>[]
+  const tables = Object.values(schema).map(table => getTableConfig(table))
+  const made = client.prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE '__drizzle%'").pluck().all()
+  t.strictSame(made.sort(), tables.map(({ name }) => name).sort())
+  for (const { name, columns, indexes, foreignKeys } of tables) {
+    t.strictSame(
+      rows(`table_info(${name})`).map(row => [row.name, row.type.toLowerCase(), row.notnull === 1]).sort(),
+      columns.map(column => [column.name, column.getSQLType(), column.notNull]).sort(), `columns of ${name}`)
+    t.strictSame(
+      rows(`index_list(${name})`).filter(row => row.origin === 'c').map(row => [row.name, row.unique === 1, rows(`index_info(${row.name})`).map(({ name }) => name)]).sort(),
+      indexes.map(({ config }) => [config.name, config.unique, config.columns.map(column => 'name' in column && column.name)]).sort(), `indexes of ${name}`)
+    t.strictSame(
+      rows(`foreign_key_list(${name})`).map(row => [row.from, row.table, row.to, row.on_delete.toLowerCase()]).sort(),
+      foreignKeys.map(key => { const { columns, foreignColumns, foreignTable } = key.reference(); return [columns[0]?.name, getTableConfig(foreignTable).name, foreignColumns[0]?.name, key.onDelete ?? 'no action'] }).sort(), `references of ${name}`)
+  }
+})
+
+test('a failure of the database that is nobody\'s fault is no name that is taken, and what asked for it is undone', async t => {
+  const file = join(t.testdir(), 'magicstore.db')
+  const metadata = await openSqliteMetadata(file)
+  t.teardown(() => metadata.close())
+  const ada = { username: 'ada', usernameKey: 'ada', passwordHash: 'hash', createdAt: 1 }
+  const { id } = await metadata.addAccount(ada)
+  await metadata.addFile({ ownerId: id, name: 'a', size: 1, type: 'text/plain', sha256: 'aa', blobId: 'b1', now: 1 }, { bytes: undefined, files: undefined })
+  const operator = new Database(file)
+  operator.exec("CREATE TRIGGER no_accounts BEFORE INSERT ON accounts BEGIN SELECT RAISE(ABORT, 'no'); END; CREATE TRIGGER no_tokens BEFORE INSERT ON tokens BEGIN SELECT RAISE(ABORT, 'no'); END; CREATE TRIGGER no_files BEFORE UPDATE ON files BEGIN SELECT RAISE(ABORT, 'no'); END")
+  operator.close()
+  await t.rejects(metadata.addAccount({ ...ada, usernameKey: 'bob' }), { code: 'SQLITE_CONSTRAINT_TRIGGER' })
+  await t.rejects(metadata.renameFile(id, 'a', 'b', 2), { code: 'SQLITE_CONSTRAINT_TRIGGER' })
+  await t.rejects(metadata.addToken({ accountId: id, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, createdAt: 1, expiresAt: 2 }), { code: 'SQLITE_CONSTRAINT_TRIGGER' })
+  t.equal(await metadata.findAccountByKey('bob'), undefined)
+  t.match(await metadata.findFile(id, 'a'), { updatedAt: 1 })
+})
+
+test('a row that belongs to nothing and a wrong sum are found', async t => {
+  const file = join(t.testdir(), 'magicstore.db')
+  const metadata = await openSqliteMetadata(file)
+  t.teardown(() => metadata.close())
+  const { id } = await metadata.addAccount({ username: 'ada', usernameKey: 'ada', passwordHash: 'hash', createdAt: 1 })
+  t.strictSame(await metadata.integrityFindings(), [])
+  const operator = new Database(file)
+  operator.pragma('foreign_keys = OFF')
+  operator.exec("INSERT INTO events (account_id, kind, network, request_id, at) VALUES (77, 'k', 'n', 'r', 1); UPDATE accounts SET used_bytes = 5, used_files = 2")
+  operator.close()
+  t.match(await metadata.integrityFindings(), [/events/])
+  t.strictSame(await metadata.wrongUsage(), [{ accountId: id, recorded: { bytes: 5, files: 2 }, actual: { bytes: 0, files: 0 } }])
+  await metadata.repairUsage()
+  t.strictSame(await metadata.wrongUsage(), [])
+  t.match(await metadata.findAccount(id), { usedBytes: 0, usedFiles: 0 })
+})
+
+test('the disk keeps the contract of blobs', async t => blobsContract(t, place => openDiskBlobs({ folder: place, minFreeBytes: roomy })))
+
+for (const { left, what } of [{ left: 2 * MIB, what: 'in the middle' }, { left: 300_000, what: 'in the middle of what is read at a time' }, { left: 0, what: 'from its start' }]) {
+  test(`a blob that is cut ${what} while it is read fails the reader, who never sees an end`, async t => {
+    const folder = t.testdir()
+    const store = await openDiskBlobs({ folder, minFreeBytes: roomy })
+    t.teardown(() => store.close())
+    const { id, size } = await store.put(once(Buffer.alloc(3 * MIB, 1)), anySize)
+    const blob = await store.open(id, size)
+    await truncate(join(folder, 'incoming', id), left)
+    const stream = blob.read({ start: 0, end: size - 1 })
+    let received = 0
+    stream.on('data', (chunk: Buffer) => { received += chunk.length })
+    await t.rejects(finished(stream))
+    t.equal(received, left)
+  })
+}
+
+test('a blob that the disk does not let be read fails the reader', async t => {
+  const folder = t.testdir()
+  const store = await openDiskBlobs({ folder, minFreeBytes: roomy })
+  t.teardown(() => store.close())
+  const { id } = await store.put(once('a'), anySize)
+  const path = join(folder, 'incoming', id)
+  await rm(path)
+  await mkdir(path)
+  const { size } = await stat(path)
+  await t.rejects(readAll(store, { id, size }), { code: 'EISDIR' })
+  await t.rejects(store.remove(id), 'what the disk does not let be removed is not said to be gone')
+})
+
+test('a blob that can\'t be moved is served from where it is, and settled after a restart', async t => {
+  const folder = t.testdir()
+  const store = await openDiskBlobs({ folder, minFreeBytes: roomy })
+  const { id, size } = await store.put(once('a'), anySize)
+  const obstacle = join(folder, 'blobs', id.slice(0, 2))
+  await writeFile(obstacle, '')
+  store.settle(id)
+  await store.close()
+
+  const again = await openDiskBlobs({ folder, minFreeBytes: roomy })
+  t.teardown(() => again.close())
+  t.equal(String(await readAll(again, { id, size })), 'a')
+  t.strictSame(await again.unsettled(), [id])
+  await rm(obstacle)
+  again.settle(id)
+  t.equal(String(await readAll(again, { id, size })), 'a')
+  await again.remove(id)
+  t.strictSame(await readdir(join(folder, 'incoming')), [])
+})
+
+test('what an operator laid into the folders is no blob, and stays', async t => {
+  const folder = t.testdir({ incoming: { 'README.txt': '' }, blobs: { ab: { notes: '', ['A'.repeat(32)]: '' } } })
+  const store = await openDiskBlobs({ folder, minFreeBytes: roomy })
+  t.teardown(() => store.close())
+  t.strictSame(await store.unsettled(), [])
+  for await (const id of store.settled()) t.fail(id)
+  t.strictSame(await readdir(join(folder, 'incoming')), ['README.txt'])
+})
+
+test('room that is to be kept free is left alone, as much as it is at the time', async t => {
+  const folder = t.testdir()
+  let minFreeBytes = Number.MAX_SAFE_INTEGER
+  const store = await openDiskBlobs({ folder, minFreeBytes: () => minFreeBytes })
+  t.teardown(() => store.close())
+  await t.rejects(store.put(once('a'), anySize), { code: 'storage_full' })
+  await t.rejects(store.put((async function * () { for (;;) yield Buffer.alloc(MIB) }()), anySize), { code: 'storage_full' })
+  await t.rejects(store.admit(1), { code: 'storage_full' })
+  t.strictSame(await readdir(join(folder, 'incoming')), [])
+  minFreeBytes = 0
+  t.match(await store.put(once('a'), anySize), { size: 1 })
+})
+
+test('the reserve is lent a little at a time to what finds no room, to nothing else, and made again', async t => {
+  const folder = join(t.testdir(), 'reserve')
+  const reserve = await openReserve(folder)
+  const whole = (await readdir(folder)).length
+  t.equal(reserve.missingBytes, 0)
+  await reserve.restore()
+  await t.rejects(reserve.lend(async () => { throw new Error('of another kind') }))
+  await t.rejects(reserve.lend(async () => { throw new Problem('name_taken') }), { code: 'name_taken' })
+  t.equal((await readdir(folder)).length, whole)
+
+  let tries = 0
+  t.equal(await reserve.lend(async () => { if (++tries < 4) throw new Problem('storage_full'); return 'done' }), 'done')
+  t.equal((await readdir(folder)).length, whole - 3)
+  t.ok(reserve.missingBytes > 0, 'uploads leave room for it')
+  await t.rejects(reserve.lend(async () => { throw new Problem('storage_full') }), { code: 'storage_full' })
+  t.same(await readdir(folder), [], 'all of it, before it is given up')
+  await Promise.all([reserve.restore(), reserve.restore()])
+  t.equal((await readdir(folder)).length, whole)
+  t.equal(reserve.missingBytes, 0)
+
+  await truncate(join(folder, '0'), 100)
+  const again = await openReserve(folder)
+  t.equal((await stat(join(folder, '0'))).size, (await stat(join(folder, '1'))).size, 'a part that was cut is whole after a restart')
+  t.equal(again.missingBytes, 0)
+})
+
+test('a reserve that can\'t be made now leaves nothing half-made', { skip: !existsSync('/usr/bin/prlimit') && 'prlimit is not installed' }, async t => {
+  const folder = join(t.testdir(), 'reserve')
+  const limitFiles = (bytes: string) => promisify(execFile)('prlimit', ['--pid', String(process.pid), `--fsize=${bytes}:unlimited`])
+  // Node ignores the signal that comes with the refusal, but a listener of tap's would end the process.
+  const ignore = () => {}
+  process.on('SIGXFSZ', ignore)
+  await limitFiles('32768')
+  const reserve = await openReserve(folder).finally(() => limitFiles('unlimited'))
+  process.off('SIGXFSZ', ignore)
+  t.same(await readdir(folder), [])
+  t.ok(reserve.missingBytes > 0)
+  await reserve.restore()
+  t.equal(reserve.missingBytes, 0)
+})
+
+test('no file stays open, whether a reader ends, stops, fails or never begins', async t => {
+  const folder = t.testdir()
+  const store = await openDiskBlobs({ folder, minFreeBytes: roomy })
+  t.teardown(() => store.close())
+  const { id, size } = await store.put(once(Buffer.alloc(MIB)), anySize)
+  const range = { start: 0, end: size - 1 }
+  await readAll(store, { id, size })
+  const stopped = (await store.open(id, size)).read(range)
+  stopped.destroy()
+  await finished(stopped).catch(() => {})
+  await (await store.open(id, size)).close()
+  await t.rejects(store.open(id, size + 1))
+  await t.rejects(store.put((async function * () { yield Buffer.alloc(2 * MIB); throw new Error('gone') }()), anySize))
+  const cut = await store.open(id, size)
+  await truncate(join(folder, 'incoming', id), 0)
+  await t.rejects(finished(cut.read(range).resume()))
+  const targets = await Promise.all((await readdir('/proc/self/fd')).map(fd => readlink(`/proc/self/fd/${fd}`).catch(() => '')))
+  t.strictSame(targets.filter(target => target.startsWith(`${folder}/`)), [join(folder, 'incoming')], 'but the folder that is synced')
+})
+
+test('a folder that is not there fails every sync, not the first alone', async t => {
+  const sync = createFolderSync(join(t.testdir(), 'nowhere'))
+  await t.rejects(sync(), { code: 'ENOENT' })
+  await t.rejects(Promise.all([sync(), sync()]), { code: 'ENOENT' })
+  await t.rejects(sync.close(), { code: 'ENOENT' })
+})
+
+test('syncs that arrive together are one, and one that arrives during another waits for the next', async t => {
+  const sync = createFolderSync(t.testdir())
+  t.teardown(() => sync.close())
+  const together = [sync(), sync()]
+  t.equal(together[0], together[1])
+  await Promise.resolve()
+  await new Promise(resolve => setImmediate(resolve))
+  await together[0]
+  t.not(sync(), together[0])
+})
+
+test('a folder has one holder, until it lets go', async t => {
+  const file = join(t.testdir(), 'lock.db')
+  const first = lockFolder(file)
+  const second = await Promise.resolve().then(() => lockFolder(file)).catch((error: unknown) => error)
+  t.type(second, FolderInUseError)
+  first.close()
+  lockFolder(file).close()
+})
+
+/** A database with one table, in write-ahead mode as ours, whose acts share commits. */
+function openNotes (file: string, { timeout = 0, journal = 'WAL' } = {}) {
+  const client = new Database(file, { timeout })
+  client.pragma(`journal_mode = ${journal}`)
+  client.exec('CREATE TABLE IF NOT EXISTS notes (text TEXT NOT NULL)')
+  const insert = client.prepare('INSERT INTO notes VALUES (?)')
+  const { commit } = createCommitter(client)
+  return {
+    client,
+    add: (text: string | null) => commit(() => insert.run(text).changes),
+    all: () => client.prepare('SELECT text FROM notes').pluck().all()
+  }
+}
+
+async function codesOf (promises: Promise<unknown>[]): Promise<unknown[]> {
+  return (await Promise.allSettled(promises)).map(end => end.status === 'fulfilled' ? end.value : end.reason.code)
+}
+
+test('a database that is full fails all acts of the commit and does none, and goes on when there is room', async t => {
+  const { client, add, all } = openNotes(join(t.testdir(), 'notes.db'))
+  t.teardown(() => client.close())
+  client.pragma(`max_page_count = ${client.pragma('page_count', { simple: true })}`)
+  t.strictSame(await codesOf([add('small'), add('x'.repeat(100_000)), add('small')]), ['storage_full', 'storage_full', 'storage_full'])
+  t.strictSame(all(), [])
+  t.notOk(client.inTransaction)
+  client.pragma('max_page_count = 1000000')
+  t.strictSame(await codesOf([add('a'), add('b')]), [1, 1])
+  t.strictSame(all(), ['a', 'b'])
+})
+
+test('a database in which another process writes for too long is overloaded, for all acts of the commit', async t => {
+  const file = join(t.testdir(), 'notes.db')
+  const { client, add, all } = openNotes(file)
+  t.teardown(() => client.close())
+  const other = new Database(file)
+  t.teardown(() => other.close())
+  other.exec('BEGIN IMMEDIATE')
+  t.strictSame(await codesOf([add('a'), add('b')]), ['overloaded', 'overloaded'])
+  other.exec('COMMIT')
+  t.strictSame(await codesOf([add('c')]), [1])
+  t.strictSame(all(), ['c'])
+})
+
+test('a commit that fails at its end is undone whole', async t => {
+  const file = join(t.testdir(), 'notes.db')
+  const { client, add, all } = openNotes(file, { journal: 'DELETE' })
+  t.teardown(() => client.close())
+  const reader = new Database(file)
+  t.teardown(() => reader.close())
+  reader.exec('BEGIN; SELECT * FROM notes')
+  reader.prepare('SELECT * FROM sqlite_master').all()
+  t.strictSame(await codesOf([add('a'), add('b')]), ['overloaded', 'overloaded'])
+  t.notOk(client.inTransaction)
+  reader.exec('COMMIT')
+  t.strictSame(all(), [])
+})
+
+test('an act that fails is told its own failure, and those beside it are done', async t => {
+  const { client, add, all } = openNotes(join(t.testdir(), 'notes.db'))
+  t.teardown(() => client.close())
+  t.strictSame(await codesOf([add('a'), add(null), add('b')]), [1, 'SQLITE_CONSTRAINT_NOTNULL', 1])
+  t.strictSame(all(), ['a', 'b'])
+})
+
+test('acts that come while a commit is written go into the next, and none is forgotten', async t => {
+  const { client, add, all } = openNotes(join(t.testdir(), 'notes.db'))
+  t.teardown(() => client.close())
+  const texts = Array.from({ length: 600 }, (_, index) => String(index))
+  const first = add('first')
+  const rest = texts.map(text => first.then(() => add(text)))
+  await Promise.all(rest)
+  t.strictSame(all(), ['first', ...texts])
+})
+
+test('a database that was closed refuses what still waits', async t => {
+  const { client, add } = openNotes(join(t.testdir(), 'notes.db'))
+  const waiting = add('late')
+  client.close()
+  await t.rejects(waiting)
+})

@@ -1,0 +1,782 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { readdir, readlink, rm, truncate, writeFile } from 'node:fs/promises'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { setImmediate as turn } from 'node:timers/promises'
+import { parse as parseDisposition } from 'content-disposition'
+import t, { type Test } from 'tap'
+import { openDiskBlobs } from '../src/blobs/disk.ts'
+import { planDownload, type DownloadFacts, type DownloadRequest } from '../src/files/download.ts'
+import { judge, parseDate, permitsChange, type ConditionHeaders } from '../src/files/preconditions.ts'
+import { parseRanges } from '../src/files/ranges.ts'
+import { signUp, spawnServer, startServer, type Answer, type Client, type SendOptions, type Settings } from './server.ts'
+
+const SHA = createHash('sha256').update('the bytes').digest('hex')
+const TAG = `"${SHA}"`
+const OTHER = `"${'0'.repeat(64)}"`
+const MOMENT = Date.UTC(1994, 10, 6, 8, 49, 37, 500)
+const BEFORE = 'Sun, 06 Nov 1994 08:49:36 GMT'
+const AT = 'Sun, 06 Nov 1994 08:49:37 GMT'
+const AFTER = 'Sun, 06 Nov 1994 08:49:38 GMT'
+
+/** Files that nobody closed are closed by the garbage collector, which says so once in a process. */
+const collected: Error[] = []
+process.on('warning', warning => { if (/garbage collection/.test(warning.message)) collected.push(warning) })
+
+/** A server with one person, and what that person does. */
+async function openAccount (t: Test, settings: Settings = {}) {
+  // The fields of the rate limit differ with every request.
+  const server = await startServer(t, { RATE_LIMIT_PER_MINUTE: '0', ...settings })
+  const { token } = await signUp(server, 'anna')
+  return { ...filesOf(server, token), server, token, dataDir: server.dataDir }
+}
+
+function filesOf (client: Client, token: string) {
+  const send = (method: string, path: string, options: SendOptions = {}) => client.send(method, path, { token, ...options })
+  const put = (name: string, body: string | Uint8Array, type = 'application/octet-stream') => send('PUT', `/uploads/${encodeURIComponent(name)}`, { body, headers: { 'content-type': type } })
+  const get = (name: string, headers: Record<string, string> = {}, query = '') => send('GET', `/uploads/${encodeURIComponent(name)}${query}`, { headers })
+  return { send, put, get }
+}
+
+/** The headers of an answer without those of the moment and of the connection. */
+function fieldsOf ({ headers }: Answer): Record<string, unknown> {
+  const { date, connection, ...fields } = headers
+  return fields
+}
+
+/** The parts of a multipart/byteranges body, read strictly as RFC 2046 section 5.1.1 has it. */
+function partsOf ({ bytes, headers }: Answer): { type: string, range: string, body: Buffer }[] {
+  const boundary = /^multipart\/byteranges; boundary=([0-9A-Za-z'()+_,./:=?-]{1,70})$/.exec(headers['content-type'] ?? '')?.[1]
+  const text = `\r\n${bytes.toString('latin1')}`
+  const pieces = text.split(`\r\n--${boundary}`)
+  if (boundary === undefined || pieces.shift() !== '' || pieces.pop() !== '--\r\n') throw new Error('not a multipart body')
+  return pieces.map(piece => {
+    const [, type = '', range = '', body = ''] = /^\r\nContent-Type: (.*)\r\nContent-Range: bytes (.*)\r\n\r\n([^]*)$/.exec(piece) ?? []
+    return { type, range, body: Buffer.from(body, 'latin1') }
+  })
+}
+
+/** Sends text over a socket and gives everything that comes back until the server ends it. */
+async function exchange (port: number, text: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1')
+  socket.write(text)
+  return Buffer.concat(await socket.toArray()).toString('latin1')
+}
+
+/** Where the bytes of the settled files lie, once nothing is on its way there any more. */
+async function settledBlobs (dataDir: string): Promise<string[]> {
+  while ((await readdir(join(dataDir, 'incoming'))).length > 0) await turn()
+  const entries = await readdir(join(dataDir, 'blobs'), { recursive: true, withFileTypes: true })
+  return entries.filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name))
+}
+
+async function blobOf (dataDir: string): Promise<string> {
+  const [path, ...others] = await settledBlobs(dataDir)
+  if (path === undefined || others.length > 0) throw new Error('there is not exactly one blob')
+  return path
+}
+
+/** A download whose head has arrived and whose body nobody reads yet. */
+async function beginDownload (port: number, path: string, headers: Record<string, string>): Promise<IncomingMessage> {
+  const request = httpRequest({ host: '127.0.0.1', port, path, headers, agent: false }).end()
+  request.on('error', () => {})
+  const [response] = await once(request, 'response') as [IncomingMessage]
+  return response
+}
+
+t.test('a Range header is read as RFC 9110 section 14.1.2 has it', async t => {
+  const beyond = '9'.repeat(400)
+  const table: [header: string, size: number, expected: ReturnType<typeof parseRanges>][] = [
+    ['bytes=0-0', 10, [{ start: 0, end: 0 }]],
+    ['bytes=2-5', 10, [{ start: 2, end: 5 }]],
+    ['bytes=9-9', 10, [{ start: 9, end: 9 }]],
+    ['bytes=007-008', 10, [{ start: 7, end: 8 }]],
+    ['bytes=2-', 10, [{ start: 2, end: 9 }]],
+    ['bytes=2-99', 10, [{ start: 2, end: 9 }]],
+    [`bytes=2-${beyond}`, 10, [{ start: 2, end: 9 }]],
+    ['bytes=-3', 10, [{ start: 7, end: 9 }]],
+    ['bytes=-10', 10, [{ start: 0, end: 9 }]],
+    [`bytes=-${beyond}`, 10, [{ start: 0, end: 9 }]],
+    ['BYTES=1-2', 10, [{ start: 1, end: 2 }]],
+    ['  bytes=1-2  ', 10, [{ start: 1, end: 2 }]],
+    // Several: the order asked for stays, empty list elements and blanks around commas do not matter.
+    ['bytes=8-9,0-1', 10, [{ start: 8, end: 9 }, { start: 0, end: 1 }]],
+    ['bytes=0-1 ,\t3-4,,5-6,', 10, [{ start: 0, end: 1 }, { start: 3, end: 4 }, { start: 5, end: 6 }]],
+    ['bytes=0-1,2-3', 10, [{ start: 0, end: 1 }, { start: 2, end: 3 }]],
+    ['bytes=0-1,90-', 10, [{ start: 0, end: 1 }]],
+    ['bytes=90-,0-1', 10, [{ start: 0, end: 1 }]],
+    ['bytes=0-1,-0', 10, [{ start: 0, end: 1 }]],
+    // Overlapping ones are joined, so that no byte is sent twice.
+    ['bytes=0-4,3-6', 10, [{ start: 0, end: 6 }]],
+    ['bytes=3-6,0-4', 10, [{ start: 0, end: 6 }]],
+    ['bytes=0-9,2-3', 10, [{ start: 0, end: 9 }]],
+    ['bytes=2-3,2-3', 10, [{ start: 2, end: 3 }]],
+    ['bytes=0-,-1', 10, [{ start: 0, end: 9 }]],
+    ['bytes=8-9,4-6,0-1,5-7', 10, [{ start: 0, end: 1 }, { start: 4, end: 7 }, { start: 8, end: 9 }]],
+    [`bytes=${Array.from({ length: 32 }, (_, index) => `${index * 2}-${index * 2}`)}`, 64, Array.from({ length: 32 }, (_, index) => ({ start: index * 2, end: index * 2 }))],
+    // Nothing of the file is asked for.
+    ['bytes=10-', 10, 'unsatisfiable'],
+    ['bytes=10-20', 10, 'unsatisfiable'],
+    [`bytes=${beyond}-`, 10, 'unsatisfiable'],
+    [`bytes=${beyond}-${beyond}9`, 10, 'unsatisfiable'],
+    ['bytes=-0', 10, 'unsatisfiable'],
+    ['bytes=-0,10-,99-', 10, 'unsatisfiable'],
+    ['bytes=0-', 0, 'unsatisfiable'],
+    ['bytes=0-0', 0, 'unsatisfiable'],
+    ['bytes=-0', 0, 'unsatisfiable'],
+    // The header is as good as none.
+    ['bytes=-5', 0, undefined],
+    ['bytes=5-2', 10, undefined],
+    ['bytes=0-1,5-2', 10, undefined],
+    [`bytes=${beyond}9-${beyond}8`, 10, undefined],
+    ['bytes=-', 10, undefined],
+    ['bytes=', 10, undefined],
+    ['bytes=,,', 10, undefined],
+    ['bytes=a-b', 10, undefined],
+    ['bytes=0-1,x', 10, undefined],
+    ['bytes=0x0-1', 10, undefined],
+    ['bytes=+0-1', 10, undefined],
+    ['bytes=0.5-1', 10, undefined],
+    ['bytes=0 - 1', 10, undefined],
+    ['bytes=0-1-2', 10, undefined],
+    ['bytes=1', 10, undefined],
+    ['bytes= =0-1', 10, undefined],
+    ['bytes 0-1', 10, undefined],
+    ['0-1', 10, undefined],
+    ['', 10, undefined],
+    ['items=0-1', 10, undefined],
+    ['xbytes=0-1', 10, undefined],
+    ['bytes=0-1, bytes=2-3', 10, undefined],
+    [`bytes=${Array.from({ length: 33 }, (_, index) => `${index * 2}-${index * 2}`)}`, 99, undefined]
+  ]
+  for (const [header, size, expected] of table) t.strictSame(parseRanges(header, size), expected, `${header.slice(0, 60)} of ${size}`)
+})
+
+t.test('preconditions are judged in the order of RFC 9110 section 13.2.2', async t => {
+  const current = { sha256: SHA, updatedAt: MOMENT }
+  const table: [headers: ConditionHeaders, there: ReturnType<typeof judge>, missing: ReturnType<typeof judge>][] = [
+    [{}, 'go-on', 'go-on'],
+    [{ 'if-match': TAG }, 'go-on', 'failed'],
+    [{ 'if-match': '*' }, 'go-on', 'failed'],
+    [{ 'if-match': ' * ' }, 'go-on', 'failed'],
+    [{ 'if-match': `${OTHER}, ${TAG}` }, 'go-on', 'failed'],
+    [{ 'if-match': `${OTHER},,\t${TAG},` }, 'go-on', 'failed'],
+    [{ 'if-match': `"a, b", ${TAG}` }, 'go-on', 'failed'],
+    [{ 'if-match': OTHER }, 'failed', 'failed'],
+    [{ 'if-match': `W/${TAG}` }, 'failed', 'failed'],
+    [{ 'if-match': `w/${TAG}` }, 'failed', 'failed'],
+    [{ 'if-match': SHA }, 'failed', 'failed'],
+    [{ 'if-match': TAG.toUpperCase() }, 'failed', 'failed'],
+    [{ 'if-match': `"${SHA}` }, 'failed', 'failed'],
+    [{ 'if-match': '' }, 'failed', 'failed'],
+    [{ 'if-match': `${OTHER}, *` }, 'failed', 'failed'],
+    // If-Unmodified-Since counts only without If-Match.
+    [{ 'if-match': TAG, 'if-unmodified-since': BEFORE }, 'go-on', 'failed'],
+    [{ 'if-match': OTHER, 'if-unmodified-since': AFTER }, 'failed', 'failed'],
+    [{ 'if-unmodified-since': BEFORE }, 'failed', 'go-on'],
+    [{ 'if-unmodified-since': AT }, 'go-on', 'go-on'],
+    [{ 'if-unmodified-since': AFTER }, 'go-on', 'go-on'],
+    [{ 'if-unmodified-since': 'yesterday' }, 'go-on', 'go-on'],
+    // A failure of the first step comes before a match of the second.
+    [{ 'if-match': OTHER, 'if-none-match': TAG }, 'failed', 'failed'],
+    [{ 'if-match': TAG, 'if-none-match': TAG }, 'unchanged', 'failed'],
+    [{ 'if-match': TAG, 'if-none-match': OTHER }, 'go-on', 'failed'],
+    [{ 'if-match': TAG, 'if-modified-since': AT }, 'unchanged', 'failed'],
+    [{ 'if-match': OTHER, 'if-modified-since': AT }, 'failed', 'failed'],
+    [{ 'if-unmodified-since': BEFORE, 'if-none-match': TAG }, 'failed', 'go-on'],
+    [{ 'if-unmodified-since': AT, 'if-none-match': TAG }, 'unchanged', 'go-on'],
+    [{ 'if-unmodified-since': BEFORE, 'if-modified-since': AT }, 'failed', 'go-on'],
+    [{ 'if-unmodified-since': AT, 'if-modified-since': AT }, 'unchanged', 'go-on'],
+    [{ 'if-none-match': TAG }, 'unchanged', 'go-on'],
+    [{ 'if-none-match': `W/${TAG}` }, 'unchanged', 'go-on'],
+    [{ 'if-none-match': '*' }, 'unchanged', 'go-on'],
+    [{ 'if-none-match': `${OTHER}, W/${TAG}` }, 'unchanged', 'go-on'],
+    [{ 'if-none-match': OTHER }, 'go-on', 'go-on'],
+    [{ 'if-none-match': SHA }, 'go-on', 'go-on'],
+    // If-Modified-Since counts only without If-None-Match.
+    [{ 'if-none-match': OTHER, 'if-modified-since': AFTER }, 'go-on', 'go-on'],
+    [{ 'if-none-match': TAG, 'if-modified-since': BEFORE }, 'unchanged', 'go-on'],
+    [{ 'if-modified-since': BEFORE }, 'go-on', 'go-on'],
+    [{ 'if-modified-since': AT }, 'unchanged', 'go-on'],
+    [{ 'if-modified-since': AFTER }, 'unchanged', 'go-on'],
+    [{ 'if-modified-since': '' }, 'go-on', 'go-on']
+  ]
+  for (const [headers, there, missing] of table) {
+    t.equal(judge(headers, current), there, JSON.stringify(headers))
+    t.equal(judge(headers, undefined), missing, `${JSON.stringify(headers)} where there is nothing`)
+  }
+})
+
+t.test('a change is permitted by tags and If-Unmodified-Since, and If-Modified-Since means nothing to it', async t => {
+  const current = { sha256: SHA, updatedAt: MOMENT }
+  const table: [headers: ConditionHeaders, there: boolean, missing: boolean][] = [
+    [{}, true, true],
+    [{ 'if-match': TAG }, true, false],
+    [{ 'if-match': OTHER }, false, false],
+    [{ 'if-match': '*' }, true, false],
+    [{ 'if-none-match': '*' }, false, true],
+    [{ 'if-none-match': OTHER }, true, true],
+    [{ 'if-unmodified-since': BEFORE }, false, true],
+    [{ 'if-modified-since': AFTER }, true, true]
+  ]
+  for (const [headers, there, missing] of table) {
+    t.equal(permitsChange(headers)(current), there, JSON.stringify(headers))
+    t.equal(permitsChange(headers)(undefined), missing, `${JSON.stringify(headers)} where there is nothing`)
+  }
+})
+
+t.test('an HTTP date is read in its three forms, and nothing else is one', async t => {
+  const now = Date.UTC(2026, 10, 24)
+  const moment = Math.floor(MOMENT / 1000)
+  const table: [text: string | undefined, expected: number | undefined][] = [
+    [AT, moment],
+    ['Sunday, 06-Nov-94 08:49:37 GMT', moment],
+    ['Sun Nov  6 08:49:37 1994', moment],
+    ['Wed Nov 16 08:49:37 1994', Date.UTC(1994, 10, 16, 8, 49, 37) / 1000],
+    ['Thu, 29 Feb 2024 23:59:59 GMT', Date.UTC(2024, 1, 29, 23, 59, 59) / 1000],
+    ['Thu, 01 Jan 1970 00:00:00 GMT', 0],
+    // Two digits of a year are at most 50 years in the future.
+    ['Sunday, 06-Nov-26 08:49:37 GMT', Date.UTC(2026, 10, 6, 8, 49, 37) / 1000],
+    ['Sunday, 06-Nov-76 08:49:37 GMT', Date.UTC(2076, 10, 6, 8, 49, 37) / 1000],
+    ['Sunday, 06-Nov-77 08:49:37 GMT', Date.UTC(1977, 10, 6, 8, 49, 37) / 1000],
+    [undefined, undefined],
+    ['', undefined],
+    ['0', undefined],
+    ['784111777', undefined],
+    ['1994-11-06T08:49:37Z', undefined],
+    ['Sun, 06 Nov 1994 08:49:37', undefined],
+    ['Sun, 06 Nov 1994 08:49:37 CET', undefined],
+    ['Sun, 06 Nov 1994 08:49:37 +0000', undefined],
+    ['Sun, 6 Nov 1994 08:49:37 GMT', undefined],
+    ['Sun, 06 nov 1994 08:49:37 GMT', undefined],
+    ['Sun, 06 Foo 1994 08:49:37 GMT', undefined],
+    ['Sat, 31 Feb 2024 00:00:00 GMT', undefined],
+    ['Sun, 00 Nov 1994 08:49:37 GMT', undefined],
+    ['Sun, 06 Nov 1994 24:00:00 GMT', undefined],
+    ['Sun, 06 Nov 1994 08:60:37 GMT', undefined],
+    ['Sun, 06 Nov 0094 08:49:37 GMT', undefined],
+    ['Sun Nov 06 08:49:37 1994 GMT', undefined],
+    [`${AT} `, undefined],
+    [`${AT}, ${AT}`, undefined]
+  ]
+  for (const [text, expected] of table) t.equal(parseDate(text, now), expected, String(text))
+})
+
+t.test('a download is planned from the request and the file alone', async t => {
+  const facts: DownloadFacts = { name: 'a.txt', size: 10, type: 'text/plain', sha256: SHA, updatedAt: MOMENT, isDateShared: false }
+  const plan = (request: Partial<DownloadRequest>, changes: Partial<DownloadFacts> = {}, now = MOMENT + 5000) =>
+    planDownload({ method: 'GET', headers: {}, disposition: 'attachment', boundary: 'b', ...request }, { ...facts, ...changes }, now)
+
+  t.strictSame(plan({}), {
+    status: 200,
+    headers: {
+      etag: TAG,
+      'last-modified': AT,
+      'cache-control': 'private, no-cache',
+      vary: 'Authorization',
+      'accept-ranges': 'bytes',
+      'content-disposition': "attachment; filename=a.txt; filename*=UTF-8''a.txt",
+      'content-security-policy': "default-src 'none'; sandbox",
+      'repr-digest': `sha-256=:${Buffer.from(SHA, 'hex').toString('base64')}:`,
+      'content-type': 'text/plain',
+      'content-length': '10'
+    },
+    pieces: [{ start: 0, end: 9 }]
+  })
+  t.match(plan({}, {}, MOMENT - 5000), { headers: { 'last-modified': 'Sun, 06 Nov 1994 08:49:32 GMT' } }, 'Last-Modified is never in the future')
+  t.match(plan({}, { size: 0 }), { status: 200, headers: { 'content-length': '0' }, pieces: [] })
+
+  const ranged: [headers: DownloadRequest['headers'], expected: object, changes?: Partial<DownloadFacts>][] = [
+    [{ range: 'bytes=2-4' }, { status: 206, headers: { 'content-range': 'bytes 2-4/10', 'content-length': '3', 'content-type': 'text/plain' }, pieces: [{ start: 2, end: 4 }] }],
+    [{ range: 'bytes=10-' }, { status: 416, headers: { 'content-range': 'bytes */10' } }],
+    [{ range: 'bytes=0-' }, { status: 416, headers: { 'content-range': 'bytes */0' } }, { size: 0 }],
+    [{ range: 'bytes=-5' }, { status: 200, pieces: [] }, { size: 0 }],
+    [{ range: 'bytes=5-2' }, { status: 200 }],
+    [{ range: 'items=2-4' }, { status: 200 }],
+    [{ range: 'bytes=2-4', 'if-range': TAG }, { status: 206 }],
+    [{ range: 'bytes=2-4', 'if-range': ` ${TAG} ` }, { status: 206 }],
+    [{ range: 'bytes=2-4', 'if-range': OTHER }, { status: 200 }],
+    [{ range: 'bytes=2-4', 'if-range': `W/${TAG}` }, { status: 200 }],
+    [{ range: 'bytes=2-4', 'if-range': SHA }, { status: 200 }],
+    [{ range: 'bytes=2-4', 'if-range': `${TAG}, ${OTHER}` }, { status: 200 }],
+    [{ range: 'bytes=2-4', 'if-range': '*' }, { status: 200 }],
+    [{ range: 'bytes=2-4', 'if-range': '' }, { status: 200 }],
+    [{ range: 'bytes=2-4', 'if-range': AT }, { status: 206 }],
+    [{ range: 'bytes=2-4', 'if-range': 'Sunday, 06-Nov-94 08:49:37 GMT' }, { status: 206 }],
+    [{ range: 'bytes=2-4', 'if-range': 'Sun Nov  6 08:49:37 1994' }, { status: 206 }],
+    [{ range: 'bytes=2-4', 'if-range': BEFORE }, { status: 200 }],
+    [{ range: 'bytes=2-4', 'if-range': AFTER }, { status: 200 }],
+    [{ range: 'bytes=2-4', 'if-range': AT }, { status: 200 }, { isDateShared: true }],
+    [{ range: 'bytes=10-', 'if-range': OTHER }, { status: 200 }],
+    [{ range: 'bytes=10-', 'if-range': TAG }, { status: 416 }],
+    [{ 'if-range': OTHER }, { status: 200 }],
+    // Ranges come last (RFC 9110 section 13.2.2).
+    [{ range: 'bytes=2-4', 'if-match': TAG }, { status: 206 }],
+    [{ range: 'bytes=2-4', 'if-match': OTHER }, { status: 412, headers: {} }],
+    [{ range: 'bytes=2-4', 'if-none-match': TAG, 'if-range': TAG }, { status: 304 }],
+    [{ range: 'bytes=10-', 'if-none-match': TAG }, { status: 304 }],
+    [{ range: 'bytes=10-', 'if-match': OTHER }, { status: 412 }],
+    [{ range: 'bytes=2-4', 'if-none-match': OTHER }, { status: 206 }],
+    [{ range: 'bytes=2-4', 'if-modified-since': AT }, { status: 304 }],
+    [{ range: 'bytes=2-4', 'if-unmodified-since': BEFORE }, { status: 412 }]
+  ]
+  for (const [headers, expected, changes] of ranged) t.match(plan({ headers }, changes), expected, JSON.stringify({ ...headers, ...changes }))
+
+  t.strictSame(plan({ method: 'HEAD', headers: { range: 'bytes=2-4' } }), plan({ method: 'HEAD' }), 'HEAD knows no ranges')
+  t.strictSame(plan({ headers: { 'if-none-match': TAG } }), {
+    status: 304,
+    headers: { etag: TAG, 'last-modified': AT, 'cache-control': 'private, no-cache', vary: 'Authorization' }
+  })
+  t.match(plan({ headers: { range: 'bytes=0-1,5-6' } }), {
+    status: 206,
+    headers: { 'content-type': 'multipart/byteranges; boundary=b', 'content-length': '139', 'content-range': undefined },
+    pieces: [
+      '--b\r\nContent-Type: text/plain\r\nContent-Range: bytes 0-1/10\r\n\r\n',
+      { start: 0, end: 1 },
+      '\r\n--b\r\nContent-Type: text/plain\r\nContent-Range: bytes 5-6/10\r\n\r\n',
+      { start: 5, end: 6 },
+      '\r\n--b--\r\n'
+    ]
+  })
+})
+
+t.test('GET, HEAD and 304 of a file have the same fields, and only GET has a body', async t => {
+  const { put, get, send, server, token } = await openAccount(t)
+  const files: [name: string, type: string, body: string | Buffer][] = [
+    ['bytes.bin', 'application/octet-stream', randomBytes(700_000)],
+    ['page.html', 'text/html; charset=iso-8859-1', '<script>alert(1)</script>'],
+    ['data.json', 'application/json', '{"a": 1}'],
+    ['plain.txt', 'text/plain', 'plain'],
+    ['empty.json', 'application/json', ''],
+    ['empty.txt', 'text/plain', ''],
+    ['empty.bin', 'application/octet-stream', '']
+  ]
+  for (const [name, type, body] of files) {
+    const bytes = Buffer.from(body)
+    const digest = createHash('sha256').update(bytes).digest()
+    t.equal((await put(name, bytes, type)).status, 201)
+    const whole = await get(name)
+    t.equal(whole.status, 200, name)
+    t.ok(whole.bytes.equals(bytes), `${name}: its bytes`)
+    t.match(whole.headers, {
+      etag: `"${digest.toString('hex')}"`,
+      'last-modified': /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/,
+      'accept-ranges': 'bytes',
+      'cache-control': 'private, no-cache',
+      'content-length': String(bytes.length),
+      'content-disposition': `attachment; filename=${name}; filename*=UTF-8''${name}`,
+      'repr-digest': `sha-256=:${digest.toString('base64')}:`,
+      'content-security-policy': "default-src 'none'; sandbox",
+      'x-content-type-options': 'nosniff'
+    })
+    t.equal(whole.headers['content-type'], type)
+    t.strictSame(Object.keys(whole.headers).filter(field => field === 'transfer-encoding'), [])
+
+    const head = await send('HEAD', `/uploads/${name}`)
+    t.equal(head.status, 200)
+    t.strictSame(fieldsOf(head), fieldsOf(whole), `${name}: HEAD has the fields of GET`)
+    t.strictSame(fieldsOf(await send('HEAD', `/uploads/${name}`, { headers: { range: 'bytes=0-0' } })), fieldsOf(whole), `${name}: HEAD passes over ranges`)
+
+    for (const method of ['GET', 'HEAD']) {
+      const unchanged = await send(method, `/uploads/${name}`, { headers: { 'if-none-match': `"${digest.toString('hex')}"` } })
+      t.equal(unchanged.status, 304)
+      const { etag, 'last-modified': lastModified, vary } = whole.headers
+      t.strictSame(fieldsOf(unchanged), { etag, 'last-modified': lastModified, vary, 'cache-control': 'private, no-cache', 'x-content-type-options': 'nosniff' }, `${name}: the fields of 304`)
+    }
+  }
+
+  // Several requests on one connection: a body where none may be would be read as the head of the next answer.
+  const line = (method: string, name: string, field: string) => `${method} /uploads/${name} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\n${field}\r\n\r\n`
+  const text = await exchange(server.port, [
+    line('HEAD', 'plain.txt', 'Accept: */*'),
+    line('GET', 'plain.txt', 'If-None-Match: *'),
+    line('HEAD', 'nothing.txt', 'Accept: */*'),
+    line('HEAD', 'data.json', 'If-None-Match: *'),
+    line('GET', 'empty.json', 'Accept: */*'),
+    line('GET', 'plain.txt', 'Connection: close')
+  ].join(''))
+  t.strictSame(text.split('\r\n\r\n').map(piece => piece.split('\r\n')[0]), ['HTTP/1.1 200 OK', 'HTTP/1.1 304 Not Modified', 'HTTP/1.1 404 Not Found', 'HTTP/1.1 304 Not Modified', 'HTTP/1.1 200 OK', 'HTTP/1.1 200 OK', 'plain'])
+})
+
+t.test('ranges are answered with exactly their bytes', async t => {
+  const { put, get } = await openAccount(t)
+  const bytes = randomBytes(600_000)
+  await put('bytes.bin', bytes, 'application/x-test')
+  const whole = await get('bytes.bin')
+
+  const single: [range: string, start: number, end: number][] = [
+    ['bytes=0-0', 0, 0],
+    ['bytes=599999-', 599_999, 599_999],
+    ['bytes=100-400000', 100, 400_000],
+    ['bytes=262144-', 262_144, 599_999],
+    ['bytes=-1', 599_999, 599_999],
+    ['bytes=-700000', 0, 599_999],
+    [`bytes=5-${'9'.repeat(300)}`, 5, 599_999],
+    ['bytes=5-9,7-20,700000-', 5, 20]
+  ]
+  for (const [range, start, end] of single) {
+    const answer = await get('bytes.bin', { range })
+    t.equal(answer.status, 206, range.slice(0, 40))
+    t.ok(answer.bytes.equals(bytes.subarray(start, end + 1)), 'the bytes')
+    t.strictSame(fieldsOf(answer), { ...fieldsOf(whole), 'content-range': `bytes ${start}-${end}/600000`, 'content-length': String(end - start + 1) }, 'the fields')
+  }
+
+  const several: [range: string, expected: [start: number, end: number][]][] = [
+    ['bytes=0-0,2-2', [[0, 0], [2, 2]]],
+    ['bytes=-5, 0-4', [[599_995, 599_999], [0, 4]]],
+    ['bytes=300000-,0-299998', [[300_000, 599_999], [0, 299_998]]],
+    ['bytes=10-20,400000-500000,15-30', [[10, 30], [400_000, 500_000]]],
+    [`bytes=${Array.from({ length: 32 }, (_, index) => `${index * 1000}-${index * 1000 + 9}`)}`, Array.from({ length: 32 }, (_, index) => [index * 1000, index * 1000 + 9])]
+  ]
+  for (const [range, expected] of several) {
+    const answer = await get('bytes.bin', { range })
+    t.equal(answer.status, 206, range.slice(0, 40))
+    t.equal(Number(answer.headers['content-length']), answer.bytes.length)
+    const { 'content-type': type, 'content-length': length, ...fields } = fieldsOf(whole)
+    t.match(fieldsOf(answer), fields)
+    t.notOk(answer.headers['content-range'], 'Content-Range is in the parts only')
+    const parts = partsOf(answer)
+    t.strictSame(parts.map(part => part.range), expected.map(([start, end]) => `${start}-${end}/600000`))
+    t.strictSame(new Set(parts.map(part => part.type)), new Set(['application/x-test']))
+    t.ok(parts.every((part, index) => part.body.equals(bytes.subarray(expected[index]?.[0], (expected[index]?.[1] ?? 0) + 1))), 'the bytes of each part')
+  }
+  const boundaries = await Promise.all([1, 2].map(async () => (await get('bytes.bin', { range: 'bytes=0-0,2-2' })).headers['content-type']))
+  t.not(boundaries[0], boundaries[1], 'a boundary can not be foreseen')
+
+  for (const range of ['bytes=600000-', 'bytes=-0', 'bytes=700000-800000,600000-']) {
+    const answer = await get('bytes.bin', { range })
+    t.equal(answer.status, 416, range)
+    t.equal(answer.json.code, 'range_not_satisfiable')
+    t.equal(answer.headers['content-range'], 'bytes */600000')
+    t.match(answer.headers['content-type'], /^application\/problem\+json/)
+  }
+
+  for (const range of ['bytes=5-2', 'bytes=x', 'items=0-1', 'bytes=', `bytes=${Array.from({ length: 33 }, (_, index) => `${index * 9}-${index * 9}`)}`]) {
+    const answer = await get('bytes.bin', { range })
+    t.equal(answer.status, 200, `${range.slice(0, 40)} is passed over`)
+    t.strictSame(fieldsOf(answer), fieldsOf(whole))
+    t.ok(answer.bytes.equals(bytes))
+  }
+
+  await put('empty.bin', '')
+  t.match(await get('empty.bin', { range: 'bytes=0-' }), { status: 416, headers: { 'content-range': 'bytes */0' } })
+  t.match(await get('empty.bin', { range: 'bytes=-9' }), { status: 200, text: '' })
+})
+
+t.test('a download goes on only in the version that If-Range names', async t => {
+  const { put, get } = await openAccount(t)
+  const first = (await put('a.txt', 'first version')).headers.etag as string
+  const date = (await get('a.txt')).headers['last-modified'] as string
+  const range = 'bytes=6-'
+  t.match(await get('a.txt', { range, 'if-range': first }), { status: 206, text: 'version' })
+  t.match(await get('a.txt', { range, 'if-range': date }), { status: 206, text: 'version' })
+  t.match(await get('a.txt', { range, 'if-range': `W/${first}` }), { status: 200, text: 'first version' })
+  t.match(await get('a.txt', { range, 'if-range': AT }), { status: 200, text: 'first version' })
+
+  // Two versions within one second have the same date: it must not name the later one.
+  let before, after
+  do {
+    await put('b.txt', 'earlier bytes')
+    before = (await get('b.txt')).headers['last-modified'] as string
+    await put('b.txt', 'later bytes')
+    after = (await get('b.txt')).headers['last-modified']
+  } while (before !== after)
+  t.match(await get('b.txt', { range, 'if-range': before }), { status: 200, text: 'later bytes' })
+
+  await put('a.txt', 'other')
+  t.match(await get('a.txt', { range, 'if-range': first }), { status: 200, text: 'other' })
+})
+
+t.test('conditional downloads answer 304 and 412', async t => {
+  const { put, get } = await openAccount(t)
+  const tag = (await put('a.txt', 'bytes')).headers.etag as string
+  const date = (await get('a.txt')).headers['last-modified'] as string
+  const moment = Date.parse(date)
+  const [day, time] = [new Date(moment).toUTCString(), date.slice(17, 25)]
+  const weekday = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'].find(name => name.startsWith(day.slice(0, 3)))
+  const forms = [
+    date,
+    `${weekday}, ${day.slice(5, 7)}-${day.slice(8, 11)}-${day.slice(14, 16)} ${time} GMT`,
+    `${day.slice(0, 3)} ${day.slice(8, 11)} ${String(Number(day.slice(5, 7))).padStart(2)} ${time} ${day.slice(12, 16)}`
+  ]
+  const table: [headers: Record<string, string>, status: number][] = [
+    ...forms.flatMap((form): [Record<string, string>, number][] => [[{ 'if-modified-since': form }, 304], [{ 'if-unmodified-since': form }, 200]]),
+    [{ 'if-modified-since': AT }, 200],
+    [{ 'if-unmodified-since': AT }, 412],
+    [{ 'if-none-match': tag }, 304],
+    [{ 'if-none-match': `W/${tag}` }, 304],
+    [{ 'if-none-match': `${OTHER}, ${tag}` }, 304],
+    [{ 'if-none-match': OTHER, 'if-modified-since': date }, 200],
+    [{ 'if-match': tag }, 200],
+    [{ 'if-match': '*' }, 200],
+    [{ 'if-match': OTHER }, 412],
+    [{ 'if-match': `W/${tag}` }, 412],
+    [{ 'if-match': OTHER, 'if-none-match': tag }, 412],
+    [{ 'if-match': tag, 'if-none-match': tag }, 304],
+    [{ 'if-match': tag, 'if-unmodified-since': AT }, 200],
+    [{ 'if-match': tag, range: 'bytes=0-0' }, 206],
+    [{ 'if-none-match': tag, range: 'bytes=9-' }, 304],
+    [{ 'if-match': OTHER, range: 'bytes=9-' }, 412]
+  ]
+  for (const [headers, status] of table) {
+    const answer = await get('a.txt', headers)
+    t.equal(answer.status, status, JSON.stringify(headers))
+    if (status === 304) t.equal(answer.bytes.length, 0)
+    if (status === 412) t.equal(answer.json.code, 'precondition_failed')
+  }
+})
+
+t.test('Repr-Digest is sent unless a client says that it has no use for it', async t => {
+  const { put, get } = await openAccount(t)
+  await put('a.txt', 'bytes')
+  const digest = `sha-256=:${createHash('sha256').update('bytes').digest('base64')}:`
+  const table: [want: string | undefined, expected: string | undefined][] = [
+    [undefined, digest],
+    ['sha-256=10', digest],
+    ['sha-512=10, sha-256=1', digest],
+    ['sha-512=10', digest],
+    ['sha-256', digest],
+    ['not a dictionary!', digest],
+    ['sha-256=0', undefined],
+    ['sha-512=3, sha-256=0', undefined]
+  ]
+  for (const [want, expected] of table) {
+    for (const range of ['bytes=0-', 'bytes=1-2', 'bytes=0-0,3-3']) {
+      const answer = await get('a.txt', { range, ...(want !== undefined && { 'want-repr-digest': want }) })
+      t.equal(answer.status, 206)
+      t.equal(answer.headers['repr-digest'], expected, `${want}: the digest of the whole file, whichever part is sent`)
+    }
+  }
+})
+
+t.test('Content-Disposition gives back the exact name', async t => {
+  const { put, get } = await openAccount(t)
+  const names = [
+    'report.pdf', 'two words.txt', '  blanks around  ', 'quo"te.txt', '"', "it's.txt", "UTF-8''x", 'semi;colon=x.txt', 'a,b.txt', 'filename*=x', 'attachment; filename=x',
+    'per%cent.txt', '%41%42.txt', '100%', '%', '%00', 'naïve café.txt', 'ÿ', '日本語.txt', '😀👩‍👩‍👧.txt', '\u202Egnp.exe', '\u{10FFFF}', '\uFFFD', '\uD7FF\uE000', 'a\u00A0b',
+    'a*b(c)[d]{e}.txt', '<script>alert(1)</script>'.replace('/', ''), '?query#fragment&x', '...', '.hidden', 'trailing.', '~', '`$(id)`', '__proto__', 'C:file', 'x'.repeat(255), '😀'.repeat(63)
+  ]
+  for (const name of names) {
+    t.equal((await put(name, name)).status, 201, name)
+    const answer = await get(name)
+    t.equal(answer.text, name)
+    const header = answer.headers['content-disposition'] ?? ''
+    t.match(header, /^attachment; filename=[ -~]+; filename\*=UTF-8''[A-Za-z0-9!#$&+.^_`|~%-]+$/, name)
+    t.equal(parseDisposition(header).parameters.filename, name)
+    t.equal(parseDisposition(header, { extended: false }).parameters.filename, name.replace(/[^ -~]|%/gu, '_'), 'what a client sees that knows no filename*')
+  }
+})
+
+t.test('only media that run nothing are shown in the window, and only where that is asked for', async t => {
+  const { put, get, send } = await openAccount(t)
+  const table: [type: string, isInline: boolean][] = [
+    ['image/png', true],
+    ['IMAGE/JPEG', true],
+    ['image/webp; q="a;b"', true],
+    ['audio/mpeg', true],
+    ['video/mp4', true],
+    ['application/pdf', true],
+    ['text/plain', true],
+    ['text/plain; charset=utf-8', true],
+    ['Text/Plain ;charset=utf-8', true],
+    ['image/svg+xml', false],
+    ['IMAGE/SVG+XML', false],
+    ['image/svg', false],
+    ['image/x+xml', false],
+    ['video/x+xml; charset=utf-8', false],
+    ['text/html', false],
+    ['text/plain+xml', false],
+    ['text/plain-html', false],
+    ['application/pdf+xml', false],
+    ['application/xhtml+xml', false],
+    ['text/xml', false],
+    ['text/css', false],
+    ['text/javascript', false],
+    ['application/json', false],
+    ['application/octet-stream', false],
+    ['multipart/x-mixed-replace', false],
+    ['x/image', false]
+  ]
+  for (const [type, isInline] of table) {
+    await put('a', 'bytes', type)
+    for (const range of ['bytes=0-', 'bytes=0-0']) {
+      const shown = await get('a', { range }, '?disposition=inline')
+      t.equal(shown.status, 206)
+      t.equal(shown.headers['content-type'], type)
+      t.equal(parseDisposition(shown.headers['content-disposition'] ?? '').type, isInline ? 'inline' : 'attachment', type)
+      t.match(shown.headers['content-security-policy'], /^default-src 'none'; /)
+      t.equal(/; sandbox$/.test(String(shown.headers['content-security-policy'])), !isInline, `${type}: sandboxed unless shown`)
+      t.notMatch(shown.headers['content-security-policy'], /script-src|unsafe-eval|\*/)
+      t.equal(shown.headers['x-content-type-options'], 'nosniff')
+    }
+    for (const query of ['', '?disposition=attachment']) {
+      const saved = await get('a', {}, query)
+      t.equal(parseDisposition(saved.headers['content-disposition'] ?? '').type, 'attachment')
+      t.equal(saved.headers['content-security-policy'], "default-src 'none'; sandbox")
+    }
+  }
+  for (const query of ['?disposition=', '?disposition=INLINE', '?disposition=form-data', '?disposition=inline%0d%0aX:y', '?disposition=inline&disposition=inline', '?disposition[]=inline&disposition=x']) {
+    for (const method of ['GET', 'HEAD']) {
+      const answer = await send(method, `/uploads/a${query}`)
+      t.equal(answer.status, 400, `${method} ${query}`)
+      if (method === 'GET') t.equal(answer.json.code, 'validation_failed')
+    }
+  }
+})
+
+t.test("someone else's file is byte for byte the 404 of a file that does not exist", async t => {
+  const { put, get, send, server } = await openAccount(t)
+  await put('diary.txt', 'anna was here')
+  const tag = (await get('diary.txt')).headers.etag as string
+  const ben = filesOf(server, (await signUp(server, 'ben')).token)
+  const comparable = ({ status, rawHeaders, text }: Answer) => ({ status, text, headers: rawHeaders.filter((_, index) => rawHeaders[index - index % 2] !== 'Date') })
+  const table: SendOptions['headers'][] = [{}, { range: 'bytes=0-1' }, { range: 'bytes=99-' }, { 'if-match': tag }, { 'if-match': OTHER }, { 'if-none-match': tag }, { 'if-none-match': '*' }, { 'if-modified-since': AFTER }]
+  for (const method of ['GET', 'HEAD', 'DELETE']) {
+    for (const headers of table) {
+      const theirs = await ben.send(method, '/uploads/diary.txt', { headers: headers ?? {} })
+      const missing = await ben.send(method, '/uploads/dairy.txt', { headers: headers ?? {} })
+      t.equal(theirs.status, 404)
+      t.match(theirs.headers['content-type'], /^application\/problem\+json/)
+      t.strictSame(comparable(theirs), comparable(missing), `${method} ${JSON.stringify(headers)}`)
+      if (method !== 'HEAD') t.equal(theirs.json.code, 'not_found')
+    }
+  }
+  for (const name of ['', '.', '..', 'a/b', 'a\\b', '\u0000', 'x'.repeat(256), '\u0085']) t.match(await send('GET', `/uploads/${encodeURIComponent(name).replaceAll('.', '%2E')}`), { status: 404 }, `no file is called ${JSON.stringify(name.slice(0, 9))}`)
+  t.match(await get('diary.txt'), { status: 200, text: 'anna was here' })
+})
+
+t.test('a file damaged behind the back of the server is an error before the head, never wrong bytes', async t => {
+  const folder = t.testdir()
+  const damages: Record<string, (path: string) => Promise<void>> = {
+    cut: path => truncate(path, 4),
+    emptied: path => truncate(path, 0),
+    grown: path => writeFile(path, 'x', { flag: 'a' }),
+    removed: path => rm(path)
+  }
+  for (const [name, damage] of Object.entries(damages)) {
+    const { put, get, send, dataDir } = await openAccount(t, { DATA_DIR: join(folder, name) })
+    const tag = (await put('a.txt', 'some bytes')).headers.etag as string
+    await damage(await blobOf(dataDir))
+    for (const headers of [{}, { range: 'bytes=0-1' }, { range: 'bytes=0-1,3-4' }, { 'if-none-match': tag }]) {
+      const answer = await get('a.txt', headers)
+      t.equal(answer.status, 500, `${name} ${JSON.stringify(headers)}`)
+      t.equal(answer.json.code, 'file_damaged')
+      t.notMatch(answer.text, dataDir)
+      t.notOk(answer.headers.etag)
+    }
+    t.equal((await send('HEAD', '/uploads/a.txt')).status, 500)
+    t.equal((await send('GET', '/api/files/a.txt')).status, 200, 'the facts are still there')
+    t.equal((await put('b.txt', 'other bytes')).status, 201)
+    t.match(await get('b.txt'), { status: 200, text: 'other bytes' }, 'other files are served')
+    t.equal((await put('a.txt', 'some bytes')).status, 200, 'a new version mends it')
+    t.match(await get('a.txt'), { status: 200, text: 'some bytes' })
+  }
+})
+
+t.test('a damaged file is a line in the log, with the id of the request and no credential', async t => {
+  const dataDir = t.testdir()
+  const server = await spawnServer(t, { DATA_DIR: dataDir })
+  const { token } = await signUp(server, 'anna')
+  const { put, get } = filesOf(server, token)
+  await put('a.txt', 'some bytes')
+  await rm(await blobOf(dataDir))
+  let log = ''
+  server.child.stdout?.on('data', (chunk: Buffer) => { log += chunk.toString() })
+  t.equal((await get('a.txt')).status, 500)
+  const line = () => /^.*file_damaged.*$/m.exec(log)?.[0]
+  while (line() === undefined || !log.endsWith('\n')) await once(server.child.stdout as Readable, 'data')
+  t.match(JSON.parse(line() ?? ''), { level: 50, code: 'file_damaged', reqId: String })
+  t.notMatch(log, token)
+})
+
+t.test('a file cut while it is downloaded ends the connection, not the body', async t => {
+  const { put, server, token, dataDir } = await openAccount(t)
+  const bytes = randomBytes(24 * 1024 ** 2)
+  await put('big.bin', bytes)
+  for (const [range, size] of [['bytes=0-', 20_000_001], ['bytes=0-9,20-', 20_000_000]] as const) {
+    const response = await beginDownload(server.port, '/uploads/big.bin', { authorization: `Bearer ${token}`, range })
+    t.equal(response.statusCode, 206)
+    await truncate(await blobOf(dataDir), size)
+    const chunks: Buffer[] = []
+    await t.rejects((async () => { for await (const chunk of response) chunks.push(chunk) })(), { code: 'ECONNRESET' }, range)
+    t.ok(Buffer.concat(chunks).length < Number(response.headers['content-length']))
+    if (range === 'bytes=0-') t.ok(Buffer.concat(chunks).equals(bytes.subarray(0, Buffer.concat(chunks).length)), 'what came is right')
+    await writeFile(await blobOf(dataDir), bytes)
+  }
+})
+
+t.test('a download under way survives deletion, replacement and renaming whole', async t => {
+  const folder = t.testdir()
+  // More than the buffers between the two ends hold.
+  const bytes = randomBytes(16 * 1024 ** 2)
+  const acts: Record<string, (account: ReturnType<typeof filesOf>) => Promise<Answer>> = {
+    deleted: ({ send }) => send('DELETE', '/uploads/big.bin'),
+    replaced: ({ put }) => put('big.bin', 'small now'),
+    renamed: ({ send }) => send('PATCH', '/api/files/big.bin', { json: { name: 'other.bin' } })
+  }
+  for (const [name, act] of Object.entries(acts)) {
+    const account = await openAccount(t, { DATA_DIR: join(folder, name) })
+    const { put, server, token, dataDir } = account
+    await put('big.bin', bytes)
+    const old = await blobOf(dataDir)
+    const authorization = `Bearer ${token}`
+    const [whole, parts] = await Promise.all([
+      beginDownload(server.port, '/uploads/big.bin', { authorization }),
+      beginDownload(server.port, '/uploads/big.bin', { authorization, range: 'bytes=-2000000,0-13999999' })
+    ])
+    const done = await act(account)
+    t.ok(done.status < 300, `${name}: ${done.status}`)
+    if (name !== 'renamed') while ((await settledBlobs(dataDir)).includes(old)) await turn()
+    t.ok(Buffer.concat(await whole.toArray()).equals(bytes), `${name}: the whole file`)
+    const pieces = partsOf({ headers: parts.headers, bytes: Buffer.concat(await parts.toArray()) } as Answer)
+    t.ok(pieces[0]?.body.equals(bytes.subarray(-2_000_000)) && pieces[1]?.body.equals(bytes.subarray(0, 14_000_000)), `${name}: both ranges`)
+  }
+})
+
+t.test('a client that goes away leaves no file open', { skip: process.platform !== 'linux' && 'needs /proc' }, async t => {
+  const { put, get, send, server, token, dataDir } = await openAccount(t)
+  await put('big.bin', randomBytes(16 * 1024 ** 2))
+  const blob = await blobOf(dataDir)
+  const openCount = async () => {
+    const links = await Promise.all((await readdir('/proc/self/fd')).map(fd => readlink(`/proc/self/fd/${fd}`).catch(() => '')))
+    return links.filter(link => link.startsWith(blob)).length
+  }
+  const authorization = `Bearer ${token}`
+  for (const range of ['bytes=0-', 'bytes=0-9,20-']) {
+    const responses = await Promise.all(Array.from({ length: 8 }, () => beginDownload(server.port, '/uploads/big.bin', { authorization, range })))
+    t.equal(await openCount(), 8, 'eight downloads are under way')
+    for (const response of responses) response.destroy()
+    // These leave at any time before the answer.
+    for (let count = 0; count < 20; count++) {
+      const socket = connect(server.port, '127.0.0.1').on('error', () => {})
+      await once(socket, 'connect')
+      socket.write(`GET /uploads/big.bin HTTP/1.1\r\nHost: a\r\nAuthorization: ${authorization}\r\nRange: ${range}\r\n\r\n`)
+      for (let turns = 0; turns < count; turns++) await turn()
+      socket.resetAndDestroy()
+    }
+    while (await openCount() > 0) await turn()
+  }
+  t.equal((await send('HEAD', '/uploads/big.bin')).status, 200)
+  t.equal((await get('big.bin', { 'if-none-match': '*' })).status, 304)
+  t.equal((await get('big.bin', { 'if-match': OTHER })).status, 412)
+  t.equal((await get('big.bin', { range: 'bytes=99999999-' })).status, 416)
+  t.equal(await openCount(), 0, 'nor does an answer without a body')
+  t.strictSame(collected, [])
+})
+
+t.test('an open blob reads texts and ranges one after the other, fails where it was closed, and closes itself at the end', async t => {
+  const blobs = await openDiskBlobs({ folder: t.testdir(), minFreeBytes: () => 0 })
+  t.teardown(() => blobs.close())
+  const { id, size } = await blobs.put((async function * () { yield Buffer.from('0123456789') })(), { maxBytes: 10 })
+  const read = async (...pieces: Parameters<Awaited<ReturnType<typeof blobs.open>>['read']>) => Buffer.concat(await (await blobs.open(id, size)).read(...pieces).toArray()).toString()
+  t.equal(await read({ start: 0, end: 9 }), '0123456789')
+  t.equal(await read('a', { start: 8, end: 9 }, 'ü', { start: 0, end: 0 }, 'z'), 'a89ü0z')
+  t.equal(await read({ start: 0, end: -1 }), '', 'an empty range')
+  t.equal(await read(), '')
+  const blob = await blobs.open(id, size)
+  await blob.close()
+  await t.rejects(blob.read({ start: 0, end: 9 }).toArray(), { code: 'EBADF' })
+})

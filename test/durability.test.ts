@@ -1,0 +1,180 @@
+import { spawn } from 'node:child_process'
+import { createHash, randomBytes, randomInt } from 'node:crypto'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
+import t, { type Test } from 'tap'
+import { formOf, runBin, signUp, spawnServer, type Client, type ServerProcess } from './server.ts'
+
+/** Rounds of the random test; CRASH_ROUNDS asks for more. */
+const ROUNDS = Number(process.env.CRASH_ROUNDS ?? 25)
+const WORKERS = 6
+const LARGEST_BYTES = 1_500_000
+
+const hasStrace = existsSync('/usr/bin/strace')
+
+/** Digests of a worker's files by name. */
+type State = ReadonlyMap<string, string>
+
+/** What one worker was told, and what was still under way when the server died. */
+interface Account { acknowledged: State, inFlight: State | undefined, acts: number }
+
+t.test('what was acknowledged survives kill -9, and nothing else is there', { timeout: 600_000 }, async t => {
+  const settings = { DATA_DIR: t.testdir() }
+  let server = await spawnServer(t, settings)
+  const { user } = await signUp(server, 'ada')
+  const accounts: Account[] = Array.from({ length: WORKERS }, () => ({ acknowledged: new Map(), inFlight: undefined, acts: 0 }))
+  for (let round = 0; round < ROUNDS; round++) {
+    const { json: { token } } = await server.send('GET', '/api/token', { user })
+    const working = accounts.map((account, worker) => work(server, { account, worker, token }))
+    setTimeout(() => server.child.kill('SIGKILL'), randomInt(20, 500))
+    await Promise.all(working)
+    await server.end('SIGKILL')
+    server = await spawnServer(t, settings)
+    await judge(t, server, { user, accounts, dataDir: settings.DATA_DIR })
+  }
+  t.equal(await server.end('SIGTERM'), 0)
+  t.match(await runBin(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' })
+  t.comment(`${ROUNDS} rounds, ${accounts.reduce((sum, { acts }) => sum + acts, 0)} acts acknowledged, 0 lost`)
+})
+
+/** Puts, replaces, renames and deletes, one act at a time, until the server is gone. */
+async function work (client: Client, { account, worker, token }: { account: Account, worker: number, token: string }): Promise<void> {
+  for (;;) {
+    const { name, act, after } = nextAct(account, worker)
+    account.inFlight = after
+    try {
+      const { status } = await act(client, token)
+      if (status >= 300) throw new Error(`${name} was answered with ${status}`)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== undefined) return
+      throw error
+    }
+    account.acknowledged = after
+    account.inFlight = undefined
+    account.acts++
+  }
+}
+
+function nextAct ({ acknowledged }: Account, worker: number) {
+  const names = [...acknowledged.keys()]
+  const name = names[randomInt(names.length + 1)] ?? `w${worker}-${randomBytes(4).toString('hex')}`
+  const after = new Map(acknowledged)
+  const kind = acknowledged.has(name) ? (['put', 'put', 'rename', 'delete'] as const)[randomInt(4)] : (['put', 'post'] as const)[randomInt(2)]
+  const bytes = randomBytes(randomInt(3) === 0 ? randomInt(LARGEST_BYTES) : randomInt(5000))
+  const path = `/uploads/${name}`
+  switch (kind) {
+    case 'rename': {
+      const newName = `w${worker}-${randomBytes(4).toString('hex')}`
+      after.set(newName, after.get(name) ?? '')
+      after.delete(name)
+      return { name, after, act: (client: Client, token: string) => client.send('PATCH', `/api/files/${name}`, { token, json: { name: newName } }) }
+    }
+    case 'delete':
+      after.delete(name)
+      return { name, after, act: (client: Client, token: string) => client.send('DELETE', path, { token }) }
+    case 'post':
+      after.set(name, digest(bytes))
+      return { name, after, act: (client: Client, token: string) => client.send('POST', '/', { token, ...formOf(name, bytes) }) }
+    default:
+      after.set(name, digest(bytes))
+      return { name, after, act: (client: Client, token: string) => client.send('PUT', path, { token, body: bytes }) }
+  }
+}
+
+async function judge (t: Test, client: Client, { user, accounts, dataDir }: { user: [string, string], accounts: Account[], dataDir: string }): Promise<void> {
+  const { json: { token } } = await client.send('GET', '/api/token', { user })
+  const { json: { files } } = await client.send('GET', '/api/files?limit=1000', { token })
+  const found = new Map<string, string>()
+  for (const { name } of files) found.set(name, digest((await client.send('GET', `/uploads/${name}`, { token })).bytes))
+  for (const [worker, account] of accounts.entries()) {
+    const own = new Map([...found].filter(([name]) => name.startsWith(`w${worker}-`)))
+    const allowed = [account.acknowledged, account.inFlight].filter(state => state !== undefined)
+    if (!allowed.some(state => isSame(state, own))) t.strictSame(own, account.acknowledged, 'the state is the acknowledged one, or that with the act in flight done whole')
+    account.acknowledged = own
+    account.inFlight = undefined
+  }
+  await noGarbage(t, dataDir, files.length)
+}
+
+/** Nothing is left in flight, and as many blobs are there as files. */
+async function noGarbage (t: Test, dataDir: string, fileCount: number): Promise<void> {
+  t.strictSame(await readdir(join(dataDir, 'incoming')), [], 'no temporary bytes remain')
+  t.equal((await blobsOf(dataDir)).length, fileCount, 'no bytes without a file')
+}
+
+async function blobsOf (dataDir: string): Promise<string[]> {
+  const folders = await readdir(join(dataDir, 'blobs'))
+  return (await Promise.all(folders.map(folder => readdir(join(dataDir, 'blobs', folder))))).flat()
+}
+
+function isSame (a: State, b: State): boolean {
+  return a.size === b.size && [...a].every(([name, value]) => b.get(name) === value)
+}
+
+function digest (bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+/** Steps of the commit protocol by the system call that takes them; the log of the database is written by the main thread alone. */
+const steps = [
+  { step: 'the bytes are synced', call: 'fdatasync', threads: 'all' },
+  { step: 'the folder is synced', call: 'fsync', threads: 'all' },
+  { step: 'the log is written', call: 'pwrite64', threads: 'main' },
+  { step: 'the log is synced', call: 'fsync', threads: 'main' },
+  { step: 'the blob is settled', call: 'rename', threads: 'all' },
+  { step: 'the answer is sent', call: 'writev', threads: 'main' },
+  { step: 'the old bytes are removed', call: 'unlink', threads: 'all' }
+] as const
+
+t.test('a process that dies at a step of the commit protocol leaves the old state or the new one', { skip: hasStrace ? false : 'strace is not installed', timeout: 300_000 }, async t => {
+  const settings = { DATA_DIR: t.testdir() }
+  let server = await spawnServer(t, settings)
+  const { user } = await signUp(server, 'ada')
+  let before = await put(server, user, randomBytes(3000))
+  for (const { step, call, threads } of steps) {
+    const bytes = randomBytes(3000)
+    await straced(t, server, [...(threads === 'all' ? ['-f'] : []), '-e', `inject=${call}:signal=KILL:when=1`])
+    const answer = await put(server, user, bytes).catch(() => undefined)
+    await once(server.child, 'close').catch(() => {})
+    server = await spawnServer(t, settings)
+    const now = digest((await server.send('GET', '/uploads/victim', { user })).bytes)
+    t.ok([before, digest(bytes)].includes(now), `${step}: whole`)
+    if (answer !== undefined) t.equal(now, answer, `${step}: acknowledged`)
+    before = now
+    await noGarbage(t, settings.DATA_DIR, 1)
+  }
+  await server.end('SIGTERM')
+  t.match(await runBin(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' })
+})
+
+async function put (client: Client, user: [string, string], body: Uint8Array): Promise<string> {
+  return (await client.send('PUT', '/uploads/victim', { user, body })).json.sha256
+}
+
+/** Attaches strace to a running server and waits until it holds every thread that was asked for. */
+async function straced (t: Test, server: ServerProcess, args: string[]): Promise<{ end (): Promise<void> }> {
+  const child = spawn('strace', ['-p', String(server.child.pid), ...args], { stdio: ['ignore', 'ignore', 'pipe'] })
+  t.teardown(() => child.kill('SIGKILL'))
+  for await (const line of createInterface(child.stderr as Readable)) if (/attached/.test(line)) break
+  child.stderr?.resume()
+  return { async end () { child.kill('SIGINT'); await once(child, 'exit') } }
+}
+
+t.test('bytes, folder and log are synced, in this order, before an upload is acknowledged', { skip: hasStrace ? false : 'strace is not installed' }, async t => {
+  const settings = { DATA_DIR: t.testdir({ data: {} }) + '/data' }
+  const log = join(t.testdirName, 'calls')
+  const server = await spawnServer(t, settings)
+  const { user } = await signUp(server, 'ada')
+  const strace = await straced(t, server, ['-f', '-y', '-o', log, '-e', 'trace=fsync,fdatasync,writev,write'])
+  t.equal((await server.send('PUT', '/uploads/a', { user, body: 'hello' })).status, 201)
+  await strace.end()
+  const calls = (await readFile(log, 'utf8')).split('\n')
+  const at = (pattern: RegExp) => calls.findIndex(line => pattern.test(line))
+  const order = [at(/fdatasync\(\d+<.*\/incoming\/[0-9a-f]{32}>/), at(/fsync\(\d+<.*\/incoming>/), at(/fsync\(\d+<.*magicstore\.db-wal>/), at(/201 Created/)]
+  t.notOk(order.includes(-1), 'every step is there')
+  t.strictSame(order, order.toSorted((a, b) => a - b))
+})

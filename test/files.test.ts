@@ -1,0 +1,494 @@
+import { createHash } from 'node:crypto'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import t, { type Test } from 'tap'
+import type { NewFile } from '../src/metadata/metadata.ts'
+import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
+import { signUp, startServer, type Answer, type Client, type SendOptions, type Settings } from './server.ts'
+
+const ORDERS = ['name', '-name', 'newest', 'oldest', 'largest', 'smallest'] as const
+
+interface Listed { name: string, size: number, createdAt: string }
+
+/** Not more than zero where `a` may come before `b`. */
+const inOrder: Record<typeof ORDERS[number], (a: Listed, b: Listed) => number> = {
+  name: (a, b) => byCodePoint(a.name, b.name),
+  '-name': (a, b) => byCodePoint(b.name, a.name),
+  oldest: (a, b) => Date.parse(a.createdAt) - Date.parse(b.createdAt),
+  newest: (a, b) => Date.parse(b.createdAt) - Date.parse(a.createdAt),
+  smallest: (a, b) => a.size - b.size,
+  largest: (a, b) => b.size - a.size
+}
+
+/** A server with one person, and what that person does. */
+async function openAccount (t: Test, settings: Settings = {}) {
+  // The fields of the rate limit differ with every request.
+  const server = await startServer(t, { RATE_LIMIT_PER_MINUTE: '0', ...settings })
+  const { token } = await signUp(server, 'anna')
+  return { ...filesOf(server, token), server, dataDir: server.dataDir }
+}
+
+function filesOf (client: Client, token: string) {
+  const send = (method: string, path: string, options: SendOptions = {}) => client.send(method, path, { token, ...options })
+  const put = (name: string, body: string | Uint8Array = name) => send('PUT', bytesPath(name), { body })
+  const get = (name: string) => send('GET', bytesPath(name))
+  const facts = (name: string) => send('GET', factsPath(name))
+  const rename = (name: string, newName: unknown) => send('PATCH', factsPath(name), { json: { name: newName } })
+  const remove = (name: string, headers: Record<string, string> = {}) => send('DELETE', bytesPath(name), { headers })
+  const list = (query: Record<string, string> = {}) => send('GET', `/api/files?${new URLSearchParams(query)}`)
+  /** Every name of a listing, page after page by its cursor. */
+  const listAll = async (query: Record<string, string>): Promise<string[]> => {
+    const names: string[] = []
+    for (let cursor: string | null = ''; cursor !== null;) {
+      const { json }: Answer = await list({ ...query, ...(cursor !== '' && { cursor }) })
+      names.push(...json.files.map((file: Listed) => file.name))
+      cursor = json.next
+    }
+    return names
+  }
+  return { send, put, get, facts, rename, remove, list, listAll }
+}
+
+function bytesPath (name: string): string {
+  return `/uploads/${encodeURIComponent(name)}`
+}
+
+function factsPath (name: string): string {
+  return `/api/files/${encodeURIComponent(name)}`
+}
+
+/** Code point order, which is the order of the bytes of UTF-8. */
+function byCodePoint (a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b))
+}
+
+/** What two answers can be told apart by, but for the moment they were given. */
+function comparable ({ status, rawHeaders, text }: Answer) {
+  return { status, text, headers: rawHeaders.filter((_, index) => rawHeaders[index - index % 2] !== 'Date') }
+}
+
+/** The files below a folder, in all its folders. */
+async function filesBelow (folder: string): Promise<string[]> {
+  return (await readdir(folder, { recursive: true, withFileTypes: true })).filter(entry => entry.isFile()).map(entry => entry.name)
+}
+
+t.test('a listing has a page of files, and says where the next one begins', async t => {
+  const { put, list, send, server } = await openAccount(t)
+  t.match(await list(), { status: 200, text: '{"files":[],"next":null}', headers: { 'cache-control': 'no-store', link: undefined } })
+  for (const name of ['b.txt', 'a b+c&d.txt', 'c.txt']) await put(name)
+
+  const whole = await list()
+  t.strictSame(Object.keys(whole.json), ['files', 'next'])
+  t.strictSame(whole.json.files.map((file: Listed) => file.name), ['a b+c&d.txt', 'b.txt', 'c.txt'])
+  t.equal(whole.json.next, null)
+  t.notOk(whole.headers.link, 'the last page names no next one')
+  const [first] = whole.json.files
+  t.strictSame(first, {
+    name: 'a b+c&d.txt',
+    size: 11,
+    type: 'text/plain',
+    sha256: createHash('sha256').update('a b+c&d.txt').digest('hex'),
+    createdAt: first.createdAt,
+    updatedAt: first.createdAt,
+    url: `${server.url}/uploads/a%20b%2Bc%26d.txt`
+  })
+  t.match(first.createdAt, /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/)
+  t.strictSame((await list({ limit: '3' })).json, whole.json, 'a page that is just full is the last one')
+
+  const page = await list({ limit: '1', prefix: 'a b+c&', order: '-name' })
+  t.equal(page.json.next, null)
+  const two = await list({ limit: '2' })
+  t.equal(two.json.files.length, 2)
+  const [, link = ''] = /^<([^>]+)>; rel="next"$/.exec(String(two.headers.link)) ?? []
+  t.ok(link.startsWith(`${server.url}/api/files?`), 'the link is absolute')
+  t.equal(new URL(link).searchParams.get('cursor'), two.json.next)
+  const next = await send('GET', link.slice(server.url.length))
+  t.strictSame(next.json.files.map((file: Listed) => file.name), ['c.txt'], 'the link leads on')
+  t.notOk(next.headers.link)
+
+  const forged = await send('GET', '/api/files?limit=1&order=oldest', { headers: { host: 'evil.example' } })
+  t.match(forged.headers.link, /^<\/api\/files\?limit=1&order=oldest&cursor=[\w-]+>; rel="next"$/, 'a Host that was made up leads nowhere')
+  t.equal(forged.json.files[0].url, '/uploads/b.txt')
+})
+
+t.test('a link to the next page keeps to PUBLIC_URL and to the query', async t => {
+  const { put, send, list } = await openAccount(t, { PUBLIC_URL: 'https://files.example.org/store/' })
+  for (const name of ['é 1&2', 'é 1&3', 'é 1&4']) await put(name)
+  const { headers, json } = await list({ limit: '1', order: '-name', prefix: 'e\u0301 1&' })
+  t.equal(json.files[0].url, 'https://files.example.org/store/uploads/%C3%A9%201%264')
+  const base = 'https://files.example.org/store'
+  const [, link = ''] = /^<([^>]+)>; rel="next"$/.exec(String(headers.link)) ?? []
+  t.ok(link.startsWith(`${base}/api/files?`))
+  t.match(link, /^[!-~]+$/)
+  t.strictSame((await send('GET', link.slice(base.length))).json.files.map((file: Listed) => file.name), ['é 1&3'])
+})
+
+t.test('what is no listing is refused', async t => {
+  const { put, list, send } = await openAccount(t)
+  for (const name of ['a', 'b', 'c']) await put(name)
+  const cursorOf = async (order: string) => (await list({ limit: '1', order })).json.next as string
+  const cursors = new Map(await Promise.all(ORDERS.map(async order => [order, await cursorOf(order)] as const)))
+  const given = cursors.get('name') as string
+  const encode = (value: unknown) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
+  const refused: [query: string, field: string][] = [
+    ...['0', '1001', '9999999999', '-1', '1.5', '01', '+5', '1e2', 'abc', '', '%201', '%D9%A3'].map((limit): [string, string] => [`limit=${limit}`, 'limit']),
+    ...['size', 'Name', 'names', '', 'name,newest', '__proto__', 'constructor'].map((order): [string, string] => [`order=${order}`, 'order']),
+    ...ORDERS.slice(2).flatMap((order): [string, string][] => [[`order=${order}&prefix=a`, 'prefix'], [`order=${order}&prefix=`, 'prefix']]),
+    [`prefix=${'x'.repeat(256)}`, 'prefix'],
+    ['colour=red', 'colour'],
+    ['__proto__=1', '__proto__'],
+    ['Limit=1', 'Limit'],
+    ['limit=1&limit=2', 'limit'],
+    ['limit=1&limit=1', 'limit'],
+    ['order=name&order=name', 'order'],
+    ['prefix=a&prefix=a', 'prefix'],
+    [`cursor=${given}&cursor=${given}`, 'cursor'],
+    ...[
+      '', 'abc', '%00', 'null', 'x'.repeat(2049), `${given}=`, `${given}A`, given.slice(0, -2), ` ${given}`,
+      ...['', 'null', '[]', '{}', '"name"', '["name","a",1', '["name", "a",1]', '["newest",1e999,1]', '["name","a",1e0]', '\uFEFF["name","a",1]'].map(encode),
+      ...[['name', 'a'], ['name', 'a', 1, 2], ['name', 1, 1], ['name', null, 1], ['name', ['a'], 1], ['name', 'a', '1'], ['name', 'a', 1.5], ['name', 'a', 2 ** 53], ['name', 'a', null], ['size', 1, 1], ['__proto__', 1, 1], { 0: 'name', 1: 'a', 2: 1, length: 3 }].map(encode)
+    ].map((cursor): [string, string] => [`cursor=${encodeURIComponent(cursor)}`, 'cursor']),
+    ...ORDERS.flatMap(order => ORDERS.filter(other => other !== order).map((other): [string, string] => [`order=${order}&cursor=${cursors.get(other)}`, 'cursor'])),
+    ...[['newest', '5', 1], ['newest', true, 1], ['newest', 5]].map((value): [string, string] => [`order=newest&cursor=${encode(value)}`, 'cursor'])
+  ]
+  for (const [query, field] of refused) {
+    const { status, json } = await send('GET', `/api/files?${query}`)
+    t.equal(status, 400, query.slice(0, 90))
+    t.equal(json.code, 'validation_failed')
+    t.equal(json.errors[0].field, field)
+  }
+  for (const limit of ['1', '9', '10', '999', '1000']) t.equal((await list({ limit })).status, 200, `limit ${limit}`)
+  for (const order of ORDERS) t.equal((await list({ order, limit: '1', cursor: cursors.get(order) ?? '' })).status, 200, `${order} goes on`)
+  t.equal((await list({ prefix: 'x'.repeat(255) })).status, 200)
+})
+
+t.test('every order is total, and a cursor survives what it points at', async t => {
+  const { put, listAll, list, remove } = await openAccount(t)
+  const sizes: Record<string, number> = { b: 3, a: 3, Z: 1, é: 0, '\uFFFD': 3, '😀': 2, ['"'.repeat(255)]: 3, 10: 1, 9: 5 }
+  for (const [name, size] of Object.entries(sizes)) await put(name, 'x'.repeat(size))
+  const names = Object.keys(sizes)
+  const sorted = [...names].sort(byCodePoint)
+  t.strictSame(await listAll({ limit: '1' }), sorted, 'by code point, not by UTF-16 unit')
+  t.strictSame(await listAll({ limit: '2', order: '-name' }), sorted.toReversed())
+
+  const created = await listAll({ limit: '2', order: 'oldest' })
+  // Integer-like keys come first in an object: the order they were uploaded in.
+  t.strictSame(created, names)
+  t.strictSame(await listAll({ limit: '2', order: 'newest' }), names.toReversed())
+  const bySize = names.map((name, index) => ({ name, size: sizes[name] ?? 0, index })).sort((a, b) => a.size - b.size || a.index - b.index).map(file => file.name)
+  t.strictSame(await listAll({ limit: '2', order: 'smallest' }), bySize)
+  t.strictSame(await listAll({ limit: '2', order: 'largest' }), bySize.toReversed())
+
+  for (const order of ORDERS) {
+    const { json } = await list({ order, limit: '4' })
+    const rest = (await list({ order, cursor: json.next })).json.files
+    await remove(json.files[3].name)
+    t.strictSame((await list({ order, cursor: json.next })).json.files, rest, `${order}: the file at the end of the page is gone`)
+    await put(json.files[3].name, 'x'.repeat(json.files[3].size))
+  }
+})
+
+t.test('paging shows every file that stays exactly once while others come and go', async t => {
+  const { put, list, remove, rename } = await openAccount(t)
+  const stable = Array.from({ length: 250 }, (_, index) => ({ name: `${(index * 7919) % 1000}-stays`, size: index % 7 }))
+  for (let first = 0; first < stable.length; first += 25) {
+    await Promise.all(stable.slice(first, first + 25).map(({ name, size }) => put(name, 'x'.repeat(size))))
+  }
+  let count = 0
+  const passing: string[] = []
+  /** Adds two files somewhere in the order, renames one and removes one. */
+  const disturb = async () => {
+    for (let added = 0; added < 2; added++) {
+      const name = `${(++count * 389) % 1000}-passes-${count}`
+      passing.push(name)
+      await put(name, 'x'.repeat(count % 9))
+    }
+    await remove(passing.splice(count % passing.length, 1)[0] ?? '')
+    const renamed = passing.shift() ?? ''
+    passing.push(`${renamed}-on`)
+    await rename(renamed, `${renamed}-on`)
+  }
+  await disturb()
+  for (const order of ORDERS) {
+    const seen: Listed[] = []
+    let cursor: string | null = ''
+    while (cursor !== null) {
+      const { json }: Answer = await list({ order, limit: '37', ...(cursor !== '' && { cursor }) })
+      seen.push(...json.files)
+      cursor = json.next
+      await disturb()
+    }
+    const stayed = seen.filter(file => file.name.endsWith('-stays'))
+    t.equal(stayed.length, stable.length, `${order}: as many as there are`)
+    t.strictSame(new Set(stayed.map(file => file.name)), new Set(stable.map(file => file.name)), `${order}: each of them`)
+    t.equal(new Set(seen.map(file => file.name)).size, seen.length, `${order}: no file twice`)
+    t.ok(seen.every((file, index) => index === 0 || inOrder[order](seen[index - 1] as Listed, file) <= 0), `${order}: in order`)
+  }
+})
+
+t.test('a prefix finds exactly the names that begin so, whatever their characters', async t => {
+  const { put, listAll } = await openAccount(t)
+  const names = [
+    'a', 'ab', 'a b', 'a+b', 'a&b', 'a%b', 'a_b', 'a\u{10FFFF}', 'a\u{10FFFF}z', 'a\u{10FFFF}\u{10FFFF}', 'a\u{10FFFF}\u{10FFFF}z', 'b', 'A', '%41', '_', '*', 'e', 'école', 'é', 'f',
+    '\uD7FF', '\uD7FFx', '\uE000', '\uE000x', '\uFFFF', '\u{10000}', '😀', '😀a', '😁', '\u{10FFFF}', '\u{10FFFF}x', '\u{10FFFF}\u{10FFFF}', 'ﬃ'
+  ]
+  for (const name of names) t.equal((await put(name)).status, 201)
+  const prefixes = ['', ...names, 'e\u0301', 'e\u0301cole', 'a\u{10FFFF}\u{10FFFF}\u{10FFFF}', '\u{10FFFE}', '\uD7FE', 'ab?', 'zz', 'ffi', 'a*', '"']
+  const sorted = [...names].sort(byCodePoint)
+  for (const prefix of prefixes) {
+    const expected = sorted.filter(name => name.startsWith(prefix.normalize('NFC')))
+    t.strictSame(await listAll({ prefix, limit: '1000' }), expected, JSON.stringify(prefix))
+    t.strictSame(await listAll({ prefix, order: '-name', limit: '3' }), expected.toReversed(), `${JSON.stringify(prefix)}, backwards and page by page`)
+  }
+})
+
+t.test('a file has facts under any spelling of its name', async t => {
+  const { put, facts, server } = await openAccount(t)
+  const { json: stored, headers } = await put('cafe\u0301 100%.txt', 'bytes')
+  t.equal(stored.name, 'café 100%.txt')
+  t.match(headers.location, '/uploads/caf%C3%A9%20100%25.txt')
+  for (const name of ['cafe\u0301 100%.txt', 'café 100%.txt']) {
+    const answer = await facts(name)
+    t.equal(answer.status, 200)
+    t.strictSame(answer.json, stored)
+  }
+  t.equal(stored.url, `${server.url}/uploads/caf%C3%A9%20100%25.txt`)
+  for (const name of ['nothing', 'Café 100%.txt', '', 'a/b', '..', 'x'.repeat(256)]) {
+    const answer = await facts(name)
+    t.equal(answer.status, 404, JSON.stringify(name.slice(0, 9)))
+    t.equal(answer.json.code, 'not_found')
+  }
+})
+
+t.test('renaming keeps bytes, type, digest and creation time', async t => {
+  const { put, get, facts, rename, send, list, server } = await openAccount(t)
+  const { json: before } = await send('PUT', '/uploads/old.txt', { body: 'the bytes', headers: { 'content-type': 'text/x-special' } })
+  const answer = await rename('old.txt', 'ne\u0301w.bin')
+  t.equal(answer.status, 200)
+  t.strictSame(answer.json, { ...before, name: 'néw.bin', updatedAt: answer.json.updatedAt, url: `${server.url}/uploads/n%C3%A9w.bin` })
+  t.ok(answer.json.updatedAt >= before.updatedAt)
+  t.strictSame((await facts('néw.bin')).json, answer.json)
+  const bytes = await get('néw.bin')
+  t.match(bytes, { status: 200, text: 'the bytes', headers: { etag: `"${before.sha256}"`, 'content-type': 'text/x-special' } })
+  for (const gone of [await get('old.txt'), await facts('old.txt'), await rename('old.txt', 'x')]) t.match(gone, { status: 404, json: { code: 'not_found' } })
+  t.strictSame((await list()).json.files, [answer.json])
+
+  // The old name is free.
+  t.equal((await put('old.txt', 'others')).status, 201)
+  t.match(await get('néw.bin'), { text: 'the bytes' })
+})
+
+t.test('a file is not renamed to a name that is taken, and nothing changes', async t => {
+  const { put, get, facts, rename, list } = await openAccount(t)
+  await put('a', 'bytes of a')
+  await put('é', 'bytes of é')
+  const before = (await list()).json
+  for (const name of ['é', 'e\u0301']) t.match(await rename('a', name), { status: 409, json: { code: 'name_taken' } })
+  t.strictSame((await list()).json, before)
+  t.equal((await get('a')).text, 'bytes of a')
+  t.equal((await get('é')).text, 'bytes of é')
+
+  // To the name it has, in any spelling: nothing to do.
+  for (const name of ['é', 'e\u0301']) t.match(await rename('é', name), { status: 200, json: (await facts('é')).json })
+  t.strictSame((await list()).json, before)
+
+  const names = Array.from({ length: 10 }, (_, index) => `racer-${index}`)
+  await Promise.all(names.map(name => put(name)))
+  const answers = await Promise.all(names.map(name => rename(name, 'goal')))
+  t.strictSame(answers.map(answer => answer.status).sort(), [200, ...Array(9).fill(409)], 'of ten at once one wins')
+  t.equal((await get('goal')).text, names[answers.findIndex(answer => answer.status === 200)])
+  t.equal((await list({ prefix: 'racer-' })).json.files.length, 9)
+})
+
+t.test('a new name is held to the rules for names', async t => {
+  const { put, rename, send, get } = await openAccount(t)
+  await put('a.txt', 'bytes')
+  const bad: [name: unknown, code: string][] = [
+    ...['.', '..', 'a/b', '/', 'a\\b', 'a\u0000b', 'a\nb', '\u007F', '\u0085', '\uD800', 'a\uDC00', 'x'.repeat(256), 'é'.repeat(128), '😀'.repeat(64)].map((name): [string, string] => [name, 'name_invalid']),
+    ...['', 1, null, true, [], ['b.txt'], {}].map((name): [unknown, string] => [name, 'validation_failed'])
+  ]
+  for (const [name, code] of bad) {
+    const answer = await rename('a.txt', name)
+    t.equal(answer.status, 400, JSON.stringify(name)?.slice(0, 20))
+    t.equal(answer.json.code, code)
+    t.equal(answer.json.errors[0].field, 'name')
+  }
+  const bodies: [body: string, type: string, status: number, code: string][] = [
+    ['{}', 'application/json', 400, 'validation_failed'],
+    ['{"name":"b","extra":1}', 'application/json', 400, 'validation_failed'],
+    ['["b"]', 'application/json', 400, 'validation_failed'],
+    ['"b"', 'application/json', 400, 'validation_failed'],
+    ['null', 'application/json', 400, 'validation_failed'],
+    ['{"name":"b"', 'application/json', 400, 'malformed_json'],
+    ['', 'application/json', 400, 'malformed_json'],
+    ['{"name":"b","__proto__":{}}', 'application/json', 400, 'malformed_json'],
+    ['{"name":"b"}', 'text/plain', 415, 'unsupported_media_type'],
+    [JSON.stringify({ name: 'x'.repeat(70_000) }), 'application/json', 413, 'body_too_large']
+  ]
+  for (const [body, type, status, code] of bodies) {
+    const answer = await send('PATCH', '/api/files/a.txt', { body, headers: { 'content-type': type } })
+    t.equal(answer.status, status, body.slice(0, 30))
+    t.equal(answer.json.code, code)
+  }
+  t.match(await get('a.txt'), { status: 200, text: 'bytes' })
+  for (const name of ['😀'.repeat(63) + 'abc', ' ', '...', '%2F', '"', '-name', '__proto__', 'constructor', 'a.txt']) {
+    const current = (await send('GET', '/api/files')).json.files[0].name
+    t.match(await rename(current, name), { status: 200, json: { name } }, name.slice(-9))
+    t.match(await get(name), { status: 200, text: 'bytes' })
+  }
+})
+
+t.test('a rename keeps to ALLOWED_EXTENSIONS', async t => {
+  const { put, rename, get } = await openAccount(t, { ALLOWED_EXTENSIONS: 'txt,.PDF' })
+  await put('a.txt', 'bytes')
+  for (const name of ['a.exe', 'a', '.txt', 'a.txt.exe', 'a.txt ', 'txt', 'a.', 'a.pdf\u200B']) {
+    const answer = await rename('a.txt', name)
+    t.equal(answer.status, 415, JSON.stringify(name))
+    t.equal(answer.json.code, 'extension_not_allowed')
+  }
+  t.match(await get('a.txt'), { status: 200, text: 'bytes' })
+  t.equal((await rename('a.txt', 'a.exe.Pdf')).status, 200)
+  t.equal((await rename('a.exe.Pdf', 'a.TXT')).status, 200)
+})
+
+t.test('a file is deleted, and only the version that If-Match names', async t => {
+  const { put, remove, get, facts, list, send } = await openAccount(t)
+  const tag = (await put('a', 'bytes')).headers.etag as string
+  const past = 'Sun, 06 Nov 1994 08:49:37 GMT'
+  const refused: Record<string, string>[] = [{ 'if-match': '"other"' }, { 'if-match': `W/${tag}` }, { 'if-none-match': '*' }, { 'if-none-match': tag }, { 'if-unmodified-since': past }]
+  for (const headers of refused) {
+    t.match(await remove('a', headers), { status: 412, json: { code: 'precondition_failed' } }, JSON.stringify(headers))
+    t.match(await get('a'), { status: 200, text: 'bytes' })
+  }
+  const taken: Record<string, string>[] = [{}, { 'if-match': tag }, { 'if-match': '*' }, { 'if-match': `"other", ${tag}` }, { 'if-none-match': '"other"' }, { 'if-modified-since': new Date().toUTCString() }, { 'content-type': 'application/json' }]
+  for (const headers of taken) {
+    await put('a', 'bytes')
+    const answer = await remove('a', headers)
+    t.equal(answer.status, 204, JSON.stringify(headers))
+    t.equal(answer.bytes.length, 0)
+    t.notOk(answer.headers['content-type'])
+    t.equal((await get('a')).status, 404)
+    t.equal((await facts('a')).status, 404)
+    t.equal((await remove('a', headers)).status, 404)
+  }
+  t.strictSame((await list()).json, { files: [], next: null })
+
+  await put('e\u0301', 'bytes')
+  t.equal((await remove('é')).status, 204, 'in any spelling of the name')
+  for (const name of ['nothing', '..', 'a/b', 'x'.repeat(256)]) t.match(await send('DELETE', bytesPath(name).replaceAll('.', '%2E')), { status: 404, json: { code: 'not_found' } })
+
+  await put('a', 'again')
+  const answers = await Promise.all(Array.from({ length: 10 }, () => remove('a', { 'if-match': '*' })))
+  t.strictSame(answers.map(answer => answer.status).sort(), [204, ...Array(9).fill(404)], 'of ten at once one finds it')
+})
+
+t.test('the bytes of deleted and replaced files leave the disk', async t => {
+  const { put, remove, rename, server, dataDir } = await openAccount(t)
+  for (const name of ['kept', 'deleted', 'replaced', 'renamed']) await put(name, `bytes of ${name}`)
+  await remove('deleted')
+  await put('replaced', 'other bytes')
+  await rename('renamed', 'deleted')
+  await server.close()
+  t.strictSame(await filesBelow(join(dataDir, 'incoming')), [])
+  t.equal((await filesBelow(join(dataDir, 'blobs'))).length, 3)
+})
+
+t.test("another person's files are not there: by name, in the listing, for any act", async t => {
+  const { put, get, server, list: listOfAnna } = await openAccount(t)
+  const tag = (await put('diary.txt', 'anna was here')).headers.etag as string
+  const before = (await listOfAnna()).json
+  const ben = filesOf(server, (await signUp(server, 'ben')).token)
+  const acts: [method: string, path: (name: string) => string, options?: SendOptions][] = [
+    ['GET', factsPath],
+    ['HEAD', factsPath],
+    ['PATCH', factsPath, { json: { name: 'mine.txt' } }],
+    ['PATCH', factsPath, { json: { name: '..' } }],
+    ['GET', bytesPath],
+    ['HEAD', bytesPath],
+    ['DELETE', bytesPath],
+    ['DELETE', bytesPath, { headers: { 'if-match': tag } }],
+    ['DELETE', bytesPath, { headers: { 'if-match': '"other"' } }]
+  ]
+  for (const [method, path, options] of acts) {
+    const theirs = await ben.send(method, path('diary.txt'), options)
+    t.equal(theirs.status, 404, `${method} ${path('diary.txt')}`)
+    t.strictSame(comparable(theirs), comparable(await ben.send(method, path('dairy.txt'), options)), 'byte for byte a file that does not exist')
+  }
+  for (const order of ORDERS) t.equal((await ben.list({ order })).text, '{"files":[],"next":null}')
+  t.equal((await ben.list({ prefix: 'diary' })).text, '{"files":[],"next":null}')
+
+  // Nor is a cursor of one person good for another, or one that was altered good for anybody.
+  await put('diary-2.txt')
+  const { next } = (await listOfAnna({ limit: '1' })).json
+  t.match(await ben.list({ cursor: next }), { status: 400, json: { code: 'validation_failed' } })
+  const altered = Buffer.from(next, 'base64url')
+  altered[altered.length - 1] = (altered.at(-1) ?? 0) ^ 1
+  t.match(await listOfAnna({ cursor: altered.toString('base64url') }), { status: 400 })
+
+  // Both may have the name.
+  t.equal((await ben.put('ben.txt', 'ben was here')).status, 201)
+  t.equal((await ben.rename('ben.txt', 'diary.txt')).status, 200)
+  t.equal((await ben.get('diary.txt')).text, 'ben was here')
+  t.equal((await ben.remove('diary.txt')).status, 204)
+  t.match(await get('diary.txt'), { status: 200, text: 'anna was here' })
+  t.strictSame((await listOfAnna({ prefix: 'diary.' })).json, before)
+})
+
+t.test('a failing database is not told as a name that is taken', async t => {
+  const { put, rename, get, dataDir } = await openAccount(t)
+  await put('a', 'bytes')
+  const database = new Database(join(dataDir, 'magicstore.db'))
+  database.exec("CREATE TRIGGER refuse BEFORE UPDATE OF name ON files BEGIN SELECT RAISE(ABORT, 'no'); END")
+  const answer = await rename('a', 'b')
+  t.equal(answer.status, 500)
+  t.equal(answer.json.code, 'internal_error')
+  t.notMatch(answer.text, 'SQL')
+  database.exec('DROP TRIGGER refuse')
+  database.close()
+  t.match(await get('a'), { status: 200, text: 'bytes' })
+  t.equal((await rename('a', 'b')).status, 200)
+})
+
+t.test('the facts of files keep to the contract', async t => {
+  const metadata = await openSqliteMetadata(join(t.testdir(), 'magicstore.db'))
+  t.teardown(() => metadata.close())
+  const { id: ownerId } = await metadata.addAccount({ username: 'anna', usernameKey: 'anna', passwordHash: '', createdAt: 0 })
+  const quota = { bytes: undefined, files: undefined }
+  const second = 1_700_000_000_000
+  const file = (blobId: string, now: number, name = 'a'): NewFile => ({ ownerId, name, size: 5, type: 'text/plain', sha256: blobId.padEnd(64, '0'), blobId, now })
+  const put = async (blobId: string, now: number) => (await metadata.putFile(file(blobId, now), quota, () => true)).file
+
+  // A date of whole seconds names one version only where no other had that second.
+  t.match(await put('1', second), { createdAt: second, updatedAt: second, isDateShared: false })
+  t.match(await put('2', second + 999), { createdAt: second, updatedAt: second + 999, isDateShared: true })
+  t.match(await put('3', second + 1000), { updatedAt: second + 1000, isDateShared: false })
+  t.match(await put('4', second + 500), { updatedAt: second + 1000, isDateShared: true }, 'a clock set back makes nothing look older')
+  t.match(await metadata.renameFile(ownerId, 'a', 'b', second), { name: 'b', createdAt: second, updatedAt: second + 1000 })
+
+  // A file is added under a free name; the same bytes again are the file that is there.
+  const { file: kept } = await metadata.addFile(file('6', second, 'kept'), quota)
+  t.strictSame(await metadata.addFile({ ...file('7', second + 5, 'kept'), sha256: kept.sha256 }, quota), { file: kept, isNew: false })
+  await t.rejects(metadata.addFile(file('7', second, 'kept'), quota), { code: 'name_taken' })
+  await t.rejects(metadata.addFile({ ...file('7', second, 'kept'), sha256: kept.sha256, size: 6 }, quota), { code: 'name_taken' })
+  await t.rejects(metadata.renameFile(ownerId, 'kept', 'b', second), { code: 'name_taken' })
+  await metadata.removeFile(ownerId, 'kept', current => current?.id === kept.id)
+  await metadata.forgetDiscarded(['6'])
+
+  await t.rejects(metadata.addFile({ ...file('5', second), ownerId: ownerId + 1 }, quota), { code: 'not_found' }, 'a person who is gone gets no file')
+  await t.rejects(metadata.putFile(file('5', second), quota, current => current !== undefined), { code: 'precondition_failed' })
+  await t.rejects(metadata.renameFile(ownerId, 'nothing', 'c', second), { code: 'not_found' })
+  await t.rejects(metadata.removeFile(ownerId, 'nothing', () => true), { code: 'not_found' })
+  await t.rejects(metadata.removeFile(ownerId, 'b', () => false), { code: 'precondition_failed' })
+
+  t.equal(await metadata.hasFileOfSize(ownerId, { least: 5, most: 5 }), true)
+  t.equal(await metadata.hasFileOfSize(ownerId, { least: 6, most: 99 }), false)
+  t.equal(await metadata.hasFileOfSize(ownerId + 1, { least: 0, most: 99 }), false)
+
+  t.strictSame(await metadata.knownBlobs(['3', '4', 'x']), new Set(['4']))
+  t.strictSame(await metadata.discardedBlobs(2), ['1', '2'], 'oldest first')
+  await metadata.forgetDiscarded(['1', '2'])
+  t.strictSame(await metadata.discardedBlobs(9), ['3'])
+  await metadata.removeFile(ownerId, 'b', () => true)
+  t.strictSame(await metadata.discardedBlobs(9), ['3', '4'])
+})

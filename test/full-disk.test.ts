@@ -1,0 +1,124 @@
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, open, rm, rmdir, statfs, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { promisify } from 'node:util'
+import t, { type Test } from 'tap'
+import { formOf, runBin, signUp, spawnServer, startServer, type Client } from './server.ts'
+
+const run = promisify(execFile)
+const MIB = 1024 ** 2
+
+/** A small disk of its own for the test, unmounted with it; undefined where the machine does not let it mount. */
+async function mountDisk (t: Test, options: string): Promise<string | undefined> {
+  // Not in the test's own folder, which tap removes while the disk is still mounted.
+  const folder = await mkdtemp(join(tmpdir(), 'magicstore-disk-'))
+  try {
+    await run('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', folder])
+  } catch {
+    await rmdir(folder)
+    return undefined
+  }
+  t.teardown(async () => {
+    await run('umount', ['-l', folder])
+    await rmdir(folder)
+  })
+  return folder
+}
+
+/** Takes every byte that is left, and gives it back when called. */
+async function fill (disk: string): Promise<() => Promise<void>> {
+  const filler = join(disk, 'filler')
+  const handle = await open(filler, 'a')
+  for (const size of [MIB, 4096, 1]) {
+    for (;;) {
+      const written = await handle.write(Buffer.alloc(size, 1)).then(({ bytesWritten }) => bytesWritten, () => 0)
+      if (written < size) break
+    }
+  }
+  await handle.close()
+  return () => rm(filler)
+}
+
+async function freeBytes (disk: string): Promise<number> {
+  const { bavail, bsize } = await statfs(disk)
+  return bavail * bsize
+}
+
+async function names (client: Client, user: [string, string]): Promise<string[]> {
+  return (await client.send('GET', '/api/files', { user })).json.files.map((file: { name: string }) => file.name)
+}
+
+t.test('a disk that fills up refuses uploads with 507 and leaves nothing half-written', async t => {
+  const disk = await mountDisk(t, 'size=24m')
+  if (disk === undefined) return t.comment('this machine does not let the test mount a disk')
+  const server = await startServer(t, { DATA_DIR: join(disk, 'data'), MIN_FREE_BYTES: '0' })
+  const { user } = await signUp(server, 'ada')
+  t.equal((await server.send('PUT', '/uploads/first', { user, body: randomBytes(2 * MIB) })).status, 201)
+  for (const [kind, upload] of Object.entries({
+    announced: () => server.send('PUT', '/uploads/huge', { user, body: Buffer.alloc(40 * MIB, 7) }),
+    chunked: () => server.send('PUT', '/uploads/huge', { user, body: Readable.from(Buffer.alloc(40 * MIB, 7)) }),
+    form: () => server.send('POST', '/', { user, ...formOf('huge', Buffer.alloc(40 * MIB, 7)) })
+  })) {
+    const { status, json } = await upload()
+    t.match({ status, json }, { status: 507, json: { code: 'storage_full' } }, kind)
+  }
+  t.strictSame(await names(server, user), ['first'])
+  t.ok(await freeBytes(disk) > 12 * MIB, 'the room is free again')
+})
+
+t.test('with no byte free reads, deletes, sign-in and a restart work, and uploads go on when space returns', { timeout: 120_000 }, async t => {
+  const disk = await mountDisk(t, 'size=32m')
+  if (disk === undefined) return t.comment('this machine does not let the test mount a disk')
+  const settings = { DATA_DIR: join(disk, 'data'), MIN_FREE_BYTES: '0' }
+  let server = await spawnServer(t, settings)
+  const { user, token } = await signUp(server, 'ada')
+  for (const name of ['a', 'b', 'c']) t.equal((await server.send('PUT', `/uploads/${name}`, { user, body: name })).status, 201)
+  const empty = await fill(disk)
+  t.match(await server.send('PUT', '/uploads/d', { user, body: 'd' }), { status: 507 })
+  t.match(await server.send('GET', '/uploads/a', { token }), { status: 200, text: 'a' })
+  t.match(await server.send('DELETE', '/uploads/a', { token }), { status: 204 })
+  t.equal(await server.end('SIGTERM'), 0)
+  const emptyAgain = await fill(disk)
+  server = await spawnServer(t, { ...settings, MIN_FREE_BYTES: String(100 * MIB) })
+  t.match(await server.send('GET', '/uploads/b', { token }), { status: 200, text: 'b' }, 'a token from before the restart')
+  t.match(await server.send('DELETE', '/uploads/b', { user }), { status: 204 })
+  t.match(await server.send('GET', '/api/token', { user }), { status: 200 })
+  await server.end('SIGKILL')
+  await fill(disk)
+  server = await spawnServer(t, settings)
+  t.strictSame(await names(server, user), ['c'], 'a killed server restarts with no byte free')
+  await empty()
+  await emptyAgain().catch(() => {})
+  t.match(await server.send('PUT', '/uploads/d', { user, body: 'd' }), { status: 201 }, 'without a restart')
+  t.strictSame(await names(server, user), ['c', 'd'])
+  t.equal(await server.end('SIGTERM'), 0)
+  t.match(await runBin(['fsck', '--deep'], settings), { code: 0 })
+})
+
+t.test('exhausted inodes refuse uploads with 507, and deletes bring them back', async t => {
+  const disk = await mountDisk(t, 'size=64m,nr_inodes=200')
+  if (disk === undefined) return t.comment('this machine does not let the test mount a disk')
+  const server = await startServer(t, { DATA_DIR: join(disk, 'data') })
+  const { user } = await signUp(server, 'ada')
+  t.equal((await server.send('PUT', '/uploads/a', { user, body: 'a' })).status, 201)
+  let count = 0
+  while (await writeFile(join(disk, `filler-${count}`), '').then(() => true, () => false)) count++
+  t.match(await server.send('PUT', '/uploads/b', { user, body: 'b' }), { status: 507 })
+  t.match(await server.send('DELETE', '/uploads/a', { user }), { status: 204 })
+  await rm(join(disk, 'filler-0'))
+  t.match(await server.send('PUT', '/uploads/b', { user, body: 'b' }), { status: 201 })
+})
+
+t.test('uploads leave MIN_FREE_BYTES alone', async t => {
+  const disk = await mountDisk(t, 'size=32m')
+  if (disk === undefined) return t.comment('this machine does not let the test mount a disk')
+  const server = await startServer(t, { DATA_DIR: join(disk, 'data'), MIN_FREE_BYTES: String(20 * MIB) })
+  const { user } = await signUp(server, 'ada')
+  t.match(await server.send('PUT', '/uploads/small', { user, body: randomBytes(2 * MIB) }), { status: 201 })
+  t.match(await server.send('PUT', '/uploads/large', { user, body: randomBytes(8 * MIB) }), { status: 507 })
+  t.match(await server.send('PUT', '/uploads/large', { user, body: Readable.from(randomBytes(8 * MIB)) }), { status: 507 })
+  t.ok(await freeBytes(disk) >= 20 * MIB)
+})

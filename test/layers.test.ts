@@ -1,0 +1,195 @@
+import { appendFile, cp, readdir, readFile } from 'node:fs/promises'
+import { join, posix } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { test } from 'tap'
+import ts from 'typescript'
+
+const src = fileURLToPath(new URL('../src', import.meta.url))
+
+// In every pattern `*` stands for one name, and a slash at the end for all that is in a folder.
+
+/** What may appear only in some places: LAYOUT.md, "Who may touch what". */
+const onlyHere: { what: string, pattern: RegExp, places: string[], typesIn?: string[] }[] = [
+  { what: 'Fastify', pattern: /^import (fastify|@fastify\/.+)$/, places: ['app.ts', 'errors.ts', 'caller.ts', 'http/', '*/routes.ts', 'tokens/authenticate.ts', 'monitoring/'], typesIn: ['tokens/jwt.ts'] },
+  { what: 'SQL', pattern: /^(import (drizzle-orm|better-sqlite3|pg|postgres)(\/.+)?|sql)$/, places: ['metadata/*/'] },
+  { what: 'the file system', pattern: /^import (node:)?fs(\/promises)?$/, places: ['blobs/', 'data-folder.ts', 'commands/'] },
+  { what: 'S3', pattern: /^import @aws-sdk\/.+$/, places: ['blobs/'] },
+  { what: 'the environment', pattern: /^process\.env$/, places: ['config.ts'] },
+  { what: 'the process', pattern: /^(process\.(?!env$).+|process|console|import close-with-grace)$/, places: ['main.ts', 'commands/'] },
+  { what: 'a blob store', pattern: /^import blobs\/(?!blob-store\.ts).+$/, places: ['blobs/', 'magicstore.ts'] },
+  { what: 'a metadata backend', pattern: /^import metadata\/.+\/.+$/, places: ['metadata/*/', 'magicstore.ts', 'main.ts'] },
+  { what: 'who calls', pattern: /^import caller\.ts$/, places: ['*/routes.ts', 'tokens/authenticate.ts', 'monitoring/'] },
+  // No hand may reach a module, or the environment, around this table.
+  { what: 'a hidden door', pattern: /^(import (node:)?(process|console|module)|require|a computed import|globalThis)$/, places: ['config.ts'] },
+  { what: 'a barrel', pattern: /^re-export$/, places: [] },
+  { what: 'a default export', pattern: /^default export$/, places: [] }
+]
+
+/** The rooms from the door inwards; a file is in the first that names it. Beside itself a room knows those it lists. */
+const rooms: { room: string, files: string[], knows: string[] }[] = [
+  { room: 'main', files: ['main.ts'], knows: ['commands', 'backends', 'ground'] },
+  { room: 'commands', files: ['commands/'], knows: ['app', 'store', 'rules', 'contracts', 'ground'] },
+  { room: 'app', files: ['app.ts'], knows: ['store', 'routes', 'http', 'schemas', 'rules', 'contracts', 'ground'] },
+  { room: 'store', files: ['magicstore.ts'], knows: ['rules', 'contracts', 'backends', 'ground'] },
+  { room: 'routes', files: ['*/routes.ts', 'tokens/authenticate.ts', 'monitoring/'], knows: ['http', 'schemas', 'rules', 'contracts', 'ground'] },
+  { room: 'http', files: ['http/', 'caller.ts'], knows: ['rules', 'contracts', 'ground'] },
+  { room: 'schemas', files: ['*/schemas.ts'], knows: ['rules', 'contracts'] },
+  { room: 'contracts', files: ['blobs/blob-store.ts', 'metadata/*.ts'], knows: ['ground'] },
+  { room: 'backends', files: ['blobs/', 'metadata/*/'], knows: ['contracts', 'ground'] },
+  { room: 'rules', files: ['accounts/', 'tokens/', 'files/', 'uploads/', 'housekeeping.ts'], knows: ['contracts', 'ground'] },
+  { room: 'ground', files: ['errors.ts', 'config.ts', 'data-folder.ts'], knows: [] }
+]
+
+/** One thing that a file does or names, in the words that the patterns above are written in. */
+interface Use { what: string, line: number, isType: boolean }
+
+/** Says of every file below `folder` where it is and what it may not do. Only what would break a rule of the tables is found. */
+async function findViolations (folder: string): Promise<string[]> {
+  const names = (await readdir(folder, { recursive: true })).filter(name => name.endsWith('.ts')).sort()
+  const uses = new Map<string, Use[]>()
+  for (const name of names) uses.set(name, usesOf(name, await readFile(join(folder, name), 'utf8')))
+  return [
+    ...names.filter(name => roomOf(name) === undefined).map(name => `${name} is in no room`),
+    ...Array.from(uses).flatMap(([name, all]) => all.flatMap(use => forbidden(name, use).map(reason => `${name}:${use.line} ${reason}`))),
+    ...cycles(uses)
+  ]
+}
+
+function forbidden (name: string, { what, isType }: Use): string[] {
+  const misplaced = onlyHere
+    .filter(({ pattern, places, typesIn = [] }) => pattern.test(what) && !isIn(name, places) && !(isType && isIn(name, typesIn)))
+    .map(rule => `has ${rule.what}: ${what}`)
+  const from = rooms.find(({ room }) => room === roomOf(name))
+  const to = what.startsWith('import ') ? roomOf(what.slice('import '.length)) : undefined
+  const isKnown = to === undefined || to === from?.room || from?.knows.includes(to)
+  return isKnown ? misplaced : [...misplaced, `reaches from ${from?.room} to ${to}: ${what}`]
+}
+
+function roomOf (name: string): string | undefined {
+  return rooms.find(({ files }) => isIn(name, files))?.room
+}
+
+function isIn (name: string, places: string[]): boolean {
+  return places.some(place => new RegExp(`^${place.replaceAll('.', '\\.').replaceAll('*', '[^/]+')}${place.endsWith('/') ? '' : '$'}`).test(name))
+}
+
+const SQL_TEXT = /^\s*(select\s.+\sfrom|insert\s+into|update\s.+\sset|delete\s+from|begin\s|pragma\s|create\s+table)\b/i
+
+/** Reads the imports, exports, globals and SQL of a file by TypeScript's own parser. */
+function usesOf (name: string, text: string): Use[] {
+  const source = ts.createSourceFile(name, text, ts.ScriptTarget.Latest, true)
+  const uses: Use[] = []
+  const note = (node: ts.Node, what: string, isType = false) => uses.push({ what, isType, line: source.getLineAndCharacterOfPosition(node.getStart()).line + 1 })
+  const noteImport = (node: ts.Node, specifier: string, isType = false) => note(node, `import ${specifier.startsWith('.') ? posix.join(posix.dirname(name), specifier) : specifier}`, isType)
+
+  function visit (node: ts.Node): void {
+    if (ts.isImportDeclaration(node) && ts.isStringLiteral(node.moduleSpecifier)) noteImport(node, node.moduleSpecifier.text, isTypeImport(node))
+    else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument) && ts.isStringLiteral(node.argument.literal)) noteImport(node, node.argument.literal.text, true)
+    else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
+      const [specifier] = node.arguments
+      if (specifier !== undefined && ts.isStringLiteralLike(specifier)) noteImport(node, specifier.text)
+      else note(node, 'a computed import')
+    } else if (ts.isExportDeclaration(node)) {
+      if (node.moduleSpecifier !== undefined) note(node, 're-export')
+      if (node.exportClause && ts.isNamedExports(node.exportClause) && node.exportClause.elements.some(element => element.name.text === 'default')) note(node, 'default export')
+    } else if (ts.isExportAssignment(node) || (ts.canHaveModifiers(node) && ts.getModifiers(node)?.some(modifier => modifier.kind === ts.SyntaxKind.DefaultKeyword))) note(node, 'default export')
+    else if (ts.isStringLiteralLike(node) && SQL_TEXT.test(node.text)) note(node, 'sql')
+    else if (ts.isIdentifier(node)) noteGlobal(node)
+    ts.forEachChild(node, visit)
+  }
+
+  function noteGlobal (node: ts.Identifier): void {
+    const { parent } = node
+    const isMember = (ts.isPropertyAccessExpression(parent) || ts.isPropertyAssignment(parent)) && parent.name === node
+    if (isMember) return
+    if (node.text === 'console' || node.text === 'require' || node.text === 'globalThis') note(node, node.text)
+    if (node.text === 'process') note(node, ts.isPropertyAccessExpression(parent) ? `process.${parent.name.text}` : 'process')
+  }
+
+  visit(source)
+  return uses
+}
+
+function isTypeImport ({ importClause }: ts.ImportDeclaration): boolean {
+  if (importClause === undefined) return false
+  const { namedBindings, name } = importClause
+  if (importClause.isTypeOnly) return true
+  return name === undefined && namedBindings !== undefined && ts.isNamedImports(namedBindings) && namedBindings.elements.every(element => element.isTypeOnly)
+}
+
+/** The circles of imports, each once, types included: what is understood only together belongs into one file. */
+function cycles (uses: Map<string, Use[]>): string[] {
+  const found = new Set<string>()
+  const done = new Set<string>()
+  function walk (name: string, path: string[]): void {
+    const start = path.indexOf(name)
+    if (start >= 0) found.add(`${[...path.slice(start)].sort().join(' and ')} import each other`)
+    if (start >= 0 || done.has(name)) return
+    for (const { what } of uses.get(name) ?? []) {
+      if (what.startsWith('import ')) walk(what.slice('import '.length), [...path, name])
+    }
+    done.add(name)
+  }
+  for (const name of uses.keys()) walk(name, [])
+  return Array.from(found)
+}
+
+const present = await findViolations(src)
+
+test('src keeps to the layout', async t => {
+  t.same(present, [])
+})
+
+test('every room and every place of the tables exists, so that no rule is about nothing', async t => {
+  const later = ['monitoring/', 'uploads/']
+  const names = (await readdir(src, { recursive: true })).filter(name => name.endsWith('.ts'))
+  const places = [...onlyHere.flatMap(({ places, typesIn = [] }) => [...places, ...typesIn]), ...rooms.flatMap(({ files }) => files)]
+  t.same(places.filter(place => !later.includes(place) && !names.some(name => isIn(name, [place]))), [])
+})
+
+for (const { file, line, finds } of [
+  { file: 'accounts/accounts.ts', line: "import Fastify from 'fastify'", finds: ['has Fastify: import fastify'] },
+  { file: 'files/files.ts', line: "import type { FastifyRequest } from 'fastify'", finds: ['has Fastify: import fastify'] },
+  { file: 'tokens/tokens.ts', line: "import jwt from '@fastify/jwt'", finds: ['has Fastify: import @fastify/jwt'] },
+  { file: 'tokens/jwt.ts', line: "import jwt from '@fastify/jwt'", finds: ['has Fastify: import @fastify/jwt'] },
+  { file: 'accounts/routes.ts', line: "import { eq } from 'drizzle-orm'", finds: ['has SQL: import drizzle-orm'] },
+  { file: 'blobs/disk.ts', line: "import Database from 'better-sqlite3'", finds: ['has SQL: import better-sqlite3'] },
+  { file: 'files/names.ts', line: "export const query = 'SELECT name FROM files'", finds: ['has SQL: sql'] },
+  { file: 'metadata/quota.ts', line: "type Db = import('drizzle-orm').SQL", finds: ['has SQL: import drizzle-orm'] },
+  { file: 'files/files.ts', line: "import { rm } from 'node:fs/promises'", finds: ['has the file system: import node:fs/promises'] },
+  { file: 'accounts/password.ts', line: "export const fs = await import('fs')", finds: ['has the file system: import fs'] },
+  { file: 'magicstore.ts', line: "import { readFile } from 'fs/promises'", finds: ['has the file system: import fs/promises'] },
+  { file: 'app.ts', line: 'export const home = process.env.HOME', finds: ['has the environment: process.env'] },
+  { file: 'commands/serve.ts', line: 'export const home = process.env.HOME', finds: ['has the environment: process.env'] },
+  { file: 'magicstore.ts', line: 'process.exit(1)', finds: ['has the process: process.exit'] },
+  { file: 'http/connections.ts', line: "process.on('SIGTERM', () => {})", finds: ['has the process: process.on'] },
+  { file: 'files/files.ts', line: 'export const verb = process.argv[2]', finds: ['has the process: process.argv'] },
+  { file: 'config.ts', line: 'const { env } = process', finds: ['has the process: process'] },
+  { file: 'errors.ts', line: "console.log('here')", finds: ['has the process: console'] },
+  { file: 'http/links.ts', line: "import { env } from 'node:process'", finds: ['has a hidden door: import node:process'] },
+  { file: 'files/files.ts', line: "export const name = 'fs'; await import(name)", finds: ['has a hidden door: a computed import'] },
+  { file: 'files/files.ts', line: "import { openDiskBlobs } from '../blobs/disk.ts'", finds: ['has a blob store: import blobs/disk.ts', 'reaches from rules to backends: import blobs/disk.ts'] },
+  { file: 'app.ts', line: "import { openSqliteMetadata } from './metadata/sqlite/sqlite.ts'", finds: ['has a metadata backend: import metadata/sqlite/sqlite.ts', 'reaches from app to backends: import metadata/sqlite/sqlite.ts'] },
+  { file: 'tokens/tokens.ts', line: "import { callerOf } from '../caller.ts'", finds: ['has who calls: import caller.ts', 'reaches from rules to http: import caller.ts'] },
+  { file: 'accounts/accounts.ts', line: "import type { Links } from '../http/links.ts'", finds: ['reaches from rules to http: import http/links.ts'] },
+  { file: 'files/names.ts', line: "import type { AuthenticateOptions } from '../tokens/authenticate.ts'", finds: ['reaches from rules to routes: import tokens/authenticate.ts'] },
+  { file: 'http/links.ts', line: "import type { MagicStore } from '../magicstore.ts'", finds: ['reaches from http to store: import magicstore.ts'] },
+  { file: 'metadata/metadata.ts', line: "import type { ByteRange } from '../files/ranges.ts'", finds: ['reaches from contracts to rules: import files/ranges.ts'] },
+  { file: 'metadata/sqlite/lock.ts', line: "import type { BlobStore } from '../../blobs/disk.ts'", finds: ['has a blob store: import blobs/disk.ts'] },
+  { file: 'files/ranges.ts', line: "import type { DownloadPlan } from './download.ts'", finds: ['files/download.ts and files/ranges.ts import each other'] },
+  { file: 'errors.ts', line: "export { Problem as Failure } from './errors.ts'", finds: ['has a barrel: re-export'] },
+  { file: 'caller.ts', line: "export * from './errors.ts'", finds: ['has a barrel: re-export'] },
+  { file: 'files/ranges.ts', line: 'export default 1', finds: ['has a default export: default export'] },
+  { file: 'files/ranges.ts', line: 'export default function ranges () {}', finds: ['has a default export: default export'] },
+  { file: 'files/ranges.ts', line: 'export { parseRanges as default }', finds: ['has a default export: default export'] },
+  { file: 'helpers/strings.ts', line: 'export const empty = 1', finds: ['helpers/strings.ts is in no room'] }
+]) {
+  test(`"${line}" in ${file} is found`, async t => {
+    const copy = t.testdir({ helpers: {} })
+    await cp(src, copy, { recursive: true })
+    await appendFile(join(copy, file), `\n${line}\n`)
+    const found = (await findViolations(copy)).filter(violation => !present.includes(violation))
+    t.match(found, finds.map(text => new RegExp(`${text.replaceAll(/[.*/]/g, '\\$&')}$`)))
+    t.equal(found.length, finds.length, found.join('\n'))
+  })
+}

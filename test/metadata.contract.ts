@@ -1,0 +1,553 @@
+import { randomBytes } from 'node:crypto'
+import type { Test } from 'tap'
+import { Problem } from '../src/errors.ts'
+import { fileOrders, type AccountRecord, type FileOrder, type FilePage, type FilePosition, type FileRecord, type Metadata, type NewFile, type NewToken } from '../src/metadata/metadata.ts'
+
+const unlimited = { bytes: undefined, files: undefined }
+const always = () => true
+const hex = (bytes: number) => randomBytes(bytes).toString('hex')
+
+function person (name: string) {
+  return { username: name.toUpperCase(), usernameKey: name, passwordHash: `hash of ${name}`, createdAt: 1000 }
+}
+
+function accessToken (accountId: number, facts: Partial<NewToken> = {}): NewToken {
+  return { accountId, kind: 'access', parentId: null, name: null, scopes: 'files:read', secretHash: null, createdAt: 1000, expiresAt: 601_000, ...facts }
+}
+
+function newFile (ownerId: number, name: string, facts: Partial<NewFile> = {}): NewFile {
+  return { ownerId, name, size: 10, type: 'text/plain', sha256: hex(32), blobId: hex(16), now: 5000, ...facts }
+}
+
+/** How each promise ended: `ok`, or the code of its problem. */
+async function outcomes (promises: Promise<unknown>[]): Promise<string[]> {
+  const ends = await Promise.allSettled(promises)
+  return ends.map(end => end.status === 'fulfilled' ? 'ok' : end.reason instanceof Problem ? end.reason.code : String(end.reason))
+}
+
+function count (words: string[]): Record<string, number> {
+  return words.reduce<Record<string, number>>((sums, word) => ({ ...sums, [word]: (sums[word] ?? 0) + 1 }), {})
+}
+
+const all: FilePage = { order: 'name', prefix: undefined, limit: 1000, after: undefined }
+
+const keyOf: Record<FileOrder, (file: FileRecord) => string | number> = {
+  name: file => file.name,
+  '-name': file => file.name,
+  newest: file => file.createdAt,
+  oldest: file => file.createdAt,
+  largest: file => file.size,
+  smallest: file => file.size
+}
+
+/** What src/metadata/metadata.ts promises, of the backend that `open` opens at a place; the same place has the same facts again. */
+export function suite (t: Test, open: (place: string) => Promise<Metadata>): void {
+  /** A metadata store of its own, closed with the test. */
+  async function fresh (t: Test): Promise<{ metadata: Metadata, reopen: () => Promise<Metadata> }> {
+    const place = t.testdir()
+    let current = await open(place)
+    t.teardown(() => current.close())
+    const reopen = async () => {
+      await current.close()
+      current = await open(place)
+      return current
+    }
+    return { metadata: current, reopen }
+  }
+
+  async function withPerson (t: Test): Promise<{ metadata: Metadata, reopen: () => Promise<Metadata>, id: number }> {
+    const { metadata, reopen } = await fresh(t)
+    const { id } = await metadata.addAccount(person('ada'))
+    return { metadata, reopen, id }
+  }
+
+  async function usage (metadata: Metadata, id: number): Promise<{ bytes: number, files: number }> {
+    const { usedBytes, usedFiles } = await metadata.findAccount(id) as AccountRecord
+    return { bytes: usedBytes, files: usedFiles }
+  }
+
+  /** Walks a listing page by page; `between` is called after each. */
+  async function walk (metadata: Metadata, ownerId: number, page: Partial<FilePage>, between: () => Promise<unknown> = async () => {}): Promise<FileRecord[]> {
+    const seen: FileRecord[] = []
+    let after: FilePosition | undefined
+    for (;;) {
+      const files = await metadata.listFiles(ownerId, { ...all, ...page, after })
+      seen.push(...files)
+      const last = files.at(-1)
+      if (last === undefined) return seen
+      after = { key: keyOf[page.order ?? 'name'](last), id: last.id }
+      await between()
+    }
+  }
+
+  t.test('the id of an installation stays, and no two have the same', async t => {
+    const { metadata, reopen } = await fresh(t)
+    const { installationId } = metadata
+    t.ok(installationId.length >= 16)
+    t.equal((await reopen()).installationId, installationId)
+    const other = await open(t.testdir({ other: {} }) + '/other')
+    t.not(other.installationId, installationId)
+    await other.close()
+  })
+
+  t.test('ids of people count from 1 and are never used twice', async t => {
+    const { metadata, reopen } = await fresh(t)
+    const [ada, bob] = [await metadata.addAccount(person('ada')), await metadata.addAccount(person('bob'))]
+    t.equal(ada.id, 1)
+    await metadata.removeAccount(bob.id, 2000)
+    while (await metadata.removeRemains(100));
+    const again = await reopen()
+    const cleo = await again.addAccount(person('cleo'))
+    t.ok(cleo.id > bob.id)
+  })
+
+  t.test('a person is found by id and by key as they were added, without quotas of their own and without files', async t => {
+    const { metadata } = await fresh(t)
+    const added = await metadata.addAccount(person('ada'))
+    t.strictSame(added, { id: 1, ...person('ada'), quotaBytes: null, quotaFiles: null, usedBytes: 0, usedFiles: 0, disabledAt: null })
+    t.strictSame(await metadata.findAccount(1), added)
+    t.strictSame(await metadata.findAccountByKey('ada'), added)
+    t.equal(await metadata.findAccount(2), undefined)
+    t.equal(await metadata.findAccountByKey('ADA'), undefined)
+  })
+
+  t.test('of fifty people who want one name at once, exactly one gets it, and those who want another get theirs', async t => {
+    const { metadata } = await fresh(t)
+    const same = Array.from({ length: 50 }, () => person('ada'))
+    const others = Array.from({ length: 50 }, (_, index) => person(`other-${index}`))
+    const ends = await outcomes(same.flatMap((one, index) => [one, others[index] ?? one]).map(one => metadata.addAccount(one)))
+    t.strictSame(count(ends), { ok: 51, username_taken: 49 })
+    t.strictSame(count(ends.filter((_, index) => index % 2 === 1)), { ok: 50 })
+  })
+
+  t.test('everybody is listed by id, page by page', async t => {
+    const { metadata } = await fresh(t)
+    for (const name of ['d', 'c', 'b', 'a']) await metadata.addAccount(person(name))
+    const first = await metadata.accountsAfter(0, 3)
+    t.strictSame(first.map(account => account.usernameKey), ['d', 'c', 'b'])
+    t.strictSame((await metadata.accountsAfter(first.at(-1)?.id ?? 0, 3)).map(account => account.usernameKey), ['a'])
+  })
+
+  t.test('password, quota and exclusion of one person are set and leave others alone', async t => {
+    const { metadata, id } = await withPerson(t)
+    const bob = await metadata.addAccount(person('bob'))
+    await metadata.setPasswordHash(id, 'new', { endsTokens: false })
+    await metadata.setQuota(id, { bytes: 100, files: 3 })
+    await metadata.setDisabled(id, 7000)
+    t.match(await metadata.findAccount(id), { passwordHash: 'new', quotaBytes: 100, quotaFiles: 3, disabledAt: 7000 })
+    t.strictSame(await metadata.findAccount(bob.id), bob)
+    await metadata.setQuota(id, { bytes: null, files: 0 })
+    await metadata.setDisabled(id, null)
+    t.match(await metadata.findAccount(id), { quotaBytes: null, quotaFiles: 0, disabledAt: null })
+  })
+
+  t.test('a new password ends the tokens of the person where it is asked to, and nobody else\'s', async t => {
+    const { metadata, id } = await withPerson(t)
+    const bob = await metadata.addAccount(person('bob'))
+    const mine = await metadata.addToken(accessToken(id))
+    const other = await metadata.addToken(accessToken(bob.id))
+    await metadata.setPasswordHash(id, 'new', { endsTokens: false })
+    t.ok(await metadata.findToken(mine.id))
+    await metadata.setPasswordHash(id, 'newer', { endsTokens: true })
+    t.equal(await metadata.findToken(mine.id), undefined)
+    t.ok(await metadata.findToken(other.id))
+  })
+
+  t.test('of many who replace one password at once exactly one does, and nobody replaces one that is not there any more', async t => {
+    const { metadata, id } = await withPerson(t)
+    const present = person('ada').passwordHash
+    const ends = await outcomes(['one', 'two', 'three'].map(hash => metadata.setPasswordHash(id, hash, { endsTokens: false, replaces: present })))
+    t.strictSame(count(ends), { ok: 1, credentials_wrong: 2 })
+    t.equal((await metadata.findAccount(id))?.passwordHash, 'one')
+    await metadata.removeAccount(id, 9000)
+    t.strictSame(await outcomes([metadata.setPasswordHash(id, 'late', { endsTokens: false })]), ['credentials_wrong'])
+  })
+
+  t.test('a person who was removed is gone for everybody at once, their name is free, and their files follow', async t => {
+    const { metadata, id } = await withPerson(t)
+    const bob = await metadata.addAccount(person('bob'))
+    const token = await metadata.addToken(accessToken(id, { secretHash: 'secret' }))
+    const mine = Array.from({ length: 5 }, (_, index) => newFile(id, `${index}`))
+    for (const file of mine) await metadata.addFile(file, unlimited)
+    const theirs = await metadata.addFile(newFile(bob.id, 'theirs'), unlimited)
+    await metadata.removeAccount(id, 9000)
+
+    t.equal(await metadata.findAccount(id), undefined)
+    t.equal(await metadata.findAccountByKey('ada'), undefined)
+    t.strictSame((await metadata.accountsAfter(0, 10)).map(account => account.id), [bob.id])
+    t.equal(await metadata.findToken(token.id), undefined)
+    t.equal(await metadata.findTokenBySecret('secret'), undefined)
+    t.strictSame(await outcomes([metadata.addFile(newFile(id, 'late'), unlimited), metadata.putFile(newFile(id, '0'), unlimited, always)]), ['not_found', 'not_found'], 'an upload that was under way finds nobody')
+    const heir = await metadata.addAccount(person('ada'))
+    t.not(heir.id, id)
+
+    let rounds = 0
+    while (await metadata.removeRemains(2)) {
+      rounds++
+      t.strictSame(await metadata.wrongUsage(), [])
+      t.ok((await metadata.discardedBlobs(100)).length <= rounds * 2)
+    }
+    t.strictSame((await metadata.discardedBlobs(100)).sort(), mine.map(file => file.blobId).sort())
+    t.strictSame(await metadata.findFile(bob.id, 'theirs'), theirs.file)
+  })
+
+  t.test('a token is found with the person it speaks for, by id and by secret, also after a restart', async t => {
+    const { metadata, reopen, id } = await withPerson(t)
+    const parent = await metadata.addToken(accessToken(id, { kind: 'personal', name: 'backup', secretHash: 'abc', expiresAt: null }))
+    const child = await metadata.addToken(accessToken(id, { parentId: parent.id }))
+    t.strictSame(parent, { ...accessToken(id, { kind: 'personal', name: 'backup', secretHash: 'abc', expiresAt: null }), id: parent.id, lastUsedAt: null })
+    const again = await reopen()
+    const account = await again.findAccount(id)
+    t.strictSame(await again.findToken(child.id), { token: child, account })
+    t.strictSame(await again.findTokenBySecret('abc'), { token: parent, account })
+    t.equal(await again.findToken(child.id + 1), undefined)
+    t.equal(await again.findTokenBySecret('abd'), undefined)
+  })
+
+  t.test('a token ends with the one it was issued for, and only its owner can end it', async t => {
+    const { metadata, id } = await withPerson(t)
+    const bob = await metadata.addAccount(person('bob'))
+    const parent = await metadata.addToken(accessToken(id, { kind: 'personal' }))
+    const child = await metadata.addToken(accessToken(id, { parentId: parent.id }))
+    const other = await metadata.addToken(accessToken(id))
+    t.strictSame(await outcomes([metadata.removeToken(bob.id, parent.id), metadata.removeToken(id, 999)]), ['not_found', 'not_found'])
+    await metadata.removeToken(id, parent.id)
+    t.strictSame(await outcomes([metadata.removeToken(id, parent.id)]), ['not_found'])
+    t.strictSame([await metadata.findToken(parent.id), await metadata.findToken(child.id)], [undefined, undefined])
+    t.strictSame(await outcomes([metadata.addToken(accessToken(id, { parentId: parent.id }))]), ['token_revoked'], 'nothing is issued for it any more')
+    t.ok(await metadata.findToken(other.id))
+    await metadata.removeTokens(bob.id)
+    t.ok(await metadata.findToken(other.id))
+    await metadata.removeTokens(id)
+    t.equal(await metadata.findToken(other.id), undefined)
+  })
+
+  t.test('the tokens that hold are listed, the newest first, each once', async t => {
+    const { metadata, id } = await withPerson(t)
+    const bob = await metadata.addAccount(person('bob'))
+    await metadata.addToken(accessToken(bob.id))
+    const tokens = []
+    for (const expiresAt of [100, 200, null, 300, 200]) tokens.push(await metadata.addToken(accessToken(id, { expiresAt })))
+    const holding = tokens.filter(token => token.expiresAt === null || token.expiresAt > 200).map(token => token.id).reverse()
+    const first = await metadata.listTokens(id, { now: 200, beforeId: undefined, limit: 1 })
+    const rest = await metadata.listTokens(id, { now: 200, beforeId: first[0]?.id, limit: 10 })
+    t.strictSame([...first, ...rest].map(token => token.id), holding)
+    await metadata.touchTokens([{ id: holding[0] ?? 0, at: 150 }, { id: holding[1] ?? 0, at: 160 }])
+    t.strictSame((await metadata.listTokens(id, { now: 200, beforeId: undefined, limit: 10 })).map(token => token.lastUsedAt), [150, 160])
+    t.equal(await metadata.removeExpiredTokens(200, 10), false)
+    t.strictSame((await metadata.listTokens(id, { now: 0, beforeId: undefined, limit: 10 })).length, 4)
+    t.equal(await metadata.removeExpiredTokens(1000, 2), true, 'there may be more')
+    t.strictSame((await metadata.listTokens(id, { now: 0, beforeId: undefined, limit: 10 })).length, 2)
+    t.equal(await metadata.removeExpiredTokens(1000, 2), false)
+    t.strictSame((await metadata.listTokens(id, { now: 0, beforeId: undefined, limit: 10 })).map(token => token.expiresAt), [null], 'a token without an end never expires')
+  })
+
+  t.test('attempts are counted by network, by name from it, and by name from unknown networks; the latest first', async t => {
+    const { metadata } = await withPerson(t)
+    const attempts = [
+      { kind: 'sign_in', network: 'n1', usernameKey: 'ada', isKnownNetwork: true, at: 10 },
+      { kind: 'sign_in', network: 'n1', usernameKey: 'bob', isKnownNetwork: false, at: 20 },
+      { kind: 'sign_in', network: 'n2', usernameKey: 'ada', isKnownNetwork: false, at: 30 },
+      { kind: 'sign_in', network: 'n3', usernameKey: 'ada', isKnownNetwork: false, at: 25 },
+      { kind: 'registration', network: 'n1', usernameKey: 'ada', isKnownNetwork: false, at: 40 }
+    ] as const
+    for (const attempt of attempts) await metadata.addAttempt(attempt)
+    const range = { since: 0, limit: 10 }
+    t.strictSame(await metadata.attemptTimes({ kind: 'sign_in', network: 'n1' }, range), [20, 10])
+    t.strictSame(await metadata.attemptTimes({ kind: 'registration', network: 'n1' }, range), [40])
+    t.strictSame(await metadata.attemptTimes({ kind: 'sign_in', network: 'n1', usernameKey: 'ada' }, range), [10])
+    t.strictSame(await metadata.attemptTimes({ kind: 'sign_in', usernameKey: 'ada', isKnownNetwork: false }, range), [30, 25])
+    t.strictSame(await metadata.attemptTimes({ kind: 'sign_in', usernameKey: 'ada', isKnownNetwork: false }, { since: 30, limit: 10 }), [30])
+    t.strictSame(await metadata.attemptTimes({ kind: 'sign_in', usernameKey: 'ada', isKnownNetwork: false }, { since: 0, limit: 1 }), [30])
+    await metadata.forgiveAttempts('ada', 'n1')
+    t.strictSame(await metadata.attemptTimes({ kind: 'sign_in', network: 'n1' }, range), [20])
+    t.strictSame(await metadata.attemptTimes({ kind: 'registration', network: 'n1' }, range), [40], 'a sign-in forgives no registration')
+    await metadata.removeAttempts(30, 1)
+    await metadata.removeAttempts(30, 10)
+    t.strictSame(await metadata.attemptTimes({ kind: 'sign_in', network: 'n1' }, range), [])
+    t.strictSame(await metadata.attemptTimes({ kind: 'sign_in', network: 'n2' }, range), [30])
+  })
+
+  t.test('a network is new to a person once', async t => {
+    const { metadata, id } = await withPerson(t)
+    const bob = await metadata.addAccount(person('bob'))
+    t.notOk(await metadata.isKnownNetwork('ada', 'n1'))
+    t.strictSame((await Promise.all([1, 2, 3].map(at => metadata.addKnownNetwork(id, 'n1', at)))).sort(), [false, false, true])
+    t.ok(await metadata.isKnownNetwork('ada', 'n1'))
+    t.notOk(await metadata.isKnownNetwork('ada', 'n2'))
+    t.notOk(await metadata.isKnownNetwork('bob', 'n1'))
+    t.ok(await metadata.addKnownNetwork(bob.id, 'n1', 4))
+  })
+
+  t.test('of the events of an account the latest stay, and are listed the latest first', async t => {
+    const { metadata, id } = await withPerson(t)
+    const bob = await metadata.addAccount(person('bob'))
+    const event = { accountId: id, kind: 'signed_in', network: 'n1', requestId: 'r' }
+    await metadata.addEvent({ ...event, accountId: bob.id, at: 0 }, 3)
+    for (const at of [1, 2, 3, 4, 5]) await metadata.addEvent({ ...event, at }, 3)
+    const page = await metadata.listEvents(id, { beforeId: undefined, limit: 2 })
+    t.strictSame(page.map(({ id, ...facts }) => facts), [{ ...event, at: 5 }, { ...event, at: 4 }])
+    t.strictSame((await metadata.listEvents(id, { beforeId: page.at(-1)?.id, limit: 2 })).map(({ at }) => at), [3])
+    t.equal((await metadata.listEvents(bob.id, { beforeId: undefined, limit: 2 })).length, 1)
+  })
+
+  t.test('a file is found as it was added, by its owner alone, also after a restart', async t => {
+    const { metadata, reopen, id } = await withPerson(t)
+    const bob = await metadata.addAccount(person('bob'))
+    const wanted = newFile(id, 'a.txt', { size: 123 })
+    const { file, isNew } = await metadata.addFile(wanted, unlimited)
+    const { now, ...facts } = wanted
+    t.strictSame(file, { id: file.id, ...facts, createdAt: now, updatedAt: now, isDateShared: false })
+    t.ok(isNew)
+    t.strictSame(await metadata.findFile(id, 'a.txt'), file)
+    t.equal(await metadata.findFile(bob.id, 'a.txt'), undefined)
+    t.strictSame(await usage(metadata, id), { bytes: 123, files: 1 })
+    t.ok((await metadata.addFile(newFile(bob.id, 'a.txt'), unlimited)).isNew, 'two people may have one name')
+    t.strictSame(await (await reopen()).findFile(id, 'a.txt'), file)
+  })
+
+  t.test('the same bytes under the same name change nothing; other bytes are refused', async t => {
+    const { metadata, id } = await withPerson(t)
+    const first = newFile(id, 'a', { sha256: 'aa', size: 5 })
+    const { file } = await metadata.addFile(first, { bytes: 5, files: 1 })
+    t.strictSame(await metadata.addFile({ ...first, blobId: hex(16), now: 9000, type: 'text/html' }, { bytes: 5, files: 1 }), { file, isNew: false })
+    t.strictSame(await outcomes([
+      metadata.addFile({ ...first, blobId: hex(16), sha256: 'bb' }, unlimited),
+      metadata.addFile({ ...first, blobId: hex(16), size: 6 }, unlimited)
+    ]), ['name_taken', 'name_taken'])
+    t.strictSame(await metadata.listFiles(id, all), [file])
+    t.strictSame(await usage(metadata, id), { bytes: 5, files: 1 })
+    t.strictSame(await metadata.discardedBlobs(10), [])
+  })
+
+  t.test('of many who add one name at once exactly one wins', async t => {
+    const { metadata, id } = await withPerson(t)
+    const ends = await outcomes(Array.from({ length: 40 }, () => metadata.addFile(newFile(id, 'a'), unlimited)))
+    t.strictSame(count(ends), { ok: 1, name_taken: 39 })
+    t.strictSame(await usage(metadata, id), { bytes: 10, files: 1 })
+  })
+
+  t.test('a replaced file keeps its id and its creation time, and its old blob is discarded', async t => {
+    const { metadata, id } = await withPerson(t)
+    const seen: (string | undefined)[] = []
+    const remember = (current: FileRecord | undefined) => { seen.push(current?.blobId); return true }
+    const [one, two] = [newFile(id, 'a', { size: 10, now: 1500 }), newFile(id, 'a', { size: 7, now: 9900, type: 'image/png' })]
+    const first = await metadata.putFile(one, unlimited, remember)
+    const second = await metadata.putFile(two, unlimited, remember)
+    t.ok(first.isNew)
+    t.notOk(second.isNew)
+    t.strictSame(seen, [undefined, one.blobId])
+    const { now, ...facts } = two
+    t.strictSame(second.file, { ...facts, id: first.file.id, createdAt: 1500, updatedAt: now, isDateShared: false })
+    t.strictSame(await metadata.findFile(id, 'a'), second.file)
+    t.strictSame(await metadata.discardedBlobs(10), [one.blobId])
+    t.strictSame(await usage(metadata, id), { bytes: 7, files: 1 })
+  })
+
+  t.test('a file says whether other bytes had its name in the second of its date, and its date never goes back', async t => {
+    const { metadata, id } = await withPerson(t)
+    const put = async (now: number) => (await metadata.putFile(newFile(id, 'a', { now }), unlimited, always)).file
+    t.match(await put(5000), { updatedAt: 5000, isDateShared: false })
+    t.match(await put(5999), { updatedAt: 5999, isDateShared: true })
+    t.match(await put(6000), { updatedAt: 6000, isDateShared: false })
+    t.match(await put(4000), { updatedAt: 6000, isDateShared: true }, 'a clock that was set back')
+    t.match(await metadata.renameFile(id, 'a', 'b', 3000), { updatedAt: 6000 })
+  })
+
+  t.test('what the condition does not permit leaves everything as it was', async t => {
+    const { metadata, id } = await withPerson(t)
+    const never = () => false
+    t.strictSame(await outcomes([metadata.putFile(newFile(id, 'a'), unlimited, never)]), ['precondition_failed'])
+    const { file } = await metadata.putFile(newFile(id, 'a'), unlimited, always)
+    t.strictSame(await outcomes([metadata.putFile(newFile(id, 'a'), unlimited, never), metadata.removeFile(id, 'a', never)]), ['precondition_failed', 'precondition_failed'])
+    t.strictSame(await metadata.listFiles(id, all), [file])
+    t.strictSame(await metadata.discardedBlobs(10), [])
+    t.strictSame(await usage(metadata, id), { bytes: 10, files: 1 })
+  })
+
+  t.test('of twenty who replace one version at once exactly one wins', async t => {
+    const { metadata, id } = await withPerson(t)
+    const { file } = await metadata.putFile(newFile(id, 'a'), unlimited, always)
+    const isThatVersion = (current: FileRecord | undefined) => current?.sha256 === file.sha256
+    const writers = Array.from({ length: 20 }, () => newFile(id, 'a'))
+    const ends = await outcomes(writers.map(writer => metadata.putFile(writer, unlimited, isThatVersion)))
+    t.strictSame(count(ends), { ok: 1, precondition_failed: 19 })
+    t.equal((await metadata.findFile(id, 'a'))?.blobId, writers[ends.indexOf('ok')]?.blobId)
+  })
+
+  for (const { what, quota, size, fits } of [
+    { what: 'bytes', quota: { bytes: 55, files: undefined }, size: 10, fits: 5 },
+    { what: 'bytes to the last one', quota: { bytes: 60, files: undefined }, size: 10, fits: 6 },
+    { what: 'files', quota: { bytes: undefined, files: 7 }, size: 10, fits: 7 },
+    { what: 'no bytes', quota: { bytes: 0, files: undefined }, size: 1, fits: 0 },
+    { what: 'empty files in no bytes', quota: { bytes: 0, files: 3 }, size: 0, fits: 3 }
+  ]) {
+    t.test(`a quota of ${what} is exact under concurrency`, async t => {
+      const { metadata, id } = await withPerson(t)
+      const adds = Array.from({ length: 10 }, (_, index) => metadata.addFile(newFile(id, `add-${index}`, { size }), quota))
+      const puts = Array.from({ length: 10 }, (_, index) => metadata.putFile(newFile(id, `put-${index}`, { size }), quota, always))
+      const ends = await outcomes([...adds, ...puts])
+      t.strictSame(count(ends), { ...(fits > 0 && { ok: fits }), quota_exceeded: 20 - fits })
+      const stored = await metadata.listFiles(id, all)
+      t.equal(stored.length, fits)
+      t.strictSame(await usage(metadata, id), { bytes: fits * size, files: fits })
+      t.strictSame(await metadata.wrongUsage(), [])
+    })
+  }
+
+  t.test('a full quota takes what adds nothing, and what is removed makes room', async t => {
+    const { metadata, id } = await withPerson(t)
+    const quota = { bytes: 20, files: 2 }
+    const put = (name: string, size: number, limits = quota) => outcomes([metadata.putFile(newFile(id, name, { size }), limits, always)])
+    t.strictSame(await put('a', 10), ['ok'])
+    t.strictSame(await put('b', 10), ['ok'])
+    t.strictSame(await put('b', 11), ['quota_exceeded'])
+    t.strictSame(await put('c', 0), ['quota_exceeded'], 'no third file')
+    t.strictSame(await put('a', 10), ['ok'], 'in place of as many bytes')
+    t.strictSame(await put('b', 9, { bytes: 5, files: 1 }), ['ok'], 'of less bytes, though the quota was lowered')
+    t.strictSame(await put('b', 10, { bytes: 5, files: 1 }), ['quota_exceeded'])
+    await metadata.removeFile(id, 'a', always)
+    t.strictSame(await usage(metadata, id), { bytes: 9, files: 1 })
+    t.strictSame(await put('c', 11), ['ok'])
+    const bob = await metadata.addAccount(person('bob'))
+    t.strictSame(await outcomes([metadata.addFile(newFile(bob.id, 'a', { size: 20 }), quota)]), ['ok'], 'a quota is of each person')
+  })
+
+  t.test('a renamed file keeps its bytes and its creation time', async t => {
+    const { metadata, id } = await withPerson(t)
+    const { file } = await metadata.addFile(newFile(id, 'a', { now: 1000 }), unlimited)
+    const other = await metadata.addFile(newFile(id, 'taken'), unlimited)
+    t.strictSame(await metadata.renameFile(id, 'a', 'a', 2000), file, 'to its own name: nothing changes')
+    t.strictSame(await outcomes([metadata.renameFile(id, 'a', 'taken', 2000), metadata.renameFile(id, 'nothing', 'b', 2000), metadata.renameFile(id + 1, 'a', 'b', 2000)]), ['name_taken', 'not_found', 'not_found'])
+    t.strictSame(await metadata.findFile(id, 'a'), file)
+    const renamed = await metadata.renameFile(id, 'a', 'b', 3000)
+    t.strictSame(renamed, { ...file, name: 'b', updatedAt: 3000 })
+    t.equal(await metadata.findFile(id, 'a'), undefined)
+    t.strictSame(await metadata.listFiles(id, all), [renamed, other.file])
+    t.strictSame(await metadata.discardedBlobs(10), [])
+  })
+
+  t.test('a removed file is gone, and its blob is discarded until it is forgotten', async t => {
+    const { metadata, reopen, id } = await withPerson(t)
+    const files = Array.from({ length: 5 }, (_, index) => newFile(id, `${index}`))
+    for (const file of files) await metadata.addFile(file, unlimited)
+    t.strictSame(await outcomes([metadata.removeFile(id, 'nothing', always), metadata.removeFile(id + 1, '0', always)]), ['not_found', 'not_found'])
+    for (const file of [...files].reverse()) await metadata.removeFile(id, file.name, always)
+    t.equal(await metadata.findFile(id, '0'), undefined)
+    t.strictSame(await usage(metadata, id), { bytes: 0, files: 0 })
+    const again = await reopen()
+    const discarded = files.map(file => file.blobId).reverse()
+    t.strictSame(await again.discardedBlobs(10), discarded)
+    t.strictSame(await again.discardedBlobs(2), discarded.slice(0, 2))
+    await again.forgetDiscarded(discarded.slice(0, 2))
+    t.strictSame(await again.discardedBlobs(10), discarded.slice(2))
+  })
+
+  t.test('recovery and fsck are told which blobs have a file, and fsck which are discarded as well', async t => {
+    const { metadata, id } = await withPerson(t)
+    const [kept, removed, never] = [newFile(id, 'kept'), newFile(id, 'removed'), hex(16)]
+    for (const file of [kept, removed]) await metadata.addFile(file, unlimited)
+    await metadata.removeFile(id, 'removed', always)
+    const many = Array.from({ length: 497 }, () => hex(16))
+    const asked = [kept.blobId, removed.blobId, never, ...many]
+    t.strictSame(await metadata.knownBlobs(asked), new Set([kept.blobId]))
+    t.strictSame(await metadata.claimedBlobs(asked), new Set([kept.blobId, removed.blobId]))
+    t.strictSame(await metadata.knownBlobs([]), new Set())
+    t.strictSame(await metadata.integrityFindings(), [])
+  })
+
+  t.test('everybody\'s files are listed for fsck by id, page by page', async t => {
+    const { metadata, id } = await withPerson(t)
+    const bob = await metadata.addAccount(person('bob'))
+    for (const name of ['c', 'b', 'a']) for (const owner of [id, bob.id]) await metadata.addFile(newFile(owner, name), unlimited)
+    const seen: FileRecord[] = []
+    for (let page; (page = await metadata.filesAfter(seen.at(-1)?.id ?? 0, 4)).length > 0;) seen.push(...page)
+    t.strictSame(seen.map(file => [file.ownerId, file.name]), ['c', 'b', 'a'].flatMap(name => [[id, name], [bob.id, name]]))
+  })
+
+  t.test('a file of some size is known to be there', async t => {
+    const { metadata, id } = await withPerson(t)
+    await metadata.addFile(newFile(id, 'a', { size: 100 }), unlimited)
+    for (const { least, most, isThere } of [{ least: 100, most: 100, isThere: true }, { least: 0, most: 99, isThere: false }, { least: 101, most: 1000, isThere: false }, { least: 0, most: 1000, isThere: true }]) {
+      t.equal(await metadata.hasFileOfSize(id, { least, most }), isThere, `${least} to ${most}`)
+    }
+    t.notOk(await metadata.hasFileOfSize(id + 1, { least: 0, most: 1000 }))
+  })
+
+  t.test('an act that fails takes no other with it, though they share a commit', async t => {
+    const { metadata, reopen, id } = await withPerson(t)
+    await metadata.addFile(newFile(id, 'taken'), unlimited)
+    const ends = await outcomes([
+      metadata.addFile(newFile(id, 'a'), unlimited),
+      metadata.addAccount(person('ada')),
+      metadata.addFile(newFile(id, 'taken'), unlimited),
+      metadata.addFile(newFile(id, 'b', { size: 5000 }), { bytes: 100, files: undefined }),
+      metadata.renameFile(id, 'a', 'taken', 9000),
+      metadata.addToken(accessToken(id)),
+      metadata.removeFile(id, 'nothing', always),
+      metadata.putFile(newFile(id, 'c'), unlimited, always),
+      metadata.addToken(accessToken(999)),
+      metadata.addAccount(person('bob'))
+    ])
+    t.strictSame(ends, ['ok', 'username_taken', 'name_taken', 'quota_exceeded', 'name_taken', 'ok', 'not_found', 'ok', 'token_revoked', 'ok'])
+    const again = await reopen()
+    t.strictSame((await again.listFiles(id, all)).map(file => file.name), ['a', 'c', 'taken'])
+    t.ok(await again.findAccountByKey('bob'))
+    t.strictSame(await again.wrongUsage(), [])
+    t.strictSame(await again.discardedBlobs(10), [])
+  })
+
+  t.test('a thousand acts at once are all done, in the order they came', async t => {
+    const { metadata, reopen, id } = await withPerson(t)
+    const sizes = Array.from({ length: 1000 }, (_, index) => index)
+    const put = await Promise.all(sizes.map(size => metadata.putFile(newFile(id, 'a', { size }), unlimited, always)))
+    t.strictSame(put.map(({ file }) => file.size), sizes)
+    const again = await reopen()
+    t.equal((await again.findFile(id, 'a'))?.size, 999)
+    t.strictSame(await usage(again, id), { bytes: 999, files: 1 })
+    t.equal((await again.discardedBlobs(2000)).length, 999)
+  })
+
+  // U+FF5E is above a surrogate, and below U+1F600, which is written with two.
+  const names = ['', ' ', '!', 'A', 'B', 'a', 'a%', 'a_', 'aa', 'ab', 'b', 'é', '\uFF5E', '😀', '😁', '\u{10FFFF}'].filter(name => name !== '')
+
+  t.test('a listing by name goes code point by code point, both ways', async t => {
+    const { metadata, id } = await withPerson(t)
+    for (const name of [...names].reverse()) await metadata.addFile(newFile(id, name), unlimited)
+    t.strictSame((await walk(metadata, id, { limit: 3 })).map(file => file.name), names)
+    t.strictSame((await walk(metadata, id, { limit: 3, order: '-name' })).map(file => file.name), [...names].reverse())
+  })
+
+  for (const prefix of ['', 'a', 'a%', 'a_', 'A', 'é', '\uFF5E', '😀', '\u{10FFFF}', 'x', '\uD7FF', 'ab\u{10FFFF}']) {
+    t.test(`a listing of the prefix ${JSON.stringify(prefix)} has the names that begin so, page by page`, async t => {
+      const { metadata, id } = await withPerson(t)
+      const more = [...names, '\uD7FF', '\uD7FFx', '\uE000', 'ab\u{10FFFF}', 'ab\u{10FFFF}z', 'ac']
+      for (const name of more) await metadata.addFile(newFile(id, name), unlimited)
+      const wanted = more.filter(name => name.startsWith(prefix)).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+      t.strictSame((await walk(metadata, id, { prefix, limit: 2 })).map(file => file.name), wanted)
+      t.strictSame((await walk(metadata, id, { prefix, limit: 2, order: '-name' })).map(file => file.name), wanted.reverse())
+    })
+  }
+
+  for (const order of fileOrders) {
+    t.test(`a listing in the order ${order} is total, shows each file once, and loses none while others come and go`, async t => {
+      const { metadata, id } = await withPerson(t)
+      const bob = await metadata.addAccount(person('bob'))
+      await metadata.addFile(newFile(bob.id, 'theirs'), unlimited)
+      // Many share a size and a date.
+      for (let index = 0; index < 30; index++) await metadata.addFile(newFile(id, `stays-${(index * 7) % 30}`, { size: index % 3, now: 1000 + index % 4 }), unlimited)
+      for (let index = 0; index < 8; index++) await metadata.addFile(newFile(id, `goes-${index}`, { size: index % 3, now: 1000 + index % 4 }), unlimited)
+      let turn = 0
+      const seen = await walk(metadata, id, { order, limit: 4 }, async () => {
+        if (turn < 8) await metadata.removeFile(id, `goes-${turn}`, always)
+        if (turn < 20) await metadata.addFile(newFile(id, `comes-${turn}`, { size: turn % 3, now: 1000 + turn % 4 }), unlimited)
+        turn++
+      })
+      t.equal(new Set(seen.map(file => file.id)).size, seen.length, 'none twice')
+      t.equal(seen.filter(file => file.name.startsWith('stays')).length, 30, 'all that stay')
+      const keys = seen.map(keyOf[order])
+      const sorted = [...keys].sort((a, b) => typeof a === 'number' ? a - Number(b) : a < b ? -1 : 1)
+      t.strictSame(keys, ['name', 'oldest', 'smallest'].includes(order) ? sorted : sorted.reverse(), 'in order')
+    })
+  }
+}

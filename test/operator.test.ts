@@ -1,0 +1,400 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import Database from 'better-sqlite3'
+import t, { type Test } from 'tap'
+import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
+import { binArguments } from './bin.ts'
+import { runBin, signUp, startServer, type Client, type RunningServer, type SendOptions, type Settings } from './server.ts'
+
+type User = [string, string]
+
+/** An operator at work on one data folder. */
+function operatorOf (dataDir: string, settings: Settings = {}) {
+  return {
+    run: (args: string[], input = '') => runBin(args, { DATA_DIR: dataDir, ...settings }, input),
+    /** What a command prints as JSON, a value for each line; fails where it does not end well. */
+    async json (args: string[], input = ''): Promise<any[]> {
+      const { code, stdout, stderr } = await runBin([...args, '--json'], { DATA_DIR: dataDir, ...settings }, input)
+      if (code !== 0 || stderr !== '') throw new Error(`${args} ended with ${code}: ${stderr}`)
+      return stdout.split('\n').filter(line => line !== '').map(line => JSON.parse(line))
+    }
+  }
+}
+
+/** The blob of each file by its name, and where its bytes lie; for a folder that nobody serves. */
+async function blobsOf (dataDir: string): Promise<Record<string, { id: string, path: string }>> {
+  const metadata = await openSqliteMetadata(join(dataDir, 'magicstore.db'))
+  const files = await metadata.filesAfter(0, 1000)
+  await metadata.close()
+  return Object.fromEntries(files.map(({ name, blobId }) => [name, { id: blobId, path: join(dataDir, 'blobs', blobId.slice(0, 2), blobId) }]))
+}
+
+function storedBytes (dataDir: string): string[] {
+  return ['blobs', 'incoming'].flatMap(folder => readdirSync(join(dataDir, folder), { recursive: true, withFileTypes: true }).filter(entry => entry.isFile()).map(entry => entry.name))
+}
+
+const makeToken = async (client: Client, user: User): Promise<string> => (await client.send('POST', '/api/tokens', { user, json: { name: 'x', scopes: ['files:read', 'files:write', 'account'] } })).json.token
+
+const trade = async (client: Client, credential: SendOptions): Promise<string> => (await client.send('GET', '/api/token', credential)).json.token
+
+t.test('a person added beside a running server, whose registration is closed, can sign in at once', async t => {
+  const server = await startServer(t, { REGISTRATION: 'closed' })
+  const operator = operatorOf(server.dataDir)
+  t.equal((await server.send('POST', '/api/users', { json: { username: 'ann', password: 'pwd' } })).status, 403)
+  const [added] = await operator.json(['user', 'add', 'Ann'], ' spaced: pwd \r\n')
+  t.match(added, { id: 1, username: 'Ann', createdAt: /^\d{4}-\d\d-\d\dT/, isDisabled: false, usedFiles: 0, usedBytes: 0, quotaFiles: null, quotaBytes: null })
+  t.equal(Object.keys(added).length, 8, 'and no hash')
+  t.strictSame((await server.send('GET', '/api/resource', { user: ['ann', ' spaced: pwd '] })).json, { data: 'Hello, Ann!' })
+  t.equal((await server.send('GET', '/api/resource', { user: ['ann', 'spaced: pwd'] })).status, 401)
+  const text = await operator.run(['user', 'add', 'ben'], 'two\nlines\n\n')
+  t.equal(text.code, 0)
+  t.match(text.stdout, /^2\tben\t[^\n]+\n$/)
+  t.equal((await server.send('GET', '/api/resource', { user: ['ben', 'two\nlines\n'] })).status, 200, 'only the last line end is cut')
+  await server.send('PUT', '/uploads/a', { user: ['ben', 'two\nlines\n'], body: 'abc' })
+
+  t.match(await operator.json(['user', 'show', 'BEN']), [{ id: 2, username: 'ben', usedFiles: 1, usedBytes: 3 }])
+  t.match(await operator.json(['user', 'list']), [{ id: 1, username: 'Ann' }, { id: 2, username: 'ben' }])
+  const list = await operator.run(['user', 'list'])
+  t.match(list.stdout, /^1\tAnn\t[^\n]+\n2\tben\t[^\n]+\t1 of the default files\t3 of the default bytes\n$/)
+})
+
+t.test('everybody is listed, however many they are', async t => {
+  const dataDir = t.testdir()
+  const metadata = await openSqliteMetadata(join(dataDir, 'magicstore.db'))
+  await Promise.all(Array.from({ length: 1001 }, (_, index) => metadata.addAccount({ username: `user${index}`, usernameKey: `user${index}`, passwordHash: 'hash', createdAt: 1 })))
+  await metadata.close()
+  const listed = await operatorOf(dataDir).json(['user', 'list'])
+  t.strictSame(listed.map(({ id }) => id), Array.from({ length: 1001 }, (_, index) => index + 1))
+})
+
+t.test('a command that can\'t be carried out is one clear line, 2 for a misspelt one and 1 for what is refused, and changes nothing', async t => {
+  const dataDir = t.testdir({ store: {}, empty: {} })
+  const store = operatorOf(join(dataDir, 'store'))
+  await store.json(['user', 'add', 'ann'], 'pwd')
+  const misspelt: [args: string[], settings?: Settings][] = [
+    [['user']], [['user', 'frobnicate', 'ann']], [['user', 'constructor', 'ann']], [['user', 'rm']], [['user', 'add', 'ben', 'hunter2']], [['user', 'show', 'ann', '--frob']],
+    ...['-1', '1e3', ''].map(limit => [['user', 'quota', 'ann', `--bytes=${limit}`]] as [string[]]),
+    [['user', 'quota', 'ann', '--files=many', '--bytes=1']],
+    [['keys']], [['keys', 'rotate', 'now']], [['keys', 'rotate'], { SIGNING_KEYS: 'first:zN2pX8qL4vR7tW1yB6mK9dF3hJ5sG0cA' }],
+    [['fsck', '--frob']], [['fsck', 'everything']], [['fsck'], { DATA_DIR: join(dataDir, 'empty') }], [['fsck'], { DATA_DIR: join(dataDir, 'nowhere') }],
+    [['user', 'list'], { PORT: 'x' }]
+  ]
+  const refused: [args: string[], settings?: Settings, input?: string][] = [
+    ...['show', 'passwd', 'rm'].map(verb => [['user', verb, 'nobody']] as [string[]]),
+    [['user', 'show', 'a:b']],
+    [['user', 'add', 'ANN']], [['user', 'add', 'a:b'], {}, 'pwd'], [['user', 'add', 'ben'], {}, '\n'], [['user', 'add', 'ben'], { PASSWORD_POLICY: 'strict' }, 'short\n'],
+    [['user', 'passwd', 'ann'], {}, ''], [['user', 'passwd', 'ann'], {}, 'x'.repeat(1025)],
+    [['keys', 'rotate'], { DATA_DIR: join(dataDir, 'nowhere') }]
+  ]
+  const commands = [...misspelt.map(([args, settings]) => ({ args, settings, input: 'pwd', expected: 2 })), ...refused.map(([args, settings, input = 'pwd']) => ({ args, settings, input, expected: 1 }))]
+  await Promise.all(Array.from({ length: 3 }, async () => {
+    for (let command = commands.pop(); command !== undefined; command = commands.pop()) {
+      const { args, settings, input, expected } = command
+      const { code, stdout, stderr } = await runBin(args, { DATA_DIR: join(dataDir, 'store'), ...settings }, input)
+      const message = `${args.join(' ')} ${Object.keys(settings ?? {})}`
+      t.equal(code, expected, `${message}: ${stderr}`)
+      t.equal(stdout, '', message)
+      t.match(stderr, /^magicstore: [^\n]+\n$/, message)
+      t.notMatch(stderr, 'hunter2', message)
+    }
+  }))
+  const listed = await store.json(['user', 'list'])
+  t.match(listed, [{ username: 'ann', quotaBytes: null, quotaFiles: null, isDisabled: false }])
+  t.equal(listed.length, 1)
+  t.strictSame([readdirSync(join(dataDir, 'empty')), readdirSync(dataDir).sort()], [[], ['empty', 'store']])
+  const server = await startServer(t, { DATA_DIR: join(dataDir, 'store') })
+  t.equal((await server.send('GET', '/api/resource', { user: ['ann', 'pwd'] })).status, 200)
+})
+
+t.test('each command explains itself', async t => {
+  await Promise.all(['user', 'keys', 'fsck'].map(async command => {
+    const { code, stdout, stderr } = await runBin([command, '--help'])
+    t.strictSame([code, stderr], [0, ''])
+    t.match(stdout, `magicstore ${command}`)
+  }))
+})
+
+t.test('who is disabled is refused by the very next request, with the password and with every token, until they are enabled again', async t => {
+  const server = await startServer(t, { SIGN_IN_FAILURES: '1000' })
+  const operator = operatorOf(server.dataDir)
+  const { user, token } = await signUp(server, 'ann')
+  const other = await signUp(server, 'ben')
+  const personal = await makeToken(server, user)
+  const issued = await trade(server, { token: personal })
+  await server.send('PUT', '/uploads/a', { user, body: 'a' })
+  const requests: [method: string, path: string][] = [
+    ['GET', '/api/resource'], ['GET', '/api/account'], ['GET', '/api/tokens'], ['GET', '/uploads/a'], ['HEAD', '/uploads/a'], ['PUT', '/uploads/b'], ['DELETE', '/uploads/a'], ['GET', '/api/files'], ['DELETE', '/api/tokens'], ['GET', '/api/token']
+  ]
+  t.match(await operator.json(['user', 'disable', 'Ann']), [{ username: 'ann', isDisabled: true }])
+  for (const [method, path] of requests) {
+    for (const [credential, code] of [[{ user }, 'credentials_wrong'], [{ token }, 'token_revoked'], [{ token: personal }, 'token_revoked'], [{ token: issued }, 'token_revoked'], [{ user: [personal, ''] as User }, 'token_revoked']] as const) {
+      const answer = await server.send(method, path, credential)
+      t.equal(answer.status, 401, `${method} ${path}`)
+      if (method !== 'HEAD') t.equal(answer.json.code, code, `${method} ${path}`)
+    }
+  }
+  t.equal((await server.send('DELETE', '/api/account', { user })).status, 401)
+  t.equal((await server.send('GET', '/api/resource', { token: other.token })).status, 200)
+  t.match((await operator.run(['user', 'disable', 'ann'])).stdout, /disabled\n$/, 'again is no error')
+  t.match(await operator.json(['user', 'enable', 'ann']), [{ username: 'ann', isDisabled: false }])
+  for (const credential of [{ user }, { token }, { token: personal }, { token: issued }]) t.equal((await server.send('GET', '/uploads/a', credential)).text, 'a')
+})
+
+t.test('a password set by the operator ends every token and the old password', async t => {
+  const server = await startServer(t)
+  const operator = operatorOf(server.dataDir)
+  const { user, token } = await signUp(server, 'ann', 'old')
+  const personal = await makeToken(server, user)
+  t.match(await operator.json(['user', 'passwd', 'ann'], 'new\n'), [{ username: 'ann' }])
+  for (const each of [token, personal]) t.equal((await server.send('GET', '/api/resource', { token: each })).json.code, 'token_revoked')
+  t.equal((await server.send('GET', '/api/resource', { user })).status, 401)
+  t.equal((await server.send('GET', '/api/resource', { user: ['ann', 'new'] })).status, 200)
+})
+
+t.test('a person removed beside a running server is gone with their bytes when the command ends, an upload under way included', async t => {
+  const server = await startServer(t)
+  const operator = operatorOf(server.dataDir)
+  const { user, token } = await signUp(server, 'ann')
+  const other = await signUp(server, 'ben')
+  for (const name of ['a', 'b', 'c']) await server.send('PUT', `/uploads/${name}`, { user, body: name })
+  await server.send('PUT', '/uploads/a', { user: other.user, body: 'mine' })
+  const socket = connect(server.port, '127.0.0.1')
+  t.teardown(() => socket.destroy())
+  socket.write(`PUT /uploads/late HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\nExpect: 100-continue\r\nContent-Length: 10\r\nConnection: close\r\n\r\n`)
+  await once(socket, 'data')
+  socket.write('12345')
+  t.match(await operator.json(['user', 'rm', 'ann']), [{ id: 1, username: 'ann' }])
+  t.equal((await server.send('GET', '/uploads/a', { token })).json.code, 'token_revoked')
+  t.equal((await server.send('GET', '/api/resource', { user })).status, 401)
+  socket.write('67890')
+  t.match(Buffer.concat(await socket.toArray()).toString(), /^HTTP\/1\.1 404 /m)
+  t.equal(storedBytes(server.dataDir).length, 1)
+  t.equal((await server.send('GET', '/uploads/a', { user: other.user })).text, 'mine')
+  t.equal((await signUp(server, 'ann')).id, 3)
+  t.match(await operator.json(['user', 'list']), [{ id: 2 }, { id: 3 }])
+})
+
+t.test('a quota set for one person holds from their next upload on, and not for others', async t => {
+  const server = await startServer(t, { QUOTA_BYTES: '10', QUOTA_FILES: '2' })
+  const operator = operatorOf(server.dataDir)
+  const { user } = await signUp(server, 'ann')
+  const other = await signUp(server, 'ben')
+  const put = async (name: string, size: number, who = user) => (await server.send('PUT', `/uploads/${name}`, { user: who, body: 'x'.repeat(size) })).status
+  const quota = async () => {
+    const { quotaBytes, quotaFiles } = (await server.send('GET', '/api/account', { user })).json.usage
+    return [quotaBytes, quotaFiles]
+  }
+  t.strictSame([await put('a', 11), await put('a', 10), await quota()], [413, 201, [10, 2]])
+  t.match(await operator.json(['user', 'quota', 'ann', '--bytes', '20']), [{ quotaBytes: 20, quotaFiles: null }])
+  t.strictSame([await put('b', 11), await put('b', 10), await put('c', 0), await quota()], [413, 201, 413, [20, 2]])
+  t.match(await operator.json(['user', 'quota', 'ann', '--files', '3', '--bytes', 'none']), [{ quotaFiles: 3 }])
+  t.strictSame([await put('c', 100_000), await put('d', 0), await quota()], [201, 413, [null, 3]])
+  await operator.json(['user', 'quota', 'ann', '--files=none'])
+  t.strictSame([await put('d', 0), await quota()], [201, [null, null]])
+  t.match((await operator.run(['user', 'show', 'ann'])).stdout, /4 of any files\t100020 of any bytes\n$/)
+  t.strictSame([await put('a', 11, other.user), await put('a', 10, other.user)], [413, 201])
+  t.match(await operator.json(['user', 'quota', 'ann']), [{ usedFiles: 4 }], 'without a limit it only shows')
+  t.strictSame(await quota(), [null, null])
+  await operator.json(['user', 'quota', 'ann', '--bytes=default', '--files=0'])
+  t.strictSame([await quota(), await put('e', 0), await put('c', 99_999), await put('c', 100_000)], [[10, 0], 413, 200, 413], 'what is stored stays and may shrink')
+  t.match((await operator.run(['user', 'show', 'ann'])).stdout, /4 of 0 files\t100019 of the default bytes\n$/)
+})
+
+/** Runs a command on a terminal of its own, types `keys` at the prompt, and gives all that the terminal showed. */
+async function onTerminal (t: Test, args: string[], dataDir: string, keys: string): Promise<{ code: number | null, shown: string }> {
+  const quoted = [process.execPath, ...binArguments(), ...args].map(text => `'${text.replaceAll('\'', '\'\\\'\'')}'`).join(' ')
+  const child = spawn('script', ['--quiet', '--return', '--echo', 'never', '--command', quoted, '/dev/null'], { env: { ...process.env, DATA_DIR: dataDir, SHELL: '/bin/sh' }, stdio: ['pipe', 'pipe', 'pipe'] })
+  t.teardown(() => child.kill('SIGKILL'))
+  const exited = once(child, 'exit')
+  let shown = ''
+  for await (const chunk of child.stdout) {
+    const isAsked = shown.includes('Password:')
+    shown += chunk
+    if (!isAsked && shown.includes('Password:')) {
+      // Between the question and the terminal's silence there is a moment; what is typed in it would be shown by the terminal itself.
+      await wait(200)
+      child.stdin.write(keys)
+    }
+  }
+  return { code: (await exited)[0], shown }
+}
+
+t.test('at a terminal the password is asked for and not shown', { skip: spawnSync('script', ['--version']).status !== 0 && 'script is not installed' }, async t => {
+  const server = await startServer(t)
+  const { code, shown } = await onTerminal(t, ['user', 'add', 'ann', '--json'], server.dataDir, 'sesame open\r')
+  t.equal(code, 0, shown)
+  t.notMatch(shown, /sesame|open/)
+  t.match(shown, /Password: [^]*"username":"ann"/)
+  t.equal((await server.send('GET', '/api/resource', { user: ['ann', 'sesame open'] })).status, 200)
+  for (const keys of ['\x04', 'half\x03']) {
+    const given = await onTerminal(t, ['user', 'passwd', 'ann'], server.dataDir, keys)
+    t.equal(given.code, 2, 'given up')
+    t.notMatch(given.shown, 'half')
+    t.match(given.shown, 'magicstore: ')
+  }
+  t.equal((await server.send('GET', '/api/resource', { user: ['ann', 'sesame open'] })).status, 200, 'nothing changed')
+})
+
+t.test('keys are rotated without signing people out: a token holds through two rotations, and its key is gone with the third', async t => {
+  const dataDir = t.testdir()
+  const operator = operatorOf(dataDir)
+  const file = join(dataDir, 'signing-keys')
+  const kids = () => readFileSync(file, 'utf8').trim().split('\n').map(line => line.split(':')[0])
+  const kidOf = (token: string) => JSON.parse(Buffer.from(String(token.split('.')[0]), 'base64url').toString()).kid
+  const first = await startServer(t, { DATA_DIR: dataDir })
+  const { user, token } = await signUp(first, 'ann')
+  const personal = await makeToken(first, user)
+  const [kid] = kids()
+  const tokens = [token]
+  let server: RunningServer = first
+  for (let round = 1; round <= 3; round++) {
+    const { code, stdout, stderr } = await operator.run(['keys', 'rotate'])
+    t.strictSame([code, stderr], [0, ''])
+    t.match(stdout, kids()[0])
+    t.equal(statSync(file).mode & 0o777, 0o600)
+    t.equal(kids().length, Math.min(round + 1, 3))
+    t.equal(new Set(kids()).size, kids().length)
+    for (const each of tokens.slice(-2)) t.equal((await server.send('GET', '/api/resource', { token: each })).status, 200, 'the server that runs is not disturbed')
+    await server.close()
+    server = await startServer(t, { DATA_DIR: dataDir })
+    tokens.push(await trade(server, { user }))
+    t.equal(kidOf(tokens.at(-1) ?? ''), kids()[0])
+    t.not(kidOf(tokens.at(-1) ?? ''), kid)
+    for (const [index, each] of tokens.entries()) {
+      const answer = await server.send('GET', '/api/resource', { token: each })
+      t.equal(answer.status === 200 || answer.json.code, round === 3 && index === 0 ? 'token_malformed' : true, `token ${index} after rotation ${round}`)
+    }
+    t.equal((await server.send('GET', '/api/resource', { token: personal })).status, 200)
+  }
+  const empty = join(t.testdir(), 'empty')
+  mkdirSync(empty)
+  t.equal((await operatorOf(empty).run(['keys', 'rotate'])).code, 0, 'also before the first start')
+  t.match(readFileSync(join(empty, 'signing-keys'), 'utf8'), /^(?:[0-9a-f]{12}:[\w-]{43}\n){2}$/)
+})
+
+t.test('fsck finds a healthy store well, and says of every kind of damage where it is', async t => {
+  const server = await startServer(t)
+  const { dataDir } = server
+  const operator = operatorOf(dataDir)
+  const { user } = await signUp(server, 'ann')
+  const size = statSync(dataDir).size
+  for (const [name, bytes] of Object.entries({ missing: 'm', cut: 'cut me', grown: 'grow me', altered: 'alter me', looped: 'l', folder: 'f'.repeat(size), whole: 'whole', empty: '' })) {
+    await server.send('PUT', `/uploads/${encodeURIComponent(name)}`, { user, body: bytes })
+  }
+  await server.close()
+  t.strictSame(await operator.run(['fsck', '--repair']), { code: 0, stdout: 'all is well\n', stderr: '' })
+  t.strictSame(await operator.json(['fsck', '--deep']), [])
+
+  const blobs = await blobsOf(dataDir)
+  const pathOf = (name: string) => String(blobs[name]?.path)
+  rmSync(pathOf('missing'))
+  truncateSync(pathOf('cut'), 3)
+  appendFileSync(pathOf('grown'), '!')
+  writeFileSync(pathOf('altered'), 'alter ME')
+  rmSync(pathOf('looped'))
+  symlinkSync(pathOf('looped'), pathOf('looped'))
+  rmSync(pathOf('folder'))
+  mkdirSync(pathOf('folder'))
+  const isFolderOfItsSize = statSync(pathOf('folder')).size === size
+  writeFileSync(join(dataDir, 'blobs', 'notes.txt'), 'not ours')
+  writeFileSync(join(dataDir, 'blobs', pathOf('whole').split('/').at(-2) ?? '', 'notes.txt'), 'not ours')
+  const orphan = 'ab'.repeat(16)
+  mkdirSync(join(dataDir, 'blobs', 'ab'), { recursive: true })
+  writeFileSync(join(dataDir, 'blobs', 'ab', orphan), 'whose?')
+  const database = new Database(join(dataDir, 'magicstore.db'))
+  database.pragma('foreign_keys = OFF')
+  database.exec('UPDATE accounts SET used_bytes = used_bytes + 5, used_files = used_files - 1')
+  database.exec("INSERT INTO events (account_id, kind, network, request_id, at) VALUES (4711, 'x', 'x', 'x', 1)")
+  database.close()
+
+  const look = async (...args: string[]): Promise<{ code: number | null, found: Record<string, any>[] }> => {
+    const { code, stdout, stderr } = await operator.run(['fsck', '--json', ...args])
+    t.equal(stderr, '')
+    return { code, found: stdout.split('\n').filter(line => line !== '').map(line => JSON.parse(line)) }
+  }
+  const faults = (found: Record<string, any>[]) => Object.fromEntries(found.filter(({ name }) => name !== undefined).map(({ name, kind, ownerId, blobId }) => [name, [kind, ownerId, blobId]]))
+  const shallow = await look()
+  t.equal(shallow.code, 1)
+  const expected = {
+    missing: ['missing', 1, blobs.missing?.id],
+    cut: ['wrong_size', 1, blobs.cut?.id],
+    grown: ['wrong_size', 1, blobs.grown?.id],
+    looped: ['unreadable', 1, blobs.looped?.id],
+    ...(!isFolderOfItsSize && { folder: ['wrong_size', 1, blobs.folder?.id] })
+  }
+  t.strictSame(faults(shallow.found), expected)
+  t.match(shallow.found.filter(({ kind }) => kind === 'orphan'), [{ blobId: orphan, isRepaired: false }])
+  t.match(shallow.found.filter(({ kind }) => kind === 'usage'), [{ accountId: 1, detail: /./, isRepaired: false }])
+  t.match(shallow.found.filter(({ kind }) => kind === 'database'), [{ detail: /events/, isRepaired: false }])
+  const deep = await look('--deep')
+  t.equal(deep.code, 1)
+  t.strictSame(faults(deep.found), { ...expected, altered: ['wrong_digest', 1, blobs.altered?.id], ...(isFolderOfItsSize && { folder: ['unreadable', 1, blobs.folder?.id] }) })
+  const text = await operator.run(['fsck', '--deep'])
+  t.equal(text.code, 1)
+  t.match(text.stdout, new RegExp(`^missing: .*"missing"$[^]*^orphan: blobId="${orphan}"$[^]*^${deep.found.length} found, 0 repaired\n$`, 'm'))
+
+  const repaired = await look('--deep', '--repair')
+  t.equal(repaired.code, 1, 'what is lost can\'t be repaired')
+  t.strictSame(repaired.found.filter(({ isRepaired }) => isRepaired).map(({ kind }) => kind).sort(), ['orphan', 'usage'])
+  t.equal(readFileSync(join(dataDir, 'quarantine', orphan), 'utf8'), 'whose?', 'nothing is destroyed')
+  t.equal(readFileSync(pathOf('altered'), 'utf8'), 'alter ME')
+  const after = await look('--deep')
+  t.strictSame(faults(after.found), faults(deep.found))
+  t.equal(after.found.length, deep.found.length - 2)
+  const again = await startServer(t, { DATA_DIR: dataDir })
+  t.match((await again.send('GET', '/api/account', { user })).json.usage, { files: 8, bytes: 6 + 1 + 7 + 8 + 1 + size + 5 })
+  t.equal((await again.send('GET', '/uploads/whole', { user })).text, 'whole')
+})
+
+t.test('fsck that can repair all it finds ends well, however much it is', async t => {
+  const server = await startServer(t)
+  const { dataDir } = server
+  const operator = operatorOf(dataDir)
+  const { user } = await signUp(server, 'ann')
+  await server.send('PUT', '/uploads/a', { user, body: 'abc' })
+  const orphans = Array.from({ length: 501 }, (_, index) => index.toString(16).padStart(32, '0'))
+  mkdirSync(join(dataDir, 'blobs', '00'), { recursive: true })
+  for (const id of orphans) writeFileSync(join(dataDir, 'blobs', '00', id), id)
+  const { code, stdout } = await operator.run(['fsck', '--repair'])
+  t.equal(code, 0)
+  t.match(stdout, /^orphan: .* \(repaired\)$[^]*^501 found, 501 repaired\n$/m)
+  t.strictSame(readdirSync(join(dataDir, 'quarantine')).sort(), orphans)
+  t.strictSame(await operator.json(['fsck']), [])
+  t.equal((await server.send('GET', '/uploads/a', { user })).text, 'abc')
+  renameSync(join(dataDir, 'quarantine', String(orphans[0])), join(dataDir, 'blobs', '00', String(orphans[0])))
+  t.equal((await operator.run(['fsck'])).code, 1, 'what was put back is found again')
+})
+
+t.test('fsck beside a server at work reports nothing that is not so', async t => {
+  const server = await startServer(t, { RATE_LIMIT_PER_MINUTE: '0', REGISTRATIONS_PER_HOUR: '0' })
+  const operator = operatorOf(server.dataDir)
+  const { token } = await signUp(server, 'ann')
+  const work = new AbortController()
+  let done = 0
+  const repeat = async (act: (round: number) => Promise<unknown>) => {
+    for (let round = 0; !work.signal.aborted; round++) { await act(round); done++ }
+  }
+  const load = [
+    ...Array.from({ length: 4 }, (_, worker) => repeat(round => server.send('PUT', `/uploads/${worker}-${round % 20}`, { token, body: `${round}`.repeat(2000) }))),
+    ...Array.from({ length: 2 }, (_, worker) => repeat(round => server.send('DELETE', `/uploads/${worker}-${round % 20}`, { token }))),
+    repeat(round => server.send('PATCH', `/api/files/3-${round % 20}`, { token, json: { name: `renamed-${round % 7}` } })),
+    repeat(async round => {
+      const { user } = await signUp(server, `passing${round}`)
+      for (const name of ['a', 'b', 'c']) await server.send('PUT', `/uploads/${name}`, { user, body: name })
+      await server.send('DELETE', '/api/account', { user })
+    })
+  ]
+  for (const args of [[], ['--deep'], ['--deep', '--repair']]) {
+    const { code, stdout, stderr } = await operator.run(['fsck', ...args])
+    t.strictSame({ code, stdout, stderr }, { code: 0, stdout: 'all is well\n', stderr: '' }, args.join(' '))
+  }
+  work.abort()
+  await Promise.all(load)
+  t.ok(done > 100, `${done} requests meanwhile`)
+  await server.close()
+  t.strictSame(await operator.json(['fsck', '--deep']), [])
+})

@@ -1,0 +1,581 @@
+import argon2 from 'argon2'
+import { once } from 'node:events'
+import { request as httpRequest } from 'node:http'
+import { connect, type Socket } from 'node:net'
+import { networkInterfaces } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { isPrivate, networkOf } from '../src/accounts/network.ts'
+import { createTurnstile } from '../src/accounts/turnstile.ts'
+import type { Metadata } from '../src/metadata/metadata.ts'
+import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
+import { formOf, signUp, spawnServer, startServer, type Answer, type Client, type RunningServer, type SendOptions, type Settings } from './server.ts'
+
+const password = 'correct horse battery'
+
+/** Requests reach the server as through a proxy that it trusts, whose word for the client's address is `X-Forwarded-For`. */
+const behindProxy = { TRUST_PROXY: '127.0.0.1', PASSWORD_POLICY: 'open' }
+
+function from (address: string, options: SendOptions = {}): SendOptions {
+  return { ...options, headers: { 'x-forwarded-for': address, ...options.headers } }
+}
+
+function signIn (client: Client, username: string, secret: string, address?: string): Promise<Answer> {
+  const options = { user: [username, secret] as [string, string] }
+  return client.send('GET', '/api/token', address === undefined ? options : from(address, options))
+}
+
+/** Registers a person from one network, and signs in from it. */
+async function register (client: Client, username: string, address: string): Promise<string> {
+  await client.send('POST', '/api/users', from(address, { json: { username, password } }))
+  return (await signIn(client, username, password, address)).json.token
+}
+
+async function failures (client: Client, count: number, username: string, address?: string): Promise<number[]> {
+  const statuses = []
+  for (let index = 0; index < count; index++) statuses.push((await signIn(client, username, `wrong ${index}`, address)).status)
+  return statuses
+}
+
+function refusedFor (t: Test, answer: Answer, code: string, seconds: number): void {
+  t.match(answer, { status: 429, json: { code } })
+  const retry = Number(answer.headers['retry-after'])
+  t.ok(retry >= 1 && retry <= seconds, `again in ${retry} s`)
+}
+
+/** The database of a running server, as its other processes use it. */
+async function openMetadata (t: Test, { dataDir }: RunningServer): Promise<Metadata> {
+  const metadata = await openSqliteMetadata(join(dataDir, 'magicstore.db'))
+  t.teardown(() => metadata.close())
+  return metadata
+}
+
+function count (statuses: number[]): Record<number, number> {
+  return statuses.reduce<Record<number, number>>((counts, status) => ({ ...counts, [status]: (counts[status] ?? 0) + 1 }), {})
+}
+
+t.test('the eleventh sign-in to an account from a network where ten failed is refused before hashing, right or wrong', async t => {
+  const server = await startServer(t, behindProxy)
+  const token = await register(server, 'ann', '198.51.100.1')
+  const before = process.cpuUsage()
+  t.same(await failures(server, 10, 'ann', '198.51.100.1'), Array(10).fill(401))
+  const hashing = process.cpuUsage(before)
+  refusedFor(t, await signIn(server, 'ann', 'wrong', '198.51.100.1'), 'too_many_sign_ins', 900)
+  refusedFor(t, await signIn(server, 'ann', password, '198.51.100.1'), 'too_many_sign_ins', 900)
+  const middle = process.cpuUsage()
+  for (let index = 0; index < 10; index++) await signIn(server, 'ann', password, '198.51.100.1')
+  const refusing = process.cpuUsage(middle)
+  t.ok(refusing.user + refusing.system < (hashing.user + hashing.system) / 2, 'which costs no hash')
+  for (const path of ['/api/resource', '/api/account', '/uploads/x']) {
+    t.equal((await server.send('GET', path, from('198.51.100.1', { user: ['ann', password] }))).status, 429, `${path} with Basic`)
+  }
+  t.equal((await server.send('GET', '/api/resource', from('198.51.100.1', { token }))).status, 200, 'a token that holds goes on')
+  t.equal((await signIn(server, 'ANN', password, '198.51.100.1')).status, 429, 'another spelling is the same person')
+  t.equal((await signIn(server, 'ann', password, '198.51.100.2')).status, 200, 'another network is not slowed')
+})
+
+t.test('X-Forwarded-For says nothing where no proxy is trusted, and only what the trusted one added where one is', async t => {
+  const folder = t.testdir()
+  const bare = await startServer(t, { SIGN_IN_FAILURES: '2', DATA_DIR: join(folder, 'bare') })
+  await signUp(bare, 'ann')
+  t.same([...await failures(bare, 1, 'ann', '198.51.100.1'), ...await failures(bare, 1, 'ann', '198.51.100.2')], [401, 401])
+  t.equal((await signIn(bare, 'ann', password, '198.51.100.3')).status, 429)
+
+  const proxied = await startServer(t, { ...behindProxy, SIGN_IN_FAILURES: '2', DATA_DIR: join(folder, 'proxied') })
+  await register(proxied, 'ann', '198.51.100.9')
+  t.same(await failures(proxied, 2, 'ann', '192.0.2.1, 198.51.100.1'), [401, 401])
+  t.equal((await signIn(proxied, 'ann', password, '192.0.2.2, 198.51.100.1')).status, 429, 'what the client made up in front of it changes nothing')
+  t.equal((await signIn(proxied, 'ann', password, '127.0.0.1, 198.51.100.1')).status, 429)
+})
+
+t.test('a network that failed ten times as often, at whatever names, is refused for all of them', async t => {
+  const server = await startServer(t, { ...behindProxy, SIGN_IN_FAILURES: '1' })
+  await register(server, 'ann', '198.51.100.1')
+  const statuses = []
+  for (let index = 0; index < 10; index++) statuses.push(...await failures(server, 1, `nobody-${index}`, '198.51.100.1'))
+  t.same(statuses, Array(10).fill(401))
+  refusedFor(t, await signIn(server, 'nobody-10', 'wrong', '198.51.100.1'), 'too_many_sign_ins', 900)
+  refusedFor(t, await signIn(server, 'ann', password, '198.51.100.1'), 'too_many_sign_ins', 900)
+  t.equal((await signIn(server, 'ann', password, '198.51.100.2')).status, 200)
+})
+
+t.test('after a hundred failures from strange networks these are slowed for that account, and never the ones its owner signed in from', async t => {
+  const server = await startServer(t, behindProxy)
+  const metadata = await openMetadata(t, server)
+  await register(server, 'ann', '198.51.100.1')
+  await register(server, 'bob', '198.51.100.1')
+  const attempt = (index: number, at: number) => metadata.addAttempt({ kind: 'sign_in', network: `203.0.113.${index}`, usernameKey: 'ann', isKnownNetwork: false, at })
+  const now = Date.now()
+  await Promise.all(Array.from({ length: 50 }, (_, index) => attempt(index, now - 15 * 60_000 - 1000)))
+  await Promise.all(Array.from({ length: 99 }, (_, index) => attempt(index, now)))
+  t.equal((await signIn(server, 'ann', 'wrong', '192.0.2.1')).status, 401, 'the hundredth')
+  refusedFor(t, await signIn(server, 'ann', 'wrong', '192.0.2.2'), 'too_many_sign_ins', 900)
+  refusedFor(t, await signIn(server, 'ann', password, '192.0.2.3'), 'too_many_sign_ins', 900)
+  t.same(await failures(server, 2, 'ann', '198.51.100.1'), [401, 401], 'the owner may still mistype')
+  t.equal((await signIn(server, 'ann', password, '198.51.100.1')).status, 200, 'and sign in')
+  t.equal((await signIn(server, 'bob', password, '192.0.2.3')).status, 200, 'another account is not slowed')
+})
+
+t.test('what the owner mistypes at home does not count against strange networks', async t => {
+  const server = await startServer(t, { ...behindProxy, SIGN_IN_FAILURES: '1000' })
+  const metadata = await openMetadata(t, server)
+  await register(server, 'ann', '198.51.100.1')
+  await Promise.all(Array.from({ length: 200 }, () => metadata.addAttempt({ kind: 'sign_in', network: '198.51.100.1', usernameKey: 'ann', isKnownNetwork: true, at: Date.now() })))
+  t.equal((await signIn(server, 'ann', password, '192.0.2.1')).status, 200)
+  t.equal(await metadata.isKnownNetwork('ann', '192.0.2.1'), true, 'which is known from now on')
+})
+
+t.test('of thirty guesses at once exactly ten are looked at', async t => {
+  const server = await startServer(t)
+  await signUp(server, 'ann')
+  const guesses = await Promise.all(Array.from({ length: 30 }, (_, index) => signIn(server, 'ann', `guess ${index}`)))
+  t.same(count(guesses.map(answer => answer.status)), { 401: 10, 429: 20 })
+})
+
+t.test('sixteen good sign-ins at once all succeed, and so do they between wrong ones until the limit', async t => {
+  const server = await startServer(t, { SIGN_IN_FAILURES: '4' })
+  const { user } = await signUp(server, 'ann')
+  const good = await Promise.all(Array.from({ length: 16 }, () => server.send('GET', '/api/resource', { user })))
+  t.same(count(good.map(answer => answer.status)), { 200: 16 })
+  const mixed = await Promise.all(Array.from({ length: 16 }, (_, index) => signIn(server, 'ann', index % 4 === 0 ? 'wrong' : password)))
+  const statuses = count(mixed.map(answer => answer.status))
+  t.ok((statuses[401] ?? 0) <= 4 && (statuses[200] ?? 0) + (statuses[401] ?? 0) + (statuses[429] ?? 0) === 16, JSON.stringify(statuses))
+})
+
+t.test('a name that nobody has is counted and answered like one that somebody has', async t => {
+  const server = await startServer(t, { SIGN_IN_FAILURES: '2' })
+  await signUp(server, 'ann')
+  const answers = async (username: string) => {
+    const list = []
+    for (let index = 0; index < 3; index++) list.push(await signIn(server, username, 'wrong'))
+    return list.map(({ status, headers: { date, 'retry-after': retry, 'ratelimit-remaining': remaining, 'ratelimit-reset': reset, ...headers }, text }) => ({ status, headers, text, hasRetry: retry !== undefined }))
+  }
+  const known = await answers('ann')
+  t.same(known.map(answer => answer.status), [401, 401, 429])
+  t.same(await answers('nobody'), known)
+  t.same(await answers('\u{2460} is no name'), known, 'or could have')
+})
+
+t.test('a good sign-in forgives the failures before it', async t => {
+  const server = await startServer(t, { SIGN_IN_FAILURES: '3' })
+  await signUp(server, 'ann')
+  for (let round = 0; round < 2; round++) {
+    t.same(await failures(server, 2, 'ann'), [401, 401])
+    t.equal((await signIn(server, 'ann', password)).status, 200)
+  }
+  t.same(await failures(server, 4, 'ann'), [401, 401, 401, 429])
+})
+
+t.test('a restart forgets no failure', async t => {
+  const dataDir = t.testdir()
+  const first = await startServer(t, { SIGN_IN_FAILURES: '2', DATA_DIR: dataDir })
+  const { token } = await signUp(first, 'ann')
+  await failures(first, 2, 'ann')
+  await first.close()
+  const second = await startServer(t, { SIGN_IN_FAILURES: '2', DATA_DIR: dataDir })
+  t.equal((await signIn(second, 'ann', password)).status, 429)
+  t.equal((await second.send('GET', '/api/resource', { token })).status, 200)
+})
+
+t.test('a failure is forgotten after fifteen minutes', async t => {
+  const server = await startServer(t, { SIGN_IN_FAILURES: '2' })
+  const metadata = await openMetadata(t, server)
+  await signUp(server, 'ann')
+  const fail = (secondsAgo: number) => metadata.addAttempt({ kind: 'sign_in', network: '127.0.0.1', usernameKey: 'ann', isKnownNetwork: true, at: Date.now() - secondsAgo * 1000 })
+  await fail(901)
+  await fail(890)
+  t.same(await failures(server, 1, 'ann'), [401])
+  refusedFor(t, await signIn(server, 'ann', password), 'too_many_sign_ins', 10)
+})
+
+t.test('a network is one IPv4 address or one IPv6 /64, however it is written', async t => {
+  for (const [network, addresses] of Object.entries({
+    '192.0.2.1': ['192.0.2.1', '::ffff:192.0.2.1', '::ffff:c000:201'],
+    '192.0.2.2': ['192.0.2.2'],
+    '2001:db8:1:2::/64': ['2001:db8:1:2::1', '2001:DB8:1:2:ffff:ffff:ffff:ffff', '2001:0db8:0001:0002:0000::'],
+    '2001:db8:1:3::/64': ['2001:db8:1:3::1'],
+    'fe80::/64': ['fe80::1', 'fe80::2%eth0'],
+    '::/64': ['::1', '::'],
+    unknown: ['', 'unknown', '_hidden', 'localhost', '192.0.2.300', 'x%eth0']
+  })) for (const address of addresses) t.equal(networkOf(address), network, `'${address}'`)
+  for (const address of ['127.0.0.1', '::1', '10.1.2.3', '192.168.0.1', '172.16.0.1', '169.254.1.1', '100.64.0.1', 'fd00::1', 'fe80::1%eth0', '::ffff:10.0.0.1']) t.equal(isPrivate(address), true, address)
+  for (const address of ['192.0.2.1', '8.8.8.8', '2001:db8::1', '172.32.0.1', 'unknown', '']) t.equal(isPrivate(address), false, address)
+})
+
+t.test('an IPv6 client is counted by its /64', async t => {
+  const server = await startServer(t, { ...behindProxy, SIGN_IN_FAILURES: '2' })
+  await register(server, 'ann', '2001:db8:9::1')
+  t.same([...await failures(server, 1, 'ann', '2001:db8:1:2::1'), ...await failures(server, 1, 'ann', '2001:db8:1:2:a::1')], [401, 401])
+  t.equal((await signIn(server, 'ann', password, '2001:db8:1:2:ffff::1')).status, 429)
+  t.equal((await signIn(server, 'ann', password, '2001:db8:1:3::1')).status, 200)
+})
+
+t.test('of twenty registrations at once from one network as many succeed as an hour allows', async t => {
+  const server = await startServer(t, { ...behindProxy, REGISTRATIONS_PER_HOUR: '4' })
+  const registration = (username: string, address: string) => server.send('POST', '/api/users', from(address, { json: { username, password } }))
+  t.equal((await registration('ann', '198.51.100.1')).status, 201)
+  t.match(await registration('ann', '198.51.100.1'), { status: 400, json: { code: 'username_taken' } }, 'what is refused')
+  t.match(await registration(' ', '198.51.100.1'), { status: 400, json: { code: 'username_invalid' } }, 'does not count')
+  const answers = await Promise.all(Array.from({ length: 20 }, (_, index) => registration(`person-${index}`, '198.51.100.1')))
+  t.same(count(answers.map(answer => answer.status)), { 201: 3, 429: 17 })
+  refusedFor(t, answers.find(answer => answer.status === 429) as Answer, 'too_many_registrations', 3600)
+  t.equal((await registration('zoe', '198.51.100.2')).status, 201, 'another network')
+  t.equal((await signIn(server, 'ann', password, '198.51.100.1')).status, 200, 'signing in is another matter')
+})
+
+t.test('REGISTRATIONS_PER_HOUR=0 lifts that limit, and an hour forgives', async t => {
+  const folder = t.testdir()
+  for (const [limit, ago, status] of [['0', 0, 201], ['100', 0, 429], ['100', 3601, 201]] as const) {
+    const server = await startServer(t, { REGISTRATIONS_PER_HOUR: limit, DATA_DIR: join(folder, `${limit}-${ago}`) })
+    const metadata = await openMetadata(t, server)
+    await Promise.all(Array.from({ length: 100 }, (_, index) => metadata.addAttempt({ kind: 'registration', network: '127.0.0.1', usernameKey: `${index}`, isKnownNetwork: false, at: Date.now() - ago * 1000 })))
+    t.equal((await server.send('POST', '/api/users', { json: { username: 'ann', password } })).status, status, `a limit of ${limit}, ${ago} s later`)
+  }
+})
+
+t.test('a storm of sign-ins is refused beyond a queue of 256, and a download meanwhile is not held up by it', async t => {
+  const server = await startServer(t, { SIGN_IN_FAILURES: '1000' })
+  const { token } = await signUp(server, 'ann')
+  const small = Buffer.alloc(4096, 'x')
+  await server.send('PUT', '/uploads/small', { token, body: small })
+  let refused: (answer: Answer) => void = () => {}
+  const firstRefusal = new Promise<Answer>(resolve => { refused = resolve })
+  let over = 0
+  const storm = Array.from({ length: 300 }, async (_, index) => {
+    const answer = await signIn(server, `nobody-${index}`, 'wrong')
+    over++
+    if (answer.status === 503) refused(answer)
+    return answer.status
+  })
+  const refusal = await firstRefusal
+  t.match(refusal, { status: 503, headers: { 'retry-after': '1' }, json: { code: 'overloaded' } })
+  const download = await server.send('GET', '/uploads/small', { token })
+  t.ok(download.bytes.equals(small))
+  t.ok(over < 200, `the download came while ${300 - over} sign-ins waited`)
+  const statuses = count(await Promise.all(storm))
+  t.ok((statuses[401] ?? 0) >= 256 && (statuses[503] ?? 0) > 0 && (statuses[401] ?? 0) + (statuses[503] ?? 0) === 300, JSON.stringify(statuses))
+})
+
+t.test('near a limit attempts wait for the outcome of others, at most 256 of them', async t => {
+  const metadata = await openSqliteMetadata(join(t.testdir(), 'metadata.db'))
+  t.teardown(() => metadata.close())
+  const turnstile = createTurnstile(metadata)
+  const attempt = { kind: 'sign_in', network: '192.0.2.1', usernameKey: 'ann' } as const
+  const enter = () => turnstile.enter([{ matching: attempt, limit: 1, seconds: 900 }], 'too_many_sign_ins')
+  const leave = await enter()
+  const waiting = Array.from({ length: 256 }, enter)
+  await t.rejects(enter(), { code: 'overloaded', facts: { headers: { 'retry-after': '1' } } })
+  leave()
+  const second = await Promise.race(waiting)
+  await metadata.addAttempt({ ...attempt, isKnownNetwork: false, at: Date.now() })
+  second()
+  const outcomes = await Promise.allSettled(waiting)
+  t.same(outcomes.filter(outcome => outcome.status === 'fulfilled').length, 1, 'one by one')
+  t.ok(outcomes.every(outcome => outcome.status === 'fulfilled' || outcome.reason.code === 'too_many_sign_ins'), 'and none once one has failed')
+})
+
+t.test('a password hashed with older parameters is hashed anew when its owner next signs in', async t => {
+  const server = await startServer(t)
+  const { id, user, token } = await signUp(server, 'ann')
+  const metadata = await openMetadata(t, server)
+  const hash = async () => (await metadata.findAccount(id))?.passwordHash ?? ''
+  const current = await hash()
+  const old = await argon2.hash(password, { type: argon2.argon2id, memoryCost: 8192, timeCost: 1, parallelism: 1 })
+  await metadata.setPasswordHash(id, old, { endsTokens: false })
+  t.equal((await signIn(server, 'ann', 'wrong')).status, 401)
+  t.equal(await hash(), old, 'a wrong password changes nothing')
+  t.equal((await server.send('GET', '/api/token', { user })).status, 200)
+  const renewed = await hash()
+  t.equal(renewed.split('$').slice(0, 4).join('$'), current.split('$').slice(0, 4).join('$'))
+  t.match(renewed, /^\$argon2id\$v=19\$m=19456,t=2,p=1\$/)
+  t.equal((await server.send('GET', '/api/token', { user })).status, 200, 'the password is the same')
+  t.equal(await hash(), renewed, 'and not hashed anew each time')
+  t.equal((await server.send('GET', '/api/resource', { token })).status, 200, 'no token ends')
+})
+
+t.test('PASSWORD_POLICY=strict refuses short and common passwords and the username, and asks for no mixture', async t => {
+  const server = await startServer(t, { PASSWORD_POLICY: 'strict' })
+  const refused = ['', 'a', '1234567', '\u{1F600}'.repeat(7), 'password1', 'PassWord1', 'qwertyuiop', 'iloveyou1', 'ann-of-green-gables', 'ANN-of-Green-Gables', 'x'.repeat(1025)]
+  for (const secret of refused) {
+    const answer = await server.send('POST', '/api/users', { json: { username: 'ann-of-green-gables', password: secret } })
+    t.equal(answer.status, 400, secret.slice(0, 30))
+    t.ok(['password_invalid', 'validation_failed'].includes(answer.json.code))
+    t.equal(answer.json.errors[0].field, 'password')
+    if (secret.length > 3) t.notMatch(answer.text, new RegExp(secret.slice(0, 60), 'u'), 'it is not told back')
+  }
+  const illFormed = await server.send('POST', '/api/users', { headers: { 'content-type': 'application/json' }, body: '{"username":"ann","password":"long enough \\ud800"}' })
+  t.match(illFormed, { status: 400, json: { code: 'password_invalid' } }, 'ill-formed Unicode')
+  t.equal((await signIn(server, 'ann', 'x'.repeat(1025))).status, 401, 'one that nobody can have')
+  const taken = ['lower case only', '        x', '\u{1F600}'.repeat(8), 'x'.repeat(1024)]
+  for (const [index, secret] of taken.entries()) {
+    t.equal((await server.send('POST', '/api/users', { json: { username: `ann-${index}`, password: secret } })).status, 201, secret.slice(0, 30))
+    t.equal((await signIn(server, `ann-${index}`, secret)).status, 200)
+  }
+  const change = await server.send('PUT', '/api/account/password', { user: ['ann-0', 'lower case only'], json: { password: 'password1' } })
+  t.match(change, { status: 400, json: { code: 'password_invalid' } }, 'a change is held to it')
+  t.equal((await signIn(server, 'ann-0', 'lower case only')).status, 200)
+})
+
+/** Requests that carry a password, by what they are. */
+const withPassword: [what: string, method: string, path: string, options: SendOptions][] = [
+  ['a sign-in', 'GET', '/api/token', { user: ['ann', password] }],
+  ['a request with Basic', 'GET', '/api/resource', { user: ['ann', password] }],
+  ['an upload with Basic', 'PUT', '/uploads/a', { user: ['ann', password], body: 'bytes' }],
+  ['a registration', 'POST', '/api/users', { json: { username: 'zoe', password } }],
+  ['a password change', 'PUT', '/api/account/password', { user: ['ann', password], json: { password: 'another good one' } }]
+]
+
+t.test('behind a proxy a password is taken only where the proxy says that it came over TLS', async t => {
+  const server = await startServer(t, { ...behindProxy, PASSWORD_POLICY: 'strict' })
+  const secure = { 'x-forwarded-for': '198.51.100.1', 'x-forwarded-proto': 'https' }
+  await server.send('POST', '/api/users', { headers: secure, json: { username: 'ann', password } })
+  const { json: { token } } = await server.send('GET', '/api/token', { headers: secure, user: ['ann', password] })
+  for (const headers of [{ 'x-forwarded-for': '198.51.100.1' }, { 'x-forwarded-for': '198.51.100.1', 'x-forwarded-proto': 'http' }, { 'x-forwarded-for': '10.0.0.1' }, { 'x-forwarded-for': '127.0.0.1, 198.51.100.1', 'x-forwarded-proto': 'https, http' }]) {
+    for (const [what, method, path, options] of withPassword) {
+      t.match(await server.send(method, path, { ...options, headers }), { status: 403, json: { code: 'tls_required' } }, what)
+    }
+    t.equal((await server.send('GET', '/api/resource', { token, headers })).status, 200, 'a token is the sender\'s own risk')
+  }
+  for (const [what, method, path, options] of withPassword) {
+    const answer = await server.send(method, path, { ...options, headers: secure })
+    t.ok(answer.status < 300, what)
+    t.match(answer.headers['strict-transport-security'], /^max-age=\d+$/)
+  }
+})
+
+const ownAddress = Object.values(networkInterfaces()).flat().find(address => address?.family === 'IPv4' && !address.internal)?.address
+
+t.test('a password from another machine over plain HTTP is refused before the body is sent, whatever its head says', { skip: ownAddress === undefined && 'this machine has no address but its own' }, async t => {
+  const server = await startServer(t, { HOST: '0.0.0.0' })
+  await signUp(server, 'ann')
+  const authorization = `Basic ${btoa(`ann:${password}`)}`
+  for (const [what, method, path] of withPassword) {
+    for (const forged of [{}, { 'x-forwarded-proto': 'https', 'x-forwarded-for': '127.0.0.1', forwarded: 'for=127.0.0.1;proto=https' }]) {
+      const request = httpRequest({ host: ownAddress, port: server.port, method, path, headers: { authorization, 'content-type': 'application/json', 'content-length': 1000, ...forged } })
+      request.on('error', () => {})
+      request.flushHeaders()
+      const [response] = await once(request, 'response')
+      const body = JSON.parse(Buffer.concat(await response.toArray()).toString())
+      t.same({ status: response.statusCode, code: body.code }, { status: 403, code: 'tls_required' }, what)
+      request.destroy()
+    }
+  }
+  t.equal((await signIn(server, 'ann', password)).status, 200, 'over the loopback it is taken')
+})
+
+const page = 'https://app.example.org'
+
+t.test('without CORS_ORIGINS no page of another origin is let in', async t => {
+  const server = await startServer(t)
+  const preflight = await server.send('OPTIONS', '/api/files', { headers: { origin: page, 'access-control-request-method': 'GET' } })
+  t.match(preflight, { status: 405, headers: { allow: 'GET, HEAD' } })
+  for (const answer of [preflight, await server.send('GET', '/openapi.json', { headers: { origin: page } })]) {
+    t.same(Object.keys(answer.headers).filter(name => name.startsWith('access-control-')), [])
+  }
+})
+
+t.test('with CORS_ORIGINS exactly these origins may read answers, refusals among them, and no cookie or login is ever theirs', async t => {
+  const server = await startServer(t, { CORS_ORIGINS: `${page},http://localhost:3000` })
+  const { token } = await signUp(server, 'ann')
+  await server.send('PUT', '/uploads/a', { token, body: 'bytes' })
+  const requests: [what: string, status: number, method: string, path: string, options: SendOptions][] = [
+    ['a page', 200, 'GET', '/openapi.json', {}],
+    ['a download', 200, 'GET', '/uploads/a', { token }],
+    ['a range', 206, 'GET', '/uploads/a', { token, headers: { range: 'bytes=0-0' } }],
+    ['an upload', 201, 'POST', '/', { token, ...formOf('b', 'bytes') }],
+    ['no credential', 401, 'GET', '/api/files', {}],
+    ['nothing there', 404, 'GET', '/uploads/none', { token }],
+    ['no such address', 404, 'GET', '/nowhere', {}],
+    ['no such method', 405, 'DELETE', '/api/users', {}],
+    ['a refused body', 400, 'POST', '/api/users', { json: {} }],
+    ['what varies already', 200, 'GET', '/', {}]
+  ]
+  for (const [what, status, method, path, options] of requests) {
+    for (const [origin, allowed] of [[page, page], ['http://localhost:3000', 'http://localhost:3000'], ['https://evil.example', undefined], [`${page}.evil.example`, undefined], ['http://app.example.org', undefined], ['null', undefined], [undefined, undefined]] as const) {
+      if (method === 'POST' && origin !== page) continue
+      const answer = await server.send(method, path, { ...options, headers: { ...options.headers, ...(origin && { origin }) } })
+      t.equal(answer.status, status, what)
+      t.equal(answer.headers['access-control-allow-origin'], allowed, `${what} for ${origin}`)
+      t.equal(answer.headers['access-control-allow-credentials'], undefined)
+      t.ok(answer.headers.vary?.split(', ').includes('Origin'), `${what}: ${answer.headers.vary}`)
+      const exposed = answer.headers['access-control-expose-headers']?.split(', ') ?? []
+      if (allowed !== undefined) for (const name of ['ETag', 'Location', 'Link', 'Content-Range', 'Content-Disposition', 'Repr-Digest', 'Retry-After']) t.ok(exposed.includes(name), name)
+    }
+  }
+  t.match((await server.send('GET', '/', { headers: { origin: page } })).headers.vary, 'Accept')
+  t.match(await say(t, server, 'GET / HTTP/1.1\r\n\r\n'), /^HTTP\/1\.1 400 [^]*vary: Origin\r/i, 'what is refused at once varies as well')
+})
+
+t.test('a preflight needs no credential, and allows what the API needs', async t => {
+  const server = await startServer(t, { CORS_ORIGINS: page })
+  for (const [method, path] of [['PUT', '/uploads/a'], ['DELETE', '/uploads/a'], ['PATCH', '/api/files/a'], ['POST', '/'], ['GET', '/api/account']] as const) {
+    const answer = await server.send('OPTIONS', path, { headers: { origin: page, 'access-control-request-method': method, 'access-control-request-headers': 'authorization,content-type,if-match' } })
+    t.match(answer, { status: 204, bytes: { length: 0 }, headers: { 'access-control-allow-origin': page, 'access-control-max-age': /^\d+$/, vary: /Origin/, 'x-content-type-options': 'nosniff' } })
+    t.ok(answer.headers['access-control-allow-methods']?.split(', ').includes(method), method)
+    t.match(answer.headers['access-control-allow-headers'], /authorization.*if-match/i)
+    t.equal(answer.headers['access-control-allow-credentials'], undefined)
+  }
+  const stranger = await server.send('OPTIONS', '/uploads/a', { headers: { origin: 'https://evil.example', 'access-control-request-method': 'PUT' } })
+  t.equal(stranger.headers['access-control-allow-origin'], undefined)
+})
+
+t.test('RATE_LIMIT_PER_MINUTE counts every request of an address, whatever it is answered, and tells where it stands', async t => {
+  const server = await startServer(t, { ...behindProxy, RATE_LIMIT_PER_MINUTE: '6' })
+  const requests: [method: string, path: string, status: number, options?: SendOptions][] = [
+    ['GET', '/openapi.json', 200], ['GET', '/nowhere', 404], ['GET', '/api/files', 401], ['DELETE', '/api/users', 405],
+    ['GET', '/api/token', 401, { user: ['ann', 'wrong'] }], ['POST', '/api/users', 400, { json: {} }]
+  ]
+  for (const [index, [method, path, status, options]] of requests.entries()) {
+    const answer = await server.send(method, path, from('198.51.100.1', options))
+    t.match(answer, { status, headers: { 'ratelimit-limit': '6', 'ratelimit-remaining': String(5 - index), 'ratelimit-reset': /^\d+$/ } }, `${method} ${path}`)
+  }
+  for (const [method, path, , options] of requests) {
+    const answer = await server.send(method, path, from('198.51.100.1', options))
+    refusedFor(t, answer, 'too_many_requests', 60)
+    t.match(answer.headers, { 'ratelimit-limit': '6', 'ratelimit-remaining': '0', 'content-type': /^application\/problem\+json/, 'cache-control': 'no-store' })
+  }
+  t.equal((await server.send('GET', '/openapi.json', from('198.51.100.2'))).status, 200, 'another address')
+})
+
+t.test('RATE_LIMIT_PER_MINUTE=0 lifts the limit', async t => {
+  const server = await startServer(t, { RATE_LIMIT_PER_MINUTE: '0' })
+  const answer = await server.send('GET', '/openapi.json')
+  t.same(Object.keys(answer.headers).filter(name => name.startsWith('ratelimit')), [])
+})
+
+t.test('a page of another origin can read that it asked too often', async t => {
+  const server = await startServer(t, { CORS_ORIGINS: page, RATE_LIMIT_PER_MINUTE: '1' })
+  await server.send('GET', '/openapi.json')
+  const answer = await server.send('GET', '/openapi.json', { headers: { origin: page } })
+  t.match(answer, { status: 429, headers: { 'access-control-allow-origin': page } })
+})
+
+/** A connection that says `text`, and all that is answered until the server ends it. */
+async function say (t: Test, { port }: Client, text: string | Buffer): Promise<string> {
+  const socket: Socket = connect(port, '127.0.0.1')
+  t.teardown(() => socket.destroy())
+  const chunks: Buffer[] = []
+  socket.on('data', chunk => chunks.push(chunk))
+  socket.on('error', () => {})
+  socket.write(text)
+  await once(socket, 'close')
+  return Buffer.concat(chunks).toString('latin1')
+}
+
+t.test('every kind of answer keeps browsers from guessing, storing and running', async t => {
+  const server = await startServer(t, { MAX_FILE_BYTES: '10' })
+  const { token } = await signUp(server, 'ann')
+  await server.send('PUT', '/uploads/a.html', { token, headers: { 'content-type': 'text/html' }, body: '<script>' })
+  const requests: [what: string, status: number, method: string, path: string, options?: SendOptions][] = [
+    ['the document', 200, 'GET', '/openapi.json'], ['the page', 200, 'GET', '/docs'], ['a file', 200, 'GET', '/uploads/a.html', { token }],
+    ['a file\'s head', 200, 'HEAD', '/uploads/a.html', { token }], ['a range', 206, 'GET', '/uploads/a.html', { token, headers: { range: 'bytes=0-1' } }],
+    ['a deletion', 404, 'DELETE', '/uploads/none', { token }], ['no such address', 404, 'GET', '/nowhere'], ['no such method', 405, 'DELETE', '/api/users'],
+    ['an ill-formed address', 400, 'GET', '/uploads/%ff'], ['no credential', 401, 'GET', '/api/files'], ['a refused body', 400, 'POST', '/api/users', { json: {} }],
+    ['too large', 413, 'PUT', '/uploads/b', { token, body: Buffer.alloc(11) }], ['a redirect', 302, 'GET', '/', { headers: { accept: 'text/html' } }]
+  ]
+  for (const [what, status, method, path, options] of requests) {
+    const { status: actual, headers } = await server.send(method, path, options)
+    t.equal(actual, status, what)
+    t.equal(headers['x-content-type-options'], 'nosniff', what)
+    t.ok(headers['cache-control'], what)
+    t.equal(headers['strict-transport-security'], undefined, `${what}: not over plain HTTP`)
+    t.equal(headers['x-powered-by'], undefined)
+    t.equal(headers.server, undefined)
+    if (status >= 400) t.match(headers, { 'cache-control': 'no-store', 'content-type': /^application\/problem\+json/ }, what)
+  }
+  t.match((await server.send('GET', '/uploads/a.html', { token })).headers['content-security-policy'], /sandbox/)
+  t.match(await say(t, server, 'no HTTP\r\n\r\n'), /^HTTP\/1\.1 400 [^]*cache-control: no-store[^]*x-content-type-options: nosniff/i)
+})
+
+t.test('a request that two readers could read differently is 400, and nothing behind it is read', async t => {
+  const server = await startServer(t)
+  const { token } = await signUp(server, 'ann')
+  const head = `PUT /uploads/a HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n`
+  const smuggled = `DELETE /uploads/kept HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n\r\n`
+  await server.send('PUT', '/uploads/kept', { token, body: 'kept' })
+  const forms: [what: string, text: string][] = [
+    ['a length and chunks', `${head}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`],
+    ['chunks and a length', `${head}Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n`],
+    ['two lengths', `${head}Content-Length: 0\r\nContent-Length: 5\r\n\r\n`],
+    ['one length twice', `${head}Content-Length: 0\r\nContent-Length: 0\r\n\r\n`],
+    ['a list of lengths', `${head}Content-Length: 0, 0\r\n\r\n`],
+    ['a signed length', `${head}Content-Length: +0\r\n\r\n`],
+    ['a hexadecimal length', `${head}Content-Length: 0x0\r\n\r\n`],
+    ['a length beyond 64 bits', `${head}Content-Length: 18446744073709551616\r\n\r\n`],
+    ['an empty length', `${head}Content-Length: \r\n\r\n`],
+    ['chunked and something', `${head}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n`],
+    ['identity', `${head}Transfer-Encoding: identity\r\n\r\n`],
+    ['identity and a length', `${head}Transfer-Encoding: identity\r\nContent-Length: 0\r\n\r\n`],
+    ['nearly chunked', `${head}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n`],
+    ['chunked in quotes', `${head}Transfer-Encoding: "chunked"\r\n\r\n0\r\n\r\n`],
+    ['a space before the colon', `${head}Content-Length : 0\r\n\r\n`],
+    ['a space before the colon of chunks', `${head}Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n`],
+    ['a folded line', `${head}Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n`],
+    ['a folded line of another field', `${head}X-Folded: a\r\n b\r\nContent-Length: 0\r\n\r\n`],
+    ['a line that begins with a space', `${head.replace('Host', ' Host')}Content-Length: 0\r\n\r\n`],
+    ['line feeds alone', `${head}Content-Length: 0\r\n\r\n`.replaceAll('\r\n', '\n')],
+    ['one line feed alone', `${head}X-A: b\nContent-Length: 0\r\n\r\n`],
+    ['a carriage return alone', `${head}X-A: b\rContent-Length: 5\r\n\r\n`],
+    ['a NUL in a field', `${head}X-A: b\0c\r\nContent-Length: 0\r\n\r\n`],
+    ['a NUL in a name', `${head}X\0A: b\r\nContent-Length: 0\r\n\r\n`],
+    ['a chunk size in hexadecimal notation', `${head}Transfer-Encoding: chunked\r\n\r\n0x1\r\nx\r\n0\r\n\r\n`],
+    ['a signed chunk size', `${head}Transfer-Encoding: chunked\r\n\r\n+1\r\nx\r\n0\r\n\r\n`],
+    ['a negative chunk size', `${head}Transfer-Encoding: chunked\r\n\r\n-1\r\nx\r\n0\r\n\r\n`],
+    ['a chunk size beyond 64 bits', `${head}Transfer-Encoding: chunked\r\n\r\n10000000000000001\r\nx\r\n0\r\n\r\n`],
+    ['a chunk longer than it says', `${head}Transfer-Encoding: chunked\r\n\r\n1\r\nxy\r\n0\r\n\r\n`],
+    ['a chunk without its end of line', `${head}Transfer-Encoding: chunked\r\n\r\n1\r\nx0\r\n\r\n`],
+    ['a line feed behind a chunk size', `${head}Transfer-Encoding: chunked\r\n\r\n1\nx\r\n0\r\n\r\n`],
+    ['a line feed behind a chunk extension', `${head}Transfer-Encoding: chunked\r\n\r\n1;a\nx\r\n0\r\n\r\n`],
+    ['another version', `${head.replace('1.1', '1.2')}Content-Length: 0\r\n\r\n`],
+    ['a version of its own', `${head.replace('HTTP/1.1', 'HTTP/11')}Content-Length: 0\r\n\r\n`]
+  ]
+  for (const [what, text] of forms) {
+    const answer = await say(t, server, text + smuggled)
+    const statuses = Array.from(answer.matchAll(/HTTP\/1\.1 (\d{3}) /g), ([, status]) => status)
+    t.same(statuses, ['400'], what)
+  }
+  for (const [what, hosts] of [['two hosts', 'Host: x\r\nHost: y\r\n'], ['no host', '']] as const) {
+    const answer = await say(t, server, `PUT /uploads/a HTTP/1.1\r\n${hosts}Authorization: Bearer ${token}\r\nContent-Length: 0\r\n\r\n`)
+    t.match(answer, /^HTTP\/1\.1 400 [^]*connection: close/i, what)
+  }
+  t.equal((await server.send('GET', '/uploads/kept', { token })).text, 'kept')
+  const { json } = await server.send('GET', '/api/files', { token })
+  t.same(json.files.map((file: { name: string }) => file.name), ['kept'])
+})
+
+t.test('no spelling of an address gets around a guard', async t => {
+  const server = await startServer(t)
+  const { token } = await signUp(server, 'ann')
+  const { token: other } = await signUp(server, 'eve')
+  await server.send('PUT', '/uploads/x', { token, body: 'the secret' })
+  const paths = [
+    '//uploads/x', '///uploads/x', '/uploads//x', '/./uploads/x', '/uploads/./x', '/api/../uploads/x', '/docs/../uploads/x', '/docs/..%2fuploads/x', '/docs/%2e%2e/uploads/x',
+    '/uploads/%2e%2e/', '/uploads/%2e%2e/uploads/x', '/uploads/..%2fx', '/UPLOADS/x', '/Uploads/x', '/uploads/x/', '/uploads/x//', '/uploads/x;a=b', '/uploads;a=b/x', '/;/uploads/x',
+    '/uploads%2fx', '/uploads%2Fx', '/%75ploads/x', '/uploads/%78', '/uploads\\x', '/uploads/x%00', '/uploads/x%20', '/uploads/x?a=/../', '/uploads/x%3fa', '/uploads/x#a', '/uploads/x%23',
+    '/docs/static/../../uploads/x', '/docs/static/..%2f..%2f..%2fpackage.json', '/docs/static/%2e%2e/%2e%2e/%2e%2e/%2e%2e/package.json', '/docs//uploads/x', 'http://x/uploads/x', 'http://evil.example/uploads/x', '/api/files/../files/x', '/api/files/x/', '/API/files', '/api//files'
+  ]
+  for (const path of paths) {
+    for (const [who, credential] of [['nobody', ''], ['somebody else', `Authorization: Bearer ${other}\r\n`]] as const) {
+      const answer = await say(t, server, `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${credential}\r\n`)
+      t.match(answer, /^HTTP\/1\.1 (?:400|401|404|405) /, `${path} for ${who}`)
+      t.notMatch(answer, /the secret|"dependencies"/)
+    }
+  }
+})
+
+t.test('a server that all reach through one private address says once that a proxy may be missing from its settings', async t => {
+  const folder = t.testdir()
+  const warnings = async (name: string, settings: Settings, headers: Record<string, string>) => {
+    const server = await spawnServer(t, { DATA_DIR: join(folder, name), LOG_LEVEL: 'warn', ...settings })
+    const output = server.child.stdout!.setEncoding('utf8').toArray()
+    for (let index = 0; index < 120; index++) await server.send('GET', '/nowhere', { headers })
+    t.equal(await server.end('SIGTERM'), 0)
+    return (await output).join('').split('\n').filter(line => line.includes('TRUST_PROXY')).length
+  }
+  const [forwarded, direct, declared] = await Promise.all([
+    warnings('forwarded', {}, { 'x-forwarded-for': '198.51.100.1' }),
+    warnings('direct', {}, {}),
+    warnings('declared', { TRUST_PROXY: '127.0.0.1' }, { 'x-forwarded-for': '198.51.100.1' })
+  ])
+  t.same({ forwarded, direct, declared }, { forwarded: 1, direct: 0, declared: 0 })
+})

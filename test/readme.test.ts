@@ -1,0 +1,167 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { Readable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import { test, type Test } from 'tap'
+import { settingRows } from '../src/config.ts'
+import { clientOf, runBin, spawnServer, startServer } from './server.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const readReadme = () => readFile(join(root, 'README.md'), 'utf8')
+
+/** The fenced blocks of a language, each as its lines. */
+const blocksOf = (text: string, language: string) =>
+  Array.from(text.matchAll(/^```(.*)\n([\s\S]*?)^```$/gm)).filter(([, name]) => name === language).map(([, , code = '']) => code.trim().split('\n'))
+
+/** The rows of the table below a heading, without its head. */
+const tableBelow = (text: string, heading: string) =>
+  (text.split(`\n## ${heading}\n`)[1]?.split('\n## ')[0] ?? '').split('\n').filter(line => line.startsWith('|')).slice(2)
+
+/** Makes curl tell the status of each answer on standard error, whatever it is asked to print. */
+const curlrc = 'no-progress-meter\nwrite-out = "%{stderr}%{http_code}\\n"\n'
+
+interface Desk { port: number, dataDir: string, folder: string, type (lines: string[]): Promise<Typed> }
+interface Typed { code: number | null, stdout: string, stderr: string, statuses: number[] }
+
+/** A freshly started server, and a folder in which lines can be typed into bash as a person types them, but for the port. */
+async function openDesk (t: Test): Promise<Desk> {
+  const root = t.testdir({ data: {}, desk: {}, home: { '.curlrc': curlrc } })
+  const [dataDir, cwd, home] = ['data', 'desk', 'home'].map(name => join(root, name)) as [string, string, string]
+  const { port } = await spawnServer(t, { DATA_DIR: dataDir })
+
+  async function type (lines: string[]): Promise<Typed> {
+    const script = lines.join('\n').replaceAll('127.0.0.1:5000', `127.0.0.1:${port}`)
+    const child = spawn('bash', ['-e', '-c', script], { cwd, env: { PATH: process.env.PATH, HOME: home, CURL_HOME: home } })
+    const exited = once(child, 'exit')
+    const [stdout = '', stderr = ''] = (await Promise.all([child.stdout, child.stderr].map(stream => stream.setEncoding('utf8').toArray()))).map(chunks => chunks.join(''))
+    const statuses = stderr.split('\n').filter(line => /^\d{3}$/.test(line)).map(Number)
+    return { code: (await exited)[0], stdout, stderr, statuses }
+  }
+  return { port, dataDir, folder: cwd, type }
+}
+
+const isOfSession = (line: string) => /^(?:curl|echo|cmp|token=)/.test(line)
+const isOfOperator = (line: string) => line.startsWith('node dist/main.js ')
+
+/** What is neither: `npm start` has a test of its own, and `npm test` runs this. */
+const others = ['npm ci && npm start', 'PORT=8080 DATA_DIR=/var/lib/magicstore npm start', 'npm ci && npm test']
+
+test('every command in the README is run by a test', async t => {
+  const readme = await readReadme()
+  t.same(Array.from(readme.matchAll(/^```(.+)$/gm), ([, language]) => language).filter(language => language !== 'bash'), [], 'commands are in blocks of bash')
+  t.same(blocksOf(readme, 'bash').flat().filter(line => !isOfSession(line) && !isOfOperator(line)), others)
+})
+
+test('the README\'s session runs as typed, from registration to download', async t => {
+  const lines = blocksOf(await readReadme(), 'bash').flat().filter(isOfSession)
+  const { port, folder, type } = await openDesk(t)
+  const { code, stdout, stderr, statuses } = await type(lines)
+  t.equal(code, 0, { stderr })
+  t.same(statuses, [201, 200, 200, 200, 201, 200, 200, 200, 201, 206, 200, 204])
+  t.equal(statuses.length, lines.join('\n').split(/\bcurl\b/).length - 1, 'one for each curl')
+  t.match(stdout, `http://127.0.0.1:${port}/api/users/1`)
+  t.match(stdout, '"duration":600')
+  t.match(stdout, '{"data":"Hello, test_user!"}')
+  t.equal(await readFile(join(folder, 'copy.pdf'), 'utf8'), 'the first report\n')
+})
+
+test('the README\'s commands for the operator work beside the running server', async t => {
+  const lines = blocksOf(await readReadme(), 'bash').flat().filter(isOfOperator)
+  t.ok(lines.length > 3)
+  const { dataDir } = await openDesk(t)
+  for (const line of lines) {
+    const { code, stderr } = await runBin(line.split(' ').slice(2), { DATA_DIR: dataDir }, 'a longer secret\n')
+    t.equal(code, 0, line, { stderr })
+  }
+})
+
+test('the session of the first issue runs as typed: `Token` without a space behind the colon, a download by -GET', async t => {
+  const { folder, type } = await openDesk(t)
+  const registered = await type([
+    'curl -i -X POST -H "Content-Type: application/json" -d \'{"username":"test_user","password":"pwd"}\' http://127.0.0.1:5000/api/users',
+    'curl -u test_user:pwd -i -X GET http://127.0.0.1:5000/api/token'
+  ])
+  t.same(registered.statuses, [201, 200])
+  const token = /"token":"([^"]+)"/.exec(registered.stdout)?.[1] ?? ''
+  const used = await type([
+    'echo \'Authorization:Token <token>\' > token.txt',
+    'head -c 100000 /dev/urandom > report.pdf',
+    'curl -i -H "$(< token.txt)" -XGET http://127.0.0.1:5000/api/resource',
+    'curl -i -H "$(< token.txt)" -XPOST -F file=@report.pdf http://127.0.0.1:5000/',
+    'curl -i -H "$(< token.txt)" http://127.0.0.1:5000/uploads/report.pdf > answer',
+    'curl -H "$(< token.txt)" -GET http://127.0.0.1:5000/uploads/report.pdf > copy.pdf',
+    'curl -u "<token>:unused" -i -X GET http://127.0.0.1:5000/api/resource'
+  ].map(line => line.replace('<token>', token)))
+  t.equal(used.code, 0, { stderr: used.stderr })
+  t.same(used.statuses, [200, 201, 200, 200, 200])
+  const [report, copy, answer] = await Promise.all(['report.pdf', 'copy.pdf', 'answer'].map(name => readFile(join(folder, name)))) as [Buffer, Buffer, Buffer]
+  t.equal(report.length, 100_000)
+  t.ok(copy.equals(report), 'the same bytes')
+  t.ok(answer.subarray(-report.length).equals(report))
+})
+
+test('npm start serves, with the settings of its environment, and says what a newcomer needs', async t => {
+  const folder = t.testdir()
+  const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
+  t.equal(scripts.test, 'tap', 'what runs this is the other command')
+  const child = spawn('bash', ['-c', 'exec npm start'], { cwd: root, detached: true, env: { ...process.env, PORT: '0', DATA_DIR: join(folder, 'data') } })
+  const closed = once(child, 'close')
+  t.teardown(async () => {
+    if (child.exitCode === null) process.kill(-(child.pid as number), 'SIGTERM')
+    await closed
+  })
+  const lines: string[] = []
+  for await (const line of createInterface(child.stdout as Readable)) {
+    lines.push(line)
+    if (line.includes('password policy')) break
+  }
+  if (!lines.some(line => line.startsWith('MagicStore'))) throw new Error(`it did not start: ${lines.join('\n')}`)
+  child.stdout.resume()
+  child.stderr.resume()
+  const port = Number(/http:\/\/127\.0\.0\.1:(\d+)$/.exec(lines.find(line => line.startsWith('MagicStore')) ?? '')?.[1])
+  t.match(lines.join('\n'), `http://127.0.0.1:${port}/docs`)
+  t.match(lines.join('\n'), join(folder, 'data'))
+  t.equal((await clientOf(port).send('GET', '/')).json.name, 'MagicStore')
+})
+
+test('the README\'s table of settings is that of the schema, and so is --help', async t => {
+  const rows = settingRows()
+  t.same(tableBelow(await readReadme(), 'Settings'), rows.map(({ name, fallback, description }) =>
+    `| \`${name}\` | ${fallback === 'none' ? 'none' : `\`${fallback}\``} | ${description} |`))
+  const { code, stdout } = await runBin(['serve', '--help'])
+  t.equal(code, 0)
+  for (const { name } of rows) t.match(stdout, new RegExp(`^ +${name} `, 'm'))
+})
+
+test('the README\'s list of requests is that of the document', async t => {
+  const { json: { paths } } = await (await startServer(t)).send('GET', '/openapi.json')
+  const expected = Object.entries<Record<string, { summary: string }>>(paths).flatMap(([path, operations]) =>
+    Object.entries(operations).map(([method, { summary }]) => `| \`${method.toUpperCase()} ${path}\` | ${summary} |`))
+  t.same(tableBelow(await readReadme(), 'The API'), expected)
+})
+
+test('the README\'s map has ten lines, each room of src is on it, and what is on it is there', async t => {
+  const [map = []] = blocksOf(await readReadme(), '')
+  t.equal(map.length, 10)
+  const entries = await readdir(join(root, 'src'), { withFileTypes: true })
+  for (const { name } of entries.filter(entry => entry.isDirectory())) {
+    const isEmpty = (await readdir(join(root, 'src', name))).length === 0
+    if (!isEmpty) t.ok(map.join('\n').includes(`${name}/`), name)
+  }
+  const mapped = Array.from(map.join('\n').matchAll(/([a-z-]+)(?:\/(?= |$)|\.ts)/gm), ([text]) => text.replace('/', ''))
+  t.ok(mapped.length >= 10)
+  t.same(mapped.filter(name => !entries.some(entry => entry.name === name)), [])
+})
+
+test('the README names every command of the bin, and no other', async t => {
+  const { code, stdout } = await runBin(['--help'])
+  t.equal(code, 0)
+  const readme = await readReadme()
+  const verbs = Array.from(stdout.matchAll(/^ +magicstore ([a-z]+)/gm), ([, verb]) => verb ?? '')
+  t.ok(verbs.includes('serve'))
+  for (const verb of verbs) t.match(readme, new RegExp(`(?:main\\.js|npm run) ${verb}\\b`), verb)
+  for (const [, verb = ''] of readme.matchAll(/main\.js ([a-z]+)/g)) t.ok(verbs.includes(verb), verb)
+})

@@ -1,0 +1,271 @@
+import { execFile } from 'node:child_process'
+import { readdir, readFile } from 'node:fs/promises'
+import { connect as connectHttp2 } from 'node:http2'
+import { connect as connectTcp, type AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { connect as connectTls, type ConnectionOptions } from 'node:tls'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { test, type Test } from 'tap'
+import ts from 'typescript'
+import { NETWORK_FACTOR, SIGN_IN_WINDOW_SECONDS, STRANGER_FAILURES } from '../src/accounts/sign-in.ts'
+import { buildApp } from '../src/app.ts'
+import { readConfig, Settings } from '../src/config.ts'
+import { openMagicStore } from '../src/magicstore.ts'
+import { runBin, signUp, spawnServer, startServer } from './server.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const read = (...path: string[]) => readFile(join(root, ...path), 'utf8')
+
+/** The requirements of ASVS 5.0.0 in the chapters of the page: the numbers of each section that are level 1, and level 2. */
+const standard: Record<string, [level1: number[], level2: number[]]> = {
+  'V2.1': [[1], [2, 3]],
+  'V2.2': [[1, 2], [3]],
+  'V2.3': [[1], [2, 3, 4]],
+  'V2.4': [[], [1]],
+  'V4.1': [[1], [2, 3]],
+  'V4.2': [[], [1]],
+  'V4.3': [[], [1, 2]],
+  'V4.4': [[1], [2, 3, 4]],
+  'V5.1': [[], [1]],
+  'V5.2': [[1, 2], [3]],
+  'V5.3': [[1, 2], []],
+  'V5.4': [[], [1, 2, 3]],
+  'V6.1': [[1], [2, 3]],
+  'V6.2': [[1, 2, 3, 4, 5, 6, 7, 8], [9, 10, 11, 12]],
+  'V6.3': [[1, 2], [3, 4]],
+  'V6.4': [[1, 2], [3, 4]],
+  'V6.5': [[], [1, 2, 3, 4, 5]],
+  'V6.6': [[], [1, 2, 3]],
+  'V6.8': [[], [1, 2, 3, 4]],
+  'V7.1': [[], [1, 2, 3]],
+  'V7.2': [[1, 2, 3, 4], []],
+  'V7.3': [[], [1, 2]],
+  'V7.4': [[1, 2], [3, 4, 5]],
+  'V7.5': [[], [1, 2]],
+  'V7.6': [[], [1, 2]],
+  'V8.1': [[1], [2]],
+  'V8.2': [[1, 2], [3]],
+  'V8.3': [[1], []],
+  'V8.4': [[], [1]],
+  'V9.1': [[1, 2, 3], []],
+  'V9.2': [[1], [2, 3, 4]],
+  'V11.1': [[], [1, 2]],
+  'V11.2': [[], [1, 2, 3]],
+  'V11.3': [[1, 2], [3]],
+  'V11.4': [[1], [2, 3, 4]],
+  'V11.5': [[], [1]],
+  'V11.6': [[], [1]],
+  'V12.1': [[1], [2, 3]],
+  'V12.2': [[1, 2], []],
+  'V12.3': [[], [1, 2, 3, 4]],
+  'V13.1': [[], [1]],
+  'V13.2': [[], [1, 2, 3, 4, 5]],
+  'V13.3': [[], [1, 2]],
+  'V13.4': [[1], [2, 3, 4, 5]],
+  'V14.1': [[], [1, 2]],
+  'V14.2': [[1], [2, 3, 4]],
+  'V14.3': [[1], [2, 3]],
+  'V16.1': [[], [1]],
+  'V16.2': [[], [1, 2, 3, 4, 5]],
+  'V16.3': [[], [1, 2, 3, 4]],
+  'V16.4': [[], [1, 2, 3]],
+  'V16.5': [[], [1, 2, 3]]
+}
+
+/** Each requirement of the standard, with its level. */
+const required = Object.entries(standard).flatMap(([section, levels]) =>
+  levels.flatMap((numbers, index) => numbers.map(number => ({ id: `${section}.${number}`, level: String(index + 1) }))))
+
+/** The rows of the page's tables of requirements, and what it says does not apply. */
+async function readPage () {
+  const [text = '', omitted = ''] = (await read('openapi', 'security.md')).split('\n## What does not apply\n')
+  const rows = text.split('\n').filter(line => line.startsWith('| V')).map(line => {
+    const [id = '', level = '', requirement = '', how = '', proof = '', ...more] = line.slice(2, -2).split(' | ')
+    return { id, level, requirement, how, proof, more }
+  })
+  const named = Array.from(omitted.matchAll(/\bV\d+\.\d+(?:\.\d+)?\b/g), ([id]) => id)
+  return { text, rows, omitted: named.flatMap(id => required.filter(each => each.id === id || each.id.startsWith(`${id}.`)).map(each => each.id)), named }
+}
+
+/** The names of the tests in a file, those that are made from a template left out. */
+async function testsIn (file: string): Promise<string[]> {
+  const names: string[] = []
+  const look = (node: ts.Node): void => {
+    if (ts.isCallExpression(node) && /\b(?:test|browserTest)$/.test(node.expression.getText())) {
+      const [name] = node.arguments
+      if (name !== undefined && ts.isStringLiteralLike(name)) names.push(name.text)
+    }
+    ts.forEachChild(node, look)
+  }
+  look(ts.createSourceFile(file, await read('test', file), ts.ScriptTarget.Latest, true))
+  return names
+}
+
+test('every test that the security page names exists, under this name and in this file', async t => {
+  const { rows } = await readPage()
+  const present = new Map<string, string[]>()
+  for (const file of await readdir(join(root, 'test'))) if (file.endsWith('.test.ts')) present.set(file, await testsIn(file))
+  for (const { id, how, proof } of rows) {
+    if (/^none\b/.test(proof)) {
+      t.match(proof, /^none(?:: .+)?$/, id)
+      t.ok(how.startsWith('Not met: ') || proof.length > 'none: '.length, `${id}: a met one without a test says why`)
+      continue
+    }
+    for (const named of proof.split('<br>')) {
+      const [, file = '', name = ''] = /^`([a-z-]+\.test\.ts)`: (.+)$/.exec(named) ?? []
+      t.ok(present.get(file)?.includes(name), `${id}: ${named}`)
+    }
+  }
+  t.ok(rows.length > 100)
+})
+
+test('the security page has every requirement of level 1 and 2 once, with its level, or says why it does not apply', async t => {
+  const { rows, omitted, named } = await readPage()
+  for (const { id, level, requirement, how, more } of rows) {
+    t.equal(level, required.find(each => each.id === id)?.level, `${id} is one of the standard's`)
+    t.match(how, /^(?:Met|Partly|Not met): ./, id)
+    t.ok(requirement !== '' && more.length === 0, `${id} has five columns`)
+  }
+  t.same([...rows.map(({ id }) => id), ...omitted].sort(), required.map(({ id }) => id).sort())
+  for (const id of named) t.ok(required.some(each => each.id === id || each.id.startsWith(`${id}.`)), `${id} is one of the standard's`)
+})
+
+test('the security page tells at its beginning of everything that is not met', async t => {
+  const { text, rows } = await readPage()
+  const [introduction = ''] = text.split('\n## ')
+  t.same(Array.from(introduction.matchAll(/\bV\d+\.\d+\.\d+\b/g), ([id]) => id).sort(), rows.filter(({ how }) => how.startsWith('Not met')).map(({ id }) => id).sort())
+})
+
+test('the README\'s numbers of sign-in protection are those in force', async t => {
+  const section = (await read('README.md')).split('\n### Sign-in protection\n')[1]?.split('\n## ')[0]?.replaceAll(/\s+/g, ' ') ?? ''
+  const failures = Settings.properties.SIGN_IN_FAILURES.default
+  const minutes = SIGN_IN_WINDOW_SECONDS / 60
+  t.match(section, `After \`SIGN_IN_FAILURES\` (${failures}) failures in ${minutes} minutes on one account from one network`)
+  t.equal(NETWORK_FACTOR, 10)
+  t.match(section, `After ten times as many (${failures * NETWORK_FACTOR}) failures in ${minutes} minutes from one network`)
+  t.match(section, `After ${STRANGER_FAILURES} failures in ${minutes} minutes on one account from networks its owner never signed in from`)
+  t.match(section, `\`REGISTRATIONS_PER_HOUR\` (${Settings.properties.REGISTRATIONS_PER_HOUR.default}) people`)
+  t.match(section, '(openapi/security.md)')
+})
+
+// What follows proves points of the page that no other test is about.
+
+test('a fresh installation has no account and no credential that opens it', async t => {
+  const server = await startServer(t, { SIGN_IN_FAILURES: '1000' })
+  t.equal((await runBin(['user', 'list', '--json'], { DATA_DIR: server.dataDir })).stdout, '')
+  for (const id of [1, 2]) t.match(await server.send('GET', `/api/users/${id}`), { status: 400, json: { code: 'user_unknown' } })
+  for (const name of ['admin', 'root', 'test', 'test_user', 'guest', 'user', 'magicstore', '']) {
+    for (const password of ['', name, 'password', 'pwd', 'secret', 'changeme']) {
+      t.equal((await server.send('GET', '/api/resource', { user: [name, password] })).status, 401, `${name}:${password}`)
+    }
+  }
+})
+
+/** Modules through which other machines and other programs are reached, and what of them reaches neither. */
+const outward = /^(?:node:)?(?:http2?|https|net|tls|dgram|dns(?:\/promises)?|child_process|cluster|worker_threads|vm|inspector|undici|axios|got|ws)$/
+const harmless = ['METHODS', 'STATUS_CODES', 'constants', 'isIP', 'createSecureContext', 'lookup']
+
+test('no part of the server can open a connection to another machine or run a program', async t => {
+  const files = (await readdir(join(root, 'src'), { recursive: true })).filter(name => name.endsWith('.ts'))
+  t.ok(files.length > 30)
+  const found: string[] = []
+  for (const file of files) {
+    const source = ts.createSourceFile(file, await read('src', file), ts.ScriptTarget.Latest, true)
+    const look = (node: ts.Node): void => {
+      if (ts.isImportDeclaration(node) && ts.isStringLiteral(node.moduleSpecifier) && outward.test(node.moduleSpecifier.text) && node.importClause?.isTypeOnly !== true) {
+        const named = node.importClause?.namedBindings
+        const names = named !== undefined && ts.isNamedImports(named) ? named.elements.filter(element => !element.isTypeOnly).map(({ propertyName, name }) => (propertyName ?? name).text) : ['all of it']
+        found.push(...names.filter(name => !harmless.includes(name)).map(name => `${file}: ${name} of ${(node.moduleSpecifier as ts.StringLiteral).text}`))
+      }
+      if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) found.push(...[node.arguments[0]?.getText() ?? ''].filter(text => outward.test(text.slice(1, -1))).map(text => `${file}: import(${text})`))
+      if (ts.isIdentifier(node) && ['fetch', 'WebSocket', 'EventSource', 'eval', 'Function'].includes(node.text)) found.push(`${file}: ${node.text}`)
+      ts.forEachChild(node, look)
+    }
+    look(source)
+  }
+  t.same(found, [])
+})
+
+/** A server that speaks TLS, with a certificate signed by itself. */
+async function startTls (t: Test) {
+  const folder = t.testdir()
+  const [cert, key] = [join(folder, 'a.crt'), join(folder, 'a.key')]
+  await promisify(execFile)('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=localhost',
+    '-addext', 'subjectAltName=IP:127.0.0.1', '-out', cert, '-keyout', key])
+  const store = await openMagicStore(readConfig({ LOG_LEVEL: 'silent', MIN_FREE_BYTES: '0', DATA_DIR: join(folder, 'data') }))
+  const { http, connections } = await buildApp(store, { cert: await readFile(cert), key: await readFile(key) })
+  t.teardown(async () => { connections.stop(); await http.close(); await store.close() })
+  await http.listen({ host: '127.0.0.1', port: 0 })
+  return { port: (http.server.address() as AddressInfo).port, ca: await readFile(cert) }
+}
+
+test('TLS 1.3 is preferred, 1.2 is taken, and nothing older or without authentication', async t => {
+  const { port, ca } = await startTls(t)
+  const shake = (options: ConnectionOptions) => new Promise<string>(resolve => {
+    const socket = connectTls({ host: '127.0.0.1', port, ca, ...options })
+    socket.once('error', (error: NodeJS.ErrnoException) => resolve(String(error.code)))
+    socket.once('secureConnect', () => { resolve(`${socket.getProtocol()} ${socket.getCipher().name}`); socket.destroy() })
+  })
+  t.equal(await shake({}), 'TLSv1.3 TLS_AES_256_GCM_SHA384')
+  t.match(await shake({ maxVersion: 'TLSv1.2' }), /^TLSv1\.2 ECDHE-ECDSA-AES(?:128|256)-GCM-SHA(?:256|384)$/)
+  const weakFirst = 'ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-GCM-SHA384'
+  t.equal(await shake({ maxVersion: 'TLSv1.2', ciphers: weakFirst }), 'TLSv1.2 ECDHE-ECDSA-AES256-GCM-SHA384', 'the server\'s order counts')
+  for (const version of ['TLSv1', 'TLSv1.1'] as const) {
+    t.match(await shake({ minVersion: version, maxVersion: version, ciphers: 'ALL:@SECLEVEL=0' }), /^E.*PROTOCOL_VERSION$/, version)
+  }
+  for (const ciphers of ['NULL:@SECLEVEL=0', 'aNULL:@SECLEVEL=0']) {
+    t.match(await shake({ maxVersion: 'TLSv1.2', ciphers }), /^E.*HANDSHAKE_FAILURE$/, ciphers)
+  }
+})
+
+test('an HTTP/2 upload whose length is not that of its frames is reset, and nothing is stored', async t => {
+  const { port, ca } = await startTls(t)
+  const session = connectHttp2(`https://127.0.0.1:${port}`, { ca })
+  session.on('error', () => {})
+  t.teardown(() => session.destroy())
+  const ask = async (headers: Record<string, string>, body = '') => {
+    const stream = session.request(headers, { endStream: false })
+    const chunks: Buffer[] = []
+    let status
+    stream.on('response', answer => { status = answer[':status'] })
+    stream.on('data', chunk => chunks.push(chunk))
+    stream.on('error', () => {})
+    stream.end(body)
+    await new Promise(resolve => stream.once('close', resolve))
+    return { status, reset: stream.rstCode, text: Buffer.concat(chunks).toString() }
+  }
+  const credentials = { username: 'ann', password: 'correct horse battery' }
+  const authorization = `Basic ${btoa(Object.values(credentials).join(':'))}`
+  t.match(await ask({ ':method': 'POST', ':path': '/api/users', 'content-type': 'application/json' }, JSON.stringify(credentials)), { status: 201 })
+  const put = (name: string, length: string) => ask({ ':method': 'PUT', ':path': `/uploads/${name}`, authorization, 'content-length': length }, '0123456789')
+  t.match(await put('exact', '10'), { status: 201, reset: 0 })
+  for (const length of ['9', '11', '0']) t.match(await put(`of-${length}`, length), { reset: 1 }, `${length} for 10: PROTOCOL_ERROR`)
+  const { text } = await ask({ ':method': 'GET', ':path': '/api/files', authorization })
+  t.same(JSON.parse(text).files.map((file: { name: string }) => file.name), ['exact'])
+})
+
+test('every line of the log is one JSON object with a time, whatever a client sends', async t => {
+  const before = Date.now()
+  const server = await spawnServer(t, { DATA_DIR: t.testdir() })
+  const output = server.child.stdout!.setEncoding('utf8').toArray()
+  const { token } = await signUp(server, 'ann')
+  const forged = '{"level":30,"security":{"kind":"sign_in","accountId":1}}'
+  for (const name of [forged, `a\n${forged}`, `a\r\n${forged}`, 'a\u2028b', '"', '\\', '\u001b[2J', '\0']) await server.send('GET', `/uploads/${encodeURIComponent(name)}`, { token })
+  for (const value of [forged, '"', '\\"', '\u001b[2J', '\u0085\u00a0\u00ff']) {
+    const socket = connectTcp(server.port, '127.0.0.1')
+    socket.write(Buffer.from(`GET /raw"\\${encodeURI(value)} HTTP/1.1\r\nHost: ${value}\r\nUser-Agent: ${value}\r\nX-Forwarded-For: ${value}\r\nRequest-Id: ${value}\r\nConnection: close\r\n\r\n`, 'latin1'))
+    await socket.toArray()
+  }
+  await server.send('GET', '/api/token', { user: [`nobody\n${forged}`, forged] })
+  t.equal((await server.send('POST', '/api/tokens', { token, json: {} })).status, 401)
+  t.equal(await server.end('SIGTERM'), 0)
+  const lines = (await output).join('').split('\n')
+  t.equal(lines.pop(), '')
+  const entries = lines.map(line => JSON.parse(line))
+  for (const { time } of entries) t.ok(Number.isInteger(time) && time >= before && time <= Date.now())
+  t.same(entries.filter(entry => 'security' in entry).map(({ security: { kind } }) => kind), ['registered', 'sign_in_new_network', 'token_issued', 'sign_in_failed'], 'and none that a client made up')
+  const refused = entries.find(({ res }) => res?.statusCode === 401)
+  const asked = entries.find(({ reqId, req }) => reqId === refused.reqId && req !== undefined)
+  t.match(asked.req, { method: 'GET', url: '/api/token', remoteAddress: '127.0.0.1' }, 'a refusal is found by its status and the id of its request')
+})

@@ -1,0 +1,552 @@
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { readdirSync, readlinkSync, realpathSync } from 'node:fs'
+import { copyFile, readFile, writeFile } from 'node:fs/promises'
+import { connect as connectHttp2, constants, type ClientHttp2Session, type ClientHttp2Stream, type OutgoingHttpHeaders } from 'node:http2'
+import { request as httpsRequest } from 'node:https'
+import { connect as connectTcp, createServer, type AddressInfo, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { connect as connectTls } from 'node:tls'
+import { promisify } from 'node:util'
+import t, { type Test } from 'tap'
+import { buildApp } from '../src/app.ts'
+import { readConfig } from '../src/config.ts'
+import { openMagicStore } from '../src/magicstore.ts'
+import { formOf, runBin, spawnServer, type Settings } from './server.ts'
+
+const MIB = 1024 ** 2
+const run = promisify(execFile)
+
+/** Where the requests of a test go. */
+interface Place { readonly port: number, readonly ca: Buffer }
+
+interface TlsServer extends Place { readonly dataDir: string, connectionCount (): Promise<number>, close (): Promise<void> }
+
+interface Answer { status: number, headers: Record<string, string | string[] | undefined>, bytes: Buffer, code: string | undefined }
+
+interface Asked { headers?: OutgoingHttpHeaders, body?: string | Uint8Array, token?: string, user?: string }
+
+/** One of the two protocols, as a client of it. */
+type Ask = (method: string, path: string, asked?: Asked) => Promise<Answer>
+
+/** A certificate for this machine, signed by itself. */
+async function certify (folder: string, name = 'localhost'): Promise<{ TLS_CERT: string, TLS_KEY: string }> {
+  const files = { TLS_CERT: join(folder, `${name}.crt`), TLS_KEY: join(folder, `${name}.key`) }
+  await run('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', `/CN=${name}`,
+    '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1', '-out', files.TLS_CERT, '-keyout', files.TLS_KEY])
+  return files
+}
+
+async function startTls (t: Test, settings: Settings = {}): Promise<TlsServer> {
+  const dataDir = t.testdir()
+  const { TLS_CERT, TLS_KEY } = await certify(dataDir)
+  const [cert, key] = [await readFile(TLS_CERT), await readFile(TLS_KEY)]
+  const store = await openMagicStore(readConfig({ LOG_LEVEL: 'silent', MIN_FREE_BYTES: '0', DATA_DIR: dataDir, ...settings }))
+  const { http, connections } = await buildApp(store, { cert, key })
+  await http.listen({ host: '127.0.0.1', port: 0 })
+  let closing: Promise<void> | undefined
+  const close = () => {
+    closing ??= (async () => { connections.stop(); await http.close(); await store.close() })()
+    return closing
+  }
+  t.teardown(close)
+  return { port: (http.server.address() as AddressInfo).port, ca: cert, dataDir, connectionCount: async () => promisify(http.server.getConnections.bind(http.server))(), close }
+}
+
+async function spawnTls (t: Test, settings: Settings = {}) {
+  const dataDir = t.testdir()
+  const files = await certify(dataDir)
+  const server = await spawnServer(t, { DATA_DIR: dataDir, ...files, ...settings })
+  return { ...server, files, dataDir, ca: await readFile(files.TLS_CERT) }
+}
+
+function headersOf ({ headers, token, user }: Asked): OutgoingHttpHeaders {
+  return { ...(token && { authorization: `Bearer ${token}` }), ...(user && { authorization: `Basic ${btoa(user)}` }), ...headers }
+}
+
+function answerOf (status: number | undefined, headers: Answer['headers'], chunks: Buffer[]): Answer {
+  const bytes = Buffer.concat(chunks)
+  return { status: status ?? 0, headers, bytes, code: String(headers['content-type']).startsWith('application/problem+json') ? JSON.parse(bytes.toString()).code : undefined }
+}
+
+function overHttp1 ({ port, ca }: Place): Ask {
+  return async (method, path, asked = {}) => {
+    const isSized = asked.body !== undefined && asked.headers?.['transfer-encoding'] === undefined
+    const headers = { ...(isSized && { 'content-length': Buffer.byteLength(asked.body ?? '') }), ...headersOf(asked) }
+    const request = httpsRequest({ host: '127.0.0.1', port, ca, method, path, agent: false, headers })
+    const answered = once(request, 'response')
+    // A server that refuses early may stop reading: what matters is the answer.
+    request.on('error', () => {})
+    request.end(asked.body)
+    const [response] = await answered
+    return answerOf(response.statusCode, response.headers, await response.toArray())
+  }
+}
+
+function openSession (t: Test, { port, ca }: Place, { initialWindowSize = 64 * 1024 } = {}): ClientHttp2Session {
+  // Node's client counts what it has not sent yet against a limit of its own.
+  const session = connectHttp2(`https://127.0.0.1:${port}`, { ca, maxSessionMemory: 256, settings: { initialWindowSize } })
+  session.on('error', () => {})
+  t.teardown(() => session.destroy())
+  return session
+}
+
+/** A request whose body the test sends itself. */
+function beginOn (session: ClientHttp2Session, method: string, path: string, asked: Asked = {}): ClientHttp2Stream {
+  const stream = session.request({ ':method': method, ':path': path, ...headersOf(asked) }, { endStream: false })
+  stream.on('error', () => {})
+  return stream
+}
+
+async function answerTo (stream: ClientHttp2Stream): Promise<Answer> {
+  const chunks: Buffer[] = []
+  stream.on('data', chunk => chunks.push(chunk))
+  const ended = once(stream, 'end')
+  const [headers] = await once(stream, 'response')
+  await ended
+  return answerOf(headers[':status'], headers, chunks)
+}
+
+function overHttp2 (session: ClientHttp2Session): Ask {
+  return (method, path, asked = {}) => {
+    const stream = beginOn(session, method, path, asked)
+    const answer = answerTo(stream)
+    stream.end(asked.body)
+    return answer
+  }
+}
+
+/** A client of each protocol. */
+function clientsOf (t: Test, place: Place): [protocol: string, ask: Ask][] {
+  return [['HTTP/1.1', overHttp1(place)], ['HTTP/2', overHttp2(openSession(t, place))]]
+}
+
+async function signUp (ask: Ask, username = 'ann'): Promise<string> {
+  await ask('POST', '/api/users', { headers: { 'content-type': 'application/json' }, body: JSON.stringify({ username, password: 'correct horse battery' }) })
+  const { bytes } = await ask('GET', '/api/token', { user: `${username}:correct horse battery` })
+  return JSON.parse(bytes.toString()).token
+}
+
+/** What this process has open of the bytes of a data folder. */
+function openHandles (dataDir: string): string[] {
+  const targets = readdirSync('/proc/self/fd').map(fd => { try { return readlinkSync(`/proc/self/fd/${fd}`) } catch { return '' } })
+  return targets.filter(target => ['incoming', 'blobs'].some(folder => target.startsWith(`${join(realpathSync(dataDir), folder)}/`)))
+}
+
+/** Looks again until it is so; false after twenty seconds. */
+async function eventually (isSo: () => boolean | Promise<boolean>): Promise<boolean> {
+  for (const end = Date.now() + 20_000; Date.now() < end; await wait(5)) if (await isSo()) return true
+  return false
+}
+
+/** The name on the certificate that a new connection is shown. */
+async function shownName ({ port, ca }: Place): Promise<string> {
+  const socket = connectTls({ port, host: '127.0.0.1', ca, rejectUnauthorized: false })
+  await once(socket, 'secureConnect')
+  const { subject } = socket.getPeerCertificate()
+  socket.destroy()
+  return String(subject.CN)
+}
+
+t.test('the whole story over HTTPS, in HTTP/1.1 and in HTTP/2: register, token, upload, download', async t => {
+  const server = await startTls(t)
+  const large = randomBytes(3 * MIB + 1)
+  for (const [protocol, ask] of clientsOf(t, server)) {
+    await t.test(protocol, async t => {
+      const username = protocol.replace('/', '-')
+      const registered = await ask('POST', '/api/users', { headers: { 'content-type': 'application/json' }, body: JSON.stringify({ username, password: 'correct horse battery' }) })
+      t.equal(registered.status, 201)
+      t.match(registered.headers.location, new RegExp(`^https://127\\.0\\.0\\.1:${server.port}/api/users/\\d+$`))
+      const { bytes } = await ask('GET', '/api/token', { user: `${username}:correct horse battery` })
+      const { token } = JSON.parse(bytes.toString())
+      const form = formOf('form.bin', large)
+      t.equal((await ask('POST', '/', { token, headers: form.headers, body: form.body })).status, 201)
+      t.equal((await ask('PUT', '/uploads/raw.bin', { token, body: large })).status, 201)
+      for (const name of ['form.bin', 'raw.bin']) {
+        const download = await ask('GET', `/uploads/${name}`, { token })
+        t.equal(download.status, 200)
+        t.ok(download.bytes.equals(large), name)
+        t.equal(download.headers['strict-transport-security'], 'max-age=31536000')
+      }
+      const range = await ask('GET', '/uploads/raw.bin', { token, headers: { range: 'bytes=5-9' } })
+      t.same({ status: range.status, bytes: range.bytes }, { status: 206, bytes: large.subarray(5, 10) })
+      const head = await ask('HEAD', '/uploads/raw.bin', { token })
+      t.same({ status: head.status, length: head.headers['content-length'] }, { status: 200, length: String(large.length) })
+      t.equal((await ask('DELETE', '/uploads/raw.bin', { token })).status, 204)
+    })
+  }
+})
+
+t.test('every kind of refusal over HTTPS is a problem that keeps browsers on HTTPS', async t => {
+  const server = await startTls(t)
+  const refusals: [method: string, path: string, status: number, code: string, asked?: Asked][] = [
+    ['GET', '/nowhere', 404, 'not_found'],
+    ['GET', '/api/files', 401, 'credentials_missing'],
+    ['DELETE', '/api/users', 405, 'method_not_allowed'],
+    ['GET', '/uploads/%ff', 400, 'malformed_url'],
+    ['POST', '/api/users', 400, 'malformed_json', { headers: { 'content-type': 'application/json' }, body: '{' }],
+    ['POST', '/api/users', 415, 'unsupported_media_type', { headers: { 'content-type': 'text/plain' }, body: '{' }]
+  ]
+  for (const [protocol, ask] of clientsOf(t, server)) {
+    for (const [method, path, status, code, asked] of refusals) {
+      const answer = await ask(method, path, asked)
+      t.match(answer, { status, code, headers: { 'strict-transport-security': /^max-age=\d+$/, 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' } }, `${protocol}: ${code}`)
+    }
+    const { headers } = await ask('GET', '/api/files')
+    t.match(String(headers['www-authenticate']), /Basic .*Bearer .*Token /s, `${protocol}: every challenge arrives`)
+  }
+})
+
+t.test('curl does the whole story with --http2 and with --http1.1', async t => {
+  const server = await startTls(t)
+  const folder = server.dataDir
+  const certificate = join(folder, 'localhost.crt')
+  await writeFile(join(folder, 'report.bin'), randomBytes(2 * MIB))
+  for (const [option, version] of [['--http2', '2'], ['--http1.1', '1.1']] as const) {
+    const curl = async (...args: string[]) => (await run('curl', ['-sS', option, '--cacert', certificate, '-w', '\n%{http_version} %{http_code}', ...args], { maxBuffer: 8 * MIB })).stdout.split('\n')
+    const at = `https://127.0.0.1:${server.port}`
+    const username = `curl-${version}`
+    t.equal((await curl('-H', 'Content-Type: application/json', '-d', JSON.stringify({ username, password: 'pwd' }), `${at}/api/users`)).at(-1), `${version} 201`)
+    const [body = '', outcome] = await curl('-u', `${username}:pwd`, `${at}/api/token`)
+    t.equal(outcome, `${version} 200`)
+    const authorization = `Authorization:Token ${JSON.parse(body).token}`
+    t.equal((await curl('-H', authorization, '-F', `file=@${join(folder, 'report.bin')}`, `${at}/`)).at(-1), `${version} 201`)
+    t.equal((await curl('-H', authorization, '-T', join(folder, 'report.bin'), `${at}/uploads/put.bin`)).at(-1), `${version} 201`)
+    for (const name of ['report.bin', 'put.bin']) {
+      t.equal((await curl('-H', authorization, '-o', join(folder, 'back.bin'), `${at}/uploads/${name}`)).at(-1), `${version} 200`)
+      t.ok((await readFile(join(folder, 'back.bin'))).equals(await readFile(join(folder, 'report.bin'))), `${option}: ${name}`)
+    }
+    t.equal((await curl('-T', join(folder, 'report.bin'), `${at}/uploads/refused.bin`)).at(-1), `${version} 401`)
+  }
+})
+
+t.test('a refusal reaches a client that is still sending its body, and the connection goes on in HTTP/2', async t => {
+  const server = await startTls(t, { MAX_FILE_BYTES: String(MIB) })
+  const body = Buffer.alloc(8 * MIB)
+  for (const [protocol, ask] of clientsOf(t, server)) {
+    const token = await signUp(ask, protocol.replace('/', '-'))
+    const refusals: [what: string, status: number, code: string, path: string, asked: Asked][] = [
+      ['no credential', 401, 'credentials_missing', '/uploads/a', {}],
+      ['too large, as announced', 413, 'file_too_large', '/uploads/a', { token, headers: { 'content-length': body.length } }],
+      ['a bad name', 400, 'name_invalid', '/uploads/%2F', { token }],
+      ['too large, as it turns out', 413, 'file_too_large', '/uploads/a', { token, headers: protocol === 'HTTP/1.1' ? { 'transfer-encoding': 'chunked' } : {} }]
+    ]
+    for (const [what, status, code, path, asked] of refusals) {
+      const answer = await ask('PUT', path, { ...asked, body })
+      t.match(answer, { status, code }, `${protocol}: ${what}`)
+    }
+    t.equal((await ask('PUT', '/uploads/fits', { token, body: body.subarray(0, MIB) })).status, 201, `${protocol}: what fits is taken`)
+  }
+  t.ok(await eventually(() => openHandles(server.dataDir).length === 0))
+})
+
+t.test('over HTTP/2 a client is told to stop sending what was refused, without an error', async t => {
+  const server = await startTls(t, { MAX_FILE_BYTES: String(MIB) })
+  const session = openSession(t, server)
+  const token = await signUp(overHttp2(session))
+  for (const asked of [{}, { token }]) {
+    const stream = beginOn(session, 'PUT', '/uploads/a', asked)
+    const answer = answerTo(stream)
+    stream.write(Buffer.alloc(2 * MIB))
+    t.match(await answer, { status: asked.token === undefined ? 401 : 413 })
+    t.equal(stream.rstCode, constants.NGHTTP2_NO_ERROR)
+    t.ok(stream.closed, 'though the request never ended')
+  }
+})
+
+t.test('Expect: 100-continue over HTTP/2 is answered with 100 only where the body is wanted', async t => {
+  const server = await startTls(t)
+  const session = openSession(t, server)
+  const token = await signUp(overHttp2(session))
+  const wanted = beginOn(session, 'PUT', '/uploads/a', { token, headers: { expect: '100-continue' } })
+  const answer = answerTo(wanted)
+  await once(wanted, 'continue')
+  wanted.end('bytes')
+  t.equal((await answer).status, 201)
+  const refused = beginOn(session, 'PUT', '/uploads/b', { headers: { expect: '100-continue' } })
+  refused.on('continue', () => t.fail('the body is not wanted'))
+  t.equal((await answerTo(refused)).status, 401)
+  const strange = beginOn(session, 'GET', '/openapi.json', { headers: { expect: 'the-unexpected' } })
+  strange.end()
+  t.equal((await answerTo(strange)).status, 200, 'another expectation is passed over')
+})
+
+t.test('many large transfers share one HTTP/2 connection', async t => {
+  const server = await startTls(t)
+  const session = openSession(t, server)
+  const ask = overHttp2(session)
+  const token = await signUp(ask)
+  const files = Array.from({ length: 8 }, () => randomBytes(6 * MIB))
+  const uploads = await Promise.all(files.map((body, index) => ask('PUT', `/uploads/${index}`, { token, body })))
+  t.same(uploads.map(answer => answer.status), files.map(() => 201))
+  const downloads = await Promise.all(files.map((_, index) => ask('GET', `/uploads/${index}`, { token })))
+  t.ok(downloads.every((answer, index) => answer.bytes.equals(files[index] as Buffer)))
+})
+
+t.test('a transfer without a byte for IDLE_SECONDS is cut, a slow one that moves is not, in both protocols', async t => {
+  const server = await startTls(t, { IDLE_SECONDS: '1' })
+  const session = openSession(t, server)
+  const token = await signUp(overHttp2(session))
+  const large = randomBytes(8 * MIB)
+  await overHttp2(session)('PUT', '/uploads/large', { token, body: large })
+
+  async function slowHttp2 () {
+    const stream = beginOn(session, 'PUT', '/uploads/slow-2', { token })
+    const answer = answerTo(stream)
+    for (let sent = 0; sent < 12; sent++) {
+      stream.write('x')
+      await wait(250)
+    }
+    stream.end()
+    t.equal((await answer).status, 201, 'a slow upload in HTTP/2')
+  }
+  async function slowHttp1 () {
+    const request = httpsRequest({ host: '127.0.0.1', port: server.port, ca: server.ca, method: 'PUT', path: '/uploads/slow-1', agent: false, headers: { authorization: `Bearer ${token}` } })
+    const answered = once(request, 'response')
+    for (let sent = 0; sent < 12; sent++) {
+      request.write('x')
+      await wait(250)
+    }
+    request.end()
+    const [response] = await answered
+    t.equal(response.statusCode, 201, 'a slow upload in HTTP/1.1')
+    response.resume()
+  }
+  async function slowDownload () {
+    const stream = openSession(t, server).request({ ':path': '/uploads/large', authorization: `Bearer ${token}` })
+    const chunks: Buffer[] = []
+    stream.on('data', chunk => {
+      chunks.push(chunk)
+      if (chunks.length % 64 !== 0) return
+      stream.pause()
+      setTimeout(() => stream.resume(), 250)
+    })
+    await once(stream, 'end')
+    t.ok(Buffer.concat(chunks).equals(large), 'a slow download in HTTP/2')
+  }
+  async function stalledUpload () {
+    const stream = beginOn(session, 'PUT', '/uploads/stalled-2', { token })
+    stream.write('some')
+    const begun = Date.now()
+    await once(stream, 'close')
+    t.ok(Date.now() - begun > 900, 'not before its time')
+    t.equal(stream.rstCode, constants.NGHTTP2_CANCEL, 'a stalled upload in HTTP/2')
+  }
+  async function stalledDownload () {
+    const stream = session.request({ ':path': '/uploads/large', authorization: `Bearer ${token}` })
+    stream.on('error', () => {})
+    await once(stream, 'response')
+    t.ok(await eventually(() => stream.closed), 'a stalled download in HTTP/2')
+    stream.resume()
+  }
+  async function stalledHttp1 () {
+    const socket = connectTls({ host: '127.0.0.1', port: server.port, ca: server.ca, ALPNProtocols: ['http/1.1'] })
+    socket.write(`PUT /uploads/stalled-1 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nContent-Length: 1000\r\n\r\nsome`)
+    socket.on('error', () => {})
+    socket.resume()
+    await once(socket, 'close')
+    t.pass('a stalled upload in HTTP/1.1')
+  }
+  await Promise.all([slowHttp2(), slowHttp1(), slowDownload(), stalledUpload(), stalledDownload(), stalledHttp1()])
+  t.ok(await eventually(() => openHandles(server.dataDir).length === 0), 'nothing is left open')
+  const { bytes } = await overHttp1(server)('GET', '/api/files', { token })
+  t.same(JSON.parse(bytes.toString()).files.map((file: { name: string }) => file.name), ['large', 'slow-1', 'slow-2'])
+})
+
+/** A session over a connection of which the test can stop reading. */
+async function openHardSession (t: Test, { port, ca }: Place): Promise<{ session: ClientHttp2Session, socket: Socket }> {
+  const socket = connectTls({ host: '127.0.0.1', port, ca, ALPNProtocols: ['h2'] })
+  await once(socket, 'secureConnect')
+  const session = connectHttp2(`https://127.0.0.1:${port}`, { createConnection: () => socket })
+  session.on('error', () => {})
+  t.teardown(() => socket.destroy())
+  return { session, socket }
+}
+
+t.test('a client that stops reading its HTTP/2 connection is let go with all it held', async t => {
+  const server = await startTls(t, { IDLE_SECONDS: '1' })
+  const token = await signUp(overHttp1(server))
+  await overHttp1(server)('PUT', '/uploads/large', { token, body: Buffer.alloc(24 * MIB) })
+  // Through a relay that the test can stop, since Node's own client reads on whatever its user does.
+  const relay = await openRelay(t, server)
+  const session = openSession(t, { ...server, port: relay.port }, { initialWindowSize: 32 * MIB })
+  const stream = session.request({ ':path': '/uploads/large', authorization: `Bearer ${token}` })
+  stream.on('error', () => {})
+  await once(stream, 'response')
+  session.setLocalWindowSize(64 * MIB)
+  stream.once('data', () => relay.stall())
+  t.ok(await eventually(() => openHandles(server.dataDir).length === 0), 'the file is let go')
+  t.ok(await eventually(async () => await server.connectionCount() === 0), 'and so is the connection')
+  t.ok(relay.received() < 24 * MIB, 'though not all of it had gone')
+})
+
+/** Passes bytes on between a client and a server, until it is told to read nothing more from the server. */
+async function openRelay (t: Test, { port }: Place): Promise<{ port: number, stall (): void, received (): number }> {
+  const upstream = connectTcp(port, '127.0.0.1')
+  upstream.on('error', () => {})
+  const relay = createServer(client => {
+    client.on('error', () => {})
+    client.pipe(upstream)
+    upstream.pipe(client)
+    t.teardown(() => client.destroy())
+  })
+  relay.listen(0, '127.0.0.1')
+  await once(relay, 'listening')
+  t.teardown(() => { upstream.destroy(); relay.close() })
+  return {
+    port: (relay.address() as AddressInfo).port,
+    stall () { upstream.unpipe(); upstream.pause() },
+    received: () => upstream.bytesRead
+  }
+}
+
+t.test('an idle HTTP/2 connection is ended after IDLE_SECONDS, in order', async t => {
+  const server = await startTls(t, { IDLE_SECONDS: '1' })
+  const session = openSession(t, server)
+  await overHttp2(session)('GET', '/openapi.json')
+  const begun = Date.now()
+  await once(session, 'close')
+  t.ok(Date.now() - begun > 900)
+})
+
+t.test('an HTTP/2 client that keeps its half of the connection open is cut', async t => {
+  const server = await startTls(t, { IDLE_SECONDS: '1' })
+  const { session, socket } = await openHardSession(t, server)
+  await overHttp2(session)('GET', '/openapi.json')
+  await once(socket, 'close')
+  t.pass()
+})
+
+t.test('bytes that are no TLS end the connection, and the server goes on', async t => {
+  const server = await startTls(t)
+  for (const bytes of ['GET / HTTP/1.1\r\nHost: x\r\n\r\n', Buffer.alloc(100), 'nonsense\r\n\r\n']) {
+    const socket = connectTcp(server.port, '127.0.0.1')
+    socket.on('error', () => {})
+    socket.resume()
+    socket.write(bytes)
+    await once(socket, 'close')
+  }
+  const socket = connectTls({ host: '127.0.0.1', port: server.port, ca: server.ca, ALPNProtocols: ['http/1.1'] })
+  socket.write('nonsense\r\n\r\n')
+  const answer = Buffer.concat(await socket.toArray()).toString()
+  t.match(answer, /^HTTP\/1\.1 400 .*"code":"malformed_request"/s, 'inside TLS there is an answer')
+  t.equal((await overHttp1(server)('GET', '/openapi.json')).status, 200)
+})
+
+t.test('SIGHUP brings a new certificate to new connections and drops none; a broken one changes nothing', async t => {
+  const server = await spawnTls(t)
+  const lines: { level: number, msg: string }[] = []
+  server.child.stdout?.on('data', chunk => { for (const line of String(chunk).trim().split('\n')) lines.push(JSON.parse(line)) })
+  const session = openSession(t, server)
+  const ask = overHttp2(session)
+  const token = await signUp(ask)
+  const upload = beginOn(session, 'PUT', '/uploads/slow', { token })
+  const answer = answerTo(upload)
+  upload.write('before ')
+  t.equal(await shownName(server), 'localhost')
+
+  const next = await certify(server.dataDir, 'next')
+  await copyFile(next.TLS_CERT, server.files.TLS_CERT)
+  server.child.kill('SIGHUP')
+  t.ok(await eventually(() => lines.some(line => line.level === 50)), 'a certificate without its key is an error in the log')
+  t.equal(await shownName(server), 'localhost', 'and changes nothing')
+
+  await copyFile(next.TLS_KEY, server.files.TLS_KEY)
+  server.child.kill('SIGHUP')
+  t.ok(await eventually(async () => await shownName(server) === 'next'), 'the new one is shown')
+  const place = { port: server.port, ca: await readFile(next.TLS_CERT) }
+  for (const [protocol, again] of clientsOf(t, place)) t.equal((await again('GET', '/api/resource', { token })).status, 200, `${protocol} with the new one`)
+
+  await writeFile(server.files.TLS_CERT, 'no certificate')
+  const errors = lines.filter(line => line.level === 50).length
+  server.child.kill('SIGHUP')
+  t.ok(await eventually(() => lines.filter(line => line.level === 50).length > errors))
+  t.equal(await shownName(server), 'next')
+
+  upload.end('and after')
+  t.equal((await answer).status, 201, 'the upload that began before')
+  t.equal((await ask('GET', '/uploads/slow', { token })).bytes.toString(), 'before and after', 'over the connection that began before')
+  session.close()
+  t.equal(await server.end('SIGTERM'), 0)
+})
+
+t.test('SIGTERM lets HTTP/2 transfers end whole, ends idle connections at once, and exits with 0', async t => {
+  const server = await spawnTls(t, { LOG_LEVEL: 'silent' })
+  const session = openSession(t, server)
+  const ask = overHttp2(session)
+  const token = await signUp(ask)
+  const large = randomBytes(24 * MIB)
+  await ask('PUT', '/uploads/large', { token, body: large })
+
+  const download = session.request({ ':path': '/uploads/large', authorization: `Bearer ${token}` })
+  const [head] = await once(download, 'response')
+  t.equal(head[':status'], 200)
+  const upload = beginOn(session, 'PUT', '/uploads/new', { token })
+  upload.write(large.subarray(0, MIB))
+  t.ok(await eventually(() => readdirSync(join(server.dataDir, 'incoming')).length === 1), 'the upload has begun')
+  const idle = await openHardSession(t, server)
+  await overHttp2(idle.session)('GET', '/openapi.json')
+  const idleHttp1 = connectTls({ host: '127.0.0.1', port: server.port, ca: server.ca, ALPNProtocols: ['http/1.1'] })
+  idleHttp1.on('error', () => {})
+  idleHttp1.write('GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n')
+  await once(idleHttp1, 'data')
+  idleHttp1.resume()
+
+  const exit = server.end('SIGTERM')
+  await Promise.all([once(idle.socket, 'close'), once(idleHttp1, 'close')])
+  t.ok(!session.destroyed, 'the busy connection is still there')
+  const answer = answerTo(upload)
+  upload.end(large.subarray(MIB))
+  t.equal((await answer).status, 201, 'the upload ends')
+  t.ok(Buffer.concat(await download.toArray()).equals(large), 'the download ends whole')
+  const begun = Date.now()
+  t.equal(await exit, 0)
+  t.ok(Date.now() - begun < 5000, 'and then it is over')
+})
+
+t.test('an HTTP/2 transfer that stalls does not keep a server from stopping', async t => {
+  const server = await startTls(t, { IDLE_SECONDS: '1' })
+  const session = openSession(t, server)
+  const token = await signUp(overHttp2(session))
+  const upload = beginOn(session, 'PUT', '/uploads/stalled', { token })
+  upload.write('some')
+  t.ok(await eventually(() => openHandles(server.dataDir).length > 0), 'the upload has begun')
+  await server.close()
+  t.same(readdirSync(join(server.dataDir, 'incoming')), [])
+})
+
+t.test('an HTTP/2 connection that is still being opened when the server stops is ended in order', async t => {
+  const server = await startTls(t)
+  const tcp = connectTcp(server.port, '127.0.0.1')
+  await once(tcp, 'connect')
+  t.ok(await eventually(async () => await server.connectionCount() === 1))
+  const closed = server.close()
+  const session = connectHttp2(`https://127.0.0.1:${server.port}`, { createConnection: () => connectTls({ socket: tcp, ca: server.ca, servername: 'localhost', ALPNProtocols: ['h2'] }) })
+  session.on('error', () => {})
+  const [code] = await once(session, 'goaway')
+  t.equal(code, constants.NGHTTP2_NO_ERROR)
+  await closed
+})
+
+t.test('TLS settings that can not be used are one line and exit 2', async t => {
+  const folder = t.testdir({ 'garbage.pem': 'garbage' })
+  const { TLS_CERT, TLS_KEY } = await certify(folder)
+  const other = await certify(folder, 'other')
+  const settings: [what: string, settings: Settings, names: RegExp][] = [
+    ['TLS_CERT alone', { TLS_CERT }, /TLS_KEY/],
+    ['TLS_KEY alone', { TLS_KEY }, /TLS_CERT/],
+    ['a certificate that is not there', { TLS_CERT: join(folder, 'nowhere'), TLS_KEY }, /TLS_CERT/],
+    ['a key that is not there', { TLS_CERT, TLS_KEY: join(folder, 'nowhere') }, /TLS_KEY/],
+    ['no certificate', { TLS_CERT: join(folder, 'garbage.pem'), TLS_KEY }, /TLS_CERT/],
+    ['the key of another', { TLS_CERT, TLS_KEY: other.TLS_KEY }, /TLS_KEY/]
+  ]
+  await Promise.all(settings.map(async ([what, wrong, names]) => {
+    const { code, stdout, stderr } = await runBin(['serve'], { DATA_DIR: folder, PORT: '0', ...wrong })
+    t.equal(code, 2, what)
+    t.match(stderr, /^magicstore: [^\n]+\n$/, what)
+    t.match(stderr, names, what)
+    t.equal(stdout, '', what)
+  }))
+})

@@ -1,0 +1,503 @@
+import { createHmac } from 'node:crypto'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { METHODS } from 'node:http'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { buildApp } from '../src/app.ts'
+import { readConfig } from '../src/config.ts'
+import { openMagicStore } from '../src/magicstore.ts'
+import { clientOf, runBin, signUp, startServer, type Answer } from './server.ts'
+
+const SECRET = 'zN2pX8qL4vR7tW1yB6mK9dF3hJ5sG0cA'
+const OTHER_SECRET = 'aB3dE5fG7hJ9kL1mN2pQ4rS6tU8vW0xY'
+
+const base64 = (text: string | Uint8Array) => Buffer.from(text).toString('base64')
+const base64url = (value: unknown) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
+const decode = (part: string | undefined) => JSON.parse(Buffer.from(String(part), 'base64url').toString())
+
+/** A JWS in compact form (RFC 7515), signed by HMAC whatever its head says. */
+function jws (head: unknown, payload: unknown, secret = SECRET, hash = 'sha256'): string {
+  const text = `${base64url(head)}.${base64url(payload)}`
+  return `${text}.${createHmac(hash, secret).update(text).digest('base64url')}`
+}
+
+/** Sends a head line by line, as no client library would, and reads until the server closes. */
+async function exchange (port: number, lines: string[]): Promise<string> {
+  const socket = connect(port, '127.0.0.1')
+  socket.write([...lines, 'Host: a', 'Connection: close', '', ''].join('\r\n'))
+  return Buffer.concat(await socket.toArray()).toString()
+}
+
+/** Each challenge of an answer as scheme and parameters; one per field line. */
+function challengesOf ({ rawHeaders }: Answer): { scheme: string, [parameter: string]: string }[] {
+  const values = rawHeaders.filter((_, index) => rawHeaders[index - 1]?.toLowerCase() === 'www-authenticate' && index % 2 === 1)
+  return values.map(value => ({
+    scheme: value.slice(0, value.indexOf(' ')),
+    ...Object.fromEntries(Array.from(value.matchAll(/(\w+)="([^"]*)"/g), ([, name, text]) => [String(name), String(text)]))
+  }))
+}
+
+/** A 401 in every respect: the problem, its headers, and at least one challenge. */
+function isUnauthorized (test: Test, answer: Answer, code: string, message = code): void {
+  test.equal(answer.status, 401, message)
+  test.equal(answer.json.code, code, message)
+  test.equal(answer.json.status, 401, message)
+  test.match(answer.headers['content-type'], /^application\/problem\+json/, message)
+  test.equal(answer.headers['cache-control'], 'no-store', message)
+  test.equal(answer.headers['x-content-type-options'], 'nosniff', message)
+  test.ok(challengesOf(answer).length > 0, message)
+}
+
+t.test('a password is traded for an access token that names its holder and its life, and no secret', async t => {
+  const server = await startServer(t)
+  await server.send('POST', '/api/users', { json: { username: 'test_user', password: 'pwd' } })
+  const before = Math.floor(Date.now() / 1000)
+  const answer = await server.send('GET', '/api/token', { user: ['test_user', 'pwd'] })
+  t.equal(answer.status, 200)
+  t.match(answer.headers['content-type'], /^application\/json/)
+  t.equal(answer.headers['cache-control'], 'no-store')
+  t.equal(answer.headers['x-content-type-options'], 'nosniff')
+  t.strictSame(Object.keys(answer.json).sort(), ['duration', 'token'])
+  t.equal(answer.json.duration, 600)
+  const [head, payload, signature] = answer.json.token.split('.')
+  t.match(decode(head), { alg: 'HS256', typ: 'at+jwt', kid: /^[\w-]+$/ })
+  t.strictSame(Object.keys(decode(payload)).sort(), ['aud', 'exp', 'iat', 'jti', 'sub'])
+  t.match(decode(payload), { sub: '1', aud: /./, jti: /./ })
+  t.ok(decode(payload).iat >= before)
+  t.ok(decode(payload).exp - decode(payload).iat - 600 <= 1)
+  t.equal(signature.length, 43)
+  const again = await server.send('GET', '/api/token', { user: ['test_user', 'pwd'] })
+  t.not(again.json.token, answer.json.token)
+  for (const token of [answer.json.token, again.json.token]) t.strictSame((await server.send('GET', '/api/resource', { token })).json, { data: 'Hello, test_user!' })
+})
+
+t.test('every form of a credential opens the resource', async t => {
+  const server = await startServer(t)
+  const { token } = await signUp(server, 'Zoë', 'pässwörd: with a colon')
+  const basic = base64('Zoë:pässwörd: with a colon')
+  const lines = [
+    `Authorization: Basic ${basic}`, `Authorization: basic ${basic}`, `Authorization: BASIC ${basic}`, `authorization:bAsIc   ${basic}`,
+    `Authorization: Basic ${basic.replace(/=+$/, '')}`,
+    `Authorization: Basic ${base64('zoe\u0308:pa\u0308sswo\u0308rd: with a colon')}`,
+    ...['Token', 'token', 'TOKEN', 'Bearer', 'bearer', 'BEARER'].map(scheme => `Authorization: ${scheme} ${token}`),
+    `Authorization:Token ${token}`, `Authorization:Bearer ${token}`, `AUTHORIZATION: \t Token  ${token} \t`,
+    ...['', 'unused', 'a:b:c', '🔑', token, 'x'.repeat(2000)].map(password => `Authorization: Basic ${base64(`${token}:${password}`)}`)
+  ]
+  for (const line of lines) {
+    const answer = await exchange(server.port, ['GET /api/resource HTTP/1.1', line])
+    t.match(answer, /^HTTP\/1\.1 200 /, line)
+    t.ok(answer.endsWith('\r\n\r\n{"data":"Hello, Zoë!"}'), line)
+    t.match(answer, /cache-control: no-store/i, line)
+    t.notMatch(answer, /www-authenticate/i, line)
+  }
+})
+
+t.test('a credential that is not well formed is 401', async t => {
+  const server = await startServer(t)
+  const { token } = await signUp(server, 'ab', 'cde')
+  t.equal(base64('ab:cde'), 'YWI6Y2Rl')
+  const malformed: Record<string, string> = {
+    empty: '',
+    'only a scheme': 'Basic',
+    'scheme and space': 'Bearer ',
+    'no colon': `Basic ${base64('ab')}`,
+    'a token without a colon': `Basic ${base64(token)}`,
+    'not base64': 'Basic !!!!',
+    'base64 and more': 'Basic YWI6Y2Rl!',
+    'a digit too many': 'Basic YWI6Y2RlA',
+    'base64url of other text': `Basic ${Buffer.from('ab:cd?>~').toString('base64url')}`,
+    'padding inside': 'Basic YWI6=Y2Rl',
+    'only padding': 'Basic ==',
+    'not UTF-8': `Basic ${base64(Buffer.from('é:cde', 'latin1'))}`,
+    'not UTF-8 in the password': `Basic ${base64(Buffer.from([0x61, 0x62, 0x3A, 0xFF]))}`,
+    'plain text': 'Basic ab:cde',
+    'two parts': 'Basic YWI6Y2Rl YWI6Y2Rl',
+    'two credentials in one line': `Basic YWI6Y2Rl, Bearer ${token}`,
+    'no scheme': token,
+    'another scheme': 'Digest username="ab"',
+    'another scheme with the token': `JWT ${token}`,
+    'scheme and token without a space': `Bearer${token}`,
+    'a tab for the space': `Bearer\t${token}`,
+    'an equals sign for the space': `Token=${token}`,
+    'quoted, with a space': `Token token="${token}", x`
+  }
+  for (const [kind, value] of Object.entries(malformed)) {
+    for (const path of ['/api/resource', '/api/token']) {
+      const answer = await server.send('GET', path, { headers: { authorization: value } })
+      isUnauthorized(t, answer, 'credentials_malformed', `${kind} at ${path}`)
+      t.notOk(challengesOf(answer).some(challenge => 'error' in challenge), kind)
+    }
+  }
+})
+
+t.test('two Authorization lines are 401, though either would do', async t => {
+  const server = await startServer(t)
+  const { token } = await signUp(server, 'ab', 'cde')
+  const good = ['Authorization: Basic YWI6Y2Rl', `Authorization: Bearer ${token}`, `authorization:Token ${token}`]
+  for (const first of [...good, 'Authorization: Basic !!!!', 'Authorization:']) {
+    for (const second of good) {
+      const answer = await exchange(server.port, ['GET /api/resource HTTP/1.1', first, 'Accept: */*', second])
+      t.match(answer, /^HTTP\/1\.1 401 [^]*"code":"credentials_malformed"/, `${first} and ${second}`)
+    }
+  }
+})
+
+t.test('WWW-Authenticate offers what would have worked, never Basic to a script, and says when a token was at fault', async t => {
+  const server = await startServer(t)
+  const { token } = await signUp(server, 'ab', 'cde')
+  const basic = { scheme: 'Basic', realm: 'MagicStore', charset: 'UTF-8' }
+  const bearer = { scheme: 'Bearer', realm: 'MagicStore' }
+  const invalid = { ...bearer, error: 'invalid_token' }
+  const byToken = { scheme: 'Token', realm: 'MagicStore' }
+  const wrong = `Basic ${base64('ab:wrong')}`
+  const table: [target: string, authorization: string | undefined, destination: string | undefined, code: string, challenges: object[]][] = [
+    ['/api/resource', undefined, undefined, 'credentials_missing', [basic, bearer, byToken]],
+    ['/api/resource', undefined, 'document', 'credentials_missing', [basic, bearer, byToken]],
+    ['/api/resource', undefined, 'empty', 'credentials_missing', [bearer, byToken]],
+    ['/api/resource', wrong, undefined, 'credentials_wrong', [basic, bearer, byToken]],
+    ['/api/resource', wrong, 'empty', 'credentials_wrong', [bearer, byToken]],
+    ['/api/resource', 'Nonsense', 'empty', 'credentials_malformed', [bearer, byToken]],
+    ['/api/resource', `Bearer ${token}x`, undefined, 'token_malformed', [basic, invalid, byToken]],
+    ['/api/resource', `Token ${token}x`, undefined, 'token_malformed', [basic, invalid, byToken]],
+    ['/api/resource', `Basic ${base64(`${token}x:unused`)}`, undefined, 'token_malformed', [basic, invalid, byToken]],
+    ['/api/resource', `Bearer ${token}x`, 'empty', 'token_malformed', [invalid, byToken]],
+    ['/uploads/a.txt', undefined, undefined, 'credentials_missing', [basic, bearer, byToken]],
+    ['/api/files', undefined, 'empty', 'credentials_missing', [bearer, byToken]],
+    ['/api/token', undefined, undefined, 'credentials_missing', [basic, bearer, byToken]],
+    ['/api/token', undefined, 'empty', 'credentials_missing', [bearer, byToken]],
+    ['/api/token', wrong, undefined, 'credentials_wrong', [basic, bearer, byToken]],
+    ['/api/token', wrong, 'empty', 'credentials_wrong', [bearer, byToken]],
+    ['/api/token', `Bearer ${token}`, undefined, 'password_required', [basic, invalid, byToken]],
+    ['/api/token', `Bearer ${token}`, 'empty', 'password_required', [invalid, byToken]],
+    ['/api/token', 'Bearer mst_0', undefined, 'token_malformed', [basic, invalid, byToken]],
+    ['DELETE /api/account', undefined, undefined, 'credentials_missing', [basic]],
+    ['DELETE /api/account', undefined, 'empty', 'credentials_missing', [bearer]],
+    ['DELETE /api/account', wrong, undefined, 'credentials_wrong', [basic]],
+    ['DELETE /api/account', wrong, 'empty', 'credentials_wrong', [bearer]],
+    ['DELETE /api/account', `Bearer ${token}`, undefined, 'password_required', [basic]],
+    ['DELETE /api/account', `Bearer ${token}`, 'empty', 'password_required', [invalid]]
+  ]
+  for (const [target, authorization, destination, code, challenges] of table) {
+    const message = `${target} ${authorization?.slice(0, 12)} ${destination}`
+    const [path = '', method = 'GET'] = target.split(' ').reverse()
+    const answer = await server.send(method, path, { headers: { ...(authorization && { authorization }), ...(destination && { 'sec-fetch-dest': destination }) } })
+    isUnauthorized(t, answer, code, message)
+    t.strictSame(challengesOf(answer).map(({ error_description: _, ...challenge }) => challenge), challenges, message)
+  }
+})
+
+t.test('an access token can\'t prolong its own life, in any form', async t => {
+  const server = await startServer(t)
+  const { token } = await signUp(server, 'ab', 'cde')
+  for (const authorization of [`Bearer ${token}`, `Token ${token}`, `Basic ${base64(`${token}:unused`)}`, `Basic ${base64(`${token}:cde`)}`]) {
+    for (const method of ['GET', 'HEAD']) {
+      const answer = await server.send(method, '/api/token', { headers: { authorization } })
+      t.equal(answer.status, 401, `${method} ${authorization.slice(0, 12)}`)
+      if (method === 'GET') isUnauthorized(t, answer, 'password_required', authorization.slice(0, 12))
+    }
+  }
+})
+
+t.test('a credential counts only where it stands in the Authorization field', async t => {
+  const server = await startServer(t)
+  const { token } = await signUp(server, 'ab', 'cde')
+  const attempts: [path: string, headers: Record<string, string>][] = [
+    [`/api/resource?access_token=${token}`, {}], [`/api/resource?token=${token}`, {}],
+    ['/api/resource', { cookie: `token=${token}` }], ['/api/resource', { 'proxy-authorization': `Bearer ${token}` }], ['/api/resource', { 'x-authorization': `Bearer ${token}` }],
+    ['/api/resource', { 'x-user-id': '1', 'x-forwarded-user': 'ab' }]
+  ]
+  for (const [path, headers] of attempts) isUnauthorized(t, await server.send('GET', path, { headers }), 'credentials_missing', JSON.stringify(headers))
+})
+
+t.test('a token works until it expires and not a second longer', async t => {
+  const server = await startServer(t, { TOKEN_SECONDS: '1' })
+  await server.send('POST', '/api/users', { json: { username: 'ab', password: 'cde' } })
+  const asked = Date.now()
+  const { json: { token, duration } } = await server.send('GET', '/api/token', { user: ['ab', 'cde'] })
+  const issued = Date.now()
+  t.equal(duration, 1)
+  const statuses: number[] = []
+  // Past the end of its row and past the `exp` it carries, which is whole seconds: each refuses it.
+  while (Date.now() < issued + 2100) {
+    const sent = Date.now()
+    const answer = await server.send('GET', '/api/resource', { token })
+    if (answer.status === 200 && sent >= issued + 1000) t.fail('it worked longer than it should')
+    if (answer.status === 401 && Date.now() < asked + 1000) t.fail('it worked shorter than it should')
+    if (answer.status === 401) isUnauthorized(t, answer, 'token_expired')
+    statuses.push(answer.status)
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+  t.equal(statuses.at(-1), 401)
+  t.strictSame(statuses, [...statuses].sort((a, b) => a - b), 'once expired, always expired')
+  isUnauthorized(t, await server.send('GET', '/api/resource', { user: [token, 'unused'] }), 'token_expired', 'as the username of Basic')
+  t.equal((await server.send('GET', '/api/token', { user: ['ab', 'cde'] })).status, 200)
+})
+
+t.test('a token that we did not sign, or not like this, is 401', async t => {
+  const server = await startServer(t, { SIGNING_KEYS: `first:${SECRET},second:${OTHER_SECRET}` })
+  const { token } = await signUp(server, 'ab', 'cde')
+  const other = await signUp(server, 'other', 'cde')
+  const [head = '', payload = '', signature = ''] = token.split('.')
+  const ours = decode(head)
+  const claims = decode(payload)
+  const without = (name: string) => Object.fromEntries(Object.entries(claims).filter(([key]) => key !== name))
+  t.equal((await server.send('GET', '/api/resource', { token: jws(ours, claims) })).status, 200, 'the forger\'s own tools are good')
+  t.equal((await server.send('GET', '/api/resource', { token: jws({ ...ours, kid: 'second' }, claims, OTHER_SECRET) })).status, 200, 'every key of the ring verifies')
+  const now = Math.floor(Date.now() / 1000)
+  const jwk = { kty: 'oct', k: base64url(OTHER_SECRET), kid: 'first', alg: 'HS256' }
+  const forged: Record<string, string> = {
+    'alg none': `${base64url({ ...ours, alg: 'none' })}.${payload}.`,
+    'alg None': `${base64url({ ...ours, alg: 'None' })}.${payload}.`,
+    'alg none with a signature': jws({ ...ours, alg: 'none' }, claims),
+    'no alg': jws({ typ: ours.typ, kid: ours.kid }, claims),
+    'alg HS512': jws({ ...ours, alg: 'HS512' }, claims, SECRET, 'sha512'),
+    'alg HS384': jws({ ...ours, alg: 'HS384' }, claims, SECRET, 'sha384'),
+    'alg RS256': jws({ ...ours, alg: 'RS256' }, claims),
+    'alg hs256': jws({ ...ours, alg: 'hs256' }, claims),
+    'another key': jws(ours, claims, 'kJ8sD2fG5hL9qW3eR7tY1uI4oP6aZ0xC'),
+    'an empty key': jws(ours, claims, ''),
+    'the kid as key': jws(ours, claims, ours.kid),
+    'another key of the ring': jws(ours, claims, OTHER_SECRET),
+    'unknown kid': jws({ ...ours, kid: 'third' }, claims),
+    'no kid': jws({ alg: ours.alg, typ: ours.typ }, claims),
+    'kid of another type': jws({ ...ours, kid: 1 }, claims),
+    'kid as list': jws({ ...ours, kid: ['first'] }, claims),
+    'kid __proto__': jws('{"alg":"HS256","typ":"at+jwt","kid":"__proto__"}', claims),
+    'kid constructor': jws({ ...ours, kid: 'constructor' }, claims),
+    'kid as path': jws({ ...ours, kid: '../../dev/null' }, claims, ''),
+    'jwk in the head': jws({ ...ours, jwk }, claims, OTHER_SECRET),
+    'jwk in the head, without kid': jws({ alg: 'HS256', typ: ours.typ, jwk }, claims, OTHER_SECRET),
+    'jku in the head': jws({ ...ours, jku: `${server.url}/jwks.json` }, claims, OTHER_SECRET),
+    'x5u in the head': jws({ ...ours, x5u: `${server.url}/cert.pem` }, claims, OTHER_SECRET),
+    'typ JWT': jws({ ...ours, typ: 'JWT' }, claims),
+    'no typ': jws({ alg: ours.alg, kid: ours.kid }, claims),
+    'another audience': jws(ours, { ...claims, aud: 'another installation' }),
+    'empty audience': jws(ours, { ...claims, aud: '' }),
+    'expiry as text': jws(ours, { ...claims, exp: String(claims.exp) }),
+    'not yet valid': jws(ours, { ...claims, nbf: now + 3600 }),
+    ...Object.fromEntries(['jti', 'sub', 'aud', 'iat', 'exp'].map(name => [`without ${name}`, jws(ours, without(name))])),
+    'another\'s id in the payload': `${head}.${base64url({ ...claims, sub: String(other.id) })}.${signature}`,
+    'a longer life in the payload': `${head}.${base64url({ ...claims, exp: claims.exp + 86400 })}.${signature}`,
+    'another\'s payload': `${head}.${other.token.split('.')[1]}.${signature}`,
+    'another\'s signature': `${head}.${payload}.${other.token.split('.')[2]}`,
+    'payload in other words': `${head}.${base64url(JSON.stringify(claims, null, 1))}.${signature}`,
+    'head in other words': `${base64url(JSON.stringify(ours, null, 1))}.${payload}.${signature}`,
+    'payload that is no object': jws(ours, '"text"'),
+    'payload null': jws(ours, 'null'),
+    'payload that is not JSON': jws(ours, 'text'),
+    'head that is no object': `${base64url('1')}.${payload}.${signature}`,
+    'head null': `${base64url('null')}.${payload}.${signature}`,
+    'head that is not JSON': `${base64url('{')}.${payload}.${signature}`,
+    'no signature': `${head}.${payload}.`,
+    'two parts': `${head}.${payload}`,
+    'four parts': `${token}.${signature}`,
+    'a dot behind': `${token}.`,
+    'a dot before': `.${token}`,
+    'padded signature': `${token}=`,
+    'cut by a character': token.slice(0, -1),
+    'a character more': `${token}A`,
+    'in small letters': token.toLowerCase(),
+    'only dots': '..',
+    'no dots': 'nonsense',
+    quoted: `"${token}"`,
+    'a personal access token': 'mst_0123456789abcdefghijABCDEFGHIJ012345',
+    long: 'a.'.repeat(5000)
+  }
+  for (const [kind, text] of Object.entries(forged)) {
+    for (const scheme of ['Bearer', 'Token']) isUnauthorized(t, await server.send('GET', '/api/resource', { headers: { authorization: `${scheme} ${text}` } }), 'token_malformed', `${kind} as ${scheme}`)
+  }
+  for (const [kind, text, code] of [
+    ['expired', jws(ours, { ...claims, exp: now - 1 }), 'token_expired'],
+    ['a token that was never issued', jws(ours, { ...claims, jti: '4711' }), 'token_revoked'],
+    ['a token without a number', jws(ours, { ...claims, jti: 'x' }), 'token_revoked'],
+    ['another person\'s token', jws(ours, { ...claims, sub: String(other.id) }), 'token_revoked'],
+    ['a person who never was', jws(ours, { ...claims, sub: '4711' }), 'token_revoked']
+  ] as const) {
+    isUnauthorized(t, await server.send('GET', '/api/resource', { token: text }), code, kind)
+    t.equal((await server.send('GET', '/api/resource', { user: [text, 'unused'] })).json.code, code, `${kind}, as the username of Basic`)
+  }
+  t.equal((await server.send('GET', '/api/resource', { token })).status, 200)
+})
+
+t.test('no other last character of the signature is taken, though three decode to the same bytes', async t => {
+  const server = await startServer(t)
+  const { token } = await signUp(server, 'ab', 'cde')
+  const others = Array.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/=').filter(character => character !== token.at(-1))
+  const answers = await Promise.all(others.map(character => server.send('GET', '/api/resource', { token: token.slice(0, -1) + character })))
+  t.strictSame(new Set(answers.map(({ status, json }) => `${status} ${json.code}`)), new Set(['401 token_malformed']))
+})
+
+t.test('an unknown user, a name that nobody can have and a wrong password get one answer, after the same work', async t => {
+  const server = await startServer(t, { SIGN_IN_FAILURES: '1000' })
+  await server.send('POST', '/api/users', { json: { username: 'known', password: 'right' } })
+  const clocks = { date: '', 'ratelimit-remaining': '', 'ratelimit-reset': '' }
+  const people: Record<string, [string, string]> = { wrong: ['known', 'wrong'], unknown: ['unknown', 'right'], impossible: ['\u202E', 'right'], empty: ['', ''] }
+  const times: Record<string, number[]> = {}
+  for (let round = 0; round < 7; round++) {
+    const answers: Answer[] = []
+    for (const [kind, user] of Object.entries(people)) {
+      const started = process.hrtime.bigint()
+      answers.push(await server.send('GET', '/api/token', { user }))
+      ;(times[kind] ??= []).push(Number(process.hrtime.bigint() - started))
+    }
+    const [first, ...rest] = answers
+    for (const answer of rest) {
+      t.equal(answer.status, 401)
+      t.equal(answer.text, first?.text)
+      t.strictSame({ ...answer.headers, ...clocks }, { ...first?.headers, ...clocks })
+    }
+  }
+  // The least of several is what a busy machine disturbs least; an answer without hashing would take a twentieth.
+  const least = (kind: string) => Math.min(...times[kind] ?? [])
+  for (const kind of Object.keys(people)) t.ok(least(kind) > least('wrong') / 2, `${kind} took ${least(kind)} ns, a wrong password ${least('wrong')}`)
+  const long = 'x'.repeat(1025)
+  const refused = await Promise.all([['known', long], ['unknown', long]].map(user => server.send('GET', '/api/token', { user: user as [string, string] })))
+  t.equal(refused[0]?.text, refused[1]?.text)
+  isUnauthorized(t, refused[0] as Answer, 'credentials_wrong')
+})
+
+t.test('the signing key is made at the first start with mode 0600, and a token works after a restart', async t => {
+  const folder = t.testdir()
+  const dataDir = join(folder, 'one')
+  const first = await startServer(t, { DATA_DIR: dataDir })
+  const { token } = await signUp(first, 'ab', 'cde')
+  const file = join(dataDir, 'signing-keys')
+  const written = readFileSync(file, 'utf8')
+  t.equal(statSync(file).mode & 0o777, 0o600)
+  t.equal(statSync(dataDir).mode & 0o777, 0o700)
+  t.match(written, new RegExp(`^${decode(token.split('.')[0]).kid}:[\\w-]{43}\n$`))
+  await first.close()
+  const second = await startServer(t, { DATA_DIR: dataDir })
+  t.equal(readFileSync(file, 'utf8'), written)
+  t.strictSame((await second.send('GET', '/api/resource', { token })).json, { data: 'Hello, ab!' })
+  const third = await startServer(t, { DATA_DIR: join(folder, 'two') })
+  await signUp(third, 'ab', 'cde')
+  t.not(readFileSync(join(folder, 'two', 'signing-keys'), 'utf8'), written)
+  isUnauthorized(t, await third.send('GET', '/api/resource', { token }), 'token_malformed')
+})
+
+t.test('SIGNING_KEYS can be turned over: the first signs, all verify, and a key that left verifies nothing', async t => {
+  const dataDir = t.testdir()
+  const tokens: string[] = []
+  for (const [keys, kid, good] of [
+    [`old:${SECRET}`, 'old', [true]],
+    [`__proto__:${OTHER_SECRET},old:${SECRET}`, '__proto__', [true, true]],
+    [`__proto__:${OTHER_SECRET}`, '__proto__', [false, true, true]]
+  ] as const) {
+    const server = await startServer(t, { DATA_DIR: dataDir, SIGNING_KEYS: keys })
+    tokens.push((await signUp(server, 'ab', 'cde')).token)
+    t.equal(decode(tokens.at(-1)?.split('.')[0]).kid, kid)
+    for (const [index, isGood] of good.entries()) {
+      const answer = await server.send('GET', '/api/resource', { token: tokens[index] as string })
+      t.equal(answer.status, isGood ? 200 : 401, `${keys.slice(0, 9)} and token ${index}`)
+    }
+    await server.close()
+  }
+})
+
+t.test('a token of another installation is 401, though both sign with one key', async t => {
+  const folder = t.testdir({ one: {}, two: {} })
+  const settings = { SIGNING_KEYS: `shared:${SECRET}` }
+  const one = await startServer(t, { ...settings, DATA_DIR: join(folder, 'one') })
+  const two = await startServer(t, { ...settings, DATA_DIR: join(folder, 'two') })
+  const first = await signUp(one, 'ab', 'cde')
+  const second = await signUp(two, 'ab', 'cde')
+  isUnauthorized(t, await two.send('GET', '/api/resource', { token: first.token }), 'token_malformed')
+  isUnauthorized(t, await one.send('GET', '/api/resource', { token: second.token }), 'token_malformed')
+})
+
+t.test('a key file without a key is one clear line and exit 2', async t => {
+  const dataDir = t.testdir()
+  writeFileSync(join(dataDir, 'signing-keys'), '\n')
+  const { code, stdout, stderr } = await runBin(['serve'], { DATA_DIR: dataDir, PORT: '0' })
+  t.equal(code, 2)
+  t.equal(stdout, '')
+  t.match(stderr, /^magicstore: [^\n]+\n$/)
+})
+
+t.test('a database that fails is 500 without a word of it, not a token refused', async t => {
+  const store = await openMagicStore(readConfig({ PORT: '0', LOG_LEVEL: 'silent', MIN_FREE_BYTES: '0', DATA_DIR: t.testdir() }))
+  const { http } = await buildApp(store)
+  t.teardown(() => http.close())
+  await http.listen({ host: '127.0.0.1', port: 0 })
+  const client = clientOf((http.server.address() as { port: number }).port)
+  const { token, user } = await signUp(client, 'ab', 'cde')
+  await store.close()
+  for (const credentials of [{ token }, { user }]) {
+    const answer = await client.send('GET', '/api/resource', credentials)
+    t.equal(answer.status, 500)
+    t.equal(answer.json.code, 'internal_error')
+    t.equal(answer.headers['www-authenticate'], undefined)
+    t.notMatch(answer.text, /database|connection|sqlite/i)
+  }
+})
+
+t.test('a known path with another method is 405 with Allow, whatever the method, and needs no credential', async t => {
+  const server = await startServer(t)
+  const known: Record<string, string[]> = {
+    '/': ['GET', 'HEAD', 'POST'],
+    '/api/users': ['POST'],
+    '/api/users/1': ['GET', 'HEAD'],
+    '/api/token': ['DELETE', 'GET', 'HEAD'],
+    '/api/tokens': ['DELETE', 'GET', 'HEAD', 'POST'],
+    '/api/tokens/1': ['DELETE'],
+    '/api/account': ['DELETE', 'GET', 'HEAD'],
+    '/api/account/events': ['GET', 'HEAD'],
+    '/api/account/password': ['PUT'],
+    '/api/resource': ['GET', 'HEAD'],
+    '/uploads/a.txt': ['DELETE', 'GET', 'HEAD', 'PUT'],
+    '/api/files': ['GET', 'HEAD'],
+    '/api/files/a.txt': ['GET', 'HEAD', 'PATCH'],
+    '/openapi.json': ['GET', 'HEAD'],
+    '/openapi.yaml': ['GET', 'HEAD'],
+    '/docs': ['GET', 'HEAD'],
+    '/docs/json': ['GET', 'HEAD'],
+    '/docs/static/index.css': ['GET', 'HEAD']
+  }
+  for (const [path, allowed] of Object.entries(known)) {
+    // CONNECT asks for a tunnel, not for a path.
+    for (const method of METHODS.filter(method => method !== 'CONNECT' && !allowed.includes(method))) {
+      const answer = await server.send(method, path, { headers: { authorization: 'Nonsense' } })
+      t.equal(answer.status, 405, `${method} ${path}`)
+      t.strictSame(answer.headers.allow?.split(', ').sort(), allowed, `${method} ${path}`)
+      t.equal(answer.headers['cache-control'], 'no-store', `${method} ${path}`)
+      t.equal(answer.headers['x-content-type-options'], 'nosniff', `${method} ${path}`)
+      if (method !== 'HEAD') t.equal(answer.json.code, 'method_not_allowed', `${method} ${path}`)
+    }
+    for (const method of allowed) t.not((await server.send(method, path)).status, 405, `${method} ${path}`)
+  }
+  for (const body of ['{', 'x'.repeat(70_000)]) t.equal((await server.send('PUT', '/api/users', { headers: { 'content-type': 'application/json' }, body })).status, 405, 'its body is not looked at')
+  for (const [method, path] of [['GET', '/api'], ['PROPFIND', '/api/nothing'], ['POST', '/api/tokenx'], ['GET', '/api/token/'], ['GET', '/API/TOKEN']] as const) {
+    const answer = await server.send(method, path)
+    t.equal(answer.status, 404, `${method} ${path}`)
+    t.equal(answer.json.code, 'not_found', `${method} ${path}`)
+  }
+})
+
+t.test('every answer is no-store and nosniff, and HEAD has the headers of GET', async t => {
+  const server = await startServer(t)
+  const { token } = await signUp(server, 'ab', 'cde')
+  const answers: [method: string, path: string, headers: Record<string, string>, status: number][] = [
+    ['GET', '/api/resource', { authorization: `Bearer ${token}` }, 200],
+    ['GET', '/api/token', { authorization: 'Basic YWI6Y2Rl' }, 200],
+    ['GET', '/api/users/1', {}, 200],
+    ['GET', '/api/users/7', {}, 400],
+    ['GET', '/api/users/%ff', {}, 400],
+    ['GET', '/api/resource', {}, 401],
+    ['GET', '/nothing', {}, 404],
+    ['PURGE', '/api/token', {}, 405],
+    ['POST', '/api/users', { 'content-type': 'text/plain', 'content-length': '0' }, 415]
+  ]
+  for (const [method, path, headers, status] of answers) {
+    const answer = await server.send(method, path, { headers })
+    t.equal(answer.status, status, `${method} ${path}`)
+    t.equal(answer.headers['cache-control'], 'no-store', `${method} ${path}`)
+    t.equal(answer.headers['x-content-type-options'], 'nosniff', `${method} ${path}`)
+    if (method !== 'GET') continue
+    const head = await server.send('HEAD', path, { headers })
+    t.equal(head.status, status, `HEAD ${path}`)
+    t.equal(head.bytes.length, 0, `HEAD ${path}`)
+    t.strictSame(Object.keys(head.headers).sort(), Object.keys(answer.headers).sort(), `HEAD ${path}`)
+  }
+})

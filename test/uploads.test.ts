@@ -1,0 +1,926 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdirSync, readdirSync, readlinkSync, realpathSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { request as httpRequest } from 'node:http'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises'
+import Database from 'better-sqlite3'
+import t, { type Test } from 'tap'
+import { openDiskBlobs } from '../src/blobs/disk.ts'
+import { createFolderSync } from '../src/blobs/folder-sync.ts'
+import { openReserve } from '../src/blobs/reserve.ts'
+import { createFiles } from '../src/files/files.ts'
+import { readForm } from '../src/uploads/form.ts'
+import { isMediaType } from '../src/files/media-type.ts'
+import { createCommitter } from '../src/metadata/sqlite/committer.ts'
+import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
+import { formOf, signUp, startServer, type Answer, type Client, type RunningServer, type Settings } from './server.ts'
+
+const BOUNDARY = 'boundary-of-a-test'
+const FORM_TYPE = `multipart/form-data; boundary=${BOUNDARY}`
+const FORM_OVERHEAD = 64 * 1024
+
+/** A server and one person who is signed in. */
+async function open (t: Test, settings: Settings = {}) {
+  const server = await startServer(t, settings)
+  const { token, user } = await signUp(server, 'ann')
+  return {
+    server,
+    token,
+    user,
+    put: (name: string, body: string | Uint8Array | Readable, headers: Record<string, string | string[]> = {}) => server.send('PUT', `/uploads/${percent(name)}`, { token, headers, body }),
+    post: (body: Uint8Array | Readable, headers: Record<string, string | string[]> = {}) => server.send('POST', '/', { token, headers: { 'content-type': FORM_TYPE, ...headers }, body }),
+    get: (name: string) => server.send('GET', `/uploads/${percent(name)}`, { token }),
+    names: () => listed(server, token)
+  }
+}
+
+async function listed (client: Client, token: string): Promise<string[]> {
+  const { json } = await client.send('GET', '/api/files?limit=1000', { token })
+  return json.files.map((file: { name: string }) => file.name)
+}
+
+/** Every byte of a name as %XX. */
+function percent (name: string): string {
+  return Buffer.from(name).toString('hex').replace(/../g, '%$&')
+}
+
+/** Text as a header line of a form carries it: a character a byte. */
+function utf8 (text: string): string {
+  return Buffer.from(text).toString('latin1')
+}
+
+/** A form from the heads of its parts (a character a byte) and their bodies. */
+function form (...parts: [head: string, body?: string | Uint8Array][]): Buffer {
+  const pieces = parts.flatMap(([head, body = '']) => [Buffer.from(`--${BOUNDARY}\r\n${head}\r\n\r\n`, 'latin1'), Buffer.from(body), Buffer.from('\r\n')])
+  return Buffer.concat([...pieces, Buffer.from(`--${BOUNDARY}--\r\n`)])
+}
+
+function disposition (parameters: string): string {
+  return `Content-Disposition: form-data; ${parameters}`
+}
+
+function filePart (name: string, bytes: string | Uint8Array = 'bytes'): [string, string | Uint8Array] {
+  return [disposition(`name="file"; filename="${utf8(name)}"`), bytes]
+}
+
+/** The name a client makes of `Content-Disposition` (RFC 6266 section 4.3: the extended parameter wins). */
+function nameIn (header: string | undefined): string | undefined {
+  const extended = /;\s*filename\*=UTF-8''([^;]+)/.exec(header ?? '')?.[1]
+  return extended === undefined ? undefined : decodeURIComponent(extended)
+}
+
+/** Files of bytes below the data folder. */
+function blobsIn (dataDir: string): string[] {
+  const settled = readdirSync(join(dataDir, 'blobs')).flatMap(folder => readdirSync(join(dataDir, 'blobs', folder)))
+  return [...readdirSync(join(dataDir, 'incoming')), ...settled]
+}
+
+/** What this process has open of the bytes of a data folder. */
+function openHandles (dataDir: string): string[] {
+  const targets = readdirSync('/proc/self/fd').map(fd => { try { return readlinkSync(`/proc/self/fd/${fd}`) } catch { return '' } })
+  return targets.filter(target => ['incoming', 'blobs'].some(folder => target.startsWith(`${join(realpathSync(dataDir), folder)}/`)))
+}
+
+/** Looks again until it is so; false after five seconds. */
+async function eventually (isSo: () => boolean): Promise<boolean> {
+  for (const end = Date.now() + 5000; Date.now() < end; await wait(5)) if (isSo()) return true
+  return false
+}
+
+/** Where the bytes of the only file lie once they are settled. */
+async function settledBlob ({ dataDir }: RunningServer): Promise<string> {
+  await eventually(() => readdirSync(join(dataDir, 'incoming')).length === 0 && blobsIn(dataDir).length === 1)
+  const [id = ''] = blobsIn(dataDir)
+  return join(dataDir, 'blobs', id.slice(0, 2), id)
+}
+
+/** After the end of the server exactly the acknowledged blobs are on the disk, all of them settled. */
+async function endsWith (t: Test, server: RunningServer, count: number): Promise<void> {
+  t.ok(await eventually(() => openHandles(server.dataDir).length === 0), 'no bytes are open')
+  await server.close()
+  t.same(readdirSync(join(server.dataDir, 'incoming')), [], 'nothing is incoming')
+  t.equal(blobsIn(server.dataDir).length, count, 'blobs on the disk')
+}
+
+function refused (t: Test, answer: Answer, status: number, code: string, message: string): void {
+  t.same({ status: answer.status, type: answer.headers['content-type']?.split(';')[0], code: answer.json.code }, { status, type: 'application/problem+json', code }, message)
+}
+
+/** The status of an answer and these facts of its JSON, exactly (`t.match` is content where a string holds another). */
+function answered (t: Test, answer: Answer, expected: { status: number, name?: string, size?: number, type?: string, sha256?: string }, message = 'the file'): void {
+  const facts = Object.keys(expected).map(key => [key, key === 'status' ? answer.status : answer.json[key]])
+  t.same(Object.fromEntries(facts), expected, message)
+}
+
+/** The answer to a head whose body is never sent. */
+async function answerToHead (client: Client, method: string, path: string, headers: Record<string, string>): Promise<{ status: number, code: string }> {
+  const request = httpRequest({ host: '127.0.0.1', port: client.port, method, path, headers, agent: false })
+  request.on('error', () => {})
+  request.flushHeaders()
+  const [response] = await once(request, 'response')
+  const text = Buffer.concat(await response.toArray()).toString()
+  request.destroy()
+  return { status: response.statusCode, code: JSON.parse(text).code }
+}
+
+/** A body in pieces, each of which the server gets to see by itself. */
+async function * inPieces (bytes: Buffer, size: number): AsyncGenerator<Buffer> {
+  for (let at = 0; at < bytes.length; at += size) {
+    yield bytes.subarray(at, at + size)
+    await nextTurn()
+  }
+}
+
+/** Bodies of which all but the last byte is sent at once, and the last one when `finish` is called. */
+function heldBack () {
+  let finish = () => {}
+  const finished = new Promise<void>(resolve => { finish = resolve })
+  const body = (bytes: Uint8Array) => Readable.from((async function * () {
+    yield bytes.subarray(0, -1)
+    await finished
+    yield bytes.subarray(-1)
+  })())
+  return { body, finish }
+}
+
+function digestField (algorithm: 'sha-256' | 'sha-512', bytes: string | Uint8Array): string {
+  return `${algorithm}=:${createHash(algorithm.replace('-', '')).update(bytes).digest('base64')}:`
+}
+
+const keptNames = [
+  'report.pdf', 'no-extension', '.hidden', '...', 'trailing.', '.leading', ' spaces at both ends ', ' ', '  .  ',
+  '100%.txt', '%', '%2F', '%00', '%22', '%zz', 'a;b=c, d.txt', "it's (1) *!~.txt", 'a+b&c#d?e=f.txt', '<img src=x onerror=alert(1)>.html', '$(reboot) `id` |x',
+  'ünïcödé.txt', '日本語の名前.txt', 'имя.txt', 'שלום.txt', '🧙‍♀️ 👩🏽‍🚀.png', '\u{1F600}', 'ﬁ ligature', 'zero\u200Bwidth', '\uFEFFbom', '\u202Ertl', 'soft\u00ADhyphen', '\u2028', '\uFFFD', '\uFFFF', '\u{10FFFF}',
+  '__proto__', 'constructor', 'CON', 'nul.txt', '~', '-rf', 'a'.repeat(255), 'é'.repeat(127) + 'x', '漢'.repeat(85)
+]
+
+t.test('a name is kept as it was sent, by form and by path, and comes back in every place', async t => {
+  const { server, post, put, get, names } = await open(t)
+  for (const name of keptNames) {
+    const posted = await post(form(filePart(name, `posted ${name}`)))
+    answered(t, posted, { status: 201, name }, `POST ${name}`)
+    const { location = '' } = posted.headers
+    t.equal(decodeURIComponent(location.replace('/uploads/', '')), name, 'Location')
+    t.equal((await server.send('GET', location)).status, 401, 'Location is an address of the server')
+    const download = await get(name)
+    t.same({ status: download.status, text: download.text }, { status: 200, text: `posted ${name}` })
+    t.equal(nameIn(download.headers['content-disposition']), name, 'Content-Disposition')
+    answered(t, await put(name, `put ${name}`), { status: 200, name }, `PUT ${name}`)
+    t.equal((await get(name)).text, `put ${name}`)
+  }
+  t.same((await names()).sort(), keptNames.toSorted())
+  await endsWith(t, server, keptNames.length)
+})
+
+t.test('the name of a form is read as clients write it', async t => {
+  const { server, post, get } = await open(t)
+  const variants: [parameters: string, name: string][] = [
+    ['name="file"; filename="a \\"quoted\\" name.txt"', 'a "quoted" name.txt'],
+    ['name="file"; filename="%22kept%22.txt"', '%22kept%22.txt'],
+    ['name="file"; filename="C:\\Users\\ann\\windows.txt"', 'windows.txt'],
+    ['name="file"; filename="C:\\Users\\\\ann\\\\doubled.txt"', 'doubled.txt'],
+    ['name="file"; filename="/home/ann/unix.txt"', 'unix.txt'],
+    ['name="file"; filename="C:\\mixed/separators.txt"', 'separators.txt'],
+    ['name="file"; filename="../../../etc/passwd"', 'passwd'],
+    ['name="file"; filename="..\\..\\boot.ini"', 'boot.ini'],
+    ['name="file"; filename="star.txt"; filename*=UTF-8\'\'ignored.txt', 'star.txt'],
+    ['filename*=UTF-8\'\'ignored.txt; filename="star2.txt"; name="file"', 'star2.txt'],
+    ['name=file; filename=token.txt', 'token.txt'],
+    ['name=file; filename=token with spaces.txt ', 'token with spaces.txt'],
+    ['NAME="file"; FILENAME="upper.txt"', 'upper.txt'],
+    ['name = "file" ;filename = "spaced.txt" ; ; other=1;', 'spaced.txt'],
+    ['name="file"; filename="semi;colon; name=x.txt"', 'semi;colon; name=x.txt']
+  ]
+  for (const [parameters, name] of variants) {
+    const answer = await post(form([disposition(parameters), parameters]))
+    answered(t, answer, { status: 201, name }, parameters)
+    t.equal((await get(name)).text, parameters)
+  }
+  const bare = await post(form(['content-disposition:FORM-DATA; name="file"; filename="lower.txt"\r\nX-Other: 1', 'x']))
+  answered(t, bare, { status: 201, name: 'lower.txt' }, 'fields in any case, others passed over')
+  await endsWith(t, server, variants.length + 1)
+})
+
+t.test('names that differ only in normalisation are one name', async t => {
+  const { server, token, post, put, get, names } = await open(t)
+  const [nfc, nfd] = ['Ame\u0301lie.txt'.normalize('NFC'), 'Ame\u0301lie.txt']
+  answered(t, await post(form(filePart(nfd, 'one'))), { status: 201, name: nfc })
+  t.equal((await post(form(filePart(nfc, 'one')))).status, 200)
+  t.equal((await put(nfd, 'two')).status, 200)
+  t.equal((await get(nfd)).text, 'two')
+  t.equal((await get(nfc)).text, 'two')
+  t.equal((await post(form(filePart('e\u0301'.repeat(127), 'long')))).json.name, '\u00E9'.repeat(127), 'the length counts after NFC')
+  t.same(await names(), [nfc, '\u00E9'.repeat(127)])
+  for (const name of ['\uD800', 'cut \uDBFF', '\uDC00\uD800']) {
+    refused(t, await server.send('PATCH', `/api/files/${percent(nfc)}`, { token, json: { name } }), 400, 'name_invalid', 'a name that is no Unicode')
+  }
+  await endsWith(t, server, 2)
+})
+
+t.test('a name that can\'t be kept is refused, and nothing is stored', async t => {
+  const { server, token, post, put, names } = await open(t)
+  const refusedNames = ['.', '..', 'a'.repeat(256), 'é'.repeat(128), 'bell\x07', 'tab\t', 'delete\x7F', 'next\u0085line', 'first\x01']
+  for (const name of refusedNames) {
+    refused(t, await post(form(filePart(name))), 400, 'name_invalid', `POST ${JSON.stringify(name)}`)
+    refused(t, await put(name, 'bytes'), 400, 'name_invalid', `PUT ${JSON.stringify(name)}`)
+  }
+  for (const name of ['', 'folder/', 'C:\\', '/', 'folder/..']) refused(t, await post(form(filePart(name))), 400, 'name_invalid', `POST ${JSON.stringify(name)}`)
+  for (const name of ['a/b', 'a\\b', '/', 'zero\0', 'line\nfeed', 'a\r']) refused(t, await put(name, 'bytes'), 400, 'name_invalid', `PUT ${JSON.stringify(name)}`)
+  for (const name of ['bad\xFF', 'cut\xC3', '\xED\xA0\x80surrogate', 'overlong\xC0\xAF', 'zero\0', 'lf\nx', 'cr\rx']) {
+    refused(t, await post(form([disposition(`name="file"; filename="${name}"`), 'bytes'])), 400, 'malformed_multipart', `POST bytes ${JSON.stringify(name)}`)
+  }
+  for (const path of ['%FF', 'cut%C3', '%ED%A0%80', '%C0%AF', '%', '%zz']) {
+    refused(t, await server.send('PUT', `/uploads/${path}`, { token, body: 'bytes' }), 400, 'malformed_url', `PUT ${path}`)
+  }
+  const dots = await server.send('PUT', '/uploads/..', { token, body: 'bytes' })
+  refused(t, dots, 400, 'name_invalid', 'PUT ..')
+  for (const path of ['%2F', 'a%00', `${'a'.repeat(256)}`, '..']) refused(t, await server.send('GET', `/uploads/${path}`, { token }), 404, 'not_found', `GET ${path}`)
+  const empty = await server.send('PUT', '/uploads/', { token, body: 'bytes' })
+  t.match(empty.status, /^40[04]$/, 'PUT without a name')
+  t.same(await names(), [])
+  await endsWith(t, server, 0)
+})
+
+t.test('the media type is the declared one if it is well formed, else the one of the extension', async t => {
+  const { server, token, put, post, get } = await open(t)
+  const types: [name: string, declared: string | undefined, type: string][] = [
+    ['a.txt', 'image/png', 'image/png'],
+    ['b.txt', 'Text/HTML; charset="utf-8"; x=1', 'Text/HTML; charset="utf-8"; x=1'],
+    ['c.txt', 'a/b; c="q\\"uo;ted"', 'a/b; c="q\\"uo;ted"'],
+    ['d.txt', 'application/vnd.x+json;;a=b', 'application/vnd.x+json;;a=b'],
+    ['e.txt', undefined, 'text/plain'],
+    ['f.PDF', 'nonsense', 'application/pdf'],
+    ['g.png', 'image/', 'image/png'],
+    ['h.png', '', 'image/png'],
+    ['i.json', 'text/plain; charset', 'application/json'],
+    ['j.json', 'text/plain; a="open', 'application/json'],
+    ['k.json', 't\u00E9xt/plain', 'application/json'],
+    ['l.json', `text/plain; a=${'x'.repeat(300)}`, 'application/json'],
+    ['m.json', 'text/plain, text/html', 'application/json'],
+    ['n.unknown-to-all', undefined, 'application/octet-stream'],
+    ['no-extension', 'bad', 'application/octet-stream'],
+    ['html', undefined, 'application/octet-stream'],
+    ['.html', undefined, 'application/octet-stream'],
+    ['o.tar.gz', undefined, 'application/gzip']
+  ]
+  for (const [name, declared, type] of types) {
+    const head = `${filePart(name)[0]}${declared === undefined ? '' : `\r\nContent-Type: ${declared}`}`
+    const posted = await post(form([head, 'x']))
+    answered(t, posted, { status: 201, type }, `POST ${name} as ${declared}`)
+    t.equal((await get(name)).headers['content-type'], type)
+    const replaced = await put(name, 'xx', declared === undefined ? {} : { 'content-type': declared })
+    answered(t, replaced, { status: 200, type }, `PUT ${name} as ${declared}`)
+    t.equal((await get(name)).headers['content-type'], type)
+    const bare = await server.send('PUT', `/uploads/${name}`, { token, headers: { 'transfer-encoding': 'chunked', ...(declared !== undefined && { 'content-type': declared }) }, body: Readable.from(['xxx']) })
+    answered(t, bare, { status: 200, type }, `PUT chunked ${name} as ${declared}`)
+  }
+  t.notOk(isMediaType(`a/b${'; '.repeat(120)}!`), 'a type made to be slow is judged at once')
+})
+
+t.test('a form is taken with one file in the field named file, whatever else it holds', async t => {
+  const { server, post, get, names } = await open(t)
+  const field: [string, string] = [disposition('name="comment"'), 'text\r\n--not-the-boundary\r\n']
+  const nameless: [string, string] = [disposition('name="file"'), 'a field without a filename is no file']
+  const taken: [what: string, body: Buffer, name: string][] = [
+    ['fields before', form(field, nameless, filePart('before.txt')), 'before.txt'],
+    ['fields behind', form(filePart('behind.txt'), field, nameless), 'behind.txt'],
+    ['a field with only filename*', form([disposition('name="x"; filename*=UTF-8\'\'x.txt'), 'x'], filePart('with-star.txt')), 'with-star.txt'],
+    ['a preamble and an epilogue', Buffer.concat([Buffer.from('preamble\r\n'), form(filePart('around.txt')), Buffer.from('epilogue')]), 'around.txt'],
+    ['no line end behind the form', form(filePart('tight.txt')).subarray(0, -2), 'tight.txt'],
+    ['a thousand parts', form(...Array<[string, string]>(999).fill(field), filePart('thousandth.txt')), 'thousandth.txt']
+  ]
+  for (const [what, body, name] of taken) {
+    const answer = await post(body)
+    answered(t, answer, { status: 201, name, size: 5 }, what)
+    t.equal((await get(name)).text, 'bytes', what)
+  }
+  const refusedForms: [what: string, body: Buffer, code: string][] = [
+    ['no file', form(field), 'file_missing'],
+    ['a field named file without a filename', form(nameless), 'file_missing'],
+    ['only filename*', form([disposition('name="file"; filename*=UTF-8\'\'x.txt'), 'x']), 'file_missing'],
+    ['an empty form', form(), 'file_missing'],
+    ['two files', form(filePart('1.txt'), filePart('2.txt')), 'file_unexpected'],
+    ['the same file twice', form(filePart('1.txt'), filePart('1.txt')), 'file_unexpected'],
+    ['another field name', form([disposition('name="upload"; filename="1.txt"'), 'x']), 'file_unexpected'],
+    ['another field name in capitals', form([disposition('name="File"; filename="1.txt"'), 'x']), 'file_unexpected'],
+    ['the file and one in another field', form(filePart('1.txt'), [disposition('name="upload"; filename="2.txt"'), 'x']), 'file_unexpected'],
+    ['one in another field and the file', form([disposition('name="upload"; filename="2.txt"'), 'x'], filePart('1.txt')), 'file_unexpected'],
+    ['a file input that was left empty', form([`${disposition('name="file"; filename=""')}\r\nContent-Type: application/octet-stream`]), 'name_invalid'],
+    ['a file and then a malformed part', form(filePart('1.txt'), ['nonsense', 'x']), 'malformed_multipart'],
+    ['nothing at all', Buffer.alloc(0), 'upload_incomplete']
+  ]
+  for (const [what, body, code] of refusedForms) refused(t, await post(body), 400, code, what)
+  t.equal((await names()).length, taken.length)
+  await endsWith(t, server, taken.length)
+})
+
+t.test('a form that is not well formed is refused, and nothing is stored', async t => {
+  const { server, token, post, names } = await open(t)
+  const good = form(filePart('x.txt'))
+  const heads: [what: string, head: string][] = [
+    ['an empty head', ''],
+    ['no disposition', 'Content-Type: text/plain'],
+    ['another disposition', 'Content-Disposition: attachment; name="file"; filename="x.txt"'],
+    ['a disposition that runs on', 'Content-Disposition: form-data2; name="file"; filename="x.txt"'],
+    ['no name', disposition('filename="x.txt"')],
+    ['a name twice', disposition('name="file"; name="file"; filename="x.txt"')],
+    ['a filename twice', disposition('name="file"; filename="x.txt"; FileName="y.txt"')],
+    ['an open quote', disposition('name="file"; filename="x.txt')],
+    ['text behind a quote', disposition('name="file"; filename="x"y.txt')],
+    ['a field name that is not UTF-8', disposition('name="\xFF"; filename="x.txt"')],
+    ['a field twice', `${disposition('name="file"; filename="x.txt"')}\r\ncontent-type: a/b\r\nContent-Type: a/b`],
+    ['a line without a colon', `${disposition('name="file"; filename="x.txt"')}\r\nnonsense`],
+    ['a folded line', 'Content-Disposition: form-data;\r\n name="file"; filename="x.txt"'],
+    ['space before the colon', 'Content-Disposition : form-data; name="file"; filename="x.txt"'],
+    ['a line of spaces that ends badly', `${disposition('name="file"; filename="x.txt"')}\r\nX:${' '.repeat(16_000)}\0`],
+    ['a giant field', `${disposition('name="file"; filename="x.txt"')}\r\nX: ${'x'.repeat(16 * 1024)}`],
+    ['a giant filename', disposition(`name="file"; filename="${'x'.repeat(1_000_000)}"`)],
+    ['very many fields', `${disposition('name="file"; filename="x.txt"')}${Array.from({ length: 5000 }, (_, index) => `\r\nX-${index}: 1`).join('')}`]
+  ]
+  for (const [what, head] of heads) refused(t, await post(form([head, 'bytes'])), 400, 'malformed_multipart', what)
+
+  const bodies: [what: string, body: Buffer, code: string][] = [
+    ['line ends of LF only', Buffer.from(good.toString().replaceAll('\r\n', '\n')), 'upload_incomplete'],
+    ['ten thousand parts', form(...Array<[string, string]>(10_000).fill([disposition('name="x"'), 'x']), filePart('x.txt')), 'malformed_multipart'],
+    ['a thousand and one parts', form(...Array<[string, string]>(1000).fill([disposition('name="x"'), 'x']), filePart('x.txt')), 'malformed_multipart'],
+    ['a head that never ends', Buffer.concat([Buffer.from(`--${BOUNDARY}\r\n`), Buffer.alloc(100_000, 'x')]), 'malformed_multipart'],
+    ['text behind a delimiter', Buffer.from(good.toString().replace(`--${BOUNDARY}\r\n`, `--${BOUNDARY} x\r\n`)), 'malformed_multipart'],
+    ['a delimiter that runs on in the file', form(filePart('x.txt', `bytes\r\n--${BOUNDARY}-and-more\r\n`)), 'malformed_multipart'],
+    ['another boundary than announced', Buffer.from(good.toString().replaceAll(BOUNDARY, 'another')), 'upload_incomplete'],
+    ['no form at all', Buffer.from('{"file": "x"}'), 'upload_incomplete']
+  ]
+  for (const [what, body, code] of bodies) refused(t, await post(body), 400, code, what)
+
+  for (const parameters of ['', ';', '; boundary', '; boundary=', '; boundary=""', '; boundary=" "', `; boundary=${'x'.repeat(71)}`, '; boundary="with\u00E9"', '; boundary="x "', '; boundary="a\\"b"', '; charset=utf-8']) {
+    const answer = await post(good, { 'content-type': `multipart/form-data${parameters}` })
+    refused(t, answer, 400, 'malformed_multipart', `multipart/form-data${parameters}`)
+  }
+  for (const type of ['application/json', 'application/x-www-form-urlencoded', 'multipart/mixed; boundary=x', 'text/plain', 'nonsense', '']) {
+    refused(t, await server.send('POST', '/', { token, headers: { 'content-type': type }, body: good }), 415, 'unsupported_media_type', `a form as ${type}`)
+  }
+  refused(t, await server.send('POST', '/', { token, body: good }), 415, 'unsupported_media_type', 'a form as nothing')
+  refused(t, await server.send('POST', '/', { token }), 400, 'file_missing', 'no body')
+  t.same(await names(), [])
+  await endsWith(t, server, 0)
+})
+
+t.test('a part\'s head of 16 KiB and a boundary of 70 characters of every kind are taken', async t => {
+  const { server, post } = await open(t)
+  const start = `${disposition('name="file"; filename="x.txt"')}\r\nX: `
+  const full = `${start}${'x'.repeat(16 * 1024 - start.length - 2)}`
+  t.equal((await post(form([full, 'bytes']))).status, 201)
+  refused(t, await post(form([`${full}x`, 'bytes'])), 400, 'malformed_multipart', 'a byte more')
+  const boundary = `0aZ'()+_,-./:=? ${'x'.repeat(54)}`
+  const body = Buffer.from(form(filePart('x.txt')).toString().replaceAll(BOUNDARY, boundary))
+  t.equal((await post(body, { 'content-type': `multipart/form-data; charset=utf-8; BOUNDARY="${boundary}"; x=1` })).status, 200)
+  const padded = Buffer.from(form(filePart('y.txt')).toString().replaceAll(`--${BOUNDARY}\r\n`, `--${BOUNDARY} \t \r\n`))
+  t.equal((await post(padded)).status, 201, 'padding behind a delimiter')
+  await endsWith(t, server, 2)
+})
+
+t.test('a form cut anywhere before its end answers 400 and leaves nothing', async t => {
+  const { server, token, post, names } = await open(t)
+  const body = form([disposition('name="comment"'), 'c'], [`${filePart('cut.txt')[0]}\r\nContent-Type: text/plain`, `bytes\r\n--${BOUNDARY.slice(0, 9)}\r\n`])
+  const wholeAt = body.length - '\r\n'.length
+  for (let length = 0; length < wholeAt; length++) {
+    const answer = await post(body.subarray(0, length))
+    if (answer.status !== 400 || answer.json.code !== 'upload_incomplete') t.fail(`cut at ${length}: ${answer.status} ${answer.text}`)
+  }
+  for (const length of [0, 1, 60, wholeAt - 60, wholeAt - 1]) refused(t, await post(Readable.from([body.subarray(0, length)])), 400, 'upload_incomplete', `chunked, cut at ${length}`)
+  t.same(await names(), [])
+  t.ok(await eventually(() => blobsIn(server.dataDir).length === 0))
+  t.equal((await post(body.subarray(0, wholeAt))).status, 201, 'the closing boundary is whole')
+  t.same(await listed(server, token), ['cut.txt'])
+  await endsWith(t, server, 1)
+})
+
+t.test('bytes that look like a boundary are bytes, wherever the body is cut into pieces', async t => {
+  const tails = ['\r', '\r\n', '\r\n-', '\r\n--', `\r\n--${BOUNDARY.slice(0, -1)}`, `\r\n\r\n--${BOUNDARY.slice(0, -1)}\r\n--b\r`, `--${BOUNDARY}`, `\n--${BOUNDARY}--\n`]
+  const bytes = Buffer.from(`${tails.join('')}${tails.toReversed().join('middle')}`)
+  const body = form([disposition('name="before"'), bytes], filePart('edges.bin', bytes))
+  for (let size = 1; size <= body.length; size++) {
+    const parts: Record<string, Buffer> = {}
+    for await (const part of readForm(inPiecesNow(body, size), FORM_TYPE)) parts[part.name] = Buffer.concat(await Readable.from(part.bytes).toArray())
+    if (!parts.before?.equals(bytes) || !parts.file?.equals(bytes)) t.fail(`pieces of ${size}`)
+  }
+  const { server, post, get, put } = await open(t)
+  for (const size of [1, 2, 7, 64, body.length]) {
+    for (const headers of [{}, { 'content-length': String(body.length) }]) {
+      const answer = await post(Readable.from(inPieces(body, size)), headers)
+      t.match(answer.status, /^20[01]$/)
+      answered(t, answer, { status: answer.status, size: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') }, `pieces of ${size} over the wire`)
+    }
+    t.equal((await put('raw.bin', Readable.from(inPieces(bytes, size)))).json.size, bytes.length)
+    t.ok((await get('raw.bin')).bytes.equals(bytes))
+  }
+  t.ok((await get('edges.bin')).bytes.equals(bytes))
+  const large = randomBytes(3_500_000)
+  t.equal((await post(form(filePart('large.bin', large)))).status, 201)
+  t.ok((await get('large.bin')).bytes.equals(large))
+  t.equal((await post(Readable.from(inPieces(form(filePart('large.bin', large)), 99_991)))).status, 200)
+  await endsWith(t, server, 3)
+})
+
+async function * inPiecesNow (bytes: Buffer, size: number): AsyncGenerator<Buffer> {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size)
+}
+
+t.test('a file of exactly the limit is taken, one byte more is refused', async t => {
+  const limit = 200_000
+  const { server, token, post, put, get, names } = await open(t, { MAX_FILE_BYTES: String(limit) })
+  const exact = randomBytes(limit)
+  const over = Buffer.concat([exact, Buffer.from('x')])
+  t.equal((await post(form(filePart('form.bin', exact)))).status, 201)
+  t.equal((await post(Readable.from([form(filePart('form-chunked.bin', exact))]))).status, 201)
+  t.equal((await put('raw.bin', exact)).status, 201)
+  t.equal((await put('raw-chunked.bin', Readable.from([exact]))).status, 201)
+  for (const name of await names()) t.ok((await get(name)).bytes.equals(exact), name)
+
+  refused(t, await post(form(filePart('over.bin', over))), 413, 'file_too_large', 'form, announced')
+  refused(t, await post(Readable.from([form(filePart('over.bin', over))])), 413, 'file_too_large', 'form, chunked')
+  refused(t, await put('over.bin', over), 413, 'file_too_large', 'raw, announced')
+  refused(t, await put('over.bin', Readable.from([over])), 413, 'file_too_large', 'raw, chunked')
+  refused(t, await put('raw.bin', Readable.from([over])), 413, 'file_too_large', 'raw, in place of another')
+  const field = form([disposition('name="comment"'), Buffer.alloc(limit + FORM_OVERHEAD)], filePart('small.txt'))
+  refused(t, await post(Readable.from([field])), 413, 'file_too_large', 'a field that is larger than any file')
+
+  const authorization = `Bearer ${token}`
+  const head = { authorization, 'content-length': String(limit + 1) }
+  t.same(await answerToHead(server, 'PUT', '/uploads/over.bin', head), { status: 413, code: 'file_too_large' }, 'raw, before the body')
+  const formHead = { authorization, 'content-type': FORM_TYPE, 'content-length': String(limit + FORM_OVERHEAD + 1) }
+  t.same(await answerToHead(server, 'POST', '/', formHead), { status: 413, code: 'file_too_large' }, 'form, before the body')
+  t.same(await names(), ['form-chunked.bin', 'form.bin', 'raw-chunked.bin', 'raw.bin'])
+  t.ok((await get('raw.bin')).bytes.equals(exact), 'what was there stays')
+  await endsWith(t, server, 4)
+})
+
+t.test('with a limit of nothing only empty files are taken', async t => {
+  const { server, post, put, get } = await open(t, { MAX_FILE_BYTES: '0' })
+  answered(t, await post(form(filePart('a.txt', ''))), { status: 201, size: 0, sha256: createHash('sha256').digest('hex') })
+  t.equal((await put('b.txt', '')).status, 201)
+  t.equal((await put('c.txt', Readable.from([]))).status, 201)
+  t.match(await get('c.txt'), { status: 200, text: '', headers: { 'content-length': '0' } })
+  refused(t, await post(form(filePart('d.txt', 'x'))), 413, 'file_too_large', 'a byte')
+  await endsWith(t, server, 3)
+})
+
+t.test('only allowed extensions are taken', async t => {
+  const { server, token, post, put, names } = await open(t, { ALLOWED_EXTENSIONS: '.pdf, TXT' })
+  for (const name of ['a.pdf', 'b.TXT', 'c.exe.Pdf']) t.equal((await post(form(filePart(name)))).status, 201, name)
+  for (const name of ['a.exe', 'a.pdf.exe', 'pdf', '.pdf', 'a.pdf ', 'a.', 'a.pdf.', 'a.\uFF50df']) {
+    refused(t, await post(form(filePart(name))), 415, 'extension_not_allowed', `POST ${name}`)
+    refused(t, await put(name, 'x'), 415, 'extension_not_allowed', `PUT ${name}`)
+  }
+  t.same(await answerToHead(server, 'PUT', '/uploads/a.exe', { authorization: `Bearer ${token}`, 'content-length': '9' }), { status: 415, code: 'extension_not_allowed' }, 'before the body')
+  t.same(await names(), ['a.pdf', 'b.TXT', 'c.exe.Pdf'])
+  await endsWith(t, server, 3)
+})
+
+t.test('an encoded body is refused, save as identity', async t => {
+  const { server, post, put, names } = await open(t)
+  for (const encoding of ['gzip', 'br', 'identity, gzip', 'x']) {
+    const answer = await put('a.txt', 'x', { 'content-encoding': encoding })
+    refused(t, answer, 415, 'content_encoding_unsupported', `PUT ${encoding}`)
+    t.equal(answer.headers['accept-encoding'], 'identity')
+    refused(t, await post(form(filePart('a.txt')), { 'content-encoding': encoding }), 415, 'content_encoding_unsupported', `POST ${encoding}`)
+  }
+  t.equal((await put('b.txt', 'x', { 'content-encoding': 'Identity' })).status, 201)
+  t.equal((await post(form(filePart('c.txt')), { 'content-encoding': '' })).status, 201)
+  t.same(await names(), ['b.txt', 'c.txt'])
+  await endsWith(t, server, 2)
+})
+
+t.test('digests that a client sends are verified before anything can be seen', async t => {
+  const { server, post, put, names } = await open(t)
+  const body = form(filePart('posted.txt', 'bytes'))
+  const uploads = [
+    { what: 'PUT', covered: Buffer.from('bytes'), send: (headers: Record<string, string | string[]>) => put('put.txt', 'bytes', headers) },
+    { what: 'POST', covered: body, send: (headers: Record<string, string | string[]>) => post(body, headers) }
+  ]
+  for (const { what, covered, send } of uploads) {
+    const sha256 = digestField('sha-256', covered)
+    const wrong = [
+      { 'content-digest': digestField('sha-256', 'other') },
+      { 'content-digest': digestField('sha-512', 'other') },
+      { 'repr-digest': digestField('sha-256', 'other') },
+      { 'content-digest': sha256, 'repr-digest': digestField('sha-512', 'other') },
+      { 'content-digest': sha256, 'repr-digest': digestField('sha-256', 'other') },
+      { 'content-digest': `${sha256}, ${digestField('sha-512', 'other')}` },
+      { 'content-digest': [sha256, digestField('sha-512', 'other')] }
+    ]
+    for (const headers of wrong) refused(t, await send(headers), 400, 'digest_mismatch', `${what} ${JSON.stringify(headers)}`)
+    for (const field of ['sha-256=abc', 'sha-256', 'sha-256="abc"', 'sha-256=:AAAA:', 'sha-512=:AAAA:', 'sha-256=(1 2)', '???', 'sha-256=:!:', 'sha-256=1, ', 'SHA-256=:AAAA:']) {
+      refused(t, await send({ 'content-digest': field }), 400, 'digest_malformed', `${what} ${field}`)
+      refused(t, await send({ 'repr-digest': field }), 400, 'digest_malformed', `${what} ${field}`)
+    }
+    t.notOk((await names()).includes(`${what.toLowerCase()}.txt`))
+  }
+  t.same(await names(), [])
+  for (const { what, covered, send } of uploads) {
+    const [sha256, sha512] = [digestField('sha-256', covered), digestField('sha-512', covered)]
+    const right = [{ 'content-digest': sha256 }, { 'repr-digest': sha512 }, { 'content-digest': `md5=:AAAA:, ${sha512};x=1` }, { 'content-digest': [sha256, sha512], 'repr-digest': sha256 }, { 'content-digest': 'md5=:AAAA:' }, { 'repr-digest': 'constructor=:AAAA:' }, { 'content-digest': '' }]
+    for (const headers of right) t.match((await send(headers)).status, /^20[01]$/, `${what} ${JSON.stringify(headers)}`)
+  }
+  t.equal((await names()).length, 2)
+  await endsWith(t, server, 2)
+})
+
+t.test('a wrong digest of the file alone does not pass for one of the form', async t => {
+  const { server, post } = await open(t)
+  refused(t, await post(form(filePart('a.txt', 'bytes')), { 'repr-digest': digestField('sha-256', 'bytes') }), 400, 'digest_mismatch', 'of the part')
+  await endsWith(t, server, 0)
+})
+
+t.test('PUT stores any body as it is and never reads it as anything', async t => {
+  const { server, token, put, get } = await open(t)
+  const bodies: [type: string, bytes: string][] = [
+    ['application/json', '{"broken": '],
+    ['application/json', '{"__proto__": {"x": 1}}'],
+    ['application/json', JSON.stringify('x'.repeat(100_000))],
+    [FORM_TYPE, form(filePart('inner.txt')).toString()],
+    ['application/x-www-form-urlencoded', 'a=b&c=d'],
+    ['text/plain', 'text']
+  ]
+  for (const [index, [type, bytes]] of bodies.entries()) {
+    const answer = await put('any', bytes, { 'content-type': type })
+    answered(t, answer, { status: index === 0 ? 201 : 200, type }, type)
+    t.equal((await get('any')).text, bytes)
+  }
+  const created = await server.send('PUT', '/uploads/new.txt', { token, body: 'new' })
+  const etag = `"${createHash('sha256').update('new').digest('hex')}"`
+  t.match(created, { status: 201, headers: { location: '/uploads/new.txt', etag } })
+  const replaced = await server.send('PUT', '/uploads/new.txt', { token, body: 'newer' })
+  t.match(replaced, { status: 200, headers: { etag: `"${createHash('sha256').update('newer').digest('hex')}"` } })
+  t.notOk('location' in replaced.headers)
+  t.equal(replaced.json.createdAt, created.json.createdAt)
+  const without = await server.send('PUT', '/uploads/nothing', { token })
+  answered(t, without, { status: 201, size: 0 }, 'no body at all')
+  await endsWith(t, server, 3)
+})
+
+t.test('PUT of a range is never stored as the whole', async t => {
+  const { server, put, get } = await open(t)
+  await put('a.txt', 'whole')
+  for (const range of ['bytes 0-1/5', 'bytes 0-4/5', 'nonsense', '']) {
+    refused(t, await put('a.txt', 'wh', { 'content-range': range }), 400, 'partial_upload', range)
+    refused(t, await put('b.txt', 'wh', { 'content-range': range }), 400, 'partial_upload', range)
+  }
+  t.equal((await get('a.txt')).text, 'whole')
+  t.equal((await get('b.txt')).status, 404)
+  await endsWith(t, server, 1)
+})
+
+t.test('the same form again is 200 and the file that is there, with other bytes it is 409 and nothing changes', async t => {
+  const { server, token, post, get } = await open(t)
+  const first = await post(form([`${filePart('a.txt')[0]}\r\nContent-Type: text/html`, 'bytes']))
+  t.equal(first.status, 201)
+  const again = await post(form([`${filePart('a.txt')[0]}\r\nContent-Type: text/css`, 'bytes']))
+  t.equal(again.status, 200)
+  t.same(again.json, first.json)
+  t.equal(again.headers.etag, first.headers.etag)
+  t.equal(again.headers.location, '/uploads/a.txt')
+  for (const bytes of ['other', 'bytes and more', '']) refused(t, await post(form(filePart('a.txt', bytes))), 409, 'name_taken', bytes)
+  t.match(await get('a.txt'), { text: 'bytes', headers: { 'content-type': 'text/html', etag: first.headers.etag } })
+  t.same((await server.send('GET', '/api/files/a.txt', { token })).json, first.json)
+  await endsWith(t, server, 1)
+})
+
+t.test('two people hold the same name, and none reaches the other\'s', async t => {
+  const { server, token, post, put } = await open(t)
+  const ben = await signUp(server, 'ben')
+  const bensForm = formOf('shared.txt', 'of ben')
+  await post(form(filePart('shared.txt', 'of ann')))
+  t.equal((await server.send('POST', '/', { token: ben.token, ...bensForm })).status, 201)
+  t.equal((await put('shared.txt', 'of ann again', { 'if-match': '*' })).status, 200)
+  t.equal((await server.send('GET', '/uploads/shared.txt', { token: ben.token })).text, 'of ben')
+  t.equal((await server.send('GET', '/uploads/shared.txt', { token })).text, 'of ann again')
+  refused(t, await server.send('PUT', '/uploads/only-anns.txt', { token: ben.token, headers: { 'if-match': '*' }, body: 'x' }), 412, 'precondition_failed', 'what is not theirs is not there')
+  await endsWith(t, server, 2)
+})
+
+t.test('PUT heeds its preconditions, before the body where it can', async t => {
+  const { server, token, put, get } = await open(t)
+  const { headers: { etag = '' } } = await put('a.txt', 'one', { 'if-none-match': '*' })
+  const stale = '"0000"'
+  const failing: [name: string, headers: Record<string, string>][] = [
+    ['a.txt', { 'if-none-match': '*' }], ['a.txt', { 'if-none-match': etag }], ['a.txt', { 'if-match': stale }], ['a.txt', { 'if-match': `W/${etag}` }], ['b.txt', { 'if-match': '*' }], ['b.txt', { 'if-match': etag }]
+  ]
+  for (const [name, headers] of failing) {
+    refused(t, await put(name, 'two', headers), 412, 'precondition_failed', `${name} ${JSON.stringify(headers)}`)
+    t.same(await answerToHead(server, 'PUT', `/uploads/${name}`, { ...headers, authorization: `Bearer ${token}`, 'content-length': '1000' }), { status: 412, code: 'precondition_failed' }, 'before the body')
+  }
+  t.equal((await get('a.txt')).text, 'one')
+  t.equal((await put('a.txt', 'two', { 'if-match': `${stale}, ${etag}` })).status, 200)
+  t.equal((await put('a.txt', 'three', { 'if-none-match': etag })).status, 200)
+  t.equal((await put('a.txt', 'four', { 'if-match': '*' })).status, 200)
+  t.equal((await put('b.txt', 'four', { 'if-none-match': `"x", ${stale}` })).status, 201)
+  await endsWith(t, server, 2)
+})
+
+t.test('of twenty writers with one If-Match, or If-None-Match: *, exactly one wins, whole', async t => {
+  const { server, put, get, names } = await open(t)
+  const { headers: { etag = '' } } = await put('a.txt', 'original')
+  const races: [name: string, headers: Record<string, string>, won: number][] = [['a.txt', { 'if-match': etag }, 200], ['b.txt', { 'if-none-match': '*' }, 201]]
+  for (const [name, headers, won] of races) {
+    const { body, finish } = heldBack()
+    const racing = Promise.all(Array.from({ length: 20 }, (_, index) => put(name, body(Buffer.alloc(50_000, `writer ${index} `)), headers)))
+    t.ok(await eventually(() => readdirSync(join(server.dataDir, 'incoming')).length === 20), 'all have begun')
+    finish()
+    const answers = await racing
+    const winners = answers.filter(answer => answer.status === won)
+    t.equal(winners.length, 1)
+    t.equal(answers.filter(answer => answer.status === 412 && answer.json.code === 'precondition_failed').length, 19)
+    const index = answers.findIndex(answer => answer.status === won)
+    const stored = await get(name)
+    t.ok(stored.bytes.equals(Buffer.alloc(50_000, `writer ${index} `)), 'the bytes are the winner\'s')
+    t.equal(stored.headers.etag, winners[0]?.headers.etag)
+  }
+  t.same(await names(), ['a.txt', 'b.txt'])
+  await endsWith(t, server, 2)
+})
+
+t.test('of parallel forms with one name one creates it; the same bytes are 200, others 409', async t => {
+  const { server, post, get } = await open(t)
+  const same = await Promise.all(Array.from({ length: 10 }, () => post(form(filePart('same.txt', 'same bytes')))))
+  t.same(same.map(answer => answer.status).sort(), [...Array(9).fill(200), 201])
+  t.equal(new Set(same.map(answer => answer.text)).size, 1, 'all tell of the one file')
+  const others = await Promise.all(Array.from({ length: 10 }, (_, index) => post(form(filePart('others.txt', `bytes ${index}`)))))
+  t.same(others.map(answer => answer.status).sort(), [201, ...Array(9).fill(409)])
+  t.equal((await get('others.txt')).text, `bytes ${others.findIndex(answer => answer.status === 201)}`)
+  await endsWith(t, server, 2)
+})
+
+t.test('a client that leaves in the middle leaves nothing behind', async t => {
+  const { server, token, put, get, names } = await open(t)
+  const whole = form(filePart('gone.bin', randomBytes(3_000_000)))
+  const head = (method: string, path: string, ...lines: string[]) => [`${method} ${path} HTTP/1.1`, 'Host: x', `Authorization: Bearer ${token}`, ...lines, '', ''].join('\r\n')
+  const uploads: [what: string, head: string][] = [
+    ['raw, announced', head('PUT', '/uploads/gone.bin', `Content-Length: ${whole.length}`)],
+    ['raw, chunked', head('PUT', '/uploads/gone.bin', 'Transfer-Encoding: chunked') + `${whole.length.toString(16)}\r\n`],
+    ['form, announced', head('POST', '/', `Content-Type: ${FORM_TYPE}`, `Content-Length: ${whole.length}`)],
+    ['form, chunked', head('POST', '/', `Content-Type: ${FORM_TYPE}`, 'Transfer-Encoding: chunked') + `${whole.length.toString(16)}\r\n`],
+    ['chunked with a chunk that is none', head('PUT', '/uploads/gone.bin', 'Transfer-Encoding: chunked') + `${(2_000_000).toString(16)}\r\n`]
+  ]
+  for (const [what, text] of uploads) {
+    for (const leave of ['destroy', 'end', 'resetAndDestroy'] as const) {
+      const socket = connect(server.port, '127.0.0.1').on('error', () => {}).resume()
+      socket.write(text)
+      socket.write(whole.subarray(0, 2_000_000))
+      if (what === 'chunked with a chunk that is none') socket.write('\r\nnonsense\r\n')
+      else t.ok(await eventually(() => openHandles(server.dataDir).length === 1), `${what}: has begun`)
+      socket[leave]()
+      t.ok(await eventually(() => openHandles(server.dataDir).length === 0 && blobsIn(server.dataDir).length === 0), `${what}: ${leave}`)
+    }
+  }
+  t.same(await names(), [])
+
+  // Without its answer nobody knows whether it was stored; it is there whole, or not at all.
+  const socket = connect(server.port, '127.0.0.1').on('error', () => {}).resume()
+  socket.write(Buffer.concat([Buffer.from(head('PUT', '/uploads/unanswered.bin', 'Content-Length: 9')), Buffer.from('all of it')]), () => socket.destroy())
+  await once(socket, 'close')
+  await put('large.bin', randomBytes(20_000_000))
+  const reader = connect(server.port, '127.0.0.1').on('error', () => {})
+  reader.write(head('GET', '/uploads/large.bin'))
+  await once(reader, 'data')
+  t.equal(openHandles(server.dataDir).length, 1, 'a download has begun')
+  reader.destroy()
+  t.ok(await eventually(() => openHandles(server.dataDir).length === 0), 'a reader that leaves')
+  const stored = await names()
+  if (stored.includes('unanswered.bin')) t.equal((await get('unanswered.bin')).text, 'all of it')
+  await endsWith(t, server, stored.length)
+})
+
+t.test('a quota of bytes is exact, however many write at once', async t => {
+  const { server, token, post, put, get } = await open(t, { QUOTA_BYTES: '1050' })
+  const { body, finish } = heldBack()
+  const racing = Promise.all(Array.from({ length: 20 }, (_, index) => index % 2 === 0 ? put(`${index}`, body(Buffer.alloc(100, index))) : post(body(form(filePart(`${index}`, Buffer.alloc(100, index)))))))
+  t.ok(await eventually(() => readdirSync(join(server.dataDir, 'incoming')).length === 20), 'all have begun')
+  finish()
+  const answers = await racing
+  t.same(answers.map(answer => answer.status).sort(), [...Array(10).fill(201), ...Array(10).fill(413)])
+  for (const answer of answers.filter(({ status }) => status === 413)) refused(t, answer, 413, 'quota_exceeded', 'one that did not fit')
+  const { json: { files } } = await server.send('GET', '/api/files', { token })
+  t.equal(files.reduce((sum: number, file: { size: number }) => sum + file.size, 0), 1000)
+
+  const authorization = `Bearer ${token}`
+  t.same(await answerToHead(server, 'PUT', '/uploads/new', { authorization, 'content-length': '51' }), { status: 413, code: 'quota_exceeded' }, 'before the body')
+  t.same(await answerToHead(server, 'POST', '/', { authorization, 'content-type': FORM_TYPE, 'content-length': String(FORM_OVERHEAD + 101) }), { status: 413, code: 'quota_exceeded' }, 'before a form')
+  refused(t, await put('new', Readable.from([Buffer.alloc(51)])), 413, 'quota_exceeded', 'chunked')
+  refused(t, await post(form(filePart('new', Buffer.alloc(51)))), 413, 'quota_exceeded', 'a form')
+  t.equal((await put('fills', Buffer.alloc(50, 'f'))).status, 201)
+  for (const upload of [Buffer.alloc(51), Readable.from([Buffer.alloc(51)])]) refused(t, await put('fills', upload), 413, 'quota_exceeded', 'in place of a smaller one')
+  t.equal((await get('fills')).text, 'f'.repeat(50), 'what was there stays')
+  t.equal((await post(form(filePart('fills', Buffer.alloc(50, 'f'))))).status, 200, 'the same again fits')
+  t.equal((await put('fills', Buffer.alloc(50, 'g'))).status, 200, 'as many bytes fit')
+  t.equal((await put('fills', Readable.from([Buffer.alloc(49)]))).status, 200, 'fewer bytes fit')
+  t.equal((await put('one', Buffer.alloc(1))).status, 201)
+  t.equal((await put('empty', '')).status, 201)
+  refused(t, await put('two', Buffer.alloc(1)), 413, 'quota_exceeded', 'full')
+  t.equal((await server.send('DELETE', '/uploads/one', { token })).status, 204)
+  t.equal((await put('two', Buffer.alloc(1))).status, 201, 'a delete makes room')
+  const ben = await signUp(server, 'ben')
+  t.equal((await server.send('PUT', '/uploads/own', { token: ben.token, body: Buffer.alloc(1050) })).status, 201, 'everyone has a quota of their own')
+  await endsWith(t, server, 14)
+})
+
+t.test('a quota of files is exact, however many write at once', async t => {
+  const { server, token, post, put } = await open(t, { QUOTA_FILES: '5' })
+  const { body, finish } = heldBack()
+  const racing = Promise.all(Array.from({ length: 12 }, (_, index) => index % 2 === 0 ? put(`${index}`, body(Buffer.from('xx'))) : post(body(form(filePart(`${index}`, 'xx'))))))
+  t.ok(await eventually(() => readdirSync(join(server.dataDir, 'incoming')).length === 12), 'all have begun')
+  finish()
+  const answers = await racing
+  t.same(answers.map(answer => answer.status).sort(), [...Array(5).fill(201), ...Array(7).fill(413)])
+  for (const answer of answers.filter(({ status }) => status === 413)) refused(t, answer, 413, 'quota_exceeded', 'one that did not fit')
+  t.same(await answerToHead(server, 'PUT', '/uploads/new', { authorization: `Bearer ${token}`, 'content-length': '1' }), { status: 413, code: 'quota_exceeded' }, 'before the body')
+  refused(t, await post(form(filePart('new', 'x'))), 413, 'quota_exceeded', 'a form')
+  const there = answers.find(answer => answer.status === 201)?.json.name
+  t.equal((await put(there, 'many more bytes')).status, 200, 'a replacement is no new file')
+  t.equal((await post(form(filePart(there, 'many more bytes')))).status, 200, 'nor is the same again')
+  t.equal((await server.send('DELETE', `/uploads/${there}`, { token })).status, 204)
+  t.equal((await put('new', 'x')).status, 201, 'a delete makes room')
+  await endsWith(t, server, 5)
+})
+
+t.test('a start settles what was acknowledged and sweeps what was not, however much it is', async t => {
+  const { server, token, put } = await open(t)
+  await put('settled.txt', 'settled')
+  await put('unsettled.txt', 'unsettled')
+  await server.close()
+  const { dataDir } = server
+  const id = () => randomBytes(16).toString('hex')
+  const [moved = ''] = blobsIn(dataDir)
+  renameSync(join(dataDir, 'blobs', moved.slice(0, 2), moved), join(dataDir, 'incoming', moved))
+  for (let count = 0; count < 501; count++) writeFileSync(join(dataDir, 'incoming', id()), 'never acknowledged')
+  const database = new Database(join(dataDir, 'magicstore.db'))
+  const discard = database.prepare('INSERT INTO discarded_blobs (blob_id) VALUES (?)')
+  for (let count = 0; count < 501; count++) {
+    const blob = id()
+    mkdirSync(join(dataDir, 'blobs', blob.slice(0, 2)), { recursive: true })
+    if (count > 0) writeFileSync(join(dataDir, 'blobs', blob.slice(0, 2), blob), 'replaced or deleted')
+    discard.run(blob)
+  }
+  database.close()
+
+  const again = await startServer(t, { DATA_DIR: dataDir })
+  for (const name of ['settled', 'unsettled']) t.equal((await again.send('GET', `/uploads/${name}.txt`, { token })).text, name)
+  await endsWith(t, again, 2)
+  const after = new Database(join(dataDir, 'magicstore.db'))
+  t.same(after.prepare('SELECT count(*) AS count FROM discarded_blobs').get(), { count: 0 })
+  after.close()
+})
+
+t.test('bytes that were lost behind the server\'s back are an error, never others with a good status', async t => {
+  const { server, token, put, get } = await open(t)
+  await put('cut.bin', randomBytes(1000))
+  const path = await settledBlob(server)
+  for (const damage of [() => writeFileSync(path, randomBytes(999)), () => writeFileSync(path, randomBytes(1001)), () => rmSync(path)]) {
+    damage()
+    refused(t, await get('cut.bin'), 500, 'file_damaged', String(damage))
+    t.equal((await server.send('HEAD', '/uploads/cut.bin', { token })).status, 500)
+  }
+  t.equal((await put('cut.bin', 'whole again')).status, 200)
+  t.equal((await get('cut.bin')).text, 'whole again')
+  t.equal((await server.send('DELETE', '/uploads/cut.bin', { token })).status, 204)
+
+  await put('large.bin', randomBytes(20_000_000))
+  const large = await settledBlob(server)
+  const request = httpRequest({ host: '127.0.0.1', port: server.port, path: '/uploads/large.bin', headers: { authorization: `Bearer ${token}` }, agent: false }).end()
+  const [response] = await once(request, 'response')
+  truncateSync(large, 19_999_999)
+  await t.rejects(response.toArray(), 'found on the way, the connection is cut')
+  await endsWith(t, server, 1)
+})
+
+t.test('what lies where the bytes of a deleted file were does not stop the server', async t => {
+  const { server, token, put, names } = await open(t)
+  await put('a.txt', 'a')
+  const path = await settledBlob(server)
+  rmSync(path)
+  mkdirSync(path)
+  t.equal((await server.send('DELETE', '/uploads/a.txt', { token })).status, 204)
+  t.equal((await put('b.txt', 'b')).status, 201)
+  t.same(await names(), ['b.txt'])
+})
+
+t.test('a reader whose file is replaced between two looks gets the new one whole', async t => {
+  const folder = t.testdir()
+  const metadata = await openSqliteMetadata(join(folder, 'db'))
+  const blobs = await openDiskBlobs({ folder, minFreeBytes: () => 0 })
+  const reserve = await openReserve(join(folder, 'reserve'))
+  const owner = await metadata.addAccount({ username: 'ann', usernameKey: 'ann', passwordHash: 'x', createdAt: 1 })
+  const limits = { maxFileBytes: 1000, quotaBytes: undefined, quotaFiles: undefined, allowedExtensions: undefined }
+  const files = createFiles({ metadata, blobs, reserve, limits })
+  const put = async (text: string) => files.put(await files.receive({ owner, name: 'a', type: undefined, bytes: Readable.from([Buffer.from(text)]) }), () => true)
+  await put('old')
+  let isReplaced = false
+  const slowReader = createFiles({
+    metadata: {
+      ...metadata,
+      async findFile (ownerId, name) {
+        const found = await metadata.findFile(ownerId, name)
+        if (!isReplaced) {
+          isReplaced = true
+          await put('new bytes')
+          await files.close()
+        }
+        return found
+      }
+    },
+    blobs,
+    reserve,
+    limits
+  })
+  const { file, blob } = await slowReader.open(owner.id, 'a')
+  t.equal(file.size, 9)
+  t.equal(Buffer.concat(await blob.read({ start: 0, end: 8 }).toArray()).toString(), 'new bytes')
+  await blobs.close()
+  await metadata.close()
+})
+
+t.test('a write to a blob that fails leaves nothing, says storage_full for want of room and what it was for anything else', async t => {
+  const folder = t.testdir()
+  let minFreeBytes = 0
+  const blobs = await openDiskBlobs({ folder, minFreeBytes: () => minFreeBytes })
+  t.teardown(() => blobs.close())
+  const batches = async function * () {
+    for (let count = 0; count < 4; count++) {
+      yield randomBytes(1024 ** 2)
+      minFreeBytes = Number.MAX_SAFE_INTEGER
+    }
+  }
+  await t.rejects(blobs.put(batches(), { maxBytes: Infinity }), { code: 'storage_full' })
+  await t.rejects(blobs.admit(0), { code: 'storage_full' })
+  minFreeBytes = 0
+  const failing = async function * () {
+    yield randomBytes(10)
+    for (const name of readdirSync(join(folder, 'incoming'))) rmSync(join(folder, 'incoming', name))
+    throw new Error('of the source')
+  }
+  await t.rejects(blobs.put(failing(), { maxBytes: Infinity }), { message: 'of the source' })
+  t.same(blobsIn(folder), [])
+  rmSync(join(folder, 'incoming'), { recursive: true })
+  await t.rejects(blobs.put(Readable.from([Buffer.from('x')]), { maxBytes: 1 }), { code: 'ENOENT' })
+  blobs.settle('0'.repeat(32))
+})
+
+t.test('a read of a blob that fails fails the stream', async t => {
+  const folder = t.testdir()
+  const blobs = await openDiskBlobs({ folder, minFreeBytes: () => 0 })
+  t.teardown(() => blobs.close())
+  const id = 'ab'.repeat(16)
+  const path = join(folder, 'blobs', 'ab', id)
+  mkdirSync(path, { recursive: true })
+  const blob = await blobs.open(id, statSync(path).size)
+  await t.rejects(blob.read({ start: 0, end: 1 }).toArray(), { code: 'EISDIR' })
+  t.same(openHandles(folder), [])
+})
+
+t.test('a folder that can\'t be synced fails every call', async t => {
+  const sync = createFolderSync(join(t.testdir(), 'missing'))
+  await t.rejects(sync(), { code: 'ENOENT' })
+  await t.rejects(Promise.all([sync(), sync()]), { code: 'ENOENT' })
+  await t.rejects(sync.close(), { code: 'ENOENT' })
+})
+
+t.test('acts that arrive together share a commit: one that fails takes no other with it, a failed commit takes all', async t => {
+  const file = join(t.testdir(), 'db')
+  const client = new Database(file, { timeout: 0 })
+  t.teardown(() => client.close())
+  client.exec('CREATE TABLE numbers (n INTEGER UNIQUE)')
+  const { commit } = createCommitter(client)
+  const insert = (n: number, how = 'INSERT') => commit(() => { client.prepare(`${how} INTO numbers VALUES (?)`).run(n) })
+  const stored = () => client.prepare('SELECT n FROM numbers ORDER BY n').pluck().all()
+
+  const many = await Promise.allSettled(Array.from({ length: 600 }, (_, n) => insert(n === 300 ? 299 : n)))
+  t.equal(many.filter(({ status }) => status === 'fulfilled').length, 599)
+  t.match(many[300], { status: 'rejected', reason: { code: 'SQLITE_CONSTRAINT_UNIQUE' } })
+  t.equal(stored().length, 599)
+
+  const undone = await Promise.allSettled([insert(1000), insert(1, 'INSERT OR ROLLBACK'), insert(1001)])
+  t.ok(undone.every(({ status }) => status === 'rejected'), 'a failure that undoes the transaction fails all')
+  t.equal(stored().length, 599)
+
+  client.exec('CREATE TABLE parents (id INTEGER PRIMARY KEY); CREATE TABLE children (parent REFERENCES parents DEFERRABLE INITIALLY DEFERRED)')
+  client.pragma('foreign_keys = ON')
+  const orphaned = await Promise.allSettled([insert(1000), commit(() => { client.exec('INSERT INTO children VALUES (1)') })])
+  for (const result of orphaned) t.match(result, { status: 'rejected', reason: { code: 'SQLITE_CONSTRAINT_FOREIGNKEY' } })
+  t.equal(stored().length, 599, 'a commit that is refused fails all')
+
+  const other = new Database(file)
+  other.exec('BEGIN IMMEDIATE')
+  const busy = await Promise.allSettled([insert(1000), insert(1001)])
+  for (const result of busy) t.match(result, { status: 'rejected', reason: { code: 'overloaded', facts: { headers: { 'retry-after': '1' } } } })
+  other.exec('ROLLBACK')
+  other.close()
+
+  client.pragma(`max_page_count = ${client.pragma('page_count', { simple: true })}`)
+  const full = await Promise.allSettled([commit(() => { client.exec('CREATE TABLE more (text)') })])
+  t.match(full[0], { status: 'rejected', reason: { code: 'storage_full' } })
+  client.pragma('max_page_count = 100000')
+  await insert(1000)
+  t.equal(stored().length, 600, 'work goes on')
+})
