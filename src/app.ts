@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { METHODS, type Server } from 'node:http'
 import jwt, { type JWT } from '@fastify/jwt'
 import swagger from '@fastify/swagger'
@@ -46,6 +47,8 @@ export async function buildApp (store: MagicStore, tls?: TlsContext): Promise<Ap
   const options: FastifyHttpOptions<Server> = {
     logger: { level: config.logLevel, serializers: { req: logRequest } },
     trustProxy: config.trustProxy ?? false,
+    // Ids that count from 1 would come again after a restart, and people see them in their events.
+    genReqId: () => randomUUID(),
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     // A transfer is cut for idleness, never for its length; only the head has a time of its own.
     requestTimeout: 0,

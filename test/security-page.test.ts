@@ -12,7 +12,7 @@ import { NETWORK_FACTOR, SIGN_IN_WINDOW_SECONDS, STRANGER_FAILURES } from '../sr
 import { buildApp } from '../src/app.ts'
 import { readConfig, Settings } from '../src/config.ts'
 import { openMagicStore } from '../src/magicstore.ts'
-import { runBin, signUp, spawnServer, startServer } from './server.ts'
+import { formOf, runBin, signUp, spawnServer, startServer } from './server.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const read = (...path: string[]) => readFile(join(root, ...path), 'utf8')
@@ -224,7 +224,7 @@ test('an HTTP/2 upload whose length is not that of its frames is reset, and noth
   const session = connectHttp2(`https://127.0.0.1:${port}`, { ca })
   session.on('error', () => {})
   t.teardown(() => session.destroy())
-  const ask = async (headers: Record<string, string>, body = '') => {
+  const ask = async (headers: Record<string, string>, body: string | Buffer = '') => {
     const stream = session.request(headers, { endStream: false })
     const chunks: Buffer[] = []
     let status
@@ -240,6 +240,11 @@ test('an HTTP/2 upload whose length is not that of its frames is reset, and noth
   t.match(await ask({ ':method': 'POST', ':path': '/api/users', 'content-type': 'application/json' }, JSON.stringify(credentials)), { status: 201 })
   const put = (name: string, length: string) => ask({ ':method': 'PUT', ':path': `/uploads/${name}`, authorization, 'content-length': length }, '0123456789')
   t.match(await put('exact', '10'), { status: 201, reset: 0 })
+  const form = formOf('of-a-form', '0123456789')
+  for (const more of [-1, 1]) {
+    const headers = { ...form.headers, ':method': 'POST', ':path': '/', authorization, 'content-length': String(form.body.length + more) }
+    t.match(await ask(headers, form.body), { reset: 1 }, `a form and ${more}`)
+  }
   for (const length of ['9', '11', '0']) t.match(await put(`of-${length}`, length), { reset: 1 }, `${length} for 10: PROTOCOL_ERROR`)
   const { text } = await ask({ ':method': 'GET', ':path': '/api/files', authorization })
   t.same(JSON.parse(text).files.map((file: { name: string }) => file.name), ['exact'])

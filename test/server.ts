@@ -10,6 +10,10 @@ import { buildApp } from '../src/app.ts'
 import { readConfig } from '../src/config.ts'
 import { openMagicStore } from '../src/magicstore.ts'
 import { binArguments } from './bin.ts'
+import { readConformance } from './conformance.ts'
+
+/** Every answer that a test gets from here is held against the document. */
+const conformance = readConformance()
 
 export type Settings = Record<string, string>
 
@@ -37,6 +41,8 @@ export interface SendOptions {
   token?: string
   json?: unknown
   body?: string | Uint8Array | Readable
+  /** The test broke the server first: its answer is in no document. */
+  isBroken?: boolean
 }
 
 export interface RunningServer extends Client { readonly dataDir: string, close (): Promise<void> }
@@ -102,7 +108,7 @@ export function clientOf (port: number): Client {
   return { port, url: `http://127.0.0.1:${port}`, send: (method, path, options) => send(port, method, path, options) }
 }
 
-async function send (port: number, method: string, path: string, { headers = {}, user, token, json, body }: SendOptions = {}): Promise<Answer> {
+async function send (port: number, method: string, path: string, { headers = {}, user, token, json, body, isBroken = false }: SendOptions = {}): Promise<Answer> {
   const payload = json === undefined ? body : JSON.stringify(json)
   const options: RequestOptions = {
     host: '127.0.0.1',
@@ -128,7 +134,10 @@ async function send (port: number, method: string, path: string, { headers = {},
   const [response] = await answered
   const bytes = Buffer.concat(await response.toArray())
   const text = bytes.toString()
-  return { status: response.statusCode, headers: response.headers, rawHeaders: response.rawHeaders, bytes, text, get json () { return JSON.parse(text) } }
+  const answer: Answer = { status: response.statusCode, headers: response.headers, rawHeaders: response.rawHeaders, bytes, text, get json () { return JSON.parse(text) } }
+  const violations = isBroken ? [] : conformance.violationsOf({ method, path, answer })
+  if (violations.length > 0) throw new Error(`${method} ${path} was answered ${answer.status}, against the document: ${violations.join('; ')}`)
+  return answer
 }
 
 /** Registers a person over HTTP and signs in; both as a user would. */

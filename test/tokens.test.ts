@@ -425,7 +425,7 @@ t.test('a database that fails is 500 without a word of it, not a token refused',
   const { token, user } = await signUp(client, 'ab', 'cde')
   await store.close()
   for (const credentials of [{ token }, { user }]) {
-    const answer = await client.send('GET', '/api/resource', credentials)
+    const answer = await client.send('GET', '/api/resource', { ...credentials, isBroken: true })
     t.equal(answer.status, 500)
     t.equal(answer.json.code, 'internal_error')
     t.equal(answer.headers['www-authenticate'], undefined)

@@ -1,9 +1,9 @@
 import cors from '@fastify/cors'
 import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
-import { isPrivate } from '../accounts/network.ts'
+import { isPrivate, networkOf } from '../accounts/network.ts'
 import { isLoopback } from '../config.ts'
-import { Problem } from '../errors.ts'
+import { failures, Problem } from '../errors.ts'
 import { countFieldLines } from './field-lines.ts'
 import { addFailures, rateLimitHeaders } from './problem-responses.ts'
 
@@ -13,6 +13,9 @@ interface ProtectionOptions {
   rateLimitPerMinute: number
   trustProxy: string[] | undefined
 }
+
+/** Statuses that say no to somebody. */
+const REFUSALS = new Set<number>([401, 403, 429])
 
 /** A year, in seconds: what browsers' preload lists ask for at the least. */
 const HSTS_SECONDS = 31_536_000
@@ -34,6 +37,10 @@ export async function protect (app: FastifyInstance, { corsOrigins, rateLimitPer
     // RFC 9112 section 3.2: exactly one, which HTTP/1.0 may leave out.
     const hosts = countFieldLines(request.raw, 'host')
     if (hosts > 1 || (hosts === 0 && request.raw.httpVersion === '1.1')) throw new Problem('malformed_request', { headers: { connection: 'close' } })
+  })
+  // Whoever is refused is in the log, also where no account is known.
+  app.addHook('onError', async ({ id, ip, log }, _reply, error: Error) => {
+    if (error instanceof Problem && REFUSALS.has(failures[error.code].status)) log.info({ security: { kind: 'refused', code: error.code, network: networkOf(ip), requestId: id } }, 'refused')
   })
   app.addHook('onSend', async (_request, reply) => {
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
