@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
@@ -6,11 +6,8 @@ import type { Answer } from './server.ts'
 
 interface Media { schema?: object }
 interface Response { headers?: Record<string, { schema: object }>, content?: Record<string, Media> }
-interface Operation { operationId: string, responses: Record<string, Response> }
-interface Document { paths: Record<string, Record<string, Operation>>, components: { examples: Record<string, unknown> } }
-
-/** Where the runs of all test files note what they have seen; `exercised.ts` reads it when they are done. */
-export const exchangesFolder = fileURLToPath(new URL('../.tap/exchanges', import.meta.url))
+interface Operation { responses: Record<string, Response> }
+interface Document { paths: Record<string, Record<string, Operation>> }
 
 /** Fields of HTTP itself and of CORS, which mean the same on every answer, and which a schema has nothing to say about. */
 const UNIVERSAL = new Set([
@@ -70,7 +67,6 @@ export function createConformance (document: Document): Conformance {
       // A preflight is CORS's own, and asks about operations rather than being one.
       if (method === 'OPTIONS' && answer.status === 204) return []
       if (operation === undefined) return item === undefined || answer.status === 405 ? [] : answer.status < 400 ? [`${method} is not documented`] : []
-      note(operation, answer, method)
       const response = operation.responses[answer.status]
       if (response === undefined) return [`status ${answer.status} is not documented`]
       return [...headerViolations(response, answer), ...bodyViolations(response, answer, method)]
@@ -81,11 +77,4 @@ export function createConformance (document: Document): Conformance {
 /** The conformance to the committed document, which a test holds to be the served one. */
 export function readConformance (): Conformance {
   return createConformance(JSON.parse(readFileSync(fileURLToPath(new URL('../openapi/openapi.json', import.meta.url)), 'utf8')))
-}
-
-function note ({ operationId }: Operation, { status, bytes, headers }: Answer, method: string): void {
-  const isProblem = headers['content-type']?.startsWith('application/problem+json') === true && method !== 'HEAD'
-  const code = isProblem ? JSON.parse(bytes.toString()).code : ''
-  mkdirSync(exchangesFolder, { recursive: true })
-  appendFileSync(`${exchangesFolder}/${process.pid}`, `${operationId} ${status} ${code}\n`)
 }

@@ -142,6 +142,9 @@ t.test('who is disabled is refused by the very next request, with the password a
   t.match((await operator.run(['user', 'disable', 'ann'])).stdout, /disabled\n$/, 'again is no error')
   t.match(await operator.json(['user', 'enable', 'ann']), [{ username: 'ann', isDisabled: false }])
   for (const credential of [{ user }, { token }, { token: personal }, { token: issued }]) t.equal((await server.send('GET', '/uploads/a', credential)).text, 'a')
+  const { json: { events } } = await server.send('GET', '/api/account/events', { user })
+  const byOperator = events.filter((event: { network: string }) => event.network === 'operator').map((event: { kind: string }) => event.kind)
+  t.strictSame(byOperator, ['enabled', 'disabled', 'disabled'], 'their owner sees what the operator did')
 })
 
 t.test('a password set by the operator ends every token and the old password', async t => {

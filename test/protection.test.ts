@@ -6,7 +6,7 @@ import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { isPrivate, networkOf } from '../src/accounts/network.ts'
-import { createTurnstile } from '../src/accounts/turnstile.ts'
+import { attemptKey, createTurnstile } from '../src/accounts/turnstile.ts'
 import type { Metadata } from '../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
 import { formOf, signUp, spawnServer, startServer, type Answer, type Client, type RunningServer, type SendOptions, type Settings } from './server.ts'
@@ -104,7 +104,7 @@ t.test('after a hundred failures from strange networks these are slowed for that
   const metadata = await openMetadata(t, server)
   await register(server, 'ann', '198.51.100.1')
   await register(server, 'bob', '198.51.100.1')
-  const attempt = (index: number, at: number) => metadata.addAttempt({ kind: 'sign_in', network: `203.0.113.${index}`, usernameKey: 'ann', isKnownNetwork: false, at })
+  const attempt = (index: number, at: number) => metadata.addAttempt({ kind: 'sign_in', network: `203.0.113.${index}`, usernameKey: attemptKey('ann'), isKnownNetwork: false, at })
   const now = Date.now()
   await Promise.all(Array.from({ length: 50 }, (_, index) => attempt(index, now - 15 * 60_000 - 1000)))
   await Promise.all(Array.from({ length: 99 }, (_, index) => attempt(index, now)))
@@ -120,7 +120,7 @@ t.test('what the owner mistypes at home does not count against strange networks'
   const server = await startServer(t, { ...behindProxy, SIGN_IN_FAILURES: '1000' })
   const metadata = await openMetadata(t, server)
   await register(server, 'ann', '198.51.100.1')
-  await Promise.all(Array.from({ length: 200 }, () => metadata.addAttempt({ kind: 'sign_in', network: '198.51.100.1', usernameKey: 'ann', isKnownNetwork: true, at: Date.now() })))
+  await Promise.all(Array.from({ length: 200 }, () => metadata.addAttempt({ kind: 'sign_in', network: '198.51.100.1', usernameKey: attemptKey('ann'), isKnownNetwork: true, at: Date.now() })))
   t.equal((await signIn(server, 'ann', password, '192.0.2.1')).status, 200)
   t.equal(await metadata.isKnownNetwork('ann', '192.0.2.1'), true, 'which is known from now on')
 })
@@ -181,7 +181,7 @@ t.test('a failure is forgotten after fifteen minutes', async t => {
   const server = await startServer(t, { SIGN_IN_FAILURES: '2' })
   const metadata = await openMetadata(t, server)
   await signUp(server, 'ann')
-  const fail = (secondsAgo: number) => metadata.addAttempt({ kind: 'sign_in', network: '127.0.0.1', usernameKey: 'ann', isKnownNetwork: true, at: Date.now() - secondsAgo * 1000 })
+  const fail = (secondsAgo: number) => metadata.addAttempt({ kind: 'sign_in', network: '127.0.0.1', usernameKey: attemptKey('ann'), isKnownNetwork: true, at: Date.now() - secondsAgo * 1000 })
   await fail(901)
   await fail(890)
   t.same(await failures(server, 1, 'ann'), [401])
@@ -260,7 +260,7 @@ t.test('near a limit attempts wait for the outcome of others, at most 256 of the
   const metadata = await openSqliteMetadata(join(t.testdir(), 'metadata.db'))
   t.teardown(() => metadata.close())
   const turnstile = createTurnstile(metadata)
-  const attempt = { kind: 'sign_in', network: '192.0.2.1', usernameKey: 'ann' } as const
+  const attempt = { kind: 'sign_in', network: '192.0.2.1', usernameKey: attemptKey('ann') } as const
   const enter = () => turnstile.enter([{ matching: attempt, limit: 1, seconds: 900 }], 'too_many_sign_ins')
   const leave = await enter()
   const waiting = Array.from({ length: 256 }, enter)

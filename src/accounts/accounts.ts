@@ -2,7 +2,7 @@ import type { Reserve } from '../blobs/blob-store.ts'
 import { Problem } from '../errors.ts'
 import type { AccountRecord, Metadata } from '../metadata/metadata.ts'
 import type { Passwords } from './password.ts'
-import type { Turnstile } from './turnstile.ts'
+import { attemptKey, type Turnstile } from './turnstile.ts'
 import { findUsernameKey, usernameKey } from './username.ts'
 
 /** Registrations are counted for so long. */
@@ -53,7 +53,7 @@ export function createAccounts ({ metadata, reserve, passwords, turnstile, regis
       const leave = await turnstile.enter([{ matching: { kind: 'registration', network }, limit: registrationsPerHour, seconds: REGISTRATION_WINDOW_SECONDS }], 'too_many_registrations')
       try {
         const account = await add(credentials)
-        await metadata.addAttempt({ kind: 'registration', network, usernameKey: account.usernameKey, isKnownNetwork: false, at: account.createdAt })
+        await metadata.addAttempt({ kind: 'registration', network, usernameKey: attemptKey(account.usernameKey), isKnownNetwork: false, at: account.createdAt })
         return account
       } finally {
         leave()

@@ -3,13 +3,13 @@ import type { EventRecord, Metadata } from '../metadata/metadata.ts'
 /** What can happen to an account, as its owner and the log are told. */
 export const eventKinds = [
   'registered', 'sign_in', 'sign_in_failed', 'sign_in_new_network', 'token_issued', 'token_revoked', 'tokens_revoked',
-  'personal_token_created', 'password_changed', 'account_removed'
+  'personal_token_created', 'password_changed', 'disabled', 'enabled', 'account_removed'
 ] as const
 
 export type EventKind = typeof eventKinds[number]
 
 /** Events that are kept of each account. */
-const KEPT_EVENTS = 200
+export const KEPT_EVENTS = 200
 
 /** Good sign-ins and their token follow each other at every request of some clients: the log has them, the account's own list does not. */
 const LOGGED_ONLY = new Set<EventKind>(['sign_in', 'account_removed'])

@@ -41,8 +41,8 @@ export const NewPassword = Type.Object({
 export const AccountEvent = Type.Object({
   id: Type.Integer({ minimum: 1, description: 'Grows with time.', examples: [17] }),
   kind: Type.String({ enum: [...eventKinds], description: 'What happened.', examples: ['token_issued'] }),
-  network: Type.String({ description: 'Where from: an IPv4 address or an IPv6 /64.', examples: ['127.0.0.1'] }),
-  requestId: Type.String({ description: 'Names the request in the server\'s log.', examples: ['req-1'] }),
+  network: Type.String({ description: 'Where from: an IPv4 address or an IPv6 /64; `operator` for what the operator did by command.', examples: ['127.0.0.1'] }),
+  requestId: Type.String({ description: 'Names the request in the server\'s log; `-` for a command.', examples: ['req-1'] }),
   createdAt: Timestamp
 }, { $id: 'AccountEvent', additionalProperties: false, description: 'Something that happened to the account.' })
 

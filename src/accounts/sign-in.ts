@@ -1,6 +1,6 @@
 import type { AccountRecord, Metadata } from '../metadata/metadata.ts'
 import type { Accounts, UsernameAndPassword } from './accounts.ts'
-import type { Turnstile } from './turnstile.ts'
+import { attemptKey, type Turnstile } from './turnstile.ts'
 import { findUsernameKey } from './username.ts'
 
 /** Failures are counted for so long. */
@@ -49,16 +49,17 @@ export function createSignIn ({ metadata, accounts, turnstile, maxFailures }: Si
       // Names that nobody can have are counted together.
       const usernameKey = findUsernameKey(credentials.username) ?? ''
       const isKnownNetwork = await metadata.isKnownNetwork(usernameKey, network)
-      const leave = await turnstile.enter(rulesFor(usernameKey, network, isKnownNetwork), 'too_many_sign_ins')
+      const counted = attemptKey(usernameKey)
+      const leave = await turnstile.enter(rulesFor(counted, network, isKnownNetwork), 'too_many_sign_ins')
       try {
         const account = await accounts.verify(credentials)
         if (account === undefined) {
           // On a full disk it goes uncounted rather than unanswered.
-          await metadata.addAttempt({ kind: 'sign_in', network, usernameKey, isKnownNetwork, at: Date.now() }).catch(() => {})
+          await metadata.addAttempt({ kind: 'sign_in', network, usernameKey: counted, isKnownNetwork, at: Date.now() }).catch(() => {})
           return undefined
         }
         if (!isKnownNetwork) await metadata.addKnownNetwork(account.id, network, Date.now()).catch(() => {})
-        await forgive(usernameKey, network)
+        await forgive(counted, network)
         return { account, isNewNetwork: !isKnownNetwork }
       } finally {
         leave()

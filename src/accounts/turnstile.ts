@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { Problem, type FailureCode } from '../errors.ts'
 import type { AttemptFilter, Metadata } from '../metadata/metadata.ts'
 
@@ -14,6 +15,11 @@ export interface Turnstile {
    * @throws `code` with `Retry-After` where a rule is spent, overloaded where too many wait.
    */
   enter (rules: readonly Rule[], code: FailureCode): Promise<() => void>
+}
+
+/** What attempts at a username are counted under. Not the name itself: people type their password there. */
+export function attemptKey (usernameKey: string): string {
+  return createHash('sha256').update(usernameKey).digest('hex')
 }
 
 export function createTurnstile (metadata: Metadata): Turnstile {

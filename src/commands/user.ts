@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
 import { parseArgs } from 'node:util'
 import type { Accounts } from '../accounts/accounts.ts'
+import { KEPT_EVENTS, type EventKind } from '../accounts/events.ts'
 import { readConfig } from '../config.ts'
 import type { AccountRecord } from '../metadata/metadata.ts'
 import { NO_LIMIT } from '../metadata/quota.ts'
@@ -24,6 +25,9 @@ export const userHelp = `magicstore user: look after people, beside a running se
 const verbs = ['add', 'list', 'show', 'disable', 'enable', 'quota', 'passwd', 'rm'] as const
 type Verb = typeof verbs[number]
 
+/** Verbs that change who can get in. */
+const EVENTS: Partial<Record<Verb, EventKind>> = { disable: 'disabled', enable: 'enabled', passwd: 'password_changed' }
+
 /** People on a page of a listing. */
 const PAGE = 500
 
@@ -39,7 +43,9 @@ export async function user (args: string[]): Promise<void> {
   const print = values.json ? printJson : printText
   try {
     if (verb === 'list' || name === undefined) return await list(store, print)
-    print(await act(store, { verb, name, values }))
+    const account = await act(store, { verb, name, values })
+    await tellOwner(account, verb, store)
+    print(account)
   } finally {
     await store.close()
   }
@@ -68,6 +74,12 @@ async function act ({ accounts, files, metadata }: OperatorStore, { verb, name, 
       files.sweep()
       return account
   }
+}
+
+/** What the operator did, where its owner looks for what happened to the account. */
+async function tellOwner ({ id }: AccountRecord, verb: Verb, { metadata }: OperatorStore): Promise<void> {
+  const kind = EVENTS[verb]
+  if (kind !== undefined) await metadata.addEvent({ accountId: id, kind, network: 'operator', requestId: '-', at: Date.now() }, KEPT_EVENTS)
 }
 
 async function setQuota (account: AccountRecord, values: { bytes?: string | undefined, files?: string | undefined }, { accounts, metadata }: { accounts: Accounts, metadata: OperatorStore['metadata'] }): Promise<AccountRecord> {

@@ -174,6 +174,7 @@ export interface TokenAndAccount { readonly token: TokenRecord, readonly account
 export interface Attempt {
   readonly kind: 'sign_in' | 'registration'
   readonly network: string
+  /** A digest of what the name is compared by; the same for the same name, whether anyone has it or not. */
   readonly usernameKey: string
   readonly isKnownNetwork: boolean
   readonly at: number

@@ -1,10 +1,10 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyError, FastifyInstance, FastifyRequest } from 'fastify'
 import type { SecurityLog } from '../accounts/events.ts'
 import { networkOf } from '../accounts/network.ts'
 import type { SignIn } from '../accounts/sign-in.ts'
 import { looksLikeToken } from '../accounts/username.ts'
 import { callerOf, prepareCaller, setCaller, type Caller } from '../caller.ts'
-import { Problem, type FailureCode } from '../errors.ts'
+import { failures, handleError, Problem, type FailureCode } from '../errors.ts'
 import { countFieldLines } from '../http/field-lines.ts'
 import { addFailures } from '../http/problem-responses.ts'
 import { refuseInsecurePassword, type Transport } from '../http/transport.ts'
@@ -25,6 +25,8 @@ export interface AuthenticateOptions {
 export interface Demand { proof: Proof, scope?: Scope }
 
 type Credentials = { kind: 'password', username: string, password: string } | { kind: 'token', token: string }
+
+interface Reason { readonly error?: 'invalid_token', readonly cause?: unknown }
 
 type SecurityRequirement = { [scheme: string]: string[] }
 
@@ -49,6 +51,9 @@ export function authenticate (guarded: FastifyInstance, { signIn, tokens, securi
       if (!await signIn.isCurrent(callerOf(request).account)) refuse('credentials_wrong', request)
     })
   }
+
+  // A credential that ended while its request was under way is challenged like one that was refused at once.
+  guarded.setErrorHandler((error: FastifyError | Problem, request, reply) => handleError(isUnchallenged(error) ? challenge(error.code, request, { cause: error }) : error, request, reply))
 
   async function identify (request: FastifyRequest): Promise<Caller> {
     const credentials = credentialsOf(request)
@@ -89,8 +94,12 @@ export function authenticate (guarded: FastifyInstance, { signIn, tokens, securi
     return credentials ?? refuse('credentials_malformed', request)
   }
 
+  function refuse (code: FailureCode, request: FastifyRequest, reason: Reason = {}): never {
+    throw challenge(code, request, reason)
+  }
+
   /** A 401 with the challenges that suit the scope and the client (RFC 9110 section 11.6.1). */
-  function refuse (code: FailureCode, request: FastifyRequest, { error, cause }: { error?: 'invalid_token', cause?: unknown } = {}): never {
+  function challenge (code: FailureCode, request: FastifyRequest, { error, cause }: Reason): Problem {
     // A challenge for Basic on a script's request makes a browser open its own login box over the page.
     const isScript = request.headers['sec-fetch-dest'] === 'empty'
     const takesTokens = demand.proof !== 'password'
@@ -99,8 +108,12 @@ export function authenticate (guarded: FastifyInstance, { signIn, tokens, securi
       ...(takesTokens || isScript ? [`Bearer realm="MagicStore"${error === undefined ? '' : `, error="${error}", error_description="${new Problem(code).message}"`}`] : []),
       ...(takesTokens ? ['Token realm="MagicStore"'] : [])
     ]
-    throw new Problem(code, { headers: { 'www-authenticate': challenges }, cause })
+    return new Problem(code, { headers: { 'www-authenticate': challenges }, cause })
   }
+}
+
+function isUnchallenged (error: FastifyError | Problem): error is Problem {
+  return error instanceof Problem && failures[error.code].status === 401 && error.facts.headers === undefined
 }
 
 /** A password may do everything, a token what it was made for (RFC 6750 section 3.1). */

@@ -36,7 +36,7 @@ export function createAccountActs (db: BetterSQLite3Database, { commit }: Commit
     setPasswordHash: (id, passwordHash, { endsTokens, replaces }) => commit(() => {
       const { changes } = db.update(accounts).set({ passwordHash })
         .where(and(eq(accounts.id, id), isThere, replaces === undefined ? undefined : eq(accounts.passwordHash, replaces))).run()
-      if (changes === 0) throw new Problem('credentials_wrong', { headers: { 'www-authenticate': 'Basic realm="MagicStore", charset="UTF-8"' } })
+      if (changes === 0) throw new Problem('credentials_wrong')
       if (endsTokens) db.delete(tokens).where(eq(tokens.accountId, id)).run()
     }),
 

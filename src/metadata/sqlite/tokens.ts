@@ -20,7 +20,7 @@ export function createTokenActs (db: BetterSQLite3Database, { commit }: Committe
       try {
         return db.insert(tokens).values(token).returning().get()
       } catch (error) {
-        if (isOwnerMissing(error)) throw new Problem('token_revoked', { headers: { 'www-authenticate': 'Bearer realm="MagicStore", error="invalid_token"' }, cause: error })
+        if (isOwnerMissing(error)) throw new Problem('token_revoked', { cause: error })
         throw error
       }
     }),
