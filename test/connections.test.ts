@@ -455,3 +455,20 @@ t.test('a stalled transfer does not keep a server from stopping', async t => {
   t.equal(await server.end('SIGTERM'), 0)
   t.same(readdirSync(join(dataDir, 'incoming')), [], 'nothing is left of it')
 })
+
+t.test('a chunked body that is refused by its head is dropped, and the connection closes behind the answer', async t => {
+  const server = await startServer(t)
+  const wire = dial(t, server)
+  wire.socket.write(head('PUT', '/uploads/a', { 'Transfer-Encoding': 'chunked' }))
+  t.match(await wire.response(), { status: 401, headers: { connection: 'close' } })
+  wire.socket.write('3\r\nabc\r\n0\r\n\r\n')
+  t.equal(await wire.closed, undefined, 'without an error')
+})
+
+t.test('a request without a body is refused at once, and the connection stays', async t => {
+  const server = await startServer(t)
+  const wire = dial(t, server)
+  wire.socket.write(head('GET', '/api/resource').repeat(2))
+  await wire.until('\r\n\r\n{')
+  t.match(await wire.response(), { status: 401, headers: { connection: 'keep-alive' } })
+})

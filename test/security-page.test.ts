@@ -269,7 +269,7 @@ test('every line of the log is one JSON object with a time, whatever a client se
   t.equal(lines.pop(), '')
   const entries = lines.map(line => JSON.parse(line))
   for (const { time } of entries) t.ok(Number.isInteger(time) && time >= before && time <= Date.now())
-  t.same(entries.filter(entry => 'security' in entry).map(({ security: { kind } }) => kind), ['registered', 'sign_in_new_network', 'token_issued', 'sign_in_failed'], 'and none that a client made up')
+  t.same(entries.filter(entry => 'security' in entry).map(({ security: { kind } }) => kind), ['registered', 'sign_in_new_network', 'token_issued', 'sign_in_failed', 'refused', 'refused'], 'and none that a client made up')
   const refused = entries.find(({ res }) => res?.statusCode === 401)
   const asked = entries.find(({ reqId, req }) => reqId === refused.reqId && req !== undefined)
   t.match(asked.req, { method: 'GET', url: '/api/token', remoteAddress: '127.0.0.1' }, 'a refusal is found by its status and the id of its request')

@@ -43,8 +43,11 @@ export function usernameKey (username: string): string {
   if (/^ | $| {2}/.test(mapped)) refuse('Spaces stand at its start, at its end or next to each other.')
   if (mapped.includes(':')) refuse('It holds a colon, which HTTP Basic can\'t carry.')
   const key = mapped.toLowerCase().normalize('NFC')
-  for (const [index, character] of Array.from(mapped).entries()) {
-    if (character !== ' ' && !isIdentifierCharacter(character) && !suitsContext(mapped, index)) refuse(`U+${character.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0')} can't stand in a username.`)
+  const characters = Array.from(mapped)
+  for (const [index, character] of characters.entries()) {
+    const isFit = character === ' ' || isIdentifierCharacter(character) ||
+      suitsContext(character, characters.slice(0, index).join(''), characters.slice(index + 1).join(''))
+    if (!isFit) refuse(`U+${character.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0')} can't stand in a username.`)
   }
   if (looksLikeToken(username) || looksLikeToken(key)) refuse('It looks like a token.')
   if (!key.split(' ').every(obeysBidiRule)) refuse('It mixes directions of writing.')
@@ -78,11 +81,9 @@ function isIdentifierCharacter (character: string): boolean {
   return LETTERS_AND_DIGITS.test(character)
 }
 
-/** Whether a character that needs a certain company has it; `index` counts code points. Join controls have none here: they are invisible. */
-function suitsContext (text: string, index: number): boolean {
-  const points = Array.from(text)
-  const [before, character, after] = [points.slice(0, index).join(''), points[index] ?? '', points.slice(index + 1).join('')]
-  return IN_CONTEXT.some(rule => rule.character.test(character) && rule.before.test(before) && rule.after.test(after) && rule.all.test(text))
+/** Whether a character that needs a certain company has it. Join controls have none here: they are invisible. */
+function suitsContext (character: string, before: string, after: string): boolean {
+  return IN_CONTEXT.some(rule => rule.character.test(character) && rule.before.test(before) && rule.after.test(after) && rule.all.test(before + character + after))
 }
 
 /** RFC 5893 section 2: a word with a right-to-left character begins with one, and is written in that direction only. */

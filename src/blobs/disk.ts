@@ -89,11 +89,8 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
     bytesBeingWritten += length
     try {
       await refuseWithoutRoom(0)
-      const { bytesWritten } = await handle.writev(chunks)
-      // A short write is how a disk that fills up shows first; the rest then fails with the reason.
-      for (let written = bytesWritten; written < length;) {
-        written += (await handle.write(Buffer.concat(chunks).subarray(written))).bytesWritten
-      }
+      // Writes on where a write was short, which is how a disk that fills up shows first.
+      await handle.appendFile(Buffer.concat(chunks))
     } finally {
       bytesBeingWritten -= length
     }
