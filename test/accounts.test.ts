@@ -116,6 +116,7 @@ t.test('a username may have any letters, digits, marks and ASCII signs, 64 code 
   const server = await startServer(t)
   const taken = [
     'a', '7', 'pwd@example.org', '!"#$%&\'()*+,-./;<=>?@[\\]^_`{|}~', 'a b c', '李小龍', 'Οδυσσεύς', 'Иван', 'שלום', 'שָׁ', 'سلام7', 'abc سلام', 'नमस्ते', '한국', '〇', 'ß', 'eyes.of.steel', 'mst', 'ey.x',
+    'col\u00B7lecci\u00F3', '\u0375\u03B1', '\u05D0\u05F3', '\u30AB\u30FB\u30AB', '\u0645\u0661\u0662', '\u0645\u06F1\u06F2',
     '𐴀1', '𠜎'.repeat(64), 'x'.repeat(64), 'constructor', '__proto__', 'toString'
   ]
   const created = await Promise.all(taken.map(name => register(server, name)))
@@ -168,6 +169,12 @@ t.test('a username that the IdentifierClass refuses, or that HTTP Basic could no
     'currency sign': 'a€',
     'curly quotation mark': 'o’neill',
     'fullwidth pound sign': '￡',
+    'middle dot away from its letters': 'a\u00B7b',
+    'middle dot at the end': 'l\u00B7',
+    'Greek numeral sign before a Latin letter': '\u0375a',
+    'Hebrew geresh behind a Latin letter': 'a\u05F3',
+    'katakana middle dot among Latin letters': 'a\u30FBb',
+    'Arabic-Indic digits of both kinds': '\u0645\u0661\u06F1',
     'Arabic tatweel': 'س\u0640س',
     'conjoining jamo': '\u1100',
     'lone surrogate': 'a\uD83D',

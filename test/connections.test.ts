@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readdirSync, readlinkSync, realpathSync } from 'node:fs'
@@ -471,4 +472,23 @@ t.test('a request without a body is refused at once, and the connection stays', 
   wire.socket.write(head('GET', '/api/resource').repeat(2))
   await wire.until('\r\n\r\n{')
   t.match(await wire.response(), { status: 401, headers: { connection: 'keep-alive' } })
+})
+
+t.test('a server without a descriptor left says that it has too much to do, and nothing of the file', async t => {
+  const server = await spawnServer(t, { DATA_DIR: t.testdir() })
+  const { token } = await signUp(server, 'ann')
+  await server.send('PUT', '/uploads/a', { token, body: 'bytes' })
+  const wire = dial(t, server)
+  const ask = () => wire.socket.write(head('GET', '/uploads/a', { Authorization: `Bearer ${token}` }))
+  ask()
+  t.match(await wire.response(), { status: 200, body: Buffer.from('bytes') })
+  const limit = (count: number) => execFileSync('prlimit', ['--pid', String(server.child.pid), `--nofile=${count}:`])
+  // What is open stays open; nothing more can be.
+  limit(0)
+  ask()
+  await wire.until('503')
+  t.match(wire.text(), /"code":"overloaded"/)
+  limit(1024)
+  t.match(await server.send('GET', '/uploads/a', { token }), { status: 200, text: 'bytes' })
+  t.equal(await server.end('SIGTERM'), 0)
 })

@@ -114,7 +114,8 @@ export function tendConnections (app: FastifyInstance, { idleSeconds, isTls }: {
       reply.removeHeader('connection')
       return payload
     }
-    const isUnread = hasUnreadBody(raw)
+    // A request without a body is complete with its head.
+    const isUnread = !raw.complete
     if (isUnread || isStopping) reply.header('connection', 'close')
     if (!isUnread || (typeof payload !== 'string' && !Buffer.isBuffer(payload))) return payload
     reply.header('content-length', Buffer.byteLength(payload))
@@ -157,10 +158,6 @@ function continueWhenRead (request: IncomingMessage, response: ServerResponse): 
     if (!response.headersSent) response.writeContinue()
     read.call(request, size)
   }
-}
-
-function hasUnreadBody ({ complete, headers }: IncomingMessage): boolean {
-  return !complete && (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0)
 }
 
 /** The whole answer first, then its end held back while what still arrives is dropped. */
