@@ -16,6 +16,7 @@ import { File, FileList, Rename } from './files/schemas.ts'
 import { acceptJson } from './http/json-body.ts'
 import { createLinks } from './http/links.ts'
 import { protect, setSafeHeaders } from './http/protection.ts'
+import { createSerializers } from './http/serializers.ts'
 import type { MagicStore } from './magicstore.ts'
 import { authenticate } from './tokens/authenticate.ts'
 import { createAccessTokenCodec, jwtOptions } from './tokens/jwt.ts'
@@ -57,6 +58,7 @@ export async function buildApp (store: MagicStore, tls?: TlsContext): Promise<Ap
     // Idle connections are ended by `connections`, which knows HTTP/2 as well.
     forceCloseConnections: false,
     return503OnClosing: false,
+    schemaController: { compilersFactory: { buildSerializer: createSerializers() } },
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: true } },
     frameworkErrors (error, request, reply) {
       setSafeHeaders(request, reply)
