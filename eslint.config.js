@@ -2,7 +2,7 @@ import neostandard, { resolveIgnoresFromGitignore } from 'neostandard'
 import tseslint from 'typescript-eslint'
 
 export default [
-  ...neostandard({ ts: true, ignores: [...resolveIgnoresFromGitignore(), 'openapi/', 'drizzle/sqlite/'] }),
+  ...neostandard({ ts: true, ignores: [...resolveIgnoresFromGitignore(), 'openapi/*.{json,yaml}', 'drizzle/sqlite/'] }),
   {
     rules: {
       // A schema and its static type share their name.

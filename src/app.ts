@@ -1,14 +1,15 @@
-import { randomUUID } from 'node:crypto'
 import { METHODS, type Server } from 'node:http'
 import jwt, { type JWT } from '@fastify/jwt'
 import swagger from '@fastify/swagger'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import Fastify, { type FastifyHttpOptions, type FastifyInstance, type FastifyRequest } from 'fastify'
+import Fastify, { type FastifyHttpOptions, type FastifyInstance } from 'fastify'
 import { createSecurityLog } from './accounts/events.ts'
 import { accountRoutes, passwordRoutes, userRoutes } from './accounts/routes.ts'
 import { Account, AccountEvent, AccountEventList, NewPassword, NewUser, User } from './accounts/schemas.ts'
+import { prepareCaller } from './caller.ts'
 import { HTTP2_WINDOW_BYTES, tendConnections, type Connections } from './http/connections.ts'
-import { docsRoutes, documentOptions, documentRoutes } from './http/document.ts'
+import { docsRoutes } from './http/docs-page.ts'
+import { documentOptions, documentRoutes } from './http/document.ts'
 import { handleError, handleNotFound, Problem, ProblemDetails } from './errors.ts'
 import { createCursors } from './files/cursor.ts'
 import { changeFileRoutes, readFileRoutes } from './files/routes.ts'
@@ -16,8 +17,15 @@ import { File, FileList, Rename } from './files/schemas.ts'
 import { acceptJson } from './http/json-body.ts'
 import { createLinks } from './http/links.ts'
 import { protect, setSafeHeaders } from './http/protection.ts'
+import { createRequestIds } from './http/request-id.ts'
+import { RequestLog } from './http/request-log.ts'
 import { createSerializers } from './http/serializers.ts'
 import type { MagicStore } from './magicstore.ts'
+import { createHealth } from './monitoring/health.ts'
+import { createLog, type LogOutput } from './monitoring/log.ts'
+import type { Metrics } from './monitoring/metrics.ts'
+import type { MetricsServer } from './monitoring/metrics-server.ts'
+import { healthRoutes } from './monitoring/routes.ts'
 import { authenticate } from './tokens/authenticate.ts'
 import { createAccessTokenCodec, jwtOptions } from './tokens/jwt.ts'
 import { personalTokenRoutes, resourceRoutes, revocationRoutes, signInRoutes } from './tokens/routes.ts'
@@ -37,19 +45,32 @@ const HANDSHAKE_MILLISECONDS = 15_000
 /** Requests at a time over one HTTP/2 connection; Node's default is no limit, and each may hold a window of bytes. */
 const MAX_STREAMS = 100
 
+/** Formats that name a rule of ours: the rule refuses what breaks it, with a code of its own, so that validation passes them over. */
+const ruledFormats = { username: true, 'file-name': true, 'file-name-prefix': true } as const
+
 /** A certificate chain and its key (PEM). */
 export interface TlsContext { readonly cert: Buffer, readonly key: Buffer }
 
-export interface App { readonly http: FastifyInstance, readonly connections: Connections }
+export interface App {
+  readonly http: FastifyInstance
+  readonly connections: Connections
+  /** What answers Prometheus, where the settings ask for it; not yet listening. */
+  readonly metrics: MetricsServer | undefined
+  /** Writes what the log still holds; to be called when the process ends. */
+  flushLog (): void
+}
 
-/** The HTTP face of a store, ready to listen; over TLS where `tls` is given. */
-export async function buildApp (store: MagicStore, tls?: TlsContext): Promise<App> {
-  const { config, accounts, files, metadata, reserve } = store
+/** The HTTP face of a store, ready to listen; over TLS where `tls` is given. The log goes to `output`, else to standard output. */
+export async function buildApp (store: MagicStore, tls?: TlsContext, output?: LogOutput): Promise<App> {
+  const { config, accounts, files, metadata, blobs, reserve } = store
+  const log = output && createLog(output)
+  const requestLog = new RequestLog()
+  const metrics = await openMetrics(store)
   const options: FastifyHttpOptions<Server> = {
-    logger: { level: config.logLevel, serializers: { req: logRequest } },
+    logger: { level: config.logLevel, ...(log && { stream: log }) },
+    logController: requestLog,
     trustProxy: config.trustProxy ?? false,
-    // Ids that count from 1 would come again after a restart, and people see them in their events.
-    genReqId: () => randomUUID(),
+    genReqId: createRequestIds(config.trustProxy),
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     // A transfer is cut for idleness, never for its length; only the head has a time of its own.
     requestTimeout: 0,
@@ -59,17 +80,26 @@ export async function buildApp (store: MagicStore, tls?: TlsContext): Promise<Ap
     forceCloseConnections: false,
     return503OnClosing: false,
     schemaController: { compilersFactory: { buildSerializer: createSerializers() } },
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: true } },
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: true, formats: ruledFormats } },
     frameworkErrors (error, request, reply) {
       setSafeHeaders(request, reply)
+      // Such a request reaches no hook, so that nobody else logs or counts it.
+      reply.raw.once('close', () => {
+        requestLog.requestCompleted(error, request, reply)
+        metrics?.requests.countUnrouted(error, request, reply)
+      })
       void handleError(error, request, reply)
     },
     clientErrorHandler: (error, socket) => connections.refuse(error, socket)
   }
   const app = Fastify(tls === undefined ? options : { ...options, ...http2Options(tls) }).withTypeProvider<TypeBoxTypeProvider>()
+  metrics?.requests.watch(app, { isTls: tls !== undefined })
+  // Ahead of all that may refuse a request.
+  app.addHook('onRequest', async (request, reply) => { setSafeHeaders(request, reply) })
   const connections = tendConnections(app, { idleSeconds: config.idleSeconds, isTls: tls !== undefined })
   const refuseOtherMethods = answerOtherMethods(app)
   app.setErrorHandler(handleError)
+  prepareCaller(app)
   await protect(app, config)
   app.setNotFoundHandler(handleNotFound)
   acceptJson(app)
@@ -117,14 +147,17 @@ export async function buildApp (store: MagicStore, tls?: TlsContext): Promise<Ap
   })
   await app.register(documentRoutes, { links })
   await app.register(docsRoutes)
+  await app.register(healthRoutes, { health: createHealth({ metadata, blobs, log: app.log }) })
   refuseOtherMethods()
   await app.ready()
-  return { http: app, connections }
+  return { http: app, connections, metrics: metrics?.serve(app.log), flushLog: () => log?.flushSync() }
 }
 
-/** What the log tells of a request: Fastify's own fields, but of the address the path alone. A client may have put its token behind the question mark. */
-function logRequest ({ method, url, host, ip, socket }: FastifyRequest) {
-  return { method, url: url.replace(/\?.*/, ''), host, remoteAddress: ip, remotePort: Number(socket.remotePort) }
+/** Loaded only where they are asked for: they cost 50 ms of the start, and 10 MB. */
+async function openMetrics ({ config, metadata, blobs, passwords }: MagicStore): Promise<Metrics | undefined> {
+  if (config.metricsPort === undefined) return undefined
+  const { createMetrics } = await import('./monitoring/metrics.ts')
+  return createMetrics({ metadata, blobs, passwords, quota: { bytes: config.quotaBytes, files: config.quotaFiles } })
 }
 
 /** HTTP/2 with HTTP/1.1 beside it; typed as the application is, which speaks to both alike. */

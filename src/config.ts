@@ -30,7 +30,7 @@ export const Settings = Type.Object({
   HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'Address to listen on.' }),
   PORT: Type.Integer({ default: 5000, minimum: 0, maximum: 65535, description: 'Port to listen on; 0 takes any free one.' }),
   DATA_DIR: Type.String({ default: './data', minLength: 1, description: 'Folder of the database, the files and the signing key; made with mode 0700.' }),
-  PUBLIC_URL: Type.Optional(Type.String({ pattern: '^https?://[^/?#\\s]+(/[^?#\\s]*)?$', description: 'Base of absolute links, such as https://files.example.org. Without it a link is absolute only where the request names the address the server listens on.' })),
+  PUBLIC_URL: Type.Optional(Type.String({ maxLength: 2048, pattern: '^https?://[^/?#\\s]+(/[^?#\\s]*)?$', description: 'Base of absolute links, such as https://files.example.org. Without it a link is absolute only where the request names the address the server listens on.' })),
   TOKEN_SECONDS: Type.Integer({ default: 600, minimum: 1, maximum: 86400, description: 'Life of an access token, in seconds.' }),
   SIGNING_KEYS: Type.Optional(List('Keys for access tokens as kid:secret, separated by commas: the first signs, all verify. A secret has 32 bytes or more. Without it a key is made in DATA_DIR at the first start.', '[A-Za-z0-9_-]{1,32}:[^,]+')),
   MAX_FILE_BYTES: Type.Integer({ default: 5 * GIB, minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Largest file taken, in bytes.' }),
@@ -48,6 +48,10 @@ export const Settings = Type.Object({
   SIGN_IN_FAILURES: Type.Integer({ default: 10, minimum: 1, maximum: 1_000_000, description: 'Failed sign-ins in 15 minutes of one account from one network before the next is refused; ten times as many of one network.' }),
   REGISTRATIONS_PER_HOUR: Type.Integer({ default: 100, minimum: 0, maximum: 1_000_000, description: 'Registrations an hour from one network (an IPv4 address or an IPv6 /64); 0 lifts the limit.' }),
   IDLE_SECONDS: Type.Integer({ default: 60, minimum: 1, maximum: 86400, description: 'A transfer without a byte for so many seconds is cut.' }),
+  MAX_EVENT_LOOP_DELAY_MS: Type.Integer({ default: 1000, minimum: 0, maximum: 3_600_000, description: 'Milliseconds that the event loop may be late, on average over a second and in two seconds running, before new requests are refused with 503 until it keeps up again; 0 lifts the limit.' }),
+  MAX_MEMORY_BYTES: Type.Integer({ default: 1.5 * GIB, minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Bytes of memory in use, objects and buffers together, above which new requests are refused with 503; an upload takes one to two MiB. The process holds some 150 MB beside them. 0 lifts the limit.' }),
+  METRICS_HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'Address of the metrics, which ask for no credential.' }),
+  METRICS_PORT: Type.Optional(Type.Integer({ minimum: 0, maximum: 65535, description: 'Port of the metrics, at /metrics for Prometheus; 0 takes any free one. Without it there are none.' })),
   LOG_LEVEL: Type.Union(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map(level => Type.Literal(level)), { default: 'info', description: 'Least severe log line that is written.' }),
   NODE_ENV: Type.Optional(Type.String({ description: '`production` makes the strict password policy the default.' }))
 })
@@ -91,6 +95,10 @@ export function readConfig (env: NodeJS.ProcessEnv = process.env) {
     signInFailures: settings.SIGN_IN_FAILURES,
     registrationsPerHour: settings.REGISTRATIONS_PER_HOUR,
     idleSeconds: settings.IDLE_SECONDS,
+    maxEventLoopDelay: settings.MAX_EVENT_LOOP_DELAY_MS,
+    maxMemoryBytes: settings.MAX_MEMORY_BYTES,
+    metricsHost: settings.METRICS_HOST,
+    metricsPort: settings.METRICS_PORT,
     logLevel: settings.LOG_LEVEL
   }
 }

@@ -1,25 +1,40 @@
 import { randomBytes } from 'node:crypto'
-import { access, chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { access, chmod, mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { signingKeys, type SigningKey } from './config.ts'
+import { ConfigError, signingKeys, type SigningKey } from './config.ts'
+import { sync, writeDurably } from './durable-files.ts'
 
 /** Where everything lies in DATA_DIR. */
 export const dataFolderLayout = {
   database: 'magicstore.db',
+  blobs: 'blobs',
   lock: 'lock.db',
   reserve: 'reserve',
+  /** There while a backup is restored. */
+  restoring: 'restoring',
   signingKeys: 'signing-keys'
 } as const
 
-/** Makes the folder if need be and closes it to everybody else on the machine. */
+/** Where the bytes of a settled blob lie in the data folder, and in a backup of it. */
+export function blobPath (id: string): string {
+  return join(dataFolderLayout.blobs, id.slice(0, 2), id)
+}
+
+/** Makes the folder if need be and closes it to everybody else on the machine. @throws {ConfigError} where a restore into it was cut off. */
 export async function prepareDataFolder (folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   await chmod(folder, 0o700)
+  const isHalfRestored = await isThere(join(folder, dataFolderLayout.restoring)) && !await hasDatabase(folder)
+  if (isHalfRestored) throw new ConfigError(`DATA_DIR: the restore into ${folder} did not come to its end; do it again`)
 }
 
 /** Whether a server ever ran on the folder. */
 export async function hasDatabase (folder: string): Promise<boolean> {
-  return access(join(folder, dataFolderLayout.database)).then(() => true, () => false)
+  return isThere(join(folder, dataFolderLayout.database))
+}
+
+async function isThere (path: string): Promise<boolean> {
+  return access(path).then(() => true, () => false)
 }
 
 /** The key ring of the folder, made at the first call: lines of `kid:secret`, the first signs. */
@@ -36,19 +51,9 @@ export async function readSigningKeys (folder: string): Promise<SigningKey[]> {
 
 /** Puts a key ring in place of the present one, whole or not at all. */
 export async function writeSigningKeys (folder: string, keys: SigningKey[]): Promise<SigningKey[]> {
-  const file = join(folder, dataFolderLayout.signingKeys)
-  const draft = `${file}.new`
-  await rm(draft, { force: true })
-  const handle = await open(draft, 'wx', 0o600)
-  try {
-    await handle.writeFile(keys.map(key => `${key.kid}:${key.secret}\n`).join(''))
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-  await rename(draft, file)
-  const folderHandle = await open(folder)
-  await folderHandle.sync().finally(() => folderHandle.close())
+  const text = keys.map(key => `${key.kid}:${key.secret}\n`).join('')
+  await writeDurably(join(folder, dataFolderLayout.signingKeys), [Buffer.from(text)])
+  await sync(folder)
   return keys
 }
 

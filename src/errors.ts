@@ -51,6 +51,7 @@ export const failures = {
   file_damaged: { status: 500, title: 'The stored bytes are damaged' },
   stopping: { status: 503, title: 'The server is stopping' },
   overloaded: { status: 503, title: 'The server has too much to do' },
+  not_ready: { status: 503, title: 'The server can\'t do its work now' },
   storage_full: { status: 507, title: 'The disk is full' }
 } as const satisfies Record<string, { status: number, title: string }>
 
@@ -78,38 +79,44 @@ export class Problem extends Error {
   }
 }
 
+/** Text of one line: no control characters. */
+const LINE = '^[^\\u0000-\\u001f\\u007f-\\u009f]*$'
+
 export const ProblemDetails = Type.Object({
-  type: Type.String({ format: 'uri', description: 'URI of the kind of problem; the same for the same code.', examples: ['urn:magicstore:problem:not_found'] }),
-  title: Type.String({ description: 'The kind of problem in a few words.' }),
-  status: Type.Integer({ minimum: 400, maximum: 599, description: 'The HTTP status again.' }),
-  detail: Type.String({ description: 'What went wrong this time, for a person.' }),
-  code: Type.String({ pattern: '^[a-z_]{1,64}$', description: 'A stable word that a program can switch on.', examples: ['not_found'] }),
+  type: Type.String({ format: 'uri', maxLength: 128, pattern: '^urn:magicstore:problem:[a-z_]+$', description: 'URI of the kind of problem; the same for the same code.', examples: ['urn:magicstore:problem:not_found'] }),
+  title: Type.String({ minLength: 1, maxLength: 128, pattern: LINE, description: 'The kind of problem in a few words.', examples: ['There is nothing at this address'] }),
+  status: Type.Integer({ format: 'int32', minimum: 400, maximum: 599, description: 'The HTTP status again.', examples: [404] }),
+  detail: Type.String({ minLength: 1, maxLength: 1024, pattern: LINE, description: 'What went wrong this time, for a person.', examples: ['There is nothing at this address'] }),
+  code: Type.String({ maxLength: 64, pattern: '^[a-z_]+$', description: 'A stable word that a program can switch on.', examples: ['not_found'] }),
+  instance: Type.Optional(Type.String({ format: 'uri', maxLength: 128, pattern: '^urn:magicstore:request:[A-Za-z0-9-]+$', description: 'URI of this one occurrence: the id of the request behind `urn:magicstore:request:`. A 404 has none, so that all of one operation are the same.', examples: ['urn:magicstore:request:9b3a2a3e-6a0f-4c36-8f0e-2f1d3b5c7a90'] })),
   errors: Type.Optional(Type.Array(Type.Object({
-    field: Type.String({ description: 'Where in the request.' }),
-    message: Type.String({ description: 'What is wrong there.' })
-  }), { maxItems: 32, description: 'One entry for each thing that does not match the schema.' }))
-}, { $id: 'Problem', description: 'Why a request failed (RFC 9457).' })
+    field: Type.String({ maxLength: 256, pattern: LINE, description: 'Where in the request: a dotted path into the body, or the name of a parameter.', examples: ['username'] }),
+    message: Type.String({ minLength: 1, maxLength: 1024, pattern: LINE, description: 'What is wrong there.', examples: ['must NOT have fewer than 1 characters'] })
+  }, { additionalProperties: false, description: 'One thing that is wrong.' }), { maxItems: 32, description: 'One entry for each thing that does not match the schema.' }))
+}, { $id: 'Problem', additionalProperties: false, description: 'Why a request failed (RFC 9457).' })
 export type ProblemDetails = Static<typeof ProblemDetails>
 
 /** How many validation messages one answer carries at the most. */
 const MAX_FIELD_ERRORS = 32
 
-/** The body of a problem, as RFC 9457 section 3 lays it out. */
-export function problemDetails (problem: Problem): ProblemDetails {
+/** The body of a problem, as RFC 9457 section 3 lays it out; `requestId` where it occurred to a request. */
+export function problemDetails (problem: Problem, requestId?: string): ProblemDetails {
   const { status, title } = failures[problem.code]
   const { errors } = problem.facts
-  return { type: `urn:magicstore:problem:${problem.code}`, title, status, detail: problem.message, code: problem.code, ...(errors && { errors }) }
+  // What belongs to someone else is answered byte for byte as what does not exist: no 404 has anything of its own.
+  const instance = requestId === undefined || status === 404 ? {} : { instance: `urn:magicstore:request:${requestId}` }
+  return { type: `urn:magicstore:problem:${problem.code}`, title, status, detail: problem.message, code: problem.code, ...instance, ...(errors && { errors }) }
 }
 
 /** Answers any failure with a problem; what is not a {@link Problem} and not the client's fault is logged and told as `internal_error`. */
 export function handleError (error: FastifyError | Problem, request: FastifyRequest, reply: FastifyReply) {
-  const problem = error instanceof Problem ? error : problemOf(error)
+  const problem = problemOf(error)
   const { status } = failures[problem.code]
   if (status === 500) request.log.error({ err: problem.cause ?? problem, code: problem.code }, 'request failed')
   if (problem.facts.headers !== undefined) reply.headers(problem.facts.headers)
   return reply.code(status).header('cache-control', 'no-store').header('content-type', 'application/problem+json')
     // As bytes: to a string Fastify adds a charset, which JSON does not have (RFC 8259 section 11).
-    .send(Buffer.from(JSON.stringify(problemDetails(problem))))
+    .send(Buffer.from(JSON.stringify(problemDetails(problem, request.id))))
 }
 
 /** The problem for an address that no route knows. */
@@ -135,7 +142,9 @@ const frameworkFailures: Record<string, FailureCode> = {
   FST_ERR_BAD_URL: 'malformed_url'
 }
 
-function problemOf (error: FastifyError): Problem {
+/** What a client is told of any failure. */
+export function problemOf (error: FastifyError | Problem): Problem {
+  if (error instanceof Problem) return error
   if (error.validation !== undefined) {
     return new Problem('validation_failed', { errors: error.validation.slice(0, MAX_FIELD_ERRORS).map(fieldError), cause: error })
   }
@@ -149,5 +158,6 @@ function problemOf (error: FastifyError): Problem {
 function fieldError ({ instancePath, message, params }: NonNullable<FastifyError['validation']>[number]): FieldError {
   const last = params.missingProperty ?? params.additionalProperty
   const path = [...instancePath.split('/').slice(1), ...(typeof last === 'string' ? [last] : [])]
-  return { field: path.join('.').slice(0, 256), message: message ?? 'is not valid' }
+  // A client's own key may hold anything; who reads the problem on a terminal must not suffer from it.
+  return { field: path.join('.').replace(/\p{Cc}/gu, '\uFFFD').slice(0, 256), message: message ?? 'is not valid' }
 }

@@ -14,10 +14,18 @@ const BATCH = 500
 
 export interface Housekeeping { stop (): void }
 
+interface HousekeepingOptions {
+  metadata: Metadata
+  reserve: Reserve
+  /** Removes the bytes that nobody owns any more: what a backup held, or the disk did not give up. */
+  sweep: () => void
+}
+
 /** Forgets, a little at a time, what time has made useless, and makes the reserve again when there is room. */
-export function startHousekeeping ({ metadata, reserve }: { metadata: Metadata, reserve: Reserve }): Housekeeping {
+export function startHousekeeping ({ metadata, reserve, sweep }: HousekeepingOptions): Housekeeping {
   async function tidy (): Promise<void> {
     const now = Date.now()
+    sweep()
     while (await metadata.removeExpiredTokens(now - TOKEN_MEMORY_MILLISECONDS, BATCH));
     while (await metadata.removeAttempts(now - ATTEMPT_MEMORY_MILLISECONDS, BATCH));
     await reserve.restore()

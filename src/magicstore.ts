@@ -1,8 +1,10 @@
 import { join } from 'node:path'
 import { createAccounts, type Accounts } from './accounts/accounts.ts'
-import { createPasswords } from './accounts/password.ts'
+import { createPasswords, type Passwords } from './accounts/password.ts'
 import { createSignIn, type SignIn } from './accounts/sign-in.ts'
 import { createTurnstile } from './accounts/turnstile.ts'
+import type { BackupSource } from './backup/backup.ts'
+import type { RestoreTools } from './backup/restore.ts'
 import type { BlobStore, Reserve } from './blobs/blob-store.ts'
 import { openDiskBlobs } from './blobs/disk.ts'
 import { openReserve } from './blobs/reserve.ts'
@@ -10,13 +12,15 @@ import type { Config, SigningKey } from './config.ts'
 import { dataFolderLayout, prepareDataFolder, readSigningKeys } from './data-folder.ts'
 import { createFiles, type Files } from './files/files.ts'
 import { startHousekeeping } from './housekeeping.ts'
-import { lockFolder } from './metadata/sqlite/lock.ts'
+import { holdBlobs } from './metadata/sqlite/hold.ts'
+import { lockFolder, type FolderLock } from './metadata/sqlite/lock.ts'
+import { openSnapshot, takeSnapshot } from './metadata/sqlite/snapshot.ts'
 import { openSqliteMetadata } from './metadata/sqlite/sqlite.ts'
 import type { Metadata } from './metadata/metadata.ts'
 
 interface Backends { readonly metadata: Metadata, readonly blobs: BlobStore, readonly reserve: Reserve }
 
-interface Rules { readonly accounts: Accounts, readonly signIn: SignIn, readonly files: Files }
+interface Rules { readonly passwords: Passwords, readonly accounts: Accounts, readonly signIn: SignIn, readonly files: Files }
 
 /** What an operator's command works on, beside a running server or without one. */
 export interface OperatorStore extends Backends, Rules {
@@ -30,10 +34,14 @@ export interface MagicStore extends OperatorStore {
   readonly signingKeys: SigningKey[]
 }
 
-/** Opens a data folder that a server may be serving, or makes one: takes no lock and recovers nothing. */
+/**
+ * Opens a data folder that a server may be serving, or makes one: recovers nothing, and takes the lock only while the
+ * database is brought up to date.
+ * @throws {FolderInUseError} where that is needed beside a server, which is then an older one.
+ */
 export async function openOperatorStore (config: Config): Promise<OperatorStore> {
   await prepareDataFolder(config.dataDir)
-  const backends = await openBackends(config)
+  const backends = await openBackends(config, () => lockFolder(join(config.dataDir, dataFolderLayout.lock), { inUse: 'an older MagicStore serves this data folder; start the server again first, so that it brings the database up to date' }))
   const rules = await createRules(config, backends)
   return { ...backends, ...rules, close: () => closeAll(backends, rules) }
 }
@@ -50,7 +58,7 @@ export async function openMagicStore (config: Config): Promise<MagicStore> {
     const backends = await openBackends(config)
     const rules = await createRules(config, backends)
     await rules.files.recover()
-    const housekeeping = startHousekeeping(backends)
+    const housekeeping = startHousekeeping({ ...backends, sweep: rules.files.sweep })
     return {
       ...backends,
       ...rules,
@@ -68,9 +76,41 @@ export async function openMagicStore (config: Config): Promise<MagicStore> {
   }
 }
 
-async function openBackends ({ dataDir, minFreeBytes }: Config): Promise<Backends> {
+/** Opens a data folder for a backup, beside a running server or without one: what is in it is only read, and its blobs are held. @throws {FolderInUseError} beside another backup. */
+export async function openBackupSource ({ dataDir }: Config): Promise<BackupSource> {
+  const file = join(dataDir, dataFolderLayout.database)
+  const hold = holdBlobs(file)
+  try {
+    const facts = openSnapshot(file)
+    facts.close()
+    const blobs = await openDiskBlobs({ folder: dataDir, minFreeBytes: () => 0 })
+    return {
+      installationId: facts.installationId,
+      dataDir,
+      blobs,
+      takeSnapshot: copy => takeSnapshot(file, copy),
+      async close () {
+        await blobs.close()
+        hold.close()
+      }
+    }
+  } catch (error) {
+    hold.close()
+    throw error
+  }
+}
+
+/** Takes a folder of backups for one process. @throws {FolderInUseError}. */
+export function lockBackupFolder (file: string): FolderLock {
+  return lockFolder(file, { inUse: 'another backup is being made in this folder' })
+}
+
+/** What a backup is restored with. */
+export const restoreTools: RestoreTools = { openSnapshot, lockFolder }
+
+async function openBackends ({ dataDir, minFreeBytes }: Config, takeFolder?: () => FolderLock): Promise<Backends> {
   const reserve = await openReserve(join(dataDir, dataFolderLayout.reserve))
-  const metadata = await reserve.lend(() => openSqliteMetadata(join(dataDir, dataFolderLayout.database)))
+  const metadata = await reserve.lend(() => openSqliteMetadata(join(dataDir, dataFolderLayout.database), takeFolder && { takeFolder }))
   const blobs = await openDiskBlobs({ folder: dataDir, minFreeBytes: () => Math.max(minFreeBytes, reserve.missingBytes) })
   return { metadata, blobs, reserve }
 }
@@ -80,6 +120,7 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
   const turnstile = createTurnstile(metadata)
   const accounts = createAccounts({ metadata, reserve, passwords, turnstile, registration: config.registration, registrationsPerHour: config.registrationsPerHour })
   return {
+    passwords,
     accounts,
     signIn: createSignIn({ metadata, accounts, turnstile, maxFailures: config.signInFailures }),
     files: createFiles({ metadata, blobs, reserve, limits: config })

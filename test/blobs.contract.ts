@@ -252,4 +252,19 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     await store.admit(1000)
     await t.rejects(store.admit(Number.MAX_SAFE_INTEGER), { code: 'storage_full' })
   })
+
+  t.test('a probe succeeds where a blob could be stored, and is none', async t => {
+    const { store, reopen } = await fresh(t)
+    await Promise.all([store.probe(), store.put(inChunks(Buffer.from('a')), anySize)])
+    await store.probe()
+    t.equal((await store.unsettled()).length, 1)
+    t.strictSame(await settledIn(await reopen()), [])
+  })
+
+  t.test('the room is told in bytes', async t => {
+    const { store } = await fresh(t)
+    const { free, total, kept } = await store.room()
+    t.ok(free > 0 && free <= total && kept >= 0)
+    await store.admit(free / 2)
+  })
 }

@@ -28,6 +28,10 @@ const table: { name: string, field: keyof Config, unset: unknown, set: [string, 
   { name: 'SIGN_IN_FAILURES', field: 'signInFailures', unset: 10, set: [['1', 1]], wrong: ['0', '-1', 'many'] },
   { name: 'REGISTRATIONS_PER_HOUR', field: 'registrationsPerHour', unset: 100, set: [['0', 0]], wrong: ['-1', 'none'] },
   { name: 'IDLE_SECONDS', field: 'idleSeconds', unset: 60, set: [['1', 1]], wrong: ['0', '86401', 'never'] },
+  { name: 'MAX_EVENT_LOOP_DELAY_MS', field: 'maxEventLoopDelay', unset: 1000, set: [['0', 0], ['250', 250]], wrong: ['-1', '1s', '0.5'] },
+  { name: 'MAX_MEMORY_BYTES', field: 'maxMemoryBytes', unset: 1.5 * GIB, set: [['0', 0], ['1000000', 1_000_000]], wrong: ['-1', '1GiB'] },
+  { name: 'METRICS_HOST', field: 'metricsHost', unset: '127.0.0.1', set: [['::1', '::1']], wrong: [] },
+  { name: 'METRICS_PORT', field: 'metricsPort', unset: undefined, set: [['0', 0], ['9464', 9464]], wrong: ['65536', '-1', 'on'] },
   { name: 'LOG_LEVEL', field: 'logLevel', unset: 'info', set: [['silent', 'silent'], ['trace', 'trace']], wrong: ['verbose', 'INFO'] },
   { name: 'SIGNING_KEYS', field: 'signingKeys', unset: undefined, set: [[`a:${secret}`, [{ kid: 'a', secret }]], [`a-1:${secret},b_2:${secret}:with:colons`, [{ kid: 'a-1', secret }, { kid: 'b_2', secret: `${secret}:with:colons` }]]], wrong: ['', secret, `:${secret}`, `a b:${secret}`, `${'k'.repeat(33)}:${secret}`, `a:${secret},`].filter(text => text !== '') }
 ]

@@ -414,22 +414,24 @@ t.test('a stopping server ends what is under way, takes nothing new and exits wi
   download.socket.write(head('GET', '/uploads/large', { authorization }))
   await once(download.socket, 'data')
   download.socket.pause()
+  const silent = dial(t, server)
+  await once(silent.socket, 'connect')
+  const halfHead = dial(t, server)
+  await once(halfHead.socket, 'connect')
+  halfHead.socket.write('GET /openapi.json HTTP/1.1\r\nHost: te')
   const idle = dial(t, server)
   idle.socket.write(head('GET', '/api/files', { authorization }))
   await idle.response()
-  const halfHead = dial(t, server)
-  halfHead.socket.write('GET /openapi.json HTTP/1.1\r\nHost: te')
-  const silent = dial(t, server)
-  await once(silent.socket, 'connect')
   t.ok(await eventually(() => readdirSync(join(dataDir, 'incoming')).length === 1), 'the upload has begun')
 
   const ended = server.end('SIGTERM')
   t.equal(await idle.closed, undefined, 'an idle connection is let go')
   t.ok(await eventually(async () => (await dial(t, server).closed)?.code === 'ECONNREFUSED'), 'no new connections')
-  for (const wire of [halfHead, silent]) {
-    await wire.closed
-    t.equal(wire.text(), '', 'a connection without a request is let go')
-  }
+  await silent.closed
+  t.equal(silent.text(), '', 'a connection without a request is let go')
+  halfHead.socket.write('st\r\n\r\n')
+  t.equal((await halfHead.response()).status, 503, 'a request that was arriving is answered')
+  await halfHead.closed
   download.socket.write(head('GET', '/openapi.json'))
   upload.socket.write(form.body.subarray(2 * MIB))
   t.equal((await upload.response()).status, 201, 'the upload ends')

@@ -251,7 +251,7 @@ function openNotes (file: string, { timeout = 0, journal = 'WAL' } = {}) {
   client.pragma(`journal_mode = ${journal}`)
   client.exec('CREATE TABLE IF NOT EXISTS notes (text TEXT NOT NULL)')
   const insert = client.prepare('INSERT INTO notes VALUES (?)')
-  const { commit } = createCommitter(client)
+  const { commit } = createCommitter(client, async () => {})
   return {
     client,
     add: (text: string | null) => commit(() => insert.run(text).changes),

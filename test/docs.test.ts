@@ -1,9 +1,10 @@
+import { createHash, randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
 import { chromium, type BrowserContextOptions, type Locator, type Page } from 'playwright-core'
 import { test, type Test } from 'tap'
-import { startServer } from './server.ts'
+import { startServer, type Settings } from './server.ts'
 
 const executablePath = '/usr/bin/chromium'
 const quiet = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
@@ -17,8 +18,8 @@ const browserTest = (name: string, run: (t: Test) => Promise<void>) =>
 interface Visit { page: Page, origin: string, requested: string[], complaints: string[] }
 
 /** The page as a newcomer finds it: at the server's root. */
-async function visit (t: Test, options: BrowserContextOptions = {}): Promise<Visit> {
-  const { url: origin } = await startServer(t)
+async function visit (t: Test, options: BrowserContextOptions = {}, settings: Settings = {}): Promise<Visit> {
+  const { url: origin } = await startServer(t, settings)
   const browser = await chromium.launch({ executablePath, args: quiet })
   t.teardown(() => browser.close())
   const page = await (await browser.newContext(options)).newPage()
@@ -37,7 +38,9 @@ async function visit (t: Test, options: BrowserContextOptions = {}): Promise<Vis
 
 const operation = (page: Page, id: string) => page.locator(`[id^=operations-][id$=-${id}]`)
 
+/** Opens an operation and closes the others, for all that are open are drawn anew with every answer. */
 async function open (page: Page, id: string): Promise<Locator> {
+  for (const control of await page.locator('.opblock.is-open .opblock-summary-control').all()) await control.click()
   const block = operation(page, id)
   await block.locator('.opblock-summary-control').click()
   await block.getByRole('button', { name: 'Execute' }).waitFor()
@@ -54,11 +57,26 @@ async function execute (page: Page, block: Locator): Promise<{ status: string, b
   return { status, body: row.locator('.response-col_description') }
 }
 
+/** Opens an operation, unless it is, fills in its parameters and its JSON body, and executes it. */
+async function ask (page: Page, id: string, parameters: Record<string, string> = {}, json?: unknown) {
+  const isOpen = await operation(page, id).getByRole('button', { name: 'Execute' }).isVisible()
+  const block = isOpen ? operation(page, id) : await open(page, id)
+  for (const [name, value] of Object.entries(parameters)) await block.locator(`tr[data-param-name="${name}"] input`).fill(value)
+  if (json !== undefined) await block.locator('textarea').fill(JSON.stringify(json))
+  return execute(page, block)
+}
+
 async function register (page: Page, username: string, password: string): Promise<string> {
-  const block = await open(page, 'registerUser')
-  await block.locator('textarea').fill(JSON.stringify({ username, password }))
-  const { status } = await execute(page, block)
-  return status
+  return (await ask(page, 'registerUser', {}, { username, password })).status
+}
+
+/** The answer that the page shows, as JSON. */
+const jsonIn = async (body: Locator) => JSON.parse(await body.locator('pre').first().innerText())
+
+/** What is behind the link that the page shows for bytes. */
+async function save (page: Page, body: Locator): Promise<{ name: string, bytes: Buffer }> {
+  const [download] = await Promise.all([page.waitForEvent('download'), body.getByRole('link', { name: 'Download file' }).click()])
+  return { name: download.suggestedFilename(), bytes: await readFile(await download.path()) }
 }
 
 /** Fills one scheme of the dialog: its fields in their order. */
@@ -70,18 +88,15 @@ async function authorize (page: Page, scheme: string, values: string[]): Promise
   await page.locator('.dialog-ux .close-modal').click()
 }
 
-async function upload (page: Page, block: Locator, { name, type, bytes }: { name: string, type: string, bytes: Buffer }) {
+interface Picked { name: string, type: string, bytes: Buffer }
+
+async function upload (page: Page, block: Locator, { name, type, bytes }: Picked) {
   await block.locator('input[type=file]').setInputFiles({ name, mimeType: type, buffer: bytes })
   return execute(page, block)
 }
 
 /** The token that the page shows after GET /api/token with the password. */
-async function readToken (page: Page): Promise<string> {
-  const block = await open(page, 'getToken')
-  const { body } = await execute(page, block)
-  const { token } = JSON.parse(await body.locator('pre').first().innerText())
-  return token
-}
+const readToken = async (page: Page): Promise<string> => (await jsonIn((await ask(page, 'getToken')).body)).token
 
 async function logout (page: Page, scheme: string): Promise<void> {
   await page.locator('.auth-wrapper .authorize').click()
@@ -90,59 +105,82 @@ async function logout (page: Page, scheme: string): Promise<void> {
   await page.locator('.dialog-ux .close-modal').click()
 }
 
-const journeys = [
-  { title: 'the password', scheme: 'basic', name: 'report.pdf', type: 'application/pdf', bytes: randomBytes(300_000) },
-  { title: 'a token as Bearer', scheme: 'bearer', name: 'naïve plan 😀.txt', type: 'text/plain', bytes: Buffer.from('zwölf Boxkämpfer\r\n'.repeat(1000)) },
-  { title: 'a token as Token', scheme: 'token', name: 'data.json', type: 'application/json', bytes: Buffer.from('{ "b":1,\n "a": 1.0 }') }
-]
-
-for (const { title, scheme, ...file } of journeys) {
-  browserTest(`in a browser a person registers, authorizes with ${title}, uploads by the file picker and downloads the same bytes`, async t => {
-    const { page, origin, requested, complaints } = await visit(t, { acceptDownloads: true })
-    t.equal(page.url(), `${origin}/docs`, 'the root sends a browser to the page')
-    t.equal(await register(page, 'test_user', 'pwd'), '201')
-
-    await authorize(page, 'basic', ['test_user', 'pwd'])
-    if (scheme !== 'basic') {
-      const token = await readToken(page)
-      await logout(page, 'basic')
-      await authorize(page, scheme, [scheme === 'token' ? `Token ${token}` : token])
-    }
-    const resource = await execute(page, await open(page, 'getResource'))
-    t.equal(resource.status, '200')
-
-    t.equal((await upload(page, await open(page, 'uploadFile'), file)).status, '201')
-
-    const block = await open(page, 'downloadFile')
-    await block.locator('tr[data-param-name=name] input').fill(file.name)
-    const { status, body } = await execute(page, block)
-    t.equal(status, '200')
-    const [download] = await Promise.all([page.waitForEvent('download'), body.getByRole('link', { name: 'Download file' }).click()])
-    t.equal(download.suggestedFilename(), file.name)
-    t.ok((await readFile(await download.path())).equals(file.bytes), 'byte for byte')
-
-    t.ok(requested.length > 5)
-    t.same(requested.filter(url => !url.startsWith(`${origin}/`) && !url.startsWith(`blob:${origin}/`) && !url.startsWith('data:')), [], 'nothing is asked of another machine')
-    t.same(complaints, [], 'no error, no warning, no breach of the content security policy')
-  })
-}
-
-browserTest('in a browser a refusal is shown as a problem: no credentials, and the same name with other bytes', async t => {
-  const { page } = await visit(t)
-  const problemIn = async (body: Locator) => JSON.parse(await body.locator('pre').first().innerText())
-  const refused = await execute(page, await open(page, 'getResource'))
-  t.equal(refused.status, '401', 'and no login box of the browser stands in the way')
-  t.match(await problemIn(refused.body), { status: 401, code: 'credentials_missing' })
-
-  await register(page, 'test_user', 'pwd')
+browserTest('in a browser a person registers, authorizes with a token as Token, uploads a file of any name and downloads the same bytes', async t => {
+  const { page, origin, requested, complaints } = await visit(t, { acceptDownloads: true })
+  t.equal(page.url(), `${origin}/docs`, 'the root sends a browser to the page')
+  t.equal(await register(page, 'test_user', 'pwd'), '201')
   await authorize(page, 'basic', ['test_user', 'pwd'])
+  const token = await readToken(page)
+  await logout(page, 'basic')
+  await authorize(page, 'token', [`Token ${token}`])
+  t.equal((await ask(page, 'getResource')).status, '200')
+
+  // The page would show JSON in a form of its own.
+  const file = { name: 'naïve plan 😀.json', type: 'application/json', bytes: Buffer.from('{ "b":1,\n "a": 1.0 }') }
+  t.equal((await upload(page, await open(page, 'uploadFile'), file)).status, '201')
+  const { status, body } = await ask(page, 'downloadFile', { name: file.name })
+  t.equal(status, '200')
+  const saved = await save(page, body)
+  t.equal(saved.name, file.name)
+  t.ok(saved.bytes.equals(file.bytes), 'byte for byte')
+
+  t.ok(requested.length > 5)
+  t.same(requested.filter(url => !url.startsWith(`${origin}/`) && !url.startsWith(`blob:${origin}/`) && !url.startsWith('data:')), [], 'nothing is asked of another machine')
+  t.same(complaints, [], 'no error, no warning, no breach of the content security policy')
+})
+
+browserTest('in a browser a person goes through the whole story click by click, and sees each refusal as a problem', async t => {
+  const bytes = randomBytes(50 * 1024 * 1024)
+  const other = { name: 'large.bin', type: 'application/octet-stream', bytes: Buffer.from('other bytes') }
+  const desk = t.testdir({ data: {}, 'large.bin': bytes })
+  const sha256 = createHash('sha256').update(bytes)
+  const digest = sha256.copy().digest('base64')
+  const etag = `"${sha256.digest('hex')}"`
+  const { page } = await visit(t, { acceptDownloads: true }, { DATA_DIR: join(desk, 'data') })
+
+  const stranger = await ask(page, 'getResource')
+  t.equal(stranger.status, '401', 'and no login box of the browser stands in the way')
+  t.match(await jsonIn(stranger.body), { status: 401, code: 'credentials_missing' })
+
+  t.equal(await register(page, 'test_user', 'pwd'), '201')
+  await authorize(page, 'basic', ['test_user', 'pwd'])
+  const token = await readToken(page)
+  await logout(page, 'basic')
+  await authorize(page, 'bearer', [token])
+
   const block = await open(page, 'uploadFile')
-  const file = { name: 'report.pdf', type: 'application/pdf' }
-  t.equal((await upload(page, block, { ...file, bytes: Buffer.from('first') })).status, '201')
-  t.equal((await upload(page, block, { ...file, bytes: Buffer.from('first') })).status, '200')
-  const second = await upload(page, block, { ...file, bytes: Buffer.from('other') })
-  t.equal(second.status, '409')
-  t.match(await problemIn(second.body), { status: 409, code: 'name_taken' })
+  await block.locator('input[type=file]').setInputFiles(join(desk, 'large.bin'))
+  t.equal((await execute(page, block)).status, '201')
+  t.equal((await execute(page, block)).status, '200', 'once more')
+  const second = await upload(page, block, other)
+  t.equal(second.status, '409', 'other bytes under the same name')
+  t.match(await jsonIn(second.body), { status: 409, code: 'name_taken' })
+
+  const listed = await ask(page, 'listFiles')
+  t.match(await jsonIn(listed.body), { files: [{ name: 'large.bin', size: bytes.length }], next: null })
+  const part = await ask(page, 'downloadFile', { name: 'large.bin', range: 'bytes=1000000-1999999' })
+  t.equal(part.status, '206')
+  t.ok((await save(page, part.body)).bytes.equals(bytes.subarray(1_000_000, 2_000_000)), 'the range')
+  const whole = await ask(page, 'downloadFile', { name: 'large.bin', range: '' })
+  t.equal(whole.status, '200')
+  t.match(await whole.body.innerText(), `repr-digest: sha-256=:${digest}:`)
+  t.ok((await save(page, whole.body)).bytes.equals(bytes), 'byte for byte')
+
+  const renamed = await ask(page, 'renameFile', { name: 'large.bin' }, { name: 'renamed.bin' })
+  t.equal(renamed.status, '200')
+  t.match(await jsonIn(renamed.body), { name: 'renamed.bin', size: bytes.length })
+  const put = await open(page, 'putFile')
+  await put.locator('tr[data-param-name=name] input').fill('renamed.bin')
+  await put.locator('tr[data-param-name=if-match] input').fill(etag)
+  t.equal((await upload(page, put, other)).status, '200')
+  const stale = await upload(page, put, other)
+  t.equal(stale.status, '412', 'the version that was known is gone')
+  t.match(await jsonIn(stale.body), { status: 412, code: 'precondition_failed' })
+
+  t.equal((await ask(page, 'endToken')).status, '204')
+  const refused = await ask(page, 'getResource')
+  t.equal(refused.status, '401')
+  t.match(await jsonIn(refused.body), { status: 401, code: 'token_revoked' })
 })
 
 browserTest('the page shows the way in first, in the order in which a newcomer goes', async t => {
@@ -151,6 +189,122 @@ browserTest('the page shows the way in first, in the order in which a newcomer g
   t.same(ids.filter(id => id.startsWith('operations-Start_here-')), ['registerUser', 'getToken', 'getResource', 'uploadFile', 'downloadFile'].map(id => `operations-Start_here-${id}`))
   t.ok(ids.slice(0, 5).every(id => id.startsWith('operations-Start_here-')), 'ahead of everything else')
   t.equal(await page.title(), 'MagicStore')
+})
+
+/** Presses Tab, or Shift and Tab, until something is in focus. */
+async function tabTo (page: Page, wanted: Locator, key: 'Tab' | 'Shift+Tab' = 'Tab'): Promise<void> {
+  for (let presses = 0; presses < 300; presses++) {
+    await page.keyboard.press(key)
+    if (await wanted.evaluate(element => element === document.activeElement)) return
+  }
+  throw new Error('Tab never came there')
+}
+
+browserTest('the page is worked by the keyboard alone, from registration to the downloaded file', async t => {
+  const { page } = await visit(t, { acceptDownloads: true })
+  const openByKey = async (id: string) => {
+    const block = operation(page, id)
+    await tabTo(page, block.locator('.opblock-summary-control'))
+    await page.keyboard.press('Enter')
+    await block.getByRole('button', { name: 'Execute' }).waitFor()
+    return block
+  }
+  const executeByKey = async (block: Locator) => {
+    await tabTo(page, block.getByRole('button', { name: 'Execute' }))
+    const answered = page.waitForResponse(response => !new URL(response.url()).pathname.startsWith('/docs'))
+    await page.keyboard.press('Enter')
+    return (await answered).status()
+  }
+
+  const registration = await openByKey('registerUser')
+  await tabTo(page, registration.locator('textarea'))
+  await page.keyboard.press('Control+A')
+  await page.keyboard.type('{"username":"test_user","password":"pwd"}')
+  t.equal(await executeByKey(registration), 201)
+
+  const button = page.locator('.auth-wrapper .authorize')
+  await tabTo(page, button, 'Shift+Tab')
+  await page.keyboard.press('Enter')
+  await page.getByRole('dialog').waitFor()
+  await page.keyboard.type('test_user')
+  await page.keyboard.press('Tab')
+  await page.keyboard.type('pwd')
+  await page.keyboard.press('Enter')
+  await page.locator('.dialog-ux').getByRole('button', { name: 'Remove authorization' }).waitFor()
+  await page.keyboard.press('Enter')
+  t.equal(await page.locator('.dialog-ux').count(), 0, 'the next Enter closes the box')
+  t.ok(await button.evaluate(element => element === document.activeElement), 'and leads back to where one came from')
+
+  const upload = await openByKey('uploadFile')
+  // The browser must know that choosers are wanted well before the key.
+  const chosen = page.waitForEvent('filechooser')
+  await tabTo(page, upload.locator('input[type=file]'))
+  await page.keyboard.press('Space')
+  const chooser = await chosen
+  await chooser.setFiles({ name: 'report.pdf', mimeType: 'application/pdf', buffer: Buffer.from('the first report') })
+  t.equal(await executeByKey(upload), 201)
+
+  const download = await openByKey('downloadFile')
+  await tabTo(page, download.locator('tr[data-param-name=name] input'))
+  await page.keyboard.type('report.pdf')
+  t.equal(await executeByKey(download), 200)
+  const link = download.getByRole('link', { name: 'Download file' })
+  await link.waitFor()
+  await tabTo(page, link)
+  const [saved] = await Promise.all([page.waitForEvent('download'), page.keyboard.press('Enter')])
+  t.equal(await readFile(await saved.path(), 'utf8'), 'the first report')
+})
+
+browserTest('the box of credentials begins at its first field, keeps the keyboard, and gives it back on Escape', async t => {
+  const { page } = await visit(t)
+  const button = page.locator('.auth-wrapper .authorize')
+  const isFocused = (locator: Locator) => locator.evaluate(element => element === document.activeElement)
+  await tabTo(page, button)
+  await page.keyboard.press('Enter')
+  const box = page.getByRole('dialog')
+  await box.waitFor()
+  const first = box.locator('input').first()
+  t.ok(await isFocused(first))
+  const stops = await box.locator('a, button, input').count()
+  for (const key of ['Tab', 'Shift+Tab']) {
+    for (let press = 0; press < stops; press++) {
+      await page.keyboard.press(key)
+      t.ok(await box.evaluate(element => element.contains(document.activeElement)), key)
+    }
+    t.ok(await isFocused(first), 'once round')
+  }
+  await page.keyboard.press('Escape')
+  await box.waitFor({ state: 'detached' })
+  t.ok(await isFocused(button))
+})
+
+browserTest('wherever Tab leads on the page, one sees where one is', async t => {
+  const { page } = await visit(t)
+  await open(page, 'uploadFile')
+  const seen: { label: string, outline: string, width: number, height: number, isOnScreen: boolean }[] = []
+  for (let presses = 0; presses < 300; presses++) {
+    await page.keyboard.press('Tab')
+    const stop = await page.evaluate(() => {
+      const element = document.activeElement
+      if (element === null || element === document.body) return undefined
+      const { outlineStyle, outlineWidth } = getComputedStyle(element)
+      const { width, height, top, bottom } = element.getBoundingClientRect()
+      return { label: element.outerHTML.slice(0, 100), outline: `${outlineStyle} ${outlineWidth}`, width, height, isOnScreen: bottom > 0 && top < innerHeight }
+    })
+    if (stop === undefined) break
+    seen.push(stop)
+  }
+  t.ok(seen.length > 60 && seen.length < 300, 'from the first stop to the last')
+  t.same(seen.filter(({ outline, width, height, isOnScreen }) => outline !== 'solid 3px' || width === 0 || height === 0 || !isOnScreen), [])
+})
+
+browserTest('on a phone no operation of the way in makes the page scroll sideways', async t => {
+  const { page } = await visit(t, phone)
+  const controls = page.locator('[id^=operations-Start_here-] .opblock-summary-control')
+  t.equal(await controls.count(), 5)
+  await controls.evaluateAll(found => found.forEach(control => (control as HTMLElement).click()))
+  await page.waitForFunction(() => document.querySelectorAll('.opblock.is-open .execute').length === 5)
+  t.equal(await page.evaluate(() => document.documentElement.scrollWidth), 390)
 })
 
 browserTest('the page fits a phone: nothing runs out of the screen, and an upload works', async t => {

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
-import { formOf, runBin, signUp, spawnServer, startServer, type Client } from './server.ts'
+import { formOf, runBin, signUp, spawnServer, startServer, type Client, type SendOptions } from './server.ts'
 
 const run = promisify(execFile)
 const MIB = 1024 ** 2
@@ -121,4 +121,40 @@ t.test('uploads leave MIN_FREE_BYTES alone', async t => {
   t.match(await server.send('PUT', '/uploads/large', { user, body: randomBytes(8 * MIB) }), { status: 507 })
   t.match(await server.send('PUT', '/uploads/large', { user, body: Readable.from(randomBytes(8 * MIB)) }), { status: 507 })
   t.ok(await freeBytes(disk) >= 20 * MIB)
+})
+
+t.test('with no byte free and the reserve given up, whatever writes is 507 and changes nothing, and reading goes on', { timeout: 120_000 }, async t => {
+  const disk = await mountDisk(t, 'size=24m')
+  if (disk === undefined) return t.comment('this machine does not let the test mount a disk')
+  const server = await startServer(t, { DATA_DIR: join(disk, 'data'), RATE_LIMIT_PER_MINUTE: '0' })
+  const { user, token } = await signUp(server, 'ada')
+  t.equal((await server.send('PUT', '/uploads/a', { user, body: 'a' })).status, 201)
+  const { json: personal } = await server.send('POST', '/api/tokens', { user, json: { name: 'for a test', scopes: ['account'] } })
+  const other = { username: 'ben', password: 'correct horse battery' }
+  let empty = await fill(disk)
+  // Each makes the log longer; what the reserve gives up for it is taken at once.
+  while ((await server.send('GET', '/api/token', { token: personal.token })).status === 200) empty = await fill(disk)
+
+  const writers: [string, string, SendOptions][] = [
+    ['POST', '/api/users', { json: other }],
+    ['GET', '/api/token', { user }],
+    ['DELETE', '/api/token', { token }],
+    ['DELETE', '/api/tokens', { token }],
+    ['POST', '/api/tokens', { user, json: { name: 'another', scopes: ['files:read'] } }],
+    ['DELETE', `/api/tokens/${personal.id}`, { token }],
+    ['PUT', '/api/account/password', { user, json: { password: 'another good one' } }],
+    ['DELETE', '/api/account', { user }],
+    ['PUT', '/uploads/b', { token, body: 'b' }],
+    ['POST', '/', { token, ...formOf('b', 'b') }],
+    ['DELETE', '/uploads/a', { token }],
+    ['PATCH', '/api/files/a', { token, json: { name: 'b' } }]
+  ]
+  for (const [method, path, options] of writers) t.match(await server.send(method, path, options), { status: 507, json: { code: 'storage_full' } }, `${method} ${path}`)
+  t.match(await server.send('GET', '/uploads/a', { token }), { status: 200, text: 'a' })
+  t.strictSame(await names(server, user), ['a'])
+
+  await empty()
+  t.equal((await server.send('POST', '/api/users', { json: other })).status, 201, 'the name is free')
+  t.equal((await server.send('PATCH', '/api/files/a', { token, json: { name: 'b' } })).status, 200)
+  t.equal((await server.send('DELETE', `/api/tokens/${personal.id}`, { token })).status, 204)
 })

@@ -511,6 +511,35 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
   // U+FF5E is above a surrogate, and below U+1F600, which is written with two.
   const names = ['', ' ', '!', 'A', 'B', 'a', 'a%', 'a_', 'aa', 'ab', 'b', 'é', '\uFF5E', '😀', '😁', '\u{10FFFF}'].filter(name => name !== '')
 
+  t.test('what is stored is summed up over everybody who is not gone, by their own limits where they have some', async t => {
+    const { metadata, id } = await withPerson(t)
+    t.strictSame(await metadata.totals(unlimited), { accounts: 1, files: 0, bytes: 0, accountsNearQuota: 0 })
+    const { id: ben } = await metadata.addAccount(person('ben'))
+    const { id: gone } = await metadata.addAccount(person('gone'))
+    for (const [owner, size] of [[id, 90], [ben, 89], [gone, 1000]] as const) await metadata.addFile(newFile(owner, 'a', { size }), unlimited)
+    await metadata.removeAccount(gone, 6000)
+    t.strictSame(await metadata.totals(unlimited), { accounts: 2, files: 2, bytes: 179, accountsNearQuota: 0 })
+    t.equal((await metadata.totals({ bytes: 100, files: undefined })).accountsNearQuota, 1)
+    t.equal((await metadata.totals({ bytes: undefined, files: 1 })).accountsNearQuota, 2)
+    await metadata.setQuota(id, { bytes: 1000, files: 1000 })
+    await metadata.setQuota(ben, { bytes: Number.MAX_SAFE_INTEGER, files: Number.MAX_SAFE_INTEGER })
+    t.equal((await metadata.totals({ bytes: 1, files: 1 })).accountsNearQuota, 0)
+  })
+
+  t.test('a probe commits, changes nothing that can be asked for, and whoever watches hears of each commit', async t => {
+    const { metadata, id, reopen } = await withPerson(t)
+    const commits: { acts: number, seconds: number }[] = []
+    metadata.watchCommits(commit => commits.push(commit))
+    const before = await metadata.findAccount(id)
+    for (let round = 0; round < 3; round++) await metadata.probe()
+    t.equal(commits.length, 3)
+    await Promise.all([metadata.probe(), metadata.probe(), metadata.addToken(accessToken(id))])
+    t.equal(commits.reduce((sum, { acts }) => sum + acts, 0), 6)
+    t.ok(commits.length < 6, 'acts that come together share one')
+    t.ok(commits.every(({ seconds }) => seconds > 0))
+    t.strictSame(await (await reopen()).findAccount(id), before)
+  })
+
   t.test('a listing by name goes code point by code point, both ways', async t => {
     const { metadata, id } = await withPerson(t)
     for (const name of [...names].reverse()) await metadata.addFile(newFile(id, name), unlimited)

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -7,19 +9,23 @@ import addFormats from 'ajv-formats'
 import { test } from 'tap'
 import { parse } from 'yaml'
 import { failures } from '../src/errors.ts'
-import { formOf, runBin, signUp, startServer, type Answer, type Client, type SendOptions } from './server.ts'
+import { clientOf, formOf, runBin, signUp, spawnServer, startServer, type Answer, type Client, type SendOptions } from './server.ts'
 
 const committed = (name: string) => readFile(fileURLToPath(new URL(`../openapi/${name}`, import.meta.url)), 'utf8')
 
 /** What the command left in a folder for temporary files; the compiler of the tests has its cache there. */
 const leftIn = async (folder: string) => (await readdir(folder)).filter(name => name.startsWith('magicstore'))
 
+interface Link { operationId: string, parameters?: Record<string, string>, description?: string }
+interface Parameter { name: string, in: 'path' | 'query' | 'header' }
 interface Operation {
   operationId: string
   summary: string
+  description: string
+  parameters?: Parameter[]
   tags: string[]
   security: Record<string, string[]>[]
-  responses: Record<string, { description: string, headers?: Record<string, unknown>, content?: Record<string, { schema: object, examples?: Record<string, { $ref: string }> }> }>
+  responses: Record<string, { description: string, links?: Record<string, Link>, headers?: Record<string, unknown>, content?: Record<string, { schema: object, examples?: Record<string, { $ref: string }> }> }>
   requestBody?: { content: Record<string, { schema: { $ref?: string } }> }
 }
 interface Listed { method: string, path: string, operation: Operation }
@@ -106,6 +112,7 @@ test('every operation says its id, summary, tag, security, a success and its fai
     t.test(`${method} ${path}`, async t => {
       t.match(operation.operationId, /^[a-z][A-Za-z]+$/)
       t.match(operation.summary, /\S/)
+      t.ok(operation.description.length > operation.summary.length, 'more is said than in the summary')
       t.equal(operation.tags.length, 1)
       t.ok(tags.includes(operation.tags[0]), 'a tag that the document describes')
       t.ok(Array.isArray(operation.security) && operation.security.length > 0)
@@ -127,10 +134,135 @@ test('every operation says its id, summary, tag, security, a success and its fai
   }
 })
 
+/** What should be described, with where it is: parameters, headers, properties, schemas, links, and all that has a name. */
+function describableIn (value: unknown, path: string[] = []): { path: string, description: unknown }[] {
+  if (typeof value !== 'object' || value === null) return []
+  const parent = path.at(-2) ?? ''
+  const isNamed = ['properties', 'headers', 'links', 'schemas', 'securitySchemes', 'responses', 'parameters', 'tags', 'servers'].includes(path.at(-1) === 'properties' ? '' : parent)
+  const own = isNamed && !('$ref' in value) ? [{ path: path.join('/'), description: 'description' in value ? value.description : undefined }] : []
+  // What an example holds is data.
+  return [...own, ...Object.entries(value).filter(([key]) => key !== 'examples' && key !== 'example').flatMap(([key, inner]) => describableIn(inner, [...path, key]))]
+}
+
+test('every parameter, header, property, status, link and component has a description', async t => {
+  const { document } = await readDocument(await startServer(t))
+  const describable = describableIn(document)
+  t.ok(describable.length > 300)
+  t.same(describable.filter(({ description }) => typeof description !== 'string' || description.trim() === '').map(({ path }) => path), [])
+})
+
+test('the operations stand in the order in which a newcomer needs them, in groups', async t => {
+  const { document, operations } = await readDocument(await startServer(t))
+  const groups = document.tags.map(({ name }: { name: string }) => [name, operations.filter(({ operation }) => operation.tags[0] === name).map(({ operation }) => operation.operationId)])
+  t.same(groups, [
+    ['Start here', ['registerUser', 'getToken', 'getResource', 'uploadFile', 'downloadFile']],
+    ['Files', ['listFiles', 'getFile', 'renameFile', 'putFile', 'headFile', 'deleteFile']],
+    ['Tokens', ['createToken', 'listTokens', 'deleteTokens', 'deleteToken', 'endToken']],
+    ['People', ['getAccount', 'deleteAccount', 'listEvents', 'changePassword', 'getUser']],
+    ['Document', ['getService', 'getOpenapiJson', 'getOpenapiYaml']],
+    ['Health', ['getLiveness', 'getReadiness']]
+  ])
+})
+
+test('every failure is told: by the operations that answer it, or by the introduction', async t => {
+  const { document, operations } = await readDocument(await startServer(t))
+  const told = new Set(operations.flatMap(({ operation }) => Object.values(operation.responses)).flatMap(({ content }) => Object.keys(content?.['application/problem+json']?.examples ?? {})))
+  const others = Array.from(String(document.info.description).matchAll(/^- (\d{3}) `([a-z_]+)`: /gm), ([, status, code]) => ({ status: Number(status), code }))
+  t.ok(others.length > 0)
+  t.same(others.map(({ code }) => code).filter(code => told.has(String(code))), [], 'no operation has those of the introduction')
+  t.same([...told, ...others.map(({ code }) => code)].sort(), Object.keys(failures).sort())
+  for (const { status, code } of others) t.equal(failures[code as keyof typeof failures].status, status)
+})
+
+/** The value of a runtime expression (OpenAPI 3.1, section 4.8.20.4) after an exchange. */
+function evaluate (expression: string, { path, answer }: { path: string, answer: Answer }): unknown {
+  const [, pointer, query] = /^\$(?:response\.body#\/(\w+)|request\.query\.(\w+))$/.exec(expression) ?? []
+  return pointer === undefined ? new URL(path, 'http://a').searchParams.get(String(query)) : answer.json[pointer]
+}
+
+test('every link leads on, with the parameters that it fills in', async t => {
+  const server = await startServer(t, unhurried)
+  const { operations } = await readDocument(server)
+  const { user } = await signUp(server, 'someone')
+  const bodies: Record<string, SendOptions> = { renameFile: { json: { name: 'a new.txt' } } }
+  const form = formOf('a file.txt', 'bytes')
+  const sent: { id: string, status: number, path?: string, send: SendOptions }[] = [
+    { id: 'registerUser', status: 201, send: { json: { username: 'test_user', password: 'pwd' } } },
+    { id: 'uploadFile', status: 201, send: form },
+    { id: 'uploadFile', status: 200, send: form },
+    { id: 'putFile', status: 201, path: '/uploads/raw%20%25.txt', send: { body: 'bytes' } },
+    { id: 'putFile', status: 200, path: '/uploads/raw%20%25.txt', send: { body: 'other' } },
+    { id: 'renameFile', status: 200, path: '/api/files/a%20file.txt', send: { json: { name: 'a new.txt' } } },
+    { id: 'createToken', status: 201, send: { json: { name: 'a script', scopes: ['account'] } } },
+    { id: 'listFiles', status: 200, path: '/api/files?limit=1&order=-name&prefix=p', send: {} },
+    { id: 'listTokens', status: 200, path: '/api/tokens?limit=1', send: {} },
+    { id: 'listEvents', status: 200, path: '/api/account/events?limit=1', send: {} }
+  ]
+  const linked = operations.flatMap(({ operation: { operationId, responses } }) => Object.entries(responses).filter(([, { links }]) => links !== undefined).map(([status]) => `${operationId} ${status}`))
+  t.same(sent.map(({ id, status }) => `${id} ${status}`).sort(), linked.sort(), 'every answer with links is asked for')
+
+  const find = (id: string) => operations.find(({ operation }) => operation.operationId === id) as Listed
+  for (const { id, status, path: exact, send } of sent) {
+    for (const name of ['p1', 'p2']) await server.send('PUT', `/uploads/${name}`, { user, body: name })
+    for (const name of ['t1', 't2']) await server.send('POST', '/api/tokens', { user, json: { name, scopes: ['account'] } })
+    if (id === 'renameFile' || (id === 'uploadFile' && status === 200)) await server.send('POST', '/', { user, ...form })
+    if (id === 'putFile' && status === 200) await server.send('PUT', String(exact), { user, body: 'bytes' })
+    const { method, path, operation } = find(id)
+    const answer = await server.send(method, exact ?? path, { user, ...send })
+    t.equal(answer.status, status, `${id} ${status}`)
+    for (const [name, link] of Object.entries(operation.responses[status]?.links ?? {})) {
+      const target = find(link.operationId)
+      let address = target.path
+      const query = new URLSearchParams()
+      for (const [key, expression] of Object.entries(link.parameters ?? {})) {
+        const parameter = target.operation.parameters?.find(listed => listed.name === key)
+        const value = evaluate(expression, { path: exact ?? path, answer })
+        t.ok(parameter !== undefined && value !== undefined && value !== null, `${name} of ${id} fills ${key}`)
+        if (parameter?.in === 'path') address = address.replace(`{${key}}`, encodeURIComponent(String(value)))
+        else query.set(key, String(value))
+      }
+      const credential: [string, string] = id === 'registerUser' ? ['test_user', 'pwd'] : link.operationId === 'getToken' ? [answer.json.token, ''] : user
+      const next = await server.send(target.method, `${address}${query.size > 0 ? `?${query}` : ''}`, { user: credential, ...bodies[link.operationId] })
+      t.ok(next.status >= 200 && next.status < 300, `${name} of ${id} ${status} leads to ${link.operationId}`, { status: next.status, text: next.text })
+      // The links of an answer start from it: what one of them renamed has its old name for the next.
+      if (link.operationId === 'renameFile') await server.send('PATCH', '/api/files/a%20new.txt', { user, json: { name: answer.json.name } })
+    }
+  }
+})
+
+test('every command in the document runs as typed, in its order, against a server that was just started', async t => {
+  const folder = t.testdir({ data: {}, desk: {}, home: { '.curlrc': 'no-progress-meter\nwrite-out = "%{stderr}%{http_code}\\n"\n' } })
+  const { port } = await spawnServer(t, { DATA_DIR: join(folder, 'data') })
+  const { document, operations } = await readDocument(clientOf(port))
+  const blocksOf = (text: string) => Array.from(text.matchAll(/^```sh\n([^]*?)\n```$/gm), ([, code = '']) => code)
+  for (const { operation } of operations) t.match(operation.description, /^curl .*127\.0\.0\.1:5000/m, operation.operationId)
+  const typed = [document.info.description, ...operations.map(({ operation }) => operation.description)].flatMap(blocksOf).join('\n')
+  const home = join(folder, 'home')
+  const child = spawn('bash', ['-e', '-o', 'pipefail', '-c', typed.replaceAll('127.0.0.1:5000', `127.0.0.1:${port}`)], { cwd: join(folder, 'desk'), env: { PATH: process.env.PATH, HOME: home, CURL_HOME: home } })
+  const exited = once(child, 'exit')
+  child.stdout.resume()
+  const stderr = (await child.stderr.setEncoding('utf8').toArray()).join('')
+  t.equal((await exited)[0], 0, { stderr })
+  const statuses = stderr.split('\n').filter(line => /^\d{3}$/.test(line)).map(Number)
+  t.equal(statuses.length, typed.split(/\bcurl\b/).length - 1, 'one for each curl')
+  t.same(statuses.filter(status => status < 200 || status > 299), [])
+})
+
+test('the rules of the lint are the public ones, less those that can\'t hold here', async t => {
+  const { extends: rulesets, rules, overrides } = parse(await committed('spectral.yaml'))
+  t.same(rulesets, ['spectral:oas', '@stoplight/spectral-owasp-ruleset'])
+  t.same(Object.keys(rules).sort(), ['owasp:api2:2023-no-http-basic', 'owasp:api8:2023-define-cors-origin', 'owasp:api8:2023-define-error-responses-500'])
+  t.same(overrides.flatMap((override: { rules: object }) => Object.keys(override.rules)), ['owasp:api8:2023-define-error-responses-401'])
+  const { operations } = await readDocument(await startServer(t))
+  const pointers = operations.filter(isPublic).map(({ method, path }) => `openapi.json#/paths/${path.replaceAll('/', '~1').replace(/[{}]/g, encodeURIComponent)}/${method.toLowerCase()}`)
+  t.same(overrides.flatMap((override: { files: string[] }) => override.files).sort(), pointers.sort(), 'for public operations alone')
+  t.same(parse(await committed('redocly.yaml')), { extends: ['recommended-strict'] })
+})
+
 test('the security of each operation is what the server asks for', async t => {
   const server = await startServer(t, unhurried)
   const { operations } = await readDocument(server)
-  t.same(operations.filter(isPublic).map(({ operation }) => operation.operationId).sort(), ['getOpenapiJson', 'getOpenapiYaml', 'getService', 'getUser', 'registerUser'])
+  t.same(operations.filter(isPublic).map(({ operation }) => operation.operationId).sort(), ['getLiveness', 'getOpenapiJson', 'getOpenapiYaml', 'getReadiness', 'getService', 'getUser', 'registerUser'])
   for (const listed of operations) {
     const { method, path, operation } = listed
     const isTaken = async (options: SendOptions) => (await server.send(method, addressOf(path), options)).status !== 401
@@ -184,6 +316,8 @@ const walk: { id: string, path?: string | ((walker: Walker) => string), status: 
   { id: 'getService', status: 302, send: () => ({ headers: { accept: 'text/html' } }) },
   { id: 'getOpenapiJson', status: 200, send: () => ({}) },
   { id: 'getOpenapiYaml', status: 200, send: () => ({}) },
+  { id: 'getLiveness', status: 200, send: () => ({}) },
+  { id: 'getReadiness', status: 200, send: () => ({}) },
   { id: 'getAccount', status: 200, send: ({ token }) => ({ token }) },
   { id: 'listEvents', status: 200, send: ({ token }) => ({ token }) },
   { id: 'createToken', status: 201, send: (_, json) => ({ user: ['test_user', 'pwd'], json }) },
@@ -247,6 +381,12 @@ test('the examples of the document work, and every answer is as the document say
 const accepts: { who: string, accept?: string, isBrowser: boolean }[] = [
   { who: 'Firefox', accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8', isBrowser: true },
   { who: 'a browser that shouts', accept: 'TEXT/HTML', isBrowser: true },
+  { who: 'who prefers HTML', accept: 'application/json;q=0.5, text/html', isBrowser: true },
+  { who: 'who takes nothing but text', accept: 'text/*', isBrowser: true },
+  { who: 'who takes HTML if it must be', accept: 'text/html;q=0.1, application/json', isBrowser: false },
+  { who: 'who takes anything before HTML', accept: 'text/html;q=0.5, */*', isBrowser: false },
+  { who: 'who refuses HTML', accept: 'text/html;q=0', isBrowser: false },
+  { who: 'who takes neither', accept: 'image/png', isBrowser: false },
   { who: 'curl', accept: '*/*', isBrowser: false },
   { who: 'a program', accept: 'application/json', isBrowser: false },
   { who: 'a program that says nothing', isBrowser: false },

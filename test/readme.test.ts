@@ -44,15 +44,20 @@ async function openDesk (t: Test): Promise<Desk> {
 }
 
 const isOfSession = (line: string) => /^(?:curl|echo|cmp|token=)/.test(line)
-const isOfOperator = (line: string) => line.startsWith('node dist/main.js ')
+const isOfOperator = (line: string) => /^(?:DATA_DIR=\S+ )?node dist\/main\.js /.test(line)
 
-/** What is neither: `npm start` has a test of its own, and `npm test` runs this. */
-const others = ['npm ci && npm start', 'PORT=8080 DATA_DIR=/var/lib/magicstore npm start', 'npm ci && npm test']
+const isOfStart = (line: string) => line.endsWith('npm start')
+const isOfSdk = (line: string) => line.startsWith('npm run sdk ')
+
+/** What is of none of them: it runs this. `npm ci` would take the packages from under the tests; CI begins with it. */
+const others = ['npm ci && npm test']
 
 test('every command in the README is run by a test', async t => {
   const readme = await readReadme()
   t.same(Array.from(readme.matchAll(/^```(.+)$/gm), ([, language]) => language).filter(language => language !== 'bash'), [], 'commands are in blocks of bash')
-  t.same(blocksOf(readme, 'bash').flat().filter(line => !isOfSession(line) && !isOfOperator(line)), others)
+  const kinds = [isOfSession, isOfOperator, isOfStart, isOfSdk]
+  t.same(blocksOf(readme, 'bash').flat().filter(line => !kinds.some(isOfKind => isOfKind(line))), others)
+  t.equal(JSON.parse(await readFile(join(root, 'package.json'), 'utf8')).scripts.test, 'tap')
 })
 
 test('the README\'s session runs as typed, from registration to download', async t => {
@@ -71,9 +76,11 @@ test('the README\'s session runs as typed, from registration to download', async
 test('the README\'s commands for the operator work beside the running server', async t => {
   const lines = blocksOf(await readReadme(), 'bash').flat().filter(isOfOperator)
   t.ok(lines.length > 3)
-  const { dataDir } = await openDesk(t)
+  const { dataDir, folder } = await openDesk(t)
   for (const line of lines) {
-    const { code, stderr } = await runBin(line.split(' ').slice(2), { DATA_DIR: dataDir }, 'a longer secret\n')
+    const [, ownFolder, args = ''] = /^(?:DATA_DIR=(\S+) )?node dist\/main\.js (.*)$/.exec(line) ?? []
+    const moved = (text: string) => text.replace(/\/(?:var\/backups|srv)\//, `${folder}/`)
+    const { code, stderr } = await runBin(args.split(' ').map(moved), { DATA_DIR: ownFolder === undefined ? dataDir : moved(ownFolder) }, 'a longer secret\n')
     t.equal(code, 0, line, { stderr })
   }
 })
@@ -104,27 +111,49 @@ test('the session of the first issue runs as typed: `Token` without a space behi
 })
 
 test('npm start serves, with the settings of its environment, and says what a newcomer needs', async t => {
+  const lines = blocksOf(await readReadme(), 'bash').flat().filter(isOfStart)
+  t.equal(lines.length, 2)
+  for (const line of lines) await t.test(line, t => checkStart(t, line))
+})
+
+/** Runs the line but for `npm ci`, with a free port and a folder of the test's own. */
+async function checkStart (t: Test, line: string): Promise<void> {
   const folder = t.testdir()
-  const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
-  t.equal(scripts.test, 'tap', 'what runs this is the other command')
-  const child = spawn('bash', ['-c', 'exec npm start'], { cwd: root, detached: true, env: { ...process.env, PORT: '0', DATA_DIR: join(folder, 'data') } })
+  const [inherited, typed] = ['inherited', 'typed'].map(name => join(folder, name)) as [string, string]
+  const command = line.replace('npm ci && ', '').replace('PORT=8080', 'PORT=0').replace('/var/lib/magicstore', typed)
+  const child = spawn('bash', ['-c', command], { cwd: root, detached: true, env: { ...process.env, PORT: '0', DATA_DIR: inherited } })
   const closed = once(child, 'close')
   t.teardown(async () => {
     if (child.exitCode === null) process.kill(-(child.pid as number), 'SIGTERM')
     await closed
   })
-  const lines: string[] = []
+  const said: string[] = []
   for await (const line of createInterface(child.stdout as Readable)) {
-    lines.push(line)
+    said.push(line)
     if (line.includes('password policy')) break
   }
-  if (!lines.some(line => line.startsWith('MagicStore'))) throw new Error(`it did not start: ${lines.join('\n')}`)
+  if (!said.some(line => line.startsWith('MagicStore'))) throw new Error(`it did not start: ${said.join('\n')}`)
   child.stdout.resume()
   child.stderr.resume()
-  const port = Number(/http:\/\/127\.0\.0\.1:(\d+)$/.exec(lines.find(line => line.startsWith('MagicStore')) ?? '')?.[1])
-  t.match(lines.join('\n'), `http://127.0.0.1:${port}/docs`)
-  t.match(lines.join('\n'), join(folder, 'data'))
+  const port = Number(/http:\/\/127\.0\.0\.1:(\d+)$/.exec(said.find(line => line.startsWith('MagicStore')) ?? '')?.[1])
+  t.match(said.join('\n'), `http://127.0.0.1:${port}/docs`)
+  t.match(said.join('\n'), line.includes('DATA_DIR=') ? typed : inherited)
   t.equal((await clientOf(port).send('GET', '/')).json.name, 'MagicStore')
+}
+
+test('the README\'s commands for a client write one', async t => {
+  const lines = blocksOf(await readReadme(), 'bash').flat().filter(isOfSdk)
+  t.equal(lines.length, 2)
+  const folder = t.testdir({ data: {} })
+  const { url } = await startServer(t, { DATA_DIR: join(folder, 'data') })
+  for (const line of lines) {
+    const typed = line.replace('../my-app', join(folder, 'my-app')).replace('https://files.example.org', url)
+    const child = spawn('bash', ['-c', typed], { cwd: root, env: { PATH: process.env.PATH, HOME: process.env.HOME }, stdio: 'ignore' })
+    t.equal((await once(child, 'exit'))[0], 0, line)
+    t.same((await readdir(join(folder, 'my-app/src/magicstore'))).sort(), ['README.md', 'client.ts', 'schema.ts'])
+    const client = await readFile(join(folder, 'my-app/src/magicstore/client.ts'), 'utf8')
+    t.match(client, line.includes('--base-url') ? url : 'http://127.0.0.1:5000')
+  }
 })
 
 test('the README\'s table of settings is that of the schema, and so is --help', async t => {

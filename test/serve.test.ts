@@ -47,6 +47,14 @@ test('an IPv6 address stands in brackets, as an address bar takes it', { skip: !
   t.equal(await end('SIGTERM'), 0)
 })
 
+test('threads that hash passwords stand back behind the one that answers', { skip: process.platform !== 'linux' && 'threads have no priorities here' }, async t => {
+  const { child } = await spawnServer(t, { DATA_DIR: t.testdir() })
+  const nicenessOf = async (thread: string) => Number((await readFile(`/proc/${child.pid}/task/${thread}/stat`, 'utf8')).replace(/^.*\) /, '').split(' ')[16])
+  const threads = await readdir(`/proc/${child.pid}/task`)
+  t.ok(threads.length > 1)
+  for (const thread of threads) t.equal(await nicenessOf(thread), thread === String(child.pid) ? 0 : 10)
+})
+
 test('people, tokens and files survive a restart', async t => {
   const dataDir = t.testdir()
   const first = await spawnServer(t, { DATA_DIR: dataDir })

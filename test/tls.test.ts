@@ -14,6 +14,7 @@ import t, { type Test } from 'tap'
 import { buildApp } from '../src/app.ts'
 import { readConfig } from '../src/config.ts'
 import { openMagicStore } from '../src/magicstore.ts'
+import { holdServer } from './conformance.ts'
 import { formOf, runBin, spawnServer, type Settings } from './server.ts'
 
 const MIB = 1024 ** 2
@@ -45,6 +46,7 @@ async function startTls (t: Test, settings: Settings = {}): Promise<TlsServer> {
   const [cert, key] = [await readFile(TLS_CERT), await readFile(TLS_KEY)]
   const store = await openMagicStore(readConfig({ LOG_LEVEL: 'silent', MIN_FREE_BYTES: '0', DATA_DIR: dataDir, ...settings }))
   const { http, connections } = await buildApp(store, { cert, key })
+  holdServer(t, http.server)
   await http.listen({ host: '127.0.0.1', port: 0 })
   let closing: Promise<void> | undefined
   const close = () => {

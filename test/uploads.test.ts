@@ -891,7 +891,7 @@ t.test('acts that arrive together share a commit: one that fails takes no other 
   const client = new Database(file, { timeout: 0 })
   t.teardown(() => client.close())
   client.exec('CREATE TABLE numbers (n INTEGER UNIQUE)')
-  const { commit } = createCommitter(client)
+  const { commit } = createCommitter(client, async () => {})
   const insert = (n: number, how = 'INSERT') => commit(() => { client.prepare(`${how} INTO numbers VALUES (?)`).run(n) })
   const stored = () => client.prepare('SELECT n FROM numbers ORDER BY n').pluck().all()
 

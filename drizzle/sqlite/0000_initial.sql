@@ -1,11 +1,3 @@
-CREATE TABLE `account_networks` (
-	`account_id` integer NOT NULL,
-	`network` text NOT NULL,
-	`first_at` integer NOT NULL,
-	PRIMARY KEY(`account_id`, `network`),
-	FOREIGN KEY (`account_id`) REFERENCES `accounts`(`id`) ON UPDATE no action ON DELETE cascade
-);
---> statement-breakpoint
 CREATE TABLE `accounts` (
 	`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
 	`username` text NOT NULL,
@@ -15,42 +7,16 @@ CREATE TABLE `accounts` (
 	`quota_bytes` integer,
 	`quota_files` integer,
 	`used_bytes` integer DEFAULT 0 NOT NULL,
-	`used_files` integer DEFAULT 0 NOT NULL,
-	`disabled_at` integer,
-	`removed_at` integer
+	`used_files` integer DEFAULT 0 NOT NULL
 );
 --> statement-breakpoint
 CREATE UNIQUE INDEX `accounts_username_key` ON `accounts` (`username_key`);--> statement-breakpoint
-CREATE TABLE `attempts` (
-	`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
-	`kind` text NOT NULL,
-	`network` text NOT NULL,
-	`username_key` text NOT NULL,
-	`is_known_network` integer NOT NULL,
-	`at` integer NOT NULL
-);
---> statement-breakpoint
-CREATE INDEX `attempts_pair` ON `attempts` (`kind`,`username_key`,`network`,`at`);--> statement-breakpoint
-CREATE INDEX `attempts_network` ON `attempts` (`kind`,`network`,`at`);--> statement-breakpoint
-CREATE INDEX `attempts_account` ON `attempts` (`kind`,`username_key`,`is_known_network`,`at`);--> statement-breakpoint
-CREATE INDEX `attempts_at` ON `attempts` (`at`);--> statement-breakpoint
 CREATE TABLE `discarded_blobs` (
 	`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
 	`blob_id` text NOT NULL
 );
 --> statement-breakpoint
 CREATE UNIQUE INDEX `discarded_blobs_blob` ON `discarded_blobs` (`blob_id`);--> statement-breakpoint
-CREATE TABLE `events` (
-	`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
-	`account_id` integer NOT NULL,
-	`kind` text NOT NULL,
-	`network` text NOT NULL,
-	`request_id` text NOT NULL,
-	`at` integer NOT NULL,
-	FOREIGN KEY (`account_id`) REFERENCES `accounts`(`id`) ON UPDATE no action ON DELETE cascade
-);
---> statement-breakpoint
-CREATE INDEX `events_account` ON `events` (`account_id`,`id`);--> statement-breakpoint
 CREATE TABLE `files` (
 	`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
 	`owner_id` integer NOT NULL,
@@ -76,19 +42,10 @@ CREATE TABLE `installation` (
 CREATE TABLE `tokens` (
 	`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
 	`account_id` integer NOT NULL,
-	`kind` text NOT NULL,
-	`parent_id` integer,
-	`name` text,
-	`scopes` text NOT NULL,
-	`secret_hash` text,
 	`created_at` integer NOT NULL,
-	`expires_at` integer,
-	`last_used_at` integer,
-	FOREIGN KEY (`account_id`) REFERENCES `accounts`(`id`) ON UPDATE no action ON DELETE cascade,
-	FOREIGN KEY (`parent_id`) REFERENCES `tokens`(`id`) ON UPDATE no action ON DELETE cascade
+	`expires_at` integer NOT NULL,
+	FOREIGN KEY (`account_id`) REFERENCES `accounts`(`id`) ON UPDATE no action ON DELETE cascade
 );
 --> statement-breakpoint
-CREATE UNIQUE INDEX `tokens_secret_hash` ON `tokens` (`secret_hash`);--> statement-breakpoint
 CREATE INDEX `tokens_account` ON `tokens` (`account_id`,`id`);--> statement-breakpoint
-CREATE INDEX `tokens_parent` ON `tokens` (`parent_id`);--> statement-breakpoint
 CREATE INDEX `tokens_expiry` ON `tokens` (`expires_at`);

@@ -28,6 +28,8 @@ export interface Passwords {
   verify (password: string, hash: string | undefined): Promise<boolean>
   /** Whether a hash was made with other parameters than today's. */
   isOutdated (hash: string): boolean
+  /** Hashes being computed now, and those that wait for their turn. */
+  readonly queue: { readonly running: number, readonly waiting: number }
 }
 
 export async function createPasswords (policy: 'open' | 'strict'): Promise<Passwords> {
@@ -66,7 +68,8 @@ export async function createPasswords (policy: 'open' | 'strict'): Promise<Passw
       const isRight = await gated(async () => argon2.verify(hash ?? await nobody, normalised))
       return isRight && hash !== undefined
     },
-    isOutdated: hash => argon2.needsRehash(hash, parameters)
+    isOutdated: hash => argon2.needsRehash(hash, parameters),
+    get queue () { return { running: limit.activeCount, waiting: limit.pendingCount } }
   }
 }
 

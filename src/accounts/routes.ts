@@ -5,12 +5,13 @@ import { callerOf } from '../caller.ts'
 import type { Files } from '../files/files.ts'
 import type { Links } from '../http/links.ts'
 import { problems } from '../http/problem-responses.ts'
+import { shell } from '../http/shell.ts'
 import { refuseInsecurePassword, type Transport } from '../http/transport.ts'
 import type { AccountRecord, EventRecord } from '../metadata/metadata.ts'
 import type { Accounts } from './accounts.ts'
 import type { EventKind, SecurityLog } from './events.ts'
 import { networkOf } from './network.ts'
-import { Account, AccountEventList, cutPage, NewPassword, NewUser, pageOf, PageQuery, User, UserParams } from './schemas.ts'
+import { Account, AccountEventList, cutPage, NewPassword, NewUser, nextPageOf, pageOf, PageQuery, registrationLinks, User, UserParams } from './schemas.ts'
 
 interface UserRoutesOptions { accounts: Accounts, links: Links, securityLog: SecurityLog, transport: Transport }
 
@@ -18,15 +19,18 @@ interface UserRoutesOptions { accounts: Accounts, links: Links, securityLog: Sec
 export const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (app, { accounts, links, securityLog, transport }) => {
   app.post('/api/users', {
     onRequest: async request => refuseInsecurePassword(request, transport),
+    links: { 201: registrationLinks },
     schema: {
       operationId: 'registerUser',
       summary: 'Register',
-      description: 'Adds a person. The password is hashed (argon2id) and the original discarded. Usernames that differ only in case or width are the same.',
+      description: `Adds a person. The password is hashed (argon2id) and the original discarded. Usernames that differ only in case or width are the same.${shell(
+        'curl -f -H "Content-Type: application/json" -d \'{"username":"second_user","password":"pwd"}\' http://127.0.0.1:5000/api/users'
+      )}`,
       tags: ['Start here'],
       security: [{}] as { [scheme: string]: string[] }[],
       body: Type.Ref(NewUser),
       response: {
-        201: { ...Type.Ref(User), description: 'The new person.', headers: { Location: { type: 'string', format: 'uri-reference', description: 'Address of the person: an absolute URI where the request names the address the server listens on, or PUBLIC_URL is set; else a path.' } } },
+        201: { ...Type.Ref(User), description: 'The new person.', headers: { Location: { type: 'string', format: 'uri-reference', maxLength: 4096, pattern: '/api/users/[1-9][0-9]*$', description: 'Address of the person: an absolute URI where the request names the address the server listens on, or PUBLIC_URL is set; else a path.' } } },
         ...problems(['malformed_json', 'validation_failed', 'username_invalid', 'username_taken', 'password_invalid', 'registration_closed', 'tls_required', 'body_too_large', 'unsupported_media_type', 'too_many_registrations', 'overloaded', 'storage_full'])
       }
     }
@@ -41,7 +45,7 @@ export const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (a
     schema: {
       operationId: 'getUser',
       summary: 'See a person',
-      description: 'The public facts of a person. An unknown id is 400, as is one that is not an integer.',
+      description: `The public facts of a person. An unknown id is 400, as is one that is not an integer.${shell('curl -f http://127.0.0.1:5000/api/users/1')}`,
       tags: ['People'],
       security: [{}] as { [scheme: string]: string[] }[],
       params: UserParams,
@@ -65,7 +69,7 @@ export const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = as
     schema: {
       operationId: 'getAccount',
       summary: 'See the own account',
-      description: 'Who the credential belongs to, what they store and what they may store.',
+      description: `Who the credential belongs to, what they store and what they may store.${shell('curl -f -u test_user:pwd http://127.0.0.1:5000/api/account')}`,
       tags: ['People'],
       response: { 200: { ...Type.Ref(Account), description: 'The account.' } }
     }
@@ -77,10 +81,11 @@ export const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = as
   })
 
   app.get('/api/account/events', {
+    links: { 200: nextPageOf('listEvents') },
     schema: {
       operationId: 'listEvents',
       summary: 'See what happened to the account',
-      description: 'Sign-ins that failed or came from a new network, tokens issued and ended, password changes: the latest 200, the latest first.',
+      description: `Sign-ins that failed or came from a new network, tokens issued and ended, password changes: the latest 200, the latest first.${shell('curl -f -u test_user:pwd http://127.0.0.1:5000/api/account/events')}`,
       tags: ['People'],
       querystring: PageQuery,
       response: { 200: { ...Type.Ref(AccountEventList), description: 'A page.' }, ...problems(['validation_failed']) }
@@ -98,7 +103,9 @@ export const passwordRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = a
     schema: {
       operationId: 'changePassword',
       summary: 'Change the password',
-      description: 'Takes the present password as the credential. Every token of the account ends, personal ones too.',
+      description: `Takes the present password as the credential. Every token of the account ends, personal ones too.${shell(
+        'curl -f -u second_user:pwd -X PUT -H "Content-Type: application/json" -d \'{"password":"a longer secret"}\' http://127.0.0.1:5000/api/account/password'
+      )}`,
       tags: ['People'],
       body: Type.Ref(NewPassword),
       response: {
@@ -117,7 +124,10 @@ export const passwordRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = a
     schema: {
       operationId: 'deleteAccount',
       summary: 'Delete the account',
-      description: 'The person, their tokens and their files are gone at once, and the name is free again.',
+      description: `The person, their tokens and their files are gone at once, and the name is free again.${shell(
+        'curl -f -H "Content-Type: application/json" -d \'{"username":"third_user","password":"pwd"}\' http://127.0.0.1:5000/api/users',
+        'curl -f -u third_user:pwd -X DELETE http://127.0.0.1:5000/api/account'
+      )}`,
       tags: ['People'],
       response: { 204: { description: 'The account is gone.', type: 'null' }, ...problems(['storage_full']) }
     }

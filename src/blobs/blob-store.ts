@@ -24,6 +24,12 @@ export interface BlobStore {
   settle (id: string): void
   /** Opens a blob that must have `size` bytes; the caller closes it. @throws file_damaged where it is gone or of another size. */
   open (id: string, size: number): Promise<OpenBlob>
+  /**
+   * Puts a blob's bytes into a new file outside the store, at `path`: by a hard link where the file system allows it, so that
+   * both are the same bytes on the disk, else as a copy on stable storage. The file is there whole or not at all. For backup.
+   * @throws file_damaged where the blob is gone, of another size or, as far as it was read, of another digest.
+   */
+  copyTo (blob: StoredBlob, path: string): Promise<'linked' | 'copied'>
   /** Removes the bytes; it is no error if they are gone. */
   remove (id: string): Promise<void>
   /** The blobs that were put and not settled, as found at the start. */
@@ -34,8 +40,20 @@ export interface BlobStore {
   has (id: string): Promise<boolean>
   /** Takes a blob out of the store without destroying it, to where an operator finds it. It is no error if it is gone. For fsck. */
   quarantine (id: string): Promise<void>
+  /** Room where the bytes are. For monitoring. */
+  room (): Promise<Room>
+  /** Writes a few bytes to stable storage and removes them. @throws storage_full where an upload would, or what else stands in the way. For monitoring. */
+  probe (): Promise<void>
   /** Waits for what was begun. */
   close (): Promise<void>
+}
+
+/** All in bytes. */
+export interface Room {
+  readonly free: number
+  readonly total: number
+  /** What of the free ones uploads leave alone. */
+  readonly kept: number
 }
 
 export interface StoredBlob {

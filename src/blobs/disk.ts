@@ -1,9 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { access, chmod, mkdir, open, opendir, readdir, rename, statfs, unlink, type FileHandle } from 'node:fs/promises'
-import { join } from 'node:path'
+import { access, chmod, link, mkdir, open, opendir, readdir, rename, rm, stat, statfs, unlink, type FileHandle } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { blobPath, dataFolderLayout } from '../data-folder.ts'
+import { READ_BYTES, writeDurably } from '../durable-files.ts'
 import { Problem } from '../errors.ts'
 import { BlobReadStream } from './blob-read-stream.ts'
-import type { BlobStore, OpenBlob, StoredBlob } from './blob-store.ts'
+import type { BlobStore, OpenBlob, Room, StoredBlob } from './blob-store.ts'
+import { failAsDamaged, failAsStorage } from './failures.ts'
 import { createFolderSync } from './folder-sync.ts'
 
 /** Bytes gathered before they are written: one stream wrote 1.7 times as fast as with the 64 KiB a socket gives at a time. */
@@ -12,7 +15,13 @@ const WRITE_BYTES = 1024 ** 2
 /** Chunks gathered at the most, as many as one `writev` takes: a megabyte that a client sends byte by byte would be 200 MB of objects. */
 const WRITE_CHUNKS = 1024
 
+/** What was seen of the disk's free room serves so long, with our own writes counted off: a look for every small upload was a fifth of its time. */
+const LOOK_MILLISECONDS = 100
+
 const ID = /^[0-9a-f]{32}$/
+
+/** Written and removed to see whether the disk takes bytes; one that a crash leaves behind is written over. */
+const PROBE = 'probe'
 
 interface DiskBlobsOptions {
   folder: string
@@ -27,10 +36,10 @@ interface DiskBlobsOptions {
  */
 export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions): Promise<BlobStore> {
   const incoming = join(folder, 'incoming')
-  const settledFolder = (id: string) => join(folder, 'blobs', id.slice(0, 2))
+  const blobs = join(folder, dataFolderLayout.blobs)
   const incomingPath = (id: string) => join(incoming, id)
-  const settledPath = (id: string) => join(settledFolder(id), id)
-  for (const path of [incoming, join(folder, 'blobs')]) {
+  const settledPath = (id: string) => join(folder, blobPath(id))
+  for (const path of [incoming, blobs]) {
     await mkdir(path, { recursive: true, mode: 0o700 })
     await chmod(path, 0o700)
   }
@@ -38,15 +47,18 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
   const putting = new Set<Promise<StoredBlob>>()
   const settling = new Map<string, Promise<void>>()
   let bytesBeingWritten = 0
+  let bytesHandedOver = 0
+  let seen = { at: -Infinity, free: 0, bytesHandedOver: 0 }
 
   async function put (bytes: AsyncIterable<Uint8Array>, { maxBytes }: { maxBytes: number }): Promise<StoredBlob> {
     const id = randomBytes(16).toString('hex')
     const handle = await open(incomingPath(id), 'wx', 0o600).catch(failAsStorage)
     try {
       const stored = await writeAll(handle, bytes, maxBytes)
-      await handle.datasync()
+      // Both at a time, for a journal commits the two together; each is waited for, so that none outlives the handle.
+      const synced = await Promise.allSettled([handle.datasync(), syncIncoming()])
+      for (const outcome of synced) if (outcome.status === 'rejected') throw outcome.reason
       await handle.close()
-      await syncIncoming()
       return { id, ...stored }
     } catch (error) {
       await handle.close().catch(() => {})
@@ -87,6 +99,7 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
 
   async function writeBatch (handle: FileHandle, chunks: Uint8Array[], length: number): Promise<void> {
     bytesBeingWritten += length
+    bytesHandedOver += length
     try {
       await refuseWithoutRoom(0)
       // Writes on where a write was short, which is how a disk that fills up shows first.
@@ -96,9 +109,36 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
     }
   }
 
+  async function room (): Promise<Room> {
+    const { bavail, blocks, bsize } = await statfs(folder)
+    return { free: bavail * bsize, total: blocks * bsize, kept: minFreeBytes() }
+  }
+
+  async function probe (): Promise<void> {
+    const handle = await open(join(folder, PROBE), 'w', 0o600)
+    try {
+      await handle.writeFile(PROBE)
+      await handle.datasync()
+    } finally {
+      await handle.close()
+      await unlink(join(folder, PROBE))
+    }
+    await refuseWithoutRoom(0)
+  }
+
+  /** Looks at the disk where the last look is old, and in any case before it refuses. */
   async function refuseWithoutRoom (bytes: number): Promise<void> {
-    const { bavail, bsize } = await statfs(folder)
-    if (bavail * bsize - bytesBeingWritten - bytes < minFreeBytes()) throw new Problem('storage_full', { detail: 'The disk has no room for this file.' })
+    const isFresh = performance.now() - seen.at < LOOK_MILLISECONDS
+    if (isFresh && bytesLeft() - bytes >= minFreeBytes()) return
+    // What is still being written may be on the disk or not.
+    const counted = bytesHandedOver - bytesBeingWritten
+    const { free, kept } = await room()
+    seen = { at: performance.now(), free, bytesHandedOver: counted }
+    if (bytesLeft() - bytes < kept) throw new Problem('storage_full', { detail: 'The disk has no room for this file.' })
+  }
+
+  function bytesLeft (): number {
+    return seen.free - (bytesHandedOver - seen.bytesHandedOver)
   }
 
   async function moveToSettled (id: string): Promise<void> {
@@ -106,14 +146,30 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
       await rename(incomingPath(id), settledPath(id))
     } catch {
       // Another blob may be making the same folder.
-      await mkdir(settledFolder(id), { recursive: true, mode: 0o700 })
+      await mkdir(dirname(settledPath(id)), { recursive: true, mode: 0o700 })
       await rename(incomingPath(id), settledPath(id))
     }
   }
 
   /** The blob may be moved between two looks; the third sees where it went. */
-  async function openFile (id: string): Promise<FileHandle> {
-    return open(settledPath(id)).catch(() => open(incomingPath(id))).catch(() => open(settledPath(id)))
+  async function whereItIs<T> (id: string, act: (path: string) => Promise<T>): Promise<T> {
+    return act(settledPath(id)).catch(() => act(incomingPath(id))).catch(() => act(settledPath(id)))
+  }
+
+  const openFile = (id: string): Promise<FileHandle> => whereItIs(id, path => open(path))
+
+  /** Whether it could be linked: not into another file system, nor into one that knows no links, nor as often as one likes. */
+  async function linkTo (id: string, path: string): Promise<boolean> {
+    return whereItIs(id, from => link(from, path)).then(() => true, () => false)
+  }
+
+  async function copyTo ({ id, size, sha256 }: StoredBlob, path: string): Promise<'linked' | 'copied'> {
+    const isLinked = await linkTo(id, path)
+    const copied = isLinked ? undefined : await writeDurably(path, (await openFile(id).catch(failAsDamaged)).createReadStream({ highWaterMark: READ_BYTES }))
+    const isWhole = copied === undefined ? (await stat(path)).size === size : copied.size === size && copied.sha256 === sha256
+    if (isWhole) return isLinked ? 'linked' : 'copied'
+    await rm(path)
+    throw new Problem('file_damaged', { cause: new Error(`blob ${id} is not what it was`) })
   }
 
   return {
@@ -144,6 +200,8 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
       }
     },
 
+    copyTo,
+
     async remove (id) {
       await settling.get(id)
       for (const path of [incomingPath(id), settledPath(id)]) {
@@ -154,8 +212,8 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
     unsettled: async () => (await readdir(incoming)).filter(name => ID.test(name)),
 
     async * settled () {
-      for (const { name } of (await readdir(join(folder, 'blobs'), { withFileTypes: true })).filter(entry => entry.isDirectory())) {
-        for await (const entry of await opendir(join(folder, 'blobs', name))) {
+      for (const { name } of (await readdir(blobs, { withFileTypes: true })).filter(entry => entry.isDirectory())) {
+        for await (const entry of await opendir(join(blobs, name))) {
           if (ID.test(entry.name)) yield entry.name
         }
       }
@@ -168,6 +226,10 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
       await rename(settledPath(id), join(folder, 'quarantine', id)).catch(ignoreMissing)
     },
 
+    room,
+
+    probe: () => probe().catch(failAsStorage),
+
     async close () {
       await Promise.allSettled([...putting, ...settling.values()])
       await syncIncoming.close()
@@ -177,19 +239,4 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
 
 function ignoreMissing (error: NodeJS.ErrnoException): void {
   if (error.code !== 'ENOENT') throw error
-}
-
-/** No room on the disk, or for the operator's own quota, or for one file of that size. */
-const OUT_OF_ROOM = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
-
-/** A process that has no descriptor left says nothing about the file. */
-function failAsDamaged (error: NodeJS.ErrnoException): never {
-  if (error.code === 'EMFILE' || error.code === 'ENFILE') throw new Problem('overloaded', { headers: { 'retry-after': '1' }, cause: error })
-  throw new Problem('file_damaged', { cause: error })
-}
-
-/** Says of a file system's failure what the client can be told. */
-function failAsStorage (error: unknown): never {
-  if (OUT_OF_ROOM.has(String((error as NodeJS.ErrnoException).code))) throw new Problem('storage_full', { cause: error })
-  throw error
 }

@@ -3,6 +3,7 @@ import { ConfigError, readConfig } from '../config.ts'
 import { hasDatabase } from '../data-folder.ts'
 import { inspect, repair, type Finding } from '../files/inspection.ts'
 import { openOperatorStore } from '../magicstore.ts'
+import { createProgress } from './progress.ts'
 
 export const fsckHelp = `magicstore fsck: hold the database against the stored bytes, in both directions, beside a running server or without one.
 
@@ -19,16 +20,19 @@ export async function fsck (args: string[]): Promise<void> {
   if (!await hasDatabase(config.dataDir)) throw new ConfigError(`DATA_DIR: there is no database in ${config.dataDir}`)
   const store = await openOperatorStore(config)
   const print = values.json ? printJson : printText
+  const progress = createProgress()
   let count = 0
   let left = 0
   try {
-    for await (const finding of inspect(store, { isDeep: values.deep })) {
+    for await (const finding of inspect(store, { isDeep: values.deep, onLook: done => progress.show('looked at', done) })) {
       const isRepaired = values.repair && await repair(store, finding)
+      progress.clear()
       print(finding, isRepaired)
       count++
       if (!isRepaired) left++
     }
   } finally {
+    progress.clear()
     await store.close()
   }
   if (!values.json) console.log(count === 0 ? 'all is well' : `${count} found, ${count - left} repaired`)

@@ -6,15 +6,21 @@ import closeWithGrace from 'close-with-grace'
 import { buildApp, type App, type TlsContext } from '../app.ts'
 import { ConfigError, readConfig, settingRows, type Config } from '../config.ts'
 import { openMagicStore } from '../magicstore.ts'
+import { favourEventLoop } from './thread-priority.ts'
 
 /** Starts the server and keeps it until a signal ends it. */
 export async function serve (): Promise<void> {
   const config = readConfig()
   const tls = await readTls(config)
   const store = await openMagicStore(config)
-  const app = await buildApp(store, tls)
-  const { http, connections } = app
+  // Whoever read the log may go: the server stays.
+  process.stdout.on('error', () => {})
+  const app = await buildApp(store, tls, process.stdout)
+  const { http, connections, metrics } = app
+  process.on('exit', app.flushLog)
+  let metricsAddress
   try {
+    metricsAddress = await metrics?.listen({ host: config.metricsHost, port: Number(config.metricsPort) })
     // One address: for a name with several Fastify would open servers that know nothing of time-outs and of the stop.
     const { address: host } = await lookup(config.host, { verbatim: false })
     await http.listen({ host, port: config.port, listenTextResolver: () => 'listening' })
@@ -22,15 +28,21 @@ export async function serve (): Promise<void> {
     await store.close()
     throw error
   }
+  favourEventLoop()
   // No limit of its own: transfers under way end however long they take, and stalled ones are cut.
   closeWithGrace({ delay: false, logger: http.log, ...(tls !== undefined && { skip: ['SIGHUP'] }) }, async ({ err }) => {
-    if (err !== undefined) http.log.fatal({ err }, 'the server failed')
+    if (err !== undefined) {
+      // Nobody knows what still holds; the next start finds everything that was acknowledged.
+      http.log.fatal({ err }, 'the server failed')
+      return
+    }
     connections.stop()
     await http.close()
     await store.close()
+    await metrics?.close()
   })
   if (tls !== undefined) process.on('SIGHUP', () => { void reloadTls(config, app) })
-  console.log(welcome(config, http.server.address() as AddressInfo))
+  console.log(welcome(config, { address: http.server.address() as AddressInfo, metricsAddress }))
 }
 
 /** @throws {ConfigError} where a file can't be read, or the two do not go together. */
@@ -57,18 +69,25 @@ async function reloadTls (config: Config, { http }: App): Promise<void> {
   }
 }
 
-function welcome (config: Config, { address, port, family }: AddressInfo): string {
-  const url = config.publicUrl ?? `${config.tls === undefined ? 'http' : 'https'}://${family === 'IPv6' ? `[${address}]` : address}:${port}`
+function welcome (config: Config, { address, metricsAddress }: { address: AddressInfo, metricsAddress: AddressInfo | undefined }): string {
+  const url = config.publicUrl ?? `${config.tls === undefined ? 'http' : 'https'}://${authority(address)}`
   return [
     `MagicStore serves at ${url}`,
     `  try it in a browser: ${url}/docs`,
     `  data:                ${config.dataDir}`,
+    ...(metricsAddress === undefined ? [] : [`  metrics:             http://${authority(metricsAddress)}/metrics`]),
     `  password policy:     ${config.passwordPolicy} (${config.passwordPolicyReason})`
   ].join('\n')
 }
 
+function authority ({ address, port, family }: AddressInfo): string {
+  return `${family === 'IPv6' ? `[${address}]` : address}:${port}`
+}
+
 /** What `magicstore serve --help` prints. */
 export function serveHelp (): string {
-  const rows = settingRows().map(({ name, fallback, description }) => `  ${name.padEnd(18)} ${description} Default: ${fallback}.`)
+  const settings = settingRows()
+  const width = Math.max(...settings.map(({ name }) => name.length))
+  const rows = settings.map(({ name, fallback, description }) => `  ${name.padEnd(width)} ${description} Default: ${fallback}.`)
   return ['magicstore serve: run the server. Settings come from the environment:', '', ...rows].join('\n')
 }

@@ -162,7 +162,9 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
     for (const id of unsettled) {
       if (known.has(id)) blobs.settle(id)
     }
-    await removeAll(unsettled.filter(id => !known.has(id)))
+    // One that a file had, and lost, goes with the discarded ones, which a backup may hold.
+    const claimed = await metadata.claimedBlobs(unsettled)
+    await removeAll(unsettled.filter(id => !claimed.has(id)))
   }
 
   return {

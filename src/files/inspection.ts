@@ -20,11 +20,11 @@ export type Finding =
 
 /**
  * Holds facts and bytes against each other in both directions, beside a running server: what changes meanwhile is looked
- * at again before it is reported. `isDeep` reads every byte.
+ * at again before it is reported. `isDeep` reads every byte; `onLook` hears how many files were looked at.
  */
-export async function * inspect ({ metadata, blobs }: Stores, { isDeep }: { isDeep: boolean }): AsyncGenerator<Finding> {
+export async function * inspect ({ metadata, blobs }: Stores, { isDeep, onLook }: { isDeep: boolean, onLook: (done: number) => void }): AsyncGenerator<Finding> {
   for (const detail of await metadata.integrityFindings()) yield { kind: 'database', detail }
-  yield * inspectFiles({ metadata, blobs }, isDeep ? checkDigest : checkSize)
+  yield * inspectFiles({ metadata, blobs }, { check: isDeep ? checkDigest : checkSize, onLook })
   yield * inspectBlobs({ metadata, blobs })
   for (const { accountId, recorded, actual } of await metadata.wrongUsage()) {
     yield { kind: 'usage', accountId, detail: `recorded ${recorded.bytes} bytes in ${recorded.files} files, stored ${actual.bytes} in ${actual.files}` }
@@ -49,13 +49,15 @@ type Fault = 'missing' | 'wrong_size' | 'unreadable' | 'wrong_digest'
 
 type Check = (file: FileRecord, blobs: BlobStore) => Promise<Fault | undefined>
 
-async function * inspectFiles ({ metadata, blobs }: Stores, check: Check): AsyncGenerator<Finding> {
+async function * inspectFiles ({ metadata, blobs }: Stores, { check, onLook }: { check: Check, onLook: (done: number) => void }): AsyncGenerator<Finding> {
   let afterId = 0
+  let done = 0
   for (;;) {
     const files = await metadata.filesAfter(afterId, BATCH)
     for (const file of files) {
       const kind = await check(file, blobs)
       if (kind !== undefined && await isStillSo(file, metadata)) yield { kind, blobId: file.blobId, ownerId: file.ownerId, name: file.name }
+      onLook(++done)
     }
     const last = files.at(-1)
     if (last === undefined) return

@@ -2,7 +2,7 @@ import { lookup } from 'mime-types'
 import { extensionOf } from './names.ts'
 
 /** Longest declared media type that is kept; RFC 6838 section 4.2 allows 127 characters for each of its two names. */
-const MAX_TYPE_LENGTH = 255
+export const MAX_TYPE_LENGTH = 255
 
 const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 const QUOTED = '"(?:[\\t !#-\\[\\]-~]|\\\\[\\t -~])*"'

@@ -7,59 +7,70 @@ import { Problem } from '../errors.ts'
 import type { Links } from '../http/links.ts'
 import type { FileRecord } from '../metadata/metadata.ts'
 import { problems } from '../http/problem-responses.ts'
+import { shell } from '../http/shell.ts'
 import type { Cursors } from './cursor.ts'
 import { planDownload, type DownloadRequest } from './download.ts'
 import type { Files } from './files.ts'
 import { permitsChange } from './preconditions.ts'
-import { ChangeHeaders, DownloadHeaders, DownloadQuery, File, FileList, FileListQuery, FileParams, Rename } from './schemas.ts'
+import { Bytes, ChangeHeaders, contentRange, DownloadHeaders, DownloadQuery, File, FileList, FileListQuery, FileParams, fileLinks, HeadHeaders, nextPage, nextPageLinks, Rename, representation, validators } from './schemas.ts'
 
 interface FileRoutesOptions { files: Files, cursors: Cursors, links: Links }
 
-/** The header that names a file's bytes. */
-export const etag = { ETag: { type: 'string', description: 'Strong entity tag, from the SHA-256.' } }
-const validators = { ...etag, 'Last-Modified': { type: 'string', description: 'When the bytes were stored.' } }
-const representation = {
-  'Accept-Ranges': { type: 'string', description: '`bytes`.' },
-  'Content-Disposition': { type: 'string', description: 'The exact name, for saving (RFC 6266, RFC 8187).' },
-  'Repr-Digest': { type: 'string', description: 'SHA-256 of the whole file, in Base64 (RFC 9530); absent where `Want-Repr-Digest` does not ask for it.' }
-}
-
 /** What reads files and their facts. */
 export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = async (app, { files, cursors, links }) => {
-  const bytesOfFile = {
-    description: 'The bytes, as an attachment that runs nothing in a browser. Preconditions and ranges of RFC 9110 are honoured; a range list that is overlong is passed over.',
-    params: FileParams,
-    querystring: DownloadQuery,
-    headers: DownloadHeaders
-  }
-  const bytes = { '*/*': { schema: Type.String({ format: 'binary' }), example: 'the bytes' } }
-  const downloadResponses = {
-    200: { description: 'The whole file.', content: bytes, headers: { ...validators, ...representation } },
-    206: { description: 'The ranges asked for; several of them as `multipart/byteranges`.', content: bytes, headers: { ...validators, ...representation, 'Content-Range': { type: 'string', description: 'Of one range: which bytes of how many.' } } },
+  const whole = { description: 'The whole file.', content: { '*/*': { schema: Bytes('The bytes as they are stored.'), example: 'the bytes' } }, headers: { ...validators, ...representation } }
+  const headResponses = {
+    200: whole,
     304: { description: 'The file is the one the client has.', type: 'null', headers: validators },
-    ...problems(['validation_failed', 'not_found', 'precondition_failed', 'range_not_satisfiable', 'file_damaged'])
+    ...problems(['validation_failed', 'not_found', 'precondition_failed', 'file_damaged'])
+  }
+  const downloadResponses = {
+    ...headResponses,
+    206: { ...whole, description: 'The ranges asked for; several of them as `multipart/byteranges`.', headers: { ...whole.headers, ...contentRange } },
+    ...problems(['range_not_satisfiable'])
   }
 
   app.get('/uploads/:name', {
     exposeHeadRoute: false,
-    schema: { operationId: 'downloadFile', summary: 'Download a file', tags: ['Start here'], ...bytesOfFile, response: downloadResponses }
+    schema: {
+      operationId: 'downloadFile',
+      summary: 'Download a file',
+      description: `The bytes, as an attachment that runs nothing in a browser. Preconditions and ranges of RFC 9110 are honoured; a range list that is overlong is passed over.${shell(
+        'curl -f -u test_user:pwd -o copy.pdf http://127.0.0.1:5000/uploads/report.pdf',
+        'curl -f -u test_user:pwd -r 0-8 http://127.0.0.1:5000/uploads/report.pdf'
+      )}`,
+      tags: ['Start here'],
+      params: FileParams,
+      querystring: DownloadQuery,
+      headers: DownloadHeaders,
+      response: downloadResponses
+    }
   }, async (request, reply) => sendFile({ request, reply, name: request.params.name, disposition: request.query.disposition }, files))
 
   app.head('/uploads/:name', {
     // With the id in its schema, the plugin would copy the schema before its security is known.
     config: { swagger: { exposeHeadRoute: true }, swaggerTransform: ({ schema, url }) => ({ schema: { ...schema, operationId: 'headFile' }, url }) },
-    schema: { summary: 'Look at a file\'s headers', tags: ['Files'], ...bytesOfFile, response: downloadResponses }
+    schema: {
+      summary: 'Look at a file\'s headers',
+      description: `What a download would say of the file, without its bytes. Ranges are for downloads alone and are passed over.${shell('curl -f -I -u test_user:pwd http://127.0.0.1:5000/uploads/report.pdf')}`,
+      tags: ['Files'],
+      params: FileParams,
+      querystring: DownloadQuery,
+      headers: HeadHeaders,
+      response: headResponses
+    }
   }, async (request, reply) => sendFile({ request, reply, name: request.params.name, disposition: request.query.disposition }, files))
 
   app.get('/api/files', {
+    links: { 200: nextPageLinks },
     schema: {
       operationId: 'listFiles',
       summary: 'List files',
-      description: 'The caller\'s files, page by page. A page costs the same wherever it lies, and shows no file twice while others come and go.',
+      description: `The caller's files, page by page. A page costs the same wherever it lies, and shows no file twice while others come and go.${shell('curl -f -u test_user:pwd "http://127.0.0.1:5000/api/files?order=newest&limit=10"')}`,
       tags: ['Files'],
       querystring: FileListQuery,
       response: {
-        200: { ...Type.Ref(FileList), description: 'A page.', headers: { Link: { type: 'string', description: 'The next page, `rel="next"`; absent on the last one (RFC 8288).' } } },
+        200: { ...Type.Ref(FileList), description: 'A page.', headers: nextPage },
         ...problems(['validation_failed'])
       }
     }
@@ -81,6 +92,7 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
     schema: {
       operationId: 'getFile',
       summary: 'See the facts of a file',
+      description: `Name, size, type, digest, times and address of one file, without its bytes.${shell('curl -f -u test_user:pwd http://127.0.0.1:5000/api/files/report.pdf')}`,
       tags: ['Files'],
       params: FileParams,
       response: { 200: { ...Type.Ref(File), description: 'The file.' }, ...problems(['not_found']) }
@@ -94,7 +106,7 @@ export const changeFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = as
     schema: {
       operationId: 'deleteFile',
       summary: 'Delete a file',
-      description: 'With `If-Match` only that version. Who is downloading it gets it whole.',
+      description: `With \`If-Match\` only that version. Who is downloading it gets it whole.${shell('curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/uploads/second.pdf')}`,
       tags: ['Files'],
       params: FileParams,
       headers: ChangeHeaders,
@@ -106,10 +118,14 @@ export const changeFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = as
   })
 
   app.patch('/api/files/:name', {
+    links: { 200: fileLinks },
     schema: {
       operationId: 'renameFile',
       summary: 'Rename a file',
-      description: 'Bytes, type, sha256 and creation time stay.',
+      description: `Gives a file another name, which no other file may have. Bytes, type, sha256 and creation time stay.${shell(
+        'curl -f -u test_user:pwd -T report.pdf http://127.0.0.1:5000/uploads/draft.pdf',
+        'curl -f -u test_user:pwd -X PATCH -H "Content-Type: application/json" -d \'{"name":"final.pdf"}\' http://127.0.0.1:5000/api/files/draft.pdf'
+      )}`,
       tags: ['Files'],
       params: FileParams,
       body: Type.Ref(Rename),

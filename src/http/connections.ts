@@ -34,7 +34,8 @@ interface Answering {
 export function tendConnections (app: FastifyInstance, { idleSeconds, isTls }: { idleSeconds: number, isTls: boolean }): Connections {
   let idleMilliseconds = idleSeconds * 1000
   let isStopping = false
-  const sockets = new Set<Socket>()
+  // With each connection how much had come over it when it last had nothing to do.
+  const sockets = new Map<Socket, number>()
   const sessions = new Map<ServerHttp2Session, Socket>()
   const underWay = new Map<ServerResponse, Answering>()
   // Typed for HTTP/1.1 as the application is; an HTTP/2 server has the same events, and one more.
@@ -44,7 +45,7 @@ export function tendConnections (app: FastifyInstance, { idleSeconds, isTls }: {
   // Before Node's own listener, which tells of a session while it is told of its socket.
   server.prependListener(isTls ? 'secureConnection' : 'connection', (socket: Socket) => {
     opening = socket
-    sockets.add(socket)
+    sockets.set(socket, socket.bytesRead)
     socket.once('close', () => sockets.delete(socket))
   })
   server.on('session', (session: ServerHttp2Session) => {
@@ -122,8 +123,12 @@ export function tendConnections (app: FastifyInstance, { idleSeconds, isTls }: {
     return Readable.from(linger(payload, raw))
   })
 
-  // Whoever was promised more requests on this connection before the stop would keep the server waiting for them.
-  app.addHook('onResponse', async ({ raw }) => { if (isStopping && !isHttp2(raw)) raw.socket.destroySoon() })
+  app.addHook('onResponse', async ({ raw }) => {
+    if (isHttp2(raw)) return
+    // Whoever was promised more requests on this connection before the stop would keep the server waiting for them.
+    if (isStopping) raw.socket.destroySoon()
+    else if (sockets.has(raw.socket)) sockets.set(raw.socket, raw.socket.bytesRead)
+  })
 
   return {
     stop () {
@@ -133,8 +138,12 @@ export function tendConnections (app: FastifyInstance, { idleSeconds, isTls }: {
       for (const { transfer } of underWay.values()) transfer.setTimeout(idleMilliseconds)
       for (const [session, socket] of sessions) endSession(session, socket)
       const ofSessions = new Set(sessions.values())
-      // Kept open for a next request, or by a browser that may never send one.
-      for (const socket of sockets) if (!ofSessions.has(socket) && !isBusy(socket)) socket.destroy()
+      // Kept open for a next request, or by a browser that may never send one; a head that has begun to arrive is answered.
+      for (const [socket, bytesRead] of sockets) {
+        if (ofSessions.has(socket) || isBusy(socket)) continue
+        if (socket.bytesRead === bytesRead) socket.destroy()
+        else socket.setTimeout(idleMilliseconds)
+      }
     },
     refuse (error, socket) {
       // Among the bytes of an answer that is under way the refusal would pass for some of them; and before a TLS

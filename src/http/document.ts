@@ -1,54 +1,83 @@
-import helmet from '@fastify/helmet'
 import type { SwaggerOptions } from '@fastify/swagger'
-import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { FastifyPluginAsync } from 'fastify'
+import Negotiator from 'negotiator'
 import { readVersion } from '../config.ts'
+import { arrange } from './arrangement.ts'
 import type { Links } from './links.ts'
 import { problemExamples } from './problem-responses.ts'
+import { shell } from './shell.ts'
 
-const introduction = `Files that nobody but their owner can reach.
+const introduction = `Files that nobody but their owner can reach: register, upload a file, download it.
 
-1. **Register**: \`POST /api/users\` with a username and a password.
-2. **Authorize**: press the button of that name and enter both under \`basic\`; or trade them for a token at \`GET /api/token\` and enter it under \`bearer\`.
-3. **Upload** a file at \`POST /\`, and **download** it at \`GET /uploads/{name}\`.
+**With curl**, against a server that was just started:${shell(
+  'echo "the first report" > report.pdf',
+  'curl -f -H "Content-Type: application/json" -d \'{"username":"test_user","password":"pwd"}\' http://127.0.0.1:5000/api/users',
+  'curl -f -u test_user:pwd -F file=@report.pdf http://127.0.0.1:5000/',
+  'curl -f -u test_user:pwd -o copy.pdf http://127.0.0.1:5000/uploads/report.pdf',
+  'cmp report.pdf copy.pdf'
+)}
 
-Every error is \`application/problem+json\` (RFC 9457) with a stable \`code\`.`
+**On this page**, in the same order:
+
+1. Open **Register**, write a username and a password into the body, and press **Execute**.
+2. Press **Authorize** at the top, enter both under \`basic\`, and close the box.
+3. Open **Upload a file**, choose one, and press **Execute**.
+4. Open **Download a file**, enter its name, press **Execute**, and then **Download file** below the answer.
+
+A program trades the password for a token that holds ten minutes (\`GET /api/token\`), or is given a personal token of its own (\`POST /api/tokens\`), whose scopes say what it may do; each operation names the scope that it needs.
+
+Every error is \`application/problem+json\` (RFC 9457) with a stable \`code\`; each operation lists those that it answers with. Whatever a request asks for, it can also be answered with:`
 
 /** What the OpenAPI document says that no route does. */
 export function documentOptions (): SwaggerOptions {
   return {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'MagicStore', version: readVersion(), description: introduction, license: { name: 'MIT', identifier: 'MIT' } },
-      servers: [{ url: '/', description: 'This server' }],
+      info: { title: 'MagicStore', version: readVersion(), description: introduction, contact: { name: 'Whoever runs this server' }, license: { name: 'MIT', identifier: 'MIT' } },
+      servers: [{ url: '/', description: 'The server that this document came from, be it local, for staging or in production.', ...{ 'x-internal': false } }],
       tags: [
         { name: 'Start here', description: 'From nothing to a downloaded file.' },
         { name: 'Files', description: 'Everything else a person does with their files.' },
-        { name: 'People', description: 'Accounts and their tokens.' },
-        { name: 'Document', description: 'This description of the server.' }
+        { name: 'Tokens', description: 'Credentials for programs, and their end.' },
+        { name: 'People', description: 'The own account, and what others see of a person.' },
+        { name: 'Document', description: 'This description of the server.' },
+        { name: 'Health', description: 'For whoever watches over the server: whether it lives, and whether it can do its work.' }
       ],
       components: {
         examples: problemExamples(),
         securitySchemes: {
           basic: { type: 'http', scheme: 'basic', description: 'Username and password; or a token as the username, with anything as the password.' },
-          bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'An access token or a personal access token.' },
+          bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'An access token, issued and verified by the rules of RFC8725 (one algorithm, an explicit type, this installation as the audience), or a personal access token.' },
           token: { type: 'apiKey', in: 'header', name: 'Authorization', description: 'The word `Token`, a space, and either kind of token, typed together as one value.' }
         }
       }
     },
     // Every shared schema has an id, which is then its name in generated clients.
-    refResolver: { buildLocalReference: json => String(json.$id) }
+    refResolver: { buildLocalReference: json => String(json.$id) },
+    transformObject (described) {
+      // A copy in which nothing is shared: YAML would have anchors for that.
+      const document = JSON.parse(JSON.stringify('openapiObject' in described ? described.openapiObject : described.swaggerObject))
+      arrange(document)
+      return document
+    }
   }
 }
 
 const ServiceFacts = Type.Object({
-  name: Type.String({ description: 'What this is.', examples: ['MagicStore'] }),
-  version: Type.String({ description: 'Version of the server.', examples: ['1.0.0'] }),
-  openapi: Type.String({ format: 'uri-reference', description: 'Where the OpenAPI document is.', examples: ['http://127.0.0.1:5000/openapi.json'] }),
-  docs: Type.String({ format: 'uri-reference', description: 'Where a person can browse it.', examples: ['http://127.0.0.1:5000/docs'] })
+  name: Type.Literal('MagicStore', { description: 'What this is.', examples: ['MagicStore'] }),
+  version: Type.String({ maxLength: 64, pattern: '^[0-9]+\\.[0-9]+\\.[0-9]+', description: 'Version of the server (Semantic Versioning 2.0.0).', examples: ['1.0.0'] }),
+  openapi: Type.String({ format: 'uri-reference', maxLength: 4096, description: 'Where the OpenAPI document is.', examples: ['http://127.0.0.1:5000/openapi.json'] }),
+  docs: Type.String({ format: 'uri-reference', maxLength: 4096, description: 'Where a person can browse it.', examples: ['http://127.0.0.1:5000/docs'] })
 }, { $id: 'ServiceFacts', additionalProperties: false, description: 'What the server is and where it is described.' })
+
+/** The document as far as it vouches for its own form; it is sent as text. */
+const OpenapiDocument = Type.Unsafe<string>(Type.Object({
+  openapi: Type.String({ maxLength: 16, pattern: '^3\\.1\\.', description: 'Version of the OpenAPI Specification.', examples: ['3.1.0'] }),
+  info: Type.Object({}, { additionalProperties: true, description: 'Title, version and introduction.' }),
+  paths: Type.Object({}, { additionalProperties: true, description: 'The operations, by path and method.' }),
+  components: Type.Object({}, { additionalProperties: true, description: 'What the operations refer to.' })
+}, { additionalProperties: true, description: 'An OpenAPI 3.1 document.' }))
 
 const security: { [scheme: string]: string[] }[] = [{}]
 
@@ -60,27 +89,29 @@ export const documentRoutes: FastifyPluginAsyncTypebox<{ links: Links }> = async
     schema: {
       operationId: 'getService',
       summary: 'See what this server is',
-      description: 'Tells a program the name, the version and where the document is; sends a browser to `/docs`.',
+      description: `Tells a program the name, the version and where the document is; sends a browser to \`/docs\`. It goes by which of HTML and JSON \`Accept\` prefers (RFC 9110 section 12.5.1); without a preference it is JSON.${shell('curl -f http://127.0.0.1:5000/')}`,
       tags: ['Document'],
       security,
       response: {
         200: { ...Type.Ref(ServiceFacts), description: 'For a program.' },
-        302: { description: 'For a browser: an `Accept` that asks for HTML.', type: 'null', headers: { Location: { type: 'string', description: 'Path of the page.' } } }
+        302: { description: 'For a browser: an `Accept` that prefers HTML.', type: 'null', headers: { Location: { type: 'string', enum: ['/docs'], description: 'Path of the page.' } } }
       }
     }
   }, async (request, reply) => {
     reply.header('vary', 'Accept')
-    if (/\btext\/html\b/i.test(request.headers.accept ?? '')) return reply.redirect('/docs')
-    return { name: 'MagicStore', version: readVersion(), openapi: links.to(request.raw, '/openapi.json'), docs: links.to(request.raw, '/docs') }
+    const [preferred] = new Negotiator(request.raw).mediaTypes(['application/json', 'text/html'])
+    if (preferred === 'text/html') return reply.redirect('/docs')
+    return { name: 'MagicStore' as const, version: readVersion(), openapi: links.to(request.raw, '/openapi.json'), docs: links.to(request.raw, '/docs') }
   })
 
   app.get('/openapi.json', {
     schema: {
       operationId: 'getOpenapiJson',
       summary: 'Read this document as JSON',
+      description: `The description of the server that clients are generated from.${shell('curl -f -o openapi.json http://127.0.0.1:5000/openapi.json')}`,
       tags: ['Document'],
       security,
-      response: { 200: { description: 'The OpenAPI 3.1 document.', content: { 'application/json': { schema: Type.Object({}, { additionalProperties: true }) } } } }
+      response: { 200: { description: 'The OpenAPI 3.1 document.', content: { 'application/json': { schema: OpenapiDocument } } } }
     }
   }, async (_request, reply) => reply.type('application/json').send(JSON.stringify(app.swagger())))
 
@@ -88,53 +119,10 @@ export const documentRoutes: FastifyPluginAsyncTypebox<{ links: Links }> = async
     schema: {
       operationId: 'getOpenapiYaml',
       summary: 'Read this document as YAML',
+      description: `The same description in the form that people read.${shell('curl -f -o openapi.yaml http://127.0.0.1:5000/openapi.yaml')}`,
       tags: ['Document'],
       security,
-      response: { 200: { description: 'The OpenAPI 3.1 document.', content: { 'application/yaml': { schema: Type.String() } } } }
+      response: { 200: { description: 'The OpenAPI 3.1 document.', content: { 'application/yaml': { schema: Type.String({ maxLength: 16 * 1024 ** 2, pattern: '^openapi: 3', description: 'An OpenAPI 3.1 document.' }) } } } }
     }
   }, async (_request, reply) => reply.type('application/yaml').send(app.swagger({ yaml: true })))
-}
-
-/** With one server and no OpenAPI links, what would show them takes room on a phone and says nothing; its buttons must fit there, too. */
-const pageStyle = `
-.swagger-ui .servers-title, .swagger-ui .servers, .swagger-ui .response-col_links { display: none }
-@media (max-width: 640px) {
-  .swagger-ui .opblock .opblock-section-header .btn { min-width: 0; padding: 5px 12px; margin: 0 0 0 8px }
-  .swagger-ui .responses-table { table-layout: fixed }
-  .swagger-ui .responses-table .response-col_status { width: 56px }
-  .swagger-ui .response-controls { flex-wrap: wrap }
-  .swagger-ui .response-controls select { max-width: 100% }
-  .swagger-ui .headers-wrapper { overflow-x: auto }
-}
-`
-
-/** Swagger UI's page lacks it, and a phone would lay the page out for a desk and shrink it. */
-const pageScript = `document.head.insertAdjacentHTML('beforeend', '<meta name="viewport" content="width=device-width, initial-scale=1">')
-`
-
-/** Swagger UI, from files that come with the server. */
-export const docsRoutes: FastifyPluginAsync = async app => {
-  await app.register(helmet, {
-    // The page may be served without TLS, where `upgrade-insecure-requests` would break its own requests.
-    contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } },
-    strictTransportSecurity: false
-  })
-  await app.register(swaggerUi, {
-    routePrefix: '/docs',
-    uiConfig: {
-      // Without the bar in which another server's document could be opened.
-      layout: 'BaseLayout',
-      deepLinking: true,
-      docExpansion: 'list',
-      defaultModelsExpandDepth: 0,
-      tryItOutEnabled: true,
-      persistAuthorization: false,
-      displayRequestDuration: true
-    },
-    theme: {
-      title: 'MagicStore',
-      css: [{ filename: 'page.css', content: pageStyle }],
-      js: [{ filename: 'page.js', content: pageScript }]
-    }
-  })
 }

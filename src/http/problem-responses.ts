@@ -2,22 +2,29 @@ import { Type } from '@sinclair/typebox'
 import type { RouteOptions } from 'fastify'
 import { failures, Problem, problemDetails, ProblemDetails, type FailureCode } from '../errors.ts'
 
-interface Header { type: 'string' | 'integer', description: string }
+/** A response header: what a schema says of its value, and what it tells. */
+export interface Header { type: 'string' | 'integer', description: string, [keyword: string]: unknown }
 
-/** What the general rate limit tells on every answer (draft-ietf-httpapi-ratelimit-headers). */
-export const rateLimitHeaders: Record<string, Header> = {
-  'RateLimit-Limit': { type: 'integer', description: 'Requests a minute that one client address may make.' },
-  'RateLimit-Remaining': { type: 'integer', description: 'How many of them are left.' },
-  'RateLimit-Reset': { type: 'integer', description: 'Seconds until they are all there again.' }
+const seconds = (bounds: { minimum: number, maximum: number }, description: string): Header => ({ type: 'integer', format: 'int32', ...bounds, description })
+const requests = (minimum: number, description: string): Header => ({ type: 'integer', format: 'int32', minimum, maximum: 1_000_000_000, description })
+
+/** What every answer tells: the id of its request, and how the general rate limit stands (draft-ietf-httpapi-ratelimit-headers). */
+export const commonHeaders: Record<string, Header> = {
+  'X-Request-Id': { type: 'string', maxLength: 64, pattern: '^[A-Za-z0-9-]+$', description: 'Names the request in the server\'s log.' },
+  'RateLimit-Limit': requests(1, 'Requests a minute that one client address may make; absent, as are its fellows, where the operator lifted the limit.'),
+  'RateLimit-Remaining': requests(0, 'How many of them are left.'),
+  'RateLimit-Reset': seconds({ minimum: 0, maximum: 60 }, 'Seconds until they are all there again.')
 }
+
+const retryAfter = seconds({ minimum: 1, maximum: 3600 }, 'Seconds to wait before the next try.')
 
 /** Headers that an error response of a status carries. */
 const headersByStatus: Record<number, Record<string, Header>> = {
-  401: { 'WWW-Authenticate': { type: 'string', description: 'A challenge for each scheme that would have worked (RFC 9110 section 11.6.1); none for Basic to a script in a browser.' } },
-  403: { 'WWW-Authenticate': { type: 'string', description: 'For a token without the scope: which one is needed (RFC 6750 section 3).' } },
-  416: { 'Content-Range': { type: 'string', description: 'The size of the file: `bytes */size`.' } },
-  429: { 'Retry-After': { type: 'integer', description: 'Seconds to wait.' } },
-  503: { 'Retry-After': { type: 'integer', description: 'Seconds to wait.' } }
+  401: { 'WWW-Authenticate': { type: 'string', maxLength: 512, pattern: '^(?:Basic|Bearer|Token) realm="MagicStore"', description: 'A challenge for each scheme that would have worked (RFC 9110 section 11.6.1); none for Basic to a script in a browser.' } },
+  403: { 'WWW-Authenticate': { type: 'string', maxLength: 128, pattern: '^Bearer realm="MagicStore", error="insufficient_scope", scope="[a-z:]+"$', description: 'For a token without the scope: which one is needed (RFC 6750 section 3).' } },
+  416: { 'Content-Range': { type: 'string', maxLength: 32, pattern: '^bytes [*]/(?:0|[1-9][0-9]*)$', description: 'The size of the file in bytes, behind `bytes`, a space, a star and a slash.' } },
+  429: { 'Retry-After': retryAfter },
+  503: { 'Retry-After': retryAfter }
 }
 
 interface ProblemResponse {
@@ -49,7 +56,7 @@ export function problems (codes: FailureCode[]): Record<number, ProblemResponse>
 function response (status: number, codes: FailureCode[]): ProblemResponse {
   return {
     description: codes.map(code => `- \`${code}\`: ${failures[code].title}.`).join('\n'),
-    headers: { ...headersByStatus[status], ...rateLimitHeaders },
+    headers: { ...headersByStatus[status], ...commonHeaders },
     content: {
       'application/problem+json': {
         schema: Type.Ref(ProblemDetails),

@@ -3,11 +3,12 @@ import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import { isPrivate, networkOf } from '../accounts/network.ts'
 import { isLoopback } from '../config.ts'
-import { failures, Problem } from '../errors.ts'
+import { failures, Problem, type FailureCode } from '../errors.ts'
 import { countFieldLines } from './field-lines.ts'
-import { addFailures, rateLimitHeaders } from './problem-responses.ts'
+import { isEssential, shedLoad, type LoadLimits } from './overload.ts'
+import { addFailures, commonHeaders } from './problem-responses.ts'
 
-interface ProtectionOptions {
+interface ProtectionOptions extends LoadLimits {
   corsOrigins: string[] | undefined
   /** 0 lifts the limit. */
   rateLimitPerMinute: number
@@ -24,16 +25,18 @@ const HSTS_SECONDS = 31_536_000
 const PROXY_SAMPLE = 100
 
 /** Headers of answers that a page of another origin may read. */
-const EXPOSED_HEADERS = ['ETag', 'Location', 'Link', 'Content-Range', 'Content-Disposition', 'Repr-Digest', 'Retry-After', 'RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset']
+const EXPOSED_HEADERS = ['ETag', 'Location', 'Link', 'Content-Range', 'Content-Disposition', 'Repr-Digest', 'Retry-After', 'RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset', 'X-Request-Id']
 
 /** Sets up what holds for every request and answer: CORS, the general rate limit, and headers that keep browsers careful. */
-export async function protect (app: FastifyInstance, { corsOrigins, rateLimitPerMinute, trustProxy }: ProtectionOptions): Promise<void> {
+export async function protect (app: FastifyInstance, { corsOrigins, rateLimitPerMinute, trustProxy, ...limits }: ProtectionOptions): Promise<void> {
   app.addHook('onRoute', route => {
-    addFailures(route, ['malformed_request', 'stopping', 'too_many_requests'])
-    addRateLimitHeaders(route)
+    // An escape that is no UTF-8 matters only where a part of the address is read.
+    const addressFailures: FailureCode[] = route.url.includes(':') ? ['malformed_url'] : []
+    const loadFailures: FailureCode[] = isEssential(route) ? [] : ['overloaded']
+    addFailures(route, [...addressFailures, 'malformed_request', 'stopping', 'too_many_requests', ...loadFailures])
+    addCommonHeaders(route)
   })
-  app.addHook('onRequest', async (request, reply) => {
-    setSafeHeaders(request, reply)
+  app.addHook('onRequest', async request => {
     // RFC 9112 section 3.2: exactly one, which HTTP/1.0 may leave out.
     const hosts = countFieldLines(request.raw, 'host')
     if (hosts > 1 || (hosts === 0 && request.raw.httpVersion === '1.1')) throw new Problem('malformed_request', { headers: { connection: 'close' } })
@@ -50,22 +53,24 @@ export async function protect (app: FastifyInstance, { corsOrigins, rateLimitPer
   if (corsOrigins !== undefined) {
     await app.register(cors, { origin: corsOrigins, credentials: false, methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'], exposedHeaders: EXPOSED_HEADERS, maxAge: 600, strictPreflight: false })
   }
+  // Behind CORS, so that a page can read when to come back; before what costs more.
+  shedLoad(app, limits)
   if (rateLimitPerMinute === 0) return
   await app.register(rateLimit, { global: false, max: rateLimitPerMinute, timeWindow: 60_000, enableDraftSpec: true, errorResponseBuilder: () => new Problem('too_many_requests') })
   // As a hook of its own, not of each route: a guard's refusals count, and what is one too many costs no hashing.
   app.addHook('onRequest', app.rateLimit())
 }
 
-/** Headers that every answer has. */
+/** Headers that every answer has; the id is how whoever asked finds the request in the log. */
 export function setSafeHeaders (request: FastifyRequest, reply: FastifyReply): void {
-  reply.header('x-content-type-options', 'nosniff')
+  reply.header('x-content-type-options', 'nosniff').header('x-request-id', request.id)
   if (request.protocol === 'https') reply.header('strict-transport-security', `max-age=${HSTS_SECONDS}`)
 }
 
-function addRateLimitHeaders (route: RouteOptions): void {
+function addCommonHeaders (route: RouteOptions): void {
   if (route.schema === undefined || 'hide' in route.schema) return
   const responses = Object.entries(route.schema.response as Record<string, { headers?: object }>)
-  route.schema.response = Object.fromEntries(responses.map(([status, response]) => [status, { ...response, headers: { ...response.headers, ...rateLimitHeaders } }]))
+  route.schema.response = Object.fromEntries(responses.map(([status, response]) => [status, { ...response, headers: { ...response.headers, ...commonHeaders } }]))
 }
 
 /**

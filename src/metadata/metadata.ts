@@ -97,14 +97,14 @@ export interface Metadata {
 
   /** Of these blobs, the ones that a file has. For recovery. */
   knownBlobs (blobIds: string[]): Promise<Set<string>>
-  /** Blobs that no file has any more and whose bytes may still be there, oldest first, at most `limit`. For recovery. */
+  /** Blobs that no file has any more and whose bytes may go, oldest first, at most `limit`; none while a backup holds them. For recovery. */
   discardedBlobs (limit: number): Promise<string[]>
   /** The bytes of these blobs are gone for good. */
   forgetDiscarded (blobIds: string[]): Promise<void>
 
   /** Every owner's files with an id above `afterId`, by id, at most `limit`. For fsck and backup. */
   filesAfter (afterId: number, limit: number): Promise<FileRecord[]>
-  /** Of these blobs, the ones that a file has or that are discarded and not yet forgotten, as of one moment. For fsck. */
+  /** Of these blobs, the ones that a file has or that are discarded and not yet forgotten, as of one moment. For recovery and fsck. */
   claimedBlobs (blobIds: string[]): Promise<Set<string>>
   /** People whose recorded usage is not the sum of their files. For fsck. */
   wrongUsage (): Promise<UsageFinding[]>
@@ -113,8 +113,26 @@ export interface Metadata {
   /** What is wrong with the database itself, a line each; none where it is sound. For fsck. */
   integrityFindings (): Promise<string[]>
 
+  /** What is stored for everybody who is not gone. Reads every account. For monitoring. */
+  totals (quota: Quota): Promise<Totals>
+  /** Reads, and commits a change that says nothing: rejects with whatever would stand in the way of any act. For monitoring. */
+  probe (): Promise<void>
+  /** Tells of every commit from now on. For monitoring. */
+  watchCommits (observer: CommitObserver): void
+
   close (): Promise<void>
 }
+
+export interface Totals {
+  readonly accounts: number
+  readonly files: number
+  readonly bytes: number
+  /** Accounts that have used nine tenths of what they may, by `quota` or the operator's own limits for them. */
+  readonly accountsNearQuota: number
+}
+
+/** Hears of a commit that is on stable storage: how many acts shared it, and how long it took to get there. It is quick and does not throw. */
+export type CommitObserver = (commit: { readonly acts: number, readonly seconds: number }) => void
 
 export interface UsageFinding {
   readonly accountId: number

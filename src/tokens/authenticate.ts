@@ -3,7 +3,7 @@ import type { SecurityLog } from '../accounts/events.ts'
 import { networkOf } from '../accounts/network.ts'
 import type { SignIn } from '../accounts/sign-in.ts'
 import { looksLikeToken } from '../accounts/username.ts'
-import { callerOf, prepareCaller, setCaller, type Caller } from '../caller.ts'
+import { callerOf, setCaller, type Caller } from '../caller.ts'
 import { failures, handleError, Problem, type FailureCode } from '../errors.ts'
 import { countFieldLines } from '../http/field-lines.ts'
 import { addFailures } from '../http/problem-responses.ts'
@@ -35,9 +35,8 @@ type SecurityRequirement = { [scheme: string]: string[] }
  * The same call writes the `security` of the scope's operations into the OpenAPI document.
  */
 export function authenticate (guarded: FastifyInstance, { signIn, tokens, securityLog, transport }: AuthenticateOptions, demand: Demand): void {
-  prepareCaller(guarded)
   guarded.addHook('onRoute', route => {
-    if (route.schema !== undefined) route.schema.security = securityOf(demand)
+    if (route.schema !== undefined) Object.assign(route.schema, requirementsOf(demand))
     addFailures(route, failuresOf(demand))
   })
   guarded.addHook('onRequest', async request => {
@@ -125,9 +124,11 @@ function refuseBeyondScope ({ token }: Caller, { scope }: Demand): void {
   })
 }
 
-function securityOf ({ proof, scope }: Demand): SecurityRequirement[] {
-  const roles = scope === undefined ? [] : [scope]
-  return proof === 'password' ? [{ basic: [] }] : [{ basic: [] }, { bearer: roles }, { token: roles }]
+/** What the document says of a guarded operation: the schemes, and the scope that a token needs. */
+function requirementsOf ({ proof, scope }: Demand): { security: SecurityRequirement[], 'x-required-scope'?: Scope } {
+  const security: SecurityRequirement[] = proof === 'password' ? [{ basic: [] }] : [{ basic: [] }, { bearer: [] }, { token: [] }]
+  // Not as roles of a scheme: only those of OAuth may have any in the eyes of most tools.
+  return { security, ...(scope !== undefined && { 'x-required-scope': scope }) }
 }
 
 /** What a guarded route can answer to a credential, besides what it answers itself. */

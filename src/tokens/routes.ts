@@ -3,12 +3,13 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import type { EventKind, SecurityLog } from '../accounts/events.ts'
 import { networkOf } from '../accounts/network.ts'
-import { cutPage, pageOf, PageQuery } from '../accounts/schemas.ts'
+import { cutPage, nextPageOf, pageOf, PageQuery } from '../accounts/schemas.ts'
 import { callerOf } from '../caller.ts'
 import { Problem } from '../errors.ts'
 import { problems } from '../http/problem-responses.ts'
+import { shell } from '../http/shell.ts'
 import type { TokenRecord } from '../metadata/metadata.ts'
-import { AccessToken, Greeting, NewToken, PersonalToken, TokenList, TokenParams } from './schemas.ts'
+import { AccessToken, Greeting, NewToken, PersonalToken, personalTokenLinks, TokenList, TokenParams } from './schemas.ts'
 import { splitScopes } from './scopes.ts'
 import type { Tokens } from './tokens.ts'
 
@@ -20,7 +21,10 @@ export const signInRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async
     schema: {
       operationId: 'getToken',
       summary: 'Trade the password for a token',
-      description: 'Issues an access token for the password, or for a personal token, whose scopes and end it then has. An access token is not taken: a token can\'t prolong its own life.',
+      description: `Issues an access token for the password, or for a personal token, whose scopes and end it then has. An access token is not taken: a token can't prolong its own life.${shell(
+        'token=$(curl -fsS -u test_user:pwd http://127.0.0.1:5000/api/token | sed \'s/.*"token":"\\([^"]*\\)".*/\\1/\')',
+        'curl -f -H "Authorization: Bearer $token" http://127.0.0.1:5000/api/resource'
+      )}`,
       tags: ['Start here'],
       response: { 200: { ...Type.Ref(AccessToken), description: 'The access token.' }, ...problems(['storage_full']) }
     }
@@ -38,18 +42,19 @@ export const resourceRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = asy
     schema: {
       operationId: 'getResource',
       summary: 'Try a credential',
-      description: 'Greets whoever the credential belongs to.',
+      description: `Greets whoever the credential belongs to: a way to see that it works.${shell('curl -f -u test_user:pwd http://127.0.0.1:5000/api/resource')}`,
       tags: ['Start here'],
       response: { 200: { ...Type.Ref(Greeting), description: 'The credential works.' } }
     }
   }, async request => ({ data: `Hello, ${callerOf(request).account.username}!` }))
 
   app.get('/api/tokens', {
+    links: { 200: nextPageOf('listTokens') },
     schema: {
       operationId: 'listTokens',
       summary: 'List tokens',
-      description: 'The tokens that hold now, the newest first; never their secrets.',
-      tags: ['People'],
+      description: `The tokens that hold now, the newest first; never their secrets.${shell('curl -f -u test_user:pwd http://127.0.0.1:5000/api/tokens')}`,
+      tags: ['Tokens'],
       querystring: PageQuery,
       response: { 200: { ...Type.Ref(TokenList), description: 'A page.' }, ...problems(['validation_failed']) }
     }
@@ -63,8 +68,8 @@ export const resourceRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = asy
     schema: {
       operationId: 'endToken',
       summary: 'End the token that is presented',
-      description: 'Signs out: the token that is the credential of this request is refused from the next one on.',
-      tags: ['People'],
+      description: `Signs out: the token that is the credential of this request is refused from the next one on.${shell('curl -f -H "Authorization: Bearer $token" -X DELETE http://127.0.0.1:5000/api/token')}`,
+      tags: ['Tokens'],
       response: { 204: { description: 'The token has ended.', type: 'null' }, ...problems(['token_needed', 'storage_full']) }
     }
   }, async (request, reply) => {
@@ -79,11 +84,14 @@ export const resourceRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = asy
 /** For the scope that only the password opens. */
 export const personalTokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, { tokens, securityLog }) => {
   app.post('/api/tokens', {
+    links: { 201: personalTokenLinks },
     schema: {
       operationId: 'createToken',
       summary: 'Make a personal access token',
-      description: 'For a script: it holds until it expires or is ended, and may do what its scopes say. It is shown this once.',
-      tags: ['People'],
+      description: `For a script: it holds until it expires or is ended, and may do what its scopes say. It is shown this once.${shell(
+        'curl -f -u test_user:pwd -H "Content-Type: application/json" -d \'{"name":"backup script","scopes":["files:read"]}\' http://127.0.0.1:5000/api/tokens'
+      )}`,
+      tags: ['Tokens'],
       body: Type.Ref(NewToken),
       response: {
         201: { ...Type.Ref(PersonalToken), description: 'The token.' },
@@ -105,8 +113,11 @@ export const revocationRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = a
     schema: {
       operationId: 'deleteToken',
       summary: 'End a token',
-      description: 'With it end the access tokens that were issued for it.',
-      tags: ['People'],
+      description: `Ends one token, and with it the access tokens that were issued for it.${shell(
+        'id=$(curl -fsS -u test_user:pwd -H "Content-Type: application/json" -d \'{"name":"for a day","scopes":["files:read"]}\' http://127.0.0.1:5000/api/tokens | sed \'s/.*"id":\\([0-9]*\\).*/\\1/\')',
+        'curl -f -u test_user:pwd -X DELETE "http://127.0.0.1:5000/api/tokens/$id"'
+      )}`,
+      tags: ['Tokens'],
       params: TokenParams,
       response: { 204: { description: 'The token has ended.', type: 'null' }, ...problems(['validation_failed', 'not_found', 'storage_full']) }
     }
@@ -120,8 +131,8 @@ export const revocationRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = a
     schema: {
       operationId: 'deleteTokens',
       summary: 'End all tokens',
-      description: 'Access tokens and personal ones, the one that is presented among them.',
-      tags: ['People'],
+      description: `Ends access tokens and personal ones, the one that is presented among them.${shell('curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/tokens')}`,
+      tags: ['Tokens'],
       response: { 204: { description: 'Every token has ended.', type: 'null' }, ...problems(['storage_full']) }
     }
   }, async (request, reply) => {

@@ -8,6 +8,9 @@ import { joinScopes, scopes, type Scope } from './scopes.ts'
 /** The time of last use is kept to the minute: a write for every request would be too much for it. */
 const TOUCH_MILLISECONDS = 60_000
 
+/** The last time that RFC 3339 can write, which an offset from UTC can go beyond. */
+const LAST_MOMENT = Date.parse('9999-12-31T23:59:59.999Z')
+
 interface TokensOptions {
   metadata: Metadata
   reserve: Reserve
@@ -68,7 +71,7 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
     async issuePersonal (account, { name, scopes, expiresAt }) {
       const now = Date.now()
       // Written so that it refuses what is no time at all: RFC 3339 has spellings, such as a leap second, that Date.parse does not know.
-      if (expiresAt !== null && !(expiresAt > now)) throw new Problem('validation_failed', { errors: [{ field: 'expiresAt', message: 'must be a time in the future' }] })
+      if (expiresAt !== null && !(expiresAt > now && expiresAt <= LAST_MOMENT)) throw new Problem('validation_failed', { errors: [{ field: 'expiresAt', message: 'must be a time in the future, before the year 10000' }] })
       const token = createPersonalToken()
       const record = await reserve.lend(() => metadata.addToken({
         accountId: account.id,

@@ -6,20 +6,19 @@ import { Problem, type FailureCode } from '../errors.ts'
 import type { Files, ReceivedUpload } from '../files/files.ts'
 import { isMediaType } from '../files/media-type.ts'
 import { entityTag, permitsChange } from '../files/preconditions.ts'
-import { etag, fileOf, pathOf } from '../files/routes.ts'
-import { ChangeHeaders, File, FileParams } from '../files/schemas.ts'
+import { fileOf, pathOf } from '../files/routes.ts'
+import { ChangeHeaders, etag, File, fileLinks, FileParams, location } from '../files/schemas.ts'
 import type { Links } from '../http/links.ts'
 import { problems } from '../http/problem-responses.ts'
+import { shell } from '../http/shell.ts'
 import { boundForm, fileBounds, openUploadBody, type UploadBody } from './body.ts'
 import { readForm } from './form.ts'
 import { DigestHeaders, UploadBytes, UploadForm } from './schemas.ts'
 
 interface UploadRoutesOptions { files: Files, links: Links, maxFileBytes: number }
 
-/** Failures of both kinds of upload. */
-const refusedUploads: FailureCode[] = ['name_invalid', 'upload_incomplete', 'digest_malformed', 'digest_mismatch', 'file_too_large', 'quota_exceeded', 'extension_not_allowed', 'content_encoding_unsupported', 'storage_full']
-
-const location = { Location: { type: 'string', format: 'uri-reference', description: 'Path of the file.' } }
+/** Failures of both kinds of upload; `not_found` where the account was deleted while the bytes came. */
+const refusedUploads: FailureCode[] = ['name_invalid', 'not_found', 'upload_incomplete', 'digest_malformed', 'digest_mismatch', 'file_too_large', 'quota_exceeded', 'extension_not_allowed', 'content_encoding_unsupported', 'storage_full']
 
 /** Streams are checked as they flow and a name by its rule: Ajv would only see that a body is no JSON value. */
 const streamedBody = () => () => true
@@ -31,10 +30,11 @@ export const formUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = 
 
   app.post('/', {
     validatorCompiler: streamedBody,
+    links: { 200: fileLinks, 201: fileLinks },
     schema: {
       operationId: 'uploadFile',
       summary: 'Upload a file',
-      description: 'Takes a form with one part `file`. The same name with the same bytes again is 200 and the file that is there, so a retry is safe; with other bytes it is 409 and nothing changes. `Content-Digest` and `Repr-Digest` cover the whole form as sent.',
+      description: `Takes a form with one part \`file\`. The same name with the same bytes again is 200 and the file that is there, so a retry is safe; with other bytes it is 409 and nothing changes. \`Content-Digest\` and \`Repr-Digest\` cover the whole form as sent.${shell('curl -f -u test_user:pwd -F file=@report.pdf http://127.0.0.1:5000/')}`,
       tags: ['Start here'],
       headers: DigestHeaders,
       consumes: ['multipart/form-data'],
@@ -64,10 +64,11 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
 
   app.put('/uploads/:name', {
     validatorCompiler: streamedBody,
+    links: { 200: fileLinks, 201: fileLinks },
     schema: {
       operationId: 'putFile',
       summary: 'Upload or replace a file',
-      description: 'Stores the body under the name, as `curl -T` sends it. `If-None-Match: *` only creates, `If-Match` only replaces that version; who comes second gets 412. `Content-Digest` and `Repr-Digest` are verified before the file can be seen.',
+      description: `Stores the body under the name, whatever its type, which \`Content-Type\` says. \`If-None-Match: *\` only creates, \`If-Match\` only replaces that version; who comes second gets 412. \`Content-Digest\` and \`Repr-Digest\` are verified before the file can be seen.${shell('curl -f -u test_user:pwd -T report.pdf http://127.0.0.1:5000/uploads/second.pdf')}`,
       tags: ['Files'],
       params: FileParams,
       headers: Type.Composite([ChangeHeaders, DigestHeaders]),

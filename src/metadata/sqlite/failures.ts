@@ -1,14 +1,11 @@
 import Database from 'better-sqlite3'
-import { DrizzleError } from 'drizzle-orm'
 import { Problem } from '../../errors.ts'
 
 /** What SQLite answers where a file it needs can't be made or grown. */
 const OUT_OF_ROOM = new Set(['SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE', 'SQLITE_IOERR_SHMOPEN', 'SQLITE_IOERR_WRITE', 'SQLITE_CANTOPEN'])
 
 /** Maps what SQLite says to what a client can be told, by its codes. */
-export function failureOf (error: unknown): unknown {
-  // Drizzle wraps what SQLite says to a migration.
-  const cause = error instanceof DrizzleError ? error.cause : error
+export function failureOf (cause: unknown): unknown {
   if (!(cause instanceof Database.SqliteError)) return cause
   if (OUT_OF_ROOM.has(cause.code)) return new Problem('storage_full', { cause })
   if (cause.code.startsWith('SQLITE_BUSY')) return new Problem('overloaded', { headers: { 'retry-after': '1' }, cause })

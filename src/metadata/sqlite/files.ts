@@ -5,6 +5,7 @@ import type { FileOrder, FilePage, FilePosition, FileRecord, Metadata, NewFile, 
 import { refuseBeyondQuota } from '../quota.ts'
 import type { Committer } from './committer.ts'
 import { isUniqueViolation } from './failures.ts'
+import type { HoldWatch } from './hold.ts'
 import { accounts, discardedBlobs, files } from './schema.ts'
 
 type FileActs = Pick<Metadata, 'addFile' | 'putFile' | 'findFile' | 'hasFileOfSize' | 'listFiles' | 'renameFile' | 'removeFile' | 'knownBlobs' | 'discardedBlobs' | 'forgetDiscarded'>
@@ -19,7 +20,7 @@ const sorting = {
   largest: { column: files.size, isAscending: false }
 } as const satisfies Record<FileOrder, unknown>
 
-export function createFileActs (db: BetterSQLite3Database, { commit }: Committer): FileActs {
+export function createFileActs (db: BetterSQLite3Database, { commit }: Committer, hold: HoldWatch): FileActs {
   const byName = db.select().from(files).where(and(eq(files.ownerId, sql.placeholder('ownerId')), eq(files.name, sql.placeholder('name')))).prepare()
   const find = (ownerId: number, name: string): FileRecord | undefined => byName.get({ ownerId, name })
 
@@ -109,8 +110,11 @@ export function createFileActs (db: BetterSQLite3Database, { commit }: Committer
 
     knownBlobs: async blobIds => new Set(db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds)).all().map(row => row.blobId)),
 
-    discardedBlobs: async limit => db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs)
-      .orderBy(asc(discardedBlobs.id)).limit(limit).all().map(row => row.blobId),
+    async discardedBlobs (limit) {
+      const ids = db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs).orderBy(asc(discardedBlobs.id)).limit(limit).all().map(row => row.blobId)
+      // In this order: what was discarded before a moment without a hold is in no snapshot of a later one.
+      return hold.isHeld() ? [] : ids
+    },
 
     forgetDiscarded: blobIds => commit(() => { db.delete(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds)).run() })
   }

@@ -1,0 +1,85 @@
+import helmet from '@fastify/helmet'
+import swaggerUi from '@fastify/swagger-ui'
+import type { FastifyPluginAsync } from 'fastify'
+
+/**
+ * With one server, what would show it takes room and says nothing. Who goes by the keyboard must see where they are, also on the
+ * button that only a mouse would uncover. On a phone the buttons must fit, and links between operations would not.
+ */
+const pageStyle = `
+.swagger-ui .servers-title, .swagger-ui .servers { display: none }
+.swagger-ui :focus-visible { outline: 3px solid #1b6ac9 !important; outline-offset: 1px }
+.swagger-ui .opblock .opblock-summary .view-line-link:focus-within { width: 18px; margin: 0 5px; transition: none }
+@media (max-width: 640px) {
+  .swagger-ui .opblock .opblock-section-header .btn { min-width: 0; padding: 5px 12px; margin: 0 0 0 8px }
+  .swagger-ui .responses-table { table-layout: fixed }
+  .swagger-ui .responses-table .response-col_status { width: 56px }
+  .swagger-ui .responses-table .response-col_links { display: none }
+  .swagger-ui .response-controls { flex-wrap: wrap }
+  .swagger-ui .response-controls select { max-width: 100% }
+  .swagger-ui .headers-wrapper { overflow-x: auto }
+}
+`
+
+/**
+ * Swagger UI's page lacks a viewport, so that a phone would lay it out for a desk and shrink it. Its box of credentials opens at
+ * the last field of all, lets Tab wander off behind it, and loses the place that one came from.
+ */
+const pageScript = `document.head.insertAdjacentHTML('beforeend', '<meta name="viewport" content="width=device-width, initial-scale=1">')
+
+let box = null
+let opener = null
+
+document.addEventListener('click', ({ target }) => {
+  if (box === null) opener = target.closest('.authorize, .authorization__btn')
+}, true)
+
+new MutationObserver(() => {
+  const shown = document.querySelector('.dialog-ux .modal-ux')
+  if (shown !== box) {
+    box = shown
+    if (box === null) return opener?.focus()
+    Object.assign(box, { role: 'dialog', ariaModal: 'true', ariaLabel: 'Authorize' })
+    box.querySelector('.modal-ux-content').querySelector('input, button').focus()
+  } else if (box !== null && !box.contains(document.activeElement)) {
+    // The form that was sent is gone, and with it the button that was pressed.
+    box.querySelector('.close-modal').focus()
+  }
+}).observe(document.body, { childList: true, subtree: true })
+
+document.addEventListener('keydown', event => {
+  if (event.key !== 'Tab' || box === null) return
+  const stops = Array.from(box.querySelectorAll('a, button, input'))
+  const [last, next] = event.shiftKey ? [stops[0], stops.at(-1)] : [stops.at(-1), stops[0]]
+  if (document.activeElement !== last) return
+  event.preventDefault()
+  next.focus()
+})
+`
+
+/** Swagger UI, from files that come with the server. */
+export const docsRoutes: FastifyPluginAsync = async app => {
+  await app.register(helmet, {
+    // The page may be served without TLS, where `upgrade-insecure-requests` would break its own requests.
+    contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } },
+    strictTransportSecurity: false
+  })
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    uiConfig: {
+      // Without the bar in which another server's document could be opened.
+      layout: 'BaseLayout',
+      deepLinking: true,
+      docExpansion: 'list',
+      defaultModelsExpandDepth: 0,
+      tryItOutEnabled: true,
+      persistAuthorization: false,
+      displayRequestDuration: true
+    },
+    theme: {
+      title: 'MagicStore',
+      css: [{ filename: 'page.css', content: pageStyle }],
+      js: [{ filename: 'page.js', content: pageScript }]
+    }
+  })
+}

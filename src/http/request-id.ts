@@ -1,0 +1,27 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import { BlockList, isIP } from 'node:net'
+
+/** What a proxy may call a request: nothing that a log, a header or a URN would have to escape. */
+const GIVEN_ID = /^[A-Za-z0-9-]{1,64}$/
+
+/**
+ * Names requests: by a random UUID, for ids that count from 1 would come again after a restart, and people see them in
+ * their events. Where the connection comes from a proxy of `trustProxy` (addresses or CIDR ranges), its `X-Request-Id`
+ * is taken over, so that one id leads through both logs; anybody else could make two requests look like one.
+ */
+export function createRequestIds (trustProxy: string[] | undefined): (request: IncomingMessage) => string {
+  const proxies = new BlockList()
+  for (const text of trustProxy ?? []) {
+    const [address = '', bits] = text.split('/')
+    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
+    if (bits === undefined) proxies.addAddress(address, family)
+    else proxies.addSubnet(address, Number(bits), family)
+  }
+  const isProxy = (address = '') => isIP(address) !== 0 && proxies.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
+
+  return ({ headers, socket }) => {
+    const given = headers['x-request-id']?.toString()
+    return given !== undefined && GIVEN_ID.test(given) && isProxy(socket.remoteAddress) ? given : randomUUID()
+  }
+}

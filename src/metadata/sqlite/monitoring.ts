@@ -1,0 +1,36 @@
+import type Database from 'better-sqlite3'
+import { gte, isNull, or, sql, type SQL } from 'drizzle-orm'
+import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
+import type { Metadata } from '../metadata.ts'
+import { NO_LIMIT } from '../quota.ts'
+import type { Committer } from './committer.ts'
+import { accounts, installation } from './schema.ts'
+
+type MonitoringActs = Pick<Metadata, 'totals' | 'probe' | 'watchCommits'>
+
+/** Share of a quota from which on an account is near it. */
+const NEAR = 0.9
+
+export function createMonitoringActs (db: BetterSQLite3Database, client: Database.Database, { commit, watch }: Committer): MonitoringActs {
+  return {
+    async totals (quota) {
+      const near = (used: typeof accounts.usedBytes | typeof accounts.usedFiles, own: typeof accounts.quotaBytes | typeof accounts.quotaFiles, usual = NO_LIMIT): SQL => gte(used, sql`${NEAR} * coalesce(${own}, ${usual})`)
+      const isNear = or(near(accounts.usedBytes, accounts.quotaBytes, quota.bytes), near(accounts.usedFiles, accounts.quotaFiles, quota.files))
+      const [row] = db.select({
+        accounts: sql<number>`count(*)`,
+        files: sql<number>`coalesce(sum(${accounts.usedFiles}), 0)`,
+        bytes: sql<number>`coalesce(sum(${accounts.usedBytes}), 0)`,
+        accountsNearQuota: sql<number>`count(*) FILTER (WHERE ${isNear})`
+      }).from(accounts).where(isNull(accounts.removedAt)).all()
+      return row as NonNullable<typeof row>
+    },
+
+    probe: () => commit(() => {
+      db.select().from(installation).all()
+      // A row that is written as it was leaves its page clean, and nothing would reach the disk: a number of the file's head that nobody else uses does.
+      client.pragma(`user_version = ${1 - Number(client.pragma('user_version', { simple: true }))}`)
+    }),
+
+    watchCommits: watch
+  }
+}

@@ -1,0 +1,44 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { FastifyBaseLogger } from 'fastify'
+import type { Registry } from 'prom-client'
+
+export interface MetricsServer {
+  listen (address: { host: string, port: number }): Promise<AddressInfo>
+  close (): Promise<void>
+}
+
+/** Answers `GET /metrics` in Prometheus' text format, and nothing else; asks for no credential, for it has an address of its own. */
+export function createMetricsServer (registry: Registry, log: FastifyBaseLogger): MetricsServer {
+  const server = createServer((request, response) => {
+    answer(request, response).catch((err: unknown) => {
+      log.error({ err }, 'the metrics could not be read')
+      response.writeHead(500).end()
+    })
+  })
+
+  async function answer ({ method, url }: IncomingMessage, response: ServerResponse): Promise<void> {
+    const isKnown = url?.split('?')[0] === '/metrics' && (method === 'GET' || method === 'HEAD')
+    response.setHeader('x-content-type-options', 'nosniff').setHeader('cache-control', 'no-store')
+    if (!isKnown) response.writeHead(404).end()
+    else {
+      const text = await registry.metrics()
+      response.writeHead(200, { 'content-type': registry.contentType }).end(text)
+    }
+  }
+
+  return {
+    async listen ({ host, port }) {
+      server.listen({ host, port })
+      await once(server, 'listening')
+      return server.address() as AddressInfo
+    },
+    async close () {
+      const closed = once(server, 'close')
+      server.close()
+      server.closeAllConnections()
+      await closed
+    }
+  }
+}

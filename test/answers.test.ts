@@ -1,0 +1,99 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { test } from 'tap'
+import { signUp, startServer, type Client } from './server.ts'
+
+interface Listed { method: string, path: string, isGuarded: boolean }
+
+/** Every operation of the served document, at an address that leads nowhere in particular. */
+async function operationsOf (client: Client): Promise<Listed[]> {
+  const { json } = await client.send('GET', '/openapi.json')
+  return Object.entries<Record<string, { security: object[] }>>(json.paths).flatMap(([path, item]) => Object.entries(item).map(([method, { security }]) => ({
+    method: method.toUpperCase(),
+    path: path.replace('{id}', '1').replace('{name}', 'report.pdf'),
+    isGuarded: JSON.stringify(security) !== '[{}]'
+  })))
+}
+
+interface Dialled { send (text: string): void, read (): Promise<string> }
+
+/** A connection for one request; `read` waits for its end. */
+async function dial ({ port }: Client): Promise<Dialled> {
+  const socket = connect(port, '127.0.0.1').setEncoding('utf8')
+  await once(socket, 'connect')
+  const received = socket.toArray()
+  return { send: text => { socket.write(text) }, read: async () => (await received).join('') }
+}
+
+test('every operation refuses a request with two Hosts', async t => {
+  const server = await startServer(t)
+  for (const { method, path } of await operationsOf(server)) {
+    const wire = await dial(server)
+    wire.send(`${method} ${path} HTTP/1.1\r\nHost: one\r\nHost: other\r\n\r\n`)
+    t.match(await wire.read(), method === 'HEAD' ? /^HTTP\/1\.1 400 / : /^HTTP\/1\.1 400 [^]*"code":"malformed_request"/, `${method} ${path}`)
+  }
+})
+
+test('every operation counts against the rate limit, and refuses what is above it', async t => {
+  const server = await startServer(t, { RATE_LIMIT_PER_MINUTE: '1' })
+  for (const { method, path } of await operationsOf(server)) {
+    const { status, headers, text } = await server.send(method, path)
+    t.equal(status, 429, `${method} ${path}`)
+    t.match(headers['retry-after'], /^\d+$/)
+    if (method !== 'HEAD') t.equal(JSON.parse(text).code, 'too_many_requests')
+  }
+})
+
+test('a request that was arriving when the server was told to stop is answered 503, whatever it asks for', async t => {
+  const server = await startServer(t)
+  const operations = await operationsOf(server)
+  const wires = await Promise.all(operations.map(async ({ method, path }) => {
+    const wire = await dial(server)
+    wire.send(`${method} ${path} HTTP/1.1\r\nHost: te`)
+    return wire
+  }))
+  // What was sent before has arrived once this is answered.
+  await server.send('GET', '/')
+  const closed = server.close()
+  for (const [index, { method, path }] of operations.entries()) {
+    const wire = wires[index] as Dialled
+    wire.send('st\r\n\r\n')
+    const answer = await wire.read()
+    t.match(answer, method === 'HEAD' ? /^HTTP\/1\.1 503 / : /^HTTP\/1\.1 503 [^]*"code":"stopping"/, `${method} ${path}`)
+    t.match(answer, /\r\nretry-after: \d+\r\n/i)
+    t.match(answer, /\r\nconnection: close\r\n/i)
+  }
+  await closed
+})
+
+test('every operation that takes a password takes it over TLS only, where a proxy says how the client came', async t => {
+  const server = await startServer(t, { TRUST_PROXY: '127.0.0.1' })
+  const headers = { 'x-forwarded-for': '192.0.2.1', 'x-forwarded-proto': 'http' }
+  for (const { method, path } of (await operationsOf(server)).filter(({ isGuarded }) => isGuarded)) {
+    const { status, text } = await server.send(method, path, { headers, user: ['ann', 'correct horse battery'] })
+    t.equal(status, 403, `${method} ${path}`)
+    if (method !== 'HEAD') t.equal(JSON.parse(text).code, 'tls_required')
+  }
+})
+
+test('every operation that takes JSON refuses another type, and more than 64 KiB', async t => {
+  const server = await startServer(t)
+  const { user } = await signUp(server, 'ann')
+  await server.send('PUT', '/uploads/report.pdf', { user, body: 'bytes' })
+  for (const [method, path] of [['POST', '/api/users'], ['POST', '/api/tokens'], ['PUT', '/api/account/password'], ['PATCH', '/api/files/report.pdf']] as const) {
+    const refused = await server.send(method, path, { user, headers: { 'content-type': 'text/plain' }, body: '{}' })
+    t.match({ status: refused.status, code: refused.json.code }, { status: 415, code: 'unsupported_media_type' }, `${method} ${path}`)
+    const tooLarge = await server.send(method, path, { user, json: { padding: 'x'.repeat(64 * 1024) } })
+    t.match({ status: tooLarge.status, code: tooLarge.json.code }, { status: 413, code: 'body_too_large' }, `${method} ${path}`)
+  }
+})
+
+test('HEAD keeps to preconditions and knows no ranges', async t => {
+  const server = await startServer(t)
+  const { token } = await signUp(server, 'ann')
+  await server.send('PUT', '/uploads/report.pdf', { token, body: '0123456789' })
+  const cases = [[{}, 200], [{ range: 'bytes=2-4' }, 200], [{ range: 'bytes=20-' }, 200], [{ 'if-match': '"another"' }, 412], [{ 'if-none-match': '*' }, 304]] as const
+  for (const [headers, status] of cases) {
+    t.equal((await server.send('HEAD', '/uploads/report.pdf', { token, headers })).status, status, JSON.stringify(headers))
+  }
+})

@@ -1,0 +1,109 @@
+import { compareSchemas, type Change, type Direction, type Schema } from './schema-changes.ts'
+
+export type { Change } from './schema-changes.ts'
+
+/** As much of an OpenAPI document as a contract consists of. */
+export interface Document { info: { version: string }, paths: Record<string, Record<string, Schema>>, [part: string]: unknown }
+
+/**
+ * What changed from one document to the next, each once: operations, credentials, parameters, bodies, statuses, headers
+ * and codes. Texts and examples promise nothing. An error status or code that is no longer answered breaks nobody: who
+ * handles it handles what never comes. One that is new is a refusal like others, told by its class (RFC 9110 section 15).
+ */
+export function changesBetween (before: Document, after: Document): Change[] {
+  const follow = { before: resolver(before), after: resolver(after) }
+  const [old, now] = [operationsOf(before), operationsOf(after)]
+  const changes = Array.from(new Set([...old.keys(), ...now.keys()])).flatMap((name): Change[] => {
+    const [x, y] = [old.get(name), now.get(name)]
+    if (x === undefined) return [{ level: 'added', subject: name, what: String(y?.summary) }]
+    if (y === undefined) return [{ level: 'breaking', subject: name, what: 'is gone' }]
+    return [...identity(x, y, name), ...credentials(x, y, name), ...parameters(x, y, name), ...body(x, y, name), ...responses(x, y, name)]
+  })
+  return Array.from(new Map(changes.map(change => [JSON.stringify(change), change])).values())
+
+  /** The level of an operation's own name: generated clients are called by it. */
+  function identity (x: Schema, y: Schema, subject: string): Change[] {
+    return x.operationId === y.operationId ? [] : [{ level: 'breaking', subject, what: `is called \`${y.operationId}\`, no longer \`${x.operationId}\`` }]
+  }
+
+  function credentials (x: Schema, y: Schema, subject: string): Change[] {
+    const [was, is] = [x.security ?? [{}], y.security ?? [{}]] as [object[], object[]]
+    const schemes = (way: object) => Object.keys(way).sort().join(' and ') || 'nothing'
+    const suffices = (way: object, ways: object[]) => ways.some(other => Object.keys(other).every(scheme => scheme in way))
+    const [scope, scopeNow] = [x['x-required-scope'], y['x-required-scope']]
+    return [
+      ...was.filter(way => !suffices(way, is)).map((way): Change => ({ level: 'breaking', subject, what: `${schemes(way)} is no longer enough` })),
+      ...is.filter(way => !suffices(way, was)).map((way): Change => ({ level: 'added', subject, what: `${schemes(way)} is enough` })),
+      ...(scope === scopeNow ? [] : [{ level: scopeNow === undefined ? 'added' : 'breaking', subject, what: `scope ${scope ?? 'none'} → ${scopeNow ?? 'none'}` } as Change])
+    ]
+  }
+
+  function parameters (x: Schema, y: Schema, name: string): Change[] {
+    const named = ({ parameters = [] }: Schema) => Object.fromEntries((parameters as Schema[]).map(parameter => [`${parameter.in} \`${parameter.name}\``, parameter]))
+    return entries(named(x), named(y)).flatMap(([key, was, is]): Change[] => {
+      const subject = `${name}, ${key}`
+      if (was === undefined) return [{ level: is?.required === true ? 'breaking' : 'added', subject, what: 'is taken' }]
+      if (is === undefined) return [{ level: 'breaking', subject, what: 'is no longer taken' }]
+      return [...need(was, is, subject), ...compareSchemas(was.schema, is.schema, { direction: 'request', subject }, follow)]
+    })
+  }
+
+  function need (was: Schema, is: Schema, subject: string): Change[] {
+    return was.required === is.required ? [] : [{ level: is.required === true ? 'breaking' : 'added', subject, what: is.required === true ? 'is needed' : 'can be left out' }]
+  }
+
+  function body (x: Schema, y: Schema, name: string): Change[] {
+    const subject = `${name}, body`
+    const [was, is] = [x.requestBody, y.requestBody]
+    if (was === undefined || is === undefined) return was === is ? [] : [{ level: is?.required === false ? 'added' : 'breaking', subject, what: is === undefined ? 'is no longer taken' : 'is taken' }]
+    return [...need(was, is, subject), ...media(was, is, { subject, direction: 'request' })]
+  }
+
+  function responses (x: Schema, y: Schema, name: string): Change[] {
+    return entries<Schema>(x.responses, y.responses).flatMap(([status, was, is]): Change[] => {
+      const subject = `${name}, ${status}`
+      if (was === undefined) return [{ level: 'added', subject, what: 'is answered' }]
+      if (is === undefined) return [{ level: Number(status) < 400 ? 'breaking' : 'changed', subject, what: 'is no longer answered' }]
+      return [...headers(was, is, subject), ...media(was, is, { subject, direction: 'response' }), ...codes(was, is, subject)]
+    })
+  }
+
+  function headers (x: Schema, y: Schema, name: string): Change[] {
+    return entries<Schema>(x.headers, y.headers).flatMap(([header, was, is]): Change[] => {
+      const subject = `${name}, ${header}`
+      if (was === undefined) return [{ level: 'added', subject, what: 'is sent' }]
+      if (is === undefined) return [{ level: 'breaking', subject, what: 'is no longer sent' }]
+      return compareSchemas(follow.before(was).schema, follow.after(is).schema, { direction: 'response', subject: was.$ref === undefined ? subject : header }, follow)
+    })
+  }
+
+  function media (x: Schema, y: Schema, { subject, direction }: { subject: string, direction: Direction }): Change[] {
+    return entries<Schema>(x.content, y.content).flatMap(([type, was, is]): Change[] => {
+      if (was === undefined || is === undefined) return [{ level: was === undefined ? 'added' : 'breaking', subject, what: `\`${type}\` is ${was === undefined ? 'new' : 'gone'}` }]
+      return compareSchemas(was.schema, is.schema, { direction, subject }, follow)
+    })
+  }
+}
+
+/** The codes of a refusal, which are the names of its examples. */
+function codes (x: Schema, y: Schema, subject: string): Change[] {
+  const known = ({ content }: Schema): Record<string, object> => content?.['application/problem+json']?.examples
+  return entries(known(x), known(y)).flatMap(([code, was, is]): Change[] => {
+    if (was !== undefined && is !== undefined) return []
+    return [{ level: was === undefined ? 'added' : 'changed', subject, what: `code \`${code}\` is ${was === undefined ? 'new' : 'gone'}` }]
+  })
+}
+
+function operationsOf ({ paths }: Document): Map<string, Schema> {
+  return new Map(Object.entries(paths).flatMap(([path, item]) => Object.entries(item).map(([method, operation]) => [`${method.toUpperCase()} ${path}`, operation])))
+}
+
+/** Leads a reference to what it stands for. */
+function resolver (document: Document): (schema: Schema) => Schema {
+  return schema => schema.$ref === undefined ? schema : schema.$ref.slice(2).split('/').reduce((value: any, step: string) => value[step], document)
+}
+
+/** What either has, side by side. */
+function entries<Value> (before: Record<string, Value> = {}, after: Record<string, Value> = {}): [string, Value | undefined, Value | undefined][] {
+  return Object.keys({ ...before, ...after }).map(key => [key, before[key], after[key]])
+}

@@ -1,0 +1,97 @@
+/** `breaking`: a client that kept to the old contract may fail. `added`: it offers or takes more. `changed`: neither. */
+export type Level = 'breaking' | 'added' | 'changed'
+
+export interface Change { readonly level: Level, readonly subject: string, readonly what: string }
+
+/** Requests may be asked less of, never more; answers may promise more, never less. */
+export type Direction = 'request' | 'response'
+
+export type Schema = Record<string, any>
+
+/** What the schemas of one place are compared as, and how the place is called. */
+interface Place { readonly direction: Direction, readonly subject: string }
+
+const ANNOTATIONS = new Set(['description', 'title', 'summary', 'example', 'examples', '$id', '$comment', 'readOnly', 'writeOnly', 'externalDocs'])
+const UPPER = new Set(['maximum', 'exclusiveMaximum', 'maxLength', 'maxItems', 'maxProperties'])
+const LOWER = new Set(['minimum', 'exclusiveMinimum', 'minLength', 'minItems', 'minProperties'])
+/** Keywords that are there or not, and can't be compared with another value of themselves. */
+const OPAQUE = new Set(['pattern', 'format', 'multipleOf', 'uniqueItems', 'contentMediaType', 'contentEncoding'])
+
+const LEVELS: Record<Direction, { narrower: Level, wider: Level }> = {
+  request: { narrower: 'breaking', wider: 'added' },
+  response: { narrower: 'changed', wider: 'breaking' }
+}
+
+/**
+ * Compares schemas of two documents. A shared schema is called by its name, so that what changed in it is told once
+ * wherever it is used. A keyword that is not known here is breaking when it changes.
+ */
+export function compareSchemas (before: Schema, after: Schema, place: Place, follow: { before: (schema: Schema) => Schema, after: (schema: Schema) => Schema }): Change[] {
+  const shared = before.$ref?.split('/').at(-1)
+  return compare(before, after, { ...place, subject: shared ?? place.subject })
+
+  function compare (old: Schema, now: Schema, { direction, subject }: Place): Change[] {
+    const [a, b] = [follow.before(old), follow.after(now)]
+    const level = LEVELS[direction]
+    const tell = (kind: 'narrower' | 'wider', what: string): Change => ({ level: level[kind], subject, what })
+    const within = (x: Schema, y: Schema, name: string) => compareSchemas(x, y, { direction, subject: `${subject}${name}` }, follow)
+    const keywords = new Set([...Object.keys(a), ...Object.keys(b)])
+    return Array.from(keywords).filter(keyword => !ANNOTATIONS.has(keyword) && !keyword.startsWith('x-')).flatMap(keyword => {
+      const [x, y] = [a[keyword], b[keyword]]
+      if (JSON.stringify(x) === JSON.stringify(y) && x?.$ref === undefined && !['properties', 'items', 'anyOf'].includes(keyword)) return []
+      const told = `\`${keyword}\` ${text(x)} → ${text(y)}`
+      if (keyword === 'properties') return properties(x ?? {}, y ?? {}, { direction, subject }, within)
+      if (keyword === 'items' && x !== undefined && y !== undefined) return within(x, y, '[]')
+      if (keyword === 'anyOf' && x !== undefined && y !== undefined) return members(x, y, tell, within)
+      if (keyword === 'type') return sets([x].flat(), [y].flat(), 'type', tell)
+      if (keyword === 'enum' && x !== undefined && y !== undefined) return sets(x, y, 'value', tell)
+      if (keyword === 'required') return sets(y ?? [], x ?? [], 'need of', tell)
+      if (keyword === 'additionalProperties') return [tell(y === false ? 'narrower' : 'wider', told)].map(change => direction === 'response' && change.level === 'breaking' ? { ...change, level: 'added' } : change)
+      if (keyword === 'default') return [{ level: 'breaking', subject, what: told }]
+      if (UPPER.has(keyword) || LOWER.has(keyword)) return [tell(isTighter(keyword, x, y) ? 'narrower' : 'wider', told)]
+      if (OPAQUE.has(keyword) || keyword === 'enum' || keyword === 'const') {
+        return x === undefined ? [tell('narrower', told)] : y === undefined ? [tell('wider', told)] : [{ level: 'breaking', subject, what: told }]
+      }
+      return [{ level: 'breaking', subject, what: told }]
+    })
+  }
+}
+
+function isTighter (keyword: string, x: number | undefined, y: number | undefined): boolean {
+  if (x === undefined || y === undefined) return x === undefined
+  return UPPER.has(keyword) ? y < x : y > x
+}
+
+/** Clients pass over properties that they do not know; those that were there are read, or sent, by some. */
+function properties (before: Schema, after: Schema, { direction, subject }: Place, within: (x: Schema, y: Schema, name: string) => Change[]): Change[] {
+  return Object.keys({ ...before, ...after }).flatMap((name): Change[] => {
+    const [x, y] = [before[name], after[name]]
+    if (x === undefined) return [{ level: 'added', subject: `${subject}.${name}`, what: direction === 'request' ? 'is taken' : 'is told' }]
+    if (y === undefined) return [{ level: 'breaking', subject: `${subject}.${name}`, what: direction === 'request' ? 'is no longer taken' : 'is no longer told' }]
+    return within(x, y, `.${name}`)
+  })
+}
+
+type Tell = (kind: 'narrower' | 'wider', what: string) => Change
+
+/** A set of words: fewer of them admit less. */
+function sets (before: unknown[], after: unknown[], noun: string, tell: Tell): Change[] {
+  return [
+    ...before.filter(word => !after.includes(word)).map(word => tell('narrower', `${noun} ${text(word)} ${noun === 'need of' ? 'is new' : 'is gone'}`)),
+    ...after.filter(word => !before.includes(word)).map(word => tell('wider', `${noun} ${text(word)} ${noun === 'need of' ? 'is gone' : 'is new'}`))
+  ]
+}
+
+/** The members of a union, which are told apart by their types. */
+function members (before: Schema[], after: Schema[], tell: Tell, within: (x: Schema, y: Schema, name: string) => Change[]): Change[] {
+  const named = (schemas: Schema[]) => new Map(schemas.map(schema => [JSON.stringify(schema.type ?? schema.$ref), schema]))
+  const [x, y] = [named(before), named(after)]
+  return [
+    ...sets(Array.from(x.keys()), Array.from(y.keys()), 'alternative', tell),
+    ...Array.from(x).flatMap(([name, schema]) => y.has(name) ? within(schema, y.get(name) as Schema, '') : [])
+  ]
+}
+
+function text (value: unknown): string {
+  return value === undefined ? 'none' : `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``
+}

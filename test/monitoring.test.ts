@@ -1,0 +1,494 @@
+import Database from 'better-sqlite3'
+import { execFile, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { createReadStream, existsSync } from 'node:fs'
+import { mkdir, readFile, rm, rmdir } from 'node:fs/promises'
+import { METHODS, request as httpRequest, type ClientRequest } from 'node:http'
+import { connect as connectHttp2 } from 'node:http2'
+import { connect, createServer, type AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { test, type Test } from 'tap'
+import { binArguments } from './bin.ts'
+import { formOf, runBin, signUp, spawnServer, startServer, type Answer, type Client, type ServerProcess, type Settings } from './server.ts'
+
+const MIB = 1024 ** 2
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+const run = promisify(execFile)
+
+/** Limits that are not what is tested here. */
+const unhurried = { RATE_LIMIT_PER_MINUTE: '0', REGISTRATIONS_PER_HOUR: '0' }
+
+/** Asks again and again until the answer is the one that is waited for. */
+async function until (ask: () => Promise<Answer>, isIt: (answer: Answer) => boolean): Promise<Answer> {
+  for (;;) {
+    const answer = await ask()
+    if (isIt(answer)) return answer
+  }
+}
+
+/** Settings with which the bin runs `script` before its own code. */
+function withFault (script: string): { NODE_OPTIONS: string } {
+  return { NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import=data:text/javascript,${encodeURIComponent(script)}` }
+}
+
+/** The entries of the log of a server, from here to its end. */
+async function entriesOf ({ child }: ServerProcess): Promise<any[]> {
+  const output = await child.stdout!.setEncoding('utf8').toArray()
+  return output.join('').split('\n').filter(line => line !== '').map(line => JSON.parse(line))
+}
+
+interface Metrics {
+  /** Every sample by its name and labels, as they stand in the text. */
+  samples: Map<string, number>
+  /** The sum of the samples of that name that have these labels. */
+  sum (name: string, labels?: Record<string, string>): number
+}
+
+async function scrape (port: number): Promise<Metrics> {
+  const answer = await fetch(`http://127.0.0.1:${port}/metrics`)
+  if (answer.status !== 200) throw new Error(`the metrics were answered ${answer.status}`)
+  const samples = new Map((await answer.text()).split('\n').filter(line => line !== '' && !line.startsWith('#')).map(line => {
+    const space = line.lastIndexOf(' ')
+    return [line.slice(0, space), Number(line.slice(space + 1))]
+  }))
+  const sum = (name: string, labels: Record<string, string> = {}) => Array.from(samples)
+    .filter(([key]) => key.replace(/\{.*/, '') === name && Object.entries(labels).every(([label, value]) => key.includes(`${label}="${value}"`)))
+    .reduce((total, [, value]) => total + value, 0)
+  return { samples, sum }
+}
+
+interface Measured extends ServerProcess { metricsPort: number, dataDir: string }
+
+/** The bin with its metrics on a free port. */
+async function spawnMeasured (t: Test, settings: Settings = {}): Promise<Measured> {
+  const dataDir = settings.DATA_DIR ?? t.testdir()
+  const server = await spawnServer(t, { DATA_DIR: dataDir, METRICS_PORT: '0', LOG_LEVEL: 'silent', ...unhurried, ...settings })
+  const metricsPort = Number(/http:\/\/127\.0\.0\.1:(\d+)\/metrics$/m.exec(server.welcome.join('\n'))?.[1])
+  return { ...server, metricsPort, dataDir }
+}
+
+/** A `PUT` whose body the caller writes. */
+function beginUpload ({ port }: Client, { token, name, size }: { token: string, name: string, size: number }): ClientRequest {
+  const upload = httpRequest({ host: '127.0.0.1', port, method: 'PUT', path: `/uploads/${name}`, agent: false, headers: { authorization: `Bearer ${token}`, 'content-length': size } })
+  upload.on('error', () => {})
+  return upload
+}
+
+async function statusOf (upload: ClientRequest): Promise<number> {
+  const [response] = await once(upload, 'response')
+  response.resume()
+  return response.statusCode
+}
+
+test('a server tells anybody that it lives and that it is ready, and by HEAD as well', async t => {
+  const server = await startServer(t)
+  for (const [path, body] of [['/health/live', { status: 'alive' }], ['/health/ready', { status: 'ready', database: 'ok', disk: 'ok' }]] as const) {
+    const answer = await server.send('GET', path)
+    t.equal(answer.status, 200)
+    t.strictSame(answer.json, body)
+    t.equal(answer.headers['cache-control'], 'no-store')
+    t.match(await server.send('HEAD', path), { status: 200, text: '' })
+  }
+})
+
+/** Each breaks what a server stands on, and mends it. */
+const faults: { what: string, check: string, break: (dataDir: string) => Promise<void>, mend: (dataDir: string) => Promise<void> }[] = [
+  {
+    what: 'a database that takes no commit',
+    check: 'database',
+    break: async dataDir => alter(dataDir, 'ALTER TABLE installation RENAME TO elsewhere'),
+    mend: async dataDir => alter(dataDir, 'ALTER TABLE elsewhere RENAME TO installation')
+  },
+  {
+    what: 'a disk that takes no file',
+    check: 'disk',
+    break: async dataDir => mkdir(join(dataDir, 'probe')),
+    mend: async dataDir => rmdir(join(dataDir, 'probe'))
+  },
+  {
+    what: 'a disk that hangs',
+    check: 'disk',
+    // Opening a pipe waits until somebody reads it.
+    break: async dataDir => { await run('mkfifo', [join(dataDir, 'probe')]) },
+    mend: async dataDir => {
+      for await (const chunk of createReadStream(join(dataDir, 'probe'))) if (chunk) break
+      await rm(join(dataDir, 'probe'), { force: true })
+    }
+  }
+]
+
+async function alter (dataDir: string, statement: string): Promise<void> {
+  const database = new Database(join(dataDir, 'magicstore.db'))
+  database.exec(statement)
+  database.close()
+}
+
+for (const { what, check, break: spoil, mend } of faults) {
+  test(`${what} makes a server not ready, which says so, logs why, lives on, and is ready when that is over`, async t => {
+    const dataDir = t.testdir()
+    const server = await spawnServer(t, { DATA_DIR: dataDir, ...unhurried })
+    const entries = entriesOf(server)
+    const { token } = await signUp(server, 'ann')
+    await server.send('PUT', '/uploads/a', { token, body: 'bytes' })
+    const ask = () => server.send('GET', '/health/ready')
+    t.equal((await ask()).status, 200)
+    await spoil(dataDir)
+    const { headers, json } = await until(ask, ({ status }) => status !== 200)
+    t.match(json, { status: 503, code: 'not_ready', detail: new RegExp(`\\b${check}\\b`) })
+    t.match(headers['retry-after'], /^[1-9]\d*$/)
+    t.notMatch(JSON.stringify(json), /sqlite|table|probe|EISDIR|\//i, 'why is nobody\'s business')
+    t.equal((await server.send('GET', '/health/live')).status, 200)
+    t.equal((await server.send('GET', '/uploads/a', { token })).text, 'bytes', 'what still works is done')
+    await mend(dataDir)
+    t.strictSame((await until(ask, ({ status }) => status === 200)).json, { status: 'ready', database: 'ok', disk: 'ok' })
+    t.equal(await server.end('SIGTERM'), 0)
+    t.match((await entries).find(({ level }) => level === 50), { check, err: { message: String } })
+  })
+}
+
+test('a disk with less room than is to be kept free is told, and no reason to send requests elsewhere', async t => {
+  const server = await startServer(t, { MIN_FREE_BYTES: String(2 ** 52) })
+  const { token } = await signUp(server, 'ann')
+  const { status, json } = await server.send('GET', '/health/ready')
+  t.equal(status, 200)
+  t.strictSame(json, { status: 'ready', database: 'ok', disk: 'full' })
+  t.equal((await server.send('PUT', '/uploads/a', { token, body: 'bytes' })).status, 507)
+  t.equal((await server.send('GET', '/api/files', { token })).status, 200)
+})
+
+test('many who ask at once whether the server is ready cost it a commit or two', async t => {
+  const server = await spawnMeasured(t)
+  const commits = async () => (await scrape(server.metricsPort)).sum('magicstore_commit_acts_sum')
+  const before = await commits()
+  const answers = await Promise.all(Array.from({ length: 100 }, () => server.send('GET', '/health/ready')))
+  t.ok(answers.every(({ status }) => status === 200))
+  const cost = await commits() - before
+  t.ok(cost >= 1 && cost < 50, String(cost))
+})
+
+test('there are no metrics unless METRICS_PORT is set, and then at no other address than their own', async t => {
+  const quiet = await spawnServer(t, { DATA_DIR: join(t.testdir({ quiet: {}, loud: {} }), 'quiet') })
+  t.notMatch(quiet.welcome.join('\n'), /^ +metrics: /m)
+  t.equal((await quiet.send('GET', '/metrics')).status, 404)
+
+  const { metricsPort, port, end } = await spawnMeasured(t, { DATA_DIR: join(t.testdirName, 'loud') })
+  t.not(metricsPort, port)
+  const at = (path: string, method = 'GET') => fetch(`http://127.0.0.1:${metricsPort}${path}`, { method })
+  const answer = await at('/metrics')
+  t.equal(answer.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8')
+  t.match(await answer.text(), /^# HELP magicstore_info .*\n# TYPE magicstore_info gauge\nmagicstore_info\{version="\d+\.\d+\.\d+"\} 1$/m)
+  t.equal((await at('/metrics?a=b', 'HEAD')).status, 200)
+  for (const [path, method] of [['/metrics/', 'GET'], ['/metrics', 'POST'], ['/nowhere', 'GET']] as const) t.equal((await at(path, method)).status, 404, `${method} ${path}`)
+  const kept = connect(metricsPort, '127.0.0.1')
+  await once(kept, 'connect')
+  t.equal(await end('SIGTERM'), 0, 'also where a connection to them is kept')
+})
+
+test('a port of the metrics that is in use is one line and exit 1', async t => {
+  const other = createServer().listen(0, '127.0.0.1')
+  t.teardown(() => other.close())
+  await once(other, 'listening')
+  const { code, stdout, stderr } = await runBin(['serve'], { DATA_DIR: t.testdir(), PORT: '0', METRICS_PORT: String((other.address() as AddressInfo).port), LOG_LEVEL: 'silent' })
+  t.equal(code, 1)
+  t.match(stderr, /^magicstore: [^\n]+\n$/)
+  t.equal(stdout, '')
+})
+
+test('requests, failures, uploads by outcome, bytes, hashes, commits and what is stored are counted', async t => {
+  const server = await spawnMeasured(t, { QUOTA_BYTES: String(3 * MIB), QUOTA_FILES: '100', MIN_FREE_BYTES: '1000' })
+  const { token } = await signUp(server, 'ann')
+  await signUp(server, 'ben')
+  const bytes = randomBytes(MIB)
+  for (const status of [201, 200]) t.equal((await server.send('POST', '/', { token, ...formOf('form.bin', bytes) })).status, status)
+  t.equal((await server.send('POST', '/', { token, ...formOf('form.bin', 'other') })).status, 409)
+  for (const status of [201, 200]) t.equal((await server.send('PUT', '/uploads/raw.bin', { token, body: bytes })).status, status)
+  t.equal((await server.send('PUT', '/uploads/more.bin', { token, body: Buffer.alloc(2 * MIB) })).status, 413)
+  t.equal((await server.send('PUT', '/uploads/more.bin', { body: 'bytes' })).status, 401)
+  t.equal((await server.send('PUT', '/uploads/nine-tenths.bin', { token, body: Buffer.alloc(MIB - 1000) })).status, 201)
+  t.equal((await server.send('GET', '/uploads/raw.bin', { token })).status, 200)
+  const cut = beginUpload(server, { token, name: 'cut.bin', size: MIB })
+  cut.write(bytes.subarray(0, 1000), () => cut.destroy())
+  const isCounted = async () => (await scrape(server.metricsPort)).sum('magicstore_uploads_total', { outcome: 'cut' }) === 1
+  while (!await isCounted());
+
+  const { sum } = await scrape(server.metricsPort)
+  for (const [outcome, code, count] of [['created', '', 3], ['unchanged', '', 1], ['replaced', '', 1], ['cut', '', 1], ['refused', 'name_taken', 1], ['refused', 'quota_exceeded', 1], ['refused', 'credentials_missing', 1]] as const) {
+    t.equal(sum('magicstore_uploads_total', { outcome, code }), count, `${outcome} ${code}`)
+  }
+  t.equal(sum('magicstore_uploads_total'), 9)
+  t.equal(sum('magicstore_requests_total', { method: 'POST', operation: 'registerUser', status: '2xx' }), 2)
+  t.equal(sum('magicstore_requests_total', { method: 'PUT', operation: 'putFile', status: '2xx' }), 3)
+  t.equal(sum('magicstore_requests_total', { method: 'PUT', operation: 'putFile', status: '4xx' }), 2)
+  t.equal(sum('magicstore_requests_total', { operation: 'putFile' }), 6, 'and one that was cut')
+  t.equal(sum('magicstore_request_duration_seconds_count', { operation: 'downloadFile' }), 1)
+  t.ok(sum('magicstore_request_duration_seconds_sum', { operation: 'getToken' }) > 0)
+  t.equal(sum('magicstore_problems_total', { code: 'name_taken' }), 1)
+  t.ok(sum('magicstore_network_bytes_total', { direction: 'in' }) > 5 * MIB)
+  t.ok(sum('magicstore_network_bytes_total', { direction: 'out' }) > MIB)
+  t.equal(sum('magicstore_hashing_running'), 0)
+  t.equal(sum('magicstore_hashing_waiting'), 0)
+  t.ok(sum('magicstore_commit_acts_sum') >= sum('magicstore_commit_acts_count'))
+  t.ok(sum('magicstore_commit_duration_seconds_count') > 5)
+  t.ok(sum('magicstore_commit_duration_seconds_sum') > 0)
+  t.equal(sum('magicstore_quota_bytes'), 3 * MIB)
+  t.equal(sum('magicstore_quota_files'), 100)
+  t.equal(sum('magicstore_disk_kept_bytes'), 1000)
+  t.ok(sum('magicstore_disk_total_bytes') >= sum('magicstore_disk_free_bytes'))
+  t.ok(sum('process_resident_memory_bytes') > 0)
+  t.ok(sum('nodejs_eventloop_lag_p99_seconds') > 0)
+})
+
+test('what is stored is summed up over all who are registered, with those who are near their quota', async t => {
+  const server = await spawnMeasured(t, { QUOTA_FILES: '10' })
+  for (const [name, files] of [['ann', 9], ['ben', 8]] as const) {
+    const { token } = await signUp(server, name)
+    for (let index = 0; index < files; index++) await server.send('PUT', `/uploads/${index}`, { token, body: 'four' })
+  }
+  const { sum } = await scrape(server.metricsPort)
+  t.equal(sum('magicstore_accounts'), 2)
+  t.equal(sum('magicstore_files'), 17)
+  t.equal(sum('magicstore_stored_bytes'), 17 * 4)
+  t.equal(sum('magicstore_accounts_near_quota'), 1)
+})
+
+test('passwords that are being hashed and those that wait are seen while they do', async t => {
+  const server = await spawnMeasured(t)
+  const { user } = await signUp(server, 'ann')
+  const signIns = Array.from({ length: 60 }, () => server.send('GET', '/api/token', { user }))
+  let isSeen = false
+  while (!isSeen) {
+    const { sum } = await scrape(server.metricsPort)
+    isSeen = sum('magicstore_hashing_running') > 0 && sum('magicstore_hashing_waiting') > 0
+  }
+  t.ok((await Promise.all(signIns)).every(({ status }) => status === 200))
+})
+
+test('bytes are counted inside TLS, over HTTP/2 too', async t => {
+  const dataDir = t.testdir()
+  const files = { TLS_CERT: join(dataDir, 'a.crt'), TLS_KEY: join(dataDir, 'a.key') }
+  await run('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1', '-out', files.TLS_CERT, '-keyout', files.TLS_KEY])
+  const { port, metricsPort } = await spawnMeasured(t, { DATA_DIR: dataDir, ...files })
+  const session = connectHttp2(`https://127.0.0.1:${port}`, { ca: await readFile(files.TLS_CERT) })
+  t.teardown(() => session.destroy())
+  const stream = session.request({ ':path': '/openapi.json' })
+  const length = (await stream.toArray()).reduce((total, chunk) => total + chunk.length, 0)
+  const { sum } = await scrape(metricsPort)
+  t.ok(sum('magicstore_network_bytes_total', { direction: 'out' }) > length)
+  t.equal(sum('magicstore_requests_total', { operation: 'getOpenapiJson', status: '2xx' }), 1)
+  t.equal(sum('magicstore_connections'), 1)
+})
+
+test('whatever clients send, the number of series does not grow: a thousand odd methods and paths make no new one', async t => {
+  const server = await spawnMeasured(t)
+  const { token } = await signUp(server, 'ann')
+  // CONNECT asks for a tunnel, not for a path.
+  const methods = METHODS.filter(method => method !== 'CONNECT')
+  const shapes = ['/uploads/X', '/api/files/X', '/X', '/uploads/%zzX', '/api/users/X', '/docs/static/X', '/api/files?prefix=X', '/uploads/X/X', '/health/X']
+  const send = (method: string, shape: string) => server.send(method, shape.replaceAll('X', `odd-${randomBytes(8).toString('hex')}`), { token })
+  const seriesOf = async () => Array.from((await scrape(server.metricsPort)).samples.keys()).filter(key => key.startsWith('magicstore_')).sort()
+  const kinds = methods.flatMap(method => shapes.map(shape => [method, shape] as const))
+  for (const [method, shape] of kinds) await send(method, shape)
+  const before = await seriesOf()
+  for (let index = 0; index < 1000; index++) await send(...kinds[index % kinds.length] as [string, string])
+  t.strictSame(await seriesOf(), before)
+  t.ok(before.every(key => !key.includes('odd-')), 'nothing that a client wrote is a label')
+  t.match(before.join('\n'), /^magicstore_requests_total\{method="other",operation="none",status="4xx"\}$/m)
+})
+
+test('the metrics tell the rest where the database fails, and say so where they can\'t be read at all', async t => {
+  const server = await spawnMeasured(t, withFault("const read = process._getActiveHandles; process.on('SIGWINCH', () => { process._getActiveHandles = () => { throw new Error('no handles') } })"))
+  await alter(server.dataDir, 'ALTER TABLE accounts RENAME TO elsewhere')
+  const { samples } = await scrape(server.metricsPort)
+  t.ok(Number.isNaN(samples.get('magicstore_accounts')))
+  t.ok(Number(samples.get('magicstore_disk_free_bytes')) > 0)
+  await alter(server.dataDir, 'ALTER TABLE elsewhere RENAME TO accounts')
+  t.equal((await scrape(server.metricsPort)).samples.get('magicstore_accounts'), 0, 'what failed is not remembered')
+  server.child.kill('SIGWINCH')
+  let status = 200
+  while (status === 200) ({ status } = await fetch(`http://127.0.0.1:${server.metricsPort}/metrics`))
+  t.equal(status, 500)
+  t.equal((await server.send('GET', '/health/ready')).status, 200)
+})
+
+test('the dashboard shows what the metrics tell, all of it, and nothing else', async t => {
+  const server = await spawnMeasured(t, { QUOTA_BYTES: '1000', QUOTA_FILES: '10' })
+  const { token } = await signUp(server, 'ann')
+  await server.send('PUT', '/uploads/a', { token, body: 'bytes' })
+  await server.send('GET', '/nowhere')
+  const { samples } = await scrape(server.metricsPort)
+  const names = new Set(Array.from(samples.keys(), key => key.replace(/\{.*/, '')))
+  const dashboard = JSON.parse(await readFile(fileURLToPath(new URL('../src/monitoring/grafana-dashboard.json', import.meta.url)), 'utf8'))
+  const shown = new Set<string>()
+  const labels = new Set<string>()
+  for (const { title, description, targets } of dashboard.panels) {
+    t.match(description, /\S/, title)
+    for (const { expr } of targets) {
+      for (const [name] of expr.matchAll(/\b(?:magicstore|nodejs|process)_\w+/g)) shown.add(name)
+      for (const [, list] of expr.matchAll(/\bby \(([\w, ]+)\)/g)) for (const label of list.split(', ')) labels.add(label)
+    }
+  }
+  t.same(Array.from(shown).filter(name => !names.has(name)), [], 'every name it asks for is told')
+  t.same(Array.from(labels).filter(label => !Array.from(samples.keys()).some(key => key.includes(`${label}="`))), [], 'and every label')
+  const family = (name: string) => name.replace(/_(?:bucket|sum|count)$/, '')
+  const families = new Set(Array.from(shown, family))
+  t.same(Array.from(names).filter(name => name.startsWith('magicstore_') && !families.has(family(name))), [], 'and all of ours is shown')
+  t.equal(new Set(dashboard.panels.map(({ id }: { id: number }) => id)).size, dashboard.panels.length)
+})
+
+test('every answer names its request as the log does, and so does a problem, but for a 404', async t => {
+  const server = await spawnServer(t, { DATA_DIR: t.testdir() })
+  const entries = entriesOf(server)
+  const ids = new Map<string, string>()
+  for (const [method, path, status] of [['GET', '/', 200], ['HEAD', '/openapi.json', 200], ['GET', '/api/token', 401], ['PUT', '/', 405], ['GET', '/uploads/%zz', 400], ['GET', '/api/users/0', 400], ['GET', '/nowhere', 404], ['GET', '/docs', 200]] as const) {
+    const answer = await server.send(method, path)
+    t.equal(answer.status, status, path)
+    const id = String(answer.headers['x-request-id'])
+    t.match(id, UUID, path)
+    ids.set(id, path)
+    if (status >= 400) t.equal(answer.json.instance, status === 404 ? undefined : `urn:magicstore:request:${id}`, path)
+  }
+  t.equal(await server.end('SIGTERM'), 0)
+  t.strictSame(new Map((await entries).filter(({ msg }) => msg === 'request').map(({ reqId, path }) => [reqId, path])), ids)
+})
+
+test('the id that a trusted proxy gives a request is taken over, one that is none or comes from anybody else is not', async t => {
+  const folder = t.testdir({ trusting: {}, behind: {}, other: {} })
+  const given = 'A1-'.repeat(21) + 'z'
+  const idFor = async (client: Client, id: string) => (await client.send('GET', '/', { headers: { 'x-request-id': id } })).headers['x-request-id']
+  for (const [name, proxies] of [['trusting', '10.0.0.0/8, ::1, 127.0.0.0/8'], ['behind', '127.0.0.1']] as const) {
+    const server = await startServer(t, { DATA_DIR: join(folder, name), TRUST_PROXY: proxies, PASSWORD_POLICY: 'open' })
+    t.equal(await idFor(server, given), given)
+    for (const odd of [`${given}x`, '', 'a b', 'a_b', 'a/b', '\u00e4']) t.match(await idFor(server, odd), UUID, odd)
+    const { status, json } = await server.send('GET', '/api/token', { headers: { 'x-request-id': 'from-the-proxy' } })
+    t.match({ status, instance: json.instance }, { status: 401, instance: 'urn:magicstore:request:from-the-proxy' })
+    const { token } = (await server.send('POST', '/api/users', { json: { username: 'ann', password: 'pwd' }, headers: { 'x-request-id': 'first' } })).status === 201 ? await signUp(server, 'ben') : { token: '' }
+    t.equal((await server.send('GET', '/api/account/events', { token })).status, 200)
+  }
+  for (const settings of [{}, { TRUST_PROXY: '10.0.0.1, fd00::/8' }]) {
+    const server = await startServer(t, { DATA_DIR: join(folder, 'other'), ...settings })
+    t.match(await idFor(server, given), UUID)
+    await server.close()
+  }
+})
+
+test('an event of an account bears the id that a proxy gave its request', async t => {
+  const server = await startServer(t, { TRUST_PROXY: '127.0.0.1', PASSWORD_POLICY: 'open' })
+  await server.send('POST', '/api/users', { json: { username: 'ann', password: 'pwd' }, headers: { 'x-request-id': 'registration-1' } })
+  const { json } = await server.send('GET', '/api/account/events', { user: ['ann', 'pwd'], headers: { 'x-forwarded-proto': 'https' } })
+  t.equal(json.events.at(-1).requestId, 'registration-1')
+})
+
+for (const { how, signal, script, code } of [
+  { how: 'SIGTERM', signal: 'SIGTERM', script: '', code: 0 },
+  { how: 'a failure that nobody caught', signal: 'SIGWINCH', script: "process.once('SIGWINCH', () => { throw new Error('out of the blue') })", code: 1 },
+  { how: 'a promise that nobody caught', signal: 'SIGWINCH', script: "process.once('SIGWINCH', () => { Promise.reject(new Error('out of the blue')) })", code: 1 },
+  { how: 'process.exit', signal: 'SIGWINCH', script: "process.once('SIGWINCH', () => { process.exit(3) })", code: 3 }
+] as const) {
+  test(`no line of the log is lost where the server ends by ${how}`, async t => {
+    const server = await spawnServer(t, { DATA_DIR: t.testdir(), RATE_LIMIT_PER_MINUTE: '0', ...withFault(script) })
+    const log = entriesOf(server)
+    const paths = Array.from({ length: 200 }, (_, index) => `/nowhere/${index}`)
+    for (const path of paths) await server.send('GET', path)
+    t.equal(await server.end(signal), code)
+    const entries = await log
+    t.strictSame(entries.filter(({ msg }) => msg === 'request').map(({ path }) => path), paths)
+    t.equal(entries.filter(({ level }) => level === 60).length, code === 1 ? 1 : 0)
+  })
+}
+
+test('a server whose log nobody reads any more serves on', async t => {
+  const server = await spawnServer(t, { DATA_DIR: t.testdir() })
+  server.child.stdout?.destroy()
+  for (let index = 0; index < 100; index++) await server.send('GET', `/nowhere/${'x'.repeat(1000)}/${index}`)
+  t.equal((await server.send('GET', '/health/ready')).status, 200)
+  t.equal(await server.end('SIGTERM'), 0)
+})
+
+/** Runs the bin on a terminal, and gives what stands there once it was told to stop. */
+async function onTerminal (t: Test, settings: Settings, use: (port: number) => Promise<void>): Promise<string> {
+  const env = { ...process.env, PORT: '0', MIN_FREE_BYTES: '0', ...settings }
+  const child = spawn('script', ['-qec', [process.execPath, ...binArguments(), 'serve'].join(' '), '/dev/null'], { env })
+  const exited = once(child, 'exit')
+  t.teardown(() => { child.kill('SIGKILL') })
+  let shown = ''
+  let isUsed = false
+  for await (const chunk of child.stdout.setEncoding('utf8')) {
+    shown += chunk
+    const [, port] = /serves at http:\S+:(\d+)\s[^]*password policy[^\n]*\n/.exec(shown) ?? []
+    if (port === undefined || isUsed) continue
+    isUsed = true
+    // What is typed on a terminal: SIGINT.
+    void use(Number(port)).finally(() => child.stdin.write('\x03'))
+  }
+  t.strictSame(await exited, [0, null])
+  return shown.replaceAll('\r\n', '\n')
+}
+
+test('on a terminal a line is for a person, and nothing in it moves the cursor or turns the text around', { skip: !existsSync('/usr/bin/script') && 'script is not installed' }, async t => {
+  const dataDir = t.testdir()
+  const shown = await onTerminal(t, { DATA_DIR: dataDir, TRUST_PROXY: '127.0.0.1' }, async port => {
+    // What a proxy says of an address is believed, and is any text.
+    await (await fetch(`http://127.0.0.1:${port}/nowhere`, { headers: { 'x-forwarded-for': '\x9B31m\xAD' } })).text()
+    await alter(dataDir, 'ALTER TABLE accounts RENAME TO elsewhere')
+    await (await fetch(`http://127.0.0.1:${port}/api/users/1`)).text()
+  })
+  const clock = '\\d\\d:\\d\\d:\\d\\d\\.\\d{3}'
+  t.match(shown, new RegExp(`^${clock} INFO  listening$`, 'm'))
+  t.match(shown, new RegExp(`^${clock} INFO  GET /nowhere 404 [\\d.]+ ms reqId=[0-9a-f-]{36} client=\\\\u\\{9b\\}31m\\\\u\\{ad\\}$`, 'm'))
+  t.match(shown, new RegExp(`^${clock} ERROR request failed reqId=[0-9a-f-]{36} code=internal_error\\n    .*Error: .*\\n        at `, 'm'))
+  t.match(shown, new RegExp(`^${clock} INFO  GET /api/users/1 500 `, 'm'))
+  // eslint-disable-next-line no-control-regex
+  t.notMatch(shown, /[\x00-\x08\x0B-\x1F\x7F-\x9F\xAD]/)
+})
+
+test('a server that can\'t keep up refuses new requests, says that it lives, and comes back', async t => {
+  const server = await spawnServer(t, { DATA_DIR: t.testdir(), LOG_LEVEL: 'silent', MAX_EVENT_LOOP_DELAY_MS: '5', ...unhurried })
+  let isShedding = false
+  const refusals: Answer[] = []
+  // The document is long, and made anew for each.
+  const load = Array.from({ length: 16 }, async () => {
+    while (!isShedding) {
+      const answer = await server.send('GET', '/openapi.json')
+      if (answer.status !== 503) continue
+      isShedding = true
+      refusals.push(answer)
+      t.equal((await server.send('GET', '/health/live')).status, 200)
+    }
+  })
+  await Promise.all(load)
+  for (const { headers, json } of refusals) {
+    t.match(json, { status: 503, code: 'overloaded' })
+    t.match(headers['retry-after'], /^[1-9]\d*$/)
+  }
+  t.equal((await until(() => server.send('GET', '/health/ready'), ({ status }) => status !== 503)).status, 200)
+  t.equal((await server.send('GET', '/openapi.json')).status, 200)
+})
+
+test('a server that holds too much refuses new requests, ends the uploads that it let in, and comes back', async t => {
+  const idle = await spawnMeasured(t, { DATA_DIR: join(t.testdir({ idle: {}, busy: {} }), 'idle') })
+  await signUp(idle, 'ann')
+  const { sum } = await scrape(idle.metricsPort)
+  const inUse = sum('nodejs_heap_size_used_bytes') + sum('nodejs_external_memory_bytes')
+  t.equal(await idle.end('SIGTERM'), 0)
+
+  const server = await spawnServer(t, { DATA_DIR: join(t.testdirName, 'busy'), LOG_LEVEL: 'silent', MAX_MEMORY_BYTES: String(inUse + 64 * MIB), MAX_EVENT_LOOP_DELAY_MS: '0', ...unhurried })
+  const { token } = await signUp(server, 'ann')
+  // Each waits in memory for the rest of its first megabyte.
+  const first = Buffer.alloc(0.9 * MIB, 1)
+  const uploads = Array.from({ length: 150 }, (_, index) => beginUpload(server, { token, name: `${index}`, size: 2 * MIB }))
+  for (const upload of uploads) upload.write(first)
+  const refused = await until(() => server.send('GET', '/api/files', { token }), ({ status }) => status !== 200)
+  t.match(refused.json, { status: 503, code: 'overloaded' })
+  t.equal((await server.send('GET', '/health/live')).status, 200)
+  t.equal((await server.send('PUT', '/uploads/new', { token, body: 'bytes' })).status, 503)
+  const statuses = await Promise.all(uploads.map(async upload => {
+    upload.end(Buffer.alloc(2 * MIB - first.length, 2))
+    return statusOf(upload)
+  }))
+  t.strictSame(new Set(statuses), new Set([201]), 'what was let in is not let down')
+  const { json } = await until(() => server.send('GET', '/api/files?limit=1000', { token }), ({ status }) => status === 200)
+  t.equal(json.files.length, 150)
+})

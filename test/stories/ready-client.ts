@@ -1,0 +1,63 @@
+import { text } from 'node:stream/consumers'
+import { bodyOf, createMagicStore, MagicStoreError } from './sdk/client.js'
+
+// Compiled and run by sdk.test.ts beside a client that it has had written to ./sdk; each line that it prints is one thing tried, and its outcome.
+
+const [baseUrl] = process.argv.slice(2)
+const tell = (tried: string, outcome: unknown) => console.log(`${tried}: ${outcome}`)
+const requests: string[] = []
+const fetchAndNote = async (request: Request) => {
+  const { pathname } = new URL(request.url)
+  requests.push(`${request.method} ${pathname} ${request.headers.get('authorization')?.split(' ')[0] ?? 'none'}`)
+  return fetch(request)
+}
+const noted = () => requests.splice(0).join(', ')
+const failureOf = async (act: Promise<unknown>) => act.then(() => 'none', error => error instanceof MagicStoreError ? `${error.status} ${error.code} ${error.problem?.status}` : error.name)
+
+const credentials = { username: 'zoë', password: 'pässword 😀' }
+const store = createMagicStore({ baseUrl, credentials, fetch: fetchAndNote })
+tell('before registration', `${await failureOf(store.upload(new Blob(['x']), 'early.txt'))}, ${noted()}`)
+tell('registration', `${(await store.api.POST('/api/users', { body: credentials })).response.status}, ${noted()}`)
+
+const names = Array.from({ length: 7 }, (_, index) => `${index}.txt`)
+await Promise.all(names.map(name => store.upload(new Blob([`bytes of ${name}`], { type: 'text/plain' }), name)))
+tell('seven uploads at once sign in', `${requests.filter(line => line === 'GET /api/token Basic').length} time, then ${new Set(requests.filter(line => line.startsWith('POST'))).size === 1 && requests.at(-1)}`)
+requests.splice(0)
+const listed: string[] = []
+for await (const { name } of store.list({ limit: '3' })) listed.push(name)
+tell('all pages', `${listed.join()}, ${requests.splice(0).length} requests`)
+
+const now = Date.now
+Date.now = () => now() + 541_000
+await store.api.GET('/api/resource')
+tell('near the end of the token', noted())
+Date.now = now
+await store.api.DELETE('/api/tokens')
+requests.splice(0)
+tell('after all tokens ended', `${await failureOf(store.put('late.txt', new Blob(['late'])))}, then ${await failureOf(store.put('late.txt', new Blob(['late'])))}, ${noted()}`)
+
+const { token } = bodyOf(await store.api.POST('/api/tokens', { body: { name: 'reader', scopes: ['files:read'] } }))
+tell('what takes the password alone', noted())
+const reader = createMagicStore({ baseUrl, credentials: { token } })
+tell('a token without the scope', await failureOf(reader.upload(new Blob(['x']), 'x.txt')))
+tell('an authorization of the call\'s own', (await store.api.GET('/api/resource', { headers: { authorization: `Token ${token}` } })).data?.data)
+
+const read = async (name: string, range?: { first: number, last?: number }) => {
+  const { stream, response } = await reader.download(name, range)
+  return `${response.status} ${await text(stream)}`
+}
+tell('a whole file', await read('3.txt'))
+tell('a range', await read('3.txt', { first: 0, last: 4 }))
+tell('a range to the end', await read('3.txt', { first: 9 }))
+await store.put('empty', new Blob([]))
+tell('an empty file', await read('empty'))
+tell('a missing file', await failureOf(reader.download('missing')))
+
+const put = await store.put('page.html', new Blob(['<p>one']))
+tell('a type by the name', put.type)
+tell('a type of its own', (await store.put('data.json', new Blob(['[]'], { type: 'application/vnd.own+json' }))).type)
+tell('creating what is there', await failureOf(store.put('page.html', new Blob(['<p>two']), { ifNoneMatch: '*' })))
+tell('replacing the known version', (await store.put('page.html', new Blob(['<p>two']), { ifMatch: `"${put.sha256}"` })).size)
+tell('replacing a gone version', await failureOf(store.put('page.html', new Blob(['<p>three']), { ifMatch: `"${put.sha256}"` })))
+tell('other bytes in a form', await failureOf(store.upload(new File(['<p>four'], 'page.html'))))
+tell('an answer of something else', await failureOf(createMagicStore({ fetch: async () => new Response('<h1>Bad gateway', { status: 502 }) }).upload(new Blob([]), 'x')))

@@ -1,0 +1,246 @@
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { appendFile, copyFile, cp, mkdir, mkdtemp, readdir, readFile, rm, rmdir, stat, statfs, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import Database from 'better-sqlite3'
+import t, { type Test } from 'tap'
+import { lockFolder } from '../src/metadata/sqlite/lock.ts'
+import { MigrationError, NewerDatabaseError } from '../src/metadata/sqlite/migrations.ts'
+import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
+import { runBin, spawnServer, startServer } from './server.ts'
+
+const run = promisify(execFile)
+const migrations = fileURLToPath(new URL('../drizzle/sqlite', import.meta.url))
+const fixtures = fileURLToPath(new URL('fixtures', import.meta.url))
+const FIXTURE = /^(\d{4})\.tar\.gz$/
+
+interface Facts {
+  people: { username: string, password: string, access: string, personal: string | null }[]
+  files: { owner: string, name: string, size: number, type: string, sha256: string }[]
+}
+
+const journalOf = async (folder: string) => JSON.parse(await readFile(join(folder, 'meta/_journal.json'), 'utf8'))
+const numbers = (await readdir(fixtures)).map(name => FIXTURE.exec(name)?.[1]).filter(number => number !== undefined).sort()
+const newest: string = (await journalOf(migrations)).entries.at(-1).tag.slice(0, 4)
+
+/** The data folder of a fixture, as the version that made it left it, and what was stored in it. */
+async function unpack (t: Test, number = newest): Promise<{ dataDir: string, database: string, facts: Facts }> {
+  const folder = join(t.testdir({ fixture: {} }), 'fixture')
+  await run('tar', ['--extract', '--gzip', '--file', join(fixtures, `${number}.tar.gz`), '--directory', folder])
+  const dataDir = join(folder, 'data')
+  return { dataDir, database: join(dataDir, 'magicstore.db'), facts: JSON.parse(await readFile(join(folder, 'facts.json'), 'utf8')) }
+}
+
+/** All that a database says, its schema first. */
+function dump (file: string): Record<string, unknown[]> {
+  const client = new Database(file, { readonly: true })
+  const tables = client.prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").pluck().all() as string[]
+  const rows = Object.fromEntries(tables.map(name => [name, client.prepare(`SELECT * FROM "${name}"`).all()]))
+  const schema = client.prepare('SELECT type, name, sql FROM sqlite_master ORDER BY name').all()
+  client.close()
+  return { schema, ...rows }
+}
+
+/** Tables, columns, indexes and references, however the statements that made them were written. */
+function shapeOf (file: string) {
+  const client = new Database(file, { readonly: true })
+  const tables = client.prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY name").pluck().all() as string[]
+  const shape = tables.map(name => [name, ...['table_info', 'foreign_key_list'].map(pragma => client.pragma(`${pragma}(${name})`)),
+    (client.pragma(`index_list(${name})`) as { name: string, unique: number }[]).map(index => [index.name, index.unique, client.pragma(`index_info(${index.name})`)]).sort()])
+  client.close()
+  return shape
+}
+
+const copiesIn = async (dataDir: string) => (await readdir(dataDir)).filter(name => name.startsWith('magicstore.db.')).sort()
+
+t.test('every format of the database has a fixture', async t => {
+  t.strictSame(numbers, (await journalOf(migrations)).entries.map(({ tag }: { tag: string }) => tag.slice(0, 4)))
+})
+
+for (const number of numbers) {
+  t.test(`a data folder of format ${number} opens, is brought up to date after a copy was made, serves what was stored and passes fsck`, async t => {
+    const { dataDir, database, facts } = await unpack(t, number)
+    const expected = number === newest ? [] : [`magicstore.db.before-${String(Number(number) + 1).padStart(4, '0')}`]
+    const before = dump(database)
+    let server = await startServer(t, { DATA_DIR: dataDir })
+    t.strictSame(await copiesIn(dataDir), expected)
+    for (const name of expected) {
+      t.strictSame(dump(join(dataDir, name)), before, 'the copy says what the database said')
+      t.equal((await stat(join(dataDir, name))).mode & 0o777, 0o600)
+    }
+    for (const { username, password, access, personal } of facts.people) {
+      const user: [string, string] = [username, password]
+      const own = facts.files.filter(({ owner }) => owner === username)
+      t.strictSame((await server.send('GET', '/api/files', { user })).json.files.map(({ name, size, type, sha256 }: Facts['files'][0]) => ({ owner: username, name, size, type, sha256 })).sort(byName), own.sort(byName))
+      for (const { name, sha256 } of own) t.equal(digest((await server.send('GET', `/uploads/${encodeURIComponent(name)}`, { user })).bytes), sha256, name)
+      t.equal((await server.send('GET', '/uploads/gone', { user })).status, 404)
+      const held = await server.send('GET', '/api/resource', { token: access })
+      t.ok(held.status === 200 || held.json.code === 'token_expired', 'signed by a key that is still there')
+      if (personal !== null) t.equal((await server.send('GET', '/uploads/report.pdf', { token: personal })).text, 'the first report')
+      t.equal((await server.send('PUT', '/uploads/new', { user, body: 'new' })).status, 201)
+      t.equal((await server.send('GET', '/api/account', { user })).json.usage.files, own.length + 1)
+    }
+    await server.close()
+    t.strictSame(await runBin(['fsck', '--deep'], { DATA_DIR: dataDir }), { code: 0, stdout: 'all is well\n', stderr: '' }, 'and knows the copy')
+    const fresh = join(t.testdirName, 'fresh.db')
+    await (await openSqliteMetadata(fresh)).close()
+    t.strictSame(shapeOf(database), shapeOf(fresh))
+    server = await startServer(t, { DATA_DIR: dataDir })
+    t.strictSame(await copiesIn(dataDir), expected, 'nothing to do the second time')
+  })
+}
+
+const byName = (one: { name: string }, other: { name: string }) => one.name < other.name ? -1 : 1
+const digest = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
+
+t.test('access tokens of the first format hold on, with all that a password may do, and their ids are not used again', async t => {
+  const { database, facts } = await unpack(t, '0000')
+  const old = new Database(database)
+  const ids = old.prepare('SELECT id FROM tokens ORDER BY id').pluck().all() as number[]
+  old.prepare('DELETE FROM tokens WHERE id = ?').run(ids.at(-1))
+  old.close()
+  const metadata = await openSqliteMetadata(database)
+  t.teardown(() => metadata.close())
+  t.match(await metadata.findToken(Number(ids[0])), { token: { kind: 'access', parentId: null, scopes: 'files:read files:write account', lastUsedAt: null }, account: { username: facts.people[0]?.username } })
+  const { id } = await metadata.addToken({ accountId: 1, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, createdAt: 1, expiresAt: 2 })
+  t.equal(id, Number(ids.at(-1)) + 1)
+})
+
+t.test('ids of tokens that all ended before the upgrade are not used again', async t => {
+  const { database } = await unpack(t, '0000')
+  const old = new Database(database)
+  const last = old.prepare('SELECT max(id) FROM tokens').pluck().get()
+  old.exec('DELETE FROM tokens')
+  old.close()
+  const metadata = await openSqliteMetadata(database)
+  t.teardown(() => metadata.close())
+  const { id } = await metadata.addToken({ accountId: 1, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, createdAt: 1, expiresAt: 2 })
+  t.equal(id, Number(last) + 1)
+})
+
+/** The migrations of this version with later ones behind them, each given as its statements. */
+async function laterMigrations (t: Test, later: string[][]): Promise<string> {
+  const folder = join(await mkdtemp(join(t.testdirName, 'migrations-')), 'sqlite')
+  await cp(migrations, folder, { recursive: true })
+  const journal = await journalOf(folder)
+  const last = journal.entries.at(-1)
+  for (const [index, statements] of later.entries()) {
+    const idx = last.idx + 1 + index
+    const tag = `${String(idx).padStart(4, '0')}_later`
+    journal.entries.push({ ...last, idx, when: last.when + 1 + index, tag })
+    await writeFile(join(folder, `${tag}.sql`), statements.join(';--> statement-breakpoint\n'))
+  }
+  await writeFile(join(folder, 'meta/_journal.json'), JSON.stringify(journal))
+  return folder
+}
+
+const next = `magicstore.db.before-${String(Number(newest) + 1).padStart(4, '0')}`
+
+for (const { what, statements } of [
+  { what: 'whose last statement is refused', statements: ['ALTER TABLE accounts ADD note text', 'UPDATE accounts SET username = username || \'!\'', 'INSERT INTO nowhere VALUES (1)'] },
+  { what: 'that is no SQL', statements: ['CREATE TABLE notes (id integer)', 'what is this'] },
+  { what: 'that would leave files without an owner', statements: ['DELETE FROM accounts WHERE id = 1'] }
+]) {
+  t.test(`a migration ${what} leaves the old state, which this version serves`, async t => {
+    const { dataDir, database, facts } = await unpack(t)
+    const before = dump(database)
+    const migrationsFolder = await laterMigrations(t, [['CREATE TABLE harmless (id integer)'], statements])
+    for (const attempt of ['first', 'second']) {
+      t.type(await openSqliteMetadata(database, { migrationsFolder }).catch((error: unknown) => error), MigrationError, attempt)
+      t.strictSame(dump(database), before)
+      t.strictSame(await copiesIn(dataDir), [next])
+      t.strictSame(dump(join(dataDir, next)), before)
+    }
+    const server = await startServer(t, { DATA_DIR: dataDir })
+    const [{ username = '', password = '' } = {}] = facts.people
+    t.equal((await server.send('GET', '/uploads/report.pdf', { user: [username, password] })).text, 'the first report')
+    await server.close()
+    t.match(await runBin(['fsck', '--deep'], { DATA_DIR: dataDir }), { code: 0, stdout: 'all is well\n' })
+  })
+}
+
+t.test('a migration that makes a table anew keeps what refers to its rows', async t => {
+  const { database } = await unpack(t)
+  const before = dump(database)
+  const [{ sql = '' } = {}] = (before.schema as { name: string, sql: string }[]).filter(({ name }) => name === 'accounts')
+  const migrationsFolder = await laterMigrations(t, [[sql.replace('accounts', 'new_accounts'), 'INSERT INTO new_accounts SELECT * FROM accounts', 'DROP TABLE accounts', 'ALTER TABLE new_accounts RENAME TO accounts', 'CREATE UNIQUE INDEX accounts_username_key ON accounts (username_key)']])
+  const metadata = await openSqliteMetadata(database, { migrationsFolder })
+  t.strictSame(await metadata.integrityFindings(), [])
+  await t.rejects(metadata.addToken({ accountId: 77, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, createdAt: 1, expiresAt: 2 }), { code: 'token_revoked' }, 'references are in force again')
+  await metadata.close()
+  const after = dump(database)
+  for (const name of ['accounts', 'tokens', 'files', 'account_networks']) t.strictSame(after[name], before[name], name)
+  t.type(await openSqliteMetadata(database).catch((error: unknown) => error), NewerDatabaseError, 'and is a newer one from then on')
+  t.strictSame(dump(database), after)
+})
+
+t.test('the copies of the last two upgrades are kept', async t => {
+  const { dataDir, database } = await unpack(t)
+  const later = Array.from({ length: 4 }, (_, index) => [`CREATE TABLE later_${index} (id integer)`])
+  for (let count = 1; count <= later.length; count++) {
+    const metadata = await openSqliteMetadata(database, { migrationsFolder: await laterMigrations(t, later.slice(0, count)) })
+    await metadata.close()
+  }
+  t.strictSame(await copiesIn(dataDir), [3, 4].map(count => `magicstore.db.before-${String(Number(newest) + count).padStart(4, '0')}`))
+})
+
+t.test('the copy that was made before an upgrade can be put back', async t => {
+  const { dataDir, database, facts } = await unpack(t)
+  const migrationsFolder = await laterMigrations(t, [['UPDATE accounts SET username = \'spoilt\'']])
+  await (await openSqliteMetadata(database, { migrationsFolder })).close()
+  t.equal((await runBin(['serve'], { DATA_DIR: dataDir, PORT: '0' })).code, 1)
+  await copyFile(join(dataDir, next), database)
+  const server = await startServer(t, { DATA_DIR: dataDir })
+  for (const { username, password } of facts.people) t.equal((await server.send('GET', '/api/resource', { user: [username, password] })).status, 200)
+})
+
+t.test('a disk without room for the copy stops the upgrade before it begins, in one line, and it works when there is room', async t => {
+  const disk = await mkdtemp(join(tmpdir(), 'magicstore-disk-'))
+  const isMounted = await run('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', disk]).then(() => true, () => false)
+  t.teardown(async () => {
+    if (isMounted) await run('umount', ['-l', disk])
+    await rmdir(disk)
+  })
+  if (!isMounted) return t.comment('this machine does not let the test mount a disk')
+  const { dataDir: packed } = await unpack(t, '0000')
+  const dataDir = join(disk, 'data')
+  await cp(packed, dataDir, { recursive: true })
+  // The reserve would be given up for it, a slice at a time.
+  await mkdir(join(dataDir, 'reserve'))
+  const { bavail, bsize } = await statfs(disk)
+  await appendFile(join(disk, 'filler'), Buffer.alloc(bavail * bsize - 64 * 1024, 1))
+  const { code, stderr } = await runBin(['serve'], { DATA_DIR: dataDir, PORT: '0' })
+  t.equal(code, 1)
+  t.match(stderr, /^magicstore: [^\n]+\n$/)
+  t.strictSame(await copiesIn(dataDir), [])
+  await rm(join(disk, 'filler'))
+  const server = await spawnServer(t, { DATA_DIR: dataDir })
+  t.equal((await server.send('GET', '/api/resource', { user: ['Ada', 'pwd'] })).status, 200)
+  t.equal(await server.end('SIGTERM'), 0)
+})
+
+t.test('no command brings the database up to date under a server that serves it, and any does without one', async t => {
+  const { dataDir, database } = await unpack(t, '0000')
+  const before = dump(database)
+  await rm(join(dataDir, 'lock.db-journal'))
+  const olderServer = lockFolder(join(dataDir, 'lock.db'))
+  for (const args of [['user', 'list'], ['fsck']]) {
+    const { code, stdout, stderr } = await runBin(args, { DATA_DIR: dataDir })
+    t.strictSame([code, stdout], [1, ''])
+    t.match(stderr, /^magicstore: [^\n]+\n$/)
+  }
+  t.strictSame(dump(database), before)
+  olderServer.close()
+  t.match(await runBin(['fsck', '--deep'], { DATA_DIR: dataDir }), { code: 0, stdout: 'all is well\n' })
+  t.equal((await copiesIn(dataDir)).length, 1)
+})
+
+t.test('commands that make the database at the same time make it once', async t => {
+  const dataDir = join(t.testdir(), 'data')
+  const ends = await Promise.all(['ann', 'ben', 'cid'].map(name => runBin(['user', 'add', name], { DATA_DIR: dataDir }, 'pwd')))
+  for (const { code, stderr } of ends) t.equal(code, 0, stderr)
+  t.strictSame(await copiesIn(dataDir), [])
+})
