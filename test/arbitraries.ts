@@ -1,0 +1,121 @@
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import addFormats from 'ajv-formats'
+import fc from 'fast-check'
+
+/** The subset of JSON Schema that the document uses for what clients send. */
+export interface Schema {
+  $ref?: string
+  type?: string | string[]
+  const?: unknown
+  enum?: unknown[]
+  anyOf?: Schema[]
+  oneOf?: Schema[]
+  format?: string
+  pattern?: string
+  minLength?: number
+  maxLength?: number
+  minimum?: number
+  maximum?: number
+  items?: Schema
+  minItems?: number
+  maxItems?: number
+  uniqueItems?: boolean
+  properties?: Record<string, Schema>
+  required?: string[]
+  examples?: unknown[]
+}
+
+export interface Parameter { name: string, in: 'path' | 'query' | 'header', required?: boolean, schema: Schema, example?: unknown, examples?: Record<string, { value: unknown }> }
+/** An answer need not say more of a body than its type. */
+interface Media { schema?: Schema, example?: unknown, examples?: Record<string, { value?: unknown, $ref?: string }> }
+export interface Operation {
+  operationId: string
+  security: Record<string, string[]>[]
+  parameters?: Parameter[]
+  requestBody?: { content: Record<string, Media & { schema: Schema }> }
+  responses: Record<string, { headers?: Record<string, { schema: Schema, example?: unknown }>, content?: Record<string, Media> }>
+}
+export interface Document { paths: Record<string, Record<string, Operation>>, components: { schemas: Record<string, Schema>, examples: Record<string, { value: any }> } }
+export interface Listed { method: string, path: string, operation: Operation }
+
+export function operationsOf ({ paths }: Document): Listed[] {
+  return Object.entries(paths).flatMap(([path, item]) => Object.entries(item).map(([method, operation]) => ({ method: method.toUpperCase(), path, operation })))
+}
+
+/** Longest text that is drawn where a schema allows more: a limit far off is for the mutations to pass. */
+const MAX_DRAWN_LENGTH = 300
+
+/** Values for some properties that more than a schema decides about, such as what can be a username. */
+export type Hints = Record<string, fc.Arbitrary<unknown>>
+
+export interface Drawer {
+  /** Values that match a schema, by the name of the property or parameter that has it. */
+  valuesOf (schema: Schema, name?: string): fc.Arbitrary<any>
+  isValid (schema: Schema, value: unknown): boolean
+}
+
+/** Draws from the schemas of a document. What comes out is checked by Ajv, so that a keyword which is not understood here can't pass for one that is. */
+export function createDrawer (document: Document, hints: Hints): Drawer {
+  const ajv = new Ajv2020({ strict: false, formats: { binary: true, password: true, int64: true } })
+  addFormats.default(ajv)
+  for (const name of formatsOf(document)) if (ajv.formats[name] === undefined) ajv.addFormat(name, true)
+  ajv.addSchema({ $id: 'http://document.invalid/', ...document })
+  const isValid = (schema: Schema, value: unknown) => ajv.validate(JSON.parse(JSON.stringify(schema).replaceAll('"#/', '"http://document.invalid/#/')), value)
+
+  function follow (ref: string): Schema {
+    return document.components.schemas[ref.replace('#/components/schemas/', '')] as Schema
+  }
+
+  function drawn (schema: Schema): fc.Arbitrary<unknown> {
+    if (schema.$ref !== undefined) return valuesOf(follow(schema.$ref))
+    if (schema.const !== undefined) return fc.constant(schema.const)
+    if (schema.enum !== undefined) return fc.constantFrom(...schema.enum)
+    const choices = schema.anyOf ?? schema.oneOf
+    if (choices !== undefined) return fc.oneof(...choices.map(choice => valuesOf(choice)))
+    if (Array.isArray(schema.type)) return fc.oneof(...schema.type.map(type => drawn({ ...schema, type })))
+    switch (schema.type) {
+      case 'object': return objects(schema)
+      case 'array': return arrays(schema)
+      case 'string': return strings(schema)
+      case 'integer': return fc.integer({ min: schema.minimum ?? Number.MIN_SAFE_INTEGER, max: schema.maximum ?? Number.MAX_SAFE_INTEGER })
+      case 'boolean': return fc.boolean()
+      case 'null': return fc.constant(null)
+      default: throw new Error(`no way to draw from ${JSON.stringify(schema)}`)
+    }
+  }
+
+  function objects ({ properties = {}, required = [] }: Schema): fc.Arbitrary<object> {
+    return fc.record(Object.fromEntries(Object.entries(properties).map(([name, schema]) => [name, valuesOf(schema, name)])), { requiredKeys: required })
+  }
+
+  function arrays ({ items = {}, minItems: minLength = 0, maxItems: maxLength = 10, uniqueItems = false }: Schema): fc.Arbitrary<unknown[]> {
+    const bounds = { minLength, maxLength: Math.min(maxLength, 10) }
+    return uniqueItems ? fc.uniqueArray(valuesOf(items), bounds) : fc.array(valuesOf(items), bounds)
+  }
+
+  function valuesOf (schema: Schema, name = ''): fc.Arbitrary<any> {
+    const hint = hints[name]
+    return (hint === undefined ? drawn(schema) : fc.oneof(drawn(schema), hint)).filter(value => isValid(schema, value))
+  }
+
+  return { valuesOf, isValid }
+}
+
+function formatsOf (value: unknown): string[] {
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(value).flatMap(([key, inner]) => key === 'format' && typeof inner === 'string' ? [inner] : formatsOf(inner))
+}
+
+function strings ({ format, pattern, minLength = 0, maxLength = MAX_DRAWN_LENGTH }: Schema): fc.Arbitrary<string> {
+  if (format === 'date-time') return fc.date({ min: new Date('1900-01-01'), max: new Date('2200-01-01'), noInvalidDate: true }).map(date => date.toISOString())
+  const longest = Math.min(maxLength, MAX_DRAWN_LENGTH)
+  const text = fc.oneof(fc.string({ minLength, maxLength: longest }), fc.string({ minLength, maxLength: longest, unit: 'grapheme' }), fc.string({ minLength, maxLength: longest, unit: 'binary' }))
+  if (pattern === undefined) return text
+  const expression = new RegExp(pattern, 'u')
+  // Of a negated class the generator draws ASCII alone; where it does not know a construct, texts that match by chance must do.
+  try {
+    return fc.oneof(fc.stringMatching(expression, { maxLength: longest }), text.filter(value => expression.test(value)))
+  } catch {
+    return text.filter(value => expression.test(value))
+  }
+}

@@ -1,0 +1,373 @@
+import { mkdirSync, readdirSync, truncateSync } from 'node:fs'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import { test, type Test } from 'tap'
+import { createDrawer, operationsOf, type Document, type Listed, type Operation, type Schema } from './arbitraries.ts'
+import { formOf, signUp, startServer, type Answer, type Client, type RunningServer, type SendOptions } from './server.ts'
+import { exchange } from './wire.ts'
+
+/** An example, where it stands, and what it must match. */
+interface Example { where: string, value: unknown, schema: Schema }
+
+type Media = NonNullable<Operation['requestBody']>['content'][string]
+
+async function readDocument (client: Client): Promise<Document> {
+  return (await client.send('GET', '/openapi.json')).json
+}
+
+/** The examples within a schema; of the schemas it refers to none. */
+function examplesIn (where: string, schema: Schema): Example[] {
+  return [
+    ...(schema.examples ?? []).map(value => ({ where, value, schema })),
+    ...Object.entries(schema.properties ?? {}).flatMap(([name, inner]) => examplesIn(`${where}.${name}`, inner)),
+    ...(schema.items === undefined ? [] : examplesIn(`${where}[]`, schema.items)),
+    ...(schema.anyOf ?? schema.oneOf ?? []).flatMap(inner => examplesIn(where, inner))
+  ]
+}
+
+/** The examples of a parameter, a header or a body, but for those that are kept with the components. */
+function examplesOf (where: string, { schema = {}, example, examples = {} }: Partial<Pick<Media, 'schema' | 'example' | 'examples'>>): Example[] {
+  const named = Object.values(examples).filter(({ $ref }) => $ref === undefined).map(({ value }) => value)
+  const own = [...(example === undefined ? [] : [example]), ...named].map(value => ({ where, value, schema }))
+  return [...own, ...examplesIn(where, schema)]
+}
+
+const requestedBy = ({ operation: { operationId, parameters = [], requestBody } }: Listed): Example[] => [
+  ...parameters.flatMap(parameter => examplesOf(`${operationId} ${parameter.name}`, parameter)),
+  ...Object.values(requestBody?.content ?? {}).flatMap(media => examplesOf(`${operationId} body`, media))
+]
+
+const answeredBy = ({ operation: { operationId, responses } }: Listed): Example[] => Object.entries(responses).flatMap(([status, { headers = {}, content = {} }]) => [
+  ...Object.entries(headers).flatMap(([name, header]) => examplesOf(`${operationId} ${status} ${name.toLowerCase()}`, header)),
+  ...Object.values(content).flatMap(media => examplesOf(`${operationId} ${status}`, media))
+])
+
+test('every example matches the schema that it stands beside', async t => {
+  const document = await readDocument(await startServer(t))
+  const { isValid } = createDrawer(document, {})
+  const { schemas, examples } = document.components
+  const all = [
+    ...Object.entries(schemas).flatMap(([name, schema]) => examplesIn(name, schema)),
+    ...Object.entries(examples).map(([where, { value }]) => ({ where, value, schema: { $ref: '#/components/schemas/Problem' } })),
+    ...operationsOf(document).flatMap(listed => [...requestedBy(listed), ...answeredBy(listed)])
+  ]
+  for (const { where, value, schema } of all) t.ok(isValid(schema, value), `${where}: ${JSON.stringify(value)}`)
+  t.comment(`${all.length} examples held against their schemas`)
+})
+
+const clock = 'the server\'s clock decides'
+const random = 'random, and worth nothing if it were known before'
+
+/** Examples of answers that can't be brought about. */
+const impossible: Record<string, string> = {
+  'User.createdAt': clock,
+  'Account.createdAt': clock,
+  'AccountEvent.createdAt': clock,
+  'Token.createdAt': clock,
+  'PersonalToken.createdAt': clock,
+  'File.createdAt': clock,
+  'File.updatedAt': clock,
+  'AccessToken.token': random,
+  'PersonalToken.token': random,
+  'ServiceFacts.version': 'another version is running',
+  'headFile 200': 'an answer to HEAD has no body'
+}
+
+/** What the examples of ids and of the names in them are about. */
+const PERSONAL_TOKEN_ID = 7
+const LAST_LISTED_ID = 17
+const EXAMPLE_SIZE = 52417
+
+interface Walkthrough {
+  readonly server: Client
+  readonly document: Document
+  /** Every value that an answer had, by where in the document it stands. */
+  readonly seen: Map<string, unknown[]>
+  user: [string, string]
+  token: string
+}
+
+interface Asked { parameters?: Record<string, unknown>, body?: SendOptions, isSignedInByPassword?: boolean, headers?: Record<string, string> }
+
+/** Asks for an operation by its id, and keeps everything that the answer says. */
+async function ask (walkthrough: Walkthrough, operationId: string, { parameters = {}, body = {}, isSignedInByPassword = false, headers = {} }: Asked = {}): Promise<Answer> {
+  const listed = operationsOf(walkthrough.document).find(({ operation }) => operation.operationId === operationId) as Listed
+  const { method, path, operation } = listed
+  const placed = (place: string) => (operation.parameters ?? []).filter(({ in: where, name }) => where === place && parameters[name] !== undefined).map(({ name }): [string, string] => [name, String(parameters[name])])
+  const query = new URLSearchParams(placed('query')).toString()
+  const address = placed('path').reduce((text, [name, value]) => text.replace(`{${name}}`, encodeURIComponent(value)), path)
+  const schemes = operation.security.flatMap(requirement => Object.keys(requirement))
+  const takesTokens = schemes.includes('bearer') && operationId !== 'getToken' && !isSignedInByPassword
+  const credential = schemes.length === 0 ? {} : takesTokens ? { token: walkthrough.token } : { user: walkthrough.user }
+  const answer = await walkthrough.server.send(method, query === '' ? address : `${address}?${query}`, { ...credential, ...body, headers: { ...Object.fromEntries(placed('header')), ...body.headers, ...headers } })
+  keep(walkthrough, listed, answer)
+  return answer
+}
+
+function keep (walkthrough: Walkthrough, { operation: { operationId, responses } }: Listed, answer: Answer): void {
+  const where = `${operationId} ${answer.status}`
+  const { content = {}, headers = {} } = responses[String(answer.status)] ?? {}
+  for (const name of Object.keys(headers)) note(walkthrough.seen, `${where} ${name.toLowerCase()}`, answer.headers[name.toLowerCase()])
+  const type = String(answer.headers['content-type']).split(';')[0] ?? ''
+  const schema = content[type]?.schema
+  if (schema !== undefined && /json$/.test(type) && answer.bytes.length > 0) keepValue(walkthrough, where, schema, answer.json)
+  else note(walkthrough.seen, where, answer.text)
+}
+
+function keepValue (walkthrough: Walkthrough, where: string, schema: Schema, value: any): void {
+  if (schema.$ref !== undefined) {
+    const name = schema.$ref.replace('#/components/schemas/', '')
+    return keepValue(walkthrough, name, walkthrough.document.components.schemas[name] as Schema, value)
+  }
+  note(walkthrough.seen, where, value)
+  for (const inner of schema.anyOf ?? schema.oneOf ?? []) keepValue(walkthrough, where, inner, value)
+  if (Array.isArray(value)) for (const entry of value) keepValue(walkthrough, `${where}[]`, schema.items ?? {}, entry)
+  else if (typeof value === 'object' && value !== null) for (const [name, inner] of Object.entries(schema.properties ?? {})) keepValue(walkthrough, `${where}.${name}`, inner, value[name])
+}
+
+function note (seen: Map<string, unknown[]>, where: string, value: unknown): void {
+  seen.set(where, [...seen.get(where) ?? [], value])
+}
+
+/** The requests that the examples of an operation make: each optional part of the address alone, none, and all; and each body. */
+function exampleRequests ({ operation: { operationId, parameters = [], requestBody } }: Listed, document: Document): Asked[] {
+  const given = parameters.flatMap(parameter => examplesOf(operationId, parameter).slice(0, 1).map(({ value }) => ({ ...parameter, value })))
+  const pick = (chosen: typeof given) => Object.fromEntries(chosen.map(({ name, value }) => [name, value]))
+  const needed = given.filter(({ required }) => required === true)
+  const optional = given.filter(({ required }) => required !== true)
+  const addresses = [needed, ...optional.map(each => [...needed, each]), ...(optional.length > 1 ? [given] : [])].map(pick)
+  return exampleBodies(requestBody?.content ?? {}, document).flatMap(body => addresses.map(parameters => ({ parameters, body })))
+}
+
+function exampleBodies (content: Record<string, Media>, document: Document): SendOptions[] {
+  const [entry] = Object.entries(content)
+  if (entry === undefined) return [{}]
+  const [type, media] = entry
+  if (type === 'multipart/form-data') return [formOf('report.pdf', 'the bytes', { type: 'application/pdf' })]
+  if (type === 'application/octet-stream') return [{ body: 'the bytes', headers: { 'content-type': 'application/pdf' } }]
+  const whole = examplesOf('', { ...media, schema: {} }).map(({ value }) => value)
+  const schema = document.components.schemas[String(media.schema.$ref).replace('#/components/schemas/', '')] as Schema
+  const built = Object.entries(schema.properties ?? {}).map(([name, { examples = [] }]) => [name, examples[0]] as const)
+  const needed = built.filter(([name]) => schema.required?.includes(name))
+  return [...whole, Object.fromEntries(built), ...(needed.length < built.length ? [Object.fromEntries(needed)] : [])].map(json => ({ json }))
+}
+
+/** Those that take away what others need come last. */
+const LAST = ['deleteFile', 'deleteToken', 'endToken', 'deleteTokens', 'changePassword', 'deleteAccount']
+
+/** What the examples speak of: the first person, seven tokens and more, three files of a certain size together. */
+async function prepare (walkthrough: Walkthrough): Promise<void> {
+  await renewToken(walkthrough)
+  const all = await ask(walkthrough, 'createToken', { body: { json: { name: 'all', scopes: ['files:read', 'files:write', 'account'] } } })
+  const trade = () => walkthrough.server.send('GET', '/api/token', { token: all.json.token })
+  for (let id = all.json.id + 1; id < PERSONAL_TOKEN_ID; id++) await trade()
+  const { json: { id } } = await ask(walkthrough, 'createToken', { body: { json: { name: 'backup script', scopes: ['files:read'], expiresAt: '2027-11-24T09:30:00Z' } } })
+  for (let next = id + 1; next <= LAST_LISTED_ID; next++) await trade()
+  for (const name of ['empty', 'also empty']) await ask(walkthrough, 'putFile', { parameters: { name }, body: { body: '' } })
+  await ask(walkthrough, 'putFile', { parameters: { name: 'report.pdf' }, body: { body: Buffer.alloc(EXAMPLE_SIZE), headers: { 'content-type': 'application/pdf' } } })
+  await ask(walkthrough, 'getAccount')
+}
+
+async function renewToken (walkthrough: Walkthrough): Promise<void> {
+  walkthrough.token = (await ask(walkthrough, 'getToken')).json.token
+}
+
+/** Answers that no example of a request brings about. */
+async function askForMore (walkthrough: Walkthrough): Promise<void> {
+  await ask(walkthrough, 'putFile', { parameters: { name: 'report.pdf' }, body: { body: 'the bytes' } })
+  await ask(walkthrough, 'downloadFile', { parameters: { name: 'report.pdf' }, headers: { range: 'bytes=0-8' } })
+  await ask(walkthrough, 'downloadFile', { parameters: { name: 'nothing' } })
+  await ask(walkthrough, 'registerUser', { body: { json: { username: '', password: 'pwd' } } })
+  const { json: { tokens: [newest] } } = await ask(walkthrough, 'listTokens')
+  await ask(walkthrough, 'listTokens', { parameters: { limit: newest.id - LAST_LISTED_ID + 1 } })
+  const { json: { events: [latest] } } = await ask(walkthrough, 'listEvents')
+  await ask(walkthrough, 'listEvents', { parameters: { limit: latest.id - LAST_LISTED_ID + 1 } })
+}
+
+test('every example of a request is answered with a success, and every example of an answer is given', async t => {
+  // The examples are of a server at its default address, behind a proxy that names its requests.
+  const server = await startServer(t, { PUBLIC_URL: 'http://127.0.0.1:5000', TRUST_PROXY: '127.0.0.1', PASSWORD_POLICY: 'open', RATE_LIMIT_PER_MINUTE: '0' })
+  const named = { send: (method: string, path: string, options: SendOptions = {}) => server.send(method, path, { ...options, headers: { 'x-request-id': '9b3a2a3e-6a0f-4c36-8f0e-2f1d3b5c7a90', ...options.headers } }) }
+  const document = await readDocument(server)
+  const walkthrough: Walkthrough = { server: { ...server, ...named }, document, seen: new Map(), user: ['test_user', 'pwd'], token: '' }
+  const operations = operationsOf(document).sort((a, b) => LAST.indexOf(a.operation.operationId) - LAST.indexOf(b.operation.operationId))
+  const [register] = operations.filter(({ operation }) => operation.operationId === 'registerUser')
+  let requests = 0
+  for (const listed of [register as Listed, ...operations.filter(each => each !== register)]) {
+    const { operationId } = listed.operation
+    if (operationId === 'deleteFile') await askForMore(walkthrough)
+    for (const request of exampleRequests(listed, document)) {
+      await restore(walkthrough, operationId)
+      const answer = await ask(walkthrough, operationId, request)
+      t.ok(answer.status < 400, `${operationId} ${JSON.stringify({ ...request.parameters, ...Object(request.body?.json) })}: ${answer.status}`)
+      requests++
+    }
+    if (operationId === 'registerUser') await prepare(walkthrough)
+    if (operationId === 'changePassword') walkthrough.user = ['test_user', 'a longer secret']
+  }
+  const sent = new Set(operations.flatMap(({ operation }) => Object.values(operation.requestBody?.content ?? {}).map(({ schema }) => String(schema.$ref).replace('#/components/schemas/', ''))))
+  const examples = [...Object.entries(document.components.schemas).filter(([name]) => !sent.has(name)).flatMap(([name, schema]) => examplesIn(name, schema)), ...operations.flatMap(answeredBy)]
+  for (const { where, value } of examples) {
+    if (impossible[where] === undefined) t.ok(walkthrough.seen.get(where)?.some(each => isDeepStrictEqual(each, value)), `${where}: ${JSON.stringify(value)}`)
+  }
+  for (const where of Object.keys(impossible)) t.ok(examples.some(example => example.where === where), `${where} is an example`)
+  t.comment(`${requests} requests made of examples, ${examples.length} examples of answers, ${Object.keys(impossible).length} of them impossible`)
+})
+
+/** Puts back what the request before took away. */
+async function restore (walkthrough: Walkthrough, operationId: string): Promise<void> {
+  if (walkthrough.token === '') return
+  if ((await walkthrough.server.send('GET', '/api/resource', { token: walkthrough.token })).status !== 200) await renewToken(walkthrough)
+  const { token } = walkthrough
+  await walkthrough.server.send('DELETE', '/uploads/report-2026.pdf', { token })
+  const { status } = await walkthrough.server.send('HEAD', '/uploads/report.pdf', { token })
+  if (status === 404 && operationId !== 'uploadFile') await walkthrough.server.send('PUT', '/uploads/report.pdf', { token, body: 'the bytes' })
+  if (status === 200 && operationId === 'uploadFile') await walkthrough.server.send('DELETE', '/uploads/report.pdf', { token })
+}
+
+/** A server with files of a kind, and somebody who has some. */
+interface Fixture { t: Test, server: RunningServer, user: [string, string], token: string, readToken: string }
+
+type Problem = Pick<Answer, 'status' | 'json'>
+
+const NO_SUCH_DIGEST = `sha-256=:${Buffer.alloc(32).toString('base64')}:`
+
+const put = ({ server, token }: Fixture, name: string, options: SendOptions = {}) => server.send('PUT', `/uploads/${name}`, { token, body: 'bytes', ...options })
+const form = ({ server, token }: Fixture, options: SendOptions) => server.send('POST', '/', { token, ...options })
+const register = ({ server }: Fixture, username: string, password = 'pwd') => server.send('POST', '/api/users', { json: { username, password } })
+const resource = ({ server }: Fixture, options: SendOptions = {}) => server.send('GET', '/api/resource', options)
+
+async function wired ({ server }: Fixture, lines: string[]): Promise<Problem> {
+  const [answer] = await exchange(server.port, { bytes: Buffer.from([...lines, '', ''].join('\r\n')), method: 'GET', isCut: false })
+  return { status: Number(answer?.status), json: JSON.parse(String(answer?.body)) }
+}
+
+/** A server of its own, for what its settings bring about. */
+const withSettings = ({ t }: Fixture, settings: Record<string, string>) => startServer(t, { DATA_DIR: t.testdir(), ...settings })
+
+/** How each problem comes about. */
+const provoked: Record<string, (fixture: Fixture) => Promise<Problem>> = {
+  malformed_request: fixture => wired(fixture, ['GET / HTTP/1.1', 'Host: a', 'Host: b', 'Connection: close']),
+  malformed_url: ({ server }) => server.send('GET', '/uploads/%zz'),
+  malformed_json: ({ server }) => server.send('POST', '/api/users', { headers: { 'content-type': 'application/json' }, body: '{' }),
+  validation_failed: ({ server }) => server.send('POST', '/api/users', { json: {} }),
+  username_taken: fixture => register(fixture, fixture.user[0]),
+  username_invalid: fixture => register(fixture, 'a:b'),
+  password_invalid: fixture => register(fixture, 'zoe', 'x'.repeat(1025)),
+  user_unknown: ({ server }) => server.send('GET', '/api/users/999'),
+  token_needed: ({ server, user }) => server.send('DELETE', '/api/token', { user }),
+  name_invalid: fixture => put(fixture, '%2E%2E'),
+  malformed_multipart: fixture => form(fixture, { headers: { 'content-type': 'multipart/form-data' }, body: 'x' }),
+  file_missing: fixture => form(fixture, { headers: formOf('', '').headers, body: '--boundary-of-a-test\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n--boundary-of-a-test--\r\n' }),
+  file_unexpected: fixture => form(fixture, formOf('a.txt', 'bytes', { field: 'other' })),
+  upload_incomplete: fixture => { const { headers, body } = formOf('a.txt', 'bytes'); return form(fixture, { headers, body: body.subarray(0, -10) }) },
+  partial_upload: fixture => put(fixture, 'a.txt', { headers: { 'content-range': 'bytes 0-4/10' } }),
+  digest_malformed: fixture => put(fixture, 'a.txt', { headers: { 'content-digest': 'sha-256=1' } }),
+  digest_mismatch: fixture => put(fixture, 'a.txt', { headers: { 'content-digest': NO_SUCH_DIGEST } }),
+  credentials_missing: resource,
+  credentials_malformed: fixture => resource(fixture, { headers: { authorization: 'Basic !' } }),
+  credentials_wrong: fixture => resource(fixture, { user: [fixture.user[0], 'wrong'] }),
+  password_required: ({ server, token }) => server.send('POST', '/api/tokens', { token, json: { name: 'a', scopes: ['account'] } }),
+  token_malformed: fixture => resource(fixture, { token: 'x' }),
+  async token_expired (fixture) {
+    const { json } = await fixture.server.send('POST', '/api/tokens', { user: fixture.user, json: { name: 'brief', scopes: ['account'], expiresAt: new Date(Date.now() + 1000).toISOString() } })
+    let answer = await resource(fixture, { token: json.token })
+    while (answer.status === 200) answer = await resource(fixture, { token: json.token })
+    return answer
+  },
+  async token_revoked (fixture) {
+    const { json: { token } } = await fixture.server.send('GET', '/api/token', { user: fixture.user })
+    await fixture.server.send('DELETE', '/api/token', { token })
+    return resource(fixture, { token })
+  },
+  insufficient_scope: fixture => put({ ...fixture, token: fixture.readToken }, 'a.txt'),
+  async tls_required (fixture) {
+    const server = await withSettings(fixture, { TRUST_PROXY: '127.0.0.1' })
+    return server.send('GET', '/api/token', { user: ['ann', 'pwd'], headers: { 'x-forwarded-for': '198.51.100.1', 'x-forwarded-proto': 'http' } })
+  },
+  async registration_closed (fixture) {
+    return register({ ...fixture, server: await withSettings(fixture, { REGISTRATION: 'closed' }) }, 'zoe')
+  },
+  not_found: ({ server, token }) => server.send('GET', '/uploads/nothing', { token }),
+  name_taken: fixture => form(fixture, formOf('present.txt', 'other bytes')),
+  precondition_failed: fixture => put(fixture, 'present.txt', { headers: { 'if-none-match': '*' } }),
+  body_too_large: ({ server }) => server.send('POST', '/api/users', { json: { username: 'a', password: 'x'.repeat(64 * 1024) } }),
+  file_too_large: fixture => put(fixture, 'a.txt', { body: 'x'.repeat(101) }),
+  quota_exceeded: fixture => put(fixture, 'a.txt', { body: 'x'.repeat(100) }),
+  unsupported_media_type: ({ server }) => server.send('POST', '/api/users', { headers: { 'content-type': 'text/plain' }, body: '{}' }),
+  content_encoding_unsupported: fixture => put(fixture, 'a.txt', { headers: { 'content-encoding': 'gzip' } }),
+  extension_not_allowed: fixture => put(fixture, 'a.exe'),
+  range_not_satisfiable: ({ server, token }) => server.send('GET', '/uploads/present.txt', { token, headers: { range: 'bytes=100-' } }),
+  async too_many_requests (fixture) {
+    const server = await withSettings(fixture, { RATE_LIMIT_PER_MINUTE: '1' })
+    await server.send('GET', '/')
+    return server.send('GET', '/')
+  },
+  async too_many_sign_ins (fixture) {
+    const server = await withSettings(fixture, { SIGN_IN_FAILURES: '1' })
+    await resource({ ...fixture, server }, { user: ['ann', 'wrong'] })
+    return resource({ ...fixture, server }, { user: ['ann', 'wrong'] })
+  },
+  async too_many_registrations (fixture) {
+    const server = await withSettings(fixture, { REGISTRATIONS_PER_HOUR: '1' })
+    await register({ ...fixture, server }, 'first')
+    return register({ ...fixture, server }, 'second')
+  },
+  async file_damaged (fixture) {
+    const server = await withSettings(fixture, {})
+    const { token } = await signUp(server, 'ann')
+    await put({ ...fixture, server, token }, 'a.txt')
+    for (const entry of readdirSync(server.dataDir, { recursive: true, withFileTypes: true })) {
+      if (entry.isFile() && /^[0-9a-f]{32}$/.test(entry.name)) truncateSync(join(entry.parentPath, entry.name))
+    }
+    return server.send('GET', '/uploads/a.txt', { token })
+  },
+  async stopping (fixture) {
+    const server = await withSettings(fixture, {})
+    const socket = connect(server.port, '127.0.0.1')
+    await once(socket, 'connect')
+    socket.write('GET / HTTP/1.1\r\nHost: te')
+    // What was sent before has arrived once this is answered.
+    await server.send('GET', '/')
+    const closed = server.close()
+    socket.write('st\r\n\r\n')
+    const [head = '', body = ''] = Buffer.concat(await socket.toArray()).toString().split('\r\n\r\n')
+    await closed
+    return { status: Number(head.split(' ')[1]), json: JSON.parse(body) }
+  },
+  async overloaded (fixture) {
+    const server = await withSettings(fixture, { MAX_MEMORY_BYTES: '1' })
+    let answer = await server.send('GET', '/')
+    // The process looks at its memory once a second.
+    for (const end = Date.now() + 10_000; answer.status === 200 && Date.now() < end;) answer = await server.send('GET', '/')
+    return answer
+  },
+  async not_ready (fixture) {
+    const server = await withSettings(fixture, {})
+    // Where the server writes to see whether the disk takes bytes.
+    mkdirSync(join(server.dataDir, 'probe'))
+    return server.send('GET', '/health/ready')
+  },
+  async storage_full (fixture) {
+    const server = await withSettings(fixture, { MIN_FREE_BYTES: String(Number.MAX_SAFE_INTEGER) })
+    const { token } = await signUp(server, 'ann')
+    return put({ ...fixture, server, token }, 'a.txt')
+  }
+}
+
+test('every example of a problem is answered, with the same type, title, status and code', async t => {
+  const server = await startServer(t, { MAX_FILE_BYTES: '100', QUOTA_BYTES: '104', ALLOWED_EXTENSIONS: 'txt', RATE_LIMIT_PER_MINUTE: '0' })
+  const { user, token } = await signUp(server, 'ann')
+  const { json: { token: readToken } } = await server.send('POST', '/api/tokens', { user, json: { name: 'reader', scopes: ['files:read'] } })
+  await server.send('PUT', '/uploads/present.txt', { token, body: 'bytes' })
+  const { components: { examples } } = await readDocument(server)
+  for (const [code, { value: { type, title, status } }] of Object.entries(examples)) {
+    const provoke = provoked[code]
+    if (provoke === undefined) t.fail(`nothing here brings ${code} about`)
+    else await t.test(code, async t => t.match(await provoke({ t, server, user, token, readToken }), { status, json: { type, title, status, code, detail: /./ } }))
+  }
+  for (const code of Object.keys(provoked)) t.ok(examples[code] !== undefined, `${code} is documented`)
+  t.comment(`${Object.keys(examples).length} examples of problems`)
+})

@@ -1,0 +1,620 @@
+import { randomInt } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
+import fc from 'fast-check'
+import { test, type Test } from 'tap'
+import { allScopes, entityTag, expect, explain, factsOf, holds, judgeToken, keyOf, listed, usageOf, type Act, type FileOrder, type IssuedToken, type Limits, type Person, type Scope, type Span, type State, type StoredFile, type Usage } from './model.ts'
+import { formOf, signUp, startServer, type Answer, type RunningServer, type SendOptions } from './server.ts'
+
+const seed = Number(process.env.MODEL_SEED ?? randomInt(2 ** 31))
+const wantedSteps = Number(process.env.MODEL_STEPS ?? 3000)
+
+/** A fault is looked into for so long, to find the fewest steps that show it; the two sequences of a round take a few seconds. */
+const SHRINKING_MILLISECONDS = 90_000
+
+/** Far enough apart that two seeds next to each other draw other rounds. */
+const ROUND_SEEDS = 1_000_003
+
+/** A token is watched to its end where that is no further off. */
+const WATCHED_MILLISECONDS = 300
+
+const limits: Limits = { maxFileBytes: 1000, quotaBytes: 1500, quotaFiles: 5 }
+const settings = {
+  MAX_FILE_BYTES: String(limits.maxFileBytes),
+  QUOTA_BYTES: String(limits.quotaBytes),
+  QUOTA_FILES: String(limits.quotaFiles),
+  RATE_LIMIT_PER_MINUTE: '0',
+  REGISTRATIONS_PER_HOUR: '0',
+  SIGN_IN_FAILURES: '1000000',
+  MAX_EVENT_LOOP_DELAY_MS: '0'
+}
+
+/** An emoji is behind U+FFEE by code points and before it by UTF-16; a prefix may end with the last code point before the surrogates, or the last of all; one name has an NFC and an NFD spelling; three can't be names. */
+const names = [
+  'a', 'A', 'a.txt', 'ab', 'b.json', '\u00E9', 'e\u0301', 'e', '\u{1F600}', '\uFFEE', '\u{1F600}.pdf', '\u{1F600}a', '\u{1F601}', '\u{1F601}a', '\uD7FFa', '\uE000', '\u{10FFFF}', '\u{10FFFF}a', '"quoted" \'n\'.txt', '100%', '%61', '..a', ' a ', 'a;b=c',
+  'x'.repeat(255), '\u754C'.repeat(85), 'e\u0301'.repeat(127) + 'x', 'x'.repeat(256), '..', 'a\u0001', 'folder/a'
+]
+const prefixes = ['', 'a', 'e', 'e\u0301', '\u{1F600}', '\uFFEE', '\uD7FF', '\u{10FFFF}', '%']
+const types = ['', 'text/plain', 'text/html; charset=utf-8', 'not a type', 'application/pdf']
+const orders: FileOrder[] = ['name', '-name', 'newest', 'oldest', 'largest', 'smallest']
+
+/** The server, what must be true of it, and what was done so far. */
+interface World {
+  server: RunningServer
+  readonly people: [Person, Person]
+  readonly tokenSeconds: number
+  readonly restart: () => Promise<RunningServer>
+  /** What was done, a line each, for whoever has to find a fault. */
+  readonly trace: string[]
+}
+
+type Who = 0 | 1
+
+interface Request extends SendOptions { method: string, path: string }
+
+const counts = { steps: 0, requests: 0, restarts: 0, sequences: 0 }
+
+/** How often each answer was given to each kind of act. */
+const seen = new Map<string, number>()
+
+async function send (world: World, { method, path, ...options }: Request): Promise<{ answer: Answer, span: Span }> {
+  counts.requests++
+  const from = Date.now()
+  const answer = await world.server.send(method, path, options)
+  return { answer, span: { from, to: Date.now() } }
+}
+
+function change (world: World, who: Who, changes: Partial<Person>): void {
+  world.people[who] = { ...world.people[who], ...changes }
+}
+
+const schemes: ((token: string) => string)[] = [token => `Bearer ${token}`, token => `Token ${token}`, token => `Basic ${Buffer.from(`${token}:unused`).toString('base64')}`]
+
+interface Credential { by: 'session' | 'token' | 'password' | 'nothing', pick: number }
+
+const session: Credential = { by: 'session', pick: 0 }
+
+/** An access token with everything allowed and some life left, by signing in if there is none. */
+async function openSession (world: World, who: Who): Promise<IssuedToken> {
+  const soon = { from: Date.now(), to: Date.now() + world.tokenSeconds * 500 }
+  const live = world.people[who].tokens.findLast(token => token.kind === 'access' && token.scopes.length === allScopes.length && holds(token, soon) === 'yes')
+  return live ?? signIn(world, who)
+}
+
+/** One of the tokens a person ever had, of the personal ones as often as of all. */
+function tokenOf (tokens: readonly IssuedToken[], pick: number): IssuedToken | undefined {
+  const personal = tokens.filter(({ kind }) => kind === 'personal')
+  const choice = pick % 2 === 0 && personal.length > 0 ? personal : tokens
+  return choice[(pick >> 1) % choice.length]
+}
+
+async function signIn (world: World, who: Who): Promise<IssuedToken> {
+  const { answer, span } = await send(world, { method: 'GET', path: '/api/token', user: world.people[who].user })
+  expect('the status of a sign-in', answer.status, 200)
+  return issued(world, who, { secret: answer.json.token, kind: 'access', name: null, scopes: allScopes, parent: undefined, expires: later(span, world.tokenSeconds), isRevoked: false })
+}
+
+function issued (world: World, who: Who, token: IssuedToken): IssuedToken {
+  change(world, who, { tokens: [...world.people[who].tokens, token] })
+  return token
+}
+
+const later = ({ from, to }: Span, seconds: number): Span => ({ from: from + seconds * 1000, to: to + seconds * 1000 })
+
+/** Asks with a credential; undefined where it was refused and had to be, or may have been. */
+async function ask (world: World, who: Who, { by, pick }: Credential, { need, ...request }: Request & { need?: Scope }): Promise<{ answer: Answer, span: Span } | undefined> {
+  const { tokens, user } = world.people[who]
+  if (by === 'password') return send(world, { ...request, user })
+  if (by === 'nothing') {
+    const { answer } = await send(world, request)
+    expectRefusal(answer, request.method, [[401, 'credentials_missing']])
+    return undefined
+  }
+  const token = (by === 'token' ? tokenOf(tokens, pick) : undefined) ?? await openSession(world, who)
+  return askWith(world, token, pick, { need, ...request })
+}
+
+async function askWith (world: World, token: IssuedToken, pick: number, { need, ...request }: Request & { need?: Scope | undefined }): Promise<{ answer: Answer, span: Span } | undefined> {
+  const authorization = (schemes[pick % schemes.length] as typeof schemes[0])(token.secret)
+  const { answer, span } = await send(world, { ...request, headers: { ...request.headers, authorization } })
+  const { refusals, mayPass } = judgeToken(token, need, span)
+  const isRefused = isOneOf(answer, request.method, refusals)
+  if (!isRefused && !mayPass) expectRefusal(answer, request.method, refusals)
+  return isRefused ? undefined : { answer, span }
+}
+
+function isOneOf (answer: Answer, method: string, refusals: [status: number, code: string][]): boolean {
+  return refusals.some(([status, code]) => answer.status === status && (method === 'HEAD' || answer.json.code === code))
+}
+
+function expectRefusal (answer: Answer, method: string, refusals: [status: number, code: string][]): void {
+  if (!isOneOf(answer, method, refusals)) throw new Error(`answered ${answer.status} ${answer.text}, expected ${refusals.map(refusal => refusal.join(' ')).join(' or ')}`)
+}
+
+function expectAnswer (answer: Answer, status: number, code?: string): void {
+  expect('the answer', [answer.status, answer.status < 400 ? undefined : answer.json.code], [status, code])
+}
+
+interface NameRecipe { isThere: boolean, isDecomposed: boolean, pick: number }
+interface ActRecipe { kind: Act['kind'], name: NameRecipe, to: NameRecipe, size: number | 'same' | 'rest' | 'one more' | 'limit' | 'above', fill: number, type: string, condition: string, range: { first: number | null, last: number | null } | null }
+
+function nameOf ({ files }: State, { isThere, isDecomposed, pick }: NameRecipe): string {
+  const choice = isThere && files.size > 0 ? Array.from(files.keys()) : names
+  return String(choice[pick % choice.length]).normalize(isDecomposed ? 'NFD' : 'NFC')
+}
+
+function bytesOf ({ files }: State, current: StoredFile | undefined, { size, fill }: ActRecipe): Buffer {
+  if (size === 'same' && current !== undefined) return current.bytes
+  const rest = limits.quotaBytes - usageOf(files).bytes + (current?.bytes.length ?? 0)
+  const lengths = { same: 0, rest, 'one more': rest + 1, limit: limits.maxFileBytes, above: limits.maxFileBytes + 1 }
+  return Buffer.alloc(typeof size === 'number' ? size : lengths[size], fill)
+}
+
+const STALE = `"${'0'.repeat(64)}"`
+
+/** Conditions by what they say, given the entity tag and the time of the file that is there now. */
+const conditionsOf: Record<string, (tag: string, at: number) => Record<string, string>> = {
+  none: () => ({}),
+  'same version': tag => ({ 'if-match': tag }),
+  'stale version': () => ({ 'if-match': STALE }),
+  'weak version': tag => ({ 'if-match': `W/${tag}` }),
+  'one of two versions': tag => ({ 'if-match': `${STALE}, ${tag}` }),
+  'any version': () => ({ 'if-match': '*' }),
+  'no version': () => ({ 'if-none-match': '*' }),
+  'another version': tag => ({ 'if-none-match': `${STALE}, W/${tag}` }),
+  'not a stale version': () => ({ 'if-none-match': STALE }),
+  'unmodified since': (_tag, at) => ({ 'if-unmodified-since': new Date(at).toUTCString() }),
+  'unmodified since before': (_tag, at) => ({ 'if-unmodified-since': new Date(at - 1000).toUTCString() }),
+  'modified since': (_tag, at) => ({ 'if-modified-since': new Date(at).toUTCString() }),
+  'modified since before': (_tag, at) => ({ 'if-modified-since': new Date(at - 1000).toUTCString() }),
+  'range of this version': tag => ({ 'if-range': tag }),
+  'range of a stale version': () => ({ 'if-range': STALE })
+}
+
+function actOf (store: State, recipe: ActRecipe): Act {
+  const { kind, type, range: bounds } = recipe
+  const name = nameOf(store, recipe.name)
+  const current = store.files.get(keyOf(name) ?? '')
+  const conditions = conditionsOf[recipe.condition]?.(current === undefined ? STALE : entityTag(current), current?.updatedAt ?? Date.now()) ?? {}
+  switch (kind) {
+    case 'put': return { kind, name, bytes: bytesOf(store, current, recipe), type, conditions }
+    case 'post': return { kind, name, bytes: bytesOf(store, current, recipe), type }
+    case 'get':
+    case 'head': return { kind, name, conditions, range: bounds === null ? undefined : `bytes=${bounds.first ?? ''}-${bounds.last ?? (bounds.first === null ? 3 : '')}` }
+    case 'facts': return { kind, name }
+    case 'delete': return { kind, name, conditions }
+    case 'rename': return { kind, name, to: nameOf(store, recipe.to) }
+  }
+}
+
+function requestOf (act: Act): Request & { need: Scope } {
+  const bytes = `/uploads/${encodeURIComponent(act.name)}`
+  const facts = `/api/files/${encodeURIComponent(act.name)}`
+  switch (act.kind) {
+    case 'put': return { need: 'files:write', method: 'PUT', path: bytes, body: act.bytes, headers: { ...act.conditions, ...(act.type !== '' && { 'content-type': act.type }) } }
+    case 'post': return { need: 'files:write', method: 'POST', path: '/', ...formOf(act.name.replaceAll('"', '\\"'), act.bytes, { type: act.type }) }
+    case 'get': return { need: 'files:read', method: 'GET', path: bytes, headers: { ...act.conditions, ...(act.range !== undefined && { range: act.range }) } }
+    case 'head': return { need: 'files:read', method: 'HEAD', path: bytes, headers: { ...act.conditions, ...(act.range !== undefined && { range: act.range }) } }
+    case 'facts': return { need: 'files:read', method: 'GET', path: facts }
+    case 'delete': return { need: 'files:write', method: 'DELETE', path: bytes, headers: act.conditions }
+    case 'rename': return { need: 'files:write', method: 'PATCH', path: facts, json: { name: act.to } }
+  }
+}
+
+function told (world: World, who: Who, act: Act): void {
+  world.trace.push(`person ${who}: ${JSON.stringify({ ...act, ...('bytes' in act && { bytes: `${act.bytes.length} of ${act.bytes[0]}` }) })}`)
+}
+
+function note (act: Act, answer: Answer): void {
+  const key = `${act.kind} ${answer.status}${act.kind !== 'head' && answer.status >= 400 ? ` ${answer.json.code}` : ''}`
+  seen.set(key, (seen.get(key) ?? 0) + 1)
+}
+
+async function perform (world: World, who: Who, act: Act, credential: Credential): Promise<void> {
+  told(world, who, act)
+  const { store } = world.people[who]
+  const passed = await ask(world, who, credential, requestOf(act))
+  if (passed === undefined) return
+  note(act, passed.answer)
+  change(world, who, { store: explain(store, act, passed.answer, { span: passed.span, limits, url: world.server.url, usedBefore: usageOf(store.files) }) })
+}
+
+/** What may be true after acts that were under way together: the end of every order in which all their answers make sense. */
+function endsOf (store: State, done: { act: Act, answer: Answer, span: Span }[], circumstances: { url: string, usedBefore: Usage }): State[] {
+  if (done.length === 0) return [store]
+  return done.flatMap((first, index) => {
+    let next: State
+    try {
+      next = explain(store, first.act, first.answer, { ...circumstances, span: first.span, limits })
+    } catch {
+      return []
+    }
+    return endsOf(next, done.toSpliced(index, 1), circumstances)
+  })
+}
+
+interface RaceRecipe { acts: ActRecipe[], over: 'anything' | 'one file' | 'the first write' | 'one version' }
+
+const raceConditions: Record<RaceRecipe['over'], Partial<ActRecipe>> = {
+  anything: {},
+  'one file': {},
+  'the first write': { kind: 'put', condition: 'no version' },
+  'one version': { kind: 'put', condition: 'same version' }
+}
+
+async function race (world: World, who: Who, { acts: recipes, over }: RaceRecipe): Promise<void> {
+  const { store } = world.people[who]
+  const { name } = recipes[0] as ActRecipe
+  const acts = recipes.map(recipe => actOf(store, { ...recipe, ...raceConditions[over], ...(over !== 'anything' && { name }) }))
+  for (const act of acts) told(world, who, act)
+  await openSession(world, who)
+  const done = await Promise.all(acts.map(async act => ({ act, ...await ask(world, who, session, requestOf(act)) })))
+  const passed = done.filter((each): each is { act: Act, answer: Answer, span: Span } => 'answer' in each)
+  const brought = acts.flatMap(act => 'bytes' in act ? [act.bytes.length] : [])
+  const { bytes, files } = usageOf(store.files)
+  const usedBefore = { bytes: bytes + brought.reduce((sum, size) => sum + size, 0), files: files + brought.length }
+  for (const { act, answer } of passed) note(act, answer)
+  const ends = endsOf(store, passed, { url: world.server.url, usedBefore })
+  const outcomes = passed.map(({ act, answer }) => `${act.kind} ${answer.status}`).join(', ')
+  if (ends.length === 0) throw new Error(`no order of these explains their answers: ${outcomes}`)
+  const found = await readStore(world, who)
+  const end = ends.find(({ files }) => isDeepStrictEqual(contentsOf(files, world), found))
+  if (end === undefined) throw new Error(`after ${outcomes} no order explains what is stored: ${JSON.stringify(found.facts)}`)
+  await expectBytes(world, who, Array.from(end.files.values()).filter(file => store.files.get(file.name) !== file))
+  change(world, who, { store: end })
+}
+
+/** All that lists show of what a person has. By size the order in which files of one size were made shows, whatever their times. */
+interface Contents { facts: { name: string }[], bySize: string[] }
+
+function contentsOf (files: State['files'], { server }: World): Contents {
+  return { facts: listed(files, 'oldest').map(file => factsOf(file, server)), bySize: listed(files, 'smallest').map(({ name }) => name) }
+}
+
+async function readStore (world: World, who: Who): Promise<Contents> {
+  const token = (await openSession(world, who)).secret
+  const [facts, bySize] = await Promise.all(['oldest', 'smallest'].map(async order => (await send(world, { method: 'GET', path: `/api/files?order=${order}`, token })).answer.json.files))
+  return { facts, bySize: bySize.map(({ name }: { name: string }) => name) }
+}
+
+async function expectBytes (world: World, who: Who, files: StoredFile[]): Promise<void> {
+  for (const { name, bytes } of files) {
+    const { answer } = await send(world, { method: 'GET', path: `/uploads/${encodeURIComponent(name)}`, token: (await openSession(world, who)).secret })
+    expect(`the bytes of ${name}`, answer.bytes.toString('latin1'), bytes.toString('latin1'))
+  }
+}
+
+interface WalkRecipe { order: FileOrder, limit: number, prefix: string | NameRecipe | null, changes: ActRecipe[], pick: number }
+
+/** Walks a listing page by page, changing files in between: who was there all the time is seen once, nobody twice, all in order. */
+async function walk (world: World, who: Who, { order, limit, prefix: beginning, changes, pick }: WalkRecipe): Promise<void> {
+  const prefix = typeof beginning === 'object' && beginning !== null ? String.fromCodePoint(Number(nameOf(world.people[who].store, beginning).codePointAt(0))) : beginning
+  world.trace.push(`person ${who} lists ${order} by ${limit}, prefix ${JSON.stringify(prefix)}`)
+  const before = world.people[who].store
+  const query = new URLSearchParams({ order, limit: String(limit), ...(prefix !== null && { prefix }) })
+  const seen: number[] = []
+  const left = [...changes]
+  for (let path: string | undefined = `/api/files?${query}`; path !== undefined;) {
+    const { answer } = await send(world, { method: 'GET', path, token: (await openSession(world, who)).secret })
+    if (prefix !== null && !order.endsWith('name')) return expectAnswer(answer, 400, 'validation_failed')
+    expectAnswer(answer, 200)
+    for (const facts of answer.json.files) {
+      expect('whether it begins so', facts.name.startsWith((prefix ?? '').normalize('NFC')), true)
+      seen.push(identify(world, who, facts))
+    }
+    path = nextPage(answer, query, pick, world)
+    const change = left.shift()
+    if (path !== undefined && change !== undefined) await comeOrGo(world, who, change)
+  }
+  const { files } = world.people[who].store
+  const serials = new Set(Array.from(before.files.values(), ({ serial }) => serial))
+  const stayed = listed(files, order, prefix ?? '').map(({ serial }) => serial).filter(serial => serials.has(serial))
+  expect('the list of those who stayed', seen.filter(serial => stayed.includes(serial)), stayed)
+  expect('how often each is seen', seen.length, new Set(seen).size)
+}
+
+function identify (world: World, who: Who, facts: { name: string }): number {
+  const file = world.people[who].store.files.get(facts.name)
+  if (file === undefined) throw new Error(`${facts.name} is listed and not there`)
+  expect('the listed file', facts, factsOf(file, world.server))
+  return file.serial
+}
+
+function nextPage ({ json: { next }, headers: { link } }: Answer, query: URLSearchParams, pick: number, { server }: World): string | undefined {
+  expect('a link to the next page', link !== undefined, next !== null)
+  if (next === null) return undefined
+  return pick % 2 === 0 ? `/api/files?${new URLSearchParams([...query, ['cursor', next]])}` : String(link).slice(1 + server.url.length, String(link).indexOf('>'))
+}
+
+/** A file that was not there comes, or one that was goes. */
+async function comeOrGo (world: World, who: Who, recipe: ActRecipe): Promise<void> {
+  const { store } = world.people[who]
+  const act = actOf(store, { ...recipe, condition: 'none' })
+  const isThere = store.files.has(keyOf(act.name) ?? '')
+  await perform(world, who, isThere ? { kind: 'delete', name: act.name, conditions: {} } : { kind: 'put', name: act.name, bytes: Buffer.alloc(1), type: '', conditions: {} }, session)
+}
+
+/** A cursor is good for the listing that gave it alone. */
+async function misuseCursor (world: World, who: Who, { order, pick }: WalkRecipe): Promise<void> {
+  const { answer } = await send(world, { method: 'GET', path: `/api/files?order=${order}&limit=1`, token: (await openSession(world, who)).secret })
+  const { next } = answer.json
+  expect('whether more follow', next !== null, world.people[who].store.files.size > 1)
+  if (next === null) return
+  const other = orders[(orders.indexOf(order) + 1 + pick % 5) % 6]
+  const isOthers = pick % 3 === 0
+  const by = isOthers ? 1 - who as Who : who
+  const path = `/api/files?order=${isOthers ? order : other}&limit=1&cursor=${next}`
+  expectAnswer((await send(world, { method: 'GET', path, token: (await openSession(world, by)).secret })).answer, 400, 'validation_failed')
+}
+
+async function readAccount (world: World, who: Who, credential: Credential): Promise<void> {
+  const passed = await ask(world, who, credential, { method: 'GET', path: '/api/account' })
+  if (passed === undefined) return
+  const { id, user: [username], store } = world.people[who]
+  expectAnswer(passed.answer, 200)
+  const { bytes, files } = usageOf(store.files)
+  const { createdAt, ...account } = passed.answer.json
+  expect('the account', account, { id, username, usage: { bytes, files, quotaBytes: limits.quotaBytes, quotaFiles: limits.quotaFiles } })
+  expect('the public facts', (await send(world, { method: 'GET', path: `/api/users/${id}` })).answer.json, { id, username, createdAt })
+}
+
+/** What belongs to someone else answers, byte for byte, as what does not exist. */
+async function reachForOthers (world: World, who: Who, pick: number): Promise<void> {
+  const [mine, theirs] = [world.people[who].store, world.people[1 - who as Who].store]
+  const unseen = Array.from(theirs.files.keys()).filter(name => !mine.files.has(name))
+  const name = unseen[pick % unseen.length]
+  if (name === undefined) return
+  const token = (await openSession(world, who)).secret
+  const requests = (address: string): Request[] => [
+    ...['GET', 'HEAD', 'DELETE'].map(method => ({ method, path: `/uploads/${encodeURIComponent(address)}` })),
+    { method: 'GET', path: `/api/files/${encodeURIComponent(address)}` },
+    { method: 'PATCH', path: `/api/files/${encodeURIComponent(address)}`, json: { name: 'mine' } }
+  ]
+  const nowhere = requests('nobody has this')
+  for (const [index, request] of requests(name).entries()) {
+    const [theirs, none] = await Promise.all([request, nowhere[index] as Request].map(async each => (await send(world, { ...each, token })).answer))
+    expect('the answer for what is someone else\'s', imageOf(theirs as Answer), imageOf(none as Answer))
+    expect('its status', theirs?.status, 404)
+  }
+}
+
+/** An answer but for its time and what names its request. */
+function imageOf ({ status, rawHeaders, bytes }: Answer): unknown {
+  return [status, rawHeaders.filter((_, index) => !/^(?:date|x-request-id)$/i.test(String(rawHeaders[index - index % 2]))), bytes.toString('latin1')]
+}
+
+async function registerTaken (world: World, who: Who): Promise<void> {
+  const [username, password] = world.people[who].user
+  const { answer } = await send(world, { method: 'POST', path: '/api/users', json: { username: username.toUpperCase(), password } })
+  expectAnswer(answer, 400, 'username_taken')
+}
+
+function revoke (world: World, who: Who, isMeant: (token: IssuedToken) => boolean): void {
+  change(world, who, { tokens: world.people[who].tokens.map(token => ({ ...token, isRevoked: token.isRevoked || isMeant(token) })) })
+}
+
+async function changePassword (world: World, who: Who): Promise<void> {
+  const { user } = world.people[who]
+  const password = `${user[1]}+`
+  expectAnswer((await send(world, { method: 'PUT', path: '/api/account/password', user, json: { password } })).answer, 204)
+  revoke(world, who, () => true)
+  change(world, who, { user: [user[0], password] })
+  expectAnswer((await send(world, { method: 'GET', path: '/api/resource', user })).answer, 401, 'credentials_wrong')
+}
+
+/** The person goes with everything that was theirs, and someone else comes under the free name. */
+async function leave (world: World, who: Who): Promise<void> {
+  const { user, id } = world.people[who]
+  expectAnswer((await send(world, { method: 'DELETE', path: '/api/account', user })).answer, 204)
+  revoke(world, who, () => true)
+  expectAnswer((await send(world, { method: 'GET', path: `/api/users/${id}` })).answer, 400, 'user_unknown')
+  const { answer } = await send(world, { method: 'POST', path: '/api/users', json: { username: user[0], password: user[1] } })
+  expectAnswer(answer, 201)
+  if (world.people.some(person => person.id >= answer.json.id)) throw new Error(`the id ${answer.json.id} was given before`)
+  change(world, who, { id: answer.json.id, store: { ...world.people[who].store, files: new Map() } })
+}
+
+interface TokenRecipe { scopes: Scope[], lifeMilliseconds: number | null, pick: number }
+
+async function makePersonalToken (world: World, who: Who, { scopes, lifeMilliseconds }: TokenRecipe): Promise<void> {
+  const end = lifeMilliseconds === null ? null : Date.now() + lifeMilliseconds
+  const name = `token ${world.people[who].tokens.length}`
+  const { answer, span } = await send(world, { method: 'POST', path: '/api/tokens', user: world.people[who].user, json: { name, scopes, expiresAt: end === null ? null : new Date(end).toISOString() } })
+  if (end !== null && end <= span.to && answer.status === 400) return expectAnswer(answer, 400, 'validation_failed')
+  expectAnswer(answer, 201)
+  if (end !== null && end <= span.from) throw new Error('a token was made that had expired')
+  expect('its scopes', answer.json.scopes, allScopes.filter(scope => scopes.includes(scope)))
+  issued(world, who, { secret: answer.json.token, kind: 'personal', name, scopes: answer.json.scopes, parent: undefined, expires: end === null ? null : { from: end, to: end }, isRevoked: false })
+}
+
+/** Trades a token for an access token: a personal one has a child, an access token none. */
+async function trade (world: World, who: Who, credential: Credential): Promise<void> {
+  const token = tokenOf(world.people[who].tokens, credential.pick)
+  if (token === undefined) return
+  const { answer, span } = await send(world, { method: 'GET', path: '/api/token', token: token.secret })
+  const { refusals, mayPass } = judgeToken(token, undefined, span)
+  if (token.kind === 'access') refusals.push([401, 'password_required'])
+  if (answer.status !== 200 || !mayPass || token.kind === 'access') return expectRefusal(answer, 'GET', refusals)
+  const own = later(span, world.tokenSeconds)
+  const expires = token.expires === null ? own : { from: Math.min(own.from, token.expires.from), to: Math.min(own.to, token.expires.to) }
+  const { duration } = answer.json
+  if (duration < Math.ceil((expires.from - span.to) / 1000) || duration > Math.ceil((expires.to - span.from) / 1000)) throw new Error(`a duration of ${duration} s is not what is left`)
+  issued(world, who, { secret: answer.json.token, kind: 'access', name: null, scopes: token.scopes, parent: token.secret, expires, isRevoked: false })
+}
+
+/** The ids of the tokens that hold, as the server lists them, held against the model; the newest first. */
+async function listTokens (world: World, who: Who): Promise<{ id: number, token: IssuedToken }[]> {
+  const { secret } = await openSession(world, who)
+  for (;;) {
+    const from = Date.now()
+    const entries: any[] = []
+    for (let cursor: string | null = ''; cursor !== null;) {
+      const { answer }: { answer: Answer } = await send(world, { method: 'GET', path: `/api/tokens?limit=20${cursor && `&cursor=${cursor}`}`, token: secret })
+      expectAnswer(answer, 200)
+      entries.push(...answer.json.tokens)
+      cursor = answer.json.next
+    }
+    const span = { from, to: Date.now() }
+    const { tokens } = world.people[who]
+    // What ended while it was asked may be told or not: asked once more, it has ended.
+    if (tokens.some(token => holds(token, span) === 'perhaps')) continue
+    const live = tokens.filter(token => holds(token, span) === 'yes').reverse()
+    expect('the tokens', entries.map(({ kind, name, scopes }) => ({ kind, name, scopes })), live.map(({ kind, name, scopes }) => ({ kind, name, scopes })))
+    return live.map((token, index) => ({ id: entries[index].id, token: expectEnd(entries[index], token) }))
+  }
+}
+
+function expectEnd ({ expiresAt }: { expiresAt: string | null }, token: IssuedToken): IssuedToken {
+  const isRight = token.expires === null || expiresAt === null ? token.expires === expiresAt : Date.parse(expiresAt) >= token.expires.from && Date.parse(expiresAt) <= token.expires.to
+  if (!isRight) throw new Error(`a token ends at ${expiresAt}, expected ${JSON.stringify(token.expires)}`)
+  return token
+}
+
+async function endListed (world: World, who: Who, credential: Credential, isTheirs: boolean): Promise<void> {
+  const live = await listTokens(world, isTheirs ? 1 - who as Who : who)
+  const wanted = tokenOf(live.map(({ token }) => token), credential.pick)
+  const chosen = live.find(({ token }) => token === wanted)
+  if (chosen === undefined) return
+  const passed = await ask(world, who, credential, { need: 'account', method: 'DELETE', path: `/api/tokens/${chosen.id}` })
+  if (passed === undefined) return
+  if (isTheirs) return expectAnswer(passed.answer, 404, 'not_found')
+  expectAnswer(passed.answer, 204)
+  endToken(world, who, chosen.token)
+}
+
+function endToken (world: World, who: Who, { secret }: IssuedToken): void {
+  revoke(world, who, token => token.secret === secret || token.parent === secret)
+}
+
+async function endPresented (world: World, who: Who, pick: number): Promise<void> {
+  const token = tokenOf(world.people[who].tokens, pick)
+  if (token === undefined) return
+  const { answer, span } = await send(world, { method: 'DELETE', path: '/api/token', token: token.secret })
+  const { refusals, mayPass } = judgeToken(token, undefined, span)
+  if (answer.status !== 204 || !mayPass) return expectRefusal(answer, 'DELETE', refusals)
+  endToken(world, who, token)
+}
+
+async function endAll (world: World, who: Who, credential: Credential): Promise<void> {
+  const passed = await ask(world, who, credential, { need: 'account', method: 'DELETE', path: '/api/tokens' })
+  if (passed === undefined) return
+  expectAnswer(passed.answer, 204)
+  revoke(world, who, () => true)
+}
+
+async function tryToken (world: World, who: Who, token: IssuedToken, pick = 0): Promise<void> {
+  const passed = await askWith(world, token, pick, { method: 'GET', path: '/api/resource' })
+  if (passed !== undefined) expect('the greeting', passed.answer.json, { data: `Hello, ${world.people[who].user[0]}!` })
+}
+
+/** Asks with a token that is about to end until it has: it works to its last millisecond, and not one longer. */
+async function watchEnd (world: World, who: Who): Promise<void> {
+  const now = Date.now()
+  const token = world.people[who].tokens.find(token => holds(token, { from: now, to: now }) === 'yes' && holds(token, { from: now, to: now + WATCHED_MILLISECONDS }) === 'perhaps')
+  if (token === undefined) return
+  while (Date.now() <= Number(token.expires?.to)) await tryToken(world, who, token)
+}
+
+const who = fc.constantFrom<Who>(0, 1)
+const pick = fc.nat(999)
+const usually = fc.oneof({ weight: 40, arbitrary: fc.record({ by: fc.constant('session' as const), pick }) }, { weight: 8, arbitrary: fc.record({ by: fc.constant('token' as const), pick }) }, { weight: 1, arbitrary: fc.record({ by: fc.constantFrom('password' as const, 'nothing' as const), pick }) })
+const anyName = fc.record({ isThere: fc.constantFrom(true, true, false), isDecomposed: fc.boolean(), pick })
+const anyCondition = fc.oneof({ weight: 2, arbitrary: fc.constant('none') }, { weight: 1, arbitrary: fc.constantFrom(...Object.keys(conditionsOf)) })
+const bound = fc.oneof(fc.constant(null), fc.integer({ min: 0, max: 12 }))
+const actRecipe = (kinds: Act['kind'][]): fc.Arbitrary<ActRecipe> => fc.record({
+  kind: fc.constantFrom(...kinds),
+  name: anyName,
+  to: anyName,
+  size: fc.constantFrom<ActRecipe['size']>(0, 1, 1, 2, 10, 10, 100, 300, 'same', 'same', 'same', 'rest', 'rest', 'one more', 'one more', 'limit', 'above'),
+  fill: fc.constantFrom(97, 98),
+  type: fc.constantFrom(...types),
+  condition: anyCondition,
+  range: fc.option(fc.record({ first: bound, last: bound }))
+})
+const walkRecipe: fc.Arbitrary<WalkRecipe> = fc.record({ order: fc.constantFrom(...orders, 'name' as const, '-name' as const, 'name' as const, '-name' as const), limit: fc.constantFrom(1, 2, 3, 1000), prefix: fc.option(fc.oneof(fc.constantFrom(...prefixes), anyName), { freq: 2 }), changes: fc.array(actRecipe(['put']), { maxLength: 3 }), pick })
+const tokenRecipe: fc.Arbitrary<TokenRecipe> = fc.record({ scopes: fc.subarray([...allScopes], { minLength: 1 }), lifeMilliseconds: fc.option(fc.integer({ min: 0, max: 2000 }), { freq: 1 }), pick })
+
+type Step = fc.AsyncCommand<World, object>
+
+/** A step that can always be taken: what a recipe leaves open is chosen from what is there. */
+function step<Recipe> (weight: number, name: string, recipe: fc.Arbitrary<Recipe>, run: (world: World, who: Who, recipe: Recipe) => Promise<void>): { weight: number, arbitrary: fc.Arbitrary<Step> } {
+  const command = (by: Who, drawn: Recipe): Step => ({
+    check: () => true,
+    async run (world) {
+      counts.steps++
+      try {
+        await run(world, by, drawn)
+      } catch (cause) {
+        throw new Error(`${name} of person ${by}: ${(cause as Error).message}\nafter\n${world.trace.slice(-30).join('\n')}`, { cause })
+      }
+    },
+    toString: () => `${name}(${by}, ${JSON.stringify(drawn)})`
+  })
+  return { weight, arbitrary: fc.tuple(who, recipe).map(([by, drawn]) => command(by, drawn)) }
+}
+
+const steps = fc.commands([fc.oneof(
+  step(300, 'act', fc.record({ recipe: actRecipe(['put', 'put', 'put', 'post', 'post', 'get', 'get', 'head', 'facts', 'delete', 'rename']), credential: usually }), (world, by, { recipe, credential }) => perform(world, by, actOf(world.people[by].store, recipe), credential)),
+  step(60, 'race', fc.record({ acts: fc.array(actRecipe(['put', 'put', 'post', 'get', 'delete', 'rename']), { minLength: 2, maxLength: 3 }), over: fc.constantFrom(...Object.keys(raceConditions) as RaceRecipe['over'][]) }), race),
+  step(40, 'walk', walkRecipe, walk),
+  step(10, 'misuse a cursor', walkRecipe, misuseCursor),
+  step(25, 'read the account', usually, readAccount),
+  step(20, 'reach for others\' files', pick, reachForOthers),
+  step(5, 'register a taken name', fc.constant(null), registerTaken),
+  step(12, 'make a personal token', tokenRecipe, makePersonalToken),
+  step(25, 'trade a token', usually, trade),
+  step(25, 'try a token', pick, async (world, by, pick) => tryToken(world, by, tokenOf(world.people[by].tokens, pick) as IssuedToken, pick)),
+  step(8, 'watch a token end', fc.constant(null), watchEnd),
+  step(10, 'list tokens', fc.constant(null), async (world, by) => { await listTokens(world, by) }),
+  step(10, 'end a listed token', fc.record({ credential: usually, isTheirs: fc.boolean() }), (world, by, { credential, isTheirs }) => endListed(world, by, credential, isTheirs)),
+  step(8, 'end the presented token', pick, endPresented),
+  step(3, 'end all tokens', usually, endAll),
+  step(2, 'change the password', fc.constant(null), changePassword),
+  step(2, 'leave', fc.constant(null), leave),
+  step(1, 'restart', pick, async world => { world.server = await world.restart(); counts.restarts++ })
+)], { maxCommands: 200, size: 'max' })
+
+/** Everything that is told of everybody, once more, when all is done. */
+async function audit (world: World): Promise<void> {
+  for (const by of [0, 1] as const) {
+    await readAccount(world, by, session)
+    await listTokens(world, by)
+    for (const order of orders) await walk(world, by, { order, limit: 2, prefix: null, changes: [], pick: 0 })
+    const { files } = world.people[by].store
+    expect('what is stored', await readStore(world, by), contentsOf(files, world))
+    await expectBytes(world, by, Array.from(files.values()))
+  }
+}
+
+async function register (world: World, who: Who, username: string): Promise<void> {
+  const from = Date.now()
+  const { id, user, token } = await signUp(world.server, username)
+  world.people[who] = { id, user, store: { files: new Map(), serial: 0 }, tokens: [] }
+  issued(world, who, { secret: token, kind: 'access', name: null, scopes: allScopes, parent: undefined, expires: later({ from, to: Date.now() }, world.tokenSeconds), isRevoked: false })
+  await makePersonalToken(world, who, { scopes: [...allScopes], lifeMilliseconds: null, pick: 0 })
+}
+
+/** Draws sequences until so many steps were taken; each has two people of its own. */
+async function holdAgainstModel (t: Test, { tokenSeconds, stepsWanted }: { tokenSeconds: number, stepsWanted: number }): Promise<void> {
+  const all = { ...settings, TOKEN_SECONDS: String(tokenSeconds), DATA_DIR: t.testdir() }
+  let server = await startServer(t, all)
+  const restart = async () => { await server.close(); server = await startServer(t, all); return server }
+  const property = fc.asyncProperty(steps, async drawn => {
+    const world: World = { server, people: [undefined, undefined] as unknown as [Person, Person], tokenSeconds, restart, trace: [] }
+    const number = ++counts.sequences
+    await Promise.all([register(world, 0, `ann ${number}`), register(world, 1, `bob ${number}`)])
+    await fc.asyncModelRun(() => ({ model: world, real: {} }), drawn)
+    await audit(world)
+  })
+  for (let round = 0, end = counts.steps + stepsWanted; counts.steps < end; round++) await fc.assert(property, { seed: (seed + round * ROUND_SEEDS) % 2 ** 31, numRuns: 2, interruptAfterTimeLimit: SHRINKING_MILLISECONDS })
+}
+
+test('whatever two people do, alone and at once, the store does what a simple model of it says', async t => {
+  t.comment(`MODEL_SEED=${seed}`)
+  await holdAgainstModel(t, { tokenSeconds: 600, stepsWanted: wantedSteps })
+  t.comment(`${counts.steps} steps in ${counts.sequences} sequences, ${counts.requests} requests, ${counts.restarts} restarts`)
+  t.comment(Array.from(seen).sort().map(([answer, times]) => `${answer}: ${times}`).join('; '))
+})
+
+test('it does so also where access tokens expire all the time', async t => {
+  await holdAgainstModel(t, { tokenSeconds: 1, stepsWanted: wantedSteps / 10 })
+})

@@ -1,0 +1,327 @@
+import { createHash } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
+import type { Answer } from './server.ts'
+
+export type Scope = 'files:read' | 'files:write' | 'account'
+
+export const allScopes: readonly Scope[] = ['files:read', 'files:write', 'account']
+
+/** Milliseconds since 1970 between which something happened: the server's clock is read somewhere in there. */
+export interface Span { readonly from: number, readonly to: number }
+
+export interface StoredFile {
+  /** Grows with each file that is made; breaks ties in listings as the server's ids do. */
+  readonly serial: number
+  readonly name: string
+  readonly bytes: Buffer
+  readonly type: string
+  readonly createdAt: number
+  readonly updatedAt: number
+}
+
+export interface IssuedToken {
+  readonly secret: string
+  readonly kind: 'access' | 'personal'
+  readonly name: string | null
+  readonly scopes: readonly Scope[]
+  /** The secret of the personal token that an access token was issued for. */
+  readonly parent: string | undefined
+  /** When it ends; null for never. Of an access token only the bounds are known. */
+  readonly expires: Span | null
+  readonly isRevoked: boolean
+}
+
+export interface Person {
+  readonly id: number
+  readonly user: [username: string, password: string]
+  readonly store: State
+  /** In the order in which they were issued. */
+  readonly tokens: readonly IssuedToken[]
+}
+
+/** What one person's store holds, and the serial of the next file. Never changed, only replaced. */
+export interface State { readonly files: ReadonlyMap<string, StoredFile>, readonly serial: number }
+
+export interface Limits { readonly maxFileBytes: number, readonly quotaBytes: number, readonly quotaFiles: number }
+
+interface Conditional { readonly conditions: Readonly<Record<string, string>> }
+
+/** Something a person does to a file, with every value that goes over the wire. */
+export type Act =
+  | { readonly kind: 'put', readonly name: string, readonly bytes: Buffer, readonly type: string } & Conditional
+  | { readonly kind: 'post', readonly name: string, readonly bytes: Buffer, readonly type: string }
+  | { readonly kind: 'get' | 'head', readonly name: string, readonly range: string | undefined } & Conditional
+  | { readonly kind: 'facts', readonly name: string }
+  | { readonly kind: 'delete', readonly name: string } & Conditional
+  | { readonly kind: 'rename', readonly name: string, readonly to: string }
+
+/** One way in which the server may answer, and what is then true. `next` throws where the answer says something else. */
+export interface Outcome { readonly status: number, readonly code?: string, readonly next: (answer: Answer) => State }
+
+/** What an act is judged by beside the state: when it happened, the limits, and the address of the server. */
+export interface Circumstances {
+  readonly span: Span
+  readonly limits: Limits
+  readonly url: string
+  /** Bytes and files in use when the request began: a quota may be judged by that, too, while others change it. */
+  readonly usedBefore: Usage
+}
+
+export interface Usage { readonly bytes: number, readonly files: number }
+
+export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
+export const entityTag = ({ bytes }: StoredFile): string => `"${sha256(bytes)}"`
+
+export function usageOf (files: ReadonlyMap<string, StoredFile>): Usage {
+  return { bytes: Array.from(files.values()).reduce((sum, { bytes }) => sum + bytes.length, 0), files: files.size }
+}
+
+/** The key that a name stands for; undefined where no file can have it. */
+export function keyOf (name: string): string | undefined {
+  const key = name.normalize('NFC')
+  const isFit = name.isWellFormed() && key !== '' && Buffer.byteLength(key) <= 255 && !/[/\\\p{Cc}]/u.test(key) && key !== '.' && key !== '..'
+  return isFit ? key : undefined
+}
+
+/** The next state, by the first outcome that the answer matches. @throws where none does. */
+export function explain (state: State, act: Act, answer: Answer, circumstances: Circumstances): State {
+  const outcomes = outcomesOf(state, act, circumstances)
+  const code = act.kind !== 'head' && answer.status >= 400 ? answer.json.code : undefined
+  const outcome = outcomes.find(({ status, ...expected }) => status === answer.status && (act.kind === 'head' || expected.code === code))
+  if (outcome === undefined) throw new Error(`answered ${answer.status} ${code ?? ''}, expected ${outcomes.map(({ status, code }) => `${status} ${code ?? ''}`.trim()).join(' or ')}`)
+  return outcome.next(answer)
+}
+
+/** Why an act must be refused, and why it may be although it need not. */
+interface Refusals { readonly due: [status: number, code: string][], readonly possible: [status: number, code: string][] }
+
+/** A success needs that no refusal is due; which of several is told is the server's choice. */
+function outcomesOf (state: State, act: Act, circumstances: Circumstances): Outcome[] {
+  switch (act.kind) {
+    case 'put': return judged(state, putRefusals(state, act, circumstances), () => store(state, act, act.name, circumstances))
+    case 'post': return post(state, act, circumstances)
+    case 'get':
+    case 'head': return [read(state, act)]
+    case 'facts': return [withFile(state, act.name, file => ({ status: 200, next: answer => { expectFacts(answer.json, file, circumstances); return state } }))]
+    case 'delete': return [withFile(state, act.name, file => permits(act.conditions, file) ? { status: 204, next: () => without(state, file.name) } : refusal(state, 412, 'precondition_failed'))]
+    case 'rename': return rename(state, act, circumstances)
+  }
+}
+
+const refusal = (state: State, status: number, code: string): Outcome => ({ status, code, next: () => state })
+
+function judged (state: State, { due, possible }: Refusals, success: () => Outcome): Outcome[] {
+  const refusals = [...due, ...possible].map(([status, code]) => refusal(state, status, code))
+  return due.length === 0 ? [success(), ...refusals] : refusals
+}
+
+function withFile (state: State, name: string, outcome: (file: StoredFile) => Outcome): Outcome {
+  const file = state.files.get(keyOf(name) ?? '')
+  return file === undefined ? refusal(state, 404, 'not_found') : outcome(file)
+}
+
+function without ({ files, serial }: State, name: string): State {
+  const left = new Map(files)
+  left.delete(name)
+  return { files: left, serial }
+}
+
+function putRefusals (state: State, { name, bytes, conditions }: Extract<Act, { kind: 'put' }>, circumstances: Circumstances): Refusals {
+  const key = keyOf(name)
+  if (key === undefined) return { due: [[400, 'name_invalid']], possible: [] }
+  const current = state.files.get(key)
+  const { due, possible } = sizeRefusals(state, bytes.length, current, circumstances)
+  return { due: permits(conditions, current) ? due : [...due, [412, 'precondition_failed']], possible }
+}
+
+function sizeRefusals (state: State, size: number, current: StoredFile | undefined, { limits, usedBefore }: Circumstances): Refusals {
+  const added = size - (current?.bytes.length ?? 0)
+  const isBeyond = ({ bytes, files }: Usage) => (added > 0 && bytes + added > limits.quotaBytes) || (current === undefined && files + 1 > limits.quotaFiles)
+  const due: Refusals['due'] = []
+  if (size > limits.maxFileBytes) due.push([413, 'file_too_large'])
+  if (isBeyond(usageOf(state.files))) due.push([413, 'quota_exceeded'])
+  return { due, possible: isBeyond(usedBefore) ? [[413, 'quota_exceeded']] : [] }
+}
+
+function post (state: State, act: Extract<Act, { kind: 'post' }>, circumstances: Circumstances): Outcome[] {
+  const name = act.name.slice(Math.max(act.name.lastIndexOf('/'), act.name.lastIndexOf('\\')) + 1)
+  const key = keyOf(name)
+  const current = state.files.get(key ?? '')
+  if (current !== undefined && current.bytes.equals(act.bytes)) {
+    return [{ status: 200, next: answer => { expectFacts(answer.json, current, circumstances); return state } }]
+  }
+  const { due, possible } = sizeRefusals(state, act.bytes.length, current, circumstances)
+  // Whether the name is free is known when the form is read; that not one file more fits, before.
+  if (Math.max(state.files.size, circumstances.usedBefore.files) >= circumstances.limits.quotaFiles) possible.push([413, 'quota_exceeded'])
+  if (key === undefined) due.push([400, 'name_invalid'])
+  if (current !== undefined) due.push([409, 'name_taken'])
+  return judged(state, { due, possible }, () => store(state, act, name, circumstances))
+}
+
+/** Makes or replaces a file; times are the server's own, within the span. */
+function store (state: State, { bytes, type: declared }: { bytes: Buffer, type: string }, name: string, circumstances: Circumstances): Outcome {
+  const key = String(keyOf(name))
+  const current = state.files.get(key)
+  const type = typeOf(key, declared)
+  return {
+    status: current === undefined ? 201 : 200,
+    next: answer => {
+      const updatedAt = changedAt(answer, current, circumstances.span)
+      const file = { name: key, bytes, type, updatedAt, createdAt: current?.createdAt ?? updatedAt, serial: current?.serial ?? state.serial }
+      expectFacts(answer.json, file, circumstances)
+      expect('the entity tag', answer.headers.etag, entityTag(file))
+      return { files: new Map(state.files).set(key, file), serial: state.serial + (current === undefined ? 1 : 0) }
+    }
+  }
+}
+
+function rename (state: State, { name, to }: Extract<Act, { kind: 'rename' }>, circumstances: Circumstances): Outcome[] {
+  const file = state.files.get(keyOf(name) ?? '')
+  const key = keyOf(to)
+  const due: Refusals['due'] = []
+  if (file === undefined) due.push([404, 'not_found'])
+  if (key === undefined) due.push([400, to === '' ? 'validation_failed' : 'name_invalid'])
+  if (key !== undefined && key !== file?.name && state.files.has(key)) due.push([409, 'name_taken'])
+  return judged(state, { due, possible: [] }, () => ({
+    status: 200,
+    next: answer => {
+      const current = file as StoredFile
+      const renamed = key === current.name ? current : { ...current, name: String(key), updatedAt: changedAt(answer, current, circumstances.span) }
+      expectFacts(answer.json, renamed, circumstances)
+      return { ...state, files: new Map(without(state, current.name).files).set(renamed.name, renamed) }
+    }
+  }))
+}
+
+/** When the server says it changed something: by its clock, and never before the change that went before. */
+function changedAt ({ json }: Answer, current: StoredFile | undefined, { from, to }: Span): number {
+  const at = Date.parse(json.updatedAt)
+  const earliest = current?.updatedAt ?? 0
+  if (at < Math.max(from, earliest) || at > Math.max(to, earliest)) throw new Error(`updatedAt ${json.updatedAt} is not between ${from} and ${to}`)
+  return at
+}
+
+const typesByExtension: Record<string, string> = { txt: 'text/plain', json: 'application/json', pdf: 'application/pdf' }
+
+function typeOf (name: string, declared: string): string {
+  return /^[\w.+-]+\/[\w.+-]+(?:; [\w-]+=[\w-]+)*$/.test(declared) ? declared : typesByExtension[/[^.]\.(\w+)$/.exec(name)?.[1] ?? ''] ?? 'application/octet-stream'
+}
+
+/** RFC 9110 section 13.2.2 for a method that changes something. */
+function permits (conditions: Readonly<Record<string, string>>, file: StoredFile | undefined): boolean {
+  return verdict({ ...conditions, 'if-modified-since': undefined }, file) === 'go on'
+}
+
+/** RFC 9110 section 13.2.2, for the few forms of conditions that the acts have. */
+function verdict (conditions: Readonly<Record<string, string | undefined>>, file: StoredFile | undefined): 'go on' | 'failed' | 'unchanged' {
+  const names = (list: string, isWeakEnough: boolean) => file !== undefined &&
+    (list === '*' || list.split(', ').some(tag => (isWeakEnough ? tag.replace(/^W\//, '') : tag) === entityTag(file)))
+  const changedSince = (date: string) => file !== undefined && Math.floor(file.updatedAt / 1000) * 1000 > Date.parse(date)
+  const { 'if-match': match, 'if-none-match': noneMatch, 'if-unmodified-since': unmodified, 'if-modified-since': modified } = conditions
+  if (match !== undefined ? !names(match, false) : unmodified !== undefined && changedSince(unmodified)) return 'failed'
+  if (noneMatch !== undefined) return names(noneMatch, true) ? 'unchanged' : 'go on'
+  return modified !== undefined && file !== undefined && !changedSince(modified) ? 'unchanged' : 'go on'
+}
+
+function read (state: State, act: Extract<Act, { kind: 'get' | 'head' }>): Outcome {
+  return withFile(state, act.name, file => {
+    const found = verdict(act.conditions, file)
+    if (found === 'failed') return refusal(state, 412, 'precondition_failed')
+    if (found === 'unchanged') return { status: 304, next: answer => { expectValidators(answer, file); return state } }
+    const isRanged = act.kind === 'get' && act.range !== undefined && [undefined, entityTag(file)].includes(act.conditions['if-range'])
+    const range = isRanged ? rangeOf(String(act.range), file.bytes.length) : undefined
+    if (range === 'unsatisfiable') return { ...refusal(state, 416, 'range_not_satisfiable'), next: answer => { expect('Content-Range', answer.headers['content-range'], `bytes */${file.bytes.length}`); return state } }
+    return { status: range === undefined ? 200 : 206, next: answer => { expectBytes(answer, act.kind, file, range); return state } }
+  })
+}
+
+/** One range, first to last or a suffix, clipped to the size. */
+function rangeOf (range: string, size: number): Span | 'unsatisfiable' | undefined {
+  const [, first = '', last = ''] = /^bytes=(\d*)-(\d*)$/.exec(range) ?? []
+  if (first !== '' && last !== '' && Number(last) < Number(first)) return undefined
+  if (first !== '' ? Number(first) >= size : Number(last) === 0) return 'unsatisfiable'
+  if (size === 0) return undefined
+  return first === '' ? { from: Math.max(0, size - Number(last)), to: size } : { from: Number(first), to: last === '' ? size : Math.min(Number(last) + 1, size) }
+}
+
+function expectBytes (answer: Answer, kind: 'get' | 'head', file: StoredFile, range: Span | undefined): void {
+  const { headers } = answer
+  const part = range === undefined ? file.bytes : file.bytes.subarray(range.from, range.to)
+  expectValidators(answer, file)
+  expect('the bytes', answer.bytes.toString('latin1'), kind === 'head' ? '' : part.toString('latin1'))
+  expect('Content-Length', headers['content-length'], String(part.length))
+  expect('Content-Type', headers['content-type'], file.type)
+  expect('Content-Range', headers['content-range'], range && `bytes ${range.from}-${range.to - 1}/${file.bytes.length}`)
+  expect('Repr-Digest', headers['repr-digest'], `sha-256=:${Buffer.from(sha256(file.bytes), 'hex').toString('base64')}:`)
+  expect('the name', decodeURIComponent(/filename\*=UTF-8''([^;]*)/.exec(String(headers['content-disposition']))?.[1] ?? ''), file.name)
+}
+
+function expectValidators ({ headers }: Answer, file: StoredFile): void {
+  expect('the entity tag', headers.etag, entityTag(file))
+  expect('Last-Modified', headers['last-modified'], new Date(file.updatedAt).toUTCString())
+}
+
+/** Everything that is told of a file, and nothing else. */
+export function factsOf (file: StoredFile, { url }: { url: string }) {
+  const { name, bytes, type, createdAt, updatedAt } = file
+  return {
+    name,
+    size: bytes.length,
+    type,
+    sha256: sha256(bytes),
+    createdAt: new Date(createdAt).toISOString(),
+    updatedAt: new Date(updatedAt).toISOString(),
+    url: `${url}/uploads/${encodeURIComponent(name)}`
+  }
+}
+
+function expectFacts (json: unknown, file: StoredFile, circumstances: { url: string }): void {
+  expect('the file', json, factsOf(file, circumstances))
+}
+
+/** @throws where the two are not the same, deeply. */
+export function expect (what: string, found: unknown, expected: unknown): void {
+  if (!isDeepStrictEqual(found, expected)) throw new Error(`${what} is ${JSON.stringify(found)}, expected ${JSON.stringify(expected)}`)
+}
+
+export type FileOrder = 'name' | '-name' | 'newest' | 'oldest' | 'largest' | 'smallest'
+
+type Comparison = (a: StoredFile, b: StoredFile) => number
+
+// Code point by code point, which is the order of UTF-8 and not that of JavaScript's strings.
+const byName: Comparison = (a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name))
+const byAge: Comparison = (a, b) => a.createdAt - b.createdAt || a.serial - b.serial
+const bySize: Comparison = (a, b) => a.bytes.length - b.bytes.length || a.serial - b.serial
+
+const comparisons: Record<FileOrder, Comparison> = {
+  name: byName,
+  '-name': (a, b) => byName(b, a),
+  oldest: byAge,
+  newest: (a, b) => byAge(b, a),
+  smallest: bySize,
+  largest: (a, b) => bySize(b, a)
+}
+
+/** The files in an order of the API; where two are alike, the one made first is the lesser. */
+export function listed (files: ReadonlyMap<string, StoredFile>, order: FileOrder, prefix = ''): StoredFile[] {
+  return Array.from(files.values()).filter(({ name }) => name.startsWith(prefix.normalize('NFC'))).sort(comparisons[order])
+}
+
+/** How a token must be answered in a span: what refuses it, and whether it may pass. */
+export function judgeToken ({ kind, scopes, expires, isRevoked }: IssuedToken, need: Scope | undefined, span: Span): { refusals: [status: number, code: string][], mayPass: boolean } {
+  const mayBeExpired = expires !== null && span.to >= expires.from
+  const isExpired = expires !== null && span.from >= expires.to
+  // The end that an access token carries is looked at before whether it was revoked.
+  if (isRevoked) return { refusals: [[401, 'token_revoked'], ...(mayBeExpired && kind === 'access' ? [[401, 'token_expired']] as [number, string][] : [])], mayPass: false }
+  const isWithinScope = need === undefined || scopes.includes(need)
+  return {
+    refusals: [...(mayBeExpired ? [[401, 'token_expired']] as [number, string][] : []), ...(isExpired || isWithinScope ? [] : [[403, 'insufficient_scope']] as [number, string][])],
+    mayPass: !isExpired && isWithinScope
+  }
+}
+
+/** Whether a token holds in all of a span, in none of it, or in a part. */
+export function holds ({ expires, isRevoked }: IssuedToken, span: Span): 'yes' | 'no' | 'perhaps' {
+  if (isRevoked || (expires !== null && span.from >= expires.to)) return 'no'
+  return expires === null || span.to < expires.from ? 'yes' : 'perhaps'
+}

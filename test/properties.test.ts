@@ -1,0 +1,292 @@
+import { randomInt } from 'node:crypto'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { test, type Test } from 'tap'
+import { createDrawer, operationsOf, type Document, type Drawer, type Listed, type Parameter, type Schema } from './arbitraries.ts'
+import { hold } from './conformance.ts'
+import { bytesOf, mutate, mutations, type WireRequest } from './mutations.ts'
+import { formOf, runBin, signUp, startServer, type Answer, type RunningServer } from './server.ts'
+import { exchange } from './wire.ts'
+
+const seed = Number(process.env.PROPERTY_SEED ?? randomInt(2 ** 31))
+const runs = Number(process.env.PROPERTY_RUNS ?? 30)
+
+/** Of operations that hash a password, or end what only a password gives back, one in so many: each takes 20 ms of a core and more. */
+const HASHING_SHARE = 5
+const HASHING = new Set(['registerUser', 'createToken', 'changePassword', 'deleteAccount', 'deleteTokens'])
+
+/** So often the runs of an operation are drawn, until one of them succeeds: few runs may all have bad luck. */
+const MAX_ROUNDS = 10
+
+/** A fault is looked into for so long, to find the least that shows it. */
+const SHRINKING_MILLISECONDS = 60_000
+
+const settings = { RATE_LIMIT_PER_MINUTE: '0', REGISTRATIONS_PER_HOUR: '0', SIGN_IN_FAILURES: '1000000', MAX_FILE_BYTES: '100000', MAX_EVENT_LOOP_DELAY_MS: '0' }
+
+/** What has been seen of what is stored, by the name of the parameter that asks for it. */
+type Known = Record<string, string[]>
+
+interface Fixture {
+  readonly server: RunningServer
+  readonly known: Known
+  user: [string, string]
+  /** An access token, and a personal one with every scope. */
+  token: string
+  personal: string
+  people: number
+}
+
+/** A value that matches the schema, or one of those that lead somewhere. */
+type Drawn = { is: unknown } | { known: number }
+
+interface Recipe {
+  files: { name: string, bytes: Uint8Array }[]
+  parameters: Record<string, Drawn | null>
+  body: unknown
+  proof: number
+}
+
+const hints = {
+  username: fc.stringMatching(/^[a-z][a-z0-9]{0,20}$/),
+  password: fc.stringMatching(/^[ -~]{8,40}$/),
+  expiresAt: fc.date({ min: new Date('2100-01-01'), max: new Date('2200-01-01'), noInvalidDate: true }).map(date => date.toISOString()),
+  name: fc.stringMatching(/^[a-z]{1,8}(?:\.txt|\.pdf|\.html)?$/),
+  order: fc.constantFrom('name', '-name')
+}
+
+/** What a field line can hold: RFC 9110 section 5.5, and Node's client no more than Latin-1. */
+const isFieldValue = (value: string) => /^[\t -~\x80-\xFF]*$/.test(value)
+
+function parameterValues (drawer: Drawer, { in: place, name, schema }: Parameter): fc.Arbitrary<Drawn> {
+  const values = drawer.valuesOf(schema, name).filter(value => place !== 'header' || isFieldValue(value))
+  return fc.oneof(values.map(is => ({ is })), fc.nat(999).map(known => ({ known })))
+}
+
+function bodyValues (drawer: Drawer, { operation }: Listed): fc.Arbitrary<unknown> {
+  const [media] = Object.values(operation.requestBody?.content ?? {})
+  if (media === undefined) return fc.constant(undefined)
+  if (isBinary(media.schema)) return fc.uint8Array({ maxLength: 2000 })
+  if (isBinary(media.schema.properties?.file)) return fc.record({ file: fc.uint8Array({ maxLength: 2000 }), filename: hints.name })
+  return drawer.valuesOf(media.schema)
+}
+
+const isBinary = (schema: Schema | undefined) => schema?.format === 'binary'
+
+function recipesFor (drawer: Drawer, listed: Listed): fc.Arbitrary<Recipe> {
+  const parameters = listed.operation.parameters ?? []
+  return fc.record({
+    files: fc.array(fc.record({ name: hints.name, bytes: fc.uint8Array({ maxLength: 2000 }) }), { maxLength: 2 }),
+    parameters: fc.record(Object.fromEntries(parameters.map(parameter => {
+      const values = parameterValues(drawer, parameter)
+      return [parameter.name, parameter.required === true ? values : fc.option(values, { freq: 1 })]
+    }))),
+    body: bodyValues(drawer, listed),
+    proof: fc.nat(99)
+  })
+}
+
+function valueOf (name: string, drawn: Drawn, { known }: Fixture): string {
+  const choice = known[name] ?? []
+  return 'is' in drawn ? String(drawn.is) : choice[drawn.known % choice.length] ?? ''
+}
+
+/** The request that a recipe makes in the fixture as it is now. */
+function requestOf ({ method, path, operation }: Listed, recipe: Recipe, fixture: Fixture): WireRequest {
+  const given = (operation.parameters ?? []).flatMap(({ name, in: place }) => {
+    const drawn = recipe.parameters[name]
+    return drawn === null || drawn === undefined ? [] : [{ name, place, value: valueOf(name, drawn, fixture) }]
+  })
+  const placed = (place: string) => given.filter(each => each.place === place)
+  const query = new URLSearchParams(placed('query').map(({ name, value }) => [name, value])).toString()
+  const address = placed('path').reduce((text, { name, value }) => text.replace(`{${name}}`, encodeURIComponent(value)), path)
+  const { headers, body } = contentOf(operation.requestBody?.content ?? {}, recipe.body)
+  return {
+    method,
+    target: query === '' ? address : `${address}?${query}`,
+    version: 'HTTP/1.1',
+    headers: [['host', `127.0.0.1:${fixture.server.port}`], ['connection', 'close'], ...Object.entries(headers), ...credentials(operation.security, recipe.proof, fixture), ...placed('header').map(({ name, value }): [string, string] => [name, value])],
+    lines: [],
+    body,
+    framing: body.length === 0 && operation.requestBody === undefined ? 'none' : 'length'
+  }
+}
+
+function contentOf (content: Record<string, { schema: Schema }>, drawn: any): { headers: Record<string, string>, body: Buffer } {
+  const [type] = Object.keys(content)
+  if (type === undefined) return { headers: {}, body: Buffer.alloc(0) }
+  if (type === 'multipart/form-data') return formOf(drawn.filename, drawn.file)
+  return { headers: { 'content-type': type }, body: drawn instanceof Uint8Array ? Buffer.from(drawn) : Buffer.from(JSON.stringify(drawn)) }
+}
+
+/** One of the schemes that the operation names: the password where nothing else will do, and now and then. */
+function credentials (security: Record<string, string[]>[], proof: number, { user, token, personal }: Fixture): [string, string][] {
+  const schemes = security.flatMap(requirement => Object.keys(requirement))
+  if (schemes.length === 0) return []
+  const basic = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`
+  const byToken = [`Bearer ${token}`, `Bearer ${personal}`, `Token ${token}`, `Token ${personal}`, basic(`${token}:unused`)]
+  return [['authorization', !schemes.includes('bearer') || proof === 0 ? basic(user.join(':')) : String(byToken[proof % byToken.length])]]
+}
+
+/** Whoever asks is there and has tokens that hold, whatever the last request did; and something is stored. */
+async function prepare (fixture: Fixture, { path }: Pick<Listed, 'path'>, files: Recipe['files']): Promise<void> {
+  const { server, known } = fixture
+  if (!await hasTokens(fixture, path)) await signInAgain(fixture)
+  if (path.includes('{id}')) learn(known, (await server.send('GET', '/api/tokens?limit=2', { token: fixture.token })).json)
+  for (const { name, bytes } of files) {
+    const { status, json, headers } = await server.send('PUT', `/uploads/${encodeURIComponent(name)}`, { token: fixture.token, body: bytes })
+    // A request whose sender did not wait for the answer, such as one that deletes the account, may still be under way.
+    if (status === 401 || status === 404) return prepare(fixture, { path }, files)
+    learn(known, json)
+    const [tag, date] = [String(headers.etag), new Date(json.updatedAt).toUTCString()]
+    for (const field of ['if-match', 'if-none-match', 'if-range']) remember(known, field, tag, '*')
+    for (const field of ['if-modified-since', 'if-unmodified-since']) remember(known, field, date)
+    for (const field of ['content-digest', 'repr-digest']) remember(known, field, `sha-256=:${Buffer.from(json.sha256, 'hex').toString('base64')}:`)
+  }
+}
+
+/** Whether the access token holds, or comes again by the personal one, which needs no hashing; where tokens are about, so must that. */
+async function hasTokens (fixture: Fixture, path: string): Promise<boolean> {
+  const { server, token, personal } = fixture
+  const holds = async (token: string) => (await server.send('GET', '/api/resource', { token })).status === 200
+  if (path.includes('token') && !await holds(personal)) return false
+  if (await holds(token)) return true
+  const { status, json } = await server.send('GET', '/api/token', { token: personal })
+  if (status === 200) fixture.token = json.token
+  return status === 200
+}
+
+/** With the password, or where it is no longer the one that is known, as somebody else. */
+async function signInAgain (fixture: Fixture): Promise<void> {
+  const { server, known } = fixture
+  const { status, json } = fixture.people === 0 ? { status: 401, json: undefined } : await server.send('GET', '/api/token', { user: fixture.user })
+  if (status === 200) fixture.token = json.token
+  else {
+    const { user, token, id } = await signUp(server, `person ${++fixture.people}`)
+    Object.assign(fixture, { user, token })
+    remember(known, 'id', String(id))
+  }
+  const made = await server.send('POST', '/api/tokens', { user: fixture.user, json: { name: 'all', scopes: ['files:read', 'files:write', 'account'] } })
+  if (made.status !== 201) return signInAgain(fixture)
+  fixture.personal = made.json.token
+}
+
+/** Remembers what may be asked for later; the latest of each, for what was before may be gone. */
+function learn (known: Known, json: any): void {
+  if (typeof json !== 'object' || json === null) return
+  for (const [name, value] of Object.entries(json)) {
+    if (name === 'next' && value !== null) remember(known, 'cursor', String(value))
+    else if (name === 'name' || name === 'id') remember(known, name, String(value))
+    else learn(known, value)
+  }
+}
+
+function remember (known: Known, name: string, ...values: string[]): void {
+  known[name] = [...values, ...known[name] ?? []].slice(0, 20)
+}
+
+async function openFixture (t: Test): Promise<{ fixture: Fixture, drawer: Drawer, operations: Listed[] }> {
+  const server = await startServer(t, { ...settings, DATA_DIR: t.testdir() })
+  const document: Document = (await server.send('GET', '/openapi.json')).json
+  const known: Known = { id: ['1'], range: ['bytes=0-9', 'bytes=5-', 'bytes=-3', 'bytes=0-1,4-5', 'bytes=9999-'] }
+  const fixture: Fixture = { server, known, user: ['', ''], token: '', personal: '', people: 0 }
+  await signInAgain(fixture)
+  return { fixture, drawer: createDrawer(document, hints), operations: operationsOf(document) }
+}
+
+function runsOf ({ operation: { operationId } }: Listed, share: number): { seed: number, numRuns: number, interruptAfterTimeLimit: number } {
+  return { seed, numRuns: Math.ceil(share * runs / (HASHING.has(operationId) ? HASHING_SHARE : 1)), interruptAfterTimeLimit: SHRINKING_MILLISECONDS }
+}
+
+/** What more than a schema decides: a prefix goes with the orders by name, a cursor with its listing, an end lies in the future. */
+const RULED = new Set(['listFiles', 'createToken'])
+
+test('a valid request of any operation is never given an undocumented answer, and succeeds at times', async t => {
+  t.comment(`PROPERTY_SEED=${seed}`)
+  const { fixture, drawer, operations } = await openFixture(t)
+  let cases = 0
+  for (const listed of operations) {
+    const statuses = new Map<number, number>()
+    const property = fc.asyncProperty(recipesFor(drawer, listed), async recipe => {
+      cases++
+      await prepare(fixture, listed, recipe.files)
+      const { method, target, headers, body } = requestOf(listed, recipe, fixture)
+      // Throws where the document says otherwise.
+      const answer = await fixture.server.send(method, target, { headers: Object.fromEntries(headers), ...(listed.operation.requestBody && { body }) })
+      statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1)
+      accept(listed, answer)
+      if (/json/.test(String(answer.headers['content-type'])) && answer.status < 300 && !/openapi/.test(target)) learn(fixture.known, answer.json)
+    })
+    const hasSucceeded = () => Array.from(statuses.keys()).some(status => status < 400)
+    for (let round = 0; round < MAX_ROUNDS && !hasSucceeded(); round++) await fc.assert(property, { ...runsOf(listed, 1), seed: seed + round })
+    t.ok(hasSucceeded(), `${listed.operation.operationId}: ${Array.from(statuses).map(pair => pair.join(' x ')).join(', ')}`)
+  }
+  t.comment(`${operations.length} operations, ${cases} valid requests`)
+})
+
+function accept ({ method, operation: { operationId } }: Listed, answer: Answer): void {
+  const code = method !== 'HEAD' && answer.status >= 400 ? answer.json.code : undefined
+  const isRefusedByForm = code === 'validation_failed' && !RULED.has(operationId)
+  if (answer.status >= 500 || isRefusedByForm || ['malformed_json', 'malformed_multipart', 'malformed_url', 'unsupported_media_type'].includes(code)) throw new Error(`a valid request was answered ${answer.status} ${answer.text}`)
+}
+
+test('a mutated request is never answered with a 5xx nor anything undocumented, and the server goes on and leaves nothing behind', async t => {
+  t.comment(`PROPERTY_SEED=${seed}`)
+  const { fixture, drawer, operations } = await openFixture(t)
+  const statuses = new Map<number, number>()
+  let cases = 0
+  for (const listed of operations) {
+    const property = fc.asyncProperty(recipesFor(drawer, listed), mutations, async (recipe, chosen) => {
+      cases++
+      await prepare(fixture, listed, recipe.files)
+      const request = mutate(requestOf(listed, recipe, fixture), chosen)
+      const status = await judge(fixture.server.port, request)
+      statuses.set(status, (statuses.get(status) ?? 0) + 1)
+    })
+    await fc.assert(property, runsOf(listed, 2))
+    t.pass(listed.operation.operationId)
+  }
+  await prepare(fixture, { path: '/' }, [])
+  await fixture.server.close()
+  t.same(await readdir(join(fixture.server.dataDir, 'incoming')), [])
+  t.match(await runBin(['fsck', '--deep'], { DATA_DIR: fixture.server.dataDir }), { code: 0 })
+  t.comment(`${operations.length} operations, ${cases} mutated requests; ${Array.from(statuses).sort(([a], [b]) => a - b).map(([status, times]) => `${status === 0 ? 'no answer' : status}: ${times}`).join(', ')}`)
+})
+
+/** Sends a request, holds every answer to it against the document, and gives the status of the first; 0 where there is none and need not be. */
+async function judge (port: number, request: WireRequest): Promise<number> {
+  const { method, target } = request
+  const { bytes, isCut, hasRest } = bytesOf(request)
+  const isExact = !isCut && !hasRest
+  const answers = await exchange(port, { bytes, method, isCut, isExact })
+  for (const [index, { status, headers, body }] of answers.entries()) {
+    if (status >= 500) throw new Error(`answered ${status} ${body}`)
+    if (index > 0) continue
+    if (headers.date === undefined) holdRefusal(status, body.toString())
+    else hold({ method, path: target, status, headers, body: /json\b/.test(String(headers['content-type'])) ? body.toString() : '' })
+  }
+  const [first] = answers
+  // Node closes the connection of a CONNECT that nothing listens for; and what is no HTTP, behind a request, may end the connection before its answer is out.
+  if (first === undefined && isExact && method !== 'CONNECT') throw new Error('there was no answer')
+  return first?.status ?? 0
+}
+
+/** What is no HTTP, or has too large a head, is refused before anybody knows what it asks for, by an answer without a Date. */
+function holdRefusal (status: number, body: string): void {
+  const { code } = JSON.parse(body)
+  if (!['400 malformed_request', '431 head_too_large'].includes(`${status} ${code}`)) throw new Error(`refused with ${status} ${body}`)
+}
+
+test('what such requests brought to light stays as it was set right', async t => {
+  const { fixture: { server, token }, operations } = await openFixture(t)
+  const credential: [string, string] = ['authorization', `Bearer ${token}`]
+  const request: WireRequest = { method: 'GET', target: '/api/resource', version: 'HTTP/1.1', headers: [['host', 'a'], ['connection', 'close'], credential], lines: [], body: Buffer.alloc(0), framing: 'none' }
+  await t.resolves(judge(server.port, { ...request, version: 'HTTP/2.0' }), 'a version that is not spoken over this connection')
+  for (const { method, path } of operations.filter(each => each.method === 'DELETE' && each.path !== '/api/account')) {
+    for (const [type, body] of [['text/plain', 'x'], ['application/json', '{'], ['application/json', `"${'x'.repeat(70_000)}"`]] as const) {
+      const target = path.replace(/\{\w+\}/, '999')
+      const status = await judge(server.port, { ...request, method, target, headers: [...request.headers, ['content-type', type]], body: Buffer.from(body), framing: 'length' })
+      t.notOk([400, 413, 415].includes(status), `the body of ${method} ${path} is not looked at: ${status}`)
+    }
+  }
+})

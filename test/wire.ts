@@ -1,0 +1,109 @@
+import { connect } from 'node:net'
+
+/** An answer as it came over the wire. */
+export interface WireAnswer { status: number, headers: Record<string, string>, body: Buffer }
+
+/** Whoever waits longer for an answer gets none. */
+const PATIENCE_MILLISECONDS = 30_000
+
+interface Sent {
+  bytes: Uint8Array
+  method: string
+  /** Whether the connection is half closed behind the bytes. */
+  isCut: boolean
+  /** Whether the bytes are one request with nothing missing and nothing behind it, whose answer must then be whole. */
+  isExact?: boolean
+}
+
+/**
+ * Sends bytes that may be no request at all, and reads every whole answer until the server has closed the connection,
+ * which is half closed from here once the first answer is whole.
+ * @throws where what comes back is no HTTP, or nothing comes and the connection stays open.
+ */
+export async function exchange (port: number, { bytes, method, isCut, isExact = true }: Sent): Promise<WireAnswer[]> {
+  const socket = connect(port, '127.0.0.1')
+  const chunks: Buffer[] = []
+  let isWhole = false
+  socket.on('data', chunk => {
+    chunks.push(chunk)
+    if (isWhole || firstEnd(Buffer.concat(chunks), method) === undefined) return
+    isWhole = true
+    socket.end()
+  })
+  const stalled = new Promise<never>((_resolve, reject) => socket.setTimeout(PATIENCE_MILLISECONDS, () => { socket.destroy(); reject(new Error('no answer and no end')) }))
+  // A server that refuses may stop reading, and reset what is still sent.
+  const closed = new Promise<void>(resolve => socket.on('error', () => {}).once('close', () => resolve()))
+  socket.write(bytes)
+  if (isCut) socket.end()
+  await Promise.race([closed, stalled])
+  return answersIn(Buffer.concat(chunks), { method, isExact })
+}
+
+interface Head { status: number, headers: Record<string, string>, end: number }
+
+function headIn (bytes: Buffer): Head | undefined {
+  const end = bytes.indexOf('\r\n\r\n')
+  if (end === -1) return undefined
+  const [statusLine = '', ...lines] = bytes.toString('latin1', 0, end).split('\r\n')
+  const [, status] = /^HTTP\/1\.1 (\d{3}) /.exec(statusLine) ?? []
+  if (status === undefined) throw new Error(`an answer begins with ${JSON.stringify(statusLine.slice(0, 200))}`)
+  const headers: Record<string, string> = {}
+  for (const line of lines) {
+    const name = line.slice(0, line.indexOf(':')).toLowerCase()
+    const value = line.slice(line.indexOf(':') + 1).trim()
+    headers[name] = headers[name] === undefined ? value : `${headers[name]}, ${value}`
+  }
+  return { status: Number(status), headers, end: end + 4 }
+}
+
+interface Part { answer: WireAnswer, end: number }
+
+/** The first final answer; undefined while it is not whole. RFC 9112 section 6.3. */
+function firstAnswer (bytes: Buffer, method: string): Part | undefined {
+  const head = headIn(bytes)
+  if (head === undefined) return undefined
+  const { status, headers, end } = head
+  const rest = bytes.subarray(end)
+  if (status < 200) return shifted(firstAnswer(rest, method), end)
+  // What refuses bytes that are no HTTP does not know that HEAD stood before them; it alone has no Date.
+  const isBodiless = (method === 'HEAD' && headers.date !== undefined) || status === 204 || status === 304
+  if (isBodiless) return { answer: { status, headers, body: Buffer.alloc(0) }, end }
+  const body = headers['transfer-encoding'] === 'chunked' ? unchunk(rest) : sized(rest, Number(headers['content-length']))
+  return body && { answer: { status, headers, body: body.bytes }, end: end + body.end }
+}
+
+function shifted (part: Part | undefined, by: number): Part | undefined {
+  return part && { answer: part.answer, end: part.end + by }
+}
+
+function firstEnd (bytes: Buffer, method: string): number | undefined {
+  return firstAnswer(bytes, method)?.end
+}
+
+function sized (bytes: Buffer, length: number): { bytes: Buffer, end: number } | undefined {
+  if (!Number.isInteger(length)) throw new Error('an answer does not tell how long it is')
+  return bytes.length < length ? undefined : { bytes: bytes.subarray(0, length), end: length }
+}
+
+function unchunk (bytes: Buffer): { bytes: Buffer, end: number } | undefined {
+  const chunks: Buffer[] = []
+  for (let at = 0; ;) {
+    const lineEnd = bytes.indexOf('\r\n', at)
+    if (lineEnd === -1) return undefined
+    const size = parseInt(bytes.toString('latin1', at, lineEnd), 16)
+    const start = lineEnd + 2
+    if (bytes.length < start + size + 2) return undefined
+    if (size === 0) return { bytes: Buffer.concat(chunks), end: start + 2 }
+    chunks.push(bytes.subarray(start, start + size))
+    at = start + size + 2
+  }
+}
+
+/** All whole answers; what follows the first one answers what the server took for further requests. */
+function answersIn (bytes: Buffer, { method, isExact }: { method: string, isExact: boolean }): WireAnswer[] {
+  if (bytes.length === 0) return []
+  const part = firstAnswer(bytes, method)
+  if (part !== undefined) return [part.answer, ...answersIn(bytes.subarray(part.end), { method: 'GET', isExact })]
+  if (isExact) throw new Error(`an answer was cut: ${bytes.toString('latin1').slice(0, 500)}`)
+  return []
+}
