@@ -1,0 +1,53 @@
+/**
+ * How fast MagicStore is, held against what Node, argon2 and nginx do in the same run: npm run bench [-- --brief] [-- --only=WORD]
+ * Prints a table of medians over rounds; writes results.json and results.svg beside this file unless `--brief` is given.
+ */
+import { mkdir, writeFile } from 'node:fs/promises'
+import { cpus } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { compareDownloads, compareMemory, compareResource, compareSignIns, compareSmall, compareUnderSignIns, compareUploads, type Bench } from './cases.ts'
+import { compareGrowth } from './growth.ts'
+import { chartOf, rowOf, tableOf, type Comparison } from './report.ts'
+import { hasNginx, openWorkbench, startBaseline, startMagicStore, startNginx } from './servers.ts'
+
+const MIB = 1024 ** 2
+
+const isBrief = process.argv.includes('--brief')
+const only = process.argv.find(argument => argument.startsWith('--only='))?.slice('--only='.length) ?? ''
+const scale = isBrief
+  ? { rounds: 1, seconds: 1, bytes: 4 * MIB, hugeBytes: 4 * MIB, many: 2000 }
+  : { rounds: 5, seconds: 3, bytes: 256 * MIB, hugeBytes: 1024 * MIB, many: 1_000_000 }
+
+const workbench = await openWorkbench()
+const folder = join(workbench.folder, 'baselines')
+await mkdir(folder)
+const user = 'bench:correct horse battery'
+const ours = await startMagicStore(join(workbench.folder, 'magicstore'))
+const servers = [ours, await startBaseline('fastify', folder), await startBaseline('files', folder), ...(hasNginx ? [await startNginx(folder)] : [])] as const
+const [, fastify, files, nginx] = servers
+const comparisons: Comparison[] = []
+try {
+  const [username, password] = user.split(':')
+  await fetch(`http://127.0.0.1:${ours.port}/api/users`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ username, password }) })
+  const bench = { ...scale, ours, fastify, files, nginx, folder, user } as Bench
+  const cases = { resource: compareResource, signins: compareSignIns, beside: compareUnderSignIns, small: compareSmall, downloads: compareDownloads, uploads: compareUploads, memory: compareMemory, growth: () => compareGrowth({ ...scale, folder: workbench.folder }) }
+  for (const [name, compare] of Object.entries(cases)) {
+    if (!name.startsWith(only)) continue
+    for (const comparison of await compare(bench)) {
+      comparisons.push(comparison)
+      console.error(`${rowOf(comparison).ratio} (${rowOf(comparison).spread})  ${comparison.work} / ${comparison.against}`)
+    }
+  }
+} finally {
+  for (const server of servers) await server.stop()
+  await workbench.close()
+}
+
+const rows = comparisons.map(rowOf)
+console.log(`${cpus().length} cores, Node ${process.version}, medians of ${scale.rounds} rounds\n\n${tableOf(rows)}`)
+if (!isBrief && only === '') {
+  const beside = (name: string) => fileURLToPath(new URL(name, import.meta.url))
+  await writeFile(beside('results.json'), `${JSON.stringify({ node: process.version, cores: cpus().length, rounds: scale.rounds, rows }, null, 2)}\n`)
+  await writeFile(beside('results.svg'), chartOf(comparisons))
+}

@@ -1,0 +1,130 @@
+import { execFile } from 'node:child_process'
+import { connect, type Socket } from 'node:net'
+import { once } from 'node:events'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+const MIB = 1024 ** 2
+
+/** Address of a server, and the headers that a request to it needs. */
+export interface Target { port: number, path: string, headers?: Record<string, string> }
+
+export interface Load { perSecond: number, p99Milliseconds: number }
+
+/** Whether wrk, which takes less of the processor than a loop of ours, is installed. */
+export const hasWrk = await run('wrk', ['-v']).then(() => true, (error: { code?: unknown }) => error.code !== 'ENOENT')
+
+/** GETs over kept connections for so long. @throws where an answer is not 2xx. */
+export async function getRepeatedly (target: Target, { connections, seconds }: { connections: number, seconds: number }): Promise<Load> {
+  return hasWrk ? getByWrk(target, { connections, seconds }) : repeat(connections, seconds, async () => openRequester({ method: 'GET', ...target }))
+}
+
+async function getByWrk ({ port, path, headers = {} }: Target, { connections, seconds }: { connections: number, seconds: number }): Promise<Load> {
+  const lines = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
+  const { stdout } = await run('wrk', ['-t1', `-c${connections}`, `-d${Math.max(1, Math.round(seconds))}s`, '--latency', ...lines, `http://127.0.0.1:${port}${path}`])
+  if (/Non-2xx|Socket errors/.test(stdout)) throw new Error(`wrk met failures: ${stdout}`)
+  const [, value = '', unit = ''] = /99%\s+([\d.]+)(us|ms|s)/.exec(stdout) ?? []
+  return { perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]), p99Milliseconds: Number(value) * ({ us: 0.001, ms: 1, s: 1000 }[unit] ?? NaN) }
+}
+
+export interface Requester { send (): Promise<void>, close (): void }
+
+/** So many requesters, each sending its next request when the last is answered. */
+export async function repeat (connections: number, seconds: number, open: (index: number) => Promise<Requester>): Promise<Load> {
+  const requesters = await Promise.all(Array.from({ length: connections }, (_, index) => open(index)))
+  const latencies: number[] = []
+  const began = performance.now()
+  const end = began + seconds * 1000
+  await Promise.all(requesters.map(async ({ send }) => {
+    for (let sent = performance.now(); sent < end; sent = performance.now()) {
+      await send()
+      latencies.push(performance.now() - sent)
+    }
+  }))
+  const elapsed = performance.now() - began
+  for (const { close } of requesters) close()
+  latencies.sort((a, b) => a - b)
+  return { perSecond: latencies.length / elapsed * 1000, p99Milliseconds: latencies[Math.floor(latencies.length * 0.99)] ?? NaN }
+}
+
+export interface Asked extends Target { method: string, body?: Buffer, nextPath?: () => string }
+
+/** One kept connection on which one request at a time is answered, by an answer with a Content-Length. @throws where it is not 2xx. */
+export async function openRequester ({ port, method, path, headers = {}, body, nextPath = () => path }: Asked): Promise<Requester> {
+  const socket = await dial(port)
+  const lines = Object.entries(body === undefined ? headers : { ...headers, 'Content-Length': body.length }).map(([name, value]) => `${name}: ${value}\r\n`).join('')
+  return {
+    async send () {
+      const answered = readAnswer(socket)
+      const head = Buffer.from(`${method} ${nextPath()} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n${lines}\r\n`)
+      socket.write(body === undefined ? head : Buffer.concat([head, body]))
+      await answered
+    },
+    close: () => { socket.destroy() }
+  }
+}
+
+/** Sends a body of so many bytes from one buffer, over a connection of its own; in MiB a second. `before` and `after` stand around it, as in a form. */
+export async function upload ({ port, method, path, headers = {} }: Asked, bytes: number, { before = '', after = '' } = {}): Promise<number> {
+  const chunk = Buffer.alloc(MIB, 'MagicStore ')
+  const socket = await dial(port)
+  const answered = readAnswer(socket)
+  const began = performance.now()
+  const length = bytes + Buffer.byteLength(before) + Buffer.byteLength(after)
+  const lines = Object.entries({ ...headers, 'Content-Length': length }).map(([name, value]) => `${name}: ${value}\r\n`).join('')
+  socket.write(`${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n${lines}\r\n${before}`)
+  for (let sent = 0; sent < bytes; sent += MIB) {
+    if (!socket.write(chunk.subarray(0, Math.min(MIB, bytes - sent)))) await Promise.race([once(socket, 'drain'), answered])
+  }
+  if (after !== '') socket.write(after)
+  await answered
+  socket.destroy()
+  return bytes / MIB / ((performance.now() - began) / 1000)
+}
+
+/** Fetches a body of so many bytes over a connection of its own and counts it; in MiB a second. */
+export async function download ({ port, path, headers = {} }: Target, bytes: number): Promise<number> {
+  const socket = await dial(port)
+  const answered = readAnswer(socket)
+  const began = performance.now()
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n${lines}\r\n`)
+  const length = await answered
+  if (length !== bytes) throw new Error(`${length} bytes came, not ${bytes}`)
+  socket.destroy()
+  return bytes / MIB / ((performance.now() - began) / 1000)
+}
+
+async function dial (port: number): Promise<Socket> {
+  const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+  await once(socket, 'connect')
+  return socket
+}
+
+/** Waits for one answer and gives the length of its body, which is dropped. */
+function readAnswer (socket: Socket): Promise<number> {
+  return new Promise((resolve, reject) => {
+    let head = Buffer.alloc(0)
+    let length = -1
+    let left = -1
+    const fail = (error: Error) => settle(() => reject(error))
+    const onClose = () => fail(new Error('the connection ended before the answer'))
+    function settle (tell: () => void): void {
+      socket.off('data', read).off('error', fail).off('close', onClose)
+      tell()
+    }
+    function read (chunk: Buffer): void {
+      if (length === -1) {
+        head = Buffer.concat([head, chunk])
+        const end = head.indexOf('\r\n\r\n')
+        if (end === -1) return
+        const text = head.toString('latin1', 0, end)
+        if (!/^HTTP\/1\.1 2\d\d /.test(text)) return fail(new Error(`answered ${head.toString('latin1', 0, 600)}`))
+        length = Number(/\r\ncontent-length: (\d+)/i.exec(text)?.[1] ?? 0)
+        left = length - (head.length - end - 4)
+      } else left -= chunk.length
+      if (left <= 0) settle(() => resolve(length))
+    }
+    socket.on('data', read).on('error', fail).on('close', onClose)
+  })
+}

@@ -1,0 +1,85 @@
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { openSync, readFileSync } from 'node:fs'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const baseline = fileURLToPath(new URL('baseline.ts', import.meta.url))
+
+export interface Running { readonly port: number, readonly pid: number, stop (): Promise<void> }
+
+/** A folder of its own for everything a bench writes; removed at the end. */
+export async function openWorkbench (): Promise<{ folder: string, close (): Promise<void> }> {
+  const folder = await mkdtemp(join(tmpdir(), 'magicstore-bench-'))
+  return { folder, close: () => rm(folder, { recursive: true }) }
+}
+
+/** The built server as people run it, but for the rate limit; its log goes into a file. */
+export async function startMagicStore (dataDir: string): Promise<Running> {
+  const log = `${dataDir}.log`
+  const child = spawn(process.execPath, [join(root, 'dist/main.js'), 'serve'], {
+    env: { PATH: process.env.PATH, DATA_DIR: dataDir, PORT: '0', RATE_LIMIT_PER_MINUTE: '0' },
+    stdio: ['ignore', openSync(log, 'w'), 'inherit']
+  })
+  return { ...await ready(child, () => Number(/MagicStore serves at \S+:(\d+)/.exec(readFileSync(log, 'utf8'))?.[1])) }
+}
+
+/** One of the baselines of `baseline.ts`. */
+export async function startBaseline (kind: 'fastify' | 'files', folder: string): Promise<Running> {
+  const log = join(folder, `${kind}.log`)
+  const child = spawn(process.execPath, ['--import', 'tsx', baseline, kind, folder], { cwd: root, stdio: ['ignore', openSync(log, 'w'), 'inherit'] })
+  return ready(child, () => Number(/^\d+/.exec(readFileSync(log, 'utf8'))?.[0]))
+}
+
+/** Password hashes that the processor verifies in a second, eight at a time. */
+export async function measureRawArgon2 (seconds: number): Promise<number> {
+  const { stdout } = await run(process.execPath, ['--import', 'tsx', baseline, 'argon2', String(seconds)], { cwd: root })
+  return Number(stdout)
+}
+
+export const hasNginx = await run('nginx', ['-v']).then(() => true, (error: { code?: unknown }) => error.code !== 'ENOENT')
+
+/** nginx on the files of a folder, with PUT; one worker for each core. */
+export async function startNginx (folder: string): Promise<Running> {
+  const port = 6080 + process.pid % 100
+  await mkdir(join(folder, 'logs'), { recursive: true })
+  const config = join(folder, 'nginx.conf')
+  await writeFile(config, `
+worker_processes auto; daemon off; pid ${folder}/nginx.pid; error_log ${folder}/logs/error.log;
+${process.getuid?.() === 0 ? 'user root;' : ''}
+events { worker_connections 1024; }
+http {
+  access_log off; sendfile on; tcp_nopush on; client_max_body_size 0; client_body_temp_path ${folder}/body;
+  server { listen 127.0.0.1:${port}; root ${folder}; location / { dav_methods PUT; } }
+}`)
+  const child = spawn('nginx', ['-c', config, '-e', join(folder, 'logs/error.log')], { stdio: ['ignore', 'ignore', 'inherit'] })
+  await wait(500)
+  return { port, pid: Number(child.pid), stop: () => stop(child) }
+}
+
+async function ready (child: ChildProcess, portOf: () => number): Promise<Running> {
+  for (let tries = 0; tries < 1000 && child.exitCode === null; tries++) {
+    const port = portOf()
+    if (port > 0) return { port, pid: Number(child.pid), stop: () => stop(child) }
+    await wait(10)
+  }
+  throw new Error('a server of the bench did not start')
+}
+
+async function stop (child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const exited = once(child, 'exit')
+  child.kill('SIGTERM')
+  await exited
+}
+
+/** Memory that a process has resident, in bytes. */
+export function residentBytes (pid: number): number {
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
+}
