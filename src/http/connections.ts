@@ -155,8 +155,9 @@ export function tendConnections (app: FastifyInstance, { idleSeconds, isTls }: {
   }
 }
 
+/** By what it came over: a request line of HTTP/1.1 may call itself 2.0. */
 function isHttp2 (request: IncomingMessage | Http2ServerRequest): request is Http2ServerRequest {
-  return request.httpVersionMajor > 1
+  return 'stream' in request
 }
 
 /** Sends `100 Continue` at the first read of the body, so that a request refused by its head is never asked for its body. */
