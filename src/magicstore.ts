@@ -77,13 +77,14 @@ export async function openMagicStore (config: Config): Promise<MagicStore> {
 }
 
 /** Opens a data folder for a backup, beside a running server or without one: what is in it is only read, and its blobs are held. @throws {FolderInUseError} beside another backup. */
-export async function openBackupSource ({ dataDir }: Config): Promise<BackupSource> {
+export async function openBackupSource (config: Config): Promise<BackupSource> {
+  const { dataDir } = config
   const file = join(dataDir, dataFolderLayout.database)
   const hold = holdBlobs(file)
   try {
     const facts = openSnapshot(file)
     facts.close()
-    const blobs = await openDiskBlobs({ folder: dataDir, minFreeBytes: () => 0 })
+    const blobs = await openBlobs(config, { missingBytes: 0 })
     return {
       installationId: facts.installationId,
       dataDir,
@@ -108,11 +109,16 @@ export function lockBackupFolder (file: string): FolderLock {
 /** What a backup is restored with. */
 export const restoreTools: RestoreTools = { openSnapshot, lockFolder }
 
-async function openBackends ({ dataDir, minFreeBytes }: Config, takeFolder?: () => FolderLock): Promise<Backends> {
+async function openBackends (config: Config, takeFolder?: () => FolderLock): Promise<Backends> {
+  const { dataDir } = config
   const reserve = await openReserve(join(dataDir, dataFolderLayout.reserve))
   const metadata = await reserve.lend(() => openSqliteMetadata(join(dataDir, dataFolderLayout.database), takeFolder && { takeFolder }))
-  const blobs = await openDiskBlobs({ folder: dataDir, minFreeBytes: () => Math.max(minFreeBytes, reserve.missingBytes) })
+  const blobs = await openBlobs(config, reserve)
   return { metadata, blobs, reserve }
+}
+
+function openBlobs ({ dataDir, minFreeBytes }: Config, reserve: Pick<Reserve, 'missingBytes'>): Promise<BlobStore> {
+  return openDiskBlobs({ folder: dataDir, minFreeBytes: () => Math.max(minFreeBytes, reserve.missingBytes) })
 }
 
 async function createRules (config: Config, { metadata, blobs, reserve }: Backends): Promise<Rules> {

@@ -67,11 +67,12 @@ async function seenBy (t: Test, client: Client, user: User): Promise<Record<stri
 
 /** A folder with a data folder in which one person has some files, served by nobody any more. */
 async function makeStore (t: Test, contents: Record<string, string | Uint8Array>, settings: Settings = {}): Promise<{ folder: string, dataDir: string, user: User, token: string }> {
-  const folder = await mkdtemp(join(t.testdir(), 'store-'))
+  // To ask for the test's folder again would empty it.
+  const folder = await mkdtemp(join(existsSync(t.testdirName) ? t.testdirName : t.testdir(), 'store-'))
   const dataDir = join(folder, 'data')
   const server = await startServer(t, { DATA_DIR: dataDir, ...settings })
   const { user, token } = await signUp(server, 'ada')
-  for (const [name, body] of Object.entries(contents)) await server.send('PUT', `/uploads/${encodeURIComponent(name)}`, { user, body })
+  for (const [name, body] of Object.entries(contents)) await server.send('PUT', `/uploads/${encodeURIComponent(name)}`, { token, body })
   await server.close()
   return { folder, dataDir, user, token }
 }
@@ -170,6 +171,17 @@ t.test('onto another file system the files are copied, once', async t => {
   await mkdir(join(other, 'lost+found'))
   await report(['restore', disk], { DATA_DIR: other })
   t.strictSame(await blobsIn(other), await blobsIn(dataDir), 'also to where a disk is mounted')
+})
+
+t.test('a file system that makes no links gets copies, and its backup is proven by copies', { skip: hasStrace ? false : 'strace is not installed' }, async t => {
+  const { folder: root, dataDir } = await makeStore(t, { one: 'one', empty: '' })
+  const folder = join(root, 'backup')
+  const settings = { ...process.env, DATA_DIR: dataDir }
+  const { stdout } = await run('strace', ['-f', '-qq', '-o', '/dev/null', '-e', 'trace=link', '-e', 'inject=link:error=EPERM', process.execPath, ...binArguments(), 'backup', folder, '--prove', '--json'], { env: settings })
+  t.match(JSON.parse(stdout), { linked: 0, copied: 2, isProven: true })
+  for (const [path, { nlink }] of Object.entries(await filesIn(folder))) t.equal(nlink, 1, path)
+  await report(['restore', folder], { DATA_DIR: join(root, 'restored') })
+  t.strictSame(await contentsOf(join(root, 'restored/blobs')), await contentsOf(join(dataDir, 'blobs')))
 })
 
 t.test('a store without files, one that never served and one whose server was killed are backed up', async t => {
@@ -313,6 +325,16 @@ t.test('bytes that a backup holds stay when their file is replaced, deleted or i
   await again.close()
   t.equal((await blobsIn(dataDir)).length, 1)
   t.strictSame(await readdir(join(dataDir, 'incoming')), [])
+})
+
+t.test('a hold that is no lock stops the start, and the folder can be served when it is gone', async t => {
+  const { dataDir, user } = await makeStore(t, { a: 'a' })
+  const path = join(dataDir, 'magicstore.db-hold')
+  await writeFile(path, 'not what it should be. '.repeat(100))
+  await t.rejects(startServer(t, { DATA_DIR: dataDir }))
+  await rm(path)
+  const server = await startServer(t, { DATA_DIR: dataDir })
+  t.equal((await server.send('GET', '/uploads/a', { user })).text, 'a')
 })
 
 /** A backup of two files, then a third file: what a second backup would add. */
@@ -525,6 +547,9 @@ t.test('a folder that is not for this backup is refused and not touched', async 
   await mkdir(join(root, 'photos'))
   await writeFile(join(root, 'photos', 'one.jpg'), 'a photo')
   await symlink(dataDir, join(root, 'link'))
+  await mkdir(join(root, 'unfinished'))
+  await writeFile(join(root, 'unfinished', 'magicstore.db'), '')
+  await writeFile(join(root, 'unfinished', 'magicstore.db-hold'), '')
   const before = await contentsOf(root)
   for (const { why, args, settings = {}, expected } of [
     { why: 'something else is in it', args: ['backup', join(root, 'photos')], expected: 1 },
@@ -539,6 +564,7 @@ t.test('a folder that is not for this backup is refused and not touched', async 
     { why: 'it leads into the data folder', args: ['backup', join(root, 'link/b')], expected: 2 },
     { why: 'the data folder is in it', args: ['backup', root], expected: 2 },
     { why: 'it would be restored into itself', args: ['restore', folder], settings: { DATA_DIR: join(folder, 'data') }, expected: 2 },
+    { why: 'the database has nothing in it yet', args: ['backup', join(root, 'new')], settings: { DATA_DIR: join(root, 'unfinished') }, expected: 1 },
     { why: 'there is nothing to back up', args: ['backup', join(root, 'new')], settings: { DATA_DIR: join(root, 'photos') }, expected: 2 },
     ...['backup', 'restore'].flatMap(command => [
       { why: 'no folder is given', args: [command], expected: 2 },
@@ -550,7 +576,7 @@ t.test('a folder that is not for this backup is refused and not touched', async 
     await refused(t, args, { DATA_DIR: dataDir, ...settings }, { expected, why })
   }
   t.strictSame(await contentsOf(root), before)
-  t.strictSame((await readdir(root)).sort(), ['backup', 'data', 'link', 'photos'])
+  t.strictSame((await readdir(root)).sort(), ['backup', 'data', 'link', 'photos', 'unfinished'])
   for (const command of ['backup', 'restore']) {
     const { code, stdout, stderr } = await runBin([command, '--help'])
     t.strictSame([code, stderr], [0, ''])
@@ -579,7 +605,7 @@ t.test('what can\'t be read of the data folder fails the backup in one line, and
   const isRefused = async (why: string, ...args: string[]) => {
     await refused(t, ['backup', folder, ...args], { DATA_DIR: dataDir }, { why })
     t.strictSame(await contentsOf(folder).then(({ [`blobs/${added.slice(0, 2)}/${added}`]: _one, ...rest }) => rest), before, why)
-    if (elsewhere !== undefined) await refused(t, ['backup', elsewhere], { DATA_DIR: dataDir }, { why })
+    if (elsewhere !== undefined) await refused(t, ['backup', elsewhere, ...args], { DATA_DIR: dataDir }, { why })
   }
   await rename(path, join(root, 'aside'))
   await isRefused('a file is gone')
@@ -637,11 +663,11 @@ t.test('a disk that is full fails a backup or a restore in one line: the backup 
 })
 
 t.test('long work says on a terminal how far it is, and nowhere else', { skip: spawnSync('script', ['--version']).status !== 0 && 'script is not installed' }, async t => {
-  const { folder: root, dataDir } = await makeStore(t, Object.fromEntries(Array.from({ length: 12 }, (_, index) => [`file-${index}`, String(index)])))
+  const { folder: root, dataDir } = await makeStore(t, Object.fromEntries(Array.from({ length: 300 }, (_, index) => [`file-${index}`, String(index)])))
   const folder = join(root, 'backup')
   for (const { args, shown } of [
-    { args: ['backup', folder, '--prove'], shown: [/\rbackup: |K\S*backup: 12 of 12 files/, /restored for proof: 12 of 12 files/, /proven: \d+ of 12 files/, /12 files of 1 people/] },
-    { args: ['restore', folder], shown: [/restored: 12 of 12 files/] },
+    { args: ['backup', folder, '--prove'], shown: [/backup: 300 of 300 files/, /restored for proof: 300 of 300 files/, /proven: 300 of 300 files/, /300 files of 1 people/] },
+    { args: ['restore', folder], shown: [/restored: 300 of 300 files/] },
     { args: ['fsck', '--deep'], shown: [/looked at: \d+ files/, /all is well/] }
   ]) {
     const settings = { DATA_DIR: args[0] === 'restore' ? join(root, 'restored') : dataDir, SHELL: '/bin/sh' }

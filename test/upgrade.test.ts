@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { appendFile, copyFile, cp, mkdir, mkdtemp, readdir, readFile, rm, rmdir, stat, statfs, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -236,6 +237,25 @@ t.test('no command brings the database up to date under a server that serves it,
   olderServer.close()
   t.match(await runBin(['fsck', '--deep'], { DATA_DIR: dataDir }), { code: 0, stdout: 'all is well\n' })
   t.equal((await copiesIn(dataDir)).length, 1)
+})
+
+t.test('a database that another process brings up to date first is taken as it is', async t => {
+  const { dataDir, database } = await unpack(t, '0000')
+  const [, ...missing] = (await journalOf(migrations)).entries as { tag: string, when: number }[]
+  const takeFolder = () => {
+    // Between the look and the turn to write.
+    const other = new Database(database)
+    for (const { tag, when } of missing) {
+      other.exec(readFileSync(join(migrations, `${tag}.sql`), 'utf8').replaceAll('--> statement-breakpoint', ''))
+      other.prepare('INSERT INTO __drizzle_migrations (hash, created_at) VALUES (?, ?)').run('', when)
+    }
+    other.close()
+    return { close: () => {} }
+  }
+  const metadata = await openSqliteMetadata(database, { takeFolder })
+  t.match(await metadata.findAccount(1), { username: 'Ada', disabledAt: null })
+  await metadata.close()
+  t.strictSame(await copiesIn(dataDir), [])
 })
 
 t.test('commands that make the database at the same time make it once', async t => {
