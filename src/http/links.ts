@@ -21,13 +21,20 @@ export function createLinks (publicUrl: string | undefined): Links {
 
 function ownOrigin (host: string | undefined, socket: Asked['socket']): string {
   const scheme = socket.encrypted === true ? 'https' : 'http'
-  const text = `${scheme}://${host}`
-  if (host === undefined || !URL.canParse(text)) return ''
-  const url = new URL(text)
-  if (url.pathname !== '/' || url.username !== '' || url.search !== '' || url.hash !== '') return ''
+  const url = host === undefined ? undefined : parse(`${scheme}://${host}`)
+  if (url === undefined || url.pathname !== '/' || url.username !== '' || url.search !== '' || url.hash !== '') return ''
   const port = Number(url.port === '' ? (scheme === 'https' ? 443 : 80) : url.port)
   const name = url.hostname.replace(/^\[|\]$/g, '')
   const address = (socket.localAddress ?? '').replace(/^::ffff:/, '')
   const isOwn = port === socket.localPort && (name === address || (isLoopback(name) && isLoopback(address)))
   return isOwn ? url.origin : ''
+}
+
+/** Not by `URL.canParse`: in Node 20, once it is called often, it reads Latin-1 as UTF-8 and accepts what `new URL` then refuses. */
+function parse (text: string): URL | undefined {
+  try {
+    return new URL(text)
+  } catch {
+    return undefined
+  }
 }
