@@ -100,6 +100,9 @@ export async function * readSums (folder: string, backup: BackupFacts): AsyncGen
   for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Infinity })) yield sumOf(line, backup)
 }
 
+/** What is in a backup beside the blobs, in the folder of its snapshot. */
+const own = [dataFolderLayout.database, dataFolderLayout.signingKeys]
+
 const BLOB = /^blobs\/[0-9a-f]{2}\/([0-9a-f]{32})$/
 
 /** The paths are checked although a digest stands for them: nothing is read or written outside the folders, whoever made the backup. */
@@ -110,5 +113,3 @@ function sumOf (line: string, { snapshot }: BackupFacts): Sum {
   if (target === undefined || (id !== undefined && path !== target)) throw new BackupError(`${join(snapshot, backupLayout.sums)} names a file that is no part of a backup`)
   return { sha256, path, target }
 }
-
-const own = [dataFolderLayout.database, dataFolderLayout.signingKeys]

@@ -116,7 +116,7 @@ async function * batches (sums: AsyncIterable<Sum>): AsyncGenerator<Sum[]> {
   if (batch.length > 0) yield batch
 }
 
-/** Copies. */
+/** Copies: nothing that becomes of the one reaches the other. */
 const copyVerified: Place = async (from, to, sha256) => {
   const copied = await writeDurably(to, bytesOf(from))
   refuseDamaged(from, { expected: sha256, found: copied.sha256 })

@@ -36,7 +36,7 @@ export interface MigrationOptions {
  */
 export async function migrate (client: Database.Database, file: string, { migrationsFolder = ownMigrations, takeFolder }: MigrationOptions): Promise<void> {
   const migrations = readMigrationFiles({ migrationsFolder })
-  // What a table is changed by is a new one in its place: to drop the old one would delete all that refers to it. Inside a transaction this pragma does nothing.
+  // A table is changed by a new one in its place, and to drop the old one would delete all that refers to it. Inside a transaction this pragma does nothing.
   client.pragma('foreign_keys = OFF')
   if (missingIn(client, migrations).length === 0) return
   const isNew = newestIn(client) === undefined
