@@ -1,5 +1,6 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { getHeapStatistics } from 'node:v8'
+import { getHeapStatistics, setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import type { FastifyInstance } from 'fastify'
 import { Problem } from '../errors.ts'
 
@@ -28,6 +29,7 @@ const RETRY_SECONDS = 3
 /** Refuses new requests while there is more to do than can be done, and leaves alone those that were let in. */
 export function shedLoad (app: FastifyInstance, { maxEventLoopDelay, maxMemoryBytes }: LoadLimits): void {
   const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MILLISECONDS })
+  const collect = garbageCollector()
   let lateLooks = 0
   let isFull = false
   let timer: NodeJS.Timeout | undefined
@@ -36,7 +38,14 @@ export function shedLoad (app: FastifyInstance, { maxEventLoopDelay, maxMemoryBy
     const delay = delays.mean / 1e6 - RESOLUTION_MILLISECONDS
     delays.reset()
     lateLooks = maxEventLoopDelay > 0 && delay > maxEventLoopDelay ? lateLooks + 1 : 0
-    isFull = maxMemoryBytes > 0 && memoryInUse() > maxMemoryBytes
+    isFull = maxMemoryBytes > 0 && isAboveLimit()
+  }
+
+  /** Garbage is no load, and a server that refuses everything makes too little of it to collect it by itself: it would never come back. */
+  function isAboveLimit (): boolean {
+    if (memoryInUse() <= maxMemoryBytes) return false
+    collect()
+    return memoryInUse() > maxMemoryBytes
   }
 
   // What the start takes of the event loop keeps nobody waiting.
@@ -65,4 +74,12 @@ export function isEssential ({ url }: { url?: string | undefined }): boolean {
 function memoryInUse (): number {
   const { used_heap_size: objects, external_memory: buffers } = getHeapStatistics()
   return objects + buffers
+}
+
+/** What Node gives to a process that is started with a flag, and without it to a context that is made after the flag is set. */
+function garbageCollector (): () => void {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  setFlagsFromString('--no-expose-gc')
+  return collect
 }
