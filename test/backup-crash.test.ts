@@ -1,0 +1,79 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cp, readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { blobsIn, hasStrace, makeBackup, makeStore, namesIn, refused, report, seenBy } from './backups.ts'
+import { binArguments } from './bin.ts'
+import { startServer, type Settings } from './server.ts'
+
+/** Runs the bin under strace, which kills it as it enters the given call. */
+async function killedAt (call: string, when: number, args: string[], settings: Settings): Promise<void> {
+  // Calls are counted by thread: with one for the file system their order is always the same.
+  const env = { ...process.env, ...settings, UV_THREADPOOL_SIZE: '1' }
+  const child = spawn('strace', ['-f', '-qq', '-o', '/dev/null', '-e', `trace=${call}`, '-e', `inject=${call}:signal=KILL:when=${when}`, process.execPath, ...binArguments(), ...args], { env, stdio: 'ignore' })
+  await once(child, 'exit')
+}
+
+const entriesOf = async (folder: string) => (await readdir(folder)).map(name => name.replace(/-[0-9a-f]{8}$/, '')).sort()
+
+t.test('a backup that is killed at any step leaves the one before good, or is good itself, and the next one leaves nothing of it behind', { skip: hasStrace ? false : 'strace is not installed', timeout: 300_000 }, async t => {
+  const { root, dataDir, folder, user } = await makeBackup(t)
+  await cp(folder, join(root, 'aside'), { recursive: true })
+  let swapped = 0
+  const steps = [
+    { step: 'the snapshot is begun', call: 'mkdir', when: 5 },
+    { step: 'a file is linked', call: 'link', when: 1 },
+    { step: 'the keys are put in place', call: 'rename', when: 1 },
+    { step: 'the digests are put in place', call: 'rename', when: 2 },
+    { step: 'the manifest is written', call: 'rename', when: 3 },
+    { step: 'the manifest is swapped', call: 'rename', when: 4 },
+    { step: 'the old snapshot is removed', call: 'rmdir', when: 1 }
+  ]
+  for (const { step, call, when } of steps) {
+    await rm(folder, { recursive: true })
+    await cp(join(root, 'aside'), folder, { recursive: true })
+    await killedAt(call, when, ['backup', folder], { DATA_DIR: dataDir })
+    const names = await namesIn(t, folder, user)
+    const isNew = names.includes('three')
+    t.strictSame(names, isNew ? ['three', 'two'] : ['one', 'two'], step)
+    if (isNew) swapped++
+    await report(['backup', folder, '--prove'], { DATA_DIR: dataDir })
+    t.strictSame(await blobsIn(folder), await blobsIn(dataDir), step)
+    t.strictSame(await entriesOf(folder), ['blobs', 'installation', 'lock.db', 'manifest.json', 'snapshot'], step)
+  }
+  t.equal(swapped, 1, 'the last one was good when it was killed')
+})
+
+t.test('a first backup that is killed is no backup, and the next one uses what is there', { skip: hasStrace ? false : 'strace is not installed' }, async t => {
+  const { folder: root, dataDir } = await makeStore(t, { one: 'one', two: 'two' })
+  const folder = join(root, 'backup')
+  for (const [call, when] of [['rename', 1], ['link', 2]] as const) {
+    await killedAt(call, when, ['backup', folder], { DATA_DIR: dataDir })
+    await refused(t, ['restore', folder], { DATA_DIR: join(root, 'restored') })
+  }
+  t.match(await report(['backup', folder], { DATA_DIR: dataDir }), { files: 2, linked: 1, kept: 1 })
+})
+
+t.test('a restore that is killed is done again, and no server starts on half of it', { skip: hasStrace ? false : 'strace is not installed', timeout: 300_000 }, async t => {
+  const { root, folder, user } = await makeBackup(t)
+  for (const { step, call, when } of [
+    { step: 'the database is copied', call: 'rename', when: 1 },
+    { step: 'a file is copied', call: 'rename', when: 3 },
+    { step: 'the files are moved in', call: 'rename', when: 5 },
+    { step: 'the keys are moved in', call: 'rename', when: 6 },
+    { step: 'the database is moved in', call: 'rename', when: 7 },
+    { step: 'all is in its place', call: 'rmdir', when: 1 }
+  ]) {
+    const settings = { DATA_DIR: join(root, `restored-${call}-${when}`), PORT: '0' }
+    await killedAt(call, when, ['restore', folder], settings)
+    if (call === 'rename') {
+      await refused(t, ['serve'], settings, { expected: 2 })
+      await report(['restore', folder], settings)
+      t.strictSame(await readdir(settings.DATA_DIR).then(names => names.sort()), ['blobs', 'lock.db', 'magicstore.db', 'signing-keys'], step)
+    } else await refused(t, ['restore', folder], settings)
+    const server = await startServer(t, settings)
+    t.strictSame(Object.keys(await seenBy(t, server, user)), ['one', 'two'], step)
+    await server.close()
+  }
+})

@@ -1,0 +1,102 @@
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { mkdtemp, readdir, readFile, rmdir, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import type { Test } from 'tap'
+import { runBin, signUp, startServer, type Client, type Settings } from './server.ts'
+
+const run = promisify(execFile)
+
+export const hasStrace = existsSync('/usr/bin/strace')
+
+export type User = [string, string]
+
+export const digest = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
+
+/** Runs a command to a good end and gives what it reports. */
+export async function report (args: string[], settings: Settings): Promise<any> {
+  const { code, stdout, stderr } = await runBin([...args, '--json'], settings)
+  if (code !== 0 || stderr !== '') throw new Error(`${args.join(' ')} ended with ${code}: ${stderr}`)
+  return JSON.parse(stdout)
+}
+
+/** Runs a command that is refused in one line. */
+export async function refused (t: Test, args: string[], settings: Settings, { expected = 1, why = args.join(' ') } = {}): Promise<void> {
+  const { code, stdout, stderr } = await runBin(args, settings)
+  t.strictSame([code, stdout], [expected, ''], `${why}: ${stderr}`)
+  t.match(stderr, /^magicstore: [^\n]+\n$/, why)
+}
+
+/** Every file below a folder by its path: inode, time of change, links, and what is in it. */
+export async function filesIn (folder: string): Promise<Record<string, { ino: number, mtimeMs: number, nlink: number, sha256: string }>> {
+  const entries = (await readdir(folder, { recursive: true, withFileTypes: true })).filter(entry => entry.isFile())
+  return Object.fromEntries(await Promise.all(entries.map(async entry => {
+    const path = join(entry.parentPath, entry.name)
+    const { ino, mtimeMs, nlink } = await stat(path)
+    return [path.slice(folder.length + 1), { ino, mtimeMs, nlink, sha256: digest(await readFile(path)) }]
+  })))
+}
+
+export const contentsOf = async (folder: string) => Object.fromEntries(Object.entries(await filesIn(folder)).map(([path, { sha256 }]) => [path, sha256]))
+export const blobsIn = async (folder: string) => (await readdir(join(folder, 'blobs'), { recursive: true, withFileTypes: true })).filter(entry => entry.isFile()).map(entry => entry.name).sort()
+
+/** What a person can see: each file's facts, and that the bytes are those of its digest. */
+export async function seenBy (t: Test, client: Client, user: User): Promise<Record<string, string>> {
+  const { json: { token } } = await client.send('GET', '/api/token', { user })
+  const { json: { files } } = await client.send('GET', '/api/files?limit=1000', { token })
+  for (const { name, sha256 } of files) {
+    const { status, bytes } = await client.send('GET', `/uploads/${encodeURIComponent(name)}`, { token })
+    if (status !== 200 || digest(bytes) !== sha256) t.fail(`${name} is ${status} or has other bytes`)
+  }
+  return Object.fromEntries(files.map(({ name, sha256, type, createdAt }: Record<string, string>) => [name, `${sha256} ${type} ${createdAt}`]))
+}
+
+/** A folder with a data folder in which one person has some files, served by nobody any more. */
+export async function makeStore (t: Test, contents: Record<string, string | Uint8Array>, settings: Settings = {}): Promise<{ folder: string, dataDir: string, user: User, token: string }> {
+  // To ask for the test's folder again would empty it.
+  const folder = await mkdtemp(join(existsSync(t.testdirName) ? t.testdirName : t.testdir(), 'store-'))
+  const dataDir = join(folder, 'data')
+  const server = await startServer(t, { DATA_DIR: dataDir, ...settings })
+  const { user, token } = await signUp(server, 'ada')
+  for (const [name, body] of Object.entries(contents)) await server.send('PUT', `/uploads/${encodeURIComponent(name)}`, { token, body })
+  await server.close()
+  return { folder, dataDir, user, token }
+}
+
+/** A file system of its own, so that nothing can be linked into it; undefined where the machine does not let it mount. */
+export async function mountDisk (t: Test, options: string): Promise<string | undefined> {
+  const folder = await mkdtemp(join(tmpdir(), 'magicstore-disk-'))
+  const isMounted = await run('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', folder]).then(() => true, () => false)
+  t.teardown(async () => {
+    if (isMounted) await run('umount', ['-l', folder])
+    await rmdir(folder)
+  })
+  if (!isMounted) t.comment('this machine does not let the test mount a disk')
+  return isMounted ? folder : undefined
+}
+
+/** A backup of two files, then a third file: what a second backup would add. */
+export async function makeBackup (t: Test): Promise<{ root: string, dataDir: string, folder: string, user: User }> {
+  const { folder: root, dataDir, user } = await makeStore(t, { one: 'the first', two: 'the second' })
+  const folder = join(root, 'backup')
+  await report(['backup', folder], { DATA_DIR: dataDir })
+  const server = await startServer(t, { DATA_DIR: dataDir })
+  await server.send('PUT', '/uploads/three', { user, body: 'the third' })
+  await server.send('DELETE', '/uploads/one', { user })
+  await server.close()
+  return { root, dataDir, folder, user }
+}
+
+/** What a backup restores to, by name. */
+export async function namesIn (t: Test, folder: string, user: User): Promise<string[]> {
+  const target = join(await mkdtemp(join(t.testdirName, 'restored-')), 'data')
+  await report(['restore', folder], { DATA_DIR: target })
+  t.match(await runBin(['fsck', '--deep'], { DATA_DIR: target }), { code: 0 })
+  const server = await startServer(t, { DATA_DIR: target })
+  const names = Object.keys(await seenBy(t, server, user))
+  await server.close()
+  return names
+}
