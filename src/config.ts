@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { isIP } from 'node:net'
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { envSchema } from 'env-schema'
+import { OperatorError } from './operator-error.ts'
 
 const GIB = 1024 ** 3
 const MIB = 1024 ** 2
@@ -61,7 +62,9 @@ type Settings = Static<typeof Settings>
 export interface SigningKey { readonly kid: string, readonly secret: string }
 
 /** A setting that can't be used; the message is one line for the operator and holds no secret. */
-export class ConfigError extends Error {}
+export class ConfigError extends OperatorError {
+  override readonly exitCode = 2
+}
 
 /** Everything an operator can set, checked and in the units its names say. */
 export type Config = Readonly<ReturnType<typeof readConfig>>

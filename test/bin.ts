@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
  */
 export function binArguments (): string[] {
   const isBuilt = newestIn('src') <= (statSync(join(root, 'dist/.tsbuildinfo'), { throwIfNoEntry: false })?.mtimeMs ?? 0)
-  return isBuilt ? ['--enable-source-maps', join(root, 'dist/main.js')] : [...process.execArgv, join(root, 'src/main.ts')]
+  return isBuilt ? ['--enable-source-maps', join(root, 'dist/start.cjs')] : [...process.execArgv, join(root, 'src/main.ts')]
 }
 
 function newestIn (folder: string): number {

@@ -12,7 +12,7 @@ import { lockBackupFolder, openBackupSource, openOperatorStore, restoreTools } f
 import { folderArgument } from './folder-argument.ts'
 import { createProgress, type Progress } from './progress.ts'
 
-export const backupHelp = `magicstore backup FOLDER: make a backup of DATA_DIR, beside a running server or without one.
+export const help = `magicstore backup FOLDER: make a backup of DATA_DIR, beside a running server or without one.
 
   --prove    restore it into a scratch folder in FOLDER, read every byte, run fsck --deep there, and only then call it good
   --json     one JSON object
@@ -25,7 +25,7 @@ export const backupHelp = `magicstore backup FOLDER: make a backup of DATA_DIR, 
 Exit code: 0 where the backup is good, 1 where it could not be made or proven; the one before is good then.`
 
 /** Makes a backup and says what is in it. */
-export async function backup (args: string[]): Promise<void> {
+export async function run (args: string[]): Promise<void> {
   const { values, positionals } = parseArgs({ args, options: { prove: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } }, allowPositionals: true })
   const config = readConfig()
   const folder = await folderArgument('backup', positionals, config.dataDir)

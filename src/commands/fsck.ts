@@ -5,7 +5,7 @@ import { inspect, repair, type Finding } from '../files/inspection.ts'
 import { openOperatorStore } from '../magicstore.ts'
 import { createProgress } from './progress.ts'
 
-export const fsckHelp = `magicstore fsck: hold the database against the stored bytes, in both directions, beside a running server or without one.
+export const help = `magicstore fsck: hold the database against the stored bytes, in both directions, beside a running server or without one.
 
   --deep     read every byte and compare its SHA-256, not only sizes
   --repair   move bytes that belong to no file into DATA_DIR/quarantine and sum quotas again; nothing is destroyed
@@ -14,7 +14,7 @@ export const fsckHelp = `magicstore fsck: hold the database against the stored b
 Exit code: 0 where all is well or was repaired, 1 where something is not.`
 
 /** Prints what is found and sets the exit code. */
-export async function fsck (args: string[]): Promise<void> {
+export async function run (args: string[]): Promise<void> {
   const { values } = parseArgs({ args, options: { deep: { type: 'boolean', default: false }, repair: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } } })
   const config = readConfig()
   if (!await hasDatabase(config.dataDir)) throw new ConfigError(`DATA_DIR: there is no database in ${config.dataDir}`)

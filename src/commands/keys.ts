@@ -2,7 +2,7 @@ import { readConfig } from '../config.ts'
 import { createSigningKey, readSigningKeys, writeSigningKeys } from '../data-folder.ts'
 import { UsageError } from './usage-error.ts'
 
-export const keysHelp = `magicstore keys rotate: put a new signing key first in DATA_DIR.
+export const help = `magicstore keys rotate: put a new signing key first in DATA_DIR.
 
   Tokens signed by the two keys before it hold on until they expire. A server that runs takes the new key up when it is
   started again. With SIGNING_KEYS set the keys are in the environment, and there is nothing here to rotate.`
@@ -11,7 +11,7 @@ export const keysHelp = `magicstore keys rotate: put a new signing key first in 
 const KEPT_KEYS = 3
 
 /** Rotates the built-in key ring. */
-export async function keys ([verb, ...rest]: string[]): Promise<void> {
+export async function run ([verb, ...rest]: string[]): Promise<void> {
   if (verb !== 'rotate' || rest.length > 0) throw new UsageError('the one verb is rotate; see magicstore keys --help')
   const config = readConfig()
   if (config.signingKeys !== undefined) throw new UsageError('SIGNING_KEYS is set: put a new key first there')

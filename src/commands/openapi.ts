@@ -4,9 +4,15 @@ import { join } from 'node:path'
 import { buildApp } from '../app.ts'
 import { readConfig } from '../config.ts'
 import { openMagicStore } from '../magicstore.ts'
+import { UsageError } from './usage-error.ts'
 
-/** Writes the OpenAPI document as `openapi.json` and `openapi.yaml` into a folder. */
-export async function writeOpenapi (folder: string): Promise<void> {
+export const help = `magicstore openapi FOLDER: write the OpenAPI document into a folder, as openapi.json and openapi.yaml.
+
+Exit code: 0 where both are written, 1 where they can't be.`
+
+/** Makes the document as a server with the usual settings would serve it. */
+export async function run ([folder, ...rest]: string[]): Promise<void> {
+  if (folder === undefined || rest.length > 0) throw new UsageError('openapi takes one folder; see magicstore openapi --help')
   const dataDir = await mkdtemp(join(tmpdir(), 'magicstore-openapi-'))
   const store = await openMagicStore(readConfig({ DATA_DIR: dataDir, LOG_LEVEL: 'silent' }))
   const { http } = await buildApp(store)

@@ -6,7 +6,7 @@ import { restoreTools } from '../magicstore.ts'
 import { folderArgument } from './folder-argument.ts'
 import { createProgress } from './progress.ts'
 
-export const restoreHelp = `magicstore restore FOLDER: restore the backup in FOLDER into DATA_DIR, which is empty or new.
+export const help = `magicstore restore FOLDER: restore the backup in FOLDER into DATA_DIR, which is empty or new.
 
   --json     one JSON object
 
@@ -15,7 +15,7 @@ export const restoreHelp = `magicstore restore FOLDER: restore the backup in FOL
 Exit code: 0 where all was restored; 1 where the backup is damaged or of a newer version, or DATA_DIR is not empty: it is then as it was.`
 
 /** Restores a backup and says what was in it. */
-export async function restore (args: string[]): Promise<void> {
+export async function run (args: string[]): Promise<void> {
   const { values, positionals } = parseArgs({ args, options: { json: { type: 'boolean', default: false } }, allowPositionals: true })
   const { dataDir: target } = readConfig()
   const folder = await folderArgument('restore', positionals, target)

@@ -7,9 +7,17 @@ import { buildApp, type App, type TlsContext } from '../app.ts'
 import { ConfigError, readConfig, settingRows, type Config } from '../config.ts'
 import { openMagicStore } from '../magicstore.ts'
 import { favourEventLoop } from './thread-priority.ts'
+import { UsageError } from './usage-error.ts'
+
+export const help = `magicstore serve: run the server. Settings come from the environment:
+
+${settingsText()}
+
+Exit code: 0 after SIGTERM or SIGINT, when every transfer under way is over; 1 where it can't start or fails; 2 where a setting is wrong.`
 
 /** Starts the server and keeps it until a signal ends it. */
-export async function serve (): Promise<void> {
+export async function run (args: string[]): Promise<void> {
+  if (args.length > 0) throw new UsageError('serve takes its settings from the environment; see magicstore serve --help')
   const config = readConfig()
   const tls = await readTls(config)
   const store = await openMagicStore(config)
@@ -84,10 +92,9 @@ function authority ({ address, port, family }: AddressInfo): string {
   return `${family === 'IPv6' ? `[${address}]` : address}:${port}`
 }
 
-/** What `magicstore serve --help` prints. */
-export function serveHelp (): string {
+function settingsText (): string {
   const settings = settingRows()
   const width = Math.max(...settings.map(({ name }) => name.length))
   const rows = settings.map(({ name, fallback, description }) => `  ${name.padEnd(width)} ${description} Default: ${fallback}.`)
-  return ['magicstore serve: run the server. Settings come from the environment:', '', ...rows].join('\n')
+  return rows.join('\n')
 }

@@ -9,7 +9,7 @@ import { NO_LIMIT } from '../metadata/quota.ts'
 import { openOperatorStore, type OperatorStore } from '../magicstore.ts'
 import { UsageError } from './usage-error.ts'
 
-export const userHelp = `magicstore user: look after people, beside a running server or without one.
+export const help = `magicstore user: look after people, beside a running server or without one.
 
   user add NAME        add a person; the password comes from a prompt or from standard input
   user list            everybody, a line each
@@ -34,7 +34,7 @@ const PAGE = 500
 const options = { json: { type: 'boolean', default: false }, bytes: { type: 'string' }, files: { type: 'string' } } as const
 
 /** Carries out one verb on people. */
-export async function user (args: string[]): Promise<void> {
+export async function run (args: string[]): Promise<void> {
   const { values, positionals: [word, name, ...rest] } = parseArgs({ args, options, allowPositionals: true })
   const verb = verbs.find(known => known === word) ?? missingVerb()
   if (rest.length > 0) throw new UsageError('one name at a time; see magicstore user --help')

@@ -1,7 +1,8 @@
 import Database from 'better-sqlite3'
+import { OperatorError } from '../../operator-error.ts'
 
 /** Another process has what this one needs for itself; the message says what. */
-export class FolderInUseError extends Error {}
+export class FolderInUseError extends OperatorError {}
 
 export interface FolderLock { close (): void }
 

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import Database from 'better-sqlite3'
 import { readMigrationFiles, type MigrationMeta } from 'drizzle-orm/migrator'
 import { sync } from '../../durable-files.ts'
+import { OperatorError } from '../../operator-error.ts'
 import { copyDatabase } from './copy.ts'
 import { failureOf } from './failures.ts'
 import type { FolderLock } from './lock.ts'
@@ -15,10 +16,10 @@ const ownMigrations = fileURLToPath(new URL('../../../drizzle/sqlite', import.me
 const KEPT_COPIES = 2
 
 /** The database was made by a newer version of the server; nothing in it was touched. */
-export class NewerDatabaseError extends Error {}
+export class NewerDatabaseError extends OperatorError {}
 
 /** The database could not be brought up to date, and is as it was. */
-export class MigrationError extends Error {}
+export class MigrationError extends OperatorError {}
 
 export interface MigrationOptions {
   /** Where drizzle-kit wrote the migrations; those of this version unless others are given. */
