@@ -55,6 +55,16 @@ test('threads that hash passwords stand back behind the one that answers', { ski
   for (const thread of threads) t.equal(await nicenessOf(thread), thread === String(child.pid) ? 0 : 10)
 })
 
+test('where a sandbox lets no thread have a priority the server serves as well', { skip: !existsSync('/usr/bin/strace') && 'strace is not installed' }, async t => {
+  const { child, send } = await spawnServer(t, { DATA_DIR: join(t.testdir(), 'data') }, ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=setpriority', '-e', 'inject=setpriority:error=EACCES'])
+  const exited = once(child, 'exit')
+  const traced = Number(await readFile(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8'))
+  t.equal((await send('GET', '/health/ready')).status, 200)
+  // strace itself hears no SIGTERM while its program runs.
+  process.kill(traced, 'SIGTERM')
+  t.strictSame(await exited, [0, null])
+})
+
 test('people, tokens and files survive a restart', async t => {
   const dataDir = t.testdir()
   const first = await spawnServer(t, { DATA_DIR: dataDir })

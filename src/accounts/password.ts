@@ -13,8 +13,8 @@ const MIN_STRICT_POINTS = 8
 /** OWASP's floor for argon2id: 19 MiB, two passes, one lane; about 20 ms of one core. */
 const parameters = { type: argon2.argon2id, memoryCost: 19456, timeCost: 2, parallelism: 1 } as const
 
-/** Threads of libuv's pool, which hashing shares with the file system; one at least is left to that. */
-const POOL_THREADS = 4
+/** Hashes at a time on however many cores: each holds 19 MiB, and of the four threads that a pool has at least, one is left to the file system. */
+const MAX_HASHING = 3
 
 /** Hashes that may wait their turn; beyond, a sign-in is refused at once rather than answered late. */
 const MAX_WAITING = 256
@@ -38,8 +38,8 @@ export async function createPasswords (policy: 'open' | 'strict'): Promise<Passw
   nobody.catch(() => {})
   const commonPasswords = policy === 'strict' ? await readCommonPasswords() : undefined
 
-  // As many at a time as there are cores: more would only take threads from file transfers.
-  const limit = pLimit(Math.min(availableParallelism(), POOL_THREADS - 1))
+  // No more at a time than there are cores: they would only keep each other waiting.
+  const limit = pLimit(Math.min(availableParallelism(), MAX_HASHING))
 
   async function gated<T> (work: () => Promise<T>): Promise<T> {
     if (limit.pendingCount >= MAX_WAITING) throw new Problem('overloaded', { headers: { 'retry-after': '1' } })

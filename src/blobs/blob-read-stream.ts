@@ -2,8 +2,16 @@ import type { FileHandle } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import type { Piece } from './blob-store.ts'
 
-/** Bytes read at a time. With 256 KiB a download of 1 GiB was no faster, and its garbage took 40 MB more between two collections. */
+/** Bytes read at a time, unless a client takes them faster. */
 const READ_BYTES = 64 * 1024
+
+/** Bytes read at a time for whoever waits for them: 1.3 times as fast as 64 KiB on one stream. */
+const MAX_READ_BYTES = 1024 * 1024
+
+/** Chunks that are on their way at the most when piped: one is read while another is sent. */
+const BUFFERS = 2
+
+type Allocate = (length: number) => Buffer
 
 /** Pieces of an open file as one stream that fails, rather than ends, where the file is shorter than it was said to be. */
 export class BlobReadStream extends Readable {
@@ -16,24 +24,61 @@ export class BlobReadStream extends Readable {
     this.#pieces = pieces.filter(piece => typeof piece === 'string' || piece.start <= piece.end)
   }
 
-  override _read (): void {
-    const piece = this.#pieces.shift()
-    if (piece === undefined) this.push(null)
-    else if (typeof piece === 'string') this.push(piece)
-    else this.#readRange(piece.start, piece.end)
+  /**
+   * As every stream pipes, but into the same few buffers again and again: each is filled anew when `destination` has let
+   * go of it. Fresh ones are zeroed by the kernel page by page and live until the garbage is collected, by then 60 MB.
+   */
+  override pipe<T extends NodeJS.WritableStream> (destination: T): T {
+    this.#pump(destination).catch((error: Error) => this.destroy(error))
+    return destination
   }
 
-  #readRange (start: number, end: number): void {
-    const length = Math.min(READ_BYTES, end - start + 1)
-    this.#handle.read(Buffer.allocUnsafeSlow(length), 0, length, start).then(({ bytesRead, buffer }) => {
-      if (bytesRead === 0) {
-        this.destroy(new Error('the blob is shorter than it was when it was opened'))
-        return
-      }
-      const next = start + bytesRead
-      if (next <= end) this.#pieces.unshift({ start: next, end })
-      this.push(buffer.subarray(0, bytesRead))
-    }, (error: Error) => this.destroy(error))
+  async #pump (destination: NodeJS.WritableStream): Promise<void> {
+    const buffers: Buffer[] = []
+    const writes: Promise<boolean>[] = []
+    let size = READ_BYTES
+    let unwritten = 0
+    for (let turn = 0; ; turn++) {
+      const slot = turn % BUFFERS
+      // Whoever ended `destination` destroys this stream as well.
+      if (await writes[slot] === false) return
+      const chunk = await this.#next(size, length => {
+        let buffer = buffers[slot]
+        if (buffer === undefined || buffer.length < length) buffer = buffers[slot] = Buffer.allocUnsafeSlow(length)
+        return buffer
+      })
+      if (chunk === null) break
+      // Only where the client waits for the disk: a thousand slow ones must not have two megabytes each.
+      if (unwritten === 0) size = Math.min(size * 2, MAX_READ_BYTES)
+      unwritten++
+      writes[slot] = new Promise(resolve => {
+        destination.write(chunk, error => {
+          unwritten--
+          resolve(error == null)
+        })
+      })
+    }
+    destination.end()
+    this.push(null)
+    this.resume()
+  }
+
+  override _read (): void {
+    this.#next(READ_BYTES, Buffer.allocUnsafeSlow).then(chunk => this.push(chunk), (error: Error) => this.destroy(error))
+  }
+
+  /** The next chunk of the pieces, of `size` bytes at the most, or null behind the last; `allocate` gives memory of a length or more. */
+  async #next (size: number, allocate: Allocate): Promise<Buffer | null> {
+    const piece = this.#pieces.shift()
+    if (piece === undefined) return null
+    if (typeof piece === 'string') return Buffer.from(piece)
+    const { start, end } = piece
+    const length = Math.min(size, end - start + 1)
+    const { bytesRead, buffer } = await this.#handle.read(allocate(length), 0, length, start)
+    if (bytesRead === 0) throw new Error('the blob is shorter than it was when it was opened')
+    const next = start + bytesRead
+    if (next <= end) this.#pieces.unshift({ start: next, end })
+    return buffer.subarray(0, bytesRead)
   }
 
   override _destroy (error: Error | null, callback: (error?: Error | null) => void): void {

@@ -102,8 +102,9 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
     bytesHandedOver += length
     try {
       await refuseWithoutRoom(0)
-      // Writes on where a write was short, which is how a disk that fills up shows first.
-      await handle.appendFile(Buffer.concat(chunks))
+      const { bytesWritten } = await handle.writev(chunks)
+      // A write is short where the disk fills up; the next one then says so.
+      if (bytesWritten < length) await handle.appendFile(Buffer.concat(chunks).subarray(bytesWritten))
     } finally {
       bytesBeingWritten -= length
     }
