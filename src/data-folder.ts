@@ -33,7 +33,8 @@ export async function hasDatabase (folder: string): Promise<boolean> {
   return isThere(join(folder, dataFolderLayout.database))
 }
 
-async function isThere (path: string): Promise<boolean> {
+/** Whether there is something at `path`. */
+export async function isThere (path: string): Promise<boolean> {
   return access(path).then(() => true, () => false)
 }
 

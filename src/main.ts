@@ -11,6 +11,7 @@ const commands: Record<string, () => Promise<Command>> = {
   user: () => import('./commands/user.ts'),
   keys: () => import('./commands/keys.ts'),
   fsck: () => import('./commands/fsck.ts'),
+  doctor: () => import('./commands/doctor.ts'),
   backup: () => import('./commands/backup.ts'),
   restore: () => import('./commands/restore.ts'),
   openapi: () => import('./commands/openapi.ts')
@@ -22,6 +23,7 @@ const usage = `magicstore: a private file store with REST authentication
   magicstore user VERB        look after people
   magicstore keys rotate      sign tokens with a new key
   magicstore fsck             hold the database against the stored bytes
+  magicstore doctor           say what is wrong with all the server stands on, and how to mend it
   magicstore backup FOLDER    back up DATA_DIR while the server serves
   magicstore restore FOLDER   restore a backup into an empty DATA_DIR
   magicstore openapi FOLDER   write the OpenAPI document into a folder

@@ -12,7 +12,7 @@ const src = fileURLToPath(new URL('../src', import.meta.url))
 const onlyHere: { what: string, pattern: RegExp, places: string[], typesIn?: string[] }[] = [
   { what: 'Fastify', pattern: /^import (fastify|@fastify\/.+)$/, places: ['app.ts', 'errors.ts', 'caller.ts', 'http/', '*/routes.ts', 'tokens/authenticate.ts', 'monitoring/'], typesIn: ['tokens/jwt.ts'] },
   { what: 'SQL', pattern: /^(import (drizzle-orm|better-sqlite3|pg|postgres)(\/.+)?|sql)$/, places: ['metadata/*/'] },
-  { what: 'the file system', pattern: /^import (node:)?fs(\/promises)?$/, places: ['blobs/', 'metadata/*/', 'backup/', 'data-folder.ts', 'durable-files.ts', 'commands/'] },
+  { what: 'the file system', pattern: /^import (node:)?fs(\/promises)?$/, places: ['blobs/', 'metadata/*/', 'backup/', 'doctor/', 'data-folder.ts', 'durable-files.ts', 'commands/'] },
   { what: 'S3', pattern: /^import @aws-sdk\/.+$/, places: ['blobs/'] },
   { what: 'the environment', pattern: /^process\.env$/, places: ['config.ts', 'start.cts'] },
   { what: 'the process', pattern: /^(process\.(?!env$).+|process|console|import close-with-grace)$/, places: ['main.ts', 'commands/'] },
@@ -36,7 +36,7 @@ const rooms: { room: string, files: string[], knows: string[] }[] = [
   { room: 'schemas', files: ['*/schemas.ts'], knows: ['rules', 'contracts'] },
   { room: 'contracts', files: ['blobs/blob-store.ts', 'metadata/*.ts'], knows: ['ground'] },
   { room: 'backends', files: ['blobs/', 'metadata/*/'], knows: ['contracts', 'ground'] },
-  { room: 'rules', files: ['accounts/', 'tokens/', 'files/', 'uploads/', 'backup/', 'housekeeping.ts'], knows: ['contracts', 'ground'] },
+  { room: 'rules', files: ['accounts/', 'tokens/', 'files/', 'uploads/', 'backup/', 'doctor/', 'housekeeping.ts'], knows: ['contracts', 'ground'] },
   { room: 'ground', files: ['errors.ts', 'config.ts', 'data-folder.ts', 'durable-files.ts', 'operator-error.ts', 'shared-sync.ts'], knows: [] }
 ]
 

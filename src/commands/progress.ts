@@ -8,8 +8,8 @@ export interface Progress {
   clear (): void
 }
 
-/** One line on standard error that is written over; none where that is no terminal. */
-export function createProgress (): Progress {
+/** One line on standard error that is written over; none where that is no terminal. `unit` is what is counted. */
+export function createProgress (unit = 'files'): Progress {
   const { stderr } = process
   if (!stderr.isTTY) return { show: () => {}, clear: () => {} }
   let drawnAt = -Infinity
@@ -18,9 +18,10 @@ export function createProgress (): Progress {
       const now = performance.now()
       if (now - drawnAt < DRAW_MILLISECONDS && done !== total) return
       drawnAt = now
-      stderr.write(`\r\x1b[K${what}: ${done}${total === undefined ? '' : ` of ${total}`} files`)
+      stderr.write(`\r\x1b[K${what}: ${done}${total === undefined ? '' : ` of ${total}`} ${unit}`)
     },
     clear () {
+      drawnAt = -Infinity
       stderr.write('\r\x1b[K')
     }
   }

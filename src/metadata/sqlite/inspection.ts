@@ -30,10 +30,13 @@ export function createInspectionActs (db: BetterSQLite3Database, client: Databas
 
     repairUsage: () => commit(() => { db.update(accounts).set({ usedBytes: bytes, usedFiles: count }).where(isWrong).run() }),
 
-    async integrityFindings () {
-      const lines = [...client.pragma('integrity_check') as { integrity_check: string }[]].map(row => row.integrity_check).filter(line => line !== 'ok')
-      const strays = client.pragma('foreign_key_check') as { table: string, rowid: number }[]
-      return [...lines, ...strays.map(({ table, rowid }) => `row ${rowid} of ${table} belongs to nothing`)]
-    }
+    integrityFindings: async () => findDamage(client)
   }
+}
+
+/** What is wrong with a database itself, a line each. */
+export function findDamage (client: Database.Database): string[] {
+  const lines = [...client.pragma('integrity_check') as { integrity_check: string }[]].map(row => row.integrity_check).filter(line => line !== 'ok')
+  const strays = client.pragma('foreign_key_check') as { table: string, rowid: number }[]
+  return [...lines, ...strays.map(({ table, rowid }) => `row ${rowid} of ${table} belongs to nothing`)]
 }

@@ -73,6 +73,11 @@ async function advance (client: Database.Database, file: string, migrations: Mig
   if (countStrays(client) > strays) throw new Error('it would leave rows that belong to nothing')
 }
 
+/** Whether the next start has something to do to it. */
+export function isBehind (client: Database.Database): boolean {
+  return missingIn(client, readMigrationFiles({ migrationsFolder: ownMigrations })).length > 0
+}
+
 function missingIn (client: Database.Database, migrations: MigrationMeta[]): MigrationMeta[] {
   const newest = newestIn(client) ?? -Infinity
   return migrations.filter(({ folderMillis }) => folderMillis > newest)

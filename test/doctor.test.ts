@@ -1,0 +1,373 @@
+import { execFile, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statfsSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { createServer, type RequestListener } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import Database from 'better-sqlite3'
+import t, { type Test } from 'tap'
+import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
+import { binArguments } from './bin.ts'
+import { runBin, signUp, spawnServer, startServer, type Settings } from './server.ts'
+
+const run = promisify(execFile)
+const root = fileURLToPath(new URL('..', import.meta.url))
+const KEY = 'first:zN2pX8qL4vR7tW1yB6mK9dF3hJ5sG0cA'
+
+// As the bin does: what is made is its owner's alone.
+process.umask(0o077)
+
+type Verdict = 'good' | 'warning' | 'fault'
+interface Finding { check: string, verdict: Verdict, message: string, remedy?: string }
+
+/** What the doctor says of each check; no server is asked unless PORT is set. */
+async function examine (settings: Settings): Promise<{ code: number | null, findings: Finding[], verdicts: Record<string, Verdict> }> {
+  const { code, stdout, stderr } = await runBin(['doctor', '--json'], { PORT: '0', MIN_FREE_BYTES: '0', ...settings })
+  if (stderr !== '') throw new Error(stderr)
+  const findings = stdout.trim().split('\n').map(line => JSON.parse(line))
+  return { code, findings, verdicts: Object.fromEntries(findings.map(({ check, verdict }) => [check, verdict])) }
+}
+
+/** A data folder that a server made and left, with a file in it. */
+async function makeStore (t: Test): Promise<{ dataDir: string, database: string }> {
+  const server = await startServer(t)
+  const { user } = await signUp(server, 'ann')
+  await server.send('PUT', '/uploads/a', { user, body: 'a' })
+  await server.close()
+  return { dataDir: server.dataDir, database: join(server.dataDir, 'magicstore.db') }
+}
+
+/** All that is in a folder: bytes, times and permissions by name. What SQLite's users share in memory is not counted. */
+function pictureOf (folder: string): object {
+  const names = readdirSync(folder, { recursive: true }).map(String).filter(name => !name.endsWith('-shm')).sort()
+  return Object.fromEntries(['', ...names].map(name => {
+    const path = join(folder, name)
+    const { mtimeMs, mode, uid } = statSync(path)
+    return [name, { mtimeMs, mode, uid, text: statSync(path).isFile() ? readFileSync(path, 'latin1') : '' }]
+  }))
+}
+
+/** Settings with which the bin runs `script` before its own code. */
+function withFault (script: string): Settings {
+  return { NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import=data:text/javascript,${encodeURIComponent(script)}` }
+}
+
+const clockAt = (milliseconds: number) => withFault(`Date.now = () => ${milliseconds}`)
+
+const fileSystemOf = (facts: object) => withFault(`
+  import fs from 'node:fs/promises'
+  import { syncBuiltinESMExports } from 'node:module'
+  const { statfs } = fs
+  fs.statfs = async path => ({ ...await statfs(path), ...${JSON.stringify(facts)} })
+  syncBuiltinESMExports()`)
+
+/** A certificate for this machine, signed by itself. */
+async function certify (folder: string, days: number): Promise<{ TLS_CERT: string, TLS_KEY: string }> {
+  const files = { TLS_CERT: join(folder, `${days}.crt`), TLS_KEY: join(folder, `${days}.key`) }
+  await run('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', String(days), '-subj', '/CN=localhost',
+    '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1', '-out', files.TLS_CERT, '-keyout', files.TLS_KEY])
+  chmodSync(files.TLS_KEY, 0o600)
+  return files
+}
+
+/** Something that is no MagicStore, or stands for one; the port it listens on. */
+async function listen (t: Test, answer: RequestListener, tls?: { TLS_CERT: string, TLS_KEY: string }): Promise<number> {
+  const server = tls === undefined ? createServer(answer) : createTlsServer({ cert: readFileSync(tls.TLS_CERT), key: readFileSync(tls.TLS_KEY) }, answer)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => { server.close() })
+  return (server.address() as AddressInfo).port
+}
+
+const answerJson = (body: object): RequestListener => (_request, response) => { response.end(JSON.stringify(body)) }
+
+t.test('what a server left is good in every respect, and so is a folder that is not there yet', async t => {
+  const { dataDir } = await makeStore(t)
+  const { bavail, blocks } = statfsSync(dataDir)
+  for (const folder of [dataDir, join(dataDir, 'not', 'yet')]) {
+    const { code, findings, verdicts } = await examine({ DATA_DIR: folder })
+    t.equal(code, 0)
+    t.equal(findings.length, 21)
+    t.equal(new Set(findings.map(({ check }) => check)).size, 21, 'a line for each check')
+    t.strictSame(findings.filter(({ verdict, check }) => verdict !== 'good' && !check.startsWith('free_')), [])
+    t.equal(verdicts.free_space, bavail < blocks * 0.05 ? 'warning' : 'good')
+    t.notOk(findings.some(({ verdict, remedy }) => verdict === 'good' && remedy !== undefined))
+  }
+  t.notOk(readdirSync(dataDir).includes('not'), 'and is not made')
+})
+
+t.test('people read a line for each check, below a fault or a warning how to mend it, and how many there are', async t => {
+  const { dataDir } = await makeStore(t)
+  writeFileSync(join(dataDir, 'notes'), '')
+  const sound = await runBin(['doctor'], { DATA_DIR: dataDir, PORT: '0' })
+  t.match(sound, { code: 0, stderr: '' })
+  t.match(sound.stdout, /^good {5}node: [^\n]+\ngood {5}transport: /)
+  t.match(sound.stdout, /\nwarning {2}names: [^\n]*notes[^\n]*\n {9}to mend it: [^\n]+\ngood /)
+  t.match(sound.stdout, /\nfaults: 0, warnings: \d, good: \d\d\n$/)
+  const { code, stdout } = await runBin(['doctor'], { DATA_DIR: dataDir, PORT: '0', HOST: '0.0.0.0' })
+  t.equal(code, 1)
+  t.match(stdout, /\nfault {4}transport: [^\n]+\n {9}to mend it: [^\n]+\n/)
+  t.match(stdout, /\nfaults: 1, /)
+})
+
+t.test('a word too many is 2, and so is a setting that can\'t be read; each is one line', async t => {
+  const DATA_DIR = t.testdir()
+  for (const [args, settings] of [[['everything'], {}], [['--repair'], {}], [['--json'], { PORT: 'x' }], [[], { TLS_CERT: 'alone.crt' }]] as [string[], Settings][]) {
+    const { code, stdout, stderr } = await runBin(['doctor', ...args], { DATA_DIR, ...settings })
+    t.strictSame([code, stdout], [2, ''])
+    t.match(stderr, /^magicstore: [^\n]+\n$/)
+  }
+  const { code, stdout } = await runBin(['doctor', '--help'])
+  t.equal(code, 0)
+  t.match(stdout, /^magicstore doctor: /)
+})
+
+const everywhere = { HOST: '0.0.0.0', PORT: '0' }
+for (const { settings, expected } of [
+  { settings: everywhere, expected: { transport: 'fault', password_policy: 'good', proxy: 'good' } },
+  { settings: { ...everywhere, PASSWORD_POLICY: 'open', RATE_LIMIT_PER_MINUTE: '0' }, expected: { transport: 'fault', password_policy: 'warning', rate_limit: 'warning' } },
+  { settings: { RATE_LIMIT_PER_MINUTE: '0' }, expected: { rate_limit: 'good' } },
+  { settings: { ...everywhere, TRUST_PROXY: '10.0.0.1' }, expected: { transport: 'good', proxy: 'warning', public_url: 'warning' } },
+  { settings: { HOST: '::', TRUST_PROXY: '10.0.0.0/8,0.0.0.0/0', PUBLIC_URL: 'http://127.0.0.1:1' }, expected: { proxy: 'fault', public_url: 'warning' } },
+  { settings: { TRUST_PROXY: '127.0.0.1', PUBLIC_URL: 'https://127.0.0.1:1', PASSWORD_POLICY: 'open' }, expected: { transport: 'good', proxy: 'good', public_url: 'good', password_policy: 'warning', public_address: 'warning' } },
+  { settings: { PUBLIC_URL: 'https://[::1]:1' }, expected: { proxy: 'warning', public_url: 'good', password_policy: 'good' } },
+  { settings: { PUBLIC_URL: 'http://a:b:c' }, expected: { proxy: 'good', public_url: 'fault', password_policy: 'warning', public_address: 'warning' } },
+  { settings: { METRICS_PORT: '0' }, expected: { metrics: 'good' } },
+  { settings: { METRICS_PORT: '0', METRICS_HOST: '0.0.0.0', SIGNING_KEYS: KEY }, expected: { metrics: 'warning', signing_keys: 'warning' } }
+] as { settings: Settings, expected: Record<string, Verdict> }[]) {
+  t.test(`of ${Object.keys(settings).join(', ')} it finds ${Object.entries(expected).map(pair => pair.join(' ')).join(', ')}`, async t => {
+    const { code, findings, verdicts } = await examine({ DATA_DIR: join(t.testdir(), 'new'), ...settings })
+    t.match(verdicts, expected)
+    t.equal(code, Object.values(verdicts).includes('fault') ? 1 : 0)
+    t.ok(findings.every(({ verdict, remedy }) => (verdict === 'good') === (remedy === undefined)), 'what is not good has a remedy')
+    t.notMatch(JSON.stringify(findings), String(KEY.split(':')[1]), 'no secret is told')
+  })
+}
+
+t.test('a Node.js older than the package asks for is a fault', async t => {
+  const oldest: string = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).engines.node.replace('>=', '')
+  const [major = 0, minor = 0] = oldest.split('.').map(Number)
+  for (const [version, verdict] of [[`${major}.${minor - 1}.9`, 'fault'], [`${major - 1}.99.0`, 'fault'], [`${major}.${minor}.0`, 'good']] as [string, Verdict][]) {
+    const { verdicts } = await examine({ DATA_DIR: join(t.testdir(), 'new'), ...withFault(`Object.defineProperty(process, 'version', { value: 'v${version}' })`) })
+    t.equal(verdicts.node, verdict, version)
+  }
+})
+
+t.test('a certificate that ends soon is a warning; one that does not hold now, or can\'t be used, a fault', async t => {
+  const folder = t.testdir()
+  const DATA_DIR = join(folder, 'new')
+  const day = 24 * 3600 * 1000
+  const [long, soon] = [await certify(folder, 30), await certify(folder, 2)]
+  chmodSync(soon.TLS_KEY, 0o640)
+  writeFileSync(join(folder, 'none.crt'), 'no certificate')
+  for (const { settings, certificate, key = 'good' } of [
+    { settings: long, certificate: 'good' },
+    { settings: soon, certificate: 'warning', key: 'fault' },
+    { settings: { ...long, ...clockAt(Date.now() + 31 * day) }, certificate: 'fault' },
+    { settings: { ...long, ...clockAt(Date.now() - 2 * day) }, certificate: 'fault' },
+    { settings: { ...long, TLS_KEY: soon.TLS_KEY }, certificate: 'fault', key: 'fault' },
+    { settings: { ...long, TLS_CERT: join(folder, 'none.crt') }, certificate: 'fault' },
+    { settings: { ...long, TLS_KEY: join(folder, 'none.key') }, certificate: 'fault' }
+  ]) {
+    const { code, verdicts } = await examine({ DATA_DIR, HOST: '0.0.0.0', ...settings })
+    t.match(verdicts, { transport: 'good', certificate, certificate_key: key }, { settings })
+    t.equal(code, [certificate, key].includes('fault') ? 1 : 0)
+  }
+})
+
+t.test('a DATA_DIR that is no folder, or can\'t be made, is a fault', async t => {
+  const folder = t.testdir({ file: 'no folder' })
+  for (const path of ['file', 'file/data']) t.match(await examine({ DATA_DIR: join(folder, path) }), { code: 1, verdicts: { folder: 'fault' } })
+})
+
+t.test('what other users may read is found: a fault where it is keys or the database, else a warning', async t => {
+  const { dataDir, database } = await makeStore(t)
+  for (const [path, mode, verdict] of [[dataDir, 0o755, 'warning'], [join(dataDir, 'blobs'), 0o710, 'warning'], [join(dataDir, 'signing-keys'), 0o644, 'fault'], [database, 0o660, 'fault']] as [string, number, Verdict][]) {
+    const before = statSync(path).mode
+    chmodSync(path, mode)
+    const { code, findings } = await examine({ DATA_DIR: dataDir })
+    t.match(findings.filter(finding => finding.verdict !== 'good' && !finding.check.startsWith('free_')), [{ check: 'permissions', verdict, message: join('DATA_DIR', relative(dataDir, path)) }])
+    t.equal(code, verdict === 'fault' ? 1 : 0)
+    chmodSync(path, before)
+  }
+})
+
+t.test('a data folder of another user is a warning to whoever works on it', async t => {
+  const { dataDir } = await makeStore(t)
+  t.match(await examine({ DATA_DIR: dataDir, ...withFault('process.geteuid = () => 4711') }), { code: 0, verdicts: { owner: 'warning' } })
+})
+
+t.test('a file that belongs to another user than its folder is a fault', { skip: process.getuid?.() !== 0 && 'only root can give a file away' }, async t => {
+  const { dataDir, database } = await makeStore(t)
+  chownSync(database, 4711, 4711)
+  t.match(await examine({ DATA_DIR: dataDir }), { code: 1, verdicts: { owner: 'fault', database: 'good' } })
+})
+
+t.test('what does not belong into DATA_DIR is a warning; what servers and commands leave there is not', async t => {
+  const folder = t.testdir({ fixture: {} })
+  await run('tar', ['--extract', '--gzip', '--file', join(root, 'test/fixtures/0000.tar.gz'), '--directory', join(folder, 'fixture')])
+  const dataDir = join(folder, 'fixture', 'data')
+  const settings = { DATA_DIR: dataDir }
+  const server = await spawnServer(t, settings)
+  await server.end('SIGKILL')
+  mkdirSync(join(dataDir, 'blobs', '00'), { recursive: true })
+  writeFileSync(join(dataDir, 'blobs', '00', '0'.repeat(32)), 'nobody\'s', { mode: 0o600 })
+  t.equal((await runBin(['fsck', '--repair'], settings)).code, 0)
+  t.equal((await runBin(['backup', join(folder, 'backup')], settings)).code, 0)
+  const names = readdirSync(dataDir)
+  for (const name of ['quarantine', 'magicstore.db.before-0001', 'magicstore.db-hold', 'lock.db']) t.ok(names.includes(name), name)
+  mkdirSync(join(dataDir, 'lost+found'), { mode: 0o755 })
+  t.match((await examine(settings)).verdicts, { names: 'good', permissions: 'good' })
+  writeFileSync(join(dataDir, 'magicstore.db.old'), '')
+  const { code, findings } = await examine(settings)
+  t.equal(code, 0)
+  t.match(findings.find(({ check }) => check === 'names'), { verdict: 'warning', message: 'magicstore.db.old' })
+})
+
+t.test('too little room is a fault and little room a warning, of bytes and of inodes; another machine\'s file system is a fault, and one that may be a warning', async t => {
+  const DATA_DIR = t.testdir()
+  for (const [facts, minFreeBytes, expected] of [
+    [{ bavail: 99, ffree: 0, type: 0x6969 }, 100, { free_space: 'fault', free_inodes: 'fault', file_system: 'fault' }],
+    [{ bavail: 150, ffree: 49, type: 0xff534d42 }, 100, { free_space: 'warning', free_inodes: 'warning', file_system: 'fault' }],
+    [{ bavail: 49, ffree: 50, type: 0xfe534d42 }, 10, { free_space: 'warning', free_inodes: 'good', file_system: 'fault' }],
+    [{ bavail: 200, ffree: 0, files: 0, type: 0x65735546 }, 100, { free_space: 'good', free_inodes: 'good', file_system: 'warning' }]
+  ] as [object, number, Record<string, Verdict>][]) {
+    const { verdicts } = await examine({ DATA_DIR, MIN_FREE_BYTES: String(minFreeBytes), ...fileSystemOf({ bsize: 1, blocks: 1000, files: 1000, ...facts }) })
+    t.match(verdicts, expected, { facts })
+  }
+  const { bavail, bsize } = statfsSync(DATA_DIR)
+  t.match(await examine({ DATA_DIR, MIN_FREE_BYTES: String(2 * bavail * bsize) }), { code: 1, verdicts: { free_space: 'fault' } }, 'and it is this disk that is looked at')
+})
+
+t.test('a clock before this version was made, or before what is stored, is a fault', async t => {
+  const { dataDir, database } = await makeStore(t)
+  t.match(await examine({ DATA_DIR: dataDir, ...clockAt(Date.UTC(2020, 0)) }), { code: 1, verdicts: { clock: 'fault' } })
+  t.match(await examine({ DATA_DIR: join(dataDir, 'new'), ...clockAt(Date.UTC(2020, 0)) }), { code: 1, verdicts: { clock: 'fault' } })
+  const tomorrow = Date.now() / 1000 + 24 * 3600
+  utimesSync(database, tomorrow, tomorrow)
+  t.match(await examine({ DATA_DIR: dataDir }), { code: 1, verdicts: { clock: 'fault' } })
+})
+
+t.test('a server that runs is asked whether it is ready, and what has its place without being one is a fault', async t => {
+  const folder = t.testdir()
+  const settings = { DATA_DIR: join(folder, 'sound') }
+  const [sound, broken] = [await startServer(t, settings), await startServer(t, { DATA_DIR: join(folder, 'broken') })]
+  t.match(await examine({ ...settings, PORT: String(sound.port) }), { code: 0, findings: { 18: { check: 'server', verdict: 'good', message: /ready.* ok.* ok/ } } })
+  renameSync(broken.dataDir, join(folder, 'elsewhere'))
+  t.match(await examine({ ...settings, PORT: String(broken.port) }), { code: 1, findings: { 18: { check: 'server', verdict: 'fault', message: /not_ready.*disk/ } } })
+  await sound.close()
+  t.match(await examine({ ...settings, PORT: String(sound.port) }), { code: 0, verdicts: { server: 'good' } }, 'where nothing listens no server runs')
+  for (const [name, answer] of Object.entries<RequestListener>({ json: answerJson({ ok: true }), text: (_request, response) => response.end('hello'), reset: request => request.socket.destroy(), silence: () => {} })) {
+    t.match(await examine({ ...settings, PORT: String(await listen(t, answer)) }), { code: 1, verdicts: { server: 'fault' } }, name)
+  }
+})
+
+t.test('a server with TLS is asked by its address; people\'s way to it is good where its certificate is', async t => {
+  const folder = t.testdir()
+  const files = await certify(folder, 30)
+  const settings = { DATA_DIR: join(folder, 'data'), ...files }
+  const { port } = await spawnServer(t, settings)
+  const asked = { ...settings, PORT: String(port), PUBLIC_URL: `https://localhost:${port}` }
+  t.match(await examine({ ...asked, NODE_EXTRA_CA_CERTS: files.TLS_CERT }), { code: 0, verdicts: { server: 'good', public_address: 'good' } })
+  t.match(await examine(asked), { code: 0, verdicts: { server: 'good', public_address: 'warning' } }, 'a certificate that nobody trusts')
+})
+
+t.test('a PUBLIC_URL that does not lead to a server which knows of its TLS is a warning', async t => {
+  const folder = t.testdir()
+  const files = await certify(folder, 30)
+  const server = await startServer(t, { DATA_DIR: join(folder, 'data') })
+  const alive = answerJson({ status: 'alive' })
+  for (const [url, verdict] of [
+    [`${server.url}/`, 'good'],
+    [`http://127.0.0.1:${await listen(t, answerJson({ hello: 'world' }))}`, 'warning'],
+    [`http://127.0.0.1:${await listen(t, (_request, response) => response.end('<html>'))}`, 'warning'],
+    [`https://127.0.0.1:${await listen(t, alive, files)}`, 'warning'],
+    [`https://127.0.0.1:${await listen(t, (request, response) => alive(request, response.setHeader('strict-transport-security', 'max-age=1') as never), files)}`, 'good']
+  ] as [string, Verdict][]) {
+    t.match(await examine({ DATA_DIR: join(folder, 'new'), PUBLIC_URL: url, NODE_EXTRA_CA_CERTS: files.TLS_CERT }), { code: 0, verdicts: { public_address: verdict } }, url)
+  }
+})
+
+t.test('nothing in DATA_DIR is changed, whether a server runs, has ended or was killed', async t => {
+  const { dataDir } = await makeStore(t)
+  const settings = { DATA_DIR: dataDir }
+  const looks = async (message: string) => {
+    const before = pictureOf(dataDir)
+    t.match(await examine(settings), { code: 0, verdicts: { database: 'good' } }, message)
+    t.strictSame(pictureOf(dataDir), before, message)
+  }
+  await looks('ended')
+  const server = await spawnServer(t, settings)
+  await looks('running')
+  await signUp(server, 'ben')
+  await server.end('SIGKILL')
+  t.ok(readdirSync(dataDir).includes('magicstore.db-wal'))
+  await looks('killed')
+  rmSync(join(dataDir, 'magicstore.db-shm'))
+  await looks('killed with its machine')
+  const again = await startServer(t, settings)
+  t.equal((await again.send('GET', '/api/token', { user: ['ben', 'correct horse battery'] })).status, 200, 'and nothing is lost')
+})
+
+t.test('a damaged database is a fault, whatever is damaged, and is left as it is', async t => {
+  for (const [name, damage] of Object.entries<(database: string) => void>({
+    head: database => writeFileSync(database, Buffer.alloc(100, 1), { flag: 'r+' }),
+    pages: database => { const bytes = readFileSync(database); writeFileSync(database, bytes.fill(0x55, 8192)) },
+    references (database) {
+      const client = new Database(database)
+      client.pragma('foreign_keys = OFF')
+      client.exec("INSERT INTO events (account_id, kind, network, request_id, at) VALUES (99, 'x', 'x', 'x', 1)")
+      client.close()
+    }
+  })) {
+    await t.test(name, async t => {
+      const { dataDir, database } = await makeStore(t)
+      damage(database)
+      const before = pictureOf(dataDir)
+      t.match(await examine({ DATA_DIR: dataDir }), { code: 1, verdicts: { folder: 'good', database: 'fault' } })
+      t.strictSame(pictureOf(dataDir), before)
+    })
+  }
+})
+
+t.test('a database of an older version is good, one of a newer version a fault, and neither is changed', async t => {
+  const folder = t.testdir({ fixture: {} })
+  await run('tar', ['--extract', '--gzip', '--file', join(root, 'test/fixtures/0000.tar.gz'), '--directory', join(folder, 'fixture')])
+  const dataDir = join(folder, 'fixture', 'data')
+  const database = join(dataDir, 'magicstore.db')
+  const older = pictureOf(dataDir)
+  t.match(await examine({ DATA_DIR: dataDir }), { findings: { 20: { check: 'database', verdict: 'good', message: 'older version' } } })
+  t.strictSame(pictureOf(dataDir), older)
+  const client = new Database(database)
+  client.exec("INSERT INTO __drizzle_migrations (hash, created_at) VALUES ('x', 99999999999999)")
+  client.close()
+  const newer = pictureOf(dataDir)
+  t.match(await examine({ DATA_DIR: dataDir }), { code: 1, findings: { 20: { check: 'database', verdict: 'fault', message: 'newer version' } } })
+  t.strictSame(pictureOf(dataDir), newer)
+})
+
+t.test('a restore that was cut off is a fault', async t => {
+  const dataDir = t.testdir({ restoring: {} })
+  t.match(await examine({ DATA_DIR: dataDir }), { code: 1, verdicts: { database: 'fault', names: 'good' } })
+})
+
+t.test('without room for a copy the database is looked through only where a server has it open', async t => {
+  const dataDir = t.testdir()
+  const settings = { DATA_DIR: dataDir, TMPDIR: join(dataDir, 'nowhere') }
+  const metadata = await openSqliteMetadata(join(dataDir, 'magicstore.db'))
+  t.match(await examine(settings), { code: 0, verdicts: { database: 'good' } })
+  await metadata.close()
+  t.match(await examine(settings), { code: 0, verdicts: { database: 'warning' } })
+  t.strictSame(readdirSync(dataDir), ['magicstore.db', 'magicstore.db-hold'])
+})
+
+t.test('on a terminal it says how far it is', { skip: spawnSync('script', ['--version']).status !== 0 && 'script is not installed' }, async t => {
+  const { dataDir } = await makeStore(t)
+  const quoted = [process.execPath, ...binArguments(), 'doctor'].map(text => `'${text}'`).join(' ')
+  const { stdout } = await run('script', ['--quiet', '--return', '--echo', 'never', '--command', quoted, '/dev/null'], { env: { ...process.env, DATA_DIR: dataDir, PORT: '0', SHELL: '/bin/sh' } })
+  t.match(stdout, /done: 0 of 21 checks.*good {5}node/s)
+  t.match(stdout, /done: 20 of 21 checks.*good {5}database/s)
+})
