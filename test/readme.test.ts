@@ -4,26 +4,24 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
-import { fileURLToPath } from 'node:url'
 import { test, type Test } from 'tap'
 import { settingRows } from '../src/config.ts'
+import { blocksOf, fencedIn, readReadme, root, sectionOf } from './readme.ts'
 import { clientOf, runBin, spawnServer, startServer } from './server.ts'
 
-const root = fileURLToPath(new URL('..', import.meta.url))
-const readReadme = () => readFile(join(root, 'README.md'), 'utf8')
-
-/** The fenced blocks of a language, each as its lines. */
-const blocksOf = (text: string, language: string) =>
-  Array.from(text.matchAll(/^```(.*)\n([\s\S]*?)^```$/gm)).filter(([, name]) => name === language).map(([, , code = '']) => code.trim().split('\n'))
+/** All but the operator's guide, which guide.test.ts plays from its first line to its last. */
+async function readWithoutGuide (): Promise<string> {
+  const readme = await readReadme()
+  return readme.replace(sectionOf(readme, '## Operate it'), '')
+}
 
 /** The rows of the table below a heading, without its head. */
-const tableBelow = (text: string, heading: string) =>
-  (text.split(`\n## ${heading}\n`)[1]?.split('\n## ')[0] ?? '').split('\n').filter(line => line.startsWith('|')).slice(2)
+const tableBelow = (text: string, heading: string) => sectionOf(text, heading).split('\n').filter(line => line.startsWith('|')).slice(2)
 
 /** Makes curl tell the status of each answer on standard error, whatever it is asked to print. */
 const curlrc = 'no-progress-meter\nwrite-out = "%{stderr}%{http_code}\\n"\n'
 
-interface Desk { port: number, dataDir: string, folder: string, type (lines: string[]): Promise<Typed> }
+interface Desk { port: number, folder: string, type (lines: string[]): Promise<Typed> }
 interface Typed { code: number | null, stdout: string, stderr: string, statuses: number[] }
 
 /** A freshly started server, and a folder in which lines can be typed into bash as a person types them, but for the port. */
@@ -40,12 +38,10 @@ async function openDesk (t: Test): Promise<Desk> {
     const statuses = stderr.split('\n').filter(line => /^\d{3}$/.test(line)).map(Number)
     return { code: (await exited)[0], stdout, stderr, statuses }
   }
-  return { port, dataDir, folder: cwd, type }
+  return { port, folder: cwd, type }
 }
 
 const isOfSession = (line: string) => /^(?:curl|echo|cmp|token=)/.test(line)
-const isOfOperator = (line: string) => /^(?:DATA_DIR=\S+ )?node dist\/main\.js /.test(line)
-
 const isOfStart = (line: string) => line.endsWith('npm start')
 const isOfSdk = (line: string) => line.startsWith('npm run sdk ')
 
@@ -53,15 +49,15 @@ const isOfSdk = (line: string) => line.startsWith('npm run sdk ')
 const others = ['npm ci && npm test']
 
 test('every command in the README is run by a test', async t => {
-  const readme = await readReadme()
-  t.same(Array.from(readme.matchAll(/^```(.+)$/gm), ([, language]) => language).filter(language => language !== 'bash'), [], 'commands are in blocks of bash')
-  const kinds = [isOfSession, isOfOperator, isOfStart, isOfSdk]
+  const readme = await readWithoutGuide()
+  t.same(fencedIn(readme).map(({ language }) => language).filter(language => language !== 'bash' && language !== ''), [], 'commands are in blocks of bash')
+  const kinds = [isOfSession, isOfStart, isOfSdk]
   t.same(blocksOf(readme, 'bash').flat().filter(line => !kinds.some(isOfKind => isOfKind(line))), others)
   t.equal(JSON.parse(await readFile(join(root, 'package.json'), 'utf8')).scripts.test, 'tap')
 })
 
 test('the README\'s session runs as typed, from registration to download', async t => {
-  const lines = blocksOf(await readReadme(), 'bash').flat().filter(isOfSession)
+  const lines = blocksOf(await readWithoutGuide(), 'bash').flat().filter(isOfSession)
   const { port, folder, type } = await openDesk(t)
   const { code, stdout, stderr, statuses } = await type(lines)
   t.equal(code, 0, { stderr })
@@ -71,18 +67,6 @@ test('the README\'s session runs as typed, from registration to download', async
   t.match(stdout, '"duration":600')
   t.match(stdout, '{"data":"Hello, test_user!"}')
   t.equal(await readFile(join(folder, 'copy.pdf'), 'utf8'), 'the first report\n')
-})
-
-test('the README\'s commands for the operator work beside the running server', async t => {
-  const lines = blocksOf(await readReadme(), 'bash').flat().filter(isOfOperator)
-  t.ok(lines.length > 3)
-  const { dataDir, folder } = await openDesk(t)
-  for (const line of lines) {
-    const [, ownFolder, args = ''] = /^(?:DATA_DIR=(\S+) )?node dist\/main\.js (.*)$/.exec(line) ?? []
-    const moved = (text: string) => text.replace(/\/(?:var\/backups|srv)\//, `${folder}/`)
-    const { code, stderr } = await runBin(args.split(' ').map(moved), { DATA_DIR: ownFolder === undefined ? dataDir : moved(ownFolder) }, 'a longer secret\n')
-    t.equal(code, 0, line, { stderr })
-  }
 })
 
 test('the session of the first issue runs as typed: `Token` without a space behind the colon, a download by -GET', async t => {
@@ -158,7 +142,7 @@ test('the README\'s commands for a client write one', async t => {
 
 test('the README\'s table of settings is that of the schema, and so is --help', async t => {
   const rows = settingRows()
-  t.same(tableBelow(await readReadme(), 'Settings'), rows.map(({ name, fallback, description }) =>
+  t.same(tableBelow(await readReadme(), '## Settings'), rows.map(({ name, fallback, description }) =>
     `| \`${name}\` | ${fallback === 'none' ? 'none' : `\`${fallback}\``} | ${description} |`))
   const { code, stdout } = await runBin(['serve', '--help'])
   t.equal(code, 0)
@@ -169,7 +153,7 @@ test('the README\'s list of requests is that of the document', async t => {
   const { json: { paths } } = await (await startServer(t)).send('GET', '/openapi.json')
   const expected = Object.entries<Record<string, { summary: string }>>(paths).flatMap(([path, operations]) =>
     Object.entries(operations).map(([method, { summary }]) => `| \`${method.toUpperCase()} ${path}\` | ${summary} |`))
-  t.same(tableBelow(await readReadme(), 'The API'), expected)
+  t.same(tableBelow(await readReadme(), '## The API'), expected)
 })
 
 test('the README\'s map has ten lines, each room of src is on it, and what is on it is there', async t => {
@@ -191,6 +175,6 @@ test('the README names every command of the bin, and no other', async t => {
   const readme = await readReadme()
   const verbs = Array.from(stdout.matchAll(/^ +magicstore ([a-z]+)/gm), ([, verb]) => verb ?? '')
   t.ok(verbs.includes('serve'))
-  for (const verb of verbs) t.match(readme, new RegExp(`(?:main\\.js|npm run) ${verb}\\b`), verb)
-  for (const [, verb = ''] of readme.matchAll(/main\.js ([a-z]+)/g)) t.ok(verbs.includes(verb), verb)
+  for (const verb of verbs) t.match(readme, new RegExp(`(?:start\\.cjs|npm run) ${verb}\\b`), verb)
+  for (const [, verb = ''] of readme.matchAll(/start\.cjs ([a-z]+)/g)) t.ok(verbs.includes(verb), verb)
 })

@@ -1,0 +1,446 @@
+import { execFile, spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { access, cp, mkdir, readFile, symlink, truncate, writeFile } from 'node:fs/promises'
+import { createServer as createHttpServer } from 'node:http'
+import { createServer, type AddressInfo } from 'node:net'
+import { dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { promisify } from 'node:util'
+import t, { type Test } from 'tap'
+import { binArguments } from './bin.ts'
+import { holdRecorded } from './conformance.ts'
+import { blocksOf, readReadme, root, sectionOf } from './readme.ts'
+import { spawnBin } from './server.ts'
+
+const MIB = 1024 ** 2
+const NAME = 'files.example.org'
+const PASSWORD = 'correct horse battery'
+const run = promisify(execFile)
+
+/** What a test that needs a program gives as its `skip`. */
+const without = (...programs: string[]): string | false => {
+  const missing = programs.filter(program => spawnSync(program, ['--version']).error !== undefined)
+  return missing.length > 0 && `${missing.join(', ')} is not installed`
+}
+
+const read = (name: string) => readFile(join(root, 'src/deployment', name), 'utf8')
+
+/** An instruction of the Dockerfile: its word, and what follows it. */
+interface Instruction { word: string, rest: string }
+
+/** The instructions of each stage. */
+async function stagesOfImage (): Promise<Instruction[][]> {
+  const lines = (await read('Dockerfile')).split('\n').filter(line => /^[A-Z]/.test(line))
+  const instructions = lines.map(line => ({ word: line.split(' ')[0] ?? '', rest: line.slice(line.indexOf(' ') + 1) }))
+  const starts = instructions.flatMap(({ word }, index) => word === 'FROM' ? [index] : [])
+  return starts.map((start, index) => instructions.slice(start, starts[index + 1]))
+}
+
+const restsOf = (stage: Instruction[], word: string) => stage.filter(instruction => instruction.word === word).map(({ rest }) => rest)
+
+/** What a stage copies: sources and target, and the stage that they are from. */
+function copiesIn (stage: Instruction[]): { from: string | undefined, sources: string[], target: string }[] {
+  return restsOf(stage, 'COPY').map(rest => {
+    const words = rest.split(' ')
+    const [, from] = /^--from=(.+)$/.exec(words[0] ?? '') ?? []
+    const paths = from === undefined ? words : words.slice(1)
+    return { from, sources: paths.slice(0, -1), target: paths.at(-1) ?? '' }
+  })
+}
+
+/** The list of a CMD, with what stands before it. */
+function commandIn (text = ''): string[] {
+  return JSON.parse(text.slice(text.indexOf('["')))
+}
+
+t.test('the image is made of files of the repository that reach its builder, and runs as no root', async t => {
+  const stages = await stagesOfImage()
+  const last = stages.at(-1) ?? []
+  t.equal(stages.length, 3)
+  const ignored = await read('Dockerfile.dockerignore')
+  t.equal(ignored.split('\n').filter(line => !line.startsWith('#'))[0], '*')
+  const reaching = ignored.split('\n').filter(line => line.startsWith('!')).map(line => line.slice(1))
+  const generated = (await readFile(join(root, '.gitignore'), 'utf8')).split('\n').map(line => line.replace('/', ''))
+  for (const source of stages.flatMap(copiesIn).filter(({ from }) => from === undefined).flatMap(({ sources }) => sources)) {
+    const [first = ''] = source.split('/')
+    await t.resolves(access(join(root, source)), source)
+    t.ok(reaching.includes(first), `${source} reaches the builder`)
+    t.notOk(generated.includes(first), `${source} is in the repository`)
+  }
+  t.same(restsOf(last, 'USER'), ['node'])
+  t.same(restsOf(last, 'STOPSIGNAL'), ['SIGTERM'])
+  t.same(commandIn(restsOf(last, 'CMD')[0]), ['node', 'dist/start.cjs', 'serve'])
+  t.same(restsOf(last, 'VOLUME'), [settingsOfImage(last).DATA_DIR])
+  const [, version = ''] = /^ARG NODE_VERSION=(\d+)$/m.exec(await read('Dockerfile')) ?? []
+  const [, oldest = ''] = /(\d+)/.exec(JSON.parse(await readFile(join(root, 'package.json'), 'utf8')).engines.node) ?? []
+  t.ok(Number(version) >= Number(oldest))
+  for (const [{ rest } = { rest: '' }] of stages) t.match(rest, /^(?:node:\$\{NODE_VERSION\}-bookworm(?:-slim)?|packages)\b/)
+})
+
+function settingsOfImage (stage: Instruction[]): Record<string, string> {
+  return Object.fromEntries(restsOf(stage, 'ENV').flatMap(rest => rest.split(' ')).map(word => word.split('=')))
+}
+
+const isBuilt = binArguments().some(word => word.endsWith('start.cjs'))
+
+t.test('what is copied into the image is enough to serve, over HTTP and over TLS, and its health check tells whether it does', { skip: isBuilt ? without('openssl') : 'there is no build' }, async t => {
+  const folder = t.testdir({ app: {} })
+  const last = (await stagesOfImage()).at(-1) ?? []
+  for (const { from, sources, target } of copiesIn(last)) {
+    // Stages before the last one work in /app, where they make what is made here in the same place.
+    for (const source of sources) await bring(join(root, from === undefined ? source : source.replace('/app/', '')), join(folder, 'app', target === './' ? source : target))
+  }
+  const image = { ...settingsOfImage(last), HOST: '127.0.0.1', DATA_DIR: join(folder, 'data') }
+  for (const tls of [{}, await certify(folder)]) {
+    const port = String(await freePort())
+    const container = spawnCommand(commandIn(restsOf(last, 'CMD')[0]), { cwd: join(folder, 'app'), settings: { ...image, ...tls, PORT: port } })
+    t.teardown(() => container.kill('SIGKILL'))
+    const ended = once(container, 'exit')
+    await lineOf(container.stdout, /password policy/)
+    const check = async () => {
+      const child = spawnCommand(commandIn(restsOf(last, 'HEALTHCHECK')[0]), { cwd: folder, settings: { ...tls, PORT: port } })
+      return (await once(child, 'exit'))[0]
+    }
+    t.equal(await check(), 0)
+    container.kill('SIGTERM')
+    t.same(await ended, [0, null], 'SIGTERM arrives')
+    t.equal(await check(), 1, 'nobody listens')
+  }
+})
+
+t.test('the image\'s health check fails where the server says that it is not ready', async t => {
+  const server = createHttpServer((_request, response) => { response.writeHead(503).end() }).listen(0, '127.0.0.1')
+  t.teardown(() => { server.close() })
+  await once(server, 'listening')
+  const [check] = restsOf((await stagesOfImage()).at(-1) ?? [], 'HEALTHCHECK')
+  const child = spawnCommand(commandIn(check), { cwd: root, settings: { PORT: String((server.address() as AddressInfo).port) } })
+  t.equal((await once(child, 'exit'))[0], 1)
+})
+
+/** A folder of packages is not copied for the test. */
+async function bring (source: string, target: string): Promise<void> {
+  await mkdir(dirname(target), { recursive: true })
+  await (source.endsWith('node_modules') ? symlink(source, target) : cp(source, target, { recursive: true }))
+}
+
+/** Node with nothing of the test's own environment. */
+function spawnCommand ([, ...args]: string[], { cwd, settings }: { cwd: string, settings: Record<string, string> }): ChildProcess {
+  return spawn(process.execPath, args, { cwd, env: { PATH: process.env.PATH, ...settings }, stdio: ['ignore', 'pipe', 'ignore'] })
+}
+
+/** Reads until a line comes that matches, and then lets the rest go. */
+async function lineOf (stream: Readable | null, pattern: RegExp): Promise<void> {
+  const lines: string[] = []
+  const reader = createInterface(stream as Readable)
+  for await (const line of reader) {
+    lines.push(line)
+    if (!pattern.test(line)) continue
+    reader.close()
+    stream?.resume()
+    return
+  }
+  throw new Error(`it did not start: ${lines.join('\n')}`)
+}
+
+const hasDocker = without('docker') === false && spawnSync('docker', ['info']).status === 0
+
+t.test('Docker builds the image, and what runs in it is not root', { skip: !hasDocker && 'there is no Docker', timeout: 900_000 }, async t => {
+  await run('docker', ['build', '--file', 'src/deployment/Dockerfile', '--tag', 'magicstore:test', '.'], { cwd: root })
+  const { stdout } = await run('docker', ['run', '--rm', '--read-only', '--cap-drop', 'ALL', 'magicstore:test', 'sh', '-c', 'id --user && stat --format=%U:%a /data && node dist/start.cjs user list'])
+  t.equal(stdout, '1000\nnode:700\n')
+})
+
+/** The unit with this machine's Node, in a folder of the test's own. */
+async function unitFile (t: Test): Promise<string> {
+  const file = join(t.testdir(), 'magicstore.service')
+  await writeFile(file, (await read('magicstore.service')).replace('/usr/bin/node', process.execPath))
+  return file
+}
+
+t.test('systemd finds nothing wrong with the unit, and little that it leaves open', { skip: without('systemd-analyze') }, async t => {
+  const file = await unitFile(t)
+  const verified = spawnSync('systemd-analyze', ['verify', file], { encoding: 'utf8' })
+  // On a machine that systemd runs it looks at other units too.
+  t.same({ status: verified.status, lines: verified.stderr.split('\n').filter(line => line.includes('magicstore')) }, { status: 0, lines: [] })
+  const judged = spawnSync('systemd-analyze', ['security', '--offline=yes', '--threshold=15', '--no-pager', file], { encoding: 'utf8' })
+  t.equal(judged.status, 0, { stdout: judged.stdout })
+})
+
+t.test('the unit starts what the README starts, and knows where things lie', async t => {
+  const unit = await read('magicstore.service')
+  t.match(unit, /^ExecStart=\/usr\/bin\/node dist\/start\.cjs serve$/m)
+  t.match(unit, /^WorkingDirectory=\/opt\/magicstore$/m)
+  const guide = sectionOf(await readReadme(), '## Operate it')
+  for (const path of ['/opt/magicstore', '/etc/magicstore.env', '/var/lib/magicstore', '/etc/systemd/system/']) t.ok(guide.includes(path), path)
+})
+
+t.test('a reload signals a server that has a certificate, and leaves alone one that the signal would end', async t => {
+  const [, command = ''] = /^ExecReload=\/bin\/sh -c '(.*)'$/m.exec(await read('magicstore.service')) ?? []
+  for (const [certificate, end] of [['', [0, null]], ['/etc/magicstore.crt', [null, 'SIGHUP']]] as const) {
+    const child = spawn('cat', { stdio: ['pipe', 'ignore', 'ignore'] })
+    const ended = once(child, 'exit')
+    // systemd writes a dollar sign as two.
+    await run('/bin/sh', ['-c', command.replaceAll('$$', '$')], { env: { TLS_CERT: certificate, MAINPID: String(child.pid) } })
+    child.stdin.end()
+    t.same(await ended, end)
+  }
+})
+
+t.test('the server needs no system call and no kind of address that the unit forbids', { skip: without('strace', 'systemd-analyze') }, async t => {
+  const unit = await read('magicstore.service')
+  const trace = join(t.testdir(), 'trace')
+  const child = spawn('strace', ['-f', '-qq', '-o', trace, process.execPath, ...binArguments(), 'serve'], { env: { ...process.env, PORT: '0', HOST: 'localhost', DATA_DIR: join(t.testdirName, 'data'), MIN_FREE_BYTES: '0' }, stdio: ['ignore', 'pipe', 'ignore'] })
+  const ended = once(child, 'exit')
+  const linesOfTrace = () => readFile(trace, 'utf8').then(text => text.split('\n'))
+  // strace itself passes over a signal; its first line is the server's.
+  const end = async () => {
+    if (child.exitCode === null) process.kill(parseInt((await linesOfTrace())[0] ?? ''), 'SIGTERM')
+    await ended
+  }
+  t.teardown(end)
+  let url = ''
+  for await (const line of createInterface(child.stdout)) {
+    url = /serves at (\S+)$/.exec(line)?.[1] ?? url
+    if (line.includes('password policy')) break
+  }
+  child.stdout.resume()
+  const headers = { authorization: `Basic ${btoa(`ann:${PASSWORD}`)}` }
+  await fetch(`${url}/api/users`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ username: 'ann', password: PASSWORD }) })
+  t.equal((await fetch(`${url}/uploads/report.pdf`, { method: 'PUT', headers, body: randomBytes(3 * MIB) })).status, 201)
+  t.equal((await (await fetch(`${url}/uploads/report.pdf`, { headers })).arrayBuffer()).byteLength, 3 * MIB)
+  t.equal((await fetch(`${url}/health/ready`)).status, 200)
+  await end()
+  const used = (await linesOfTrace()).map(line => /^\d+ +(\w+)\((\w*)/.exec(line) ?? [])
+  const [, filter = ''] = /^SystemCallFilter=(.*)$/m.exec(unit) ?? []
+  const allowed = filter.split(' ').flatMap(callsOf(spawnSync('systemd-analyze', ['syscall-filter', '--no-pager'], { encoding: 'utf8' }).stdout))
+  t.ok(used.some(([, call]) => call === 'fsync' || call === 'fdatasync'))
+  t.same(new Set(used.map(([, call]) => call).filter(call => call !== undefined && !allowed.includes(call))), new Set())
+  const [, families = ''] = /^RestrictAddressFamilies=(.*)$/m.exec(unit) ?? []
+  t.same(new Set(used.filter(([, call]) => call === 'socket').map(([, , family]) => family).filter(family => !families.split(' ').includes(String(family)))), new Set())
+})
+
+/** The system calls of a set of systemd's, from its own list of all sets. */
+function callsOf (list: string): (name: string) => string[] {
+  const sets = new Map(list.split(/\n(?=@)/).map(block => {
+    const [name = '', ...rest] = block.split('\n').map(line => line.trim())
+    return [name, rest.filter(line => /^[@\w]/.test(line))]
+  }))
+  const calls = (name: string): string[] => name.startsWith('@') ? (sets.get(name) ?? []).flatMap(calls) : [name]
+  return calls
+}
+
+/** A certificate for the name of the examples, signed by itself. */
+async function certify (folder: string): Promise<{ TLS_CERT: string, TLS_KEY: string }> {
+  const files = { TLS_CERT: join(folder, 'front.crt'), TLS_KEY: join(folder, 'front.key') }
+  await run('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', `/CN=${NAME}`, '-addext', `subjectAltName=DNS:${NAME}`, '-out', files.TLS_CERT, '-keyout', files.TLS_KEY])
+  return files
+}
+
+async function freePort (): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** What a proxy has in place of the ports and files of its example. */
+interface Place { folder: string, http: number, https: number, server: number, cert: string, key: string }
+
+interface Proxy {
+  readonly program: string
+  readonly example: string
+  /** The example for the test's own place, by what is replaced and with what. */
+  replaced (place: Place): [string, string][]
+  /** What is written around it, into a file of its own. */
+  wrapped (example: string, place: Place): string
+  check (file: string, place: Place): string[]
+  serve (file: string, place: Place): string[]
+  readonly ready: RegExp
+}
+
+const proxies: Proxy[] = [
+  {
+    program: 'nginx',
+    example: 'nginx.conf',
+    replaced: ({ http, https, server, cert, key }) => [
+      ['  listen [::]:80;\n', ''], ['  listen [::]:443 ssl;\n', ''],
+      ['listen 80;', `listen 127.0.0.1:${http};`], ['listen 443 ssl;', `listen 127.0.0.1:${https} ssl;`],
+      ['127.0.0.1:5000', `127.0.0.1:${server}`],
+      [`/etc/letsencrypt/live/${NAME}/fullchain.pem`, cert], [`/etc/letsencrypt/live/${NAME}/privkey.pem`, key]
+    ],
+    wrapped (example, { folder }) {
+      const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(name => `${name}_temp_path ${folder}/${name};`)
+      return `daemon off; pid ${folder}/nginx.pid; error_log stderr notice; events {}\nhttp {\naccess_log off; ${temporary.join(' ')}\n${example}}\n`
+    },
+    check: (file, { folder }) => ['-t', '-p', folder, '-c', file],
+    serve: (file, { folder }) => ['-p', folder, '-c', file],
+    ready: /start worker process \d+/
+  },
+  {
+    program: 'caddy',
+    example: 'Caddyfile',
+    replaced: ({ server, cert, key }) => [[`${NAME} {\n`, `${NAME} {\n\ttls ${cert} ${key}\n`], ['127.0.0.1:5000', `127.0.0.1:${server}`]],
+    wrapped: (example, { http, https }) => `{\n\tadmin off\n\tdefault_bind 127.0.0.1\n\thttp_port ${http}\n\thttps_port ${https}\n}\n${example}`,
+    check: file => ['validate', '--adapter', 'caddyfile', '--config', file],
+    serve: file => ['run', '--adapter', 'caddyfile', '--config', file],
+    ready: /serving initial configuration/
+  }
+]
+
+interface Front { readonly cert: string, readonly http: number, readonly https: number }
+
+/** The example of a proxy, checked by the proxy itself and then in front of a server. */
+async function startProxy (t: Test, proxy: Proxy, server: number): Promise<Front> {
+  const folder = join(t.testdirName, 'front')
+  await mkdir(folder)
+  const { TLS_CERT: cert, TLS_KEY: key } = await certify(folder)
+  const place = { folder, cert, key, http: await freePort(), https: await freePort(), server }
+  let example = await read(proxy.example)
+  for (const [text, own] of proxy.replaced(place)) {
+    t.ok(example.includes(text), `${proxy.example} has ${text.trim()}`)
+    example = example.replaceAll(text, own)
+  }
+  const file = join(folder, proxy.example)
+  await writeFile(file, proxy.wrapped(example, place))
+  const env = { PATH: process.env.PATH, HOME: folder }
+  const checked = spawnSync(proxy.program, proxy.check(file, place), { env, encoding: 'utf8' })
+  t.equal(checked.status, 0, `${proxy.program} takes ${proxy.example}`, { stderr: checked.stderr })
+  const child = spawn(proxy.program, proxy.serve(file, place), { env, stdio: ['ignore', 'ignore', 'pipe'] })
+  const ended = once(child, 'exit')
+  t.teardown(async () => {
+    child.kill('SIGTERM')
+    await ended
+  })
+  await lineOf(child.stderr, proxy.ready)
+  return { cert, http: place.http, https: place.https }
+}
+
+interface Answer { status: number, headers: Record<string, string>, bytes: Buffer }
+
+/** curl, typed with the addresses that people see, and what came back. */
+type Curl = (args: string[], options?: { from?: string, input?: Readable }) => Promise<Answer>
+
+function curlThrough (t: Test, { cert, http, https }: Front, protocol: string): Curl {
+  const folder = t.testdir()
+  let count = 0
+  return async (args, { from = '127.0.0.2', input } = {}) => {
+    const [head, body] = ['head', 'body'].map(name => join(folder, `${name}-${count}`)) as [string, string]
+    count++
+    const child = spawn('curl', [protocol, '--silent', '--cacert', cert, '--interface', from, '--connect-to', `${NAME}:443:127.0.0.1:${https}`, '--connect-to', `${NAME}:80:127.0.0.1:${http}`, '--dump-header', head, '--output', body, ...args], { stdio: ['pipe', 'ignore', 'ignore'], env: { PATH: process.env.PATH } })
+    const ended = once(child, 'exit')
+    // curl ends when it has its answer, whether it has sent everything or not.
+    pipeline(input ?? Readable.from([]), child.stdin).catch(() => {})
+    await ended
+    // Interim answers come first.
+    const heads = (await readFile(head, 'latin1')).trim().split(/\r\n\r\n/)
+    const [statusLine = '', ...lines] = heads.at(-1)?.split('\r\n') ?? []
+    const headers = Object.fromEntries(lines.map(line => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]))
+    return { status: Number(statusLine.split(' ')[1]), headers, bytes: await readFile(body).catch(() => Buffer.alloc(0)) }
+  }
+}
+
+/** Bytes without an end, for whoever goes on sending. */
+function endless (): Readable {
+  const chunk = Buffer.alloc(64 * 1024)
+  return new Readable({ read () { this.push(chunk) } })
+}
+
+const json = ({ bytes }: Answer) => JSON.parse(bytes.toString())
+
+/** The settings that the README gives a server behind a proxy. */
+async function proxySettings (): Promise<Record<string, string>> {
+  const [lines = []] = blocksOf(sectionOf(await readReadme(), '### Run behind TLS'), 'ini')
+  return Object.fromEntries(lines.map(line => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]))
+}
+
+/** The bin with the settings that the README gives it behind a proxy; its welcome tells the address of the proxy. */
+async function startBehind (t: Test, settings: Record<string, string>): Promise<{ port: number, log: Buffer[], end (): Promise<number | null> }> {
+  const folder = t.testdir({ data: {} })
+  const [port, exchanges] = [await freePort(), join(folder, 'exchanges')]
+  const recorded = ['--import', new URL('recorder.js', import.meta.url).href]
+  const child = spawnBin(['serve'], { ...await proxySettings(), PORT: String(port), DATA_DIR: join(folder, 'data'), MIN_FREE_BYTES: '0', EXCHANGES: exchanges, ...settings }, recorded)
+  const ended = once(child, 'exit')
+  const end = async () => { child.kill('SIGTERM'); return (await ended)[0] }
+  t.teardown(async () => {
+    await end()
+    holdRecorded(t, exchanges)
+  })
+  const log: Buffer[] = []
+  child.stdout?.on('data', chunk => log.push(chunk))
+  await lineOf(child.stdout, /password policy/)
+  return { port, log, end }
+}
+
+for (const proxy of proxies) {
+  t.test(`behind ${proxy.program}, set up by the example, everything works as without it`, { skip: without(proxy.program, 'curl', 'openssl') }, async t => {
+    const server = await startBehind(t, { MAX_FILE_BYTES: String(4 * MIB), SIGN_IN_FAILURES: '2' })
+    const front = await startProxy(t, proxy, server.port)
+    for (const protocol of ['--http1.1', '--http2']) await t.test(protocol, t => tellStory(t, curlThrough(t, front, protocol), protocol.slice(2).replace('.', '-')))
+    await t.test('and nobody can pass for another address', t => forge(t, curlThrough(t, front, '--http2')))
+    t.equal(await server.end(), 0)
+    const clients = Buffer.concat(server.log).toString().split('\n').flatMap(line => /"client":"([^"]+)"/.exec(line)?.[1] ?? [])
+    t.same(new Set(clients), new Set(['127.0.0.2', '127.0.0.3', '127.0.0.4']), 'the log has the addresses of the clients')
+  })
+}
+
+async function tellStory (t: Test, curl: Curl, username: string): Promise<void> {
+  const site = `https://${NAME}`
+  const large = join(t.testdir(), 'large.bin')
+  const bytes = randomBytes(3 * MIB + 1)
+  await writeFile(large, bytes)
+  const registered = await curl(['-H', 'Content-Type: application/json', '-d', JSON.stringify({ username, password: PASSWORD }), `${site}/api/users`])
+  t.equal(registered.status, 201)
+  t.match(registered.headers.location, new RegExp(`^${site}/api/users/\\d+$`))
+  t.equal(registered.headers['strict-transport-security'], 'max-age=31536000', 'the server knows that the client speaks TLS')
+  const { token } = json(await curl(['-u', `${username}:${PASSWORD}`, `${site}/api/token`]))
+  const auth = ['-H', `Authorization: Bearer ${token}`]
+
+  const form = await curl([...auth, '-F', `file=@${large};filename=form.bin`, `${site}/`])
+  t.match({ status: form.status, body: json(form) }, { status: 201, body: { size: bytes.length, url: `${site}/uploads/form.bin` } })
+  t.equal((await curl([...auth, '-T', large, `${site}/uploads/put.bin`])).status, 201)
+  const odd = '%20%27%22odd%22%27%20%26%20%25%2541%3F%23%20%F0%9F%98%80'
+  t.equal(json(await curl([...auth, '-X', 'PUT', '-d', 'odd', `${site}/uploads/${odd}`])).name, decodeURIComponent(odd))
+  for (const name of ['form.bin', 'put.bin']) t.ok((await curl([...auth, `${site}/uploads/${name}`])).bytes.equals(bytes), name)
+  t.equal((await curl([...auth, `${site}/uploads/${odd}`])).bytes.toString(), 'odd')
+
+  const range = await curl([...auth, '-r', '5-9', `${site}/uploads/put.bin`])
+  t.same({ status: range.status, bytes: range.bytes, range: range.headers['content-range'] }, { status: 206, bytes: bytes.subarray(5, 10), range: `bytes 5-9/${bytes.length}` })
+  const head = await curl([...auth, '-I', `${site}/uploads/put.bin`])
+  t.same({ status: head.status, length: head.headers['content-length'] }, { status: 200, length: String(bytes.length) })
+  t.equal((await curl([...auth, '-H', `If-None-Match: ${head.headers.etag}`, `${site}/uploads/put.bin`])).status, 304)
+  const refused = await curl([`${site}/api/files`])
+  t.equal(refused.status, 401)
+  t.ok(refused.headers['www-authenticate'])
+
+  // Paced: the server reads on for 1 MiB and closes, and a proxy that has not read the answer by then gives it up for the failure to write.
+  await truncate(large, 1024 * MIB)
+  for (const [what, args, input] of [['of a length that is too much', ['-H', 'Expect:', '-T', large], Readable.from([])], ['without an end', ['-T', '-'], endless()]] as const) {
+    const answer = await curl([...auth, ...args, '--limit-rate', '4M', `${site}/uploads/endless`], { input })
+    t.match({ status: answer.status, body: json(answer) }, { status: 413, body: { code: 'file_too_large' } }, `a body ${what} is refused while it is sent`)
+  }
+  t.equal((await curl([...auth, `${site}/uploads/endless`])).status, 404)
+
+  const plain = await curl([`http://${NAME}/uploads/put.bin?a=b`])
+  t.same({ status: plain.status, location: plain.headers.location }, { status: 308, location: `${site}/uploads/put.bin?a=b` })
+}
+
+async function forge (t: Test, curl: Curl): Promise<void> {
+  const address = `https://${NAME}/api/account/events`
+  const register = ['-H', 'Content-Type: application/json', '-d', JSON.stringify({ username: 'ann', password: PASSWORD }), `https://${NAME}/api/users`]
+  t.equal((await curl(register, { from: '127.0.0.4' })).status, 201)
+  for (const [index, status] of [401, 401, 429].entries()) {
+    const forged = ['-H', `X-Forwarded-For: 198.51.100.${index}`, '-H', `Forwarded: for=198.51.100.${index};proto=http`, '-H', 'X-Forwarded-Proto: http', '-H', 'X-Request-Id: forged']
+    const answer = await curl([...forged, '-u', `ann:${status === 429 ? PASSWORD : 'wrong'}`, address], { from: '127.0.0.3' })
+    t.equal(answer.status, status)
+    t.ok(answer.headers['strict-transport-security'])
+    t.match(answer.headers['x-request-id'], /^[0-9a-f-]{32,36}$/)
+  }
+  const { events } = json(await curl(['-u', `ann:${PASSWORD}`, address], { from: '127.0.0.4' }))
+  const failed = events.filter(({ kind }: { kind: string }) => kind === 'sign_in_failed')
+  t.same(failed.map(({ network }: { network: string }) => network), ['127.0.0.3', '127.0.0.3'])
+}

@@ -1,0 +1,188 @@
+import { execFile, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { access, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+import Database from 'better-sqlite3'
+import t, { type Test } from 'tap'
+import { binArguments } from './bin.ts'
+import { fencedIn, readReadme, root, sectionOf } from './readme.ts'
+import { clientOf, signUp, spawnServer, type Client, type ServerProcess } from './server.ts'
+
+const MIB = 1024 ** 2
+const run = promisify(execFile)
+
+/** A line of the guide: typed by the server's user into bash, or by root at a prompt. */
+interface Line { language: string, text: string }
+
+/** The lines of a part of the guide, in its order. */
+async function linesOf (heading: string): Promise<Line[]> {
+  const section = sectionOf(await readReadme(), heading)
+  return fencedIn(section).flatMap(({ language, lines }) => lines.map(text => ({ language, text })))
+}
+
+/** The tests below follow these; `deployment.test.ts` has a server behind each proxy with the settings of the one part that is not among them. */
+const followed = ['Install', 'Back up and restore', 'Upgrade', 'Rotate keys', 'Watch', 'Recover from a lost disk']
+
+interface Machine {
+  readonly dataDir: string
+  client (): Client
+  /** Types lines of the guide; returns those that only another machine can carry out. */
+  follow (lines: Line[]): Promise<string[]>
+  crash (): Promise<void>
+}
+
+/** A machine of the test's own: a folder in place of `/`, and a service that is started and stopped as systemd does by the unit. */
+async function openMachine (t: Test): Promise<Machine> {
+  const folder = t.testdir({ srv: {}, mnt: {}, var: { lib: {}, backups: {} } })
+  const settings = await unitSettings()
+  const moved = (text: string) => text.replaceAll(/(?<=^|[\s=])(?=\/(?:var|srv|mnt)\/)/g, folder)
+  const dataDir = moved(settings.DATA_DIR ?? '')
+  let server: ServerProcess | undefined
+
+  async function start (): Promise<void> {
+    server = await spawnServer(t, { ...settings, DATA_DIR: dataDir })
+  }
+
+  async function stop (): Promise<void> {
+    if (server !== undefined) t.equal(await server.end('SIGTERM'), 0)
+    server = undefined
+  }
+
+  async function restart (): Promise<void> {
+    await stop()
+    await start()
+  }
+
+  const verbs: Record<string, () => Promise<void>> = { 'enable --now': start, start, stop, restart }
+
+  async function type (line: string): Promise<void> {
+    const bin = [process.execPath, ...binArguments()].map(word => `'${word}'`).join(' ')
+    const script = moved(line).replaceAll('node dist/start.cjs', bin).replaceAll('127.0.0.1:5000', `127.0.0.1:${server?.port}`)
+    const child = spawn('bash', ['-e', '-c', script], { cwd: root, env: { ...process.env, DATA_DIR: dataDir, MIN_FREE_BYTES: '0' } })
+    // Most commands end without a look at it.
+    child.stdin.on('error', () => {}).end('a longer secret\n')
+    const exited = once(child, 'exit')
+    const [stdout, stderr] = await Promise.all([child.stdout, child.stderr].map(stream => stream.setEncoding('utf8').toArray()))
+    t.equal((await exited)[0], 0, line, { stdout, stderr })
+  }
+
+  /** False for what would change the machine that the test runs on. */
+  async function typeAsRoot (line: string): Promise<boolean> {
+    const [, verb = ''] = /^# systemctl (.+) magicstore$/.exec(line) ?? []
+    await verbs[verb]?.()
+    const isFolder = line.startsWith('# install -d ')
+    // The test's machine has one user.
+    if (isFolder) await type(line.replace('# ', '').replace('-o magicstore -g magicstore ', ''))
+    return verb in verbs || isFolder
+  }
+
+  return {
+    dataDir,
+    client: () => clientOf(Number(server?.port)),
+    async follow (lines) {
+      const others: string[] = []
+      for (const { language, text } of lines) {
+        // Which readme.test.ts runs, for it stays in front.
+        if (text.endsWith('npm start')) continue
+        if (language === 'bash') await type(text)
+        else if (!await typeAsRoot(text)) others.push(text)
+      }
+      return others
+    },
+    async crash () {
+      await server?.end('SIGKILL')
+      server = undefined
+    }
+  }
+}
+
+/** What the unit sets, with `%S` as systemd has it for root. */
+async function unitSettings (): Promise<Record<string, string>> {
+  const unit = await readFile(join(root, 'src/deployment/magicstore.service'), 'utf8')
+  const [, words = ''] = /^Environment=(.*)$/m.exec(unit) ?? []
+  return Object.fromEntries(words.replaceAll('%S', '/var/lib').split(' ').map(word => word.split('=')))
+}
+
+t.test('every command of the guide is below a heading that a test follows', async t => {
+  const guide = sectionOf(await readReadme(), '## Operate it')
+  t.same(Array.from(guide.matchAll(/^### (.+)$/gm), ([, heading]) => heading), ['Install', 'Run behind TLS', ...followed.slice(1)])
+  const inParts = await Promise.all(['Run behind TLS', ...followed].map(heading => linesOf(`### ${heading}`)))
+  t.equal(fencedIn(guide).flatMap(({ lines }) => lines).length, inParts.flat().length)
+  t.same(new Set(inParts.flat().map(({ language }) => language)), new Set(['bash', 'console', 'ini']))
+  t.same((await linesOf('### Run behind TLS')).filter(({ language }) => language !== 'ini'), [])
+})
+
+t.test('the guide as typed, from the first start to a new disk: the same people, the same bytes, and tokens that hold', async t => {
+  const machine = await openMachine(t)
+  const others = await machine.follow(await linesOf('### Install'))
+  t.same(others.map(line => line.split(' ').slice(1, 3).join(' ')), ['useradd --system', 'npm ci', 'cp src/deployment/magicstore.service', 'docker build', 'docker run', 'sudo -u'])
+  const { token, user } = await signUp(machine.client(), 'ann')
+  const bytes = randomBytes(MIB)
+  t.equal((await machine.client().send('PUT', '/uploads/report.pdf', { token, body: bytes })).status, 201)
+
+  async function look (when: string): Promise<void> {
+    t.ok((await machine.client().send('GET', '/uploads/report.pdf', { token })).bytes.equals(bytes), when)
+    for (const known of [user, ['second_user', 'a longer secret'] as [string, string]]) t.equal((await machine.client().send('GET', '/api/resource', { user: known })).status, 200, when)
+  }
+
+  await look('installed')
+  t.same(await machine.follow(await linesOf('### Back up and restore')), [])
+  await look('backed up')
+  t.same(await machine.follow(await linesOf('### Rotate keys')), [])
+  await look('with a new key')
+  const { json: { token: later } } = await machine.client().send('GET', '/api/token', { user })
+  t.not(headOf(later).kid, headOf(token).kid)
+  t.same(await machine.follow(await linesOf('### Watch')), [])
+  await machine.crash()
+  await rm(machine.dataDir, { recursive: true })
+  t.same(await machine.follow(await linesOf('### Recover from a lost disk')), [])
+  await look('on the new disk')
+})
+
+function headOf (token: string): { kid: string } {
+  return JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString())
+}
+
+t.test('the guide as typed, from an older version to this one and back: each finds the database that it knows', async t => {
+  const machine = await openMachine(t)
+  const parent = dirname(machine.dataDir)
+  await run('tar', ['--extract', '--gzip', '--file', join(root, 'test/fixtures/0000.tar.gz'), '--directory', parent])
+  await rename(join(parent, 'data'), machine.dataDir)
+  const database = join(machine.dataDir, 'magicstore.db')
+  const { people: [{ username, password }] } = JSON.parse(await readFile(join(parent, 'facts.json'), 'utf8'))
+  const user: [string, string] = [username, password]
+  const before = historyOf(database)
+
+  const lines = await linesOf('### Upgrade')
+  const back = lines.findLastIndex(({ text }) => text.startsWith('# systemctl'))
+  t.same(await machine.follow(lines.slice(0, back)), ['# git pull && npm ci && npm run build'])
+  t.equal((await machine.client().send('GET', '/uploads/report.pdf', { user })).text, 'the first report')
+  t.equal((await machine.client().send('PUT', '/uploads/late', { user, body: 'late' })).status, 201)
+  t.ok(historyOf(database).length > before.length)
+
+  t.same(await machine.follow(lines.slice(back)), [])
+  t.same(historyOf(database), before, 'what the older version knows')
+  // There is no older version here to be started; this one brings the database up to date once more.
+  t.same(await machine.follow([{ language: 'console', text: '# systemctl start magicstore' }]), [])
+  t.equal((await machine.client().send('GET', '/uploads/report.pdf', { user })).text, 'the first report')
+  t.equal((await machine.client().send('GET', '/uploads/late', { user })).status, 404)
+  t.same(await machine.follow([{ language: 'bash', text: 'node dist/start.cjs fsck --repair' }]), [])
+  t.equal((await readdir(join(machine.dataDir, 'quarantine'))).length, 1)
+})
+
+/** The migrations that a database has had. */
+function historyOf (file: string): unknown[] {
+  const client = new Database(file, { readonly: true })
+  const history = client.prepare('SELECT created_at FROM __drizzle_migrations').pluck().all()
+  client.close()
+  return history
+}
+
+t.test('what root types names files that are there', async t => {
+  const lines = await linesOf('## Operate it')
+  const named = lines.flatMap(({ text }) => text.match(/src\/[\w./]+/g) ?? [])
+  t.ok(named.length >= 2)
+  for (const name of named) await t.resolves(access(join(root, name)), name)
+})
