@@ -80,7 +80,7 @@ export async function buildApp (store: MagicStore, tls?: TlsContext, output?: Lo
     forceCloseConnections: false,
     return503OnClosing: false,
     schemaController: { compilersFactory: { buildSerializer: createSerializers() } },
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: true, formats: ruledFormats } },
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: true, formats: ruledFormats, validateSchema: false } },
     frameworkErrors (error, request, reply) {
       setSafeHeaders(request, reply)
       // Such a request reaches no hook, so that nobody else logs or counts it.

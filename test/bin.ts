@@ -14,5 +14,5 @@ export function binArguments (): string[] {
 }
 
 function newestIn (folder: string): number {
-  return Math.max(...readdirSync(join(root, folder), { recursive: true }).map(name => statSync(join(root, folder, String(name))).mtimeMs))
+  return Math.max(...readdirSync(join(root, folder), { recursive: true }).filter(name => /\.c?ts$/.test(String(name))).map(name => statSync(join(root, folder, String(name))).mtimeMs))
 }

@@ -43,7 +43,7 @@ export async function openSqliteMetadata (file: string, options: MigrationOption
     return {
       installationId,
       ...createAccountActs(db, committer),
-      ...createTokenActs(db, committer),
+      ...createTokenActs(db, client, committer),
       ...createAttemptActs(db, committer),
       ...createFileActs(db, committer, hold),
       ...createInspectionActs(db, client, committer),

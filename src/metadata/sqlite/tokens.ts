@@ -1,33 +1,48 @@
 import { and, desc, eq, gt, inArray, isNull, lt, or, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import { Problem } from '../../errors.ts'
-import type { Metadata } from '../metadata.ts'
+import type Database from 'better-sqlite3'
+import type { Metadata, TokenAndAccount } from '../metadata.ts'
 import { accountColumns } from './accounts.ts'
 import type { Committer } from './committer.ts'
 import { isOwnerMissing } from './failures.ts'
+import { rememberRows } from './remembered.ts'
 import { accounts, tokens } from './schema.ts'
 
 type TokenActs = Pick<Metadata, 'addToken' | 'findToken' | 'findTokenBySecret' | 'listTokens' | 'touchTokens' | 'removeToken' | 'removeTokens' | 'removeExpiredTokens'>
 
-export function createTokenActs (db: BetterSQLite3Database, { commit }: Committer): TokenActs {
+export function createTokenActs (db: BetterSQLite3Database, client: Database.Database, { commit }: Committer): TokenActs {
+  const remember = rememberRows<number | string, TokenAndAccount>(client)
   const withAccount = () => db.select({ token: tokens, account: accountColumns }).from(tokens)
     .innerJoin(accounts, and(eq(accounts.id, tokens.accountId), isNull(accounts.removedAt)))
   const byId = withAccount().where(eq(tokens.id, sql.placeholder('id'))).prepare()
   const bySecret = withAccount().where(eq(tokens.secretHash, sql.placeholder('secretHash'))).prepare()
 
+  const { placeholder } = sql
+  const insert = db.insert(tokens).values({
+    accountId: placeholder('accountId'),
+    kind: placeholder('kind'),
+    parentId: placeholder('parentId'),
+    name: placeholder('name'),
+    scopes: placeholder('scopes'),
+    secretHash: placeholder('secretHash'),
+    createdAt: placeholder('createdAt'),
+    expiresAt: placeholder('expiresAt')
+  }).returning().prepare()
+
   return {
     addToken: token => commit(() => {
       try {
-        return db.insert(tokens).values(token).returning().get()
+        return insert.get({ ...token })
       } catch (error) {
         if (isOwnerMissing(error)) throw new Problem('token_revoked', { cause: error })
         throw error
       }
     }),
 
-    findToken: async id => byId.get({ id }),
+    findToken: async id => remember(id, () => byId.get({ id })),
 
-    findTokenBySecret: async secretHash => bySecret.get({ secretHash }),
+    findTokenBySecret: async secretHash => remember(secretHash, () => bySecret.get({ secretHash })),
 
     listTokens: async (accountId, { now, beforeId, limit }) => db.select().from(tokens)
       .where(and(
