@@ -163,7 +163,7 @@ async function prepare (walkthrough: Walkthrough): Promise<void> {
   const all = await ask(walkthrough, 'createToken', { body: { json: { name: 'all', scopes: ['files:read', 'files:write', 'account'] } } })
   const trade = () => walkthrough.server.send('GET', '/api/token', { token: all.json.token })
   for (let id = all.json.id + 1; id < PERSONAL_TOKEN_ID; id++) await trade()
-  const { json: { id } } = await ask(walkthrough, 'createToken', { body: { json: { name: 'backup script', scopes: ['files:read'], expiresAt: '2027-11-24T09:30:00Z' } } })
+  const { json: { id } } = await ask(walkthrough, 'createToken', { body: { json: { name: 'backup script', scopes: ['files:read'], expiresAt: '2099-11-24T09:30:00Z' } } })
   for (let next = id + 1; next <= LAST_LISTED_ID; next++) await trade()
   for (const name of ['empty', 'also empty']) await ask(walkthrough, 'putFile', { parameters: { name }, body: { body: '' } })
   await ask(walkthrough, 'putFile', { parameters: { name: 'report.pdf' }, body: { body: Buffer.alloc(EXAMPLE_SIZE), headers: { 'content-type': 'application/pdf' } } })

@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { test, type Test } from 'tap'
 import { binArguments } from './bin.ts'
-import { formOf, runBin, signUp, spawnServer, startServer, type Answer, type Client, type ServerProcess, type Settings } from './server.ts'
+import { clientOf, formOf, runBin, signUp, spawnServer, startServer, type Answer, type Client, type ServerProcess, type Settings } from './server.ts'
 
 const MIB = 1024 ** 2
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
@@ -436,12 +436,15 @@ test('on a terminal a line is for a person, and nothing in it moves the cursor o
   const shown = await onTerminal(t, { DATA_DIR: dataDir, TRUST_PROXY: '127.0.0.1' }, async port => {
     // What a proxy says of an address is believed, and is any text.
     await (await fetch(`http://127.0.0.1:${port}/nowhere`, { headers: { 'x-forwarded-for': '\x9B31m\xAD' } })).text()
+    const { user } = await signUp(clientOf(port), 'ann')
+    await clientOf(port).send('GET', '/api/resource', { user })
     await alter(dataDir, 'ALTER TABLE accounts RENAME TO elsewhere')
     await (await fetch(`http://127.0.0.1:${port}/api/users/1`)).text()
   })
   const clock = '\\d\\d:\\d\\d:\\d\\d\\.\\d{3}'
   t.match(shown, new RegExp(`^${clock} INFO  listening$`, 'm'))
   t.match(shown, new RegExp(`^${clock} INFO  GET /nowhere 404 [\\d.]+ ms reqId=[0-9a-f-]{36} client=\\\\u\\{9b\\}31m\\\\u\\{ad\\}$`, 'm'))
+  t.match(shown, new RegExp(`^${clock} INFO  GET /api/resource 200 [\\d.]+ ms reqId=[0-9a-f-]{36} client=127\\.0\\.0\\.1 accountId=1$`, 'm'))
   t.match(shown, new RegExp(`^${clock} ERROR request failed reqId=[0-9a-f-]{36} code=internal_error\\n    .*Error: .*\\n        at `, 'm'))
   t.match(shown, new RegExp(`^${clock} INFO  GET /api/users/1 500 `, 'm'))
   // eslint-disable-next-line no-control-regex

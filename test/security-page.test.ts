@@ -164,6 +164,8 @@ test('a fresh installation has no account and no credential that opens it', asyn
 
 /** Modules through which other machines and other programs are reached, and what of them reaches neither. */
 const outward = /^(?:node:)?(?:http2?|https|net|tls|dgram|dns(?:\/promises)?|child_process|cluster|worker_threads|vm|inspector|undici|axios|got|ws)$/
+/** The garbage collector comes from a context of its own, and the doctor, a command, asks the address that people use. */
+const known = ['doctor/network.ts: all of it of node:http', 'doctor/network.ts: all of it of node:https', 'http/overload.ts: runInNewContext of node:vm']
 const harmless = ['METHODS', 'STATUS_CODES', 'constants', 'isIP', 'BlockList', 'createServer', 'createSecureContext', 'lookup']
 
 test('no part of the server can open a connection to another machine or run a program', async t => {
@@ -175,7 +177,8 @@ test('no part of the server can open a connection to another machine or run a pr
     const look = (node: ts.Node): void => {
       if (ts.isImportDeclaration(node) && ts.isStringLiteral(node.moduleSpecifier) && outward.test(node.moduleSpecifier.text) && node.importClause?.isTypeOnly !== true) {
         const named = node.importClause?.namedBindings
-        const names = named !== undefined && ts.isNamedImports(named) ? named.elements.filter(element => !element.isTypeOnly).map(({ propertyName, name }) => (propertyName ?? name).text) : ['all of it']
+        const byDefault = node.importClause?.name === undefined ? [] : ['all of it']
+        const names = named !== undefined && ts.isNamedImports(named) ? named.elements.filter(element => !element.isTypeOnly).map(({ propertyName, name }) => (propertyName ?? name).text).concat(byDefault) : ['all of it']
         found.push(...names.filter(name => !harmless.includes(name)).map(name => `${file}: ${name} of ${(node.moduleSpecifier as ts.StringLiteral).text}`))
       }
       if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) found.push(...[node.arguments[0]?.getText() ?? ''].filter(text => outward.test(text.slice(1, -1))).map(text => `${file}: import(${text})`))
@@ -184,7 +187,7 @@ test('no part of the server can open a connection to another machine or run a pr
     }
     look(source)
   }
-  t.same(found, [])
+  t.same(found.sort(), known)
 })
 
 /** A server that speaks TLS, with a certificate signed by itself. */

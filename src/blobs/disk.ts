@@ -56,8 +56,9 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
     try {
       const stored = await writeAll(handle, bytes, maxBytes)
       // Both at a time, for a journal commits the two together; each is waited for, so that none outlives the handle.
-      const synced = await Promise.allSettled([handle.datasync(), syncIncoming()])
-      for (const outcome of synced) if (outcome.status === 'rejected') throw outcome.reason
+      const syncs = [handle.datasync(), syncIncoming()]
+      await Promise.allSettled(syncs)
+      await Promise.all(syncs)
       await handle.close()
       return { id, ...stored }
     } catch (error) {

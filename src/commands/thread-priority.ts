@@ -11,10 +11,9 @@ const BACKGROUND_NICENESS = 10
  * threads. To be called once the pool has its threads, which the first hash sees to.
  */
 export function favourEventLoop (): void {
-  if (process.platform !== 'linux') return
   try {
     for (const id of readdirSync('/proc/self/task').map(Number)) if (id !== process.pid) setPriority(id, BACKGROUND_NICENESS)
   } catch {
-    // A sandbox without /proc: the server runs as well, only less evenly.
+    // Another system, or a sandbox: the server runs as well, only less evenly.
   }
 }

@@ -33,10 +33,9 @@ export function arrange (document: Arranged): void {
   tellOtherFailures(document, responses)
 }
 
-/** What the list does not know stays behind what it knows. */
+/** What the list does not know stands first, where it is seen. */
 function sorted<Value> (values: Record<string, Value>, order: string[]): Record<string, Value> {
-  const rank = (key: string) => order.includes(key) ? order.indexOf(key) : order.length
-  return Object.fromEntries(Object.entries(values).sort(([a], [b]) => rank(a) - rank(b)))
+  return Object.fromEntries(Object.entries(values).sort(([a], [b]) => order.indexOf(a) - order.indexOf(b)))
 }
 
 /** Ahead of the commands, which end a description. */

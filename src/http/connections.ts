@@ -114,19 +114,22 @@ export function tendConnections (app: FastifyInstance, { idleSeconds, isTls }: {
   })
 
   app.addHook('onSend', async ({ raw }, reply, payload) => {
-    await endOfTurn()
     underWay.get(reply.raw)?.transfer.setTimeout(idleMilliseconds)
     if (isHttp2(raw)) {
       // Fastify asks for it with some refusals; RFC 9113 section 8.2.2 knows no such field.
       reply.removeHeader('connection')
+      await endOfTurn()
       return payload
     }
     // A request without a body is complete with its head.
     const isUnread = !raw.complete
     if (isUnread || isStopping) reply.header('connection', 'close')
-    if (!isUnread || (typeof payload !== 'string' && !Buffer.isBuffer(payload))) return payload
-    reply.header('content-length', Buffer.byteLength(payload))
-    return Readable.from(linger(payload, raw))
+    if (isUnread && (typeof payload === 'string' || Buffer.isBuffer(payload))) {
+      reply.header('content-length', Buffer.byteLength(payload))
+      return Readable.from(linger(payload, raw))
+    }
+    await endOfTurn()
+    return payload
   })
 
   app.addHook('onResponse', async ({ raw }) => {

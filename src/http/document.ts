@@ -57,7 +57,8 @@ export function documentOptions (): SwaggerOptions {
     refResolver: { buildLocalReference: json => String(json.$id) },
     transformObject (described) {
       // A copy in which nothing is shared: YAML would have anchors for that.
-      const document = JSON.parse(JSON.stringify('openapiObject' in described ? described.openapiObject : described.swaggerObject))
+      const { openapiObject } = described as { openapiObject: unknown }
+      const document = JSON.parse(JSON.stringify(openapiObject))
       arrange(document)
       return document
     }

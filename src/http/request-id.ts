@@ -18,10 +18,10 @@ export function createRequestIds (trustProxy: string[] | undefined): (request: I
     if (bits === undefined) proxies.addAddress(address, family)
     else proxies.addSubnet(address, Number(bits), family)
   }
-  const isProxy = (address = '') => isIP(address) !== 0 && proxies.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
+  const isProxy = (address: string) => isIP(address) !== 0 && proxies.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
 
   return ({ headers, socket }) => {
     const given = headers['x-request-id']?.toString()
-    return given !== undefined && GIVEN_ID.test(given) && isProxy(socket.remoteAddress) ? given : randomUUID()
+    return given !== undefined && GIVEN_ID.test(given) && isProxy(String(socket.remoteAddress)) ? given : randomUUID()
   }
 }

@@ -20,7 +20,7 @@ const tokenFacts = {
   name: NullableText({ maxLength: 100, pattern: ONE_LINE, description: 'What its owner calls it; null for an access token.', examples: ['backup script'] }),
   scopes: Scopes('What it may do.'),
   createdAt: Timestamp('When it was issued.'),
-  expiresAt: Moment('When it ends (RFC 3339, in UTC); null for never.', '2027-11-24T09:30:00.000Z'),
+  expiresAt: Moment('When it ends (RFC 3339, in UTC); null for never.', '2099-11-24T09:30:00.000Z'),
   lastUsedAt: Moment('When it was used last (RFC 3339, in UTC), to the minute; null where it was not.', null)
 }
 
@@ -34,7 +34,7 @@ export const TokenList = Type.Object({
 export const NewToken = Type.Object({
   name: Type.String({ minLength: 1, maxLength: 100, pattern: ONE_LINE, description: 'What to call it; no control characters.', examples: ['backup script'] }),
   scopes: { ...Scopes('What it may do.'), minItems: 1 },
-  expiresAt: Type.Optional(Type.Union([Type.String({ format: 'date-time', maxLength: 64 }), Type.Null()], { description: 'When it ends (RFC 3339, before the year 10000); null or left out for never.', examples: ['2027-11-24T09:30:00Z'] }))
+  expiresAt: Type.Optional(Type.Union([Type.String({ format: 'date-time', maxLength: 64 }), Type.Null()], { description: 'When it ends (RFC 3339, before the year 10000); null or left out for never.', examples: ['2099-11-24T09:30:00Z'] }))
 }, { $id: 'NewToken', additionalProperties: false, description: 'A personal access token to be made.' })
 
 export const PersonalToken = Type.Object({

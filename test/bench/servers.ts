@@ -20,11 +20,11 @@ export async function openWorkbench (): Promise<{ folder: string, close (): Prom
   return { folder, close: () => rm(folder, { recursive: true }) }
 }
 
-/** The built server as people run it, but for the rate limit; its log goes into a file. */
-export async function startMagicStore (dataDir: string): Promise<Running> {
+/** The built server as people run it, but for the rate limit and what is set; its log goes into a file. */
+export async function startMagicStore (dataDir: string, settings: Record<string, string> = {}): Promise<Running> {
   const log = `${dataDir}.log`
   const child = spawn(process.execPath, [join(root, 'dist/start.cjs'), 'serve'], {
-    env: { PATH: process.env.PATH, DATA_DIR: dataDir, PORT: '0', RATE_LIMIT_PER_MINUTE: '0' },
+    env: { PATH: process.env.PATH, DATA_DIR: dataDir, PORT: '0', RATE_LIMIT_PER_MINUTE: '0', ...settings },
     stdio: ['ignore', openSync(log, 'w'), 'inherit']
   })
   return { ...await ready(child, () => Number(/MagicStore serves at \S+:(\d+)/.exec(readFileSync(log, 'utf8'))?.[1])) }
