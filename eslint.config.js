@@ -2,7 +2,7 @@ import neostandard, { resolveIgnoresFromGitignore } from 'neostandard'
 import tseslint from 'typescript-eslint'
 
 export default [
-  ...neostandard({ ts: true, filesTs: ['**/*.cts'], ignores: [...resolveIgnoresFromGitignore(), 'openapi/*.{json,yaml}', 'drizzle/sqlite/'] }),
+  ...neostandard({ ts: true, ignores: [...resolveIgnoresFromGitignore(), 'openapi/*.{json,yaml}', 'drizzle/sqlite/'] }),
   {
     rules: {
       // A schema and its static type share their name.
@@ -11,7 +11,7 @@ export default [
     }
   },
   {
-    files: ['src/**/*.{ts,cts}'],
+    files: ['src/**/*.ts'],
     plugins: { '@typescript-eslint': tseslint.plugin },
     languageOptions: { parserOptions: { projectService: true } },
     rules: {

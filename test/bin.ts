@@ -10,9 +10,9 @@ const root = fileURLToPath(new URL('..', import.meta.url))
  */
 export function binArguments (): string[] {
   const isBuilt = newestIn('src') <= (statSync(join(root, 'dist/.tsbuildinfo'), { throwIfNoEntry: false })?.mtimeMs ?? 0)
-  return isBuilt ? ['--enable-source-maps', join(root, 'dist/start.cjs')] : [...process.execArgv, join(root, 'src/main.ts')]
+  return isBuilt ? ['--enable-source-maps', join(root, 'dist/main.js')] : [...process.execArgv, join(root, 'src/main.ts')]
 }
 
 function newestIn (folder: string): number {
-  return Math.max(...readdirSync(join(root, folder), { recursive: true }).filter(name => /\.c?ts$/.test(String(name))).map(name => statSync(join(root, folder, String(name))).mtimeMs))
+  return Math.max(...readdirSync(join(root, folder), { recursive: true }).filter(name => String(name).endsWith('.ts')).map(name => statSync(join(root, folder, String(name))).mtimeMs))
 }

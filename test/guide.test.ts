@@ -59,7 +59,7 @@ async function openMachine (t: Test): Promise<Machine> {
 
   async function type (line: string): Promise<void> {
     const bin = [process.execPath, ...binArguments()].map(word => `'${word}'`).join(' ')
-    const script = moved(line).replaceAll('node dist/start.cjs', bin).replaceAll('127.0.0.1:5000', `127.0.0.1:${server?.port}`)
+    const script = moved(line).replaceAll('node dist/main.js', bin).replaceAll('127.0.0.1:5000', `127.0.0.1:${server?.port}`)
     const child = spawn('bash', ['-e', '-c', script], { cwd: root, env: { ...process.env, DATA_DIR: dataDir, MIN_FREE_BYTES: '0' } })
     // Most commands end without a look at it.
     child.stdin.on('error', () => {}).end('a longer secret\n')
@@ -168,7 +168,7 @@ t.test('the guide as typed, from an older version to this one and back: each fin
   t.same(await machine.follow([{ language: 'console', text: '# systemctl start magicstore' }]), [])
   t.equal((await machine.client().send('GET', '/uploads/report.pdf', { user })).text, 'the first report')
   t.equal((await machine.client().send('GET', '/uploads/late', { user })).status, 404)
-  t.same(await machine.follow([{ language: 'bash', text: 'node dist/start.cjs fsck --repair' }]), [])
+  t.same(await machine.follow([{ language: 'bash', text: 'node dist/main.js fsck --repair' }]), [])
   t.equal((await readdir(join(machine.dataDir, 'quarantine'))).length, 1)
 })
 

@@ -14,7 +14,7 @@ const onlyHere: { what: string, pattern: RegExp, places: string[], typesIn?: str
   { what: 'SQL', pattern: /^(import (drizzle-orm|better-sqlite3|pg|postgres)(\/.+)?|sql)$/, places: ['metadata/*/'] },
   { what: 'the file system', pattern: /^import (node:)?fs(\/promises)?$/, places: ['blobs/', 'metadata/*/', 'backup/', 'doctor/', 'data-folder.ts', 'durable-files.ts', 'commands/'] },
   { what: 'S3', pattern: /^import @aws-sdk\/.+$/, places: ['blobs/'] },
-  { what: 'the environment', pattern: /^process\.env$/, places: ['config.ts', 'start.cts'] },
+  { what: 'the environment', pattern: /^process\.env$/, places: ['config.ts'] },
   { what: 'the process', pattern: /^(process\.(?!env$).+|process|console|import close-with-grace)$/, places: ['main.ts', 'commands/'] },
   { what: 'a blob store', pattern: /^import blobs\/(?!blob-store\.ts).+$/, places: ['blobs/', 'magicstore.ts'] },
   { what: 'a metadata backend', pattern: /^import metadata\/.+\/.+$/, places: ['metadata/*/', 'magicstore.ts'] },
@@ -27,7 +27,7 @@ const onlyHere: { what: string, pattern: RegExp, places: string[], typesIn?: str
 
 /** The rooms from the door inwards; a file is in the first that names it. Beside itself a room knows those it lists. */
 const rooms: { room: string, files: string[], knows: string[] }[] = [
-  { room: 'main', files: ['start.cts', 'main.ts'], knows: ['commands', 'ground'] },
+  { room: 'main', files: ['main.ts'], knows: ['commands', 'ground'] },
   { room: 'commands', files: ['commands/'], knows: ['app', 'store', 'rules', 'contracts', 'ground'] },
   { room: 'app', files: ['app.ts'], knows: ['store', 'routes', 'http', 'schemas', 'rules', 'contracts', 'ground'] },
   { room: 'store', files: ['magicstore.ts'], knows: ['rules', 'contracts', 'backends', 'ground'] },
@@ -45,7 +45,7 @@ interface Use { what: string, line: number, isType: boolean }
 
 /** Says of every file below `folder` where it is and what it may not do. Only what would break a rule of the tables is found. */
 async function findViolations (folder: string): Promise<string[]> {
-  const names = (await readdir(folder, { recursive: true })).filter(name => /\.c?ts$/.test(name)).sort()
+  const names = (await readdir(folder, { recursive: true })).filter(name => name.endsWith('.ts')).sort()
   const uses = new Map<string, Use[]>()
   for (const name of names) uses.set(name, usesOf(name, await readFile(join(folder, name), 'utf8')))
   return [
@@ -142,7 +142,7 @@ test('src keeps to the layout', async t => {
 
 test('every room and every place of the tables exists, so that no rule is about nothing', async t => {
   const later = ['monitoring/', 'uploads/']
-  const names = (await readdir(src, { recursive: true })).filter(name => /\.c?ts$/.test(name))
+  const names = (await readdir(src, { recursive: true })).filter(name => name.endsWith('.ts'))
   const places = [...onlyHere.flatMap(({ places, typesIn = [] }) => [...places, ...typesIn]), ...rooms.flatMap(({ files }) => files)]
   t.same(places.filter(place => !later.includes(place) && !names.some(name => isIn(name, [place]))), [])
 })

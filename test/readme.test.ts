@@ -175,6 +175,6 @@ test('the README names every command of the bin, and no other', async t => {
   const readme = await readReadme()
   const verbs = Array.from(stdout.matchAll(/^ +magicstore ([a-z]+)/gm), ([, verb]) => verb ?? '')
   t.ok(verbs.includes('serve'))
-  for (const verb of verbs) t.match(readme, new RegExp(`(?:start\\.cjs|npm run) ${verb}\\b`), verb)
-  for (const [, verb = ''] of readme.matchAll(/start\.cjs ([a-z]+)/g)) t.ok(verbs.includes(verb), verb)
+  for (const verb of verbs) t.match(readme, new RegExp(`(?:main\\.js|npm run) ${verb}\\b`), verb)
+  for (const [, verb = ''] of readme.matchAll(/main\.js ([a-z]+)/g)) t.ok(verbs.includes(verb), verb)
 })

@@ -31,7 +31,8 @@ try {
   const [username, password] = user.split(':')
   await fetch(`http://127.0.0.1:${ours.port}/api/users`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ username, password }) })
   const bench = { ...scale, ours, fastify, files, nginx, folder, user } as Bench
-  const cases = { resource: compareResource, signins: compareSignIns, beside: compareUnderSignIns, small: compareSmall, downloads: compareDownloads, uploads: compareUploads, memory: compareMemory, growth: () => compareGrowth({ ...scale, folder: workbench.folder }) }
+  // Memory first, while the server has done nothing else.
+  const cases = { memory: compareMemory, resource: compareResource, signins: compareSignIns, beside: compareUnderSignIns, small: compareSmall, downloads: compareDownloads, uploads: compareUploads, growth: () => compareGrowth({ ...scale, folder: workbench.folder }) }
   for (const [name, compare] of Object.entries(cases)) {
     if (!name.startsWith(only)) continue
     for (const comparison of await compare(bench)) {

@@ -23,7 +23,7 @@ export async function openWorkbench (): Promise<{ folder: string, close (): Prom
 /** The built server as people run it, but for the rate limit and what is set; its log goes into a file. */
 export async function startMagicStore (dataDir: string, settings: Record<string, string> = {}): Promise<Running> {
   const log = `${dataDir}.log`
-  const child = spawn(process.execPath, [join(root, 'dist/start.cjs'), 'serve'], {
+  const child = spawn(process.execPath, [join(root, 'dist/main.js'), 'serve'], {
     env: { PATH: process.env.PATH, DATA_DIR: dataDir, PORT: '0', RATE_LIMIT_PER_MINUTE: '0', ...settings },
     stdio: ['ignore', openSync(log, 'w'), 'inherit']
   })
