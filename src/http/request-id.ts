@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import { BlockList, isIP } from 'node:net'
+import { BlockList, isIP, type IPVersion } from 'node:net'
 
 /** What a proxy may call a request: nothing that a log, a header or a URN would have to escape. */
 const GIVEN_ID = /^[A-Za-z0-9-]{1,64}$/
@@ -14,14 +14,17 @@ export function createRequestIds (trustProxy: string[] | undefined): (request: I
   const proxies = new BlockList()
   for (const text of trustProxy ?? []) {
     const [address = '', bits] = text.split('/')
-    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
-    if (bits === undefined) proxies.addAddress(address, family)
-    else proxies.addSubnet(address, Number(bits), family)
+    if (bits === undefined) proxies.addAddress(address, familyOf(address))
+    else proxies.addSubnet(address, Number(bits), familyOf(address))
   }
-  const isProxy = (address: string) => isIP(address) !== 0 && proxies.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
+  const isProxy = (address: string) => isIP(address) !== 0 && proxies.check(address, familyOf(address))
 
   return ({ headers, socket }) => {
     const given = headers['x-request-id']?.toString()
     return given !== undefined && GIVEN_ID.test(given) && isProxy(String(socket.remoteAddress)) ? given : randomUUID()
   }
+}
+
+function familyOf (address: string): IPVersion {
+  return `ipv${isIP(address)}` as IPVersion
 }
