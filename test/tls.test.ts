@@ -367,6 +367,25 @@ async function openHardSession (t: Test, { port, ca }: Place): Promise<{ session
   return { session, socket }
 }
 
+t.test('downloads that an HTTP/2 client gives up at any time, before the answer too, leave no file open', async t => {
+  const server = await startTls(t)
+  const token = await signUp(overHttp1(server))
+  await overHttp1(server)('PUT', '/uploads/large', { token, body: Buffer.alloc(4 * MIB) })
+  for (let turns = 0; turns < 40; turns++) {
+    // Each over a connection of its own: one on which too many are given up is closed.
+    const session = openSession(t, server)
+    const streams = Array.from({ length: 5 }, () => session.request({ ':path': '/uploads/large', authorization: `Bearer ${token}` }).on('error', () => {}))
+    const closed = streams.map(stream => new Promise(resolve => stream.once('close', resolve)))
+    await once(session, 'connect')
+    for (let turn = 0; turn < turns; turn++) await new Promise(resolve => setImmediate(resolve))
+    for (const stream of streams) stream.close(constants.NGHTTP2_CANCEL)
+    await Promise.all(closed)
+    session.close()
+  }
+  t.equal((await overHttp1(server)('GET', '/uploads/large', { token })).bytes.length, 4 * MIB)
+  t.ok(await eventually(() => openHandles(server.dataDir).length === 0), 'nothing is left open')
+})
+
 t.test('a client that stops reading its HTTP/2 connection is let go with all it held', async t => {
   const server = await startTls(t, { IDLE_SECONDS: '1' })
   const token = await signUp(overHttp1(server))

@@ -29,6 +29,7 @@ export class BlobReadStream extends Readable {
    * go of it. Fresh ones are zeroed by the kernel page by page and live until the garbage is collected, by then 60 MB.
    */
   override pipe<T extends NodeJS.WritableStream> (destination: T): T {
+    destination.once('close', () => this.destroy())
     this.#pump(destination).catch((error: Error) => this.destroy(error))
     return destination
   }
@@ -40,8 +41,11 @@ export class BlobReadStream extends Readable {
     let unwritten = 0
     for (let turn = 0; ; turn++) {
       const slot = turn % BUFFERS
-      // Whoever ended `destination` destroys this stream as well.
-      if (await writes[slot] === false) return
+      if (await writes[slot] === false) {
+        // It was closed before it was piped to, and tells nobody any more.
+        this.destroy()
+        return
+      }
       const chunk = await this.#next(size, length => {
         let buffer = buffers[slot]
         if (buffer === undefined || buffer.length < length) buffer = buffers[slot] = Buffer.allocUnsafeSlow(length)
