@@ -410,22 +410,25 @@ test('a server whose log nobody reads any more serves on', async t => {
   t.equal(await server.end('SIGTERM'), 0)
 })
 
-/** Runs the bin on a terminal, and gives what stands there once it was told to stop. */
-async function onTerminal (t: Test, settings: Settings, use: (port: number) => Promise<void>): Promise<string> {
+/** Runs the bin on a terminal, stops it when `last` is shown, and gives what stands there then: a terminal drops what it has not shown when the key is typed. */
+async function onTerminal (t: Test, settings: Settings, last: RegExp, use: (port: number) => Promise<void>): Promise<string> {
   const env = { ...process.env, PORT: '0', MIN_FREE_BYTES: '0', ...settings }
   const child = spawn('script', ['-qec', [process.execPath, ...binArguments(), 'serve'].join(' '), '/dev/null'], { env })
   const exited = once(child, 'exit')
   t.teardown(() => { child.kill('SIGKILL') })
   let shown = ''
-  let isUsed = false
+  let using: Promise<void> | undefined
+  let isStopped = false
   for await (const chunk of child.stdout.setEncoding('utf8')) {
     shown += chunk
     const [, port] = /serves at http:\S+:(\d+)\s[^]*password policy[^\n]*\n/.exec(shown) ?? []
-    if (port === undefined || isUsed) continue
-    isUsed = true
+    if (port !== undefined) using ??= use(Number(port))
+    if (isStopped || !last.test(shown)) continue
+    isStopped = true
     // What is typed on a terminal: SIGINT.
-    void use(Number(port)).finally(() => child.stdin.write('\x03'))
+    child.stdin.write('\x03')
   }
+  await using
   t.strictSame(await exited, [0, null])
   // The terminal shows the key that was typed wherever it has got to.
   return shown.replaceAll('\r\n', '\n').replace('^C', '')
@@ -433,7 +436,7 @@ async function onTerminal (t: Test, settings: Settings, use: (port: number) => P
 
 test('on a terminal a line is for a person, and nothing in it moves the cursor or turns the text around', { skip: !existsSync('/usr/bin/script') && 'script is not installed' }, async t => {
   const dataDir = t.testdir()
-  const shown = await onTerminal(t, { DATA_DIR: dataDir, TRUST_PROXY: '127.0.0.1' }, async port => {
+  const shown = await onTerminal(t, { DATA_DIR: dataDir, TRUST_PROXY: '127.0.0.1' }, /GET \/api\/users\/1 500 [^\n]*\n/, async port => {
     // What a proxy says of an address is believed, and is any text.
     await (await fetch(`http://127.0.0.1:${port}/nowhere`, { headers: { 'x-forwarded-for': '\x9B31m\xAD' } })).text()
     const { user } = await signUp(clientOf(port), 'ann')
@@ -483,20 +486,21 @@ test('a server that holds too much refuses new requests, ends the uploads that i
 
   const server = await spawnServer(t, { DATA_DIR: join(t.testdirName, 'busy'), LOG_LEVEL: 'silent', MAX_MEMORY_BYTES: String(inUse + 64 * MIB), MAX_EVENT_LOOP_DELAY_MS: '0', ...unhurried })
   const { token } = await signUp(server, 'ann')
-  // Each waits in memory for the rest of its first megabyte.
+  // Each waits in memory for the rest of its first megabyte. Those that the server looks at itself in the midst of are refused.
   const first = Buffer.alloc(0.9 * MIB, 1)
   const uploads = Array.from({ length: 150 }, (_, index) => beginUpload(server, { token, name: `${index}`, size: 2 * MIB }))
+  const answered = Promise.all(uploads.map(statusOf))
   for (const upload of uploads) upload.write(first)
   const refused = await until(() => server.send('GET', '/api/files', { token }), ({ status }) => status !== 200)
   t.match(refused.json, { status: 503, code: 'overloaded' })
   t.equal((await server.send('GET', '/health/live')).status, 200)
   t.equal((await server.send('PUT', '/uploads/new', { token, body: 'bytes' })).status, 503)
-  const statuses = await Promise.all(uploads.map(async upload => {
-    upload.end(Buffer.alloc(2 * MIB - first.length, 2))
-    return statusOf(upload)
-  }))
-  t.strictSame(new Set(statuses), new Set([201]), 'what was let in is not let down')
+  for (const upload of uploads) upload.end(Buffer.alloc(2 * MIB - first.length, 2))
+  const statuses = await answered
+  const created = statuses.filter(status => status === 201).length
+  t.ok(created >= 64, `${created} were let in, and none of them is let down`)
+  t.equal(statuses.filter(status => status === 503).length, statuses.length - created)
   const { json } = await until(() => server.send('GET', '/api/files?limit=1000', { token }), ({ status }) => status === 200)
-  t.equal(json.files.length, 150)
+  t.equal(json.files.length, created)
   t.equal(await server.end('SIGTERM'), 0)
 })
