@@ -454,6 +454,17 @@ test('on a terminal a line is for a person, and nothing in it moves the cursor o
   t.notMatch(shown, /[\x00-\x08\x0B-\x1F\x7F-\x9F\xAD]/)
 })
 
+test('a server ends with its terminal', { skip: !existsSync('/usr/bin/script') && 'script is not installed' }, async t => {
+  const terminal = spawn('script', ['-qec', [process.execPath, ...binArguments(), 'serve'].join(' '), '/dev/null'], { env: { ...process.env, PORT: '0', DATA_DIR: t.testdir() } })
+  for await (const chunk of terminal.stdout.setEncoding('utf8')) if (chunk.includes('password policy')) break
+  const server = (await readFile(`/proc/${terminal.pid}/task/${terminal.pid}/children`, 'utf8')).trim()
+  t.match(server, /^\d+$/)
+  terminal.kill('SIGKILL')
+  // It may stay listed for as long as nobody asks how it ended.
+  const state = () => readFile(`/proc/${server}/stat`, 'utf8').then(text => text.split(' ')[2], () => 'gone')
+  while (!['Z', 'gone'].includes(await state() ?? ''));
+})
+
 test('a server that can\'t keep up refuses new requests, says that it lives, and comes back', async t => {
   const server = await spawnServer(t, { DATA_DIR: t.testdir(), LOG_LEVEL: 'silent', MAX_EVENT_LOOP_DELAY_MS: '20', ...unhurried })
   // The document is long and written anew for each; whoever asks for heads alone, many in one go, has little to do with them.

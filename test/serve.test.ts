@@ -170,6 +170,14 @@ test('a failure that nobody caught ends the server with exit 1 and a fatal log l
   t.equal((await again.send('GET', '/uploads/a', { token })).text, 'safe')
 })
 
+test('a server that breaks below JavaScript is dead and not in limbo, whatever it would have done at the end', async t => {
+  for (const signal of ['SIGSEGV', 'SIGBUS', 'SIGABRT'] as const) {
+    const { child, end } = await spawnServer(t, { DATA_DIR: t.testdir() })
+    t.equal(await end(signal), null)
+    t.equal(child.signalCode, signal)
+  }
+})
+
 test('a failure that nobody thought of ends a command with exit 1 and shows where it came from', async t => {
   const { code, stdout, stderr } = await runBin(['--version'], withFault("console.log = () => { throw new Error('out of the blue') }"))
   t.equal(code, 1)

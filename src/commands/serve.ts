@@ -15,6 +15,9 @@ ${settingsText()}
 
 Exit code: 0 after SIGTERM or SIGINT, when every transfer under way is over; 1 where it can't start or fails; 2 where a setting is wrong.`
 
+/** With these a broken process ends; whoever listens to them keeps it running for ever (Node.js, process, "Signal events"). */
+const CRASHES = ['SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGSEGV'] as const
+
 /** Starts the server and keeps it until a signal ends it. */
 export async function run (args: string[]): Promise<void> {
   if (args.length > 0) throw new UsageError('serve takes its settings from the environment; see magicstore serve --help')
@@ -38,7 +41,7 @@ export async function run (args: string[]): Promise<void> {
   }
   favourEventLoop()
   // No limit of its own: transfers under way end however long they take, and stalled ones are cut.
-  closeWithGrace({ delay: false, logger: http.log, ...(tls !== undefined && { skip: ['SIGHUP'] }) }, async ({ err }) => {
+  closeWithGrace({ delay: false, logger: http.log, skip: [...CRASHES, ...(tls === undefined ? [] : ['SIGHUP'] as const)] }, async ({ err }) => {
     if (err !== undefined) {
       // Nobody knows what still holds; the next start finds everything that was acknowledged.
       http.log.fatal({ err }, 'the server failed')
