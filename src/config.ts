@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 import { resolve } from 'node:path'
 import { isIP } from 'node:net'
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
-import { envSchema } from 'env-schema'
+import { Errors, type ValueError } from '@sinclair/typebox/errors'
 import { OperatorError } from './operator-error.ts'
 
 const GIB = 1024 ** 3
@@ -123,23 +123,24 @@ export function settingRows (): { name: string, fallback: string, description: s
 }
 
 function checkedSettings (env: NodeJS.ProcessEnv): Settings {
-  const data = Object.fromEntries(Object.keys(Settings.properties)
-    // A blank would be coerced to the number 0.
-    .filter(name => (env[name] ?? '').trim() !== '')
-    .map(name => [name, env[name]]))
-  try {
-    return envSchema<Settings>({ schema: Settings, data, env: false })
-  } catch (error) {
-    throw new ConfigError(explain(error), { cause: error })
-  }
+  const settings = Object.fromEntries(Object.entries<TSchema>(Settings.properties).flatMap(([name, schema]) => {
+    const text = env[name] ?? ''
+    const value = text.trim() === '' ? schema.default : valueOf(text, schema)
+    return value === undefined ? [] : [[name, value]]
+  }))
+  const first = Errors(Settings, settings).First()
+  if (first !== undefined) throw new ConfigError(explain(first))
+  return settings as Settings
 }
 
-function explain (error: unknown): string {
-  const { errors: [first] } = error as { errors: [{ instancePath: string, message: string }] }
-  const name = first.instancePath.slice(1)
-  const { anyOf }: TSchema = Settings.properties[name as keyof Settings]
-  const choices = anyOf as { const: string }[] | undefined
-  return `${name} ${choices === undefined ? first.message : `must be one of ${choices.map(choice => choice.const).join(', ')}`}`
+/** What is no whole number stays text, which is then refused where a number is asked for. */
+function valueOf (text: string, { type }: TSchema): string | number {
+  return type === 'integer' && /^\s*-?\d+\s*$/.test(text) ? Number(text) : text
+}
+
+function explain ({ path, schema, message }: ValueError): string {
+  const choices = schema.anyOf as { const: string }[] | undefined
+  return `${path.slice(1)}: ${choices === undefined ? message : `Expected one of ${choices.map(choice => choice.const).join(', ')}`}`
 }
 
 function tlsFiles ({ TLS_CERT: cert, TLS_KEY: key }: Settings): { cert: string, key: string } | undefined {
