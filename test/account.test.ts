@@ -443,10 +443,10 @@ t.test('a personal access token is made with the password alone, shown once, and
 t.test('a personal access token works until it expires, and an access token issued for it no longer', async t => {
   const server = await startServer(t)
   const { user } = await signUp(server, 'ab', 'cde')
-  const end = Date.now() + 1500
+  const end = Date.now() + 4000
   const personal = await makeToken(server, user, ['files:read'], { expiresAt: new Date(end).toISOString() })
   const { json: { token, duration } } = await server.send('GET', '/api/token', { token: personal.token })
-  t.ok(duration === 1 || duration === 2)
+  t.ok(duration >= 1 && duration <= 4)
   const [issued] = (await server.send('GET', '/api/tokens', { token })).json.tokens
   t.equal(issued.expiresAt, new Date(end).toISOString())
   for (const each of [personal.token, token]) {
@@ -567,7 +567,7 @@ t.test('a token that is refused says whether it expired, was revoked or is malfo
   const ended = await makeToken(server, user, ['account'])
   await server.send('DELETE', '/api/token', { token: ended.token })
   await server.send('DELETE', '/api/token', { token })
-  const end = Date.now() + 300
+  const end = Date.now() + 3000
   const expired = await makeToken(server, user, ['account'], { expiresAt: new Date(end).toISOString() })
   const issued = await trade(server, { token: expired.token })
   await until(() => Date.now() > end)

@@ -272,7 +272,7 @@ const provoked: Record<string, (fixture: Fixture) => Promise<Problem>> = {
   password_required: ({ server, token }) => server.send('POST', '/api/tokens', { token, json: { name: 'a', scopes: ['account'] } }),
   token_malformed: fixture => resource(fixture, { token: 'x' }),
   async token_expired (fixture) {
-    const { json } = await fixture.server.send('POST', '/api/tokens', { user: fixture.user, json: { name: 'brief', scopes: ['account'], expiresAt: new Date(Date.now() + 1000).toISOString() } })
+    const { json } = await fixture.server.send('POST', '/api/tokens', { user: fixture.user, json: { name: 'brief', scopes: ['account'], expiresAt: new Date(Date.now() + 3000).toISOString() } })
     let answer = await resource(fixture, { token: json.token })
     while (answer.status === 200) answer = await resource(fixture, { token: json.token })
     return answer
