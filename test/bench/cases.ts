@@ -99,7 +99,7 @@ async function inParallel (streams: number, bytes: number, transfer: (index: num
 }
 
 export async function compareUploads (bench: Bench): Promise<Comparison[]> {
-  const { bytes, rounds, ours, files } = bench
+  const { bytes, rounds, ours, files, nginx } = bench
   const headers = await signIn(bench)
   const form = { before: '--b\r\nContent-Disposition: form-data; name="file"; filename="%"\r\n\r\n', after: '\r\n--b--\r\n' }
   const kinds = [
@@ -115,12 +115,14 @@ export async function compareUploads (bench: Bench): Promise<Comparison[]> {
         for (const name of names) await fetch(`http://127.0.0.1:${ours.port}/uploads/${name}`, { method: 'DELETE', headers })
         return rate
       }
-      const measureBare = async () => {
-        const rate = await inParallel(streams, bytes, () => upload({ port: files.port, method: 'PUT', path: '/' }, bytes))
+      const measureBaseline = async ({ port }: Running) => {
+        const rate = await inParallel(streams, bytes, () => upload({ port, method: 'PUT', path: `/${randomUUID()}` }, bytes))
         await emptyOfUploads(bench.folder)
         return rate
       }
-      comparisons.push({ work: `upload ${work}, ${streams === 1 ? '1 stream' : `${streams} streams`}`, against: 'bare Node, hashed and synced', target: { least }, unit: 'MiB/s', rounds: await interleave(rounds, measureOurs, measureBare) })
+      const facts = { work: `upload ${work}, ${streams === 1 ? '1 stream' : `${streams} streams`}`, unit: 'MiB/s' }
+      comparisons.push({ ...facts, against: 'bare Node, hashed and synced', target: { least }, rounds: await interleave(rounds, measureOurs, () => measureBaseline(files)) })
+      if (nginx !== undefined) comparisons.push({ ...facts, against: 'nginx, neither hashed nor synced', rounds: await interleave(rounds, measureOurs, () => measureBaseline(nginx)) })
     }
   }
   return comparisons

@@ -2,14 +2,14 @@
 export interface Comparison {
   readonly work: string
   readonly against: string
-  /** `least`: the ratio should be no smaller; `most`: no greater. */
-  readonly target: { readonly least: number } | { readonly most: number }
+  /** `least`: the ratio should be no smaller; `most`: no greater. Without one it is there to be seen. */
+  readonly target?: { readonly least: number } | { readonly most: number }
   readonly unit: string
   /** Ours and the baseline's, one pair a round. */
   readonly rounds: readonly { readonly ours: number, readonly baseline: number }[]
 }
 
-export interface Row { work: string, against: string, ours: string, baseline: string, ratio: string, spread: string, target: string, isMet: boolean, median: number }
+export interface Row { work: string, against: string, ours: string, baseline: string, ratio: string, spread: string, target: string, verdict: 'met' | 'missed' | '', median: number }
 
 export function median (values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
@@ -26,10 +26,15 @@ export function rowOf ({ work, against, target, unit, rounds }: Comparison): Row
     baseline: `${show(median(rounds.map(({ baseline }) => baseline)))} ${unit}`,
     ratio: ratio.toFixed(2),
     spread: `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}`,
-    target: 'least' in target ? `>= ${target.least}` : `< ${target.most}`,
-    isMet: 'least' in target ? ratio >= target.least : ratio < target.most,
+    ...judge(ratio, target),
     median: ratio
   }
+}
+
+function judge (ratio: number, target: Comparison['target']): Pick<Row, 'target' | 'verdict'> {
+  if (target === undefined) return { target: '', verdict: '' }
+  const isMet = 'least' in target ? ratio >= target.least : ratio < target.most
+  return { target: 'least' in target ? `>= ${target.least}` : `< ${target.most}`, verdict: isMet ? 'met' : 'missed' }
 }
 
 function show (value: number): string {
@@ -39,7 +44,7 @@ function show (value: number): string {
 /** The rows as a table of Markdown. */
 export function tableOf (rows: readonly Row[]): string {
   const head = ['work', 'against', 'MagicStore', 'baseline', 'ratio', 'spread', 'target', '']
-  const lines = rows.map(row => [row.work, row.against, row.ours, row.baseline, row.ratio, row.spread, row.target, row.isMet ? 'met' : 'missed'])
+  const lines = rows.map(row => [row.work, row.against, row.ours, row.baseline, row.ratio, row.spread, row.target, row.verdict])
   const widths = head.map((cell, index) => Math.max(...[head, ...lines].map(line => (line[index] ?? cell).length)))
   const write = (cells: string[]) => `| ${cells.map((cell, index) => cell.padEnd(widths[index] ?? 0)).join(' | ')} |`
   return [write(head), write(widths.map(width => '-'.repeat(width))), ...lines.map(write)].join('\n')
@@ -51,23 +56,30 @@ const BAR_WIDTH = 300
 /** Ratio at the right end of the chart; longer bars are cut there. */
 const MAX_RATIO = 4
 
+const FILLS = { met: '#2a7d4f', missed: '#b3541e', '': '#777' } as const
+
 /** Each ratio as a bar, its target as a stroke, its spread as a thin line. */
 export function chartOf (comparisons: readonly Comparison[]): string {
   const x = (ratio: number) => LABEL_WIDTH + Math.min(ratio, MAX_RATIO) / MAX_RATIO * BAR_WIDTH
   const bars = comparisons.map((comparison, index) => {
-    const { work, against, median: ratio, isMet } = rowOf(comparison)
+    const { work, against, median: ratio, target, verdict } = rowOf(comparison)
     const ratios = comparison.rounds.map(({ ours, baseline }) => ours / baseline)
-    const target = 'least' in comparison.target ? comparison.target.least : comparison.target.most
     const y = 40 + index * LINE_HEIGHT
     return `<text x="${LABEL_WIDTH - 8}" y="${y + 11}" text-anchor="end">${escape(`${work} / ${against}`)}</text>` +
-      `<rect x="${LABEL_WIDTH}" y="${y}" width="${x(ratio) - LABEL_WIDTH}" height="14" fill="${isMet ? '#2a7d4f' : '#b3541e'}"/>` +
+      `<rect x="${LABEL_WIDTH}" y="${y}" width="${x(ratio) - LABEL_WIDTH}" height="14" fill="${FILLS[verdict]}"/>` +
       `<line x1="${x(Math.min(...ratios))}" x2="${x(Math.max(...ratios))}" y1="${y + 7}" y2="${y + 7}" stroke="#111"/>` +
-      `<line x1="${x(target)}" x2="${x(target)}" y1="${y - 2}" y2="${y + 16}" stroke="#1c4e9c" stroke-width="2"/>` +
-      `<text x="${LABEL_WIDTH + BAR_WIDTH + 8}" y="${y + 11}">${ratio.toFixed(2)} (${'least' in comparison.target ? 'at least' : 'below'} ${target})</text>`
+      strokeOf(comparison.target, x, y) +
+      `<text x="${LABEL_WIDTH + BAR_WIDTH + 8}" y="${y + 11}">${escape(`${ratio.toFixed(2)} ${target && `(${target})`}`)}</text>`
   })
   const height = 60 + comparisons.length * LINE_HEIGHT
   return `<svg xmlns="http://www.w3.org/2000/svg" width="900" height="${height}" viewBox="0 0 900 ${height}" font-family="sans-serif" font-size="12">` +
     `<rect width="100%" height="100%" fill="#fff"/><text x="8" y="20" font-size="14">MagicStore over its baseline in the same run: median (bar), spread (thin line), target (stroke)</text>${bars.join('\n')}</svg>\n`
+}
+
+function strokeOf (target: Comparison['target'], x: (ratio: number) => number, y: number): string {
+  if (target === undefined) return ''
+  const at = x('least' in target ? target.least : target.most)
+  return `<line x1="${at}" x2="${at}" y1="${y - 2}" y2="${y + 16}" stroke="#1c4e9c" stroke-width="2"/>`
 }
 
 function escape (text: string): string {

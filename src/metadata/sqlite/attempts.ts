@@ -15,6 +15,7 @@ export function createAttemptActs (db: BetterSQLite3Database, { commit }: Commit
     .values({ accountId: sql.placeholder('accountId'), kind: sql.placeholder('kind'), network: sql.placeholder('network'), requestId: sql.placeholder('requestId'), at: sql.placeholder('at') }).prepare()
   const oldestEvent = db.select({ id: events.id }).from(events).where(eq(events.accountId, sql.placeholder('accountId')))
     .orderBy(desc(events.id)).limit(1).offset(sql.placeholder('keep')).prepare()
+  const deleteEvents = db.delete(events).where(and(eq(events.accountId, sql.placeholder('accountId')), lte(events.id, sql.placeholder('lastId')))).prepare()
   // To build a statement takes Drizzle ten times as long as to run it; every sign-in asks in two or three of these shapes.
   const shapes = new Map<string, ReturnType<typeof prepareTimes>>()
 
@@ -56,7 +57,7 @@ export function createAttemptActs (db: BetterSQLite3Database, { commit }: Commit
     addEvent: (event, keep) => commit(() => {
       insertEvent.run({ ...event })
       const oldest = oldestEvent.get({ accountId: event.accountId, keep })
-      if (oldest !== undefined) db.delete(events).where(and(eq(events.accountId, event.accountId), lte(events.id, oldest.id))).run()
+      if (oldest !== undefined) deleteEvents.run({ accountId: event.accountId, lastId: oldest.id })
     }),
 
     listEvents: async (accountId, { beforeId, limit }) => db.select().from(events)
