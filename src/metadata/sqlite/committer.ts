@@ -10,6 +10,8 @@ export interface Committer {
   commit<T> (act: () => T): Promise<T>
   /** Tells of every commit from now on. */
   watch (observer: CommitObserver): void
+  /** Transactions that were begun, whatever became of them. */
+  readonly begun: number
 }
 
 interface Waiting { run: () => void, settle: () => void, reject: (error: unknown) => void }
@@ -28,6 +30,7 @@ export function createCommitter (client: Database.Database, syncLog: () => Promi
   const rollbackAct = client.prepare('ROLLBACK TO act')
   const observers: CommitObserver[] = []
   let waiting: Waiting[] = []
+  let begun = 0
 
   function commit<T> (act: () => T): Promise<T> {
     return new Promise((resolve, reject) => {
@@ -59,6 +62,7 @@ export function createCommitter (client: Database.Database, syncLog: () => Promi
     waiting = waiting.slice(MAX_ACTS)
     if (waiting.length > 0) setImmediate(flush)
     const start = performance.now()
+    begun++
     try {
       begin.run()
       for (const act of batch) act.run()
@@ -78,5 +82,5 @@ export function createCommitter (client: Database.Database, syncLog: () => Promi
     for (const act of batch) act.settle()
   }
 
-  return { commit, watch: observer => { observers.push(observer) } }
+  return { commit, watch: observer => { observers.push(observer) }, get begun () { return begun } }
 }

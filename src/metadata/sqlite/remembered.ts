@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3'
 import { LRUCache } from 'lru-cache'
+import type { Committer } from './committer.ts'
 
 /** Rows that are remembered at the most; a token with its person takes about a kilobyte. */
 const MAX_REMEMBERED = 4096
@@ -8,18 +9,17 @@ const MAX_REMEMBERED = 4096
 export type Remembered<K extends string | number, V extends object> = (key: K, look: () => V | undefined) => V | undefined
 
 /**
- * Remembers rows for as long as the database is the same: SQLite knows of every change, by this connection
- * (`total_changes`) and by any other, in this process or not (`PRAGMA data_version`). To ask for both takes 2 microseconds,
- * to look a token up through Drizzle 15.
+ * Remembers rows for as long as the database is the same: every change by this connection goes through its committer, and
+ * of any other, in this process or not, SQLite knows (`PRAGMA data_version`). To ask it takes a microsecond or two, to look
+ * a token up through Drizzle 15.
  */
-export function rememberRows<K extends string | number, V extends object> (client: Database.Database): Remembered<K, V> {
-  const ownChanges = client.prepare<[], number>('SELECT total_changes()').pluck()
-  const otherChanges = client.prepare<[], number>('PRAGMA data_version').pluck()
+export function rememberRows<K extends string | number, V extends object> (client: Database.Database, committer: Pick<Committer, 'begun'>): Remembered<K, V> {
+  const dataVersion = client.prepare<[], number>('PRAGMA data_version').pluck()
   const rows = new LRUCache<K, V>({ max: MAX_REMEMBERED })
-  let [own, other] = [ownChanges.get(), otherChanges.get()]
+  let [own, other] = [committer.begun, dataVersion.get()]
 
   function forgetOutdated (): void {
-    const [ownNow, otherNow] = [ownChanges.get(), otherChanges.get()]
+    const [ownNow, otherNow] = [committer.begun, dataVersion.get()]
     if (ownNow !== own || otherNow !== other) rows.clear()
     own = ownNow
     other = otherNow

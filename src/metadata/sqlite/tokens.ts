@@ -11,8 +11,9 @@ import { accounts, tokens } from './schema.ts'
 
 type TokenActs = Pick<Metadata, 'addToken' | 'findToken' | 'findTokenBySecret' | 'listTokens' | 'touchTokens' | 'removeToken' | 'removeTokens' | 'removeExpiredTokens'>
 
-export function createTokenActs (db: BetterSQLite3Database, client: Database.Database, { commit }: Committer): TokenActs {
-  const remember = rememberRows<number | string, TokenAndAccount>(client)
+export function createTokenActs (db: BetterSQLite3Database, client: Database.Database, committer: Committer): TokenActs {
+  const { commit } = committer
+  const remember = rememberRows<number | string, TokenAndAccount>(client, committer)
   const withAccount = () => db.select({ token: tokens, account: accountColumns }).from(tokens)
     .innerJoin(accounts, and(eq(accounts.id, tokens.accountId), isNull(accounts.removedAt)))
   const byId = withAccount().where(eq(tokens.id, sql.placeholder('id'))).prepare()
