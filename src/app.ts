@@ -19,7 +19,7 @@ import { createLinks } from './http/links.ts'
 import { protect, setSafeHeaders } from './http/protection.ts'
 import { createRequestIds } from './http/request-id.ts'
 import { RequestLog } from './http/request-log.ts'
-import { createSerializers } from './http/serializers.ts'
+import { createSerializers, createValidators } from './http/schema-compilers.ts'
 import type { MagicStore } from './magicstore.ts'
 import { createHealth } from './monitoring/health.ts'
 import { createLog, type LogOutput } from './monitoring/log.ts'
@@ -80,7 +80,6 @@ export async function buildApp (store: MagicStore, tls?: TlsContext, output?: Lo
     forceCloseConnections: false,
     return503OnClosing: false,
     schemaController: { compilersFactory: { buildSerializer: createSerializers() } },
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, allErrors: true, formats: ruledFormats, validateSchema: false } },
     frameworkErrors (error, request, reply) {
       setSafeHeaders(request, reply)
       // Such a request reaches no hook, so that nobody else logs or counts it.
@@ -98,6 +97,7 @@ export async function buildApp (store: MagicStore, tls?: TlsContext, output?: Lo
   app.addHook('onRequest', async (request, reply) => { setSafeHeaders(request, reply) })
   const connections = tendConnections(app, { idleSeconds: config.idleSeconds, isTls: tls !== undefined })
   const refuseOtherMethods = answerOtherMethods(app)
+  app.setValidatorCompiler(createValidators(app, { coerceTypes: false, removeAdditional: false, allErrors: true, formats: ruledFormats, validateSchema: false }))
   app.setErrorHandler(handleError)
   prepareCaller(app)
   await protect(app, config)

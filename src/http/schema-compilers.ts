@@ -1,0 +1,40 @@
+import AjvCompiler from '@fastify/ajv-compiler'
+import { SerializerSelector, type SerializerFactory } from '@fastify/fast-json-stringify-compiler'
+import type { FastifyInstance, FastifySchemaCompiler } from 'fastify'
+import type { FastifyValidationResult } from 'fastify/types/schema.js'
+
+/**
+ * Fastify's own serialisers, each schema compiled once, when it is first answered with: compiling one takes two
+ * milliseconds, the error response stands on every operation, and all of them took a fifth of the time of a start.
+ */
+export function createSerializers (): SerializerFactory {
+  const factory = SerializerSelector()
+  return (externalSchemas, options) => {
+    const compile = factory(externalSchemas, options)
+    const compiled = new Map<string, ReturnType<typeof compile>>()
+    return definition => {
+      const key = JSON.stringify(definition.schema)
+      return document => {
+        let serializer = compiled.get(key)
+        if (serializer === undefined) compiled.set(key, serializer = compile(definition))
+        return serializer(document)
+      }
+    }
+  }
+}
+
+/**
+ * Fastify's own validators, each compiled when a request first needs it: all of them took a sixteenth of the time of a
+ * start. By then `app` must have every schema that others refer to.
+ */
+export function createValidators (app: FastifyInstance, customOptions: AjvCompiler.Options): FastifySchemaCompiler<object> {
+  let compile: ReturnType<AjvCompiler.BuildCompilerFromPool> | undefined
+  return definition => {
+    let validate: FastifyValidationResult | undefined
+    return value => {
+      compile ??= AjvCompiler()(app.getSchemas() as Record<string, object>, { customOptions })
+      validate ??= compile(definition) as FastifyValidationResult
+      return validate(value) === true || { error: validate.errors ?? [] }
+    }
+  }
+}
