@@ -289,6 +289,10 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     t.strictSame(page.map(({ id, ...facts }) => facts), [{ ...event, at: 5 }, { ...event, at: 4 }])
     t.strictSame((await metadata.listEvents(id, { beforeId: page.at(-1)?.id, limit: 2 })).map(({ at }) => at), [3])
     t.equal((await metadata.listEvents(bob.id, { beforeId: undefined, limit: 2 })).length, 1)
+    await metadata.addToken(accessToken(id), { event: { ...event, at: 6 }, keep: 3 })
+    t.strictSame((await metadata.listEvents(id, { beforeId: undefined, limit: 9 })).map(({ at }) => at), [6, 5, 4], 'also those that are told with a token')
+    await t.rejects(metadata.addToken(accessToken(999), { event: { ...event, at: 7 }, keep: 3 }), { code: 'token_revoked' })
+    t.equal((await metadata.listEvents(id, { beforeId: undefined, limit: 9 })).length, 3, 'and only where that is added')
   })
 
   t.test('a file is found as it was added, by its owner alone, also after a restart', async t => {

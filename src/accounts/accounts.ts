@@ -26,8 +26,8 @@ export interface Accounts {
   register (credentials: UsernameAndPassword, network: string): Promise<AccountRecord>
   /** Adds a person for the operator. @throws username_invalid, username_taken, password_invalid. */
   add (credentials: UsernameAndPassword): Promise<AccountRecord>
-  /** The person with this username and password; undefined for an unknown name, a wrong password and a person kept out, after the same work. */
-  verify (credentials: UsernameAndPassword): Promise<AccountRecord | undefined>
+  /** The person with this name, by its key, and this password; undefined for an unknown name, a wrong password and a person kept out, after the same work. */
+  verify (usernameKey: string | undefined, password: string): Promise<AccountRecord | undefined>
   /** @throws user_unknown. */
   get (id: number): Promise<AccountRecord>
   /** @throws user_unknown. */
@@ -50,7 +50,7 @@ export function createAccounts ({ metadata, reserve, passwords, turnstile, regis
   return {
     async register (credentials, network) {
       if (registration === 'closed') throw new Problem('registration_closed')
-      const leave = await turnstile.enter([{ matching: { kind: 'registration', network }, limit: registrationsPerHour, seconds: REGISTRATION_WINDOW_SECONDS }], 'too_many_registrations')
+      const { leave } = await turnstile.enter([{ matching: { kind: 'registration', network }, limit: registrationsPerHour, seconds: REGISTRATION_WINDOW_SECONDS }], 'too_many_registrations')
       try {
         const account = await add(credentials)
         await metadata.addAttempt({ kind: 'registration', network, usernameKey: attemptKey(account.usernameKey), isKnownNetwork: false, at: account.createdAt })
@@ -62,8 +62,7 @@ export function createAccounts ({ metadata, reserve, passwords, turnstile, regis
 
     add,
 
-    async verify ({ username, password }) {
-      const key = findUsernameKey(username)
+    async verify (key, password) {
       const account = key === undefined ? undefined : await metadata.findAccountByKey(key)
       const isRight = await passwords.verify(password, account?.passwordHash)
       if (account === undefined || !isRight || account.disabledAt !== null) return undefined

@@ -1,4 +1,5 @@
 import type { EventRecord, Metadata } from '../metadata/metadata.ts'
+import type { Origin } from './network.ts'
 
 /** What can happen to an account, as its owner and the log are told. */
 export const eventKinds = [
@@ -11,19 +12,20 @@ export type EventKind = typeof eventKinds[number]
 /** Events that are kept of each account. */
 export const KEPT_EVENTS = 200
 
-/** Good sign-ins and their token follow each other at every request of some clients: the log has them, the account's own list does not. */
-const LOGGED_ONLY = new Set<EventKind>(['sign_in', 'account_removed'])
+/**
+ * What `record` only logs: a good sign-in, which some clients make for every request, is in no account's list, nor is what
+ * ends the list; what issues a token has put that there itself, in one act with the token.
+ */
+const LOGGED_ONLY = new Set<EventKind>(['sign_in', 'account_removed', 'token_issued', 'personal_token_created'])
 
-export interface SecurityEvent {
+export interface SecurityEvent extends Origin {
   readonly kind: EventKind
   /** Undefined where nobody has the name that was tried. */
   readonly accountId: number | undefined
-  readonly network: string
-  readonly requestId: string
 }
 
 export interface SecurityLog {
-  /** Writes a log line, and the account's own list. Not waited for and never fails: an answer's time must not tell whether an account exists. */
+  /** Writes a log line, and into the account's own list. Not waited for and never fails: an answer's time must not tell whether an account exists. */
   record (event: SecurityEvent): void
   /** The latest first, with an id below `beforeId`. */
   list (accountId: number, page: { beforeId: number | undefined, limit: number }): Promise<EventRecord[]>

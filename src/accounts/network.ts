@@ -11,6 +11,13 @@ export function networkOf (address: string): string {
   return `${new ipaddr.IPv6([...parsed.parts.slice(0, 4), 0, 0, 0, 0]).toString()}/64`
 }
 
+/** Where a request came from, as events tell it. */
+export interface Origin { readonly network: string, readonly requestId: string }
+
+export function originOf ({ ip, id }: { ip: string, id: string }): Origin {
+  return { network: networkOf(ip), requestId: id }
+}
+
 /** True for an address that only a neighbour can have: loopback, private, link-local or unique local. */
 export function isPrivate (address: string): boolean {
   return ipaddr.isValid(address) && ['loopback', 'private', 'linkLocal', 'uniqueLocal', 'carrierGradeNat'].includes(ipaddr.process(address.replace(/%.*$/, '')).range())

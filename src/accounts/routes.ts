@@ -1,6 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { FastifyRequest } from 'fastify'
 import { callerOf } from '../caller.ts'
 import type { Files } from '../files/files.ts'
 import type { Links } from '../http/links.ts'
@@ -10,7 +9,7 @@ import { refuseInsecurePassword, type Transport } from '../http/transport.ts'
 import type { AccountRecord, EventRecord } from '../metadata/metadata.ts'
 import type { Accounts } from './accounts.ts'
 import type { EventKind, SecurityLog } from './events.ts'
-import { networkOf } from './network.ts'
+import { networkOf, originOf } from './network.ts'
 import { Account, AccountEventList, cutPage, NewPassword, NewUser, nextPageOf, pageOf, PageQuery, registrationLinks, User, UserParams } from './schemas.ts'
 
 interface UserRoutesOptions { accounts: Accounts, links: Links, securityLog: SecurityLog, transport: Transport }
@@ -138,10 +137,6 @@ export const passwordRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = a
     securityLog.record({ kind: 'account_removed', accountId: account.id, ...originOf(request) })
     return reply.code(204).send()
   })
-}
-
-function originOf (request: FastifyRequest): { network: string, requestId: string } {
-  return { network: networkOf(request.ip), requestId: request.id }
 }
 
 function userOf ({ id, username, createdAt }: AccountRecord) {

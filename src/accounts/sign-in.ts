@@ -45,21 +45,21 @@ export function createSignIn ({ metadata, accounts, turnstile, maxFailures }: Si
   }
 
   return {
-    async verify (credentials, network) {
+    async verify ({ username, password }, network) {
+      const usernameKey = findUsernameKey(username)
       // Names that nobody can have are counted together.
-      const usernameKey = findUsernameKey(credentials.username) ?? ''
-      const isKnownNetwork = await metadata.isKnownNetwork(usernameKey, network)
-      const counted = attemptKey(usernameKey)
-      const leave = await turnstile.enter(rulesFor(counted, network, isKnownNetwork), 'too_many_sign_ins')
+      const counted = attemptKey(usernameKey ?? '')
+      const isKnownNetwork = await metadata.isKnownNetwork(usernameKey ?? '', network)
+      const { before, leave } = await turnstile.enter(rulesFor(counted, network, isKnownNetwork), 'too_many_sign_ins')
       try {
-        const account = await accounts.verify(credentials)
+        const account = await accounts.verify(usernameKey, password)
         if (account === undefined) {
           // On a full disk it goes uncounted rather than unanswered.
           await metadata.addAttempt({ kind: 'sign_in', network, usernameKey: counted, isKnownNetwork, at: Date.now() }).catch(() => {})
           return undefined
         }
         if (!isKnownNetwork) await metadata.addKnownNetwork(account.id, network, Date.now()).catch(() => {})
-        await forgive(counted, network)
+        if (before > 0) await metadata.forgiveAttempts(counted, network).catch(() => {})
         return { account, isNewNetwork: !isKnownNetwork }
       } finally {
         leave()
@@ -74,10 +74,5 @@ export function createSignIn ({ metadata, accounts, turnstile, maxFailures }: Si
     async findId (username) {
       return (await metadata.findAccountByKey(findUsernameKey(username) ?? ''))?.id
     }
-  }
-
-  async function forgive (usernameKey: string, network: string): Promise<void> {
-    const [last] = await metadata.attemptTimes({ kind: 'sign_in', network, usernameKey }, { since: 0, limit: 1 })
-    if (last !== undefined) await metadata.forgiveAttempts(usernameKey, network).catch(() => {})
   }
 }

@@ -1,6 +1,6 @@
 import type { FastifyError, FastifyInstance, FastifyRequest } from 'fastify'
 import type { SecurityLog } from '../accounts/events.ts'
-import { networkOf } from '../accounts/network.ts'
+import { originOf } from '../accounts/network.ts'
 import type { SignIn } from '../accounts/sign-in.ts'
 import { looksLikeToken } from '../accounts/username.ts'
 import { callerOf, setCaller, type Caller } from '../caller.ts'
@@ -62,7 +62,7 @@ export function authenticate (guarded: FastifyInstance, { signIn, tokens, securi
 
   async function verifyPassword (credentials: { username: string, password: string }, request: FastifyRequest): Promise<Caller> {
     refuseInsecurePassword(request, transport)
-    const origin = { network: networkOf(request.ip), requestId: request.id }
+    const origin = originOf(request)
     const verified = await signIn.verify(credentials, origin.network)
     if (verified === undefined) {
       securityLog.record({ kind: 'sign_in_failed', accountId: await signIn.findId(credentials.username), ...origin })

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import type { EventKind, SecurityLog } from '../accounts/events.ts'
-import { networkOf } from '../accounts/network.ts'
+import { originOf } from '../accounts/network.ts'
 import { cutPage, nextPageOf, pageOf, PageQuery } from '../accounts/schemas.ts'
 import { callerOf } from '../caller.ts'
 import { Problem } from '../errors.ts'
@@ -30,7 +30,7 @@ export const signInRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async
     }
   }, async request => {
     const { account, token } = callerOf(request)
-    const issued = await tokens.issue(account, token)
+    const issued = await tokens.issue(account, originOf(request), token)
     record(securityLog, request, 'token_issued')
     return issued
   })
@@ -100,7 +100,7 @@ export const personalTokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> 
     }
   }, async (request, reply) => {
     const { name, scopes, expiresAt = null } = request.body
-    const { token, record: made } = await tokens.issuePersonal(callerOf(request).account, { name, scopes, expiresAt: expiresAt === null ? null : Date.parse(expiresAt) })
+    const { token, record: made } = await tokens.issuePersonal(callerOf(request).account, originOf(request), { name, scopes, expiresAt: expiresAt === null ? null : Date.parse(expiresAt) })
     record(securityLog, request, 'personal_token_created')
     reply.code(201)
     return { ...tokenOf(made), token }
@@ -143,7 +143,7 @@ export const revocationRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = a
 }
 
 function record (securityLog: SecurityLog, request: FastifyRequest, kind: EventKind): void {
-  securityLog.record({ kind, accountId: callerOf(request).account.id, network: networkOf(request.ip), requestId: request.id })
+  securityLog.record({ kind, accountId: callerOf(request).account.id, ...originOf(request) })
 }
 
 function tokenOf ({ id, kind, name, scopes, createdAt, expiresAt, lastUsedAt }: TokenRecord) {

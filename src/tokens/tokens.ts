@@ -1,6 +1,8 @@
+import { KEPT_EVENTS, type EventKind } from '../accounts/events.ts'
+import type { Origin } from '../accounts/network.ts'
 import type { Reserve } from '../blobs/blob-store.ts'
 import { Problem } from '../errors.ts'
-import type { AccountRecord, Metadata, TokenAndAccount, TokenRecord } from '../metadata/metadata.ts'
+import type { AccountRecord, Metadata, NewToken, TokenAndAccount, TokenRecord } from '../metadata/metadata.ts'
 import type { AccessTokenCodec } from './jwt.ts'
 import { createPersonalToken, hashPersonalToken, isPersonalToken } from './personal-token.ts'
 import { joinScopes, scopes, type Scope } from './scopes.ts'
@@ -22,9 +24,9 @@ export interface NewPersonalToken { name: string, scopes: readonly Scope[], expi
 
 export interface Tokens {
   /** A new access token for a person, and its life in seconds. One for a personal token has its scopes, ends with it and no later. */
-  issue (account: AccountRecord, parent?: TokenRecord): Promise<{ token: string, duration: number }>
+  issue (account: AccountRecord, origin: Origin, parent?: TokenRecord): Promise<{ token: string, duration: number }>
   /** A new personal token; its text is told here and never again. @throws validation_failed where it would have expired. */
-  issuePersonal (account: AccountRecord, token: NewPersonalToken): Promise<{ token: string, record: TokenRecord }>
+  issuePersonal (account: AccountRecord, origin: Origin, token: NewPersonalToken): Promise<{ token: string, record: TokenRecord }>
   /** Whom a token speaks for. @throws token_malformed, token_expired, token_revoked. */
   verify (token: string): Promise<TokenAndAccount>
   /** The tokens that hold now, the newest first. */
@@ -51,11 +53,16 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
     return found?.account.id === accountId && found.token.kind === 'access' ? found : refuseRevoked()
   }
 
+  function add (token: NewToken, kind: EventKind, origin: Origin): Promise<TokenRecord> {
+    const { accountId, createdAt: at } = token
+    return reserve.lend(() => metadata.addToken(token, { event: { accountId, kind, ...origin, at }, keep: KEPT_EVENTS }))
+  }
+
   return {
-    async issue (account, parent) {
+    async issue (account, origin, parent) {
       const issuedAt = Date.now()
       const expiresAt = Math.min(issuedAt + tokenSeconds * 1000, parent?.expiresAt ?? Infinity)
-      const { id } = await reserve.lend(() => metadata.addToken({
+      const { id } = await add({
         accountId: account.id,
         kind: 'access',
         parentId: parent?.id ?? null,
@@ -64,16 +71,16 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
         secretHash: null,
         createdAt: issuedAt,
         expiresAt
-      }))
+      }, 'token_issued', origin)
       return { token: codec.sign({ tokenId: id, accountId: account.id, issuedAt, expiresAt }), duration: Math.ceil((expiresAt - issuedAt) / 1000) }
     },
 
-    async issuePersonal (account, { name, scopes, expiresAt }) {
+    async issuePersonal (account, origin, { name, scopes, expiresAt }) {
       const now = Date.now()
       // Written so that it refuses what is no time at all: RFC 3339 has spellings, such as a leap second, that Date.parse does not know.
       if (expiresAt !== null && !(expiresAt > now && expiresAt <= LAST_MOMENT)) throw new Problem('validation_failed', { errors: [{ field: 'expiresAt', message: 'must be a time in the future, before the year 10000' }] })
       const token = createPersonalToken()
-      const record = await reserve.lend(() => metadata.addToken({
+      const record = await add({
         accountId: account.id,
         kind: 'personal',
         parentId: null,
@@ -82,7 +89,7 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
         secretHash: hashPersonalToken(token),
         createdAt: now,
         expiresAt
-      }))
+      }, 'personal_token_created', origin)
       return { token, record }
     },
 

@@ -5,6 +5,7 @@ import type { Metadata } from '../metadata.ts'
 import { createAccountActs } from './accounts.ts'
 import { createAttemptActs } from './attempts.ts'
 import { createCommitter } from './committer.ts'
+import { createEventActs, createEventWriter } from './events.ts'
 import { failureOf } from './failures.ts'
 import { createFileActs } from './files.ts'
 import { watchHold } from './hold.ts'
@@ -40,10 +41,12 @@ export async function openSqliteMetadata (file: string, options: MigrationOption
     // From here on the committer syncs the log before it acknowledges; checkpoints are still synced by SQLite.
     client.pragma('synchronous = NORMAL')
     const committer = createCommitter(client, syncLog)
+    const writeEvent = createEventWriter(db)
     return {
       installationId,
       ...createAccountActs(db, committer),
-      ...createTokenActs(db, client, committer),
+      ...createTokenActs(db, client, committer, writeEvent),
+      ...createEventActs(db, committer, writeEvent),
       ...createAttemptActs(db, committer),
       ...createFileActs(db, committer, hold),
       ...createInspectionActs(db, client, committer),

@@ -5,13 +5,14 @@ import type Database from 'better-sqlite3'
 import type { Metadata, TokenAndAccount } from '../metadata.ts'
 import { accountColumns } from './accounts.ts'
 import type { Committer } from './committer.ts'
+import type { WriteEvent } from './events.ts'
 import { isOwnerMissing } from './failures.ts'
 import { rememberRows } from './remembered.ts'
 import { accounts, tokens } from './schema.ts'
 
 type TokenActs = Pick<Metadata, 'addToken' | 'findToken' | 'findTokenBySecret' | 'listTokens' | 'touchTokens' | 'removeToken' | 'removeTokens' | 'removeExpiredTokens'>
 
-export function createTokenActs (db: BetterSQLite3Database, client: Database.Database, committer: Committer): TokenActs {
+export function createTokenActs (db: BetterSQLite3Database, client: Database.Database, committer: Committer, writeEvent: WriteEvent): TokenActs {
   const { commit } = committer
   const remember = rememberRows<number | string, TokenAndAccount>(client, committer)
   const withAccount = () => db.select({ token: tokens, account: accountColumns }).from(tokens)
@@ -32,9 +33,11 @@ export function createTokenActs (db: BetterSQLite3Database, client: Database.Dat
   }).returning().prepare()
 
   return {
-    addToken: token => commit(() => {
+    addToken: (token, told) => commit(() => {
       try {
-        return insert.get({ ...token })
+        const added = insert.get({ ...token })
+        if (told !== undefined) writeEvent(told.event, told.keep)
+        return added
       } catch (error) {
         if (isOwnerMissing(error)) throw new Problem('token_revoked', { cause: error })
         throw error
