@@ -38,8 +38,8 @@ export async function createPasswords (policy: 'open' | 'strict'): Promise<Passw
   nobody.catch(() => {})
   const commonPasswords = policy === 'strict' ? await readCommonPasswords() : undefined
 
-  // No more at a time than there are cores: they would only keep each other waiting.
-  const limit = pLimit(Math.min(availableParallelism(), MAX_HASHING))
+  // One more than there are cores, so that none is idle until this thread has begun the next; more would only keep each other waiting.
+  const limit = pLimit(Math.min(availableParallelism() + 1, MAX_HASHING))
 
   async function gated<T> (work: () => Promise<T>): Promise<T> {
     if (limit.pendingCount >= MAX_WAITING) throw new Problem('overloaded', { headers: { 'retry-after': '1' } })
