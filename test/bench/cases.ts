@@ -65,7 +65,7 @@ export async function compareResource (bench: Bench): Promise<Comparison[]> {
 }
 
 function signInRepeatedly ({ ours, user }: Bench, seconds: number): Promise<Load> {
-  return repeat(8, seconds, () => openRequester({ port: ours.port, method: 'GET', path: '/api/token', headers: { Authorization: `Basic ${btoa(user)}` } }))
+  return getRepeatedly({ port: ours.port, path: '/api/token', headers: { Authorization: `Basic ${btoa(user)}` } }, { connections: 8, seconds })
 }
 
 export async function compareSignIns (bench: Bench): Promise<Comparison[]> {
