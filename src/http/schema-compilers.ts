@@ -1,6 +1,6 @@
 import AjvCompiler from '@fastify/ajv-compiler'
 import { SerializerSelector, type SerializerFactory } from '@fastify/fast-json-stringify-compiler'
-import type { FastifyInstance, FastifySchemaCompiler } from 'fastify'
+import type { FastifyInstance, FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify'
 import type { FastifyValidationResult } from 'fastify/types/schema.js'
 
 /**
@@ -34,7 +34,7 @@ export function createValidators (app: FastifyInstance, customOptions: AjvCompil
     return value => {
       compile ??= AjvCompiler()(app.getSchemas() as Record<string, object>, { customOptions })
       validate ??= compile(definition) as FastifyValidationResult
-      return validate(value) === true || { error: validate.errors ?? [] }
+      return validate(value) === true || { error: validate.errors as FastifySchemaValidationError[] }
     }
   }
 }
