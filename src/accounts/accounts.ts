@@ -50,7 +50,7 @@ export function createAccounts ({ metadata, reserve, passwords, turnstile, regis
   return {
     async register (credentials, network) {
       if (registration === 'closed') throw new Problem('registration_closed')
-      const { leave } = await turnstile.enter([{ matching: { kind: 'registration', network }, limit: registrationsPerHour, seconds: REGISTRATION_WINDOW_SECONDS }], 'too_many_registrations')
+      const leave = await turnstile.enter([{ matching: { kind: 'registration', network }, limit: registrationsPerHour, seconds: REGISTRATION_WINDOW_SECONDS }], 'too_many_registrations')
       try {
         const account = await add(credentials)
         await metadata.addAttempt({ kind: 'registration', network, usernameKey: attemptKey(account.usernameKey), isKnownNetwork: false, at: account.createdAt })

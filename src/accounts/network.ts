@@ -14,6 +14,7 @@ export function networkOf (address: string): string {
 /** Where a request came from, as events tell it. */
 export interface Origin { readonly network: string, readonly requestId: string }
 
+/** Where a request with this address and id came from. */
 export function originOf ({ ip, id }: { ip: string, id: string }): Origin {
   return { network: networkOf(ip), requestId: id }
 }

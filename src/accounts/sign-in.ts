@@ -50,7 +50,7 @@ export function createSignIn ({ metadata, accounts, turnstile, maxFailures }: Si
       // Names that nobody can have are counted together.
       const counted = attemptKey(usernameKey ?? '')
       const isKnownNetwork = await metadata.isKnownNetwork(usernameKey ?? '', network)
-      const { before, leave } = await turnstile.enter(rulesFor(counted, network, isKnownNetwork), 'too_many_sign_ins')
+      const leave = await turnstile.enter(rulesFor(counted, network, isKnownNetwork), 'too_many_sign_ins')
       try {
         const account = await accounts.verify(usernameKey, password)
         if (account === undefined) {
@@ -59,7 +59,7 @@ export function createSignIn ({ metadata, accounts, turnstile, maxFailures }: Si
           return undefined
         }
         if (!isKnownNetwork) await metadata.addKnownNetwork(account.id, network, Date.now()).catch(() => {})
-        if (before > 0) await metadata.forgiveAttempts(counted, network).catch(() => {})
+        await forgive(counted, network)
         return { account, isNewNetwork: !isKnownNetwork }
       } finally {
         leave()
@@ -74,5 +74,10 @@ export function createSignIn ({ metadata, accounts, turnstile, maxFailures }: Si
     async findId (username) {
       return (await metadata.findAccountByKey(findUsernameKey(username) ?? ''))?.id
     }
+  }
+
+  async function forgive (usernameKey: string, network: string): Promise<void> {
+    const [last] = await metadata.attemptTimes({ kind: 'sign_in', network, usernameKey }, { since: 0, limit: 1 })
+    if (last !== undefined) await metadata.forgiveAttempts(usernameKey, network).catch(() => {})
   }
 }

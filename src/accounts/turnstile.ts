@@ -8,20 +8,13 @@ const MAX_WAITING = 256
 /** No more than `limit` attempts that match within `seconds`; a `limit` of 0 counts nothing. */
 export interface Rule { readonly matching: AttemptFilter, readonly limit: number, readonly seconds: number }
 
-export interface Passage {
-  /** Attempts that matched the first rule when this one was let in. */
-  readonly before: number
-  /** To be called when the attempt is over. */
-  leave (): void
-}
-
 export interface Turnstile {
   /**
-   * Lets an attempt through if no rule is spent. Near a limit attempts go one by one: none slips through while the outcome
-   * of another is open.
+   * Lets an attempt through if no rule is spent, and resolves with what is to be called when it is over. Near a limit
+   * attempts go one by one: none slips through while the outcome of another is open.
    * @throws `code` with `Retry-After` where a rule is spent, overloaded where too many wait.
    */
-  enter (rules: readonly Rule[], code: FailureCode): Promise<Passage>
+  enter (rules: readonly Rule[], code: FailureCode): Promise<() => void>
 }
 
 /** What attempts at a username are counted under. Not the name itself: people type their password there. */
@@ -33,39 +26,33 @@ export function createTurnstile (metadata: Metadata): Turnstile {
   const inside = new Map<string, number>()
   const waiting: (() => void)[] = []
 
-  /** How many attempts count against a rule, and the seconds until it takes one more. */
-  async function look ({ matching, limit, seconds }: Rule): Promise<{ count: number, retrySeconds: number }> {
+  /** The tightest room that the rules leave, or the seconds until there is some. */
+  async function look ({ matching, limit, seconds }: Rule): Promise<{ room: number, retrySeconds: number }> {
     const now = Date.now()
     const times = await metadata.attemptTimes(matching, { since: now - seconds * 1000 + 1, limit })
     const last = times[limit - 1]
-    return { count: times.length, retrySeconds: last === undefined ? 0 : Math.max(1, Math.ceil((last + seconds * 1000 - now) / 1000)) }
-  }
-
-  function pass (keys: string[], before: number): Passage {
-    for (const key of keys) inside.set(key, (inside.get(key) ?? 0) + 1)
-    return {
-      before,
-      leave () {
-        for (const key of keys) {
-          const count = Number(inside.get(key)) - 1
-          if (count > 0) inside.set(key, count)
-          else inside.delete(key)
-        }
-        for (const wake of waiting.splice(0)) wake()
-      }
-    }
+    return { room: limit - times.length, retrySeconds: last === undefined ? 0 : Math.max(1, Math.ceil((last + seconds * 1000 - now) / 1000)) }
   }
 
   return {
     async enter (rules, code) {
       const counted = rules.filter(({ limit }) => limit > 0).map(rule => ({ rule, key: JSON.stringify(rule.matching) }))
       for (;;) {
-        const views = await Promise.all(counted.map(async ({ rule, key }) => ({ key, limit: rule.limit, ...await look(rule) })))
+        const views = await Promise.all(counted.map(async ({ rule, key }) => ({ key, ...await look(rule) })))
         const retrySeconds = Math.max(0, ...views.map(view => view.retrySeconds))
         if (retrySeconds > 0) throw new Problem(code, { headers: { 'retry-after': String(retrySeconds) } })
-        if (views.every(({ key, limit, count }) => count + (inside.get(key) ?? 0) < limit)) return pass(counted.map(({ key }) => key), views[0]?.count ?? 0)
+        if (views.every(({ key, room }) => (inside.get(key) ?? 0) < room)) break
         if (waiting.length >= MAX_WAITING) throw new Problem('overloaded', { headers: { 'retry-after': '1' } })
         await new Promise<void>(resolve => waiting.push(resolve))
+      }
+      for (const { key } of counted) inside.set(key, (inside.get(key) ?? 0) + 1)
+      return () => {
+        for (const { key } of counted) {
+          const count = Number(inside.get(key)) - 1
+          if (count > 0) inside.set(key, count)
+          else inside.delete(key)
+        }
+        for (const wake of waiting.splice(0)) wake()
       }
     }
   }
