@@ -48,6 +48,9 @@ const MAX_STREAMS = 100
 /** Formats that name a rule of ours: the rule refuses what breaks it, with a code of its own, so that validation passes them over. */
 const ruledFormats = { username: true, 'file-name': true, 'file-name-prefix': true } as const
 
+/** How requests are held against their schemas: as they are, and with all that is wrong. */
+const validation = { coerceTypes: false, removeAdditional: false, allErrors: true, formats: ruledFormats, validateSchema: false } as const
+
 /** A certificate chain and its key (PEM). */
 export interface TlsContext { readonly cert: Buffer, readonly key: Buffer }
 
@@ -79,6 +82,8 @@ export async function buildApp (store: MagicStore, tls?: TlsContext, output?: Lo
     // Idle connections are ended by `connections`, which knows HTTP/2 as well.
     forceCloseConnections: false,
     return503OnClosing: false,
+    // For a scope that adds schemas of its own: Fastify makes anew what validates there.
+    ajv: { customOptions: validation },
     schemaController: { compilersFactory: { buildSerializer: createSerializers() } },
     frameworkErrors (error, request, reply) {
       setSafeHeaders(request, reply)
@@ -97,7 +102,7 @@ export async function buildApp (store: MagicStore, tls?: TlsContext, output?: Lo
   app.addHook('onRequest', async (request, reply) => { setSafeHeaders(request, reply) })
   const connections = tendConnections(app, { idleSeconds: config.idleSeconds, isTls: tls !== undefined })
   const refuseOtherMethods = answerOtherMethods(app)
-  app.setValidatorCompiler(createValidators(app, { coerceTypes: false, removeAdditional: false, allErrors: true, formats: ruledFormats, validateSchema: false }))
+  app.setValidatorCompiler(createValidators(app, validation))
   app.setErrorHandler(handleError)
   prepareCaller(app)
   await protect(app, config)
