@@ -45,7 +45,7 @@ export async function openSqliteMetadata (file: string, options: MigrationOption
     return {
       installationId,
       ...createAccountActs(db, committer),
-      ...createTokenActs(db, client, committer, writeEvent),
+      ...createTokenActs({ db, client, committer, writeEvent }),
       ...createEventActs(db, committer, writeEvent),
       ...createAttemptActs(db, committer),
       ...createFileActs(db, committer, hold),

@@ -12,7 +12,9 @@ import { accounts, tokens } from './schema.ts'
 
 type TokenActs = Pick<Metadata, 'addToken' | 'findToken' | 'findTokenBySecret' | 'listTokens' | 'touchTokens' | 'removeToken' | 'removeTokens' | 'removeExpiredTokens'>
 
-export function createTokenActs (db: BetterSQLite3Database, client: Database.Database, committer: Committer, writeEvent: WriteEvent): TokenActs {
+interface TokenActsOptions { db: BetterSQLite3Database, client: Database.Database, committer: Committer, writeEvent: WriteEvent }
+
+export function createTokenActs ({ db, client, committer, writeEvent }: TokenActsOptions): TokenActs {
   const { commit } = committer
   const remember = rememberRows<number | string, TokenAndAccount>(client, committer)
   const withAccount = () => db.select({ token: tokens, account: accountColumns }).from(tokens)
