@@ -9,11 +9,11 @@ const GIB = 1024 ** 3
 /** Of every setting: what it is when unset, what some value makes of it, and values that are refused. */
 const table: { name: string, field: keyof Config, unset: unknown, set: [string, unknown][], wrong: string[] }[] = [
   { name: 'HOST', field: 'host', unset: '127.0.0.1', set: [['::1', '::1'], ['files.example', 'files.example']], wrong: [] },
-  { name: 'PORT', field: 'port', unset: 5000, set: [['0', 0], ['65535', 65535]], wrong: ['65536', '-1', 'http', '80.5', '5000 and more', 'NaN'] },
+  { name: 'PORT', field: 'port', unset: 5000, set: [['0', 0], ['65535', 65535]], wrong: ['65536', '-1', 'http', '80.5', '+80', '0x50', '5000 and more', 'NaN'] },
   { name: 'DATA_DIR', field: 'dataDir', unset: resolve('data'), set: [['/srv/files', '/srv/files'], ['files', resolve('files')]], wrong: [] },
   { name: 'PUBLIC_URL', field: 'publicUrl', unset: undefined, set: [['https://files.example', 'https://files.example'], ['http://files.example:81/store//', 'http://files.example:81/store']], wrong: ['files.example', 'ftp://files.example', 'https://', 'https://files.example?a', 'https://files.example/#a', 'https://files example'] },
   { name: 'TOKEN_SECONDS', field: 'tokenSeconds', unset: 600, set: [['1', 1], ['86400', 86400]], wrong: ['0', '-5', '86401', 'ten', '1.5'] },
-  { name: 'MAX_FILE_BYTES', field: 'maxFileBytes', unset: 5 * GIB, set: [['0', 0], ['9007199254740991', Number.MAX_SAFE_INTEGER]], wrong: ['-1', '9007199254740993', '5GiB', '1e300'] },
+  { name: 'MAX_FILE_BYTES', field: 'maxFileBytes', unset: 5 * GIB, set: [['0', 0], ['9007199254740991', Number.MAX_SAFE_INTEGER]], wrong: ['-1', '9007199254740993', '5GiB', '5e9', '1e300'] },
   { name: 'QUOTA_BYTES', field: 'quotaBytes', unset: undefined, set: [['0', 0], ['1000', 1000]], wrong: ['-1', 'none', '0.5'] },
   { name: 'QUOTA_FILES', field: 'quotaFiles', unset: undefined, set: [['0', 0], ['12', 12]], wrong: ['-1', 'unlimited', '1,000'] },
   { name: 'ALLOWED_EXTENSIONS', field: 'allowedExtensions', unset: undefined, set: [['pdf', ['pdf']], ['.PDF, Jpg ,tar', ['pdf', 'jpg', 'tar']], ['é', ['é']]], wrong: [',', 'pdf,', 'tar.gz', 'a/b', '..'] },

@@ -172,7 +172,7 @@ test('a failure that nobody caught ends the server with exit 1 and a fatal log l
 
 test('a server that breaks below JavaScript is dead and not in limbo, whatever it would have done at the end', async t => {
   for (const signal of ['SIGSEGV', 'SIGBUS', 'SIGABRT'] as const) {
-    const { child, end } = await spawnServer(t, { DATA_DIR: t.testdir() })
+    const { child, end } = await spawnServer(t, { DATA_DIR: t.testdir() }, ['/bin/sh', '-c', 'ulimit -c 0; exec "$@"', 'sh'])
     t.equal(await end(signal), null)
     t.equal(child.signalCode, signal)
   }
