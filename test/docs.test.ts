@@ -51,8 +51,10 @@ async function open (page: Page, id: string): Promise<Locator> {
 async function execute (page: Page, block: Locator): Promise<{ status: string, body: Locator }> {
   const answered = page.waitForResponse(response => !new URL(response.url()).pathname.startsWith('/docs'))
   await block.getByRole('button', { name: 'Execute' }).click()
-  const status = String((await answered).status())
-  const row = block.locator('.live-responses-table .response', { has: page.locator('.response-col_status', { hasText: status }) })
+  const answer = await answered
+  const status = String(answer.status())
+  // By the id of this request: an answer before it, with the same status, may still be shown.
+  const row = block.locator('.live-responses-table .response', { has: page.locator('.response-col_status', { hasText: status }), hasText: String(answer.headers()['x-request-id']) })
   await row.waitFor()
   return { status, body: row.locator('.response-col_description') }
 }
