@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import argon2 from 'argon2'
+import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
 import { buildApp } from '../src/app.ts'
 import { readConfig } from '../src/config.ts'
@@ -165,6 +166,18 @@ t.test('of two who change a password at once, one is told that it was another by
   t.equal(winners.length, 1)
   for (const { answer } of answers.filter(({ answer }) => answer.status !== 204)) isProblem(t, answer, 401, 'credentials_wrong')
   t.equal((await server.send('GET', '/api/resource', { user: ['ab', String(winners[0]?.password)] })).status, 200)
+})
+
+t.test('a person who is gone when their token is written is challenged like one whose credential was refused', async t => {
+  const dataDir = t.testdir()
+  const server = await startServer(t, { DATA_DIR: dataDir })
+  const { user } = await signUp(server, 'ab')
+  const database = new Database(join(dataDir, 'magicstore.db'))
+  database.exec('CREATE TRIGGER gone AFTER INSERT ON tokens BEGIN UPDATE tokens SET account_id = 999 WHERE id = new.id; END')
+  isProblem(t, await server.send('GET', '/api/token', { user }), 401, 'token_revoked')
+  database.exec('DROP TRIGGER gone')
+  database.close()
+  t.equal((await server.send('GET', '/api/token', { user })).status, 200)
 })
 
 t.test('a password that was hashed with other parameters is hashed anew by who signs in with it, and nobody notices', async t => {
