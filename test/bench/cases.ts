@@ -68,8 +68,10 @@ function signInRepeatedly ({ ours, user }: Bench, seconds: number): Promise<Load
   return getRepeatedly({ port: ours.port, path: '/api/token', headers: { Authorization: `Basic ${btoa(user)}` } }, { connections: 8, seconds })
 }
 
+/** Rounds are longer than the others': eight are under way when time is up, which wrk leaves out and a loop of ours waits for. */
 export async function compareSignIns (bench: Bench): Promise<Comparison[]> {
-  const rounds = await interleave(bench.rounds, async () => (await signInRepeatedly(bench, bench.seconds)).perSecond, () => measureRawArgon2(bench.seconds))
+  const seconds = 3 * bench.seconds
+  const rounds = await interleave(bench.rounds, async () => (await signInRepeatedly(bench, seconds)).perSecond, () => measureRawArgon2(seconds))
   return [{ work: 'sign-ins, 8 connections', against: 'raw argon2', target: { least: 0.95 }, unit: '/s', rounds }]
 }
 
