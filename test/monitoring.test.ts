@@ -507,9 +507,9 @@ test('a server that holds too much refuses new requests, ends the uploads that i
 
   const server = await spawnServer(t, { DATA_DIR: join(t.testdirName, 'busy'), LOG_LEVEL: 'silent', MAX_MEMORY_BYTES: String(inUse + 64 * MIB), MAX_EVENT_LOOP_DELAY_MS: '0', ...unhurried })
   const { token } = await signUp(server, 'ann')
-  // Each waits in memory for the rest of its first megabyte. Those that the server looks at itself in the midst of are refused.
-  const first = Buffer.alloc(0.9 * MIB, 1)
-  const uploads = Array.from({ length: 150 }, (_, index) => beginUpload(server, { token, name: `${index}`, size: 2 * MIB }))
+  // Each waits in memory for the rest of its first quarter of a megabyte. Those that the server looks at itself in the midst of are refused.
+  const first = Buffer.alloc(0.24 * MIB, 1)
+  const uploads = Array.from({ length: 500 }, (_, index) => beginUpload(server, { token, name: `${index}`, size: MIB }))
   const answered = Promise.all(uploads.map(statusOf))
   answered.catch(() => {})
   for (const upload of uploads) upload.write(first)
@@ -517,7 +517,7 @@ test('a server that holds too much refuses new requests, ends the uploads that i
   t.match(refused.json, { status: 503, code: 'overloaded' })
   t.equal((await server.send('GET', '/health/live')).status, 200)
   t.equal((await server.send('PUT', '/uploads/new', { token, body: 'bytes' })).status, 503)
-  for (const upload of uploads) upload.end(Buffer.alloc(2 * MIB - first.length, 2))
+  for (const upload of uploads) upload.end(Buffer.alloc(MIB - first.length, 2))
   const statuses = await answered
   const created = statuses.filter(status => status === 201).length
   t.ok(created > 0, `${created} were let in, and none of them is let down`)

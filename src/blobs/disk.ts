@@ -8,9 +8,13 @@ import { BlobReadStream } from './blob-read-stream.ts'
 import type { BlobStore, OpenBlob, Room, StoredBlob } from './blob-store.ts'
 import { failAsDamaged, failAsStorage } from './failures.ts'
 import { createFolderSync } from './folder-sync.ts'
+import { createYoungCollector } from './young-garbage.ts'
 
-/** Bytes gathered before they are written: one stream wrote 1.7 times as fast as with the 64 KiB a socket gives at a time. */
+/** Bytes that one upload gathers before they are written: one stream wrote 1.7 times as fast as with the 64 KiB a socket gives at a time. */
 const WRITE_BYTES = 1024 ** 2
+
+/** Several uploads share those, for the disk has the others' bytes to write meanwhile; none gathers less than this. */
+const LEAST_WRITE_BYTES = 256 * 1024
 
 /** Chunks gathered at the most, as many as one `writev` takes: a megabyte that a client sends byte by byte would be 200 MB of objects. */
 const WRITE_CHUNKS = 1024
@@ -44,6 +48,7 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
     await chmod(path, 0o700)
   }
   const syncIncoming = createFolderSync(incoming)
+  const collectAfter = createYoungCollector()
   const putting = new Set<Promise<StoredBlob>>()
   const settling = new Map<string, Promise<void>>()
   let bytesBeingWritten = 0
@@ -77,6 +82,7 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
     let writing: Promise<void> = Promise.resolve()
     async function flush (): Promise<void> {
       await writing
+      collectAfter(gatheredBytes)
       writing = writeBatch(handle, gathered, gatheredBytes)
       writing.catch(() => {})
       gathered = []
@@ -89,7 +95,7 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
         hash.update(chunk)
         gathered.push(chunk)
         gatheredBytes += chunk.length
-        if (gatheredBytes >= WRITE_BYTES || gathered.length >= WRITE_CHUNKS) await flush()
+        if (gatheredBytes >= Math.max(LEAST_WRITE_BYTES, WRITE_BYTES / putting.size) || gathered.length >= WRITE_CHUNKS) await flush()
       }
       if (gatheredBytes > 0) await flush()
     } finally {

@@ -1,8 +1,8 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { getHeapStatistics, setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
+import { getHeapStatistics } from 'node:v8'
 import type { FastifyInstance } from 'fastify'
 import { Problem } from '../errors.ts'
+import { garbageCollector } from '../garbage-collector.ts'
 
 export interface LoadLimits {
   /** Milliseconds that the event loop may be late, on average over a second; 0 lifts the limit. */
@@ -74,12 +74,4 @@ export function isEssential ({ url }: { url?: string | undefined }): boolean {
 function memoryInUse (): number {
   const { used_heap_size: objects, external_memory: buffers } = getHeapStatistics()
   return objects + buffers
-}
-
-/** What Node gives to a process that is started with a flag, and without it to a context that is made after the flag is set. */
-function garbageCollector (): () => void {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
-  setFlagsFromString('--no-expose-gc')
-  return collect
 }
