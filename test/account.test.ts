@@ -168,6 +168,27 @@ t.test('of two who change a password at once, one is told that it was another by
   t.equal((await server.send('GET', '/api/resource', { user: ['ab', String(winners[0]?.password)] })).status, 200)
 })
 
+t.test('a token traded for the old password while it is changed does not outlive the change', async t => {
+  const server = await startServer(t, { SIGN_IN_FAILURES: '1000' })
+  const { user } = await signUp(server, 'ab', 'old')
+  const sendOld = (method: string, path: string, json?: unknown) => server.send(method, path, { user, ...(json !== undefined && { json }) })
+  const changed = new AbortController()
+  const answers: Answer[] = []
+  const keepAsking = async (ask: () => Promise<Answer>) => { while (!changed.signal.aborted) answers.push(await ask()) }
+  const asking = Promise.all([
+    ...Array.from({ length: 8 }, () => keepAsking(() => sendOld('GET', '/api/token'))),
+    ...Array.from({ length: 4 }, () => keepAsking(() => sendOld('POST', '/api/tokens', { name: 'x', scopes: ['account'] })))
+  ])
+  await until(() => answers.length > 12)
+  t.equal((await sendOld('PUT', '/api/account/password', { password: 'new' })).status, 204)
+  changed.abort()
+  await asking
+  const refused = answers.filter(({ status }) => status >= 300)
+  t.ok(refused.length > 0, 'some were under way')
+  for (const answer of refused) isProblem(t, answer, 401, 'credentials_wrong')
+  t.strictSame((await server.send('GET', '/api/tokens', { user: ['ab', 'new'] })).json.tokens, [])
+})
+
 t.test('a person who is gone when their token is written is challenged like one whose credential was refused', async t => {
   const dataDir = t.testdir()
   const server = await startServer(t, { DATA_DIR: dataDir })
@@ -191,7 +212,8 @@ t.test('a password that was hashed with other parameters is hashed anew by who s
   }
   const requests: [count: number, send: (client: Client) => Promise<Answer>][] = [
     [10, client => client.send('GET', '/api/resource', { user })],
-    [1, client => client.send('POST', '/api/tokens', { user, json: { name: 'x', scopes: ['account'] } })]
+    [10, client => client.send('GET', '/api/token', { user })],
+    [10, client => client.send('POST', '/api/tokens', { user, json: { name: 'x', scopes: ['account'] } })]
   ]
   for (const [count, send] of requests) {
     const old = await argon2.hash('cde', { memoryCost: 8192, timeCost: 1, parallelism: 1 })
@@ -205,6 +227,22 @@ t.test('a password that was hashed with other parameters is hashed anew by who s
     t.equal((await server.send('GET', '/api/resource', { token })).status, 200, 'tokens hold on')
     await server.close()
   }
+})
+
+t.test('a sign-in whose password can\'t be hashed anew is as good', async t => {
+  const dataDir = t.testdir()
+  const server = await startServer(t, { DATA_DIR: dataDir })
+  const { user } = await signUp(server, 'ab', 'cde')
+  const old = await argon2.hash('cde', { memoryCost: 8192, timeCost: 1, parallelism: 1 })
+  const database = new Database(join(dataDir, 'magicstore.db'))
+  database.prepare('UPDATE accounts SET password_hash = ?').run(old)
+  database.exec('CREATE TRIGGER fixed BEFORE UPDATE OF password_hash ON accounts BEGIN SELECT RAISE(ABORT, \'fixed\'); END')
+  await trade(server, { user })
+  t.equal(database.prepare('SELECT password_hash FROM accounts').pluck().get(), old)
+  database.exec('DROP TRIGGER fixed')
+  await trade(server, { user })
+  t.not(database.prepare('SELECT password_hash FROM accounts').pluck().get(), old)
+  database.close()
 })
 
 t.test('a deleted account is gone at once: person, tokens, files and bytes; its name is free and its id is not used again', async t => {

@@ -153,6 +153,19 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     t.ok(await metadata.findToken(other.id))
   })
 
+  t.test('a token that a password was proved for is added while the person has that password, and not once it is changed', async t => {
+    const { metadata, id } = await withPerson(t)
+    const { passwordHash } = person('ada')
+    const ends = await outcomes([
+      metadata.addToken(accessToken(id), undefined, passwordHash),
+      metadata.setPasswordHash(id, 'new', { endsTokens: true }),
+      metadata.addToken(accessToken(id), undefined, passwordHash),
+      metadata.addToken(accessToken(id), undefined, 'new')
+    ])
+    t.strictSame(ends, ['ok', 'ok', 'credentials_wrong', 'ok'])
+    t.equal((await metadata.listTokens(id, { now: 0, beforeId: undefined, limit: 9 })).length, 1)
+  })
+
   t.test('of many who replace one password at once exactly one does, and nobody replaces one that is not there any more', async t => {
     const { metadata, id } = await withPerson(t)
     const present = person('ada').passwordHash

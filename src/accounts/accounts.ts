@@ -47,6 +47,13 @@ export function createAccounts ({ metadata, reserve, passwords, turnstile, regis
     return metadata.addAccount({ username, usernameKey: key, passwordHash, createdAt: Date.now() })
   }
 
+  async function verify (key: string | undefined, password: string): Promise<AccountRecord | undefined> {
+    const account = key === undefined ? undefined : await metadata.findAccountByKey(key)
+    const isRight = await passwords.verify(password, account?.passwordHash)
+    if (account === undefined || !isRight || account.disabledAt !== null) return undefined
+    return passwords.isOutdated(account.passwordHash) ? rehash(account, password) : account
+  }
+
   return {
     async register (credentials, network) {
       if (registration === 'closed') throw new Problem('registration_closed')
@@ -62,12 +69,7 @@ export function createAccounts ({ metadata, reserve, passwords, turnstile, regis
 
     add,
 
-    async verify (key, password) {
-      const account = key === undefined ? undefined : await metadata.findAccountByKey(key)
-      const isRight = await passwords.verify(password, account?.passwordHash)
-      if (account === undefined || !isRight || account.disabledAt !== null) return undefined
-      return passwords.isOutdated(account.passwordHash) ? rehash(account, password) : account
-    },
+    verify,
 
     async get (id) {
       return await metadata.findAccount(id) ?? refuseUnknown()
@@ -87,9 +89,15 @@ export function createAccounts ({ metadata, reserve, passwords, turnstile, regis
   }
 
   /** The password is at hand now and never again; what can't be written now is written at the next sign-in. */
-  async function rehash (account: AccountRecord, password: string): Promise<AccountRecord> {
+  async function rehash (account: AccountRecord, password: string): Promise<AccountRecord | undefined> {
     const passwordHash = await passwords.hash(password.normalize('NFC'))
-    return metadata.setPasswordHash(account.id, passwordHash, { endsTokens: false, replaces: account.passwordHash }).then(() => ({ ...account, passwordHash }), () => account)
+    try {
+      await metadata.setPasswordHash(account.id, passwordHash, { endsTokens: false, replaces: account.passwordHash })
+      return { ...account, passwordHash }
+    } catch (error) {
+      // Another sign-in was faster, or the password is another by now.
+      return error instanceof Problem && error.code === 'credentials_wrong' ? verify(account.usernameKey, password) : account
+    }
   }
 }
 

@@ -40,8 +40,8 @@ export interface Metadata {
   /** Forgets at most `limit` files of people who are gone, their blobs go to the discarded ones; false where nothing is left. */
   removeRemains (limit: number): Promise<boolean>
 
-  /** Adds a token, in one act with its event where one is told, which is remembered as by `addEvent`. @throws token_revoked where the person, or the token it is issued for, is gone. */
-  addToken (token: NewToken, told?: { event: NewEvent, keep: number }): Promise<TokenRecord>
+  /** Adds a token, in one act with its event where one is told, remembered as by `addEvent`. @throws token_revoked where the person, or the token it is issued for, is gone; credentials_wrong where `passwordHash` is given and not theirs any more. */
+  addToken (token: NewToken, told?: { event: NewEvent, keep: number }, passwordHash?: string): Promise<TokenRecord>
   /** The token and the person it speaks for, in one look-up; undefined where it was revoked or the person is gone. */
   findToken (id: number): Promise<TokenAndAccount | undefined>
   findTokenBySecret (secretHash: string): Promise<TokenAndAccount | undefined>

@@ -53,9 +53,10 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
     return found?.account.id === accountId && found.token.kind === 'access' ? found : refuseRevoked()
   }
 
-  function add (token: NewToken, kind: EventKind, origin: Origin): Promise<TokenRecord> {
+  /** What was proved by the password holds while the person has it; what was proved by a token, while that is there. */
+  function add (token: NewToken, kind: EventKind, { origin, passwordHash }: { origin: Origin, passwordHash: string | undefined }): Promise<TokenRecord> {
     const { accountId, createdAt: at } = token
-    return reserve.lend(() => metadata.addToken(token, { event: { accountId, kind, ...origin, at }, keep: KEPT_EVENTS }))
+    return reserve.lend(() => metadata.addToken(token, { event: { accountId, kind, ...origin, at }, keep: KEPT_EVENTS }, passwordHash))
   }
 
   return {
@@ -71,7 +72,7 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
         secretHash: null,
         createdAt: issuedAt,
         expiresAt
-      }, 'token_issued', origin)
+      }, 'token_issued', { origin, passwordHash: parent === undefined ? account.passwordHash : undefined })
       return { token: codec.sign({ tokenId: id, accountId: account.id, issuedAt, expiresAt }), duration: Math.ceil((expiresAt - issuedAt) / 1000) }
     },
 
@@ -89,7 +90,7 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
         secretHash: hashPersonalToken(token),
         createdAt: now,
         expiresAt
-      }, 'personal_token_created', origin)
+      }, 'personal_token_created', { origin, passwordHash: account.passwordHash })
       return { token, record }
     },
 

@@ -33,9 +33,12 @@ export function createTokenActs ({ db, client, committer, writeEvent }: TokenAct
     createdAt: placeholder('createdAt'),
     expiresAt: placeholder('expiresAt')
   }).returning().prepare()
+  const holder = db.select({ id: accounts.id }).from(accounts).where(and(eq(accounts.id, placeholder('id')), eq(accounts.passwordHash, placeholder('passwordHash')))).prepare()
 
   return {
-    addToken: (token, told) => commit(() => {
+    addToken: (token, told, passwordHash) => commit(() => {
+      // Read here, among the acts, for a change of the password ends the tokens that are there, and only those.
+      if (passwordHash !== undefined && holder.get({ id: token.accountId, passwordHash }) === undefined) throw new Problem('credentials_wrong')
       try {
         const added = insert.get({ ...token })
         if (told !== undefined) writeEvent(told.event, told.keep)
