@@ -9,6 +9,7 @@ import { holdBlobs } from '../src/metadata/sqlite/hold.ts'
 import { blobsIn, contentsOf, digest, filesIn, hasStrace, makeStore, mountDisk, refused, report, seenBy, type User } from './backups.ts'
 import { binArguments } from './bin.ts'
 import { formOf, runBin, signUp, spawnServer, startServer, type Client } from './server.ts'
+import { lacksTerminal, runOnTerminal } from './terminal.ts'
 
 const run = promisify(execFile)
 const MIB = 1024 ** 2
@@ -264,7 +265,7 @@ t.test('a hold that is no lock stops the start, and the folder can be served whe
   t.equal((await server.send('GET', '/uploads/a', { user })).text, 'a')
 })
 
-t.test('long work says on a terminal how far it is, and nowhere else', { skip: spawnSync('script', ['--version']).status !== 0 && 'script is not installed' }, async t => {
+t.test('long work says on a terminal how far it is, and nowhere else', { skip: lacksTerminal }, async t => {
   const { folder: root, dataDir } = await makeStore(t, Object.fromEntries(Array.from({ length: 300 }, (_, index) => [`file-${index}`, String(index)])))
   const folder = join(root, 'backup')
   for (const { args, shown } of [
@@ -272,9 +273,7 @@ t.test('long work says on a terminal how far it is, and nowhere else', { skip: s
     { args: ['restore', folder], shown: [/restored: 300 of 300 files/] },
     { args: ['fsck', '--deep'], shown: [/looked at: \d+ files/, /all is well/] }
   ]) {
-    const settings = { DATA_DIR: args[0] === 'restore' ? join(root, 'restored') : dataDir, SHELL: '/bin/sh' }
-    const quoted = [process.execPath, ...binArguments(), ...args].map(text => `'${text}'`).join(' ')
-    const { stdout } = await run('script', ['--quiet', '--return', '--echo', 'never', '--command', quoted, '/dev/null'], { env: { ...process.env, ...settings } })
-    for (const pattern of shown) t.match(stdout, pattern)
+    const given = await runOnTerminal(t, args, { DATA_DIR: args[0] === 'restore' ? join(root, 'restored') : dataDir })
+    for (const pattern of shown) t.match(given, pattern)
   }
 })

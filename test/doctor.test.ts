@@ -1,4 +1,4 @@
-import { execFile, spawnSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statfsSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
@@ -10,8 +10,8 @@ import { promisify } from 'node:util'
 import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
 import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
-import { binArguments } from './bin.ts'
 import { runBin, signUp, spawnServer, startServer, type Settings } from './server.ts'
+import { lacksTerminal, runOnTerminal } from './terminal.ts'
 
 const run = promisify(execFile)
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -364,10 +364,9 @@ t.test('without room for a copy the database is looked through only where a serv
   t.strictSame(readdirSync(dataDir), ['magicstore.db', 'magicstore.db-hold'])
 })
 
-t.test('on a terminal it says how far it is', { skip: spawnSync('script', ['--version']).status !== 0 && 'script is not installed' }, async t => {
+t.test('on a terminal it says how far it is', { skip: lacksTerminal }, async t => {
   const { dataDir } = await makeStore(t)
-  const quoted = [process.execPath, ...binArguments(), 'doctor'].map(text => `'${text}'`).join(' ')
-  const { stdout } = await run('script', ['--quiet', '--return', '--echo', 'never', '--command', quoted, '/dev/null'], { env: { ...process.env, DATA_DIR: dataDir, PORT: '0', SHELL: '/bin/sh' } })
-  t.match(stdout, /done: 0 of 21 checks.*good {5}node/s)
-  t.match(stdout, /done: 20 of 21 checks.*good {5}database/s)
+  const shown = await runOnTerminal(t, ['doctor'], { DATA_DIR: dataDir, PORT: '0' })
+  t.match(shown, /done: 0 of 21 checks.*good {5}node/s)
+  t.match(shown, /done: 20 of 21 checks.*good {5}database/s)
 })

@@ -1,8 +1,8 @@
 import Database from 'better-sqlite3'
-import { execFile, spawn } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { createReadStream, existsSync } from 'node:fs'
+import { createReadStream } from 'node:fs'
 import { mkdir, readFile, rm, rmdir } from 'node:fs/promises'
 import { METHODS, request as httpRequest, type ClientRequest } from 'node:http'
 import { connect as connectHttp2 } from 'node:http2'
@@ -13,8 +13,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { test, type Test } from 'tap'
-import { binArguments } from './bin.ts'
 import { clientOf, formOf, runBin, signUp, spawnServer, startServer, type Client, type ServerProcess, type Settings } from './server.ts'
+import { lacksTerminal, spawnOnTerminal } from './terminal.ts'
 
 const MIB = 1024 ** 2
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
@@ -415,11 +415,9 @@ test('a server whose log nobody reads any more serves on', async t => {
 
 /** Runs the bin on a terminal, stops it when `last` is shown, and gives what stands there then: a terminal drops what it has not shown when the key is typed. */
 async function onTerminal (t: Test, settings: Settings, last: RegExp, use: (port: number) => Promise<void>): Promise<string> {
-  const env = { ...process.env, PORT: '0', MIN_FREE_BYTES: '0', ...settings }
-  const child = spawn('script', ['-qec', [process.execPath, ...binArguments(), 'serve'].join(' '), '/dev/null'], { env })
+  const child = spawnOnTerminal(t, ['serve'], { PORT: '0', MIN_FREE_BYTES: '0', ...settings })
   const exited = once(child, 'exit')
   const kill = () => { child.kill('SIGKILL') }
-  t.teardown(kill)
   const limit = setTimeout(kill, 120_000)
   let shown = ''
   let using: Promise<void> | undefined
@@ -436,11 +434,10 @@ async function onTerminal (t: Test, settings: Settings, last: RegExp, use: (port
   clearTimeout(limit)
   await using
   t.strictSame(await exited, [0, null])
-  // The terminal shows the key that was typed wherever it has got to.
-  return shown.replaceAll('\r\n', '\n').replace('^C', '')
+  return shown.replaceAll('\r\n', '\n')
 }
 
-test('on a terminal a line is for a person, and nothing in it moves the cursor or turns the text around', { skip: !existsSync('/usr/bin/script') && 'script is not installed' }, async t => {
+test('on a terminal a line is for a person, and nothing in it moves the cursor or turns the text around', { skip: lacksTerminal }, async t => {
   const dataDir = t.testdir()
   const shown = await onTerminal(t, { DATA_DIR: dataDir, TRUST_PROXY: '127.0.0.1' }, /GET \/api\/users\/1 500 [^\n]*\n/, async port => {
     // What a proxy says of an address is believed, and is any text.
@@ -460,9 +457,8 @@ test('on a terminal a line is for a person, and nothing in it moves the cursor o
   t.notMatch(shown, /[\x00-\x08\x0B-\x1F\x7F-\x9F\xAD]/)
 })
 
-test('a server ends with its terminal', { skip: !existsSync('/usr/bin/script') && 'script is not installed' }, async t => {
-  const terminal = spawn('script', ['-qec', ['exec', process.execPath, ...binArguments(), 'serve'].join(' '), '/dev/null'], { env: { ...process.env, PORT: '0', DATA_DIR: t.testdir() } })
-  t.teardown(() => { terminal.kill('SIGKILL') })
+test('a server ends with its terminal', { skip: lacksTerminal }, async t => {
+  const terminal = spawnOnTerminal(t, ['serve'], { PORT: '0', DATA_DIR: t.testdir() })
   let shown = ''
   terminal.stdout.setEncoding('utf8').on('data', chunk => { shown += chunk })
   await until(async () => shown, text => text.includes('password policy'))

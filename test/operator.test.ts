@@ -1,4 +1,3 @@
-import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -7,8 +6,8 @@ import { setTimeout as wait } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
 import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
-import { binArguments } from './bin.ts'
 import { runBin, signUp, startServer, type Client, type RunningServer, type SendOptions, type Settings } from './server.ts'
+import { lacksTerminal, spawnOnTerminal } from './terminal.ts'
 
 type User = [string, string]
 
@@ -209,9 +208,7 @@ t.test('a quota set for one person holds from their next upload on, and not for 
 
 /** Runs a command on a terminal of its own, types `keys` at the prompt, and gives all that the terminal showed. */
 async function onTerminal (t: Test, args: string[], dataDir: string, keys: string): Promise<{ code: number | null, shown: string }> {
-  const quoted = [process.execPath, ...binArguments(), ...args].map(text => `'${text.replaceAll('\'', '\'\\\'\'')}'`).join(' ')
-  const child = spawn('script', ['--quiet', '--return', '--echo', 'never', '--command', quoted, '/dev/null'], { env: { ...process.env, DATA_DIR: dataDir, SHELL: '/bin/sh' }, stdio: ['pipe', 'pipe', 'pipe'] })
-  t.teardown(() => child.kill('SIGKILL'))
+  const child = spawnOnTerminal(t, args, { DATA_DIR: dataDir })
   const exited = once(child, 'exit')
   let shown = ''
   for await (const chunk of child.stdout) {
@@ -226,7 +223,7 @@ async function onTerminal (t: Test, args: string[], dataDir: string, keys: strin
   return { code: (await exited)[0], shown }
 }
 
-t.test('at a terminal the password is asked for and not shown', { skip: spawnSync('script', ['--version']).status !== 0 && 'script is not installed' }, async t => {
+t.test('at a terminal the password is asked for and not shown', { skip: lacksTerminal }, async t => {
   const server = await startServer(t)
   const { code, shown } = await onTerminal(t, ['user', 'add', 'ann', '--json'], server.dataDir, 'sesame open\r')
   t.equal(code, 0, shown)
