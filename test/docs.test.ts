@@ -20,7 +20,8 @@ interface Visit { page: Page, origin: string, requested: string[], complaints: s
 /** The page as a newcomer finds it: at the server's root. */
 async function visit (t: Test, options: BrowserContextOptions = {}, settings: Settings = {}): Promise<Visit> {
   const { url: origin } = await startServer(t, settings)
-  const browser = await chromium.launch({ executablePath, args: quiet })
+  // In another locale Chromium calls every file `download` whose name is not ASCII.
+  const browser = await chromium.launch({ executablePath, args: quiet, env: { ...process.env, LC_ALL: 'C.UTF-8' } })
   t.teardown(() => browser.close())
   const page = await (await browser.newContext(options)).newPage()
   page.setDefaultTimeout(20_000)
