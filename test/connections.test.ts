@@ -275,6 +275,15 @@ t.test('an upload without any length is an empty one', async t => {
   t.same(await names(server, token), ['empty'])
 })
 
+t.test('a connection that is kept for a next request says that it ends after IDLE_SECONDS, and does', async t => {
+  const { server, authorization } = await open(t, { IDLE_SECONDS: '1' })
+  const wire = dial(t, server)
+  wire.socket.write(head('GET', '/api/files', { authorization }))
+  const { status, headers } = await wire.response()
+  t.match({ status, headers }, { status: 200, headers: { connection: 'keep-alive', 'keep-alive': 'timeout=1' } })
+  t.equal(await wire.closed, undefined)
+})
+
 t.test('a transfer without a byte for IDLE_SECONDS is cut, a slow one that moves is not', async t => {
   const { server, token, authorization } = await open(t, { IDLE_SECONDS: '1' })
   const large = randomBytes(16 * MIB)

@@ -62,6 +62,8 @@ export function tendConnections (app: FastifyInstance, { idleSeconds, isTls }: {
     if (isStopping) endSession(session, socket)
   })
   app.server.setTimeout(idleMilliseconds)
+  // Between two requests as well: Fastify's default is 72 s.
+  app.server.keepAliveTimeout = idleMilliseconds
   // HTTP/2 over TLS brings back Node's limit of five minutes for a whole request.
   app.server.requestTimeout = 0
   server.on('timeout', (idle: Socket | ServerHttp2Session) => { if (!('goaway' in idle)) idle.destroy() })
