@@ -1,13 +1,19 @@
 import { randomBytes } from 'node:crypto'
-import { access, chmod, mkdir, readFile } from 'node:fs/promises'
+import { access, chmod, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ConfigError, signingKeys, type SigningKey } from './config.ts'
-import { sync, writeDurably } from './durable-files.ts'
+import { readIfThere, sync, writeDurably } from './durable-files.ts'
 
-/** Where everything lies in DATA_DIR. */
+/** Where everything lies in DATA_DIR; beside the database are files of SQLite's, with longer names. */
 export const dataFolderLayout = {
   database: 'magicstore.db',
   blobs: 'blobs',
+  /** Blobs that are not settled. */
+  incoming: 'incoming',
+  /** What fsck found to belong to nobody. */
+  quarantine: 'quarantine',
+  /** Written and removed to see whether the disk takes bytes; one that a crash leaves behind is written over. */
+  probe: 'probe',
   lock: 'lock.db',
   reserve: 'reserve',
   /** There while a backup is restored. */
@@ -24,13 +30,25 @@ export function blobPath (id: string): string {
 export async function prepareDataFolder (folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   await chmod(folder, 0o700)
-  const isHalfRestored = await isThere(join(folder, dataFolderLayout.restoring)) && !await hasDatabase(folder)
-  if (isHalfRestored) throw new ConfigError(`DATA_DIR: the restore into ${folder} did not come to its end; do it again`)
+  if (await isHalfRestored(folder)) throw new ConfigError(`DATA_DIR: the restore into ${folder} did not come to its end; do it again`)
 }
 
-/** Whether a server ever ran on the folder. */
+/** What a fresh disk comes with. */
+export const LOST_AND_FOUND = 'lost+found'
+
+/** Whether there is a database in the folder. */
 export async function hasDatabase (folder: string): Promise<boolean> {
   return isThere(join(folder, dataFolderLayout.database))
+}
+
+/** @throws {ConfigError} where there is no database in the folder. */
+export async function requireDatabase (folder: string): Promise<void> {
+  if (!await hasDatabase(folder)) throw new ConfigError(`DATA_DIR: there is no database in ${folder}`)
+}
+
+/** Whether a restore into the folder was cut off. */
+export async function isHalfRestored (folder: string): Promise<boolean> {
+  return await isThere(join(folder, dataFolderLayout.restoring)) && !await hasDatabase(folder)
 }
 
 /** Whether there is something at `path`. */
@@ -41,13 +59,10 @@ export async function isThere (path: string): Promise<boolean> {
 /** The key ring of the folder, made at the first call: lines of `kid:secret`, the first signs. */
 export async function readSigningKeys (folder: string): Promise<SigningKey[]> {
   const file = join(folder, dataFolderLayout.signingKeys)
-  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
-    throw error
-  })
-  if (text === undefined) return writeSigningKeys(folder, [createSigningKey()])
+  const bytes = await readIfThere(file)
+  if (bytes === undefined) return writeSigningKeys(folder, [createSigningKey()])
   await chmod(file, 0o600)
-  return signingKeys(text.split('\n').filter(line => line !== ''))
+  return signingKeys(bytes.toString().split('\n').filter(line => line !== ''))
 }
 
 /** Puts a key ring in place of the present one, whole or not at all. */

@@ -10,10 +10,10 @@ import { openDiskBlobs } from './blobs/disk.ts'
 import { openReserve } from './blobs/reserve.ts'
 import type { Config, SigningKey } from './config.ts'
 import { dataFolderLayout, prepareDataFolder, readSigningKeys } from './data-folder.ts'
-import type { ExamineDatabase } from './doctor/database.ts'
+import type { DatabaseTools } from './doctor/database.ts'
 import { createFiles, type Files } from './files/files.ts'
 import { startHousekeeping } from './housekeeping.ts'
-import { examineDatabase } from './metadata/sqlite/examination.ts'
+import { examineDatabase, findStillDatabase, isBesideDatabase } from './metadata/sqlite/examination.ts'
 import { holdBlobs } from './metadata/sqlite/hold.ts'
 import { lockFolder, type FolderLock } from './metadata/sqlite/lock.ts'
 import { openSnapshot, takeSnapshot } from './metadata/sqlite/snapshot.ts'
@@ -112,7 +112,7 @@ export function lockBackupFolder (file: string): FolderLock {
 export const restoreTools: RestoreTools = { openSnapshot, lockFolder }
 
 /** What a doctor looks with. */
-export const doctorTools: { readonly examineDatabase: ExamineDatabase } = { examineDatabase }
+export const doctorTools: DatabaseTools = { isBesideDatabase, findStillDatabase, examineDatabase }
 
 async function openBackends (config: Config, takeFolder?: () => FolderLock): Promise<Backends> {
   const { dataDir } = config

@@ -7,7 +7,8 @@ import Database from 'better-sqlite3'
 import t from 'tap'
 import { manifestText, type BackupFacts } from '../src/backup/manifest.ts'
 import { lockFolder } from '../src/metadata/sqlite/lock.ts'
-import { blobsIn, contentsOf, digest, filesIn, makeBackup, makeStore, mountDisk, namesIn, refused, report } from './backups.ts'
+import { blobsIn, contentsOf, digest, filesIn, makeBackup, makeStore, namesIn, refused, report } from './backups.ts'
+import { mountDisk } from './disks.ts'
 import { runBin, startServer, type Settings } from './server.ts'
 
 const run = promisify(execFile)
@@ -221,12 +222,13 @@ t.test('a disk that is full fails a backup or a restore in one line: the backup 
   if (disk === undefined) return
   const { folder: root, dataDir, user } = await makeStore(t, { small: randomBytes(MIB) })
   const folder = join(disk, 'backup')
+  const says = /The disk is full/
   await report(['backup', folder], { DATA_DIR: dataDir })
   const before = await contentsOf(folder)
   const server = await startServer(t, { DATA_DIR: dataDir })
   for (const name of ['one', 'two', 'three']) await server.send('PUT', `/uploads/${name}`, { user, body: randomBytes(3 * MIB) })
   await server.close()
-  await refused(t, ['backup', folder], { DATA_DIR: dataDir })
+  await refused(t, ['backup', folder], { DATA_DIR: dataDir }, { says })
   const after = await contentsOf(folder)
   for (const [path, sha256] of Object.entries(before)) t.equal(after[path], sha256, path)
   t.strictSame(await namesIn(t, folder, user), ['small'])
@@ -234,12 +236,12 @@ t.test('a disk that is full fails a backup or a restore in one line: the backup 
   await report(['backup', join(root, 'backup')], { DATA_DIR: dataDir })
   for (const target of [join(disk, 'new'), join(disk, 'empty')]) {
     if (target.endsWith('empty')) await mkdir(target)
-    await refused(t, ['restore', join(root, 'backup')], { DATA_DIR: target })
+    await refused(t, ['restore', join(root, 'backup')], { DATA_DIR: target }, { says })
     t.strictSame(await readdir(target).catch(error => error.code), target.endsWith('empty') ? [] : 'ENOENT')
   }
   const filler = join(disk, 'filler')
   await run('dd', ['if=/dev/zero', `of=${filler}`, 'bs=4096']).catch(() => {})
-  await refused(t, ['backup', folder], { DATA_DIR: dataDir }, { why: 'without room for the database' })
+  await refused(t, ['backup', folder], { DATA_DIR: dataDir }, { why: 'without room for the database', says })
   await rm(filler)
   t.strictSame(await namesIn(t, folder, user), ['small'])
 })

@@ -1,14 +1,9 @@
-import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, rmdir, stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdtemp, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import type { Test } from 'tap'
 import { runBin, signUp, startServer, type Client, type Settings } from './server.ts'
-
-const run = promisify(execFile)
 
 export const hasStrace = existsSync('/usr/bin/strace')
 
@@ -24,10 +19,10 @@ export async function report (args: string[], settings: Settings): Promise<any> 
 }
 
 /** Runs a command that is refused in one line. */
-export async function refused (t: Test, args: string[], settings: Settings, { expected = 1, why = args.join(' ') } = {}): Promise<void> {
+export async function refused (t: Test, args: string[], settings: Settings, { expected = 1, why = args.join(' '), says = /[^\n]+/ } = {}): Promise<void> {
   const { code, stdout, stderr } = await runBin(args, settings)
   t.strictSame([code, stdout], [expected, ''], `${why}: ${stderr}`)
-  t.match(stderr, /^magicstore: [^\n]+\n$/, why)
+  t.match(stderr, new RegExp(`^magicstore: ${says.source}\n$`), why)
 }
 
 /** Every file below a folder by its path: inode, time of change, links, and what is in it. */
@@ -64,18 +59,6 @@ export async function makeStore (t: Test, contents: Record<string, string | Uint
   for (const [name, body] of Object.entries(contents)) await server.send('PUT', `/uploads/${encodeURIComponent(name)}`, { token, body })
   await server.close()
   return { folder, dataDir, user, token }
-}
-
-/** A file system of its own, so that nothing can be linked into it; undefined where the machine does not let it mount. */
-export async function mountDisk (t: Test, options: string): Promise<string | undefined> {
-  const folder = await mkdtemp(join(tmpdir(), 'magicstore-disk-'))
-  const isMounted = await run('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', folder]).then(() => true, () => false)
-  t.teardown(async () => {
-    if (isMounted) await run('umount', ['-l', folder])
-    await rmdir(folder)
-  })
-  if (!isMounted) t.comment('this machine does not let the test mount a disk')
-  return isMounted ? folder : undefined
 }
 
 /** A backup of two files, then a third file: what a second backup would add. */

@@ -9,12 +9,12 @@ import { promisify } from 'node:util'
 import { test } from 'tap'
 import { openDiskBlobs } from '../src/blobs/disk.ts'
 import { openReserve } from '../src/blobs/reserve.ts'
-import { createFolderSync } from '../src/blobs/folder-sync.ts'
 import { Problem } from '../src/errors.ts'
 import { createCommitter } from '../src/metadata/sqlite/committer.ts'
 import * as schema from '../src/metadata/sqlite/schema.ts'
 import { lockFolder, FolderInUseError } from '../src/metadata/sqlite/lock.ts'
 import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
+import { openSharedSync } from '../src/shared-sync.ts'
 import { readAll, suite as blobsContract } from './blobs.contract.ts'
 import { suite as metadataContract } from './metadata.contract.ts'
 
@@ -218,15 +218,27 @@ test('no file stays open, whether a reader ends, stops, fails or never begins', 
   t.strictSame(targets.filter(target => target.startsWith(`${folder}/`)), [join(folder, 'incoming')], 'but the folder that is synced')
 })
 
-test('a folder that is not there fails every sync, not the first alone', async t => {
-  const sync = createFolderSync(join(t.testdir(), 'nowhere'))
-  await t.rejects(sync(), { code: 'ENOENT' })
-  await t.rejects(Promise.all([sync(), sync()]), { code: 'ENOENT' })
-  await t.rejects(sync.close(), { code: 'ENOENT' })
+test('a disk that fails a sync fails all who share it, and the next one is tried', async t => {
+  let isBroken = true
+  const sync = await openSharedSync(t.testdir(), async folder => {
+    if (isBroken) throw new Error('broken')
+    await folder.sync()
+  })
+  const together = [sync(), sync()]
+  for (const shared of together) await t.rejects(shared, { message: 'broken' })
+  await t.rejects(sync(), { message: 'broken' })
+  isBroken = false
+  await sync()
+  isBroken = true
+  await sync.close()
+})
+
+test('what is not there can\'t be synced', async t => {
+  await t.rejects(openSharedSync(join(t.testdir(), 'nowhere'), async () => {}), { code: 'ENOENT' })
 })
 
 test('syncs that arrive together are one, and one that arrives during another waits for the next', async t => {
-  const sync = createFolderSync(t.testdir())
+  const sync = await openSharedSync(t.testdir(), folder => folder.sync())
   t.teardown(() => sync.close())
   const together = [sync(), sync()]
   t.equal(together[0], together[1])

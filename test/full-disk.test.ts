@@ -1,32 +1,12 @@
-import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, open, rm, rmdir, statfs, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { open, rm, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { promisify } from 'node:util'
-import t, { type Test } from 'tap'
+import t from 'tap'
+import { mountDisk } from './disks.ts'
 import { formOf, runBin, signUp, spawnServer, startServer, type Client, type SendOptions } from './server.ts'
 
-const run = promisify(execFile)
 const MIB = 1024 ** 2
-
-/** A small disk of its own for the test, unmounted with it; undefined where the machine does not let it mount. */
-async function mountDisk (t: Test, options: string): Promise<string | undefined> {
-  // Not in the test's own folder, which tap removes while the disk is still mounted.
-  const folder = await mkdtemp(join(tmpdir(), 'magicstore-disk-'))
-  try {
-    await run('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', folder])
-  } catch {
-    await rmdir(folder)
-    return undefined
-  }
-  t.teardown(async () => {
-    await run('umount', ['-l', folder])
-    await rmdir(folder)
-  })
-  return folder
-}
 
 /** Takes every byte that is left, and gives it back when called. */
 async function fill (disk: string): Promise<() => Promise<void>> {

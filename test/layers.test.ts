@@ -12,7 +12,7 @@ const src = fileURLToPath(new URL('../src', import.meta.url))
 const onlyHere: { what: string, pattern: RegExp, places: string[], typesIn?: string[] }[] = [
   { what: 'Fastify', pattern: /^import (fastify|@fastify\/.+)$/, places: ['app.ts', 'errors.ts', 'caller.ts', 'http/', '*/routes.ts', 'tokens/authenticate.ts', 'monitoring/'], typesIn: ['tokens/jwt.ts'] },
   { what: 'SQL', pattern: /^(import (drizzle-orm|better-sqlite3|pg|postgres)(\/.+)?|sql)$/, places: ['metadata/*/'] },
-  { what: 'the file system', pattern: /^import (node:)?fs(\/promises)?$/, places: ['blobs/', 'metadata/*/', 'backup/', 'doctor/', 'data-folder.ts', 'durable-files.ts', 'commands/'] },
+  { what: 'the file system', pattern: /^import (node:)?fs(\/promises)?$/, places: ['blobs/', 'metadata/*/', 'backup/', 'doctor/', 'data-folder.ts', 'durable-files.ts', 'shared-sync.ts', 'commands/'] },
   { what: 'S3', pattern: /^import @aws-sdk\/.+$/, places: ['blobs/'] },
   { what: 'the environment', pattern: /^process\.env$/, places: ['config.ts'] },
   { what: 'the process', pattern: /^(process\.(?!env$).+|process|console|import close-with-grace)$/, places: ['main.ts', 'commands/'] },

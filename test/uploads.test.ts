@@ -9,7 +9,6 @@ import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promis
 import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
 import { openDiskBlobs } from '../src/blobs/disk.ts'
-import { createFolderSync } from '../src/blobs/folder-sync.ts'
 import { openReserve } from '../src/blobs/reserve.ts'
 import { createFiles } from '../src/files/files.ts'
 import { readForm } from '../src/uploads/form.ts'
@@ -877,13 +876,6 @@ t.test('a read of a blob that fails fails the stream', async t => {
   const blob = await blobs.open(id, statSync(path).size)
   await t.rejects(blob.read({ start: 0, end: 1 }).toArray(), { code: 'EISDIR' })
   t.same(openHandles(folder), [])
-})
-
-t.test('a folder that can\'t be synced fails every call', async t => {
-  const sync = createFolderSync(join(t.testdir(), 'missing'))
-  await t.rejects(sync(), { code: 'ENOENT' })
-  await t.rejects(Promise.all([sync(), sync()]), { code: 'ENOENT' })
-  await t.rejects(sync.close(), { code: 'ENOENT' })
 })
 
 t.test('acts that arrive together share a commit: one that fails takes no other with it, a failed commit takes all', async t => {

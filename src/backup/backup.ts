@@ -3,8 +3,8 @@ import { chmod, lstat, mkdir, readdir, readFile, rename, rm, rmdir } from 'node:
 import { join } from 'node:path'
 import type { BlobStore, StoredBlob } from '../blobs/blob-store.ts'
 import { readVersion } from '../config.ts'
-import { blobPath, dataFolderLayout } from '../data-folder.ts'
-import { contentOf, sync, writeDurably } from '../durable-files.ts'
+import { blobPath, dataFolderLayout, LOST_AND_FOUND } from '../data-folder.ts'
+import { contentOf, readIfThere, sync, writeDurably } from '../durable-files.ts'
 import { Problem } from '../errors.ts'
 import type { Snapshot } from '../metadata/snapshot.ts'
 import { BackupError, NewerBackupError } from './backup-error.ts'
@@ -13,9 +13,6 @@ import { inParallel } from './parallel.ts'
 
 /** What blobs lie under, and are taken in turn by: of a million a few thousand are in memory. */
 const prefixes = Array.from({ length: 256 }, (_, index) => index.toString(16).padStart(2, '0'))
-
-/** What a fresh disk comes with. */
-export const LOST_AND_FOUND = 'lost+found'
 
 /**
  * A data folder whose blobs are held: the bytes of every blob that a file has now or gets later stay until `close`. The
@@ -122,10 +119,7 @@ function draftOf ({ folder, facts, counts, snapshot }: { folder: string, facts: 
 
 /** The key ring as it is after the facts were copied: what signed the last token among them is in it. Gives its digest. */
 async function copyKeys (dataDir: string, place: string): Promise<string | undefined> {
-  const keys = await readFile(join(dataDir, dataFolderLayout.signingKeys)).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
-    throw error
-  })
+  const keys = await readIfThere(join(dataDir, dataFolderLayout.signingKeys))
   return keys === undefined ? undefined : (await writeDurably(join(place, dataFolderLayout.signingKeys), [keys])).sha256
 }
 

@@ -1,11 +1,11 @@
 import { createReadStream } from 'node:fs'
 import { chmod, link, mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { dataFolderLayout } from '../data-folder.ts'
+import { dataFolderLayout, LOST_AND_FOUND } from '../data-folder.ts'
 import { contentOf, READ_BYTES, sync, writeDurably } from '../durable-files.ts'
 import type { Snapshot } from '../metadata/snapshot.ts'
 import { BackupError } from './backup-error.ts'
-import { LOST_AND_FOUND, type OnProgress } from './backup.ts'
+import type { OnProgress } from './backup.ts'
 import { readSums, type BackupFacts, type Sum } from './manifest.ts'
 import { inParallel } from './parallel.ts'
 

@@ -28,6 +28,7 @@ export interface BlobStore {
    * Puts a blob's bytes into a new file outside the store, at `path`: by a hard link where the file system allows it, so that
    * both are the same bytes on the disk, else as a copy on stable storage. The file is there whole or not at all. For backup.
    * @throws file_damaged where the blob is gone, of another size or, as far as it was read, of another digest.
+   * @throws storage_full where there is no room at `path`.
    */
   copyTo (blob: StoredBlob, path: string): Promise<'linked' | 'copied'>
   /** Removes the bytes; it is no error if they are gone. */

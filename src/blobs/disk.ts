@@ -1,13 +1,14 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { access, chmod, link, mkdir, open, opendir, readdir, rename, rm, stat, statfs, unlink, type FileHandle } from 'node:fs/promises'
+import { chmod, link, mkdir, open, opendir, readdir, rename, rm, stat, unlink, type FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { blobPath, dataFolderLayout } from '../data-folder.ts'
-import { READ_BYTES, writeDurably } from '../durable-files.ts'
+import { blobPath, dataFolderLayout, isThere } from '../data-folder.ts'
+import { failAsStorage, READ_BYTES, writeDurably } from '../durable-files.ts'
 import { Problem } from '../errors.ts'
+import { openSharedSync } from '../shared-sync.ts'
 import { BlobReadStream } from './blob-read-stream.ts'
-import type { BlobStore, OpenBlob, Room, StoredBlob } from './blob-store.ts'
-import { failAsDamaged, failAsStorage } from './failures.ts'
-import { createFolderSync } from './folder-sync.ts'
+import type { BlobStore, OpenBlob, StoredBlob } from './blob-store.ts'
+import { failAsDamaged } from './failures.ts'
+import { createFreeRoom } from './free-room.ts'
 import { createYoungCollector } from './young-garbage.ts'
 
 /** Bytes that one upload gathers before they are written: one stream wrote 1.7 times as fast as with the 64 KiB a socket gives at a time. */
@@ -19,13 +20,7 @@ const LEAST_WRITE_BYTES = 256 * 1024
 /** Chunks gathered at the most, as many as one `writev` takes: a megabyte that a client sends byte by byte would be 200 MB of objects. */
 const WRITE_CHUNKS = 1024
 
-/** What was seen of the disk's free room serves so long, with our own writes counted off: a look for every small upload was a fifth of its time. */
-const LOOK_MILLISECONDS = 100
-
 const ID = /^[0-9a-f]{32}$/
-
-/** Written and removed to see whether the disk takes bytes; one that a crash leaves behind is written over. */
-const PROBE = 'probe'
 
 interface DiskBlobsOptions {
   folder: string
@@ -39,7 +34,7 @@ interface DiskBlobsOptions {
  * settled again or removed, so nothing but that folder is ever swept.
  */
 export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions): Promise<BlobStore> {
-  const incoming = join(folder, 'incoming')
+  const incoming = join(folder, dataFolderLayout.incoming)
   const blobs = join(folder, dataFolderLayout.blobs)
   const incomingPath = (id: string) => join(incoming, id)
   const settledPath = (id: string) => join(folder, blobPath(id))
@@ -47,13 +42,11 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
     await mkdir(path, { recursive: true, mode: 0o700 })
     await chmod(path, 0o700)
   }
-  const syncIncoming = createFolderSync(incoming)
+  const syncIncoming = await openSharedSync(incoming, entries => entries.sync())
+  const freeRoom = createFreeRoom({ folder, minFreeBytes })
   const collectAfter = createYoungCollector()
   const putting = new Set<Promise<StoredBlob>>()
   const settling = new Map<string, Promise<void>>()
-  let bytesBeingWritten = 0
-  let bytesHandedOver = 0
-  let seen = { at: -Infinity, free: 0, bytesHandedOver: 0 }
 
   async function put (bytes: AsyncIterable<Uint8Array>, { maxBytes }: { maxBytes: number }): Promise<StoredBlob> {
     const id = randomBytes(16).toString('hex')
@@ -83,7 +76,7 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
     async function flush (): Promise<void> {
       await writing
       collectAfter(gatheredBytes)
-      writing = writeBatch(handle, gathered, gatheredBytes)
+      writing = freeRoom.writing(gatheredBytes, writeBatch.bind(undefined, handle, gathered, gatheredBytes))
       writing.catch(() => {})
       gathered = []
       gatheredBytes = 0
@@ -104,49 +97,17 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
     return { size, sha256: hash.digest('hex') }
   }
 
-  async function writeBatch (handle: FileHandle, chunks: Uint8Array[], length: number): Promise<void> {
-    bytesBeingWritten += length
-    bytesHandedOver += length
-    try {
-      await refuseWithoutRoom(0)
-      const { bytesWritten } = await handle.writev(chunks)
-      // A write is short where the disk fills up; the next one then says so.
-      if (bytesWritten < length) await handle.appendFile(Buffer.concat(chunks).subarray(bytesWritten))
-    } finally {
-      bytesBeingWritten -= length
-    }
-  }
-
-  async function room (): Promise<Room> {
-    const { bavail, blocks, bsize } = await statfs(folder)
-    return { free: bavail * bsize, total: blocks * bsize, kept: minFreeBytes() }
-  }
-
   async function probe (): Promise<void> {
-    const handle = await open(join(folder, PROBE), 'w', 0o600)
+    const path = join(folder, dataFolderLayout.probe)
+    const handle = await open(path, 'w', 0o600)
     try {
-      await handle.writeFile(PROBE)
+      await handle.writeFile('probe')
       await handle.datasync()
     } finally {
       await handle.close()
-      await unlink(join(folder, PROBE))
+      await unlink(path)
     }
-    await refuseWithoutRoom(0)
-  }
-
-  /** Looks at the disk where the last look is old, and in any case before it refuses. */
-  async function refuseWithoutRoom (bytes: number): Promise<void> {
-    const isFresh = performance.now() - seen.at < LOOK_MILLISECONDS
-    if (isFresh && bytesLeft() - bytes >= minFreeBytes()) return
-    // What is still being written may be on the disk or not.
-    const counted = bytesHandedOver - bytesBeingWritten
-    const { free, kept } = await room()
-    seen = { at: performance.now(), free, bytesHandedOver: counted }
-    if (bytesLeft() - bytes < kept) throw new Problem('storage_full', { detail: 'The disk has no room for this file.' })
-  }
-
-  function bytesLeft (): number {
-    return seen.free - (bytesHandedOver - seen.bytesHandedOver)
+    await freeRoom.refuseWithout(0)
   }
 
   async function moveToSettled (id: string): Promise<void> {
@@ -187,7 +148,7 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
       return stored.finally(() => putting.delete(stored))
     },
 
-    admit: refuseWithoutRoom,
+    admit: freeRoom.refuseWithout,
 
     settle (id) {
       // A full disk may refuse the move: the blob is served from where it is and settled at the next start.
@@ -227,14 +188,15 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
       }
     },
 
-    has: id => access(settledPath(id)).then(() => true, () => false),
+    has: id => isThere(settledPath(id)),
 
     async quarantine (id) {
-      await mkdir(join(folder, 'quarantine'), { recursive: true, mode: 0o700 })
-      await rename(settledPath(id), join(folder, 'quarantine', id)).catch(ignoreMissing)
+      const quarantine = join(folder, dataFolderLayout.quarantine)
+      await mkdir(quarantine, { recursive: true, mode: 0o700 })
+      await rename(settledPath(id), join(quarantine, id)).catch(ignoreMissing)
     },
 
-    room,
+    room: freeRoom.look,
 
     probe: () => probe().catch(failAsStorage),
 
@@ -243,6 +205,12 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
       await syncIncoming.close()
     }
   }
+}
+
+async function writeBatch (handle: FileHandle, chunks: Uint8Array[], bytes: number): Promise<void> {
+  const { bytesWritten } = await handle.writev(chunks)
+  // A write is short where the disk fills up; the next one then says so.
+  if (bytesWritten < bytes) await handle.appendFile(Buffer.concat(chunks).subarray(bytesWritten))
 }
 
 function ignoreMissing (error: NodeJS.ErrnoException): void {

@@ -5,8 +5,8 @@ import { createBackup, prepareBackupFolder, type DraftBackup } from '../backup/b
 import { BackupError } from '../backup/backup-error.ts'
 import { backupLayout, readManifest } from '../backup/manifest.ts'
 import { fillDataFolder, linkVerified } from '../backup/restore.ts'
-import { ConfigError, readConfig, type Config } from '../config.ts'
-import { hasDatabase } from '../data-folder.ts'
+import { readConfig, type Config } from '../config.ts'
+import { requireDatabase } from '../data-folder.ts'
 import { inspect, type Finding } from '../files/inspection.ts'
 import { lockBackupFolder, openBackupSource, openOperatorStore, restoreTools } from '../magicstore.ts'
 import { folderArgument } from './folder-argument.ts'
@@ -29,7 +29,7 @@ export async function run (args: string[]): Promise<void> {
   const { values, positionals } = parseArgs({ args, options: { prove: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } }, allowPositionals: true })
   const config = readConfig()
   const folder = await folderArgument('backup', positionals, config.dataDir)
-  if (!await hasDatabase(config.dataDir)) throw new ConfigError(`DATA_DIR: there is no database in ${config.dataDir}`)
+  await requireDatabase(config.dataDir)
   const start = performance.now()
   const progress = createProgress()
   const result = await makeBackup(config, folder, { isProven: values.prove, progress }).finally(progress.clear)

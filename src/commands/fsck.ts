@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
-import { ConfigError, readConfig } from '../config.ts'
-import { hasDatabase } from '../data-folder.ts'
+import { readConfig } from '../config.ts'
+import { requireDatabase } from '../data-folder.ts'
 import { inspect, repair, type Finding } from '../files/inspection.ts'
 import { openOperatorStore } from '../magicstore.ts'
 import { createProgress } from './progress.ts'
@@ -17,7 +17,7 @@ Exit code: 0 where all is well or was repaired, 1 where something is not.`
 export async function run (args: string[]): Promise<void> {
   const { values } = parseArgs({ args, options: { deep: { type: 'boolean', default: false }, repair: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } } })
   const config = readConfig()
-  if (!await hasDatabase(config.dataDir)) throw new ConfigError(`DATA_DIR: there is no database in ${config.dataDir}`)
+  await requireDatabase(config.dataDir)
   const store = await openOperatorStore(config)
   const print = values.json ? printJson : printText
   const progress = createProgress()

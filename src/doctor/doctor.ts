@@ -1,11 +1,12 @@
 import type { Config } from '../config.ts'
 import { checkCertificate, checkKeyFile } from './certificate.ts'
-import { checkDatabase, type ExamineDatabase } from './database.ts'
+import { checkDatabase, type DatabaseTools } from './database.ts'
 import type { Diagnosis } from './diagnosis.ts'
 import { checkClock, checkFileSystem, checkFolder, checkInodes, checkNames, checkOwner, checkPermissions, checkSpace, entriesOf, nearest } from './folder.ts'
 import { checkPublicAddress, checkServer } from './network.ts'
 import { checkMetrics, checkNode, checkPasswordPolicy, checkProxy, checkPublicUrl, checkRateLimit, checkSigningKeys, checkTransport } from './settings.ts'
 
+/** What one check found. */
 export interface Finding extends Diagnosis { readonly check: string }
 
 interface Surroundings {
@@ -14,13 +15,13 @@ interface Surroundings {
   readonly nodeVersion: string
   /** The user whose process this is. */
   readonly userId: number
-  readonly examineDatabase: ExamineDatabase
+  readonly tools: DatabaseTools
   /** Hears before each look how many are done. */
   readonly onLook: (done: number, total: number) => void
 }
 
 /** Looks at all that a server stands on, beside a running one or without one, and changes nothing in the data folder. */
-export async function * examine ({ config, nodeVersion, userId, examineDatabase, onLook }: Surroundings): AsyncGenerator<Finding> {
+export async function * examine ({ config, nodeVersion, userId, tools, onLook }: Surroundings): AsyncGenerator<Finding> {
   const { dataDir } = config
   const now = Date.now()
   const entries = await entriesOf(dataDir)
@@ -40,14 +41,14 @@ export async function * examine ({ config, nodeVersion, userId, examineDatabase,
     folder: () => checkFolder(dataDir, there),
     permissions: () => checkPermissions(dataDir, entries),
     owner: () => checkOwner(dataDir, entries, userId),
-    names: () => checkNames(entries),
+    names: () => checkNames(entries, tools),
     file_system: () => checkFileSystem(there),
     free_space: () => checkSpace(there, config.minFreeBytes),
     free_inodes: () => checkInodes(there),
     clock: () => checkClock(entries, now),
     server: () => checkServer(config),
     public_address: () => checkPublicAddress(config),
-    database: () => checkDatabase(dataDir, examineDatabase)
+    database: () => checkDatabase(dataDir, tools)
   }
   const all = Object.entries(checks)
   for (const [index, [check, look]] of all.entries()) {

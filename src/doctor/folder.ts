@@ -1,13 +1,14 @@
 import { access, constants, readdir, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { dataFolderLayout } from '../data-folder.ts'
+import { dataFolderLayout, LOST_AND_FOUND } from '../data-folder.ts'
+import type { DatabaseTools } from './database.ts'
 import { fault, good, warning, type Diagnosis } from './diagnosis.ts'
 
 /** Something in the data folder, or the folder itself, whose name is then empty. */
 export interface Entry { readonly name: string, readonly mode: number, readonly userId: number, readonly changedAt: number }
 
-/** The names that servers and commands use in the data folder, and what a disk of its own comes with. */
-const OWN_NAMES = /^(?:|magicstore\.db(?:-wal|-shm|-hold|-journal|\.before-\d{4}(?:\.new)?)?|lock\.db|blobs|incoming|quarantine|reserve|restoring|probe|signing-keys(?:\.new)?|lost\+found)$/
+/** The names that servers and commands use in the data folder beside the database, and what a disk of its own comes with. */
+const ownNames: string[] = ['', ...Object.values(dataFolderLayout), `${dataFolderLayout.signingKeys}.new`, LOST_AND_FOUND]
 
 /** When this version was made: no clock that goes right is before it. */
 const RELEASED_AT = Date.UTC(2026, 0)
@@ -49,7 +50,7 @@ export async function checkFolder (folder: string, there: string): Promise<Diagn
 }
 
 export function checkPermissions (folder: string, entries: Entry[]): Diagnosis {
-  const open = entries.filter(({ name, mode }) => (mode & 0o077) !== 0 && name !== 'lost+found').map(({ name }) => name)
+  const open = entries.filter(({ name, mode }) => (mode & 0o077) !== 0 && name !== LOST_AND_FOUND).map(({ name }) => name)
   if (open.length === 0) return good('other users of this machine have none in DATA_DIR')
   const isSecret = open.some(name => name === dataFolderLayout.signingKeys || name.startsWith(dataFolderLayout.database))
   const message = `other users of this machine have permissions on ${open.map(name => join('DATA_DIR', name)).join(', ')}`
@@ -59,14 +60,14 @@ export function checkPermissions (folder: string, entries: Entry[]): Diagnosis {
 /** `userId` is whose files commands make. */
 export function checkOwner (folder: string, entries: Entry[], userId: number): Diagnosis {
   const owner = entries.find(({ name }) => name === '')?.userId ?? userId
-  const strays = entries.filter(entry => entry.userId !== owner && entry.name !== 'lost+found').map(({ name }) => name)
+  const strays = entries.filter(entry => entry.userId !== owner && entry.name !== LOST_AND_FOUND).map(({ name }) => name)
   if (strays.length > 0) return fault(`DATA_DIR belongs to user ${owner}, and to others what is in it: ${strays.join(', ')}`, `chown -R ${owner} ${folder}`)
   if (owner === userId) return good('everything belongs to this user')
   return warning(`DATA_DIR belongs to user ${owner} and not to this user, ${userId}: the server can't write what commands make`, `run commands as user ${owner}`)
 }
 
-export function checkNames (entries: Entry[]): Diagnosis {
-  const foreign = entries.map(({ name }) => name).filter(name => !OWN_NAMES.test(name))
+export function checkNames (entries: Entry[], { isBesideDatabase }: DatabaseTools): Diagnosis {
+  const foreign = entries.map(({ name }) => name).filter(name => !ownNames.includes(name) && !isBesideDatabase(name, dataFolderLayout.database))
   if (foreign.length === 0) return good('nothing foreign is in DATA_DIR')
   return warning(`DATA_DIR is no place for ${foreign.join(', ')}: no backup holds it`, 'move it elsewhere')
 }

@@ -1,0 +1,20 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rmdir } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import type { Test } from 'tap'
+
+const run = promisify(execFile)
+
+/** A small disk of its own, unmounted with the test; not in the test's own folder, which tap removes while it is still mounted. Undefined where the machine does not let it mount. */
+export async function mountDisk (t: Test, options: string): Promise<string | undefined> {
+  const folder = await mkdtemp(join(tmpdir(), 'magicstore-disk-'))
+  const isMounted = await run('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', folder]).then(() => true, () => false)
+  t.teardown(async () => {
+    if (isMounted) await run('umount', ['-l', folder])
+    await rmdir(folder)
+  })
+  if (!isMounted) t.comment('this machine does not let the test mount a disk')
+  return isMounted ? folder : undefined
+}
