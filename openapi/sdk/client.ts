@@ -14,7 +14,7 @@ export type StoredFile = components['schemas']['File']
 /** What the server says of a refusal (RFC 9457). */
 export type Problem = components['schemas']['Problem']
 
-/** A password is traded for access tokens, each for the next before it ends; a token is sent as it is. */
+/** A password is traded for an access token, and for the next one before that ends; a token is sent as it is. */
 export type Credentials = { username: string, password: string } | { token: string }
 
 export interface MagicStoreOptions {

@@ -36,28 +36,28 @@ async function run (): Promise<void> {
   const baseUrl = values['base-url']?.replace(/\/+$/, '')
   await refuseForeign(target)
   const document = baseUrl === undefined ? JSON.parse(await readHere('../openapi.json')) : await fetchDocument(baseUrl)
-  const files = await writeClient(document, baseUrl ?? LOCAL_URL)
+  const files = await clientFiles(document, baseUrl ?? LOCAL_URL)
   await mkdir(target, { recursive: true })
   for (const name of NAMES) await writeFile(join(target, name), files[name])
   console.log(`${target}: a client for ${baseUrl ?? LOCAL_URL}; README.md there tells its use`)
 }
 
 /** The files of the client, by name. */
-async function writeClient (document: Document, baseUrl: string): Promise<Record<typeof NAMES[number], string>> {
+async function clientFiles (document: Document, baseUrl: string): Promise<Record<typeof NAMES[number], string>> {
   // The document came over the network: nothing of it may end the comment.
   const version = String(document.info.version).replace(/[^\w.+-]/g, '')
   const mark = `${MARK} ${version}: run it again rather than change this.`
   const [client, readme] = await Promise.all([readHere('client.ts'), readHere('README.md')])
   const constants: Record<string, unknown> = { BASE_URL: baseUrl, ...credentialsOf(document) }
   return {
-    'schema.ts': `// ${mark}\n\n${await writeTypes(document)}`,
+    'schema.ts': `// ${mark}\n\n${await typesOf(document)}`,
     'client.ts': `// ${mark}\n\n${client.replace(/^declare const (\w+)(: .+)$/gm, (_, name, type) => `const ${name}${type} = ${JSON.stringify(constants[name])}`)}`,
     'README.md': `<!-- ${mark} -->\n\n${readme.replaceAll(LOCAL_URL, () => baseUrl)}`
   }
 }
 
 /** Bytes are a Blob, which is what fetch takes and gives, rather than the string that JSON Schema calls them. */
-async function writeTypes (document: Document): Promise<string> {
+async function typesOf (document: Document): Promise<string> {
   // Both take a second to load, which a refusal need not wait for.
   const [{ default: ts }, { default: openapiTypeScript, astToString }] = await Promise.all([import('typescript'), import('openapi-typescript')])
   const blob = ts.factory.createTypeReferenceNode('Blob')
