@@ -98,7 +98,7 @@ export function readConfig (env: NodeJS.ProcessEnv = process.env) {
     signInFailures: settings.SIGN_IN_FAILURES,
     registrationsPerHour: settings.REGISTRATIONS_PER_HOUR,
     idleSeconds: settings.IDLE_SECONDS,
-    maxEventLoopDelay: settings.MAX_EVENT_LOOP_DELAY_MS,
+    maxEventLoopDelayMilliseconds: settings.MAX_EVENT_LOOP_DELAY_MS,
     maxMemoryBytes: settings.MAX_MEMORY_BYTES,
     metricsHost: settings.METRICS_HOST,
     metricsPort: settings.METRICS_PORT,

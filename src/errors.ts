@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { Type, type Static } from '@sinclair/typebox'
+import { ONE_LINE } from './wire-values.ts'
 
 /** Every failure a client can see. A code is part of the API: it is never renamed and never changes its status. */
 export const failures = {
@@ -79,19 +80,16 @@ export class Problem extends Error {
   }
 }
 
-/** Text of one line: no control characters. */
-const LINE = '^[^\\u0000-\\u001f\\u007f-\\u009f]*$'
-
 export const ProblemDetails = Type.Object({
   type: Type.String({ format: 'uri', maxLength: 128, pattern: '^urn:magicstore:problem:[a-z_]+$', description: 'URI of the kind of problem; the same for the same code.', examples: ['urn:magicstore:problem:not_found'] }),
-  title: Type.String({ minLength: 1, maxLength: 128, pattern: LINE, description: 'The kind of problem in a few words.', examples: ['There is nothing at this address'] }),
+  title: Type.String({ minLength: 1, maxLength: 128, pattern: ONE_LINE, description: 'The kind of problem in a few words.', examples: ['There is nothing at this address'] }),
   status: Type.Integer({ format: 'int32', minimum: 400, maximum: 599, description: 'The HTTP status again.', examples: [404] }),
-  detail: Type.String({ minLength: 1, maxLength: 1024, pattern: LINE, description: 'What went wrong this time, for a person.', examples: ['There is nothing at this address'] }),
+  detail: Type.String({ minLength: 1, maxLength: 1024, pattern: ONE_LINE, description: 'What went wrong this time, for a person.', examples: ['There is nothing at this address'] }),
   code: Type.String({ maxLength: 64, pattern: '^[a-z_]+$', description: 'A stable word that a program can switch on.', examples: ['not_found'] }),
   instance: Type.Optional(Type.String({ format: 'uri', maxLength: 128, pattern: '^urn:magicstore:request:[A-Za-z0-9-]+$', description: 'URI of this one occurrence: the id of the request behind `urn:magicstore:request:`. A 404 has none, so that all of one operation are the same.', examples: ['urn:magicstore:request:9b3a2a3e-6a0f-4c36-8f0e-2f1d3b5c7a90'] })),
   errors: Type.Optional(Type.Array(Type.Object({
-    field: Type.String({ maxLength: 256, pattern: LINE, description: 'Where in the request: a dotted path into the body, or the name of a parameter.', examples: ['username'] }),
-    message: Type.String({ minLength: 1, maxLength: 1024, pattern: LINE, description: 'What is wrong there.', examples: ['must NOT have fewer than 1 characters'] })
+    field: Type.String({ maxLength: 256, pattern: ONE_LINE, description: 'Where in the request: a dotted path into the body, or the name of a parameter.', examples: ['username'] }),
+    message: Type.String({ minLength: 1, maxLength: 1024, pattern: ONE_LINE, description: 'What is wrong there.', examples: ['must NOT have fewer than 1 characters'] })
   }, { additionalProperties: false, description: 'One thing that is wrong.' }), { maxItems: 32, description: 'One entry for each thing that does not match the schema.' }))
 }, { $id: 'Problem', additionalProperties: false, description: 'Why a request failed (RFC 9457).' })
 export type ProblemDetails = Static<typeof ProblemDetails>

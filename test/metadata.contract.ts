@@ -245,7 +245,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     const first = await metadata.listTokens(id, { now: 200, beforeId: undefined, limit: 1 })
     const rest = await metadata.listTokens(id, { now: 200, beforeId: first[0]?.id, limit: 10 })
     t.strictSame([...first, ...rest].map(token => token.id), holding)
-    await metadata.touchTokens([{ id: holding[0] ?? 0, at: 150 }, { id: holding[1] ?? 0, at: 160 }])
+    await Promise.all([metadata.touchToken(holding[0] ?? 0, 150), metadata.touchToken(holding[1] ?? 0, 160)])
     t.strictSame((await metadata.listTokens(id, { now: 200, beforeId: undefined, limit: 10 })).map(token => token.lastUsedAt), [150, 160])
     t.equal(await metadata.removeExpiredTokens(200, 10), false)
     t.strictSame((await metadata.listTokens(id, { now: 0, beforeId: undefined, limit: 10 })).length, 4)

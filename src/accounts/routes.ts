@@ -3,14 +3,16 @@ import { Type } from '@sinclair/typebox'
 import { callerOf } from '../caller.ts'
 import type { Files } from '../files/files.ts'
 import type { Links } from '../http/links.ts'
+import { noCredential } from '../http/no-credential.ts'
 import { problems } from '../http/problem-responses.ts'
 import { shell } from '../http/shell.ts'
 import { refuseInsecurePassword, type Transport } from '../http/transport.ts'
 import type { AccountRecord, EventRecord } from '../metadata/metadata.ts'
+import { cutPage, idCursor, nextPageOf, pageOf, PageQuery } from '../paging.ts'
 import type { Accounts } from './accounts.ts'
 import type { EventKind, SecurityLog } from './events.ts'
 import { networkOf, originOf } from './network.ts'
-import { Account, AccountEventList, cutPage, NewPassword, NewUser, nextPageOf, pageOf, PageQuery, registrationLinks, User, UserParams } from './schemas.ts'
+import { Account, AccountEventList, NewPassword, NewUser, registrationLinks, User, UserParams } from './schemas.ts'
 
 interface UserRoutesOptions { accounts: Accounts, links: Links, securityLog: SecurityLog, transport: Transport }
 
@@ -26,7 +28,7 @@ export const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (a
         'curl -f -H "Content-Type: application/json" -d \'{"username":"second_user","password":"pwd"}\' http://127.0.0.1:5000/api/users'
       )}`,
       tags: ['Start here'],
-      security: [{}] as { [scheme: string]: string[] }[],
+      security: noCredential,
       body: Type.Ref(NewUser),
       response: {
         201: { ...Type.Ref(User), description: 'The new person.', headers: { Location: { type: 'string', format: 'uri-reference', maxLength: 4096, pattern: '/api/users/[1-9][0-9]*$', description: 'Address of the person: an absolute URI where the request names the address the server listens on, or PUBLIC_URL is set; else a path.' } } },
@@ -46,7 +48,7 @@ export const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (a
       summary: 'See a person',
       description: `The public facts of a person. An unknown id is 400, as is one that is not an integer.${shell('curl -f http://127.0.0.1:5000/api/users/1')}`,
       tags: ['People'],
-      security: [{}] as { [scheme: string]: string[] }[],
+      security: noCredential,
       params: UserParams,
       response: {
         200: { ...Type.Ref(User), description: 'The person.' },
@@ -91,7 +93,7 @@ export const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = as
     }
   }, async request => {
     const page = pageOf(request.query)
-    const { entries, next } = cutPage(await securityLog.list(callerOf(request).account.id, page), page)
+    const { entries, next } = cutPage(await securityLog.list(callerOf(request).account.id, page), page.limit, idCursor)
     return { events: entries.map(eventOf), next }
   })
 }

@@ -1,27 +1,8 @@
-import { Type, type Static } from '@sinclair/typebox'
+import { Type } from '@sinclair/typebox'
+import { ID, NextId } from '../paging.ts'
+import { Count, Id, MAX_TEXT_POINTS, ONE_LINE, Timestamp } from '../wire-values.ts'
 import { eventKinds } from './events.ts'
 import { MAX_USERNAME_POINTS } from './username.ts'
-
-/** Longest string, in code points, that a JSON body can carry; rules that look at bytes after NFC refuse long ones by codes of their own. */
-export const MAX_TEXT_POINTS = 64 * 1024
-
-/** Text of one line: no control characters. */
-export const ONE_LINE = '^[^\\u0000-\\u001f\\u007f-\\u009f]*$'
-
-/** An id as it stands in an address: counted from 1. */
-export const ID = '^[1-9][0-9]{0,15}$'
-
-/** Entries on a page as they stand in an address: 1 to 1,000. */
-export const PAGE_SIZE = '^(?:[1-9][0-9]{0,2}|1000)$'
-
-export const Id = (description: string, example: number) => Type.Integer({ format: 'int64', minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description, examples: [example] })
-
-export const Count = (description: string, example: number) => Type.Integer({ format: 'int64', minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description, examples: [example] })
-
-export const Timestamp = (description: string) => Type.String({ format: 'date-time', pattern: 'Z$', maxLength: 24, description: `${description} RFC 3339, in UTC, to the millisecond.`, examples: ['2026-11-24T09:30:00.000Z'] })
-
-/** A string that may be null; as one schema, for serialisers check the members of a union at every answer. */
-export const NullableText = (options: { description: string, maxLength: number, pattern?: string, format?: string, examples: unknown[] }) => Type.Unsafe<string | null>({ type: ['string', 'null'], ...options })
 
 const createdAt = Timestamp('When the person registered.')
 const username = Type.String({ minLength: 1, maxLength: MAX_USERNAME_POINTS, pattern: ONE_LINE, description: 'As it was registered.', examples: ['test_user'] })
@@ -71,33 +52,7 @@ export const AccountEvent = Type.Object({
   createdAt: Timestamp('When it happened.')
 }, { $id: 'AccountEvent', additionalProperties: false, description: 'Something that happened to the account.' })
 
-/** Where the next page of what is listed by id begins. */
-export const NextId = NullableText({ pattern: ID, maxLength: 16, description: 'The `cursor` of the next page; null on the last one.', examples: ['17'] })
-
 export const AccountEventList = Type.Object({
   events: Type.Array(Type.Ref(AccountEvent), { maxItems: 1000, description: 'The latest first.' }),
   next: NextId
 }, { $id: 'AccountEventList', additionalProperties: false, description: 'A page of events.' })
-
-/** Pages of what is listed the newest first. */
-export const PageQuery = Type.Object({
-  limit: Type.Optional(Type.String({ pattern: PAGE_SIZE, maxLength: 4, default: '100', description: 'Entries on a page, 1 to 1,000.', examples: ['50'] })),
-  cursor: Type.Optional(Type.String({ pattern: ID, maxLength: 16, description: 'Where the last page ended: its `next`.', examples: ['17'] }))
-}, { additionalProperties: false })
-export type PageQuery = Static<typeof PageQuery>
-
-/** The next page of an operation that lists by id (OpenAPI links). */
-export const nextPageOf = (operationId: string) => ({
-  nextPage: { operationId, parameters: { cursor: '$response.body#/next', limit: '$request.query.limit' }, description: 'The next page, unless `next` is null.' }
-})
-
-/** The page that a query asks for, with one entry more to see whether another follows. */
-export function pageOf ({ limit = '100', cursor }: PageQuery): { beforeId: number | undefined, limit: number } {
-  return { beforeId: cursor === undefined ? undefined : Number(cursor), limit: Number(limit) + 1 }
-}
-
-/** Cuts the entry off that only shows that another page follows. */
-export function cutPage<Entry extends { id: number }> (found: Entry[], { limit }: { limit: number }): { entries: Entry[], next: string | null } {
-  const entries = found.slice(0, limit - 1)
-  return { entries, next: found.length === limit ? String(entries.at(-1)?.id) : null }
-}

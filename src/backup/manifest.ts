@@ -12,7 +12,7 @@ import { BackupError, NewerBackupError } from './backup-error.ts'
 /** Counted up where an older version could not read what a newer one writes. */
 const FORMAT = 1
 
-/** Where everything lies in a backup. Whatever else is there when the manifest is, an interrupted run left behind. */
+/** Where the parts lie that a data folder does not have; beside them are `blobs/` and the folder of the snapshot. Whatever else is there when the manifest is, an interrupted run left behind. */
 export const backupLayout = {
   /** Holds the id of the installation, and makes the folder one for its backups alone. */
   installation: 'installation',

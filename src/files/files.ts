@@ -5,7 +5,7 @@ import { NO_LIMIT, refuseBeyondQuota } from '../metadata/quota.ts'
 import { mediaTypeOf } from './media-type.ts'
 import { extensionOf, fileName, findFileName } from './names.ts'
 
-/** Blobs whose bytes are removed in one go at a start. */
+/** Blobs or files that one step of a sweep, or of a recovery, takes. */
 const SWEEP_BATCH = 500
 
 interface FilesOptions {
@@ -65,7 +65,7 @@ export interface Files {
   remove (ownerId: number, name: string, permits: Permits): Promise<void>
   /** The limits of a person: the operator's own for them, else those of the settings. */
   quotaOf (owner: AccountRecord): Quota
-  /** Removes what nobody owns any more while others work; what does not come to its end goes on at the next start. */
+  /** Removes what nobody owns any more while others work; what does not come to its end goes on within a minute, or at the next start. */
   sweep (): void
   /** After a start: ends what was in flight when the last process died. Costs what was in flight, not what is stored. */
   recover (): Promise<void>

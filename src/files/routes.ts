@@ -6,6 +6,7 @@ import { callerOf } from '../caller.ts'
 import { Problem } from '../errors.ts'
 import type { Links } from '../http/links.ts'
 import type { FileRecord } from '../metadata/metadata.ts'
+import { cutPage, limitOf } from '../paging.ts'
 import { problems } from '../http/problem-responses.ts'
 import { shell } from '../http/shell.ts'
 import type { Cursors } from './cursor.ts'
@@ -75,17 +76,14 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
       }
     }
   }, async (request, reply) => {
-    const { order = 'name', limit: size = '100', prefix, cursor } = request.query
-    const limit = Number(size)
+    const { order = 'name', prefix, cursor } = request.query
     if (prefix !== undefined && order !== 'name' && order !== '-name') throw new Problem('validation_failed', { errors: [{ field: 'prefix', message: 'goes with the name orders only' }] })
     const listing = { ownerId: callerOf(request).account.id, order, prefix: prefix?.normalize('NFC') }
     const after = cursor === undefined ? undefined : cursors.read(cursor, listing)
-    const found = await files.list(listing.ownerId, { ...listing, limit: limit + 1, after })
-    const page = found.slice(0, limit)
-    const last = page.at(-1)
-    const next = found.length > limit && last !== undefined ? cursors.write(last, listing) : null
+    const limit = limitOf(request.query)
+    const { entries, next } = cutPage(await files.list(listing.ownerId, { ...listing, limit, after }), limit, last => cursors.write(last, listing))
     if (next !== null) reply.header('link', `<${links.to(request.raw, `/api/files?${new URLSearchParams({ ...request.query, cursor: next })}`)}>; rel="next"`)
-    return { files: page.map(file => fileOf(file, request, links)), next }
+    return { files: entries.map(file => fileOf(file, request, links)), next }
   })
 
   app.get('/api/files/:name', {

@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox'
-import { Count, MAX_TEXT_POINTS, NullableText, PAGE_SIZE, Timestamp } from '../accounts/schemas.ts'
 import { fileOrders } from '../metadata/metadata.ts'
+import { PageSize } from '../paging.ts'
+import { Count, MAX_TEXT_POINTS, NullableText, Timestamp } from '../wire-values.ts'
 import { MAX_TYPE_LENGTH } from './media-type.ts'
 import { MAX_NAME_BYTES } from './names.ts'
 
@@ -41,7 +42,7 @@ export const FileList = Type.Object({
 }, { $id: 'FileList', additionalProperties: false, description: 'A page of files.' })
 
 export const FileListQuery = Type.Object({
-  limit: Type.Optional(Type.String({ pattern: PAGE_SIZE, maxLength: 4, default: '100', description: 'Files on a page, 1 to 1,000.', examples: ['50'] })),
+  limit: Type.Optional(PageSize('Files on a page')),
   cursor: Type.Optional(Type.String({ ...CURSOR, minLength: 1, description: 'Where the last page ended: its `next`. It goes with the same `order` and `prefix`.' })),
   order: Type.Optional(OneOf(fileOrders, { default: 'name', description: 'By name (code point order), by creation time, or by size.' })),
   prefix: Type.Optional(Type.String({ format: 'file-name-prefix', maxLength: 255, description: 'Only names that begin so; with the name orders only.' }))

@@ -6,7 +6,7 @@ import { garbageCollector } from '../garbage-collector.ts'
 
 export interface LoadLimits {
   /** Milliseconds that the event loop may be late, on average over a second; 0 lifts the limit. */
-  maxEventLoopDelay: number
+  maxEventLoopDelayMilliseconds: number
   /** Bytes of memory in use; 0 lifts the limit. */
   maxMemoryBytes: number
 }
@@ -27,7 +27,7 @@ const LATE_LOOKS = 2
 const RETRY_SECONDS = 3
 
 /** Refuses new requests while there is more to do than can be done, and leaves alone those that were let in. */
-export function shedLoad (app: FastifyInstance, { maxEventLoopDelay, maxMemoryBytes }: LoadLimits): void {
+export function shedLoad (app: FastifyInstance, { maxEventLoopDelayMilliseconds, maxMemoryBytes }: LoadLimits): void {
   const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MILLISECONDS })
   const collect = garbageCollector()
   let lateLooks = 0
@@ -37,7 +37,7 @@ export function shedLoad (app: FastifyInstance, { maxEventLoopDelay, maxMemoryBy
   function look (): void {
     const delay = delays.mean / 1e6 - RESOLUTION_MILLISECONDS
     delays.reset()
-    lateLooks = maxEventLoopDelay > 0 && delay > maxEventLoopDelay ? lateLooks + 1 : 0
+    lateLooks = maxEventLoopDelayMilliseconds > 0 && delay > maxEventLoopDelayMilliseconds ? lateLooks + 1 : 0
     isFull = maxMemoryBytes > 0 && isAboveLimit()
   }
 

@@ -8,10 +8,10 @@ export interface Header { type: 'string' | 'integer', description: string, [keyw
 const seconds = (bounds: { minimum: number, maximum: number }, description: string): Header => ({ type: 'integer', format: 'int32', ...bounds, description })
 const requests = (minimum: number, description: string): Header => ({ type: 'integer', format: 'int32', minimum, maximum: 1_000_000_000, description })
 
-/** What every answer tells: the id of its request, and how the general rate limit stands (draft-ietf-httpapi-ratelimit-headers). */
-export const commonHeaders: Record<string, Header> = {
+/** What answers tell beside their own: the id of the request, and how the general rate limit stands (draft-ietf-httpapi-ratelimit-headers). */
+export const answerHeaders: Record<string, Header> = {
   'X-Request-Id': { type: 'string', maxLength: 64, pattern: '^[A-Za-z0-9-]+$', description: 'Names the request in the server\'s log.' },
-  'RateLimit-Limit': requests(1, 'Requests a minute that one client address may make; absent, as are its fellows, where the operator lifted the limit.'),
+  'RateLimit-Limit': requests(1, 'Requests a minute that one client address may make; absent, as are its fellows, where the operator lifted the limit or the request was refused before it was counted.'),
   'RateLimit-Remaining': requests(0, 'How many of them are left.'),
   'RateLimit-Reset': seconds({ minimum: 0, maximum: 60 }, 'Seconds until they are all there again.')
 }
@@ -56,7 +56,7 @@ export function problems (codes: FailureCode[]): Record<number, ProblemResponse>
 function response (status: number, codes: FailureCode[]): ProblemResponse {
   return {
     description: codes.map(code => `- \`${code}\`: ${failures[code].title}.`).join('\n'),
-    headers: { ...headersByStatus[status], ...commonHeaders },
+    headers: { ...headersByStatus[status], ...answerHeaders },
     content: {
       'application/problem+json': {
         schema: Type.Ref(ProblemDetails),

@@ -6,7 +6,7 @@ import { isLoopback } from '../config.ts'
 import { failures, Problem, type FailureCode } from '../errors.ts'
 import { countFieldLines } from './field-lines.ts'
 import { isEssential, shedLoad, type LoadLimits } from './overload.ts'
-import { addFailures, commonHeaders } from './problem-responses.ts'
+import { addFailures, answerHeaders } from './problem-responses.ts'
 
 interface ProtectionOptions extends LoadLimits {
   corsOrigins: string[] | undefined
@@ -27,14 +27,14 @@ const PROXY_SAMPLE = 100
 /** Headers of answers that a page of another origin may read. */
 const EXPOSED_HEADERS = ['ETag', 'Location', 'Link', 'Content-Range', 'Content-Disposition', 'Repr-Digest', 'Retry-After', 'RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset', 'X-Request-Id']
 
-/** Sets up what holds for every request and answer: CORS, the general rate limit, and headers that keep browsers careful. */
+/** Sets up what holds for every request: one Host, CORS, the general rate limit, the shedding of load, no caching unless a route says so, and a log line for each refusal. */
 export async function protect (app: FastifyInstance, { corsOrigins, rateLimitPerMinute, trustProxy, ...limits }: ProtectionOptions): Promise<void> {
   app.addHook('onRoute', route => {
     // An escape that is no UTF-8 matters only where a part of the address is read.
     const addressFailures: FailureCode[] = route.url.includes(':') ? ['malformed_url'] : []
     const loadFailures: FailureCode[] = isEssential(route) ? [] : ['overloaded']
     addFailures(route, [...addressFailures, 'malformed_request', 'stopping', 'too_many_requests', ...loadFailures])
-    addCommonHeaders(route)
+    addAnswerHeaders(route)
   })
   app.addHook('onRequest', async request => {
     // RFC 9112 section 3.2: exactly one, which HTTP/1.0 may leave out.
@@ -67,10 +67,10 @@ export function setSafeHeaders (request: FastifyRequest, reply: FastifyReply): v
   if (request.protocol === 'https') reply.header('strict-transport-security', `max-age=${HSTS_SECONDS}`)
 }
 
-function addCommonHeaders (route: RouteOptions): void {
+function addAnswerHeaders (route: RouteOptions): void {
   if (route.schema === undefined || 'hide' in route.schema) return
   const responses = Object.entries(route.schema.response as Record<string, { headers?: object }>)
-  route.schema.response = Object.fromEntries(responses.map(([status, response]) => [status, { ...response, headers: { ...response.headers, ...commonHeaders } }]))
+  route.schema.response = Object.fromEntries(responses.map(([status, response]) => [status, { ...response, headers: { ...response.headers, ...answerHeaders } }]))
 }
 
 /**

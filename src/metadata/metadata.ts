@@ -47,8 +47,8 @@ export interface Metadata {
   findTokenBySecret (secretHash: string): Promise<TokenAndAccount | undefined>
   /** Tokens that hold at `now`, the newest first: at most `limit` with an id below `beforeId`. */
   listTokens (accountId: number, page: { now: number, beforeId: number | undefined, limit: number }): Promise<TokenRecord[]>
-  /** Remembers when tokens were used last. */
-  touchTokens (uses: { id: number, at: number }[]): Promise<void>
+  /** Remembers when a token was used last. */
+  touchToken (id: number, at: number): Promise<void>
   /** Ends a token and the ones issued for it. @throws not_found where the person has no such token. */
   removeToken (accountId: number, id: number): Promise<void>
   removeTokens (accountId: number): Promise<void>
@@ -123,6 +123,7 @@ export interface Metadata {
   close (): Promise<void>
 }
 
+/** What is stored, summed up. */
 export interface Totals {
   readonly accounts: number
   readonly files: number

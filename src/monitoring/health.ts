@@ -24,6 +24,7 @@ interface HealthOptions {
   log: FastifyBaseLogger
 }
 
+/** Looks whether the server can do its work; what fails, and why, is in the log. */
 export function createHealth ({ metadata, blobs, log }: HealthOptions): Health {
   function createCheck (name: string, probe: () => Promise<void>): () => Promise<Condition> {
     let latest: Promise<Condition> | undefined

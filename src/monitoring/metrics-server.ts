@@ -4,8 +4,10 @@ import type { AddressInfo } from 'node:net'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Registry } from 'prom-client'
 
+/** What answers Prometheus, on an address of its own. */
 export interface MetricsServer {
   listen (address: { host: string, port: number }): Promise<AddressInfo>
+  /** Cuts its connections, also those with an answer under way. */
   close (): Promise<void>
 }
 

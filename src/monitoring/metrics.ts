@@ -24,6 +24,7 @@ interface MetricsOptions {
   quota: Quota
 }
 
+/** What is measured of requests, and the way to all that is measured. */
 export interface Metrics {
   readonly requests: RequestMetrics
   /** What answers Prometheus. */

@@ -1,8 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { Problem } from '../errors.ts'
-import { problems } from '../http/problem-responses.ts'
+import { noCredential } from '../http/no-credential.ts'
 import { LIVENESS_PATH } from '../http/overload.ts'
+import { problems } from '../http/problem-responses.ts'
 import { shell } from '../http/shell.ts'
 import type { Health } from './health.ts'
 import { Liveness, Readiness } from './schemas.ts'
@@ -10,20 +11,15 @@ import { Liveness, Readiness } from './schemas.ts'
 /** When it is worth to ask again: what fails here is seldom over in a second. */
 const RETRY_SECONDS = 5
 
-const security: { [scheme: string]: string[] }[] = [{}]
-
 /** Whether the server lives and can do its work, for whoever starts it, ends it, or sends it requests. */
 export const healthRoutes: FastifyPluginAsyncTypebox<{ health: Health }> = async (app, { health }) => {
-  app.addSchema(Liveness)
-  app.addSchema(Readiness)
-
   app.get(LIVENESS_PATH, {
     schema: {
       operationId: 'getLiveness',
       summary: 'See whether the process answers',
       description: `Asks nothing of database and disk, and is answered under overload too. Who gets no answer here, time and again, may end the process. Like every request it counts against the rate limit of its sender's address: once a second is a hundredth of it.${shell('curl -f http://127.0.0.1:5000/health/live')}`,
       tags: ['Health'],
-      security,
+      security: noCredential,
       response: { 200: { ...Type.Ref(Liveness), description: 'It lives.' } }
     }
   }, async () => ({ status: 'alive' as const }))
@@ -34,7 +30,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<{ health: Health }> = async
       summary: 'See whether the server can do its work',
       description: `Commits to the database and writes to the disk, once a second at the most, and tells how that went. 503 means: send no requests here for now, for the server is stopping, has too much to do, or can't use its database or disk. A full disk is no reason: what is stored can be read and deleted. Until the store is open at a start nothing listens, and a connection is refused.${shell('curl -f http://127.0.0.1:5000/health/ready')}`,
       tags: ['Health'],
-      security,
+      security: noCredential,
       response: { 200: { ...Type.Ref(Readiness), description: 'It can.' }, ...problems(['not_ready']) }
     }
   }, async () => {

@@ -3,12 +3,12 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import type { EventKind, SecurityLog } from '../accounts/events.ts'
 import { originOf } from '../accounts/network.ts'
-import { cutPage, nextPageOf, pageOf, PageQuery } from '../accounts/schemas.ts'
 import { callerOf } from '../caller.ts'
 import { Problem } from '../errors.ts'
 import { problems } from '../http/problem-responses.ts'
 import { shell } from '../http/shell.ts'
 import type { TokenRecord } from '../metadata/metadata.ts'
+import { cutPage, idCursor, nextPageOf, pageOf, PageQuery } from '../paging.ts'
 import { AccessToken, Greeting, NewToken, PersonalToken, personalTokenLinks, TokenList, TokenParams } from './schemas.ts'
 import { splitScopes } from './scopes.ts'
 import type { Tokens } from './tokens.ts'
@@ -60,7 +60,7 @@ export const resourceRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = asy
     }
   }, async request => {
     const page = pageOf(request.query)
-    const { entries, next } = cutPage(await tokens.list(callerOf(request).account.id, page), page)
+    const { entries, next } = cutPage(await tokens.list(callerOf(request).account.id, page), page.limit, idCursor)
     return { tokens: entries.map(tokenOf), next }
   })
 

@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox'
-import { Id, ID, NextId, NullableText, ONE_LINE, Timestamp } from '../accounts/schemas.ts'
+import { ID, NextId } from '../paging.ts'
+import { Id, NullableText, ONE_LINE, Timestamp } from '../wire-values.ts'
 import { scopes, type Scope } from './scopes.ts'
 
 export const AccessToken = Type.Object({

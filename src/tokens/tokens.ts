@@ -40,7 +40,7 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
   function touch ({ id, lastUsedAt }: TokenRecord, now: number): void {
     if (lastUsedAt !== null && now - lastUsedAt < TOUCH_MILLISECONDS) return
     // Not waited for, and no loss: a full disk must not keep a reader out.
-    metadata.touchTokens([{ id, at: now }]).catch(() => {})
+    metadata.touchToken(id, now).catch(() => {})
   }
 
   async function find (text: string): Promise<TokenAndAccount> {

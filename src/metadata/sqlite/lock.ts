@@ -4,6 +4,7 @@ import { OperatorError } from '../../operator-error.ts'
 /** Another process has what this one needs for itself; the message says what. */
 export class FolderInUseError extends OperatorError {}
 
+/** A folder that this process has to itself until `close`; a second time is no error. */
 export interface FolderLock { close (): void }
 
 interface LockOptions {

@@ -10,7 +10,7 @@ import { isOwnerMissing } from './failures.ts'
 import { rememberRows } from './remembered.ts'
 import { accounts, tokens } from './schema.ts'
 
-type TokenActs = Pick<Metadata, 'addToken' | 'findToken' | 'findTokenBySecret' | 'listTokens' | 'touchTokens' | 'removeToken' | 'removeTokens' | 'removeExpiredTokens'>
+type TokenActs = Pick<Metadata, 'addToken' | 'findToken' | 'findTokenBySecret' | 'listTokens' | 'touchToken' | 'removeToken' | 'removeTokens' | 'removeExpiredTokens'>
 
 interface TokenActsOptions { db: BetterSQLite3Database, client: Database.Database, committer: Committer, writeEvent: WriteEvent }
 
@@ -60,9 +60,7 @@ export function createTokenActs ({ db, client, committer, writeEvent }: TokenAct
         beforeId === undefined ? undefined : lt(tokens.id, beforeId)
       )).orderBy(desc(tokens.id)).limit(limit).all(),
 
-    touchTokens: uses => commit(() => {
-      for (const { id, at } of uses) db.update(tokens).set({ lastUsedAt: at }).where(eq(tokens.id, id)).run()
-    }),
+    touchToken: (id, at) => commit(() => { db.update(tokens).set({ lastUsedAt: at }).where(eq(tokens.id, id)).run() }),
 
     removeToken: (accountId, id) => commit(() => {
       const { changes } = db.delete(tokens).where(and(eq(tokens.accountId, accountId), eq(tokens.id, id))).run()

@@ -1,0 +1,2 @@
+/** The `security` of an operation that asks for no credential. */
+export const noCredential: { [scheme: string]: string[] }[] = [{}]
