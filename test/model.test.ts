@@ -232,6 +232,9 @@ function endsOf (store: State, done: { act: Act, answer: Answer, span: Span }[],
   })
 }
 
+/** What stands before the position in a cursor. */
+const CURSOR_SEAL_BYTES = 12
+
 interface RaceRecipe { acts: ActRecipe[], over: 'anything' | 'one file' | 'the first write' | 'one version' }
 
 const raceConditions: Record<RaceRecipe['over'], Partial<ActRecipe>> = {
@@ -257,10 +260,33 @@ async function race (world: World, who: Who, { acts: recipes, over }: RaceRecipe
   const outcomes = passed.map(({ act, answer }) => `${act.kind} ${answer.status}`).join(', ')
   if (ends.length === 0) throw new Error(`no order of these explains their answers: ${outcomes}`)
   const found = await readStore(world, who)
-  const end = ends.find(({ files }) => isDeepStrictEqual(contentsOf(files, world), found))
+  const possible = ends.filter(({ files }) => isDeepStrictEqual(contentsOf(files, world), found))
+  const isCertain = new Set(possible.map(state => namesByAge(state).join('/'))).size < 2
+  const names = isCertain ? [] : await readNamesByAge(world, who)
+  const end = possible.find(state => isCertain || isDeepStrictEqual(namesByAge(state), names))
   if (end === undefined) throw new Error(`after ${outcomes} no order explains what is stored: ${JSON.stringify(found.facts)}`)
   await expectBytes(world, who, Array.from(end.files.values()).filter(file => store.files.get(file.name) !== file))
   change(world, who, { store: end })
+}
+
+function namesByAge ({ files }: State): string[] {
+  return Array.from(files.values()).sort((a, b) => a.serial - b.serial).map(({ name }) => name)
+}
+
+/** Names in the order in which the server counted the files of a race, which shows when two come to have the same size: only the ids in cursors tell it before. */
+async function readNamesByAge (world: World, who: Who): Promise<string[]> {
+  const token = (await openSession(world, who)).secret
+  const ids = new Map<string, number>()
+  // The last one of a listing has no cursor, and is the first one backwards.
+  for (const order of ['name', '-name']) {
+    for (let cursor = ''; ;) {
+      const { files: [file], next } = (await send(world, { method: 'GET', path: `/api/files?order=${order}&limit=1${cursor}`, token })).answer.json
+      if (next === null) break
+      ids.set(file.name, JSON.parse(Buffer.from(next, 'base64url').subarray(CURSOR_SEAL_BYTES).toString())[1])
+      cursor = `&cursor=${next}`
+    }
+  }
+  return Array.from(ids).sort(([, a], [, b]) => a - b).map(([name]) => name)
 }
 
 /** All that lists show of what a person has. By size the order in which files of one size were made shows, whatever their times. */
