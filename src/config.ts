@@ -80,7 +80,7 @@ export function readConfig (env: NodeJS.ProcessEnv = process.env) {
     host: settings.HOST,
     port: settings.PORT,
     dataDir: resolve(settings.DATA_DIR),
-    publicUrl: settings.PUBLIC_URL?.replace(/\/+$/, ''),
+    publicUrl: settings.PUBLIC_URL === undefined ? undefined : publicUrl(settings.PUBLIC_URL),
     tokenSeconds: settings.TOKEN_SECONDS,
     signingKeys: settings.SIGNING_KEYS === undefined ? undefined : signingKeys(settings.SIGNING_KEYS.split(',')),
     maxFileBytes: settings.MAX_FILE_BYTES,
@@ -91,7 +91,7 @@ export function readConfig (env: NodeJS.ProcessEnv = process.env) {
     passwordPolicy: policy.name,
     passwordPolicyReason: policy.reason,
     registration: settings.REGISTRATION,
-    trustProxy: settings.TRUST_PROXY?.split(',').map(text => text.trim()),
+    trustProxy: settings.TRUST_PROXY?.split(',').map(text => proxyRange(text.trim())),
     corsOrigins: settings.CORS_ORIGINS?.split(','),
     tls: tlsFiles(settings),
     rateLimitPerMinute: settings.RATE_LIMIT_PER_MINUTE,
@@ -141,6 +141,21 @@ function valueOf (text: string, { type }: TSchema): string | number {
 function explain ({ path, schema, message }: ValueError): string {
   const choices = schema.anyOf as { const: string }[] | undefined
   return `${path.slice(1)}: ${choices === undefined ? message : `Expected one of ${choices.map(choice => choice.const).join(', ')}`}`
+}
+
+/** In the form that goes into header fields: ASCII alone, and no slash at its end. */
+function publicUrl (text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || url.username !== '' || url.password !== '') throw new ConfigError('PUBLIC_URL: Expected an address such as https://files.example.org')
+  return url.origin + url.pathname.replace(/\/+$/, '')
+}
+
+/** An address, or a range of them with 1 bit or more in common. */
+function proxyRange (text: string): string {
+  const [address = '', bits = '1'] = text.split('/')
+  const family = isIP(address)
+  if (family === 0 || Number(bits) < 1 || Number(bits) > (family === 4 ? 32 : 128)) throw new ConfigError(`TRUST_PROXY: Expected addresses such as 10.0.0.1, or ranges such as 10.0.0.0/8, not ${text}`)
+  return text
 }
 
 function tlsFiles ({ TLS_CERT: cert, TLS_KEY: key }: Settings): { cert: string, key: string } | undefined {

@@ -4,6 +4,9 @@ import { fault, good, warning, type Diagnosis } from './diagnosis.ts'
 /** Oldest Node.js that runs it, as `engines` of package.json has it. */
 const OLDEST_NODE = [20, 15] as const
 
+/** A wider range is no network of one's own: 10.0.0.0/8 (RFC 1918) and fc00::/7 (RFC 4193) are the widest. */
+const LEAST_PROXY_BITS = 7
+
 /** `version` is that of the running Node.js, as v20.15.0. */
 export function checkNode (version: string): Diagnosis {
   const [major = 0, minor = 0] = version.slice(1).split('.').map(Number)
@@ -32,7 +35,7 @@ export function checkProxy ({ host, port, tls, trustProxy, publicUrl }: Config):
     if (!isProxied) return good('TRUST_PROXY is not set: no forwarding header is believed')
     return warning('PUBLIC_URL is https and the server has no certificate: behind a proxy that TRUST_PROXY does not name all clients count as one, and one of them can use up what all may do', 'name the address of the proxy in TRUST_PROXY')
   }
-  if (trustProxy.some(range => range.endsWith('/0'))) return fault('TRUST_PROXY believes everybody: whoever sends X-Forwarded-For is counted under an address they made up', 'name only the addresses of the proxies in TRUST_PROXY')
+  if (trustProxy.some(range => Number(range.split('/')[1] ?? 32) < LEAST_PROXY_BITS)) return fault('TRUST_PROXY believes much of the Internet: whoever sends X-Forwarded-For from there is counted under an address they made up', 'name only the addresses of the proxies in TRUST_PROXY')
   if (['0.0.0.0', '::'].includes(host)) return warning(`who reaches port ${port} around the proxy, from an address in TRUST_PROXY, can make up a client address`, 'set HOST to the address that the proxy uses, or let a firewall pass only the proxy')
   return good(`forwarding headers of ${trustProxy.join(', ')} are believed`)
 }
@@ -42,7 +45,6 @@ export function checkPublicUrl ({ publicUrl, tls, trustProxy }: Config): Diagnos
     if (trustProxy === undefined) return good('PUBLIC_URL is not set: links are absolute where a request names the address the server listens on')
     return warning('behind a proxy links are without scheme and name, for PUBLIC_URL is not set', 'set PUBLIC_URL to the address that people see')
   }
-  if (!URL.canParse(publicUrl)) return fault(`PUBLIC_URL ${publicUrl} is no address, and no link works`, 'set it to an address such as https://files.example.org')
   const isSecure = tls !== undefined || trustProxy !== undefined
   if (isSecure && publicUrl.startsWith('http:')) return warning(`PUBLIC_URL ${publicUrl} leads people around TLS`, 'let it begin with https')
   return good(`links begin with ${publicUrl}`)
@@ -73,5 +75,5 @@ function facesOthers ({ host, trustProxy, publicUrl }: Config): boolean {
 }
 
 function isOwnMachine (url: string): boolean {
-  return URL.canParse(url) && isLoopback(new URL(url).hostname.replace(/^\[|\]$/g, ''))
+  return isLoopback(new URL(url).hostname.replace(/^\[|\]$/g, ''))
 }
