@@ -416,6 +416,15 @@ t.test('a token is ended by being presented, by its id, or with all others, and 
       isProblem(t, await server.send(method, path, credential), 401, 'token_revoked', `${forms} ${path}`)
     }
   }
+  for (let round = 0; round < 5; round++) {
+    const mine = await trade(server, { user })
+    const answers = await Promise.all(Array.from({ length: 6 }, () => server.send('DELETE', '/api/token', { token: mine })))
+    t.ok(answers.some(({ status }) => status === 204))
+    for (const answer of answers.filter(({ status }) => status !== 204)) {
+      isProblem(t, answer, 401, 'token_revoked', 'it ended while the request was under way')
+      t.match(answer.headers['www-authenticate'], 'Bearer realm="MagicStore", error="invalid_token"')
+    }
+  }
   isProblem(t, await server.send('DELETE', '/api/token', { user }), 400, 'token_needed')
   isProblem(t, await server.send('DELETE', '/api/token', { user: ['ab', 'wrong'] }), 401, 'credentials_wrong')
   isProblem(t, await server.send('DELETE', '/api/token'), 401, 'credentials_missing')

@@ -52,7 +52,7 @@ export function authenticate (guarded: FastifyInstance, { signIn, tokens, securi
   }
 
   // A credential that ended while its request was under way is challenged like one that was refused at once.
-  guarded.setErrorHandler((error: FastifyError | Problem, request, reply) => handleError(isUnchallenged(error) ? challenge(error.code, request, { cause: error }) : error, request, reply))
+  guarded.setErrorHandler((error: FastifyError | Problem, request, reply) => handleError(isUnchallenged(error) ? challenge(error.code, request, { ...(error.code === 'token_revoked' && { error: 'invalid_token' }), cause: error }) : error, request, reply))
 
   async function identify (request: FastifyRequest): Promise<Caller> {
     const credentials = credentialsOf(request)

@@ -73,9 +73,9 @@ export const resourceRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = asy
       response: { 204: { description: 'The token has ended.', type: 'null' }, ...problems(['token_needed', 'storage_full']) }
     }
   }, async (request, reply) => {
-    const { account, token } = callerOf(request)
+    const { token } = callerOf(request)
     if (token === undefined) throw new Problem('token_needed')
-    await tokens.revoke(account.id, token.id)
+    await tokens.end(token)
     record(securityLog, request, 'token_revoked')
     return reply.code(204).send()
   })

@@ -31,6 +31,8 @@ export interface Tokens {
   verify (token: string): Promise<TokenAndAccount>
   /** The tokens that hold now, the newest first. */
   list (accountId: number, page: { beforeId: number | undefined, limit: number }): Promise<TokenRecord[]>
+  /** Ends the token that a request was made with, and what was issued for it. @throws token_revoked where it has ended meanwhile. */
+  end (token: TokenRecord): Promise<void>
   /** Ends one, and what was issued for it. @throws not_found. */
   revoke (accountId: number, id: number): Promise<void>
   revokeAll (accountId: number): Promise<void>
@@ -57,6 +59,10 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
   function add (token: NewToken, kind: EventKind, { origin, passwordHash }: { origin: Origin, passwordHash: string | undefined }): Promise<TokenRecord> {
     const { accountId, createdAt: at } = token
     return reserve.lend(() => metadata.addToken(token, { event: { accountId, kind, ...origin, at }, keep: KEPT_EVENTS }, passwordHash))
+  }
+
+  function revoke (accountId: number, id: number): Promise<void> {
+    return reserve.lend(() => metadata.removeToken(accountId, id))
   }
 
   return {
@@ -105,7 +111,14 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
 
     list: (accountId, { beforeId, limit }) => metadata.listTokens(accountId, { now: Date.now(), beforeId, limit }),
 
-    revoke: (accountId, id) => reserve.lend(() => metadata.removeToken(accountId, id)),
+    async end ({ accountId, id }) {
+      await revoke(accountId, id).catch((error: unknown) => {
+        if (error instanceof Problem && error.code === 'not_found') refuseRevoked()
+        throw error
+      })
+    },
+
+    revoke,
 
     revokeAll: accountId => reserve.lend(() => metadata.removeTokens(accountId))
   }
