@@ -371,6 +371,28 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     t.match(await metadata.renameFile(id, 'a', 'b', 3000), { updatedAt: 6000 })
   })
 
+  t.test('that holds as well where the other file was deleted or renamed', async t => {
+    const { metadata, id } = await withPerson(t)
+    const add = async (name: string, now: number) => (await metadata.addFile(newFile(id, name, { now }), unlimited)).file
+    const old = await add('old', 3000)
+    await add('a', 7000)
+    await metadata.removeFile(id, 'a', always)
+    t.match(await add('a', 7900), { isDateShared: true })
+    t.match(await add('b', 7900), { isDateShared: false }, 'another name')
+    await metadata.removeFile(id, 'a', always)
+    t.match(await metadata.renameFile(id, 'b', 'a', 7950), { isDateShared: true })
+    await metadata.removeFile(id, 'a', always)
+    t.match(await add('a', 8000), { isDateShared: false }, 'a second later')
+    await metadata.renameFile(id, 'a', 'c', 8100)
+    t.match(await metadata.renameFile(id, old.name, 'a', 8200), { isDateShared: true })
+    await metadata.removeFile(id, 'c', always)
+    const late = await add('late', 9000)
+    await metadata.removeFile(id, late.name, always)
+    await metadata.removeFile(id, 'a', always)
+    t.match(await add('late', 9100), { isDateShared: true }, 'a file of an earlier second makes nothing forgotten')
+    t.match(await add('a', 9200), { isDateShared: false })
+  })
+
   t.test('what the condition does not permit leaves everything as it was', async t => {
     const { metadata, id } = await withPerson(t)
     const never = () => false

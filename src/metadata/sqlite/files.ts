@@ -32,8 +32,10 @@ export function createFileActs (db: BetterSQLite3Database, { commit }: Committer
     sha256: sql.placeholder('sha256'),
     blobId: sql.placeholder('blobId'),
     createdAt: sql.placeholder('now'),
-    updatedAt: sql.placeholder('now')
+    updatedAt: sql.placeholder('now'),
+    isDateShared: sql.placeholder('isDateShared')
   }).returning().prepare()
+  const departures = createDepartures()
   const usage = db.select({ bytes: accounts.usedBytes, files: accounts.usedFiles }).from(accounts).where(and(eq(accounts.id, sql.placeholder('ownerId')), isNull(accounts.removedAt))).prepare()
   const charge = db.update(accounts).set({
     usedBytes: sql`${accounts.usedBytes} + ${sql.placeholder('bytes')}`,
@@ -51,14 +53,14 @@ export function createFileActs (db: BetterSQLite3Database, { commit }: Committer
 
   function create (file: NewFile, quota: Quota): FileRecord {
     occupy(file.ownerId, { bytes: file.size, files: 1 }, quota)
-    return insert.get({ ...file })
+    return insert.get({ ...file, isDateShared: departures.has(file.ownerId, file.name, file.now) })
   }
 
   function replace (current: FileRecord, { size, type, sha256, blobId, now }: NewFile, quota: Quota): FileRecord {
     occupy(current.ownerId, { bytes: size - current.size, files: 0 }, quota)
     db.insert(discardedBlobs).values({ blobId: current.blobId }).run()
     const updatedAt = later(current, now)
-    const isDateShared = Math.floor(current.updatedAt / 1000) === Math.floor(updatedAt / 1000)
+    const isDateShared = secondOf(current.updatedAt) === secondOf(updatedAt)
     return db.update(files).set({ size, type, sha256, blobId, updatedAt, isDateShared }).where(eq(files.id, current.id)).returning().get()
   }
 
@@ -92,7 +94,11 @@ export function createFileActs (db: BetterSQLite3Database, { commit }: Committer
       if (current === undefined) throw new Problem('not_found')
       if (newName === name) return current
       try {
-        return db.update(files).set({ name: newName, updatedAt: later(current, now) }).where(eq(files.id, current.id)).returning().get()
+        const updatedAt = later(current, now)
+        const isDateShared = departures.has(ownerId, newName, updatedAt)
+        const renamed = db.update(files).set({ name: newName, updatedAt, isDateShared }).where(eq(files.id, current.id)).returning().get()
+        departures.add(current)
+        return renamed
       } catch (error) {
         if (isUniqueViolation(error)) throw new Problem('name_taken', { cause: error })
         throw error
@@ -106,6 +112,7 @@ export function createFileActs (db: BetterSQLite3Database, { commit }: Committer
       db.insert(discardedBlobs).values({ blobId: current.blobId }).run()
       charge.run({ ownerId, bytes: -current.size, files: -1 })
       db.delete(files).where(eq(files.id, current.id)).run()
+      departures.add(current)
     }),
 
     knownBlobs: async blobIds => new Set(db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds)).all().map(row => row.blobId)),
@@ -118,6 +125,34 @@ export function createFileActs (db: BetterSQLite3Database, { commit }: Committer
 
     forgetDiscarded: blobIds => commit(() => { db.delete(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds)).run() })
   }
+}
+
+interface Departures {
+  /** The file loses its name, with the date that it had. */
+  add (file: FileRecord): void
+  /** Whether another file had the name, and a date in the same second. */
+  has (ownerId: number, name: string, at: number): boolean
+}
+
+/** Names that lost their file in the latest second: who gets one of them in that second gets its date as well (RFC 9110 section 8.8.2.2). */
+function createDepartures (): Departures {
+  let second = -Infinity
+  const names = new Set<string>()
+  const keyOf = (ownerId: number, name: string) => `${ownerId}/${name}`
+  return {
+    add ({ ownerId, name, updatedAt }) {
+      if (secondOf(updatedAt) < second) return
+      if (secondOf(updatedAt) > second) names.clear()
+      second = secondOf(updatedAt)
+      names.add(keyOf(ownerId, name))
+    },
+    has: (ownerId, name, at) => secondOf(at) === second && names.has(keyOf(ownerId, name))
+  }
+}
+
+/** Seconds, as a date in a header tells them. */
+function secondOf (milliseconds: number): number {
+  return Math.floor(milliseconds / 1000)
 }
 
 /** A clock set back must not make a change look older than what it changed. */
