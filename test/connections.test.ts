@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readdirSync, readlinkSync, realpathSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
@@ -273,6 +273,95 @@ t.test('an upload without any length is an empty one', async t => {
     t.same({ status: response.status, connection: response.headers.connection }, { status, connection: 'keep-alive' })
   }
   t.same(await names(server, token), ['empty'])
+})
+
+/** The statuses of the answers in what came, in their order. */
+function statuses (text: string): number[] {
+  return Array.from(text.matchAll(/HTTP\/1\.1 (\d{3}) /g), ([, status]) => Number(status))
+}
+
+t.test('requests that are sent before the answers to those ahead of them are done one after the other', async t => {
+  const { server, token, authorization } = await open(t)
+  const put = (body: string) => `${head('PUT', '/uploads/a', { authorization, 'content-length': body.length })}${body}`
+  for (let round = 0; round < 10; round++) {
+    const wire = dial(t, server)
+    wire.socket.write([put('first'), head('GET', '/uploads/a', { authorization }), put('second'), head('GET', '/uploads/a', { authorization }), head('DELETE', '/uploads/a', { authorization }), head('GET', '/uploads/a', { authorization, connection: 'close' })].join(''))
+    t.equal(await wire.closed, undefined)
+    t.strictSame(statuses(wire.text()), [201, 200, 200, 200, 204, 404])
+    t.match(wire.text(), /\r\nfirst[^]*\r\nsecond/)
+  }
+  t.same(await names(server, token), [])
+})
+
+t.test('what Node lets pass and others would read in another way is refused', async t => {
+  const { server, token, authorization } = await open(t)
+  await server.send('PUT', '/uploads/report', { token, body: 'precious' })
+  const lines: [method: string, path: string, headers: Record<string, string>, body: string][] = [
+    ['PUT', '/uploads/report#2.pdf', { 'content-length': '1' }, 'x'],
+    ['GET', '/uploads/report#', {}, ''],
+    ['PUT', '/uploads/coded', { 'transfer-encoding': 'gzip, chunked' }, '1\r\nx\r\n0\r\n\r\n'],
+    ['GET', '/api/files?prefix=%FF', {}, ''],
+    ['GET', '/api/files?prefix=%', {}, '']
+  ]
+  for (const [method, path, headers, body] of lines) {
+    const wire = dial(t, server)
+    wire.socket.write(`${head(method, path, { authorization, ...headers })}${body}`)
+    const response = await wire.response()
+    t.equal(response.status, 400, path)
+    t.match(JSON.parse(response.body.toString()), { code: 'malformed_request' }, path)
+    wire.socket.destroy()
+  }
+  t.same(await names(server, token), ['report'])
+  t.equal((await server.send('GET', '/uploads/report', { token })).text, 'precious')
+  t.equal((await server.send('GET', '/api/files?prefix=%e2%82%ac&limit=1', { token })).status, 200)
+})
+
+t.test('a digest that is announced to come behind the bytes is verified as one ahead of them is', async t => {
+  const { server, token, authorization } = await open(t)
+  const sent = { authorization, 'transfer-encoding': 'chunked', trailer: 'X-Other, Content-Digest,Repr-Digest' }
+  const right = `sha-256=:${createHash('sha256').update('hello').digest('base64')}:`
+  const wrong = `sha-512=:${Buffer.alloc(64).toString('base64')}:`
+  for (const [name, fields, status] of [['a', `Content-Digest: ${wrong}`, 400], ['b', 'Repr-Digest: !!!', 400], ['c', `content-digest: ${right}\r\nrepr-digest: ${right}`, 201], ['d', 'X-Other: x', 201]] as const) {
+    const wire = dial(t, server)
+    wire.socket.write(`${head('PUT', `/uploads/${name}`, sent)}5\r\nhello\r\n0\r\n${fields}\r\n\r\n`)
+    t.equal((await wire.response()).status, status, name)
+    wire.socket.destroy()
+  }
+  t.same(await names(server, token), ['c', 'd'])
+  t.same(openHandles(server.dataDir), [])
+})
+
+t.test('behind an answer that ends the connection nothing more is done', async t => {
+  const { server, token, authorization } = await open(t)
+  await server.send('PUT', '/uploads/kept', { token, body: 'x' })
+  const remove = head('DELETE', '/uploads/kept', { authorization })
+  const refused = `${head('PUT', '/uploads/b', { authorization, 'content-encoding': 'gzip', 'content-length': 200_000 })}${'x'.repeat(200_000)}`
+  const last = head('GET', '/uploads/kept', { authorization, connection: 'close' })
+  for (const [first, status] of [[refused, 415], [last, 200]] as const) {
+    const wire = dial(t, server)
+    wire.socket.write(`${first}${remove}${remove}`)
+    await wire.closed
+    t.strictSame(statuses(wire.text()), [status])
+  }
+  t.same(await names(server, token), ['kept'])
+})
+
+t.test('more requests than a connection has patience for are answered in their order, and a client that goes leaves nothing behind', async t => {
+  const { server, token, authorization } = await open(t)
+  const wire = dial(t, server)
+  const count = 300
+  for (let index = 0; index < count; index++) wire.socket.write(`${head('PUT', `/uploads/${index}`, { authorization, 'content-length': 1 })}x`)
+  wire.socket.write(head('GET', '/uploads/0', { authorization, connection: 'close' }))
+  t.equal(await wire.closed, undefined)
+  t.strictSame(statuses(wire.text()), [...Array.from({ length: count }, () => 201), 200])
+  t.strictSame(Array.from(wire.text().matchAll(/"name":"(\d+)"/g), ([, name]) => Number(name)), Array.from({ length: count }, (_, index) => index))
+  const gone = dial(t, server)
+  for (let index = 0; index < count; index++) gone.socket.write(head('DELETE', `/uploads/${index}`, { authorization }))
+  await gone.until('HTTP/1.1 204')
+  gone.socket.destroy()
+  await gone.closed
+  t.equal((await server.send('GET', '/uploads/299', { token })).text, 'x', 'what was not answered was not done')
+  t.same(openHandles(server.dataDir), [])
 })
 
 t.test('a connection that is kept for a next request says that it ends after IDLE_SECONDS, and does', async t => {

@@ -135,7 +135,7 @@ t.test('what is no listing is refused', async t => {
     ...['0', '1001', '9999999999', '-1', '1.5', '01', '+5', '1e2', 'abc', '', '%201', '%D9%A3'].map((limit): [string, string] => [`limit=${limit}`, 'limit']),
     ...['size', 'Name', 'names', '', 'name,newest', '__proto__', 'constructor'].map((order): [string, string] => [`order=${order}`, 'order']),
     ...ORDERS.slice(2).flatMap((order): [string, string][] => [[`order=${order}&prefix=a`, 'prefix'], [`order=${order}&prefix=`, 'prefix']]),
-    [`prefix=${'x'.repeat(256)}`, 'prefix'],
+    [`prefix=${'x'.repeat(1025)}`, 'prefix'],
     ['colour=red', 'colour'],
     ['__proto__=1', '__proto__'],
     ['Limit=1', 'Limit'],
@@ -161,6 +161,9 @@ t.test('what is no listing is refused', async t => {
   for (const limit of ['1', '9', '10', '999', '1000']) t.equal((await list({ limit })).status, 200, `limit ${limit}`)
   for (const order of ORDERS) t.equal((await list({ order, limit: '1', cursor: cursors.get(order) ?? '' })).status, 200, `${order} goes on`)
   t.equal((await list({ prefix: 'x'.repeat(255) })).status, 200)
+  const longest = '\u1F82'.repeat(85)
+  await put(longest)
+  t.strictSame((await list({ prefix: longest.normalize('NFD') })).json.files.map(({ name }: { name: string }) => name), [longest], 'a prefix is as long as it is in NFC')
 })
 
 t.test('every order is total, and a cursor survives what it points at', async t => {

@@ -199,6 +199,18 @@ t.test('every kind of refusal over HTTPS is a problem that keeps browsers on HTT
     const { headers } = await ask('GET', '/api/files')
     t.match(String(headers['www-authenticate']), /Basic .*Bearer .*Token /s, `${protocol}: every challenge arrives`)
   }
+  const overHttp2 = clientsOf(t, server).find(([protocol]) => protocol === 'HTTP/2')?.[1]
+  t.match(await overHttp2?.('BREW', '/api/files'), { status: 405, code: 'method_not_allowed', headers: { allow: 'GET, HEAD', 'x-content-type-options': 'nosniff' } }, 'HTTP/2 takes any word for a method')
+  t.match(await overHttp2?.('BREW', '/nowhere'), { status: 404, code: 'not_found' })
+})
+
+t.test('over HTTP/2 a form without a length may be sent again where the quota of files is spent', async t => {
+  const server = await startTls(t, { QUOTA_FILES: '1' })
+  const token = await signUp(overHttp1(server))
+  const ask = overHttp2(openSession(t, server))
+  const form = formOf('a.txt', 'bytes')
+  for (const status of [201, 200]) t.equal((await ask('POST', '/', { token, ...form })).status, status)
+  t.match(await ask('POST', '/', { token, headers: { ...form.headers, 'content-length': '0' } }), { status: 413, code: 'quota_exceeded' })
 })
 
 t.test('curl does the whole story with --http2 and with --http1.1', async t => {

@@ -7,21 +7,28 @@ const algorithms = { 'sha-256': { name: 'sha256', bytes: 32 }, 'sha-512': { name
 
 type Algorithm = keyof typeof algorithms
 
+interface Expected { readonly algorithm: Algorithm, readonly digest: Buffer }
+
 /** Counts bytes into the digests that a client announced, and says whether they match. */
 export interface DigestCheck {
   /** Passes `bytes` on as they are. */
   watch (bytes: AsyncIterable<Buffer>): AsyncIterable<Buffer>
-  /** To be called when the bytes have ended. @throws digest_mismatch. */
+  /** To be called when the bytes have ended. @throws digest_mismatch, digest_malformed for a field that came behind them. */
   confirm (): void
 }
 
+/** Fields of a head, or of what comes behind a body. */
+export type Fields = Readonly<Record<string, string | string[] | undefined>>
+
 /**
- * Reads `Content-Digest` and `Repr-Digest` (RFC 9530 sections 2 and 3). An unknown algorithm is ignored.
+ * Reads `Content-Digest` and `Repr-Digest` (RFC 9530 sections 2 and 3). An unknown algorithm is ignored. `trailers` gives
+ * the fields that come behind the bytes, where any are announced.
  * @throws digest_malformed where a field is no dictionary of digests.
  */
-export function expectDigests (fields: (string | undefined)[]): DigestCheck {
-  const expected = fields.flatMap(field => field === undefined ? [] : parseDigests(field))
-  const hashes = new Map<Algorithm, Hash>(expected.map(({ algorithm }) => [algorithm, createHash(algorithms[algorithm].name)]))
+export function expectDigests (head: Fields, trailers?: () => Fields): DigestCheck {
+  const expected = parseFields(head)
+  const needed = trailers === undefined ? expected.map(({ algorithm }) => algorithm) : Object.keys(algorithms) as Algorithm[]
+  const hashes = new Map<Algorithm, Hash>(needed.map(algorithm => [algorithm, createHash(algorithms[algorithm].name)]))
 
   async function * watched (bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     for await (const chunk of bytes) {
@@ -34,7 +41,7 @@ export function expectDigests (fields: (string | undefined)[]): DigestCheck {
     watch: bytes => hashes.size === 0 ? bytes : watched(bytes),
     confirm () {
       const digests = new Map(Array.from(hashes, ([algorithm, hash]) => [algorithm, hash.digest()]))
-      const wrong = expected.find(({ algorithm, digest }) => digests.get(algorithm)?.equals(digest) !== true)
+      const wrong = [...expected, ...parseFields(trailers?.() ?? {})].find(({ algorithm, digest }) => digests.get(algorithm)?.equals(digest) !== true)
       if (wrong !== undefined) throw new Problem('digest_mismatch', { detail: `The ${wrong.algorithm} of the bytes received is another one.` })
     }
   }
@@ -55,7 +62,11 @@ export function wantsSha256 (wantReprDigest: string | undefined): boolean {
   }
 }
 
-function parseDigests (field: string): { algorithm: Algorithm, digest: Buffer }[] {
+function parseFields ({ 'content-digest': content, 'repr-digest': repr }: Fields): Expected[] {
+  return [content, repr].flatMap(field => field === undefined ? [] : parseDigests(field.toString()))
+}
+
+function parseDigests (field: string): Expected[] {
   return Array.from(dictionaryOf(field)).flatMap(([key, [value]]) => {
     if (!Object.hasOwn(algorithms, key)) return []
     const algorithm = key as Algorithm

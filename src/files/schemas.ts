@@ -30,7 +30,7 @@ export const File = Type.Object({
   type: Type.String({ maxLength: MAX_TYPE_LENGTH, pattern: '^[^/\\s]+/[^\\u0000-\\u0008\\u000a-\\u001f\\u007f]+$', description: 'Media type: as declared, else by the name\'s extension, else `application/octet-stream`.', examples: ['application/pdf'] }),
   sha256: Type.String({ maxLength: 64, pattern: '^[0-9a-f]{64}$', description: 'SHA-256 of the bytes, in hex; its quoted form is the entity tag.', examples: ['149b16dc441e3140c89fe4f164ea23a8ba80bb5e79c780f97b24ecf95e253095'] }),
   createdAt: Timestamp('When the name came to be; a new version does not change it.'),
-  updatedAt: Timestamp('When these bytes were stored.'),
+  updatedAt: Timestamp('When these bytes were stored, or got this name.'),
   url: Type.String({ format: 'uri-reference', maxLength: 4096, description: 'Address of the bytes: absolute where the request names the address the server listens on, or PUBLIC_URL is set; else a path.', examples: ['http://127.0.0.1:5000/uploads/report.pdf'] })
 }, { $id: 'File', additionalProperties: false, description: 'Facts about a stored file.' })
 
@@ -45,7 +45,7 @@ export const FileListQuery = Type.Object({
   limit: Type.Optional(PageSize('Files on a page')),
   cursor: Type.Optional(Type.String({ ...CURSOR, minLength: 1, description: 'Where the last page ended: its `next`. It goes with the same `order` and `prefix`.' })),
   order: Type.Optional(OneOf(fileOrders, { default: 'name', description: 'By name (code point order), by creation time, or by size.' })),
-  prefix: Type.Optional(Type.String({ format: 'file-name-prefix', maxLength: 255, description: 'Only names that begin so; with the name orders only.' }))
+  prefix: Type.Optional(Type.String({ format: 'file-name-prefix', maxLength: 1024, description: 'Only names that begin so; with the name orders only.' }))
 }, { additionalProperties: false })
 
 // A name that no file can have is as unknown as any other where something is looked up by it: its rule is named, not checked by a pattern.
@@ -88,7 +88,7 @@ export const etag = { ETag: { type: 'string', maxLength: 66, pattern: '^"[0-9a-f
 /** What tells one version of a file from another. */
 export const validators = {
   ...etag,
-  'Last-Modified': { type: 'string', maxLength: 29, pattern: '^[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT$', description: 'When the bytes were stored (RFC 9110 section 5.6.7).' }
+  'Last-Modified': { type: 'string', maxLength: 29, pattern: '^[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT$', description: 'When the bytes were stored, or got this name (RFC 9110 section 5.6.7).' }
 }
 
 /** What describes a file, whichever part of it is sent. */

@@ -1,27 +1,28 @@
-import { METHODS } from 'node:http'
+import { METHODS, type IncomingMessage } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import { Problem } from '../errors.ts'
+
+/** Stands for every word that is no method Node knows: HTTP/2 takes any, and the router none. No route has it. */
+const UNKNOWN_METHOD = 'UNLINK'
 
 /**
  * Makes a known path with another method 405 with `Allow` (RFC 9110 section 15.5.6), whatever the method is. Call it
  * before the routes; the function it returns, behind them.
  */
 export function answerOtherMethods (app: FastifyInstance): () => void {
-  const known = new Map<string, Set<string>>()
+  const urls = new Set<string>()
   for (const method of METHODS) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method)
-  app.addHook('onRoute', ({ url, method }) => {
-    // Where the CORS plugin answers preflights, whatever their address.
-    if (url === '*') return
-    const methods = known.get(url) ?? new Set()
-    for (const name of [method].flat()) methods.add(name)
-    known.set(url, methods)
-  })
+  const known = new Set<string | undefined>(METHODS)
+  app.server.prependListener('request', (request: IncomingMessage) => { if (!known.has(request.method)) request.method = UNKNOWN_METHOD })
+  // Where it is `*` the CORS plugin answers preflights, whatever their address.
+  app.addHook('onRoute', ({ url }) => { if (url !== '*') urls.add(url) })
   return () => {
-    for (const [url, methods] of Array.from(known)) {
-      const allow = Array.from(methods).sort().join(', ')
+    for (const url of Array.from(urls)) {
+      const others = app.supportedMethods.filter(method => !app.hasRoute({ url, method }))
+      const allow = app.supportedMethods.filter(method => !others.includes(method)).sort().join(', ')
       // Refused in a hook: a handler would first have its body parsed.
       const refuse = async () => { throw new Problem('method_not_allowed', { headers: { allow } }) }
-      app.route({ url, method: app.supportedMethods.filter(name => !app.hasRoute({ url, method: name })), schema: { hide: true }, onRequest: refuse, handler: refuse })
+      app.route({ url, method: others, schema: { hide: true }, onRequest: refuse, handler: refuse })
     }
   }
 }

@@ -27,6 +27,9 @@ const headersByStatus: Record<number, Record<string, Header>> = {
   503: { 'Retry-After': retryAfter }
 }
 
+/** For an upload that is coded (RFC 9110 section 12.5.3). */
+const acceptEncoding: Record<string, Header> = { 'Accept-Encoding': { type: 'string', enum: ['identity'], description: 'For an upload with a `Content-Encoding`: none is taken.' } }
+
 interface ProblemResponse {
   description: string
   headers: Record<string, Header>
@@ -56,7 +59,7 @@ export function problems (codes: FailureCode[]): Record<number, ProblemResponse>
 function response (status: number, codes: FailureCode[]): ProblemResponse {
   return {
     description: codes.map(code => `- \`${code}\`: ${failures[code].title}.`).join('\n'),
-    headers: { ...headersByStatus[status], ...answerHeaders },
+    headers: { ...headersByStatus[status], ...(codes.includes('content_encoding_unsupported') && acceptEncoding), ...answerHeaders },
     content: {
       'application/problem+json': {
         schema: Type.Ref(ProblemDetails),

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import cors from '@fastify/cors'
 import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
@@ -36,11 +37,7 @@ export async function protect (app: FastifyInstance, { corsOrigins, rateLimitPer
     addFailures(route, [...addressFailures, 'malformed_request', 'stopping', 'too_many_requests', ...loadFailures])
     addAnswerHeaders(route)
   })
-  app.addHook('onRequest', async request => {
-    // RFC 9112 section 3.2: exactly one, which HTTP/1.0 may leave out.
-    const hosts = countFieldLines(request.raw, 'host')
-    if (hosts > 1 || (hosts === 0 && request.raw.httpVersion === '1.1')) throw new Problem('malformed_request', { headers: { connection: 'close' } })
-  })
+  app.addHook('onRequest', async ({ raw }) => refuseMalformed(raw))
   // Whoever is refused is in the log, also where no account is known.
   app.addHook('onError', async ({ id, ip, log }, _reply, error: Error) => {
     if (error instanceof Problem && REFUSALS.has(failures[error.code].status)) log.info({ security: { kind: 'refused', code: error.code, network: networkOf(ip), requestId: id } }, 'refused')
@@ -59,6 +56,34 @@ export async function protect (app: FastifyInstance, { corsOrigins, rateLimitPer
   await app.register(rateLimit, { global: false, max: rateLimitPerMinute, timeWindow: 60_000, enableDraftSpec: true, errorResponseBuilder: () => new Problem('too_many_requests') })
   // As a hook of its own, not of each route: a guard's refusals count, and what is one too many costs no hashing.
   app.addHook('onRequest', app.rateLimit())
+}
+
+/** Refuses what Node lets pass, for others might read it in another way. */
+function refuseMalformed (request: IncomingMessage): void {
+  // RFC 9112 section 3.2: exactly one, which HTTP/1.0 may leave out.
+  const hosts = countFieldLines(request, 'host')
+  if (hosts > 1 || (hosts === 0 && request.httpVersion === '1.1')) refuse('It has not one Host.', { connection: 'close' })
+  // Section 6.1: what another coding did to the body would be stored as the file.
+  const coding = request.headers['transfer-encoding']
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked') refuse('Its Transfer-Encoding is not chunked.', { connection: 'close' })
+  // Section 3.2: a fragment is no part of it, and what is cut off there would lead to another file.
+  const url = String(request.url)
+  if (url.includes('#')) refuse('Its address holds a #, which is written %23.')
+  const query = url.indexOf('?')
+  if (query !== -1 && !isDecodable(url.slice(query))) refuse('Its address holds an escape that is no UTF-8.')
+}
+
+function refuse (detail: string, headers: Record<string, string> = {}): never {
+  throw new Problem('malformed_request', { detail, headers })
+}
+
+function isDecodable (text: string): boolean {
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** Headers that every answer has; the id is how whoever asked finds the request in the log. */

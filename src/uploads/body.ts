@@ -1,14 +1,17 @@
 import type { IncomingMessage } from 'node:http'
-import type { Http2Stream } from 'node:http2'
+import type { Http2Stream, ServerHttp2Stream } from 'node:http2'
 import { Problem } from '../errors.ts'
 import { expectDigests, type DigestCheck } from '../files/digests.ts'
 
 /** Room for the delimiters and other fields of a form around a file of the largest size. */
 const FORM_OVERHEAD_BYTES = 64 * 1024
 
+/** Whether a digest is announced to come behind the body (RFC 9110 section 6.6.2). */
+const LATE_DIGEST = /(?:^|[\s,])(?:content|repr)-digest(?:[\s,]|$)/i
+
 /** A request's body, refused by its head if it can't be taken, and not yet read. */
 export interface UploadBody extends DigestCheck {
-  /** Bytes announced; undefined for a chunked body. */
+  /** Bytes announced; undefined for a body that ends where it ends. */
   readonly announcedBytes: number | undefined
   readonly bytes: AsyncIterable<Buffer>
 }
@@ -22,13 +25,18 @@ export function openUploadBody (request: IncomingMessage): UploadBody {
   const encoding = headers['content-encoding']?.trim().toLowerCase() ?? ''
   if (encoding !== '' && encoding !== 'identity') throw new Problem('content_encoding_unsupported', { headers: { 'accept-encoding': 'identity' } })
   const length = headers['content-length']
-  const check = expectDigests([headers['content-digest']?.toString(), headers['repr-digest']?.toString()])
+  const check = expectDigests(headers, LATE_DIGEST.test(headers.trailer ?? '') ? () => request.trailers : undefined)
   return {
-    announcedBytes: headers['transfer-encoding'] === undefined ? Number(length ?? 0) : undefined,
+    announcedBytes: length === undefined && hasBody(request) ? undefined : Number(length ?? 0),
     bytes: check.watch(read(request)),
     watch: check.watch,
     confirm: check.confirm
   }
+}
+
+/** Whether a body without a length follows the head. */
+function hasBody (request: IncomingMessage): boolean {
+  return 'stream' in request ? !(request.stream as ServerHttp2Stream).endAfterHeaders : request.headers['transfer-encoding'] !== undefined
 }
 
 /** The bounds of the size of a form's file, from the announced size of the form. */

@@ -3,7 +3,7 @@ import { Bytes, Field } from '../files/schemas.ts'
 
 /** Digests that an upload is held against. */
 export const DigestHeaders = Type.Object({
-  'content-digest': Field('Digest of the body as sent, `sha-256` or `sha-512` (RFC 9530 section 2).'),
+  'content-digest': Field('Digest of the body as sent, `sha-256` or `sha-512` (RFC 9530 section 2); also behind the body, where `Trailer` announces it.'),
   'repr-digest': Field('The same as `Content-Digest`, for an upload is never a part.')
 })
 
