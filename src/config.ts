@@ -1,6 +1,7 @@
-import { createRequire } from 'node:module'
-import { resolve } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { Errors, type ValueError } from '@sinclair/typebox/errors'
 import { OperatorError } from './operator-error.ts'
@@ -106,9 +107,12 @@ export function readConfig (env: NodeJS.ProcessEnv = process.env) {
   }
 }
 
-/** The version in package.json, which lies above `src` as above `dist`. */
+/** The folder of package.json: it lies above `src`, above `build` and above `dist`, in whose files all of `src` is bundled. */
+export const packageFolder = fileURLToPath(new URL('..', import.meta.url))
+
+/** The version in package.json. */
 export function readVersion (): string {
-  return (createRequire(import.meta.url)('../package.json') as { version: string }).version
+  return (JSON.parse(readFileSync(join(packageFolder, 'package.json'), 'utf8')) as { version: string }).version
 }
 
 /** The rows of `--help` and of the README's table: name, default as text, description. */

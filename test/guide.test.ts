@@ -6,7 +6,6 @@ import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
-import { binArguments } from './bin.ts'
 import { fencedIn, readReadme, root, sectionOf } from './readme.ts'
 import { clientOf, signUp, spawnServer, type Client, type ServerProcess } from './server.ts'
 
@@ -58,8 +57,7 @@ async function openMachine (t: Test): Promise<Machine> {
   const verbs: Record<string, () => Promise<void>> = { 'enable --now': start, start, stop, restart }
 
   async function type (line: string): Promise<void> {
-    const bin = [process.execPath, ...binArguments()].map(word => `'${word}'`).join(' ')
-    const script = moved(line).replaceAll('node dist/main.js', bin).replaceAll('127.0.0.1:5000', `127.0.0.1:${server?.port}`)
+    const script = moved(line).replaceAll('node dist/main.js', `'${process.execPath}' dist/main.js`).replaceAll('127.0.0.1:5000', `127.0.0.1:${server?.port}`)
     const child = spawn('bash', ['-e', '-c', script], { cwd: root, env: { ...process.env, DATA_DIR: dataDir, MIN_FREE_BYTES: '0' } })
     // Most commands end without a look at it.
     child.stdin.on('error', () => {}).end('a longer secret\n')

@@ -1,16 +1,15 @@
 import { readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import Database from 'better-sqlite3'
 import { readMigrationFiles, type MigrationMeta } from 'drizzle-orm/migrator'
+import { packageFolder } from '../../config.ts'
 import { sync } from '../../durable-files.ts'
 import { OperatorError } from '../../operator-error.ts'
 import { copyDatabase } from './copy.ts'
 import { failureOf } from './failures.ts'
 import type { FolderLock } from './lock.ts'
 
-// From `src` as from `dist` the folder is three steps up.
-const ownMigrations = fileURLToPath(new URL('../../../drizzle/sqlite', import.meta.url))
+const ownMigrations = join(packageFolder, 'drizzle/sqlite')
 
 /** Copies that are kept of what the database was before it was brought up to date. */
 const KEPT_COPIES = 2
