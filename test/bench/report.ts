@@ -51,7 +51,7 @@ export function tableOf (rows: readonly Row[]): string {
 }
 
 const LINE_HEIGHT = 22
-const LABEL_WIDTH = 430
+const LABEL_WIDTH = 470
 const BAR_WIDTH = 300
 /** Ratio at the right end of the chart; longer bars are cut there. */
 const MAX_RATIO = 4
@@ -72,7 +72,7 @@ export function chartOf (comparisons: readonly Comparison[]): string {
       `<text x="${LABEL_WIDTH + BAR_WIDTH + 8}" y="${y + 11}">${escape(`${ratio.toFixed(2)} ${target && `(${target})`}`)}</text>`
   })
   const height = 60 + comparisons.length * LINE_HEIGHT
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="900" height="${height}" viewBox="0 0 900 ${height}" font-family="sans-serif" font-size="12">` +
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="940" height="${height}" viewBox="0 0 940 ${height}" font-family="sans-serif" font-size="12">` +
     `<rect width="100%" height="100%" fill="#fff"/><text x="8" y="20" font-size="14">MagicStore over its baseline in the same run: median (bar), spread (thin line), target (stroke)</text>${bars.join('\n')}</svg>\n`
 }
 
