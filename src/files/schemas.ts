@@ -48,7 +48,7 @@ export const FileListQuery = Type.Object({
   prefix: Type.Optional(Type.String({ format: 'file-name-prefix', maxLength: 1024, description: 'Only names that begin so; with the name orders only.' }))
 }, { additionalProperties: false })
 
-// A name that no file can have is as unknown as any other where something is looked up by it: its rule is named, not checked by a pattern.
+// Where something is looked up by a name that no file can have, it is not found: the rule of names is named, not checked by a pattern.
 export const FileParams = Type.Object({
   name: Type.String({ format: 'file-name', maxLength: 1024, description: 'Name of the file, percent-encoded: brought to NFC, then 1 to 255 bytes of UTF-8 without `/`, `\\` and control characters.', examples: ['report.pdf'] })
 })

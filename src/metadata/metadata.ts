@@ -135,11 +135,9 @@ export interface Totals {
 /** Hears of a commit that is on stable storage: how many acts shared it, and how long it took to get there. It is quick and does not throw. */
 export type CommitObserver = (commit: { readonly acts: number, readonly seconds: number }) => void
 
-export interface UsageFinding {
-  readonly accountId: number
-  readonly recorded: { readonly bytes: number, readonly files: number }
-  readonly actual: { readonly bytes: number, readonly files: number }
-}
+interface Usage { readonly bytes: number, readonly files: number }
+
+export interface UsageFinding { readonly accountId: number, readonly recorded: Usage, readonly actual: Usage }
 
 /** Whether an act may go on, given the file that has the name now. It is pure and does not throw. */
 export type Permits = (current: FileRecord | undefined) => boolean
@@ -227,14 +225,8 @@ export interface NewFile {
   readonly now: number
 }
 
-export interface FileRecord {
+export interface FileRecord extends Omit<NewFile, 'now'> {
   readonly id: number
-  readonly ownerId: number
-  readonly name: string
-  readonly size: number
-  readonly type: string
-  readonly sha256: string
-  readonly blobId: string
   readonly createdAt: number
   readonly updatedAt: number
   /** True where other bytes had this name earlier in the second of `updatedAt`: a date of whole seconds can't tell the two apart. */
