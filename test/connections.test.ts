@@ -293,6 +293,24 @@ t.test('requests that are sent before the answers to those ahead of them are don
   t.same(await names(server, token), [])
 })
 
+t.test('a client that closes its half of the connection behind its requests gets every answer', async t => {
+  const { server, token, authorization } = await open(t)
+  const put = `${head('PUT', '/uploads/a', { authorization, 'content-length': 5 })}bytes`
+  const basic = head('GET', '/api/resource', { authorization: `Basic ${Buffer.from('ann:correct horse battery').toString('base64')}` })
+  for (const [requests, expected] of [[put, [201]], [basic, [200]], [`${put}${head('GET', '/uploads/a', { authorization })}${head('DELETE', '/uploads/a', { authorization })}`, [200, 200, 204]]] as const) {
+    const wire = dial(t, server)
+    wire.socket.end(requests)
+    t.equal(await wire.closed, undefined)
+    t.strictSame(statuses(wire.text()), expected)
+  }
+  const cut = dial(t, server)
+  cut.socket.end(`${head('PUT', '/uploads/cut', { authorization, 'content-length': 10 })}bytes`)
+  await cut.closed
+  t.notMatch(cut.text(), / 20\d /)
+  t.same(await names(server, token), [])
+  t.ok(await eventually(() => openHandles(server.dataDir).length === 0))
+})
+
 t.test('what Node lets pass and others would read in another way is refused', async t => {
   const { server, token, authorization } = await open(t)
   await server.send('PUT', '/uploads/report', { token, body: 'precious' })

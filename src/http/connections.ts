@@ -70,6 +70,8 @@ export function tendConnections (app: FastifyInstance, { idleSeconds, isTls }: {
   app.server.setTimeout(idleMilliseconds)
   // Between two requests as well: Fastify's default is 72 s.
   app.server.keepAliveTimeout = idleMilliseconds
+  // Who closes their half behind a whole request waits for the answer (Node's own switch, which its types do not know).
+  Object.assign(app.server, { httpAllowHalfOpen: true })
   // HTTP/2 over TLS brings back Node's limit of five minutes for a whole request.
   app.server.requestTimeout = 0
   server.on('timeout', (idle: Socket | ServerHttp2Session) => { if (!('goaway' in idle)) idle.destroy() })
