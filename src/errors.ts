@@ -35,6 +35,7 @@ export const failures = {
   not_found: { status: 404, title: 'There is nothing at this address' },
   method_not_allowed: { status: 405, title: 'This address does not know the method' },
   request_timeout: { status: 408, title: 'The request took too long to arrive' },
+  too_many_tokens: { status: 409, title: 'The account has too many tokens' },
   name_taken: { status: 409, title: 'Another file has this name' },
   precondition_failed: { status: 412, title: 'The file is not in the state that was asked for' },
   body_too_large: { status: 413, title: 'The body is too large' },

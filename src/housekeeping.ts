@@ -3,8 +3,11 @@ import type { Metadata } from './metadata/metadata.ts'
 
 const INTERVAL_MILLISECONDS = 60_000
 
-/** An expired token is remembered for a day, so that whoever presents it is told that it expired. */
-const TOKEN_MEMORY_MILLISECONDS = 24 * 3600 * 1000
+/**
+ * An expired token stays so long. Of an access token the signed text itself tells that it expired, rounded up to the second;
+ * a personal one is known by its row alone, and for a day whoever presents it is told.
+ */
+const TOKEN_MEMORY_MILLISECONDS = { access: 60_000, personal: 24 * 3600 * 1000 } as const
 
 /** Longer than any rule counts attempts for. */
 const ATTEMPT_MEMORY_MILLISECONDS = 2 * 3600 * 1000
@@ -26,7 +29,9 @@ export function startHousekeeping ({ metadata, reserve, sweep }: HousekeepingOpt
   async function tidy (): Promise<void> {
     const now = Date.now()
     sweep()
-    while (await metadata.removeExpiredTokens(now - TOKEN_MEMORY_MILLISECONDS, BATCH));
+    for (const kind of ['access', 'personal'] as const) {
+      while (await metadata.removeExpiredTokens({ kind, before: now - TOKEN_MEMORY_MILLISECONDS[kind] }, BATCH));
+    }
     while (await metadata.removeAttempts(now - ATTEMPT_MEMORY_MILLISECONDS, BATCH));
     await reserve.restore()
   }

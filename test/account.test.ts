@@ -757,7 +757,9 @@ t.test('what time has made useless is forgotten a minute later, however much the
   await Promise.all([
     ...Array.from({ length: 1200 }, () => metadata.addToken({ ...token, expiresAt: now - 25 * hour })),
     ...Array.from({ length: 1200 }, () => metadata.addAttempt({ ...attempt, at: now - 3 * hour })),
-    metadata.addToken({ ...token, expiresAt: now - 23 * hour }),
+    metadata.addToken({ ...token, expiresAt: now - hour }),
+    metadata.addToken({ ...token, kind: 'personal', expiresAt: now - 25 * hour }),
+    metadata.addToken({ ...token, kind: 'personal', expiresAt: now - 23 * hour }),
     metadata.addToken({ ...token, expiresAt: now + hour }),
     metadata.addToken({ ...token, kind: 'personal', expiresAt: null }),
     metadata.addAttempt({ ...attempt, at: now - hour })
@@ -780,7 +782,7 @@ t.test('what time has made useless is forgotten a minute later, however much the
   const tokens = () => metadata.listTokens(id, { now: 0, beforeId: undefined, limit: 2000 })
   const attempts = () => metadata.attemptTimes({ kind: 'sign_in', network: '192.0.2.1' }, { since: 0, limit: 2000 })
   await until(async () => (await tokens()).length <= 3 && (await attempts()).length <= 1)
-  t.strictSame((await tokens()).map(({ expiresAt }) => expiresAt), [null, now + hour, now - 23 * hour], 'one that expired today is remembered, so that it is told as expired')
+  t.strictSame((await tokens()).map(({ expiresAt }) => expiresAt), [null, now + hour, now - 23 * hour], 'a personal one that expired today is remembered, so that it is told as expired')
   t.strictSame(await attempts(), [now - hour])
   housekeeping.stop()
   t.equal(timers.size, 0)

@@ -2,7 +2,7 @@ import Database from 'better-sqlite3'
 import { getTableConfig } from 'drizzle-orm/sqlite-core'
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, readlink, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, readlink, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { finished } from 'node:stream/promises'
 import { promisify } from 'node:util'
@@ -11,6 +11,7 @@ import { openDiskBlobs } from '../src/blobs/disk.ts'
 import { openReserve } from '../src/blobs/reserve.ts'
 import { Problem } from '../src/errors.ts'
 import { createCommitter } from '../src/metadata/sqlite/committer.ts'
+import { OutcomeUnknown } from '../src/metadata/metadata.ts'
 import * as schema from '../src/metadata/sqlite/schema.ts'
 import { lockFolder, FolderInUseError } from '../src/metadata/sqlite/lock.ts'
 import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
@@ -112,7 +113,7 @@ test('a blob that the disk does not let be read fails the reader', async t => {
   await mkdir(path)
   const { size } = await stat(path)
   await t.rejects(readAll(store, { id, size }), { code: 'EISDIR' })
-  await t.rejects(store.remove(id), 'what the disk does not let be removed is not said to be gone')
+  t.strictSame(await store.remove([id]), [], 'what the disk does not let be removed is not said to be gone')
 })
 
 test('a blob that can\'t be moved is served from where it is, and settled after a restart', async t => {
@@ -131,7 +132,7 @@ test('a blob that can\'t be moved is served from where it is, and settled after 
   await rm(obstacle)
   again.settle(id)
   t.equal(String(await readAll(again, { id, size })), 'a')
-  await again.remove(id)
+  await again.remove([id])
   t.strictSame(await readdir(join(folder, 'incoming')), [])
 })
 
@@ -257,16 +258,37 @@ test('a folder has one holder, until it lets go', async t => {
   lockFolder(file).close()
 })
 
+test('a database whose first start was cut off in the middle of a write is opened', async t => {
+  const [from, to] = [t.testdir({ from: {}, to: {} }) + '/from/magicstore.db', join(t.testdirName, 'to', 'magicstore.db')]
+  const writer = new Database(from)
+  writer.pragma('journal_mode = DELETE')
+  writer.exec('CREATE TABLE half (text TEXT)')
+  // With so few pages in memory SQLite writes some of them, and the journal that takes them back, before the commit.
+  writer.pragma('cache_size = 1')
+  writer.exec('BEGIN')
+  for (let row = 0; row < 100; row++) writer.prepare('INSERT INTO half VALUES (?)').run('x'.repeat(4000))
+  for (const end of ['', '-journal']) await copyFile(from + end, to + end)
+  writer.close()
+  await t.rejects(async () => new Database(to, { readonly: true }).prepare('SELECT * FROM half').all(), { code: 'SQLITE_READONLY_ROLLBACK' })
+
+  const metadata = await openSqliteMetadata(to)
+  t.teardown(() => metadata.close())
+  t.strictSame(await metadata.integrityFindings(), [])
+  t.equal((await metadata.addAccount({ username: 'ada', usernameKey: 'ada', passwordHash: 'hash', createdAt: 1 })).id, 1)
+})
+
 /** A database with one table, in write-ahead mode as ours, whose acts share commits. */
-function openNotes (file: string, { timeout = 0, journal = 'WAL' } = {}) {
+function openNotes (file: string, { timeout = 0, journal = 'WAL', syncLog = async () => {} } = {}) {
   const client = new Database(file, { timeout })
   client.pragma(`journal_mode = ${journal}`)
   client.exec('CREATE TABLE IF NOT EXISTS notes (text TEXT NOT NULL)')
   const insert = client.prepare('INSERT INTO notes VALUES (?)')
-  const { commit } = createCommitter(client, async () => {})
+  const { commit, read, failed } = createCommitter(client, syncLog)
   return {
     client,
+    failed,
     add: (text: string | null) => commit(() => insert.run(text).changes),
+    read: () => read(() => client.prepare('SELECT text FROM notes').pluck().all()),
     all: () => client.prepare('SELECT text FROM notes').pluck().all()
   }
 }
@@ -312,6 +334,79 @@ test('a commit that fails at its end is undone whole', async t => {
   t.notOk(client.inTransaction)
   reader.exec('COMMIT')
   t.strictSame(all(), [])
+})
+
+/** Syncs that end when the test says so. */
+function openSyncs () {
+  const syncs: { resolve: () => void, reject: (error: Error) => void }[] = []
+  return { syncs, syncLog: () => new Promise<void>((resolve, reject) => { syncs.push({ resolve, reject }) }) }
+}
+
+async function isSettled (promise: Promise<unknown>): Promise<boolean> {
+  await new Promise(resolve => setImmediate(resolve))
+  return Promise.race([promise.then(() => true), Promise.resolve(false)])
+}
+
+test('what was committed is told to nobody, its writer and readers alike, before it is on stable storage', async t => {
+  const { syncs, syncLog } = openSyncs()
+  const { client, add, read } = openNotes(join(t.testdir(), 'notes.db'), { syncLog })
+  t.teardown(() => client.close())
+  t.strictSame(await read(), [], 'where nothing was written nobody waits')
+  const added = add('a')
+  await new Promise(resolve => setImmediate(resolve))
+  const found = read()
+  t.strictSame([await isSettled(added), await isSettled(found)], [false, false])
+  syncs[0]?.resolve()
+  t.equal(await added, 1)
+  t.strictSame(await found, ['a'])
+  t.equal(syncs.length, 1)
+})
+
+test('what another process committed is told when the log that both write is on stable storage', async t => {
+  const file = join(t.testdir(), 'notes.db')
+  const { syncs, syncLog } = openSyncs()
+  const { client, read } = openNotes(file, { syncLog })
+  t.teardown(() => client.close())
+  const other = new Database(file)
+  t.teardown(() => other.close())
+  other.exec("INSERT INTO notes VALUES ('theirs')")
+  const found = read()
+  t.notOk(await isSettled(found))
+  syncs[0]?.resolve()
+  t.strictSame(await found, ['theirs'])
+  t.strictSame(await read(), ['theirs'], 'once')
+  t.equal(syncs.length, 1)
+})
+
+test('after a sync that failed nothing is told or done any more, also if a later sync does not fail', async t => {
+  const { syncs, syncLog } = openSyncs()
+  const { client, add, read, failed } = openNotes(join(t.testdir(), 'notes.db'), { syncLog })
+  t.teardown(() => client.close())
+  const first = add('a')
+  await new Promise(resolve => setImmediate(resolve))
+  const found = read()
+  const second = add('b')
+  await new Promise(resolve => setImmediate(resolve))
+  syncs[0]?.reject(new Error('EIO'))
+  syncs[1]?.resolve()
+  t.strictSame(await codesOf([first, found, second, add('c'), read()]), Array(5).fill('stopping'))
+  const failure = await failed
+  t.type(failure, OutcomeUnknown)
+  t.match(failure, { code: 'stopping', cause: { message: 'EIO' } })
+})
+
+test('an act waits while another process writes, and is done when that has ended', async t => {
+  const file = join(t.testdir(), 'notes.db')
+  const { client, add, all } = openNotes(file)
+  t.teardown(() => client.close())
+  const other = new Database(file)
+  t.teardown(() => other.close())
+  other.exec('BEGIN IMMEDIATE')
+  const added = add('a')
+  t.notOk(await isSettled(added))
+  other.exec('COMMIT')
+  t.equal(await added, 1)
+  t.strictSame(all(), ['a'])
 })
 
 test('an act that fails is told its own failure, and those beside it are done', async t => {

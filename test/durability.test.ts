@@ -1,3 +1,4 @@
+import Database from 'better-sqlite3'
 import { spawn } from 'node:child_process'
 import { createHash, randomBytes, randomInt } from 'node:crypto'
 import { once } from 'node:events'
@@ -151,7 +152,7 @@ t.test('a process that dies at a step of the commit protocol leaves the old stat
   t.match(await runBin(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' })
 })
 
-async function put (client: Client, user: [string, string], body: Uint8Array): Promise<string> {
+async function put (client: Client, user: [string, string], body: string | Uint8Array): Promise<string> {
   return (await client.send('PUT', '/uploads/victim', { user, body })).json.sha256
 }
 
@@ -184,4 +185,72 @@ t.test('bytes and folder are synced before the log is, and that before an upload
   t.notOk([bytes, folder, log, answer].includes(-1), 'every step is there')
   t.ok(Math.max(bytes, folder) < log, 'bytes and folder before the log')
   t.ok(log < answer, 'the log before the answer')
+})
+
+/** The calls that strace wrote down, a line each; of one that was interrupted by others two, the second with its end. */
+async function callsIn (trace: string): Promise<string[]> {
+  return (await readFile(trace, 'utf8')).split('\n')
+}
+
+/** The first line at or behind `from` that matches; -1 where none does. */
+function find (calls: string[], pattern: RegExp, from = 0): number {
+  return calls.findIndex((line, index) => index >= from && pattern.test(line))
+}
+
+t.test('a blob is forgotten only when its removal from its folder is on stable storage', { skip: hasStrace ? false : 'strace is not installed' }, async t => {
+  const settings = { DATA_DIR: t.testdir({ data: {} }) + '/data' }
+  const trace = join(t.testdirName, 'calls')
+  const server = await spawnServer(t, settings)
+  const { user } = await signUp(server, 'ada')
+  await put(server, user, 'hello')
+  const strace = await straced(t, server, ['-f', '-y', '-o', trace, '-e', 'trace=unlink,fsync,pwrite64'])
+  t.equal((await server.send('DELETE', '/uploads/victim', { user })).status, 204)
+  const database = new Database(join(settings.DATA_DIR, 'magicstore.db'), { readonly: true })
+  t.teardown(() => database.close())
+  const discarded = database.prepare('SELECT count(*) FROM discarded_blobs').pluck()
+  while (discarded.get() !== 0) await new Promise(resolve => setTimeout(resolve, 20))
+  await strace.end()
+  const calls = await callsIn(trace)
+  const unlinked = find(calls, /unlink\(".*\/blobs\/[0-9a-f]{2}\/[0-9a-f]{32}"/)
+  const synced = find(calls, /fsync\(\d+<.*\/blobs\/[0-9a-f]{2}>/, unlinked)
+  const forgotten = find(calls, /pwrite64\(\d+<.*-wal>/, unlinked)
+  t.notOk([unlinked, synced, forgotten].includes(-1), 'every step is there')
+  t.ok(synced < forgotten, 'the folder is synced before the log is written')
+})
+
+t.test('a log that a killed process left is synced before its blobs are moved', { skip: hasStrace ? false : 'strace is not installed' }, async t => {
+  const settings = { DATA_DIR: t.testdir({ data: {} }) + '/data' }
+  const trace = join(t.testdirName, 'calls')
+  const first = await spawnServer(t, settings)
+  const { user } = await signUp(first, 'ada')
+  await straced(t, first, ['-f', '-e', 'inject=rename:signal=KILL'])
+  await put(first, user, 'hello').catch(() => {})
+  await once(first.child, 'close').catch(() => {})
+  const second = await spawnServer(t, settings, ['strace', '-D', '-f', '-y', '-o', trace, '-e', 'trace=fdatasync,rename'])
+  t.match(await second.send('GET', '/uploads/victim', { user }), { status: 200, text: 'hello' })
+  const calls = await callsIn(trace)
+  const [synced, moved] = [find(calls, /fdatasync\(\d+<.*-wal>/), find(calls, /rename\(".*\/incoming\//)]
+  t.notOk([synced, moved].includes(-1), 'both steps are there')
+  t.ok(synced < moved)
+})
+
+t.test('a log that can\'t be synced ends the server, which says so before', { skip: hasStrace ? false : 'strace is not installed' }, async t => {
+  const settings = { DATA_DIR: t.testdir() }
+  const server = await spawnServer(t, settings)
+  const { user, token } = await signUp(server, 'ada')
+  await put(server, user, 'before')
+  const log: string[] = []
+  createInterface(server.child.stdout as Readable).on('line', line => log.push(line))
+  const ended = once(server.child, 'exit')
+  await straced(t, server, ['-f', '-P', join(settings.DATA_DIR, 'magicstore.db-wal'), '-e', 'inject=fdatasync:error=EIO'])
+  t.match(await server.send('PUT', '/uploads/victim', { token, body: 'after' }), { status: 503, json: { code: 'stopping' }, headers: { 'retry-after': /\d/ } })
+  t.match(await server.send('GET', '/health/ready'), { status: 503, json: { code: 'not_ready', detail: /database/ } })
+  t.match(await server.send('GET', '/uploads/victim', { token }), { status: 503, json: { code: 'stopping' } }, 'nobody knows what is stored')
+  t.strictSame(await ended, [1, null])
+  t.match(log.find(line => line.includes('"level":60')), /the log of the database could not be synced/)
+  const again = await spawnServer(t, settings)
+  t.match(await again.send('GET', '/uploads/victim', { user }), { status: 200, text: /before|after/ }, 'whole, whatever the disk kept')
+  await noGarbage(t, settings.DATA_DIR, 1)
+  await again.end('SIGTERM')
+  t.match(await runBin(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' })
 })

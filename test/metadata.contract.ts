@@ -157,10 +157,10 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     const { metadata, id } = await withPerson(t)
     const { passwordHash } = person('ada')
     const ends = await outcomes([
-      metadata.addToken(accessToken(id), undefined, passwordHash),
+      metadata.addToken(accessToken(id), { passwordHash }),
       metadata.setPasswordHash(id, 'new', { endsTokens: true }),
-      metadata.addToken(accessToken(id), undefined, passwordHash),
-      metadata.addToken(accessToken(id), undefined, 'new')
+      metadata.addToken(accessToken(id), { passwordHash }),
+      metadata.addToken(accessToken(id), { passwordHash: 'new' })
     ])
     t.strictSame(ends, ['ok', 'ok', 'credentials_wrong', 'ok'])
     t.equal((await metadata.listTokens(id, { now: 0, beforeId: undefined, limit: 9 })).length, 1)
@@ -247,12 +247,38 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     t.strictSame([...first, ...rest].map(token => token.id), holding)
     await Promise.all([metadata.touchToken(holding[0] ?? 0, 150), metadata.touchToken(holding[1] ?? 0, 160)])
     t.strictSame((await metadata.listTokens(id, { now: 200, beforeId: undefined, limit: 10 })).map(token => token.lastUsedAt), [150, 160])
-    t.equal(await metadata.removeExpiredTokens(200, 10), false)
+    t.equal(await metadata.removeExpiredTokens({ kind: 'access', before: 200 }, 10), false)
     t.strictSame((await metadata.listTokens(id, { now: 0, beforeId: undefined, limit: 10 })).length, 4)
-    t.equal(await metadata.removeExpiredTokens(1000, 2), true, 'there may be more')
+    t.equal(await metadata.removeExpiredTokens({ kind: 'access', before: 1000 }, 2), true, 'there may be more')
     t.strictSame((await metadata.listTokens(id, { now: 0, beforeId: undefined, limit: 10 })).length, 2)
-    t.equal(await metadata.removeExpiredTokens(1000, 2), false)
+    t.equal(await metadata.removeExpiredTokens({ kind: 'access', before: 1000 }, 2), false)
     t.strictSame((await metadata.listTokens(id, { now: 0, beforeId: undefined, limit: 10 })).map(token => token.expiresAt), [null], 'a token without an end never expires')
+  })
+
+  t.test('an expired token of one kind goes without those of the other', async t => {
+    const { metadata, id } = await withPerson(t)
+    await metadata.addToken(accessToken(id, { expiresAt: 100 }))
+    const personal = await metadata.addToken(accessToken(id, { kind: 'personal', expiresAt: 100 }))
+    t.equal(await metadata.removeExpiredTokens({ kind: 'access', before: 200 }, 10), false)
+    t.strictSame((await metadata.listTokens(id, { now: 0, beforeId: undefined, limit: 10 })).map(token => token.id), [personal.id])
+  })
+
+  t.test('the oldest access token of a full account ends for a new token; a personal one never does', async t => {
+    const { metadata, id } = await withPerson(t)
+    const bob = await metadata.addAccount(person('bob'))
+    const theirs = await metadata.addToken(accessToken(bob.id), { maxTokens: 1 })
+    const add = (facts: Partial<NewToken>) => metadata.addToken(accessToken(id, facts), { maxTokens: 3 })
+    const idsOf = async () => (await metadata.listTokens(id, { now: 0, beforeId: undefined, limit: 10 })).map(token => token.id)
+    const personal = await add({ kind: 'personal' })
+    const [, second] = [await add({}), await add({})]
+    const third = await add({})
+    t.strictSame(await idsOf(), [third.id, second.id, personal.id])
+    const other = await add({ kind: 'personal' })
+    const last = await add({ kind: 'personal' })
+    t.strictSame(await idsOf(), [last.id, other.id, personal.id])
+    t.strictSame(await outcomes([add({}), add({ kind: 'personal' })]), ['too_many_tokens', 'too_many_tokens'])
+    t.strictSame(await idsOf(), [last.id, other.id, personal.id])
+    t.ok(await metadata.findToken(theirs.id), 'another account is left alone')
   })
 
   t.test('attempts are counted by network, by name from it, and by name from unknown networks; the latest first', async t => {
@@ -302,9 +328,9 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     t.strictSame(page.map(({ id, ...facts }) => facts), [{ ...event, at: 5 }, { ...event, at: 4 }])
     t.strictSame((await metadata.listEvents(id, { beforeId: page.at(-1)?.id, limit: 2 })).map(({ at }) => at), [3])
     t.equal((await metadata.listEvents(bob.id, { beforeId: undefined, limit: 2 })).length, 1)
-    await metadata.addToken(accessToken(id), { event: { ...event, at: 6 }, keep: 3 })
+    await metadata.addToken(accessToken(id), { told: { event: { ...event, at: 6 }, keep: 3 } })
     t.strictSame((await metadata.listEvents(id, { beforeId: undefined, limit: 9 })).map(({ at }) => at), [6, 5, 4], 'also those that are told with a token')
-    await t.rejects(metadata.addToken(accessToken(999), { event: { ...event, at: 7 }, keep: 3 }), { code: 'token_revoked' })
+    await t.rejects(metadata.addToken(accessToken(999), { told: { event: { ...event, at: 7 }, keep: 3 } }), { code: 'token_revoked' })
     t.equal((await metadata.listEvents(id, { beforeId: undefined, limit: 9 })).length, 3, 'and only where that is added')
   })
 

@@ -1,3 +1,4 @@
+import Database from 'better-sqlite3'
 import { createHmac } from 'node:crypto'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { METHODS } from 'node:http'
@@ -504,4 +505,29 @@ t.test('every answer is no-store and nosniff, and HEAD has the headers of GET', 
     t.equal(head.bytes.length, 0, `HEAD ${path}`)
     t.strictSame(Object.keys(head.headers).sort(), Object.keys(answer.headers).sort(), `HEAD ${path}`)
   }
+})
+
+t.test('an account has at most 10,000 tokens: the oldest access token ends for a new one, and personal ones never do', { timeout: 120_000 }, async t => {
+  const server = await startServer(t)
+  const { user, token: oldest } = await signUp(server, 'ada')
+  const { token: second } = (await server.send('GET', '/api/token', { user })).json
+  const { token: others } = await signUp(server, 'bob')
+  const database = new Database(join(server.dataDir, 'magicstore.db'))
+  t.teardown(() => database.close())
+  const fill = (kind: string, count: number) => database.prepare(`
+    WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)
+    INSERT INTO tokens (account_id, kind, scopes, created_at, expires_at) SELECT 1, ?, 'files:read', 0, 9e12 FROM numbers`).run(count, kind)
+  fill('access', 9_998)
+  const { token: newest } = (await server.send('GET', '/api/token', { user })).json
+  const statuses = async (tokens: string[]) => Promise.all(tokens.map(async token => (await server.send('GET', '/api/resource', { token })).status))
+  t.strictSame(await statuses([oldest, second, newest, others]), [401, 200, 200, 200])
+
+  t.equal((await server.send('DELETE', '/api/tokens', { user })).status, 204)
+  t.strictSame(await statuses([second, newest, others]), [401, 401, 200], 'all of them end, and nobody else\'s')
+  t.equal(database.prepare('SELECT count(*) FROM tokens WHERE account_id = 1').pluck().get(), 0)
+
+  fill('personal', 10_000)
+  t.match(await server.send('GET', '/api/token', { user }), { status: 409, json: { code: 'too_many_tokens' } })
+  t.match(await server.send('POST', '/api/tokens', { user, json: { name: 'a', scopes: ['account'] } }), { status: 409, json: { code: 'too_many_tokens' } })
+  t.equal((await server.send('DELETE', '/api/account', { user })).status, 204)
 })

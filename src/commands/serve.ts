@@ -1,11 +1,13 @@
 import { lookup } from 'node:dns/promises'
 import { readFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as wait } from 'node:timers/promises'
 import { createSecureContext, type Server } from 'node:tls'
 import closeWithGrace from 'close-with-grace'
 import { buildApp, type App, type TlsContext } from '../app.ts'
 import { ConfigError, readConfig, settingRows, type Config } from '../config.ts'
 import { openMagicStore } from '../magicstore.ts'
+import type { OutcomeUnknown } from '../metadata/metadata.ts'
 import { favourEventLoop } from './thread-priority.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -17,6 +19,9 @@ Exit code: 0 after SIGTERM or SIGINT, when every transfer under way is over; 1 w
 
 /** With these a broken process ends; whoever listens to them keeps it running for ever (Node.js, process, "Signal events"). */
 const CRASHES = ['SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGSEGV'] as const
+
+/** Time in which a server that must end tells its clients and its supervisor. */
+const LAST_ANSWERS_MILLISECONDS = 2000
 
 /** Starts the server and keeps it until a signal ends it. */
 export async function run (args: string[]): Promise<void> {
@@ -40,6 +45,7 @@ export async function run (args: string[]): Promise<void> {
     throw error
   }
   favourEventLoop()
+  void store.metadata.failed.then(error => endUnsynced(error, app))
   // No limit of its own: transfers under way end however long they take, and stalled ones are cut.
   closeWithGrace({ delay: false, logger: http.log, skip: [...CRASHES, ...(tls === undefined ? [] : ['SIGHUP'] as const)] }, async ({ err }) => {
     if (err !== undefined) {
@@ -54,6 +60,13 @@ export async function run (args: string[]): Promise<void> {
   })
   if (tls !== undefined) process.on('SIGHUP', () => { void reloadTls(config, app) })
   console.log(welcome(config, { address: http.server.address() as AddressInfo, metricsAddress }))
+}
+
+/** Until the process ends every request is answered, /health/ready with what failed. */
+async function endUnsynced ({ cause }: OutcomeUnknown, { http }: App): Promise<void> {
+  http.log.fatal({ err: cause }, 'the log of the database could not be synced, so that it is not known what is stored: the server ends; look at the disk before it is started again')
+  await wait(LAST_ANSWERS_MILLISECONDS)
+  process.exit(1)
 }
 
 /** @throws {ConfigError} where a file can't be read, or the two do not go together. */

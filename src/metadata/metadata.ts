@@ -1,3 +1,5 @@
+import { Problem } from '../errors.ts'
+
 /**
  * Facts about accounts, tokens and files: the contract that every backend keeps.
  *
@@ -6,15 +8,19 @@
  * a writing method resolves, the change is on stable storage. Acts that arrive together may share one commit; if that
  * commit fails, every one of them rejects and none has happened.
  *
- * Reads see what was committed before they were called. No method finds a file without its owner, except those that
+ * Reads see what was committed before they were called, and resolve when all that they could see is on stable storage: what
+ * a power cut could still undo is told to nobody, and nobody acts on it. No method finds a file without its owner, except those that
  * serve recovery and say so. Times are milliseconds since 1970 (UTC), sizes are bytes, `sha256` is 64 lower-case hex
  * digits. Names are compared code point by code point; callers bring them to NFC first.
  *
- * A method throws `Problem` only with the codes it names. `storage_full` can come from every writing method.
+ * A method throws `Problem` only with the codes it names. `storage_full` can come from every writing method, `overloaded`
+ * where another process writes for too long, and `OutcomeUnknown` from every method.
  */
 export interface Metadata {
   /** A random name of this installation, made with the database; the audience of its tokens. */
   readonly installationId: string
+  /** Resolves when stable storage failed. From then on every method throws the same error, and the process should end: the next start finds out what is stored. */
+  readonly failed: Promise<OutcomeUnknown>
 
   /** Adds a person. Ids count from 1 and are never used twice. @throws username_taken when another has `usernameKey`. */
   addAccount (account: NewAccount): Promise<AccountRecord>
@@ -23,7 +29,7 @@ export interface Metadata {
   /** Everybody with an id above `afterId`, by id, at most `limit`. For the operator. */
   accountsAfter (afterId: number, limit: number): Promise<AccountRecord[]>
   /**
-   * Sets a password; with `endsTokens` every token of the person ends in the same act. With `replaces` only in place of
+   * Sets a password; with `endsTokens` every token of the person ends, the last of them in the same act. With `replaces` only in place of
    * that hash: of two who change it at once, or of one who only hashes it anew, none undoes the other unseen.
    * @throws credentials_wrong where the person has another hash by now, or is gone.
    */
@@ -37,11 +43,15 @@ export interface Metadata {
    * name is free. Their files are removed by `removeRemains`.
    */
   removeAccount (id: number, at: number): Promise<void>
-  /** Forgets at most `limit` files of people who are gone, their blobs go to the discarded ones; false where nothing is left. */
+  /** Forgets at most `limit` tokens or files of people who are gone, the blobs of the files go to the discarded ones; false where nothing is left. */
   removeRemains (limit: number): Promise<boolean>
 
-  /** Adds a token, in one act with its event where one is told, remembered as by `addEvent`. @throws token_revoked where the person, or the token it is issued for, is gone; credentials_wrong where `passwordHash` is given and not theirs any more. */
-  addToken (token: NewToken, told?: { event: NewEvent, keep: number }, passwordHash?: string): Promise<TokenRecord>
+  /**
+   * Adds a token. Where the account then has more than `maxTokens`, its oldest access token ends in the same act.
+   * @throws token_revoked where the person, or the token it is issued for, is gone; credentials_wrong where `passwordHash` is
+   * given and not theirs any more; too_many_tokens where the account has no access token that could end.
+   */
+  addToken (token: NewToken, terms?: TokenTerms): Promise<TokenRecord>
   /** The token and the person it speaks for, in one look-up; undefined where it was revoked or the person is gone. */
   findToken (id: number): Promise<TokenAndAccount | undefined>
   findTokenBySecret (secretHash: string): Promise<TokenAndAccount | undefined>
@@ -51,9 +61,10 @@ export interface Metadata {
   touchToken (id: number, at: number): Promise<void>
   /** Ends a token and the ones issued for it. @throws not_found where the person has no such token. */
   removeToken (accountId: number, id: number): Promise<void>
+  /** Ends every token of an account, in batches: what cuts it off leaves the oldest ones. */
   removeTokens (accountId: number): Promise<void>
-  /** Forgets tokens that expired before `before`, at most `limit`; true where there may be more. */
-  removeExpiredTokens (before: number, limit: number): Promise<boolean>
+  /** Forgets tokens of a kind that expired before `before`, at most `limit`; true where there may be more. */
+  removeExpiredTokens (expired: { kind: NewToken['kind'], before: number }, limit: number): Promise<boolean>
 
   /** Counts an attempt. */
   addAttempt (attempt: Attempt): Promise<void>
@@ -123,6 +134,16 @@ export interface Metadata {
   close (): Promise<void>
 }
 
+/**
+ * The outcome of an act is unknown: its commit may be on stable storage or not. Whoever gets this removes nothing because of
+ * it. To a client it says that the server is stopping.
+ */
+export class OutcomeUnknown extends Problem {
+  constructor (cause: unknown) {
+    super('stopping', { detail: 'The server is stopping, and it is not known whether this request was carried out.', headers: { 'retry-after': '5' }, cause })
+  }
+}
+
 /** What is stored, summed up. */
 export interface Totals {
   readonly accounts: number
@@ -179,6 +200,15 @@ export interface NewToken {
   readonly createdAt: number
   /** Null for a personal token without an end. */
   readonly expiresAt: number | null
+}
+
+/** What goes with the adding of a token. */
+export interface TokenTerms {
+  /** Remembered in the same act, as by `addEvent`. */
+  readonly told?: { readonly event: NewEvent, readonly keep: number }
+  /** The password hash that the owner must still have. */
+  readonly passwordHash?: string
+  readonly maxTokens?: number
 }
 
 export interface TokenRecord extends NewToken {

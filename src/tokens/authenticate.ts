@@ -80,7 +80,7 @@ export function authenticate (guarded: FastifyInstance, { signIn, tokens, securi
       if (demand.proof === 'password or personal token' && token.kind === 'access') throw new Problem('password_required')
       return { token, account }
     } catch (error) {
-      if (error instanceof Problem) return refuse(error.code, request, { error: 'invalid_token', cause: error })
+      if (error instanceof Problem && failures[error.code].status === 401) return refuse(error.code, request, { error: 'invalid_token', cause: error })
       throw error
     }
   }

@@ -21,12 +21,12 @@ export const signInRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async
     schema: {
       operationId: 'getToken',
       summary: 'Trade the password for a token',
-      description: `Issues an access token for the password, or for a personal token, whose scopes and end it then has. An access token is not taken: a token can't prolong its own life.${shell(
+      description: `Issues an access token for the password, or for a personal token, whose scopes and end it then has. An access token is not taken: a token can't prolong its own life. An account has at most 10,000 tokens; a new one ends the oldest access token.${shell(
         'token=$(curl -fsS -u test_user:pwd http://127.0.0.1:5000/api/token | sed \'s/.*"token":"\\([^"]*\\)".*/\\1/\')',
         'curl -f -H "Authorization: Bearer $token" http://127.0.0.1:5000/api/resource'
       )}`,
       tags: ['Start here'],
-      response: { 200: { ...Type.Ref(AccessToken), description: 'The access token.' }, ...problems(['storage_full']) }
+      response: { 200: { ...Type.Ref(AccessToken), description: 'The access token.' }, ...problems(['too_many_tokens', 'storage_full']) }
     }
   }, async request => {
     const { account, token } = callerOf(request)
@@ -95,7 +95,7 @@ export const personalTokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> 
       body: Type.Ref(NewToken),
       response: {
         201: { ...Type.Ref(PersonalToken), description: 'The token.' },
-        ...problems(['malformed_json', 'validation_failed', 'body_too_large', 'unsupported_media_type', 'storage_full'])
+        ...problems(['malformed_json', 'validation_failed', 'too_many_tokens', 'body_too_large', 'unsupported_media_type', 'storage_full'])
       }
     }
   }, async (request, reply) => {

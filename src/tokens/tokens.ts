@@ -10,6 +10,9 @@ import { joinScopes, scopes, type Scope } from './scopes.ts'
 /** The time of last use is kept to the minute: a write for every request would be too much for it. */
 const TOUCH_MILLISECONDS = 60_000
 
+/** Tokens of one account at the most. They bound what listing them and ending them all costs. */
+const MAX_TOKENS = 10_000
+
 /** The last time that RFC 3339 can write, which an offset from UTC can go beyond. */
 const LAST_MOMENT = Date.parse('9999-12-31T23:59:59.999Z')
 
@@ -23,9 +26,9 @@ interface TokensOptions {
 export interface NewPersonalToken { name: string, scopes: readonly Scope[], expiresAt: number | null }
 
 export interface Tokens {
-  /** A new access token for a person, and its life in seconds. One for a personal token has its scopes, ends with it and no later. */
+  /** A new access token for a person, and its life in seconds. One for a personal token has its scopes, ends with it and no later. @throws too_many_tokens. */
   issue (account: AccountRecord, origin: Origin, parent?: TokenRecord): Promise<{ token: string, duration: number }>
-  /** A new personal token; its text is told here and never again. @throws validation_failed where it would have expired. */
+  /** A new personal token; its text is told here and never again. @throws validation_failed where it would have expired, too_many_tokens. */
   issuePersonal (account: AccountRecord, origin: Origin, token: NewPersonalToken): Promise<{ token: string, record: TokenRecord }>
   /** Whom a token speaks for. @throws token_malformed, token_expired, token_revoked. */
   verify (token: string): Promise<TokenAndAccount>
@@ -58,7 +61,11 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
   /** What was proved by the password holds while the person has it; what was proved by a token, while that is there. */
   function add (token: NewToken, kind: EventKind, { origin, passwordHash }: { origin: Origin, passwordHash: string | undefined }): Promise<TokenRecord> {
     const { accountId, createdAt: at } = token
-    return reserve.lend(() => metadata.addToken(token, { event: { accountId, kind, ...origin, at }, keep: KEPT_EVENTS }, passwordHash))
+    return reserve.lend(() => metadata.addToken(token, {
+      told: { event: { accountId, kind, ...origin, at }, keep: KEPT_EVENTS },
+      maxTokens: MAX_TOKENS,
+      ...(passwordHash !== undefined && { passwordHash })
+    }))
   }
 
   function revoke (accountId: number, id: number): Promise<void> {

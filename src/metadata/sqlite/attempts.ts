@@ -7,7 +7,7 @@ import { accountNetworks, accounts, attempts } from './schema.ts'
 
 type AttemptActs = Pick<Metadata, 'addAttempt' | 'attemptTimes' | 'forgiveAttempts' | 'removeAttempts' | 'isKnownNetwork' | 'addKnownNetwork'>
 
-export function createAttemptActs (db: BetterSQLite3Database, { commit }: Committer): AttemptActs {
+export function createAttemptActs (db: BetterSQLite3Database, { commit, read }: Committer): AttemptActs {
   const known = db.select({ network: accountNetworks.network }).from(accountNetworks)
     .innerJoin(accounts, eq(accounts.id, accountNetworks.accountId))
     .where(and(eq(accounts.usernameKey, sql.placeholder('usernameKey')), eq(accountNetworks.network, sql.placeholder('network')))).prepare()
@@ -36,7 +36,7 @@ export function createAttemptActs (db: BetterSQLite3Database, { commit }: Commit
   return {
     addAttempt: attempt => commit(() => { db.insert(attempts).values(attempt).run() }),
 
-    attemptTimes: async (matching, { since, limit }) => timesOf(matching).all({ ...matching, since, limit }).map(row => row.at),
+    attemptTimes: (matching, { since, limit }) => read(() => timesOf(matching).all({ ...matching, since, limit }).map(row => row.at)),
 
     forgiveAttempts: (usernameKey, network) => commit(() => {
       db.delete(attempts).where(and(eq(attempts.kind, 'sign_in'), eq(attempts.usernameKey, usernameKey), eq(attempts.network, network))).run()
@@ -45,7 +45,7 @@ export function createAttemptActs (db: BetterSQLite3Database, { commit }: Commit
     removeAttempts: (before, limit) => commit(() =>
       db.delete(attempts).where(inArray(attempts.id, db.select({ id: attempts.id }).from(attempts).where(lt(attempts.at, before)).limit(limit))).run().changes === limit),
 
-    isKnownNetwork: async (usernameKey, network) => known.get({ usernameKey, network }) !== undefined,
+    isKnownNetwork: (usernameKey, network) => read(() => known.get({ usernameKey, network }) !== undefined),
 
     addKnownNetwork: (accountId, network, at) => commit(() =>
       db.insert(accountNetworks).values({ accountId, network, firstAt: at }).onConflictDoNothing().run().changes > 0)

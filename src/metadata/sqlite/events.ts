@@ -22,12 +22,12 @@ export function createEventWriter (db: BetterSQLite3Database): WriteEvent {
   }
 }
 
-export function createEventActs (db: BetterSQLite3Database, { commit }: Committer, writeEvent: WriteEvent): Pick<Metadata, 'addEvent' | 'listEvents'> {
+export function createEventActs (db: BetterSQLite3Database, { commit, read }: Committer, writeEvent: WriteEvent): Pick<Metadata, 'addEvent' | 'listEvents'> {
   return {
     addEvent: (event, keep) => commit(() => writeEvent(event, keep)),
 
-    listEvents: async (accountId, { beforeId, limit }) => db.select().from(events)
+    listEvents: (accountId, { beforeId, limit }) => read(() => db.select().from(events)
       .where(and(eq(events.accountId, accountId), beforeId === undefined ? undefined : lt(events.id, beforeId)))
-      .orderBy(desc(events.id)).limit(limit).all()
+      .orderBy(desc(events.id)).limit(limit).all())
   }
 }

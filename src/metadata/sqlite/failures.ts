@@ -8,8 +8,18 @@ const OUT_OF_ROOM = new Set(['SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE', 'SQLITE_IOER
 export function failureOf (cause: unknown): unknown {
   if (!(cause instanceof Database.SqliteError)) return cause
   if (OUT_OF_ROOM.has(cause.code)) return new Problem('storage_full', { cause })
-  if (cause.code.startsWith('SQLITE_BUSY')) return new Problem('overloaded', { headers: { 'retry-after': '1' }, cause })
+  if (isBusy(cause)) return new Problem('overloaded', { headers: { 'retry-after': '1' }, cause })
   return cause
+}
+
+/** True where a database must first be brought back to what it was before a transaction that was cut off, which needs a connection that can write. */
+export function isCutOff (error: unknown): boolean {
+  return error instanceof Database.SqliteError && error.code === 'SQLITE_READONLY_ROLLBACK'
+}
+
+/** True where another process has the lock that an act needs. */
+export function isBusy (error: unknown): boolean {
+  return error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY')
 }
 
 /** True where `error` says that a unique index refused a row. */

@@ -3,6 +3,7 @@ import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import { Problem } from '../../errors.ts'
 import type { FileOrder, FilePage, FilePosition, FileRecord, Metadata, NewFile, Quota } from '../metadata.ts'
 import { refuseBeyondQuota } from '../quota.ts'
+import { limitedTo } from './bounds.ts'
 import type { Committer } from './committer.ts'
 import { isUniqueViolation } from './failures.ts'
 import type { HoldWatch } from './hold.ts'
@@ -20,7 +21,7 @@ const sorting = {
   largest: { column: files.size, isAscending: false }
 } as const satisfies Record<FileOrder, unknown>
 
-export function createFileActs (db: BetterSQLite3Database, { commit }: Committer, hold: HoldWatch): FileActs {
+export function createFileActs (db: BetterSQLite3Database, { commit, read }: Committer, hold: HoldWatch): FileActs {
   const byName = db.select().from(files).where(and(eq(files.ownerId, sql.placeholder('ownerId')), eq(files.name, sql.placeholder('name')))).prepare()
   const find = (ownerId: number, name: string): FileRecord | undefined => byName.get({ ownerId, name })
 
@@ -36,6 +37,10 @@ export function createFileActs (db: BetterSQLite3Database, { commit }: Committer
     isDateShared: sql.placeholder('isDateShared')
   }).returning().prepare()
   const departures = createDepartures()
+  const discard = db.insert(discardedBlobs).values({ blobId: sql.placeholder('blobId') }).prepare()
+  const oldestDiscarded = db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs).orderBy(limitedTo(asc(discardedBlobs.id), sql.placeholder('limit'))).prepare()
+  const forget = db.delete(discardedBlobs).where(eq(discardedBlobs.blobId, sql.placeholder('blobId'))).prepare()
+  const remove = db.delete(files).where(eq(files.id, sql.placeholder('id'))).prepare()
   const usage = db.select({ bytes: accounts.usedBytes, files: accounts.usedFiles }).from(accounts).where(and(eq(accounts.id, sql.placeholder('ownerId')), isNull(accounts.removedAt))).prepare()
   const charge = db.update(accounts).set({
     usedBytes: sql`${accounts.usedBytes} + ${sql.placeholder('bytes')}`,
@@ -58,7 +63,7 @@ export function createFileActs (db: BetterSQLite3Database, { commit }: Committer
 
   function replace (current: FileRecord, { size, type, sha256, blobId, now }: NewFile, quota: Quota): FileRecord {
     occupy(current.ownerId, { bytes: size - current.size, files: 0 }, quota)
-    db.insert(discardedBlobs).values({ blobId: current.blobId }).run()
+    discard.run({ blobId: current.blobId })
     const updatedAt = later(current, now)
     const isDateShared = secondOf(current.updatedAt) === secondOf(updatedAt)
     return db.update(files).set({ size, type, sha256, blobId, updatedAt, isDateShared }).where(eq(files.id, current.id)).returning().get()
@@ -80,14 +85,14 @@ export function createFileActs (db: BetterSQLite3Database, { commit }: Committer
         : { file: replace(current, file, quota), isNew: false }
     }),
 
-    findFile: async (ownerId, name) => find(ownerId, name),
+    findFile: (ownerId, name) => read(() => find(ownerId, name)),
 
-    hasFileOfSize: async (ownerId, { least, most }) => db.select({ id: files.id }).from(files)
-      .where(and(eq(files.ownerId, ownerId), between(files.size, least, most))).limit(1).get() !== undefined,
+    hasFileOfSize: (ownerId, { least, most }) => read(() => db.select({ id: files.id }).from(files)
+      .where(and(eq(files.ownerId, ownerId), between(files.size, least, most))).limit(1).get() !== undefined),
 
-    listFiles: async (ownerId, page) => db.select().from(files)
+    listFiles: (ownerId, page) => read(() => db.select().from(files)
       .where(and(eq(files.ownerId, ownerId), within(page)))
-      .orderBy(...ordering(page.order)).limit(page.limit).all(),
+      .orderBy(...ordering(page.order)).limit(page.limit).all()),
 
     renameFile: (ownerId, name, newName, now) => commit(() => {
       const current = find(ownerId, name)
@@ -109,21 +114,21 @@ export function createFileActs (db: BetterSQLite3Database, { commit }: Committer
       const current = find(ownerId, name)
       if (current === undefined) throw new Problem('not_found')
       if (!permits(current)) throw new Problem('precondition_failed')
-      db.insert(discardedBlobs).values({ blobId: current.blobId }).run()
+      discard.run({ blobId: current.blobId })
       charge.run({ ownerId, bytes: -current.size, files: -1 })
-      db.delete(files).where(eq(files.id, current.id)).run()
+      remove.run({ id: current.id })
       departures.add(current)
     }),
 
-    knownBlobs: async blobIds => new Set(db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds)).all().map(row => row.blobId)),
+    knownBlobs: blobIds => read(() => new Set(db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds)).all().map(row => row.blobId))),
 
-    async discardedBlobs (limit) {
-      const ids = db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs).orderBy(asc(discardedBlobs.id)).limit(limit).all().map(row => row.blobId)
+    discardedBlobs: limit => read(() => {
+      const ids = oldestDiscarded.all({ limit }).map(row => row.blobId)
       // In this order: what was discarded before a moment without a hold is in no snapshot of a later one.
       return hold.isHeld() ? [] : ids
-    },
+    }),
 
-    forgetDiscarded: blobIds => commit(() => { db.delete(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds)).run() })
+    forgetDiscarded: blobIds => commit(() => { for (const blobId of blobIds) forget.run({ blobId }) })
   }
 }
 

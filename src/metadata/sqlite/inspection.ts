@@ -8,7 +8,7 @@ import { accounts, discardedBlobs, files } from './schema.ts'
 
 type InspectionActs = Pick<Metadata, 'filesAfter' | 'claimedBlobs' | 'wrongUsage' | 'repairUsage' | 'integrityFindings'>
 
-export function createInspectionActs (db: BetterSQLite3Database, client: Database.Database, { commit }: Committer): InspectionActs {
+export function createInspectionActs (db: BetterSQLite3Database, client: Database.Database, { commit, read }: Committer): InspectionActs {
   // Written out: in a query of one table Drizzle leaves the table's name away, and `id` would be the file's.
   const bytes = sql<number>`(SELECT coalesce(sum(f.size), 0) FROM files f WHERE f.owner_id = accounts.id)`
   const count = sql<number>`(SELECT count(*) FROM files f WHERE f.owner_id = accounts.id)`
@@ -16,21 +16,21 @@ export function createInspectionActs (db: BetterSQLite3Database, client: Databas
   const isWrong = and(isNull(accounts.removedAt), or(ne(accounts.usedBytes, bytes), ne(accounts.usedFiles, count)))
 
   return {
-    filesAfter: async (afterId, limit) => db.select().from(files).where(gt(files.id, afterId)).orderBy(asc(files.id)).limit(limit).all(),
+    filesAfter: (afterId, limit) => read(() => db.select().from(files).where(gt(files.id, afterId)).orderBy(asc(files.id)).limit(limit).all()),
 
-    claimedBlobs: async blobIds => new Set(union(
+    claimedBlobs: blobIds => read(() => new Set(union(
       db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds)),
       db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds))
-    ).all().map(row => row.blobId)),
+    ).all().map(row => row.blobId))),
 
     // One statement sees one state: a file that arrives meanwhile is in both numbers or in neither.
-    wrongUsage: async () => db.select({ accountId: accounts.id, usedBytes: accounts.usedBytes, usedFiles: accounts.usedFiles, bytes, count })
+    wrongUsage: () => read(() => db.select({ accountId: accounts.id, usedBytes: accounts.usedBytes, usedFiles: accounts.usedFiles, bytes, count })
       .from(accounts).where(isWrong).all()
-      .map(row => ({ accountId: row.accountId, recorded: { bytes: row.usedBytes, files: row.usedFiles }, actual: { bytes: row.bytes, files: row.count } })),
+      .map(row => ({ accountId: row.accountId, recorded: { bytes: row.usedBytes, files: row.usedFiles }, actual: { bytes: row.bytes, files: row.count } }))),
 
     repairUsage: () => commit(() => { db.update(accounts).set({ usedBytes: bytes, usedFiles: count }).where(isWrong).run() }),
 
-    integrityFindings: async () => findDamage(client)
+    integrityFindings: () => read(() => findDamage(client))
   }
 }
 

@@ -10,5 +10,8 @@ import { openSharedSync, type SharedSync } from '../../shared-sync.ts'
 export async function openLogSync (file: string): Promise<SharedSync> {
   // SQLite makes the log anew at each start, and its name must last as long as what is in it.
   await sync(dirname(file))
-  return openSharedSync(`${file}-wal`, log => log.datasync())
+  const syncLog = await openSharedSync(`${file}-wal`, log => log.datasync())
+  // A process that was killed may have committed what it never synced. It can be read now, and the next power cut would undo it.
+  await syncLog()
+  return syncLog
 }

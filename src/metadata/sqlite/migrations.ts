@@ -6,7 +6,7 @@ import { packageFolder } from '../../config.ts'
 import { sync } from '../../durable-files.ts'
 import { OperatorError } from '../../operator-error.ts'
 import { copyDatabase } from './copy.ts'
-import { failureOf } from './failures.ts'
+import { failureOf, isCutOff } from './failures.ts'
 import type { FolderLock } from './lock.ts'
 
 const ownMigrations = join(packageFolder, 'drizzle/sqlite')
@@ -108,16 +108,27 @@ async function removeOldCopies (file: string): Promise<void> {
   for (const name of copies.slice(0, -KEPT_COPIES)) await rm(join(dirname(file), name))
 }
 
-/** Looks through a connection that can't write: even closing another one would move the log into the database. @throws {NewerDatabaseError}. */
-export function refuseNewer (file: string, { migrationsFolder = ownMigrations }: MigrationOptions = {}): void {
+/**
+ * Looks through a connection that can't write: even closing another one would move the log into the database. Where a start
+ * was cut off before it had a log, only a connection that can write takes back what that start began: `refuseNewerIn` looks then.
+ * @throws {NewerDatabaseError}.
+ */
+export function refuseNewer (file: string, options?: MigrationOptions): void {
   const client = openReadOnly(file)
   if (client === undefined) return
   try {
-    const known = Math.max(...readMigrationFiles({ migrationsFolder }).map(({ folderMillis }) => folderMillis))
-    if ((newestIn(client) ?? known) > known) throw new NewerDatabaseError('the database was made by a newer version of MagicStore; it was left as it is')
+    refuseNewerIn(client, options)
+  } catch (error) {
+    if (!isCutOff(error)) throw error
   } finally {
     client.close()
   }
+}
+
+/** The same through a connection that is open. @throws {NewerDatabaseError}. */
+export function refuseNewerIn (client: Database.Database, { migrationsFolder = ownMigrations }: MigrationOptions = {}): void {
+  const known = Math.max(...readMigrationFiles({ migrationsFolder }).map(({ folderMillis }) => folderMillis))
+  if ((newestIn(client) ?? known) > known) throw new NewerDatabaseError('the database was made by a newer version of MagicStore; it was left as it is')
 }
 
 /** Undefined where there is no database yet; where it is something else, opening it to write says what. */

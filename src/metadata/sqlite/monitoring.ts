@@ -11,9 +11,9 @@ type MonitoringActs = Pick<Metadata, 'totals' | 'probe' | 'watchCommits'>
 /** Share of a quota from which on an account is near it. */
 const NEAR = 0.9
 
-export function createMonitoringActs (db: BetterSQLite3Database, client: Database.Database, { commit, watch }: Committer): MonitoringActs {
+export function createMonitoringActs (db: BetterSQLite3Database, client: Database.Database, { commit, read, watch }: Committer): MonitoringActs {
   return {
-    async totals (quota) {
+    totals: quota => read(() => {
       const near = (used: typeof accounts.usedBytes | typeof accounts.usedFiles, own: typeof accounts.quotaBytes | typeof accounts.quotaFiles, usual = NO_LIMIT): SQL => gte(used, sql`${NEAR} * coalesce(${own}, ${usual})`)
       const isNear = or(near(accounts.usedBytes, accounts.quotaBytes, quota.bytes), near(accounts.usedFiles, accounts.quotaFiles, quota.files))
       const [row] = db.select({
@@ -23,7 +23,7 @@ export function createMonitoringActs (db: BetterSQLite3Database, client: Databas
         accountsNearQuota: sql<number>`count(*) FILTER (WHERE ${isNear})`
       }).from(accounts).where(isNull(accounts.removedAt)).all()
       return row as NonNullable<typeof row>
-    },
+    }),
 
     probe: () => commit(() => {
       db.select().from(installation).all()

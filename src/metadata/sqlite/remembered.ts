@@ -1,4 +1,3 @@
-import type Database from 'better-sqlite3'
 import { LRUCache } from 'lru-cache'
 import type { Committer } from './committer.ts'
 
@@ -9,25 +8,18 @@ const MAX_REMEMBERED = 4096
 export type Remembered<K extends string | number, V extends object> = (key: K, look: () => V | undefined) => V | undefined
 
 /**
- * Remembers rows for as long as the database is the same: every change by this connection goes through its committer, and
- * of any other, in this process or not, SQLite knows (`PRAGMA data_version`). To ask it takes a microsecond or two, to look
- * a token up through Drizzle 15.
+ * Remembers rows for as long as the database is the same, which the version of `committer` tells. To ask for that takes a
+ * microsecond or two, to look a token up through Drizzle 15.
  */
-export function rememberRows<K extends string | number, V extends object> (client: Database.Database, committer: Pick<Committer, 'begun'>): Remembered<K, V> {
-  const dataVersion = client.prepare<[], number>('PRAGMA data_version').pluck()
+export function rememberRows<K extends string | number, V extends object> (committer: Pick<Committer, 'version'>): Remembered<K, V> {
   const rows = new LRUCache<K, V>({ max: MAX_REMEMBERED })
-  let [own, other] = [committer.begun, dataVersion.get()]
-
-  function forgetOutdated (): void {
-    const [ownNow, otherNow] = [committer.begun, dataVersion.get()]
-    if (ownNow !== own || otherNow !== other) rows.clear()
-    own = ownNow
-    other = otherNow
-  }
+  let version = committer.version
 
   return (key, look) => {
     // Before the look: a row that changes between the two is forgotten the next time.
-    forgetOutdated()
+    const now = committer.version
+    if (now !== version) rows.clear()
+    version = now
     const known = rows.get(key)
     if (known !== undefined) return known
     const found = look()

@@ -1,3 +1,4 @@
+import { isNotNull } from 'drizzle-orm'
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex, type AnySQLiteColumn } from 'drizzle-orm/sqlite-core'
 
 /** Facts about the installation itself, such as the audience of its tokens. */
@@ -21,7 +22,9 @@ export const accounts = sqliteTable('accounts', {
   // Set when the person is gone for everybody; the row stays until their files are, batch by batch.
   removedAt: integer('removed_at')
 }, table => [
-  uniqueIndex('accounts_username_key').on(table.usernameKey)
+  uniqueIndex('accounts_username_key').on(table.usernameKey),
+  // Few are on their way out, and every sweep asks for one.
+  index('accounts_removed').on(table.removedAt).where(isNotNull(table.removedAt))
 ])
 
 export const tokens = sqliteTable('tokens', {
@@ -40,7 +43,7 @@ export const tokens = sqliteTable('tokens', {
   uniqueIndex('tokens_secret_hash').on(table.secretHash),
   index('tokens_account').on(table.accountId, table.id),
   index('tokens_parent').on(table.parentId),
-  index('tokens_expiry').on(table.expiresAt)
+  index('tokens_expiry').on(table.kind, table.expiresAt)
 ])
 
 /** Failed sign-ins and registrations, each counted for a while against whoever comes again from the same network. */

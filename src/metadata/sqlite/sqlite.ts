@@ -11,13 +11,13 @@ import { createFileActs } from './files.ts'
 import { watchHold } from './hold.ts'
 import { createInspectionActs } from './inspection.ts'
 import { openLogSync } from './log-sync.ts'
-import { migrate, refuseNewer, type MigrationOptions } from './migrations.ts'
+import { migrate, refuseNewer, refuseNewerIn, type MigrationOptions } from './migrations.ts'
 import { createMonitoringActs } from './monitoring.ts'
 import { installation } from './schema.ts'
 import { createTokenActs } from './tokens.ts'
 
-/** How long a statement waits for an operator's command that is writing: they write in batches under 50 ms. */
-const BUSY_MILLISECONDS = 5000
+/** How long the opening of a database waits for another process that is writing to it. */
+const OPENING_MILLISECONDS = 5000
 
 /**
  * Opens the database in `file`, makes it if need be and brings it up to date.
@@ -25,8 +25,9 @@ const BUSY_MILLISECONDS = 5000
  */
 export async function openSqliteMetadata (file: string, options: MigrationOptions = {}): Promise<Metadata> {
   refuseNewer(file, options)
-  const client = new Database(file, { timeout: BUSY_MILLISECONDS })
+  const client = new Database(file, { timeout: OPENING_MILLISECONDS })
   try {
+    refuseNewerIn(client, options)
     client.pragma('journal_mode = WAL')
     // What is done while opening is synced by SQLite itself.
     client.pragma('synchronous = FULL')
@@ -40,12 +41,15 @@ export async function openSqliteMetadata (file: string, options: MigrationOption
     const syncLog = await openLogSync(file)
     // From here on the committer syncs the log before it acknowledges; checkpoints are still synced by SQLite.
     client.pragma('synchronous = NORMAL')
+    // And it waits for locks itself: SQLite would stop the event loop for that.
+    client.pragma('busy_timeout = 0')
     const committer = createCommitter(client, syncLog)
     const writeEvent = createEventWriter(db)
     return {
       installationId,
+      failed: committer.failed,
       ...createAccountActs(db, committer),
-      ...createTokenActs({ db, client, committer, writeEvent }),
+      ...createTokenActs({ db, committer, writeEvent }),
       ...createEventActs(db, committer, writeEvent),
       ...createAttemptActs(db, committer),
       ...createFileActs(db, committer, hold),
