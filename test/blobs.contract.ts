@@ -127,7 +127,7 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
   t.test('a file of exactly the limit is taken; one byte more is not, the rest of it is left unread, and nothing stays', async t => {
     const { store, reopen } = await fresh(t)
     const exact = await store.put(inChunks(Buffer.alloc(200_000)), { maxBytes: 200_000 })
-    await store.remove(exact.id)
+    await store.remove([exact.id])
     let yielded = 0
     const endless = async function * () { for (;;) { yielded++; yield Buffer.alloc(1000) } }
     await t.rejects(store.put(endless(), { maxBytes: 200_000 }), { code: 'file_too_large' })
@@ -156,8 +156,8 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     const [open, settled, removed, both] = await Promise.all(['a', 'b', 'c', 'd'].map(text => store.put(inChunks(Buffer.from(text)), anySize))) as [StoredBlob, StoredBlob, StoredBlob, StoredBlob]
     store.settle(settled.id)
     store.settle(both.id)
-    await store.remove(removed.id)
-    await store.remove(both.id)
+    await store.remove([removed.id])
+    await store.remove([both.id])
     const again = await reopen()
     t.strictSame(await again.unsettled(), [open.id])
     t.strictSame(await settledIn(again), [settled.id])
@@ -181,11 +181,13 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
   t.test('to settle what is gone is no failure, and neither is to remove it', async t => {
     const { store } = await fresh(t)
     store.settle('0'.repeat(32))
-    await store.remove('0'.repeat(32))
     const { id } = await store.put(inChunks(Buffer.from('a')), anySize)
-    await store.remove(id)
+    const { id: settled } = await store.put(inChunks(Buffer.from('a')), anySize)
+    store.settle(settled)
+    const ids = ['0'.repeat(32), id, settled]
+    t.strictSame((await store.remove(ids)).sort(), ids.sort(), 'what is gone is told')
     store.settle(id)
-    await store.remove(id)
+    await store.remove([id])
     await store.quarantine(id)
     t.strictSame(await settledIn(store), [])
   })
@@ -195,7 +197,7 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     const { id } = await store.put(inChunks(Buffer.from('four')), anySize)
     for (const size of [0, 3, 5]) await t.rejects(store.open(id, size), { code: 'file_damaged' })
     await t.rejects(store.open('0'.repeat(32), 4), { code: 'file_damaged' })
-    await store.remove(id)
+    await store.remove([id])
     await t.rejects(store.open(id, 4), { code: 'file_damaged' })
   })
 
@@ -209,7 +211,7 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
       const stream = begun.read({ start: 0, end: size - 1 })
       const iterator = stream[Symbol.asyncIterator]()
       const chunks = [(await iterator.next()).value]
-      await store.remove(id)
+      await store.remove([id])
       await t.rejects(store.open(id, size), { code: 'file_damaged' })
       for await (const chunk of { [Symbol.asyncIterator]: () => iterator }) chunks.push(chunk)
       t.ok(Buffer.concat(chunks).equals(bytes))

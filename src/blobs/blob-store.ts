@@ -31,8 +31,11 @@ export interface BlobStore {
    * @throws storage_full where there is no room at `path`.
    */
   copyTo (blob: StoredBlob, path: string): Promise<'linked' | 'copied'>
-  /** Removes the bytes; it is no error if they are gone. */
-  remove (id: string): Promise<void>
+  /**
+   * Removes the bytes of these blobs; it is no error if they are gone. Resolves with the ids of those that no power cut brings
+   * back; one that the disk refuses to give up is not among them.
+   */
+  remove (ids: string[]): Promise<string[]>
   /** The blobs that were put and not settled, as found at the start. */
   unsettled (): Promise<string[]>
   /** Every settled blob, in no order; one that comes or goes meanwhile may be named or not. For fsck and backup. */

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { chmod, link, mkdir, open, opendir, readdir, rename, rm, stat, unlink, type FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { blobPath, dataFolderLayout, isThere } from '../data-folder.ts'
-import { failAsStorage, READ_BYTES, writeDurably } from '../durable-files.ts'
+import { failAsStorage, READ_BYTES, sync, writeDurably } from '../durable-files.ts'
 import { Problem } from '../errors.ts'
 import { openSharedSync } from '../shared-sync.ts'
 import { BlobReadStream } from './blob-read-stream.ts'
@@ -132,6 +132,29 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
     return whereItIs(id, from => link(from, path)).then(() => true, () => false)
   }
 
+  async function remove (ids: string[]): Promise<string[]> {
+    const gone: string[] = []
+    const unsynced = new Map<string, string[]>()
+    for (const id of ids) {
+      const folder = await unlinkBlob(id).catch(() => undefined)
+      if (folder !== undefined) unsynced.set(folder, [...unsynced.get(folder) ?? [], id])
+    }
+    for (const [folder, removed] of unsynced) {
+      if (folder !== incoming && !await isSynced(folder)) continue
+      gone.push(...removed)
+    }
+    return gone
+  }
+
+  /** Gives the folder that must be synced for the blob to be gone for good. What comes back in `incoming/` the next start removes, so that this one need not be. */
+  async function unlinkBlob (id: string): Promise<string> {
+    await settling.get(id)
+    // In this order: another process may be moving it from the one place to the other.
+    const isPending = await unlinkIfThere(incomingPath(id))
+    if (!isPending) await unlinkIfThere(settledPath(id))
+    return isPending ? incoming : dirname(settledPath(id))
+  }
+
   async function copyTo ({ id, size, sha256 }: StoredBlob, path: string): Promise<'linked' | 'copied'> {
     const isLinked = await linkTo(id, path)
     const copied = isLinked ? undefined : await writeDurably(path, (await openFile(id).catch(failAsDamaged)).createReadStream({ highWaterMark: READ_BYTES }))
@@ -171,12 +194,7 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
 
     copyTo,
 
-    async remove (id) {
-      await settling.get(id)
-      for (const path of [incomingPath(id), settledPath(id)]) {
-        await unlink(path).catch(ignoreMissing)
-      }
-    },
+    remove,
 
     unsettled: async () => (await readdir(incoming)).filter(name => ID.test(name)),
 
@@ -211,6 +229,19 @@ async function writeBatch (handle: FileHandle, chunks: Uint8Array[], bytes: numb
   const { bytesWritten } = await handle.writev(chunks)
   // A write is short where the disk fills up; the next one then says so.
   if (bytesWritten < bytes) await handle.appendFile(Buffer.concat(chunks).subarray(bytesWritten))
+}
+
+/** Whether it was there. */
+async function unlinkIfThere (path: string): Promise<boolean> {
+  return unlink(path).then(() => true, (error: NodeJS.ErrnoException) => {
+    ignoreMissing(error)
+    return false
+  })
+}
+
+/** Whether a folder could be put on stable storage; one that is not there has nothing to lose. */
+async function isSynced (folder: string): Promise<boolean> {
+  return sync(folder).then(() => true, (error: NodeJS.ErrnoException) => error.code === 'ENOENT')
 }
 
 function ignoreMissing (error: NodeJS.ErrnoException): void {

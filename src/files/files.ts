@@ -1,9 +1,10 @@
 import { Problem } from '../errors.ts'
 import type { BlobStore, OpenBlob, Reserve, StoredBlob } from '../blobs/blob-store.ts'
-import type { AccountRecord, FilePage, FileRecord, Metadata, Permits, Quota } from '../metadata/metadata.ts'
+import { OutcomeUnknown, type AccountRecord, type FilePage, type FileRecord, type Metadata, type Permits, type Quota } from '../metadata/metadata.ts'
 import { NO_LIMIT, refuseBeyondQuota } from '../metadata/quota.ts'
 import { mediaTypeOf } from './media-type.ts'
 import { extensionOf, fileName, findFileName } from './names.ts'
+import { createSweeper } from './sweeper.ts'
 
 /** Blobs or files that one step of a sweep, or of a recovery, takes. */
 const SWEEP_BATCH = 500
@@ -65,16 +66,16 @@ export interface Files {
   remove (ownerId: number, name: string, permits: Permits): Promise<void>
   /** The limits of a person: the operator's own for them, else those of the settings. */
   quotaOf (owner: AccountRecord): Quota
-  /** Removes what nobody owns any more while others work; what does not come to its end goes on within a minute, or at the next start. */
+  /** Soon removes what nobody owns any more, while others work; what does not come to its end goes on within a minute, or at the next start. */
   sweep (): void
   /** After a start: ends what was in flight when the last process died. Costs what was in flight, not what is stored. */
   recover (): Promise<void>
-  /** Waits for the removal of bytes that is under way. */
+  /** Waits for the removal of bytes that was asked for. */
   close (): Promise<void>
 }
 
 export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions): Files {
-  const sweeps = new Set<Promise<void>>()
+  const sweeper = createSweeper(() => removeUnowned().then(reserve.restore))
 
   function acceptName (text: string): string {
     const name = fileName(text)
@@ -113,27 +114,22 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
     return Math.max(present, limit - owner.usedBytes + present)
   }
 
-  /** Commits a fact about received bytes; where that fails, or the fact does not use them, the bytes go. */
+  /** Commits a fact about received bytes; where that fails, or the fact does not use them, the bytes go. Where it may have happened, they stay, and the next start decides. */
   async function conclude ({ blob }: ReceivedUpload, commit: () => Promise<{ file: FileRecord, isNew: boolean }>): Promise<{ file: FileRecord, isNew: boolean }> {
     let result
     try {
       result = await commit()
     } catch (error) {
-      await blobs.remove(blob.id)
+      if (!(error instanceof OutcomeUnknown)) await blobs.remove([blob.id])
       throw error
     }
     if (result.file.blobId === blob.id) blobs.settle(blob.id)
-    else await blobs.remove(blob.id)
+    else await blobs.remove([blob.id])
     return result
   }
 
   function factOf ({ owner, name, type, blob }: ReceivedUpload) {
     return { ownerId: owner.id, name, size: blob.size, type, sha256: blob.sha256, blobId: blob.id, now: Date.now() }
-  }
-
-  function sweep (): void {
-    const sweeping = removeUnowned().then(reserve.restore).catch(() => {}).finally(() => sweeps.delete(sweeping))
-    sweeps.add(sweeping)
   }
 
   async function removeUnowned (): Promise<void> {
@@ -144,17 +140,11 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
   async function removeDiscarded (): Promise<void> {
     const ids = await metadata.discardedBlobs(SWEEP_BATCH)
     if (ids.length === 0) return
-    const removed = await removeAll(ids)
+    // One that the disk refuses to give up keeps no server from starting, and is tried again.
+    const removed = await blobs.remove(ids)
     if (removed.length === 0) return
     await reserve.lend(() => metadata.forgetDiscarded(removed))
     if (ids.length === SWEEP_BATCH) await removeDiscarded()
-  }
-
-  /** Those that could be removed: one that the disk refuses to give up keeps no server from starting, and is tried again. */
-  async function removeAll (ids: string[]): Promise<string[]> {
-    const removed: string[] = []
-    for (const id of ids) await blobs.remove(id).then(() => { removed.push(id) }, () => {})
-    return removed
   }
 
   async function recoverBatch (unsettled: string[]): Promise<void> {
@@ -164,7 +154,7 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
     }
     // One that a file had, and lost, goes with the discarded ones, which a backup may hold.
     const claimed = await metadata.claimedBlobs(unsettled)
-    await removeAll(unsettled.filter(id => !claimed.has(id)))
+    await blobs.remove(unsettled.filter(id => !claimed.has(id)))
   }
 
   return {
@@ -193,13 +183,15 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
       }
     },
 
-    discard: ({ blob }) => blobs.remove(blob.id),
+    async discard ({ blob }) {
+      await blobs.remove([blob.id])
+    },
 
     create: received => conclude(received, () => metadata.addFile(factOf(received), quotaOf(received.owner))),
 
     async put (received, permits) {
       const result = await conclude(received, () => metadata.putFile(factOf(received), quotaOf(received.owner), permits))
-      if (!result.isNew) sweep()
+      if (!result.isNew) sweeper.request()
       return result
     },
 
@@ -220,7 +212,7 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
 
     quotaOf,
 
-    sweep,
+    sweep: sweeper.request,
 
     list: (ownerId, page) => metadata.listFiles(ownerId, page),
 
@@ -232,7 +224,7 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
     async remove (ownerId, name, permits) {
       const file = await get(ownerId, name)
       await reserve.lend(() => metadata.removeFile(ownerId, file.name, permits))
-      sweep()
+      sweeper.request()
     },
 
     async recover () {
@@ -241,8 +233,6 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
       await removeUnowned()
     },
 
-    async close () {
-      await Promise.all(sweeps)
-    }
+    close: sweeper.close
   }
 }

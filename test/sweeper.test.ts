@@ -1,0 +1,72 @@
+import Database from 'better-sqlite3'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { createSweeper } from '../src/files/sweeper.ts'
+import { signUp, spawnServer, startServer } from './server.ts'
+
+t.test('sweeps that are asked for together are one, and what is asked for while one runs is served by one more', async t => {
+  let running = 0
+  let count = 0
+  const sweeper = createSweeper(async () => {
+    t.equal(++running, 1, 'never two at a time')
+    if (++count === 1) for (let request = 0; request < 100; request++) sweeper.request()
+    await new Promise(resolve => setImmediate(resolve))
+    running--
+  })
+  for (let request = 0; request < 100; request++) sweeper.request()
+  await sweeper.close()
+  t.equal(count, 2)
+})
+
+t.test('a sweep that fails is not the last one', async t => {
+  let count = 0
+  let tellFailure = () => {}
+  const failed = new Promise<void>(resolve => { tellFailure = resolve })
+  const sweeper = createSweeper(async () => {
+    if (++count > 1) return
+    tellFailure()
+    throw new Error('no')
+  })
+  sweeper.request()
+  await failed
+  sweeper.request()
+  await sweeper.close()
+  t.equal(count, 2)
+})
+
+t.test('the bytes of many files that were replaced and deleted together go, and no others', async t => {
+  const server = await startServer(t)
+  const { token } = await signUp(server, 'ada')
+  const names = Array.from({ length: 150 }, (_, index) => `file-${index}`)
+  const put = (body: string) => Promise.all(names.map(name => server.send('PUT', `/uploads/${name}`, { token, body: `${body} ${name}` })))
+  await put('first')
+  await put('second')
+  await Promise.all(names.slice(50).map(name => server.send('DELETE', `/uploads/${name}`, { token })))
+  const blobs = async () => {
+    const folders = await readdir(join(server.dataDir, 'blobs'))
+    return (await Promise.all(folders.map(folder => readdir(join(server.dataDir, 'blobs', folder))))).flat().length
+  }
+  while (await blobs() > 50) await new Promise(resolve => setTimeout(resolve, 20))
+  const texts = await Promise.all(names.slice(0, 50).map(async name => (await server.send('GET', `/uploads/${name}`, { token })).text))
+  t.strictSame(texts, names.slice(0, 50).map(name => `second ${name}`))
+})
+
+t.test('while another process holds the write lock of the database, the server answers what needs no write, and writes when it is free', async t => {
+  const settings = { DATA_DIR: t.testdir() }
+  const server = await spawnServer(t, settings)
+  const { token } = await signUp(server, 'ada')
+  const other = new Database(join(settings.DATA_DIR, 'magicstore.db'))
+  t.teardown(() => other.close())
+  await server.send('PUT', '/uploads/a', { token, body: 'a' })
+  other.exec('BEGIN IMMEDIATE')
+  let isWritten = false
+  const written = server.send('PUT', '/uploads/b', { token, body: 'b' }).finally(() => { isWritten = true })
+  for (let request = 0; request < 20; request++) {
+    t.equal((await server.send('GET', '/health/live')).status, 200)
+    t.match(await server.send('GET', '/uploads/a', { token }), { status: 200, text: 'a' })
+  }
+  t.notOk(isWritten)
+  other.exec('COMMIT')
+  t.equal((await written).status, 201)
+})
