@@ -11,6 +11,7 @@ import { callerOf, prepareCaller } from '../src/caller.ts'
 import { clientErrorResponse, handleError, Problem } from '../src/errors.ts'
 import { createLinks } from '../src/http/links.ts'
 import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
+import { normaliseWithin } from '../src/wire-values.ts'
 import { startServer, type Answer, type Client } from './server.ts'
 
 const register = (client: Client, username: unknown, password: unknown = 'pwd') => client.send('POST', '/api/users', { json: { username, password } })
@@ -272,7 +273,9 @@ t.test('a password works exactly as sent after NFC, and no other does', async t 
     ['😀密码', [], ['😀密']],
     ['x'.repeat(1024), [], ['x'.repeat(1023), 'x'.repeat(1023) + 'y', 'x'.repeat(1025), 'x'.repeat(72)]],
     ['é'.repeat(512), ['e\u0301'.repeat(512)], ['é'.repeat(511) + 'e', 'é'.repeat(513)]],
-    ['e\u0301'.repeat(512), ['é'.repeat(512)], []]
+    ['e\u0301'.repeat(512), ['é'.repeat(512)], []],
+    // Of all sequences, this one becomes shortest by NFC.
+    ['\u1FBE\u0308\u0301'.repeat(512), ['\u0390'.repeat(512)], ['\u1FBE\u0308\u0301'.repeat(513), '\u0390'.repeat(513)]]
   ]
   for (const [index, [registered, same, others]] of passwords.entries()) {
     const name = `user${index}`
@@ -295,6 +298,21 @@ t.test('a password that is empty, longer than 1,024 bytes or ill-formed is 400 u
       t.equal((await register(server, 'someone', 'correct horse battery')).json.id, 1)
     })
   }
+})
+
+t.test('what fits after NFC is never refused for its length before, whatever characters it is of', async t => {
+  // The longest way to write each character that NFC leaves as it is: each part of it by the longest of its equivalents.
+  const points = Array.from({ length: 0x110000 }, (_, point) => String.fromCodePoint(point)).filter(character => character.isWellFormed())
+  const longest = new Map<string, string>()
+  for (const character of points) {
+    const part = character.normalize('NFD')
+    if (Array.from(part).length === 1 && character.length >= (longest.get(part)?.length ?? 0)) longest.set(part, character)
+  }
+  const refused = points.filter(character => character.normalize('NFC') === character).filter(character => {
+    const written = Array.from(character.normalize('NFD'), part => longest.get(part)).join('')
+    return normaliseWithin(written, Buffer.byteLength(character)) !== character
+  })
+  t.strictSame(refused, [])
 })
 
 t.test('the password rule itself refuses the empty one, for those who do not come over HTTP', async t => {

@@ -316,6 +316,45 @@ t.test('PASSWORD_POLICY=strict refuses short and common passwords and the userna
   t.equal((await signIn(server, 'ann-0', 'lower case only')).status, 200)
 })
 
+/** How long the texts were that were brought to a normal form since. */
+function watchNormalising (t: Test): () => number[] {
+  const normalize = String.prototype.normalize
+  const lengths: number[] = []
+  // eslint-disable-next-line no-extend-native -- work is counted here, for a test of time would depend on the machine
+  String.prototype.normalize = function (form) {
+    lengths.push(this.length)
+    return normalize.call(this, form)
+  }
+  // eslint-disable-next-line no-extend-native -- as it was
+  t.teardown(() => { String.prototype.normalize = normalize })
+  return () => lengths.splice(0)
+}
+
+t.test('a text that is too long to fit is refused before it is normalised, wherever it comes in', async t => {
+  const server = await startServer(t, { SIGN_IN_FAILURES: '1000' })
+  const { user, token } = await signUp(server, 'ann')
+  await server.send('PUT', '/uploads/a', { token, body: 'a' })
+  // Marks of two classes, each pair in the wrong order: to sort n of them takes n squared steps.
+  const marks = (bytes: number) => `e${'\u0301\u0323'.repeat(bytes / 4)}`
+  const lengths = watchNormalising(t)
+  // Three units of UTF-16 can become two bytes: 1,024 of a password, 255 of a name.
+  const [ofPassword, ofName] = [1536, 382]
+  const long: [string, string, SendOptions, number, object][] = [
+    ['POST', '/api/users', { json: { username: 'ben', password: marks(60_000) } }, ofPassword, { status: 400, json: { code: 'password_invalid' } }],
+    ['POST', '/api/users', { json: { username: marks(60_000), password } }, 0, { status: 400, json: { code: 'validation_failed' } }],
+    ['PUT', '/api/account/password', { user, json: { password: marks(60_000) } }, ofPassword, { status: 400, json: { code: 'password_invalid' } }],
+    ['GET', '/api/token', { user: ['ann', marks(10_000)] }, ofPassword, { status: 401, json: { code: 'credentials_wrong' } }],
+    ['GET', '/api/token', { user: [marks(10_000), password] }, ofPassword, { status: 401, json: { code: 'credentials_wrong' } }],
+    ['PATCH', '/api/files/a', { token, json: { name: marks(60_000) } }, ofName, { status: 400, json: { code: 'name_invalid' } }],
+    ['POST', '/', { token, ...formOf(marks(15_000), 'bytes') }, ofName, { status: 400, json: { code: 'name_invalid' } }],
+    ['GET', `/api/files?prefix=${encodeURIComponent(marks(2_000))}`, { token }, ofName, { status: 200, json: { files: [], next: null } }]
+  ]
+  for (const [method, path, options, longest, answer] of long) {
+    t.match(await server.send(method, path, options), answer, `${method} ${path.slice(0, 30)}`)
+    t.ok(Math.max(0, ...lengths()) <= longest, `${method} ${path.slice(0, 30)}: nothing longer`)
+  }
+})
+
 /** Requests that carry a password, by what they are. */
 const withPassword: [what: string, method: string, path: string, options: SendOptions][] = [
   ['a sign-in', 'GET', '/api/token', { user: ['ann', password] }],

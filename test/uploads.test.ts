@@ -212,11 +212,14 @@ t.test('names that differ only in normalisation are one name', async t => {
   t.equal((await get(nfd)).text, 'two')
   t.equal((await get(nfc)).text, 'two')
   t.equal((await post(form(filePart('e\u0301'.repeat(127), 'long')))).json.name, '\u00E9'.repeat(127), 'the length counts after NFC')
-  t.same(await names(), [nfc, '\u00E9'.repeat(127)])
+  const shortened = '\u1FBE\u0308\u0301'.repeat(127) + '!'
+  t.equal((await post(form(filePart(shortened, 'shortened')))).json.name, `${'\u0390'.repeat(127)}!`, 'also of the sequence that NFC makes shortest')
+  refused(t, await post(form(filePart(`${shortened}!`, 'long'))), 400, 'name_invalid', 'and one byte more is too long')
+  t.same(await names(), [nfc, '\u00E9'.repeat(127), `${'\u0390'.repeat(127)}!`])
   for (const name of ['\uD800', 'cut \uDBFF', '\uDC00\uD800']) {
     refused(t, await server.send('PATCH', `/api/files/${percent(nfc)}`, { token, json: { name } }), 400, 'name_invalid', 'a name that is no Unicode')
   }
-  await endsWith(t, server, 2)
+  await endsWith(t, server, 3)
 })
 
 t.test('a name that can\'t be kept is refused, and nothing is stored', async t => {

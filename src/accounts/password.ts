@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import argon2 from 'argon2'
 import pLimit from 'p-limit'
 import { Problem } from '../errors.ts'
+import { normaliseWithin } from '../wire-values.ts'
 import { createGathering } from './gathering.ts'
 
 /** Longest password, in bytes of UTF-8 after NFC; a longer one is refused before any hashing. */
@@ -61,9 +62,8 @@ export async function createPasswords (policy: 'open' | 'strict'): Promise<Passw
 
   function accept (password: string, username: string): string {
     if (!password.isWellFormed()) refuse('It is not well-formed Unicode.')
-    const normalised = password.normalize('NFC')
+    const normalised = normaliseWithin(password, MAX_PASSWORD_BYTES) ?? refuse(`It has more than ${MAX_PASSWORD_BYTES} bytes.`)
     if (normalised === '') refuse('It is empty.')
-    if (Buffer.byteLength(normalised) > MAX_PASSWORD_BYTES) refuse(`It has more than ${MAX_PASSWORD_BYTES} bytes.`)
     if (commonPasswords === undefined) return normalised
     if (Array.from(normalised).length < MIN_STRICT_POINTS) refuse(`It must have ${MIN_STRICT_POINTS} characters or more.`)
     const folded = normalised.toLowerCase()
@@ -76,8 +76,8 @@ export async function createPasswords (policy: 'open' | 'strict'): Promise<Passw
     accept,
     hash: accepted => gated(() => argon2.hash(accepted, parameters)),
     async verify (password, hash) {
-      const normalised = password.normalize('NFC')
-      if (Buffer.byteLength(normalised) > MAX_PASSWORD_BYTES) return false
+      const normalised = normaliseWithin(password, MAX_PASSWORD_BYTES)
+      if (normalised === undefined) return false
       const isRight = await gated(async () => argon2.verify(hash ?? await nobody, normalised))
       return isRight && hash !== undefined
     },

@@ -1,4 +1,5 @@
 import { Problem } from '../errors.ts'
+import { normaliseWithin } from '../wire-values.ts'
 
 /** Longest name, in bytes of UTF-8 after NFC. */
 export const MAX_NAME_BYTES = 255
@@ -9,9 +10,8 @@ export const MAX_NAME_BYTES = 255
  */
 export function fileName (text: string): string {
   if (!text.isWellFormed()) refuse('It is not well-formed Unicode.')
-  const name = text.normalize('NFC')
+  const name = normaliseWithin(text, MAX_NAME_BYTES) ?? refuse(`It has more than ${MAX_NAME_BYTES} bytes.`)
   if (name === '') refuse('It is empty.')
-  if (Buffer.byteLength(name) > MAX_NAME_BYTES) refuse(`It has more than ${MAX_NAME_BYTES} bytes.`)
   if (/[/\\\p{Cc}]/u.test(name)) refuse('It holds a slash, a backslash or a control character.')
   if (name === '.' || name === '..') refuse('A folder is called so.')
   return name
@@ -24,6 +24,11 @@ export function findFileName (text: string): string | undefined {
   } catch {
     return undefined
   }
+}
+
+/** The stored form of what names begin with. One that is longer than any name becomes one that no name begins with. */
+export function namePrefix (text: string): string {
+  return normaliseWithin(text, MAX_NAME_BYTES) ?? '/'
 }
 
 /** The extension of a name in lower case, without its dot; empty where there is none, as in `.profile`. */

@@ -12,6 +12,7 @@ import { shell } from '../http/shell.ts'
 import type { Cursors } from './cursor.ts'
 import { planDownload, type DownloadRequest } from './download.ts'
 import type { Files } from './files.ts'
+import { namePrefix } from './names.ts'
 import { permitsChange } from './preconditions.ts'
 import { Bytes, ChangeHeaders, contentRange, DownloadHeaders, DownloadQuery, File, FileList, FileListQuery, FileParams, fileLinks, HeadHeaders, nextPage, nextPageLinks, Rename, representation, validators } from './schemas.ts'
 
@@ -78,7 +79,7 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
   }, async (request, reply) => {
     const { order = 'name', prefix, cursor } = request.query
     if (prefix !== undefined && order !== 'name' && order !== '-name') throw new Problem('validation_failed', { errors: [{ field: 'prefix', message: 'goes with the name orders only' }] })
-    const listing = { ownerId: callerOf(request).account.id, order, prefix: prefix?.normalize('NFC') }
+    const listing = { ownerId: callerOf(request).account.id, order, prefix: prefix === undefined ? undefined : namePrefix(prefix) }
     const after = cursor === undefined ? undefined : cursors.read(cursor, listing)
     const limit = limitOf(request.query)
     const { entries, next } = cutPage(await files.list(listing.ownerId, { ...listing, limit, after }), limit, last => cursors.write(last, listing))
