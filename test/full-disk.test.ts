@@ -78,6 +78,24 @@ t.test('with no byte free reads, deletes, sign-in and a restart work, and upload
   t.match(await runBin(['fsck', '--deep'], settings), { code: 0 })
 })
 
+t.test('with no byte free and the reserve given up, failed sign-ins still count, and a good one is let in', { timeout: 120_000 }, async t => {
+  const disk = await mountDisk(t, 'size=24m')
+  if (disk === undefined) return t.comment('this machine does not let the test mount a disk')
+  const server = await startServer(t, { DATA_DIR: join(disk, 'data') })
+  const { user } = await signUp(server, 'ada')
+  const other = await signUp(server, 'ben')
+  let empty = await fill(disk)
+  while ((await server.send('GET', '/api/token', { user })).status === 200) empty = await fill(disk)
+
+  const statuses: number[] = []
+  for (let index = 0; index < 400; index++) statuses.push((await server.send('GET', '/api/resource', { user: ['ada', `wrong ${index}`] })).status)
+  t.strictSame([statuses.filter(status => status === 401).length, statuses.filter(status => status === 429).length], [10, 390])
+  t.equal((await server.send('GET', '/api/resource', { user })).status, 429, 'the right one among them')
+  t.equal((await server.send('GET', '/api/resource', { user: other.user })).status, 200, 'another account')
+  await empty()
+  t.equal((await server.send('GET', '/api/resource', { user })).status, 429, 'also when there is room again')
+})
+
 t.test('exhausted inodes refuse uploads with 507, and deletes bring them back', async t => {
   const disk = await mountDisk(t, 'size=64m,nr_inodes=200')
   if (disk === undefined) return t.comment('this machine does not let the test mount a disk')

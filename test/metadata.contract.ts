@@ -111,6 +111,13 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     t.equal(await metadata.findAccountByKey('ADA'), undefined)
   })
 
+  t.test('a registration is counted in one act with the person, and not where there is none', async t => {
+    const { metadata } = await fresh(t)
+    const attempt = { kind: 'registration', network: 'n1', usernameKey: 'ada', isKnownNetwork: false, at: 10 } as const
+    t.strictSame(await outcomes([metadata.addAccount(person('ada'), attempt), metadata.addAccount(person('ada'), { ...attempt, at: 20 })]), ['ok', 'username_taken'])
+    t.strictSame(await metadata.attemptTimes({ kind: 'registration', network: 'n1' }, { since: 0, limit: 10 }), [10])
+  })
+
   t.test('of fifty people who want one name at once, exactly one gets it, and those who want another get theirs', async t => {
     const { metadata } = await fresh(t)
     const same = Array.from({ length: 50 }, () => person('ada'))

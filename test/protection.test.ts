@@ -1,4 +1,5 @@
 import argon2 from 'argon2'
+import Database from 'better-sqlite3'
 import { once } from 'node:events'
 import { request as httpRequest } from 'node:http'
 import { connect, type Socket } from 'node:net'
@@ -7,6 +8,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { isPrivate, networkOf } from '../src/accounts/network.ts'
 import { attemptKey, createTurnstile } from '../src/accounts/turnstile.ts'
+import type { Problem } from '../src/errors.ts'
 import type { Metadata } from '../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
 import { formOf, signUp, spawnServer, startServer, type Answer, type Client, type RunningServer, type SendOptions, type Settings } from './server.ts'
@@ -177,6 +179,45 @@ t.test('a restart forgets no failure', async t => {
   t.equal((await second.send('GET', '/api/resource', { token })).status, 200)
 })
 
+/** Lets the database of a server record no attempt until it is called again. */
+function refuseAttempts (t: Test, { dataDir }: Pick<RunningServer, 'dataDir'>): () => void {
+  const database = new Database(join(dataDir, 'magicstore.db'))
+  t.teardown(() => database.close())
+  database.exec("CREATE TRIGGER no_room BEFORE INSERT ON attempts BEGIN SELECT RAISE(ABORT, 'no room'); END")
+  return () => database.exec('DROP TRIGGER no_room')
+}
+
+t.test('failed sign-ins that can\'t be recorded count all the same, and a good one needs no record', async t => {
+  const server = await startServer(t, { ...behindProxy, SIGN_IN_FAILURES: '4' })
+  const address = '198.51.100.1'
+  await register(server, 'ann', address)
+  t.same(await failures(server, 1, 'ann', address), [401])
+  const allow = refuseAttempts(t, server)
+  t.same(count(await failures(server, 400, 'ann', address)), { 401: 3, 429: 397 }, 'with those that were recorded before')
+  refusedFor(t, await signIn(server, 'ann', password, address), 'too_many_sign_ins', 900)
+  t.equal((await signIn(server, 'ann', password, '198.51.100.2')).status, 200, 'another network is not slowed')
+  for (let round = 0; round < 2; round++) {
+    t.same(count(await failures(server, 3, 'ann', '198.51.100.3')), { 401: 3 })
+    t.equal((await signIn(server, 'ann', password, '198.51.100.3')).status, 200, 'a good one forgives them')
+  }
+  const names = Array.from({ length: 50 }, (_, index) => `nobody-${index}`)
+  const guesses = []
+  for (const name of names) guesses.push(...await failures(server, 1, name, '198.51.100.4'))
+  t.same(count(guesses), { 401: 40, 429: 10 }, 'and they count for the whole network')
+  allow()
+  refusedFor(t, await signIn(server, 'ann', password, address), 'too_many_sign_ins', 900)
+})
+
+t.test('a registration that can\'t be counted adds nobody', async t => {
+  const server = await startServer(t)
+  const allow = refuseAttempts(t, server)
+  const registration = { json: { username: 'ann', password } }
+  t.equal((await server.send('POST', '/api/users', { ...registration, isBroken: true })).status, 500)
+  t.equal((await signIn(server, 'ann', password)).status, 401)
+  allow()
+  t.match(await server.send('POST', '/api/users', registration), { status: 201, json: { id: 1 } })
+})
+
 t.test('a failure is forgotten after fifteen minutes', async t => {
   const server = await startServer(t, { SIGN_IN_FAILURES: '2' })
   const metadata = await openMetadata(t, server)
@@ -272,6 +313,26 @@ t.test('near a limit attempts wait for the outcome of others, at most 256 of the
   const outcomes = await Promise.allSettled(waiting)
   t.same(outcomes.filter(outcome => outcome.status === 'fulfilled').length, 1, 'one by one')
   t.ok(outcomes.every(outcome => outcome.status === 'fulfilled' || outcome.reason.code === 'too_many_sign_ins'), 'and none once one has failed')
+})
+
+t.test('where ten thousand attempts could not be recorded, no more are let in until the oldest is an hour old', async t => {
+  const dataDir = t.testdir()
+  const metadata = await openSqliteMetadata(join(dataDir, 'magicstore.db'))
+  t.teardown(() => metadata.close())
+  refuseAttempts(t, { dataDir })
+  const turnstile = createTurnstile(metadata)
+  const attempt = { kind: 'sign_in', network: '192.0.2.1', usernameKey: attemptKey('ann'), isKnownNetwork: false } as const
+  const enter = () => turnstile.enter([{ matching: { kind: 'sign_in', network: '192.0.2.2' }, limit: 1, seconds: 900 }], 'too_many_sign_ins')
+  const fail = (times: number, secondsAgo: number) => Promise.all(Array.from({ length: times }, () => turnstile.count({ ...attempt, at: Date.now() - secondsAgo * 1000 })))
+  await fail(5000, 3000)
+  await fail(5000, 0)
+  const refusal = await enter().then(() => undefined, (error: unknown) => error) as Problem
+  t.equal(refusal.code, 'too_many_sign_ins')
+  const retry = Number((refusal.facts.headers as Record<string, string>)['retry-after'])
+  t.ok(retry >= 1 && retry <= 600, `again in ${retry} s`)
+  await turnstile.forgive(attempt.usernameKey, attempt.network)
+  await fail(10_000, 3600)
+  await t.resolves(enter(), 'what is an hour old is forgotten')
 })
 
 t.test('a password hashed with older parameters is hashed anew when its owner next signs in', async t => {

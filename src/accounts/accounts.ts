@@ -1,6 +1,6 @@
 import type { Reserve } from '../blobs/blob-store.ts'
 import { Problem } from '../errors.ts'
-import type { AccountRecord, Metadata } from '../metadata/metadata.ts'
+import type { AccountRecord, Attempt, Metadata } from '../metadata/metadata.ts'
 import type { Passwords } from './password.ts'
 import { attemptKey, type Turnstile } from './turnstile.ts'
 import { findUsernameKey, usernameKey } from './username.ts'
@@ -39,12 +39,14 @@ export interface Accounts {
 }
 
 export function createAccounts ({ metadata, reserve, passwords, turnstile, registration, registrationsPerHour }: AccountsOptions): Accounts {
-  async function add ({ username, password }: UsernameAndPassword): Promise<AccountRecord> {
+  async function addCounted ({ username, password }: UsernameAndPassword, network?: string): Promise<AccountRecord> {
     const key = usernameKey(username)
     // Refused here before the costly hash; the index decides again among those who come at the same time.
     if (await metadata.findAccountByKey(key) !== undefined) throw new Problem('username_taken')
     const passwordHash = await passwords.hash(passwords.accept(password, username))
-    return metadata.addAccount({ username, usernameKey: key, passwordHash, createdAt: Date.now() })
+    const createdAt = Date.now()
+    const attempt: Attempt | undefined = network === undefined ? undefined : { kind: 'registration', network, usernameKey: attemptKey(key), isKnownNetwork: false, at: createdAt }
+    return metadata.addAccount({ username, usernameKey: key, passwordHash, createdAt }, attempt)
   }
 
   async function verify (key: string | undefined, password: string): Promise<AccountRecord | undefined> {
@@ -59,15 +61,13 @@ export function createAccounts ({ metadata, reserve, passwords, turnstile, regis
       if (registration === 'closed') throw new Problem('registration_closed')
       const leave = await turnstile.enter([{ matching: { kind: 'registration', network }, limit: registrationsPerHour, seconds: REGISTRATION_WINDOW_SECONDS }], 'too_many_registrations')
       try {
-        const account = await add(credentials)
-        await metadata.addAttempt({ kind: 'registration', network, usernameKey: attemptKey(account.usernameKey), isKnownNetwork: false, at: account.createdAt })
-        return account
+        return await addCounted(credentials, network)
       } finally {
         leave()
       }
     },
 
-    add,
+    add: credentials => addCounted(credentials),
 
     verify,
 

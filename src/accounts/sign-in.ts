@@ -54,12 +54,11 @@ export function createSignIn ({ metadata, accounts, turnstile, maxFailures }: Si
       try {
         const account = await accounts.verify(usernameKey, password)
         if (account === undefined) {
-          // On a full disk it goes uncounted rather than unanswered.
-          await metadata.addAttempt({ kind: 'sign_in', network, usernameKey: counted, isKnownNetwork, at: Date.now() }).catch(() => {})
+          await turnstile.count({ kind: 'sign_in', network, usernameKey: counted, isKnownNetwork, at: Date.now() })
           return undefined
         }
         if (!isKnownNetwork) await metadata.addKnownNetwork(account.id, network, Date.now()).catch(() => {})
-        await forgive(counted, network)
+        await turnstile.forgive(counted, network)
         return { account, isNewNetwork: !isKnownNetwork }
       } finally {
         leave()
@@ -74,10 +73,5 @@ export function createSignIn ({ metadata, accounts, turnstile, maxFailures }: Si
     async findId (username) {
       return (await metadata.findAccountByKey(findUsernameKey(username) ?? ''))?.id
     }
-  }
-
-  async function forgive (usernameKey: string, network: string): Promise<void> {
-    const [last] = await metadata.attemptTimes({ kind: 'sign_in', network, usernameKey }, { since: 0, limit: 1 })
-    if (last !== undefined) await metadata.forgiveAttempts(usernameKey, network).catch(() => {})
   }
 }

@@ -1,9 +1,15 @@
 import { createHash } from 'node:crypto'
 import { Problem, type FailureCode } from '../errors.ts'
-import type { AttemptFilter, Metadata } from '../metadata/metadata.ts'
+import type { Attempt, AttemptFilter, Metadata } from '../metadata/metadata.ts'
 
 /** Attempts that wait for others to end, at the most. */
 const MAX_WAITING = 256
+
+/** Attempts that could not be recorded, at the most: 2 MiB of them. */
+const MAX_UNRECORDED = 10_000
+
+/** An attempt that could not be recorded is remembered for so long, which no rule exceeds. */
+const UNRECORDED_MILLISECONDS = 3600 * 1000
 
 /** No more than `limit` attempts that match within `seconds`; a `limit` of 0 counts nothing. */
 export interface Rule { readonly matching: AttemptFilter, readonly limit: number, readonly seconds: number }
@@ -12,9 +18,13 @@ export interface Turnstile {
   /**
    * Lets an attempt through if no rule is spent, and resolves with what is to be called when it is over. Near a limit
    * attempts go one by one: none slips through while the outcome of another is open.
-   * @throws `code` with `Retry-After` where a rule is spent, overloaded where too many wait.
+   * @throws `code` with `Retry-After` where a rule is spent, or no further attempt could be counted; overloaded where too many wait.
    */
   enter (rules: readonly Rule[], code: FailureCode): Promise<() => void>
+  /** Counts an attempt that failed. Never fails: what can't be recorded, as on a full disk, counts from memory until the process ends. */
+  count (attempt: Attempt): Promise<void>
+  /** Forgets the failed sign-ins of one person from one network, as far as that can be recorded. */
+  forgive (usernameKey: string, network: string): Promise<void>
 }
 
 /** What attempts at a username are counted under. Not the name itself: people type their password there. */
@@ -25,17 +35,32 @@ export function attemptKey (usernameKey: string): string {
 export function createTurnstile (metadata: Metadata): Turnstile {
   const inside = new Map<string, number>()
   const waiting: (() => void)[] = []
+  let unrecorded: Attempt[] = []
 
   /** The tightest room that the rules leave, or the seconds until there is some. */
   async function look ({ matching, limit, seconds }: Rule): Promise<{ room: number, retrySeconds: number }> {
     const now = Date.now()
-    const times = await metadata.attemptTimes(matching, { since: now - seconds * 1000 + 1, limit })
+    const since = now - seconds * 1000 + 1
+    const recorded = await metadata.attemptTimes(matching, { since, limit })
+    const remembered = unrecorded.filter(attempt => attempt.at >= since && matches(attempt, matching)).map(({ at }) => at)
+    const times = [...recorded, ...remembered].sort((a, b) => b - a)
     const last = times[limit - 1]
     return { room: limit - times.length, retrySeconds: last === undefined ? 0 : Math.max(1, Math.ceil((last + seconds * 1000 - now) / 1000)) }
   }
 
+  /** Each that can't be recorded is remembered, so that no more come in than can be remembered. */
+  function refuseUncountable (code: FailureCode): void {
+    if (unrecorded.length < MAX_UNRECORDED) return
+    const now = Date.now()
+    unrecorded = unrecorded.filter(({ at }) => at > now - UNRECORDED_MILLISECONDS)
+    if (unrecorded.length < MAX_UNRECORDED) return
+    const oldest = Math.min(...unrecorded.map(({ at }) => at))
+    throw new Problem(code, { headers: { 'retry-after': String(Math.ceil((oldest + UNRECORDED_MILLISECONDS - now) / 1000)) } })
+  }
+
   return {
     async enter (rules, code) {
+      refuseUncountable(code)
       const counted = rules.filter(({ limit }) => limit > 0).map(rule => ({ rule, key: JSON.stringify(rule.matching) }))
       for (;;) {
         const views = await Promise.all(counted.map(async ({ rule, key }) => ({ key, ...await look(rule) })))
@@ -54,6 +79,20 @@ export function createTurnstile (metadata: Metadata): Turnstile {
         }
         for (const wake of waiting.splice(0)) wake()
       }
+    },
+
+    async count (attempt) {
+      await metadata.addAttempt(attempt).catch(() => { unrecorded.push(attempt) })
+    },
+
+    async forgive (usernameKey, network) {
+      unrecorded = unrecorded.filter(attempt => !matches(attempt, { kind: 'sign_in', usernameKey, network }))
+      const [last] = await metadata.attemptTimes({ kind: 'sign_in', network, usernameKey }, { since: 0, limit: 1 })
+      if (last !== undefined) await metadata.forgiveAttempts(usernameKey, network).catch(() => {})
     }
   }
+}
+
+function matches (attempt: Attempt, matching: AttemptFilter): boolean {
+  return Object.entries(matching).every(([fact, value]) => attempt[fact as keyof Attempt] === value)
 }

@@ -22,8 +22,8 @@ export interface Metadata {
   /** Resolves when stable storage failed. From then on every method throws the same error, and the process should end: the next start finds out what is stored. */
   readonly failed: Promise<OutcomeUnknown>
 
-  /** Adds a person. Ids count from 1 and are never used twice. @throws username_taken when another has `usernameKey`. */
-  addAccount (account: NewAccount): Promise<AccountRecord>
+  /** Adds a person, and counts their registration in the same act where `attempt` is given. Ids count from 1 and are never used twice. @throws username_taken when another has `usernameKey`. */
+  addAccount (account: NewAccount, attempt?: Attempt): Promise<AccountRecord>
   findAccount (id: number): Promise<AccountRecord | undefined>
   findAccountByKey (usernameKey: string): Promise<AccountRecord | undefined>
   /** Everybody with an id above `afterId`, by id, at most `limit`. For the operator. */

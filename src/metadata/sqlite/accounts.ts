@@ -4,7 +4,7 @@ import { Problem } from '../../errors.ts'
 import type { Metadata } from '../metadata.ts'
 import type { Committer } from './committer.ts'
 import { isUniqueViolation } from './failures.ts'
-import { accounts, discardedBlobs, files, tokens } from './schema.ts'
+import { accounts, attempts, discardedBlobs, files, tokens } from './schema.ts'
 
 type AccountActs = Pick<Metadata, 'addAccount' | 'findAccount' | 'findAccountByKey' | 'accountsAfter' | 'setPasswordHash' | 'setQuota' | 'setDisabled' | 'removeAccount' | 'removeRemains'>
 
@@ -22,8 +22,9 @@ export function createAccountActs (db: BetterSQLite3Database, committer: Committ
   const byKey = db.select(accountColumns).from(accounts).where(and(eq(accounts.usernameKey, sql.placeholder('key')), isThere)).prepare()
 
   return {
-    addAccount: account => commit(() => {
+    addAccount: (account, attempt) => commit(() => {
       try {
+        if (attempt !== undefined) db.insert(attempts).values(attempt).run()
         return db.insert(accounts).values(account).returning(accountColumns).get()
       } catch (error) {
         if (isUniqueViolation(error)) throw new Problem('username_taken', { cause: error })
