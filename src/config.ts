@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { Errors, type ValueError } from '@sinclair/typebox/errors'
+import { byteSizeText, parseByteSize } from './byte-size.ts'
 import { OperatorError } from './operator-error.ts'
 
 const GIB = 1024 ** 3
@@ -24,26 +25,38 @@ const PUBLISHED_SECRETS = new Set([
   'secretsecretsecretsecretsecretsecret'
 ])
 
-/** Items of a form, separated by commas. */
-const List = (description: string, item: string) => Type.String({ pattern: `^${item}(?:,${item})*$`, description })
+/** Key ids that go into the head of a token as they are. */
+const KEY_ITEM = /^([A-Za-z0-9_-]{1,32}):([^]+)$/
+
+const PROXIES = 'addresses such as 10.0.0.1, or ranges such as 10.0.0.0/8'
+
+const PUBLIC_URL = /^https?:\/\/[^/?#\s]+(\/[^?#\s]*)?$/
+const MAX_PUBLIC_URL_LENGTH = 2048
+
+/** Items of a form, separated by commas; `expected` says in words what they are. */
+const List = (description: string, { item, expected }: { item: string, expected: string }) => Type.String({ pattern: `^${item}(?:,${item})*$`, description, expected })
+
+/** A number of bytes, which the operator may write with a unit. */
+const Bytes = (description: string, fallback?: number) =>
+  Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description, isByteSize: true, ...(fallback !== undefined && { default: fallback }) })
 
 /** Every setting, by the name of its environment variable. Validation, `--help` and the README's table come from here. */
 export const Settings = Type.Object({
   HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'Address to listen on.' }),
   PORT: Type.Integer({ default: 5000, minimum: 0, maximum: 65535, description: 'Port to listen on; 0 takes any free one.' }),
   DATA_DIR: Type.String({ default: './data', minLength: 1, description: 'Folder of the database, the files and the signing key; made with mode 0700.' }),
-  PUBLIC_URL: Type.Optional(Type.String({ maxLength: 2048, pattern: '^https?://[^/?#\\s]+(/[^?#\\s]*)?$', description: 'Base of absolute links, such as https://files.example.org. Without it a link is absolute only where the request names the address the server listens on.' })),
+  PUBLIC_URL: Type.Optional(Type.String({ description: 'Base of absolute links, such as https://files.example.org. Without it a link is absolute only where the request names the address the server listens on.' })),
   TOKEN_SECONDS: Type.Integer({ default: 600, minimum: 1, maximum: 86400, description: 'Life of an access token, in seconds.' }),
-  SIGNING_KEYS: Type.Optional(List('Keys for access tokens as kid:secret, separated by commas: the first signs, all verify. A secret has 32 bytes or more. Without it a key is made in DATA_DIR at the first start.', '[A-Za-z0-9_-]{1,32}:[^,]+')),
-  MAX_FILE_BYTES: Type.Integer({ default: 5 * GIB, minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Largest file taken, in bytes.' }),
-  QUOTA_BYTES: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Bytes a person may store, unless the operator set another quota for them.' })),
+  SIGNING_KEYS: Type.Optional(Type.String({ description: 'Keys for access tokens as kid:secret, separated by commas: the first signs, all verify. A secret has 32 bytes or more. Without it a key is made in DATA_DIR at the first start.' })),
+  MAX_FILE_BYTES: Bytes('Largest file taken.', 5 * GIB),
+  QUOTA_BYTES: Type.Optional(Bytes('Bytes a person may store, unless the operator set another quota for them.')),
   QUOTA_FILES: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Files a person may store, unless the operator set another quota for them.' })),
-  ALLOWED_EXTENSIONS: Type.Optional(List('Extensions of file names that are taken, without dots, separated by commas, in any case.', ' *\\.?[^\\s./\\\\,]+ *')),
-  MIN_FREE_BYTES: Type.Integer({ default: 64 * MIB, minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Room on the disk that uploads leave alone, in bytes.' }),
+  ALLOWED_EXTENSIONS: Type.Optional(List('Extensions of file names that are taken, without dots, separated by commas, in any case.', { item: ' *\\.?[^\\s./\\\\,]+ *', expected: 'extensions such as pdf,jpg' })),
+  MIN_FREE_BYTES: Bytes('Room on the disk that uploads leave alone.', 64 * MIB),
   PASSWORD_POLICY: Type.Optional(Type.Union([Type.Literal('open'), Type.Literal('strict')], { description: '`open` takes any non-empty password; `strict` asks for 8 characters or more, refuses the commonly used ones and the username. Unset: `strict` where the server faces others (NODE_ENV=production, a HOST that is not loopback, or TRUST_PROXY), else `open`.' })),
   REGISTRATION: Type.Union([Type.Literal('open'), Type.Literal('closed')], { default: 'open', description: '`closed`: only the operator adds people.' }),
-  TRUST_PROXY: Type.Optional(List('Addresses or CIDR ranges of proxies whose forwarding headers are believed, separated by commas.', ' *[0-9A-Fa-f.:]+(?:/[0-9]{1,3})? *')),
-  CORS_ORIGINS: Type.Optional(List('Origins whose pages may use the server, such as https://app.example.org, separated by commas.', 'https?://[^\\s,/]+')),
+  TRUST_PROXY: Type.Optional(List('Addresses or CIDR ranges of proxies whose forwarding headers are believed, separated by commas.', { item: ' *[0-9A-Fa-f.:]+(?:/[0-9]{1,3})? *', expected: PROXIES })),
+  CORS_ORIGINS: Type.Optional(List('Origins whose pages may use the server, such as https://app.example.org, separated by commas.', { item: 'https?://[^\\s,/]+', expected: 'origins such as https://app.example.org' })),
   TLS_CERT: Type.Optional(Type.String({ minLength: 1, description: 'File of the certificate chain (PEM): HTTPS with HTTP/2 and 1.1. Read again on SIGHUP.' })),
   TLS_KEY: Type.Optional(Type.String({ minLength: 1, description: 'File of the private key (PEM) that goes with TLS_CERT.' })),
   RATE_LIMIT_PER_MINUTE: Type.Integer({ default: 6000, minimum: 0, maximum: 1_000_000_000, description: 'Requests a minute from one client address; 0 lifts the limit.' }),
@@ -51,7 +64,7 @@ export const Settings = Type.Object({
   REGISTRATIONS_PER_HOUR: Type.Integer({ default: 100, minimum: 0, maximum: 1_000_000, description: 'Registrations an hour from one network (an IPv4 address or an IPv6 /64); 0 lifts the limit.' }),
   IDLE_SECONDS: Type.Integer({ default: 60, minimum: 1, maximum: 86400, description: 'A transfer without a byte for so many seconds is cut.' }),
   MAX_EVENT_LOOP_DELAY_MS: Type.Integer({ default: 1000, minimum: 0, maximum: 3_600_000, description: 'Milliseconds that the event loop may be late, on average over a second and in two seconds running, before new requests are refused with 503 until it keeps up again; 0 lifts the limit.' }),
-  MAX_MEMORY_BYTES: Type.Integer({ default: 1.5 * GIB, minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Bytes of memory in use, objects and buffers together, above which new requests are refused with 503; an upload takes half a MiB to two. The process holds some 150 MB beside them. 0 lifts the limit.' }),
+  MAX_MEMORY_BYTES: Bytes('Memory in use, objects and buffers together, above which new requests are refused with 503; an upload takes half a MiB to two. The process holds some 150 MB beside them. 0 lifts the limit.', 1.5 * GIB),
   METRICS_HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'Address of the metrics, which ask for no credential.' }),
   METRICS_PORT: Type.Optional(Type.Integer({ minimum: 0, maximum: 65535, description: 'Port of the metrics, at /metrics for Prometheus; 0 takes any free one. Without it there are none.' })),
   LOG_LEVEL: Type.Union(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map(level => Type.Literal(level)), { default: 'info', description: 'Least severe log line that is written.' }),
@@ -83,7 +96,7 @@ export function readConfig (env: NodeJS.ProcessEnv = process.env) {
     dataDir: resolve(settings.DATA_DIR),
     publicUrl: settings.PUBLIC_URL === undefined ? undefined : publicUrl(settings.PUBLIC_URL),
     tokenSeconds: settings.TOKEN_SECONDS,
-    signingKeys: settings.SIGNING_KEYS === undefined ? undefined : signingKeys(settings.SIGNING_KEYS.split(',')),
+    signingKeys: settings.SIGNING_KEYS === undefined ? undefined : signingKeys(settings.SIGNING_KEYS.split(',').map((text, index) => ({ text, place: `SIGNING_KEYS, key ${index + 1}` }))),
     maxFileBytes: settings.MAX_FILE_BYTES,
     quotaBytes: settings.QUOTA_BYTES,
     quotaFiles: settings.QUOTA_FILES,
@@ -121,7 +134,7 @@ export function settingRows (): { name: string, fallback: string, description: s
     .filter(([name]) => name !== 'NODE_ENV')
     .map(([name, schema]) => ({
       name,
-      fallback: schema.default === undefined ? 'none' : String(schema.default),
+      fallback: schema.default === undefined ? 'none' : schema.isByteSize === true ? byteSizeText(schema.default) : String(schema.default),
       description: String(schema.description)
     }))
 }
@@ -137,20 +150,26 @@ function checkedSettings (env: NodeJS.ProcessEnv): Settings {
   return settings as Settings
 }
 
-/** What is no whole number stays text, which is then refused where a number is asked for. */
-function valueOf (text: string, { type }: TSchema): string | number {
+/** What is no whole number, or no size, stays text, which is then refused where a number is asked for. */
+function valueOf (text: string, { type, isByteSize }: TSchema): string | number {
+  if (isByteSize === true) return parseByteSize(text) ?? text
   return type === 'integer' && /^\s*-?\d+\s*$/.test(text) ? Number(text) : text
 }
 
-function explain ({ path, schema, message }: ValueError): string {
-  const choices = schema.anyOf as { const: string }[] | undefined
-  return `${path.slice(1)}: ${choices === undefined ? message : `Expected one of ${choices.map(choice => choice.const).join(', ')}`}`
+function explain ({ path, schema, value }: ValueError): string {
+  return `${path.slice(1)}: expected ${expectationOf(schema)}, not ${JSON.stringify(value)}`
 }
 
-/** In the form that goes into header fields: ASCII alone, and no slash at its end. */
+function expectationOf ({ anyOf, expected, isByteSize, minimum, maximum }: TSchema): string {
+  if (anyOf !== undefined) return `one of ${(anyOf as { const: string }[]).map(choice => choice.const).join(', ')}`
+  if (expected !== undefined) return `${expected}, separated by commas`
+  return isByteSize === true ? 'bytes as a whole number, or a size such as 64 MiB or 10G' : `a whole number from ${minimum} to ${maximum}`
+}
+
+/** In the form that goes into header fields: ASCII alone, and no slash at its end. The message leaves the text out, which may hold a password. */
 function publicUrl (text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  if (url === undefined || url.username !== '' || url.password !== '') throw new ConfigError('PUBLIC_URL: Expected an address such as https://files.example.org')
+  const url = PUBLIC_URL.test(text) && text.length <= MAX_PUBLIC_URL_LENGTH && URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || url.username !== '' || url.password !== '') throw new ConfigError('PUBLIC_URL: expected an address such as https://files.example.org, without a password or a query')
   return url.origin + url.pathname.replace(/\/+$/, '')
 }
 
@@ -158,7 +177,7 @@ function publicUrl (text: string): string {
 function proxyRange (text: string): string {
   const [address = '', bits = '1'] = text.split('/')
   const family = isIP(address)
-  if (family === 0 || Number(bits) < 1 || Number(bits) > (family === 4 ? 32 : 128)) throw new ConfigError(`TRUST_PROXY: Expected addresses such as 10.0.0.1, or ranges such as 10.0.0.0/8, not ${text}`)
+  if (family === 0 || Number(bits) < 1 || Number(bits) > (family === 4 ? 32 : 128)) throw new ConfigError(`TRUST_PROXY: expected ${PROXIES}, not ${JSON.stringify(text)}`)
   return text
 }
 
@@ -181,18 +200,22 @@ export function isLoopback (host: string): boolean {
   return address === 'localhost' || address === '::1' || (isIP(address) === 4 && address.startsWith('127.'))
 }
 
-/** Parses `kid:secret` items as SIGNING_KEYS holds them. @throws {ConfigError} where there is none, and for a weak or repeated key. */
-export function signingKeys (items: string[]): SigningKey[] {
-  const keys = items.map(item => {
-    const colon = item.indexOf(':')
-    return { kid: item.slice(0, colon), secret: item.slice(colon + 1) }
-  })
-  if (keys.length === 0) throw new ConfigError('SIGNING_KEYS: there is no key')
-  for (const { kid, secret } of keys) {
-    if (Buffer.byteLength(secret) < MIN_SECRET_BYTES) throw new ConfigError(`SIGNING_KEYS: the secret of ${kid} has fewer than ${MIN_SECRET_BYTES} bytes`)
-    if (PUBLISHED_SECRETS.has(secret.toLowerCase())) throw new ConfigError(`SIGNING_KEYS: the secret of ${kid} stands in public examples`)
-    if (new Set(secret).size < MIN_SECRET_CHARACTERS) throw new ConfigError(`SIGNING_KEYS: the secret of ${kid} has fewer than ${MIN_SECRET_CHARACTERS} different characters`)
-  }
-  if (new Set(keys.map(key => key.kid)).size < keys.length) throw new ConfigError('SIGNING_KEYS: a kid stands twice')
+/** A `kid:secret` item, and where the operator finds it. */
+export interface KeyItem { readonly text: string, readonly place: string }
+
+/** Reads a key ring. @throws {ConfigError} for an item that is no key, weak or a second one of its kid; it tells the place, and nothing of the text. */
+export function signingKeys (items: KeyItem[]): SigningKey[] {
+  const keys = items.map(signingKey)
+  const repeated = items[keys.findIndex(({ kid }, index) => keys.slice(0, index).some(key => key.kid === kid))]
+  if (repeated !== undefined) throw new ConfigError(`${repeated.place}: another key has this kid`)
   return keys
+}
+
+function signingKey ({ text, place }: KeyItem): SigningKey {
+  const [, kid, secret] = KEY_ITEM.exec(text) ?? []
+  if (kid === undefined || secret === undefined) throw new ConfigError(`${place}: expected kid:secret, with a kid of 1 to 32 letters, digits, _ or -`)
+  if (Buffer.byteLength(secret) < MIN_SECRET_BYTES) throw new ConfigError(`${place}: the secret has fewer than ${MIN_SECRET_BYTES} bytes`)
+  if (PUBLISHED_SECRETS.has(secret.toLowerCase())) throw new ConfigError(`${place}: the secret is published in examples, so anyone could sign with it`)
+  if (new Set(secret).size < MIN_SECRET_CHARACTERS) throw new ConfigError(`${place}: the secret has fewer than ${MIN_SECRET_CHARACTERS} different characters`)
+  return { kid, secret }
 }

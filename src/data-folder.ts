@@ -56,13 +56,15 @@ export async function isThere (path: string): Promise<boolean> {
   return access(path).then(() => true, () => false)
 }
 
-/** The key ring of the folder, made at the first call: lines of `kid:secret`, the first signs. */
+/** The key ring of the folder, made at the first call: lines of `kid:secret`, the first signs. @throws {ConfigError} naming the line that is no key. */
 export async function readSigningKeys (folder: string): Promise<SigningKey[]> {
   const file = join(folder, dataFolderLayout.signingKeys)
   const bytes = await readIfThere(file)
   if (bytes === undefined) return writeSigningKeys(folder, [createSigningKey()])
   await chmod(file, 0o600)
-  return signingKeys(bytes.toString().split('\n').filter(line => line !== ''))
+  const items = bytes.toString().split('\n').map((text, index) => ({ text, place: `${file}, line ${index + 1}` })).filter(({ text }) => text !== '')
+  if (items.length === 0) throw new ConfigError(`${file}: there is no key in it; restore it from a backup, or remove it: the next start makes a new key, and every access token ends`)
+  return signingKeys(items)
 }
 
 /** Puts a key ring in place of the present one, whole or not at all. */

@@ -13,11 +13,11 @@ const table: { name: string, field: keyof Config, unset: unknown, set: [string, 
   { name: 'DATA_DIR', field: 'dataDir', unset: resolve('data'), set: [['/srv/files', '/srv/files'], ['files', resolve('files')]], wrong: [] },
   { name: 'PUBLIC_URL', field: 'publicUrl', unset: undefined, set: [['https://files.example', 'https://files.example'], ['http://files.example:81/store//', 'http://files.example:81/store'], ['https://例え.jp/é', 'https://xn--r8jz45g.jp/%C3%A9']], wrong: ['files.example', 'http://[bad', 'https://x:99999', 'https://a<b>', 'https://ann:secret@files.example', 'ftp://files.example', 'https://', 'https://files.example?a', 'https://files.example/#a', 'https://files example'] },
   { name: 'TOKEN_SECONDS', field: 'tokenSeconds', unset: 600, set: [['1', 1], ['86400', 86400]], wrong: ['0', '-5', '86401', 'ten', '1.5'] },
-  { name: 'MAX_FILE_BYTES', field: 'maxFileBytes', unset: 5 * GIB, set: [['0', 0], ['9007199254740991', Number.MAX_SAFE_INTEGER]], wrong: ['-1', '9007199254740993', '5GiB', '5e9', '1e300'] },
-  { name: 'QUOTA_BYTES', field: 'quotaBytes', unset: undefined, set: [['0', 0], ['1000', 1000]], wrong: ['-1', 'none', '0.5'] },
+  { name: 'MAX_FILE_BYTES', field: 'maxFileBytes', unset: 5 * GIB, set: [['0', 0], ['9007199254740991', Number.MAX_SAFE_INTEGER], ['5GiB', 5 * GIB]], wrong: ['-1', '9007199254740993', '5e9', '1e300', '8192T'] },
+  { name: 'QUOTA_BYTES', field: 'quotaBytes', unset: undefined, set: [['0', 0], ['1000', 1000], ['10G', 10 * GIB], [' 1.5 gb ', 1_500_000_000]], wrong: ['-1', 'none', '0.5', '0.1K', '1 X', 'G', '1.G', '10GiBB', '1,000'] },
   { name: 'QUOTA_FILES', field: 'quotaFiles', unset: undefined, set: [['0', 0], ['12', 12]], wrong: ['-1', 'unlimited', '1,000'] },
   { name: 'ALLOWED_EXTENSIONS', field: 'allowedExtensions', unset: undefined, set: [['pdf', ['pdf']], ['.PDF, Jpg ,tar', ['pdf', 'jpg', 'tar']], ['é', ['é']]], wrong: [',', 'pdf,', 'tar.gz', 'a/b', '..'] },
-  { name: 'MIN_FREE_BYTES', field: 'minFreeBytes', unset: 64 * 1024 ** 2, set: [['0', 0]], wrong: ['-1', '64MiB'] },
+  { name: 'MIN_FREE_BYTES', field: 'minFreeBytes', unset: 64 * 1024 ** 2, set: [['0', 0], ['64 MiB', 64 * 1024 ** 2]], wrong: ['-1', '64  MiB', '-1K'] },
   { name: 'PASSWORD_POLICY', field: 'passwordPolicy', unset: 'open', set: [['open', 'open'], ['strict', 'strict']], wrong: ['Strict', 'none'] },
   { name: 'REGISTRATION', field: 'registration', unset: 'open', set: [['open', 'open'], ['closed', 'closed']], wrong: ['no', 'CLOSED'] },
   { name: 'TRUST_PROXY', field: 'trustProxy', unset: undefined, set: [['10.0.0.1', ['10.0.0.1']], ['10.0.0.0/8, fd00::/8', ['10.0.0.0/8', 'fd00::/8']], ['::1/128,10.0.0.1/32', ['::1/128', '10.0.0.1/32']]], wrong: ['10.0.0.0/0', '999.1.1.1', 'abc', '1.2.3', '010.0.0.1', '10.0.0.0/33', '::1/129', 'true', 'proxy.example', '10.0.0.1;10.0.0.2', ','] },
@@ -29,7 +29,7 @@ const table: { name: string, field: keyof Config, unset: unknown, set: [string, 
   { name: 'REGISTRATIONS_PER_HOUR', field: 'registrationsPerHour', unset: 100, set: [['0', 0]], wrong: ['-1', 'none'] },
   { name: 'IDLE_SECONDS', field: 'idleSeconds', unset: 60, set: [['1', 1]], wrong: ['0', '86401', 'never'] },
   { name: 'MAX_EVENT_LOOP_DELAY_MS', field: 'maxEventLoopDelayMilliseconds', unset: 1000, set: [['0', 0], ['250', 250]], wrong: ['-1', '1s', '0.5'] },
-  { name: 'MAX_MEMORY_BYTES', field: 'maxMemoryBytes', unset: 1.5 * GIB, set: [['0', 0], ['1000000', 1_000_000]], wrong: ['-1', '1GiB'] },
+  { name: 'MAX_MEMORY_BYTES', field: 'maxMemoryBytes', unset: 1.5 * GIB, set: [['0', 0], ['1000000', 1_000_000], ['1T', 1024 ** 4]], wrong: ['-1', '1 e'] },
   { name: 'METRICS_HOST', field: 'metricsHost', unset: '127.0.0.1', set: [['::1', '::1']], wrong: [] },
   { name: 'METRICS_PORT', field: 'metricsPort', unset: undefined, set: [['0', 0], ['9464', 9464]], wrong: ['65536', '-1', 'on'] },
   { name: 'LOG_LEVEL', field: 'logLevel', unset: 'info', set: [['silent', 'silent'], ['trace', 'trace']], wrong: ['verbose', 'INFO'] },
@@ -48,6 +48,30 @@ for (const { name, field, unset, set, wrong } of table) {
   })
 }
 
+test('a size takes each unit, in any case: those of a letter and with iB are powers of 1024, those with B of 1000', async t => {
+  for (const [index, letter] of ['K', 'M', 'G', 'T'].entries()) {
+    for (const unit of [letter, `${letter}iB`, letter.toLowerCase(), `${letter}IB`]) t.equal(readConfig({ QUOTA_BYTES: `3${unit}` }).quotaBytes, 3 * 1024 ** (index + 1), unit)
+    t.equal(readConfig({ QUOTA_BYTES: `3 ${letter}B` }).quotaBytes, 3 * 1000 ** (index + 1))
+  }
+  t.equal(readConfig({ QUOTA_BYTES: '3 B' }).quotaBytes, 3)
+})
+
+for (const { settings, words } of [
+  { settings: { PORT: 'abc' }, words: 'PORT: expected a whole number from 0 to 65535, not "abc"' },
+  { settings: { PORT: '70000' }, words: 'PORT: expected a whole number from 0 to 65535, not 70000' },
+  { settings: { QUOTA_BYTES: '10 apples' }, words: 'QUOTA_BYTES: expected bytes as a whole number, or a size such as 64 MiB or 10G, not "10 apples"' },
+  { settings: { REGISTRATION: 'maybe' }, words: 'REGISTRATION: expected one of open, closed, not "maybe"' },
+  { settings: { ALLOWED_EXTENSIONS: 'a/b' }, words: 'ALLOWED_EXTENSIONS: expected extensions such as pdf,jpg, separated by commas, not "a/b"' },
+  { settings: { TRUST_PROXY: 'the\nproxy' }, words: 'TRUST_PROXY: expected addresses such as 10.0.0.1, or ranges such as 10.0.0.0/8, separated by commas, not "the\\nproxy"' },
+  { settings: { TRUST_PROXY: '10.0.0.0/0' }, words: 'TRUST_PROXY: expected addresses such as 10.0.0.1, or ranges such as 10.0.0.0/8, not "10.0.0.0/0"' },
+  { settings: { PUBLIC_URL: 'https://ann:secret@files.example' }, words: 'PUBLIC_URL: expected an address such as https://files.example.org, without a password or a query' },
+  { settings: { PUBLIC_URL: `https://files.example/${'a'.repeat(2048)}` }, words: 'PUBLIC_URL: expected an address such as https://files.example.org, without a password or a query' }
+]) {
+  test(`a wrong ${Object.keys(settings)} is told in words: ${words}`, async t => {
+    t.equal(refusalOf(settings), words)
+  })
+}
+
 test('the table above knows every setting that --help lists', async t => {
   const known = new Set(table.map(row => row.name))
   t.same(settingRows().map(row => row.name).filter(name => !known.has(name)), [])
@@ -61,7 +85,9 @@ for (const { why, keys } of [
   { why: 'seven letters over and over', keys: `a:${'abcdefg'.repeat(8)}` },
   { why: 'a good first key and a weak second', keys: `a:${secret},b:short-and-secret` },
   { why: 'two keys of one name', keys: `a:${secret},b:${secret}2,a:${secret}3` },
-  { why: 'no name', keys: secret }
+  { why: 'no name', keys: secret },
+  { why: 'a name with a space', keys: `the key:${secret}` },
+  { why: 'a second item without a colon', keys: `a:${secret},${secret.toLowerCase()}` }
 ]) {
   test(`a signing key that can't be used (${why}) is refused without being shown`, async t => {
     const message = refusalOf({ SIGNING_KEYS: keys })
@@ -69,6 +95,12 @@ for (const { why, keys } of [
     for (const item of keys.split(',')) t.notOk(message.includes(item.slice(item.indexOf(':') + 1)), 'the secret stays unsaid')
   })
 }
+
+test('a signing key that can\'t be used is named by its position', async t => {
+  t.match(refusalOf({ SIGNING_KEYS: `a:${secret},${secret}` }), /^SIGNING_KEYS, key 2: /)
+  t.match(refusalOf({ SIGNING_KEYS: `a:${secret},b:` }), /^SIGNING_KEYS, key 2: /)
+  t.match(refusalOf({ SIGNING_KEYS: 'a:short' }), /^SIGNING_KEYS, key 1: /)
+})
 
 test('a signing key of many bytes in few characters counts by its bytes', async t => {
   t.same(readConfig({ SIGNING_KEYS: 'a:àéîõüçñÿ🗝🔑🔒🔓' }).signingKeys, [{ kid: 'a', secret: 'àéîõüçñÿ🗝🔑🔒🔓' }])

@@ -37,7 +37,7 @@ const rooms: { room: string, files: string[], knows: string[] }[] = [
   { room: 'contracts', files: ['blobs/blob-store.ts', 'metadata/*.ts'], knows: ['ground'] },
   { room: 'backends', files: ['blobs/', 'metadata/*/'], knows: ['contracts', 'ground'] },
   { room: 'rules', files: ['accounts/', 'tokens/', 'files/', 'uploads/', 'backup/', 'doctor/', 'housekeeping.ts'], knows: ['contracts', 'ground'] },
-  { room: 'ground', files: ['errors.ts', 'config.ts', 'data-folder.ts', 'durable-files.ts', 'garbage-collector.ts', 'operator-error.ts', 'paging.ts', 'shared-sync.ts', 'wire-values.ts'], knows: [] }
+  { room: 'ground', files: ['errors.ts', 'byte-size.ts', 'config.ts', 'data-folder.ts', 'durable-files.ts', 'garbage-collector.ts', 'operator-error.ts', 'paging.ts', 'shared-sync.ts', 'wire-values.ts'], knows: [] }
 ]
 
 /** One thing that a file does or names, in the words that the patterns above are written in. */

@@ -76,8 +76,8 @@ t.test('a command that can\'t be carried out is one clear line, 2 for a misspelt
   await store.json(['user', 'add', 'ann'], 'pwd')
   const misspelt: [args: string[], settings?: Settings][] = [
     [['user']], [['user', 'frobnicate', 'ann']], [['user', 'constructor', 'ann']], [['user', 'rm']], [['user', 'add', 'ben', 'hunter2']], [['user', 'show', 'ann', '--frob']],
-    ...['-1', '1e3', ''].map(limit => [['user', 'quota', 'ann', `--bytes=${limit}`]] as [string[]]),
-    [['user', 'quota', 'ann', '--files=many', '--bytes=1']],
+    ...['-1', '1e3', '', '10 apples', '0.5'].map(limit => [['user', 'quota', 'ann', `--bytes=${limit}`]] as [string[]]),
+    [['user', 'quota', 'ann', '--files=many', '--bytes=1']], [['user', 'quota', 'ann', '--files=1K']],
     [['keys']], [['keys', 'rotate', 'now']], [['keys', 'rotate'], { SIGNING_KEYS: 'first:zN2pX8qL4vR7tW1yB6mK9dF3hJ5sG0cA' }],
     [['fsck', '--frob']], [['fsck', 'everything']], [['fsck'], { DATA_DIR: join(dataDir, 'empty') }], [['fsck'], { DATA_DIR: join(dataDir, 'nowhere') }],
     [['user', 'list'], { PORT: 'x' }]
@@ -195,6 +195,8 @@ t.test('a quota set for one person holds from their next upload on, and not for 
   t.strictSame([await put('b', 11), await put('b', 10), await put('c', 0), await quota()], [413, 201, 413, [20, 2]])
   t.match(await operator.json(['user', 'quota', 'ann', '--files', '3', '--bytes', 'none']), [{ quotaFiles: 3 }])
   t.strictSame([await put('c', 100_000), await put('d', 0), await quota()], [201, 413, [null, 3]])
+  t.match(await operator.json(['user', 'quota', 'ben', '--bytes=1.5 KiB']), [{ quotaBytes: 1536 }])
+  await operator.json(['user', 'quota', 'ben', '--bytes=default'])
   await operator.json(['user', 'quota', 'ann', '--files=none'])
   t.strictSame([await put('d', 0), await quota()], [201, [null, null]])
   t.match((await operator.run(['user', 'show', 'ann'])).stdout, /4 of any files\t100020 of any bytes\n$/)

@@ -325,6 +325,26 @@ test('the signing key of the folder is made once, good, closed to others, and re
   t.equal((await third.send('GET', '/api/resource', { token: json.token })).status, 200)
 })
 
+for (const { what, text, place } of [
+  { what: 'a line without a kid', text: `a:${'0123456789abcdef'.repeat(3)}\n\nfedcba9876543210fedcba9876543210\n`, place: /signing-keys, line 3: / },
+  { what: 'a kid of other characters', text: 'fedcba 9876543210:fedcba9876543210fedcba9876543210\n', place: /signing-keys, line 1: / },
+  { what: 'a weak secret', text: 'a:fedcba9876543210\n', place: /signing-keys, line 1: / },
+  { what: 'nothing at all', text: '', place: /signing-keys: / }
+]) {
+  test(`a key file with ${what} is one line that names the file and the line and shows no secret, for serve and for keys rotate`, async t => {
+    const dataDir = t.testdir({ 'signing-keys': text })
+    for (const args of [['serve'], ['keys', 'rotate']]) {
+      const { code, stdout, stderr } = await runBin(args, { DATA_DIR: dataDir, PORT: '0' })
+      t.equal(code, 2)
+      t.equal(stdout, '')
+      t.match(stderr, oneLine)
+      t.match(stderr, place)
+      t.notMatch(stderr, 'fedcba')
+    }
+    t.equal(await readFile(join(dataDir, 'signing-keys'), 'utf8'), text, 'and the file is as it was')
+  })
+}
+
 test('keys from SIGNING_KEYS leave no key in the data folder', async t => {
   const server = await startServer(t, { SIGNING_KEYS: `here:${'0123456789abcdef'.repeat(3)}` })
   const { token } = await signUp(server, 'ada')

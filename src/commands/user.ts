@@ -3,6 +3,7 @@ import { Writable } from 'node:stream'
 import { parseArgs } from 'node:util'
 import type { Accounts } from '../accounts/accounts.ts'
 import { KEPT_EVENTS, type EventKind } from '../accounts/events.ts'
+import { parseByteSize } from '../byte-size.ts'
 import { readConfig } from '../config.ts'
 import type { AccountRecord } from '../metadata/metadata.ts'
 import { NO_LIMIT } from '../metadata/quota.ts'
@@ -16,7 +17,7 @@ export const help = `magicstore user: look after people, beside a running server
   user show NAME       one person
   user disable NAME    keep a person out: password and tokens are refused from the next request on
   user enable NAME     let them in again
-  user quota NAME [--bytes N|none|default] [--files N|none|default]
+  user quota NAME [--bytes SIZE|none|default] [--files N|none|default]
   user passwd NAME     set a password, from a prompt or standard input; every token of the person ends
   user rm NAME         the person, their tokens and their files are gone
 
@@ -83,18 +84,23 @@ async function tellOwner ({ id }: AccountRecord, verb: Verb, { metadata }: Opera
 }
 
 async function setQuota (account: AccountRecord, values: { bytes?: string | undefined, files?: string | undefined }, { accounts, metadata }: { accounts: Accounts, metadata: OperatorStore['metadata'] }): Promise<AccountRecord> {
-  const bytes = values.bytes === undefined ? account.quotaBytes : readLimit(values.bytes)
-  const files = values.files === undefined ? account.quotaFiles : readLimit(values.files)
+  const bytes = values.bytes === undefined ? account.quotaBytes : readLimit(values.bytes, parseByteSize)
+  const files = values.files === undefined ? account.quotaFiles : readLimit(values.files, parseCount)
   await metadata.setQuota(account.id, { bytes, files })
   return accounts.get(account.id)
 }
 
 /** `none` is a limit that nobody reaches, whatever the settings say; `default` is what they say. */
-function readLimit (text: string): number | null {
+function readLimit (text: string, parse: (text: string) => number | undefined): number | null {
   if (text === 'default') return null
   if (text === 'none') return NO_LIMIT
-  if (!/^\d{1,15}$/.test(text)) throw new UsageError(`${text} is no limit: a number, none or default`)
-  return Number(text)
+  const limit = parse(text)
+  if (limit === undefined) throw new UsageError(`${JSON.stringify(text)} is no limit: a number, for bytes also a size such as 10G, none or default`)
+  return limit
+}
+
+function parseCount (text: string): number | undefined {
+  return /^\d{1,15}$/.test(text) ? Number(text) : undefined
 }
 
 /** From a prompt that does not show it, or all of standard input but its last line end. Never from an argument, which everybody on the machine can see. */
