@@ -1,13 +1,20 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { open, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { constants } from 'node:os'
+import { dirname } from 'node:path'
 import { Problem } from './errors.ts'
 
 /** Bytes read at a time where a file is read whole. */
 export const READ_BYTES = 1024 ** 2
 
-/** No room on the disk, or for the operator's own quota, or for one file of that size. */
-const OUT_OF_ROOM = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
+const { EDQUOT, EFBIG, EMFILE, ENFILE, ENOSPC } = constants.errno
+
+/** No room on the disk, in the disk quota of the user, or for one file of that size. By number: Node.js has no name for EDQUOT. */
+const OUT_OF_ROOM = new Set([ENOSPC, EDQUOT, EFBIG])
+
+/** The process, or the machine, has no file descriptor left. */
+const OUT_OF_DESCRIPTORS = new Set([EMFILE, ENFILE])
 
 /** What a file holds: its length in bytes, and its SHA-256 as 64 lower-case hex digits. */
 export interface Content { readonly size: number, readonly sha256: string }
@@ -47,10 +54,28 @@ async function writeNew (path: string, bytes: AsyncIterable<Uint8Array> | Iterab
   return { size, sha256: hash.digest('hex') }
 }
 
-/** Says of a file system's failure what a client can be told. */
+/** Says of a file system's failure what a client can be told. @throws storage_full, overloaded, or the failure itself. */
 export function failAsStorage (error: unknown): never {
-  if (OUT_OF_ROOM.has(String((error as NodeJS.ErrnoException).code))) throw new Problem('storage_full', { cause: error })
-  throw error
+  if (OUT_OF_ROOM.has(errorNumber(error))) throw new Problem('storage_full', { cause: error })
+  throw overloadOf(error) ?? error
+}
+
+/** The failure `overloaded` where `error` says that no file descriptor is left, else undefined. */
+export function overloadOf (error: unknown): Problem | undefined {
+  return OUT_OF_DESCRIPTORS.has(errorNumber(error)) ? new Problem('overloaded', { detail: 'The server has too many files and connections open.', headers: { 'retry-after': '1' }, cause: error }) : undefined
+}
+
+function errorNumber (error: unknown): number {
+  return -Number((error as NodeJS.ErrnoException).errno)
+}
+
+/** Makes a folder, mode 0700, and what is missing above it; their names are on stable storage when it returns. Tells whether there was something to make. */
+export async function makeFolder (path: string): Promise<boolean> {
+  const first = await mkdir(path, { recursive: true, mode: 0o700 })
+  if (first === undefined) return false
+  // The name of a folder is in the one above it.
+  for (let folder = path; folder.length >= first.length; folder = dirname(folder)) await sync(dirname(folder))
+  return true
 }
 
 /** What is in a file; undefined where there is none. */

@@ -606,6 +606,11 @@ t.test('a server without a descriptor left says that it has too much to do, and 
   ask()
   await wire.until('503')
   t.match(wire.text(), /"code":"overloaded"/)
+  for (const [count, name] of ['a', 'new'].entries()) {
+    wire.socket.write(`${head('PUT', `/uploads/${name}`, { Authorization: `Bearer ${token}`, 'Content-Length': '5' })}other`)
+    while (wire.text().split('"code":"overloaded"').length < count + 3) await once(wire.socket, 'data')
+  }
+  t.equal(wire.text().split(/\r\nretry-after: 1\r\n/i).length, 4, 'each says when to try again')
   limit(1024)
   t.match(await server.send('GET', '/uploads/a', { token }), { status: 200, text: 'bytes' })
   t.equal(await server.end('SIGTERM'), 0)

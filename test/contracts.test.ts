@@ -1,6 +1,7 @@
 import Database from 'better-sqlite3'
 import { getTableConfig } from 'drizzle-orm/sqlite-core'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once as onceEmitted } from 'node:events'
 import { existsSync } from 'node:fs'
 import { copyFile, mkdir, readdir, readlink, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -12,6 +13,7 @@ import { openReserve } from '../src/blobs/reserve.ts'
 import { Problem } from '../src/errors.ts'
 import { createCommitter } from '../src/metadata/sqlite/committer.ts'
 import { OutcomeUnknown } from '../src/metadata/metadata.ts'
+import { failureOf } from '../src/metadata/sqlite/failures.ts'
 import * as schema from '../src/metadata/sqlite/schema.ts'
 import { lockFolder, FolderInUseError } from '../src/metadata/sqlite/lock.ts'
 import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
@@ -182,6 +184,22 @@ test('the reserve is lent a little at a time to what finds no room, to nothing e
   const again = await openReserve(folder)
   t.equal((await stat(join(folder, '0'))).size, (await stat(join(folder, '1'))).size, 'a part that was cut is whole after a restart')
   t.equal(again.missingBytes, 0)
+})
+
+test('a file that SQLite can\'t open means a full disk, or a process without a descriptor left, which is told apart', { skip: !existsSync('/usr/bin/prlimit') && 'prlimit is not installed' }, async t => {
+  const error = new Database.SqliteError('unable to open database file', 'SQLITE_CANTOPEN')
+  t.match(failureOf(error), { code: 'storage_full' })
+  // Started before: without a descriptor no program can be started.
+  const shell = spawn('sh')
+  t.teardown(() => { shell.stdin.end() })
+  const limitDescriptors = async (count: number) => {
+    shell.stdin.write(`prlimit --pid ${process.pid} --nofile=${count}:; echo\n`)
+    await onceEmitted(shell.stdout, 'data')
+  }
+  await limitDescriptors(0)
+  const failure = failureOf(error)
+  await limitDescriptors(1024)
+  t.match(failure, { code: 'overloaded', facts: { headers: { 'retry-after': '1' } } })
 })
 
 test('a reserve that can\'t be made now leaves nothing half-made', { skip: !existsSync('/usr/bin/prlimit') && 'prlimit is not installed' }, async t => {

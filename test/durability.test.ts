@@ -165,6 +165,19 @@ async function straced (t: Test, server: ServerProcess, args: string[]): Promise
   return { async end () { child.kill('SIGINT'); await once(child, 'exit') } }
 }
 
+t.test('an upload beyond the disk quota of the user is 507 and leaves nothing', { skip: hasStrace ? false : 'strace is not installed' }, async t => {
+  const settings = { DATA_DIR: t.testdir() }
+  const server = await spawnServer(t, settings)
+  const { token } = await signUp(server, 'ada')
+  const strace = await straced(t, server, ['-f', '-o', '/dev/null', '-e', 'inject=fsync:error=EDQUOT'])
+  const { status, json } = await server.send('PUT', '/uploads/a', { token, body: 'hello' })
+  t.match({ status, json }, { status: 507, json: { code: 'storage_full' } })
+  await strace.end()
+  t.equal((await server.send('PUT', '/uploads/b', { token, body: 'hello' })).status, 201, 'and work goes on')
+  t.equal(await server.end('SIGTERM'), 0)
+  await noGarbage(t, settings.DATA_DIR, 1)
+})
+
 t.test('bytes and folder are synced before the log is, and that before an upload is acknowledged', { skip: hasStrace ? false : 'strace is not installed' }, async t => {
   const settings = { DATA_DIR: t.testdir({ data: {} }) + '/data' }
   const trace = join(t.testdirName, 'calls')

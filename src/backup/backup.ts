@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { BlobStore, StoredBlob } from '../blobs/blob-store.ts'
 import { readVersion } from '../config.ts'
 import { blobPath, dataFolderLayout, LOST_AND_FOUND } from '../data-folder.ts'
-import { contentOf, readIfThere, sync, writeDurably } from '../durable-files.ts'
+import { contentOf, makeFolder, readIfThere, sync, writeDurably } from '../durable-files.ts'
 import { Problem } from '../errors.ts'
 import type { Snapshot } from '../metadata/snapshot.ts'
 import { BackupError, NewerBackupError } from './backup-error.ts'
@@ -51,7 +51,7 @@ export interface DraftBackup {
  * @throws {BackupError} where it holds something else, or backups of another installation or of a newer format.
  */
 export async function prepareBackupFolder (folder: string, installationId: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await makeFolder(folder)
   const marker = join(folder, backupLayout.installation)
   const present = await readFile(marker, 'utf8').catch(() => undefined)
   if (present === undefined) {

@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs'
 import { chmod, link, mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { dataFolderLayout, LOST_AND_FOUND } from '../data-folder.ts'
-import { contentOf, READ_BYTES, sync, writeDurably } from '../durable-files.ts'
+import { contentOf, makeFolder, READ_BYTES, sync, writeDurably } from '../durable-files.ts'
 import type { Snapshot } from '../metadata/snapshot.ts'
 import { BackupError } from './backup-error.ts'
 import type { OnProgress } from './backup.ts'
@@ -39,7 +39,7 @@ interface FillOptions {
  * @throws {BackupError} where the backup is damaged or the folder is not empty; the folder is then as it was.
  */
 export async function restoreBackup ({ target, tools, ...options }: Omit<FillOptions, 'place' | 'openSnapshot'> & { tools: RestoreTools }): Promise<void> {
-  const isNew = await mkdir(target, { recursive: true, mode: 0o700 }) !== undefined
+  const isNew = await makeFolder(target)
   await refuseUsed(target)
   await chmod(target, 0o700)
   const lock = tools.lockFolder(join(target, dataFolderLayout.lock))

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { chmod, link, mkdir, open, opendir, readdir, rename, rm, stat, unlink, type FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { blobPath, dataFolderLayout, isThere } from '../data-folder.ts'
-import { failAsStorage, READ_BYTES, sync, writeDurably } from '../durable-files.ts'
+import { failAsStorage, makeFolder, READ_BYTES, sync, writeDurably } from '../durable-files.ts'
 import { Problem } from '../errors.ts'
 import { openSharedSync } from '../shared-sync.ts'
 import { BlobReadStream } from './blob-read-stream.ts'
@@ -39,9 +39,11 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
   const incomingPath = (id: string) => join(incoming, id)
   const settledPath = (id: string) => join(folder, blobPath(id))
   for (const path of [incoming, blobs]) {
-    await mkdir(path, { recursive: true, mode: 0o700 })
+    await makeFolder(path)
     await chmod(path, 0o700)
   }
+  // Always: the process that made them may have died before it could.
+  await sync(folder)
   const syncIncoming = await openSharedSync(incoming, entries => entries.sync())
   const freeRoom = createFreeRoom({ folder, minFreeBytes })
   const collectAfter = createYoungCollector()

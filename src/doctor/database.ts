@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { dataFolderLayout, hasDatabase, isHalfRestored } from '../data-folder.ts'
+import { dataFolderLayout, hasDatabase, hasLostDatabase, isHalfRestored, LOST_DATABASE_REMEDY } from '../data-folder.ts'
 import { OperatorError } from '../operator-error.ts'
 import { fault, good, warning, type Diagnosis } from './diagnosis.ts'
 
@@ -21,6 +21,7 @@ export interface DatabaseTools {
 
 export async function checkDatabase (dataDir: string, { findStillDatabase, examineDatabase }: DatabaseTools): Promise<Diagnosis> {
   if (await isHalfRestored(dataDir)) return fault('a restore into DATA_DIR did not come to its end', 'do it again')
+  if (await hasLostDatabase(dataDir)) return fault('it is gone, and the bytes of files are still there', LOST_DATABASE_REMEDY)
   if (!await hasDatabase(dataDir)) return good('there is none yet: the first start makes it')
   const scratch = join(tmpdir(), `magicstore-doctor-${randomUUID()}`)
   try {

@@ -1,6 +1,6 @@
 import { access, constants, readdir, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { dataFolderLayout, LOST_AND_FOUND } from '../data-folder.ts'
+import { dataFolderLayout, isOnTwoFileSystems, LOST_AND_FOUND, TWO_FILE_SYSTEMS, TWO_FILE_SYSTEMS_REMEDY } from '../data-folder.ts'
 import type { DatabaseTools } from './database.ts'
 import { fault, good, warning, type Diagnosis } from './diagnosis.ts'
 
@@ -81,6 +81,7 @@ export function checkClock (entries: Entry[], now: number): Diagnosis {
 }
 
 export async function checkFileSystem (folder: string): Promise<Diagnosis> {
+  if (await isOnTwoFileSystems(folder)) return fault(TWO_FILE_SYSTEMS, TWO_FILE_SYSTEMS_REMEDY)
   const { type } = await statfs(folder)
   const name = NETWORK_FILE_SYSTEMS.get(type)
   if (name !== undefined) return fault(`DATA_DIR is on ${name}, a file system on which the database can lose what it acknowledged`, 'move DATA_DIR to a disk of this machine')

@@ -1,4 +1,6 @@
+import { closeSync, openSync } from 'node:fs'
 import Database from 'better-sqlite3'
+import { overloadOf } from '../../durable-files.ts'
 import { Problem } from '../../errors.ts'
 
 /** What SQLite answers where a file it needs can't be made or grown. */
@@ -7,9 +9,19 @@ const OUT_OF_ROOM = new Set(['SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE', 'SQLITE_IOER
 /** Maps what SQLite says to what a client can be told, by its codes. */
 export function failureOf (cause: unknown): unknown {
   if (!(cause instanceof Database.SqliteError)) return cause
-  if (OUT_OF_ROOM.has(cause.code)) return new Problem('storage_full', { cause })
+  if (OUT_OF_ROOM.has(cause.code)) return descriptorShortage() ?? new Problem('storage_full', { cause })
   if (isBusy(cause)) return new Problem('overloaded', { headers: { 'retry-after': '1' }, cause })
   return cause
+}
+
+/** SQLite has the same code for a full disk and for a process without a descriptor left: trying to open one tells them apart. */
+function descriptorShortage (): Problem | undefined {
+  try {
+    closeSync(openSync('/', 'r'))
+    return undefined
+  } catch (error) {
+    return overloadOf(error)
+  }
 }
 
 /** True where a database must first be brought back to what it was before a transaction that was cut off, which needs a connection that can write. */

@@ -1,0 +1,111 @@
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+import { test, type Test } from 'tap'
+import { mountDisk } from './disks.ts'
+import { runBin, signUp, spawnServer, startServer, type RunningServer } from './server.ts'
+
+const run = promisify(execFile)
+
+/** One line on standard error, in our own words. */
+const oneLine = /^magicstore: [^\n]+\n$/
+
+/** A store with one file, whose server has ended. */
+async function makeStore (t: Test): Promise<RunningServer> {
+  const server = await startServer(t, { DATA_DIR: join(t.testdir(), 'data') })
+  const { user } = await signUp(server, 'ada')
+  await server.send('PUT', '/uploads/a', { user, body: 'bytes' })
+  await server.close()
+  return server
+}
+
+/** What the doctor says of one check. */
+async function verdictOf (check: string, dataDir: string): Promise<string | undefined> {
+  const { stdout } = await runBin(['doctor', '--json'], { DATA_DIR: dataDir, PORT: '0' })
+  return stdout.trim().split('\n').map(line => JSON.parse(line)).find(finding => finding.check === check)?.verdict
+}
+
+test('the names of the data folder, of what is above it and of what is in it are on stable storage before the server serves', { skip: !existsSync('/usr/bin/strace') && 'strace is not installed' }, async t => {
+  const root = t.testdir()
+  const [dataDir, trace] = [join(root, 'new/and/data'), join(root, 'calls')]
+  const { child, send } = await spawnServer(t, { DATA_DIR: dataDir }, ['strace', '-f', '-qq', '-y', '-o', trace, '-e', 'trace=fsync,mkdir'])
+  t.equal((await send('GET', '/health/ready')).status, 200)
+  const exited = once(child, 'exit')
+  const traced = Number(await readFile(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8'))
+  process.kill(traced, 'SIGTERM')
+  await exited
+  const calls = (await readFile(trace, 'utf8')).split('\n')
+  for (const made of [join(root, 'new'), join(root, 'new/and'), dataDir, join(dataDir, 'incoming'), join(dataDir, 'blobs')]) {
+    const madeAt = calls.findIndex(line => line.includes(`mkdir("${made}"`) && line.endsWith('= 0'))
+    t.not(madeAt, -1, `${made} is made`)
+    t.ok(calls.some((line, index) => index > madeAt && /fsync\(\d+<(.*)>/.exec(line)?.[1] === dirname(made)), `and then ${dirname(made)} is synced`)
+  }
+})
+
+test('a folder of blobs on another file system than the incoming files is refused in one line, and the doctor says the same', async t => {
+  const { dataDir } = await makeStore(t)
+  const isElsewhere = existsSync('/dev/shm') && (await stat('/dev/shm')).dev !== (await stat(dataDir)).dev
+  if (!isElsewhere) return t.comment('this machine has no other file system')
+  const other = await mkdtemp('/dev/shm/magicstore-')
+  t.teardown(() => rm(other, { recursive: true }))
+  await rename(join(dataDir, 'blobs'), join(dataDir, '..', 'blobs'))
+  await symlink(other, join(dataDir, 'blobs'))
+  for (const args of [['serve'], ['user', 'list']]) {
+    const { code, stderr } = await runBin(args, { DATA_DIR: dataDir, PORT: '0' })
+    t.equal(code, 2)
+    t.match(stderr, oneLine)
+    t.match(stderr, 'file system')
+  }
+  t.equal(await verdictOf('file_system', dataDir), 'fault')
+})
+
+test('blobs on another mount of the same file system are refused too', async t => {
+  const disk = await mountDisk(t, 'size=16m')
+  if (disk === undefined) return
+  const dataDir = join(disk, 'data')
+  await mkdir(join(dataDir, 'blobs'), { recursive: true })
+  await mkdir(join(disk, 'other'))
+  await run('mount', ['--bind', join(disk, 'other'), join(dataDir, 'blobs')])
+  try {
+    const { code, stderr } = await runBin(['serve'], { DATA_DIR: dataDir, PORT: '0' })
+    t.equal(code, 2)
+    t.match(stderr, oneLine)
+    t.equal(await verdictOf('file_system', dataDir), 'fault')
+  } finally {
+    await run('umount', [join(dataDir, 'blobs')])
+  }
+  await (await startServer(t, { DATA_DIR: dataDir })).close()
+})
+
+for (const { what, lose } of [
+  { what: 'gone', lose: async (dataDir: string) => rm(join(dataDir, 'magicstore.db')) },
+  { what: 'empty', lose: async (dataDir: string) => truncate(join(dataDir, 'magicstore.db')) },
+  {
+    what: 'gone, with bytes that are not settled',
+    async lose (dataDir: string) {
+      await rm(join(dataDir, 'magicstore.db'))
+      await rm(join(dataDir, 'blobs'), { recursive: true })
+      await writeFile(join(dataDir, 'incoming', 'ab'.repeat(16)), 'bytes')
+    }
+  }
+]) {
+  test(`a database that is ${what} beside the bytes of files is refused in one line that says how to go on, and nothing changes`, async t => {
+    const { dataDir } = await makeStore(t)
+    await lose(dataDir)
+    const before = (await readdir(dataDir, { recursive: true })).sort()
+    for (const args of [['serve'], ['user', 'list']]) {
+      const { code, stdout, stderr } = await runBin(args, { DATA_DIR: dataDir, PORT: '0' })
+      t.same([code, stdout], [2, ''])
+      t.match(stderr, oneLine)
+      t.match(stderr, /restore a backup.+move blobs and incoming away/)
+    }
+    t.equal(await verdictOf('database', dataDir), 'fault')
+    t.same((await readdir(dataDir, { recursive: true })).sort(), before)
+    for (const name of ['blobs', 'incoming']) await rename(join(dataDir, name), join(dataDir, '..', `lost-${name}`)).catch(() => {})
+    const server = await startServer(t, { DATA_DIR: dataDir })
+    t.equal((await server.send('GET', '/health/ready')).status, 200, 'without those bytes it starts anew')
+  })
+}
