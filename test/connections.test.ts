@@ -382,6 +382,34 @@ t.test('more requests than a connection has patience for are answered in their o
   t.same(openHandles(server.dataDir), [])
 })
 
+t.test('a connection that is cut lets go of every request that was sent on it', async t => {
+  const server = await spawnServer(t, { DATA_DIR: t.testdir(), METRICS_PORT: '0', LOG_LEVEL: 'silent', RATE_LIMIT_PER_MINUTE: '0' })
+  const { token } = await signUp(server, 'ann')
+  await server.send('PUT', '/uploads/large', { token, body: Buffer.alloc(16 * MIB) })
+  const metricsPort = Number(/:(\d+)\/metrics$/m.exec(server.welcome.join('\n'))?.[1])
+  const count = async () => {
+    const samples = (await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text()).matchAll(/^magicstore_requests_total\{.*\} (\d+)$/gm)
+    return Array.from(samples, ([, requests]) => Number(requests)).reduce((sum, requests) => sum + requests, 0)
+  }
+  const descriptors = () => readdirSync(`/proc/${server.child.pid}/fd`).map(fd => { try { return readlinkSync(`/proc/${server.child.pid}/fd/${fd}`) } catch { return '' } })
+  const files = () => descriptors().filter(target => target.includes('/blobs/') || target.includes('/incoming/')).length
+  const sockets = () => descriptors().filter(target => target.startsWith('socket:')).length
+  // The connection for the metrics is kept open.
+  const [countBefore, socketsBefore] = [await count(), sockets()]
+  const [connections, downloads, others] = [20, 5, 300]
+  // Behind a download that is not taken everything waits for its turn to be sent.
+  const requests = head('GET', '/uploads/large', { authorization: `Bearer ${token}` }).repeat(downloads) + head('GET', '/api/files').repeat(others)
+  const wires = Array.from({ length: connections }, () => dial(t, server))
+  for (const { socket } of wires) socket.write(requests)
+  await Promise.all(wires.map(async ({ socket }) => { await once(socket, 'data'); socket.pause() }))
+  t.ok(await eventually(() => files() === connections * downloads), 'every download has begun')
+  for (const { socket } of wires) socket.destroy()
+  t.ok(await eventually(() => files() === 0), 'no file stays open')
+  t.ok(await eventually(() => sockets() === socketsBefore), 'no connection stays open')
+  t.ok(await eventually(async () => await count() === countBefore + connections * (downloads + others)), 'every request is over')
+  t.equal(await server.end('SIGTERM'), 0)
+})
+
 t.test('a connection that is kept for a next request says that it ends after IDLE_SECONDS, and does', async t => {
   const { server, authorization } = await open(t, { IDLE_SECONDS: '1' })
   const wire = dial(t, server)

@@ -43,14 +43,12 @@ export function tendConnections (app: FastifyInstance, { idleSeconds, isTls }: {
   const sockets = new Map<Socket, number>()
   const sessions = new Map<ServerHttp2Session, Socket>()
   const underWay = new Map<ServerResponse, Answering>()
-  // With each connection the answer to the newest request on it.
-  const newest = new WeakMap<Socket, ServerResponse>()
-  // Their next answer is the last one.
-  const ending = new WeakSet<Socket>()
+  // The connection ends behind them.
+  const last = new WeakSet<ServerResponse>()
   // Typed for HTTP/1.1 as the application is; an HTTP/2 server has the same events, and one more.
   const server: EventEmitter = app.server
   const endOfTurn = createTurn()
-  const isItsTurn = createPipelines()
+  const pipelines = createPipelines()
   let opening: Socket
 
   // Before Node's own listener, which tells of a session while it is told of its socket.
@@ -75,8 +73,8 @@ export function tendConnections (app: FastifyInstance, { idleSeconds, isTls }: {
   // HTTP/2 over TLS brings back Node's limit of five minutes for a whole request.
   app.server.requestTimeout = 0
   server.on('timeout', (idle: Socket | ServerHttp2Session) => { if (!('goaway' in idle)) idle.destroy() })
-  const noteNewest = (request: IncomingMessage, response: ServerResponse) => { if (!isHttp2(request)) newest.set(request.socket, response) }
-  for (const event of ['request', 'checkContinue', 'checkExpectation']) server.prependListener(event, noteNewest)
+  const enqueue = (request: IncomingMessage, response: ServerResponse) => { if (!isHttp2(request)) pipelines.add(request, response) }
+  for (const event of ['request', 'checkContinue', 'checkExpectation']) server.prependListener(event, enqueue)
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     continueWhenRead(request, response)
     app.routing(request, response)
@@ -113,7 +111,7 @@ export function tendConnections (app: FastifyInstance, { idleSeconds, isTls }: {
   }
 
   app.addHook('onRequest', async ({ raw }, reply) => {
-    if (!isHttp2(raw) && !await isItsTurn(raw, reply.raw)) return reply.hijack()
+    if (!isHttp2(raw) && !await pipelines.isItsTurn(raw, reply.raw)) return reply.hijack()
     const answering: Answering = isHttp2(raw) ? answeringOn(raw) : { socket: raw.socket, transfer: raw.socket }
     answering.transfer.setTimeout(idleMilliseconds)
     underWay.set(reply.raw, answering)
@@ -136,7 +134,7 @@ export function tendConnections (app: FastifyInstance, { idleSeconds, isTls }: {
     }
     // A request without a body is complete with its head.
     const isUnread = !raw.complete
-    if (isUnread || isStopping || ending.has(raw.socket)) reply.header('connection', 'close')
+    if (isUnread || isStopping || last.has(reply.raw)) reply.header('connection', 'close')
     if (isUnread && (typeof payload === 'string' || Buffer.isBuffer(payload))) {
       reply.header('content-length', Buffer.byteLength(payload))
       return Readable.from(linger(payload, raw))
@@ -145,10 +143,10 @@ export function tendConnections (app: FastifyInstance, { idleSeconds, isTls }: {
     return payload
   })
 
-  app.addHook('onResponse', async ({ raw }) => {
+  app.addHook('onResponse', async ({ raw }, reply) => {
     if (isHttp2(raw)) return
     // Whoever was promised more requests on this connection would keep the server waiting for them.
-    if (isStopping || ending.has(raw.socket)) raw.socket.destroySoon()
+    if (isStopping || last.has(reply.raw)) raw.socket.destroySoon()
     else if (sockets.has(raw.socket)) sockets.set(raw.socket, raw.socket.bytesRead)
   })
 
@@ -168,13 +166,13 @@ export function tendConnections (app: FastifyInstance, { idleSeconds, isTls }: {
       }
     },
     refuse (error, socket) {
-      const answer = newest.get(socket)
+      const answer = pipelines.newestOn(socket)
       const isAnswering = answer !== undefined && !answer.writableFinished
       // Among the bytes of an answer that is under way the refusal would pass for some of them; and before a TLS
       // connection stands nothing can be said.
       if (!sockets.has(socket) || (isAnswering && answer.headersSent)) socket.destroy()
       // A request that is whole gets its answer, whatever comes behind it.
-      else if (isAnswering && answer.req.complete && socket.writable) ending.add(socket)
+      else if (isAnswering && answer.req.complete && socket.writable) last.add(answer)
       else socket.end(clientErrorResponse(error))
     }
   }
