@@ -15,6 +15,7 @@ import { buildApp } from '../src/app.ts'
 import { readConfig } from '../src/config.ts'
 import { openMagicStore } from '../src/magicstore.ts'
 import { holdServer } from './conformance.ts'
+import { headersFrame, PREFACE, resetFrame, settingsFrame } from './http2-frames.ts'
 import { formOf, runBin, spawnServer, type Settings } from './server.ts'
 
 const MIB = 1024 ** 2
@@ -450,6 +451,36 @@ t.test('an HTTP/2 client that keeps its half of the connection open is cut', asy
   await overHttp2(session)('GET', '/openapi.json')
   await once(socket, 'close')
   t.pass()
+})
+
+/** A connection on which the test speaks HTTP/2 frame by frame. */
+async function dialHttp2 (t: Test, { port, ca }: Place, initialWindowSize = 65_535): Promise<Socket> {
+  const socket = connectTls({ host: '127.0.0.1', port, ca, ALPNProtocols: ['h2'] })
+  t.teardown(() => socket.destroy())
+  socket.on('error', () => {})
+  socket.resume()
+  await once(socket, 'secureConnect')
+  socket.write(PREFACE)
+  socket.write(settingsFrame(initialWindowSize))
+  return socket
+}
+
+const headOf = (method: string, path: string) => ({ ':method': method, ':scheme': 'https', ':path': path, ':authority': 'localhost' })
+
+t.test('an HTTP/2 connection that breaks the protocol and goes leaves nothing behind', async t => {
+  const server = await spawnTls(t, { LOG_LEVEL: 'silent' })
+  const openSockets = () => readdirSync(`/proc/${server.child.pid}/fd`).filter(fd => { try { return readlinkSync(`/proc/${server.child.pid}/fd/${fd}`).startsWith('socket:') } catch { return false } }).length
+  const before = openSockets()
+  for (let round = 0; round < 25; round++) {
+    await Promise.all(Array.from({ length: 20 }, async () => {
+      const socket = await dialHttp2(t, server)
+      socket.write(headersFrame(1, headOf('GET', '/openapi.json'), { isWhole: true }))
+      socket.write(resetFrame(0), () => socket.destroy())
+      await once(socket, 'close')
+    }))
+  }
+  t.ok(await eventually(() => openSockets() === before), 'no connection stays open')
+  t.equal(await server.end('SIGTERM'), 0)
 })
 
 t.test('bytes that are no TLS end the connection, and the server goes on', async t => {

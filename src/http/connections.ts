@@ -18,6 +18,9 @@ const LINGER_MILLISECONDS = 2000
 /** A connection without a byte for so long is cut once the server is stopping. */
 const STOPPING_IDLE_MILLISECONDS = 15_000
 
+/** How often HTTP/2 sessions that ended without a word are looked for. */
+const LOOK_MILLISECONDS = 1000
+
 /** Room for the bytes of one HTTP/2 upload on their way: 64 KiB, the default, makes it wait for every acknowledgement. */
 export const HTTP2_WINDOW_BYTES = 4 * 1024 ** 2
 
@@ -50,6 +53,7 @@ export function tendConnections (app: FastifyInstance, { idleSeconds, isTls }: {
   const endOfTurn = createTurn()
   const pipelines = createPipelines()
   let opening: Socket
+  let looking: NodeJS.Timeout | undefined
 
   // Before Node's own listener, which tells of a session while it is told of its socket.
   server.prependListener(isTls ? 'secureConnection' : 'connection', (socket: Socket) => {
@@ -62,7 +66,13 @@ export function tendConnections (app: FastifyInstance, { idleSeconds, isTls }: {
     sessions.set(session, socket)
     session.setLocalWindowSize(HTTP2_WINDOW_BYTES)
     session.setTimeout(idleMilliseconds, () => endSession(session, socket))
-    session.once('close', () => sessions.delete(session))
+    looking ??= setInterval(destroyLeftSockets, LOOK_MILLISECONDS).unref()
+    socket.once('close', () => {
+      sessions.delete(session)
+      if (sessions.size > 0) return
+      clearInterval(looking)
+      looking = undefined
+    })
     if (isStopping) endSession(session, socket)
   })
   app.server.setTimeout(idleMilliseconds)
@@ -84,6 +94,11 @@ export function tendConnections (app: FastifyInstance, { idleSeconds, isTls }: {
 
   function isBusy (socket: Socket): boolean {
     return Array.from(underWay.values()).some(answering => answering.socket === socket)
+  }
+
+  /** Node destroys a session at a connection error, but at times neither closes its socket nor tells of its end. */
+  function destroyLeftSockets (): void {
+    for (const [session, socket] of sessions) if (session.destroyed) socket.destroy()
   }
 
   /** Takes no more streams, lets those under way end, and then the connection, though the client may keep its half. */
