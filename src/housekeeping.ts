@@ -32,7 +32,7 @@ export function startHousekeeping ({ metadata, reserve, sweep }: HousekeepingOpt
     for (const kind of ['access', 'personal'] as const) {
       while (await metadata.removeExpiredTokens({ kind, before: now - TOKEN_MEMORY_MILLISECONDS[kind] }, BATCH));
     }
-    while (await metadata.removeAttempts(now - ATTEMPT_MEMORY_MILLISECONDS, BATCH));
+    while (await metadata.removeAttempts({ since: now - ATTEMPT_MEMORY_MILLISECONDS, until: now, limit: BATCH }));
     await reserve.restore()
   }
   // What fails now, on a full disk, is done a minute later.

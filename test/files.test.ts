@@ -438,6 +438,36 @@ t.test("another person's files are not there: by name, in the listing, for any a
   t.strictSame((await listOfAnna({ prefix: 'diary.' })).json, before)
 })
 
+t.test('the date of a file from before the clock was set back is never in the future, and refuses nobody who sends it back', async t => {
+  const { put, send, get, facts, remove, dataDir } = await openAccount(t)
+  const database = new Database(join(dataDir, 'magicstore.db'))
+  t.teardown(() => database.close())
+  const setBack = (name: string) => database.prepare('UPDATE files SET updated_at = ? WHERE name = ?').run(Date.now() + 24 * 3600_000, name)
+  const isPast = (date: string | undefined) => Date.parse(String(date)) <= Date.now()
+  for (const name of ['a', 'b', 'c']) {
+    await put(name)
+    setBack(name)
+  }
+  for (const [name, act] of Object.entries({
+    a: (headers: Record<string, string>) => send('PUT', bytesPath('a'), { body: 'new bytes', headers }),
+    b: (headers: Record<string, string>) => remove('b', headers),
+    c: (headers: Record<string, string>) => send('GET', bytesPath('c'), { headers })
+  })) {
+    const date = String((await get(name)).headers['last-modified'])
+    t.ok(isPast(date), `${name}: ${date}`)
+    t.ok(isPast((await facts(name)).json.updatedAt), 'the same date for whoever asks again')
+    const { status } = await act({ 'if-unmodified-since': date })
+    t.ok(status < 300, `${name}: ${status}`)
+  }
+
+  // Nothing that is only read waits for the database to take a date.
+  setBack('c')
+  database.exec("CREATE TRIGGER refuse BEFORE UPDATE ON files BEGIN SELECT RAISE(ABORT, 'no'); END")
+  const { status, headers } = await get('c')
+  t.equal(status, 200)
+  t.ok(isPast(headers['last-modified']))
+})
+
 t.test('a failing database is not told as a name that is taken', async t => {
   const { put, send, get, dataDir } = await openAccount(t)
   await put('a', 'bytes')

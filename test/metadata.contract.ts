@@ -115,7 +115,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     const { metadata } = await fresh(t)
     const attempt = { kind: 'registration', network: 'n1', usernameKey: 'ada', isKnownNetwork: false, at: 10 } as const
     t.strictSame(await outcomes([metadata.addAccount(person('ada'), attempt), metadata.addAccount(person('ada'), { ...attempt, at: 20 })]), ['ok', 'username_taken'])
-    t.strictSame(await metadata.attemptTimes({ kind: 'registration', network: 'n1' }, { since: 0, limit: 10 }), [10])
+    t.strictSame(await metadata.attemptTimes({ kind: 'registration', network: 'n1' }, { since: 0, until: 100, limit: 10 }), [10])
   })
 
   t.test('of fifty people who want one name at once, exactly one gets it, and those who want another get theirs', async t => {
@@ -298,18 +298,21 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
       { kind: 'registration', network: 'n1', usernameKey: 'ada', isKnownNetwork: false, at: 40 }
     ] as const
     for (const attempt of attempts) await metadata.addAttempt(attempt)
-    const range = { since: 0, limit: 10 }
+    const range = { since: 0, until: 100, limit: 10 }
     t.strictSame(await metadata.attemptTimes({ kind: 'sign_in', network: 'n1' }, range), [20, 10])
     t.strictSame(await metadata.attemptTimes({ kind: 'registration', network: 'n1' }, range), [40])
     t.strictSame(await metadata.attemptTimes({ kind: 'sign_in', network: 'n1', usernameKey: 'ada' }, range), [10])
     t.strictSame(await metadata.attemptTimes({ kind: 'sign_in', usernameKey: 'ada', isKnownNetwork: false }, range), [30, 25])
-    t.strictSame(await metadata.attemptTimes({ kind: 'sign_in', usernameKey: 'ada', isKnownNetwork: false }, { since: 30, limit: 10 }), [30])
-    t.strictSame(await metadata.attemptTimes({ kind: 'sign_in', usernameKey: 'ada', isKnownNetwork: false }, { since: 0, limit: 1 }), [30])
+    t.strictSame(await metadata.attemptTimes({ kind: 'sign_in', usernameKey: 'ada', isKnownNetwork: false }, { since: 30, until: 30, limit: 10 }), [30])
+    t.strictSame(await metadata.attemptTimes({ kind: 'sign_in', usernameKey: 'ada', isKnownNetwork: false }, { since: 0, until: 100, limit: 1 }), [30])
+    t.strictSame(await metadata.attemptTimes({ kind: 'sign_in', usernameKey: 'ada', isKnownNetwork: false }, { since: 0, until: 29, limit: 10 }), [25])
     await metadata.forgiveAttempts('ada', 'n1')
     t.strictSame(await metadata.attemptTimes({ kind: 'sign_in', network: 'n1' }, range), [20])
     t.strictSame(await metadata.attemptTimes({ kind: 'registration', network: 'n1' }, range), [40], 'a sign-in forgives no registration')
-    await metadata.removeAttempts(30, 1)
-    await metadata.removeAttempts(30, 10)
+    const outside = { since: 30, until: 35 }
+    t.ok(await metadata.removeAttempts({ ...outside, limit: 1 }), 'there may be more')
+    while (await metadata.removeAttempts({ ...outside, limit: 1 }));
+    t.strictSame(await metadata.attemptTimes({ kind: 'registration', network: 'n1' }, range), [], 'what is later than the end is forgotten as well')
     t.strictSame(await metadata.attemptTimes({ kind: 'sign_in', network: 'n1' }, range), [])
     t.strictSame(await metadata.attemptTimes({ kind: 'sign_in', network: 'n2' }, range), [30])
   })
@@ -394,7 +397,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     t.strictSame(await usage(metadata, id), { bytes: 7, files: 1 })
   })
 
-  t.test('a file says whether other bytes had its name in the second of its date, and its date never goes back', async t => {
+  t.test('a file says whether other bytes had its name in the second of its date, and a change never sets its date back', async t => {
     const { metadata, id } = await withPerson(t)
     const put = async (now: number) => (await metadata.putFile(newFile(id, 'a', { now }), unlimited, always)).file
     t.match(await put(5000), { updatedAt: 5000, isDateShared: false })
@@ -497,6 +500,17 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     t.equal(await metadata.findFile(id, 'a'), undefined)
     t.strictSame(await metadata.listFiles(id, all), [renamed, other.file])
     t.strictSame(await metadata.discardedBlobs(10), [])
+  })
+
+  t.test('a file with a date later than now gets that of now, and no other file does', async t => {
+    const { metadata, id } = await withPerson(t)
+    const bob = await metadata.addAccount(person('bob'))
+    for (const [owner, name] of [[id, 'a'], [id, 'b'], [bob.id, 'a']] as const) await metadata.addFile(newFile(owner, name, { now: 5000 }), unlimited)
+    await metadata.redateFile(id, 'a', 4000)
+    await metadata.redateFile(id, 'a', 4500)
+    await metadata.redateFile(id, 'nothing', 4000)
+    t.match(await metadata.findFile(id, 'a'), { createdAt: 5000, updatedAt: 4000, isDateShared: true })
+    t.match([await metadata.findFile(id, 'b'), await metadata.findFile(bob.id, 'a')], [{ updatedAt: 5000 }, { updatedAt: 5000 }])
   })
 
   t.test('a removed file is gone, and its blob is discarded until it is forgotten', async t => {

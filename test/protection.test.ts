@@ -229,6 +229,18 @@ t.test('a failure is forgotten after fifteen minutes', async t => {
   refusedFor(t, await signIn(server, 'ann', password), 'too_many_sign_ins', 10)
 })
 
+t.test('attempts from before the clock was set back lock nobody out', async t => {
+  const server = await startServer(t, { SIGN_IN_FAILURES: '2', REGISTRATIONS_PER_HOUR: '2' })
+  const metadata = await openMetadata(t, server)
+  await signUp(server, 'ann')
+  for (const kind of ['sign_in', 'registration'] as const) {
+    for (const hours of [1, 24, 24 * 365]) await metadata.addAttempt({ kind, network: '127.0.0.1', usernameKey: attemptKey('ann'), isKnownNetwork: true, at: Date.now() + hours * 3600_000 })
+  }
+  t.equal((await signIn(server, 'ann', password)).status, 200)
+  t.equal((await server.send('POST', '/api/users', { json: { username: 'ben', password } })).status, 201)
+  t.same(await failures(server, 3, 'ann'), [401, 401, 429], 'and those made since count as ever')
+})
+
 t.test('a network is one IPv4 address or one IPv6 /64, however it is written', async t => {
   for (const [network, addresses] of Object.entries({
     '192.0.2.1': ['192.0.2.1', '::ffff:192.0.2.1', '::ffff:c000:201'],

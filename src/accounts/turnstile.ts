@@ -41,8 +41,9 @@ export function createTurnstile (metadata: Metadata): Turnstile {
   async function look ({ matching, limit, seconds }: Rule): Promise<{ room: number, retrySeconds: number }> {
     const now = Date.now()
     const since = now - seconds * 1000 + 1
-    const recorded = await metadata.attemptTimes(matching, { since, limit })
-    const remembered = unrecorded.filter(attempt => attempt.at >= since && matches(attempt, matching)).map(({ at }) => at)
+    // What is later than now is from before the clock was set back, and would count for as long as that was.
+    const recorded = await metadata.attemptTimes(matching, { since, until: now, limit })
+    const remembered = unrecorded.filter(attempt => attempt.at >= since && attempt.at <= now && matches(attempt, matching)).map(({ at }) => at)
     const times = [...recorded, ...remembered].sort((a, b) => b - a)
     const last = times[limit - 1]
     return { room: limit - times.length, retrySeconds: last === undefined ? 0 : Math.max(1, Math.ceil((last + seconds * 1000 - now) / 1000)) }
@@ -52,7 +53,7 @@ export function createTurnstile (metadata: Metadata): Turnstile {
   function refuseUncountable (code: FailureCode): void {
     if (unrecorded.length < MAX_UNRECORDED) return
     const now = Date.now()
-    unrecorded = unrecorded.filter(({ at }) => at > now - UNRECORDED_MILLISECONDS)
+    unrecorded = unrecorded.filter(({ at }) => at > now - UNRECORDED_MILLISECONDS && at <= now)
     if (unrecorded.length < MAX_UNRECORDED) return
     const oldest = Math.min(...unrecorded.map(({ at }) => at))
     throw new Problem(code, { headers: { 'retry-after': String(Math.ceil((oldest + UNRECORDED_MILLISECONDS - now) / 1000)) } })
@@ -87,7 +88,7 @@ export function createTurnstile (metadata: Metadata): Turnstile {
 
     async forgive (usernameKey, network) {
       unrecorded = unrecorded.filter(attempt => !matches(attempt, { kind: 'sign_in', usernameKey, network }))
-      const [last] = await metadata.attemptTimes({ kind: 'sign_in', network, usernameKey }, { since: 0, limit: 1 })
+      const [last] = await metadata.attemptTimes({ kind: 'sign_in', network, usernameKey }, { since: 0, until: Number.MAX_SAFE_INTEGER, limit: 1 })
       if (last !== undefined) await metadata.forgiveAttempts(usernameKey, network).catch(() => {})
     }
   }

@@ -4,6 +4,7 @@ import { OutcomeUnknown, type AccountRecord, type FilePage, type FileRecord, typ
 import { NO_LIMIT, refuseBeyondQuota } from '../metadata/quota.ts'
 import { mediaTypeOf } from './media-type.ts'
 import { extensionOf, fileName, findFileName } from './names.ts'
+import { seconds } from './preconditions.ts'
 import { createSweeper } from './sweeper.ts'
 
 /** Blobs or files that one step of a sweep, or of a recovery, takes. */
@@ -91,6 +92,15 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
     const file = stored === undefined ? undefined : await metadata.findFile(ownerId, stored)
     if (file === undefined) throw new Problem('not_found')
     return file
+  }
+
+  /** The file as it is to be served. Its date has to be one that can be told, and be the same when the client sends it back as a condition. */
+  async function getDated (ownerId: number, name: string): Promise<FileRecord> {
+    const file = await get(ownerId, name)
+    const now = Date.now()
+    if (seconds(file.updatedAt) <= seconds(now)) return file
+    await reserve.lend(() => metadata.redateFile(ownerId, file.name, now)).catch(() => {})
+    return get(ownerId, name)
   }
 
   function quotaOf (owner: AccountRecord): Quota {
@@ -199,7 +209,7 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
 
     async open (ownerId, name) {
       for (;;) {
-        const file = await get(ownerId, name)
+        const file = await getDated(ownerId, name)
         try {
           return { file, blob: await blobs.open(file.blobId, file.size) }
         } catch (error) {

@@ -68,12 +68,12 @@ export interface Metadata {
 
   /** Counts an attempt. */
   addAttempt (attempt: Attempt): Promise<void>
-  /** When the attempts that match were made, the latest first, since `since`, at most `limit`. */
-  attemptTimes (matching: AttemptFilter, range: { since: number, limit: number }): Promise<number[]>
+  /** When the attempts that match were made, the latest first, from `since` to `until`, both included, at most `limit`. */
+  attemptTimes (matching: AttemptFilter, range: { since: number, until: number, limit: number }): Promise<number[]>
   /** Forgets failed sign-ins of one person from one network: they have just signed in from there. */
   forgiveAttempts (usernameKey: string, network: string): Promise<void>
-  /** Forgets attempts before `before`, at most `limit`; true where there may be more. */
-  removeAttempts (before: number, limit: number): Promise<boolean>
+  /** Forgets attempts before `since` and after `until`, at most `limit`; true where there may be more. */
+  removeAttempts (range: { since: number, until: number, limit: number }): Promise<boolean>
   isKnownNetwork (usernameKey: string, network: string): Promise<boolean>
   /** Remembers that a person signed in from a network; true where it is the first time. */
   addKnownNetwork (accountId: number, network: string, at: number): Promise<boolean>
@@ -103,6 +103,8 @@ export interface Metadata {
   listFiles (ownerId: number, page: FilePage): Promise<FileRecord[]>
   /** Gives a file another name; its bytes and its creation time stay. @throws not_found, name_taken. */
   renameFile (ownerId: number, name: string, newName: string, now: number): Promise<FileRecord>
+  /** Sets the date of a file to `now` if it is later: it is from before the clock was set back. No error if there is no such file. */
+  redateFile (ownerId: number, name: string, now: number): Promise<void>
   /** Forgets a file; its blob goes to the discarded ones. @throws not_found, precondition_failed. */
   removeFile (ownerId: number, name: string, permits: Permits): Promise<void>
 

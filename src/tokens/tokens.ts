@@ -43,7 +43,7 @@ export interface Tokens {
 
 export function createTokens ({ metadata, reserve, codec, tokenSeconds }: TokensOptions): Tokens {
   function touch ({ id, lastUsedAt }: TokenRecord, now: number): void {
-    if (lastUsedAt !== null && now - lastUsedAt < TOUCH_MILLISECONDS) return
+    if (lastUsedAt !== null && Math.abs(now - lastUsedAt) < TOUCH_MILLISECONDS) return
     // Not waited for, and no loss: a full disk must not keep a reader out.
     metadata.touchToken(id, now).catch(() => {})
   }

@@ -1,4 +1,4 @@
-import { and, desc, eq, gte, inArray, lt, sql } from 'drizzle-orm'
+import { and, desc, eq, gt, gte, inArray, lt, lte, or, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import type { AttemptFilter, Metadata } from '../metadata.ts'
 import { limitedTo } from './bounds.ts'
@@ -22,7 +22,8 @@ export function createAttemptActs (db: BetterSQLite3Database, { commit, read }: 
         'network' in matching ? eq(attempts.network, sql.placeholder('network')) : undefined,
         'usernameKey' in matching ? eq(attempts.usernameKey, sql.placeholder('usernameKey')) : undefined,
         'isKnownNetwork' in matching ? eq(attempts.isKnownNetwork, false) : undefined,
-        gte(attempts.at, sql.placeholder('since'))
+        gte(attempts.at, sql.placeholder('since')),
+        lte(attempts.at, sql.placeholder('until'))
       )).orderBy(limitedTo(desc(attempts.at), sql.placeholder('limit'))).prepare()
   }
 
@@ -36,14 +37,14 @@ export function createAttemptActs (db: BetterSQLite3Database, { commit, read }: 
   return {
     addAttempt: attempt => commit(() => { db.insert(attempts).values(attempt).run() }),
 
-    attemptTimes: (matching, { since, limit }) => read(() => timesOf(matching).all({ ...matching, since, limit }).map(row => row.at)),
+    attemptTimes: (matching, range) => read(() => timesOf(matching).all({ ...matching, ...range }).map(row => row.at)),
 
     forgiveAttempts: (usernameKey, network) => commit(() => {
       db.delete(attempts).where(and(eq(attempts.kind, 'sign_in'), eq(attempts.usernameKey, usernameKey), eq(attempts.network, network))).run()
     }),
 
-    removeAttempts: (before, limit) => commit(() =>
-      db.delete(attempts).where(inArray(attempts.id, db.select({ id: attempts.id }).from(attempts).where(lt(attempts.at, before)).limit(limit))).run().changes === limit),
+    removeAttempts: ({ since, until, limit }) => commit(() =>
+      db.delete(attempts).where(inArray(attempts.id, db.select({ id: attempts.id }).from(attempts).where(or(lt(attempts.at, since), gt(attempts.at, until))).limit(limit))).run().changes === limit),
 
     isKnownNetwork: (usernameKey, network) => read(() => known.get({ usernameKey, network }) !== undefined),
 

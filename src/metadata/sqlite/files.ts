@@ -1,4 +1,4 @@
-import { and, asc, between, desc, eq, gte, inArray, isNull, lt, ne, sql, type SQL } from 'drizzle-orm'
+import { and, asc, between, desc, eq, gt, gte, inArray, isNull, lt, ne, sql, type SQL } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import { Problem } from '../../errors.ts'
 import type { FileOrder, FilePage, FilePosition, FileRecord, Metadata, NewFile, Quota } from '../metadata.ts'
@@ -9,7 +9,7 @@ import { isUniqueViolation } from './failures.ts'
 import type { HoldWatch } from './hold.ts'
 import { accounts, discardedBlobs, files } from './schema.ts'
 
-type FileActs = Pick<Metadata, 'addFile' | 'putFile' | 'findFile' | 'hasFileOfSize' | 'listFiles' | 'renameFile' | 'removeFile' | 'knownBlobs' | 'discardedBlobs' | 'forgetDiscarded'>
+type FileActs = Pick<Metadata, 'addFile' | 'putFile' | 'findFile' | 'hasFileOfSize' | 'listFiles' | 'renameFile' | 'redateFile' | 'removeFile' | 'knownBlobs' | 'discardedBlobs' | 'forgetDiscarded'>
 
 /** Column and direction of each order. */
 const sorting = {
@@ -108,6 +108,11 @@ export function createFileActs (db: BetterSQLite3Database, { commit, read }: Com
         if (isUniqueViolation(error)) throw new Problem('name_taken', { cause: error })
         throw error
       }
+    }),
+
+    redateFile: (ownerId, name, now) => commit(() => {
+      // Which other bytes had the name in this second is not known.
+      db.update(files).set({ updatedAt: now, isDateShared: true }).where(and(eq(files.ownerId, ownerId), eq(files.name, name), gt(files.updatedAt, now))).run()
     }),
 
     removeFile: (ownerId, name, permits) => commit(() => {
