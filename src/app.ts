@@ -9,7 +9,7 @@ import { prepareCaller } from './caller.ts'
 import { handleError, handleNotFound, ProblemDetails } from './errors.ts'
 import { createCursors } from './files/cursor.ts'
 import { changeFileRoutes, readFileRoutes } from './files/routes.ts'
-import { File, FileList, Rename } from './files/schemas.ts'
+import { FileList, Rename, StoredFile } from './files/schemas.ts'
 import { tendConnections, type Connections } from './http/connections.ts'
 import { docsRoutes } from './http/docs-page.ts'
 import { documentOptions, documentRoutes, ServiceFacts } from './http/document.ts'
@@ -74,7 +74,7 @@ export async function buildApp (store: MagicStore, tls?: TlsContext, output?: Lo
   acceptJson(app)
 
   await app.register(swagger, documentOptions())
-  for (const schema of [ProblemDetails, NewUser, User, Account, NewPassword, AccountEvent, AccountEventList, AccessToken, Greeting, Token, TokenList, NewToken, PersonalToken, File, FileList, Rename, ServiceFacts, Liveness, Readiness]) app.addSchema(schema)
+  for (const schema of [ProblemDetails, NewUser, User, Account, NewPassword, AccountEvent, AccountEventList, AccessToken, Greeting, Token, TokenList, NewToken, PersonalToken, StoredFile, FileList, Rename, ServiceFacts, Liveness, Readiness]) app.addSchema(schema)
   for (const key of store.signingKeys) await app.register(jwt, jwtOptions(key, metadata.installationId))
   const codec = createAccessTokenCodec(app.jwt as unknown as Record<string, JWT>, store.signingKeys)
   const tokens = createTokens({ metadata, reserve, codec, tokenSeconds: config.tokenSeconds })

@@ -1,19 +1,21 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { NullableText } from './wire-values.ts'
 
-/** An id as it stands in an address: counted from 1. */
-export const ID = '^[1-9][0-9]{0,15}$'
+/** A cursor of what is listed by id: a text to clients, who hand it back as it is. */
+const ID_CURSOR = { pattern: '^[1-9][0-9]{0,15}$', maxLength: 16 }
 
-/** Entries on a page, as they stand in an address. */
-export const PageSize = (description: string) => Type.String({ pattern: '^(?:[1-9][0-9]{0,2}|1000)$', maxLength: 4, default: '100', description: `${description}, 1 to 1,000.`, examples: ['50'] })
+const DEFAULT_PAGE_SIZE = 100
+
+/** Entries on a page. */
+export const PageSize = (description: string) => Type.Integer({ format: 'int32', minimum: 1, maximum: 1000, default: DEFAULT_PAGE_SIZE, description: `${description}, 1 to 1,000.`, examples: [50] })
 
 /** Where the next page of what is listed by id begins. */
-export const NextId = NullableText({ pattern: ID, maxLength: 16, description: 'The `cursor` of the next page; null on the last one.', examples: ['17'] })
+export const NextId = NullableText({ ...ID_CURSOR, description: 'The `cursor` of the next page; null on the last one.', examples: ['17'] })
 
 /** Pages of what is listed by id, the newest first. */
 export const PageQuery = Type.Object({
   limit: Type.Optional(PageSize('Entries on a page')),
-  cursor: Type.Optional(Type.String({ pattern: ID, maxLength: 16, description: 'Where the last page ended: its `next`.', examples: ['17'] }))
+  cursor: Type.Optional(Type.String({ ...ID_CURSOR, description: 'Where the last page ended: its `next`.', examples: ['17'] }))
 }, { additionalProperties: false })
 export type PageQuery = Static<typeof PageQuery>
 
@@ -23,8 +25,8 @@ export const nextPageOf = (operationId: string) => ({
 })
 
 /** What to ask for a page of so many entries: one more, to see whether another page follows. */
-export function limitOf ({ limit = '100' }: { limit?: string }): number {
-  return Number(limit) + 1
+export function limitOf ({ limit = DEFAULT_PAGE_SIZE }: { limit?: number }): number {
+  return limit + 1
 }
 
 /** The page that a query asks for. */

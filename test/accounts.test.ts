@@ -74,8 +74,8 @@ t.test('a registration is answered with the new user and its address, and anyone
 t.test('an id that is unknown or not an integer is 400', async t => {
   const server = await startServer(t)
   await register(server, 'first')
-  for (const id of ['2', '9007199254740991', '9999999999999999']) isProblem(t, await server.send('GET', `/api/users/${id}`), 400, 'user_unknown', id)
-  for (const id of ['0', '-1', '01', '+1', '1.0', '1e0', '0x1', 'abc', '%20', '1%20', '%D9%A1', 'null', '99999999999999999', '1'.repeat(500), '1%00', "1'--"]) {
+  for (const id of ['2', '9007199254740991']) isProblem(t, await server.send('GET', `/api/users/${id}`), 400, 'user_unknown', id)
+  for (const id of ['0', '-1', '01', '+1', '1.0', '1e0', '0x1', 'abc', '%20', '1%20', '%D9%A1', 'null', '9007199254740992', '9999999999999999', '99999999999999999', '1'.repeat(500), '1%00', "1'--"]) {
     const answer = await server.send('GET', `/api/users/${id}`)
     isProblem(t, answer, 400, 'validation_failed', id)
     t.equal(answer.json.errors[0].field, 'id', id)

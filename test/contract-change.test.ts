@@ -38,8 +38,8 @@ const cases: Record<string, [Change['level'][], (document: any) => void]> = {
   'a path that is gone': [['breaking'], document => { delete document.paths['/api/resource'] }],
   'a new operation': [['added'], document => { document.paths['/api/new'] = { get: operation(document, 'GET /api/resource') } }],
   'another operation id': [['breaking'], document => { operation(document, 'GET /api/files').operationId = 'files' }],
-  'other texts': [[], document => { operation(document, 'GET /api/files').description = 'Other words.'; schema(document, 'File').properties.size.description = 'In bytes.' }],
-  'another example': [[], document => { schema(document, 'File').properties.size.examples = [1] }],
+  'other texts': [[], document => { operation(document, 'GET /api/files').description = 'Other words.'; schema(document, 'StoredFile').properties.size.description = 'In bytes.' }],
+  'another example': [[], document => { schema(document, 'StoredFile').properties.size.examples = [1] }],
   'a header that gets a name of its own': [[], document => { operation(document, 'GET /api/files').responses[200].headers.Link = document.components.headers.Link }],
 
   // Credentials.
@@ -86,22 +86,22 @@ const cases: Record<string, [Change['level'][], (document: any) => void]> = {
   'a refusal that is gone': [['changed'], document => { delete operation(document, 'GET /uploads/{name}').responses[412] }],
   'a new refusal': [['added'], document => { const { responses } = operation(document, 'GET /api/files'); responses[410] = responses[400] }],
   'a code that is gone': [['changed'], document => { delete operation(document, 'POST /').responses[400].content['application/problem+json'].examples.file_missing }],
-  'a property that is no longer told': [['breaking'], document => { const { properties, required } = schema(document, 'File'); delete properties.sha256; schema(document, 'File').required = without(required, 'sha256') }],
-  'a property that is told sometimes': [['breaking'], document => { schema(document, 'File').required = without(schema(document, 'File').required, 'sha256') }],
-  'a new property that is told': [['added'], document => { schema(document, 'File').properties.owner = { type: 'string' } }],
-  'another type of what is told': [['breaking', 'changed'], document => { schema(document, 'File').properties.size.type = 'string' }],
-  'null where there was a value': [['breaking'], document => { schema(document, 'File').properties.type.type = ['string', 'null'] }],
+  'a property that is no longer told': [['breaking'], document => { const { properties, required } = schema(document, 'StoredFile'); delete properties.sha256; schema(document, 'StoredFile').required = without(required, 'sha256') }],
+  'a property that is told sometimes': [['breaking'], document => { schema(document, 'StoredFile').required = without(schema(document, 'StoredFile').required, 'sha256') }],
+  'a new property that is told': [['added'], document => { schema(document, 'StoredFile').properties.owner = { type: 'string' } }],
+  'another type of what is told': [['breaking', 'changed'], document => { schema(document, 'StoredFile').properties.size.type = 'string' }],
+  'null where there was a value': [['breaking'], document => { schema(document, 'StoredFile').properties.type.type = ['string', 'null'] }],
   'never null any more': [['changed'], document => { schema(document, 'Token').properties.name.type = 'string' }],
   'a new word in what is told': [['breaking'], document => { schema(document, 'Token').properties.kind.enum.push('session') }],
   'a word that is never told any more': [['changed'], document => { schema(document, 'Token').properties.kind.enum.pop() }],
   'more items than before': [['breaking'], document => { schema(document, 'FileList').properties.files.maxItems = 10_000 }],
   'fewer items than before': [['changed'], document => { schema(document, 'FileList').properties.files.maxItems = 100 }],
-  'no pattern any more for what is told': [['breaking'], document => { delete schema(document, 'File').properties.sha256.pattern }],
+  'no pattern any more for what is told': [['breaking'], document => { delete schema(document, 'StoredFile').properties.sha256.pattern }],
   'a header that is no longer sent': [['breaking'], document => { delete operation(document, 'GET /uploads/{name}').responses[200].headers.ETag }],
   'a new header': [['added'], document => { operation(document, 'GET /uploads/{name}').responses[200].headers.Age = { schema: { type: 'integer' } } }],
   'another type of a header': [['breaking', 'changed'], document => { document.components.headers.ETag.schema.type = 'integer' }],
   'another media type of an answer': [['added', 'breaking'], document => { const { content } = operation(document, 'GET /openapi.yaml').responses[200]; content['text/yaml'] = content['application/yaml']; delete content['application/yaml'] }],
-  'properties of an answer that need not be known': [['added'], document => { schema(document, 'File').additionalProperties = true }]
+  'properties of an answer that need not be known': [['added'], document => { schema(document, 'StoredFile').additionalProperties = true }]
 }
 
 for (const [title, [levels, change]] of Object.entries(cases)) {
@@ -116,8 +116,8 @@ for (const [title, [levels, change]] of Object.entries(cases)) {
 
 test('what changes in a shared schema is told once, under its name', async t => {
   const [before, after] = [await openDocument(), await openDocument()]
-  delete schema(after, 'File').properties.sha256.pattern
-  t.same(changesBetween(before, after).map(({ subject }) => subject), ['File.sha256'])
+  delete schema(after, 'StoredFile').properties.sha256.pattern
+  t.same(changesBetween(before, after).map(({ subject }) => subject), ['StoredFile.sha256'])
 })
 
 const versions: [last: string, next: string, change: string, isFit: { check: boolean, release: boolean }][] = [
@@ -169,7 +169,7 @@ test('npm run contract fails on a broken contract, and its release makes the doc
 
   t.equal(await run('release'), 0)
   t.same(JSON.parse(await readFolder('released.json')), first)
-  t.match(await readFolder('CHANGELOG.md'), /^# Changelog\n\n## 1\.0\.0 \(\d{4}-\d\d-\d\d\)\n\nAdded:\n\n- POST \/api\/users: Register\n/)
+  t.match(await readFolder('CHANGELOG.md'), /^# Changelog\n\n## 1\.0\.0 \(\d{4}-\d\d-\d\d\)\n\nAdded:\n\n- POST \/api\/users: Register a user\n/)
 
   const second = await openDocument()
   second.info.version = '1.1.0'

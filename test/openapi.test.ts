@@ -17,12 +17,13 @@ const committed = (name: string) => readFile(fileURLToPath(new URL(`../openapi/$
 const leftIn = async (folder: string) => (await readdir(folder)).filter(name => name.startsWith('magicstore'))
 
 interface Link { operationId: string, parameters?: Record<string, string>, description?: string }
-interface Parameter { name: string, in: 'path' | 'query' | 'header' }
+interface Parameter { name: string, in: 'path' | 'query' | 'header', schema: object }
 interface Operation {
   operationId: string
   summary: string
   description: string
   parameters?: Parameter[]
+  'x-codeSamples': { lang: string, label: string, source: string }[]
   tags: string[]
   security: Record<string, string[]>[]
   responses: Record<string, { description: string, links?: Record<string, Link>, headers?: Record<string, unknown>, content?: Record<string, { schema: object, examples?: Record<string, { $ref: string }> }> }>
@@ -54,21 +55,65 @@ function refsOf (value: unknown): string[] {
   return Object.entries(value).flatMap(([key, inner]) => key === '$ref' && typeof inner === 'string' ? [inner] : refsOf(inner))
 }
 
+/** Everything in the document that has a type. */
+function schemasIn (value: unknown): { type: unknown, format?: string, maxLength?: number }[] {
+  if (typeof value !== 'object' || value === null) return []
+  const inner = Object.values(value).flatMap(schemasIn)
+  return 'type' in value ? [value, ...inner] : inner
+}
+
 /** An address of the operation that leads nowhere in particular. */
 const addressOf = (path: string) => path.replace('{id}', '1').replace('{name}', 'report.pdf')
 
-test('the document is the same as JSON, as YAML, in the browser and in openapi/', async t => {
-  const server = await startServer(t)
+test('the document is the same as JSON, as YAML and in openapi/', async t => {
+  // The address that the committed document has.
+  const server = await startServer(t, { PUBLIC_URL: 'http://127.0.0.1:5000' })
   const json = await server.send('GET', '/openapi.json')
   const yaml = await server.send('GET', '/openapi.yaml')
-  const browsed = await server.send('GET', '/docs/json')
-  for (const answer of [json, yaml, browsed]) t.equal(answer.status, 200)
+  for (const answer of [json, yaml]) t.equal(answer.status, 200)
   t.match(json.headers['content-type'], /^application\/json\b/)
   t.match(yaml.headers['content-type'], /^application\/yaml\b/)
   t.same(parse(yaml.text), json.json)
-  t.same(browsed.json, json.json)
   t.same(JSON.parse(await committed('openapi.json')), json.json, 'openapi/openapi.json is stale: npm run openapi')
   t.same(parse(await committed('openapi.yaml')), json.json, 'openapi/openapi.yaml is stale: npm run openapi')
+})
+
+/** Every address of a server in a text, without its path. */
+const originsIn = (text: string) => [...new Set(Array.from(text.matchAll(/https?:\/\/(?:127\.0\.0\.1|localhost|[\w.-]+\.example\.org)(?::\d+)?(?:\/store)?/g), ([origin]) => origin))]
+
+test('the document names the address in use: PUBLIC_URL, or the one that was asked, and a Host that was made up changes nothing', async t => {
+  const folder = t.testdir({ a: {}, b: {} })
+  const server = await startServer(t, { DATA_DIR: join(folder, 'a') })
+  const behindProxy = await startServer(t, { DATA_DIR: join(folder, 'b'), PUBLIC_URL: 'https://files.example.org/store/' })
+  const cases: { client: Client, host: string, url: string, origins: string[] }[] = [
+    { client: server, host: `127.0.0.1:${server.port}`, url: server.url, origins: [server.url] },
+    { client: server, host: `localhost:${server.port}`, url: `http://localhost:${server.port}`, origins: [`http://localhost:${server.port}`] },
+    { client: server, host: 'evil.example.org', url: '/', origins: ['http://127.0.0.1:5000'] },
+    { client: server, host: '127.0.0.1:1', url: '/', origins: ['http://127.0.0.1:5000'] },
+    { client: behindProxy, host: 'evil.example.org', url: 'https://files.example.org/store', origins: ['https://files.example.org/store'] }
+  ]
+  for (const { client, host, url, origins } of cases) {
+    const json = await client.send('GET', '/openapi.json', { headers: { host } })
+    const yaml = await client.send('GET', '/openapi.yaml', { headers: { host } })
+    t.same(json.json.servers.map((each: { url: string }) => each.url), [url], host)
+    t.same(originsIn(json.text), origins, host)
+    t.same(parse(yaml.text), json.json, 'as YAML too')
+  }
+})
+
+test('the page of the document has no copies of it', async t => {
+  const server = await startServer(t)
+  for (const name of ['json', 'yaml']) t.match(await server.send('GET', `/docs/${name}`), { status: 302, headers: { location: `/openapi.${name}` } })
+})
+
+test('the document is one that generators of clients can work with', async t => {
+  const { document, operations } = await readDocument(await startServer(t))
+  t.same(Object.keys(document.components.schemas).filter(name => name in globalThis), [], 'no schema hides a type of the platform')
+  const numeric = operations.flatMap(({ operation: { operationId, parameters = [] } }) => parameters.filter(({ name }) => name === 'id' || name === 'limit').map(parameter => ({ operationId, parameter })))
+  t.equal(numeric.length, 5)
+  for (const { operationId, parameter } of numeric) t.match(parameter, { schema: { type: 'integer', minimum: 1, maximum: Number } }, operationId)
+  t.same(schemasIn(document).filter(({ format, maxLength }) => format === 'binary' && maxLength !== undefined), [], 'bytes have no length in characters')
+  for (const { operation } of operations) t.notMatch(operation.description, /```|\*\/|\\/, `${operation.operationId}: no commands, and nothing that ends a comment or begins an escape`)
 })
 
 test('magicstore openapi writes the committed files byte for byte, whatever the settings are, and leaves nothing else behind', async t => {
@@ -155,10 +200,10 @@ test('the operations stand in the order in which a newcomer needs them, in group
   const { document, operations } = await readDocument(await startServer(t))
   const groups = document.tags.map(({ name }: { name: string }) => [name, operations.filter(({ operation }) => operation.tags[0] === name).map(({ operation }) => operation.operationId)])
   t.same(groups, [
-    ['Start here', ['registerUser', 'getToken', 'getResource', 'uploadFile', 'downloadFile']],
-    ['Files', ['listFiles', 'getFile', 'renameFile', 'putFile', 'headFile', 'deleteFile']],
-    ['Tokens', ['createToken', 'listTokens', 'deleteTokens', 'deleteToken', 'endToken']],
-    ['People', ['getAccount', 'deleteAccount', 'listEvents', 'changePassword', 'getUser']],
+    ['Users', ['registerUser', 'getUser']],
+    ['Tokens', ['getToken', 'endToken', 'getResource', 'createToken', 'listTokens', 'deleteTokens', 'deleteToken']],
+    ['Files', ['uploadFile', 'listFiles', 'downloadFile', 'putFile', 'headFile', 'deleteFile', 'getFile', 'renameFile']],
+    ['Account', ['getAccount', 'deleteAccount', 'listEvents', 'changePassword']],
     ['Document', ['getService', 'getOpenapiJson', 'getOpenapiYaml']],
     ['Health', ['getLiveness', 'getReadiness']]
   ])
@@ -232,13 +277,13 @@ test('every link leads on, with the parameters that it fills in', async t => {
 
 test('every command in the document runs as typed, in its order, against a server that was just started', async t => {
   const folder = t.testdir({ data: {}, desk: {}, home: { '.curlrc': 'no-progress-meter\nwrite-out = "%{stderr}%{http_code}\\n"\n' } })
-  const { port } = await spawnServer(t, { DATA_DIR: join(folder, 'data') })
+  const { port, url: own } = await spawnServer(t, { DATA_DIR: join(folder, 'data') })
   const { document, operations } = await readDocument(clientOf(port))
   const blocksOf = (text: string) => Array.from(text.matchAll(/^```sh\n([^]*?)\n```$/gm), ([, code = '']) => code)
-  for (const { operation } of operations) t.match(operation.description, /^curl .*127\.0\.0\.1:5000/m, operation.operationId)
-  const typed = [document.info.description, ...operations.map(({ operation }) => operation.description)].flatMap(blocksOf).join('\n')
+  for (const { operation } of operations) t.match(operation['x-codeSamples'], [{ lang: 'Shell', label: 'curl', source: new RegExp(`^(?:\\w+=\\$\\()?curl .*${own}/`, 'm') }], operation.operationId)
+  const typed = [...blocksOf(document.info.description), ...operations.flatMap(({ operation }) => operation['x-codeSamples'].map(({ source }) => source))].join('\n')
   const home = join(folder, 'home')
-  const child = spawn('bash', ['-e', '-o', 'pipefail', '-c', typed.replaceAll('127.0.0.1:5000', `127.0.0.1:${port}`)], { cwd: join(folder, 'desk'), env: { PATH: process.env.PATH, HOME: home, CURL_HOME: home } })
+  const child = spawn('bash', ['-e', '-o', 'pipefail', '-c', typed], { cwd: join(folder, 'desk'), env: { PATH: process.env.PATH, HOME: home, CURL_HOME: home } })
   const exited = once(child, 'exit')
   child.stdout.resume()
   const stderr = (await child.stderr.setEncoding('utf8').toArray()).join('')
@@ -251,11 +296,14 @@ test('every command in the document runs as typed, in its order, against a serve
 test('the rules of the lint are the public ones, less those that can\'t hold here', async t => {
   const { extends: rulesets, rules, overrides } = parse(await committed('spectral.yaml'))
   t.same(rulesets, ['spectral:oas', '@stoplight/spectral-owasp-ruleset'])
-  t.same(Object.keys(rules).sort(), ['owasp:api2:2023-no-http-basic', 'owasp:api8:2023-define-cors-origin', 'owasp:api8:2023-define-error-responses-500'])
-  t.same(overrides.flatMap((override: { rules: object }) => Object.keys(override.rules)), ['owasp:api8:2023-define-error-responses-401'])
-  const { operations } = await readDocument(await startServer(t))
+  t.same(Object.keys(rules).sort(), ['owasp:api1:2023-no-numeric-ids', 'owasp:api2:2023-no-http-basic', 'owasp:api8:2023-define-cors-origin', 'owasp:api8:2023-define-error-responses-500'])
+  t.same(overrides.map((override: { rules: object }) => Object.keys(override.rules)), [['owasp:api4:2023-string-limit'], ['owasp:api8:2023-no-server-http'], ['owasp:api8:2023-define-error-responses-401']])
+  const [ofBytes, ofServers, ofPublic] = overrides.map((override: { files: string[] }) => override.files)
+  const { document, operations } = await readDocument(await startServer(t))
   const pointers = operations.filter(isPublic).map(({ method, path }) => `openapi.json#/paths/${path.replaceAll('/', '~1').replace(/[{}]/g, encodeURIComponent)}/${method.toLowerCase()}`)
-  t.same(overrides.flatMap((override: { files: string[] }) => override.files).sort(), pointers.sort(), 'for public operations alone')
+  t.same(ofPublic.sort(), pointers.sort(), 'for public operations alone')
+  t.same(ofServers, ['openapi.json#/servers/0/url'])
+  for (const file of ofBytes) t.match(JSON.stringify(follow(document, decodeURIComponent(file.replace('openapi.json', '')))), '"format":"binary"', file)
   t.same(parse(await committed('redocly.yaml')), { extends: ['recommended-strict'] })
 })
 

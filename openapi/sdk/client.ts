@@ -9,7 +9,7 @@ declare const PUBLIC: readonly string[]
 declare const WITH_PASSWORD: readonly string[]
 
 /** What the server says of a file. */
-export type StoredFile = components['schemas']['File']
+export type StoredFile = components['schemas']['StoredFile']
 
 /** What the server says of a refusal (RFC 9457). */
 export type Problem = components['schemas']['Problem']

@@ -2,10 +2,10 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { callerOf } from '../caller.ts'
 import type { Files } from '../files/files.ts'
+import { codeSamples } from '../http/code-samples.ts'
 import type { Links } from '../http/links.ts'
 import { noCredential } from '../http/no-credential.ts'
 import { problems } from '../http/problem-responses.ts'
-import { shell } from '../http/shell.ts'
 import { refuseInsecurePassword, type Transport } from '../http/transport.ts'
 import type { AccountRecord, EventRecord } from '../metadata/metadata.ts'
 import { cutPage, idCursor, nextPageOf, pageOf, PageQuery } from '../paging.ts'
@@ -23,11 +23,12 @@ export const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (a
     links: { 201: registrationLinks },
     schema: {
       operationId: 'registerUser',
-      summary: 'Register',
-      description: `Adds a person. The password is hashed (argon2id) and the original discarded. Usernames that differ only in case or width are the same.${shell(
+      summary: 'Register a user',
+      description: 'Creates a user. Only an argon2id hash of the password is stored. Usernames that differ only in case or width count as the same.',
+      ...codeSamples(
         'curl -f -H "Content-Type: application/json" -d \'{"username":"second_user","password":"pwd"}\' http://127.0.0.1:5000/api/users'
-      )}`,
-      tags: ['Start here'],
+      ),
+      tags: ['Users'],
       security: noCredential,
       body: Type.Ref(NewUser),
       response: {
@@ -45,9 +46,10 @@ export const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (a
   app.get('/api/users/:id', {
     schema: {
       operationId: 'getUser',
-      summary: 'See a person',
-      description: `The public facts of a person. An unknown id is 400, as is one that is not an integer.${shell('curl -f http://127.0.0.1:5000/api/users/1')}`,
-      tags: ['People'],
+      summary: 'Get a user',
+      description: 'Returns the public profile of a user. An unknown id is answered with 400, as is an id that is not an integer.',
+      ...codeSamples('curl -f http://127.0.0.1:5000/api/users/1'),
+      tags: ['Users'],
       security: noCredential,
       params: UserParams,
       response: {
@@ -55,7 +57,7 @@ export const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (a
         ...problems(['user_unknown', 'validation_failed'])
       }
     }
-  }, async request => userOf(await accounts.get(Number(request.params.id))))
+  }, async request => userOf(await accounts.get(request.params.id)))
 }
 
 interface AccountRoutesOptions {
@@ -69,9 +71,10 @@ export const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = as
   app.get('/api/account', {
     schema: {
       operationId: 'getAccount',
-      summary: 'See the own account',
-      description: `Who the credential belongs to, what they store and what they may store.${shell('curl -f -u test_user:pwd http://127.0.0.1:5000/api/account')}`,
-      tags: ['People'],
+      summary: 'Get your account',
+      description: 'Returns your username, what you store, and your quota.',
+      ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/account'),
+      tags: ['Account'],
       response: { 200: { ...Type.Ref(Account), description: 'The account.' } }
     }
   }, async request => {
@@ -85,9 +88,10 @@ export const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = as
     links: { 200: nextPageOf('listEvents') },
     schema: {
       operationId: 'listEvents',
-      summary: 'See what happened to the account',
-      description: `Sign-ins that failed or came from a new network, tokens issued and ended, password changes: the latest 200, the latest first.${shell('curl -f -u test_user:pwd http://127.0.0.1:5000/api/account/events')}`,
-      tags: ['People'],
+      summary: 'List account events',
+      description: 'Lists failed sign-ins, sign-ins from new networks, tokens created and revoked, and password changes, newest first. The latest 200 are kept.',
+      ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/account/events'),
+      tags: ['Account'],
       querystring: PageQuery,
       response: { 200: { ...Type.Ref(AccountEventList), description: 'A page.' }, ...problems(['validation_failed']) }
     }
@@ -103,11 +107,12 @@ export const passwordRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = a
   app.put('/api/account/password', {
     schema: {
       operationId: 'changePassword',
-      summary: 'Change the password',
-      description: `Takes the present password as the credential. Every token of the account ends, personal ones too.${shell(
+      summary: 'Change your password',
+      description: 'Takes the current password as the credential (HTTP Basic). All tokens of the account are revoked, including personal access tokens.',
+      ...codeSamples(
         'curl -f -u second_user:pwd -X PUT -H "Content-Type: application/json" -d \'{"password":"a longer secret"}\' http://127.0.0.1:5000/api/account/password'
-      )}`,
-      tags: ['People'],
+      ),
+      tags: ['Account'],
       body: Type.Ref(NewPassword),
       response: {
         204: { description: 'The new password is in force.', type: 'null' },
@@ -124,12 +129,13 @@ export const passwordRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = a
   app.delete('/api/account', {
     schema: {
       operationId: 'deleteAccount',
-      summary: 'Delete the account',
-      description: `The person, their tokens and their files are gone at once, and the name is free again.${shell(
+      summary: 'Delete your account',
+      description: 'Deletes the user, all their tokens and all their files at once. The username can be registered again.',
+      ...codeSamples(
         'curl -f -H "Content-Type: application/json" -d \'{"username":"third_user","password":"pwd"}\' http://127.0.0.1:5000/api/users',
         'curl -f -u third_user:pwd -X DELETE http://127.0.0.1:5000/api/account'
-      )}`,
-      tags: ['People'],
+      ),
+      tags: ['Account'],
       response: { 204: { description: 'The account is gone.', type: 'null' }, ...problems(['storage_full']) }
     }
   }, async (request, reply) => {

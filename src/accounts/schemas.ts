@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { ID, NextId } from '../paging.ts'
+import { NextId } from '../paging.ts'
 import { Count, Id, MAX_TEXT_POINTS, ONE_LINE, Timestamp } from '../wire-values.ts'
 import { eventKinds } from './events.ts'
 import { MAX_USERNAME_POINTS } from './username.ts'
@@ -23,7 +23,7 @@ export const registrationLinks = {
 }
 
 export const UserParams = Type.Object({
-  id: Type.String({ pattern: ID, maxLength: 16, description: 'The id that registration answered.', examples: ['1'] })
+  id: Id('The `id` of the user, as registration returned it.', 1)
 })
 
 const Quota = (description: string) => Type.Unsafe<number | null>({ type: ['integer', 'null'], format: 'int64', minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description, examples: [null] })

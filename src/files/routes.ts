@@ -4,17 +4,17 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf } from '../caller.ts'
 import { Problem } from '../errors.ts'
+import { codeSamples } from '../http/code-samples.ts'
 import type { Links } from '../http/links.ts'
 import type { FileRecord } from '../metadata/metadata.ts'
 import { cutPage, limitOf } from '../paging.ts'
 import { problems } from '../http/problem-responses.ts'
-import { shell } from '../http/shell.ts'
 import type { Cursors } from './cursor.ts'
 import { planDownload, type DownloadRequest } from './download.ts'
 import type { Files } from './files.ts'
 import { namePrefix } from './names.ts'
 import { permitsChange } from './preconditions.ts'
-import { Bytes, ChangeHeaders, contentRange, DownloadHeaders, DownloadQuery, File, FileList, FileListQuery, FileParams, fileLinks, HeadHeaders, nextPage, nextPageLinks, Rename, representation, validators } from './schemas.ts'
+import { Bytes, ChangeHeaders, contentRange, DownloadHeaders, DownloadQuery, FileList, FileListQuery, FileParams, fileLinks, HeadHeaders, nextPage, nextPageLinks, Rename, representation, StoredFile, validators } from './schemas.ts'
 
 interface FileRoutesOptions { files: Files, cursors: Cursors, links: Links }
 
@@ -37,11 +37,12 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
     schema: {
       operationId: 'downloadFile',
       summary: 'Download a file',
-      description: `The bytes, as an attachment that runs nothing in a browser. Preconditions and ranges of RFC 9110 are honoured; a range list that is overlong is passed over.${shell(
+      description: 'Returns the bytes as an attachment, with headers that keep HTML and SVG from running scripts in a browser. Conditional and range requests work as in RFC 9110. An overly long list of ranges is ignored.',
+      ...codeSamples(
         'curl -f -u test_user:pwd -o copy.pdf http://127.0.0.1:5000/uploads/report.pdf',
         'curl -f -u test_user:pwd -r 0-8 http://127.0.0.1:5000/uploads/report.pdf'
-      )}`,
-      tags: ['Start here'],
+      ),
+      tags: ['Files'],
       params: FileParams,
       querystring: DownloadQuery,
       headers: DownloadHeaders,
@@ -53,8 +54,9 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
     // With the id in its schema, the plugin would copy the schema before its security is known.
     config: { swagger: { exposeHeadRoute: true }, swaggerTransform: ({ schema, url }) => ({ schema: { ...schema, operationId: 'headFile' }, url }) },
     schema: {
-      summary: 'Look at a file\'s headers',
-      description: `What a download would say of the file, without its bytes. Ranges are for downloads alone and are passed over.${shell('curl -f -I -u test_user:pwd http://127.0.0.1:5000/uploads/report.pdf')}`,
+      summary: 'Get the headers of a file',
+      description: 'Returns the headers of a download, without the bytes. Ranges are ignored.',
+      ...codeSamples('curl -f -I -u test_user:pwd http://127.0.0.1:5000/uploads/report.pdf'),
       tags: ['Files'],
       params: FileParams,
       querystring: DownloadQuery,
@@ -68,7 +70,8 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
     schema: {
       operationId: 'listFiles',
       summary: 'List files',
-      description: `The caller's files, page by page. A page costs the same wherever it lies, and shows no file twice while others come and go.${shell('curl -f -u test_user:pwd "http://127.0.0.1:5000/api/files?order=newest&limit=10"')}`,
+      description: 'Lists your files, page by page. Pagination is constant-time and stable under concurrent changes.',
+      ...codeSamples('curl -f -u test_user:pwd "http://127.0.0.1:5000/api/files?order=newest&limit=10"'),
       tags: ['Files'],
       querystring: FileListQuery,
       response: {
@@ -83,18 +86,19 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
     const after = cursor === undefined ? undefined : cursors.read(cursor, listing)
     const limit = limitOf(request.query)
     const { entries, next } = cutPage(await files.list(listing.ownerId, { ...listing, limit, after }), limit, last => cursors.write(last, listing))
-    if (next !== null) reply.header('link', `<${links.to(request.raw, `/api/files?${new URLSearchParams({ ...request.query, cursor: next })}`)}>; rel="next"`)
+    if (next !== null) reply.header('link', `<${links.to(request.raw, `/api/files?${new URLSearchParams({ ...request.query, limit: String(limit - 1), cursor: next })}`)}>; rel="next"`)
     return { files: entries.map(file => fileOf(file, request, links)), next }
   })
 
   app.get('/api/files/:name', {
     schema: {
       operationId: 'getFile',
-      summary: 'See the facts of a file',
-      description: `Name, size, type, digest, times and address of one file, without its bytes.${shell('curl -f -u test_user:pwd http://127.0.0.1:5000/api/files/report.pdf')}`,
+      summary: 'Get file metadata',
+      description: 'Returns name, size, media type, SHA-256, timestamps and address of a file, without its bytes.',
+      ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/files/report.pdf'),
       tags: ['Files'],
       params: FileParams,
-      response: { 200: { ...Type.Ref(File), description: 'The file.' }, ...problems(['not_found']) }
+      response: { 200: { ...Type.Ref(StoredFile), description: 'The file.' }, ...problems(['not_found']) }
     }
   }, async request => fileOf(await files.get(callerOf(request).account.id, request.params.name), request, links))
 }
@@ -105,7 +109,8 @@ export const changeFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = as
     schema: {
       operationId: 'deleteFile',
       summary: 'Delete a file',
-      description: `With \`If-Match\` only that version. Who is downloading it gets it whole.${shell('curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/uploads/second.pdf')}`,
+      description: 'Deletes the file; with `If-Match`, only if it is still that version. Downloads in progress complete.',
+      ...codeSamples('curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/uploads/second.pdf'),
       tags: ['Files'],
       params: FileParams,
       headers: ChangeHeaders,
@@ -121,15 +126,16 @@ export const changeFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = as
     schema: {
       operationId: 'renameFile',
       summary: 'Rename a file',
-      description: `Gives a file another name, which no other file may have. Bytes, type, sha256 and creation time stay.${shell(
+      description: 'Gives the file a new name, which none of your other files may have. Bytes, media type, SHA-256 and creation time stay the same.',
+      ...codeSamples(
         'curl -f -u test_user:pwd -T report.pdf http://127.0.0.1:5000/uploads/draft.pdf',
         'curl -f -u test_user:pwd -X PATCH -H "Content-Type: application/json" -d \'{"name":"final.pdf"}\' http://127.0.0.1:5000/api/files/draft.pdf'
-      )}`,
+      ),
       tags: ['Files'],
       params: FileParams,
       body: Type.Ref(Rename),
       response: {
-        200: { ...Type.Ref(File), description: 'The file under its new name.' },
+        200: { ...Type.Ref(StoredFile), description: 'The file under its new name.' },
         ...problems(['malformed_json', 'validation_failed', 'name_invalid', 'not_found', 'name_taken', 'body_too_large', 'unsupported_media_type', 'extension_not_allowed', 'storage_full'])
       }
     }

@@ -19,12 +19,12 @@ const MAX_FIELD_LENGTH = 65_535
 export const Field = (description: string) => Type.Optional(Type.String({ pattern: FIELD_VALUE, maxLength: MAX_FIELD_LENGTH, description }))
 
 /** Bytes of any number: how many are taken is the operator's to say (MAX_FILE_BYTES). */
-export const Bytes = (description: string) => Type.String({ format: 'binary', maxLength: Number.MAX_SAFE_INTEGER, description })
+export const Bytes = (description: string) => Type.String({ format: 'binary', description })
 
 /** A name as it is stored. */
 const StoredName = Type.String({ minLength: 1, maxLength: MAX_NAME_BYTES, pattern: '^(?!\\.{1,2}$)[^/\\\\\\u0000-\\u001f\\u007f-\\u009f]+$', description: 'Key of the file within its owner: NFC, 1 to 255 bytes of UTF-8, no `/`, `\\`, control characters, `.` or `..`.', examples: ['report.pdf'] })
 
-export const File = Type.Object({
+export const StoredFile = Type.Object({
   name: StoredName,
   size: Count('Bytes.', 52417),
   type: Type.String({ maxLength: MAX_TYPE_LENGTH, pattern: '^[^/\\s]+/[^\\u0000-\\u0008\\u000a-\\u001f\\u007f]+$', description: 'Media type: as declared, else by the name\'s extension, else `application/octet-stream`.', examples: ['application/pdf'] }),
@@ -32,12 +32,12 @@ export const File = Type.Object({
   createdAt: Timestamp('When the name came to be; a new version does not change it.'),
   updatedAt: Timestamp('When these bytes were stored, or got this name.'),
   url: Type.String({ format: 'uri-reference', maxLength: 4096, description: 'Address of the bytes: absolute where the request names the address the server listens on, or PUBLIC_URL is set; else a path.', examples: ['http://127.0.0.1:5000/uploads/report.pdf'] })
-}, { $id: 'File', additionalProperties: false, description: 'Facts about a stored file.' })
+}, { $id: 'StoredFile', additionalProperties: false, description: 'Metadata of a stored file.' })
 
 const CURSOR = { pattern: '^[A-Za-z0-9_-]+$', maxLength: 2048 }
 
 export const FileList = Type.Object({
-  files: Type.Array(Type.Ref(File), { maxItems: 1000, description: 'This page of the owner\'s files.' }),
+  files: Type.Array(Type.Ref(StoredFile), { maxItems: 1000, description: 'This page of the owner\'s files.' }),
   next: NullableText({ ...CURSOR, description: 'The `cursor` of the next page; null on the last one.', examples: [null] })
 }, { $id: 'FileList', additionalProperties: false, description: 'A page of files.' })
 
@@ -108,7 +108,7 @@ export const nextPage = { Link: { type: 'string', maxLength: 8192, pattern: '^<[
 /** What can be done next with the file that an answer tells of (OpenAPI links). */
 export const fileLinks = Object.fromEntries(Object.entries({
   downloadFile: 'The bytes.',
-  getFile: 'The facts again, without the bytes.',
+  getFile: 'The metadata again, without the bytes.',
   renameFile: 'Another name for it.',
   deleteFile: 'The end of it.'
 }).map(([operationId, description]) => [operationId, { operationId, parameters: { name: '$response.body#/name' }, description }]))

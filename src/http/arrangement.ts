@@ -2,7 +2,8 @@ import { failures, type FailureCode } from '../errors.ts'
 
 interface Header { $ref?: string }
 interface Response { headers?: Record<string, Header>, content?: Record<string, { examples?: object }> }
-interface Operation { description: string, 'x-required-scope'?: string, responses: Record<string, Response> }
+interface Parameter { in: string }
+interface Operation { description: string, parameters?: Parameter[], 'x-required-scope'?: string, responses: Record<string, Response> }
 
 /** The parts of an OpenAPI document that are put in order here. */
 interface Arranged {
@@ -13,12 +14,16 @@ interface Arranged {
 
 /** The paths in the order in which a newcomer needs them, within each group of operations; the groups have theirs from `tags`. */
 const PATHS = [
-  '/api/users', '/api/tokens', '/api/tokens/{id}', '/api/token', '/api/resource',
-  '/', '/api/files', '/api/files/{name}', '/uploads/{name}',
-  '/api/account', '/api/account/events', '/api/account/password', '/api/users/{id}',
+  '/api/users', '/api/users/{id}',
+  '/api/token', '/api/resource', '/api/tokens', '/api/tokens/{id}',
+  '/', '/api/files', '/uploads/{name}', '/api/files/{name}',
+  '/api/account', '/api/account/events', '/api/account/password',
   '/openapi.json', '/openapi.yaml',
   '/health/live', '/health/ready'
 ]
+
+/** What an address needs stands ahead of what a request may add. */
+const PLACES = ['path', 'query', 'header']
 
 const METHODS = ['post', 'get', 'put', 'head', 'patch', 'delete']
 
@@ -27,7 +32,10 @@ export function arrange (document: Arranged): void {
   document.paths = sorted(document.paths, PATHS)
   for (const [path, item] of Object.entries(document.paths)) document.paths[path] = sorted(item, METHODS)
   const operations = Object.values(document.paths).flatMap(item => Object.values(item))
-  for (const operation of operations) sayScope(operation)
+  for (const operation of operations) {
+    sayScope(operation)
+    operation.parameters?.sort((a, b) => PLACES.indexOf(a.in) - PLACES.indexOf(b.in))
+  }
   const responses = operations.flatMap(operation => Object.values(operation.responses))
   nameHeaders(document, responses)
   tellOtherFailures(document, responses)
@@ -38,10 +46,9 @@ function sorted<Value> (values: Record<string, Value>, order: string[]): Record<
   return Object.fromEntries(Object.entries(values).sort(([a], [b]) => order.indexOf(a) - order.indexOf(b)))
 }
 
-/** Ahead of the commands, which end a description. */
 function sayScope (operation: Operation): void {
   const scope = operation['x-required-scope']
-  if (scope !== undefined) operation.description = operation.description.replace(/(?=\n\n```)|$/, `\n\nA token needs the scope \`${scope}\`.`)
+  if (scope !== undefined) operation.description += `\n\nRequired token scope: \`${scope}\`.`
 }
 
 /** A header that is the same on every response which has it is a component of its own name. */

@@ -4,54 +4,59 @@ import { Type } from '@sinclair/typebox'
 import Negotiator from 'negotiator'
 import { readVersion } from '../config.ts'
 import { arrange } from './arrangement.ts'
+import { codeSamples } from './code-samples.ts'
 import type { Links } from './links.ts'
 import { noCredential } from './no-credential.ts'
 import { problemExamples } from './problem-responses.ts'
-import { shell } from './shell.ts'
 
-const introduction = `Files that nobody but their owner can reach: register, upload a file, download it.
+/** The server that the document names as it is committed; one that serves it puts its own address in place of it. */
+const DEFAULT_ORIGIN = 'http://127.0.0.1:5000'
 
-**With curl**, against a server that was just started:${shell(
-  'echo "the first report" > report.pdf',
-  'curl -f -H "Content-Type: application/json" -d \'{"username":"test_user","password":"pwd"}\' http://127.0.0.1:5000/api/users',
-  'curl -f -u test_user:pwd -F file=@report.pdf http://127.0.0.1:5000/',
-  'curl -f -u test_user:pwd -o copy.pdf http://127.0.0.1:5000/uploads/report.pdf',
-  'cmp report.pdf copy.pdf'
-)}
+const introduction = `Private file storage: register, upload files, download them. Nobody else can access your files or learn that they exist.
 
-**On this page**, in the same order:
+**Get started with curl**, against a server with no users yet:
 
-1. Open **Register**, write a username and a password into the body, and press **Execute**.
-2. Press **Authorize** at the top, enter both under \`basic\`, and close the box.
-3. Open **Upload a file**, choose one, and press **Execute**.
-4. Open **Download a file**, enter its name, press **Execute**, and then **Download file** below the answer.
+\`\`\`sh
+echo "the first report" > report.pdf
+curl -f -H "Content-Type: application/json" -d '{"username":"test_user","password":"pwd"}' ${DEFAULT_ORIGIN}/api/users
+curl -f -u test_user:pwd -F file=@report.pdf ${DEFAULT_ORIGIN}/
+curl -f -u test_user:pwd -o copy.pdf ${DEFAULT_ORIGIN}/uploads/report.pdf
+cmp report.pdf copy.pdf
+\`\`\`
 
-A program trades the password for a token that holds ten minutes (\`GET /api/token\`), or is given a personal token of its own (\`POST /api/tokens\`), whose scopes say what it may do; each operation names the scope that it needs.
+**Get started on the page \`/docs\`**:
 
-Every error is \`application/problem+json\` (RFC 9457) with a stable \`code\`; each operation lists those that it answers with. Whatever a request asks for, it can also be answered with:`
+1. Open **Register a user**, enter a username and a password in the body, and press **Execute**.
+2. Press **Authorize** at the top, enter both under \`basic\`, press **Authorize** there, and close the dialog.
+3. Open **Upload a file**, choose a file, and press **Execute**.
+4. Open **Download a file**, enter its name, press **Execute**, then **Download file** below the answer.
+
+Programs use an access token, valid for ten minutes by default (\`GET /api/token\`), or a personal access token with only the scopes it needs (\`POST /api/tokens\`). Each operation names the scope that it requires.
+
+Every error is \`application/problem+json\` (RFC 9457) with a stable \`code\`. Each operation lists the codes it can return. Any request can also return one of these:`
 
 /** What the OpenAPI document says that no route does. */
 export function documentOptions (): SwaggerOptions {
   return {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'MagicStore', version: readVersion(), description: introduction, contact: { name: 'Whoever runs this server' }, license: { name: 'MIT', identifier: 'MIT' } },
-      // The rules of OWASP want to hear that it is no internal one, and Fastify's types know no extensions.
-      servers: [{ url: '/', description: 'The server that this document came from, be it local, for staging or in production.', ...{ 'x-internal': false } }],
+      info: { title: 'MagicStore', version: readVersion(), description: introduction, contact: { name: 'The operator of this server' }, license: { name: 'MIT', identifier: 'MIT' } },
+      // The OWASP rules ask for `x-internal` and for the kind of environment; Fastify's types know no extensions.
+      servers: [{ url: DEFAULT_ORIGIN, description: 'The server that this document came from: local, staging or production.', ...{ 'x-internal': false } }],
       tags: [
-        { name: 'Start here', description: 'From nothing to a downloaded file.' },
-        { name: 'Files', description: 'Everything else a person does with their files.' },
-        { name: 'Tokens', description: 'Credentials for programs, and their end.' },
-        { name: 'People', description: 'The own account, and what others see of a person.' },
-        { name: 'Document', description: 'This description of the server.' },
-        { name: 'Health', description: 'For whoever watches over the server: whether it lives, and whether it can do its work.' }
+        { name: 'Users', description: 'Registration and public profiles.' },
+        { name: 'Tokens', description: 'Access tokens, and personal access tokens for scripts.' },
+        { name: 'Files', description: 'Upload, list, download, rename and delete files.' },
+        { name: 'Account', description: 'Your own account: usage, events, password, deletion.' },
+        { name: 'Document', description: 'Service information and this OpenAPI document.' },
+        { name: 'Health', description: 'Checks for load balancers and monitoring.' }
       ],
       components: {
         examples: problemExamples(),
         securitySchemes: {
-          basic: { type: 'http', scheme: 'basic', description: 'Username and password; or a token as the username, with anything as the password.' },
-          bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'An access token, issued and verified by the rules of RFC8725 (one algorithm, an explicit type, this installation as the audience), or a personal access token.' },
-          token: { type: 'apiKey', in: 'header', name: 'Authorization', description: 'The word `Token`, a space, and either kind of token, typed together as one value.' }
+          basic: { type: 'http', scheme: 'basic', description: '**For trying things out**: your username and password. Also takes a token as the username, with any password.' },
+          bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: '**For programs**: an access token or a personal access token, without a word before it. Access tokens are JWTs that follow RFC8725.' },
+          token: { type: 'apiKey', in: 'header', name: 'Authorization', description: '**For clients that send `Authorization: Token`**: the word `Token`, a space and the token. Everyone else uses `bearer`.' }
         }
       }
     },
@@ -82,13 +87,24 @@ const OpenapiDocument = Type.Unsafe<string>(Type.Object({
   components: Type.Object({}, { additionalProperties: true, description: 'What the operations refer to.' })
 }, { additionalProperties: true, description: 'An OpenAPI 3.1 document.' }))
 
+/** The server's address in `servers`: without a path, unlike those in the examples. */
+const SERVER_URL = /http:\/\/127\.0\.0\.1:5000(?!\/)/g
+
+/** Puts the address of this server into the document, for 0.2 ms. Where it is not known, `servers` has a path and the examples stay as they are. */
+function addressed (text: string, origin: string): string {
+  return origin === '' ? text.replace(SERVER_URL, '/') : text.replaceAll(DEFAULT_ORIGIN, () => origin)
+}
+
 /** The way in, and the OpenAPI document itself. */
 export const documentRoutes: FastifyPluginAsyncTypebox<{ links: Links }> = async (app, { links }) => {
+  let json: string | undefined
+
   app.get('/', {
     schema: {
       operationId: 'getService',
-      summary: 'See what this server is',
-      description: `Tells a program the name, the version and where the document is; sends a browser to \`/docs\`. It goes by which of HTML and JSON \`Accept\` prefers (RFC 9110 section 12.5.1); without a preference it is JSON.${shell('curl -f http://127.0.0.1:5000/')}`,
+      summary: 'Get service information',
+      description: 'Returns name, version and the address of the OpenAPI document. Browsers are redirected to `/docs`: `Accept` decides between JSON and HTML (RFC 9110 section 12.5.1), and without a preference the answer is JSON.',
+      ...codeSamples('curl -f http://127.0.0.1:5000/'),
       tags: ['Document'],
       security: noCredential,
       response: {
@@ -106,22 +122,27 @@ export const documentRoutes: FastifyPluginAsyncTypebox<{ links: Links }> = async
   app.get('/openapi.json', {
     schema: {
       operationId: 'getOpenapiJson',
-      summary: 'Read this document as JSON',
-      description: `The description of the server that clients are generated from.${shell('curl -f -o openapi.json http://127.0.0.1:5000/openapi.json')}`,
+      summary: 'Get the OpenAPI document as JSON',
+      description: 'For generating clients. `servers` and the examples have the address of this server.',
+      ...codeSamples('curl -f -o openapi.json http://127.0.0.1:5000/openapi.json'),
       tags: ['Document'],
       security: noCredential,
       response: { 200: { description: 'The OpenAPI 3.1 document.', content: { 'application/json': { schema: OpenapiDocument } } } }
     }
-  }, async (_request, reply) => reply.type('application/json').send(JSON.stringify(app.swagger())))
+  }, async (request, reply) => {
+    json ??= JSON.stringify(app.swagger())
+    return reply.type('application/json').send(addressed(json, links.to(request.raw, '')))
+  })
 
   app.get('/openapi.yaml', {
     schema: {
       operationId: 'getOpenapiYaml',
-      summary: 'Read this document as YAML',
-      description: `The same description in the form that people read.${shell('curl -f -o openapi.yaml http://127.0.0.1:5000/openapi.yaml')}`,
+      summary: 'Get the OpenAPI document as YAML',
+      description: 'The same document in YAML, for reading.',
+      ...codeSamples('curl -f -o openapi.yaml http://127.0.0.1:5000/openapi.yaml'),
       tags: ['Document'],
       security: noCredential,
       response: { 200: { description: 'The OpenAPI 3.1 document.', content: { 'application/yaml': { schema: Type.String({ maxLength: 16 * 1024 ** 2, pattern: '^openapi: 3', description: 'An OpenAPI 3.1 document.' }) } } } }
     }
-  }, async (_request, reply) => reply.type('application/yaml').send(app.swagger({ yaml: true })))
+  }, async (request, reply) => reply.type('application/yaml').send(addressed(app.swagger({ yaml: true }), links.to(request.raw, ''))))
 }

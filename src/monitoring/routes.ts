@@ -1,10 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { Problem } from '../errors.ts'
+import { codeSamples } from '../http/code-samples.ts'
 import { noCredential } from '../http/no-credential.ts'
 import { LIVENESS_PATH } from '../http/overload.ts'
 import { problems } from '../http/problem-responses.ts'
-import { shell } from '../http/shell.ts'
 import type { Health } from './health.ts'
 import { Liveness, Readiness } from './schemas.ts'
 
@@ -16,8 +16,9 @@ export const healthRoutes: FastifyPluginAsyncTypebox<{ health: Health }> = async
   app.get(LIVENESS_PATH, {
     schema: {
       operationId: 'getLiveness',
-      summary: 'See whether the process answers',
-      description: `Asks nothing of database and disk, and is answered under overload too. Who gets no answer here, time and again, may end the process. Like every request it counts against the rate limit of its sender's address: once a second is a hundredth of it.${shell('curl -f http://127.0.0.1:5000/health/live')}`,
+      summary: 'Check liveness',
+      description: 'Tells whether the process responds. It uses neither database nor disk and is answered under overload too. If it fails repeatedly, restart the process. It counts against the rate limit of the client address, like every request.',
+      ...codeSamples('curl -f http://127.0.0.1:5000/health/live'),
       tags: ['Health'],
       security: noCredential,
       response: { 200: { ...Type.Ref(Liveness), description: 'It lives.' } }
@@ -27,8 +28,9 @@ export const healthRoutes: FastifyPluginAsyncTypebox<{ health: Health }> = async
   app.get('/health/ready', {
     schema: {
       operationId: 'getReadiness',
-      summary: 'See whether the server can do its work',
-      description: `Commits to the database and writes to the disk, once a second at the most, and tells how that went. 503 means: send no requests here for now, for the server is stopping, has too much to do, or can't use its database or disk. A full disk is no reason: what is stored can be read and deleted. Until the store is open at a start nothing listens, and a connection is refused.${shell('curl -f http://127.0.0.1:5000/health/ready')}`,
+      summary: 'Check readiness',
+      description: 'Tells whether database and disk work, by a commit and a write at most once a second. 503 means: send no requests here for now, because the server is stopping or overloaded, or can\'t use its database or disk. A full disk is no reason for 503, because stored files can still be read and deleted. During start-up connections are refused.',
+      ...codeSamples('curl -f http://127.0.0.1:5000/health/ready'),
       tags: ['Health'],
       security: noCredential,
       response: { 200: { ...Type.Ref(Readiness), description: 'It can.' }, ...problems(['not_ready']) }

@@ -5,8 +5,8 @@ import type { EventKind, SecurityLog } from '../accounts/events.ts'
 import { originOf } from '../accounts/network.ts'
 import { callerOf } from '../caller.ts'
 import { Problem } from '../errors.ts'
+import { codeSamples } from '../http/code-samples.ts'
 import { problems } from '../http/problem-responses.ts'
-import { shell } from '../http/shell.ts'
 import type { TokenRecord } from '../metadata/metadata.ts'
 import { cutPage, idCursor, nextPageOf, pageOf, PageQuery } from '../paging.ts'
 import { AccessToken, Greeting, NewToken, PersonalToken, personalTokenLinks, TokenList, TokenParams } from './schemas.ts'
@@ -20,12 +20,13 @@ export const signInRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async
   app.get('/api/token', {
     schema: {
       operationId: 'getToken',
-      summary: 'Trade the password for a token',
-      description: `Issues an access token for the password, or for a personal token, whose scopes and end it then has. An access token is not taken: a token can't prolong its own life. An account has at most 10,000 tokens; a new one ends the oldest access token.${shell(
+      summary: 'Create an access token',
+      description: 'Returns an access token for a password or a personal access token. In the second case it inherits that token\'s scopes and expiry. Access tokens are not accepted here: a token can\'t extend its own lifetime. An account has at most 10,000 tokens: when it is full, a new token replaces the oldest access token.',
+      ...codeSamples(
         'token=$(curl -fsS -u test_user:pwd http://127.0.0.1:5000/api/token | sed \'s/.*"token":"\\([^"]*\\)".*/\\1/\')',
         'curl -f -H "Authorization: Bearer $token" http://127.0.0.1:5000/api/resource'
-      )}`,
-      tags: ['Start here'],
+      ),
+      tags: ['Tokens'],
       response: { 200: { ...Type.Ref(AccessToken), description: 'The access token.' }, ...problems(['too_many_tokens', 'storage_full']) }
     }
   }, async request => {
@@ -41,9 +42,10 @@ export const resourceRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = asy
   app.get('/api/resource', {
     schema: {
       operationId: 'getResource',
-      summary: 'Try a credential',
-      description: `Greets whoever the credential belongs to: a way to see that it works.${shell('curl -f -u test_user:pwd http://127.0.0.1:5000/api/resource')}`,
-      tags: ['Start here'],
+      summary: 'Check your credentials',
+      description: 'Greets the user that the credentials belong to.',
+      ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/resource'),
+      tags: ['Tokens'],
       response: { 200: { ...Type.Ref(Greeting), description: 'The credential works.' } }
     }
   }, async request => ({ data: `Hello, ${callerOf(request).account.username}!` }))
@@ -53,7 +55,8 @@ export const resourceRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = asy
     schema: {
       operationId: 'listTokens',
       summary: 'List tokens',
-      description: `The tokens that hold now, the newest first; never their secrets.${shell('curl -f -u test_user:pwd http://127.0.0.1:5000/api/tokens')}`,
+      description: 'Lists your active tokens, newest first. The secret of a token is never returned.',
+      ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/tokens'),
       tags: ['Tokens'],
       querystring: PageQuery,
       response: { 200: { ...Type.Ref(TokenList), description: 'A page.' }, ...problems(['validation_failed']) }
@@ -67,8 +70,9 @@ export const resourceRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = asy
   app.delete('/api/token', {
     schema: {
       operationId: 'endToken',
-      summary: 'End the token that is presented',
-      description: `Signs out: the token that is the credential of this request is refused from the next one on.${shell('curl -f -H "Authorization: Bearer $token" -X DELETE http://127.0.0.1:5000/api/token')}`,
+      summary: 'Revoke the current token',
+      description: 'Revokes the token that authenticates this request. The next request with it is refused.',
+      ...codeSamples('curl -f -H "Authorization: Bearer $token" -X DELETE http://127.0.0.1:5000/api/token'),
       tags: ['Tokens'],
       response: { 204: { description: 'The token has ended.', type: 'null' }, ...problems(['token_needed', 'storage_full']) }
     }
@@ -87,10 +91,11 @@ export const personalTokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> 
     links: { 201: personalTokenLinks },
     schema: {
       operationId: 'createToken',
-      summary: 'Make a personal access token',
-      description: `For a script: it holds until it expires or is ended, and may do what its scopes say. It is shown this once.${shell(
+      summary: 'Create a personal access token',
+      description: 'For scripts: the token is valid until it expires or is revoked, and can do only what its scopes allow. It is shown only once.',
+      ...codeSamples(
         'curl -f -u test_user:pwd -H "Content-Type: application/json" -d \'{"name":"backup script","scopes":["files:read"]}\' http://127.0.0.1:5000/api/tokens'
-      )}`,
+      ),
       tags: ['Tokens'],
       body: Type.Ref(NewToken),
       response: {
@@ -112,17 +117,18 @@ export const revocationRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = a
   app.delete('/api/tokens/:id', {
     schema: {
       operationId: 'deleteToken',
-      summary: 'End a token',
-      description: `Ends one token, and with it the access tokens that were issued for it.${shell(
+      summary: 'Revoke a token',
+      description: 'Revokes one token and all access tokens that were created with it.',
+      ...codeSamples(
         'id=$(curl -fsS -u test_user:pwd -H "Content-Type: application/json" -d \'{"name":"for a day","scopes":["files:read"]}\' http://127.0.0.1:5000/api/tokens | sed \'s/.*"id":\\([0-9]*\\).*/\\1/\')',
         'curl -f -u test_user:pwd -X DELETE "http://127.0.0.1:5000/api/tokens/$id"'
-      )}`,
+      ),
       tags: ['Tokens'],
       params: TokenParams,
       response: { 204: { description: 'The token has ended.', type: 'null' }, ...problems(['validation_failed', 'not_found', 'storage_full']) }
     }
   }, async (request, reply) => {
-    await tokens.revoke(callerOf(request).account.id, Number(request.params.id))
+    await tokens.revoke(callerOf(request).account.id, request.params.id)
     record(securityLog, request, 'token_revoked')
     return reply.code(204).send()
   })
@@ -130,8 +136,9 @@ export const revocationRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = a
   app.delete('/api/tokens', {
     schema: {
       operationId: 'deleteTokens',
-      summary: 'End all tokens',
-      description: `Ends access tokens and personal ones, the one that is presented among them.${shell('curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/tokens')}`,
+      summary: 'Revoke all tokens',
+      description: 'Revokes all access tokens and personal access tokens, including the one that authenticates this request.',
+      ...codeSamples('curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/tokens'),
       tags: ['Tokens'],
       response: { 204: { description: 'Every token has ended.', type: 'null' }, ...problems(['storage_full']) }
     }

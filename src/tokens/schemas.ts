@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { ID, NextId } from '../paging.ts'
+import { NextId } from '../paging.ts'
 import { Id, NullableText, ONE_LINE, Timestamp } from '../wire-values.ts'
 import { scopes, type Scope } from './scopes.ts'
 
@@ -50,5 +50,5 @@ export const personalTokenLinks = {
 }
 
 export const TokenParams = Type.Object({
-  id: Type.String({ pattern: ID, maxLength: 16, description: 'The id of the token.', examples: ['7'] })
+  id: Id('The `id` of the token.', 7)
 })

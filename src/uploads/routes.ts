@@ -7,10 +7,10 @@ import type { Files, ReceivedUpload } from '../files/files.ts'
 import { isMediaType } from '../files/media-type.ts'
 import { entityTag, permitsChange } from '../files/preconditions.ts'
 import { fileOf, pathOf } from '../files/routes.ts'
-import { ChangeHeaders, etag, File, fileLinks, FileParams, location } from '../files/schemas.ts'
+import { ChangeHeaders, etag, fileLinks, FileParams, location, StoredFile } from '../files/schemas.ts'
+import { codeSamples } from '../http/code-samples.ts'
 import type { Links } from '../http/links.ts'
 import { problems } from '../http/problem-responses.ts'
-import { shell } from '../http/shell.ts'
 import { boundForm, fileBounds, openUploadBody, type UploadBody } from './body.ts'
 import { readForm } from './form.ts'
 import { DigestHeaders, UploadBytes, UploadForm } from './schemas.ts'
@@ -34,14 +34,15 @@ export const formUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = 
     schema: {
       operationId: 'uploadFile',
       summary: 'Upload a file',
-      description: `Takes a form with one part \`file\`. The same name with the same bytes again is 200 and the file that is there, so a retry is safe; with other bytes it is 409 and nothing changes. \`Content-Digest\` and \`Repr-Digest\` cover the whole form as sent.${shell('curl -f -u test_user:pwd -F file=@report.pdf http://127.0.0.1:5000/')}`,
-      tags: ['Start here'],
+      description: 'Creates a file from a form with one part named `file`. If a file with this name and the same bytes already exists, the answer is 200 with that file, so retries are safe. If its bytes differ, the answer is 409 and nothing changes. `Content-Digest` and `Repr-Digest` cover the whole form as sent.',
+      ...codeSamples('curl -f -u test_user:pwd -F file=@report.pdf http://127.0.0.1:5000/'),
+      tags: ['Files'],
       headers: DigestHeaders,
       consumes: ['multipart/form-data'],
       body: UploadForm,
       response: {
-        200: { ...Type.Ref(File), description: 'The file was there already, byte for byte.', headers: { ...location, ...etag } },
-        201: { ...Type.Ref(File), description: 'The new file.', headers: { ...location, ...etag } },
+        200: { ...Type.Ref(StoredFile), description: 'The file was there already, byte for byte.', headers: { ...location, ...etag } },
+        201: { ...Type.Ref(StoredFile), description: 'The new file.', headers: { ...location, ...etag } },
         ...problems([...refusedUploads, 'malformed_multipart', 'file_missing', 'file_unexpected', 'name_taken', 'unsupported_media_type'])
       }
     }
@@ -67,16 +68,17 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
     links: { 200: fileLinks, 201: fileLinks },
     schema: {
       operationId: 'putFile',
-      summary: 'Upload or replace a file',
-      description: `Stores the body under the name, whatever its type, which \`Content-Type\` says. \`If-None-Match: *\` only creates, \`If-Match\` only replaces that version; who comes second gets 412. \`Content-Digest\` and \`Repr-Digest\` are verified before the file can be seen.${shell('curl -f -u test_user:pwd -T report.pdf http://127.0.0.1:5000/uploads/second.pdf')}`,
+      summary: 'Create or replace a file',
+      description: 'Stores the request body under this name. `Content-Type` is its media type. `If-None-Match: *` only creates, `If-Match` only replaces that version; otherwise the answer is 412. `Content-Digest` and `Repr-Digest` are verified before the file becomes visible.',
+      ...codeSamples('curl -f -u test_user:pwd -T report.pdf http://127.0.0.1:5000/uploads/second.pdf'),
       tags: ['Files'],
       params: FileParams,
       headers: Type.Composite([ChangeHeaders, DigestHeaders]),
       consumes: ['application/octet-stream'],
       body: UploadBytes,
       response: {
-        200: { ...Type.Ref(File), description: 'The file was replaced.', headers: etag },
-        201: { ...Type.Ref(File), description: 'The new file.', headers: { ...location, ...etag } },
+        200: { ...Type.Ref(StoredFile), description: 'The file was replaced.', headers: etag },
+        201: { ...Type.Ref(StoredFile), description: 'The new file.', headers: { ...location, ...etag } },
         ...problems([...refusedUploads, 'partial_upload', 'precondition_failed'])
       }
     }

@@ -24,7 +24,7 @@ await Promise.all(names.map(name => store.upload(new Blob([`bytes of ${name}`], 
 tell('seven uploads at once sign in', `${requests.filter(line => line === 'GET /api/token Basic').length} time, then ${new Set(requests.filter(line => line.startsWith('POST'))).size === 1 && requests.at(-1)}`)
 requests.splice(0)
 const listed: string[] = []
-for await (const { name } of store.list({ limit: '3' })) listed.push(name)
+for await (const { name } of store.list({ limit: 3 })) listed.push(name)
 tell('all pages', `${listed.join()}, ${requests.splice(0).length} requests`)
 
 const now = Date.now
