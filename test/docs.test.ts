@@ -64,9 +64,16 @@ async function execute (page: Page, block: Locator): Promise<{ status: string, b
 async function ask (page: Page, id: string, parameters: Record<string, string> = {}, json?: unknown) {
   const isOpen = await operation(page, id).getByRole('button', { name: 'Execute' }).isVisible()
   const block = isOpen ? operation(page, id) : await open(page, id)
-  for (const [name, value] of Object.entries(parameters)) await block.locator(`tr[data-param-name="${name}"] input`).fill(value)
+  for (const [name, value] of Object.entries(parameters)) await fill(block, name, value)
   if (json !== undefined) await block.locator('textarea').fill(JSON.stringify(json))
   return execute(page, block)
+}
+
+/** Fills in a parameter, and unfolds the form for it if need be. */
+async function fill (block: Locator, name: string, value: string): Promise<void> {
+  const input = block.locator(`tr[data-param-name="${name}"] input`)
+  if (!await input.isVisible()) await block.getByRole('button', { name: 'More parameters' }).click()
+  await input.fill(value)
 }
 
 async function register (page: Page, username: string, password: string): Promise<string> {
@@ -173,8 +180,8 @@ browserTest('in a browser a person goes through the whole story click by click, 
   t.equal(renamed.status, '200')
   t.match(await jsonIn(renamed.body), { name: 'renamed.bin', size: bytes.length })
   const put = await open(page, 'putFile')
-  await put.locator('tr[data-param-name=name] input').fill('renamed.bin')
-  await put.locator('tr[data-param-name=if-match] input').fill(etag)
+  await fill(put, 'name', 'renamed.bin')
+  await fill(put, 'if-match', etag)
   t.equal((await upload(page, put, other)).status, '200')
   const stale = await upload(page, put, other)
   t.equal(stale.status, '412', 'the version that was known is gone')
@@ -189,8 +196,9 @@ browserTest('in a browser a person goes through the whole story click by click, 
 browserTest('the page shows the way in first, in the order in which a newcomer goes', async t => {
   const { page } = await visit(t)
   const ids = await page.locator('.opblock').evaluateAll(blocks => blocks.map(block => block.id))
-  t.same(ids.filter(id => id.startsWith('operations-Start_here-')), ['registerUser', 'getToken', 'getResource', 'uploadFile', 'downloadFile'].map(id => `operations-Start_here-${id}`))
-  t.ok(ids.slice(0, 5).every(id => id.startsWith('operations-Start_here-')), 'ahead of everything else')
+  const way = ['Users-registerUser', 'Tokens-getToken', 'Files-uploadFile', 'Files-listFiles', 'Files-downloadFile'].map(id => `operations-${id}`)
+  t.same(ids.filter(id => way.includes(id)), way)
+  t.equal(ids[0], way[0], 'ahead of everything else')
   t.equal(await page.title(), 'MagicStore')
 })
 
@@ -258,6 +266,79 @@ browserTest('the page is worked by the keyboard alone, from registration to the 
   t.equal(await readFile(await saved.path(), 'utf8'), 'the first report')
 })
 
+browserTest('a form shows what is needed, and the rest after a key on its button', async t => {
+  const { page } = await visit(t)
+  const namesIn = (block: Locator) => block.locator('tr[data-param-name]').evaluateAll(rows => rows.map(row => row.getAttribute('data-param-name')))
+  const download = await open(page, 'downloadFile')
+  t.same(await namesIn(download), ['name'])
+  const button = download.locator('.more-parameters')
+  const rest = ['disposition', 'range', 'if-range', 'if-none-match', 'if-modified-since', 'if-match', 'if-unmodified-since', 'want-repr-digest']
+  t.equal(await button.innerText(), `More parameters (${rest.length})`)
+  t.equal(await button.getAttribute('aria-expanded'), 'false')
+  await tabTo(page, button)
+  await page.keyboard.press('Enter')
+  t.equal(await button.getAttribute('aria-expanded'), 'true')
+  t.same(await namesIn(download), ['name', ...rest])
+  t.ok(await button.evaluate(element => element === document.activeElement), 'the keyboard stays there')
+  await fill(download, 'range', 'bytes=0-1')
+  await button.click()
+  t.same(await namesIn(download), ['name', 'disposition', 'range'], 'what has a value is sent, and stays in sight')
+
+  for (const [id, names] of Object.entries({ uploadFile: [], putFile: ['name'], deleteFile: ['name'], listFiles: ['limit', 'cursor', 'order', 'prefix'] })) t.same(await namesIn(await open(page, id)), names, id)
+})
+
+browserTest('the JSON of an upload has no button that seems to download the file', async t => {
+  const { page } = await visit(t)
+  t.equal(await register(page, 'test_user', 'pwd'), '201')
+  await authorize(page, 'basic', ['test_user', 'pwd'])
+  const { status, body } = await upload(page, await open(page, 'uploadFile'), { name: 'report.pdf', type: 'application/pdf', bytes: Buffer.from('the first report') })
+  t.equal(status, '201')
+  t.equal(await body.getByRole('button', { name: /download/i }).count(), 0)
+  t.equal(await body.getByRole('link', { name: /download/i }).count(), 0)
+})
+
+browserTest('the page links to the document, and asks the server that it came from, whatever PUBLIC_URL is', async t => {
+  const { page, origin, requested, complaints } = await visit(t, {}, { PUBLIC_URL: 'https://files.example.org/store' })
+  const link = page.locator('.info a', { hasText: 'openapi.json' })
+  t.equal(await link.innerText(), '/openapi.json')
+  t.equal(await link.evaluate(element => (element as HTMLAnchorElement).href), `${origin}/openapi.json`)
+  t.equal(await register(page, 'test_user', 'pwd'), '201')
+  t.same(requested.filter(url => !url.startsWith(`${origin}/`) && !url.startsWith('data:')), [])
+  t.same(complaints, [])
+})
+
+browserTest('the box of credentials tells which of the three is for whom', async t => {
+  const { page } = await visit(t)
+  await page.locator('.auth-wrapper .authorize').click()
+  const texts = await page.locator('.dialog-ux .auth-container').allInnerTexts()
+  const expected = [/^basic\b[^]*trying things out[^]*username and password/, /^bearer\b[^]*programs[^]*access token/, /^token\b[^]*Authorization: Token/]
+  t.equal(texts.length, expected.length)
+  for (const [index, pattern] of expected.entries()) t.match(texts[index]?.trim(), pattern)
+})
+
+browserTest('credentials are kept in the memory of the page alone, and are gone when it is loaded again', async t => {
+  const { page } = await visit(t)
+  t.equal(await register(page, 'test_user', 'pwd'), '201')
+  await authorize(page, 'basic', ['test_user', 'pwd'])
+  const token = await readToken(page)
+  await authorize(page, 'bearer', [token])
+  await authorize(page, 'token', [`Token ${token}`])
+  t.equal((await ask(page, 'getResource')).status, '200')
+  const kept = async () => ({
+    ...await page.evaluate(async () => ({ local: { ...localStorage }, session: { ...sessionStorage }, databases: await indexedDB.databases(), caches: await caches.keys(), name: window.name, address: location.href })),
+    cookies: await page.context().cookies()
+  })
+  const nothing = { local: {}, session: {}, databases: [], caches: [], name: '', cookies: [] }
+  const { address, ...before } = await kept()
+  t.same(before, nothing)
+  t.notMatch(address, new RegExp(`pwd|${token}`))
+  await page.reload()
+  await page.locator('.opblock').first().waitFor()
+  const { address: _, ...after } = await kept()
+  t.same(after, nothing)
+  t.equal((await ask(page, 'getResource')).status, '401')
+})
+
 browserTest('the box of credentials begins at its first field, keeps the keyboard, and gives it back on Escape', async t => {
   const { page } = await visit(t)
   const button = page.locator('.auth-wrapper .authorize')
@@ -303,7 +384,8 @@ browserTest('wherever Tab leads on the page, one sees where one is', async t => 
 
 browserTest('on a phone no operation of the way in makes the page scroll sideways', async t => {
   const { page } = await visit(t, phone)
-  const controls = page.locator('[id^=operations-Start_here-] .opblock-summary-control')
+  const way = ['registerUser', 'getToken', 'getResource', 'uploadFile', 'downloadFile']
+  const controls = page.locator(way.map(id => `[id^=operations-][id$=-${id}] .opblock-summary-control`).join())
   t.equal(await controls.count(), 5)
   await controls.evaluateAll(found => found.forEach(control => (control as HTMLElement).click()))
   await page.waitForFunction(() => document.querySelectorAll('.opblock.is-open .execute').length === 5)

@@ -50,7 +50,7 @@ export const FileListQuery = Type.Object({
 
 // Where something is looked up by a name that no file can have, it is not found: the rule of names is named, not checked by a pattern.
 export const FileParams = Type.Object({
-  name: Type.String({ format: 'file-name', maxLength: 1024, description: 'Name of the file, percent-encoded: brought to NFC, then 1 to 255 bytes of UTF-8 without `/`, `\\` and control characters.', examples: ['report.pdf'] })
+  name: Type.String({ format: 'file-name', maxLength: 1024, description: 'Name of the file: in NFC, 1 to 255 bytes of UTF-8, without `/`, `\\` and control characters.', examples: ['report.pdf'] })
 })
 
 export const DownloadQuery = Type.Object({

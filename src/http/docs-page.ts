@@ -5,10 +5,14 @@ import type { FastifyPluginAsync } from 'fastify'
 /**
  * With one server, what would show it takes room and says nothing. Who goes by the keyboard must see where they are, also on the
  * button that only a mouse would uncover. On a phone the buttons must fit, and links between operations would not.
+ * The button that saves a JSON answer looks as if it saved the file that was uploaded.
  */
 const pageStyle = `
 .swagger-ui .servers-title, .swagger-ui .servers { display: none }
 .swagger-ui :focus-visible { outline: 3px solid #1b6ac9 !important; outline-offset: 1px }
+.swagger-ui .highlight-code .download-contents { display: none }
+.swagger-ui table.parameters:not(:has([data-param-name])) thead { display: none }
+.swagger-ui .more-parameters { padding: 8px 0; border: 0; background: none; color: #1b6ac9; font: 14px sans-serif; text-decoration: underline; cursor: pointer }
 .swagger-ui .opblock .opblock-summary .view-line-link:focus-within { width: 18px; margin: 0 5px; transition: none }
 @media (max-width: 640px) {
   .swagger-ui .opblock .opblock-section-header .btn { min-width: 0; padding: 5px 12px; margin: 0 0 0 8px }
@@ -22,10 +26,53 @@ const pageStyle = `
 `
 
 /**
+ * Swagger UI plugin. It asks the server that the page came from, which may have more than one address, and folds away
+ * parameters that few people need: optional headers, and all optional ones where another is required. One that has a
+ * value is always shown, for it is sent.
+ */
+const pagePlugin = `
+const isRequired = parameter => parameter.get('required') === true
+
+function isExtra (parameter, parameters) {
+  return !isRequired(parameter) && (parameter.get('in') === 'header' || parameters.some(isRequired))
+}
+
+function pagePlugin ({ React }) {
+  const Fold = React.createContext()
+
+  const Parameters = Original => props => {
+    const [isOpen, setOpen] = React.useState(false)
+    const extra = props.parameters.filter(parameter => isExtra(parameter, props.parameters))
+    const value = { isOpen, toggle: () => setOpen(!isOpen), extra, first: extra.first() }
+    return React.createElement(Fold.Provider, { value }, React.createElement(Original, props))
+  }
+
+  const ParameterRow = Original => props => {
+    const { isOpen, toggle, extra, first } = React.useContext(Fold)
+    const row = React.createElement(Original, props)
+    if (!extra.includes(props.rawParam)) return row
+    const shown = isOpen || Boolean(props.param.get('value')) ? row : null
+    if (props.rawParam !== first) return shown
+    const label = isOpen ? 'Fewer parameters' : 'More parameters (' + extra.size + ')'
+    const button = React.createElement('button', { type: 'button', className: 'more-parameters', 'aria-expanded': isOpen, onClick: toggle }, label)
+    return React.createElement(React.Fragment, null, React.createElement('tr', null, React.createElement('td', { colSpan: 2 }, button)), shown)
+  }
+
+  const updateJsonSpec = original => document => original({ ...document, servers: [{ url: root.pathname }] })
+  return { wrapComponents: { parameters: Parameters, parameterRow: ParameterRow }, statePlugins: { spec: { wrapActions: { updateJsonSpec } } } }
+}
+
+const root = new URL(location.pathname.endsWith('/') ? '..' : '.', location.href)
+const openPage = window.SwaggerUIBundle
+const withPlugin = options => openPage({ ...options, url: root.pathname + 'openapi.json', plugins: [...options.plugins, pagePlugin] })
+window.SwaggerUIBundle = Object.assign(withPlugin, openPage)
+`
+
+/**
  * Swagger UI's page lacks a viewport, so that a phone would lay it out for a desk and shrink it. Its box of credentials opens at
  * the last field of all, lets Tab wander off behind it, and loses the place that one came from.
  */
-const pageScript = `document.head.insertAdjacentHTML('beforeend', '<meta name="viewport" content="width=device-width, initial-scale=1">')
+const dialogScript = `document.head.insertAdjacentHTML('beforeend', '<meta name="viewport" content="width=device-width, initial-scale=1">')
 
 let box = null
 let opener = null
@@ -64,6 +111,10 @@ export const docsRoutes: FastifyPluginAsync = async app => {
     contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } },
     strictTransportSecurity: false
   })
+  // The plugin serves copies of the document, without the address of this server in them.
+  app.addHook('onRequest', async ({ routeOptions: { url } }, reply) => {
+    if (url === '/docs/json' || url === '/docs/yaml') return reply.redirect(url.replace('/docs/', '/openapi.'))
+  })
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     uiConfig: {
@@ -79,7 +130,7 @@ export const docsRoutes: FastifyPluginAsync = async app => {
     theme: {
       title: 'MagicStore',
       css: [{ filename: 'page.css', content: pageStyle }],
-      js: [{ filename: 'page.js', content: pageScript }]
+      js: [{ filename: 'plugin.js', content: pagePlugin }, { filename: 'dialog.js', content: dialogScript }]
     }
   })
 }
