@@ -327,6 +327,33 @@ t.test('near a limit attempts wait for the outcome of others, at most 256 of the
   t.ok(outcomes.every(outcome => outcome.status === 'fulfilled' || outcome.reason.code === 'too_many_sign_ins'), 'and none once one has failed')
 })
 
+t.test('a failure that is recorded while another attempt is being judged is counted', async t => {
+  const metadata = await openSqliteMetadata(join(t.testdir(), 'metadata.db'))
+  t.teardown(() => metadata.close())
+  // What was read is told when the test says so, as behind a slow sync.
+  const gates: (() => void)[] = []
+  let isSlow = false
+  const turnstile = createTurnstile({
+    ...metadata,
+    async attemptTimes (matching, range) {
+      const times = await metadata.attemptTimes(matching, range)
+      if (isSlow) await new Promise<void>(resolve => { gates.push(resolve) })
+      return times
+    }
+  })
+  const attempt = { kind: 'sign_in', network: '192.0.2.1', usernameKey: attemptKey('ann') } as const
+  const enter = () => turnstile.enter([{ matching: attempt, limit: 1, seconds: 900 }], 'too_many_sign_ins')
+  const leave = await enter()
+  isSlow = true
+  const judged = enter()
+  while (gates.length === 0) await new Promise(resolve => setImmediate(resolve))
+  isSlow = false
+  await turnstile.count({ ...attempt, isKnownNetwork: false, at: Date.now() })
+  leave()
+  gates[0]?.()
+  await t.rejects(judged, { code: 'too_many_sign_ins' })
+})
+
 t.test('where ten thousand attempts could not be recorded, no more are let in until the oldest is an hour old', async t => {
   const dataDir = t.testdir()
   const metadata = await openSqliteMetadata(join(dataDir, 'magicstore.db'))

@@ -36,6 +36,8 @@ export function createTurnstile (metadata: Metadata): Turnstile {
   const inside = new Map<string, number>()
   const waiting: (() => void)[] = []
   let unrecorded: Attempt[] = []
+  // Attempts that are over; one that ends while the counts are being read may not be among them yet.
+  let ended = 0
 
   /** The tightest room that the rules leave, or the seconds until there is some. */
   async function look ({ matching, limit, seconds }: Rule): Promise<{ room: number, retrySeconds: number }> {
@@ -64,15 +66,18 @@ export function createTurnstile (metadata: Metadata): Turnstile {
       refuseUncountable(code)
       const counted = rules.filter(({ limit }) => limit > 0).map(rule => ({ rule, key: JSON.stringify(rule.matching) }))
       for (;;) {
+        const endedBefore = ended
         const views = await Promise.all(counted.map(async ({ rule, key }) => ({ key, ...await look(rule) })))
         const retrySeconds = Math.max(0, ...views.map(view => view.retrySeconds))
         if (retrySeconds > 0) throw new Problem(code, { headers: { 'retry-after': String(retrySeconds) } })
+        if (ended !== endedBefore) continue
         if (views.every(({ key, room }) => (inside.get(key) ?? 0) < room)) break
         if (waiting.length >= MAX_WAITING) throw new Problem('overloaded', { headers: { 'retry-after': '1' } })
         await new Promise<void>(resolve => waiting.push(resolve))
       }
       for (const { key } of counted) inside.set(key, (inside.get(key) ?? 0) + 1)
       return () => {
+        ended++
         for (const { key } of counted) {
           const count = Number(inside.get(key)) - 1
           if (count > 0) inside.set(key, count)
