@@ -120,6 +120,11 @@ export function readConfig (env: NodeJS.ProcessEnv = process.env) {
   }
 }
 
+/** Whether `npm start` or `npx` runs this process: npm names the script in the environment. */
+export function isStartedByNpm (env: NodeJS.ProcessEnv = process.env): boolean {
+  return ['start', 'npx'].includes(String(env.npm_lifecycle_event))
+}
+
 /** The folder of package.json: it lies above `src`, above `build` and above `dist`, in whose files all of `src` is bundled. */
 export const packageFolder = fileURLToPath(new URL('..', import.meta.url))
 

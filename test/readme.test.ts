@@ -125,6 +125,25 @@ async function checkStart (t: Test, line: string): Promise<void> {
   t.equal((await clientOf(port).send('GET', '/')).json.name, 'MagicStore')
 }
 
+test('npm start that a signal ends leaves no server behind', async t => {
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGKILL'] as const) {
+    const child = spawn('npm', ['start'], { cwd: root, env: { ...process.env, PORT: '0', DATA_DIR: t.testdir() }, stdio: ['ignore', 'pipe', 'ignore'] })
+    const [closed, exited] = [once(child, 'close'), once(child, 'exit')]
+    let port = NaN
+    for await (const line of createInterface(child.stdout)) {
+      if (line.startsWith('MagicStore serves')) port = Number(/:(\d+)$/.exec(line)?.[1])
+      if (line.includes('password policy')) break
+    }
+    child.stdout.resume()
+    t.equal((await clientOf(port).send('GET', '/health/live')).status, 200)
+    child.kill(signal)
+    await exited
+    // What npm and its children write to is closed by the last of them.
+    await closed
+    await t.rejects(clientOf(port).send('GET', '/health/live'), { code: 'ECONNREFUSED' }, signal)
+  }
+})
+
 test('the README\'s commands for a client write one', async t => {
   const lines = blocksOf(await readReadme(), 'bash').flat().filter(isOfSdk)
   t.equal(lines.length, 2)

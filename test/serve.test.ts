@@ -116,6 +116,32 @@ test('a second server on the same data folder says so and exits with 1; the firs
   t.equal(await third.end('SIGTERM'), 0)
 })
 
+for (const [host, url] of [['0.0.0.0', /^http:\/\/127\.0\.0\.1:\d+$/], ...(hasIpv6 ? [['::', /^http:\/\/\[::1\]:\d+$/]] : [])] as [string, RegExp][]) {
+  test(`on HOST=${host} the welcome names an address that can be opened, and says that passwords from other machines need TLS`, async t => {
+    const { welcome, end } = await spawnServer(t, { DATA_DIR: t.testdir(), HOST: host, LOG_LEVEL: 'silent' })
+    const shown = welcome[0]?.split(' ').at(-1) ?? ''
+    t.match(shown, url)
+    t.equal((await fetch(`${shown}/health/live`)).status, 200)
+    t.match(welcome.join('\n'), /every address of this machine[^]*warning: .*tls_required.*TLS_CERT/)
+    t.equal(await end('SIGTERM'), 0)
+  })
+}
+
+for (const { settings, name } of [
+  { settings: { HOST: '192.0.2.1' }, name: 'HOST' },
+  { settings: { HOST: 'no such host' }, name: 'HOST' },
+  { settings: { HOST: 'fe80::1' }, name: 'HOST' },
+  { settings: { METRICS_PORT: '0', METRICS_HOST: '192.0.2.1' }, name: 'METRICS_HOST' },
+  { settings: { METRICS_PORT: '0', METRICS_HOST: 'no such host' }, name: 'METRICS_HOST' }
+]) {
+  test(`${JSON.stringify(settings)}, where nothing can listen, is one line and exit 2`, async t => {
+    const { code, stdout, stderr } = await runBin(['serve'], { DATA_DIR: t.testdir(), PORT: '0', LOG_LEVEL: 'silent', ...settings } as Record<string, string>)
+    t.same([code, stdout], [2, ''])
+    t.match(stderr, oneLine)
+    t.match(stderr, new RegExp(`^magicstore: ${name}: `))
+  })
+}
+
 test('a port in use is one line, exit 1, and the data folder is free again', async t => {
   const dataDir = t.testdir()
   const other = createServer().listen(0, '127.0.0.1')
@@ -134,7 +160,6 @@ for (const { what, args, settings = {}, code } of [
   { what: 'an argument that serve does not take', args: ['serve', '--port=80'], code: 2 },
   { what: 'openapi without a folder', args: ['openapi'], code: 2 },
   { what: 'openapi into a folder that is not there', args: ['openapi', '/nowhere/at/all'], code: 1 },
-  { what: 'a HOST that is not of this machine', args: ['serve'], settings: { HOST: '192.0.2.1', LOG_LEVEL: 'silent' }, code: 1 },
   { what: 'a DATA_DIR that is a file', args: ['serve'], settings: { DATA_DIR: fileURLToPath(import.meta.url) }, code: 1 }
 ]) {
   test(`${what} is one line on standard error and exit ${code}`, async t => {
@@ -183,6 +208,24 @@ test('a failure that nobody thought of ends a command with exit 1 and shows wher
   t.equal(code, 1)
   t.equal(stdout, '')
   t.match(stderr, /^magicstore: Error: out of the blue\n +at /)
+})
+
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+  test(`the log says that ${signal} stops the server, and when it has`, async t => {
+    const { child, end } = await spawnServer(t, { DATA_DIR: t.testdir() })
+    const output = child.stdout!.setEncoding('utf8').toArray()
+    t.equal(await end(signal), 0)
+    t.match((await output).join('').trim().split('\n').map(line => JSON.parse(line)).slice(-2), [{ msg: 'stopping', signal, time: Number }, { msg: 'stopped', time: Number }])
+  })
+}
+
+test('a server that npm started stops when npm is killed, and says why', async t => {
+  // A shell in the place of npm, which waits for the server and tells it nothing.
+  const { child, port } = await spawnServer(t, { DATA_DIR: t.testdir(), npm_lifecycle_event: 'start' }, ['/bin/sh', '-c', '"$@"; true', 'sh'])
+  const output = child.stdout!.setEncoding('utf8').toArray()
+  child.kill('SIGKILL')
+  t.match((await output).join('').trim().split('\n').map(line => JSON.parse(line)).slice(-2), [{ msg: 'stopping', reason: 'npm has ended' }, { msg: 'stopped' }])
+  await t.rejects(clientOf(port).send('GET', '/health/live'), { code: 'ECONNREFUSED' })
 })
 
 test('SIGTERM lets the upload under way end, takes no other, and exits with 0', async t => {

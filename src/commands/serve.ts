@@ -1,13 +1,15 @@
-import { lookup } from 'node:dns/promises'
 import { readFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import { createSecureContext, type Server } from 'node:tls'
 import closeWithGrace from 'close-with-grace'
 import { buildApp, type App, type TlsContext } from '../app.ts'
-import { ConfigError, readConfig, settingRows, type Config } from '../config.ts'
+import { ConfigError, isStartedByNpm, readConfig, settingRows, type Config } from '../config.ts'
+import { checkTransport } from '../doctor/settings.ts'
 import { openMagicStore } from '../magicstore.ts'
 import type { OutcomeUnknown } from '../metadata/metadata.ts'
+import { authority, isEverywhere, listenAt } from './listening.ts'
+import { watchParent } from './parent.ts'
 import { favourEventLoop } from './thread-priority.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -36,10 +38,8 @@ export async function run (args: string[]): Promise<void> {
   process.on('exit', app.flushLog)
   let metricsAddress
   try {
-    metricsAddress = await metrics?.listen({ host: config.metricsHost, port: Number(config.metricsPort) })
-    // One address: for a name with several Fastify would open servers that know nothing of time-outs and of the stop.
-    const { address: host } = await lookup(config.host, { verbatim: false })
-    await http.listen({ host, port: config.port, listenTextResolver: () => 'listening' })
+    if (metrics !== undefined) metricsAddress = await listenAt({ setting: 'METRICS_HOST', host: config.metricsHost, port: Number(config.metricsPort) }, metrics.listen)
+    await listenAt({ setting: 'HOST', ...config }, address => http.listen({ ...address, listenTextResolver: () => 'listening' }))
   } catch (error) {
     await store.close()
     throw error
@@ -47,17 +47,22 @@ export async function run (args: string[]): Promise<void> {
   favourEventLoop()
   void store.metadata.failed.then(error => endUnsynced(error, app))
   // No limit of its own: transfers under way end however long they take, and stalled ones are cut.
-  closeWithGrace({ delay: false, logger: http.log, skip: [...CRASHES, ...(tls === undefined ? [] : ['SIGHUP'] as const)] }, async ({ err }) => {
+  const { close } = closeWithGrace({ delay: false, logger: http.log, skip: [...CRASHES, ...(tls === undefined ? [] : ['SIGHUP'] as const)] }, async ({ err, signal }) => {
     if (err !== undefined) {
       // Nobody knows what still holds; the next start finds everything that was acknowledged.
       http.log.fatal({ err }, 'the server failed')
       return
     }
+    http.log.info(signal === undefined ? { reason: 'npm has ended' } : { signal }, 'stopping')
+    npm?.stop()
     connections.stop()
     await http.close()
     await store.close()
     await metrics?.close()
+    http.log.info('stopped')
   })
+  // npm passes on SIGTERM and SIGINT; what else ends it would leave the server behind.
+  const npm = isStartedByNpm() ? watchParent(close) : undefined
   if (tls !== undefined) process.on('SIGHUP', () => { void reloadTls(config, app) })
   console.log(welcome(config, { address: http.server.address() as AddressInfo, metricsAddress }))
 }
@@ -94,18 +99,17 @@ async function reloadTls (config: Config, { http }: App): Promise<void> {
 }
 
 function welcome (config: Config, { address, metricsAddress }: { address: AddressInfo, metricsAddress: AddressInfo | undefined }): string {
+  const transport = checkTransport(config)
   const url = config.publicUrl ?? `${config.tls === undefined ? 'http' : 'https'}://${authority(address)}`
   return [
     `MagicStore serves at ${url}`,
     `  try it in a browser: ${url}/docs`,
     `  data:                ${config.dataDir}`,
+    ...(isEverywhere(address) ? [`  listens on:          every address of this machine, port ${address.port}`] : []),
+    ...(transport.verdict === 'fault' ? [`  warning:             ${transport.message}; ${transport.remedy}`] : []),
     ...(metricsAddress === undefined ? [] : [`  metrics:             http://${authority(metricsAddress)}/metrics`]),
     `  password policy:     ${config.passwordPolicy} (${config.passwordPolicyReason})`
   ].join('\n')
-}
-
-function authority ({ address, port, family }: AddressInfo): string {
-  return `${family === 'IPv6' ? `[${address}]` : address}:${port}`
 }
 
 function settingsText (): string {

@@ -15,12 +15,12 @@ export function checkNode (version: string): Diagnosis {
 }
 
 /** How passwords travel. */
-export function checkTransport ({ host, port, tls, trustProxy, passwordPolicy }: Config): Diagnosis {
+export function checkTransport ({ host, tls, trustProxy, passwordPolicy }: Config): Diagnosis {
   if (tls !== undefined) return good('the server speaks TLS')
   if (isLoopback(host)) return good(`plain HTTP, on ${host}, which only this machine reaches`)
   if (trustProxy !== undefined) return good('plain HTTP, for a proxy that ends TLS')
   const outcome = passwordPolicy === 'open' ? 'cross the network in the clear' : 'are refused with tls_required, so that nobody there can sign in'
-  return fault(`other machines reach ${host}:${port} over plain HTTP: their passwords ${outcome}`, 'set TLS_CERT and TLS_KEY, or put a proxy that ends TLS in front and name it in TRUST_PROXY')
+  return fault(`other machines reach the server, on ${host}, over plain HTTP: their passwords ${outcome}`, 'set TLS_CERT and TLS_KEY, or put a proxy that ends TLS in front and name it in TRUST_PROXY')
 }
 
 export function checkPasswordPolicy (config: Config): Diagnosis {
