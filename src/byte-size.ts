@@ -5,8 +5,8 @@ const UNITS = new Map([
   ])
 ])
 
-/** Units that a size is written in, the largest first. */
-const WRITTEN = ['TiB', 'GiB', 'MiB', 'KiB'] as const
+/** Units that a size is written in, the largest first; without one it is bytes. */
+const WRITTEN = ['TiB', 'GiB', 'MiB', 'KiB', '']
 
 /**
  * Reads a size such as `1000`, `64 MiB` or `1.5g` as bytes: K, M, G and T, also with iB, are powers of 1024; with B alone
@@ -20,6 +20,7 @@ export function parseByteSize (text: string): number | undefined {
 
 /** Writes a size in the largest unit of which it is a whole number or a half. */
 export function byteSizeText (bytes: number): string {
-  const unit = WRITTEN.find(name => bytes > 0 && (2 * bytes / Number(UNITS.get(name.toUpperCase()))) % 1 === 0)
-  return unit === undefined ? String(bytes) : `${bytes / Number(UNITS.get(unit.toUpperCase()))} ${unit}`
+  const inUnit = (unit: string) => bytes / Number(UNITS.get(unit.toUpperCase()))
+  const unit = String(WRITTEN.find(name => 2 * inUnit(name) % 1 === 0))
+  return `${inUnit(unit)} ${unit}`.trim()
 }

@@ -31,7 +31,7 @@ t.test('a backup of a running server is restored elsewhere with the same people,
 
   const made = await runBin(['backup', folder, '--prove'], { DATA_DIR: data })
   t.strictSame([made.code, made.stderr], [0, ''])
-  t.match(made.stdout, /8 files of 2 people, 6291480 bytes[^]*8 linked, 0 copied, 0 there already, 0 removed[^]*signing keys[^]*proven/)
+  t.match(made.stdout, /8 files of 2 people, 6291480 bytes[^]*8 linked, 0 copied, 0 there already, 0 removed[^]*signing keys[^]*proven[^]*warning: it is on the disk of DATA_DIR/)
 
   await server.send('PUT', '/uploads/report.pdf', { user: ada.user, body: 'the second' })
   await server.send('DELETE', '/uploads/large', { user: zoe.user })
@@ -62,7 +62,7 @@ t.test('a backup of a running server is restored elsewhere with the same people,
 t.test('a second backup touches nothing that is there already, and takes away what is gone', async t => {
   const { folder: root, dataDir, user } = await makeStore(t, { kept: 'kept', replaced: 'one', removed: 'gone' })
   const folder = join(root, 'backup')
-  t.match(await report(['backup', folder], { DATA_DIR: dataDir }), { folder, files: 3, accounts: 1, bytes: 11, linked: 3, copied: 0, kept: 0, removed: 0, hasSigningKeys: true, isProven: false })
+  t.match(await report(['backup', folder], { DATA_DIR: dataDir }), { folder, files: 3, accounts: 1, bytes: 11, linked: 3, copied: 0, kept: 0, removed: 0, hasSigningKeys: true, isProven: false, isOnDataDisk: true })
   const first = await filesIn(folder)
   const server = await startServer(t, { DATA_DIR: dataDir })
   await server.send('PUT', '/uploads/replaced', { user, body: 'another' })
@@ -87,7 +87,8 @@ t.test('onto another file system the files are copied, once', async t => {
   const { folder: root, dataDir, user } = await makeStore(t, { one: 'one', large: randomBytes(2 * MIB), empty: '' })
   // What a fresh disk comes with is no reason to refuse it.
   await mkdir(join(disk, 'lost+found'))
-  t.match(await report(['backup', disk, '--prove'], { DATA_DIR: dataDir }), { linked: 0, copied: 3, kept: 0 })
+  t.match(await report(['backup', disk, '--prove'], { DATA_DIR: dataDir }), { linked: 0, copied: 3, kept: 0, isOnDataDisk: false })
+  t.notMatch((await runBin(['backup', disk], { DATA_DIR: dataDir })).stdout, 'warning')
   const first = await filesIn(join(disk, 'blobs'))
   t.match(await report(['backup', disk], { DATA_DIR: dataDir }), { linked: 0, copied: 0, kept: 3 })
   t.strictSame(await filesIn(join(disk, 'blobs')), first)

@@ -75,7 +75,7 @@ t.test('a command that can\'t be carried out is one clear line, 2 for a misspelt
   const store = operatorOf(join(dataDir, 'store'))
   await store.json(['user', 'add', 'ann'], 'pwd')
   const misspelt: [args: string[], settings?: Settings][] = [
-    [['user']], [['user', 'frobnicate', 'ann']], [['user', 'constructor', 'ann']], [['user', 'rm']], [['user', 'add', 'ben', 'hunter2']], [['user', 'show', 'ann', '--frob']],
+    [['user']], [['user', 'frobnicate', 'ann']], [['user', 'constructor', 'ann']], [['user', 'rm']], [['user', 'rm', 'ann']], [['user', 'add', 'ben', 'hunter2']], [['user', 'show', 'ann', '--frob']],
     ...['-1', '1e3', '', '10 apples', '0.5'].map(limit => [['user', 'quota', 'ann', `--bytes=${limit}`]] as [string[]]),
     [['user', 'quota', 'ann', '--files=many', '--bytes=1']], [['user', 'quota', 'ann', '--files=1K']],
     [['keys']], [['keys', 'rotate', 'now']], [['keys', 'rotate'], { SIGNING_KEYS: 'first:zN2pX8qL4vR7tW1yB6mK9dF3hJ5sG0cA' }],
@@ -83,7 +83,7 @@ t.test('a command that can\'t be carried out is one clear line, 2 for a misspelt
     [['user', 'list'], { PORT: 'x' }]
   ]
   const refused: [args: string[], settings?: Settings, input?: string][] = [
-    ...['show', 'passwd', 'rm'].map(verb => [['user', verb, 'nobody']] as [string[]]),
+    ...[['show'], ['passwd'], ['rm', '--yes']].map(words => [['user', ...words, 'nobody']] as [string[]]),
     [['user', 'show', 'a:b']],
     [['user', 'add', 'ANN']], [['user', 'add', 'a:b'], {}, 'pwd'], [['user', 'add', 'ben'], {}, '\n'], [['user', 'add', 'ben'], { PASSWORD_POLICY: 'strict' }, 'short\n'],
     [['user', 'passwd', 'ann'], {}, ''], [['user', 'passwd', 'ann'], {}, 'x'.repeat(1025)],
@@ -169,7 +169,7 @@ t.test('a person removed beside a running server is gone with their bytes when t
   socket.write(`PUT /uploads/late HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\nExpect: 100-continue\r\nContent-Length: 10\r\nConnection: close\r\n\r\n`)
   await once(socket, 'data')
   socket.write('12345')
-  t.match(await operator.json(['user', 'rm', 'ann']), [{ id: 1, username: 'ann' }])
+  t.match(await operator.json(['user', 'rm', 'ann', '--yes']), [{ id: 1, username: 'ann' }])
   t.equal((await server.send('GET', '/uploads/a', { token })).json.code, 'token_revoked')
   t.equal((await server.send('GET', '/api/resource', { user })).status, 401)
   socket.write('67890')
@@ -209,14 +209,14 @@ t.test('a quota set for one person holds from their next upload on, and not for 
 })
 
 /** Runs a command on a terminal of its own, types `keys` at the prompt, and gives all that the terminal showed. */
-async function onTerminal (t: Test, args: string[], dataDir: string, keys: string): Promise<{ code: number | null, shown: string }> {
+async function onTerminal (t: Test, args: string[], dataDir: string, keys: string, question = 'Password:'): Promise<{ code: number | null, shown: string }> {
   const child = spawnOnTerminal(t, args, { DATA_DIR: dataDir })
   const exited = once(child, 'exit')
   let shown = ''
   for await (const chunk of child.stdout) {
-    const isAsked = shown.includes('Password:')
+    const isAsked = shown.includes(question)
     shown += chunk
-    if (!isAsked && shown.includes('Password:')) {
+    if (!isAsked && shown.includes(question)) {
       // Between the question and the terminal's silence there is a moment; what is typed in it would be shown by the terminal itself.
       await wait(200)
       child.stdin.write(keys)
@@ -239,6 +239,21 @@ t.test('at a terminal the password is asked for and not shown', { skip: lacksTer
     t.match(given.shown, 'magicstore: ')
   }
   t.equal((await server.send('GET', '/api/resource', { user: ['ann', 'sesame open'] })).status, 200, 'nothing changed')
+})
+
+t.test('at a terminal a removal is asked for, and only a yes deletes anything', { skip: lacksTerminal }, async t => {
+  const server = await startServer(t)
+  const { user } = await signUp(server, 'ann')
+  for (const name of ['a', 'b']) await server.send('PUT', `/uploads/${name}`, { user, body: name })
+  for (const keys of ['\r', 'no\r', '\x04']) {
+    const { code, shown } = await onTerminal(t, ['user', 'rm', 'ann'], server.dataDir, keys, 'confirm:')
+    t.equal(code, 2, shown)
+    t.match(shown, /Delete ann and their 2 files[^]*magicstore: nothing was deleted/)
+  }
+  t.equal((await server.send('GET', '/uploads/a', { user })).status, 200)
+  const { code, shown } = await onTerminal(t, ['user', 'rm', 'ann'], server.dataDir, 'yes\r', 'confirm:')
+  t.equal(code, 0, shown)
+  t.equal((await server.send('GET', '/uploads/a', { user })).status, 401)
 })
 
 t.test('keys are rotated without signing people out: a token holds through two rotations, and its key is gone with the third', async t => {

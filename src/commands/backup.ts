@@ -6,7 +6,7 @@ import { BackupError } from '../backup/backup-error.ts'
 import { backupLayout, readManifest } from '../backup/manifest.ts'
 import { fillDataFolder, linkVerified } from '../backup/restore.ts'
 import { readConfig, type Config } from '../config.ts'
-import { requireDatabase } from '../data-folder.ts'
+import { deviceOf, requireDatabase } from '../data-folder.ts'
 import { inspect, type Finding } from '../files/inspection.ts'
 import { lockBackupFolder, openBackupSource, openOperatorStore, restoreTools } from '../magicstore.ts'
 import { folderArgument } from './folder-argument.ts'
@@ -50,7 +50,8 @@ async function makeBackup (config: Config, folder: string, { isProven, progress 
     if (isProven) await prove(folder, progress)
     const removed = await draft.commit()
     const { createdAt, accounts, files, bytes, hasSigningKeys } = draft.facts
-    return { folder, createdAt, accounts, files, bytes, ...draft.counts, removed, hasSigningKeys, isProven }
+    const isOnDataDisk = await deviceOf(folder) === await deviceOf(config.dataDir)
+    return { folder, createdAt, accounts, files, bytes, ...draft.counts, removed, hasSigningKeys, isProven, isOnDataDisk }
   } finally {
     await draft?.close()
     lock?.close()
@@ -78,11 +79,12 @@ async function prove (folder: string, progress: Progress): Promise<void> {
   }
 }
 
-function textOf ({ folder, createdAt, accounts, files, bytes, linked, copied, kept, removed, hasSigningKeys, isProven, seconds }: Awaited<ReturnType<typeof makeBackup>> & { seconds: number }): string {
+function textOf ({ folder, createdAt, accounts, files, bytes, linked, copied, kept, removed, hasSigningKeys, isProven, isOnDataDisk, seconds }: Awaited<ReturnType<typeof makeBackup>> & { seconds: number }): string {
   return [
     `${folder} holds ${files} files of ${accounts} people, ${bytes} bytes, as of ${createdAt}`,
     `  ${linked} linked, ${copied} copied, ${kept} there already, ${removed} removed, in ${seconds} s`,
     hasSigningKeys ? '  with the signing keys: keep it as safe as DATA_DIR' : '  without signing keys: those in SIGNING_KEYS are yours to keep',
-    ...(isProven ? ['  proven: restored, every byte read, fsck --deep found nothing'] : [])
+    ...(isProven ? ['  proven: restored, every byte read, fsck --deep found nothing'] : []),
+    ...(isOnDataDisk ? ['  warning: it is on the disk of DATA_DIR; it guards against mistakes, not against the loss of that disk'] : [])
   ].join('\n')
 }

@@ -1,5 +1,3 @@
-import { createInterface } from 'node:readline'
-import { Writable } from 'node:stream'
 import { parseArgs } from 'node:util'
 import type { Accounts } from '../accounts/accounts.ts'
 import { KEPT_EVENTS, type EventKind } from '../accounts/events.ts'
@@ -8,6 +6,7 @@ import { readConfig } from '../config.ts'
 import type { AccountRecord } from '../metadata/metadata.ts'
 import { NO_LIMIT } from '../metadata/quota.ts'
 import { openOperatorStore, type OperatorStore } from '../magicstore.ts'
+import { ask, askSecret } from './prompt.ts'
 import { UsageError } from './usage-error.ts'
 
 export const help = `magicstore user: look after people, beside a running server or without one.
@@ -19,7 +18,7 @@ export const help = `magicstore user: look after people, beside a running server
   user enable NAME     let them in again
   user quota NAME [--bytes SIZE|none|default] [--files N|none|default]
   user passwd NAME     set a password, from a prompt or standard input; every token of the person ends
-  user rm NAME         the person, their tokens and their files are gone
+  user rm NAME         delete the person, their tokens and their files; asks first, unless --yes is given
 
   --json               one JSON object a line`
 
@@ -32,7 +31,9 @@ const EVENTS: Partial<Record<Verb, EventKind>> = { disable: 'disabled', enable: 
 /** People on a page of a listing. */
 const PAGE = 500
 
-const options = { json: { type: 'boolean', default: false }, bytes: { type: 'string' }, files: { type: 'string' } } as const
+const options = { json: { type: 'boolean', default: false }, bytes: { type: 'string' }, files: { type: 'string' }, yes: { type: 'boolean', default: false } } as const
+
+type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>['values']
 
 /** Carries out one verb on people. */
 export async function run (args: string[]): Promise<void> {
@@ -40,6 +41,7 @@ export async function run (args: string[]): Promise<void> {
   const verb = verbs.find(known => known === word) ?? missingVerb()
   if (rest.length > 0) throw new UsageError('one name at a time; see magicstore user --help')
   if (verb !== 'list' && name === undefined) throw new UsageError('whose? see magicstore user --help')
+  if (verb === 'rm' && !values.yes && !process.stdin.isTTY) throw new UsageError('rm asks before it deletes, and there is no terminal to ask at: give --yes')
   const store = await openOperatorStore(readConfig())
   const print = values.json ? printJson : printText
   try {
@@ -52,7 +54,7 @@ export async function run (args: string[]): Promise<void> {
   }
 }
 
-async function act ({ accounts, files, metadata }: OperatorStore, { verb, name, values }: { verb: Exclude<Verb, 'list'>, name: string, values: { bytes?: string | undefined, files?: string | undefined } }): Promise<AccountRecord> {
+async function act ({ accounts, files, metadata }: OperatorStore, { verb, name, values }: { verb: Exclude<Verb, 'list'>, name: string, values: Values }): Promise<AccountRecord> {
   if (verb === 'add') return accounts.add({ username: name, password: await readPassword() })
   const account = await accounts.getByUsername(name)
   switch (verb) {
@@ -71,6 +73,7 @@ async function act ({ accounts, files, metadata }: OperatorStore, { verb, name, 
       return account
     }
     case 'rm':
+      if (!values.yes) await confirmRemoval(account)
       await accounts.remove(account)
       files.sweep()
       return account
@@ -83,7 +86,7 @@ async function tellOwner ({ id }: AccountRecord, verb: Verb, { metadata }: Opera
   if (kind !== undefined) await metadata.addEvent({ accountId: id, kind, network: 'operator', requestId: '-', at: Date.now() }, KEPT_EVENTS)
 }
 
-async function setQuota (account: AccountRecord, values: { bytes?: string | undefined, files?: string | undefined }, { accounts, metadata }: { accounts: Accounts, metadata: OperatorStore['metadata'] }): Promise<AccountRecord> {
+async function setQuota (account: AccountRecord, values: Values, { accounts, metadata }: { accounts: Accounts, metadata: OperatorStore['metadata'] }): Promise<AccountRecord> {
   const bytes = values.bytes === undefined ? account.quotaBytes : readLimit(values.bytes, parseByteSize)
   const files = values.files === undefined ? account.quotaFiles : readLimit(values.files, parseCount)
   await metadata.setQuota(account.id, { bytes, files })
@@ -109,17 +112,13 @@ async function readPassword (): Promise<string> {
     const chunks = await process.stdin.toArray() as Buffer[]
     return Buffer.concat(chunks).toString().replace(/\r?\n$/, '')
   }
-  process.stderr.write('Password: ')
-  // A terminal interface makes the terminal show only what it writes itself, and that goes nowhere.
-  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
-  const prompt = createInterface({ input: process.stdin, output: nowhere, terminal: true })
-  try {
-    const { value } = await prompt[Symbol.asyncIterator]().next()
-    return value ?? missingPassword()
-  } finally {
-    prompt.close()
-    process.stderr.write('\n')
-  }
+  return await askSecret('Password: ') ?? missingPassword()
+}
+
+/** @throws {UsageError} unless a person says yes: nobody can bring the files back. */
+async function confirmRemoval ({ username, usedFiles }: AccountRecord): Promise<void> {
+  const answer = await ask(`Delete ${username} and their ${usedFiles} files for good? Type yes to confirm: `)
+  if (answer?.trim() !== 'yes') throw new UsageError('nothing was deleted')
 }
 
 async function list ({ metadata }: OperatorStore, print: (account: AccountRecord) => void): Promise<void> {
