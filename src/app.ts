@@ -1,3 +1,4 @@
+import type { Server as TlsServer } from 'node:tls'
 import jwt, { type JWT } from '@fastify/jwt'
 import swagger from '@fastify/swagger'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
@@ -19,7 +20,7 @@ import { answerOtherMethods } from './http/other-methods.ts'
 import { protect, setSafeHeaders } from './http/protection.ts'
 import { RequestLog } from './http/request-log.ts'
 import { createValidators } from './http/schema-compilers.ts'
-import { serverOptions, strictValidation } from './http/server-options.ts'
+import { serverOptions, strictValidation, tlsOptions, type TlsContext } from './http/server-options.ts'
 import type { MagicStore } from './magicstore.ts'
 import { createHealth } from './monitoring/health.ts'
 import { createLog, type LogOutput } from './monitoring/log.ts'
@@ -34,14 +35,13 @@ import { AccessToken, Greeting, NewToken, PersonalToken, Token, TokenList } from
 import { createTokens } from './tokens/tokens.ts'
 import { formUploadRoutes, rawUploadRoutes } from './uploads/routes.ts'
 
-/** A certificate chain and its key (PEM). */
-export interface TlsContext { readonly cert: Buffer, readonly key: Buffer }
-
 export interface App {
   readonly http: FastifyInstance
   readonly connections: Connections
   /** What answers Prometheus, where the settings ask for it; not yet listening. */
   readonly metrics: MetricsServer | undefined
+  /** New connections get this certificate, those under way keep theirs. Only for a server that speaks TLS. */
+  renewTls (tls: TlsContext): void
   /** Writes what the log still holds; to be called when the process ends. */
   flushLog (): void
 }
@@ -119,7 +119,8 @@ export async function buildApp (store: MagicStore, tls?: TlsContext, output?: Lo
   await app.register(healthRoutes, { health: createHealth({ metadata, blobs, log: app.log }) })
   refuseOtherMethods()
   await app.ready()
-  return { http: app, connections, metrics: metrics?.serve(app.log), flushLog: () => log?.flushSync() }
+  const renewTls = (context: TlsContext) => (app.server as unknown as TlsServer).setSecureContext(tlsOptions(context))
+  return { http: app, connections, metrics: metrics?.serve(app.log), renewTls, flushLog: () => log?.flushSync() }
 }
 
 /** Loaded only where they are asked for: they cost 50 ms of the start, and 10 MB. */

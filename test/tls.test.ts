@@ -521,6 +521,8 @@ t.test('SIGHUP brings a new certificate to new connections and drops none; a bro
   server.child.kill('SIGHUP')
   t.ok(await eventually(async () => await shownName(server) === 'next'), 'the new one is shown')
   const place = { port: server.port, ca: await readFile(next.TLS_CERT) }
+  const weak = connectTls({ ...place, host: '127.0.0.1', maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0' })
+  await t.rejects(once(weak, 'secureConnect'), /handshake failure/i, 'with the cipher suites of before')
   for (const [protocol, again] of clientsOf(t, place)) t.equal((await again('GET', '/api/resource', { token })).status, 200, `${protocol} with the new one`)
 
   await writeFile(server.files.TLS_CERT, 'no certificate')

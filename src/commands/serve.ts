@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
-import { createSecureContext, type Server } from 'node:tls'
+import { createSecureContext } from 'node:tls'
 import closeWithGrace from 'close-with-grace'
-import { buildApp, type App, type TlsContext } from '../app.ts'
+import { buildApp, type App } from '../app.ts'
 import { ConfigError, isStartedByNpm, readConfig, settingRows, type Config } from '../config.ts'
 import { checkTransport } from '../doctor/settings.ts'
 import { openMagicStore } from '../magicstore.ts'
@@ -75,7 +75,7 @@ async function endUnsynced ({ cause }: OutcomeUnknown, { http }: App): Promise<v
 }
 
 /** @throws {ConfigError} where a file can't be read, or the two do not go together. */
-async function readTls ({ tls }: Config): Promise<TlsContext | undefined> {
+async function readTls ({ tls }: Config): Promise<{ cert: Buffer, key: Buffer } | undefined> {
   if (tls === undefined) return undefined
   const read = async (name: string, file: string) => readFile(file).catch((cause: Error) => { throw new ConfigError(`${name}: ${cause.message}`, { cause }) })
   const context = { cert: await read('TLS_CERT', tls.cert), key: await read('TLS_KEY', tls.key) }
@@ -88,10 +88,10 @@ async function readTls ({ tls }: Config): Promise<TlsContext | undefined> {
 }
 
 /** New connections get the new certificate, those under way keep theirs; files that do not go together change nothing. */
-async function reloadTls (config: Config, { http }: App): Promise<void> {
+async function reloadTls (config: Config, { http, renewTls }: App): Promise<void> {
   try {
     const tls = await readTls(config)
-    if (tls !== undefined) (http.server as unknown as Server).setSecureContext(tls)
+    if (tls !== undefined) renewTls(tls)
     http.log.info('the certificate was read again')
   } catch (err) {
     http.log.error({ err }, 'the certificate could not be read again; the old one stays')

@@ -20,18 +20,31 @@ const HANDSHAKE_MILLISECONDS = 15_000
 /** Requests at a time over one HTTP/2 connection; Node's default is no limit, and each may hold a window of bytes. */
 const MAX_STREAMS = 100
 
+/**
+ * The cipher suites of TLS 1.3, then those of TLS 1.2 with forward secrecy and authenticated encryption, the strongest first.
+ * Node's own list also has CBC, CCM with a tag of 64 bits, and key exchange without forward secrecy.
+ */
+const CIPHERS = [
+  'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384', 'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305', 'ECDHE-RSA-CHACHA20-POLY1305',
+  'ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES128-GCM-SHA256'
+].join(':')
+
 /** Formats that name a rule of ours: the rule refuses what breaks it, with a code of its own, so that validation passes them over. */
 const ruledFormats = { username: true, 'file-name': true, 'file-name-prefix': true } as const
 
 /** How requests are held against their schemas: as they are, and with all that is wrong. */
 export const strictValidation = { coerceTypes: false, removeAdditional: false, allErrors: true, formats: ruledFormats, validateSchema: false } as const
 
+/** A certificate chain and its key (PEM). */
+export interface TlsContext { readonly cert: Buffer, readonly key: Buffer }
+
 interface ServerOptions {
   readonly logger: NonNullable<FastifyHttpOptions<Server>['logger']>
   readonly requestLog: RequestLog
   readonly trustProxy: string[] | undefined
-  /** A certificate chain and its key (PEM). */
-  readonly tls: { readonly cert: Buffer, readonly key: Buffer } | undefined
+  readonly tls: TlsContext | undefined
   /** Hears of requests that Fastify refuses before any hook. */
   readonly onUnrouted: ((error: FastifyError, request: FastifyRequest, reply: FastifyReply) => void) | undefined
   /** Answers bytes that are no HTTP. */
@@ -68,6 +81,11 @@ export function serverOptions ({ logger, requestLog, trustProxy, tls, onUnrouted
   }
 }
 
-function http2Options ({ cert, key }: NonNullable<ServerOptions['tls']>, heads: object): object {
-  return { http2: true, https: { cert, key, allowHTTP1: true, handshakeTimeout: HANDSHAKE_MILLISECONDS, ...heads, settings: { initialWindowSize: HTTP2_WINDOW_BYTES, maxConcurrentStreams: MAX_STREAMS } } }
+/** How TLS is spoken with a certificate: the same when the server starts and when it gets another one. */
+export function tlsOptions ({ cert, key }: TlsContext) {
+  return { cert, key, ciphers: CIPHERS, minVersion: 'TLSv1.2' } as const
+}
+
+function http2Options (tls: TlsContext, heads: object): object {
+  return { http2: true, https: { ...tlsOptions(tls), allowHTTP1: true, handshakeTimeout: HANDSHAKE_MILLISECONDS, ...heads, settings: { initialWindowSize: HTTP2_WINDOW_BYTES, maxConcurrentStreams: MAX_STREAMS } } }
 }
