@@ -394,7 +394,7 @@ t.test('a connection that is cut lets go of every request that was sent on it', 
   const descriptors = () => readdirSync(`/proc/${server.child.pid}/fd`).map(fd => { try { return readlinkSync(`/proc/${server.child.pid}/fd/${fd}`) } catch { return '' } })
   const files = () => descriptors().filter(target => target.includes('/blobs/') || target.includes('/incoming/')).length
   const sockets = () => descriptors().filter(target => target.startsWith('socket:')).length
-  // The connection for the metrics is kept open.
+  // The connection for the metrics is kept open for a while.
   const [countBefore, socketsBefore] = [await count(), sockets()]
   const [connections, downloads, others] = [20, 5, 300]
   // Behind a download that is not taken everything waits for its turn to be sent.
@@ -405,7 +405,7 @@ t.test('a connection that is cut lets go of every request that was sent on it', 
   t.ok(await eventually(() => files() === connections * downloads), 'every download has begun')
   for (const { socket } of wires) socket.destroy()
   t.ok(await eventually(() => files() === 0), 'no file stays open')
-  t.ok(await eventually(() => sockets() === socketsBefore), 'no connection stays open')
+  t.ok(await eventually(() => sockets() <= socketsBefore), 'no connection stays open')
   t.ok(await eventually(async () => await count() === countBefore + connections * (downloads + others)), 'every request is over')
   t.equal(await server.end('SIGTERM'), 0)
 })

@@ -15,7 +15,7 @@ import { buildApp } from '../src/app.ts'
 import { readConfig } from '../src/config.ts'
 import { openMagicStore } from '../src/magicstore.ts'
 import { holdServer } from './conformance.ts'
-import { headersFrame, PREFACE, resetFrame, settingsFrame } from './http2-frames.ts'
+import { dataFrames, headersFrame, PREFACE, readAllowed, resetFrame, SETTINGS_ACK, settingsFrame } from './http2-frames.ts'
 import { formOf, runBin, spawnServer, type Settings } from './server.ts'
 
 const MIB = 1024 ** 2
@@ -481,6 +481,27 @@ t.test('an HTTP/2 connection that breaks the protocol and goes leaves nothing be
   }
   t.ok(await eventually(() => openSockets() === before), 'no connection stays open')
   t.equal(await server.end('SIGTERM'), 0)
+})
+
+t.test('the body of a refused request is read and dropped, though the HTTP/2 client never takes the answer', async t => {
+  const server = await startTls(t)
+  const socket = await dialHttp2(t, server, 0)
+  const chunks: Buffer[] = []
+  socket.on('data', chunk => chunks.push(chunk))
+  const allowed = () => readAllowed(Buffer.concat(chunks))
+  t.ok(await eventually(() => allowed().initialWindow !== undefined && allowed().later.has(0)))
+  socket.write(SETTINGS_ACK)
+  const window = allowed().initialWindow as number
+  t.ok(window <= MIB, 'the bodies of all streams together fit into memory')
+  const refused = [['PUT', '/nowhere'], ['PUT', '/uploads/a'], ['PUT', '/uploads/%ff'], ['POST', '/api/files'], ['GET', '/health/live']] as const
+  for (const [index, [method, path]] of refused.entries()) {
+    const stream = 1 + 2 * index
+    socket.write(headersFrame(stream, headOf(method, path), { isWhole: false }))
+    socket.write(dataFrames(stream, Buffer.alloc(window - 1)))
+    t.ok(await eventually(() => allowed().later.has(stream)), `${method} ${path}: the client may go on`)
+  }
+  socket.destroy()
+  t.ok(await eventually(async () => await server.connectionCount() === 0))
 })
 
 t.test('bytes that are no TLS end the connection, and the server goes on', async t => {

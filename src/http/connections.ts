@@ -21,8 +21,11 @@ const STOPPING_IDLE_MILLISECONDS = 15_000
 /** How often HTTP/2 sessions that ended without a word are looked for. */
 const LOOK_MILLISECONDS = 1000
 
-/** Room for the bytes of one HTTP/2 upload on their way: 64 KiB, the default, makes it wait for every acknowledgement. */
-export const HTTP2_WINDOW_BYTES = 4 * 1024 ** 2
+/**
+ * Bytes that an HTTP/2 client may send of one body before they are read; 64 KiB, the default, makes it wait for every
+ * acknowledgement. Node acknowledges for the connection at once, so that each of its streams may hold as many.
+ */
+export const HTTP2_WINDOW_BYTES = 1024 ** 2
 
 export interface Connections {
   /** Refuses new requests from now on and cuts stalled transfers sooner; transfers that move are left alone. */
@@ -36,6 +39,8 @@ interface Answering {
   readonly socket: Socket
   readonly session?: ServerHttp2Session
   readonly transfer: { setTimeout (milliseconds: number): void }
+  /** Whether the answer is known, so that nobody reads more of the body. */
+  isKnown: boolean
 }
 
 /** Time-outs by idleness, `Expect: 100-continue`, and refusals that reach a client which is still sending; HTTP/1.1 and HTTP/2. */
@@ -86,7 +91,7 @@ export function tendConnections (app: FastifyInstance, { idleSeconds, isTls }: {
   const enqueue = (request: IncomingMessage, response: ServerResponse) => { if (!isHttp2(request)) pipelines.add(request, response) }
   for (const event of ['request', 'checkContinue', 'checkExpectation']) server.prependListener(event, enqueue)
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
-    continueWhenRead(request, response)
+    continueWhenRead(request, response, () => underWay.get(response)?.isKnown === false)
     app.routing(request, response)
   })
   // An expectation that is not known may be passed over (RFC 9110 section 10.1.1); Node would answer 417 on its own.
@@ -122,12 +127,12 @@ export function tendConnections (app: FastifyInstance, { idleSeconds, isTls }: {
     })
     // Closing alone would wait for a client that reads nothing more.
     stream.once('timeout', () => { stream.close(constants.NGHTTP2_CANCEL); stream.destroy() })
-    return { session, socket: sessions.get(session) as Socket, transfer: stream }
+    return { session, socket: sessions.get(session) as Socket, transfer: stream, isKnown: false }
   }
 
   app.addHook('onRequest', async ({ raw }, reply) => {
     if (!isHttp2(raw) && !await pipelines.isItsTurn(raw, reply.raw)) return reply.hijack()
-    const answering: Answering = isHttp2(raw) ? answeringOn(raw) : { socket: raw.socket, transfer: raw.socket }
+    const answering: Answering = isHttp2(raw) ? answeringOn(raw) : { socket: raw.socket, transfer: raw.socket, isKnown: false }
     answering.transfer.setTimeout(idleMilliseconds)
     underWay.set(reply.raw, answering)
     reply.raw.once('close', () => {
@@ -136,14 +141,18 @@ export function tendConnections (app: FastifyInstance, { idleSeconds, isTls }: {
     })
     if (isStopping) throw new Problem('stopping', { headers: { 'retry-after': '5' } })
     // While the server hashes or syncs it is not the client that is idle.
-    raw.once('end', () => { if (!reply.raw.headersSent) answering.transfer.setTimeout(0) })
+    raw.once('end', () => { if (!answering.isKnown) answering.transfer.setTimeout(0) })
   })
 
   app.addHook('onSend', async ({ raw }, reply, payload) => {
-    underWay.get(reply.raw)?.transfer.setTimeout(idleMilliseconds)
+    const answering = underWay.get(reply.raw)
+    if (answering !== undefined) answering.isKnown = true
+    answering?.transfer.setTimeout(idleMilliseconds)
     if (isHttp2(raw)) {
       // Fastify asks for it with some refusals; RFC 9113 section 8.2.2 knows no such field.
       reply.removeHeader('connection')
+      // Nobody reads the rest of the body, and the response may wait for as long as the client likes.
+      raw.resume()
       await endOfTurn()
       return payload
     }
@@ -199,11 +208,11 @@ function isHttp2 (request: IncomingMessage | Http2ServerRequest): request is Htt
 }
 
 /** Sends `100 Continue` at the first read of the body, so that a request refused by its head is never asked for its body. */
-function continueWhenRead (request: IncomingMessage, response: ServerResponse): void {
+function continueWhenRead (request: IncomingMessage, response: ServerResponse, isWanted: () => boolean): void {
   const read = request._read
   request._read = function (size) {
     request._read = read
-    if (!response.headersSent) response.writeContinue()
+    if (isWanted()) response.writeContinue()
     read.call(request, size)
   }
 }

@@ -76,6 +76,8 @@ export function serverOptions ({ logger, requestLog, trustProxy, tls, onUnrouted
         onUnrouted?.(error, request, reply)
       })
       void handleError(error, request, reply)
+      // Over HTTP/2 the body would be kept until the client takes the answer.
+      request.raw.resume()
     },
     clientErrorHandler: onClientError
   }
