@@ -1,3 +1,4 @@
+import Database from 'better-sqlite3'
 import { mkdirSync, readdirSync, truncateSync } from 'node:fs'
 import { once } from 'node:events'
 import { connect } from 'node:net'
@@ -336,6 +337,16 @@ const provoked: Record<string, (fixture: Fixture) => Promise<Problem>> = {
     const [head = '', body = ''] = Buffer.concat(await socket.toArray()).toString().split('\r\n\r\n')
     await closed
     return { status: Number(head.split(' ')[1]), json: JSON.parse(body) }
+  },
+  async too_many_tokens (fixture) {
+    const server = await withSettings(fixture, {})
+    const { user } = await signUp(server, 'ann')
+    const database = new Database(join(server.dataDir, 'magicstore.db'))
+    database.exec(`
+      WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 10000)
+      INSERT INTO tokens (account_id, kind, scopes, created_at) SELECT 1, 'personal', 'account', 0 FROM numbers`)
+    database.close()
+    return server.send('GET', '/api/token', { user })
   },
   async overloaded (fixture) {
     const server = await withSettings(fixture, { MAX_MEMORY_BYTES: '1' })
