@@ -343,6 +343,7 @@ const provoked: Record<string, (fixture: Fixture) => Promise<Problem>> = {
     const { user } = await signUp(server, 'ann')
     const database = new Database(join(server.dataDir, 'magicstore.db'))
     database.exec(`
+      DELETE FROM tokens;
       WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 10000)
       INSERT INTO tokens (account_id, kind, scopes, created_at) SELECT 1, 'personal', 'account', 0 FROM numbers`)
     database.close()
