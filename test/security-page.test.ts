@@ -19,10 +19,20 @@ const read = (...path: string[]) => readFile(join(root, ...path), 'utf8')
 
 /** The requirements of ASVS 5.0.0 in the chapters of the page: the numbers of each section that are level 1, and level 2. */
 const standard: Record<string, [level1: number[], level2: number[]]> = {
+  'V1.1': [[], [1, 2]],
+  'V1.2': [[1, 2, 3, 4, 5], [6, 7, 8, 9]],
+  'V1.3': [[1, 2], [3, 4, 5, 6, 7, 8, 9, 10, 11]],
+  'V1.4': [[], [1, 2, 3]],
+  'V1.5': [[1], [2]],
   'V2.1': [[1], [2, 3]],
   'V2.2': [[1, 2], [3]],
   'V2.3': [[1], [2, 3, 4]],
   'V2.4': [[], [1]],
+  'V3.2': [[1, 2], []],
+  'V3.3': [[1], [2, 3, 4]],
+  'V3.4': [[1, 2], [3, 4, 5, 6]],
+  'V3.5': [[1, 2, 3], [4, 5]],
+  'V3.7': [[], [1, 2]],
   'V4.1': [[1], [2, 3]],
   'V4.2': [[], [1]],
   'V4.3': [[], [1, 2]],
@@ -66,6 +76,9 @@ const standard: Record<string, [level1: number[], level2: number[]]> = {
   'V14.1': [[], [1, 2]],
   'V14.2': [[1], [2, 3, 4]],
   'V14.3': [[1], [2, 3]],
+  'V15.1': [[1], [2, 3]],
+  'V15.2': [[1], [2, 3]],
+  'V15.3': [[1], [2, 3, 4, 5, 6, 7]],
   'V16.1': [[], [1]],
   'V16.2': [[], [1, 2, 3, 4, 5]],
   'V16.3': [[], [1, 2, 3, 4]],
@@ -198,6 +211,26 @@ function shake (port: number, options: ConnectionOptions): Promise<string> {
     socket.once('secureConnect', () => { resolve(`${socket.getProtocol()} ${socket.getCipher().name}`); socket.destroy() })
   })
 }
+
+test('the page for browsers can\'t be framed by another site, loads no script from one, and tells none its address', async t => {
+  const server = await startServer(t)
+  const home = await server.send('GET', '/', { headers: { accept: 'text/html' } })
+  t.match(home, { status: 302, headers: { location: '/docs' } })
+  const { headers } = await server.send('GET', '/docs')
+  const policy = String(headers['content-security-policy']).split(';')
+  for (const directive of ["default-src 'self'", "script-src 'self'", "object-src 'none'", "base-uri 'self'", "form-action 'self'", "frame-ancestors 'self'"]) t.ok(policy.includes(directive), directive)
+  t.equal(headers['referrer-policy'], 'no-referrer')
+  t.equal(headers['set-cookie'], undefined)
+})
+
+test('every library has an exact version and a digest', async t => {
+  const { dependencies, devDependencies } = JSON.parse(await read('package.json'))
+  for (const [name, version] of Object.entries({ ...dependencies, ...devDependencies })) t.match(version, /^\d+\.\d+\.\d+(?:-[\w.]+)?$/, name)
+  const { packages } = JSON.parse(await read('package-lock.json')) as { packages: Record<string, { version?: string, integrity?: string, inBundle?: boolean }> }
+  const libraries = Object.entries(packages).filter(([path]) => path !== '')
+  t.ok(libraries.length > 100)
+  for (const [path, { version, integrity, inBundle = false }] of libraries) t.ok(version !== undefined && (inBundle || /^sha512-/.test(integrity ?? '')), path)
+})
 
 /** A server that speaks TLS, with a certificate signed by itself. */
 async function startTls (t: Test) {
