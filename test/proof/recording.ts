@@ -1,0 +1,152 @@
+import { createReadStream } from 'node:fs'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { createDisk, type Disk, type Image } from './disk.ts'
+import type { NameOrder } from './folders.ts'
+import { differences, observe, pastOf } from './observation.ts'
+import { createPerson, useServer, type Person } from './person.ts'
+import { startProcess } from './server-process.ts'
+import { readMoments, straceArguments, type Moment, type SystemCall } from './system-calls.ts'
+
+const PEOPLE = 8
+
+/** How much a process is used, and how it ends: by SIGKILL in the middle of acts. */
+interface Life { readonly acts: number, readonly signal: 'SIGKILL' | 'SIGTERM' }
+
+/** The processes that serve one data folder, one after the other. */
+const LIVES: Life[] = [
+  { acts: 200, signal: 'SIGKILL' },
+  { acts: 80, signal: 'SIGKILL' },
+  { acts: 80, signal: 'SIGKILL' },
+  { acts: 80, signal: 'SIGTERM' },
+  { acts: 40, signal: 'SIGKILL' }
+]
+
+/** Calls in flight at a kill of which it must be found out whether they were done. */
+const MAX_UNSURE = 6
+
+/** What a busy server did to its disk, and what it told the people who used it. */
+export interface Recording {
+  /** The folder in which the data folder is made. */
+  readonly root: string
+  readonly moments: readonly Moment[]
+  /** At which moment each process began. */
+  readonly starts: readonly number[]
+  /** At which moment each answer was sent, by the id of its request. */
+  readonly answers: ReadonlyMap<string, number>
+  readonly people: readonly Person[]
+}
+
+/** Records a server from its very first start, with several people at work, kills and restarts. */
+export async function record (folder: string): Promise<Recording> {
+  const root = join(folder, 'recorded')
+  await mkdir(root)
+  const people = Array.from({ length: PEOPLE }, (_, id) => createPerson(id))
+  const moments: Moment[] = []
+  const starts: number[] = []
+  for (const [index, life] of LIVES.entries()) {
+    const trace = join(folder, `calls-${index}`)
+    await live({ root, trace, people }, life)
+    starts.push(moments.length)
+    moments.push(...await readMoments(createInterface(createReadStream(trace))))
+    moments.push(...whatWasDone({ root, moments, starts }, await readImage(root)))
+    await rm(trace)
+  }
+  await rm(root, { recursive: true })
+  return { root, moments, starts, answers: answersIn(moments), people }
+}
+
+async function live ({ root, trace, people }: { root: string, trace: string, people: Person[] }, life: Life): Promise<void> {
+  const { url, child, ended } = await startProcess(join(root, 'data'), ['strace', ...straceArguments(trace)])
+  // strace itself hears no signal while its program runs.
+  const pid = Number(await readFile(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8'))
+  try {
+    await Promise.all(people.filter(({ steps }) => steps.length > 0).map(person => resume(person, url)))
+    let left = life.acts
+    const working = people.map(person => useServer(person, url, () => left-- <= 0))
+    if (life.signal === 'SIGTERM') await Promise.all(working)
+    else await Promise.race(working)
+    process.kill(pid, life.signal)
+    await Promise.all([ended, ...working])
+  } finally {
+    if (child.exitCode === null && child.signalCode === null) process.kill(pid, 'SIGKILL')
+  }
+}
+
+/** What a person finds after a restart holds from then on, as if it had been acknowledged. */
+async function resume (person: Person, url: string): Promise<void> {
+  const { possible } = pastOf(person, () => true)
+  const { facts, requestId } = await observe(url, person)
+  const lost = differences(facts, possible)
+  if (lost.length > 0) throw new Error(`a kill without a power cut lost something: ${lost.join('; ')}`)
+  person.steps.push({ what: 'look after a restart', after: facts, requestId })
+}
+
+/** A disk on which all was done that is in a recording up to a moment. */
+export function diskAt ({ root, moments, starts }: Pick<Recording, 'root' | 'moments' | 'starts'>, moment: number, order: NameOrder): Disk {
+  const disk = createDisk(root, order)
+  for (let index = 0; index <= moment && index < moments.length; index++) {
+    if (starts.includes(index)) disk.closeAll()
+    disk.observe(moments[index] as Moment)
+  }
+  return disk
+}
+
+/**
+ * The ends of calls in which a process was killed and which were done all the same: of these strace sees no end. With
+ * them the model of the disk is what really is there. @throws where it is not.
+ */
+function whatWasDone (recording: Pick<Recording, 'root' | 'moments' | 'starts'>, real: Image): Moment[] {
+  const { moments, starts } = recording
+  const begun = moments.slice(starts.at(-1)).filter(({ isEnd }) => !isEnd).map(({ call }) => call)
+  const unsure = begun.filter(({ name, result }) => result === undefined && !/sync$|close/.test(name))
+  for (let choice = 0; choice < 2 ** Math.min(unsure.length, MAX_UNSURE); choice++) {
+    const done = unsure.filter((_call, index) => (choice >> index) % 2 === 1)
+    const ends = done.map(call => ({ call, isEnd: true }))
+    for (const call of done) call.result = resultOf(call)
+    if (differenceOf(diskAt({ ...recording, moments: [...moments, ...ends] }, Infinity, 'folder').asSeen(), real) === undefined) return ends
+    for (const call of done) call.result = undefined
+  }
+  throw new Error(`the model of the disk is wrong: ${differenceOf(diskAt(recording, Infinity, 'folder').asSeen(), real)}`)
+}
+
+function resultOf ({ name, strings }: SystemCall): number {
+  return name.includes('write') ? strings.reduce((sum, { length }) => sum + length, 0) : 0
+}
+
+/** The first path at which two disks differ. SQLite writes its shared memory without system calls, and makes it anew when it starts. */
+function differenceOf (model: Image, real: Image): string | undefined {
+  const bytesOf = (image: Image, path: string) => image.get(path) ?? Buffer.alloc(0)
+  const isOnBoth = (path: string) => model.has(path) && real.has(path)
+  const isSame = (path: string) => isOnBoth(path) && (path.endsWith('-shm') || bytesOf(model, path).equals(bytesOf(real, path)))
+  return [...model.keys(), ...real.keys()].find(path => !isSame(path))
+}
+
+async function readImage (root: string): Promise<Image> {
+  const entries = await readdir(root, { recursive: true, withFileTypes: true })
+  return new Map(await Promise.all(entries.map(async (entry): Promise<[string, Buffer | undefined]> => {
+    const path = join(entry.parentPath, entry.name)
+    return [path.slice(root.length + 1), entry.isFile() ? await readFile(path) : undefined]
+  })))
+}
+
+/** Puts on the real disk what is in an image. */
+export async function writeImage (image: Image, folder: string): Promise<void> {
+  await mkdir(folder)
+  for (const [path, bytes] of image) {
+    if (bytes === undefined) await mkdir(join(folder, path), { mode: 0o700 })
+    else await writeFile(join(folder, path), bytes, { mode: 0o600 })
+  }
+}
+
+function answersIn (moments: readonly Moment[]): Map<string, number> {
+  const answers = new Map<string, number>()
+  for (const [index, { call, isEnd }] of moments.entries()) {
+    // It may be read as soon as it begins to be sent.
+    if (isEnd || !/^writev?$/.test(call.name) || !call.strings[0]?.subarray(0, 5).equals(Buffer.from('HTTP/'))) continue
+    const id = /\r\nx-request-id: (\S+)/i.exec(call.strings[0].toString('latin1'))?.[1]
+    if (id !== undefined) answers.set(id, index)
+  }
+  return answers
+}

@@ -1,0 +1,72 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+
+/** The bundle that people run; it starts faster than the compiled sources. */
+const bundle = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+
+/** Longest time that a start may take; with slowed syncs the first one takes some seconds. */
+const START_MILLISECONDS = 60_000
+
+/** No limit is in the way of a client that does everything as fast as it can, and tokens outlive the proof. */
+const SETTINGS = {
+  PORT: '0',
+  LOG_LEVEL: 'error',
+  MIN_FREE_BYTES: '0',
+  TOKEN_SECONDS: '86400',
+  PASSWORD_POLICY: 'open',
+  RATE_LIMIT_PER_MINUTE: '0',
+  REGISTRATIONS_PER_HOUR: '0',
+  SIGN_IN_FAILURES: '1000000',
+  MAX_EVENT_LOOP_DELAY_MS: '0',
+  UV_USE_IO_URING: '0'
+}
+
+export interface ServerProcess {
+  readonly url: string
+  readonly child: ChildProcess
+  /** Resolves when it is gone. */
+  readonly ended: Promise<unknown>
+}
+
+/**
+ * Starts the server on a data folder; `under` is a program that runs it, with its arguments.
+ * @throws with what it said, where it does not start.
+ */
+export async function startProcess (dataDir: string, under: string[] = []): Promise<ServerProcess> {
+  const child = spawnBundle(['serve'], dataDir, under)
+  const ended = once(child, 'close')
+  const timer = setTimeout(() => child.kill('SIGKILL'), START_MILLISECONDS)
+  try {
+    const url = await new Promise<string>((resolve, reject) => {
+      let text = ''
+      const read = (chunk: Buffer) => {
+        text += chunk
+        const address = /serves at (\S+)\n/.exec(text)?.[1]
+        if (address !== undefined) resolve(address)
+      }
+      child.stdout?.on('data', read)
+      child.stderr?.on('data', read)
+      child.once('error', reject)
+      child.once('close', code => reject(new Error(`exit ${code}: ${text.trim().split('\n')[0]}`)))
+    })
+    return { url, child, ended }
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Runs a command to its end. */
+export async function runBundle (args: string[], dataDir: string): Promise<{ code: number | null, text: string }> {
+  const child = spawnBundle(args, dataDir)
+  let text = ''
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', chunk => { text += chunk })
+  const [code] = await once(child, 'close') as [number | null]
+  return { code, text }
+}
+
+function spawnBundle (args: string[], dataDir: string, under: string[] = []): ChildProcess {
+  const settings = Object.entries({ PATH: process.env.PATH, ...SETTINGS, DATA_DIR: dataDir }).map(([name, value]) => `${name}=${value}`)
+  // tap has a loader of its own in the environment of every child, which would slow each start; `env -i` takes it out again.
+  return spawn('env', ['-i', ...settings, ...under, process.execPath, bundle, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+}

@@ -1,0 +1,93 @@
+/** A system call as strace wrote it. */
+export interface SystemCall {
+  readonly name: string
+  /** What stands in quotation marks: paths, or the bytes that are written. */
+  readonly strings: readonly Buffer[]
+  /** The other arguments as text; the place of each string is kept by `""`. */
+  readonly args: readonly string[]
+  /** Undefined until the call returned, and for good where its process died in it. */
+  result: number | undefined
+}
+
+/** A call began or ended; the order of all moments is that in which strace saw them. */
+export interface Moment { readonly call: SystemCall, readonly isEnd: boolean }
+
+/** Calls that change files, folders or what is durable of them, and those that the model of the disk needs to follow descriptors. */
+const FOLLOWED = ['openat', 'close', 'write', 'writev', 'pwrite64', 'ftruncate', 'fsync', 'fdatasync', 'rename', 'unlink', 'mkdir', 'rmdir']
+
+/** Calls that change files as well, and which the server does not make: should it begin to, the recording fails and misses nothing. */
+const UNKNOWN = [
+  'open', 'creat', 'pwritev', 'pwritev2', 'truncate', 'fallocate', 'sync_file_range',
+  'renameat', 'renameat2', 'link', 'linkat', 'symlink', 'symlinkat', 'unlinkat', 'mkdirat',
+  'dup', 'dup2', 'dup3', 'copy_file_range', 'sendfile', 'io_uring_enter', 'sync', 'syncfs', 'msync'
+]
+
+/** What a sync of bytes takes on a slow disk: long enough that others act meanwhile. */
+const DATA_SYNC_MICROSECONDS = 15_000
+
+/** The same for a folder; the first start makes many. */
+const SYNC_MICROSECONDS = 5_000
+
+/** Arguments of strace for a recording that `readMoments` reads: every byte, in hexadecimal, with a limit on no string. */
+export function straceArguments (file: string): string[] {
+  return [
+    '-f', '-qq', '--seccomp-bpf', '-o', file, '-xx', '-s', String(2 ** 26),
+    '-e', `trace=${[...FOLLOWED, ...UNKNOWN].join(',')}`,
+    '-e', 'signal=none',
+    // Before the call: what happens during the wait is not covered by the sync, as with a disk that takes so long.
+    '-e', `inject=fdatasync:delay_enter=${DATA_SYNC_MICROSECONDS}`,
+    '-e', `inject=fsync:delay_enter=${SYNC_MICROSECONDS}`
+  ]
+}
+
+/** Reads what strace wrote. Calls of several threads overlap: one that did not return at once stands on two lines. */
+export async function readMoments (lines: AsyncIterable<string>): Promise<Moment[]> {
+  const moments: Moment[] = []
+  const unfinished = new Map<string, SystemCall>()
+  for await (const line of lines) {
+    const thread = line.slice(0, line.indexOf(' '))
+    const text = line.slice(thread.length).trimStart()
+    if (text.startsWith('<...')) {
+      const call = unfinished.get(thread)
+      if (call === undefined) throw new Error(`a call ends that did not begin: ${line.slice(0, 200)}`)
+      unfinished.delete(thread)
+      call.result = resultOf(text)
+      moments.push({ call, isEnd: true })
+    } else if (/^\w+\(/.test(text)) {
+      const call = readCall(text)
+      moments.push({ call, isEnd: false })
+      if (call.result === undefined) unfinished.set(thread, call)
+      else moments.push({ call, isEnd: true })
+    }
+  }
+  const surprising = moments.find(({ call: { name, result = -1 } }) => UNKNOWN.includes(name) && result >= 0)
+  if (surprising !== undefined) throw new Error(`the model of the disk does not know ${surprising.call.name}`)
+  return moments
+}
+
+function readCall (text: string): SystemCall {
+  const open = text.indexOf('(')
+  const isUnfinished = text.endsWith('<unfinished ...>')
+  const end = isUnfinished ? text.lastIndexOf('<unfinished') : text.lastIndexOf(') ')
+  const strings: Buffer[] = []
+  const rest = text.slice(open + 1, end).replace(/"([^"]*)"(\.\.\.)?/g, (_all, hex: string, isCut: string | undefined) => {
+    if (isCut !== undefined) throw new Error('strace shortened a string')
+    strings.push(Buffer.from(hex.replaceAll('\\x', ''), 'hex'))
+    return '""'
+  })
+  return { name: text.slice(0, open), strings, args: rest.trimEnd().split(', '), result: isUnfinished ? undefined : resultOf(text) }
+}
+
+/** Undefined where the process died in the call, which strace writes as `?`. */
+function resultOf (text: string): number | undefined {
+  const result = /\) += (-?\d+|\?)[^"]*$/.exec(text)?.[1]
+  if (result === undefined) throw new Error(`a call without a result: ${text.slice(0, 200)}`)
+  return result === '?' ? undefined : Number(result)
+}
+
+/** The call in a line that people can read; paths are given without `root`. */
+export function describeCall ({ name, strings, args, result }: SystemCall, root: string): string {
+  const isPath = (string: Buffer) => string.subarray(0, root.length).toString() === root
+  const shown = strings.map(string => isPath(string) ? string.subarray(root.length + 1).toString() : `${string.length} bytes`)
+  return `${name}(${args.map(arg => arg.replace('""', () => shown.shift() ?? '')).join(', ')}) = ${result}`
+}
