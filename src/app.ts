@@ -21,6 +21,7 @@ import { protect, setSafeHeaders } from './http/protection.ts'
 import { RequestLog } from './http/request-log.ts'
 import { createValidators } from './http/schema-compilers.ts'
 import { serverOptions, strictValidation, tlsOptions, type TlsContext } from './http/server-options.ts'
+import { createTransferLimits } from './http/transfer-limits.ts'
 import type { MagicStore } from './magicstore.ts'
 import { createHealth } from './monitoring/health.ts'
 import { createLog, type LogOutput } from './monitoring/log.ts'
@@ -81,7 +82,7 @@ export async function buildApp (store: MagicStore, tls?: TlsContext, output?: Lo
   const links = createLinks(config.publicUrl)
   const securityLog = createSecurityLog(metadata, event => app.log.info({ security: event }, event.kind))
   const guard = { signIn: store.signIn, tokens, securityLog, transport: config }
-  const fileOptions = { files, cursors: createCursors(store.signingKeys.map(({ secret }) => secret).join()), links, maxFileBytes: config.maxFileBytes }
+  const fileOptions = { files, cursors: createCursors(store.signingKeys.map(({ secret }) => secret).join()), links, maxFileBytes: config.maxFileBytes, limitTransfers: createTransferLimits(connections) }
   const accountOptions = { accounts, files, securityLog }
   const tokenOptions = { tokens, securityLog }
 

@@ -49,6 +49,7 @@ export const failures = {
   too_many_requests: { status: 429, title: 'Too many requests came from this address' },
   too_many_sign_ins: { status: 429, title: 'Too many sign-ins failed' },
   too_many_registrations: { status: 429, title: 'Too many people registered from this network' },
+  too_many_transfers: { status: 429, title: 'Too many uploads and downloads at a time' },
   internal_error: { status: 500, title: 'The server failed' },
   file_damaged: { status: 500, title: 'The stored bytes are damaged' },
   stopping: { status: 503, title: 'The server is stopping' },

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { readdirSync, readlinkSync, realpathSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -407,6 +407,87 @@ t.test('a connection that is cut lets go of every request that was sent on it', 
   t.ok(await eventually(() => files() === 0), 'no file stays open')
   t.ok(await eventually(() => sockets() <= socketsBefore), 'no connection stays open')
   t.ok(await eventually(async () => await count() === countBefore + connections * (downloads + others)), 'every request is over')
+  t.equal(await server.end('SIGTERM'), 0)
+})
+
+t.test('an account has at most 256 transfers under way, an address 512, and each counts until its connection closes', async t => {
+  const server = await startServer(t, { RATE_LIMIT_PER_MINUTE: '0', TRUST_PROXY: '127.0.0.1' })
+  const large = Buffer.alloc(16 * MIB)
+  const people = await Promise.all(['ann', 'bob', 'cleo'].map(name => signUp(server, name)))
+  for (const { token } of people) await server.send('PUT', '/uploads/large', { token, body: large })
+  const [ann = '', bob = '', cleo = ''] = people.map(({ token }) => `Bearer ${token}`)
+  const from = (address: string) => ({ 'x-forwarded-for': address, 'x-forwarded-proto': 'https' })
+  /** Downloads that begin and do not end, for nothing behind them on the connection is taken either. */
+  async function stall (authorization: string, address: string, count: number): Promise<Socket[]> {
+    const [wires, perWire] = [Math.ceil(count / 32), 32]
+    const before = openHandles(server.dataDir).length
+    const sockets = Array.from({ length: wires }, () => {
+      const { socket } = dial(t, server)
+      socket.pause()
+      socket.write(head('GET', '/uploads/large', { authorization, ...from(address) }).repeat(perWire))
+      return socket
+    })
+    t.ok(await eventually(() => openHandles(server.dataDir).length === before + count), `${count} more downloads have begun`)
+    return sockets
+  }
+  async function ask (method: string, path: string, headers: Record<string, string | number>, body = '') {
+    const wire = dial(t, server)
+    wire.socket.write(head(method, path, headers) + body)
+    const response = await wire.response()
+    wire.socket.destroy()
+    return response
+  }
+  const form = formOf('form', 'bytes')
+  const transfers = (authorization: string, address: string) => [
+    ask('GET', '/uploads/large', { authorization, ...from(address), range: 'bytes=0-9' }),
+    ask('PUT', '/uploads/small', { authorization, ...from(address), 'content-length': 5 }, 'bytes'),
+    ask('POST', '/', { authorization, ...from(address), ...form.headers, 'content-length': form.body.length }, form.body.toString())
+  ]
+  async function refuses (authorization: string, address: string, what: string): Promise<void> {
+    for (const response of await Promise.all(transfers(authorization, address))) {
+      t.match(response, { status: 429, headers: { 'retry-after': /^\d+$/ } }, what)
+      t.equal(codeIn(response), 'too_many_transfers', what)
+    }
+  }
+  async function allows (authorization: string, address: string, what: string): Promise<void> {
+    for (const { status } of await Promise.all(transfers(authorization, address))) t.ok(status < 300, what)
+  }
+
+  const ofAnn = await stall(ann, '192.0.2.1', 256)
+  await refuses(ann, '192.0.2.1', 'one more of the account')
+  await refuses(ann, '192.0.2.9', 'from wherever it comes')
+  t.equal((await server.send('HEAD', '/uploads/large', { headers: { authorization: ann, ...from('192.0.2.1') } })).status, 200, 'what is no transfer goes on')
+  await allows(bob, '192.0.2.1', 'another account')
+  const ofBob = await stall(bob, '192.0.2.1', 256)
+  await refuses(cleo, '192.0.2.1', 'one more from the address')
+  await allows(cleo, '192.0.2.9', 'another address')
+  for (const socket of ofAnn) socket.destroy()
+  t.ok(await eventually(() => openHandles(server.dataDir).length === 256))
+  await allows(ann, '192.0.2.1', 'once the connections are cut')
+  for (const socket of ofBob) socket.destroy()
+  t.ok(await eventually(() => openHandles(server.dataDir).length === 0))
+  for (const socket of [...await stall(ann, '192.0.2.1', 256), ...await stall(bob, '192.0.2.1', 256)]) socket.destroy()
+  t.ok(await eventually(() => openHandles(server.dataDir).length === 0), 'as many again')
+  await allows(cleo, '192.0.2.1', 'nothing is counted any more')
+})
+
+t.test('downloads that their clients do not take keep little memory', async t => {
+  const server = await spawnServer(t, { DATA_DIR: t.testdir(), LOG_LEVEL: 'silent', RATE_LIMIT_PER_MINUTE: '0' })
+  const { token } = await signUp(server, 'ann')
+  await server.send('PUT', '/uploads/large', { token, body: Buffer.alloc(32 * MIB) })
+  const resident = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${server.child.pid}/status`, 'utf8'))?.[1]) * 1024
+  const before = resident()
+  const sockets = Array.from({ length: 200 }, () => dial(t, server).socket)
+  await Promise.all(sockets.map(async socket => {
+    socket.write(head('GET', '/uploads/large', { authorization: `Bearer ${token}` }))
+    // What the kernel takes for the client makes it look fast at first.
+    while (socket.bytesRead < 3 * MIB) await once(socket, 'data')
+    socket.pause()
+  }))
+  await server.send('GET', '/health/live')
+  const kept = resident() - before
+  t.ok(kept < 200 * MIB, `${Math.round(kept / MIB)} MiB for 200 downloads, where two chunks of the largest size for each are 400`)
+  for (const socket of sockets) socket.destroy()
   t.equal(await server.end('SIGTERM'), 0)
 })
 

@@ -5,9 +5,10 @@ import { blobPath, dataFolderLayout, isThere } from '../data-folder.ts'
 import { failAsStorage, makeFolder, READ_BYTES, sync, writeDurably } from '../durable-files.ts'
 import { Problem } from '../errors.ts'
 import { openSharedSync } from '../shared-sync.ts'
-import { BlobReadStream } from './blob-read-stream.ts'
+import { BlobReadStream, FAST_DOWNLOADS } from './blob-read-stream.ts'
 import type { BlobStore, OpenBlob, StoredBlob } from './blob-store.ts'
 import { failAsDamaged } from './failures.ts'
+import { createFastLane } from './fast-lane.ts'
 import { createFreeRoom } from './free-room.ts'
 import { createYoungCollector } from './young-garbage.ts'
 
@@ -47,6 +48,7 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
   const syncIncoming = await openSharedSync(incoming, entries => entries.sync())
   const freeRoom = createFreeRoom({ folder, minFreeBytes })
   const collectAfter = createYoungCollector()
+  const fastLane = createFastLane(FAST_DOWNLOADS)
   const putting = new Set<Promise<StoredBlob>>()
   const settling = new Map<string, Promise<void>>()
 
@@ -189,7 +191,7 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
         throw new Problem('file_damaged', { cause: new Error(`blob ${id} has ${stored.size} bytes, not ${size}`) })
       }
       return {
-        read: (...pieces) => new BlobReadStream(handle, pieces),
+        read: (...pieces) => new BlobReadStream(handle, pieces, fastLane),
         close: () => handle.close()
       }
     },

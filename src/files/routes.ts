@@ -6,6 +6,7 @@ import { callerOf } from '../caller.ts'
 import { Problem } from '../errors.ts'
 import { codeSamples } from '../http/code-samples.ts'
 import type { Links } from '../http/links.ts'
+import type { TransferLimits } from '../http/transfer-limits.ts'
 import type { FileRecord } from '../metadata/metadata.ts'
 import { cutPage, limitOf } from '../paging.ts'
 import { problems } from '../http/problem-responses.ts'
@@ -16,10 +17,10 @@ import { namePrefix } from './names.ts'
 import { permitsChange } from './preconditions.ts'
 import { Bytes, ChangeHeaders, contentRange, DownloadHeaders, DownloadQuery, FileList, FileListQuery, FileParams, fileLinks, HeadHeaders, nextPage, nextPageLinks, Rename, representation, StoredFile, validators } from './schemas.ts'
 
-interface FileRoutesOptions { files: Files, cursors: Cursors, links: Links }
+interface FileRoutesOptions { files: Files, cursors: Cursors, links: Links, limitTransfers: TransferLimits }
 
 /** What reads files and their facts. */
-export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = async (app, { files, cursors, links }) => {
+export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = async (app, { files, cursors, links, limitTransfers }) => {
   const whole = { description: 'The whole file.', content: { '*/*': { schema: Bytes('The bytes as they are stored.'), example: 'the bytes' } }, headers: { ...validators, ...representation } }
   const headResponses = {
     200: whole,
@@ -29,11 +30,12 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
   const downloadResponses = {
     ...headResponses,
     206: { ...whole, description: 'The ranges asked for; several of them as `multipart/byteranges`.', headers: { ...whole.headers, ...contentRange } },
-    ...problems(['range_not_satisfiable'])
+    ...problems(['range_not_satisfiable', 'too_many_transfers'])
   }
 
   app.get('/uploads/:name', {
     exposeHeadRoute: false,
+    onRequest: limitTransfers,
     schema: {
       operationId: 'downloadFile',
       summary: 'Download a file',

@@ -32,6 +32,8 @@ export interface Connections {
   stop (): void
   /** Answers bytes that are no HTTP, and ends the connection. */
   refuse (error: NodeJS.ErrnoException, socket: Socket): void
+  /** Calls `act` when a response is over or its connection closes; at once if it is over already. For responses to requests that reached a route. */
+  onceOver (response: ServerResponse, act: () => void): void
 }
 
 /** An answer that is not over: what it goes over, and what has the time-out of its request. */
@@ -198,6 +200,10 @@ export function tendConnections (app: FastifyInstance, { idleSeconds, isTls }: {
       // A request that is whole gets its answer, whatever comes behind it.
       else if (isAnswering && answer.req.complete && socket.writable) last.add(answer)
       else socket.end(clientErrorResponse(error))
+    },
+    onceOver (response, act) {
+      if (underWay.has(response)) response.once('close', act)
+      else act()
     }
   }
 }

@@ -10,25 +10,27 @@ import { fileOf, pathOf } from '../files/routes.ts'
 import { ChangeHeaders, etag, fileLinks, FileParams, location, StoredFile } from '../files/schemas.ts'
 import { codeSamples } from '../http/code-samples.ts'
 import type { Links } from '../http/links.ts'
+import type { TransferLimits } from '../http/transfer-limits.ts'
 import { problems } from '../http/problem-responses.ts'
 import { boundForm, fileBounds, openUploadBody, type UploadBody } from './body.ts'
 import { readForm } from './form.ts'
 import { DigestHeaders, UploadBytes, UploadForm } from './schemas.ts'
 
-interface UploadRoutesOptions { files: Files, links: Links, maxFileBytes: number }
+interface UploadRoutesOptions { files: Files, links: Links, maxFileBytes: number, limitTransfers: TransferLimits }
 
 /** Failures of both kinds of upload; `not_found` where the account was deleted while the bytes came. */
-const refusedUploads: FailureCode[] = ['name_invalid', 'not_found', 'upload_incomplete', 'digest_malformed', 'digest_mismatch', 'file_too_large', 'quota_exceeded', 'extension_not_allowed', 'content_encoding_unsupported', 'storage_full']
+const refusedUploads: FailureCode[] = ['name_invalid', 'not_found', 'upload_incomplete', 'digest_malformed', 'digest_mismatch', 'file_too_large', 'quota_exceeded', 'extension_not_allowed', 'content_encoding_unsupported', 'storage_full', 'too_many_transfers']
 
 /** Streams are checked as they flow and a name by its rule: Ajv would only see that a body is no JSON value. */
 const streamedBody = () => () => true
 
 /** `POST /`: a form, read part by part. */
-export const formUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (app, { files, links, maxFileBytes }) => {
+export const formUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (app, { files, links, maxFileBytes, limitTransfers }) => {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('multipart/form-data', (_request, payload, done) => done(null, payload))
 
   app.post('/', {
+    onRequest: limitTransfers,
     validatorCompiler: streamedBody,
     links: { 200: fileLinks, 201: fileLinks },
     schema: {
@@ -55,7 +57,7 @@ export const formUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = 
 }
 
 /** `PUT /uploads/:name`: the body as it is, of any type. */
-export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (app, { files, links }) => {
+export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (app, { files, links, limitTransfers }) => {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
   // Fastify itself refuses a Content-Type that is not well formed; here such a one is as good as none.
@@ -64,6 +66,7 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
   })
 
   app.put('/uploads/:name', {
+    onRequest: limitTransfers,
     validatorCompiler: streamedBody,
     links: { 200: fileLinks, 201: fileLinks },
     schema: {
