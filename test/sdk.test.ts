@@ -1,42 +1,22 @@
-import { spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { copyFile, cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createClient } from '@hey-api/openapi-ts'
 import { test, type Test } from 'tap'
+import { compile, run, strict } from './programs.ts'
 import { startServer } from './server.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const stories = join(root, 'test/stories')
-
-interface Ended { code: number | null, stdout: string, stderr: string }
-
-/** Runs a program as a person would: nothing of the test runner's environment goes along. */
-async function run (command: string, args: string[], { cwd = root, env = {} }: { cwd?: string, env?: Record<string, string> } = {}): Promise<Ended> {
-  const child = spawn(command, args, { cwd, env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
-  const exited = once(child, 'exit')
-  const [stdout = [], stderr = []] = await Promise.all([child.stdout, child.stderr].map(stream => stream.setEncoding('utf8').toArray()))
-  return { code: (await exited)[0], stdout: stdout.join(''), stderr: stderr.join('') }
-}
 
 const writeSdk = (args: string[], cwd = root) => run('npm', ['run', '--silent', 'sdk', '--', ...args], { cwd })
 
 /** The same without npm, which takes half a second to start. */
 const writeSdkQuickly = (args: string[], env: Record<string, string> = {}) => run(process.execPath, ['--import', 'tsx', join(root, 'openapi/sdk/generate.ts'), ...args], { env })
 
-const strict = { target: 'es2022', module: 'nodenext', strict: true, noUncheckedIndexedAccess: true, skipLibCheck: true, types: ['node'], outDir: 'out' }
-
 /** What else a careful person switches on. */
 const strictest = { ...strict, exactOptionalPropertyTypes: true, noImplicitOverride: true, noUnusedLocals: true, noUnusedParameters: true, noPropertyAccessFromIndexSignature: true, verbatimModuleSyntax: true, erasableSyntaxOnly: true, isolatedModules: true }
-
-/** Compiles a project of a person's own. Its packages are those that the repository has. */
-async function compile (folder: string, compilerOptions: object): Promise<Ended> {
-  await writeFile(join(folder, 'package.json'), JSON.stringify({ type: 'module' }))
-  await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, exclude: ['out'] }))
-  return run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', folder])
-}
 
 const large = randomBytes(50 * 1024 * 1024)
 const other = Buffer.from('other bytes')

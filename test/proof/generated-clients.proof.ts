@@ -1,0 +1,63 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { test } from 'tap'
+import { compile, run, strict } from '../programs.ts'
+import { startServer } from '../server.ts'
+
+const stories = fileURLToPath(new URL('../stories', import.meta.url))
+
+/** Generators with what their clients need at run time: 250 packages, too many to be installed for every test. */
+const PACKAGES = [
+  'swagger-typescript-api@13.13.0',
+  'openapi-zod-client@1.18.3', '@zodios/core@10.9.6', 'zod@3.25.76',
+  'openapi-client-axios@7.9.1', 'openapi-client-axios-typegen@7.8.0', 'axios@1.21.1'
+]
+
+/** npm may need settings of the machine, such as a proxy or certificates; the test runner's own it must not have. */
+const npmEnvironment = Object.fromEntries(Object.entries(process.env as Record<string, string>).filter(([name]) => !/^(?:NODE_OPTIONS$|TAP_|_TAPJS_|npm_)/.test(name)))
+
+interface Generator { name: string, command: string, args: (documentUrl: string) => string[], isPrinted?: boolean, written: string }
+
+const generators: Generator[] = [
+  { name: 'swagger-typescript-api', command: 'swagger-typescript-api', args: url => ['generate', '-p', url, '-o', '.', '-n', 'client.ts', '--silent'], written: 'client.ts' },
+  { name: 'openapi-zod-client', command: 'openapi-zod-client', args: url => [url, '-o', 'client.ts'], written: 'client.ts' },
+  { name: 'openapi-client-axios', command: 'typegen', args: url => [url], isPrinted: true, written: 'client.d.ts' }
+]
+
+const bytes = randomBytes(1024 * 1024)
+const sha256 = createHash('sha256').update(bytes).digest('hex')
+
+const story = [
+  'register story',
+  'sign-in 600',
+  `upload report.pdf application/pdf ${sha256}`,
+  `list report.pdf:${bytes.length}`,
+  `download ${sha256}`,
+  'delete'
+]
+
+test('clients that generators make of the served document compile under strict and go through the story', async t => {
+  const folder = t.testdir({ data: {}, 'package.json': '{}' })
+  const installed = await run('npm', ['install', '--prefix', folder, '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', ...PACKAGES], { env: npmEnvironment })
+  t.equal(installed.code, 0, { stderr: installed.stderr })
+
+  for (const { name, command, args, isPrinted = false, written } of generators) {
+    await t.test(name, async t => {
+      const program = join(folder, name)
+      await mkdir(program)
+      const { url } = await startServer(t, { DATA_DIR: join(folder, 'data', name) })
+      const generated = await run(join(folder, 'node_modules/.bin', command), args(`${url}/openapi.json`), { cwd: program })
+      t.equal(generated.code, 0, { stderr: generated.stderr })
+      if (isPrinted) await writeFile(join(program, written), generated.stdout)
+      t.match(await readFile(join(program, written), 'utf8'), 'StoredFile')
+      await copyFile(join(stories, `${name}.ts`), join(program, 'story.ts'))
+      await writeFile(join(program, 'report.pdf'), bytes)
+      const compiled = await compile(program, strict)
+      t.equal(compiled.code, 0, { stdout: compiled.stdout })
+      const told = await run(process.execPath, [join(program, 'out/story.js'), url], { cwd: program })
+      t.same(told.stdout.trim().split('\n'), story, { stderr: told.stderr })
+    })
+  }
+})

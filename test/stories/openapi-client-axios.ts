@@ -1,0 +1,28 @@
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { OpenAPIClientAxios } from 'openapi-client-axios'
+import type { Client } from './client.js'
+
+// Compiled and run by generated-clients.proof.ts beside types that it has had written to ./client.d.ts; each line that it prints is one act and what came of it.
+
+const [baseUrl = ''] = process.argv.slice(2)
+const tell = (act: string, outcome: unknown = '') => console.log(`${act} ${outcome}`.trimEnd())
+const client = await new OpenAPIClientAxios({ definition: `${baseUrl}/openapi.json` }).init<Client>()
+
+const person = { username: 'story', password: 'correct horse battery' }
+tell('register', (await client.registerUser(null, person)).data.username)
+const { data: { token, duration } } = await client.getToken(null, undefined, { auth: person })
+tell('sign-in', duration)
+client.defaults.headers.common.authorization = `Bearer ${token}`
+
+const form = new FormData()
+form.append('file', new File([await readFile('report.pdf')], 'report.pdf', { type: 'application/pdf' }))
+// Its types call bytes a string.
+const { data: uploaded } = await client.uploadFile(null, form as unknown as { file: string })
+tell('upload', `${uploaded.name} ${uploaded.type} ${uploaded.sha256}`)
+const list = async () => (await client.listFiles({ limit: 10, order: 'newest' })).data.files.map(file => `${file?.name}:${file?.size}`).join()
+tell('list', await list())
+const { data: downloaded } = await client.downloadFile('report.pdf', undefined, { responseType: 'arraybuffer' })
+tell('download', createHash('sha256').update(downloaded).digest('hex'))
+await client.deleteFile('report.pdf')
+tell('delete', await list())

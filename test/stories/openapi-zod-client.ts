@@ -1,0 +1,27 @@
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { createApiClient } from './client.js'
+
+// Compiled and run by generated-clients.proof.ts beside a client that it has had written to ./client.ts; each line that it prints is one act and what came of it.
+
+const [baseUrl = ''] = process.argv.slice(2)
+const tell = (act: string, outcome: unknown = '') => console.log(`${act} ${outcome}`.trimEnd())
+const api = createApiClient(baseUrl)
+// This generator calls bytes nothing, and would refuse them.
+const ofBytes = createApiClient(baseUrl, { validate: 'request' })
+
+const person = { username: 'story', password: 'correct horse battery' }
+tell('register', (await api.registerUser(person)).username)
+const { token, duration } = await api.getToken({ auth: person })
+tell('sign-in', duration)
+
+const headers = { authorization: `Bearer ${token}` }
+const file = new File([await readFile('report.pdf')], 'report.pdf', { type: 'application/pdf' })
+const uploaded = await api.uploadFile({ file }, { headers })
+tell('upload', `${uploaded.name} ${uploaded.type} ${uploaded.sha256}`)
+const list = async () => (await api.listFiles({ headers, queries: { limit: 10, order: 'newest' } })).files.map(({ name, size }) => `${name}:${size}`).join()
+tell('list', await list())
+const downloaded: unknown = await ofBytes.downloadFile({ headers, params: { name: 'report.pdf' }, responseType: 'arraybuffer' })
+tell('download', createHash('sha256').update(downloaded as Buffer).digest('hex'))
+await ofBytes.deleteFile(undefined, { headers, params: { name: 'report.pdf' } })
+tell('delete', await list())
