@@ -198,7 +198,7 @@ t.test('every kind of refusal over HTTPS is a problem that keeps browsers on HTT
       t.match(answer, { status, code, headers: { 'strict-transport-security': /^max-age=\d+$/, 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' } }, `${protocol}: ${code}`)
     }
     const { headers } = await ask('GET', '/api/files')
-    t.match(String(headers['www-authenticate']), /Basic .*Bearer .*Token /s, `${protocol}: every challenge arrives`)
+    t.match(String(headers['www-authenticate']), /Bearer .*Token .*Basic /s, `${protocol}: every challenge arrives`)
   }
   const overHttp2 = clientsOf(t, server).find(([protocol]) => protocol === 'HTTP/2')?.[1]
   t.match(await overHttp2?.('BREW', '/api/files'), { status: 405, code: 'method_not_allowed', headers: { allow: 'GET, HEAD', 'x-content-type-options': 'nosniff' } }, 'HTTP/2 takes any word for a method')

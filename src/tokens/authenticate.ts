@@ -103,9 +103,10 @@ export function authenticate (guarded: FastifyInstance, { signIn, tokens, securi
     const isScript = request.headers['sec-fetch-dest'] === 'empty'
     const takesTokens = demand.proof !== 'password'
     const challenges = [
-      ...(isScript ? [] : ['Basic realm="MagicStore", charset="UTF-8"']),
       ...(takesTokens || isScript ? [`Bearer realm="MagicStore"${error === undefined ? '' : `, error="${error}", error_description="${new Problem(code).message}"`}`] : []),
-      ...(takesTokens ? ['Token realm="MagicStore"'] : [])
+      ...(takesTokens ? ['Token realm="MagicStore"'] : []),
+      // wget takes the last one.
+      ...(isScript ? [] : ['Basic realm="MagicStore", charset="UTF-8"'])
     ]
     return new Problem(code, { headers: { 'www-authenticate': challenges }, cause })
   }
