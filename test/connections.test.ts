@@ -491,6 +491,27 @@ t.test('downloads that their clients do not take keep little memory', async t =>
   t.equal(await server.end('SIGTERM'), 0)
 })
 
+t.test('HTTP/1.0 with a Transfer-Encoding is refused, and the connection closes', async t => {
+  const { server, token, authorization } = await open(t)
+  const wire = dial(t, server)
+  wire.socket.write(head('PUT', '/uploads/a', { authorization, connection: 'keep-alive', 'transfer-encoding': 'chunked' }).replace('HTTP/1.1', 'HTTP/1.0') + '1\r\nx\r\n0\r\n\r\n' + head('DELETE', '/uploads/a', { authorization }))
+  await wire.closed
+  t.match(parse(Buffer.from(wire.text(), 'latin1')), { status: 400, headers: { connection: 'close' } })
+  t.strictSame(statuses(wire.text()), [400])
+  t.same(await names(server, token), [])
+})
+
+t.test('the connection closes behind a request to change the protocol, for what came with it is lost', async t => {
+  const { server, authorization } = await open(t)
+  const get = (headers: Record<string, string> = {}) => head('GET', '/api/files', { authorization, ...headers })
+  const upgrade = { connection: 'Upgrade, HTTP2-Settings', upgrade: 'h2c', 'http2-settings': 'AAMAAABkAAQAAP__' }
+  const wire = dial(t, server)
+  wire.socket.write(get() + get(upgrade) + get())
+  t.equal(await wire.closed, undefined)
+  t.strictSame(statuses(wire.text()), [200, 200], 'those ahead of it are answered, and so is it')
+  t.strictSame(Array.from(wire.text().matchAll(/^connection: (\S+)\r$/gim), ([, value]) => value), ['keep-alive', 'close'])
+})
+
 t.test('a connection that is kept for a next request says that it ends after IDLE_SECONDS, and does', async t => {
   const { server, authorization } = await open(t, { IDLE_SECONDS: '1' })
   const wire = dial(t, server)

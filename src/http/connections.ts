@@ -90,7 +90,12 @@ export function tendConnections (app: FastifyInstance, { idleSeconds, isTls }: {
   // HTTP/2 over TLS brings back Node's limit of five minutes for a whole request.
   app.server.requestTimeout = 0
   server.on('timeout', (idle: Socket | ServerHttp2Session) => { if (!('goaway' in idle)) idle.destroy() })
-  const enqueue = (request: IncomingMessage, response: ServerResponse) => { if (!isHttp2(request)) pipelines.add(request, response) }
+  function enqueue (request: IncomingMessage, response: ServerResponse): void {
+    if (isHttp2(request)) return
+    pipelines.add(request, response)
+    // No protocol is changed to here, but Node loses what came with such a request: a next one is to be sent anew.
+    if (request.headers.upgrade !== undefined) last.add(response)
+  }
   for (const event of ['request', 'checkContinue', 'checkExpectation']) server.prependListener(event, enqueue)
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     continueWhenRead(request, response, () => underWay.get(response)?.isKnown === false)

@@ -65,6 +65,7 @@ function refuseMalformed (request: IncomingMessage): void {
   if (hosts > 1 || (hosts === 0 && request.httpVersion === '1.1')) refuse('It has not one Host.', { connection: 'close' })
   // Section 6.1: what another coding did to the body would be stored as the file.
   const coding = request.headers['transfer-encoding']
+  if (coding !== undefined && request.httpVersion === '1.0') refuse('HTTP/1.0 has no Transfer-Encoding.', { connection: 'close' })
   if (coding !== undefined && coding.toLowerCase() !== 'chunked') refuse('Its Transfer-Encoding is not chunked.', { connection: 'close' })
   // Section 3.2: a fragment is no part of it, and what is cut off there would lead to another file.
   const url = String(request.url)
