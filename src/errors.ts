@@ -32,6 +32,7 @@ export const failures = {
   insufficient_scope: { status: 403, title: 'The token is not allowed to do this' },
   tls_required: { status: 403, title: 'A password is taken over TLS only' },
   registration_closed: { status: 403, title: 'Only the operator adds people' },
+  cross_site_request: { status: 403, title: 'A page of another site asked for it' },
   not_found: { status: 404, title: 'There is nothing at this address' },
   method_not_allowed: { status: 405, title: 'This address does not know the method' },
   request_timeout: { status: 408, title: 'The request took too long to arrive' },

@@ -76,6 +76,15 @@ test('every operation that takes a password takes it over TLS only, where a prox
   }
 })
 
+test('every operation that changes something refuses the page of another site', async t => {
+  const server = await startServer(t)
+  for (const { method, path } of await operationsOf(server)) {
+    if (['GET', 'HEAD'].includes(method)) continue
+    const { status, json } = await server.send(method, path, { headers: { origin: 'https://evil.example' } })
+    t.match({ status, code: json.code }, { status: 403, code: 'cross_site_request' }, `${method} ${path}`)
+  }
+})
+
 test('every operation that takes JSON refuses another type, and more than 64 KiB', async t => {
   const server = await startServer(t)
   const { user } = await signUp(server, 'ann')

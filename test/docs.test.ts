@@ -1,10 +1,13 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { chromium, type BrowserContextOptions, type Locator, type Page } from 'playwright-core'
 import { test, type Test } from 'tap'
-import { startServer, type Settings } from './server.ts'
+import { signUp, startServer, type Settings } from './server.ts'
 
 const executablePath = '/usr/bin/chromium'
 const quiet = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
@@ -404,4 +407,39 @@ browserTest('the page fits a phone: nothing runs out of the screen, and an uploa
   const buttons = await block.locator('button:visible').evaluateAll(found => found.map(button => button.getBoundingClientRect().right))
   t.ok(buttons.length > 3)
   for (const right of buttons) t.ok(right <= (frame?.x ?? 0) + (frame?.width ?? 0), 'every button lies in its box')
+})
+
+/** A page that plants a file by a form, as soon as somebody opens it; at a name that makes it another site than the server's. */
+async function openForeignPage (t: Test, target: string): Promise<string> {
+  const page = `<!doctype html><form method="post" enctype="multipart/form-data" action="${target}/"><input type="file" name="file"></form><script>
+    const files = new DataTransfer()
+    files.items.add(new File(['planted'], 'planted.txt'))
+    document.querySelector('input').files = files.files
+    document.forms[0].submit()
+  </script>`
+  const server = createServer((_request, response) => { response.setHeader('content-type', 'text/html').end(page) })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => { server.closeAllConnections(); server.close() })
+  return `http://localhost:${(server.address() as AddressInfo).port}/`
+}
+
+browserTest('a foreign page plants no file by the password that the browser remembers', async t => {
+  const server = await startServer(t)
+  const { token } = await signUp(server, 'ann', 'pwd')
+  const foreign = await openForeignPage(t, server.url)
+  const browser = await chromium.launch({ executablePath, args: quiet })
+  t.teardown(() => browser.close())
+  const page = await (await browser.newContext()).newPage()
+  await page.goto(`http://ann:pwd@127.0.0.1:${server.port}/api/files`)
+  t.equal((await page.goto(`${server.url}/api/account`))?.status(), 200, 'it remembers the password')
+  const posted = page.waitForResponse(response => response.request().method() === 'POST')
+  await page.goto(foreign).catch(() => {})
+  t.equal((await posted).status(), 403)
+  t.strictSame((await server.send('GET', '/api/files', { token })).json.files, [])
+})
+
+browserTest('the page uploads at the address it was opened at, also where PUBLIC_URL is another', async t => {
+  const { page } = await visit(t, {}, { PUBLIC_URL: 'https://files.example.org' })
+  t.equal(await register(page, 'ann', 'pwd'), '201')
 })

@@ -533,7 +533,8 @@ t.test('with CORS_ORIGINS exactly these origins may read answers, refusals among
     for (const [origin, allowed] of [[page, page], ['http://localhost:3000', 'http://localhost:3000'], ['https://evil.example', undefined], [`${page}.evil.example`, undefined], ['http://app.example.org', undefined], ['null', undefined], [undefined, undefined]] as const) {
       if (method === 'POST' && origin !== page) continue
       const answer = await server.send(method, path, { ...options, headers: { ...options.headers, ...(origin && { origin }) } })
-      t.equal(answer.status, status, what)
+      const isRefused = method === 'DELETE' && origin !== undefined && allowed === undefined
+      t.equal(answer.status, isRefused ? 403 : status, what)
       t.equal(answer.headers['access-control-allow-origin'], allowed, `${what} for ${origin}`)
       t.equal(answer.headers['access-control-allow-credentials'], undefined)
       t.ok(answer.headers.vary?.split(', ').includes('Origin'), `${what}: ${answer.headers.vary}`)
@@ -585,6 +586,44 @@ t.test('RATE_LIMIT_PER_MINUTE=0 lifts the limit', async t => {
   const server = await startServer(t, { RATE_LIMIT_PER_MINUTE: '0' })
   const answer = await server.send('GET', '/openapi.json')
   t.same(Object.keys(answer.headers).filter(name => name.startsWith('ratelimit')), [])
+})
+
+t.test('a page of another site changes nothing, whatever the credential', async t => {
+  const [listed, foreign] = ['https://app.example.org', 'https://evil.example']
+  const server = await startServer(t, { CORS_ORIGINS: listed, PUBLIC_URL: 'https://files.example.org/store', TRUST_PROXY: '127.0.0.1', PASSWORD_POLICY: 'open', SIGN_IN_FAILURES: '1' })
+  const { token, user } = await signUp(server, 'ann')
+  const own = `http://127.0.0.1:${server.port}`
+  const senders: [what: string, isRefused: boolean, headers: Record<string, string>][] = [
+    ['no browser', false, {}],
+    ['another site', true, { origin: foreign, 'sec-fetch-site': 'cross-site' }],
+    ['another site in a browser without Fetch Metadata', true, { origin: foreign }],
+    ['another site that says nothing of its origin', true, { 'sec-fetch-site': 'cross-site' }],
+    ['a page without an origin', true, { origin: 'null' }],
+    ['another subdomain', true, { origin: 'https://www.example.org', 'sec-fetch-site': 'same-site' }],
+    ['another port', true, { origin: 'http://127.0.0.1:1', 'sec-fetch-site': 'same-site' }],
+    ['another scheme', true, { origin: `https://127.0.0.1:${server.port}` }],
+    ['a listed origin', false, { origin: listed, 'sec-fetch-site': 'cross-site' }],
+    ['a listed origin beside another', true, { origin: `${listed}, ${foreign}` }],
+    ['the server\'s own page', false, { origin: own, 'sec-fetch-site': 'same-origin' }],
+    ['a page of its public address', false, { origin: 'https://files.example.org', 'sec-fetch-site': 'same-origin' }],
+    ['a person who typed the address', false, { 'sec-fetch-site': 'none' }],
+    ['a page at the address that the proxy was asked for', false, { origin: 'https://other.example.org', 'x-forwarded-host': 'other.example.org', 'x-forwarded-proto': 'https' }],
+    ['an address that is none', true, { origin: own, 'x-forwarded-host': 'a b' }]
+  ]
+  for (const [what, isRefused, headers] of senders) {
+    const form = formOf('planted', 'bytes')
+    const sent = await server.send('POST', '/', { user, body: form.body, headers: { ...form.headers, ...headers } })
+    if (isRefused) t.match({ status: sent.status, code: sent.json.code }, { status: 403, code: 'cross_site_request' }, what)
+    else t.ok(sent.status < 300, what)
+    t.equal((await server.send('DELETE', '/uploads/planted', { token, headers })).status, isRefused ? 403 : 204, what)
+    t.equal((await server.send('GET', '/api/files', { token, headers })).status, 200, `${what}: reading is not for the server to refuse`)
+    t.strictSame((await server.send('GET', '/api/files', { token })).json.files, [], what)
+  }
+  for (let attempt = 0; attempt < 5; attempt++) {
+    const answer = await server.send('DELETE', '/api/account', { user: ['ann', 'wrong'], headers: { origin: foreign } })
+    t.equal(answer.status, 403, 'no password is checked')
+  }
+  t.equal((await server.send('GET', '/api/account', { user })).status, 200, 'and no failure counted')
 })
 
 t.test('a page of another origin can read that it asked too often', async t => {

@@ -21,7 +21,7 @@ export function createLinks (publicUrl: string | undefined): Links {
 
 function ownOrigin (host: string | undefined, socket: Asked['socket']): string {
   const scheme = socket.encrypted === true ? 'https' : 'http'
-  const url = host === undefined ? undefined : parse(`${scheme}://${host}`)
+  const url = host === undefined ? undefined : parseUrl(`${scheme}://${host}`)
   if (url === undefined || url.pathname !== '/' || url.username !== '' || url.search !== '' || url.hash !== '') return ''
   const port = Number(url.port === '' ? (scheme === 'https' ? 443 : 80) : url.port)
   const name = url.hostname.replace(/^\[|\]$/g, '')
@@ -30,8 +30,8 @@ function ownOrigin (host: string | undefined, socket: Asked['socket']): string {
   return isOwn ? url.origin : ''
 }
 
-/** Not by `URL.canParse`: in Node 20, once it is called often, it reads Latin-1 as UTF-8 and accepts what `new URL` then refuses. */
-function parse (text: string): URL | undefined {
+/** The address, or undefined for what is none. Not by `URL.canParse`: in Node 20, once it is called often, it reads Latin-1 as UTF-8 and accepts what `new URL` then refuses. */
+export function parseUrl (text: string): URL | undefined {
   try {
     return new URL(text)
   } catch {

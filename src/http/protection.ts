@@ -5,8 +5,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from
 import { isPrivate, networkOf } from '../accounts/network.ts'
 import { isLoopback } from '../config.ts'
 import { failures, Problem, type FailureCode } from '../errors.ts'
+import { createCrossSiteCheck } from './cross-site.ts'
 import { countFieldLines } from './field-lines.ts'
 import { isEssential, shedLoad, type LoadLimits } from './overload.ts'
+import { SAFE_METHODS } from './pipeline.ts'
 import { addFailures, answerHeaders } from './problem-responses.ts'
 
 interface ProtectionOptions extends LoadLimits {
@@ -14,6 +16,7 @@ interface ProtectionOptions extends LoadLimits {
   /** 0 lifts the limit. */
   rateLimitPerMinute: number
   trustProxy: string[] | undefined
+  publicUrl: string | undefined
 }
 
 /** Statuses that say no to somebody. */
@@ -29,12 +32,13 @@ const PROXY_SAMPLE = 100
 const EXPOSED_HEADERS = ['ETag', 'Location', 'Link', 'Content-Range', 'Content-Disposition', 'Repr-Digest', 'Retry-After', 'RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset', 'X-Request-Id']
 
 /** Sets up what holds for every request: one Host, CORS, the general rate limit, the shedding of load, no caching unless a route says so, and a log line for each refusal. */
-export async function protect (app: FastifyInstance, { corsOrigins, rateLimitPerMinute, trustProxy, ...limits }: ProtectionOptions): Promise<void> {
+export async function protect (app: FastifyInstance, { corsOrigins, rateLimitPerMinute, trustProxy, publicUrl, ...limits }: ProtectionOptions): Promise<void> {
   app.addHook('onRoute', route => {
     // An escape that is no UTF-8 matters only where a part of the address is read.
     const addressFailures: FailureCode[] = route.url.includes(':') ? ['malformed_url'] : []
     const loadFailures: FailureCode[] = isEssential(route) ? [] : ['overloaded']
-    addFailures(route, [...addressFailures, 'malformed_request', 'stopping', 'too_many_requests', ...loadFailures])
+    const siteFailures: FailureCode[] = SAFE_METHODS.has(String(route.method)) ? [] : ['cross_site_request']
+    addFailures(route, [...addressFailures, 'malformed_request', 'stopping', 'too_many_requests', ...loadFailures, ...siteFailures])
     addAnswerHeaders(route)
   })
   app.addHook('onRequest', async ({ raw }) => refuseMalformed(raw))
@@ -52,10 +56,14 @@ export async function protect (app: FastifyInstance, { corsOrigins, rateLimitPer
   }
   // Behind CORS, so that a page can read when to come back; before what costs more.
   shedLoad(app, limits)
-  if (rateLimitPerMinute === 0) return
-  await app.register(rateLimit, { global: false, max: rateLimitPerMinute, timeWindow: 60_000, enableDraftSpec: true, errorResponseBuilder: () => new Problem('too_many_requests') })
-  // As a hook of its own, not of each route: a guard's refusals count, and what is one too many costs no hashing.
-  app.addHook('onRequest', app.rateLimit())
+  if (rateLimitPerMinute > 0) {
+    await app.register(rateLimit, { global: false, max: rateLimitPerMinute, timeWindow: 60_000, enableDraftSpec: true, errorResponseBuilder: () => new Problem('too_many_requests') })
+    // As a hook of its own, not of each route: a guard's refusals count, and what is one too many costs no hashing.
+    app.addHook('onRequest', app.rateLimit())
+  }
+  // Ahead of every guard: no password is checked for such a request.
+  const refuseCrossSite = createCrossSiteCheck({ publicUrl, corsOrigins })
+  app.addHook('onRequest', async request => refuseCrossSite(request))
 }
 
 /** Refuses what Node lets pass, for others might read it in another way. */
