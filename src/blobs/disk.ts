@@ -119,7 +119,7 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
       await rename(incomingPath(id), settledPath(id))
     } catch {
       // Another blob may be making the same folder.
-      await mkdir(dirname(settledPath(id)), { recursive: true, mode: 0o700 })
+      await makeFolder(dirname(settledPath(id)))
       await rename(incomingPath(id), settledPath(id))
     }
   }

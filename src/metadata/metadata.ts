@@ -29,7 +29,7 @@ export interface Metadata {
   /** Everybody with an id above `afterId`, by id, at most `limit`. For the operator. */
   accountsAfter (afterId: number, limit: number): Promise<AccountRecord[]>
   /**
-   * Sets a password; with `endsTokens` every token of the person ends, the last of them in the same act. With `replaces` only in place of
+   * Sets a password; with `endsTokens` every token of the person ends in the same act, as by `removeTokens`. With `replaces` only in place of
    * that hash: of two who change it at once, or of one who only hashes it anew, none undoes the other unseen.
    * @throws credentials_wrong where the person has another hash by now, or is gone.
    */
@@ -43,7 +43,7 @@ export interface Metadata {
    * name is free. Their files are removed by `removeRemains`.
    */
   removeAccount (id: number, at: number): Promise<void>
-  /** Forgets at most `limit` tokens or files of people who are gone, the blobs of the files go to the discarded ones; false where nothing is left. */
+  /** Forgets at most `limit` files of people who are gone, and their tokens; the blobs go to the discarded ones. False where nothing is left. */
   removeRemains (limit: number): Promise<boolean>
 
   /**
@@ -61,7 +61,7 @@ export interface Metadata {
   touchToken (id: number, at: number): Promise<void>
   /** Ends a token and the ones issued for it. @throws not_found where the person has no such token. */
   removeToken (accountId: number, id: number): Promise<void>
-  /** Ends every token of an account, in batches: what cuts it off leaves the oldest ones. */
+  /** Ends every token of an account: one act where there are few hundred, else the oldest go before it, in batches. */
   removeTokens (accountId: number): Promise<void>
   /** Forgets tokens of a kind that expired before `before`, at most `limit`; true where there may be more. */
   removeExpiredTokens (expired: { kind: NewToken['kind'], before: number }, limit: number): Promise<boolean>

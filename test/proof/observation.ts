@@ -62,11 +62,10 @@ export function pastOf ({ id, steps, secrets }: Person, isAcknowledged: (request
   const last = steps.findLastIndex(({ requestId }) => requestId !== undefined && isAcknowledged(requestId))
   const next = steps.findIndex(({ requestId }, index) => index > last && requestId !== undefined)
   const past = steps.slice(0, next === -1 ? undefined : next + 1)
-  const inFlight = past.slice(last + 1).flatMap(({ between, after }) => between === undefined ? [after] : [between, after])
   const tokens = new Set(past.flatMap(({ after }) => namesOf(after, 'token ')))
   return {
     person: { id, steps: past, secrets: new Map(Array.from(secrets).filter(([name]) => tokens.has(name))) },
-    possible: [steps[last]?.after ?? new Map(), ...inFlight]
+    possible: [steps[last]?.after ?? new Map(), ...past.slice(last + 1).map(({ after }) => after)]
   }
 }
 

@@ -7,8 +7,6 @@ export type Facts = ReadonlyMap<string, string>
 interface Step {
   readonly what: string
   readonly after: Facts
-  /** What the person may have where the act was cut off, for an act that is no single one. */
-  readonly between?: Facts | undefined
   /** Of the answer that acknowledged it; undefined where there was none. */
   requestId: string | undefined
 }
@@ -27,7 +25,6 @@ export interface Answer { readonly status: number, readonly requestId: string, r
 export interface Act {
   readonly what: string
   readonly after: Facts
-  readonly between?: Facts
   send (url: string): Promise<Answer>
   /** Keeps what only the answer tells. */
   learn? (answer: Answer): void
@@ -70,7 +67,7 @@ export function basic (username: string | undefined, password: string | undefine
 export async function useServer (person: Person, url: string, isOver: () => boolean): Promise<void> {
   while (!isOver()) {
     const act = nextAct(person)
-    const step: Step = { what: act.what, after: act.after, between: act.between, requestId: undefined }
+    const step: Step = { what: act.what, after: act.after, requestId: undefined }
     person.steps.push(step)
     const answer = await act.send(url).catch(() => undefined)
     if (answer === undefined) return
@@ -167,8 +164,6 @@ function changePassword (facts: Facts): Act {
   return {
     what: 'change the password',
     after: changed(facts, { password, ...ended }),
-    // Tokens end before the password is changed: whoever changes it because it is known to others has lost nothing.
-    between: changed(facts, ended),
     send: url => ask(`${url}/api/account/password`, 'PUT', { credential: credentials(facts), json: { password } })
   }
 }

@@ -2,13 +2,14 @@ import { and, asc, desc, eq, gt, inArray, isNull, lt, or, sql } from 'drizzle-or
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import { Problem } from '../../errors.ts'
 import type { Metadata, TokenAndAccount } from '../metadata.ts'
-import { accountColumns, removeAllTokens } from './accounts.ts'
+import { accountColumns } from './accounts.ts'
 import { limitedTo } from './bounds.ts'
 import type { Committer } from './committer.ts'
 import type { WriteEvent } from './events.ts'
 import { isOwnerMissing } from './failures.ts'
 import { rememberRows } from './remembered.ts'
 import { accounts, tokens } from './schema.ts'
+import { createTokenRemover } from './token-remover.ts'
 
 type TokenActs = Pick<Metadata, 'addToken' | 'findToken' | 'findTokenBySecret' | 'listTokens' | 'touchToken' | 'removeToken' | 'removeTokens' | 'removeExpiredTokens'>
 
@@ -22,6 +23,7 @@ export function createTokenActs ({ db, committer, writeEvent }: TokenActsOptions
   const byId = withAccount().where(eq(tokens.id, sql.placeholder('id'))).prepare()
   const bySecret = withAccount().where(eq(tokens.secretHash, sql.placeholder('secretHash'))).prepare()
 
+  const remover = createTokenRemover(db, committer)
   const { placeholder } = sql
   const insert = db.insert(tokens).values({
     accountId: placeholder('accountId'),
@@ -81,7 +83,10 @@ export function createTokenActs ({ db, committer, writeEvent }: TokenActsOptions
       if (changes === 0) throw new Problem('not_found')
     }),
 
-    removeTokens: accountId => removeAllTokens(db, committer, accountId),
+    async removeTokens (accountId) {
+      await remover.thinOut(accountId)
+      await commit(() => remover.remove(accountId))
+    },
 
     removeExpiredTokens: ({ kind, before }, limit) => commit(() => {
       const batch = db.select({ id: tokens.id }).from(tokens).where(and(eq(tokens.kind, kind), lt(tokens.expiresAt, before))).orderBy(asc(tokens.expiresAt)).limit(limit)
