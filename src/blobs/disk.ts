@@ -8,6 +8,7 @@ import { openSharedSync } from '../shared-sync.ts'
 import { BlobReadStream, FAST_DOWNLOADS } from './blob-read-stream.ts'
 import type { BlobStore, OpenBlob, StoredBlob } from './blob-store.ts'
 import { failAsDamaged } from './failures.ts'
+import { ignoreMissing, removeDurably } from './durable-removal.ts'
 import { createFastLane } from './fast-lane.ts'
 import { createFreeRoom } from './free-room.ts'
 import { createYoungCollector } from './young-garbage.ts'
@@ -136,29 +137,6 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
     return whereItIs(id, from => link(from, path)).then(() => true, () => false)
   }
 
-  async function remove (ids: string[]): Promise<string[]> {
-    const gone: string[] = []
-    const unsynced = new Map<string, string[]>()
-    for (const id of ids) {
-      const folder = await unlinkBlob(id).catch(() => undefined)
-      if (folder !== undefined) unsynced.set(folder, [...unsynced.get(folder) ?? [], id])
-    }
-    for (const [folder, removed] of unsynced) {
-      if (folder !== incoming && !await isSynced(folder)) continue
-      gone.push(...removed)
-    }
-    return gone
-  }
-
-  /** Gives the folder that must be synced for the blob to be gone for good. What comes back in `incoming/` the next start removes, so that this one need not be. */
-  async function unlinkBlob (id: string): Promise<string> {
-    await settling.get(id)
-    // In this order: another process may be moving it from the one place to the other.
-    const isPending = await unlinkIfThere(incomingPath(id))
-    if (!isPending) await unlinkIfThere(settledPath(id))
-    return isPending ? incoming : dirname(settledPath(id))
-  }
-
   async function copyTo ({ id, size, sha256 }: StoredBlob, path: string): Promise<'linked' | 'copied'> {
     const isLinked = await linkTo(id, path)
     const copied = isLinked ? undefined : await writeDurably(path, (await openFile(id).catch(failAsDamaged)).createReadStream({ highWaterMark: READ_BYTES }))
@@ -198,7 +176,10 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
 
     copyTo,
 
-    remove,
+    async remove (ids) {
+      await Promise.all(ids.map(id => settling.get(id)))
+      return removeDurably(ids, { incomingPath, settledPath })
+    },
 
     unsettled: async () => (await readdir(incoming)).filter(name => ID.test(name)),
 
@@ -233,21 +214,4 @@ async function writeBatch (handle: FileHandle, chunks: Uint8Array[], bytes: numb
   const { bytesWritten } = await handle.writev(chunks)
   // A write is short where the disk fills up; the next one then says so.
   if (bytesWritten < bytes) await handle.appendFile(Buffer.concat(chunks).subarray(bytesWritten))
-}
-
-/** Whether it was there. */
-async function unlinkIfThere (path: string): Promise<boolean> {
-  return unlink(path).then(() => true, (error: NodeJS.ErrnoException) => {
-    ignoreMissing(error)
-    return false
-  })
-}
-
-/** Whether a folder could be put on stable storage; one that is not there has nothing to lose. */
-async function isSynced (folder: string): Promise<boolean> {
-  return sync(folder).then(() => true, (error: NodeJS.ErrnoException) => error.code === 'ENOENT')
-}
-
-function ignoreMissing (error: NodeJS.ErrnoException): void {
-  if (error.code !== 'ENOENT') throw error
 }

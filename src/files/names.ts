@@ -6,7 +6,7 @@ export const MAX_NAME_BYTES = 255
 
 /**
  * A file's name in the one form that is stored and compared, NFC. Everything else about it is kept as sent.
- * @throws name_invalid for what CONTRACT refuses: empty or too long, `/`, `\`, control characters, ill-formed Unicode, `.` and `..`.
+ * @throws name_invalid for what is no name: empty or too long, `/`, `\`, control characters, ill-formed Unicode, `.` and `..`.
  */
 export function fileName (text: string): string {
   if (!text.isWellFormed()) refuse('It is not well-formed Unicode.')
