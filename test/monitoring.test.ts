@@ -501,11 +501,11 @@ test('a server that holds too much refuses new requests, ends the uploads that i
   const inUse = sum('nodejs_heap_size_used_bytes') + sum('nodejs_external_memory_bytes')
   t.equal(await idle.end('SIGTERM'), 0)
 
-  const server = await spawnServer(t, { DATA_DIR: join(t.testdirName, 'busy'), LOG_LEVEL: 'silent', MAX_MEMORY_BYTES: String(inUse + 64 * MIB), MAX_EVENT_LOOP_DELAY_MS: '0', ...unhurried })
+  const server = await spawnServer(t, { DATA_DIR: join(t.testdirName, 'busy'), LOG_LEVEL: 'silent', MAX_MEMORY_BYTES: String(inUse + 32 * MIB), MAX_EVENT_LOOP_DELAY_MS: '0', ...unhurried })
   const { token } = await signUp(server, 'ann')
   // Each waits in memory for the rest of its first quarter of a megabyte. Those that the server looks at itself in the midst of are refused.
   const first = Buffer.alloc(0.24 * MIB, 1)
-  const uploads = Array.from({ length: 500 }, (_, index) => beginUpload(server, { token, name: `${index}`, size: MIB }))
+  const uploads = Array.from({ length: 250 }, (_, index) => beginUpload(server, { token, name: `${index}`, size: MIB }))
   const answered = Promise.all(uploads.map(statusOf))
   answered.catch(() => {})
   for (const upload of uploads) upload.write(first)
