@@ -242,7 +242,7 @@ t.test('a log that a killed process left is synced before its blobs are moved', 
   const second = await spawnServer(t, settings, ['strace', '-D', '-f', '-y', '-o', trace, '-e', 'trace=fdatasync,rename'])
   t.match(await second.send('GET', '/uploads/victim', { user }), { status: 200, text: 'hello' })
   const calls = await callsIn(trace)
-  const [synced, moved] = [find(calls, /fdatasync\(\d+<.*-wal>/), find(calls, /rename\(".*\/incoming\//)]
+  const [synced, moved] = [find(calls, /fdatasync\(\d+<.*-wal>/), find(calls, /rename\(".*\/incoming\/[0-9a-f]{32}"/)]
   t.notOk([synced, moved].includes(-1), 'both steps are there')
   t.ok(synced < moved)
 })

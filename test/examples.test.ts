@@ -338,6 +338,18 @@ const provoked: Record<string, (fixture: Fixture) => Promise<Problem>> = {
     await closed
     return { status: Number(head.split(' ')[1]), json: JSON.parse(body) }
   },
+  cross_site_request: ({ server }) => server.send('POST', '/api/users', { headers: { 'sec-fetch-site': 'cross-site' }, json: {} }),
+  async too_many_transfers (fixture) {
+    const server = await withSettings(fixture, {})
+    const { token } = await signUp(server, 'ann')
+    // Uploads of which no byte comes.
+    const sockets = Array.from({ length: 256 }, () => connect(server.port, '127.0.0.1').on('error', () => {}))
+    for (const [index, socket] of sockets.entries()) socket.write(`PUT /uploads/${index} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\nContent-Length: 5\r\n\r\n`)
+    let answer = await server.send('GET', '/uploads/none', { token })
+    for (const end = Date.now() + 10_000; answer.status === 404 && Date.now() < end;) answer = await server.send('GET', '/uploads/none', { token })
+    for (const socket of sockets) socket.destroy()
+    return answer
+  },
   async too_many_tokens (fixture) {
     const server = await withSettings(fixture, {})
     const { user } = await signUp(server, 'ann')

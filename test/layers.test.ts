@@ -18,7 +18,7 @@ const onlyHere: { what: string, pattern: RegExp, places: string[], typesIn?: str
   { what: 'the process', pattern: /^(process\.(?!env$).+|process|console|import close-with-grace)$/, places: ['main.ts', 'commands/'] },
   { what: 'a blob store', pattern: /^import blobs\/(?!blob-store\.ts).+$/, places: ['blobs/', 'magicstore.ts'] },
   { what: 'a metadata backend', pattern: /^import metadata\/.+\/.+$/, places: ['metadata/*/', 'magicstore.ts'] },
-  { what: 'who calls', pattern: /^import caller\.ts$/, places: ['app.ts', 'http/request-log.ts', '*/routes.ts', 'tokens/authenticate.ts', 'monitoring/'] },
+  { what: 'who calls', pattern: /^import caller\.ts$/, places: ['app.ts', 'http/request-log.ts', 'http/transfer-limits.ts', '*/routes.ts', 'tokens/authenticate.ts', 'monitoring/'] },
   // No hand may reach a module, or the environment, around this table.
   { what: 'a hidden door', pattern: /^(import (node:)?(process|console|module)|require|a computed import|globalThis)$/, places: [] },
   { what: 'a barrel', pattern: /^re-export$/, places: [] },

@@ -1,8 +1,11 @@
 import Database from 'better-sqlite3'
-import { readdir } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { readConfig } from '../src/config.ts'
 import { createSweeper } from '../src/files/sweeper.ts'
+import { openMagicStore } from '../src/magicstore.ts'
 import { signUp, spawnServer, startServer } from './server.ts'
 
 t.test('sweeps that are asked for together are one, and what is asked for while one runs is served by one more', async t => {
@@ -69,4 +72,23 @@ t.test('while another process holds the write lock of the database, the server a
   t.notOk(isWritten)
   other.exec('COMMIT')
   t.equal((await written).status, 201)
+})
+
+t.test('bytes that the disk does not give up are not forgotten', async t => {
+  const dataDir = t.testdir()
+  const store = await openMagicStore(readConfig({ DATA_DIR: dataDir, MIN_FREE_BYTES: '0' }))
+  t.teardown(() => store.close())
+  const { id: ownerId } = await store.accounts.add({ username: 'ada', password: 'pwd' })
+  const owner = await store.accounts.get(ownerId)
+  const received = await store.files.receive({ owner, name: 'a', type: undefined, bytes: (async function * () { yield Buffer.from('a') }()) })
+  await store.files.create(received)
+  const { id } = received.blob
+  const path = join(dataDir, 'blobs', id.slice(0, 2), id)
+  while (!existsSync(path)) await new Promise(resolve => setTimeout(resolve, 10))
+  await rm(path)
+  // A folder is not removed as a file is.
+  await mkdir(path)
+  await store.files.remove(ownerId, 'a', () => true)
+  await store.files.close()
+  t.strictSame(await store.metadata.discardedBlobs(10), [id])
 })
