@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
 import { fencedIn, readReadme, root, sectionOf } from './readme.ts'
+import { unwatched } from './programs.ts'
 import { clientOf, signUp, spawnServer, type Client, type ServerProcess } from './server.ts'
 
 const MIB = 1024 ** 2
@@ -58,7 +59,7 @@ async function openMachine (t: Test): Promise<Machine> {
 
   async function type (line: string): Promise<void> {
     const script = moved(line).replaceAll('node dist/main.js', `'${process.execPath}' dist/main.js`).replaceAll('127.0.0.1:5000', `127.0.0.1:${server?.port}`)
-    const child = spawn('bash', ['-e', '-c', script], { cwd: root, env: { ...process.env, DATA_DIR: dataDir, MIN_FREE_BYTES: '0' } })
+    const child = spawn('bash', ['-e', '-c', unwatched(script)], { cwd: root, env: { ...process.env, DATA_DIR: dataDir, MIN_FREE_BYTES: '0' } })
     // Most commands end without a look at it.
     child.stdin.on('error', () => {}).end('a longer secret\n')
     const exited = once(child, 'exit')

@@ -7,6 +7,7 @@ import { Readable } from 'node:stream'
 import { test, type Test } from 'tap'
 import { settingRows } from '../src/config.ts'
 import { blocksOf, fencedIn, readReadme, root, sectionOf } from './readme.ts'
+import { unwatched } from './programs.ts'
 import { clientOf, runBin, spawnServer, startServer } from './server.ts'
 
 /** All but the operator's guide, which guide.test.ts plays from its first line to its last. */
@@ -105,7 +106,7 @@ async function checkStart (t: Test, line: string): Promise<void> {
   const folder = t.testdir()
   const [inherited, typed] = ['inherited', 'typed'].map(name => join(folder, name)) as [string, string]
   const command = line.replace('npm ci && ', '').replace('PORT=8080', 'PORT=0').replace('/var/lib/magicstore', typed)
-  const child = spawn('bash', ['-c', command], { cwd: root, detached: true, env: { ...process.env, PORT: '0', DATA_DIR: inherited } })
+  const child = spawn('bash', ['-c', unwatched(command)], { cwd: root, detached: true, env: { ...process.env, PORT: '0', DATA_DIR: inherited } })
   const closed = once(child, 'close')
   t.teardown(async () => {
     if (child.exitCode === null) process.kill(-(child.pid as number), 'SIGTERM')
@@ -127,7 +128,7 @@ async function checkStart (t: Test, line: string): Promise<void> {
 
 test('npm start that a signal ends leaves no server behind', async t => {
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGKILL'] as const) {
-    const child = spawn('npm', ['start'], { cwd: root, env: { ...process.env, PORT: '0', DATA_DIR: t.testdir() }, stdio: ['ignore', 'pipe', 'ignore'] })
+    const child = spawn('bash', ['-c', unwatched('exec npm start')], { cwd: root, env: { ...process.env, PORT: '0', DATA_DIR: t.testdir() }, stdio: ['ignore', 'pipe', 'ignore'] })
     const [closed, exited] = [once(child, 'close'), once(child, 'exit')]
     let port = NaN
     for await (const line of createInterface(child.stdout)) {
