@@ -24,7 +24,7 @@ export interface Committer {
   read<T> (look: () => T): Promise<T>
   /** Tells of every commit from now on. */
   watch (observer: CommitObserver): void
-  /** Grows whenever something in the database may have changed, by this process or by another one. */
+  /** Grows whenever something in the database may have changed, by this process or by another one; for use inside `read`, which looks for the changes of others. */
   readonly version: number
   /** Resolves when the log could not be synced: from then on everything is refused. */
   readonly failed: Promise<OutcomeUnknown>
@@ -166,10 +166,7 @@ export function createCommitter (client: Database.Database, syncLog: () => Promi
     commit,
     read,
     watch: observer => { observers.push(observer) },
-    get version () {
-      noteForeignChange()
-      return ownChanges + foreignChanges
-    },
+    get version () { return ownChanges + foreignChanges },
     failed
   }
 }
