@@ -8,7 +8,7 @@ const src = fileURLToPath(new URL('../src', import.meta.url))
 
 // In every pattern `*` stands for one name, and a slash at the end for all that is in a folder.
 
-/** What may appear only in some places: LAYOUT.md, "Who may touch what". */
+/** What may appear only in some places. */
 const onlyHere: { what: string, pattern: RegExp, places: string[], typesIn?: string[] }[] = [
   { what: 'Fastify', pattern: /^import (fastify|@fastify\/.+)$/, places: ['app.ts', 'errors.ts', 'caller.ts', 'http/', '*/routes.ts', 'tokens/authenticate.ts', 'monitoring/'], typesIn: ['tokens/jwt.ts'] },
   { what: 'SQL', pattern: /^(import (drizzle-orm|better-sqlite3|pg|postgres)(\/.+)?|sql)$/, places: ['metadata/*/'] },
