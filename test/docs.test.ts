@@ -5,6 +5,8 @@ import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { chromium, type BrowserContextOptions, type Locator, type Page } from 'playwright-core'
 import { test, type Test } from 'tap'
 import { signUp, startServer, type Settings } from './server.ts'
@@ -41,6 +43,19 @@ async function visit (t: Test, options: BrowserContextOptions = {}, settings: Se
 }
 
 const operation = (page: Page, id: string) => page.locator(`[id^=operations-][id$=-${id}]`)
+
+/** Reads until the page shows what is expected: it is drawn some time after a click. */
+async function shows (t: Test, read: () => Promise<unknown>, expected: unknown, message = 'is shown'): Promise<void> {
+  const end = Date.now() + 20_000
+  let found = await read()
+  while (!isDeepStrictEqual(found, expected) && Date.now() < end) {
+    await setTimeout(50)
+    found = await read()
+  }
+  t.strictSame(found, expected, message)
+}
+
+const isFocused = (locator: Locator) => locator.evaluate(element => element === document.activeElement)
 
 /** Opens an operation and closes the others, for all that are open are drawn anew with every answer. */
 async function open (page: Page, id: string): Promise<Locator> {
@@ -202,7 +217,7 @@ browserTest('the page shows the way in first, in the order in which a newcomer g
   const way = ['Users-registerUser', 'Tokens-getToken', 'Files-uploadFile', 'Files-listFiles', 'Files-downloadFile'].map(id => `operations-${id}`)
   t.same(ids.filter(id => way.includes(id)), way)
   t.equal(ids[0], way[0], 'ahead of everything else')
-  t.equal(await page.title(), 'MagicStore')
+  await shows(t, () => page.title(), 'MagicStore')
 })
 
 /** Presses Tab, or Shift and Tab, until something is in focus. */
@@ -246,8 +261,8 @@ browserTest('the page is worked by the keyboard alone, from registration to the 
   await page.keyboard.press('Enter')
   await page.locator('.dialog-ux').getByRole('button', { name: 'Remove authorization' }).waitFor()
   await page.keyboard.press('Enter')
-  t.equal(await page.locator('.dialog-ux').count(), 0, 'the next Enter closes the box')
-  t.ok(await button.evaluate(element => element === document.activeElement), 'and leads back to where one came from')
+  await shows(t, () => page.locator('.dialog-ux').count(), 0, 'the next Enter closes the box')
+  await shows(t, () => isFocused(button), true, 'and leads back to where one came from')
 
   const upload = await openByKey('uploadFile')
   // The browser must know that choosers are wanted well before the key.
@@ -271,23 +286,23 @@ browserTest('the page is worked by the keyboard alone, from registration to the 
 
 browserTest('a form shows what is needed, and the rest after a key on its button', async t => {
   const { page } = await visit(t)
-  const namesIn = (block: Locator) => block.locator('tr[data-param-name]').evaluateAll(rows => rows.map(row => row.getAttribute('data-param-name')))
+  const namesIn = (block: Locator) => () => block.locator('tr[data-param-name]').evaluateAll(rows => rows.map(row => row.getAttribute('data-param-name')))
   const download = await open(page, 'downloadFile')
-  t.same(await namesIn(download), ['name'])
+  await shows(t, namesIn(download), ['name'])
   const button = download.locator('.more-parameters')
   const rest = ['disposition', 'range', 'if-range', 'if-none-match', 'if-modified-since', 'if-match', 'if-unmodified-since', 'want-repr-digest']
-  t.equal(await button.innerText(), `More parameters (${rest.length})`)
-  t.equal(await button.getAttribute('aria-expanded'), 'false')
+  await shows(t, () => button.innerText(), `More parameters (${rest.length})`)
+  await shows(t, () => button.getAttribute('aria-expanded'), 'false')
   await tabTo(page, button)
   await page.keyboard.press('Enter')
-  t.equal(await button.getAttribute('aria-expanded'), 'true')
-  t.same(await namesIn(download), ['name', ...rest])
-  t.ok(await button.evaluate(element => element === document.activeElement), 'the keyboard stays there')
+  await shows(t, () => button.getAttribute('aria-expanded'), 'true')
+  await shows(t, namesIn(download), ['name', ...rest])
+  await shows(t, () => isFocused(button), true, 'the keyboard stays there')
   await fill(download, 'range', 'bytes=0-1')
   await button.click()
-  t.same(await namesIn(download), ['name', 'disposition', 'range'], 'what has a value is sent, and stays in sight')
+  await shows(t, namesIn(download), ['name', 'disposition', 'range'], 'what has a value is sent, and stays in sight')
 
-  for (const [id, names] of Object.entries({ uploadFile: [], putFile: ['name'], deleteFile: ['name'], listFiles: ['limit', 'cursor', 'order', 'prefix'] })) t.same(await namesIn(await open(page, id)), names, id)
+  for (const [id, names] of Object.entries({ uploadFile: [], putFile: ['name'], deleteFile: ['name'], listFiles: ['limit', 'cursor', 'order', 'prefix'] })) await shows(t, namesIn(await open(page, id)), names, id)
 })
 
 browserTest('the JSON of an upload has no button that seems to download the file', async t => {
@@ -296,15 +311,15 @@ browserTest('the JSON of an upload has no button that seems to download the file
   await authorize(page, 'basic', ['test_user', 'pwd'])
   const { status, body } = await upload(page, await open(page, 'uploadFile'), { name: 'report.pdf', type: 'application/pdf', bytes: Buffer.from('the first report') })
   t.equal(status, '201')
-  t.equal(await body.getByRole('button', { name: /download/i }).count(), 0)
+  await shows(t, () => body.getByRole('button', { name: /download/i }).count(), 0)
   t.equal(await body.getByRole('link', { name: /download/i }).count(), 0)
 })
 
 browserTest('the page links to the document, and asks the server that it came from, whatever PUBLIC_URL is', async t => {
   const { page, origin, requested, complaints } = await visit(t, {}, { PUBLIC_URL: 'https://files.example.org/store' })
   const link = page.locator('.info a', { hasText: 'openapi.json' })
-  t.equal(await link.innerText(), '/openapi.json')
-  t.equal(await link.evaluate(element => (element as HTMLAnchorElement).href), `${origin}/openapi.json`)
+  await shows(t, () => link.innerText(), '/openapi.json')
+  await shows(t, () => link.evaluate(element => (element as HTMLAnchorElement).href), `${origin}/openapi.json`)
   t.equal(await register(page, 'test_user', 'pwd'), '201')
   t.same(requested.filter(url => !url.startsWith(`${origin}/`) && !url.startsWith('data:')), [])
   t.same(complaints, [])
@@ -345,24 +360,23 @@ browserTest('credentials are kept in the memory of the page alone, and are gone 
 browserTest('the box of credentials begins at its first field, keeps the keyboard, and gives it back on Escape', async t => {
   const { page } = await visit(t)
   const button = page.locator('.auth-wrapper .authorize')
-  const isFocused = (locator: Locator) => locator.evaluate(element => element === document.activeElement)
   await tabTo(page, button)
   await page.keyboard.press('Enter')
   const box = page.getByRole('dialog')
   await box.waitFor()
   const first = box.locator('input').first()
-  t.ok(await isFocused(first))
+  await shows(t, () => isFocused(first), true)
   const stops = await box.locator('a, button, input').count()
   for (const key of ['Tab', 'Shift+Tab']) {
     for (let press = 0; press < stops; press++) {
       await page.keyboard.press(key)
-      t.ok(await box.evaluate(element => element.contains(document.activeElement)), key)
+      await shows(t, () => box.evaluate(element => element.contains(document.activeElement)), true, key)
     }
-    t.ok(await isFocused(first), 'once round')
+    await shows(t, () => isFocused(first), true, 'once round')
   }
   await page.keyboard.press('Escape')
   await box.waitFor({ state: 'detached' })
-  t.ok(await isFocused(button))
+  await shows(t, () => isFocused(button), true)
 })
 
 browserTest('wherever Tab leads on the page, one sees where one is', async t => {
@@ -392,7 +406,7 @@ browserTest('on a phone no operation of the way in makes the page scroll sideway
   t.equal(await controls.count(), 5)
   await controls.evaluateAll(found => found.forEach(control => (control as HTMLElement).click()))
   await page.waitForFunction(() => document.querySelectorAll('.opblock.is-open .execute').length === 5)
-  t.equal(await page.evaluate(() => document.documentElement.scrollWidth), 390)
+  await shows(t, () => page.evaluate(() => document.documentElement.scrollWidth), 390)
 })
 
 browserTest('the page fits a phone: nothing runs out of the screen, and an upload works', async t => {
