@@ -6,29 +6,29 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { createSecurityLog } from './accounts/events.ts'
 import { accountRoutes, passwordRoutes, userRoutes } from './accounts/routes.ts'
 import { Account, AccountEvent, AccountEventList, NewPassword, NewUser, User } from './accounts/schemas.ts'
-import { prepareCaller } from './caller.ts'
-import { handleError, handleNotFound, ProblemDetails } from './errors.ts'
 import { createCursors } from './files/cursor.ts'
 import { changeFileRoutes, readFileRoutes } from './files/routes.ts'
 import { FileList, Rename, StoredFile } from './files/schemas.ts'
-import { tendConnections, type Connections } from './http/connections.ts'
-import { docsRoutes } from './http/docs-page.ts'
-import { documentOptions, documentRoutes, ServiceFacts } from './http/document.ts'
-import { acceptJson } from './http/json-body.ts'
+import { prepareCaller } from './http/caller.ts'
+import { trackConnections, type Connections } from './http/connections.ts'
+import { handleError, handleNotFound } from './http/error-handler.ts'
 import { createLinks } from './http/links.ts'
 import { answerOtherMethods } from './http/other-methods.ts'
 import { protect, setSafeHeaders } from './http/protection.ts'
 import { RequestLog } from './http/request-log.ts'
-import { createValidators } from './http/schema-compilers.ts'
+import { acceptJson, createValidators } from './http/schema-compilers.ts'
 import { serverOptions, strictValidation, tlsOptions, type TlsContext } from './http/server-options.ts'
 import { createTransferLimits } from './http/transfer-limits.ts'
-import type { MagicStore } from './magicstore.ts'
 import { createHealth } from './monitoring/health.ts'
 import { createLog, type LogOutput } from './monitoring/log.ts'
-import type { Metrics } from './monitoring/metrics.ts'
 import type { MetricsServer } from './monitoring/metrics-server.ts'
+import type { Metrics } from './monitoring/metrics.ts'
 import { healthRoutes } from './monitoring/routes.ts'
 import { Liveness, Readiness } from './monitoring/schemas.ts'
+import { docsRoutes } from './openapi/docs-page.ts'
+import { documentOptions, documentRoutes, ServiceFacts } from './openapi/document.ts'
+import { ProblemDetails } from './problems.ts'
+import type { Store } from './store.ts'
 import { authenticate } from './tokens/authenticate.ts'
 import { createAccessTokenCodec, jwtOptions } from './tokens/jwt.ts'
 import { personalTokenRoutes, resourceRoutes, revocationRoutes, signInRoutes } from './tokens/routes.ts'
@@ -48,7 +48,7 @@ export interface App {
 }
 
 /** The HTTP face of a store, ready to listen; over TLS where `tls` is given. The log goes to `output`, else to standard output. */
-export async function buildApp (store: MagicStore, tls?: TlsContext, output?: LogOutput): Promise<App> {
+export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutput): Promise<App> {
   const { config, accounts, files, metadata, blobs, reserve } = store
   const log = output && createLog(output)
   const requestLog = new RequestLog()
@@ -65,7 +65,7 @@ export async function buildApp (store: MagicStore, tls?: TlsContext, output?: Lo
   metrics?.requests.watch(app, { isTls: tls !== undefined })
   // Ahead of all that may refuse a request.
   app.addHook('onRequest', async (request, reply) => { setSafeHeaders(request, reply) })
-  const connections = tendConnections(app, { idleSeconds: config.idleSeconds, isTls: tls !== undefined })
+  const connections = trackConnections(app, { idleSeconds: config.idleSeconds, isTls: tls !== undefined })
   const refuseOtherMethods = answerOtherMethods(app)
   app.setValidatorCompiler(createValidators(app, strictValidation))
   app.setErrorHandler(handleError)
@@ -88,30 +88,30 @@ export async function buildApp (store: MagicStore, tls?: TlsContext, output?: Lo
 
   await app.register(userRoutes, { accounts, links, securityLog, transport: config })
   await app.register(async scope => {
-    authenticate(scope, guard, { proof: 'password or personal token' })
+    authenticate(scope, guard, { credential: 'password or personal token' })
     await scope.register(signInRoutes, tokenOptions)
   })
   await app.register(async scope => {
-    authenticate(scope, guard, { proof: 'any' })
+    authenticate(scope, guard, { credential: 'any' })
     await scope.register(resourceRoutes, tokenOptions)
     await scope.register(accountRoutes, accountOptions)
   })
   await app.register(async scope => {
-    authenticate(scope, guard, { proof: 'any', scope: 'files:write' })
+    authenticate(scope, guard, { credential: 'any', scope: 'files:write' })
     await scope.register(formUploadRoutes, fileOptions)
     await scope.register(rawUploadRoutes, fileOptions)
     await scope.register(changeFileRoutes, fileOptions)
   })
   await app.register(async scope => {
-    authenticate(scope, guard, { proof: 'any', scope: 'files:read' })
+    authenticate(scope, guard, { credential: 'any', scope: 'files:read' })
     await scope.register(readFileRoutes, fileOptions)
   })
   await app.register(async scope => {
-    authenticate(scope, guard, { proof: 'any', scope: 'account' })
+    authenticate(scope, guard, { credential: 'any', scope: 'account' })
     await scope.register(revocationRoutes, tokenOptions)
   })
   await app.register(async scope => {
-    authenticate(scope, guard, { proof: 'password' })
+    authenticate(scope, guard, { credential: 'password' })
     await scope.register(passwordRoutes, accountOptions)
     await scope.register(personalTokenRoutes, tokenOptions)
   })
@@ -125,7 +125,7 @@ export async function buildApp (store: MagicStore, tls?: TlsContext, output?: Lo
 }
 
 /** Loaded only where they are asked for: they cost 50 ms of the start, and 10 MB. */
-async function loadMetrics ({ config, metadata, blobs, passwords }: MagicStore): Promise<Metrics | undefined> {
+async function loadMetrics ({ config, metadata, blobs, passwords }: Store): Promise<Metrics | undefined> {
   if (config.metricsPort === undefined) return undefined
   const { createMetrics } = await import('./monitoring/metrics.ts')
   return createMetrics({ metadata, blobs, passwords, quota: { bytes: config.quotaBytes, files: config.quotaFiles } })

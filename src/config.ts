@@ -4,29 +4,11 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { Errors, type ValueError } from '@sinclair/typebox/errors'
-import { byteSizeText, parseByteSize } from './byte-size.ts'
-import { OperatorError } from './operator-error.ts'
+import { ConfigError } from './problems.ts'
+import { parseSigningKeys } from './tokens/signing-keys.ts'
 
 const GIB = 1024 ** 3
 const MIB = 1024 ** 2
-
-/** Shortest signing secret taken: HS256 wants a key no shorter than its hash (RFC 7518 section 3.2). */
-const MIN_SECRET_BYTES = 32
-
-/** A secret of fewer different characters is a placeholder, not a secret. */
-const MIN_SECRET_CHARACTERS = 8
-
-/** Secrets of sufficient length that stand in public examples, so anyone could sign with them. */
-const PUBLISHED_SECRETS = new Set([
-  'the quick brown fox jumps over the lazy dog',
-  'a-string-secret-at-least-256-bits-long',
-  'super-secret-jwt-token-with-at-least-32-characters-long',
-  'your-super-secret-jwt-token-with-at-least-32-characters-long',
-  'secretsecretsecretsecretsecretsecret'
-])
-
-/** Key ids that go into the head of a token as they are. */
-const KEY_ITEM = /^([A-Za-z0-9_-]{1,32}):([^]+)$/
 
 const PROXIES = 'addresses such as 10.0.0.1, or ranges such as 10.0.0.0/8'
 
@@ -72,14 +54,6 @@ export const Settings = Type.Object({
 })
 type Settings = Static<typeof Settings>
 
-/** One key of the ring that signs and verifies access tokens. `kid` goes into the token's head (RFC 7515 section 4.1.4). */
-export interface SigningKey { readonly kid: string, readonly secret: string }
-
-/** A setting that can't be used; the message is one line for the operator and holds no secret. */
-export class ConfigError extends OperatorError {
-  override readonly exitCode = 2
-}
-
 /** Everything an operator can set, checked and in the units its names say. */
 export type Config = Readonly<ReturnType<typeof readConfig>>
 
@@ -96,7 +70,7 @@ export function readConfig (env: NodeJS.ProcessEnv = process.env) {
     dataDir: resolve(settings.DATA_DIR),
     publicUrl: settings.PUBLIC_URL === undefined ? undefined : publicUrl(settings.PUBLIC_URL),
     tokenSeconds: settings.TOKEN_SECONDS,
-    signingKeys: settings.SIGNING_KEYS === undefined ? undefined : signingKeys(settings.SIGNING_KEYS.split(',').map((text, index) => ({ text, place: `SIGNING_KEYS, key ${index + 1}` }))),
+    signingKeys: settings.SIGNING_KEYS === undefined ? undefined : parseSigningKeys(settings.SIGNING_KEYS.split(',').map((text, index) => ({ text, place: `SIGNING_KEYS, key ${index + 1}` }))),
     maxFileBytes: settings.MAX_FILE_BYTES,
     quotaBytes: settings.QUOTA_BYTES,
     quotaFiles: settings.QUOTA_FILES,
@@ -205,22 +179,29 @@ export function isLoopback (host: string): boolean {
   return address === 'localhost' || address === '::1' || (isIP(address) === 4 && address.startsWith('127.'))
 }
 
-/** A `kid:secret` item, and where the operator finds it. */
-export interface KeyItem { readonly text: string, readonly place: string }
+const UNITS = new Map([
+  ['', 1], ['B', 1],
+  ...['K', 'M', 'G', 'T'].flatMap((letter, index): [string, number][] => [
+    [letter, 1024 ** (index + 1)], [`${letter}IB`, 1024 ** (index + 1)], [`${letter}B`, 1000 ** (index + 1)]
+  ])
+])
 
-/** Reads a key ring. @throws {ConfigError} for an item that is no key, weak or a second one of its kid; it tells the place, and nothing of the text. */
-export function signingKeys (items: KeyItem[]): SigningKey[] {
-  const keys = items.map(signingKey)
-  const repeated = items[keys.findIndex(({ kid }, index) => keys.slice(0, index).some(key => key.kid === kid))]
-  if (repeated !== undefined) throw new ConfigError(`${repeated.place}: another key has this kid`)
-  return keys
+/** Units that a size is written in, the largest first; without one it is bytes. */
+const WRITTEN = ['TiB', 'GiB', 'MiB', 'KiB', '']
+
+/**
+ * Reads a size such as `1000`, `64 MiB` or `1.5g` as bytes: K, M, G and T, also with iB, are powers of 1024; with B alone
+ * they are powers of 1000. Undefined for anything else, also where the bytes are not a whole number that is counted exactly.
+ */
+export function parseByteSize (text: string): number | undefined {
+  const [, digits, unit = ''] = /^\s*(\d+(?:\.\d+)?) ?([a-z]*)\s*$/i.exec(text) ?? []
+  const bytes = Number(digits) * Number(UNITS.get(unit.toUpperCase()))
+  return Number.isSafeInteger(bytes) ? bytes : undefined
 }
 
-function signingKey ({ text, place }: KeyItem): SigningKey {
-  const [, kid, secret] = KEY_ITEM.exec(text) ?? []
-  if (kid === undefined || secret === undefined) throw new ConfigError(`${place}: expected kid:secret, with a kid of 1 to 32 letters, digits, _ or -`)
-  if (Buffer.byteLength(secret) < MIN_SECRET_BYTES) throw new ConfigError(`${place}: the secret has fewer than ${MIN_SECRET_BYTES} bytes`)
-  if (PUBLISHED_SECRETS.has(secret.toLowerCase())) throw new ConfigError(`${place}: the secret is published in examples, so anyone could sign with it`)
-  if (new Set(secret).size < MIN_SECRET_CHARACTERS) throw new ConfigError(`${place}: the secret has fewer than ${MIN_SECRET_CHARACTERS} different characters`)
-  return { kid, secret }
+/** Writes a size in the largest unit of which it is a whole number or a half. */
+export function byteSizeText (bytes: number): string {
+  const inUnit = (unit: string) => bytes / Number(UNITS.get(unit.toUpperCase()))
+  const unit = String(WRITTEN.find(name => 2 * inUnit(name) % 1 === 0))
+  return `${inUnit(unit)} ${unit}`.trim()
 }

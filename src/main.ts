@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 import type { Command } from './commands/command.ts'
-import { UsageError } from './commands/usage-error.ts'
+import { UsageError } from './commands/command.ts'
 import { readVersion } from './config.ts'
-import { failures, Problem } from './errors.ts'
-import { OperatorError } from './operator-error.ts'
+import { failures, Problem } from './problems.ts'
+import { OperatorError } from './problems.ts'
 
 /** Each is loaded when it is asked for: most need little of what the server is made of, and start in half the time. */
 const commands: Record<string, () => Promise<Command>> = {

@@ -7,12 +7,11 @@ import argon2 from 'argon2'
 import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
 import { buildApp } from '../src/app.ts'
+import { openReserve } from '../src/blobs/disk/reserve.ts'
 import { readConfig } from '../src/config.ts'
-import { startHousekeeping } from '../src/housekeeping.ts'
-import { openMagicStore } from '../src/magicstore.ts'
 import type { Metadata } from '../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
-import { openReserve } from '../src/blobs/reserve.ts'
+import { openStore, startHousekeeping } from '../src/store.ts'
 import { createPersonalToken } from '../src/tokens/personal-token.ts'
 import { holdServer } from './conformance.ts'
 import { clientOf, formOf, signUp, spawnServer, startServer, type Answer, type Client, type SendOptions } from './server.ts'
@@ -540,7 +539,7 @@ t.test('an access token for a personal one has the life of others where the pers
 })
 
 t.test('a mistyped personal token is known by its checksum, without the database being asked', async t => {
-  const store = await openMagicStore(readConfig({ PORT: '0', LOG_LEVEL: 'silent', MIN_FREE_BYTES: '0', DATA_DIR: t.testdir() }))
+  const store = await openStore(readConfig({ PORT: '0', LOG_LEVEL: 'silent', MIN_FREE_BYTES: '0', DATA_DIR: t.testdir() }))
   const { http } = await buildApp(store)
   t.teardown(() => http.close())
   holdServer(t, http.server)

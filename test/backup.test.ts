@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { holdBlobs } from '../src/metadata/sqlite/hold.ts'
+import { takeRetentionLock } from '../src/metadata/sqlite/retention-lock.ts'
 import { blobsIn, contentsOf, digest, filesIn, hasStrace, makeStore, refused, report, seenBy, type User } from './backups.ts'
 import { binArguments } from './bin.ts'
 import { mountDisk } from './disks.ts'
@@ -232,7 +232,7 @@ function isSame (one: ReadonlyMap<string, string>, other: Record<string, string>
 t.test('bytes that a backup holds stay when their file is replaced, deleted or its owner leaves, also through a restart, and go afterwards', async t => {
   const { dataDir, user } = await makeStore(t, { replaced: 'one', deleted: 'two', kept: 'three' })
   const before = await blobsIn(dataDir)
-  const hold = holdBlobs(join(dataDir, 'magicstore.db'))
+  const hold = takeRetentionLock(join(dataDir, 'magicstore.db'))
   t.teardown(() => hold.close())
   const server = await startServer(t, { DATA_DIR: dataDir })
   await server.send('PUT', '/uploads/replaced', { user, body: 'another' })
@@ -242,7 +242,7 @@ t.test('bytes that a backup holds stay when their file is replaced, deleted or i
   await server.send('DELETE', '/api/account', { user: leaving.user })
   await server.close()
   t.equal((await blobsIn(dataDir)).length, 5)
-  // As a crash leaves what was replaced before it was settled.
+  // As a crash leaves what was replaced before it was committed.
   const [moved = ''] = Object.entries(await contentsOf(join(dataDir, 'blobs'))).find(([, sha256]) => sha256 === digest(Buffer.from('one'))) ?? []
   await rename(join(dataDir, 'blobs', moved), join(dataDir, 'incoming', moved.slice('00/'.length)))
   const again = await startServer(t, { DATA_DIR: dataDir })

@@ -34,9 +34,9 @@ export async function readAll (store: BlobStore, { id, size }: { id: string, siz
   return collect((await store.open(id, size)).read({ start: 0, end: size - 1 }))
 }
 
-async function settledIn (store: BlobStore): Promise<string[]> {
+async function committedIn (store: BlobStore): Promise<string[]> {
   const ids: string[] = []
-  for await (const id of store.settled()) ids.push(id)
+  for await (const id of store.committed()) ids.push(id)
   return ids.sort()
 }
 
@@ -66,13 +66,13 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     { size: MIB + 1, chunk: 64 * KIB },
     { size: 5 * MIB + 12345, chunk: 3 * MIB }
   ]) {
-    t.test(`${size} bytes in chunks of ${chunk} come back as they went in, before they are settled, after, and after a restart`, async t => {
+    t.test(`${size} bytes in chunks of ${chunk} come back as they went in, before they are committed, after, and after a restart`, async t => {
       const { store, reopen } = await fresh(t)
       const bytes = randomBytes(size)
       const stored = await store.put(inChunks(bytes, chunk), { maxBytes: size })
       t.match(stored, { id: /^[0-9a-f]{32}$/, size, sha256: digest(bytes) })
       t.ok((await readAll(store, stored)).equals(bytes))
-      store.settle(stored.id)
+      store.commit(stored.id)
       t.ok((await readAll(store, stored)).equals(bytes))
       t.ok((await readAll(await reopen(), stored)).equals(bytes))
     })
@@ -133,10 +133,10 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     await t.rejects(store.put(endless(), { maxBytes: 200_000 }), { code: 'file_too_large' })
     t.equal(yielded, 201)
     await t.rejects(store.put(inChunks(Buffer.alloc(1)), { maxBytes: 0 }), { code: 'file_too_large' })
-    t.strictSame(await store.unsettled(), [])
+    t.strictSame(await store.pending(), [])
     const again = await reopen()
-    t.strictSame(await again.unsettled(), [])
-    t.strictSame(await settledIn(again), [])
+    t.strictSame(await again.pending(), [])
+    t.strictSame(await committedIn(again), [])
   })
 
   for (const after of [0, 100, 3 * MIB]) {
@@ -147,49 +147,49 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
         yield * inChunks(Buffer.alloc(after))
         throw failure
       }()), anySize), failure)
-      t.strictSame(await (await reopen()).unsettled(), [])
+      t.strictSame(await (await reopen()).pending(), [])
     })
   }
 
-  t.test('what was put and not settled is named after a restart; what was settled or removed is not', async t => {
+  t.test('what was put and pending is named after a restart; what was committed or removed is not', async t => {
     const { store, reopen } = await fresh(t)
-    const [open, settled, removed, both] = await Promise.all(['a', 'b', 'c', 'd'].map(text => store.put(inChunks(Buffer.from(text)), anySize))) as [StoredBlob, StoredBlob, StoredBlob, StoredBlob]
-    store.settle(settled.id)
-    store.settle(both.id)
+    const [open, committed, removed, both] = await Promise.all(['a', 'b', 'c', 'd'].map(text => store.put(inChunks(Buffer.from(text)), anySize))) as [StoredBlob, StoredBlob, StoredBlob, StoredBlob]
+    store.commit(committed.id)
+    store.commit(both.id)
     await store.remove([removed.id])
     await store.remove([both.id])
     const again = await reopen()
-    t.strictSame(await again.unsettled(), [open.id])
-    t.strictSame(await settledIn(again), [settled.id])
-    t.strictSame([await again.has(settled.id), await again.has(removed.id), await again.has(both.id)], [true, false, false])
+    t.strictSame(await again.pending(), [open.id])
+    t.strictSame(await committedIn(again), [committed.id])
+    t.strictSame([await again.has(committed.id), await again.has(removed.id), await again.has(both.id)], [true, false, false])
     t.equal(String(await readAll(again, open)), 'a')
-    again.settle(open.id)
+    again.commit(open.id)
     const third = await reopen()
-    t.strictSame(await third.unsettled(), [])
-    t.strictSame(await settledIn(third), [open.id, settled.id].sort())
+    t.strictSame(await third.pending(), [])
+    t.strictSame(await committedIn(third), [open.id, committed.id].sort())
   })
 
-  t.test('many blobs at once have ids of their own, and all of them can be settled at once', async t => {
+  t.test('many blobs at once have ids of their own, and all of them can be committed at once', async t => {
     const { store, reopen } = await fresh(t)
     const blobs = await Promise.all(Array.from({ length: 150 }, (_, index) => store.put(inChunks(Buffer.from(String(index))), anySize)))
     t.equal(new Set(blobs.map(blob => blob.id)).size, 150)
-    for (const { id } of blobs) store.settle(id)
+    for (const { id } of blobs) store.commit(id)
     for (const [index, blob] of blobs.entries()) t.equal(String(await readAll(store, blob)), String(index))
-    t.strictSame(await (await reopen()).unsettled(), [])
+    t.strictSame(await (await reopen()).pending(), [])
   })
 
-  t.test('to settle what is gone is no failure, and neither is to remove it', async t => {
+  t.test('to commit what is gone is no failure, and neither is to remove it', async t => {
     const { store } = await fresh(t)
-    store.settle('0'.repeat(32))
+    store.commit('0'.repeat(32))
     const { id } = await store.put(inChunks(Buffer.from('a')), anySize)
-    const { id: settled } = await store.put(inChunks(Buffer.from('a')), anySize)
-    store.settle(settled)
-    const ids = ['0'.repeat(32), id, settled]
+    const { id: committed } = await store.put(inChunks(Buffer.from('a')), anySize)
+    store.commit(committed)
+    const ids = ['0'.repeat(32), id, committed]
     t.strictSame((await store.remove(ids)).sort(), ids.sort(), 'what is gone is told')
-    store.settle(id)
+    store.commit(id)
     await store.remove([id])
     await store.quarantine(id)
-    t.strictSame(await settledIn(store), [])
+    t.strictSame(await committedIn(store), [])
   })
 
   t.test('a removed blob, an unknown one, and one of another size are damaged', async t => {
@@ -201,12 +201,12 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     await t.rejects(store.open(id, 4), { code: 'file_damaged' })
   })
 
-  for (const isSettled of [true, false]) {
-    t.test(`who reads a blob when it is removed reads on to its end (${isSettled ? 'settled' : 'not settled'})`, async t => {
+  for (const isCommitted of [true, false]) {
+    t.test(`who reads a blob when it is removed reads on to its end (${isCommitted ? 'committed' : 'pending'})`, async t => {
       const { store } = await fresh(t)
       const bytes = randomBytes(3 * MIB)
       const { id, size } = await store.put(inChunks(bytes), anySize)
-      if (isSettled) store.settle(id)
+      if (isCommitted) store.commit(id)
       const [begun, opened] = [await store.open(id, size), await store.open(id, size)]
       const stream = begun.read({ start: 0, end: size - 1 })
       const iterator = stream[Symbol.asyncIterator]()
@@ -239,12 +239,12 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
   t.test('a blob in quarantine is out of the store', async t => {
     const { store, reopen } = await fresh(t)
     const { id, size } = await store.put(inChunks(Buffer.from('a')), anySize)
-    store.settle(id)
+    store.commit(id)
     const again = await reopen()
     await again.quarantine(id)
     await again.quarantine(id)
     t.notOk(await again.has(id))
-    t.strictSame(await settledIn(again), [])
+    t.strictSame(await committedIn(again), [])
     await t.rejects(again.open(id, size), { code: 'file_damaged' })
   })
 
@@ -259,13 +259,13 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     const { store, reopen } = await fresh(t)
     await Promise.all([store.probe(), store.put(inChunks(Buffer.from('a')), anySize)])
     await store.probe()
-    t.equal((await store.unsettled()).length, 1)
-    t.strictSame(await settledIn(await reopen()), [])
+    t.equal((await store.pending()).length, 1)
+    t.strictSame(await committedIn(await reopen()), [])
   })
 
   t.test('the room is told in bytes', async t => {
     const { store } = await fresh(t)
-    const { free, total, kept } = await store.room()
+    const { free, total, kept } = await store.space()
     t.ok(free > 0 && free <= total && kept >= 0)
     await store.admit(free / 2)
   })

@@ -1,6 +1,7 @@
 import { test } from 'tap'
 import { resolve } from 'node:path'
-import { ConfigError, isLoopback, readConfig, settingRows, type Config } from '../src/config.ts'
+import { isLoopback, readConfig, settingRows, type Config } from '../src/config.ts'
+import { ConfigError } from '../src/problems.ts'
 import { runBin, spawnServer, startServer, type Settings } from './server.ts'
 
 const secret = 'vH2mQ8xN4rT6bJ1kZ0wY5sD7gF3aL9pE'

@@ -8,16 +8,16 @@ import { join } from 'node:path'
 import { finished } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import { test } from 'tap'
-import { openDiskBlobs } from '../src/blobs/disk.ts'
-import { openReserve } from '../src/blobs/reserve.ts'
-import { Problem } from '../src/errors.ts'
-import { createCommitter } from '../src/metadata/sqlite/committer.ts'
+import { openDiskBlobs } from '../src/blobs/disk/disk.ts'
+import { openSharedSync } from '../src/blobs/disk/durable-files.ts'
+import { openReserve } from '../src/blobs/disk/reserve.ts'
 import { OutcomeUnknown } from '../src/metadata/metadata.ts'
+import { createCommitter } from '../src/metadata/sqlite/committer.ts'
 import { failureOf } from '../src/metadata/sqlite/failures.ts'
-import * as schema from '../src/metadata/sqlite/schema.ts'
 import { lockFolder, FolderInUseError } from '../src/metadata/sqlite/lock.ts'
+import * as schema from '../src/metadata/sqlite/schema.ts'
 import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
-import { openSharedSync } from '../src/shared-sync.ts'
+import { Problem } from '../src/problems.ts'
 import { readAll, suite as blobsContract } from './blobs.contract.ts'
 import { suite as metadataContract } from './metadata.contract.ts'
 
@@ -75,15 +75,15 @@ test('a row that belongs to nothing and a wrong sum are found', async t => {
   const metadata = await openSqliteMetadata(file)
   t.teardown(() => metadata.close())
   const { id } = await metadata.addAccount({ username: 'ada', usernameKey: 'ada', passwordHash: 'hash', createdAt: 1 })
-  t.strictSame(await metadata.integrityFindings(), [])
+  t.strictSame(await metadata.checkIntegrity(), [])
   const operator = new Database(file)
   operator.pragma('foreign_keys = OFF')
   operator.exec("INSERT INTO events (account_id, kind, network, request_id, at) VALUES (77, 'k', 'n', 'r', 1); UPDATE accounts SET used_bytes = 5, used_files = 2")
   operator.close()
-  t.match(await metadata.integrityFindings(), [/events/])
-  t.strictSame(await metadata.wrongUsage(), [{ accountId: id, recorded: { bytes: 5, files: 2 }, actual: { bytes: 0, files: 0 } }])
+  t.match(await metadata.checkIntegrity(), [/events/])
+  t.strictSame(await metadata.usageMismatches(), [{ accountId: id, recorded: { bytes: 5, files: 2 }, actual: { bytes: 0, files: 0 } }])
   await metadata.repairUsage()
-  t.strictSame(await metadata.wrongUsage(), [])
+  t.strictSame(await metadata.usageMismatches(), [])
   t.match(await metadata.findAccount(id), { usedBytes: 0, usedFiles: 0 })
 })
 
@@ -118,21 +118,21 @@ test('a blob that the disk does not let be read fails the reader', async t => {
   t.strictSame(await store.remove([id]), [], 'what the disk does not let be removed is not said to be gone')
 })
 
-test('a blob that can\'t be moved is served from where it is, and settled after a restart', async t => {
+test('a blob that can\'t be moved is served from where it is, and committed after a restart', async t => {
   const folder = t.testdir()
   const store = await openDiskBlobs({ folder, minFreeBytes: roomy })
   const { id, size } = await store.put(once('a'), anySize)
   const obstacle = join(folder, 'blobs', id.slice(0, 2))
   await writeFile(obstacle, '')
-  store.settle(id)
+  store.commit(id)
   await store.close()
 
   const again = await openDiskBlobs({ folder, minFreeBytes: roomy })
   t.teardown(() => again.close())
   t.equal(String(await readAll(again, { id, size })), 'a')
-  t.strictSame(await again.unsettled(), [id])
+  t.strictSame(await again.pending(), [id])
   await rm(obstacle)
-  again.settle(id)
+  again.commit(id)
   t.equal(String(await readAll(again, { id, size })), 'a')
   await again.remove([id])
   t.strictSame(await readdir(join(folder, 'incoming')), [])
@@ -142,8 +142,8 @@ test('what an operator laid into the folders is no blob, and stays', async t => 
   const folder = t.testdir({ incoming: { 'README.txt': '' }, blobs: { ab: { notes: '', ['A'.repeat(32)]: '' } } })
   const store = await openDiskBlobs({ folder, minFreeBytes: roomy })
   t.teardown(() => store.close())
-  t.strictSame(await store.unsettled(), [])
-  for await (const id of store.settled()) t.fail(id)
+  t.strictSame(await store.pending(), [])
+  for await (const id of store.committed()) t.fail(id)
   t.strictSame(await readdir(join(folder, 'incoming')), ['README.txt'])
 })
 
@@ -291,7 +291,7 @@ test('a database whose first start was cut off in the middle of a write is opene
 
   const metadata = await openSqliteMetadata(to)
   t.teardown(() => metadata.close())
-  t.strictSame(await metadata.integrityFindings(), [])
+  t.strictSame(await metadata.checkIntegrity(), [])
   t.equal((await metadata.addAccount({ username: 'ada', usernameKey: 'ada', passwordHash: 'hash', createdAt: 1 })).id, 1)
 })
 
@@ -360,7 +360,7 @@ function openSyncs () {
   return { syncs, syncLog: () => new Promise<void>((resolve, reject) => { syncs.push({ resolve, reject }) }) }
 }
 
-async function isSettled (promise: Promise<unknown>): Promise<boolean> {
+async function isCommitted (promise: Promise<unknown>): Promise<boolean> {
   await new Promise(resolve => setImmediate(resolve))
   return Promise.race([promise.then(() => true), Promise.resolve(false)])
 }
@@ -373,7 +373,7 @@ test('what was committed is told to nobody, its writer and readers alike, before
   const added = add('a')
   await new Promise(resolve => setImmediate(resolve))
   const found = read()
-  t.strictSame([await isSettled(added), await isSettled(found)], [false, false])
+  t.strictSame([await isCommitted(added), await isCommitted(found)], [false, false])
   syncs[0]?.resolve()
   t.equal(await added, 1)
   t.strictSame(await found, ['a'])
@@ -389,7 +389,7 @@ test('what another process committed is told when the log that both write is on 
   t.teardown(() => other.close())
   other.exec("INSERT INTO notes VALUES ('theirs')")
   const found = read()
-  t.notOk(await isSettled(found))
+  t.notOk(await isCommitted(found))
   syncs[0]?.resolve()
   t.strictSame(await found, ['theirs'])
   t.strictSame(await read(), ['theirs'], 'once')
@@ -421,7 +421,7 @@ test('an act waits while another process writes, and is done when that has ended
   t.teardown(() => other.close())
   other.exec('BEGIN IMMEDIATE')
   const added = add('a')
-  t.notOk(await isSettled(added))
+  t.notOk(await isCommitted(added))
   other.exec('COMMIT')
   t.equal(await added, 1)
   t.strictSame(all(), ['a'])

@@ -84,7 +84,7 @@ for (const { what, lose } of [
   { what: 'gone', lose: async (dataDir: string) => rm(join(dataDir, 'magicstore.db')) },
   { what: 'empty', lose: async (dataDir: string) => truncate(join(dataDir, 'magicstore.db')) },
   {
-    what: 'gone, with bytes that are not settled',
+    what: 'gone, with bytes that are pending',
     async lose (dataDir: string) {
       await rm(join(dataDir, 'magicstore.db'))
       await rm(join(dataDir, 'blobs'), { recursive: true })

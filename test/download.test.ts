@@ -8,7 +8,7 @@ import type { Readable } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import { parse as parseDisposition } from 'content-disposition'
 import t, { type Test } from 'tap'
-import { openDiskBlobs } from '../src/blobs/disk.ts'
+import { openDiskBlobs } from '../src/blobs/disk/disk.ts'
 import { planDownload, type DownloadFacts, type DownloadRequest } from '../src/files/download.ts'
 import { judge, parseDate, permitsChange, type ConditionHeaders } from '../src/files/preconditions.ts'
 import { parseRanges } from '../src/files/ranges.ts'
@@ -66,7 +66,7 @@ async function exchange (port: number, text: string): Promise<string> {
   return Buffer.concat(await socket.toArray()).toString('latin1')
 }
 
-/** Where the bytes of the settled files lie, once nothing is on its way there any more. */
+/** Where the bytes of the committed files lie, once nothing is on its way there any more. */
 async function settledBlobs (dataDir: string): Promise<string[]> {
   while ((await readdir(join(dataDir, 'incoming'))).length > 0) await turn()
   const entries = await readdir(join(dataDir, 'blobs'), { recursive: true, withFileTypes: true })

@@ -126,7 +126,7 @@ const steps: { step: string, call: string, threads: 'all' | 'main', when?: numbe
   { step: 'the other of them is synced', call: 'fdatasync', threads: 'all', when: 2 },
   { step: 'the folder is synced', call: 'fsync', threads: 'all' },
   { step: 'the log is written', call: 'pwrite64', threads: 'main' },
-  { step: 'the blob is settled', call: 'rename', threads: 'all' },
+  { step: 'the blob is committed', call: 'rename', threads: 'all' },
   { step: 'the answer is sent', call: 'writev', threads: 'main' },
   { step: 'the old bytes are removed', call: 'unlink', threads: 'all' }
 ]

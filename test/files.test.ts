@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
-import type { NewFile } from '../src/metadata/metadata.ts'
+import type { NewFile } from '../src/metadata/records.ts'
 import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
 import { signUp, startServer, type Answer, type Client, type SendOptions, type Settings } from './server.ts'
 

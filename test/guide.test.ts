@@ -6,8 +6,8 @@ import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
-import { fencedIn, readReadme, root, sectionOf } from './readme.ts'
 import { unwatched } from './programs.ts'
+import { fencedIn, readReadme, root, sectionOf } from './readme.ts'
 import { clientOf, signUp, spawnServer, type Client, type ServerProcess } from './server.ts'
 
 const MIB = 1024 ** 2

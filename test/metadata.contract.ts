@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import type { Test } from 'tap'
-import { Problem } from '../src/errors.ts'
-import { fileOrders, type AccountRecord, type FileOrder, type FilePage, type FilePosition, type FileRecord, type Metadata, type NewFile, type NewToken } from '../src/metadata/metadata.ts'
+import type { Metadata } from '../src/metadata/metadata.ts'
+import { fileOrders, type AccountRecord, type FileOrder, type FilePage, type FilePosition, type FileRecord, type NewFile, type NewToken } from '../src/metadata/records.ts'
+import { Problem } from '../src/problems.ts'
 
 const unlimited = { bytes: undefined, files: undefined }
 const always = () => true
@@ -95,7 +96,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     const [ada, bob] = [await metadata.addAccount(person('ada')), await metadata.addAccount(person('bob'))]
     t.equal(ada.id, 1)
     await metadata.removeAccount(bob.id, 2000)
-    while (await metadata.removeRemains(100));
+    while (await metadata.purgeDeletedAccounts(100));
     const again = await reopen()
     const cleo = await again.addAccount(person('cleo'))
     t.ok(cleo.id > bob.id)
@@ -201,9 +202,9 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     t.not(heir.id, id)
 
     let rounds = 0
-    while (await metadata.removeRemains(2)) {
+    while (await metadata.purgeDeletedAccounts(2)) {
       rounds++
-      t.strictSame(await metadata.wrongUsage(), [])
+      t.strictSame(await metadata.usageMismatches(), [])
       t.ok((await metadata.discardedBlobs(100)).length <= rounds * 2)
     }
     t.strictSame((await metadata.discardedBlobs(100)).sort(), mine.map(file => file.blobId).sort())
@@ -305,7 +306,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     t.strictSame(await metadata.attemptTimes({ kind: 'sign_in', usernameKey: 'ada', isKnownNetwork: false }, { since: 30, until: 30, limit: 10 }), [30])
     t.strictSame(await metadata.attemptTimes({ kind: 'sign_in', usernameKey: 'ada', isKnownNetwork: false }, { since: 0, until: 100, limit: 1 }), [30])
     t.strictSame(await metadata.attemptTimes({ kind: 'sign_in', usernameKey: 'ada', isKnownNetwork: false }, { since: 0, until: 29, limit: 10 }), [25])
-    await metadata.forgiveAttempts('ada', 'n1')
+    await metadata.clearAttempts('ada', 'n1')
     t.strictSame(await metadata.attemptTimes({ kind: 'sign_in', network: 'n1' }, range), [20])
     t.strictSame(await metadata.attemptTimes({ kind: 'registration', network: 'n1' }, range), [40], 'a sign-in forgives no registration')
     const outside = { since: 30, until: 35 }
@@ -465,7 +466,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
       const stored = await metadata.listFiles(id, all)
       t.equal(stored.length, fits)
       t.strictSame(await usage(metadata, id), { bytes: fits * size, files: fits })
-      t.strictSame(await metadata.wrongUsage(), [])
+      t.strictSame(await metadata.usageMismatches(), [])
     })
   }
 
@@ -536,9 +537,9 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     const many = Array.from({ length: 497 }, () => hex(16))
     const asked = [kept.blobId, removed.blobId, never, ...many]
     t.strictSame(await metadata.knownBlobs(asked), new Set([kept.blobId]))
-    t.strictSame(await metadata.claimedBlobs(asked), new Set([kept.blobId, removed.blobId]))
+    t.strictSame(await metadata.referencedBlobs(asked), new Set([kept.blobId, removed.blobId]))
     t.strictSame(await metadata.knownBlobs([]), new Set())
-    t.strictSame(await metadata.integrityFindings(), [])
+    t.strictSame(await metadata.checkIntegrity(), [])
   })
 
   t.test('everybody\'s files are listed for fsck by id, page by page', async t => {
@@ -578,7 +579,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     const again = await reopen()
     t.strictSame((await again.listFiles(id, all)).map(file => file.name), ['a', 'c', 'taken'])
     t.ok(await again.findAccountByKey('bob'))
-    t.strictSame(await again.wrongUsage(), [])
+    t.strictSame(await again.usageMismatches(), [])
     t.strictSame(await again.discardedBlobs(10), [])
   })
 

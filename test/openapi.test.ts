@@ -8,7 +8,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import { test } from 'tap'
 import { parse } from 'yaml'
-import { failures } from '../src/errors.ts'
+import { failures } from '../src/problems.ts'
 import { clientOf, formOf, runBin, signUp, spawnServer, startServer, type Answer, type Client, type SendOptions } from './server.ts'
 
 const committed = (name: string) => readFile(fileURLToPath(new URL(`../openapi/${name}`, import.meta.url)), 'utf8')

@@ -6,11 +6,11 @@ import { connect, type Socket } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { attemptKey, createAttemptLimiter } from '../src/accounts/attempt-limiter.ts'
 import { isPrivate, networkOf } from '../src/accounts/network.ts'
-import { attemptKey, createTurnstile } from '../src/accounts/turnstile.ts'
-import type { Problem } from '../src/errors.ts'
 import type { Metadata } from '../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
+import type { Problem } from '../src/problems.ts'
 import { formOf, signUp, spawnServer, startServer, type Answer, type Client, type RunningServer, type SendOptions, type Settings } from './server.ts'
 
 const password = 'correct horse battery'
@@ -312,9 +312,9 @@ t.test('a storm of sign-ins is refused beyond a queue of 256, and a download mea
 t.test('near a limit attempts wait for the outcome of others, at most 256 of them', async t => {
   const metadata = await openSqliteMetadata(join(t.testdir(), 'metadata.db'))
   t.teardown(() => metadata.close())
-  const turnstile = createTurnstile(metadata)
+  const attemptLimiter = createAttemptLimiter(metadata)
   const attempt = { kind: 'sign_in', network: '192.0.2.1', usernameKey: attemptKey('ann') } as const
-  const enter = () => turnstile.enter([{ matching: attempt, limit: 1, seconds: 900 }], 'too_many_sign_ins')
+  const enter = () => attemptLimiter.enter([{ matching: attempt, limit: 1, seconds: 900 }], 'too_many_sign_ins')
   const leave = await enter()
   const waiting = Array.from({ length: 256 }, enter)
   await t.rejects(enter(), { code: 'overloaded', facts: { headers: { 'retry-after': '1' } } })
@@ -333,7 +333,7 @@ t.test('a failure that is recorded while another attempt is being judged is coun
   // What was read is told when the test says so, as behind a slow sync.
   const gates: (() => void)[] = []
   let isSlow = false
-  const turnstile = createTurnstile({
+  const attemptLimiter = createAttemptLimiter({
     ...metadata,
     async attemptTimes (matching, range) {
       const times = await metadata.attemptTimes(matching, range)
@@ -342,13 +342,13 @@ t.test('a failure that is recorded while another attempt is being judged is coun
     }
   })
   const attempt = { kind: 'sign_in', network: '192.0.2.1', usernameKey: attemptKey('ann') } as const
-  const enter = () => turnstile.enter([{ matching: attempt, limit: 1, seconds: 900 }], 'too_many_sign_ins')
+  const enter = () => attemptLimiter.enter([{ matching: attempt, limit: 1, seconds: 900 }], 'too_many_sign_ins')
   const leave = await enter()
   isSlow = true
   const judged = enter()
   while (gates.length === 0) await new Promise(resolve => setImmediate(resolve))
   isSlow = false
-  await turnstile.count({ ...attempt, isKnownNetwork: false, at: Date.now() })
+  await attemptLimiter.count({ ...attempt, isKnownNetwork: false, at: Date.now() })
   leave()
   gates[0]?.()
   await t.rejects(judged, { code: 'too_many_sign_ins' })
@@ -359,17 +359,17 @@ t.test('where ten thousand attempts could not be recorded, no more are let in un
   const metadata = await openSqliteMetadata(join(dataDir, 'magicstore.db'))
   t.teardown(() => metadata.close())
   refuseAttempts(t, { dataDir })
-  const turnstile = createTurnstile(metadata)
+  const attemptLimiter = createAttemptLimiter(metadata)
   const attempt = { kind: 'sign_in', network: '192.0.2.1', usernameKey: attemptKey('ann'), isKnownNetwork: false } as const
-  const enter = () => turnstile.enter([{ matching: { kind: 'sign_in', network: '192.0.2.2' }, limit: 1, seconds: 900 }], 'too_many_sign_ins')
-  const fail = (times: number, secondsAgo: number) => Promise.all(Array.from({ length: times }, () => turnstile.count({ ...attempt, at: Date.now() - secondsAgo * 1000 })))
+  const enter = () => attemptLimiter.enter([{ matching: { kind: 'sign_in', network: '192.0.2.2' }, limit: 1, seconds: 900 }], 'too_many_sign_ins')
+  const fail = (times: number, secondsAgo: number) => Promise.all(Array.from({ length: times }, () => attemptLimiter.count({ ...attempt, at: Date.now() - secondsAgo * 1000 })))
   await fail(5000, 3000)
   await fail(5000, 0)
   const refusal = await enter().then(() => undefined, (error: unknown) => error) as Problem
   t.equal(refusal.code, 'too_many_sign_ins')
   const retry = Number((refusal.facts.headers as Record<string, string>)['retry-after'])
   t.ok(retry >= 1 && retry <= 600, `again in ${retry} s`)
-  await turnstile.forgive(attempt.usernameKey, attempt.network)
+  await attemptLimiter.forgive(attempt.usernameKey, attempt.network)
   await fail(10_000, 3600)
   await t.resolves(enter(), 'what is an hour old is forgotten')
 })

@@ -6,8 +6,8 @@ import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { test, type Test } from 'tap'
 import { settingRows } from '../src/config.ts'
-import { blocksOf, fencedIn, readReadme, root, sectionOf } from './readme.ts'
 import { unwatched } from './programs.ts'
+import { blocksOf, fencedIn, readReadme, root, sectionOf } from './readme.ts'
 import { clientOf, runBin, spawnServer, startServer } from './server.ts'
 
 /** All but the operator's guide, which guide.test.ts plays from its first line to its last. */

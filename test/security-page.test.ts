@@ -11,7 +11,7 @@ import ts from 'typescript'
 import { NETWORK_FACTOR, SIGN_IN_WINDOW_SECONDS, STRANGER_FAILURES } from '../src/accounts/sign-in.ts'
 import { buildApp } from '../src/app.ts'
 import { readConfig, Settings } from '../src/config.ts'
-import { openMagicStore } from '../src/magicstore.ts'
+import { openStore } from '../src/store.ts'
 import { formOf, runBin, signUp, spawnServer, startServer } from './server.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -238,7 +238,7 @@ async function startTls (t: Test) {
   const [cert, key] = [join(folder, 'a.crt'), join(folder, 'a.key')]
   await promisify(execFile)('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=localhost',
     '-addext', 'subjectAltName=IP:127.0.0.1', '-out', cert, '-keyout', key])
-  const store = await openMagicStore(readConfig({ LOG_LEVEL: 'silent', MIN_FREE_BYTES: '0', DATA_DIR: join(folder, 'data') }))
+  const store = await openStore(readConfig({ LOG_LEVEL: 'silent', MIN_FREE_BYTES: '0', DATA_DIR: join(folder, 'data') }))
   const { http, connections } = await buildApp(store, { cert: await readFile(cert), key: await readFile(key) })
   t.teardown(async () => { connections.stop(); await http.close(); await store.close() })
   await http.listen({ host: '127.0.0.1', port: 0 })

@@ -11,7 +11,7 @@ import { pipeline } from 'node:stream/promises'
 import type { Test } from 'tap'
 import { buildApp } from '../src/app.ts'
 import { readConfig } from '../src/config.ts'
-import { openMagicStore } from '../src/magicstore.ts'
+import { openStore } from '../src/store.ts'
 import { binArguments } from './bin.ts'
 import { excuse, hold, holdRecorded, holdServer } from './conformance.ts'
 
@@ -50,7 +50,7 @@ export interface RunningServer extends Client { readonly dataDir: string, close 
 /** A server in this process on a free port, with its data in the test's own folder; ended with the test. What the test itself does makes their event loop late. */
 export async function startServer (t: Test, settings: Settings = {}): Promise<RunningServer> {
   const dataDir = settings.DATA_DIR ?? t.testdir()
-  const store = await openMagicStore(readConfig({ PORT: '0', LOG_LEVEL: 'silent', MIN_FREE_BYTES: '0', MAX_EVENT_LOOP_DELAY_MS: '0', DATA_DIR: dataDir, ...settings }))
+  const store = await openStore(readConfig({ PORT: '0', LOG_LEVEL: 'silent', MIN_FREE_BYTES: '0', MAX_EVENT_LOOP_DELAY_MS: '0', DATA_DIR: dataDir, ...settings }))
   const { http, connections } = await buildApp(store)
   holdServer(t, http.server)
   await http.listen({ host: store.config.host, port: 0 })

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { readConfig } from '../src/config.ts'
 import { createSweeper } from '../src/files/sweeper.ts'
-import { openMagicStore } from '../src/magicstore.ts'
+import { openStore } from '../src/store.ts'
 import { signUp, spawnServer, startServer } from './server.ts'
 
 t.test('sweeps that are asked for together are one, and what is asked for while one runs is served by one more', async t => {
@@ -76,7 +76,7 @@ t.test('while another process holds the write lock of the database, the server a
 
 t.test('bytes that the disk does not give up are not forgotten', async t => {
   const dataDir = t.testdir()
-  const store = await openMagicStore(readConfig({ DATA_DIR: dataDir, MIN_FREE_BYTES: '0' }))
+  const store = await openStore(readConfig({ DATA_DIR: dataDir, MIN_FREE_BYTES: '0' }))
   t.teardown(() => store.close())
   const { id: ownerId } = await store.accounts.add({ username: 'ada', password: 'pwd' })
   const owner = await store.accounts.get(ownerId)

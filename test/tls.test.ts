@@ -13,7 +13,7 @@ import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { buildApp } from '../src/app.ts'
 import { readConfig } from '../src/config.ts'
-import { openMagicStore } from '../src/magicstore.ts'
+import { openStore } from '../src/store.ts'
 import { holdServer } from './conformance.ts'
 import { dataFrames, headersFrame, PREFACE, readAllowed, resetFrame, SETTINGS_ACK, settingsFrame } from './http2-frames.ts'
 import { formOf, runBin, spawnServer, type Settings } from './server.ts'
@@ -45,7 +45,7 @@ async function startTls (t: Test, settings: Settings = {}): Promise<TlsServer> {
   const dataDir = t.testdir()
   const { TLS_CERT, TLS_KEY } = await certify(dataDir)
   const [cert, key] = [await readFile(TLS_CERT), await readFile(TLS_KEY)]
-  const store = await openMagicStore(readConfig({ LOG_LEVEL: 'silent', MIN_FREE_BYTES: '0', DATA_DIR: dataDir, ...settings }))
+  const store = await openStore(readConfig({ LOG_LEVEL: 'silent', MIN_FREE_BYTES: '0', DATA_DIR: dataDir, ...settings }))
   const { http, connections } = await buildApp(store, { cert, key })
   holdServer(t, http.server)
   await http.listen({ host: '127.0.0.1', port: 0 })

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { buildApp } from '../src/app.ts'
 import { readConfig } from '../src/config.ts'
-import { openMagicStore } from '../src/magicstore.ts'
+import { openStore } from '../src/store.ts'
 import { holdServer } from './conformance.ts'
 import { clientOf, runBin, signUp, startServer, type Answer } from './server.ts'
 
@@ -419,7 +419,7 @@ t.test('a key file without a key is one clear line and exit 2', async t => {
 })
 
 t.test('a database that fails is 500 without a word of it, not a token refused', async t => {
-  const store = await openMagicStore(readConfig({ PORT: '0', LOG_LEVEL: 'silent', MIN_FREE_BYTES: '0', DATA_DIR: t.testdir() }))
+  const store = await openStore(readConfig({ PORT: '0', LOG_LEVEL: 'silent', MIN_FREE_BYTES: '0', DATA_DIR: t.testdir() }))
   const { http } = await buildApp(store)
   t.teardown(() => http.close())
   holdServer(t, http.server)

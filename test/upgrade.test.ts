@@ -169,7 +169,7 @@ t.test('a migration that makes a table anew keeps what refers to its rows', asyn
   const [{ sql = '' } = {}] = (before.schema as { name: string, sql: string }[]).filter(({ name }) => name === 'accounts')
   const migrationsFolder = await laterMigrations(t, [[sql.replace('accounts', 'new_accounts'), 'INSERT INTO new_accounts SELECT * FROM accounts', 'DROP TABLE accounts', 'ALTER TABLE new_accounts RENAME TO accounts', 'CREATE UNIQUE INDEX accounts_username_key ON accounts (username_key)']])
   const metadata = await openSqliteMetadata(database, { migrationsFolder })
-  t.strictSame(await metadata.integrityFindings(), [])
+  t.strictSame(await metadata.checkIntegrity(), [])
   await t.rejects(metadata.addToken({ accountId: 77, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, createdAt: 1, expiresAt: 2 }), { code: 'token_revoked' }, 'references are in force again')
   await metadata.close()
   const after = dump(database)

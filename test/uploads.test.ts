@@ -8,13 +8,13 @@ import { Readable } from 'node:stream'
 import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
-import { openDiskBlobs } from '../src/blobs/disk.ts'
-import { openReserve } from '../src/blobs/reserve.ts'
+import { openDiskBlobs } from '../src/blobs/disk/disk.ts'
+import { openReserve } from '../src/blobs/disk/reserve.ts'
 import { createFiles } from '../src/files/files.ts'
-import { readForm } from '../src/uploads/form.ts'
 import { isMediaType } from '../src/files/media-type.ts'
 import { createCommitter } from '../src/metadata/sqlite/committer.ts'
 import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
+import { readForm } from '../src/uploads/form.ts'
 import { formOf, signUp, startServer, type Answer, type Client, type RunningServer, type Settings } from './server.ts'
 
 const BOUNDARY = 'boundary-of-a-test'
@@ -73,8 +73,8 @@ function nameIn (header: string | undefined): string | undefined {
 
 /** Files of bytes below the data folder. */
 function blobsIn (dataDir: string): string[] {
-  const settled = readdirSync(join(dataDir, 'blobs')).flatMap(folder => readdirSync(join(dataDir, 'blobs', folder)))
-  return [...readdirSync(join(dataDir, 'incoming')), ...settled]
+  const committed = readdirSync(join(dataDir, 'blobs')).flatMap(folder => readdirSync(join(dataDir, 'blobs', folder)))
+  return [...readdirSync(join(dataDir, 'incoming')), ...committed]
 }
 
 /** What this process has open of the bytes of a data folder. */
@@ -89,14 +89,14 @@ async function eventually (isSo: () => boolean): Promise<boolean> {
   return false
 }
 
-/** Where the bytes of the only file lie once they are settled. */
+/** Where the bytes of the only file lie once they are committed. */
 async function settledBlob ({ dataDir }: RunningServer): Promise<string> {
   await eventually(() => readdirSync(join(dataDir, 'incoming')).length === 0 && blobsIn(dataDir).length === 1)
   const [id = ''] = blobsIn(dataDir)
   return join(dataDir, 'blobs', id.slice(0, 2), id)
 }
 
-/** After the end of the server exactly the acknowledged blobs are on the disk, all of them settled. */
+/** After the end of the server exactly the acknowledged blobs are on the disk, all of them committed. */
 async function endsWith (t: Test, server: RunningServer, count: number): Promise<void> {
   t.ok(await eventually(() => openHandles(server.dataDir).length === 0), 'no bytes are open')
   await server.close()
@@ -749,8 +749,8 @@ t.test('a quota of files is exact, however many write at once', async t => {
 
 t.test('a start settles what was acknowledged and sweeps what was not, however much it is', async t => {
   const { server, token, put } = await open(t)
-  await put('settled.txt', 'settled')
-  await put('unsettled.txt', 'unsettled')
+  await put('committed.txt', 'committed')
+  await put('pending.txt', 'pending')
   await server.close()
   const { dataDir } = server
   const id = () => randomBytes(16).toString('hex')
@@ -768,7 +768,7 @@ t.test('a start settles what was acknowledged and sweeps what was not, however m
   database.close()
 
   const again = await startServer(t, { DATA_DIR: dataDir })
-  for (const name of ['settled', 'unsettled']) t.equal((await again.send('GET', `/uploads/${name}.txt`, { token })).text, name)
+  for (const name of ['committed', 'pending']) t.equal((await again.send('GET', `/uploads/${name}.txt`, { token })).text, name)
   await endsWith(t, again, 2)
   const after = new Database(join(dataDir, 'magicstore.db'))
   t.same(after.prepare('SELECT count(*) AS count FROM discarded_blobs').get(), { count: 0 })
@@ -866,7 +866,7 @@ t.test('a write to a blob that fails leaves nothing, says storage_full for want 
   t.same(blobsIn(folder), [])
   rmSync(join(folder, 'incoming'), { recursive: true })
   await t.rejects(blobs.put(Readable.from([Buffer.from('x')]), { maxBytes: 1 }), { code: 'ENOENT' })
-  blobs.settle('0'.repeat(32))
+  blobs.commit('0'.repeat(32))
 })
 
 t.test('a read of a blob that fails fails the stream', async t => {

@@ -1,8 +1,9 @@
 import type { Reserve } from '../blobs/blob-store.ts'
-import { Problem } from '../errors.ts'
-import type { AccountRecord, Attempt, Metadata } from '../metadata/metadata.ts'
+import type { Metadata } from '../metadata/metadata.ts'
+import type { AccountRecord, Attempt } from '../metadata/records.ts'
+import { Problem } from '../problems.ts'
+import { attemptKey, type AttemptLimiter } from './attempt-limiter.ts'
 import type { Passwords } from './password.ts'
-import { attemptKey, type Turnstile } from './turnstile.ts'
 import { findUsernameKey, usernameKey } from './username.ts'
 
 /** Registrations are counted for so long. */
@@ -12,7 +13,7 @@ interface AccountsOptions {
   metadata: Metadata
   reserve: Reserve
   passwords: Passwords
-  turnstile: Turnstile
+  attemptLimiter: AttemptLimiter
   registration: 'open' | 'closed'
   /** From one network; 0 lifts the limit. */
   registrationsPerHour: number
@@ -38,7 +39,7 @@ export interface Accounts {
   remove (account: AccountRecord): Promise<void>
 }
 
-export function createAccounts ({ metadata, reserve, passwords, turnstile, registration, registrationsPerHour }: AccountsOptions): Accounts {
+export function createAccounts ({ metadata, reserve, passwords, attemptLimiter, registration, registrationsPerHour }: AccountsOptions): Accounts {
   async function addCounted ({ username, password }: UsernameAndPassword, network?: string): Promise<AccountRecord> {
     const key = usernameKey(username)
     // Refused here before the costly hash; the index decides again among those who come at the same time.
@@ -59,7 +60,7 @@ export function createAccounts ({ metadata, reserve, passwords, turnstile, regis
   return {
     async register (credentials, network) {
       if (registration === 'closed') throw new Problem('registration_closed')
-      const leave = await turnstile.enter([{ matching: { kind: 'registration', network }, limit: registrationsPerHour, seconds: REGISTRATION_WINDOW_SECONDS }], 'too_many_registrations')
+      const leave = await attemptLimiter.enter([{ matching: { kind: 'registration', network }, limit: registrationsPerHour, seconds: REGISTRATION_WINDOW_SECONDS }], 'too_many_registrations')
       try {
         return await addCounted(credentials, network)
       } finally {

@@ -1,4 +1,5 @@
-import type { EventRecord, Metadata } from '../metadata/metadata.ts'
+import type { Metadata } from '../metadata/metadata.ts'
+import type { EventRecord } from '../metadata/records.ts'
 import type { Origin } from './network.ts'
 
 /** What can happen to an account, as its owner and the log are told. */

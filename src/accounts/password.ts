@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import argon2 from 'argon2'
 import pLimit from 'p-limit'
-import { Problem } from '../errors.ts'
-import { normaliseWithin } from '../wire-values.ts'
-import { createGathering } from './gathering.ts'
+import { normaliseWithin } from '../http/wire-values.ts'
+import { Problem } from '../problems.ts'
+import { createGathering } from './batcher.ts'
 
 /** Longest password, in bytes of UTF-8 after NFC; a longer one is refused before any hashing. */
 export const MAX_PASSWORD_BYTES = 1024

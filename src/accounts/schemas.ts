@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
-import { NextId } from '../paging.ts'
-import { Count, Id, MAX_TEXT_POINTS, ONE_LINE, Timestamp } from '../wire-values.ts'
+import { NextId } from '../http/pagination.ts'
+import { Count, Id, MAX_TEXT_POINTS, ONE_LINE, Timestamp } from '../http/wire-values.ts'
 import { eventKinds } from './events.ts'
 import { MAX_USERNAME_POINTS } from './username.ts'
 

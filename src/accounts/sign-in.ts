@@ -1,6 +1,7 @@
-import type { AccountRecord, Metadata } from '../metadata/metadata.ts'
+import type { Metadata } from '../metadata/metadata.ts'
+import type { AccountRecord } from '../metadata/records.ts'
 import type { Accounts, UsernameAndPassword } from './accounts.ts'
-import { attemptKey, type Turnstile } from './turnstile.ts'
+import { attemptKey, type AttemptLimiter } from './attempt-limiter.ts'
 import { findUsernameKey } from './username.ts'
 
 /** Failures are counted for so long. */
@@ -15,7 +16,7 @@ export const STRANGER_FAILURES = 100
 interface SignInOptions {
   metadata: Metadata
   accounts: Accounts
-  turnstile: Turnstile
+  attemptLimiter: AttemptLimiter
   /** Failures of one account from one network. */
   maxFailures: number
 }
@@ -33,7 +34,7 @@ export interface SignIn {
   findId (username: string): Promise<number | undefined>
 }
 
-export function createSignIn ({ metadata, accounts, turnstile, maxFailures }: SignInOptions): SignIn {
+export function createSignIn ({ metadata, accounts, attemptLimiter, maxFailures }: SignInOptions): SignIn {
   function rulesFor (usernameKey: string, network: string, isKnownNetwork: boolean) {
     const seconds = SIGN_IN_WINDOW_SECONDS
     return [
@@ -50,15 +51,15 @@ export function createSignIn ({ metadata, accounts, turnstile, maxFailures }: Si
       // Names that nobody can have are counted together.
       const counted = attemptKey(usernameKey ?? '')
       const isKnownNetwork = await metadata.isKnownNetwork(usernameKey ?? '', network)
-      const leave = await turnstile.enter(rulesFor(counted, network, isKnownNetwork), 'too_many_sign_ins')
+      const leave = await attemptLimiter.enter(rulesFor(counted, network, isKnownNetwork), 'too_many_sign_ins')
       try {
         const account = await accounts.verify(usernameKey, password)
         if (account === undefined) {
-          await turnstile.count({ kind: 'sign_in', network, usernameKey: counted, isKnownNetwork, at: Date.now() })
+          await attemptLimiter.count({ kind: 'sign_in', network, usernameKey: counted, isKnownNetwork, at: Date.now() })
           return undefined
         }
         if (!isKnownNetwork) await metadata.addKnownNetwork(account.id, network, Date.now()).catch(() => {})
-        await turnstile.forgive(counted, network)
+        await attemptLimiter.forgive(counted, network)
         return { account, isNewNetwork: !isKnownNetwork }
       } finally {
         leave()

@@ -1,5 +1,5 @@
 import bidiFactory, { type Bidi } from 'bidi-js'
-import { Problem } from '../errors.ts'
+import { Problem } from '../problems.ts'
 
 /** Longest username, in code points. */
 export const MAX_USERNAME_POINTS = 64

@@ -2,14 +2,12 @@ import { randomBytes } from 'node:crypto'
 import { chmod, lstat, mkdir, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { BlobStore, StoredBlob } from '../blobs/blob-store.ts'
+import { blobPath, dataFolderLayout, LOST_AND_FOUND } from '../blobs/disk/data-folder.ts'
+import { contentOf, makeFolder, readIfThere, sync, writeDurably } from '../blobs/disk/durable-files.ts'
 import { readVersion } from '../config.ts'
-import { blobPath, dataFolderLayout, LOST_AND_FOUND } from '../data-folder.ts'
-import { contentOf, makeFolder, readIfThere, sync, writeDurably } from '../durable-files.ts'
-import { Problem } from '../errors.ts'
 import type { Snapshot } from '../metadata/snapshot.ts'
-import { BackupError, NewerBackupError } from './backup-error.ts'
-import { backupLayout, manifestText, readManifest, sumLine, type BackupFacts } from './manifest.ts'
-import { inParallel } from './parallel.ts'
+import { Problem } from '../problems.ts'
+import { BackupError, type BackupFacts, backupLayout, inParallel, manifestText, NewerBackupError, readManifest, sumLine } from './manifest.ts'
 
 /** What blobs lie under, and are taken in turn by: of a million a few thousand are in memory. */
 const prefixes = Array.from({ length: 256 }, (_, index) => index.toString(16).padStart(2, '0'))

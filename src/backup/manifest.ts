@@ -3,11 +3,18 @@ import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { Type, type Static } from '@sinclair/typebox'
+import { type Static, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
-import { blobPath, dataFolderLayout } from '../data-folder.ts'
-import { contentOf } from '../durable-files.ts'
-import { BackupError, NewerBackupError } from './backup-error.ts'
+import pLimit from 'p-limit'
+import { blobPath, dataFolderLayout } from '../blobs/disk/data-folder.ts'
+import { contentOf } from '../blobs/disk/durable-files.ts'
+import { OperatorError } from '../problems.ts'
+
+/** A backup that can't be made or used; the message is one line for the operator. */
+export class BackupError extends OperatorError {}
+
+/** A newer version made it, and only such a one can say what is in it. */
+export class NewerBackupError extends BackupError {}
 
 /** Counted up where an older version could not read what a newer one writes. */
 const FORMAT = 1
@@ -112,4 +119,14 @@ function sumOf (line: string, { snapshot }: BackupFacts): Sum {
   const target = id === undefined ? own.find(name => path === join(snapshot, name)) : blobPath(id)
   if (target === undefined || (id !== undefined && path !== target)) throw new BackupError(`${join(snapshot, backupLayout.sums)} names a file that is no part of a backup`)
   return { sha256, path, target }
+}
+
+/** Files that are looked after at a time: each waits for the disk, not for the processor. */
+const PARALLEL = 8
+
+/** Does `act` for each item, a few at a time. Ends when all have ended, with what the first that failed threw: nothing goes on behind the caller's back. */
+export async function inParallel<T> (items: readonly T[], act: (item: T) => Promise<void>): Promise<void> {
+  const limit = pLimit(PARALLEL)
+  const ends = await Promise.allSettled(items.map(item => limit(() => act(item))))
+  for (const end of ends) if (end.status === 'rejected') throw end.reason
 }

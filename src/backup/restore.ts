@@ -1,13 +1,11 @@
 import { createReadStream } from 'node:fs'
 import { chmod, link, mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { dataFolderLayout, LOST_AND_FOUND } from '../data-folder.ts'
-import { contentOf, makeFolder, READ_BYTES, sync, writeDurably } from '../durable-files.ts'
+import { dataFolderLayout, LOST_AND_FOUND } from '../blobs/disk/data-folder.ts'
+import { contentOf, makeFolder, READ_BYTES, sync, writeDurably } from '../blobs/disk/durable-files.ts'
 import type { Snapshot } from '../metadata/snapshot.ts'
-import { BackupError } from './backup-error.ts'
 import type { OnProgress } from './backup.ts'
-import { readSums, type BackupFacts, type Sum } from './manifest.ts'
-import { inParallel } from './parallel.ts'
+import { BackupError, type BackupFacts, inParallel, readSums, type Sum } from './manifest.ts'
 
 /** Files that are taken in hand before one is waited for; the list of a million of them is not. */
 const BATCH = 256

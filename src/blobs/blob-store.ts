@@ -3,9 +3,9 @@ import type { Readable } from 'node:stream'
 /**
  * Bytes by opaque id: the contract that every blob store keeps. A store knows no users and no names.
  *
- * A blob is written once and never changed. Its life: `put` makes it durable but *unsettled*; the caller commits the fact
- * that it belongs to a file and then calls `settle`; `remove` ends it. After a crash `unsettled` names the blobs whose
- * fact may be missing, and the caller settles those that have one and removes the others. Naming them costs what was in
+ * A blob is written once and never changed. Its life: `put` makes it durable but *pending*; the caller commits the fact
+ * that it belongs to a file and then calls `commit`; `remove` ends it. After a crash `pending` names the blobs whose
+ * fact may be missing, and the caller commits those that have one and removes the others. Naming them costs what was in
  * flight, never what is stored. An id is 32 lower-case hex digits, random.
  *
  * Whoever reads a blob when it is removed reads on to its end.
@@ -20,8 +20,8 @@ export interface BlobStore {
   put (bytes: AsyncIterable<Uint8Array>, limits: { maxBytes: number }): Promise<StoredBlob>
   /** Whether as many bytes could be stored now. @throws storage_full. */
   admit (bytes: number): Promise<void>
-  /** The blob's fact is committed. Never fails: a blob that could not be settled yet is named again after a restart. */
-  settle (id: string): void
+  /** The blob's fact is committed. Never fails: a blob that could not be committed yet is named again after a restart. */
+  commit (id: string): void
   /** Opens a blob that must have `size` bytes; the caller closes it. @throws file_damaged where it is gone or of another size. */
   open (id: string, size: number): Promise<OpenBlob>
   /**
@@ -36,16 +36,16 @@ export interface BlobStore {
    * back; one that the disk refuses to give up is not among them.
    */
   remove (ids: string[]): Promise<string[]>
-  /** The blobs that were put and not settled, as found at the start. */
-  unsettled (): Promise<string[]>
-  /** Every settled blob, in no order; one that comes or goes meanwhile may be named or not. For fsck and backup. */
-  settled (): AsyncIterable<string>
-  /** Whether a settled blob is there. For fsck. */
+  /** The blobs that were put and pending, as found at the start. */
+  pending (): Promise<string[]>
+  /** Every committed blob, in no order; one that comes or goes meanwhile may be named or not. For fsck and backup. */
+  committed (): AsyncIterable<string>
+  /** Whether a committed blob is there. For fsck. */
   has (id: string): Promise<boolean>
   /** Takes a blob out of the store without destroying it, to where an operator finds it. It is no error if it is gone. For fsck. */
   quarantine (id: string): Promise<void>
   /** Room where the bytes are. For monitoring. */
-  room (): Promise<Room>
+  space (): Promise<DiskSpace>
   /** Writes a few bytes to stable storage and removes them. @throws storage_full where an upload would, or what else stands in the way. For monitoring. */
   probe (): Promise<void>
   /** Waits for what was begun. */
@@ -53,7 +53,7 @@ export interface BlobStore {
 }
 
 /** All in bytes. */
-export interface Room {
+export interface DiskSpace {
   readonly free: number
   readonly total: number
   /** What of the free ones uploads leave alone. */

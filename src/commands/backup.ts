@@ -2,15 +2,14 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { createBackup, prepareBackupFolder, type DraftBackup } from '../backup/backup.ts'
-import { BackupError } from '../backup/backup-error.ts'
-import { backupLayout, readManifest } from '../backup/manifest.ts'
+import { BackupError, backupLayout, readManifest } from '../backup/manifest.ts'
 import { fillDataFolder, linkVerified } from '../backup/restore.ts'
+import { deviceOf, requireDatabase } from '../blobs/disk/data-folder.ts'
 import { readConfig, type Config } from '../config.ts'
-import { deviceOf, requireDatabase } from '../data-folder.ts'
-import { inspect, type Finding } from '../files/inspection.ts'
-import { lockBackupFolder, openBackupSource, openOperatorStore, restoreTools } from '../magicstore.ts'
-import { folderArgument } from './folder-argument.ts'
-import { createProgress, type Progress } from './progress.ts'
+import { checkIntegrity, type Finding } from '../files/integrity-check.ts'
+import { lockBackupFolder, openBackupSource, openOperatorStore, restoreTools } from '../store.ts'
+import { folderArgument } from './command.ts'
+import { createProgress, type Progress } from './terminal.ts'
 
 export const help = `magicstore backup FOLDER: make a backup of DATA_DIR, beside a running server or without one.
 
@@ -69,7 +68,7 @@ async function prove (folder: string, progress: Progress): Promise<void> {
     const store = await openOperatorStore(readConfig({ DATA_DIR: scratch }))
     try {
       const findings: Finding[] = []
-      for await (const finding of inspect(store, { isDeep: true, onLook: done => progress.show('proven', done, backup.files) })) findings.push(finding)
+      for await (const finding of checkIntegrity(store, { isDeep: true, onLook: done => progress.show('proven', done, backup.files) })) findings.push(finding)
       if (findings.length > 0) throw new BackupError(`the backup is not good, and the one before stays: in what was restored fsck --deep finds ${findings.length} faults, the first is ${JSON.stringify(findings[0])}`)
     } finally {
       await store.close()

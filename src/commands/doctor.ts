@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util'
 import { readConfig } from '../config.ts'
 import { examine, type Finding } from '../doctor/doctor.ts'
-import { doctorTools } from '../magicstore.ts'
-import { createProgress } from './progress.ts'
+import { doctorTools } from '../store.ts'
+import { createProgress } from './terminal.ts'
 
 export const help = `magicstore doctor: look at what a server stands on, say what is wrong and how to mend it.
 

@@ -1,9 +1,9 @@
 import { parseArgs } from 'node:util'
+import { requireDatabase } from '../blobs/disk/data-folder.ts'
 import { readConfig } from '../config.ts'
-import { requireDatabase } from '../data-folder.ts'
-import { inspect, repair, type Finding } from '../files/inspection.ts'
-import { openOperatorStore } from '../magicstore.ts'
-import { createProgress } from './progress.ts'
+import { checkIntegrity, repair, type Finding } from '../files/integrity-check.ts'
+import { openOperatorStore } from '../store.ts'
+import { createProgress } from './terminal.ts'
 
 export const help = `magicstore fsck: hold the database against the stored bytes, in both directions, beside a running server or without one.
 
@@ -24,7 +24,7 @@ export async function run (args: string[]): Promise<void> {
   let count = 0
   let left = 0
   try {
-    for await (const finding of inspect(store, { isDeep: values.deep, onLook: done => progress.show('looked at', done) })) {
+    for await (const finding of checkIntegrity(store, { isDeep: values.deep, onLook: done => progress.show('looked at', done) })) {
       const isRepaired = values.repair && await repair(store, finding)
       progress.clear()
       print(finding, isRepaired)

@@ -1,6 +1,7 @@
+import { readSigningKeys, writeSigningKeys } from '../blobs/disk/data-folder.ts'
 import { readConfig } from '../config.ts'
-import { createSigningKey, readSigningKeys, writeSigningKeys } from '../data-folder.ts'
-import { UsageError } from './usage-error.ts'
+import { createSigningKey } from '../tokens/signing-keys.ts'
+import { UsageError } from './command.ts'
 
 export const help = `magicstore keys rotate: put a new signing key first in DATA_DIR.
 

@@ -1,6 +1,6 @@
 import { lookup } from 'node:dns/promises'
 import type { AddressInfo } from 'node:net'
-import { ConfigError } from '../config.ts'
+import { ConfigError } from '../problems.ts'
 
 /** What the operator can do something about, in words. */
 const REASONS: Record<string, string> = {

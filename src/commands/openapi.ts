@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buildApp } from '../app.ts'
 import { readConfig } from '../config.ts'
-import { openMagicStore } from '../magicstore.ts'
-import { UsageError } from './usage-error.ts'
+import { openStore } from '../store.ts'
+import { UsageError } from './command.ts'
 
 export const help = `magicstore openapi FOLDER: write the OpenAPI document into a folder, as openapi.json and openapi.yaml.
 
@@ -14,7 +14,7 @@ Exit code: 0 where both are written, 1 where they can't be.`
 export async function run ([folder, ...rest]: string[]): Promise<void> {
   if (folder === undefined || rest.length > 0) throw new UsageError('openapi takes one folder; see magicstore openapi --help')
   const dataDir = await mkdtemp(join(tmpdir(), 'magicstore-openapi-'))
-  const store = await openMagicStore(readConfig({ DATA_DIR: dataDir, LOG_LEVEL: 'silent' }))
+  const store = await openStore(readConfig({ DATA_DIR: dataDir, LOG_LEVEL: 'silent' }))
   const { http } = await buildApp(store)
   try {
     await writeFile(join(folder, 'openapi.json'), `${JSON.stringify(http.swagger(), null, 2)}\n`)

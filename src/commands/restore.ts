@@ -2,9 +2,9 @@ import { parseArgs } from 'node:util'
 import { readManifest } from '../backup/manifest.ts'
 import { restoreBackup } from '../backup/restore.ts'
 import { readConfig } from '../config.ts'
-import { restoreTools } from '../magicstore.ts'
-import { folderArgument } from './folder-argument.ts'
-import { createProgress } from './progress.ts'
+import { restoreTools } from '../store.ts'
+import { folderArgument } from './command.ts'
+import { createProgress } from './terminal.ts'
 
 export const help = `magicstore restore FOLDER: restore the backup in FOLDER into DATA_DIR, which is empty or new.
 

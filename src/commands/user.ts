@@ -1,13 +1,12 @@
 import { parseArgs } from 'node:util'
 import type { Accounts } from '../accounts/accounts.ts'
 import { KEPT_EVENTS, type EventKind } from '../accounts/events.ts'
-import { parseByteSize } from '../byte-size.ts'
-import { readConfig } from '../config.ts'
-import type { AccountRecord } from '../metadata/metadata.ts'
+import { parseByteSize, readConfig } from '../config.ts'
 import { NO_LIMIT } from '../metadata/quota.ts'
-import { openOperatorStore, type OperatorStore } from '../magicstore.ts'
-import { ask, askSecret } from './prompt.ts'
-import { UsageError } from './usage-error.ts'
+import type { AccountRecord } from '../metadata/records.ts'
+import { openOperatorStore, type OperatorStore } from '../store.ts'
+import { UsageError } from './command.ts'
+import { ask, askSecret } from './terminal.ts'
 
 export const help = `magicstore user: look after people, beside a running server or without one.
 

@@ -1,6 +1,6 @@
 import { access, constants, readdir, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { dataFolderLayout, isOnTwoFileSystems, LOST_AND_FOUND, TWO_FILE_SYSTEMS, TWO_FILE_SYSTEMS_REMEDY } from '../data-folder.ts'
+import { dataFolderLayout, isOnTwoFileSystems, LOST_AND_FOUND, TWO_FILE_SYSTEMS, TWO_FILE_SYSTEMS_REMEDY } from '../blobs/disk/data-folder.ts'
 import type { DatabaseTools } from './database.ts'
 import { fault, good, warning, type Diagnosis } from './diagnosis.ts'
 
@@ -60,8 +60,8 @@ export function checkPermissions (folder: string, entries: Entry[]): Diagnosis {
 /** `userId` is whose files commands make. */
 export function checkOwner (folder: string, entries: Entry[], userId: number): Diagnosis {
   const owner = entries.find(({ name }) => name === '')?.userId ?? userId
-  const strays = entries.filter(entry => entry.userId !== owner && entry.name !== LOST_AND_FOUND).map(({ name }) => name)
-  if (strays.length > 0) return fault(`DATA_DIR belongs to user ${owner}, and to others what is in it: ${strays.join(', ')}`, `chown -R ${owner} ${folder}`)
+  const foreign = entries.filter(entry => entry.userId !== owner && entry.name !== LOST_AND_FOUND).map(({ name }) => name)
+  if (foreign.length > 0) return fault(`DATA_DIR belongs to user ${owner}, and to others what is in it: ${foreign.join(', ')}`, `chown -R ${owner} ${folder}`)
   if (owner === userId) return good('everything belongs to this user')
   return warning(`DATA_DIR belongs to user ${owner} and not to this user, ${userId}: the server can't write what commands make`, `run commands as user ${owner}`)
 }

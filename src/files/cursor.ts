@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
-import { Problem } from '../errors.ts'
-import type { FileOrder, FilePosition, FileRecord } from '../metadata/metadata.ts'
+import type { FileOrder, FilePosition, FileRecord } from '../metadata/records.ts'
+import { Problem } from '../problems.ts'
 
 /** Bytes of the seal: 2 to the 96 guesses. */
 const SEAL_BYTES = 12

@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto'
 import { parseDictionary } from 'structured-headers'
-import { Problem } from '../errors.ts'
+import { Problem } from '../problems.ts'
 
 /** Algorithms of RFC 9530 section 5 that are understood, and the length of their digests in bytes. */
 const algorithms = { 'sha-256': { name: 'sha256', bytes: 32 }, 'sha-512': { name: 'sha512', bytes: 64 } } as const

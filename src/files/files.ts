@@ -1,7 +1,8 @@
-import { Problem } from '../errors.ts'
 import type { BlobStore, OpenBlob, Reserve, StoredBlob } from '../blobs/blob-store.ts'
-import { OutcomeUnknown, type AccountRecord, type FilePage, type FileRecord, type Metadata, type Permits, type Quota } from '../metadata/metadata.ts'
+import { type Metadata, OutcomeUnknown, type Precondition } from '../metadata/metadata.ts'
 import { NO_LIMIT, refuseBeyondQuota } from '../metadata/quota.ts'
+import type { AccountRecord, FilePage, FileRecord, Quota } from '../metadata/records.ts'
+import { Problem } from '../problems.ts'
 import { mediaTypeOf } from './media-type.ts'
 import { extensionOf, fileName, findFileName } from './names.ts'
 import { seconds } from './preconditions.ts'
@@ -45,7 +46,7 @@ export interface ReceivedUpload {
 /** The one place that decides whose a file is: every method takes the owner, and what is not theirs does not exist. */
 export interface Files {
   /** Refuses by what is known before a byte is read. @throws name_invalid, extension_not_allowed, file_too_large, quota_exceeded, storage_full, precondition_failed. */
-  expect (upload: { owner: AccountRecord, name: string, size: number | undefined, permits: Permits }): Promise<void>
+  expect (upload: { owner: AccountRecord, name: string, size: number | undefined, permits: Precondition }): Promise<void>
   /** The same for a form, of whose file only the bounds of its size are known. @throws file_too_large, quota_exceeded, storage_full. */
   expectForm (form: { owner: AccountRecord, leastSize: number, mostSize: number }): Promise<void>
   /** Reads the bytes to durable storage. @throws name_invalid, extension_not_allowed, file_too_large, quota_exceeded, storage_full. */
@@ -55,7 +56,7 @@ export interface Files {
   /** Adds what was received under a free name; the same bytes under a name they have already are taken again. @throws name_taken, quota_exceeded. */
   create (received: ReceivedUpload): Promise<{ file: FileRecord, isNew: boolean }>
   /** Adds what was received, or puts it in place of what has the name. @throws precondition_failed, quota_exceeded. */
-  put (received: ReceivedUpload, permits: Permits): Promise<{ file: FileRecord, isNew: boolean }>
+  put (received: ReceivedUpload, permits: Precondition): Promise<{ file: FileRecord, isNew: boolean }>
   /** @throws not_found. */
   get (ownerId: number, name: string): Promise<FileRecord>
   /** The file and its bytes as they are now; both stay whole however the file changes. The caller closes it. @throws not_found, file_damaged. */
@@ -64,7 +65,7 @@ export interface Files {
   /** @throws not_found, name_invalid, extension_not_allowed, name_taken. */
   rename (ownerId: number, name: string, newName: string): Promise<FileRecord>
   /** @throws not_found, precondition_failed. */
-  remove (ownerId: number, name: string, permits: Permits): Promise<void>
+  remove (ownerId: number, name: string, permits: Precondition): Promise<void>
   /** The limits of a person: the operator's own for them, else those of the settings. */
   quotaOf (owner: AccountRecord): Quota
   /** Soon removes what nobody owns any more, while others work; what does not come to its end goes on within a minute, or at the next start. */
@@ -133,7 +134,7 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
       if (!(error instanceof OutcomeUnknown)) await blobs.remove([blob.id])
       throw error
     }
-    if (result.file.blobId === blob.id) blobs.settle(blob.id)
+    if (result.file.blobId === blob.id) blobs.commit(blob.id)
     else await blobs.remove([blob.id])
     return result
   }
@@ -143,7 +144,7 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
   }
 
   async function removeUnowned (): Promise<void> {
-    while (await reserve.lend(() => metadata.removeRemains(SWEEP_BATCH))) await removeDiscarded()
+    while (await reserve.lend(() => metadata.purgeDeletedAccounts(SWEEP_BATCH))) await removeDiscarded()
     await removeDiscarded()
   }
 
@@ -157,14 +158,14 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
     if (ids.length === SWEEP_BATCH) await removeDiscarded()
   }
 
-  async function recoverBatch (unsettled: string[]): Promise<void> {
-    const known = await metadata.knownBlobs(unsettled)
-    for (const id of unsettled) {
-      if (known.has(id)) blobs.settle(id)
+  async function recoverBatch (pending: string[]): Promise<void> {
+    const known = await metadata.knownBlobs(pending)
+    for (const id of pending) {
+      if (known.has(id)) blobs.commit(id)
     }
     // One that a file had, and lost, goes with the discarded ones, which a backup may hold.
-    const claimed = await metadata.claimedBlobs(unsettled)
-    await blobs.remove(unsettled.filter(id => !claimed.has(id)))
+    const referenced = await metadata.referencedBlobs(pending)
+    await blobs.remove(pending.filter(id => !referenced.has(id)))
   }
 
   return {
@@ -238,8 +239,8 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
     },
 
     async recover () {
-      const unsettled = await blobs.unsettled()
-      for (let first = 0; first < unsettled.length; first += SWEEP_BATCH) await recoverBatch(unsettled.slice(first, first + SWEEP_BATCH))
+      const pending = await blobs.pending()
+      for (let first = 0; first < pending.length; first += SWEEP_BATCH) await recoverBatch(pending.slice(first, first + SWEEP_BATCH))
       await removeUnowned()
     },
 

@@ -1,5 +1,5 @@
-import { Problem } from '../errors.ts'
-import { normaliseWithin } from '../wire-values.ts'
+import { normaliseWithin } from '../http/wire-values.ts'
+import { Problem } from '../problems.ts'
 
 /** Longest name, in bytes of UTF-8 after NFC. */
 export const MAX_NAME_BYTES = 255

@@ -2,20 +2,19 @@ import { randomBytes } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { callerOf } from '../caller.ts'
-import { Problem } from '../errors.ts'
-import { codeSamples } from '../http/code-samples.ts'
+import { callerOf } from '../http/caller.ts'
 import type { Links } from '../http/links.ts'
+import { cutPage, limitOf } from '../http/pagination.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
-import type { FileRecord } from '../metadata/metadata.ts'
-import { cutPage, limitOf } from '../paging.ts'
-import { problems } from '../http/problem-responses.ts'
+import { codeSamples } from '../openapi/operation.ts'
+import { problems } from '../openapi/responses.ts'
+import { Problem } from '../problems.ts'
 import type { Cursors } from './cursor.ts'
 import { planDownload, type DownloadRequest } from './download.ts'
 import type { Files } from './files.ts'
 import { namePrefix } from './names.ts'
 import { permitsChange } from './preconditions.ts'
-import { Bytes, ChangeHeaders, contentRange, DownloadHeaders, DownloadQuery, FileList, FileListQuery, FileParams, fileLinks, HeadHeaders, nextPage, nextPageLinks, Rename, representation, StoredFile, validators } from './schemas.ts'
+import { Bytes, ChangeHeaders, contentRange, DownloadHeaders, DownloadQuery, FileList, FileListQuery, FileParams, fileLinks, fileOf, HeadHeaders, nextPage, nextPageLinks, Rename, representation, StoredFile, validators } from './schemas.ts'
 
 interface FileRoutesOptions { files: Files, cursors: Cursors, links: Links, limitTransfers: TransferLimits }
 
@@ -89,7 +88,7 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
     const limit = limitOf(request.query)
     const { entries, next } = cutPage(await files.list(listing.ownerId, { ...listing, limit, after }), limit, last => cursors.write(last, listing))
     if (next !== null) reply.header('link', `<${links.to(request.raw, `/api/files?${new URLSearchParams({ ...request.query, limit: String(limit - 1), cursor: next })}`)}>; rel="next"`)
-    return { files: entries.map(file => fileOf(file, request, links)), next }
+    return { files: entries.map(file => fileOf(file, request.raw, links)), next }
   })
 
   app.get('/api/files/:name', {
@@ -102,7 +101,7 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
       params: FileParams,
       response: { 200: { ...Type.Ref(StoredFile), description: 'The file.' }, ...problems(['not_found']) }
     }
-  }, async request => fileOf(await files.get(callerOf(request).account.id, request.params.name), request, links))
+  }, async request => fileOf(await files.get(callerOf(request).account.id, request.params.name), request.raw, links))
 }
 
 /** What changes files without a body to stream in. */
@@ -141,7 +140,7 @@ export const changeFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = as
         ...problems(['malformed_json', 'validation_failed', 'name_invalid', 'not_found', 'name_taken', 'body_too_large', 'unsupported_media_type', 'extension_not_allowed', 'storage_full'])
       }
     }
-  }, async request => fileOf(await files.rename(callerOf(request).account.id, request.params.name, request.body.name), request, links))
+  }, async request => fileOf(await files.rename(callerOf(request).account.id, request.params.name, request.body.name), request.raw, links))
 }
 
 interface Download { request: FastifyRequest, reply: FastifyReply, name: string, disposition: DownloadRequest['disposition'] }
@@ -161,23 +160,4 @@ async function sendFile ({ request, reply, name, disposition }: Download, files:
   reply.code(plan.status).headers(plan.headers)
   // Without a payload Fastify leaves the headers as they are; of '' or null it would make JSON where the file is JSON.
   return isBodyWanted ? reply.send(blob.read(...plan.pieces)) : reply.send()
-}
-
-/** Where a file's bytes are, from the root of the server. */
-export function pathOf ({ name }: FileRecord): string {
-  return `/uploads/${encodeURIComponent(name)}`
-}
-
-/** What a client is told of a file. */
-export function fileOf (file: FileRecord, request: FastifyRequest, links: Links) {
-  const { name, size, type, sha256, createdAt, updatedAt } = file
-  return {
-    name,
-    size,
-    type,
-    sha256,
-    createdAt: new Date(createdAt).toISOString(),
-    updatedAt: new Date(updatedAt).toISOString(),
-    url: links.to(request.raw, pathOf(file))
-  }
 }

@@ -1,7 +1,9 @@
-import { Type } from '@sinclair/typebox'
-import { fileOrders } from '../metadata/metadata.ts'
-import { PageSize } from '../paging.ts'
-import { Count, MAX_TEXT_POINTS, NullableText, Timestamp } from '../wire-values.ts'
+import type { IncomingMessage } from 'node:http'
+import { Type, type Static } from '@sinclair/typebox'
+import type { Links } from '../http/links.ts'
+import { PageSize } from '../http/pagination.ts'
+import { Count, MAX_TEXT_POINTS, NullableText, Timestamp } from '../http/wire-values.ts'
+import { fileOrders, type FileRecord } from '../metadata/records.ts'
 import { MAX_TYPE_LENGTH } from './media-type.ts'
 import { MAX_NAME_BYTES } from './names.ts'
 
@@ -33,6 +35,7 @@ export const StoredFile = Type.Object({
   updatedAt: Timestamp('When these bytes were stored, or got this name.'),
   url: Type.String({ format: 'uri-reference', maxLength: 4096, description: 'Address of the bytes: absolute where the request names the address the server listens on, or PUBLIC_URL is set; else a path.', examples: ['http://127.0.0.1:5000/uploads/report.pdf'] })
 }, { $id: 'StoredFile', additionalProperties: false, description: 'Metadata of a stored file.' })
+export type StoredFile = Static<typeof StoredFile>
 
 const CURSOR = { pattern: '^[A-Za-z0-9_-]+$', maxLength: 2048 }
 
@@ -119,5 +122,24 @@ export const nextPageLinks = {
     operationId: 'listFiles',
     parameters: { cursor: '$response.body#/next', limit: '$request.query.limit', order: '$request.query.order', prefix: '$request.query.prefix' },
     description: 'The next page, unless `next` is null.'
+  }
+}
+
+/** The path of a file's bytes. */
+export function pathOf ({ name }: FileRecord): string {
+  return `/uploads/${encodeURIComponent(name)}`
+}
+
+/** A file as clients see it. */
+export function fileOf (file: FileRecord, request: IncomingMessage, links: Links): StoredFile {
+  const { name, size, type, sha256, createdAt, updatedAt } = file
+  return {
+    name,
+    size,
+    type,
+    sha256,
+    createdAt: new Date(createdAt).toISOString(),
+    updatedAt: new Date(updatedAt).toISOString(),
+    url: links.to(request, pathOf(file))
   }
 }

@@ -4,7 +4,8 @@ import { constants, type Http2ServerRequest, type ServerHttp2Session } from 'nod
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
-import { clientErrorResponse, Problem } from '../errors.ts'
+import { Problem } from '../problems.ts'
+import { clientErrorResponse } from './error-handler.ts'
 import { createPipelines } from './pipeline.ts'
 import { createTurn } from './turn.ts'
 
@@ -46,7 +47,7 @@ interface Answering {
 }
 
 /** Time-outs by idleness, `Expect: 100-continue`, and refusals that reach a client which is still sending; HTTP/1.1 and HTTP/2. */
-export function tendConnections (app: FastifyInstance, { idleSeconds, isTls }: { idleSeconds: number, isTls: boolean }): Connections {
+export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: { idleSeconds: number, isTls: boolean }): Connections {
   let idleMilliseconds = idleSeconds * 1000
   let isStopping = false
   // With each connection how much had come over it when it last had nothing to do.

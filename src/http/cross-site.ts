@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { Problem } from '../errors.ts'
+import { Problem } from '../problems.ts'
 import { parseUrl } from './links.ts'
 import { SAFE_METHODS } from './pipeline.ts'
 

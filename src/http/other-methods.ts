@@ -1,6 +1,6 @@
 import { METHODS, type IncomingMessage } from 'node:http'
 import type { FastifyInstance } from 'fastify'
-import { Problem } from '../errors.ts'
+import { Problem } from '../problems.ts'
 
 /** Stands for every word that is no method Node knows: HTTP/2 takes any, and the router none. No route has it. */
 const UNKNOWN_METHOD = 'UNLINK'

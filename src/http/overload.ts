@@ -1,8 +1,8 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { getHeapStatistics } from 'node:v8'
 import type { FastifyInstance } from 'fastify'
-import { Problem } from '../errors.ts'
 import { garbageCollector } from '../garbage-collector.ts'
+import { Problem } from '../problems.ts'
 
 export interface LoadLimits {
   /** Milliseconds that the event loop may be late, on average over a second; 0 lifts the limit. */

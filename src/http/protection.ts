@@ -4,12 +4,12 @@ import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import { isPrivate, networkOf } from '../accounts/network.ts'
 import { isLoopback } from '../config.ts'
-import { failures, Problem, type FailureCode } from '../errors.ts'
+import { addFailures, answerHeaders } from '../openapi/responses.ts'
+import { type FailureCode, failures, Problem } from '../problems.ts'
+import { countFieldLines } from './caller.ts'
 import { createCrossSiteCheck } from './cross-site.ts'
-import { countFieldLines } from './field-lines.ts'
 import { isEssential, shedLoad, type LoadLimits } from './overload.ts'
 import { SAFE_METHODS } from './pipeline.ts'
-import { addFailures, answerHeaders } from './problem-responses.ts'
 
 interface ProtectionOptions extends LoadLimits {
   corsOrigins: string[] | undefined
@@ -130,4 +130,17 @@ function warnOfProxy (app: FastifyInstance): void {
 function varyByOrigin (reply: FastifyReply): void {
   const vary = String(reply.getHeader('vary') ?? '')
   if (!/\borigin\b/i.test(vary)) reply.header('vary', vary === '' ? 'Origin' : `${vary}, Origin`)
+}
+
+/** What the settings say about how passwords may travel. */
+export interface Transport { readonly passwordPolicy: 'open' | 'strict' }
+
+/**
+ * Refuses a password that crossed a network in the clear: over plain HTTP, from a client that is not on this machine,
+ * where no trusted proxy says that the client spoke TLS with it.
+ * @throws tls_required.
+ */
+export function refuseInsecurePassword (request: FastifyRequest, { passwordPolicy }: Transport): void {
+  if (passwordPolicy === 'open' || request.protocol === 'https' || isLoopback(request.ip)) return
+  throw new Problem('tls_required')
 }

@@ -1,11 +1,10 @@
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyHttpOptions, FastifyReply, FastifyRequest } from 'fastify'
-import { handleError } from '../errors.ts'
 import { HTTP2_WINDOW_BYTES } from './connections.ts'
+import { handleError } from './error-handler.ts'
 import { setSafeHeaders } from './protection.ts'
-import { createRequestIds } from './request-id.ts'
-import type { RequestLog } from './request-log.ts'
+import { createRequestIds, type RequestLog } from './request-log.ts'
 import { createSerializers } from './schema-compilers.ts'
 
 /** Longest path parameter, in characters: a name of 255 bytes, each percent-encoded, fits. */

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { callerOf } from '../caller.ts'
-import { Problem } from '../errors.ts'
+import { Problem } from '../problems.ts'
+import { callerOf } from './caller.ts'
 import type { Connections } from './connections.ts'
 
 /** Uploads and downloads at a time, well above what a browser or a download manager opens. */

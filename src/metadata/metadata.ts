@@ -1,4 +1,5 @@
-import { Problem } from '../errors.ts'
+import { Problem } from '../problems.ts'
+import type { AccountRecord, Attempt, AttemptFilter, EventRecord, FilePage, FileRecord, NewAccount, NewEvent, NewFile, NewToken, Quota, TokenAndAccount, TokenConditions, TokenRecord } from './records.ts'
 
 /**
  * Facts about accounts, tokens and files: the contract that every backend keeps.
@@ -44,14 +45,14 @@ export interface Metadata {
    */
   removeAccount (id: number, at: number): Promise<void>
   /** Forgets at most `limit` files of people who are gone, and their tokens; the blobs go to the discarded ones. False where nothing is left. */
-  removeRemains (limit: number): Promise<boolean>
+  purgeDeletedAccounts (limit: number): Promise<boolean>
 
   /**
    * Adds a token. Where the account then has more than `maxTokens`, its oldest access token ends in the same act.
    * @throws token_revoked where the person, or the token it is issued for, is gone; credentials_wrong where `passwordHash` is
    * given and not theirs any more; too_many_tokens where the account has no access token that could end.
    */
-  addToken (token: NewToken, terms?: TokenTerms): Promise<TokenRecord>
+  addToken (token: NewToken, terms?: TokenConditions): Promise<TokenRecord>
   /** The token and the person it speaks for, in one look-up; undefined where it was revoked or the person is gone. */
   findToken (id: number): Promise<TokenAndAccount | undefined>
   findTokenBySecret (secretHash: string): Promise<TokenAndAccount | undefined>
@@ -71,7 +72,7 @@ export interface Metadata {
   /** When the attempts that match were made, the latest first, from `since` to `until`, both included, at most `limit`. */
   attemptTimes (matching: AttemptFilter, range: { since: number, until: number, limit: number }): Promise<number[]>
   /** Forgets failed sign-ins of one person from one network: they have just signed in from there. */
-  forgiveAttempts (usernameKey: string, network: string): Promise<void>
+  clearAttempts (usernameKey: string, network: string): Promise<void>
   /** Forgets attempts before `since` and after `until`, at most `limit`; true where there may be more. */
   removeAttempts (range: { since: number, until: number, limit: number }): Promise<boolean>
   isKnownNetwork (usernameKey: string, network: string): Promise<boolean>
@@ -95,7 +96,7 @@ export interface Metadata {
    * @throws precondition_failed where `permits` says no, quota_exceeded where the bytes would not fit in place of the old ones,
    * not_found where the owner is gone.
    */
-  putFile (file: NewFile, quota: Quota, permits: Permits): Promise<{ file: FileRecord, isNew: boolean }>
+  putFile (file: NewFile, quota: Quota, permits: Precondition): Promise<{ file: FileRecord, isNew: boolean }>
   findFile (ownerId: number, name: string): Promise<FileRecord | undefined>
   /** Whether the owner has a file of at least `least` and at most `most` bytes. */
   hasFileOfSize (ownerId: number, bounds: { least: number, most: number }): Promise<boolean>
@@ -106,7 +107,7 @@ export interface Metadata {
   /** Sets the date of a file to `now` if it is later: it is from before the clock was set back. No error if there is no such file. */
   redateFile (ownerId: number, name: string, now: number): Promise<void>
   /** Forgets a file; its blob goes to the discarded ones. @throws not_found, precondition_failed. */
-  removeFile (ownerId: number, name: string, permits: Permits): Promise<void>
+  removeFile (ownerId: number, name: string, permits: Precondition): Promise<void>
 
   /** Of these blobs, the ones that a file has. For recovery. */
   knownBlobs (blobIds: string[]): Promise<Set<string>>
@@ -118,13 +119,13 @@ export interface Metadata {
   /** Every owner's files with an id above `afterId`, by id, at most `limit`. For fsck and backup. */
   filesAfter (afterId: number, limit: number): Promise<FileRecord[]>
   /** Of these blobs, the ones that a file has or that are discarded and not yet forgotten, as of one moment. For recovery and fsck. */
-  claimedBlobs (blobIds: string[]): Promise<Set<string>>
+  referencedBlobs (blobIds: string[]): Promise<Set<string>>
   /** People whose recorded usage is not the sum of their files. For fsck. */
-  wrongUsage (): Promise<UsageFinding[]>
+  usageMismatches (): Promise<UsageMismatch[]>
   /** Sets the recorded usage of everybody to the sum of their files. For fsck. */
   repairUsage (): Promise<void>
   /** What is wrong with the database itself, a line each; none where it is sound. For fsck. */
-  integrityFindings (): Promise<string[]>
+  checkIntegrity (): Promise<string[]>
 
   /** What is stored for everybody who is not gone. Reads every account. For monitoring. */
   totals (quota: Quota): Promise<Totals>
@@ -160,123 +161,7 @@ export type CommitObserver = (commit: { readonly acts: number, readonly seconds:
 
 interface Usage { readonly bytes: number, readonly files: number }
 
-export interface UsageFinding { readonly accountId: number, readonly recorded: Usage, readonly actual: Usage }
+export interface UsageMismatch { readonly accountId: number, readonly recorded: Usage, readonly actual: Usage }
 
 /** Whether an act may go on, given the file that has the name now. It is pure and does not throw. */
-export type Permits = (current: FileRecord | undefined) => boolean
-
-/** The limits of one person; undefined where there is none. */
-export interface Quota { readonly bytes: number | undefined, readonly files: number | undefined }
-
-export interface NewAccount {
-  /** As it was typed at registration. */
-  readonly username: string
-  /** What uniqueness is decided by. */
-  readonly usernameKey: string
-  readonly passwordHash: string
-  readonly createdAt: number
-}
-
-export interface AccountRecord extends NewAccount {
-  readonly id: number
-  /** The operator's own limits for this person; null where the settings rule. */
-  readonly quotaBytes: number | null
-  readonly quotaFiles: number | null
-  readonly usedBytes: number
-  readonly usedFiles: number
-  /** Since when the operator keeps the person out; null where they do not. */
-  readonly disabledAt: number | null
-}
-
-export interface NewToken {
-  readonly accountId: number
-  readonly kind: 'access' | 'personal'
-  /** The personal token that this access token was issued for; it ends with it. */
-  readonly parentId: number | null
-  /** What its owner calls a personal token. */
-  readonly name: string | null
-  /** Separated by spaces, as RFC 6749 section 3.3 writes them. */
-  readonly scopes: string
-  /** SHA-256 of a personal token, in hex. */
-  readonly secretHash: string | null
-  readonly createdAt: number
-  /** Null for a personal token without an end. */
-  readonly expiresAt: number | null
-}
-
-/** What goes with the adding of a token. */
-export interface TokenTerms {
-  /** Remembered in the same act, as by `addEvent`. */
-  readonly told?: { readonly event: NewEvent, readonly keep: number }
-  /** The password hash that the owner must still have. */
-  readonly passwordHash?: string
-  readonly maxTokens?: number
-}
-
-export interface TokenRecord extends NewToken {
-  readonly id: number
-  readonly lastUsedAt: number | null
-}
-
-export interface TokenAndAccount { readonly token: TokenRecord, readonly account: AccountRecord }
-
-export interface Attempt {
-  readonly kind: 'sign_in' | 'registration'
-  readonly network: string
-  /** A digest of what the name is compared by; the same for the same name, whether anyone has it or not. */
-  readonly usernameKey: string
-  readonly isKnownNetwork: boolean
-  readonly at: number
-}
-
-/** Which attempts are counted together: those of one network, of one name from it, or of one name from networks unknown to it. */
-export type AttemptFilter =
-  | { readonly kind: Attempt['kind'], readonly network: string }
-  | { readonly kind: 'sign_in', readonly network: string, readonly usernameKey: string }
-  | { readonly kind: 'sign_in', readonly usernameKey: string, readonly isKnownNetwork: false }
-
-export interface NewEvent {
-  readonly accountId: number
-  readonly kind: string
-  readonly network: string
-  readonly requestId: string
-  readonly at: number
-}
-
-export interface EventRecord extends NewEvent { readonly id: number }
-
-export interface NewFile {
-  readonly ownerId: number
-  readonly name: string
-  readonly size: number
-  /** Media type as it goes into `Content-Type`; well formed. */
-  readonly type: string
-  readonly sha256: string
-  readonly blobId: string
-  /** Becomes `createdAt` of a new file and `updatedAt` of any. */
-  readonly now: number
-}
-
-export interface FileRecord extends Omit<NewFile, 'now'> {
-  readonly id: number
-  readonly createdAt: number
-  readonly updatedAt: number
-  /** True where other bytes had this name earlier in the second of `updatedAt`: a date of whole seconds can't tell the two apart. */
-  readonly isDateShared: boolean
-}
-
-/** Orders of a listing; ties are broken by id, so that every order is total. */
-export const fileOrders = ['name', '-name', 'newest', 'oldest', 'largest', 'smallest'] as const
-export type FileOrder = typeof fileOrders[number]
-
-export interface FilePage {
-  readonly order: FileOrder
-  /** Only names that begin so; goes with the name orders only. */
-  readonly prefix: string | undefined
-  readonly limit: number
-  /** The place in the order behind which the page begins: the key of the last file seen, and its id. */
-  readonly after: FilePosition | undefined
-}
-
-/** The value a listing is ordered by (name, creation time or size) and the id of the file that has it. */
-export interface FilePosition { readonly key: string | number, readonly id: number }
+export type Precondition = (current: FileRecord | undefined) => boolean

@@ -1,4 +1,4 @@
-import { Problem } from '../errors.ts'
+import { Problem } from '../problems.ts'
 
 /** A limit that nobody reaches: how the operator lifts the limits of the settings for one person. */
 export const NO_LIMIT = Number.MAX_SAFE_INTEGER

@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import type { BlobStore } from '../blobs/blob-store.ts'
-import { Problem } from '../errors.ts'
 import type { Metadata } from '../metadata/metadata.ts'
+import { Problem } from '../problems.ts'
 
 /** For so long the last look holds: whoever asks all the time costs the disk no more than who asks once a second. */
 const FRESH_MILLISECONDS = 1000

@@ -3,7 +3,8 @@ import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Passwords } from '../accounts/password.ts'
 import type { BlobStore } from '../blobs/blob-store.ts'
 import { readVersion } from '../config.ts'
-import type { Metadata, Quota, Totals } from '../metadata/metadata.ts'
+import type { Metadata, Totals } from '../metadata/metadata.ts'
+import type { Quota } from '../metadata/records.ts'
 import { createMetricsServer, type MetricsServer } from './metrics-server.ts'
 import { createRequestMetrics, type RequestMetrics } from './request-metrics.ts'
 
@@ -63,9 +64,9 @@ export function createMetrics ({ metadata, blobs, passwords, quota }: MetricsOpt
   if (quota.bytes !== undefined) gauge('magicstore_quota_bytes', 'Bytes that a person may store for whom the operator set no other quota.', () => Number(quota.bytes))
   if (quota.files !== undefined) gauge('magicstore_quota_files', 'Files that a person may store for whom the operator set no other quota.', () => Number(quota.files))
 
-  gauge('magicstore_disk_free_bytes', 'Free bytes on the disk of the data folder.', async () => (await blobs.room()).free)
-  gauge('magicstore_disk_total_bytes', 'Size of that disk.', async () => (await blobs.room()).total)
-  gauge('magicstore_disk_kept_bytes', 'Free bytes that uploads leave alone.', async () => (await blobs.room()).kept)
+  gauge('magicstore_disk_free_bytes', 'Free bytes on the disk of the data folder.', async () => (await blobs.space()).free)
+  gauge('magicstore_disk_total_bytes', 'Size of that disk.', async () => (await blobs.space()).total)
+  gauge('magicstore_disk_kept_bytes', 'Free bytes that uploads leave alone.', async () => (await blobs.space()).kept)
 
   return { requests: createRequestMetrics(registry), serve: log => createMetricsServer(registry, log) }
 }

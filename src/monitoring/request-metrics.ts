@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
-import { problemOf, type FailureCode } from '../errors.ts'
+import { problemOf } from '../http/error-handler.ts'
+import type { FailureCode } from '../problems.ts'
 
 /** Methods with a label of their own; whatever else a client makes up shares one. */
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])

@@ -1,10 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { Problem } from '../errors.ts'
-import { codeSamples } from '../http/code-samples.ts'
-import { noCredential } from '../http/no-credential.ts'
 import { LIVENESS_PATH } from '../http/overload.ts'
-import { problems } from '../http/problem-responses.ts'
+import { codeSamples, noCredential } from '../openapi/operation.ts'
+import { problems } from '../openapi/responses.ts'
+import { Problem } from '../problems.ts'
 import type { Health } from './health.ts'
 import { Liveness, Readiness } from './schemas.ts'
 

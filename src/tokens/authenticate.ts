@@ -3,16 +3,16 @@ import type { SecurityLog } from '../accounts/events.ts'
 import { originOf } from '../accounts/network.ts'
 import type { SignIn } from '../accounts/sign-in.ts'
 import { looksLikeToken } from '../accounts/username.ts'
-import { callerOf, setCaller, type Caller } from '../caller.ts'
-import { failures, handleError, Problem, type FailureCode } from '../errors.ts'
-import { countFieldLines } from '../http/field-lines.ts'
-import { addFailures } from '../http/problem-responses.ts'
-import { refuseInsecurePassword, type Transport } from '../http/transport.ts'
+import { type Caller, callerOf, countFieldLines, setCaller } from '../http/caller.ts'
+import { handleError } from '../http/error-handler.ts'
+import { refuseInsecurePassword, type Transport } from '../http/protection.ts'
+import { addFailures } from '../openapi/responses.ts'
+import { failures, Problem, type FailureCode } from '../problems.ts'
 import { splitScopes, type Scope } from './scopes.ts'
 import type { Tokens } from './tokens.ts'
 
 /** What a scope takes as proof: the password alone, the password or a personal token, or any credential. */
-export type Proof = 'password' | 'password or personal token' | 'any'
+export type CredentialKind = 'password' | 'password or personal token' | 'any'
 
 export interface AuthenticateOptions {
   signIn: SignIn
@@ -22,7 +22,7 @@ export interface AuthenticateOptions {
 }
 
 /** What a scope asks for: a kind of proof, and what a token must be allowed. */
-export interface Demand { proof: Proof, scope?: Scope }
+export interface AuthRequirement { credential: CredentialKind, scope?: Scope }
 
 type Credentials = { kind: 'password', username: string, password: string } | { kind: 'token', token: string }
 
@@ -34,17 +34,17 @@ type SecurityRequirement = { [scheme: string]: string[] }
  * Guards every route of a Fastify scope: who makes a request is decided before its body is read, once, for every scheme.
  * The same call writes the `security` of the scope's operations into the OpenAPI document.
  */
-export function authenticate (guarded: FastifyInstance, { signIn, tokens, securityLog, transport }: AuthenticateOptions, demand: Demand): void {
+export function authenticate (guarded: FastifyInstance, { signIn, tokens, securityLog, transport }: AuthenticateOptions, requirement: AuthRequirement): void {
   guarded.addHook('onRoute', route => {
-    if (route.schema !== undefined) Object.assign(route.schema, requirementsOf(demand))
-    addFailures(route, failuresOf(demand))
+    if (route.schema !== undefined) Object.assign(route.schema, requirementsOf(requirement))
+    addFailures(route, failuresOf(requirement))
   })
   guarded.addHook('onRequest', async request => {
     const caller = await identify(request)
-    refuseBeyondScope(caller, demand)
+    refuseBeyondScope(caller, requirement)
     setCaller(request, caller)
   })
-  if (demand.proof === 'password') {
+  if (requirement.credential === 'password') {
     // A body can be held back for as long as its sender likes, and must not carry a password past its end.
     guarded.addHook('preHandler', async request => {
       if (!await signIn.isCurrent(callerOf(request).account)) refuse('credentials_wrong', request)
@@ -74,10 +74,10 @@ export function authenticate (guarded: FastifyInstance, { signIn, tokens, securi
 
   async function verifyToken (text: string, request: FastifyRequest): Promise<Caller> {
     // What such a scope does not take is not looked at: a good token is refused like a bad one.
-    if (demand.proof === 'password') return refuse('password_required', request, { error: 'invalid_token' })
+    if (requirement.credential === 'password') return refuse('password_required', request, { error: 'invalid_token' })
     try {
       const { token, account } = await tokens.verify(text)
-      if (demand.proof === 'password or personal token' && token.kind === 'access') throw new Problem('password_required')
+      if (requirement.credential === 'password or personal token' && token.kind === 'access') throw new Problem('password_required')
       return { token, account }
     } catch (error) {
       if (error instanceof Problem && failures[error.code].status === 401) return refuse(error.code, request, { error: 'invalid_token', cause: error })
@@ -101,7 +101,7 @@ export function authenticate (guarded: FastifyInstance, { signIn, tokens, securi
   function challenge (code: FailureCode, request: FastifyRequest, { error, cause }: Reason): Problem {
     // A challenge for Basic on a script's request makes a browser open its own login box over the page.
     const isScript = request.headers['sec-fetch-dest'] === 'empty'
-    const takesTokens = demand.proof !== 'password'
+    const takesTokens = requirement.credential !== 'password'
     const challenges = [
       ...(takesTokens || isScript ? [`Bearer realm="MagicStore"${error === undefined ? '' : `, error="${error}", error_description="${new Problem(code).message}"`}`] : []),
       ...(takesTokens ? ['Token realm="MagicStore"'] : []),
@@ -117,7 +117,7 @@ function isUnchallenged (error: FastifyError | Problem): error is Problem {
 }
 
 /** A password may do everything, a token what it was made for (RFC 6750 section 3.1). */
-function refuseBeyondScope ({ token }: Caller, { scope }: Demand): void {
+function refuseBeyondScope ({ token }: Caller, { scope }: AuthRequirement): void {
   if (scope === undefined || token === undefined || splitScopes(token.scopes).includes(scope)) return
   throw new Problem('insufficient_scope', {
     detail: `The token needs the scope ${scope}.`,
@@ -126,18 +126,18 @@ function refuseBeyondScope ({ token }: Caller, { scope }: Demand): void {
 }
 
 /** What the document says of a guarded operation: the schemes, and the scope that a token needs. */
-function requirementsOf ({ proof, scope }: Demand): { security: SecurityRequirement[], 'x-required-scope'?: Scope } {
-  const security: SecurityRequirement[] = proof === 'password' ? [{ basic: [] }] : [{ basic: [] }, { bearer: [] }, { token: [] }]
+function requirementsOf ({ credential, scope }: AuthRequirement): { security: SecurityRequirement[], 'x-required-scope'?: Scope } {
+  const security: SecurityRequirement[] = credential === 'password' ? [{ basic: [] }] : [{ basic: [] }, { bearer: [] }, { token: [] }]
   // Not as roles of a scheme: only those of OAuth may have any in the eyes of most tools.
   return { security, ...(scope !== undefined && { 'x-required-scope': scope }) }
 }
 
 /** What a guarded route can answer to a credential, besides what it answers itself. */
-function failuresOf ({ proof, scope }: Demand): FailureCode[] {
+function failuresOf ({ credential, scope }: AuthRequirement): FailureCode[] {
   return [
     'credentials_missing', 'credentials_malformed', 'credentials_wrong', 'tls_required', 'too_many_sign_ins', 'overloaded',
-    ...(proof === 'password' ? [] : ['token_malformed', 'token_expired', 'token_revoked'] as const),
-    ...(proof === 'any' ? [] : ['password_required'] as const),
+    ...(credential === 'password' ? [] : ['token_malformed', 'token_expired', 'token_revoked'] as const),
+    ...(credential === 'any' ? [] : ['password_required'] as const),
     ...(scope === undefined ? [] : ['insufficient_scope'] as const)
   ]
 }

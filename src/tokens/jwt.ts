@@ -1,7 +1,7 @@
 import type { FastifyJWTOptions, JWT } from '@fastify/jwt'
 import { LRUCache } from 'lru-cache'
-import { Problem } from '../errors.ts'
-import type { SigningKey } from '../config.ts'
+import { Problem } from '../problems.ts'
+import type { SigningKey } from './signing-keys.ts'
 
 /** All that is known of the form of an access token (RFC 7519, RFC 9068): one algorithm, one type, these claims. */
 const form = {

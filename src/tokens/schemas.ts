@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
-import { NextId } from '../paging.ts'
-import { Id, NullableText, ONE_LINE, Timestamp } from '../wire-values.ts'
+import { NextId } from '../http/pagination.ts'
+import { Id, NullableText, ONE_LINE, Timestamp } from '../http/wire-values.ts'
 import { scopes, type Scope } from './scopes.ts'
 
 export const AccessToken = Type.Object({

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Http2Stream, ServerHttp2Stream } from 'node:http2'
-import { Problem } from '../errors.ts'
 import { expectDigests, type DigestCheck } from '../files/digests.ts'
+import { Problem } from '../problems.ts'
 
 /** Room for the delimiters and other fields of a form around a file of the largest size. */
 const FORM_OVERHEAD_BYTES = 64 * 1024

@@ -1,4 +1,4 @@
-import { Problem } from '../errors.ts'
+import { Problem } from '../problems.ts'
 
 /** Parts of one form at the most. */
 const MAX_PARTS = 1000

@@ -1,17 +1,16 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
-import { callerOf } from '../caller.ts'
-import { Problem, type FailureCode } from '../errors.ts'
 import type { Files, ReceivedUpload } from '../files/files.ts'
 import { isMediaType } from '../files/media-type.ts'
 import { entityTag, permitsChange } from '../files/preconditions.ts'
-import { fileOf, pathOf } from '../files/routes.ts'
-import { ChangeHeaders, etag, fileLinks, FileParams, location, StoredFile } from '../files/schemas.ts'
-import { codeSamples } from '../http/code-samples.ts'
+import { ChangeHeaders, etag, fileLinks, fileOf, FileParams, location, pathOf, StoredFile } from '../files/schemas.ts'
+import { callerOf } from '../http/caller.ts'
 import type { Links } from '../http/links.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
-import { problems } from '../http/problem-responses.ts'
+import { codeSamples } from '../openapi/operation.ts'
+import { problems } from '../openapi/responses.ts'
+import { Problem, type FailureCode } from '../problems.ts'
 import { boundForm, fileBounds, openUploadBody, type UploadBody } from './body.ts'
 import { readForm } from './form.ts'
 import { DigestHeaders, UploadBytes, UploadForm } from './schemas.ts'
@@ -52,7 +51,7 @@ export const formUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = 
     const received = await receiveForm(request, openUploadBody(request.raw), { files, maxFileBytes })
     const { file, isNew } = await files.create(received)
     reply.code(isNew ? 201 : 200).headers({ location: pathOf(file), etag: entityTag(file.sha256) })
-    return fileOf(file, request, links)
+    return fileOf(file, request.raw, links)
   })
 }
 
@@ -97,7 +96,7 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
     const { file, isNew } = await files.put(received, permits)
     reply.code(isNew ? 201 : 200).header('etag', entityTag(file.sha256))
     if (isNew) reply.header('location', pathOf(file))
-    return fileOf(file, request, links)
+    return fileOf(file, request.raw, links)
   })
 }
 

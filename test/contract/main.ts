@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { changesBetween } from './changes.ts'
 import { releaseFault, versionFault, withRelease, withUnreleased } from './changelog.ts'
+import { changesBetween } from './changes.ts'
 
 /**
  * `npm run contract`: writes what changed since the last release into openapi/CHANGELOG.md, and fails where that breaks

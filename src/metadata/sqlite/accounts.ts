@@ -1,18 +1,18 @@
 import { and, asc, eq, getTableColumns, gt, inArray, isNotNull, isNull, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
-import { Problem } from '../../errors.ts'
+import { Problem } from '../../problems.ts'
 import type { Metadata } from '../metadata.ts'
 import type { Committer } from './committer.ts'
 import { isUniqueViolation } from './failures.ts'
-import { createTokenRemover } from './token-remover.ts'
 import { accounts, attempts, discardedBlobs, files } from './schema.ts'
+import { createTokenRemover } from './token-remover.ts'
 
-type AccountActs = Pick<Metadata, 'addAccount' | 'findAccount' | 'findAccountByKey' | 'accountsAfter' | 'setPasswordHash' | 'setQuota' | 'setDisabled' | 'removeAccount' | 'removeRemains'>
+type AccountRepository = Pick<Metadata, 'addAccount' | 'findAccount' | 'findAccountByKey' | 'accountsAfter' | 'setPasswordHash' | 'setQuota' | 'setDisabled' | 'removeAccount' | 'purgeDeletedAccounts'>
 
 /** What is told of an account: all but whether it is gone, for those that are not are not told of. */
 export const { removedAt: _removedAt, ...accountColumns } = getTableColumns(accounts)
 
-export function createAccountActs (db: BetterSQLite3Database, committer: Committer): AccountActs {
+export function createAccountRepository (db: BetterSQLite3Database, committer: Committer): AccountRepository {
   const { commit, read } = committer
   const tokenRemover = createTokenRemover(db, committer)
   const isThere = isNull(accounts.removedAt)
@@ -57,7 +57,7 @@ export function createAccountActs (db: BetterSQLite3Database, committer: Committ
       db.update(accounts).set({ removedAt: at, username: '', usernameKey: `removed:${id}`, passwordHash: '' }).where(eq(accounts.id, id)).run()
     }),
 
-    async removeRemains (limit) {
+    async purgeDeletedAccounts (limit) {
       // Most sweeps find nobody, and a transaction for that would cost a sync.
       const gone = await read(() => removed.get())
       if (gone === undefined) return false

@@ -1,13 +1,14 @@
 import { and, desc, eq, gt, gte, inArray, lt, lte, or, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
-import type { AttemptFilter, Metadata } from '../metadata.ts'
+import type { Metadata } from '../metadata.ts'
+import type { AttemptFilter } from '../records.ts'
 import { limitedTo } from './bounds.ts'
 import type { Committer } from './committer.ts'
 import { accountNetworks, accounts, attempts } from './schema.ts'
 
-type AttemptActs = Pick<Metadata, 'addAttempt' | 'attemptTimes' | 'forgiveAttempts' | 'removeAttempts' | 'isKnownNetwork' | 'addKnownNetwork'>
+type AttemptRepository = Pick<Metadata, 'addAttempt' | 'attemptTimes' | 'clearAttempts' | 'removeAttempts' | 'isKnownNetwork' | 'addKnownNetwork'>
 
-export function createAttemptActs (db: BetterSQLite3Database, { commit, read }: Committer): AttemptActs {
+export function createAttemptRepository (db: BetterSQLite3Database, { commit, read }: Committer): AttemptRepository {
   const known = db.select({ network: accountNetworks.network }).from(accountNetworks)
     .innerJoin(accounts, eq(accounts.id, accountNetworks.accountId))
     .where(and(eq(accounts.usernameKey, sql.placeholder('usernameKey')), eq(accountNetworks.network, sql.placeholder('network')))).prepare()
@@ -39,7 +40,7 @@ export function createAttemptActs (db: BetterSQLite3Database, { commit, read }: 
 
     attemptTimes: (matching, range) => read(() => timesOf(matching).all({ ...matching, ...range }).map(row => row.at)),
 
-    forgiveAttempts: (usernameKey, network) => commit(() => {
+    clearAttempts: (usernameKey, network) => commit(() => {
       db.delete(attempts).where(and(eq(attempts.kind, 'sign_in'), eq(attempts.usernameKey, usernameKey), eq(attempts.network, network))).run()
     }),
 

@@ -30,7 +30,7 @@ export interface Committer {
   readonly failed: Promise<OutcomeUnknown>
 }
 
-interface Waiting { run: () => void, settle: () => void, reject: (error: unknown) => void }
+interface Waiting { run: () => void, finish: () => void, reject: (error: unknown) => void }
 
 /**
  * Lets acts that arrive together share one commit: each runs in a savepoint of its own, so that one that fails takes no
@@ -66,21 +66,21 @@ export function createCommitter (client: Database.Database, syncLog: () => Promi
   }
 
   function prepare<T> (act: () => T, resolve: (value: T) => void, reject: (error: unknown) => void): Waiting {
-    let settle: () => void
+    let finish: () => void
     const run = () => {
       savepoint.run()
       try {
         const value = act()
-        settle = () => resolve(value)
+        finish = () => resolve(value)
       } catch (error) {
         // After SQLITE_FULL or SQLITE_IOERR SQLite may have undone the whole transaction: then no act of it has happened.
         if (!client.inTransaction) throw error
         rollbackAct.run()
-        settle = () => reject(failureOf(error))
+        finish = () => reject(failureOf(error))
       }
       release.run()
     }
-    return { run, settle: () => settle(), reject }
+    return { run, finish: () => finish(), reject }
   }
 
   async function read<T> (look: () => T): Promise<T> {
@@ -159,7 +159,7 @@ export function createCommitter (client: Database.Database, syncLog: () => Promi
   function conclude (batch: Waiting[], start: number): void {
     const seconds = (performance.now() - start) / 1000
     for (const observer of observers) observer({ acts: batch.length, seconds })
-    for (const act of batch) act.settle()
+    for (const act of batch) act.finish()
   }
 
   return {

@@ -1,6 +1,7 @@
 import { and, desc, eq, lt, lte, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
-import type { Metadata, NewEvent } from '../metadata.ts'
+import type { Metadata } from '../metadata.ts'
+import type { NewEvent } from '../records.ts'
 import { limitedTo } from './bounds.ts'
 import type { Committer } from './committer.ts'
 import { events } from './schema.ts'
@@ -22,7 +23,7 @@ export function createEventWriter (db: BetterSQLite3Database): WriteEvent {
   }
 }
 
-export function createEventActs (db: BetterSQLite3Database, { commit, read }: Committer, writeEvent: WriteEvent): Pick<Metadata, 'addEvent' | 'listEvents'> {
+export function createEventRepository (db: BetterSQLite3Database, { commit, read }: Committer, writeEvent: WriteEvent): Pick<Metadata, 'addEvent' | 'listEvents'> {
   return {
     addEvent: (event, keep) => commit(() => writeEvent(event, keep)),
 

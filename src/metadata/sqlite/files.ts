@@ -1,15 +1,16 @@
 import { and, asc, between, desc, eq, gt, gte, inArray, isNull, lt, ne, sql, type SQL } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
-import { Problem } from '../../errors.ts'
-import type { FileOrder, FilePage, FilePosition, FileRecord, Metadata, NewFile, Quota } from '../metadata.ts'
+import { Problem } from '../../problems.ts'
+import type { Metadata } from '../metadata.ts'
 import { refuseBeyondQuota } from '../quota.ts'
+import type { FileOrder, FilePage, FilePosition, FileRecord, NewFile, Quota } from '../records.ts'
 import { limitedTo } from './bounds.ts'
 import type { Committer } from './committer.ts'
 import { isUniqueViolation } from './failures.ts'
-import type { HoldWatch } from './hold.ts'
+import type { RetentionLockWatch } from './retention-lock.ts'
 import { accounts, discardedBlobs, files } from './schema.ts'
 
-type FileActs = Pick<Metadata, 'addFile' | 'putFile' | 'findFile' | 'hasFileOfSize' | 'listFiles' | 'renameFile' | 'redateFile' | 'removeFile' | 'knownBlobs' | 'discardedBlobs' | 'forgetDiscarded'>
+type FileRepository = Pick<Metadata, 'addFile' | 'putFile' | 'findFile' | 'hasFileOfSize' | 'listFiles' | 'renameFile' | 'redateFile' | 'removeFile' | 'knownBlobs' | 'discardedBlobs' | 'forgetDiscarded'>
 
 /** Column and direction of each order. */
 const sorting = {
@@ -21,7 +22,7 @@ const sorting = {
   largest: { column: files.size, isAscending: false }
 } as const satisfies Record<FileOrder, unknown>
 
-export function createFileActs (db: BetterSQLite3Database, { commit, read }: Committer, hold: HoldWatch): FileActs {
+export function createFileRepository (db: BetterSQLite3Database, { commit, read }: Committer, hold: RetentionLockWatch): FileRepository {
   const byName = db.select().from(files).where(and(eq(files.ownerId, sql.placeholder('ownerId')), eq(files.name, sql.placeholder('name')))).prepare()
   const find = (ownerId: number, name: string): FileRecord | undefined => byName.get({ ownerId, name })
 

@@ -1,6 +1,5 @@
 import { dirname } from 'node:path'
-import { sync } from '../../durable-files.ts'
-import { openSharedSync, type SharedSync } from '../../shared-sync.ts'
+import { openSharedSync, type SharedSync, sync } from '../../blobs/disk/durable-files.ts'
 
 /**
  * Syncs the write-ahead log of the database in `file`, which must be open, in a thread of the pool: SQLite itself would

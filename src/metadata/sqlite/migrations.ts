@@ -2,9 +2,9 @@ import { readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
 import { readMigrationFiles, type MigrationMeta } from 'drizzle-orm/migrator'
+import { sync } from '../../blobs/disk/durable-files.ts'
 import { packageFolder } from '../../config.ts'
-import { sync } from '../../durable-files.ts'
-import { OperatorError } from '../../operator-error.ts'
+import { OperatorError } from '../../problems.ts'
 import { copyDatabase } from './copy.ts'
 import { failureOf, isCutOff } from './failures.ts'
 import type { FolderLock } from './lock.ts'
@@ -62,14 +62,14 @@ async function advance (client: Database.Database, file: string, migrations: Mig
   // Another process did it while this one waited for its turn.
   if (first === undefined) return
   if (newestIn(client) !== undefined) await keepCopy(file, migrations.indexOf(first))
-  const strays = countStrays(client)
+  const violations = countForeignKeyViolations(client)
   client.exec('CREATE TABLE IF NOT EXISTS __drizzle_migrations (id SERIAL PRIMARY KEY, hash text NOT NULL, created_at numeric)')
   const remember = client.prepare('INSERT INTO __drizzle_migrations (hash, created_at) VALUES (?, ?)')
   for (const { sql, hash, folderMillis } of missing) {
     for (const statement of sql) client.exec(statement)
     remember.run(hash, folderMillis)
   }
-  if (countStrays(client) > strays) throw new Error('it would leave rows that belong to nothing')
+  if (countForeignKeyViolations(client) > violations) throw new Error('it would leave rows that belong to nothing')
 }
 
 /** Whether the next start has something to do to it. */
@@ -89,7 +89,7 @@ function newestIn (client: Database.Database): number | undefined {
   return newest === null ? undefined : Number(newest)
 }
 
-function countStrays (client: Database.Database): number {
+function countForeignKeyViolations (client: Database.Database): number {
   return (client.pragma('foreign_key_check') as unknown[]).length
 }
 

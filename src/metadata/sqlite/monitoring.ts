@@ -6,12 +6,12 @@ import { NO_LIMIT } from '../quota.ts'
 import type { Committer } from './committer.ts'
 import { accounts, installation } from './schema.ts'
 
-type MonitoringActs = Pick<Metadata, 'totals' | 'probe' | 'watchCommits'>
+type MonitoringRepository = Pick<Metadata, 'totals' | 'probe' | 'watchCommits'>
 
 /** Share of a quota from which on an account is near it. */
 const NEAR = 0.9
 
-export function createMonitoringActs (db: BetterSQLite3Database, client: Database.Database, { commit, read, watch }: Committer): MonitoringActs {
+export function createMonitoringRepository (db: BetterSQLite3Database, client: Database.Database, { commit, read, watch }: Committer): MonitoringRepository {
   return {
     totals: quota => read(() => {
       const near = (used: typeof accounts.usedBytes | typeof accounts.usedFiles, own: typeof accounts.quotaBytes | typeof accounts.quotaFiles, usual = NO_LIMIT): SQL => gte(used, sql`${NEAR} * coalesce(${own}, ${usual})`)

@@ -2,19 +2,19 @@ import { randomUUID } from 'node:crypto'
 import Database from 'better-sqlite3'
 import { drizzle, type BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import type { Metadata } from '../metadata.ts'
-import { createAccountActs } from './accounts.ts'
-import { createAttemptActs } from './attempts.ts'
+import { createAccountRepository } from './accounts.ts'
+import { createAttemptRepository } from './attempts.ts'
 import { createCommitter } from './committer.ts'
-import { createEventActs, createEventWriter } from './events.ts'
+import { createEventRepository, createEventWriter } from './events.ts'
 import { failureOf } from './failures.ts'
-import { createFileActs } from './files.ts'
-import { watchHold } from './hold.ts'
-import { createInspectionActs } from './inspection.ts'
+import { createFileRepository } from './files.ts'
+import { createIntegrityRepository } from './integrity-check.ts'
 import { openLogSync } from './log-sync.ts'
 import { migrate, refuseNewer, refuseNewerIn, type MigrationOptions } from './migrations.ts'
-import { createMonitoringActs } from './monitoring.ts'
+import { createMonitoringRepository } from './monitoring.ts'
+import { watchRetentionLock } from './retention-lock.ts'
 import { installation } from './schema.ts'
-import { createTokenActs } from './tokens.ts'
+import { createTokenRepository } from './tokens.ts'
 
 /** How long the opening of a database waits for another process that is writing to it. */
 const OPENING_MILLISECONDS = 5000
@@ -37,7 +37,7 @@ export async function openSqliteMetadata (file: string, options: MigrationOption
     client.pragma('foreign_keys = ON')
     const db = drizzle({ client })
     const installationId = identify(db)
-    const hold = watchHold(file)
+    const hold = watchRetentionLock(file)
     const syncLog = await openLogSync(file)
     // From here on the committer syncs the log before it acknowledges; checkpoints are still synced by SQLite.
     client.pragma('synchronous = NORMAL')
@@ -48,13 +48,13 @@ export async function openSqliteMetadata (file: string, options: MigrationOption
     return {
       installationId,
       failed: committer.failed,
-      ...createAccountActs(db, committer),
-      ...createTokenActs({ db, committer, writeEvent }),
-      ...createEventActs(db, committer, writeEvent),
-      ...createAttemptActs(db, committer),
-      ...createFileActs(db, committer, hold),
-      ...createInspectionActs(db, client, committer),
-      ...createMonitoringActs(db, client, committer),
+      ...createAccountRepository(db, committer),
+      ...createTokenRepository({ db, committer, writeEvent }),
+      ...createEventRepository(db, committer, writeEvent),
+      ...createAttemptRepository(db, committer),
+      ...createFileRepository(db, committer, hold),
+      ...createIntegrityRepository(db, client, committer),
+      ...createMonitoringRepository(db, client, committer),
       async close () {
         await syncLog.close()
         hold.close()

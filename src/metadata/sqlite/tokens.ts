@@ -1,23 +1,24 @@
 import { and, asc, desc, eq, gt, inArray, isNull, lt, or, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
-import { Problem } from '../../errors.ts'
-import type { Metadata, TokenAndAccount } from '../metadata.ts'
+import { Problem } from '../../problems.ts'
+import type { Metadata } from '../metadata.ts'
+import type { TokenAndAccount } from '../records.ts'
 import { accountColumns } from './accounts.ts'
 import { limitedTo } from './bounds.ts'
 import type { Committer } from './committer.ts'
 import type { WriteEvent } from './events.ts'
 import { isOwnerMissing } from './failures.ts'
-import { rememberRows } from './remembered.ts'
+import { createRowCache } from './row-cache.ts'
 import { accounts, tokens } from './schema.ts'
 import { createTokenRemover } from './token-remover.ts'
 
-type TokenActs = Pick<Metadata, 'addToken' | 'findToken' | 'findTokenBySecret' | 'listTokens' | 'touchToken' | 'removeToken' | 'removeTokens' | 'removeExpiredTokens'>
+type TokenRepository = Pick<Metadata, 'addToken' | 'findToken' | 'findTokenBySecret' | 'listTokens' | 'touchToken' | 'removeToken' | 'removeTokens' | 'removeExpiredTokens'>
 
 interface TokenActsOptions { db: BetterSQLite3Database, committer: Committer, writeEvent: WriteEvent }
 
-export function createTokenActs ({ db, committer, writeEvent }: TokenActsOptions): TokenActs {
+export function createTokenRepository ({ db, committer, writeEvent }: TokenActsOptions): TokenRepository {
   const { commit, read } = committer
-  const remember = rememberRows<number | string, TokenAndAccount>(committer)
+  const remember = createRowCache<number | string, TokenAndAccount>(committer)
   const withAccount = () => db.select({ token: tokens, account: accountColumns }).from(tokens)
     .innerJoin(accounts, and(eq(accounts.id, tokens.accountId), isNull(accounts.removedAt)))
   const byId = withAccount().where(eq(tokens.id, sql.placeholder('id'))).prepare()

@@ -1,2 +1,0 @@
-/** The `security` of an operation that asks for no credential. */
-export const noCredential: { [scheme: string]: string[] }[] = [{}]
