@@ -6,6 +6,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { createSecurityLog } from './accounts/events.ts'
 import { accountRoutes, passwordRoutes, userRoutes } from './accounts/routes.ts'
 import { Account, AccountEvent, AccountEventList, NewPassword, NewUser, User } from './accounts/schemas.ts'
+import { createSignIn } from './accounts/sign-in.ts'
 import { createCursors } from './files/cursor.ts'
 import { changeFileRoutes, readFileRoutes } from './files/routes.ts'
 import { FileList, Rename, StoredFile } from './files/schemas.ts'
@@ -49,7 +50,7 @@ export interface App {
 
 /** The HTTP face of a store, ready to listen; over TLS where `tls` is given. The log goes to `output`, else to standard output. */
 export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutput): Promise<App> {
-  const { config, accounts, files, metadata, blobs, reserve } = store
+  const { config, accounts, passwords, attemptLimiter, files, metadata, blobs, reserve } = store
   const log = output && createLog(output)
   const requestLog = new RequestLog()
   const metrics = await loadMetrics(store)
@@ -81,7 +82,8 @@ export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutp
   const tokens = createTokens({ metadata, reserve, codec, tokenSeconds: config.tokenSeconds })
   const links = createLinks(config.publicUrl)
   const securityLog = createSecurityLog(metadata, event => app.log.info({ security: event }, event.kind))
-  const guard = { signIn: store.signIn, tokens, securityLog, transport: config }
+  const signIn = createSignIn({ metadata, passwords, attemptLimiter, securityLog, maxFailures: config.signInFailures })
+  const guard = { signIn, tokens, transport: config }
   const fileOptions = { files, cursors: createCursors(store.signingKeys.map(({ secret }) => secret).join()), links, maxFileBytes: config.maxFileBytes, limitTransfers: createTransferLimits(connections) }
   const accountOptions = { accounts, files, securityLog }
   const tokenOptions = { tokens, securityLog }

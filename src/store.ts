@@ -1,8 +1,7 @@
 import { join } from 'node:path'
 import { createAccounts, type Accounts } from './accounts/accounts.ts'
-import { createAttemptLimiter } from './accounts/attempt-limiter.ts'
+import { createAttemptLimiter, type AttemptLimiter } from './accounts/attempt-limiter.ts'
 import { createPasswords, type Passwords } from './accounts/password.ts'
-import { createSignIn, type SignIn } from './accounts/sign-in.ts'
 import type { BackupSource } from './backup/backup.ts'
 import type { RestoreTools } from './backup/restore.ts'
 import type { BlobStore, Reserve } from './blobs/blob-store.ts'
@@ -22,7 +21,7 @@ import type { SigningKey } from './tokens/signing-keys.ts'
 
 interface Backends { readonly metadata: Metadata, readonly blobs: BlobStore, readonly reserve: Reserve }
 
-interface Rules { readonly passwords: Passwords, readonly accounts: Accounts, readonly signIn: SignIn, readonly files: Files }
+interface Rules { readonly passwords: Passwords, readonly attemptLimiter: AttemptLimiter, readonly accounts: Accounts, readonly files: Files }
 
 /** What an operator's command works on, beside a running server or without one. */
 export interface OperatorStore extends Backends, Rules {
@@ -132,8 +131,8 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
   const accounts = createAccounts({ metadata, reserve, passwords, attemptLimiter, registration: config.registration, registrationsPerHour: config.registrationsPerHour })
   return {
     passwords,
+    attemptLimiter,
     accounts,
-    signIn: createSignIn({ metadata, accounts, attemptLimiter, maxFailures: config.signInFailures }),
     files: createFiles({ metadata, blobs, reserve, limits: config })
   }
 }

@@ -314,11 +314,11 @@ t.test('near a limit attempts wait for the outcome of others, at most 256 of the
   t.teardown(() => metadata.close())
   const attemptLimiter = createAttemptLimiter(metadata)
   const attempt = { kind: 'sign_in', network: '192.0.2.1', usernameKey: attemptKey('ann') } as const
-  const enter = () => attemptLimiter.enter([{ matching: attempt, limit: 1, seconds: 900 }], 'too_many_sign_ins')
-  const leave = await enter()
-  const waiting = Array.from({ length: 256 }, enter)
-  await t.rejects(enter(), { code: 'overloaded', facts: { headers: { 'retry-after': '1' } } })
-  leave()
+  const acquire = () => attemptLimiter.acquire([{ matching: attempt, limit: 1, seconds: 900 }], 'too_many_sign_ins')
+  const release = await acquire()
+  const waiting = Array.from({ length: 256 }, acquire)
+  await t.rejects(acquire(), { code: 'overloaded', facts: { headers: { 'retry-after': '1' } } })
+  release()
   const second = await Promise.race(waiting)
   await metadata.addAttempt({ ...attempt, isKnownNetwork: false, at: Date.now() })
   second()
@@ -342,14 +342,14 @@ t.test('a failure that is recorded while another attempt is being judged is coun
     }
   })
   const attempt = { kind: 'sign_in', network: '192.0.2.1', usernameKey: attemptKey('ann') } as const
-  const enter = () => attemptLimiter.enter([{ matching: attempt, limit: 1, seconds: 900 }], 'too_many_sign_ins')
-  const leave = await enter()
+  const acquire = () => attemptLimiter.acquire([{ matching: attempt, limit: 1, seconds: 900 }], 'too_many_sign_ins')
+  const release = await acquire()
   isSlow = true
-  const judged = enter()
+  const judged = acquire()
   while (gates.length === 0) await new Promise(resolve => setImmediate(resolve))
   isSlow = false
-  await attemptLimiter.count({ ...attempt, isKnownNetwork: false, at: Date.now() })
-  leave()
+  await attemptLimiter.countFailure({ ...attempt, isKnownNetwork: false, at: Date.now() })
+  release()
   gates[0]?.()
   await t.rejects(judged, { code: 'too_many_sign_ins' })
 })
@@ -361,17 +361,17 @@ t.test('where ten thousand attempts could not be recorded, no more are let in un
   refuseAttempts(t, { dataDir })
   const attemptLimiter = createAttemptLimiter(metadata)
   const attempt = { kind: 'sign_in', network: '192.0.2.1', usernameKey: attemptKey('ann'), isKnownNetwork: false } as const
-  const enter = () => attemptLimiter.enter([{ matching: { kind: 'sign_in', network: '192.0.2.2' }, limit: 1, seconds: 900 }], 'too_many_sign_ins')
-  const fail = (times: number, secondsAgo: number) => Promise.all(Array.from({ length: times }, () => attemptLimiter.count({ ...attempt, at: Date.now() - secondsAgo * 1000 })))
+  const acquire = () => attemptLimiter.acquire([{ matching: { kind: 'sign_in', network: '192.0.2.2' }, limit: 1, seconds: 900 }], 'too_many_sign_ins')
+  const fail = (times: number, secondsAgo: number) => Promise.all(Array.from({ length: times }, () => attemptLimiter.countFailure({ ...attempt, at: Date.now() - secondsAgo * 1000 })))
   await fail(5000, 3000)
   await fail(5000, 0)
-  const refusal = await enter().then(() => undefined, (error: unknown) => error) as Problem
+  const refusal = await acquire().then(() => undefined, (error: unknown) => error) as Problem
   t.equal(refusal.code, 'too_many_sign_ins')
   const retry = Number((refusal.facts.headers as Record<string, string>)['retry-after'])
   t.ok(retry >= 1 && retry <= 600, `again in ${retry} s`)
-  await attemptLimiter.forgive(attempt.usernameKey, attempt.network)
+  await attemptLimiter.clearFailures(attempt.usernameKey, attempt.network)
   await fail(10_000, 3600)
-  await t.resolves(enter(), 'what is an hour old is forgotten')
+  await t.resolves(acquire(), 'what is an hour old is forgotten')
 })
 
 t.test('a password hashed with older parameters is hashed anew when its owner next signs in', async t => {

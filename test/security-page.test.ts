@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { test, type Test } from 'tap'
 import ts from 'typescript'
-import { NETWORK_FACTOR, SIGN_IN_WINDOW_SECONDS, STRANGER_FAILURES } from '../src/accounts/sign-in.ts'
+import { NETWORK_FACTOR, SIGN_IN_WINDOW_SECONDS, UNKNOWN_NETWORK_FAILURES } from '../src/accounts/sign-in.ts'
 import { buildApp } from '../src/app.ts'
 import { readConfig, Settings } from '../src/config.ts'
 import { openStore } from '../src/store.ts'
@@ -157,7 +157,7 @@ test('the README\'s numbers of sign-in protection are those in force', async t =
   t.match(section, `After \`SIGN_IN_FAILURES\` (${failures}) failures in ${minutes} minutes on one account from one network`)
   t.equal(NETWORK_FACTOR, 10)
   t.match(section, `After ten times as many (${failures * NETWORK_FACTOR}) failures in ${minutes} minutes from one network`)
-  t.match(section, `After ${STRANGER_FAILURES} failures in ${minutes} minutes on one account from networks its owner never signed in from`)
+  t.match(section, `After ${UNKNOWN_NETWORK_FAILURES} failures in ${minutes} minutes on one account from networks its owner never signed in from`)
   t.match(section, `\`REGISTRATIONS_PER_HOUR\` (${Settings.properties.REGISTRATIONS_PER_HOUR.default}) people`)
   t.match(section, '(openapi/security.md)')
 })

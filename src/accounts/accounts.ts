@@ -6,7 +6,7 @@ import { attemptKey, type AttemptLimiter } from './attempt-limiter.ts'
 import type { Passwords } from './password.ts'
 import { findUsernameKey, usernameKey } from './username.ts'
 
-/** Registrations are counted for so long. */
+/** The window in which registrations are counted. */
 const REGISTRATION_WINDOW_SECONDS = 3600
 
 interface AccountsOptions {
@@ -15,34 +15,32 @@ interface AccountsOptions {
   passwords: Passwords
   attemptLimiter: AttemptLimiter
   registration: 'open' | 'closed'
-  /** From one network; 0 lifts the limit. */
+  /** Registrations allowed from one network; 0 means unlimited. */
   registrationsPerHour: number
 }
 
-/** What both registration and sign-in take. */
+/** The input of registration and of sign-in. */
 export interface UsernameAndPassword { username: string, password: string }
 
 export interface Accounts {
-  /** Adds a person who registers. @throws registration_closed, username_invalid, username_taken, password_invalid, too_many_registrations, overloaded. */
+  /** Adds an account that a user registers. @throws registration_closed, username_invalid, username_taken, password_invalid, too_many_registrations, overloaded. */
   register (credentials: UsernameAndPassword, network: string): Promise<AccountRecord>
-  /** Adds a person for the operator. @throws username_invalid, username_taken, password_invalid. */
+  /** Adds an account for the operator. @throws username_invalid, username_taken, password_invalid. */
   add (credentials: UsernameAndPassword): Promise<AccountRecord>
-  /** The person with this name, by its key, and this password; undefined for an unknown name, a wrong password and a person kept out, after the same work. */
-  verify (usernameKey: string | undefined, password: string): Promise<AccountRecord | undefined>
   /** @throws user_unknown. */
   get (id: number): Promise<AccountRecord>
   /** @throws user_unknown. */
   getByUsername (username: string): Promise<AccountRecord>
-  /** Sets a new password in place of the one that the record knows; every token of the person ends. @throws password_invalid, credentials_wrong where it is another by now. */
+  /** Replaces the password in `account` and revokes all its tokens. @throws password_invalid, credentials_wrong if the password has changed since `account` was read. */
   changePassword (account: AccountRecord, password: string): Promise<void>
-  /** Makes a person gone at once, with their tokens and files; their bytes are swept behind them. */
+  /** Removes an account with its tokens and files at once; the file contents are deleted in the background. */
   remove (account: AccountRecord): Promise<void>
 }
 
 export function createAccounts ({ metadata, reserve, passwords, attemptLimiter, registration, registrationsPerHour }: AccountsOptions): Accounts {
-  async function addCounted ({ username, password }: UsernameAndPassword, network?: string): Promise<AccountRecord> {
+  async function create ({ username, password }: UsernameAndPassword, network?: string): Promise<AccountRecord> {
     const key = usernameKey(username)
-    // Refused here before the costly hash; the index decides again among those who come at the same time.
+    // Refused here before the expensive hash; the unique index decides between concurrent registrations.
     if (await metadata.findAccountByKey(key) !== undefined) throw new Problem('username_taken')
     const passwordHash = await passwords.hash(passwords.accept(password, username))
     const createdAt = Date.now()
@@ -50,27 +48,19 @@ export function createAccounts ({ metadata, reserve, passwords, attemptLimiter, 
     return metadata.addAccount({ username, usernameKey: key, passwordHash, createdAt }, attempt)
   }
 
-  async function verify (key: string | undefined, password: string): Promise<AccountRecord | undefined> {
-    const account = key === undefined ? undefined : await metadata.findAccountByKey(key)
-    const isRight = await passwords.verify(password, account?.passwordHash)
-    if (account === undefined || !isRight || account.disabledAt !== null) return undefined
-    return passwords.isOutdated(account.passwordHash) ? rehash(account, password) : account
-  }
-
   return {
     async register (credentials, network) {
       if (registration === 'closed') throw new Problem('registration_closed')
-      const leave = await attemptLimiter.enter([{ matching: { kind: 'registration', network }, limit: registrationsPerHour, seconds: REGISTRATION_WINDOW_SECONDS }], 'too_many_registrations')
+      const limit = { matching: { kind: 'registration', network }, limit: registrationsPerHour, seconds: REGISTRATION_WINDOW_SECONDS } as const
+      const release = await attemptLimiter.acquire([limit], 'too_many_registrations')
       try {
-        return await addCounted(credentials, network)
+        return await create(credentials, network)
       } finally {
-        leave()
+        release()
       }
     },
 
-    add: credentials => addCounted(credentials),
-
-    verify,
+    add: credentials => create(credentials),
 
     async get (id) {
       return await metadata.findAccount(id) ?? refuseUnknown()
@@ -87,18 +77,6 @@ export function createAccounts ({ metadata, reserve, passwords, attemptLimiter, 
     },
 
     remove: ({ id }) => reserve.lend(() => metadata.removeAccount(id, Date.now()))
-  }
-
-  /** The password is at hand now and never again; what can't be written now is written at the next sign-in. */
-  async function rehash (account: AccountRecord, password: string): Promise<AccountRecord | undefined> {
-    const passwordHash = await passwords.hash(password.normalize('NFC'))
-    try {
-      await metadata.setPasswordHash(account.id, passwordHash, { endsTokens: false, replaces: account.passwordHash })
-      return { ...account, passwordHash }
-    } catch (error) {
-      // Another sign-in was faster, or the password is another by now.
-      return error instanceof Problem && error.code === 'credentials_wrong' ? verify(account.usernameKey, password) : account
-    }
   }
 }
 

@@ -3,56 +3,55 @@ import type { Metadata } from '../metadata/metadata.ts'
 import type { Attempt, AttemptFilter } from '../metadata/records.ts'
 import { Problem, type FailureCode } from '../problems.ts'
 
-/** Attempts that wait for others to end, at the most. */
+/** Attempts that may wait for others to finish. */
 const MAX_WAITING = 256
 
-/** Attempts that could not be recorded, at the most: 2 MiB of them. */
+/** Attempts kept in memory because they could not be recorded; 2 MiB. */
 const MAX_UNRECORDED = 10_000
 
-/** An attempt that could not be recorded is remembered for so long, which no rule exceeds. */
+/** How long such an attempt is kept; no limit has a longer window. */
 const UNRECORDED_MILLISECONDS = 3600 * 1000
 
-/** No more than `limit` attempts that match within `seconds`; a `limit` of 0 counts nothing. */
+/** At most `limit` matching attempts within `seconds`; a `limit` of 0 means unlimited. */
 export interface AttemptLimit { readonly matching: AttemptFilter, readonly limit: number, readonly seconds: number }
 
 export interface AttemptLimiter {
   /**
-   * Lets an attempt through if no rule is spent, and resolves with what is to be called when it is over. Near a limit
-   * attempts go one by one: none slips through while the outcome of another is open.
-   * @throws `code` with `Retry-After` where a rule is spent, or no further attempt could be counted; overloaded where too many wait.
+   * Admits an attempt unless a limit is reached; the returned function releases it when its outcome is known. Only as many
+   * attempts run at once as may still fail; the others wait, so parallel attempts can't exceed a limit.
+   * @throws `code` with `Retry-After` if a limit is reached or failures can no longer be counted; overloaded if too many attempts wait.
    */
-  enter (rules: readonly AttemptLimit[], code: FailureCode): Promise<() => void>
-  /** Counts an attempt that failed. Never fails: what can't be recorded, as on a full disk, counts from memory until the process ends. */
-  count (attempt: Attempt): Promise<void>
-  /** Forgets the failed sign-ins of one person from one network, as far as that can be recorded. */
-  forgive (usernameKey: string, network: string): Promise<void>
+  acquire (limits: readonly AttemptLimit[], code: FailureCode): Promise<() => void>
+  /** Counts a failed attempt. Never throws: if it can't be recorded (full disk), it is kept in memory. */
+  countFailure (attempt: Attempt): Promise<void>
+  /** Clears the failed sign-ins on one account from one network. Never throws: recorded ones stay if the disk is full. */
+  clearFailures (usernameKey: string, network: string): Promise<void>
 }
 
-/** What attempts at a username are counted under. Not the name itself: people type their password there. */
+/** The key that attempts on a username are counted by. Hashed, because users sometimes type their password as the username. */
 export function attemptKey (usernameKey: string): string {
   return createHash('sha256').update(usernameKey).digest('hex')
 }
 
 export function createAttemptLimiter (metadata: Metadata): AttemptLimiter {
-  const inside = new Map<string, number>()
+  const active = new Map<string, number>()
   const waiting: (() => void)[] = []
   let unrecorded: Attempt[] = []
-  // Attempts that are over; one that ends while the counts are being read may not be among them yet.
-  let ended = 0
+  let releases = 0
 
-  /** The tightest room that the rules leave, or the seconds until there is some. */
-  async function look ({ matching, limit, seconds }: AttemptLimit): Promise<{ room: number, retrySeconds: number }> {
+  /** How many more attempts a limit allows now, and the seconds until it allows one again. */
+  async function check ({ matching, limit, seconds }: AttemptLimit): Promise<{ remaining: number, retrySeconds: number }> {
     const now = Date.now()
     const since = now - seconds * 1000 + 1
-    // What is later than now is from before the clock was set back, and would count for as long as that was.
+    // Attempts in the future are from before the clock was set back; they would count for too long.
     const recorded = await metadata.attemptTimes(matching, { since, until: now, limit })
-    const remembered = unrecorded.filter(attempt => attempt.at >= since && attempt.at <= now && matches(attempt, matching)).map(({ at }) => at)
-    const times = [...recorded, ...remembered].sort((a, b) => b - a)
+    const others = unrecorded.filter(attempt => attempt.at >= since && attempt.at <= now && matches(attempt, matching)).map(({ at }) => at)
+    const times = [...recorded, ...others].sort((a, b) => b - a)
     const last = times[limit - 1]
-    return { room: limit - times.length, retrySeconds: last === undefined ? 0 : Math.max(1, Math.ceil((last + seconds * 1000 - now) / 1000)) }
+    return { remaining: limit - times.length, retrySeconds: last === undefined ? 0 : Math.max(1, Math.ceil((last + seconds * 1000 - now) / 1000)) }
   }
 
-  /** Each that can't be recorded is remembered, so that no more come in than can be remembered. */
+  /** Refuses further attempts while memory holds as many unrecorded ones as it may. */
   function refuseUncountable (code: FailureCode): void {
     if (unrecorded.length < MAX_UNRECORDED) return
     const now = Date.now()
@@ -62,44 +61,48 @@ export function createAttemptLimiter (metadata: Metadata): AttemptLimiter {
     throw new Problem(code, { headers: { 'retry-after': String(Math.ceil((oldest + UNRECORDED_MILLISECONDS - now) / 1000)) } })
   }
 
+  function changeActive (key: string, change: 1 | -1): void {
+    const count = (active.get(key) ?? 0) + change
+    if (count > 0) active.set(key, count)
+    else active.delete(key)
+  }
+
   return {
-    async enter (rules, code) {
+    async acquire (limits, code) {
       refuseUncountable(code)
-      const counted = rules.filter(({ limit }) => limit > 0).map(rule => ({ rule, key: JSON.stringify(rule.matching) }))
+      const applied = limits.filter(({ limit }) => limit > 0).map(limit => ({ limit, key: JSON.stringify(limit.matching) }))
       for (;;) {
-        const endedBefore = ended
-        const views = await Promise.all(counted.map(async ({ rule, key }) => ({ key, ...await look(rule) })))
-        const retrySeconds = Math.max(0, ...views.map(view => view.retrySeconds))
+        const releasesBefore = releases
+        const checks = await Promise.all(applied.map(async ({ limit, key }) => ({ key, ...await check(limit) })))
+        const retrySeconds = Math.max(0, ...checks.map(check => check.retrySeconds))
         if (retrySeconds > 0) throw new Problem(code, { headers: { 'retry-after': String(retrySeconds) } })
-        if (ended !== endedBefore) continue
-        if (views.every(({ key, room }) => (inside.get(key) ?? 0) < room)) break
+        // The counts may miss the failure of an attempt that was released while they were read.
+        if (releases !== releasesBefore) continue
+        if (checks.every(({ key, remaining }) => (active.get(key) ?? 0) < remaining)) break
         if (waiting.length >= MAX_WAITING) throw new Problem('overloaded', { headers: { 'retry-after': '1' } })
         await new Promise<void>(resolve => waiting.push(resolve))
       }
-      for (const { key } of counted) inside.set(key, (inside.get(key) ?? 0) + 1)
+      for (const { key } of applied) changeActive(key, 1)
       return () => {
-        ended++
-        for (const { key } of counted) {
-          const count = Number(inside.get(key)) - 1
-          if (count > 0) inside.set(key, count)
-          else inside.delete(key)
-        }
-        for (const wake of waiting.splice(0)) wake()
+        releases++
+        for (const { key } of applied) changeActive(key, -1)
+        for (const resume of waiting.splice(0)) resume()
       }
     },
 
-    async count (attempt) {
+    async countFailure (attempt) {
       await metadata.addAttempt(attempt).catch(() => { unrecorded.push(attempt) })
     },
 
-    async forgive (usernameKey, network) {
-      unrecorded = unrecorded.filter(attempt => !matches(attempt, { kind: 'sign_in', usernameKey, network }))
-      const [last] = await metadata.attemptTimes({ kind: 'sign_in', network, usernameKey }, { since: 0, until: Number.MAX_SAFE_INTEGER, limit: 1 })
+    async clearFailures (usernameKey, network) {
+      const matching = { kind: 'sign_in', network, usernameKey } as const
+      unrecorded = unrecorded.filter(attempt => !matches(attempt, matching))
+      const [last] = await metadata.attemptTimes(matching, { since: 0, until: Number.MAX_SAFE_INTEGER, limit: 1 })
       if (last !== undefined) await metadata.clearAttempts(usernameKey, network).catch(() => {})
     }
   }
 }
 
 function matches (attempt: Attempt, matching: AttemptFilter): boolean {
-  return Object.entries(matching).every(([fact, value]) => attempt[fact as keyof Attempt] === value)
+  return Object.entries(matching).every(([field, value]) => attempt[field as keyof Attempt] === value)
 }

@@ -2,7 +2,7 @@ import type { Metadata } from '../metadata/metadata.ts'
 import type { EventRecord } from '../metadata/records.ts'
 import type { Origin } from './network.ts'
 
-/** What can happen to an account, as its owner and the log are told. */
+/** Kinds of security events of an account. */
 export const eventKinds = [
   'registered', 'sign_in', 'sign_in_failed', 'sign_in_new_network', 'token_issued', 'token_revoked', 'tokens_revoked',
   'personal_token_created', 'password_changed', 'disabled', 'enabled', 'account_removed'
@@ -10,29 +10,30 @@ export const eventKinds = [
 
 export type EventKind = typeof eventKinds[number]
 
-/** Events that are kept of each account. */
+/** Events kept for each account. */
 export const KEPT_EVENTS = 200
 
 /**
- * What `record` only logs: a good sign-in, which some clients make for every request, is in no account's list, nor is what
- * ends the list; what issues a token has put that there itself, in one act with the token.
+ * Events that `record` logs without adding them to the account's list: successful sign-ins, because some clients send a
+ * password with every request; the removal of the account, because its list is removed too; new tokens, because the event
+ * is added in the same transaction as the token.
  */
 const LOGGED_ONLY = new Set<EventKind>(['sign_in', 'account_removed', 'token_issued', 'personal_token_created'])
 
 export interface SecurityEvent extends Origin {
   readonly kind: EventKind
-  /** Undefined where nobody has the name that was tried. */
+  /** Undefined if no account has the username that was tried. */
   readonly accountId: number | undefined
 }
 
 export interface SecurityLog {
-  /** Writes a log line, and into the account's own list. Not waited for and never fails: an answer's time must not tell whether an account exists. */
+  /** Writes a log line and adds the event to the account's list. Not awaited and never throws: response times must not reveal whether an account exists. */
   record (event: SecurityEvent): void
-  /** The latest first, with an id below `beforeId`. */
+  /** Events with an id below `beforeId`, newest first. */
   list (accountId: number, page: { beforeId: number | undefined, limit: number }): Promise<EventRecord[]>
 }
 
-/** `write` puts one structured line into the server's log. */
+/** `write` adds one structured line to the server's log. */
 export function createSecurityLog (metadata: Metadata, write: (event: SecurityEvent) => void): SecurityLog {
   return {
     record (event) {

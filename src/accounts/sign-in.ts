@@ -1,78 +1,106 @@
 import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord } from '../metadata/records.ts'
-import type { Accounts, UsernameAndPassword } from './accounts.ts'
-import { attemptKey, type AttemptLimiter } from './attempt-limiter.ts'
+import { Problem } from '../problems.ts'
+import type { UsernameAndPassword } from './accounts.ts'
+import { attemptKey, type AttemptLimit, type AttemptLimiter } from './attempt-limiter.ts'
+import type { SecurityLog } from './events.ts'
+import type { Origin } from './network.ts'
+import type { Passwords } from './password.ts'
 import { findUsernameKey } from './username.ts'
 
-/** Failures are counted for so long. */
+/** The window in which failures are counted. */
 export const SIGN_IN_WINDOW_SECONDS = 15 * 60
 
-/** A network may fail so many times what one person may fail from it: many people can share one. */
+/** A network may fail this many times as often as one account may fail from it: many users can share a network. */
 export const NETWORK_FACTOR = 10
 
-/** Failures on one account from networks that never signed in to it, before such networks are slowed. */
-export const STRANGER_FAILURES = 100
+/** Failures on one account, from networks it has never signed in from, before such networks are refused for it. */
+export const UNKNOWN_NETWORK_FAILURES = 100
 
 interface SignInOptions {
   metadata: Metadata
-  accounts: Accounts
+  passwords: Passwords
   attemptLimiter: AttemptLimiter
-  /** Failures of one account from one network. */
+  securityLog: SecurityLog
+  /** Failures allowed on one account from one network. */
   maxFailures: number
 }
 
+/** What the attempts of one sign-in are counted by. */
+interface SignInAttempt { readonly kind: 'sign_in', readonly network: string, readonly usernameKey: string, readonly isKnownNetwork: boolean }
+
 export interface SignIn {
   /**
-   * The person with this username and password, asked for from `network`; undefined where there is none, after the same
-   * work and the same count. `isNewNetwork`: they never signed in from there before.
+   * Returns the account with this username and password, and records the sign-in or its failure as a security event. Undefined
+   * if the username is unknown, the password is wrong or the account is disabled: each takes the same time and counts as a failure.
    * @throws too_many_sign_ins before any hashing, overloaded.
    */
-  verify (credentials: UsernameAndPassword, network: string): Promise<{ account: AccountRecord, isNewNetwork: boolean } | undefined>
-  /** Whether what a person proved a while ago still holds: they are there, not kept out, and have the same password. */
+  verify (credentials: UsernameAndPassword, origin: Origin): Promise<AccountRecord | undefined>
+  /** Whether an account that signed in earlier still exists, is not disabled and has the same password. */
   isCurrent (account: AccountRecord): Promise<boolean>
-  /** Whose name it is; undefined where nobody has it. */
-  findId (username: string): Promise<number | undefined>
 }
 
-export function createSignIn ({ metadata, accounts, attemptLimiter, maxFailures }: SignInOptions): SignIn {
-  function rulesFor (usernameKey: string, network: string, isKnownNetwork: boolean) {
-    const seconds = SIGN_IN_WINDOW_SECONDS
-    return [
-      { matching: { kind: 'sign_in', network, usernameKey }, limit: maxFailures, seconds },
-      { matching: { kind: 'sign_in', network }, limit: maxFailures * NETWORK_FACTOR, seconds },
-      // The networks a person signs in from are never slowed by what others do: nobody can lock them out.
-      ...(isKnownNetwork ? [] : [{ matching: { kind: 'sign_in', usernameKey, isKnownNetwork: false }, limit: STRANGER_FAILURES, seconds }] as const)
-    ] as const
+/** The whole rule of signing in: limits first, then the hash, then what is remembered of the outcome. */
+export function createSignIn ({ metadata, passwords, attemptLimiter, securityLog, maxFailures }: SignInOptions): SignIn {
+  async function verifyPassword (account: AccountRecord | undefined, password: string): Promise<AccountRecord | undefined> {
+    // An unknown username is hashed like a known one, so that the response time does not reveal which usernames exist.
+    const isRight = await passwords.verify(password, account?.passwordHash)
+    if (account === undefined || !isRight || account.disabledAt !== null) return undefined
+    return passwords.isOutdated(account.passwordHash) ? rehash(account, password) : account
+  }
+
+  /** Replaces a hash made with older parameters. If it can't be stored now, the next sign-in tries again. */
+  async function rehash (account: AccountRecord, password: string): Promise<AccountRecord | undefined> {
+    const passwordHash = await passwords.hash(password.normalize('NFC'))
+    try {
+      await metadata.setPasswordHash(account.id, passwordHash, { endsTokens: false, replaces: account.passwordHash })
+      return { ...account, passwordHash }
+    } catch (error) {
+      const isReplaced = error instanceof Problem && error.code === 'credentials_wrong'
+      // Either a concurrent sign-in has rehashed it, or the password has been changed.
+      return isReplaced ? verifyPassword(await metadata.findAccount(account.id), password) : account
+    }
+  }
+
+  async function recordSuccess ({ id }: AccountRecord, { network, usernameKey, isKnownNetwork }: SignInAttempt): Promise<void> {
+    if (!isKnownNetwork) await metadata.addKnownNetwork(id, network, Date.now()).catch(() => {})
+    await attemptLimiter.clearFailures(usernameKey, network)
   }
 
   return {
-    async verify ({ username, password }, network) {
-      const usernameKey = findUsernameKey(username)
-      // Names that nobody can have are counted together.
-      const counted = attemptKey(usernameKey ?? '')
-      const isKnownNetwork = await metadata.isKnownNetwork(usernameKey ?? '', network)
-      const leave = await attemptLimiter.enter(rulesFor(counted, network, isKnownNetwork), 'too_many_sign_ins')
+    async verify ({ username, password }, origin) {
+      // Invalid usernames belong to no account and are counted together.
+      const usernameKey = findUsernameKey(username) ?? ''
+      const isKnownNetwork = await metadata.isKnownNetwork(usernameKey, origin.network)
+      const attempt = { kind: 'sign_in', network: origin.network, usernameKey: attemptKey(usernameKey), isKnownNetwork } as const
+      const release = await attemptLimiter.acquire(limitsFor(attempt, maxFailures), 'too_many_sign_ins')
       try {
-        const account = await accounts.verify(usernameKey, password)
-        if (account === undefined) {
-          await attemptLimiter.count({ kind: 'sign_in', network, usernameKey: counted, isKnownNetwork, at: Date.now() })
-          return undefined
-        }
-        if (!isKnownNetwork) await metadata.addKnownNetwork(account.id, network, Date.now()).catch(() => {})
-        await attemptLimiter.forgive(counted, network)
-        return { account, isNewNetwork: !isKnownNetwork }
+        const account = await metadata.findAccountByKey(usernameKey)
+        const verified = await verifyPassword(account, password)
+        if (verified === undefined) await attemptLimiter.countFailure({ ...attempt, at: Date.now() })
+        else await recordSuccess(verified, attempt)
+        const kind = verified === undefined ? 'sign_in_failed' : isKnownNetwork ? 'sign_in' : 'sign_in_new_network'
+        securityLog.record({ kind, accountId: account?.id, ...origin })
+        return verified
       } finally {
-        leave()
+        release()
       }
     },
 
     async isCurrent ({ id, passwordHash }) {
-      const now = await metadata.findAccount(id)
-      return now?.passwordHash === passwordHash && now.disabledAt === null
-    },
-
-    async findId (username) {
-      return (await metadata.findAccountByKey(findUsernameKey(username) ?? ''))?.id
+      const current = await metadata.findAccount(id)
+      return current?.passwordHash === passwordHash && current.disabledAt === null
     }
   }
+}
+
+function limitsFor ({ network, usernameKey, isKnownNetwork }: SignInAttempt, maxFailures: number): AttemptLimit[] {
+  const seconds = SIGN_IN_WINDOW_SECONDS
+  const limits: AttemptLimit[] = [
+    { matching: { kind: 'sign_in', network, usernameKey }, limit: maxFailures, seconds },
+    { matching: { kind: 'sign_in', network }, limit: maxFailures * NETWORK_FACTOR, seconds }
+  ]
+  // Networks the account has signed in from are exempt: an attacker elsewhere can't lock the owner out.
+  if (!isKnownNetwork) limits.push({ matching: { kind: 'sign_in', usernameKey, isKnownNetwork: false }, limit: UNKNOWN_NETWORK_FAILURES, seconds })
+  return limits
 }

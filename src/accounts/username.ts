@@ -4,11 +4,11 @@ import { Problem } from '../problems.ts'
 /** Longest username, in code points. */
 export const MAX_USERNAME_POINTS = 64
 
-// Code points whose class RFC 5892 section 2.6 sets by name.
+// Code points that RFC 5892 section 2.6 classifies one by one.
 const PERMITTED_EXCEPTIONS = /[\u00DF\u03C2\u06FD\u06FE\u0F0B\u3007]/u
 const REFUSED_EXCEPTIONS = /[\u{640}\u{7FA}\u{3031}-\u{3035}\u{303B}]|\u{302E}|\u{302F}/u
-/** Code points that stand only in some company, by what must hold before, behind or around them: RFC 5892 sections A.3 to A.9. */
-const IN_CONTEXT = [
+/** Code points that are valid only in some contexts: what must match before, after or around them (RFC 5892 sections A.3 to A.9). */
+const CONTEXT_RULES = [
   { character: /\u{B7}/u, before: /l$/, after: /^l/, all: /^/ },
   { character: /\u{375}/u, before: /$/, after: /^\p{Script=Greek}/u, all: /^/ },
   { character: /[\u{5F3}\u{5F4}]/u, before: /\p{Script=Hebrew}$/u, after: /^/, all: /^/ },
@@ -21,40 +21,40 @@ const OLD_HANGUL_JAMO = /[\u1100-\u11FF\uA960-\uA97F\uD7B0-\uD7FF]/u
 const IGNORABLE = /[\p{Default_Ignorable_Code_Point}\p{Noncharacter_Code_Point}\p{Cc}\p{Cn}\p{Join_Control}]/u
 const LETTERS_AND_DIGITS = /[\p{Ll}\p{Lu}\p{Lo}\p{Nd}\p{Lm}\p{Mn}\p{Mc}]/u
 
-/** Fullwidth and halfwidth forms, with the ideographic space: what RFC 8265 section 3.3.2 maps by width. */
+/** Fullwidth and halfwidth forms and the ideographic space, which RFC 8265 section 3.3.2 maps to their usual width. */
 const WIDE = /[\uFF01-\uFFEE\u3000]/gu
 
-/** Bidi classes that may stand in a right-to-left word: RFC 5893 section 2, rule 2. */
+/** Bidi classes allowed in a right-to-left word (RFC 5893 section 2, rule 2). */
 const RIGHT_TO_LEFT_TYPES = new Set(['R', 'AL', 'AN', 'EN', 'ES', 'CS', 'ET', 'ON', 'BN', 'NSM'])
 
 // The package is CommonJS while its types describe an ES module.
 const bidi = (bidiFactory as unknown as () => Bidi)()
 
 /**
- * What a username is compared by: UsernameCaseMapped of RFC 8265 section 3.3 (width-mapped, lower-cased, NFC, with its
- * directionality rule), over words that are joined by single spaces (section 3.1).
- * @throws username_invalid naming what is wrong.
+ * The form in which usernames are compared: UsernameCaseMapped of RFC 8265 section 3.3 (width-mapped, lower case, NFC, with
+ * its directionality rule), for each word of a name whose words are separated by single spaces (section 3.1).
+ * @throws username_invalid; its detail says what is wrong.
  */
 export function usernameKey (username: string): string {
-  if (!username.isWellFormed()) refuse('It is not well-formed Unicode.')
+  if (!username.isWellFormed()) refuse('The username is not well-formed Unicode.')
   const points = Array.from(username).length
-  if (points === 0 || points > MAX_USERNAME_POINTS) refuse(`It must have 1 to ${MAX_USERNAME_POINTS} characters.`)
+  if (points === 0 || points > MAX_USERNAME_POINTS) refuse(`The username must have 1 to ${MAX_USERNAME_POINTS} characters.`)
   const mapped = username.replace(WIDE, character => character.normalize('NFKC'))
-  if (/^ | $| {2}/.test(mapped)) refuse('Spaces stand at its start, at its end or next to each other.')
-  if (mapped.includes(':')) refuse('It holds a colon, which HTTP Basic can\'t carry.')
+  if (/^ | $| {2}/.test(mapped)) refuse('The username must not start or end with a space or contain two spaces in a row.')
+  if (mapped.includes(':')) refuse('The username must not contain a colon, which HTTP Basic can\'t transmit.')
   const key = mapped.toLowerCase().normalize('NFC')
   const characters = Array.from(mapped)
   for (const [index, character] of characters.entries()) {
-    const isFit = character === ' ' || isIdentifierCharacter(character) ||
-      suitsContext(character, characters.slice(0, index).join(''), characters.slice(index + 1).join(''))
-    if (!isFit) refuse(`U+${character.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0')} can't stand in a username.`)
+    const isAllowed = character === ' ' || isIdentifierCharacter(character) ||
+      isValidInContext(character, characters.slice(0, index).join(''), characters.slice(index + 1).join(''))
+    if (!isAllowed) refuse(`U+${character.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0')} is not allowed in a username.`)
   }
-  if (looksLikeToken(username) || looksLikeToken(key)) refuse('It looks like a token.')
-  if (!key.split(' ').every(obeysBidiRule)) refuse('It mixes directions of writing.')
+  if (looksLikeToken(username) || looksLikeToken(key)) refuse('The username looks like a token.')
+  if (!key.split(' ').every(obeysBidiRule)) refuse('The username mixes left-to-right and right-to-left text.')
   return key
 }
 
-/** Like {@link usernameKey}, for a name that someone signs in with: undefined where nobody can have it. */
+/** Like {@link usernameKey}, but returns undefined for an invalid username. */
 export function findUsernameKey (username: string): string | undefined {
   try {
     return usernameKey(username)
@@ -63,7 +63,7 @@ export function findUsernameKey (username: string): string | undefined {
   }
 }
 
-/** True for text shaped like an access token, whose head begins with `{"` and a letter (RFC 7515 section 3.1), or a personal access token; in any case of letters. */
+/** Whether text has the form of an access token, which starts with the base64url of `{"` (RFC 7515 section 3.1), or of a personal access token, in upper or lower case. */
 export function looksLikeToken (text: string): boolean {
   return /^mst_/i.test(text) || /^eyj[\w-]+\.[\w-]*\.[\w-]*$/i.test(text)
 }
@@ -72,21 +72,21 @@ function refuse (detail: string): never {
   throw new Problem('username_invalid', { detail, errors: [{ field: 'username', message: detail }] })
 }
 
-/** IdentifierClass, in the order of RFC 8264 section 8. */
+/** Whether a character is in IdentifierClass; the checks are in the order of RFC 8264 section 8. */
 function isIdentifierCharacter (character: string): boolean {
   if (PERMITTED_EXCEPTIONS.test(character)) return true
-  if (REFUSED_EXCEPTIONS.test(character) || IN_CONTEXT.some(rule => rule.character.test(character)) || IGNORABLE.test(character) || OLD_HANGUL_JAMO.test(character)) return false
+  if (REFUSED_EXCEPTIONS.test(character) || CONTEXT_RULES.some(rule => rule.character.test(character)) || IGNORABLE.test(character) || OLD_HANGUL_JAMO.test(character)) return false
   if (/[!-~]/.test(character)) return true
   if (character.normalize('NFKC') !== character) return false
   return LETTERS_AND_DIGITS.test(character)
 }
 
-/** Whether a character that needs a certain company has it. Join controls have none here: they are invisible. */
-function suitsContext (character: string, before: string, after: string): boolean {
-  return IN_CONTEXT.some(rule => rule.character.test(character) && rule.before.test(before) && rule.after.test(after) && rule.all.test(before + character + after))
+/** Whether a character with a context rule is valid here. Join controls have no rule and are refused: they are invisible. */
+function isValidInContext (character: string, before: string, after: string): boolean {
+  return CONTEXT_RULES.some(rule => rule.character.test(character) && rule.before.test(before) && rule.after.test(after) && rule.all.test(before + character + after))
 }
 
-/** RFC 5893 section 2: a word with a right-to-left character begins with one, and is written in that direction only. */
+/** RFC 5893 section 2: a word with a right-to-left character starts with one and has no left-to-right characters. */
 function obeysBidiRule (word: string): boolean {
   const types = Array.from(word, character => bidi.getBidiCharTypeName(character))
   if (!types.some(type => type === 'R' || type === 'AL' || type === 'AN')) return true

@@ -1,5 +1,4 @@
 import type { FastifyError, FastifyInstance, FastifyRequest } from 'fastify'
-import type { SecurityLog } from '../accounts/events.ts'
 import { originOf } from '../accounts/network.ts'
 import type { SignIn } from '../accounts/sign-in.ts'
 import { looksLikeToken } from '../accounts/username.ts'
@@ -17,7 +16,6 @@ export type CredentialKind = 'password' | 'password or personal token' | 'any'
 export interface AuthenticateOptions {
   signIn: SignIn
   tokens: Tokens
-  securityLog: SecurityLog
   transport: Transport
 }
 
@@ -34,7 +32,7 @@ type SecurityRequirement = { [scheme: string]: string[] }
  * Guards every route of a Fastify scope: who makes a request is decided before its body is read, once, for every scheme.
  * The same call writes the `security` of the scope's operations into the OpenAPI document.
  */
-export function authenticate (guarded: FastifyInstance, { signIn, tokens, securityLog, transport }: AuthenticateOptions, requirement: AuthRequirement): void {
+export function authenticate (guarded: FastifyInstance, { signIn, tokens, transport }: AuthenticateOptions, requirement: AuthRequirement): void {
   guarded.addHook('onRoute', route => {
     if (route.schema !== undefined) Object.assign(route.schema, requirementsOf(requirement))
     addFailures(route, failuresOf(requirement))
@@ -62,14 +60,8 @@ export function authenticate (guarded: FastifyInstance, { signIn, tokens, securi
 
   async function verifyPassword (credentials: { username: string, password: string }, request: FastifyRequest): Promise<Caller> {
     refuseInsecurePassword(request, transport)
-    const origin = originOf(request)
-    const verified = await signIn.verify(credentials, origin.network)
-    if (verified === undefined) {
-      securityLog.record({ kind: 'sign_in_failed', accountId: await signIn.findId(credentials.username), ...origin })
-      return refuse('credentials_wrong', request)
-    }
-    securityLog.record({ kind: verified.isNewNetwork ? 'sign_in_new_network' : 'sign_in', accountId: verified.account.id, ...origin })
-    return { account: verified.account, token: undefined }
+    const account = await signIn.verify(credentials, originOf(request)) ?? refuse('credentials_wrong', request)
+    return { account, token: undefined }
   }
 
   async function verifyToken (text: string, request: FastifyRequest): Promise<Caller> {
