@@ -7,7 +7,7 @@ import { union } from 'drizzle-orm/sqlite-core'
 import { isThere } from '../../blobs/disk/data-folder.ts'
 import type { Metadata } from '../metadata.ts'
 import type { Committer } from './committer.ts'
-import { isBehind, refuseNewer } from './migrations.ts'
+import { isOutdated, refuseNewer } from './migrations.ts'
 import { accounts, discardedBlobs, files } from './schema.ts'
 
 /** What SQLite, its locks and the migrations put beside a database: the ends of their names. */
@@ -40,7 +40,7 @@ export function checkDatabaseIntegrity (file: string): { isBehind: boolean, find
   refuseNewer(file)
   const client = new Database(file, { readonly: true, fileMustExist: true })
   try {
-    return { isBehind: isBehind(client), findings: integrityErrors(client) }
+    return { isBehind: isOutdated(client), findings: integrityErrors(client) }
   } finally {
     client.close()
   }

@@ -1,7 +1,15 @@
+// Drizzle's migrator applies the migrations, inside a transaction of ours. On its own it cannot keep three promises: a
+// migration that leaves foreign-key violations is undone (it has committed before anything can be checked), the copy made
+// before an upgrade misses no write (it takes the write lock too late), and a full disk is reported as one (SQLite has
+// already rolled back by then, so its ROLLBACK fails and hides the reason).
+
 import { readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
-import { readMigrationFiles, type MigrationMeta } from 'drizzle-orm/migrator'
+import { DrizzleError } from 'drizzle-orm'
+import { drizzle } from 'drizzle-orm/better-sqlite3'
+import { migrate } from 'drizzle-orm/better-sqlite3/migrator'
+import { readMigrationFiles } from 'drizzle-orm/migrator'
 import { sync } from '../../blobs/disk/durable-files.ts'
 import { packageFolder } from '../../config.ts'
 import { OperatorError } from '../../problems.ts'
@@ -11,78 +19,83 @@ import type { FolderLock } from './lock.ts'
 
 const ownMigrations = join(packageFolder, 'drizzle/sqlite')
 
-/** Copies that are kept of what the database was before it was brought up to date. */
+/** How many copies from before an upgrade are kept. */
 const KEPT_COPIES = 2
 
-/** The database was made by a newer version of the server; nothing in it was touched. */
+/** A newer version of the server made the database. It was not changed. */
 export class NewerDatabaseError extends OperatorError {}
 
-/** The database could not be brought up to date, and is as it was. */
+/** The database could not be upgraded. It was not changed. */
 export class MigrationError extends OperatorError {}
 
 export interface MigrationOptions {
-  /** Where drizzle-kit wrote the migrations; those of this version unless others are given. */
+  /** Folder written by drizzle-kit. Default: the migrations of this version. */
   readonly migrationsFolder?: string
-  /** Takes the data folder while a database that is there is changed; it throws where a server has it. */
+  /** Locks the data folder while an existing database is migrated; throws if a server has it locked. */
   readonly takeFolder?: () => FolderLock
 }
 
 /**
- * Brings the database in `file`, open as `client`, up to date, whole or not at all: what is missing is done in one
- * transaction, after a copy of what was there before was put beside it as `<file>.before-<number of the migration>`. Turns
- * `foreign_keys` off. Drizzle's own migrator has the same history, but neither the copy, nor a lock against a process that
- * does the same, nor a look at what the changes left behind.
- * @throws {MigrationError}; for a new database whatever stands in the way, for there is nothing to lose.
+ * Applies the pending migrations to the database in `file`, open as `client`: all of them in one transaction, or none. If
+ * the database is not new, it is first copied to `<file>.before-<number of the first pending migration>`.
+ * Turns `foreign_keys` off.
+ * @throws {MigrationError}; for a new database the error itself.
  */
-export async function migrate (client: Database.Database, file: string, { migrationsFolder = ownMigrations, takeFolder }: MigrationOptions): Promise<void> {
-  const migrations = readMigrationFiles({ migrationsFolder })
-  // A table is changed by a new one in its place, and to drop the old one would delete all that refers to it. Inside a transaction this pragma does nothing.
+export async function applyMigrations (client: Database.Database, file: string, { migrationsFolder = ownMigrations, takeFolder }: MigrationOptions): Promise<void> {
+  // SQLite changes a table by copying it: dropping the old one would delete every row that refers to it. The pragma has no effect inside a transaction.
   client.pragma('foreign_keys = OFF')
-  if (missingIn(client, migrations).length === 0) return
+  if (pendingIn(client, migrationsFolder).length === 0) return
   const isNew = newestIn(client) === undefined
   const lock = isNew ? undefined : takeFolder?.()
   try {
     client.exec('BEGIN IMMEDIATE')
-    await advance(client, file, migrations)
+    await copyAndMigrate(client, file, migrationsFolder)
     client.exec('COMMIT')
   } catch (error) {
     if (client.inTransaction) client.exec('ROLLBACK')
-    const cause = failureOf(error)
+    const cause = failureOf(error instanceof DrizzleError ? error.cause : error)
     if (isNew) throw cause
-    throw new MigrationError(`the database could not be brought up to date, and is as it was: ${(cause as Error).message}`, { cause })
+    throw new MigrationError(`the database could not be upgraded and was left unchanged: ${(cause as Error).message}`, { cause })
   } finally {
     lock?.close()
   }
   await removeOldCopies(file)
 }
 
-async function advance (client: Database.Database, file: string, migrations: MigrationMeta[]): Promise<void> {
-  const missing = missingIn(client, migrations)
-  const [first] = missing
-  // Another process did it while this one waited for its turn.
+/** Runs inside the caller's write transaction, so the copy holds exactly what is migrated. */
+async function copyAndMigrate (client: Database.Database, file: string, migrationsFolder: string): Promise<void> {
+  const [first] = pendingIn(client, migrationsFolder)
+  // Another process migrated it while this one waited for the write lock.
   if (first === undefined) return
-  if (newestIn(client) !== undefined) await keepCopy(file, migrations.indexOf(first))
+  if (newestIn(client) !== undefined) await keepCopy(file, first.index)
   const violations = countForeignKeyViolations(client)
-  client.exec('CREATE TABLE IF NOT EXISTS __drizzle_migrations (id SERIAL PRIMARY KEY, hash text NOT NULL, created_at numeric)')
-  const remember = client.prepare('INSERT INTO __drizzle_migrations (hash, created_at) VALUES (?, ?)')
-  for (const { sql, hash, folderMillis } of missing) {
-    for (const statement of sql) client.exec(statement)
-    remember.run(hash, folderMillis)
-  }
-  if (countForeignKeyViolations(client) > violations) throw new Error('it would leave rows that belong to nothing')
+  migrate(drizzle({ client: withoutTransactions(client) }), { migrationsFolder })
+  if (countForeignKeyViolations(client) > violations) throw new Error('it would leave foreign-key violations')
 }
 
-/** Whether the next start has something to do to it. */
-export function isBehind (client: Database.Database): boolean {
-  return missingIn(client, readMigrationFiles({ migrationsFolder: ownMigrations })).length > 0
+/** The connection for Drizzle's migrator, which already runs inside a transaction: its own BEGIN, COMMIT and ROLLBACK do nothing. */
+function withoutTransactions (client: Database.Database): Database.Database {
+  const nothing = { run: () => {} }
+  const prepare = (sql: string) => ['BEGIN', 'COMMIT', 'ROLLBACK'].includes(sql) ? nothing : client.prepare(sql)
+  return { prepare } as unknown as Database.Database
 }
 
-function missingIn (client: Database.Database, migrations: MigrationMeta[]): MigrationMeta[] {
+/** Whether migrations of this version are pending. */
+export function isOutdated (client: Database.Database): boolean {
+  return pendingIn(client, ownMigrations).length > 0
+}
+
+/** The migrations that were not applied yet, as Drizzle decides it: by their time. `index` is the number in a migration's name. */
+function pendingIn (client: Database.Database, migrationsFolder: string): { readonly index: number }[] {
   const newest = newestIn(client) ?? -Infinity
-  return migrations.filter(({ folderMillis }) => folderMillis > newest)
+  return timesOf(migrationsFolder).map((time, index) => ({ time, index })).filter(({ time }) => time > newest)
 }
 
-/** The time of the newest migration that was done; undefined where none was. */
+function timesOf (migrationsFolder: string): number[] {
+  return readMigrationFiles({ migrationsFolder }).map(({ folderMillis }) => folderMillis)
+}
+
+/** The time of the newest migration that was applied; undefined if there is none. */
 function newestIn (client: Database.Database): number | undefined {
   const hasHistory = client.prepare("SELECT 1 FROM sqlite_master WHERE name = '__drizzle_migrations'").get() !== undefined
   const newest = hasHistory ? client.prepare('SELECT max(created_at) FROM __drizzle_migrations').pluck().get() : null
@@ -93,7 +106,6 @@ function countForeignKeyViolations (client: Database.Database): number {
   return (client.pragma('foreign_key_check') as unknown[]).length
 }
 
-/** Nobody writes while it is made: the caller's transaction has begun to, and has not written yet. */
 async function keepCopy (file: string, index: number): Promise<void> {
   const copy = `${file}.before-${String(index).padStart(4, '0')}`
   const draft = `${copy}.new`
@@ -109,8 +121,9 @@ async function removeOldCopies (file: string): Promise<void> {
 }
 
 /**
- * Looks through a connection that can't write: even closing another one would move the log into the database. Where a start
- * was cut off before it had a log, only a connection that can write takes back what that start began: `refuseNewerIn` looks then.
+ * Uses a read-only connection: even closing a writable one would move the log into the database. A database whose first
+ * start was cut off before it had a log can only be read by a writable connection, which rolls that start back:
+ * `refuseNewerIn` checks it then.
  * @throws {NewerDatabaseError}.
  */
 export function refuseNewer (file: string, options?: MigrationOptions): void {
@@ -125,13 +138,13 @@ export function refuseNewer (file: string, options?: MigrationOptions): void {
   }
 }
 
-/** The same through a connection that is open. @throws {NewerDatabaseError}. */
+/** The same for an open connection. @throws {NewerDatabaseError}. */
 export function refuseNewerIn (client: Database.Database, { migrationsFolder = ownMigrations }: MigrationOptions = {}): void {
-  const known = Math.max(...readMigrationFiles({ migrationsFolder }).map(({ folderMillis }) => folderMillis))
-  if ((newestIn(client) ?? known) > known) throw new NewerDatabaseError('the database was made by a newer version of MagicStore; it was left as it is')
+  const known = Math.max(...timesOf(migrationsFolder))
+  if ((newestIn(client) ?? known) > known) throw new NewerDatabaseError('the database was made by a newer version of MagicStore; it was not changed')
 }
 
-/** Undefined where there is no database yet; where it is something else, opening it to write says what. */
+/** Undefined if there is no database yet. If the file is something else, opening it for writing reports what. */
 function openReadOnly (file: string): Database.Database | undefined {
   try {
     return new Database(file, { readonly: true })

@@ -10,7 +10,7 @@ import { failureOf } from './failures.ts'
 import { createFileRepository } from './files.ts'
 import { createIntegrityRepository } from './integrity-check.ts'
 import { openLogSync } from './log-sync.ts'
-import { migrate, refuseNewer, refuseNewerIn, type MigrationOptions } from './migrations.ts'
+import { applyMigrations, refuseNewer, refuseNewerIn, type MigrationOptions } from './migrations.ts'
 import { createMonitoringRepository } from './monitoring.ts'
 import { watchRetentionLock } from './retention-lock.ts'
 import { installation } from './schema.ts'
@@ -33,7 +33,7 @@ export async function openSqliteMetadata (file: string, options: MigrationOption
     client.pragma('synchronous = FULL')
     // What SQLite sorts or undoes in a file of its own would fail on a full disk.
     client.pragma('temp_store = MEMORY')
-    await migrate(client, file, options)
+    await applyMigrations(client, file, options)
     client.pragma('foreign_keys = ON')
     const db = drizzle({ client })
     const installationId = identify(db)
