@@ -1,4 +1,3 @@
-import Database from 'better-sqlite3'
 import { spawn } from 'node:child_process'
 import { createHash, randomBytes, randomInt } from 'node:crypto'
 import { once } from 'node:events'
@@ -8,6 +7,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
+import { Database } from '../src/metadata/sqlite/driver.ts'
 import { formOf, runBin, signUp, spawnServer, type Client, type ServerProcess } from './server.ts'
 
 /** Rounds of the random test; CRASH_ROUNDS asks for more. */

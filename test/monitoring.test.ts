@@ -1,4 +1,3 @@
-import Database from 'better-sqlite3'
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -13,6 +12,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { test, type Test } from 'tap'
+import { Database } from '../src/metadata/sqlite/driver.ts'
 import { clientOf, formOf, runBin, signUp, spawnServer, startServer, type Client, type ServerProcess, type Settings } from './server.ts'
 import { lacksTerminal, spawnOnTerminal } from './terminal.ts'
 

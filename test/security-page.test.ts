@@ -224,8 +224,8 @@ test('the page for browsers can\'t be framed by another site, loads no script fr
 })
 
 test('every library has an exact version and a digest', async t => {
-  const { dependencies, devDependencies } = JSON.parse(await read('package.json'))
-  for (const [name, version] of Object.entries({ ...dependencies, ...devDependencies })) t.match(version, /^\d+\.\d+\.\d+(?:-[\w.]+)?$/, name)
+  const { dependencies, optionalDependencies, devDependencies } = JSON.parse(await read('package.json'))
+  for (const [name, version] of Object.entries({ ...dependencies, ...optionalDependencies, ...devDependencies })) t.match(version, /^(?:npm:[\w-]+@)?\d+\.\d+\.\d+(?:-[\w.]+)?$/, name)
   const { packages } = JSON.parse(await read('package-lock.json')) as { packages: Record<string, { version?: string, integrity?: string, inBundle?: boolean }> }
   const libraries = Object.entries(packages).filter(([path]) => path !== '')
   t.ok(libraries.length > 100)

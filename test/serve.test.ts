@@ -1,4 +1,3 @@
-import Database from 'better-sqlite3'
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
@@ -10,6 +9,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { test } from 'tap'
+import { Database } from '../src/metadata/sqlite/driver.ts'
 import { clientOf, formOf, runBin, signUp, spawnServer, startServer } from './server.ts'
 
 const MIB = 1024 ** 2

@@ -1,10 +1,10 @@
-import Database from 'better-sqlite3'
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { readConfig } from '../src/config.ts'
 import { createSweeper } from '../src/files/sweeper.ts'
+import { Database } from '../src/metadata/sqlite/driver.ts'
 import { openStore } from '../src/store.ts'
 import { signUp, spawnServer, startServer } from './server.ts'
 

@@ -1,5 +1,5 @@
-import type Database from 'better-sqlite3'
 import { OutcomeUnknown, type CommitObserver } from '../metadata.ts'
+import type { Database } from './driver.ts'
 import { failureOf, isBusy } from './failures.ts'
 
 /** Acts in one commit at the most, so that one transaction does not hold the event loop for long. */
@@ -38,7 +38,7 @@ interface Waiting { run: () => void, finish: () => void, reject: (error: unknown
  * free: with SQLite's own sync in each commit, 4 KiB uploads over 16 connections spent two fifths of its time there.
  * `client` must not wait for locks itself, or the event loop would wait with it.
  */
-export function createCommitter (client: Database.Database, syncLog: () => Promise<void>): Committer {
+export function createCommitter (client: Database, syncLog: () => Promise<void>): Committer {
   const begin = client.prepare('BEGIN IMMEDIATE')
   const commitAll = client.prepare('COMMIT')
   const rollbackAll = client.prepare('ROLLBACK')

@@ -1,6 +1,6 @@
 import { open, rm } from 'node:fs/promises'
-import Database from 'better-sqlite3'
 import { sync } from '../../blobs/disk/durable-files.ts'
+import { Database } from './driver.ts'
 import { failureOf } from './failures.ts'
 
 /**

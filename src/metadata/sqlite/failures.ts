@@ -1,7 +1,7 @@
 import { closeSync, openSync } from 'node:fs'
-import Database from 'better-sqlite3'
 import { overloadOf } from '../../blobs/disk/durable-files.ts'
 import { Problem } from '../../problems.ts'
+import { Database } from './driver.ts'
 
 /** What SQLite answers where a file it needs can't be made or grown. */
 const OUT_OF_ROOM = new Set(['SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE', 'SQLITE_IOERR_SHMOPEN', 'SQLITE_IOERR_WRITE', 'SQLITE_CANTOPEN'])

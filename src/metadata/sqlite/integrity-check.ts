@@ -1,12 +1,12 @@
 import { constants, copyFile, mkdir, readdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import Database from 'better-sqlite3'
 import { and, asc, gt, inArray, isNull, ne, or, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import { union } from 'drizzle-orm/sqlite-core'
 import { isThere } from '../../blobs/disk/data-folder.ts'
 import type { Metadata } from '../metadata.ts'
 import type { Committer } from './committer.ts'
+import { Database } from './driver.ts'
 import { isOutdated, refuseNewer } from './migrations.ts'
 import { accounts, discardedBlobs, files } from './schema.ts'
 
@@ -48,7 +48,7 @@ export function checkDatabaseIntegrity (file: string): { isBehind: boolean, find
 
 type IntegrityRepository = Pick<Metadata, 'filesAfter' | 'referencedBlobs' | 'usageMismatches' | 'repairUsage' | 'checkIntegrity'>
 
-export function createIntegrityRepository (db: BetterSQLite3Database, client: Database.Database, { commit, read }: Committer): IntegrityRepository {
+export function createIntegrityRepository (db: BetterSQLite3Database, client: Database, { commit, read }: Committer): IntegrityRepository {
   // Written out: in a query of one table Drizzle leaves the table's name away, and `id` would be the file's.
   const bytes = sql<number>`(SELECT coalesce(sum(f.size), 0) FROM files f WHERE f.owner_id = accounts.id)`
   const count = sql<number>`(SELECT count(*) FROM files f WHERE f.owner_id = accounts.id)`
@@ -75,7 +75,7 @@ export function createIntegrityRepository (db: BetterSQLite3Database, client: Da
 }
 
 /** What is wrong with a database itself, a line each. */
-export function integrityErrors (client: Database.Database): string[] {
+export function integrityErrors (client: Database): string[] {
   const lines = [...client.pragma('integrity_check') as { integrity_check: string }[]].map(row => row.integrity_check).filter(line => line !== 'ok')
   const violations = client.pragma('foreign_key_check') as { table: string, rowid: number }[]
   return [...lines, ...violations.map(({ table, rowid }) => `row ${rowid} of ${table} belongs to nothing`)]

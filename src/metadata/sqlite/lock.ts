@@ -1,5 +1,5 @@
-import Database from 'better-sqlite3'
 import { OperatorError } from '../../problems.ts'
+import { Database } from './driver.ts'
 
 /** Another process has what this one needs for itself; the message says what. */
 export class FolderInUseError extends OperatorError {}

@@ -5,7 +5,7 @@
 
 import { readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import Database from 'better-sqlite3'
+import { Database } from './driver.ts'
 import { DrizzleError } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/better-sqlite3'
 import { migrate } from 'drizzle-orm/better-sqlite3/migrator'
@@ -41,7 +41,7 @@ export interface MigrationOptions {
  * Turns `foreign_keys` off.
  * @throws {MigrationError}; for a new database the error itself.
  */
-export async function applyMigrations (client: Database.Database, file: string, { migrationsFolder = ownMigrations, takeFolder }: MigrationOptions): Promise<void> {
+export async function applyMigrations (client: Database, file: string, { migrationsFolder = ownMigrations, takeFolder }: MigrationOptions): Promise<void> {
   // SQLite changes a table by copying it: dropping the old one would delete every row that refers to it. The pragma has no effect inside a transaction.
   client.pragma('foreign_keys = OFF')
   if (pendingIn(client, migrationsFolder).length === 0) return
@@ -63,7 +63,7 @@ export async function applyMigrations (client: Database.Database, file: string, 
 }
 
 /** Runs inside the caller's write transaction, so the copy holds exactly what is migrated. */
-async function copyAndMigrate (client: Database.Database, file: string, migrationsFolder: string): Promise<void> {
+async function copyAndMigrate (client: Database, file: string, migrationsFolder: string): Promise<void> {
   const [first] = pendingIn(client, migrationsFolder)
   // Another process migrated it while this one waited for the write lock.
   if (first === undefined) return
@@ -74,19 +74,19 @@ async function copyAndMigrate (client: Database.Database, file: string, migratio
 }
 
 /** The connection for Drizzle's migrator, which already runs inside a transaction: its own BEGIN, COMMIT and ROLLBACK do nothing. */
-function withoutTransactions (client: Database.Database): Database.Database {
+function withoutTransactions (client: Database): Database {
   const nothing = { run: () => {} }
   const prepare = (sql: string) => ['BEGIN', 'COMMIT', 'ROLLBACK'].includes(sql) ? nothing : client.prepare(sql)
-  return { prepare } as unknown as Database.Database
+  return { prepare } as unknown as Database
 }
 
 /** Whether migrations of this version are pending. */
-export function isOutdated (client: Database.Database): boolean {
+export function isOutdated (client: Database): boolean {
   return pendingIn(client, ownMigrations).length > 0
 }
 
 /** The migrations that were not applied yet, as Drizzle decides it: by their time. `index` is the number in a migration's name. */
-function pendingIn (client: Database.Database, migrationsFolder: string): { readonly index: number }[] {
+function pendingIn (client: Database, migrationsFolder: string): { readonly index: number }[] {
   const newest = newestIn(client) ?? -Infinity
   return timesOf(migrationsFolder).map((time, index) => ({ time, index })).filter(({ time }) => time > newest)
 }
@@ -96,13 +96,13 @@ function timesOf (migrationsFolder: string): number[] {
 }
 
 /** The time of the newest migration that was applied; undefined if there is none. */
-function newestIn (client: Database.Database): number | undefined {
+function newestIn (client: Database): number | undefined {
   const hasHistory = client.prepare("SELECT 1 FROM sqlite_master WHERE name = '__drizzle_migrations'").get() !== undefined
   const newest = hasHistory ? client.prepare('SELECT max(created_at) FROM __drizzle_migrations').pluck().get() : null
   return newest === null ? undefined : Number(newest)
 }
 
-function countForeignKeyViolations (client: Database.Database): number {
+function countForeignKeyViolations (client: Database): number {
   return (client.pragma('foreign_key_check') as unknown[]).length
 }
 
@@ -139,13 +139,13 @@ export function refuseNewer (file: string, options?: MigrationOptions): void {
 }
 
 /** The same for an open connection. @throws {NewerDatabaseError}. */
-export function refuseNewerIn (client: Database.Database, { migrationsFolder = ownMigrations }: MigrationOptions = {}): void {
+export function refuseNewerIn (client: Database, { migrationsFolder = ownMigrations }: MigrationOptions = {}): void {
   const known = Math.max(...timesOf(migrationsFolder))
   if ((newestIn(client) ?? known) > known) throw new NewerDatabaseError('the database was made by a newer version of MagicStore; it was not changed')
 }
 
 /** Undefined if there is no database yet. If the file is something else, opening it for writing reports what. */
-function openReadOnly (file: string): Database.Database | undefined {
+function openReadOnly (file: string): Database | undefined {
   try {
     return new Database(file, { readonly: true })
   } catch {

@@ -1,9 +1,9 @@
-import type Database from 'better-sqlite3'
 import { gte, isNull, or, sql, type SQL } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import type { Metadata } from '../metadata.ts'
 import { NO_LIMIT } from '../quota.ts'
 import type { Committer } from './committer.ts'
+import type { Database } from './driver.ts'
 import { accounts, installation } from './schema.ts'
 
 type MonitoringRepository = Pick<Metadata, 'totals' | 'probe' | 'watchCommits'>
@@ -11,7 +11,7 @@ type MonitoringRepository = Pick<Metadata, 'totals' | 'probe' | 'watchCommits'>
 /** Share of a quota from which on an account is near it. */
 const NEAR = 0.9
 
-export function createMonitoringRepository (db: BetterSQLite3Database, client: Database.Database, { commit, read, watch }: Committer): MonitoringRepository {
+export function createMonitoringRepository (db: BetterSQLite3Database, client: Database, { commit, read, watch }: Committer): MonitoringRepository {
   return {
     totals: quota => read(() => {
       const near = (used: typeof accounts.usedBytes | typeof accounts.usedFiles, own: typeof accounts.quotaBytes | typeof accounts.quotaFiles, usual = NO_LIMIT): SQL => gte(used, sql`${NEAR} * coalesce(${own}, ${usual})`)

@@ -1,4 +1,4 @@
-import Database from 'better-sqlite3'
+import { Database } from './driver.ts'
 import { lockFolder, type FolderLock } from './lock.ts'
 
 /** A server that looks whether there is a hold has it for a moment itself. */

@@ -1,8 +1,8 @@
-import Database from 'better-sqlite3'
 import { and, asc, gte, lt, sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/better-sqlite3'
 import type { Snapshot } from '../snapshot.ts'
 import { copyDatabase } from './copy.ts'
+import { Database } from './driver.ts'
 import { refuseNewer } from './migrations.ts'
 import { accounts, files, installation } from './schema.ts'
 

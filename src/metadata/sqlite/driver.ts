@@ -1,0 +1,19 @@
+import type BetterSqlite3 from 'better-sqlite3'
+
+/**
+ * The database driver for the Node that runs: better-sqlite3 13 needs Node 22, and better-sqlite3 12, which runs on Node 20,
+ * aborts on Node 24.19 and newer. Everything else imports the driver from here.
+ */
+const isNode20 = Number.parseInt(process.versions.node) < 22
+
+/* c8 ignore start: each Node takes one of the two branches; test/proof/node-versions.proof.ts runs the server on the others. */
+const driver: { default: typeof BetterSqlite3 } = isNode20
+  // @ts-expect-error: an alias of an older better-sqlite3, which has no types under this name.
+  ? await import('better-sqlite3-node20')
+  : await import('better-sqlite3')
+/* c8 ignore stop */
+
+export const Database = driver.default
+
+/** An open connection. */
+export type Database = BetterSqlite3.Database
