@@ -4,14 +4,14 @@ import { cp, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { blobsIn, hasStrace, makeBackup, makeStore, namesIn, refused, report, seenBy } from './backups.ts'
-import { binArguments } from './bin.ts'
+import { commandOf } from './bin.ts'
 import { startServer, type Settings } from './server.ts'
 
 /** Runs the bin under strace, which kills it as it enters the given call. */
 async function killedAt (call: string, when: number, args: string[], settings: Settings): Promise<void> {
+  const under = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', `trace=${call}`, '-e', `inject=${call}:signal=KILL:when=${when}`]
   // Calls are counted by thread: with one for the file system their order is always the same.
-  const env = { ...process.env, ...settings, UV_THREADPOOL_SIZE: '1' }
-  const child = spawn('strace', ['-f', '-qq', '-o', '/dev/null', '-e', `trace=${call}`, '-e', `inject=${call}:signal=KILL:when=${when}`, process.execPath, ...binArguments(), ...args], { env, stdio: 'ignore' })
+  const child = spawn(...commandOf(args, { ...settings, UV_THREADPOOL_SIZE: '1' }, { under, isCounted: false }), { stdio: 'ignore' })
   await once(child, 'exit')
 }
 

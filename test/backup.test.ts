@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { takeRetentionLock } from '../src/metadata/sqlite/retention-lock.ts'
 import { blobsIn, contentsOf, digest, filesIn, hasStrace, makeStore, refused, report, seenBy, type User } from './backups.ts'
-import { binArguments } from './bin.ts'
+import { commandOf } from './bin.ts'
 import { mountDisk } from './disks.ts'
 import { formOf, runBin, signUp, spawnServer, startServer, type Client } from './server.ts'
 import { lacksTerminal, runOnTerminal } from './terminal.ts'
@@ -106,8 +106,7 @@ t.test('onto another file system the files are copied, once', async t => {
 t.test('a file system that makes no links gets copies, and its backup is proven by copies', { skip: hasStrace ? false : 'strace is not installed' }, async t => {
   const { folder: root, dataDir } = await makeStore(t, { one: 'one', empty: '' })
   const folder = join(root, 'backup')
-  const settings = { ...process.env, DATA_DIR: dataDir }
-  const { stdout } = await run('strace', ['-f', '-qq', '-o', '/dev/null', '-e', 'trace=link', '-e', 'inject=link:error=EPERM', process.execPath, ...binArguments(), 'backup', folder, '--prove', '--json'], { env: settings })
+  const { stdout } = await run(...commandOf(['backup', folder, '--prove', '--json'], { DATA_DIR: dataDir }, { under: ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=link', '-e', 'inject=link:error=EPERM'] }))
   t.match(JSON.parse(stdout), { linked: 0, copied: 2, isProven: true })
   for (const [path, { nlink }] of Object.entries(await filesIn(folder))) t.equal(nlink, 1, path)
   await report(['restore', folder], { DATA_DIR: join(root, 'restored') })

@@ -31,7 +31,7 @@ async function verdictOf (check: string, dataDir: string): Promise<string | unde
 test('the names of the data folder, of what is above it and of what is in it are on stable storage before the server serves', { skip: !existsSync('/usr/bin/strace') && 'strace is not installed' }, async t => {
   const root = t.testdir()
   const [dataDir, trace] = [join(root, 'new/and/data'), join(root, 'calls')]
-  const { child, send } = await spawnServer(t, { DATA_DIR: dataDir }, ['strace', '-f', '-qq', '-y', '-o', trace, '-e', 'trace=fsync,mkdir'])
+  const { child, send } = await spawnServer(t, { DATA_DIR: dataDir }, { under: ['strace', '-f', '-qq', '-y', '-o', trace, '-e', 'trace=fsync,mkdir'] })
   t.equal((await send('GET', '/health/ready')).status, 200)
   const exited = once(child, 'exit')
   const traced = Number(await readFile(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8'))

@@ -10,7 +10,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
-import { binArguments } from './bin.ts'
+import { commandOf } from './bin.ts'
 import { holdRecorded } from './conformance.ts'
 import { blocksOf, readReadme, root, sectionOf } from './readme.ts'
 import { spawnBin } from './server.ts'
@@ -83,7 +83,7 @@ function settingsOfImage (stage: Instruction[]): Record<string, string> {
   return Object.fromEntries(restsOf(stage, 'ENV').flatMap(rest => rest.split(' ')).map(word => word.split('=')))
 }
 
-const isBuilt = binArguments().some(word => word.endsWith('main.js'))
+const isBuilt = commandOf([]).flat().some(word => word.endsWith('main.js'))
 
 t.test('what is copied into the image is enough to serve, over HTTP and over TLS, and its health check tells whether it does', { skip: isBuilt ? without('openssl') : 'there is no build' }, async t => {
   const folder = t.testdir({ app: {} })
@@ -191,7 +191,7 @@ t.test('a reload signals a server that has a certificate, and leaves alone one t
 t.test('the server needs no system call and no kind of address that the unit forbids', { skip: without('strace', 'systemd-analyze') }, async t => {
   const unit = await read('magicstore.service')
   const trace = join(t.testdir(), 'trace')
-  const child = spawn('strace', ['-f', '-qq', '-o', trace, process.execPath, ...binArguments(), 'serve'], { env: { ...process.env, PORT: '0', HOST: 'localhost', DATA_DIR: join(t.testdirName, 'data'), MIN_FREE_BYTES: '0' }, stdio: ['ignore', 'pipe', 'ignore'] })
+  const child = spawn(...commandOf(['serve'], { PORT: '0', HOST: 'localhost', DATA_DIR: join(t.testdirName, 'data'), MIN_FREE_BYTES: '0' }, { under: ['strace', '-f', '-qq', '-o', trace] }), { stdio: ['ignore', 'pipe', 'ignore'] })
   const ended = once(child, 'exit')
   const linesOfTrace = () => readFile(trace, 'utf8').then(text => text.split('\n'))
   // strace itself passes over a signal; its first line is the server's.
@@ -362,7 +362,7 @@ async function startBehind (t: Test, settings: Record<string, string>): Promise<
   const folder = t.testdir({ data: {} })
   const [port, exchanges] = [await freePort(), join(folder, 'exchanges')]
   const recorded = ['--import', new URL('recorder.js', import.meta.url).href]
-  const child = spawnBin(['serve'], { ...await proxySettings(), PORT: String(port), DATA_DIR: join(folder, 'data'), MIN_FREE_BYTES: '0', EXCHANGES: exchanges, ...settings }, recorded)
+  const child = spawnBin(['serve'], { ...await proxySettings(), PORT: String(port), DATA_DIR: join(folder, 'data'), MIN_FREE_BYTES: '0', EXCHANGES: exchanges, ...settings }, { nodeArgs: recorded })
   const ended = once(child, 'exit')
   const end = async () => { child.kill('SIGTERM'); return (await ended)[0] }
   t.teardown(async () => {

@@ -10,6 +10,7 @@ import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { Database } from '../src/metadata/sqlite/driver.ts'
 import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
+import { withFault } from './bin.ts'
 import { runBin, signUp, spawnServer, startServer, type Settings } from './server.ts'
 import { lacksTerminal, runOnTerminal } from './terminal.ts'
 
@@ -48,11 +49,6 @@ function pictureOf (folder: string): object {
     const { mtimeMs, mode, uid } = statSync(path)
     return [name, { mtimeMs, mode, uid, text: statSync(path).isFile() ? readFileSync(path, 'latin1') : '' }]
   }))
-}
-
-/** Settings with which the bin runs `script` before its own code. */
-function withFault (script: string): Settings {
-  return { NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import=data:text/javascript,${encodeURIComponent(script)}` }
 }
 
 const clockAt = (milliseconds: number) => withFault(`Date.now = () => ${milliseconds}`)

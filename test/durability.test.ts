@@ -15,6 +15,9 @@ const ROUNDS = Number(process.env.CRASH_ROUNDS ?? 25)
 const WORKERS = 6
 const LARGEST_BYTES = 1_500_000
 
+/** A killed process tells of no coverage. */
+const uncounted = { isCounted: false }
+
 const hasStrace = existsSync('/usr/bin/strace')
 
 /** Digests of a worker's files by name. */
@@ -25,7 +28,7 @@ interface Account { acknowledged: State, inFlight: State | undefined, acts: numb
 
 t.test('what was acknowledged survives kill -9, and nothing else is there', { timeout: 600_000 }, async t => {
   const settings = { DATA_DIR: t.testdir() }
-  let server = await spawnServer(t, settings)
+  let server = await spawnServer(t, settings, uncounted)
   const { user } = await signUp(server, 'ada')
   const accounts: Account[] = Array.from({ length: WORKERS }, () => ({ acknowledged: new Map(), inFlight: undefined, acts: 0 }))
   for (let round = 0; round < ROUNDS; round++) {
@@ -34,7 +37,7 @@ t.test('what was acknowledged survives kill -9, and nothing else is there', { ti
     setTimeout(() => server.child.kill('SIGKILL'), randomInt(20, 500))
     await Promise.all(working)
     await server.end('SIGKILL')
-    server = await spawnServer(t, settings)
+    server = await spawnServer(t, settings, uncounted)
     await judge(t, server, { user, accounts, dataDir: settings.DATA_DIR })
   }
   t.equal(await server.end('SIGTERM'), 0)
@@ -133,7 +136,7 @@ const steps: { step: string, call: string, threads: 'all' | 'main', when?: numbe
 
 t.test('a process that dies at a step of the commit protocol leaves the old state or the new one', { skip: hasStrace ? false : 'strace is not installed', timeout: 300_000 }, async t => {
   const settings = { DATA_DIR: t.testdir() }
-  let server = await spawnServer(t, settings)
+  let server = await spawnServer(t, settings, uncounted)
   const { user } = await signUp(server, 'ada')
   let before = await put(server, user, randomBytes(3000))
   for (const { step, call, threads, when = 1 } of steps) {
@@ -141,7 +144,7 @@ t.test('a process that dies at a step of the commit protocol leaves the old stat
     await straced(t, server, [...(threads === 'all' ? ['-f'] : []), '-e', `inject=${call}:signal=KILL:when=${when}`])
     const answer = await put(server, user, bytes).catch(() => undefined)
     await once(server.child, 'close').catch(() => {})
-    server = await spawnServer(t, settings)
+    server = await spawnServer(t, settings, uncounted)
     const now = digest((await server.send('GET', '/uploads/victim', { user })).bytes)
     t.ok([before, digest(bytes)].includes(now), `${step}: whole`)
     if (answer !== undefined) t.equal(now, answer, `${step}: acknowledged`)
@@ -239,7 +242,7 @@ t.test('a log that a killed process left is synced before its blobs are moved', 
   await straced(t, first, ['-f', '-e', 'inject=rename:signal=KILL'])
   await put(first, user, 'hello').catch(() => {})
   await once(first.child, 'close').catch(() => {})
-  const second = await spawnServer(t, settings, ['strace', '-D', '-f', '-y', '-o', trace, '-e', 'trace=fdatasync,rename'])
+  const second = await spawnServer(t, settings, { under: ['strace', '-D', '-f', '-y', '-o', trace, '-e', 'trace=fdatasync,rename'] })
   t.match(await second.send('GET', '/uploads/victim', { user }), { status: 200, text: 'hello' })
   const calls = await callsIn(trace)
   const [synced, moved] = [find(calls, /fdatasync\(\d+<.*-wal>/), find(calls, /rename\(".*\/incoming\/[0-9a-f]{32}"/)]

@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { test, type Test } from 'tap'
 import { Database } from '../src/metadata/sqlite/driver.ts'
+import { withFault } from './bin.ts'
 import { clientOf, formOf, runBin, signUp, spawnServer, startServer, type Client, type ServerProcess, type Settings } from './server.ts'
 import { lacksTerminal, spawnOnTerminal } from './terminal.ts'
 
@@ -31,11 +32,6 @@ async function until<T> (ask: () => Promise<T>, isIt: (answer: T) => boolean): P
     await nextTurn()
   }
   throw new Error('it did not come')
-}
-
-/** Settings with which the bin runs `script` before its own code. */
-function withFault (script: string): { NODE_OPTIONS: string } {
-  return { NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import=data:text/javascript,${encodeURIComponent(script)}` }
 }
 
 /** The entries of the log of a server, from here to its end. */

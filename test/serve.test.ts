@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { test } from 'tap'
 import { Database } from '../src/metadata/sqlite/driver.ts'
+import { withFault } from './bin.ts'
 import { clientOf, formOf, runBin, signUp, spawnServer, startServer } from './server.ts'
 
 const MIB = 1024 ** 2
@@ -56,7 +57,7 @@ test('threads that hash passwords stand back behind the one that answers', { ski
 })
 
 test('where a sandbox lets no thread have a priority the server serves as well', { skip: !existsSync('/usr/bin/strace') && 'strace is not installed' }, async t => {
-  const { child, send } = await spawnServer(t, { DATA_DIR: join(t.testdir(), 'data') }, ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=setpriority', '-e', 'inject=setpriority:error=EACCES'])
+  const { child, send } = await spawnServer(t, { DATA_DIR: join(t.testdir(), 'data') }, { under: ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=setpriority', '-e', 'inject=setpriority:error=EACCES'] })
   const exited = once(child, 'exit')
   const traced = Number(await readFile(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8'))
   t.equal((await send('GET', '/health/ready')).status, 200)
@@ -197,7 +198,7 @@ test('a failure that nobody caught ends the server with exit 1 and a fatal log l
 
 test('a server that breaks below JavaScript is dead and not in limbo, whatever it would have done at the end', async t => {
   for (const signal of ['SIGSEGV', 'SIGBUS', 'SIGABRT'] as const) {
-    const { child, end } = await spawnServer(t, { DATA_DIR: t.testdir() }, ['/bin/sh', '-c', 'ulimit -c 0; exec "$@"', 'sh'])
+    const { child, end } = await spawnServer(t, { DATA_DIR: t.testdir() }, { under: ['/bin/sh', '-c', 'ulimit -c 0; exec "$@"', 'sh'] })
     t.equal(await end(signal), null)
     t.equal(child.signalCode, signal)
   }
@@ -221,7 +222,7 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
 
 test('a server that npm started stops when npm is killed, and says why', async t => {
   // A shell in the place of npm, which waits for the server and tells it nothing.
-  const { child, port } = await spawnServer(t, { DATA_DIR: t.testdir(), npm_lifecycle_event: 'start' }, ['/bin/sh', '-c', '"$@"; true', 'sh'])
+  const { child, port } = await spawnServer(t, { DATA_DIR: t.testdir(), npm_lifecycle_event: 'start' }, { under: ['/bin/sh', '-c', '"$@"; true', 'sh'] })
   const output = child.stdout!.setEncoding('utf8').toArray()
   child.kill('SIGKILL')
   t.match((await output).join('').trim().split('\n').map(line => JSON.parse(line)).slice(-2), [{ msg: 'stopping', reason: 'npm has ended' }, { msg: 'stopped' }])
@@ -405,11 +406,6 @@ test('a token of one installation says nothing to another, even with the same ke
   t.equal((await one.send('GET', '/api/resource', { token })).status, 200)
   t.equal((await two.send('GET', '/api/resource', { token })).status, 401)
 })
-
-/** Settings with which the bin runs `script` before its own code. */
-function withFault (script: string): { NODE_OPTIONS: string } {
-  return { NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import=data:text/javascript,${encodeURIComponent(script)}` }
-}
 
 /** A `PUT` whose body the caller writes. */
 function beginUpload (port: number, { token, name, size }: { token: string, name: string, size: number }) {

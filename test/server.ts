@@ -12,7 +12,7 @@ import type { Test } from 'tap'
 import { buildApp } from '../src/app.ts'
 import { readConfig } from '../src/config.ts'
 import { openStore } from '../src/store.ts'
-import { binArguments } from './bin.ts'
+import { commandOf, type Start } from './bin.ts'
 import { excuse, hold, holdRecorded, holdServer } from './conformance.ts'
 
 export type Settings = Record<string, string>
@@ -72,9 +72,9 @@ export interface ServerProcess extends Client {
 }
 
 /** The bin as a process of its own. It listens on a free port unless PORT is set. */
-export async function spawnServer (t: Test, settings: Settings, under: string[] = []): Promise<ServerProcess> {
+export async function spawnServer (t: Test, settings: Settings, start: Start = {}): Promise<ServerProcess> {
   const exchanges = join(tmpdir(), `magicstore-exchanges-${randomUUID()}`)
-  const child = spawnBin(['serve'], { PORT: '0', LOG_LEVEL: 'info', MIN_FREE_BYTES: '0', EXCHANGES: exchanges, ...settings }, ['--import', new URL('recorder.js', import.meta.url).href], under)
+  const child = spawnBin(['serve'], { PORT: '0', LOG_LEVEL: 'info', MIN_FREE_BYTES: '0', EXCHANGES: exchanges, ...settings }, { nodeArgs: ['--import', new URL('recorder.js', import.meta.url).href], ...start })
   const exited = once(child, 'exit') as Promise<[number | null]>
   const end = async (signal: NodeJS.Signals) => { child.kill(signal); return (await exited)[0] }
   t.teardown(async () => {
@@ -92,13 +92,9 @@ export async function spawnServer (t: Test, settings: Settings, under: string[] 
   return { ...clientOf(port), child, welcome, end }
 }
 
-/** The bin with exactly these settings; `under` is a program that runs it, with its arguments. */
-export function spawnBin (args: string[], settings: Settings = {}, nodeArgs: string[] = [], under: string[] = []): ChildProcess {
-  // The runner's own variables go along: without them the child type-checks all of src, for seconds, and its coverage is not counted.
-  const inherited = Object.entries(process.env).filter(([name]) => /^(?:PATH$|HOME$|NODE_OPTIONS$|TS_NODE_|TAP_|_TAPJS_)/.test(name))
-  const env = { ...Object.fromEntries(inherited), ...settings }
-  const [program = '', ...rest] = [...under, process.execPath, ...nodeArgs, ...binArguments(), ...args]
-  return spawn(program, rest, { env, stdio: ['pipe', 'pipe', 'pipe'] })
+/** The bin with exactly these settings. */
+export function spawnBin (args: string[], settings: Settings = {}, start: Start = {}): ChildProcess {
+  return spawn(...commandOf(args, settings, start), { stdio: ['pipe', 'pipe', 'pipe'] })
 }
 
 /** Runs the bin to its end. */

@@ -1,6 +1,6 @@
 import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import type { Test } from 'tap'
-import { binArguments } from './bin.ts'
+import { commandOf } from './bin.ts'
 import type { Settings } from './server.ts'
 
 /** For the `skip` of a test: the reason where no terminal can be had, else false. */
@@ -8,9 +8,9 @@ export const lacksTerminal = spawnSync('script', ['--version']).status !== 0 && 
 
 /** The bin on a terminal of its own that doesn't echo: `stdin` takes what is typed, `stdout` gives what is shown, and its end is the bin's. Ended with the test. */
 export function spawnOnTerminal (t: Test, args: string[], settings: Settings): ChildProcessWithoutNullStreams {
-  const words = [process.execPath, ...binArguments(), ...args].map(word => `'${word.replaceAll('\'', '\'\\\'\'')}'`)
+  const words = commandOf(args, settings).flat().map(word => `'${word.replaceAll('\'', '\'\\\'\'')}'`)
   // The bin takes the place of the shell: behind ^C some shells end with 130, however the program has ended.
-  const child = spawn('script', ['--quiet', '--return', '--echo', 'never', '--command', `exec ${words.join(' ')}`, '/dev/null'], { env: { ...process.env, ...settings, SHELL: '/bin/sh' } })
+  const child = spawn('script', ['--quiet', '--return', '--echo', 'never', '--command', `exec ${words.join(' ')}`, '/dev/null'], { env: { ...process.env, SHELL: '/bin/sh' } })
   t.teardown(() => child.kill('SIGKILL'))
   return child
 }
