@@ -12,7 +12,7 @@ import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { commandOf } from './bin.ts'
 import { holdRecorded } from './conformance.ts'
-import { blocksOf, readReadme, root, sectionOf } from './readme.ts'
+import { blocksOf, readGuide, root, sectionOf } from './readme.ts'
 import { spawnBin } from './server.ts'
 
 const MIB = 1024 ** 2
@@ -172,7 +172,7 @@ t.test('the unit starts what the README starts, and knows where things lie', asy
   const unit = await read('magicstore.service')
   t.match(unit, /^ExecStart=\/usr\/bin\/node dist\/main\.js serve$/m)
   t.match(unit, /^WorkingDirectory=\/opt\/magicstore$/m)
-  const guide = sectionOf(await readReadme(), '## Operate it')
+  const guide = await readGuide()
   for (const path of ['/opt/magicstore', '/etc/magicstore.env', '/var/lib/magicstore', '/etc/systemd/system/']) t.ok(guide.includes(path), path)
 })
 
@@ -351,13 +351,13 @@ function endless (): Readable {
 
 const json = ({ bytes }: Answer) => JSON.parse(bytes.toString())
 
-/** The settings that the README gives a server behind a proxy. */
+/** The settings that the guide gives a server behind a proxy. */
 async function proxySettings (): Promise<Record<string, string>> {
-  const [lines = []] = blocksOf(sectionOf(await readReadme(), '### Run behind TLS'), 'ini')
+  const [lines = []] = blocksOf(sectionOf(await readGuide(), '## Run behind TLS'), 'ini')
   return Object.fromEntries(lines.map(line => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]))
 }
 
-/** The bin with the settings that the README gives it behind a proxy; its welcome tells the address of the proxy. */
+/** The bin with the settings that the guide gives it behind a proxy; its welcome tells the address of the proxy. */
 async function startBehind (t: Test, settings: Record<string, string>): Promise<{ port: number, log: Buffer[], end (): Promise<number | null> }> {
   const folder = t.testdir({ data: {} })
   const [port, exchanges] = [await freePort(), join(folder, 'exchanges')]

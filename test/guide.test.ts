@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { Database } from '../src/metadata/sqlite/driver.ts'
 import { unwatched } from './programs.ts'
-import { fencedIn, readReadme, root, sectionOf } from './readme.ts'
+import { fencedIn, readGuide, root, sectionOf } from './readme.ts'
 import { clientOf, signUp, spawnServer, type Client, type ServerProcess } from './server.ts'
 
 const MIB = 1024 ** 2
@@ -16,10 +16,13 @@ const run = promisify(execFile)
 /** A line of the guide: typed by the server's user into bash, or by root at a prompt. */
 interface Line { language: string, text: string }
 
-/** The lines of a part of the guide, in its order. */
+/** The lines of a section of the guide, in its order. */
 async function linesOf (heading: string): Promise<Line[]> {
-  const section = sectionOf(await readReadme(), heading)
-  return fencedIn(section).flatMap(({ language, lines }) => lines.map(text => ({ language, text })))
+  return linesIn(sectionOf(await readGuide(), `## ${heading}`))
+}
+
+function linesIn (text: string): Line[] {
+  return fencedIn(text).flatMap(({ language, lines }) => lines.map(text => ({ language, text })))
 }
 
 /** The tests below follow these; `deployment.test.ts` has a server behind each proxy with the settings of the one part that is not among them. */
@@ -105,17 +108,17 @@ async function unitSettings (): Promise<Record<string, string>> {
 }
 
 t.test('every command of the guide is below a heading that a test follows', async t => {
-  const guide = sectionOf(await readReadme(), '## Operate it')
-  t.same(Array.from(guide.matchAll(/^### (.+)$/gm), ([, heading]) => heading), ['Install', 'Run behind TLS', ...followed.slice(1)])
-  const inParts = await Promise.all(['Run behind TLS', ...followed].map(heading => linesOf(`### ${heading}`)))
+  const guide = await readGuide()
+  t.same(Array.from(guide.matchAll(/^## (.+)$/gm), ([, heading]) => heading), ['Install', 'Run behind TLS', ...followed.slice(1)])
+  const inParts = await Promise.all(['Run behind TLS', ...followed].map(linesOf))
   t.equal(fencedIn(guide).flatMap(({ lines }) => lines).length, inParts.flat().length)
   t.same(new Set(inParts.flat().map(({ language }) => language)), new Set(['bash', 'console', 'ini']))
-  t.same((await linesOf('### Run behind TLS')).filter(({ language }) => language !== 'ini'), [])
+  t.same((await linesOf('Run behind TLS')).filter(({ language }) => language !== 'ini'), [])
 })
 
 t.test('the guide as typed, from the first start to a new disk: the same people, the same bytes, and tokens that hold', async t => {
   const machine = await openMachine(t)
-  const others = await machine.follow(await linesOf('### Install'))
+  const others = await machine.follow(await linesOf('Install'))
   t.same(others.map(line => line.split(' ').slice(1, 3).join(' ')), ['useradd --system', 'npm ci', 'cp src/deployment/magicstore.service', 'docker build', 'docker run', 'sudo -u'])
   const { token, user } = await signUp(machine.client(), 'ann')
   const bytes = randomBytes(MIB)
@@ -127,16 +130,16 @@ t.test('the guide as typed, from the first start to a new disk: the same people,
   }
 
   await look('installed')
-  t.same(await machine.follow(await linesOf('### Back up and restore')), [])
+  t.same(await machine.follow(await linesOf('Back up and restore')), [])
   await look('backed up')
-  t.same(await machine.follow(await linesOf('### Rotate keys')), [])
+  t.same(await machine.follow(await linesOf('Rotate keys')), [])
   await look('with a new key')
   const { json: { token: later } } = await machine.client().send('GET', '/api/token', { user })
   t.not(headOf(later).kid, headOf(token).kid)
-  t.same(await machine.follow(await linesOf('### Watch')), [])
+  t.same(await machine.follow(await linesOf('Watch')), [])
   await machine.crash()
   await rm(machine.dataDir, { recursive: true })
-  t.same(await machine.follow(await linesOf('### Recover from a lost disk')), [])
+  t.same(await machine.follow(await linesOf('Recover from a lost disk')), [])
   await look('on the new disk')
 })
 
@@ -154,7 +157,7 @@ t.test('the guide as typed, from an older version to this one and back: each fin
   const user: [string, string] = [username, password]
   const before = historyOf(database)
 
-  const lines = await linesOf('### Upgrade')
+  const lines = await linesOf('Upgrade')
   const back = lines.findLastIndex(({ text }) => text.startsWith('# systemctl'))
   t.same(await machine.follow(lines.slice(0, back)), ['# git pull && npm ci && npm run build'])
   t.equal((await machine.client().send('GET', '/uploads/report.pdf', { user })).text, 'the first report')
@@ -180,7 +183,7 @@ function historyOf (file: string): unknown[] {
 }
 
 t.test('what root types names files that are there', async t => {
-  const lines = await linesOf('## Operate it')
+  const lines = linesIn(await readGuide())
   const named = lines.flatMap(({ text }) => text.match(/src\/[\w./]+/g) ?? [])
   t.ok(named.length >= 2)
   for (const name of named) await t.resolves(access(join(root, name)), name)

@@ -1,20 +1,15 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir, readFile } from 'node:fs/promises'
+import { access, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { test, type Test } from 'tap'
 import { settingRows } from '../src/config.ts'
+import { sectionOf as resultsOf, withResults } from './bench/report.ts'
 import { unwatched } from './programs.ts'
-import { blocksOf, fencedIn, readReadme, root, sectionOf } from './readme.ts'
+import { blocksOf, fencedIn, readGuide, readReadme, root, sectionOf } from './readme.ts'
 import { clientOf, runBin, spawnServer, startServer } from './server.ts'
-
-/** All but the operator's guide, which guide.test.ts plays from its first line to its last. */
-async function readWithoutGuide (): Promise<string> {
-  const readme = await readReadme()
-  return readme.replace(sectionOf(readme, '## Operate it'), '')
-}
 
 /** The rows of the table below a heading, without its head. */
 const tableBelow = (text: string, heading: string) => sectionOf(text, heading).split('\n').filter(line => line.startsWith('|')).slice(2)
@@ -25,15 +20,15 @@ const curlrc = 'no-progress-meter\nwrite-out = "%{stderr}%{http_code}\\n"\n'
 interface Desk { port: number, folder: string, type (lines: string[]): Promise<Typed> }
 interface Typed { code: number | null, stdout: string, stderr: string, statuses: number[] }
 
-/** A freshly started server, and a folder in which lines can be typed into bash as a person types them, but for the port. */
-async function openDesk (t: Test): Promise<Desk> {
+/** A freshly started server, and a folder in which lines can be typed into a shell as a user types them, but for the port. */
+async function openDesk (t: Test, shell: 'bash' | 'sh'): Promise<Desk> {
   const root = t.testdir({ data: {}, desk: {}, home: { '.curlrc': curlrc } })
   const [dataDir, cwd, home] = ['data', 'desk', 'home'].map(name => join(root, name)) as [string, string, string]
   const { port } = await spawnServer(t, { DATA_DIR: dataDir })
 
   async function type (lines: string[]): Promise<Typed> {
     const script = lines.join('\n').replaceAll('127.0.0.1:5000', `127.0.0.1:${port}`)
-    const child = spawn('bash', ['-e', '-c', script], { cwd, env: { PATH: process.env.PATH, HOME: home, CURL_HOME: home } })
+    const child = spawn(shell, ['-e', '-c', script], { cwd, env: { PATH: process.env.PATH, HOME: home, CURL_HOME: home } })
     const exited = once(child, 'exit')
     const [stdout = '', stderr = ''] = (await Promise.all([child.stdout, child.stderr].map(stream => stream.setEncoding('utf8').toArray()))).map(chunks => chunks.join(''))
     const statuses = stderr.split('\n').filter(line => /^\d{3}$/.test(line)).map(Number)
@@ -50,16 +45,16 @@ const isOfSdk = (line: string) => line.startsWith('npm run sdk ')
 const others = ['npm ci && npm test']
 
 test('every command in the README is run by a test', async t => {
-  const readme = await readWithoutGuide()
+  const readme = await readReadme()
   t.same(fencedIn(readme).map(({ language }) => language).filter(language => language !== 'bash' && language !== ''), [], 'commands are in blocks of bash')
   const kinds = [isOfSession, isOfStart, isOfSdk]
   t.same(blocksOf(readme, 'bash').flat().filter(line => !kinds.some(isOfKind => isOfKind(line))), others)
   t.equal(JSON.parse(await readFile(join(root, 'package.json'), 'utf8')).scripts.test, 'tap')
 })
 
-test('the README\'s session runs as typed, from registration to download', async t => {
-  const lines = blocksOf(await readWithoutGuide(), 'bash').flat().filter(isOfSession)
-  const { port, folder, type } = await openDesk(t)
+test('the README\'s session runs as typed in any shell, from registration to download', async t => {
+  const lines = blocksOf(await readReadme(), 'bash').flat().filter(isOfSession)
+  const { port, folder, type } = await openDesk(t, 'sh')
   const { code, stdout, stderr, statuses } = await type(lines)
   t.equal(code, 0, { stderr })
   t.same(statuses, [201, 200, 200, 200, 201, 200, 200, 200, 201, 206, 200, 204])
@@ -71,7 +66,7 @@ test('the README\'s session runs as typed, from registration to download', async
 })
 
 test('the session of the first issue runs as typed: `Token` without a space behind the colon, a download by -GET', async t => {
-  const { folder, type } = await openDesk(t)
+  const { folder, type } = await openDesk(t, 'bash')
   const registered = await type([
     'curl -i -X POST -H "Content-Type: application/json" -d \'{"username":"test_user","password":"pwd"}\' http://127.0.0.1:5000/api/users',
     'curl -u test_user:pwd -i -X GET http://127.0.0.1:5000/api/token'
@@ -96,7 +91,8 @@ test('the session of the first issue runs as typed: `Token` without a space behi
 })
 
 test('npm start serves, with the settings of its environment, and says what a newcomer needs', async t => {
-  const lines = blocksOf(await readReadme(), 'bash').flat().filter(isOfStart)
+  const pages = await Promise.all([readReadme(), readGuide()])
+  const lines = pages.flatMap(page => blocksOf(page, 'bash').flat()).filter(isOfStart)
   t.equal(lines.length, 2)
   for (const line of lines) await t.test(line, t => checkStart(t, line))
 })
@@ -169,32 +165,38 @@ test('the README\'s table of settings is that of the schema, and so is --help', 
   for (const { name } of rows) t.match(stdout, new RegExp(`^ +${name} `, 'm'))
 })
 
-test('the README\'s list of requests is that of the document', async t => {
-  const { json: { paths } } = await (await startServer(t)).send('GET', '/openapi.json')
-  const expected = Object.entries<Record<string, { summary: string }>>(paths).flatMap(([path, operations]) =>
-    Object.entries(operations).map(([method, { summary }]) => `| \`${method.toUpperCase()} ${path}\` | ${summary} |`))
-  t.same(tableBelow(await readReadme(), '## The API'), expected)
+test('the README has fewer than 1,500 words, and its links lead to files', async t => {
+  const readme = await readReadme()
+  t.ok(readme.split(/\s+/).length < 1500)
+  const targets = Array.from(readme.matchAll(/\]\(([^)]+)\)/g), ([, target = '']) => target)
+  t.ok(targets.length > 5)
+  for (const target of targets) await t.resolves(access(join(root, target)), target)
 })
 
-test('the README\'s map has ten lines, each room of src is on it, and what is on it is there', async t => {
+test('the README\'s map has ten lines, each folder of src is on it, and what is on it exists', async t => {
   const [map = []] = blocksOf(await readReadme(), '')
   t.equal(map.length, 10)
-  const entries = await readdir(join(root, 'src'), { withFileTypes: true })
-  for (const { name } of entries.filter(entry => entry.isDirectory())) {
-    const isEmpty = (await readdir(join(root, 'src', name))).length === 0
-    if (!isEmpty) t.ok(map.join('\n').includes(`${name}/`), name)
-  }
-  const mapped = Array.from(map.join('\n').matchAll(/([a-z-]+)(?:\/(?= |$)|\.ts)/gm), ([text]) => text.replace('/', ''))
-  t.ok(mapped.length >= 10)
-  t.same(mapped.filter(name => !entries.some(entry => entry.name === name)), [])
+  const mapped = map.flatMap(line => line.match(/src\/[a-z-]+(?:\/|\.ts)/g) ?? [])
+  const entries = (await readdir(join(root, 'src'), { withFileTypes: true })).map(entry => `src/${entry.name}${entry.isDirectory() ? '/' : ''}`)
+  t.same(mapped.filter(name => !entries.includes(name)), [])
+  t.same(entries.filter(name => name.endsWith('/') && !mapped.includes(name)), [])
 })
 
 test('the README names every command of the bin, and no other', async t => {
   const { code, stdout } = await runBin(['--help'])
   t.equal(code, 0)
-  const readme = await readReadme()
-  const verbs = Array.from(stdout.matchAll(/^ +magicstore ([a-z]+)/gm), ([, verb]) => verb ?? '')
-  t.ok(verbs.includes('serve'))
-  for (const verb of verbs) t.match(readme, new RegExp(`(?:main\\.js|npm run) ${verb}\\b`), verb)
-  for (const [, verb = ''] of readme.matchAll(/main\.js ([a-z]+)/g)) t.ok(verbs.includes(verb), verb)
+  const verbsIn = (text: string, pattern: RegExp) => new Set(Array.from(text.matchAll(pattern), ([, verb = '']) => verb))
+  const known = verbsIn(stdout, /^ +magicstore ([a-z]+)/gm)
+  t.ok(known.has('serve'))
+  t.same(verbsIn(sectionOf(await readReadme(), '## Operate it'), /^\| `magicstore ([a-z]+)/gm), known)
+  for (const page of await Promise.all([readReadme(), readGuide()])) {
+    for (const verb of verbsIn(page, /main\.js ([a-z]+)/g)) t.ok(known.has(verb), verb)
+  }
+})
+
+test('the page of benchmarks shows the results that were measured last', async t => {
+  const page = await readFile(join(root, 'openapi/benchmarks.md'), 'utf8')
+  const results = JSON.parse(await readFile(join(root, 'test/bench/results.json'), 'utf8'))
+  t.match(page, resultsOf(results))
+  t.equal(withResults(page, resultsOf(results)), page)
 })

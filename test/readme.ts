@@ -6,6 +6,9 @@ export const root = fileURLToPath(new URL('..', import.meta.url))
 
 export const readReadme = () => readFile(join(root, 'README.md'), 'utf8')
 
+/** The operator's guide. */
+export const readGuide = () => readFile(join(root, 'src/deployment/operating.md'), 'utf8')
+
 /** What is below a heading, down to the next one that is no deeper. One `#` alone begins a line that root types. */
 export function sectionOf (text: string, heading: string): string {
   const [hashes = ''] = heading.split(' ')

@@ -150,16 +150,17 @@ test('the security page tells at its beginning of everything that is not met', a
   t.same(Array.from(introduction.matchAll(/\bV\d+\.\d+\.\d+\b/g), ([id]) => id).sort(), rows.filter(({ how }) => how.startsWith('Not met')).map(({ id }) => id).sort())
 })
 
-test('the README\'s numbers of sign-in protection are those in force', async t => {
-  const section = (await read('README.md')).split('\n### Sign-in protection\n')[1]?.split('\n## ')[0]?.replaceAll(/\s+/g, ' ') ?? ''
+test('the numbers of the page about sign-in protection are those in force', async t => {
+  const page = (await read('openapi/sign-in.md')).replaceAll(/\s+/g, ' ')
   const failures = Settings.properties.SIGN_IN_FAILURES.default
   const minutes = SIGN_IN_WINDOW_SECONDS / 60
-  t.match(section, `After \`SIGN_IN_FAILURES\` (${failures}) failures in ${minutes} minutes on one account from one network`)
+  t.match(page, `After \`SIGN_IN_FAILURES\` (${failures}) failures in ${minutes} minutes on one account from one network`)
   t.equal(NETWORK_FACTOR, 10)
-  t.match(section, `After ten times as many (${failures * NETWORK_FACTOR}) failures in ${minutes} minutes from one network`)
-  t.match(section, `After ${UNKNOWN_NETWORK_FAILURES} failures in ${minutes} minutes on one account from networks its owner never signed in from`)
-  t.match(section, `\`REGISTRATIONS_PER_HOUR\` (${Settings.properties.REGISTRATIONS_PER_HOUR.default}) people`)
-  t.match(section, '(openapi/security.md)')
+  t.match(page, `After ten times as many (${failures * NETWORK_FACTOR}) failures in ${minutes} minutes from one network`)
+  t.match(page, `After ${UNKNOWN_NETWORK_FAILURES} failures in ${minutes} minutes on one account from networks its owner never signed in from`)
+  t.match(page, `\`REGISTRATIONS_PER_HOUR\` (${Settings.properties.REGISTRATIONS_PER_HOUR.default}) accounts`)
+  t.match(page, '(security.md)')
+  t.match(await read('README.md'), '(openapi/sign-in.md)')
 })
 
 // What follows proves points of the page that no other test is about.

@@ -1,14 +1,15 @@
 /**
  * How fast MagicStore is, held against what Node, argon2 and nginx do in the same run: npm run bench [-- --brief] [-- --only=WORD]
- * Prints a table of medians over rounds; writes results.json and results.svg beside this file unless `--brief` is given.
+ * Prints a table of medians over rounds. Unless `--brief` is given, it also writes results.json and results.svg beside this file, and
+ * the table into openapi/benchmarks.md.
  */
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { compareDownloads, compareMemory, compareResource, compareSignIns, compareSmall, compareUnderSignIns, compareUploads, type Bench } from './cases.ts'
 import { compareGrowth } from './growth.ts'
-import { chartOf, rowOf, tableOf, type Comparison } from './report.ts'
+import { chartOf, rowOf, sectionOf, withResults, type Comparison } from './report.ts'
 import { hasNginx, openWorkbench, startBaseline, startMagicStore, startNginx } from './servers.ts'
 
 const MIB = 1024 ** 2
@@ -46,9 +47,12 @@ try {
 }
 
 const rows = comparisons.map(rowOf)
-console.log(`${cpus().length} cores, Node ${process.version}, medians of ${scale.rounds} rounds\n\n${tableOf(rows)}`)
+const result = { node: process.version, cores: cpus().length, rounds: scale.rounds, rows }
+console.log(sectionOf(result))
 if (!isBrief && only === '') {
   const beside = (name: string) => fileURLToPath(new URL(name, import.meta.url))
-  await writeFile(beside('results.json'), `${JSON.stringify({ node: process.version, cores: cpus().length, rounds: scale.rounds, rows }, null, 2)}\n`)
+  const page = beside('../../openapi/benchmarks.md')
+  await writeFile(beside('results.json'), `${JSON.stringify(result, null, 2)}\n`)
   await writeFile(beside('results.svg'), chartOf(comparisons))
+  await writeFile(page, withResults(await readFile(page, 'utf8'), sectionOf(result)))
 }

@@ -42,12 +42,26 @@ function show (value: number): string {
 }
 
 /** The rows as a table of Markdown. */
-export function tableOf (rows: readonly Row[]): string {
+function tableOf (rows: readonly Row[]): string {
   const head = ['work', 'against', 'MagicStore', 'baseline', 'ratio', 'spread', 'target', '']
   const lines = rows.map(row => [row.work, row.against, row.ours, row.baseline, row.ratio, row.spread, row.target, row.verdict])
   const widths = head.map((cell, index) => Math.max(...[head, ...lines].map(line => (line[index] ?? cell).length)))
   const write = (cells: string[]) => `| ${cells.map((cell, index) => cell.padEnd(widths[index] ?? 0)).join(' | ')} |`
   return [write(head), write(widths.map(width => '-'.repeat(width))), ...lines.map(write)].join('\n')
+}
+
+export interface Result { readonly node: string, readonly cores: number, readonly rounds: number, readonly rows: readonly Row[] }
+
+/** What was measured, in Markdown. */
+export function sectionOf ({ node, cores, rounds, rows }: Result): string {
+  return `${cores} cores, Node ${node}, medians of ${rounds} rounds:\n\n${tableOf(rows)}`
+}
+
+const RESULTS = /(?<=^<!-- results -->\n)[^]*(?=\n<!-- \/results -->$)/m
+
+/** The page of benchmarks with a new section of results between its two comments. */
+export function withResults (page: string, section: string): string {
+  return page.replace(RESULTS, () => section)
 }
 
 const LINE_HEIGHT = 22
