@@ -14,7 +14,8 @@ const commands: Record<string, () => Promise<Command>> = {
   doctor: () => import('./commands/doctor.ts'),
   backup: () => import('./commands/backup.ts'),
   restore: () => import('./commands/restore.ts'),
-  openapi: () => import('./commands/openapi.ts')
+  openapi: () => import('./commands/openapi.ts'),
+  sdk: () => import('./commands/sdk.ts')
 }
 
 const usage = `magicstore: a private file store with REST authentication
@@ -27,6 +28,7 @@ const usage = `magicstore: a private file store with REST authentication
   magicstore backup FOLDER    back up DATA_DIR while the server serves
   magicstore restore FOLDER   restore a backup into an empty DATA_DIR
   magicstore openapi FOLDER   write the OpenAPI document into a folder
+  magicstore sdk FOLDER       write a TypeScript client into a folder
   magicstore --version
 
 --help behind a command says more. Exit codes: 0 done, 1 could not be done or found a fault, 2 written wrong.`

@@ -1,19 +1,20 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { copyFile, cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { copyFile, cp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createClient } from '@hey-api/openapi-ts'
+import { build } from 'esbuild'
+import { chromium } from 'playwright-core'
 import { test, type Test } from 'tap'
 import { compile, run, strict } from './programs.ts'
-import { startServer } from './server.ts'
+import { runBin, startServer } from './server.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const stories = join(root, 'test/stories')
+const executablePath = '/usr/bin/chromium'
 
-const writeSdk = (args: string[], cwd = root) => run('npm', ['run', '--silent', 'sdk', '--', ...args], { cwd })
-
-/** The same without npm, which takes half a second to start. */
-const writeSdkQuickly = (args: string[], env: Record<string, string> = {}) => run(process.execPath, ['--import', 'tsx', join(root, 'openapi/sdk/generate.ts'), ...args], { env })
+const writeSdk = (args: string[]) => runBin(['sdk', ...args])
 
 /** What else a careful person switches on. */
 const strictest = { ...strict, exactOptionalPropertyTypes: true, noImplicitOverride: true, noUnusedLocals: true, noUnusedParameters: true, noPropertyAccessFromIndexSignature: true, verbatimModuleSyntax: true, erasableSyntaxOnly: true, isolatedModules: true }
@@ -48,7 +49,7 @@ async function checkStory (t: Test, [command = '', ...args]: string[]): Promise<
   t.ok((await readFile(join(folder, 'part.bin'))).equals(large.subarray(1_000_000, 2_000_000)), 'the range')
 }
 
-test('the client of `npm run sdk`, from the served document by openapi-typescript and openapi-fetch', async t => {
+test('the client of `magicstore sdk` compiles under the strictest settings and goes through the whole story', async t => {
   const folder = t.testdir({ data: {}, program: {}, page: {} })
   const [program, page] = [join(folder, 'program'), join(folder, 'page')]
   const { url } = await startServer(t, { DATA_DIR: join(folder, 'data') })
@@ -58,6 +59,7 @@ test('the client of `npm run sdk`, from the served document by openapi-typescrip
   await writeFile(join(program, 'sdk/example.ts'), /^```ts\n([\s\S]*?)^```$/m.exec(readme)?.[1] ?? '')
   await cp(join(program, 'sdk'), join(page, 'sdk'), { recursive: true })
   for (const name of ['openapi-fetch.ts', 'ready-client.ts']) await copyFile(join(stories, name), join(program, name))
+  await copyFile(join(stories, 'browser.ts'), join(page, 'browser.ts'))
 
   const compiled = await Promise.all([
     compile(program, { ...strictest, lib: ['es2023'] }),
@@ -68,11 +70,12 @@ test('the client of `npm run sdk`, from the served document by openapi-typescrip
 
   await t.test('goes through the whole story', t => checkStory(t, [process.execPath, script('openapi-fetch.js'), url]))
 
-  await t.test('keeps a person signed in, pages, and throws what the server refuses', async t => {
+  await t.test('keeps a user signed in, pages, reports progress, can be aborted, and throws what the server refuses', async t => {
     const { stdout, stderr } = await run(process.execPath, [script('ready-client.js'), url])
     t.same(stdout.trim().split('\n'), [
       'before registration: 401 credentials_wrong 401, GET /api/token Basic',
-      'registration: 201, POST /api/users none',
+      'registration: zoë, POST /api/users none',
+      'a second registration: 400 username_taken 400, POST /api/users none',
       'seven uploads at once sign in: 1 time, then POST / Bearer',
       'all pages: 0.txt,1.txt,2.txt,3.txt,4.txt,5.txt,6.txt, 3 requests',
       'near the end of the token: GET /api/token Basic, GET /api/resource Bearer',
@@ -91,8 +94,43 @@ test('the client of `npm run sdk`, from the served document by openapi-typescrip
       'replacing the known version: 6',
       'replacing a gone version: 412 precondition_failed 412',
       'other bytes in a form: 409 name_taken 409',
-      'an answer of something else: 502 undefined undefined'
+      'an answer of something else: 502 undefined undefined',
+      'renaming: renamed.html false',
+      'renaming to a name that exists: 409 name_taken 409',
+      'removing a gone version: 412 precondition_failed 412',
+      'what was removed: 404 not_found 404',
+      'progress of a form: 20971520 true 20971520',
+      'progress of a put: 20971520 true 20971520',
+      'progress of a refusal: 412 precondition_failed 412',
+      'a server that stalls: TimeoutError, all sent: false',
+      'a list that stalls: TimeoutError',
+      'an upload that is aborted: AbortError',
+      'what was aborted: 404 not_found 404',
+      'register with an aborted signal: AbortError',
+      'upload with an aborted signal: AbortError',
+      'download with an aborted signal: AbortError',
+      'rename with an aborted signal: AbortError',
+      'remove with an aborted signal: AbortError',
+      'a download that is aborted: AbortError',
+      'a sign-in that takes too long: TimeoutError'
     ], { stderr })
+  })
+
+  await t.test('uploads from a browser, reports progress, can be aborted and throws what the server refuses', { skip: existsSync(executablePath) ? false : `no browser at ${executablePath}` }, async t => {
+    const { outputFiles: [bundle] } = await build({ entryPoints: [join(page, 'browser.ts')], bundle: true, nodePaths: [join(root, 'node_modules')], write: false })
+    const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'] })
+    t.teardown(() => browser.close())
+    const tab = await browser.newPage()
+    await tab.goto(`${url}/health/live`)
+    await tab.evaluate(bundle?.text ?? '')
+    t.same(await tab.evaluate(`story('${url}')`), {
+      put: 'application/x-story 20971520 true',
+      form: 'application/x-story 20971520 true',
+      refused: 'name_taken',
+      aborted: 'enough',
+      stored: 'not_found',
+      unreachable: 'TypeError'
+    })
   })
 
   await t.test('does what the example in its README says, at the address that it was written for', async t => {
@@ -101,7 +139,7 @@ test('the client of `npm run sdk`, from the served document by openapi-typescrip
     const desk = t.testdir({ 'report.pdf': 'a report' })
     const { stdout, stderr } = await run(process.execPath, [script('sdk/example.js')], { cwd: desk })
     const bytes = Buffer.from('a report')
-    t.same(stdout.trim().split('\n'), [`sha-256=:${hashOf(bytes, 'base64')}:`, `report.pdf 8 ${hashOf(bytes, 'hex')}`, '409 name_taken'], { stderr })
+    t.same(stdout.trim().split('\n'), [`sha-256=:${hashOf(bytes, 'base64')}:`, `report.pdf 8 ${hashOf(bytes, 'hex')}`, '409 name_taken', '8 of 8 bytes'], { stderr })
     t.equal(await readFile(join(desk, 'copy.pdf'), 'utf8'), 'a report')
   })
 })
@@ -127,38 +165,33 @@ test('curl goes through the whole story', async t => {
   await t.test('by a script', t => checkStory(t, ['bash', join(stories, 'curl.sh'), url]))
 })
 
-test('`npm run sdk` writes where it wrote before, leaves other files there alone, and knows the folder it is called in', async t => {
-  const folder = t.testdir({ project: { src: {} } })
-  const target = join(folder, 'project/src')
-  await mkdir(join(target, 'store'))
-  for (const args of [['store'], ['./store']]) {
-    const { code, stderr } = await writeSdkQuickly(args, { INIT_CWD: target })
+test('`magicstore sdk` writes where it wrote before, and leaves other files there alone', async t => {
+  const target = join(t.testdir(), 'src/store')
+  for (const host of ['one', 'two']) {
+    const { code, stderr } = await writeSdk([target, '--base-url', `https://${host}.example.org`])
     t.equal(code, 0, { stderr })
-    await writeFile(join(target, 'store/own.ts'), 'export {}')
+    await writeFile(join(target, 'own.ts'), 'export {}')
   }
-  t.same((await readdir(join(target, 'store'))).sort(), ['README.md', 'client.ts', 'own.ts', 'schema.ts'])
+  t.same((await readdir(target)).sort(), ['README.md', 'client.ts', 'own.ts', 'schema.ts'])
+  t.match(await readFile(join(target, 'client.ts'), 'utf8'), "= 'https://two.example.org'")
 })
 
-test('`npm run sdk` refuses in one line what it can\'t do, and writes nothing', async t => {
-  const folder = t.testdir({ gone: {}, live: {}, desk: { others: { 'thesis.txt': 'mine', 'client.ts': 'also mine' } } })
-  const desk = join(folder, 'desk')
-  const gone = await startServer(t, { DATA_DIR: join(folder, 'gone') })
-  await gone.close()
-  const { url } = await startServer(t, { DATA_DIR: join(folder, 'live') })
+test('`magicstore sdk` refuses in one line what it can\'t do, and writes nothing', async t => {
+  const desk = t.testdir({ others: { 'thesis.txt': 'mine', 'client.ts': 'also mine' } })
   const cases: { args: string[], code: number }[] = [
     { args: [], code: 2 },
     { args: [`${desk}/a`, `${desk}/b`], code: 2 },
-    { args: [`${desk}/new`, '--bas-url', url], code: 2 },
+    { args: [`${desk}/new`, '--bas-url', 'https://files.example.org'], code: 2 },
     { args: [`${desk}/new`, '--base-url', 'files.example.org'], code: 2 },
-    { args: [`${desk}/new`, '--base-url', `${url}/docs`], code: 1 },
-    { args: [`${desk}/new`, '--base-url', gone.url], code: 1 },
+    { args: [`${desk}/new`, '--base-url', 'https://files.example.org:x'], code: 2 },
+    { args: [`${desk}/new`, '--base-url', "https://files.example.org/'+alert(1)+'"], code: 2 },
     { args: [`${desk}/others`], code: 1 },
     { args: [`${desk}/others/thesis.txt`], code: 1 }
   ]
-  const ended = await Promise.all(cases.map(async ({ args, code }) => ({ args, expected: code, ...await writeSdkQuickly(args) })))
+  const ended = await Promise.all(cases.map(async ({ args, code }) => ({ args, expected: code, ...await writeSdk(args) })))
   for (const { args, expected, code, stdout, stderr } of ended) {
     t.equal(code, expected, args.join(' '))
-    t.match(stderr, /^sdk: .+\n$/)
+    t.match(stderr, /^magicstore: .+\n$/)
     t.equal(stdout, '')
   }
   t.same((await readdir(desk, { recursive: true })).sort(), ['others', 'others/client.ts', 'others/thesis.txt'])

@@ -1,70 +1,108 @@
 import createClient, { type Client } from 'openapi-fetch'
-import type { components, paths } from './schema.js'
+import { passwordOperations, publicOperations, type components, type paths } from './schema.js'
 
-/** Address of the server, unless another is given. */
-declare const BASE_URL: string
-/** Operations that ask for no credentials. */
-declare const PUBLIC: readonly string[]
-/** Operations that take the password itself. */
-declare const WITH_PASSWORD: readonly string[]
+/** Address of the server, unless another one is given. */
+const BASE_URL = 'http://127.0.0.1:5000'
 
-/** What the server says of a file. */
+/** Share of an access token's lifetime after which a new one is requested. */
+const RENEWAL_SHARE = 0.9
+
+/** Largest part of a body that is sent before progress is reported again. */
+const PIECE_BYTES = 64 * 1024
+
+/** The metadata of a file. */
 export type StoredFile = components['schemas']['StoredFile']
 
-/** What the server says of a refusal (RFC 9457). */
+/** A registered user. */
+export type User = components['schemas']['User']
+
+/** The body of an error response (RFC 9457). */
 export type Problem = components['schemas']['Problem']
 
-/** A password is traded for an access token, and for the next one before that ends; a token is sent as it is. */
-export type Credentials = { username: string, password: string } | { token: string }
+export interface Password { username: string, password: string }
+
+/** With a password the client gets access tokens and renews them. A token is sent as it is. */
+export type Credentials = Password | { token: string }
+
+type Fetch = (request: Request) => Promise<Response>
 
 export interface MagicStoreOptions {
   baseUrl?: string | undefined
   credentials?: Credentials | undefined
-  /** In place of the global one: for timeouts, proxies, logs. */
-  fetch?: ((request: Request) => Promise<Response>) | undefined
+  /** Used instead of the global `fetch`, for example to add a proxy or a log. */
+  fetch?: Fetch | undefined
 }
 
-/** For optimistic writing: both lead to 412 where they do not hold. */
-export interface Preconditions {
+export interface RequestOptions {
+  /** Cancels the request, such as `AbortSignal.timeout(10_000)`. The call then rejects with the signal's reason. */
+  signal?: AbortSignal | undefined
+}
+
+export interface UploadOptions extends RequestOptions {
+  /**
+   * Called while the file is sent, with the bytes sent so far and the size of the file. Browsers can't measure this with `fetch`:
+   * there such an upload is sent by XMLHttpRequest, and the client's own `fetch` is not called.
+   */
+  onProgress?: ((sentBytes: number, totalBytes: number) => void) | undefined
+}
+
+/** If one of them is false, the request fails with 412 and changes nothing. */
+export interface PutOptions extends UploadOptions {
   /** The entity tag of the version to replace. */
   ifMatch?: string | undefined
-  /** `*` to replace nothing. */
+  /** `*` to create a file and never replace one. */
   ifNoneMatch?: string | undefined
 }
 
-/** Positions of the first and the last byte, counted from 0; without a last one, up to the end. */
-export interface ByteRange { first: number, last?: number | undefined }
+export interface RemoveOptions extends RequestOptions {
+  /** The entity tag of the version to delete. */
+  ifMatch?: string | undefined
+}
+
+/** A range of bytes: positions of the first and the last byte, counted from 0. */
+export interface DownloadOptions extends RequestOptions {
+  /** The start of the file if unset. */
+  first?: number | undefined
+  /** The end of the file if unset. */
+  last?: number | undefined
+}
 
 export interface Download {
   stream: ReadableStream<Uint8Array>
-  /** Its headers tell entity tag, digest and media type. */
+  /** Its headers have the entity tag, the digest and the media type. */
   response: Response
 }
 
 export type ListQuery = Omit<NonNullable<paths['/api/files']['get']['parameters']['query']>, 'cursor'>
 
 export interface MagicStore {
-  /** Every operation of the server's document. It answers `{ data, error, response }`, which `bodyOf` makes simpler. */
+  /** Every operation of the API. Each resolves to `{ data, error, response }`; `bodyOf` returns the data or throws. */
   readonly api: Client<paths>
-  /** Creates a file. The same bytes under the same name again are no error, other bytes are `name_taken`. */
-  upload (file: Blob, name?: string): Promise<StoredFile>
+  /** Creates an account. The client needs no credentials for it. */
+  register (account: Password, options?: RequestOptions): Promise<User>
+  /** Creates a file. If one of this name exists, the same bytes are accepted and other bytes fail with `name_taken`. */
+  upload (file: Blob, name?: string, options?: UploadOptions): Promise<StoredFile>
   /** Creates or replaces a file. */
-  put (name: string, bytes: Blob, preconditions?: Preconditions): Promise<StoredFile>
-  /** The whole file or a range of it, as it arrives. */
-  download (name: string, range?: ByteRange): Promise<Download>
-  /** All files, page by page as they are wanted. */
-  list (query?: ListQuery): AsyncGenerator<StoredFile, void, undefined>
+  put (name: string, bytes: Blob, options?: PutOptions): Promise<StoredFile>
+  /** Downloads a file or a range of it as a stream. */
+  download (name: string, options?: DownloadOptions): Promise<Download>
+  /** Lists all files. Pages are requested when they are needed. */
+  list (query?: ListQuery, options?: RequestOptions): AsyncGenerator<StoredFile, void, undefined>
+  /** Fails with `name_taken` if the new name exists. */
+  rename (name: string, newName: string, options?: RequestOptions): Promise<StoredFile>
+  /** Deletes a file. Downloads in progress complete. */
+  remove (name: string, options?: RemoveOptions): Promise<void>
 }
 
-/** Thrown for every answer that is no success. */
+/** Thrown for every response that is not a success. */
 export class MagicStoreError extends Error {
   readonly status: number
-  /** The stable word for the kind of failure; undefined where something else than MagicStore answered. */
+  /** The stable code of the error; undefined if the response is not from MagicStore, but from a proxy for example. */
   readonly code: string | undefined
   readonly problem: Problem | undefined
 
-  constructor (status: number, answered: unknown) {
-    const problem = isProblem(answered) ? answered : undefined
+  constructor (status: number, body: unknown) {
+    const problem = isProblem(body) ? body : undefined
     super(problem === undefined ? `status ${status}` : `${problem.code}: ${problem.detail}`)
     this.name = 'MagicStoreError'
     this.status = status
@@ -74,36 +112,47 @@ export class MagicStoreError extends Error {
 }
 
 export function createMagicStore ({ baseUrl = BASE_URL, credentials, fetch = globalThis.fetch }: MagicStoreOptions = {}): MagicStore {
-  // Without a Content-Type of the client's own, fetch takes that of the body.
+  // Without a Content-Type from openapi-fetch, fetch uses that of the body.
   const api = createClient<paths>({ baseUrl, fetch, headers: { 'Content-Type': null }, bodySerializer: writeBody })
   if (credentials !== undefined) authorize(api, credentials)
   return {
     api,
-    async upload (file, name) {
+    async register (account, options) {
+      return bodyOf(await api.POST('/api/users', { body: account, ...initOf(options) }))
+    },
+    async upload (file, name, options) {
       const named = name === undefined ? file : new File([file], name, { type: file.type })
-      return bodyOf(await api.POST('/', { body: { file: named } }))
+      return bodyOf(await api.POST('/', { body: { file: named }, ...initOf(options), ...progressOf(fetch, file, options) }))
     },
-    async put (name, bytes, { ifMatch, ifNoneMatch } = {}) {
-      const header = { ...(ifMatch !== undefined && { 'if-match': ifMatch }), ...(ifNoneMatch !== undefined && { 'if-none-match': ifNoneMatch }) }
-      return bodyOf(await api.PUT('/uploads/{name}', { params: { path: { name }, header }, body: bytes }))
+    async put (name, bytes, options) {
+      const params = { path: { name }, header: { ...ifMatchOf(options), ...(options?.ifNoneMatch !== undefined && { 'if-none-match': options.ifNoneMatch }) } }
+      return bodyOf(await api.PUT('/uploads/{name}', { params, body: bytes, ...initOf(options), ...progressOf(fetch, bytes, options) }))
     },
-    async download (name, range) {
-      const header = range === undefined ? {} : { range: `bytes=${range.first}-${range.last ?? ''}` }
-      const answer = await api.GET('/uploads/{name}', { params: { path: { name }, header }, parseAs: 'stream' })
+    async download (name, options = {}) {
+      const { first, last } = options
+      const header = first === undefined && last === undefined ? {} : { range: `bytes=${first ?? 0}-${last ?? ''}` }
+      const answer = await api.GET('/uploads/{name}', { params: { path: { name }, header }, parseAs: 'stream', ...initOf(options) })
       return { stream: bodyOf(answer) ?? new Blob([]).stream(), response: answer.response }
     },
-    async * list (query = {}) {
+    async * list (query = {}, options) {
       let cursor: string | null = null
       do {
-        const page: components['schemas']['FileList'] = bodyOf(await api.GET('/api/files', { params: { query: { ...query, ...(cursor !== null && { cursor }) } } }))
+        const params: { query: ListQuery & { cursor?: string } } = { query: { ...query, ...(cursor !== null && { cursor }) } }
+        const page: components['schemas']['FileList'] = bodyOf(await api.GET('/api/files', { params, ...initOf(options) }))
         yield * page.files
         cursor = page.next
       } while (cursor !== null)
+    },
+    async rename (name, newName, options) {
+      return bodyOf(await api.PATCH('/api/files/{name}', { params: { path: { name } }, body: { name: newName }, ...initOf(options) }))
+    },
+    async remove (name, options) {
+      bodyOf(await api.DELETE('/uploads/{name}', { params: { path: { name }, header: ifMatchOf(options) }, ...initOf(options) }))
     }
   }
 }
 
-/** The body of a success; throws a MagicStoreError for anything else. */
+/** Returns the body of a success; throws a MagicStoreError otherwise. */
 export function bodyOf<Body> ({ data, error, response }: { data?: Body, error?: unknown, response: Response }): Body {
   if (!response.ok) throw new MagicStoreError(response.status, error)
   return data as Body
@@ -116,7 +165,15 @@ export function authorizationOf (credentials: Credentials): string {
   return `Basic ${btoa(String.fromCharCode(...bytes))}`
 }
 
-/** Adds to each request what it needs, unless it has an Authorization of its own. */
+function initOf ({ signal }: RequestOptions = {}): { signal?: AbortSignal } {
+  return signal === undefined ? {} : { signal }
+}
+
+function ifMatchOf ({ ifMatch }: { ifMatch?: string | undefined } = {}): { 'if-match'?: string } {
+  return ifMatch === undefined ? {} : { 'if-match': ifMatch }
+}
+
+/** Adds the Authorization header to each request that needs one and has none. */
 function authorize (api: Client<paths>, credentials: Credentials): void {
   const given = authorizationOf(credentials)
   const signIn = async () => bodyOf(await api.GET('/api/token', { headers: { authorization: given } }))
@@ -124,9 +181,9 @@ function authorize (api: Client<paths>, credentials: Credentials): void {
   api.use({
     async onRequest ({ request, schemaPath }) {
       const operation = `${request.method} ${schemaPath}`
-      if (request.headers.has('authorization') || PUBLIC.includes(operation)) return
-      const isGiven = tokens === undefined || WITH_PASSWORD.includes(operation)
-      request.headers.set('authorization', isGiven ? given : authorizationOf({ token: await tokens.get() }))
+      if (request.headers.has('authorization') || publicOperations.includes(operation)) return
+      const isGiven = tokens === undefined || passwordOperations.includes(operation)
+      request.headers.set('authorization', isGiven ? given : authorizationOf({ token: await orAborted(tokens.get(), request.signal) }))
     },
     onResponse ({ response }) {
       if (response.status === 401) tokens?.forget()
@@ -134,7 +191,7 @@ function authorize (api: Client<paths>, credentials: Credentials): void {
   })
 }
 
-/** Keeps an access token for nine tenths of its life. Who asks while one is being issued waits for the same one. */
+/** Keeps one access token and renews it before it expires. Calls that need a new one at the same time share the request. */
 function createTokens (issue: () => Promise<components['schemas']['AccessToken']>) {
   let held: Promise<string> | undefined
   let renewAt = Infinity
@@ -143,7 +200,7 @@ function createTokens (issue: () => Promise<components['schemas']['AccessToken']
   async function renew (): Promise<string> {
     renewAt = Infinity
     const { token, duration } = await issue()
-    renewAt = Date.now() + duration * 900
+    renewAt = Date.now() + duration * 1000 * RENEWAL_SHARE
     return token
   }
 
@@ -159,7 +216,17 @@ function createTokens (issue: () => Promise<components['schemas']['AccessToken']
   }
 }
 
-/** A file as it is, an object that holds one as a form, anything else as JSON. */
+/** Settles as the promise does, but rejects at once if the signal aborts. The work behind the promise goes on for others. */
+function orAborted<Value> (promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason)
+    if (signal.aborted) abort()
+    signal.addEventListener('abort', abort, { once: true })
+    promise.then(resolve, reject)
+  })
+}
+
+/** Sends a file as it is, an object that contains one as a form, anything else as JSON. */
 function writeBody (body: unknown): Blob | FormData {
   if (body instanceof Blob) return body
   const fields = Object.entries(body as object)
@@ -169,6 +236,81 @@ function writeBody (body: unknown): Blob | FormData {
   return form
 }
 
-function isProblem (answered: unknown): answered is Problem {
-  return typeof answered === 'object' && answered !== null && 'code' in answered && 'detail' in answered
+/** The fetch of an upload that reports progress, if it does. */
+function progressOf (fetch: Fetch, file: Blob, { onProgress }: UploadOptions = {}): { fetch?: Fetch } {
+  if (onProgress === undefined) return {}
+  // A form is a little longer than its file.
+  const report = (sentBytes: number) => onProgress(Math.min(sentBytes, file.size), file.size)
+  const { XMLHttpRequest } = globalThis as unknown as { XMLHttpRequest?: new () => UploadRequest }
+  if (XMLHttpRequest !== undefined) return { fetch: request => sendByXhr(new XMLHttpRequest(), request, report) }
+  return {
+    fetch (request) {
+      const counted = new Request(request, { body: countedStream(request.body as ReadableStream<Uint8Array>, report), duplex: 'half' } as RequestInit)
+      // A stream has no length of its own. The server uses it to refuse a file that is too large before it is sent.
+      if (request.method === 'PUT') counted.headers.set('content-length', String(file.size))
+      return fetch(counted)
+    }
+  }
+}
+
+/** The stream in small pieces, each reported when the network takes it. */
+function countedStream (stream: ReadableStream<Uint8Array>, report: (sentBytes: number) => void): ReadableStream<Uint8Array> {
+  const reader = stream.getReader()
+  let chunk: Uint8Array = new Uint8Array()
+  let sentBytes = 0
+  return new ReadableStream<Uint8Array>({
+    async pull (controller) {
+      if (chunk.length === 0) {
+        const { done, value } = await reader.read()
+        if (done) return controller.close()
+        chunk = value
+      }
+      const piece = chunk.subarray(0, PIECE_BYTES)
+      chunk = chunk.subarray(PIECE_BYTES)
+      sentBytes += piece.length
+      controller.enqueue(piece)
+      report(sentBytes)
+    },
+    cancel: reason => reader.cancel(reason)
+  }, { highWaterMark: 0 })
+}
+
+/** The part of XMLHttpRequest that an upload uses. Only the types of a browser have all of it. */
+interface UploadRequest {
+  readonly upload: { onprogress: ((event: { loaded: number }) => void) | null }
+  readonly status: number
+  readonly response: Blob
+  responseType: string
+  onload: (() => void) | null
+  onerror: (() => void) | null
+  open (method: string, url: string): void
+  setRequestHeader (name: string, value: string): void
+  getAllResponseHeaders (): string
+  send (body: Blob): void
+  abort (): void
+}
+
+async function sendByXhr (xhr: UploadRequest, request: Request, report: (sentBytes: number) => void): Promise<Response> {
+  const body = await request.blob()
+  return new Promise((resolve, reject) => {
+    const abort = () => { xhr.abort(); reject(request.signal.reason) }
+    if (request.signal.aborted) return abort()
+    request.signal.addEventListener('abort', abort, { once: true })
+    xhr.open(request.method, request.url)
+    xhr.responseType = 'blob'
+    request.headers.forEach((value, name) => xhr.setRequestHeader(name, value))
+    xhr.upload.onprogress = ({ loaded }) => report(loaded)
+    xhr.onload = () => resolve(new Response(xhr.response, { status: xhr.status, headers: headersOf(xhr.getAllResponseHeaders()) }))
+    // What fetch rejects with if the network fails.
+    xhr.onerror = () => reject(new TypeError('the upload failed'))
+    xhr.send(body)
+  })
+}
+
+function headersOf (lines: string): [string, string][] {
+  return lines.trim().split('\r\n').map(line => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()])
+}
+
+function isProblem (body: unknown): body is Problem {
+  return typeof body === 'object' && body !== null && 'code' in body && 'detail' in body
 }

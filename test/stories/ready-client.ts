@@ -1,3 +1,4 @@
+import { createServer, type AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { bodyOf, createMagicStore, MagicStoreError } from './sdk/client.js'
 
@@ -17,7 +18,8 @@ const failureOf = async (act: Promise<unknown>) => act.then(() => 'none', error 
 const credentials = { username: 'zoë', password: 'pässword 😀' }
 const store = createMagicStore({ baseUrl, credentials, fetch: fetchAndNote })
 tell('before registration', `${await failureOf(store.upload(new Blob(['x']), 'early.txt'))}, ${noted()}`)
-tell('registration', `${(await store.api.POST('/api/users', { body: credentials })).response.status}, ${noted()}`)
+tell('registration', `${(await store.register(credentials)).username}, ${noted()}`)
+tell('a second registration', `${await failureOf(store.register(credentials))}, ${noted()}`)
 
 const names = Array.from({ length: 7 }, (_, index) => `${index}.txt`)
 await Promise.all(names.map(name => store.upload(new Blob([`bytes of ${name}`], { type: 'text/plain' }), name)))
@@ -61,3 +63,44 @@ tell('replacing the known version', (await store.put('page.html', new Blob(['<p>
 tell('replacing a gone version', await failureOf(store.put('page.html', new Blob(['<p>three']), { ifMatch: `"${put.sha256}"` })))
 tell('other bytes in a form', await failureOf(store.upload(new File(['<p>four'], 'page.html'))))
 tell('an answer of something else', await failureOf(createMagicStore({ fetch: async () => new Response('<h1>Bad gateway', { status: 502 }) }).upload(new Blob([]), 'x')))
+
+const renamed = await store.rename('page.html', 'renamed.html')
+tell('renaming', `${renamed.name} ${renamed.sha256 === put.sha256}`)
+tell('renaming to a name that exists', await failureOf(store.rename('renamed.html', '3.txt')))
+tell('removing a gone version', await failureOf(store.remove('renamed.html', { ifMatch: `"${put.sha256}"` })))
+await store.remove('renamed.html')
+tell('what was removed', await failureOf(store.download('renamed.html')))
+
+const MIB = 1024 ** 2
+const big = new Blob([new Uint8Array(20 * MIB)])
+const reports: number[] = []
+const onProgress = (sentBytes: number, totalBytes: number) => {
+  if (totalBytes !== big.size || sentBytes < (reports.at(-1) ?? 0)) throw new Error(`${sentBytes} of ${totalBytes}`)
+  reports.push(sentBytes)
+}
+const progressed = (size: number) => `${size} ${reports.length > 100} ${reports.splice(0).at(-1)}`
+tell('progress of a form', progressed((await store.upload(big, 'form.bin', { onProgress })).size))
+tell('progress of a put', progressed((await store.put('big.bin', big, { onProgress })).size))
+tell('progress of a refusal', await failureOf(store.put('big.bin', big, { onProgress: () => {}, ifNoneMatch: '*' })))
+
+const stalled = createServer(socket => { socket.on('error', () => {}).pause() }).listen(0, '127.0.0.1')
+await new Promise(resolve => stalled.once('listening', resolve))
+const waiting = createMagicStore({ baseUrl: `http://127.0.0.1:${(stalled.address() as AddressInfo).port}`, credentials: { token } })
+tell('a server that stalls', `${await failureOf(waiting.put('big.bin', big, { onProgress, signal: AbortSignal.timeout(1000) }))}, all sent: ${reports.splice(0).at(-1) === big.size}`)
+tell('a list that stalls', await failureOf(waiting.list({}, { signal: AbortSignal.timeout(100) }).next()))
+stalled.close()
+
+const controller = new AbortController()
+tell('an upload that is aborted', await failureOf(store.put('aborted.bin', big, { signal: controller.signal, onProgress: sent => { if (sent > MIB) controller.abort() } })))
+tell('what was aborted', await failureOf(store.download('aborted.bin')))
+tell('register with an aborted signal', await failureOf(store.register(credentials, controller)))
+tell('upload with an aborted signal', await failureOf(store.upload(big, 'aborted.bin', controller)))
+tell('download with an aborted signal', await failureOf(store.download('big.bin', controller)))
+tell('rename with an aborted signal', await failureOf(store.rename('big.bin', 'aborted.bin', controller)))
+tell('remove with an aborted signal', await failureOf(store.remove('big.bin', controller)))
+const reading = new AbortController()
+const { stream } = await store.download('big.bin', reading)
+reading.abort()
+tell('a download that is aborted', await failureOf(text(stream)))
+const silent = createMagicStore({ credentials, fetch: () => new Promise(() => {}) })
+tell('a sign-in that takes too long', await failureOf(silent.remove('big.bin', { signal: AbortSignal.timeout(100) })))

@@ -1,0 +1,36 @@
+import { readFileSync } from 'node:fs'
+import openapiTypeScript, { astToString } from 'openapi-typescript'
+import ts from 'typescript'
+
+/** @typedef {import('openapi-typescript').OpenAPI3 & { paths: Record<string, Record<string, { security?: Record<string, string[]>[] }>> }} Document */
+
+/**
+ * The text of the client's schema.ts: the types of an OpenAPI document, and which operations need which credentials.
+ * @param {string} file of the document
+ */
+export async function schemaText (file) {
+  /** @type {Document} */
+  const document = JSON.parse(readFileSync(file, 'utf8'))
+  // A body of bytes is a Blob, which fetch takes and returns, not the string that JSON Schema calls it.
+  const blob = ts.factory.createTypeReferenceNode('Blob')
+  const types = await openapiTypeScript(document, { silent: true, transform: ({ format }) => format === 'binary' ? blob : undefined })
+  const { publicOperations, passwordOperations } = credentialsOf(document)
+  return `/** Operations that need no credentials. */
+export const publicOperations: readonly string[] = ${JSON.stringify(publicOperations)}
+
+/** Operations that need the password instead of an access token. */
+export const passwordOperations: readonly string[] = ${JSON.stringify(passwordOperations)}
+
+${astToString(types)}`
+}
+
+/** @param {Document} document */
+function credentialsOf ({ paths }) {
+  const operations = Object.entries(paths).flatMap(([path, item]) =>
+    Object.entries(item).map(([method, { security = [] }]) => ({ name: `${method.toUpperCase()} ${path}`, schemes: security.flatMap(one => Object.keys(one)) })))
+  return {
+    publicOperations: operations.filter(({ schemes }) => schemes.length === 0).map(({ name }) => name),
+    // GET /api/token also takes a personal access token, but never an access token, which can't extend its own life.
+    passwordOperations: ['GET /api/token', ...operations.filter(({ schemes }) => schemes.join() === 'basic').map(({ name }) => name)]
+  }
+}

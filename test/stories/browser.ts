@@ -1,0 +1,29 @@
+import { createMagicStore } from './sdk/client.js'
+
+// Compiled and run in a browser by sdk.test.ts beside a client that it has written to ./sdk.
+
+async function story (baseUrl: string): Promise<Record<string, string>> {
+  const credentials = { username: 'ann', password: 'correct horse battery' }
+  const store = createMagicStore({ baseUrl, credentials })
+  await store.register(credentials)
+  const bytes = new Blob([new Uint8Array(20 * 1024 ** 2)], { type: 'application/x-story' })
+  const reports: number[] = []
+  const onProgress = (sentBytes: number) => { reports.push(sentBytes) }
+  const hasReportedAll = () => reports.splice(0).at(-1) === bytes.size
+  const failureOf = async (act: Promise<unknown>) => act.then(() => 'none', error => error.code ?? error.name ?? error)
+  const put = await store.put('put.bin', bytes, { onProgress })
+  const putReport = hasReportedAll()
+  const form = await store.upload(bytes, 'form.bin', { onProgress })
+  const formReport = hasReportedAll()
+  const controller = new AbortController()
+  return {
+    put: `${put.type} ${put.size} ${putReport}`,
+    form: `${form.type} ${form.size} ${formReport}`,
+    refused: await failureOf(store.upload(new Blob(['other']), 'form.bin', { onProgress })),
+    aborted: await failureOf(store.put('aborted.bin', bytes, { signal: controller.signal, onProgress: () => controller.abort('enough') })),
+    stored: await failureOf(store.download('aborted.bin')),
+    unreachable: await failureOf(createMagicStore({ baseUrl: 'http://127.0.0.1:1', credentials: { token: 'x' } }).put('x', bytes, { onProgress }))
+  }
+}
+
+Object.assign(globalThis, { story })
