@@ -8,6 +8,7 @@ import t from 'tap'
 import { takeRetentionLock } from '../src/metadata/sqlite/retention-lock.ts'
 import { blobsIn, contentsOf, digest, filesIn, hasStrace, makeStore, refused, report, seenBy, type User } from './backups.ts'
 import { commandOf } from './bin.ts'
+import { countOf } from './counts.ts'
 import { mountDisk } from './disks.ts'
 import { formOf, runBin, signUp, spawnServer, startServer, type Client } from './server.ts'
 import { lacksTerminal, runOnTerminal } from './terminal.ts'
@@ -15,8 +16,8 @@ import { lacksTerminal, runOnTerminal } from './terminal.ts'
 const run = promisify(execFile)
 const MIB = 1024 ** 2
 
-/** Rounds of the test under load; BACKUP_ROUNDS asks for more. */
-const ROUNDS = Number(process.env.BACKUP_ROUNDS ?? 3)
+/** Rounds of the test under load. */
+const ROUNDS = countOf({ quick: 1, full: 3 })
 
 t.test('a backup of a running server is restored elsewhere with the same people, tokens, names and bytes, and nothing that came later', async t => {
   const server = await spawnServer(t, { DATA_DIR: join(t.testdir(), 'data') })

@@ -6,12 +6,13 @@ import { test, type Test } from 'tap'
 import { createLinks } from '../src/http/links.ts'
 import { createDrawer, operationsOf, type Document, type Drawer, type Listed, type Parameter, type Schema } from './arbitraries.ts'
 import { hold } from './conformance.ts'
+import { countOf } from './counts.ts'
 import { bytesOf, mutate, mutations, type WireRequest } from './mutations.ts'
 import { formOf, runBin, signUp, startServer, type Answer, type RunningServer } from './server.ts'
 import { exchange } from './wire.ts'
 
 const seed = Number(process.env.PROPERTY_SEED ?? randomInt(2 ** 31))
-const runs = Number(process.env.PROPERTY_RUNS ?? 30)
+const runs = countOf({ quick: 10, full: 30 })
 
 /** Of operations that hash a password, or end what only a password gives back, one in so many: each takes 20 ms of a core and more. */
 const HASHING_SHARE = 5

@@ -118,7 +118,7 @@ async function testsIn (file: string): Promise<string[]> {
 test('every test that the security page names exists, under this name and in this file', async t => {
   const { rows } = await readPage()
   const present = new Map<string, string[]>()
-  for (const file of await readdir(join(root, 'test'))) if (file.endsWith('.test.ts')) present.set(file, await testsIn(file))
+  for (const file of await readdir(join(root, 'test'), { recursive: true })) if (/\.(?:test|proof)\.ts$/.test(file)) present.set(file, await testsIn(file))
   for (const { id, how, proof } of rows) {
     if (/^none\b/.test(proof)) {
       t.match(proof, /^none(?:: .+)?$/, id)
@@ -126,7 +126,7 @@ test('every test that the security page names exists, under this name and in thi
       continue
     }
     for (const named of proof.split('<br>')) {
-      const [, file = '', name = ''] = /^`([a-z-]+\.test\.ts)`: (.+)$/.exec(named) ?? []
+      const [, file = '', name = ''] = /^`((?:proof\/)?[a-z-]+\.(?:test|proof)\.ts)`: (.+)$/.exec(named) ?? []
       t.ok(present.get(file)?.includes(name), `${id}: ${named}`)
     }
   }

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { countOf } from '../counts.ts'
 import type { Image } from './disk.ts'
 import type { NameOrder } from './folders.ts'
 import { pastOf } from './observation.ts'
@@ -12,8 +13,8 @@ import { diskAt, record, writeImage, type Recording } from './recording.ts'
 import { describeCall, type SystemCall } from './system-calls.ts'
 import { findViolations } from './verdict.ts'
 
-/** Images that are tried in all; POWER_CUT_IMAGES asks for another number. */
-const IMAGES = Number(process.env.POWER_CUT_IMAGES ?? 200)
+/** Images that are tried in all. */
+const IMAGES = countOf({ quick: 20, full: 200 })
 
 /** Image n is made with the random numbers of this seed plus n. */
 const SEED = Number(process.env.POWER_CUT_SEED ?? randomInt(2 ** 31))

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The story by curl, run by sdk.test.ts; each line that it prints is one act: its name, the status, and what came of it.
+# The story by curl, run by sdk.proof.ts; each line that it prints is one act: its name, the status, and what came of it.
 set -euo pipefail
 base=$1
 

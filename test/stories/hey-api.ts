@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { client } from './sdk/client.gen.js'
 import * as sdk from './sdk/index.js'
 
-// Compiled and run by sdk.test.ts beside an SDK that it has had written to ./sdk; each line that it prints is one act: its name, the status, and what came of it.
+// Compiled and run by sdk.proof.ts beside an SDK that it has had written to ./sdk; each line that it prints is one act: its name, the status, and what came of it.
 
 const [baseUrl = ''] = process.argv.slice(2)
 const tell = (act: string, { status }: Response, outcome: unknown = '') => console.log(`${act} ${status} ${outcome}`.trimEnd())

@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import { cp, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { blobsIn, hasStrace, makeBackup, makeStore, namesIn, refused, report, seenBy } from './backups.ts'
-import { commandOf } from './bin.ts'
-import { startServer, type Settings } from './server.ts'
+import { blobsIn, hasStrace, makeBackup, makeStore, namesIn, refused, report, seenBy } from '../backups.ts'
+import { commandOf } from '../bin.ts'
+import { startServer, type Settings } from '../server.ts'
 
 /** Runs the bin under strace, which kills it as it enters the given call. */
 async function killedAt (call: string, when: number, args: string[], settings: Settings): Promise<void> {

@@ -4,12 +4,12 @@ import { appendFile, cp, mkdir, readdir, readFile, rename, rm, rmdir, symlink, t
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { manifestText, type BackupFacts } from '../src/backup/manifest.ts'
-import { Database } from '../src/metadata/sqlite/driver.ts'
-import { lockFolder } from '../src/metadata/sqlite/lock.ts'
-import { blobsIn, contentsOf, digest, filesIn, makeBackup, makeStore, namesIn, refused, report } from './backups.ts'
-import { mountDisk } from './disks.ts'
-import { runBin, startServer, type Settings } from './server.ts'
+import { manifestText, type BackupFacts } from '../../src/backup/manifest.ts'
+import { Database } from '../../src/metadata/sqlite/driver.ts'
+import { lockFolder } from '../../src/metadata/sqlite/lock.ts'
+import { blobsIn, contentsOf, digest, filesIn, makeBackup, makeStore, namesIn, refused, report } from '../backups.ts'
+import { mountDisk } from '../disks.ts'
+import { runBin, startServer, type Settings } from '../server.ts'
 
 const run = promisify(execFile)
 const MIB = 1024 ** 2

@@ -9,7 +9,7 @@ import { setTimeout } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { chromium, type BrowserContextOptions, type Locator, type Page } from 'playwright-core'
 import { test, type Test } from 'tap'
-import { signUp, startServer, type Settings } from './server.ts'
+import { signUp, startServer, type Settings } from '../server.ts'
 
 const executablePath = '/usr/bin/chromium'
 const quiet = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']

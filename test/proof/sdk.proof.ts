@@ -7,10 +7,10 @@ import { createClient } from '@hey-api/openapi-ts'
 import { build } from 'esbuild'
 import { chromium } from 'playwright-core'
 import { test, type Test } from 'tap'
-import { compile, run, strict } from './programs.ts'
-import { runBin, startServer } from './server.ts'
+import { compile, run, strict } from '../programs.ts'
+import { runBin, startServer } from '../server.ts'
 
-const root = fileURLToPath(new URL('..', import.meta.url))
+const root = fileURLToPath(new URL('../..', import.meta.url))
 const stories = join(root, 'test/stories')
 const executablePath = '/usr/bin/chromium'
 

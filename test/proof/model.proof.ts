@@ -2,11 +2,12 @@ import { randomInt } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { test, type Test } from 'tap'
-import { allScopes, entityTag, expect, explain, factsOf, holds, judgeToken, keyOf, listed, usageOf, type Act, type FileOrder, type IssuedToken, type Limits, type Person, type Scope, type Span, type State, type StoredFile, type Usage } from './model.ts'
-import { formOf, signUp, startServer, type Answer, type RunningServer, type SendOptions } from './server.ts'
+import { countOf } from '../counts.ts'
+import { allScopes, entityTag, expect, explain, factsOf, holds, judgeToken, keyOf, listed, usageOf, type Act, type FileOrder, type IssuedToken, type Limits, type Person, type Scope, type Span, type State, type StoredFile, type Usage } from '../model.ts'
+import { formOf, signUp, startServer, type Answer, type RunningServer, type SendOptions } from '../server.ts'
 
 const seed = Number(process.env.MODEL_SEED ?? randomInt(2 ** 31))
-const wantedSteps = Number(process.env.MODEL_STEPS ?? 3000)
+const wantedSteps = countOf({ quick: 500, full: 3000 })
 
 /** A fault is looked into for so long, to find the fewest steps that show it; the two sequences of a round take a few seconds. */
 const SHRINKING_MILLISECONDS = 90_000

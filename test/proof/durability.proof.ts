@@ -7,11 +7,12 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
-import { Database } from '../src/metadata/sqlite/driver.ts'
-import { formOf, runBin, signUp, spawnServer, type Client, type ServerProcess } from './server.ts'
+import { Database } from '../../src/metadata/sqlite/driver.ts'
+import { countOf } from '../counts.ts'
+import { formOf, runBin, signUp, spawnServer, type Client, type ServerProcess } from '../server.ts'
 
-/** Rounds of the random test; CRASH_ROUNDS asks for more. */
-const ROUNDS = Number(process.env.CRASH_ROUNDS ?? 25)
+/** Rounds of the random test. */
+const ROUNDS = countOf({ quick: 5, full: 25 })
 const WORKERS = 6
 const LARGEST_BYTES = 1_500_000
 

@@ -7,15 +7,15 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
-import { Database } from '../src/metadata/sqlite/driver.ts'
-import { lockFolder } from '../src/metadata/sqlite/lock.ts'
-import { MigrationError, NewerDatabaseError } from '../src/metadata/sqlite/migrations.ts'
-import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
-import { runBin, spawnServer, startServer } from './server.ts'
+import { Database } from '../../src/metadata/sqlite/driver.ts'
+import { lockFolder } from '../../src/metadata/sqlite/lock.ts'
+import { MigrationError, NewerDatabaseError } from '../../src/metadata/sqlite/migrations.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
+import { runBin, spawnServer, startServer } from '../server.ts'
 
 const run = promisify(execFile)
-const migrations = fileURLToPath(new URL('../drizzle/sqlite', import.meta.url))
-const fixtures = fileURLToPath(new URL('fixtures', import.meta.url))
+const migrations = fileURLToPath(new URL('../../drizzle/sqlite', import.meta.url))
+const fixtures = fileURLToPath(new URL('../fixtures', import.meta.url))
 const FIXTURE = /^(\d{4})\.tar\.gz$/
 
 interface Facts {
