@@ -246,13 +246,14 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     t.notOk(await again.has(id))
     t.strictSame(await committedIn(again), [])
     await t.rejects(again.open(id, size), { code: 'file_damaged' })
+    await t.rejects(again.check(id, size), { code: 'file_damaged' })
   })
 
   t.test('what can be stored is admitted, and what no disk holds is refused', async t => {
     const { store } = await fresh(t)
-    await store.admit(0)
-    await store.admit(1000)
-    await t.rejects(store.admit(Number.MAX_SAFE_INTEGER), { code: 'storage_full' })
+    await store.requireSpace(0)
+    await store.requireSpace(1000)
+    await t.rejects(store.requireSpace(Number.MAX_SAFE_INTEGER), { code: 'storage_full' })
   })
 
   t.test('a probe succeeds where a blob could be stored, and is none', async t => {
@@ -267,6 +268,6 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     const { store } = await fresh(t)
     const { free, total, kept } = await store.space()
     t.ok(free > 0 && free <= total && kept >= 0)
-    await store.admit(free / 2)
+    await store.requireSpace(free / 2)
   })
 }

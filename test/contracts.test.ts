@@ -154,7 +154,7 @@ test('room that is to be kept free is left alone, as much as it is at the time',
   t.teardown(() => store.close())
   await t.rejects(store.put(once('a'), anySize), { code: 'storage_full' })
   await t.rejects(store.put((async function * () { for (;;) yield Buffer.alloc(MIB) }()), anySize), { code: 'storage_full' })
-  await t.rejects(store.admit(1), { code: 'storage_full' })
+  await t.rejects(store.requireSpace(1), { code: 'storage_full' })
   t.strictSame(await readdir(join(folder, 'incoming')), [])
   minFreeBytes = 0
   t.match(await store.put(once('a'), anySize), { size: 1 })

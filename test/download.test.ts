@@ -266,7 +266,7 @@ t.test('an HTTP date is read in its three forms, and nothing else is one', async
 })
 
 t.test('a download is planned from the request and the file alone', async t => {
-  const facts: DownloadFacts = { name: 'a.txt', size: 10, type: 'text/plain', sha256: SHA, updatedAt: MOMENT, isDateShared: false }
+  const facts: DownloadFacts = { name: 'a.txt', size: 10, type: 'text/plain', sha256: SHA, updatedAt: MOMENT }
   const plan = (request: Partial<DownloadRequest>, changes: Partial<DownloadFacts> = {}, now = MOMENT + 5000) =>
     planDownload({ method: 'GET', headers: {}, disposition: 'attachment', boundary: 'b', ...request }, { ...facts, ...changes }, now)
 
@@ -287,6 +287,7 @@ t.test('a download is planned from the request and the file alone', async t => {
     pieces: [{ start: 0, end: 9 }]
   })
   t.match(plan({}, {}, MOMENT - 5000), { headers: { 'last-modified': 'Sun, 06 Nov 1994 08:49:32 GMT' } }, 'Last-Modified is never in the future')
+  t.strictSame(plan({ method: 'HEAD' }), { ...plan({}), pieces: [] })
   t.match(plan({}, { size: 0 }), { status: 200, headers: { 'content-length': '0' }, pieces: [] })
 
   const ranged: [headers: DownloadRequest['headers'], expected: object, changes?: Partial<DownloadFacts>][] = [
@@ -304,12 +305,8 @@ t.test('a download is planned from the request and the file alone', async t => {
     [{ range: 'bytes=2-4', 'if-range': `${TAG}, ${OTHER}` }, { status: 200 }],
     [{ range: 'bytes=2-4', 'if-range': '*' }, { status: 200 }],
     [{ range: 'bytes=2-4', 'if-range': '' }, { status: 200 }],
-    [{ range: 'bytes=2-4', 'if-range': AT }, { status: 206 }],
-    [{ range: 'bytes=2-4', 'if-range': 'Sunday, 06-Nov-94 08:49:37 GMT' }, { status: 206 }],
-    [{ range: 'bytes=2-4', 'if-range': 'Sun Nov  6 08:49:37 1994' }, { status: 206 }],
-    [{ range: 'bytes=2-4', 'if-range': BEFORE }, { status: 200 }],
+    [{ range: 'bytes=2-4', 'if-range': AT }, { status: 200 }],
     [{ range: 'bytes=2-4', 'if-range': AFTER }, { status: 200 }],
-    [{ range: 'bytes=2-4', 'if-range': AT }, { status: 200 }, { isDateShared: true }],
     [{ range: 'bytes=10-', 'if-range': OTHER }, { status: 200 }],
     [{ range: 'bytes=10-', 'if-range': TAG }, { status: 416 }],
     [{ 'if-range': OTHER }, { status: 200 }],

@@ -3,6 +3,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { readConfig } from '../src/config.ts'
+import type { Upload } from '../src/files/files.ts'
 import { createSweeper } from '../src/files/sweeper.ts'
 import { Database } from '../src/metadata/sqlite/driver.ts'
 import { openStore } from '../src/store.ts'
@@ -80,9 +81,8 @@ t.test('bytes that the disk does not give up are not forgotten', async t => {
   t.teardown(() => store.close())
   const { id: ownerId } = await store.accounts.add({ username: 'ada', password: 'pwd' })
   const owner = await store.accounts.get(ownerId)
-  const received = await store.files.receive({ owner, name: 'a', type: undefined, bytes: (async function * () { yield Buffer.from('a') }()) })
-  await store.files.create(received)
-  const { id } = received.blob
+  const upload: Upload = { name: 'a', minBytes: 1, maxBytes: 1, read: use => use({ name: 'a', type: undefined, bytes: (async function * () { yield Buffer.from('a') }()) }) }
+  const { file: { blobId: id } } = await store.files.store({ owner, upload, mode: 'create' })
   const path = join(dataDir, 'blobs', id.slice(0, 2), id)
   while (!existsSync(path)) await new Promise(resolve => setTimeout(resolve, 10))
   await rm(path)

@@ -18,10 +18,12 @@ export interface BlobStore {
    * @throws storage_full where the disk has no room left, or would have less than is to be kept free.
    */
   put (bytes: AsyncIterable<Uint8Array>, limits: { maxBytes: number }): Promise<StoredBlob>
-  /** Whether as many bytes could be stored now. @throws storage_full. */
-  admit (bytes: number): Promise<void>
+  /** Checks that this many bytes could be stored now. @throws storage_full. */
+  requireSpace (bytes: number): Promise<void>
   /** The blob's fact is committed. Never fails: a blob that could not be committed yet is named again after a restart. */
   commit (id: string): void
+  /** Checks that a blob has `size` bytes, without opening it. @throws file_damaged if not, or if it is missing. */
+  check (id: string, size: number): Promise<void>
   /** Opens a blob that must have `size` bytes; the caller closes it. @throws file_damaged where it is gone or of another size. */
   open (id: string, size: number): Promise<OpenBlob>
   /**

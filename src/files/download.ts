@@ -1,7 +1,7 @@
 import { encodeExtended, format } from 'content-disposition'
 import type { Piece } from '../blobs/blob-store.ts'
 import { reprDigest, wantsSha256 } from './digests.ts'
-import { entityTag, judge, parseDate, seconds, type ConditionHeaders } from './preconditions.ts'
+import { entityTag, judge, type ConditionHeaders } from './preconditions.ts'
 import { parseRanges, type ByteRange } from './ranges.ts'
 
 /** What a download is decided from. */
@@ -24,7 +24,6 @@ export interface DownloadFacts {
   readonly type: string
   readonly sha256: string
   readonly updatedAt: number
-  readonly isDateShared: boolean
 }
 
 /** The answer as data: 412 and 416 have no headers but their own, and their body is a problem. */
@@ -57,7 +56,7 @@ export function planDownload (request: DownloadRequest, facts: DownloadFacts, no
   const ranges = rangesOf(request, facts)
   if (ranges === 'unsatisfiable') return { status: 416, headers: { 'content-range': `bytes */${facts.size}` } }
   const headers = { ...validators, ...representation(request, facts) }
-  if (ranges === undefined) return { status: 200, headers: { ...headers, 'content-type': facts.type, 'content-length': String(facts.size) }, pieces: facts.size === 0 ? [] : [whole] }
+  if (ranges === undefined) return { status: 200, headers: { ...headers, 'content-type': facts.type, 'content-length': String(facts.size) }, pieces: request.method === 'HEAD' || facts.size === 0 ? [] : [whole] }
   return { status: 206, ...partial(ranges, headers, facts, request.boundary) }
 }
 
@@ -78,17 +77,12 @@ function dispositionOf (name: string, type: string): string {
   return format({ type, parameters: { filename: plain, 'filename*': encodeExtended(name) } }, { extended: false })
 }
 
-/** Ranges are for GET alone (RFC 9110 section 14.2), and only of the version that `If-Range` names. */
+/** Ranges apply to GET only (RFC 9110 section 14.2). A date in `If-Range` never matches: two versions can have the same second, so that it is no strong validator. */
 function rangesOf ({ method, headers }: DownloadRequest, facts: DownloadFacts): ReturnType<typeof parseRanges> {
   if (method !== 'GET' || headers.range === undefined) return undefined
   const ifRange = headers['if-range']?.trim()
-  if (ifRange !== undefined && ifRange !== entityTag(facts.sha256) && !isStrongDate(ifRange, facts)) return undefined
+  if (ifRange !== undefined && ifRange !== entityTag(facts.sha256)) return undefined
   return parseRanges(headers.range, facts.size)
-}
-
-/** A date names a version exactly, and only where no other version had the same second (RFC 9110 sections 8.8.2.2 and 13.1.5). */
-function isStrongDate (text: string, { updatedAt, isDateShared }: DownloadFacts): boolean {
-  return !isDateShared && parseDate(text) === seconds(updatedAt)
 }
 
 function partial (ranges: ByteRange[], headers: Record<string, string>, { size, type }: DownloadFacts, boundary: string) {

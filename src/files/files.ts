@@ -1,15 +1,17 @@
-import type { BlobStore, OpenBlob, Reserve, StoredBlob } from '../blobs/blob-store.ts'
+import type { Readable } from 'node:stream'
+import type { BlobStore, Reserve } from '../blobs/blob-store.ts'
 import { type Metadata, OutcomeUnknown, type Precondition } from '../metadata/metadata.ts'
 import { NO_LIMIT, refuseBeyondQuota } from '../metadata/quota.ts'
-import type { AccountRecord, FilePage, FileRecord, Quota } from '../metadata/records.ts'
+import type { AccountRecord, FilePage, FileRecord, NewFile, Quota } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
+import { planDownload, type DownloadPlan, type DownloadRequest } from './download.ts'
 import { mediaTypeOf } from './media-type.ts'
 import { extensionOf, fileName, findFileName } from './names.ts'
 import { seconds } from './preconditions.ts'
 import { createSweeper } from './sweeper.ts'
 
-/** Blobs or files that one step of a sweep, or of a recovery, takes. */
-const SWEEP_BATCH = 500
+/** Blobs or files in one step of a sweep or of the recovery. */
+const BATCH = 500
 
 interface FilesOptions {
   metadata: Metadata
@@ -17,75 +19,158 @@ interface FilesOptions {
   reserve: Reserve
   limits: {
     maxFileBytes: number
-    /** Quota of a person for whom the operator set none. */
+    /** Quota of an account for which the operator set none. */
     quotaBytes: number | undefined
     quotaFiles: number | undefined
-    /** Lower case, without dots; undefined takes any. */
+    /** Lower case, without dots; undefined allows any. */
     allowedExtensions: string[] | undefined
   }
 }
 
-/** An upload that is about to be read. */
-export interface Upload {
-  readonly owner: AccountRecord
-  /** As sent; brought to its stored form here. */
+/** A file in the body of a request. */
+export interface IncomingFile {
+  /** As sent, not yet normalised. */
   readonly name: string
-  /** Media type as declared, unchecked. */
+  /** Declared media type, unchecked. */
   readonly type: string | undefined
   readonly bytes: AsyncIterable<Uint8Array>
 }
 
-/** An upload whose bytes are durable and which nobody can see yet. It must be ended by `create`, `put` or `discard`. */
-export interface ReceivedUpload {
-  readonly owner: AccountRecord
-  readonly name: string
-  readonly type: string
-  readonly blob: StoredBlob
+/** The body of a request that has not been read yet. */
+export interface Upload {
+  /** Name of the file; undefined if only the body tells it. */
+  readonly name: string | undefined
+  /** The file has at least this many bytes, as announced. */
+  readonly minBytes: number
+  /** The file has at most this many bytes, as announced. */
+  readonly maxBytes: number
+  /** Reads the whole body and calls `use` once, with the file in it. Rejects if `use` does, or if the body is wrong, even after `use` was called. */
+  read (use: (file: IncomingFile) => Promise<void>): Promise<void>
 }
 
-/** The one place that decides whose a file is: every method takes the owner, and what is not theirs does not exist. */
+/** `create` needs a free name; `put` also replaces a file, if the precondition permits it. */
+export type StoreRequest = { readonly owner: AccountRecord, readonly upload: Upload } & (
+  | { readonly mode: 'create' }
+  | { readonly mode: 'put', readonly permits: Precondition })
+
+/** A file with its bytes on stable storage that is not recorded yet. */
+type ReceivedFile = Omit<NewFile, 'now'>
+
+interface StoredFile { readonly file: FileRecord, readonly isNew: boolean }
+
+/** The ownership rule: every method takes the owner, and files of other accounts do not exist. */
 export interface Files {
-  /** Refuses by what is known before a byte is read. @throws name_invalid, extension_not_allowed, file_too_large, quota_exceeded, storage_full, precondition_failed. */
-  expect (upload: { owner: AccountRecord, name: string, size: number | undefined, permits: Precondition }): Promise<void>
-  /** The same for a form, of whose file only the bounds of its size are known. @throws file_too_large, quota_exceeded, storage_full. */
-  expectForm (form: { owner: AccountRecord, leastSize: number, mostSize: number }): Promise<void>
-  /** Reads the bytes to durable storage. @throws name_invalid, extension_not_allowed, file_too_large, quota_exceeded, storage_full. */
-  receive (upload: Upload): Promise<ReceivedUpload>
-  /** Forgets what was received. */
-  discard (received: ReceivedUpload): Promise<void>
-  /** Adds what was received under a free name; the same bytes under a name they have already are taken again. @throws name_taken, quota_exceeded. */
-  create (received: ReceivedUpload): Promise<{ file: FileRecord, isNew: boolean }>
-  /** Adds what was received, or puts it in place of what has the name. @throws precondition_failed, quota_exceeded. */
-  put (received: ReceivedUpload, permits: Precondition): Promise<{ file: FileRecord, isNew: boolean }>
+  /**
+   * Stores an upload: checks what is announced, reads the bytes to stable storage, then records the file. If anything fails,
+   * nothing is stored. To create a file that exists with the same bytes is no error and returns that file.
+   * @throws name_invalid, extension_not_allowed, file_too_large, quota_exceeded, storage_full, name_taken, precondition_failed,
+   * not_found if the account was deleted meanwhile, and what the upload throws.
+   */
+  store (request: StoreRequest): Promise<StoredFile>
   /** @throws not_found. */
   get (ownerId: number, name: string): Promise<FileRecord>
-  /** The file and its bytes as they are now; both stay whole however the file changes. The caller closes it. @throws not_found, file_damaged. */
-  open (ownerId: number, name: string): Promise<{ file: FileRecord, blob: OpenBlob }>
+  /**
+   * Decides the response to a download, and opens the bytes only if some are to be sent. They stay complete even if the file
+   * is replaced or deleted. The caller reads or destroys the stream. @throws not_found, file_damaged.
+   */
+  download (ownerId: number, name: string, request: DownloadRequest): Promise<{ plan: DownloadPlan, bytes: Readable | undefined }>
   list (ownerId: number, page: FilePage): Promise<FileRecord[]>
   /** @throws not_found, name_invalid, extension_not_allowed, name_taken. */
   rename (ownerId: number, name: string, newName: string): Promise<FileRecord>
   /** @throws not_found, precondition_failed. */
   remove (ownerId: number, name: string, permits: Precondition): Promise<void>
-  /** The limits of a person: the operator's own for them, else those of the settings. */
+  /** The limits of an account: those that the operator set for it, else those of the settings. */
   quotaOf (owner: AccountRecord): Quota
-  /** Soon removes what nobody owns any more, while others work; what does not come to its end goes on within a minute, or at the next start. */
+  /** Soon removes deleted accounts and unreferenced bytes, in the background. What fails is tried again within a minute, or at the next start. */
   sweep (): void
-  /** After a start: ends what was in flight when the last process died. Costs what was in flight, not what is stored. */
+  /** At start: completes or removes what the last process left unfinished. The cost depends on the number of uploads then in progress, not on what is stored. */
   recover (): Promise<void>
-  /** Waits for the removal of bytes that was asked for. */
+  /** Waits for the sweeps that were requested. */
   close (): Promise<void>
 }
 
 export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions): Files {
-  const sweeper = createSweeper(() => removeUnowned().then(reserve.restore))
+  const sweeper = createSweeper(() => removeUnreferenced().then(reserve.restore))
 
-  function acceptName (text: string): string {
+  function acceptedName (text: string): string {
     const name = fileName(text)
     const { allowedExtensions } = limits
     if (allowedExtensions !== undefined && !allowedExtensions.includes(extensionOf(name))) {
-      throw new Problem('extension_not_allowed', { detail: `Taken are: ${allowedExtensions.join(', ')}.` })
+      throw new Problem('extension_not_allowed', { detail: `Allowed are: ${allowedExtensions.join(', ')}.` })
     }
     return name
+  }
+
+  function quotaOf (owner: AccountRecord): Quota {
+    const chosen = (own: number | null, usual: number | undefined) => own === NO_LIMIT ? undefined : own ?? usual
+    return { bytes: chosen(owner.quotaBytes, limits.quotaBytes), files: chosen(owner.quotaFiles, limits.quotaFiles) }
+  }
+
+  /** Refuses what can't be stored as announced, so that the body need not be read. */
+  async function checkAnnounced (request: StoreRequest): Promise<void> {
+    const { owner, upload: { name, minBytes, maxBytes } } = request
+    if (name === undefined) {
+      // The file may be a retry of one that is stored, which succeeds even if the quota is used up.
+      if (!await metadata.hasFileOfSize(owner.id, { least: minBytes, most: maxBytes })) await checkLimits(owner, minBytes, undefined)
+      return
+    }
+    const current = await metadata.findFile(owner.id, acceptedName(name))
+    if (request.mode === 'put' && !request.permits(current)) throw new Problem('precondition_failed')
+    await checkLimits(owner, minBytes, current)
+  }
+
+  async function checkLimits (owner: AccountRecord, size: number, current: FileRecord | undefined): Promise<void> {
+    if (size > limits.maxFileBytes) throw new Problem('file_too_large', { detail: `A file may have ${limits.maxFileBytes} bytes.` })
+    const quota = quotaOf(owner)
+    refuseBeyondQuota('bytes', { used: owner.usedBytes, added: size - (current?.size ?? 0), limit: quota.bytes })
+    if (current === undefined) refuseBeyondQuota('files', { used: owner.usedFiles, added: 1, limit: quota.files })
+    await blobs.requireSpace(size)
+  }
+
+  async function receive (owner: AccountRecord, { name: text, type, bytes }: IncomingFile): Promise<ReceivedFile> {
+    const name = acceptedName(text)
+    const available = availableBytes(owner, await metadata.findFile(owner.id, name))
+    try {
+      const { id: blobId, size, sha256 } = await blobs.put(bytes, { maxBytes: Math.min(limits.maxFileBytes, available) })
+      return { ownerId: owner.id, name, type: mediaTypeOf(name, type), blobId, size, sha256 }
+    } catch (error) {
+      if (!(error instanceof Problem) || error.code !== 'file_too_large' || available >= limits.maxFileBytes) throw error
+      throw new Problem('quota_exceeded', { detail: `The quota leaves ${available} bytes for this file.`, cause: error })
+    }
+  }
+
+  /** Bytes that the quota leaves for a file that replaces `current`. The same size always fits, for retries. */
+  function availableBytes (owner: AccountRecord, current: FileRecord | undefined): number {
+    const limit = quotaOf(owner).bytes ?? Infinity
+    const currentBytes = current?.size ?? 0
+    return Math.max(currentBytes, limit - owner.usedBytes + currentBytes)
+  }
+
+  async function readUpload ({ owner, upload }: StoreRequest): Promise<ReceivedFile> {
+    const received: ReceivedFile[] = []
+    try {
+      await upload.read(async file => { received.push(await receive(owner, file)) })
+    } catch (error) {
+      await blobs.remove(received.map(({ blobId }) => blobId))
+      throw error
+    }
+    return received[0] as ReceivedFile
+  }
+
+  function record (request: StoreRequest, file: NewFile): Promise<StoredFile> {
+    const quota = quotaOf(request.owner)
+    return request.mode === 'create' ? metadata.addFile(file, quota) : metadata.putFile(file, quota, request.permits)
+  }
+
+  /** Removes the received bytes unless the record refers to them. If the outcome is unknown they stay, and the next start decides. */
+  async function commit (blobId: string, recording: Promise<StoredFile>): Promise<StoredFile> {
+    const stored = await recording.catch(async (error: unknown) => {
+      if (!(error instanceof OutcomeUnknown)) await blobs.remove([blobId])
+      throw error
+    })
+    if (stored.file.blobId === blobId) blobs.commit(blobId)
+    else await blobs.remove([blobId])
+    return stored
   }
 
   async function get (ownerId: number, name: string): Promise<FileRecord> {
@@ -95,8 +180,8 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
     return file
   }
 
-  /** The file as it is to be served. Its date has to be one that can be told, and be the same when the client sends it back as a condition. */
-  async function getDated (ownerId: number, name: string): Promise<FileRecord> {
+  /** `Last-Modified` must not be in the future (RFC 9110 section 8.8.2.1), and a client that sends it back must find it unchanged: after the clock was set back, the stored date is corrected. */
+  async function getWithPastDate (ownerId: number, name: string): Promise<FileRecord> {
     const file = await get(ownerId, name)
     const now = Date.now()
     if (seconds(file.updatedAt) <= seconds(now)) return file
@@ -104,58 +189,26 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
     return get(ownerId, name)
   }
 
-  function quotaOf (owner: AccountRecord): Quota {
-    const chosen = (own: number | null, usual: number | undefined) => own === NO_LIMIT ? undefined : own ?? usual
-    return { bytes: chosen(owner.quotaBytes, limits.quotaBytes), files: chosen(owner.quotaFiles, limits.quotaFiles) }
+  async function openBytes (file: FileRecord, plan: DownloadPlan): Promise<Readable | undefined> {
+    if (!('pieces' in plan)) return undefined
+    if (plan.pieces.length > 0) return (await blobs.open(file.blobId, file.size)).read(...plan.pieces)
+    await blobs.check(file.blobId, file.size)
+    return undefined
   }
 
-  /** Refuses what can't be stored as things stand, so that its body need not be read. */
-  async function admit (owner: AccountRecord, size: number, current: FileRecord | undefined): Promise<void> {
-    if (size > limits.maxFileBytes) throw new Problem('file_too_large', { detail: `A file may have ${limits.maxFileBytes} bytes.` })
-    const quota = quotaOf(owner)
-    refuseBeyondQuota('bytes', { used: owner.usedBytes, added: size - (current?.size ?? 0), limit: quota.bytes })
-    if (current === undefined) refuseBeyondQuota('files', { used: owner.usedFiles, added: 1, limit: quota.files })
-    await blobs.admit(size)
-  }
-
-  /** Bytes that the quota leaves for a file in place of `current`; the same bytes again always fit. */
-  function roomFor (owner: AccountRecord, current: FileRecord | undefined): number {
-    const limit = quotaOf(owner).bytes ?? Infinity
-    const present = current?.size ?? 0
-    return Math.max(present, limit - owner.usedBytes + present)
-  }
-
-  /** Commits a fact about received bytes; where that fails, or the fact does not use them, the bytes go. Where it may have happened, they stay, and the next start decides. */
-  async function conclude ({ blob }: ReceivedUpload, commit: () => Promise<{ file: FileRecord, isNew: boolean }>): Promise<{ file: FileRecord, isNew: boolean }> {
-    let result
-    try {
-      result = await commit()
-    } catch (error) {
-      if (!(error instanceof OutcomeUnknown)) await blobs.remove([blob.id])
-      throw error
-    }
-    if (result.file.blobId === blob.id) blobs.commit(blob.id)
-    else await blobs.remove([blob.id])
-    return result
-  }
-
-  function factOf ({ owner, name, type, blob }: ReceivedUpload) {
-    return { ownerId: owner.id, name, size: blob.size, type, sha256: blob.sha256, blobId: blob.id, now: Date.now() }
-  }
-
-  async function removeUnowned (): Promise<void> {
-    while (await reserve.lend(() => metadata.purgeDeletedAccounts(SWEEP_BATCH))) await removeDiscarded()
+  async function removeUnreferenced (): Promise<void> {
+    while (await reserve.lend(() => metadata.purgeDeletedAccounts(BATCH))) await removeDiscarded()
     await removeDiscarded()
   }
 
   async function removeDiscarded (): Promise<void> {
-    const ids = await metadata.discardedBlobs(SWEEP_BATCH)
+    const ids = await metadata.discardedBlobs(BATCH)
     if (ids.length === 0) return
-    // One that the disk refuses to give up keeps no server from starting, and is tried again.
+    // A blob that can't be removed is tried again later; it must not prevent a start.
     const removed = await blobs.remove(ids)
     if (removed.length === 0) return
     await reserve.lend(() => metadata.forgetDiscarded(removed))
-    if (ids.length === SWEEP_BATCH) await removeDiscarded()
+    if (ids.length === BATCH) await removeDiscarded()
   }
 
   async function recoverBatch (pending: string[]): Promise<void> {
@@ -163,60 +216,32 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
     for (const id of pending) {
       if (known.has(id)) blobs.commit(id)
     }
-    // One that a file had, and lost, goes with the discarded ones, which a backup may hold.
+    // Discarded blobs are left to the sweep: a backup may need them.
     const referenced = await metadata.referencedBlobs(pending)
     await blobs.remove(pending.filter(id => !referenced.has(id)))
   }
 
   return {
-    async expect ({ owner, name, size, permits }) {
-      const current = await metadata.findFile(owner.id, acceptName(name))
-      if (!permits(current)) throw new Problem('precondition_failed')
-      await admit(owner, size ?? 0, current)
-    },
-
-    async expectForm ({ owner, leastSize, mostSize }) {
-      // A file of such a size may be sent again, which a spent quota does not forbid.
-      if (await metadata.hasFileOfSize(owner.id, { least: leastSize, most: mostSize })) return
-      await admit(owner, leastSize, undefined)
-    },
-
-    async receive ({ owner, name, type, bytes }) {
-      const accepted = acceptName(name)
-      const current = await metadata.findFile(owner.id, accepted)
-      const room = roomFor(owner, current)
-      try {
-        const blob = await blobs.put(bytes, { maxBytes: Math.min(limits.maxFileBytes, room) })
-        return { owner, name: accepted, type: mediaTypeOf(accepted, type), blob }
-      } catch (error) {
-        if (!(error instanceof Problem) || error.code !== 'file_too_large' || room >= limits.maxFileBytes) throw error
-        throw new Problem('quota_exceeded', { detail: `The quota leaves ${room} bytes for this file.`, cause: error })
-      }
-    },
-
-    async discard ({ blob }) {
-      await blobs.remove([blob.id])
-    },
-
-    create: received => conclude(received, () => metadata.addFile(factOf(received), quotaOf(received.owner))),
-
-    async put (received, permits) {
-      const result = await conclude(received, () => metadata.putFile(factOf(received), quotaOf(received.owner), permits))
-      if (!result.isNew) sweeper.request()
-      return result
+    async store (request) {
+      await checkAnnounced(request)
+      const received = await readUpload(request)
+      const stored = await commit(received.blobId, record(request, { ...received, now: Date.now() }))
+      if (request.mode === 'put' && !stored.isNew) sweeper.request()
+      return stored
     },
 
     get,
 
-    async open (ownerId, name) {
+    async download (ownerId, name, request) {
       for (;;) {
-        const file = await getDated(ownerId, name)
+        const file = await getWithPastDate(ownerId, name)
+        const plan = planDownload(request, file, Date.now())
         try {
-          return { file, blob: await blobs.open(file.blobId, file.size) }
+          return { plan, bytes: await openBytes(file, plan) }
         } catch (error) {
-          // Between the two looks the file may have been replaced, and the bytes of the old version removed.
-          const now = await get(ownerId, name)
-          if (now.blobId === file.blobId) throw error
+          // If the file was replaced meanwhile, the old bytes may be removed already.
+          const current = await get(ownerId, name)
+          if (current.blobId === file.blobId) throw error
         }
       }
     },
@@ -229,7 +254,7 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
 
     async rename (ownerId, name, newName) {
       const file = await get(ownerId, name)
-      return metadata.renameFile(ownerId, file.name, acceptName(newName), Date.now())
+      return metadata.renameFile(ownerId, file.name, acceptedName(newName), Date.now())
     },
 
     async remove (ownerId, name, permits) {
@@ -240,8 +265,8 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
 
     async recover () {
       const pending = await blobs.pending()
-      for (let first = 0; first < pending.length; first += SWEEP_BATCH) await recoverBatch(pending.slice(first, first + SWEEP_BATCH))
-      await removeUnowned()
+      for (let first = 0; first < pending.length; first += BATCH) await recoverBatch(pending.slice(first, first + BATCH))
+      await removeUnreferenced()
     },
 
     close: sweeper.close

@@ -10,7 +10,7 @@ import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
 import { Problem } from '../problems.ts'
 import type { Cursors } from './cursor.ts'
-import { planDownload, type DownloadRequest } from './download.ts'
+import type { DownloadRequest } from './download.ts'
 import type { Files } from './files.ts'
 import { namePrefix } from './names.ts'
 import { permitsChange } from './preconditions.ts'
@@ -146,18 +146,15 @@ export const changeFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = as
 interface Download { request: FastifyRequest, reply: FastifyReply, name: string, disposition: DownloadRequest['disposition'] }
 
 async function sendFile ({ request, reply, name, disposition }: Download, files: Files) {
-  const { file, blob } = await files.open(callerOf(request).account.id, name)
-  const plan = planDownload({
+  const { plan, bytes } = await files.download(callerOf(request).account.id, name, {
     method: request.method === 'HEAD' ? 'HEAD' : 'GET',
     headers: { ...request.headers, 'want-repr-digest': request.headers['want-repr-digest']?.toString() },
     disposition,
     boundary: randomBytes(16).toString('hex')
-  }, file, Date.now())
-  const isBodyWanted = request.method === 'GET' && 'pieces' in plan && plan.pieces.length > 0
-  if (!isBodyWanted) await blob.close()
+  })
   if (plan.status === 412) throw new Problem('precondition_failed')
   if (plan.status === 416) throw new Problem('range_not_satisfiable', { headers: plan.headers })
   reply.code(plan.status).headers(plan.headers)
-  // Without a payload Fastify leaves the headers as they are; of '' or null it would make JSON where the file is JSON.
-  return isBodyWanted ? reply.send(blob.read(...plan.pieces)) : reply.send()
+  // Without an argument Fastify keeps the headers; from '' or null it would make JSON for a file that is JSON.
+  return bytes === undefined ? reply.send() : reply.send(bytes)
 }

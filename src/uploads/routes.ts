@@ -1,7 +1,9 @@
+import type { Readable } from 'node:stream'
+import multipart, { type MultipartFile } from '@fastify/multipart'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
-import type { Files, ReceivedUpload } from '../files/files.ts'
+import type { Files, Upload } from '../files/files.ts'
 import { isMediaType } from '../files/media-type.ts'
 import { entityTag, permitsChange } from '../files/preconditions.ts'
 import { ChangeHeaders, etag, fileLinks, fileOf, FileParams, location, pathOf, StoredFile } from '../files/schemas.ts'
@@ -11,8 +13,8 @@ import type { TransferLimits } from '../http/transfer-limits.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
 import { Problem, type FailureCode } from '../problems.ts'
-import { boundForm, fileBounds, openUploadBody, type UploadBody } from './body.ts'
-import { readForm } from './form.ts'
+import { openUploadBody } from './body.ts'
+import { FORM_OVERHEAD_BYTES, multipartLimits, readForm } from './multipart.ts'
 import { DigestHeaders, UploadBytes, UploadForm } from './schemas.ts'
 
 interface UploadRoutesOptions { files: Files, links: Links, maxFileBytes: number, limitTransfers: TransferLimits }
@@ -23,10 +25,10 @@ const refusedUploads: FailureCode[] = ['name_invalid', 'not_found', 'upload_inco
 /** Streams are checked as they flow and a name by its rule: Ajv would only see that a body is no JSON value. */
 const streamedBody = () => () => true
 
-/** `POST /`: a form, read part by part. */
+/** `POST /`: a form with one file. */
 export const formUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (app, { files, links, maxFileBytes, limitTransfers }) => {
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('multipart/form-data', (_request, payload, done) => done(null, payload))
+  await app.register(multipart, { limits: multipartLimits })
 
   app.post('/', {
     onRequest: limitTransfers,
@@ -48,8 +50,7 @@ export const formUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = 
       }
     }
   }, async (request, reply) => {
-    const received = await receiveForm(request, openUploadBody(request.raw), { files, maxFileBytes })
-    const { file, isNew } = await files.create(received)
+    const { file, isNew } = await files.store({ owner: callerOf(request).account, upload: formUpload(request, maxFileBytes), mode: 'create' })
     reply.code(isNew ? 201 : 200).headers({ location: pathOf(file), etag: entityTag(file.sha256) })
     return fileOf(file, request.raw, links)
   })
@@ -85,50 +86,49 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
       }
     }
   }, async (request, reply) => {
-    const { account: owner } = callerOf(request)
-    const { name } = request.params
     if (request.headers['content-range'] !== undefined) throw new Problem('partial_upload')
-    const body = openUploadBody(request.raw)
-    const permits = permitsChange(request.headers)
-    await files.expect({ owner, name, size: body.announcedBytes, permits })
-    const received = await files.receive({ owner, name, type: declaredType(request), bytes: body.bytes })
-    await confirmOrDiscard(body, received, files)
-    const { file, isNew } = await files.put(received, permits)
+    const upload = rawUpload(request, request.params.name)
+    const { file, isNew } = await files.store({ owner: callerOf(request).account, upload, mode: 'put', permits: permitsChange(request.headers) })
     reply.code(isNew ? 201 : 200).header('etag', entityTag(file.sha256))
     if (isNew) reply.header('location', pathOf(file))
     return fileOf(file, request.raw, links)
   })
 }
 
-/** The one part `file` of a form; nothing stays of it where the form turns out wrong. */
-async function receiveForm (request: FastifyRequest, body: UploadBody, { files, maxFileBytes }: Pick<UploadRoutesOptions, 'files' | 'maxFileBytes'>): Promise<ReceivedUpload> {
-  const { account: owner } = callerOf(request)
+/** The file in a form. Its name is not known before the form is read, and its size only roughly. @throws file_missing. */
+function formUpload (request: FastifyRequest, maxFileBytes: number): Upload {
   const contentType = request.headers['content-type']
   if (contentType === undefined) throw new Problem('file_missing')
-  await files.expectForm({ owner, ...fileBounds(body) })
-  let received: ReceivedUpload | undefined
-  try {
-    for await (const part of readForm(boundForm(body, maxFileBytes), contentType)) {
-      if (part.filename === undefined) continue
-      if (part.name !== 'file') throw new Problem('file_unexpected', { detail: 'The file must be in the field named file.' })
-      if (received !== undefined) throw new Problem('file_unexpected', { detail: 'The form holds more than one file.' })
-      received = await files.receive({ owner, name: part.filename, type: part.type, bytes: part.bytes })
+  const body = openUploadBody(request.raw)
+  const { announcedBytes } = body
+  return {
+    name: undefined,
+    minBytes: Math.max(0, (announcedBytes ?? 0) - FORM_OVERHEAD_BYTES),
+    maxBytes: announcedBytes ?? Number.MAX_SAFE_INTEGER,
+    async read (use) {
+      await readForm({ body, contentType, maxFileBytes, parse: (source, options) => withBody(request, source).parts(options) as AsyncIterable<MultipartFile> }, use)
+      body.confirm()
     }
-  } catch (error) {
-    if (received !== undefined) await files.discard(received)
-    throw error
   }
-  if (received === undefined) throw new Problem('file_missing', { detail: 'The form has no file in a field named file.' })
-  await confirmOrDiscard(body, received, files)
-  return received
 }
 
-async function confirmOrDiscard (body: UploadBody, received: ReceivedUpload, files: Files): Promise<void> {
-  try {
-    body.confirm()
-  } catch (error) {
-    await files.discard(received)
-    throw error
+/** The request as `@fastify/multipart` reads it, with `source` as its body: the plugin would read the socket itself. */
+function withBody (request: FastifyRequest, source: Readable): FastifyRequest {
+  const raw = Object.assign(source, { headers: request.raw.headers })
+  return Object.create(request, { raw: { value: raw } }) as FastifyRequest
+}
+
+/** A body that is the file. */
+function rawUpload (request: FastifyRequest, name: string): Upload {
+  const { announcedBytes, bytes, confirm } = openUploadBody(request.raw)
+  return {
+    name,
+    minBytes: announcedBytes ?? 0,
+    maxBytes: announcedBytes ?? Number.MAX_SAFE_INTEGER,
+    async read (use) {
+      await use({ name, type: declaredType(request), bytes })
+      confirm()
+    }
   }
 }
 

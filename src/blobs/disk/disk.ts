@@ -152,7 +152,7 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
       return stored.finally(() => putting.delete(stored))
     },
 
-    admit: freeRoom.refuseWithout,
+    requireSpace: freeRoom.refuseWithout,
 
     commit (id) {
       // A full disk may refuse the move: the blob is served from where it is and committed at the next start.
@@ -160,12 +160,17 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
       settling.set(id, moved)
     },
 
+    async check (id, size) {
+      checkSize(id, await whereItIs(id, path => stat(path)).catch(failAsDamaged), size)
+    },
+
     async open (id, size): Promise<OpenBlob> {
       const handle = await openFile(id).catch(failAsDamaged)
-      const stored = await handle.stat()
-      if (stored.size !== size) {
+      try {
+        checkSize(id, await handle.stat(), size)
+      } catch (error) {
         await handle.close()
-        throw new Problem('file_damaged', { cause: new Error(`blob ${id} has ${stored.size} bytes, not ${size}`) })
+        throw error
       }
       return {
         read: (...pieces) => new BlobReadStream(handle, pieces, fastLane),
@@ -207,6 +212,10 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
       await syncIncoming.close()
     }
   }
+}
+
+function checkSize (id: string, stored: { size: number }, size: number): void {
+  if (stored.size !== size) throw new Problem('file_damaged', { cause: new Error(`blob ${id} has ${stored.size} bytes, not ${size}`) })
 }
 
 async function writeBatch (handle: FileHandle, chunks: Uint8Array[], bytes: number): Promise<void> {

@@ -1,0 +1,137 @@
+import { Readable } from 'node:stream'
+import type { IncomingFile } from '../files/files.ts'
+import { Problem } from '../problems.ts'
+import type { UploadBody } from './body.ts'
+
+/** Bytes that a form may have in addition to the largest file, for delimiters and other fields. */
+export const FORM_OVERHEAD_BYTES = 64 * 1024
+
+/** Maximum size of one part's header section. The parser ignores what exceeds it. */
+const MAX_PART_HEADER_BYTES = 16 * 1024
+
+/** Limits of `@fastify/multipart`. The file itself is limited while it is stored. */
+export const multipartLimits = { parts: 1000, headerPairs: 100, headerSize: MAX_PART_HEADER_BYTES, fileSize: Infinity }
+
+/** The field that the file must be in. */
+const FILE_FIELD = 'file'
+
+/** A part as `@fastify/multipart` gives it. */
+interface FormPart {
+  /** Without a path; undefined if the part is not a file. */
+  readonly filename: string | undefined
+  readonly file: Readable
+}
+
+type IsPartAFile = (field: string | undefined, type: string | undefined, filename: string | undefined) => boolean
+
+interface Form {
+  readonly body: UploadBody
+  readonly contentType: string
+  readonly maxFileBytes: number
+  /** Parses `source`, the body of the request; a part for which `isPartAFile` is true is streamed. */
+  readonly parse: (source: Readable, options: { isPartAFile: IsPartAFile }) => AsyncIterable<FormPart>
+}
+
+/**
+ * Reads a form to its end and passes its file to `use`, which must read the bytes.
+ * @throws malformed_multipart, upload_incomplete, file_missing, file_unexpected, file_too_large.
+ */
+export async function readForm ({ body, contentType, maxFileBytes, parse }: Form, use: (file: IncomingFile) => Promise<void>): Promise<void> {
+  const types = createTypeReader(boundaryOf(contentType))
+  const source = Readable.from(watch(body.bytes, { maxFileBytes, read: types.read }))
+  const fileFields: string[] = []
+  // Every part is streamed, so that the values of other fields are dropped as they arrive and never collected.
+  const isPartAFile: IsPartAFile = (field, _type, filename) => {
+    if (filename !== undefined) fileFields.push(field ?? '')
+    return true
+  }
+  try {
+    for await (const part of translateErrors(parse(source, { isPartAFile }))) {
+      if (part.filename === undefined) part.file.resume()
+      else {
+        checkFields(fileFields)
+        await use({ name: checkEncoding(part.filename), type: types.declared(), bytes: translateErrors(part.file) })
+      }
+    }
+    // The parser stops at the closing delimiter, but a digest also covers what follows.
+    for await (const chunk of source) void chunk
+  } finally {
+    source.destroy()
+  }
+  checkFields(fileFields)
+}
+
+function checkFields (fileFields: string[]): void {
+  if (fileFields.length === 0) throw new Problem('file_missing', { detail: 'The form has no file in a field named file.' })
+  if (fileFields.some(field => field !== FILE_FIELD)) throw new Problem('file_unexpected', { detail: 'The file must be in the field named file.' })
+  if (fileFields.length > 1) throw new Problem('file_unexpected', { detail: 'The form has more than one file.' })
+}
+
+/** The parser replaces bytes that are not UTF-8 by U+FFFD. */
+function checkEncoding (filename: string): string {
+  if (filename.includes('\uFFFD')) throw new Problem('malformed_multipart', { detail: 'The filename is not UTF-8.' })
+  return filename
+}
+
+/** Limits the whole form as it arrives, and shows it to `read`. @throws file_too_large. */
+async function * watch (bytes: AsyncIterable<Buffer>, { maxFileBytes, read }: { maxFileBytes: number, read: (chunk: Buffer) => void }): AsyncGenerator<Buffer> {
+  let received = 0
+  for await (const chunk of bytes) {
+    received += chunk.length
+    if (received > maxFileBytes + FORM_OVERHEAD_BYTES) throw new Problem('file_too_large', { detail: `A file may have ${maxFileBytes} bytes.` })
+    read(chunk)
+    yield chunk
+  }
+}
+
+/** Errors of the parser as problems. */
+async function * translateErrors<T> (items: AsyncIterable<T>): AsyncGenerator<T> {
+  try {
+    yield * items
+  } catch (error) {
+    if (error instanceof Problem) throw error
+    const { code } = error as NodeJS.ErrnoException
+    // Another field is called like a property of `Object.prototype`. The parser says so at the end of the form, and skips the field.
+    if (code === 'FST_PROTO_VIOLATION') return
+    if (code === 'FST_PARTS_LIMIT') throw new Problem('malformed_multipart', { detail: `A form may have ${multipartLimits.parts} parts.`, cause: error })
+    throw new Problem('upload_incomplete', { cause: error })
+  }
+}
+
+/** RFC 2046 section 5.1.1: 1 to 70 characters of a limited set, the last one not a space. */
+function boundaryOf (contentType: string): string {
+  const [, quoted, token] = /;\s*boundary=(?:"([^"]*)"|([^\s;]*))/i.exec(contentType) ?? []
+  const boundary = quoted ?? token ?? ''
+  if (!/^[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]$/.test(boundary)) throw new Problem('malformed_multipart', { detail: 'The Content-Type has no usable boundary.' })
+  return boundary
+}
+
+interface TypeReader {
+  /** To be called with each chunk of the form, before the parser gets it. */
+  read (chunk: Buffer): void
+  /** `Content-Type` of the first file as sent, undefined if it has none. */
+  declared (): string | undefined
+}
+
+/** Reads the media type of the first file from its headers: the parser drops parameters and says `text/plain` if none is declared. */
+function createTypeReader (boundary: string): TypeReader {
+  const delimiter = `\r\n--${boundary}`
+  let text = '\r\n'
+  let headers: string | undefined
+
+  return {
+    read (chunk) {
+      if (headers !== undefined) return
+      text += chunk.toString('latin1')
+      for (let end = text.indexOf('\r\n\r\n'); end !== -1 && headers === undefined; end = text.indexOf('\r\n\r\n')) {
+        const start = text.lastIndexOf(delimiter, end)
+        const section = start === -1 ? '' : text.slice(start + delimiter.length, end)
+        if (/^content-disposition:.*;[ \t]*filename/im.test(section)) headers = section
+        // The second line end may be the one that a delimiter begins with.
+        text = text.slice(end + 2)
+      }
+      text = text.slice(-MAX_PART_HEADER_BYTES)
+    },
+    declared: () => /^content-type:(.*)$/im.exec(headers ?? '')?.[1]
+  }
+}
