@@ -199,7 +199,7 @@ test('a file that SQLite can\'t open means a full disk, or a process without a d
   await limitDescriptors(0)
   const failure = failureOf(error)
   await limitDescriptors(1024)
-  t.match(failure, { code: 'overloaded', facts: { headers: { 'retry-after': '1' } } })
+  t.match(failure, { code: 'overloaded', options: { headers: { 'retry-after': '1' } } })
 })
 
 test('a reserve that can\'t be made now leaves nothing half-made', { skip: !existsSync('/usr/bin/prlimit') && 'prlimit is not installed' }, async t => {

@@ -317,7 +317,7 @@ t.test('near a limit attempts wait for the outcome of others, at most 256 of the
   const acquire = () => attemptLimiter.acquire([{ matching: attempt, limit: 1, seconds: 900 }], 'too_many_sign_ins')
   const release = await acquire()
   const waiting = Array.from({ length: 256 }, acquire)
-  await t.rejects(acquire(), { code: 'overloaded', facts: { headers: { 'retry-after': '1' } } })
+  await t.rejects(acquire(), { code: 'overloaded', options: { headers: { 'retry-after': '1' } } })
   release()
   const second = await Promise.race(waiting)
   await metadata.addAttempt({ ...attempt, isKnownNetwork: false, at: Date.now() })
@@ -367,7 +367,7 @@ t.test('where ten thousand attempts could not be recorded, no more are let in un
   await fail(5000, 0)
   const refusal = await acquire().then(() => undefined, (error: unknown) => error) as Problem
   t.equal(refusal.code, 'too_many_sign_ins')
-  const retry = Number((refusal.facts.headers as Record<string, string>)['retry-after'])
+  const retry = Number((refusal.options.headers as Record<string, string>)['retry-after'])
   t.ok(retry >= 1 && retry <= 600, `again in ${retry} s`)
   await attemptLimiter.clearFailures(attempt.usernameKey, attempt.network)
   await fail(10_000, 3600)

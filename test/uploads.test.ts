@@ -894,7 +894,7 @@ t.test('acts that arrive together share a commit: one that fails takes no other 
   const other = new Database(file)
   other.exec('BEGIN IMMEDIATE')
   const busy = await Promise.allSettled([insert(1000), insert(1001)])
-  for (const result of busy) t.match(result, { status: 'rejected', reason: { code: 'overloaded', facts: { headers: { 'retry-after': '1' } } } })
+  for (const result of busy) t.match(result, { status: 'rejected', reason: { code: 'overloaded', options: { headers: { 'retry-after': '1' } } } })
   other.exec('ROLLBACK')
   other.close()
 

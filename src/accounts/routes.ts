@@ -15,7 +15,7 @@ import { Account, AccountEventList, NewPassword, NewUser, registrationLinks, Use
 
 interface UserRoutesOptions { accounts: Accounts, links: Links, securityLog: SecurityLog, transport: Transport }
 
-/** Registration, and the public face of a person. No credential is asked for. */
+/** Registration and public profiles; no credentials required. */
 export const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (app, { accounts, links, securityLog, transport }) => {
   app.post('/api/users', {
     onRequest: async request => refuseInsecurePassword(request, transport),
@@ -23,7 +23,7 @@ export const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (a
     schema: {
       operationId: 'registerUser',
       summary: 'Register a user',
-      description: 'Creates a user. Only an argon2id hash of the password is stored. Usernames that differ only in case or width count as the same.',
+      description: 'Creates a user. Only an argon2id hash of the password is stored. Usernames that differ only in case or character width are the same.',
       ...codeSamples(
         'curl -f -H "Content-Type: application/json" -d \'{"username":"second_user","password":"pwd"}\' http://127.0.0.1:5000/api/users'
       ),
@@ -31,7 +31,7 @@ export const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (a
       security: noCredential,
       body: Type.Ref(NewUser),
       response: {
-        201: { ...Type.Ref(User), description: 'The new person.', headers: { Location: { type: 'string', format: 'uri-reference', maxLength: 4096, pattern: '/api/users/[1-9][0-9]*$', description: 'Address of the person: an absolute URI where the request names the address the server listens on, or PUBLIC_URL is set; else a path.' } } },
+        201: { ...Type.Ref(User), description: 'The new user.', headers: { Location: { type: 'string', format: 'uri-reference', maxLength: 4096, pattern: '/api/users/[1-9][0-9]*$', description: 'Address of the user: an absolute URI if PUBLIC_URL is set or the request\'s Host is the server\'s own address; otherwise a path.' } } },
         ...problems(['malformed_json', 'validation_failed', 'username_invalid', 'username_taken', 'password_invalid', 'registration_closed', 'tls_required', 'body_too_large', 'unsupported_media_type', 'too_many_registrations', 'overloaded', 'storage_full'])
       }
     }
@@ -46,13 +46,13 @@ export const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (a
     schema: {
       operationId: 'getUser',
       summary: 'Get a user',
-      description: 'Returns the public profile of a user. An unknown id is answered with 400, as is an id that is not an integer.',
+      description: 'Returns the public profile of a user. An unknown or invalid id is a 400.',
       ...codeSamples('curl -f http://127.0.0.1:5000/api/users/1'),
       tags: ['Users'],
       security: noCredential,
       params: UserParams,
       response: {
-        200: { ...Type.Ref(User), description: 'The person.' },
+        200: { ...Type.Ref(User), description: 'The user.' },
         ...problems(['user_unknown', 'validation_failed'])
       }
     }
@@ -65,13 +65,13 @@ interface AccountRoutesOptions {
   securityLog: SecurityLog
 }
 
-/** What a person sees of their own account: for the scope that takes any credential. */
+/** The user's own account; accepts any credential. */
 export const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = async (app, { files, securityLog }) => {
   app.get('/api/account', {
     schema: {
       operationId: 'getAccount',
       summary: 'Get your account',
-      description: 'Returns your username, what you store, and your quota.',
+      description: 'Returns your username, storage usage and quota.',
       ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/account'),
       tags: ['Account'],
       response: { 200: { ...Type.Ref(Account), description: 'The account.' } }
@@ -92,7 +92,7 @@ export const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = as
       ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/account/events'),
       tags: ['Account'],
       querystring: PageQuery,
-      response: { 200: { ...Type.Ref(AccountEventList), description: 'A page.' }, ...problems(['validation_failed']) }
+      response: { 200: { ...Type.Ref(AccountEventList), description: 'One page of events.' }, ...problems(['validation_failed']) }
     }
   }, async request => {
     const page = pageOf(request.query)
@@ -101,20 +101,20 @@ export const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = as
   })
 }
 
-/** What only the password may do to an account. */
+/** Routes that require the password. */
 export const passwordRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = async (app, { accounts, files, securityLog }) => {
   app.put('/api/account/password', {
     schema: {
       operationId: 'changePassword',
       summary: 'Change your password',
-      description: 'Takes the current password as the credential (HTTP Basic). All tokens of the account are revoked, including personal access tokens.',
+      description: 'Requires the current password (HTTP Basic). All tokens of the account are revoked, including personal access tokens.',
       ...codeSamples(
         'curl -f -u second_user:pwd -X PUT -H "Content-Type: application/json" -d \'{"password":"a longer secret"}\' http://127.0.0.1:5000/api/account/password'
       ),
       tags: ['Account'],
       body: Type.Ref(NewPassword),
       response: {
-        204: { description: 'The new password is in force.', type: 'null' },
+        204: { description: 'The password is changed.', type: 'null' },
         ...problems(['malformed_json', 'validation_failed', 'password_invalid', 'body_too_large', 'unsupported_media_type', 'overloaded', 'storage_full'])
       }
     }
@@ -135,7 +135,7 @@ export const passwordRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = a
         'curl -f -u third_user:pwd -X DELETE http://127.0.0.1:5000/api/account'
       ),
       tags: ['Account'],
-      response: { 204: { description: 'The account is gone.', type: 'null' }, ...problems(['storage_full']) }
+      response: { 204: { description: 'The account is deleted.', type: 'null' }, ...problems(['storage_full']) }
     }
   }, async (request, reply) => {
     const { account } = callerOf(request)

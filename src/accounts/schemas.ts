@@ -4,22 +4,22 @@ import { Count, Id, MAX_TEXT_POINTS, ONE_LINE, Timestamp } from '../http/wire-va
 import { eventKinds } from './events.ts'
 import { MAX_USERNAME_POINTS } from './username.ts'
 
-const createdAt = Timestamp('When the person registered.')
-const username = Type.String({ minLength: 1, maxLength: MAX_USERNAME_POINTS, pattern: ONE_LINE, description: 'As it was registered.', examples: ['test_user'] })
-const accountId = Id('Counts from 1; never used twice.', 1)
+const createdAt = Timestamp('Time of registration.')
+const username = Type.String({ minLength: 1, maxLength: MAX_USERNAME_POINTS, pattern: ONE_LINE, description: 'The username as registered.', examples: ['test_user'] })
+const accountId = Id('Id of the account; starts at 1, never reused.', 1)
 
-// What a username or a password may be is more than a pattern can say: the format names the rule, which refuses with a code of its own.
+// The rules for usernames and passwords are too complex for a pattern; they are checked in code and have problem codes of their own.
 export const NewUser = Type.Object({
-  username: Type.String({ format: 'username', minLength: 1, maxLength: MAX_USERNAME_POINTS, description: 'Compared without regard to case and width (RFC 8265 section 3.3); no colon, no control or invisible characters, no space at either end.', examples: ['test_user'] }),
-  password: Type.String({ format: 'password', minLength: 1, maxLength: MAX_TEXT_POINTS, description: 'Used exactly as sent, after NFC; at most 1,024 bytes of UTF-8.', examples: ['pwd'] })
-}, { $id: 'NewUser', additionalProperties: false, description: 'Who wants to register.' })
+  username: Type.String({ format: 'username', minLength: 1, maxLength: MAX_USERNAME_POINTS, description: 'Compared case- and width-insensitively (RFC 8265 section 3.3). No colon, no control or invisible characters, no leading or trailing space.', examples: ['test_user'] }),
+  password: Type.String({ format: 'password', minLength: 1, maxLength: MAX_TEXT_POINTS, description: 'At most 1,024 bytes of UTF-8. Compared exactly, after NFC normalisation.', examples: ['pwd'] })
+}, { $id: 'NewUser', additionalProperties: false, description: 'A user to register.' })
 
-export const User = Type.Object({ id: accountId, username, createdAt }, { $id: 'User', additionalProperties: false, description: 'A registered person, as anyone may see them.' })
+export const User = Type.Object({ id: accountId, username, createdAt }, { $id: 'User', additionalProperties: false, description: 'The public profile of a user.' })
 
-/** What can be done next with the answer to a registration (OpenAPI links). */
+/** Operations that use the response to a registration (OpenAPI links). */
 export const registrationLinks = {
-  getUser: { operationId: 'getUser', parameters: { id: '$response.body#/id' }, description: 'What others see of the person.' },
-  getToken: { operationId: 'getToken', description: 'A token, for the username and the password that were registered, by Basic.' }
+  getUser: { operationId: 'getUser', parameters: { id: '$response.body#/id' }, description: 'Get the public profile of the user.' },
+  getToken: { operationId: 'getToken', description: 'Create an access token with the registered username and password (HTTP Basic).' }
 }
 
 export const UserParams = Type.Object({
@@ -33,26 +33,26 @@ export const Account = Type.Object({
   username,
   createdAt,
   usage: Type.Object({
-    files: Count('Files stored.', 3),
-    bytes: Count('Bytes stored.', 52417),
-    quotaBytes: Quota('Bytes that may be stored; null without a limit.'),
-    quotaFiles: Quota('Files that may be stored; null without a limit.')
-  }, { additionalProperties: false, description: 'What is stored and what may be.' })
-}, { $id: 'Account', additionalProperties: false, description: 'The caller\'s own account.' })
+    files: Count('Number of stored files.', 3),
+    bytes: Count('Total size of the stored files, in bytes.', 52417),
+    quotaBytes: Quota('Quota in bytes; null if unlimited.'),
+    quotaFiles: Quota('Quota in files; null if unlimited.')
+  }, { additionalProperties: false, description: 'Storage used and allowed.' })
+}, { $id: 'Account', additionalProperties: false, description: 'Your account.' })
 
 export const NewPassword = Type.Object({
-  password: Type.String({ format: 'password', minLength: 1, maxLength: MAX_TEXT_POINTS, description: 'The new password, by the same rules as at registration.', examples: ['a longer secret'] })
-}, { $id: 'NewPassword', additionalProperties: false, description: 'A password to take the place of the present one.' })
+  password: Type.String({ format: 'password', minLength: 1, maxLength: MAX_TEXT_POINTS, description: 'The new password. The rules are the same as at registration.', examples: ['a longer secret'] })
+}, { $id: 'NewPassword', additionalProperties: false, description: 'A new password.' })
 
 export const AccountEvent = Type.Object({
-  id: Id('Grows with time.', 17),
-  kind: Type.String({ enum: [...eventKinds], description: 'What happened.', examples: ['token_issued'] }),
-  network: Type.String({ maxLength: 43, pattern: '^(?:[0-9a-f.:]+(?:/64)?|operator|unknown)$', description: 'Where from: an IPv4 address or an IPv6 /64; `operator` for what the operator did by command.', examples: ['127.0.0.1'] }),
-  requestId: Type.String({ maxLength: 64, pattern: '^[A-Za-z0-9-]+$', description: 'Names the request in the server\'s log, as `X-Request-Id` named it in the answer; `-` for a command.', examples: ['9b3a2a3e-6a0f-4c36-8f0e-2f1d3b5c7a90'] }),
-  createdAt: Timestamp('When it happened.')
-}, { $id: 'AccountEvent', additionalProperties: false, description: 'Something that happened to the account.' })
+  id: Id('Id of the event; later events have higher ids.', 17),
+  kind: Type.String({ enum: [...eventKinds], description: 'Kind of event.', examples: ['token_issued'] }),
+  network: Type.String({ maxLength: 43, pattern: '^(?:[0-9a-f.:]+(?:/64)?|operator|unknown)$', description: 'Network of the client: an IPv4 address or an IPv6 /64; `operator` for a command of the operator.', examples: ['127.0.0.1'] }),
+  requestId: Type.String({ maxLength: 64, pattern: '^[A-Za-z0-9-]+$', description: 'Id of the request in the server log and in the `X-Request-Id` header of its response; `-` for a command.', examples: ['9b3a2a3e-6a0f-4c36-8f0e-2f1d3b5c7a90'] }),
+  createdAt: Timestamp('Time of the event.')
+}, { $id: 'AccountEvent', additionalProperties: false, description: 'A security event of the account.' })
 
 export const AccountEventList = Type.Object({
-  events: Type.Array(Type.Ref(AccountEvent), { maxItems: 1000, description: 'The latest first.' }),
+  events: Type.Array(Type.Ref(AccountEvent), { maxItems: 1000, description: 'Newest first.' }),
   next: NextId
 }, { $id: 'AccountEventList', additionalProperties: false, description: 'A page of events.' })

@@ -10,7 +10,7 @@ export function handleError (error: FastifyError | Problem, request: FastifyRequ
   const problem = problemOf(error)
   const { status } = failures[problem.code]
   if (status === 500) request.log.error({ err: problem.cause ?? problem, code: problem.code }, 'request failed')
-  if (problem.facts.headers !== undefined) reply.headers(problem.facts.headers)
+  if (problem.options.headers !== undefined) reply.headers(problem.options.headers)
   return reply.code(status).header('cache-control', 'no-store').header('content-type', 'application/problem+json')
     // As bytes: to a string Fastify adds a charset, which JSON does not have (RFC 8259 section 11).
     .send(Buffer.from(JSON.stringify(problemDetails(problem, request.id))))

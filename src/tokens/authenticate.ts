@@ -10,7 +10,7 @@ import { failures, Problem, type FailureCode } from '../problems.ts'
 import { splitScopes, type Scope } from './scopes.ts'
 import type { Tokens } from './tokens.ts'
 
-/** What a scope takes as proof: the password alone, the password or a personal token, or any credential. */
+/** Which credentials the routes of a Fastify scope accept. */
 export type CredentialKind = 'password' | 'password or personal token' | 'any'
 
 export interface AuthenticateOptions {
@@ -19,7 +19,7 @@ export interface AuthenticateOptions {
   transport: Transport
 }
 
-/** What a scope asks for: a kind of proof, and what a token must be allowed. */
+/** What the routes of a Fastify scope require: a kind of credential, and the scope that a token needs. */
 export interface AuthRequirement { credential: CredentialKind, scope?: Scope }
 
 type Credentials = { kind: 'password', username: string, password: string } | { kind: 'token', token: string }
@@ -29,8 +29,8 @@ interface Reason { readonly error?: 'invalid_token', readonly cause?: unknown }
 type SecurityRequirement = { [scheme: string]: string[] }
 
 /**
- * Guards every route of a Fastify scope: who makes a request is decided before its body is read, once, for every scheme.
- * The same call writes the `security` of the scope's operations into the OpenAPI document.
+ * Authenticates every request in a Fastify scope, whatever the scheme, before its body is read.
+ * It also writes the `security` of the scope's operations into the OpenAPI document.
  */
 export function authenticate (guarded: FastifyInstance, { signIn, tokens, transport }: AuthenticateOptions, requirement: AuthRequirement): void {
   guarded.addHook('onRoute', route => {
@@ -39,18 +39,22 @@ export function authenticate (guarded: FastifyInstance, { signIn, tokens, transp
   })
   guarded.addHook('onRequest', async request => {
     const caller = await identify(request)
-    refuseBeyondScope(caller, requirement)
+    requireScope(caller, requirement)
     setCaller(request, caller)
   })
   if (requirement.credential === 'password') {
-    // A body can be held back for as long as its sender likes, and must not carry a password past its end.
+    // A client can delay its body for a long time: the password may have changed since the headers were checked.
     guarded.addHook('preHandler', async request => {
       if (!await signIn.isCurrent(callerOf(request).account)) refuse('credentials_wrong', request)
     })
   }
 
-  // A credential that ended while its request was under way is challenged like one that was refused at once.
-  guarded.setErrorHandler((error: FastifyError | Problem, request, reply) => handleError(isUnchallenged(error) ? challenge(error.code, request, { ...(error.code === 'token_revoked' && { error: 'invalid_token' }), cause: error }) : error, request, reply))
+  // A credential that was revoked during its request gets the same challenge as one refused at the start.
+  guarded.setErrorHandler((error: FastifyError | Problem, request, reply) => {
+    if (!lacksChallenge(error)) return handleError(error, request, reply)
+    const reason: Reason = error.code === 'token_revoked' ? { error: 'invalid_token', cause: error } : { cause: error }
+    return handleError(challenge(error.code, request, reason), request, reply)
+  })
 
   async function identify (request: FastifyRequest): Promise<Caller> {
     const credentials = credentialsOf(request)
@@ -65,7 +69,7 @@ export function authenticate (guarded: FastifyInstance, { signIn, tokens, transp
   }
 
   async function verifyToken (text: string, request: FastifyRequest): Promise<Caller> {
-    // What such a scope does not take is not looked at: a good token is refused like a bad one.
+    // Not verified: valid and invalid tokens get the same response.
     if (requirement.credential === 'password') return refuse('password_required', request, { error: 'invalid_token' })
     try {
       const { token, account } = await tokens.verify(text)
@@ -80,7 +84,7 @@ export function authenticate (guarded: FastifyInstance, { signIn, tokens, transp
   function credentialsOf (request: FastifyRequest): Credentials | undefined {
     const header = request.headers.authorization
     if (header === undefined) return undefined
-    // Of several, which one counts must not depend on who reads them.
+    // Proxies and servers disagree on which of several lines counts.
     const credentials = countFieldLines(request.raw, 'authorization') === 1 ? parse(header) : undefined
     return credentials ?? refuse('credentials_malformed', request)
   }
@@ -89,27 +93,27 @@ export function authenticate (guarded: FastifyInstance, { signIn, tokens, transp
     throw challenge(code, request, reason)
   }
 
-  /** A 401 with the challenges that suit the scope and the client (RFC 9110 section 11.6.1). */
+  /** A 401 with challenges for the accepted credentials and the kind of client (RFC 9110 section 11.6.1). */
   function challenge (code: FailureCode, request: FastifyRequest, { error, cause }: Reason): Problem {
-    // A challenge for Basic on a script's request makes a browser open its own login box over the page.
+    // On a Basic challenge to a script's request, browsers open their own login dialog over the page.
     const isScript = request.headers['sec-fetch-dest'] === 'empty'
-    const takesTokens = requirement.credential !== 'password'
+    const acceptsTokens = requirement.credential !== 'password'
     const challenges = [
-      ...(takesTokens || isScript ? [`Bearer realm="MagicStore"${error === undefined ? '' : `, error="${error}", error_description="${new Problem(code).message}"`}`] : []),
-      ...(takesTokens ? ['Token realm="MagicStore"'] : []),
-      // wget takes the last one.
+      ...(acceptsTokens || isScript ? [`Bearer realm="MagicStore"${error === undefined ? '' : `, error="${error}", error_description="${new Problem(code).message}"`}`] : []),
+      ...(acceptsTokens ? ['Token realm="MagicStore"'] : []),
+      // Last, because wget uses the last challenge.
       ...(isScript ? [] : ['Basic realm="MagicStore", charset="UTF-8"'])
     ]
     return new Problem(code, { headers: { 'www-authenticate': challenges }, cause })
   }
 }
 
-function isUnchallenged (error: FastifyError | Problem): error is Problem {
-  return error instanceof Problem && failures[error.code].status === 401 && error.facts.headers === undefined
+function lacksChallenge (error: FastifyError | Problem): error is Problem {
+  return error instanceof Problem && failures[error.code].status === 401 && error.options.headers === undefined
 }
 
-/** A password may do everything, a token what it was made for (RFC 6750 section 3.1). */
-function refuseBeyondScope ({ token }: Caller, { scope }: AuthRequirement): void {
+/** A password has every scope, a token those it was created with (RFC 6750 section 3.1). */
+function requireScope ({ token }: Caller, { scope }: AuthRequirement): void {
   if (scope === undefined || token === undefined || splitScopes(token.scopes).includes(scope)) return
   throw new Problem('insufficient_scope', {
     detail: `The token needs the scope ${scope}.`,
@@ -117,14 +121,14 @@ function refuseBeyondScope ({ token }: Caller, { scope }: AuthRequirement): void
   })
 }
 
-/** What the document says of a guarded operation: the schemes, and the scope that a token needs. */
+/** What the OpenAPI document says about an operation: the security schemes, and the scope that a token needs. */
 function requirementsOf ({ credential, scope }: AuthRequirement): { security: SecurityRequirement[], 'x-required-scope'?: Scope } {
   const security: SecurityRequirement[] = credential === 'password' ? [{ basic: [] }] : [{ basic: [] }, { bearer: [] }, { token: [] }]
-  // Not as roles of a scheme: only those of OAuth may have any in the eyes of most tools.
+  // Not listed under the scheme: most tools allow scopes there for OAuth only.
   return { security, ...(scope !== undefined && { 'x-required-scope': scope }) }
 }
 
-/** What a guarded route can answer to a credential, besides what it answers itself. */
+/** The failures that authentication adds to those of a route. */
 function failuresOf ({ credential, scope }: AuthRequirement): FailureCode[] {
   return [
     'credentials_missing', 'credentials_malformed', 'credentials_wrong', 'tls_required', 'too_many_sign_ins', 'overloaded',
@@ -134,7 +138,7 @@ function failuresOf ({ credential, scope }: AuthRequirement): FailureCode[] {
   ]
 }
 
-/** Reads `Basic`, `Bearer` and `Token`, in any case of letters; undefined for what is none of them or not well formed. */
+/** Parses `Basic`, `Bearer` and `Token`, case-insensitively; undefined for other schemes and malformed values. */
 function parse (header: string): Credentials | undefined {
   const [, scheme = '', value = ''] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) +(\S+)$/.exec(header.trim()) ?? []
   switch (scheme.toLowerCase()) {
@@ -145,10 +149,10 @@ function parse (header: string): Credentials | undefined {
   }
 }
 
-/** RFC 7617 section 2: base64 of UTF-8, the username up to the first colon. A token may stand in for the username. */
+/** RFC 7617 section 2: base64 of UTF-8, split at the first colon. The username may be a token. */
 function parseBasic (value: string): Credentials | undefined {
   const bytes = Buffer.from(value, 'base64')
-  // Node's decoder passes over what is not base64; its own encoding of the result tells (padding may be left out).
+  // Node's decoder skips invalid characters, so compare with the encoded result; padding is optional.
   if (bytes.toString('base64').replace(/=+$/, '') !== value.replace(/={1,2}$/, '')) return undefined
   const text = decodeUtf8(bytes)
   const colon = text?.indexOf(':') ?? -1
@@ -159,7 +163,7 @@ function parseBasic (value: string): Credentials | undefined {
     : { kind: 'password', username, password: text.slice(colon + 1) }
 }
 
-/** The text of bytes that are UTF-8, whole and exact; undefined for others. */
+/** Undefined if the bytes are not valid UTF-8. */
 function decodeUtf8 (bytes: Uint8Array): string | undefined {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)

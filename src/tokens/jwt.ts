@@ -3,53 +3,53 @@ import { LRUCache } from 'lru-cache'
 import { Problem } from '../problems.ts'
 import type { SigningKey } from './signing-keys.ts'
 
-/** All that is known of the form of an access token (RFC 7519, RFC 9068): one algorithm, one type, these claims. */
-const form = {
+/** The format of an access token (RFC 7519, RFC 9068): one algorithm, one type, these claims. */
+const format = {
   algorithm: 'HS256',
   type: 'at+jwt',
   claims: ['jti', 'sub', 'aud', 'iat', 'exp']
 } as const
 
-/** Length of an HS256 signature in base64url; its last digit carries two bits that decode to nothing. */
+/** Length of an HS256 signature in base64url; two bits of its last character are unused. */
 const SIGNATURE_LENGTH = 43
 
-/** Tokens whose signature need not be verified anew for each of their requests; some 500 bytes each. */
-const MAX_VERIFIED = 4096
+/** Tokens whose verified signature is cached; about 500 bytes each. */
+const MAX_CACHED = 4096
 
-/** What a token says: its own id, whose it is, and from when to when it holds, in milliseconds since 1970. */
+/** The claims of a token: its id, its account, and when it was issued and expires, in milliseconds since 1970. */
 export interface AccessClaims { tokenId: number, accountId: number, issuedAt: number, expiresAt: number }
 
 export interface AccessTokenCodec {
   sign (claims: AccessClaims): string
-  /** @throws token_malformed where it is not one of ours in its one spelling, token_expired. */
+  /** @throws token_malformed if the signature, format or encoding is wrong, token_expired. */
   verify (token: string): { tokenId: number, accountId: number }
 }
 
 interface Payload { jti: string, sub: string, exp: number }
 
-/** Options of one `@fastify/jwt` for one key of the ring; the key's id is its namespace. */
+/** Options of the `@fastify/jwt` instance for one key of the ring; the key's id is its namespace. */
 export function jwtOptions ({ kid, secret }: SigningKey, audience: string): FastifyJWTOptions {
   return {
     namespace: kid,
     secret,
-    sign: { algorithm: form.algorithm, kid, header: { alg: form.algorithm, typ: form.type }, aud: audience },
-    verify: { algorithms: [form.algorithm], allowedAud: audience, checkTyp: form.type, requiredClaims: [...form.claims] }
+    sign: { algorithm: format.algorithm, kid, header: { alg: format.algorithm, typ: format.type }, aud: audience },
+    verify: { algorithms: [format.algorithm], allowedAud: audience, checkTyp: format.type, requiredClaims: [...format.claims] }
   }
 }
 
-/** Signs with the first key of a ring that holds one or more, and verifies with the one that a token's head names. Other keys of that head are not looked at. */
+/** Signs with the first key of `ring`, which is not empty, and verifies with the key that a token's `kid` header names. `jwk`, `jku` and `x5u` headers are ignored. */
 export function createAccessTokenCodec (jwts: Record<string, JWT>, ring: SigningKey[]): AccessTokenCodec {
   const signer = jwts[(ring[0] as SigningKey).kid] as JWT
   const verifiers = new Map(ring.map(({ kid }) => [kid, jwts[kid] as JWT]))
-  // A good signature stays good while the ring is the same; whether the token was revoked, its row tells at every request.
-  const verified = new LRUCache<string, Payload>({ max: MAX_VERIFIED })
+  // The ring does not change while the server runs, so neither does the result. Revocation is checked in the database on every request.
+  const cache = new LRUCache<string, Payload>({ max: MAX_CACHED })
 
   function verifySignature (token: string): Payload {
     const verifier = verifiers.get(keyIdOf(token) ?? '')
-    if (verifier === undefined || !hasOneSpelling(token)) throw new Problem('token_malformed')
+    if (verifier === undefined || !isCanonical(token)) throw new Problem('token_malformed')
     try {
       const payload = verifier.verify<Payload>(token)
-      verified.set(token, payload)
+      cache.set(token, payload)
       return payload
     } catch (error) {
       throw new Problem((error as { code?: string }).code === 'FAST_JWT_EXPIRED' ? 'token_expired' : 'token_malformed', { cause: error })
@@ -61,30 +61,30 @@ export function createAccessTokenCodec (jwts: Record<string, JWT>, ring: Signing
       jti: String(tokenId),
       sub: String(accountId),
       iat: Math.floor(issuedAt / 1000),
-      // Rounded up: the token's row ends it to the millisecond, and this claim must not end it sooner.
+      // Rounded up: the database has the exact time, and this claim must not be earlier.
       exp: Math.ceil(expiresAt / 1000)
     }),
 
     verify (token) {
-      const payload = verified.get(token) ?? verifySignature(token)
+      const payload = cache.get(token) ?? verifySignature(token)
       if (Date.now() >= payload.exp * 1000) throw new Problem('token_expired')
       return { tokenId: Number(payload.jti), accountId: Number(payload.sub) }
     }
   }
 }
 
-/** The `kid` of an unverified head; undefined where there is none. */
+/** The `kid` of an unverified header; undefined if there is none. */
 function keyIdOf (token: string): string | undefined {
   try {
-    const head: unknown = JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString())
-    return typeof head === 'object' && head !== null && 'kid' in head && typeof head.kid === 'string' ? head.kid : undefined
+    const header: unknown = JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString())
+    return typeof header === 'object' && header !== null && 'kid' in header && typeof header.kid === 'string' ? header.kid : undefined
   } catch {
     return undefined
   }
 }
 
-/** Head and payload are signed as text; only the signature itself could be spelled in four ways. */
-function hasOneSpelling (token: string): boolean {
+/** Whether the signature is encoded canonically: four different last characters decode to the same bytes. The rest of the token is signed as text. */
+function isCanonical (token: string): boolean {
   const signature = token.slice(token.lastIndexOf('.') + 1)
   return signature.length === SIGNATURE_LENGTH && Buffer.from(signature, 'base64url').toString('base64url') === signature
 }

@@ -7,22 +7,22 @@ const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 /** Random characters: 178 bits. */
 const SECRET_LENGTH = 30
 
-/** As many as 32 bits need in base62. */
+/** Base62 digits of a 32-bit checksum. */
 const CHECKSUM_LENGTH = 6
 
-/** A new personal access token: a prefix that scanners know it by, the secret, and a checksum that a mistyped one fails. */
+/** A new personal access token: a prefix for secret scanners, the secret, and a checksum that detects typing errors. */
 export function createPersonalToken (): string {
   const secret = Array.from({ length: SECRET_LENGTH }, () => ALPHABET[randomInt(ALPHABET.length)]).join('')
   return PREFIX + secret + checksum(secret)
 }
 
-/** Whether text is spelled like a personal token, its checksum included: what is not needs no look-up. */
+/** Whether text has the format of a personal token, including the checksum; if not, no database lookup is needed. */
 export function isPersonalToken (text: string): boolean {
   const secret = text.slice(PREFIX.length, PREFIX.length + SECRET_LENGTH)
   return /^mst_[0-9A-Za-z]{36}$/.test(text) && text.endsWith(checksum(secret))
 }
 
-/** What is stored of a personal token, in hex. It is random enough that a plain hash can't be searched. */
+/** The stored hash of a personal token, in hex. An unsalted hash is enough, because the secret has 178 random bits. */
 export function hashPersonalToken (token: string): string {
   return createHash('sha256').update(token).digest('hex')
 }

@@ -15,7 +15,7 @@ import type { Tokens } from './tokens.ts'
 
 interface TokenRoutesOptions { tokens: Tokens, securityLog: SecurityLog }
 
-/** Where a password or a personal token becomes an access token. */
+/** Creates access tokens; accepts a password or a personal access token. */
 export const signInRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, { tokens, securityLog }) => {
   app.get('/api/token', {
     schema: {
@@ -27,7 +27,7 @@ export const signInRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async
         'curl -f -H "Authorization: Bearer $token" http://127.0.0.1:5000/api/resource'
       ),
       tags: ['Tokens'],
-      response: { 200: { ...Type.Ref(AccessToken), description: 'The access token.' }, ...problems(['too_many_tokens', 'storage_full']) }
+      response: { 200: { ...Type.Ref(AccessToken), description: 'The new access token.' }, ...problems(['too_many_tokens', 'storage_full']) }
     }
   }, async request => {
     const { account, token } = callerOf(request)
@@ -37,7 +37,7 @@ export const signInRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async
   })
 }
 
-/** For the scope that takes any credential. */
+/** Routes that accept any credential. */
 export const resourceRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, { tokens, securityLog }) => {
   app.get('/api/resource', {
     schema: {
@@ -46,7 +46,7 @@ export const resourceRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = asy
       description: 'Greets the user that the credentials belong to.',
       ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/resource'),
       tags: ['Tokens'],
-      response: { 200: { ...Type.Ref(Greeting), description: 'The credential works.' } }
+      response: { 200: { ...Type.Ref(Greeting), description: 'The credentials are valid.' } }
     }
   }, async request => ({ data: `Hello, ${callerOf(request).account.username}!` }))
 
@@ -59,7 +59,7 @@ export const resourceRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = asy
       ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/tokens'),
       tags: ['Tokens'],
       querystring: PageQuery,
-      response: { 200: { ...Type.Ref(TokenList), description: 'A page.' }, ...problems(['validation_failed']) }
+      response: { 200: { ...Type.Ref(TokenList), description: 'One page of tokens.' }, ...problems(['validation_failed']) }
     }
   }, async request => {
     const page = pageOf(request.query)
@@ -74,18 +74,18 @@ export const resourceRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = asy
       description: 'Revokes the token that authenticates this request. The next request with it is refused.',
       ...codeSamples('curl -f -H "Authorization: Bearer $token" -X DELETE http://127.0.0.1:5000/api/token'),
       tags: ['Tokens'],
-      response: { 204: { description: 'The token has ended.', type: 'null' }, ...problems(['token_needed', 'storage_full']) }
+      response: { 204: { description: 'The token is revoked.', type: 'null' }, ...problems(['token_needed', 'storage_full']) }
     }
   }, async (request, reply) => {
     const { token } = callerOf(request)
     if (token === undefined) throw new Problem('token_needed')
-    await tokens.end(token)
+    await tokens.revokeCurrent(token)
     record(securityLog, request, 'token_revoked')
     return reply.code(204).send()
   })
 }
 
-/** For the scope that only the password opens. */
+/** Routes that require the password. */
 export const personalTokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, { tokens, securityLog }) => {
   app.post('/api/tokens', {
     links: { 201: personalTokenLinks },
@@ -99,20 +99,20 @@ export const personalTokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> 
       tags: ['Tokens'],
       body: Type.Ref(NewToken),
       response: {
-        201: { ...Type.Ref(PersonalToken), description: 'The token.' },
+        201: { ...Type.Ref(PersonalToken), description: 'The new token.' },
         ...problems(['malformed_json', 'validation_failed', 'too_many_tokens', 'body_too_large', 'unsupported_media_type', 'storage_full'])
       }
     }
   }, async (request, reply) => {
     const { name, scopes, expiresAt = null } = request.body
-    const { token, record: made } = await tokens.issuePersonal(callerOf(request).account, originOf(request), { name, scopes, expiresAt: expiresAt === null ? null : Date.parse(expiresAt) })
+    const { token, record: created } = await tokens.issuePersonal(callerOf(request).account, originOf(request), { name, scopes, expiresAt: expiresAt === null ? null : Date.parse(expiresAt) })
     record(securityLog, request, 'personal_token_created')
     reply.code(201)
-    return { ...tokenOf(made), token }
+    return { ...tokenOf(created), token }
   })
 }
 
-/** For the scope of credentials that may look after the account. */
+/** Routes that need the scope `account`. */
 export const revocationRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, { tokens, securityLog }) => {
   app.delete('/api/tokens/:id', {
     schema: {
@@ -125,7 +125,7 @@ export const revocationRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = a
       ),
       tags: ['Tokens'],
       params: TokenParams,
-      response: { 204: { description: 'The token has ended.', type: 'null' }, ...problems(['validation_failed', 'not_found', 'storage_full']) }
+      response: { 204: { description: 'The token is revoked.', type: 'null' }, ...problems(['validation_failed', 'not_found', 'storage_full']) }
     }
   }, async (request, reply) => {
     await tokens.revoke(callerOf(request).account.id, request.params.id)
@@ -140,7 +140,7 @@ export const revocationRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = a
       description: 'Revokes all access tokens and personal access tokens, including the one that authenticates this request.',
       ...codeSamples('curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/tokens'),
       tags: ['Tokens'],
-      response: { 204: { description: 'Every token has ended.', type: 'null' }, ...problems(['storage_full']) }
+      response: { 204: { description: 'All tokens are revoked.', type: 'null' }, ...problems(['storage_full']) }
     }
   }, async (request, reply) => {
     await tokens.revokeAll(callerOf(request).account.id)

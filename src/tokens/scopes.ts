@@ -1,9 +1,9 @@
-/** What a token may be allowed; a password, and a token issued for one, may do all of it. */
+/** The scopes of a token. A password, and an access token created with one, has all of them. */
 export const scopes = ['files:read', 'files:write', 'account'] as const
 
 export type Scope = typeof scopes[number]
 
-/** Scopes as they are stored: separated by spaces, in their order here (RFC 6749 section 3.3). */
+/** Scopes as they are stored: separated by spaces (RFC 6749 section 3.3), in the order of `scopes`. */
 export function joinScopes (granted: readonly Scope[]): string {
   return scopes.filter(scope => granted.includes(scope)).join(' ')
 }

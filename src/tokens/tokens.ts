@@ -8,14 +8,14 @@ import type { AccessTokenCodec } from './jwt.ts'
 import { createPersonalToken, hashPersonalToken, isPersonalToken } from './personal-token.ts'
 import { joinScopes, scopes, type Scope } from './scopes.ts'
 
-/** The time of last use is kept to the minute: a write for every request would be too much for it. */
+/** The time of last use is stored at most once a minute: a write on every request would cost too much. */
 const TOUCH_MILLISECONDS = 60_000
 
-/** Tokens of one account at the most. They bound what listing them and ending them all costs. */
+/** Tokens of one account; bounds the cost of listing and revoking them. */
 const MAX_TOKENS = 10_000
 
-/** The last time that RFC 3339 can write, which an offset from UTC can go beyond. */
-const LAST_MOMENT = Date.parse('9999-12-31T23:59:59.999Z')
+/** The latest time in RFC 3339, which has four-digit years; an input with a UTC offset can be later. */
+const MAX_TIME = Date.parse('9999-12-31T23:59:59.999Z')
 
 interface TokensOptions {
   metadata: Metadata
@@ -27,17 +27,17 @@ interface TokensOptions {
 export interface NewPersonalToken { name: string, scopes: readonly Scope[], expiresAt: number | null }
 
 export interface Tokens {
-  /** A new access token for a person, and its life in seconds. One for a personal token has its scopes, ends with it and no later. @throws too_many_tokens. */
+  /** Creates an access token; `duration` is its lifetime in seconds. With a `parent`, it has the parent's scopes and expires and is revoked with it. @throws too_many_tokens. */
   issue (account: AccountRecord, origin: Origin, parent?: TokenRecord): Promise<{ token: string, duration: number }>
-  /** A new personal token; its text is told here and never again. @throws validation_failed where it would have expired, too_many_tokens. */
+  /** Creates a personal token. Its text is returned only here. @throws validation_failed if `expiresAt` is not in the future, too_many_tokens. */
   issuePersonal (account: AccountRecord, origin: Origin, token: NewPersonalToken): Promise<{ token: string, record: TokenRecord }>
-  /** Whom a token speaks for. @throws token_malformed, token_expired, token_revoked. */
+  /** Returns a token and its account. @throws token_malformed, token_expired, token_revoked. */
   verify (token: string): Promise<TokenAndAccount>
-  /** The tokens that hold now, the newest first. */
+  /** Active tokens, newest first. */
   list (accountId: number, page: { beforeId: number | undefined, limit: number }): Promise<TokenRecord[]>
-  /** Ends the token that a request was made with, and what was issued for it. @throws token_revoked where it has ended meanwhile. */
-  end (token: TokenRecord): Promise<void>
-  /** Ends one, and what was issued for it. @throws not_found. */
+  /** Revokes the token that authenticated the request, and its child tokens. @throws token_revoked if it was revoked in the meantime. */
+  revokeCurrent (token: TokenRecord): Promise<void>
+  /** Revokes a token and its child tokens. @throws not_found. */
   revoke (accountId: number, id: number): Promise<void>
   revokeAll (accountId: number): Promise<void>
 }
@@ -45,7 +45,7 @@ export interface Tokens {
 export function createTokens ({ metadata, reserve, codec, tokenSeconds }: TokensOptions): Tokens {
   function touch ({ id, lastUsedAt }: TokenRecord, now: number): void {
     if (lastUsedAt !== null && Math.abs(now - lastUsedAt) < TOUCH_MILLISECONDS) return
-    // Not waited for, and no loss: a full disk must not keep a reader out.
+    // Not awaited, and errors are ignored: downloads must work on a full disk.
     metadata.touchToken(id, now).catch(() => {})
   }
 
@@ -59,7 +59,7 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
     return found?.account.id === accountId && found.token.kind === 'access' ? found : refuseRevoked()
   }
 
-  /** What was proved by the password holds while the person has it; what was proved by a token, while that is there. */
+  /** Adds a token if the password is still the one that authenticated the request (`passwordHash`), or the parent token still exists. */
   function add (token: NewToken, kind: EventKind, { origin, passwordHash }: { origin: Origin, passwordHash: string | undefined }): Promise<TokenRecord> {
     const { accountId, createdAt: at } = token
     return reserve.lend(() => metadata.addToken(token, {
@@ -92,8 +92,8 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
 
     async issuePersonal (account, origin, { name, scopes, expiresAt }) {
       const now = Date.now()
-      // Written so that it refuses what is no time at all: RFC 3339 has spellings, such as a leap second, that Date.parse does not know.
-      if (expiresAt !== null && !(expiresAt > now && expiresAt <= LAST_MOMENT)) throw new Problem('validation_failed', { errors: [{ field: 'expiresAt', message: 'must be a time in the future, before the year 10000' }] })
+      // Also refuses NaN: Date.parse does not accept everything in RFC 3339, such as leap seconds.
+      if (expiresAt !== null && !(expiresAt > now && expiresAt <= MAX_TIME)) throw new Problem('validation_failed', { errors: [{ field: 'expiresAt', message: 'must be a time in the future, before the year 10000' }] })
       const token = createPersonalToken()
       const record = await add({
         accountId: account.id,
@@ -119,7 +119,7 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
 
     list: (accountId, { beforeId, limit }) => metadata.listTokens(accountId, { now: Date.now(), beforeId, limit }),
 
-    async end ({ accountId, id }) {
+    async revokeCurrent ({ accountId, id }) {
       await revoke(accountId, id).catch((error: unknown) => {
         if (error instanceof Problem && error.code === 'not_found') refuseRevoked()
         throw error
