@@ -119,7 +119,7 @@ t.test('every command of the guide is below a heading that a test follows', asyn
 t.test('the guide as typed, from the first start to a new disk: the same people, the same bytes, and tokens that hold', async t => {
   const machine = await openMachine(t)
   const others = await machine.follow(await linesOf('Install'))
-  t.same(others.map(line => line.split(' ').slice(1, 3).join(' ')), ['useradd --system', 'npm ci', 'cp src/deployment/magicstore.service', 'docker build', 'docker run', 'sudo -u'])
+  t.same(others.map(line => line.split(' ').slice(1, 3).join(' ')), ['useradd --system', 'npm ci', 'cp src/deployment/magicstore.service', 'npm ci', 'npm install', 'docker build', 'docker run', 'sudo -u'])
   const { token, user } = await signUp(machine.client(), 'ann')
   const bytes = randomBytes(MIB)
   t.equal((await machine.client().send('PUT', '/uploads/report.pdf', { token, body: bytes })).status, 201)

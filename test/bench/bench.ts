@@ -1,7 +1,7 @@
 /**
  * How fast MagicStore is, held against what Node, argon2 and nginx do in the same run: npm run bench [-- --brief] [-- --only=WORD]
- * Prints a table of medians over rounds. Unless `--brief` is given, it also writes results.json and results.svg beside this file, and
- * the table into openapi/benchmarks.md.
+ * Prints a table of medians over rounds. Unless `--brief` is given, it also writes results.json beside this file, and the table and a
+ * chart into openapi/benchmarks.md and openapi/benchmarks.svg.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
@@ -53,6 +53,6 @@ if (!isBrief && only === '') {
   const beside = (name: string) => fileURLToPath(new URL(name, import.meta.url))
   const page = beside('../../openapi/benchmarks.md')
   await writeFile(beside('results.json'), `${JSON.stringify(result, null, 2)}\n`)
-  await writeFile(beside('results.svg'), chartOf(comparisons))
+  await writeFile(beside('../../openapi/benchmarks.svg'), chartOf(comparisons))
   await writeFile(page, withResults(await readFile(page, 'utf8'), sectionOf(result)))
 }

@@ -1,0 +1,83 @@
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { test, type Test } from 'tap'
+import { run } from '../programs.ts'
+import { root } from '../readme.ts'
+import { clientOf } from '../server.ts'
+
+/** Folders of node_modules that `npm ci --omit=dev` installs here, in the order of the lock file, outer ones first. */
+async function productionFolders (): Promise<string[]> {
+  const { packages } = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8')) as { packages: Record<string, { dev?: boolean }> }
+  return Object.entries(packages).filter(([folder, { dev }]) => folder !== '' && dev !== true && existsSync(join(root, folder))).map(([folder]) => folder)
+}
+
+/** The package as `npm install` leaves it, outside the repository, where nothing else can be imported. Returns its folder. */
+async function install (t: Test): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'magicstore-package-'))
+  t.teardown(() => rm(folder, { recursive: true }))
+  const packed = await run('npm', ['pack', '--silent', '--pack-destination', folder])
+  t.equal(packed.code, 0, { stderr: packed.stderr })
+  t.equal((await run('tar', ['--extract', '--gzip', '--file', join(folder, packed.stdout.trim()), '--directory', folder])).code, 0)
+  for (const name of await productionFolders()) {
+    await cp(join(root, name), join(folder, 'package', name), { recursive: true, filter: source => !source.slice(join(root, name).length).startsWith('/node_modules') })
+  }
+  await mkdir(join(folder, 'bin'))
+  await symlink('../package/dist/main.js', join(folder, 'bin/magicstore'))
+  return folder
+}
+
+test('the package has few dependencies, and the licences of all that it contains', async t => {
+  const folders = await productionFolders()
+  t.ok(folders.length < 100, `${folders.length} packages are installed`)
+  const { dependencies, devDependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
+  const notices = await readFile(join(root, 'dist/THIRD-PARTY-NOTICES.txt'), 'utf8')
+  for (const name of ['fastify', 'drizzle-orm', '@sinclair/typebox', '@fastify/jwt', 'prom-client']) t.match(notices, `\n${name} ${devDependencies[name]}\n`)
+  for (const name of Object.keys(dependencies)) t.notMatch(notices, new RegExp(`^${name} \\d`, 'm'), `${name} is not bundled`)
+})
+
+test('what npm installs from the package runs, with nothing but its own dependencies', async t => {
+  const folder = await install(t)
+  const env = { PATH: `${join(folder, 'bin')}:${process.env.PATH}`, HOME: folder, DATA_DIR: join(folder, 'data'), MIN_FREE_BYTES: '0' }
+  const magicstore = (...args: string[]) => run('magicstore', args, { cwd: folder, env })
+  const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
+  t.same(await magicstore('--version'), { code: 0, stdout: `${version}\n`, stderr: '' })
+
+  await t.test('serves: registration, token, upload, download, document, page', async t => {
+    const child = spawn('magicstore', ['serve'], { cwd: folder, env: { ...env, PORT: '0', PASSWORD_POLICY: 'strict' }, stdio: ['ignore', 'pipe', 'inherit'] })
+    const ended = once(child, 'exit')
+    t.teardown(() => child.kill('SIGKILL'))
+    let port = NaN
+    for await (const line of createInterface(child.stdout)) {
+      if (line.startsWith('MagicStore serves')) port = Number(/:(\d+)$/.exec(line)?.[1])
+      if (line.includes('password policy')) break
+    }
+    child.stdout.resume()
+    const { send } = clientOf(port)
+    const user: [string, string] = ['ann', 'correct horse battery']
+    t.equal((await send('POST', '/api/users', { json: { username: user[0], password: user[1] } })).status, 201)
+    const { json: { token } } = await send('GET', '/api/token', { user })
+    const bytes = randomBytes(1024 ** 2)
+    t.equal((await send('PUT', '/uploads/report.pdf', { token, body: bytes })).status, 201)
+    t.ok((await send('GET', '/uploads/report.pdf', { token })).bytes.equals(bytes))
+    t.same((await send('GET', '/openapi.json')).json.info.title, 'MagicStore')
+    t.equal((await send('GET', '/docs')).status, 200)
+    t.equal((await send('GET', '/docs/static/swagger-ui-bundle.js')).status, 200)
+    for (const command of [['user', 'list'], ['fsck', '--deep'], ['backup', '--prove', join(folder, 'backup')]]) t.equal((await magicstore(...command)).code, 0, command.join(' '))
+    child.kill('SIGTERM')
+    t.same(await ended, [0, null])
+  })
+
+  await t.test('writes the document and the client', async t => {
+    await mkdir(join(folder, 'document'))
+    t.equal((await magicstore('openapi', 'document')).code, 0)
+    for (const name of ['openapi.json', 'openapi.yaml']) t.equal(await readFile(join(folder, 'document', name), 'utf8'), await readFile(join(root, 'openapi', name), 'utf8'))
+    t.equal((await magicstore('sdk', 'client')).code, 0)
+    t.same((await readdir(join(folder, 'client'))).sort(), ['README.md', 'client.ts', 'schema.ts'])
+  })
+})
