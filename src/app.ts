@@ -71,7 +71,7 @@ export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutp
   app.setValidatorCompiler(createValidators(app, strictValidation))
   app.setErrorHandler(handleError)
   prepareCaller(app)
-  await protect(app, config)
+  await protect(app, { ...config, countInProgress: connections.countInProgress })
   app.setNotFoundHandler(handleNotFound)
   acceptJson(app)
 

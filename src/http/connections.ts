@@ -33,6 +33,8 @@ export interface Connections {
   stop (): void
   /** Answers bytes that are no HTTP, and ends the connection. */
   refuse (error: NodeJS.ErrnoException, socket: Socket): void
+  /** How many requests are not answered yet. */
+  countInProgress (): number
   /** Calls `act` when a response is over or its connection closes; at once if it is over already. For responses to requests that reached a route. */
   onceOver (response: ServerResponse, act: () => void): void
 }
@@ -207,6 +209,7 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
       else if (isAnswering && answer.req.complete && socket.writable) last.add(answer)
       else socket.end(clientErrorResponse(error))
     },
+    countInProgress: () => underWay.size,
     onceOver (response, act) {
       if (underWay.has(response)) response.once('close', act)
       else act()

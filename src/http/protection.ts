@@ -8,7 +8,7 @@ import { addFailures, answerHeaders } from '../openapi/responses.ts'
 import { type FailureCode, failures, Problem } from '../problems.ts'
 import { countFieldLines } from './caller.ts'
 import { createCrossSiteCheck } from './cross-site.ts'
-import { isEssential, shedLoad, type LoadLimits } from './overload.ts'
+import { isEssential, shedLoad, type LoadLimits } from './load-shedding.ts'
 import { SAFE_METHODS } from './pipeline.ts'
 
 interface ProtectionOptions extends LoadLimits {
@@ -17,6 +17,8 @@ interface ProtectionOptions extends LoadLimits {
   rateLimitPerMinute: number
   trustProxy: string[] | undefined
   publicUrl: string | undefined
+  /** Requests that are not answered yet. */
+  countInProgress: () => number
 }
 
 /** Statuses that say no to somebody. */
@@ -32,7 +34,7 @@ const PROXY_SAMPLE = 100
 const EXPOSED_HEADERS = ['ETag', 'Location', 'Link', 'Content-Range', 'Content-Disposition', 'Repr-Digest', 'Retry-After', 'RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset', 'X-Request-Id']
 
 /** Sets up what holds for every request: one Host, CORS, the general rate limit, the shedding of load, no caching unless a route says so, and a log line for each refusal. */
-export async function protect (app: FastifyInstance, { corsOrigins, rateLimitPerMinute, trustProxy, publicUrl, ...limits }: ProtectionOptions): Promise<void> {
+export async function protect (app: FastifyInstance, { corsOrigins, rateLimitPerMinute, trustProxy, publicUrl, countInProgress, ...limits }: ProtectionOptions): Promise<void> {
   app.addHook('onRoute', route => {
     // An escape that is no UTF-8 matters only where a part of the address is read.
     const addressFailures: FailureCode[] = route.url.includes(':') ? ['malformed_url'] : []
@@ -55,7 +57,7 @@ export async function protect (app: FastifyInstance, { corsOrigins, rateLimitPer
     await app.register(cors, { origin: corsOrigins, credentials: false, methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'], exposedHeaders: EXPOSED_HEADERS, maxAge: 600, strictPreflight: false })
   }
   // Behind CORS, so that a page can read when to come back; before what costs more.
-  shedLoad(app, limits)
+  await shedLoad(app, limits, countInProgress)
   if (rateLimitPerMinute > 0) {
     await app.register(rateLimit, { global: false, max: rateLimitPerMinute, timeWindow: 60_000, enableDraftSpec: true, errorResponseBuilder: () => new Problem('too_many_requests') })
     // As a hook of its own, not of each route: a guard's refusals count, and what is one too many costs no hashing.

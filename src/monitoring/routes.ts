@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { LIVENESS_PATH } from '../http/overload.ts'
+import { LIVENESS_PATH } from '../http/load-shedding.ts'
 import { codeSamples, noCredential } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
 import { Problem } from '../problems.ts'
