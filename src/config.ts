@@ -15,10 +15,10 @@ const PROXIES = 'addresses such as 10.0.0.1, or ranges such as 10.0.0.0/8'
 const PUBLIC_URL = /^https?:\/\/[^/?#\s]+(\/[^?#\s]*)?$/
 const MAX_PUBLIC_URL_LENGTH = 2048
 
-/** Items of a form, separated by commas; `expected` says in words what they are. */
+/** Comma-separated items that match a pattern; `expected` describes them in error messages. */
 const List = (description: string, { item, expected }: { item: string, expected: string }) => Type.String({ pattern: `^${item}(?:,${item})*$`, description, expected })
 
-/** A number of bytes, which the operator may write with a unit. */
+/** A number of bytes; the operator can add a unit. */
 const Bytes = (description: string, fallback?: number) =>
   Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description, isByteSize: true, ...(fallback !== undefined && { default: fallback }) })
 
@@ -54,12 +54,12 @@ export const Settings = Type.Object({
 })
 type Settings = Static<typeof Settings>
 
-/** Everything an operator can set, checked and in the units its names say. */
+/** All settings, validated, in the units that their names state. */
 export type Config = Readonly<ReturnType<typeof readConfig>>
 
 /**
  * Reads the settings. An empty or blank variable counts as unset.
- * @throws {ConfigError} naming the first setting that is wrong.
+ * @throws {ConfigError} with the name of the first invalid setting.
  */
 export function readConfig (env: NodeJS.ProcessEnv = process.env) {
   const settings = checkedSettings(env)
@@ -94,12 +94,12 @@ export function readConfig (env: NodeJS.ProcessEnv = process.env) {
   }
 }
 
-/** Whether `npm start` or `npx` runs this process: npm names the script in the environment. */
+/** Whether `npm start` or `npx` started this process. npm puts the name of the script into the environment. */
 export function isStartedByNpm (env: NodeJS.ProcessEnv = process.env): boolean {
   return ['start', 'npx'].includes(String(env.npm_lifecycle_event))
 }
 
-/** The folder of package.json: it lies above `src`, above `build` and above `dist`, in whose files all of `src` is bundled. */
+/** The folder of package.json. It is the parent of `src`, `build` and `dist`, one of which contains this file. */
 export const packageFolder = fileURLToPath(new URL('..', import.meta.url))
 
 /** The version in package.json. */
@@ -129,7 +129,7 @@ function checkedSettings (env: NodeJS.ProcessEnv): Settings {
   return settings as Settings
 }
 
-/** What is no whole number, or no size, stays text, which is then refused where a number is asked for. */
+/** Text that is not a whole number or a size stays text, which the schema of a number then refuses. */
 function valueOf (text: string, { type, isByteSize }: TSchema): string | number {
   if (isByteSize === true) return parseByteSize(text) ?? text
   return type === 'integer' && /^\s*-?\d+\s*$/.test(text) ? Number(text) : text
@@ -145,14 +145,14 @@ function expectationOf ({ anyOf, expected, isByteSize, minimum, maximum }: TSche
   return isByteSize === true ? 'bytes as a whole number, or a size such as 64 MiB or 10G' : `a whole number from ${minimum} to ${maximum}`
 }
 
-/** In the form that goes into header fields: ASCII alone, and no slash at its end. The message leaves the text out, which may hold a password. */
+/** The URL as it is used in headers: ASCII only, without a trailing slash. The error omits the value, which may contain a password. */
 function publicUrl (text: string): string {
   const url = PUBLIC_URL.test(text) && text.length <= MAX_PUBLIC_URL_LENGTH && URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || url.username !== '' || url.password !== '') throw new ConfigError('PUBLIC_URL: expected an address such as https://files.example.org, without a password or a query')
   return url.origin + url.pathname.replace(/\/+$/, '')
 }
 
-/** An address, or a range of them with 1 bit or more in common. */
+/** An address, or a CIDR range with a prefix of 1 bit or more. */
 function proxyRange (text: string): string {
   const [address = '', bits = '1'] = text.split('/')
   const family = isIP(address)
@@ -161,7 +161,7 @@ function proxyRange (text: string): string {
 }
 
 function tlsFiles ({ TLS_CERT: cert, TLS_KEY: key }: Settings): { cert: string, key: string } | undefined {
-  if ((cert === undefined) !== (key === undefined)) throw new ConfigError(`${cert === undefined ? 'TLS_CERT' : 'TLS_KEY'} must be set where ${cert === undefined ? 'TLS_KEY' : 'TLS_CERT'} is`)
+  if ((cert === undefined) !== (key === undefined)) throw new ConfigError(`${cert === undefined ? 'TLS_CERT' : 'TLS_KEY'} must be set if ${cert === undefined ? 'TLS_KEY' : 'TLS_CERT'} is`)
   return cert === undefined || key === undefined ? undefined : { cert: resolve(cert), key: resolve(key) }
 }
 
@@ -169,11 +169,11 @@ function passwordPolicy (settings: Settings): { name: 'open' | 'strict', reason:
   if (settings.PASSWORD_POLICY !== undefined) return { name: settings.PASSWORD_POLICY, reason: 'PASSWORD_POLICY is set' }
   if (settings.NODE_ENV === 'production') return { name: 'strict', reason: 'NODE_ENV is production' }
   if (settings.TRUST_PROXY !== undefined) return { name: 'strict', reason: 'TRUST_PROXY is set' }
-  if (!isLoopback(settings.HOST)) return { name: 'strict', reason: `HOST ${settings.HOST} is reachable by others` }
+  if (!isLoopback(settings.HOST)) return { name: 'strict', reason: `other machines can reach HOST ${settings.HOST}` }
   return { name: 'open', reason: 'only this machine can reach the server' }
 }
 
-/** True for `localhost`, 127.0.0.0/8, ::1 and their IPv4-mapped spellings. */
+/** True for `localhost`, 127.0.0.0/8, ::1 and IPv4-mapped loopback addresses. */
 export function isLoopback (host: string): boolean {
   const address = host.toLowerCase().replace(/^::ffff:/, '')
   return address === 'localhost' || address === '::1' || (isIP(address) === 4 && address.startsWith('127.'))
