@@ -81,17 +81,40 @@ export class Problem extends Error {
   }
 }
 
+const text = (maxLength: number, options: { description: string, examples: string[] }) =>
+  Type.String({ minLength: 1, maxLength, pattern: ONE_LINE, ...options })
+
 export const ProblemDetails = Type.Object({
-  type: Type.String({ format: 'uri', maxLength: 128, pattern: '^urn:magicstore:problem:[a-z_]+$', description: 'URI of the problem type; there is one for each code.', examples: ['urn:magicstore:problem:not_found'] }),
-  title: Type.String({ minLength: 1, maxLength: 128, pattern: ONE_LINE, description: 'Short summary of the problem type.', examples: ['Not found'] }),
+  type: Type.String({
+    format: 'uri',
+    maxLength: 128,
+    pattern: '^urn:magicstore:problem:[a-z_]+$',
+    description: 'URI of the problem type; there is one for each code.',
+    examples: ['urn:magicstore:problem:not_found']
+  }),
+  title: text(128, { description: 'Short summary of the problem type.', examples: ['Not found'] }),
   status: Type.Integer({ format: 'int32', minimum: 400, maximum: 599, description: 'The HTTP status code.', examples: [404] }),
-  detail: Type.String({ minLength: 1, maxLength: 1024, pattern: ONE_LINE, description: 'Explanation of this occurrence, for humans.', examples: ['Not found'] }),
+  detail: text(1024, { description: 'Explanation of this occurrence, for humans.', examples: ['Not found'] }),
   code: Type.String({ maxLength: 64, pattern: '^[a-z_]+$', description: 'Stable code for programs.', examples: ['not_found'] }),
-  instance: Type.Optional(Type.String({ format: 'uri', maxLength: 128, pattern: '^urn:magicstore:request:[A-Za-z0-9-]+$', description: 'URI of this occurrence, with the request id. Omitted for 404, so that all 404 responses of an operation are identical.', examples: ['urn:magicstore:request:9b3a2a3e-6a0f-4c36-8f0e-2f1d3b5c7a90'] })),
+  instance: Type.Optional(Type.String({
+    format: 'uri',
+    maxLength: 128,
+    pattern: '^urn:magicstore:request:[A-Za-z0-9-]+$',
+    description: 'URI of this occurrence, with the request id. Omitted for 404, so that all 404 responses of an operation are identical.',
+    examples: ['urn:magicstore:request:9b3a2a3e-6a0f-4c36-8f0e-2f1d3b5c7a90']
+  })),
   errors: Type.Optional(Type.Array(Type.Object({
-    field: Type.String({ maxLength: 256, pattern: ONE_LINE, description: 'A dotted path into the body, or the name of a parameter.', examples: ['username'] }),
-    message: Type.String({ minLength: 1, maxLength: 1024, pattern: ONE_LINE, description: 'What is wrong with the field.', examples: ['must NOT have fewer than 1 characters'] })
-  }, { additionalProperties: false, description: 'A validation error.' }), { maxItems: 32, description: 'Validation errors, one for each mismatch with the schema.' }))
+    field: Type.String({
+      maxLength: 256,
+      pattern: ONE_LINE,
+      description: 'A dotted path into the body, or the name of a parameter.',
+      examples: ['username']
+    }),
+    message: text(1024, { description: 'What is wrong with the field.', examples: ['must NOT have fewer than 1 characters'] })
+  }, { additionalProperties: false, description: 'A validation error.' }), {
+    maxItems: 32,
+    description: 'Validation errors, one for each mismatch with the schema.'
+  }))
 }, { $id: 'Problem', additionalProperties: false, description: 'Why a request failed (RFC 9457).' })
 export type ProblemDetails = Static<typeof ProblemDetails>
 
@@ -101,7 +124,8 @@ export function problemDetails (problem: Problem, requestId?: string): ProblemDe
   const { errors } = problem.options
   // Another user's file and a missing file get byte-identical responses, so a 404 has no request id.
   const instance = requestId === undefined || status === 404 ? {} : { instance: `urn:magicstore:request:${requestId}` }
-  return { type: `urn:magicstore:problem:${problem.code}`, title, status, detail: problem.message, code: problem.code, ...instance, ...(errors && { errors }) }
+  const type = `urn:magicstore:problem:${problem.code}`
+  return { type, title, status, detail: problem.message, code: problem.code, ...instance, ...(errors && { errors }) }
 }
 
 /** A failure of a command or of the server start: printed for the operator on one line, without a stack. */

@@ -23,7 +23,10 @@ interface AccountsOptions {
 export interface UsernameAndPassword { username: string, password: string }
 
 export interface Accounts {
-  /** Adds an account that a user registers. @throws registration_closed, username_invalid, username_taken, password_invalid, too_many_registrations, overloaded. */
+  /**
+   * Adds an account that a user registers.
+   * @throws registration_closed, username_invalid, username_taken, password_invalid, too_many_registrations, overloaded.
+   */
   register (credentials: UsernameAndPassword, network: string): Promise<AccountRecord>
   /** Adds an account for the operator. @throws username_invalid, username_taken, password_invalid. */
   add (credentials: UsernameAndPassword): Promise<AccountRecord>
@@ -31,27 +34,33 @@ export interface Accounts {
   get (id: number): Promise<AccountRecord>
   /** @throws user_unknown. */
   getByUsername (username: string): Promise<AccountRecord>
-  /** Replaces the password in `account` and revokes all its tokens. @throws password_invalid, credentials_wrong if the password has changed since `account` was read. */
+  /**
+   * Replaces the password and revokes all tokens of the account.
+   * @throws password_invalid, credentials_wrong if the password has changed since `account` was read.
+   */
   changePassword (account: AccountRecord, password: string): Promise<void>
   /** Removes an account with its tokens and files at once; the file contents are deleted in the background. */
   remove (account: AccountRecord): Promise<void>
 }
 
-export function createAccounts ({ metadata, reserve, passwords, attemptLimiter, registration, registrationsPerHour }: AccountsOptions): Accounts {
+export function createAccounts (options: AccountsOptions): Accounts {
+  const { metadata, reserve, passwords, attemptLimiter, registration, registrationsPerHour } = options
+
   async function create ({ username, password }: UsernameAndPassword, network?: string): Promise<AccountRecord> {
     const key = usernameKey(username)
     // Refused here before the expensive hash; the unique index decides between concurrent registrations.
     if (await metadata.findAccountByKey(key) !== undefined) throw new Problem('username_taken')
     const passwordHash = await passwords.hash(passwords.accept(password, username))
     const createdAt = Date.now()
-    const attempt: Attempt | undefined = network === undefined ? undefined : { kind: 'registration', network, usernameKey: attemptKey(key), isKnownNetwork: false, at: createdAt }
+    const attempt = network === undefined ? undefined : registrationAttempt(key, network, createdAt)
     return metadata.addAccount({ username, usernameKey: key, passwordHash, createdAt }, attempt)
   }
 
   return {
     async register (credentials, network) {
       if (registration === 'closed') throw new Problem('registration_closed')
-      const limit = { matching: { kind: 'registration', network }, limit: registrationsPerHour, seconds: REGISTRATION_WINDOW_SECONDS } as const
+      const matching = { kind: 'registration', network } as const
+      const limit = { matching, limit: registrationsPerHour, seconds: REGISTRATION_WINDOW_SECONDS }
       const release = await attemptLimiter.acquire([limit], 'too_many_registrations')
       try {
         return await create(credentials, network)
@@ -78,6 +87,10 @@ export function createAccounts ({ metadata, reserve, passwords, attemptLimiter, 
 
     remove: ({ id }) => reserve.lend(() => metadata.removeAccount(id, Date.now()))
   }
+}
+
+function registrationAttempt (usernameKey: string, network: string, at: number): Attempt {
+  return { kind: 'registration', network, usernameKey: attemptKey(usernameKey), isKnownNetwork: false, at }
 }
 
 function refuseUnknown (): never {

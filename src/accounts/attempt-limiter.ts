@@ -48,7 +48,8 @@ export function createAttemptLimiter (metadata: Metadata): AttemptLimiter {
     const others = unrecorded.filter(attempt => attempt.at >= since && attempt.at <= now && matches(attempt, matching)).map(({ at }) => at)
     const times = [...recorded, ...others].sort((a, b) => b - a)
     const last = times[limit - 1]
-    return { remaining: limit - times.length, retrySeconds: last === undefined ? 0 : Math.max(1, Math.ceil((last + seconds * 1000 - now) / 1000)) }
+    const retrySeconds = last === undefined ? 0 : Math.max(1, Math.ceil((last + seconds * 1000 - now) / 1000))
+    return { remaining: limit - times.length, retrySeconds }
   }
 
   /** Refuses further attempts while memory holds as many unrecorded ones as it may. */

@@ -27,7 +27,10 @@ export interface SecurityEvent extends Origin {
 }
 
 export interface SecurityLog {
-  /** Writes a log line and adds the event to the account's list. Not awaited and never throws: response times must not reveal whether an account exists. */
+  /**
+   * Writes a log line and adds the event to the account's list. Not awaited and never throws, because response times must not
+   * reveal whether an account exists.
+   */
   record (event: SecurityEvent): void
   /** Events with an id below `beforeId`, newest first. */
   list (accountId: number, page: { beforeId: number | undefined, limit: number }): Promise<EventRecord[]>

@@ -15,6 +15,15 @@ import { Account, AccountEventList, NewPassword, NewUser, registrationLinks, Use
 
 interface UserRoutesOptions { accounts: Accounts, links: Links, securityLog: SecurityLog, transport: Transport }
 
+/** Header of the response to a registration. */
+const Location = {
+  type: 'string',
+  format: 'uri-reference',
+  maxLength: 4096,
+  pattern: '/api/users/[1-9][0-9]*$',
+  description: 'Address of the user: absolute if PUBLIC_URL is set or the request\'s Host is the server\'s own address; otherwise a path.'
+} as const
+
 /** Registration and public profiles; no credentials required. */
 export const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (app, { accounts, links, securityLog, transport }) => {
   app.post('/api/users', {
@@ -23,7 +32,7 @@ export const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (a
     schema: {
       operationId: 'registerUser',
       summary: 'Register a user',
-      description: 'Creates a user. Only an argon2id hash of the password is stored. Usernames that differ only in case or character width are the same.',
+      description: 'Creates a user. The password is stored as an argon2id hash. Usernames that differ only in case or width are the same.',
       ...codeSamples(
         'curl -f -H "Content-Type: application/json" -d \'{"username":"second_user","password":"pwd"}\' http://127.0.0.1:5000/api/users'
       ),
@@ -31,8 +40,11 @@ export const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (a
       security: noCredential,
       body: Type.Ref(NewUser),
       response: {
-        201: { ...Type.Ref(User), description: 'The new user.', headers: { Location: { type: 'string', format: 'uri-reference', maxLength: 4096, pattern: '/api/users/[1-9][0-9]*$', description: 'Address of the user: an absolute URI if PUBLIC_URL is set or the request\'s Host is the server\'s own address; otherwise a path.' } } },
-        ...problems(['malformed_json', 'validation_failed', 'username_invalid', 'username_taken', 'password_invalid', 'registration_closed', 'tls_required', 'body_too_large', 'unsupported_media_type', 'too_many_registrations', 'overloaded', 'storage_full'])
+        201: { ...Type.Ref(User), description: 'The new user.', headers: { Location } },
+        ...problems([
+          'malformed_json', 'validation_failed', 'username_invalid', 'username_taken', 'password_invalid', 'registration_closed',
+          'tls_required', 'body_too_large', 'unsupported_media_type', 'too_many_registrations', 'overloaded', 'storage_full'
+        ])
       }
     }
   }, async (request, reply) => {
@@ -80,7 +92,8 @@ export const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = as
     const { account } = callerOf(request)
     const quota = files.quotaOf(account)
     const { id, username, createdAt } = userOf(account)
-    return { id, username, createdAt, usage: { files: account.usedFiles, bytes: account.usedBytes, quotaBytes: quota.bytes ?? null, quotaFiles: quota.files ?? null } }
+    const usage = { files: account.usedFiles, bytes: account.usedBytes, quotaBytes: quota.bytes ?? null, quotaFiles: quota.files ?? null }
+    return { id, username, createdAt, usage }
   })
 
   app.get('/api/account/events', {
@@ -88,7 +101,7 @@ export const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = as
     schema: {
       operationId: 'listEvents',
       summary: 'List account events',
-      description: 'Lists failed sign-ins, sign-ins from new networks, tokens created and revoked, and password changes, newest first. The latest 200 are kept.',
+      description: 'Lists failed sign-ins, sign-ins from new networks, token and password changes, newest first. The latest 200 are kept.',
       ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/account/events'),
       tags: ['Account'],
       querystring: PageQuery,
@@ -115,7 +128,10 @@ export const passwordRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = a
       body: Type.Ref(NewPassword),
       response: {
         204: { description: 'The password is changed.', type: 'null' },
-        ...problems(['malformed_json', 'validation_failed', 'password_invalid', 'body_too_large', 'unsupported_media_type', 'overloaded', 'storage_full'])
+        ...problems([
+          'malformed_json', 'validation_failed', 'password_invalid', 'body_too_large', 'unsupported_media_type', 'overloaded',
+          'storage_full'
+        ])
       }
     }
   }, async (request, reply) => {

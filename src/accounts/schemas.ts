@@ -5,16 +5,38 @@ import { eventKinds } from './events.ts'
 import { MAX_USERNAME_POINTS } from './username.ts'
 
 const createdAt = Timestamp('Time of registration.')
-const username = Type.String({ minLength: 1, maxLength: MAX_USERNAME_POINTS, pattern: ONE_LINE, description: 'The username as registered.', examples: ['test_user'] })
 const accountId = Id('Id of the account; starts at 1, never reused.', 1)
+const username = Type.String({
+  minLength: 1,
+  maxLength: MAX_USERNAME_POINTS,
+  pattern: ONE_LINE,
+  description: 'The username as registered.',
+  examples: ['test_user']
+})
 
-// The rules for usernames and passwords are too complex for a pattern; they are checked in code and have problem codes of their own.
+// The rules for usernames and passwords are too complex for a pattern: they are checked in code and have their own problem codes.
 export const NewUser = Type.Object({
-  username: Type.String({ format: 'username', minLength: 1, maxLength: MAX_USERNAME_POINTS, description: 'Compared case- and width-insensitively (RFC 8265 section 3.3). No colon, no control or invisible characters, no leading or trailing space.', examples: ['test_user'] }),
-  password: Type.String({ format: 'password', minLength: 1, maxLength: MAX_TEXT_POINTS, description: 'At most 1,024 bytes of UTF-8. Compared exactly, after NFC normalisation.', examples: ['pwd'] })
+  username: Type.String({
+    format: 'username',
+    minLength: 1,
+    maxLength: MAX_USERNAME_POINTS,
+    description: 'Case- and width-insensitive (RFC 8265 section 3.3). No colon, no control or invisible characters, no space at either end.',
+    examples: ['test_user']
+  }),
+  password: Type.String({
+    format: 'password',
+    minLength: 1,
+    maxLength: MAX_TEXT_POINTS,
+    description: 'At most 1,024 bytes of UTF-8. Compared exactly, after NFC normalisation.',
+    examples: ['pwd']
+  })
 }, { $id: 'NewUser', additionalProperties: false, description: 'A user to register.' })
 
-export const User = Type.Object({ id: accountId, username, createdAt }, { $id: 'User', additionalProperties: false, description: 'The public profile of a user.' })
+export const User = Type.Object({ id: accountId, username, createdAt }, {
+  $id: 'User',
+  additionalProperties: false,
+  description: 'The public profile of a user.'
+})
 
 /** Operations that use the response to a registration (OpenAPI links). */
 export const registrationLinks = {
@@ -26,7 +48,14 @@ export const UserParams = Type.Object({
   id: Id('The `id` of the user, as registration returned it.', 1)
 })
 
-const Quota = (description: string) => Type.Unsafe<number | null>({ type: ['integer', 'null'], format: 'int64', minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description, examples: [null] })
+const Quota = (description: string) => Type.Unsafe<number | null>({
+  type: ['integer', 'null'],
+  format: 'int64',
+  minimum: 0,
+  maximum: Number.MAX_SAFE_INTEGER,
+  description,
+  examples: [null]
+})
 
 export const Account = Type.Object({
   id: accountId,
@@ -41,14 +70,30 @@ export const Account = Type.Object({
 }, { $id: 'Account', additionalProperties: false, description: 'Your account.' })
 
 export const NewPassword = Type.Object({
-  password: Type.String({ format: 'password', minLength: 1, maxLength: MAX_TEXT_POINTS, description: 'The new password. The rules are the same as at registration.', examples: ['a longer secret'] })
+  password: Type.String({
+    format: 'password',
+    minLength: 1,
+    maxLength: MAX_TEXT_POINTS,
+    description: 'The new password. The rules are the same as at registration.',
+    examples: ['a longer secret']
+  })
 }, { $id: 'NewPassword', additionalProperties: false, description: 'A new password.' })
 
 export const AccountEvent = Type.Object({
   id: Id('Id of the event; later events have higher ids.', 17),
   kind: Type.String({ enum: [...eventKinds], description: 'Kind of event.', examples: ['token_issued'] }),
-  network: Type.String({ maxLength: 43, pattern: '^(?:[0-9a-f.:]+(?:/64)?|operator|unknown)$', description: 'Network of the client: an IPv4 address or an IPv6 /64; `operator` for a command of the operator.', examples: ['127.0.0.1'] }),
-  requestId: Type.String({ maxLength: 64, pattern: '^[A-Za-z0-9-]+$', description: 'Id of the request in the server log and in the `X-Request-Id` header of its response; `-` for a command.', examples: ['9b3a2a3e-6a0f-4c36-8f0e-2f1d3b5c7a90'] }),
+  network: Type.String({
+    maxLength: 43,
+    pattern: '^(?:[0-9a-f.:]+(?:/64)?|operator|unknown)$',
+    description: 'Network of the client: an IPv4 address or an IPv6 /64; `operator` for a command of the operator.',
+    examples: ['127.0.0.1']
+  }),
+  requestId: Type.String({
+    maxLength: 64,
+    pattern: '^[A-Za-z0-9-]+$',
+    description: 'Id of the request in the server log and in the `X-Request-Id` header of its response; `-` for a command.',
+    examples: ['9b3a2a3e-6a0f-4c36-8f0e-2f1d3b5c7a90']
+  }),
   createdAt: Timestamp('Time of the event.')
 }, { $id: 'AccountEvent', additionalProperties: false, description: 'A security event of the account.' })
 

@@ -1,5 +1,5 @@
 import type { Metadata } from '../metadata/metadata.ts'
-import type { AccountRecord } from '../metadata/records.ts'
+import type { AccountRecord, Attempt } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
 import type { UsernameAndPassword } from './accounts.ts'
 import { attemptKey, type AttemptLimit, type AttemptLimiter } from './attempt-limiter.ts'
@@ -26,8 +26,8 @@ interface SignInOptions {
   maxFailures: number
 }
 
-/** What the attempts of one sign-in are counted by. */
-interface SignInAttempt { readonly kind: 'sign_in', readonly network: string, readonly usernameKey: string, readonly isKnownNetwork: boolean }
+/** A sign-in under way; its failure is counted by these values. */
+type SignInAttempt = Omit<Attempt, 'at'>
 
 export interface SignIn {
   /**
@@ -101,6 +101,6 @@ function limitsFor ({ network, usernameKey, isKnownNetwork }: SignInAttempt, max
     { matching: { kind: 'sign_in', network }, limit: maxFailures * NETWORK_FACTOR, seconds }
   ]
   // Networks the account has signed in from are exempt: an attacker elsewhere can't lock the owner out.
-  if (!isKnownNetwork) limits.push({ matching: { kind: 'sign_in', usernameKey, isKnownNetwork: false }, limit: UNKNOWN_NETWORK_FAILURES, seconds })
-  return limits
+  if (isKnownNetwork) return limits
+  return [...limits, { matching: { kind: 'sign_in', usernameKey, isKnownNetwork }, limit: UNKNOWN_NETWORK_FAILURES, seconds }]
 }

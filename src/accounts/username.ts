@@ -63,7 +63,7 @@ export function findUsernameKey (username: string): string | undefined {
   }
 }
 
-/** Whether text has the form of an access token, which starts with the base64url of `{"` (RFC 7515 section 3.1), or of a personal access token, in upper or lower case. */
+/** Whether text looks like a personal access token or a JWT (base64url of `{"`, RFC 7515 section 3.1), in upper or lower case. */
 export function looksLikeToken (text: string): boolean {
   return /^mst_/i.test(text) || /^eyj[\w-]+\.[\w-]*\.[\w-]*$/i.test(text)
 }
@@ -75,7 +75,8 @@ function refuse (detail: string): never {
 /** Whether a character is in IdentifierClass; the checks are in the order of RFC 8264 section 8. */
 function isIdentifierCharacter (character: string): boolean {
   if (PERMITTED_EXCEPTIONS.test(character)) return true
-  if (REFUSED_EXCEPTIONS.test(character) || CONTEXT_RULES.some(rule => rule.character.test(character)) || IGNORABLE.test(character) || OLD_HANGUL_JAMO.test(character)) return false
+  if (REFUSED_EXCEPTIONS.test(character) || CONTEXT_RULES.some(rule => rule.character.test(character))) return false
+  if (IGNORABLE.test(character) || OLD_HANGUL_JAMO.test(character)) return false
   if (/[!-~]/.test(character)) return true
   if (character.normalize('NFKC') !== character) return false
   return LETTERS_AND_DIGITS.test(character)
@@ -83,7 +84,8 @@ function isIdentifierCharacter (character: string): boolean {
 
 /** Whether a character with a context rule is valid here. Join controls have no rule and are refused: they are invisible. */
 function isValidInContext (character: string, before: string, after: string): boolean {
-  return CONTEXT_RULES.some(rule => rule.character.test(character) && rule.before.test(before) && rule.after.test(after) && rule.all.test(before + character + after))
+  return CONTEXT_RULES.some(rule =>
+    rule.character.test(character) && rule.before.test(before) && rule.after.test(after) && rule.all.test(before + character + after))
 }
 
 /** RFC 5893 section 2: a word with a right-to-left character starts with one and has no left-to-right characters. */

@@ -7,7 +7,14 @@ const ID_CURSOR = { pattern: '^[1-9][0-9]{0,15}$', maxLength: 16 }
 const DEFAULT_PAGE_SIZE = 100
 
 /** The page size of a list. */
-export const PageSize = (description: string) => Type.Integer({ format: 'int32', minimum: 1, maximum: 1000, default: DEFAULT_PAGE_SIZE, description: `${description}, 1 to 1,000.`, examples: [50] })
+export const PageSize = (description: string) => Type.Integer({
+  format: 'int32',
+  minimum: 1,
+  maximum: 1000,
+  default: DEFAULT_PAGE_SIZE,
+  description: `${description}, 1 to 1,000.`,
+  examples: [50]
+})
 
 /** The cursor of the next page of a list ordered by id. */
 export const NextId = NullableText({ ...ID_CURSOR, description: 'The `cursor` of the next page; null on the last one.', examples: ['17'] })
@@ -21,7 +28,11 @@ export type PageQuery = Static<typeof PageQuery>
 
 /** The next page of a list ordered by id (OpenAPI links). */
 export const nextPageOf = (operationId: string) => ({
-  nextPage: { operationId, parameters: { cursor: '$response.body#/next', limit: '$request.query.limit' }, description: 'The next page, unless `next` is null.' }
+  nextPage: {
+    operationId,
+    parameters: { cursor: '$response.body#/next', limit: '$request.query.limit' },
+    description: 'Get the next page, unless `next` is null.'
+  }
 })
 
 /** The number of entries to read for a page: one extra tells whether another page follows. */
@@ -34,8 +45,10 @@ export function pageOf (query: PageQuery): { beforeId: number | undefined, limit
   return { beforeId: query.cursor === undefined ? undefined : Number(query.cursor), limit: limitOf(query) }
 }
 
+interface Page<Entry> { entries: Entry[], next: string | null }
+
 /** Removes the extra entry, and returns the cursor of the next page if there is one. */
-export function cutPage<Entry> (found: Entry[], limit: number, cursorOf: (last: Entry) => string): { entries: Entry[], next: string | null } {
+export function cutPage<Entry> (found: Entry[], limit: number, cursorOf: (last: Entry) => string): Page<Entry> {
   const entries = found.slice(0, limit - 1)
   const last = entries.at(-1)
   return { entries, next: found.length === limit && last !== undefined ? cursorOf(last) : null }

@@ -19,11 +19,21 @@ export function normaliseWithin (text: string, maxBytes: number): string | undef
 /** Text without control characters. */
 export const ONE_LINE = '^[^\\u0000-\\u001f\\u007f-\\u009f]*$'
 
-export const Id = (description: string, example: number) => Type.Integer({ format: 'int64', minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description, examples: [example] })
+const integerFrom = (minimum: 0 | 1) => (description: string, example: number) =>
+  Type.Integer({ format: 'int64', minimum, maximum: Number.MAX_SAFE_INTEGER, description, examples: [example] })
 
-export const Count = (description: string, example: number) => Type.Integer({ format: 'int64', minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description, examples: [example] })
+export const Id = integerFrom(1)
+export const Count = integerFrom(0)
 
-export const Timestamp = (description: string) => Type.String({ format: 'date-time', pattern: 'Z$', maxLength: 24, description: `${description} RFC 3339, UTC, with milliseconds.`, examples: ['2026-11-24T09:30:00.000Z'] })
+export const Timestamp = (description: string) => Type.String({
+  format: 'date-time',
+  pattern: 'Z$',
+  maxLength: 24,
+  description: `${description} RFC 3339, UTC, with milliseconds.`,
+  examples: ['2026-11-24T09:30:00.000Z']
+})
+
+interface NullableTextOptions { description: string, maxLength: number, pattern?: string, format?: string, examples: unknown[] }
 
 /** A nullable string. Not a union, because the serialiser would check its members on every response. */
-export const NullableText = (options: { description: string, maxLength: number, pattern?: string, format?: string, examples: unknown[] }) => Type.Unsafe<string | null>({ type: ['string', 'null'], ...options })
+export const NullableText = (options: NullableTextOptions) => Type.Unsafe<string | null>({ type: ['string', 'null'], ...options })

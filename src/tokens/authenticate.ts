@@ -32,7 +32,9 @@ type SecurityRequirement = { [scheme: string]: string[] }
  * Authenticates every request in a Fastify scope, whatever the scheme, before its body is read.
  * It also writes the `security` of the scope's operations into the OpenAPI document.
  */
-export function authenticate (guarded: FastifyInstance, { signIn, tokens, transport }: AuthenticateOptions, requirement: AuthRequirement): void {
+export function authenticate (guarded: FastifyInstance, options: AuthenticateOptions, requirement: AuthRequirement): void {
+  const { signIn, tokens, transport } = options
+
   guarded.addHook('onRoute', route => {
     if (route.schema !== undefined) Object.assign(route.schema, requirementsOf(requirement))
     addFailures(route, failuresOf(requirement))
@@ -51,7 +53,7 @@ export function authenticate (guarded: FastifyInstance, { signIn, tokens, transp
 
   // A credential that was revoked during its request gets the same challenge as one refused at the start.
   guarded.setErrorHandler((error: FastifyError | Problem, request, reply) => {
-    if (!lacksChallenge(error)) return handleError(error, request, reply)
+    if (!isUnauthorized(error) || error.options.headers !== undefined) return handleError(error, request, reply)
     const reason: Reason = error.code === 'token_revoked' ? { error: 'invalid_token', cause: error } : { cause: error }
     return handleError(challenge(error.code, request, reason), request, reply)
   })
@@ -76,8 +78,8 @@ export function authenticate (guarded: FastifyInstance, { signIn, tokens, transp
       if (requirement.credential === 'password or personal token' && token.kind === 'access') throw new Problem('password_required')
       return { token, account }
     } catch (error) {
-      if (error instanceof Problem && failures[error.code].status === 401) return refuse(error.code, request, { error: 'invalid_token', cause: error })
-      throw error
+      if (!isUnauthorized(error)) throw error
+      return refuse(error.code, request, { error: 'invalid_token', cause: error })
     }
   }
 
@@ -98,8 +100,9 @@ export function authenticate (guarded: FastifyInstance, { signIn, tokens, transp
     // On a Basic challenge to a script's request, browsers open their own login dialog over the page.
     const isScript = request.headers['sec-fetch-dest'] === 'empty'
     const acceptsTokens = requirement.credential !== 'password'
+    const reason = error === undefined ? '' : `, error="${error}", error_description="${failures[code].title}"`
     const challenges = [
-      ...(acceptsTokens || isScript ? [`Bearer realm="MagicStore"${error === undefined ? '' : `, error="${error}", error_description="${new Problem(code).message}"`}`] : []),
+      ...(acceptsTokens || isScript ? [`Bearer realm="MagicStore"${reason}`] : []),
       ...(acceptsTokens ? ['Token realm="MagicStore"'] : []),
       // Last, because wget uses the last challenge.
       ...(isScript ? [] : ['Basic realm="MagicStore", charset="UTF-8"'])
@@ -108,8 +111,8 @@ export function authenticate (guarded: FastifyInstance, { signIn, tokens, transp
   }
 }
 
-function lacksChallenge (error: FastifyError | Problem): error is Problem {
-  return error instanceof Problem && failures[error.code].status === 401 && error.options.headers === undefined
+function isUnauthorized (error: unknown): error is Problem {
+  return error instanceof Problem && failures[error.code].status === 401
 }
 
 /** A password has every scope, a token those it was created with (RFC 6750 section 3.1). */

@@ -37,7 +37,10 @@ export function jwtOptions ({ kid, secret }: SigningKey, audience: string): Fast
   }
 }
 
-/** Signs with the first key of `ring`, which is not empty, and verifies with the key that a token's `kid` header names. `jwk`, `jku` and `x5u` headers are ignored. */
+/**
+ * Signs with the first key of `ring`, which is not empty, and verifies with the key that a token's `kid` header names.
+ * Keys in the token's own header (`jwk`, `jku`, `x5u`) are ignored.
+ */
 export function createAccessTokenCodec (jwts: Record<string, JWT>, ring: SigningKey[]): AccessTokenCodec {
   const signer = jwts[(ring[0] as SigningKey).kid] as JWT
   const verifiers = new Map(ring.map(({ kid }) => [kid, jwts[kid] as JWT]))
@@ -83,7 +86,7 @@ function keyIdOf (token: string): string | undefined {
   }
 }
 
-/** Whether the signature is encoded canonically: four different last characters decode to the same bytes. The rest of the token is signed as text. */
+/** Four different last characters of a signature decode to the same bytes; only one is canonical. The rest of a token is signed as text. */
 function isCanonical (token: string): boolean {
   const signature = token.slice(token.lastIndexOf('.') + 1)
   return signature.length === SIGNATURE_LENGTH && Buffer.from(signature, 'base64url').toString('base64url') === signature

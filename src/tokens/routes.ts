@@ -21,13 +21,20 @@ export const signInRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async
     schema: {
       operationId: 'getToken',
       summary: 'Create an access token',
-      description: 'Returns an access token for a password or a personal access token. In the second case it inherits that token\'s scopes and expiry. Access tokens are not accepted here: a token can\'t extend its own lifetime. An account has at most 10,000 tokens: when it is full, a new token replaces the oldest access token.',
+      description: [
+        'Returns an access token for a password or a personal access token; in the second case, with that token\'s scopes and expiry.',
+        'Access tokens are not accepted here: a token can\'t extend its own lifetime.',
+        'An account has at most 10,000 tokens; beyond that, a new token replaces the oldest access token.'
+      ].join(' '),
       ...codeSamples(
         'token=$(curl -fsS -u test_user:pwd http://127.0.0.1:5000/api/token | sed \'s/.*"token":"\\([^"]*\\)".*/\\1/\')',
         'curl -f -H "Authorization: Bearer $token" http://127.0.0.1:5000/api/resource'
       ),
       tags: ['Tokens'],
-      response: { 200: { ...Type.Ref(AccessToken), description: 'The new access token.' }, ...problems(['too_many_tokens', 'storage_full']) }
+      response: {
+        200: { ...Type.Ref(AccessToken), description: 'The new access token.' },
+        ...problems(['too_many_tokens', 'storage_full'])
+      }
     }
   }, async request => {
     const { account, token } = callerOf(request)
@@ -92,7 +99,7 @@ export const personalTokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> 
     schema: {
       operationId: 'createToken',
       summary: 'Create a personal access token',
-      description: 'For scripts: the token is valid until it expires or is revoked, and can do only what its scopes allow. It is shown only once.',
+      description: 'For scripts. The token is valid until it expires or is revoked, and allows only its scopes. It is shown only once.',
       ...codeSamples(
         'curl -f -u test_user:pwd -H "Content-Type: application/json" -d \'{"name":"backup script","scopes":["files:read"]}\' http://127.0.0.1:5000/api/tokens'
       ),
@@ -104,8 +111,9 @@ export const personalTokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> 
       }
     }
   }, async (request, reply) => {
-    const { name, scopes, expiresAt = null } = request.body
-    const { token, record: created } = await tokens.issuePersonal(callerOf(request).account, originOf(request), { name, scopes, expiresAt: expiresAt === null ? null : Date.parse(expiresAt) })
+    const { expiresAt = null, ...body } = request.body
+    const newToken = { ...body, expiresAt: expiresAt === null ? null : Date.parse(expiresAt) }
+    const { token, record: created } = await tokens.issuePersonal(callerOf(request).account, originOf(request), newToken)
     record(securityLog, request, 'personal_token_created')
     reply.code(201)
     return { ...tokenOf(created), token }
@@ -125,7 +133,10 @@ export const revocationRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = a
       ),
       tags: ['Tokens'],
       params: TokenParams,
-      response: { 204: { description: 'The token is revoked.', type: 'null' }, ...problems(['validation_failed', 'not_found', 'storage_full']) }
+      response: {
+        204: { description: 'The token is revoked.', type: 'null' },
+        ...problems(['validation_failed', 'not_found', 'storage_full'])
+      }
     }
   }, async (request, reply) => {
     await tokens.revoke(callerOf(request).account.id, request.params.id)
@@ -154,7 +165,15 @@ function record (securityLog: SecurityLog, request: FastifyRequest, kind: EventK
 }
 
 function tokenOf ({ id, kind, name, scopes, createdAt, expiresAt, lastUsedAt }: TokenRecord) {
-  return { id, kind, name, scopes: splitScopes(scopes), createdAt: timeOf(createdAt), expiresAt: expiresAt === null ? null : timeOf(expiresAt), lastUsedAt: lastUsedAt === null ? null : timeOf(lastUsedAt) }
+  return {
+    id,
+    kind,
+    name,
+    scopes: splitScopes(scopes),
+    createdAt: timeOf(createdAt),
+    expiresAt: expiresAt === null ? null : timeOf(expiresAt),
+    lastUsedAt: lastUsedAt === null ? null : timeOf(lastUsedAt)
+  }
 }
 
 function timeOf (milliseconds: number): string {

@@ -4,28 +4,57 @@ import { Id, NullableText, ONE_LINE, Timestamp } from '../http/wire-values.ts'
 import { scopes, type Scope } from './scopes.ts'
 
 export const AccessToken = Type.Object({
-  token: Type.String({ maxLength: 1024, pattern: '^[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+$', description: 'A signed access token (JWT, RFC 7519). Send it in `Authorization: Bearer` or `Token`, or as the username of Basic with any password.', examples: ['eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.e30.c2lnbmF0dXJl'] }),
+  token: Type.String({
+    maxLength: 1024,
+    pattern: '^[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+$',
+    description: 'A signed JWT (RFC 7519). Send it in `Authorization: Bearer` or `Token`, or as the username of Basic with any password.',
+    examples: ['eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.e30.c2lnbmF0dXJl']
+  }),
   duration: Type.Integer({ format: 'int32', minimum: 1, maximum: 86_400, description: 'Lifetime in seconds.', examples: [600] })
 }, { $id: 'AccessToken', additionalProperties: false, description: 'An access token and its lifetime.' })
 
 export const Greeting = Type.Object({
-  data: Type.String({ maxLength: 128, pattern: '^Hello, [^\\u0000-\\u001f\\u007f-\\u009f]+!$', description: 'A greeting with the username.', examples: ['Hello, test_user!'] })
+  data: Type.String({
+    maxLength: 128,
+    pattern: '^Hello, [^\\u0000-\\u001f\\u007f-\\u009f]+!$',
+    description: 'A greeting with the username.',
+    examples: ['Hello, test_user!']
+  })
 }, { $id: 'Greeting', additionalProperties: false, description: 'Returned for valid credentials.' })
 
-const Scopes = (description: string) => Type.Array(Type.Unsafe<Scope>({ type: 'string', enum: [...scopes] }), { uniqueItems: true, maxItems: scopes.length, description, examples: [['files:read']] })
-const NullableTimestamp = (description: string, example: string | null) => NullableText({ format: 'date-time', pattern: 'Z$', maxLength: 24, description, examples: [example] })
+const Scopes = (description: string) => Type.Array(
+  Type.Unsafe<Scope>({ type: 'string', enum: [...scopes] }),
+  { uniqueItems: true, maxItems: scopes.length, description, examples: [['files:read']] }
+)
+
+const NullableTimestamp = (description: string, example: string | null) =>
+  NullableText({ format: 'date-time', pattern: 'Z$', maxLength: 24, description, examples: [example] })
 
 const tokenProperties = {
   id: Id('Id of the token; never reused.', 7),
-  kind: Type.Unsafe<'access' | 'personal'>({ type: 'string', enum: ['access', 'personal'], description: '`access` for a short-lived access token, `personal` for a personal access token.', examples: ['personal'] }),
-  name: NullableText({ maxLength: 100, pattern: ONE_LINE, description: 'Name given by the owner; null for an access token.', examples: ['backup script'] }),
+  kind: Type.Unsafe<'access' | 'personal'>({
+    type: 'string',
+    enum: ['access', 'personal'],
+    description: '`access` for a short-lived access token, `personal` for a personal access token.',
+    examples: ['personal']
+  }),
+  name: NullableText({
+    maxLength: 100,
+    pattern: ONE_LINE,
+    description: 'Name given by the owner; null for an access token.',
+    examples: ['backup script']
+  }),
   scopes: Scopes('Operations that the token allows.'),
   createdAt: Timestamp('Time of creation.'),
   expiresAt: NullableTimestamp('Time of expiry (RFC 3339, UTC); null if it does not expire.', '2099-11-24T09:30:00.000Z'),
   lastUsedAt: NullableTimestamp('Time of last use (RFC 3339, UTC), accurate to a minute; null if never used.', null)
 }
 
-export const Token = Type.Object(tokenProperties, { $id: 'Token', additionalProperties: false, description: 'An active token, without its secret.' })
+export const Token = Type.Object(tokenProperties, {
+  $id: 'Token',
+  additionalProperties: false,
+  description: 'An active token, without its secret.'
+})
 
 export const TokenList = Type.Object({
   tokens: Type.Array(Type.Ref(Token), { maxItems: 1000, description: 'Newest first.' }),
@@ -33,19 +62,33 @@ export const TokenList = Type.Object({
 }, { $id: 'TokenList', additionalProperties: false, description: 'A page of tokens.' })
 
 export const NewToken = Type.Object({
-  name: Type.String({ minLength: 1, maxLength: 100, pattern: ONE_LINE, description: 'A name of your choice; no control characters.', examples: ['backup script'] }),
+  name: Type.String({
+    minLength: 1,
+    maxLength: 100,
+    pattern: ONE_LINE,
+    description: 'A name of your choice; no control characters.',
+    examples: ['backup script']
+  }),
   scopes: { ...Scopes('Operations that the token allows.'), minItems: 1 },
-  expiresAt: Type.Optional(Type.Union([Type.String({ format: 'date-time', maxLength: 64 }), Type.Null()], { description: 'Time of expiry (RFC 3339, before the year 10000); null or omitted for no expiry.', examples: ['2099-11-24T09:30:00Z'] }))
+  expiresAt: Type.Optional(Type.Union([Type.String({ format: 'date-time', maxLength: 64 }), Type.Null()], {
+    description: 'Time of expiry (RFC 3339, before the year 10000); null or omitted for no expiry.',
+    examples: ['2099-11-24T09:30:00Z']
+  }))
 }, { $id: 'NewToken', additionalProperties: false, description: 'A personal access token to create.' })
 
 export const PersonalToken = Type.Object({
   ...tokenProperties,
-  token: Type.String({ maxLength: 40, pattern: '^mst_[0-9A-Za-z]{36}$', description: 'The secret token. It is returned only here and stored as a hash.', examples: ['mst_0123456789ABCDEFGHIJKLMNOPQRST2Jmbyv'] })
+  token: Type.String({
+    maxLength: 40,
+    pattern: '^mst_[0-9A-Za-z]{36}$',
+    description: 'The secret token. It is returned only here and stored as a hash.',
+    examples: ['mst_0123456789ABCDEFGHIJKLMNOPQRST2Jmbyv']
+  })
 }, { $id: 'PersonalToken', additionalProperties: false, description: 'A new personal access token.' })
 
 /** Operations that use a new personal token (OpenAPI links). */
 export const personalTokenLinks = {
-  getToken: { operationId: 'getToken', description: 'Create an access token with the same scopes, using the personal token as the credential.' },
+  getToken: { operationId: 'getToken', description: 'Create an access token with the same scopes, authenticated by the personal token.' },
   deleteToken: { operationId: 'deleteToken', parameters: { id: '$response.body#/id' }, description: 'Revoke the token.' }
 }
 

@@ -30,7 +30,10 @@ export function createSigningKey (): SigningKey {
 /** A `kid:secret` item, and where it was read from. */
 export interface KeyItem { readonly text: string, readonly place: string }
 
-/** Parses a key ring. @throws {ConfigError} for an item that is malformed, weak or repeats a kid; the message names the place and never the text. */
+/**
+ * Parses a key ring.
+ * @throws {ConfigError} for an item that is malformed, weak or repeats a kid. The message names the place, never the text.
+ */
 export function parseSigningKeys (items: KeyItem[]): SigningKey[] {
   const keys = items.map(signingKey)
   const repeated = items[keys.findIndex(({ kid }, index) => keys.slice(0, index).some(key => key.kid === kid))]
@@ -40,9 +43,10 @@ export function parseSigningKeys (items: KeyItem[]): SigningKey[] {
 
 function signingKey ({ text, place }: KeyItem): SigningKey {
   const [, kid, secret] = KEY_ITEM.exec(text) ?? []
-  if (kid === undefined || secret === undefined) throw new ConfigError(`${place}: expected kid:secret, with a kid of 1 to 32 letters, digits, _ or -`)
-  if (Buffer.byteLength(secret) < MIN_SECRET_BYTES) throw new ConfigError(`${place}: the secret has fewer than ${MIN_SECRET_BYTES} bytes`)
-  if (PUBLISHED_SECRETS.has(secret.toLowerCase())) throw new ConfigError(`${place}: the secret is from a published example, so anyone could sign tokens with it`)
-  if (new Set(secret).size < MIN_SECRET_CHARACTERS) throw new ConfigError(`${place}: the secret has fewer than ${MIN_SECRET_CHARACTERS} different characters`)
+  const refuse = (reason: string): never => { throw new ConfigError(`${place}: ${reason}`) }
+  if (kid === undefined || secret === undefined) return refuse('expected kid:secret, with a kid of 1 to 32 letters, digits, _ or -')
+  if (Buffer.byteLength(secret) < MIN_SECRET_BYTES) refuse(`the secret has fewer than ${MIN_SECRET_BYTES} bytes`)
+  if (PUBLISHED_SECRETS.has(secret.toLowerCase())) refuse('the secret is from a published example, so anyone could sign tokens with it')
+  if (new Set(secret).size < MIN_SECRET_CHARACTERS) refuse(`the secret has fewer than ${MIN_SECRET_CHARACTERS} different characters`)
   return { kid, secret }
 }

@@ -24,12 +24,22 @@ interface TokensOptions {
   tokenSeconds: number
 }
 
+interface AddOptions { origin: Origin, passwordHash: string | undefined }
+
 export interface NewPersonalToken { name: string, scopes: readonly Scope[], expiresAt: number | null }
 
 export interface Tokens {
-  /** Creates an access token; `duration` is its lifetime in seconds. With a `parent`, it has the parent's scopes and expires and is revoked with it. @throws too_many_tokens. */
+  /**
+   * Creates an access token; `duration` is its lifetime in seconds. With a `parent`, it has the parent's scopes, expires no later
+   * and is revoked with it.
+   * @throws too_many_tokens, and if the password has changed or the parent was revoked since the request was authenticated:
+   * credentials_wrong, token_revoked.
+   */
   issue (account: AccountRecord, origin: Origin, parent?: TokenRecord): Promise<{ token: string, duration: number }>
-  /** Creates a personal token. Its text is returned only here. @throws validation_failed if `expiresAt` is not in the future, too_many_tokens. */
+  /**
+   * Creates a personal token. Its text is returned only here.
+   * @throws validation_failed if `expiresAt` is not in the future, too_many_tokens, credentials_wrong.
+   */
   issuePersonal (account: AccountRecord, origin: Origin, token: NewPersonalToken): Promise<{ token: string, record: TokenRecord }>
   /** Returns a token and its account. @throws token_malformed, token_expired, token_revoked. */
   verify (token: string): Promise<TokenAndAccount>
@@ -59,8 +69,8 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
     return found?.account.id === accountId && found.token.kind === 'access' ? found : refuseRevoked()
   }
 
-  /** Adds a token if the password is still the one that authenticated the request (`passwordHash`), or the parent token still exists. */
-  function add (token: NewToken, kind: EventKind, { origin, passwordHash }: { origin: Origin, passwordHash: string | undefined }): Promise<TokenRecord> {
+  /** Adds a token and its event, if `passwordHash` is still the account's, or the parent token still exists. */
+  function add (token: NewToken, kind: EventKind, { origin, passwordHash }: AddOptions): Promise<TokenRecord> {
     const { accountId, createdAt: at } = token
     return reserve.lend(() => metadata.addToken(token, {
       told: { event: { accountId, kind, ...origin, at }, keep: KEPT_EVENTS },
@@ -87,13 +97,17 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
         createdAt: issuedAt,
         expiresAt
       }, 'token_issued', { origin, passwordHash: parent === undefined ? account.passwordHash : undefined })
-      return { token: codec.sign({ tokenId: id, accountId: account.id, issuedAt, expiresAt }), duration: Math.ceil((expiresAt - issuedAt) / 1000) }
+      const token = codec.sign({ tokenId: id, accountId: account.id, issuedAt, expiresAt })
+      return { token, duration: Math.ceil((expiresAt - issuedAt) / 1000) }
     },
 
     async issuePersonal (account, origin, { name, scopes, expiresAt }) {
       const now = Date.now()
       // Also refuses NaN: Date.parse does not accept everything in RFC 3339, such as leap seconds.
-      if (expiresAt !== null && !(expiresAt > now && expiresAt <= MAX_TIME)) throw new Problem('validation_failed', { errors: [{ field: 'expiresAt', message: 'must be a time in the future, before the year 10000' }] })
+      if (expiresAt !== null && !(expiresAt > now && expiresAt <= MAX_TIME)) {
+        const message = 'must be a time in the future, before the year 10000'
+        throw new Problem('validation_failed', { errors: [{ field: 'expiresAt', message }] })
+      }
       const token = createPersonalToken()
       const record = await add({
         accountId: account.id,
