@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
-import { createGathering } from '../src/accounts/batcher.ts'
 import { createPasswords } from '../src/accounts/password.ts'
 import { callerOf, prepareCaller } from '../src/http/caller.ts'
 import { clientErrorResponse, handleError } from '../src/http/error-handler.ts'
@@ -320,26 +319,6 @@ t.test('the password rule itself refuses the empty one, for those who do not com
   const { accept } = await createPasswords('open')
   t.throws(() => accept('', 'someone'), { code: 'password_invalid' })
   t.equal(accept('cafe\u0301', 'someone'), 'café')
-})
-
-t.test('those who gather go as a group, when no more are expected, or after a while, in the order they came', async t => {
-  let expectsMore = true
-  const gone: string[] = []
-  const gather = createGathering({ size: 3, milliseconds: 250, expectsMore: () => expectsMore })
-  const come = (name: string) => gather().then(() => { gone.push(name) })
-
-  const group = ['a', 'b', 'c'].map(come)
-  t.strictSame(gone, [])
-  await Promise.all(group)
-  const few = ['d', 'e'].map(come)
-  await new Promise(resolve => setImmediate(resolve))
-  t.strictSame(gone, ['a', 'b', 'c'], 'two of three wait')
-  await Promise.all(few)
-  const first = come('f')
-  expectsMore = false
-  await Promise.all([come('g'), first])
-  await come('h')
-  t.strictSame(gone, ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'])
 })
 
 t.test('the strict policy asks for 8 characters and refuses common passwords and the username', async t => {

@@ -4,81 +4,68 @@ import argon2 from 'argon2'
 import pLimit from 'p-limit'
 import { normaliseWithin } from '../http/wire-values.ts'
 import { Problem } from '../problems.ts'
-import { createGathering } from './batcher.ts'
 
-/** Longest password, in bytes of UTF-8 after NFC; a longer one is refused before any hashing. */
+/** Longest password, in bytes of UTF-8 after NFC. A longer one is refused before hashing. */
 export const MAX_PASSWORD_BYTES = 1024
 
 /** Fewest characters under the strict policy (NIST SP 800-63B section 5.1.1.2). */
 const MIN_STRICT_POINTS = 8
 
-/** OWASP's floor for argon2id: 19 MiB, two passes, one lane; about 20 ms of one core. */
+/** OWASP's minimum for argon2id: 19 MiB, two passes, one lane; about 20 ms of one core. */
 const parameters = { type: argon2.argon2id, memoryCost: 19456, timeCost: 2, parallelism: 1 } as const
 
-/** Hashes at a time on however many cores: each holds 19 MiB, and of the four threads that a pool has at least, one is left to the file system. */
+/** Most hashes at once on any machine: each uses 19 MiB, and one of libuv's four threads stays free for the file system. */
 const MAX_HASHING = 3
 
-/**
- * Results that leave together while others wait their turn. Each hash sweeps the caches of its core, and what follows it costs
- * ten times what it costs warm: in a group only the first pays for that, and one commit takes the tokens of all.
- */
-const RESULTS_TOGETHER = 4
-
-/** Time in which about four hashes end on two cores. */
-const MAX_HOLD_MILLISECONDS = 50
-
-/** Hashes that may wait their turn; beyond, a sign-in is refused at once rather than answered late. */
+/** Hashes that may be queued; beyond this, sign-ins are refused at once instead of answered late. */
 const MAX_WAITING = 256
 
 export interface Passwords {
-  /** The form that is hashed and compared: NFC and nothing else. @throws password_invalid where the policy refuses it. */
+  /** Returns the form that is hashed and compared: NFC, otherwise unchanged. @throws password_invalid if the policy refuses it. */
   accept (password: string, username: string): string
-  /** @throws overloaded where too many wait. */
+  /** @throws overloaded if the queue is full. */
   hash (accepted: string): Promise<string>
-  /** True where `password` has this hash; without a hash the work is the same and the answer false. @throws overloaded where too many wait. */
+  /** Whether `password` has this hash. Without a hash, does the same work and returns false. @throws overloaded if the queue is full. */
   verify (password: string, hash: string | undefined): Promise<boolean>
-  /** Whether a hash was made with other parameters than today's. */
+  /** Whether a hash was made with other parameters than the current ones. */
   isOutdated (hash: string): boolean
-  /** Hashes being computed now, and those that wait for their turn. */
+  /** Number of hashes being computed and queued. */
   readonly queue: { readonly running: number, readonly waiting: number }
 }
 
 export async function createPasswords (policy: 'open' | 'strict'): Promise<Passwords> {
-  // A hash that no password has, so that an unknown user costs what a known one does.
-  const nobody = argon2.hash(randomBytes(32), parameters)
-  nobody.catch(() => {})
+  // The hash of a random value: verifying against it makes an unknown user cost as much as a known one.
+  const unknownUserHash = argon2.hash(randomBytes(32), parameters)
+  unknownUserHash.catch(() => {})
   const commonPasswords = policy === 'strict' ? await readCommonPasswords() : undefined
 
-  // One more than there are cores, so that none is idle until this thread has begun the next; more would only keep each other waiting.
+  // One more than there are cores, so that no core is idle until the event loop starts the next hash.
   const limit = pLimit(Math.min(availableParallelism() + 1, MAX_HASHING))
-  const gather = createGathering({ size: RESULTS_TOGETHER, milliseconds: MAX_HOLD_MILLISECONDS, expectsMore: () => limit.pendingCount > 0 })
 
-  async function gated<T> (work: () => Promise<T>): Promise<T> {
+  async function queued<T> (work: () => Promise<T>): Promise<T> {
     if (limit.pendingCount >= MAX_WAITING) throw new Problem('overloaded', { headers: { 'retry-after': '1' } })
-    const result = await limit(work)
-    await gather()
-    return result
+    return limit(work)
   }
 
   function accept (password: string, username: string): string {
-    if (!password.isWellFormed()) refuse('It is not well-formed Unicode.')
-    const normalised = normaliseWithin(password, MAX_PASSWORD_BYTES) ?? refuse(`It has more than ${MAX_PASSWORD_BYTES} bytes.`)
-    if (normalised === '') refuse('It is empty.')
+    if (!password.isWellFormed()) refuse('The password is not well-formed Unicode.')
+    const normalised = normaliseWithin(password, MAX_PASSWORD_BYTES) ?? refuse(`The password is longer than ${MAX_PASSWORD_BYTES} bytes.`)
+    if (normalised === '') refuse('The password is empty.')
     if (commonPasswords === undefined) return normalised
-    if (Array.from(normalised).length < MIN_STRICT_POINTS) refuse(`It must have ${MIN_STRICT_POINTS} characters or more.`)
+    if (Array.from(normalised).length < MIN_STRICT_POINTS) refuse(`The password must have at least ${MIN_STRICT_POINTS} characters.`)
     const folded = normalised.toLowerCase()
-    if (commonPasswords.has(folded)) refuse('It is among the commonly used ones.')
-    if (folded === username.normalize('NFC').toLowerCase()) refuse('It is the username.')
+    if (commonPasswords.has(folded)) refuse('The password is too common.')
+    if (folded === username.normalize('NFC').toLowerCase()) refuse('The password must not be the username.')
     return normalised
   }
 
   return {
     accept,
-    hash: accepted => gated(() => argon2.hash(accepted, parameters)),
+    hash: accepted => queued(() => argon2.hash(accepted, parameters)),
     async verify (password, hash) {
       const normalised = normaliseWithin(password, MAX_PASSWORD_BYTES)
       if (normalised === undefined) return false
-      const isRight = await gated(async () => argon2.verify(hash ?? await nobody, normalised))
+      const isRight = await queued(async () => argon2.verify(hash ?? await unknownUserHash, normalised))
       return isRight && hash !== undefined
     },
     isOutdated: hash => argon2.needsRehash(hash, parameters),
@@ -86,7 +73,7 @@ export async function createPasswords (policy: 'open' | 'strict'): Promise<Passw
   }
 }
 
-/** Read only where it is asked for: the list is most of a megabyte. */
+/** Loaded only under the strict policy: the list has almost a megabyte. */
 async function readCommonPasswords (): Promise<Set<string>> {
   const { dictionary } = await import('@zxcvbn-ts/language-common')
   return new Set(dictionary['passwords-common'])
