@@ -28,34 +28,34 @@ function isProblem (test: Test, answer: Answer, status: number, code: string, me
   if (status === 401) test.ok(answer.headers['www-authenticate'], message)
 }
 
-/** A personal access token, made as its owner would. */
+/** Creates a personal access token through the API. */
 async function makeToken (client: Client, user: User, scopes: string[], more: { expiresAt?: string | null } = {}): Promise<{ id: number, token: string }> {
   const { status, json } = await client.send('POST', '/api/tokens', { user, json: { name: 'a script', scopes, ...more } })
   if (status !== 201) throw new Error(`no token was made: ${JSON.stringify(json)}`)
   return json
 }
 
-/** The access token that a credential is traded for. */
+/** Creates an access token with a credential. */
 async function trade (client: Client, credential: SendOptions): Promise<string> {
   return (await client.send('GET', '/api/token', credential)).json.token
 }
 
-/** Waits for what nothing tells of. */
+/** Polls until a condition holds. */
 async function until (condition: () => unknown): Promise<void> {
   while (!await condition()) await wait(5)
 }
 
-/** Every file of stored bytes in a data folder. */
+/** The blob files in a data folder. */
 function storedBytes (dataDir: string): string[] {
   return ['blobs', 'incoming'].flatMap(folder => readdirSync(join(dataDir, folder), { recursive: true, withFileTypes: true }).filter(entry => entry.isFile()).map(entry => entry.name))
 }
 
-/** A request whose credential was taken and whose body is held back; `release` sends it and gives the whole answer. */
+/** Starts a request whose credential is accepted; `release` sends its body and returns the whole response. */
 async function hold (port: number, [line, ...fields]: string[], body: string): Promise<{ begin (bytes: number): void, release (): Promise<string> }> {
   const socket = connect(port, '127.0.0.1')
   socket.write([`${line} HTTP/1.1`, 'Host: a', ...fields, 'Expect: 100-continue', `Content-Length: ${Buffer.byteLength(body)}`, 'Connection: close', '', ''].join('\r\n'))
   let sent = 0
-  // The server asks for the body once it has let the request in.
+  // The server asks for the body (100 Continue) after it has authenticated the request.
   const [first] = await once(socket, 'data')
   if (!String(first).startsWith('HTTP/1.1 100 ')) throw new Error(`the request was not let in: ${first}`)
   return {
@@ -310,7 +310,7 @@ t.test('a deletion that a crash cuts off right after its answer is finished by t
   for (let first = 0; first < 600; first += 50) {
     await Promise.all(Array.from({ length: 50 }, (_, index) => server.send('PUT', `/uploads/${first + index}`, { token, body: 'x' })))
   }
-  // What is being moved to its place may be missed by a look.
+  // A listing can miss a file that is being renamed.
   await until(() => storedBytes(dataDir).length === 601)
   t.equal((await server.send('DELETE', '/api/account', { user })).status, 204)
   await server.end('SIGKILL')
@@ -497,7 +497,7 @@ t.test('a personal access token is made with the password alone, shown once, and
     'expiry a second ago': { name: 'x', scopes: ['account'], expiresAt: new Date(Date.now() - 1000).toISOString() }
   }
   for (const [kind, body] of Object.entries(wrong)) isProblem(t, await server.send('POST', '/api/tokens', { user, json: body }), 400, 'validation_failed', kind)
-  // Spellings that a date library may not know must not become "never".
+  // Valid formats that Date.parse does not know must not become "no expiry".
   for (const expiresAt of ['2098-12-31T23:59:60Z', '2099-01-01T00:00:00+05', '2099-01-01T00:00:00+0530', '2099-01-01t00:00:00z', '2099-01-01 00:00:00Z', '2099-01-01T00:00:00.123456789Z', '2099-06-30T23:59:59-00:00']) {
     const { status, json: answer } = await server.send('POST', '/api/tokens', { user, json: { name: 'x', scopes: ['account'], expiresAt } })
     t.ok(status === 400 || (status === 201 && Math.abs(Date.parse(answer.expiresAt) - Date.UTC(2099, 0, 1)) < 200 * 86_400_000), `${expiresAt}: ${status} ${answer.expiresAt}`)
@@ -565,7 +565,7 @@ t.test('every operation asks of a token the scope that the document names, and o
   const { user } = await signUp(server, 'ab', 'cde')
   await server.send('PUT', '/uploads/a.txt', { user, body: 'a' })
   const form = formOf('a.txt', 'a')
-  // What a good token gets; deletions of what is not there show that they were let in.
+  // Responses for an accepted token; a deletion of something missing shows that it was authorised.
   const operations: Record<string, [method: string, path: string, scope: string | undefined, status: number, options?: SendOptions]> = {
     getResource: ['GET', '/api/resource', undefined, 200],
     getAccount: ['GET', '/api/account', undefined, 200],
@@ -648,7 +648,7 @@ t.test('a token that is refused says whether it expired, was revoked or is malfo
       isProblem(t, answer, 401, code)
       const { instance: _instance, ...problem } = answer.json
       t.strictSame(Object.keys(problem).sort(), ['code', 'detail', 'status', 'title', 'type'])
-      // RFC 6750 section 3: which characters a description may have.
+      // RFC 6750 section 3: the characters allowed in a description.
       const [, description = ''] = /Bearer realm="MagicStore", error="invalid_token", error_description="([ !#-[\]-~]+)"/.exec(String(answer.headers['www-authenticate'])) ?? []
       t.not(description, '', code)
       descriptions.add(description)
@@ -767,10 +767,10 @@ t.test('what time has made useless is forgotten a minute later, however much the
     metadata.addToken({ ...token, expiresAt: now + hour }),
     metadata.addToken({ ...token, kind: 'personal', expiresAt: null }),
     metadata.addAttempt({ ...attempt, at: now - hour }),
-    // From before the clock was set back.
+    // As if the clock had been set back since.
     metadata.addAttempt({ ...attempt, at: now + hour })
   ])
-  // The minute passes when this test says so.
+  // The test advances the clock by a minute.
   const { setInterval, clearInterval } = globalThis
   const timers = new Map<unknown, () => void>()
   globalThis.setInterval = ((act: () => void, milliseconds: number) => {

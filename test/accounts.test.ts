@@ -17,7 +17,7 @@ import { startServer, type Answer, type Client } from './server.ts'
 const register = (client: Client, username: unknown, password: unknown = 'pwd') => client.send('POST', '/api/users', { json: { username, password } })
 const signIn = (client: Client, username: string, password = 'pwd') => client.send('GET', '/api/token', { user: [username, password] })
 
-/** Sends bytes as they are, and reads until the server closes. */
+/** Sends raw bytes, and reads until the server closes the connection. */
 async function exchange (port: number, head: string, body: string | Uint8Array = ''): Promise<string> {
   const socket = connect(port, '127.0.0.1')
   socket.write(head)
@@ -25,7 +25,7 @@ async function exchange (port: number, head: string, body: string | Uint8Array =
   return Buffer.concat(await socket.toArray()).toString()
 }
 
-/** A registration, byte by byte: for heads that no client library would send. */
+/** The raw bytes of a registration, for headers that no client library would send. */
 const rawRegistration = (username: string, { version = '1.1', fields = [] as string[] } = {}) => {
   const body = JSON.stringify({ username, password: 'pwd' })
   return [`POST /api/users HTTP/${version}`, 'Content-Type: application/json', `Content-Length: ${body.length}`, 'Connection: close', ...fields, '', body].join('\r\n')
@@ -33,7 +33,7 @@ const rawRegistration = (username: string, { version = '1.1', fields = [] as str
 
 const locationOf = (answer: string) => /^location: (.*)$/im.exec(answer)?.[1]?.trim()
 
-/** The answer is a problem in every respect, and says nothing of how the server is made. */
+/** Asserts that a response is a complete problem and reveals nothing about the server's internals. */
 function isProblem (test: Test, answer: Answer, status: number, code: string | string[], message = JSON.stringify(code)): void {
   const { json } = answer
   test.equal(answer.status, status, message)
@@ -239,7 +239,7 @@ t.test('a registration whose name is taken is refused before the costly hash', a
     first.push(await millisecondsOf(name, 201))
     second.push(await millisecondsOf(name, 400))
   }
-  // The least of several is what a busy machine disturbs least: a hash is 20 ms, a look-up not one.
+  // The minimum of several runs is the least disturbed by other load: a hash takes 20 ms, a lookup under 1 ms.
   t.ok(Math.min(...second) < Math.min(...first) / 2, `${second} against ${first}`)
 })
 
@@ -274,7 +274,7 @@ t.test('a password works exactly as sent after NFC, and no other does', async t 
     ['x'.repeat(1024), [], ['x'.repeat(1023), 'x'.repeat(1023) + 'y', 'x'.repeat(1025), 'x'.repeat(72)]],
     ['é'.repeat(512), ['e\u0301'.repeat(512)], ['é'.repeat(511) + 'e', 'é'.repeat(513)]],
     ['e\u0301'.repeat(512), ['é'.repeat(512)], []],
-    // Of all sequences, this one becomes shortest by NFC.
+    // The sequence that NFC shortens the most.
     ['\u1FBE\u0308\u0301'.repeat(512), ['\u0390'.repeat(512)], ['\u1FBE\u0308\u0301'.repeat(513), '\u0390'.repeat(513)]]
   ]
   for (const [index, [registered, same, others]] of passwords.entries()) {
@@ -301,7 +301,7 @@ t.test('a password that is empty, longer than 1,024 bytes or ill-formed is 400 u
 })
 
 t.test('what fits after NFC is never refused for its length before, whatever characters it is of', async t => {
-  // The longest way to write each character that NFC leaves as it is: each part of it by the longest of its equivalents.
+  // The longest decomposition of each character that NFC leaves unchanged: every part replaced by its longest equivalent.
   const points = Array.from({ length: 0x110000 }, (_, point) => String.fromCodePoint(point)).filter(character => character.isWellFormed())
   const longest = new Map<string, string>()
   for (const character of points) {

@@ -9,7 +9,7 @@ import { createDrawer, operationsOf, type Document, type Listed, type Operation,
 import { formOf, signUp, startServer, type Answer, type Client, type RunningServer, type SendOptions } from './server.ts'
 import { exchange } from './wire.ts'
 
-/** An example, where it stands, and what it must match. */
+/** An example, its place in the document, and the schema it must match. */
 interface Example { where: string, value: unknown, schema: Schema }
 
 type Media = NonNullable<Operation['requestBody']>['content'][string]
@@ -18,7 +18,7 @@ async function readDocument (client: Client): Promise<Document> {
   return (await client.send('GET', '/openapi.json')).json
 }
 
-/** The examples within a schema; of the schemas it refers to none. */
+/** The examples within a schema, without those of referenced schemas. */
 function examplesIn (where: string, schema: Schema): Example[] {
   return [
     ...(schema.examples ?? []).map(value => ({ where, value, schema })),
@@ -28,7 +28,7 @@ function examplesIn (where: string, schema: Schema): Example[] {
   ]
 }
 
-/** The examples of a parameter, a header or a body, but for those that are kept with the components. */
+/** The examples of a parameter, header or body, except references to components. */
 function examplesOf (where: string, { schema = {}, example, examples = {} }: Partial<Pick<Media, 'schema' | 'example' | 'examples'>>): Example[] {
   const named = Object.values(examples).filter(({ $ref }) => $ref === undefined).map(({ value }) => value)
   const own = [...(example === undefined ? [] : [example]), ...named].map(value => ({ where, value, schema }))
@@ -59,9 +59,9 @@ test('every example matches the schema that it stands beside', async t => {
 })
 
 const clock = 'the server\'s clock decides'
-const random = 'random, and worth nothing if it were known before'
+const random = 'random, so that nobody can predict it'
 
-/** Examples of answers that can't be brought about. */
+/** Examples of responses that a test can't produce. */
 const impossible: Record<string, string> = {
   'User.createdAt': clock,
   'Account.createdAt': clock,
@@ -76,7 +76,7 @@ const impossible: Record<string, string> = {
   'headFile 200': 'an answer to HEAD has no body'
 }
 
-/** What the examples of ids and of the names in them are about. */
+/** The meaning of the ids and names in the examples. */
 const PERSONAL_TOKEN_ID = 7
 const LAST_LISTED_ID = 17
 const EXAMPLE_SIZE = 52417
@@ -92,7 +92,7 @@ interface Walkthrough {
 
 interface Asked { parameters?: Record<string, unknown>, body?: SendOptions, isSignedInByPassword?: boolean, headers?: Record<string, string> }
 
-/** Asks for an operation by its id, and keeps everything that the answer says. */
+/** Calls an operation by its id, and records the values in the response. */
 async function ask (walkthrough: Walkthrough, operationId: string, { parameters = {}, body = {}, isSignedInByPassword = false, headers = {} }: Asked = {}): Promise<Answer> {
   const listed = operationsOf(walkthrough.document).find(({ operation }) => operation.operationId === operationId) as Listed
   const { method, path, operation } = listed
@@ -132,7 +132,7 @@ function note (seen: Map<string, unknown[]>, where: string, value: unknown): voi
   seen.set(where, [...seen.get(where) ?? [], value])
 }
 
-/** The requests that the examples of an operation make: each optional part of the address alone, none, and all; and each body. */
+/** Requests built from the examples of an operation: with no, each and all optional parameters, and with each body. */
 function exampleRequests ({ operation: { operationId, parameters = [], requestBody } }: Listed, document: Document): Asked[] {
   const given = parameters.flatMap(parameter => examplesOf(operationId, parameter).slice(0, 1).map(({ value }) => ({ ...parameter, value })))
   const pick = (chosen: typeof given) => Object.fromEntries(chosen.map(({ name, value }) => [name, value]))
@@ -155,10 +155,10 @@ function exampleBodies (content: Record<string, Media>, document: Document): Sen
   return [...whole, Object.fromEntries(built), ...(needed.length < built.length ? [Object.fromEntries(needed)] : [])].map(json => ({ json }))
 }
 
-/** Those that take away what others need come last. */
+/** Operations that delete what others need are last. */
 const LAST = ['deleteFile', 'deleteToken', 'endToken', 'deleteTokens', 'changePassword', 'deleteAccount']
 
-/** What the examples speak of: the first person, seven tokens and more, three files of a certain size together. */
+/** Creates what the examples refer to: the first user, at least seven tokens, and three files with a known total size. */
 async function prepare (walkthrough: Walkthrough): Promise<void> {
   await renewToken(walkthrough)
   const all = await ask(walkthrough, 'createToken', { body: { json: { name: 'all', scopes: ['files:read', 'files:write', 'account'] } } })
@@ -175,7 +175,7 @@ async function renewToken (walkthrough: Walkthrough): Promise<void> {
   walkthrough.token = (await ask(walkthrough, 'getToken')).json.token
 }
 
-/** Answers that no example of a request brings about. */
+/** Calls with responses that no example request produces. */
 async function askForMore (walkthrough: Walkthrough): Promise<void> {
   await ask(walkthrough, 'putFile', { parameters: { name: 'report.pdf' }, body: { body: 'the bytes' } })
   await ask(walkthrough, 'downloadFile', { parameters: { name: 'report.pdf' }, headers: { range: 'bytes=0-8' } })
@@ -188,7 +188,7 @@ async function askForMore (walkthrough: Walkthrough): Promise<void> {
 }
 
 test('every example of a request is answered with a success, and every example of an answer is given', async t => {
-  // The examples are of a server at its default address, behind a proxy that names its requests.
+  // The examples assume a server at its default address, behind a proxy that sets request ids.
   const server = await startServer(t, { PUBLIC_URL: 'http://127.0.0.1:5000', TRUST_PROXY: '127.0.0.1', PASSWORD_POLICY: 'open', RATE_LIMIT_PER_MINUTE: '0' })
   const named = { send: (method: string, path: string, options: SendOptions = {}) => server.send(method, path, { ...options, headers: { 'x-request-id': '9b3a2a3e-6a0f-4c36-8f0e-2f1d3b5c7a90', ...options.headers } }) }
   const document = await readDocument(server)
@@ -217,7 +217,7 @@ test('every example of a request is answered with a success, and every example o
   t.comment(`${requests} requests made of examples, ${examples.length} examples of answers, ${Object.keys(impossible).length} of them impossible`)
 })
 
-/** Puts back what the request before took away. */
+/** Restores what the previous request deleted. */
 async function restore (walkthrough: Walkthrough, operationId: string): Promise<void> {
   if (walkthrough.token === '') return
   if ((await walkthrough.server.send('GET', '/api/resource', { token: walkthrough.token })).status !== 200) await renewToken(walkthrough)
@@ -228,7 +228,7 @@ async function restore (walkthrough: Walkthrough, operationId: string): Promise<
   if (status === 200 && operationId === 'uploadFile') await walkthrough.server.send('DELETE', '/uploads/report.pdf', { token })
 }
 
-/** A server with files of a kind, and somebody who has some. */
+/** A server, and a user with files. */
 interface Fixture { t: Test, server: RunningServer, user: [string, string], token: string, readToken: string }
 
 type Problem = Pick<Answer, 'status' | 'json'>
@@ -245,10 +245,10 @@ async function wired ({ server }: Fixture, lines: string[]): Promise<Problem> {
   return { status: Number(answer?.status), json: JSON.parse(String(answer?.body)) }
 }
 
-/** A server of its own, for what its settings bring about. */
+/** A separate server, for problems that depend on settings. */
 const withSettings = ({ t }: Fixture, settings: Record<string, string>) => startServer(t, { DATA_DIR: t.testdir(), ...settings })
 
-/** How each problem comes about. */
+/** How to provoke each problem. */
 const provoked: Record<string, (fixture: Fixture) => Promise<Problem>> = {
   malformed_request: fixture => wired(fixture, ['GET / HTTP/1.1', 'Host: a', 'Host: b', 'Connection: close']),
   malformed_url: ({ server }) => server.send('GET', '/uploads/%zz'),
@@ -330,7 +330,7 @@ const provoked: Record<string, (fixture: Fixture) => Promise<Problem>> = {
     const socket = connect(server.port, '127.0.0.1')
     await once(socket, 'connect')
     socket.write('GET / HTTP/1.1\r\nHost: te')
-    // What was sent before has arrived once this is answered.
+    // When this is answered, everything sent before has arrived.
     await server.send('GET', '/')
     const closed = server.close()
     socket.write('st\r\n\r\n')
@@ -342,7 +342,7 @@ const provoked: Record<string, (fixture: Fixture) => Promise<Problem>> = {
   async too_many_transfers (fixture) {
     const server = await withSettings(fixture, {})
     const { token } = await signUp(server, 'ann')
-    // Uploads of which no byte comes.
+    // Uploads whose body never arrives.
     const sockets = Array.from({ length: 256 }, () => connect(server.port, '127.0.0.1').on('error', () => {}))
     for (const [index, socket] of sockets.entries()) socket.write(`PUT /uploads/${index} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\nContent-Length: 5\r\n\r\n`)
     let answer = await server.send('GET', '/uploads/none', { token })
@@ -364,13 +364,13 @@ const provoked: Record<string, (fixture: Fixture) => Promise<Problem>> = {
   async overloaded (fixture) {
     const server = await withSettings(fixture, { MAX_MEMORY_BYTES: '1' })
     let answer = await server.send('GET', '/')
-    // The process looks at its memory once a second.
+    // The process checks its memory once a second.
     for (const end = Date.now() + 10_000; answer.status === 200 && Date.now() < end;) answer = await server.send('GET', '/')
     return answer
   },
   async not_ready (fixture) {
     const server = await withSettings(fixture, {})
-    // Where the server writes to see whether the disk takes bytes.
+    // The folder in which the server checks that the disk is writable.
     mkdirSync(join(server.dataDir, 'probe'))
     return server.send('GET', '/health/ready')
   },

@@ -15,7 +15,7 @@ import { formOf, signUp, spawnServer, startServer, type Answer, type Client, typ
 
 const password = 'correct horse battery'
 
-/** Requests reach the server as through a proxy that it trusts, whose word for the client's address is `X-Forwarded-For`. */
+/** The server trusts a proxy on this machine, so tests set the client's address in `X-Forwarded-For`. */
 const behindProxy = { TRUST_PROXY: '127.0.0.1', PASSWORD_POLICY: 'open' }
 
 function from (address: string, options: SendOptions = {}): SendOptions {
@@ -27,7 +27,7 @@ function signIn (client: Client, username: string, secret: string, address?: str
   return client.send('GET', '/api/token', address === undefined ? options : from(address, options))
 }
 
-/** Registers a person from one network, and signs in from it. */
+/** Registers a user from one network, and signs in from it. */
 async function register (client: Client, username: string, address: string): Promise<string> {
   await client.send('POST', '/api/users', from(address, { json: { username, password } }))
   return (await signIn(client, username, password, address)).json.token
@@ -45,7 +45,7 @@ function refusedFor (t: Test, answer: Answer, code: string, seconds: number): vo
   t.ok(retry >= 1 && retry <= seconds, `again in ${retry} s`)
 }
 
-/** The database of a running server, as its other processes use it. */
+/** Opens the database of a running server, as other processes do. */
 async function openMetadata (t: Test, { dataDir }: RunningServer): Promise<Metadata> {
   const metadata = await openSqliteMetadata(join(dataDir, 'magicstore.db'))
   t.teardown(() => metadata.close())
@@ -179,7 +179,7 @@ t.test('a restart forgets no failure', async t => {
   t.equal((await second.send('GET', '/api/resource', { token })).status, 200)
 })
 
-/** Lets the database of a server record no attempt until it is called again. */
+/** Makes the database refuse to record attempts, until the returned function is called. */
 function refuseAttempts (t: Test, { dataDir }: Pick<RunningServer, 'dataDir'>): () => void {
   const database = new Database(join(dataDir, 'magicstore.db'))
   t.teardown(() => database.close())
@@ -330,7 +330,7 @@ t.test('near a limit attempts wait for the outcome of others, at most 256 of the
 t.test('a failure that is recorded while another attempt is being judged is counted', async t => {
   const metadata = await openSqliteMetadata(join(t.testdir(), 'metadata.db'))
   t.teardown(() => metadata.close())
-  // What was read is told when the test says so, as behind a slow sync.
+  // The result of a query is returned when the test opens the gate, as if the database were slow.
   const gates: (() => void)[] = []
   let isSlow = false
   const attemptLimiter = createAttemptLimiter({
@@ -416,16 +416,16 @@ t.test('PASSWORD_POLICY=strict refuses short and common passwords and the userna
   t.equal((await signIn(server, 'ann-0', 'lower case only')).status, 200)
 })
 
-/** How long the texts were that were brought to a normal form since. */
+/** Returns a function that tells the lengths of all texts normalised since. */
 function watchNormalising (t: Test): () => number[] {
   const normalize = String.prototype.normalize
   const lengths: number[] = []
-  // eslint-disable-next-line no-extend-native -- work is counted here, for a test of time would depend on the machine
+  // eslint-disable-next-line no-extend-native -- counts calls, because measured time would depend on the machine
   String.prototype.normalize = function (form) {
     lengths.push(this.length)
     return normalize.call(this, form)
   }
-  // eslint-disable-next-line no-extend-native -- as it was
+  // eslint-disable-next-line no-extend-native -- restores the original
   t.teardown(() => { String.prototype.normalize = normalize })
   return () => lengths.splice(0)
 }
@@ -434,10 +434,10 @@ t.test('a text that is too long to fit is refused before it is normalised, where
   const server = await startServer(t, { SIGN_IN_FAILURES: '1000' })
   const { user, token } = await signUp(server, 'ann')
   await server.send('PUT', '/uploads/a', { token, body: 'a' })
-  // Marks of two classes, each pair in the wrong order: to sort n of them takes n squared steps.
+  // Combining marks of two classes in alternating order: sorting n of them takes n squared steps.
   const marks = (bytes: number) => `e${'\u0301\u0323'.repeat(bytes / 4)}`
   const lengths = watchNormalising(t)
-  // Three units of UTF-16 can become two bytes: 1,024 of a password, 255 of a name.
+  // Three UTF-16 code units can become two bytes; a password has at most 1,024 bytes, a name 255.
   const [ofPassword, ofName] = [1536, 382]
   const long: [string, string, SendOptions, number, object][] = [
     ['POST', '/api/users', { json: { username: 'ben', password: marks(60_000) } }, ofPassword, { status: 400, json: { code: 'password_invalid' } }],
@@ -455,7 +455,7 @@ t.test('a text that is too long to fit is refused before it is normalised, where
   }
 })
 
-/** Requests that carry a password, by what they are. */
+/** The requests that can contain a password. */
 const withPassword: [what: string, method: string, path: string, options: SendOptions][] = [
   ['a sign-in', 'GET', '/api/token', { user: ['ann', password] }],
   ['a request with Basic', 'GET', '/api/resource', { user: ['ann', password] }],
@@ -548,7 +548,7 @@ t.test('with CORS_ORIGINS exactly these origins may read answers, refusals among
 
 t.test('a preflight needs no credential, and allows what the API needs', async t => {
   const server = await startServer(t, { CORS_ORIGINS: page })
-  // Not by the client that holds answers against the document: a preflight is the browser's business and no operation.
+  // Without the client that checks responses against the document: a preflight is not an operation.
   const preflight = async (path: string, origin: string, method: string) => {
     const { status, headers } = await fetch(server.url + path, { method: 'OPTIONS', headers: { origin, 'access-control-request-method': method, 'access-control-request-headers': 'authorization,content-type,if-match' } })
     return { status, headers: Object.fromEntries(headers) as Record<string, string | undefined> }
@@ -633,7 +633,7 @@ t.test('a page of another origin can read that it asked too often', async t => {
   t.match(answer, { status: 429, headers: { 'access-control-allow-origin': page } })
 })
 
-/** A connection that says `text`, and all that is answered until the server ends it. */
+/** Sends `text` over a new connection and returns everything received until the server closes it. */
 async function say (t: Test, { port }: Client, text: string | Buffer): Promise<string> {
   const socket: Socket = connect(port, '127.0.0.1')
   t.teardown(() => socket.destroy())

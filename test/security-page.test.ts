@@ -17,7 +17,7 @@ import { formOf, runBin, signUp, spawnServer, startServer } from './server.ts'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const read = (...path: string[]) => readFile(join(root, ...path), 'utf8')
 
-/** The requirements of ASVS 5.0.0 in the chapters of the page: the numbers of each section that are level 1, and level 2. */
+/** The requirements of ASVS 5.0.0 in the chapters that the page covers: the numbers of each section at level 1 and level 2. */
 const standard: Record<string, [level1: number[], level2: number[]]> = {
   'V1.1': [[], [1, 2]],
   'V1.2': [[1, 2, 3, 4, 5], [6, 7, 8, 9]],
@@ -90,7 +90,7 @@ const standard: Record<string, [level1: number[], level2: number[]]> = {
 const required = Object.entries(standard).flatMap(([section, levels]) =>
   levels.flatMap((numbers, index) => numbers.map(number => ({ id: `${section}.${number}`, level: String(index + 1) }))))
 
-/** The rows of the page's tables of requirements, and what it says does not apply. */
+/** The rows of the page's requirement tables, and the requirements it lists as not applicable. */
 async function readPage () {
   const [text = '', omitted = ''] = (await read('openapi', 'security.md')).split('\n## What does not apply\n')
   const rows = text.split('\n').filter(line => line.startsWith('| V')).map(line => {
@@ -101,7 +101,7 @@ async function readPage () {
   return { text, rows, omitted: named.flatMap(id => required.filter(each => each.id === id || each.id.startsWith(`${id}.`)).map(each => each.id)), named }
 }
 
-/** The names of the tests in a file, those that are made from a template left out. */
+/** The names of the tests in a file, except names built from a template. */
 async function testsIn (file: string): Promise<string[]> {
   const names: string[] = []
   const look = (node: ts.Node): void => {
@@ -163,7 +163,7 @@ test('the numbers of the page about sign-in protection are those in force', asyn
   t.match(await read('README.md'), '(openapi/sign-in.md)')
 })
 
-// What follows proves points of the page that no other test is about.
+// The following tests prove rows of the page that no other test covers.
 
 test('a fresh installation has no account and no credential that opens it', async t => {
   const server = await startServer(t, { SIGN_IN_FAILURES: '1000' })
@@ -176,9 +176,9 @@ test('a fresh installation has no account and no credential that opens it', asyn
   }
 })
 
-/** Modules through which other machines and other programs are reached, and what of them reaches neither. */
+/** Modules that can reach other machines or run programs; `harmless` lists their exports that can't. */
 const outward = /^(?:node:)?(?:http2?|https|net|tls|dgram|dns(?:\/promises)?|child_process|cluster|worker_threads|vm|inspector|undici|axios|got|ws)$/
-/** The garbage collector comes from a context of its own, and the doctor, a command, asks the address that people use. */
+/** Allowed uses: access to the garbage collector, and the `doctor` command, which sends a request to PUBLIC_URL. */
 const known = ['doctor/network.ts: all of it of node:http', 'doctor/network.ts: all of it of node:https', 'garbage-collector.ts: runInNewContext of node:vm']
 const harmless = ['METHODS', 'STATUS_CODES', 'constants', 'isIP', 'BlockList', 'createServer', 'createSecureContext', 'lookup']
 
@@ -204,7 +204,7 @@ test('no part of the server can open a connection to another machine or run a pr
   t.same(found.sort(), known)
 })
 
-/** What is agreed on with a server that speaks TLS: version and cipher suite, or the code of the failure. */
+/** The TLS version and cipher suite negotiated with a server, or the code of the failure. */
 function shake (port: number, options: ConnectionOptions): Promise<string> {
   return new Promise(resolve => {
     const socket = connectTls({ host: '127.0.0.1', port, ...options })
@@ -233,7 +233,7 @@ test('every library has an exact version and a digest', async t => {
   for (const [path, { version, integrity, inBundle = false }] of libraries) t.ok(version !== undefined && (inBundle || /^sha512-/.test(integrity ?? '')), path)
 })
 
-/** A server that speaks TLS, with a certificate signed by itself. */
+/** A server with TLS and a self-signed certificate. */
 async function startTls (t: Test) {
   const folder = t.testdir()
   const [cert, key] = [join(folder, 'a.crt'), join(folder, 'a.key')]
@@ -266,7 +266,7 @@ test('over TLS 1.2 only cipher suites with forward secrecy and authenticated enc
   t.ok(suites.length > 30)
   const taken: string[] = []
   for (const suite of [...suites, 'ECDHE-ECDSA-AES128-CCM8', 'ECDHE-ECDSA-AES256-CCM8', 'ECDHE-ECDSA-AES128-CCM', 'ECDHE-ECDSA-AES256-CCM']) {
-    // A suite that this machine's OpenSSL does not know can't be offered.
+    // OpenSSL on this machine may lack a suite; then it can't be offered.
     const agreed = await Promise.resolve().then(() => shake(port, { ca, maxVersion: 'TLSv1.2', ciphers: `${suite}:@SECLEVEL=0` })).catch(() => 'unknown here')
     if (agreed.startsWith('TLSv1.2')) taken.push(suite)
   }

@@ -18,20 +18,20 @@ const base64 = (text: string | Uint8Array) => Buffer.from(text).toString('base64
 const base64url = (value: unknown) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
 const decode = (part: string | undefined) => JSON.parse(Buffer.from(String(part), 'base64url').toString())
 
-/** A JWS in compact form (RFC 7515), signed by HMAC whatever its head says. */
+/** A JWS in compact form (RFC 7515), always signed by HMAC, whatever its header says. */
 function jws (head: unknown, payload: unknown, secret = SECRET, hash = 'sha256'): string {
   const text = `${base64url(head)}.${base64url(payload)}`
   return `${text}.${createHmac(hash, secret).update(text).digest('base64url')}`
 }
 
-/** Sends a head line by line, as no client library would, and reads until the server closes. */
+/** Sends raw header lines, and reads until the server closes the connection. */
 async function exchange (port: number, lines: string[]): Promise<string> {
   const socket = connect(port, '127.0.0.1')
   socket.write([...lines, 'Host: a', 'Connection: close', '', ''].join('\r\n'))
   return Buffer.concat(await socket.toArray()).toString()
 }
 
-/** Each challenge of an answer as scheme and parameters; one per field line. */
+/** The challenges of a response, one for each header line, as scheme and parameters. */
 function challengesOf ({ rawHeaders }: Answer): { scheme: string, [parameter: string]: string }[] {
   const values = rawHeaders.filter((_, index) => rawHeaders[index - 1]?.toLowerCase() === 'www-authenticate' && index % 2 === 1)
   return values.map(value => ({
@@ -40,7 +40,7 @@ function challengesOf ({ rawHeaders }: Answer): { scheme: string, [parameter: st
   }))
 }
 
-/** A 401 in every respect: the problem, its headers, and at least one challenge. */
+/** Asserts a complete 401: the problem, its headers, and at least one challenge. */
 function isUnauthorized (test: Test, answer: Answer, code: string, message = code): void {
   test.equal(answer.status, 401, message)
   test.equal(answer.json.code, code, message)
@@ -220,7 +220,7 @@ t.test('a token works until it expires and not a second longer', async t => {
   const issued = Date.now()
   t.equal(duration, 1)
   const statuses: number[] = []
-  // Past the end of its row and past the `exp` it carries, which is whole seconds: each refuses it.
+  // Expired by the time in the database and by its `exp`, which is in whole seconds.
   while (Date.now() < issued + 2100) {
     const sent = Date.now()
     const answer = await server.send('GET', '/api/resource', { token })
@@ -350,7 +350,7 @@ t.test('an unknown user, a name that nobody can have and a wrong password get on
       t.strictSame(imageOf(answer), imageOf(first as Answer))
     }
   }
-  // The least of several is what a busy machine disturbs least; an answer without hashing would take a twentieth.
+  // The minimum of several runs is the least disturbed by other load; without hashing, a response takes a twentieth of the time.
   const least = (kind: string) => Math.min(...times[kind] ?? [])
   for (const kind of Object.keys(people)) t.ok(least(kind) > least('wrong') / 2, `${kind} took ${least(kind)} ns, a wrong password ${least('wrong')}`)
   const long = 'x'.repeat(1025)
@@ -461,7 +461,7 @@ t.test('a known path with another method is 405 with Allow, whatever the method,
     '/docs/static/index.css': ['GET', 'HEAD']
   }
   for (const [path, allowed] of Object.entries(known)) {
-    // CONNECT asks for a tunnel, not for a path.
+    // CONNECT requests a tunnel, not a path.
     for (const method of METHODS.filter(method => method !== 'CONNECT' && !allowed.includes(method))) {
       const answer = await server.send(method, path, { headers: { authorization: 'Nonsense' } })
       t.equal(answer.status, 405, `${method} ${path}`)
