@@ -10,6 +10,8 @@ const isMeasured = process.env._TAPJS_PROCESSINFO_COVERAGE_ === '1'
 export interface Start {
   /** A program that runs Node, with its arguments. */
   under?: string[]
+  /** Another Node than that of the test. */
+  node?: string
   /** What Node is given ahead of the bin. */
   nodeArgs?: string[]
   /** Whether coverage is measured where it is at all: a process that is killed tells of none. */
@@ -20,10 +22,10 @@ export interface Start {
  * The command that runs the bin with exactly these settings. `env -i` is part of it because tap puts a loader of its own into
  * the environment of whatever a test spawns: that takes 0.3 s of CPU.
  */
-export function commandOf (args: string[], settings: Record<string, string> = {}, { under = [], nodeArgs = [], isCounted = isMeasured }: Start = {}): [program: string, args: string[]] {
+export function commandOf (args: string[], settings: Record<string, string> = {}, { under = [], node = process.execPath, nodeArgs = [], isCounted = isMeasured }: Start = {}): [program: string, args: string[]] {
   const bin = binOf(isCounted)
   const variables = Object.entries({ ...bin.env, ...settings }).map(([name, value]) => `${name}=${value}`)
-  return ['env', ['-i', ...variables, ...under, process.execPath, ...nodeArgs, ...bin.args, ...args]]
+  return ['env', ['-i', ...variables, ...under, node, ...nodeArgs, ...bin.args, ...args]]
 }
 
 /**

@@ -8,36 +8,22 @@ import { test, type Test } from 'tap'
 import { settingRows } from '../src/config.ts'
 import { sectionOf as resultsOf, withResults } from './bench/report.ts'
 import { unwatched } from './programs.ts'
-import { blocksOf, fencedIn, readGuide, readReadme, root, sectionOf } from './readme.ts'
+import { blocksOf, checkSession, fencedIn, isOfSession, readGuide, readReadme, root, sectionOf, typeLines, type Typed } from './readme.ts'
 import { clientOf, runBin, spawnServer } from './server.ts'
 
 /** The rows of the table below a heading, without its head. */
 const tableBelow = (text: string, heading: string) => sectionOf(text, heading).split('\n').filter(line => line.startsWith('|')).slice(2)
 
-/** Makes curl tell the status of each answer on standard error, whatever it is asked to print. */
-const curlrc = 'no-progress-meter\nwrite-out = "%{stderr}%{http_code}\\n"\n'
-
 interface Desk { port: number, folder: string, type (lines: string[]): Promise<Typed> }
-interface Typed { code: number | null, stdout: string, stderr: string, statuses: number[] }
 
-/** A freshly started server, and a folder in which lines can be typed into a shell as a user types them, but for the port. */
-async function openDesk (t: Test, shell: 'bash' | 'sh'): Promise<Desk> {
-  const root = t.testdir({ data: {}, desk: {}, home: { '.curlrc': curlrc } })
-  const [dataDir, cwd, home] = ['data', 'desk', 'home'].map(name => join(root, name)) as [string, string, string]
-  const { port } = await spawnServer(t, { DATA_DIR: dataDir })
-
-  async function type (lines: string[]): Promise<Typed> {
-    const script = lines.join('\n').replaceAll('127.0.0.1:5000', `127.0.0.1:${port}`)
-    const child = spawn(shell, ['-e', '-c', script], { cwd, env: { PATH: process.env.PATH, HOME: home, CURL_HOME: home } })
-    const exited = once(child, 'exit')
-    const [stdout = '', stderr = ''] = (await Promise.all([child.stdout, child.stderr].map(stream => stream.setEncoding('utf8').toArray()))).map(chunks => chunks.join(''))
-    const statuses = stderr.split('\n').filter(line => /^\d{3}$/.test(line)).map(Number)
-    return { code: (await exited)[0], stdout, stderr, statuses }
-  }
-  return { port, folder: cwd, type }
+/** A freshly started server, and a folder in which lines can be typed into bash. */
+async function openDesk (t: Test): Promise<Desk> {
+  const root = t.testdir({ data: {}, desk: {} })
+  const { port } = await spawnServer(t, { DATA_DIR: join(root, 'data') })
+  const folder = join(root, 'desk')
+  return { port, folder, type: lines => typeLines(lines, { port, folder, shell: 'bash' }) }
 }
 
-const isOfSession = (line: string) => /^(?:curl|echo|cmp|token=)/.test(line)
 const isOfStart = (line: string) => line.endsWith('npm start')
 const isOfSdk = (line: string) => line.startsWith('node dist/main.js sdk ')
 
@@ -53,20 +39,11 @@ test('every command in the README is run by a test', async t => {
 })
 
 test('the README\'s session runs as typed in any shell, from registration to download', async t => {
-  const lines = blocksOf(await readReadme(), 'bash').flat().filter(isOfSession)
-  const { port, folder, type } = await openDesk(t, 'sh')
-  const { code, stdout, stderr, statuses } = await type(lines)
-  t.equal(code, 0, { stderr })
-  t.same(statuses, [201, 200, 200, 200, 201, 200, 200, 200, 201, 206, 200, 204])
-  t.equal(statuses.length, lines.join('\n').split(/\bcurl\b/).length - 1, 'one for each curl')
-  t.match(stdout, `http://127.0.0.1:${port}/api/users/1`)
-  t.match(stdout, '"duration":600')
-  t.match(stdout, '{"data":"Hello, test_user!"}')
-  t.equal(await readFile(join(folder, 'copy.pdf'), 'utf8'), 'the first report\n')
+  await checkSession(t, await openDesk(t))
 })
 
 test('the session of the first issue runs as typed: `Token` without a space behind the colon, a download by -GET', async t => {
-  const { folder, type } = await openDesk(t, 'bash')
+  const { folder, type } = await openDesk(t)
   const registered = await type([
     'curl -i -X POST -H "Content-Type: application/json" -d \'{"username":"test_user","password":"pwd"}\' http://127.0.0.1:5000/api/users',
     'curl -u test_user:pwd -i -X GET http://127.0.0.1:5000/api/token'

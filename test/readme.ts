@@ -1,6 +1,9 @@
-import { readFile } from 'node:fs/promises'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
 
 export const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -22,3 +25,35 @@ export const fencedIn = (text: string) =>
 /** The fenced blocks of one language, each as its lines. */
 export const blocksOf = (text: string, language: string) =>
   fencedIn(text).filter(block => block.language === language).map(({ lines }) => lines)
+
+/** Makes curl tell the status of each answer on standard error, whatever it is asked to print. */
+const curlrc = 'no-progress-meter\nwrite-out = "%{stderr}%{http_code}\\n"\n'
+
+export interface Typed { code: number | null, stdout: string, stderr: string, statuses: number[] }
+
+/** Types lines of curl into a shell as a user types them, but for the port. */
+export async function typeLines (lines: string[], { port, folder, shell }: { port: number, folder: string, shell: 'bash' | 'sh' }): Promise<Typed> {
+  const script = lines.join('\n').replaceAll('127.0.0.1:5000', `127.0.0.1:${port}`)
+  await writeFile(join(folder, '.curlrc'), curlrc)
+  const child = spawn(shell, ['-e', '-c', script], { cwd: folder, env: { PATH: process.env.PATH, HOME: folder, CURL_HOME: folder } })
+  const exited = once(child, 'exit')
+  const [stdout = '', stderr = ''] = (await Promise.all([child.stdout, child.stderr].map(stream => stream.setEncoding('utf8').toArray()))).map(chunks => chunks.join(''))
+  const statuses = stderr.split('\n').filter(line => /^\d{3}$/.test(line)).map(Number)
+  return { code: (await exited)[0], stdout, stderr, statuses }
+}
+
+/** Whether a line of the README is of the session, from registration to download. */
+export const isOfSession = (line: string) => /^(?:curl|echo|cmp|token=)/.test(line)
+
+/** Types the README's session for a server on `port`, in an empty folder, and checks the result. */
+export async function checkSession (t: Test, { port, folder }: { port: number, folder: string }): Promise<void> {
+  const lines = blocksOf(await readReadme(), 'bash').flat().filter(isOfSession)
+  const { code, stdout, stderr, statuses } = await typeLines(lines, { port, folder, shell: 'sh' })
+  t.equal(code, 0, { stderr })
+  t.same(statuses, [201, 200, 200, 200, 201, 200, 200, 200, 201, 206, 200, 204])
+  t.equal(statuses.length, lines.join('\n').split(/\bcurl\b/).length - 1, 'one for each curl')
+  t.match(stdout, `http://127.0.0.1:${port}/api/users/1`)
+  t.match(stdout, '"duration":600')
+  t.match(stdout, '{"data":"Hello, test_user!"}')
+  t.equal(await readFile(join(folder, 'copy.pdf'), 'utf8'), 'the first report\n')
+}

@@ -1,0 +1,59 @@
+import { copyFile, mkdir, mkdtemp, readdir, realpath, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { test } from 'tap'
+import { runUnwatched } from '../programs.ts'
+import { checkSession } from '../readme.ts'
+import { spawnServer } from '../server.ts'
+
+/** A package of its own with the versions of Node that are not the one of the tests: 600 MB, too many to be installed for every test. */
+const nodesPackage = fileURLToPath(new URL('nodes', import.meta.url))
+
+const isAvailable = process.platform === 'linux' && process.arch === 'x64'
+
+/** npm may need settings of the machine, such as a proxy or certificates; the test runner's own it must not have. */
+const npmEnvironment = Object.fromEntries(Object.entries(process.env as Record<string, string>).filter(([name]) => !/^(?:NODE_OPTIONS$|TAP_|_TAPJS_|npm_)/.test(name)))
+
+/** npm itself, to be run by a Node of our choice. */
+async function findNpm (): Promise<string> {
+  for (const folder of String(process.env.PATH).split(delimiter)) {
+    const path = await realpath(join(folder, 'npm')).catch(() => undefined)
+    if (path?.endsWith('.js')) return path
+  }
+  throw new Error('npm is not on the PATH')
+}
+
+test('the server, the README\'s session and the database driver work on Node 22, 24 and 26, and no package asks for another', { skip: isAvailable ? false : 'the versions are installed for Linux on x64' }, async t => {
+  const nodes = await mkdtemp(join(tmpdir(), 'magicstore-nodes-'))
+  t.teardown(() => rm(nodes, { recursive: true }))
+  for (const name of ['package.json', 'package-lock.json']) await copyFile(join(nodesPackage, name), join(nodes, name))
+  const installed = await runUnwatched('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'], { cwd: nodes, env: npmEnvironment })
+  t.equal(installed.code, 0, { stderr: installed.stderr })
+  const names = (await readdir(join(nodes, 'node_modules'))).filter(name => name.startsWith('node'))
+  t.same(names, ['node22', 'node24', 'node26'])
+  const npm = await findNpm()
+  const folder = t.testdir()
+
+  for (const name of names) {
+    const node = join(nodes, 'node_modules', name, 'bin/node')
+    await t.test(name, async t => {
+      const { stdout: version } = await runUnwatched(node, ['--version'])
+      t.match(version, `v${name.slice('node'.length)}.`)
+
+      const desk = join(folder, name, 'desk')
+      await mkdir(desk, { recursive: true })
+      const server = await spawnServer(t, { DATA_DIR: join(folder, name, 'data') }, { node, isCounted: false })
+      await checkSession(t, { port: server.port, folder: desk })
+      t.equal(await server.end('SIGTERM'), 0)
+
+      const suite = await runUnwatched(node, ['--import', 'tsx', 'test/proof/metadata-suite.ts'])
+      t.equal(suite.code, 0, { stdout: suite.stdout, stderr: suite.stderr })
+      t.match(suite.stdout, /^ok 1 - SQLite keeps the contract of metadata/m)
+
+      const dry = await runUnwatched(node, [npm, 'ci', '--dry-run', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'], { env: npmEnvironment })
+      t.equal(dry.code, 0, { stderr: dry.stderr })
+      t.notMatch(dry.stderr, 'EBADENGINE')
+    })
+  }
+})
