@@ -11,8 +11,10 @@ import { openReserve } from './blobs/disk/reserve.ts'
 import type { Config } from './config.ts'
 import type { DatabaseTools } from './doctor/database.ts'
 import { createFiles, type Files } from './files/files.ts'
+import { startHousekeeping } from './metadata/housekeeping.ts'
 import type { Metadata } from './metadata/metadata.ts'
-import { checkDatabaseIntegrity, findReadableDatabase, isBesideDatabase } from './metadata/sqlite/integrity-check.ts'
+import { findReadableDatabase, isBesideDatabase } from './metadata/sqlite/database-file.ts'
+import { checkDatabaseIntegrity } from './metadata/sqlite/integrity-check.ts'
 import { lockFolder, type FolderLock } from './metadata/sqlite/lock.ts'
 import { takeRetentionLock } from './metadata/sqlite/retention-lock.ts'
 import { openSnapshot, takeSnapshot } from './metadata/sqlite/snapshot.ts'
@@ -23,33 +25,32 @@ interface Backends { readonly metadata: Metadata, readonly blobs: BlobStore, rea
 
 interface Rules { readonly passwords: Passwords, readonly attemptLimiter: AttemptLimiter, readonly accounts: Accounts, readonly files: Files }
 
-/** What an operator's command works on, beside a running server or without one. */
+/** The store as operator commands use it, with or without a running server. */
 export interface OperatorStore extends Backends, Rules {
-  /** Ends what is under way. */
+  /** Waits for pending work, then closes the backends. */
   close (): Promise<void>
 }
 
-/** The store without its HTTP face: rules over the backends that the settings choose. */
+/** The whole application but HTTP: the rules, over the backends that the settings choose. */
 export interface Store extends OperatorStore {
   readonly config: Config
   readonly signingKeys: SigningKey[]
 }
 
 /**
- * Opens a data folder that a server may be serving, or makes one: recovers nothing, and takes the lock only while the
- * database is brought up to date.
- * @throws {FolderInUseError} where that is needed beside a server, which is then an older one.
+ * Opens a data folder that a server may be using, or creates one. Recovers nothing, and locks the folder only while
+ * the database is upgraded. @throws {FolderInUseError} if it must be upgraded while a server, of an older version, is running.
  */
 export async function openOperatorStore (config: Config): Promise<OperatorStore> {
   await prepareDataFolder(config.dataDir)
-  const backends = await openBackends(config, () => lockFolder(join(config.dataDir, dataFolderLayout.lock), { inUse: 'an older MagicStore serves this data folder; start the server again first, so that it brings the database up to date' }))
+  const backends = await openBackends(config, () => lockFolder(join(config.dataDir, dataFolderLayout.lock), { inUse: 'a MagicStore server of an older version uses this data folder; restart the server first, so that it upgrades the database' }))
   const rules = await createRules(config, backends)
   return { ...backends, ...rules, close: () => closeAll(backends, rules) }
 }
 
 /**
- * Opens the data folder for this process alone, and ends what was in flight when the last one died.
- * @throws {FolderInUseError} where another process serves it, {NewerDatabaseError} where a newer version made it.
+ * Opens the data folder for the server, exclusively, and recovers from uploads that were interrupted when the last one ended.
+ * @throws {FolderInUseError} if another server uses it, {NewerDatabaseError} if a newer version made it.
  */
 export async function openStore (config: Config): Promise<Store> {
   await prepareDataFolder(config.dataDir)
@@ -77,40 +78,40 @@ export async function openStore (config: Config): Promise<Store> {
   }
 }
 
-/** Opens a data folder for a backup, beside a running server or without one: what is in it is only read, and its blobs are held. @throws {FolderInUseError} beside another backup. */
+/** Opens a data folder for a backup, with or without a running server: read-only, with the retention lock. @throws {FolderInUseError} if another backup is running. */
 export async function openBackupSource (config: Config): Promise<BackupSource> {
   const { dataDir } = config
   const file = join(dataDir, dataFolderLayout.database)
-  const hold = takeRetentionLock(file)
+  const retentionLock = takeRetentionLock(file)
   try {
-    const facts = openSnapshot(file)
-    facts.close()
+    const snapshot = openSnapshot(file)
+    snapshot.close()
     const blobs = await openBlobs(config, { missingBytes: 0 })
     return {
-      installationId: facts.installationId,
+      installationId: snapshot.installationId,
       dataDir,
       blobs,
       takeSnapshot: copy => takeSnapshot(file, copy),
       async close () {
         await blobs.close()
-        hold.close()
+        retentionLock.close()
       }
     }
   } catch (error) {
-    hold.close()
+    retentionLock.close()
     throw error
   }
 }
 
-/** Takes a folder of backups for one process. @throws {FolderInUseError}. */
+/** Locks a backup folder. @throws {FolderInUseError}. */
 export function lockBackupFolder (file: string): FolderLock {
-  return lockFolder(file, { inUse: 'another backup is being made in this folder' })
+  return lockFolder(file, { inUse: 'another backup to this folder is running' })
 }
 
-/** What a backup is restored with. */
+/** The backend functions that restoring a backup needs. */
 export const restoreTools: RestoreTools = { openSnapshot, lockFolder }
 
-/** What a doctor looks with. */
+/** The backend functions that `magicstore doctor` needs. */
 export const doctorTools: DatabaseTools = { isBesideDatabase, findReadableDatabase, checkDatabaseIntegrity }
 
 async function openBackends (config: Config, takeFolder?: () => FolderLock): Promise<Backends> {
@@ -141,44 +142,4 @@ async function closeAll ({ metadata, blobs }: Backends, { files }: Rules): Promi
   await files.close()
   await blobs.close()
   await metadata.close()
-}
-
-const INTERVAL_MILLISECONDS = 60_000
-
-/**
- * An expired token stays so long. Of an access token the signed text itself tells that it expired, rounded up to the second;
- * a personal one is known by its row alone, and for a day whoever presents it is told.
- */
-const TOKEN_MEMORY_MILLISECONDS = { access: 60_000, personal: 24 * 3600 * 1000 } as const
-
-/** Longer than any rule counts attempts for. */
-const ATTEMPT_MEMORY_MILLISECONDS = 2 * 3600 * 1000
-
-/** Rows that one commit forgets: it takes a few milliseconds. */
-const BATCH = 500
-
-export interface Housekeeping { stop (): void }
-
-interface HousekeepingOptions {
-  metadata: Metadata
-  reserve: Reserve
-  /** Removes the bytes that nobody owns any more: what a backup held, or the disk did not give up. */
-  sweep: () => void
-}
-
-/** Forgets, a little at a time, what time has made useless, and makes the reserve again when there is room. */
-export function startHousekeeping ({ metadata, reserve, sweep }: HousekeepingOptions): Housekeeping {
-  async function tidy (): Promise<void> {
-    const now = Date.now()
-    sweep()
-    for (const kind of ['access', 'personal'] as const) {
-      while (await metadata.removeExpiredTokens({ kind, before: now - TOKEN_MEMORY_MILLISECONDS[kind] }, BATCH));
-    }
-    while (await metadata.removeAttempts({ since: now - ATTEMPT_MEMORY_MILLISECONDS, until: now, limit: BATCH }));
-    await reserve.restore()
-  }
-  // What fails now, on a full disk, is done a minute later.
-  const timer = setInterval(() => { tidy().catch(() => {}) }, INTERVAL_MILLISECONDS)
-  timer.unref()
-  return { stop: () => clearInterval(timer) }
 }

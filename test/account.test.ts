@@ -8,10 +8,11 @@ import t, { type Test } from 'tap'
 import { buildApp } from '../src/app.ts'
 import { openReserve } from '../src/blobs/disk/reserve.ts'
 import { readConfig } from '../src/config.ts'
+import { startHousekeeping } from '../src/metadata/housekeeping.ts'
 import type { Metadata } from '../src/metadata/metadata.ts'
 import { Database } from '../src/metadata/sqlite/driver.ts'
 import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
-import { openStore, startHousekeeping } from '../src/store.ts'
+import { openStore } from '../src/store.ts'
 import { createPersonalToken } from '../src/tokens/personal-token.ts'
 import { holdServer } from './conformance.ts'
 import { clientOf, formOf, signUp, spawnServer, startServer, type Answer, type Client, type SendOptions } from './server.ts'
@@ -216,7 +217,7 @@ t.test('a password that was hashed with other parameters is hashed anew by who s
   ]
   for (const [count, send] of requests) {
     const old = await argon2.hash('cde', { memoryCost: 8192, timeCost: 1, parallelism: 1 })
-    await inDatabase(metadata => metadata.setPasswordHash(id, old, { endsTokens: false }))
+    await inDatabase(metadata => metadata.setPasswordHash(id, old, { revokesTokens: false }))
     const server = await startServer(t, { DATA_DIR: dataDir })
     t.equal((await server.send('GET', '/api/resource', { user: ['ab', 'wrong'] })).status, 401)
     t.equal((await inDatabase(metadata => metadata.findAccount(id)))?.passwordHash, old, 'a wrong one changes nothing')
@@ -802,8 +803,8 @@ t.test('a token is refused, not an error, where the person or the token it is is
   await t.rejects(metadata.addToken({ ...token, parentId: 7 }), { code: 'token_revoked' })
   await t.rejects(metadata.addToken({ ...token, accountId: 7 }), { code: 'token_revoked' })
   await t.rejects(metadata.addToken({ ...token, scopes: null as unknown as string }), { code: 'SQLITE_CONSTRAINT_NOTNULL' })
-  await t.rejects(metadata.setPasswordHash(id, 'new', { endsTokens: true, replaces: 'other' }), { code: 'credentials_wrong' })
-  await t.rejects(metadata.setPasswordHash(7, 'new', { endsTokens: true }), { code: 'credentials_wrong' })
-  await metadata.setPasswordHash(id, 'new', { endsTokens: true, replaces: 'hash' })
+  await t.rejects(metadata.setPasswordHash(id, 'new', { revokesTokens: true, expectedHash: 'other' }), { code: 'credentials_wrong' })
+  await t.rejects(metadata.setPasswordHash(7, 'new', { revokesTokens: true }), { code: 'credentials_wrong' })
+  await metadata.setPasswordHash(id, 'new', { revokesTokens: true, expectedHash: 'hash' })
   t.equal((await metadata.findAccount(id))?.passwordHash, 'new')
 })

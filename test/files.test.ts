@@ -506,7 +506,7 @@ t.test('the facts of files keep to the contract', async t => {
   await t.rejects(metadata.addFile({ ...file('7', second, 'kept'), sha256: kept.sha256, size: 6 }, quota), { code: 'name_taken' })
   await t.rejects(metadata.renameFile(ownerId, 'kept', 'b', second), { code: 'name_taken' })
   await metadata.removeFile(ownerId, 'kept', current => current?.id === kept.id)
-  await metadata.forgetDiscarded(['6'])
+  await metadata.clearDiscarded(['6'])
 
   await t.rejects(metadata.addFile({ ...file('5', second), ownerId: ownerId + 1 }, quota), { code: 'not_found' }, 'a person who is gone gets no file')
   await t.rejects(metadata.putFile(file('5', second), quota, current => current !== undefined), { code: 'precondition_failed' })
@@ -514,13 +514,13 @@ t.test('the facts of files keep to the contract', async t => {
   await t.rejects(metadata.removeFile(ownerId, 'nothing', () => true), { code: 'not_found' })
   await t.rejects(metadata.removeFile(ownerId, 'b', () => false), { code: 'precondition_failed' })
 
-  t.equal(await metadata.hasFileOfSize(ownerId, { least: 5, most: 5 }), true)
-  t.equal(await metadata.hasFileOfSize(ownerId, { least: 6, most: 99 }), false)
-  t.equal(await metadata.hasFileOfSize(ownerId + 1, { least: 0, most: 99 }), false)
+  t.equal(await metadata.hasFileOfSize(ownerId, { minBytes: 5, maxBytes: 5 }), true)
+  t.equal(await metadata.hasFileOfSize(ownerId, { minBytes: 6, maxBytes: 99 }), false)
+  t.equal(await metadata.hasFileOfSize(ownerId + 1, { minBytes: 0, maxBytes: 99 }), false)
 
   t.strictSame(await metadata.knownBlobs(['3', '4', 'x']), new Set(['4']))
   t.strictSame(await metadata.discardedBlobs(2), ['1', '2'], 'oldest first')
-  await metadata.forgetDiscarded(['1', '2'])
+  await metadata.clearDiscarded(['1', '2'])
   t.strictSame(await metadata.discardedBlobs(9), ['3'])
   await metadata.removeFile(ownerId, 'b', () => true)
   t.strictSame(await metadata.discardedBlobs(9), ['3', '4'])

@@ -184,7 +184,7 @@ for (const { file, line, finds } of [
   { file: 'metadata/sqlite/lock.ts', line: "import Driver from 'better-sqlite3-node20'", finds: ['has a database driver: import better-sqlite3-node20'] },
   { file: 'config.ts', line: 'export const { node } = process.versions', finds: ['has the version of Node: process.versions'] },
   { file: 'files/names.ts', line: "export const query = 'SELECT name FROM files'", finds: ['has SQL: sql'] },
-  { file: 'metadata/quota.ts', line: "type Db = import('drizzle-orm').SQL", finds: ['has SQL: import drizzle-orm'] },
+  { file: 'metadata/records.ts', line: "type Db = import('drizzle-orm').SQL", finds: ['has SQL: import drizzle-orm'] },
   { file: 'files/files.ts', line: "import { rm } from 'node:fs/promises'", finds: ['has the file system: import node:fs/promises'] },
   { file: 'accounts/password.ts', line: "export const fs = await import('fs')", finds: ['has the file system: import fs'] },
   { file: 'store.ts', line: "import { readFile } from 'fs/promises'", finds: ['has the file system: import fs/promises'] },

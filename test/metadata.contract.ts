@@ -139,7 +139,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
   t.test('password, quota and exclusion of one person are set and leave others alone', async t => {
     const { metadata, id } = await withPerson(t)
     const bob = await metadata.addAccount(person('bob'))
-    await metadata.setPasswordHash(id, 'new', { endsTokens: false })
+    await metadata.setPasswordHash(id, 'new', { revokesTokens: false })
     await metadata.setQuota(id, { bytes: 100, files: 3 })
     await metadata.setDisabled(id, 7000)
     t.match(await metadata.findAccount(id), { passwordHash: 'new', quotaBytes: 100, quotaFiles: 3, disabledAt: 7000 })
@@ -154,9 +154,9 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     const bob = await metadata.addAccount(person('bob'))
     const mine = await metadata.addToken(accessToken(id))
     const other = await metadata.addToken(accessToken(bob.id))
-    await metadata.setPasswordHash(id, 'new', { endsTokens: false })
+    await metadata.setPasswordHash(id, 'new', { revokesTokens: false })
     t.ok(await metadata.findToken(mine.id))
-    await metadata.setPasswordHash(id, 'newer', { endsTokens: true })
+    await metadata.setPasswordHash(id, 'newer', { revokesTokens: true })
     t.equal(await metadata.findToken(mine.id), undefined)
     t.ok(await metadata.findToken(other.id))
   })
@@ -166,7 +166,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     const { passwordHash } = person('ada')
     const ends = await outcomes([
       metadata.addToken(accessToken(id), { passwordHash }),
-      metadata.setPasswordHash(id, 'new', { endsTokens: true })
+      metadata.setPasswordHash(id, 'new', { revokesTokens: true })
     ])
     t.strictSame(ends, ['ok', 'ok'])
     t.strictSame(await outcomes([metadata.addToken(accessToken(id), { passwordHash }), metadata.addToken(accessToken(id), { passwordHash: 'new' })]), ['credentials_wrong', 'ok'])
@@ -176,11 +176,11 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
   t.test('of many who replace one password at once exactly one does, and nobody replaces one that is not there any more', async t => {
     const { metadata, id } = await withPerson(t)
     const present = person('ada').passwordHash
-    const ends = await outcomes(['one', 'two', 'three'].map(hash => metadata.setPasswordHash(id, hash, { endsTokens: false, replaces: present })))
+    const ends = await outcomes(['one', 'two', 'three'].map(hash => metadata.setPasswordHash(id, hash, { revokesTokens: false, expectedHash: present })))
     t.strictSame(count(ends), { ok: 1, credentials_wrong: 2 })
     t.equal((await metadata.findAccount(id))?.passwordHash, 'one')
     await metadata.removeAccount(id, 9000)
-    t.strictSame(await outcomes([metadata.setPasswordHash(id, 'late', { endsTokens: false })]), ['credentials_wrong'])
+    t.strictSame(await outcomes([metadata.setPasswordHash(id, 'late', { revokesTokens: false })]), ['credentials_wrong'])
   })
 
   t.test('a person who was removed is gone for everybody at once, their name is free, and their files follow', async t => {
@@ -252,7 +252,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     const first = await metadata.listTokens(id, { now: 200, beforeId: undefined, limit: 1 })
     const rest = await metadata.listTokens(id, { now: 200, beforeId: first[0]?.id, limit: 10 })
     t.strictSame([...first, ...rest].map(token => token.id), holding)
-    await Promise.all([metadata.touchToken(holding[0] ?? 0, 150), metadata.touchToken(holding[1] ?? 0, 160)])
+    await Promise.all([metadata.recordTokenUse(holding[0] ?? 0, 150), metadata.recordTokenUse(holding[1] ?? 0, 160)])
     t.strictSame((await metadata.listTokens(id, { now: 200, beforeId: undefined, limit: 10 })).map(token => token.lastUsedAt), [150, 160])
     t.equal(await metadata.removeExpiredTokens({ kind: 'access', before: 200 }, 10), false)
     t.strictSame((await metadata.listTokens(id, { now: 0, beforeId: undefined, limit: 10 })).length, 4)
@@ -338,9 +338,9 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     t.strictSame(page.map(({ id, ...facts }) => facts), [{ ...event, at: 5 }, { ...event, at: 4 }])
     t.strictSame((await metadata.listEvents(id, { beforeId: page.at(-1)?.id, limit: 2 })).map(({ at }) => at), [3])
     t.equal((await metadata.listEvents(bob.id, { beforeId: undefined, limit: 2 })).length, 1)
-    await metadata.addToken(accessToken(id), { told: { event: { ...event, at: 6 }, keep: 3 } })
+    await metadata.addToken(accessToken(id), { withEvent: { event: { ...event, at: 6 }, keep: 3 } })
     t.strictSame((await metadata.listEvents(id, { beforeId: undefined, limit: 9 })).map(({ at }) => at), [6, 5, 4], 'also those that are told with a token')
-    await t.rejects(metadata.addToken(accessToken(999), { told: { event: { ...event, at: 7 }, keep: 3 } }), { code: 'token_revoked' })
+    await t.rejects(metadata.addToken(accessToken(999), { withEvent: { event: { ...event, at: 7 }, keep: 3 } }), { code: 'token_revoked' })
     t.equal((await metadata.listEvents(id, { beforeId: undefined, limit: 9 })).length, 3, 'and only where that is added')
   })
 
@@ -525,7 +525,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     const discarded = files.map(file => file.blobId).reverse()
     t.strictSame(await again.discardedBlobs(10), discarded)
     t.strictSame(await again.discardedBlobs(2), discarded.slice(0, 2))
-    await again.forgetDiscarded(discarded.slice(0, 2))
+    await again.clearDiscarded(discarded.slice(0, 2))
     t.strictSame(await again.discardedBlobs(10), discarded.slice(2))
   })
 
@@ -555,9 +555,9 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     const { metadata, id } = await withPerson(t)
     await metadata.addFile(newFile(id, 'a', { size: 100 }), unlimited)
     for (const { least, most, isThere } of [{ least: 100, most: 100, isThere: true }, { least: 0, most: 99, isThere: false }, { least: 101, most: 1000, isThere: false }, { least: 0, most: 1000, isThere: true }]) {
-      t.equal(await metadata.hasFileOfSize(id, { least, most }), isThere, `${least} to ${most}`)
+      t.equal(await metadata.hasFileOfSize(id, { minBytes: least, maxBytes: most }), isThere, `${least} to ${most}`)
     }
-    t.notOk(await metadata.hasFileOfSize(id + 1, { least: 0, most: 1000 }))
+    t.notOk(await metadata.hasFileOfSize(id + 1, { minBytes: 0, maxBytes: 1000 }))
   })
 
   t.test('an act that fails takes no other with it, though they share a commit', async t => {
@@ -614,14 +614,14 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
 
   t.test('a probe commits, changes nothing that can be asked for, and whoever watches hears of each commit', async t => {
     const { metadata, id, reopen } = await withPerson(t)
-    const commits: { acts: number, seconds: number }[] = []
+    const commits: { writes: number, seconds: number }[] = []
     metadata.watchCommits(commit => commits.push(commit))
     const before = await metadata.findAccount(id)
     for (let round = 0; round < 3; round++) await metadata.probe()
     t.equal(commits.length, 3)
     await Promise.all([metadata.probe(), metadata.probe(), metadata.addToken(accessToken(id))])
-    t.equal(commits.reduce((sum, { acts }) => sum + acts, 0), 6)
-    t.ok(commits.length < 6, 'acts that come together share one')
+    t.equal(commits.reduce((sum, { writes }) => sum + writes, 0), 6)
+    t.ok(commits.length < 6, 'concurrent writes share one')
     t.ok(commits.every(({ seconds }) => seconds > 0))
     t.strictSame(await (await reopen()).findAccount(id), before)
   })

@@ -381,7 +381,7 @@ t.test('a password hashed with older parameters is hashed anew when its owner ne
   const hash = async () => (await metadata.findAccount(id))?.passwordHash ?? ''
   const current = await hash()
   const old = await argon2.hash(password, { type: argon2.argon2id, memoryCost: 8192, timeCost: 1, parallelism: 1 })
-  await metadata.setPasswordHash(id, old, { endsTokens: false })
+  await metadata.setPasswordHash(id, old, { revokesTokens: false })
   t.equal((await signIn(server, 'ann', 'wrong')).status, 401)
   t.equal(await hash(), old, 'a wrong password changes nothing')
   t.equal((await server.send('GET', '/api/token', { user })).status, 200)

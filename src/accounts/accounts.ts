@@ -82,7 +82,7 @@ export function createAccounts (options: AccountsOptions): Accounts {
 
     async changePassword (account, password) {
       const passwordHash = await passwords.hash(passwords.accept(password, account.username))
-      await reserve.lend(() => metadata.setPasswordHash(account.id, passwordHash, { endsTokens: true, replaces: account.passwordHash }))
+      await reserve.lend(() => metadata.setPasswordHash(account.id, passwordHash, { revokesTokens: true, expectedHash: account.passwordHash }))
     },
 
     remove: ({ id }) => reserve.lend(() => metadata.removeAccount(id, Date.now()))

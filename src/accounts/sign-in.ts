@@ -53,7 +53,7 @@ export function createSignIn ({ metadata, passwords, attemptLimiter, securityLog
   async function rehash (account: AccountRecord, password: string): Promise<AccountRecord | undefined> {
     const passwordHash = await passwords.hash(password.normalize('NFC'))
     try {
-      await metadata.setPasswordHash(account.id, passwordHash, { endsTokens: false, replaces: account.passwordHash })
+      await metadata.setPasswordHash(account.id, passwordHash, { revokesTokens: false, expectedHash: account.passwordHash })
       return { ...account, passwordHash }
     } catch (error) {
       const isReplaced = error instanceof Problem && error.code === 'credentials_wrong'

@@ -6,47 +6,47 @@ import { dataFolderLayout, hasDatabase, hasLostDatabase, isHalfRestored, LOST_DA
 import { OperatorError } from '../problems.ts'
 import { fault, good, warning, type Diagnosis } from './diagnosis.ts'
 
-/** What a doctor needs of the backend that keeps the facts. */
+/** The functions of the metadata backend that the checks need. */
 export interface DatabaseTools {
-  /** Whether something called `name` belongs beside the database called `file`. */
+  /** Whether a file called `name` belongs beside the database called `file`. */
   isBesideDatabase (name: string, file: string): boolean
-  /** The database `file`, or a copy in the new folder `scratch` where to look through the one would change the folder. */
+  /** The database `file`, or a copy in the new folder `scratch` if reading the original would change its folder. */
   findReadableDatabase (file: string, scratch: string): Promise<string>
   /**
-   * Looks through a database without a change to it: whether the next start brings it up to date, and what is wrong, a line each.
-   * @throws {OperatorError} where a newer version made it, and whatever the backend says of one that is damaged.
+   * Checks a database without changing it: whether the next start upgrades it, and its errors, one line each.
+   * @throws {OperatorError} if a newer version made it, and the backend's error if it is damaged.
    */
-  checkDatabaseIntegrity (file: string): { readonly isBehind: boolean, readonly findings: string[] }
+  checkDatabaseIntegrity (file: string): { readonly isOutdated: boolean, readonly findings: string[] }
 }
 
 export async function checkDatabase (dataDir: string, { findReadableDatabase, checkDatabaseIntegrity }: DatabaseTools): Promise<Diagnosis> {
-  if (await isHalfRestored(dataDir)) return fault('a restore into DATA_DIR did not come to its end', 'do it again')
-  if (await hasLostDatabase(dataDir)) return fault('it is gone, and the bytes of files are still there', LOST_DATABASE_REMEDY)
-  if (!await hasDatabase(dataDir)) return good('there is none yet: the first start makes it')
+  if (await isHalfRestored(dataDir)) return fault('a restore into DATA_DIR was interrupted', 'run it again')
+  if (await hasLostDatabase(dataDir)) return fault('it is missing, but the bytes of files are still there', LOST_DATABASE_REMEDY)
+  if (!await hasDatabase(dataDir)) return good('it does not exist yet; the first start creates it')
   const scratch = join(tmpdir(), `magicstore-doctor-${randomUUID()}`)
   try {
-    return await findReadableDatabase(join(dataDir, dataFolderLayout.database), scratch).then(file => diagnose(file, checkDatabaseIntegrity), tellOfCopy)
+    return await findReadableDatabase(join(dataDir, dataFolderLayout.database), scratch).then(file => diagnose(file, checkDatabaseIntegrity), diagnoseCopyFailure)
   } finally {
     await rm(scratch, { recursive: true, force: true })
   }
 }
 
-function tellOfCopy (error: Error): Diagnosis {
-  return warning(`it was not looked through, for that takes a copy: ${error.message}`, 'set TMPDIR to a folder with room for the database, and run as the user that owns it')
+function diagnoseCopyFailure (error: Error): Diagnosis {
+  return warning(`it was not checked, because it could not be copied: ${error.message}`, 'set TMPDIR to a folder with enough space for the database, and run as the user that owns it')
 }
 
 function diagnose (file: string, checkDatabaseIntegrity: DatabaseTools['checkDatabaseIntegrity']): Diagnosis {
   try {
-    const { isBehind, findings: [first, ...others] } = checkDatabaseIntegrity(file)
+    const { isOutdated, findings: [first, ...others] } = checkDatabaseIntegrity(file)
     if (first !== undefined) return damaged(`${first}, and ${others.length} more`)
-    if (isBehind) return good('it is sound, and of an older version: the next start keeps a copy and brings it up to date')
-    return good('it is sound; whether every file has its bytes, fsck --deep says')
+    if (isOutdated) return good('no errors; it is of an older version, and the next start keeps a copy and upgrades it')
+    return good('no errors; to check the stored bytes run magicstore fsck --deep')
   } catch (error) {
-    if (error instanceof OperatorError) return fault(error.message, 'run the newer version, or restore a backup that this one made')
+    if (error instanceof OperatorError) return fault(error.message, 'run the newer version, or restore a backup made by this version')
     return damaged((error as Error).message)
   }
 }
 
 function damaged (reason: string): Diagnosis {
-  return fault(`it is damaged: ${reason}`, 'stop the server, keep a copy of DATA_DIR, and restore the newest backup')
+  return fault(`it is damaged: ${reason}`, 'stop the server, keep a copy of DATA_DIR, and restore the latest backup')
 }

@@ -1,9 +1,9 @@
-/** What one look found, in words for the operator. */
+/** The result of one check, in words for the operator. */
 export interface Diagnosis {
-  /** `warning`: it works, and may harm or stop working; `fault`: something does not work, or people are not safe. */
+  /** `warning`: it works, but is unsafe or may stop working. `fault`: something does not work, or users are at risk. */
   readonly verdict: 'good' | 'warning' | 'fault'
   readonly message: string
-  /** How to mend it, wherever it is not good. */
+  /** How to fix it; always present unless the verdict is good. */
   readonly remedy?: string
 }
 

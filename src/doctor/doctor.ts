@@ -1,32 +1,30 @@
 import type { Config } from '../config.ts'
-import { checkCertificate, checkKeyFile } from './certificate.ts'
 import { checkDatabase, type DatabaseTools } from './database.ts'
 import type { Diagnosis } from './diagnosis.ts'
-import { checkClock, checkFileSystem, checkFolder, checkInodes, checkNames, checkOwner, checkPermissions, checkSpace, entriesOf, nearest } from './folder.ts'
+import { checkClock, checkFileSystem, checkFolder, checkInodes, checkNames, checkOwner, checkPermissions, checkSpace, entriesOf, existingPart } from './folder.ts'
 import { checkPublicAddress, checkServer } from './network.ts'
-import { checkMetrics, checkNode, checkPasswordPolicy, checkProxy, checkPublicUrl, checkRateLimit, checkSigningKeys, checkTransport } from './settings.ts'
+import { checkCertificate, checkKeyFile, checkMetrics, checkNode, checkPasswordPolicy, checkProxy, checkPublicUrl, checkRateLimit, checkSigningKeys, checkTransport } from './settings.ts'
 
-/** What one check found. */
 export interface Finding extends Diagnosis { readonly check: string }
 
-interface Surroundings {
+interface Environment {
   readonly config: Config
-  /** As Node.js says it of itself. */
+  /** `process.version`. */
   readonly nodeVersion: string
-  /** The user whose process this is. */
+  /** The user that this process runs as. */
   readonly userId: number
   readonly tools: DatabaseTools
-  /** Hears before each look how many are done. */
-  readonly onLook: (done: number, total: number) => void
+  /** Called before each check with the number of checks done. */
+  readonly onProgress: (done: number, total: number) => void
 }
 
-/** Looks at all that a server stands on, beside a running one or without one, and changes nothing in the data folder. */
-export async function * examine ({ config, nodeVersion, userId, tools, onLook }: Surroundings): AsyncGenerator<Finding> {
+/** Checks everything that a server depends on, with or without a running server. Changes nothing in the data folder. */
+export async function * runChecks ({ config, nodeVersion, userId, tools, onProgress }: Environment): AsyncGenerator<Finding> {
   const { dataDir } = config
   const now = Date.now()
   const entries = await entriesOf(dataDir)
-  const there = await nearest(dataDir)
-  // What may take long is last.
+  const existing = await existingPart(dataDir)
+  // The slow ones are last.
   const checks: Record<string, () => Diagnosis | Promise<Diagnosis>> = {
     node: () => checkNode(nodeVersion),
     transport: () => checkTransport(config),
@@ -38,21 +36,21 @@ export async function * examine ({ config, nodeVersion, userId, tools, onLook }:
     signing_keys: () => checkSigningKeys(config),
     rate_limit: () => checkRateLimit(config),
     metrics: () => checkMetrics(config),
-    folder: () => checkFolder(dataDir, there),
+    folder: () => checkFolder(dataDir, existing),
     permissions: () => checkPermissions(dataDir, entries),
     owner: () => checkOwner(dataDir, entries, userId),
     names: () => checkNames(entries, tools),
-    file_system: () => checkFileSystem(there),
-    free_space: () => checkSpace(there, config.minFreeBytes),
-    free_inodes: () => checkInodes(there),
+    file_system: () => checkFileSystem(existing),
+    free_space: () => checkSpace(existing, config.minFreeBytes),
+    free_inodes: () => checkInodes(existing),
     clock: () => checkClock(entries, now),
     server: () => checkServer(config),
     public_address: () => checkPublicAddress(config),
     database: () => checkDatabase(dataDir, tools)
   }
   const all = Object.entries(checks)
-  for (const [index, [check, look]] of all.entries()) {
-    onLook(index, all.length)
-    yield { check, ...await look() }
+  for (const [index, [name, check]] of all.entries()) {
+    onProgress(index, all.length)
+    yield { check: name, ...await check() }
   }
 }

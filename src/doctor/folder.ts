@@ -4,105 +4,105 @@ import { dataFolderLayout, isOnTwoFileSystems, LOST_AND_FOUND, TWO_FILE_SYSTEMS,
 import type { DatabaseTools } from './database.ts'
 import { fault, good, warning, type Diagnosis } from './diagnosis.ts'
 
-/** Something in the data folder, or the folder itself, whose name is then empty. */
+/** An entry of the data folder, or the folder itself, whose name is then empty. */
 export interface Entry { readonly name: string, readonly mode: number, readonly userId: number, readonly changedAt: number }
 
-/** The names that servers and commands use in the data folder beside the database, and what a disk of its own comes with. */
+/** What servers and commands create in the data folder beside the database, and what a new disk contains. */
 const ownNames: string[] = ['', ...Object.values(dataFolderLayout), `${dataFolderLayout.signingKeys}.new`, LOST_AND_FOUND]
 
-/** When this version was made: no clock that goes right is before it. */
+/** When this version was made: a correct clock is later. */
 const RELEASED_AT = Date.UTC(2026, 0)
 
-/** Clocks of file systems and machines differ by less. */
+/** The clocks of file systems and machines differ by less. */
 const DRIFT_MILLISECONDS = 60_000
 
-/** File systems of other machines, by the number that Linux gives them: SQLite's log needs memory that all its users share. */
+/** Network file systems by their Linux magic number: SQLite's log needs shared memory, which they do not have. */
 const NETWORK_FILE_SYSTEMS = new Map([[0x6969, 'NFS'], [0xff534d42, 'CIFS'], [0xfe534d42, 'SMB'], [0x517b, 'SMB']])
 const FUSE = 0x65735546
 
 /** Share of a disk that should be free. */
-const SPARE = 0.05
+const MIN_FREE_SHARE = 0.05
 
-/** The folder and what lies in it, not in its folders; empty where there is none yet, or none that may be read. */
+/** The folder and its direct entries; empty if it does not exist or can't be read. */
 export async function entriesOf (folder: string): Promise<Entry[]> {
   const names = await readdir(folder).catch(() => [])
-  const looks = await Promise.allSettled(['', ...names].map(async name => {
+  const results = await Promise.allSettled(['', ...names].map(async name => {
     const { mode, uid, mtimeMs } = await stat(join(folder, name))
     return { name, mode, userId: uid, changedAt: mtimeMs }
   }))
-  // A server may have removed it meanwhile.
-  return looks.flatMap(look => look.status === 'fulfilled' ? [look.value] : [])
+  // A server may have deleted some meanwhile.
+  return results.flatMap(result => result.status === 'fulfilled' ? [result.value] : [])
 }
 
-/** The folder, or what is there of the path to it. */
-export async function nearest (folder: string): Promise<string> {
-  return stat(folder).then(() => folder, () => nearest(dirname(folder)))
+/** The folder, or its nearest ancestor that exists. */
+export async function existingPart (folder: string): Promise<string> {
+  return stat(folder).then(() => folder, () => existingPart(dirname(folder)))
 }
 
-/** `there` is what is there of the path to `folder`. */
-export async function checkFolder (folder: string, there: string): Promise<Diagnosis> {
+/** `existing` is the result of `existingPart(folder)`. */
+export async function checkFolder (folder: string, existing: string): Promise<Diagnosis> {
   try {
-    await access(join(there, '.'), constants.R_OK | constants.W_OK | constants.X_OK)
-    return good(there === folder ? `${folder} can be read and written` : `${folder} is not there yet: the first start makes it`)
+    await access(join(existing, '.'), constants.R_OK | constants.W_OK | constants.X_OK)
+    return good(existing === folder ? `${folder} can be read and written` : `${folder} does not exist yet; the first start creates it`)
   } catch (error) {
-    return fault(`${there} is no folder that this user can read and write: ${(error as Error).message}`, 'run as the user that owns DATA_DIR, or set DATA_DIR to a folder that this user can write')
+    return fault(`this user can't read and write the folder ${existing}: ${(error as Error).message}`, 'run as the user that owns DATA_DIR, or set DATA_DIR to a folder that this user can write to')
   }
 }
 
 export function checkPermissions (folder: string, entries: Entry[]): Diagnosis {
   const open = entries.filter(({ name, mode }) => (mode & 0o077) !== 0 && name !== LOST_AND_FOUND).map(({ name }) => name)
-  if (open.length === 0) return good('other users of this machine have none in DATA_DIR')
+  if (open.length === 0) return good('other users of this machine have no access to DATA_DIR')
   const isSecret = open.some(name => name === dataFolderLayout.signingKeys || name.startsWith(dataFolderLayout.database))
-  const message = `other users of this machine have permissions on ${open.map(name => join('DATA_DIR', name)).join(', ')}`
+  const message = `other users of this machine have access to ${open.map(name => join('DATA_DIR', name)).join(', ')}`
   return (isSecret ? fault : warning)(message, `chmod -R go= ${folder}`)
 }
 
-/** `userId` is whose files commands make. */
+/** `userId` is the user that commands run as. */
 export function checkOwner (folder: string, entries: Entry[], userId: number): Diagnosis {
   const owner = entries.find(({ name }) => name === '')?.userId ?? userId
   const foreign = entries.filter(entry => entry.userId !== owner && entry.name !== LOST_AND_FOUND).map(({ name }) => name)
-  if (foreign.length > 0) return fault(`DATA_DIR belongs to user ${owner}, and to others what is in it: ${foreign.join(', ')}`, `chown -R ${owner} ${folder}`)
-  if (owner === userId) return good('everything belongs to this user')
-  return warning(`DATA_DIR belongs to user ${owner} and not to this user, ${userId}: the server can't write what commands make`, `run commands as user ${owner}`)
+  if (foreign.length > 0) return fault(`DATA_DIR belongs to user ${owner}, but these in it to other users: ${foreign.join(', ')}`, `chown -R ${owner} ${folder}`)
+  if (owner === userId) return good('everything in DATA_DIR belongs to this user')
+  return warning(`DATA_DIR belongs to user ${owner}, but this is user ${userId}: the server can't write the files that commands create`, `run commands as user ${owner}`)
 }
 
 export function checkNames (entries: Entry[], { isBesideDatabase }: DatabaseTools): Diagnosis {
   const foreign = entries.map(({ name }) => name).filter(name => !ownNames.includes(name) && !isBesideDatabase(name, dataFolderLayout.database))
-  if (foreign.length === 0) return good('nothing foreign is in DATA_DIR')
-  return warning(`DATA_DIR is no place for ${foreign.join(', ')}: no backup holds it`, 'move it elsewhere')
+  if (foreign.length === 0) return good('DATA_DIR contains only files of MagicStore')
+  return warning(`DATA_DIR contains other files, which backups do not include: ${foreign.join(', ')}`, 'move them elsewhere')
 }
 
-/** Tokens hold for as long as the clock says. */
+/** Tokens expire by the clock. */
 export function checkClock (entries: Entry[], now: number): Diagnosis {
   const newest = Math.max(RELEASED_AT, ...entries.map(entry => entry.changedAt))
   const text = new Date(now).toISOString()
   if (newest <= now + DRIFT_MILLISECONDS) return good(`it is ${text}`)
-  return fault(`it is ${text} by this machine, before ${new Date(newest).toISOString()}, when DATA_DIR or this version was made: tokens would not expire when they should`, 'set the clock, and keep it by NTP')
+  return fault(`the clock of this machine says ${text}, but DATA_DIR or this version is from ${new Date(newest).toISOString()}: tokens would expire at the wrong time`, 'set the clock, and use NTP')
 }
 
 export async function checkFileSystem (folder: string): Promise<Diagnosis> {
   if (await isOnTwoFileSystems(folder)) return fault(TWO_FILE_SYSTEMS, TWO_FILE_SYSTEMS_REMEDY)
   const { type } = await statfs(folder)
   const name = NETWORK_FILE_SYSTEMS.get(type)
-  if (name !== undefined) return fault(`DATA_DIR is on ${name}, a file system on which the database can lose what it acknowledged`, 'move DATA_DIR to a disk of this machine')
-  if (type === FUSE) return warning('DATA_DIR is on FUSE: where that is another machine, the database can lose what it acknowledged', 'move DATA_DIR to a disk of this machine')
-  return good('DATA_DIR is on a file system of this machine')
+  if (name !== undefined) return fault(`DATA_DIR is on ${name}, a network file system, where the database can lose acknowledged data`, 'move DATA_DIR to a local disk')
+  if (type === FUSE) return warning('DATA_DIR is on FUSE: if that is a network file system, the database can lose acknowledged data', 'move DATA_DIR to a local disk')
+  return good('DATA_DIR is on a local file system')
 }
 
 export async function checkSpace (folder: string, minFreeBytes: number): Promise<Diagnosis> {
   const { bavail, blocks, bsize } = await statfs(folder)
-  return checkRoom({ what: 'bytes', free: bavail * bsize, total: blocks * bsize, kept: minFreeBytes, rule: `MIN_FREE_BYTES is ${minFreeBytes}` })
+  return checkAmount({ what: 'bytes', free: bavail * bsize, total: blocks * bsize, required: minFreeBytes, rule: `MIN_FREE_BYTES is ${minFreeBytes}` })
 }
 
 export async function checkInodes (folder: string): Promise<Diagnosis> {
   const { ffree, files } = await statfs(folder)
-  // Of a file system that does not count them both numbers are 0.
-  return checkRoom({ what: 'inodes', free: ffree, total: files, kept: Math.min(1, files), rule: 'each upload takes one' })
+  // Both numbers are 0 if the file system does not count inodes.
+  return checkAmount({ what: 'inodes', free: ffree, total: files, required: Math.min(1, files), rule: 'each upload needs one' })
 }
 
-function checkRoom ({ what, free, total, kept, rule }: { what: string, free: number, total: number, kept: number, rule: string }): Diagnosis {
+function checkAmount ({ what, free, total, required, rule }: { what: string, free: number, total: number, required: number, rule: string }): Diagnosis {
   const message = `${free} of ${total} ${what} are free on the disk of DATA_DIR, and ${rule}`
-  if (free < kept) return fault(`${message}: uploads are refused with 507`, 'remove files from that disk, or use a larger one')
-  if (free < Math.max(2 * kept, SPARE * total)) return warning(`${message}: soon uploads are refused`, 'remove files from that disk, or use a larger one')
+  if (free < required) return fault(`${message}: uploads are refused with 507`, 'delete files from that disk, or use a larger one')
+  if (free < Math.max(2 * required, MIN_FREE_SHARE * total)) return warning(`${message}: uploads will soon be refused`, 'delete files from that disk, or use a larger one')
   return good(message)
 }

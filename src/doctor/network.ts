@@ -5,51 +5,51 @@ import { urlToHttpOptions } from 'node:url'
 import type { Config } from '../config.ts'
 import { fault, good, warning, type Diagnosis } from './diagnosis.ts'
 
-const PATIENCE_MILLISECONDS = 3000
+const TIMEOUT_MILLISECONDS = 3000
 
-/** Of a condition or a problem, what is looked at. */
+/** The properties of a health report or a problem that the checks read. */
 interface Body { readonly status?: unknown, readonly database?: string, readonly disk?: string, readonly code?: string, readonly detail?: string }
 
 interface Answer { readonly status: number | undefined, readonly headers: IncomingHttpHeaders, readonly body: Body }
 
-/** Asks the server that the settings describe, if it runs. */
+/** Requests the health of the server at HOST and PORT, if it is running. */
 export async function checkServer ({ host, port, tls }: Config): Promise<Diagnosis> {
-  if (port === 0) return good('PORT is 0: where it listens is not known')
+  if (port === 0) return good('PORT is 0: the port of the server is not known')
   const address = `${host}:${port}`
   try {
-    // The certificate is for the name that people use, not for this address.
-    const { body: { status, database, disk, code, detail } } = await ask({ protocol: tls === undefined ? 'http:' : 'https:', host, port, path: '/health/ready', rejectUnauthorized: false })
-    if (status === 'ready') return good(`it is ready at ${address}: database ${database}, disk ${disk}`)
-    if (code === undefined) throw new Error('it is another program')
-    return fault(`at ${address} it is not ready, ${code}: ${detail}`, 'ask again in a while, and read its log')
+    // The certificate is for the public name, not for this address.
+    const { body: { status, database, disk, code, detail } } = await get({ protocol: tls === undefined ? 'http:' : 'https:', host, port, path: '/health/ready', rejectUnauthorized: false })
+    if (status === 'ready') return good(`ready at ${address}: database ${database}, disk ${disk}`)
+    if (code === undefined) throw new Error('the response is not from MagicStore')
+    return fault(`not ready at ${address}, ${code}: ${detail}`, 'try again later, and read its log')
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
-    if (code === 'ECONNREFUSED') return good(`none listens at ${address}`)
-    return fault(`what listens at ${address} does not answer in ${PATIENCE_MILLISECONDS / 1000} s as a server with these settings does: ${message}`, 'set HOST to an address of this machine and PORT to one that no other program has')
+    if (code === 'ECONNREFUSED') return good(`not running at ${address}`)
+    return fault(`another program, or no answer within ${TIMEOUT_MILLISECONDS / 1000} s, at ${address}: ${message}`, 'set HOST to an address of this machine, and PORT to a port that no other program uses')
   }
 }
 
-/** Goes the way of the people who use it. */
+/** Requests the server by its public address, as its users do. */
 export async function checkPublicAddress ({ publicUrl }: Config): Promise<Diagnosis> {
-  if (publicUrl === undefined) return good('PUBLIC_URL is not set: there is none to ask')
+  if (publicUrl === undefined) return good('PUBLIC_URL is not set')
   try {
-    const { status, headers, body } = await ask(urlToHttpOptions(new URL(`${publicUrl}/health/live`)))
-    if (body.status !== 'alive') return warning(`${publicUrl} leads to something else: status ${status}`, 'let the proxy, or the name, lead to the server')
-    // The server sends it wherever it knows that the client speaks TLS.
-    const isSeen = publicUrl.startsWith('http:') || headers['strict-transport-security'] !== undefined
-    if (isSeen) return good(`${publicUrl} leads to a server`)
-    return warning(`behind ${publicUrl} the server does not see that clients speak TLS`, 'name the proxy in TRUST_PROXY, and let it set X-Forwarded-Proto and X-Forwarded-For')
+    const { status, headers, body } = await get(urlToHttpOptions(new URL(`${publicUrl}/health/live`)))
+    if (body.status !== 'alive') return warning(`${publicUrl} leads to something else: status ${status}`, 'check the DNS name and the proxy')
+    // The server sends this header if it knows that the client uses TLS.
+    const isTlsKnown = publicUrl.startsWith('http:') || headers['strict-transport-security'] !== undefined
+    if (isTlsKnown) return good(`${publicUrl} leads to a MagicStore server`)
+    return warning(`the server behind ${publicUrl} does not know that clients use TLS`, 'name the proxy in TRUST_PROXY, and configure it to set X-Forwarded-Proto and X-Forwarded-For')
   } catch (error) {
-    return warning(`from here ${publicUrl} does not lead to the server: ${(error as Error).message}`, 'look at the name, the certificate and the proxy; where only this machine can\'t reach it, all is well')
+    return warning(`this machine can't reach the server at ${publicUrl}: ${(error as Error).message}`, 'check the DNS name, the certificate and the proxy; ignore this if other machines can reach it')
   }
 }
 
-/** @throws where there is no answer in time, or one that is not JSON. */
-async function ask (options: RequestOptions): Promise<Answer> {
+/** @throws if there is no response in time, or one that is not JSON. */
+async function get (options: RequestOptions): Promise<Answer> {
   const { request } = options.protocol === 'https:' ? https : http
-  const asked = request({ ...options, agent: false, signal: AbortSignal.timeout(PATIENCE_MILLISECONDS) })
-  asked.end()
-  const [response] = await once(asked, 'response') as [IncomingMessage]
+  const sent = request({ ...options, agent: false, signal: AbortSignal.timeout(TIMEOUT_MILLISECONDS) })
+  sent.end()
+  const [response] = await once(sent, 'response') as [IncomingMessage]
   const text = (await response.setEncoding('utf8').toArray()).join('')
   return { status: response.statusCode, headers: response.headers, body: JSON.parse(text) }
 }

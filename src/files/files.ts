@@ -1,8 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { BlobStore, Reserve } from '../blobs/blob-store.ts'
 import { type Metadata, OutcomeUnknown, type Precondition } from '../metadata/metadata.ts'
-import { NO_LIMIT, refuseBeyondQuota } from '../metadata/quota.ts'
-import type { AccountRecord, FilePage, FileRecord, NewFile, Quota } from '../metadata/records.ts'
+import { type AccountRecord, type FilePage, type FileRecord, type NewFile, NO_LIMIT, type Quota, refuseBeyondQuota } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
 import { planDownload, type DownloadPlan, type DownloadRequest } from './download.ts'
 import { mediaTypeOf } from './media-type.ts'
@@ -111,7 +110,7 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
     const { owner, upload: { name, minBytes, maxBytes } } = request
     if (name === undefined) {
       // The file may be a retry of one that is stored, which succeeds even if the quota is used up.
-      if (!await metadata.hasFileOfSize(owner.id, { least: minBytes, most: maxBytes })) await checkLimits(owner, minBytes, undefined)
+      if (!await metadata.hasFileOfSize(owner.id, { minBytes, maxBytes })) await checkLimits(owner, minBytes, undefined)
       return
     }
     const current = await metadata.findFile(owner.id, acceptedName(name))
@@ -207,7 +206,7 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
     // A blob that can't be removed is tried again later; it must not prevent a start.
     const removed = await blobs.remove(ids)
     if (removed.length === 0) return
-    await reserve.lend(() => metadata.forgetDiscarded(removed))
+    await reserve.lend(() => metadata.clearDiscarded(removed))
     if (ids.length === BATCH) await removeDiscarded()
   }
 

@@ -1,10 +1,25 @@
-/** The limits of one person; undefined where there is none. */
+import { Problem } from '../problems.ts'
+
+/** The limits of one account; undefined means no limit. */
 export interface Quota { readonly bytes: number | undefined, readonly files: number | undefined }
 
+/** An account's own limit that lifts the limit of the settings: no account reaches it. */
+export const NO_LIMIT = Number.MAX_SAFE_INTEGER
+
+/**
+ * Refuses a change that would exceed a quota. A change that adds nothing is never refused: an account above a lowered quota
+ * can still replace a file by a smaller one.
+ * @throws quota_exceeded with the numbers.
+ */
+export function refuseBeyondQuota (unit: 'bytes' | 'files', { used, added, limit }: { used: number, added: number, limit: number | undefined }): void {
+  if (limit === undefined || added <= 0 || used + added <= limit) return
+  throw new Problem('quota_exceeded', { detail: `The quota is ${limit} ${unit}, ${used} are used, and this would add ${added}.` })
+}
+
 export interface NewAccount {
-  /** As it was typed at registration. */
+  /** As typed at registration. */
   readonly username: string
-  /** What uniqueness is decided by. */
+  /** The normalised username, which must be unique. */
   readonly usernameKey: string
   readonly passwordHash: string
   readonly createdAt: number
@@ -12,36 +27,36 @@ export interface NewAccount {
 
 export interface AccountRecord extends NewAccount {
   readonly id: number
-  /** The operator's own limits for this person; null where the settings rule. */
+  /** Limits that the operator set for this account; null: those of the settings apply. */
   readonly quotaBytes: number | null
   readonly quotaFiles: number | null
   readonly usedBytes: number
   readonly usedFiles: number
-  /** Since when the operator keeps the person out; null where they do not. */
+  /** When the operator disabled the account; null if it is enabled. */
   readonly disabledAt: number | null
 }
 
 export interface NewToken {
   readonly accountId: number
   readonly kind: 'access' | 'personal'
-  /** The personal token that this access token was issued for; it ends with it. */
+  /** The personal token that this access token was issued for; both are deleted together. */
   readonly parentId: number | null
-  /** What its owner calls a personal token. */
+  /** The name of a personal token. */
   readonly name: string | null
-  /** Separated by spaces, as RFC 6749 section 3.3 writes them. */
+  /** Separated by spaces (RFC 6749 section 3.3). */
   readonly scopes: string
   /** SHA-256 of a personal token, in hex. */
   readonly secretHash: string | null
   readonly createdAt: number
-  /** Null for a personal token without an end. */
+  /** Null for a personal token that never expires. */
   readonly expiresAt: number | null
 }
 
-/** What goes with the adding of a token. */
+/** Conditions for adding a token, and what to do with it. */
 export interface TokenConditions {
-  /** Remembered in the same act, as by `addEvent`. */
-  readonly told?: { readonly event: NewEvent, readonly keep: number }
-  /** The password hash that the owner must still have. */
+  /** Added in the same transaction, as by `addEvent`. */
+  readonly withEvent?: { readonly event: NewEvent, readonly keep: number }
+  /** The password hash that the account must still have. */
   readonly passwordHash?: string
   readonly maxTokens?: number
 }
@@ -56,13 +71,13 @@ export interface TokenAndAccount { readonly token: TokenRecord, readonly account
 export interface Attempt {
   readonly kind: 'sign_in' | 'registration'
   readonly network: string
-  /** A digest of what the name is compared by; the same for the same name, whether anyone has it or not. */
+  /** A digest of the normalised username, whether an account has it or not. */
   readonly usernameKey: string
   readonly isKnownNetwork: boolean
   readonly at: number
 }
 
-/** Which attempts are counted together: those of one network, of one name from it, or of one name from networks unknown to it. */
+/** Which attempts are counted together: all from a network, those for a username from a network, or those for a username from unknown networks. */
 export type AttemptFilter =
   | { readonly kind: Attempt['kind'], readonly network: string }
   | { readonly kind: 'sign_in', readonly network: string, readonly usernameKey: string }
@@ -82,11 +97,11 @@ export interface NewFile {
   readonly ownerId: number
   readonly name: string
   readonly size: number
-  /** Media type as it goes into `Content-Type`; well formed. */
+  /** A well-formed media type, sent as `Content-Type`. */
   readonly type: string
   readonly sha256: string
   readonly blobId: string
-  /** Becomes `createdAt` of a new file and `updatedAt` of any. */
+  /** Sets `updatedAt`, and `createdAt` if the file is new. */
   readonly now: number
 }
 
@@ -98,18 +113,18 @@ export interface FileRecord extends Omit<NewFile, 'now'> {
   readonly isDateShared: boolean
 }
 
-/** Orders of a listing; ties are broken by id, so that every order is total. */
+/** Sort orders of a listing. Files that compare equal are ordered by id. */
 export const fileOrders = ['name', '-name', 'newest', 'oldest', 'largest', 'smallest'] as const
 export type FileOrder = typeof fileOrders[number]
 
 export interface FilePage {
   readonly order: FileOrder
-  /** Only names that begin so; goes with the name orders only. */
+  /** Only names with this prefix; valid with the orders by name only. */
   readonly prefix: string | undefined
   readonly limit: number
-  /** The place in the order behind which the page begins: the key of the last file seen, and its id. */
+  /** The last file of the previous page; undefined for the first page. */
   readonly after: FilePosition | undefined
 }
 
-/** The value a listing is ordered by (name, creation time or size) and the id of the file that has it. */
+/** The value that a listing is ordered by (name, creation time or size), and the id of the file. */
 export interface FilePosition { readonly key: string | number, readonly id: number }

@@ -51,7 +51,7 @@ export function createMetrics ({ metadata, blobs, passwords, quota }: MetricsOpt
   const acts = new Histogram({ name: 'magicstore_commit_acts', help: 'Acts that shared one commit of the database.', buckets: ACT_BUCKETS, registers })
   const seconds = new Histogram({ name: 'magicstore_commit_duration_seconds', help: 'Time from the beginning of a commit until it was on stable storage.', buckets: COMMIT_BUCKETS, registers })
   metadata.watchCommits(commit => {
-    acts.observe(commit.acts)
+    acts.observe(commit.writes)
     seconds.observe(commit.seconds)
   })
 

@@ -56,7 +56,7 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
   function touch ({ id, lastUsedAt }: TokenRecord, now: number): void {
     if (lastUsedAt !== null && Math.abs(now - lastUsedAt) < TOUCH_MILLISECONDS) return
     // Not awaited, and errors are ignored: downloads must work on a full disk.
-    metadata.touchToken(id, now).catch(() => {})
+    metadata.recordTokenUse(id, now).catch(() => {})
   }
 
   async function find (text: string): Promise<TokenAndAccount> {
@@ -73,7 +73,7 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
   function add (token: NewToken, kind: EventKind, { origin, passwordHash }: AddOptions): Promise<TokenRecord> {
     const { accountId, createdAt: at } = token
     return reserve.lend(() => metadata.addToken(token, {
-      told: { event: { accountId, kind, ...origin, at }, keep: KEPT_EVENTS },
+      withEvent: { event: { accountId, kind, ...origin, at }, keep: KEPT_EVENTS },
       maxTokens: MAX_TOKENS,
       ...(passwordHash !== undefined && { passwordHash })
     }))

@@ -9,16 +9,16 @@ import { createTokenRemover } from './token-remover.ts'
 
 type AccountRepository = Pick<Metadata, 'addAccount' | 'findAccount' | 'findAccountByKey' | 'accountsAfter' | 'setPasswordHash' | 'setQuota' | 'setDisabled' | 'removeAccount' | 'purgeDeletedAccounts'>
 
-/** What is told of an account: all but whether it is gone, for those that are not are not told of. */
+/** All columns but `removedAt`: only accounts that are not deleted are returned. */
 export const { removedAt: _removedAt, ...accountColumns } = getTableColumns(accounts)
 
 export function createAccountRepository (db: BetterSQLite3Database, committer: Committer): AccountRepository {
   const { commit, read } = committer
   const tokenRemover = createTokenRemover(db, committer)
-  const isThere = isNull(accounts.removedAt)
-  const byId = db.select(accountColumns).from(accounts).where(and(eq(accounts.id, sql.placeholder('id')), isThere)).prepare()
-  const removed = db.select({ id: accounts.id }).from(accounts).where(isNotNull(accounts.removedAt)).limit(1).prepare()
-  const byKey = db.select(accountColumns).from(accounts).where(and(eq(accounts.usernameKey, sql.placeholder('key')), isThere)).prepare()
+  const isActive = isNull(accounts.removedAt)
+  const byId = db.select(accountColumns).from(accounts).where(and(eq(accounts.id, sql.placeholder('id')), isActive)).prepare()
+  const deleted = db.select({ id: accounts.id }).from(accounts).where(isNotNull(accounts.removedAt)).limit(1).prepare()
+  const byKey = db.select(accountColumns).from(accounts).where(and(eq(accounts.usernameKey, sql.placeholder('key')), isActive)).prepare()
 
   return {
     addAccount: (account, attempt) => commit(() => {
@@ -36,15 +36,15 @@ export function createAccountRepository (db: BetterSQLite3Database, committer: C
     findAccountByKey: key => read(() => byKey.get({ key })),
 
     accountsAfter: (afterId, limit) => read(() => db.select(accountColumns).from(accounts)
-      .where(and(gt(accounts.id, afterId), isThere)).orderBy(asc(accounts.id)).limit(limit).all()),
+      .where(and(gt(accounts.id, afterId), isActive)).orderBy(asc(accounts.id)).limit(limit).all()),
 
-    async setPasswordHash (id, passwordHash, { endsTokens, replaces }) {
-      if (endsTokens) await tokenRemover.thinOut(id)
+    async setPasswordHash (id, passwordHash, { revokesTokens, expectedHash }) {
+      if (revokesTokens) await tokenRemover.thinOut(id)
       await commit(() => {
         const { changes } = db.update(accounts).set({ passwordHash })
-          .where(and(eq(accounts.id, id), isThere, replaces === undefined ? undefined : eq(accounts.passwordHash, replaces))).run()
+          .where(and(eq(accounts.id, id), isActive, expectedHash === undefined ? undefined : eq(accounts.passwordHash, expectedHash))).run()
         if (changes === 0) throw new Problem('credentials_wrong')
-        if (endsTokens) tokenRemover.remove(id)
+        if (revokesTokens) tokenRemover.remove(id)
       })
     },
 
@@ -53,16 +53,16 @@ export function createAccountRepository (db: BetterSQLite3Database, committer: C
     setDisabled: (id, at) => commit(() => { db.update(accounts).set({ disabledAt: at }).where(eq(accounts.id, id)).run() }),
 
     removeAccount: (id, at) => commit(() => {
-      // A colon can't stand in a username: the key is nobody's, and the name is free.
+      // No username has a colon: this key clashes with none, and frees the name.
       db.update(accounts).set({ removedAt: at, username: '', usernameKey: `removed:${id}`, passwordHash: '' }).where(eq(accounts.id, id)).run()
     }),
 
     async purgeDeletedAccounts (limit) {
-      // Most sweeps find nobody, and a transaction for that would cost a sync.
-      const gone = await read(() => removed.get())
-      if (gone === undefined) return false
-      await tokenRemover.thinOut(gone.id)
-      await commit(() => { if (!removeFiles(gone.id, limit)) db.delete(accounts).where(eq(accounts.id, gone.id)).run() })
+      // Usually there is none, and a transaction would cost a sync.
+      const account = await read(() => deleted.get())
+      if (account === undefined) return false
+      await tokenRemover.thinOut(account.id)
+      await commit(() => { if (!removeFiles(account.id, limit)) db.delete(accounts).where(eq(accounts.id, account.id)).run() })
       return true
     }
   }

@@ -2,8 +2,8 @@ import { and, desc, eq, gt, gte, inArray, lt, lte, or, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import type { Metadata } from '../metadata.ts'
 import type { AttemptFilter } from '../records.ts'
-import { limitedTo } from './bounds.ts'
 import type { Committer } from './committer.ts'
+import { limitedTo } from './paging.ts'
 import { accountNetworks, accounts, attempts } from './schema.ts'
 
 type AttemptRepository = Pick<Metadata, 'addAttempt' | 'attemptTimes' | 'clearAttempts' | 'removeAttempts' | 'isKnownNetwork' | 'addKnownNetwork'>
@@ -13,8 +13,8 @@ export function createAttemptRepository (db: BetterSQLite3Database, { commit, re
     .innerJoin(accounts, eq(accounts.id, accountNetworks.accountId))
     .where(and(eq(accounts.usernameKey, sql.placeholder('usernameKey')), eq(accountNetworks.network, sql.placeholder('network')))).prepare()
 
-  // To build a statement takes Drizzle ten times as long as to run it; every sign-in asks in two or three of these shapes.
-  const shapes = new Map<string, ReturnType<typeof prepareTimes>>()
+  // Building a statement takes Drizzle ten times as long as running it, and every sign-in runs two or three of these.
+  const statements = new Map<string, ReturnType<typeof prepareTimes>>()
 
   function prepareTimes (matching: AttemptFilter) {
     return db.select({ at: attempts.at }).from(attempts)
@@ -29,9 +29,9 @@ export function createAttemptRepository (db: BetterSQLite3Database, { commit, re
   }
 
   function timesOf (matching: AttemptFilter): ReturnType<typeof prepareTimes> {
-    const shape = Object.keys(matching).join()
-    const statement = shapes.get(shape) ?? prepareTimes(matching)
-    shapes.set(shape, statement)
+    const fields = Object.keys(matching).join()
+    const statement = statements.get(fields) ?? prepareTimes(matching)
+    statements.set(fields, statement)
     return statement
   }
 

@@ -3,18 +3,18 @@ import { overloadOf } from '../../blobs/disk/durable-files.ts'
 import { Problem } from '../../problems.ts'
 import { Database } from './driver.ts'
 
-/** What SQLite answers where a file it needs can't be made or grown. */
-const OUT_OF_ROOM = new Set(['SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE', 'SQLITE_IOERR_SHMOPEN', 'SQLITE_IOERR_WRITE', 'SQLITE_CANTOPEN'])
+/** SQLite's codes for a file that it cannot create or grow. */
+const OUT_OF_SPACE = new Set(['SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE', 'SQLITE_IOERR_SHMOPEN', 'SQLITE_IOERR_WRITE', 'SQLITE_CANTOPEN'])
 
-/** Maps what SQLite says to what a client can be told, by its codes. */
+/** Maps SQLite's errors to problems, by their codes. Other errors are returned as they are. */
 export function failureOf (cause: unknown): unknown {
   if (!(cause instanceof Database.SqliteError)) return cause
-  if (OUT_OF_ROOM.has(cause.code)) return descriptorShortage() ?? new Problem('storage_full', { cause })
+  if (OUT_OF_SPACE.has(cause.code)) return descriptorShortage() ?? new Problem('storage_full', { cause })
   if (isBusy(cause)) return new Problem('overloaded', { headers: { 'retry-after': '1' }, cause })
   return cause
 }
 
-/** SQLite has the same code for a full disk and for a process without a descriptor left: trying to open one tells them apart. */
+/** SQLite uses the same code for a full disk and for a process without free file descriptors: opening a file tells them apart. */
 function descriptorShortage (): Problem | undefined {
   try {
     closeSync(openSync('/', 'r'))
@@ -24,22 +24,22 @@ function descriptorShortage (): Problem | undefined {
   }
 }
 
-/** True where a database must first be brought back to what it was before a transaction that was cut off, which needs a connection that can write. */
+/** True if a transaction was cut off and must be rolled back first, which needs a writable connection. */
 export function isCutOff (error: unknown): boolean {
   return error instanceof Database.SqliteError && error.code === 'SQLITE_READONLY_ROLLBACK'
 }
 
-/** True where another process has the lock that an act needs. */
+/** True if another process holds the lock. */
 export function isBusy (error: unknown): boolean {
   return error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY')
 }
 
-/** True where `error` says that a unique index refused a row. */
+/** True if a unique index refused a row. */
 export function isUniqueViolation (error: unknown): boolean {
   return error instanceof Database.SqliteError && error.code === 'SQLITE_CONSTRAINT_UNIQUE'
 }
 
-/** True where `error` says that the row which another belongs to is gone. */
+/** True if a row refers to an account or token that does not exist. */
 export function isOwnerMissing (error: unknown): boolean {
   return error instanceof Database.SqliteError && error.code === 'SQLITE_CONSTRAINT_FOREIGNKEY'
 }

@@ -1,28 +1,17 @@
-import { and, asc, between, desc, eq, gt, gte, inArray, isNull, lt, ne, sql, type SQL } from 'drizzle-orm'
+import { and, asc, between, eq, gt, inArray, isNull, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import { Problem } from '../../problems.ts'
 import type { Metadata } from '../metadata.ts'
-import { refuseBeyondQuota } from '../quota.ts'
-import type { FileOrder, FilePage, FilePosition, FileRecord, NewFile, Quota } from '../records.ts'
-import { limitedTo } from './bounds.ts'
+import { refuseBeyondQuota, type FileRecord, type NewFile, type Quota } from '../records.ts'
 import type { Committer } from './committer.ts'
 import { isUniqueViolation } from './failures.ts'
+import { afterPosition, limitedTo, ordering } from './paging.ts'
 import type { RetentionLockWatch } from './retention-lock.ts'
 import { accounts, discardedBlobs, files } from './schema.ts'
 
-type FileRepository = Pick<Metadata, 'addFile' | 'putFile' | 'findFile' | 'hasFileOfSize' | 'listFiles' | 'renameFile' | 'redateFile' | 'removeFile' | 'knownBlobs' | 'discardedBlobs' | 'forgetDiscarded'>
+type FileRepository = Pick<Metadata, 'addFile' | 'putFile' | 'findFile' | 'hasFileOfSize' | 'listFiles' | 'renameFile' | 'redateFile' | 'removeFile' | 'knownBlobs' | 'discardedBlobs' | 'clearDiscarded'>
 
-/** Column and direction of each order. */
-const sorting = {
-  name: { column: files.name, isAscending: true },
-  '-name': { column: files.name, isAscending: false },
-  oldest: { column: files.createdAt, isAscending: true },
-  newest: { column: files.createdAt, isAscending: false },
-  smallest: { column: files.size, isAscending: true },
-  largest: { column: files.size, isAscending: false }
-} as const satisfies Record<FileOrder, unknown>
-
-export function createFileRepository (db: BetterSQLite3Database, { commit, read }: Committer, hold: RetentionLockWatch): FileRepository {
+export function createFileRepository (db: BetterSQLite3Database, { commit, read }: Committer, retentionLock: RetentionLockWatch): FileRepository {
   const byName = db.select().from(files).where(and(eq(files.ownerId, sql.placeholder('ownerId')), eq(files.name, sql.placeholder('name')))).prepare()
   const find = (ownerId: number, name: string): FileRecord | undefined => byName.get({ ownerId, name })
 
@@ -40,7 +29,7 @@ export function createFileRepository (db: BetterSQLite3Database, { commit, read 
   const departures = createDepartures()
   const discard = db.insert(discardedBlobs).values({ blobId: sql.placeholder('blobId') }).prepare()
   const oldestDiscarded = db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs).orderBy(limitedTo(asc(discardedBlobs.id), sql.placeholder('limit'))).prepare()
-  const forget = db.delete(discardedBlobs).where(eq(discardedBlobs.blobId, sql.placeholder('blobId'))).prepare()
+  const clear = db.delete(discardedBlobs).where(eq(discardedBlobs.blobId, sql.placeholder('blobId'))).prepare()
   const remove = db.delete(files).where(eq(files.id, sql.placeholder('id'))).prepare()
   const usage = db.select({ bytes: accounts.usedBytes, files: accounts.usedFiles }).from(accounts).where(and(eq(accounts.id, sql.placeholder('ownerId')), isNull(accounts.removedAt))).prepare()
   const charge = db.update(accounts).set({
@@ -50,7 +39,7 @@ export function createFileRepository (db: BetterSQLite3Database, { commit, read 
 
   function occupy (ownerId: number, change: { bytes: number, files: number }, quota: Quota): void {
     const used = usage.get({ ownerId })
-    // The person was deleted while their upload was under way.
+    // The account was deleted during the upload.
     if (used === undefined) throw new Problem('not_found')
     refuseBeyondQuota('bytes', { used: used.bytes, added: change.bytes, limit: quota.bytes })
     refuseBeyondQuota('files', { used: used.files, added: change.files, limit: quota.files })
@@ -88,11 +77,11 @@ export function createFileRepository (db: BetterSQLite3Database, { commit, read 
 
     findFile: (ownerId, name) => read(() => find(ownerId, name)),
 
-    hasFileOfSize: (ownerId, { least, most }) => read(() => db.select({ id: files.id }).from(files)
-      .where(and(eq(files.ownerId, ownerId), between(files.size, least, most))).limit(1).get() !== undefined),
+    hasFileOfSize: (ownerId, { minBytes, maxBytes }) => read(() => db.select({ id: files.id }).from(files)
+      .where(and(eq(files.ownerId, ownerId), between(files.size, minBytes, maxBytes))).limit(1).get() !== undefined),
 
     listFiles: (ownerId, page) => read(() => db.select().from(files)
-      .where(and(eq(files.ownerId, ownerId), within(page)))
+      .where(and(eq(files.ownerId, ownerId), afterPosition(page)))
       .orderBy(...ordering(page.order)).limit(page.limit).all()),
 
     renameFile: (ownerId, name, newName, now) => commit(() => {
@@ -130,11 +119,11 @@ export function createFileRepository (db: BetterSQLite3Database, { commit, read 
 
     discardedBlobs: limit => read(() => {
       const ids = oldestDiscarded.all({ limit }).map(row => row.blobId)
-      // In this order: what was discarded before a moment without a hold is in no snapshot of a later one.
-      return hold.isHeld() ? [] : ids
+      // The lock is checked after the query: a blob discarded while no backup ran is in no snapshot of a later backup.
+      return retentionLock.isHeld() ? [] : ids
     }),
 
-    forgetDiscarded: blobIds => commit(() => { for (const blobId of blobIds) forget.run({ blobId }) })
+    clearDiscarded: blobIds => commit(() => { for (const blobId of blobIds) clear.run({ blobId }) })
   }
 }
 
@@ -166,50 +155,7 @@ function secondOf (milliseconds: number): number {
   return Math.floor(milliseconds / 1000)
 }
 
-/** A clock set back must not make a change look older than what it changed. */
+/** If the clock was set back, a changed file must not look older than before. */
 function later (current: FileRecord, now: number): number {
   return Math.max(current.updatedAt, now)
-}
-
-function ordering (order: FileOrder): SQL[] {
-  const { column, isAscending } = sorting[order]
-  const direction = isAscending ? asc : desc
-  return [direction(column), direction(files.id)]
-}
-
-/** A row value is compared as a whole, so that the index is entered at the place where the last page ended. */
-function within ({ order, prefix = '', after }: FilePage): SQL | undefined {
-  const { column, isAscending } = sorting[order]
-  if (column === files.name) return isAscending ? ascendingNames(prefix, after) : descendingNames(prefix, after)
-  if (after === undefined) return undefined
-  return isAscending
-    ? sql`(${column}, ${files.id}) > (${after.key}, ${after.id})`
-    : sql`(${column}, ${files.id}) < (${after.key}, ${after.id})`
-}
-
-/** One bound on each side: of two, SQLite enters the index at one and walks from there to the other, 100,000 files in 8 ms. */
-function ascendingNames (prefix: string, after: FilePosition | undefined): SQL | undefined {
-  return after === undefined
-    ? and(gte(files.name, prefix), lt(files.name, endOf(prefix)))
-    : and(gte(files.name, sql`max(${prefix}, ${after.key})`), ne(files.name, String(after.key)), lt(files.name, endOf(prefix)))
-}
-
-function descendingNames (prefix: string, after: FilePosition | undefined): SQL | undefined {
-  return and(gte(files.name, prefix), lt(files.name, after === undefined ? endOf(prefix) : sql`min(${endOf(prefix)}, ${after.key})`))
-}
-
-/** What every name with this prefix is less than; any text is less than a blob. */
-function endOf (prefix: string): SQL {
-  const end = successor(prefix)
-  return end === undefined ? sql`x''` : sql`${end}`
-}
-
-/** The least string that is greater than every string with this prefix, in code point order; undefined where none is. */
-function successor (prefix: string): string | undefined {
-  const points = Array.from(prefix, character => Number(character.codePointAt(0)))
-  while (points.at(-1) === 0x10FFFF) points.pop()
-  const last = points.pop()
-  if (last === undefined) return undefined
-  // U+D800 to U+DFFF are surrogates, no code points of text.
-  return String.fromCodePoint(...points, last === 0xD7FF ? 0xE000 : last + 1)
 }

@@ -1,28 +1,28 @@
 import { OperatorError } from '../../problems.ts'
 import { Database } from './driver.ts'
 
-/** Another process has what this one needs for itself; the message says what. */
+/** Another process has locked what this one needs; the message says what. */
 export class FolderInUseError extends OperatorError {}
 
-/** A folder that this process has to itself until `close`; a second time is no error. */
+/** A lock on a folder, held until `close`. Closing it twice is no error. */
 export interface FolderLock { close (): void }
 
 interface LockOptions {
-  /** What the operator is told where another process has it. */
+  /** The error message if another process holds the lock. */
   readonly inUse?: string
-  /** How long the other one is waited for. */
+  /** How long to wait for the other process. */
   readonly waitMilliseconds?: number
 }
 
 /**
- * Takes the data folder, or what else `file` stands for, for this process until `close`, or its death: Node has no `flock`,
- * and a file with a pid in it goes stale, while the lock of an open SQLite transaction ends with its process.
- * @throws {FolderInUseError} where another process holds it.
+ * Locks the data folder, or anything else that `file` stands for, until `close` or the end of the process. The lock is an open
+ * SQLite transaction, which ends with its process: Node has no `flock`, and a file with a pid goes stale.
+ * @throws {FolderInUseError} if another process holds the lock.
  */
-export function lockFolder (file: string, { inUse = 'another MagicStore serves this data folder', waitMilliseconds = 0 }: LockOptions = {}): FolderLock {
+export function lockFolder (file: string, { inUse = 'another MagicStore server uses this data folder', waitMilliseconds = 0 }: LockOptions = {}): FolderLock {
   const client = new Database(file, { timeout: waitMilliseconds })
   try {
-    // Without this SQLite begins a journal beside the file, which a full disk refuses.
+    // Otherwise SQLite creates a journal beside the file, which fails on a full disk.
     client.pragma('journal_mode = MEMORY')
     client.exec('BEGIN EXCLUSIVE')
   } catch (error) {

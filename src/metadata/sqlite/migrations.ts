@@ -1,7 +1,7 @@
 // Drizzle's migrator applies the migrations, inside a transaction of ours. On its own it cannot keep three promises: a
 // migration that leaves foreign-key violations is undone (it has committed before anything can be checked), the copy made
-// before an upgrade misses no write (it takes the write lock too late), and a full disk is reported as one (SQLite has
-// already rolled back by then, so its ROLLBACK fails and hides the reason).
+// before an upgrade misses no write (it takes the write lock too late), and a full disk is reported as one (SQLite may
+// have rolled back already; its ROLLBACK then fails and hides the reason).
 
 import { readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
@@ -13,7 +13,7 @@ import { readMigrationFiles } from 'drizzle-orm/migrator'
 import { sync } from '../../blobs/disk/durable-files.ts'
 import { packageFolder } from '../../config.ts'
 import { OperatorError } from '../../problems.ts'
-import { copyDatabase } from './copy.ts'
+import { copyDatabase } from './database-file.ts'
 import { failureOf, isCutOff } from './failures.ts'
 import type { FolderLock } from './lock.ts'
 

@@ -1,14 +1,14 @@
 import { gte, isNull, or, sql, type SQL } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import type { Metadata } from '../metadata.ts'
-import { NO_LIMIT } from '../quota.ts'
+import { NO_LIMIT } from '../records.ts'
 import type { Committer } from './committer.ts'
 import type { Database } from './driver.ts'
 import { accounts, installation } from './schema.ts'
 
 type MonitoringRepository = Pick<Metadata, 'totals' | 'probe' | 'watchCommits'>
 
-/** Share of a quota from which on an account is near it. */
+/** Share of a quota from which an account is near it. */
 const NEAR = 0.9
 
 export function createMonitoringRepository (db: BetterSQLite3Database, client: Database, { commit, read, watch }: Committer): MonitoringRepository {
@@ -27,7 +27,7 @@ export function createMonitoringRepository (db: BetterSQLite3Database, client: D
 
     probe: () => commit(() => {
       db.select().from(installation).all()
-      // A row that is written as it was leaves its page clean, and nothing would reach the disk: a number of the file's head that nobody else uses does.
+      // Writing a row with the same values writes nothing to the disk. This number in the file's header has no other use.
       client.pragma(`user_version = ${1 - Number(client.pragma('user_version', { simple: true }))}`)
     }),
 

@@ -1,30 +1,29 @@
 import { Database } from './driver.ts'
 import { lockFolder, type FolderLock } from './lock.ts'
 
-/** A server that looks whether there is a hold has it for a moment itself. */
-const LOOK_MILLISECONDS = 5000
+/** How long to wait: a server that checks the lock holds it for a moment. */
+const WAIT_MILLISECONDS = 5000
 
-/** The lock that stands for the hold on the blobs of the database in `file`. */
 const retentionLockFile = (file: string) => `${file}-hold`
 
 /**
- * Keeps every process from removing the bytes of blobs that a file has when this returns, or gets later, until `close` or
- * the death of this process, whatever becomes of the file. A backup takes it before its snapshot.
- * @throws {FolderInUseError} where another backup of the same database has it.
+ * Takes the retention lock of the database in `file`: until `close` or the end of this process, no process deletes the bytes
+ * of a blob that a file has now or gets later, even if that file is deleted. A backup takes it before its snapshot.
+ * @throws {FolderInUseError} if another backup of the same database holds it.
  */
 export function takeRetentionLock (file: string): FolderLock {
-  return lockFolder(retentionLockFile(file), { inUse: 'another backup of this data folder is being made', waitMilliseconds: LOOK_MILLISECONDS })
+  return lockFolder(retentionLockFile(file), { inUse: 'another backup of this data folder is running', waitMilliseconds: WAIT_MILLISECONDS })
 }
 
 export interface RetentionLockWatch { isHeld (): boolean, close (): void }
 
-/** Looks for the hold of others, which takes a few microseconds. */
+/** Checks whether another process holds the retention lock, which takes a few microseconds. */
 export function watchRetentionLock (file: string): RetentionLockWatch {
   const client = new Database(retentionLockFile(file), { timeout: 0 })
 
   function isHeld (): boolean {
     try {
-      // The table that every database has, here without a row: to read it takes a lock that goes with other looks, not with a hold.
+      // Reading any table takes a shared lock, which other checks allow and a held lock does not. This one exists in every database.
       client.exec('SELECT 1 FROM sqlite_master')
       return false
     } catch (error) {
@@ -34,7 +33,7 @@ export function watchRetentionLock (file: string): RetentionLockWatch {
   }
 
   try {
-    // Makes the file now: a full disk, which gets room by removing, would refuse it.
+    // Creates the file now: on a full disk, where deleting needs it, that would fail.
     isHeld()
   } catch (error) {
     client.close()

@@ -1,12 +1,12 @@
 import { isNotNull } from 'drizzle-orm'
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex, type AnySQLiteColumn } from 'drizzle-orm/sqlite-core'
 
-/** Facts about the installation itself, such as the audience of its tokens. */
+/** One row: the id of the installation, which is the audience of its tokens. */
 export const installation = sqliteTable('installation', {
   id: text('id').primaryKey()
 })
 
-// AUTOINCREMENT, not plain rowids: SQLite would give the id of a deleted last row to the next one.
+// AUTOINCREMENT, not plain rowids: SQLite would reuse the id of a deleted last row.
 export const accounts = sqliteTable('accounts', {
   id: integer('id').primaryKey({ autoIncrement: true }),
   username: text('username').notNull(),
@@ -15,15 +15,15 @@ export const accounts = sqliteTable('accounts', {
   createdAt: integer('created_at').notNull(),
   quotaBytes: integer('quota_bytes'),
   quotaFiles: integer('quota_files'),
-  // Kept with every change of a file, in its transaction, so that a quota is decided without summing a person's files.
+  // Updated with every change of a file, in the same transaction, so that checking a quota does not sum all files.
   usedBytes: integer('used_bytes').notNull().default(0),
   usedFiles: integer('used_files').notNull().default(0),
   disabledAt: integer('disabled_at'),
-  // Set when the person is gone for everybody; the row stays until their files are, batch by batch.
+  // Set when the account is deleted; the row stays until its files are deleted, in batches.
   removedAt: integer('removed_at')
 }, table => [
   uniqueIndex('accounts_username_key').on(table.usernameKey),
-  // Few are on their way out, and every sweep asks for one.
+  // Partial: few accounts are being deleted, and every sweep looks for one.
   index('accounts_removed').on(table.removedAt).where(isNotNull(table.removedAt))
 ])
 
@@ -31,7 +31,7 @@ export const tokens = sqliteTable('tokens', {
   id: integer('id').primaryKey({ autoIncrement: true }),
   accountId: integer('account_id').notNull().references(() => accounts.id, { onDelete: 'cascade' }),
   kind: text('kind', { enum: ['access', 'personal'] }).notNull(),
-  // An access token ends with the personal one it was issued for.
+  // An access token is deleted with the personal token that it was issued for.
   parentId: integer('parent_id').references((): AnySQLiteColumn => tokens.id, { onDelete: 'cascade' }),
   name: text('name'),
   scopes: text('scopes').notNull(),
@@ -46,14 +46,14 @@ export const tokens = sqliteTable('tokens', {
   index('tokens_expiry').on(table.kind, table.expiresAt)
 ])
 
-/** Failed sign-ins and registrations, each counted for a while against whoever comes again from the same network. */
+/** Recent failed sign-ins and registrations, for the attempt limiter. */
 export const attempts = sqliteTable('attempts', {
   id: integer('id').primaryKey({ autoIncrement: true }),
   kind: text('kind', { enum: ['sign_in', 'registration'] }).notNull(),
   network: text('network').notNull(),
-  // The username's key, whether anyone has it or not: counting must not tell.
+  // A digest of the username, whether an account has it or not: counting must not reveal which exist.
   usernameKey: text('username_key').notNull(),
-  // Whether the person had signed in from this network before.
+  // Whether the account had signed in from this network before.
   isKnownNetwork: integer('is_known_network', { mode: 'boolean' }).notNull(),
   at: integer('at').notNull()
 }, table => [
@@ -63,7 +63,7 @@ export const attempts = sqliteTable('attempts', {
   index('attempts_at').on(table.at)
 ])
 
-/** Where a person has signed in from. */
+/** Networks that an account has signed in from. */
 export const accountNetworks = sqliteTable('account_networks', {
   accountId: integer('account_id').notNull().references(() => accounts.id, { onDelete: 'cascade' }),
   network: text('network').notNull(),
@@ -72,7 +72,7 @@ export const accountNetworks = sqliteTable('account_networks', {
   primaryKey({ columns: [table.accountId, table.network] })
 ])
 
-/** What happened to an account, for its owner to see. */
+/** The event log of an account, for its owner. */
 export const events = sqliteTable('events', {
   id: integer('id').primaryKey({ autoIncrement: true }),
   accountId: integer('account_id').notNull().references(() => accounts.id, { onDelete: 'cascade' }),
@@ -102,7 +102,7 @@ export const files = sqliteTable('files', {
   index('files_owner_size').on(table.ownerId, table.size, table.id)
 ])
 
-/** The journal of deletion: written with the fact, emptied when the bytes are gone. */
+/** Blobs whose bytes are to be deleted. A row is added in the transaction that deletes the file, and deleted when the bytes are. */
 export const discardedBlobs = sqliteTable('discarded_blobs', {
   id: integer('id').primaryKey({ autoIncrement: true }),
   blobId: text('blob_id').notNull()

@@ -1,19 +1,19 @@
 import { and, asc, gte, lt, sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/better-sqlite3'
-import type { Snapshot } from '../snapshot.ts'
-import { copyDatabase } from './copy.ts'
+import type { Snapshot } from '../metadata.ts'
+import { copyDatabase } from './database-file.ts'
 import { Database } from './driver.ts'
 import { refuseNewer } from './migrations.ts'
 import { accounts, files, installation } from './schema.ts'
 
-/** Copies the database `file` into a new file `copy` and opens that. @throws {NewerDatabaseError} before it copies. */
+/** Copies the database `file` into a new file `copy` and opens the copy. @throws {NewerDatabaseError} before it copies. */
 export async function takeSnapshot (file: string, copy: string): Promise<Snapshot> {
   refuseNewer(file)
   await copyDatabase(file, copy)
   return openSnapshot(copy)
 }
 
-/** Opens a copy that was made before; it is only read. @throws {NewerDatabaseError}. */
+/** Opens an existing copy, read-only. @throws {NewerDatabaseError}. */
 export function openSnapshot (file: string): Snapshot {
   refuseNewer(file)
   const client = new Database(file, { readonly: true, fileMustExist: true })
@@ -21,12 +21,12 @@ export function openSnapshot (file: string): Snapshot {
     const db = drizzle({ client })
     const byPrefix = db.select({ id: files.blobId, size: files.size, sha256: files.sha256 }).from(files)
       .where(and(gte(files.blobId, sql.placeholder('prefix')), lt(files.blobId, sql.placeholder('end')))).orderBy(asc(files.blobId)).prepare()
-    const people = db.select({ count: sql<number>`count(*)` }).from(accounts).get()
+    const owners = db.select({ count: sql<number>`count(*)` }).from(accounts).get()
     const stored = db.select({ count: sql<number>`count(*)`, bytes: sql<number>`coalesce(sum(${files.size}), 0)` }).from(files).get()
     return {
       installationId: String(db.select().from(installation).get()?.id),
-      totals: { accounts: Number(people?.count), files: Number(stored?.count), bytes: Number(stored?.bytes) },
-      // After the last hex digit comes g: a range, not a pattern, for the sake of the index.
+      totals: { accounts: Number(owners?.count), files: Number(stored?.count), bytes: Number(stored?.bytes) },
+      // A range uses the index, a pattern would not. `g` follows the last hex digit.
       blobs: prefix => byPrefix.all({ prefix, end: `${prefix}g` }),
       close: () => { client.close() }
     }

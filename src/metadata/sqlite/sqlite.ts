@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import { dirname } from 'node:path'
 import { drizzle, type BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
+import { openSharedSync, type SharedSync, sync } from '../../blobs/disk/durable-files.ts'
 import type { Metadata } from '../metadata.ts'
 import { createAccountRepository } from './accounts.ts'
 import { createAttemptRepository } from './attempts.ts'
@@ -9,19 +11,18 @@ import { createEventRepository, createEventWriter } from './events.ts'
 import { failureOf } from './failures.ts'
 import { createFileRepository } from './files.ts'
 import { createIntegrityRepository } from './integrity-check.ts'
-import { openLogSync } from './log-sync.ts'
 import { applyMigrations, refuseNewer, refuseNewerIn, type MigrationOptions } from './migrations.ts'
 import { createMonitoringRepository } from './monitoring.ts'
 import { watchRetentionLock } from './retention-lock.ts'
 import { installation } from './schema.ts'
 import { createTokenRepository } from './tokens.ts'
 
-/** How long the opening of a database waits for another process that is writing to it. */
+/** How long opening the database waits for another process that is writing to it. */
 const OPENING_MILLISECONDS = 5000
 
 /**
- * Opens the database in `file`, makes it if need be and brings it up to date.
- * @throws {NewerDatabaseError} before it changes anything, {MigrationError} where that fails and nothing has changed.
+ * Opens the database in `file`, creates it if it does not exist, and applies pending migrations.
+ * @throws {NewerDatabaseError} before it changes anything, {MigrationError} if a migration fails; nothing has changed then.
  */
 export async function openSqliteMetadata (file: string, options: MigrationOptions = {}): Promise<Metadata> {
   refuseNewer(file, options)
@@ -29,19 +30,19 @@ export async function openSqliteMetadata (file: string, options: MigrationOption
   try {
     refuseNewerIn(client, options)
     client.pragma('journal_mode = WAL')
-    // What is done while opening is synced by SQLite itself.
+    // Until the committer takes over below, SQLite syncs by itself.
     client.pragma('synchronous = FULL')
-    // What SQLite sorts or undoes in a file of its own would fail on a full disk.
+    // Temporary files, for sorting and savepoints, could not be written on a full disk.
     client.pragma('temp_store = MEMORY')
     await applyMigrations(client, file, options)
     client.pragma('foreign_keys = ON')
     const db = drizzle({ client })
     const installationId = identify(db)
-    const hold = watchRetentionLock(file)
+    const retentionLock = watchRetentionLock(file)
     const syncLog = await openLogSync(file)
-    // From here on the committer syncs the log before it acknowledges; checkpoints are still synced by SQLite.
+    // From here on the committer syncs the log before it acknowledges; SQLite still syncs checkpoints.
     client.pragma('synchronous = NORMAL')
-    // And it waits for locks itself: SQLite would stop the event loop for that.
+    // The committer also waits for locks: SQLite would block the event loop.
     client.pragma('busy_timeout = 0')
     const committer = createCommitter(client, syncLog)
     const writeEvent = createEventWriter(db)
@@ -52,12 +53,12 @@ export async function openSqliteMetadata (file: string, options: MigrationOption
       ...createTokenRepository({ db, committer, writeEvent }),
       ...createEventRepository(db, committer, writeEvent),
       ...createAttemptRepository(db, committer),
-      ...createFileRepository(db, committer, hold),
+      ...createFileRepository(db, committer, retentionLock),
       ...createIntegrityRepository(db, client, committer),
       ...createMonitoringRepository(db, client, committer),
       async close () {
         await syncLog.close()
-        hold.close()
+        retentionLock.close()
         client.close()
       }
     }
@@ -67,8 +68,22 @@ export async function openSqliteMetadata (file: string, options: MigrationOption
   }
 }
 
-/** The id of the installation, made at the first start. */
+/** The id of the installation, created at the first start. */
 function identify (db: BetterSQLite3Database): string {
   const row = db.select().from(installation).get() ?? db.insert(installation).values({ id: randomUUID() }).returning().get()
   return row.id
+}
+
+/**
+ * Opens the sync of the write-ahead log, which runs in a thread of the pool: SQLite's own would block the event loop. The log
+ * has a checksum for each commit, so a commit is in it whole or not at all, in whatever order its pages are written. SQLite
+ * holds no lock on the log that closing it here could drop.
+ */
+async function openLogSync (file: string): Promise<SharedSync> {
+  // SQLite creates the log at each start, and its name must be as durable as its content.
+  await sync(dirname(file))
+  const syncLog = await openSharedSync(`${file}-wal`, log => log.datasync())
+  // A process that was killed may have committed without syncing: that can be read now, and a power failure would undo it.
+  await syncLog()
+  return syncLog
 }

@@ -1,17 +1,17 @@
 import { asc, eq, inArray, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
-import { limitedTo } from './bounds.ts'
 import type { Committer } from './committer.ts'
+import { limitedTo } from './paging.ts'
 import { tokens } from './schema.ts'
 
-/** Tokens that one commit removes: it takes a few milliseconds. */
+/** Tokens deleted in one commit, which takes a few milliseconds. */
 const BATCH = 500
 
-/** Removes all tokens of an account, also where they are too many for one commit. */
+/** Deletes all tokens of an account, even if they are too many for one commit. */
 export interface TokenRemover {
-  /** Removes the oldest tokens in commits of their own, until one batch is left. Most accounts never have more. */
+  /** Deletes the oldest tokens in commits of their own until at most one batch is left. Most accounts never have more. */
   thinOut (accountId: number): Promise<void>
-  /** Removes the rest inside an act, after `thinOut`. */
+  /** Deletes the rest inside the current transaction, after `thinOut`. */
   remove (accountId: number): void
 }
 

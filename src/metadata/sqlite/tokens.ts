@@ -1,24 +1,24 @@
+import { LRUCache } from 'lru-cache'
 import { and, asc, desc, eq, gt, inArray, isNull, lt, or, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import { Problem } from '../../problems.ts'
 import type { Metadata } from '../metadata.ts'
 import type { TokenAndAccount } from '../records.ts'
 import { accountColumns } from './accounts.ts'
-import { limitedTo } from './bounds.ts'
 import type { Committer } from './committer.ts'
 import type { WriteEvent } from './events.ts'
 import { isOwnerMissing } from './failures.ts'
-import { createRowCache } from './row-cache.ts'
+import { limitedTo } from './paging.ts'
 import { accounts, tokens } from './schema.ts'
 import { createTokenRemover } from './token-remover.ts'
 
-type TokenRepository = Pick<Metadata, 'addToken' | 'findToken' | 'findTokenBySecret' | 'listTokens' | 'touchToken' | 'removeToken' | 'removeTokens' | 'removeExpiredTokens'>
+type TokenRepository = Pick<Metadata, 'addToken' | 'findToken' | 'findTokenBySecret' | 'listTokens' | 'recordTokenUse' | 'removeToken' | 'removeTokens' | 'removeExpiredTokens'>
 
-interface TokenActsOptions { db: BetterSQLite3Database, committer: Committer, writeEvent: WriteEvent }
+interface TokenRepositoryOptions { db: BetterSQLite3Database, committer: Committer, writeEvent: WriteEvent }
 
-export function createTokenRepository ({ db, committer, writeEvent }: TokenActsOptions): TokenRepository {
+export function createTokenRepository ({ db, committer, writeEvent }: TokenRepositoryOptions): TokenRepository {
   const { commit, read } = committer
-  const remember = createRowCache<number | string, TokenAndAccount>(committer)
+  const cached = createTokenCache(committer)
   const withAccount = () => db.select({ token: tokens, account: accountColumns }).from(tokens)
     .innerJoin(accounts, and(eq(accounts.id, tokens.accountId), isNull(accounts.removedAt)))
   const byId = withAccount().where(eq(tokens.id, sql.placeholder('id'))).prepare()
@@ -36,29 +36,29 @@ export function createTokenRepository ({ db, committer, writeEvent }: TokenActsO
     createdAt: placeholder('createdAt'),
     expiresAt: placeholder('expiresAt')
   }).returning().prepare()
-  const beyond = db.select({ id: tokens.id }).from(tokens).where(eq(tokens.accountId, placeholder('accountId')))
+  const tokenBeyondLimit = db.select({ id: tokens.id }).from(tokens).where(eq(tokens.accountId, placeholder('accountId')))
     .orderBy(limitedTo(desc(tokens.id), 1, placeholder('maxTokens'))).prepare()
   const oldestAccess = db.select({ id: tokens.id }).from(tokens)
     .where(and(eq(tokens.accountId, placeholder('accountId')), eq(tokens.kind, 'access'), lt(tokens.id, placeholder('newId'))))
     .orderBy(limitedTo(asc(tokens.id), 1)).prepare()
-  const holder = db.select({ id: accounts.id }).from(accounts).where(and(eq(accounts.id, placeholder('id')), eq(accounts.passwordHash, placeholder('passwordHash')))).prepare()
+  const accountWithHash = db.select({ id: accounts.id }).from(accounts).where(and(eq(accounts.id, placeholder('id')), eq(accounts.passwordHash, placeholder('passwordHash')))).prepare()
 
-  /** Reads one row in so many of the index, and nothing of an account with fewer tokens. */
-  function makeRoom (accountId: number, newId: number, maxTokens: number): void {
-    if (beyond.get({ accountId, maxTokens }) === undefined) return
+  /** Deletes the oldest access token if the account has more than `maxTokens`, which takes one query that reads only the index. */
+  function enforceLimit (accountId: number, newId: number, maxTokens: number): void {
+    if (tokenBeyondLimit.get({ accountId, maxTokens }) === undefined) return
     const oldest = oldestAccess.get({ accountId, newId })
-    if (oldest === undefined) throw new Problem('too_many_tokens', { detail: `An account may have ${maxTokens} tokens; end a personal one first.` })
+    if (oldest === undefined) throw new Problem('too_many_tokens', { detail: `An account may have ${maxTokens} tokens; delete a personal token first.` })
     db.delete(tokens).where(eq(tokens.id, oldest.id)).run()
   }
 
   return {
-    addToken: (token, { told, passwordHash, maxTokens } = {}) => commit(() => {
-      // Read here, among the acts, for a change of the password ends the tokens that are there, and only those.
-      if (passwordHash !== undefined && holder.get({ id: token.accountId, passwordHash }) === undefined) throw new Problem('credentials_wrong')
+    addToken: (token, { withEvent, passwordHash, maxTokens } = {}) => commit(() => {
+      // Read inside the transaction: a password change deletes the tokens that exist by then, and no later ones.
+      if (passwordHash !== undefined && accountWithHash.get({ id: token.accountId, passwordHash }) === undefined) throw new Problem('credentials_wrong')
       try {
         const added = insert.get({ ...token })
-        if (maxTokens !== undefined) makeRoom(token.accountId, added.id, maxTokens)
-        if (told !== undefined) writeEvent(told.event, told.keep)
+        if (maxTokens !== undefined) enforceLimit(token.accountId, added.id, maxTokens)
+        if (withEvent !== undefined) writeEvent(withEvent.event, withEvent.keep)
         return added
       } catch (error) {
         if (isOwnerMissing(error)) throw new Problem('token_revoked', { cause: error })
@@ -66,9 +66,9 @@ export function createTokenRepository ({ db, committer, writeEvent }: TokenActsO
       }
     }),
 
-    findToken: id => read(() => remember(id, () => byId.get({ id }))),
+    findToken: id => read(() => cached(id, () => byId.get({ id }))),
 
-    findTokenBySecret: secretHash => read(() => remember(secretHash, () => bySecret.get({ secretHash }))),
+    findTokenBySecret: secretHash => read(() => cached(secretHash, () => bySecret.get({ secretHash }))),
 
     listTokens: (accountId, { now, beforeId, limit }) => read(() => db.select().from(tokens)
       .where(and(
@@ -77,7 +77,7 @@ export function createTokenRepository ({ db, committer, writeEvent }: TokenActsO
         beforeId === undefined ? undefined : lt(tokens.id, beforeId)
       )).orderBy(desc(tokens.id)).limit(limit).all()),
 
-    touchToken: (id, at) => commit(() => { db.update(tokens).set({ lastUsedAt: at }).where(eq(tokens.id, id)).run() }),
+    recordTokenUse: (id, at) => commit(() => { db.update(tokens).set({ lastUsedAt: at }).where(eq(tokens.id, id)).run() }),
 
     removeToken: (accountId, id) => commit(() => {
       const { changes } = db.delete(tokens).where(and(eq(tokens.accountId, accountId), eq(tokens.id, id))).run()
@@ -93,5 +93,32 @@ export function createTokenRepository ({ db, committer, writeEvent }: TokenActsO
       const batch = db.select({ id: tokens.id }).from(tokens).where(and(eq(tokens.kind, kind), lt(tokens.expiresAt, before))).orderBy(asc(tokens.expiresAt)).limit(limit)
       return db.delete(tokens).where(inArray(tokens.id, batch)).run().changes === limit
     })
+  }
+}
+
+/** Size limit of the cache; a token with its account takes about a kilobyte. */
+const MAX_CACHED_TOKENS = 4096
+
+/** Returns the cached row for a key, or else the result of `find`, which it then caches. */
+type TokenCache = (key: number | string, find: () => TokenAndAccount | undefined) => TokenAndAccount | undefined
+
+/**
+ * Caches tokens until anything in the database changes, which `committer.version` tells. Reading the version takes one or
+ * two microseconds, finding a token through Drizzle 15.
+ */
+function createTokenCache (committer: Pick<Committer, 'version'>): TokenCache {
+  const rows = new LRUCache<number | string, TokenAndAccount>({ max: MAX_CACHED_TOKENS })
+  let cachedVersion = committer.version
+
+  return (key, find) => {
+    // Read before `find`: if the row changes between the two, the next call clears the cache.
+    const { version } = committer
+    if (version !== cachedVersion) rows.clear()
+    cachedVersion = version
+    const cached = rows.get(key)
+    if (cached !== undefined) return cached
+    const found = find()
+    if (found !== undefined) rows.set(key, found)
+    return found
   }
 }
