@@ -1,11 +1,9 @@
 #!/usr/bin/env node
-import type { Command } from './commands/command.ts'
-import { UsageError } from './commands/command.ts'
+import { UsageError, type Command } from './commands/command.ts'
 import { readVersion } from './config.ts'
-import { failures, Problem } from './problems.ts'
-import { OperatorError } from './problems.ts'
+import { failures, OperatorError, Problem } from './problems.ts'
 
-/** Each is loaded when it is asked for: most need little of what the server is made of, and start in half the time. */
+/** Loaded on demand: most commands need little of the server's code, and start in half the time. */
 const commands: Record<string, () => Promise<Command>> = {
   serve: () => import('./commands/serve.ts'),
   user: () => import('./commands/user.ts'),
@@ -21,29 +19,29 @@ const commands: Record<string, () => Promise<Command>> = {
 const usage = `magicstore: a private file store with REST authentication
 
   magicstore serve            run the server
-  magicstore user VERB        look after people
+  magicstore user VERB        manage accounts
   magicstore keys rotate      sign tokens with a new key
-  magicstore fsck             hold the database against the stored bytes
-  magicstore doctor           say what is wrong with all the server stands on, and how to mend it
-  magicstore backup FOLDER    back up DATA_DIR while the server serves
+  magicstore fsck             check the database against the stored bytes
+  magicstore doctor           check what the server depends on, and say how to fix what is wrong
+  magicstore backup FOLDER    back up DATA_DIR, also while the server runs
   magicstore restore FOLDER   restore a backup into an empty DATA_DIR
-  magicstore openapi FOLDER   write the OpenAPI document into a folder
-  magicstore sdk FOLDER       write a TypeScript client into a folder
+  magicstore openapi FOLDER   write the OpenAPI document to a folder
+  magicstore sdk FOLDER       write a TypeScript client to a folder
   magicstore --version
 
---help behind a command says more. Exit codes: 0 done, 1 could not be done or found a fault, 2 written wrong.`
+Add --help to a command for details. Exit codes: 0 success, 1 failure or a fault found, 2 wrong usage or setting.`
 
 async function run ([name = '--help', ...rest]: string[]): Promise<void> {
   if (name === '--version') return console.log(readVersion())
   if (isHelp(name)) return console.log(usage)
   const load = Object.hasOwn(commands, name) ? commands[name] : undefined
-  if (load === undefined) throw new UsageError(`there is no command ${name}; see magicstore --help`)
+  if (load === undefined) throw new UsageError(`unknown command ${name}; see magicstore --help`)
   const command = await load()
   return rest.some(isHelp) ? console.log(command.help) : command.run(rest)
 }
 
-function isHelp (word: string): boolean {
-  return word === '--help' || word === '-h'
+function isHelp (argument: string): boolean {
+  return argument === '--help' || argument === '-h'
 }
 
 function exitCodeOf (error: unknown): number {
@@ -58,7 +56,7 @@ function lineOf (error: unknown): string {
   return error instanceof OperatorError || code !== undefined ? message : String((error as Error).stack)
 }
 
-// All that the process makes is its owner's alone: folders 0700, files 0600.
+// Only the owner has access to what the process creates: folders 0700, files 0600.
 process.umask(0o077)
 run(process.argv.slice(2)).catch((error: unknown) => {
   console.error(`magicstore: ${lineOf(error)}`)

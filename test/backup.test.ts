@@ -32,7 +32,7 @@ t.test('a backup of a running server is restored elsewhere with the same people,
 
   const made = await runBin(['backup', folder, '--prove'], { DATA_DIR: data })
   t.strictSame([made.code, made.stderr], [0, ''])
-  t.match(made.stdout, /8 files of 2 people, 6291480 bytes[^]*8 linked, 0 copied, 0 there already, 0 removed[^]*signing keys[^]*proven[^]*warning: it is on the disk of DATA_DIR/)
+  t.match(made.stdout, /8 files of 2 accounts, 6291480 bytes[^]*8 linked, 0 copied, 0 unchanged, 0 deleted[^]*signing keys[^]*tested[^]*warning: it is on the same disk as DATA_DIR/)
 
   await server.send('PUT', '/uploads/report.pdf', { user: ada.user, body: 'the second' })
   await server.send('DELETE', '/uploads/large', { user: zoe.user })
@@ -41,7 +41,7 @@ t.test('a backup of a running server is restored elsewhere with the same people,
 
   const restored = await runBin(['restore', folder], { DATA_DIR: target })
   t.strictSame([restored.code, restored.stderr], [0, ''])
-  t.match(restored.stdout, /8 files of 2 people, 6291480 bytes/)
+  t.match(restored.stdout, /8 files of 2 accounts, 6291480 bytes/)
   t.strictSame(await runBin(['fsck', '--deep'], { DATA_DIR: target }), { code: 0, stdout: 'all is well\n', stderr: '' })
   const again = await spawnServer(t, { DATA_DIR: target })
   t.strictSame(await Promise.all([ada, zoe].map(({ user }) => seenBy(t, again, user))), before)
@@ -271,9 +271,9 @@ t.test('long work says on a terminal how far it is, and nowhere else', { skip: l
   const { folder: root, dataDir } = await makeStore(t, Object.fromEntries(Array.from({ length: 300 }, (_, index) => [`file-${index}`, String(index)])))
   const folder = join(root, 'backup')
   for (const { args, shown } of [
-    { args: ['backup', folder, '--prove'], shown: [/backup: 300 of 300 files/, /restored for proof: 300 of 300 files/, /proven: 300 of 300 files/, /300 files of 1 people/] },
+    { args: ['backup', folder, '--prove'], shown: [/backup: 300 of 300 files/, /restored to test: 300 of 300 files/, /tested: 300 of 300 files/, /300 files of 1 accounts/] },
     { args: ['restore', folder], shown: [/restored: 300 of 300 files/] },
-    { args: ['fsck', '--deep'], shown: [/looked at: \d+ files/, /all is well/] }
+    { args: ['fsck', '--deep'], shown: [/checked: \d+ files/, /all is well/] }
   ]) {
     const given = await runOnTerminal(t, args, { DATA_DIR: args[0] === 'restore' ? join(root, 'restored') : dataDir })
     for (const pattern of shown) t.match(given, pattern)

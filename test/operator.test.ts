@@ -199,7 +199,7 @@ t.test('a quota set for one person holds from their next upload on, and not for 
   await operator.json(['user', 'quota', 'ben', '--bytes=default'])
   await operator.json(['user', 'quota', 'ann', '--files=none'])
   t.strictSame([await put('d', 0), await quota()], [201, [null, null]])
-  t.match((await operator.run(['user', 'show', 'ann'])).stdout, /4 of any files\t100020 of any bytes\n$/)
+  t.match((await operator.run(['user', 'show', 'ann'])).stdout, /4 of unlimited files\t100020 of unlimited bytes\n$/)
   t.strictSame([await put('a', 11, other.user), await put('a', 10, other.user)], [413, 201])
   t.match(await operator.json(['user', 'quota', 'ann']), [{ usedFiles: 4 }], 'without a limit it only shows')
   t.strictSame(await quota(), [null, null])
@@ -248,7 +248,7 @@ t.test('at a terminal a removal is asked for, and only a yes deletes anything', 
   for (const keys of ['\r', 'no\r', '\x04']) {
     const { code, shown } = await onTerminal(t, ['user', 'rm', 'ann'], server.dataDir, keys, 'confirm:')
     t.equal(code, 2, shown)
-    t.match(shown, /Delete ann and their 2 files[^]*magicstore: nothing was deleted/)
+    t.match(shown, /Permanently delete ann and 2 files[^]*magicstore: nothing was deleted/)
   }
   t.equal((await server.send('GET', '/uploads/a', { user })).status, 200)
   const { code, shown } = await onTerminal(t, ['user', 'rm', 'ann'], server.dataDir, 'yes\r', 'confirm:')

@@ -3,49 +3,49 @@ import { chmod, link, mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises
 import { dirname, join } from 'node:path'
 import { dataFolderLayout, LOST_AND_FOUND } from '../blobs/disk/data-folder.ts'
 import { contentOf, makeFolder, READ_BYTES, sync, writeDurably } from '../blobs/disk/durable-files.ts'
-import type { Snapshot } from '../metadata/snapshot.ts'
+import type { Snapshot } from '../metadata/metadata.ts'
 import type { OnProgress } from './backup.ts'
-import { BackupError, type BackupFacts, inParallel, readSums, type Sum } from './manifest.ts'
+import { BackupError, type BackupSummary, inParallel, readSums, type Sum } from './manifest.ts'
 
-/** Files that are taken in hand before one is waited for; the list of a million of them is not. */
+/** Files processed in one batch, so that a list of a million files is never in memory. */
 const BATCH = 256
 
-/** Puts the file `from` at `to`, having read every byte of it. @throws {BackupError} where it is not what the digest says. */
-type Place = (from: string, to: string, sha256: string) => Promise<void>
+/** Copies or links the file `from` to `to`, and reads all of it. @throws {BackupError} if it does not have the digest. */
+type CopyFile = (from: string, to: string, sha256: string) => Promise<void>
 
-/** What restoring needs of the backends. */
+/** The functions of the metadata backend that restoring needs. */
 export interface RestoreTools {
-  /** Opens a copy of the facts. @throws where a newer version made it. */
+  /** Opens a copy of a database. @throws if a newer version made it. */
   openSnapshot (file: string): Snapshot
-  /** Takes the data folder, so that no server starts on it meanwhile. */
+  /** Locks the data folder, so that no server starts in it meanwhile. */
   lockFolder (file: string): { close (): void }
 }
 
 interface FillOptions {
   readonly folder: string
-  readonly backup: BackupFacts
+  readonly backup: BackupSummary
   readonly target: string
-  readonly place: Place
+  readonly copyFile: CopyFile
   readonly openSnapshot: RestoreTools['openSnapshot']
   readonly onProgress: OnProgress
 }
 
 /**
- * Restores a backup into a data folder that is empty or new, whole or not at all: everything is read, held against the
- * digests and put on stable storage aside, and moved to its place in the end, the database last. The files are copies, so
- * that nothing that is done to the folder ever reaches the backup. One that was cut off is begun anew.
- * @throws {BackupError} where the backup is damaged or the folder is not empty; the folder is then as it was.
+ * Restores a backup into an empty or new data folder, completely or not at all: all files are copied to a temporary folder,
+ * compared with their digests and synced, then moved to their places, the database last. They are copies, not links, so
+ * changes to the data folder never affect the backup. An interrupted restore is started again from the beginning.
+ * @throws {BackupError} if the backup is damaged or the folder is not empty; the folder is then unchanged.
  */
-export async function restoreBackup ({ target, tools, ...options }: Omit<FillOptions, 'place' | 'openSnapshot'> & { tools: RestoreTools }): Promise<void> {
+export async function restoreBackup ({ target, tools, ...options }: Omit<FillOptions, 'copyFile' | 'openSnapshot'> & { tools: RestoreTools }): Promise<void> {
   const isNew = await makeFolder(target)
   await refuseUsed(target)
   await chmod(target, 0o700)
   const lock = tools.lockFolder(join(target, dataFolderLayout.lock))
-  const aside = join(target, dataFolderLayout.restoring)
+  const temporary = join(target, dataFolderLayout.restoring)
   try {
     await clear(target)
-    await fillDataFolder({ ...options, target: aside, place: copyVerified, openSnapshot: tools.openSnapshot })
-    await moveIn(aside, target)
+    await fillDataFolder({ ...options, target: temporary, copyFile: copyVerified, openSnapshot: tools.openSnapshot })
+    await moveIn(temporary, target)
   } catch (error) {
     await clear(target)
     await rm(join(target, dataFolderLayout.lock), { force: true })
@@ -56,31 +56,31 @@ export async function restoreBackup ({ target, tools, ...options }: Omit<FillOpt
   }
 }
 
-/** What a restore that was cut off may have left; a database is not among it, for with that it has come to its end. */
+/** What an interrupted restore may have left. Not the database: it is moved last. */
 const leftovers: string[] = [dataFolderLayout.restoring, dataFolderLayout.blobs, dataFolderLayout.signingKeys]
 
 async function refuseUsed (target: string): Promise<void> {
   const names = (await readdir(target)).filter(name => name !== LOST_AND_FOUND && name !== dataFolderLayout.lock)
-  const isCutOff = names.includes(dataFolderLayout.restoring) && names.every(name => leftovers.includes(name))
-  if (names.length > 0 && !isCutOff) throw new BackupError(`${target} is not empty; a backup is restored into a DATA_DIR that is empty or new`)
+  const isInterrupted = names.includes(dataFolderLayout.restoring) && names.every(name => leftovers.includes(name))
+  if (names.length > 0 && !isInterrupted) throw new BackupError(`${target} is not empty; DATA_DIR must be empty or new to restore a backup`)
 }
 
 async function clear (target: string): Promise<void> {
   for (const name of leftovers) await rm(join(target, name), { recursive: true, force: true })
 }
 
-/** With the database in its place the folder is whole: until then no server starts on it. */
-async function moveIn (aside: string, target: string): Promise<void> {
+/** No server starts in the folder until the database is there, which is moved last. */
+async function moveIn (temporary: string, target: string): Promise<void> {
   const { database } = dataFolderLayout
-  for (const name of (await readdir(aside)).filter(name => name !== database)) await rename(join(aside, name), join(target, name))
+  for (const name of (await readdir(temporary)).filter(name => name !== database)) await rename(join(temporary, name), join(target, name))
   await sync(target)
-  await rename(join(aside, database), join(target, database))
-  await rmdir(aside)
+  await rename(join(temporary, database), join(target, database))
+  await rmdir(temporary)
   await sync(target)
 }
 
-/** Puts every file of a backup into a new folder, on stable storage. @throws {BackupError} where one is not what it was. */
-export async function fillDataFolder ({ folder, backup, target, place, openSnapshot, onProgress }: FillOptions): Promise<void> {
+/** Copies or links every file of a backup into a new folder, on stable storage. @throws {BackupError} if one is missing or damaged. */
+export async function fillDataFolder ({ folder, backup, target, copyFile, openSnapshot, onProgress }: FillOptions): Promise<void> {
   const blobs = join(target, dataFolderLayout.blobs)
   await mkdir(target, { mode: 0o700 })
   await mkdir(blobs, { mode: 0o700 })
@@ -88,9 +88,9 @@ export async function fillDataFolder ({ folder, backup, target, place, openSnaps
   for await (const batch of batches(readSums(folder, backup))) {
     const folders = new Set(batch.map(sum => dirname(join(target, sum.target))))
     for (const path of folders) await mkdir(path, { recursive: true, mode: 0o700 })
-    await inParallel(batch, sum => placeOf(sum, place)(join(folder, sum.path), join(target, sum.target), sum.sha256))
+    await inParallel(batch, sum => copierOf(sum, copyFile)(join(folder, sum.path), join(target, sum.target), sum.sha256))
     for (const path of folders) await sync(path)
-    // The database is the first of all.
+    // The first file is the database: check its version before copying the rest.
     if (done === 0) openSnapshot(join(target, dataFolderLayout.database)).close()
     done += batch.length
     onProgress(Math.min(done, backup.files), backup.files)
@@ -98,9 +98,9 @@ export async function fillDataFolder ({ folder, backup, target, place, openSnaps
   for (const path of [blobs, target]) await sync(path)
 }
 
-/** What a server writes to is never the backup's own file. */
-function placeOf ({ target }: Sum, place: Place): Place {
-  return target.startsWith(`${dataFolderLayout.blobs}/`) ? place : copyVerified
+/** Blobs may be linked. Files that a server writes to are always copied. */
+function copierOf ({ target }: Sum, copyFile: CopyFile): CopyFile {
+  return target.startsWith(`${dataFolderLayout.blobs}/`) ? copyFile : copyVerified
 }
 
 async function * batches (sums: AsyncIterable<Sum>): AsyncGenerator<Sum[]> {
@@ -114,24 +114,23 @@ async function * batches (sums: AsyncIterable<Sum>): AsyncGenerator<Sum[]> {
   if (batch.length > 0) yield batch
 }
 
-/** Copies: nothing that becomes of the one reaches the other. */
-const copyVerified: Place = async (from, to, sha256) => {
+const copyVerified: CopyFile = async (from, to, sha256) => {
   const copied = await writeDurably(to, bytesOf(from))
   refuseDamaged(from, { expected: sha256, found: copied.sha256 })
 }
 
-/** Links where the file system allows: for a folder that is thrown away. */
-export const linkVerified: Place = async (from, to, sha256) => {
+/** Links if the file system allows it: for a temporary folder. */
+export const linkVerified: CopyFile = async (from, to, sha256) => {
   const content = await contentOf(from).catch(failAsUnreadable(from))
   refuseDamaged(from, { expected: sha256, found: content.sha256 })
   await link(from, to).catch(() => copyVerified(from, to, sha256))
 }
 
 function refuseDamaged (path: string, { expected, found }: { expected: string, found: string }): void {
-  if (found !== expected) throw new BackupError(`${path} is damaged: it is not what the backup was made with`)
+  if (found !== expected) throw new BackupError(`${path} is damaged: it does not have its digest`)
 }
 
-/** What fails to be read is told apart from what fails to be written. */
+/** Distinguishes read errors from write errors. */
 async function * bytesOf (path: string): AsyncGenerator<Buffer> {
   try {
     yield * createReadStream(path, { highWaterMark: READ_BYTES })

@@ -11,19 +11,19 @@ import { lockBackupFolder, openBackupSource, openOperatorStore, restoreTools } f
 import { folderArgument } from './command.ts'
 import { createProgress, type Progress } from './terminal.ts'
 
-export const help = `magicstore backup FOLDER: make a backup of DATA_DIR, beside a running server or without one.
+export const help = `magicstore backup FOLDER: back up DATA_DIR, with or without a running server.
 
-  --prove    restore it into a scratch folder in FOLDER, read every byte, run fsck --deep there, and only then call it good
+  --prove    test the new backup before it replaces the previous one: restore it to a temporary folder in FOLDER, run fsck --deep there
   --json     one JSON object
 
-  FOLDER is outside DATA_DIR, and new, empty or one with an earlier backup of the same installation: what that has already is
-  not copied again, and it stays good until the new one is whole. Files are hard links where the file system allows, which
-  guards against mistakes; only a folder on another disk guards against the loss of the disk.
-  The backup holds the signing keys of DATA_DIR (not those of SIGNING_KEYS) and everybody's files: keep it as safe as those.
+  FOLDER must be outside DATA_DIR, and empty, not exist, or have an earlier backup of the same installation. Files that are
+  already there are not copied again, and the earlier backup stays valid until the new one is complete. Files are hard links
+  if the file system allows it: that protects against mistakes, but only a folder on another disk protects against disk failure.
+  The backup contains all files and the signing keys in DATA_DIR (not those in SIGNING_KEYS): protect it like DATA_DIR.
 
-Exit code: 0 where the backup is good, 1 where it could not be made or proven; the one before is good then.`
+Exit code: 0 if the backup is complete, 1 if it could not be made or tested; then the previous backup is still valid.`
 
-/** Makes a backup and says what is in it. */
+/** Makes a backup and prints what is in it. */
 export async function run (args: string[]): Promise<void> {
   const { values, positionals } = parseArgs({ args, options: { prove: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } }, allowPositionals: true })
   const config = readConfig()
@@ -44,11 +44,11 @@ async function makeBackup (config: Config, folder: string, { isProven, progress 
     await prepareBackupFolder(folder, source.installationId)
     lock = lockBackupFolder(join(folder, backupLayout.lock))
     draft = await createBackup({ source, folder, onProgress: (done, total) => progress.show('backup', done, total) })
-    // What is proven is the backup alone: from here on the server may remove what it likes.
+    // The proof needs only the backup: release the retention lock.
     await source.close()
     if (isProven) await prove(folder, progress)
     const removed = await draft.commit()
-    const { createdAt, accounts, files, bytes, hasSigningKeys } = draft.facts
+    const { createdAt, accounts, files, bytes, hasSigningKeys } = draft.summary
     const isOnDataDisk = await deviceOf(folder) === await deviceOf(config.dataDir)
     return { folder, createdAt, accounts, files, bytes, ...draft.counts, removed, hasSigningKeys, isProven, isOnDataDisk }
   } finally {
@@ -58,18 +58,18 @@ async function makeBackup (config: Config, folder: string, { isProven, progress 
   }
 }
 
-/** Does with the draft what an operator would do in need. @throws {BackupError} where it would not help. */
+/** Restores the draft and checks every file. @throws {BackupError} if anything is wrong. */
 async function prove (folder: string, progress: Progress): Promise<void> {
   const scratch = join(folder, backupLayout.scratch)
   await rm(scratch, { recursive: true, force: true })
   try {
     const backup = await readManifest(folder, backupLayout.draft)
-    await fillDataFolder({ folder, backup, target: scratch, place: linkVerified, openSnapshot: restoreTools.openSnapshot, onProgress: (done, total) => progress.show('restored for proof', done, total) })
+    await fillDataFolder({ folder, backup, target: scratch, copyFile: linkVerified, openSnapshot: restoreTools.openSnapshot, onProgress: (done, total) => progress.show('restored to test', done, total) })
     const store = await openOperatorStore(readConfig({ DATA_DIR: scratch }))
     try {
       const findings: Finding[] = []
-      for await (const finding of checkIntegrity(store, { isDeep: true, onLook: done => progress.show('proven', done, backup.files) })) findings.push(finding)
-      if (findings.length > 0) throw new BackupError(`the backup is not good, and the one before stays: in what was restored fsck --deep finds ${findings.length} faults, the first is ${JSON.stringify(findings[0])}`)
+      for await (const finding of checkIntegrity(store, { isDeep: true, onLook: done => progress.show('tested', done, backup.files) })) findings.push(finding)
+      if (findings.length > 0) throw new BackupError(`the new backup is damaged and was not kept; the previous backup is still valid. fsck --deep found ${findings.length} errors in what was restored, the first is ${JSON.stringify(findings[0])}`)
     } finally {
       await store.close()
     }
@@ -80,10 +80,10 @@ async function prove (folder: string, progress: Progress): Promise<void> {
 
 function textOf ({ folder, createdAt, accounts, files, bytes, linked, copied, kept, removed, hasSigningKeys, isProven, isOnDataDisk, seconds }: Awaited<ReturnType<typeof makeBackup>> & { seconds: number }): string {
   return [
-    `${folder} holds ${files} files of ${accounts} people, ${bytes} bytes, as of ${createdAt}`,
-    `  ${linked} linked, ${copied} copied, ${kept} there already, ${removed} removed, in ${seconds} s`,
-    hasSigningKeys ? '  with the signing keys: keep it as safe as DATA_DIR' : '  without signing keys: those in SIGNING_KEYS are yours to keep',
-    ...(isProven ? ['  proven: restored, every byte read, fsck --deep found nothing'] : []),
-    ...(isOnDataDisk ? ['  warning: it is on the disk of DATA_DIR; it guards against mistakes, not against the loss of that disk'] : [])
+    `backed up ${files} files of ${accounts} accounts, ${bytes} bytes, as of ${createdAt}, to ${folder}`,
+    `  ${linked} linked, ${copied} copied, ${kept} unchanged, ${removed} deleted, in ${seconds} s`,
+    hasSigningKeys ? '  with the signing keys: protect it like DATA_DIR' : '  without signing keys: keep a copy of SIGNING_KEYS yourself',
+    ...(isProven ? ['  tested: restored, every file read, fsck --deep found no errors'] : []),
+    ...(isOnDataDisk ? ['  warning: it is on the same disk as DATA_DIR, so it does not protect against disk failure'] : [])
   ].join('\n')
 }

@@ -7,23 +7,23 @@ export class UsageError extends OperatorError {
   override readonly exitCode = 2
 }
 
-/** What a module of this folder that is named like a command exports. */
+/** The exports of each command's module. */
 export interface Command {
-  /** What `--help` prints. */
+  /** Printed by `--help`. */
   readonly help: string
-  /** Carries it out, with what stands behind its name; prints to standard output, and tells of progress on standard error. */
+  /** Runs the command with the arguments after its name. Results go to standard output, progress to standard error. */
   run (args: string[]): Promise<void>
 }
 
-/** The one folder that a command is given, apart from the data folder. @throws {UsageError} also where one of them is inside the other. */
+/** The single folder argument of a command, as an absolute path. @throws {UsageError} also if it is inside the data folder, or contains it. */
 export async function folderArgument (command: string, [folder, ...rest]: string[], dataDir: string): Promise<string> {
-  if (folder === undefined || rest.length > 0) throw new UsageError(`${command} takes one folder; see magicstore ${command} --help`)
+  if (folder === undefined || rest.length > 0) throw new UsageError(`${command} needs exactly one folder; see magicstore ${command} --help`)
   const [given, data] = await Promise.all([realPath(resolve(folder)), realPath(dataDir)])
-  if (isWithin(given, data) || isWithin(data, given)) throw new UsageError(`${resolve(folder)} and DATA_DIR lie one inside the other`)
+  if (isWithin(given, data) || isWithin(data, given)) throw new UsageError(`${resolve(folder)} and DATA_DIR must not contain each other`)
   return resolve(folder)
 }
 
-/** Where a path leads, whether anything is there yet or not. */
+/** The path without symbolic links; parts that do not exist are kept as they are. */
 async function realPath (path: string): Promise<string> {
   return realpath(path).catch(async () => join(await realPath(dirname(path)), basename(path)))
 }

@@ -5,15 +5,15 @@ import { checkIntegrity, repair, type Finding } from '../files/integrity-check.t
 import { openOperatorStore } from '../store.ts'
 import { createProgress } from './terminal.ts'
 
-export const help = `magicstore fsck: hold the database against the stored bytes, in both directions, beside a running server or without one.
+export const help = `magicstore fsck: check that the database and the stored bytes match, with or without a running server.
 
-  --deep     read every byte and compare its SHA-256, not only sizes
-  --repair   move bytes that belong to no file into DATA_DIR/quarantine and sum quotas again; nothing is destroyed
-  --json     one JSON object a line
+  --deep     read every file and compare its SHA-256, not only its size
+  --repair   move blobs that belong to no file to DATA_DIR/quarantine, and recompute the usage of accounts; deletes nothing
+  --json     one JSON object per line
 
-Exit code: 0 where all is well or was repaired, 1 where something is not.`
+Exit code: 0 if there are no errors, or all were repaired; 1 otherwise.`
 
-/** Prints what is found and sets the exit code. */
+/** Prints the errors found and sets the exit code. */
 export async function run (args: string[]): Promise<void> {
   const { values } = parseArgs({ args, options: { deep: { type: 'boolean', default: false }, repair: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } } })
   const config = readConfig()
@@ -22,21 +22,21 @@ export async function run (args: string[]): Promise<void> {
   const print = values.json ? printJson : printText
   const progress = createProgress()
   let count = 0
-  let left = 0
+  let remaining = 0
   try {
-    for await (const finding of checkIntegrity(store, { isDeep: values.deep, onLook: done => progress.show('looked at', done) })) {
+    for await (const finding of checkIntegrity(store, { isDeep: values.deep, onLook: done => progress.show('checked', done) })) {
       const isRepaired = values.repair && await repair(store, finding)
       progress.clear()
       print(finding, isRepaired)
       count++
-      if (!isRepaired) left++
+      if (!isRepaired) remaining++
     }
   } finally {
     progress.clear()
     await store.close()
   }
-  if (!values.json) console.log(count === 0 ? 'all is well' : `${count} found, ${count - left} repaired`)
-  if (left > 0) process.exitCode = 1
+  if (!values.json) console.log(count === 0 ? 'all is well' : `${count} errors, ${count - remaining} repaired`)
+  if (remaining > 0) process.exitCode = 1
 }
 
 function printJson (finding: Finding, isRepaired: boolean): void {
@@ -44,7 +44,7 @@ function printJson (finding: Finding, isRepaired: boolean): void {
 }
 
 function printText (finding: Finding, isRepaired: boolean): void {
-  const { kind, ...facts } = finding
-  const details = Object.entries(facts).map(([key, value]) => `${key}=${JSON.stringify(value)}`).join(' ')
+  const { kind, ...properties } = finding
+  const details = Object.entries(properties).map(([key, value]) => `${key}=${JSON.stringify(value)}`).join(' ')
   console.log(`${kind}: ${details}${isRepaired ? ' (repaired)' : ''}`)
 }

@@ -3,20 +3,20 @@ import { readConfig } from '../config.ts'
 import { createSigningKey } from '../tokens/signing-keys.ts'
 import { UsageError } from './command.ts'
 
-export const help = `magicstore keys rotate: put a new signing key first in DATA_DIR.
+export const help = `magicstore keys rotate: add a new signing key in DATA_DIR, in first place.
 
-  Tokens signed by the two keys before it hold on until they expire. A server that runs takes the new key up when it is
-  started again. With SIGNING_KEYS set the keys are in the environment, and there is nothing here to rotate.`
+  Tokens signed with the two previous keys stay valid until they expire. A running server uses the new key after a restart.
+  If SIGNING_KEYS is set, the keys are in the environment and this command can't rotate them.`
 
-/** Keys that are kept: the new one, and those that tokens which still hold may have been signed with. */
+/** The new key, and two older ones that may have signed tokens which are still valid. */
 const KEPT_KEYS = 3
 
-/** Rotates the built-in key ring. */
+/** Rotates the keys in DATA_DIR. */
 export async function run ([verb, ...rest]: string[]): Promise<void> {
-  if (verb !== 'rotate' || rest.length > 0) throw new UsageError('the one verb is rotate; see magicstore keys --help')
+  if (verb !== 'rotate' || rest.length > 0) throw new UsageError('the only verb is rotate; see magicstore keys --help')
   const config = readConfig()
-  if (config.signingKeys !== undefined) throw new UsageError('SIGNING_KEYS is set: put a new key first there')
+  if (config.signingKeys !== undefined) throw new UsageError('SIGNING_KEYS is set: add a new key there, in first place')
   const ring = [createSigningKey(), ...await readSigningKeys(config.dataDir)].slice(0, KEPT_KEYS)
   await writeSigningKeys(config.dataDir, ring)
-  console.log(`${ring[0]?.kid} signs now; start the server again`)
+  console.log(`added key ${ring[0]?.kid}; restart the server to use it`)
 }

@@ -2,10 +2,10 @@ import { lookup } from 'node:dns/promises'
 import type { AddressInfo } from 'node:net'
 import { ConfigError } from '../problems.ts'
 
-/** What the operator can do something about, in words. */
+/** Errors that the operator can fix, in words. */
 const REASONS: Record<string, string> = {
   EADDRNOTAVAIL: 'this machine does not have that address',
-  EACCES: 'this user may not listen there; ports below 1024 are for root, or for CAP_NET_BIND_SERVICE'
+  EACCES: 'permission denied; ports below 1024 need root or CAP_NET_BIND_SERVICE'
 }
 
 interface Place {
@@ -15,13 +15,13 @@ interface Place {
 }
 
 /**
- * Lets a server listen where the settings say, on one address: for a name with several Fastify would open servers that
- * know nothing of time-outs and of the stop.
- * @throws {ConfigError} where the name has no address or the address can't be had; a port in use fails as it is.
+ * Makes a server listen where the settings say, on one address: for a name with several addresses Fastify would create more
+ * servers, without our time-outs and shutdown.
+ * @throws {ConfigError} if the name has no address or the address can't be used; EADDRINUSE if the port is in use.
  */
 export async function listenAt<T> ({ setting, host, port }: Place, listen: (address: { host: string, port: number }) => Promise<T>): Promise<T> {
   const { address } = await lookup(host, { verbatim: false }).catch((cause: Error) => {
-    throw new ConfigError(`${setting}: no address is known for ${JSON.stringify(host)}`, { cause })
+    throw new ConfigError(`${setting}: ${JSON.stringify(host)} has no address`, { cause })
   })
   return listen({ host: address, port }).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === 'EADDRINUSE') throw cause
@@ -29,15 +29,15 @@ export async function listenAt<T> ({ setting, host, port }: Place, listen: (addr
   })
 }
 
-/** What stands for every address of a machine can't be opened in a browser: the loopback address of the same family can. */
+/** A browser can't open the wildcard addresses: use the loopback address of the same family. */
 const LOOPBACKS: Record<string, string> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
 
-/** Whether something listens on every address of the machine. */
-export function isEverywhere ({ address }: AddressInfo): boolean {
+/** Whether a server listens on every address of the machine. */
+export function isWildcard ({ address }: AddressInfo): boolean {
   return address in LOOPBACKS
 }
 
-/** The host and port of a URL that leads to what listens, from this machine at least. */
+/** The host and port for a URL of the server that works at least on this machine. */
 export function authority ({ address, port, family }: AddressInfo): string {
   const host = LOOPBACKS[address] ?? address
   return `${family === 'IPv6' ? `[${host}]` : host}:${port}`

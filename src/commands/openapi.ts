@@ -6,13 +6,13 @@ import { readConfig } from '../config.ts'
 import { openStore } from '../store.ts'
 import { UsageError } from './command.ts'
 
-export const help = `magicstore openapi FOLDER: write the OpenAPI document into a folder, as openapi.json and openapi.yaml.
+export const help = `magicstore openapi FOLDER: write the OpenAPI document to a folder, as openapi.json and openapi.yaml.
 
-Exit code: 0 where both are written, 1 where they can't be.`
+Exit code: 0 if both were written, 1 otherwise.`
 
-/** Makes the document as a server with the usual settings would serve it. */
+/** Writes the document as a server with the default settings serves it. */
 export async function run ([folder, ...rest]: string[]): Promise<void> {
-  if (folder === undefined || rest.length > 0) throw new UsageError('openapi takes one folder; see magicstore openapi --help')
+  if (folder === undefined || rest.length > 0) throw new UsageError('openapi needs exactly one folder; see magicstore openapi --help')
   const dataDir = await mkdtemp(join(tmpdir(), 'magicstore-openapi-'))
   const store = await openStore(readConfig({ DATA_DIR: dataDir, LOG_LEVEL: 'silent' }))
   const { http } = await buildApp(store)

@@ -6,15 +6,15 @@ import { restoreTools } from '../store.ts'
 import { folderArgument } from './command.ts'
 import { createProgress } from './terminal.ts'
 
-export const help = `magicstore restore FOLDER: restore the backup in FOLDER into DATA_DIR, which is empty or new.
+export const help = `magicstore restore FOLDER: restore the backup in FOLDER into DATA_DIR, which must be empty or not exist.
 
   --json     one JSON object
 
-  Every byte is held against the digests of the backup. Run it as the user that the server runs as.
+  Every file is compared with its digest in the backup. Run it as the user of the server.
 
-Exit code: 0 where all was restored; 1 where the backup is damaged or of a newer version, or DATA_DIR is not empty: it is then as it was.`
+Exit code: 0 if everything was restored; 1 if the backup is damaged or of a newer version, or DATA_DIR is not empty: then DATA_DIR is unchanged.`
 
-/** Restores a backup and says what was in it. */
+/** Restores a backup and prints what was in it. */
 export async function run (args: string[]): Promise<void> {
   const { values, positionals } = parseArgs({ args, options: { json: { type: 'boolean', default: false } }, allowPositionals: true })
   const { dataDir: target } = readConfig()
@@ -30,7 +30,7 @@ export async function run (args: string[]): Promise<void> {
 
 function textOf ({ folder, createdAt, accounts, files, bytes, hasSigningKeys, seconds }: { folder: string, createdAt: string, accounts: number, files: number, bytes: number, hasSigningKeys: boolean, seconds: number }): string {
   return [
-    `${folder} holds ${files} files of ${accounts} people, ${bytes} bytes, as of ${createdAt}, in ${seconds} s`,
-    ...(hasSigningKeys ? [] : ['  the backup has no signing keys: set SIGNING_KEYS as it was, or every access token ends'])
+    `restored ${files} files of ${accounts} accounts, ${bytes} bytes, as of ${createdAt}, to ${folder} in ${seconds} s`,
+    ...(hasSigningKeys ? [] : ['  the backup has no signing keys: set SIGNING_KEYS to the same value as before, or all access tokens become invalid'])
   ].join('\n')
 }

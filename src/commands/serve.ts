@@ -12,27 +12,27 @@ import type { OutcomeUnknown } from '../metadata/metadata.ts'
 import { ConfigError } from '../problems.ts'
 import { openStore } from '../store.ts'
 import { UsageError } from './command.ts'
-import { authority, isEverywhere, listenAt } from './listening.ts'
+import { authority, isWildcard, listenAt } from './listening.ts'
 
 export const help = `magicstore serve: run the server. Settings come from the environment:
 
 ${settingsText()}
 
-Exit code: 0 after SIGTERM or SIGINT, when every transfer under way is over; 1 where it can't start or fails; 2 where a setting is wrong.`
+Exit code: 0 after SIGTERM or SIGINT, once all transfers have ended; 1 if it can't start or fails; 2 if a setting is invalid.`
 
-/** With these a broken process ends; whoever listens to them keeps it running for ever (Node.js, process, "Signal events"). */
+/** Signals of a crash: a process that listens to them runs on forever (Node.js, process, "Signal events"). */
 const CRASHES = ['SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGSEGV'] as const
 
-/** Time in which a server that must end tells its clients and its supervisor. */
-const LAST_ANSWERS_MILLISECONDS = 2000
+/** How long a server that must exit still reports that to its clients and its supervisor. */
+const EXIT_DELAY_MILLISECONDS = 2000
 
-/** Starts the server and keeps it until a signal ends it. */
+/** Starts the server, which then runs until a signal stops it. */
 export async function run (args: string[]): Promise<void> {
   if (args.length > 0) throw new UsageError('serve takes its settings from the environment; see magicstore serve --help')
   const config = readConfig()
   const tls = await readTls(config)
   const store = await openStore(config)
-  // Whoever read the log may go: the server stays.
+  // The server keeps running if the process that reads its log exits.
   process.stdout.on('error', () => {})
   const app = await buildApp(store, tls, process.stdout)
   const { http, connections, metrics } = app
@@ -46,15 +46,15 @@ export async function run (args: string[]): Promise<void> {
     throw error
   }
   prioritiseEventLoop()
-  void store.metadata.failed.then(error => endUnsynced(error, app))
-  // No limit of its own: transfers under way end however long they take, and stalled ones are cut.
+  void store.metadata.failed.then(error => exitUnsynced(error, app))
+  // No time limit: transfers may take as long as they need, and stalled ones are cut.
   const { close } = closeWithGrace({ delay: false, logger: http.log, skip: [...CRASHES, ...(tls === undefined ? [] : ['SIGHUP'] as const)] }, async ({ err, signal }) => {
     if (err !== undefined) {
-      // Nobody knows what still holds; the next start finds everything that was acknowledged.
+      // The state of the process is unknown. The next start finds everything that was acknowledged.
       http.log.fatal({ err }, 'the server failed')
       return
     }
-    http.log.info(signal === undefined ? { reason: 'npm has ended' } : { signal }, 'stopping')
+    http.log.info(signal === undefined ? { reason: 'npm exited' } : { signal }, 'stopping')
     npm?.stop()
     connections.stop()
     await http.close()
@@ -62,20 +62,20 @@ export async function run (args: string[]): Promise<void> {
     await metrics?.close()
     http.log.info('stopped')
   })
-  // npm passes on SIGTERM and SIGINT; what else ends it would leave the server behind.
+  // npm forwards SIGTERM and SIGINT only; if it ends otherwise, the server would keep running.
   const npm = isStartedByNpm() ? watchParent(close) : undefined
   if (tls !== undefined) process.on('SIGHUP', () => { void reloadTls(config, app) })
   console.log(welcome(config, { address: http.server.address() as AddressInfo, metricsAddress }))
 }
 
-/** Until the process ends every request is answered, /health/ready with what failed. */
-async function endUnsynced ({ cause }: OutcomeUnknown, { http }: App): Promise<void> {
-  http.log.fatal({ err: cause }, 'the log of the database could not be synced, so that it is not known what is stored: the server ends; look at the disk before it is started again')
-  await wait(LAST_ANSWERS_MILLISECONDS)
+/** Exits after a delay. Until then every request is answered, /health/ready with the failure. */
+async function exitUnsynced ({ cause }: OutcomeUnknown, { http }: App): Promise<void> {
+  http.log.fatal({ err: cause }, 'the log of the database could not be synced, so it is unknown what is stored: the server exits; check the disk before you start it again')
+  await wait(EXIT_DELAY_MILLISECONDS)
   process.exit(1)
 }
 
-/** @throws {ConfigError} where a file can't be read, or the two do not go together. */
+/** @throws {ConfigError} if a file can't be read, or key and certificate do not match. */
 async function readTls ({ tls }: Config): Promise<{ cert: Buffer, key: Buffer } | undefined> {
   if (tls === undefined) return undefined
   const read = async (name: string, file: string) => readFile(file).catch((cause: Error) => { throw new ConfigError(`${name}: ${cause.message}`, { cause }) })
@@ -88,14 +88,14 @@ async function readTls ({ tls }: Config): Promise<{ cert: Buffer, key: Buffer } 
   return context
 }
 
-/** New connections get the new certificate, those under way keep theirs; files that do not go together change nothing. */
+/** New connections use the new certificate, existing ones keep theirs. If the files can't be used, nothing changes. */
 async function reloadTls (config: Config, { http, renewTls }: App): Promise<void> {
   try {
     const tls = await readTls(config)
     if (tls !== undefined) renewTls(tls)
-    http.log.info('the certificate was read again')
+    http.log.info('the certificate was reloaded')
   } catch (err) {
-    http.log.error({ err }, 'the certificate could not be read again; the old one stays')
+    http.log.error({ err }, 'the certificate could not be reloaded; the old one stays in use')
   }
 }
 
@@ -106,7 +106,7 @@ function welcome (config: Config, { address, metricsAddress }: { address: Addres
     `MagicStore serves at ${url}`,
     `  try it in a browser: ${url}/docs`,
     `  data:                ${config.dataDir}`,
-    ...(isEverywhere(address) ? [`  listens on:          every address of this machine, port ${address.port}`] : []),
+    ...(isWildcard(address) ? [`  listens on:          every address of this machine, port ${address.port}`] : []),
     ...(transport.verdict === 'fault' ? [`  warning:             ${transport.message}; ${transport.remedy}`] : []),
     ...(metricsAddress === undefined ? [] : [`  metrics:             http://${authority(metricsAddress)}/metrics`]),
     `  password policy:     ${config.passwordPolicy} (${config.passwordPolicyReason})`
@@ -120,31 +120,31 @@ function settingsText (): string {
   return rows.join('\n')
 }
 
-const LOOK_MILLISECONDS = 1000
+const CHECK_MILLISECONDS = 1000
 
-/** Calls `onGone` once the process that started this one has ended, unless `stop` is called before; it keeps no process alive. */
-export function watchParent (onGone: () => void): { stop (): void } {
+/** Calls `onExit` when the parent process has ended, unless `stop` is called before. Does not keep the process alive. */
+export function watchParent (onExit: () => void): { stop (): void } {
   const parent = process.ppid
   const timer = setInterval(() => {
-    // An orphan gets another parent.
-    if (process.ppid !== parent) onGone()
-  }, LOOK_MILLISECONDS).unref()
+    // An orphaned process gets another parent.
+    if (process.ppid !== parent) onExit()
+  }, CHECK_MILLISECONDS).unref()
   return { stop: () => clearInterval(timer) }
 }
 
-/** Where 0 is usual and 19 the last: the event loop weighs nine times as much as a thread of 10 (sched(7)). */
+/** 0 is normal and 19 the lowest priority; a thread at 0 gets nine times the CPU time of one at 10 (sched(7)). */
 const BACKGROUND_NICENESS = 10
 
 /**
- * Lets the event loop go before every other thread of the process where cores are short: those hash passwords, and a
- * storm of sign-ins would take its share of each core. Measured beside eight sign-in loops on two cores: 13,000 answers
- * to GET /api/resource a second, and 4,000 without. On an idle machine it changes nothing. Linux alone has priorities of
- * threads. To be called once the pool has its threads, which the first hash sees to.
+ * Gives the event loop priority over the other threads of the process, which hash passwords: many concurrent sign-ins would
+ * otherwise take CPU time from all other requests. Measured with eight sign-in loops on two cores: 13,000 requests per second
+ * to GET /api/resource, and 4,000 without. On an idle machine it changes nothing. Only Linux has priorities per thread.
+ * Call it once the thread pool has started, which the first hash does.
  */
 export function prioritiseEventLoop (): void {
   try {
     for (const id of readdirSync('/proc/self/task').map(Number)) if (id !== process.pid) setPriority(id, BACKGROUND_NICENESS)
   } catch {
-    // Another system, or a sandbox: the server runs as well, only less evenly.
+    // Not Linux, or a sandbox: everything still works, but slower during many sign-ins.
   }
 }

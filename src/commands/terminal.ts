@@ -1,17 +1,17 @@
 import { createInterface, type ReadLineOptions } from 'node:readline'
 import { Writable } from 'node:stream'
 
-/** Between two looks of a person nothing needs to be drawn. */
-const DRAW_MILLISECONDS = 100
+/** Minimum time between two updates of the line. */
+const UPDATE_MILLISECONDS = 100
 
 export interface Progress {
-  /** Says how far it is; without a total, how much was done. */
+  /** Shows how much is done, and the total if it is given. */
   show (what: string, done: number, total?: number): void
-  /** Takes the line away, before something else is written or at the end. */
+  /** Deletes the line, before other output and at the end. */
   clear (): void
 }
 
-/** One line on standard error that is written over; none where that is no terminal. `unit` is what is counted. */
+/** A progress line on standard error, updated in place; nothing if that is not a terminal. `unit` is what is counted. */
 export function createProgress (unit = 'files'): Progress {
   const { stderr } = process
   if (!stderr.isTTY) return { show: () => {}, clear: () => {} }
@@ -19,7 +19,7 @@ export function createProgress (unit = 'files'): Progress {
   return {
     show (what, done, total) {
       const now = performance.now()
-      if (now - drawnAt < DRAW_MILLISECONDS && done !== total) return
+      if (now - drawnAt < UPDATE_MILLISECONDS && done !== total) return
       drawnAt = now
       stderr.write(`\r\x1b[K${what}: ${done}${total === undefined ? '' : ` of ${total}`} ${unit}`)
     },
@@ -30,16 +30,16 @@ export function createProgress (unit = 'files'): Progress {
   }
 }
 
-/** What is typed at the terminal in answer to a question; undefined where it is given up with Ctrl-D. */
+/** The answer to a question on the terminal; undefined if the user presses Ctrl-D. */
 export async function ask (question: string): Promise<string | undefined> {
   return readLine(question, { input: process.stdin })
 }
 
-/** The same, and what is typed is not shown; undefined also with Ctrl-C. */
+/** The same without showing the input; undefined also on Ctrl-C. */
 export async function askSecret (question: string): Promise<string | undefined> {
-  // A terminal interface makes the terminal show only what it writes itself, and that goes nowhere.
-  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
-  const line = await readLine(question, { input: process.stdin, output: nowhere, terminal: true })
+  // With `terminal: true` only readline echoes the input, and its output is discarded.
+  const discard = new Writable({ write: (_chunk, _encoding, done) => done() })
+  const line = await readLine(question, { input: process.stdin, output: discard, terminal: true })
   process.stderr.write('\n')
   return line
 }

@@ -2,58 +2,57 @@ import { parseArgs } from 'node:util'
 import type { Accounts } from '../accounts/accounts.ts'
 import { KEPT_EVENTS, type EventKind } from '../accounts/events.ts'
 import { parseByteSize, readConfig } from '../config.ts'
-import { NO_LIMIT } from '../metadata/quota.ts'
-import type { AccountRecord } from '../metadata/records.ts'
+import { NO_LIMIT, type AccountRecord } from '../metadata/records.ts'
 import { openOperatorStore, type OperatorStore } from '../store.ts'
 import { UsageError } from './command.ts'
 import { ask, askSecret } from './terminal.ts'
 
-export const help = `magicstore user: look after people, beside a running server or without one.
+export const help = `magicstore user: manage accounts, with or without a running server.
 
-  user add NAME        add a person; the password comes from a prompt or from standard input
-  user list            everybody, a line each
-  user show NAME       one person
-  user disable NAME    keep a person out: password and tokens are refused from the next request on
-  user enable NAME     let them in again
+  user add NAME        create an account; the password is read from a prompt or from standard input
+  user list            list all accounts, one per line
+  user show NAME       show one account
+  user disable NAME    disable an account: from the next request on its password and tokens are refused
+  user enable NAME     enable it again
   user quota NAME [--bytes SIZE|none|default] [--files N|none|default]
-  user passwd NAME     set a password, from a prompt or standard input; every token of the person ends
-  user rm NAME         delete the person, their tokens and their files; asks first, unless --yes is given
+  user passwd NAME     set the password, from a prompt or standard input, and revoke all tokens of the account
+  user rm NAME         delete the account, its tokens and its files; asks for confirmation unless --yes is given
 
-  --json               one JSON object a line`
+  --json               one JSON object per line`
 
 const verbs = ['add', 'list', 'show', 'disable', 'enable', 'quota', 'passwd', 'rm'] as const
 type Verb = typeof verbs[number]
 
-/** Verbs that change who can get in. */
+/** The verbs that are recorded in the event log of the account. */
 const EVENTS: Partial<Record<Verb, EventKind>> = { disable: 'disabled', enable: 'enabled', passwd: 'password_changed' }
 
-/** People on a page of a listing. */
+/** Accounts read at a time for a listing. */
 const PAGE = 500
 
 const options = { json: { type: 'boolean', default: false }, bytes: { type: 'string' }, files: { type: 'string' }, yes: { type: 'boolean', default: false } } as const
 
 type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>['values']
 
-/** Carries out one verb on people. */
+/** Runs one verb. */
 export async function run (args: string[]): Promise<void> {
   const { values, positionals: [word, name, ...rest] } = parseArgs({ args, options, allowPositionals: true })
   const verb = verbs.find(known => known === word) ?? missingVerb()
-  if (rest.length > 0) throw new UsageError('one name at a time; see magicstore user --help')
-  if (verb !== 'list' && name === undefined) throw new UsageError('whose? see magicstore user --help')
-  if (verb === 'rm' && !values.yes && !process.stdin.isTTY) throw new UsageError('rm asks before it deletes, and there is no terminal to ask at: give --yes')
+  if (rest.length > 0) throw new UsageError('only one name is allowed; see magicstore user --help')
+  if (verb !== 'list' && name === undefined) throw new UsageError('the name is missing; see magicstore user --help')
+  if (verb === 'rm' && !values.yes && !process.stdin.isTTY) throw new UsageError('rm asks for confirmation, which needs a terminal: use --yes to delete without it')
   const store = await openOperatorStore(readConfig())
   const print = values.json ? printJson : printText
   try {
     if (verb === 'list' || name === undefined) return await list(store, print)
-    const account = await act(store, { verb, name, values })
-    await tellOwner(account, verb, store)
+    const account = await carryOut(store, { verb, name, values })
+    await recordEvent(account, verb, store)
     print(account)
   } finally {
     await store.close()
   }
 }
 
-async function act ({ accounts, files, metadata }: OperatorStore, { verb, name, values }: { verb: Exclude<Verb, 'list'>, name: string, values: Values }): Promise<AccountRecord> {
+async function carryOut ({ accounts, files, metadata }: OperatorStore, { verb, name, values }: { verb: Exclude<Verb, 'list'>, name: string, values: Values }): Promise<AccountRecord> {
   if (verb === 'add') return accounts.add({ username: name, password: await readPassword() })
   const account = await accounts.getByUsername(name)
   switch (verb) {
@@ -67,7 +66,7 @@ async function act ({ accounts, files, metadata }: OperatorStore, { verb, name, 
     case 'quota': return setQuota(account, values, { accounts, metadata })
     case 'passwd': {
       const password = await readPassword()
-      // They may have set one of their own while the operator was typing.
+      // Read again: its owner may have changed the password while the operator was typing.
       await accounts.changePassword(await accounts.get(account.id), password)
       return account
     }
@@ -79,8 +78,8 @@ async function act ({ accounts, files, metadata }: OperatorStore, { verb, name, 
   }
 }
 
-/** What the operator did, where its owner looks for what happened to the account. */
-async function tellOwner ({ id }: AccountRecord, verb: Verb, { metadata }: OperatorStore): Promise<void> {
+/** Adds what the operator did to the event log of the account. */
+async function recordEvent ({ id }: AccountRecord, verb: Verb, { metadata }: OperatorStore): Promise<void> {
   const kind = EVENTS[verb]
   if (kind !== undefined) await metadata.addEvent({ accountId: id, kind, network: 'operator', requestId: '-', at: Date.now() }, KEPT_EVENTS)
 }
@@ -92,12 +91,12 @@ async function setQuota (account: AccountRecord, values: Values, { accounts, met
   return accounts.get(account.id)
 }
 
-/** `none` is a limit that nobody reaches, whatever the settings say; `default` is what they say. */
+/** `none` lifts the limit of the settings; `default`, null, applies it. */
 function readLimit (text: string, parse: (text: string) => number | undefined): number | null {
   if (text === 'default') return null
   if (text === 'none') return NO_LIMIT
   const limit = parse(text)
-  if (limit === undefined) throw new UsageError(`${JSON.stringify(text)} is no limit: a number, for bytes also a size such as 10G, none or default`)
+  if (limit === undefined) throw new UsageError(`${JSON.stringify(text)} is not a limit; use a number (for bytes also a size such as 10G), none or default`)
   return limit
 }
 
@@ -105,7 +104,7 @@ function parseCount (text: string): number | undefined {
   return /^\d{1,15}$/.test(text) ? Number(text) : undefined
 }
 
-/** From a prompt that does not show it, or all of standard input but its last line end. Never from an argument, which everybody on the machine can see. */
+/** From a prompt that does not show it, or from standard input, without the last line break. Never from an argument, which all users of the machine can see. */
 async function readPassword (): Promise<string> {
   if (!process.stdin.isTTY) {
     const chunks = await process.stdin.toArray() as Buffer[]
@@ -114,9 +113,9 @@ async function readPassword (): Promise<string> {
   return await askSecret('Password: ') ?? missingPassword()
 }
 
-/** @throws {UsageError} unless a person says yes: nobody can bring the files back. */
+/** @throws {UsageError} unless the operator answers yes: deleted files can't be restored. */
 async function confirmRemoval ({ username, usedFiles }: AccountRecord): Promise<void> {
-  const answer = await ask(`Delete ${username} and their ${usedFiles} files for good? Type yes to confirm: `)
+  const answer = await ask(`Permanently delete ${username} and ${usedFiles} files? Type yes to confirm: `)
   if (answer?.trim() !== 'yes') throw new UsageError('nothing was deleted')
 }
 
@@ -129,29 +128,29 @@ async function list ({ metadata }: OperatorStore, print: (account: AccountRecord
   }
 }
 
-/** Ctrl-C and Ctrl-D at the prompt. */
+/** After Ctrl-C or Ctrl-D at the prompt. */
 function missingPassword (): never {
   throw new UsageError('no password was given')
 }
 
 function missingVerb (): never {
-  throw new UsageError('there is no such verb; see magicstore user --help')
+  throw new UsageError('unknown verb; see magicstore user --help')
 }
 
-/** What an operator may see: all but the hash. */
-function factsOf ({ id, username, createdAt, disabledAt, usedFiles, usedBytes, quotaFiles, quotaBytes }: AccountRecord) {
+/** The properties that are printed: all but the password hash. */
+function detailsOf ({ id, username, createdAt, disabledAt, usedFiles, usedBytes, quotaFiles, quotaBytes }: AccountRecord) {
   return { id, username, createdAt: new Date(createdAt).toISOString(), isDisabled: disabledAt !== null, usedFiles, usedBytes, quotaFiles, quotaBytes }
 }
 
 function printJson (account: AccountRecord): void {
-  console.log(JSON.stringify(factsOf(account)))
+  console.log(JSON.stringify(detailsOf(account)))
 }
 
 function printText (account: AccountRecord): void {
-  const { id, username, createdAt, isDisabled, usedFiles, usedBytes, quotaFiles, quotaBytes } = factsOf(account)
-  console.log(`${id}\t${username}\tsince ${createdAt}\t${usedFiles} of ${limitText(quotaFiles)} files\t${usedBytes} of ${limitText(quotaBytes)} bytes${isDisabled ? '\tdisabled' : ''}`)
+  const { id, username, createdAt, isDisabled, usedFiles, usedBytes, quotaFiles, quotaBytes } = detailsOf(account)
+  console.log(`${id}\t${username}\tcreated ${createdAt}\t${usedFiles} of ${limitText(quotaFiles)} files\t${usedBytes} of ${limitText(quotaBytes)} bytes${isDisabled ? '\tdisabled' : ''}`)
 }
 
 function limitText (limit: number | null): string {
-  return limit === null ? 'the default' : limit === NO_LIMIT ? 'any' : String(limit)
+  return limit === null ? 'the default' : limit === NO_LIMIT ? 'unlimited' : String(limit)
 }

@@ -4,7 +4,7 @@ import { appendFile, cp, mkdir, readdir, readFile, rename, rm, rmdir, symlink, t
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { manifestText, type BackupFacts } from '../../src/backup/manifest.ts'
+import { manifestText, type BackupSummary } from '../../src/backup/manifest.ts'
 import { Database } from '../../src/metadata/sqlite/driver.ts'
 import { lockFolder } from '../../src/metadata/sqlite/lock.ts'
 import { blobsIn, contentsOf, digest, filesIn, makeBackup, makeStore, namesIn, refused, report } from '../backups.ts'
@@ -31,7 +31,7 @@ async function reseal (folder: string, snapshot: string, change: (lines: string[
   const text = change((await readFile(path, 'utf8')).split('\n')).join('\n')
   await writeFile(path, text)
   const { sha256, ...facts } = JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8'))
-  await writeFile(join(folder, 'manifest.json'), manifestText({ ...facts, sums: digest(Buffer.from(text)) } as BackupFacts))
+  await writeFile(join(folder, 'manifest.json'), manifestText({ ...facts, sums: digest(Buffer.from(text)) } as BackupSummary))
 }
 
 const inManifest = (change: (manifest: any) => unknown): Damage['spoil'] => async ({ folder }) => {
