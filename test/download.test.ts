@@ -469,19 +469,8 @@ t.test('a download goes on only in the version that If-Range names', async t => 
   const date = (await get('a.txt')).headers['last-modified'] as string
   const range = 'bytes=6-'
   t.match(await get('a.txt', { range, 'if-range': first }), { status: 206, text: 'version' })
-  t.match(await get('a.txt', { range, 'if-range': date }), { status: 206, text: 'version' })
   t.match(await get('a.txt', { range, 'if-range': `W/${first}` }), { status: 200, text: 'first version' })
-  t.match(await get('a.txt', { range, 'if-range': AT }), { status: 200, text: 'first version' })
-
-  // Two versions within one second have the same date: it must not name the later one.
-  let before, after
-  do {
-    await put('b.txt', 'earlier bytes')
-    before = (await get('b.txt')).headers['last-modified'] as string
-    await put('b.txt', 'later bytes')
-    after = (await get('b.txt')).headers['last-modified']
-  } while (before !== after)
-  t.match(await get('b.txt', { range, 'if-range': before }), { status: 200, text: 'later bytes' })
+  t.match(await get('a.txt', { range, 'if-range': date }), { status: 200, text: 'first version' }, 'a date never matches')
 
   await put('a.txt', 'other')
   t.match(await get('a.txt', { range, 'if-range': first }), { status: 200, text: 'other' })
@@ -657,7 +646,8 @@ t.test('a file damaged behind the back of the server is an error before the head
     const { put, get, send, dataDir } = await openAccount(t, { DATA_DIR: join(folder, name) })
     const tag = (await put('a.txt', 'some bytes')).headers.etag as string
     await damage(await blobOf(dataDir))
-    for (const headers of [{}, { range: 'bytes=0-1' }, { range: 'bytes=0-1,3-4' }, { 'if-none-match': tag }]) {
+    t.equal((await get('a.txt', { 'if-none-match': tag })).status, 304, 'without a body nothing is opened')
+    for (const headers of [{}, { range: 'bytes=0-1' }, { range: 'bytes=0-1,3-4' }, { 'if-none-match': '"other"' }]) {
       const answer = await get('a.txt', headers)
       t.equal(answer.status, 500, `${name} ${JSON.stringify(headers)}`)
       t.equal(answer.json.code, 'file_damaged')

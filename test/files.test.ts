@@ -492,11 +492,10 @@ t.test('the facts of files keep to the contract', async t => {
   const file = (blobId: string, now: number, name = 'a'): NewFile => ({ ownerId, name, size: 5, type: 'text/plain', sha256: blobId.padEnd(64, '0'), blobId, now })
   const put = async (blobId: string, now: number) => (await metadata.putFile(file(blobId, now), quota, () => true)).file
 
-  // A date of whole seconds names one version only where no other had that second.
-  t.match(await put('1', second), { createdAt: second, updatedAt: second, isDateShared: false })
-  t.match(await put('2', second + 999), { createdAt: second, updatedAt: second + 999, isDateShared: true })
-  t.match(await put('3', second + 1000), { updatedAt: second + 1000, isDateShared: false })
-  t.match(await put('4', second + 500), { updatedAt: second + 1000, isDateShared: true }, 'a clock set back makes nothing look older')
+  t.match(await put('1', second), { createdAt: second, updatedAt: second })
+  t.match(await put('2', second + 999), { createdAt: second, updatedAt: second + 999 })
+  t.match(await put('3', second + 1000), { updatedAt: second + 1000 })
+  t.match(await put('4', second + 500), { updatedAt: second + 1000 }, 'a clock set back makes nothing look older')
   t.match(await metadata.renameFile(ownerId, 'a', 'b', second), { name: 'b', createdAt: second, updatedAt: second + 1000 })
 
   // A file is added under a free name; the same bytes again are the file that is there.

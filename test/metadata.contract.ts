@@ -350,7 +350,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     const wanted = newFile(id, 'a.txt', { size: 123 })
     const { file, isNew } = await metadata.addFile(wanted, unlimited)
     const { now, ...facts } = wanted
-    t.strictSame(file, { id: file.id, ...facts, createdAt: now, updatedAt: now, isDateShared: false })
+    t.strictSame(file, { id: file.id, ...facts, createdAt: now, updatedAt: now })
     t.ok(isNew)
     t.strictSame(await metadata.findFile(id, 'a.txt'), file)
     t.equal(await metadata.findFile(bob.id, 'a.txt'), undefined)
@@ -391,42 +391,18 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     t.notOk(second.isNew)
     t.strictSame(seen, [undefined, one.blobId])
     const { now, ...facts } = two
-    t.strictSame(second.file, { ...facts, id: first.file.id, createdAt: 1500, updatedAt: now, isDateShared: false })
+    t.strictSame(second.file, { ...facts, id: first.file.id, createdAt: 1500, updatedAt: now })
     t.strictSame(await metadata.findFile(id, 'a'), second.file)
     t.strictSame(await metadata.discardedBlobs(10), [one.blobId])
     t.strictSame(await usage(metadata, id), { bytes: 7, files: 1 })
   })
 
-  t.test('a file says whether other bytes had its name in the second of its date, and a change never sets its date back', async t => {
+  t.test('a change never sets the date of a file back', async t => {
     const { metadata, id } = await withPerson(t)
     const put = async (now: number) => (await metadata.putFile(newFile(id, 'a', { now }), unlimited, always)).file
-    t.match(await put(5000), { updatedAt: 5000, isDateShared: false })
-    t.match(await put(5999), { updatedAt: 5999, isDateShared: true })
-    t.match(await put(6000), { updatedAt: 6000, isDateShared: false })
-    t.match(await put(4000), { updatedAt: 6000, isDateShared: true }, 'a clock that was set back')
+    t.match(await put(6000), { updatedAt: 6000 })
+    t.match(await put(4000), { updatedAt: 6000 }, 'a clock that was set back')
     t.match(await metadata.renameFile(id, 'a', 'b', 3000), { updatedAt: 6000 })
-  })
-
-  t.test('that holds as well where the other file was deleted or renamed', async t => {
-    const { metadata, id } = await withPerson(t)
-    const add = async (name: string, now: number) => (await metadata.addFile(newFile(id, name, { now }), unlimited)).file
-    const old = await add('old', 3000)
-    await add('a', 7000)
-    await metadata.removeFile(id, 'a', always)
-    t.match(await add('a', 7900), { isDateShared: true })
-    t.match(await add('b', 7900), { isDateShared: false }, 'another name')
-    await metadata.removeFile(id, 'a', always)
-    t.match(await metadata.renameFile(id, 'b', 'a', 7950), { isDateShared: true })
-    await metadata.removeFile(id, 'a', always)
-    t.match(await add('a', 8000), { isDateShared: false }, 'a second later')
-    await metadata.renameFile(id, 'a', 'c', 8100)
-    t.match(await metadata.renameFile(id, old.name, 'a', 8200), { isDateShared: true })
-    await metadata.removeFile(id, 'c', always)
-    const late = await add('late', 9000)
-    await metadata.removeFile(id, late.name, always)
-    await metadata.removeFile(id, 'a', always)
-    t.match(await add('late', 9100), { isDateShared: true }, 'a file of an earlier second makes nothing forgotten')
-    t.match(await add('a', 9200), { isDateShared: false })
   })
 
   t.test('what the condition does not permit leaves everything as it was', async t => {
@@ -509,7 +485,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     await metadata.redateFile(id, 'a', 4000)
     await metadata.redateFile(id, 'a', 4500)
     await metadata.redateFile(id, 'nothing', 4000)
-    t.match(await metadata.findFile(id, 'a'), { createdAt: 5000, updatedAt: 4000, isDateShared: true })
+    t.match(await metadata.findFile(id, 'a'), { createdAt: 5000, updatedAt: 4000 })
     t.match([await metadata.findFile(id, 'b'), await metadata.findFile(bob.id, 'a')], [{ updatedAt: 5000 }, { updatedAt: 5000 }])
   })
 

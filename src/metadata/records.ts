@@ -109,8 +109,6 @@ export interface FileRecord extends Omit<NewFile, 'now'> {
   readonly id: number
   readonly createdAt: number
   readonly updatedAt: number
-  /** True where other bytes had this name earlier in the second of `updatedAt`: a date of whole seconds can't tell the two apart. */
-  readonly isDateShared: boolean
 }
 
 /** Sort orders of a listing. Files that compare equal are ordered by id. */

@@ -23,10 +23,8 @@ export function createFileRepository (db: BetterSQLite3Database, { commit, read 
     sha256: sql.placeholder('sha256'),
     blobId: sql.placeholder('blobId'),
     createdAt: sql.placeholder('now'),
-    updatedAt: sql.placeholder('now'),
-    isDateShared: sql.placeholder('isDateShared')
+    updatedAt: sql.placeholder('now')
   }).returning().prepare()
-  const departures = createDepartures()
   const discard = db.insert(discardedBlobs).values({ blobId: sql.placeholder('blobId') }).prepare()
   const oldestDiscarded = db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs).orderBy(limitedTo(asc(discardedBlobs.id), sql.placeholder('limit'))).prepare()
   const clear = db.delete(discardedBlobs).where(eq(discardedBlobs.blobId, sql.placeholder('blobId'))).prepare()
@@ -48,15 +46,13 @@ export function createFileRepository (db: BetterSQLite3Database, { commit, read 
 
   function create (file: NewFile, quota: Quota): FileRecord {
     occupy(file.ownerId, { bytes: file.size, files: 1 }, quota)
-    return insert.get({ ...file, isDateShared: departures.has(file.ownerId, file.name, file.now) })
+    return insert.get({ ...file })
   }
 
   function replace (current: FileRecord, { size, type, sha256, blobId, now }: NewFile, quota: Quota): FileRecord {
     occupy(current.ownerId, { bytes: size - current.size, files: 0 }, quota)
     discard.run({ blobId: current.blobId })
-    const updatedAt = later(current, now)
-    const isDateShared = secondOf(current.updatedAt) === secondOf(updatedAt)
-    return db.update(files).set({ size, type, sha256, blobId, updatedAt, isDateShared }).where(eq(files.id, current.id)).returning().get()
+    return db.update(files).set({ size, type, sha256, blobId, updatedAt: later(current, now) }).where(eq(files.id, current.id)).returning().get()
   }
 
   return {
@@ -89,11 +85,7 @@ export function createFileRepository (db: BetterSQLite3Database, { commit, read 
       if (current === undefined) throw new Problem('not_found')
       if (newName === name) return current
       try {
-        const updatedAt = later(current, now)
-        const isDateShared = departures.has(ownerId, newName, updatedAt)
-        const renamed = db.update(files).set({ name: newName, updatedAt, isDateShared }).where(eq(files.id, current.id)).returning().get()
-        departures.add(current)
-        return renamed
+        return db.update(files).set({ name: newName, updatedAt: later(current, now) }).where(eq(files.id, current.id)).returning().get()
       } catch (error) {
         if (isUniqueViolation(error)) throw new Problem('name_taken', { cause: error })
         throw error
@@ -101,8 +93,7 @@ export function createFileRepository (db: BetterSQLite3Database, { commit, read 
     }),
 
     redateFile: (ownerId, name, now) => commit(() => {
-      // Which other bytes had the name in this second is not known.
-      db.update(files).set({ updatedAt: now, isDateShared: true }).where(and(eq(files.ownerId, ownerId), eq(files.name, name), gt(files.updatedAt, now))).run()
+      db.update(files).set({ updatedAt: now }).where(and(eq(files.ownerId, ownerId), eq(files.name, name), gt(files.updatedAt, now))).run()
     }),
 
     removeFile: (ownerId, name, permits) => commit(() => {
@@ -112,7 +103,6 @@ export function createFileRepository (db: BetterSQLite3Database, { commit, read 
       discard.run({ blobId: current.blobId })
       charge.run({ ownerId, bytes: -current.size, files: -1 })
       remove.run({ id: current.id })
-      departures.add(current)
     }),
 
     knownBlobs: blobIds => read(() => new Set(db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds)).all().map(row => row.blobId))),
@@ -125,34 +115,6 @@ export function createFileRepository (db: BetterSQLite3Database, { commit, read 
 
     clearDiscarded: blobIds => commit(() => { for (const blobId of blobIds) clear.run({ blobId }) })
   }
-}
-
-interface Departures {
-  /** The file loses its name, with the date that it had. */
-  add (file: FileRecord): void
-  /** Whether another file had the name, and a date in the same second. */
-  has (ownerId: number, name: string, at: number): boolean
-}
-
-/** Names that lost their file in the latest second: who gets one of them in that second gets its date as well (RFC 9110 section 8.8.2.2). */
-function createDepartures (): Departures {
-  let second = -Infinity
-  const names = new Set<string>()
-  const keyOf = (ownerId: number, name: string) => `${ownerId}/${name}`
-  return {
-    add ({ ownerId, name, updatedAt }) {
-      if (secondOf(updatedAt) < second) return
-      if (secondOf(updatedAt) > second) names.clear()
-      second = secondOf(updatedAt)
-      names.add(keyOf(ownerId, name))
-    },
-    has: (ownerId, name, at) => secondOf(at) === second && names.has(keyOf(ownerId, name))
-  }
-}
-
-/** Seconds, as a date in a header tells them. */
-function secondOf (milliseconds: number): number {
-  return Math.floor(milliseconds / 1000)
 }
 
 /** If the clock was set back, a changed file must not look older than before. */

@@ -93,8 +93,7 @@ export const files = sqliteTable('files', {
   sha256: text('sha256').notNull(),
   blobId: text('blob_id').notNull(),
   createdAt: integer('created_at').notNull(),
-  updatedAt: integer('updated_at').notNull(),
-  isDateShared: integer('is_date_shared', { mode: 'boolean' }).notNull().default(false)
+  updatedAt: integer('updated_at').notNull()
 }, table => [
   uniqueIndex('files_owner_name').on(table.ownerId, table.name),
   uniqueIndex('files_blob').on(table.blobId),
