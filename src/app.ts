@@ -21,7 +21,7 @@ import { acceptJson, createValidators } from './http/schema-compilers.ts'
 import { serverOptions, strictValidation, tlsOptions, type TlsContext } from './http/server-options.ts'
 import { createTransferLimits } from './http/transfer-limits.ts'
 import { createHealth } from './monitoring/health.ts'
-import { createLog, type LogOutput } from './monitoring/log.ts'
+import { openLog, type LogOutput } from './monitoring/log.ts'
 import type { MetricsServer } from './monitoring/metrics-server.ts'
 import type { Metrics } from './monitoring/metrics.ts'
 import { healthRoutes } from './monitoring/routes.ts'
@@ -51,7 +51,7 @@ export interface App {
 /** The HTTP face of a store, ready to listen; over TLS where `tls` is given. The log goes to `output`, else to standard output. */
 export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutput): Promise<App> {
   const { config, accounts, passwords, attemptLimiter, files, metadata, blobs, reserve } = store
-  const log = output && createLog(output)
+  const log = output && await openLog(output)
   const requestLog = new RequestLog()
   const metrics = await loadMetrics(store)
   const options = serverOptions({

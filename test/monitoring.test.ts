@@ -14,7 +14,7 @@ import { promisify } from 'node:util'
 import { test, type Test } from 'tap'
 import { Database } from '../src/metadata/sqlite/driver.ts'
 import { withFault } from './bin.ts'
-import { clientOf, formOf, runBin, signUp, spawnServer, startServer, type Client, type ServerProcess, type Settings } from './server.ts'
+import { clientOf, formOf, runBin, signUp, spawnBin, spawnServer, startServer, type Client, type ServerProcess, type Settings } from './server.ts'
 import { lacksTerminal, spawnOnTerminal } from './terminal.ts'
 
 const MIB = 1024 ** 2
@@ -409,6 +409,31 @@ test('a server whose log nobody reads any more serves on', async t => {
   t.equal(await server.end('SIGTERM'), 0)
 })
 
+for (const { output, shell } of [
+  { output: 'a pipe that is full and not read', shell: [] },
+  { output: 'a full disk', shell: ['sh', '-c', 'exec "$0" "$@" >/dev/full'] }
+]) {
+  test(`a server whose log goes to ${output} serves on, and stops`, async t => {
+    const port = await freePort()
+    const child = spawnBin(['serve'], { PORT: String(port), DATA_DIR: t.testdir(), MIN_FREE_BYTES: '0' }, { under: shell })
+    t.teardown(() => child.kill('SIGKILL'))
+    const client = clientOf(port)
+    await until(async () => client.send('GET', '/health/live').catch(() => undefined), answer => answer?.status === 200)
+    // More than a pipe holds, and more than the server buffers.
+    for (let index = 0; index < 200; index++) t.equal((await client.send('GET', `/nowhere/${'x'.repeat(10_000)}`)).status, 404)
+    child.kill('SIGTERM')
+    t.strictSame(await once(child, 'exit'), [0, null])
+  })
+}
+
+async function freePort (): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  return port
+}
+
 /** Runs the bin on a terminal, stops it when `last` is shown, and gives what stands there then: a terminal drops what it has not shown when the key is typed. */
 async function onTerminal (t: Test, settings: Settings, last: RegExp, use: (port: number) => Promise<void>): Promise<string> {
   const child = spawnOnTerminal(t, ['serve'], { PORT: '0', MIN_FREE_BYTES: '0', ...settings })
@@ -443,12 +468,12 @@ test('on a terminal a line is for a person, and nothing in it moves the cursor o
     await alter(dataDir, 'ALTER TABLE accounts RENAME TO elsewhere')
     await (await fetch(`http://127.0.0.1:${port}/api/users/1`)).text()
   })
-  const clock = '\\d\\d:\\d\\d:\\d\\d\\.\\d{3}'
-  t.match(shown, new RegExp(`^${clock} INFO  listening$`, 'm'))
-  t.match(shown, new RegExp(`^${clock} INFO  GET /nowhere 404 [\\d.]+ ms reqId=[0-9a-f-]{36} client=\\\\u\\{9b\\}31m\\\\u\\{ad\\}$`, 'm'))
-  t.match(shown, new RegExp(`^${clock} INFO  GET /api/resource 200 [\\d.]+ ms reqId=[0-9a-f-]{36} client=127\\.0\\.0\\.1 accountId=1$`, 'm'))
-  t.match(shown, new RegExp(`^${clock} ERROR request failed reqId=[0-9a-f-]{36} code=internal_error\\n    .*Error: .*\\n        at `, 'm'))
-  t.match(shown, new RegExp(`^${clock} INFO  GET /api/users/1 500 `, 'm'))
+  const clock = '\\[\\d\\d:\\d\\d:\\d\\d\\.\\d{3}\\]'
+  t.match(shown, new RegExp(`^${clock} INFO: listening ?$`, 'm'))
+  t.match(shown, new RegExp(`^${clock} INFO: GET /nowhere 404 [\\d.]+ ms \\{"reqId":"[0-9a-f-]{36}","client":"\\\\u\\{9b\\}31m\\\\u\\{ad\\}"\\}$`, 'm'))
+  t.match(shown, new RegExp(`^${clock} INFO: GET /api/resource 200 [\\d.]+ ms \\{"reqId":"[0-9a-f-]{36}","client":"127\\.0\\.0\\.1","accountId":1\\}$`, 'm'))
+  t.match(shown, new RegExp(`^${clock} ERROR: request failed \\{"reqId":"[0-9a-f-]{36}","code":"internal_error"\\}\\n    err: \\{\\n[^]*?"stack":\\n +\\w*Error: .*\\n +at `, 'm'))
+  t.match(shown, new RegExp(`^${clock} INFO: GET /api/users/1 500 `, 'm'))
   // eslint-disable-next-line no-control-regex
   t.notMatch(shown, /[\x00-\x08\x0B-\x1F\x7F-\x9F\xAD]/)
 })

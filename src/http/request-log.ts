@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import { BlockList, type IPVersion, isIP } from 'node:net'
+import proxyAddr from '@fastify/proxy-addr'
 import { type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import { findCaller } from './caller.ts'
 
 /**
- * One line for each request, once it is over: who asked for what, what was answered, and how long that took in
- * milliseconds. Of the address the path alone, for a client may have put its token behind the question mark.
+ * Logs one line for each request when it is over: client, method, path, status and duration in milliseconds. The query is left out, because a
+ * client may have put its token there.
  */
 export class RequestLog extends LogController {
   override incomingRequest (): void {}
@@ -26,29 +26,19 @@ export class RequestLog extends LogController {
   }
 }
 
-/** What a proxy may call a request: nothing that a log, a header or a URN would have to escape. */
+/** Ids accepted from a proxy: characters that need no escaping in a log, a header or a URN. */
 const GIVEN_ID = /^[A-Za-z0-9-]{1,64}$/
 
 /**
- * Names requests: by a random UUID, for ids that count from 1 would come again after a restart, and people see them in
- * their events. Where the connection comes from a proxy of `trustProxy` (addresses or CIDR ranges), its `X-Request-Id`
- * is taken over, so that one id leads through both logs; anybody else could make two requests look like one.
+ * Makes request ids: random UUIDs, because a counter would start again after a restart, and users see the ids in their
+ * events. The `X-Request-Id` of a proxy in `trustProxy` (addresses or CIDR ranges) is used as it is, so that both logs
+ * have the same id. From other clients it is ignored: they could give two requests the same id.
  */
 export function createRequestIds (trustProxy: string[] | undefined): (request: IncomingMessage) => string {
-  const proxies = new BlockList()
-  for (const text of trustProxy ?? []) {
-    const [address = '', bits] = text.split('/')
-    if (bits === undefined) proxies.addAddress(address, familyOf(address))
-    else proxies.addSubnet(address, Number(bits), familyOf(address))
-  }
-  const isProxy = (address: string) => isIP(address) !== 0 && proxies.check(address, familyOf(address))
+  const isProxy = proxyAddr.compile(trustProxy ?? [])
 
   return ({ headers, socket }) => {
     const given = headers['x-request-id']?.toString()
-    return given !== undefined && GIVEN_ID.test(given) && isProxy(String(socket.remoteAddress)) ? given : randomUUID()
+    return given !== undefined && GIVEN_ID.test(given) && isProxy(String(socket.remoteAddress), 0) ? given : randomUUID()
   }
-}
-
-function familyOf (address: string): IPVersion {
-  return `ipv${isIP(address)}` as IPVersion
 }

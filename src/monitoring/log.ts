@@ -1,46 +1,64 @@
-import { terminalLine } from './terminal-line.ts'
+import { destination, type DestinationStream } from 'pino'
 
-/** Gathered before they are written: one call to the system for some twenty requests, not one for each. */
-const BATCH_CHARACTERS = 4096
+/** One system call for some twenty requests instead of one for each. */
+const BUFFER_BYTES = 4096
 
-/** A line waits no longer than this. */
-const HOLD_MILLISECONDS = 100
+/** The longest time that a line is buffered. */
+const FLUSH_MILLISECONDS = 100
 
-/** Where the log goes; `write` of standard output has written when it returns, to a file, a pipe and a terminal alike. */
+/** Further lines are dropped while the output can't be written, for example because the disk is full. */
+const MAX_BUFFERED_BYTES = 1024 ** 2
+
+/** Control and format characters but for line feeds: clients choose some of the text, and it must not move the cursor, recolour the terminal or reverse the text. */
+const UNPRINTABLE = /[^\P{Cc}\n]|[\p{Cf}\p{Zl}\p{Zp}]/gu
+
+/** Where the log goes. */
 export interface LogOutput {
+  readonly fd: number
   readonly isTTY?: boolean
   write (text: string): unknown
 }
 
-export interface Log {
-  /** Takes one line, a JSON object. */
-  write (line: string): void
-  /** Writes what was gathered; to be called when the process ends. The logger itself calls it behind a fatal line. */
+export interface Log extends DestinationStream {
+  /** Writes the buffered lines; call it when the process exits. The logger calls it after a fatal line. */
   flushSync (): void
 }
 
-/**
- * The log of the process: lines for a person on a terminal, JSON for a program elsewhere. A process that is killed, or
- * runs out of memory, takes the lines of the last tenth of a second with it; every other end writes them first.
- */
-export function createLog (output: LogOutput): Log {
-  if (output.isTTY === true) return { write: line => { output.write(terminalLine(line)) }, flushSync () {} }
-  let gathered = ''
-  let timer: NodeJS.Timeout | undefined
+/** Readable lines on a terminal, else JSON. A process that is killed or runs out of memory loses the lines of the last 100 ms; every other exit writes them. */
+export async function openLog (output: LogOutput): Promise<Log> {
+  return output.isTTY === true ? terminalLog(output) : bufferedLog(output)
+}
 
-  function flushSync (): void {
-    clearTimeout(timer)
-    timer = undefined
-    if (gathered !== '') output.write(gathered)
-    gathered = ''
-  }
+function bufferedLog ({ fd }: LogOutput): Log {
+  const stream = destination({
+    dest: fd,
+    sync: true,
+    minLength: BUFFER_BYTES,
+    maxLength: MAX_BUFFERED_BYTES,
+    periodicFlush: FLUSH_MILLISECONDS,
+    // By default a full pipe, whose reader has stopped, blocks the event loop until it is read.
+    retryEAGAIN: () => false
+  })
+  // A log that can't be written must not stop the server; the lines stay buffered.
+  stream.on('error', () => {})
+  // Not the stream's own flushSync, which retries for ever when the disk is full or the reader of the pipe has exited.
+  return { write: line => { stream.write(line) }, flushSync: () => stream.flush() }
+}
 
-  return {
-    write (line) {
-      gathered += line
-      if (gathered.length >= BATCH_CHARACTERS) flushSync()
-      else timer ??= setTimeout(flushSync, HOLD_MILLISECONDS).unref()
-    },
-    flushSync
-  }
+/** Time, level and message, then the other fields as JSON; the stack of an error on lines of its own. */
+async function terminalLog (output: LogOutput): Promise<Log> {
+  // Loaded only for a terminal, to start faster without one.
+  const { prettyFactory } = await import('pino-pretty')
+  const format = prettyFactory({
+    colorize: false,
+    singleLine: true,
+    translateTime: 'SYS:HH:MM:ss.l',
+    ignore: 'pid,hostname,method,path,status,milliseconds',
+    messageFormat: ({ msg, method, path, status, milliseconds }) => msg === 'request' ? `${method} ${path} ${status} ${milliseconds} ms` : String(msg)
+  })
+  return { write: line => { output.write(printable(format(line))) }, flushSync () {} }
+}
+
+function printable (text: string): string {
+  return text.replace(UNPRINTABLE, character => `\\u{${character.codePointAt(0)?.toString(16)}}`)
 }
