@@ -101,11 +101,11 @@ t.test('people read a line for each check, below a fault or a warning how to men
   const sound = await runBin(['doctor'], { DATA_DIR: dataDir, PORT: '0' })
   t.match(sound, { code: 0, stderr: '' })
   t.match(sound.stdout, /^good {5}node: [^\n]+\ngood {5}transport: /)
-  t.match(sound.stdout, /\nwarning {2}names: [^\n]*notes[^\n]*\n {9}to mend it: [^\n]+\ngood /)
+  t.match(sound.stdout, /\nwarning {2}names: [^\n]*notes[^\n]*\n {9}fix: [^\n]+\ngood /)
   t.match(sound.stdout, /\nfaults: 0, warnings: \d, good: \d\d\n$/)
   const { code, stdout } = await runBin(['doctor'], { DATA_DIR: dataDir, PORT: '0', HOST: '0.0.0.0' })
   t.equal(code, 1)
-  t.match(stdout, /\nfault {4}transport: [^\n]+\n {9}to mend it: [^\n]+\n/)
+  t.match(stdout, /\nfault {4}transport: [^\n]+\n {9}fix: [^\n]+\n/)
   t.match(stdout, /\nfaults: 1, /)
 })
 

@@ -352,7 +352,7 @@ t.test('fsck finds a healthy store well, and says of every kind of damage where 
   t.strictSame(faults(deep.found), { ...expected, altered: ['wrong_digest', 1, blobs.altered?.id], ...(isFolderOfItsSize && { folder: ['unreadable', 1, blobs.folder?.id] }) })
   const text = await operator.run(['fsck', '--deep'])
   t.equal(text.code, 1)
-  t.match(text.stdout, new RegExp(`^missing: .*"missing"$[^]*^orphan: blobId="${orphan}"$[^]*^${deep.found.length} found, 0 repaired\n$`, 'm'))
+  t.match(text.stdout, new RegExp(`^missing: .*"missing"$[^]*^orphan: blobId="${orphan}"$[^]*^${deep.found.length} errors, 0 repaired\n$`, 'm'))
 
   const repaired = await look('--deep', '--repair')
   t.equal(repaired.code, 1, 'what is lost can\'t be repaired')
@@ -378,7 +378,7 @@ t.test('fsck that can repair all it finds ends well, however much it is', async 
   for (const id of orphans) writeFileSync(join(dataDir, 'blobs', '00', id), id)
   const { code, stdout } = await operator.run(['fsck', '--repair'])
   t.equal(code, 0)
-  t.match(stdout, /^orphan: .* \(repaired\)$[^]*^501 found, 501 repaired\n$/m)
+  t.match(stdout, /^orphan: .* \(repaired\)$[^]*^501 errors, 501 repaired\n$/m)
   t.strictSame(readdirSync(join(dataDir, 'quarantine')).sort(), orphans)
   t.strictSame(await operator.json(['fsck']), [])
   t.equal((await server.send('GET', '/uploads/a', { user })).text, 'abc')
