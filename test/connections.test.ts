@@ -186,7 +186,7 @@ t.test('a refusal reaches a client that is still sending megabytes', async t => 
     ['a bad name in a form', 400, 'name_invalid', head('POST', '/', { ...form, ...chunked }) + oneChunk + part('..')],
     ['an extension in a form', 415, 'extension_not_allowed', head('POST', '/', { ...form, ...chunked }) + oneChunk + part('a.exe')],
     ['a second file in a form', 400, 'file_unexpected', head('POST', '/', { ...form, ...chunked }) + oneChunk + `${part('a.bin')}\r\n${part('b.bin')}`],
-    ['a malformed form', 400, 'malformed_multipart', head('POST', '/', { ...form, ...chunked }) + oneChunk + '--x\r\nnonsense\r\n\r\n']
+    ['a malformed form', 400, 'malformed_multipart', head('POST', '/', { ...form, ...chunked }) + oneChunk + part('\uFFFD.bin')]
   ]
   await Promise.all(refusals.map(async ([what, status, code, text]) => {
     const wire = dial(t, server)
@@ -209,7 +209,7 @@ t.test('a refusal reaches a client that reads only once it has sent everything',
     ...refusedHeads(authorization, { 'content-length': size }).map(([what, status, , text]) => [what, status, text] as const),
     ['a file too large', 413, head('PUT', '/uploads/a.bin', { authorization, 'content-length': size })],
     ['a bad name in a form', 400, head('POST', '/', form) + '--x\r\ncontent-disposition: form-data; name="file"; filename=".."\r\n\r\n'],
-    ['a malformed form', 400, head('POST', '/', form) + '--x\r\nnonsense\r\n\r\n']
+    ['a malformed form', 400, head('POST', '/', form) + '--x\r\ncontent-disposition: form-data; name="file"; filename="\uFFFD"\r\n\r\n']
   ]
   for (const [what, status, text] of refusals) {
     const begun = Date.now()

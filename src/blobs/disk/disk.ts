@@ -2,37 +2,43 @@ import { createHash, randomBytes } from 'node:crypto'
 import { chmod, link, mkdir, open, opendir, readdir, rename, rm, stat, unlink, type FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Problem } from '../../problems.ts'
-import type { BlobStore, OpenBlob, StoredBlob } from '../blob-store.ts'
-import { BlobReadStream, FAST_DOWNLOADS } from './blob-read-stream.ts'
+import type { BlobStore, OpenBlob, Piece, StoredBlob } from '../blob-store.ts'
+import { BlobReadStream } from './blob-read-stream.ts'
 import { blobPath, dataFolderLayout, isThere } from './data-folder.ts'
-import { failAsStorage, makeFolder, openSharedSync, READ_BYTES, sync, writeDurably } from './durable-files.ts'
+import { failAsDamaged, failAsStorage, makeFolder, openSharedSync, READ_BYTES, sync, writeDurably } from './durable-files.ts'
 import { ignoreMissing, removeDurably } from './durable-removal.ts'
-import { failAsDamaged } from './failures.ts'
-import { createFastLane } from './fast-lane.ts'
 import { createFreeSpace } from './free-space.ts'
-import { createYoungCollector } from './young-garbage.ts'
 
-/** Bytes that one upload gathers before they are written: one stream wrote 1.7 times as fast as with the 64 KiB a socket gives at a time. */
-const WRITE_BYTES = 1024 ** 2
+/** Size of one write if there is one upload: 1.7 times as fast as writes of 64 KiB, which is what a socket delivers at a time. */
+const MAX_WRITE_BYTES = 1024 ** 2
 
-/** Several uploads share those, for the disk has the others' bytes to write meanwhile; none gathers less than this. */
-const LEAST_WRITE_BYTES = 256 * 1024
+/** Concurrent uploads share `MAX_WRITE_BYTES`, but no write is smaller than this. */
+const MIN_WRITE_BYTES = 256 * 1024
 
-/** Chunks gathered at the most, as many as one `writev` takes: a megabyte that a client sends byte by byte would be 200 MB of objects. */
-const WRITE_CHUNKS = 1024
+/** Chunks in one write, the limit of `writev`: a client that sends single bytes would need 200 MB of objects for a megabyte. */
+const MAX_WRITE_CHUNKS = 1024
+
+/** Size of one read, if few blobs are read. */
+const MAX_READ_BYTES = 1024 ** 2
+
+/** Size of one read, if many blobs are read. */
+const MIN_READ_BYTES = 64 * 1024
+
+/** Concurrent readers share this memory: a client that stops reading keeps two chunks, and 400 of them kept 819 MB with chunks of 1 MiB. */
+const READERS_BYTES = 8 * MAX_READ_BYTES
 
 const ID = /^[0-9a-f]{32}$/
 
 interface DiskBlobsOptions {
   folder: string
-  /** Room that `put` leaves alone, asked for at every batch. */
+  /** Space that `put` keeps free, asked for at every write. */
   minFreeBytes: () => number
 }
 
 /**
  * Blobs as files. A blob is written and synced in `incoming/`, and moved to `blobs/<first two digits>/` when it is
- * committed. The move is one atomic rename that need not be synced: a blob found in `incoming/` after a crash is either
- * committed again or removed, so nothing but that folder is ever swept.
+ * committed. The move is one atomic rename that needs no sync: after a crash, a blob in `incoming/` is committed again or
+ * removed, and no other folder needs to be searched.
  */
 export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions): Promise<BlobStore> {
   const incoming = join(folder, dataFolderLayout.incoming)
@@ -43,21 +49,20 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
     await makeFolder(path)
     await chmod(path, 0o700)
   }
-  // Always: the process that made them may have died before it could.
+  // Always, because the process that created them may have died before it could.
   await sync(folder)
   const syncIncoming = await openSharedSync(incoming, entries => entries.sync())
-  const freeRoom = createFreeSpace({ folder, minFreeBytes })
-  const collectAfter = createYoungCollector()
-  const fastLane = createFastLane(FAST_DOWNLOADS)
+  const freeSpace = createFreeSpace({ folder, minFreeBytes })
   const putting = new Set<Promise<StoredBlob>>()
-  const settling = new Map<string, Promise<void>>()
+  const committing = new Map<string, Promise<void>>()
+  let readers = 0
 
   async function put (bytes: AsyncIterable<Uint8Array>, { maxBytes }: { maxBytes: number }): Promise<StoredBlob> {
     const id = randomBytes(16).toString('hex')
     const handle = await open(pendingPath(id), 'wx', 0o600).catch(failAsStorage)
     try {
       const stored = await writeAll(handle, bytes, maxBytes)
-      // Both at a time, for a journal commits the two together; each is waited for, so that none outlives the handle.
+      // Concurrently, because the journal commits both together. Both must end before the handle is closed.
       const syncs = [handle.datasync(), syncIncoming()]
       await Promise.allSettled(syncs)
       await Promise.all(syncs)
@@ -73,28 +78,27 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
   async function writeAll (handle: FileHandle, bytes: AsyncIterable<Uint8Array>, maxBytes: number): Promise<{ size: number, sha256: string }> {
     const hash = createHash('sha256')
     let size = 0
-    let gathered: Uint8Array[] = []
-    let gatheredBytes = 0
-    // One batch is written while the next is gathered, never more: that bounds memory and keeps the order.
+    let chunks: Uint8Array[] = []
+    let chunkBytes = 0
+    // One batch is written while the next is collected, never more. This limits memory and keeps the order.
     let writing: Promise<void> = Promise.resolve()
     async function flush (): Promise<void> {
       await writing
-      collectAfter(gatheredBytes)
-      writing = freeRoom.writing(gatheredBytes, writeBatch.bind(undefined, handle, gathered, gatheredBytes))
+      writing = freeSpace.during(chunkBytes, writeBatch.bind(undefined, handle, chunks, chunkBytes))
       writing.catch(() => {})
-      gathered = []
-      gatheredBytes = 0
+      chunks = []
+      chunkBytes = 0
     }
     try {
       for await (const chunk of bytes) {
         size += chunk.length
         if (size > maxBytes) throw new Problem('file_too_large', { detail: `A file may have ${maxBytes} bytes.` })
         hash.update(chunk)
-        gathered.push(chunk)
-        gatheredBytes += chunk.length
-        if (gatheredBytes >= Math.max(LEAST_WRITE_BYTES, WRITE_BYTES / putting.size) || gathered.length >= WRITE_CHUNKS) await flush()
+        chunks.push(chunk)
+        chunkBytes += chunk.length
+        if (chunkBytes >= Math.max(MIN_WRITE_BYTES, MAX_WRITE_BYTES / putting.size) || chunks.length >= MAX_WRITE_CHUNKS) await flush()
       }
-      if (gatheredBytes > 0) await flush()
+      if (chunkBytes > 0) await flush()
     } finally {
       await writing
     }
@@ -111,29 +115,35 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
       await handle.close()
       await unlink(path)
     }
-    await freeRoom.refuseWithout(0)
+    await freeSpace.check(0)
   }
 
-  async function moveToSettled (id: string): Promise<void> {
+  async function moveToCommitted (id: string): Promise<void> {
     try {
       await rename(pendingPath(id), committedPath(id))
     } catch {
-      // Another blob may be making the same folder.
+      // The folder is missing. Another blob may create it at the same time.
       await makeFolder(dirname(committedPath(id)))
       await rename(pendingPath(id), committedPath(id))
     }
   }
 
-  /** The blob may be moved between two looks; the third sees where it went. */
-  async function whereItIs<T> (id: string, act: (path: string) => Promise<T>): Promise<T> {
-    return act(committedPath(id)).catch(() => act(pendingPath(id))).catch(() => act(committedPath(id)))
+  /** The blob may be moved between the first two attempts; then the third one finds it. */
+  async function atItsPath<T> (id: string, operation: (path: string) => Promise<T>): Promise<T> {
+    return operation(committedPath(id)).catch(() => operation(pendingPath(id))).catch(() => operation(committedPath(id)))
   }
 
-  const openFile = (id: string): Promise<FileHandle> => whereItIs(id, path => open(path))
+  const openFile = (id: string): Promise<FileHandle> => atItsPath(id, path => open(path))
 
-  /** Whether it could be linked: not into another file system, nor into one that knows no links, nor as often as one likes. */
+  function openReader (handle: FileHandle, pieces: Piece[]): BlobReadStream {
+    readers++
+    const reader = new BlobReadStream(handle, pieces, () => Math.max(MIN_READ_BYTES, Math.min(MAX_READ_BYTES, Math.floor(READERS_BYTES / readers))))
+    return reader.once('close', () => { readers-- })
+  }
+
+  /** Returns false if no link is possible: on another file system, without support for links, or beyond the maximum number of links. */
   async function linkTo (id: string, path: string): Promise<boolean> {
-    return whereItIs(id, from => link(from, path)).then(() => true, () => false)
+    return atItsPath(id, from => link(from, path)).then(() => true, () => false)
   }
 
   async function copyTo ({ id, size, sha256 }: StoredBlob, path: string): Promise<'linked' | 'copied'> {
@@ -142,7 +152,7 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
     const isWhole = copied === undefined ? (await stat(path)).size === size : copied.size === size && copied.sha256 === sha256
     if (isWhole) return isLinked ? 'linked' : 'copied'
     await rm(path)
-    throw new Problem('file_damaged', { cause: new Error(`blob ${id} is not what it was`) })
+    throw new Problem('file_damaged', { cause: new Error(`blob ${id} has other bytes than recorded`) })
   }
 
   return {
@@ -152,16 +162,16 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
       return stored.finally(() => putting.delete(stored))
     },
 
-    requireSpace: freeRoom.refuseWithout,
+    requireSpace: freeSpace.check,
 
     commit (id) {
-      // A full disk may refuse the move: the blob is served from where it is and committed at the next start.
-      const moved = moveToSettled(id).catch(() => {}).finally(() => { settling.delete(id) })
-      settling.set(id, moved)
+      // A full disk may refuse the move. Then the blob stays readable at its pending path, and the next start commits it.
+      const moved = moveToCommitted(id).catch(() => {}).finally(() => { committing.delete(id) })
+      committing.set(id, moved)
     },
 
     async check (id, size) {
-      checkSize(id, await whereItIs(id, path => stat(path)).catch(failAsDamaged), size)
+      checkSize(id, await atItsPath(id, path => stat(path)).catch(failAsDamaged), size)
     },
 
     async open (id, size): Promise<OpenBlob> {
@@ -173,7 +183,7 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
         throw error
       }
       return {
-        read: (...pieces) => new BlobReadStream(handle, pieces, fastLane),
+        read: (...pieces) => openReader(handle, pieces),
         close: () => handle.close()
       }
     },
@@ -181,7 +191,7 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
     copyTo,
 
     async remove (ids) {
-      await Promise.all(ids.map(id => settling.get(id)))
+      await Promise.all(ids.map(id => committing.get(id)))
       return removeDurably(ids, { pendingPath, committedPath })
     },
 
@@ -203,12 +213,12 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
       await rename(committedPath(id), join(quarantine, id)).catch(ignoreMissing)
     },
 
-    space: freeRoom.look,
+    space: freeSpace.measure,
 
     probe: () => probe().catch(failAsStorage),
 
     async close () {
-      await Promise.allSettled([...putting, ...settling.values()])
+      await Promise.allSettled([...putting, ...committing.values()])
       await syncIncoming.close()
     }
   }
@@ -220,6 +230,6 @@ function checkSize (id: string, stored: { size: number }, size: number): void {
 
 async function writeBatch (handle: FileHandle, chunks: Uint8Array[], bytes: number): Promise<void> {
   const { bytesWritten } = await handle.writev(chunks)
-  // A write is short where the disk fills up; the next one then says so.
+  // A short write means that the disk is full; the next write then fails.
   if (bytesWritten < bytes) await handle.appendFile(Buffer.concat(chunks).subarray(bytesWritten))
 }

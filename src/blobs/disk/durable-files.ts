@@ -60,6 +60,11 @@ export function failAsStorage (error: unknown): never {
   throw overloadOf(error) ?? error
 }
 
+/** Says that a blob can't be read. If the process has no file descriptor left, that says nothing about the blob. @throws file_damaged, overloaded. */
+export function failAsDamaged (error: unknown): never {
+  throw overloadOf(error) ?? new Problem('file_damaged', { cause: error })
+}
+
 /** The failure `overloaded` where `error` says that no file descriptor is left, else undefined. */
 export function overloadOf (error: unknown): Problem | undefined {
   return OUT_OF_DESCRIPTORS.has(errorNumber(error)) ? new Problem('overloaded', { detail: 'The server has too many files and connections open.', headers: { 'retry-after': '1' }, cause: error }) : undefined

@@ -2,58 +2,58 @@ import { statfs } from 'node:fs/promises'
 import { Problem } from '../../problems.ts'
 import type { DiskSpace } from '../blob-store.ts'
 
-/** What was seen of the disk's free room serves so long, with our own writes counted off: a look for every small upload was a fifth of its time. */
-const LOOK_MILLISECONDS = 100
+/** A measurement is used for this long, minus what was written since: one statfs for each small upload took a fifth of its time. */
+const CACHE_MILLISECONDS = 100
 
-interface FreeRoomOptions {
+interface FreeSpaceOptions {
   folder: string
-  /** Room that is left alone, asked for at every look. */
+  /** Space to keep free, asked for at every check. */
   minFreeBytes: () => number
 }
 
-/** Free room on the disk of a folder, as its writers share it. */
+/** Free space on the disk of a folder, shared by all writers. */
 export interface FreeSpace {
-  look (): Promise<DiskSpace>
-  /** Looks at the disk where the last look is old, and in any case before it refuses. @throws storage_full. */
-  refuseWithout (bytes: number): Promise<void>
-  /** Counts as many bytes as taken while they are written. @throws storage_full. */
-  writing<T> (bytes: number, write: () => Promise<T>): Promise<T>
+  measure (): Promise<DiskSpace>
+  /** Checks that this many bytes can be written. Measures if the last measurement is old, and always before it refuses. @throws storage_full. */
+  check (bytes: number): Promise<void>
+  /** Runs `write`, with its bytes counted as used meanwhile. @throws storage_full. */
+  during<T> (bytes: number, write: () => Promise<T>): Promise<T>
 }
 
-export function createFreeSpace ({ folder, minFreeBytes }: FreeRoomOptions): FreeSpace {
-  let bytesBeingWritten = 0
-  let bytesHandedOver = 0
-  let seen = { at: -Infinity, free: 0, bytesHandedOver: 0 }
+export function createFreeSpace ({ folder, minFreeBytes }: FreeSpaceOptions): FreeSpace {
+  let bytesInProgress = 0
+  let bytesTotal = 0
+  let last = { at: -Infinity, free: 0, bytesTotal: 0 }
 
-  async function look (): Promise<DiskSpace> {
+  async function measure (): Promise<DiskSpace> {
     const { bavail, blocks, bsize } = await statfs(folder)
     return { free: bavail * bsize, total: blocks * bsize, kept: minFreeBytes() }
   }
 
   function bytesLeft (): number {
-    return seen.free - (bytesHandedOver - seen.bytesHandedOver)
+    return last.free - (bytesTotal - last.bytesTotal)
   }
 
-  async function refuseWithout (bytes: number): Promise<void> {
-    const isFresh = performance.now() - seen.at < LOOK_MILLISECONDS
+  async function check (bytes: number): Promise<void> {
+    const isFresh = performance.now() - last.at < CACHE_MILLISECONDS
     if (isFresh && bytesLeft() - bytes >= minFreeBytes()) return
-    // What is still being written may be on the disk or not.
-    const counted = bytesHandedOver - bytesBeingWritten
-    const { free, kept } = await look()
-    seen = { at: performance.now(), free, bytesHandedOver: counted }
-    if (bytesLeft() - bytes < kept) throw new Problem('storage_full', { detail: 'The disk has no room for this file.' })
+    // Writes in progress may be on the disk already or not.
+    const counted = bytesTotal - bytesInProgress
+    const { free, kept } = await measure()
+    last = { at: performance.now(), free, bytesTotal: counted }
+    if (bytesLeft() - bytes < kept) throw new Problem('storage_full', { detail: 'The disk has no space for this file.' })
   }
 
-  async function writing<T> (bytes: number, write: () => Promise<T>): Promise<T> {
-    bytesBeingWritten += bytes
-    bytesHandedOver += bytes
+  async function during<T> (bytes: number, write: () => Promise<T>): Promise<T> {
+    bytesInProgress += bytes
+    bytesTotal += bytes
     try {
-      await refuseWithout(0)
+      await check(0)
       return await write()
     } finally {
-      bytesBeingWritten -= bytes
+      bytesInProgress -= bytes
     }
   }
 
-  return { look, refuseWithout, writing }
+  return { measure, check, during }
 }
