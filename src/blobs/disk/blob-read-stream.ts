@@ -18,13 +18,20 @@ export class BlobReadStream extends Readable {
   }
 
   override _read (): void {
-    this.#next().then(chunk => this.push(chunk), (error: Error) => this.destroy(error))
+    this.#pushNext().catch((error: Error) => this.destroy(error))
   }
 
-  /** The next chunk, or null at the end. */
-  async #next (): Promise<Buffer | null> {
+  async #pushNext (): Promise<void> {
     const piece = this.#pieces.shift()
-    if (piece === undefined) return null
+    const chunk = piece === undefined ? undefined : await this.#chunkOf(piece)
+    const isLast = this.#pieces.length === 0
+    if (chunk !== undefined) this.push(chunk)
+    // Without another read, so that the file is closed as soon as it was sent.
+    if (isLast) this.push(null)
+  }
+
+  /** The next bytes of a piece; what remains of it becomes the next piece. */
+  async #chunkOf (piece: Piece): Promise<Buffer> {
     if (typeof piece === 'string') return Buffer.from(piece)
     const { start, end } = piece
     const length = Math.min(this.#chunkBytes(), end - start + 1)
