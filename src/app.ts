@@ -12,9 +12,8 @@ import { changeFileRoutes, readFileRoutes } from './files/routes.ts'
 import { FileList, Rename, StoredFile } from './files/schemas.ts'
 import { prepareCaller } from './http/caller.ts'
 import { trackConnections, type Connections } from './http/connections.ts'
-import { handleError, handleNotFound } from './http/error-handler.ts'
+import { handleError, handleNotFound, refuseOtherMethods } from './http/error-handler.ts'
 import { createLinks } from './http/links.ts'
-import { answerOtherMethods } from './http/other-methods.ts'
 import { protect, setSafeHeaders } from './http/protection.ts'
 import { RequestLog } from './http/request-log.ts'
 import { acceptJson, createValidators } from './http/schema-compilers.ts'
@@ -28,6 +27,7 @@ import { healthRoutes } from './monitoring/routes.ts'
 import { Liveness, Readiness } from './monitoring/schemas.ts'
 import { docsRoutes } from './openapi/docs-page.ts'
 import { documentOptions, documentRoutes, ServiceFacts } from './openapi/document.ts'
+import { addSharedResponses } from './openapi/responses.ts'
 import { ProblemDetails } from './problems.ts'
 import type { Store } from './store.ts'
 import { authenticate } from './tokens/authenticate.ts'
@@ -37,58 +37,66 @@ import { AccessToken, Greeting, NewToken, PersonalToken, Token, TokenList } from
 import { createTokens } from './tokens/tokens.ts'
 import { formUploadRoutes, rawUploadRoutes } from './uploads/routes.ts'
 
+/** The shared schemas of the document, in its order. */
+const schemas = [
+  ProblemDetails, NewUser, User, Account, NewPassword, AccountEvent, AccountEventList, AccessToken, Greeting, Token, TokenList, NewToken,
+  PersonalToken, StoredFile, FileList, Rename, ServiceFacts, Liveness, Readiness
+]
+
 export interface App {
   readonly http: FastifyInstance
   readonly connections: Connections
-  /** What answers Prometheus, where the settings ask for it; not yet listening. */
+  /** The server for Prometheus, if configured; not listening yet. */
   readonly metrics: MetricsServer | undefined
-  /** New connections get this certificate, those under way keep theirs. Only for a server that speaks TLS. */
+  /** Replaces the certificate for new connections. Only for a server with TLS. */
   renewTls (tls: TlsContext): void
-  /** Writes what the log still holds; to be called when the process ends. */
+  /** Writes the buffered log lines; call it when the process exits. */
   flushLog (): void
 }
 
-/** The HTTP face of a store, ready to listen; over TLS where `tls` is given. The log goes to `output`, else to standard output. */
+/** The HTTP application of a store, ready to listen; with `tls`, over HTTPS. Logs to `output`, by default to standard output. */
 export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutput): Promise<App> {
-  const { config, accounts, passwords, attemptLimiter, files, metadata, blobs, reserve } = store
+  const { config } = store
+  const isTls = tls !== undefined
   const log = output && await openLog(output)
-  const requestLog = new RequestLog()
   const metrics = await loadMetrics(store)
-  const options = serverOptions({
+  const requestLog = new RequestLog()
+  const app = Fastify(serverOptions({
     logger: { level: config.logLevel, ...(log && { stream: log }) },
     requestLog,
     trustProxy: config.trustProxy,
     tls,
-    onUnrouted: metrics?.requests.countUnrouted,
+    onFrameworkError: metrics?.requests.countFrameworkError,
     onClientError: (error, socket) => connections.refuse(error, socket)
-  })
-  const app = Fastify(options).withTypeProvider<TypeBoxTypeProvider>()
-  metrics?.requests.watch(app, { isTls: tls !== undefined })
-  // Ahead of all that may refuse a request.
+  })).withTypeProvider<TypeBoxTypeProvider>()
+  metrics?.requests.watch(app, { isTls })
+
+  // The order matters: each hook runs before those of the lines below it.
   app.addHook('onRequest', async (request, reply) => { setSafeHeaders(request, reply) })
-  const connections = trackConnections(app, { idleSeconds: config.idleSeconds, isTls: tls !== undefined })
-  const refuseOtherMethods = answerOtherMethods(app)
+  const connections = trackConnections(app, { idleSeconds: config.idleSeconds, isTls })
+  const addOtherMethods = refuseOtherMethods(app)
   app.setValidatorCompiler(createValidators(app, strictValidation))
   app.setErrorHandler(handleError)
   prepareCaller(app)
+  addSharedResponses(app)
   await protect(app, { ...config, countInProgress: connections.countInProgress })
   app.setNotFoundHandler(handleNotFound)
   acceptJson(app)
-
   await app.register(swagger, documentOptions())
-  for (const schema of [ProblemDetails, NewUser, User, Account, NewPassword, AccountEvent, AccountEventList, AccessToken, Greeting, Token, TokenList, NewToken, PersonalToken, StoredFile, FileList, Rename, ServiceFacts, Liveness, Readiness]) app.addSchema(schema)
-  for (const key of store.signingKeys) await app.register(jwt, jwtOptions(key, metadata.installationId))
-  const codec = createAccessTokenCodec(app.jwt as unknown as Record<string, JWT>, store.signingKeys)
-  const tokens = createTokens({ metadata, reserve, codec, tokenSeconds: config.tokenSeconds })
-  const links = createLinks(config.publicUrl)
-  const securityLog = createSecurityLog(metadata, event => app.log.info({ security: event }, event.kind))
-  const signIn = createSignIn({ metadata, passwords, attemptLimiter, securityLog, maxFailures: config.signInFailures })
-  const guard = { signIn, tokens, transport: config }
-  const fileOptions = { files, cursors: createCursors(store.signingKeys.map(({ secret }) => secret).join()), links, maxFileBytes: config.maxFileBytes, limitTransfers: createTransferLimits(connections) }
-  const accountOptions = { accounts, files, securityLog }
-  const tokenOptions = { tokens, securityLog }
+  for (const schema of schemas) app.addSchema(schema)
+  await registerRoutes(app, store, connections)
+  addOtherMethods()
+  await app.ready()
 
-  await app.register(userRoutes, { accounts, links, securityLog, transport: config })
+  const renewTls = (context: TlsContext) => (app.server as unknown as TlsServer).setSecureContext(tlsOptions(context))
+  return { http: app, connections, metrics: metrics?.serve(app.log), renewTls, flushLog: () => log?.flushSync() }
+}
+
+/** Every scope, the credential that it requires, and its routes. */
+async function registerRoutes (app: FastifyInstance, store: Store, connections: Connections): Promise<void> {
+  const { links, health, guard, transport, accountOptions, tokenOptions, fileOptions } = await createRouteOptions(app, store, connections)
+
+  await app.register(userRoutes, { ...accountOptions, links, transport })
   await app.register(async scope => {
     authenticate(scope, guard, { credential: 'password or personal token' })
     await scope.register(signInRoutes, tokenOptions)
@@ -119,14 +127,30 @@ export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutp
   })
   await app.register(documentRoutes, { links })
   await app.register(docsRoutes)
-  await app.register(healthRoutes, { health: createHealth({ metadata, blobs, log: app.log }) })
-  refuseOtherMethods()
-  await app.ready()
-  const renewTls = (context: TlsContext) => (app.server as unknown as TlsServer).setSecureContext(tlsOptions(context))
-  return { http: app, connections, metrics: metrics?.serve(app.log), renewTls, flushLog: () => log?.flushSync() }
+  await app.register(healthRoutes, { health })
 }
 
-/** Loaded only where they are asked for: they cost 50 ms of the start, and 10 MB. */
+/** The rules that need the application, and what each group of routes is given. */
+async function createRouteOptions (app: FastifyInstance, { config, accounts, passwords, attemptLimiter, files, metadata, blobs, reserve, signingKeys }: Store, connections: Connections) {
+  for (const key of signingKeys) await app.register(jwt, jwtOptions(key, metadata.installationId))
+  const codec = createAccessTokenCodec(app.jwt as unknown as Record<string, JWT>, signingKeys)
+  const tokens = createTokens({ metadata, reserve, codec, tokenSeconds: config.tokenSeconds })
+  const securityLog = createSecurityLog(metadata, event => app.log.info({ security: event }, event.kind))
+  const signIn = createSignIn({ metadata, passwords, attemptLimiter, securityLog, maxFailures: config.signInFailures })
+  const links = createLinks(config.publicUrl)
+  const cursors = createCursors(signingKeys.map(({ secret }) => secret).join())
+  return {
+    links,
+    health: createHealth({ metadata, blobs, log: app.log }),
+    transport: config,
+    guard: { signIn, tokens, transport: config },
+    accountOptions: { accounts, files, securityLog },
+    tokenOptions: { tokens, securityLog },
+    fileOptions: { files, cursors, links, maxFileBytes: config.maxFileBytes, limitTransfers: createTransferLimits(connections) }
+  }
+}
+
+/** Loaded only if configured: they take 50 ms of the start, and 10 MB. */
 async function loadMetrics ({ config, metadata, blobs, passwords }: Store): Promise<Metrics | undefined> {
   if (config.metricsPort === undefined) return undefined
   const { createMetrics } = await import('./monitoring/metrics.ts')

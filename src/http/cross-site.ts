@@ -1,19 +1,18 @@
 import type { FastifyRequest } from 'fastify'
 import { Problem } from '../problems.ts'
 import { parseUrl } from './links.ts'
-import { SAFE_METHODS } from './pipeline.ts'
+import { SAFE_METHODS } from './http1-pipeline.ts'
 
 interface OwnSites {
-  /** Base of the server's links; undefined where the operator set none. */
+  /** PUBLIC_URL; undefined if not set. */
   readonly publicUrl: string | undefined
-  /** Origins whose pages may use the server. */
+  /** CORS_ORIGINS; undefined if not set. */
   readonly corsOrigins: string[] | undefined
 }
 
 /**
- * A check that refuses what the page of another site makes a browser send: the browser adds a password that was typed
- * into its Basic dialog, or a client's address, without asking anyone. Browsers say where a request comes from (Fetch
- * Metadata, and RFC 6454 section 7); programs that are no browser send neither field.
+ * Refuses unsafe requests that a page of another site makes a browser send: the browser adds the password of its Basic dialog, and
+ * the client's address, without asking. Browsers name the origin (Fetch Metadata, and RFC 6454 section 7); other programs send neither field.
  */
 export function createCrossSiteCheck ({ publicUrl, corsOrigins = [] }: OwnSites): (request: FastifyRequest) => void {
   const allowed = new Set(corsOrigins)
@@ -22,14 +21,14 @@ export function createCrossSiteCheck ({ publicUrl, corsOrigins = [] }: OwnSites)
   return request => {
     const { origin } = request.headers
     if (SAFE_METHODS.has(request.method) || (origin !== undefined && allowed.has(origin))) return
-    // A form without an Origin is told by the other field alone.
+    // Without an Origin, Sec-Fetch-Site alone decides.
     const isOwn = origin === undefined || origin === own || origin === addressOf(request)
     if (isOwn && request.headers['sec-fetch-site'] !== 'cross-site') return
-    throw new Problem('cross_site_request', { detail: 'A page of another site asked for it. If that page is yours, name its origin in CORS_ORIGINS, and the address of the server in PUBLIC_URL.' })
+    throw new Problem('cross_site_request', { detail: 'The request comes from a page of another site. If the page is yours, add its origin to CORS_ORIGINS, and set PUBLIC_URL to the address of the server.' })
   }
 }
 
-/** The origin that the request was sent to; through a trusted proxy, the one that the proxy was asked for. */
+/** The origin that the request was sent to; behind a trusted proxy, the proxy's. */
 function addressOf ({ protocol, host }: FastifyRequest): string | undefined {
   return parseUrl(`${protocol}://${host}`)?.origin
 }

@@ -1,27 +1,52 @@
-import { STATUS_CODES } from 'node:http'
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { METHODS, STATUS_CODES, type IncomingMessage } from 'node:http'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { failures, Problem, problemDetails, type FailureCode, type FieldError } from '../problems.ts'
 
 /** Maximum number of validation messages in one response. */
 const MAX_FIELD_ERRORS = 32
 
-/** Answers any failure with a problem; what is not a {@link Problem} and not the client's fault is logged and told as `internal_error`. */
+/** Answers any error with a problem. An error that is neither a {@link Problem} nor the client's is logged, and answered as `internal_error`. */
 export function handleError (error: FastifyError | Problem, request: FastifyRequest, reply: FastifyReply) {
   const problem = problemOf(error)
   const { status } = failures[problem.code]
   if (status === 500) request.log.error({ err: problem.cause ?? problem, code: problem.code }, 'request failed')
   if (problem.options.headers !== undefined) reply.headers(problem.options.headers)
   return reply.code(status).header('cache-control', 'no-store').header('content-type', 'application/problem+json')
-    // As bytes: to a string Fastify adds a charset, which JSON does not have (RFC 8259 section 11).
+    // As bytes: with a string, Fastify adds a charset, which JSON does not have (RFC 8259 section 11).
     .send(Buffer.from(JSON.stringify(problemDetails(problem, request.id))))
 }
 
-/** The problem for an address that no route knows. */
+/** Answers requests for unknown paths. */
 export function handleNotFound (): never {
   throw new Problem('not_found')
 }
 
-/** The whole answer to bytes that are no HTTP request, as Node's `clientError` needs it: raw text for the socket. */
+/** Replaces every method that Node does not know: HTTP/2 accepts any, the router none. No route has it. */
+const UNKNOWN_METHOD = 'UNLINK'
+
+/**
+ * Answers other methods on a known path with 405 and `Allow` (RFC 9110 section 15.5.6). Call it before the routes are added, and the
+ * function that it returns after them.
+ */
+export function refuseOtherMethods (app: FastifyInstance): () => void {
+  const urls = new Set<string>()
+  for (const method of METHODS) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method)
+  const known = new Set<string | undefined>(METHODS)
+  app.server.prependListener('request', (request: IncomingMessage) => { if (!known.has(request.method)) request.method = UNKNOWN_METHOD })
+  // The CORS plugin answers preflights at `*`, whatever their path.
+  app.addHook('onRoute', ({ url }) => { if (url !== '*') urls.add(url) })
+  return () => {
+    for (const url of Array.from(urls)) {
+      const others = app.supportedMethods.filter(method => !app.hasRoute({ url, method }))
+      const allow = app.supportedMethods.filter(method => !others.includes(method)).sort().join(', ')
+      // In a hook, because the body is parsed before the handler.
+      const refuse = async () => { throw new Problem('method_not_allowed', { headers: { allow } }) }
+      app.route({ url, method: others, schema: { hide: true }, onRequest: refuse, handler: refuse })
+    }
+  }
+}
+
+/** The raw response to bytes that are not an HTTP request, for the socket that Node's `clientError` event gives. */
 export function clientErrorResponse (error: NodeJS.ErrnoException): string {
   const code = error.code === 'HPE_HEADER_OVERFLOW' ? 'head_too_large' : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'request_timeout' : 'malformed_request'
   const body = JSON.stringify(problemDetails(new Problem(code)))
@@ -30,7 +55,7 @@ export function clientErrorResponse (error: NodeJS.ErrnoException): string {
     `Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n${body}`
 }
 
-/** Fastify's own failures, by its codes. */
+/** Fastify's own errors, by code. */
 const frameworkFailures: Record<string, FailureCode> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
   FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
@@ -39,13 +64,13 @@ const frameworkFailures: Record<string, FailureCode> = {
   FST_ERR_BAD_URL: 'malformed_url'
 }
 
-/** What a client is told of any failure. */
+/** The problem that answers an error. */
 export function problemOf (error: FastifyError | Problem): Problem {
   if (error instanceof Problem) return error
   if (error.validation !== undefined) {
     return new Problem('validation_failed', { errors: error.validation.slice(0, MAX_FIELD_ERRORS).map(fieldError), cause: error })
   }
-  // Only the code is taken over: a JSON syntax error quotes the text around the fault, where a password may stand.
+  // Only the code is used: the message of a JSON syntax error quotes the body, which may hold a password.
   const code = frameworkFailures[error.code]
   if (code !== undefined) return new Problem(code, { cause: error })
   if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) return new Problem('malformed_request', { cause: error })
@@ -55,6 +80,6 @@ export function problemOf (error: FastifyError | Problem): Problem {
 function fieldError ({ instancePath, message, params }: NonNullable<FastifyError['validation']>[number]): FieldError {
   const last = params.missingProperty ?? params.additionalProperty
   const path = [...instancePath.split('/').slice(1), ...(typeof last === 'string' ? [last] : [])]
-  // A client's own key may hold anything; who reads the problem on a terminal must not suffer from it.
+  // The client chooses the key: control characters could disturb the terminal on which the problem is read.
   return { field: path.join('.').replace(/\p{Cc}/gu, '\uFFFD').slice(0, 256), message: message ?? 'is not valid' }
 }

@@ -1,53 +1,40 @@
 import type { IncomingMessage } from 'node:http'
 import cors from '@fastify/cors'
 import rateLimit from '@fastify/rate-limit'
-import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isPrivate, networkOf } from '../accounts/network.ts'
 import { isLoopback } from '../config.ts'
-import { addFailures, answerHeaders } from '../openapi/responses.ts'
-import { type FailureCode, failures, Problem } from '../problems.ts'
+import { failures, Problem } from '../problems.ts'
 import { countFieldLines } from './caller.ts'
 import { createCrossSiteCheck } from './cross-site.ts'
-import { isEssential, shedLoad, type LoadLimits } from './load-shedding.ts'
-import { SAFE_METHODS } from './pipeline.ts'
+import { shedLoad, type LoadLimits } from './load-shedding.ts'
 
 interface ProtectionOptions extends LoadLimits {
-  corsOrigins: string[] | undefined
-  /** 0 lifts the limit. */
-  rateLimitPerMinute: number
-  trustProxy: string[] | undefined
-  publicUrl: string | undefined
-  /** Requests that are not answered yet. */
-  countInProgress: () => number
+  readonly corsOrigins: string[] | undefined
+  /** 0 disables the limit. */
+  readonly rateLimitPerMinute: number
+  readonly trustProxy: string[] | undefined
+  readonly publicUrl: string | undefined
+  /** The number of requests in progress. */
+  readonly countInProgress: () => number
 }
 
-/** Statuses that say no to somebody. */
+/** Statuses of refusals that are logged as security events. */
 const REFUSALS = new Set<number>([401, 403, 429])
 
-/** A year, in seconds: what browsers' preload lists ask for at the least. */
+/** A year: the minimum of browsers' preload lists. */
 const HSTS_SECONDS = 31_536_000
 
-/** Requests looked at before a proxy is suspected. */
+/** Number of requests examined for an unconfigured proxy. */
 const PROXY_SAMPLE = 100
 
-/** Headers of answers that a page of another origin may read. */
+/** Response headers that a page of another origin may read. */
 const EXPOSED_HEADERS = ['ETag', 'Location', 'Link', 'Content-Range', 'Content-Disposition', 'Repr-Digest', 'Retry-After', 'RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset', 'X-Request-Id']
 
-/** Sets up what holds for every request: one Host, CORS, the general rate limit, the shedding of load, no caching unless a route says so, and a log line for each refusal. */
+/** The checks of every request: well-formed head, CORS, load, rate limit, cross-site requests. Also forbids caching by default, and logs refusals. */
 export async function protect (app: FastifyInstance, { corsOrigins, rateLimitPerMinute, trustProxy, publicUrl, countInProgress, ...limits }: ProtectionOptions): Promise<void> {
-  app.addHook('onRoute', route => {
-    // An escape that is no UTF-8 matters only where a part of the address is read.
-    const addressFailures: FailureCode[] = route.url.includes(':') ? ['malformed_url'] : []
-    const loadFailures: FailureCode[] = isEssential(route) ? [] : ['overloaded']
-    const siteFailures: FailureCode[] = SAFE_METHODS.has(String(route.method)) ? [] : ['cross_site_request']
-    addFailures(route, [...addressFailures, 'malformed_request', 'stopping', 'too_many_requests', ...loadFailures, ...siteFailures])
-    addAnswerHeaders(route)
-  })
   app.addHook('onRequest', async ({ raw }) => refuseMalformed(raw))
-  // Whoever is refused is in the log, also where no account is known.
-  app.addHook('onError', async ({ id, ip, log }, _reply, error: Error) => {
-    if (error instanceof Problem && REFUSALS.has(failures[error.code].status)) log.info({ security: { kind: 'refused', code: error.code, network: networkOf(ip), requestId: id } }, 'refused')
-  })
+  app.addHook('onError', async (request, _reply, error: Error) => logRefusal(request, error))
   app.addHook('onSend', async (_request, reply) => {
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
     if (corsOrigins !== undefined) varyByOrigin(reply)
@@ -56,32 +43,37 @@ export async function protect (app: FastifyInstance, { corsOrigins, rateLimitPer
   if (corsOrigins !== undefined) {
     await app.register(cors, { origin: corsOrigins, credentials: false, methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'], exposedHeaders: EXPOSED_HEADERS, maxAge: 600, strictPreflight: false })
   }
-  // Behind CORS, so that a page can read when to come back; before what costs more.
+  // After CORS, so that a page can read Retry-After; before anything that costs more.
   await shedLoad(app, limits, countInProgress)
   if (rateLimitPerMinute > 0) {
     await app.register(rateLimit, { global: false, max: rateLimitPerMinute, timeWindow: 60_000, enableDraftSpec: true, errorResponseBuilder: () => new Problem('too_many_requests') })
-    // As a hook of its own, not of each route: a guard's refusals count, and what is one too many costs no hashing.
+    // One hook for all routes, ahead of authentication: failed sign-ins count, and requests over the limit cost no hashing.
     app.addHook('onRequest', app.rateLimit())
   }
-  // Ahead of every guard: no password is checked for such a request.
+  // Ahead of authentication: no password is verified for a cross-site request.
   const refuseCrossSite = createCrossSiteCheck({ publicUrl, corsOrigins })
   app.addHook('onRequest', async request => refuseCrossSite(request))
 }
 
-/** Refuses what Node lets pass, for others might read it in another way. */
+function logRefusal ({ id, ip, log }: FastifyRequest, error: Error): void {
+  if (!(error instanceof Problem) || !REFUSALS.has(failures[error.code].status)) return
+  log.info({ security: { kind: 'refused', code: error.code, network: networkOf(ip), requestId: id } }, 'refused')
+}
+
+/** Refuses what Node accepts but another program could read differently. */
 function refuseMalformed (request: IncomingMessage): void {
-  // RFC 9112 section 3.2: exactly one, which HTTP/1.0 may leave out.
+  // RFC 9112 section 3.2: exactly one Host; HTTP/1.0 may omit it.
   const hosts = countFieldLines(request, 'host')
-  if (hosts > 1 || (hosts === 0 && request.httpVersion === '1.1')) refuse('It has not one Host.', { connection: 'close' })
-  // Section 6.1: what another coding did to the body would be stored as the file.
+  if (hosts > 1 || (hosts === 0 && request.httpVersion === '1.1')) refuse('It must have exactly one Host field.', { connection: 'close' })
+  // RFC 9112 section 6.1: the bytes of any other coding would be stored as the file.
   const coding = request.headers['transfer-encoding']
   if (coding !== undefined && request.httpVersion === '1.0') refuse('HTTP/1.0 has no Transfer-Encoding.', { connection: 'close' })
-  if (coding !== undefined && coding.toLowerCase() !== 'chunked') refuse('Its Transfer-Encoding is not chunked.', { connection: 'close' })
-  // Section 3.2: a fragment is no part of it, and what is cut off there would lead to another file.
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked') refuse('The only supported Transfer-Encoding is chunked.', { connection: 'close' })
+  // RFC 9112 section 3.2: a target has no fragment, and without its fragment this one would name another file.
   const url = String(request.url)
-  if (url.includes('#')) refuse('Its address holds a #, which is written %23.')
+  if (url.includes('#')) refuse('A # in a URL must be written as %23.')
   const query = url.indexOf('?')
-  if (query !== -1 && !isDecodable(url.slice(query))) refuse('Its address holds an escape that is no UTF-8.')
+  if (query !== -1 && !isDecodable(url.slice(query))) refuse('The query has percent-encoded bytes that are not UTF-8.')
 }
 
 function refuse (detail: string, headers: Record<string, string> = {}): never {
@@ -97,21 +89,15 @@ function isDecodable (text: string): boolean {
   }
 }
 
-/** Headers that every answer has; the id is how whoever asked finds the request in the log. */
+/** Headers of every response. The request id is also in the log. */
 export function setSafeHeaders (request: FastifyRequest, reply: FastifyReply): void {
   reply.header('x-content-type-options', 'nosniff').header('x-request-id', request.id)
   if (request.protocol === 'https') reply.header('strict-transport-security', `max-age=${HSTS_SECONDS}`)
 }
 
-function addAnswerHeaders (route: RouteOptions): void {
-  if (route.schema === undefined || 'hide' in route.schema) return
-  const responses = Object.entries(route.schema.response as Record<string, { headers?: object }>)
-  route.schema.response = Object.fromEntries(responses.map(([status, response]) => [status, { ...response, headers: { ...response.headers, ...answerHeaders } }]))
-}
-
 /**
- * Warns once where the first requests all come from one private address that is not this machine's own, or that forwards
- * for others: behind a proxy which TRUST_PROXY does not name, everybody is counted as one.
+ * Warns once if all of the first requests come from one private address that is not loopback, or that sends forwarding headers:
+ * behind a proxy that TRUST_PROXY does not name, all clients count as one.
  */
 function warnOfProxy (app: FastifyInstance): void {
   const addresses = new Set<string>()
@@ -123,23 +109,22 @@ function warnOfProxy (app: FastifyInstance): void {
     addresses.add(ip)
     isForwarded ||= headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined
     if (seen === PROXY_SAMPLE && addresses.size === 1 && isPrivate(ip) && (isForwarded || !isLoopback(ip))) {
-      log.warn({ address: ip }, 'every request comes from one private address: if that is a proxy, name it in TRUST_PROXY, or all clients count as one')
+      log.warn({ address: ip }, 'every request comes from one private address: if it is a proxy, add it to TRUST_PROXY, or all clients share one rate limit')
     }
   })
 }
 
-/** A route may have said already what else its answer varies by. */
+/** Adds Origin to the Vary header that a route may have set. */
 function varyByOrigin (reply: FastifyReply): void {
   const vary = String(reply.getHeader('vary') ?? '')
   if (!/\borigin\b/i.test(vary)) reply.header('vary', vary === '' ? 'Origin' : `${vary}, Origin`)
 }
 
-/** What the settings say about how passwords may travel. */
+/** The settings that decide whether a password may be sent without TLS. */
 export interface Transport { readonly passwordPolicy: 'open' | 'strict' }
 
 /**
- * Refuses a password that crossed a network in the clear: over plain HTTP, from a client that is not on this machine,
- * where no trusted proxy says that the client spoke TLS with it.
+ * Refuses a password sent over plain HTTP by a client on another machine, unless a trusted proxy says that the client used TLS.
  * @throws tls_required.
  */
 export function refuseInsecurePassword (request: FastifyRequest, { passwordPolicy }: Transport): void {

@@ -1,7 +1,7 @@
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyHttpOptions, FastifyReply, FastifyRequest } from 'fastify'
-import { HTTP2_WINDOW_BYTES } from './connections.ts'
+import { HTTP2_WINDOW_BYTES } from './http2-sessions.ts'
 import { handleError } from './error-handler.ts'
 import { setSafeHeaders } from './protection.ts'
 import { createRequestIds, type RequestLog } from './request-log.ts'
@@ -45,13 +45,13 @@ interface ServerOptions {
   readonly trustProxy: string[] | undefined
   readonly tls: TlsContext | undefined
   /** Hears of requests that Fastify refuses before any hook. */
-  readonly onUnrouted: ((error: FastifyError, request: FastifyRequest, reply: FastifyReply) => void) | undefined
+  readonly onFrameworkError: ((error: FastifyError, request: FastifyRequest, reply: FastifyReply) => void) | undefined
   /** Answers bytes that are no HTTP. */
   readonly onClientError: (error: NodeJS.ErrnoException, socket: Socket) => void
 }
 
 /** Fastify's options: HTTP/1.1, or over TLS HTTP/2 with HTTP/1.1 beside it, typed alike for the application speaks to both alike. */
-export function serverOptions ({ logger, requestLog, trustProxy, tls, onUnrouted, onClientError }: ServerOptions): FastifyHttpOptions<Server> {
+export function serverOptions ({ logger, requestLog, trustProxy, tls, onFrameworkError, onClientError }: ServerOptions): FastifyHttpOptions<Server> {
   // Node's own refusal of a request without Host has no body.
   const heads = { headersTimeout: HEAD_MILLISECONDS, requireHostHeader: false }
   return {
@@ -72,7 +72,7 @@ export function serverOptions ({ logger, requestLog, trustProxy, tls, onUnrouted
       // Such a request reaches no hook, so that nobody else logs or counts it.
       reply.raw.once('close', () => {
         requestLog.requestCompleted(error, request, reply)
-        onUnrouted?.(error, request, reply)
+        onFrameworkError?.(error, request, reply)
       })
       void handleError(error, request, reply)
       // Over HTTP/2 the body would be kept until the client takes the answer.

@@ -14,7 +14,7 @@ export interface RequestMetrics {
   /** Counts everything that comes to the application from now on. To be called before it has any other hook. */
   watch (app: FastifyInstance, connections: { isTls: boolean }): void
   /** Counts a request that reaches no hook, and the failure it is answered with. */
-  countUnrouted (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void
+  countFrameworkError (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void
 }
 
 export function createRequestMetrics (registry: Registry): RequestMetrics {
@@ -46,7 +46,7 @@ export function createRequestMetrics (registry: Registry): RequestMetrics {
       app.addHook('onRequest', async (request, reply) => { reply.raw.once('close', () => count(request, reply)) })
       app.addHook('onError', async (request, _reply, error) => countProblem(error, request))
     },
-    countUnrouted (error, request, reply) {
+    countFrameworkError (error, request, reply) {
       countProblem(error, request)
       count(request, reply)
     }

@@ -1,5 +1,7 @@
 import { Type } from '@sinclair/typebox'
-import type { RouteOptions } from 'fastify'
+import type { FastifyInstance, RouteOptions } from 'fastify'
+import { SAFE_METHODS } from '../http/http1-pipeline.ts'
+import { isEssential } from '../http/load-shedding.ts'
 import { failures, Problem, problemDetails, ProblemDetails, type FailureCode } from '../problems.ts'
 
 /** A response header: what a schema says of its value, and what it tells. */
@@ -9,7 +11,7 @@ const seconds = (bounds: { minimum: number, maximum: number }, description: stri
 const requests = (minimum: number, description: string): Header => ({ type: 'integer', format: 'int32', minimum, maximum: 1_000_000_000, description })
 
 /** What answers tell beside their own: the id of the request, and how the general rate limit stands (draft-ietf-httpapi-ratelimit-headers). */
-export const answerHeaders: Record<string, Header> = {
+export const sharedHeaders: Record<string, Header> = {
   'X-Request-Id': { type: 'string', maxLength: 64, pattern: '^[A-Za-z0-9-]+$', description: 'Names the request in the server\'s log.' },
   'RateLimit-Limit': requests(1, 'Requests a minute that one client address may make; absent, as are its fellows, where the operator lifted the limit or the request was refused before it was counted.'),
   'RateLimit-Remaining': requests(0, 'How many of them are left.'),
@@ -50,6 +52,24 @@ export function addFailures (route: RouteOptions, codes: FailureCode[]): void {
   route.schema.response = { ...responses, ...problems([...new Set([...declared, ...codes])]) }
 }
 
+/** Adds to every route the errors and response headers that do not depend on the operation; call it before the routes are added. */
+export function addSharedResponses (app: FastifyInstance): void {
+  app.addHook('onRoute', route => {
+    // Only path parameters are percent-decoded.
+    const urlFailures: FailureCode[] = route.url.includes(':') ? ['malformed_url'] : []
+    const loadFailures: FailureCode[] = isEssential(route) ? [] : ['overloaded']
+    const siteFailures: FailureCode[] = SAFE_METHODS.has(String(route.method)) ? [] : ['cross_site_request']
+    addFailures(route, [...urlFailures, 'malformed_request', 'stopping', 'too_many_requests', ...loadFailures, ...siteFailures])
+    addSharedHeaders(route)
+  })
+}
+
+function addSharedHeaders (route: RouteOptions): void {
+  if (route.schema === undefined || 'hide' in route.schema) return
+  const responses = Object.entries(route.schema.response as Record<string, { headers?: object }>)
+  route.schema.response = Object.fromEntries(responses.map(([status, response]) => [status, { ...response, headers: { ...response.headers, ...sharedHeaders } }]))
+}
+
 /** The error responses of an operation, by status, from the codes it can answer with. */
 export function problems (codes: FailureCode[]): Record<number, ProblemResponse> {
   const statuses = new Set(codes.map(code => failures[code].status))
@@ -59,7 +79,7 @@ export function problems (codes: FailureCode[]): Record<number, ProblemResponse>
 function response (status: number, codes: FailureCode[]): ProblemResponse {
   return {
     description: codes.map(code => `- \`${code}\`: ${failures[code].title}.`).join('\n'),
-    headers: { ...headersByStatus[status], ...(codes.includes('content_encoding_unsupported') && acceptEncoding), ...answerHeaders },
+    headers: { ...headersByStatus[status], ...(codes.includes('content_encoding_unsupported') && acceptEncoding), ...sharedHeaders },
     content: {
       'application/problem+json': {
         schema: Type.Ref(ProblemDetails),

@@ -1,0 +1,95 @@
+import type { EventEmitter } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import { constants, type Http2ServerRequest, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
+import type { Socket } from 'node:net'
+import { LINGER_MILLISECONDS } from './http1-pipeline.ts'
+
+/**
+ * Bytes of one body that a client may send before they are read. With the default, 64 KiB, it waits for every acknowledgement.
+ * Node acknowledges at once for the connection as a whole, so that each of its streams may buffer as much.
+ */
+export const HTTP2_WINDOW_BYTES = 1024 ** 2
+
+/** How often destroyed sessions with an open socket are looked for. */
+const CHECK_MILLISECONDS = 1000
+
+/** The open HTTP/2 sessions of a server. */
+export interface Http2Sessions {
+  /** The sockets that carry them. */
+  sockets (): Set<Socket>
+  /** Prepares the stream of a request; gives what its response goes over. */
+  begin (request: Http2ServerRequest): { session: ServerHttp2Session, socket: Socket, stream: ServerHttp2Stream }
+  /** Accepts no more streams, completes those in progress, then closes the connection, even if the client keeps its side open. */
+  end (session: ServerHttp2Session, socket: Socket): void
+  /** Ends all sessions, and each new one at once. */
+  stop (): void
+}
+
+interface SessionOptions {
+  readonly idleMilliseconds: number
+  /** The socket of the session that the server is about to announce. */
+  readonly newestSocket: () => Socket
+  /** Whether a response is in progress on a socket. */
+  readonly isBusy: (socket: Socket) => boolean
+}
+
+export function trackSessions (server: EventEmitter, { idleMilliseconds, newestSocket, isBusy }: SessionOptions): Http2Sessions {
+  const sessions = new Map<ServerHttp2Session, Socket>()
+  let isStopping = false
+  let checking: NodeJS.Timeout | undefined
+
+  server.on('session', (session: ServerHttp2Session) => {
+    const socket = newestSocket()
+    sessions.set(session, socket)
+    session.setLocalWindowSize(HTTP2_WINDOW_BYTES)
+    session.setTimeout(idleMilliseconds, () => end(session, socket))
+    checking ??= setInterval(destroyLeftSockets, CHECK_MILLISECONDS).unref()
+    socket.once('close', () => {
+      sessions.delete(session)
+      if (sessions.size > 0) return
+      clearInterval(checking)
+      checking = undefined
+    })
+    if (isStopping) end(session, socket)
+  })
+
+  /** After a connection error Node destroys the session, but sometimes neither closes its socket nor emits an event. */
+  function destroyLeftSockets (): void {
+    for (const [session, socket] of sessions) if (session.destroyed) socket.destroy()
+  }
+
+  function end (session: ServerHttp2Session, socket: Socket): void {
+    session.close()
+    if (isBusy(socket)) return
+    const timer = setTimeout(() => socket.destroy(), LINGER_MILLISECONDS)
+    socket.once('close', () => clearTimeout(timer))
+  }
+
+  return {
+    sockets: () => new Set(sessions.values()),
+    begin (request) {
+      const { stream } = request
+      const session = stream.session as ServerHttp2Session
+      stream.once('finish', () => {
+        if (request.complete) return
+        // RFC 9113 section 8.1: once the response is complete, the client may be asked to stop sending, without an error.
+        stream.close(constants.NGHTTP2_NO_ERROR)
+        // Node keeps a stream until everything that arrived has been read.
+        request.resume()
+      })
+      // Closing alone would wait for a client that no longer reads.
+      stream.once('timeout', () => { stream.close(constants.NGHTTP2_CANCEL); stream.destroy() })
+      return { session, socket: sessions.get(session) as Socket, stream }
+    },
+    end,
+    stop () {
+      isStopping = true
+      for (const [session, socket] of sessions) end(session, socket)
+    }
+  }
+}
+
+/** Decided by the connection, because a request line of HTTP/1.1 may claim to be HTTP/2.0. */
+export function isHttp2 (request: IncomingMessage | Http2ServerRequest): request is Http2ServerRequest {
+  return 'stream' in request
+}
