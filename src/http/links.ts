@@ -2,16 +2,16 @@ import type { Socket } from 'node:net'
 import { isLoopback } from '../config.ts'
 
 /** The part of a request that a link depends on. */
-interface Asked { readonly headers: { readonly host?: string | undefined, readonly ':authority'?: string | string[] | undefined }, readonly socket: Pick<Socket, 'localAddress' | 'localPort'> & { encrypted?: boolean } }
+interface LinkRequest { readonly headers: { readonly host?: string | undefined, readonly ':authority'?: string | string[] | undefined }, readonly socket: Pick<Socket, 'localAddress' | 'localPort'> & { encrypted?: boolean } }
 
 export interface Links {
-  /** The link to `path` for whoever asked: absolute where the server knows its own name, else the path. */
-  to (asked: Asked, path: string): string
+  /** The link to `path`: absolute if the server knows its own address, else just the path. */
+  to (request: LinkRequest, path: string): string
 }
 
 /**
- * Links are absolute below `publicUrl`, or where the request's `Host` is the address it arrived at: a `Host` that
- * someone made up must not steer where a client goes next.
+ * Links are absolute if `publicUrl` is set, or if the request's `Host` is the address that it arrived at. Any other `Host` is ignored: a
+ * forged one must not direct clients to another server.
  */
 export function createLinks (publicUrl: string | undefined): Links {
   return {
@@ -19,7 +19,7 @@ export function createLinks (publicUrl: string | undefined): Links {
   }
 }
 
-function ownOrigin (host: string | undefined, socket: Asked['socket']): string {
+function ownOrigin (host: string | undefined, socket: LinkRequest['socket']): string {
   const scheme = socket.encrypted === true ? 'https' : 'http'
   const url = host === undefined ? undefined : parseUrl(`${scheme}://${host}`)
   if (url === undefined || url.pathname !== '/' || url.username !== '' || url.search !== '' || url.hash !== '') return ''
@@ -30,7 +30,7 @@ function ownOrigin (host: string | undefined, socket: Asked['socket']): string {
   return isOwn ? url.origin : ''
 }
 
-/** The address, or undefined for what is none. Not by `URL.canParse`: in Node 20, once it is called often, it reads Latin-1 as UTF-8 and accepts what `new URL` then refuses. */
+/** The URL, or undefined if it is invalid. `URL.canParse` is no alternative: in Node 20, after many calls, it reads Latin-1 as UTF-8 and accepts what `new URL` refuses. */
 export function parseUrl (text: string): URL | undefined {
   try {
     return new URL(text)

@@ -5,8 +5,8 @@ import type { FastifyValidationResult } from 'fastify/types/schema.js'
 import { Problem } from '../problems.ts'
 
 /**
- * Fastify's own serialisers, each schema compiled once, when it is first answered with: compiling one takes two
- * milliseconds, the error response stands on every operation, and all of them took a fifth of the time of a start.
+ * Fastify's serializers, each compiled once, when first used. Compiling one takes 2 ms, and every operation has the error response:
+ * compiling all of them took a fifth of the start-up time.
  */
 export function createSerializers (): SerializerFactory {
   const factory = SerializerSelector()
@@ -24,15 +24,15 @@ export function createSerializers (): SerializerFactory {
   }
 }
 
-/** The schema of path parameters or of a query. */
+/** The schema of path parameters or a query. */
 interface AddressSchema { properties: Record<string, { type?: string }> }
 
-/** An integer as JSON writes it, of as many digits as a number holds. */
+/** An integer as in JSON, with at most the digits that a number can represent. */
 const INTEGER = /^(?:0|[1-9][0-9]{0,15})$/
 
 /**
- * Fastify's own validators, each compiled when a request first needs it: all of them took a sixteenth of the time of a
- * start. By then `app` must have every schema that others refer to.
+ * Fastify's validators, each compiled when first used: compiling all of them took a sixteenth of the start-up time. All shared
+ * schemas must have been added to `app` by then.
  */
 export function createValidators (app: FastifyInstance, customOptions: AjvCompiler.Options): FastifySchemaCompiler<object> {
   let compile: ReturnType<AjvCompiler.BuildCompilerFromPool> | undefined
@@ -48,8 +48,8 @@ export function createValidators (app: FastifyInstance, customOptions: AjvCompil
 }
 
 /**
- * An address is text: what its schema calls an integer becomes one here, if it is written like one; else validation
- * refuses it. Ajv's own coercion would take ` 1`, `1e2` and `0x10` too.
+ * Converts parameters that are integers in the schema; validation refuses those that are not written as integers. Ajv's coercion would
+ * also accept ` 1`, `1e2` and `0x10`.
  */
 function readIntegers (values: Record<string, unknown>, { properties }: AddressSchema): void {
   for (const [name, { type }] of Object.entries(properties)) {
@@ -61,10 +61,10 @@ function readIntegers (values: Record<string, unknown>, { properties }: AddressS
 /** Largest JSON body, in bytes. */
 const MAX_JSON_BYTES = 64 * 1024
 
-/** Makes JSON, and nothing else, a body that routes of `app` take; refuses what is not UTF-8 and keys that reach for prototypes. */
+/** Accepts only JSON bodies. Refuses bodies that are not UTF-8, and the keys `__proto__` and `constructor`. */
 export function acceptJson (app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
-  // What the body of a DELETE says means nothing (RFC 9110 section 9.3.5): whatever it is, it is not looked at.
+  // The body of a DELETE has no meaning (RFC 9110 section 9.3.5), so it is ignored.
   app.addHttpMethod('DELETE', { hasBody: false, overrideExisting: true })
   const parse = app.getDefaultJsonParser('error', 'error')
   app.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit: MAX_JSON_BYTES }, (request, body, done) => {

@@ -7,21 +7,21 @@ import { setSafeHeaders } from './protection.ts'
 import { createRequestIds, type RequestLog } from './request-log.ts'
 import { createSerializers } from './schema-compilers.ts'
 
-/** Longest path parameter, in characters: a name of 255 bytes, each percent-encoded, fits. */
+/** Longest path parameter, in characters: enough for a name of 255 bytes, each percent-encoded. */
 const MAX_PARAM_LENGTH = 1024
 
-/** A request head has so long to arrive. */
+/** Time limit for a request head. */
 const HEAD_MILLISECONDS = 60_000
 
-/** A TLS handshake has so long, which bounds what a stop waits for. */
+/** Time limit for a TLS handshake; stopping waits for those in progress. */
 const HANDSHAKE_MILLISECONDS = 15_000
 
-/** Requests at a time over one HTTP/2 connection; Node's default is no limit, and each may hold a window of bytes. */
+/** Maximum number of concurrent streams of an HTTP/2 connection: each may buffer a window of bytes, and Node has no limit by default. */
 const MAX_STREAMS = 100
 
 /**
- * The cipher suites of TLS 1.3, then those of TLS 1.2 with forward secrecy and authenticated encryption, the strongest first.
- * Node's own list also has CBC, CCM with a tag of 64 bits, and key exchange without forward secrecy.
+ * The cipher suites of TLS 1.3, then those of TLS 1.2 with forward secrecy and authenticated encryption, strongest first.
+ * Node's default list also allows CBC, CCM with 64-bit tags, and key exchange without forward secrecy.
  */
 const CIPHERS = [
   'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256',
@@ -30,10 +30,10 @@ const CIPHERS = [
   'ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES128-GCM-SHA256'
 ].join(':')
 
-/** Formats that name a rule of ours: the rule refuses what breaks it, with a code of its own, so that validation passes them over. */
+/** Our own formats: validation accepts every value, because the rules refuse wrong ones with more specific codes. */
 const ruledFormats = { username: true, 'file-name': true, 'file-name-prefix': true } as const
 
-/** How requests are held against their schemas: as they are, and with all that is wrong. */
+/** Validates requests as they were sent, and reports all errors. */
 export const strictValidation = { coerceTypes: false, removeAdditional: false, allErrors: true, formats: ruledFormats, validateSchema: false } as const
 
 /** A certificate chain and its key (PEM). */
@@ -44,15 +44,15 @@ interface ServerOptions {
   readonly requestLog: RequestLog
   readonly trustProxy: string[] | undefined
   readonly tls: TlsContext | undefined
-  /** Hears of requests that Fastify refuses before any hook. */
+  /** Called for requests that Fastify refuses before any hook. */
   readonly onFrameworkError: ((error: FastifyError, request: FastifyRequest, reply: FastifyReply) => void) | undefined
-  /** Answers bytes that are no HTTP. */
+  /** Answers bytes that are not HTTP. */
   readonly onClientError: (error: NodeJS.ErrnoException, socket: Socket) => void
 }
 
-/** Fastify's options: HTTP/1.1, or over TLS HTTP/2 with HTTP/1.1 beside it, typed alike for the application speaks to both alike. */
+/** Fastify's options: HTTP/1.1, or with TLS both HTTP/2 and HTTP/1.1, under one type because the application treats both alike. */
 export function serverOptions ({ logger, requestLog, trustProxy, tls, onFrameworkError, onClientError }: ServerOptions): FastifyHttpOptions<Server> {
-  // Node's own refusal of a request without Host has no body.
+  // The application refuses a request without Host; Node's refusal has no body.
   const heads = { headersTimeout: HEAD_MILLISECONDS, requireHostHeader: false }
   return {
     logger,
@@ -60,29 +60,29 @@ export function serverOptions ({ logger, requestLog, trustProxy, tls, onFramewor
     trustProxy: trustProxy ?? false,
     genReqId: createRequestIds(trustProxy),
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
-    // A transfer is cut for idleness, never for its length; only the head has a time of its own.
+    // Transfers have an idle time-out, and no limit in total.
     requestTimeout: 0,
     ...(tls === undefined ? { http: heads } : http2Options(tls, heads)),
-    // Idle connections are ended by `connections`, which knows HTTP/2 as well.
+    // connections.ts closes idle connections, those of HTTP/2 too.
     forceCloseConnections: false,
     return503OnClosing: false,
     schemaController: { compilersFactory: { buildSerializer: createSerializers() } },
     frameworkErrors (error, request, reply) {
       setSafeHeaders(request, reply)
-      // Such a request reaches no hook, so that nobody else logs or counts it.
+      // Such a request runs no hook that would log or count it.
       reply.raw.once('close', () => {
         requestLog.requestCompleted(error, request, reply)
         onFrameworkError?.(error, request, reply)
       })
       void handleError(error, request, reply)
-      // Over HTTP/2 the body would be kept until the client takes the answer.
+      // Over HTTP/2 the body would stay in memory until the client reads the response.
       request.raw.resume()
     },
     clientErrorHandler: onClientError
   }
 }
 
-/** How TLS is spoken with a certificate: the same when the server starts and when it gets another one. */
+/** The TLS options for a certificate, at the start and after a renewal. */
 export function tlsOptions ({ cert, key }: TlsContext) {
   return { cert, key, ciphers: CIPHERS, minVersion: 'TLSv1.2' } as const
 }
