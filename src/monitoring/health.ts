@@ -4,17 +4,17 @@ import type { BlobStore } from '../blobs/blob-store.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import { Problem } from '../problems.ts'
 
-/** For so long the last look holds: whoever asks all the time costs the disk no more than who asks once a second. */
-const FRESH_MILLISECONDS = 1000
+/** A result is reused for this long, so that frequent requests cost no more than one per second. */
+const REUSE_MILLISECONDS = 1000
 
-/** What takes longer does not work for whoever waits for it. */
-const PATIENCE_MILLISECONDS = 5000
+/** A check that takes longer fails. */
+const TIMEOUT_MILLISECONDS = 5000
 
-/** `full`: it reads and removes, and has no room for more. */
+/** `full`: reads and deletes work, writes do not. */
 export type Condition = 'ok' | 'full' | 'failing'
 
 export interface Health {
-  /** Tries both with a real write, or tells how the last try of this second went. */
+  /** Checks both with a real write, at most once a second. */
   check (): Promise<{ database: Condition, disk: Condition }>
 }
 
@@ -24,27 +24,27 @@ interface HealthOptions {
   log: FastifyBaseLogger
 }
 
-/** Looks whether the server can do its work; what fails, and why, is in the log. */
+/** Readiness checks. The cause of a failure is logged. */
 export function createHealth ({ metadata, blobs, log }: HealthOptions): Health {
   function createCheck (name: string, probe: () => Promise<void>): () => Promise<Condition> {
     let latest: Promise<Condition> | undefined
     let probing: Promise<void> | undefined
 
-    async function look (): Promise<Condition> {
-      // What hangs is asked but once: each try that waits for a disk holds one of the few threads that serve files.
+    async function run (): Promise<Condition> {
+      // Never started twice: each probe that waits for a disk occupies one of the few threads that serve files.
       probing ??= probe().finally(() => { probing = undefined })
       try {
-        await Promise.race([probing, lose()])
+        await Promise.race([probing, timeOut()])
         return 'ok'
       } catch (error) {
         if (error instanceof Problem && error.code === 'storage_full') return 'full'
-        log.error({ err: error, check: name }, 'a check of readiness failed')
+        log.error({ err: error, check: name }, 'readiness check failed')
         return 'failing'
       }
     }
 
     return () => {
-      latest ??= look().finally(() => { setTimeout(() => { latest = undefined }, FRESH_MILLISECONDS).unref() })
+      latest ??= run().finally(() => { setTimeout(() => { latest = undefined }, REUSE_MILLISECONDS).unref() })
       return latest
     }
   }
@@ -59,7 +59,7 @@ export function createHealth ({ metadata, blobs, log }: HealthOptions): Health {
   }
 }
 
-async function lose (): Promise<never> {
-  await wait(PATIENCE_MILLISECONDS, undefined, { ref: false })
-  throw new Error(`no answer in ${PATIENCE_MILLISECONDS} ms`)
+async function timeOut (): Promise<never> {
+  await wait(TIMEOUT_MILLISECONDS, undefined, { ref: false })
+  throw new Error(`no answer in ${TIMEOUT_MILLISECONDS} ms`)
 }

@@ -4,14 +4,14 @@ import type { AddressInfo } from 'node:net'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Registry } from 'prom-client'
 
-/** What answers Prometheus, on an address of its own. */
+/** The server for Prometheus, on its own address. */
 export interface MetricsServer {
   listen (address: { host: string, port: number }): Promise<AddressInfo>
-  /** Cuts its connections, also those with an answer under way. */
+  /** Closes all connections at once. */
   close (): Promise<void>
 }
 
-/** Answers `GET /metrics` in Prometheus' text format, and nothing else; asks for no credential, for it has an address of its own. */
+/** Answers `GET /metrics` in Prometheus' text format. Needs no authentication, because it has its own address. */
 export function createMetricsServer (registry: Registry, log: FastifyBaseLogger): MetricsServer {
   const server = createServer((request, response) => {
     answer(request, response).catch((err: unknown) => {

@@ -4,24 +4,24 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import { problemOf } from '../http/error-handler.ts'
 import type { FailureCode } from '../problems.ts'
 
-/** Methods with a label of their own; whatever else a client makes up shares one. */
+/** Methods with their own label; all others share one. */
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
-/** Upper bounds in seconds, from a look-up in the database to the transfer of a large file. */
+/** Upper bounds, in seconds, from a database lookup to the transfer of a large file. */
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
 
 export interface RequestMetrics {
-  /** Counts everything that comes to the application from now on. To be called before it has any other hook. */
+  /** Counts all requests from now on. Call it before any other hook is added. */
   watch (app: FastifyInstance, connections: { isTls: boolean }): void
-  /** Counts a request that reaches no hook, and the failure it is answered with. */
+  /** Counts a request that Fastify refuses before any hook. */
   countFrameworkError (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void
 }
 
 export function createRequestMetrics (registry: Registry): RequestMetrics {
   const registers = [registry]
-  const requests = new Counter({ name: 'magicstore_requests_total', help: 'Requests that are over, by method, operation and class of status; cut: the client or the connection was gone before the end of the answer.', labelNames: ['method', 'operation', 'status'], registers })
-  const durations = new Histogram({ name: 'magicstore_request_duration_seconds', help: 'Time from the head of a request to the end of its answer.', labelNames: ['operation'], buckets: DURATION_BUCKETS, registers })
-  const problems = new Counter({ name: 'magicstore_problems_total', help: 'Failures that were answered, by code.', labelNames: ['code'], registers })
+  const requests = new Counter({ name: 'magicstore_requests_total', help: 'Finished requests by method, operation and status class; cut: the connection closed before the end of the response.', labelNames: ['method', 'operation', 'status'], registers })
+  const durations = new Histogram({ name: 'magicstore_request_duration_seconds', help: 'Time from the head of a request to the end of its response.', labelNames: ['operation'], buckets: DURATION_BUCKETS, registers })
+  const problems = new Counter({ name: 'magicstore_problems_total', help: 'Error responses by code.', labelNames: ['code'], registers })
   const uploads = new Counter({ name: 'magicstore_uploads_total', help: 'Uploads by outcome: created, replaced, unchanged, cut, or refused with a code.', labelNames: ['outcome', 'code'], registers })
   const codes = new WeakMap<FastifyRequest, FailureCode>()
 
@@ -53,7 +53,7 @@ export function createRequestMetrics (registry: Registry): RequestMetrics {
   }
 }
 
-/** The id of the operation, or what the route is made of; never what the client wrote. */
+/** The operation id, or the route's pattern; never text from the client. */
 function operationOf ({ routeOptions }: FastifyRequest): string {
   const { operationId } = (routeOptions.schema ?? {}) as { operationId?: string }
   return operationId ?? routeOptions.url ?? 'none'
@@ -70,7 +70,7 @@ function uploadLabels ({ operation, status, code }: { operation: string, status:
   return { outcome: 'refused', code }
 }
 
-/** Bytes are counted where they pass, at the sockets: heads, bodies and what is cut, without the wrapping of TLS. */
+/** Counts bytes at the sockets: heads, bodies and aborted transfers, without the overhead of TLS. */
 function watchSockets (app: FastifyInstance, { isTls, registry }: { isTls: boolean, registry: Registry }): void {
   const open = new Set<Socket>()
   let [received, sent] = [0, 0]
@@ -94,5 +94,5 @@ function watchSockets (app: FastifyInstance, { isTls, registry }: { isTls: boole
       this.inc({ direction: 'out' }, withOpen(sent, 'bytesWritten'))
     }
   }))
-  registry.registerMetric(new Gauge({ name: 'magicstore_connections', help: 'Connections that are open.', registers: [], collect () { this.set(open.size) } }))
+  registry.registerMetric(new Gauge({ name: 'magicstore_connections', help: 'Open connections.', registers: [], collect () { this.set(open.size) } }))
 }

@@ -7,20 +7,20 @@ import { Problem } from '../problems.ts'
 import type { Health } from './health.ts'
 import { Liveness, Readiness } from './schemas.ts'
 
-/** When it is worth to ask again: what fails here is seldom over in a second. */
+/** Failures of this kind rarely end within a second. */
 const RETRY_SECONDS = 5
 
-/** Whether the server lives and can do its work, for whoever starts it, ends it, or sends it requests. */
+/** Liveness and readiness, for supervisors and load balancers. */
 export const healthRoutes: FastifyPluginAsyncTypebox<{ health: Health }> = async (app, { health }) => {
   app.get(LIVENESS_PATH, {
     schema: {
       operationId: 'getLiveness',
       summary: 'Check liveness',
-      description: 'Tells whether the process responds. It uses neither database nor disk and is answered under overload too. If it fails repeatedly, restart the process. It counts against the rate limit of the client address, like every request.',
+      description: 'Returns 200 as long as the process responds, also under overload. It uses neither database nor disk. If it fails repeatedly, restart the process. It counts against the rate limit of the client address, like every request.',
       ...codeSamples('curl -f http://127.0.0.1:5000/health/live'),
       tags: ['Health'],
       security: noCredential,
-      response: { 200: { ...Type.Ref(Liveness), description: 'It lives.' } }
+      response: { 200: { ...Type.Ref(Liveness), description: 'The process responds.' } }
     }
   }, async () => ({ status: 'alive' as const }))
 
@@ -28,11 +28,11 @@ export const healthRoutes: FastifyPluginAsyncTypebox<{ health: Health }> = async
     schema: {
       operationId: 'getReadiness',
       summary: 'Check readiness',
-      description: 'Tells whether database and disk work, by a commit and a write at most once a second. 503 means: send no requests here for now, because the server is stopping or overloaded, or can\'t use its database or disk. A full disk is no reason for 503, because stored files can still be read and deleted. During start-up connections are refused.',
+      description: 'Checks the database by a commit and the disk by a write, at most once a second. 503 means: send no requests for now, because the server is stopping or overloaded, or can\'t use its database or disk. A full disk is not a reason for 503, because stored files can still be read and deleted. During start-up connections are refused.',
       ...codeSamples('curl -f http://127.0.0.1:5000/health/ready'),
       tags: ['Health'],
       security: noCredential,
-      response: { 200: { ...Type.Ref(Readiness), description: 'It can.' }, ...problems(['not_ready']) }
+      response: { 200: { ...Type.Ref(Readiness), description: 'The server can process requests.' }, ...problems(['not_ready']) }
     }
   }, async () => {
     const { database, disk } = await health.check()
@@ -41,7 +41,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<{ health: Health }> = async
   })
 }
 
-/** Names what fails and not why: that is for the log. */
+/** Names the failing checks; the causes are only in the log. */
 function notReady (conditions: Record<string, string>): Problem {
   const failing = Object.keys(conditions).filter(name => conditions[name] === 'failing')
   return new Problem('not_ready', { detail: `Failing: ${failing.join(', ')}.`, headers: { 'retry-after': String(RETRY_SECONDS) } })

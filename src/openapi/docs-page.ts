@@ -3,9 +3,9 @@ import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyPluginAsync } from 'fastify'
 
 /**
- * With one server, what would show it takes room and says nothing. Who goes by the keyboard must see where they are, also on the
- * button that only a mouse would uncover. On a phone the buttons must fit, and links between operations would not.
- * The button that saves a JSON answer looks as if it saved the file that was uploaded.
+ * Hides the choice of servers, because there is one. Shows the keyboard focus, also on the button that appears only under a mouse.
+ * Makes the page fit a phone, without links between operations. Hides the button that saves a JSON response: it looks as if it
+ * downloaded the uploaded file.
  */
 const pageStyle = `
 .swagger-ui .servers-title, .swagger-ui .servers { display: none }
@@ -26,9 +26,9 @@ const pageStyle = `
 `
 
 /**
- * Swagger UI plugin. It asks the server that the page came from, which may have more than one address, and folds away
- * parameters that few people need: optional headers, and all optional ones where another is required. One that has a
- * value is always shown, for it is sent.
+ * Swagger UI plugin. Sends requests to the server that the page came from, which may have several addresses. Collapses parameters
+ * that are rarely needed: optional headers, and all optional ones if another is required. A parameter with a value is always shown,
+ * because it is sent.
  */
 const pagePlugin = `
 const isRequired = parameter => parameter.get('required') === true
@@ -69,8 +69,8 @@ window.SwaggerUIBundle = Object.assign(withPlugin, openPage)
 `
 
 /**
- * Swagger UI's page lacks a viewport, so that a phone would lay it out for a desk and shrink it. Its box of credentials opens at
- * the last field of all, lets Tab wander off behind it, and loses the place that one came from.
+ * Swagger UI's page has no viewport, so that phones show a shrunk desktop layout. Its Authorize dialog focuses the last field,
+ * does not keep Tab inside, and does not restore the focus when it closes.
  */
 const dialogScript = `document.head.insertAdjacentHTML('beforeend', '<meta name="viewport" content="width=device-width, initial-scale=1">')
 
@@ -89,7 +89,7 @@ new MutationObserver(() => {
     Object.assign(box, { role: 'dialog', ariaModal: 'true', ariaLabel: 'Authorize' })
     box.querySelector('.modal-ux-content').querySelector('input, button').focus()
   } else if (box !== null && !box.contains(document.activeElement)) {
-    // The form that was sent is gone, and with it the button that was pressed.
+    // The submitted form has been removed, and the focused button with it.
     box.querySelector('.close-modal').focus()
   }
 }).observe(document.body, { childList: true, subtree: true })
@@ -104,21 +104,21 @@ document.addEventListener('keydown', event => {
 })
 `
 
-/** Swagger UI, from files that come with the server. */
+/** Swagger UI, served from the package's own files. */
 export const docsRoutes: FastifyPluginAsync = async app => {
   await app.register(helmet, {
-    // The page may be served without TLS, where `upgrade-insecure-requests` would break its own requests.
+    // The page may be served without TLS; `upgrade-insecure-requests` would break its own requests.
     contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } },
     strictTransportSecurity: false
   })
-  // The plugin serves copies of the document, without the address of this server in them.
+  // The plugin serves copies of the document that lack the address of this server.
   app.addHook('onRequest', async ({ routeOptions: { url } }, reply) => {
     if (url === '/docs/json' || url === '/docs/yaml') return reply.redirect(url.replace('/docs/', '/openapi.'))
   })
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     uiConfig: {
-      // Without the bar in which another server's document could be opened.
+      // Without the bar that opens another server's document.
       layout: 'BaseLayout',
       deepLinking: true,
       docExpansion: 'list',

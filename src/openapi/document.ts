@@ -8,7 +8,7 @@ import { codeSamples, noCredential } from './operation.ts'
 import { problemExamples } from './responses.ts'
 import { transformDocument } from './transform.ts'
 
-/** The server that the document names as it is committed; one that serves it puts its own address in place of it. */
+/** The server in the committed document. A running server replaces it with its own address. */
 const DEFAULT_ORIGIN = 'http://127.0.0.1:5000'
 
 const introduction = `Private file storage: register, upload files, download them. Nobody else can access your files or learn that they exist.
@@ -28,41 +28,41 @@ cmp report.pdf copy.pdf
 1. Open **Register a user**, enter a username and a password in the body, and press **Execute**.
 2. Press **Authorize** at the top, enter both under \`basic\`, press **Authorize** there, and close the dialog.
 3. Open **Upload a file**, choose a file, and press **Execute**.
-4. Open **Download a file**, enter its name, press **Execute**, then **Download file** below the answer.
+4. Open **Download a file**, enter its name, press **Execute**, then **Download file** below the response.
 
 Programs use an access token, valid for ten minutes by default (\`GET /api/token\`), or a personal access token with only the scopes it needs (\`POST /api/tokens\`). Each operation names the scope that it requires.
 
 Every error is \`application/problem+json\` (RFC 9457) with a stable \`code\`. Each operation lists the codes it can return. Any request can also return one of these:`
 
-/** What the OpenAPI document says that no route does. */
+/** The parts of the OpenAPI document that do not come from routes. */
 export function documentOptions (): SwaggerOptions {
   return {
     openapi: {
       openapi: '3.1.0',
       info: { title: 'MagicStore', version: readVersion(), description: introduction, contact: { name: 'The operator of this server' }, license: { name: 'MIT', identifier: 'MIT' } },
-      // The OWASP rules ask for `x-internal` and for the kind of environment; Fastify's types know no extensions.
-      servers: [{ url: DEFAULT_ORIGIN, description: 'The server that this document came from: local, staging or production.', ...{ 'x-internal': false } }],
+      // The OWASP rules require `x-internal` and the kind of environment; Fastify's types have no extensions.
+      servers: [{ url: DEFAULT_ORIGIN, description: 'The server that serves this document: local, staging or production.', ...{ 'x-internal': false } }],
       tags: [
         { name: 'Users', description: 'Registration and public profiles.' },
         { name: 'Tokens', description: 'Access tokens, and personal access tokens for scripts.' },
         { name: 'Files', description: 'Upload, list, download, rename and delete files.' },
-        { name: 'Account', description: 'Your own account: usage, events, password, deletion.' },
+        { name: 'Account', description: 'Your account: usage, events, password, deletion.' },
         { name: 'Document', description: 'Service information and this OpenAPI document.' },
         { name: 'Health', description: 'Checks for load balancers and monitoring.' }
       ],
       components: {
         examples: problemExamples(),
         securitySchemes: {
-          basic: { type: 'http', scheme: 'basic', description: '**For trying things out**: your username and password. Also takes a token as the username, with any password.' },
-          bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: '**For programs**: an access token or a personal access token, without a word before it. Access tokens are JWTs that follow RFC8725.' },
-          token: { type: 'apiKey', in: 'header', name: 'Authorization', description: '**For clients that send `Authorization: Token`**: the word `Token`, a space and the token. Everyone else uses `bearer`.' }
+          basic: { type: 'http', scheme: 'basic', description: '**For trying things out**: your username and password. A token as the username, with any password, works too.' },
+          bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: '**For programs**: an access token or a personal access token. Access tokens are JWTs that follow RFC8725.' },
+          token: { type: 'apiKey', in: 'header', name: 'Authorization', description: '**For clients that send `Authorization: Token`**: enter the word `Token`, a space and the token. Other clients use `bearer`.' }
         }
       }
     },
-    // Every shared schema has an id, which is then its name in generated clients.
+    // The id of a shared schema is its name in generated clients.
     refResolver: { buildLocalReference: json => String(json.$id) },
     transformObject (described) {
-      // A copy in which nothing is shared: YAML would have anchors for that.
+      // A deep copy: objects used twice would become anchors in YAML.
       const { openapiObject } = described as { openapiObject: unknown }
       const document = JSON.parse(JSON.stringify(openapiObject))
       transformDocument(document)
@@ -72,29 +72,29 @@ export function documentOptions (): SwaggerOptions {
 }
 
 export const ServiceFacts = Type.Object({
-  name: Type.Literal('MagicStore', { description: 'What this is.', examples: ['MagicStore'] }),
+  name: Type.Literal('MagicStore', { description: 'Name of the service.', examples: ['MagicStore'] }),
   version: Type.String({ maxLength: 64, pattern: '^[0-9]+\\.[0-9]+\\.[0-9]+', description: 'Version of the server (Semantic Versioning 2.0.0).', examples: ['1.0.0'] }),
-  openapi: Type.String({ format: 'uri-reference', maxLength: 4096, description: 'Where the OpenAPI document is.', examples: ['http://127.0.0.1:5000/openapi.json'] }),
-  docs: Type.String({ format: 'uri-reference', maxLength: 4096, description: 'Where a person can browse it.', examples: ['http://127.0.0.1:5000/docs'] })
-}, { $id: 'ServiceFacts', additionalProperties: false, description: 'What the server is and where it is described.' })
+  openapi: Type.String({ format: 'uri-reference', maxLength: 4096, description: 'Address of the OpenAPI document.', examples: ['http://127.0.0.1:5000/openapi.json'] }),
+  docs: Type.String({ format: 'uri-reference', maxLength: 4096, description: 'Address of the documentation page.', examples: ['http://127.0.0.1:5000/docs'] })
+}, { $id: 'ServiceFacts', additionalProperties: false, description: 'Service information.' })
 
-/** The document as far as it vouches for its own form; it is sent as text. */
+/** The outline of the document, which is sent as text. */
 const OpenapiDocument = Type.Unsafe<string>(Type.Object({
   openapi: Type.String({ maxLength: 16, pattern: '^3\\.1\\.', description: 'Version of the OpenAPI Specification.', examples: ['3.1.0'] }),
   info: Type.Object({}, { additionalProperties: true, description: 'Title, version and introduction.' }),
   paths: Type.Object({}, { additionalProperties: true, description: 'The operations, by path and method.' }),
-  components: Type.Object({}, { additionalProperties: true, description: 'What the operations refer to.' })
+  components: Type.Object({}, { additionalProperties: true, description: 'Shared schemas, headers, examples and security schemes.' })
 }, { additionalProperties: true, description: 'An OpenAPI 3.1 document.' }))
 
-/** The server's address in `servers`: without a path, unlike those in the examples. */
+/** The address in `servers`, which has no path, unlike those in the examples. */
 const SERVER_URL = /http:\/\/127\.0\.0\.1:5000(?!\/)/g
 
-/** Puts the address of this server into the document, for 0.2 ms. Where it is not known, `servers` has a path and the examples stay as they are. */
-function addressed (text: string, origin: string): string {
+/** Puts the address of this server into the document, in 0.2 ms. If it is not known, `servers` has a path, and the examples stay unchanged. */
+function withOrigin (text: string, origin: string): string {
   return origin === '' ? text.replace(SERVER_URL, '/') : text.replaceAll(DEFAULT_ORIGIN, () => origin)
 }
 
-/** The way in, and the OpenAPI document itself. */
+/** Service information and the OpenAPI document. */
 export const documentRoutes: FastifyPluginAsyncTypebox<{ links: Links }> = async (app, { links }) => {
   let json: string | undefined
 
@@ -102,13 +102,13 @@ export const documentRoutes: FastifyPluginAsyncTypebox<{ links: Links }> = async
     schema: {
       operationId: 'getService',
       summary: 'Get service information',
-      description: 'Returns name, version and the address of the OpenAPI document. Browsers are redirected to `/docs`: `Accept` decides between JSON and HTML (RFC 9110 section 12.5.1), and without a preference the answer is JSON.',
+      description: 'Returns name, version and the address of the OpenAPI document. Browsers are redirected to `/docs`: `Accept` decides between JSON and HTML (RFC 9110 section 12.5.1); without a preference the response is JSON.',
       ...codeSamples('curl -f http://127.0.0.1:5000/'),
       tags: ['Document'],
       security: noCredential,
       response: {
-        200: { ...Type.Ref(ServiceFacts), description: 'For a program.' },
-        302: { description: 'For a browser: an `Accept` that prefers HTML.', type: 'null', headers: { Location: { type: 'string', enum: ['/docs'], description: 'Path of the page.' } } }
+        200: { ...Type.Ref(ServiceFacts), description: 'Service information.' },
+        302: { description: 'For browsers: `Accept` prefers HTML.', type: 'null', headers: { Location: { type: 'string', enum: ['/docs'], description: 'Path of the documentation page.' } } }
       }
     }
   }, async (request, reply) => {
@@ -122,7 +122,7 @@ export const documentRoutes: FastifyPluginAsyncTypebox<{ links: Links }> = async
     schema: {
       operationId: 'getOpenapiJson',
       summary: 'Get the OpenAPI document as JSON',
-      description: 'For generating clients. `servers` and the examples have the address of this server.',
+      description: 'For client generators. `servers` and the examples contain the address of this server.',
       ...codeSamples('curl -f -o openapi.json http://127.0.0.1:5000/openapi.json'),
       tags: ['Document'],
       security: noCredential,
@@ -130,18 +130,18 @@ export const documentRoutes: FastifyPluginAsyncTypebox<{ links: Links }> = async
     }
   }, async (request, reply) => {
     json ??= JSON.stringify(app.swagger())
-    return reply.type('application/json').send(addressed(json, links.to(request.raw, '')))
+    return reply.type('application/json').send(withOrigin(json, links.to(request.raw, '')))
   })
 
   app.get('/openapi.yaml', {
     schema: {
       operationId: 'getOpenapiYaml',
       summary: 'Get the OpenAPI document as YAML',
-      description: 'The same document in YAML, for reading.',
+      description: 'Returns the same document in YAML.',
       ...codeSamples('curl -f -o openapi.yaml http://127.0.0.1:5000/openapi.yaml'),
       tags: ['Document'],
       security: noCredential,
       response: { 200: { description: 'The OpenAPI 3.1 document.', content: { 'application/yaml': { schema: Type.String({ maxLength: 16 * 1024 ** 2, pattern: '^openapi: 3', description: 'An OpenAPI 3.1 document.' }) } } } }
     }
-  }, async (request, reply) => reply.type('application/yaml').send(addressed(app.swagger({ yaml: true }), links.to(request.raw, ''))))
+  }, async (request, reply) => reply.type('application/yaml').send(withOrigin(app.swagger({ yaml: true }), links.to(request.raw, ''))))
 }

@@ -4,33 +4,33 @@ import { SAFE_METHODS } from '../http/http1-pipeline.ts'
 import { isEssential } from '../http/load-shedding.ts'
 import { failures, Problem, problemDetails, ProblemDetails, type FailureCode } from '../problems.ts'
 
-/** A response header: what a schema says of its value, and what it tells. */
+/** A response header: the schema of its value, and a description. */
 export interface Header { type: 'string' | 'integer', description: string, [keyword: string]: unknown }
 
 const seconds = (bounds: { minimum: number, maximum: number }, description: string): Header => ({ type: 'integer', format: 'int32', ...bounds, description })
 const requests = (minimum: number, description: string): Header => ({ type: 'integer', format: 'int32', minimum, maximum: 1_000_000_000, description })
 
-/** What answers tell beside their own: the id of the request, and how the general rate limit stands (draft-ietf-httpapi-ratelimit-headers). */
+/** Headers of every response: the request id and the general rate limit (draft-ietf-httpapi-ratelimit-headers). */
 export const sharedHeaders: Record<string, Header> = {
-  'X-Request-Id': { type: 'string', maxLength: 64, pattern: '^[A-Za-z0-9-]+$', description: 'Names the request in the server\'s log.' },
-  'RateLimit-Limit': requests(1, 'Requests a minute that one client address may make; absent, as are its fellows, where the operator lifted the limit or the request was refused before it was counted.'),
-  'RateLimit-Remaining': requests(0, 'How many of them are left.'),
-  'RateLimit-Reset': seconds({ minimum: 0, maximum: 60 }, 'Seconds until they are all there again.')
+  'X-Request-Id': { type: 'string', maxLength: 64, pattern: '^[A-Za-z0-9-]+$', description: 'Id of the request, also found in the server log.' },
+  'RateLimit-Limit': requests(1, 'Requests allowed per minute from one client address. The three `RateLimit` headers are absent if the limit is disabled, or if the request was refused before it was counted.'),
+  'RateLimit-Remaining': requests(0, 'Requests left in the current minute.'),
+  'RateLimit-Reset': seconds({ minimum: 0, maximum: 60 }, 'Seconds until the limit resets.')
 }
 
-const retryAfter = seconds({ minimum: 1, maximum: 3600 }, 'Seconds to wait before the next try.')
+const retryAfter = seconds({ minimum: 1, maximum: 3600 }, 'Seconds to wait before retrying.')
 
-/** Headers that an error response of a status carries. */
+/** Further headers of error responses, by status. */
 const headersByStatus: Record<number, Record<string, Header>> = {
-  401: { 'WWW-Authenticate': { type: 'string', maxLength: 512, pattern: '^(?:Basic|Bearer|Token) realm="MagicStore"', description: 'A challenge for each scheme that would have worked (RFC 9110 section 11.6.1); none for Basic to a script in a browser.' } },
-  403: { 'WWW-Authenticate': { type: 'string', maxLength: 128, pattern: '^Bearer realm="MagicStore", error="insufficient_scope", scope="[a-z:]+"$', description: 'For a token without the scope: which one is needed (RFC 6750 section 3).' } },
-  416: { 'Content-Range': { type: 'string', maxLength: 32, pattern: '^bytes [*]/(?:0|[1-9][0-9]*)$', description: 'The size of the file in bytes, behind `bytes`, a space, a star and a slash.' } },
+  401: { 'WWW-Authenticate': { type: 'string', maxLength: 512, pattern: '^(?:Basic|Bearer|Token) realm="MagicStore"', description: 'A challenge for each accepted scheme (RFC 9110 section 11.6.1). Scripts in a browser get no Basic challenge.' } },
+  403: { 'WWW-Authenticate': { type: 'string', maxLength: 128, pattern: '^Bearer realm="MagicStore", error="insufficient_scope", scope="[a-z:]+"$', description: 'For `insufficient_scope`: the scope that is required (RFC 6750 section 3).' } },
+  416: { 'Content-Range': { type: 'string', maxLength: 32, pattern: '^bytes [*]/(?:0|[1-9][0-9]*)$', description: 'The size of the file in bytes (RFC 9110 section 14.4).' } },
   429: { 'Retry-After': retryAfter },
   503: { 'Retry-After': retryAfter }
 }
 
-/** For an upload that is coded (RFC 9110 section 12.5.3). */
-const acceptEncoding: Record<string, Header> = { 'Accept-Encoding': { type: 'string', enum: ['identity'], description: 'For an upload with a `Content-Encoding`: none is taken.' } }
+/** For uploads with a content coding (RFC 9110 section 12.5.3). */
+const acceptEncoding: Record<string, Header> = { 'Accept-Encoding': { type: 'string', enum: ['identity'], description: 'For `content_encoding_unsupported`: no content coding is accepted.' } }
 
 interface ProblemResponse {
   description: string
@@ -38,13 +38,13 @@ interface ProblemResponse {
   content: { 'application/problem+json': { schema: unknown, examples: Record<string, { $ref: string }> } }
 }
 
-/** What each failure looks like on the wire: the `components.examples` that the error responses refer to. */
+/** An example of each error: the `components.examples` that the error responses refer to. */
 export function problemExamples (): Record<string, { summary: string, value: ProblemDetails }> {
   const codes = Object.keys(failures) as FailureCode[]
   return Object.fromEntries(codes.map(code => [code, { summary: failures[code].title, value: problemDetails(new Problem(code)) }]))
 }
 
-/** Adds failures to what a route says it can answer: for hooks that guard many routes, called as each is made. */
+/** Adds error responses to a route: for hooks that apply to many routes, called as each route is added. */
 export function addFailures (route: RouteOptions, codes: FailureCode[]): void {
   if (route.schema === undefined || 'hide' in route.schema) return
   const responses = route.schema.response as Record<number, Partial<ProblemResponse>>
