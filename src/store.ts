@@ -43,7 +43,13 @@ export interface Store extends OperatorStore {
  */
 export async function openOperatorStore (config: Config): Promise<OperatorStore> {
   await prepareDataFolder(config.dataDir)
-  const backends = await openBackends(config, () => lockFolder(join(config.dataDir, dataFolderLayout.lock), { inUse: 'a MagicStore server of an older version uses this data folder; restart the server first, so that it upgrades the database' }))
+  const backends = await openBackends(
+    config,
+    () => lockFolder(
+      join(config.dataDir, dataFolderLayout.lock),
+      { inUse: 'a MagicStore server of an older version uses this data folder; restart the server first, so that it upgrades the database' }
+    )
+  )
   const rules = await createRules(config, backends)
   return { ...backends, ...rules, close: () => closeAll(backends, rules) }
 }
@@ -78,7 +84,10 @@ export async function openStore (config: Config): Promise<Store> {
   }
 }
 
-/** Opens a data folder for a backup, with or without a running server: read-only, with the retention lock. @throws {FolderInUseError} if another backup is running. */
+/**
+ * Opens a data folder for a backup, with or without a running server: read-only, with the retention lock. @throws
+ * {FolderInUseError} if another backup is running.
+ */
 export async function openBackupSource (config: Config): Promise<BackupSource> {
   const { dataDir } = config
   const file = join(dataDir, dataFolderLayout.database)
@@ -129,7 +138,14 @@ function openBlobs ({ dataDir, minFreeBytes }: Config, reserve: Pick<Reserve, 'm
 async function createRules (config: Config, { metadata, blobs, reserve }: Backends): Promise<Rules> {
   const passwords = await createPasswords(config.passwordPolicy)
   const attemptLimiter = createAttemptLimiter(metadata)
-  const accounts = createAccounts({ metadata, reserve, passwords, attemptLimiter, registration: config.registration, registrationsPerHour: config.registrationsPerHour })
+  const accounts = createAccounts({
+    metadata,
+    reserve,
+    passwords,
+    attemptLimiter,
+    registration: config.registration,
+    registrationsPerHour: config.registrationsPerHour
+  })
   return {
     passwords,
     attemptLimiter,

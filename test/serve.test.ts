@@ -225,7 +225,7 @@ test('a server that npm started stops when npm is killed, and says why', async t
   const { child, port } = await spawnServer(t, { DATA_DIR: t.testdir(), npm_lifecycle_event: 'start' }, { under: ['/bin/sh', '-c', '"$@"; true', 'sh'] })
   const output = child.stdout!.setEncoding('utf8').toArray()
   child.kill('SIGKILL')
-  t.match((await output).join('').trim().split('\n').map(line => JSON.parse(line)).slice(-2), [{ msg: 'stopping', reason: 'npm has ended' }, { msg: 'stopped' }])
+  t.match((await output).join('').trim().split('\n').map(line => JSON.parse(line)).slice(-2), [{ msg: 'stopping', reason: 'npm exited' }, { msg: 'stopped' }])
   await t.rejects(clientOf(port).send('GET', '/health/live'), { code: 'ECONNREFUSED' })
 })
 

@@ -7,7 +7,16 @@ import { contentOf, makeFolder, readIfThere, sync, writeDurably } from '../blobs
 import { readVersion } from '../config.ts'
 import type { Snapshot } from '../metadata/metadata.ts'
 import { Problem } from '../problems.ts'
-import { BackupError, type BackupSummary, backupLayout, inParallel, manifestText, NewerBackupError, readManifest, sumLine } from './manifest.ts'
+import {
+  BackupError,
+  type BackupSummary,
+  backupLayout,
+  inParallel,
+  manifestText,
+  NewerBackupError,
+  readManifest,
+  sumLine
+} from './manifest.ts'
 
 /** The folders of blobs, processed in turn: of a million blobs a few thousand are in memory at a time. */
 const prefixes = Array.from({ length: 256 }, (_, index) => index.toString(16).padStart(2, '0'))
@@ -67,7 +76,11 @@ export async function prepareBackupFolder (folder: string, installationId: strin
  * are kept. Nothing is deleted before `commit`, so if this fails or is interrupted, the previous backup stays valid.
  * @throws {BackupError} if bytes of the source are missing or damaged, storage_full.
  */
-export async function createBackup ({ source, folder, onProgress }: { source: BackupSource, folder: string, onProgress: OnProgress }): Promise<DraftBackup> {
+export async function createBackup ({ source, folder, onProgress }: {
+  source: BackupSource
+  folder: string
+  onProgress: OnProgress
+}): Promise<DraftBackup> {
   const createdAt = new Date().toISOString()
   const name = `snapshot-${randomBytes(4).toString('hex')}`
   const snapshotFolder = join(folder, name)
@@ -80,7 +93,16 @@ export async function createBackup ({ source, folder, onProgress }: { source: Ba
       const keys = await copyKeys(source.dataDir, snapshotFolder)
       const lines = copyBlobs({ source, snapshot, folder, name, keys, counts, onProgress })
       const { sha256: sums } = await writeDurably(join(snapshotFolder, backupLayout.sums), lines)
-      const summary = { format: 1, magicstore: readVersion(), installationId: snapshot.installationId, createdAt, snapshot: name, ...snapshot.totals, hasSigningKeys: keys !== undefined, sums } as const
+      const summary = {
+        format: 1,
+        magicstore: readVersion(),
+        installationId: snapshot.installationId,
+        createdAt,
+        snapshot: name,
+        ...snapshot.totals,
+        hasSigningKeys: keys !== undefined,
+        sums
+      } as const
       await writeDurably(join(folder, backupLayout.draft), [Buffer.from(manifestText(summary))])
       for (const path of [snapshotFolder, join(folder, dataFolderLayout.blobs), folder]) await sync(path)
       return draftOf({ folder, summary, counts, snapshot })
@@ -94,7 +116,12 @@ export async function createBackup ({ source, folder, onProgress }: { source: Ba
   }
 }
 
-function draftOf ({ folder, summary, counts, snapshot }: { folder: string, summary: BackupSummary, counts: BackupCounts, snapshot: Snapshot }): DraftBackup {
+function draftOf ({ folder, summary, counts, snapshot }: {
+  folder: string
+  summary: BackupSummary
+  counts: BackupCounts
+  snapshot: Snapshot
+}): DraftBackup {
   let isCommitted = false
   return {
     summary,
@@ -114,7 +141,10 @@ function draftOf ({ folder, summary, counts, snapshot }: { folder: string, summa
   }
 }
 
-/** Copies the signing keys, after the database: so every token in the copy has its key. Returns the digest; undefined if DATA_DIR has no keys. */
+/**
+ * Copies the signing keys, after the database: so every token in the copy has its key. Returns the digest; undefined if
+ * DATA_DIR has no keys.
+ */
 async function copyKeys (dataDir: string, snapshotFolder: string): Promise<string | undefined> {
   const keys = await readIfThere(join(dataDir, dataFolderLayout.signingKeys))
   return keys === undefined ? undefined : (await writeDurably(join(snapshotFolder, dataFolderLayout.signingKeys), [keys])).sha256
@@ -149,7 +179,10 @@ async function * copyBlobs ({ source, snapshot, folder, name, keys, counts, onPr
   }
 }
 
-/** A file with the blob's name is complete: it was created atomically, and blobs never change. The size is checked in case it was damaged. */
+/**
+ * A file with the blob's name is complete: it was created atomically, and blobs never change. The size is checked in case
+ * it was damaged.
+ */
 async function copyBlob (blob: StoredBlob, { source, folder }: { source: BackupSource, folder: string }): Promise<keyof BackupCounts> {
   const path = join(folder, blobPath(blob.id))
   const present = await lstat(path).catch(() => undefined)
@@ -157,7 +190,10 @@ async function copyBlob (blob: StoredBlob, { source, folder }: { source: BackupS
   await rm(path, { recursive: true, force: true })
   return source.blobs.copyTo(blob, path).catch((error: unknown) => {
     if (!(error instanceof Problem) || error.code !== 'file_damaged') throw error
-    throw new BackupError(`the stored bytes of blob ${blob.id} are missing or damaged; run magicstore fsck --deep to find its file`, { cause: error })
+    throw new BackupError(
+      `the stored bytes of blob ${blob.id} are missing or damaged; run magicstore fsck --deep to find its file`,
+      { cause: error }
+    )
   })
 }
 

@@ -39,7 +39,10 @@ const properties = {
   format: Type.Literal(FORMAT),
   magicstore: Type.String({ minLength: 1, maxLength: 64, description: 'Version that made the backup.' }),
   installationId: Type.String({ minLength: 1, maxLength: 64 }),
-  createdAt: Type.String({ pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}\\.\\d{3}Z$', description: 'Everything acknowledged before this time is in the backup.' }),
+  createdAt: Type.String({
+    pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}\\.\\d{3}Z$',
+    description: 'Everything acknowledged before this time is in the backup.'
+  }),
   snapshot: Type.String({ pattern: '^snapshot-[0-9a-f]{8}$', description: 'Folder of the database, the signing keys and the digests.' }),
   accounts: Count,
   files: Count,
@@ -62,7 +65,12 @@ export function manifestText (backup: BackupSummary): string {
 /** @throws {BackupError} if it is missing or damaged, {NewerBackupError}. */
 export async function readManifest (folder: string, name: string = backupLayout.manifest): Promise<BackupSummary> {
   const path = join(folder, name)
-  const text = await readFile(path, 'utf8').catch((cause: Error) => { throw new BackupError(`there is no complete backup in ${folder}: ${cause.message}`, { cause }) })
+  const text = await readFile(path, 'utf8').catch((cause: Error) => {
+    throw new BackupError(
+    `there is no complete backup in ${folder}: ${cause.message}`,
+    { cause }
+    )
+  })
   const manifest = parse(text)
   if (isNewer(manifest)) throw new NewerBackupError(`the backup in ${folder} was made by a newer version of MagicStore; it was not changed`)
   if (!Value.Check(Manifest, manifest)) throw new BackupError(`${path} is damaged`)
@@ -102,7 +110,12 @@ export function sumLine (sha256: string, path: string): string {
  */
 export async function * readSums (folder: string, backup: BackupSummary): AsyncGenerator<Sum> {
   const path = join(folder, backup.snapshot, backupLayout.sums)
-  const { sha256 } = await contentOf(path).catch((cause: Error) => { throw new BackupError(`${path} can't be read: ${cause.message}`, { cause }) })
+  const { sha256 } = await contentOf(path).catch((cause: Error) => {
+    throw new BackupError(
+    `${path} can't be read: ${cause.message}`,
+    { cause }
+    )
+  })
   if (sha256 !== backup.sums) throw new BackupError(`${path} is damaged`)
   for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Infinity })) yield sumOf(line, backup)
 }
@@ -117,7 +130,9 @@ function sumOf (line: string, { snapshot }: BackupSummary): Sum {
   const [sha256 = '', path = ''] = line.split('  ')
   const [, id] = BLOB.exec(path) ?? []
   const target = id === undefined ? snapshotFiles.find(name => path === join(snapshot, name)) : blobPath(id)
-  if (target === undefined || (id !== undefined && path !== target)) throw new BackupError(`${join(snapshot, backupLayout.sums)} names a file that does not belong in a backup`)
+  if (target === undefined || (id !== undefined && path !== target)) {
+    throw new BackupError(`${join(snapshot, backupLayout.sums)} names a file that does not belong in a backup`)
+  }
   return { sha256, path, target }
 }
 

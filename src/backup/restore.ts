@@ -36,7 +36,9 @@ interface FillOptions {
  * changes to the data folder never affect the backup. An interrupted restore is started again from the beginning.
  * @throws {BackupError} if the backup is damaged or the folder is not empty; the folder is then unchanged.
  */
-export async function restoreBackup ({ target, tools, ...options }: Omit<FillOptions, 'copyFile' | 'openSnapshot'> & { tools: RestoreTools }): Promise<void> {
+export async function restoreBackup (
+  { target, tools, ...options }: Omit<FillOptions, 'copyFile' | 'openSnapshot'> & { tools: RestoreTools }
+): Promise<void> {
   const isNew = await makeFolder(target)
   await refuseUsed(target)
   await chmod(target, 0o700)

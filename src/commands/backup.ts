@@ -25,7 +25,11 @@ Exit code: 0 if the backup is complete, 1 if it could not be made or tested; the
 
 /** Makes a backup and prints what is in it. */
 export async function run (args: string[]): Promise<void> {
-  const { values, positionals } = parseArgs({ args, options: { prove: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } }, allowPositionals: true })
+  const { values, positionals } = parseArgs({
+    args,
+    options: { prove: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } },
+    allowPositionals: true
+  })
   const config = readConfig()
   const folder = await folderArgument('backup', positionals, config.dataDir)
   await requireDatabase(config.dataDir)
@@ -64,12 +68,25 @@ async function prove (folder: string, progress: Progress): Promise<void> {
   await rm(scratch, { recursive: true, force: true })
   try {
     const backup = await readManifest(folder, backupLayout.draft)
-    await fillDataFolder({ folder, backup, target: scratch, copyFile: linkVerified, openSnapshot: restoreTools.openSnapshot, onProgress: (done, total) => progress.show('restored to test', done, total) })
+    await fillDataFolder({
+      folder,
+      backup,
+      target: scratch,
+      copyFile: linkVerified,
+      openSnapshot: restoreTools.openSnapshot,
+      onProgress: (done, total) => progress.show('restored to test', done, total)
+    })
     const store = await openOperatorStore(readConfig({ DATA_DIR: scratch }))
     try {
       const findings: Finding[] = []
-      for await (const finding of checkIntegrity(store, { isDeep: true, onLook: done => progress.show('tested', done, backup.files) })) findings.push(finding)
-      if (findings.length > 0) throw new BackupError(`the new backup is damaged and was not kept; the previous backup is still valid. fsck --deep found ${findings.length} errors in what was restored, the first is ${JSON.stringify(findings[0])}`)
+      for await (const finding of checkIntegrity(
+        store,
+        { isDeep: true, onLook: done => progress.show('tested', done, backup.files) }
+      )) findings.push(finding)
+      if (findings.length > 0) {
+        const first = JSON.stringify(findings[0])
+        throw new BackupError(`the new backup is damaged, the previous one is still valid: fsck --deep found ${findings.length} errors, the first is ${first}`)
+      }
     } finally {
       await store.close()
     }
@@ -78,12 +95,17 @@ async function prove (folder: string, progress: Progress): Promise<void> {
   }
 }
 
-function textOf ({ folder, createdAt, accounts, files, bytes, linked, copied, kept, removed, hasSigningKeys, isProven, isOnDataDisk, seconds }: Awaited<ReturnType<typeof makeBackup>> & { seconds: number }): string {
+type Report = Awaited<ReturnType<typeof makeBackup>> & { seconds: number }
+
+function textOf (report: Report): string {
+  const { folder, createdAt, accounts, files, bytes, linked, copied, kept, removed, seconds } = report
   return [
     `backed up ${files} files of ${accounts} accounts, ${bytes} bytes, as of ${createdAt}, to ${folder}`,
     `  ${linked} linked, ${copied} copied, ${kept} unchanged, ${removed} deleted, in ${seconds} s`,
-    hasSigningKeys ? '  with the signing keys: protect it like DATA_DIR' : '  without signing keys: keep a copy of SIGNING_KEYS yourself',
-    ...(isProven ? ['  tested: restored, every file read, fsck --deep found no errors'] : []),
-    ...(isOnDataDisk ? ['  warning: it is on the same disk as DATA_DIR, so it does not protect against disk failure'] : [])
+    report.hasSigningKeys
+      ? '  with the signing keys: protect it like DATA_DIR'
+      : '  without signing keys: keep a copy of SIGNING_KEYS yourself',
+    ...(report.isProven ? ['  tested: restored, every file read, fsck --deep found no errors'] : []),
+    ...(report.isOnDataDisk ? ['  warning: it is on the same disk as DATA_DIR, so it does not protect against disk failure'] : [])
   ].join('\n')
 }

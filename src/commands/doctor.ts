@@ -21,7 +21,13 @@ export async function run (args: string[]): Promise<void> {
   const progress = createProgress('checks')
   const counts = { good: 0, warning: 0, fault: 0 }
   try {
-    for await (const finding of runChecks({ config, tools: doctorTools, nodeVersion: process.version, userId: Number(process.geteuid?.()), onProgress: (done, total) => progress.show('done', done, total) })) {
+    for await (const finding of runChecks({
+      config,
+      tools: doctorTools,
+      nodeVersion: process.version,
+      userId: Number(process.geteuid?.()),
+      onProgress: (done, total) => progress.show('done', done, total)
+    })) {
       progress.clear()
       console.log(values.json ? JSON.stringify(finding) : textOf(finding))
       counts[finding.verdict]++

@@ -15,7 +15,14 @@ Exit code: 0 if there are no errors, or all were repaired; 1 otherwise.`
 
 /** Prints the errors found and sets the exit code. */
 export async function run (args: string[]): Promise<void> {
-  const { values } = parseArgs({ args, options: { deep: { type: 'boolean', default: false }, repair: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } } })
+  const { values } = parseArgs({
+    args,
+    options: {
+      deep: { type: 'boolean', default: false },
+      repair: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false }
+    }
+  })
   const config = readConfig()
   await requireDatabase(config.dataDir)
   const store = await openOperatorStore(config)

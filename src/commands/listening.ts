@@ -19,7 +19,10 @@ interface Place {
  * servers, without our time-outs and shutdown.
  * @throws {ConfigError} if the name has no address or the address can't be used; EADDRINUSE if the port is in use.
  */
-export async function listenAt<T> ({ setting, host, port }: Place, listen: (address: { host: string, port: number }) => Promise<T>): Promise<T> {
+export async function listenAt<T> (
+  { setting, host, port }: Place,
+  listen: (address: { host: string, port: number }) => Promise<T>
+): Promise<T> {
   const { address } = await lookup(host, { verbatim: false }).catch((cause: Error) => {
     throw new ConfigError(`${setting}: ${JSON.stringify(host)} has no address`, { cause })
   })

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { readManifest } from '../backup/manifest.ts'
+import { readManifest, type BackupSummary } from '../backup/manifest.ts'
 import { restoreBackup } from '../backup/restore.ts'
 import { readConfig } from '../config.ts'
 import { restoreTools } from '../store.ts'
@@ -12,7 +12,8 @@ export const help = `magicstore restore FOLDER: restore the backup in FOLDER int
 
   Every file is compared with its digest in the backup. Run it as the user of the server.
 
-Exit code: 0 if everything was restored; 1 if the backup is damaged or of a newer version, or DATA_DIR is not empty: then DATA_DIR is unchanged.`
+Exit code: 0 if everything was restored; 1 if the backup is damaged or of a newer version, or if DATA_DIR is not empty. DATA_DIR is
+then unchanged.`
 
 /** Restores a backup and prints what was in it. */
 export async function run (args: string[]): Promise<void> {
@@ -22,15 +23,27 @@ export async function run (args: string[]): Promise<void> {
   const start = performance.now()
   const progress = createProgress()
   const backup = await readManifest(folder)
-  await restoreBackup({ folder, backup, target, tools: restoreTools, onProgress: (done, total) => progress.show('restored', done, total) }).finally(progress.clear)
+  await restoreBackup({
+    folder,
+    backup,
+    target,
+    tools: restoreTools,
+    onProgress: (done, total) => progress.show('restored', done, total)
+  }).finally(progress.clear)
   const { createdAt, accounts, files, bytes, hasSigningKeys } = backup
-  const report = { folder: target, createdAt, accounts, files, bytes, hasSigningKeys, seconds: Math.round(performance.now() - start) / 1000 }
+  const seconds = Math.round(performance.now() - start) / 1000
+  const report = { folder: target, createdAt, accounts, files, bytes, hasSigningKeys, seconds }
   console.log(values.json ? JSON.stringify(report) : textOf(report))
 }
 
-function textOf ({ folder, createdAt, accounts, files, bytes, hasSigningKeys, seconds }: { folder: string, createdAt: string, accounts: number, files: number, bytes: number, hasSigningKeys: boolean, seconds: number }): string {
+interface Report extends Pick<BackupSummary, 'createdAt' | 'accounts' | 'files' | 'bytes' | 'hasSigningKeys'> {
+  readonly folder: string
+  readonly seconds: number
+}
+
+function textOf ({ folder, createdAt, accounts, files, bytes, hasSigningKeys, seconds }: Report): string {
   return [
     `restored ${files} files of ${accounts} accounts, ${bytes} bytes, as of ${createdAt}, to ${folder} in ${seconds} s`,
-    ...(hasSigningKeys ? [] : ['  the backup has no signing keys: set SIGNING_KEYS to the same value as before, or all access tokens become invalid'])
+    ...(hasSigningKeys ? [] : ['  the backup has no signing keys: set SIGNING_KEYS as before, or all access tokens become invalid'])
   ].join('\n')
 }

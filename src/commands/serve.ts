@@ -10,7 +10,7 @@ import { isStartedByNpm, readConfig, settingRows, type Config } from '../config.
 import { checkTransport } from '../doctor/settings.ts'
 import type { OutcomeUnknown } from '../metadata/metadata.ts'
 import { ConfigError } from '../problems.ts'
-import { openStore } from '../store.ts'
+import { openStore, type Store } from '../store.ts'
 import { UsageError } from './command.ts'
 import { authority, isWildcard, listenAt } from './listening.ts'
 
@@ -35,20 +35,33 @@ export async function run (args: string[]): Promise<void> {
   // The server keeps running if the process that reads its log exits.
   process.stdout.on('error', () => {})
   const app = await buildApp(store, tls, process.stdout)
-  const { http, connections, metrics } = app
   process.on('exit', app.flushLog)
-  let metricsAddress
-  try {
-    if (metrics !== undefined) metricsAddress = await listenAt({ setting: 'METRICS_HOST', host: config.metricsHost, port: Number(config.metricsPort) }, metrics.listen)
-    await listenAt({ setting: 'HOST', ...config }, address => http.listen({ ...address, listenTextResolver: () => 'listening' }))
-  } catch (error) {
+  const metricsAddress = await listen(config, app).catch(async (error: unknown) => {
     await store.close()
     throw error
-  }
+  })
   prioritiseEventLoop()
   void store.metadata.failed.then(error => exitUnsynced(error, app))
-  // No time limit: transfers may take as long as they need, and stalled ones are cut.
-  const { close } = closeWithGrace({ delay: false, logger: http.log, skip: [...CRASHES, ...(tls === undefined ? [] : ['SIGHUP'] as const)] }, async ({ err, signal }) => {
+  stopOnSignal(store, app)
+  if (tls !== undefined) process.on('SIGHUP', () => { void reloadTls(config, app) })
+  console.log(welcome(config, { address: app.http.server.address() as AddressInfo, metricsAddress }))
+}
+
+/** Returns the address of the metrics server, if there is one. */
+async function listen (config: Config, { http, metrics }: App): Promise<AddressInfo | undefined> {
+  const { metricsHost: host, metricsPort } = config
+  const metricsAddress = metrics && await listenAt({ setting: 'METRICS_HOST', host, port: Number(metricsPort) }, metrics.listen)
+  await listenAt({ setting: 'HOST', ...config }, address => http.listen({ ...address, listenTextResolver: () => 'listening' }))
+  return metricsAddress
+}
+
+/**
+ * Stops the server on a signal, and if npm started it, when npm ends. No time limit: transfers may take as long as they
+ * need, and stalled ones are cut.
+ */
+function stopOnSignal (store: Store, { http, connections, metrics }: App): void {
+  const skip = [...CRASHES, ...(store.config.tls === undefined ? [] : ['SIGHUP'] as const)]
+  const { close } = closeWithGrace({ delay: false, logger: http.log, skip }, async ({ err, signal }) => {
     if (err !== undefined) {
       // The state of the process is unknown. The next start finds everything that was acknowledged.
       http.log.fatal({ err }, 'the server failed')
@@ -64,13 +77,14 @@ export async function run (args: string[]): Promise<void> {
   })
   // npm forwards SIGTERM and SIGINT only; if it ends otherwise, the server would keep running.
   const npm = isStartedByNpm() ? watchParent(close) : undefined
-  if (tls !== undefined) process.on('SIGHUP', () => { void reloadTls(config, app) })
-  console.log(welcome(config, { address: http.server.address() as AddressInfo, metricsAddress }))
 }
 
 /** Exits after a delay. Until then every request is answered, /health/ready with the failure. */
 async function exitUnsynced ({ cause }: OutcomeUnknown, { http }: App): Promise<void> {
-  http.log.fatal({ err: cause }, 'the log of the database could not be synced, so it is unknown what is stored: the server exits; check the disk before you start it again')
+  http.log.fatal(
+    { err: cause },
+    'the log of the database could not be synced, so it is unknown what is stored: the server exits; check the disk before a restart'
+  )
   await wait(EXIT_DELAY_MILLISECONDS)
   process.exit(1)
 }
@@ -78,7 +92,9 @@ async function exitUnsynced ({ cause }: OutcomeUnknown, { http }: App): Promise<
 /** @throws {ConfigError} if a file can't be read, or key and certificate do not match. */
 async function readTls ({ tls }: Config): Promise<{ cert: Buffer, key: Buffer } | undefined> {
   if (tls === undefined) return undefined
-  const read = async (name: string, file: string) => readFile(file).catch((cause: Error) => { throw new ConfigError(`${name}: ${cause.message}`, { cause }) })
+  const read = async (name: string, file: string) => readFile(file).catch((cause: Error) => {
+    throw new ConfigError(`${name}: ${cause.message}`, { cause })
+  })
   const context = { cert: await read('TLS_CERT', tls.cert), key: await read('TLS_KEY', tls.key) }
   try {
     createSecureContext(context)

@@ -29,7 +29,12 @@ const EVENTS: Partial<Record<Verb, EventKind>> = { disable: 'disabled', enable: 
 /** Accounts read at a time for a listing. */
 const PAGE = 500
 
-const options = { json: { type: 'boolean', default: false }, bytes: { type: 'string' }, files: { type: 'string' }, yes: { type: 'boolean', default: false } } as const
+const options = {
+  json: { type: 'boolean', default: false },
+  bytes: { type: 'string' },
+  files: { type: 'string' },
+  yes: { type: 'boolean', default: false }
+} as const
 
 type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>['values']
 
@@ -39,7 +44,9 @@ export async function run (args: string[]): Promise<void> {
   const verb = verbs.find(known => known === word) ?? missingVerb()
   if (rest.length > 0) throw new UsageError('only one name is allowed; see magicstore user --help')
   if (verb !== 'list' && name === undefined) throw new UsageError('the name is missing; see magicstore user --help')
-  if (verb === 'rm' && !values.yes && !process.stdin.isTTY) throw new UsageError('rm asks for confirmation, which needs a terminal: use --yes to delete without it')
+  if (verb === 'rm' && !values.yes && !process.stdin.isTTY) {
+    throw new UsageError('rm asks for confirmation, which needs a terminal: use --yes to delete without it')
+  }
   const store = await openOperatorStore(readConfig())
   const print = values.json ? printJson : printText
   try {
@@ -52,7 +59,10 @@ export async function run (args: string[]): Promise<void> {
   }
 }
 
-async function carryOut ({ accounts, files, metadata }: OperatorStore, { verb, name, values }: { verb: Exclude<Verb, 'list'>, name: string, values: Values }): Promise<AccountRecord> {
+async function carryOut (
+  { accounts, files, metadata }: OperatorStore,
+  { verb, name, values }: { verb: Exclude<Verb, 'list'>, name: string, values: Values }
+): Promise<AccountRecord> {
   if (verb === 'add') return accounts.add({ username: name, password: await readPassword() })
   const account = await accounts.getByUsername(name)
   switch (verb) {
@@ -84,7 +94,11 @@ async function recordEvent ({ id }: AccountRecord, verb: Verb, { metadata }: Ope
   if (kind !== undefined) await metadata.addEvent({ accountId: id, kind, network: 'operator', requestId: '-', at: Date.now() }, KEPT_EVENTS)
 }
 
-async function setQuota (account: AccountRecord, values: Values, { accounts, metadata }: { accounts: Accounts, metadata: OperatorStore['metadata'] }): Promise<AccountRecord> {
+async function setQuota (
+  account: AccountRecord,
+  values: Values,
+  { accounts, metadata }: { accounts: Accounts, metadata: OperatorStore['metadata'] }
+): Promise<AccountRecord> {
   const bytes = values.bytes === undefined ? account.quotaBytes : readLimit(values.bytes, parseByteSize)
   const files = values.files === undefined ? account.quotaFiles : readLimit(values.files, parseCount)
   await metadata.setQuota(account.id, { bytes, files })
@@ -96,7 +110,9 @@ function readLimit (text: string, parse: (text: string) => number | undefined): 
   if (text === 'default') return null
   if (text === 'none') return NO_LIMIT
   const limit = parse(text)
-  if (limit === undefined) throw new UsageError(`${JSON.stringify(text)} is not a limit; use a number (for bytes also a size such as 10G), none or default`)
+  if (limit === undefined) {
+    throw new UsageError(`${JSON.stringify(text)} is not a limit; use a number (for bytes also a size such as 10G), none or default`)
+  }
   return limit
 }
 
@@ -104,7 +120,10 @@ function parseCount (text: string): number | undefined {
   return /^\d{1,15}$/.test(text) ? Number(text) : undefined
 }
 
-/** From a prompt that does not show it, or from standard input, without the last line break. Never from an argument, which all users of the machine can see. */
+/**
+ * From a prompt that does not show it, or from standard input, without the last line break. Never from an argument, which
+ * all users of the machine can see.
+ */
 async function readPassword (): Promise<string> {
   if (!process.stdin.isTTY) {
     const chunks = await process.stdin.toArray() as Buffer[]
@@ -139,7 +158,16 @@ function missingVerb (): never {
 
 /** The properties that are printed: all but the password hash. */
 function detailsOf ({ id, username, createdAt, disabledAt, usedFiles, usedBytes, quotaFiles, quotaBytes }: AccountRecord) {
-  return { id, username, createdAt: new Date(createdAt).toISOString(), isDisabled: disabledAt !== null, usedFiles, usedBytes, quotaFiles, quotaBytes }
+  return {
+    id,
+    username,
+    createdAt: new Date(createdAt).toISOString(),
+    isDisabled: disabledAt !== null,
+    usedFiles,
+    usedBytes,
+    quotaFiles,
+    quotaBytes
+  }
 }
 
 function printJson (account: AccountRecord): void {
@@ -148,7 +176,8 @@ function printJson (account: AccountRecord): void {
 
 function printText (account: AccountRecord): void {
   const { id, username, createdAt, isDisabled, usedFiles, usedBytes, quotaFiles, quotaBytes } = detailsOf(account)
-  console.log(`${id}\t${username}\tcreated ${createdAt}\t${usedFiles} of ${limitText(quotaFiles)} files\t${usedBytes} of ${limitText(quotaBytes)} bytes${isDisabled ? '\tdisabled' : ''}`)
+  const usage = [`${usedFiles} of ${limitText(quotaFiles)} files`, `${usedBytes} of ${limitText(quotaBytes)} bytes`]
+  console.log([id, username, `created ${createdAt}`, ...usage, ...(isDisabled ? ['disabled'] : [])].join('\t'))
 }
 
 function limitText (limit: number | null): string {

@@ -25,14 +25,20 @@ export async function checkDatabase (dataDir: string, { findReadableDatabase, ch
   if (!await hasDatabase(dataDir)) return good('it does not exist yet; the first start creates it')
   const scratch = join(tmpdir(), `magicstore-doctor-${randomUUID()}`)
   try {
-    return await findReadableDatabase(join(dataDir, dataFolderLayout.database), scratch).then(file => diagnose(file, checkDatabaseIntegrity), diagnoseCopyFailure)
+    return await findReadableDatabase(join(dataDir, dataFolderLayout.database), scratch).then(
+      file => diagnose(file, checkDatabaseIntegrity),
+      diagnoseCopyFailure
+    )
   } finally {
     await rm(scratch, { recursive: true, force: true })
   }
 }
 
 function diagnoseCopyFailure (error: Error): Diagnosis {
-  return warning(`it was not checked, because it could not be copied: ${error.message}`, 'set TMPDIR to a folder with enough space for the database, and run as the user that owns it')
+  return warning(
+    `it was not checked, because it could not be copied: ${error.message}`,
+    'set TMPDIR to a folder with enough space for the database, and run as the user that owns it'
+  )
 }
 
 function diagnose (file: string, checkDatabaseIntegrity: DatabaseTools['checkDatabaseIntegrity']): Diagnosis {

@@ -1,9 +1,31 @@
 import type { Config } from '../config.ts'
 import { checkDatabase, type DatabaseTools } from './database.ts'
 import type { Diagnosis } from './diagnosis.ts'
-import { checkClock, checkFileSystem, checkFolder, checkInodes, checkNames, checkOwner, checkPermissions, checkSpace, entriesOf, existingPart } from './folder.ts'
+import {
+  checkClock,
+  checkFileSystem,
+  checkFolder,
+  checkInodes,
+  checkNames,
+  checkOwner,
+  checkPermissions,
+  checkSpace,
+  entriesOf,
+  existingPart
+} from './folder.ts'
 import { checkPublicAddress, checkServer } from './network.ts'
-import { checkCertificate, checkKeyFile, checkMetrics, checkNode, checkPasswordPolicy, checkProxy, checkPublicUrl, checkRateLimit, checkSigningKeys, checkTransport } from './settings.ts'
+import {
+  checkCertificate,
+  checkKeyFile,
+  checkMetrics,
+  checkNode,
+  checkPasswordPolicy,
+  checkProxy,
+  checkPublicUrl,
+  checkRateLimit,
+  checkSigningKeys,
+  checkTransport
+} from './settings.ts'
 
 export interface Finding extends Diagnosis { readonly check: string }
 

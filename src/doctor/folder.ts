@@ -1,6 +1,12 @@
 import { access, constants, readdir, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { dataFolderLayout, isOnTwoFileSystems, LOST_AND_FOUND, TWO_FILE_SYSTEMS, TWO_FILE_SYSTEMS_REMEDY } from '../blobs/disk/data-folder.ts'
+import {
+  dataFolderLayout,
+  isOnTwoFileSystems,
+  LOST_AND_FOUND,
+  TWO_FILE_SYSTEMS,
+  TWO_FILE_SYSTEMS_REMEDY
+} from '../blobs/disk/data-folder.ts'
 import type { DatabaseTools } from './database.ts'
 import { fault, good, warning, type Diagnosis } from './diagnosis.ts'
 
@@ -45,7 +51,10 @@ export async function checkFolder (folder: string, existing: string): Promise<Di
     await access(join(existing, '.'), constants.R_OK | constants.W_OK | constants.X_OK)
     return good(existing === folder ? `${folder} can be read and written` : `${folder} does not exist yet; the first start creates it`)
   } catch (error) {
-    return fault(`this user can't read and write the folder ${existing}: ${(error as Error).message}`, 'run as the user that owns DATA_DIR, or set DATA_DIR to a folder that this user can write to')
+    return fault(
+      `this user can't read and write the folder ${existing}: ${(error as Error).message}`,
+      'run as the user that owns DATA_DIR, or set DATA_DIR to a folder that this user can write to'
+    )
   }
 }
 
@@ -61,13 +70,22 @@ export function checkPermissions (folder: string, entries: Entry[]): Diagnosis {
 export function checkOwner (folder: string, entries: Entry[], userId: number): Diagnosis {
   const owner = entries.find(({ name }) => name === '')?.userId ?? userId
   const foreign = entries.filter(entry => entry.userId !== owner && entry.name !== LOST_AND_FOUND).map(({ name }) => name)
-  if (foreign.length > 0) return fault(`DATA_DIR belongs to user ${owner}, but these in it to other users: ${foreign.join(', ')}`, `chown -R ${owner} ${folder}`)
+  if (foreign.length > 0) {
+    return fault(
+    `DATA_DIR belongs to user ${owner}, but these in it to other users: ${foreign.join(', ')}`,
+    `chown -R ${owner} ${folder}`
+    )
+  }
   if (owner === userId) return good('everything in DATA_DIR belongs to this user')
-  return warning(`DATA_DIR belongs to user ${owner}, but this is user ${userId}: the server can't write the files that commands create`, `run commands as user ${owner}`)
+  return warning(
+    `DATA_DIR belongs to user ${owner}, but this is user ${userId}: the server can't write the files that commands create`,
+    `run commands as user ${owner}`
+  )
 }
 
 export function checkNames (entries: Entry[], { isBesideDatabase }: DatabaseTools): Diagnosis {
-  const foreign = entries.map(({ name }) => name).filter(name => !ownNames.includes(name) && !isBesideDatabase(name, dataFolderLayout.database))
+  const foreign = entries.map(({ name }) => name)
+    .filter(name => !ownNames.includes(name) && !isBesideDatabase(name, dataFolderLayout.database))
   if (foreign.length === 0) return good('DATA_DIR contains only files of MagicStore')
   return warning(`DATA_DIR contains other files, which backups do not include: ${foreign.join(', ')}`, 'move them elsewhere')
 }
@@ -77,21 +95,40 @@ export function checkClock (entries: Entry[], now: number): Diagnosis {
   const newest = Math.max(RELEASED_AT, ...entries.map(entry => entry.changedAt))
   const text = new Date(now).toISOString()
   if (newest <= now + DRIFT_MILLISECONDS) return good(`it is ${text}`)
-  return fault(`the clock of this machine says ${text}, but DATA_DIR or this version is from ${new Date(newest).toISOString()}: tokens would expire at the wrong time`, 'set the clock, and use NTP')
+  return fault(
+    `it is ${text} by the clock, but DATA_DIR or this version is from ${new Date(newest).toISOString()}: tokens expire at the wrong time`,
+    'set the clock, and use NTP'
+  )
 }
 
 export async function checkFileSystem (folder: string): Promise<Diagnosis> {
   if (await isOnTwoFileSystems(folder)) return fault(TWO_FILE_SYSTEMS, TWO_FILE_SYSTEMS_REMEDY)
   const { type } = await statfs(folder)
   const name = NETWORK_FILE_SYSTEMS.get(type)
-  if (name !== undefined) return fault(`DATA_DIR is on ${name}, a network file system, where the database can lose acknowledged data`, 'move DATA_DIR to a local disk')
-  if (type === FUSE) return warning('DATA_DIR is on FUSE: if that is a network file system, the database can lose acknowledged data', 'move DATA_DIR to a local disk')
+  if (name !== undefined) {
+    return fault(
+    `DATA_DIR is on ${name}, a network file system, where the database can lose acknowledged data`,
+    'move DATA_DIR to a local disk'
+    )
+  }
+  if (type === FUSE) {
+    return warning(
+      'DATA_DIR is on FUSE: if that is a network file system, the database can lose acknowledged data',
+      'move DATA_DIR to a local disk'
+    )
+  }
   return good('DATA_DIR is on a local file system')
 }
 
 export async function checkSpace (folder: string, minFreeBytes: number): Promise<Diagnosis> {
   const { bavail, blocks, bsize } = await statfs(folder)
-  return checkAmount({ what: 'bytes', free: bavail * bsize, total: blocks * bsize, required: minFreeBytes, rule: `MIN_FREE_BYTES is ${minFreeBytes}` })
+  return checkAmount({
+    what: 'bytes',
+    free: bavail * bsize,
+    total: blocks * bsize,
+    required: minFreeBytes,
+    rule: `MIN_FREE_BYTES is ${minFreeBytes}`
+  })
 }
 
 export async function checkInodes (folder: string): Promise<Diagnosis> {
@@ -100,9 +137,20 @@ export async function checkInodes (folder: string): Promise<Diagnosis> {
   return checkAmount({ what: 'inodes', free: ffree, total: files, required: Math.min(1, files), rule: 'each upload needs one' })
 }
 
-function checkAmount ({ what, free, total, required, rule }: { what: string, free: number, total: number, required: number, rule: string }): Diagnosis {
+function checkAmount ({ what, free, total, required, rule }: {
+  what: string
+  free: number
+  total: number
+  required: number
+  rule: string
+}): Diagnosis {
   const message = `${free} of ${total} ${what} are free on the disk of DATA_DIR, and ${rule}`
   if (free < required) return fault(`${message}: uploads are refused with 507`, 'delete files from that disk, or use a larger one')
-  if (free < Math.max(2 * required, MIN_FREE_SHARE * total)) return warning(`${message}: uploads will soon be refused`, 'delete files from that disk, or use a larger one')
+  if (free < Math.max(2 * required, MIN_FREE_SHARE * total)) {
+    return warning(
+    `${message}: uploads will soon be refused`,
+    'delete files from that disk, or use a larger one'
+    )
+  }
   return good(message)
 }

@@ -8,7 +8,13 @@ import { fault, good, warning, type Diagnosis } from './diagnosis.ts'
 const TIMEOUT_MILLISECONDS = 3000
 
 /** The properties of a health report or a problem that the checks read. */
-interface Body { readonly status?: unknown, readonly database?: string, readonly disk?: string, readonly code?: string, readonly detail?: string }
+interface Body {
+  readonly status?: unknown
+  readonly database?: string
+  readonly disk?: string
+  readonly code?: string
+  readonly detail?: string
+}
 
 interface Answer { readonly status: number | undefined, readonly headers: IncomingHttpHeaders, readonly body: Body }
 
@@ -18,14 +24,23 @@ export async function checkServer ({ host, port, tls }: Config): Promise<Diagnos
   const address = `${host}:${port}`
   try {
     // The certificate is for the public name, not for this address.
-    const { body: { status, database, disk, code, detail } } = await get({ protocol: tls === undefined ? 'http:' : 'https:', host, port, path: '/health/ready', rejectUnauthorized: false })
+    const { body: { status, database, disk, code, detail } } = await get({
+      protocol: tls === undefined ? 'http:' : 'https:',
+      host,
+      port,
+      path: '/health/ready',
+      rejectUnauthorized: false
+    })
     if (status === 'ready') return good(`ready at ${address}: database ${database}, disk ${disk}`)
     if (code === undefined) throw new Error('the response is not from MagicStore')
     return fault(`not ready at ${address}, ${code}: ${detail}`, 'try again later, and read its log')
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     if (code === 'ECONNREFUSED') return good(`not running at ${address}`)
-    return fault(`another program, or no answer within ${TIMEOUT_MILLISECONDS / 1000} s, at ${address}: ${message}`, 'set HOST to an address of this machine, and PORT to a port that no other program uses')
+    return fault(
+      `another program, or no answer within ${TIMEOUT_MILLISECONDS / 1000} s, at ${address}: ${message}`,
+      'set HOST to an address of this machine, and PORT to a port that no other program uses'
+    )
   }
 }
 
@@ -34,13 +49,24 @@ export async function checkPublicAddress ({ publicUrl }: Config): Promise<Diagno
   if (publicUrl === undefined) return good('PUBLIC_URL is not set')
   try {
     const { status, headers, body } = await get(urlToHttpOptions(new URL(`${publicUrl}/health/live`)))
-    if (body.status !== 'alive') return warning(`${publicUrl} leads to something else: status ${status}`, 'check the DNS name and the proxy')
+    if (body.status !== 'alive') {
+      return warning(
+      `${publicUrl} leads to something else: status ${status}`,
+      'check the DNS name and the proxy'
+      )
+    }
     // The server sends this header if it knows that the client uses TLS.
     const isTlsKnown = publicUrl.startsWith('http:') || headers['strict-transport-security'] !== undefined
     if (isTlsKnown) return good(`${publicUrl} leads to a MagicStore server`)
-    return warning(`the server behind ${publicUrl} does not know that clients use TLS`, 'name the proxy in TRUST_PROXY, and configure it to set X-Forwarded-Proto and X-Forwarded-For')
+    return warning(
+      `the server behind ${publicUrl} does not know that clients use TLS`,
+      'name the proxy in TRUST_PROXY, and configure it to set X-Forwarded-Proto and X-Forwarded-For'
+    )
   } catch (error) {
-    return warning(`this machine can't reach the server at ${publicUrl}: ${(error as Error).message}`, 'check the DNS name, the certificate and the proxy; ignore this if other machines can reach it')
+    return warning(
+      `this machine can't reach the server at ${publicUrl}: ${(error as Error).message}`,
+      'check the DNS name, the certificate and the proxy; ignore this if other machines can reach it'
+    )
   }
 }
 

@@ -19,7 +19,12 @@ const RENEWAL_DAYS = 14
 export function checkNode (version: string): Diagnosis {
   const [major = 0, minor = 0] = version.slice(1).split('.').map(Number)
   const isOld = major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1])
-  return isOld ? fault(`Node.js ${version} is too old`, `install Node.js ${OLDEST_NODE.join('.')} or newer`) : good(`Node.js ${version} is supported`)
+  return isOld
+    ? fault(
+    `Node.js ${version} is too old`,
+    `install Node.js ${OLDEST_NODE.join('.')} or newer`
+    )
+    : good(`Node.js ${version} is supported`)
 }
 
 /** Whether passwords cross the network encrypted. */
@@ -27,8 +32,13 @@ export function checkTransport ({ host, tls, trustProxy, passwordPolicy }: Confi
   if (tls !== undefined) return good('the server uses TLS')
   if (isLoopback(host)) return good(`plain HTTP on ${host}, which only this machine can reach`)
   if (trustProxy !== undefined) return good('plain HTTP behind a proxy that terminates TLS')
-  const outcome = passwordPolicy === 'open' ? 'passwords cross the network unencrypted' : 'passwords are refused with tls_required, so nobody can sign in from there'
-  return fault(`other machines reach the server on ${host} over plain HTTP: ${outcome}`, 'set TLS_CERT and TLS_KEY, or use a proxy that terminates TLS and name it in TRUST_PROXY')
+  const outcome = passwordPolicy === 'open'
+    ? 'passwords cross the network unencrypted'
+    : 'passwords are refused with tls_required, so nobody can sign in from there'
+  return fault(
+    `other machines reach the server on ${host} over plain HTTP: ${outcome}`,
+    'set TLS_CERT and TLS_KEY, or use a proxy that terminates TLS and name it in TRUST_PROXY'
+  )
 }
 
 /** Whether the certificate and its key can be read, match, and are valid at `now`. */
@@ -39,16 +49,29 @@ export async function checkCertificate ({ tls }: Config, now: number): Promise<D
     createSecureContext({ cert, key })
     return checkValidity(new X509Certificate(cert), now)
   } catch (error) {
-    return fault(`TLS_CERT and TLS_KEY can't be used: ${(error as Error).message}`, 'set them to the PEM files of a certificate and its key, readable by the user of the server')
+    return fault(
+      `TLS_CERT and TLS_KEY can't be used: ${(error as Error).message}`,
+      'set them to the PEM files of a certificate and its key, readable by the user of the server'
+    )
   }
 }
 
 function checkValidity ({ validFrom, validTo }: X509Certificate, now: number): Diagnosis {
   const days = Math.floor((Date.parse(validTo) - now) / DAY_MILLISECONDS)
   const renewal = 'replace it and send the server SIGHUP'
-  if (now < Date.parse(validFrom)) return fault(`the certificate is not valid before ${validFrom}`, 'set the clock, or use another certificate')
+  if (now < Date.parse(validFrom)) {
+    return fault(
+    `the certificate is not valid before ${validFrom}`,
+    'set the clock, or use another certificate'
+    )
+  }
   if (days < 0) return fault(`the certificate expired on ${validTo}`, renewal)
-  return days < RENEWAL_DAYS ? warning(`the certificate expires in ${days} days, on ${validTo}`, renewal) : good(`the certificate is valid until ${validTo}`)
+  return days < RENEWAL_DAYS
+    ? warning(
+    `the certificate expires in ${days} days, on ${validTo}`,
+    renewal
+    )
+    : good(`the certificate is valid until ${validTo}`)
 }
 
 export async function checkKeyFile ({ tls }: Config): Promise<Diagnosis> {
@@ -69,33 +92,59 @@ export function checkProxy ({ host, port, tls, trustProxy, publicUrl }: Config):
   if (trustProxy === undefined) {
     const isProxied = tls === undefined && publicUrl?.startsWith('https:') === true
     if (!isProxied) return good('TRUST_PROXY is not set: forwarding headers are ignored')
-    return warning('PUBLIC_URL is https, but the server has no certificate and TRUST_PROXY is not set: behind a proxy all clients share one address, and so one rate limit', 'set TRUST_PROXY to the address of the proxy')
+    return warning(
+      'PUBLIC_URL is https, but the server has no certificate and no TRUST_PROXY: all clients of a proxy share one address and rate limit',
+      'set TRUST_PROXY to the address of the proxy'
+    )
   }
-  if (trustProxy.some(range => Number(range.split('/')[1] ?? 32) < MIN_PROXY_PREFIX)) return fault('TRUST_PROXY covers much of the Internet: clients there can forge their address with X-Forwarded-For', 'set TRUST_PROXY to the addresses of the proxies only')
-  if (['0.0.0.0', '::'].includes(host)) return warning(`a client that has an address in TRUST_PROXY and reaches port ${port} without the proxy can forge its address`, 'set HOST to the address that the proxy uses, or let a firewall admit only the proxy')
+  if (trustProxy.some(range => Number(range.split('/')[1] ?? 32) < MIN_PROXY_PREFIX)) {
+    return fault(
+      'TRUST_PROXY covers much of the Internet: clients there can forge their address with X-Forwarded-For',
+      'set TRUST_PROXY to the addresses of the proxies only'
+    )
+  }
+  if (['0.0.0.0', '::'].includes(host)) {
+    return warning(
+    `a client that has an address in TRUST_PROXY and reaches port ${port} without the proxy can forge its address`,
+    'set HOST to the address that the proxy uses, or let a firewall admit only the proxy'
+    )
+  }
   return good(`forwarding headers are accepted from ${trustProxy.join(', ')}`)
 }
 
 export function checkPublicUrl ({ publicUrl, tls, trustProxy }: Config): Diagnosis {
   if (publicUrl === undefined) {
-    if (trustProxy === undefined) return good('PUBLIC_URL is not set: links are absolute if the request names the address that the server listens on')
+    if (trustProxy === undefined) {
+      return good('PUBLIC_URL is not set: links are absolute if the request names the address that the server listens on')
+    }
     return warning('PUBLIC_URL is not set: behind a proxy links have no scheme and host', 'set PUBLIC_URL to the address that users see')
   }
   const isSecure = tls !== undefined || trustProxy !== undefined
-  if (isSecure && publicUrl.startsWith('http:')) return warning(`links start with PUBLIC_URL, ${publicUrl}, and bypass TLS`, 'use https in PUBLIC_URL')
+  if (isSecure && publicUrl.startsWith('http:')) {
+    return warning(
+    `links start with PUBLIC_URL, ${publicUrl}, and bypass TLS`,
+    'use https in PUBLIC_URL'
+    )
+  }
   return good(`links start with ${publicUrl}`)
 }
 
 /** Keys in the environment. Those in DATA_DIR are checked with its other files. */
 export function checkSigningKeys ({ signingKeys }: Config): Diagnosis {
   if (signingKeys === undefined) return good('they are in DATA_DIR')
-  return warning('SIGNING_KEYS is in the environment: every process of this user can read it, and backups do not include it', 'protect the file that sets it and keep a copy; or unset it, and the server creates a key in DATA_DIR')
+  return warning(
+    'SIGNING_KEYS is in the environment: every process of this user can read it, and backups do not include it',
+    'protect the file that sets it and keep a copy; or unset it, and the server creates a key in DATA_DIR'
+  )
 }
 
 export function checkMetrics ({ metricsPort, metricsHost }: Config): Diagnosis {
   if (metricsPort === undefined) return good('METRICS_PORT is not set: metrics are off')
   if (isLoopback(metricsHost)) return good(`they are served on ${metricsHost}, which only this machine can reach`)
-  return warning(`they need no credentials, and other machines may reach ${metricsHost}:${metricsPort}`, 'set METRICS_HOST=127.0.0.1, or let a firewall admit only Prometheus')
+  return warning(
+    `they need no credentials, and other machines may reach ${metricsHost}:${metricsPort}`,
+    'set METRICS_HOST=127.0.0.1, or let a firewall admit only Prometheus'
+  )
 }
 
 export function checkRateLimit (config: Config): Diagnosis {

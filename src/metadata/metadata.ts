@@ -1,6 +1,21 @@
 import type { StoredBlob } from '../blobs/blob-store.ts'
 import { Problem } from '../problems.ts'
-import type { AccountRecord, Attempt, AttemptFilter, EventRecord, FilePage, FileRecord, NewAccount, NewEvent, NewFile, NewToken, Quota, TokenAndAccount, TokenConditions, TokenRecord } from './records.ts'
+import type {
+  AccountRecord,
+  Attempt,
+  AttemptFilter,
+  EventRecord,
+  FilePage,
+  FileRecord,
+  NewAccount,
+  NewEvent,
+  NewFile,
+  NewToken,
+  Quota,
+  TokenAndAccount,
+  TokenConditions,
+  TokenRecord
+} from './records.ts'
 
 /**
  * Accounts, tokens and file metadata: the contract of every backend.
@@ -23,10 +38,16 @@ import type { AccountRecord, Attempt, AttemptFilter, EventRecord, FilePage, File
 export interface Metadata {
   /** A random id of this installation, created with the database. It is the audience of the tokens. */
   readonly installationId: string
-  /** Resolves if stable storage fails. From then on every method throws this error, and the process should exit: the next start finds out what is stored. */
+  /**
+   * Resolves if stable storage fails. From then on every method throws this error, and the process should exit: the next
+   * start finds out what is stored.
+   */
   readonly failed: Promise<OutcomeUnknown>
 
-  /** Adds an account, and the registration `attempt` if given. Ids start at 1 and are never reused. @throws username_taken if another account has `usernameKey`. */
+  /**
+   * Adds an account, and the registration `attempt` if given. Ids start at 1 and are never reused. @throws username_taken
+   * if another account has `usernameKey`.
+   */
   addAccount (account: NewAccount, attempt?: Attempt): Promise<AccountRecord>
   findAccount (id: number): Promise<AccountRecord | undefined>
   findAccountByKey (usernameKey: string): Promise<AccountRecord | undefined>
@@ -113,7 +134,10 @@ export interface Metadata {
 
   /** Those of the given blobs that belong to a file. For recovery. */
   knownBlobs (blobIds: string[]): Promise<Set<string>>
-  /** Discarded blobs, oldest first, at most `limit`: no file uses them, their bytes can be deleted. Empty while a backup holds the retention lock. For recovery. */
+  /**
+   * Discarded blobs, oldest first, at most `limit`: no file uses them, their bytes can be deleted. Empty while a backup
+   * holds the retention lock. For recovery.
+   */
   discardedBlobs (limit: number): Promise<string[]>
   /** Deletes the records of discarded blobs. The caller has deleted their bytes. */
   clearDiscarded (blobIds: string[]): Promise<void>
@@ -145,7 +169,14 @@ export interface Metadata {
  */
 export class OutcomeUnknown extends Problem {
   constructor (cause: unknown) {
-    super('stopping', { detail: 'The server is stopping, and it is not known whether this request was carried out.', headers: { 'retry-after': '5' }, cause })
+    super(
+      'stopping',
+      {
+        detail: 'The server is stopping, and it is not known whether this request was carried out.',
+        headers: { 'retry-after': '5' },
+        cause
+      }
+    )
   }
 }
 

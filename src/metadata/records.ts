@@ -11,7 +11,10 @@ export const NO_LIMIT = Number.MAX_SAFE_INTEGER
  * can still replace a file by a smaller one.
  * @throws quota_exceeded with the numbers.
  */
-export function refuseBeyondQuota (unit: 'bytes' | 'files', { used, added, limit }: { used: number, added: number, limit: number | undefined }): void {
+export function refuseBeyondQuota (
+  unit: 'bytes' | 'files',
+  { used, added, limit }: { used: number, added: number, limit: number | undefined }
+): void {
   if (limit === undefined || added <= 0 || used + added <= limit) return
   throw new Problem('quota_exceeded', { detail: `The quota is ${limit} ${unit}, ${used} are used, and this would add ${added}.` })
 }
@@ -77,7 +80,10 @@ export interface Attempt {
   readonly at: number
 }
 
-/** Which attempts are counted together: all from a network, those for a username from a network, or those for a username from unknown networks. */
+/**
+ * Which attempts are counted together: all from a network, those for a username from a network, or those for a username
+ * from unknown networks.
+ */
 export type AttemptFilter =
   | { readonly kind: Attempt['kind'], readonly network: string }
   | { readonly kind: 'sign_in', readonly network: string, readonly usernameKey: string }

@@ -7,7 +7,10 @@ import { isUniqueViolation } from './failures.ts'
 import { accounts, attempts, discardedBlobs, files } from './schema.ts'
 import { createTokenRemover } from './token-remover.ts'
 
-type AccountRepository = Pick<Metadata, 'addAccount' | 'findAccount' | 'findAccountByKey' | 'accountsAfter' | 'setPasswordHash' | 'setQuota' | 'setDisabled' | 'removeAccount' | 'purgeDeletedAccounts'>
+type AccountRepository = Pick<Metadata,
+  'addAccount' | 'findAccount' | 'findAccountByKey' | 'accountsAfter' | 'setPasswordHash' | 'setQuota' | 'setDisabled'
+  | 'removeAccount' | 'purgeDeletedAccounts'
+>
 
 /** All columns but `removedAt`: only accounts that are not deleted are returned. */
 export const { removedAt: _removedAt, ...accountColumns } = getTableColumns(accounts)
@@ -48,13 +51,20 @@ export function createAccountRepository (db: BetterSQLite3Database, committer: C
       })
     },
 
-    setQuota: (id, { bytes, files }) => commit(() => { db.update(accounts).set({ quotaBytes: bytes, quotaFiles: files }).where(eq(accounts.id, id)).run() }),
+    setQuota: (id, { bytes, files }) => commit(() => {
+      db.update(accounts).set({ quotaBytes: bytes, quotaFiles: files }).where(eq(accounts.id, id)).run()
+    }),
 
     setDisabled: (id, at) => commit(() => { db.update(accounts).set({ disabledAt: at }).where(eq(accounts.id, id)).run() }),
 
     removeAccount: (id, at) => commit(() => {
       // No username has a colon: this key clashes with none, and frees the name.
-      db.update(accounts).set({ removedAt: at, username: '', usernameKey: `removed:${id}`, passwordHash: '' }).where(eq(accounts.id, id)).run()
+      db.update(accounts).set({
+        removedAt: at,
+        username: '',
+        usernameKey: `removed:${id}`,
+        passwordHash: ''
+      }).where(eq(accounts.id, id)).run()
     }),
 
     async purgeDeletedAccounts (limit) {

@@ -6,7 +6,9 @@ import type { Committer } from './committer.ts'
 import { limitedTo } from './paging.ts'
 import { accountNetworks, accounts, attempts } from './schema.ts'
 
-type AttemptRepository = Pick<Metadata, 'addAttempt' | 'attemptTimes' | 'clearAttempts' | 'removeAttempts' | 'isKnownNetwork' | 'addKnownNetwork'>
+type AttemptRepository = Pick<Metadata,
+  'addAttempt' | 'attemptTimes' | 'clearAttempts' | 'removeAttempts' | 'isKnownNetwork' | 'addKnownNetwork'
+>
 
 export function createAttemptRepository (db: BetterSQLite3Database, { commit, read }: Committer): AttemptRepository {
   const known = db.select({ network: accountNetworks.network }).from(accountNetworks)
@@ -41,11 +43,18 @@ export function createAttemptRepository (db: BetterSQLite3Database, { commit, re
     attemptTimes: (matching, range) => read(() => timesOf(matching).all({ ...matching, ...range }).map(row => row.at)),
 
     clearAttempts: (usernameKey, network) => commit(() => {
-      db.delete(attempts).where(and(eq(attempts.kind, 'sign_in'), eq(attempts.usernameKey, usernameKey), eq(attempts.network, network))).run()
+      db.delete(attempts).where(and(
+        eq(attempts.kind, 'sign_in'),
+        eq(attempts.usernameKey, usernameKey),
+        eq(attempts.network, network)
+      )).run()
     }),
 
     removeAttempts: ({ since, until, limit }) => commit(() =>
-      db.delete(attempts).where(inArray(attempts.id, db.select({ id: attempts.id }).from(attempts).where(or(lt(attempts.at, since), gt(attempts.at, until))).limit(limit))).run().changes === limit),
+      db.delete(attempts).where(inArray(
+        attempts.id,
+        db.select({ id: attempts.id }).from(attempts).where(or(lt(attempts.at, since), gt(attempts.at, until))).limit(limit)
+      )).run().changes === limit),
 
     isKnownNetwork: (usernameKey, network) => read(() => known.get({ usernameKey, network }) !== undefined),
 

@@ -24,7 +24,10 @@ export interface Committer {
   read<T> (query: () => T): Promise<T>
   /** Calls `observer` after every commit from now on. */
   watch (observer: CommitObserver): void
-  /** Changes whenever this or another process may have changed the database. Use it inside `read`, which detects changes by other processes. */
+  /**
+   * Changes whenever this or another process may have changed the database. Use it inside `read`, which detects changes by
+   * other processes.
+   */
   readonly version: number
   /** Resolves if the log could not be synced. From then on everything is refused. */
   readonly failed: Promise<OutcomeUnknown>
@@ -42,21 +45,15 @@ export function createCommitter (client: Database, syncLog: () => Promise<void>)
   const begin = client.prepare('BEGIN IMMEDIATE')
   const commitAll = client.prepare('COMMIT')
   const rollbackAll = client.prepare('ROLLBACK')
-  const savepoint = client.prepare('SAVEPOINT write')
-  const release = client.prepare('RELEASE write')
-  const rollbackWrite = client.prepare('ROLLBACK TO write')
   const dataVersion = client.prepare<[], number>('PRAGMA data_version').pluck()
+  const prepare = createSavepoints(client)
+  const log = trackSyncs(syncLog)
   const observers: CommitObserver[] = []
   let queue: QueuedWrite[] = []
   let busySince: number | undefined
   let ownChanges = 0
   let foreignVersion = dataVersion.get()
   let foreignChanges = 0
-  /** The sync that covers everything committed so far; undefined once it has finished. */
-  let syncing: Promise<void> | undefined
-  let failure: OutcomeUnknown | undefined
-  let resolveFailed!: (failure: OutcomeUnknown) => void
-  const failed = new Promise<OutcomeUnknown>(resolve => { resolveFailed = resolve })
 
   function commit<T> (write: () => T): Promise<T> {
     return new Promise((resolve, reject) => {
@@ -65,28 +62,10 @@ export function createCommitter (client: Database, syncLog: () => Promise<void>)
     })
   }
 
-  function prepare<T> (write: () => T, resolve: (value: T) => void, reject: (error: unknown) => void): QueuedWrite {
-    let finish: () => void
-    const run = () => {
-      savepoint.run()
-      try {
-        const value = write()
-        finish = () => resolve(value)
-      } catch (error) {
-        // After SQLITE_FULL or SQLITE_IOERR SQLite may have rolled back the whole transaction: then none of its writes has happened.
-        if (!client.inTransaction) throw error
-        rollbackWrite.run()
-        finish = () => reject(failureOf(error))
-      }
-      release.run()
-    }
-    return { run, finish: () => finish(), reject }
-  }
-
   async function read<T> (query: () => T): Promise<T> {
     detectForeignChange()
     const found = query()
-    await syncing
+    await log.pending()
     return found
   }
 
@@ -96,25 +75,7 @@ export function createCommitter (client: Database, syncLog: () => Promise<void>)
     if (version === foreignVersion) return
     foreignVersion = version
     foreignChanges++
-    void sync()
-  }
-
-  function sync (): Promise<void> {
-    const done = syncLog().then(() => {
-      if (failure !== undefined) throw failure
-      if (syncing === done) syncing = undefined
-    }, fail)
-    // Callers that wait for the sync get its error. If none does, that is not an unhandled rejection.
-    done.catch(() => {})
-    syncing = done
-    return done
-  }
-
-  /** After a failed sync it is unknown what is on the disk, even to the kernel, and a later sync that succeeds does not change that. */
-  function fail (cause: unknown): never {
-    failure ??= new OutcomeUnknown(cause)
-    resolveFailed(failure)
-    throw failure
+    void log.sync()
   }
 
   function flush (): void {
@@ -132,11 +93,12 @@ export function createCommitter (client: Database, syncLog: () => Promise<void>)
       for (const write of batch) write.reject(failureOf(error))
       return
     }
-    sync().then(() => acknowledge(batch, start), (error: unknown) => { for (const write of batch) write.reject(error) })
+    log.sync().then(() => acknowledge(batch, start), (error: unknown) => { for (const write of batch) write.reject(error) })
   }
 
   /** Begins a transaction. While another process is writing, tries again later without blocking the event loop. */
   function hasBegun (): boolean {
+    const failure = log.failure()
     if (failure !== undefined) return rejectAll(failure)
     try {
       begin.run()
@@ -167,6 +129,70 @@ export function createCommitter (client: Database, syncLog: () => Promise<void>)
     read,
     watch: observer => { observers.push(observer) },
     get version () { return ownChanges + foreignChanges },
-    failed
+    failed: log.failed
   }
+}
+
+type PrepareWrite = <T>(write: () => T, resolve: (value: T) => void, reject: (error: unknown) => void) => QueuedWrite
+
+/** Returns a function that makes a write run in a savepoint of its own. */
+function createSavepoints (client: Database): PrepareWrite {
+  const savepoint = client.prepare('SAVEPOINT write')
+  const release = client.prepare('RELEASE write')
+  const rollback = client.prepare('ROLLBACK TO write')
+
+  return (write, resolve, reject) => {
+    let finish: () => void
+    const run = () => {
+      savepoint.run()
+      try {
+        const value = write()
+        finish = () => resolve(value)
+      } catch (error) {
+        // After SQLITE_FULL or SQLITE_IOERR SQLite may have rolled back the whole transaction: then none of its writes has happened.
+        if (!client.inTransaction) throw error
+        rollback.run()
+        finish = () => reject(failureOf(error))
+      }
+      release.run()
+    }
+    return { run, finish: () => finish(), reject }
+  }
+}
+
+interface TrackedSyncs {
+  /** Resolves when everything committed so far is on stable storage. @throws {OutcomeUnknown}. */
+  sync (): Promise<void>
+  /** The sync that covers everything committed so far; undefined if it has finished. */
+  pending (): Promise<void> | undefined
+  failure (): OutcomeUnknown | undefined
+  /** Resolves when a sync fails. */
+  readonly failed: Promise<OutcomeUnknown>
+}
+
+function trackSyncs (syncLog: () => Promise<void>): TrackedSyncs {
+  let pending: Promise<void> | undefined
+  let failure: OutcomeUnknown | undefined
+  let resolveFailed!: (failure: OutcomeUnknown) => void
+  const failed = new Promise<OutcomeUnknown>(resolve => { resolveFailed = resolve })
+
+  function sync (): Promise<void> {
+    const done = syncLog().then(() => {
+      if (failure !== undefined) throw failure
+      if (pending === done) pending = undefined
+    }, fail)
+    // Callers that wait for the sync get its error. If none does, that is not an unhandled rejection.
+    done.catch(() => {})
+    pending = done
+    return done
+  }
+
+  /** After a failed sync it is unknown what is on the disk, even to the kernel, and a later sync that succeeds does not change that. */
+  function fail (cause: unknown): never {
+    failure ??= new OutcomeUnknown(cause)
+    resolveFailed(failure)
+    throw failure
+  }
+
+  return { sync, pending: () => pending, failure: () => failure, failed }
 }

@@ -11,10 +11,19 @@ export type WriteEvent = (event: NewEvent, keep: number) => void
 
 export function createEventWriter (db: BetterSQLite3Database): WriteEvent {
   const insert = db.insert(events)
-    .values({ accountId: sql.placeholder('accountId'), kind: sql.placeholder('kind'), network: sql.placeholder('network'), requestId: sql.placeholder('requestId'), at: sql.placeholder('at') }).prepare()
+    .values({
+      accountId: sql.placeholder('accountId'),
+      kind: sql.placeholder('kind'),
+      network: sql.placeholder('network'),
+      requestId: sql.placeholder('requestId'),
+      at: sql.placeholder('at')
+    }).prepare()
   const newestToRemove = db.select({ id: events.id }).from(events).where(eq(events.accountId, sql.placeholder('accountId')))
     .orderBy(limitedTo(desc(events.id), 1, sql.placeholder('keep'))).prepare()
-  const removeUpTo = db.delete(events).where(and(eq(events.accountId, sql.placeholder('accountId')), lte(events.id, sql.placeholder('lastId')))).prepare()
+  const removeUpTo = db.delete(events).where(and(
+    eq(events.accountId, sql.placeholder('accountId')),
+    lte(events.id, sql.placeholder('lastId'))
+  )).prepare()
 
   return (event, keep) => {
     insert.run({ ...event })
@@ -23,7 +32,11 @@ export function createEventWriter (db: BetterSQLite3Database): WriteEvent {
   }
 }
 
-export function createEventRepository (db: BetterSQLite3Database, { commit, read }: Committer, writeEvent: WriteEvent): Pick<Metadata, 'addEvent' | 'listEvents'> {
+export function createEventRepository (
+  db: BetterSQLite3Database,
+  { commit, read }: Committer,
+  writeEvent: WriteEvent
+): Pick<Metadata, 'addEvent' | 'listEvents'> {
   return {
     addEvent: (event, keep) => commit(() => writeEvent(event, keep)),
 

@@ -9,7 +9,10 @@ import { afterPosition, limitedTo, ordering } from './paging.ts'
 import type { RetentionLockWatch } from './retention-lock.ts'
 import { accounts, discardedBlobs, files } from './schema.ts'
 
-type FileRepository = Pick<Metadata, 'addFile' | 'putFile' | 'findFile' | 'hasFileOfSize' | 'listFiles' | 'renameFile' | 'redateFile' | 'removeFile' | 'knownBlobs' | 'discardedBlobs' | 'clearDiscarded'>
+type FileRepository = Pick<Metadata,
+  'addFile' | 'putFile' | 'findFile' | 'hasFileOfSize' | 'listFiles' | 'renameFile' | 'redateFile' | 'removeFile'
+  | 'knownBlobs' | 'discardedBlobs' | 'clearDiscarded'
+>
 
 export function createFileRepository (db: BetterSQLite3Database, { commit, read }: Committer, retentionLock: RetentionLockWatch): FileRepository {
   const byName = db.select().from(files).where(and(eq(files.ownerId, sql.placeholder('ownerId')), eq(files.name, sql.placeholder('name')))).prepare()

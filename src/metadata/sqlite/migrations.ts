@@ -42,7 +42,8 @@ export interface MigrationOptions {
  * @throws {MigrationError}; for a new database the error itself.
  */
 export async function applyMigrations (client: Database, file: string, { migrationsFolder = ownMigrations, takeFolder }: MigrationOptions): Promise<void> {
-  // SQLite changes a table by copying it: dropping the old one would delete every row that refers to it. The pragma has no effect inside a transaction.
+  // SQLite changes a table by copying it: dropping the old one would delete every row that refers to it. The pragma has no
+  // effect inside a transaction.
   client.pragma('foreign_keys = OFF')
   if (pendingIn(client, migrationsFolder).length === 0) return
   const isNew = newestIn(client) === undefined

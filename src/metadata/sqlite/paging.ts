@@ -27,7 +27,10 @@ export function ordering (order: FileOrder): SQL[] {
   return [direction(column), direction(files.id)]
 }
 
-/** Condition for the files after the previous page. Compares (column, id) as one row value, so SQLite seeks in the index to the end of that page. */
+/**
+ * Condition for the files after the previous page. Compares (column, id) as one row value, so SQLite seeks in the index to
+ * the end of that page.
+ */
 export function afterPosition ({ order, prefix = '', after }: FilePage): SQL | undefined {
   const { column, isAscending } = sorting[order]
   if (column === files.name) return isAscending ? ascendingNames(prefix, after) : descendingNames(prefix, after)

@@ -12,51 +12,38 @@ import { limitedTo } from './paging.ts'
 import { accounts, tokens } from './schema.ts'
 import { createTokenRemover } from './token-remover.ts'
 
-type TokenRepository = Pick<Metadata, 'addToken' | 'findToken' | 'findTokenBySecret' | 'listTokens' | 'recordTokenUse' | 'removeToken' | 'removeTokens' | 'removeExpiredTokens'>
+type TokenRepository = Pick<Metadata,
+  'addToken' | 'findToken' | 'findTokenBySecret' | 'listTokens' | 'recordTokenUse' | 'removeToken' | 'removeTokens'
+  | 'removeExpiredTokens'
+>
 
 interface TokenRepositoryOptions { db: BetterSQLite3Database, committer: Committer, writeEvent: WriteEvent }
 
 export function createTokenRepository ({ db, committer, writeEvent }: TokenRepositoryOptions): TokenRepository {
   const { commit, read } = committer
   const cached = createTokenCache(committer)
-  const withAccount = () => db.select({ token: tokens, account: accountColumns }).from(tokens)
-    .innerJoin(accounts, and(eq(accounts.id, tokens.accountId), isNull(accounts.removedAt)))
-  const byId = withAccount().where(eq(tokens.id, sql.placeholder('id'))).prepare()
-  const bySecret = withAccount().where(eq(tokens.secretHash, sql.placeholder('secretHash'))).prepare()
-
+  const statements = prepareStatements(db)
   const remover = createTokenRemover(db, committer)
-  const { placeholder } = sql
-  const insert = db.insert(tokens).values({
-    accountId: placeholder('accountId'),
-    kind: placeholder('kind'),
-    parentId: placeholder('parentId'),
-    name: placeholder('name'),
-    scopes: placeholder('scopes'),
-    secretHash: placeholder('secretHash'),
-    createdAt: placeholder('createdAt'),
-    expiresAt: placeholder('expiresAt')
-  }).returning().prepare()
-  const tokenBeyondLimit = db.select({ id: tokens.id }).from(tokens).where(eq(tokens.accountId, placeholder('accountId')))
-    .orderBy(limitedTo(desc(tokens.id), 1, placeholder('maxTokens'))).prepare()
-  const oldestAccess = db.select({ id: tokens.id }).from(tokens)
-    .where(and(eq(tokens.accountId, placeholder('accountId')), eq(tokens.kind, 'access'), lt(tokens.id, placeholder('newId'))))
-    .orderBy(limitedTo(asc(tokens.id), 1)).prepare()
-  const accountWithHash = db.select({ id: accounts.id }).from(accounts).where(and(eq(accounts.id, placeholder('id')), eq(accounts.passwordHash, placeholder('passwordHash')))).prepare()
 
   /** Deletes the oldest access token if the account has more than `maxTokens`, which takes one query that reads only the index. */
   function enforceLimit (accountId: number, newId: number, maxTokens: number): void {
-    if (tokenBeyondLimit.get({ accountId, maxTokens }) === undefined) return
-    const oldest = oldestAccess.get({ accountId, newId })
-    if (oldest === undefined) throw new Problem('too_many_tokens', { detail: `An account may have ${maxTokens} tokens; delete a personal token first.` })
+    if (statements.tokenBeyondLimit.get({ accountId, maxTokens }) === undefined) return
+    const oldest = statements.oldestAccess.get({ accountId, newId })
+    if (oldest === undefined) {
+      const detail = `An account may have ${maxTokens} tokens; delete a personal token first.`
+      throw new Problem('too_many_tokens', { detail })
+    }
     db.delete(tokens).where(eq(tokens.id, oldest.id)).run()
   }
 
   return {
     addToken: (token, { withEvent, passwordHash, maxTokens } = {}) => commit(() => {
       // Read inside the transaction: a password change deletes the tokens that exist by then, and no later ones.
-      if (passwordHash !== undefined && accountWithHash.get({ id: token.accountId, passwordHash }) === undefined) throw new Problem('credentials_wrong')
+      if (passwordHash !== undefined && statements.accountWithHash.get({ id: token.accountId, passwordHash }) === undefined) {
+        throw new Problem('credentials_wrong')
+      }
       try {
-        const added = insert.get({ ...token })
+        const added = statements.insert.get({ ...token })
         if (maxTokens !== undefined) enforceLimit(token.accountId, added.id, maxTokens)
         if (withEvent !== undefined) writeEvent(withEvent.event, withEvent.keep)
         return added
@@ -66,9 +53,9 @@ export function createTokenRepository ({ db, committer, writeEvent }: TokenRepos
       }
     }),
 
-    findToken: id => read(() => cached(id, () => byId.get({ id }))),
+    findToken: id => read(() => cached(id, () => statements.byId.get({ id }))),
 
-    findTokenBySecret: secretHash => read(() => cached(secretHash, () => bySecret.get({ secretHash }))),
+    findTokenBySecret: secretHash => read(() => cached(secretHash, () => statements.bySecret.get({ secretHash }))),
 
     listTokens: (accountId, { now, beforeId, limit }) => read(() => db.select().from(tokens)
       .where(and(
@@ -90,10 +77,42 @@ export function createTokenRepository ({ db, committer, writeEvent }: TokenRepos
     },
 
     removeExpiredTokens: ({ kind, before }, limit) => commit(() => {
-      const batch = db.select({ id: tokens.id }).from(tokens).where(and(eq(tokens.kind, kind), lt(tokens.expiresAt, before))).orderBy(asc(tokens.expiresAt)).limit(limit)
+      const batch = db.select({ id: tokens.id }).from(tokens).where(and(
+        eq(tokens.kind, kind),
+        lt(tokens.expiresAt, before)
+      )).orderBy(asc(tokens.expiresAt)).limit(limit)
       return db.delete(tokens).where(inArray(tokens.id, batch)).run().changes === limit
     })
   }
+}
+
+/** Building a statement takes Drizzle ten times as long as running it: these run with most requests. */
+function prepareStatements (db: BetterSQLite3Database) {
+  const { placeholder } = sql
+  const withAccount = () => db.select({ token: tokens, account: accountColumns }).from(tokens)
+    .innerJoin(accounts, and(eq(accounts.id, tokens.accountId), isNull(accounts.removedAt)))
+  const byId = withAccount().where(eq(tokens.id, placeholder('id'))).prepare()
+  const bySecret = withAccount().where(eq(tokens.secretHash, placeholder('secretHash'))).prepare()
+  const insert = db.insert(tokens).values({
+    accountId: placeholder('accountId'),
+    kind: placeholder('kind'),
+    parentId: placeholder('parentId'),
+    name: placeholder('name'),
+    scopes: placeholder('scopes'),
+    secretHash: placeholder('secretHash'),
+    createdAt: placeholder('createdAt'),
+    expiresAt: placeholder('expiresAt')
+  }).returning().prepare()
+  const tokenBeyondLimit = db.select({ id: tokens.id }).from(tokens).where(eq(tokens.accountId, placeholder('accountId')))
+    .orderBy(limitedTo(desc(tokens.id), 1, placeholder('maxTokens'))).prepare()
+  const oldestAccess = db.select({ id: tokens.id }).from(tokens)
+    .where(and(eq(tokens.accountId, placeholder('accountId')), eq(tokens.kind, 'access'), lt(tokens.id, placeholder('newId'))))
+    .orderBy(limitedTo(asc(tokens.id), 1)).prepare()
+  const accountWithHash = db.select({ id: accounts.id }).from(accounts).where(and(
+    eq(accounts.id, placeholder('id')),
+    eq(accounts.passwordHash, placeholder('passwordHash'))
+  )).prepare()
+  return { byId, bySecret, insert, tokenBeyondLimit, oldestAccess, accountWithHash }
 }
 
 /** Size limit of the cache; a token with its account takes about a kilobyte. */
