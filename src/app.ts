@@ -131,7 +131,8 @@ async function registerRoutes (app: FastifyInstance, store: Store, connections: 
 }
 
 /** The rules that need the application, and what each group of routes is given. */
-async function createRouteOptions (app: FastifyInstance, { config, accounts, passwords, attemptLimiter, files, metadata, blobs, reserve, signingKeys }: Store, connections: Connections) {
+async function createRouteOptions (app: FastifyInstance, store: Store, connections: Connections) {
+  const { config, accounts, passwords, attemptLimiter, files, metadata, blobs, reserve, signingKeys } = store
   for (const key of signingKeys) await app.register(jwt, jwtOptions(key, metadata.installationId))
   const codec = createAccessTokenCodec(app.jwt as unknown as Record<string, JWT>, signingKeys)
   const tokens = createTokens({ metadata, reserve, codec, tokenSeconds: config.tokenSeconds })

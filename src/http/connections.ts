@@ -19,7 +19,7 @@ export interface Connections {
   refuse (error: NodeJS.ErrnoException, socket: Socket): void
   /** The number of requests in progress. */
   countInProgress (): number
-  /** Calls `onOver` when the response is finished or its connection closes; at once if that has happened. Only for requests that reached a route. */
+  /** Calls `onOver` when the response of a routed request is finished or its connection closes; at once if that has happened. */
   onceOver (response: ServerResponse, onOver: () => void): void
 }
 
@@ -33,7 +33,7 @@ interface Exchange {
   isDecided: boolean
 }
 
-/** Idle time-outs, `Expect: 100-continue`, graceful stop, and refusals that reach a client which is still sending; for HTTP/1.1 and HTTP/2. */
+/** Idle time-outs, `Expect: 100-continue`, graceful stop, and refusals that reach a client while it is sending. */
 export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: { idleSeconds: number, isTls: boolean }): Connections {
   let idleMilliseconds = idleSeconds * 1000
   let isStopping = false

@@ -12,7 +12,7 @@ interface OwnSites {
 
 /**
  * Refuses unsafe requests that a page of another site makes a browser send: the browser adds the password of its Basic dialog, and
- * the client's address, without asking. Browsers name the origin (Fetch Metadata, and RFC 6454 section 7); other programs send neither field.
+ * the client's address, without asking. Browsers name the origin (Fetch Metadata, and RFC 6454 section 7); other programs do not.
  */
 export function createCrossSiteCheck ({ publicUrl, corsOrigins = [] }: OwnSites): (request: FastifyRequest) => void {
   const allowed = new Set(corsOrigins)
@@ -24,7 +24,8 @@ export function createCrossSiteCheck ({ publicUrl, corsOrigins = [] }: OwnSites)
     // Without an Origin, Sec-Fetch-Site alone decides.
     const isOwn = origin === undefined || origin === own || origin === addressOf(request)
     if (isOwn && request.headers['sec-fetch-site'] !== 'cross-site') return
-    throw new Problem('cross_site_request', { detail: 'The request comes from a page of another site. If the page is yours, add its origin to CORS_ORIGINS, and set PUBLIC_URL to the address of the server.' })
+    const remedy = 'If the page is yours, add its origin to CORS_ORIGINS, and set PUBLIC_URL to the address of the server.'
+    throw new Problem('cross_site_request', { detail: `The request comes from a page of another site. ${remedy}` })
   }
 }
 

@@ -5,7 +5,7 @@ import { failures, Problem, problemDetails, type FailureCode, type FieldError } 
 /** Maximum number of validation messages in one response. */
 const MAX_FIELD_ERRORS = 32
 
-/** Answers any error with a problem. An error that is neither a {@link Problem} nor the client's is logged, and answered as `internal_error`. */
+/** Answers any error with a problem. Errors of the server are logged; unexpected ones are answered as `internal_error`. */
 export function handleError (error: FastifyError | Problem, request: FastifyRequest, reply: FastifyReply) {
   const problem = problemOf(error)
   const { status } = failures[problem.code]
@@ -46,9 +46,15 @@ export function refuseOtherMethods (app: FastifyInstance): () => void {
   }
 }
 
+/** Node's own errors, by code. */
+const parserFailures: Record<string, FailureCode> = {
+  HPE_HEADER_OVERFLOW: 'head_too_large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout'
+}
+
 /** The raw response to bytes that are not an HTTP request, for the socket that Node's `clientError` event gives. */
 export function clientErrorResponse (error: NodeJS.ErrnoException): string {
-  const code = error.code === 'HPE_HEADER_OVERFLOW' ? 'head_too_large' : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'request_timeout' : 'malformed_request'
+  const code = parserFailures[String(error.code)] ?? 'malformed_request'
   const body = JSON.stringify(problemDetails(new Problem(code)))
   const { status } = failures[code]
   return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
@@ -73,8 +79,8 @@ export function problemOf (error: FastifyError | Problem): Problem {
   // Only the code is used: the message of a JSON syntax error quotes the body, which may hold a password.
   const code = frameworkFailures[error.code]
   if (code !== undefined) return new Problem(code, { cause: error })
-  if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) return new Problem('malformed_request', { cause: error })
-  return new Problem('internal_error', { cause: error })
+  const isOfClient = error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500
+  return new Problem(isOfClient ? 'malformed_request' : 'internal_error', { cause: error })
 }
 
 function fieldError ({ instancePath, message, params }: NonNullable<FastifyError['validation']>[number]): FieldError {

@@ -28,7 +28,7 @@ export interface Pipelines {
   add (request: IncomingMessage, response: ServerResponse): void
   /**
    * Runs unsafe requests alone: they wait for the requests before them, and the requests after them wait (RFC 9112 section 9.3.2).
-   * Resolves when it is the request's turn; with false if the connection has been closed, so that nothing may change any more (section 9.6).
+   * Resolves when it is the request's turn; with false if the connection has been closed, so that nothing may change (section 9.6).
    */
   isItsTurn (request: IncomingMessage, response: ServerResponse): Promise<boolean>
   /** The response to the newest request on a connection, unless it is finished. */
@@ -64,7 +64,7 @@ export function createPipelines (): Pipelines {
   }
 }
 
-/** When a connection closes, Node emits `close` only on the response being sent. The others would never be freed, nor the files that they send. */
+/** When a connection closes, Node emits `close` only on the response being sent. The others, and their files, would never be freed. */
 function closeWaiting (responses: Set<ServerResponse>): void {
   for (const response of responses) {
     if (response.socket !== null) continue

@@ -2,7 +2,10 @@ import type { Socket } from 'node:net'
 import { isLoopback } from '../config.ts'
 
 /** The part of a request that a link depends on. */
-interface LinkRequest { readonly headers: { readonly host?: string | undefined, readonly ':authority'?: string | string[] | undefined }, readonly socket: Pick<Socket, 'localAddress' | 'localPort'> & { encrypted?: boolean } }
+interface LinkRequest {
+  readonly headers: { readonly host?: string | undefined, readonly ':authority'?: string | string[] | undefined }
+  readonly socket: Pick<Socket, 'localAddress' | 'localPort'> & { encrypted?: boolean }
+}
 
 export interface Links {
   /** The link to `path`: absolute if the server knows its own address, else just the path. */
@@ -30,7 +33,7 @@ function ownOrigin (host: string | undefined, socket: LinkRequest['socket']): st
   return isOwn ? url.origin : ''
 }
 
-/** The URL, or undefined if it is invalid. `URL.canParse` is no alternative: in Node 20, after many calls, it reads Latin-1 as UTF-8 and accepts what `new URL` refuses. */
+/** The URL, or undefined if it is invalid. After many calls, Node 20's `URL.canParse` reads Latin-1 as UTF-8 and accepts invalid URLs. */
 export function parseUrl (text: string): URL | undefined {
   try {
     return new URL(text)

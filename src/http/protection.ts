@@ -29,10 +29,16 @@ const HSTS_SECONDS = 31_536_000
 const PROXY_SAMPLE = 100
 
 /** Response headers that a page of another origin may read. */
-const EXPOSED_HEADERS = ['ETag', 'Location', 'Link', 'Content-Range', 'Content-Disposition', 'Repr-Digest', 'Retry-After', 'RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset', 'X-Request-Id']
+const EXPOSED_HEADERS = [
+  'ETag', 'Location', 'Link', 'Content-Range', 'Content-Disposition', 'Repr-Digest', 'Retry-After',
+  'RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset', 'X-Request-Id'
+]
 
-/** The checks of every request: well-formed head, CORS, load, rate limit, cross-site requests. Also forbids caching by default, and logs refusals. */
-export async function protect (app: FastifyInstance, { corsOrigins, rateLimitPerMinute, trustProxy, publicUrl, countInProgress, ...limits }: ProtectionOptions): Promise<void> {
+const CORS_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
+
+/** The checks of every request: well-formed head, CORS, load, rate limit, cross-site. Forbids caching by default, and logs refusals. */
+export async function protect (app: FastifyInstance, options: ProtectionOptions): Promise<void> {
+  const { corsOrigins, rateLimitPerMinute, trustProxy, publicUrl, countInProgress } = options
   app.addHook('onRequest', async ({ raw }) => refuseMalformed(raw))
   app.addHook('onError', async (request, _reply, error: Error) => logRefusal(request, error))
   app.addHook('onSend', async (_request, reply) => {
@@ -41,12 +47,14 @@ export async function protect (app: FastifyInstance, { corsOrigins, rateLimitPer
   })
   if (trustProxy === undefined) warnOfProxy(app)
   if (corsOrigins !== undefined) {
-    await app.register(cors, { origin: corsOrigins, credentials: false, methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'], exposedHeaders: EXPOSED_HEADERS, maxAge: 600, strictPreflight: false })
+    const shared = { credentials: false, exposedHeaders: EXPOSED_HEADERS, maxAge: 600, strictPreflight: false }
+    await app.register(cors, { origin: corsOrigins, methods: CORS_METHODS, ...shared })
   }
   // After CORS, so that a page can read Retry-After; before anything that costs more.
-  await shedLoad(app, limits, countInProgress)
+  await shedLoad(app, options, countInProgress)
   if (rateLimitPerMinute > 0) {
-    await app.register(rateLimit, { global: false, max: rateLimitPerMinute, timeWindow: 60_000, enableDraftSpec: true, errorResponseBuilder: () => new Problem('too_many_requests') })
+    const errorResponseBuilder = () => new Problem('too_many_requests')
+    await app.register(rateLimit, { global: false, max: rateLimitPerMinute, timeWindow: 60_000, enableDraftSpec: true, errorResponseBuilder })
     // One hook for all routes, ahead of authentication: failed sign-ins count, and requests over the limit cost no hashing.
     app.addHook('onRequest', app.rateLimit())
   }
@@ -68,7 +76,7 @@ function refuseMalformed (request: IncomingMessage): void {
   // RFC 9112 section 6.1: the bytes of any other coding would be stored as the file.
   const coding = request.headers['transfer-encoding']
   if (coding !== undefined && request.httpVersion === '1.0') refuse('HTTP/1.0 has no Transfer-Encoding.', { connection: 'close' })
-  if (coding !== undefined && coding.toLowerCase() !== 'chunked') refuse('The only supported Transfer-Encoding is chunked.', { connection: 'close' })
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked') refuse('The only Transfer-Encoding is chunked.', { connection: 'close' })
   // RFC 9112 section 3.2: a target has no fragment, and without its fragment this one would name another file.
   const url = String(request.url)
   if (url.includes('#')) refuse('A # in a URL must be written as %23.')

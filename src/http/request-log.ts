@@ -5,8 +5,8 @@ import { type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import { findCaller } from './caller.ts'
 
 /**
- * Logs one line for each request when it is over: client, method, path, status and duration in milliseconds. The query is left out, because a
- * client may have put its token there.
+ * Logs one line for each request when it is over: client, method, path, status and duration in milliseconds. The query is left out,
+ * because a client may have put its token there.
  */
 export class RequestLog extends LogController {
   override incomingRequest (): void {}

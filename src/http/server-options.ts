@@ -34,7 +34,9 @@ const CIPHERS = [
 const ruledFormats = { username: true, 'file-name': true, 'file-name-prefix': true } as const
 
 /** Validates requests as they were sent, and reports all errors. */
-export const strictValidation = { coerceTypes: false, removeAdditional: false, allErrors: true, formats: ruledFormats, validateSchema: false } as const
+export const strictValidation = {
+  coerceTypes: false, removeAdditional: false, allErrors: true, formats: ruledFormats, validateSchema: false
+} as const
 
 /** A certificate chain and its key (PEM). */
 export interface TlsContext { readonly cert: Buffer, readonly key: Buffer }
@@ -51,7 +53,8 @@ interface ServerOptions {
 }
 
 /** Fastify's options: HTTP/1.1, or with TLS both HTTP/2 and HTTP/1.1, under one type because the application treats both alike. */
-export function serverOptions ({ logger, requestLog, trustProxy, tls, onFrameworkError, onClientError }: ServerOptions): FastifyHttpOptions<Server> {
+export function serverOptions (given: ServerOptions): FastifyHttpOptions<Server> {
+  const { logger, requestLog, trustProxy, tls, onFrameworkError, onClientError } = given
   // The application refuses a request without Host; Node's refusal has no body.
   const heads = { headersTimeout: HEAD_MILLISECONDS, requireHostHeader: false }
   return {
@@ -88,5 +91,6 @@ export function tlsOptions ({ cert, key }: TlsContext) {
 }
 
 function http2Options (tls: TlsContext, heads: object): object {
-  return { http2: true, https: { ...tlsOptions(tls), allowHTTP1: true, handshakeTimeout: HANDSHAKE_MILLISECONDS, ...heads, settings: { initialWindowSize: HTTP2_WINDOW_BYTES, maxConcurrentStreams: MAX_STREAMS } } }
+  const settings = { initialWindowSize: HTTP2_WINDOW_BYTES, maxConcurrentStreams: MAX_STREAMS }
+  return { http2: true, https: { ...tlsOptions(tls), allowHTTP1: true, handshakeTimeout: HANDSHAKE_MILLISECONDS, ...heads, settings } }
 }

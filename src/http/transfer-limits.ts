@@ -32,14 +32,15 @@ export function createTransferLimits ({ onceOver }: Connections): TransferLimits
   return async (request, reply) => {
     const { account } = callerOf(request)
     // One map for both: ids are numbers, addresses are strings.
-    if (countOf(account.id) >= MAX_TRANSFERS_PER_ACCOUNT) refuse(`An account may have ${MAX_TRANSFERS_PER_ACCOUNT} concurrent uploads and downloads.`)
-    if (countOf(request.ip) >= MAX_TRANSFERS_PER_ADDRESS) refuse(`A client address may have ${MAX_TRANSFERS_PER_ADDRESS} concurrent uploads and downloads.`)
+    if (countOf(account.id) >= MAX_TRANSFERS_PER_ACCOUNT) refuse('An account', MAX_TRANSFERS_PER_ACCOUNT)
+    if (countOf(request.ip) >= MAX_TRANSFERS_PER_ADDRESS) refuse('A client address', MAX_TRANSFERS_PER_ADDRESS)
     const keys = [account.id, request.ip]
     for (const key of keys) change(key, 1)
     onceOver(reply.raw, () => { for (const key of keys) change(key, -1) })
   }
 }
 
-function refuse (detail: string): never {
+function refuse (subject: string, limit: number): never {
+  const detail = `${subject} may have ${limit} concurrent uploads and downloads.`
   throw new Problem('too_many_transfers', { detail, headers: { 'retry-after': String(RETRY_SECONDS) } })
 }

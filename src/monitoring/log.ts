@@ -9,7 +9,7 @@ const FLUSH_MILLISECONDS = 100
 /** Further lines are dropped while the output can't be written, for example because the disk is full. */
 const MAX_BUFFERED_BYTES = 1024 ** 2
 
-/** Control and format characters but for line feeds: clients choose some of the text, and it must not move the cursor, recolour the terminal or reverse the text. */
+/** Control and format characters, except line feeds: text that clients choose must not move the cursor, set colours or reverse the line. */
 const UNPRINTABLE = /[^\P{Cc}\n]|[\p{Cf}\p{Zl}\p{Zp}]/gu
 
 /** Where the log goes. */
@@ -24,7 +24,7 @@ export interface Log extends DestinationStream {
   flushSync (): void
 }
 
-/** Readable lines on a terminal, else JSON. A process that is killed or runs out of memory loses the lines of the last 100 ms; every other exit writes them. */
+/** Readable lines on a terminal, else JSON. A process that is killed or runs out of memory loses the lines of the last 100 ms. */
 export async function openLog (output: LogOutput): Promise<Log> {
   return output.isTTY === true ? terminalLog(output) : bufferedLog(output)
 }
@@ -54,7 +54,8 @@ async function terminalLog (output: LogOutput): Promise<Log> {
     singleLine: true,
     translateTime: 'SYS:HH:MM:ss.l',
     ignore: 'pid,hostname,method,path,status,milliseconds',
-    messageFormat: ({ msg, method, path, status, milliseconds }) => msg === 'request' ? `${method} ${path} ${status} ${milliseconds} ms` : String(msg)
+    messageFormat: ({ msg, method, path, status, milliseconds }) =>
+      msg === 'request' ? `${method} ${path} ${status} ${milliseconds} ms` : String(msg)
   })
   return { write: line => { output.write(printable(format(line))) }, flushSync () {} }
 }
