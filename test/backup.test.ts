@@ -3,6 +3,7 @@ import { randomBytes, randomInt } from 'node:crypto'
 import { lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { takeRetentionLock } from '../src/metadata/sqlite/retention-lock.ts'
@@ -49,6 +50,8 @@ t.test('a backup of a running server is restored elsewhere with the same people,
   t.equal((await again.send('GET', '/api/resource', { user: ['late', 'correct horse battery'] })).status, 401)
   t.equal((await again.send('PUT', '/uploads/new', { user: ada.user, body: 'new' })).status, 201)
 
+  // The bytes move to their place some time after the answer.
+  while ((await readdir(join(target, 'incoming'))).length > 0) await setTimeout(5)
   for (const root of [folder, target]) {
     for (const name of ['.', ...await readdir(root, { recursive: true })]) {
       const { mode, isDirectory } = await lstat(join(root, name)).then(facts => ({ mode: facts.mode & 0o777, isDirectory: facts.isDirectory() }))
