@@ -9,7 +9,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { parse as parseDisposition } from 'content-disposition'
 import t, { type Test } from 'tap'
 import { openDiskBlobs } from '../src/blobs/disk/disk.ts'
-import { planDownload, type DownloadFacts, type DownloadRequest } from '../src/files/download.ts'
+import { planDownload, type FileMetadata, type DownloadRequest } from '../src/files/download.ts'
 import { judge, parseDate, permitsChange, type ConditionHeaders } from '../src/files/preconditions.ts'
 import { parseRanges } from '../src/files/ranges.ts'
 import { signUp, spawnServer, startServer, type Answer, type Client, type SendOptions, type Settings } from './server.ts'
@@ -266,8 +266,8 @@ t.test('an HTTP date is read in its three forms, and nothing else is one', async
 })
 
 t.test('a download is planned from the request and the file alone', async t => {
-  const facts: DownloadFacts = { name: 'a.txt', size: 10, type: 'text/plain', sha256: SHA, updatedAt: MOMENT }
-  const plan = (request: Partial<DownloadRequest>, changes: Partial<DownloadFacts> = {}, now = MOMENT + 5000) =>
+  const facts: FileMetadata = { name: 'a.txt', size: 10, type: 'text/plain', sha256: SHA, updatedAt: MOMENT }
+  const plan = (request: Partial<DownloadRequest>, changes: Partial<FileMetadata> = {}, now = MOMENT + 5000) =>
     planDownload({ method: 'GET', headers: {}, disposition: 'attachment', boundary: 'b', ...request }, { ...facts, ...changes }, now)
 
   t.strictSame(plan({}), {
@@ -290,7 +290,7 @@ t.test('a download is planned from the request and the file alone', async t => {
   t.strictSame(plan({ method: 'HEAD' }), { ...plan({}), pieces: [] })
   t.match(plan({}, { size: 0 }), { status: 200, headers: { 'content-length': '0' }, pieces: [] })
 
-  const ranged: [headers: DownloadRequest['headers'], expected: object, changes?: Partial<DownloadFacts>][] = [
+  const ranged: [headers: DownloadRequest['headers'], expected: object, changes?: Partial<FileMetadata>][] = [
     [{ range: 'bytes=2-4' }, { status: 206, headers: { 'content-range': 'bytes 2-4/10', 'content-length': '3', 'content-type': 'text/plain' }, pieces: [{ start: 2, end: 4 }] }],
     [{ range: 'bytes=10-' }, { status: 416, headers: { 'content-range': 'bytes */10' } }],
     [{ range: 'bytes=0-' }, { status: 416, headers: { 'content-range': 'bytes */0' } }, { size: 0 }],

@@ -2,28 +2,28 @@ import { createHash, type Hash } from 'node:crypto'
 import { parseDictionary } from 'structured-headers'
 import { Problem } from '../problems.ts'
 
-/** Algorithms of RFC 9530 section 5 that are understood, and the length of their digests in bytes. */
+/** Supported algorithms of RFC 9530 section 5, and the length of their digests in bytes. */
 const algorithms = { 'sha-256': { name: 'sha256', bytes: 32 }, 'sha-512': { name: 'sha512', bytes: 64 } } as const
 
 type Algorithm = keyof typeof algorithms
 
 interface Expected { readonly algorithm: Algorithm, readonly digest: Buffer }
 
-/** Counts bytes into the digests that a client announced, and says whether they match. */
+/** Computes the digests that a client announced, and compares them. */
 export interface DigestCheck {
-  /** Passes `bytes` on as they are. */
+  /** Passes `bytes` through unchanged. */
   watch (bytes: AsyncIterable<Buffer>): AsyncIterable<Buffer>
-  /** To be called when the bytes have ended. @throws digest_mismatch, digest_malformed for a field that came behind them. */
+  /** To be called when the bytes have ended. @throws digest_mismatch, digest_malformed for a trailer field. */
   confirm (): void
 }
 
-/** Fields of a head, or of what comes behind a body. */
+/** Header or trailer fields. */
 export type Fields = Readonly<Record<string, string | string[] | undefined>>
 
 /**
- * Reads `Content-Digest` and `Repr-Digest` (RFC 9530 sections 2 and 3). An unknown algorithm is ignored. `trailers` gives
- * the fields that come behind the bytes, where any are announced.
- * @throws digest_malformed where a field is no dictionary of digests.
+ * Reads `Content-Digest` and `Repr-Digest` (RFC 9530 sections 2 and 3). An unknown algorithm is ignored. `trailers`
+ * returns the trailer fields, if digests are announced there.
+ * @throws digest_malformed if a field is not a dictionary of digests.
  */
 export function expectDigests (head: Fields, trailers?: () => Fields): DigestCheck {
   const expected = parseFields(head)
@@ -42,17 +42,17 @@ export function expectDigests (head: Fields, trailers?: () => Fields): DigestChe
     confirm () {
       const digests = new Map(Array.from(hashes, ([algorithm, hash]) => [algorithm, hash.digest()]))
       const wrong = [...expected, ...parseFields(trailers?.() ?? {})].find(({ algorithm, digest }) => digests.get(algorithm)?.equals(digest) !== true)
-      if (wrong !== undefined) throw new Problem('digest_mismatch', { detail: `The ${wrong.algorithm} of the bytes received is another one.` })
+      if (wrong !== undefined) throw new Problem('digest_mismatch', { detail: `The received bytes have another ${wrong.algorithm}.` })
     }
   }
 }
 
-/** The `Repr-Digest` of a file (RFC 9530 section 3), from its sha256 in hex. */
+/** The `Repr-Digest` of a file (RFC 9530 section 3) for its SHA-256 in hex. */
 export function reprDigest (sha256: string): string {
   return `sha-256=:${Buffer.from(sha256, 'hex').toString('base64')}:`
 }
 
-/** False where a client says, by a preference of 0, that sha-256 is no use to it (RFC 9530 section 4). */
+/** False if a client declines sha-256 with a preference of 0 (RFC 9530 section 4). */
 export function wantsSha256 (wantReprDigest: string | undefined): boolean {
   if (wantReprDigest === undefined) return true
   try {
@@ -70,7 +70,7 @@ function parseDigests (field: string): Expected[] {
   return Array.from(dictionaryOf(field)).flatMap(([key, [value]]) => {
     if (!Object.hasOwn(algorithms, key)) return []
     const algorithm = key as Algorithm
-    if (!(value instanceof ArrayBuffer) || value.byteLength !== algorithms[algorithm].bytes) throw new Problem('digest_malformed', { detail: `The value of ${algorithm} is no digest.` })
+    if (!(value instanceof ArrayBuffer) || value.byteLength !== algorithms[algorithm].bytes) throw new Problem('digest_malformed', { detail: `The value of ${algorithm} is not a digest.` })
     return [{ algorithm, digest: Buffer.from(value) }]
   })
 }
@@ -79,6 +79,6 @@ function dictionaryOf (field: string): ReturnType<typeof parseDictionary> {
   try {
     return parseDictionary(field)
   } catch (cause) {
-    throw new Problem('digest_malformed', { detail: 'The field is no dictionary (RFC 9651 section 3.2).', cause })
+    throw new Problem('digest_malformed', { detail: 'The field is not a dictionary (RFC 9651 section 3.2).', cause })
   }
 }

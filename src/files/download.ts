@@ -4,7 +4,7 @@ import { reprDigest, wantsSha256 } from './digests.ts'
 import { entityTag, judge, type ConditionHeaders } from './preconditions.ts'
 import { parseRanges, type ByteRange } from './ranges.ts'
 
-/** What a download is decided from. */
+/** The parts of a request that decide a download. */
 export interface DownloadRequest {
   readonly method: 'GET' | 'HEAD'
   readonly headers: ConditionHeaders & {
@@ -12,13 +12,14 @@ export interface DownloadRequest {
     readonly 'if-range'?: string | undefined
     readonly 'want-repr-digest'?: string | undefined
   }
-  /** `attachment` unless it is said. */
+  /** `attachment` by default. */
   readonly disposition: 'attachment' | 'inline' | undefined
-  /** Separates the parts of a multipart answer; random, so that no file can hold it on purpose. */
+  /** Boundary of a multipart response. Random, so that no file can contain it on purpose. */
   readonly boundary: string
 }
 
-export interface DownloadFacts {
+/** The metadata that decides a download. */
+export interface FileMetadata {
   readonly name: string
   readonly size: number
   readonly type: string
@@ -26,42 +27,42 @@ export interface DownloadFacts {
   readonly updatedAt: number
 }
 
-/** The answer as data: 412 and 416 have no headers but their own, and their body is a problem. */
+/** The response as data. The body of 412 and 416 is a problem. */
 export type DownloadPlan =
   | { readonly status: 200 | 206, readonly headers: Record<string, string>, readonly pieces: Piece[] }
   | { readonly status: 304, readonly headers: Record<string, string> }
   | { readonly status: 412 | 416, readonly headers: Record<string, string> }
 
-/** No script, no style, no form, no plug-in, an origin of its own: whatever was uploaded runs nothing. */
+/** No scripts, styles, forms or plugins, and an opaque origin: an uploaded file can't run anything. */
 const SANDBOX = "default-src 'none'; sandbox"
 
-/** For media that a browser shows by itself; a sandbox would keep its PDF viewer out. */
+/** For media that a browser displays itself. A sandbox would disable its PDF viewer. */
 const MEDIA_ONLY = "default-src 'none'; img-src 'self'; media-src 'self'; object-src 'self'; style-src 'unsafe-inline'"
 
-/** What may be shown in the browser's window: none of it can run a script. SVG can, and whatever else is XML by its `+xml`. */
+/** Types that a browser may display, because they can't run scripts. SVG and other XML (`+xml`) can. */
 const INLINE_TYPE = /^(?:(?:image|audio|video)\/(?!svg)[^;+\s]+|application\/pdf|text\/plain)\s*(?:;|$)/i
 
-/** Decides status, headers and bytes of `GET` and `HEAD` (RFC 9110 sections 13.2.2 and 14); touches nothing. */
-export function planDownload (request: DownloadRequest, facts: DownloadFacts, now: number): DownloadPlan {
-  const verdict = judge(request.headers, facts)
+/** Decides status, headers and bytes of `GET` and `HEAD` (RFC 9110 sections 13.2.2 and 14). Pure. */
+export function planDownload (request: DownloadRequest, file: FileMetadata, now: number): DownloadPlan {
+  const verdict = judge(request.headers, file)
   if (verdict === 'failed') return { status: 412, headers: {} }
   const validators = {
-    etag: entityTag(facts.sha256),
-    'last-modified': new Date(Math.min(facts.updatedAt, now)).toUTCString(),
+    etag: entityTag(file.sha256),
+    'last-modified': new Date(Math.min(file.updatedAt, now)).toUTCString(),
     'cache-control': 'private, no-cache',
     vary: 'Authorization'
   }
   if (verdict === 'unchanged') return { status: 304, headers: validators }
-  const whole = { start: 0, end: facts.size - 1 }
-  const ranges = rangesOf(request, facts)
-  if (ranges === 'unsatisfiable') return { status: 416, headers: { 'content-range': `bytes */${facts.size}` } }
-  const headers = { ...validators, ...representation(request, facts) }
-  if (ranges === undefined) return { status: 200, headers: { ...headers, 'content-type': facts.type, 'content-length': String(facts.size) }, pieces: request.method === 'HEAD' || facts.size === 0 ? [] : [whole] }
-  return { status: 206, ...partial(ranges, headers, facts, request.boundary) }
+  const whole = { start: 0, end: file.size - 1 }
+  const ranges = rangesOf(request, file)
+  if (ranges === 'unsatisfiable') return { status: 416, headers: { 'content-range': `bytes */${file.size}` } }
+  const headers = { ...validators, ...representation(request, file) }
+  if (ranges === undefined) return { status: 200, headers: { ...headers, 'content-type': file.type, 'content-length': String(file.size) }, pieces: request.method === 'HEAD' || file.size === 0 ? [] : [whole] }
+  return { status: 206, ...partial(ranges, headers, file, request.boundary) }
 }
 
-/** The fields that describe the file whichever part of it is sent. */
-function representation ({ headers, disposition }: DownloadRequest, { name, type, sha256 }: DownloadFacts): Record<string, string> {
+/** The headers that describe the file, for the whole file and for ranges alike. */
+function representation ({ headers, disposition }: DownloadRequest, { name, type, sha256 }: FileMetadata): Record<string, string> {
   const isInline = disposition === 'inline' && INLINE_TYPE.test(type)
   return {
     'accept-ranges': 'bytes',
@@ -71,21 +72,21 @@ function representation ({ headers, disposition }: DownloadRequest, { name, type
   }
 }
 
-/** RFC 6266 with an extended parameter always (RFC 8187): what a plain one holds, clients read in different ways. */
+/** RFC 6266, always with the extended parameter (RFC 8187): clients decode a plain one in different ways. */
 function dispositionOf (name: string, type: string): string {
   const plain = name.replace(/[^ -~]|%/gu, '_')
   return format({ type, parameters: { filename: plain, 'filename*': encodeExtended(name) } }, { extended: false })
 }
 
 /** Ranges apply to GET only (RFC 9110 section 14.2). A date in `If-Range` never matches: two versions can have the same second, so that it is no strong validator. */
-function rangesOf ({ method, headers }: DownloadRequest, facts: DownloadFacts): ReturnType<typeof parseRanges> {
+function rangesOf ({ method, headers }: DownloadRequest, file: FileMetadata): ReturnType<typeof parseRanges> {
   if (method !== 'GET' || headers.range === undefined) return undefined
   const ifRange = headers['if-range']?.trim()
-  if (ifRange !== undefined && ifRange !== entityTag(facts.sha256)) return undefined
-  return parseRanges(headers.range, facts.size)
+  if (ifRange !== undefined && ifRange !== entityTag(file.sha256)) return undefined
+  return parseRanges(headers.range, file.size)
 }
 
-function partial (ranges: ByteRange[], headers: Record<string, string>, { size, type }: DownloadFacts, boundary: string) {
+function partial (ranges: ByteRange[], headers: Record<string, string>, { size, type }: FileMetadata, boundary: string) {
   const [only] = ranges
   if (ranges.length === 1 && only !== undefined) {
     return {

@@ -4,14 +4,14 @@ import type { Metadata } from '../metadata/metadata.ts'
 import type { FileRecord } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
 
-/** Files and blobs looked at in one go. */
+/** Files or blobs in one query. */
 const BATCH = 500
 
 interface Stores { metadata: Metadata, blobs: BlobStore }
 
 /**
- * One thing that is not as it should be: bytes of a file that are `missing`, of the `wrong_size`, `unreadable` or
- * with the `wrong_digest`; an `orphan`, bytes of no file; a recorded `usage` that is not the sum; a fault in the `database`.
+ * One inconsistency: the bytes of a file are `missing`, have the `wrong_size`, are `unreadable` or have the `wrong_digest`;
+ * an `orphan` is a blob without a file; a recorded `usage` is not the sum of the files; the `database` itself is damaged.
  */
 export type Finding =
   | { readonly kind: Fault, readonly blobId: string, readonly ownerId: number, readonly name: string }
@@ -20,8 +20,8 @@ export type Finding =
   | { readonly kind: 'database', readonly detail: string }
 
 /**
- * Holds facts and bytes against each other in both directions, beside a running server: what changes meanwhile is looked
- * at again before it is reported. `isDeep` reads every byte; `onLook` hears how many files were looked at.
+ * Compares metadata and blobs in both directions. It may run beside a server: before it reports something, it checks that it
+ * was not just changed. `isDeep` reads every byte; `onLook` gets the number of files checked so far.
  */
 export async function * checkIntegrity ({ metadata, blobs }: Stores, { isDeep, onLook }: { isDeep: boolean, onLook: (done: number) => void }): AsyncGenerator<Finding> {
   for (const detail of await metadata.checkIntegrity()) yield { kind: 'database', detail }
@@ -32,7 +32,7 @@ export async function * checkIntegrity ({ metadata, blobs }: Stores, { isDeep, o
   }
 }
 
-/** Repairs what can be repaired without destroying anything: an orphan goes into quarantine, a usage is summed again. */
+/** Repairs what can be repaired without loss: moves an orphan to the quarantine, or recomputes the usage. Returns whether it did. */
 export async function repair ({ metadata, blobs }: Stores, finding: Finding): Promise<boolean> {
   switch (finding.kind) {
     case 'orphan':
@@ -57,7 +57,7 @@ async function * checkFiles ({ metadata, blobs }: Stores, { check, onLook }: { c
     const files = await metadata.filesAfter(afterId, BATCH)
     for (const file of files) {
       const kind = await check(file, blobs)
-      if (kind !== undefined && await isStillSo(file, metadata)) yield { kind, blobId: file.blobId, ownerId: file.ownerId, name: file.name }
+      if (kind !== undefined && await isCurrent(file, metadata)) yield { kind, blobId: file.blobId, ownerId: file.ownerId, name: file.name }
       onLook(++done)
     }
     const last = files.at(-1)
@@ -66,8 +66,8 @@ async function * checkFiles ({ metadata, blobs }: Stores, { check, onLook }: { c
   }
 }
 
-/** A file that was replaced, renamed or deleted since it was read may have lost its old bytes rightly. */
-async function isStillSo (file: FileRecord, metadata: Metadata): Promise<boolean> {
+/** The blob of a file that was replaced or deleted meanwhile may be removed already. */
+async function isCurrent (file: FileRecord, metadata: Metadata): Promise<boolean> {
   return (await metadata.knownBlobs([file.blobId])).has(file.blobId)
 }
 
@@ -92,7 +92,7 @@ const checkDigest: Check = async (file, blobs) => {
   }
 }
 
-/** A medium that fails must not end the inspection: it is what one looks for. */
+/** A read error is a finding, and must not end the check. */
 function faultOf (error: unknown): Fault {
   if (!(error instanceof Problem)) return 'unreadable'
   const { code } = error.cause as NodeJS.ErrnoException
@@ -100,7 +100,7 @@ function faultOf (error: unknown): Fault {
   return code === undefined ? 'wrong_size' : 'unreadable'
 }
 
-/** The bytes are listed before the facts are asked for: a committed blob had its fact before it was committed. */
+/** Blobs are listed before the metadata is read, because the metadata of a committed blob is written first. */
 async function * checkBlobs ({ metadata, blobs }: Stores): AsyncGenerator<Finding> {
   let batch: string[] = []
   for await (const id of blobs.committed()) {
@@ -115,7 +115,7 @@ async function * checkBlobs ({ metadata, blobs }: Stores): AsyncGenerator<Findin
 async function * orphansAmong (ids: string[], { metadata, blobs }: Stores): AsyncGenerator<Finding> {
   const referenced = await metadata.referencedBlobs(ids)
   for (const blobId of ids) {
-    // One that was discarded since it was listed is referenced no more once its bytes are gone.
+    // A blob that was discarded since it was listed is no longer referenced, and no longer there.
     if (!referenced.has(blobId) && await blobs.has(blobId)) yield { kind: 'orphan', blobId }
   }
 }

@@ -6,7 +6,7 @@ export interface ConditionHeaders {
   readonly 'if-unmodified-since'?: string | undefined
 }
 
-/** What conditions are held against. */
+/** What conditions are compared with. */
 export interface Validators {
   /** Opaque part of the strong entity tag: the sha256. */
   readonly sha256: string
@@ -14,10 +14,10 @@ export interface Validators {
   readonly updatedAt: number
 }
 
-/** `failed` is answered with 412, `unchanged` with 304 for GET and HEAD and with 412 for others. */
+/** `failed` means 412. `unchanged` means 304 for GET and HEAD, and 412 for other methods. */
 export type Verdict = 'go-on' | 'failed' | 'unchanged'
 
-/** Decides in the order of RFC 9110 section 13.2.2; `current` is undefined where there is nothing yet. */
+/** Evaluates conditions in the order of RFC 9110 section 13.2.2. `current` is undefined if there is no file. */
 export function judge (headers: ConditionHeaders, current: Validators | undefined): Verdict {
   const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = headers
   if (ifMatch !== undefined) {
@@ -31,7 +31,7 @@ export function judge (headers: ConditionHeaders, current: Validators | undefine
   return modifiedSince !== undefined && current !== undefined && seconds(current.updatedAt) <= modifiedSince ? 'unchanged' : 'go-on'
 }
 
-/** For a method that changes something: whether it may. `If-Modified-Since` means nothing to it (RFC 9110 section 13.1.3). */
+/** Whether the conditions permit a change. `If-Modified-Since` does not apply to methods that change something (RFC 9110 section 13.1.3). */
 export function permitsChange (headers: ConditionHeaders): (current: Validators | undefined) => boolean {
   return current => judge({ ...headers, 'if-modified-since': undefined }, current) === 'go-on'
 }
@@ -41,7 +41,7 @@ export function entityTag (sha256: string): string {
   return `"${sha256}"`
 }
 
-/** Seconds since 1970 of an HTTP date in any of its three forms (RFC 9110 section 5.6.7); undefined for anything else. */
+/** Seconds since 1970 of an HTTP date in one of its three forms (RFC 9110 section 5.6.7); undefined for other text. */
 export function parseDate (text: string | undefined, now = Date.now()): number | undefined {
   if (text === undefined) return undefined
   const parts = HTTP_DATES.map(form => form.exec(text)?.groups).find(groups => groups !== undefined)
@@ -49,11 +49,11 @@ export function parseDate (text: string | undefined, now = Date.now()): number |
   const { day = '', month = '', year = '', time = '' } = parts
   const date = `${day.replace(' ', '0')} ${month} ${year.length === 2 ? fullYear(Number(year), now) : year} ${time} GMT`
   const milliseconds = Date.parse(date)
-  // The parser of `Date` rolls 31 February over to March and 24:00 to the next day.
+  // `Date.parse` turns 31 February into March and 24:00 into the next day.
   return new Date(milliseconds).toUTCString().endsWith(date) ? seconds(milliseconds) : undefined
 }
 
-/** Whole seconds, as an HTTP date carries them. */
+/** Whole seconds, the precision of an HTTP date. */
 export function seconds (milliseconds: number): number {
   return Math.floor(milliseconds / 1000)
 }
@@ -63,7 +63,7 @@ const TIME = '(?<time>\\d{2}:\\d{2}:\\d{2})'
 const HTTP_DATES = [
   new RegExp(`^[A-Z][a-z]{2}, (?<day>\\d{2}) ${MONTH} (?<year>\\d{4}) ${TIME} GMT$`),
   new RegExp(`^[A-Z][a-z]{5,8}, (?<day>\\d{2})-${MONTH}-(?<year>\\d{2}) ${TIME} GMT$`),
-  // The form of `asctime` names no zone; it is in UTC like the others.
+  // The `asctime` form has no time zone; it is UTC like the others.
   new RegExp(`^[A-Z][a-z]{2} ${MONTH} (?<day>[ \\d]\\d) ${TIME} (?<year>\\d{4})$`)
 ]
 
@@ -73,7 +73,7 @@ function fullYear (lastDigits: number, now: number): number {
   return latest - (latest - lastDigits) % 100
 }
 
-/** Whether a list of entity tags holds the current one; `*` stands for any that exists. A weak tag never matches strongly (RFC 9110 section 8.8.3.2). */
+/** Whether a list of entity tags has the current one; `*` matches any existing file. A weak tag never matches in a strong comparison (RFC 9110 section 8.8.3.2). */
 function listHas (list: string, current: Validators | undefined, comparison: 'strong' | 'weak'): boolean {
   if (current === undefined) return false
   if (list.trim() === '*') return true

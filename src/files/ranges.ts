@@ -1,13 +1,13 @@
-/** Bytes from `start` to `end`, both included. */
+/** Bytes from `start` to `end`, both inclusive. */
 export interface ByteRange { readonly start: number, readonly end: number }
 
-/** Ranges in one request at the most; a longer list is no use but to make the server work (RFC 9110 section 17.15). */
+/** Maximum number of ranges in one request. Longer lists only cost the server work (RFC 9110 section 17.15). */
 const MAX_RANGES = 32
 
 /**
- * The byte ranges a `Range` header asks for (RFC 9110 section 14.1.2), overlapping ones merged, each clipped to `size`.
- * `undefined` means that the header is to be ignored: another unit, not well formed, too many ranges, or a suffix of an
- * empty file. `unsatisfiable` means that no range touches the file.
+ * The byte ranges of a `Range` header (RFC 9110 section 14.1.2), limited to `size`, with overlapping ones merged.
+ * `undefined` means to ignore the header: another unit, ill-formed, too many ranges, or a suffix of an empty file.
+ * `unsatisfiable` means that no range is within the file.
  */
 export function parseRanges (header: string, size: number): ByteRange[] | 'unsatisfiable' | undefined {
   const [, set] = /^bytes=(.*)$/i.exec(header.trim()) ?? []
@@ -26,13 +26,13 @@ function parseSpec (spec: string, size: number): ByteRange | 'unsatisfiable' | u
     if (last === '') return undefined
     return Number(last) === 0 ? 'unsatisfiable' : { start: Math.max(0, size - Number(last)), end: size - 1 }
   }
-  // Compared as whole numbers of any length: two that are too long for a double must not look equal.
+  // As BigInt, because numbers too large for a double could look equal.
   if (last !== '' && BigInt(first) > BigInt(last)) return undefined
   if (Number(first) >= size) return 'unsatisfiable'
   return { start: Number(first), end: last === '' ? size - 1 : Math.min(Number(last), size - 1) }
 }
 
-/** The order asked for is kept unless ranges overlap: then they are sorted and joined, so that no byte is sent twice. */
+/** Keeps the requested order unless ranges overlap. Then they are sorted and merged, so that no byte is sent twice. */
 function merge (ranges: ByteRange[]): ByteRange[] {
   const sorted = ranges.toSorted((a, b) => a.start - b.start)
   const merged: ByteRange[] = []

@@ -18,17 +18,17 @@ import { Bytes, ChangeHeaders, contentRange, DownloadHeaders, DownloadQuery, Fil
 
 interface FileRoutesOptions { files: Files, cursors: Cursors, links: Links, limitTransfers: TransferLimits }
 
-/** What reads files and their facts. */
+/** Operations that read files and their metadata. */
 export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = async (app, { files, cursors, links, limitTransfers }) => {
-  const whole = { description: 'The whole file.', content: { '*/*': { schema: Bytes('The bytes as they are stored.'), example: 'the bytes' } }, headers: { ...validators, ...representation } }
+  const whole = { description: 'The whole file.', content: { '*/*': { schema: Bytes('The bytes of the file.'), example: 'the bytes' } }, headers: { ...validators, ...representation } }
   const headResponses = {
     200: whole,
-    304: { description: 'The file is the one the client has.', type: 'null', headers: validators },
+    304: { description: 'The client has the current version.', type: 'null', headers: validators },
     ...problems(['validation_failed', 'not_found', 'precondition_failed', 'file_damaged'])
   }
   const downloadResponses = {
     ...headResponses,
-    206: { ...whole, description: 'The ranges asked for; several of them as `multipart/byteranges`.', headers: { ...whole.headers, ...contentRange } },
+    206: { ...whole, description: 'The requested ranges; several of them as `multipart/byteranges`.', headers: { ...whole.headers, ...contentRange } },
     ...problems(['range_not_satisfiable', 'too_many_transfers'])
   }
 
@@ -38,7 +38,7 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
     schema: {
       operationId: 'downloadFile',
       summary: 'Download a file',
-      description: 'Returns the bytes as an attachment, with headers that keep HTML and SVG from running scripts in a browser. Conditional and range requests work as in RFC 9110. An overly long list of ranges is ignored.',
+      description: 'Returns the bytes as an attachment, with headers that prevent HTML and SVG from running scripts in a browser. Supports conditional and range requests (RFC 9110). More than 32 ranges are ignored.',
       ...codeSamples(
         'curl -f -u test_user:pwd -o copy.pdf http://127.0.0.1:5000/uploads/report.pdf',
         'curl -f -u test_user:pwd -r 0-8 http://127.0.0.1:5000/uploads/report.pdf'
@@ -52,11 +52,11 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
   }, async (request, reply) => sendFile({ request, reply, name: request.params.name, disposition: request.query.disposition }, files))
 
   app.head('/uploads/:name', {
-    // With the id in its schema, the plugin would copy the schema before its security is known.
+    // With the operation id in the schema, @fastify/swagger would copy the schema before its security is set.
     config: { swagger: { exposeHeadRoute: true }, swaggerTransform: ({ schema, url }) => ({ schema: { ...schema, operationId: 'headFile' }, url }) },
     schema: {
       summary: 'Get the headers of a file',
-      description: 'Returns the headers of a download, without the bytes. Ranges are ignored.',
+      description: 'Returns the headers of a download without the bytes. Ranges are ignored.',
       ...codeSamples('curl -f -I -u test_user:pwd http://127.0.0.1:5000/uploads/report.pdf'),
       tags: ['Files'],
       params: FileParams,
@@ -82,7 +82,7 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
     }
   }, async (request, reply) => {
     const { order = 'name', prefix, cursor } = request.query
-    if (prefix !== undefined && order !== 'name' && order !== '-name') throw new Problem('validation_failed', { errors: [{ field: 'prefix', message: 'goes with the name orders only' }] })
+    if (prefix !== undefined && order !== 'name' && order !== '-name') throw new Problem('validation_failed', { errors: [{ field: 'prefix', message: 'needs an order by name' }] })
     const listing = { ownerId: callerOf(request).account.id, order, prefix: prefix === undefined ? undefined : namePrefix(prefix) }
     const after = cursor === undefined ? undefined : cursors.read(cursor, listing)
     const limit = limitOf(request.query)
@@ -95,7 +95,7 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
     schema: {
       operationId: 'getFile',
       summary: 'Get file metadata',
-      description: 'Returns name, size, media type, SHA-256, timestamps and address of a file, without its bytes.',
+      description: 'Returns name, size, media type, SHA-256, timestamps and URL of a file.',
       ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/files/report.pdf'),
       tags: ['Files'],
       params: FileParams,
@@ -104,18 +104,18 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
   }, async request => fileOf(await files.get(callerOf(request).account.id, request.params.name), request.raw, links))
 }
 
-/** What changes files without a body to stream in. */
+/** Operations that rename and delete files. */
 export const changeFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = async (app, { files, links }) => {
   app.delete('/uploads/:name', {
     schema: {
       operationId: 'deleteFile',
       summary: 'Delete a file',
-      description: 'Deletes the file; with `If-Match`, only if it is still that version. Downloads in progress complete.',
+      description: 'Deletes the file. With `If-Match`, only if it is still that version. Downloads in progress complete.',
       ...codeSamples('curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/uploads/second.pdf'),
       tags: ['Files'],
       params: FileParams,
       headers: ChangeHeaders,
-      response: { 204: { description: 'The file is gone.', type: 'null' }, ...problems(['not_found', 'precondition_failed', 'storage_full']) }
+      response: { 204: { description: 'The file was deleted.', type: 'null' }, ...problems(['not_found', 'precondition_failed', 'storage_full']) }
     }
   }, async (request, reply) => {
     await files.remove(callerOf(request).account.id, request.params.name, permitsChange(request.headers))
@@ -127,7 +127,7 @@ export const changeFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = as
     schema: {
       operationId: 'renameFile',
       summary: 'Rename a file',
-      description: 'Gives the file a new name, which none of your other files may have. Bytes, media type, SHA-256 and creation time stay the same.',
+      description: 'Renames the file. The new name must be free. Bytes, media type, SHA-256 and creation time stay the same.',
       ...codeSamples(
         'curl -f -u test_user:pwd -T report.pdf http://127.0.0.1:5000/uploads/draft.pdf',
         'curl -f -u test_user:pwd -X PATCH -H "Content-Type: application/json" -d \'{"name":"final.pdf"}\' http://127.0.0.1:5000/api/files/draft.pdf'
@@ -136,7 +136,7 @@ export const changeFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = as
       params: FileParams,
       body: Type.Ref(Rename),
       response: {
-        200: { ...Type.Ref(StoredFile), description: 'The file under its new name.' },
+        200: { ...Type.Ref(StoredFile), description: 'The renamed file.' },
         ...problems(['malformed_json', 'validation_failed', 'name_invalid', 'not_found', 'name_taken', 'body_too_large', 'unsupported_media_type', 'extension_not_allowed', 'storage_full'])
       }
     }

@@ -7,113 +7,113 @@ import { fileOrders, type FileRecord } from '../metadata/records.ts'
 import { MAX_TYPE_LENGTH } from './media-type.ts'
 import { MAX_NAME_BYTES } from './names.ts'
 
-/** One of some words, as `enum`: of a union of constants, generators make as many types. */
+/** A string enum. Client generators turn a union of constants into one type for each. */
 const OneOf = <const Word extends string>(words: readonly Word[], options: { default: NoInfer<Word>, description: string }) =>
   Type.Unsafe<Word>({ type: 'string', enum: [...words], ...options })
 
-/** What every field value is (RFC 9110 section 5.5): what a field does not understand it passes over or refuses by a code of its own. */
+/** Any field value (RFC 9110 section 5.5). The code that reads a header ignores or refuses what it does not understand. */
 const FIELD_VALUE = '^[^\\u0000-\\u0008\\u000a-\\u001f\\u007f]*$'
 
-/** Longest field value: no list of fields is longer over HTTP/2 (Node's default), and no head over HTTP/1.1. */
+/** Maximum length of a field value: the limit of Node for a whole header section over HTTP/2, and more than that over HTTP/1.1. */
 const MAX_FIELD_LENGTH = 65_535
 
-/** A request header that may be left out; without an example, which Swagger UI would send. */
+/** An optional request header. It has no example, because Swagger UI would send it. */
 export const Field = (description: string) => Type.Optional(Type.String({ pattern: FIELD_VALUE, maxLength: MAX_FIELD_LENGTH, description }))
 
-/** Bytes of any number: how many are taken is the operator's to say (MAX_FILE_BYTES). */
+/** Bytes. The operator sets the maximum (MAX_FILE_BYTES). */
 export const Bytes = (description: string) => Type.String({ format: 'binary', description })
 
-/** A name as it is stored. */
-const StoredName = Type.String({ minLength: 1, maxLength: MAX_NAME_BYTES, pattern: '^(?!\\.{1,2}$)[^/\\\\\\u0000-\\u001f\\u007f-\\u009f]+$', description: 'Key of the file within its owner: NFC, 1 to 255 bytes of UTF-8, no `/`, `\\`, control characters, `.` or `..`.', examples: ['report.pdf'] })
+/** A name as stored. */
+const StoredName = Type.String({ minLength: 1, maxLength: MAX_NAME_BYTES, pattern: '^(?!\\.{1,2}$)[^/\\\\\\u0000-\\u001f\\u007f-\\u009f]+$', description: 'Name of the file, unique within its account: NFC, 1 to 255 bytes of UTF-8, no `/`, `\\` or control characters, not `.` or `..`.', examples: ['report.pdf'] })
 
 export const StoredFile = Type.Object({
   name: StoredName,
   size: Count('Bytes.', 52417),
-  type: Type.String({ maxLength: MAX_TYPE_LENGTH, pattern: '^[^/\\s]+/[^\\u0000-\\u0008\\u000a-\\u001f\\u007f]+$', description: 'Media type: as declared, else by the name\'s extension, else `application/octet-stream`.', examples: ['application/pdf'] }),
-  sha256: Type.String({ maxLength: 64, pattern: '^[0-9a-f]{64}$', description: 'SHA-256 of the bytes, in hex; its quoted form is the entity tag.', examples: ['149b16dc441e3140c89fe4f164ea23a8ba80bb5e79c780f97b24ecf95e253095'] }),
-  createdAt: Timestamp('When the name came to be; a new version does not change it.'),
-  updatedAt: Timestamp('When these bytes were stored, or got this name.'),
-  url: Type.String({ format: 'uri-reference', maxLength: 4096, description: 'Address of the bytes: absolute where the request names the address the server listens on, or PUBLIC_URL is set; else a path.', examples: ['http://127.0.0.1:5000/uploads/report.pdf'] })
+  type: Type.String({ maxLength: MAX_TYPE_LENGTH, pattern: '^[^/\\s]+/[^\\u0000-\\u0008\\u000a-\\u001f\\u007f]+$', description: 'Media type: as declared, else from the extension, else `application/octet-stream`.', examples: ['application/pdf'] }),
+  sha256: Type.String({ maxLength: 64, pattern: '^[0-9a-f]{64}$', description: 'SHA-256 of the bytes, in hex. In quotes, it is the entity tag.', examples: ['149b16dc441e3140c89fe4f164ea23a8ba80bb5e79c780f97b24ecf95e253095'] }),
+  createdAt: Timestamp('When the file was created. A new version does not change it.'),
+  updatedAt: Timestamp('When these bytes were stored, or the file was renamed.'),
+  url: Type.String({ format: 'uri-reference', maxLength: 4096, description: 'URL of the bytes: absolute if PUBLIC_URL is set or the request was sent to the address the server listens on, else a path.', examples: ['http://127.0.0.1:5000/uploads/report.pdf'] })
 }, { $id: 'StoredFile', additionalProperties: false, description: 'Metadata of a stored file.' })
 export type StoredFile = Static<typeof StoredFile>
 
 const CURSOR = { pattern: '^[A-Za-z0-9_-]+$', maxLength: 2048 }
 
 export const FileList = Type.Object({
-  files: Type.Array(Type.Ref(StoredFile), { maxItems: 1000, description: 'This page of the owner\'s files.' }),
-  next: NullableText({ ...CURSOR, description: 'The `cursor` of the next page; null on the last one.', examples: [null] })
+  files: Type.Array(Type.Ref(StoredFile), { maxItems: 1000, description: 'The files on this page.' }),
+  next: NullableText({ ...CURSOR, description: 'The `cursor` of the next page; null on the last page.', examples: [null] })
 }, { $id: 'FileList', additionalProperties: false, description: 'A page of files.' })
 
 export const FileListQuery = Type.Object({
   limit: Type.Optional(PageSize('Files on a page')),
-  cursor: Type.Optional(Type.String({ ...CURSOR, minLength: 1, description: 'Where the last page ended: its `next`. It goes with the same `order` and `prefix`.' })),
+  cursor: Type.Optional(Type.String({ ...CURSOR, minLength: 1, description: '`next` of the previous page. Use it with the same `order` and `prefix`.' })),
   order: Type.Optional(OneOf(fileOrders, { default: 'name', description: 'By name (code point order), by creation time, or by size.' })),
-  prefix: Type.Optional(Type.String({ format: 'file-name-prefix', maxLength: 1024, description: 'Only names that begin so; with the name orders only.' }))
+  prefix: Type.Optional(Type.String({ format: 'file-name-prefix', maxLength: 1024, description: 'Only names with this prefix. Needs an order by name.' }))
 }, { additionalProperties: false })
 
-// Where something is looked up by a name that no file can have, it is not found: the rule of names is named, not checked by a pattern.
+// Not a pattern: a lookup by a name that no file can have is 404, not 400.
 export const FileParams = Type.Object({
-  name: Type.String({ format: 'file-name', maxLength: 1024, description: 'Name of the file: in NFC, 1 to 255 bytes of UTF-8, without `/`, `\\` and control characters.', examples: ['report.pdf'] })
+  name: Type.String({ format: 'file-name', maxLength: 1024, description: 'Name of the file: in NFC, 1 to 255 bytes of UTF-8, without `/`, `\\` or control characters.', examples: ['report.pdf'] })
 })
 
 export const DownloadQuery = Type.Object({
-  disposition: Type.Optional(OneOf(['attachment', 'inline'], { default: 'attachment', description: '`inline` lets a browser show images (not SVG), audio, video, PDF and plain text in its window; everything else stays an attachment.' }))
+  disposition: Type.Optional(OneOf(['attachment', 'inline'], { default: 'attachment', description: '`inline` lets a browser display images (except SVG), audio, video, PDF and plain text. Other types remain attachments.' }))
 })
 
-/** What a download can be made to depend on, and how much of it is asked for. */
+/** Headers for ranges and conditions of a download. */
 export const DownloadHeaders = Type.Object({
-  range: Field('The bytes wanted, such as `bytes=0-1023` (RFC 9110 section 14.2).'),
-  'if-range': Field('The ranges only of the version with this entity tag or date; else the whole file.'),
+  range: Field('Range of bytes, such as `bytes=0-1023` (RFC 9110 section 14.2).'),
+  'if-range': Field('Apply `Range` only if the file has this entity tag; else send the whole file. A date never matches.'),
   'if-none-match': Field('Only if the file has none of these entity tags; else 304.'),
   'if-modified-since': Field('Only if the file changed after this date; else 304.'),
   'if-match': Field('Only if the file has one of these entity tags; else 412.'),
   'if-unmodified-since': Field('Only if the file did not change after this date; else 412.'),
-  'want-repr-digest': Field('Which `Repr-Digest` the client cares for (RFC 9530 section 4); `sha-256` is at hand.')
+  'want-repr-digest': Field('Preferred digest algorithms (RFC 9530 section 4). `sha-256` is available.')
 })
 
-/** The same for its head alone, which has no ranges (RFC 9110 section 14.2). */
+/** The same for HEAD, which has no ranges (RFC 9110 section 14.2). */
 export const HeadHeaders = Type.Omit(DownloadHeaders, ['range', 'if-range'])
 
-/** What a change can be made to depend on. */
+/** Headers for conditions of a change. */
 export const ChangeHeaders = Type.Object({
-  'if-match': Field('Only if the file has one of these entity tags, or is there at all for `*`; else 412.'),
-  'if-none-match': Field('Only if the file has none of these entity tags, or is not there at all for `*`; else 412.'),
+  'if-match': Field('Only if the file has one of these entity tags, or exists for `*`; else 412.'),
+  'if-none-match': Field('Only if the file has none of these entity tags, or does not exist for `*`; else 412.'),
   'if-unmodified-since': Field('Only if the file did not change after this date; else 412.')
 })
 
 export const Rename = Type.Object({
-  name: Type.String({ format: 'file-name', minLength: 1, maxLength: MAX_TEXT_POINTS, description: 'The new name: brought to NFC, then 1 to 255 bytes of UTF-8 without `/`, `\\` and control characters.', examples: ['report-2026.pdf'] })
-}, { $id: 'Rename', additionalProperties: false, description: 'What a file is to be called.' })
+  name: Type.String({ format: 'file-name', minLength: 1, maxLength: MAX_TEXT_POINTS, description: 'The new name: normalised to NFC, then 1 to 255 bytes of UTF-8 without `/`, `\\` or control characters.', examples: ['report-2026.pdf'] })
+}, { $id: 'Rename', additionalProperties: false, description: 'A new name.' })
 
-/** The header that names a file's bytes. */
-export const etag = { ETag: { type: 'string', maxLength: 66, pattern: '^"[0-9a-f]{64}"$', description: 'Strong entity tag: the SHA-256 of the bytes, in hex and quotes.' } }
+/** The header that identifies the bytes of a file. */
+export const etag = { ETag: { type: 'string', maxLength: 66, pattern: '^"[0-9a-f]{64}"$', description: 'Strong entity tag: the SHA-256 of the bytes, in hex, in quotes.' } }
 
-/** What tells one version of a file from another. */
+/** Headers that identify a version of a file. */
 export const validators = {
   ...etag,
-  'Last-Modified': { type: 'string', maxLength: 29, pattern: '^[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT$', description: 'When the bytes were stored, or got this name (RFC 9110 section 5.6.7).' }
+  'Last-Modified': { type: 'string', maxLength: 29, pattern: '^[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT$', description: 'When the bytes were stored, or the file was renamed (RFC 9110 section 5.6.7).' }
 }
 
-/** What describes a file, whichever part of it is sent. */
+/** Headers that describe a file, for the whole file and for ranges alike. */
 export const representation = {
-  'Accept-Ranges': { type: 'string', enum: ['bytes'], description: 'Parts of the file can be asked for.' },
-  'Content-Disposition': { type: 'string', maxLength: 2048, pattern: '^(?:attachment|inline); filename=', description: 'The exact name, for saving (RFC 6266, RFC 8187).' },
-  'Repr-Digest': { type: 'string', maxLength: 54, pattern: '^sha-256=:[A-Za-z0-9+/]{43}=:$', description: 'SHA-256 of the whole file, in Base64 (RFC 9530); absent where `Want-Repr-Digest` does not ask for it.' }
+  'Accept-Ranges': { type: 'string', enum: ['bytes'], description: 'Byte ranges are supported.' },
+  'Content-Disposition': { type: 'string', maxLength: 2048, pattern: '^(?:attachment|inline); filename=', description: 'The name of the file (RFC 6266, RFC 8187).' },
+  'Repr-Digest': { type: 'string', maxLength: 54, pattern: '^sha-256=:[A-Za-z0-9+/]{43}=:$', description: 'SHA-256 of the whole file, in Base64 (RFC 9530). Absent if `Want-Repr-Digest` declines it.' }
 }
 
-export const contentRange = { 'Content-Range': { type: 'string', maxLength: 64, pattern: '^bytes [0-9]+-[0-9]+/[0-9]+$', description: 'Of one range: which bytes of how many.' } }
+export const contentRange = { 'Content-Range': { type: 'string', maxLength: 64, pattern: '^bytes [0-9]+-[0-9]+/[0-9]+$', description: 'For a single range: its bytes and the size of the file.' } }
 
-/** Where a new file is. */
+/** The path of a new file. */
 export const location = { Location: { type: 'string', format: 'uri-reference', maxLength: 1024, pattern: '^/uploads/[^/]+$', description: 'Path of the file.' } }
 
-export const nextPage = { Link: { type: 'string', maxLength: 8192, pattern: '^<[^<>\\s]+>; rel="next"$', description: 'The next page, `rel="next"`; absent on the last one (RFC 8288).' } }
+export const nextPage = { Link: { type: 'string', maxLength: 8192, pattern: '^<[^<>\\s]+>; rel="next"$', description: 'The next page, `rel="next"` (RFC 8288). Absent on the last page.' } }
 
-/** What can be done next with the file that an answer tells of (OpenAPI links). */
+/** Operations on the file in a response (OpenAPI links). */
 export const fileLinks = Object.fromEntries(Object.entries({
-  downloadFile: 'The bytes.',
-  getFile: 'The metadata again, without the bytes.',
-  renameFile: 'Another name for it.',
-  deleteFile: 'The end of it.'
+  downloadFile: 'Download the file.',
+  getFile: 'Get its metadata.',
+  renameFile: 'Rename it.',
+  deleteFile: 'Delete it.'
 }).map(([operationId, description]) => [operationId, { operationId, parameters: { name: '$response.body#/name' }, description }]))
 
 /** The next page of the same listing (OpenAPI links). */

@@ -1,18 +1,18 @@
 import { setTimeout as wait } from 'node:timers/promises'
 
-/** A sweep waits so long before it begins, so that it serves all that ask for one in that time: a sweep for each of a thousand deletes cost 16 ms of processor time each. */
-const GATHER_MILLISECONDS = 250
+/** Delay before a sweep, so that requests in this time share it: one sweep for each of a thousand deletes cost 16 ms of CPU time each. */
+const DELAY_MILLISECONDS = 250
 
 export interface Sweeper {
-  /** Asks for a sweep, which begins soon. */
+  /** Requests a sweep, which starts soon. */
   request (): void
-  /** Ends when every sweep that was asked for has ended. */
+  /** Resolves when all requested sweeps have ended. */
   close (): Promise<void>
 }
 
 /**
- * Runs `sweep` when it is asked for, never twice at a time: what is asked for while one runs is served by one more behind it.
- * A sweep that fails is not tried again until it is asked for.
+ * Runs `sweep` on request, one at a time. Requests during a sweep share one that follows it. A failed sweep is not repeated
+ * until the next request.
  */
 export function createSweeper (sweep: () => Promise<void>): Sweeper {
   const closing = new AbortController()
@@ -21,7 +21,7 @@ export function createSweeper (sweep: () => Promise<void>): Sweeper {
 
   async function run (): Promise<void> {
     while (isRequested) {
-      await wait(GATHER_MILLISECONDS, undefined, { signal: closing.signal }).catch(() => {})
+      await wait(DELAY_MILLISECONDS, undefined, { signal: closing.signal }).catch(() => {})
       isRequested = false
       await sweep().catch(() => {})
     }

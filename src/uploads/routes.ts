@@ -19,10 +19,10 @@ import { DigestHeaders, UploadBytes, UploadForm } from './schemas.ts'
 
 interface UploadRoutesOptions { files: Files, links: Links, maxFileBytes: number, limitTransfers: TransferLimits }
 
-/** Failures of both kinds of upload; `not_found` where the account was deleted while the bytes came. */
+/** Failures of both kinds of upload. `not_found` means that the account was deleted during the upload. */
 const refusedUploads: FailureCode[] = ['name_invalid', 'not_found', 'upload_incomplete', 'digest_malformed', 'digest_mismatch', 'file_too_large', 'quota_exceeded', 'extension_not_allowed', 'content_encoding_unsupported', 'storage_full', 'too_many_transfers']
 
-/** Streams are checked as they flow and a name by its rule: Ajv would only see that a body is no JSON value. */
+/** A streamed body is not validated: Ajv would refuse it, because it is not a JSON value. */
 const streamedBody = () => () => true
 
 /** `POST /`: a form with one file. */
@@ -37,14 +37,14 @@ export const formUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = 
     schema: {
       operationId: 'uploadFile',
       summary: 'Upload a file',
-      description: 'Creates a file from a form with one part named `file`. If a file with this name and the same bytes already exists, the answer is 200 with that file, so retries are safe. If its bytes differ, the answer is 409 and nothing changes. `Content-Digest` and `Repr-Digest` cover the whole form as sent.',
+      description: 'Creates a file from a form with one part named `file`. If a file with this name and the same bytes already exists, the response is 200 with that file, so retries are safe. If its bytes differ, the response is 409 and nothing changes. `Content-Digest` and `Repr-Digest` cover the whole form as sent.',
       ...codeSamples('curl -f -u test_user:pwd -F file=@report.pdf http://127.0.0.1:5000/'),
       tags: ['Files'],
       headers: DigestHeaders,
       consumes: ['multipart/form-data'],
       body: UploadForm,
       response: {
-        200: { ...Type.Ref(StoredFile), description: 'The file was there already, byte for byte.', headers: { ...location, ...etag } },
+        200: { ...Type.Ref(StoredFile), description: 'A file with the same name and bytes already exists.', headers: { ...location, ...etag } },
         201: { ...Type.Ref(StoredFile), description: 'The new file.', headers: { ...location, ...etag } },
         ...problems([...refusedUploads, 'malformed_multipart', 'file_missing', 'file_unexpected', 'name_taken', 'unsupported_media_type'])
       }
@@ -56,11 +56,11 @@ export const formUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = 
   })
 }
 
-/** `PUT /uploads/:name`: the body as it is, of any type. */
+/** `PUT /uploads/:name`: a body of any type, which is the file. */
 export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (app, { files, links, limitTransfers }) => {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
-  // Fastify itself refuses a Content-Type that is not well formed; here such a one is as good as none.
+  // Fastify refuses an ill-formed Content-Type. Here it is ignored, as if there were none.
   app.addHook('onRequest', async ({ headers }) => {
     if (headers['content-type'] !== undefined && !isMediaType(headers['content-type'].trim())) headers['content-type'] = 'application/octet-stream;ill-formed'
   })
@@ -72,7 +72,7 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
     schema: {
       operationId: 'putFile',
       summary: 'Create or replace a file',
-      description: 'Stores the request body under this name. `Content-Type` is its media type. `If-None-Match: *` only creates, `If-Match` only replaces that version; otherwise the answer is 412. `Content-Digest` and `Repr-Digest` are verified before the file becomes visible.',
+      description: 'Stores the request body under this name. `Content-Type` is its media type. `If-None-Match: *` only creates, `If-Match` only replaces that version; otherwise the response is 412. `Content-Digest` and `Repr-Digest` are verified before the file becomes visible.',
       ...codeSamples('curl -f -u test_user:pwd -T report.pdf http://127.0.0.1:5000/uploads/second.pdf'),
       tags: ['Files'],
       params: FileParams,
@@ -132,7 +132,7 @@ function rawUpload (request: FastifyRequest, name: string): Upload {
   }
 }
 
-/** The declared type of a raw upload, from the head as it was sent. */
+/** The declared type of a raw upload, from the headers as sent. */
 function declaredType ({ raw }: FastifyRequest): string | undefined {
   const at = raw.rawHeaders.findIndex((text, index) => index % 2 === 0 && text.toLowerCase() === 'content-type')
   return at === -1 ? undefined : raw.rawHeaders[at + 1]

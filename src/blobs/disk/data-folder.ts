@@ -5,31 +5,31 @@ import { ConfigError } from '../../problems.ts'
 import { createSigningKey, parseSigningKeys, type SigningKey } from '../../tokens/signing-keys.ts'
 import { makeFolder, readIfThere, sync, writeDurably } from './durable-files.ts'
 
-/** Where everything lies in DATA_DIR; beside the database are files of SQLite's, with longer names. */
+/** Files and folders in DATA_DIR. SQLite adds files next to the database, with longer names. */
 export const dataFolderLayout = {
   database: 'magicstore.db',
   blobs: 'blobs',
-  /** Blobs that are pending. */
+  /** Pending blobs. */
   incoming: 'incoming',
-  /** What fsck found to belong to nobody. */
+  /** Blobs without a file that fsck moved here. */
   quarantine: 'quarantine',
-  /** Written and removed to see whether the disk takes bytes; one that a crash leaves behind is written over. */
+  /** Written and removed to check that the disk can be written to. One left by a crash is overwritten. */
   probe: 'probe',
   lock: 'lock.db',
   reserve: 'reserve',
-  /** There while a backup is restored. */
+  /** Exists while a backup is restored. */
   restoring: 'restoring',
   signingKeys: 'signing-keys'
 } as const
 
-/** Where the bytes of a committed blob lie in the data folder, and in a backup of it. */
+/** Path of a committed blob in the data folder, and in a backup. */
 export function blobPath (id: string): string {
   return join(dataFolderLayout.blobs, id.slice(0, 2), id)
 }
 
 /**
- * Makes the folder if need be and closes it to everybody else on the machine.
- * @throws {ConfigError} where a restore into it was cut off, where bytes are there without their database, or on two file systems.
+ * Creates the folder if it is missing, and makes it inaccessible to other users of the machine.
+ * @throws {ConfigError} after an interrupted restore, if there are blobs without a database, or if it is on two file systems.
  */
 export async function prepareDataFolder (folder: string): Promise<void> {
   await makeFolder(folder)
@@ -39,10 +39,10 @@ export async function prepareDataFolder (folder: string): Promise<void> {
   if (await isOnTwoFileSystems(folder)) throw new ConfigError(`DATA_DIR: ${TWO_FILE_SYSTEMS}; ${TWO_FILE_SYSTEMS_REMEDY}`)
 }
 
-/** How to go on without the database. A new one would make garbage of every file. */
+/** How to continue without the database. A new one would make every blob an orphan. */
 export const LOST_DATABASE_REMEDY = 'restore a backup into another folder, or move blobs and incoming away to begin without those files'
 
-/** Whether bytes of files are in the folder, and the database that knows whose they are is not. */
+/** Whether the folder has blobs but no database. */
 export async function hasLostDatabase (folder: string): Promise<boolean> {
   const { size } = await stat(join(folder, dataFolderLayout.database)).catch(() => ({ size: 0 }))
   return size === 0 && (await holdsFiles(join(folder, dataFolderLayout.blobs)) || await holdsFiles(join(folder, dataFolderLayout.incoming)))
@@ -57,45 +57,45 @@ async function holdsFiles (folder: string): Promise<boolean> {
 export const TWO_FILE_SYSTEMS = 'incoming and blobs in DATA_DIR are on two file systems, and no file can be moved from the one to the other'
 export const TWO_FILE_SYSTEMS_REMEDY = 'let both be on one: mount the disk at DATA_DIR itself'
 
-/** Whether a stored file can't be moved to its place in one step. What is not there yet is made in the folder itself. */
+/** Whether a blob can't be moved from `incoming` to `blobs` by a rename. Folders that do not exist yet are created in DATA_DIR itself. */
 export async function isOnTwoFileSystems (folder: string): Promise<boolean> {
   const parts = [dataFolderLayout.incoming, dataFolderLayout.blobs].map(name => join(folder, name))
   const [from = '', to = ''] = await Promise.all(parts.map(async part => await isThere(part) ? part : folder))
   if (await deviceOf(from) !== await deviceOf(to)) return true
-  // Mounted twice, one file system takes no move from mount to mount either; that is told before the name, which nothing has.
+  // A file system that is mounted twice allows no rename from one mount to the other either. EXDEV is checked before the missing name.
   const name = randomUUID()
   return await rename(join(from, name), join(to, name)).catch((error: NodeJS.ErrnoException) => error.code) === 'EXDEV'
 }
 
-/** The file system that a path is on, as a number that no other one mounted now has. */
+/** The device number of the file system that a path is on. */
 export async function deviceOf (path: string): Promise<number> {
   return (await stat(path)).dev
 }
 
-/** What a fresh disk comes with. */
+/** A folder that a new file system contains. */
 export const LOST_AND_FOUND = 'lost+found'
 
-/** Whether there is a database in the folder. */
+/** Whether the folder has a database. */
 export async function hasDatabase (folder: string): Promise<boolean> {
   return isThere(join(folder, dataFolderLayout.database))
 }
 
-/** @throws {ConfigError} where there is no database in the folder. */
+/** @throws {ConfigError} if the folder has no database. */
 export async function requireDatabase (folder: string): Promise<void> {
   if (!await hasDatabase(folder)) throw new ConfigError(`DATA_DIR: there is no database in ${folder}`)
 }
 
-/** Whether a restore into the folder was cut off. */
+/** Whether a restore into the folder was interrupted. */
 export async function isHalfRestored (folder: string): Promise<boolean> {
   return await isThere(join(folder, dataFolderLayout.restoring)) && !await hasDatabase(folder)
 }
 
-/** Whether there is something at `path`. */
+/** Whether a file or folder exists at `path`. */
 export async function isThere (path: string): Promise<boolean> {
   return access(path).then(() => true, () => false)
 }
 
-/** The key ring of the folder, made at the first call: lines of `kid:secret`, the first signs. @throws {ConfigError} naming the line that is no key. */
+/** The signing keys of the folder, created at the first call: lines of `kid:secret`; the first one signs. @throws {ConfigError} with the line that is not a key. */
 export async function readSigningKeys (folder: string): Promise<SigningKey[]> {
   const file = join(folder, dataFolderLayout.signingKeys)
   const bytes = await readIfThere(file)
@@ -106,7 +106,7 @@ export async function readSigningKeys (folder: string): Promise<SigningKey[]> {
   return parseSigningKeys(items)
 }
 
-/** Puts a key ring in place of the present one, whole or not at all. */
+/** Replaces the signing keys atomically. */
 export async function writeSigningKeys (folder: string, keys: SigningKey[]): Promise<SigningKey[]> {
   const text = keys.map(key => `${key.kid}:${key.secret}\n`).join('')
   await writeDurably(join(folder, dataFolderLayout.signingKeys), [Buffer.from(text)])

