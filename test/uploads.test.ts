@@ -295,7 +295,7 @@ t.test('a form is taken with one file in the field named file, whatever else it 
     ['a part that is no form data', form(['Content-Disposition: attachment; filename="other.txt"', 'x'], filePart('attached.txt')), 'attached.txt'],
     ['a part without headers behind', form(filePart('nonsense.txt'), ['nonsense', 'x']), 'nonsense.txt'],
     ['large fields', form([disposition('name="large"'), 'x'.repeat(1_000_000)], filePart('large.txt'), [disposition('name="large"'), 'x'.repeat(1_000_000)]), 'large.txt'],
-    ['a preamble and an epilogue', Buffer.concat([Buffer.from('preamble\r\n'), form(filePart('around.txt')), Buffer.from('epilogue')]), 'around.txt'],
+    ['a preamble and an epilogue', Buffer.concat([Buffer.from('preamble\r\n\r\nof two paragraphs\r\n'), form(filePart('around.txt')), Buffer.from('epilogue')]), 'around.txt'],
     ['no line end behind the form', form(filePart('tight.txt')).subarray(0, -2), 'tight.txt'],
     ['a thousand parts', form(...Array<[string, string]>(999).fill(field), filePart('thousandth.txt')), 'thousandth.txt']
   ]

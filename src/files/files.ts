@@ -43,7 +43,7 @@ export interface Upload {
   readonly minBytes: number
   /** The file has at most this many bytes, as announced. */
   readonly maxBytes: number
-  /** Reads the whole body and calls `use` once, with the file in it. Rejects if `use` does, or if the body is wrong, even after `use` was called. */
+  /** Reads the whole body and calls `use` once, with its file. Rejects if `use` does or the body is wrong, even after `use` was called. */
   read (use: (file: IncomingFile) => Promise<void>): Promise<void>
 }
 
@@ -80,9 +80,9 @@ export interface Files {
   remove (ownerId: number, name: string, permits: Precondition): Promise<void>
   /** The limits of an account: those that the operator set for it, else those of the settings. */
   quotaOf (owner: AccountRecord): Quota
-  /** Soon removes deleted accounts and unreferenced bytes, in the background. What fails is tried again within a minute, or at the next start. */
+  /** Requests the removal of deleted accounts and unreferenced bytes, in the background. What fails is tried again within a minute. */
   sweep (): void
-  /** At start: completes or removes what the last process left unfinished. The cost depends on the number of uploads then in progress, not on what is stored. */
+  /** At start: completes or removes what the last process left unfinished. The cost depends on the uploads it had in progress only. */
   recover (): Promise<void>
   /** Waits for the sweeps that were requested. */
   close (): Promise<void>
@@ -179,12 +179,15 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
     return file
   }
 
-  /** `Last-Modified` must not be in the future (RFC 9110 section 8.8.2.1), and a client that sends it back must find it unchanged: after the clock was set back, the stored date is corrected. */
+  /**
+   * `Last-Modified` must not be in the future (RFC 9110 section 8.8.2.1), and must match when a client sends it back. So a
+   * stored date is corrected after the clock was set back.
+   */
   async function getWithPastDate (ownerId: number, name: string): Promise<FileRecord> {
     const file = await get(ownerId, name)
     const now = Date.now()
     if (seconds(file.updatedAt) <= seconds(now)) return file
-    await reserve.lend(() => metadata.redateFile(ownerId, file.name, now)).catch(() => {})
+    await reserve.lend(() => metadata.correctFileDate(ownerId, file.name, now)).catch(() => {})
     return get(ownerId, name)
   }
 

@@ -127,8 +127,8 @@ export interface Metadata {
   listFiles (ownerId: number, page: FilePage): Promise<FileRecord[]>
   /** Renames a file; its bytes and `createdAt` do not change. @throws not_found, name_taken. */
   renameFile (ownerId: number, name: string, newName: string, now: number): Promise<FileRecord>
-  /** Sets the date of a file to `now` if it is later: it is from before the clock was set back. No error if there is no such file. */
-  redateFile (ownerId: number, name: string, now: number): Promise<void>
+  /** Sets the date of a file to `now` if it is later, because the clock was set back. No error if the file does not exist. */
+  correctFileDate (ownerId: number, name: string, now: number): Promise<void>
   /** Deletes a file; its blob becomes discarded. @throws not_found, precondition_failed. */
   removeFile (ownerId: number, name: string, permits: Precondition): Promise<void>
 

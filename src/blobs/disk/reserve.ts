@@ -30,8 +30,13 @@ export async function openReserve (path: string): Promise<Reserve> {
   async function refill (): Promise<void> {
     const { bavail, bsize } = await statfs(dirname(path))
     if (bavail * bsize < REFILL_BYTES) return
-    await append(path, RESERVE_BYTES - bytes).catch(() => truncate(path, bytes))
-    bytes = (await stat(path)).size
+    try {
+      await append(path, RESERVE_BYTES - bytes)
+    } catch (error) {
+      await truncate(path, bytes)
+      throw error
+    }
+    bytes = RESERVE_BYTES
   }
 
   async function restore (): Promise<void> {

@@ -10,7 +10,7 @@ import type { RetentionLockWatch } from './retention-lock.ts'
 import { accounts, discardedBlobs, files } from './schema.ts'
 
 type FileRepository = Pick<Metadata,
-  'addFile' | 'putFile' | 'findFile' | 'hasFileOfSize' | 'listFiles' | 'renameFile' | 'redateFile' | 'removeFile'
+  'addFile' | 'putFile' | 'findFile' | 'hasFileOfSize' | 'listFiles' | 'renameFile' | 'correctFileDate' | 'removeFile'
   | 'knownBlobs' | 'discardedBlobs' | 'clearDiscarded'
 >
 
@@ -95,7 +95,7 @@ export function createFileRepository (db: BetterSQLite3Database, { commit, read 
       }
     }),
 
-    redateFile: (ownerId, name, now) => commit(() => {
+    correctFileDate: (ownerId, name, now) => commit(() => {
       db.update(files).set({ updatedAt: now }).where(and(eq(files.ownerId, ownerId), eq(files.name, name), gt(files.updatedAt, now))).run()
     }),
 
