@@ -363,6 +363,13 @@ const provoked: Record<string, (fixture: Fixture) => Promise<Problem>> = {
   },
   async overloaded (fixture) {
     const server = await withSettings(fixture, { MAX_MEMORY_BYTES: '1' })
+    const { token } = await signUp(server, 'ann')
+    // Memory refuses a request only while more than 16 are in progress.
+    for (let count = 0; count < 17; count++) {
+      const upload = connect(server.port, '127.0.0.1').on('error', () => {})
+      upload.write(`PUT /uploads/${count}.txt HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\nContent-Length: 5\r\n\r\n`)
+      fixture.t.teardown(() => upload.destroy())
+    }
     let answer = await server.send('GET', '/')
     // The process checks its memory once a second.
     for (const end = Date.now() + 10_000; answer.status === 200 && Date.now() < end;) answer = await server.send('GET', '/')
