@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto'
+import type { Http2Stream } from 'node:http2'
+import type { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -156,5 +158,13 @@ async function sendFile ({ request, reply, name, disposition }: Download, files:
   if (plan.status === 416) throw new Problem('range_not_satisfiable', { headers: plan.headers })
   reply.code(plan.status).headers(plan.headers)
   // Without an argument Fastify keeps the headers; from '' or null it would make JSON for a file that is JSON.
-  return bytes === undefined ? reply.send() : reply.send(bytes)
+  return bytes === undefined || isAbandoned(reply, bytes) ? reply.send() : reply.send(bytes)
+}
+
+/** Closes the file when the client gives up. Over HTTP/2 Fastify does not notice that if it happens before the response begins. */
+function isAbandoned ({ raw }: FastifyReply, bytes: Readable): boolean {
+  raw.once('close', () => bytes.destroy())
+  const isClosed = raw.destroyed || ('stream' in raw && (raw.stream as Http2Stream).destroyed)
+  if (isClosed) bytes.destroy()
+  return isClosed
 }

@@ -37,11 +37,15 @@ interface Form {
  * @throws malformed_multipart, upload_incomplete, file_missing, file_unexpected, file_too_large.
  */
 export async function readForm ({ body, contentType, maxFileBytes, parse }: Form, use: (file: IncomingFile) => Promise<void>): Promise<void> {
-  const types = createTypeReader(boundaryOf(contentType))
-  const source = Readable.from(watch(body.bytes, { maxFileBytes, read: types.read }))
+  const boundary = boundaryOf(contentType)
+  const types = createTypeReader(boundary)
+  const delimiters = createDelimiterCounter(boundary)
+  const source = Readable.from(watch(body.bytes, { maxFileBytes, readers: [types, delimiters] }))
+  let parts = 0
   const fileFields: string[] = []
   // Every part is streamed, so that the values of other fields are dropped as they arrive and never collected.
   const isPartAFile: IsPartAFile = (field, _type, filename) => {
+    parts++
     if (filename !== undefined) fileFields.push(field ?? '')
     return true
   }
@@ -58,6 +62,8 @@ export async function readForm ({ body, contentType, maxFileBytes, parse }: Form
   } finally {
     source.destroy()
   }
+  // The parser skips a part whose headers it can't read. What it skips may be the rest of a file that contains a delimiter.
+  if (parts !== delimiters.count()) throw new Problem('malformed_multipart', { detail: 'A part has no valid headers.' })
   checkFields(fileFields)
 }
 
@@ -73,13 +79,16 @@ function checkEncoding (filename: string): string {
   return filename
 }
 
-/** Limits the whole form as it arrives, and shows it to `read`. @throws file_too_large. */
-async function * watch (bytes: AsyncIterable<Buffer>, { maxFileBytes, read }: { maxFileBytes: number, read: (chunk: Buffer) => void }): AsyncGenerator<Buffer> {
+/** Reads a form as it arrives, before the parser gets it. */
+interface FormReader { read (chunk: Buffer): void }
+
+/** Limits the whole form as it arrives, and shows it to `readers`. @throws file_too_large. */
+async function * watch (bytes: AsyncIterable<Buffer>, { maxFileBytes, readers }: { maxFileBytes: number, readers: FormReader[] }): AsyncGenerator<Buffer> {
   let received = 0
   for await (const chunk of bytes) {
     received += chunk.length
     if (received > maxFileBytes + FORM_OVERHEAD_BYTES) throw new Problem('file_too_large', { detail: `A file may have ${maxFileBytes} bytes.` })
-    read(chunk)
+    for (const reader of readers) reader.read(chunk)
     yield chunk
   }
 }
@@ -106,9 +115,42 @@ function boundaryOf (contentType: string): string {
   return boundary
 }
 
-interface TypeReader {
-  /** To be called with each chunk of the form, before the parser gets it. */
-  read (chunk: Buffer): void
+interface DelimiterCounter extends FormReader {
+  /** The delimiters that begin a part. */
+  count (): number
+}
+
+/**
+ * Counts the parts of a form. @throws malformed_multipart for a delimiter that neither ends its line nor is the closing one: the
+ * parser would end the file there, and store the beginning of it.
+ */
+function createDelimiterCounter (boundary: string): DelimiterCounter {
+  const delimiter = Buffer.from(`\r\n--${boundary}`)
+  // The line end that the first delimiter of a form lacks, later what may be the beginning of a delimiter.
+  let tail = Buffer.from('\r\n')
+  let count = 0
+  let isClosed = false
+
+  return {
+    read (chunk) {
+      if (isClosed) return
+      const bytes = Buffer.concat([tail, chunk])
+      let at = bytes.indexOf(delimiter)
+      for (let end = at + delimiter.length; at !== -1 && end + 2 <= bytes.length; end = at + delimiter.length) {
+        const next = bytes.toString('latin1', end, end + 2)
+        isClosed = next === '--'
+        if (isClosed) return
+        if (next !== '\r\n') throw new Problem('malformed_multipart', { detail: 'A delimiter is followed by other text on its line.' })
+        count++
+        at = bytes.indexOf(delimiter, end)
+      }
+      tail = bytes.subarray(at === -1 ? 1 - delimiter.length : at)
+    },
+    count: () => count
+  }
+}
+
+interface TypeReader extends FormReader {
   /** `Content-Type` of the first file as sent, undefined if it has none. */
   declared (): string | undefined
 }
