@@ -5,7 +5,7 @@ import { signUp, startServer, type Client } from './server.ts'
 
 interface Listed { method: string, path: string, isGuarded: boolean }
 
-/** Every operation of the served document, at an address that leads nowhere in particular. */
+/** Every operation of the served document, with a path for a missing resource. */
 async function operationsOf (client: Client): Promise<Listed[]> {
   const { json } = await client.send('GET', '/openapi.json')
   return Object.entries<Record<string, { security: object[] }>>(json.paths).flatMap(([path, item]) => Object.entries(item).map(([method, { security }]) => ({
@@ -17,7 +17,7 @@ async function operationsOf (client: Client): Promise<Listed[]> {
 
 interface Dialled { send (text: string): void, read (): Promise<string> }
 
-/** A connection for one request; `read` waits for its end. */
+/** A connection for one request; `read` waits until the server closes it. */
 async function dial ({ port }: Client): Promise<Dialled> {
   const socket = connect(port, '127.0.0.1').setEncoding('utf8')
   await once(socket, 'connect')
@@ -52,7 +52,7 @@ test('a request that was arriving when the server was told to stop is answered 5
     wire.send(`${method} ${path} HTTP/1.1\r\nHost: te`)
     return wire
   }))
-  // What was sent before has arrived once this is answered.
+  // When this is answered, everything sent before has arrived.
   await server.send('GET', '/')
   const closed = server.close()
   for (const [index, { method, path }] of operations.entries()) {

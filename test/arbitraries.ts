@@ -2,7 +2,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import fc from 'fast-check'
 
-/** The subset of JSON Schema that the document uses for what clients send. */
+/** The subset of JSON Schema that the document uses for input. */
 export interface Schema {
   $ref?: string
   type?: string | string[]
@@ -26,7 +26,7 @@ export interface Schema {
 }
 
 export interface Parameter { name: string, in: 'path' | 'query' | 'header', required?: boolean, schema: Schema, example?: unknown, examples?: Record<string, { value: unknown }> }
-/** An answer need not say more of a body than its type. */
+/** A response schema may give only the type of a body. */
 interface Media { schema?: Schema, example?: unknown, examples?: Record<string, { value?: unknown, $ref?: string }> }
 export interface Operation {
   operationId: string
@@ -42,19 +42,19 @@ export function operationsOf ({ paths }: Document): Listed[] {
   return Object.entries(paths).flatMap(([path, item]) => Object.entries(item).map(([method, operation]) => ({ method: method.toUpperCase(), path, operation })))
 }
 
-/** Longest text that is drawn where a schema allows more: a limit far off is for the mutations to pass. */
+/** Longest text drawn if a schema allows more; the mutations exceed higher limits. */
 const MAX_DRAWN_LENGTH = 300
 
-/** Values for some properties that more than a schema decides about, such as what can be a username. */
+/** Values for properties with rules beyond their schema, such as usernames. */
 export type Hints = Record<string, fc.Arbitrary<unknown>>
 
 export interface Drawer {
-  /** Values that match a schema, by the name of the property or parameter that has it. */
+  /** Values that match a schema, by the name of its property or parameter. */
   valuesOf (schema: Schema, name?: string): fc.Arbitrary<any>
   isValid (schema: Schema, value: unknown): boolean
 }
 
-/** Draws from the schemas of a document. What comes out is checked by Ajv, so that a keyword which is not understood here can't pass for one that is. */
+/** Draws values from the schemas of a document. Ajv checks them, so an unsupported keyword can't go unnoticed. */
 export function createDrawer (document: Document, hints: Hints): Drawer {
   const ajv = new Ajv2020({ strict: false, formats: { binary: true, password: true, int64: true } })
   addFormats.default(ajv)
@@ -112,7 +112,7 @@ function strings ({ format, pattern, minLength = 0, maxLength = MAX_DRAWN_LENGTH
   const text = fc.oneof(fc.string({ minLength, maxLength: longest }), fc.string({ minLength, maxLength: longest, unit: 'grapheme' }), fc.string({ minLength, maxLength: longest, unit: 'binary' }))
   if (pattern === undefined) return text
   const expression = new RegExp(pattern, 'u')
-  // Of a negated class the generator draws ASCII alone; where it does not know a construct, texts that match by chance must do.
+  // For a negated class the generator draws only ASCII; if it does not support a construct, use any text that matches by chance.
   try {
     return fc.oneof(fc.stringMatching(expression, { maxLength: longest }), text.filter(value => expression.test(value)))
   } catch {

@@ -89,7 +89,7 @@ t.test('onto another file system the files are copied, once', async t => {
   const disk = await mountDisk(t, 'size=64m')
   if (disk === undefined) return
   const { folder: root, dataDir, user } = await makeStore(t, { one: 'one', large: randomBytes(2 * MIB), empty: '' })
-  // What a fresh disk comes with is no reason to refuse it.
+  // A new disk may already contain this.
   await mkdir(join(disk, 'lost+found'))
   t.match(await report(['backup', disk, '--prove'], { DATA_DIR: dataDir }), { linked: 0, copied: 3, kept: 0, isOnDataDisk: false })
   t.notMatch((await runBin(['backup', disk], { DATA_DIR: dataDir })).stdout, 'warning')
@@ -156,10 +156,10 @@ t.test('a data folder of an older format is backed up as it is, and brought up t
   t.ok((await readdir(join(folder, 'restored'))).some(name => name.startsWith('magicstore.db.before')))
 })
 
-/** Names and digests that one worker's person had after each act that was acknowledged, and what was under way. */
+/** A worker's files after each acknowledged operation (name to digest), and their state after the one in progress. */
 interface History { states: ReadonlyMap<string, string>[], next: ReadonlyMap<string, string> | undefined }
 
-/** Puts, replaces, renames and deletes few names over and over, so that what a backup names is soon gone; signs in now and then. */
+/** Creates, replaces, renames and deletes few names, so files in a backup are soon deleted; signs in every 25 operations. */
 async function work (client: Client, { user, history, signal }: { user: User, history: History, signal: AbortSignal }): Promise<void> {
   let token = ''
   for (let act = 0; !signal.aborted; act++) {
@@ -198,7 +198,7 @@ t.test('backups made under load are each whole, of one moment, and restored to w
   const working = Promise.all(workers.map(({ user, history }) => work(server, { user, history, signal: end.signal })))
   const figures = []
   for (let round = 0; round < ROUNDS; round++) {
-    // By turns with links and with copies, the same folders again and again.
+    // Alternates between links and copies, always into the same two folders.
     const backup = disk !== undefined && round % 2 === 1 ? disk : join(folder, 'backup')
     const target = join(folder, `restored-${round}`)
     const from = workers.map(({ history }) => history.states.length - 1)
@@ -245,7 +245,7 @@ t.test('bytes that a backup holds stay when their file is replaced, deleted or i
   await server.send('DELETE', '/api/account', { user: leaving.user })
   await server.close()
   t.equal((await blobsIn(dataDir)).length, 5)
-  // As a crash leaves what was replaced before it was committed.
+  // A crash before the commit leaves a replaced blob here.
   const [moved = ''] = Object.entries(await contentsOf(join(dataDir, 'blobs'))).find(([, sha256]) => sha256 === digest(Buffer.from('one'))) ?? []
   await rename(join(dataDir, 'blobs', moved), join(dataDir, 'incoming', moved.slice('00/'.length)))
   const again = await startServer(t, { DATA_DIR: dataDir })

@@ -11,21 +11,21 @@ export type User = [string, string]
 
 export const digest = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 
-/** Runs a command to a good end and gives what it reports. */
+/** Runs a command that must succeed, and returns its JSON output. */
 export async function report (args: string[], settings: Settings): Promise<any> {
   const { code, stdout, stderr } = await runBin([...args, '--json'], settings)
   if (code !== 0 || stderr !== '') throw new Error(`${args.join(' ')} ended with ${code}: ${stderr}`)
   return JSON.parse(stdout)
 }
 
-/** Runs a command that is refused in one line. */
+/** Runs a command that must fail with one line. */
 export async function refused (t: Test, args: string[], settings: Settings, { expected = 1, why = args.join(' '), says = /[^\n]+/ } = {}): Promise<void> {
   const { code, stdout, stderr } = await runBin(args, settings)
   t.strictSame([code, stdout], [expected, ''], `${why}: ${stderr}`)
   t.match(stderr, new RegExp(`^magicstore: ${says.source}\n$`), why)
 }
 
-/** Every file below a folder by its path: inode, time of change, links, and what is in it. */
+/** Every file below a folder, by path. */
 export async function filesIn (folder: string): Promise<Record<string, { ino: number, mtimeMs: number, nlink: number, sha256: string }>> {
   const entries = (await readdir(folder, { recursive: true, withFileTypes: true })).filter(entry => entry.isFile())
   return Object.fromEntries(await Promise.all(entries.map(async entry => {
@@ -38,7 +38,7 @@ export async function filesIn (folder: string): Promise<Record<string, { ino: nu
 export const contentsOf = async (folder: string) => Object.fromEntries(Object.entries(await filesIn(folder)).map(([path, { sha256 }]) => [path, sha256]))
 export const blobsIn = async (folder: string) => (await readdir(join(folder, 'blobs'), { recursive: true, withFileTypes: true })).filter(entry => entry.isFile()).map(entry => entry.name).sort()
 
-/** What a person can see: each file's facts, and that the bytes are those of its digest. */
+/** The files of a user, by name, after checking that their bytes match their digests. */
 export async function seenBy (t: Test, client: Client, user: User): Promise<Record<string, string>> {
   const { json: { token } } = await client.send('GET', '/api/token', { user })
   const { json: { files } } = await client.send('GET', '/api/files?limit=1000', { token })
@@ -49,9 +49,9 @@ export async function seenBy (t: Test, client: Client, user: User): Promise<Reco
   return Object.fromEntries(files.map(({ name, sha256, type, createdAt }: Record<string, string>) => [name, `${sha256} ${type} ${createdAt}`]))
 }
 
-/** A folder with a data folder in which one person has some files, served by nobody any more. */
+/** A data folder with the files of one user; its server is closed. */
 export async function makeStore (t: Test, contents: Record<string, string | Uint8Array>, settings: Settings = {}): Promise<{ folder: string, dataDir: string, user: User, token: string }> {
-  // To ask for the test's folder again would empty it.
+  // Calling `testdir()` again would empty the folder.
   const folder = await mkdtemp(join(existsSync(t.testdirName) ? t.testdirName : t.testdir(), 'store-'))
   const dataDir = join(folder, 'data')
   const server = await startServer(t, { DATA_DIR: dataDir, ...settings })
@@ -61,7 +61,7 @@ export async function makeStore (t: Test, contents: Record<string, string | Uint
   return { folder, dataDir, user, token }
 }
 
-/** A backup of two files, then a third file: what a second backup would add. */
+/** A backup of two files, in a store that has changed since: one file added, one deleted. */
 export async function makeBackup (t: Test): Promise<{ root: string, dataDir: string, folder: string, user: User }> {
   const { folder: root, dataDir, user } = await makeStore(t, { one: 'the first', two: 'the second' })
   const folder = join(root, 'backup')
@@ -73,7 +73,7 @@ export async function makeBackup (t: Test): Promise<{ root: string, dataDir: str
   return { root, dataDir, folder, user }
 }
 
-/** What a backup restores to, by name. */
+/** The names of the files restored from a backup. */
 export async function namesIn (t: Test, folder: string, user: User): Promise<string[]> {
   const target = join(await mkdtemp(join(t.testdirName, 'restored-')), 'data')
   await report(['restore', folder], { DATA_DIR: target })

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-/** tap says so to every process of a run that measures coverage. */
+/** tap sets it for every process of a run with coverage. */
 const isMeasured = process.env._TAPJS_PROCESSINFO_COVERAGE_ === '1'
 
 export interface Start {
@@ -12,15 +12,15 @@ export interface Start {
   under?: string[]
   /** Another Node than that of the test. */
   node?: string
-  /** What Node is given ahead of the bin. */
+  /** Arguments for Node, before the bin. */
   nodeArgs?: string[]
-  /** Whether coverage is measured where it is at all: a process that is killed tells of none. */
+  /** Whether to measure coverage if the run does. A killed process reports none. */
   isCounted?: boolean
 }
 
 /**
- * The command that runs the bin with exactly these settings. `env -i` is part of it because tap puts a loader of its own into
- * the environment of whatever a test spawns: that takes 0.3 s of CPU.
+ * The command that runs the bin with exactly these settings. `env -i` removes the loader that tap adds to the environment of
+ * every child process: it costs 0.3 s of CPU.
  */
 export function commandOf (args: string[], settings: Record<string, string> = {}, { under = [], node = process.execPath, nodeArgs = [], isCounted = isMeasured }: Start = {}): [program: string, args: string[]] {
   const bin = binOf(isCounted)
@@ -29,13 +29,13 @@ export function commandOf (args: string[], settings: Record<string, string> = {}
 }
 
 /**
- * The bundle, as people have it. Where coverage is measured it is the compiled source, file by file, because the functions of
- * the bundle begin at other columns than those of the source. A start takes 0.15 s of CPU with the bundle, and 0.5 s so.
+ * The bundle, as users run it. With coverage it is the compiled source, file by file, because the functions of the bundle
+ * start at other columns than in the source. A start takes 0.15 s of CPU with the bundle, and 0.5 s with the compiled source.
  */
 function binOf (isCounted: boolean): { args: string[], env: Record<string, string> } {
   const env = environment(/^(?:PATH|HOME)$/)
-  // Without a build it is the source, which takes each process a second or two longer to start, and tap's variables, without
-  // which the child would check the types of all of src.
+  // Without a build, run the source, which starts a second or two slower. It needs tap's variables:
+  // without them the child would type-check all of src.
   if (!isNewer('build/.tsbuildinfo', newestSource())) return { args: [...process.execArgv, join(root, 'src/main.ts')], env: environment(/^(?:PATH$|HOME$|NODE_OPTIONS$|TS_NODE_|TAP_|_TAPJS_)/) }
   if (isCounted) return { args: ['--import', new URL('coverage.js', import.meta.url).href, join(root, 'build/main.js')], env }
   return { args: [join(root, isNewer('dist/main.js', timeOf('build/.tsbuildinfo')) ? 'dist/main.js' : 'build/main.js')], env }
@@ -53,7 +53,7 @@ function newestSource (): number {
   return Math.max(...readdirSync(join(root, 'src'), { recursive: true }).filter(name => String(name).endsWith('.ts')).map(name => timeOf(join('src', String(name)))))
 }
 
-/** Settings with which the bin runs `script` before its own code. */
+/** Settings that make the bin run `script` before its own code. */
 export function withFault (script: string): { NODE_OPTIONS: string } {
   return { NODE_OPTIONS: `${binOf(isMeasured).env.NODE_OPTIONS ?? ''} --import=data:text/javascript,${encodeURIComponent(script)}` }
 }

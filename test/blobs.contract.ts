@@ -14,7 +14,7 @@ async function * inChunks (bytes: Buffer, size = 64 * KIB): AsyncGenerator<Buffe
   for (let start = 0; start < bytes.length; start += size) yield bytes.subarray(start, start + size)
 }
 
-/** Bytes of living objects, after all others are collected. */
+/** Bytes of live objects, after a garbage collection. */
 function memoryInUse (): number {
   setFlagsFromString('--expose-gc')
   runInNewContext('gc')()
@@ -40,9 +40,9 @@ async function committedIn (store: BlobStore): Promise<string[]> {
   return ids.sort()
 }
 
-/** What src/blobs/blob-store.ts promises, of the store that `open` opens at a place; the same place has the same blobs again. */
+/** The contract in src/blobs/blob-store.ts, for the store that `open` opens at a path; reopening a path gives the same blobs. */
 export function suite (t: Test, open: (place: string) => Promise<BlobStore>): void {
-  /** A store of its own, closed with the test. */
+  /** A new store, closed when the test ends. */
   async function fresh (t: Test): Promise<{ store: BlobStore, reopen: () => Promise<BlobStore> }> {
     const place = t.testdir()
     let current = await open(place)

@@ -7,7 +7,7 @@ import { runBin, spawnServer, startServer, type Settings } from './server.ts'
 const secret = 'vH2mQ8xN4rT6bJ1kZ0wY5sD7gF3aL9pE'
 const GIB = 1024 ** 3
 
-/** Of every setting: what it is when unset, what some value makes of it, and values that are refused. */
+/** For every setting: its default, a parsed example, and invalid values. */
 const table: { name: string, field: keyof Config, unset: unknown, set: [string, unknown][], wrong: string[] }[] = [
   { name: 'HOST', field: 'host', unset: '127.0.0.1', set: [['::1', '::1'], ['files.example', 'files.example']], wrong: [] },
   { name: 'PORT', field: 'port', unset: 5000, set: [['0', 0], ['65535', 65535]], wrong: ['65536', '-1', 'http', '80.5', '+80', '0x50', '5000 and more', 'NaN'] },

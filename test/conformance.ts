@@ -13,24 +13,24 @@ interface Response { headers?: Record<string, { schema: object }>, content?: Rec
 interface Operation { operationId: string, responses: Record<string, Response> }
 interface Document { paths: Record<string, Record<string, Operation>> }
 
-/** Fields of HTTP itself and of CORS, which mean the same on every answer, and which a schema has nothing to say about. */
+/** General HTTP and CORS headers, which the document does not describe. */
 const UNIVERSAL = new Set([
   'date', 'connection', 'keep-alive', 'transfer-encoding', 'content-length', 'content-type', 'cache-control', 'vary',
   'x-content-type-options', 'content-security-policy', 'strict-transport-security', 'access-control-allow-origin', 'access-control-expose-headers'
 ])
 
-/** Documented headers that an answer of the status may lack. */
+/** Documented headers that a response with this status may omit. */
 const OPTIONAL = /^(?:link|accept-encoding|www-authenticate 403|content-range 206|repr-digest|ratelimit-\w+)/
 
-/** Where the runs of all test files note what they have seen; `exercised.ts` reads it when they are done. */
+/** Test files write what they have seen here; `exercised.ts` reads it at the end. */
 export const exchangesFolder = fileURLToPath(new URL('../.tap/exchanges', import.meta.url))
 
 export interface Conformance {
-  /** What in an exchange the document does not say, a line each. */
+  /** Differences between an exchange and the document, one per line. */
   violationsOf (exchange: Recorded): string[]
 }
 
-/** Holds exchanges against the document: path, method, status, headers, media type and the raw body. */
+/** Checks exchanges against the document: path, method, status, headers, media type and the raw body. */
 export function createConformance (document: Document): Conformance {
   const templates = Object.keys(document.paths).map(path => ({ path, pattern: new RegExp(`^${path.replace(/\{\w+\}/g, '[^/]*')}$`) }))
   const ajv = new Ajv2020({ strict: false, allErrors: true })
@@ -72,7 +72,7 @@ export function createConformance (document: Document): Conformance {
       const template = templates.find(({ pattern }) => pattern.test(address))?.path
       const item = template === undefined ? undefined : document.paths[template]
       const operation = item?.[method.toLowerCase()] ?? (method === 'HEAD' ? item?.get : undefined)
-      // A preflight is CORS's own, and asks about operations rather than being one.
+      // A CORS preflight is not an operation.
       if (method === 'OPTIONS' && status === 204) return []
       if (operation === undefined) return item === undefined || status === 405 ? [] : status < 400 ? [`${method} is not documented`] : []
       const response = operation.responses[status]
@@ -94,17 +94,17 @@ function note (line: string): void {
   appendFileSync(`${exchangesFolder}/${process.pid}`, `${line}\n`)
 }
 
-/** The conformance to the committed document, which a test holds to be the served one. */
+/** Conformance to the committed document; another test checks that the server serves the same. */
 const committed = createConformance(JSON.parse(readFileSync(fileURLToPath(new URL('../openapi/openapi.json', import.meta.url)), 'utf8')))
 
-/** Requests that a test sends to a server which it broke before: their 500 is in no document. */
+/** Requests to a server that the test broke on purpose: their 500 is not documented. */
 const excused = new Set<string>()
 
 export function excuse (method: string, path: string): void {
   excused.add(`${method} ${path}`)
 }
 
-/** Throws what an exchange has that the document does not say. */
+/** @throws if the exchange differs from the document. */
 export function hold (exchange: Recorded): void {
   const { method, path, status } = exchange
   if (status === 500 && excused.has(`${method} ${path}`)) return
@@ -112,7 +112,7 @@ export function hold (exchange: Recorded): void {
   if (violations.length > 0) throw new Error(`${method} ${path} was answered ${status}, against the document: ${violations.join('; ')}`)
 }
 
-/** From here on every exchange of a server in this process, whoever is its client, fails the test where the document says otherwise. */
+/** From now on, every exchange of a server in this process fails the test if it differs from the document. */
 export function holdServer (t: Test, server: EventEmitter): void {
   const listen = (request: IncomingMessage, response: ServerResponse) => {
     record(request, response, exchange => { try { hold(exchange) } catch (error) { t.fail((error as Error).message) } })
@@ -120,10 +120,10 @@ export function holdServer (t: Test, server: EventEmitter): void {
   for (const event of ['request', 'checkContinue', 'checkExpectation']) server.prependListener(event, listen)
 }
 
-/** The same for a server that was a process of its own, from the file that `recorder.js` wrote there; removes it. */
+/** Checks the exchanges of a server in another process, from the file that `recorder.js` wrote, and deletes the file. */
 export function holdRecorded (t: Test, file: string): void {
   const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n') : []
   rmSync(file, { force: true })
-  // The last line is empty, or cut by a kill.
+  // The last line is empty, or truncated by a kill.
   for (const line of lines.slice(0, -1)) try { hold(JSON.parse(line)) } catch (error) { t.fail((error as Error).message) }
 }

@@ -12,16 +12,16 @@ const MIB = 1024 ** 2
 
 interface Response { status: number, headers: Record<string, string>, body: Buffer, wholeAt: number }
 
-/** A connection whose every byte counts. */
+/** A raw connection. */
 interface Wire {
   readonly socket: Socket
-  /** What has arrived, a byte a character. */
+  /** Everything received, one byte per character. */
   text (): string
-  /** Waits until what has arrived holds `text`. */
+  /** Waits until `text` has been received. */
   until (text: string): Promise<void>
-  /** Waits until the first response that is no 100 has arrived, as its Content-Length says. */
+  /** Waits for the first complete response other than 100, by its Content-Length. */
   response (): Promise<Response>
-  /** Waits for the end of the connection; with the error that ended it, if one did. */
+  /** Waits until the connection closes; returns the error, if any. */
   readonly closed: Promise<NodeJS.ErrnoException | undefined>
 }
 
@@ -55,7 +55,7 @@ function dial (t: Test, { port }: { port: number }): Wire {
   }
 }
 
-/** The first final response in what arrived; undefined while its head is not whole. */
+/** The first final response received; undefined until its head is complete. */
 function parse (received: Buffer): Response | undefined {
   const start = received.indexOf('HTTP/1.1 100') === 0 ? received.indexOf('\r\n\r\n') + 4 : 0
   const end = received.indexOf('\r\n\r\n', start)
@@ -80,13 +80,13 @@ async function names (client: Client, token: string): Promise<string[]> {
   return json.files.map((file: { name: string }) => file.name)
 }
 
-/** What this process has open of the bytes of a data folder. */
+/** The blob files in a data folder that this process has open. */
 function openHandles (dataDir: string): string[] {
   const targets = readdirSync('/proc/self/fd').map(fd => { try { return readlinkSync(`/proc/self/fd/${fd}`) } catch { return '' } })
   return targets.filter(target => ['incoming', 'blobs'].some(folder => target.startsWith(`${join(realpathSync(dataDir), folder)}/`)))
 }
 
-/** Looks again until it is so; false after ten seconds. */
+/** Polls until the condition is true; false after ten seconds. */
 async function eventually (isSo: () => boolean | Promise<boolean>): Promise<boolean> {
   for (const end = Date.now() + 10_000; Date.now() < end; await wait(5)) if (await isSo()) return true
   return false
@@ -96,7 +96,7 @@ function codeIn ({ body }: Response): string {
   return JSON.parse(body.toString()).code
 }
 
-/** Heads of requests whose body is refused unread, by what they are refused for. */
+/** Heads of requests that are refused before their body is read, with the reason. */
 function refusedHeads (authorization: string, bodyLength: Record<string, string | number>) {
   const form = { 'content-type': 'multipart/form-data; boundary=x' }
   return [
@@ -275,7 +275,7 @@ t.test('an upload without any length is an empty one', async t => {
   t.same(await names(server, token), ['empty'])
 })
 
-/** The statuses of the answers in what came, in their order. */
+/** The statuses of the responses received, in order. */
 function statuses (text: string): number[] {
   return Array.from(text.matchAll(/HTTP\/1\.1 (\d{3}) /g), ([, status]) => Number(status))
 }
@@ -394,10 +394,10 @@ t.test('a connection that is cut lets go of every request that was sent on it', 
   const descriptors = () => readdirSync(`/proc/${server.child.pid}/fd`).map(fd => { try { return readlinkSync(`/proc/${server.child.pid}/fd/${fd}`) } catch { return '' } })
   const files = () => descriptors().filter(target => target.includes('/blobs/') || target.includes('/incoming/')).length
   const sockets = () => descriptors().filter(target => target.startsWith('socket:')).length
-  // The connection for the metrics is kept open for a while.
+  // The metrics connection stays open for a while.
   const [countBefore, socketsBefore] = [await count(), sockets()]
   const [connections, downloads, others] = [20, 5, 300]
-  // Behind a download that is not taken everything waits for its turn to be sent.
+  // Behind a download that the client does not read, every response waits to be sent.
   const requests = head('GET', '/uploads/large', { authorization: `Bearer ${token}` }).repeat(downloads) + head('GET', '/api/files').repeat(others)
   const wires = Array.from({ length: connections }, () => dial(t, server))
   for (const { socket } of wires) socket.write(requests)
@@ -417,7 +417,7 @@ t.test('an account has at most 256 transfers under way, an address 512, and each
   for (const { token } of people) await server.send('PUT', '/uploads/large', { token, body: large })
   const [ann = '', bob = '', cleo = ''] = people.map(({ token }) => `Bearer ${token}`)
   const from = (address: string) => ({ 'x-forwarded-for': address, 'x-forwarded-proto': 'https' })
-  /** Downloads that begin and do not end, for nothing behind them on the connection is taken either. */
+  /** Downloads that start and never finish: the client does not read them, so the responses behind them wait too. */
   async function stall (authorization: string, address: string, count: number): Promise<Socket[]> {
     const [wires, perWire] = [Math.ceil(count / 32), 32]
     const before = openHandles(server.dataDir).length
@@ -480,7 +480,7 @@ t.test('downloads that their clients do not take keep little memory', async t =>
   const sockets = Array.from({ length: 200 }, () => dial(t, server).socket)
   await Promise.all(sockets.map(async socket => {
     socket.write(head('GET', '/uploads/large', { authorization: `Bearer ${token}` }))
-    // What the kernel takes for the client makes it look fast at first.
+    // The kernel's buffers make the client look fast at first.
     while (socket.bytesRead < 3 * MIB) await once(socket, 'data')
     socket.pause()
   }))
@@ -731,7 +731,7 @@ t.test('a server without a descriptor left says that it has too much to do, and 
   ask()
   t.match(await wire.response(), { status: 200, body: Buffer.from('bytes') })
   const limit = (count: number) => execFileSync('prlimit', ['--pid', String(server.child.pid), `--nofile=${count}:`])
-  // What is open stays open; nothing more can be.
+  // Open files stay open; no new one can be opened.
   limit(0)
   ask()
   await wire.until('"code":"overloaded"')

@@ -10,7 +10,7 @@ import { changesBetween, type Change, type Document } from './contract/changes.t
 const root = fileURLToPath(new URL('..', import.meta.url))
 const read = (name: string) => readFile(join(root, 'openapi', name), 'utf8')
 
-/** The committed document, to be changed by a test. */
+/** The committed document, for a test to modify. */
 const openDocument = async (): Promise<any> => JSON.parse(await read('openapi.json'))
 
 test('the changelog says what changed since the last release', async t => {
@@ -31,7 +31,7 @@ const operation = (document: any, name: string) => {
 const parameter = (document: any, name: string, key: string) => operation(document, name).parameters.find((listed: { name: string }) => listed.name === key)
 const without = (words: string[], word: string) => words.filter(listed => listed !== word)
 
-/** One change of the document each, with the levels that it is told at. */
+/** Single changes of the document, each with the levels reported for it. */
 const cases: Record<string, [Change['level'][], (document: any) => void]> = {
   // Operations.
   'an operation that is gone': [['breaking'], document => { delete document.paths['/api/files'].get }],
@@ -60,7 +60,7 @@ const cases: Record<string, [Change['level'][], (document: any) => void]> = {
   'a parameter of more words': [['added'], document => { parameter(document, 'GET /api/files', 'order').schema.enum.push('random') }],
   'another default': [['breaking'], document => { parameter(document, 'GET /api/files', 'order').schema.default = 'newest' }],
 
-  // Bodies of requests.
+  // Request bodies.
   'a property that must be sent': [['added', 'breaking'], document => { schema(document, 'NewUser').properties.email = { type: 'string' }; schema(document, 'NewUser').required.push('email') }],
   'a property that may be sent': [['added'], document => { schema(document, 'NewUser').properties.email = { type: 'string' } }],
   'a property that is no longer taken': [['breaking'], document => { delete schema(document, 'NewToken').properties.expiresAt }],
@@ -81,7 +81,7 @@ const cases: Record<string, [Change['level'][], (document: any) => void]> = {
   'properties that need not be known': [['added'], document => { schema(document, 'NewUser').additionalProperties = true }],
   'a keyword that is not known here': [['breaking'], document => { schema(document, 'NewUser').dependentRequired = { username: ['password'] } }],
 
-  // Answers.
+  // Responses.
   'a success that is gone': [['breaking'], document => { delete operation(document, 'GET /uploads/{name}').responses[206] }],
   'a refusal that is gone': [['changed'], document => { delete operation(document, 'GET /uploads/{name}').responses[412] }],
   'a new refusal': [['added'], document => { const { responses } = operation(document, 'GET /api/files'); responses[410] = responses[400] }],

@@ -190,7 +190,7 @@ test('the reserve is lent a little at a time to what finds no room, to nothing e
 test('a file that SQLite can\'t open means a full disk, or a process without a descriptor left, which is told apart', { skip: !existsSync('/usr/bin/prlimit') && 'prlimit is not installed' }, async t => {
   const error = new Database.SqliteError('unable to open database file', 'SQLITE_CANTOPEN')
   t.match(failureOf(error), { code: 'storage_full' })
-  // Started before: without a descriptor no program can be started.
+  // Started first: without a free descriptor no program can start.
   const shell = spawn('sh')
   t.teardown(() => { shell.stdin.end() })
   const limitDescriptors = async (count: number) => {
@@ -206,7 +206,7 @@ test('a file that SQLite can\'t open means a full disk, or a process without a d
 test('a reserve that can\'t be made now leaves nothing half-made', { skip: !existsSync('/usr/bin/prlimit') && 'prlimit is not installed' }, async t => {
   const path = join(t.testdir(), 'reserve')
   const limitFiles = (bytes: string) => promisify(execFile)('prlimit', ['--pid', String(process.pid), `--fsize=${bytes}:unlimited`])
-  // Node ignores the signal that comes with the refusal, but a listener of tap's would end the process.
+  // The refusal also raises a signal. Node ignores it, but a listener of tap would end the process.
   const ignore = () => {}
   process.on('SIGXFSZ', ignore)
   await limitFiles('32768')
@@ -282,7 +282,7 @@ test('a database whose first start was cut off in the middle of a write is opene
   const writer = new Database(from)
   writer.pragma('journal_mode = DELETE')
   writer.exec('CREATE TABLE half (text TEXT)')
-  // With so few pages in memory SQLite writes some of them, and the journal that takes them back, before the commit.
+  // With such a small page cache, SQLite writes some pages, and their rollback journal, before the commit.
   writer.pragma('cache_size = 1')
   writer.exec('BEGIN')
   for (let row = 0; row < 100; row++) writer.prepare('INSERT INTO half VALUES (?)').run('x'.repeat(4000))
@@ -296,7 +296,7 @@ test('a database whose first start was cut off in the middle of a write is opene
   t.equal((await metadata.addAccount({ username: 'ada', usernameKey: 'ada', passwordHash: 'hash', createdAt: 1 })).id, 1)
 })
 
-/** A database with one table, in write-ahead mode as ours, whose acts share commits. */
+/** A database with one table, in write-ahead mode like the real one, with group commits. */
 function openNotes (file: string, { timeout = 0, journal = 'WAL', syncLog = async () => {} } = {}) {
   const client = new Database(file, { timeout })
   client.pragma(`journal_mode = ${journal}`)
@@ -355,7 +355,7 @@ test('a commit that fails at its end is undone whole', async t => {
   t.strictSame(all(), [])
 })
 
-/** Syncs that end when the test says so. */
+/** Syncs that finish when the test says so. */
 function openSyncs () {
   const syncs: { resolve: () => void, reject: (error: Error) => void }[] = []
   return { syncs, syncLog: () => new Promise<void>((resolve, reject) => { syncs.push({ resolve, reject }) }) }

@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { Session } from 'node:inspector'
 
-// Plain JavaScript, for it is loaded into the compiled bin: `node --import ./test/coverage.js build/main.js`.
-// Counts what of `build/` a process runs, and leaves it at its end where tap looks for coverage. Node's own NODE_V8_COVERAGE
-// writes 2 MB of each process, because it counts all packages, and the report reads them all at once.
+// Plain JavaScript, because it is loaded into the compiled bin: `node --import ./test/coverage.js build/main.js`.
+// Measures the coverage of `build/` and writes it where tap looks for it when the process exits. NODE_V8_COVERAGE covers all
+// packages: it writes 2 MB per process, and the report reads all of it at once.
 
 const counted = new URL('../build/', import.meta.url).href
 const folder = new URL('../.tap/coverage/', import.meta.url)

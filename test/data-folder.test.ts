@@ -10,10 +10,10 @@ import { runBin, signUp, spawnServer, startServer, type RunningServer } from './
 
 const run = promisify(execFile)
 
-/** One line on standard error, in our own words. */
+/** One line on standard error, from MagicStore itself. */
 const oneLine = /^magicstore: [^\n]+\n$/
 
-/** A store with one file, whose server has ended. */
+/** A store with one file; its server is closed. */
 async function makeStore (t: Test): Promise<RunningServer> {
   const server = await startServer(t, { DATA_DIR: join(t.testdir(), 'data') })
   const { user } = await signUp(server, 'ada')
@@ -22,7 +22,7 @@ async function makeStore (t: Test): Promise<RunningServer> {
   return server
 }
 
-/** What the doctor says of one check. */
+/** The doctor's result for one check. */
 async function verdictOf (check: string, dataDir: string): Promise<string | undefined> {
   const { stdout } = await runBin(['doctor', '--json'], { DATA_DIR: dataDir, PORT: '0' })
   return stdout.trim().split('\n').map(line => JSON.parse(line)).find(finding => finding.check === check)?.verdict

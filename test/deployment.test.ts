@@ -20,7 +20,7 @@ const NAME = 'files.example.org'
 const PASSWORD = 'correct horse battery'
 const run = promisify(execFile)
 
-/** What a test that needs a program gives as its `skip`. */
+/** The `skip` option of a test that needs a program. */
 const without = (...programs: string[]): string | false => {
   const missing = programs.filter(program => spawnSync(program, ['--version']).error !== undefined)
   return missing.length > 0 && `${missing.join(', ')} is not installed`
@@ -28,7 +28,7 @@ const without = (...programs: string[]): string | false => {
 
 const read = (name: string) => readFile(join(root, 'src/deployment', name), 'utf8')
 
-/** An instruction of the Dockerfile: its word, and what follows it. */
+/** An instruction of the Dockerfile and its arguments. */
 interface Instruction { word: string, rest: string }
 
 /** The instructions of each stage. */
@@ -41,7 +41,7 @@ async function stagesOfImage (): Promise<Instruction[][]> {
 
 const restsOf = (stage: Instruction[], word: string) => stage.filter(instruction => instruction.word === word).map(({ rest }) => rest)
 
-/** What a stage copies: sources and target, and the stage that they are from. */
+/** What a stage copies: sources, target, and the stage copied from. */
 function copiesIn (stage: Instruction[]): { from: string | undefined, sources: string[], target: string }[] {
   return restsOf(stage, 'COPY').map(rest => {
     const words = rest.split(' ')
@@ -51,7 +51,7 @@ function copiesIn (stage: Instruction[]): { from: string | undefined, sources: s
   })
 }
 
-/** The list of a CMD, with what stands before it. */
+/** The list of a CMD, and the text before it. */
 function commandIn (text = ''): string[] {
   return JSON.parse(text.slice(text.indexOf('["')))
 }
@@ -89,7 +89,7 @@ t.test('what is copied into the image is enough to serve, over HTTP and over TLS
   const folder = t.testdir({ app: {} })
   const last = (await stagesOfImage()).at(-1) ?? []
   for (const { from, sources, target } of copiesIn(last)) {
-    // Stages before the last one work in /app, where they make what is made here in the same place.
+    // The earlier stages work in /app and create there what is created here in the repository.
     for (const source of sources) await bring(join(root, from === undefined ? source : source.replace('/app/', '')), join(folder, 'app', target === './' ? source : target))
   }
   const image = { ...settingsOfImage(last), HOST: '127.0.0.1', DATA_DIR: join(folder, 'data') }
@@ -119,18 +119,18 @@ t.test('the image\'s health check fails where the server says that it is not rea
   t.equal((await once(child, 'exit'))[0], 1)
 })
 
-/** A folder of packages is not copied for the test. */
+/** Copies a file or folder into the test's folder; node_modules is linked instead. */
 async function bring (source: string, target: string): Promise<void> {
   await mkdir(dirname(target), { recursive: true })
   await (source.endsWith('node_modules') ? symlink(source, target) : cp(source, target, { recursive: true }))
 }
 
-/** Node with nothing of the test's own environment. */
+/** Node without the test's environment. */
 function spawnCommand ([, ...args]: string[], { cwd, settings }: { cwd: string, settings: Record<string, string> }): ChildProcess {
   return spawn(process.execPath, args, { cwd, env: { PATH: process.env.PATH, ...settings }, stdio: ['ignore', 'pipe', 'ignore'] })
 }
 
-/** Reads until a line comes that matches, and then lets the rest go. */
+/** Waits for a matching line, then discards the rest. */
 async function lineOf (stream: Readable | null, pattern: RegExp): Promise<void> {
   const lines: string[] = []
   const reader = createInterface(stream as Readable)
@@ -152,7 +152,7 @@ t.test('Docker builds the image, and what runs in it is not root', { skip: !hasD
   t.equal(stdout, '1000\nnode:700\n')
 })
 
-/** The unit with this machine's Node, in a folder of the test's own. */
+/** The unit with this machine's Node, in a test folder. */
 async function unitFile (t: Test): Promise<string> {
   const file = join(t.testdir(), 'magicstore.service')
   await writeFile(file, (await read('magicstore.service')).replace('/usr/bin/node', process.execPath))
@@ -162,7 +162,7 @@ async function unitFile (t: Test): Promise<string> {
 t.test('systemd finds nothing wrong with the unit, and little that it leaves open', { skip: without('systemd-analyze') }, async t => {
   const file = await unitFile(t)
   const verified = spawnSync('systemd-analyze', ['verify', file], { encoding: 'utf8' })
-  // On a machine that systemd runs it looks at other units too.
+  // If the machine runs systemd, it checks other units too.
   t.same({ status: verified.status, lines: verified.stderr.split('\n').filter(line => line.includes('magicstore')) }, { status: 0, lines: [] })
   const judged = spawnSync('systemd-analyze', ['security', '--offline=yes', '--threshold=15', '--no-pager', file], { encoding: 'utf8' })
   t.equal(judged.status, 0, { stdout: judged.stdout })
@@ -194,7 +194,7 @@ t.test('the server needs no system call and no kind of address that the unit for
   const child = spawn(...commandOf(['serve'], { PORT: '0', HOST: 'localhost', DATA_DIR: join(t.testdirName, 'data'), MIN_FREE_BYTES: '0' }, { under: ['strace', '-f', '-qq', '-o', trace] }), { stdio: ['ignore', 'pipe', 'ignore'] })
   const ended = once(child, 'exit')
   const linesOfTrace = () => readFile(trace, 'utf8').then(text => text.split('\n'))
-  // strace itself passes over a signal; its first line is the server's.
+  // strace ignores the signal itself; its first line gives the server's pid.
   const end = async () => {
     if (child.exitCode === null) process.kill(parseInt((await linesOfTrace())[0] ?? ''), 'SIGTERM')
     await ended
@@ -221,7 +221,7 @@ t.test('the server needs no system call and no kind of address that the unit for
   t.same(new Set(used.filter(([, call]) => call === 'socket').map(([, , family]) => family).filter(family => !families.split(' ').includes(String(family)))), new Set())
 })
 
-/** The system calls of a set of systemd's, from its own list of all sets. */
+/** The system calls in a systemd set, from systemd's own list. */
 function callsOf (list: string): (name: string) => string[] {
   const sets = new Map(list.split(/\n(?=@)/).map(block => {
     const [name = '', ...rest] = block.split('\n').map(line => line.trim())
@@ -231,7 +231,7 @@ function callsOf (list: string): (name: string) => string[] {
   return calls
 }
 
-/** A certificate for the name of the examples, signed by itself. */
+/** A self-signed certificate for the host name of the examples. */
 async function certify (folder: string): Promise<{ TLS_CERT: string, TLS_KEY: string }> {
   const files = { TLS_CERT: join(folder, 'front.crt'), TLS_KEY: join(folder, 'front.key') }
   await run('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', `/CN=${NAME}`, '-addext', `subjectAltName=DNS:${NAME}`, '-out', files.TLS_CERT, '-keyout', files.TLS_KEY])
@@ -247,15 +247,15 @@ async function freePort (): Promise<number> {
   return port
 }
 
-/** What a proxy has in place of the ports and files of its example. */
+/** Replacements for the ports and files in the example of a proxy. */
 interface Place { folder: string, http: number, https: number, server: number, cert: string, key: string }
 
 interface Proxy {
   readonly program: string
   readonly example: string
-  /** The example for the test's own place, by what is replaced and with what. */
+  /** Replacements in the example, from original to test value. */
   replaced (place: Place): [string, string][]
-  /** What is written around it, into a file of its own. */
+  /** The text around the example, and its file. */
   wrapped (example: string, place: Place): string
   check (file: string, place: Place): string[]
   serve (file: string, place: Place): string[]
@@ -293,7 +293,7 @@ const proxies: Proxy[] = [
 
 interface Front { readonly cert: string, readonly http: number, readonly https: number }
 
-/** The example of a proxy, checked by the proxy itself and then in front of a server. */
+/** Checks the example of a proxy with the proxy itself, then runs it in front of a server. */
 async function startProxy (t: Test, proxy: Proxy, server: number): Promise<Front> {
   const folder = join(t.testdirName, 'front')
   await mkdir(folder)
@@ -321,7 +321,7 @@ async function startProxy (t: Test, proxy: Proxy, server: number): Promise<Front
 
 interface Answer { status: number, headers: Record<string, string>, bytes: Buffer }
 
-/** curl, typed with the addresses that people see, and what came back. */
+/** Runs curl with the public URLs, and returns its output. */
 type Curl = (args: string[], options?: { from?: string, input?: Readable }) => Promise<Answer>
 
 function curlThrough (t: Test, { cert, http, https }: Front, protocol: string): Curl {
@@ -332,10 +332,10 @@ function curlThrough (t: Test, { cert, http, https }: Front, protocol: string): 
     count++
     const child = spawn('curl', [protocol, '--silent', '--cacert', cert, '--interface', from, '--connect-to', `${NAME}:443:127.0.0.1:${https}`, '--connect-to', `${NAME}:80:127.0.0.1:${http}`, '--dump-header', head, '--output', body, ...args], { stdio: ['pipe', 'ignore', 'ignore'], env: { PATH: process.env.PATH } })
     const ended = once(child, 'exit')
-    // curl ends when it has its answer, whether it has sent everything or not.
+    // curl exits when it has a response, even if it has not sent everything.
     pipeline(input ?? Readable.from([]), child.stdin).catch(() => {})
     await ended
-    // Interim answers come first.
+    // Interim responses come first.
     const heads = (await readFile(head, 'latin1')).trim().split(/\r\n\r\n/)
     const [statusLine = '', ...lines] = heads.at(-1)?.split('\r\n') ?? []
     const headers = Object.fromEntries(lines.map(line => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]))
@@ -343,7 +343,7 @@ function curlThrough (t: Test, { cert, http, https }: Front, protocol: string): 
   }
 }
 
-/** Bytes without an end, for whoever goes on sending. */
+/** An endless body. */
 function endless (): Readable {
   const chunk = Buffer.alloc(64 * 1024)
   return new Readable({ read () { this.push(chunk) } })
@@ -351,13 +351,13 @@ function endless (): Readable {
 
 const json = ({ bytes }: Answer) => JSON.parse(bytes.toString())
 
-/** The settings that the guide gives a server behind a proxy. */
+/** The settings that the guide recommends behind a proxy. */
 async function proxySettings (): Promise<Record<string, string>> {
   const [lines = []] = blocksOf(sectionOf(await readGuide(), '## Run behind TLS'), 'ini')
   return Object.fromEntries(lines.map(line => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]))
 }
 
-/** The bin with the settings that the guide gives it behind a proxy; its welcome tells the address of the proxy. */
+/** The bin with these settings; its startup message shows the proxy's URL. */
 async function startBehind (t: Test, settings: Record<string, string>): Promise<{ port: number, log: Buffer[], end (): Promise<number | null> }> {
   const folder = t.testdir({ data: {} })
   const [port, exchanges] = [await freePort(), join(folder, 'exchanges')]

@@ -7,7 +7,7 @@ import type { Test } from 'tap'
 
 const run = promisify(execFile)
 
-/** A small disk of its own, unmounted with the test; not in the test's own folder, which tap removes while it is still mounted. Undefined where the machine does not let it mount. */
+/** Mounts a small disk outside the test's folder, which tap removes before the unmount. Undefined if the machine does not permit it. */
 export async function mountDisk (t: Test, options: string): Promise<string | undefined> {
   const folder = await mkdtemp(join(tmpdir(), 'magicstore-disk-'))
   const isMounted = await run('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', folder]).then(() => true, () => false)

@@ -18,13 +18,13 @@ const run = promisify(execFile)
 const root = fileURLToPath(new URL('..', import.meta.url))
 const KEY = 'first:zN2pX8qL4vR7tW1yB6mK9dF3hJ5sG0cA'
 
-// As the bin does: what is made is its owner's alone.
+// The bin does the same: new files are private to their owner.
 process.umask(0o077)
 
 type Verdict = 'good' | 'warning' | 'fault'
 interface Finding { check: string, verdict: Verdict, message: string, remedy?: string }
 
-/** What the doctor says of each check; no server is asked unless PORT is set. */
+/** The doctor's result for each check; it contacts a server only if PORT is set. */
 async function examine (settings: Settings): Promise<{ code: number | null, findings: Finding[], verdicts: Record<string, Verdict> }> {
   const { code, stdout, stderr } = await runBin(['doctor', '--json'], { PORT: '0', MIN_FREE_BYTES: '0', ...settings })
   if (stderr !== '') throw new Error(stderr)
@@ -32,7 +32,7 @@ async function examine (settings: Settings): Promise<{ code: number | null, find
   return { code, findings, verdicts: Object.fromEntries(findings.map(({ check, verdict }) => [check, verdict])) }
 }
 
-/** A data folder that a server made and left, with a file in it. */
+/** A data folder with a file, left by a closed server. */
 async function makeStore (t: Test): Promise<{ dataDir: string, database: string }> {
   const server = await startServer(t)
   const { user } = await signUp(server, 'ann')
@@ -41,7 +41,7 @@ async function makeStore (t: Test): Promise<{ dataDir: string, database: string 
   return { dataDir: server.dataDir, database: join(server.dataDir, 'magicstore.db') }
 }
 
-/** All that is in a folder: bytes, times and permissions by name. What SQLite's users share in memory is not counted. */
+/** Everything in a folder: bytes, times and permissions by name. SQLite's shared memory file is excluded. */
 function pictureOf (folder: string): object {
   const names = readdirSync(folder, { recursive: true }).map(String).filter(name => !name.endsWith('-shm')).sort()
   return Object.fromEntries(['', ...names].map(name => {
@@ -60,7 +60,7 @@ const fileSystemOf = (facts: object) => withFault(`
   fs.statfs = async path => ({ ...await statfs(path), ...${JSON.stringify(facts)} })
   syncBuiltinESMExports()`)
 
-/** A certificate for this machine, signed by itself. */
+/** A self-signed certificate for this machine. */
 async function certify (folder: string, days: number): Promise<{ TLS_CERT: string, TLS_KEY: string }> {
   const files = { TLS_CERT: join(folder, `${days}.crt`), TLS_KEY: join(folder, `${days}.key`) }
   await run('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', String(days), '-subj', '/CN=localhost',
@@ -69,7 +69,7 @@ async function certify (folder: string, days: number): Promise<{ TLS_CERT: strin
   return files
 }
 
-/** Something that is no MagicStore, or stands for one; the port it listens on. */
+/** An HTTP server that is not MagicStore, or imitates it; returns its port. */
 async function listen (t: Test, answer: RequestListener, tls?: { TLS_CERT: string, TLS_KEY: string }): Promise<number> {
   const server = tls === undefined ? createServer(answer) : createTlsServer({ cert: readFileSync(tls.TLS_CERT), key: readFileSync(tls.TLS_KEY) }, answer)
   server.listen(0, '127.0.0.1')

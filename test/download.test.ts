@@ -22,13 +22,13 @@ const BEFORE = 'Sun, 06 Nov 1994 08:49:36 GMT'
 const AT = 'Sun, 06 Nov 1994 08:49:37 GMT'
 const AFTER = 'Sun, 06 Nov 1994 08:49:38 GMT'
 
-/** Files that nobody closed are closed by the garbage collector, which says so once in a process. */
+/** Node prints this warning once per process, when the garbage collector closes a forgotten file. */
 const collected: Error[] = []
 process.on('warning', warning => { if (/garbage collection/.test(warning.message)) collected.push(warning) })
 
-/** A server with one person, and what that person does. */
+/** A server with a signed-in user. */
 async function openAccount (t: Test, settings: Settings = {}) {
-  // The fields of the rate limit differ with every request.
+  // The rate limit headers differ with every request.
   const server = await startServer(t, { RATE_LIMIT_PER_MINUTE: '0', ...settings })
   const { token } = await signUp(server, 'anna')
   return { ...filesOf(server, token), server, token, dataDir: server.dataDir }
@@ -41,13 +41,13 @@ function filesOf (client: Client, token: string) {
   return { send, put, get }
 }
 
-/** The headers of an answer without those of the moment, the request and the connection. */
+/** Response headers, except those that depend on the time, the request or the connection. */
 function fieldsOf ({ headers }: Answer): Record<string, unknown> {
   const { date, connection, 'x-request-id': id, ...fields } = headers
   return fields
 }
 
-/** The parts of a multipart/byteranges body, read strictly as RFC 2046 section 5.1.1 has it. */
+/** The parts of a multipart/byteranges body, parsed strictly (RFC 2046 section 5.1.1). */
 function partsOf ({ bytes, headers }: Answer): { type: string, range: string, body: Buffer }[] {
   const boundary = /^multipart\/byteranges; boundary=([0-9A-Za-z'()+_,./:=?-]{1,70})$/.exec(headers['content-type'] ?? '')?.[1]
   const text = `\r\n${bytes.toString('latin1')}`
@@ -59,14 +59,14 @@ function partsOf ({ bytes, headers }: Answer): { type: string, range: string, bo
   })
 }
 
-/** Sends text over a socket and gives everything that comes back until the server ends it. */
+/** Sends text over a socket and returns everything received until the server closes it. */
 async function exchange (port: number, text: string): Promise<string> {
   const socket = connect(port, '127.0.0.1')
   socket.write(text)
   return Buffer.concat(await socket.toArray()).toString('latin1')
 }
 
-/** Where the bytes of the committed files lie, once nothing is on its way there any more. */
+/** Paths of the committed blobs, once no upload or removal is in progress. */
 async function settledBlobs (dataDir: string): Promise<string[]> {
   while ((await readdir(join(dataDir, 'incoming'))).length > 0) await turn()
   const entries = await readdir(join(dataDir, 'blobs'), { recursive: true, withFileTypes: true })
@@ -79,7 +79,7 @@ async function blobOf (dataDir: string): Promise<string> {
   return path
 }
 
-/** A download whose head has arrived and whose body nobody reads yet. */
+/** A download whose head has arrived and whose body is not read yet. */
 async function beginDownload (port: number, path: string, headers: Record<string, string>): Promise<IncomingMessage> {
   const request = httpRequest({ host: '127.0.0.1', port, path, headers, agent: false }).end()
   request.on('error', () => {})
@@ -102,14 +102,14 @@ t.test('a Range header is read as RFC 9110 section 14.1.2 has it', async t => {
     [`bytes=-${beyond}`, 10, [{ start: 0, end: 9 }]],
     ['BYTES=1-2', 10, [{ start: 1, end: 2 }]],
     ['  bytes=1-2  ', 10, [{ start: 1, end: 2 }]],
-    // Several: the order asked for stays, empty list elements and blanks around commas do not matter.
+    // Several ranges: the requested order is kept; empty list elements and blanks around commas are ignored.
     ['bytes=8-9,0-1', 10, [{ start: 8, end: 9 }, { start: 0, end: 1 }]],
     ['bytes=0-1 ,\t3-4,,5-6,', 10, [{ start: 0, end: 1 }, { start: 3, end: 4 }, { start: 5, end: 6 }]],
     ['bytes=0-1,2-3', 10, [{ start: 0, end: 1 }, { start: 2, end: 3 }]],
     ['bytes=0-1,90-', 10, [{ start: 0, end: 1 }]],
     ['bytes=90-,0-1', 10, [{ start: 0, end: 1 }]],
     ['bytes=0-1,-0', 10, [{ start: 0, end: 1 }]],
-    // Overlapping ones are joined, so that no byte is sent twice.
+    // Overlapping ranges are merged, so no byte is sent twice.
     ['bytes=0-4,3-6', 10, [{ start: 0, end: 6 }]],
     ['bytes=3-6,0-4', 10, [{ start: 0, end: 6 }]],
     ['bytes=0-9,2-3', 10, [{ start: 0, end: 9 }]],
@@ -117,7 +117,7 @@ t.test('a Range header is read as RFC 9110 section 14.1.2 has it', async t => {
     ['bytes=0-,-1', 10, [{ start: 0, end: 9 }]],
     ['bytes=8-9,4-6,0-1,5-7', 10, [{ start: 0, end: 1 }, { start: 4, end: 7 }, { start: 8, end: 9 }]],
     [`bytes=${Array.from({ length: 32 }, (_, index) => `${index * 2}-${index * 2}`)}`, 64, Array.from({ length: 32 }, (_, index) => ({ start: index * 2, end: index * 2 }))],
-    // Nothing of the file is asked for.
+    // The range is outside the file.
     ['bytes=10-', 10, 'unsatisfiable'],
     ['bytes=10-20', 10, 'unsatisfiable'],
     [`bytes=${beyond}-`, 10, 'unsatisfiable'],
@@ -127,7 +127,7 @@ t.test('a Range header is read as RFC 9110 section 14.1.2 has it', async t => {
     ['bytes=0-', 0, 'unsatisfiable'],
     ['bytes=0-0', 0, 'unsatisfiable'],
     ['bytes=-0', 0, 'unsatisfiable'],
-    // The header is as good as none.
+    // The header is ignored.
     ['bytes=-5', 0, undefined],
     ['bytes=5-2', 10, undefined],
     ['bytes=0-1,5-2', 10, undefined],
@@ -173,14 +173,14 @@ t.test('preconditions are judged in the order of RFC 9110 section 13.2.2', async
     [{ 'if-match': `"${SHA}` }, 'failed', 'failed'],
     [{ 'if-match': '' }, 'failed', 'failed'],
     [{ 'if-match': `${OTHER}, *` }, 'failed', 'failed'],
-    // If-Unmodified-Since counts only without If-Match.
+    // If-Unmodified-Since is ignored if there is If-Match.
     [{ 'if-match': TAG, 'if-unmodified-since': BEFORE }, 'go-on', 'failed'],
     [{ 'if-match': OTHER, 'if-unmodified-since': AFTER }, 'failed', 'failed'],
     [{ 'if-unmodified-since': BEFORE }, 'failed', 'go-on'],
     [{ 'if-unmodified-since': AT }, 'go-on', 'go-on'],
     [{ 'if-unmodified-since': AFTER }, 'go-on', 'go-on'],
     [{ 'if-unmodified-since': 'yesterday' }, 'go-on', 'go-on'],
-    // A failure of the first step comes before a match of the second.
+    // A failure of the first step takes precedence over a match of the second.
     [{ 'if-match': OTHER, 'if-none-match': TAG }, 'failed', 'failed'],
     [{ 'if-match': TAG, 'if-none-match': TAG }, 'unchanged', 'failed'],
     [{ 'if-match': TAG, 'if-none-match': OTHER }, 'go-on', 'failed'],
@@ -196,7 +196,7 @@ t.test('preconditions are judged in the order of RFC 9110 section 13.2.2', async
     [{ 'if-none-match': `${OTHER}, W/${TAG}` }, 'unchanged', 'go-on'],
     [{ 'if-none-match': OTHER }, 'go-on', 'go-on'],
     [{ 'if-none-match': SHA }, 'go-on', 'go-on'],
-    // If-Modified-Since counts only without If-None-Match.
+    // If-Modified-Since is ignored if there is If-None-Match.
     [{ 'if-none-match': OTHER, 'if-modified-since': AFTER }, 'go-on', 'go-on'],
     [{ 'if-none-match': TAG, 'if-modified-since': BEFORE }, 'unchanged', 'go-on'],
     [{ 'if-modified-since': BEFORE }, 'go-on', 'go-on'],
@@ -238,7 +238,7 @@ t.test('an HTTP date is read in its three forms, and nothing else is one', async
     ['Wed Nov 16 08:49:37 1994', Date.UTC(1994, 10, 16, 8, 49, 37) / 1000],
     ['Thu, 29 Feb 2024 23:59:59 GMT', Date.UTC(2024, 1, 29, 23, 59, 59) / 1000],
     ['Thu, 01 Jan 1970 00:00:00 GMT', 0],
-    // Two digits of a year are at most 50 years in the future.
+    // A two-digit year is at most 50 years in the future.
     ['Sunday, 06-Nov-26 08:49:37 GMT', Date.UTC(2026, 10, 6, 8, 49, 37) / 1000],
     ['Sunday, 06-Nov-76 08:49:37 GMT', Date.UTC(2076, 10, 6, 8, 49, 37) / 1000],
     ['Sunday, 06-Nov-77 08:49:37 GMT', Date.UTC(1977, 10, 6, 8, 49, 37) / 1000],
@@ -310,7 +310,7 @@ t.test('a download is planned from the request and the file alone', async t => {
     [{ range: 'bytes=10-', 'if-range': OTHER }, { status: 200 }],
     [{ range: 'bytes=10-', 'if-range': TAG }, { status: 416 }],
     [{ 'if-range': OTHER }, { status: 200 }],
-    // Ranges come last (RFC 9110 section 13.2.2).
+    // Ranges are evaluated last (RFC 9110 section 13.2.2).
     [{ range: 'bytes=2-4', 'if-match': TAG }, { status: 206 }],
     [{ range: 'bytes=2-4', 'if-match': OTHER }, { status: 412, headers: {} }],
     [{ range: 'bytes=2-4', 'if-none-match': TAG, 'if-range': TAG }, { status: 304 }],
@@ -385,7 +385,7 @@ t.test('GET, HEAD and 304 of a file have the same fields, and only GET has a bod
     }
   }
 
-  // Several requests on one connection: a body where none may be would be read as the head of the next answer.
+  // Several requests on one connection: an unexpected body would be read as the head of the next response.
   const line = (method: string, name: string, field: string) => `${method} /uploads/${name} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\n${field}\r\n\r\n`
   const text = await exchange(server.port, [
     line('HEAD', 'plain.txt', 'Accept: */*'),
@@ -697,7 +697,7 @@ t.test('a file cut while it is downloaded ends the connection, not the body', as
 
 t.test('a download under way survives deletion, replacement and renaming whole', async t => {
   const folder = t.testdir()
-  // More than the buffers between the two ends hold.
+  // More than the buffers on both sides can contain.
   const bytes = randomBytes(16 * 1024 ** 2)
   const acts: Record<string, (account: ReturnType<typeof filesOf>) => Promise<Answer>> = {
     deleted: ({ send }) => send('DELETE', '/uploads/big.bin'),
@@ -736,7 +736,7 @@ t.test('a client that goes away leaves no file open', { skip: process.platform !
     const responses = await Promise.all(Array.from({ length: 8 }, () => beginDownload(server.port, '/uploads/big.bin', { authorization, range })))
     t.equal(await openCount(), 8, 'eight downloads are under way')
     for (const response of responses) response.destroy()
-    // These leave at any time before the answer.
+    // The server may remove these at any time before the response.
     for (let count = 0; count < 20; count++) {
       const socket = connect(server.port, '127.0.0.1').on('error', () => {})
       await once(socket, 'connect')

@@ -84,7 +84,7 @@ const EXAMPLE_SIZE = 52417
 interface Walkthrough {
   readonly server: Client
   readonly document: Document
-  /** Every value that an answer had, by where in the document it stands. */
+  /** Every value that occurred in a response, by its place in the document. */
   readonly seen: Map<string, unknown[]>
   user: [string, string]
   token: string

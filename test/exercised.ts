@@ -4,7 +4,7 @@ import { exchangesFolder } from './conformance.ts'
 
 /**
  * After the tests: every documented pair of operation and status, and every documented code, was answered in some test.
- * Prints the counts; exits with 1 and a list of what no test has produced.
+ * Prints the counts; exits with 1 and lists what no test has produced.
  */
 interface Operation { operationId: string, responses: Record<string, { content?: Record<string, { examples?: Record<string, unknown> }> }> }
 

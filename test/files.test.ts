@@ -11,7 +11,7 @@ const ORDERS = ['name', '-name', 'newest', 'oldest', 'largest', 'smallest'] as c
 
 interface Listed { name: string, size: number, createdAt: string }
 
-/** Not more than zero where `a` may come before `b`. */
+/** At most zero if `a` may come before `b`. */
 const inOrder: Record<typeof ORDERS[number], (a: Listed, b: Listed) => number> = {
   name: (a, b) => byCodePoint(a.name, b.name),
   '-name': (a, b) => byCodePoint(b.name, a.name),
@@ -21,9 +21,9 @@ const inOrder: Record<typeof ORDERS[number], (a: Listed, b: Listed) => number> =
   largest: (a, b) => b.size - a.size
 }
 
-/** A server with one person, and what that person does. */
+/** A server with a signed-in user. */
 async function openAccount (t: Test, settings: Settings = {}) {
-  // The fields of the rate limit differ with every request.
+  // The rate limit headers differ with every request.
   const server = await startServer(t, { RATE_LIMIT_PER_MINUTE: '0', ...settings })
   const { token } = await signUp(server, 'anna')
   return { ...filesOf(server, token), server, dataDir: server.dataDir }
@@ -37,7 +37,7 @@ function filesOf (client: Client, token: string) {
   const rename = (name: string, newName: unknown) => send('PATCH', factsPath(name), { json: { name: newName } })
   const remove = (name: string, headers: Record<string, string> = {}) => send('DELETE', bytesPath(name), { headers })
   const list = (query: Record<string, string> = {}) => send('GET', `/api/files?${new URLSearchParams(query)}`)
-  /** Every name of a listing, page after page by its cursor. */
+  /** Every name in a listing, read page by page. */
   const listAll = async (query: Record<string, string>): Promise<string[]> => {
     const names: string[] = []
     for (let cursor: string | null = ''; cursor !== null;) {
@@ -58,17 +58,17 @@ function factsPath (name: string): string {
   return `/api/files/${encodeURIComponent(name)}`
 }
 
-/** Code point order, which is the order of the bytes of UTF-8. */
+/** Code point order, which equals the byte order of UTF-8. */
 function byCodePoint (a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b))
 }
 
-/** What two answers can be told apart by, but for the moment they were given and the name of their request. */
+/** A response without its date and request id, to compare two. */
 function comparable ({ status, rawHeaders, text }: Answer) {
   return { status, text, headers: rawHeaders.filter((_, index) => !['Date', 'x-request-id'].includes(String(rawHeaders[index - index % 2]))) }
 }
 
-/** The files below a folder, in all its folders. */
+/** The files below a folder, recursively. */
 async function filesBelow (folder: string): Promise<string[]> {
   return (await readdir(folder, { recursive: true, withFileTypes: true })).filter(entry => entry.isFile()).map(entry => entry.name)
 }
@@ -176,7 +176,7 @@ t.test('every order is total, and a cursor survives what it points at', async t 
   t.strictSame(await listAll({ limit: '2', order: '-name' }), sorted.toReversed())
 
   const created = await listAll({ limit: '2', order: 'oldest' })
-  // Integer-like keys come first in an object: the order they were uploaded in.
+  // Integer-like keys come first in an object, so this is the upload order.
   t.strictSame(created, names)
   t.strictSame(await listAll({ limit: '2', order: 'newest' }), names.toReversed())
   const bySize = names.map((name, index) => ({ name, size: sizes[name] ?? 0, index })).sort((a, b) => a.size - b.size || a.index - b.index).map(file => file.name)
@@ -200,7 +200,7 @@ t.test('paging shows every file that stays exactly once while others come and go
   }
   let count = 0
   const passing: string[] = []
-  /** Adds two files somewhere in the order, renames one and removes one. */
+  /** Adds two files somewhere in the order, renames one and deletes one. */
   const disturb = async () => {
     for (let added = 0; added < 2; added++) {
       const name = `${(++count * 389) % 1000}-passes-${count}`
@@ -277,7 +277,7 @@ t.test('renaming keeps bytes, type, digest and creation time', async t => {
   for (const gone of [await get('old.txt'), await facts('old.txt'), await rename('old.txt', 'x')]) t.match(gone, { status: 404, json: { code: 'not_found' } })
   t.strictSame((await list()).json.files, [answer.json])
 
-  // The old name is free.
+  // The old name is free again.
   t.equal((await put('old.txt', 'others')).status, 201)
   t.match(await get('néw.bin'), { text: 'the bytes' })
 })
@@ -292,7 +292,7 @@ t.test('a file is not renamed to a name that is taken, and nothing changes', asy
   t.equal((await get('a')).text, 'bytes of a')
   t.equal((await get('é')).text, 'bytes of é')
 
-  // To the name it has, in any spelling: nothing to do.
+  // Renaming to the same name, in any normalisation, changes nothing.
   for (const name of ['é', 'e\u0301']) t.match(await rename('é', name), { status: 200, json: (await facts('é')).json })
   t.strictSame((await list()).json, before)
 
@@ -421,7 +421,7 @@ t.test("another person's files are not there: by name, in the listing, for any a
   for (const order of ORDERS) t.equal((await ben.list({ order })).text, '{"files":[],"next":null}')
   t.equal((await ben.list({ prefix: 'diary' })).text, '{"files":[],"next":null}')
 
-  // Nor is a cursor of one person good for another, or one that was altered good for anybody.
+  // A cursor works only for the user it was issued to, and not after a change.
   await put('diary-2.txt')
   const { next } = (await listOfAnna({ limit: '1' })).json
   t.match(await ben.list({ cursor: next }), { status: 400, json: { code: 'validation_failed' } })
@@ -429,7 +429,7 @@ t.test("another person's files are not there: by name, in the listing, for any a
   altered[altered.length - 1] = (altered.at(-1) ?? 0) ^ 1
   t.match(await listOfAnna({ cursor: altered.toString('base64url') }), { status: 400 })
 
-  // Both may have the name.
+  // Both users may use the name.
   t.equal((await ben.put('ben.txt', 'ben was here')).status, 201)
   t.equal((await ben.rename('ben.txt', 'diary.txt')).status, 200)
   t.equal((await ben.get('diary.txt')).text, 'ben was here')
@@ -460,7 +460,7 @@ t.test('the date of a file from before the clock was set back is never in the fu
     t.ok(status < 300, `${name}: ${status}`)
   }
 
-  // Nothing that is only read waits for the database to take a date.
+  // Read-only requests do not wait for the database to update a date.
   setBack('c')
   database.exec("CREATE TRIGGER refuse BEFORE UPDATE ON files BEGIN SELECT RAISE(ABORT, 'no'); END")
   const { status, headers } = await get('c')
@@ -498,7 +498,7 @@ t.test('the facts of files keep to the contract', async t => {
   t.match(await put('4', second + 500), { updatedAt: second + 1000 }, 'a clock set back makes nothing look older')
   t.match(await metadata.renameFile(ownerId, 'a', 'b', second), { name: 'b', createdAt: second, updatedAt: second + 1000 })
 
-  // A file is added under a free name; the same bytes again are the file that is there.
+  // A file is created if the name is free; uploading the same bytes again returns the existing file.
   const { file: kept } = await metadata.addFile(file('6', second, 'kept'), quota)
   t.strictSame(await metadata.addFile({ ...file('7', second + 5, 'kept'), sha256: kept.sha256 }, quota), { file: kept, isNew: false })
   await t.rejects(metadata.addFile(file('7', second, 'kept'), quota), { code: 'name_taken' })

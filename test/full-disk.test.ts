@@ -8,7 +8,7 @@ import { formOf, runBin, signUp, spawnServer, startServer, type Client, type Sen
 
 const MIB = 1024 ** 2
 
-/** Takes every byte that is left, and gives it back when called. */
+/** Fills the disk; the returned function frees the space again. */
 async function fill (disk: string): Promise<() => Promise<void>> {
   const filler = join(disk, 'filler')
   const handle = await open(filler, 'a')
@@ -130,7 +130,7 @@ t.test('with no byte free and the reserve given up, whatever writes is 507 and c
   const { json: personal } = await server.send('POST', '/api/tokens', { user, json: { name: 'for a test', scopes: ['account'] } })
   const other = { username: 'ben', password: 'correct horse battery' }
   let empty = await fill(disk)
-  // Each makes the log longer; what the reserve gives up for it is taken at once.
+  // Each write makes the log longer; the space that the reserve frees for it is used at once.
   while ((await server.send('GET', '/api/token', { token: personal.token })).status === 200) empty = await fill(disk)
 
   const writers: [string, string, SendOptions][] = [

@@ -13,10 +13,10 @@ import { clientOf, signUp, spawnServer, type Client, type ServerProcess } from '
 const MIB = 1024 ** 2
 const run = promisify(execFile)
 
-/** A line of the guide: typed by the server's user into bash, or by root at a prompt. */
+/** A line of the guide: typed into bash by the server's user, or by root at a prompt. */
 interface Line { language: string, text: string }
 
-/** The lines of a section of the guide, in its order. */
+/** The lines of a section of the guide, in order. */
 async function linesOf (heading: string): Promise<Line[]> {
   return linesIn(sectionOf(await readGuide(), `## ${heading}`))
 }
@@ -25,18 +25,18 @@ function linesIn (text: string): Line[] {
   return fencedIn(text).flatMap(({ language, lines }) => lines.map(text => ({ language, text })))
 }
 
-/** The tests below follow these; `deployment.test.ts` has a server behind each proxy with the settings of the one part that is not among them. */
+/** The sections that the tests below follow. The settings of the proxy section are tested in `deployment.test.ts`. */
 const followed = ['Install', 'Back up and restore', 'Upgrade', 'Rotate keys', 'Watch', 'Recover from a lost disk']
 
 interface Machine {
   readonly dataDir: string
   client (): Client
-  /** Types lines of the guide; returns those that only another machine can carry out. */
+  /** Runs lines of the guide; returns those that only another machine could run. */
   follow (lines: Line[]): Promise<string[]>
   crash (): Promise<void>
 }
 
-/** A machine of the test's own: a folder in place of `/`, and a service that is started and stopped as systemd does by the unit. */
+/** A test machine: a folder in place of `/`, and a service that is started and stopped by its unit, as systemd does. */
 async function openMachine (t: Test): Promise<Machine> {
   const folder = t.testdir({ srv: {}, mnt: {}, var: { lib: {}, backups: {} } })
   const settings = await unitSettings()
@@ -63,19 +63,19 @@ async function openMachine (t: Test): Promise<Machine> {
   async function type (line: string): Promise<void> {
     const script = moved(line).replaceAll('node dist/main.js', `'${process.execPath}' dist/main.js`).replaceAll('127.0.0.1:5000', `127.0.0.1:${server?.port}`)
     const child = spawn('bash', ['-e', '-c', unwatched(script)], { cwd: root, env: { ...process.env, DATA_DIR: dataDir, MIN_FREE_BYTES: '0' } })
-    // Most commands end without a look at it.
+    // Most commands exit without using it.
     child.stdin.on('error', () => {}).end('a longer secret\n')
     const exited = once(child, 'exit')
     const [stdout, stderr] = await Promise.all([child.stdout, child.stderr].map(stream => stream.setEncoding('utf8').toArray()))
     t.equal((await exited)[0], 0, line, { stdout, stderr })
   }
 
-  /** False for what would change the machine that the test runs on. */
+  /** False for commands that would change the machine of the test. */
   async function typeAsRoot (line: string): Promise<boolean> {
     const [, verb = ''] = /^# systemctl (.+) magicstore$/.exec(line) ?? []
     await verbs[verb]?.()
     const isFolder = line.startsWith('# install -d ')
-    // The test's machine has one user.
+    // There is only one user here.
     if (isFolder) await type(line.replace('# ', '').replace('-o magicstore -g magicstore ', ''))
     return verb in verbs || isFolder
   }
@@ -86,7 +86,7 @@ async function openMachine (t: Test): Promise<Machine> {
     async follow (lines) {
       const others: string[] = []
       for (const { language, text } of lines) {
-        // Which readme.test.ts runs, for it stays in front.
+        // It stays in the foreground; readme.test.ts runs it.
         if (text.endsWith('npm start')) continue
         if (language === 'bash') await type(text)
         else if (!await typeAsRoot(text)) others.push(text)
@@ -100,7 +100,7 @@ async function openMachine (t: Test): Promise<Machine> {
   }
 }
 
-/** What the unit sets, with `%S` as systemd has it for root. */
+/** The environment in the unit, with root's value of `%S`. */
 async function unitSettings (): Promise<Record<string, string>> {
   const unit = await readFile(join(root, 'src/deployment/magicstore.service'), 'utf8')
   const [, words = ''] = /^Environment=(.*)$/m.exec(unit) ?? []
@@ -166,7 +166,7 @@ t.test('the guide as typed, from an older version to this one and back: each fin
 
   t.same(await machine.follow(lines.slice(back)), [])
   t.same(historyOf(database), before, 'what the older version knows')
-  // There is no older version here to be started; this one brings the database up to date once more.
+  // No older version is available here; this one migrates the database once more.
   t.same(await machine.follow([{ language: 'console', text: '# systemctl start magicstore' }]), [])
   t.equal((await machine.client().send('GET', '/uploads/report.pdf', { user })).text, 'the first report')
   t.equal((await machine.client().send('GET', '/uploads/late', { user })).status, 404)
@@ -174,7 +174,7 @@ t.test('the guide as typed, from an older version to this one and back: each fin
   t.equal((await readdir(join(machine.dataDir, 'quarantine'))).length, 1)
 })
 
-/** The migrations that a database has had. */
+/** The migrations applied to a database. */
 function historyOf (file: string): unknown[] {
   const client = new Database(file, { readonly: true })
   const history = client.prepare('SELECT created_at FROM __drizzle_migrations').pluck().all()

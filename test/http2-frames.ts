@@ -1,17 +1,17 @@
-/** Frames of HTTP/2 (RFC 9113 section 4), for clients that do what no client should. */
+/** HTTP/2 frames (RFC 9113 section 4), for clients that break the rules. */
 
-/** What a client sends first (RFC 9113 section 3.4). */
+/** The connection preface (RFC 9113 section 3.4). */
 export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
 
-/** Types of frames (RFC 9113 section 6). */
+/** Frame types (RFC 9113 section 6). */
 const [DATA, HEADERS, RST_STREAM, SETTINGS, WINDOW_UPDATE] = [0, 1, 3, 4, 8]
 
-/** The only one of the settings that matters here: how much of each body may be sent (SETTINGS_INITIAL_WINDOW_SIZE). */
+/** The only setting used here: how much of each body may be sent (SETTINGS_INITIAL_WINDOW_SIZE). */
 const INITIAL_WINDOW_SIZE = 4
 
 const [END_STREAM, ACK, END_HEADERS] = [0x1, 0x1, 0x4]
 
-/** As large as a frame may be without another word (SETTINGS_MAX_FRAME_SIZE). */
+/** The default maximum frame size (SETTINGS_MAX_FRAME_SIZE). */
 const MAX_FRAME_BYTES = 16_384
 
 function frame (type: number, flags: number, stream: number, payload: Uint8Array = Buffer.alloc(0)): Buffer {
@@ -30,29 +30,29 @@ export function settingsFrame (initialWindowSize: number): Buffer {
   return frame(SETTINGS, 0, 0, setting)
 }
 
-/** Takes the server's settings; before it, the server counts by the defaults. */
+/** Acknowledges the server's settings; until then the server applies the defaults. */
 export const SETTINGS_ACK = frame(SETTINGS, ACK, 0)
 
-/** A request head, with every field as it is (RFC 7541 section 6.2.2). A name or a value has less than 127 bytes. */
+/** A request head, with every field as a literal (RFC 7541 section 6.2.2). Names and values have less than 127 bytes. */
 export function headersFrame (stream: number, fields: Record<string, string>, { isWhole }: { isWhole: boolean }): Buffer {
   const block = Object.entries(fields).flatMap(([name, value]) => [Buffer.from([0, name.length]), Buffer.from(name), Buffer.from([value.length]), Buffer.from(value)])
   return frame(HEADERS, END_HEADERS | (isWhole ? END_STREAM : 0), stream, Buffer.concat(block))
 }
 
-/** Bytes of a body that goes on behind them. */
+/** Bytes of a body that continues. */
 export function dataFrames (stream: number, bytes: Uint8Array): Buffer {
   const count = Math.ceil(bytes.length / MAX_FRAME_BYTES)
   return Buffer.concat(Array.from({ length: count }, (_, index) => frame(DATA, 0, stream, bytes.subarray(index * MAX_FRAME_BYTES, (index + 1) * MAX_FRAME_BYTES))))
 }
 
-/** A reset of a stream; of stream 0 it is a connection error (RFC 9113 section 6.4). */
+/** Resets a stream; on stream 0 it is a connection error (RFC 9113 section 6.4). */
 export const resetFrame = (stream: number): Buffer => frame(RST_STREAM, 0, stream, Buffer.from([0, 0, 0, 8]))
 
-/** What a server allows its client to send, from the bytes that came from it. */
+/** How much the client may send, parsed from the server's frames. */
 export interface Allowed {
-  /** Bytes of each body; undefined until the server's settings came. */
+  /** Bytes per body; undefined until the server's settings arrive. */
   readonly initialWindow: number | undefined
-  /** Bytes that were allowed later on, by stream; those of the whole connection under 0. */
+  /** Later increments, by stream; those of the whole connection under 0. */
   readonly later: Map<number, number>
 }
 

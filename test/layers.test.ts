@@ -6,9 +6,9 @@ import ts from 'typescript'
 
 const src = fileURLToPath(new URL('../src', import.meta.url))
 
-// In every pattern `*` stands for one name, and a slash at the end for all that is in a folder.
+// In every pattern `*` stands for one name, and a trailing slash for everything in a folder.
 
-/** What may appear only in some places. */
+/** Things that may appear only in some places. */
 const onlyHere: { what: string, pattern: RegExp, places: string[], typesIn?: string[] }[] = [
   { what: 'Fastify', pattern: /^import (fastify|@fastify\/.+)$/, places: ['app.ts', 'http/', 'openapi/', '*/routes.ts', 'tokens/authenticate.ts', 'monitoring/'], typesIn: ['tokens/jwt.ts'] },
   { what: 'SQL', pattern: /^(import (drizzle-orm|better-sqlite3|better-sqlite3-node20|pg|postgres)(\/.+)?|sql)$/, places: ['metadata/*/'] },
@@ -21,17 +21,17 @@ const onlyHere: { what: string, pattern: RegExp, places: string[], typesIn?: str
   { what: 'a blob store', pattern: /^import blobs\/(?!blob-store\.ts|disk\/(data-folder|durable-files)\.ts).+$/, places: ['blobs/', 'store.ts'] },
   { what: 'a metadata backend', pattern: /^import metadata\/.+\/.+$/, places: ['metadata/*/', 'store.ts'] },
   { what: 'the caller of a request', pattern: /^import http\/caller\.ts$/, places: ['app.ts', 'http/', '*/routes.ts', 'tokens/authenticate.ts'] },
-  // Nothing may reach a module or the environment in a way that this table does not see.
+  // These would import a module or read the environment in ways that the table can't check.
   { what: 'a hidden import', pattern: /^(import (node:)?(process|console|module)|require|a computed import|globalThis)$/, places: [] },
   { what: 'a barrel', pattern: /^re-export$/, places: [] },
   { what: 'a default export', pattern: /^default export$/, places: [] }
 ]
 
-/** What every room may import: failures, settings, contracts, and the two files about data on disk that backends and commands share. */
+/** Every room may import these: failures, settings, contracts, and two files about data on disk that backends and commands share. */
 const ground = ['failures', 'settings', 'wire values', 'contracts', 'data folder']
 const face = [...ground, 'http', 'openapi']
 
-/** The rooms from the outside inwards; a file is in the first room that names it, and imports from its own room and those in `knows` only. */
+/** The rooms, outermost first. A file is in the first room that names it; it may import only from its room and those in `knows`. */
 const rooms: { room: string, files: string[], knows: string[] }[] = [
   { room: 'main', files: ['main.ts'], knows: ['commands', ...ground] },
   { room: 'commands', files: ['commands/'], knows: ['app', 'store', 'accounts', 'files', 'backup', 'doctor', ...ground] },
@@ -63,16 +63,16 @@ const rooms: { room: string, files: string[], knows: string[] }[] = [
   { room: 'doctor', files: ['doctor/'], knows: ground }
 ]
 
-/** One thing that a file does or names, in the words that the patterns above are written in. */
+/** A fact about a file, in the terms of the patterns above. */
 interface Use { what: string, line: number, isType: boolean }
 
-/** What every file below `src` does and names. */
+/** The facts about every file below `src`. */
 async function readUses (): Promise<Map<string, Use[]>> {
   const names = (await readdir(src, { recursive: true })).filter(name => name.endsWith('.ts')).sort()
   return new Map(await Promise.all(names.map(async (name): Promise<[string, Use[]]> => [name, usesOf(name, await readFile(join(src, name), 'utf8'))])))
 }
 
-/** Says of every file where it is and what it may not do. Only what would break a rule of the tables is found. */
+/** The violations of the tables, by file. */
 function findViolations (uses: Map<string, Use[]>): string[] {
   const names = Array.from(uses.keys())
   return [
@@ -102,7 +102,7 @@ function isIn (name: string, places: string[]): boolean {
 
 const SQL_TEXT = /^\s*(select\s.+\sfrom|insert\s+into|update\s.+\sset|delete\s+from|begin\s|pragma\s|create\s+table)\b/i
 
-/** Reads the imports, exports, globals and SQL of a file by TypeScript's own parser. */
+/** Reads the imports, exports, globals and SQL of a file with TypeScript's parser. */
 function usesOf (name: string, text: string): Use[] {
   const source = ts.createSourceFile(name, text, ts.ScriptTarget.Latest, true)
   const uses: Use[] = []
@@ -144,7 +144,7 @@ function isTypeImport ({ importClause }: ts.ImportDeclaration): boolean {
   return name === undefined && namedBindings !== undefined && ts.isNamedImports(namedBindings) && namedBindings.elements.every(element => element.isTypeOnly)
 }
 
-/** The circles of imports, each once, types included: what is understood only together belongs into one file. */
+/** The import cycles, each listed once, type imports included: files that need each other belong in one file. */
 function cycles (uses: Map<string, Use[]>): string[] {
   const found = new Set<string>()
   const done = new Set<string>()

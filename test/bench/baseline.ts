@@ -1,6 +1,6 @@
 /**
- * What Node does without MagicStore, as a server of its own: node --import tsx test/bench/baseline.ts fastify|files|argon2 [folder]
- * Prints the port it listens on; `argon2` prints the hashes verified in a second and ends.
+ * Servers that do the same work without MagicStore: node --import tsx test/bench/baseline.ts fastify|files|argon2 [folder]
+ * Prints the port; `argon2` prints the number of hashes verified per second and exits.
  */
 import { createHash, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
@@ -27,7 +27,7 @@ async function serveConstant (): Promise<void> {
   console.log((app.server.address() as AddressInfo).port)
 }
 
-/** GET streams a file of the folder in reads of 1 MiB; PUT writes one in writes of 1 MiB, hashed and synced before the answer. */
+/** GET streams a file in reads of 1 MiB; PUT writes one in writes of 1 MiB, hashed and synced before the response. */
 async function serveFiles (folder: string): Promise<void> {
   const server = createServer((request, response) => {
     void (request.method === 'GET' ? send(join(folder, String(request.url)), response) : receive(folder, request, response))
@@ -38,7 +38,7 @@ async function serveFiles (folder: string): Promise<void> {
 async function send (file: string, response: ServerResponse): Promise<void> {
   const { size } = await stat(file)
   response.writeHead(200, { 'content-length': size })
-  // The client of a bench ends its connections in the middle of an answer.
+  // The client of a bench closes its connections before the response is complete.
   await pipeline(createReadStream(file, { highWaterMark: MIB }), response).catch(() => {})
 }
 
@@ -75,7 +75,7 @@ async function listen (server: Server): Promise<void> {
   console.log((server.address() as AddressInfo).port)
 }
 
-/** Eight loops, as eight connections would ask for it; the parameters are the server's. */
+/** Eight loops, as with eight connections, using the server's parameters. */
 async function verifyRepeatedly (seconds: number): Promise<void> {
   const parameters = { type: argon2.argon2id, memoryCost: 19456, timeCost: 2, parallelism: 1 } as const
   const hash = await argon2.hash('correct horse battery', parameters)

@@ -1,6 +1,6 @@
 /**
- * How fast MagicStore is, held against what Node, argon2 and nginx do in the same run: npm run bench [-- --brief] [-- --only=WORD]
- * Prints a table of medians over rounds. Unless `--brief` is given, it also writes results.json beside this file, and the table and a
+ * Compares the speed of MagicStore with Node, argon2 and nginx in the same run: npm run bench [-- --brief] [-- --only=WORD]
+ * Prints a table of medians over rounds. Without `--brief` it also writes results.json beside this file, and the table and a
  * chart into openapi/benchmarks.md and openapi/benchmarks.svg.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
@@ -32,7 +32,7 @@ try {
   const [username, password] = user.split(':')
   await fetch(`http://127.0.0.1:${ours.port}/api/users`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ username, password }) })
   const bench = { ...scale, ours, fastify, files, nginx, folder, user } as Bench
-  // Memory first, while the server has done nothing else.
+  // Memory is measured first, before other cases increase it.
   const cases = { memory: compareMemory, resource: compareResource, signins: compareSignIns, beside: compareUnderSignIns, small: compareSmall, downloads: compareDownloads, uploads: compareUploads, growth: () => compareGrowth({ ...scale, folder: workbench.folder }) }
   for (const [name, compare] of Object.entries(cases)) {
     if (!name.startsWith(only)) continue

@@ -8,33 +8,33 @@ import { measureRawArgon2, residentBytes, type Running } from './servers.ts'
 
 const MIB = 1024 ** 2
 
-/** Memory that transfers may take above idle, in MiB. */
+/** Memory that transfers may use above idle, in MiB. */
 const MEMORY_LIMIT_MIB = 64
 
-/** What the cases are run with. */
+/** Settings and servers for the cases. */
 export interface Bench {
   readonly rounds: number
   readonly seconds: number
   /** Size of a large transfer. */
   readonly bytes: number
-  /** Size of each of the transfers whose memory is looked at. */
+  /** Size of a transfer in the memory case. */
   readonly hugeBytes: number
   readonly ours: Running
   readonly fastify: Running
   readonly files: Running
   readonly nginx: Running | undefined
-  /** Where the baselines keep their files. */
+  /** Folder of the baselines' files. */
   readonly folder: string
   readonly user: string
 }
 
-/** The bench's own person: `token` lives ten minutes, so it is asked for anew in each case. */
+/** Signs in the user of the bench. The token lasts ten minutes, so each case gets a new one. */
 export async function signIn ({ ours, user }: Pick<Bench, 'ours' | 'user'>): Promise<Record<string, string>> {
   const answer = await fetch(`http://127.0.0.1:${ours.port}/api/token`, { headers: { authorization: `Basic ${btoa(user)}` } })
   return { Authorization: `Bearer ${(await answer.json()).token}` }
 }
 
-/** Runs the contenders in turn, round by round, the first one last in every second round. */
+/** Runs both contenders in each round, and swaps their order every round. */
 async function interleave (rounds: number, ours: () => Promise<number>, baseline: () => Promise<number>): Promise<Comparison['rounds']> {
   const pairs = []
   for (let round = 0; round < rounds; round++) {
@@ -68,7 +68,7 @@ function signInRepeatedly ({ ours, user }: Bench, seconds: number): Promise<Load
   return getRepeatedly({ port: ours.port, path: '/api/token', headers: { Authorization: `Basic ${btoa(user)}` } }, { connections: 8, seconds })
 }
 
-/** Rounds are longer than the others': eight are under way when time is up, which wrk leaves out and a loop of ours waits for. */
+/** Longer rounds: when time is up, eight sign-ins are in progress, which wrk does not count and our own loop waits for. */
 export async function compareSignIns (bench: Bench): Promise<Comparison[]> {
   const seconds = 3 * bench.seconds
   const rounds = await interleave(bench.rounds, async () => (await signInRepeatedly(bench, seconds)).perSecond, () => measureRawArgon2(seconds))
@@ -93,7 +93,7 @@ async function putSmall ({ ours }: Bench, headers: Record<string, string>): Prom
   await fetch(`http://127.0.0.1:${ours.port}/uploads/small`, { method: 'PUT', headers, body: Buffer.alloc(4096, 'x') })
 }
 
-/** MiB a second of so many transfers at once, from the first byte to the last answer. */
+/** MiB per second of parallel transfers, from the first byte to the last response. */
 async function inParallel (streams: number, bytes: number, transfer: (index: number) => Promise<unknown>): Promise<number> {
   const began = performance.now()
   await Promise.all(Array.from({ length: streams }, (_, index) => transfer(index)))
@@ -130,7 +130,7 @@ export async function compareUploads (bench: Bench): Promise<Comparison[]> {
   return comparisons
 }
 
-/** What the baselines received; each is named by a UUID. */
+/** Deletes the baselines' uploads, whose names are UUIDs. */
 async function emptyOfUploads (folder: string): Promise<void> {
   for (const name of readdirSync(folder)) if (/^[0-9a-f-]{36}$/.test(name)) await rm(join(folder, name))
 }
@@ -171,7 +171,7 @@ export async function compareSmall (bench: Bench): Promise<Comparison[]> {
   ]
 }
 
-/** Most memory during four transfers of 1 GiB each way, above what the server had when it was idle after a sign-in. */
+/** Peak memory during four transfers of 1 GiB each way, compared with the idle server after a sign-in. */
 export async function compareMemory (bench: Bench): Promise<Comparison[]> {
   const { ours, hugeBytes } = bench
   const headers = await signIn(bench)

@@ -1,6 +1,6 @@
 /**
- * What the same work costs as there is more of it: node --import tsx test/bench/curve.ts
- * Requests over 1 to 1,000 connections, and files of no byte to 8 GiB, which take as much room on the disk.
+ * Speed by number of connections and file size: node --import tsx test/bench/curve.ts
+ * Requests over 1 to 1,000 connections, and files of 0 bytes to 8 GiB, which need that much space on the disk.
  */
 import { mkdir, statfs } from 'node:fs/promises'
 import { join } from 'node:path'

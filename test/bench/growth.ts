@@ -5,15 +5,15 @@ import { openRequester, type Requester } from './load.ts'
 import { median, type Comparison } from './report.ts'
 import { startMagicStore, type Running } from './servers.ts'
 
-/** Longest start to the first answer, in milliseconds. */
+/** Longest time from start to first response, in milliseconds. */
 const START_LIMIT_MILLISECONDS = 600
 
-/** Looks at a page for a median. */
+/** Requests per median. */
 const REPEATS = 300
 
 interface Grown { readonly server: Running, readonly dataDir: string, readonly user: string }
 
-/** A server of its own whose one person has so many files, and the milliseconds from its start to its first answer. */
+/** A server whose only user has `count` files. */
 async function grow (folder: string, name: string, count: number): Promise<Grown> {
   const dataDir = join(folder, name)
   const user = 'anna:correct horse battery'
@@ -25,14 +25,14 @@ async function grow (folder: string, name: string, count: number): Promise<Grown
   return { server: await startMagicStore(dataDir), dataDir, user }
 }
 
-/** Facts of files without bytes, straight into the database: a listing and a look-up read no more. */
+/** Inserts metadata without blobs into the database; listings and look-ups read nothing else. */
 function addFacts (file: string, count: number): void {
   const database = new Database(file)
   const insert = database.prepare(`INSERT INTO files (owner_id, name, size, type, sha256, blob_id, created_at, updated_at)
     VALUES (1, ?, ?, 'image/jpeg', '${'0'.repeat(64)}', ?, ?, ?)`)
   database.transaction(() => {
     for (let index = 0; index < count; index++) {
-      // An order of their own for names and sizes, which no index is built in.
+      // Names and sizes in another order than that of insertion.
       const scattered = (index * 2654435761) % 2 ** 32
       insert.run(`photo ${scattered.toString(16).padStart(8, '0')} ${index}.jpg`, scattered % 5_000_000, index.toString(16).padStart(32, '0'), index, index)
     }
@@ -41,7 +41,7 @@ function addFacts (file: string, count: number): void {
   database.close()
 }
 
-/** Milliseconds of one request in the middle of many. */
+/** Median latency of a request, in milliseconds. */
 async function timeOf (open: () => Promise<Requester>): Promise<number> {
   const requester = await open()
   const times: number[] = []
@@ -54,7 +54,7 @@ async function timeOf (open: () => Promise<Requester>): Promise<number> {
   return median(times)
 }
 
-/** What is asked for, with the cursor of the last page of 50. */
+/** The paths to request, including the last page of 50. */
 async function addressesOf ({ port }: Running, headers: Record<string, string>): Promise<Record<string, string>> {
   const page = async (query: string) => (await fetch(`http://127.0.0.1:${port}/api/files?${query}`, { headers })).json()
   let cursor: string | null = null
@@ -71,7 +71,7 @@ async function addressesOf ({ port }: Running, headers: Record<string, string>):
   return { 'first page of 50': first, 'last page of 50': end, 'look-up of one file': `/api/files/${encodeURIComponent(last?.name ?? '')}` }
 }
 
-/** Milliseconds from the start of the process to the answer to a first request. */
+/** Milliseconds from the start of the process to its first response. */
 async function startOf (dataDir: string): Promise<number> {
   const began = performance.now()
   const server = await startMagicStore(dataDir)
@@ -81,7 +81,7 @@ async function startOf (dataDir: string): Promise<number> {
   return elapsed
 }
 
-/** The same requests to a store of `many` files and to one of 100, and the start of both. */
+/** Compares a store of `many` files with one of 100: the same requests, and the start. */
 export async function compareGrowth ({ rounds, folder, many }: Pick<Bench, 'rounds' | 'folder'> & { many: number }): Promise<Comparison[]> {
   const grown = [await grow(folder, 'many', many), await grow(folder, 'few', 100)] as const
   const prepared = await Promise.all(grown.map(async ({ server, user }) => {

@@ -6,15 +6,15 @@ import { promisify } from 'node:util'
 const run = promisify(execFile)
 const MIB = 1024 ** 2
 
-/** Address of a server, and the headers that a request to it needs. */
+/** A server's port and path, and the request headers. */
 export interface Target { port: number, path: string, headers?: Record<string, string> }
 
 export interface Load { perSecond: number, p99Milliseconds: number }
 
-/** Whether wrk, which takes less of the processor than a loop of ours, is installed. */
+/** Whether wrk is installed; it uses less CPU than our own loop. */
 export const hasWrk = await run('wrk', ['-v']).then(() => true, (error: { code?: unknown }) => error.code !== 'ENOENT')
 
-/** GETs over kept connections for so long. @throws where an answer is not 2xx. */
+/** Sends GETs over persistent connections. @throws if a response is not 2xx. */
 export async function getRepeatedly (target: Target, { connections, seconds }: { connections: number, seconds: number }): Promise<Load> {
   return hasWrk ? getByWrk(target, { connections, seconds }) : repeat(connections, seconds, async () => openRequester({ method: 'GET', ...target }))
 }
@@ -29,7 +29,7 @@ async function getByWrk ({ port, path, headers = {} }: Target, { connections, se
 
 export interface Requester { send (): Promise<void>, close (): void }
 
-/** So many requesters, each sending its next request when the last is answered. */
+/** Each requester sends its next request after the response to the previous one. */
 export async function repeat (connections: number, seconds: number, open: (index: number) => Promise<Requester>): Promise<Load> {
   const requesters = await Promise.all(Array.from({ length: connections }, (_, index) => open(index)))
   const latencies: number[] = []
@@ -49,7 +49,7 @@ export async function repeat (connections: number, seconds: number, open: (index
 
 export interface Asked extends Target { method: string, body?: Buffer, nextPath?: () => string }
 
-/** One kept connection on which one request at a time is answered, by an answer with a Content-Length. @throws where it is not 2xx. */
+/** A persistent connection with one request at a time; responses need a Content-Length. @throws if one is not 2xx. */
 export async function openRequester ({ port, method, path, headers = {}, body, nextPath = () => path }: Asked): Promise<Requester> {
   const socket = await dial(port)
   const lines = Object.entries(body === undefined ? headers : { ...headers, 'Content-Length': body.length }).map(([name, value]) => `${name}: ${value}\r\n`).join('')
@@ -64,7 +64,7 @@ export async function openRequester ({ port, method, path, headers = {}, body, n
   }
 }
 
-/** Sends a body of so many bytes from one buffer, over a connection of its own; in MiB a second. `before` and `after` stand around it, as in a form. */
+/** Uploads over a new connection, from one buffer; returns MiB per second. `before` and `after` enclose the bytes, as in a form. */
 export async function upload ({ port, method, path, headers = {} }: Asked, bytes: number, { before = '', after = '' } = {}): Promise<number> {
   const chunk = Buffer.alloc(MIB, 'MagicStore ')
   const socket = await dial(port)
@@ -82,7 +82,7 @@ export async function upload ({ port, method, path, headers = {} }: Asked, bytes
   return bytes / MIB / ((performance.now() - began) / 1000)
 }
 
-/** Fetches a body of so many bytes over a connection of its own and counts it; in MiB a second. */
+/** Downloads over a new connection and checks the length; returns MiB per second. */
 export async function download ({ port, path, headers = {} }: Target, bytes: number): Promise<number> {
   const socket = await dial(port)
   const answered = readAnswer(socket)
@@ -101,7 +101,7 @@ async function dial (port: number): Promise<Socket> {
   return socket
 }
 
-/** Waits for one answer and gives the length of its body, which is dropped. */
+/** Waits for one response, discards its body and returns the length. */
 function readAnswer (socket: Socket): Promise<number> {
   return new Promise((resolve, reject) => {
     let head = Buffer.alloc(0)

@@ -1,11 +1,11 @@
-/** One ratio of a case: what it is held against, what it should be, and what it was in each round. */
+/** One ratio of a case: the baseline, the target, and the values of each round. */
 export interface Comparison {
   readonly work: string
   readonly against: string
-  /** `least`: the ratio should be no smaller; `most`: no greater. Without one it is there to be seen. */
+  /** `least`: the ratio should be no smaller; `most`: no greater. Without a target it is only reported. */
   readonly target?: { readonly least: number } | { readonly most: number }
   readonly unit: string
-  /** Ours and the baseline's, one pair a round. */
+  /** A pair of values per round. */
   readonly rounds: readonly { readonly ours: number, readonly baseline: number }[]
 }
 
@@ -41,7 +41,7 @@ function show (value: number): string {
   return value >= 100 ? value.toFixed(0) : value.toPrecision(3)
 }
 
-/** The rows as a table of Markdown. */
+/** The rows as a Markdown table. */
 function tableOf (rows: readonly Row[]): string {
   const head = ['work', 'against', 'MagicStore', 'baseline', 'ratio', 'spread', 'target', '']
   const lines = rows.map(row => [row.work, row.against, row.ours, row.baseline, row.ratio, row.spread, row.target, row.verdict])
@@ -52,14 +52,14 @@ function tableOf (rows: readonly Row[]): string {
 
 export interface Result { readonly node: string, readonly cores: number, readonly rounds: number, readonly rows: readonly Row[] }
 
-/** What was measured, in Markdown. */
+/** The results in Markdown. */
 export function sectionOf ({ node, cores, rounds, rows }: Result): string {
   return `${cores} cores, Node ${node}, medians of ${rounds} rounds:\n\n${tableOf(rows)}`
 }
 
 const RESULTS = /(?<=^<!-- results -->\n)[^]*(?=\n<!-- \/results -->$)/m
 
-/** The page of benchmarks with a new section of results between its two comments. */
+/** The benchmarks page with the results replaced between its two comments. */
 export function withResults (page: string, section: string): string {
   return page.replace(RESULTS, () => section)
 }
@@ -67,12 +67,12 @@ export function withResults (page: string, section: string): string {
 const LINE_HEIGHT = 22
 const LABEL_WIDTH = 470
 const BAR_WIDTH = 300
-/** Ratio at the right end of the chart; longer bars are cut there. */
+/** Ratio at the right end of the chart; longer bars are cut. */
 const MAX_RATIO = 4
 
 const FILLS = { met: '#2a7d4f', missed: '#b3541e', '': '#777' } as const
 
-/** Each ratio as a bar, its target as a stroke, its spread as a thin line. */
+/** Each ratio as a bar, its target as a line, its spread as a thin line. */
 export function chartOf (comparisons: readonly Comparison[]): string {
   const x = (ratio: number) => LABEL_WIDTH + Math.min(ratio, MAX_RATIO) / MAX_RATIO * BAR_WIDTH
   const bars = comparisons.map((comparison, index) => {

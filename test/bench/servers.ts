@@ -14,13 +14,13 @@ const baseline = fileURLToPath(new URL('baseline.ts', import.meta.url))
 
 export interface Running { readonly port: number, readonly pid: number, stop (): Promise<void> }
 
-/** A folder of its own for everything a bench writes; removed at the end. */
+/** A folder for everything a bench writes, removed at exit. */
 export async function openWorkbench (): Promise<{ folder: string, close (): Promise<void> }> {
   const folder = await mkdtemp(join(tmpdir(), 'magicstore-bench-'))
   return { folder, close: () => rm(folder, { recursive: true }) }
 }
 
-/** The built server as people run it, but for the rate limit and what is set; its log goes into a file. */
+/** The built server with default settings, except for rate limits and `settings`; its log goes to a file. */
 export async function startMagicStore (dataDir: string, settings: Record<string, string> = {}): Promise<Running> {
   const log = `${dataDir}.log`
   const child = spawn(process.execPath, [join(root, 'dist/main.js'), 'serve'], {
@@ -37,7 +37,7 @@ export async function startBaseline (kind: 'fastify' | 'files', folder: string):
   return ready(child, () => Number(/^\d+/.exec(readFileSync(log, 'utf8'))?.[0]))
 }
 
-/** Password hashes that the processor verifies in a second, eight at a time. */
+/** Password hashes verified per second, eight at a time. */
 export async function measureRawArgon2 (seconds: number): Promise<number> {
   const { stdout } = await run(process.execPath, ['--import', 'tsx', baseline, 'argon2', String(seconds)], { cwd: root })
   return Number(stdout)
@@ -45,7 +45,7 @@ export async function measureRawArgon2 (seconds: number): Promise<number> {
 
 export const hasNginx = await run('nginx', ['-v']).then(() => true, (error: { code?: unknown }) => error.code !== 'ENOENT')
 
-/** nginx on the files of a folder, with PUT; one worker for each core. */
+/** nginx serving a folder, with PUT; one worker per core. */
 export async function startNginx (folder: string): Promise<Running> {
   const port = 6080 + process.pid % 100
   await mkdir(join(folder, 'logs'), { recursive: true })
@@ -79,7 +79,7 @@ async function stop (child: ChildProcess): Promise<void> {
   await exited
 }
 
-/** Memory that a process has resident, in bytes. */
+/** Resident memory of a process, in bytes. */
 export function residentBytes (pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
 }

@@ -1,6 +1,6 @@
 /**
  * Mixed load on the built server for SOAK_MINUTES (20): node --import tsx test/bench/soak.ts
- * Prints memory, open handles and the delay of the event loop each minute; ends with 1 where an answer was not the one expected.
+ * Prints memory, open handles and event loop delay each minute; exits with 1 if a response was unexpected.
  */
 import { createHash, randomFillSync, randomInt } from 'node:crypto'
 import { readdirSync } from 'node:fs'
@@ -11,7 +11,7 @@ import { openWorkbench, residentBytes, startMagicStore } from './servers.ts'
 
 const MIB = 1024 ** 2
 const WORKERS = 8
-/** Between two requests of a worker: the load is steady and leaves room on the machine. */
+/** Pause between two requests of a worker: the load is steady and leaves some CPU idle. */
 const PAUSE_MILLISECONDS = 20
 const METRICS_PORT = 6190
 const end = Date.now() + Number(process.env.SOAK_MINUTES ?? 20) * 60_000

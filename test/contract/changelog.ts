@@ -8,7 +8,7 @@ const HEADINGS: { level: Change['level'], heading: string }[] = [
   { level: 'changed', heading: 'Changed' }
 ]
 
-/** The changelog with what changed since the last release at its head; what was released stays as it is. */
+/** Rewrites the unreleased section at the top of the changelog; released sections stay as they are. */
 export function withUnreleased (changelog: string, changes: Change[]): string {
   const [title = '', ...sections] = changelog.split(/^(?=## )/m)
   const released = sections.filter(section => !section.startsWith(UNRELEASED))
@@ -16,7 +16,7 @@ export function withUnreleased (changelog: string, changes: Change[]): string {
   return `${[title, ...unreleased, ...released].map(part => part.trimEnd()).join('\n\n')}\n`
 }
 
-/** The changelog with what is unreleased put under a version and a day. */
+/** Moves the unreleased changes under a version and a date. */
 export function withRelease (changelog: string, { version, day }: { version: string, day: string }): string {
   return changelog.replace(UNRELEASED, `## ${version} (${day})`)
 }
@@ -29,8 +29,8 @@ function listOf (changes: Change[]): string {
 }
 
 /**
- * What is wrong with the version of a document, given the last released one (Semantic Versioning 2.0.0, items 6 to 8);
- * undefined where nothing is. A document that has not changed may keep its version.
+ * What is wrong with the version of a document, compared with the last release (Semantic Versioning 2.0.0, items 6 to 8);
+ * undefined if nothing. An unchanged document may keep its version.
  */
 export function versionFault (released: Document, document: Document): string | undefined {
   const changes = changesBetween(released, document)
@@ -40,7 +40,7 @@ export function versionFault (released: Document, document: Document): string | 
   return undefined
 }
 
-/** What keeps a document from being released; undefined where nothing does. */
+/** Why a document can't be released; undefined if it can. */
 export function releaseFault (released: Document, document: Document): string | undefined {
   const [was, is] = [partsOf(released), partsOf(document)]
   const difference = [0, 1, 2].map(index => Number(is[index]) - Number(was[index])).find(step => step !== 0) ?? 0

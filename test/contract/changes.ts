@@ -2,13 +2,13 @@ import { compareSchemas, type Change, type Direction, type Schema } from './sche
 
 export type { Change } from './schema-changes.ts'
 
-/** As much of an OpenAPI document as a contract consists of. */
+/** The part of an OpenAPI document that belongs to the contract. */
 export interface Document { info: { version: string }, paths: Record<string, Record<string, Schema>>, [part: string]: unknown }
 
 /**
- * What changed from one document to the next, each once: operations, credentials, parameters, bodies, statuses, headers
- * and codes. Texts and examples promise nothing. An error status or code that is no longer answered breaks nobody: who
- * handles it handles what never comes. One that is new is a refusal like others, told by its class (RFC 9110 section 15).
+ * The changes from one document to the next, each listed once: operations, credentials, parameters, bodies, statuses, headers
+ * and codes. Texts and examples are not part of the contract. Removing an error status or code breaks no client. A new one is
+ * handled like others of its class (RFC 9110 section 15).
  */
 export function changesBetween (before: Document, after: Document): Change[] {
   const follow = { before: resolver(before), after: resolver(after) }
@@ -21,7 +21,7 @@ export function changesBetween (before: Document, after: Document): Change[] {
   })
   return Array.from(new Map(changes.map(change => [JSON.stringify(change), change])).values())
 
-  /** The level of an operation's own name: generated clients are called by it. */
+  /** The level of a changed operation id: generated clients use it as a function name. */
   function identity (x: Schema, y: Schema, subject: string): Change[] {
     return x.operationId === y.operationId ? [] : [{ level: 'breaking', subject, what: `is called \`${y.operationId}\`, no longer \`${x.operationId}\`` }]
   }
@@ -85,7 +85,7 @@ export function changesBetween (before: Document, after: Document): Change[] {
   }
 }
 
-/** The codes of a refusal, which are the names of its examples. */
+/** The codes of an error response, which are the names of its examples. */
 function codes (x: Schema, y: Schema, subject: string): Change[] {
   const known = ({ content }: Schema): Record<string, object> => content?.['application/problem+json']?.examples
   return entries(known(x), known(y)).flatMap(([code, was, is]): Change[] => {
@@ -98,12 +98,12 @@ function operationsOf ({ paths }: Document): Map<string, Schema> {
   return new Map(Object.entries(paths).flatMap(([path, item]) => Object.entries(item).map(([method, operation]) => [`${method.toUpperCase()} ${path}`, operation])))
 }
 
-/** Leads a reference to what it stands for. */
+/** Resolves a reference. */
 function resolver (document: Document): (schema: Schema) => Schema {
   return schema => schema.$ref === undefined ? schema : schema.$ref.slice(2).split('/').reduce((value: any, step: string) => value[step], document)
 }
 
-/** What either has, side by side. */
+/** The entries of both, side by side. */
 function entries<Value> (before: Record<string, Value> = {}, after: Record<string, Value> = {}): [string, Value | undefined, Value | undefined][] {
   return Object.keys({ ...before, ...after }).map(key => [key, before[key], after[key]])
 }

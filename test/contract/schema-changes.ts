@@ -1,20 +1,20 @@
-/** `breaking`: a client that kept to the old contract may fail. `added`: it offers or takes more. `changed`: neither. */
+/** `breaking`: existing clients may fail. `added`: the API offers or accepts more. `changed`: neither. */
 export type Level = 'breaking' | 'added' | 'changed'
 
 export interface Change { readonly level: Level, readonly subject: string, readonly what: string }
 
-/** Requests may be asked less of, never more; answers may promise more, never less. */
+/** Requests may require less, never more; responses may promise more, never less. */
 export type Direction = 'request' | 'response'
 
 export type Schema = Record<string, any>
 
-/** What the schemas of one place are compared as, and how the place is called. */
+/** How to compare the schemas of one place, and the name of that place. */
 interface Place { readonly direction: Direction, readonly subject: string }
 
 const ANNOTATIONS = new Set(['description', 'title', 'summary', 'example', 'examples', '$id', '$comment', 'readOnly', 'writeOnly', 'externalDocs'])
 const UPPER = new Set(['maximum', 'exclusiveMaximum', 'maxLength', 'maxItems', 'maxProperties'])
 const LOWER = new Set(['minimum', 'exclusiveMinimum', 'minLength', 'minItems', 'minProperties'])
-/** Keywords that are there or not, and can't be compared with another value of themselves. */
+/** Keywords that are present or absent; two values of them can't be compared. */
 const OPAQUE = new Set(['pattern', 'format', 'multipleOf', 'uniqueItems', 'contentMediaType', 'contentEncoding'])
 
 const LEVELS: Record<Direction, { narrower: Level, wider: Level }> = {
@@ -23,8 +23,8 @@ const LEVELS: Record<Direction, { narrower: Level, wider: Level }> = {
 }
 
 /**
- * Compares schemas of two documents. A shared schema is called by its name, so that what changed in it is told once
- * wherever it is used. A keyword that is not known here is breaking when it changes.
+ * Compares schemas of two documents. A shared schema is reported under its name, so a change in it is listed once, wherever
+ * it is used. A change of an unknown keyword is breaking.
  */
 export function compareSchemas (before: Schema, after: Schema, place: Place, follow: { before: (schema: Schema) => Schema, after: (schema: Schema) => Schema }): Change[] {
   const shared = before.$ref?.split('/').at(-1)
@@ -62,7 +62,7 @@ function isTighter (keyword: string, x: number | undefined, y: number | undefine
   return UPPER.has(keyword) ? y < x : y > x
 }
 
-/** Clients pass over properties that they do not know; those that were there are read, or sent, by some. */
+/** Clients ignore unknown properties, but may read or send each existing one. */
 function properties (before: Schema, after: Schema, { direction, subject }: Place, within: (x: Schema, y: Schema, name: string) => Change[]): Change[] {
   return Object.keys({ ...before, ...after }).flatMap((name): Change[] => {
     const [x, y] = [before[name], after[name]]
@@ -74,7 +74,7 @@ function properties (before: Schema, after: Schema, { direction, subject }: Plac
 
 type Tell = (kind: 'narrower' | 'wider', what: string) => Change
 
-/** A set of words: fewer of them admit less. */
+/** A set of words: fewer words accept less. */
 function sets (before: unknown[], after: unknown[], noun: string, tell: Tell): Change[] {
   return [
     ...before.filter(word => !after.includes(word)).map(word => tell('narrower', `${noun} ${text(word)} ${noun === 'need of' ? 'is new' : 'is gone'}`)),
@@ -82,7 +82,7 @@ function sets (before: unknown[], after: unknown[], noun: string, tell: Tell): C
   ]
 }
 
-/** The members of a union, which are told apart by their types. */
+/** The members of a union, identified by their types. */
 function members (before: Schema[], after: Schema[], tell: Tell, within: (x: Schema, y: Schema, name: string) => Change[]): Change[] {
   const named = (schemas: Schema[]) => new Map(schemas.map(schema => [JSON.stringify(schema.type ?? schema.$ref), schema]))
   const [x, y] = [named(before), named(after)]
