@@ -20,7 +20,7 @@ function newFile (ownerId: number, name: string, facts: Partial<NewFile> = {}): 
   return { ownerId, name, size: 10, type: 'text/plain', sha256: hex(32), blobId: hex(16), now: 5000, ...facts }
 }
 
-/** How each promise ended: `ok`, or the code of its problem. */
+/** The outcome of each promise: `ok`, or the code of its problem. */
 async function outcomes (promises: Promise<unknown>[]): Promise<string[]> {
   const ends = await Promise.allSettled(promises)
   return ends.map(end => end.status === 'fulfilled' ? 'ok' : end.reason instanceof Problem ? end.reason.code : String(end.reason))
@@ -41,9 +41,9 @@ const keyOf: Record<FileOrder, (file: FileRecord) => string | number> = {
   smallest: file => file.size
 }
 
-/** What src/metadata/metadata.ts promises, of the backend that `open` opens at a place; the same place has the same facts again. */
+/** The contract in src/metadata/metadata.ts, for the backend that `open` opens at a path; reopening a path gives the same records. */
 export function suite (t: Test, open: (place: string) => Promise<Metadata>): void {
-  /** A metadata store of its own, closed with the test. */
+  /** A new metadata store, closed when the test ends. */
   async function fresh (t: Test): Promise<{ metadata: Metadata, reopen: () => Promise<Metadata> }> {
     const place = t.testdir()
     let current = await open(place)
@@ -67,7 +67,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     return { bytes: usedBytes, files: usedFiles }
   }
 
-  /** Walks a listing page by page; `between` is called after each. */
+  /** Reads a listing page by page; calls `between` after each page. */
   async function walk (metadata: Metadata, ownerId: number, page: Partial<FilePage>, between: () => Promise<unknown> = async () => {}): Promise<FileRecord[]> {
     const seen: FileRecord[] = []
     let after: FilePosition | undefined
@@ -570,7 +570,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     t.equal((await again.discardedBlobs(2000)).length, 999)
   })
 
-  // U+FF5E is above a surrogate, and below U+1F600, which is written with two.
+  // U+FF5E sorts after surrogates in UTF-16, but before U+1F600, which needs two of them.
   const names = ['', ' ', '!', 'A', 'B', 'a', 'a%', 'a_', 'aa', 'ab', 'b', 'é', '\uFF5E', '😀', '😁', '\u{10FFFF}'].filter(name => name !== '')
 
   t.test('what is stored is summed up over everybody who is not gone, by their own limits where they have some', async t => {
@@ -625,7 +625,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
       const { metadata, id } = await withPerson(t)
       const bob = await metadata.addAccount(person('bob'))
       await metadata.addFile(newFile(bob.id, 'theirs'), unlimited)
-      // Many share a size and a date.
+      // Many files have the same size and date.
       for (let index = 0; index < 30; index++) await metadata.addFile(newFile(id, `stays-${(index * 7) % 30}`, { size: index % 3, now: 1000 + index % 4 }), unlimited)
       for (let index = 0; index < 8; index++) await metadata.addFile(newFile(id, `goes-${index}`, { size: index % 3, now: 1000 + index % 4 }), unlimited)
       let turn = 0

@@ -6,11 +6,11 @@ export type Scope = 'files:read' | 'files:write' | 'account'
 
 export const allScopes: readonly Scope[] = ['files:read', 'files:write', 'account']
 
-/** Milliseconds since 1970 between which something happened: the server's clock is read somewhere in there. */
+/** Bounds of a point in time, in milliseconds since 1970: the server read its clock between them. */
 export interface Span { readonly from: number, readonly to: number }
 
 export interface StoredFile {
-  /** Grows with each file that is made; breaks ties in listings as the server's ids do. */
+  /** Increases with each created file; breaks ties in listings as the server's ids do. */
   readonly serial: number
   readonly name: string
   readonly bytes: Buffer
@@ -26,7 +26,7 @@ export interface IssuedToken {
   readonly scopes: readonly Scope[]
   /** The secret of the personal token that an access token was issued for. */
   readonly parent: string | undefined
-  /** When it ends; null for never. Of an access token only the bounds are known. */
+  /** Its expiry; null for never. For an access token only the bounds are known. */
   readonly expires: Span | null
   readonly isRevoked: boolean
 }
@@ -35,18 +35,18 @@ export interface Person {
   readonly id: number
   readonly user: [username: string, password: string]
   readonly store: State
-  /** In the order in which they were issued. */
+  /** In order of creation. */
   readonly tokens: readonly IssuedToken[]
 }
 
-/** What one person's store holds, and the serial of the next file. Never changed, only replaced. */
+/** The files of a user, and the serial of the next file. Immutable. */
 export interface State { readonly files: ReadonlyMap<string, StoredFile>, readonly serial: number }
 
 export interface Limits { readonly maxFileBytes: number, readonly quotaBytes: number, readonly quotaFiles: number }
 
 interface Conditional { readonly conditions: Readonly<Record<string, string>> }
 
-/** Something a person does to a file, with every value that goes over the wire. */
+/** An operation on a file, with every value that is sent. */
 export type Act =
   | { readonly kind: 'put', readonly name: string, readonly bytes: Buffer, readonly type: string } & Conditional
   | { readonly kind: 'post', readonly name: string, readonly bytes: Buffer, readonly type: string }
@@ -55,15 +55,15 @@ export type Act =
   | { readonly kind: 'delete', readonly name: string } & Conditional
   | { readonly kind: 'rename', readonly name: string, readonly to: string }
 
-/** One way in which the server may answer, and what is then true. `next` throws where the answer says something else. */
+/** A response that is allowed, and the state after it. `next` throws if the rest of the response differs. */
 export interface Outcome { readonly status: number, readonly code?: string, readonly next: (answer: Answer) => State }
 
-/** What an act is judged by beside the state: when it happened, the limits, and the address of the server. */
+/** The input of a judgement besides the state: the time, the limits, and the URL of the server. */
 export interface Circumstances {
   readonly span: Span
   readonly limits: Limits
   readonly url: string
-  /** Bytes and files in use when the request began: a quota may be judged by that, too, while others change it. */
+  /** Bytes and files in use when the request began: the server may apply a quota to these if other requests change them meanwhile. */
   readonly usedBefore: Usage
 }
 
@@ -76,14 +76,14 @@ export function usageOf (files: ReadonlyMap<string, StoredFile>): Usage {
   return { bytes: Array.from(files.values()).reduce((sum, { bytes }) => sum + bytes.length, 0), files: files.size }
 }
 
-/** The key that a name stands for; undefined where no file can have it. */
+/** The key of a name; undefined if no file can have it. */
 export function keyOf (name: string): string | undefined {
   const key = name.normalize('NFC')
   const isFit = name.isWellFormed() && key !== '' && Buffer.byteLength(key) <= 255 && !/[/\\\p{Cc}]/u.test(key) && key !== '.' && key !== '..'
   return isFit ? key : undefined
 }
 
-/** The next state, by the first outcome that the answer matches. @throws where none does. */
+/** The next state, by the first outcome that matches the response. @throws if none does. */
 export function explain (state: State, act: Act, answer: Answer, circumstances: Circumstances): State {
   const outcomes = outcomesOf(state, act, circumstances)
   const code = act.kind !== 'head' && answer.status >= 400 ? answer.json.code : undefined
@@ -92,10 +92,10 @@ export function explain (state: State, act: Act, answer: Answer, circumstances: 
   return outcome.next(answer)
 }
 
-/** Why an act must be refused, and why it may be although it need not. */
+/** Refusals that are required, and those that are allowed but not required. */
 interface Refusals { readonly due: [status: number, code: string][], readonly possible: [status: number, code: string][] }
 
-/** A success needs that no refusal is due; which of several is told is the server's choice. */
+/** Success is allowed if no refusal is due; if several are, the server may choose one. */
 function outcomesOf (state: State, act: Act, circumstances: Circumstances): Outcome[] {
   switch (act.kind) {
     case 'put': return judged(state, putRefusals(state, act, circumstances), () => store(state, act, act.name, circumstances))
@@ -151,14 +151,14 @@ function post (state: State, act: Extract<Act, { kind: 'post' }>, circumstances:
     return [{ status: 200, next: answer => { expectFacts(answer.json, current, circumstances); return state } }]
   }
   const { due, possible } = sizeRefusals(state, act.bytes.length, current, circumstances)
-  // Whether the name is free is known when the form is read; that not one file more fits, before.
+  // The server knows whether the name is free only after reading the form, but checks the number of files before.
   if (Math.max(state.files.size, circumstances.usedBefore.files) >= circumstances.limits.quotaFiles) possible.push([413, 'quota_exceeded'])
   if (key === undefined) due.push([400, 'name_invalid'])
   if (current !== undefined) due.push([409, 'name_taken'])
   return judged(state, { due, possible }, () => store(state, act, name, circumstances))
 }
 
-/** Makes or replaces a file; times are the server's own, within the span. */
+/** Creates or replaces a file; the server sets the times, within the span. */
 function store (state: State, { bytes, type: declared }: { bytes: Buffer, type: string }, name: string, circumstances: Circumstances): Outcome {
   const key = String(keyOf(name))
   const current = state.files.get(key)
@@ -193,7 +193,7 @@ function rename (state: State, { name, to }: Extract<Act, { kind: 'rename' }>, c
   }))
 }
 
-/** When the server says it changed something: by its clock, and never before the change that went before. */
+/** The time of a change according to the server: within the span, and never before the previous change. */
 function changedAt ({ json }: Answer, current: StoredFile | undefined, { from, to }: Span): number {
   const at = Date.parse(json.updatedAt)
   const earliest = current?.updatedAt ?? 0
@@ -207,12 +207,12 @@ function typeOf (name: string, declared: string): string {
   return /^[\w.+-]+\/[\w.+-]+(?:; [\w-]+=[\w-]+)*$/.test(declared) ? declared : typesByExtension[/[^.]\.(\w+)$/.exec(name)?.[1] ?? ''] ?? 'application/octet-stream'
 }
 
-/** RFC 9110 section 13.2.2 for a method that changes something. */
+/** RFC 9110 section 13.2.2 for a method that changes the file. */
 function permits (conditions: Readonly<Record<string, string>>, file: StoredFile | undefined): boolean {
   return verdict({ ...conditions, 'if-modified-since': undefined }, file) === 'go on'
 }
 
-/** RFC 9110 section 13.2.2, for the few forms of conditions that the acts have. */
+/** RFC 9110 section 13.2.2, for the forms of conditions used here. */
 function verdict (conditions: Readonly<Record<string, string | undefined>>, file: StoredFile | undefined): 'go on' | 'failed' | 'unchanged' {
   const names = (list: string, isWeakEnough: boolean) => file !== undefined &&
     (list === '*' || list.split(', ').some(tag => (isWeakEnough ? tag.replace(/^W\//, '') : tag) === entityTag(file)))
@@ -235,7 +235,7 @@ function read (state: State, act: Extract<Act, { kind: 'get' | 'head' }>): Outco
   })
 }
 
-/** One range, first to last or a suffix, clipped to the size. */
+/** One range, first to last or a suffix, limited to the size. */
 function rangeOf (range: string, size: number): Span | 'unsatisfiable' | undefined {
   const [, first = '', last = ''] = /^bytes=(\d*)-(\d*)$/.exec(range) ?? []
   if (first !== '' && last !== '' && Number(last) < Number(first)) return undefined
@@ -261,7 +261,7 @@ function expectValidators ({ headers }: Answer, file: StoredFile): void {
   expect('Last-Modified', headers['last-modified'], new Date(file.updatedAt).toUTCString())
 }
 
-/** Everything that is told of a file, and nothing else. */
+/** The complete metadata of a file, as the API returns it. */
 export function factsOf (file: StoredFile, { url }: { url: string }) {
   const { name, bytes, type, createdAt, updatedAt } = file
   return {
@@ -279,7 +279,7 @@ function expectFacts (json: unknown, file: StoredFile, circumstances: { url: str
   expect('the file', json, factsOf(file, circumstances))
 }
 
-/** @throws where the two are not the same, deeply. */
+/** @throws if the two are not deeply equal. */
 export function expect (what: string, found: unknown, expected: unknown): void {
   if (!isDeepStrictEqual(found, expected)) throw new Error(`${what} is ${JSON.stringify(found)}, expected ${JSON.stringify(expected)}`)
 }
@@ -288,7 +288,7 @@ export type FileOrder = 'name' | '-name' | 'newest' | 'oldest' | 'largest' | 'sm
 
 type Comparison = (a: StoredFile, b: StoredFile) => number
 
-// Code point by code point, which is the order of UTF-8 and not that of JavaScript's strings.
+// By code points, as UTF-8 sorts, and not by UTF-16 code units as JavaScript does.
 const byName: Comparison = (a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name))
 const byAge: Comparison = (a, b) => a.createdAt - b.createdAt || a.serial - b.serial
 const bySize: Comparison = (a, b) => a.bytes.length - b.bytes.length || a.serial - b.serial
@@ -302,16 +302,16 @@ const comparisons: Record<FileOrder, Comparison> = {
   largest: (a, b) => bySize(b, a)
 }
 
-/** The files in an order of the API; where two are alike, the one made first is the lesser. */
+/** The files in an order of the API; ties are broken by creation, oldest first. */
 export function listed (files: ReadonlyMap<string, StoredFile>, order: FileOrder, prefix = ''): StoredFile[] {
   return Array.from(files.values()).filter(({ name }) => name.startsWith(prefix.normalize('NFC'))).sort(comparisons[order])
 }
 
-/** How a token must be answered in a span: what refuses it, and whether it may pass. */
+/** How a token may be answered in a span: the allowed refusals, and whether it may be accepted. */
 export function judgeToken ({ kind, scopes, expires, isRevoked }: IssuedToken, need: Scope | undefined, span: Span): { refusals: [status: number, code: string][], mayPass: boolean } {
   const mayBeExpired = expires !== null && span.to >= expires.from
   const isExpired = expires !== null && span.from >= expires.to
-  // The end that an access token carries is looked at before whether it was revoked.
+  // The server checks the expiry in an access token before it checks whether the token is revoked.
   if (isRevoked) return { refusals: [[401, 'token_revoked'], ...(mayBeExpired && kind === 'access' ? [[401, 'token_expired']] as [number, string][] : [])], mayPass: false }
   const isWithinScope = need === undefined || scopes.includes(need)
   return {
@@ -320,7 +320,7 @@ export function judgeToken ({ kind, scopes, expires, isRevoked }: IssuedToken, n
   }
 }
 
-/** Whether a token holds in all of a span, in none of it, or in a part. */
+/** Whether a token is valid during all of a span, none of it, or part of it. */
 export function holds ({ expires, isRevoked }: IssuedToken, span: Span): 'yes' | 'no' | 'perhaps' {
   if (isRevoked || (expires !== null && span.from >= expires.to)) return 'no'
   return expires === null || span.to < expires.from ? 'yes' : 'perhaps'

@@ -21,10 +21,10 @@ const MIB = 1024 ** 2
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const run = promisify(execFile)
 
-/** Limits that are not what is tested here. */
+/** Disables limits that are not under test. */
 const unhurried = { RATE_LIMIT_PER_MINUTE: '0', REGISTRATIONS_PER_HOUR: '0' }
 
-/** Asks again and again until the answer is the one that is waited for. @throws after three minutes without it. */
+/** Repeats a request until its result is the expected one. @throws after three minutes. */
 async function until<T> (ask: () => Promise<T>, isIt: (answer: T) => boolean): Promise<T> {
   for (const end = performance.now() + 180_000; performance.now() < end;) {
     const answer = await ask()
@@ -34,16 +34,16 @@ async function until<T> (ask: () => Promise<T>, isIt: (answer: T) => boolean): P
   throw new Error('it did not come')
 }
 
-/** The entries of the log of a server, from here to its end. */
+/** The log entries of a server, from now until it exits. */
 async function entriesOf ({ child }: ServerProcess): Promise<any[]> {
   const output = await child.stdout!.setEncoding('utf8').toArray()
   return output.join('').split('\n').filter(line => line !== '').map(line => JSON.parse(line))
 }
 
 interface Metrics {
-  /** Every sample by its name and labels, as they stand in the text. */
+  /** Every sample, by its name and labels as in the text. */
   samples: Map<string, number>
-  /** The sum of the samples of that name that have these labels. */
+  /** The sum of the samples with this name and these labels. */
   sum (name: string, labels?: Record<string, string>): number
 }
 
@@ -62,17 +62,17 @@ async function scrape (port: number): Promise<Metrics> {
 
 interface Measured extends ServerProcess { metricsPort: number, dataDir: string }
 
-/** The bin with its metrics on a free port. */
+/** The bin, with its metrics on a free port. */
 async function spawnMeasured (t: Test, settings: Settings = {}): Promise<Measured> {
   const dataDir = settings.DATA_DIR ?? t.testdir()
   const server = await spawnServer(t, { DATA_DIR: dataDir, METRICS_PORT: '0', LOG_LEVEL: 'silent', ...unhurried, ...settings })
-  // Of a process that is killed nobody knows what it ran through.
+  // A killed process would report no coverage.
   t.teardown(() => server.end('SIGTERM'))
   const metricsPort = Number(/http:\/\/127\.0\.0\.1:(\d+)\/metrics$/m.exec(server.welcome.join('\n'))?.[1])
   return { ...server, metricsPort, dataDir }
 }
 
-/** A `PUT` whose body the caller writes. */
+/** A `PUT` whose body the caller sends. */
 function beginUpload ({ port }: Client, { token, name, size }: { token: string, name: string, size: number }): ClientRequest {
   const upload = httpRequest({ host: '127.0.0.1', port, method: 'PUT', path: `/uploads/${name}`, agent: false, headers: { authorization: `Bearer ${token}`, 'content-length': size } })
   upload.on('error', () => {})
@@ -96,7 +96,7 @@ test('a server tells anybody that it lives and that it is ready, and by HEAD as 
   }
 })
 
-/** Each breaks what a server stands on, and mends it. */
+/** Faults in the server's environment, each with its repair. */
 const faults: { what: string, check: string, break: (dataDir: string) => Promise<void>, mend: (dataDir: string) => Promise<void> }[] = [
   {
     what: 'a database that takes no commit',
@@ -113,7 +113,7 @@ const faults: { what: string, check: string, break: (dataDir: string) => Promise
   {
     what: 'a disk that hangs',
     check: 'disk',
-    // Opening a pipe waits until somebody reads it.
+    // Opening a pipe blocks until a reader opens it.
     break: async dataDir => { await run('mkfifo', [join(dataDir, 'probe')]) },
     mend: async dataDir => {
       for await (const chunk of createReadStream(join(dataDir, 'probe'))) if (chunk) break
@@ -286,7 +286,7 @@ test('bytes are counted inside TLS, over HTTP/2 too', async t => {
 test('whatever clients send, the number of series does not grow: a thousand odd methods and paths make no new one', async t => {
   const server = await spawnMeasured(t)
   const { token } = await signUp(server, 'ann')
-  // CONNECT asks for a tunnel, not for a path.
+  // CONNECT requests a tunnel, not a path.
   const methods = METHODS.filter(method => method !== 'CONNECT')
   const shapes = ['/uploads/X', '/api/files/X', '/X', '/uploads/%zzX', '/api/users/X', '/docs/static/X', '/api/files?prefix=X', '/uploads/X/X', '/health/X']
   const send = (method: string, shape: string) => server.send(method, shape.replaceAll('X', `odd-${randomBytes(8).toString('hex')}`), { token })
@@ -419,7 +419,7 @@ for (const { output, shell } of [
     t.teardown(() => child.kill('SIGKILL'))
     const client = clientOf(port)
     await until(async () => client.send('GET', '/health/live').catch(() => undefined), answer => answer?.status === 200)
-    // More than a pipe holds, and more than the server buffers.
+    // More than the buffers of the pipe and the server can contain.
     for (let index = 0; index < 200; index++) t.equal((await client.send('GET', `/nowhere/${'x'.repeat(10_000)}`)).status, 404)
     child.kill('SIGTERM')
     t.strictSame(await once(child, 'exit'), [0, null])
@@ -434,7 +434,7 @@ async function freePort (): Promise<number> {
   return port
 }
 
-/** Runs the bin on a terminal, stops it when `last` is shown, and gives what stands there then: a terminal drops what it has not shown when the key is typed. */
+/** Runs the bin on a terminal until it prints `last`, and returns what it printed. Typing ^C discards output that is not displayed yet. */
 async function onTerminal (t: Test, settings: Settings, last: RegExp, use: (port: number) => Promise<void>): Promise<string> {
   const child = spawnOnTerminal(t, ['serve'], { PORT: '0', MIN_FREE_BYTES: '0', ...settings })
   const exited = once(child, 'exit')
@@ -449,7 +449,7 @@ async function onTerminal (t: Test, settings: Settings, last: RegExp, use: (port
     if (port !== undefined && using === undefined) (using = use(Number(port))).catch(kill)
     if (isStopped || !last.test(shown)) continue
     isStopped = true
-    // What is typed on a terminal: SIGINT.
+    // What ^C on a terminal sends: SIGINT.
     child.stdin.write('\x03')
   }
   clearTimeout(limit)
@@ -461,7 +461,7 @@ async function onTerminal (t: Test, settings: Settings, last: RegExp, use: (port
 test('on a terminal a line is for a person, and nothing in it moves the cursor or turns the text around', { skip: lacksTerminal }, async t => {
   const dataDir = t.testdir()
   const shown = await onTerminal(t, { DATA_DIR: dataDir, TRUST_PROXY: '127.0.0.1' }, /GET \/api\/users\/1 500 [^\n]*\n/, async port => {
-    // What a proxy says of an address is believed, and is any text.
+    // The server trusts an address from the proxy, which can be any text.
     await (await fetch(`http://127.0.0.1:${port}/nowhere`, { headers: { 'x-forwarded-for': '\x9B31m\xAD' } })).text()
     const { user } = await signUp(clientOf(port), 'ann')
     await clientOf(port).send('GET', '/api/resource', { user })
@@ -484,7 +484,7 @@ test('a server ends with its terminal', { skip: lacksTerminal }, async t => {
   terminal.stdout.setEncoding('utf8').on('data', chunk => { shown += chunk })
   await until(async () => shown, text => text.includes('password policy'))
   const server = Number(await readFile(`/proc/${terminal.pid}/task/${terminal.pid}/children`, 'utf8'))
-  // It may stay listed for as long as nobody asks how it ended.
+  // Until its parent reaps it, the process stays listed.
   const state = () => readFile(`/proc/${server}/stat`, 'utf8').then(text => text.split(' ')[2], () => 'gone')
   t.match(await state(), /^[RSD]$/)
   t.teardown(async () => { if (!['Z', 'gone'].includes(await state() ?? '')) process.kill(server, 'SIGKILL') })
@@ -494,7 +494,7 @@ test('a server ends with its terminal', { skip: lacksTerminal }, async t => {
 
 test('a server that can\'t keep up refuses new requests, says that it lives, and comes back', async t => {
   const server = await spawnServer(t, { DATA_DIR: t.testdir(), LOG_LEVEL: 'silent', MAX_EVENT_LOOP_DELAY_MS: '20', ...unhurried })
-  // The document is long and written anew for each; whoever asks for heads alone, many in one go, has little to do with them.
+  // The document is long and serialised for each request; a client that sends many HEAD requests at once has little work.
   const heads = 'HEAD /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(100)
   const end = new AbortController()
   const load = Array.from({ length: 4 }, async () => {
@@ -524,7 +524,7 @@ test('a server that holds too much refuses new requests, ends the uploads that i
 
   const server = await spawnServer(t, { DATA_DIR: join(t.testdirName, 'busy'), LOG_LEVEL: 'silent', MAX_MEMORY_BYTES: String(inUse + 32 * MIB), MAX_EVENT_LOOP_DELAY_MS: '0', ...unhurried })
   const { token } = await signUp(server, 'ann')
-  // Each waits in memory for the rest of its first quarter of a megabyte. Those that the server looks at itself in the midst of are refused.
+  // Each waits in memory for its first 256 KiB to be complete. Some are refused, if they arrive while the server checks its memory.
   const first = Buffer.alloc(0.24 * MIB, 1)
   const uploads = Array.from({ length: 250 }, (_, index) => beginUpload(server, { token, name: `${index}`, size: MIB }))
   const answered = Promise.all(uploads.map(statusOf))

@@ -1,22 +1,22 @@
 import fc from 'fast-check'
 
-/** A request as it goes over the wire; text is a byte a character. */
+/** A request before it is sent; in text fields one character is one byte. */
 export interface WireRequest {
   readonly method: string
   readonly target: string
   readonly version: string
   readonly headers: readonly (readonly [name: string, value: string])[]
-  /** Whole lines behind the headers, well formed or not. */
+  /** Raw lines after the headers, valid or not. */
   readonly lines: readonly string[]
   readonly body: Buffer
   readonly framing: string
 }
 
-/** A request that is no longer what it was; printed with what was drawn. */
+/** A change that may make a request invalid; printed with the seed. */
 export interface Mutation { readonly kind: string, readonly drawn: any }
 
 interface Kind<Drawn> {
-  /** How often it is drawn: what most parsers refuse at once, less often than what gets further. */
+  /** How often to draw it: mutations that most parsers refuse at once are rarer. */
   readonly weight: number
   readonly draw: fc.Arbitrary<Drawn>
   apply (request: WireRequest, drawn: Drawn): WireRequest
@@ -32,7 +32,7 @@ const utf8 = (text: string) => Buffer.from(text).toString('latin1')
 const oddBytes = ['\xED\xA0\x80', '\xED\xB0\x80', '\xC0\xAF', '\xE0\x80\xAF', '\xF8\x88\x80\x80\x80', '\xFF', '\xFE\xFF', '\xEF\xBB\xBF', '\0', '\x01', '\x1B', '\x7F', '\x85', '\xE2\x80\xAE', utf8('\u{1F600}')]
 const text = fc.oneof(fc.constantFrom(...oddBytes), fc.uint8Array({ maxLength: 12 }).map(latin1), fc.string().map(utf8))
 
-/** A field's value may hold anything but the end of its line. */
+/** Any text without a line end. */
 const fieldText = text.map(value => value.replace(/[\r\n]/g, ' '))
 
 const escapes = ['%', '%%', '%2', '%zz', '%00', '%0a', '%0d%0a', '%7f', '%80', '%ff', '%c3%28', '%c0%af', '%ed%a0%80', '%f0%9f%98%80', '%2f', '%5c', '%2e', '%2e%2e%2f', '%u0041', '+', ';', '#', '?', '&', '/', '//', '/../', '\\', ' ', '\t', '\0', '\x01', '\x7F', '\x80', '\xFF', '<', '"', '{', '|', '^', '`']
@@ -42,7 +42,7 @@ const versions = ['HTTP/1.0', 'HTTP/0.9', 'HTTP/1.2', 'HTTP/2.0', 'HTTP/3', 'htt
 const parameterNames = ['limit', 'cursor', 'order', 'prefix', 'disposition', 'access_token', 'x', '', '__proto__', 'constructor', 'limit[]', 'order[name]', 'limit.x']
 const parameterValues = ['', '0', '1', '00', '1e2', '-1', '1001', '99999999999999999999', 'NaN', 'null', 'true', '[]', '{}', 'name', 'inline', '%', '%00', '%ed%a0%80', '%ff', '🙂', 'x'.repeat(300)].map(utf8)
 
-/** Fields that the server, or what it is made of, looks at; and values that are nearly right. */
+/** Fields that the server or its libraries read, and almost valid values. */
 const fields: Record<string, string[]> = {
   range: ['bytes=0-', 'bytes=-0', 'bytes=-1', 'bytes=0-0,2-3', 'bytes=5-2', 'bytes=99999999999999999999-', 'bytes=-99999999999999999999', 'bytes=a-b', 'bytes', 'bytes=', 'items=0-1', `bytes=${'0-0,'.repeat(100)}`],
   'if-range': ['*', '"x"', 'W/"x"', 'Thu, 01 Jan 1970 00:00:00 GMT', 'x'],
@@ -82,7 +82,7 @@ const field = fc.constantFrom(...fieldNames).chain(name => fc.tuple(fc.constant(
 
 const lines = [': x', 'no colon', ' folded', '\tfolded', 'a b: c', 'x : y', '__proto__: x', 'constructor: x', 'x: \0', 'x: \x01\x7F', 'x:', '\xFF: x', `${'x'.repeat(20_000)}: y`, `x: ${'y'.repeat(20_000)}`, 'x: y\rz: w', 'x: y\nz: w', '\0', 'Content-Length: 3\nX: y']
 
-/** JSON of the wrong kind, at the wrong place, or of a size that somebody may have taken for impossible. */
+/** JSON of the wrong type, in the wrong place, or of an extreme size. */
 const oddJson = ['null', 'true', '0', '-0', '1e400', '-1e400', '123456789012345678901234567890', '0.1', '""', '"\\u0000"', '"\\ud800"', '"\\udc00\\ud800"', '"\\uffff"', '[]', '[[]]', '{}', '{"a":1}', '{"__proto__":null}', '{"constructor":{"prototype":{}}}', '"2026-02-30T00:00:00Z"', '"9999-12-31T23:59:60Z"', '"+275760-09-13T00:00:00.001Z"', '["files:read","files:read"]', '["x"]', `"${'x'.repeat(2000)}"`, '"mst_x"', '"a:b"', '" a"', utf8('"\u202Ea"'), utf8('"\uFB03"'), utf8('"e\u0301"')]
 const documents = ['', ' ', 'null', '[]', '""', '1', '{', '{}', '{"a":1,}', "{'a':1}", '{"a":NaN}', '[1', 'undefined', '{"__proto__":{"a":1}}', '{"username":"a","username":"b","password":"c"}', '['.repeat(30_000), `${'{"a":'.repeat(5000)}1${'}'.repeat(5000)}`, `{"name":"${'x'.repeat(70_000)}"}`, '\xEF\xBB\xBF{}', '{"name":"\xED\xA0\x80"}', '{"name":"\xFF"}', '{"name":"\0"}', '{"name":"a"}{"name":"b"}', '{"name":"a"}\0']
 
@@ -96,7 +96,7 @@ const endings = ['--x--\r\n', '--x--', '--x-', '--x', '', '--y--\r\n', '--x--\r\
 
 interface Framed { fields: [string, string][], body: Buffer, isCut?: boolean, hasRest?: boolean }
 
-/** How the body is said to end: where it should (`length`), later than it comes (`isCut`), or sooner (`hasRest`). */
+/** Whether the declared length is right (`length`), larger than what is sent (`isCut`), or smaller (`hasRest`). */
 const framings: Record<string, (body: Buffer) => Framed> = {
   length: body => ({ fields: [['Content-Length', String(body.length)]], body }),
   none: body => ({ fields: [], body, hasRest: body.length > 0 }),
@@ -154,18 +154,18 @@ function spliced (value: string, start: number, removed: number, inserted: strin
   return value.slice(0, start) + inserted + value.slice(start + removed)
 }
 
-/** Changes the properties of a JSON body, each a name and its JSON; a body that is none has none. */
+/** Changes the properties of a JSON body, each given as name and JSON; other bodies are treated as an empty object. */
 function withProperties (request: WireRequest, change: (entries: [name: string, json: string][]) => [name: string, json: string][]): WireRequest {
   let entries: [name: string, json: string][] = []
   try {
     entries = Object.entries(Object(JSON.parse(request.body.toString()))).map(([name, value]) => [name, utf8(JSON.stringify(value))])
   } catch {
-    // Not JSON by now, or too deep to be written again.
+    // No longer JSON, or too deep to serialise.
   }
   return withBody(request, Buffer.from(`{${change(entries).map(([name, json]) => `${utf8(JSON.stringify(name))}:${json}`).join(',')}}`, 'latin1'))
 }
 
-/** Framed, unless it is framed already; without it the body would pass for the next request. */
+/** Adds framing unless there is some; without it, the body would be parsed as the next request. */
 function withBody (request: WireRequest, body: Buffer): WireRequest {
   return { ...request, body, framing: request.framing === 'none' ? 'length' : request.framing }
 }
@@ -176,11 +176,11 @@ export function mutate (request: WireRequest, chosen: Mutation[]): WireRequest {
   return chosen.reduce((mutated, { kind, drawn }) => (kinds[kind] as Kind<any>).apply(mutated, drawn), request)
 }
 
-/** The bytes of a request, whether they promise more than comes, and whether something comes that was not promised. */
+/** The bytes of a request, whether they are less than declared, and whether more bytes follow. */
 export function bytesOf ({ method, target, version, headers, lines, body, framing }: WireRequest): { bytes: Buffer, isCut: boolean, hasRest: boolean } {
   const framed = (framings[framing] as typeof framings[string])(body)
   const head = [`${method} ${target} ${version}`, ...[...headers, ...framed.fields].map(field => field.join(': ')), ...lines, '', ''].join('\r\n')
-  // A field of its own may promise a body, whatever the framing is.
+  // A custom field may declare a body, whatever the framing.
   const isPromised = [...headers, ...lines.map(line => line.split(':'))].some(([name = '']) => /content-length|transfer-encoding/i.test(name))
   return { bytes: Buffer.concat([Buffer.from(head, 'latin1'), framed.body]), isCut: framed.isCut === true || isPromised || /\n[^]*content-length/i.test(lines.join('')), hasRest: framed.hasRest === true }
 }

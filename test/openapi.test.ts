@@ -13,7 +13,7 @@ import { clientOf, formOf, runBin, signUp, spawnServer, startServer, type Answer
 
 const committed = (name: string) => readFile(fileURLToPath(new URL(`../openapi/${name}`, import.meta.url)), 'utf8')
 
-/** What the command left in a folder for temporary files; the compiler of the tests has its cache there. */
+/** What the command left in the folder of temporary files, except the cache of the test compiler. */
 const leftIn = async (folder: string) => (await readdir(folder)).filter(name => name.startsWith('magicstore'))
 
 interface Link { operationId: string, parameters?: Record<string, string>, description?: string }
@@ -41,10 +41,10 @@ async function readDocument (client: Client): Promise<{ document: any, operation
 const isPublic = ({ operation }: Listed) => JSON.stringify(operation.security) === '[{}]'
 const schemesOf = ({ operation }: Listed) => [...new Set(operation.security.flatMap(requirement => Object.keys(requirement)))].sort()
 
-/** Limits that are not what is tested here. */
+/** Disables limits that are not under test. */
 const unhurried = { REGISTRATIONS_PER_HOUR: '0', RATE_LIMIT_PER_MINUTE: '0' }
 
-/** The value that a JSON Pointer of the document leads to. */
+/** The value at a JSON Pointer of the document. */
 function follow (document: any, pointer: string): any {
   return pointer.slice(2).split('/').map(step => step.replaceAll('~1', '/').replaceAll('~0', '~')).reduce((value, step) => value?.[step], document)
 }
@@ -55,18 +55,18 @@ function refsOf (value: unknown): string[] {
   return Object.entries(value).flatMap(([key, inner]) => key === '$ref' && typeof inner === 'string' ? [inner] : refsOf(inner))
 }
 
-/** Everything in the document that has a type. */
+/** Every schema in the document that has a type. */
 function schemasIn (value: unknown): { type: unknown, format?: string, maxLength?: number }[] {
   if (typeof value !== 'object' || value === null) return []
   const inner = Object.values(value).flatMap(schemasIn)
   return 'type' in value ? [value, ...inner] : inner
 }
 
-/** An address of the operation that leads nowhere in particular. */
+/** The path of an operation, for a missing resource. */
 const addressOf = (path: string) => path.replace('{id}', '1').replace('{name}', 'report.pdf')
 
 test('the document is the same as JSON, as YAML and in openapi/', async t => {
-  // The address that the committed document has.
+  // The public URL in the committed document.
   const server = await startServer(t, { PUBLIC_URL: 'http://127.0.0.1:5000' })
   const json = await server.send('GET', '/openapi.json')
   const yaml = await server.send('GET', '/openapi.yaml')
@@ -78,7 +78,7 @@ test('the document is the same as JSON, as YAML and in openapi/', async t => {
   t.same(parse(await committed('openapi.yaml')), json.json, 'openapi/openapi.yaml is stale: npm run openapi')
 })
 
-/** Every address of a server in a text, without its path. */
+/** Every server URL in a text, without its path. */
 const originsIn = (text: string) => [...new Set(Array.from(text.matchAll(/https?:\/\/(?:127\.0\.0\.1|localhost|[\w.-]+\.example\.org)(?::\d+)?(?:\/store)?/g), ([origin]) => origin))]
 
 test('the document names the address in use: PUBLIC_URL, or the one that was asked, and a Host that was made up changes nothing', async t => {
@@ -179,13 +179,13 @@ test('every operation says its id, summary, tag, security, a success and its fai
   }
 })
 
-/** What should be described, with where it is: parameters, headers, properties, schemas, links, and all that has a name. */
+/** Everything that needs a description, by place: parameters, headers, properties, schemas, links, and named components. */
 function describableIn (value: unknown, path: string[] = []): { path: string, description: unknown }[] {
   if (typeof value !== 'object' || value === null) return []
   const parent = path.at(-2) ?? ''
   const isNamed = ['properties', 'headers', 'links', 'schemas', 'securitySchemes', 'responses', 'parameters', 'tags', 'servers'].includes(path.at(-1) === 'properties' ? '' : parent)
   const own = isNamed && !('$ref' in value) ? [{ path: path.join('/'), description: 'description' in value ? value.description : undefined }] : []
-  // What an example holds is data.
+  // Examples are not part of the structure.
   return [...own, ...Object.entries(value).filter(([key]) => key !== 'examples' && key !== 'example').flatMap(([key, inner]) => describableIn(inner, [...path, key]))]
 }
 
@@ -269,7 +269,7 @@ test('every link leads on, with the parameters that it fills in', async t => {
       const credential: [string, string] = id === 'registerUser' ? ['test_user', 'pwd'] : link.operationId === 'getToken' ? [answer.json.token, ''] : user
       const next = await server.send(target.method, `${address}${query.size > 0 ? `?${query}` : ''}`, { user: credential, ...bodies[link.operationId] })
       t.ok(next.status >= 200 && next.status < 300, `${name} of ${id} ${status} leads to ${link.operationId}`, { status: next.status, text: next.text })
-      // The links of an answer start from it: what one of them renamed has its old name for the next.
+      // Each link starts from the response: the next link needs the old name again after a rename.
       if (link.operationId === 'renameFile') await server.send('PATCH', '/api/files/a%20new.txt', { user, json: { name: answer.json.name } })
     }
   }
@@ -317,7 +317,7 @@ test('the security of each operation is what the server asks for', async t => {
     t.equal(await isTaken({}), isPublic(listed), `${operation.operationId} without credentials`)
     if (isPublic(listed)) continue
 
-    // Anew each time, for an operation may end the token or the account that it is given.
+    // A new session each time, because an operation may revoke the token or delete the account.
     const access = async () => (await signUp(server, 'test_user')).token
     const personal = async () => {
       const { user } = await signUp(server, 'test_user')
@@ -336,7 +336,7 @@ test('the security of each operation is what the server asks for', async t => {
 
 interface Walker { token: string, personalId: number }
 
-/** A walk through every operation, by its id, in an order that works; `example` is the body that the document gives. */
+/** Calls every operation, by its id, in an order that works; `example` is the request body from the document. */
 const walk: { id: string, path?: string | ((walker: Walker) => string), status: number, send: (walker: Walker, example: any) => SendOptions }[] = [
   { id: 'registerUser', status: 201, send: (_, json) => ({ json }) },
   { id: 'getUser', status: 200, send: () => ({}) },
@@ -388,7 +388,7 @@ test('the examples of the document work, and every answer is as the document say
   addFormats.default(ajv)
   ajv.addSchema({ $id: 'http://document.invalid/', components: document.components })
 
-  /** The body that the properties' examples make. */
+  /** The body built from the examples of the properties. */
   function exampleOf ({ requestBody }: Operation): unknown {
     const ref = requestBody?.content['application/json']?.schema.$ref
     if (ref === undefined) return undefined

@@ -11,11 +11,11 @@ import { lacksTerminal, spawnOnTerminal } from './terminal.ts'
 
 type User = [string, string]
 
-/** An operator at work on one data folder. */
+/** Runs commands on one data folder. */
 function operatorOf (dataDir: string, settings: Settings = {}) {
   return {
     run: (args: string[], input = '') => runBin(args, { DATA_DIR: dataDir, ...settings }, input),
-    /** What a command prints as JSON, a value for each line; fails where it does not end well. */
+    /** The values that a command prints as JSON, one per line; fails if the command fails. */
     async json (args: string[], input = ''): Promise<any[]> {
       const { code, stdout, stderr } = await runBin([...args, '--json'], { DATA_DIR: dataDir, ...settings }, input)
       if (code !== 0 || stderr !== '') throw new Error(`${args} ended with ${code}: ${stderr}`)
@@ -24,7 +24,7 @@ function operatorOf (dataDir: string, settings: Settings = {}) {
   }
 }
 
-/** The blob of each file by its name, and where its bytes lie; for a folder that nobody serves. */
+/** The blob id and path of each file, by name, for a data folder without a running server. */
 async function blobsOf (dataDir: string): Promise<Record<string, { id: string, path: string }>> {
   const metadata = await openSqliteMetadata(join(dataDir, 'magicstore.db'))
   const files = await metadata.filesAfter(0, 1000)
@@ -208,7 +208,7 @@ t.test('a quota set for one person holds from their next upload on, and not for 
   t.match((await operator.run(['user', 'show', 'ann'])).stdout, /4 of 0 files\t100019 of the default bytes\n$/)
 })
 
-/** Runs a command on a terminal of its own, types `keys` at the prompt, and gives all that the terminal showed. */
+/** Runs a command on a terminal, types `keys` at the prompt, and returns everything displayed. */
 async function onTerminal (t: Test, args: string[], dataDir: string, keys: string, question = 'Password:'): Promise<{ code: number | null, shown: string }> {
   const child = spawnOnTerminal(t, args, { DATA_DIR: dataDir })
   const exited = once(child, 'exit')
@@ -217,7 +217,7 @@ async function onTerminal (t: Test, args: string[], dataDir: string, keys: strin
     const isAsked = shown.includes(question)
     shown += chunk
     if (!isAsked && shown.includes(question)) {
-      // Between the question and the terminal's silence there is a moment; what is typed in it would be shown by the terminal itself.
+      // The command turns echo off shortly after the prompt; keys typed before that would be displayed.
       await wait(200)
       child.stdin.write(keys)
     }

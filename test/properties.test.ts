@@ -14,32 +14,32 @@ import { exchange } from './wire.ts'
 const seed = Number(process.env.PROPERTY_SEED ?? randomInt(2 ** 31))
 const runs = countOf({ quick: 10, full: 30 })
 
-/** Of operations that hash a password, or end what only a password gives back, one in so many: each takes 20 ms of a core and more. */
+/** Operations that hash a password, or need the password afterwards, run this many times less: each run takes 20 ms of CPU or more. */
 const HASHING_SHARE = 5
 const HASHING = new Set(['registerUser', 'createToken', 'changePassword', 'deleteAccount', 'deleteTokens'])
 
-/** So often the runs of an operation are drawn, until one of them succeeds: few runs may all have bad luck. */
+/** Maximum number of attempts to get one success from an operation: few runs may all be unlucky. */
 const MAX_ROUNDS = 10
 
-/** A fault is looked into for so long, to find the least that shows it. */
+/** Time limit for reducing a failure to its smallest example. */
 const SHRINKING_MILLISECONDS = 60_000
 
 const settings = { RATE_LIMIT_PER_MINUTE: '0', REGISTRATIONS_PER_HOUR: '0', SIGN_IN_FAILURES: '1000000', MAX_FILE_BYTES: '100000', MAX_EVENT_LOOP_DELAY_MS: '0' }
 
-/** What has been seen of what is stored, by the name of the parameter that asks for it. */
+/** Known values of stored resources, by the name of the parameter that accepts them. */
 type Known = Record<string, string[]>
 
 interface Fixture {
   readonly server: RunningServer
   readonly known: Known
   user: [string, string]
-  /** An access token, and a personal one with every scope. */
+  /** An access token, and a personal token with every scope. */
   token: string
   personal: string
   people: number
 }
 
-/** A value that matches the schema, or one of those that lead somewhere. */
+/** A value that matches the schema, or an index into the known values. */
 type Drawn = { is: unknown } | { known: number }
 
 interface Recipe {
@@ -57,7 +57,7 @@ const hints = {
   order: fc.constantFrom('name', '-name')
 }
 
-/** What a field line can hold: RFC 9110 section 5.5, and Node's client no more than Latin-1. */
+/** Characters allowed in a field value (RFC 9110 section 5.5), limited to Latin-1 as in Node's client. */
 const isFieldValue = (value: string) => /^[\t -~\x80-\xFF]*$/.test(value)
 
 function parameterValues (drawer: Drawer, { in: place, name, schema }: Parameter): fc.Arbitrary<Drawn> {
@@ -93,7 +93,7 @@ function valueOf (name: string, drawn: Drawn, { known }: Fixture): string {
   return 'is' in drawn ? String(drawn.is) : choice[drawn.known % choice.length] ?? ''
 }
 
-/** The request that a recipe makes in the fixture as it is now. */
+/** The request for a recipe, with the current values of the fixture. */
 function requestOf ({ method, path, operation }: Listed, recipe: Recipe, fixture: Fixture): WireRequest {
   const given = (operation.parameters ?? []).flatMap(({ name, in: place }) => {
     const drawn = recipe.parameters[name]
@@ -121,7 +121,7 @@ function contentOf (content: Record<string, { schema: Schema }>, drawn: any): { 
   return { headers: { 'content-type': type }, body: drawn instanceof Uint8Array ? Buffer.from(drawn) : Buffer.from(JSON.stringify(drawn)) }
 }
 
-/** One of the schemes that the operation names: the password where nothing else will do, and now and then. */
+/** One of the operation's schemes: the password if no other is possible, and in one of 100 cases. */
 function credentials (security: Record<string, string[]>[], proof: number, { user, token, personal }: Fixture): [string, string][] {
   const schemes = security.flatMap(requirement => Object.keys(requirement))
   if (schemes.length === 0) return []
@@ -130,14 +130,14 @@ function credentials (security: Record<string, string[]>[], proof: number, { use
   return [['authorization', !schemes.includes('bearer') || proof === 0 ? basic(user.join(':')) : String(byToken[proof % byToken.length])]]
 }
 
-/** Whoever asks is there and has tokens that hold, whatever the last request did; and something is stored. */
+/** Ensures that the account and its tokens are valid, whatever the last request did, and stores the files. */
 async function prepare (fixture: Fixture, { path }: Pick<Listed, 'path'>, files: Recipe['files']): Promise<void> {
   const { server, known } = fixture
   if (!await hasTokens(fixture, path)) await signInAgain(fixture)
   if (path.includes('{id}')) learn(known, (await server.send('GET', '/api/tokens?limit=2', { token: fixture.token })).json)
   for (const { name, bytes } of files) {
     const { status, json, headers } = await server.send('PUT', `/uploads/${encodeURIComponent(name)}`, { token: fixture.token, body: bytes })
-    // A request whose sender did not wait for the answer, such as one that deletes the account, may still be under way.
+    // A request whose client did not wait for the response, such as an account deletion, may still be in progress.
     if (status === 401 || status === 404) return prepare(fixture, { path }, files)
     learn(known, json)
     const [tag, date] = [String(headers.etag), new Date(json.updatedAt).toUTCString()]
@@ -147,7 +147,7 @@ async function prepare (fixture: Fixture, { path }: Pick<Listed, 'path'>, files:
   }
 }
 
-/** Whether the access token holds, or comes again by the personal one, which needs no hashing; where tokens are about, so must that. */
+/** Whether the tokens are valid. An expired access token is renewed with the personal one, without hashing. */
 async function hasTokens (fixture: Fixture, path: string): Promise<boolean> {
   const { server, token, personal } = fixture
   const holds = async (token: string) => (await server.send('GET', '/api/resource', { token })).status === 200
@@ -158,7 +158,7 @@ async function hasTokens (fixture: Fixture, path: string): Promise<boolean> {
   return status === 200
 }
 
-/** With the password, or where it is no longer the one that is known, as somebody else. */
+/** Signs in with the password; if it has changed, registers another user. */
 async function signInAgain (fixture: Fixture): Promise<void> {
   const { server, known } = fixture
   const { status, json } = fixture.people === 0 ? { status: 401, json: undefined } : await server.send('GET', '/api/token', { user: fixture.user })
@@ -173,7 +173,7 @@ async function signInAgain (fixture: Fixture): Promise<void> {
   fixture.personal = made.json.token
 }
 
-/** Remembers what may be asked for later; the latest of each, for what was before may be gone. */
+/** Remembers values for later requests; the newest first, because older resources may be deleted. */
 function learn (known: Known, json: any): void {
   if (typeof json !== 'object' || json === null) return
   for (const [name, value] of Object.entries(json)) {
@@ -200,7 +200,7 @@ function runsOf ({ operation: { operationId } }: Listed, share: number): { seed:
   return { seed, numRuns: Math.ceil(share * runs / (HASHING.has(operationId) ? HASHING_SHARE : 1)), interruptAfterTimeLimit: SHRINKING_MILLISECONDS }
 }
 
-/** What more than a schema decides: a prefix goes with the orders by name, a cursor with its listing, an end lies in the future. */
+/** Rules beyond the schema: a prefix needs an order by name, a cursor belongs to its listing, an expiry must be in the future. */
 const RULED = new Set(['listFiles', 'createToken'])
 
 test('a valid request of any operation is never given an undocumented answer, and succeeds at times', async t => {
@@ -213,7 +213,7 @@ test('a valid request of any operation is never given an undocumented answer, an
       cases++
       await prepare(fixture, listed, recipe.files)
       const { method, target, headers, body } = requestOf(listed, recipe, fixture)
-      // Throws where the document says otherwise.
+      // Throws if the response differs from the document.
       const answer = await fixture.server.send(method, target, { headers: Object.fromEntries(headers), ...(listed.operation.requestBody && { body }) })
       statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1)
       accept(listed, answer)
@@ -255,7 +255,7 @@ test('a mutated request is never answered with a 5xx nor anything undocumented, 
   t.comment(`${operations.length} operations, ${cases} mutated requests; ${Array.from(statuses).sort(([a], [b]) => a - b).map(([status, times]) => `${status === 0 ? 'no answer' : status}: ${times}`).join(', ')}`)
 })
 
-/** Sends a request, holds every answer to it against the document, and gives the status of the first; 0 where there is none and need not be. */
+/** Sends a request and checks the first response against the document. Returns its status; 0 if there is none and none is required. */
 async function judge (port: number, request: WireRequest): Promise<number> {
   const { method, target } = request
   const { bytes, isCut, hasRest } = bytesOf(request)
@@ -268,12 +268,12 @@ async function judge (port: number, request: WireRequest): Promise<number> {
     else hold({ method, path: target, status, headers, body: /json\b/.test(String(headers['content-type'])) ? body.toString() : '' })
   }
   const [first] = answers
-  // Node closes the connection of a CONNECT that nothing listens for; and what is no HTTP, behind a request, may end the connection before its answer is out.
+  // Node closes the connection of a CONNECT without a listener; invalid bytes after a request may close it before the response is sent.
   if (first === undefined && isExact && method !== 'CONNECT') throw new Error('there was no answer')
   return first?.status ?? 0
 }
 
-/** What is no HTTP, or has too large a head, is refused before anybody knows what it asks for, by an answer without a Date. */
+/** Invalid HTTP, or a head that is too large, is refused before the request is parsed, in a response without a Date. */
 function holdRefusal (status: number, body: string): void {
   const { code } = JSON.parse(body)
   if (!['400 malformed_request', '431 head_too_large'].includes(`${status} ${code}`)) throw new Error(`refused with ${status} ${body}`)
@@ -284,7 +284,7 @@ test('what such requests brought to light stays as it was set right', async t =>
   const credential: [string, string] = ['authorization', `Bearer ${token}`]
   const request: WireRequest = { method: 'GET', target: '/api/resource', version: 'HTTP/1.1', headers: [['host', 'a'], ['connection', 'close'], credential], lines: [], body: Buffer.alloc(0), framing: 'none' }
   const { to } = createLinks(undefined)
-  // A name in UTF-8, as Node reads it: `URL.canParse` came to accept it after some thousand calls.
+  // A UTF-8 host name, as Node reads it: `URL.canParse` began to accept it after some thousand calls.
   const asked = { headers: { host: '\xF0\x9F\x98\x80' }, socket: { localAddress: '127.0.0.1', localPort: 80 } }
   for (let call = 0; call < 20_000; call++) if (to(asked, '/a') !== '/a') t.fail('a Host that is no name steers a link')
   await t.resolves(judge(server.port, { ...request, version: 'HTTP/2.0' }), 'a version that is not spoken over this connection')

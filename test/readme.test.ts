@@ -11,12 +11,12 @@ import { unwatched } from './programs.ts'
 import { blocksOf, checkSession, fencedIn, isOfSession, readGuide, readReadme, root, sectionOf, typeLines, type Typed } from './readme.ts'
 import { clientOf, runBin, spawnServer } from './server.ts'
 
-/** The rows of the table below a heading, without its head. */
+/** The rows of the table below a heading, without its header. */
 const tableBelow = (text: string, heading: string) => sectionOf(text, heading).split('\n').filter(line => line.startsWith('|')).slice(2)
 
 interface Desk { port: number, folder: string, type (lines: string[]): Promise<Typed> }
 
-/** A freshly started server, and a folder in which lines can be typed into bash. */
+/** A running server, and a folder in which bash runs lines. */
 async function openDesk (t: Test): Promise<Desk> {
   const root = t.testdir({ data: {}, desk: {} })
   const { port } = await spawnServer(t, { DATA_DIR: join(root, 'data') })
@@ -27,7 +27,7 @@ async function openDesk (t: Test): Promise<Desk> {
 const isOfStart = (line: string) => line.endsWith('npm start')
 const isOfSdk = (line: string) => line.startsWith('node dist/main.js sdk ')
 
-/** What is of none of them: it runs this. `npm ci` would take the packages from under the tests; CI begins with it. */
+/** The exceptions: `npm test` runs this test, and `npm ci` would delete the packages in use; CI starts with it. */
 const others = ['npm ci && npm test']
 
 test('every command in the README is run by a test', async t => {
@@ -74,7 +74,7 @@ test('npm start serves, with the settings of its environment, and says what a ne
   for (const line of lines) await t.test(line, t => checkStart(t, line))
 })
 
-/** Runs the line but for `npm ci`, with a free port and a folder of the test's own. */
+/** Runs the line, except `npm ci`, with a free port and a test folder. */
 async function checkStart (t: Test, line: string): Promise<void> {
   const folder = t.testdir()
   const [inherited, typed] = ['inherited', 'typed'].map(name => join(folder, name)) as [string, string]
@@ -112,7 +112,7 @@ test('npm start that a signal ends leaves no server behind', async t => {
     t.equal((await clientOf(port).send('GET', '/health/live')).status, 200)
     child.kill(signal)
     await exited
-    // What npm and its children write to is closed by the last of them.
+    // Output pipes close when npm and its children have exited.
     await closed
     await t.rejects(clientOf(port).send('GET', '/health/live'), { code: 'ECONNREFUSED' }, signal)
   }

@@ -12,26 +12,26 @@ export const readReadme = () => readFile(join(root, 'README.md'), 'utf8')
 /** The operator's guide. */
 export const readGuide = () => readFile(join(root, 'src/deployment/operating.md'), 'utf8')
 
-/** What is below a heading, down to the next one that is no deeper. One `#` alone begins a line that root types. */
+/** The text below a heading, up to the next one of the same or a higher level. A single `#` starts a line for root, not a heading. */
 export function sectionOf (text: string, heading: string): string {
   const [hashes = ''] = heading.split(' ')
   return text.split(`\n${heading}\n`)[1]?.split(new RegExp(`\n#{2,${hashes.length}} `))[0] ?? ''
 }
 
-/** The fenced blocks, each with its language and its lines. */
+/** The fenced blocks, each with its language and lines. */
 export const fencedIn = (text: string) =>
   Array.from(text.matchAll(/^```(.*)\n([\s\S]*?)^```$/gm), ([, language = '', code = '']) => ({ language, lines: code.trim().split('\n') }))
 
-/** The fenced blocks of one language, each as its lines. */
+/** The fenced blocks of one language, as lines. */
 export const blocksOf = (text: string, language: string) =>
   fencedIn(text).filter(block => block.language === language).map(({ lines }) => lines)
 
-/** Makes curl tell the status of each answer on standard error, whatever it is asked to print. */
+/** Makes curl also print the status of each response to standard error. */
 const curlrc = 'no-progress-meter\nwrite-out = "%{stderr}%{http_code}\\n"\n'
 
 export interface Typed { code: number | null, stdout: string, stderr: string, statuses: number[] }
 
-/** Types lines of curl into a shell as a user types them, but for the port. */
+/** Runs lines of curl in a shell, with the server's port. */
 export async function typeLines (lines: string[], { port, folder, shell }: { port: number, folder: string, shell: 'bash' | 'sh' }): Promise<Typed> {
   const script = lines.join('\n').replaceAll('127.0.0.1:5000', `127.0.0.1:${port}`)
   await writeFile(join(folder, '.curlrc'), curlrc)
@@ -42,10 +42,10 @@ export async function typeLines (lines: string[], { port, folder, shell }: { por
   return { code: (await exited)[0], stdout, stderr, statuses }
 }
 
-/** Whether a line of the README is of the session, from registration to download. */
+/** Whether a line of the README belongs to the session from registration to download. */
 export const isOfSession = (line: string) => /^(?:curl|echo|cmp|token=)/.test(line)
 
-/** Types the README's session for a server on `port`, in an empty folder, and checks the result. */
+/** Runs the README's session against a server on `port`, in an empty folder, and checks the result. */
 export async function checkSession (t: Test, { port, folder }: { port: number, folder: string }): Promise<void> {
   const lines = blocksOf(await readReadme(), 'bash').flat().filter(isOfSession)
   const { code, stdout, stderr, statuses } = await typeLines(lines, { port, folder, shell: 'sh' })

@@ -1,22 +1,22 @@
 import { subscribe } from 'node:diagnostics_channel'
 import { openSync, writeSync } from 'node:fs'
 
-// Plain JavaScript, for it is loaded into the compiled bin as people have it: `EXCHANGES=file node --import ./test/recorder.js dist/main.js`.
+// Plain JavaScript, because it is loaded into the compiled bin: `EXCHANGES=file node --import ./test/recorder.js dist/main.js`.
 
-/** Bodies that the document describes byte for byte; files are not kept. */
+/** Documented bodies; the bytes of files are not recorded. */
 const DESCRIBED = /^application\/(?:problem\+)?json\b/
 
 /**
- * @typedef {object} Recorded What the server made of one request.
+ * @typedef {object} Recorded A request and its response.
  * @property {string} method
  * @property {string} path With the query.
  * @property {number} status
  * @property {Record<string, unknown>} headers
  * @property {string} body Empty unless it is JSON.
- * @property {string} [given] What the handler gave to be the body, as JSON: a serialiser drops what its schema does not know without a word.
+ * @property {string} [given] The body that the handler returned, as JSON: a serialiser silently drops properties missing from its schema.
  */
 
-/** What handlers gave to be sent, by the response. */
+/** The bodies that handlers sent, by response. */
 const given = new WeakMap()
 
 subscribe('tracing:fastify.request.handler:start', message => {
@@ -30,7 +30,7 @@ subscribe('tracing:fastify.request.handler:start', message => {
 })
 
 /**
- * Tells of an exchange once its whole answer was handed to the connection; of one that was cut before, never.
+ * Reports an exchange when its whole response was passed to the connection; never if it was cut before.
  * @param {import('node:http').IncomingMessage} request
  * @param {import('node:http').ServerResponse} response
  * @param {(recorded: Recorded) => void} tell
@@ -61,15 +61,15 @@ export function record (request, response, tell) {
     /** @param {unknown[]} args */
     end (...args) {
       keep(args[0])
-      // HTTP/2 ends by this very method.
+      // HTTP/2 ends by calling this method.
       if (args[0] !== undefined) response.write = write
       return Reflect.apply(end, response, args)
     }
   })
   response.once('finish', () => {
-    // HTTP/2 says so of a stream that was reset, too.
+    // HTTP/2 also emits this for a stream that was reset.
     if (headers === undefined) return
-    // Node sends nothing of what it is given for the body of an answer to HEAD.
+    // Node does not send the body of a response to HEAD.
     const body = request.method === 'HEAD' ? '' : Buffer.concat(chunks).toString()
     tell({ method: String(request.method), path, status: response.statusCode, headers, body, given: given.get(response) })
   })

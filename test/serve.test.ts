@@ -16,7 +16,7 @@ import { clientOf, formOf, runBin, signUp, spawnServer, startServer } from './se
 const MIB = 1024 ** 2
 const manifest = JSON.parse(await readFile(fileURLToPath(new URL('../package.json', import.meta.url)), 'utf8'))
 
-/** One line on standard error, in our own words. */
+/** One line on standard error, from MagicStore itself. */
 const oneLine = /^magicstore: [^\n]+\n$/
 
 test('the welcome names the address, the page to try it in, the data folder and the password policy', async t => {
@@ -61,7 +61,7 @@ test('where a sandbox lets no thread have a priority the server serves as well',
   const exited = once(child, 'exit')
   const traced = Number(await readFile(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8'))
   t.equal((await send('GET', '/health/ready')).status, 200)
-  // strace itself hears no SIGTERM while its program runs.
+  // strace ignores SIGTERM itself while its program runs.
   process.kill(traced, 'SIGTERM')
   t.strictSame(await exited, [0, null])
 })
@@ -93,7 +93,7 @@ test('the data folder and all in it belong to its owner alone, also where the fo
     const names = await readdir(dataDir, { recursive: true })
     t.ok(names.includes('magicstore.db') && names.includes('signing-keys'), 'there is something to look at')
     for (const name of ['.', ...names]) {
-      // What was acknowledged last may be on its way from one folder to the other.
+      // The last acknowledged blob may be moving from one folder to the other.
       const facts = await stat(join(dataDir, name)).catch(() => undefined)
       if (facts !== undefined) t.equal((facts.mode & 0o777).toString(8), facts.isDirectory() ? '700' : '600', `${name} ${when}`)
     }
@@ -221,7 +221,7 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
 }
 
 test('a server that npm started stops when npm is killed, and says why', async t => {
-  // A shell in the place of npm, which waits for the server and tells it nothing.
+  // A shell in place of npm; it waits for the server and forwards no signal.
   const { child, port } = await spawnServer(t, { DATA_DIR: t.testdir(), npm_lifecycle_event: 'start' }, { under: ['/bin/sh', '-c', '"$@"; true', 'sh'] })
   const output = child.stdout!.setEncoding('utf8').toArray()
   child.kill('SIGKILL')
@@ -277,10 +277,10 @@ test('after kill -9 in the middle of an upload, what was acknowledged is there w
 
 test('where the file system takes no file of that size, an upload is 507 and nothing of it stays', { skip: !existsSync('/usr/bin/prlimit') && 'prlimit is not installed' }, async t => {
   const dataDir = t.testdir()
-  // Node ignores the signal that comes with the refusal, but in a child of tap another listener ends the process.
+  // The refusal also raises a signal. Node ignores it, but in a child of tap another listener ends the process.
   const server = await spawnServer(t, { DATA_DIR: dataDir, ...withFault("process.on('SIGXFSZ', () => {})") })
   const { token } = await signUp(server, 'ada')
-  // In the middle of the second megabyte: one write is cut short, and the next is refused.
+  // In the middle of the second megabyte: one write is truncated, and the next is refused.
   await promisify(execFile)('prlimit', ['--pid', String(server.child.pid), `--fsize=${1.5 * MIB}`])
   const { status, json } = await server.send('PUT', '/uploads/large', { token, body: Buffer.alloc(2.5 * MIB, 1) })
   t.match({ status, json }, { status: 507, json: { code: 'storage_full' } })
@@ -297,7 +297,7 @@ for (const { state, isKilled } of [{ state: 'closed in order', isKilled: false }
     const database = new Database(join(made, 'magicstore.db'))
     database.prepare('INSERT INTO __drizzle_migrations (hash, created_at) VALUES (?, ?)').run('from the future', 4_000_000_000_000)
     if (!isKilled) database.close()
-    // Copied while it is open, the folder is what a power cut would leave.
+    // A copy of the open folder is what a power cut would leave.
     for (const name of (await readdir(made)).filter(name => name.startsWith('magicstore.db'))) await copyFile(join(made, name), join(served, name))
     if (isKilled) database.close()
     const bytesOf = async (name: string) => (await readFile(join(served, name)).catch(() => Buffer.alloc(0))).toString('base64')
@@ -407,12 +407,12 @@ test('a token of one installation says nothing to another, even with the same ke
   t.equal((await two.send('GET', '/api/resource', { token })).status, 401)
 })
 
-/** A `PUT` whose body the caller writes. */
+/** A `PUT` whose body the caller sends. */
 function beginUpload (port: number, { token, name, size }: { token: string, name: string, size: number }) {
   return httpRequest({ host: '127.0.0.1', port, method: 'PUT', path: `/uploads/${name}`, agent: false, headers: { authorization: `Bearer ${token}`, 'content-length': size } })
 }
 
-/** Waits until so many files of the folder have bytes in them. */
+/** Waits until this many files in the folder have content. */
 async function growing (folder: string, count = 1): Promise<void> {
   const sizes = async () => Promise.all((await readdir(folder)).map(name => stat(join(folder, name)).then(({ size }) => size, () => 0)))
   const isReached = async () => (await sizes()).filter(size => size >= MIB).length >= count
@@ -424,7 +424,7 @@ async function growing (folder: string, count = 1): Promise<void> {
   }
 }
 
-/** Waits until the server takes no connection any more. */
+/** Waits until the server accepts no more connections. */
 async function refused (port: number): Promise<void> {
   for (;;) {
     const answer = await clientOf(port).send('GET', '/openapi.json').catch((error: NodeJS.ErrnoException) => error)

@@ -23,7 +23,7 @@ export interface Answer {
   rawHeaders: string[]
   bytes: Buffer
   text: string
-  /** The body as JSON; fails the test that asks for it where it is none. */
+  /** The body as JSON; throws if it is not JSON. */
   json: any
 }
 
@@ -41,13 +41,13 @@ export interface SendOptions {
   token?: string
   json?: unknown
   body?: string | Uint8Array | Readable
-  /** The test broke the server first: its answer is in no document. */
+  /** The test broke the server on purpose: its response is not documented. */
   isBroken?: boolean
 }
 
 export interface RunningServer extends Client { readonly dataDir: string, close (): Promise<void> }
 
-/** A server in this process on a free port, with its data in the test's own folder; ended with the test. What the test itself does makes their event loop late. */
+/** A server in this process on a free port, with its data in the test's folder; closed when the test ends. */
 export async function startServer (t: Test, settings: Settings = {}): Promise<RunningServer> {
   const dataDir = settings.DATA_DIR ?? t.testdir()
   const store = await openStore(readConfig({ PORT: '0', LOG_LEVEL: 'silent', MIN_FREE_BYTES: '0', MAX_EVENT_LOOP_DELAY_MS: '0', DATA_DIR: dataDir, ...settings }))
@@ -65,13 +65,13 @@ export async function startServer (t: Test, settings: Settings = {}): Promise<Ru
 
 export interface ServerProcess extends Client {
   readonly child: ChildProcess
-  /** What it wrote to standard output until it was ready. */
+  /** Standard output until it was ready. */
   readonly welcome: string[]
-  /** Sends a signal and waits for the end. */
+  /** Sends a signal and waits until the process exits. */
   end (signal: NodeJS.Signals): Promise<number | null>
 }
 
-/** The bin as a process of its own. It listens on a free port unless PORT is set. */
+/** The bin in a child process. It listens on a free port unless PORT is set. */
 export async function spawnServer (t: Test, settings: Settings, start: Start = {}): Promise<ServerProcess> {
   const exchanges = join(tmpdir(), `magicstore-exchanges-${randomUUID()}`)
   const child = spawnBin(['serve'], { PORT: '0', LOG_LEVEL: 'info', MIN_FREE_BYTES: '0', EXCHANGES: exchanges, ...settings }, { nodeArgs: ['--import', new URL('recorder.js', import.meta.url).href], ...start })
@@ -97,7 +97,7 @@ export function spawnBin (args: string[], settings: Settings = {}, start: Start 
   return spawn(...commandOf(args, settings, start), { stdio: ['pipe', 'pipe', 'pipe'] })
 }
 
-/** Runs the bin to its end. */
+/** Runs the bin until it exits. */
 export async function runBin (args: string[], settings: Settings = {}, input = ''): Promise<{ code: number | null, stdout: string, stderr: string }> {
   const child = spawnBin(args, settings)
   child.stdin?.end(input)
@@ -130,7 +130,7 @@ async function send (port: number, method: string, path: string, { headers = {},
   }
   const request = httpRequest(options)
   const answered = once(request, 'response')
-  // A server that refuses early may stop reading: what matters is the answer, and where there is none `answered` fails.
+  // A server that refuses early may stop reading: only the response matters, and without one `answered` fails.
   request.on('error', () => {})
   if (payload instanceof Readable) pipeline(payload, request).catch(() => {})
   else request.end(payload)
@@ -142,14 +142,14 @@ async function send (port: number, method: string, path: string, { headers = {},
   return answer
 }
 
-/** Registers a person over HTTP and signs in; both as a user would. */
+/** Registers a user and signs in, over HTTP. */
 export async function signUp (client: Client, username: string, password = 'correct horse battery'): Promise<{ id: number, user: [string, string], token: string }> {
   const { json: { id } } = await client.send('POST', '/api/users', { json: { username, password } })
   const { json: { token } } = await client.send('GET', '/api/token', { user: [username, password] })
   return { id, user: [username, password], token }
 }
 
-/** A form with one file, as curl sends it; `before` and `after` are whole parts around it. */
+/** A form with one file, as curl sends it; `before` and `after` are complete parts around it. */
 export function formOf (name: string, bytes: string | Uint8Array, { type = 'application/octet-stream', field = 'file', boundary = 'boundary-of-a-test' } = {}): { headers: Record<string, string>, body: Buffer } {
   const head = `--${boundary}\r\nContent-Disposition: form-data; name="${field}"; filename="${name}"\r\nContent-Type: ${type}\r\n\r\n`
   return {

@@ -86,7 +86,7 @@ t.test('bytes that the disk does not give up are not forgotten', async t => {
   const path = join(dataDir, 'blobs', id.slice(0, 2), id)
   while (!existsSync(path)) await new Promise(resolve => setTimeout(resolve, 10))
   await rm(path)
-  // A folder is not removed as a file is.
+  // A folder can't be removed like a file.
   await mkdir(path)
   await store.files.remove(ownerId, 'a', () => true)
   await store.files.close()

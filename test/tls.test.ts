@@ -21,7 +21,7 @@ import { formOf, runBin, spawnServer, type Settings } from './server.ts'
 const MIB = 1024 ** 2
 const run = promisify(execFile)
 
-/** Where the requests of a test go. */
+/** The address of the server, and its certificate. */
 interface Place { readonly port: number, readonly ca: Buffer }
 
 interface TlsServer extends Place { readonly dataDir: string, connectionCount (): Promise<number>, close (): Promise<void> }
@@ -30,10 +30,10 @@ interface Answer { status: number, headers: Record<string, string | string[] | u
 
 interface Asked { headers?: OutgoingHttpHeaders, body?: string | Uint8Array, token?: string, user?: string }
 
-/** One of the two protocols, as a client of it. */
+/** A client of one of the two protocols. */
 type Ask = (method: string, path: string, asked?: Asked) => Promise<Answer>
 
-/** A certificate for this machine, signed by itself. */
+/** A self-signed certificate for this machine. */
 async function certify (folder: string, name = 'localhost'): Promise<{ TLS_CERT: string, TLS_KEY: string }> {
   const files = { TLS_CERT: join(folder, `${name}.crt`), TLS_KEY: join(folder, `${name}.key`) }
   await run('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', `/CN=${name}`,
@@ -80,7 +80,7 @@ function overHttp1 ({ port, ca }: Place): Ask {
     const headers = { ...(isSized && { 'content-length': Buffer.byteLength(asked.body ?? '') }), ...headersOf(asked) }
     const request = httpsRequest({ host: '127.0.0.1', port, ca, method, path, agent: false, headers })
     const answered = once(request, 'response')
-    // A server that refuses early may stop reading: what matters is the answer.
+    // A server that refuses early may stop reading: only the response matters.
     request.on('error', () => {})
     request.end(asked.body)
     const [response] = await answered
@@ -89,7 +89,7 @@ function overHttp1 ({ port, ca }: Place): Ask {
 }
 
 function openSession (t: Test, { port, ca }: Place, { initialWindowSize = 64 * 1024 } = {}): ClientHttp2Session {
-  // Node's client counts what it has not sent yet against a limit of its own.
+  // Node's client applies a limit to data that it has not sent yet.
   const session = connectHttp2(`https://127.0.0.1:${port}`, { ca, maxSessionMemory: 256, settings: { initialWindowSize } })
   session.on('error', () => {})
   t.teardown(() => session.destroy())
@@ -132,19 +132,19 @@ async function signUp (ask: Ask, username = 'ann'): Promise<string> {
   return JSON.parse(bytes.toString()).token
 }
 
-/** What this process has open of the bytes of a data folder. */
+/** The blob files in a data folder that this process has open. */
 function openHandles (dataDir: string): string[] {
   const targets = readdirSync('/proc/self/fd').map(fd => { try { return readlinkSync(`/proc/self/fd/${fd}`) } catch { return '' } })
   return targets.filter(target => ['incoming', 'blobs'].some(folder => target.startsWith(`${join(realpathSync(dataDir), folder)}/`)))
 }
 
-/** Looks again until it is so; false after twenty seconds. */
+/** Polls until the condition is true; false after twenty seconds. */
 async function eventually (isSo: () => boolean | Promise<boolean>): Promise<boolean> {
   for (const end = Date.now() + 20_000; Date.now() < end; await wait(5)) if (await isSo()) return true
   return false
 }
 
-/** The name on the certificate that a new connection is shown. */
+/** The name on the certificate that a new connection receives. */
 async function shownName ({ port, ca }: Place): Promise<string> {
   const socket = connectTls({ port, host: '127.0.0.1', ca, rejectUnauthorized: false })
   await once(socket, 'secureConnect')
@@ -370,7 +370,7 @@ t.test('a transfer without a byte for IDLE_SECONDS is cut, a slow one that moves
   t.same(JSON.parse(bytes.toString()).files.map((file: { name: string }) => file.name), ['large', 'slow-1', 'slow-2'])
 })
 
-/** A session over a connection of which the test can stop reading. */
+/** A session over a connection that the test can stop reading. */
 async function openHardSession (t: Test, { port, ca }: Place): Promise<{ session: ClientHttp2Session, socket: Socket }> {
   const socket = connectTls({ host: '127.0.0.1', port, ca, ALPNProtocols: ['h2'] })
   await once(socket, 'secureConnect')
@@ -385,7 +385,7 @@ t.test('downloads that an HTTP/2 client gives up at any time, before the answer 
   const token = await signUp(overHttp1(server))
   await overHttp1(server)('PUT', '/uploads/large', { token, body: Buffer.alloc(4 * MIB) })
   for (let turns = 0; turns < 40; turns++) {
-    // Each over a connection of its own: one on which too many are given up is closed.
+    // On separate connections: the server closes one with too many cancelled requests.
     const session = openSession(t, server)
     const streams = Array.from({ length: 5 }, () => session.request({ ':path': '/uploads/large', authorization: `Bearer ${token}` }).on('error', () => {}))
     const closed = streams.map(stream => new Promise(resolve => stream.once('close', resolve)))
@@ -403,7 +403,7 @@ t.test('a client that stops reading its HTTP/2 connection is let go with all it 
   const server = await startTls(t, { IDLE_SECONDS: '1' })
   const token = await signUp(overHttp1(server))
   await overHttp1(server)('PUT', '/uploads/large', { token, body: Buffer.alloc(24 * MIB) })
-  // Through a relay that the test can stop, since Node's own client reads on whatever its user does.
+  // Through a relay that the test can stop, because Node's client reads even if its user does not.
   const relay = await openRelay(t, server)
   const session = openSession(t, { ...server, port: relay.port }, { initialWindowSize: 32 * MIB })
   const stream = session.request({ ':path': '/uploads/large', authorization: `Bearer ${token}` })
@@ -416,7 +416,7 @@ t.test('a client that stops reading its HTTP/2 connection is let go with all it 
   t.ok(relay.received() < 24 * MIB, 'though not all of it had gone')
 })
 
-/** Passes bytes on between a client and a server, until it is told to read nothing more from the server. */
+/** Relays bytes between a client and a server, until it is told to stop reading from the server. */
 async function openRelay (t: Test, { port }: Place): Promise<{ port: number, stall (): void, received (): number }> {
   const upstream = connectTcp(port, '127.0.0.1')
   upstream.on('error', () => {})
@@ -453,7 +453,7 @@ t.test('an HTTP/2 client that keeps its half of the connection open is cut', asy
   t.pass()
 })
 
-/** A connection on which the test speaks HTTP/2 frame by frame. */
+/** A connection on which the test sends HTTP/2 frames. */
 async function dialHttp2 (t: Test, { port, ca }: Place, initialWindowSize = 65_535): Promise<Socket> {
   const socket = connectTls({ host: '127.0.0.1', port, ca, ALPNProtocols: ['h2'] })
   t.teardown(() => socket.destroy())

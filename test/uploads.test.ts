@@ -20,7 +20,7 @@ const BOUNDARY = 'boundary-of-a-test'
 const FORM_TYPE = `multipart/form-data; boundary=${BOUNDARY}`
 const FORM_OVERHEAD = 64 * 1024
 
-/** A server and one person who is signed in. */
+/** A server with a signed-in user. */
 async function open (t: Test, settings: Settings = {}) {
   const server = await startServer(t, settings)
   const { token, user } = await signUp(server, 'ann')
@@ -45,12 +45,12 @@ function percent (name: string): string {
   return Buffer.from(name).toString('hex').replace(/../g, '%$&')
 }
 
-/** Text as a header line of a form carries it: a character a byte. */
+/** Text as a header line of a form contains it: one character per byte. */
 function utf8 (text: string): string {
   return Buffer.from(text).toString('latin1')
 }
 
-/** A form from the heads of its parts (a character a byte) and their bodies. */
+/** A form from the heads of its parts (one character per byte) and their bodies. */
 function form (...parts: [head: string, body?: string | Uint8Array][]): Buffer {
   const pieces = parts.flatMap(([head, body = '']) => [Buffer.from(`--${BOUNDARY}\r\n${head}\r\n\r\n`, 'latin1'), Buffer.from(body), Buffer.from('\r\n')])
   return Buffer.concat([...pieces, Buffer.from(`--${BOUNDARY}--\r\n`)])
@@ -64,38 +64,38 @@ function filePart (name: string, bytes: string | Uint8Array = 'bytes'): [string,
   return [disposition(`name="file"; filename="${utf8(name)}"`), bytes]
 }
 
-/** The name a client makes of `Content-Disposition` (RFC 6266 section 4.3: the extended parameter wins). */
+/** The name that a client derives from `Content-Disposition` (RFC 6266 section 4.3: the extended parameter wins). */
 function nameIn (header: string | undefined): string | undefined {
   const extended = /;\s*filename\*=UTF-8''([^;]+)/.exec(header ?? '')?.[1]
   return extended === undefined ? undefined : decodeURIComponent(extended)
 }
 
-/** Files of bytes below the data folder. */
+/** Blob files in the data folder. */
 function blobsIn (dataDir: string): string[] {
   const committed = readdirSync(join(dataDir, 'blobs')).flatMap(folder => readdirSync(join(dataDir, 'blobs', folder)))
   return [...readdirSync(join(dataDir, 'incoming')), ...committed]
 }
 
-/** What this process has open of the bytes of a data folder. */
+/** The blob files in a data folder that this process has open. */
 function openHandles (dataDir: string): string[] {
   const targets = readdirSync('/proc/self/fd').map(fd => { try { return readlinkSync(`/proc/self/fd/${fd}`) } catch { return '' } })
   return targets.filter(target => ['incoming', 'blobs'].some(folder => target.startsWith(`${join(realpathSync(dataDir), folder)}/`)))
 }
 
-/** Looks again until it is so; false after five seconds. */
+/** Polls until the condition is true; false after five seconds. */
 async function eventually (isSo: () => boolean): Promise<boolean> {
   for (const end = Date.now() + 5000; Date.now() < end; await wait(5)) if (isSo()) return true
   return false
 }
 
-/** Where the bytes of the only file lie once they are committed. */
+/** The path of the only blob, once it is committed. */
 async function settledBlob ({ dataDir }: RunningServer): Promise<string> {
   await eventually(() => readdirSync(join(dataDir, 'incoming')).length === 0 && blobsIn(dataDir).length === 1)
   const [id = ''] = blobsIn(dataDir)
   return join(dataDir, 'blobs', id.slice(0, 2), id)
 }
 
-/** After the end of the server exactly the acknowledged blobs are on the disk, all of them committed. */
+/** After the server has closed, exactly the acknowledged blobs are on the disk, all of them committed. */
 async function endsWith (t: Test, server: RunningServer, count: number): Promise<void> {
   t.ok(await eventually(() => openHandles(server.dataDir).length === 0), 'no bytes are open')
   await server.close()
@@ -107,13 +107,13 @@ function refused (t: Test, answer: Answer, status: number, code: string, message
   t.same({ status: answer.status, type: answer.headers['content-type']?.split(';')[0], code: answer.json.code }, { status, type: 'application/problem+json', code }, message)
 }
 
-/** The status of an answer and these facts of its JSON, exactly (`t.match` is content where a string holds another). */
+/** Asserts the status and these JSON properties exactly (`t.match` accepts a substring). */
 function answered (t: Test, answer: Answer, expected: { status: number, name?: string, size?: number, type?: string, sha256?: string }, message = 'the file'): void {
   const facts = Object.keys(expected).map(key => [key, key === 'status' ? answer.status : answer.json[key]])
   t.same(Object.fromEntries(facts), expected, message)
 }
 
-/** The answer to a head whose body is never sent. */
+/** The response to a head whose body is never sent. */
 async function answerToHead (client: Client, method: string, path: string, headers: Record<string, string>): Promise<{ status: number, code: string }> {
   const request = httpRequest({ host: '127.0.0.1', port: client.port, method, path, headers, agent: false })
   request.on('error', () => {})
@@ -124,7 +124,7 @@ async function answerToHead (client: Client, method: string, path: string, heade
   return { status: response.statusCode, code: JSON.parse(text).code }
 }
 
-/** A body in pieces, each of which the server gets to see by itself. */
+/** A body in pieces, which the server receives one by one. */
 async function * inPieces (bytes: Buffer, size: number): AsyncGenerator<Buffer> {
   for (let at = 0; at < bytes.length; at += size) {
     yield bytes.subarray(at, at + size)
@@ -132,7 +132,7 @@ async function * inPieces (bytes: Buffer, size: number): AsyncGenerator<Buffer> 
   }
 }
 
-/** Bodies of which all but the last byte is sent at once, and the last one when `finish` is called. */
+/** Uploads that have sent all but the last byte; `finish` sends it. */
 function heldBack () {
   let finish = () => {}
   const finished = new Promise<void>(resolve => { finish = resolve })
@@ -665,7 +665,7 @@ t.test('a client that leaves in the middle leaves nothing behind', async t => {
   }
   t.same(await names(), [])
 
-  // Without its answer nobody knows whether it was stored; it is there whole, or not at all.
+  // Without a response it is unknown whether the file was stored; it is there completely, or not at all.
   const socket = connect(server.port, '127.0.0.1').on('error', () => {}).resume()
   socket.write(Buffer.concat([Buffer.from(head('PUT', '/uploads/unanswered.bin', 'Content-Length: 9')), Buffer.from('all of it')]), () => socket.destroy())
   await once(socket, 'close')

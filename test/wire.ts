@@ -1,24 +1,24 @@
 import { connect } from 'node:net'
 
-/** An answer as it came over the wire. */
+/** A response parsed from raw bytes. */
 export interface WireAnswer { status: number, headers: Record<string, string>, body: Buffer }
 
-/** Whoever waits longer for an answer gets none. */
+/** Maximum time without data before an exchange fails. */
 const PATIENCE_MILLISECONDS = 30_000
 
 interface Sent {
   bytes: Uint8Array
   method: string
-  /** Whether the connection is half closed behind the bytes. */
+  /** Whether to half-close the connection after the bytes. */
   isCut: boolean
-  /** Whether the bytes are one request with nothing missing and nothing behind it, whose answer must then be whole. */
+  /** Whether the bytes are exactly one request, so the response must be complete. */
   isExact?: boolean
 }
 
 /**
- * Sends bytes that may be no request at all, and reads every whole answer until the server has closed the connection,
- * which is half closed from here once the first answer is whole.
- * @throws where what comes back is no HTTP, or nothing comes and the connection stays open.
+ * Sends bytes that may be invalid HTTP, and reads every complete response until the server closes the connection. The client
+ * half-closes it after the first complete response.
+ * @throws if the response is not HTTP, or if nothing arrives and the connection stays open.
  */
 export async function exchange (port: number, { bytes, method, isCut, isExact = true }: Sent): Promise<WireAnswer[]> {
   const socket = connect(port, '127.0.0.1')
@@ -31,7 +31,7 @@ export async function exchange (port: number, { bytes, method, isCut, isExact = 
     socket.end()
   })
   const stalled = new Promise<never>((_resolve, reject) => socket.setTimeout(PATIENCE_MILLISECONDS, () => { socket.destroy(); reject(new Error('no answer and no end')) }))
-  // A server that refuses may stop reading, and reset what is still sent.
+  // A server that refuses may stop reading and reset the connection.
   const closed = new Promise<void>(resolve => socket.on('error', () => {}).once('close', () => resolve()))
   socket.write(bytes)
   if (isCut) socket.end()
@@ -58,14 +58,14 @@ function headIn (bytes: Buffer): Head | undefined {
 
 interface Part { answer: WireAnswer, end: number }
 
-/** The first final answer; undefined while it is not whole. RFC 9112 section 6.3. */
+/** The first final response; undefined until it is complete (RFC 9112 section 6.3). */
 function firstAnswer (bytes: Buffer, method: string): Part | undefined {
   const head = headIn(bytes)
   if (head === undefined) return undefined
   const { status, headers, end } = head
   const rest = bytes.subarray(end)
   if (status < 200) return shifted(firstAnswer(rest, method), end)
-  // What refuses bytes that are no HTTP does not know that HEAD stood before them; it alone has no Date.
+  // The refusal of invalid HTTP has a body even for HEAD; only this response has no Date.
   const isBodiless = (method === 'HEAD' && headers.date !== undefined) || status === 204 || status === 304
   if (isBodiless) return { answer: { status, headers, body: Buffer.alloc(0) }, end }
   const body = headers['transfer-encoding'] === 'chunked' ? unchunk(rest) : sized(rest, Number(headers['content-length']))
@@ -99,7 +99,7 @@ function unchunk (bytes: Buffer): { bytes: Buffer, end: number } | undefined {
   }
 }
 
-/** All whole answers; what follows the first one answers what the server took for further requests. */
+/** All complete responses; those after the first answer bytes that the server read as further requests. */
 function answersIn (bytes: Buffer, { method, isExact }: { method: string, isExact: boolean }): WireAnswer[] {
   if (bytes.length === 0) return []
   const part = firstAnswer(bytes, method)
