@@ -5,7 +5,7 @@ export default [
   ...neostandard({ ts: true, ignores: [...resolveIgnoresFromGitignore(), 'openapi/*.{json,yaml}', 'drizzle/sqlite/'] }),
   {
     rules: {
-      // A schema and its static type share their name.
+      // A schema and its static type have the same name.
       '@typescript-eslint/no-redeclare': 'off',
       'no-void': ['error', { allowAsStatement: true }]
     }

@@ -41,7 +41,7 @@ async function trade (client: Client, credential: SendOptions): Promise<string> 
   return (await client.send('GET', '/api/token', credential)).json.token
 }
 
-/** Polls until a condition holds. */
+/** Polls until a condition is true. */
 async function until (condition: () => unknown): Promise<void> {
   while (!await condition()) await wait(5)
 }

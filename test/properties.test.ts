@@ -14,7 +14,7 @@ import { exchange } from './wire.ts'
 const seed = Number(process.env.PROPERTY_SEED ?? randomInt(2 ** 31))
 const runs = countOf({ quick: 10, full: 30 })
 
-/** Operations that hash a password, or need the password afterwards, run this many times less: each run takes 20 ms of CPU or more. */
+/** Operations that hash a password, or need it afterwards, run fewer cases, by this factor: each takes 20 ms of CPU or more. */
 const HASHING_SHARE = 5
 const HASHING = new Set(['registerUser', 'createToken', 'changePassword', 'deleteAccount', 'deleteTokens'])
 

@@ -11,7 +11,7 @@ import ts from 'typescript'
 export async function schemaText (file) {
   /** @type {Document} */
   const document = JSON.parse(readFileSync(file, 'utf8'))
-  // A body of bytes is a Blob, which fetch takes and returns, not the string that JSON Schema calls it.
+  // In the client, a binary body is a Blob, which fetch accepts and returns, and not a string as in JSON Schema.
   const blob = ts.factory.createTypeReferenceNode('Blob')
   const types = await openapiTypeScript(document, { silent: true, transform: ({ format }) => format === 'binary' ? blob : undefined })
   const { publicOperations, passwordOperations } = credentialsOf(document)
@@ -30,7 +30,7 @@ function credentialsOf ({ paths }) {
     Object.entries(item).map(([method, { security = [] }]) => ({ name: `${method.toUpperCase()} ${path}`, schemes: security.flatMap(one => Object.keys(one)) })))
   return {
     publicOperations: operations.filter(({ schemes }) => schemes.length === 0).map(({ name }) => name),
-    // GET /api/token also takes a personal access token, but never an access token, which can't extend its own life.
+    // GET /api/token also accepts a personal access token, but no access token, so an access token can't extend its own lifetime.
     passwordOperations: ['GET /api/token', ...operations.filter(({ schemes }) => schemes.join() === 'basic').map(({ name }) => name)]
   }
 }

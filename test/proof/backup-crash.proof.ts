@@ -7,10 +7,10 @@ import { blobsIn, hasStrace, makeBackup, makeStore, namesIn, refused, report, se
 import { commandOf } from '../bin.ts'
 import { startServer, type Settings } from '../server.ts'
 
-/** Runs the bin under strace, which kills it as it enters the given call. */
+/** Runs the bin under strace, which kills it when it enters the given system call. */
 async function killedAt (call: string, when: number, args: string[], settings: Settings): Promise<void> {
   const under = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', `trace=${call}`, '-e', `inject=${call}:signal=KILL:when=${when}`]
-  // Calls are counted by thread: with one for the file system their order is always the same.
+  // strace counts calls per thread; with one thread for file access, their order is always the same.
   const child = spawn(...commandOf(args, { ...settings, UV_THREADPOOL_SIZE: '1' }, { under, isCounted: false }), { stdio: 'ignore' })
   await once(child, 'exit')
 }

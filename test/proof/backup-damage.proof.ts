@@ -14,18 +14,18 @@ import { runBin, startServer, type Settings } from '../server.ts'
 const run = promisify(execFile)
 const MIB = 1024 ** 2
 
-/** A way to spoil a backup, given its folder, the folder of its snapshot and one of its blobs. */
+/** A way to damage a backup, given its folder, the folder of its snapshot and one of its blobs. */
 interface Damage { what: string, spoil: (place: { folder: string, snapshot: string, blob: string }) => Promise<unknown> }
 
 async function flip (path: string, offset: number): Promise<void> {
   const bytes = await readFile(path)
   bytes.writeUInt8(bytes.readUInt8(offset) ^ 1, offset)
-  // Anew: the file in the backup may be the same as in the data folder.
+  // Writes a new file: the one in the backup may be linked to the data folder.
   await rm(path)
   await writeFile(path, bytes)
 }
 
-/** Makes the digests and the manifest fit, as somebody who forges a backup would. */
+/** Recomputes the digests and the manifest, as a forger would. */
 async function reseal (folder: string, snapshot: string, change: (lines: string[]) => string[]): Promise<void> {
   const path = join(snapshot, 'SHA256SUMS')
   const text = change((await readFile(path, 'utf8')).split('\n')).join('\n')
@@ -170,7 +170,7 @@ t.test('a folder that is not for this backup is refused and not touched', async 
 t.test('two backups into the same folder at once are one and a refusal', async t => {
   const { dataDir, folder } = await makeBackup(t)
   const before = await contentsOf(folder)
-  // Whoever closes a file that he has locked loses the lock: from here on nothing is read there.
+  // Closing any descriptor of a locked file releases the lock, so nothing may read the folder from here on.
   const lock = lockFolder(join(folder, 'lock.db'))
   await refused(t, ['backup', folder], { DATA_DIR: dataDir })
   lock.close()

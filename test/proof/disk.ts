@@ -3,10 +3,10 @@ import type { Random } from './random.ts'
 import type { Survival } from './stored-file.ts'
 import type { Moment, SystemCall } from './system-calls.ts'
 
-/** What is on a disk: the bytes of each file by its path, and `undefined` for a folder. */
+/** The content of a disk: the bytes of each file by its path, and `undefined` for a folder. */
 export type Image = ReadonlyMap<string, Buffer | undefined>
 
-/** What becomes of that which was not synced; chance decides anew for each file and folder where it is `some`. */
+/** What survives of unsynced changes; `some` is decided at random for each file and folder. */
 const CUTS: { names: 'nothing' | 'all' | 'some', bytes: 'nothing' | 'all' | 'some' }[] = [
   { names: 'nothing', bytes: 'nothing' },
   { names: 'all', bytes: 'nothing' },
@@ -18,23 +18,23 @@ const CUTS: { names: 'nothing' | 'all' | 'some', bytes: 'nothing' | 'all' | 'som
   { names: 'some', bytes: 'some' }
 ]
 
-/** A disk below the folder `root`, which is empty and durable itself. */
+/** A disk below the folder `root`, which is empty and durable. */
 export interface Disk {
-  /** Does what the call did, when it returned. */
+  /** Applies a call when it has returned. */
   observe (moment: Moment): void
-  /** The processes that had files open are gone. */
+  /** Closes all files, because their processes have exited. */
   closeAll (): void
-  /** What the next process would see. */
+  /** The content visible to the next process. */
   asSeen (): Image
-  /** What is there after a power cut at this moment. */
+  /** The content after a power cut now. */
   afterPowerCut (random: Random): Image
 }
 
 interface OpenFile { readonly node: Node, position: number }
 
 /**
- * A model of a disk that knows what is durable: what was written to a file or named in a folder before a sync of it began
- * is, once that sync returned. With a journal the sync of a file makes its names durable too, and all earlier ones.
+ * A model of a disk that tracks what is durable: changes of a file or folder made before a sync of it began, once that sync
+ * has returned. With a journal, the sync of a file also makes its names durable, and all earlier name changes.
  */
 export function createDisk (root: string, order: NameOrder): Disk {
   const folders = createFolders(order)
@@ -43,13 +43,13 @@ export function createDisk (root: string, order: NameOrder): Disk {
   const writing = new Map<SystemCall, OpenFile>()
   let changes = 0
 
-  /** Undefined outside of the root. */
+  /** Undefined outside the root. */
   function pathOf (bytes: Buffer | undefined): string[] | undefined {
     const path = String(bytes)
     return path.startsWith(`${root}/`) ? path.slice(root.length + 1).split('/').filter(name => name !== '') : undefined
   }
 
-  /** What a call is about is settled when it begins: its descriptor may be closed and given anew before it is seen to return. */
+  /** Resolves the descriptor when the call begins: it may be closed and reused before strace reports the return. */
   function begin (call: SystemCall): void {
     const descriptor = Number(call.args[0])
     const file = open.get(descriptor)
@@ -79,7 +79,7 @@ export function createDisk (root: string, order: NameOrder): Disk {
     if (path === undefined) return
     const flags = String(args[2])
     const found = folders.find(path)
-    // What is only read may have been renamed by a call that is not seen to return yet.
+    // If a file is only read, the rename that gave it this name may not have been reported as finished yet.
     const node = found ?? (flags.includes('O_CREAT') ? folders.makeFile(path, changes++) : undefined)
     if (node === undefined) return
     if (found !== undefined && flags.includes('O_TRUNC')) resize(node, 0)

@@ -14,7 +14,7 @@ import { signUp, startServer, type Settings } from '../server.ts'
 const executablePath = '/usr/bin/chromium'
 const quiet = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
 
-/** The narrowest screen that is common. */
+/** The smallest common screen. */
 const phone: BrowserContextOptions = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true }
 
 const browserTest = (name: string, run: (t: Test) => Promise<void>) =>
@@ -22,10 +22,10 @@ const browserTest = (name: string, run: (t: Test) => Promise<void>) =>
 
 interface Visit { page: Page, origin: string, requested: string[], complaints: string[] }
 
-/** The page as a newcomer finds it: at the server's root. */
+/** The page as a new visitor sees it, at the server's root. */
 async function visit (t: Test, options: BrowserContextOptions = {}, settings: Settings = {}): Promise<Visit> {
   const { url: origin } = await startServer(t, settings)
-  // In another locale Chromium calls every file `download` whose name is not ASCII.
+  // In other locales Chromium names downloads with non-ASCII names `download`.
   const browser = await chromium.launch({ executablePath, args: quiet, env: { ...process.env, LC_ALL: 'C.UTF-8' } })
   t.teardown(() => browser.close())
   const page = await (await browser.newContext(options)).newPage()
@@ -44,7 +44,7 @@ async function visit (t: Test, options: BrowserContextOptions = {}, settings: Se
 
 const operation = (page: Page, id: string) => page.locator(`[id^=operations-][id$=-${id}]`)
 
-/** Reads until the page shows what is expected: it is drawn some time after a click. */
+/** Polls until the page shows what is expected: it renders some time after a click. */
 async function shows (t: Test, read: () => Promise<unknown>, expected: unknown, message = 'is shown'): Promise<void> {
   const end = Date.now() + 20_000
   let found = await read()
@@ -57,7 +57,7 @@ async function shows (t: Test, read: () => Promise<unknown>, expected: unknown, 
 
 const isFocused = (locator: Locator) => locator.evaluate(element => element === document.activeElement)
 
-/** Opens an operation and closes the others, for all that are open are drawn anew with every answer. */
+/** Opens an operation and closes the others, because every response renders all open ones again. */
 async function open (page: Page, id: string): Promise<Locator> {
   for (const control of await page.locator('.opblock.is-open .opblock-summary-control').all()) await control.click()
   const block = operation(page, id)
@@ -66,19 +66,19 @@ async function open (page: Page, id: string): Promise<Locator> {
   return block
 }
 
-/** Presses Execute and waits for the answer; with the status as the page shows it. */
+/** Presses Execute and waits for the response; returns the status displayed. */
 async function execute (page: Page, block: Locator): Promise<{ status: string, body: Locator }> {
   const answered = page.waitForResponse(response => !new URL(response.url()).pathname.startsWith('/docs'))
   await block.getByRole('button', { name: 'Execute' }).click()
   const answer = await answered
   const status = String(answer.status())
-  // By the id of this request: an answer before it, with the same status, may still be shown.
+  // Identified by the request id: an earlier response with the same status may still be displayed.
   const row = block.locator('.live-responses-table .response', { has: page.locator('.response-col_status', { hasText: status }), hasText: String(answer.headers()['x-request-id']) })
   await row.waitFor()
   return { status, body: row.locator('.response-col_description') }
 }
 
-/** Opens an operation, unless it is, fills in its parameters and its JSON body, and executes it. */
+/** Opens an operation if necessary, fills in its parameters and JSON body, and executes it. */
 async function ask (page: Page, id: string, parameters: Record<string, string> = {}, json?: unknown) {
   const isOpen = await operation(page, id).getByRole('button', { name: 'Execute' }).isVisible()
   const block = isOpen ? operation(page, id) : await open(page, id)
@@ -87,7 +87,7 @@ async function ask (page: Page, id: string, parameters: Record<string, string> =
   return execute(page, block)
 }
 
-/** Fills in a parameter, and unfolds the form for it if need be. */
+/** Fills in a parameter, after expanding the form if necessary. */
 async function fill (block: Locator, name: string, value: string): Promise<void> {
   const input = block.locator(`tr[data-param-name="${name}"] input`)
   if (!await input.isVisible()) await block.getByRole('button', { name: 'More parameters' }).click()
@@ -98,16 +98,16 @@ async function register (page: Page, username: string, password: string): Promis
   return (await ask(page, 'registerUser', {}, { username, password })).status
 }
 
-/** The answer that the page shows, as JSON. */
+/** The response that the page displays, as JSON. */
 const jsonIn = async (body: Locator) => JSON.parse(await body.locator('pre').first().innerText())
 
-/** What is behind the link that the page shows for bytes. */
+/** Downloads the file behind the link that the page displays. */
 async function save (page: Page, body: Locator): Promise<{ name: string, bytes: Buffer }> {
   const [download] = await Promise.all([page.waitForEvent('download'), body.getByRole('link', { name: 'Download file' }).click()])
   return { name: download.suggestedFilename(), bytes: await readFile(await download.path()) }
 }
 
-/** Fills one scheme of the dialog: its fields in their order. */
+/** Fills in one scheme of the dialog, its fields in order. */
 async function authorize (page: Page, scheme: string, values: string[]): Promise<void> {
   await page.locator('.auth-wrapper .authorize').click()
   const form = page.locator('.dialog-ux .auth-container', { has: page.locator('h4 code', { hasText: new RegExp(`^${scheme}$`) }) })
@@ -123,7 +123,7 @@ async function upload (page: Page, block: Locator, { name, type, bytes }: Picked
   return execute(page, block)
 }
 
-/** The token that the page shows after GET /api/token with the password. */
+/** The token that the page displays after GET /api/token with the password. */
 const readToken = async (page: Page): Promise<string> => (await jsonIn((await ask(page, 'getToken')).body)).token
 
 async function logout (page: Page, scheme: string): Promise<void> {
@@ -143,7 +143,7 @@ browserTest('in a browser a person registers, authorizes with a token as Token, 
   await authorize(page, 'token', [`Token ${token}`])
   t.equal((await ask(page, 'getResource')).status, '200')
 
-  // The page would show JSON in a form of its own.
+  // The page would reformat JSON.
   const file = { name: 'naïve plan 😀.json', type: 'application/json', bytes: Buffer.from('{ "b":1,\n "a": 1.0 }') }
   t.equal((await upload(page, await open(page, 'uploadFile'), file)).status, '201')
   const { status, body } = await ask(page, 'downloadFile', { name: file.name })
@@ -220,7 +220,7 @@ browserTest('the page shows the way in first, in the order in which a newcomer g
   await shows(t, () => page.title(), 'MagicStore')
 })
 
-/** Presses Tab, or Shift and Tab, until something is in focus. */
+/** Presses Tab or Shift+Tab until the element has the focus. */
 async function tabTo (page: Page, wanted: Locator, key: 'Tab' | 'Shift+Tab' = 'Tab'): Promise<void> {
   for (let presses = 0; presses < 300; presses++) {
     await page.keyboard.press(key)
@@ -265,7 +265,7 @@ browserTest('the page is worked by the keyboard alone, from registration to the 
   await shows(t, () => isFocused(button), true, 'and leads back to where one came from')
 
   const upload = await openByKey('uploadFile')
-  // The browser must know that choosers are wanted well before the key.
+  // Playwright must enable file chooser events before the key is pressed.
   const chosen = page.waitForEvent('filechooser')
   await tabTo(page, upload.locator('input[type=file]'))
   await page.keyboard.press('Space')
@@ -423,7 +423,7 @@ browserTest('the page fits a phone: nothing runs out of the screen, and an uploa
   for (const right of buttons) t.ok(right <= (frame?.x ?? 0) + (frame?.width ?? 0), 'every button lies in its box')
 })
 
-/** A page that plants a file by a form, as soon as somebody opens it; at a name that makes it another site than the server's. */
+/** A page that uploads a file by submitting a form when it is opened; its host name makes it another site than the server's. */
 async function openForeignPage (t: Test, target: string): Promise<string> {
   const page = `<!doctype html><form method="post" enctype="multipart/form-data" action="${target}/"><input type="file" name="file"></form><script>
     const files = new DataTransfer()

@@ -16,7 +16,7 @@ const ROUNDS = countOf({ quick: 5, full: 25 })
 const WORKERS = 6
 const LARGEST_BYTES = 1_500_000
 
-/** A killed process tells of no coverage. */
+/** A killed process reports no coverage. */
 const uncounted = { isCounted: false }
 
 const hasStrace = existsSync('/usr/bin/strace')
@@ -24,7 +24,7 @@ const hasStrace = existsSync('/usr/bin/strace')
 /** Digests of a worker's files by name. */
 type State = ReadonlyMap<string, string>
 
-/** What one worker was told, and what was still under way when the server died. */
+/** A worker's acknowledged state, and the state after the operation in progress when the server died. */
 interface Account { acknowledged: State, inFlight: State | undefined, acts: number }
 
 t.test('what was acknowledged survives kill -9, and nothing else is there', { timeout: 600_000 }, async t => {
@@ -46,7 +46,7 @@ t.test('what was acknowledged survives kill -9, and nothing else is there', { ti
   t.comment(`${ROUNDS} rounds, ${accounts.reduce((sum, { acts }) => sum + acts, 0)} acts acknowledged, 0 lost`)
 })
 
-/** Puts, replaces, renames and deletes, one act at a time, until the server is gone. */
+/** Creates, replaces, renames and deletes files, one operation at a time, until the server is killed. */
 async function work (client: Client, { account, worker, token }: { account: Account, worker: number, token: string }): Promise<void> {
   for (;;) {
     const { name, act, after } = nextAct(account, worker)
@@ -105,7 +105,7 @@ async function judge (t: Test, client: Client, { user, accounts, dataDir }: { us
   await noGarbage(t, dataDir, files.length)
 }
 
-/** Nothing is left in flight, and as many blobs are there as files. */
+/** No temporary files are left, and there are as many blobs as files. */
 async function noGarbage (t: Test, dataDir: string, fileCount: number): Promise<void> {
   t.strictSame(await readdir(join(dataDir, 'incoming')), [], 'no temporary bytes remain')
   t.equal((await blobsOf(dataDir)).length, fileCount, 'no bytes without a file')
@@ -124,7 +124,7 @@ function digest (bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 
-/** Steps of the commit protocol by the system call that takes them; the log of the database is written by the main thread alone, and synced by the pool. */
+/** Steps of the commit protocol and their system calls. Only the main thread writes the log of the database; the thread pool syncs it. */
 const steps: { step: string, call: string, threads: 'all' | 'main', when?: number }[] = [
   { step: 'bytes or log are synced', call: 'fdatasync', threads: 'all' },
   { step: 'the other of them is synced', call: 'fdatasync', threads: 'all', when: 2 },
@@ -160,7 +160,7 @@ async function put (client: Client, user: [string, string], body: string | Uint8
   return (await client.send('PUT', '/uploads/victim', { user, body })).json.sha256
 }
 
-/** Attaches strace to a running server and waits until it holds every thread that was asked for. */
+/** Attaches strace to a running server and waits until it is attached. */
 async function straced (t: Test, server: ServerProcess, args: string[]): Promise<{ end (): Promise<void> }> {
   const child = spawn('strace', ['-p', String(server.child.pid), ...args], { stdio: ['ignore', 'ignore', 'pipe'] })
   t.teardown(() => child.kill('SIGKILL'))
@@ -192,7 +192,7 @@ t.test('bytes and folder are synced before the log is, and that before an upload
   await strace.end()
   const calls = (await readFile(trace, 'utf8')).split('\n')
   const at = (pattern: RegExp) => calls.findIndex(line => pattern.test(line))
-  /** The line on which a call is over: its own, or where strace takes it up again after lines of other threads. */
+  /** The line on which a call ends: its own, or the one where strace resumes it after lines of other threads. */
   function endOf (pattern: RegExp): number {
     const began = at(pattern)
     const [, thread, call] = /^(\d+) +(\w+)/.exec(calls[began] ?? '') ?? []
@@ -204,12 +204,12 @@ t.test('bytes and folder are synced before the log is, and that before an upload
   t.ok(log < answer, 'the log before the answer')
 })
 
-/** The calls that strace wrote down, a line each; of one that was interrupted by others two, the second with its end. */
+/** The calls recorded by strace, one per line; an interrupted call has two lines, and the second shows its end. */
 async function callsIn (trace: string): Promise<string[]> {
   return (await readFile(trace, 'utf8')).split('\n')
 }
 
-/** The first line at or behind `from` that matches; -1 where none does. */
+/** The index of the first matching line from `from` on; -1 if there is none. */
 function find (calls: string[], pattern: RegExp, from = 0): number {
   return calls.findIndex((line, index) => index >= from && pattern.test(line))
 }

@@ -1,10 +1,10 @@
 import type { Random } from './random.ts'
 import { createStoredFile, type StoredFile } from './stored-file.ts'
 
-/** In which order names become durable: in each folder by itself, or through one journal for the whole disk, as in ext4 and XFS. */
+/** The order in which names become durable: per folder, or in one journal for the whole disk, as in ext4 and XFS. */
 export type NameOrder = 'folder' | 'journal'
 
-/** The changes of a folder begin with the one that made it. */
+/** The first change of a folder is the one that created it. */
 export interface Folder { readonly entries: Map<string, Node>, readonly changes: NameChange[] }
 
 /** A file, and the changes that gave it a name. */
@@ -14,17 +14,17 @@ export type Node = FileNode | Folder
 
 interface Place { readonly folder: Folder, readonly name: string }
 
-/** A name that is made, moved or removed. A move is atomic: both of its sides reach the disk, or none. */
+/** A name is added, moved or removed. A move is atomic: both parts reach the disk, or neither. */
 interface NameChange {
   readonly at: number
   readonly removes: Place | undefined
   readonly adds: Place & { node: Node } | undefined
-  /** What must be on the disk before this can be. */
+  /** Changes that must be durable before this one. */
   readonly after: readonly NameChange[]
   isDurable: boolean
 }
 
-/** The names on a disk: as the running processes see them, and which of their changes are durable. */
+/** The names on a disk: as running processes see them, and which changes are durable. */
 export interface Folders {
   readonly root: Folder
   find (path: readonly string[]): Node | undefined
@@ -32,20 +32,20 @@ export interface Folders {
   makeFolder (path: readonly string[], at: number): void
   remove (path: readonly string[], at: number): void
   move (from: readonly string[], to: readonly string[], at: number): void
-  /** A sync of a file or folder is over that began when the disk had seen `before` changes. */
+  /** Ends a sync of a file or folder that began after `before` changes of the disk. */
   sync (node: Node, before: number): void
-  /** The tree after a power cut; of the changes that are not durable, all, none, or as many as chance has it. */
+  /** The tree after a power cut, with all, none or a random subset of the changes that are not durable. */
   afterPowerCut (random: Random, survival: 'nothing' | 'all' | 'some'): Folder
 }
 
 /**
- * Left out is what POSIX would allow and no file system does: changes of one folder out of their order, half of a move, and a
- * name in a folder that is not there itself.
+ * Not modelled, because no file system does it, although POSIX allows it: reordered changes within a folder, half a move, and
+ * a name in a folder that does not exist.
  */
 export function createFolders (order: NameOrder): Folders {
   const root = createFolder()
   const all: NameChange[] = []
-  /** So many of them, from the first on, are durable with a journal. */
+  /** Number of changes, from the first on, that are durable with a journal. */
   let journalled = 0
 
   function placeOf (path: readonly string[]): Place {
@@ -65,7 +65,7 @@ export function createFolders (order: NameOrder): Folders {
     const change = { at, removes, adds, after: touched.flatMap(folder => folder.changes.at(-1) ?? []), isDurable: false }
     apply(change, folder => folder)
     for (const folder of touched) folder.changes.push(change)
-    // The first change of a folder is the one that made it.
+    // The first change of a folder is the one that created it.
     const node = adds?.node
     if (node !== undefined) ('entries' in node ? node.changes : node.named).push(change)
     all.push(change)
@@ -136,7 +136,7 @@ function apply ({ removes, adds }: Pick<NameChange, 'removes' | 'adds'>, locate:
   if (adds !== undefined) locate(adds.folder).entries.set(adds.name, 'entries' in adds.node ? locate(adds.node) : adds.node)
 }
 
-/** The changes and all that must be on the disk before them, without what `isKnown` already. */
+/** The changes and all changes required before them, except those that `isKnown` accepts. */
 function withEarlier (changes: NameChange[], isKnown: (change: NameChange) => boolean): Set<NameChange> {
   const found = new Set<NameChange>()
   const waiting = [...changes]

@@ -8,10 +8,10 @@ import { startServer } from '../server.ts'
 
 const stories = fileURLToPath(new URL('../stories', import.meta.url))
 
-/** A package of its own with the generators and what their clients need at run time: 250 packages, too many to be installed for every test. */
+/** A separate package with the generators and the run-time packages of their clients: 250 packages, too many to install for every test. */
 const generatorPackage = fileURLToPath(new URL('generators', import.meta.url))
 
-/** npm may need settings of the machine, such as a proxy or certificates; the test runner's own it must not have. */
+/** npm may need environment variables of the machine, such as a proxy or certificates, but not those of the test runner. */
 const npmEnvironment = Object.fromEntries(Object.entries(process.env as Record<string, string>).filter(([name]) => !/^(?:NODE_OPTIONS$|TAP_|_TAPJS_|npm_)/.test(name)))
 
 interface Generator { name: string, command: string, args: (documentUrl: string) => string[], isPrinted?: boolean, written: string }

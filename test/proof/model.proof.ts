@@ -9,13 +9,13 @@ import { formOf, signUp, startServer, type Answer, type RunningServer, type Send
 const seed = Number(process.env.MODEL_SEED ?? randomInt(2 ** 31))
 const wantedSteps = countOf({ quick: 500, full: 3000 })
 
-/** A fault is looked into for so long, to find the fewest steps that show it; the two sequences of a round take a few seconds. */
+/** Time limit for reducing a failure to the fewest steps; the two sequences of a round take a few seconds. */
 const SHRINKING_MILLISECONDS = 90_000
 
-/** Far enough apart that two seeds next to each other draw other rounds. */
+/** Large enough that neighbouring seeds give different rounds. */
 const ROUND_SEEDS = 1_000_003
 
-/** A token is watched to its end where that is no further off. */
+/** A token is watched until it expires, if that happens within this time. */
 const WATCHED_MILLISECONDS = 300
 
 const limits: Limits = { maxFileBytes: 1000, quotaBytes: 1500, quotaFiles: 5 }
@@ -29,7 +29,10 @@ const settings = {
   MAX_EVENT_LOOP_DELAY_MS: '0'
 }
 
-/** An emoji is behind U+FFEE by code points and before it by UTF-16; a prefix may end with the last code point before the surrogates, or the last of all; one name has an NFC and an NFD spelling; three can't be names. */
+/**
+ * Edge cases. An emoji sorts after U+FFEE by code points, but before it by UTF-16 code units; U+D7FF is the last code point
+ * before the surrogates, U+10FFFF the last of all; some names have an NFC and an NFD form; the last four are not valid names.
+ */
 const names = [
   'a', 'A', 'a.txt', 'ab', 'b.json', '\u00E9', 'e\u0301', 'e', '\u{1F600}', '\uFFEE', '\u{1F600}.pdf', '\u{1F600}a', '\u{1F601}', '\u{1F601}a', '\uD7FFa', '\uE000', '\u{10FFFF}', '\u{10FFFF}a', '"quoted" \'n\'.txt', '100%', '%61', '..a', ' a ', 'a;b=c',
   'x'.repeat(255), '\u754C'.repeat(85), 'e\u0301'.repeat(127) + 'x', 'x'.repeat(256), '..', 'a\u0001', 'folder/a'
@@ -38,13 +41,13 @@ const prefixes = ['', 'a', 'e', 'e\u0301', '\u{1F600}', '\uFFEE', '\uD7FF', '\u{
 const types = ['', 'text/plain', 'text/html; charset=utf-8', 'not a type', 'application/pdf']
 const orders: FileOrder[] = ['name', '-name', 'newest', 'oldest', 'largest', 'smallest']
 
-/** The server, what must be true of it, and what was done so far. */
+/** The server, the expected state, and the steps so far. */
 interface World {
   server: RunningServer
   readonly people: [Person, Person]
   readonly tokenSeconds: number
   readonly restart: () => Promise<RunningServer>
-  /** What was done, a line each, for whoever has to find a fault. */
+  /** The steps so far, one per line, to explain a failure. */
   readonly trace: string[]
 }
 
@@ -54,7 +57,7 @@ interface Request extends SendOptions { method: string, path: string }
 
 const counts = { steps: 0, requests: 0, restarts: 0, sequences: 0 }
 
-/** How often each answer was given to each kind of act. */
+/** Number of responses by kind of operation and status. */
 const seen = new Map<string, number>()
 
 async function send (world: World, { method, path, ...options }: Request): Promise<{ answer: Answer, span: Span }> {
@@ -74,14 +77,14 @@ interface Credential { by: 'session' | 'token' | 'password' | 'nothing', pick: n
 
 const session: Credential = { by: 'session', pick: 0 }
 
-/** An access token with everything allowed and some life left, by signing in if there is none. */
+/** A valid access token with every scope and some lifetime left; signs in if there is none. */
 async function openSession (world: World, who: Who): Promise<IssuedToken> {
   const soon = { from: Date.now(), to: Date.now() + world.tokenSeconds * 500 }
   const live = world.people[who].tokens.findLast(token => token.kind === 'access' && token.scopes.length === allScopes.length && holds(token, soon) === 'yes')
   return live ?? signIn(world, who)
 }
 
-/** One of the tokens a person ever had, of the personal ones as often as of all. */
+/** One of all tokens the user ever had; half of the time a personal one. */
 function tokenOf (tokens: readonly IssuedToken[], pick: number): IssuedToken | undefined {
   const personal = tokens.filter(({ kind }) => kind === 'personal')
   const choice = pick % 2 === 0 && personal.length > 0 ? personal : tokens
@@ -101,7 +104,7 @@ function issued (world: World, who: Who, token: IssuedToken): IssuedToken {
 
 const later = ({ from, to }: Span, seconds: number): Span => ({ from: from + seconds * 1000, to: to + seconds * 1000 })
 
-/** Asks with a credential; undefined where it was refused and had to be, or may have been. */
+/** Sends a request with a credential; undefined if it was refused as it should or could be. */
 async function ask (world: World, who: Who, { by, pick }: Credential, { need, ...request }: Request & { need?: Scope }): Promise<{ answer: Answer, span: Span } | undefined> {
   const { tokens, user } = world.people[who]
   if (by === 'password') return send(world, { ...request, user })
@@ -152,7 +155,7 @@ function bytesOf ({ files }: State, current: StoredFile | undefined, { size, fil
 
 const STALE = `"${'0'.repeat(64)}"`
 
-/** Conditions by what they say, given the entity tag and the time of the file that is there now. */
+/** Conditions by name, given the entity tag and the time of the current file. */
 const conditionsOf: Record<string, (tag: string, at: number) => Record<string, string>> = {
   none: () => ({}),
   'same version': tag => ({ 'if-match': tag }),
@@ -219,7 +222,7 @@ async function perform (world: World, who: Who, act: Act, credential: Credential
   change(world, who, { store: explain(store, act, passed.answer, { span: passed.span, limits, url: world.server.url, usedBefore: usageOf(store.files) }) })
 }
 
-/** What may be true after acts that were under way together: the end of every order in which all their answers make sense. */
+/** The possible states after concurrent operations: the result of every order that explains all responses. */
 function endsOf (store: State, done: { act: Act, answer: Answer, span: Span }[], circumstances: { url: string, usedBefore: Usage }): State[] {
   if (done.length === 0) return [store]
   return done.flatMap((first, index) => {
@@ -233,7 +236,7 @@ function endsOf (store: State, done: { act: Act, answer: Answer, span: Span }[],
   })
 }
 
-/** What stands before the position in a cursor. */
+/** Bytes of a cursor before the position. */
 const CURSOR_SEAL_BYTES = 12
 
 interface RaceRecipe { acts: ActRecipe[], over: 'anything' | 'one file' | 'the first write' | 'one version' }
@@ -274,11 +277,14 @@ function namesByAge ({ files }: State): string[] {
   return Array.from(files.values()).sort((a, b) => a.serial - b.serial).map(({ name }) => name)
 }
 
-/** Names in the order in which the server counted the files of a race, which shows when two come to have the same size: only the ids in cursors tell it before. */
+/**
+ * Names in the order in which the server created the files of a race. The order decides between files of the same size; for
+ * others, only the ids in cursors show it.
+ */
 async function readNamesByAge (world: World, who: Who): Promise<string[]> {
   const token = (await openSession(world, who)).secret
   const ids = new Map<string, number>()
-  // The last one of a listing has no cursor, and is the first one backwards.
+  // The last file of a listing has no cursor, but is the first one backwards.
   for (const order of ['name', '-name']) {
     for (let cursor = ''; ;) {
       const { files: [file], next } = (await send(world, { method: 'GET', path: `/api/files?order=${order}&limit=1${cursor}`, token })).answer.json
@@ -290,7 +296,7 @@ async function readNamesByAge (world: World, who: Who): Promise<string[]> {
   return Array.from(ids).sort(([, a], [, b]) => a - b).map(([name]) => name)
 }
 
-/** All that lists show of what a person has. By size the order in which files of one size were made shows, whatever their times. */
+/** A user's files as the listings show them. `bySize` shows the order of creation of files with the same size. */
 interface Contents { facts: { name: string }[], bySize: string[] }
 
 function contentsOf (files: State['files'], { server }: World): Contents {
@@ -312,7 +318,7 @@ async function expectBytes (world: World, who: Who, files: StoredFile[]): Promis
 
 interface WalkRecipe { order: FileOrder, limit: number, prefix: string | NameRecipe | null, changes: ActRecipe[], pick: number }
 
-/** Walks a listing page by page, changing files in between: who was there all the time is seen once, nobody twice, all in order. */
+/** Reads a listing page by page, with changes in between: unchanged files are listed once, none twice, and all in order. */
 async function walk (world: World, who: Who, { order, limit, prefix: beginning, changes, pick }: WalkRecipe): Promise<void> {
   const prefix = typeof beginning === 'object' && beginning !== null ? String.fromCodePoint(Number(nameOf(world.people[who].store, beginning).codePointAt(0))) : beginning
   world.trace.push(`person ${who} lists ${order} by ${limit}, prefix ${JSON.stringify(prefix)}`)
@@ -352,7 +358,7 @@ function nextPage ({ json: { next }, headers: { link } }: Answer, query: URLSear
   return pick % 2 === 0 ? `/api/files?${new URLSearchParams([...query, ['cursor', next]])}` : String(link).slice(1 + server.url.length, String(link).indexOf('>'))
 }
 
-/** A file that was not there comes, or one that was goes. */
+/** Adds a file that does not exist, or deletes one that does. */
 async function comeOrGo (world: World, who: Who, recipe: ActRecipe): Promise<void> {
   const { store } = world.people[who]
   const act = actOf(store, { ...recipe, condition: 'none' })
@@ -360,7 +366,7 @@ async function comeOrGo (world: World, who: Who, recipe: ActRecipe): Promise<voi
   await perform(world, who, isThere ? { kind: 'delete', name: act.name, conditions: {} } : { kind: 'put', name: act.name, bytes: Buffer.alloc(1), type: '', conditions: {} }, session)
 }
 
-/** A cursor is good for the listing that gave it alone. */
+/** A cursor is valid only for the listing that returned it. */
 async function misuseCursor (world: World, who: Who, { order, pick }: WalkRecipe): Promise<void> {
   const { answer } = await send(world, { method: 'GET', path: `/api/files?order=${order}&limit=1`, token: (await openSession(world, who)).secret })
   const { next } = answer.json
@@ -384,7 +390,7 @@ async function readAccount (world: World, who: Who, credential: Credential): Pro
   expect('the public facts', (await send(world, { method: 'GET', path: `/api/users/${id}` })).answer.json, { id, username, createdAt })
 }
 
-/** What belongs to someone else answers, byte for byte, as what does not exist. */
+/** For resources of another user, the response equals that for missing ones, byte for byte. */
 async function reachForOthers (world: World, who: Who, pick: number): Promise<void> {
   const [mine, theirs] = [world.people[who].store, world.people[1 - who as Who].store]
   const unseen = Array.from(theirs.files.keys()).filter(name => !mine.files.has(name))
@@ -404,7 +410,7 @@ async function reachForOthers (world: World, who: Who, pick: number): Promise<vo
   }
 }
 
-/** An answer but for its time and what names its request. */
+/** A response without its date and request id. */
 function imageOf ({ status, rawHeaders, bytes }: Answer): unknown {
   return [status, rawHeaders.filter((_, index) => !/^(?:date|x-request-id)$/i.test(String(rawHeaders[index - index % 2]))), bytes.toString('latin1')]
 }
@@ -428,7 +434,7 @@ async function changePassword (world: World, who: Who): Promise<void> {
   expectAnswer((await send(world, { method: 'GET', path: '/api/resource', user })).answer, 401, 'credentials_wrong')
 }
 
-/** The person goes with everything that was theirs, and someone else comes under the free name. */
+/** Deletes the account with everything it owns, and registers another one under the same name. */
 async function leave (world: World, who: Who): Promise<void> {
   const { user, id } = world.people[who]
   expectAnswer((await send(world, { method: 'DELETE', path: '/api/account', user })).answer, 204)
@@ -453,7 +459,7 @@ async function makePersonalToken (world: World, who: Who, { scopes, lifeMillisec
   issued(world, who, { secret: answer.json.token, kind: 'personal', name, scopes: answer.json.scopes, parent: undefined, expires: end === null ? null : { from: end, to: end }, isRevoked: false })
 }
 
-/** Trades a token for an access token: a personal one has a child, an access token none. */
+/** Uses a token to get an access token: allowed with a personal token, refused with an access token. */
 async function trade (world: World, who: Who, credential: Credential): Promise<void> {
   const token = tokenOf(world.people[who].tokens, credential.pick)
   if (token === undefined) return
@@ -468,7 +474,7 @@ async function trade (world: World, who: Who, credential: Credential): Promise<v
   issued(world, who, { secret: answer.json.token, kind: 'access', name: null, scopes: token.scopes, parent: token.secret, expires, isRevoked: false })
 }
 
-/** The ids of the tokens that hold, as the server lists them, held against the model; the newest first. */
+/** The ids of the valid tokens, as the server lists them, newest first, after a check against the model. */
 async function listTokens (world: World, who: Who): Promise<{ id: number, token: IssuedToken }[]> {
   const { secret } = await openSession(world, who)
   for (;;) {
@@ -482,7 +488,7 @@ async function listTokens (world: World, who: Who): Promise<{ id: number, token:
     }
     const span = { from, to: Date.now() }
     const { tokens } = world.people[who]
-    // What ended while it was asked may be told or not: asked once more, it has ended.
+    // A token that expired during the request may be listed or not; on the next attempt it has expired.
     if (tokens.some(token => holds(token, span) === 'perhaps')) continue
     const live = tokens.filter(token => holds(token, span) === 'yes').reverse()
     expect('the tokens', entries.map(({ kind, name, scopes }) => ({ kind, name, scopes })), live.map(({ kind, name, scopes }) => ({ kind, name, scopes })))
@@ -533,7 +539,7 @@ async function tryToken (world: World, who: Who, token: IssuedToken, pick = 0): 
   if (passed !== undefined) expect('the greeting', passed.answer.json, { data: `Hello, ${world.people[who].user[0]}!` })
 }
 
-/** Asks with a token that is about to end until it has: it works to its last millisecond, and not one longer. */
+/** Uses a token until it has expired: it is valid up to its last millisecond, and no longer. */
 async function watchEnd (world: World, who: Who): Promise<void> {
   const now = Date.now()
   const token = world.people[who].tokens.find(token => holds(token, { from: now, to: now }) === 'yes' && holds(token, { from: now, to: now + WATCHED_MILLISECONDS }) === 'perhaps')
@@ -562,7 +568,7 @@ const tokenRecipe: fc.Arbitrary<TokenRecipe> = fc.record({ scopes: fc.subarray([
 
 type Step = fc.AsyncCommand<World, object>
 
-/** A step that can always be taken: what a recipe leaves open is chosen from what is there. */
+/** A step that is always possible: it chooses from the current state what its recipe leaves open. */
 function step<Recipe> (weight: number, name: string, recipe: fc.Arbitrary<Recipe>, run: (world: World, who: Who, recipe: Recipe) => Promise<void>): { weight: number, arbitrary: fc.Arbitrary<Step> } {
   const command = (by: Who, drawn: Recipe): Step => ({
     check: () => true,
@@ -600,7 +606,7 @@ const steps = fc.commands([fc.oneof(
   step(1, 'restart', pick, async world => { world.server = await world.restart(); counts.restarts++ })
 )], { maxCommands: 200, size: 'max' })
 
-/** Everything that is told of everybody, once more, when all is done. */
+/** Checks everything that the API returns for both users at the end. */
 async function audit (world: World): Promise<void> {
   for (const by of [0, 1] as const) {
     await readAccount(world, by, session)
@@ -620,7 +626,7 @@ async function register (world: World, who: Who, username: string): Promise<void
   await makePersonalToken(world, who, { scopes: [...allScopes], lifeMilliseconds: null, pick: 0 })
 }
 
-/** Draws sequences until so many steps were taken; each has two people of its own. */
+/** Runs sequences until enough steps were taken; each sequence has two new users. */
 async function holdAgainstModel (t: Test, { tokenSeconds, stepsWanted }: { tokenSeconds: number, stepsWanted: number }): Promise<void> {
   const all = { ...settings, TOKEN_SECONDS: String(tokenSeconds), DATA_DIR: t.testdir() }
   let server = await startServer(t, all)

@@ -7,15 +7,15 @@ import { runUnwatched } from '../programs.ts'
 import { checkSession } from '../readme.ts'
 import { spawnServer } from '../server.ts'
 
-/** A package of its own with the versions of Node that are not the one of the tests: 600 MB, too many to be installed for every test. */
+/** A separate package with the other Node versions: 600 MB, too much to install for every test. */
 const nodesPackage = fileURLToPath(new URL('nodes', import.meta.url))
 
 const isAvailable = process.platform === 'linux' && process.arch === 'x64'
 
-/** npm may need settings of the machine, such as a proxy or certificates; the test runner's own it must not have. */
+/** npm may need environment variables of the machine, such as a proxy or certificates, but not those of the test runner. */
 const npmEnvironment = Object.fromEntries(Object.entries(process.env as Record<string, string>).filter(([name]) => !/^(?:NODE_OPTIONS$|TAP_|_TAPJS_|npm_)/.test(name)))
 
-/** npm itself, to be run by a Node of our choice. */
+/** npm's own script, to run with a chosen Node version. */
 async function findNpm (): Promise<string> {
   for (const folder of String(process.env.PATH).split(delimiter)) {
     const path = await realpath(join(folder, 'npm')).catch(() => undefined)

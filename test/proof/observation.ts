@@ -1,12 +1,12 @@
 import { ask, basic, digest, namesOf, type Facts, type Person } from './person.ts'
 
-/** What a person is found to have, and the id of the last answer that said so. */
+/** What a user has, and the id of the last response that was needed to find out. */
 export interface Observation { readonly facts: Facts, readonly requestId: string }
 
-/** Passwords that are tried: those a person may have, and the latest of those that they must not have any more. */
+/** Number of passwords to try: those that may be valid, and the latest that must be invalid. */
 const TRIED = 3
 
-/** Looks at all that a person has, as they would: signs in, downloads each file and uses each token. */
+/** Finds everything that a user has, through the API: signs in, downloads each file and uses each token. */
 export async function observe (url: string, person: Person): Promise<Observation> {
   const facts = new Map<string, string>()
   let requestId = ''
@@ -31,7 +31,7 @@ export async function observe (url: string, person: Person): Promise<Observation
   }
   if (credential === undefined) return { facts, requestId }
   for (const { kind, name } of (await get('/api/tokens?limit=1000', credential)).json().tokens) {
-    // Of a token whose answer was lost it is known only that it is listed.
+    // If the response with a token was lost, its secret is unknown, and the listing is the only evidence.
     if (kind === 'personal' && !person.secrets.has(name)) facts.set(`token ${name}`, 'works')
   }
   for (const { name } of (await get('/api/files?limit=1000', credential)).json().files) {
@@ -41,7 +41,7 @@ export async function observe (url: string, person: Person): Promise<Observation
   return { facts, requestId }
 }
 
-/** What the person may sign in with, and what they must not any more, the latest first. */
+/** Credentials that may work, and some that must not, latest first. */
 function accountsOf ({ steps }: Person): { username: string, password: string }[] {
   const accounts = new Map<string, { username: string, password: string }>()
   for (const { after } of steps.toReversed()) {
@@ -51,12 +51,12 @@ function accountsOf ({ steps }: Person): { username: string, password: string }[
   return Array.from(accounts.values()).slice(0, TRIED)
 }
 
-/** What a person had done by a moment, and what they may have then. */
+/** A user's operations up to a moment, and the possible states at that moment. */
 export interface Past { readonly person: Person, readonly possible: readonly Facts[] }
 
 /**
- * The past when the answers of `isAcknowledged` had been sent: the last acknowledged act is done, and the next one is done
- * whole or not at all.
+ * The past after the responses in `isAcknowledged` were sent: the last acknowledged operation is done, and the next one is done
+ * completely or not at all.
  */
 export function pastOf ({ id, steps, secrets }: Person, isAcknowledged: (requestId: string) => boolean): Past {
   const last = steps.findLastIndex(({ requestId }) => requestId !== undefined && isAcknowledged(requestId))
@@ -69,7 +69,7 @@ export function pastOf ({ id, steps, secrets }: Person, isAcknowledged: (request
   }
 }
 
-/** How what was found differs from all that it may be; empty where it does not. */
+/** The differences between what was found and every possible state; empty if one matches. */
 export function differences (found: Facts, possible: readonly Facts[]): string[] {
   const all = possible.map(facts => difference(found, facts))
   return all.some(lines => lines.length === 0) ? [] : all[0] ?? []

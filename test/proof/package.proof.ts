@@ -11,13 +11,13 @@ import { run } from '../programs.ts'
 import { root } from '../readme.ts'
 import { clientOf } from '../server.ts'
 
-/** Folders of node_modules that `npm ci --omit=dev` installs here, in the order of the lock file, outer ones first. */
+/** Folders of node_modules that `npm ci --omit=dev` installs, in the order of the lock file, outer ones first. */
 async function productionFolders (): Promise<string[]> {
   const { packages } = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8')) as { packages: Record<string, { dev?: boolean }> }
   return Object.entries(packages).filter(([folder, { dev }]) => folder !== '' && dev !== true && existsSync(join(root, folder))).map(([folder]) => folder)
 }
 
-/** The package as `npm install` leaves it, outside the repository, where nothing else can be imported. Returns its folder. */
+/** Installs the package as `npm install` does, outside the repository, so nothing else can be imported. Returns its folder. */
 async function install (t: Test): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'magicstore-package-'))
   t.teardown(() => rm(folder, { recursive: true }))

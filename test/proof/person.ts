@@ -1,22 +1,22 @@
 import { createHash, randomBytes } from 'node:crypto'
 
-/** What a person has: `username`, `password`, each `file <name>` with its digest, each `token <name>`. Empty without an account. */
+/** What a user has: `username`, `password`, each `file <name>` with its digest, each `token <name>`. Empty without an account. */
 export type Facts = ReadonlyMap<string, string>
 
-/** An act that was sent, and what the person has once it is done. */
+/** An operation that was sent, and what the user has afterwards. */
 interface Step {
   readonly what: string
   readonly after: Facts
-  /** Of the answer that acknowledged it; undefined where there was none. */
+  /** The id of the response; undefined if there was none. */
   requestId: string | undefined
 }
 
-/** Someone who uses the server, one act at a time. */
+/** A client that sends one operation at a time. */
 export interface Person {
   readonly id: number
-  /** All acts, in order. */
+  /** All operations, in order. */
   readonly steps: Step[]
-  /** Secrets of all tokens ever issued, by their names; of one whose answer was lost nobody knows it. */
+  /** Secrets of all tokens ever issued, by name, except those whose response was lost. */
   readonly secrets: Map<string, string>
 }
 
@@ -26,11 +26,11 @@ export interface Act {
   readonly what: string
   readonly after: Facts
   send (url: string): Promise<Answer>
-  /** Keeps what only the answer tells. */
+  /** Stores what only the response contains. */
   learn? (answer: Answer): void
 }
 
-/** Files that one person has at the most, so that all of them are soon looked at. */
+/** Maximum number of files, so that each is used soon. */
 const MAX_FILES = 6
 const MAX_TOKENS = 3
 
@@ -38,7 +38,7 @@ export function createPerson (id: number): Person {
   return { id, steps: [], secrets: new Map() }
 }
 
-/** What the person has when all acts are done. */
+/** What the user has after all operations. */
 export function factsOf ({ steps }: Person): Facts {
   return steps.at(-1)?.after ?? new Map()
 }
@@ -49,7 +49,7 @@ export function digest (bytes: Uint8Array): string {
 
 interface Sent { readonly credential?: string, readonly json?: unknown, readonly body?: BodyInit }
 
-/** Sends a request. @throws where the connection fails. */
+/** Sends a request. @throws if the connection fails. */
 export async function ask (url: string, method: string, { credential, json, body }: Sent): Promise<Answer> {
   const headers = new Headers()
   if (credential !== undefined) headers.set('authorization', credential)
@@ -63,7 +63,7 @@ export function basic (username: string | undefined, password: string | undefine
   return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
 }
 
-/** Does one act after the other until `isOver`, or until the server is gone. */
+/** Sends operations, one at a time, until `isOver` or until the server stops. */
 export async function useServer (person: Person, url: string, isOver: () => boolean): Promise<void> {
   while (!isOver()) {
     const act = nextAct(person)

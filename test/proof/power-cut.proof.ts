@@ -13,13 +13,13 @@ import { diskAt, record, writeImage, type Recording } from './recording.ts'
 import { describeCall, type SystemCall } from './system-calls.ts'
 import { findViolations } from './verdict.ts'
 
-/** Images that are tried in all. */
+/** Number of images to test. */
 const IMAGES = countOf({ quick: 20, full: 200 })
 
-/** Image n is made with the random numbers of this seed plus n. */
+/** Image n uses the random numbers of this seed plus n. */
 const SEED = Number(process.env.POWER_CUT_SEED ?? randomInt(2 ** 31))
 
-/** Each recording has its own course of events. */
+/** Each recording has its own sequence of events. */
 const IMAGES_PER_RECORDING = 200
 
 const options = { skip: existsSync('/usr/bin/strace') ? false : 'strace is not installed', timeout: 0 }
@@ -47,7 +47,7 @@ t.test('after a power cut at any moment the server starts, has all that it ackno
 
 interface Attempt { readonly recording: Recording, readonly moments: Moments, readonly number: number, readonly folder: string }
 
-/** Tries one image, and gives the kinds of its violations. */
+/** Tests one image, and returns the kinds of its violations. */
 async function tryImage (t: Test, { recording, moments, number, folder }: Attempt): Promise<Set<string>> {
   const random = createRandom(SEED + number)
   const moment = random.pick(moments[random.pick(SHARES)])
@@ -66,10 +66,10 @@ async function tryImage (t: Test, { recording, moments, number, folder }: Attemp
   return new Set(violations.map(violation => `${violation.split(':')[0]}, names by ${order}`))
 }
 
-/** Lines that are shown of a violation. */
+/** Maximum number of lines printed for a violation. */
 const SHOWN = 20
 
-/** What the power cut took away, or brought back, a line each. The reserve holds nothing. */
+/** What the power cut removed or restored, one line each. The files of the reserve are empty. */
 function differencesOf (seen: Image, left: Image): string[] {
   const lost = Array.from(seen).flatMap(([path, bytes]) => {
     const there = left.get(path)
@@ -81,12 +81,12 @@ function differencesOf (seen: Image, left: Image): string[] {
   return [...lost, ...returned].filter(line => !line.startsWith('data/reserve')).slice(0, SHOWN)
 }
 
-/** Which moments are tried how often: of the very first start, of a later start with its recovery, and between. */
+/** Relative frequency of moments: in the very first start, in a later start with its recovery, and between. */
 const SHARES = ['first', 'start', 'start', 'busy', 'busy', 'busy', 'busy'] as const
 
 type Moments = Record<typeof SHARES[number], number[]>
 
-/** The moments at which the power may be cut. */
+/** The moments at which the power may fail. */
 function momentsOf ({ moments, starts, answers }: Recording): Moments {
   const answered = new Set(answers.values())
   const sorted: Moments = { first: [], start: [], busy: [] }
@@ -96,14 +96,14 @@ function momentsOf ({ moments, starts, answers }: Recording): Moments {
     if (starts.includes(index)) isStarting = true
     if (answered.has(index)) isStarting = false
     if (makesFile(call)) latestFile = String(call.strings[0])
-    // The reserve is made of many files that hold nothing.
+    // The reserve consists of many empty files.
     if (!answered.has(index) && (!isTurn(call) || latestFile.includes('/reserve/'))) continue
     sorted[!isStarting ? 'busy' : index < Number(starts[1]) ? 'first' : 'start'].push(index)
   }
   return sorted
 }
 
-/** Whether the call makes things durable or changes names. Writes need no moment: a cut during the next sync tears them. */
+/** Whether the call makes data durable or changes names. Writes need no moment: a cut during the next sync tears them. */
 function isTurn (call: SystemCall): boolean {
   return Number(call.result) >= 0 && (makesFile(call) || !/^(openat|close|p?write(v|64)?)$/.test(call.name))
 }

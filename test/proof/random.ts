@@ -1,12 +1,12 @@
-/** A generator that gives the same numbers for the same seed, so that an image can be named by its seed. */
+/** A generator that returns the same numbers for the same seed, so a seed identifies an image. */
 export interface Random {
-  /** A whole number from 0 to `limit` - 1. */
+  /** An integer from 0 to `limit` - 1. */
   below (limit: number): number
   chance (probability: number): boolean
   pick<T> (values: readonly T[]): T
 }
 
-/** Mulberry32: 32 bits of state, which is plenty for choosing test cases. */
+/** Mulberry32: 32 bits of state, enough for choosing test cases. */
 export function createRandom (seed: number): Random {
   let state = seed >>> 0
 

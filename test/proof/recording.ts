@@ -11,10 +11,10 @@ import { readMoments, straceArguments, type Moment, type SystemCall } from './sy
 
 const PEOPLE = 8
 
-/** How much a process is used, and how it ends: by SIGKILL in the middle of acts. */
+/** Number of operations in one process, and the signal that stops it; SIGKILL interrupts operations. */
 interface Life { readonly acts: number, readonly signal: 'SIGKILL' | 'SIGTERM' }
 
-/** The processes that serve one data folder, one after the other. */
+/** The processes that serve the data folder, one after the other. */
 const LIVES: Life[] = [
   { acts: 200, signal: 'SIGKILL' },
   { acts: 80, signal: 'SIGKILL' },
@@ -23,22 +23,22 @@ const LIVES: Life[] = [
   { acts: 40, signal: 'SIGKILL' }
 ]
 
-/** Calls in flight at a kill of which it must be found out whether they were done. */
+/** Maximum number of calls, in progress at a kill, whose completion must be determined. */
 const MAX_UNSURE = 6
 
-/** What a busy server did to its disk, and what it told the people who used it. */
+/** What a busy server wrote to its disk, and what it acknowledged to its clients. */
 export interface Recording {
-  /** The folder in which the data folder is made. */
+  /** The parent of the data folder. */
   readonly root: string
   readonly moments: readonly Moment[]
-  /** At which moment each process began. */
+  /** Index of the moment at which each process began. */
   readonly starts: readonly number[]
-  /** At which moment each answer was sent, by the id of its request. */
+  /** Index of the moment at which each response was sent, by request id. */
   readonly answers: ReadonlyMap<string, number>
   readonly people: readonly Person[]
 }
 
-/** Records a server from its very first start, with several people at work, kills and restarts. */
+/** Records a server from its very first start, with several clients, kills and restarts. */
 export async function record (folder: string): Promise<Recording> {
   const root = join(folder, 'recorded')
   await mkdir(root)
@@ -59,7 +59,7 @@ export async function record (folder: string): Promise<Recording> {
 
 async function live ({ root, trace, people }: { root: string, trace: string, people: Person[] }, life: Life): Promise<void> {
   const { url, child, ended } = await startProcess(join(root, 'data'), ['strace', ...straceArguments(trace)])
-  // strace itself hears no signal while its program runs.
+  // strace ignores signals itself while its program runs.
   const pid = Number(await readFile(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8'))
   try {
     await Promise.all(people.filter(({ steps }) => steps.length > 0).map(person => resume(person, url)))
@@ -74,7 +74,7 @@ async function live ({ root, trace, people }: { root: string, trace: string, peo
   }
 }
 
-/** What a person finds after a restart holds from then on, as if it had been acknowledged. */
+/** What a client observes after a restart must remain true, as if it had been acknowledged. */
 async function resume (person: Person, url: string): Promise<void> {
   const { possible } = pastOf(person, () => true)
   const { facts, requestId } = await observe(url, person)
@@ -83,7 +83,7 @@ async function resume (person: Person, url: string): Promise<void> {
   person.steps.push({ what: 'look after a restart', after: facts, requestId })
 }
 
-/** A disk on which all was done that is in a recording up to a moment. */
+/** A disk after all calls of a recording up to a moment. */
 export function diskAt ({ root, moments, starts }: Pick<Recording, 'root' | 'moments' | 'starts'>, moment: number, order: NameOrder): Disk {
   const disk = createDisk(root, order)
   for (let index = 0; index <= moment && index < moments.length; index++) {
@@ -94,8 +94,8 @@ export function diskAt ({ root, moments, starts }: Pick<Recording, 'root' | 'mom
 }
 
 /**
- * The ends of calls in which a process was killed and which were done all the same: of these strace sees no end. With
- * them the model of the disk is what really is there. @throws where it is not.
+ * The ends of calls that completed although their process was killed in them, so strace did not report them. With these
+ * the model of the disk equals the real one. @throws if it can't.
  */
 function whatWasDone (recording: Pick<Recording, 'root' | 'moments' | 'starts'>, real: Image): Moment[] {
   const { moments, starts } = recording
@@ -115,7 +115,7 @@ function resultOf ({ name, strings }: SystemCall): number {
   return name.includes('write') ? strings.reduce((sum, { length }) => sum + length, 0) : 0
 }
 
-/** The first path at which two disks differ. SQLite writes its shared memory without system calls, and makes it anew when it starts. */
+/** The first path at which two disks differ. SQLite writes its shared memory without system calls, and recreates it when it starts. */
 function differenceOf (model: Image, real: Image): string | undefined {
   const bytesOf = (image: Image, path: string) => image.get(path) ?? Buffer.alloc(0)
   const isOnBoth = (path: string) => model.has(path) && real.has(path)
@@ -131,7 +131,7 @@ async function readImage (root: string): Promise<Image> {
   })))
 }
 
-/** Puts on the real disk what is in an image. */
+/** Writes an image to the real disk. */
 export async function writeImage (image: Image, folder: string): Promise<void> {
   await mkdir(folder)
   for (const [path, bytes] of image) {
@@ -143,7 +143,7 @@ export async function writeImage (image: Image, folder: string): Promise<void> {
 function answersIn (moments: readonly Moment[]): Map<string, number> {
   const answers = new Map<string, number>()
   for (const [index, { call, isEnd }] of moments.entries()) {
-    // It may be read as soon as it begins to be sent.
+    // The client may read it as soon as the write begins.
     if (isEnd || !/^writev?$/.test(call.name) || !call.strings[0]?.subarray(0, 5).equals(Buffer.from('HTTP/'))) continue
     const id = /\r\nx-request-id: (\S+)/i.exec(call.strings[0].toString('latin1'))?.[1]
     if (id !== undefined) answers.set(id, index)

@@ -16,14 +16,14 @@ const executablePath = '/usr/bin/chromium'
 
 const writeSdk = (args: string[]) => runBin(['sdk', ...args])
 
-/** What else a careful person switches on. */
+/** Other strict options of the compiler. */
 const strictest = { ...strict, exactOptionalPropertyTypes: true, noImplicitOverride: true, noUnusedLocals: true, noUnusedParameters: true, noPropertyAccessFromIndexSignature: true, verbatimModuleSyntax: true, erasableSyntaxOnly: true, isolatedModules: true }
 
 const large = randomBytes(50 * 1024 * 1024)
 const other = Buffer.from('other bytes')
 const hashOf = (bytes: Buffer, encoding: 'hex' | 'base64') => createHash('sha256').update(bytes).digest(encoding)
 
-/** One story, whoever tells it. */
+/** The expected output of every client. */
 const story = [
   'register 201',
   'sign-in 200 600',
@@ -39,7 +39,7 @@ const story = [
   'refused 401 token_revoked'
 ]
 
-/** Runs one teller of the story in a folder of its own, with what a visitor brings along. */
+/** Runs one client in a test folder with the files that it uploads. */
 async function checkStory (t: Test, [command = '', ...args]: string[]): Promise<void> {
   const folder = t.testdir({ 'large.bin': large, 'other.bin': other })
   const { code, stdout, stderr } = await run(command, args, { cwd: folder })

@@ -2,13 +2,13 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
-/** The bundle that people run; it starts faster than the compiled sources. */
+/** The bundle that users run; it starts faster than the compiled source. */
 const bundle = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 
-/** Longest time that a start may take; with slowed syncs the first one takes some seconds. */
+/** Time limit for a start; with slow syncs the first one takes some seconds. */
 const START_MILLISECONDS = 60_000
 
-/** No limit is in the way of a client that does everything as fast as it can, and tokens outlive the proof. */
+/** No limits for clients that send requests as fast as possible; tokens outlive the proof. */
 const SETTINGS = {
   PORT: '0',
   LOG_LEVEL: 'error',
@@ -25,13 +25,13 @@ const SETTINGS = {
 export interface ServerProcess {
   readonly url: string
   readonly child: ChildProcess
-  /** Resolves when it is gone. */
+  /** Resolves when the process has exited. */
   readonly ended: Promise<unknown>
 }
 
 /**
- * Starts the server on a data folder; `under` is a program that runs it, with its arguments.
- * @throws with what it said, where it does not start.
+ * Starts the server on a data folder; `under` is a program, with arguments, that runs it.
+ * @throws with its output if it does not start.
  */
 export async function startProcess (dataDir: string, under: string[] = []): Promise<ServerProcess> {
   const child = spawnBundle(['serve'], dataDir, under)
@@ -56,7 +56,7 @@ export async function startProcess (dataDir: string, under: string[] = []): Prom
   }
 }
 
-/** Runs a command to its end. */
+/** Runs a command until it exits. */
 export async function runBundle (args: string[], dataDir: string): Promise<{ code: number | null, text: string }> {
   const child = spawnBundle(args, dataDir)
   let text = ''
@@ -67,6 +67,6 @@ export async function runBundle (args: string[], dataDir: string): Promise<{ cod
 
 function spawnBundle (args: string[], dataDir: string, under: string[] = []): ChildProcess {
   const settings = Object.entries({ PATH: process.env.PATH, ...SETTINGS, DATA_DIR: dataDir }).map(([name, value]) => `${name}=${value}`)
-  // tap has a loader of its own in the environment of every child, which would slow each start; `env -i` takes it out again.
+  // `env -i` removes the loader that tap adds to the environment of every child, which would slow each start.
   return spawn('env', ['-i', ...settings, ...under, process.execPath, bundle, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
 }

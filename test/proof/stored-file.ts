@@ -1,29 +1,29 @@
 import type { Random } from './random.ts'
 
-/** A change to what is in a file: bytes that are written, or a new length. `at` counts the changes to the whole disk. */
+/** A change of a file's content: written bytes, or a new length. `at` counts the changes of the whole disk. */
 export type ContentChange =
   | { readonly at: number, readonly offset: number, readonly bytes: Buffer }
   | { readonly at: number, readonly size: number }
 
-/** How much of what was not synced reached the disk: nothing, all, what was written first, or each block as of a moment of its own. */
+/** How much unsynced data reached the disk: nothing, all, the first writes, or each block as of its own moment. */
 export type Survival = 'nothing' | 'all' | 'first' | 'blocks'
 
 interface PowerCut {
   readonly survival: Survival
-  /** Whether the bytes that a file grew by are written before its new length is, as a journal with ordered data does. */
+  /** Whether the bytes of a growing file reach the disk before its new length, as in a journal with ordered data. */
   readonly isOrdered: boolean
 }
 
-/** A file on the disk: what is durable in it, and what was changed since. */
+/** A file on the disk: its durable content, and the changes since. */
 export interface StoredFile {
   change (change: ContentChange): void
-  /** A sync is over that began when the disk had seen `before` changes. */
+  /** Ends a sync that began after `before` changes of the disk. */
   sync (before: number): void
-  /** What the running processes see. */
+  /** The content that running processes see. */
   asSeen (): Buffer
   /**
-   * What is in the file after a power cut. A block that was written several times may be as it was after any of the writes;
-   * the length is like a block of its own.
+   * The content after a power cut. A block that was written several times may be as after any of these writes; the length is
+   * treated as another block.
    */
   afterPowerCut (random: Random, cut: PowerCut): Buffer
 }
@@ -55,7 +55,7 @@ export function createStoredFile (): StoredFile {
     return mix(moments, { blockBytes, size })
   }
 
-  /** Each block as it was after so many of the pending changes. */
+  /** Each block after the given number of pending changes. */
   function mix (moments: number[], { blockBytes, size }: { blockBytes: number, size: number }): Buffer {
     const content = createContent(durable.bytes())
     content.resize(size)
@@ -94,7 +94,7 @@ interface Content {
   apply (change: ContentChange): void
 }
 
-/** Bytes that grow and shrink as a file does: between the old end and a later write are zeros. */
+/** Bytes that grow and shrink like a file: the gap between the old end and a later write is filled with zeros. */
 function createContent (initial: Uint8Array = Buffer.alloc(0)): Content {
   let buffer = Buffer.from(initial)
   let size = buffer.length

@@ -1,46 +1,46 @@
-/** A system call as strace wrote it. */
+/** A system call as reported by strace. */
 export interface SystemCall {
   readonly name: string
-  /** What stands in quotation marks: paths, or the bytes that are written. */
+  /** The quoted arguments: paths, or written bytes. */
   readonly strings: readonly Buffer[]
-  /** The other arguments as text; the place of each string is kept by `""`. */
+  /** The other arguments as text; each string is replaced by `""`. */
   readonly args: readonly string[]
-  /** Undefined until the call returned, and for good where its process died in it. */
+  /** Undefined until the call returns; it remains so if the process dies in the call. */
   result: number | undefined
 }
 
-/** A call began or ended; the order of all moments is that in which strace saw them. */
+/** The begin or end of a call; moments are in the order of strace's output. */
 export interface Moment { readonly call: SystemCall, readonly isEnd: boolean }
 
-/** Calls that change files, folders or what is durable of them, and those that the model of the disk needs to follow descriptors. */
+/** Calls that change files, folders or their durability, and those needed to follow descriptors. */
 const FOLLOWED = ['openat', 'close', 'write', 'writev', 'pwrite64', 'ftruncate', 'fsync', 'fdatasync', 'rename', 'unlink', 'mkdir', 'rmdir']
 
-/** Calls that change files as well, and which the server does not make: should it begin to, the recording fails and misses nothing. */
+/** Other calls that change files. The server does not use them; if one occurs, the recording fails instead of missing a change. */
 const UNKNOWN = [
   'open', 'creat', 'pwritev', 'pwritev2', 'truncate', 'fallocate', 'sync_file_range',
   'renameat', 'renameat2', 'link', 'linkat', 'symlink', 'symlinkat', 'unlinkat', 'mkdirat',
   'dup', 'dup2', 'dup3', 'copy_file_range', 'sendfile', 'io_uring_enter', 'sync', 'syncfs', 'msync'
 ]
 
-/** What a sync of bytes takes on a slow disk: long enough that others act meanwhile. */
+/** Duration of a sync of bytes on a slow disk: long enough for other operations to run meanwhile. */
 const DATA_SYNC_MICROSECONDS = 15_000
 
-/** The same for a folder; the first start makes many. */
+/** Duration of a sync of a folder; the first start makes many. */
 const SYNC_MICROSECONDS = 5_000
 
-/** Arguments of strace for a recording that `readMoments` reads: every byte, in hexadecimal, with a limit on no string. */
+/** Arguments of strace for a recording that `readMoments` reads: all bytes, in hexadecimal, without a length limit. */
 export function straceArguments (file: string): string[] {
   return [
     '-f', '-qq', '--seccomp-bpf', '-o', file, '-xx', '-s', String(2 ** 26),
     '-e', `trace=${[...FOLLOWED, ...UNKNOWN].join(',')}`,
     '-e', 'signal=none',
-    // Before the call: what happens during the wait is not covered by the sync, as with a disk that takes so long.
+    // The delay is before the call: changes during the delay are not covered by the sync, as on a slow disk.
     '-e', `inject=fdatasync:delay_enter=${DATA_SYNC_MICROSECONDS}`,
     '-e', `inject=fsync:delay_enter=${SYNC_MICROSECONDS}`
   ]
 }
 
-/** Reads what strace wrote. Calls of several threads overlap: one that did not return at once stands on two lines. */
+/** Parses strace's output. Calls of several threads overlap: a call that did not return at once has two lines. */
 export async function readMoments (lines: AsyncIterable<string>): Promise<Moment[]> {
   const moments: Moment[] = []
   const unfinished = new Map<string, SystemCall>()
@@ -78,14 +78,14 @@ function readCall (text: string): SystemCall {
   return { name: text.slice(0, open), strings, args: rest.trimEnd().split(', '), result: isUnfinished ? undefined : resultOf(text) }
 }
 
-/** Undefined where the process died in the call, which strace writes as `?`. */
+/** Undefined if the process died in the call, which strace writes as `?`. */
 function resultOf (text: string): number | undefined {
   const result = /\) += (-?\d+|\?)[^"]*$/.exec(text)?.[1]
   if (result === undefined) throw new Error(`a call without a result: ${text.slice(0, 200)}`)
   return result === '?' ? undefined : Number(result)
 }
 
-/** The call in a line that people can read; paths are given without `root`. */
+/** A readable form of the call, with paths relative to `root`. */
 export function describeCall ({ name, strings, args, result }: SystemCall, root: string): string {
   const isPath = (string: Buffer) => string.subarray(0, root.length).toString() === root
   const shown = strings.map(string => isPath(string) ? string.subarray(root.length + 1).toString() : `${string.length} bytes`)

@@ -27,7 +27,7 @@ const journalOf = async (folder: string) => JSON.parse(await readFile(join(folde
 const numbers = (await readdir(fixtures)).map(name => FIXTURE.exec(name)?.[1]).filter(number => number !== undefined).sort()
 const newest: string = (await journalOf(migrations)).entries.at(-1).tag.slice(0, 4)
 
-/** The data folder of a fixture, as the version that made it left it, and what was stored in it. */
+/** The data folder of a fixture, as its version left it, and what was stored in it. */
 async function unpack (t: Test, number = newest): Promise<{ dataDir: string, database: string, facts: Facts }> {
   const folder = join(t.testdir({ fixture: {} }), 'fixture')
   await run('tar', ['--extract', '--gzip', '--file', join(fixtures, `${number}.tar.gz`), '--directory', folder])
@@ -35,7 +35,7 @@ async function unpack (t: Test, number = newest): Promise<{ dataDir: string, dat
   return { dataDir, database: join(dataDir, 'magicstore.db'), facts: JSON.parse(await readFile(join(folder, 'facts.json'), 'utf8')) }
 }
 
-/** All that a database says, its schema first. */
+/** The whole content of a database, with its schema. */
 function dump (file: string): Record<string, unknown[]> {
   const client = new Database(file, { readonly: true })
   const tables = client.prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").pluck().all() as string[]
@@ -45,7 +45,7 @@ function dump (file: string): Record<string, unknown[]> {
   return { schema, ...rows }
 }
 
-/** Tables, columns, indexes and references, however the statements that made them were written. */
+/** Tables, columns, indexes and references, independent of the spelling of the SQL. */
 function shapeOf (file: string) {
   const client = new Database(file, { readonly: true })
   const tables = client.prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY name").pluck().all() as string[]
@@ -122,7 +122,7 @@ t.test('ids of tokens that all ended before the upgrade are not used again', asy
   t.equal(id, Number(last) + 1)
 })
 
-/** The migrations of this version with later ones behind them, each given as its statements. */
+/** The migrations of this version followed by later ones, each given as its statements. */
 async function laterMigrations (t: Test, later: string[][]): Promise<string> {
   const folder = join(await mkdtemp(join(t.testdirName, 'migrations-')), 'sqlite')
   await cp(migrations, folder, { recursive: true })
@@ -209,7 +209,7 @@ t.test('a disk without room for the copy stops the upgrade before it begins, in 
   const { dataDir: packed } = await unpack(t, '0000')
   const dataDir = join(disk, 'data')
   await cp(packed, dataDir, { recursive: true })
-  // The reserve would be given up for it, a slice at a time.
+  // An existing reserve would be freed for it, one part at a time.
   await mkdir(join(dataDir, 'reserve'))
   const { bavail, bsize } = await statfs(disk)
   await appendFile(join(disk, 'filler'), Buffer.alloc(bavail * bsize - 64 * 1024, 1))
@@ -243,7 +243,7 @@ t.test('a database that another process brings up to date first is taken as it i
   const { dataDir, database } = await unpack(t, '0000')
   const [, ...missing] = (await journalOf(migrations)).entries as { tag: string, when: number }[]
   const takeFolder = () => {
-    // Between the look and the turn to write.
+    // Migrates between the check and the lock.
     const other = new Database(database)
     for (const { tag, when } of missing) {
       other.exec(readFileSync(join(migrations, `${tag}.sql`), 'utf8').replaceAll('--> statement-breakpoint', ''))

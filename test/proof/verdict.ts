@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import { differences, observe, type Past } from './observation.ts'
 import { runBundle, startProcess } from './server-process.ts'
 
-/** Findings of fsck that are shown. */
+/** Maximum number of fsck findings to print. */
 const FINDINGS = 3
 
-/** Starts the server on what a power cut left, and says what is wrong, a line each: `<kind>: <what>`. */
+/** Starts the server on the content after a power cut, and returns what is wrong, one line each: `<kind>: <what>`. */
 export async function findViolations (dataDir: string, pasts: readonly Past[]): Promise<string[]> {
   const server = await startProcess(dataDir).catch((error: Error) => error)
   if (server instanceof Error) return [`does not start: ${server.message}`]
@@ -26,7 +26,7 @@ export async function findViolations (dataDir: string, pasts: readonly Past[]): 
   }
 }
 
-/** Bytes that belong to no file, and that nothing will remove. */
+/** Blobs that belong to no file, and that nothing will delete. */
 async function leftoversIn (dataDir: string, fileCount: number): Promise<string[]> {
   const incoming = await readdir(join(dataDir, 'incoming'))
   const blobs = (await readdir(join(dataDir, 'blobs'), { recursive: true, withFileTypes: true })).filter(entry => entry.isFile())

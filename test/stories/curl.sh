@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The story by curl, run by sdk.proof.ts; each line that it prints is one act: its name, the status, and what came of it.
+# The story with curl, run by sdk.proof.ts. Prints one line per operation: its name, the status, and the result.
 set -euo pipefail
 base=$1
 
-# Answers the body in `body`, the head in `head` and the status in $status.
+# Writes the response's body to `body`, its head to `head` and its status to $status.
 ask() { status=$(curl --no-progress-meter -D head -o "${out:-body}" -w '%{http_code}' "$@"); }
 tell() { echo "$1 $status${2:+ $2}"; }
 of() { grep -o "\"$1\":[^,}]*" "${2:-body}" | sed -E 's/^"[^"]*":"?//; s/"$//'; }

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { client } from './sdk/client.gen.js'
 import * as sdk from './sdk/index.js'
 
-// Compiled and run by sdk.proof.ts beside an SDK that it has had written to ./sdk; each line that it prints is one act: its name, the status, and what came of it.
+// Compiled and run by sdk.proof.ts, beside the SDK generated in ./sdk. Prints one line per operation: its name, the status, and the result.
 
 const [baseUrl = ''] = process.argv.slice(2)
 const tell = (act: string, { status }: Response, outcome: unknown = '') => console.log(`${act} ${status} ${outcome}`.trimEnd())
@@ -29,7 +29,7 @@ const part = await sdk.downloadFile({ path, headers: { range: 'bytes=1000000-199
 await writeFile('part.bin', part.data instanceof Blob ? part.data.stream() : '')
 tell('range', part.response, part.response.headers.get('content-range'))
 const whole = await sdk.downloadFile({ path, parseAs: 'stream' })
-// Its types do not know what `parseAs` does.
+// The generated types ignore `parseAs`.
 await writeFile('copy.bin', whole.data as unknown as ReadableStream<Uint8Array>)
 tell('download', whole.response, whole.response.headers.get('repr-digest'))
 

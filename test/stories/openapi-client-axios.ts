@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { OpenAPIClientAxios } from 'openapi-client-axios'
 import type { Client } from './client.js'
 
-// Compiled and run by generated-clients.proof.ts beside types that it has had written to ./client.d.ts; each line that it prints is one act and what came of it.
+// Compiled and run by generated-clients.proof.ts, beside the types in ./client.d.ts. Prints one line per operation and its result.
 
 const [baseUrl = ''] = process.argv.slice(2)
 const tell = (act: string, outcome: unknown = '') => console.log(`${act} ${outcome}`.trimEnd())
@@ -17,7 +17,7 @@ client.defaults.headers.common.authorization = `Bearer ${token}`
 
 const form = new FormData()
 form.append('file', new File([await readFile('report.pdf')], 'report.pdf', { type: 'application/pdf' }))
-// Its types call bytes a string.
+// The generated types declare binary bodies as strings.
 const { data: uploaded } = await client.uploadFile(null, form as unknown as { file: string })
 tell('upload', `${uploaded.name} ${uploaded.type} ${uploaded.sha256}`)
 const list = async () => (await client.listFiles({ limit: 10, order: 'newest' })).data.files.map(file => `${file?.name}:${file?.size}`).join()

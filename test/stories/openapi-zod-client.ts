@@ -2,12 +2,12 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { createApiClient } from './client.js'
 
-// Compiled and run by generated-clients.proof.ts beside a client that it has had written to ./client.ts; each line that it prints is one act and what came of it.
+// Compiled and run by generated-clients.proof.ts, beside the client generated in ./client.ts. Prints one line per operation and its result.
 
 const [baseUrl = ''] = process.argv.slice(2)
 const tell = (act: string, outcome: unknown = '') => console.log(`${act} ${outcome}`.trimEnd())
 const api = createApiClient(baseUrl)
-// This generator calls bytes nothing, and would refuse them.
+// The generated schema for a binary body is void and would reject it.
 const ofBytes = createApiClient(baseUrl, { validate: 'request' })
 
 const person = { username: 'story', password: 'correct horse battery' }

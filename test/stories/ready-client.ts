@@ -2,7 +2,7 @@ import { createServer, type AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { bodyOf, createMagicStore, MagicStoreError } from './sdk/client.js'
 
-// Compiled and run by sdk.proof.ts beside a client that it has had written to ./sdk; each line that it prints is one thing tried, and its outcome.
+// Compiled and run by sdk.proof.ts, beside the client written to ./sdk. Prints one line per check and its result.
 
 const [baseUrl] = process.argv.slice(2)
 const tell = (tried: string, outcome: unknown) => console.log(`${tried}: ${outcome}`)

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { Api } from './client.js'
 
-// Compiled and run by generated-clients.proof.ts beside a client that it has had written to ./client.ts; each line that it prints is one act and what came of it.
+// Compiled and run by generated-clients.proof.ts, beside the client generated in ./client.ts. Prints one line per operation and its result.
 
 const tell = (act: string, outcome: unknown = '') => console.log(`${act} ${outcome}`.trimEnd())
 const { api, uploadFile, uploads, setSecurityData } = new Api<string>({
