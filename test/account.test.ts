@@ -14,7 +14,7 @@ import { Database } from '../src/metadata/sqlite/driver.ts'
 import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
 import { openStore } from '../src/store.ts'
 import { createPersonalToken } from '../src/tokens/personal-token.ts'
-import { holdServer } from './conformance.ts'
+import { checkServer } from './conformance.ts'
 import { clientOf, formOf, signUp, spawnServer, startServer, type Answer, type Client, type SendOptions } from './server.ts'
 
 const base64 = (text: string) => Buffer.from(text).toString('base64')
@@ -543,7 +543,7 @@ t.test('a mistyped personal token is known by its checksum, without the database
   const store = await openStore(readConfig({ PORT: '0', LOG_LEVEL: 'silent', MIN_FREE_BYTES: '0', DATA_DIR: t.testdir() }))
   const { http } = await buildApp(store)
   t.teardown(() => http.close())
-  holdServer(t, http.server)
+  checkServer(t, http.server)
   await http.listen({ host: '127.0.0.1', port: 0 })
   const client = clientOf((http.server.address() as { port: number }).port)
   const { user } = await signUp(client, 'ab', 'cde')

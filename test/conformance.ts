@@ -98,32 +98,32 @@ function note (line: string): void {
 const committed = createConformance(JSON.parse(readFileSync(fileURLToPath(new URL('../openapi/openapi.json', import.meta.url)), 'utf8')))
 
 /** Requests to a server that the test broke on purpose: their 500 is not documented. */
-const excused = new Set<string>()
+const nonConforming = new Set<string>()
 
-export function excuse (method: string, path: string): void {
-  excused.add(`${method} ${path}`)
+export function allowNonConforming (method: string, path: string): void {
+  nonConforming.add(`${method} ${path}`)
 }
 
 /** @throws if the exchange differs from the document. */
-export function hold (exchange: Recorded): void {
+export function checkConformance (exchange: Recorded): void {
   const { method, path, status } = exchange
-  if (status === 500 && excused.has(`${method} ${path}`)) return
+  if (status === 500 && nonConforming.has(`${method} ${path}`)) return
   const violations = committed.violationsOf(exchange)
   if (violations.length > 0) throw new Error(`${method} ${path} was answered ${status}, against the document: ${violations.join('; ')}`)
 }
 
 /** From now on, every exchange of a server in this process fails the test if it differs from the document. */
-export function holdServer (t: Test, server: EventEmitter): void {
+export function checkServer (t: Test, server: EventEmitter): void {
   const listen = (request: IncomingMessage, response: ServerResponse) => {
-    record(request, response, exchange => { try { hold(exchange) } catch (error) { t.fail((error as Error).message) } })
+    record(request, response, exchange => { try { checkConformance(exchange) } catch (error) { t.fail((error as Error).message) } })
   }
   for (const event of ['request', 'checkContinue', 'checkExpectation']) server.prependListener(event, listen)
 }
 
 /** Checks the exchanges of a server in another process, from the file that `recorder.js` wrote, and deletes the file. */
-export function holdRecorded (t: Test, file: string): void {
+export function checkRecorded (t: Test, file: string): void {
   const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n') : []
   rmSync(file, { force: true })
   // The last line is empty, or truncated by a kill.
-  for (const line of lines.slice(0, -1)) try { hold(JSON.parse(line)) } catch (error) { t.fail((error as Error).message) }
+  for (const line of lines.slice(0, -1)) try { checkConformance(JSON.parse(line)) } catch (error) { t.fail((error as Error).message) }
 }

@@ -11,7 +11,7 @@ import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { commandOf } from './bin.ts'
-import { holdRecorded } from './conformance.ts'
+import { checkRecorded } from './conformance.ts'
 import { blocksOf, readGuide, root, sectionOf } from './readme.ts'
 import { spawnBin } from './server.ts'
 
@@ -367,7 +367,7 @@ async function startBehind (t: Test, settings: Record<string, string>): Promise<
   const end = async () => { child.kill('SIGTERM'); return (await ended)[0] }
   t.teardown(async () => {
     await end()
-    holdRecorded(t, exchanges)
+    checkRecorded(t, exchanges)
   })
   const log: Buffer[] = []
   child.stdout?.on('data', chunk => log.push(chunk))

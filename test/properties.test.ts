@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { test, type Test } from 'tap'
 import { createLinks } from '../src/http/links.ts'
 import { createDrawer, operationsOf, type Document, type Drawer, type Listed, type Parameter, type Schema } from './arbitraries.ts'
-import { hold } from './conformance.ts'
+import { checkConformance } from './conformance.ts'
 import { countOf } from './counts.ts'
 import { bytesOf, mutate, mutations, type WireRequest } from './mutations.ts'
 import { formOf, runBin, signUp, startServer, type Answer, type RunningServer } from './server.ts'
@@ -265,7 +265,7 @@ async function judge (port: number, request: WireRequest): Promise<number> {
     if (status >= 500) throw new Error(`answered ${status} ${body}`)
     if (index > 0) continue
     if (headers.date === undefined) holdRefusal(status, body.toString())
-    else hold({ method, path: target, status, headers, body: /json\b/.test(String(headers['content-type'])) ? body.toString() : '' })
+    else checkConformance({ method, path: target, status, headers, body: /json\b/.test(String(headers['content-type'])) ? body.toString() : '' })
   }
   const [first] = answers
   // Node closes the connection of a CONNECT without a listener; invalid bytes after a request may close it before the response is sent.

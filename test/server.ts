@@ -13,7 +13,7 @@ import { buildApp } from '../src/app.ts'
 import { readConfig } from '../src/config.ts'
 import { openStore } from '../src/store.ts'
 import { commandOf, type Start } from './bin.ts'
-import { excuse, hold, holdRecorded, holdServer } from './conformance.ts'
+import { allowNonConforming, checkConformance, checkRecorded, checkServer } from './conformance.ts'
 
 export type Settings = Record<string, string>
 
@@ -52,7 +52,7 @@ export async function startServer (t: Test, settings: Settings = {}): Promise<Ru
   const dataDir = settings.DATA_DIR ?? t.testdir()
   const store = await openStore(readConfig({ PORT: '0', LOG_LEVEL: 'silent', MIN_FREE_BYTES: '0', MAX_EVENT_LOOP_DELAY_MS: '0', DATA_DIR: dataDir, ...settings }))
   const { http, connections } = await buildApp(store)
-  holdServer(t, http.server)
+  checkServer(t, http.server)
   await http.listen({ host: store.config.host, port: 0 })
   let closing: Promise<void> | undefined
   const close = () => {
@@ -79,7 +79,7 @@ export async function spawnServer (t: Test, settings: Settings, start: Start = {
   const end = async (signal: NodeJS.Signals) => { child.kill(signal); return (await exited)[0] }
   t.teardown(async () => {
     if (child.exitCode === null && child.signalCode === null) await end('SIGKILL')
-    holdRecorded(t, exchanges)
+    checkRecorded(t, exchanges)
   })
   const welcome: string[] = []
   for await (const line of createInterface(child.stdout as Readable)) {
@@ -111,7 +111,7 @@ export function clientOf (port: number): Client {
 }
 
 async function send (port: number, method: string, path: string, { headers = {}, user, token, json, body, isBroken = false }: SendOptions = {}): Promise<Answer> {
-  if (isBroken) excuse(method, path)
+  if (isBroken) allowNonConforming(method, path)
   const payload = json === undefined ? body : JSON.stringify(json)
   const options: RequestOptions = {
     host: '127.0.0.1',
@@ -138,7 +138,7 @@ async function send (port: number, method: string, path: string, { headers = {},
   const bytes = Buffer.concat(await response.toArray())
   const text = bytes.toString()
   const answer: Answer = { status: response.statusCode, headers: response.headers, rawHeaders: response.rawHeaders, bytes, text, get json () { return JSON.parse(text) } }
-  hold({ method, path, status: answer.status, headers: answer.headers, body: /json\b/.test(String(answer.headers['content-type'])) ? text : '' })
+  checkConformance({ method, path, status: answer.status, headers: answer.headers, body: /json\b/.test(String(answer.headers['content-type'])) ? text : '' })
   return answer
 }
 

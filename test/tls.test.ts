@@ -14,7 +14,7 @@ import t, { type Test } from 'tap'
 import { buildApp } from '../src/app.ts'
 import { readConfig } from '../src/config.ts'
 import { openStore } from '../src/store.ts'
-import { holdServer } from './conformance.ts'
+import { checkServer } from './conformance.ts'
 import { dataFrames, headersFrame, PREFACE, readAllowed, resetFrame, SETTINGS_ACK, settingsFrame } from './http2-frames.ts'
 import { formOf, runBin, spawnServer, type Settings } from './server.ts'
 
@@ -47,7 +47,7 @@ async function startTls (t: Test, settings: Settings = {}): Promise<TlsServer> {
   const [cert, key] = [await readFile(TLS_CERT), await readFile(TLS_KEY)]
   const store = await openStore(readConfig({ LOG_LEVEL: 'silent', MIN_FREE_BYTES: '0', DATA_DIR: dataDir, ...settings }))
   const { http, connections } = await buildApp(store, { cert, key })
-  holdServer(t, http.server)
+  checkServer(t, http.server)
   await http.listen({ host: '127.0.0.1', port: 0 })
   let closing: Promise<void> | undefined
   const close = () => {

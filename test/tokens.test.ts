@@ -8,7 +8,7 @@ import { buildApp } from '../src/app.ts'
 import { readConfig } from '../src/config.ts'
 import { Database } from '../src/metadata/sqlite/driver.ts'
 import { openStore } from '../src/store.ts'
-import { holdServer } from './conformance.ts'
+import { checkServer } from './conformance.ts'
 import { clientOf, runBin, signUp, startServer, type Answer } from './server.ts'
 
 const SECRET = 'zN2pX8qL4vR7tW1yB6mK9dF3hJ5sG0cA'
@@ -422,7 +422,7 @@ t.test('a database that fails is 500 without a word of it, not a token refused',
   const store = await openStore(readConfig({ PORT: '0', LOG_LEVEL: 'silent', MIN_FREE_BYTES: '0', DATA_DIR: t.testdir() }))
   const { http } = await buildApp(store)
   t.teardown(() => http.close())
-  holdServer(t, http.server)
+  checkServer(t, http.server)
   await http.listen({ host: '127.0.0.1', port: 0 })
   const client = clientOf((http.server.address() as { port: number }).port)
   const { token, user } = await signUp(client, 'ab', 'cde')
