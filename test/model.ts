@@ -31,7 +31,7 @@ export interface IssuedToken {
   readonly isRevoked: boolean
 }
 
-export interface Person {
+export interface User {
   readonly id: number
   readonly user: [username: string, password: string]
   readonly store: State
@@ -47,11 +47,11 @@ export interface Limits { readonly maxFileBytes: number, readonly quotaBytes: nu
 interface Conditional { readonly conditions: Readonly<Record<string, string>> }
 
 /** An operation on a file, with every value that is sent. */
-export type Act =
+export type Operation =
   | { readonly kind: 'put', readonly name: string, readonly bytes: Buffer, readonly type: string } & Conditional
   | { readonly kind: 'post', readonly name: string, readonly bytes: Buffer, readonly type: string }
   | { readonly kind: 'get' | 'head', readonly name: string, readonly range: string | undefined } & Conditional
-  | { readonly kind: 'facts', readonly name: string }
+  | { readonly kind: 'metadata', readonly name: string }
   | { readonly kind: 'delete', readonly name: string } & Conditional
   | { readonly kind: 'rename', readonly name: string, readonly to: string }
 
@@ -59,7 +59,7 @@ export type Act =
 export interface Outcome { readonly status: number, readonly code?: string, readonly next: (answer: Answer) => State }
 
 /** The input of a judgement besides the state: the time, the limits, and the URL of the server. */
-export interface Circumstances {
+export interface Context {
   readonly span: Span
   readonly limits: Limits
   readonly url: string
@@ -84,10 +84,10 @@ export function keyOf (name: string): string | undefined {
 }
 
 /** The next state, by the first outcome that matches the response. @throws if none does. */
-export function explain (state: State, act: Act, answer: Answer, circumstances: Circumstances): State {
-  const outcomes = outcomesOf(state, act, circumstances)
-  const code = act.kind !== 'head' && answer.status >= 400 ? answer.json.code : undefined
-  const outcome = outcomes.find(({ status, ...expected }) => status === answer.status && (act.kind === 'head' || expected.code === code))
+export function nextState (state: State, operation: Operation, answer: Answer, context: Context): State {
+  const outcomes = outcomesOf(state, operation, context)
+  const code = operation.kind !== 'head' && answer.status >= 400 ? answer.json.code : undefined
+  const outcome = outcomes.find(({ status, ...expected }) => status === answer.status && (operation.kind === 'head' || expected.code === code))
   if (outcome === undefined) throw new Error(`answered ${answer.status} ${code ?? ''}, expected ${outcomes.map(({ status, code }) => `${status} ${code ?? ''}`.trim()).join(' or ')}`)
   return outcome.next(answer)
 }
@@ -96,15 +96,15 @@ export function explain (state: State, act: Act, answer: Answer, circumstances: 
 interface Refusals { readonly due: [status: number, code: string][], readonly possible: [status: number, code: string][] }
 
 /** Success is allowed if no refusal is due; if several are, the server may choose one. */
-function outcomesOf (state: State, act: Act, circumstances: Circumstances): Outcome[] {
-  switch (act.kind) {
-    case 'put': return judged(state, putRefusals(state, act, circumstances), () => store(state, act, act.name, circumstances))
-    case 'post': return post(state, act, circumstances)
+function outcomesOf (state: State, operation: Operation, context: Context): Outcome[] {
+  switch (operation.kind) {
+    case 'put': return judged(state, putRefusals(state, operation, context), () => store(state, operation, operation.name, context))
+    case 'post': return post(state, operation, context)
     case 'get':
-    case 'head': return [read(state, act)]
-    case 'facts': return [withFile(state, act.name, file => ({ status: 200, next: answer => { expectFacts(answer.json, file, circumstances); return state } }))]
-    case 'delete': return [withFile(state, act.name, file => permits(act.conditions, file) ? { status: 204, next: () => without(state, file.name) } : refusal(state, 412, 'precondition_failed'))]
-    case 'rename': return rename(state, act, circumstances)
+    case 'head': return [read(state, operation)]
+    case 'metadata': return [withFile(state, operation.name, file => ({ status: 200, next: answer => { expectMetadata(answer.json, file, context); return state } }))]
+    case 'delete': return [withFile(state, operation.name, file => permits(operation.conditions, file) ? { status: 204, next: () => without(state, file.name) } : refusal(state, 412, 'precondition_failed'))]
+    case 'rename': return rename(state, operation, context)
   }
 }
 
@@ -126,15 +126,15 @@ function without ({ files, serial }: State, name: string): State {
   return { files: left, serial }
 }
 
-function putRefusals (state: State, { name, bytes, conditions }: Extract<Act, { kind: 'put' }>, circumstances: Circumstances): Refusals {
+function putRefusals (state: State, { name, bytes, conditions }: Extract<Operation, { kind: 'put' }>, context: Context): Refusals {
   const key = keyOf(name)
   if (key === undefined) return { due: [[400, 'name_invalid']], possible: [] }
   const current = state.files.get(key)
-  const { due, possible } = sizeRefusals(state, bytes.length, current, circumstances)
+  const { due, possible } = sizeRefusals(state, bytes.length, current, context)
   return { due: permits(conditions, current) ? due : [...due, [412, 'precondition_failed']], possible }
 }
 
-function sizeRefusals (state: State, size: number, current: StoredFile | undefined, { limits, usedBefore }: Circumstances): Refusals {
+function sizeRefusals (state: State, size: number, current: StoredFile | undefined, { limits, usedBefore }: Context): Refusals {
   const added = size - (current?.bytes.length ?? 0)
   const isBeyond = ({ bytes, files }: Usage) => (added > 0 && bytes + added > limits.quotaBytes) || (current === undefined && files + 1 > limits.quotaFiles)
   const due: Refusals['due'] = []
@@ -143,39 +143,39 @@ function sizeRefusals (state: State, size: number, current: StoredFile | undefin
   return { due, possible: isBeyond(usedBefore) ? [[413, 'quota_exceeded']] : [] }
 }
 
-function post (state: State, act: Extract<Act, { kind: 'post' }>, circumstances: Circumstances): Outcome[] {
-  const name = act.name.slice(Math.max(act.name.lastIndexOf('/'), act.name.lastIndexOf('\\')) + 1)
+function post (state: State, operation: Extract<Operation, { kind: 'post' }>, context: Context): Outcome[] {
+  const name = operation.name.slice(Math.max(operation.name.lastIndexOf('/'), operation.name.lastIndexOf('\\')) + 1)
   const key = keyOf(name)
   const current = state.files.get(key ?? '')
-  if (current !== undefined && current.bytes.equals(act.bytes)) {
-    return [{ status: 200, next: answer => { expectFacts(answer.json, current, circumstances); return state } }]
+  if (current !== undefined && current.bytes.equals(operation.bytes)) {
+    return [{ status: 200, next: answer => { expectMetadata(answer.json, current, context); return state } }]
   }
-  const { due, possible } = sizeRefusals(state, act.bytes.length, current, circumstances)
+  const { due, possible } = sizeRefusals(state, operation.bytes.length, current, context)
   // The server knows whether the name is free only after reading the form, but checks the number of files before.
-  if (Math.max(state.files.size, circumstances.usedBefore.files) >= circumstances.limits.quotaFiles) possible.push([413, 'quota_exceeded'])
+  if (Math.max(state.files.size, context.usedBefore.files) >= context.limits.quotaFiles) possible.push([413, 'quota_exceeded'])
   if (key === undefined) due.push([400, 'name_invalid'])
   if (current !== undefined) due.push([409, 'name_taken'])
-  return judged(state, { due, possible }, () => store(state, act, name, circumstances))
+  return judged(state, { due, possible }, () => store(state, operation, name, context))
 }
 
 /** Creates or replaces a file; the server sets the times, within the span. */
-function store (state: State, { bytes, type: declared }: { bytes: Buffer, type: string }, name: string, circumstances: Circumstances): Outcome {
+function store (state: State, { bytes, type: declared }: { bytes: Buffer, type: string }, name: string, context: Context): Outcome {
   const key = String(keyOf(name))
   const current = state.files.get(key)
   const type = typeOf(key, declared)
   return {
     status: current === undefined ? 201 : 200,
     next: answer => {
-      const updatedAt = changedAt(answer, current, circumstances.span)
+      const updatedAt = changedAt(answer, current, context.span)
       const file = { name: key, bytes, type, updatedAt, createdAt: current?.createdAt ?? updatedAt, serial: current?.serial ?? state.serial }
-      expectFacts(answer.json, file, circumstances)
+      expectMetadata(answer.json, file, context)
       expect('the entity tag', answer.headers.etag, entityTag(file))
       return { files: new Map(state.files).set(key, file), serial: state.serial + (current === undefined ? 1 : 0) }
     }
   }
 }
 
-function rename (state: State, { name, to }: Extract<Act, { kind: 'rename' }>, circumstances: Circumstances): Outcome[] {
+function rename (state: State, { name, to }: Extract<Operation, { kind: 'rename' }>, context: Context): Outcome[] {
   const file = state.files.get(keyOf(name) ?? '')
   const key = keyOf(to)
   const due: Refusals['due'] = []
@@ -186,8 +186,8 @@ function rename (state: State, { name, to }: Extract<Act, { kind: 'rename' }>, c
     status: 200,
     next: answer => {
       const current = file as StoredFile
-      const renamed = key === current.name ? current : { ...current, name: String(key), updatedAt: changedAt(answer, current, circumstances.span) }
-      expectFacts(answer.json, renamed, circumstances)
+      const renamed = key === current.name ? current : { ...current, name: String(key), updatedAt: changedAt(answer, current, context.span) }
+      expectMetadata(answer.json, renamed, context)
       return { ...state, files: new Map(without(state, current.name).files).set(renamed.name, renamed) }
     }
   }))
@@ -223,15 +223,15 @@ function verdict (conditions: Readonly<Record<string, string | undefined>>, file
   return modified !== undefined && file !== undefined && !changedSince(modified) ? 'unchanged' : 'go on'
 }
 
-function read (state: State, act: Extract<Act, { kind: 'get' | 'head' }>): Outcome {
-  return withFile(state, act.name, file => {
-    const found = verdict(act.conditions, file)
+function read (state: State, operation: Extract<Operation, { kind: 'get' | 'head' }>): Outcome {
+  return withFile(state, operation.name, file => {
+    const found = verdict(operation.conditions, file)
     if (found === 'failed') return refusal(state, 412, 'precondition_failed')
     if (found === 'unchanged') return { status: 304, next: answer => { expectValidators(answer, file); return state } }
-    const isRanged = act.kind === 'get' && act.range !== undefined && [undefined, entityTag(file)].includes(act.conditions['if-range'])
-    const range = isRanged ? rangeOf(String(act.range), file.bytes.length) : undefined
+    const isRanged = operation.kind === 'get' && operation.range !== undefined && [undefined, entityTag(file)].includes(operation.conditions['if-range'])
+    const range = isRanged ? rangeOf(String(operation.range), file.bytes.length) : undefined
     if (range === 'unsatisfiable') return { ...refusal(state, 416, 'range_not_satisfiable'), next: answer => { expect('Content-Range', answer.headers['content-range'], `bytes */${file.bytes.length}`); return state } }
-    return { status: range === undefined ? 200 : 206, next: answer => { expectBytes(answer, act.kind, file, range); return state } }
+    return { status: range === undefined ? 200 : 206, next: answer => { expectBytes(answer, operation.kind, file, range); return state } }
   })
 }
 
@@ -262,7 +262,7 @@ function expectValidators ({ headers }: Answer, file: StoredFile): void {
 }
 
 /** The complete metadata of a file, as the API returns it. */
-export function factsOf (file: StoredFile, { url }: { url: string }) {
+export function metadataOf (file: StoredFile, { url }: { url: string }) {
   const { name, bytes, type, createdAt, updatedAt } = file
   return {
     name,
@@ -275,8 +275,8 @@ export function factsOf (file: StoredFile, { url }: { url: string }) {
   }
 }
 
-function expectFacts (json: unknown, file: StoredFile, circumstances: { url: string }): void {
-  expect('the file', json, factsOf(file, circumstances))
+function expectMetadata (json: unknown, file: StoredFile, context: { url: string }): void {
+  expect('the file', json, metadataOf(file, context))
 }
 
 /** @throws if the two are not deeply equal. */
@@ -321,7 +321,7 @@ export function judgeToken ({ kind, scopes, expires, isRevoked }: IssuedToken, n
 }
 
 /** Whether a token is valid during all of a span, none of it, or part of it. */
-export function holds ({ expires, isRevoked }: IssuedToken, span: Span): 'yes' | 'no' | 'perhaps' {
+export function validityOf ({ expires, isRevoked }: IssuedToken, span: Span): 'yes' | 'no' | 'perhaps' {
   if (isRevoked || (expires !== null && span.from >= expires.to)) return 'no'
   return expires === null || span.to < expires.from ? 'yes' : 'perhaps'
 }

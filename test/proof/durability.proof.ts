@@ -25,46 +25,46 @@ const hasStrace = existsSync('/usr/bin/strace')
 type State = ReadonlyMap<string, string>
 
 /** A worker's acknowledged state, and the state after the operation in progress when the server died. */
-interface Account { acknowledged: State, inFlight: State | undefined, acts: number }
+interface WorkerState { acknowledged: State, inFlight: State | undefined, operationCount: number }
 
 t.test('what was acknowledged survives kill -9, and nothing else is there', { timeout: 600_000 }, async t => {
   const settings = { DATA_DIR: t.testdir() }
   let server = await spawnServer(t, settings, uncounted)
   const { user } = await signUp(server, 'ada')
-  const accounts: Account[] = Array.from({ length: WORKERS }, () => ({ acknowledged: new Map(), inFlight: undefined, acts: 0 }))
+  const states: WorkerState[] = Array.from({ length: WORKERS }, () => ({ acknowledged: new Map(), inFlight: undefined, operationCount: 0 }))
   for (let round = 0; round < ROUNDS; round++) {
     const { json: { token } } = await server.send('GET', '/api/token', { user })
-    const working = accounts.map((account, worker) => work(server, { account, worker, token }))
+    const working = states.map((state, worker) => work(server, { state, worker, token }))
     setTimeout(() => server.child.kill('SIGKILL'), randomInt(20, 500))
     await Promise.all(working)
     await server.end('SIGKILL')
     server = await spawnServer(t, settings, uncounted)
-    await judge(t, server, { user, accounts, dataDir: settings.DATA_DIR })
+    await checkState(t, server, { user, states, dataDir: settings.DATA_DIR })
   }
   t.equal(await server.end('SIGTERM'), 0)
   t.match(await runBin(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' })
-  t.comment(`${ROUNDS} rounds, ${accounts.reduce((sum, { acts }) => sum + acts, 0)} acts acknowledged, 0 lost`)
+  t.comment(`${ROUNDS} rounds, ${states.reduce((sum, { operationCount }) => sum + operationCount, 0)} operations acknowledged, 0 lost`)
 })
 
 /** Creates, replaces, renames and deletes files, one operation at a time, until the server is killed. */
-async function work (client: Client, { account, worker, token }: { account: Account, worker: number, token: string }): Promise<void> {
+async function work (client: Client, { state, worker, token }: { state: WorkerState, worker: number, token: string }): Promise<void> {
   for (;;) {
-    const { name, act, after } = nextAct(account, worker)
-    account.inFlight = after
+    const { name, send, after } = nextOperation(state, worker)
+    state.inFlight = after
     try {
-      const { status } = await act(client, token)
+      const { status } = await send(client, token)
       if (status >= 300) throw new Error(`${name} was answered with ${status}`)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== undefined) return
       throw error
     }
-    account.acknowledged = after
-    account.inFlight = undefined
-    account.acts++
+    state.acknowledged = after
+    state.inFlight = undefined
+    state.operationCount++
   }
 }
 
-function nextAct ({ acknowledged }: Account, worker: number) {
+function nextOperation ({ acknowledged }: WorkerState, worker: number) {
   const names = [...acknowledged.keys()]
   const name = names[randomInt(names.length + 1)] ?? `w${worker}-${randomBytes(4).toString('hex')}`
   const after = new Map(acknowledged)
@@ -76,37 +76,37 @@ function nextAct ({ acknowledged }: Account, worker: number) {
       const newName = `w${worker}-${randomBytes(4).toString('hex')}`
       after.set(newName, after.get(name) ?? '')
       after.delete(name)
-      return { name, after, act: (client: Client, token: string) => client.send('PATCH', `/api/files/${name}`, { token, json: { name: newName } }) }
+      return { name, after, send: (client: Client, token: string) => client.send('PATCH', `/api/files/${name}`, { token, json: { name: newName } }) }
     }
     case 'delete':
       after.delete(name)
-      return { name, after, act: (client: Client, token: string) => client.send('DELETE', path, { token }) }
+      return { name, after, send: (client: Client, token: string) => client.send('DELETE', path, { token }) }
     case 'post':
       after.set(name, digest(bytes))
-      return { name, after, act: (client: Client, token: string) => client.send('POST', '/', { token, ...formOf(name, bytes) }) }
+      return { name, after, send: (client: Client, token: string) => client.send('POST', '/', { token, ...formOf(name, bytes) }) }
     default:
       after.set(name, digest(bytes))
-      return { name, after, act: (client: Client, token: string) => client.send('PUT', path, { token, body: bytes }) }
+      return { name, after, send: (client: Client, token: string) => client.send('PUT', path, { token, body: bytes }) }
   }
 }
 
-async function judge (t: Test, client: Client, { user, accounts, dataDir }: { user: [string, string], accounts: Account[], dataDir: string }): Promise<void> {
+async function checkState (t: Test, client: Client, { user, states, dataDir }: { user: [string, string], states: WorkerState[], dataDir: string }): Promise<void> {
   const { json: { token } } = await client.send('GET', '/api/token', { user })
   const { json: { files } } = await client.send('GET', '/api/files?limit=1000', { token })
   const found = new Map<string, string>()
   for (const { name } of files) found.set(name, digest((await client.send('GET', `/uploads/${name}`, { token })).bytes))
-  for (const [worker, account] of accounts.entries()) {
+  for (const [worker, state] of states.entries()) {
     const own = new Map([...found].filter(([name]) => name.startsWith(`w${worker}-`)))
-    const allowed = [account.acknowledged, account.inFlight].filter(state => state !== undefined)
-    if (!allowed.some(state => isSame(state, own))) t.strictSame(own, account.acknowledged, 'the state is the acknowledged one, or that with the act in flight done whole')
-    account.acknowledged = own
-    account.inFlight = undefined
+    const allowed = [state.acknowledged, state.inFlight].filter(state => state !== undefined)
+    if (!allowed.some(state => isSame(state, own))) t.strictSame(own, state.acknowledged, 'the state is the acknowledged one, or also includes the operation in flight')
+    state.acknowledged = own
+    state.inFlight = undefined
   }
-  await noGarbage(t, dataDir, files.length)
+  await checkNoLeftovers(t, dataDir, files.length)
 }
 
 /** No temporary files are left, and there are as many blobs as files. */
-async function noGarbage (t: Test, dataDir: string, fileCount: number): Promise<void> {
+async function checkNoLeftovers (t: Test, dataDir: string, fileCount: number): Promise<void> {
   t.strictSame(await readdir(join(dataDir, 'incoming')), [], 'no temporary bytes remain')
   t.equal((await blobsOf(dataDir)).length, fileCount, 'no bytes without a file')
 }
@@ -150,7 +150,7 @@ t.test('a process that dies at a step of the commit protocol leaves the old stat
     t.ok([before, digest(bytes)].includes(now), `${step}: whole`)
     if (answer !== undefined) t.equal(now, answer, `${step}: acknowledged`)
     before = now
-    await noGarbage(t, settings.DATA_DIR, 1)
+    await checkNoLeftovers(t, settings.DATA_DIR, 1)
   }
   await server.end('SIGTERM')
   t.match(await runBin(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' })
@@ -179,7 +179,7 @@ t.test('an upload beyond the disk quota of the user is 507 and leaves nothing', 
   await strace.end()
   t.equal((await server.send('PUT', '/uploads/b', { token, body: 'hello' })).status, 201, 'and work goes on')
   t.equal(await server.end('SIGTERM'), 0)
-  await noGarbage(t, settings.DATA_DIR, 1)
+  await checkNoLeftovers(t, settings.DATA_DIR, 1)
 })
 
 t.test('bytes and folder are synced before the log is, and that before an upload is acknowledged', { skip: hasStrace ? false : 'strace is not installed' }, async t => {
@@ -267,7 +267,7 @@ t.test('a log that can\'t be synced ends the server, which says so before', { sk
   t.match(log.find(line => line.includes('"level":60')), /the log of the database could not be synced/)
   const again = await spawnServer(t, settings)
   t.match(await again.send('GET', '/uploads/victim', { user }), { status: 200, text: /before|after/ }, 'whole, whatever the disk kept')
-  await noGarbage(t, settings.DATA_DIR, 1)
+  await checkNoLeftovers(t, settings.DATA_DIR, 1)
   await again.end('SIGTERM')
   t.match(await runBin(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' })
 })

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { test, type Test } from 'tap'
 import { countOf } from '../counts.ts'
-import { allScopes, entityTag, expect, explain, factsOf, holds, judgeToken, keyOf, listed, usageOf, type Act, type FileOrder, type IssuedToken, type Limits, type Person, type Scope, type Span, type State, type StoredFile, type Usage } from '../model.ts'
+import { allScopes, entityTag, expect, nextState, metadataOf, validityOf, judgeToken, keyOf, listed, usageOf, type Operation, type FileOrder, type IssuedToken, type Limits, type User, type Scope, type Span, type State, type StoredFile, type Usage } from '../model.ts'
 import { formOf, signUp, startServer, type Answer, type RunningServer, type SendOptions } from '../server.ts'
 
 const seed = Number(process.env.MODEL_SEED ?? randomInt(2 ** 31))
@@ -44,14 +44,14 @@ const orders: FileOrder[] = ['name', '-name', 'newest', 'oldest', 'largest', 'sm
 /** The server, the expected state, and the steps so far. */
 interface World {
   server: RunningServer
-  readonly people: [Person, Person]
+  readonly users: [User, User]
   readonly tokenSeconds: number
   readonly restart: () => Promise<RunningServer>
   /** The steps so far, one per line, to explain a failure. */
   readonly trace: string[]
 }
 
-type Who = 0 | 1
+type UserIndex = 0 | 1
 
 interface Request extends SendOptions { method: string, path: string }
 
@@ -67,8 +67,8 @@ async function send (world: World, { method, path, ...options }: Request): Promi
   return { answer, span: { from, to: Date.now() } }
 }
 
-function change (world: World, who: Who, changes: Partial<Person>): void {
-  world.people[who] = { ...world.people[who], ...changes }
+function change (world: World, userIndex: UserIndex, changes: Partial<User>): void {
+  world.users[userIndex] = { ...world.users[userIndex], ...changes }
 }
 
 const schemes: ((token: string) => string)[] = [token => `Bearer ${token}`, token => `Token ${token}`, token => `Basic ${Buffer.from(`${token}:unused`).toString('base64')}`]
@@ -78,10 +78,10 @@ interface Credential { by: 'session' | 'token' | 'password' | 'nothing', pick: n
 const session: Credential = { by: 'session', pick: 0 }
 
 /** A valid access token with every scope and some lifetime left; signs in if there is none. */
-async function openSession (world: World, who: Who): Promise<IssuedToken> {
+async function openSession (world: World, userIndex: UserIndex): Promise<IssuedToken> {
   const soon = { from: Date.now(), to: Date.now() + world.tokenSeconds * 500 }
-  const live = world.people[who].tokens.findLast(token => token.kind === 'access' && token.scopes.length === allScopes.length && holds(token, soon) === 'yes')
-  return live ?? signIn(world, who)
+  const live = world.users[userIndex].tokens.findLast(token => token.kind === 'access' && token.scopes.length === allScopes.length && validityOf(token, soon) === 'yes')
+  return live ?? signIn(world, userIndex)
 }
 
 /** One of all tokens the user ever had; half of the time a personal one. */
@@ -91,33 +91,33 @@ function tokenOf (tokens: readonly IssuedToken[], pick: number): IssuedToken | u
   return choice[(pick >> 1) % choice.length]
 }
 
-async function signIn (world: World, who: Who): Promise<IssuedToken> {
-  const { answer, span } = await send(world, { method: 'GET', path: '/api/token', user: world.people[who].user })
+async function signIn (world: World, userIndex: UserIndex): Promise<IssuedToken> {
+  const { answer, span } = await send(world, { method: 'GET', path: '/api/token', user: world.users[userIndex].user })
   expect('the status of a sign-in', answer.status, 200)
-  return issued(world, who, { secret: answer.json.token, kind: 'access', name: null, scopes: allScopes, parent: undefined, expires: later(span, world.tokenSeconds), isRevoked: false })
+  return issued(world, userIndex, { secret: answer.json.token, kind: 'access', name: null, scopes: allScopes, parent: undefined, expires: later(span, world.tokenSeconds), isRevoked: false })
 }
 
-function issued (world: World, who: Who, token: IssuedToken): IssuedToken {
-  change(world, who, { tokens: [...world.people[who].tokens, token] })
+function issued (world: World, userIndex: UserIndex, token: IssuedToken): IssuedToken {
+  change(world, userIndex, { tokens: [...world.users[userIndex].tokens, token] })
   return token
 }
 
 const later = ({ from, to }: Span, seconds: number): Span => ({ from: from + seconds * 1000, to: to + seconds * 1000 })
 
 /** Sends a request with a credential; undefined if it was refused as it should or could be. */
-async function ask (world: World, who: Who, { by, pick }: Credential, { need, ...request }: Request & { need?: Scope }): Promise<{ answer: Answer, span: Span } | undefined> {
-  const { tokens, user } = world.people[who]
+async function sendAs (world: World, userIndex: UserIndex, { by, pick }: Credential, { need, ...request }: Request & { need?: Scope }): Promise<{ answer: Answer, span: Span } | undefined> {
+  const { tokens, user } = world.users[userIndex]
   if (by === 'password') return send(world, { ...request, user })
   if (by === 'nothing') {
     const { answer } = await send(world, request)
     expectRefusal(answer, request.method, [[401, 'credentials_missing']])
     return undefined
   }
-  const token = (by === 'token' ? tokenOf(tokens, pick) : undefined) ?? await openSession(world, who)
-  return askWith(world, token, pick, { need, ...request })
+  const token = (by === 'token' ? tokenOf(tokens, pick) : undefined) ?? await openSession(world, userIndex)
+  return sendWithToken(world, token, pick, { need, ...request })
 }
 
-async function askWith (world: World, token: IssuedToken, pick: number, { need, ...request }: Request & { need?: Scope | undefined }): Promise<{ answer: Answer, span: Span } | undefined> {
+async function sendWithToken (world: World, token: IssuedToken, pick: number, { need, ...request }: Request & { need?: Scope | undefined }): Promise<{ answer: Answer, span: Span } | undefined> {
   const authorization = (schemes[pick % schemes.length] as typeof schemes[0])(token.secret)
   const { answer, span } = await send(world, { ...request, headers: { ...request.headers, authorization } })
   const { refusals, mayPass } = judgeToken(token, need, span)
@@ -138,15 +138,15 @@ function expectAnswer (answer: Answer, status: number, code?: string): void {
   expect('the answer', [answer.status, answer.status < 400 ? undefined : answer.json.code], [status, code])
 }
 
-interface NameRecipe { isThere: boolean, isDecomposed: boolean, pick: number }
-interface ActRecipe { kind: Act['kind'], name: NameRecipe, to: NameRecipe, size: number | 'same' | 'rest' | 'one more' | 'limit' | 'above', fill: number, type: string, condition: string, range: { first: number | null, last: number | null } | null }
+interface NameRecipe { exists: boolean, isDecomposed: boolean, pick: number }
+interface OperationRecipe { kind: Operation['kind'], name: NameRecipe, to: NameRecipe, size: number | 'same' | 'rest' | 'one more' | 'limit' | 'above', fill: number, type: string, condition: string, range: { first: number | null, last: number | null } | null }
 
-function nameOf ({ files }: State, { isThere, isDecomposed, pick }: NameRecipe): string {
-  const choice = isThere && files.size > 0 ? Array.from(files.keys()) : names
+function nameOf ({ files }: State, { exists, isDecomposed, pick }: NameRecipe): string {
+  const choice = exists && files.size > 0 ? Array.from(files.keys()) : names
   return String(choice[pick % choice.length]).normalize(isDecomposed ? 'NFD' : 'NFC')
 }
 
-function bytesOf ({ files }: State, current: StoredFile | undefined, { size, fill }: ActRecipe): Buffer {
+function bytesOf ({ files }: State, current: StoredFile | undefined, { size, fill }: OperationRecipe): Buffer {
   if (size === 'same' && current !== undefined) return current.bytes
   const rest = limits.quotaBytes - usageOf(files).bytes + (current?.bytes.length ?? 0)
   const lengths = { same: 0, rest, 'one more': rest + 1, limit: limits.maxFileBytes, above: limits.maxFileBytes + 1 }
@@ -174,7 +174,7 @@ const conditionsOf: Record<string, (tag: string, at: number) => Record<string, s
   'range of a stale version': () => ({ 'if-range': STALE })
 }
 
-function actOf (store: State, recipe: ActRecipe): Act {
+function operationOf (store: State, recipe: OperationRecipe): Operation {
   const { kind, type, range: bounds } = recipe
   const name = nameOf(store, recipe.name)
   const current = store.files.get(keyOf(name) ?? '')
@@ -184,51 +184,51 @@ function actOf (store: State, recipe: ActRecipe): Act {
     case 'post': return { kind, name, bytes: bytesOf(store, current, recipe), type }
     case 'get':
     case 'head': return { kind, name, conditions, range: bounds === null ? undefined : `bytes=${bounds.first ?? ''}-${bounds.last ?? (bounds.first === null ? 3 : '')}` }
-    case 'facts': return { kind, name }
+    case 'metadata': return { kind, name }
     case 'delete': return { kind, name, conditions }
     case 'rename': return { kind, name, to: nameOf(store, recipe.to) }
   }
 }
 
-function requestOf (act: Act): Request & { need: Scope } {
-  const bytes = `/uploads/${encodeURIComponent(act.name)}`
-  const facts = `/api/files/${encodeURIComponent(act.name)}`
-  switch (act.kind) {
-    case 'put': return { need: 'files:write', method: 'PUT', path: bytes, body: act.bytes, headers: { ...act.conditions, ...(act.type !== '' && { 'content-type': act.type }) } }
-    case 'post': return { need: 'files:write', method: 'POST', path: '/', ...formOf(act.name.replaceAll('"', '\\"'), act.bytes, { type: act.type }) }
-    case 'get': return { need: 'files:read', method: 'GET', path: bytes, headers: { ...act.conditions, ...(act.range !== undefined && { range: act.range }) } }
-    case 'head': return { need: 'files:read', method: 'HEAD', path: bytes, headers: { ...act.conditions, ...(act.range !== undefined && { range: act.range }) } }
-    case 'facts': return { need: 'files:read', method: 'GET', path: facts }
-    case 'delete': return { need: 'files:write', method: 'DELETE', path: bytes, headers: act.conditions }
-    case 'rename': return { need: 'files:write', method: 'PATCH', path: facts, json: { name: act.to } }
+function requestOf (operation: Operation): Request & { need: Scope } {
+  const bytes = `/uploads/${encodeURIComponent(operation.name)}`
+  const metadata = `/api/files/${encodeURIComponent(operation.name)}`
+  switch (operation.kind) {
+    case 'put': return { need: 'files:write', method: 'PUT', path: bytes, body: operation.bytes, headers: { ...operation.conditions, ...(operation.type !== '' && { 'content-type': operation.type }) } }
+    case 'post': return { need: 'files:write', method: 'POST', path: '/', ...formOf(operation.name.replaceAll('"', '\\"'), operation.bytes, { type: operation.type }) }
+    case 'get': return { need: 'files:read', method: 'GET', path: bytes, headers: { ...operation.conditions, ...(operation.range !== undefined && { range: operation.range }) } }
+    case 'head': return { need: 'files:read', method: 'HEAD', path: bytes, headers: { ...operation.conditions, ...(operation.range !== undefined && { range: operation.range }) } }
+    case 'metadata': return { need: 'files:read', method: 'GET', path: metadata }
+    case 'delete': return { need: 'files:write', method: 'DELETE', path: bytes, headers: operation.conditions }
+    case 'rename': return { need: 'files:write', method: 'PATCH', path: metadata, json: { name: operation.to } }
   }
 }
 
-function told (world: World, who: Who, act: Act): void {
-  world.trace.push(`person ${who}: ${JSON.stringify({ ...act, ...('bytes' in act && { bytes: `${act.bytes.length} of ${act.bytes[0]}` }) })}`)
+function traceOperation (world: World, userIndex: UserIndex, operation: Operation): void {
+  world.trace.push(`user ${userIndex}: ${JSON.stringify({ ...operation, ...('bytes' in operation && { bytes: `${operation.bytes.length} of ${operation.bytes[0]}` }) })}`)
 }
 
-function note (act: Act, answer: Answer): void {
-  const key = `${act.kind} ${answer.status}${act.kind !== 'head' && answer.status >= 400 ? ` ${answer.json.code}` : ''}`
+function note (operation: Operation, answer: Answer): void {
+  const key = `${operation.kind} ${answer.status}${operation.kind !== 'head' && answer.status >= 400 ? ` ${answer.json.code}` : ''}`
   seen.set(key, (seen.get(key) ?? 0) + 1)
 }
 
-async function perform (world: World, who: Who, act: Act, credential: Credential): Promise<void> {
-  told(world, who, act)
-  const { store } = world.people[who]
-  const passed = await ask(world, who, credential, requestOf(act))
+async function perform (world: World, userIndex: UserIndex, operation: Operation, credential: Credential): Promise<void> {
+  traceOperation(world, userIndex, operation)
+  const { store } = world.users[userIndex]
+  const passed = await sendAs(world, userIndex, credential, requestOf(operation))
   if (passed === undefined) return
-  note(act, passed.answer)
-  change(world, who, { store: explain(store, act, passed.answer, { span: passed.span, limits, url: world.server.url, usedBefore: usageOf(store.files) }) })
+  note(operation, passed.answer)
+  change(world, userIndex, { store: nextState(store, operation, passed.answer, { span: passed.span, limits, url: world.server.url, usedBefore: usageOf(store.files) }) })
 }
 
 /** The possible states after concurrent operations: the result of every order that explains all responses. */
-function endsOf (store: State, done: { act: Act, answer: Answer, span: Span }[], circumstances: { url: string, usedBefore: Usage }): State[] {
+function endsOf (store: State, done: { operation: Operation, answer: Answer, span: Span }[], circumstances: { url: string, usedBefore: Usage }): State[] {
   if (done.length === 0) return [store]
   return done.flatMap((first, index) => {
     let next: State
     try {
-      next = explain(store, first.act, first.answer, { ...circumstances, span: first.span, limits })
+      next = nextState(store, first.operation, first.answer, { ...circumstances, span: first.span, limits })
     } catch {
       return []
     }
@@ -239,38 +239,38 @@ function endsOf (store: State, done: { act: Act, answer: Answer, span: Span }[],
 /** Bytes of a cursor before the position. */
 const CURSOR_SEAL_BYTES = 12
 
-interface RaceRecipe { acts: ActRecipe[], over: 'anything' | 'one file' | 'the first write' | 'one version' }
+interface RaceRecipe { operations: OperationRecipe[], over: 'anything' | 'one file' | 'the first write' | 'one version' }
 
-const raceConditions: Record<RaceRecipe['over'], Partial<ActRecipe>> = {
+const raceConditions: Record<RaceRecipe['over'], Partial<OperationRecipe>> = {
   anything: {},
   'one file': {},
   'the first write': { kind: 'put', condition: 'no version' },
   'one version': { kind: 'put', condition: 'same version' }
 }
 
-async function race (world: World, who: Who, { acts: recipes, over }: RaceRecipe): Promise<void> {
-  const { store } = world.people[who]
-  const { name } = recipes[0] as ActRecipe
-  const acts = recipes.map(recipe => actOf(store, { ...recipe, ...raceConditions[over], ...(over !== 'anything' && { name }) }))
-  for (const act of acts) told(world, who, act)
-  await openSession(world, who)
-  const done = await Promise.all(acts.map(async act => ({ act, ...await ask(world, who, session, requestOf(act)) })))
-  const passed = done.filter((each): each is { act: Act, answer: Answer, span: Span } => 'answer' in each)
-  const brought = acts.flatMap(act => 'bytes' in act ? [act.bytes.length] : [])
+async function race (world: World, userIndex: UserIndex, { operations: recipes, over }: RaceRecipe): Promise<void> {
+  const { store } = world.users[userIndex]
+  const { name } = recipes[0] as OperationRecipe
+  const operations = recipes.map(recipe => operationOf(store, { ...recipe, ...raceConditions[over], ...(over !== 'anything' && { name }) }))
+  for (const operation of operations) traceOperation(world, userIndex, operation)
+  await openSession(world, userIndex)
+  const done = await Promise.all(operations.map(async operation => ({ operation, ...await sendAs(world, userIndex, session, requestOf(operation)) })))
+  const passed = done.filter((each): each is { operation: Operation, answer: Answer, span: Span } => 'answer' in each)
+  const brought = operations.flatMap(operation => 'bytes' in operation ? [operation.bytes.length] : [])
   const { bytes, files } = usageOf(store.files)
   const usedBefore = { bytes: bytes + brought.reduce((sum, size) => sum + size, 0), files: files + brought.length }
-  for (const { act, answer } of passed) note(act, answer)
+  for (const { operation, answer } of passed) note(operation, answer)
   const ends = endsOf(store, passed, { url: world.server.url, usedBefore })
-  const outcomes = passed.map(({ act, answer }) => `${act.kind} ${answer.status}`).join(', ')
+  const outcomes = passed.map(({ operation, answer }) => `${operation.kind} ${answer.status}`).join(', ')
   if (ends.length === 0) throw new Error(`no order of these explains their answers: ${outcomes}`)
-  const found = await readStore(world, who)
+  const found = await readStore(world, userIndex)
   const possible = ends.filter(({ files }) => isDeepStrictEqual(contentsOf(files, world), found))
   const isCertain = new Set(possible.map(state => namesByAge(state).join('/'))).size < 2
-  const names = isCertain ? [] : await readNamesByAge(world, who)
+  const names = isCertain ? [] : await readNamesByAge(world, userIndex)
   const end = possible.find(state => isCertain || isDeepStrictEqual(namesByAge(state), names))
-  if (end === undefined) throw new Error(`after ${outcomes} no order explains what is stored: ${JSON.stringify(found.facts)}`)
-  await expectBytes(world, who, Array.from(end.files.values()).filter(file => store.files.get(file.name) !== file))
-  change(world, who, { store: end })
+  if (end === undefined) throw new Error(`after ${outcomes} no order explains what is stored: ${JSON.stringify(found.metadata)}`)
+  await expectBytes(world, userIndex, Array.from(end.files.values()).filter(file => store.files.get(file.name) !== file))
+  change(world, userIndex, { store: end })
 }
 
 function namesByAge ({ files }: State): string[] {
@@ -281,8 +281,8 @@ function namesByAge ({ files }: State): string[] {
  * Names in the order in which the server created the files of a race. The order decides between files of the same size; for
  * others, only the ids in cursors show it.
  */
-async function readNamesByAge (world: World, who: Who): Promise<string[]> {
-  const token = (await openSession(world, who)).secret
+async function readNamesByAge (world: World, userIndex: UserIndex): Promise<string[]> {
+  const token = (await openSession(world, userIndex)).secret
   const ids = new Map<string, number>()
   // The last file of a listing has no cursor, but is the first one backwards.
   for (const order of ['name', '-name']) {
@@ -297,58 +297,58 @@ async function readNamesByAge (world: World, who: Who): Promise<string[]> {
 }
 
 /** A user's files as the listings show them. `bySize` shows the order of creation of files with the same size. */
-interface Contents { facts: { name: string }[], bySize: string[] }
+interface Contents { metadata: { name: string }[], bySize: string[] }
 
 function contentsOf (files: State['files'], { server }: World): Contents {
-  return { facts: listed(files, 'oldest').map(file => factsOf(file, server)), bySize: listed(files, 'smallest').map(({ name }) => name) }
+  return { metadata: listed(files, 'oldest').map(file => metadataOf(file, server)), bySize: listed(files, 'smallest').map(({ name }) => name) }
 }
 
-async function readStore (world: World, who: Who): Promise<Contents> {
-  const token = (await openSession(world, who)).secret
-  const [facts, bySize] = await Promise.all(['oldest', 'smallest'].map(async order => (await send(world, { method: 'GET', path: `/api/files?order=${order}`, token })).answer.json.files))
-  return { facts, bySize: bySize.map(({ name }: { name: string }) => name) }
+async function readStore (world: World, userIndex: UserIndex): Promise<Contents> {
+  const token = (await openSession(world, userIndex)).secret
+  const [metadata, bySize] = await Promise.all(['oldest', 'smallest'].map(async order => (await send(world, { method: 'GET', path: `/api/files?order=${order}`, token })).answer.json.files))
+  return { metadata, bySize: bySize.map(({ name }: { name: string }) => name) }
 }
 
-async function expectBytes (world: World, who: Who, files: StoredFile[]): Promise<void> {
+async function expectBytes (world: World, userIndex: UserIndex, files: StoredFile[]): Promise<void> {
   for (const { name, bytes } of files) {
-    const { answer } = await send(world, { method: 'GET', path: `/uploads/${encodeURIComponent(name)}`, token: (await openSession(world, who)).secret })
+    const { answer } = await send(world, { method: 'GET', path: `/uploads/${encodeURIComponent(name)}`, token: (await openSession(world, userIndex)).secret })
     expect(`the bytes of ${name}`, answer.bytes.toString('latin1'), bytes.toString('latin1'))
   }
 }
 
-interface WalkRecipe { order: FileOrder, limit: number, prefix: string | NameRecipe | null, changes: ActRecipe[], pick: number }
+interface WalkRecipe { order: FileOrder, limit: number, prefix: string | NameRecipe | null, changes: OperationRecipe[], pick: number }
 
 /** Reads a listing page by page, with changes in between: unchanged files are listed once, none twice, and all in order. */
-async function walk (world: World, who: Who, { order, limit, prefix: beginning, changes, pick }: WalkRecipe): Promise<void> {
-  const prefix = typeof beginning === 'object' && beginning !== null ? String.fromCodePoint(Number(nameOf(world.people[who].store, beginning).codePointAt(0))) : beginning
-  world.trace.push(`person ${who} lists ${order} by ${limit}, prefix ${JSON.stringify(prefix)}`)
-  const before = world.people[who].store
+async function walk (world: World, userIndex: UserIndex, { order, limit, prefix: beginning, changes, pick }: WalkRecipe): Promise<void> {
+  const prefix = typeof beginning === 'object' && beginning !== null ? String.fromCodePoint(Number(nameOf(world.users[userIndex].store, beginning).codePointAt(0))) : beginning
+  world.trace.push(`user ${userIndex} lists ${order} by ${limit}, prefix ${JSON.stringify(prefix)}`)
+  const before = world.users[userIndex].store
   const query = new URLSearchParams({ order, limit: String(limit), ...(prefix !== null && { prefix }) })
   const seen: number[] = []
   const left = [...changes]
   for (let path: string | undefined = `/api/files?${query}`; path !== undefined;) {
-    const { answer } = await send(world, { method: 'GET', path, token: (await openSession(world, who)).secret })
+    const { answer } = await send(world, { method: 'GET', path, token: (await openSession(world, userIndex)).secret })
     if (prefix !== null && !order.endsWith('name')) return expectAnswer(answer, 400, 'validation_failed')
     expectAnswer(answer, 200)
-    for (const facts of answer.json.files) {
-      expect('whether it begins so', facts.name.startsWith((prefix ?? '').normalize('NFC')), true)
-      seen.push(identify(world, who, facts))
+    for (const metadata of answer.json.files) {
+      expect('whether it begins so', metadata.name.startsWith((prefix ?? '').normalize('NFC')), true)
+      seen.push(identify(world, userIndex, metadata))
     }
     path = nextPage(answer, query, pick, world)
     const change = left.shift()
-    if (path !== undefined && change !== undefined) await comeOrGo(world, who, change)
+    if (path !== undefined && change !== undefined) await comeOrGo(world, userIndex, change)
   }
-  const { files } = world.people[who].store
+  const { files } = world.users[userIndex].store
   const serials = new Set(Array.from(before.files.values(), ({ serial }) => serial))
   const stayed = listed(files, order, prefix ?? '').map(({ serial }) => serial).filter(serial => serials.has(serial))
   expect('the list of those who stayed', seen.filter(serial => stayed.includes(serial)), stayed)
   expect('how often each is seen', seen.length, new Set(seen).size)
 }
 
-function identify (world: World, who: Who, facts: { name: string }): number {
-  const file = world.people[who].store.files.get(facts.name)
-  if (file === undefined) throw new Error(`${facts.name} is listed and not there`)
-  expect('the listed file', facts, factsOf(file, world.server))
+function identify (world: World, userIndex: UserIndex, metadata: { name: string }): number {
+  const file = world.users[userIndex].store.files.get(metadata.name)
+  if (file === undefined) throw new Error(`${metadata.name} is listed and not there`)
+  expect('the listed file', metadata, metadataOf(file, world.server))
   return file.serial
 }
 
@@ -359,53 +359,53 @@ function nextPage ({ json: { next }, headers: { link } }: Answer, query: URLSear
 }
 
 /** Adds a file that does not exist, or deletes one that does. */
-async function comeOrGo (world: World, who: Who, recipe: ActRecipe): Promise<void> {
-  const { store } = world.people[who]
-  const act = actOf(store, { ...recipe, condition: 'none' })
-  const isThere = store.files.has(keyOf(act.name) ?? '')
-  await perform(world, who, isThere ? { kind: 'delete', name: act.name, conditions: {} } : { kind: 'put', name: act.name, bytes: Buffer.alloc(1), type: '', conditions: {} }, session)
+async function comeOrGo (world: World, userIndex: UserIndex, recipe: OperationRecipe): Promise<void> {
+  const { store } = world.users[userIndex]
+  const operation = operationOf(store, { ...recipe, condition: 'none' })
+  const exists = store.files.has(keyOf(operation.name) ?? '')
+  await perform(world, userIndex, exists ? { kind: 'delete', name: operation.name, conditions: {} } : { kind: 'put', name: operation.name, bytes: Buffer.alloc(1), type: '', conditions: {} }, session)
 }
 
 /** A cursor is valid only for the listing that returned it. */
-async function misuseCursor (world: World, who: Who, { order, pick }: WalkRecipe): Promise<void> {
-  const { answer } = await send(world, { method: 'GET', path: `/api/files?order=${order}&limit=1`, token: (await openSession(world, who)).secret })
+async function misuseCursor (world: World, userIndex: UserIndex, { order, pick }: WalkRecipe): Promise<void> {
+  const { answer } = await send(world, { method: 'GET', path: `/api/files?order=${order}&limit=1`, token: (await openSession(world, userIndex)).secret })
   const { next } = answer.json
-  expect('whether more follow', next !== null, world.people[who].store.files.size > 1)
+  expect('whether more follow', next !== null, world.users[userIndex].store.files.size > 1)
   if (next === null) return
   const other = orders[(orders.indexOf(order) + 1 + pick % 5) % 6]
   const isOthers = pick % 3 === 0
-  const by = isOthers ? 1 - who as Who : who
+  const by = isOthers ? 1 - userIndex as UserIndex : userIndex
   const path = `/api/files?order=${isOthers ? order : other}&limit=1&cursor=${next}`
   expectAnswer((await send(world, { method: 'GET', path, token: (await openSession(world, by)).secret })).answer, 400, 'validation_failed')
 }
 
-async function readAccount (world: World, who: Who, credential: Credential): Promise<void> {
-  const passed = await ask(world, who, credential, { method: 'GET', path: '/api/account' })
+async function readAccount (world: World, userIndex: UserIndex, credential: Credential): Promise<void> {
+  const passed = await sendAs(world, userIndex, credential, { method: 'GET', path: '/api/account' })
   if (passed === undefined) return
-  const { id, user: [username], store } = world.people[who]
+  const { id, user: [username], store } = world.users[userIndex]
   expectAnswer(passed.answer, 200)
   const { bytes, files } = usageOf(store.files)
   const { createdAt, ...account } = passed.answer.json
   expect('the account', account, { id, username, usage: { bytes, files, quotaBytes: limits.quotaBytes, quotaFiles: limits.quotaFiles } })
-  expect('the public facts', (await send(world, { method: 'GET', path: `/api/users/${id}` })).answer.json, { id, username, createdAt })
+  expect('the public account', (await send(world, { method: 'GET', path: `/api/users/${id}` })).answer.json, { id, username, createdAt })
 }
 
 /** For resources of another user, the response equals that for missing ones, byte for byte. */
-async function reachForOthers (world: World, who: Who, pick: number): Promise<void> {
-  const [mine, theirs] = [world.people[who].store, world.people[1 - who as Who].store]
+async function readOthers (world: World, userIndex: UserIndex, pick: number): Promise<void> {
+  const [mine, theirs] = [world.users[userIndex].store, world.users[1 - userIndex as UserIndex].store]
   const unseen = Array.from(theirs.files.keys()).filter(name => !mine.files.has(name))
   const name = unseen[pick % unseen.length]
   if (name === undefined) return
-  const token = (await openSession(world, who)).secret
+  const token = (await openSession(world, userIndex)).secret
   const requests = (address: string): Request[] => [
     ...['GET', 'HEAD', 'DELETE'].map(method => ({ method, path: `/uploads/${encodeURIComponent(address)}` })),
     { method: 'GET', path: `/api/files/${encodeURIComponent(address)}` },
     { method: 'PATCH', path: `/api/files/${encodeURIComponent(address)}`, json: { name: 'mine' } }
   ]
-  const nowhere = requests('nobody has this')
+  const nowhere = requests('missing')
   for (const [index, request] of requests(name).entries()) {
     const [theirs, none] = await Promise.all([request, nowhere[index] as Request].map(async each => (await send(world, { ...each, token })).answer))
-    expect('the answer for what is someone else\'s', imageOf(theirs as Answer), imageOf(none as Answer))
+    expect('the answer for another user\'s file', imageOf(theirs as Answer), imageOf(none as Answer))
     expect('its status', theirs?.status, 404)
   }
 }
@@ -415,53 +415,53 @@ function imageOf ({ status, rawHeaders, bytes }: Answer): unknown {
   return [status, rawHeaders.filter((_, index) => !/^(?:date|x-request-id)$/i.test(String(rawHeaders[index - index % 2]))), bytes.toString('latin1')]
 }
 
-async function registerTaken (world: World, who: Who): Promise<void> {
-  const [username, password] = world.people[who].user
+async function registerTaken (world: World, userIndex: UserIndex): Promise<void> {
+  const [username, password] = world.users[userIndex].user
   const { answer } = await send(world, { method: 'POST', path: '/api/users', json: { username: username.toUpperCase(), password } })
   expectAnswer(answer, 400, 'username_taken')
 }
 
-function revoke (world: World, who: Who, isMeant: (token: IssuedToken) => boolean): void {
-  change(world, who, { tokens: world.people[who].tokens.map(token => ({ ...token, isRevoked: token.isRevoked || isMeant(token) })) })
+function markRevoked (world: World, userIndex: UserIndex, isMeant: (token: IssuedToken) => boolean): void {
+  change(world, userIndex, { tokens: world.users[userIndex].tokens.map(token => ({ ...token, isRevoked: token.isRevoked || isMeant(token) })) })
 }
 
-async function changePassword (world: World, who: Who): Promise<void> {
-  const { user } = world.people[who]
+async function changePassword (world: World, userIndex: UserIndex): Promise<void> {
+  const { user } = world.users[userIndex]
   const password = `${user[1]}+`
   expectAnswer((await send(world, { method: 'PUT', path: '/api/account/password', user, json: { password } })).answer, 204)
-  revoke(world, who, () => true)
-  change(world, who, { user: [user[0], password] })
+  markRevoked(world, userIndex, () => true)
+  change(world, userIndex, { user: [user[0], password] })
   expectAnswer((await send(world, { method: 'GET', path: '/api/resource', user })).answer, 401, 'credentials_wrong')
 }
 
 /** Deletes the account with everything it owns, and registers another one under the same name. */
-async function leave (world: World, who: Who): Promise<void> {
-  const { user, id } = world.people[who]
+async function deleteAccount (world: World, userIndex: UserIndex): Promise<void> {
+  const { user, id } = world.users[userIndex]
   expectAnswer((await send(world, { method: 'DELETE', path: '/api/account', user })).answer, 204)
-  revoke(world, who, () => true)
+  markRevoked(world, userIndex, () => true)
   expectAnswer((await send(world, { method: 'GET', path: `/api/users/${id}` })).answer, 400, 'user_unknown')
   const { answer } = await send(world, { method: 'POST', path: '/api/users', json: { username: user[0], password: user[1] } })
   expectAnswer(answer, 201)
-  if (world.people.some(person => person.id >= answer.json.id)) throw new Error(`the id ${answer.json.id} was given before`)
-  change(world, who, { id: answer.json.id, store: { ...world.people[who].store, files: new Map() } })
+  if (world.users.some(user => user.id >= answer.json.id)) throw new Error(`the id ${answer.json.id} was given before`)
+  change(world, userIndex, { id: answer.json.id, store: { ...world.users[userIndex].store, files: new Map() } })
 }
 
 interface TokenRecipe { scopes: Scope[], lifeMilliseconds: number | null, pick: number }
 
-async function makePersonalToken (world: World, who: Who, { scopes, lifeMilliseconds }: TokenRecipe): Promise<void> {
+async function makePersonalToken (world: World, userIndex: UserIndex, { scopes, lifeMilliseconds }: TokenRecipe): Promise<void> {
   const end = lifeMilliseconds === null ? null : Date.now() + lifeMilliseconds
-  const name = `token ${world.people[who].tokens.length}`
-  const { answer, span } = await send(world, { method: 'POST', path: '/api/tokens', user: world.people[who].user, json: { name, scopes, expiresAt: end === null ? null : new Date(end).toISOString() } })
+  const name = `token ${world.users[userIndex].tokens.length}`
+  const { answer, span } = await send(world, { method: 'POST', path: '/api/tokens', user: world.users[userIndex].user, json: { name, scopes, expiresAt: end === null ? null : new Date(end).toISOString() } })
   if (end !== null && end <= span.to && answer.status === 400) return expectAnswer(answer, 400, 'validation_failed')
   expectAnswer(answer, 201)
   if (end !== null && end <= span.from) throw new Error('a token was made that had expired')
   expect('its scopes', answer.json.scopes, allScopes.filter(scope => scopes.includes(scope)))
-  issued(world, who, { secret: answer.json.token, kind: 'personal', name, scopes: answer.json.scopes, parent: undefined, expires: end === null ? null : { from: end, to: end }, isRevoked: false })
+  issued(world, userIndex, { secret: answer.json.token, kind: 'personal', name, scopes: answer.json.scopes, parent: undefined, expires: end === null ? null : { from: end, to: end }, isRevoked: false })
 }
 
 /** Uses a token to get an access token: allowed with a personal token, refused with an access token. */
-async function trade (world: World, who: Who, credential: Credential): Promise<void> {
-  const token = tokenOf(world.people[who].tokens, credential.pick)
+async function exchangeToken (world: World, userIndex: UserIndex, credential: Credential): Promise<void> {
+  const token = tokenOf(world.users[userIndex].tokens, credential.pick)
   if (token === undefined) return
   const { answer, span } = await send(world, { method: 'GET', path: '/api/token', token: token.secret })
   const { refusals, mayPass } = judgeToken(token, undefined, span)
@@ -471,12 +471,12 @@ async function trade (world: World, who: Who, credential: Credential): Promise<v
   const expires = token.expires === null ? own : { from: Math.min(own.from, token.expires.from), to: Math.min(own.to, token.expires.to) }
   const { duration } = answer.json
   if (duration < Math.ceil((expires.from - span.to) / 1000) || duration > Math.ceil((expires.to - span.from) / 1000)) throw new Error(`a duration of ${duration} s is not what is left`)
-  issued(world, who, { secret: answer.json.token, kind: 'access', name: null, scopes: token.scopes, parent: token.secret, expires, isRevoked: false })
+  issued(world, userIndex, { secret: answer.json.token, kind: 'access', name: null, scopes: token.scopes, parent: token.secret, expires, isRevoked: false })
 }
 
 /** The ids of the valid tokens, as the server lists them, newest first, after a check against the model. */
-async function listTokens (world: World, who: Who): Promise<{ id: number, token: IssuedToken }[]> {
-  const { secret } = await openSession(world, who)
+async function listTokens (world: World, userIndex: UserIndex): Promise<{ id: number, token: IssuedToken }[]> {
+  const { secret } = await openSession(world, userIndex)
   for (;;) {
     const from = Date.now()
     const entries: any[] = []
@@ -487,122 +487,122 @@ async function listTokens (world: World, who: Who): Promise<{ id: number, token:
       cursor = answer.json.next
     }
     const span = { from, to: Date.now() }
-    const { tokens } = world.people[who]
+    const { tokens } = world.users[userIndex]
     // A token that expired during the request may be listed or not; on the next attempt it has expired.
-    if (tokens.some(token => holds(token, span) === 'perhaps')) continue
-    const live = tokens.filter(token => holds(token, span) === 'yes').reverse()
+    if (tokens.some(token => validityOf(token, span) === 'perhaps')) continue
+    const live = tokens.filter(token => validityOf(token, span) === 'yes').reverse()
     expect('the tokens', entries.map(({ kind, name, scopes }) => ({ kind, name, scopes })), live.map(({ kind, name, scopes }) => ({ kind, name, scopes })))
-    return live.map((token, index) => ({ id: entries[index].id, token: expectEnd(entries[index], token) }))
+    return live.map((token, index) => ({ id: entries[index].id, token: expectExpiry(entries[index], token) }))
   }
 }
 
-function expectEnd ({ expiresAt }: { expiresAt: string | null }, token: IssuedToken): IssuedToken {
+function expectExpiry ({ expiresAt }: { expiresAt: string | null }, token: IssuedToken): IssuedToken {
   const isRight = token.expires === null || expiresAt === null ? token.expires === expiresAt : Date.parse(expiresAt) >= token.expires.from && Date.parse(expiresAt) <= token.expires.to
   if (!isRight) throw new Error(`a token ends at ${expiresAt}, expected ${JSON.stringify(token.expires)}`)
   return token
 }
 
-async function endListed (world: World, who: Who, credential: Credential, isTheirs: boolean): Promise<void> {
-  const live = await listTokens(world, isTheirs ? 1 - who as Who : who)
+async function revokeListed (world: World, userIndex: UserIndex, credential: Credential, isOther: boolean): Promise<void> {
+  const live = await listTokens(world, isOther ? 1 - userIndex as UserIndex : userIndex)
   const wanted = tokenOf(live.map(({ token }) => token), credential.pick)
   const chosen = live.find(({ token }) => token === wanted)
   if (chosen === undefined) return
-  const passed = await ask(world, who, credential, { need: 'account', method: 'DELETE', path: `/api/tokens/${chosen.id}` })
+  const passed = await sendAs(world, userIndex, credential, { need: 'account', method: 'DELETE', path: `/api/tokens/${chosen.id}` })
   if (passed === undefined) return
-  if (isTheirs) return expectAnswer(passed.answer, 404, 'not_found')
+  if (isOther) return expectAnswer(passed.answer, 404, 'not_found')
   expectAnswer(passed.answer, 204)
-  endToken(world, who, chosen.token)
+  revokeToken(world, userIndex, chosen.token)
 }
 
-function endToken (world: World, who: Who, { secret }: IssuedToken): void {
-  revoke(world, who, token => token.secret === secret || token.parent === secret)
+function revokeToken (world: World, userIndex: UserIndex, { secret }: IssuedToken): void {
+  markRevoked(world, userIndex, token => token.secret === secret || token.parent === secret)
 }
 
-async function endPresented (world: World, who: Who, pick: number): Promise<void> {
-  const token = tokenOf(world.people[who].tokens, pick)
+async function revokeCurrent (world: World, userIndex: UserIndex, pick: number): Promise<void> {
+  const token = tokenOf(world.users[userIndex].tokens, pick)
   if (token === undefined) return
   const { answer, span } = await send(world, { method: 'DELETE', path: '/api/token', token: token.secret })
   const { refusals, mayPass } = judgeToken(token, undefined, span)
   if (answer.status !== 204 || !mayPass) return expectRefusal(answer, 'DELETE', refusals)
-  endToken(world, who, token)
+  revokeToken(world, userIndex, token)
 }
 
-async function endAll (world: World, who: Who, credential: Credential): Promise<void> {
-  const passed = await ask(world, who, credential, { need: 'account', method: 'DELETE', path: '/api/tokens' })
+async function revokeAll (world: World, userIndex: UserIndex, credential: Credential): Promise<void> {
+  const passed = await sendAs(world, userIndex, credential, { need: 'account', method: 'DELETE', path: '/api/tokens' })
   if (passed === undefined) return
   expectAnswer(passed.answer, 204)
-  revoke(world, who, () => true)
+  markRevoked(world, userIndex, () => true)
 }
 
-async function tryToken (world: World, who: Who, token: IssuedToken, pick = 0): Promise<void> {
-  const passed = await askWith(world, token, pick, { method: 'GET', path: '/api/resource' })
-  if (passed !== undefined) expect('the greeting', passed.answer.json, { data: `Hello, ${world.people[who].user[0]}!` })
+async function tryToken (world: World, userIndex: UserIndex, token: IssuedToken, pick = 0): Promise<void> {
+  const passed = await sendWithToken(world, token, pick, { method: 'GET', path: '/api/resource' })
+  if (passed !== undefined) expect('the greeting', passed.answer.json, { data: `Hello, ${world.users[userIndex].user[0]}!` })
 }
 
 /** Uses a token until it has expired: it is valid up to its last millisecond, and no longer. */
-async function watchEnd (world: World, who: Who): Promise<void> {
+async function watchExpiry (world: World, userIndex: UserIndex): Promise<void> {
   const now = Date.now()
-  const token = world.people[who].tokens.find(token => holds(token, { from: now, to: now }) === 'yes' && holds(token, { from: now, to: now + WATCHED_MILLISECONDS }) === 'perhaps')
+  const token = world.users[userIndex].tokens.find(token => validityOf(token, { from: now, to: now }) === 'yes' && validityOf(token, { from: now, to: now + WATCHED_MILLISECONDS }) === 'perhaps')
   if (token === undefined) return
-  while (Date.now() <= Number(token.expires?.to)) await tryToken(world, who, token)
+  while (Date.now() <= Number(token.expires?.to)) await tryToken(world, userIndex, token)
 }
 
-const who = fc.constantFrom<Who>(0, 1)
+const userIndex = fc.constantFrom<UserIndex>(0, 1)
 const pick = fc.nat(999)
 const usually = fc.oneof({ weight: 40, arbitrary: fc.record({ by: fc.constant('session' as const), pick }) }, { weight: 8, arbitrary: fc.record({ by: fc.constant('token' as const), pick }) }, { weight: 1, arbitrary: fc.record({ by: fc.constantFrom('password' as const, 'nothing' as const), pick }) })
-const anyName = fc.record({ isThere: fc.constantFrom(true, true, false), isDecomposed: fc.boolean(), pick })
+const anyName = fc.record({ exists: fc.constantFrom(true, true, false), isDecomposed: fc.boolean(), pick })
 const anyCondition = fc.oneof({ weight: 2, arbitrary: fc.constant('none') }, { weight: 1, arbitrary: fc.constantFrom(...Object.keys(conditionsOf)) })
 const bound = fc.oneof(fc.constant(null), fc.integer({ min: 0, max: 12 }))
-const actRecipe = (kinds: Act['kind'][]): fc.Arbitrary<ActRecipe> => fc.record({
+const operationRecipe = (kinds: Operation['kind'][]): fc.Arbitrary<OperationRecipe> => fc.record({
   kind: fc.constantFrom(...kinds),
   name: anyName,
   to: anyName,
-  size: fc.constantFrom<ActRecipe['size']>(0, 1, 1, 2, 10, 10, 100, 300, 'same', 'same', 'same', 'rest', 'rest', 'one more', 'one more', 'limit', 'above'),
+  size: fc.constantFrom<OperationRecipe['size']>(0, 1, 1, 2, 10, 10, 100, 300, 'same', 'same', 'same', 'rest', 'rest', 'one more', 'one more', 'limit', 'above'),
   fill: fc.constantFrom(97, 98),
   type: fc.constantFrom(...types),
   condition: anyCondition,
   range: fc.option(fc.record({ first: bound, last: bound }))
 })
-const walkRecipe: fc.Arbitrary<WalkRecipe> = fc.record({ order: fc.constantFrom(...orders, 'name' as const, '-name' as const, 'name' as const, '-name' as const), limit: fc.constantFrom(1, 2, 3, 1000), prefix: fc.option(fc.oneof(fc.constantFrom(...prefixes), anyName), { freq: 2 }), changes: fc.array(actRecipe(['put']), { maxLength: 3 }), pick })
+const walkRecipe: fc.Arbitrary<WalkRecipe> = fc.record({ order: fc.constantFrom(...orders, 'name' as const, '-name' as const, 'name' as const, '-name' as const), limit: fc.constantFrom(1, 2, 3, 1000), prefix: fc.option(fc.oneof(fc.constantFrom(...prefixes), anyName), { freq: 2 }), changes: fc.array(operationRecipe(['put']), { maxLength: 3 }), pick })
 const tokenRecipe: fc.Arbitrary<TokenRecipe> = fc.record({ scopes: fc.subarray([...allScopes], { minLength: 1 }), lifeMilliseconds: fc.option(fc.integer({ min: 0, max: 2000 }), { freq: 1 }), pick })
 
 type Step = fc.AsyncCommand<World, object>
 
 /** A step that is always possible: it chooses from the current state what its recipe leaves open. */
-function step<Recipe> (weight: number, name: string, recipe: fc.Arbitrary<Recipe>, run: (world: World, who: Who, recipe: Recipe) => Promise<void>): { weight: number, arbitrary: fc.Arbitrary<Step> } {
-  const command = (by: Who, drawn: Recipe): Step => ({
+function step<Recipe> (weight: number, name: string, recipe: fc.Arbitrary<Recipe>, run: (world: World, userIndex: UserIndex, recipe: Recipe) => Promise<void>): { weight: number, arbitrary: fc.Arbitrary<Step> } {
+  const command = (by: UserIndex, drawn: Recipe): Step => ({
     check: () => true,
     async run (world) {
       counts.steps++
       try {
         await run(world, by, drawn)
       } catch (cause) {
-        throw new Error(`${name} of person ${by}: ${(cause as Error).message}\nafter\n${world.trace.slice(-30).join('\n')}`, { cause })
+        throw new Error(`${name} of user ${by}: ${(cause as Error).message}\nafter\n${world.trace.slice(-30).join('\n')}`, { cause })
       }
     },
     toString: () => `${name}(${by}, ${JSON.stringify(drawn)})`
   })
-  return { weight, arbitrary: fc.tuple(who, recipe).map(([by, drawn]) => command(by, drawn)) }
+  return { weight, arbitrary: fc.tuple(userIndex, recipe).map(([by, drawn]) => command(by, drawn)) }
 }
 
 const steps = fc.commands([fc.oneof(
-  step(300, 'act', fc.record({ recipe: actRecipe(['put', 'put', 'put', 'post', 'post', 'get', 'get', 'head', 'facts', 'delete', 'rename']), credential: usually }), (world, by, { recipe, credential }) => perform(world, by, actOf(world.people[by].store, recipe), credential)),
-  step(60, 'race', fc.record({ acts: fc.array(actRecipe(['put', 'put', 'post', 'get', 'delete', 'rename']), { minLength: 2, maxLength: 3 }), over: fc.constantFrom(...Object.keys(raceConditions) as RaceRecipe['over'][]) }), race),
+  step(300, 'operate', fc.record({ recipe: operationRecipe(['put', 'put', 'put', 'post', 'post', 'get', 'get', 'head', 'metadata', 'delete', 'rename']), credential: usually }), (world, by, { recipe, credential }) => perform(world, by, operationOf(world.users[by].store, recipe), credential)),
+  step(60, 'race', fc.record({ operations: fc.array(operationRecipe(['put', 'put', 'post', 'get', 'delete', 'rename']), { minLength: 2, maxLength: 3 }), over: fc.constantFrom(...Object.keys(raceConditions) as RaceRecipe['over'][]) }), race),
   step(40, 'walk', walkRecipe, walk),
   step(10, 'misuse a cursor', walkRecipe, misuseCursor),
   step(25, 'read the account', usually, readAccount),
-  step(20, 'reach for others\' files', pick, reachForOthers),
+  step(20, 'read the other user\'s files', pick, readOthers),
   step(5, 'register a taken name', fc.constant(null), registerTaken),
   step(12, 'make a personal token', tokenRecipe, makePersonalToken),
-  step(25, 'trade a token', usually, trade),
-  step(25, 'try a token', pick, async (world, by, pick) => tryToken(world, by, tokenOf(world.people[by].tokens, pick) as IssuedToken, pick)),
-  step(8, 'watch a token end', fc.constant(null), watchEnd),
+  step(25, 'exchange a token', usually, exchangeToken),
+  step(25, 'try a token', pick, async (world, by, pick) => tryToken(world, by, tokenOf(world.users[by].tokens, pick) as IssuedToken, pick)),
+  step(8, 'watch a token expire', fc.constant(null), watchExpiry),
   step(10, 'list tokens', fc.constant(null), async (world, by) => { await listTokens(world, by) }),
-  step(10, 'end a listed token', fc.record({ credential: usually, isTheirs: fc.boolean() }), (world, by, { credential, isTheirs }) => endListed(world, by, credential, isTheirs)),
-  step(8, 'end the presented token', pick, endPresented),
-  step(3, 'end all tokens', usually, endAll),
+  step(10, 'revoke a listed token', fc.record({ credential: usually, isOther: fc.boolean() }), (world, by, { credential, isOther }) => revokeListed(world, by, credential, isOther)),
+  step(8, 'revoke the current token', pick, revokeCurrent),
+  step(3, 'revoke all tokens', usually, revokeAll),
   step(2, 'change the password', fc.constant(null), changePassword),
-  step(2, 'leave', fc.constant(null), leave),
+  step(2, 'delete the account', fc.constant(null), deleteAccount),
   step(1, 'restart', pick, async world => { world.server = await world.restart(); counts.restarts++ })
 )], { maxCommands: 200, size: 'max' })
 
@@ -612,27 +612,27 @@ async function audit (world: World): Promise<void> {
     await readAccount(world, by, session)
     await listTokens(world, by)
     for (const order of orders) await walk(world, by, { order, limit: 2, prefix: null, changes: [], pick: 0 })
-    const { files } = world.people[by].store
+    const { files } = world.users[by].store
     expect('what is stored', await readStore(world, by), contentsOf(files, world))
     await expectBytes(world, by, Array.from(files.values()))
   }
 }
 
-async function register (world: World, who: Who, username: string): Promise<void> {
+async function register (world: World, userIndex: UserIndex, username: string): Promise<void> {
   const from = Date.now()
   const { id, user, token } = await signUp(world.server, username)
-  world.people[who] = { id, user, store: { files: new Map(), serial: 0 }, tokens: [] }
-  issued(world, who, { secret: token, kind: 'access', name: null, scopes: allScopes, parent: undefined, expires: later({ from, to: Date.now() }, world.tokenSeconds), isRevoked: false })
-  await makePersonalToken(world, who, { scopes: [...allScopes], lifeMilliseconds: null, pick: 0 })
+  world.users[userIndex] = { id, user, store: { files: new Map(), serial: 0 }, tokens: [] }
+  issued(world, userIndex, { secret: token, kind: 'access', name: null, scopes: allScopes, parent: undefined, expires: later({ from, to: Date.now() }, world.tokenSeconds), isRevoked: false })
+  await makePersonalToken(world, userIndex, { scopes: [...allScopes], lifeMilliseconds: null, pick: 0 })
 }
 
 /** Runs sequences until enough steps were taken; each sequence has two new users. */
-async function holdAgainstModel (t: Test, { tokenSeconds, stepsWanted }: { tokenSeconds: number, stepsWanted: number }): Promise<void> {
+async function checkAgainstModel (t: Test, { tokenSeconds, stepsWanted }: { tokenSeconds: number, stepsWanted: number }): Promise<void> {
   const all = { ...settings, TOKEN_SECONDS: String(tokenSeconds), DATA_DIR: t.testdir() }
   let server = await startServer(t, all)
   const restart = async () => { await server.close(); server = await startServer(t, all); return server }
   const property = fc.asyncProperty(steps, async drawn => {
-    const world: World = { server, people: [undefined, undefined] as unknown as [Person, Person], tokenSeconds, restart, trace: [] }
+    const world: World = { server, users: [undefined, undefined] as unknown as [User, User], tokenSeconds, restart, trace: [] }
     const number = ++counts.sequences
     await Promise.all([register(world, 0, `ann ${number}`), register(world, 1, `bob ${number}`)])
     await fc.asyncModelRun(() => ({ model: world, real: {} }), drawn)
@@ -643,11 +643,11 @@ async function holdAgainstModel (t: Test, { tokenSeconds, stepsWanted }: { token
 
 test('whatever two people do, alone and at once, the store does what a simple model of it says', async t => {
   t.comment(`MODEL_SEED=${seed}`)
-  await holdAgainstModel(t, { tokenSeconds: 600, stepsWanted: wantedSteps })
+  await checkAgainstModel(t, { tokenSeconds: 600, stepsWanted: wantedSteps })
   t.comment(`${counts.steps} steps in ${counts.sequences} sequences, ${counts.requests} requests, ${counts.restarts} restarts`)
   t.comment(Array.from(seen).sort().map(([answer, times]) => `${answer}: ${times}`).join('; '))
 })
 
 test('it does so also where access tokens expire all the time', async t => {
-  await holdAgainstModel(t, { tokenSeconds: 1, stepsWanted: wantedSteps / 10 })
+  await checkAgainstModel(t, { tokenSeconds: 1, stepsWanted: wantedSteps / 10 })
 })

@@ -1,48 +1,48 @@
-import { ask, basic, digest, namesOf, type Facts, type Person } from './person.ts'
+import { basic, digest, namesOf, request, type User, type UserState } from './user.ts'
 
 /** What a user has, and the id of the last response that was needed to find out. */
-export interface Observation { readonly facts: Facts, readonly requestId: string }
+export interface Observation { readonly state: UserState, readonly requestId: string }
 
 /** Number of passwords to try: those that may be valid, and the latest that must be invalid. */
 const TRIED = 3
 
 /** Finds everything that a user has, through the API: signs in, downloads each file and uses each token. */
-export async function observe (url: string, person: Person): Promise<Observation> {
-  const facts = new Map<string, string>()
+export async function observe (url: string, user: User): Promise<Observation> {
+  const state = new Map<string, string>()
   let requestId = ''
 
   async function get (path: string, credential: string) {
-    const answer = await ask(`${url}${path}`, 'GET', { credential })
+    const answer = await request(`${url}${path}`, 'GET', { credential })
     requestId = answer.requestId
     return { ...answer, json: () => JSON.parse(answer.bytes.toString()) }
   }
 
   let credential: string | undefined
-  for (const { username, password } of accountsOf(person)) {
+  for (const { username, password } of accountsOf(user)) {
     const { status, json } = await get('/api/token', basic(username, password))
-    if (status !== 200 && status !== 401) facts.set('sign-in', `status ${status}`)
+    if (status !== 200 && status !== 401) state.set('sign-in', `status ${status}`)
     if (status !== 200) continue
-    facts.set('username', username).set('password', password)
+    state.set('username', username).set('password', password)
     credential = `Bearer ${json().token}`
   }
-  for (const [name, secret] of person.secrets) {
+  for (const [name, secret] of user.secrets) {
     const { status } = await get('/api/account', `Bearer ${secret}`)
-    if (status !== 401) facts.set(`token ${name}`, status === 200 ? 'works' : `status ${status}`)
+    if (status !== 401) state.set(`token ${name}`, status === 200 ? 'works' : `status ${status}`)
   }
-  if (credential === undefined) return { facts, requestId }
+  if (credential === undefined) return { state, requestId }
   for (const { kind, name } of (await get('/api/tokens?limit=1000', credential)).json().tokens) {
     // If the response with a token was lost, its secret is unknown, and the listing is the only evidence.
-    if (kind === 'personal' && !person.secrets.has(name)) facts.set(`token ${name}`, 'works')
+    if (kind === 'personal' && !user.secrets.has(name)) state.set(`token ${name}`, 'works')
   }
   for (const { name } of (await get('/api/files?limit=1000', credential)).json().files) {
     const { status, bytes } = await get(`/uploads/${name}`, credential)
-    facts.set(`file ${name}`, status === 200 ? digest(bytes) : `status ${status}`)
+    state.set(`file ${name}`, status === 200 ? digest(bytes) : `status ${status}`)
   }
-  return { facts, requestId }
+  return { state, requestId }
 }
 
 /** Credentials that may work, and some that must not, latest first. */
-function accountsOf ({ steps }: Person): { username: string, password: string }[] {
+function accountsOf ({ steps }: User): { username: string, password: string }[] {
   const accounts = new Map<string, { username: string, password: string }>()
   for (const { after } of steps.toReversed()) {
     const [username, password] = [after.get('username'), after.get('password')]
@@ -52,30 +52,30 @@ function accountsOf ({ steps }: Person): { username: string, password: string }[
 }
 
 /** A user's operations up to a moment, and the possible states at that moment. */
-export interface Past { readonly person: Person, readonly possible: readonly Facts[] }
+export interface Past { readonly user: User, readonly possible: readonly UserState[] }
 
 /**
  * The past after the responses in `isAcknowledged` were sent: the last acknowledged operation is done, and the next one is done
  * completely or not at all.
  */
-export function pastOf ({ id, steps, secrets }: Person, isAcknowledged: (requestId: string) => boolean): Past {
+export function pastOf ({ id, steps, secrets }: User, isAcknowledged: (requestId: string) => boolean): Past {
   const last = steps.findLastIndex(({ requestId }) => requestId !== undefined && isAcknowledged(requestId))
   const next = steps.findIndex(({ requestId }, index) => index > last && requestId !== undefined)
   const past = steps.slice(0, next === -1 ? undefined : next + 1)
   const tokens = new Set(past.flatMap(({ after }) => namesOf(after, 'token ')))
   return {
-    person: { id, steps: past, secrets: new Map(Array.from(secrets).filter(([name]) => tokens.has(name))) },
+    user: { id, steps: past, secrets: new Map(Array.from(secrets).filter(([name]) => tokens.has(name))) },
     possible: [steps[last]?.after ?? new Map(), ...past.slice(last + 1).map(({ after }) => after)]
   }
 }
 
 /** The differences between what was found and every possible state; empty if one matches. */
-export function differences (found: Facts, possible: readonly Facts[]): string[] {
-  const all = possible.map(facts => difference(found, facts))
+export function differences (found: UserState, possible: readonly UserState[]): string[] {
+  const all = possible.map(state => difference(found, state))
   return all.some(lines => lines.length === 0) ? [] : all[0] ?? []
 }
 
-function difference (found: Facts, expected: Facts): string[] {
+function difference (found: UserState, expected: UserState): string[] {
   const keys = new Set([...found.keys(), ...expected.keys()])
   return Array.from(keys).flatMap(key => {
     const [has, should] = [found.get(key), expected.get(key)]

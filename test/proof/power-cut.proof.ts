@@ -30,8 +30,8 @@ t.test('after a power cut at any moment the server starts, has all that it ackno
   const folder = t.testdir()
   for (let first = 0; first < IMAGES; first += IMAGES_PER_RECORDING) {
     const recording = await record(await mkdtemp(join(folder, 'recording-')))
-    const acts = recording.people.reduce((sum, { steps }) => sum + steps.length, 0)
-    t.comment(`recorded ${acts} acts of ${recording.people.length} people over ${recording.starts.length} processes`)
+    const operationCount = recording.users.reduce((sum, { steps }) => sum + steps.length, 0)
+    t.comment(`recorded ${operationCount} operations of ${recording.users.length} users over ${recording.starts.length} processes`)
     const moments = momentsOf(recording)
     const numbers = Array.from({ length: Math.min(IMAGES_PER_RECORDING, IMAGES - first) }, (_, index) => first + index)
     const tryImages = async () => {
@@ -57,7 +57,7 @@ async function tryImage (t: Test, { recording, moments, number, folder }: Attemp
   const image = join(folder, `image-${number}`)
   await writeImage(left, image)
   const isAcknowledged = (requestId: string) => Number(recording.answers.get(requestId)) <= moment
-  const violations = await findViolations(join(image, 'data'), recording.people.map(person => pastOf(person, isAcknowledged)))
+  const violations = await findViolations(join(image, 'data'), recording.users.map(user => pastOf(user, isAcknowledged)))
   await rm(image, { recursive: true })
   const name = `image ${number}, seed ${SEED + number}: names by ${order}, cut at moment ${moment}`
   const lastCall = describeCall(recording.moments[moment]?.call as SystemCall, recording.root)
@@ -97,14 +97,14 @@ function momentsOf ({ moments, starts, answers }: Recording): Moments {
     if (answered.has(index)) isStarting = false
     if (makesFile(call)) latestFile = String(call.strings[0])
     // The reserve consists of many empty files.
-    if (!answered.has(index) && (!isTurn(call) || latestFile.includes('/reserve/'))) continue
+    if (!answered.has(index) && (!isRelevant(call) || latestFile.includes('/reserve/'))) continue
     sorted[!isStarting ? 'busy' : index < Number(starts[1]) ? 'first' : 'start'].push(index)
   }
   return sorted
 }
 
 /** Whether the call makes data durable or changes names. Writes need no moment: a cut during the next sync tears them. */
-function isTurn (call: SystemCall): boolean {
+function isRelevant (call: SystemCall): boolean {
   return Number(call.result) >= 0 && (makesFile(call) || !/^(openat|close|p?write(v|64)?)$/.test(call.name))
 }
 

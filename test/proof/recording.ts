@@ -5,26 +5,26 @@ import { createInterface } from 'node:readline'
 import { createDisk, type Disk, type Image } from './disk.ts'
 import type { NameOrder } from './folders.ts'
 import { differences, observe, pastOf } from './observation.ts'
-import { createPerson, useServer, type Person } from './person.ts'
+import { createUser, useServer, type User } from './user.ts'
 import { startProcess } from './server-process.ts'
 import { readMoments, straceArguments, type Moment, type SystemCall } from './system-calls.ts'
 
-const PEOPLE = 8
+const USERS = 8
 
 /** Number of operations in one process, and the signal that stops it; SIGKILL interrupts operations. */
-interface Life { readonly acts: number, readonly signal: 'SIGKILL' | 'SIGTERM' }
+interface Run { readonly operationCount: number, readonly signal: 'SIGKILL' | 'SIGTERM' }
 
 /** The processes that serve the data folder, one after the other. */
-const LIVES: Life[] = [
-  { acts: 200, signal: 'SIGKILL' },
-  { acts: 80, signal: 'SIGKILL' },
-  { acts: 80, signal: 'SIGKILL' },
-  { acts: 80, signal: 'SIGTERM' },
-  { acts: 40, signal: 'SIGKILL' }
+const RUNS: Run[] = [
+  { operationCount: 200, signal: 'SIGKILL' },
+  { operationCount: 80, signal: 'SIGKILL' },
+  { operationCount: 80, signal: 'SIGKILL' },
+  { operationCount: 80, signal: 'SIGTERM' },
+  { operationCount: 40, signal: 'SIGKILL' }
 ]
 
 /** Maximum number of calls, in progress at a kill, whose completion must be determined. */
-const MAX_UNSURE = 6
+const MAX_UNCERTAIN = 6
 
 /** What a busy server wrote to its disk, and what it acknowledged to its clients. */
 export interface Recording {
@@ -35,39 +35,39 @@ export interface Recording {
   readonly starts: readonly number[]
   /** Index of the moment at which each response was sent, by request id. */
   readonly answers: ReadonlyMap<string, number>
-  readonly people: readonly Person[]
+  readonly users: readonly User[]
 }
 
 /** Records a server from its very first start, with several clients, kills and restarts. */
 export async function record (folder: string): Promise<Recording> {
   const root = join(folder, 'recorded')
   await mkdir(root)
-  const people = Array.from({ length: PEOPLE }, (_, id) => createPerson(id))
+  const users = Array.from({ length: USERS }, (_, id) => createUser(id))
   const moments: Moment[] = []
   const starts: number[] = []
-  for (const [index, life] of LIVES.entries()) {
+  for (const [index, run] of RUNS.entries()) {
     const trace = join(folder, `calls-${index}`)
-    await live({ root, trace, people }, life)
+    await runServer({ root, trace, users }, run)
     starts.push(moments.length)
     moments.push(...await readMoments(createInterface(createReadStream(trace))))
-    moments.push(...whatWasDone({ root, moments, starts }, await readImage(root)))
+    moments.push(...completedCalls({ root, moments, starts }, await readImage(root)))
     await rm(trace)
   }
   await rm(root, { recursive: true })
-  return { root, moments, starts, answers: answersIn(moments), people }
+  return { root, moments, starts, answers: answersIn(moments), users }
 }
 
-async function live ({ root, trace, people }: { root: string, trace: string, people: Person[] }, life: Life): Promise<void> {
+async function runServer ({ root, trace, users }: { root: string, trace: string, users: User[] }, run: Run): Promise<void> {
   const { url, child, ended } = await startProcess(join(root, 'data'), ['strace', ...straceArguments(trace)])
   // strace ignores signals itself while its program runs.
   const pid = Number(await readFile(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8'))
   try {
-    await Promise.all(people.filter(({ steps }) => steps.length > 0).map(person => resume(person, url)))
-    let left = life.acts
-    const working = people.map(person => useServer(person, url, () => left-- <= 0))
-    if (life.signal === 'SIGTERM') await Promise.all(working)
+    await Promise.all(users.filter(({ steps }) => steps.length > 0).map(user => resume(user, url)))
+    let left = run.operationCount
+    const working = users.map(user => useServer(user, url, () => left-- <= 0))
+    if (run.signal === 'SIGTERM') await Promise.all(working)
     else await Promise.race(working)
-    process.kill(pid, life.signal)
+    process.kill(pid, run.signal)
     await Promise.all([ended, ...working])
   } finally {
     if (child.exitCode === null && child.signalCode === null) process.kill(pid, 'SIGKILL')
@@ -75,12 +75,12 @@ async function live ({ root, trace, people }: { root: string, trace: string, peo
 }
 
 /** What a client observes after a restart must remain true, as if it had been acknowledged. */
-async function resume (person: Person, url: string): Promise<void> {
-  const { possible } = pastOf(person, () => true)
-  const { facts, requestId } = await observe(url, person)
-  const lost = differences(facts, possible)
+async function resume (user: User, url: string): Promise<void> {
+  const { possible } = pastOf(user, () => true)
+  const { state, requestId } = await observe(url, user)
+  const lost = differences(state, possible)
   if (lost.length > 0) throw new Error(`a kill without a power cut lost something: ${lost.join('; ')}`)
-  person.steps.push({ what: 'look after a restart', after: facts, requestId })
+  user.steps.push({ what: 'look after a restart', after: state, requestId })
 }
 
 /** A disk after all calls of a recording up to a moment. */
@@ -97,12 +97,12 @@ export function diskAt ({ root, moments, starts }: Pick<Recording, 'root' | 'mom
  * The ends of calls that completed although their process was killed in them, so strace did not report them. With these
  * the model of the disk equals the real one. @throws if it can't.
  */
-function whatWasDone (recording: Pick<Recording, 'root' | 'moments' | 'starts'>, real: Image): Moment[] {
+function completedCalls (recording: Pick<Recording, 'root' | 'moments' | 'starts'>, real: Image): Moment[] {
   const { moments, starts } = recording
   const begun = moments.slice(starts.at(-1)).filter(({ isEnd }) => !isEnd).map(({ call }) => call)
-  const unsure = begun.filter(({ name, result }) => result === undefined && !/sync$|close/.test(name))
-  for (let choice = 0; choice < 2 ** Math.min(unsure.length, MAX_UNSURE); choice++) {
-    const done = unsure.filter((_call, index) => (choice >> index) % 2 === 1)
+  const uncertain = begun.filter(({ name, result }) => result === undefined && !/sync$|close/.test(name))
+  for (let choice = 0; choice < 2 ** Math.min(uncertain.length, MAX_UNCERTAIN); choice++) {
+    const done = uncertain.filter((_call, index) => (choice >> index) % 2 === 1)
     const ends = done.map(call => ({ call, isEnd: true }))
     for (const call of done) call.result = resultOf(call)
     if (differenceOf(diskAt({ ...recording, moments: [...moments, ...ends] }, Infinity, 'folder').asSeen(), real) === undefined) return ends

@@ -11,13 +11,13 @@ export async function findViolations (dataDir: string, pasts: readonly Past[]): 
   const server = await startProcess(dataDir).catch((error: Error) => error)
   if (server instanceof Error) return [`does not start: ${server.message}`]
   let fileCount = 0
-  const look = async ({ person, possible }: Past): Promise<string[]> => {
-    const { facts } = await observe(server.url, person)
-    fileCount += Array.from(facts.keys()).filter(key => key.startsWith('file ')).length
-    return differences(facts, possible)
+  const check = async ({ user, possible }: Past): Promise<string[]> => {
+    const { state } = await observe(server.url, user)
+    fileCount += Array.from(state.keys()).filter(key => key.startsWith('file ')).length
+    return differences(state, possible)
   }
   try {
-    const wrong = (await Promise.all(pasts.map(look)).catch((error: Error) => [`does not answer: ${error.message}`])).flat()
+    const wrong = (await Promise.all(pasts.map(check)).catch((error: Error) => [`does not answer: ${error.message}`])).flat()
     server.child.kill('SIGTERM')
     await server.ended
     return [...wrong, ...await leftoversIn(dataDir, fileCount), ...await inspect(dataDir)]

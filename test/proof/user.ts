@@ -1,0 +1,224 @@
+import { createHash, randomBytes } from 'node:crypto'
+
+/** What a user has: `username`, `password`, each `file <name>` with its digest, each `token <name>`. Empty without an account. */
+export type UserState = ReadonlyMap<string, string>
+
+/** An operation that was sent, and what the user has afterwards. */
+interface Step {
+  readonly what: string
+  readonly after: UserState
+  /** The id of the response; undefined if there was none. */
+  requestId: string | undefined
+}
+
+/** A client that sends one operation at a time. */
+export interface User {
+  readonly id: number
+  /** All operations, in order. */
+  readonly steps: Step[]
+  /** Secrets of all tokens ever issued, by name, except those whose response was lost. */
+  readonly secrets: Map<string, string>
+}
+
+export interface Answer { readonly status: number, readonly requestId: string, readonly bytes: Buffer }
+
+export interface Operation {
+  readonly what: string
+  readonly after: UserState
+  send (url: string): Promise<Answer>
+  /** Stores what only the response contains. */
+  onResponse? (answer: Answer): void
+}
+
+/** Maximum number of files, so that each is used soon. */
+const MAX_FILES = 6
+const MAX_TOKENS = 3
+
+export function createUser (id: number): User {
+  return { id, steps: [], secrets: new Map() }
+}
+
+/** What the user has after all operations. */
+export function stateOf ({ steps }: User): UserState {
+  return steps.at(-1)?.after ?? new Map()
+}
+
+export function digest (bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+interface Sent { readonly credential?: string, readonly json?: unknown, readonly body?: BodyInit }
+
+/** Sends a request. @throws if the connection fails. */
+export async function request (url: string, method: string, { credential, json, body }: Sent): Promise<Answer> {
+  const headers = new Headers()
+  if (credential !== undefined) headers.set('authorization', credential)
+  if (json !== undefined) headers.set('content-type', 'application/json')
+  const response = await fetch(url, { method, headers, body: json === undefined ? body ?? null : JSON.stringify(json) })
+  const requestId = String(response.headers.get('x-request-id'))
+  return { status: response.status, requestId, bytes: Buffer.from(await response.arrayBuffer()) }
+}
+
+export function basic (username: string | undefined, password: string | undefined): string {
+  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
+}
+
+/** Sends operations, one at a time, until `isOver` or until the server stops. */
+export async function useServer (user: User, url: string, isOver: () => boolean): Promise<void> {
+  while (!isOver()) {
+    const operation = nextOperation(user)
+    const step: Step = { what: operation.what, after: operation.after, requestId: undefined }
+    user.steps.push(step)
+    const answer = await operation.send(url).catch(() => undefined)
+    if (answer === undefined) return
+    if (answer.status >= 300) throw new Error(`${operation.what} was answered with ${answer.status}: ${answer.bytes}`)
+    operation.onResponse?.(answer)
+    step.requestId = answer.requestId
+  }
+}
+
+function nextOperation (user: User): Operation {
+  const state = stateOf(user)
+  if (!state.has('username')) return register(user, state)
+  const files = namesOf(state, 'file ')
+  const tokens = namesOf(state, 'token ').filter(name => user.secrets.has(name))
+  const [session] = tokens
+  if (session === undefined) return signIn(user, state)
+  const candidates: [weight: number, make: () => Operation][] = [
+    [files.length < MAX_FILES ? 3 : 0, () => create(user, state, session)],
+    [files.length > 0 ? 5 : 0, () => replace(user, state, { session, name: pickOne(files) })],
+    [files.length > 2 ? 3 : 0, () => remove(user, state, { session, name: pickOne(files) })],
+    [files.length > 0 ? 1 : 0, () => rename(user, state, { session, name: pickOne(files) })],
+    [tokens.length < MAX_TOKENS ? 0.5 : 0, () => pickOne([signIn, createToken])(user, state)],
+    [tokens.length > 1 ? 0.5 : 0, () => revoke(user, state, pickOne(tokens.slice(1)))],
+    [0.15, () => changePassword(state)],
+    [0.05, () => deleteAccount(state)]
+  ]
+  let left = Math.random() * candidates.reduce((sum, [weight]) => sum + weight, 0)
+  const [, make] = candidates.find(([weight]) => (left -= weight) < 0) ?? [0, () => create(user, state, session)]
+  return make()
+}
+
+export function namesOf (state: UserState, prefix: string): string[] {
+  return Array.from(state.keys()).filter(key => key.startsWith(prefix)).map(key => key.slice(prefix.length))
+}
+
+function pickOne<T> (values: readonly T[]): T {
+  return values[Math.floor(Math.random() * values.length)] as T
+}
+
+function changed (state: UserState, changes: Record<string, string | undefined>): UserState {
+  const after = new Map(state)
+  for (const [key, value] of Object.entries(changes)) {
+    if (value === undefined) after.delete(key)
+    else after.set(key, value)
+  }
+  return after
+}
+
+const fresh = () => randomBytes(4).toString('hex')
+const credentials = (state: UserState) => basic(state.get('username'), state.get('password'))
+const bearer = ({ secrets }: User, name: string) => `Bearer ${secrets.get(name)}`
+
+function register ({ id }: User, state: UserState): Operation {
+  const [username, password] = [`user-${id}-${fresh()}`, fresh()]
+  return {
+    what: `register ${username}`,
+    after: changed(state, { username, password }),
+    send: url => request(`${url}/api/users`, 'POST', { json: { username, password } })
+  }
+}
+
+function signIn ({ secrets }: User, state: UserState): Operation {
+  const name = `access-${fresh()}`
+  return {
+    what: `get ${name}`,
+    after: changed(state, { [`token ${name}`]: 'works' }),
+    send: url => request(`${url}/api/token`, 'GET', { credential: credentials(state) }),
+    onResponse: ({ bytes }) => { secrets.set(name, JSON.parse(bytes.toString()).token) }
+  }
+}
+
+function createToken ({ secrets }: User, state: UserState): Operation {
+  const name = `personal-${fresh()}`
+  const json = { name, scopes: ['files:read', 'files:write', 'account'] }
+  return {
+    what: `create ${name}`,
+    after: changed(state, { [`token ${name}`]: 'works' }),
+    send: url => request(`${url}/api/tokens`, 'POST', { credential: credentials(state), json }),
+    onResponse: ({ bytes }) => { secrets.set(name, JSON.parse(bytes.toString()).token) }
+  }
+}
+
+function revoke (user: User, state: UserState, name: string): Operation {
+  return {
+    what: `revoke ${name}`,
+    after: changed(state, { [`token ${name}`]: undefined }),
+    send: url => request(`${url}/api/token`, 'DELETE', { credential: bearer(user, name) })
+  }
+}
+
+function changePassword (state: UserState): Operation {
+  const password = fresh()
+  const ended = Object.fromEntries(namesOf(state, 'token ').map(name => [`token ${name}`, undefined]))
+  return {
+    what: 'change the password',
+    after: changed(state, { password, ...ended }),
+    send: url => request(`${url}/api/account/password`, 'PUT', { credential: credentials(state), json: { password } })
+  }
+}
+
+function deleteAccount (state: UserState): Operation {
+  return {
+    what: `delete the account ${state.get('username')}`,
+    after: new Map(),
+    send: url => request(`${url}/api/account`, 'DELETE', { credential: credentials(state) })
+  }
+}
+
+/** Empty, small, or large enough for several writes. */
+function someBytes (): Uint8Array<ArrayBuffer> {
+  const kind = Math.random()
+  return new Uint8Array(randomBytes(kind < 0.1 ? 0 : Math.floor(Math.random() * (kind < 0.2 ? 300_000 : 5000))))
+}
+
+function create (user: User, state: UserState, session: string): Operation {
+  const name = fresh()
+  const bytes = someBytes()
+  const form = new FormData()
+  form.set('file', new Blob([bytes]), name)
+  const credential = bearer(user, session)
+  return {
+    what: `create ${name}`,
+    after: changed(state, { [`file ${name}`]: digest(bytes) }),
+    send: url => Math.random() < 0.5
+      ? request(`${url}/`, 'POST', { credential, body: form })
+      : request(`${url}/uploads/${name}`, 'PUT', { credential, body: bytes })
+  }
+}
+
+function replace (user: User, state: UserState, { session, name }: { session: string, name: string }): Operation {
+  const bytes = someBytes()
+  return {
+    what: `replace ${name}`,
+    after: changed(state, { [`file ${name}`]: digest(bytes) }),
+    send: url => request(`${url}/uploads/${name}`, 'PUT', { credential: bearer(user, session), body: bytes })
+  }
+}
+
+function remove (user: User, state: UserState, { session, name }: { session: string, name: string }): Operation {
+  return {
+    what: `delete ${name}`,
+    after: changed(state, { [`file ${name}`]: undefined }),
+    send: url => request(`${url}/uploads/${name}`, 'DELETE', { credential: bearer(user, session) })
+  }
+}
+
+function rename (user: User, state: UserState, { session, name }: { session: string, name: string }): Operation {
+  const newName = fresh()
+  return {
+    what: `rename ${name} to ${newName}`,
+    after: changed(state, { [`file ${newName}`]: state.get(`file ${name}`), [`file ${name}`]: undefined }),
+    send: url => request(`${url}/api/files/${name}`, 'PATCH', { credential: bearer(user, session), json: { name: newName } })
+  }
+}
