@@ -52,11 +52,11 @@ function storedBytes (dataDir: string): string[] {
 }
 
 /** Starts a request whose credential is accepted; `release` sends its body and returns the whole response. */
-async function hold (port: number, [line, ...fields]: string[], body: string): Promise<{ begin (bytes: number): void, release (): Promise<string> }> {
+async function holdBody (port: number, [line, ...fields]: string[], body: string): Promise<{ begin (bytes: number): void, release (): Promise<string> }> {
   const socket = connect(port, '127.0.0.1')
   socket.write([`${line} HTTP/1.1`, 'Host: a', ...fields, 'Expect: 100-continue', `Content-Length: ${Buffer.byteLength(body)}`, 'Connection: close', '', ''].join('\r\n'))
   let sent = 0
-  // The server asks for the body (100 Continue) after it has authenticated the request.
+  // The server sends 100 Continue after it has authenticated the request.
   const [first] = await once(socket, 'data')
   if (!String(first).startsWith('HTTP/1.1 100 ')) throw new Error(`the request was not let in: ${first}`)
   return {
@@ -142,15 +142,15 @@ t.test('a new password is held to the policy in force', async t => {
 })
 
 t.test('a request that held its body back while the password was changed is refused', async t => {
-  const acts: [line: string, body: string][] = [
+  const requests: [line: string, body: string][] = [
     ['POST /api/tokens', '{"name":"mine","scopes":["account"]}'],
     ['PUT /api/account/password', '{"password":"mine"}']
   ]
   const server = await startServer(t)
-  for (const [index, [line, body]] of acts.entries()) {
+  for (const [index, [line, body]] of requests.entries()) {
     const name = `user${index}`
     await signUp(server, name, 'old')
-    const held = await hold(server.port, [line, 'Content-Type: application/json', `Authorization: Basic ${base64(`${name}:old`)}`], body)
+    const held = await holdBody(server.port, [line, 'Content-Type: application/json', `Authorization: Basic ${base64(`${name}:old`)}`], body)
     t.equal((await server.send('PUT', '/api/account/password', { user: [name, 'old'], json: { password: 'new' } })).status, 204)
     const answer = await held.release()
     t.match(answer, /HTTP\/1\.1 401 [^]*www-authenticate: Basic [^]*"code":"credentials_wrong"/i, line)
@@ -292,7 +292,7 @@ t.test('an upload that is under way when its owner is deleted ends without leavi
     const user: User = [`user${index}`, 'pwd']
     await signUp(server, ...user)
     await server.send('PUT', '/uploads/present', { user, body: 'bytes' })
-    const held = await hold(server.port, [...head, `Authorization: Basic ${base64(user.join(':'))}`], body)
+    const held = await holdBody(server.port, [...head, `Authorization: Basic ${base64(user.join(':'))}`], body)
     held.begin(50_000)
     await until(() => readdirSync(join(server.dataDir, 'incoming')).length > 0)
     t.equal((await server.send('DELETE', '/api/account', { user })).status, 204)

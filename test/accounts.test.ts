@@ -86,7 +86,7 @@ t.test('an id that is unknown or not an integer is 400', async t => {
 
 t.test('names that RFC 8265 calls the same are one name, shown as it was registered', async t => {
   const server = await startServer(t)
-  const people: [registered: string, same: string[]][] = [
+  const users: [registered: string, same: string[]][] = [
     ['Test_User', ['test_user', 'TEST_USER', 'ｔｅｓｔ＿ｕｓｅｒ', 'ＴＥＳＴ_user']],
     ['Zoë', ['Zoe\u0308', 'ZOË', 'zoE\u0308']],
     ['ガガ', ['ｶﾞｶﾞ', 'ガガ'.normalize('NFD')]],
@@ -95,7 +95,7 @@ t.test('names that RFC 8265 calls the same are one name, shown as it was registe
     ['𐐀𐐁', ['𐐨𐐩']],
     ['İ', ['i\u0307']]
   ]
-  for (const [index, [registered, same]] of people.entries()) {
+  for (const [index, [registered, same]] of users.entries()) {
     const created = await register(server, registered)
     t.equal(created.status, 201, registered)
     t.equal(created.json.username, registered)

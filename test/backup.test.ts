@@ -7,7 +7,7 @@ import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { takeRetentionLock } from '../src/metadata/sqlite/retention-lock.ts'
-import { blobsIn, contentsOf, digest, filesIn, hasStrace, makeStore, refused, report, seenBy, type User } from './backups.ts'
+import { blobsIn, contentsOf, digest, filesIn, hasStrace, createStore, expectRefusal, report, filesOfUser, type User } from './backups.ts'
 import { commandOf } from './bin.ts'
 import { countOf } from './counts.ts'
 import { mountDisk } from './disks.ts'
@@ -29,7 +29,7 @@ t.test('a backup of a running server is restored elsewhere with the same people,
   for (const [name, body] of Object.entries({ 'report.pdf': 'the first', empty: '', ' "odd" %41 😀': 'odd', large: randomBytes(3 * MIB) })) {
     for (const { user } of [ada, zoe]) t.equal((await server.send('PUT', `/uploads/${encodeURIComponent(name)}`, { user, body })).status, 201)
   }
-  const before = await Promise.all([ada, zoe].map(({ user }) => seenBy(t, server, user)))
+  const before = await Promise.all([ada, zoe].map(({ user }) => filesOfUser(t, server, user)))
 
   const made = await runBin(['backup', folder, '--prove'], { DATA_DIR: data })
   t.strictSame([made.code, made.stderr], [0, ''])
@@ -45,7 +45,7 @@ t.test('a backup of a running server is restored elsewhere with the same people,
   t.match(restored.stdout, /8 files of 2 accounts, 6291480 bytes/)
   t.strictSame(await runBin(['fsck', '--deep'], { DATA_DIR: target }), { code: 0, stdout: 'all is well\n', stderr: '' })
   const again = await spawnServer(t, { DATA_DIR: target })
-  t.strictSame(await Promise.all([ada, zoe].map(({ user }) => seenBy(t, again, user))), before)
+  t.strictSame(await Promise.all([ada, zoe].map(({ user }) => filesOfUser(t, again, user))), before)
   for (const token of [ada.token, personal.token]) t.equal((await again.send('GET', '/uploads/report.pdf', { token })).text, 'the first')
   t.equal((await again.send('GET', '/api/resource', { user: ['late', 'correct horse battery'] })).status, 401)
   t.equal((await again.send('PUT', '/uploads/new', { user: ada.user, body: 'new' })).status, 201)
@@ -64,7 +64,7 @@ t.test('a backup of a running server is restored elsewhere with the same people,
 })
 
 t.test('a second backup touches nothing that is there already, and takes away what is gone', async t => {
-  const { folder: root, dataDir, user } = await makeStore(t, { kept: 'kept', replaced: 'one', removed: 'gone' })
+  const { folder: root, dataDir, user } = await createStore(t, { kept: 'kept', replaced: 'one', removed: 'gone' })
   const folder = join(root, 'backup')
   t.match(await report(['backup', folder], { DATA_DIR: dataDir }), { folder, files: 3, accounts: 1, bytes: 11, linked: 3, copied: 0, kept: 0, removed: 0, hasSigningKeys: true, isProven: false, isOnDataDisk: true })
   const first = await filesIn(folder)
@@ -82,13 +82,13 @@ t.test('a second backup touches nothing that is there already, and takes away wh
   t.strictSame((await readdir(join(folder, 'blobs'))).length, 2, 'no empty folder stays')
   await report(['restore', folder], { DATA_DIR: join(root, 'restored') })
   const again = await startServer(t, { DATA_DIR: join(root, 'restored') })
-  t.strictSame(Object.keys(await seenBy(t, again, user)), ['kept', 'replaced'])
+  t.strictSame(Object.keys(await filesOfUser(t, again, user)), ['kept', 'replaced'])
 })
 
 t.test('onto another file system the files are copied, once', async t => {
   const disk = await mountDisk(t, 'size=64m')
   if (disk === undefined) return
-  const { folder: root, dataDir, user } = await makeStore(t, { one: 'one', large: randomBytes(2 * MIB), empty: '' })
+  const { folder: root, dataDir, user } = await createStore(t, { one: 'one', large: randomBytes(2 * MIB), empty: '' })
   // A new disk may already contain this.
   await mkdir(join(disk, 'lost+found'))
   t.match(await report(['backup', disk, '--prove'], { DATA_DIR: dataDir }), { linked: 0, copied: 3, kept: 0, isOnDataDisk: false })
@@ -98,7 +98,7 @@ t.test('onto another file system the files are copied, once', async t => {
   t.strictSame(await filesIn(join(disk, 'blobs')), first)
   await report(['restore', disk], { DATA_DIR: join(root, 'restored') })
   const server = await startServer(t, { DATA_DIR: join(root, 'restored') })
-  t.strictSame(Object.keys(await seenBy(t, server, user)), ['empty', 'large', 'one'])
+  t.strictSame(Object.keys(await filesOfUser(t, server, user)), ['empty', 'large', 'one'])
   await server.close()
   const other = await mountDisk(t, 'size=64m')
   if (other === undefined) return
@@ -108,7 +108,7 @@ t.test('onto another file system the files are copied, once', async t => {
 })
 
 t.test('a file system that makes no links gets copies, and its backup is proven by copies', { skip: hasStrace ? false : 'strace is not installed' }, async t => {
-  const { folder: root, dataDir } = await makeStore(t, { one: 'one', empty: '' })
+  const { folder: root, dataDir } = await createStore(t, { one: 'one', empty: '' })
   const folder = join(root, 'backup')
   const { stdout } = await run(...commandOf(['backup', folder, '--prove', '--json'], { DATA_DIR: dataDir }, { under: ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=link', '-e', 'inject=link:error=EPERM'] }))
   t.match(JSON.parse(stdout), { linked: 0, copied: 2, isProven: true })
@@ -135,7 +135,7 @@ t.test('a store without files, one that never served and one whose server was ki
 
 t.test('keys of SIGNING_KEYS are in no backup, which says so, and tokens hold where they are set again', async t => {
   const keys = { SIGNING_KEYS: `here:${'0123456789abcdef'.repeat(3)}` }
-  const { folder: root, dataDir, token } = await makeStore(t, { a: 'a' }, keys)
+  const { folder: root, dataDir, token } = await createStore(t, { a: 'a' }, keys)
   const folder = join(root, 'backup')
   t.match((await runBin(['backup', folder], { DATA_DIR: dataDir, ...keys })).stdout, 'without signing keys')
   t.notOk(Object.keys(await filesIn(folder)).some(path => path.endsWith('signing-keys')))
@@ -152,7 +152,7 @@ t.test('a data folder of an older format is backed up as it is, and brought up t
   t.notOk((await readdir(join(folder, 'data'))).some(name => name.startsWith('magicstore.db.before')), 'the folder was not touched')
   await report(['restore', join(folder, 'backup')], { DATA_DIR: join(folder, 'restored') })
   const server = await startServer(t, { DATA_DIR: join(folder, 'restored') })
-  t.equal(Object.keys(await seenBy(t, server, ['Ada', 'pwd'])).length, 6)
+  t.equal(Object.keys(await filesOfUser(t, server, ['Ada', 'pwd'])).length, 6)
   t.ok((await readdir(join(folder, 'restored'))).some(name => name.startsWith('magicstore.db.before')))
 })
 
@@ -162,8 +162,8 @@ interface History { states: ReadonlyMap<string, string>[], next: ReadonlyMap<str
 /** Creates, replaces, renames and deletes few names, so files in a backup are soon deleted; signs in every 25 operations. */
 async function work (client: Client, { user, history, signal }: { user: User, history: History, signal: AbortSignal }): Promise<void> {
   let token = ''
-  for (let act = 0; !signal.aborted; act++) {
-    if (act % 25 === 0) token = (await client.send('GET', '/api/token', { user })).json.token
+  for (let count = 0; !signal.aborted; count++) {
+    if (count % 25 === 0) token = (await client.send('GET', '/api/token', { user })).json.token
     const current = history.states.at(-1) ?? new Map<string, string>()
     const [name, newName] = [randomInt(8), randomInt(8)].map(index => `file-${index}`) as [string, string]
     const next = new Map(current)
@@ -175,13 +175,13 @@ async function work (client: Client, { user, history, signal }: { user: User, hi
     if (kind === 'rename') next.set(newName, String(current.get(name)))
     else if (kind !== 'delete') next.set(name, digest(bytes))
     history.next = next
-    const acts = {
+    const operations = {
       rename: () => client.send('PATCH', `/api/files/${name}`, { token, json: { name: newName } }),
       delete: () => client.send('DELETE', `/uploads/${name}`, { token }),
       form: () => client.send('POST', '/', { token, ...formOf(name, bytes) }),
       put: () => client.send('PUT', `/uploads/${name}`, { token, body: bytes })
     }
-    const { status } = await acts[kind]()
+    const { status } = await operations[kind]()
     if (status >= 300) throw new Error(`${kind} was answered with ${status}`)
     history.states.push(next)
     history.next = undefined
@@ -204,12 +204,12 @@ t.test('backups made under load are each whole, of one moment, and restored to w
     const from = workers.map(({ history }) => history.states.length - 1)
     const made = await report(['backup', backup, ...(round % 3 === 2 ? [] : ['--prove'])], { DATA_DIR: dataDir })
     const possible = workers.map(({ history }, index) => [...history.states.slice(from[index]), ...(history.next === undefined ? [] : [history.next])])
-    figures.push({ ...made, folder: backup === disk ? 'another disk' : 'the same disk', acts: possible.reduce((sum, states) => sum + states.length - 1, 0) })
+    figures.push({ ...made, folder: backup === disk ? 'another disk' : 'the same disk', operations: possible.reduce((sum, states) => sum + states.length - 1, 0) })
     await report(['restore', backup], { DATA_DIR: target })
     t.strictSame(await runBin(['fsck', '--deep'], { DATA_DIR: target }), { code: 0, stdout: 'all is well\n', stderr: '' })
     const restored = await startServer(t, { DATA_DIR: target, RATE_LIMIT_PER_MINUTE: '0' })
     for (const [index, { user }] of workers.entries()) {
-      const seen = await seenBy(t, restored, user)
+      const seen = await filesOfUser(t, restored, user)
       const state = Object.fromEntries(Object.entries(seen).map(([name, facts]) => [name, facts.slice(0, 64)]))
       t.ok(possible[index]?.some(one => isSame(one, state)), `worker ${index} had exactly these files at some moment of the backup`)
     }
@@ -219,10 +219,10 @@ t.test('backups made under load are each whole, of one moment, and restored to w
   end.abort()
   await working
   t.equal(await server.end('SIGTERM'), 0)
-  for (const { folder: where, files, bytes, linked, copied, kept, removed, seconds, isProven, acts } of figures) {
-    t.comment(`${where}: ${files} files, ${bytes} bytes, ${linked} linked, ${copied} copied, ${kept} kept, ${removed} removed, ${seconds} s${isProven ? ' with proof' : ''}, ${acts} acts meanwhile`)
+  for (const { folder: where, files, bytes, linked, copied, kept, removed, seconds, isProven, operations } of figures) {
+    t.comment(`${where}: ${files} files, ${bytes} bytes, ${linked} linked, ${copied} copied, ${kept} kept, ${removed} removed, ${seconds} s${isProven ? ' with proof' : ''}, ${operations} operations meanwhile`)
   }
-  t.ok(figures.every(({ acts }) => acts > 0), 'something happened during each')
+  t.ok(figures.every(({ operations }) => operations > 0), 'something happened during each')
   const again = await spawnServer(t, { DATA_DIR: dataDir, LOG_LEVEL: 'silent' })
   await again.end('SIGTERM')
   t.equal((await blobsIn(dataDir)).length, workers.reduce((sum, { history }) => sum + Number(history.states.at(-1)?.size), 0), 'what the backups held is gone after them')
@@ -233,7 +233,7 @@ function isSame (one: ReadonlyMap<string, string>, other: Record<string, string>
 }
 
 t.test('bytes that a backup holds stay when their file is replaced, deleted or its owner leaves, also through a restart, and go afterwards', async t => {
-  const { dataDir, user } = await makeStore(t, { replaced: 'one', deleted: 'two', kept: 'three' })
+  const { dataDir, user } = await createStore(t, { replaced: 'one', deleted: 'two', kept: 'three' })
   const before = await blobsIn(dataDir)
   const hold = takeRetentionLock(join(dataDir, 'magicstore.db'))
   t.teardown(() => hold.close())
@@ -252,7 +252,7 @@ t.test('bytes that a backup holds stay when their file is replaced, deleted or i
   const all = [...await blobsIn(dataDir), ...await readdir(join(dataDir, 'incoming'))]
   t.strictSame(before.filter(id => !all.includes(id)), [], 'none is gone')
   t.strictSame(await runBin(['fsck', '--deep'], { DATA_DIR: dataDir }), { code: 0, stdout: 'all is well\n', stderr: '' }, 'and none is foreign')
-  await refused(t, ['backup', join(dataDir, '../backup')], { DATA_DIR: dataDir })
+  await expectRefusal(t, ['backup', join(dataDir, '../backup')], { DATA_DIR: dataDir })
   hold.close()
   await again.send('DELETE', '/uploads/kept', { user })
   await again.close()
@@ -261,7 +261,7 @@ t.test('bytes that a backup holds stay when their file is replaced, deleted or i
 })
 
 t.test('a hold that is no lock stops the start, and the folder can be served when it is gone', async t => {
-  const { dataDir, user } = await makeStore(t, { a: 'a' })
+  const { dataDir, user } = await createStore(t, { a: 'a' })
   const path = join(dataDir, 'magicstore.db-hold')
   await writeFile(path, 'not what it should be. '.repeat(100))
   await t.rejects(startServer(t, { DATA_DIR: dataDir }))
@@ -271,7 +271,7 @@ t.test('a hold that is no lock stops the start, and the folder can be served whe
 })
 
 t.test('long work says on a terminal how far it is, and nowhere else', { skip: lacksTerminal }, async t => {
-  const { folder: root, dataDir } = await makeStore(t, Object.fromEntries(Array.from({ length: 300 }, (_, index) => [`file-${index}`, String(index)])))
+  const { folder: root, dataDir } = await createStore(t, Object.fromEntries(Array.from({ length: 300 }, (_, index) => [`file-${index}`, String(index)])))
   const folder = join(root, 'backup')
   for (const { args, shown } of [
     { args: ['backup', folder, '--prove'], shown: [/backup: 300 of 300 files/, /restored to test: 300 of 300 files/, /tested: 300 of 300 files/, /300 files of 1 accounts/] },

@@ -19,7 +19,7 @@ export async function report (args: string[], settings: Settings): Promise<any> 
 }
 
 /** Runs a command that must fail with one line. */
-export async function refused (t: Test, args: string[], settings: Settings, { expected = 1, why = args.join(' '), says = /[^\n]+/ } = {}): Promise<void> {
+export async function expectRefusal (t: Test, args: string[], settings: Settings, { expected = 1, why = args.join(' '), says = /[^\n]+/ } = {}): Promise<void> {
   const { code, stdout, stderr } = await runBin(args, settings)
   t.strictSame([code, stdout], [expected, ''], `${why}: ${stderr}`)
   t.match(stderr, new RegExp(`^magicstore: ${says.source}\n$`), why)
@@ -39,7 +39,7 @@ export const contentsOf = async (folder: string) => Object.fromEntries(Object.en
 export const blobsIn = async (folder: string) => (await readdir(join(folder, 'blobs'), { recursive: true, withFileTypes: true })).filter(entry => entry.isFile()).map(entry => entry.name).sort()
 
 /** The files of a user, by name, after checking that their bytes match their digests. */
-export async function seenBy (t: Test, client: Client, user: User): Promise<Record<string, string>> {
+export async function filesOfUser (t: Test, client: Client, user: User): Promise<Record<string, string>> {
   const { json: { token } } = await client.send('GET', '/api/token', { user })
   const { json: { files } } = await client.send('GET', '/api/files?limit=1000', { token })
   for (const { name, sha256 } of files) {
@@ -50,7 +50,7 @@ export async function seenBy (t: Test, client: Client, user: User): Promise<Reco
 }
 
 /** A data folder with the files of one user; its server is closed. */
-export async function makeStore (t: Test, contents: Record<string, string | Uint8Array>, settings: Settings = {}): Promise<{ folder: string, dataDir: string, user: User, token: string }> {
+export async function createStore (t: Test, contents: Record<string, string | Uint8Array>, settings: Settings = {}): Promise<{ folder: string, dataDir: string, user: User, token: string }> {
   // Calling `testdir()` again would empty the folder.
   const folder = await mkdtemp(join(existsSync(t.testdirName) ? t.testdirName : t.testdir(), 'store-'))
   const dataDir = join(folder, 'data')
@@ -62,8 +62,8 @@ export async function makeStore (t: Test, contents: Record<string, string | Uint
 }
 
 /** A backup of two files, in a store that has changed since: one file added, one deleted. */
-export async function makeBackup (t: Test): Promise<{ root: string, dataDir: string, folder: string, user: User }> {
-  const { folder: root, dataDir, user } = await makeStore(t, { one: 'the first', two: 'the second' })
+export async function createBackup (t: Test): Promise<{ root: string, dataDir: string, folder: string, user: User }> {
+  const { folder: root, dataDir, user } = await createStore(t, { one: 'the first', two: 'the second' })
   const folder = join(root, 'backup')
   await report(['backup', folder], { DATA_DIR: dataDir })
   const server = await startServer(t, { DATA_DIR: dataDir })
@@ -79,7 +79,7 @@ export async function namesIn (t: Test, folder: string, user: User): Promise<str
   await report(['restore', folder], { DATA_DIR: target })
   t.match(await runBin(['fsck', '--deep'], { DATA_DIR: target }), { code: 0 })
   const server = await startServer(t, { DATA_DIR: target })
-  const names = Object.keys(await seenBy(t, server, user))
+  const names = Object.keys(await filesOfUser(t, server, user))
   await server.close()
   return names
 }

@@ -413,9 +413,9 @@ t.test('a connection that is cut lets go of every request that was sent on it', 
 t.test('an account has at most 256 transfers under way, an address 512, and each counts until its connection closes', async t => {
   const server = await startServer(t, { RATE_LIMIT_PER_MINUTE: '0', TRUST_PROXY: '127.0.0.1' })
   const large = Buffer.alloc(16 * MIB)
-  const people = await Promise.all(['ann', 'bob', 'cleo'].map(name => signUp(server, name)))
-  for (const { token } of people) await server.send('PUT', '/uploads/large', { token, body: large })
-  const [ann = '', bob = '', cleo = ''] = people.map(({ token }) => `Bearer ${token}`)
+  const users = await Promise.all(['ann', 'bob', 'cleo'].map(name => signUp(server, name)))
+  for (const { token } of users) await server.send('PUT', '/uploads/large', { token, body: large })
+  const [ann = '', bob = '', cleo = ''] = users.map(({ token }) => `Bearer ${token}`)
   const from = (address: string) => ({ 'x-forwarded-for': address, 'x-forwarded-proto': 'https' })
   /** Downloads that start and never finish: the client does not read them, so the responses behind them wait too. */
   async function stall (authorization: string, address: string, count: number): Promise<Socket[]> {

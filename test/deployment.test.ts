@@ -21,7 +21,7 @@ const PASSWORD = 'correct horse battery'
 const run = promisify(execFile)
 
 /** The `skip` option of a test that needs a program. */
-const without = (...programs: string[]): string | false => {
+const skipWithout = (...programs: string[]): string | false => {
   const missing = programs.filter(program => spawnSync(program, ['--version']).error !== undefined)
   return missing.length > 0 && `${missing.join(', ')} is not installed`
 }
@@ -85,12 +85,12 @@ function settingsOfImage (stage: Instruction[]): Record<string, string> {
 
 const isBuilt = commandOf([]).flat().some(word => word.endsWith('main.js'))
 
-t.test('what is copied into the image is enough to serve, over HTTP and over TLS, and its health check tells whether it does', { skip: isBuilt ? without('openssl') : 'there is no build' }, async t => {
+t.test('what is copied into the image is enough to serve, over HTTP and over TLS, and its health check tells whether it does', { skip: isBuilt ? skipWithout('openssl') : 'there is no build' }, async t => {
   const folder = t.testdir({ app: {} })
   const last = (await stagesOfImage()).at(-1) ?? []
   for (const { from, sources, target } of copiesIn(last)) {
     // The earlier stages work in /app and create there what is created here in the repository.
-    for (const source of sources) await bring(join(root, from === undefined ? source : source.replace('/app/', '')), join(folder, 'app', target === './' ? source : target))
+    for (const source of sources) await copyOrLink(join(root, from === undefined ? source : source.replace('/app/', '')), join(folder, 'app', target === './' ? source : target))
   }
   const image = { ...settingsOfImage(last), HOST: '127.0.0.1', DATA_DIR: join(folder, 'data') }
   for (const tls of [{}, await certify(folder)]) {
@@ -120,7 +120,7 @@ t.test('the image\'s health check fails where the server says that it is not rea
 })
 
 /** Copies a file or folder into the test's folder; node_modules is linked instead. */
-async function bring (source: string, target: string): Promise<void> {
+async function copyOrLink (source: string, target: string): Promise<void> {
   await mkdir(dirname(target), { recursive: true })
   await (source.endsWith('node_modules') ? symlink(source, target) : cp(source, target, { recursive: true }))
 }
@@ -144,7 +144,7 @@ async function lineOf (stream: Readable | null, pattern: RegExp): Promise<void> 
   throw new Error(`it did not start: ${lines.join('\n')}`)
 }
 
-const hasDocker = without('docker') === false && spawnSync('docker', ['info']).status === 0
+const hasDocker = skipWithout('docker') === false && spawnSync('docker', ['info']).status === 0
 
 t.test('Docker builds the image, and what runs in it is not root', { skip: !hasDocker && 'there is no Docker', timeout: 900_000 }, async t => {
   await run('docker', ['build', '--file', 'src/deployment/Dockerfile', '--tag', 'magicstore:test', '.'], { cwd: root })
@@ -159,7 +159,7 @@ async function unitFile (t: Test): Promise<string> {
   return file
 }
 
-t.test('systemd finds nothing wrong with the unit, and little that it leaves open', { skip: without('systemd-analyze') }, async t => {
+t.test('systemd finds nothing wrong with the unit, and little that it leaves open', { skip: skipWithout('systemd-analyze') }, async t => {
   const file = await unitFile(t)
   const verified = spawnSync('systemd-analyze', ['verify', file], { encoding: 'utf8' })
   // If the machine runs systemd, it checks other units too.
@@ -188,7 +188,7 @@ t.test('a reload signals a server that has a certificate, and leaves alone one t
   }
 })
 
-t.test('the server needs no system call and no kind of address that the unit forbids', { skip: without('strace', 'systemd-analyze') }, async t => {
+t.test('the server needs no system call and no kind of address that the unit forbids', { skip: skipWithout('strace', 'systemd-analyze') }, async t => {
   const unit = await read('magicstore.service')
   const trace = join(t.testdir(), 'trace')
   const child = spawn(...commandOf(['serve'], { PORT: '0', HOST: 'localhost', DATA_DIR: join(t.testdirName, 'data'), MIN_FREE_BYTES: '0' }, { under: ['strace', '-f', '-qq', '-o', trace] }), { stdio: ['ignore', 'pipe', 'ignore'] })
@@ -324,7 +324,7 @@ interface Answer { status: number, headers: Record<string, string>, bytes: Buffe
 /** Runs curl with the public URLs, and returns its output. */
 type Curl = (args: string[], options?: { from?: string, input?: Readable }) => Promise<Answer>
 
-function curlThrough (t: Test, { cert, http, https }: Front, protocol: string): Curl {
+function createCurl (t: Test, { cert, http, https }: Front, protocol: string): Curl {
   const folder = t.testdir()
   let count = 0
   return async (args, { from = '127.0.0.2', input } = {}) => {
@@ -376,18 +376,18 @@ async function startBehind (t: Test, settings: Record<string, string>): Promise<
 }
 
 for (const proxy of proxies) {
-  t.test(`behind ${proxy.program}, set up by the example, everything works as without it`, { skip: without(proxy.program, 'curl', 'openssl') }, async t => {
+  t.test(`behind ${proxy.program}, set up by the example, everything works as without it`, { skip: skipWithout(proxy.program, 'curl', 'openssl') }, async t => {
     const server = await startBehind(t, { MAX_FILE_BYTES: String(4 * MIB), SIGN_IN_FAILURES: '2' })
     const front = await startProxy(t, proxy, server.port)
-    for (const protocol of ['--http1.1', '--http2']) await t.test(protocol, t => tellStory(t, curlThrough(t, front, protocol), protocol.slice(2).replace('.', '-')))
-    await t.test('and nobody can pass for another address', t => forge(t, curlThrough(t, front, '--http2')))
+    for (const protocol of ['--http1.1', '--http2']) await t.test(protocol, t => runSession(t, createCurl(t, front, protocol), protocol.slice(2).replace('.', '-')))
+    await t.test('and nobody can pass for another address', t => forgeAddress(t, createCurl(t, front, '--http2')))
     t.equal(await server.end(), 0)
     const clients = Buffer.concat(server.log).toString().split('\n').flatMap(line => /"client":"([^"]+)"/.exec(line)?.[1] ?? [])
     t.same(new Set(clients), new Set(['127.0.0.2', '127.0.0.3', '127.0.0.4']), 'the log has the addresses of the clients')
   })
 }
 
-async function tellStory (t: Test, curl: Curl, username: string): Promise<void> {
+async function runSession (t: Test, curl: Curl, username: string): Promise<void> {
   const site = `https://${NAME}`
   const large = join(t.testdir(), 'large.bin')
   const bytes = randomBytes(3 * MIB + 1)
@@ -427,7 +427,7 @@ async function tellStory (t: Test, curl: Curl, username: string): Promise<void> 
   t.same({ status: plain.status, location: plain.headers.location }, { status: 308, location: `${site}/uploads/put.bin?a=b` })
 }
 
-async function forge (t: Test, curl: Curl): Promise<void> {
+async function forgeAddress (t: Test, curl: Curl): Promise<void> {
   const address = `https://${NAME}/api/account/events`
   const register = ['-H', 'Content-Type: application/json', '-d', JSON.stringify({ username: 'ann', password: PASSWORD }), `https://${NAME}/api/users`]
   t.equal((await curl(register, { from: '127.0.0.4' })).status, 201)

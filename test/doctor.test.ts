@@ -42,7 +42,7 @@ async function makeStore (t: Test): Promise<{ dataDir: string, database: string 
 }
 
 /** Everything in a folder: bytes, times and permissions by name. SQLite's shared memory file is excluded. */
-function pictureOf (folder: string): object {
+function snapshotOf (folder: string): object {
   const names = readdirSync(folder, { recursive: true }).map(String).filter(name => !name.endsWith('-shm')).sort()
   return Object.fromEntries(['', ...names].map(name => {
     const path = join(folder, name)
@@ -53,11 +53,11 @@ function pictureOf (folder: string): object {
 
 const clockAt = (milliseconds: number) => withFault(`Date.now = () => ${milliseconds}`)
 
-const fileSystemOf = (facts: object) => withFault(`
+const fileSystemOf = (statistics: object) => withFault(`
   import fs from 'node:fs/promises'
   import { syncBuiltinESMExports } from 'node:module'
   const { statfs } = fs
-  fs.statfs = async path => ({ ...await statfs(path), ...${JSON.stringify(facts)} })
+  fs.statfs = async path => ({ ...await statfs(path), ...${JSON.stringify(statistics)} })
   syncBuiltinESMExports()`)
 
 /** A self-signed certificate for this machine. */
@@ -224,14 +224,14 @@ t.test('what does not belong into DATA_DIR is a warning; what servers and comman
 
 t.test('too little room is a fault and little room a warning, of bytes and of inodes; another machine\'s file system is a fault, and one that may be a warning', async t => {
   const DATA_DIR = t.testdir()
-  for (const [facts, minFreeBytes, expected] of [
+  for (const [statistics, minFreeBytes, expected] of [
     [{ bavail: 99, ffree: 0, type: 0x6969 }, 100, { free_space: 'fault', free_inodes: 'fault', file_system: 'fault' }],
     [{ bavail: 150, ffree: 49, type: 0xff534d42 }, 100, { free_space: 'warning', free_inodes: 'warning', file_system: 'fault' }],
     [{ bavail: 49, ffree: 50, type: 0xfe534d42 }, 10, { free_space: 'warning', free_inodes: 'good', file_system: 'fault' }],
     [{ bavail: 200, ffree: 0, files: 0, type: 0x65735546 }, 100, { free_space: 'good', free_inodes: 'good', file_system: 'warning' }]
   ] as [object, number, Record<string, Verdict>][]) {
-    const { verdicts } = await examine({ DATA_DIR, MIN_FREE_BYTES: String(minFreeBytes), ...fileSystemOf({ bsize: 1, blocks: 1000, files: 1000, ...facts }) })
-    t.match(verdicts, expected, { facts })
+    const { verdicts } = await examine({ DATA_DIR, MIN_FREE_BYTES: String(minFreeBytes), ...fileSystemOf({ bsize: 1, blocks: 1000, files: 1000, ...statistics }) })
+    t.match(verdicts, expected, { statistics })
   }
   const { bavail, bsize } = statfsSync(DATA_DIR)
   t.match(await examine({ DATA_DIR, MIN_FREE_BYTES: String(2 * bavail * bsize) }), { code: 1, verdicts: { free_space: 'fault' } }, 'and it is this disk that is looked at')
@@ -290,9 +290,9 @@ t.test('nothing in DATA_DIR is changed, whether a server runs, has ended or was 
   const { dataDir } = await makeStore(t)
   const settings = { DATA_DIR: dataDir }
   const looks = async (message: string) => {
-    const before = pictureOf(dataDir)
+    const before = snapshotOf(dataDir)
     t.match(await examine(settings), { code: 0, verdicts: { database: 'good' } }, message)
-    t.strictSame(pictureOf(dataDir), before, message)
+    t.strictSame(snapshotOf(dataDir), before, message)
   }
   await looks('ended')
   const server = await spawnServer(t, settings)
@@ -321,9 +321,9 @@ t.test('a damaged database is a fault, whatever is damaged, and is left as it is
     await t.test(name, async t => {
       const { dataDir, database } = await makeStore(t)
       damage(database)
-      const before = pictureOf(dataDir)
+      const before = snapshotOf(dataDir)
       t.match(await examine({ DATA_DIR: dataDir }), { code: 1, verdicts: { folder: 'good', database: 'fault' } })
-      t.strictSame(pictureOf(dataDir), before)
+      t.strictSame(snapshotOf(dataDir), before)
     })
   }
 })
@@ -333,15 +333,15 @@ t.test('a database of an older version is good, one of a newer version a fault, 
   await run('tar', ['--extract', '--gzip', '--file', join(root, 'test/fixtures/0000.tar.gz'), '--directory', join(folder, 'fixture')])
   const dataDir = join(folder, 'fixture', 'data')
   const database = join(dataDir, 'magicstore.db')
-  const older = pictureOf(dataDir)
+  const older = snapshotOf(dataDir)
   t.match(await examine({ DATA_DIR: dataDir }), { findings: { 20: { check: 'database', verdict: 'good', message: 'older version' } } })
-  t.strictSame(pictureOf(dataDir), older)
+  t.strictSame(snapshotOf(dataDir), older)
   const client = new Database(database)
   client.exec("INSERT INTO __drizzle_migrations (hash, created_at) VALUES ('x', 99999999999999)")
   client.close()
-  const newer = pictureOf(dataDir)
+  const newer = snapshotOf(dataDir)
   t.match(await examine({ DATA_DIR: dataDir }), { code: 1, findings: { 20: { check: 'database', verdict: 'fault', message: 'newer version' } } })
-  t.strictSame(pictureOf(dataDir), newer)
+  t.strictSame(snapshotOf(dataDir), newer)
 })
 
 t.test('a restore that was cut off is a fault', async t => {

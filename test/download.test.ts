@@ -266,9 +266,9 @@ t.test('an HTTP date is read in its three forms, and nothing else is one', async
 })
 
 t.test('a download is planned from the request and the file alone', async t => {
-  const facts: FileMetadata = { name: 'a.txt', size: 10, type: 'text/plain', sha256: SHA, updatedAt: MOMENT }
+  const metadata: FileMetadata = { name: 'a.txt', size: 10, type: 'text/plain', sha256: SHA, updatedAt: MOMENT }
   const plan = (request: Partial<DownloadRequest>, changes: Partial<FileMetadata> = {}, now = MOMENT + 5000) =>
-    planDownload({ method: 'GET', headers: {}, disposition: 'attachment', boundary: 'b', ...request }, { ...facts, ...changes }, now)
+    planDownload({ method: 'GET', headers: {}, disposition: 'attachment', boundary: 'b', ...request }, { ...metadata, ...changes }, now)
 
   t.strictSame(plan({}), {
     status: 200,
@@ -699,12 +699,12 @@ t.test('a download under way survives deletion, replacement and renaming whole',
   const folder = t.testdir()
   // More than the buffers on both sides can contain.
   const bytes = randomBytes(16 * 1024 ** 2)
-  const acts: Record<string, (account: ReturnType<typeof filesOf>) => Promise<Answer>> = {
+  const operations: Record<string, (account: ReturnType<typeof filesOf>) => Promise<Answer>> = {
     deleted: ({ send }) => send('DELETE', '/uploads/big.bin'),
     replaced: ({ put }) => put('big.bin', 'small now'),
     renamed: ({ send }) => send('PATCH', '/api/files/big.bin', { json: { name: 'other.bin' } })
   }
-  for (const [name, act] of Object.entries(acts)) {
+  for (const [name, operation] of Object.entries(operations)) {
     const account = await openAccount(t, { DATA_DIR: join(folder, name) })
     const { put, server, token, dataDir } = account
     await put('big.bin', bytes)
@@ -714,7 +714,7 @@ t.test('a download under way survives deletion, replacement and renaming whole',
       beginDownload(server.port, '/uploads/big.bin', { authorization }),
       beginDownload(server.port, '/uploads/big.bin', { authorization, range: 'bytes=-2000000,0-13999999' })
     ])
-    const done = await act(account)
+    const done = await operation(account)
     t.ok(done.status < 300, `${name}: ${done.status}`)
     if (name !== 'renamed') while ((await settledBlobs(dataDir)).includes(old)) await turn()
     t.ok(Buffer.concat(await whole.toArray()).equals(bytes), `${name}: the whole file`)

@@ -33,8 +33,8 @@ function filesOf (client: Client, token: string) {
   const send = (method: string, path: string, options: SendOptions = {}) => client.send(method, path, { token, ...options })
   const put = (name: string, body: string | Uint8Array = name) => send('PUT', bytesPath(name), { body })
   const get = (name: string) => send('GET', bytesPath(name))
-  const facts = (name: string) => send('GET', factsPath(name))
-  const rename = (name: string, newName: unknown) => send('PATCH', factsPath(name), { json: { name: newName } })
+  const metadata = (name: string) => send('GET', metadataPath(name))
+  const rename = (name: string, newName: unknown) => send('PATCH', metadataPath(name), { json: { name: newName } })
   const remove = (name: string, headers: Record<string, string> = {}) => send('DELETE', bytesPath(name), { headers })
   const list = (query: Record<string, string> = {}) => send('GET', `/api/files?${new URLSearchParams(query)}`)
   /** Every name in a listing, read page by page. */
@@ -47,14 +47,14 @@ function filesOf (client: Client, token: string) {
     }
     return names
   }
-  return { send, put, get, facts, rename, remove, list, listAll }
+  return { send, put, get, metadata, rename, remove, list, listAll }
 }
 
 function bytesPath (name: string): string {
   return `/uploads/${encodeURIComponent(name)}`
 }
 
-function factsPath (name: string): string {
+function metadataPath (name: string): string {
   return `/api/files/${encodeURIComponent(name)}`
 }
 
@@ -247,34 +247,34 @@ t.test('a prefix finds exactly the names that begin so, whatever their character
 })
 
 t.test('a file has facts under any spelling of its name', async t => {
-  const { put, facts, server } = await openAccount(t)
+  const { put, metadata, server } = await openAccount(t)
   const { json: stored, headers } = await put('cafe\u0301 100%.txt', 'bytes')
   t.equal(stored.name, 'café 100%.txt')
   t.match(headers.location, '/uploads/caf%C3%A9%20100%25.txt')
   for (const name of ['cafe\u0301 100%.txt', 'café 100%.txt']) {
-    const answer = await facts(name)
+    const answer = await metadata(name)
     t.equal(answer.status, 200)
     t.strictSame(answer.json, stored)
   }
   t.equal(stored.url, `${server.url}/uploads/caf%C3%A9%20100%25.txt`)
   for (const name of ['nothing', 'Café 100%.txt', '', 'a/b', '..', 'x'.repeat(256)]) {
-    const answer = await facts(name)
+    const answer = await metadata(name)
     t.equal(answer.status, 404, JSON.stringify(name.slice(0, 9)))
     t.equal(answer.json.code, 'not_found')
   }
 })
 
 t.test('renaming keeps bytes, type, digest and creation time', async t => {
-  const { put, get, facts, rename, send, list, server } = await openAccount(t)
+  const { put, get, metadata, rename, send, list, server } = await openAccount(t)
   const { json: before } = await send('PUT', '/uploads/old.txt', { body: 'the bytes', headers: { 'content-type': 'text/x-special' } })
   const answer = await rename('old.txt', 'ne\u0301w.bin')
   t.equal(answer.status, 200)
   t.strictSame(answer.json, { ...before, name: 'néw.bin', updatedAt: answer.json.updatedAt, url: `${server.url}/uploads/n%C3%A9w.bin` })
   t.ok(answer.json.updatedAt >= before.updatedAt)
-  t.strictSame((await facts('néw.bin')).json, answer.json)
+  t.strictSame((await metadata('néw.bin')).json, answer.json)
   const bytes = await get('néw.bin')
   t.match(bytes, { status: 200, text: 'the bytes', headers: { etag: `"${before.sha256}"`, 'content-type': 'text/x-special' } })
-  for (const gone of [await get('old.txt'), await facts('old.txt'), await rename('old.txt', 'x')]) t.match(gone, { status: 404, json: { code: 'not_found' } })
+  for (const gone of [await get('old.txt'), await metadata('old.txt'), await rename('old.txt', 'x')]) t.match(gone, { status: 404, json: { code: 'not_found' } })
   t.strictSame((await list()).json.files, [answer.json])
 
   // The old name is free again.
@@ -283,7 +283,7 @@ t.test('renaming keeps bytes, type, digest and creation time', async t => {
 })
 
 t.test('a file is not renamed to a name that is taken, and nothing changes', async t => {
-  const { put, get, facts, rename, list } = await openAccount(t)
+  const { put, get, metadata, rename, list } = await openAccount(t)
   await put('a', 'bytes of a')
   await put('é', 'bytes of é')
   const before = (await list()).json
@@ -293,7 +293,7 @@ t.test('a file is not renamed to a name that is taken, and nothing changes', asy
   t.equal((await get('é')).text, 'bytes of é')
 
   // Renaming to the same name, in any normalisation, changes nothing.
-  for (const name of ['é', 'e\u0301']) t.match(await rename('é', name), { status: 200, json: (await facts('é')).json })
+  for (const name of ['é', 'e\u0301']) t.match(await rename('é', name), { status: 200, json: (await metadata('é')).json })
   t.strictSame((await list()).json, before)
 
   const names = Array.from({ length: 10 }, (_, index) => `racer-${index}`)
@@ -356,7 +356,7 @@ t.test('a rename keeps to ALLOWED_EXTENSIONS', async t => {
 })
 
 t.test('a file is deleted, and only the version that If-Match names', async t => {
-  const { put, remove, get, facts, list, send } = await openAccount(t)
+  const { put, remove, get, metadata, list, send } = await openAccount(t)
   const tag = (await put('a', 'bytes')).headers.etag as string
   const past = 'Sun, 06 Nov 1994 08:49:37 GMT'
   const refused: Record<string, string>[] = [{ 'if-match': '"other"' }, { 'if-match': `W/${tag}` }, { 'if-none-match': '*' }, { 'if-none-match': tag }, { 'if-unmodified-since': past }]
@@ -372,7 +372,7 @@ t.test('a file is deleted, and only the version that If-Match names', async t =>
     t.equal(answer.bytes.length, 0)
     t.notOk(answer.headers['content-type'])
     t.equal((await get('a')).status, 404)
-    t.equal((await facts('a')).status, 404)
+    t.equal((await metadata('a')).status, 404)
     t.equal((await remove('a', headers)).status, 404)
   }
   t.strictSame((await list()).json, { files: [], next: null })
@@ -402,18 +402,18 @@ t.test("another person's files are not there: by name, in the listing, for any a
   const tag = (await put('diary.txt', 'anna was here')).headers.etag as string
   const before = (await listOfAnna()).json
   const ben = filesOf(server, (await signUp(server, 'ben')).token)
-  const acts: [method: string, path: (name: string) => string, options?: SendOptions][] = [
-    ['GET', factsPath],
-    ['HEAD', factsPath],
-    ['PATCH', factsPath, { json: { name: 'mine.txt' } }],
-    ['PATCH', factsPath, { json: { name: '..' } }],
+  const requests: [method: string, path: (name: string) => string, options?: SendOptions][] = [
+    ['GET', metadataPath],
+    ['HEAD', metadataPath],
+    ['PATCH', metadataPath, { json: { name: 'mine.txt' } }],
+    ['PATCH', metadataPath, { json: { name: '..' } }],
     ['GET', bytesPath],
     ['HEAD', bytesPath],
     ['DELETE', bytesPath],
     ['DELETE', bytesPath, { headers: { 'if-match': tag } }],
     ['DELETE', bytesPath, { headers: { 'if-match': '"other"' } }]
   ]
-  for (const [method, path, options] of acts) {
+  for (const [method, path, options] of requests) {
     const theirs = await ben.send(method, path('diary.txt'), options)
     t.equal(theirs.status, 404, `${method} ${path('diary.txt')}`)
     t.strictSame(comparable(theirs), comparable(await ben.send(method, path('dairy.txt'), options)), 'byte for byte a file that does not exist')
@@ -439,7 +439,7 @@ t.test("another person's files are not there: by name, in the listing, for any a
 })
 
 t.test('the date of a file from before the clock was set back is never in the future, and refuses nobody who sends it back', async t => {
-  const { put, send, get, facts, remove, dataDir } = await openAccount(t)
+  const { put, send, get, metadata, remove, dataDir } = await openAccount(t)
   const database = new Database(join(dataDir, 'magicstore.db'))
   t.teardown(() => database.close())
   const setBack = (name: string) => database.prepare('UPDATE files SET updated_at = ? WHERE name = ?').run(Date.now() + 24 * 3600_000, name)
@@ -448,15 +448,15 @@ t.test('the date of a file from before the clock was set back is never in the fu
     await put(name)
     setBack(name)
   }
-  for (const [name, act] of Object.entries({
+  for (const [name, operation] of Object.entries({
     a: (headers: Record<string, string>) => send('PUT', bytesPath('a'), { body: 'new bytes', headers }),
     b: (headers: Record<string, string>) => remove('b', headers),
     c: (headers: Record<string, string>) => send('GET', bytesPath('c'), { headers })
   })) {
     const date = String((await get(name)).headers['last-modified'])
     t.ok(isPast(date), `${name}: ${date}`)
-    t.ok(isPast((await facts(name)).json.updatedAt), 'the same date for whoever asks again')
-    const { status } = await act({ 'if-unmodified-since': date })
+    t.ok(isPast((await metadata(name)).json.updatedAt), 'the same date for whoever asks again')
+    const { status } = await operation({ 'if-unmodified-since': date })
     t.ok(status < 300, `${name}: ${status}`)
   }
 
@@ -473,14 +473,14 @@ t.test('a failing database is not told as a name that is taken', async t => {
   await put('a', 'bytes')
   const database = new Database(join(dataDir, 'magicstore.db'))
   database.exec("CREATE TRIGGER refuse BEFORE UPDATE OF name ON files BEGIN SELECT RAISE(ABORT, 'no'); END")
-  const answer = await send('PATCH', factsPath('a'), { json: { name: 'b' }, isBroken: true })
+  const answer = await send('PATCH', metadataPath('a'), { json: { name: 'b' }, isBroken: true })
   t.equal(answer.status, 500)
   t.equal(answer.json.code, 'internal_error')
   t.notMatch(answer.text, 'SQL')
   database.exec('DROP TRIGGER refuse')
   database.close()
   t.match(await get('a'), { status: 200, text: 'bytes' })
-  t.equal((await send('PATCH', factsPath('a'), { json: { name: 'b' } })).status, 200)
+  t.equal((await send('PATCH', metadataPath('a'), { json: { name: 'b' } })).status, 200)
 })
 
 t.test('the facts of files keep to the contract', async t => {

@@ -8,16 +8,16 @@ const unlimited = { bytes: undefined, files: undefined }
 const always = () => true
 const hex = (bytes: number) => randomBytes(bytes).toString('hex')
 
-function person (name: string) {
+function newAccount (name: string) {
   return { username: name.toUpperCase(), usernameKey: name, passwordHash: `hash of ${name}`, createdAt: 1000 }
 }
 
-function accessToken (accountId: number, facts: Partial<NewToken> = {}): NewToken {
-  return { accountId, kind: 'access', parentId: null, name: null, scopes: 'files:read', secretHash: null, createdAt: 1000, expiresAt: 601_000, ...facts }
+function newToken (accountId: number, fields: Partial<NewToken> = {}): NewToken {
+  return { accountId, kind: 'access', parentId: null, name: null, scopes: 'files:read', secretHash: null, createdAt: 1000, expiresAt: 601_000, ...fields }
 }
 
-function newFile (ownerId: number, name: string, facts: Partial<NewFile> = {}): NewFile {
-  return { ownerId, name, size: 10, type: 'text/plain', sha256: hex(32), blobId: hex(16), now: 5000, ...facts }
+function newFile (ownerId: number, name: string, fields: Partial<NewFile> = {}): NewFile {
+  return { ownerId, name, size: 10, type: 'text/plain', sha256: hex(32), blobId: hex(16), now: 5000, ...fields }
 }
 
 /** The outcome of each promise: `ok`, or the code of its problem. */
@@ -56,9 +56,9 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     return { metadata: current, reopen }
   }
 
-  async function withPerson (t: Test): Promise<{ metadata: Metadata, reopen: () => Promise<Metadata>, id: number }> {
+  async function withAccount (t: Test): Promise<{ metadata: Metadata, reopen: () => Promise<Metadata>, id: number }> {
     const { metadata, reopen } = await fresh(t)
-    const { id } = await metadata.addAccount(person('ada'))
+    const { id } = await metadata.addAccount(newAccount('ada'))
     return { metadata, reopen, id }
   }
 
@@ -93,19 +93,19 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
 
   t.test('ids of people count from 1 and are never used twice', async t => {
     const { metadata, reopen } = await fresh(t)
-    const [ada, bob] = [await metadata.addAccount(person('ada')), await metadata.addAccount(person('bob'))]
+    const [ada, bob] = [await metadata.addAccount(newAccount('ada')), await metadata.addAccount(newAccount('bob'))]
     t.equal(ada.id, 1)
     await metadata.removeAccount(bob.id, 2000)
     while (await metadata.purgeDeletedAccounts(100));
     const again = await reopen()
-    const cleo = await again.addAccount(person('cleo'))
+    const cleo = await again.addAccount(newAccount('cleo'))
     t.ok(cleo.id > bob.id)
   })
 
   t.test('a person is found by id and by key as they were added, without quotas of their own and without files', async t => {
     const { metadata } = await fresh(t)
-    const added = await metadata.addAccount(person('ada'))
-    t.strictSame(added, { id: 1, ...person('ada'), quotaBytes: null, quotaFiles: null, usedBytes: 0, usedFiles: 0, disabledAt: null })
+    const added = await metadata.addAccount(newAccount('ada'))
+    t.strictSame(added, { id: 1, ...newAccount('ada'), quotaBytes: null, quotaFiles: null, usedBytes: 0, usedFiles: 0, disabledAt: null })
     t.strictSame(await metadata.findAccount(1), added)
     t.strictSame(await metadata.findAccountByKey('ada'), added)
     t.equal(await metadata.findAccount(2), undefined)
@@ -115,14 +115,14 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
   t.test('a registration is counted in one act with the person, and not where there is none', async t => {
     const { metadata } = await fresh(t)
     const attempt = { kind: 'registration', network: 'n1', usernameKey: 'ada', isKnownNetwork: false, at: 10 } as const
-    t.strictSame(await outcomes([metadata.addAccount(person('ada'), attempt), metadata.addAccount(person('ada'), { ...attempt, at: 20 })]), ['ok', 'username_taken'])
+    t.strictSame(await outcomes([metadata.addAccount(newAccount('ada'), attempt), metadata.addAccount(newAccount('ada'), { ...attempt, at: 20 })]), ['ok', 'username_taken'])
     t.strictSame(await metadata.attemptTimes({ kind: 'registration', network: 'n1' }, { since: 0, until: 100, limit: 10 }), [10])
   })
 
   t.test('of fifty people who want one name at once, exactly one gets it, and those who want another get theirs', async t => {
     const { metadata } = await fresh(t)
-    const same = Array.from({ length: 50 }, () => person('ada'))
-    const others = Array.from({ length: 50 }, (_, index) => person(`other-${index}`))
+    const same = Array.from({ length: 50 }, () => newAccount('ada'))
+    const others = Array.from({ length: 50 }, (_, index) => newAccount(`other-${index}`))
     const ends = await outcomes(same.flatMap((one, index) => [one, others[index] ?? one]).map(one => metadata.addAccount(one)))
     t.strictSame(count(ends), { ok: 51, username_taken: 49 })
     t.strictSame(count(ends.filter((_, index) => index % 2 === 1)), { ok: 50 })
@@ -130,15 +130,15 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
 
   t.test('everybody is listed by id, page by page', async t => {
     const { metadata } = await fresh(t)
-    for (const name of ['d', 'c', 'b', 'a']) await metadata.addAccount(person(name))
+    for (const name of ['d', 'c', 'b', 'a']) await metadata.addAccount(newAccount(name))
     const first = await metadata.accountsAfter(0, 3)
     t.strictSame(first.map(account => account.usernameKey), ['d', 'c', 'b'])
     t.strictSame((await metadata.accountsAfter(first.at(-1)?.id ?? 0, 3)).map(account => account.usernameKey), ['a'])
   })
 
   t.test('password, quota and exclusion of one person are set and leave others alone', async t => {
-    const { metadata, id } = await withPerson(t)
-    const bob = await metadata.addAccount(person('bob'))
+    const { metadata, id } = await withAccount(t)
+    const bob = await metadata.addAccount(newAccount('bob'))
     await metadata.setPasswordHash(id, 'new', { revokesTokens: false })
     await metadata.setQuota(id, { bytes: 100, files: 3 })
     await metadata.setDisabled(id, 7000)
@@ -150,10 +150,10 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
   })
 
   t.test('a new password ends the tokens of the person where it is asked to, and nobody else\'s', async t => {
-    const { metadata, id } = await withPerson(t)
-    const bob = await metadata.addAccount(person('bob'))
-    const mine = await metadata.addToken(accessToken(id))
-    const other = await metadata.addToken(accessToken(bob.id))
+    const { metadata, id } = await withAccount(t)
+    const bob = await metadata.addAccount(newAccount('bob'))
+    const mine = await metadata.addToken(newToken(id))
+    const other = await metadata.addToken(newToken(bob.id))
     await metadata.setPasswordHash(id, 'new', { revokesTokens: false })
     t.ok(await metadata.findToken(mine.id))
     await metadata.setPasswordHash(id, 'newer', { revokesTokens: true })
@@ -162,20 +162,20 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
   })
 
   t.test('a token that a password was proved for is added while the person has that password, and not once it is changed', async t => {
-    const { metadata, id } = await withPerson(t)
-    const { passwordHash } = person('ada')
+    const { metadata, id } = await withAccount(t)
+    const { passwordHash } = newAccount('ada')
     const ends = await outcomes([
-      metadata.addToken(accessToken(id), { passwordHash }),
+      metadata.addToken(newToken(id), { passwordHash }),
       metadata.setPasswordHash(id, 'new', { revokesTokens: true })
     ])
     t.strictSame(ends, ['ok', 'ok'])
-    t.strictSame(await outcomes([metadata.addToken(accessToken(id), { passwordHash }), metadata.addToken(accessToken(id), { passwordHash: 'new' })]), ['credentials_wrong', 'ok'])
+    t.strictSame(await outcomes([metadata.addToken(newToken(id), { passwordHash }), metadata.addToken(newToken(id), { passwordHash: 'new' })]), ['credentials_wrong', 'ok'])
     t.equal((await metadata.listTokens(id, { now: 0, beforeId: undefined, limit: 9 })).length, 1)
   })
 
   t.test('of many who replace one password at once exactly one does, and nobody replaces one that is not there any more', async t => {
-    const { metadata, id } = await withPerson(t)
-    const present = person('ada').passwordHash
+    const { metadata, id } = await withAccount(t)
+    const present = newAccount('ada').passwordHash
     const ends = await outcomes(['one', 'two', 'three'].map(hash => metadata.setPasswordHash(id, hash, { revokesTokens: false, expectedHash: present })))
     t.strictSame(count(ends), { ok: 1, credentials_wrong: 2 })
     t.equal((await metadata.findAccount(id))?.passwordHash, 'one')
@@ -184,9 +184,9 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
   })
 
   t.test('a person who was removed is gone for everybody at once, their name is free, and their files follow', async t => {
-    const { metadata, id } = await withPerson(t)
-    const bob = await metadata.addAccount(person('bob'))
-    const token = await metadata.addToken(accessToken(id, { secretHash: 'secret' }))
+    const { metadata, id } = await withAccount(t)
+    const bob = await metadata.addAccount(newAccount('bob'))
+    const token = await metadata.addToken(newToken(id, { secretHash: 'secret' }))
     const mine = Array.from({ length: 5 }, (_, index) => newFile(id, `${index}`))
     for (const file of mine) await metadata.addFile(file, unlimited)
     const theirs = await metadata.addFile(newFile(bob.id, 'theirs'), unlimited)
@@ -198,8 +198,8 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     t.equal(await metadata.findToken(token.id), undefined)
     t.equal(await metadata.findTokenBySecret('secret'), undefined)
     t.strictSame(await outcomes([metadata.addFile(newFile(id, 'late'), unlimited), metadata.putFile(newFile(id, '0'), unlimited, always)]), ['not_found', 'not_found'], 'an upload that was under way finds nobody')
-    const heir = await metadata.addAccount(person('ada'))
-    t.not(heir.id, id)
+    const successor = await metadata.addAccount(newAccount('ada'))
+    t.not(successor.id, id)
 
     let rounds = 0
     while (await metadata.purgeDeletedAccounts(2)) {
@@ -212,10 +212,10 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
   })
 
   t.test('a token is found with the person it speaks for, by id and by secret, also after a restart', async t => {
-    const { metadata, reopen, id } = await withPerson(t)
-    const parent = await metadata.addToken(accessToken(id, { kind: 'personal', name: 'backup', secretHash: 'abc', expiresAt: null }))
-    const child = await metadata.addToken(accessToken(id, { parentId: parent.id }))
-    t.strictSame(parent, { ...accessToken(id, { kind: 'personal', name: 'backup', secretHash: 'abc', expiresAt: null }), id: parent.id, lastUsedAt: null })
+    const { metadata, reopen, id } = await withAccount(t)
+    const parent = await metadata.addToken(newToken(id, { kind: 'personal', name: 'backup', secretHash: 'abc', expiresAt: null }))
+    const child = await metadata.addToken(newToken(id, { parentId: parent.id }))
+    t.strictSame(parent, { ...newToken(id, { kind: 'personal', name: 'backup', secretHash: 'abc', expiresAt: null }), id: parent.id, lastUsedAt: null })
     const again = await reopen()
     const account = await again.findAccount(id)
     t.strictSame(await again.findToken(child.id), { token: child, account })
@@ -225,16 +225,16 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
   })
 
   t.test('a token ends with the one it was issued for, and only its owner can end it', async t => {
-    const { metadata, id } = await withPerson(t)
-    const bob = await metadata.addAccount(person('bob'))
-    const parent = await metadata.addToken(accessToken(id, { kind: 'personal' }))
-    const child = await metadata.addToken(accessToken(id, { parentId: parent.id }))
-    const other = await metadata.addToken(accessToken(id))
+    const { metadata, id } = await withAccount(t)
+    const bob = await metadata.addAccount(newAccount('bob'))
+    const parent = await metadata.addToken(newToken(id, { kind: 'personal' }))
+    const child = await metadata.addToken(newToken(id, { parentId: parent.id }))
+    const other = await metadata.addToken(newToken(id))
     t.strictSame(await outcomes([metadata.removeToken(bob.id, parent.id), metadata.removeToken(id, 999)]), ['not_found', 'not_found'])
     await metadata.removeToken(id, parent.id)
     t.strictSame(await outcomes([metadata.removeToken(id, parent.id)]), ['not_found'])
     t.strictSame([await metadata.findToken(parent.id), await metadata.findToken(child.id)], [undefined, undefined])
-    t.strictSame(await outcomes([metadata.addToken(accessToken(id, { parentId: parent.id }))]), ['token_revoked'], 'nothing is issued for it any more')
+    t.strictSame(await outcomes([metadata.addToken(newToken(id, { parentId: parent.id }))]), ['token_revoked'], 'nothing is issued for it any more')
     t.ok(await metadata.findToken(other.id))
     await metadata.removeTokens(bob.id)
     t.ok(await metadata.findToken(other.id))
@@ -243,11 +243,11 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
   })
 
   t.test('the tokens that hold are listed, the newest first, each once', async t => {
-    const { metadata, id } = await withPerson(t)
-    const bob = await metadata.addAccount(person('bob'))
-    await metadata.addToken(accessToken(bob.id))
+    const { metadata, id } = await withAccount(t)
+    const bob = await metadata.addAccount(newAccount('bob'))
+    await metadata.addToken(newToken(bob.id))
     const tokens = []
-    for (const expiresAt of [100, 200, null, 300, 200]) tokens.push(await metadata.addToken(accessToken(id, { expiresAt })))
+    for (const expiresAt of [100, 200, null, 300, 200]) tokens.push(await metadata.addToken(newToken(id, { expiresAt })))
     const holding = tokens.filter(token => token.expiresAt === null || token.expiresAt > 200).map(token => token.id).reverse()
     const first = await metadata.listTokens(id, { now: 200, beforeId: undefined, limit: 1 })
     const rest = await metadata.listTokens(id, { now: 200, beforeId: first[0]?.id, limit: 10 })
@@ -263,18 +263,18 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
   })
 
   t.test('an expired token of one kind goes without those of the other', async t => {
-    const { metadata, id } = await withPerson(t)
-    await metadata.addToken(accessToken(id, { expiresAt: 100 }))
-    const personal = await metadata.addToken(accessToken(id, { kind: 'personal', expiresAt: 100 }))
+    const { metadata, id } = await withAccount(t)
+    await metadata.addToken(newToken(id, { expiresAt: 100 }))
+    const personal = await metadata.addToken(newToken(id, { kind: 'personal', expiresAt: 100 }))
     t.equal(await metadata.removeExpiredTokens({ kind: 'access', before: 200 }, 10), false)
     t.strictSame((await metadata.listTokens(id, { now: 0, beforeId: undefined, limit: 10 })).map(token => token.id), [personal.id])
   })
 
   t.test('the oldest access token of a full account ends for a new token; a personal one never does', async t => {
-    const { metadata, id } = await withPerson(t)
-    const bob = await metadata.addAccount(person('bob'))
-    const theirs = await metadata.addToken(accessToken(bob.id), { maxTokens: 1 })
-    const add = (facts: Partial<NewToken>) => metadata.addToken(accessToken(id, facts), { maxTokens: 3 })
+    const { metadata, id } = await withAccount(t)
+    const bob = await metadata.addAccount(newAccount('bob'))
+    const theirs = await metadata.addToken(newToken(bob.id), { maxTokens: 1 })
+    const add = (fields: Partial<NewToken>) => metadata.addToken(newToken(id, fields), { maxTokens: 3 })
     const idsOf = async () => (await metadata.listTokens(id, { now: 0, beforeId: undefined, limit: 10 })).map(token => token.id)
     const personal = await add({ kind: 'personal' })
     const [, second] = [await add({}), await add({})]
@@ -289,7 +289,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
   })
 
   t.test('attempts are counted by network, by name from it, and by name from unknown networks; the latest first', async t => {
-    const { metadata } = await withPerson(t)
+    const { metadata } = await withAccount(t)
     const attempts = [
       { kind: 'sign_in', network: 'n1', usernameKey: 'ada', isKnownNetwork: true, at: 10 },
       { kind: 'sign_in', network: 'n1', usernameKey: 'bob', isKnownNetwork: false, at: 20 },
@@ -318,8 +318,8 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
   })
 
   t.test('a network is new to a person once', async t => {
-    const { metadata, id } = await withPerson(t)
-    const bob = await metadata.addAccount(person('bob'))
+    const { metadata, id } = await withAccount(t)
+    const bob = await metadata.addAccount(newAccount('bob'))
     t.notOk(await metadata.isKnownNetwork('ada', 'n1'))
     t.strictSame((await Promise.all([1, 2, 3].map(at => metadata.addKnownNetwork(id, 'n1', at)))).sort(), [false, false, true])
     t.ok(await metadata.isKnownNetwork('ada', 'n1'))
@@ -329,28 +329,28 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
   })
 
   t.test('of the events of an account the latest stay, and are listed the latest first', async t => {
-    const { metadata, id } = await withPerson(t)
-    const bob = await metadata.addAccount(person('bob'))
+    const { metadata, id } = await withAccount(t)
+    const bob = await metadata.addAccount(newAccount('bob'))
     const event = { accountId: id, kind: 'signed_in', network: 'n1', requestId: 'r' }
     await metadata.addEvent({ ...event, accountId: bob.id, at: 0 }, 3)
     for (const at of [1, 2, 3, 4, 5]) await metadata.addEvent({ ...event, at }, 3)
     const page = await metadata.listEvents(id, { beforeId: undefined, limit: 2 })
-    t.strictSame(page.map(({ id, ...facts }) => facts), [{ ...event, at: 5 }, { ...event, at: 4 }])
+    t.strictSame(page.map(({ id, ...fields }) => fields), [{ ...event, at: 5 }, { ...event, at: 4 }])
     t.strictSame((await metadata.listEvents(id, { beforeId: page.at(-1)?.id, limit: 2 })).map(({ at }) => at), [3])
     t.equal((await metadata.listEvents(bob.id, { beforeId: undefined, limit: 2 })).length, 1)
-    await metadata.addToken(accessToken(id), { withEvent: { event: { ...event, at: 6 }, keep: 3 } })
+    await metadata.addToken(newToken(id), { withEvent: { event: { ...event, at: 6 }, keep: 3 } })
     t.strictSame((await metadata.listEvents(id, { beforeId: undefined, limit: 9 })).map(({ at }) => at), [6, 5, 4], 'also those that are told with a token')
-    await t.rejects(metadata.addToken(accessToken(999), { withEvent: { event: { ...event, at: 7 }, keep: 3 } }), { code: 'token_revoked' })
+    await t.rejects(metadata.addToken(newToken(999), { withEvent: { event: { ...event, at: 7 }, keep: 3 } }), { code: 'token_revoked' })
     t.equal((await metadata.listEvents(id, { beforeId: undefined, limit: 9 })).length, 3, 'and only where that is added')
   })
 
   t.test('a file is found as it was added, by its owner alone, also after a restart', async t => {
-    const { metadata, reopen, id } = await withPerson(t)
-    const bob = await metadata.addAccount(person('bob'))
+    const { metadata, reopen, id } = await withAccount(t)
+    const bob = await metadata.addAccount(newAccount('bob'))
     const wanted = newFile(id, 'a.txt', { size: 123 })
     const { file, isNew } = await metadata.addFile(wanted, unlimited)
-    const { now, ...facts } = wanted
-    t.strictSame(file, { id: file.id, ...facts, createdAt: now, updatedAt: now })
+    const { now, ...fields } = wanted
+    t.strictSame(file, { id: file.id, ...fields, createdAt: now, updatedAt: now })
     t.ok(isNew)
     t.strictSame(await metadata.findFile(id, 'a.txt'), file)
     t.equal(await metadata.findFile(bob.id, 'a.txt'), undefined)
@@ -360,7 +360,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
   })
 
   t.test('the same bytes under the same name change nothing; other bytes are refused', async t => {
-    const { metadata, id } = await withPerson(t)
+    const { metadata, id } = await withAccount(t)
     const first = newFile(id, 'a', { sha256: 'aa', size: 5 })
     const { file } = await metadata.addFile(first, { bytes: 5, files: 1 })
     t.strictSame(await metadata.addFile({ ...first, blobId: hex(16), now: 9000, type: 'text/html' }, { bytes: 5, files: 1 }), { file, isNew: false })
@@ -374,14 +374,14 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
   })
 
   t.test('of many who add one name at once exactly one wins', async t => {
-    const { metadata, id } = await withPerson(t)
+    const { metadata, id } = await withAccount(t)
     const ends = await outcomes(Array.from({ length: 40 }, () => metadata.addFile(newFile(id, 'a'), unlimited)))
     t.strictSame(count(ends), { ok: 1, name_taken: 39 })
     t.strictSame(await usage(metadata, id), { bytes: 10, files: 1 })
   })
 
   t.test('a replaced file keeps its id and its creation time, and its old blob is discarded', async t => {
-    const { metadata, id } = await withPerson(t)
+    const { metadata, id } = await withAccount(t)
     const seen: (string | undefined)[] = []
     const remember = (current: FileRecord | undefined) => { seen.push(current?.blobId); return true }
     const [one, two] = [newFile(id, 'a', { size: 10, now: 1500 }), newFile(id, 'a', { size: 7, now: 9900, type: 'image/png' })]
@@ -390,15 +390,15 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     t.ok(first.isNew)
     t.notOk(second.isNew)
     t.strictSame(seen, [undefined, one.blobId])
-    const { now, ...facts } = two
-    t.strictSame(second.file, { ...facts, id: first.file.id, createdAt: 1500, updatedAt: now })
+    const { now, ...fields } = two
+    t.strictSame(second.file, { ...fields, id: first.file.id, createdAt: 1500, updatedAt: now })
     t.strictSame(await metadata.findFile(id, 'a'), second.file)
     t.strictSame(await metadata.discardedBlobs(10), [one.blobId])
     t.strictSame(await usage(metadata, id), { bytes: 7, files: 1 })
   })
 
   t.test('a change never sets the date of a file back', async t => {
-    const { metadata, id } = await withPerson(t)
+    const { metadata, id } = await withAccount(t)
     const put = async (now: number) => (await metadata.putFile(newFile(id, 'a', { now }), unlimited, always)).file
     t.match(await put(6000), { updatedAt: 6000 })
     t.match(await put(4000), { updatedAt: 6000 }, 'a clock that was set back')
@@ -406,7 +406,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
   })
 
   t.test('what the condition does not permit leaves everything as it was', async t => {
-    const { metadata, id } = await withPerson(t)
+    const { metadata, id } = await withAccount(t)
     const never = () => false
     t.strictSame(await outcomes([metadata.putFile(newFile(id, 'a'), unlimited, never)]), ['precondition_failed'])
     const { file } = await metadata.putFile(newFile(id, 'a'), unlimited, always)
@@ -417,7 +417,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
   })
 
   t.test('of twenty who replace one version at once exactly one wins', async t => {
-    const { metadata, id } = await withPerson(t)
+    const { metadata, id } = await withAccount(t)
     const { file } = await metadata.putFile(newFile(id, 'a'), unlimited, always)
     const isThatVersion = (current: FileRecord | undefined) => current?.sha256 === file.sha256
     const writers = Array.from({ length: 20 }, () => newFile(id, 'a'))
@@ -434,7 +434,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     { what: 'empty files in no bytes', quota: { bytes: 0, files: 3 }, size: 0, fits: 3 }
   ]) {
     t.test(`a quota of ${what} is exact under concurrency`, async t => {
-      const { metadata, id } = await withPerson(t)
+      const { metadata, id } = await withAccount(t)
       const adds = Array.from({ length: 10 }, (_, index) => metadata.addFile(newFile(id, `add-${index}`, { size }), quota))
       const puts = Array.from({ length: 10 }, (_, index) => metadata.putFile(newFile(id, `put-${index}`, { size }), quota, always))
       const ends = await outcomes([...adds, ...puts])
@@ -447,7 +447,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
   }
 
   t.test('a full quota takes what adds nothing, and what is removed makes room', async t => {
-    const { metadata, id } = await withPerson(t)
+    const { metadata, id } = await withAccount(t)
     const quota = { bytes: 20, files: 2 }
     const put = (name: string, size: number, limits = quota) => outcomes([metadata.putFile(newFile(id, name, { size }), limits, always)])
     t.strictSame(await put('a', 10), ['ok'])
@@ -460,12 +460,12 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     await metadata.removeFile(id, 'a', always)
     t.strictSame(await usage(metadata, id), { bytes: 9, files: 1 })
     t.strictSame(await put('c', 11), ['ok'])
-    const bob = await metadata.addAccount(person('bob'))
+    const bob = await metadata.addAccount(newAccount('bob'))
     t.strictSame(await outcomes([metadata.addFile(newFile(bob.id, 'a', { size: 20 }), quota)]), ['ok'], 'a quota is of each person')
   })
 
   t.test('a renamed file keeps its bytes and its creation time', async t => {
-    const { metadata, id } = await withPerson(t)
+    const { metadata, id } = await withAccount(t)
     const { file } = await metadata.addFile(newFile(id, 'a', { now: 1000 }), unlimited)
     const other = await metadata.addFile(newFile(id, 'taken'), unlimited)
     t.strictSame(await metadata.renameFile(id, 'a', 'a', 2000), file, 'to its own name: nothing changes')
@@ -479,8 +479,8 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
   })
 
   t.test('a file with a date later than now gets that of now, and no other file does', async t => {
-    const { metadata, id } = await withPerson(t)
-    const bob = await metadata.addAccount(person('bob'))
+    const { metadata, id } = await withAccount(t)
+    const bob = await metadata.addAccount(newAccount('bob'))
     for (const [owner, name] of [[id, 'a'], [id, 'b'], [bob.id, 'a']] as const) await metadata.addFile(newFile(owner, name, { now: 5000 }), unlimited)
     await metadata.correctFileDate(id, 'a', 4000)
     await metadata.correctFileDate(id, 'a', 4500)
@@ -490,7 +490,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
   })
 
   t.test('a removed file is gone, and its blob is discarded until it is forgotten', async t => {
-    const { metadata, reopen, id } = await withPerson(t)
+    const { metadata, reopen, id } = await withAccount(t)
     const files = Array.from({ length: 5 }, (_, index) => newFile(id, `${index}`))
     for (const file of files) await metadata.addFile(file, unlimited)
     t.strictSame(await outcomes([metadata.removeFile(id, 'nothing', always), metadata.removeFile(id + 1, '0', always)]), ['not_found', 'not_found'])
@@ -506,7 +506,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
   })
 
   t.test('recovery and fsck are told which blobs have a file, and fsck which are discarded as well', async t => {
-    const { metadata, id } = await withPerson(t)
+    const { metadata, id } = await withAccount(t)
     const [kept, removed, never] = [newFile(id, 'kept'), newFile(id, 'removed'), hex(16)]
     for (const file of [kept, removed]) await metadata.addFile(file, unlimited)
     await metadata.removeFile(id, 'removed', always)
@@ -519,8 +519,8 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
   })
 
   t.test('everybody\'s files are listed for fsck by id, page by page', async t => {
-    const { metadata, id } = await withPerson(t)
-    const bob = await metadata.addAccount(person('bob'))
+    const { metadata, id } = await withAccount(t)
+    const bob = await metadata.addAccount(newAccount('bob'))
     for (const name of ['c', 'b', 'a']) for (const owner of [id, bob.id]) await metadata.addFile(newFile(owner, name), unlimited)
     const seen: FileRecord[] = []
     for (let page; (page = await metadata.filesAfter(seen.at(-1)?.id ?? 0, 4)).length > 0;) seen.push(...page)
@@ -528,7 +528,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
   })
 
   t.test('a file of some size is known to be there', async t => {
-    const { metadata, id } = await withPerson(t)
+    const { metadata, id } = await withAccount(t)
     await metadata.addFile(newFile(id, 'a', { size: 100 }), unlimited)
     for (const { least, most, isThere } of [{ least: 100, most: 100, isThere: true }, { least: 0, most: 99, isThere: false }, { least: 101, most: 1000, isThere: false }, { least: 0, most: 1000, isThere: true }]) {
       t.equal(await metadata.hasFileOfSize(id, { minBytes: least, maxBytes: most }), isThere, `${least} to ${most}`)
@@ -537,19 +537,19 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
   })
 
   t.test('an act that fails takes no other with it, though they share a commit', async t => {
-    const { metadata, reopen, id } = await withPerson(t)
+    const { metadata, reopen, id } = await withAccount(t)
     await metadata.addFile(newFile(id, 'taken'), unlimited)
     const ends = await outcomes([
       metadata.addFile(newFile(id, 'a'), unlimited),
-      metadata.addAccount(person('ada')),
+      metadata.addAccount(newAccount('ada')),
       metadata.addFile(newFile(id, 'taken'), unlimited),
       metadata.addFile(newFile(id, 'b', { size: 5000 }), { bytes: 100, files: undefined }),
       metadata.renameFile(id, 'a', 'taken', 9000),
-      metadata.addToken(accessToken(id)),
+      metadata.addToken(newToken(id)),
       metadata.removeFile(id, 'nothing', always),
       metadata.putFile(newFile(id, 'c'), unlimited, always),
-      metadata.addToken(accessToken(999)),
-      metadata.addAccount(person('bob'))
+      metadata.addToken(newToken(999)),
+      metadata.addAccount(newAccount('bob'))
     ])
     t.strictSame(ends, ['ok', 'username_taken', 'name_taken', 'quota_exceeded', 'name_taken', 'ok', 'not_found', 'ok', 'token_revoked', 'ok'])
     const again = await reopen()
@@ -560,7 +560,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
   })
 
   t.test('a thousand acts at once are all done, in the order they came', async t => {
-    const { metadata, reopen, id } = await withPerson(t)
+    const { metadata, reopen, id } = await withAccount(t)
     const sizes = Array.from({ length: 1000 }, (_, index) => index)
     const put = await Promise.all(sizes.map(size => metadata.putFile(newFile(id, 'a', { size }), unlimited, always)))
     t.strictSame(put.map(({ file }) => file.size), sizes)
@@ -574,12 +574,12 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
   const names = ['', ' ', '!', 'A', 'B', 'a', 'a%', 'a_', 'aa', 'ab', 'b', 'é', '\uFF5E', '😀', '😁', '\u{10FFFF}'].filter(name => name !== '')
 
   t.test('what is stored is summed up over everybody who is not gone, by their own limits where they have some', async t => {
-    const { metadata, id } = await withPerson(t)
+    const { metadata, id } = await withAccount(t)
     t.strictSame(await metadata.totals(unlimited), { accounts: 1, files: 0, bytes: 0, accountsNearQuota: 0 })
-    const { id: ben } = await metadata.addAccount(person('ben'))
-    const { id: gone } = await metadata.addAccount(person('gone'))
-    for (const [owner, size] of [[id, 90], [ben, 89], [gone, 1000]] as const) await metadata.addFile(newFile(owner, 'a', { size }), unlimited)
-    await metadata.removeAccount(gone, 6000)
+    const { id: ben } = await metadata.addAccount(newAccount('ben'))
+    const { id: deleted } = await metadata.addAccount(newAccount('gone'))
+    for (const [owner, size] of [[id, 90], [ben, 89], [deleted, 1000]] as const) await metadata.addFile(newFile(owner, 'a', { size }), unlimited)
+    await metadata.removeAccount(deleted, 6000)
     t.strictSame(await metadata.totals(unlimited), { accounts: 2, files: 2, bytes: 179, accountsNearQuota: 0 })
     t.equal((await metadata.totals({ bytes: 100, files: undefined })).accountsNearQuota, 1)
     t.equal((await metadata.totals({ bytes: undefined, files: 1 })).accountsNearQuota, 2)
@@ -589,13 +589,13 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
   })
 
   t.test('a probe commits, changes nothing that can be asked for, and whoever watches hears of each commit', async t => {
-    const { metadata, id, reopen } = await withPerson(t)
+    const { metadata, id, reopen } = await withAccount(t)
     const commits: { writes: number, seconds: number }[] = []
     metadata.watchCommits(commit => commits.push(commit))
     const before = await metadata.findAccount(id)
     for (let round = 0; round < 3; round++) await metadata.probe()
     t.equal(commits.length, 3)
-    await Promise.all([metadata.probe(), metadata.probe(), metadata.addToken(accessToken(id))])
+    await Promise.all([metadata.probe(), metadata.probe(), metadata.addToken(newToken(id))])
     t.equal(commits.reduce((sum, { writes }) => sum + writes, 0), 6)
     t.ok(commits.length < 6, 'concurrent writes share one')
     t.ok(commits.every(({ seconds }) => seconds > 0))
@@ -603,7 +603,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
   })
 
   t.test('a listing by name goes code point by code point, both ways', async t => {
-    const { metadata, id } = await withPerson(t)
+    const { metadata, id } = await withAccount(t)
     for (const name of [...names].reverse()) await metadata.addFile(newFile(id, name), unlimited)
     t.strictSame((await walk(metadata, id, { limit: 3 })).map(file => file.name), names)
     t.strictSame((await walk(metadata, id, { limit: 3, order: '-name' })).map(file => file.name), [...names].reverse())
@@ -611,7 +611,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
 
   for (const prefix of ['', 'a', 'a%', 'a_', 'A', 'é', '\uFF5E', '😀', '\u{10FFFF}', 'x', '\uD7FF', 'ab\u{10FFFF}']) {
     t.test(`a listing of the prefix ${JSON.stringify(prefix)} has the names that begin so, page by page`, async t => {
-      const { metadata, id } = await withPerson(t)
+      const { metadata, id } = await withAccount(t)
       const more = [...names, '\uD7FF', '\uD7FFx', '\uE000', 'ab\u{10FFFF}', 'ab\u{10FFFF}z', 'ac']
       for (const name of more) await metadata.addFile(newFile(id, name), unlimited)
       const wanted = more.filter(name => name.startsWith(prefix)).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
@@ -622,8 +622,8 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
 
   for (const order of fileOrders) {
     t.test(`a listing in the order ${order} is total, shows each file once, and loses none while others come and go`, async t => {
-      const { metadata, id } = await withPerson(t)
-      const bob = await metadata.addAccount(person('bob'))
+      const { metadata, id } = await withAccount(t)
+      const bob = await metadata.addAccount(newAccount('bob'))
       await metadata.addFile(newFile(bob.id, 'theirs'), unlimited)
       // Many files have the same size and date.
       for (let index = 0; index < 30; index++) await metadata.addFile(newFile(id, `stays-${(index * 7) % 30}`, { size: index % 3, now: 1000 + index % 4 }), unlimited)

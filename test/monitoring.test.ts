@@ -22,13 +22,13 @@ const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const run = promisify(execFile)
 
 /** Disables limits that are not under test. */
-const unhurried = { RATE_LIMIT_PER_MINUTE: '0', REGISTRATIONS_PER_HOUR: '0' }
+const unlimited = { RATE_LIMIT_PER_MINUTE: '0', REGISTRATIONS_PER_HOUR: '0' }
 
 /** Repeats a request until its result is the expected one. @throws after three minutes. */
-async function until<T> (ask: () => Promise<T>, isIt: (answer: T) => boolean): Promise<T> {
+async function until<T> (ask: () => Promise<T>, isExpected: (answer: T) => boolean): Promise<T> {
   for (const end = performance.now() + 180_000; performance.now() < end;) {
     const answer = await ask()
-    if (isIt(answer)) return answer
+    if (isExpected(answer)) return answer
     await nextTurn()
   }
   throw new Error('it did not come')
@@ -65,7 +65,7 @@ interface Measured extends ServerProcess { metricsPort: number, dataDir: string 
 /** The bin, with its metrics on a free port. */
 async function spawnMeasured (t: Test, settings: Settings = {}): Promise<Measured> {
   const dataDir = settings.DATA_DIR ?? t.testdir()
-  const server = await spawnServer(t, { DATA_DIR: dataDir, METRICS_PORT: '0', LOG_LEVEL: 'silent', ...unhurried, ...settings })
+  const server = await spawnServer(t, { DATA_DIR: dataDir, METRICS_PORT: '0', LOG_LEVEL: 'silent', ...unlimited, ...settings })
   // A killed process would report no coverage.
   t.teardown(() => server.end('SIGTERM'))
   const metricsPort = Number(/http:\/\/127\.0\.0\.1:(\d+)\/metrics$/m.exec(server.welcome.join('\n'))?.[1])
@@ -97,25 +97,25 @@ test('a server tells anybody that it lives and that it is ready, and by HEAD as 
 })
 
 /** Faults in the server's environment, each with its repair. */
-const faults: { what: string, check: string, break: (dataDir: string) => Promise<void>, mend: (dataDir: string) => Promise<void> }[] = [
+const faults: { what: string, check: string, break: (dataDir: string) => Promise<void>, repair: (dataDir: string) => Promise<void> }[] = [
   {
     what: 'a database that takes no commit',
     check: 'database',
     break: async dataDir => alter(dataDir, 'ALTER TABLE installation RENAME TO elsewhere'),
-    mend: async dataDir => alter(dataDir, 'ALTER TABLE elsewhere RENAME TO installation')
+    repair: async dataDir => alter(dataDir, 'ALTER TABLE elsewhere RENAME TO installation')
   },
   {
     what: 'a disk that takes no file',
     check: 'disk',
     break: async dataDir => mkdir(join(dataDir, 'probe')),
-    mend: async dataDir => rmdir(join(dataDir, 'probe'))
+    repair: async dataDir => rmdir(join(dataDir, 'probe'))
   },
   {
     what: 'a disk that hangs',
     check: 'disk',
     // Opening a pipe blocks until a reader opens it.
     break: async dataDir => { await run('mkfifo', [join(dataDir, 'probe')]) },
-    mend: async dataDir => {
+    repair: async dataDir => {
       for await (const chunk of createReadStream(join(dataDir, 'probe'))) if (chunk) break
       await rm(join(dataDir, 'probe'), { force: true })
     }
@@ -128,10 +128,10 @@ async function alter (dataDir: string, statement: string): Promise<void> {
   database.close()
 }
 
-for (const { what, check, break: spoil, mend } of faults) {
+for (const { what, check, break: spoil, repair } of faults) {
   test(`${what} makes a server not ready, which says so, logs why, lives on, and is ready when that is over`, async t => {
     const dataDir = t.testdir()
-    const server = await spawnServer(t, { DATA_DIR: dataDir, ...unhurried })
+    const server = await spawnServer(t, { DATA_DIR: dataDir, ...unlimited })
     const entries = entriesOf(server)
     const { token } = await signUp(server, 'ann')
     await server.send('PUT', '/uploads/a', { token, body: 'bytes' })
@@ -144,7 +144,7 @@ for (const { what, check, break: spoil, mend } of faults) {
     t.notMatch(JSON.stringify(json), /sqlite|table|probe|EISDIR|\//i, 'why is nobody\'s business')
     t.equal((await server.send('GET', '/health/live')).status, 200)
     t.equal((await server.send('GET', '/uploads/a', { token })).text, 'bytes', 'what still works is done')
-    await mend(dataDir)
+    await repair(dataDir)
     t.strictSame((await until(ask, ({ status }) => status === 200)).json, { status: 'ready', database: 'ok', disk: 'ok' })
     t.equal(await server.end('SIGTERM'), 0)
     t.match((await entries).find(({ level }) => level === 50), { check, err: { message: String } })
@@ -260,10 +260,10 @@ test('passwords that are being hashed and those that wait are seen while they do
   const server = await spawnMeasured(t)
   const { user } = await signUp(server, 'ann')
   const signIns = Array.from({ length: 60 }, () => server.send('GET', '/api/token', { user }))
-  let isSeen = false
-  while (!isSeen) {
+  let isReached = false
+  while (!isReached) {
     const { sum } = await scrape(server.metricsPort)
-    isSeen = sum('magicstore_hashing_running') > 0 && sum('magicstore_hashing_waiting') > 0
+    isReached = sum('magicstore_hashing_running') > 0 && sum('magicstore_hashing_waiting') > 0
   }
   t.ok((await Promise.all(signIns)).every(({ status }) => status === 200))
 })
@@ -493,7 +493,7 @@ test('a server ends with its terminal', { skip: lacksTerminal }, async t => {
 })
 
 test('a server that can\'t keep up refuses new requests, says that it lives, and comes back', async t => {
-  const server = await spawnServer(t, { DATA_DIR: t.testdir(), LOG_LEVEL: 'silent', MAX_EVENT_LOOP_DELAY_MS: '20', ...unhurried })
+  const server = await spawnServer(t, { DATA_DIR: t.testdir(), LOG_LEVEL: 'silent', MAX_EVENT_LOOP_DELAY_MS: '20', ...unlimited })
   // The document is long and serialised for each request; a client that sends many HEAD requests at once has little work.
   const heads = 'HEAD /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(100)
   const end = new AbortController()
@@ -522,7 +522,7 @@ test('a server that holds too much refuses new requests, ends the uploads that i
   const inUse = sum('nodejs_heap_size_used_bytes') + sum('nodejs_external_memory_bytes')
   t.equal(await idle.end('SIGTERM'), 0)
 
-  const server = await spawnServer(t, { DATA_DIR: join(t.testdirName, 'busy'), LOG_LEVEL: 'silent', MAX_MEMORY_BYTES: String(inUse + 32 * MIB), MAX_EVENT_LOOP_DELAY_MS: '0', ...unhurried })
+  const server = await spawnServer(t, { DATA_DIR: join(t.testdirName, 'busy'), LOG_LEVEL: 'silent', MAX_MEMORY_BYTES: String(inUse + 32 * MIB), MAX_EVENT_LOOP_DELAY_MS: '0', ...unlimited })
   const { token } = await signUp(server, 'ann')
   // Each waits in memory for its first 256 KiB to be complete. Some are refused, if they arrive while the server checks its memory.
   const first = Buffer.alloc(0.24 * MIB, 1)

@@ -42,7 +42,7 @@ const isPublic = ({ operation }: Listed) => JSON.stringify(operation.security) =
 const schemesOf = ({ operation }: Listed) => [...new Set(operation.security.flatMap(requirement => Object.keys(requirement)))].sort()
 
 /** Disables limits that are not under test. */
-const unhurried = { REGISTRATIONS_PER_HOUR: '0', RATE_LIMIT_PER_MINUTE: '0' }
+const unlimited = { REGISTRATIONS_PER_HOUR: '0', RATE_LIMIT_PER_MINUTE: '0' }
 
 /** The value at a JSON Pointer of the document. */
 function follow (document: any, pointer: string): any {
@@ -211,11 +211,11 @@ test('the operations stand in the order in which a newcomer needs them, in group
 
 test('every failure is told: by the operations that answer it, or by the introduction', async t => {
   const { document, operations } = await readDocument(await startServer(t))
-  const told = new Set(operations.flatMap(({ operation }) => Object.values(operation.responses)).flatMap(({ content }) => Object.keys(content?.['application/problem+json']?.examples ?? {})))
+  const documented = new Set(operations.flatMap(({ operation }) => Object.values(operation.responses)).flatMap(({ content }) => Object.keys(content?.['application/problem+json']?.examples ?? {})))
   const others = Array.from(String(document.info.description).matchAll(/^- (\d{3}) `([a-z_]+)`: /gm), ([, status, code]) => ({ status: Number(status), code }))
   t.ok(others.length > 0)
-  t.same(others.map(({ code }) => code).filter(code => told.has(String(code))), [], 'no operation has those of the introduction')
-  t.same([...told, ...others.map(({ code }) => code)].sort(), Object.keys(failures).sort())
+  t.same(others.map(({ code }) => code).filter(code => documented.has(String(code))), [], 'no operation has those of the introduction')
+  t.same([...documented, ...others.map(({ code }) => code)].sort(), Object.keys(failures).sort())
   for (const { status, code } of others) t.equal(failures[code as keyof typeof failures].status, status)
 })
 
@@ -226,7 +226,7 @@ function evaluate (expression: string, { path, answer }: { path: string, answer:
 }
 
 test('every link leads on, with the parameters that it fills in', async t => {
-  const server = await startServer(t, unhurried)
+  const server = await startServer(t, unlimited)
   const { operations } = await readDocument(server)
   const { user } = await signUp(server, 'someone')
   const bodies: Record<string, SendOptions> = { renameFile: { json: { name: 'a new.txt' } } }
@@ -308,7 +308,7 @@ test('the rules of the lint are the public ones, less those that can\'t hold her
 })
 
 test('the security of each operation is what the server asks for', async t => {
-  const server = await startServer(t, unhurried)
+  const server = await startServer(t, unlimited)
   const { operations } = await readDocument(server)
   t.same(operations.filter(isPublic).map(({ operation }) => operation.operationId).sort(), ['getLiveness', 'getOpenapiJson', 'getOpenapiYaml', 'getReadiness', 'getService', 'getUser', 'registerUser'])
   for (const listed of operations) {

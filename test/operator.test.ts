@@ -392,8 +392,8 @@ t.test('fsck beside a server at work reports nothing that is not so', async t =>
   const { token } = await signUp(server, 'ann')
   const work = new AbortController()
   let done = 0
-  const repeat = async (act: (round: number) => Promise<unknown>) => {
-    for (let round = 0; !work.signal.aborted; round++) { await act(round); done++ }
+  const repeat = async (operation: (round: number) => Promise<unknown>) => {
+    for (let round = 0; !work.signal.aborted; round++) { await operation(round); done++ }
   }
   const load = [
     ...Array.from({ length: 4 }, (_, worker) => repeat(round => server.send('PUT', `/uploads/${worker}-${round % 20}`, { token, body: `${round}`.repeat(2000) }))),

@@ -36,7 +36,7 @@ interface Fixture {
   /** An access token, and a personal token with every scope. */
   token: string
   personal: string
-  people: number
+  userCount: number
 }
 
 /** A value that matches the schema, or an index into the known values. */
@@ -150,9 +150,9 @@ async function prepare (fixture: Fixture, { path }: Pick<Listed, 'path'>, files:
 /** Whether the tokens are valid. An expired access token is renewed with the personal one, without hashing. */
 async function hasTokens (fixture: Fixture, path: string): Promise<boolean> {
   const { server, token, personal } = fixture
-  const holds = async (token: string) => (await server.send('GET', '/api/resource', { token })).status === 200
-  if (path.includes('token') && !await holds(personal)) return false
-  if (await holds(token)) return true
+  const isValid = async (token: string) => (await server.send('GET', '/api/resource', { token })).status === 200
+  if (path.includes('token') && !await isValid(personal)) return false
+  if (await isValid(token)) return true
   const { status, json } = await server.send('GET', '/api/token', { token: personal })
   if (status === 200) fixture.token = json.token
   return status === 200
@@ -161,10 +161,10 @@ async function hasTokens (fixture: Fixture, path: string): Promise<boolean> {
 /** Signs in with the password; if it has changed, registers another user. */
 async function signInAgain (fixture: Fixture): Promise<void> {
   const { server, known } = fixture
-  const { status, json } = fixture.people === 0 ? { status: 401, json: undefined } : await server.send('GET', '/api/token', { user: fixture.user })
+  const { status, json } = fixture.userCount === 0 ? { status: 401, json: undefined } : await server.send('GET', '/api/token', { user: fixture.user })
   if (status === 200) fixture.token = json.token
   else {
-    const { user, token, id } = await signUp(server, `person ${++fixture.people}`)
+    const { user, token, id } = await signUp(server, `user ${++fixture.userCount}`)
     Object.assign(fixture, { user, token })
     remember(known, 'id', String(id))
   }
@@ -191,7 +191,7 @@ async function openFixture (t: Test): Promise<{ fixture: Fixture, drawer: Drawer
   const server = await startServer(t, { ...settings, DATA_DIR: t.testdir() })
   const document: Document = (await server.send('GET', '/openapi.json')).json
   const known: Known = { id: ['1'], range: ['bytes=0-9', 'bytes=5-', 'bytes=-3', 'bytes=0-1,4-5', 'bytes=9999-'] }
-  const fixture: Fixture = { server, known, user: ['', ''], token: '', personal: '', people: 0 }
+  const fixture: Fixture = { server, known, user: ['', ''], token: '', personal: '', userCount: 0 }
   await signInAgain(fixture)
   return { fixture, drawer: createDrawer(document, hints), operations: operationsOf(document) }
 }
@@ -242,7 +242,7 @@ test('a mutated request is never answered with a 5xx nor anything undocumented, 
       cases++
       await prepare(fixture, listed, recipe.files)
       const request = mutate(requestOf(listed, recipe, fixture), chosen)
-      const status = await judge(fixture.server.port, request)
+      const status = await sendAndCheck(fixture.server.port, request)
       statuses.set(status, (statuses.get(status) ?? 0) + 1)
     })
     await fc.assert(property, runsOf(listed, 2))
@@ -256,7 +256,7 @@ test('a mutated request is never answered with a 5xx nor anything undocumented, 
 })
 
 /** Sends a request and checks the first response against the document. Returns its status; 0 if there is none and none is required. */
-async function judge (port: number, request: WireRequest): Promise<number> {
+async function sendAndCheck (port: number, request: WireRequest): Promise<number> {
   const { method, target } = request
   const { bytes, isCut, hasRest } = bytesOf(request)
   const isExact = !isCut && !hasRest
@@ -264,7 +264,7 @@ async function judge (port: number, request: WireRequest): Promise<number> {
   for (const [index, { status, headers, body }] of answers.entries()) {
     if (status >= 500) throw new Error(`answered ${status} ${body}`)
     if (index > 0) continue
-    if (headers.date === undefined) holdRefusal(status, body.toString())
+    if (headers.date === undefined) checkRefusal(status, body.toString())
     else checkConformance({ method, path: target, status, headers, body: /json\b/.test(String(headers['content-type'])) ? body.toString() : '' })
   }
   const [first] = answers
@@ -274,7 +274,7 @@ async function judge (port: number, request: WireRequest): Promise<number> {
 }
 
 /** Invalid HTTP, or a head that is too large, is refused before the request is parsed, in a response without a Date. */
-function holdRefusal (status: number, body: string): void {
+function checkRefusal (status: number, body: string): void {
   const { code } = JSON.parse(body)
   if (!['400 malformed_request', '431 head_too_large'].includes(`${status} ${code}`)) throw new Error(`refused with ${status} ${body}`)
 }
@@ -287,11 +287,11 @@ test('what such requests brought to light stays as it was set right', async t =>
   // A UTF-8 host name, as Node reads it: `URL.canParse` began to accept it after some thousand calls.
   const asked = { headers: { host: '\xF0\x9F\x98\x80' }, socket: { localAddress: '127.0.0.1', localPort: 80 } }
   for (let call = 0; call < 20_000; call++) if (to(asked, '/a') !== '/a') t.fail('a Host that is no name steers a link')
-  await t.resolves(judge(server.port, { ...request, version: 'HTTP/2.0' }), 'a version that is not spoken over this connection')
+  await t.resolves(sendAndCheck(server.port, { ...request, version: 'HTTP/2.0' }), 'a version that is not spoken over this connection')
   for (const { method, path } of operations.filter(each => each.method === 'DELETE' && each.path !== '/api/account')) {
     for (const [type, body] of [['text/plain', 'x'], ['application/json', '{'], ['application/json', `"${'x'.repeat(70_000)}"`]] as const) {
       const target = path.replace(/\{\w+\}/, '999')
-      const status = await judge(server.port, { ...request, method, target, headers: [...request.headers, ['content-type', type]], body: Buffer.from(body), framing: 'length' })
+      const status = await sendAndCheck(server.port, { ...request, method, target, headers: [...request.headers, ['content-type', type]], body: Buffer.from(body), framing: 'length' })
       t.notOk([400, 413, 415].includes(status), `the body of ${method} ${path} is not looked at: ${status}`)
     }
   }

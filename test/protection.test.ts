@@ -416,7 +416,7 @@ t.test('PASSWORD_POLICY=strict refuses short and common passwords and the userna
   t.equal((await signIn(server, 'ann-0', 'lower case only')).status, 200)
 })
 
-/** Returns a function that tells the lengths of all texts normalised since. */
+/** Returns a function that returns the lengths of all texts normalised since. */
 function watchNormalising (t: Test): () => number[] {
   const normalize = String.prototype.normalize
   const lengths: number[] = []

@@ -14,10 +14,10 @@ import { clientOf, runBin, spawnServer } from './server.ts'
 /** The rows of the table below a heading, without its header. */
 const tableBelow = (text: string, heading: string) => sectionOf(text, heading).split('\n').filter(line => line.startsWith('|')).slice(2)
 
-interface Desk { port: number, folder: string, type (lines: string[]): Promise<Typed> }
+interface Workspace { port: number, folder: string, type (lines: string[]): Promise<Typed> }
 
 /** A running server, and a folder in which bash runs lines. */
-async function openDesk (t: Test): Promise<Desk> {
+async function openWorkspace (t: Test): Promise<Workspace> {
   const root = t.testdir({ data: {}, desk: {} })
   const { port } = await spawnServer(t, { DATA_DIR: join(root, 'data') })
   const folder = join(root, 'desk')
@@ -39,11 +39,11 @@ test('every command in the README is run by a test', async t => {
 })
 
 test('the README\'s session runs as typed in any shell, from registration to download', async t => {
-  await checkSession(t, await openDesk(t))
+  await checkSession(t, await openWorkspace(t))
 })
 
 test('the session of the first issue runs as typed: `Token` without a space behind the colon, a download by -GET', async t => {
-  const { folder, type } = await openDesk(t)
+  const { folder, type } = await openWorkspace(t)
   const registered = await type([
     'curl -i -X POST -H "Content-Type: application/json" -d \'{"username":"test_user","password":"pwd"}\' http://127.0.0.1:5000/api/users',
     'curl -u test_user:pwd -i -X GET http://127.0.0.1:5000/api/token'

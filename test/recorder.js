@@ -33,9 +33,9 @@ subscribe('tracing:fastify.request.handler:start', message => {
  * Reports an exchange when its whole response was passed to the connection; never if it was cut before.
  * @param {import('node:http').IncomingMessage} request
  * @param {import('node:http').ServerResponse} response
- * @param {(recorded: Recorded) => void} tell
+ * @param {(recorded: Recorded) => void} report
  */
-export function record (request, response, tell) {
+export function record (request, response, report) {
   const path = String(request.url)
   /** @type {Buffer[]} */
   const chunks = []
@@ -71,7 +71,7 @@ export function record (request, response, tell) {
     if (headers === undefined) return
     // Node does not send the body of a response to HEAD.
     const body = request.method === 'HEAD' ? '' : Buffer.concat(chunks).toString()
-    tell({ method: String(request.method), path, status: response.statusCode, headers, body, given: given.get(response) })
+    report({ method: String(request.method), path, status: response.statusCode, headers, body, given: given.get(response) })
   })
 }
 

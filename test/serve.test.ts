@@ -94,8 +94,8 @@ test('the data folder and all in it belong to its owner alone, also where the fo
     t.ok(names.includes('magicstore.db') && names.includes('signing-keys'), 'there is something to look at')
     for (const name of ['.', ...names]) {
       // The last acknowledged blob may be moving from one folder to the other.
-      const facts = await stat(join(dataDir, name)).catch(() => undefined)
-      if (facts !== undefined) t.equal((facts.mode & 0o777).toString(8), facts.isDirectory() ? '700' : '600', `${name} ${when}`)
+      const stats = await stat(join(dataDir, name)).catch(() => undefined)
+      if (stats !== undefined) t.equal((stats.mode & 0o777).toString(8), stats.isDirectory() ? '700' : '600', `${name} ${when}`)
     }
     if (when === 'while it serves') t.equal(await server.end('SIGTERM'), 0)
   }

@@ -25,11 +25,11 @@ t.test('sweeps that are asked for together are one, and what is asked for while 
 
 t.test('a sweep that fails is not the last one', async t => {
   let count = 0
-  let tellFailure = () => {}
-  const failed = new Promise<void>(resolve => { tellFailure = resolve })
+  let onFailure = () => {}
+  const failed = new Promise<void>(resolve => { onFailure = resolve })
   const sweeper = createSweeper(async () => {
     if (++count > 1) return
-    tellFailure()
+    onFailure()
     throw new Error('no')
   })
   sweeper.request()

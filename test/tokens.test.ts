@@ -335,11 +335,11 @@ t.test('an unknown user, a name that nobody can have and a wrong password get on
   await server.send('POST', '/api/users', { json: { username: 'known', password: 'right' } })
   const own = { date: '', 'ratelimit-remaining': '', 'ratelimit-reset': '', 'x-request-id': '' }
   const imageOf = ({ text, headers }: Answer) => ({ text: text.replace(String(headers['x-request-id']), ''), headers: { ...headers, ...own } })
-  const people: Record<string, [string, string]> = { wrong: ['known', 'wrong'], unknown: ['unknown', 'right'], impossible: ['\u202E', 'right'], empty: ['', ''] }
+  const users: Record<string, [string, string]> = { wrong: ['known', 'wrong'], unknown: ['unknown', 'right'], impossible: ['\u202E', 'right'], empty: ['', ''] }
   const times: Record<string, number[]> = {}
   for (let round = 0; round < 7; round++) {
     const answers: Answer[] = []
-    for (const [kind, user] of Object.entries(people)) {
+    for (const [kind, user] of Object.entries(users)) {
       const started = process.hrtime.bigint()
       answers.push(await server.send('GET', '/api/token', { user }))
       ;(times[kind] ??= []).push(Number(process.hrtime.bigint() - started))
@@ -352,7 +352,7 @@ t.test('an unknown user, a name that nobody can have and a wrong password get on
   }
   // The minimum of several runs is the least disturbed by other load; without hashing, a response takes a twentieth of the time.
   const least = (kind: string) => Math.min(...times[kind] ?? [])
-  for (const kind of Object.keys(people)) t.ok(least(kind) > least('wrong') / 2, `${kind} took ${least(kind)} ns, a wrong password ${least('wrong')}`)
+  for (const kind of Object.keys(users)) t.ok(least(kind) > least('wrong') / 2, `${kind} took ${least(kind)} ns, a wrong password ${least('wrong')}`)
   const long = 'x'.repeat(1025)
   const refused = await Promise.all([['known', long], ['unknown', long]].map(user => server.send('GET', '/api/token', { user: user as [string, string] })))
   t.strictSame(imageOf(refused[0] as Answer), imageOf(refused[1] as Answer))

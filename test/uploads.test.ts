@@ -109,8 +109,8 @@ function refused (t: Test, answer: Answer, status: number, code: string, message
 
 /** Asserts the status and these JSON properties exactly (`t.match` accepts a substring). */
 function answered (t: Test, answer: Answer, expected: { status: number, name?: string, size?: number, type?: string, sha256?: string }, message = 'the file'): void {
-  const facts = Object.keys(expected).map(key => [key, key === 'status' ? answer.status : answer.json[key]])
-  t.same(Object.fromEntries(facts), expected, message)
+  const properties = Object.keys(expected).map(key => [key, key === 'status' ? answer.status : answer.json[key]])
+  t.same(Object.fromEntries(properties), expected, message)
 }
 
 /** The response to a head whose body is never sent. */

@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 export interface WireAnswer { status: number, headers: Record<string, string>, body: Buffer }
 
 /** Maximum time without data before an exchange fails. */
-const PATIENCE_MILLISECONDS = 30_000
+const TIMEOUT_MILLISECONDS = 30_000
 
 interface Sent {
   bytes: Uint8Array
@@ -23,14 +23,14 @@ interface Sent {
 export async function exchange (port: number, { bytes, method, isCut, isExact = true }: Sent): Promise<WireAnswer[]> {
   const socket = connect(port, '127.0.0.1')
   const chunks: Buffer[] = []
-  let isWhole = false
+  let isComplete = false
   socket.on('data', chunk => {
     chunks.push(chunk)
-    if (isWhole || firstEnd(Buffer.concat(chunks), method) === undefined) return
-    isWhole = true
+    if (isComplete || firstEnd(Buffer.concat(chunks), method) === undefined) return
+    isComplete = true
     socket.end()
   })
-  const stalled = new Promise<never>((_resolve, reject) => socket.setTimeout(PATIENCE_MILLISECONDS, () => { socket.destroy(); reject(new Error('no answer and no end')) }))
+  const stalled = new Promise<never>((_resolve, reject) => socket.setTimeout(TIMEOUT_MILLISECONDS, () => { socket.destroy(); reject(new Error('no answer and no end')) }))
   // A server that refuses may stop reading and reset the connection.
   const closed = new Promise<void>(resolve => socket.on('error', () => {}).once('close', () => resolve()))
   socket.write(bytes)

@@ -216,7 +216,7 @@ function createTokens (issue: () => Promise<components['schemas']['AccessToken']
   }
 }
 
-/** Settles as the promise does, but rejects at once if the signal aborts. The work behind the promise goes on for others. */
+/** Settles as the promise does, but rejects at once if the signal aborts. The promise itself continues for other callers. */
 function orAborted<Value> (promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason)
@@ -226,7 +226,7 @@ function orAborted<Value> (promise: Promise<Value>, signal: AbortSignal): Promis
   })
 }
 
-/** Sends a file as it is, an object that contains one as a form, anything else as JSON. */
+/** Sends a file as raw bytes, an object that contains one as a form, anything else as JSON. */
 function writeBody (body: unknown): Blob | FormData {
   if (body instanceof Blob) return body
   const fields = Object.entries(body as object)
@@ -246,14 +246,14 @@ function progressOf (fetch: Fetch, file: Blob, { onProgress }: UploadOptions = {
   return {
     fetch (request) {
       const counted = new Request(request, { body: countedStream(request.body as ReadableStream<Uint8Array>, report), duplex: 'half' } as RequestInit)
-      // A stream has no length of its own. The server uses it to refuse a file that is too large before it is sent.
+      // A stream has no length. With it, the server can refuse a file that is too large before it is sent.
       if (request.method === 'PUT') counted.headers.set('content-length', String(file.size))
       return fetch(counted)
     }
   }
 }
 
-/** The stream in small pieces, each reported when the network takes it. */
+/** The stream in small pieces, each reported when the network accepts it. */
 function countedStream (stream: ReadableStream<Uint8Array>, report: (sentBytes: number) => void): ReadableStream<Uint8Array> {
   const reader = stream.getReader()
   let chunk: Uint8Array = new Uint8Array()

@@ -119,19 +119,19 @@ export async function compareUploads (bench: Bench): Promise<Comparison[]> {
       }
       const measureBaseline = async ({ port }: Running) => {
         const rate = await inParallel(streams, bytes, () => upload({ port, method: 'PUT', path: `/${randomUUID()}` }, bytes))
-        await emptyOfUploads(bench.folder)
+        await deleteUploads(bench.folder)
         return rate
       }
-      const facts = { work: `upload ${work}, ${streams === 1 ? '1 stream' : `${streams} streams`}`, unit: 'MiB/s' }
-      comparisons.push({ ...facts, against: 'bare Node, hashed and synced', target: { least }, rounds: await interleave(rounds, measureOurs, () => measureBaseline(files)) })
-      if (nginx !== undefined) comparisons.push({ ...facts, against: 'nginx, neither hashed nor synced', rounds: await interleave(rounds, measureOurs, () => measureBaseline(nginx)) })
+      const row = { work: `upload ${work}, ${streams === 1 ? '1 stream' : `${streams} streams`}`, unit: 'MiB/s' }
+      comparisons.push({ ...row, against: 'bare Node, hashed and synced', target: { least }, rounds: await interleave(rounds, measureOurs, () => measureBaseline(files)) })
+      if (nginx !== undefined) comparisons.push({ ...row, against: 'nginx, neither hashed nor synced', rounds: await interleave(rounds, measureOurs, () => measureBaseline(nginx)) })
     }
   }
   return comparisons
 }
 
 /** Deletes the baselines' uploads, whose names are UUIDs. */
-async function emptyOfUploads (folder: string): Promise<void> {
+async function deleteUploads (folder: string): Promise<void> {
   for (const name of readdirSync(folder)) if (/^[0-9a-f-]{36}$/.test(name)) await rm(join(folder, name))
 }
 
@@ -161,7 +161,7 @@ export async function compareSmall (bench: Bench): Promise<Comparison[]> {
   const body = Buffer.alloc(4096, 'x')
   const put = async (port: number, authorization: Record<string, string>) => {
     const load = await repeat(16, seconds, () => openRequester({ port, method: 'PUT', path: '', headers: authorization, body, nextPath: () => `/uploads/${randomUUID()}` }))
-    await emptyOfUploads(bench.folder)
+    await deleteUploads(bench.folder)
     return load.perSecond
   }
   const get = async (target: Target) => (await getRepeatedly(target, { connections: 16, seconds })).perSecond

@@ -42,8 +42,8 @@ try {
   await workbench.close()
 }
 
-async function millisecondsOf (act: () => Promise<unknown>): Promise<number> {
+async function millisecondsOf (operation: () => Promise<unknown>): Promise<number> {
   const began = performance.now()
-  await act()
+  await operation()
   return performance.now() - began
 }

@@ -21,12 +21,12 @@ async function grow (folder: string, name: string, count: number): Promise<Grown
   const [username, password] = user.split(':')
   await fetch(`http://127.0.0.1:${server.port}/api/users`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ username, password }) })
   await server.stop()
-  addFacts(join(dataDir, 'magicstore.db'), count)
+  addMetadata(join(dataDir, 'magicstore.db'), count)
   return { server: await startMagicStore(dataDir), dataDir, user }
 }
 
 /** Inserts metadata without blobs into the database; listings and look-ups read nothing else. */
-function addFacts (file: string, count: number): void {
+function addMetadata (file: string, count: number): void {
   const database = new Database(file)
   const insert = database.prepare(`INSERT INTO files (owner_id, name, size, type, sha256, blob_id, created_at, updated_at)
     VALUES (1, ?, ?, 'image/jpeg', '${'0'.repeat(64)}', ?, ?, ?)`)
@@ -55,7 +55,7 @@ async function timeOf (open: () => Promise<Requester>): Promise<number> {
 }
 
 /** The paths to request, including the last page of 50. */
-async function addressesOf ({ port }: Running, headers: Record<string, string>): Promise<Record<string, string>> {
+async function pathsOf ({ port }: Running, headers: Record<string, string>): Promise<Record<string, string>> {
   const page = async (query: string) => (await fetch(`http://127.0.0.1:${port}/api/files?${query}`, { headers })).json()
   let cursor: string | null = null
   let last: { name: string } | undefined
@@ -86,7 +86,7 @@ export async function compareGrowth ({ rounds, folder, many }: Pick<Bench, 'roun
   const grown = [await grow(folder, 'many', many), await grow(folder, 'few', 100)] as const
   const prepared = await Promise.all(grown.map(async ({ server, user }) => {
     const headers = await signIn({ ours: server, user })
-    return { port: server.port, headers, addresses: await addressesOf(server, headers) }
+    return { port: server.port, headers, addresses: await pathsOf(server, headers) }
   }))
   const comparisons: Comparison[] = []
   for (const work of ['first page of 50', 'last page of 50', 'look-up of one file']) {

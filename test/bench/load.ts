@@ -47,10 +47,10 @@ export async function repeat (connections: number, seconds: number, open: (index
   return { perSecond: latencies.length / elapsed * 1000, p99Milliseconds: latencies[Math.floor(latencies.length * 0.99)] ?? NaN }
 }
 
-export interface Asked extends Target { method: string, body?: Buffer, nextPath?: () => string }
+export interface RequestTarget extends Target { method: string, body?: Buffer, nextPath?: () => string }
 
 /** A persistent connection with one request at a time; responses need a Content-Length. @throws if one is not 2xx. */
-export async function openRequester ({ port, method, path, headers = {}, body, nextPath = () => path }: Asked): Promise<Requester> {
+export async function openRequester ({ port, method, path, headers = {}, body, nextPath = () => path }: RequestTarget): Promise<Requester> {
   const socket = await dial(port)
   const lines = Object.entries(body === undefined ? headers : { ...headers, 'Content-Length': body.length }).map(([name, value]) => `${name}: ${value}\r\n`).join('')
   return {
@@ -65,7 +65,7 @@ export async function openRequester ({ port, method, path, headers = {}, body, n
 }
 
 /** Uploads over a new connection, from one buffer; returns MiB per second. `before` and `after` enclose the bytes, as in a form. */
-export async function upload ({ port, method, path, headers = {} }: Asked, bytes: number, { before = '', after = '' } = {}): Promise<number> {
+export async function upload ({ port, method, path, headers = {} }: RequestTarget, bytes: number, { before = '', after = '' } = {}): Promise<number> {
   const chunk = Buffer.alloc(MIB, 'MagicStore ')
   const socket = await dial(port)
   const answered = readAnswer(socket)
@@ -109,9 +109,9 @@ function readAnswer (socket: Socket): Promise<number> {
     let left = -1
     const fail = (error: Error) => settle(() => reject(error))
     const onClose = () => fail(new Error('the connection ended before the answer'))
-    function settle (tell: () => void): void {
+    function settle (finish: () => void): void {
       socket.off('data', read).off('error', fail).off('close', onClose)
-      tell()
+      finish()
     }
     function read (chunk: Buffer): void {
       if (length === -1) {

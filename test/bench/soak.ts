@@ -40,15 +40,15 @@ async function work (index: number): Promise<void> {
   await send('POST', '/api/users', { headers: { 'content-type': 'application/json' }, body: JSON.stringify({ username: `worker${index}`, password: 'correct horse battery' }) })
   const digests = new Map<string, string>()
   let headers: Record<string, string> = {}
-  for (let act = 0; Date.now() < end; act++) {
-    if (act % 500 === 0) headers = { authorization: `Bearer ${(await (await send('GET', '/api/token', { headers: { authorization: `Basic ${btoa(user)}` } })).json()).token}` }
+  for (let count = 0; Date.now() < end; count++) {
+    if (count % 500 === 0) headers = { authorization: `Bearer ${(await (await send('GET', '/api/token', { headers: { authorization: `Basic ${btoa(user)}` } })).json()).token}` }
     const name = `file-${randomInt(50)}`
     const known = digests.get(name)
-    if (act % 5 === 0 && known !== undefined) {
+    if (count % 5 === 0 && known !== undefined) {
       expect((await send('DELETE', `/uploads/${name}`, { headers })).status === 204, 'DELETE')
       digests.delete(name)
-    } else if (act % 5 === 1) expect((await send('GET', '/api/files?limit=50', { headers })).status === 200, 'list')
-    else if (act % 5 === 2 || known === undefined) {
+    } else if (count % 5 === 1) expect((await send('GET', '/api/files?limit=50', { headers })).status === 200, 'list')
+    else if (count % 5 === 2 || known === undefined) {
       const body = randomFillSync(Buffer.alloc(randomInt(50) === 0 ? randomInt(8 * MIB) : randomInt(64 * 1024)))
       const isRight = [200, 201].includes((await send('PUT', `/uploads/${name}`, { headers, body })).status)
       expect(isRight, 'PUT')

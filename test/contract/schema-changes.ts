@@ -33,26 +33,26 @@ export function compareSchemas (before: Schema, after: Schema, place: Place, fol
   function compare (old: Schema, now: Schema, { direction, subject }: Place): Change[] {
     const [a, b] = [follow.before(old), follow.after(now)]
     const level = LEVELS[direction]
-    const tell = (kind: 'narrower' | 'wider', what: string): Change => ({ level: level[kind], subject, what })
+    const report = (kind: 'narrower' | 'wider', what: string): Change => ({ level: level[kind], subject, what })
     const within = (x: Schema, y: Schema, name: string) => compareSchemas(x, y, { direction, subject: `${subject}${name}` }, follow)
     const keywords = new Set([...Object.keys(a), ...Object.keys(b)])
     return Array.from(keywords).filter(keyword => !ANNOTATIONS.has(keyword) && !keyword.startsWith('x-')).flatMap(keyword => {
       const [x, y] = [a[keyword], b[keyword]]
       if (JSON.stringify(x) === JSON.stringify(y) && x?.$ref === undefined && !['properties', 'items', 'anyOf'].includes(keyword)) return []
-      const told = `\`${keyword}\` ${text(x)} → ${text(y)}`
+      const changed = `\`${keyword}\` ${text(x)} → ${text(y)}`
       if (keyword === 'properties') return properties(x ?? {}, y ?? {}, { direction, subject }, within)
       if (keyword === 'items' && x !== undefined && y !== undefined) return within(x, y, '[]')
-      if (keyword === 'anyOf' && x !== undefined && y !== undefined) return members(x, y, tell, within)
-      if (keyword === 'type') return sets([x].flat(), [y].flat(), 'type', tell)
-      if (keyword === 'enum' && x !== undefined && y !== undefined) return sets(x, y, 'value', tell)
-      if (keyword === 'required') return sets(y ?? [], x ?? [], 'need of', tell)
-      if (keyword === 'additionalProperties') return [tell(y === false ? 'narrower' : 'wider', told)].map(change => direction === 'response' && change.level === 'breaking' ? { ...change, level: 'added' } : change)
-      if (keyword === 'default') return [{ level: 'breaking', subject, what: told }]
-      if (UPPER.has(keyword) || LOWER.has(keyword)) return [tell(isTighter(keyword, x, y) ? 'narrower' : 'wider', told)]
+      if (keyword === 'anyOf' && x !== undefined && y !== undefined) return members(x, y, report, within)
+      if (keyword === 'type') return sets([x].flat(), [y].flat(), 'type', report)
+      if (keyword === 'enum' && x !== undefined && y !== undefined) return sets(x, y, 'value', report)
+      if (keyword === 'required') return sets(y ?? [], x ?? [], 'need of', report)
+      if (keyword === 'additionalProperties') return [report(y === false ? 'narrower' : 'wider', changed)].map(change => direction === 'response' && change.level === 'breaking' ? { ...change, level: 'added' } : change)
+      if (keyword === 'default') return [{ level: 'breaking', subject, what: changed }]
+      if (UPPER.has(keyword) || LOWER.has(keyword)) return [report(isTighter(keyword, x, y) ? 'narrower' : 'wider', changed)]
       if (OPAQUE.has(keyword) || keyword === 'enum' || keyword === 'const') {
-        return x === undefined ? [tell('narrower', told)] : y === undefined ? [tell('wider', told)] : [{ level: 'breaking', subject, what: told }]
+        return x === undefined ? [report('narrower', changed)] : y === undefined ? [report('wider', changed)] : [{ level: 'breaking', subject, what: changed }]
       }
-      return [{ level: 'breaking', subject, what: told }]
+      return [{ level: 'breaking', subject, what: changed }]
     })
   }
 }
@@ -72,22 +72,22 @@ function properties (before: Schema, after: Schema, { direction, subject }: Plac
   })
 }
 
-type Tell = (kind: 'narrower' | 'wider', what: string) => Change
+type Report = (kind: 'narrower' | 'wider', what: string) => Change
 
 /** A set of words: fewer words accept less. */
-function sets (before: unknown[], after: unknown[], noun: string, tell: Tell): Change[] {
+function sets (before: unknown[], after: unknown[], noun: string, report: Report): Change[] {
   return [
-    ...before.filter(word => !after.includes(word)).map(word => tell('narrower', `${noun} ${text(word)} ${noun === 'need of' ? 'is new' : 'is gone'}`)),
-    ...after.filter(word => !before.includes(word)).map(word => tell('wider', `${noun} ${text(word)} ${noun === 'need of' ? 'is gone' : 'is new'}`))
+    ...before.filter(word => !after.includes(word)).map(word => report('narrower', `${noun} ${text(word)} ${noun === 'need of' ? 'is new' : 'is gone'}`)),
+    ...after.filter(word => !before.includes(word)).map(word => report('wider', `${noun} ${text(word)} ${noun === 'need of' ? 'is gone' : 'is new'}`))
   ]
 }
 
 /** The members of a union, identified by their types. */
-function members (before: Schema[], after: Schema[], tell: Tell, within: (x: Schema, y: Schema, name: string) => Change[]): Change[] {
+function members (before: Schema[], after: Schema[], report: Report, within: (x: Schema, y: Schema, name: string) => Change[]): Change[] {
   const named = (schemas: Schema[]) => new Map(schemas.map(schema => [JSON.stringify(schema.type ?? schema.$ref), schema]))
   const [x, y] = [named(before), named(after)]
   return [
-    ...sets(Array.from(x.keys()), Array.from(y.keys()), 'alternative', tell),
+    ...sets(Array.from(x.keys()), Array.from(y.keys()), 'alternative', report),
     ...Array.from(x).flatMap(([name, schema]) => y.has(name) ? within(schema, y.get(name) as Schema, '') : [])
   ]
 }

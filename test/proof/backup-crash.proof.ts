@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { cp, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { blobsIn, hasStrace, makeBackup, makeStore, namesIn, refused, report, seenBy } from '../backups.ts'
+import { blobsIn, hasStrace, createBackup, createStore, namesIn, expectRefusal, report, filesOfUser } from '../backups.ts'
 import { commandOf } from '../bin.ts'
 import { startServer, type Settings } from '../server.ts'
 
@@ -18,7 +18,7 @@ async function killedAt (call: string, when: number, args: string[], settings: S
 const entriesOf = async (folder: string) => (await readdir(folder)).map(name => name.replace(/-[0-9a-f]{8}$/, '')).sort()
 
 t.test('a backup that is killed at any step leaves the one before good, or is good itself, and the next one leaves nothing of it behind', { skip: hasStrace ? false : 'strace is not installed', timeout: 300_000 }, async t => {
-  const { root, dataDir, folder, user } = await makeBackup(t)
+  const { root, dataDir, folder, user } = await createBackup(t)
   await cp(folder, join(root, 'aside'), { recursive: true })
   let swapped = 0
   const steps = [
@@ -46,17 +46,17 @@ t.test('a backup that is killed at any step leaves the one before good, or is go
 })
 
 t.test('a first backup that is killed is no backup, and the next one uses what is there', { skip: hasStrace ? false : 'strace is not installed' }, async t => {
-  const { folder: root, dataDir } = await makeStore(t, { one: 'one', two: 'two' })
+  const { folder: root, dataDir } = await createStore(t, { one: 'one', two: 'two' })
   const folder = join(root, 'backup')
   for (const [call, when] of [['rename', 1], ['link', 2]] as const) {
     await killedAt(call, when, ['backup', folder], { DATA_DIR: dataDir })
-    await refused(t, ['restore', folder], { DATA_DIR: join(root, 'restored') })
+    await expectRefusal(t, ['restore', folder], { DATA_DIR: join(root, 'restored') })
   }
   t.match(await report(['backup', folder], { DATA_DIR: dataDir }), { files: 2, linked: 1, kept: 1 })
 })
 
 t.test('a restore that is killed is done again, and no server starts on half of it', { skip: hasStrace ? false : 'strace is not installed', timeout: 300_000 }, async t => {
-  const { root, folder, user } = await makeBackup(t)
+  const { root, folder, user } = await createBackup(t)
   for (const { step, call, when } of [
     { step: 'the database is copied', call: 'rename', when: 1 },
     { step: 'a file is copied', call: 'rename', when: 3 },
@@ -68,12 +68,12 @@ t.test('a restore that is killed is done again, and no server starts on half of 
     const settings = { DATA_DIR: join(root, `restored-${call}-${when}`), PORT: '0' }
     await killedAt(call, when, ['restore', folder], settings)
     if (call === 'rename') {
-      await refused(t, ['serve'], settings, { expected: 2 })
+      await expectRefusal(t, ['serve'], settings, { expected: 2 })
       await report(['restore', folder], settings)
       t.strictSame(await readdir(settings.DATA_DIR).then(names => names.sort()), ['blobs', 'lock.db', 'magicstore.db', 'signing-keys'], step)
-    } else await refused(t, ['restore', folder], settings)
+    } else await expectRefusal(t, ['restore', folder], settings)
     const server = await startServer(t, settings)
-    t.strictSame(Object.keys(await seenBy(t, server, user)), ['one', 'two'], step)
+    t.strictSame(Object.keys(await filesOfUser(t, server, user)), ['one', 'two'], step)
     await server.close()
   }
 })

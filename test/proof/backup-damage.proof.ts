@@ -7,7 +7,7 @@ import t from 'tap'
 import { manifestText, type BackupSummary } from '../../src/backup/manifest.ts'
 import { Database } from '../../src/metadata/sqlite/driver.ts'
 import { lockFolder } from '../../src/metadata/sqlite/lock.ts'
-import { blobsIn, contentsOf, digest, filesIn, makeBackup, makeStore, namesIn, refused, report } from '../backups.ts'
+import { blobsIn, contentsOf, digest, filesIn, createBackup, createStore, namesIn, expectRefusal, report } from '../backups.ts'
 import { mountDisk } from '../disks.ts'
 import { runBin, startServer, type Settings } from '../server.ts'
 
@@ -82,7 +82,7 @@ const damages: Damage[] = [
 ]
 
 t.test('a damaged, forged or newer backup is refused in one line, and leaves no data folder, or the one that was there empty', { timeout: 300_000 }, async t => {
-  const { root, folder: whole } = await makeBackup(t)
+  const { root, folder: whole } = await createBackup(t)
   await mkdir(join(root, 'restored'))
   const queue = damages.map((damage, index) => ({ ...damage, index }))
   await Promise.all(Array.from({ length: 3 }, async () => {
@@ -95,7 +95,7 @@ t.test('a damaged, forged or newer backup is refused in one line, and leaves no 
       await spoil({ folder, snapshot: join(folder, snapshot), blob: join(folder, 'blobs', blob.slice(0, 2), blob) })
       const target = join(root, 'restored', String(index))
       if (index % 2 === 0) await mkdir(target)
-      await refused(t, ['restore', folder], { DATA_DIR: target }, { why: what })
+      await expectRefusal(t, ['restore', folder], { DATA_DIR: target }, { why: what })
       t.strictSame(await readdir(target).catch(error => error.code), index % 2 === 0 ? [] : 'ENOENT', what)
     }
   }))
@@ -103,7 +103,7 @@ t.test('a damaged, forged or newer backup is refused in one line, and leaves no 
 })
 
 t.test('a backup into a folder that was spoilt puts a good one there, but never over one of a newer version', async t => {
-  const { root, dataDir, folder: whole, user } = await makeBackup(t)
+  const { root, dataDir, folder: whole, user } = await createBackup(t)
   const stored = await blobsIn(dataDir)
   const [blob = ''] = (await blobsIn(whole)).filter(id => stored.includes(id))
   for (const [index, { spoil }] of damages.filter(({ what }) => /missing|cut|longer|is a folder|leads nowhere|null/.test(what)).entries()) {
@@ -118,13 +118,13 @@ t.test('a backup into a folder that was spoilt puts a good one there, but never 
   await cp(whole, newer, { recursive: true })
   await writeFile(join(newer, 'manifest.json'), '{"format":2}')
   const before = await contentsOf(newer)
-  await refused(t, ['backup', newer], { DATA_DIR: dataDir })
+  await expectRefusal(t, ['backup', newer], { DATA_DIR: dataDir })
   t.strictSame(await contentsOf(newer), before)
 })
 
 t.test('a folder that is not for this backup is refused and not touched', async t => {
-  const { folder: root, dataDir } = await makeStore(t, { a: 'a' })
-  const other = await makeStore(t, { b: 'b' })
+  const { folder: root, dataDir } = await createStore(t, { a: 'a' })
+  const other = await createStore(t, { b: 'b' })
   const folder = join(root, 'backup')
   await report(['backup', folder], { DATA_DIR: dataDir })
   await mkdir(join(root, 'photos'))
@@ -156,7 +156,7 @@ t.test('a folder that is not for this backup is refused and not touched', async 
       { why: 'a setting is wrong', args: [command, folder], settings: { PORT: 'x' }, expected: 2 }
     ])
   ] as { why: string, args: string[], settings?: Settings, expected: number }[]) {
-    await refused(t, args, { DATA_DIR: dataDir, ...settings }, { expected, why })
+    await expectRefusal(t, args, { DATA_DIR: dataDir, ...settings }, { expected, why })
   }
   t.strictSame(await contentsOf(root), before)
   t.strictSame((await readdir(root)).sort(), ['backup', 'data', 'link', 'photos', 'unfinished'])
@@ -168,34 +168,34 @@ t.test('a folder that is not for this backup is refused and not touched', async 
 })
 
 t.test('two backups into the same folder at once are one and a refusal', async t => {
-  const { dataDir, folder } = await makeBackup(t)
+  const { dataDir, folder } = await createBackup(t)
   const before = await contentsOf(folder)
   // Closing any descriptor of a locked file releases the lock, so nothing may read the folder from here on.
   const lock = lockFolder(join(folder, 'lock.db'))
-  await refused(t, ['backup', folder], { DATA_DIR: dataDir })
+  await expectRefusal(t, ['backup', folder], { DATA_DIR: dataDir })
   lock.close()
   t.strictSame(await contentsOf(folder), before)
   await report(['backup', folder], { DATA_DIR: dataDir })
 })
 
 t.test('what can\'t be read of the data folder fails the backup in one line, and the one before stays good', async t => {
-  const { root, dataDir, folder, user } = await makeBackup(t)
+  const { root, dataDir, folder, user } = await createBackup(t)
   const before = await contentsOf(folder)
   const kept = await blobsIn(folder)
   const [added = ''] = (await blobsIn(dataDir)).filter(id => !kept.includes(id))
   const path = join(dataDir, 'blobs', added.slice(0, 2), added)
   const elsewhere = await mountDisk(t, 'size=64m')
   const isRefused = async (why: string, ...args: string[]) => {
-    await refused(t, ['backup', folder, ...args], { DATA_DIR: dataDir }, { why })
+    await expectRefusal(t, ['backup', folder, ...args], { DATA_DIR: dataDir }, { why })
     t.strictSame(await contentsOf(folder).then(({ [`blobs/${added.slice(0, 2)}/${added}`]: _one, ...rest }) => rest), before, why)
-    if (elsewhere !== undefined) await refused(t, ['backup', elsewhere, ...args], { DATA_DIR: dataDir }, { why })
+    if (elsewhere !== undefined) await expectRefusal(t, ['backup', elsewhere, ...args], { DATA_DIR: dataDir }, { why })
   }
   await rename(path, join(root, 'aside'))
   await isRefused('a file is gone')
   await writeFile(path, 'the third one is longer')
   await isRefused('a file is longer')
   await writeFile(path, 'the thirD')
-  if (elsewhere !== undefined) await refused(t, ['backup', elsewhere], { DATA_DIR: dataDir }, { why: 'a copy is read' })
+  if (elsewhere !== undefined) await expectRefusal(t, ['backup', elsewhere], { DATA_DIR: dataDir }, { why: 'a copy is read' })
   await isRefused('a link is read by the proof', '--prove')
   await rm(path)
   await rename(join(root, 'aside'), path)
@@ -220,7 +220,7 @@ t.test('what can\'t be read of the data folder fails the backup in one line, and
 t.test('a disk that is full fails a backup or a restore in one line: the backup before stays good, the data folder empty', async t => {
   const disk = await mountDisk(t, 'size=8m')
   if (disk === undefined) return
-  const { folder: root, dataDir, user } = await makeStore(t, { small: randomBytes(MIB) })
+  const { folder: root, dataDir, user } = await createStore(t, { small: randomBytes(MIB) })
   const folder = join(disk, 'backup')
   const says = /The disk is full/
   await report(['backup', folder], { DATA_DIR: dataDir })
@@ -228,7 +228,7 @@ t.test('a disk that is full fails a backup or a restore in one line: the backup 
   const server = await startServer(t, { DATA_DIR: dataDir })
   for (const name of ['one', 'two', 'three']) await server.send('PUT', `/uploads/${name}`, { user, body: randomBytes(3 * MIB) })
   await server.close()
-  await refused(t, ['backup', folder], { DATA_DIR: dataDir }, { says })
+  await expectRefusal(t, ['backup', folder], { DATA_DIR: dataDir }, { says })
   const after = await contentsOf(folder)
   for (const [path, sha256] of Object.entries(before)) t.equal(after[path], sha256, path)
   t.strictSame(await namesIn(t, folder, user), ['small'])
@@ -236,12 +236,12 @@ t.test('a disk that is full fails a backup or a restore in one line: the backup 
   await report(['backup', join(root, 'backup')], { DATA_DIR: dataDir })
   for (const target of [join(disk, 'new'), join(disk, 'empty')]) {
     if (target.endsWith('empty')) await mkdir(target)
-    await refused(t, ['restore', join(root, 'backup')], { DATA_DIR: target }, { says })
+    await expectRefusal(t, ['restore', join(root, 'backup')], { DATA_DIR: target }, { says })
     t.strictSame(await readdir(target).catch(error => error.code), target.endsWith('empty') ? [] : 'ENOENT')
   }
   const filler = join(disk, 'filler')
   await run('dd', ['if=/dev/zero', `of=${filler}`, 'bs=4096']).catch(() => {})
-  await refused(t, ['backup', folder], { DATA_DIR: dataDir }, { why: 'without room for the database', says })
+  await expectRefusal(t, ['backup', folder], { DATA_DIR: dataDir }, { why: 'without room for the database', says })
   await rm(filler)
   t.strictSame(await namesIn(t, folder, user), ['small'])
 })

@@ -10,7 +10,7 @@ async function story (baseUrl: string): Promise<Record<string, string>> {
   const reports: number[] = []
   const onProgress = (sentBytes: number) => { reports.push(sentBytes) }
   const hasReportedAll = () => reports.splice(0).at(-1) === bytes.size
-  const failureOf = async (act: Promise<unknown>) => act.then(() => 'none', error => error.code ?? error.name ?? error)
+  const failureOf = async (promise: Promise<unknown>) => promise.then(() => 'none', error => error.code ?? error.name ?? error)
   const put = await store.put('put.bin', bytes, { onProgress })
   const putReport = hasReportedAll()
   const form = await store.upload(bytes, 'form.bin', { onProgress })

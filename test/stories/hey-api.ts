@@ -6,42 +6,42 @@ import * as sdk from './sdk/index.js'
 // Compiled and run by sdk.proof.ts, beside the SDK generated in ./sdk. Prints one line per operation: its name, the status, and the result.
 
 const [baseUrl = ''] = process.argv.slice(2)
-const tell = (act: string, { status }: Response, outcome: unknown = '') => console.log(`${act} ${status} ${outcome}`.trimEnd())
+const report = (operation: string, { status }: Response, outcome: unknown = '') => console.log(`${operation} ${status} ${outcome}`.trimEnd())
 
-const person = { username: 'story', password: 'correct horse battery' }
+const user = { username: 'story', password: 'correct horse battery' }
 client.setConfig({ baseUrl })
-tell('register', (await sdk.registerUser({ body: person })).response)
-const signedIn = await sdk.getToken({ auth: ({ scheme }) => scheme === 'basic' ? `${person.username}:${person.password}` : undefined })
-tell('sign-in', signedIn.response, signedIn.data?.duration)
+report('register', (await sdk.registerUser({ body: user })).response)
+const signedIn = await sdk.getToken({ auth: ({ scheme }) => scheme === 'basic' ? `${user.username}:${user.password}` : undefined })
+report('sign-in', signedIn.response, signedIn.data?.duration)
 
 client.setConfig({ auth: ({ scheme }) => scheme === 'bearer' ? signedIn.data?.token : undefined })
 const large = await openAsBlob('large.bin', { type: 'application/x-story' })
 const formed = await sdk.uploadFile({ body: { file: new File([large], 'large.bin', { type: large.type }) } })
-tell('upload', formed.response, `${formed.data?.type} ${formed.data?.sha256}`)
+report('upload', formed.response, `${formed.data?.type} ${formed.data?.sha256}`)
 const put = await sdk.putFile({ path: { name: 'ünïcode plan.bin' }, body: large, headers: { 'Content-Type': large.type } })
-tell('put', put.response, `${put.data?.type} ${put.data?.sha256}`)
+report('put', put.response, `${put.data?.type} ${put.data?.sha256}`)
 
 const listed = await sdk.listFiles({ query: { order: 'newest' } })
-tell('list', listed.response, listed.data?.files.map(({ name, size }) => `${name}:${size}`).join())
+report('list', listed.response, listed.data?.files.map(({ name, size }) => `${name}:${size}`).join())
 
 const path = { name: 'large.bin' }
 const part = await sdk.downloadFile({ path, headers: { range: 'bytes=1000000-1999999' }, parseAs: 'blob' })
 await writeFile('part.bin', part.data instanceof Blob ? part.data.stream() : '')
-tell('range', part.response, part.response.headers.get('content-range'))
+report('range', part.response, part.response.headers.get('content-range'))
 const whole = await sdk.downloadFile({ path, parseAs: 'stream' })
 // The generated types ignore `parseAs`.
 await writeFile('copy.bin', whole.data as unknown as ReadableStream<Uint8Array>)
-tell('download', whole.response, whole.response.headers.get('repr-digest'))
+report('download', whole.response, whole.response.headers.get('repr-digest'))
 
 const renamed = await sdk.renameFile({ path, body: { name: 'renamed.bin' } })
-tell('rename', renamed.response, renamed.data?.sha256)
+report('rename', renamed.response, renamed.data?.sha256)
 const current = whole.response.headers.get('etag') ?? ''
 const replace = { path: { name: 'renamed.bin' }, headers: { 'if-match': current }, body: await openAsBlob('other.bin') }
 const replaced = await sdk.putFile(replace)
-tell('replace', replaced.response, replaced.data?.sha256)
+report('replace', replaced.response, replaced.data?.sha256)
 const stale = await sdk.putFile(replace)
-tell('replace-stale', stale.response, stale.error?.code)
+report('replace-stale', stale.response, stale.error?.code)
 
-tell('revoke', (await sdk.endToken()).response)
+report('revoke', (await sdk.endToken()).response)
 const refused = await sdk.getResource()
-tell('refused', refused.response, refused.error?.code)
+report('refused', refused.response, refused.error?.code)

@@ -5,41 +5,41 @@ import { authorizationOf, createMagicStore } from './sdk/client.js'
 // Compiled and run by sdk.proof.ts, beside the SDK generated in ./sdk. Prints one line per operation: its name, the status, and the result.
 
 const [baseUrl] = process.argv.slice(2)
-const tell = (act: string, { status }: Response, outcome: unknown = '') => console.log(`${act} ${status} ${outcome}`.trimEnd())
+const report = (operation: string, { status }: Response, outcome: unknown = '') => console.log(`${operation} ${status} ${outcome}`.trimEnd())
 
 const body = { username: 'story', password: 'correct horse battery' }
 const stranger = createMagicStore({ baseUrl })
-tell('register', (await stranger.api.POST('/api/users', { body })).response)
+report('register', (await stranger.api.POST('/api/users', { body })).response)
 const signedIn = await stranger.api.GET('/api/token', { headers: { authorization: authorizationOf(body) } })
-tell('sign-in', signedIn.response, signedIn.data?.duration)
+report('sign-in', signedIn.response, signedIn.data?.duration)
 
 const { api } = createMagicStore({ baseUrl, credentials: { token: signedIn.data?.token ?? '' } })
 const large = await openAsBlob('large.bin', { type: 'application/x-story' })
 const formed = await api.POST('/', { body: { file: new File([large], 'large.bin', { type: large.type }) } })
-tell('upload', formed.response, `${formed.data?.type} ${formed.data?.sha256}`)
+report('upload', formed.response, `${formed.data?.type} ${formed.data?.sha256}`)
 const put = await api.PUT('/uploads/{name}', { params: { path: { name: 'ünïcode plan.bin' } }, body: large })
-tell('put', put.response, `${put.data?.type} ${put.data?.sha256}`)
+report('put', put.response, `${put.data?.type} ${put.data?.sha256}`)
 
 const listed = await api.GET('/api/files', { params: { query: { order: 'newest' } } })
-tell('list', listed.response, listed.data?.files.map(({ name, size }) => `${name}:${size}`).join())
+report('list', listed.response, listed.data?.files.map(({ name, size }) => `${name}:${size}`).join())
 
 const path = { name: 'large.bin' }
 const part = await api.GET('/uploads/{name}', { params: { path, header: { range: 'bytes=1000000-1999999' } }, parseAs: 'stream' })
 await writeFile('part.bin', part.data ?? '')
-tell('range', part.response, part.response.headers.get('content-range'))
+report('range', part.response, part.response.headers.get('content-range'))
 const whole = await api.GET('/uploads/{name}', { params: { path }, parseAs: 'stream' })
 await writeFile('copy.bin', whole.data ?? '')
-tell('download', whole.response, whole.response.headers.get('repr-digest'))
+report('download', whole.response, whole.response.headers.get('repr-digest'))
 
 const renamed = await api.PATCH('/api/files/{name}', { params: { path }, body: { name: 'renamed.bin' } })
-tell('rename', renamed.response, renamed.data?.sha256)
+report('rename', renamed.response, renamed.data?.sha256)
 const current = whole.response.headers.get('etag') ?? ''
 const replace = { params: { path: { name: 'renamed.bin' }, header: { 'if-match': current } }, body: await openAsBlob('other.bin') }
 const replaced = await api.PUT('/uploads/{name}', replace)
-tell('replace', replaced.response, replaced.data?.sha256)
+report('replace', replaced.response, replaced.data?.sha256)
 const stale = await api.PUT('/uploads/{name}', replace)
-tell('replace-stale', stale.response, stale.error?.code)
+report('replace-stale', stale.response, stale.error?.code)
 
-tell('revoke', (await api.DELETE('/api/token')).response)
+report('revoke', (await api.DELETE('/api/token')).response)
 const refused = await api.GET('/api/resource')
-tell('refused', refused.response, refused.error?.code)
+report('refused', refused.response, refused.error?.code)

@@ -5,7 +5,7 @@ import { bodyOf, createMagicStore, MagicStoreError } from './sdk/client.js'
 // Compiled and run by sdk.proof.ts, beside the client written to ./sdk. Prints one line per check and its result.
 
 const [baseUrl] = process.argv.slice(2)
-const tell = (tried: string, outcome: unknown) => console.log(`${tried}: ${outcome}`)
+const report = (tried: string, outcome: unknown) => console.log(`${tried}: ${outcome}`)
 const requests: string[] = []
 const fetchAndNote = async (request: Request) => {
   const { pathname } = new URL(request.url)
@@ -13,63 +13,63 @@ const fetchAndNote = async (request: Request) => {
   return fetch(request)
 }
 const noted = () => requests.splice(0).join(', ')
-const failureOf = async (act: Promise<unknown>) => act.then(() => 'none', error => error instanceof MagicStoreError ? `${error.status} ${error.code} ${error.problem?.status}` : error.name)
+const failureOf = async (promise: Promise<unknown>) => promise.then(() => 'none', error => error instanceof MagicStoreError ? `${error.status} ${error.code} ${error.problem?.status}` : error.name)
 
 const credentials = { username: 'zoë', password: 'pässword 😀' }
 const store = createMagicStore({ baseUrl, credentials, fetch: fetchAndNote })
-tell('before registration', `${await failureOf(store.upload(new Blob(['x']), 'early.txt'))}, ${noted()}`)
-tell('registration', `${(await store.register(credentials)).username}, ${noted()}`)
-tell('a second registration', `${await failureOf(store.register(credentials))}, ${noted()}`)
+report('before registration', `${await failureOf(store.upload(new Blob(['x']), 'early.txt'))}, ${noted()}`)
+report('registration', `${(await store.register(credentials)).username}, ${noted()}`)
+report('a second registration', `${await failureOf(store.register(credentials))}, ${noted()}`)
 
 const names = Array.from({ length: 7 }, (_, index) => `${index}.txt`)
 await Promise.all(names.map(name => store.upload(new Blob([`bytes of ${name}`], { type: 'text/plain' }), name)))
-tell('seven uploads at once sign in', `${requests.filter(line => line === 'GET /api/token Basic').length} time, then ${new Set(requests.filter(line => line.startsWith('POST'))).size === 1 && requests.at(-1)}`)
+report('seven uploads at once sign in', `${requests.filter(line => line === 'GET /api/token Basic').length} time, then ${new Set(requests.filter(line => line.startsWith('POST'))).size === 1 && requests.at(-1)}`)
 requests.splice(0)
 const listed: string[] = []
 for await (const { name } of store.list({ limit: 3 })) listed.push(name)
-tell('all pages', `${listed.join()}, ${requests.splice(0).length} requests`)
+report('all pages', `${listed.join()}, ${requests.splice(0).length} requests`)
 
 const now = Date.now
 Date.now = () => now() + 541_000
 await store.api.GET('/api/resource')
-tell('near the end of the token', noted())
+report('near the end of the token', noted())
 Date.now = now
 await store.api.DELETE('/api/tokens')
 requests.splice(0)
-tell('after all tokens ended', `${await failureOf(store.put('late.txt', new Blob(['late'])))}, then ${await failureOf(store.put('late.txt', new Blob(['late'])))}, ${noted()}`)
+report('after all tokens ended', `${await failureOf(store.put('late.txt', new Blob(['late'])))}, then ${await failureOf(store.put('late.txt', new Blob(['late'])))}, ${noted()}`)
 
 const { token } = bodyOf(await store.api.POST('/api/tokens', { body: { name: 'reader', scopes: ['files:read'] } }))
-tell('what takes the password alone', noted())
+report('what takes the password alone', noted())
 const reader = createMagicStore({ baseUrl, credentials: { token } })
-tell('a token without the scope', await failureOf(reader.upload(new Blob(['x']), 'x.txt')))
-tell('an authorization of the call\'s own', (await store.api.GET('/api/resource', { headers: { authorization: `Token ${token}` } })).data?.data)
+report('a token without the scope', await failureOf(reader.upload(new Blob(['x']), 'x.txt')))
+report('an authorization of the call\'s own', (await store.api.GET('/api/resource', { headers: { authorization: `Token ${token}` } })).data?.data)
 
 const read = async (name: string, range?: { first: number, last?: number }) => {
   const { stream, response } = await reader.download(name, range)
   return `${response.status} ${await text(stream)}`
 }
-tell('a whole file', await read('3.txt'))
-tell('a range', await read('3.txt', { first: 0, last: 4 }))
-tell('a range to the end', await read('3.txt', { first: 9 }))
+report('a whole file', await read('3.txt'))
+report('a range', await read('3.txt', { first: 0, last: 4 }))
+report('a range to the end', await read('3.txt', { first: 9 }))
 await store.put('empty', new Blob([]))
-tell('an empty file', await read('empty'))
-tell('a missing file', await failureOf(reader.download('missing')))
+report('an empty file', await read('empty'))
+report('a missing file', await failureOf(reader.download('missing')))
 
 const put = await store.put('page.html', new Blob(['<p>one']))
-tell('a type by the name', put.type)
-tell('a type of its own', (await store.put('data.json', new Blob(['[]'], { type: 'application/vnd.own+json' }))).type)
-tell('creating what is there', await failureOf(store.put('page.html', new Blob(['<p>two']), { ifNoneMatch: '*' })))
-tell('replacing the known version', (await store.put('page.html', new Blob(['<p>two']), { ifMatch: `"${put.sha256}"` })).size)
-tell('replacing a gone version', await failureOf(store.put('page.html', new Blob(['<p>three']), { ifMatch: `"${put.sha256}"` })))
-tell('other bytes in a form', await failureOf(store.upload(new File(['<p>four'], 'page.html'))))
-tell('an answer of something else', await failureOf(createMagicStore({ fetch: async () => new Response('<h1>Bad gateway', { status: 502 }) }).upload(new Blob([]), 'x')))
+report('a type by the name', put.type)
+report('a type of its own', (await store.put('data.json', new Blob(['[]'], { type: 'application/vnd.own+json' }))).type)
+report('creating what is there', await failureOf(store.put('page.html', new Blob(['<p>two']), { ifNoneMatch: '*' })))
+report('replacing the known version', (await store.put('page.html', new Blob(['<p>two']), { ifMatch: `"${put.sha256}"` })).size)
+report('replacing a gone version', await failureOf(store.put('page.html', new Blob(['<p>three']), { ifMatch: `"${put.sha256}"` })))
+report('other bytes in a form', await failureOf(store.upload(new File(['<p>four'], 'page.html'))))
+report('an answer of something else', await failureOf(createMagicStore({ fetch: async () => new Response('<h1>Bad gateway', { status: 502 }) }).upload(new Blob([]), 'x')))
 
 const renamed = await store.rename('page.html', 'renamed.html')
-tell('renaming', `${renamed.name} ${renamed.sha256 === put.sha256}`)
-tell('renaming to a name that exists', await failureOf(store.rename('renamed.html', '3.txt')))
-tell('removing a gone version', await failureOf(store.remove('renamed.html', { ifMatch: `"${put.sha256}"` })))
+report('renaming', `${renamed.name} ${renamed.sha256 === put.sha256}`)
+report('renaming to a name that exists', await failureOf(store.rename('renamed.html', '3.txt')))
+report('removing a gone version', await failureOf(store.remove('renamed.html', { ifMatch: `"${put.sha256}"` })))
 await store.remove('renamed.html')
-tell('what was removed', await failureOf(store.download('renamed.html')))
+report('what was removed', await failureOf(store.download('renamed.html')))
 
 const MIB = 1024 ** 2
 const big = new Blob([new Uint8Array(20 * MIB)])
@@ -79,28 +79,28 @@ const onProgress = (sentBytes: number, totalBytes: number) => {
   reports.push(sentBytes)
 }
 const progressed = (size: number) => `${size} ${reports.length > 100} ${reports.splice(0).at(-1)}`
-tell('progress of a form', progressed((await store.upload(big, 'form.bin', { onProgress })).size))
-tell('progress of a put', progressed((await store.put('big.bin', big, { onProgress })).size))
-tell('progress of a refusal', await failureOf(store.put('big.bin', big, { onProgress: () => {}, ifNoneMatch: '*' })))
+report('progress of a form', progressed((await store.upload(big, 'form.bin', { onProgress })).size))
+report('progress of a put', progressed((await store.put('big.bin', big, { onProgress })).size))
+report('progress of a refusal', await failureOf(store.put('big.bin', big, { onProgress: () => {}, ifNoneMatch: '*' })))
 
 const stalled = createServer(socket => { socket.on('error', () => {}).pause() }).listen(0, '127.0.0.1')
 await new Promise(resolve => stalled.once('listening', resolve))
 const waiting = createMagicStore({ baseUrl: `http://127.0.0.1:${(stalled.address() as AddressInfo).port}`, credentials: { token } })
-tell('a server that stalls', `${await failureOf(waiting.put('big.bin', big, { onProgress, signal: AbortSignal.timeout(1000) }))}, all sent: ${reports.splice(0).at(-1) === big.size}`)
-tell('a list that stalls', await failureOf(waiting.list({}, { signal: AbortSignal.timeout(100) }).next()))
+report('a server that stalls', `${await failureOf(waiting.put('big.bin', big, { onProgress, signal: AbortSignal.timeout(1000) }))}, all sent: ${reports.splice(0).at(-1) === big.size}`)
+report('a list that stalls', await failureOf(waiting.list({}, { signal: AbortSignal.timeout(100) }).next()))
 stalled.close()
 
 const controller = new AbortController()
-tell('an upload that is aborted', await failureOf(store.put('aborted.bin', big, { signal: controller.signal, onProgress: sent => { if (sent > MIB) controller.abort() } })))
-tell('what was aborted', await failureOf(store.download('aborted.bin')))
-tell('register with an aborted signal', await failureOf(store.register(credentials, controller)))
-tell('upload with an aborted signal', await failureOf(store.upload(big, 'aborted.bin', controller)))
-tell('download with an aborted signal', await failureOf(store.download('big.bin', controller)))
-tell('rename with an aborted signal', await failureOf(store.rename('big.bin', 'aborted.bin', controller)))
-tell('remove with an aborted signal', await failureOf(store.remove('big.bin', controller)))
+report('an upload that is aborted', await failureOf(store.put('aborted.bin', big, { signal: controller.signal, onProgress: sent => { if (sent > MIB) controller.abort() } })))
+report('what was aborted', await failureOf(store.download('aborted.bin')))
+report('register with an aborted signal', await failureOf(store.register(credentials, controller)))
+report('upload with an aborted signal', await failureOf(store.upload(big, 'aborted.bin', controller)))
+report('download with an aborted signal', await failureOf(store.download('big.bin', controller)))
+report('rename with an aborted signal', await failureOf(store.rename('big.bin', 'aborted.bin', controller)))
+report('remove with an aborted signal', await failureOf(store.remove('big.bin', controller)))
 const reading = new AbortController()
 const { stream } = await store.download('big.bin', reading)
 reading.abort()
-tell('a download that is aborted', await failureOf(text(stream)))
+report('a download that is aborted', await failureOf(text(stream)))
 const silent = createMagicStore({ credentials, fetch: () => new Promise(() => {}) })
-tell('a sign-in that takes too long', await failureOf(silent.remove('big.bin', { signal: AbortSignal.timeout(100) })))
+report('a sign-in that takes too long', await failureOf(silent.remove('big.bin', { signal: AbortSignal.timeout(100) })))
