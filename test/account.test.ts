@@ -32,7 +32,7 @@ function isProblem (test: Test, answer: Answer, status: number, code: string, me
 /** Creates a personal access token through the API. */
 async function makeToken (client: Client, user: User, scopes: string[], more: { expiresAt?: string | null } = {}): Promise<{ id: number, token: string }> {
   const { status, json } = await client.send('POST', '/api/tokens', { user, json: { name: 'a script', scopes, ...more } })
-  if (status !== 201) throw new Error(`no token was made: ${JSON.stringify(json)}`)
+  if (status !== 201) throw new Error(`no token was created: ${JSON.stringify(json)}`)
   return json
 }
 
@@ -58,7 +58,7 @@ async function holdBody (port: number, [line, ...fields]: string[], body: string
   let sent = 0
   // The server sends 100 Continue after it has authenticated the request.
   const [first] = await once(socket, 'data')
-  if (!String(first).startsWith('HTTP/1.1 100 ')) throw new Error(`the request was not let in: ${first}`)
+  if (!String(first).startsWith('HTTP/1.1 100 ')) throw new Error(`the request was not accepted: ${first}`)
   return {
     begin (bytes) { socket.write(body.slice(sent, bytes)); sent = bytes },
     async release () {

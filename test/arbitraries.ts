@@ -80,7 +80,7 @@ export function createDrawer (document: Document, hints: Hints): Drawer {
       case 'integer': return fc.integer({ min: schema.minimum ?? Number.MIN_SAFE_INTEGER, max: schema.maximum ?? Number.MAX_SAFE_INTEGER })
       case 'boolean': return fc.boolean()
       case 'null': return fc.constant(null)
-      default: throw new Error(`no way to draw from ${JSON.stringify(schema)}`)
+      default: throw new Error(`can't draw from ${JSON.stringify(schema)}`)
     }
   }
 

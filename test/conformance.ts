@@ -109,7 +109,7 @@ export function checkConformance (exchange: Recorded): void {
   const { method, path, status } = exchange
   if (status === 500 && nonConforming.has(`${method} ${path}`)) return
   const violations = committed.violationsOf(exchange)
-  if (violations.length > 0) throw new Error(`${method} ${path} was answered ${status}, against the document: ${violations.join('; ')}`)
+  if (violations.length > 0) throw new Error(`${method} ${path} was answered ${status}, which differs from the document: ${violations.join('; ')}`)
 }
 
 /** From now on, every exchange of a server in this process fails the test if it differs from the document. */

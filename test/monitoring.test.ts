@@ -31,7 +31,7 @@ async function until<T> (ask: () => Promise<T>, isExpected: (answer: T) => boole
     if (isExpected(answer)) return answer
     await nextTurn()
   }
-  throw new Error('it did not come')
+  throw new Error('the expected result did not come')
 }
 
 /** The log entries of a server, from now until it exits. */

@@ -30,7 +30,7 @@ export async function exchange (port: number, { bytes, method, isCut, isExact = 
     isComplete = true
     socket.end()
   })
-  const stalled = new Promise<never>((_resolve, reject) => socket.setTimeout(TIMEOUT_MILLISECONDS, () => { socket.destroy(); reject(new Error('no answer and no end')) }))
+  const stalled = new Promise<never>((_resolve, reject) => socket.setTimeout(TIMEOUT_MILLISECONDS, () => { socket.destroy(); reject(new Error('no response, and the connection stays open')) }))
   // A server that refuses may stop reading and reset the connection.
   const closed = new Promise<void>(resolve => socket.on('error', () => {}).once('close', () => resolve()))
   socket.write(bytes)
@@ -46,7 +46,7 @@ function headIn (bytes: Buffer): Head | undefined {
   if (end === -1) return undefined
   const [statusLine = '', ...lines] = bytes.toString('latin1', 0, end).split('\r\n')
   const [, status] = /^HTTP\/1\.1 (\d{3}) /.exec(statusLine) ?? []
-  if (status === undefined) throw new Error(`an answer begins with ${JSON.stringify(statusLine.slice(0, 200))}`)
+  if (status === undefined) throw new Error(`a response begins with ${JSON.stringify(statusLine.slice(0, 200))}`)
   const headers: Record<string, string> = {}
   for (const line of lines) {
     const name = line.slice(0, line.indexOf(':')).toLowerCase()
@@ -81,7 +81,7 @@ function firstEnd (bytes: Buffer, method: string): number | undefined {
 }
 
 function sized (bytes: Buffer, length: number): { bytes: Buffer, end: number } | undefined {
-  if (!Number.isInteger(length)) throw new Error('an answer does not tell how long it is')
+  if (!Number.isInteger(length)) throw new Error('a response has no Content-Length')
   return bytes.length < length ? undefined : { bytes: bytes.subarray(0, length), end: length }
 }
 
@@ -104,6 +104,6 @@ function answersIn (bytes: Buffer, { method, isExact }: { method: string, isExac
   if (bytes.length === 0) return []
   const part = firstAnswer(bytes, method)
   if (part !== undefined) return [part.answer, ...answersIn(bytes.subarray(part.end), { method: 'GET', isExact })]
-  if (isExact) throw new Error(`an answer was cut: ${bytes.toString('latin1').slice(0, 500)}`)
+  if (isExact) throw new Error(`a response was truncated: ${bytes.toString('latin1').slice(0, 500)}`)
   return []
 }

@@ -246,7 +246,7 @@ function progressOf (fetch: Fetch, file: Blob, { onProgress }: UploadOptions = {
   return {
     fetch (request) {
       const counted = new Request(request, { body: countedStream(request.body as ReadableStream<Uint8Array>, report), duplex: 'half' } as RequestInit)
-      // A stream has no length. With it, the server can refuse a file that is too large before it is sent.
+      // A stream has no length; with this header, the server can refuse a file that is too large before it is sent.
       if (request.method === 'PUT') counted.headers.set('content-length', String(file.size))
       return fetch(counted)
     }

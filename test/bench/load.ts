@@ -90,7 +90,7 @@ export async function download ({ port, path, headers = {} }: Target, bytes: num
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')
   socket.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n${lines}\r\n`)
   const length = await answered
-  if (length !== bytes) throw new Error(`${length} bytes came, not ${bytes}`)
+  if (length !== bytes) throw new Error(`${length} bytes received, not ${bytes}`)
   socket.destroy()
   return bytes / MIB / ((performance.now() - began) / 1000)
 }

@@ -226,7 +226,7 @@ async function tabTo (page: Page, wanted: Locator, key: 'Tab' | 'Shift+Tab' = 'T
     await page.keyboard.press(key)
     if (await wanted.evaluate(element => element === document.activeElement)) return
   }
-  throw new Error('Tab never came there')
+  throw new Error('Tab never reached it')
 }
 
 browserTest('the page is worked by the keyboard alone, from registration to the downloaded file', async t => {

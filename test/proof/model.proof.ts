@@ -262,7 +262,7 @@ async function race (world: World, userIndex: UserIndex, { operations: recipes, 
   for (const { operation, answer } of passed) note(operation, answer)
   const ends = endsOf(store, passed, { url: world.server.url, usedBefore })
   const outcomes = passed.map(({ operation, answer }) => `${operation.kind} ${answer.status}`).join(', ')
-  if (ends.length === 0) throw new Error(`no order of these explains their answers: ${outcomes}`)
+  if (ends.length === 0) throw new Error(`no order of these explains their responses: ${outcomes}`)
   const found = await readStore(world, userIndex)
   const possible = ends.filter(({ files }) => isDeepStrictEqual(contentsOf(files, world), found))
   const isCertain = new Set(possible.map(state => namesByAge(state).join('/'))).size < 2
@@ -347,7 +347,7 @@ async function walk (world: World, userIndex: UserIndex, { order, limit, prefix:
 
 function identify (world: World, userIndex: UserIndex, metadata: { name: string }): number {
   const file = world.users[userIndex].store.files.get(metadata.name)
-  if (file === undefined) throw new Error(`${metadata.name} is listed and not there`)
+  if (file === undefined) throw new Error(`${metadata.name} is listed but missing`)
   expect('the listed file', metadata, metadataOf(file, world.server))
   return file.serial
 }
@@ -442,7 +442,7 @@ async function deleteAccount (world: World, userIndex: UserIndex): Promise<void>
   expectAnswer((await send(world, { method: 'GET', path: `/api/users/${id}` })).answer, 400, 'user_unknown')
   const { answer } = await send(world, { method: 'POST', path: '/api/users', json: { username: user[0], password: user[1] } })
   expectAnswer(answer, 201)
-  if (world.users.some(user => user.id >= answer.json.id)) throw new Error(`the id ${answer.json.id} was given before`)
+  if (world.users.some(user => user.id >= answer.json.id)) throw new Error(`the id ${answer.json.id} was used before`)
   change(world, userIndex, { id: answer.json.id, store: { ...world.users[userIndex].store, files: new Map() } })
 }
 
@@ -454,7 +454,7 @@ async function makePersonalToken (world: World, userIndex: UserIndex, { scopes, 
   const { answer, span } = await send(world, { method: 'POST', path: '/api/tokens', user: world.users[userIndex].user, json: { name, scopes, expiresAt: end === null ? null : new Date(end).toISOString() } })
   if (end !== null && end <= span.to && answer.status === 400) return expectAnswer(answer, 400, 'validation_failed')
   expectAnswer(answer, 201)
-  if (end !== null && end <= span.from) throw new Error('a token was made that had expired')
+  if (end !== null && end <= span.from) throw new Error('a token was created that had expired')
   expect('its scopes', answer.json.scopes, allScopes.filter(scope => scopes.includes(scope)))
   issued(world, userIndex, { secret: answer.json.token, kind: 'personal', name, scopes: answer.json.scopes, parent: undefined, expires: end === null ? null : { from: end, to: end }, isRevoked: false })
 }
@@ -470,7 +470,7 @@ async function exchangeToken (world: World, userIndex: UserIndex, credential: Cr
   const own = later(span, world.tokenSeconds)
   const expires = token.expires === null ? own : { from: Math.min(own.from, token.expires.from), to: Math.min(own.to, token.expires.to) }
   const { duration } = answer.json
-  if (duration < Math.ceil((expires.from - span.to) / 1000) || duration > Math.ceil((expires.to - span.from) / 1000)) throw new Error(`a duration of ${duration} s is not what is left`)
+  if (duration < Math.ceil((expires.from - span.to) / 1000) || duration > Math.ceil((expires.to - span.from) / 1000)) throw new Error(`a duration of ${duration} s is not the remaining lifetime`)
   issued(world, userIndex, { secret: answer.json.token, kind: 'access', name: null, scopes: token.scopes, parent: token.secret, expires, isRevoked: false })
 }
 
@@ -498,7 +498,7 @@ async function listTokens (world: World, userIndex: UserIndex): Promise<{ id: nu
 
 function expectExpiry ({ expiresAt }: { expiresAt: string | null }, token: IssuedToken): IssuedToken {
   const isRight = token.expires === null || expiresAt === null ? token.expires === expiresAt : Date.parse(expiresAt) >= token.expires.from && Date.parse(expiresAt) <= token.expires.to
-  if (!isRight) throw new Error(`a token ends at ${expiresAt}, expected ${JSON.stringify(token.expires)}`)
+  if (!isRight) throw new Error(`a token expires at ${expiresAt}, expected ${JSON.stringify(token.expires)}`)
   return token
 }
 

@@ -18,7 +18,7 @@ const migrations = fileURLToPath(new URL('../../drizzle/sqlite', import.meta.url
 const fixtures = fileURLToPath(new URL('../fixtures', import.meta.url))
 const FIXTURE = /^(\d{4})\.tar\.gz$/
 
-interface Facts {
+interface Fixture {
   people: { username: string, password: string, access: string, personal: string | null }[]
   files: { owner: string, name: string, size: number, type: string, sha256: string }[]
 }
@@ -28,11 +28,11 @@ const numbers = (await readdir(fixtures)).map(name => FIXTURE.exec(name)?.[1]).f
 const newest: string = (await journalOf(migrations)).entries.at(-1).tag.slice(0, 4)
 
 /** The data folder of a fixture, as its version left it, and what was stored in it. */
-async function unpack (t: Test, number = newest): Promise<{ dataDir: string, database: string, facts: Facts }> {
+async function unpack (t: Test, number = newest): Promise<{ dataDir: string, database: string, stored: Fixture }> {
   const folder = join(t.testdir({ fixture: {} }), 'fixture')
   await run('tar', ['--extract', '--gzip', '--file', join(fixtures, `${number}.tar.gz`), '--directory', folder])
   const dataDir = join(folder, 'data')
-  return { dataDir, database: join(dataDir, 'magicstore.db'), facts: JSON.parse(await readFile(join(folder, 'facts.json'), 'utf8')) }
+  return { dataDir, database: join(dataDir, 'magicstore.db'), stored: JSON.parse(await readFile(join(folder, 'facts.json'), 'utf8')) }
 }
 
 /** The whole content of a database, with its schema. */
@@ -63,7 +63,7 @@ t.test('every format of the database has a fixture', async t => {
 
 for (const number of numbers) {
   t.test(`a data folder of format ${number} opens, is brought up to date after a copy was made, serves what was stored and passes fsck`, async t => {
-    const { dataDir, database, facts } = await unpack(t, number)
+    const { dataDir, database, stored } = await unpack(t, number)
     const expected = number === newest ? [] : [`magicstore.db.before-${String(Number(number) + 1).padStart(4, '0')}`]
     const before = dump(database)
     let server = await startServer(t, { DATA_DIR: dataDir })
@@ -72,10 +72,10 @@ for (const number of numbers) {
       t.strictSame(dump(join(dataDir, name)), before, 'the copy says what the database said')
       t.equal((await stat(join(dataDir, name))).mode & 0o777, 0o600)
     }
-    for (const { username, password, access, personal } of facts.people) {
+    for (const { username, password, access, personal } of stored.people) {
       const user: [string, string] = [username, password]
-      const own = facts.files.filter(({ owner }) => owner === username)
-      t.strictSame((await server.send('GET', '/api/files', { user })).json.files.map(({ name, size, type, sha256 }: Facts['files'][0]) => ({ owner: username, name, size, type, sha256 })).sort(byName), own.sort(byName))
+      const own = stored.files.filter(({ owner }) => owner === username)
+      t.strictSame((await server.send('GET', '/api/files', { user })).json.files.map(({ name, size, type, sha256 }: Fixture['files'][0]) => ({ owner: username, name, size, type, sha256 })).sort(byName), own.sort(byName))
       for (const { name, sha256 } of own) t.equal(digest((await server.send('GET', `/uploads/${encodeURIComponent(name)}`, { user })).bytes), sha256, name)
       t.equal((await server.send('GET', '/uploads/gone', { user })).status, 404)
       const held = await server.send('GET', '/api/resource', { token: access })
@@ -98,14 +98,14 @@ const byName = (one: { name: string }, other: { name: string }) => one.name < ot
 const digest = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 
 t.test('access tokens of the first format hold on, with all that a password may do, and their ids are not used again', async t => {
-  const { database, facts } = await unpack(t, '0000')
+  const { database, stored } = await unpack(t, '0000')
   const old = new Database(database)
   const ids = old.prepare('SELECT id FROM tokens ORDER BY id').pluck().all() as number[]
   old.prepare('DELETE FROM tokens WHERE id = ?').run(ids.at(-1))
   old.close()
   const metadata = await openSqliteMetadata(database)
   t.teardown(() => metadata.close())
-  t.match(await metadata.findToken(Number(ids[0])), { token: { kind: 'access', parentId: null, scopes: 'files:read files:write account', lastUsedAt: null }, account: { username: facts.people[0]?.username } })
+  t.match(await metadata.findToken(Number(ids[0])), { token: { kind: 'access', parentId: null, scopes: 'files:read files:write account', lastUsedAt: null }, account: { username: stored.people[0]?.username } })
   const { id } = await metadata.addToken({ accountId: 1, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, createdAt: 1, expiresAt: 2 })
   t.equal(id, Number(ids.at(-1)) + 1)
 })
@@ -146,7 +146,7 @@ for (const { what, statements } of [
   { what: 'that would leave files without an owner', statements: ['DELETE FROM accounts WHERE id = 1'] }
 ]) {
   t.test(`a migration ${what} leaves the old state, which this version serves`, async t => {
-    const { dataDir, database, facts } = await unpack(t)
+    const { dataDir, database, stored } = await unpack(t)
     const before = dump(database)
     const migrationsFolder = await laterMigrations(t, [['CREATE TABLE harmless (id integer)'], statements])
     for (const attempt of ['first', 'second']) {
@@ -156,7 +156,7 @@ for (const { what, statements } of [
       t.strictSame(dump(join(dataDir, next)), before)
     }
     const server = await startServer(t, { DATA_DIR: dataDir })
-    const [{ username = '', password = '' } = {}] = facts.people
+    const [{ username = '', password = '' } = {}] = stored.people
     t.equal((await server.send('GET', '/uploads/report.pdf', { user: [username, password] })).text, 'the first report')
     await server.close()
     t.match(await runBin(['fsck', '--deep'], { DATA_DIR: dataDir }), { code: 0, stdout: 'all is well\n' })
@@ -189,13 +189,13 @@ t.test('the copies of the last two upgrades are kept', async t => {
 })
 
 t.test('the copy that was made before an upgrade can be put back', async t => {
-  const { dataDir, database, facts } = await unpack(t)
+  const { dataDir, database, stored } = await unpack(t)
   const migrationsFolder = await laterMigrations(t, [['UPDATE accounts SET username = \'spoilt\'']])
   await (await openSqliteMetadata(database, { migrationsFolder })).close()
   t.equal((await runBin(['serve'], { DATA_DIR: dataDir, PORT: '0' })).code, 1)
   await copyFile(join(dataDir, next), database)
   const server = await startServer(t, { DATA_DIR: dataDir })
-  for (const { username, password } of facts.people) t.equal((await server.send('GET', '/api/resource', { user: [username, password] })).status, 200)
+  for (const { username, password } of stored.people) t.equal((await server.send('GET', '/api/resource', { user: [username, password] })).status, 200)
 })
 
 t.test('a disk without room for the copy stops the upgrade before it begins, in one line, and it works when there is room', async t => {
