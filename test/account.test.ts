@@ -277,7 +277,7 @@ t.test('a deleted account is gone at once: person, tokens, files and bytes; its 
   await server.send('DELETE', '/api/account', { user: heir.user })
   t.equal((await signUp(server, 'ab')).id, 4, 'the last id is not used again either')
   await server.close()
-  t.equal(storedBytes(server.dataDir).length, 1, 'only the other person\'s bytes are left')
+  t.equal(storedBytes(server.dataDir).length, 1, 'only the other user\'s bytes are left')
 })
 
 t.test('an upload that is under way when its owner is deleted ends without leaving bytes', async t => {
@@ -442,7 +442,7 @@ t.test('a token is ended by being presented, by its id, or with all others, and 
   for (const credential of [{ user }, { token }, { token: personal.token }, { token: issued }]) {
     const foreign = await server.send('DELETE', `/api/tokens/${listed.id}`, credential)
     t.equal(foreign.status, 404)
-    t.equal(foreign.text, unknown.text, 'another person\'s token is as one that does not exist')
+    t.equal(foreign.text, unknown.text, 'another user\'s token looks like one that does not exist')
   }
   t.equal((await server.send('GET', '/api/resource', { token: other.token })).status, 200)
   for (const id of ['0', '-1', 'abc', '01', '1e3', '9007199254740992', '99999999999999999']) isProblem(t, await server.send('DELETE', `/api/tokens/${id}`, { user }), 400, 'validation_failed', id)

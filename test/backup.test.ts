@@ -54,7 +54,7 @@ t.test('a backup of a running server is restored elsewhere with the same people,
   while ((await readdir(join(target, 'incoming'))).length > 0) await setTimeout(5)
   for (const root of [folder, target]) {
     for (const name of ['.', ...await readdir(root, { recursive: true })]) {
-      const { mode, isDirectory } = await lstat(join(root, name)).then(facts => ({ mode: facts.mode & 0o777, isDirectory: facts.isDirectory() }))
+      const { mode, isDirectory } = await lstat(join(root, name)).then(stats => ({ mode: stats.mode & 0o777, isDirectory: stats.isDirectory() }))
       t.equal(mode.toString(8), isDirectory ? '700' : '600', name)
     }
   }
@@ -210,7 +210,7 @@ t.test('backups made under load are each whole, of one moment, and restored to w
     const restored = await startServer(t, { DATA_DIR: target, RATE_LIMIT_PER_MINUTE: '0' })
     for (const [index, { user }] of workers.entries()) {
       const seen = await filesOfUser(t, restored, user)
-      const state = Object.fromEntries(Object.entries(seen).map(([name, facts]) => [name, facts.slice(0, 64)]))
+      const state = Object.fromEntries(Object.entries(seen).map(([name, metadata]) => [name, metadata.slice(0, 64)]))
       t.ok(possible[index]?.some(one => isSame(one, state)), `worker ${index} had exactly these files at some moment of the backup`)
     }
     await restored.close()

@@ -655,7 +655,7 @@ t.test('a file damaged behind the back of the server is an error before the head
       t.notOk(answer.headers.etag)
     }
     t.equal((await send('HEAD', '/uploads/a.txt')).status, 500)
-    t.equal((await send('GET', '/api/files/a.txt')).status, 200, 'the facts are still there')
+    t.equal((await send('GET', '/api/files/a.txt')).status, 200, 'the metadata is still there')
     t.equal((await put('b.txt', 'other bytes')).status, 201)
     t.match(await get('b.txt'), { status: 200, text: 'other bytes' }, 'other files are served')
     t.equal((await put('a.txt', 'some bytes')).status, 200, 'a new version mends it')

@@ -507,7 +507,7 @@ t.test('the facts of files keep to the contract', async t => {
   await metadata.removeFile(ownerId, 'kept', current => current?.id === kept.id)
   await metadata.clearDiscarded(['6'])
 
-  await t.rejects(metadata.addFile({ ...file('5', second), ownerId: ownerId + 1 }, quota), { code: 'not_found' }, 'a person who is gone gets no file')
+  await t.rejects(metadata.addFile({ ...file('5', second), ownerId: ownerId + 1 }, quota), { code: 'not_found' }, 'a deleted account gets no file')
   await t.rejects(metadata.putFile(file('5', second), quota, current => current !== undefined), { code: 'precondition_failed' })
   await t.rejects(metadata.renameFile(ownerId, 'nothing', 'c', second), { code: 'not_found' })
   await t.rejects(metadata.removeFile(ownerId, 'nothing', () => true), { code: 'not_found' })

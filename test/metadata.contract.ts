@@ -355,7 +355,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     t.strictSame(await metadata.findFile(id, 'a.txt'), file)
     t.equal(await metadata.findFile(bob.id, 'a.txt'), undefined)
     t.strictSame(await usage(metadata, id), { bytes: 123, files: 1 })
-    t.ok((await metadata.addFile(newFile(bob.id, 'a.txt'), unlimited)).isNew, 'two people may have one name')
+    t.ok((await metadata.addFile(newFile(bob.id, 'a.txt'), unlimited)).isNew, 'two accounts may use the same name')
     t.strictSame(await (await reopen()).findFile(id, 'a.txt'), file)
   })
 
@@ -461,7 +461,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     t.strictSame(await usage(metadata, id), { bytes: 9, files: 1 })
     t.strictSame(await put('c', 11), ['ok'])
     const bob = await metadata.addAccount(newAccount('bob'))
-    t.strictSame(await outcomes([metadata.addFile(newFile(bob.id, 'a', { size: 20 }), quota)]), ['ok'], 'a quota is of each person')
+    t.strictSame(await outcomes([metadata.addFile(newFile(bob.id, 'a', { size: 20 }), quota)]), ['ok'], 'each account has its own quota')
   })
 
   t.test('a renamed file keeps its bytes and its creation time', async t => {

@@ -72,7 +72,7 @@ t.test('the eleventh sign-in to an account from a network where ten failed is re
     t.equal((await server.send('GET', path, from('198.51.100.1', { user: ['ann', password] }))).status, 429, `${path} with Basic`)
   }
   t.equal((await server.send('GET', '/api/resource', from('198.51.100.1', { token }))).status, 200, 'a token that holds goes on')
-  t.equal((await signIn(server, 'ANN', password, '198.51.100.1')).status, 429, 'another spelling is the same person')
+  t.equal((await signIn(server, 'ANN', password, '198.51.100.1')).status, 429, 'another spelling is the same account')
   t.equal((await signIn(server, 'ann', password, '198.51.100.2')).status, 200, 'another network is not slowed')
 })
 
@@ -269,7 +269,7 @@ t.test('of twenty registrations at once from one network as many succeed as an h
   t.equal((await registration('ann', '198.51.100.1')).status, 201)
   t.match(await registration('ann', '198.51.100.1'), { status: 400, json: { code: 'username_taken' } }, 'what is refused')
   t.match(await registration(' ', '198.51.100.1'), { status: 400, json: { code: 'username_invalid' } }, 'does not count')
-  const answers = await Promise.all(Array.from({ length: 20 }, (_, index) => registration(`person-${index}`, '198.51.100.1')))
+  const answers = await Promise.all(Array.from({ length: 20 }, (_, index) => registration(`user-${index}`, '198.51.100.1')))
   t.same(count(answers.map(answer => answer.status)), { 201: 3, 429: 17 })
   refusedFor(t, answers.find(answer => answer.status === 429) as Answer, 'too_many_registrations', 3600)
   t.equal((await registration('zoe', '198.51.100.2')).status, 201, 'another network')

@@ -30,8 +30,8 @@ async function reseal (folder: string, snapshot: string, change: (lines: string[
   const path = join(snapshot, 'SHA256SUMS')
   const text = change((await readFile(path, 'utf8')).split('\n')).join('\n')
   await writeFile(path, text)
-  const { sha256, ...facts } = JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8'))
-  await writeFile(join(folder, 'manifest.json'), manifestText({ ...facts, sums: digest(Buffer.from(text)) } as BackupSummary))
+  const { sha256, ...summary } = JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8'))
+  await writeFile(join(folder, 'manifest.json'), manifestText({ ...summary, sums: digest(Buffer.from(text)) } as BackupSummary))
 }
 
 const inManifest = (change: (manifest: any) => unknown): Damage['spoil'] => async ({ folder }) => {
