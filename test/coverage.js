@@ -14,10 +14,18 @@ session.connect()
 session.post('Profiler.enable')
 session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true })
 
-process.once('exit', () => {
+const { emit } = process
+// After all that listens to the exit, for that is counted as well.
+process.emit = /** @type {typeof emit} */ function (/** @type {string} */ event, /** @type {unknown[]} */ ...args) {
+  const result = Reflect.apply(emit, process, [event, ...args])
+  if (event === 'exit') writeCoverage()
+  return result
+}
+
+function writeCoverage () {
   session.post('Profiler.takePreciseCoverage', (error, coverage) => {
     if (error) throw error
     mkdirSync(folder, { recursive: true })
     writeFileSync(new URL(`${randomUUID()}.json`, folder), JSON.stringify({ result: coverage.result.filter(({ url }) => url.startsWith(counted)) }))
   })
-})
+}

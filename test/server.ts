@@ -8,12 +8,16 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import type { Test } from 'tap'
+import tap, { type Test } from 'tap'
 import { buildApp } from '../src/app.ts'
 import { readConfig } from '../src/config.ts'
 import { openStore } from '../src/store.ts'
 import { commandOf, type Start } from './bin.ts'
 import { allowNonConforming, checkConformance, checkRecorded, checkServer } from './conformance.ts'
+
+// tap removes a test's folder ahead of all that is torn down, unless there was something to tear down before the folder was made.
+// A server that still moves bytes would then put files into a folder that is being removed, and outlive the test.
+tap.beforeEach(t => t.teardown(() => {}))
 
 export type Settings = Record<string, string>
 
