@@ -126,7 +126,7 @@ export const doctorTools: DatabaseTools = { isBesideDatabase, findReadableDataba
 async function openBackends (config: Config, takeFolder?: () => FolderLock): Promise<Backends> {
   const { dataDir } = config
   const reserve = await openReserve(join(dataDir, dataFolderLayout.reserve))
-  const metadata = await reserve.lend(() => openSqliteMetadata(join(dataDir, dataFolderLayout.database), takeFolder && { takeFolder }))
+  const metadata = await reserve.withSpace(() => openSqliteMetadata(join(dataDir, dataFolderLayout.database), takeFolder && { takeFolder }))
   const blobs = await openBlobs(config, reserve)
   return { metadata, blobs, reserve }
 }

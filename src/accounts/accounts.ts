@@ -82,10 +82,10 @@ export function createAccounts (options: AccountsOptions): Accounts {
 
     async changePassword (account, password) {
       const passwordHash = await passwords.hash(passwords.accept(password, account.username))
-      await reserve.lend(() => metadata.setPasswordHash(account.id, passwordHash, { revokesTokens: true, expectedHash: account.passwordHash }))
+      await reserve.withSpace(() => metadata.setPasswordHash(account.id, passwordHash, { revokesTokens: true, expectedHash: account.passwordHash }))
     },
 
-    remove: ({ id }) => reserve.lend(() => metadata.removeAccount(id, Date.now()))
+    remove: ({ id }) => reserve.withSpace(() => metadata.removeAccount(id, Date.now()))
   }
 }
 

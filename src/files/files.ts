@@ -3,14 +3,12 @@ import type { BlobStore, Reserve } from '../blobs/blob-store.ts'
 import { type Metadata, OutcomeUnknown, type Precondition } from '../metadata/metadata.ts'
 import { type AccountRecord, type FilePage, type FileRecord, type NewFile, NO_LIMIT, type Quota, refuseBeyondQuota } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
+import { createBlobCleanup } from './blob-cleanup.ts'
 import { planDownload, type DownloadPlan, type DownloadRequest } from './download.ts'
 import { mediaTypeOf } from './media-type.ts'
 import { extensionOf, fileName, findFileName } from './names.ts'
 import { seconds } from './preconditions.ts'
 import { createSweeper } from './sweeper.ts'
-
-/** Blobs or files in one step of a sweep or of the recovery. */
-const BATCH = 500
 
 interface FilesOptions {
   metadata: Metadata
@@ -89,7 +87,8 @@ export interface Files {
 }
 
 export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions): Files {
-  const sweeper = createSweeper(() => removeUnreferenced().then(reserve.restore))
+  const cleanup = createBlobCleanup({ metadata, blobs, reserve })
+  const sweeper = createSweeper(() => cleanup.removeUnreferenced().then(reserve.restore))
 
   function acceptedName (text: string): string {
     const name = fileName(text)
@@ -187,7 +186,7 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
     const file = await get(ownerId, name)
     const now = Date.now()
     if (seconds(file.updatedAt) <= seconds(now)) return file
-    await reserve.lend(() => metadata.correctFileDate(ownerId, file.name, now)).catch(() => {})
+    await reserve.withSpace(() => metadata.correctFileDate(ownerId, file.name, now)).catch(() => {})
     return get(ownerId, name)
   }
 
@@ -196,31 +195,6 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
     if (plan.pieces.length > 0) return (await blobs.open(file.blobId, file.size)).read(...plan.pieces)
     await blobs.check(file.blobId, file.size)
     return undefined
-  }
-
-  async function removeUnreferenced (): Promise<void> {
-    while (await reserve.lend(() => metadata.purgeDeletedAccounts(BATCH))) await removeDiscarded()
-    await removeDiscarded()
-  }
-
-  async function removeDiscarded (): Promise<void> {
-    const ids = await metadata.discardedBlobs(BATCH)
-    if (ids.length === 0) return
-    // A blob that can't be removed is tried again later; it must not prevent a start.
-    const removed = await blobs.remove(ids)
-    if (removed.length === 0) return
-    await reserve.lend(() => metadata.clearDiscarded(removed))
-    if (ids.length === BATCH) await removeDiscarded()
-  }
-
-  async function recoverBatch (pending: string[]): Promise<void> {
-    const known = await metadata.knownBlobs(pending)
-    for (const id of pending) {
-      if (known.has(id)) blobs.commit(id)
-    }
-    // Discarded blobs are left to the sweep: a backup may need them.
-    const referenced = await metadata.referencedBlobs(pending)
-    await blobs.remove(pending.filter(id => !referenced.has(id)))
   }
 
   return {
@@ -261,15 +235,11 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
 
     async remove (ownerId, name, permits) {
       const file = await get(ownerId, name)
-      await reserve.lend(() => metadata.removeFile(ownerId, file.name, permits))
+      await reserve.withSpace(() => metadata.removeFile(ownerId, file.name, permits))
       sweeper.request()
     },
 
-    async recover () {
-      const pending = await blobs.pending()
-      for (let first = 0; first < pending.length; first += BATCH) await recoverBatch(pending.slice(first, first + BATCH))
-      await removeUnreferenced()
-    },
+    recover: cleanup.recover,
 
     close: sweeper.close
   }

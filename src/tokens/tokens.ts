@@ -72,7 +72,7 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
   /** Adds a token and its event, if `passwordHash` is still the account's, or the parent token still exists. */
   function add (token: NewToken, kind: EventKind, { origin, passwordHash }: AddOptions): Promise<TokenRecord> {
     const { accountId, createdAt: at } = token
-    return reserve.lend(() => metadata.addToken(token, {
+    return reserve.withSpace(() => metadata.addToken(token, {
       withEvent: { event: { accountId, kind, ...origin, at }, keep: KEPT_EVENTS },
       maxTokens: MAX_TOKENS,
       ...(passwordHash !== undefined && { passwordHash })
@@ -80,7 +80,7 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
   }
 
   function revoke (accountId: number, id: number): Promise<void> {
-    return reserve.lend(() => metadata.removeToken(accountId, id))
+    return reserve.withSpace(() => metadata.removeToken(accountId, id))
   }
 
   return {
@@ -142,7 +142,7 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
 
     revoke,
 
-    revokeAll: accountId => reserve.lend(() => metadata.removeTokens(accountId))
+    revokeAll: accountId => reserve.withSpace(() => metadata.removeTokens(accountId))
   }
 }
 

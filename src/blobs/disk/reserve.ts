@@ -48,10 +48,10 @@ export async function openReserve (path: string): Promise<Reserve> {
   await restore()
   return {
     get missingBytes () { return bytes >= RESERVE_BYTES ? 0 : REFILL_BYTES },
-    async lend (act) {
+    async withSpace (operation) {
       for (;;) {
         try {
-          return await act()
+          return await operation()
         } catch (error) {
           const isFull = error instanceof Problem && error.code === 'storage_full'
           if (!isFull || !await shrink()) throw error
