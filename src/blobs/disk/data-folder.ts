@@ -34,8 +34,8 @@ export function blobPath (id: string): string {
 export async function prepareDataFolder (folder: string): Promise<void> {
   await makeFolder(folder)
   await chmod(folder, 0o700)
-  if (await isHalfRestored(folder)) throw new ConfigError(`DATA_DIR: the restore into ${folder} did not come to its end; do it again`)
-  if (await hasLostDatabase(folder)) throw new ConfigError(`DATA_DIR: ${folder} holds the bytes of files, and its database is gone; ${LOST_DATABASE_REMEDY}`)
+  if (await isHalfRestored(folder)) throw new ConfigError(`DATA_DIR: the restore into ${folder} was interrupted; run it again`)
+  if (await hasLostDatabase(folder)) throw new ConfigError(`DATA_DIR: ${folder} contains files, but no database; ${LOST_DATABASE_REMEDY}`)
   if (await isOnTwoFileSystems(folder)) throw new ConfigError(`DATA_DIR: ${TWO_FILE_SYSTEMS}; ${TWO_FILE_SYSTEMS_REMEDY}`)
 }
 
@@ -54,8 +54,8 @@ async function holdsFiles (folder: string): Promise<boolean> {
   return false
 }
 
-export const TWO_FILE_SYSTEMS = 'incoming and blobs in DATA_DIR are on two file systems, and no file can be moved from the one to the other'
-export const TWO_FILE_SYSTEMS_REMEDY = 'let both be on one: mount the disk at DATA_DIR itself'
+export const TWO_FILE_SYSTEMS = 'incoming and blobs in DATA_DIR are on two file systems, so files can\'t be moved between them'
+export const TWO_FILE_SYSTEMS_REMEDY = 'mount the disk at DATA_DIR itself'
 
 /** Whether a blob can't be moved from `incoming` to `blobs` by a rename. Folders that do not exist yet are created in DATA_DIR itself. */
 export async function isOnTwoFileSystems (folder: string): Promise<boolean> {
