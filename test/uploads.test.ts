@@ -294,6 +294,7 @@ t.test('a form is taken with one file in the field named file, whatever else it 
     ['a field of JSON that is not', form([`${disposition('name="json"')}\r\nContent-Type: application/json`, '{'], filePart('json.txt')), 'json.txt'],
     ['large fields', form([disposition('name="large"'), 'x'.repeat(1_000_000)], filePart('large.txt'), [disposition('name="large"'), 'x'.repeat(1_000_000)]), 'large.txt'],
     ['a preamble and an epilogue', Buffer.concat([Buffer.from('preamble\r\n\r\nof two paragraphs\r\n'), form(filePart('around.txt')), Buffer.from('epilogue')]), 'around.txt'],
+    ['a long epilogue', Buffer.concat([form(filePart('epilogue.txt')), Buffer.alloc(1_000_000, 'x')]), 'epilogue.txt'],
     ['no line end behind the form', form(filePart('tight.txt')).subarray(0, -2), 'tight.txt'],
     ['a thousand parts', form(...Array<[string, string]>(999).fill(field), filePart('thousandth.txt')), 'thousandth.txt']
   ]

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { finished } from 'node:stream/promises'
 import type { IncomingFile } from '../files/files.ts'
 import { Problem } from '../problems.ts'
 import type { UploadBody } from './body.ts'
@@ -58,7 +59,7 @@ export async function readForm ({ body, contentType, maxFileBytes, parse }: Form
       }
     }
     // The parser stops at the closing delimiter, but a digest also covers what follows.
-    for await (const chunk of source) void chunk
+    await finished(source.resume())
   } finally {
     source.destroy()
   }
