@@ -2,11 +2,25 @@ import type { FileHandle } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import type { Piece } from '../blob-store.ts'
 
-/** Pieces of an open file as one stream. It fails, rather than ends, if the file is shorter than expected. */
+/**
+ * A chunk of this many bytes or more is read into memory that an earlier chunk used. 256 MiB took 100 to 130 ms of CPU
+ * time, and 150 to 510 ms with fresh memory, which the kernel clears page by page. Any destination asks for a pause after
+ * a chunk of this size, but may still hold many smaller ones.
+ */
+const REUSED_BYTES = 64 * 1024
+
+/** One is sent, one waits to be sent, and one is being read. */
+const REUSED_BUFFERS = 3
+
+/**
+ * Pieces of an open file as one stream. It fails, rather than ends, if the file is shorter than expected. Whoever takes a
+ * chunk must be done with it before it takes the next but one, as `pipe` and `for await` are.
+ */
 export class BlobReadStream extends Readable {
   readonly #handle: FileHandle
   readonly #pieces: Piece[]
   readonly #chunkBytes: () => number
+  readonly #buffers: Buffer[] = []
 
   /** Reads at most `chunkBytes()` at a time. */
   constructor (handle: FileHandle, pieces: Piece[], chunkBytes: () => number) {
@@ -35,11 +49,20 @@ export class BlobReadStream extends Readable {
     if (typeof piece === 'string') return Buffer.from(piece)
     const { start, end } = piece
     const length = Math.min(this.#chunkBytes(), end - start + 1)
-    const { bytesRead, buffer } = await this.#handle.read(Buffer.allocUnsafeSlow(length), 0, length, start)
+    const { bytesRead, buffer } = await this.#handle.read(this.#bufferOf(length), 0, length, start)
     if (bytesRead === 0) throw new Error('the blob is shorter than it was when it was opened')
     const next = start + bytesRead
     if (next <= end) this.#pieces.unshift({ start: next, end })
     return buffer.subarray(0, bytesRead)
+  }
+
+  /** Memory for `length` bytes or more. */
+  #bufferOf (length: number): Buffer {
+    if (length < REUSED_BYTES) return Buffer.allocUnsafe(length)
+    const oldest = this.#buffers.length < REUSED_BUFFERS ? undefined : this.#buffers.shift()
+    const buffer = oldest !== undefined && oldest.length >= length ? oldest : Buffer.allocUnsafeSlow(length)
+    this.#buffers.push(buffer)
+    return buffer
   }
 
   override _destroy (error: Error | null, callback: (error?: Error | null) => void): void {
