@@ -111,7 +111,8 @@ export class MagicStoreError extends Error {
   }
 }
 
-export function createMagicStore ({ baseUrl = BASE_URL, credentials, fetch = globalThis.fetch }: MagicStoreOptions = {}): MagicStore {
+export function createMagicStore ({ baseUrl = BASE_URL, credentials, fetch: send = globalThis.fetch }: MagicStoreOptions = {}): MagicStore {
+  const fetch = keeping(send)
   // Without a Content-Type from openapi-fetch, fetch uses that of the body.
   const api = createClient<paths>({ baseUrl, fetch, headers: { 'Content-Type': null }, bodySerializer: writeBody })
   if (credentials !== undefined) authorize(api, credentials)
@@ -171,6 +172,21 @@ function initOf ({ signal }: RequestOptions = {}): { signal?: AbortSignal } {
 
 function ifMatchOf ({ ifMatch }: { ifMatch?: string | undefined } = {}): { 'if-match'?: string } {
   return ifMatch === undefined ? {} : { 'if-match': ifMatch }
+}
+
+/** What belongs to a stream that is being read. */
+const kept = new WeakMap<ReadableStream, { request: Request, response: Response }>()
+
+/**
+ * Keeps a request and its response while its stream is read. Otherwise Node collects them: without the request, its signal
+ * aborts nothing, and without the response, the stream ends early as if it were complete.
+ */
+function keeping (fetch: Fetch): Fetch {
+  return async request => {
+    const response = await fetch(request)
+    if (response.body !== null) kept.set(response.body, { request, response })
+    return response
+  }
 }
 
 /** Adds the Authorization header to each request that needs one and has none. */

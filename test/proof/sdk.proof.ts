@@ -71,7 +71,7 @@ test('the client of `magicstore sdk` compiles under the strictest settings and g
   await t.test('goes through the whole story', t => checkStory(t, [process.execPath, script('openapi-fetch.js'), url]))
 
   await t.test('keeps a user signed in, pages, reports progress, can be aborted, and throws what the server refuses', async t => {
-    const { stdout, stderr } = await run(process.execPath, [script('ready-client.js'), url])
+    const { stdout, stderr } = await run(process.execPath, ['--expose-gc', script('ready-client.js'), url])
     t.same(stdout.trim().split('\n'), [
       'before registration: 401 credentials_wrong 401, GET /api/token Basic',
       'registration: zoë, POST /api/users none',

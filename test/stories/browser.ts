@@ -16,11 +16,13 @@ async function story (baseUrl: string): Promise<Record<string, string>> {
   const form = await store.upload(bytes, 'form.bin', { onProgress })
   const formReport = hasReportedAll()
   const controller = new AbortController()
+  // Progress is reported every 50 ms: by then a smaller upload may be stored.
+  const huge = new Blob(Array.from({ length: 20 }, () => bytes))
   return {
     put: `${put.type} ${put.size} ${putReport}`,
     form: `${form.type} ${form.size} ${formReport}`,
     refused: await failureOf(store.upload(new Blob(['other']), 'form.bin', { onProgress })),
-    aborted: await failureOf(store.put('aborted.bin', bytes, { signal: controller.signal, onProgress: () => controller.abort('enough') })),
+    aborted: await failureOf(store.put('aborted.bin', huge, { signal: controller.signal, onProgress: () => controller.abort('enough') })),
     stored: await failureOf(store.download('aborted.bin')),
     unreachable: await failureOf(createMagicStore({ baseUrl: 'http://127.0.0.1:1', credentials: { token: 'x' } }).put('x', bytes, { onProgress }))
   }

@@ -1,5 +1,6 @@
 import { createServer, type AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
+import { setTimeout } from 'node:timers/promises'
 import { bodyOf, createMagicStore, MagicStoreError } from './sdk/client.js'
 
 // Compiled and run by sdk.proof.ts, beside the client written to ./sdk. Prints one line per check and its result.
@@ -83,6 +84,8 @@ report('progress of a form', progressed((await store.upload(big, 'form.bin', { o
 report('progress of a put', progressed((await store.put('big.bin', big, { onProgress })).size))
 report('progress of a refusal', await failureOf(store.put('big.bin', big, { onProgress: () => {}, ifNoneMatch: '*' })))
 
+// Run with --expose-gc: a request must not be collected while its caller can still abort it.
+const collecting = setInterval(() => { globalThis.gc?.() }, 20)
 const stalled = createServer(socket => { socket.on('error', () => {}).pause() }).listen(0, '127.0.0.1')
 await new Promise(resolve => stalled.once('listening', resolve))
 const waiting = createMagicStore({ baseUrl: `http://127.0.0.1:${(stalled.address() as AddressInfo).port}`, credentials: { token } })
@@ -100,7 +103,9 @@ report('rename with an aborted signal', await failureOf(store.rename('big.bin', 
 report('remove with an aborted signal', await failureOf(store.remove('big.bin', controller)))
 const reading = new AbortController()
 const { stream } = await store.download('big.bin', reading)
+await setTimeout(100)
 reading.abort()
 report('a download that is aborted', await failureOf(text(stream)))
 const silent = createMagicStore({ credentials, fetch: () => new Promise(() => {}) })
 report('a sign-in that takes too long', await failureOf(silent.remove('big.bin', { signal: AbortSignal.timeout(100) })))
+clearInterval(collecting)
