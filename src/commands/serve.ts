@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { setPriority } from 'node:os'
 import { setTimeout as wait } from 'node:timers/promises'
 import { createSecureContext } from 'node:tls'
+import { setFlagsFromString } from 'node:v8'
 import closeWithGrace from 'close-with-grace'
 import { buildApp, type App } from '../app.ts'
 import { isStartedByNpm, readConfig, settingRows, type Config } from '../config.ts'
@@ -29,6 +30,7 @@ const EXIT_DELAY_MILLISECONDS = 2000
 /** Starts the server, which then runs until a signal stops it. */
 export async function run (args: string[]): Promise<void> {
   if (args.length > 0) throw new UsageError('serve takes its settings from the environment; see magicstore serve --help')
+  letHeapGrow()
   const config = readConfig()
   const tls = await readTls(config)
   const store = await openStore(config)
@@ -163,4 +165,13 @@ export function prioritiseEventLoop (): void {
   } catch {
     // Not Linux, or a sandbox: everything still works, but slower during many sign-ins.
   }
+}
+
+/**
+ * Lets the heap grow to 2.5 times its size between two full collections. V8 counts the buffers of uploads as heap, and keeps
+ * its limit low after a quiet time: an upload of 256 MiB caused ten full collections, ran at 300 MiB per second instead of
+ * 450, and took 1.2 s of CPU time instead of 0.5.
+ */
+function letHeapGrow (): void {
+  setFlagsFromString('--heap-growing-percent=150')
 }

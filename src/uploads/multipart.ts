@@ -127,25 +127,30 @@ interface DelimiterCounter extends FormReader {
  */
 function createDelimiterCounter (boundary: string): DelimiterCounter {
   const delimiter = Buffer.from(`\r\n--${boundary}`)
-  // The line end that the first delimiter of a form lacks, later what may be the beginning of a delimiter.
-  let tail = Buffer.from('\r\n')
+  // A delimiter with the two bytes that tell its kind.
+  const length = delimiter.length + 2
+  // What may be the beginning of a delimiter; at first the line end that the first delimiter of a form lacks.
+  let tail: Buffer = Buffer.from('\r\n')
   let count = 0
   let isClosed = false
+
+  function scan (bytes: Buffer): void {
+    for (let at = bytes.indexOf(delimiter); at !== -1 && at + length <= bytes.length && !isClosed; at = bytes.indexOf(delimiter, at + 1)) {
+      const next = bytes.toString('latin1', at + delimiter.length, at + length)
+      isClosed = next === '--'
+      if (!isClosed && next !== '\r\n') throw new Problem('malformed_multipart', { detail: 'A delimiter is followed by other text on its line.' })
+      if (!isClosed) count++
+    }
+  }
 
   return {
     read (chunk) {
       if (isClosed) return
-      const bytes = Buffer.concat([tail, chunk])
-      let at = bytes.indexOf(delimiter)
-      for (let end = at + delimiter.length; at !== -1 && end + 2 <= bytes.length; end = at + delimiter.length) {
-        const next = bytes.toString('latin1', end, end + 2)
-        isClosed = next === '--'
-        if (isClosed) return
-        if (next !== '\r\n') throw new Problem('malformed_multipart', { detail: 'A delimiter is followed by other text on its line.' })
-        count++
-        at = bytes.indexOf(delimiter, end)
-      }
-      tail = bytes.subarray(at === -1 ? 1 - delimiter.length : at)
+      // Delimiters that began in the tail, then those that are whole in the chunk.
+      const seam = Buffer.concat([tail, chunk.subarray(0, length - 1)])
+      scan(seam)
+      scan(chunk)
+      tail = (chunk.length < length ? seam : chunk).subarray(1 - length)
     },
     count: () => count
   }

@@ -1,91 +1,139 @@
 /**
- * Servers that do the same work without MagicStore: node --import tsx test/bench/baseline.ts fastify|files|argon2 [folder]
- * Prints the port; `argon2` prints the number of hashes verified per second and exits.
+ * Servers that do the same work with Node alone: node --import tsx test/bench/baseline.ts http|fastify|files|argon2|deletes [argument]
+ * A server prints its port. `argon2` prints the hashes verified per second, `deletes` the CPU milliseconds of one delete.
  */
 import { createHash, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { createReadStream } from 'node:fs'
-import { open, stat } from 'node:fs/promises'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createReadStream, createWriteStream, unlinkSync, writeFileSync } from 'node:fs'
+import { open, readFile, stat } from 'node:fs/promises'
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import argon2 from 'argon2'
 import Fastify from 'fastify'
+import { Database } from '../../src/metadata/sqlite/driver.ts'
 
 const MIB = 1024 ** 2
+const SMALL_BYTES = 64 * 1024
 const [kind, argument = ''] = process.argv.slice(2)
 
-if (kind === 'fastify') await serveConstant()
-else if (kind === 'files') await serveFiles(argument)
-else await verifyRepeatedly(Number(argument))
+const kinds: Record<string, () => Promise<void>> = {
+  http: () => serve((_request, response) => { respond(response, 200, { data: 'Hello, test_user!' }) }),
+  fastify: serveFastify,
+  files: () => serve((request, response) => { answerFile(argument, request, response).catch(() => response.destroy()) }),
+  argon2: verifyRepeatedly,
+  deletes: deleteRepeatedly
+}
+await kinds[String(kind)]?.()
 
-async function serveConstant (): Promise<void> {
+/** The floor of any response with JSON: nothing is routed, checked or logged. */
+function respond (response: ServerResponse, status: number, body: object): void {
+  const text = JSON.stringify(body)
+  response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }).end(text)
+}
+
+async function serve (listener: RequestListener): Promise<void> {
+  const server = createServer(listener).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  console.log((server.address() as AddressInfo).port)
+}
+
+async function serveFastify (): Promise<void> {
   const app = Fastify()
   app.get('/', async () => ({ data: 'Hello, test_user!' }))
   await app.listen({ host: '127.0.0.1', port: 0 })
   console.log((app.server.address() as AddressInfo).port)
 }
 
-/** GET streams a file in reads of 1 MiB; PUT writes one in writes of 1 MiB, hashed and synced before the response. */
-async function serveFiles (folder: string): Promise<void> {
-  const server = createServer((request, response) => {
-    void (request.method === 'GET' ? send(join(folder, String(request.url)), response) : receive(folder, request, response))
-  })
-  await listen(server)
+/** The first segment of the path says in which of two ways, the second is the file's name. */
+async function answerFile (folder: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const [, way, name = ''] = String(request.url).split('/')
+  const file = join(folder, name)
+  if (request.method === 'GET') return way === 'piped' ? sendPiped(file, response) : sendRead(file, response)
+  respond(response, 201, { name, sha256: way === 'piped' ? await receivePiped(file, request) : await receiveBatched(file, request) })
 }
 
-async function send (file: string, response: ServerResponse): Promise<void> {
+/** What Node's documentation shows for a file: fair for large ones, whose bytes nothing else touches. */
+async function sendPiped (file: string, response: ServerResponse): Promise<void> {
   const { size } = await stat(file)
   response.writeHead(200, { 'content-length': size })
-  // The client of a bench closes its connections before the response is complete.
-  await pipeline(createReadStream(file, { highWaterMark: MIB }), response).catch(() => {})
+  await pipeline(createReadStream(file), response)
 }
 
-async function receive (folder: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const handle = await open(join(folder, randomUUID()), 'wx')
+/** Fewer and larger reads for a large file; for a small one no stream at all. */
+async function sendRead (file: string, response: ServerResponse): Promise<void> {
+  const { size } = await stat(file)
+  response.writeHead(200, { 'content-length': size })
+  if (size > SMALL_BYTES) return pipeline(createReadStream(file, { highWaterMark: MIB }), response)
+  response.end(await readFile(file))
+}
+
+/** The shortest program that hashes, writes and syncs: Node's own streams, whose file merges waiting chunks into one `writev`. */
+async function receivePiped (file: string, request: IncomingMessage): Promise<string> {
   const hash = createHash('sha256')
-  let gathered: Buffer[] = []
+  request.on('data', (chunk: Buffer) => { hash.update(chunk) })
+  await pipeline(request, createWriteStream(file, { flags: 'wx', highWaterMark: MIB, flush: true }))
+  return hash.digest('hex')
+}
+
+/** Without streams on the way to the disk: batches of one megabyte, one written while the next arrives. A small file is one write. */
+async function receiveBatched (file: string, request: IncomingMessage): Promise<string> {
+  const handle = await open(file, 'wx')
+  const hash = createHash('sha256')
+  let batch: Buffer[] = []
   let length = 0
   let writing: Promise<unknown> = Promise.resolve()
   const flush = async () => {
-    const batch = Buffer.concat(gathered)
-    gathered = []
-    length = 0
     await writing
-    writing = handle.write(batch)
+    writing = handle.writev(batch)
+    batch = []
+    length = 0
   }
   for await (const chunk of request as AsyncIterable<Buffer>) {
     hash.update(chunk)
-    gathered.push(chunk)
+    batch.push(chunk)
     length += chunk.length
     if (length >= MIB) await flush()
   }
   await flush()
   await writing
-  await handle.sync()
+  await handle.datasync()
   await handle.close()
-  const body = hash.digest('hex')
-  response.writeHead(201, { 'content-length': body.length }).end(body)
-}
-
-async function listen (server: Server): Promise<void> {
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  console.log((server.address() as AddressInfo).port)
+  return hash.digest('hex')
 }
 
 /** Eight loops, as with eight connections, using the server's parameters. */
-async function verifyRepeatedly (seconds: number): Promise<void> {
+async function verifyRepeatedly (): Promise<void> {
   const parameters = { type: argon2.argon2id, memoryCost: 19456, timeCost: 2, parallelism: 1 } as const
   const hash = await argon2.hash('correct horse battery', parameters)
   const began = performance.now()
   let count = 0
   await Promise.all(Array.from({ length: 8 }, async () => {
-    while (performance.now() - began < seconds * 1000) {
+    while (performance.now() - began < Number(argument) * 1000) {
       await argon2.verify(hash, 'correct horse battery')
       count++
     }
   }))
   console.log(count / ((performance.now() - began) / 1000))
+}
+
+/** A file and its row, both gone for good before the next: what a delete can't do without. */
+async function deleteRepeatedly (): Promise<void> {
+  const count = 500
+  const names = Array.from({ length: count }, () => randomUUID())
+  const database = new Database(join(argument, 'rows.db'))
+  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE IF NOT EXISTS files (name TEXT PRIMARY KEY) STRICT')
+  const insert = database.prepare('INSERT INTO files VALUES (?)')
+  database.transaction(() => { for (const name of names) insert.run(name) })()
+  for (const name of names) writeFileSync(join(argument, name), Buffer.alloc(4096, 'x'))
+  const remove = database.prepare('DELETE FROM files WHERE name = ?')
+  const before = process.cpuUsage()
+  for (const name of names) {
+    remove.run(name)
+    unlinkSync(join(argument, name))
+  }
+  const { user, system } = process.cpuUsage(before)
+  database.close()
+  console.log((user + system) / 1000 / count)
 }

@@ -7,33 +7,35 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { compareDownloads, compareMemory, compareResource, compareSignIns, compareSmall, compareUnderSignIns, compareUploads, type Bench } from './cases.ts'
+import { compareIdle, compareMemory, compareResource, compareSignIns, compareUnderSignIns, type Bench } from './cases.ts'
 import { compareGrowth } from './growth.ts'
 import { chartOf, rowOf, sectionOf, withResults, type Comparison } from './report.ts'
+import { compareDeletes, compareSmall } from './small.ts'
 import { hasNginx, openWorkbench, startBaseline, startMagicStore, startNginx } from './servers.ts'
+import { compareDownloads, compareUploads } from './transfers.ts'
 
 const MIB = 1024 ** 2
 
 const isBrief = process.argv.includes('--brief')
 const only = process.argv.find(argument => argument.startsWith('--only='))?.slice('--only='.length) ?? ''
 const scale = isBrief
-  ? { rounds: 1, seconds: 1, bytes: 4 * MIB, hugeBytes: 4 * MIB, many: 2000 }
-  : { rounds: 5, seconds: 3, bytes: 256 * MIB, hugeBytes: 1024 * MIB, many: 1_000_000 }
+  ? { rounds: 1, seconds: 1, bytes: 4 * MIB, hugeBytes: 4 * MIB, deletes: 400, many: 2000 }
+  : { rounds: 5, seconds: 3, bytes: 256 * MIB, hugeBytes: 1024 * MIB, deletes: 10_000, many: 1_000_000 }
 
 const workbench = await openWorkbench()
 const folder = join(workbench.folder, 'baselines')
 await mkdir(folder)
 const user = 'bench:correct horse battery'
 const ours = await startMagicStore(join(workbench.folder, 'magicstore'))
-const servers = [ours, await startBaseline('fastify', folder), await startBaseline('files', folder), ...(hasNginx ? [await startNginx(folder)] : [])] as const
-const [, fastify, files, nginx] = servers
+const servers = [ours, await startBaseline('http', folder), await startBaseline('fastify', folder), await startBaseline('files', folder), ...(hasNginx ? [await startNginx(folder)] : [])] as const
+const [, http, fastify, files, nginx] = servers
 const comparisons: Comparison[] = []
 try {
   const [username, password] = user.split(':')
   await fetch(`http://127.0.0.1:${ours.port}/api/users`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ username, password }) })
-  const bench = { ...scale, ours, fastify, files, nginx, folder, user } as Bench
+  const bench = { ...scale, ours, http, fastify, files, nginx, folder, user } as Bench
   // Memory is measured first, before other cases increase it.
-  const cases = { memory: compareMemory, resource: compareResource, signins: compareSignIns, beside: compareUnderSignIns, small: compareSmall, downloads: compareDownloads, uploads: compareUploads, growth: () => compareGrowth({ ...scale, folder: workbench.folder }) }
+  const cases = { memory: compareMemory, idle: compareIdle, resource: compareResource, signins: compareSignIns, beside: compareUnderSignIns, small: compareSmall, deletes: compareDeletes, downloads: compareDownloads, uploads: compareUploads, growth: () => compareGrowth({ ...scale, folder: workbench.folder }) }
   for (const [name, compare] of Object.entries(cases)) {
     if (!name.startsWith(only)) continue
     for (const comparison of await compare(bench)) {

@@ -92,7 +92,7 @@ export async function compareGrowth ({ rounds, folder, many }: Pick<Bench, 'roun
   for (const work of ['first page of 50', 'last page of 50', 'look-up of one file']) {
     const pairs = []
     for (let round = 0; round < rounds; round++) {
-      const [ours = NaN, baseline = NaN] = await inTurn(prepared, ({ port, headers, addresses }) => timeOf(() => openRequester({ port, method: 'GET', path: addresses[work] ?? '', headers })))
+      const [ours = NaN, baseline = NaN] = await inTurn(prepared, ({ port, headers, addresses }) => timeOf(() => openRequester({ port, method: 'GET', headers, next: () => ({ path: addresses[work] ?? '' }) })))
       pairs.push({ ours, baseline })
     }
     comparisons.push({ work: `${work} out of ${many.toLocaleString('en')}`, against: 'out of 100', target: { most: 1.3 }, unit: 'ms', rounds: pairs })

@@ -9,14 +9,14 @@ const MIB = 1024 ** 2
 /** A server's port and path, and the request headers. */
 export interface Target { port: number, path: string, headers?: Record<string, string> }
 
-export interface Load { perSecond: number, p99Milliseconds: number }
+export interface Load { count: number, perSecond: number, p99Milliseconds: number }
 
 /** Whether wrk is installed; it uses less CPU than our own loop. */
 export const hasWrk = await run('wrk', ['-v']).then(() => true, (error: { code?: unknown }) => error.code !== 'ENOENT')
 
 /** Sends GETs over persistent connections. @throws if a response is not 2xx. */
 export async function getRepeatedly (target: Target, { connections, seconds }: { connections: number, seconds: number }): Promise<Load> {
-  return hasWrk ? getByWrk(target, { connections, seconds }) : repeat(connections, seconds, async () => openRequester({ method: 'GET', ...target }))
+  return hasWrk ? getByWrk(target, { connections, seconds }) : repeat(connections, seconds, async () => openRequester({ method: 'GET', ...target, next: () => target }))
 }
 
 async function getByWrk ({ port, path, headers = {} }: Target, { connections, seconds }: { connections: number, seconds: number }): Promise<Load> {
@@ -24,7 +24,7 @@ async function getByWrk ({ port, path, headers = {} }: Target, { connections, se
   const { stdout } = await run('wrk', ['-t1', `-c${connections}`, `-d${Math.max(1, Math.round(seconds))}s`, '--latency', '--timeout', '10s', ...lines, `http://127.0.0.1:${port}${path}`])
   if (/Non-2xx|Socket errors/.test(stdout)) throw new Error(`wrk met failures: ${stdout}`)
   const [, value = '', unit = ''] = /99%\s+([\d.]+)(us|ms|s)/.exec(stdout) ?? []
-  return { perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]), p99Milliseconds: Number(value) * ({ us: 0.001, ms: 1, s: 1000 }[unit] ?? NaN) }
+  return { count: Number(/(\d+) requests in/.exec(stdout)?.[1]), perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]), p99Milliseconds: Number(value) * ({ us: 0.001, ms: 1, s: 1000 }[unit] ?? NaN) }
 }
 
 export interface Requester { send (): Promise<void>, close (): void }
@@ -44,19 +44,24 @@ export async function repeat (connections: number, seconds: number, open: (index
   const elapsed = performance.now() - began
   for (const { close } of requesters) close()
   latencies.sort((a, b) => a - b)
-  return { perSecond: latencies.length / elapsed * 1000, p99Milliseconds: latencies[Math.floor(latencies.length * 0.99)] ?? NaN }
+  return { count: latencies.length, perSecond: latencies.length / elapsed * 1000, p99Milliseconds: latencies[Math.floor(latencies.length * 0.99)] ?? NaN }
 }
 
-export interface RequestTarget extends Target { method: string, body?: Buffer, nextPath?: () => string }
+export interface RequestTarget extends Omit<Target, 'path'> {
+  method: string
+  /** The path and the body of the next request. */
+  next: () => { path: string, body?: Buffer }
+}
 
-/** A persistent connection with one request at a time; responses need a Content-Length. @throws if one is not 2xx. */
-export async function openRequester ({ port, method, path, headers = {}, body, nextPath = () => path }: RequestTarget): Promise<Requester> {
+/** A persistent connection with one request at a time; responses need a Content-Length, unless they are 204. @throws if one is not 2xx. */
+export async function openRequester ({ port, method, headers = {}, next }: RequestTarget): Promise<Requester> {
   const socket = await dial(port)
-  const lines = Object.entries(body === undefined ? headers : { ...headers, 'Content-Length': body.length }).map(([name, value]) => `${name}: ${value}\r\n`).join('')
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')
   return {
     async send () {
       const answered = readAnswer(socket)
-      const head = Buffer.from(`${method} ${nextPath()} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n${lines}\r\n`)
+      const { path, body } = next()
+      const head = Buffer.from(`${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n${lines}${body === undefined ? '' : `Content-Length: ${body.length}\r\n`}\r\n`)
       socket.write(body === undefined ? head : Buffer.concat([head, body]))
       await answered
     },
@@ -64,12 +69,11 @@ export async function openRequester ({ port, method, path, headers = {}, body, n
   }
 }
 
-/** Uploads over a new connection, from one buffer; returns MiB per second. `before` and `after` enclose the bytes, as in a form. */
-export async function upload ({ port, method, path, headers = {} }: RequestTarget, bytes: number, { before = '', after = '' } = {}): Promise<number> {
+/** Uploads over a new connection, from one buffer. `before` and `after` enclose the bytes, as in a form. */
+export async function upload ({ port, method, path, headers = {} }: Target & { method: string }, bytes: number, { before = '', after = '' } = {}): Promise<void> {
   const chunk = Buffer.alloc(MIB, 'MagicStore ')
   const socket = await dial(port)
   const answered = readAnswer(socket)
-  const began = performance.now()
   const length = bytes + Buffer.byteLength(before) + Buffer.byteLength(after)
   const lines = Object.entries({ ...headers, 'Content-Length': length }).map(([name, value]) => `${name}: ${value}\r\n`).join('')
   socket.write(`${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n${lines}\r\n${before}`)
@@ -79,20 +83,19 @@ export async function upload ({ port, method, path, headers = {} }: RequestTarge
   if (after !== '') socket.write(after)
   await answered
   socket.destroy()
-  return bytes / MIB / ((performance.now() - began) / 1000)
 }
 
-/** Downloads over a new connection and checks the length; returns MiB per second. */
+/** Downloads over a new connection and checks the length; returns the milliseconds to the first byte. */
 export async function download ({ port, path, headers = {} }: Target, bytes: number): Promise<number> {
   const socket = await dial(port)
   const answered = readAnswer(socket)
   const began = performance.now()
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')
   socket.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n${lines}\r\n`)
-  const length = await answered
+  const [length, firstByte] = await Promise.all([answered, once(socket, 'data').then(() => performance.now() - began)])
   if (length !== bytes) throw new Error(`${length} bytes received, not ${bytes}`)
   socket.destroy()
-  return bytes / MIB / ((performance.now() - began) / 1000)
+  return firstByte
 }
 
 async function dial (port: number): Promise<Socket> {

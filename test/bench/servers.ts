@@ -30,16 +30,16 @@ export async function startMagicStore (dataDir: string, settings: Record<string,
   return { ...await ready(child, () => Number(/MagicStore serves at \S+:(\d+)/.exec(readFileSync(log, 'utf8'))?.[1])) }
 }
 
-/** One of the baselines of `baseline.ts`. */
-export async function startBaseline (kind: 'fastify' | 'files', folder: string): Promise<Running> {
+/** One of the servers of `baseline.ts`. */
+export async function startBaseline (kind: 'http' | 'fastify' | 'files', folder: string): Promise<Running> {
   const log = join(folder, `${kind}.log`)
   const child = spawn(process.execPath, ['--import', 'tsx', baseline, kind, folder], { cwd: root, stdio: ['ignore', openSync(log, 'w'), 'inherit'] })
   return ready(child, () => Number(/^\d+/.exec(readFileSync(log, 'utf8'))?.[0]))
 }
 
-/** Password hashes verified per second, eight at a time. */
-export async function measureRawArgon2 (seconds: number): Promise<number> {
-  const { stdout } = await run(process.execPath, ['--import', 'tsx', baseline, 'argon2', String(seconds)], { cwd: root })
+/** The figure that a baseline prints: `argon2` for so many seconds, or `deletes` in a folder. */
+export async function measureBaseline (kind: 'argon2' | 'deletes', argument: string): Promise<number> {
+  const { stdout } = await run(process.execPath, ['--import', 'tsx', baseline, kind, argument], { cwd: root })
   return Number(stdout)
 }
 
@@ -82,4 +82,22 @@ async function stop (child: ChildProcess): Promise<void> {
 /** Resident memory of a process, in bytes. */
 export function residentBytes (pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
+}
+
+/** Clock ticks of `/proc`, per second. */
+const TICKS = 100
+
+/** CPU time that a process has used, in seconds, in steps of 10 ms. */
+export function cpuSeconds (pid: number): number {
+  const [, fields = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')
+  const values = fields.split(' ')
+  return (Number(values[11]) + Number(values[12])) / TICKS
+}
+
+/** Waits until a process has used no CPU time for half a second, so that its background work is done. */
+export async function untilQuiet (pid: number): Promise<void> {
+  for (let before = -1, now = cpuSeconds(pid); now > before; now = cpuSeconds(pid)) {
+    before = now
+    await wait(500)
+  }
 }
