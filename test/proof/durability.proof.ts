@@ -12,7 +12,7 @@ import { countOf } from '../counts.ts'
 import { formOf, runBin, signUp, spawnServer, type Client, type ServerProcess } from '../server.ts'
 
 /** Rounds of the random test. */
-const ROUNDS = countOf({ quick: 5, full: 25 })
+const ROUNDS = countOf({ quick: 5, full: 15 })
 const WORKERS = 6
 const LARGEST_BYTES = 1_500_000
 

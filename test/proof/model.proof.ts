@@ -7,7 +7,7 @@ import { allScopes, entityTag, expect, nextState, metadataOf, validityOf, judgeT
 import { formOf, signUp, startServer, type Answer, type RunningServer, type SendOptions } from '../server.ts'
 
 const seed = Number(process.env.MODEL_SEED ?? randomInt(2 ** 31))
-const wantedSteps = countOf({ quick: 500, full: 3000 })
+const wantedSteps = countOf({ quick: 500, full: 2000 })
 
 /** Time limit for reducing a failure to the fewest steps; the two sequences of a round take a few seconds. */
 const SHRINKING_MILLISECONDS = 90_000

@@ -18,6 +18,9 @@ export function createFileRepository (db: BetterSQLite3Database, { commit, read 
   const byName = db.select().from(files).where(and(eq(files.ownerId, sql.placeholder('ownerId')), eq(files.name, sql.placeholder('name')))).prepare()
   const find = (ownerId: number, name: string): FileRecord | undefined => byName.get({ ownerId, name })
 
+  const ofSize = db.select({ id: files.id }).from(files).where(and(
+    eq(files.ownerId, sql.placeholder('ownerId')), between(files.size, sql.placeholder('minBytes'), sql.placeholder('maxBytes'))
+  )).limit(1).prepare()
   const insert = db.insert(files).values({
     ownerId: sql.placeholder('ownerId'),
     name: sql.placeholder('name'),
@@ -76,8 +79,7 @@ export function createFileRepository (db: BetterSQLite3Database, { commit, read 
 
     findFile: (ownerId, name) => read(() => find(ownerId, name)),
 
-    hasFileOfSize: (ownerId, { minBytes, maxBytes }) => read(() => db.select({ id: files.id }).from(files)
-      .where(and(eq(files.ownerId, ownerId), between(files.size, minBytes, maxBytes))).limit(1).get() !== undefined),
+    hasFileOfSize: (ownerId, sizes) => read(() => ofSize.get({ ownerId, ...sizes }) !== undefined),
 
     listFiles: (ownerId, page) => read(() => db.select().from(files)
       .where(and(eq(files.ownerId, ownerId), afterPosition(page)))
