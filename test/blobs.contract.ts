@@ -119,8 +119,9 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
       const { store } = await fresh(t)
       const bytes = randomBytes(1_000_000)
       const { id, size } = await store.put(inChunks(bytes), anySize)
-      const blob = await store.open(id, size)
-      t.ok((await collect(blob.read(...pieces))).equals(Buffer.concat(expected(bytes))))
+      const whole = Buffer.concat(expected(bytes))
+      t.ok((await collect((await store.open(id, size)).read(...pieces))).equals(whole))
+      t.ok((await (await store.open(id, size)).readWhole(...pieces)).equals(whole), 'also at once')
     })
   }
 

@@ -268,7 +268,7 @@ t.test('an HTTP date is read in its three forms, and nothing else is one', async
 t.test('a download is planned from the request and the file alone', async t => {
   const metadata: FileMetadata = { name: 'a.txt', size: 10, type: 'text/plain', sha256: SHA, updatedAt: MOMENT }
   const plan = (request: Partial<DownloadRequest>, changes: Partial<FileMetadata> = {}, now = MOMENT + 5000) =>
-    planDownload({ method: 'GET', headers: {}, disposition: 'attachment', boundary: 'b', ...request }, { ...metadata, ...changes }, now)
+    planDownload({ method: 'GET', headers: {}, disposition: 'attachment', createBoundary: () => 'b', ...request }, { ...metadata, ...changes }, now)
 
   t.strictSame(plan({}), {
     status: 200,

@@ -73,9 +73,16 @@ export interface StoredBlob {
 /** A text that is sent as it is, or a range of bytes, both ends included. */
 export type Piece = string | { readonly start: number, readonly end: number }
 
+/** The number of bytes in pieces. */
+export function bytesIn (pieces: readonly Piece[]): number {
+  return pieces.reduce((sum, piece) => sum + (typeof piece === 'string' ? Buffer.byteLength(piece) : piece.end - piece.start + 1), 0)
+}
+
 export interface OpenBlob {
   /** A stream of the pieces in their order. It fails if the blob turns out to be shorter. When it ends or is destroyed, the blob is closed. */
   read (...pieces: Piece[]): Readable
+  /** The pieces in their order, for a few bytes, and the blob is closed. @throws file_damaged if the blob turns out to be shorter. */
+  readWhole (...pieces: Piece[]): Promise<Buffer>
   close (): Promise<void>
 }
 

@@ -1,5 +1,5 @@
 import { encodeExtended, format } from 'content-disposition'
-import type { Piece } from '../blobs/blob-store.ts'
+import { bytesIn, type Piece } from '../blobs/blob-store.ts'
 import { reprDigest, wantsSha256 } from './digests.ts'
 import { entityTag, judge, type ConditionHeaders } from './preconditions.ts'
 import { parseRanges, type ByteRange } from './ranges.ts'
@@ -14,8 +14,8 @@ export interface DownloadRequest {
   }
   /** `attachment` by default. */
   readonly disposition: 'attachment' | 'inline' | undefined
-  /** Boundary of a multipart response. Random, so that no file can contain it on purpose. */
-  readonly boundary: string
+  /** Gives the boundary of a multipart response. Random, so that no file can contain it on purpose. */
+  readonly createBoundary: () => string
 }
 
 /** The metadata that decides a download. */
@@ -58,7 +58,7 @@ export function planDownload (request: DownloadRequest, file: FileMetadata, now:
   if (ranges === 'unsatisfiable') return { status: 416, headers: { 'content-range': `bytes */${file.size}` } }
   const headers = { ...validators, ...representation(request, file) }
   if (ranges === undefined) return { status: 200, headers: { ...headers, 'content-type': file.type, 'content-length': String(file.size) }, pieces: request.method === 'HEAD' || file.size === 0 ? [] : [whole] }
-  return { status: 206, ...partial(ranges, headers, file, request.boundary) }
+  return { status: 206, ...partial(ranges, headers, file, request.createBoundary) }
 }
 
 /** The headers that describe the file, for the whole file and for ranges alike. */
@@ -86,7 +86,7 @@ function rangesOf ({ method, headers }: DownloadRequest, file: FileMetadata): Re
   return parseRanges(headers.range, file.size)
 }
 
-function partial (ranges: ByteRange[], headers: Record<string, string>, { size, type }: FileMetadata, boundary: string) {
+function partial (ranges: ByteRange[], headers: Record<string, string>, { size, type }: FileMetadata, createBoundary: () => string) {
   const [only] = ranges
   if (ranges.length === 1 && only !== undefined) {
     return {
@@ -94,12 +94,12 @@ function partial (ranges: ByteRange[], headers: Record<string, string>, { size, 
       pieces: [only]
     }
   }
+  const boundary = createBoundary()
   const pieces = [
     ...ranges.flatMap((range, index): Piece[] => [`${index === 0 ? '' : '\r\n'}--${boundary}\r\nContent-Type: ${type}\r\nContent-Range: ${contentRange(range, size)}\r\n\r\n`, range]),
     `\r\n--${boundary}--\r\n`
   ]
-  const length = pieces.reduce((sum, piece) => sum + (typeof piece === 'string' ? Buffer.byteLength(piece) : lengthOf(piece)), 0)
-  return { headers: { ...headers, 'content-type': `multipart/byteranges; boundary=${boundary}`, 'content-length': String(length) }, pieces }
+  return { headers: { ...headers, 'content-type': `multipart/byteranges; boundary=${boundary}`, 'content-length': String(bytesIn(pieces)) }, pieces }
 }
 
 function contentRange ({ start, end }: ByteRange, size: number): string {

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import type { BlobStore, Reserve } from '../blobs/blob-store.ts'
+import { bytesIn, type BlobStore, type Reserve } from '../blobs/blob-store.ts'
 import { type Metadata, OutcomeUnknown, type Precondition } from '../metadata/metadata.ts'
 import { type AccountRecord, type FilePage, type FileRecord, type NewFile, NO_LIMIT, type Quota, refuseBeyondQuota } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
@@ -9,6 +9,9 @@ import { mediaTypeOf } from './media-type.ts'
 import { extensionOf, fileName, findFileName } from './names.ts'
 import { seconds } from './preconditions.ts'
 import { createSweeper } from './sweeper.ts'
+
+/** A download of so few bytes is read at once: a stream took twice the CPU time for 4 KiB. */
+const SMALL_BYTES = 64 * 1024
 
 interface FilesOptions {
   metadata: Metadata
@@ -68,9 +71,9 @@ export interface Files {
   get (ownerId: number, name: string): Promise<FileRecord>
   /**
    * Decides the response to a download, and opens the bytes only if some are to be sent. They stay complete even if the file
-   * is replaced or deleted. The caller reads or destroys the stream. @throws not_found, file_damaged.
+   * is replaced or deleted. The caller reads or destroys the stream, if it is one. @throws not_found, file_damaged.
    */
-  download (ownerId: number, name: string, request: DownloadRequest): Promise<{ plan: DownloadPlan, bytes: Readable | undefined }>
+  download (ownerId: number, name: string, request: DownloadRequest): Promise<{ plan: DownloadPlan, bytes: Readable | Buffer | undefined }>
   list (ownerId: number, page: FilePage): Promise<FileRecord[]>
   /** @throws not_found, name_invalid, extension_not_allowed, name_taken. */
   rename (ownerId: number, name: string, newName: string): Promise<FileRecord>
@@ -190,9 +193,12 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
     return get(ownerId, name)
   }
 
-  async function openBytes (file: FileRecord, plan: DownloadPlan): Promise<Readable | undefined> {
+  async function openBytes (file: FileRecord, plan: DownloadPlan): Promise<Readable | Buffer | undefined> {
     if (!('pieces' in plan)) return undefined
-    if (plan.pieces.length > 0) return (await blobs.open(file.blobId, file.size)).read(...plan.pieces)
+    if (plan.pieces.length > 0) {
+      const blob = await blobs.open(file.blobId, file.size)
+      return bytesIn(plan.pieces) <= SMALL_BYTES ? blob.readWhole(...plan.pieces) : blob.read(...plan.pieces)
+    }
     await blobs.check(file.blobId, file.size)
     return undefined
   }

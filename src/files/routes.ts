@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Http2Stream } from 'node:http2'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -152,13 +152,13 @@ async function sendFile ({ request, reply, name, disposition }: Download, files:
     method: request.method === 'HEAD' ? 'HEAD' : 'GET',
     headers: { ...request.headers, 'want-repr-digest': request.headers['want-repr-digest']?.toString() },
     disposition,
-    boundary: randomBytes(16).toString('hex')
+    createBoundary: () => randomBytes(16).toString('hex')
   })
   if (plan.status === 412) throw new Problem('precondition_failed')
   if (plan.status === 416) throw new Problem('range_not_satisfiable', { headers: plan.headers })
   reply.code(plan.status).headers(plan.headers)
   // Without an argument Fastify keeps the headers; from '' or null it would make JSON for a file that is JSON.
-  return bytes === undefined || isAbandoned(reply, bytes) ? reply.send() : reply.send(bytes)
+  return bytes === undefined || (bytes instanceof Readable && isAbandoned(reply, bytes)) ? reply.send() : reply.send(bytes)
 }
 
 /** Closes the file when the client gives up. Over HTTP/2 Fastify does not notice that if it happens before the response begins. */

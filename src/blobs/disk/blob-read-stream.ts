@@ -3,24 +3,22 @@ import { Readable } from 'node:stream'
 import type { Piece } from '../blob-store.ts'
 
 /**
- * A chunk of this many bytes or more is read into memory that an earlier chunk used. 256 MiB took 100 to 130 ms of CPU
- * time, and 150 to 510 ms with fresh memory, which the kernel clears page by page. Any destination asks for a pause after
- * a chunk of this size, but may still hold many smaller ones.
+ * When piped, a chunk of this many bytes or more is read into memory that an earlier chunk used. 256 MiB took 100 to 130 ms
+ * of CPU time, and 150 to 510 ms with fresh memory, which the kernel clears page by page. Any destination asks for a pause
+ * after a chunk of this size, but may still hold many smaller ones.
  */
 const REUSED_BYTES = 64 * 1024
 
 /** One is sent, one waits to be sent, and one is being read. */
 const REUSED_BUFFERS = 3
 
-/**
- * Pieces of an open file as one stream. It fails, rather than ends, if the file is shorter than expected. Whoever takes a
- * chunk must be done with it before it takes the next but one, as `pipe` and `for await` are.
- */
+/** Pieces of an open file as one stream. It fails, rather than ends, if the file is shorter than expected. */
 export class BlobReadStream extends Readable {
   readonly #handle: FileHandle
   readonly #pieces: Piece[]
   readonly #chunkBytes: () => number
   readonly #buffers: Buffer[] = []
+  #isPiped = false
 
   /** Reads at most `chunkBytes()` at a time. */
   constructor (handle: FileHandle, pieces: Piece[], chunkBytes: () => number) {
@@ -29,6 +27,12 @@ export class BlobReadStream extends Readable {
     this.#handle = handle
     this.#chunkBytes = chunkBytes
     this.#pieces = pieces.filter(piece => typeof piece === 'string' || piece.start <= piece.end)
+  }
+
+  /** The destination is done with a chunk when it asks for another one; any other reader may keep all of them. */
+  override pipe<T extends NodeJS.WritableStream> (destination: T, options?: { end?: boolean }): T {
+    this.#isPiped = true
+    return super.pipe(destination, options)
   }
 
   override _read (): void {
@@ -58,7 +62,7 @@ export class BlobReadStream extends Readable {
 
   /** Memory for `length` bytes or more. */
   #bufferOf (length: number): Buffer {
-    if (length < REUSED_BYTES) return Buffer.allocUnsafe(length)
+    if (!this.#isPiped || length < REUSED_BYTES) return Buffer.allocUnsafeSlow(length)
     const oldest = this.#buffers.length < REUSED_BUFFERS ? undefined : this.#buffers.shift()
     const buffer = oldest !== undefined && oldest.length >= length ? oldest : Buffer.allocUnsafeSlow(length)
     this.#buffers.push(buffer)

@@ -184,6 +184,7 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
       }
       return {
         read: (...pieces) => openReader(handle, pieces),
+        readWhole: (...pieces) => readWhole(handle, pieces).catch(failAsDamaged).finally(() => handle.close()),
         close: () => handle.close()
       }
     },
@@ -226,6 +227,16 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
 
 function checkSize (id: string, stored: { size: number }, size: number): void {
   if (stored.size !== size) throw new Problem('file_damaged', { cause: new Error(`blob ${id} has ${stored.size} bytes, not ${size}`) })
+}
+
+async function readWhole (handle: FileHandle, pieces: Piece[]): Promise<Buffer> {
+  return Buffer.concat(await Promise.all(pieces.map(piece => typeof piece === 'string' ? Buffer.from(piece) : readRange(handle, piece))))
+}
+
+async function readRange (handle: FileHandle, { start, end }: { start: number, end: number }): Promise<Buffer> {
+  const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(end - start + 1), 0, end - start + 1, start)
+  if (bytesRead < buffer.length) throw new Error('the blob is shorter than it was when it was opened')
+  return buffer
 }
 
 async function writeBatch (handle: FileHandle, chunks: Uint8Array[], bytes: number): Promise<void> {
