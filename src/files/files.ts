@@ -1,17 +1,14 @@
 import type { Readable } from 'node:stream'
-import { bytesIn, type BlobStore, type Reserve } from '../blobs/blob-store.ts'
+import type { BlobStore, Reserve } from '../blobs/blob-store.ts'
 import { type Metadata, OutcomeUnknown, type Precondition } from '../metadata/metadata.ts'
 import { type AccountRecord, type FilePage, type FileRecord, type NewFile, NO_LIMIT, type Quota, refuseBeyondQuota } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
 import { createBlobCleanup } from './blob-cleanup.ts'
-import { planDownload, type DownloadPlan, type DownloadRequest } from './download.ts'
+import { openBytes, planDownload, type DownloadPlan, type DownloadRequest } from './download.ts'
 import { mediaTypeOf } from './media-type.ts'
 import { extensionOf, fileName, findFileName } from './names.ts'
 import { seconds } from './preconditions.ts'
 import { createSweeper } from './sweeper.ts'
-
-/** A download of so few bytes is read at once: a stream took twice the CPU time for 4 KiB. */
-const SMALL_BYTES = 64 * 1024
 
 interface FilesOptions {
   metadata: Metadata
@@ -193,16 +190,6 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
     return get(ownerId, name)
   }
 
-  async function openBytes (file: FileRecord, plan: DownloadPlan): Promise<Readable | Buffer | undefined> {
-    if (!('pieces' in plan)) return undefined
-    if (plan.pieces.length > 0) {
-      const blob = await blobs.open(file.blobId, file.size)
-      return bytesIn(plan.pieces) <= SMALL_BYTES ? blob.readWhole(...plan.pieces) : blob.read(...plan.pieces)
-    }
-    await blobs.check(file.blobId, file.size)
-    return undefined
-  }
-
   return {
     async store (request) {
       await checkAnnounced(request)
@@ -219,7 +206,7 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
         const file = await getWithPastDate(ownerId, name)
         const plan = planDownload(request, file, Date.now())
         try {
-          return { plan, bytes: await openBytes(file, plan) }
+          return { plan, bytes: await openBytes(blobs, file, plan) }
         } catch (error) {
           // If the file was replaced meanwhile, the old bytes may be removed already.
           const current = await get(ownerId, name)
