@@ -196,6 +196,8 @@ t.test('backups made under load are each whole, of one moment, and restored to w
   const end = new AbortController()
   const workers = await Promise.all(Array.from({ length: 6 }, async (_, index) => ({ ...await signUp(server, `worker${index}`), history: { states: [new Map()], next: undefined } as History })))
   const working = Promise.all(workers.map(({ user, history }) => work(server, { user, history, signal: end.signal })))
+  // Before that they sign in, and nothing would happen during the first backup.
+  while (!workers.every(({ history }) => history.states.length > 1)) await setTimeout(5)
   const figures = []
   for (let round = 0; round < ROUNDS; round++) {
     // Alternates between links and copies, always into the same two folders.
