@@ -193,7 +193,7 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
 
     async remove (ids) {
       await Promise.all(ids.map(id => committing.get(id)))
-      return removeDurably(ids, { pendingPath, committedPath, syncPending: syncIncoming })
+      return removeDurably(ids, { pendingPath, committedPath })
     },
 
     pending: async () => (await readdir(incoming)).filter(name => ID.test(name)),
