@@ -24,7 +24,7 @@ const MAX_READ_BYTES = 512 * 1024
 /** Size of one read, if many blobs are read. */
 const MIN_READ_BYTES = 64 * 1024
 
-/** Concurrent readers share this memory: a client that stops reading keeps two chunks, and 400 of them kept 819 MB with chunks of 1 MiB. */
+/** The reads of concurrent readers add up to this: a client that stops reading keeps up to three chunks, and 400 of them kept 819 MB with chunks of 1 MiB. */
 const READERS_BYTES = 8 * 1024 ** 2
 
 const ID = /^[0-9a-f]{32}$/
