@@ -75,10 +75,10 @@ export interface ServerProcess extends Client {
   end (signal: NodeJS.Signals): Promise<number | null>
 }
 
-/** The bin in a child process. It listens on a free port unless PORT is set. */
+/** The bin in a child process. It listens on a free port unless PORT is set. Coverage is measured only on request: the other tests do it faster. */
 export async function spawnServer (t: Test, settings: Settings, start: Start = {}): Promise<ServerProcess> {
   const exchanges = join(tmpdir(), `magicstore-exchanges-${randomUUID()}`)
-  const child = spawnBin(['serve'], { PORT: '0', LOG_LEVEL: 'info', MIN_FREE_BYTES: '0', EXCHANGES: exchanges, ...settings }, { nodeArgs: ['--import', new URL('recorder.js', import.meta.url).href], ...start })
+  const child = spawnBin(['serve'], { PORT: '0', LOG_LEVEL: 'info', MIN_FREE_BYTES: '0', EXCHANGES: exchanges, ...settings }, { nodeArgs: ['--import', new URL('recorder.js', import.meta.url).href], isCounted: false, ...start })
   const exited = once(child, 'exit') as Promise<[number | null]>
   const end = async (signal: NodeJS.Signals) => { child.kill(signal); return (await exited)[0] }
   t.teardown(async () => {

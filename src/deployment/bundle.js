@@ -1,6 +1,6 @@
 /**
  * Makes dist/, which is what runs in production: the server with the packages that can be bundled, their licences, and the files of
- * `magicstore sdk`. npm run bundle calls it after tsc has written build/.
+ * `magicstore sdk`. npm run bundle calls it.
  */
 import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { build } from 'esbuild'
@@ -12,7 +12,7 @@ const { dependencies, optionalDependencies } = readPackage('.')
 const folder = 'dist.new'
 rmSync(folder, { recursive: true, force: true })
 const { metafile } = await build({
-  entryPoints: ['build/main.js'],
+  entryPoints: ['src/main.ts'],
   bundle: true,
   splitting: true,
   format: 'esm',

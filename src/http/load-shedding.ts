@@ -1,5 +1,4 @@
 import { getHeapStatistics } from 'node:v8'
-import underPressure from '@fastify/under-pressure'
 import type { FastifyInstance } from 'fastify'
 import { Problem } from '../problems.ts'
 
@@ -12,10 +11,10 @@ export interface LoadLimits {
 
 export const LIVENESS_PATH = '/health/live'
 
-/** The delay is averaged over two seconds, so that a single stall, over before it is measured, refuses nothing. */
-const DELAY_MILLISECONDS = 2000
+const SAMPLE_MILLISECONDS = 500
 
-const MEMORY_MILLISECONDS = 1000
+/** The delay is averaged over two seconds, so that a single stall, over before it is measured, refuses nothing. */
+const SAMPLES = 4
 
 const RETRY_SECONDS = 3
 
@@ -26,27 +25,32 @@ const RETRY_SECONDS = 3
 const FEW_REQUESTS = 16
 
 /**
- * Refuses new requests while the event loop is late or memory is short; requests in progress complete. `@fastify/under-pressure`
- * measures the delay. It measures neither buffers, hence the health check, nor from the moment of listening, hence the hook.
+ * Refuses new requests while the event loop is late or memory is short; requests in progress complete. `@fastify/under-pressure` does
+ * not measure buffers, and its histogram wakes an idle server 100 times a second: 6 ms of processor time, instead of 0.2 ms.
  */
-export async function shedLoad (app: FastifyInstance, limits: LoadLimits, countInProgress: () => number): Promise<void> {
+export function shedLoad (app: FastifyInstance, limits: LoadLimits, countInProgress: () => number): void {
   const { maxEventLoopDelayMilliseconds, maxMemoryBytes } = limits
-  let measuredFrom = Infinity
-  // A sample that includes the start is late by the start.
-  app.addHook('onListen', async () => { measuredFrom = performance.now() + 2 * DELAY_MILLISECONDS })
-  function isOverloaded (type: string): boolean {
-    if (type === underPressure.TYPE_HEALTH_CHECK) return countInProgress() > FEW_REQUESTS
-    return performance.now() > measuredFrom
-  }
+  const delays = new Array<number>(SAMPLES).fill(0)
+  let isLate = false
+  let isFull = false
+  let timer: NodeJS.Timeout | undefined
 
-  await app.register(underPressure, {
-    maxEventLoopDelay: maxEventLoopDelayMilliseconds,
-    sampleInterval: DELAY_MILLISECONDS,
-    ...(maxMemoryBytes > 0 && { healthCheck: async () => memoryInUse() <= maxMemoryBytes, healthCheckInterval: MEMORY_MILLISECONDS }),
-    pressureHandler: async ({ routeOptions }, _reply, type) => {
-      if (!isOverloaded(type) || isEssential(routeOptions)) return
-      throw new Problem('overloaded', { headers: { 'retry-after': String(RETRY_SECONDS) } })
-    }
+  // From here on: the first sample would include the start.
+  app.addHook('onListen', async () => {
+    let due = performance.now() + SAMPLE_MILLISECONDS
+    timer = setInterval(() => {
+      const now = performance.now()
+      delays.shift()
+      delays.push(now - due)
+      due = now + SAMPLE_MILLISECONDS
+      isLate = maxEventLoopDelayMilliseconds > 0 && delays.reduce((sum, delay) => sum + delay) / SAMPLES > maxEventLoopDelayMilliseconds
+      isFull = maxMemoryBytes > 0 && memoryInUse() > maxMemoryBytes
+    }, SAMPLE_MILLISECONDS).unref()
+  })
+  app.addHook('onClose', async () => clearInterval(timer))
+  app.addHook('onRequest', ({ routeOptions }, _reply, done) => {
+    const isOverloaded = isLate || (isFull && countInProgress() > FEW_REQUESTS)
+    done(isOverloaded && !isEssential(routeOptions) ? new Problem('overloaded', { headers: { 'retry-after': String(RETRY_SECONDS) } }) : undefined)
   })
 }
 

@@ -51,7 +51,7 @@ export async function protect (app: FastifyInstance, options: ProtectionOptions)
     await app.register(cors, { origin: corsOrigins, methods: CORS_METHODS, ...shared })
   }
   // After CORS, so that a page can read Retry-After; before anything that costs more.
-  await shedLoad(app, options, countInProgress)
+  shedLoad(app, options, countInProgress)
   if (rateLimitPerMinute > 0) {
     const errorResponseBuilder = () => new Problem('too_many_requests')
     await app.register(rateLimit, { global: false, max: rateLimitPerMinute, timeWindow: 60_000, enableDraftSpec: true, errorResponseBuilder })

@@ -7,8 +7,8 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
-import { chromium, type BrowserContextOptions, type Locator, type Page } from 'playwright-core'
-import { test, type Test } from 'tap'
+import { chromium, type Browser, type BrowserContextOptions, type Locator, type Page } from 'playwright-core'
+import tap, { test, type Test } from 'tap'
 import { signUp, startServer, type Settings } from '../server.ts'
 
 const executablePath = '/usr/bin/chromium'
@@ -20,15 +20,24 @@ const phone: BrowserContextOptions = { viewport: { width: 390, height: 844 }, is
 const browserTest = (name: string, run: (t: Test) => Promise<void>) =>
   test(name, { skip: existsSync(executablePath) ? false : `no browser at ${executablePath}` }, run)
 
+let launched: Promise<Browser> | undefined
+
+/** One browser for all tests, each of which has a context of its own. In other locales it names downloads with non-ASCII names `download`. */
+function browser (): Promise<Browser> {
+  launched ??= chromium.launch({ executablePath, args: quiet, env: { ...process.env, LC_ALL: 'C.UTF-8' } })
+  return launched
+}
+
+tap.teardown(async () => (await launched)?.close())
+
 interface Visit { page: Page, origin: string, requested: string[], complaints: string[] }
 
 /** The page as a new visitor sees it, at the server's root. */
 async function visit (t: Test, options: BrowserContextOptions = {}, settings: Settings = {}): Promise<Visit> {
   const { url: origin } = await startServer(t, settings)
-  // In other locales Chromium names downloads with non-ASCII names `download`.
-  const browser = await chromium.launch({ executablePath, args: quiet, env: { ...process.env, LC_ALL: 'C.UTF-8' } })
-  t.teardown(() => browser.close())
-  const page = await (await browser.newContext(options)).newPage()
+  const context = await (await browser()).newContext(options)
+  t.teardown(() => context.close())
+  const page = await context.newPage()
   page.setDefaultTimeout(20_000)
   const requested: string[] = []
   const complaints: string[] = []
@@ -442,9 +451,9 @@ browserTest('a foreign page plants no file by the password that the browser reme
   const server = await startServer(t)
   const { token } = await signUp(server, 'ann', 'pwd')
   const foreign = await openForeignPage(t, server.url)
-  const browser = await chromium.launch({ executablePath, args: quiet })
-  t.teardown(() => browser.close())
-  const page = await (await browser.newContext()).newPage()
+  const context = await (await browser()).newContext()
+  t.teardown(() => context.close())
+  const page = await context.newPage()
   await page.goto(`http://ann:pwd@127.0.0.1:${server.port}/api/files`)
   t.equal((await page.goto(`${server.url}/api/account`))?.status(), 200, 'it remembers the password')
   const posted = page.waitForResponse(response => response.request().method() === 'POST')

@@ -16,9 +16,6 @@ const ROUNDS = countOf({ quick: 5, full: 15 })
 const WORKERS = 6
 const LARGEST_BYTES = 1_500_000
 
-/** A killed process reports no coverage. */
-const uncounted = { isCounted: false }
-
 const hasStrace = existsSync('/usr/bin/strace')
 
 /** Digests of a worker's files by name. */
@@ -29,7 +26,7 @@ interface WorkerState { acknowledged: State, inFlight: State | undefined, operat
 
 t.test('what was acknowledged survives kill -9, and nothing else is there', { timeout: 600_000 }, async t => {
   const settings = { DATA_DIR: t.testdir() }
-  let server = await spawnServer(t, settings, uncounted)
+  let server = await spawnServer(t, settings)
   const { user } = await signUp(server, 'ada')
   const states: WorkerState[] = Array.from({ length: WORKERS }, () => ({ acknowledged: new Map(), inFlight: undefined, operationCount: 0 }))
   for (let round = 0; round < ROUNDS; round++) {
@@ -38,7 +35,7 @@ t.test('what was acknowledged survives kill -9, and nothing else is there', { ti
     setTimeout(() => server.child.kill('SIGKILL'), randomInt(20, 500))
     await Promise.all(working)
     await server.end('SIGKILL')
-    server = await spawnServer(t, settings, uncounted)
+    server = await spawnServer(t, settings)
     await checkState(t, server, { user, states, dataDir: settings.DATA_DIR })
   }
   t.equal(await server.end('SIGTERM'), 0)
@@ -137,7 +134,7 @@ const steps: { step: string, call: string, threads: 'all' | 'main', when?: numbe
 
 t.test('a process that dies at a step of the commit protocol leaves the old state or the new one', { skip: hasStrace ? false : 'strace is not installed', timeout: 300_000 }, async t => {
   const settings = { DATA_DIR: t.testdir() }
-  let server = await spawnServer(t, settings, uncounted)
+  let server = await spawnServer(t, settings)
   const { user } = await signUp(server, 'ada')
   let before = await put(server, user, randomBytes(3000))
   for (const { step, call, threads, when = 1 } of steps) {
@@ -145,7 +142,7 @@ t.test('a process that dies at a step of the commit protocol leaves the old stat
     await straced(t, server, [...(threads === 'all' ? ['-f'] : []), '-e', `inject=${call}:signal=KILL:when=${when}`])
     const answer = await put(server, user, bytes).catch(() => undefined)
     await once(server.child, 'close').catch(() => {})
-    server = await spawnServer(t, settings, uncounted)
+    server = await spawnServer(t, settings)
     const now = digest((await server.send('GET', '/uploads/victim', { user })).bytes)
     t.ok([before, digest(bytes)].includes(now), `${step}: whole`)
     if (answer !== undefined) t.equal(now, answer, `${step}: acknowledged`)

@@ -43,7 +43,7 @@ test('the server, the README\'s session and the database driver work on Node 22,
 
       const desk = join(folder, name, 'desk')
       await mkdir(desk, { recursive: true })
-      const server = await spawnServer(t, { DATA_DIR: join(folder, name, 'data') }, { node, isCounted: false })
+      const server = await spawnServer(t, { DATA_DIR: join(folder, name, 'data') }, { node })
       await checkSession(t, { port: server.port, folder: desk })
       t.equal(await server.end('SIGTERM'), 0)
 

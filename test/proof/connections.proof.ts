@@ -6,7 +6,7 @@ import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { formOf, signUp, spawnServer, startServer, type Client, type Settings } from './server.ts'
+import { formOf, signUp, spawnServer, startServer, type Client, type Settings } from '../server.ts'
 
 const MIB = 1024 ** 2
 

@@ -12,10 +12,10 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { test, type Test } from 'tap'
-import { Database } from '../src/metadata/sqlite/driver.ts'
-import { withFault } from './bin.ts'
-import { clientOf, formOf, runBin, signUp, spawnBin, spawnServer, startServer, type Client, type ServerProcess, type Settings } from './server.ts'
-import { lacksTerminal, spawnOnTerminal } from './terminal.ts'
+import { Database } from '../../src/metadata/sqlite/driver.ts'
+import { withFault } from '../bin.ts'
+import { clientOf, formOf, runBin, signUp, spawnBin, spawnServer, startServer, type Client, type ServerProcess, type Settings } from '../server.ts'
+import { lacksTerminal, spawnOnTerminal } from '../terminal.ts'
 
 const MIB = 1024 ** 2
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
@@ -322,7 +322,7 @@ test('the dashboard shows what the metrics tell, all of it, and nothing else', a
   await server.send('GET', '/nowhere')
   const { samples } = await scrape(server.metricsPort)
   const names = new Set(Array.from(samples.keys(), key => key.replace(/\{.*/, '')))
-  const dashboard = JSON.parse(await readFile(fileURLToPath(new URL('../src/monitoring/grafana-dashboard.json', import.meta.url)), 'utf8'))
+  const dashboard = JSON.parse(await readFile(fileURLToPath(new URL('../../src/monitoring/grafana-dashboard.json', import.meta.url)), 'utf8'))
   const shown = new Set<string>()
   const labels = new Set<string>()
   for (const { title, description, targets } of dashboard.panels) {

@@ -5,10 +5,10 @@ import { access, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
-import { Database } from '../src/metadata/sqlite/driver.ts'
-import { unwatched } from './programs.ts'
-import { fencedIn, readGuide, root, sectionOf } from './readme.ts'
-import { clientOf, signUp, spawnServer, type Client, type ServerProcess } from './server.ts'
+import { Database } from '../../src/metadata/sqlite/driver.ts'
+import { unwatched } from '../programs.ts'
+import { fencedIn, readGuide, root, sectionOf } from '../readme.ts'
+import { clientOf, signUp, spawnServer, type Client, type ServerProcess } from '../server.ts'
 
 const MIB = 1024 ** 2
 const run = promisify(execFile)
@@ -25,7 +25,7 @@ function linesIn (text: string): Line[] {
   return fencedIn(text).flatMap(({ language, lines }) => lines.map(text => ({ language, text })))
 }
 
-/** The sections that the tests below follow. The settings of the proxy section are tested in `deployment.test.ts`. */
+/** The sections that the tests below follow. The settings of the proxy section are tested in `deployment.proof.ts`. */
 const followed = ['Install', 'Back up and restore', 'Upgrade', 'Rotate keys', 'Watch', 'Recover from a lost disk']
 
 interface Machine {

@@ -9,13 +9,15 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { setTimeout as wait } from 'node:timers/promises'
-import { test } from 'tap'
-import { Database } from '../src/metadata/sqlite/driver.ts'
-import { withFault } from './bin.ts'
-import { clientOf, formOf, runBin, signUp, spawnServer, startServer } from './server.ts'
+import { test, type Test } from 'tap'
+import { Database } from '../../src/metadata/sqlite/driver.ts'
+import { withFault, type Start } from '../bin.ts'
+import { clientOf, formOf, runBin, signUp, spawnServer as spawnUncounted, startServer, type Settings } from '../server.ts'
 
 const MIB = 1024 ** 2
-const manifest = JSON.parse(await readFile(fileURLToPath(new URL('../package.json', import.meta.url)), 'utf8'))
+const manifest = JSON.parse(await readFile(fileURLToPath(new URL('../../package.json', import.meta.url)), 'utf8'))
+
+const spawnServer = (t: Test, settings: Settings, start: Start = {}) => spawnUncounted(t, settings, { isCounted: true, ...start })
 
 /** One line on standard error, from MagicStore itself. */
 const oneLine = /^magicstore: [^\n]+\n$/

@@ -10,10 +10,10 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
-import { commandOf } from './bin.ts'
-import { checkRecorded } from './conformance.ts'
-import { blocksOf, readGuide, root, sectionOf } from './readme.ts'
-import { spawnBin } from './server.ts'
+import { commandOf } from '../bin.ts'
+import { checkRecorded } from '../conformance.ts'
+import { blocksOf, readGuide, root, sectionOf } from '../readme.ts'
+import { spawnBin } from '../server.ts'
 
 const MIB = 1024 ** 2
 const NAME = 'files.example.org'
@@ -361,7 +361,7 @@ async function proxySettings (): Promise<Record<string, string>> {
 async function startBehind (t: Test, settings: Record<string, string>): Promise<{ port: number, log: Buffer[], end (): Promise<number | null> }> {
   const folder = t.testdir({ data: {} })
   const [port, exchanges] = [await freePort(), join(folder, 'exchanges')]
-  const recorded = ['--import', new URL('recorder.js', import.meta.url).href]
+  const recorded = ['--import', new URL('../recorder.js', import.meta.url).href]
   const child = spawnBin(['serve'], { ...await proxySettings(), PORT: String(port), DATA_DIR: join(folder, 'data'), MIN_FREE_BYTES: '0', EXCHANGES: exchanges, ...settings }, { nodeArgs: recorded })
   const ended = once(child, 'exit')
   const end = async () => { child.kill('SIGTERM'); return (await ended)[0] }

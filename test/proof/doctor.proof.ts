@@ -8,14 +8,14 @@ import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
-import { Database } from '../src/metadata/sqlite/driver.ts'
-import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
-import { withFault } from './bin.ts'
-import { runBin, signUp, spawnServer, startServer, type Settings } from './server.ts'
-import { lacksTerminal, runOnTerminal } from './terminal.ts'
+import { Database } from '../../src/metadata/sqlite/driver.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
+import { withFault } from '../bin.ts'
+import { runBin, signUp, spawnServer, startServer, type Settings } from '../server.ts'
+import { lacksTerminal, runOnTerminal } from '../terminal.ts'
 
 const run = promisify(execFile)
-const root = fileURLToPath(new URL('..', import.meta.url))
+const root = fileURLToPath(new URL('../..', import.meta.url))
 const KEY = 'first:zN2pX8qL4vR7tW1yB6mK9dF3hJ5sG0cA'
 
 // The bin does the same: new files are private to their owner.

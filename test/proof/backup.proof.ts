@@ -6,13 +6,13 @@ import { fileURLToPath } from 'node:url'
 import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { takeRetentionLock } from '../src/metadata/sqlite/retention-lock.ts'
-import { blobsIn, contentsOf, digest, filesIn, hasStrace, createStore, expectRefusal, report, filesOfUser, type User } from './backups.ts'
-import { commandOf } from './bin.ts'
-import { countOf } from './counts.ts'
-import { mountDisk } from './disks.ts'
-import { formOf, runBin, signUp, spawnServer, startServer, type Client } from './server.ts'
-import { lacksTerminal, runOnTerminal } from './terminal.ts'
+import { takeRetentionLock } from '../../src/metadata/sqlite/retention-lock.ts'
+import { blobsIn, contentsOf, digest, filesIn, hasStrace, createStore, expectRefusal, report, filesOfUser, type User } from '../backups.ts'
+import { commandOf } from '../bin.ts'
+import { countOf } from '../counts.ts'
+import { mountDisk } from '../disks.ts'
+import { formOf, runBin, signUp, spawnServer, startServer, type Client } from '../server.ts'
+import { lacksTerminal, runOnTerminal } from '../terminal.ts'
 
 const run = promisify(execFile)
 const MIB = 1024 ** 2
@@ -146,7 +146,7 @@ t.test('keys of SIGNING_KEYS are in no backup, which says so, and tokens hold wh
 
 t.test('a data folder of an older format is backed up as it is, and brought up to date where it is restored', async t => {
   const folder = t.testdir()
-  await run('tar', ['--extract', '--gzip', '--file', fileURLToPath(new URL('fixtures/0000.tar.gz', import.meta.url)), '--directory', folder])
+  await run('tar', ['--extract', '--gzip', '--file', fileURLToPath(new URL('../fixtures/0000.tar.gz', import.meta.url)), '--directory', folder])
   const settings = { DATA_DIR: join(folder, 'data') }
   t.match(await report(['backup', join(folder, 'backup'), '--prove'], settings), { files: 12, accounts: 2 })
   t.notOk((await readdir(join(folder, 'data'))).some(name => name.startsWith('magicstore.db.before')), 'the folder was not touched')

@@ -3,8 +3,8 @@ import { open, rm, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import t from 'tap'
-import { mountDisk } from './disks.ts'
-import { formOf, runBin, signUp, spawnServer, startServer, type Client, type SendOptions } from './server.ts'
+import { mountDisk } from '../disks.ts'
+import { formOf, runBin, signUp, spawnServer, startServer, type Client, type SendOptions } from '../server.ts'
 
 const MIB = 1024 ** 2
 

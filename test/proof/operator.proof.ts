@@ -4,10 +4,10 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { Database } from '../src/metadata/sqlite/driver.ts'
-import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
-import { runBin, signUp, startServer, type Client, type RunningServer, type SendOptions, type Settings } from './server.ts'
-import { lacksTerminal, spawnOnTerminal } from './terminal.ts'
+import { Database } from '../../src/metadata/sqlite/driver.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
+import { runBin, signUp, startServer, type Client, type RunningServer, type SendOptions, type Settings } from '../server.ts'
+import { lacksTerminal, spawnOnTerminal } from '../terminal.ts'
 
 type User = [string, string]
 

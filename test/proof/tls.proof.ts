@@ -11,12 +11,12 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
-import { buildApp } from '../src/app.ts'
-import { readConfig } from '../src/config.ts'
-import { openStore } from '../src/store.ts'
-import { checkServer } from './conformance.ts'
-import { dataFrames, headersFrame, PREFACE, readAllowed, resetFrame, SETTINGS_ACK, settingsFrame } from './http2-frames.ts'
-import { formOf, runBin, spawnServer, type Settings } from './server.ts'
+import { buildApp } from '../../src/app.ts'
+import { readConfig } from '../../src/config.ts'
+import { openStore } from '../../src/store.ts'
+import { checkServer } from '../conformance.ts'
+import { dataFrames, headersFrame, PREFACE, readAllowed, resetFrame, SETTINGS_ACK, settingsFrame } from '../http2-frames.ts'
+import { formOf, runBin, spawnServer, type Settings } from '../server.ts'
 
 const MIB = 1024 ** 2
 const run = promisify(execFile)
