@@ -4,8 +4,7 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-/** tap sets it for every process of a run with coverage. */
-const isMeasured = process.env._TAPJS_PROCESSINFO_COVERAGE_ === '1'
+const isMeasured = process.env.COVERAGE === '1'
 
 export interface Start {
   /** A program that runs Node, with its arguments. */

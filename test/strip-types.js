@@ -7,6 +7,7 @@ import { transformSync } from '@swc/wasm-typescript'
 // is, for coverage and stack traces. Node itself does so from 22.18 on.
 
 if (isMainThread) register(import.meta.url)
+if (isMainThread && process.env.COVERAGE === '1') await import('./coverage.js')
 
 /** @type {import('node:module').LoadHook} */
 export async function load (url, context, next) {

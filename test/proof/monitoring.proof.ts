@@ -65,7 +65,7 @@ interface Measured extends ServerProcess { metricsPort: number, dataDir: string 
 /** The bin, with its metrics on a free port. */
 async function spawnMeasured (t: Test, settings: Settings = {}): Promise<Measured> {
   const dataDir = settings.DATA_DIR ?? t.testdir()
-  const server = await spawnServer(t, { DATA_DIR: dataDir, METRICS_PORT: '0', LOG_LEVEL: 'silent', ...unlimited, ...settings })
+  const server = await spawnServer(t, { DATA_DIR: dataDir, METRICS_PORT: '0', LOG_LEVEL: 'silent', ...unlimited, ...settings }, { isCounted: true })
   // A killed process would report no coverage.
   t.teardown(() => server.end('SIGTERM'))
   const metricsPort = Number(/http:\/\/127\.0\.0\.1:(\d+)\/metrics$/m.exec(server.welcome.join('\n'))?.[1])

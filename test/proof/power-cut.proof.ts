@@ -14,7 +14,7 @@ import { describeCall, type SystemCall } from './system-calls.ts'
 import { findViolations } from './verdict.ts'
 
 /** Number of images to test. */
-const IMAGES = countOf({ quick: 20, full: 60 })
+const IMAGES = countOf({ quick: 20, full: 40 })
 
 /** Image n uses the random numbers of this seed plus n. */
 const SEED = Number(process.env.POWER_CUT_SEED ?? randomInt(2 ** 31))

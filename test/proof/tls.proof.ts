@@ -61,7 +61,7 @@ async function startTls (t: Test, settings: Settings = {}): Promise<TlsServer> {
 async function spawnTls (t: Test, settings: Settings = {}) {
   const dataDir = t.testdir()
   const files = await certify(dataDir)
-  const server = await spawnServer(t, { DATA_DIR: dataDir, ...files, ...settings })
+  const server = await spawnServer(t, { DATA_DIR: dataDir, ...files, ...settings }, { isCounted: true })
   return { ...server, files, dataDir, ca: await readFile(files.TLS_CERT) }
 }
 

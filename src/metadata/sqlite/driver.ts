@@ -11,9 +11,9 @@ const driver: { default: typeof BetterSqlite3 } = isNode20
   // @ts-expect-error: an alias of an older better-sqlite3, which has no types under this name.
   ? await import('better-sqlite3-node20')
   : await import('better-sqlite3')
-/* c8 ignore stop */
 
 export const Database = driver.default
 
 /** An open connection. */
 export type Database = BetterSqlite3.Database
+/* c8 ignore stop */

@@ -5,8 +5,8 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, truncate,
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { test, type Test } from 'tap'
-import { mountDisk } from './disks.ts'
-import { runBin, signUp, spawnServer, startServer, type RunningServer } from './server.ts'
+import { mountDisk } from '../disks.ts'
+import { runBin, signUp, spawnServer, startServer, type RunningServer } from '../server.ts'
 
 const run = promisify(execFile)
 
