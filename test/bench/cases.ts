@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { download, getRepeatedly, upload, type Load, type Target } from './load.ts'
 import type { Comparison } from './report.ts'
 import { cpuSeconds, measureBaseline, residentBytes, untilQuiet, type Running } from './servers.ts'
-import { interleave, MICROSECONDS, rowsOf, speedOf } from './speed.ts'
+import { interleave, MICROSECONDS, rowsOf, speedOf, workOf } from './speed.ts'
 
 const MIB = 1024 ** 2
 
@@ -48,7 +48,7 @@ export async function compareResource (bench: Bench): Promise<Comparison[]> {
     let load: Load | undefined
     const speed = await speedOf(server, async () => {
       load = await getRepeatedly({ port: server.port, ...target }, { connections: 32, seconds: bench.seconds })
-      return { units: load.count, seconds: load.count / load.perSecond }
+      return workOf(load)
     })
     return { ...speed, p99: load?.p99Milliseconds ?? NaN }
   }

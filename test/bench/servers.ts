@@ -72,7 +72,7 @@ async function ready (child: ChildProcess, portOf: () => number): Promise<Runnin
   throw new Error('a server of the bench did not start')
 }
 
-async function stop (child: ChildProcess): Promise<void> {
+export async function stop (child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const exited = once(child, 'exit')
   child.kill('SIGTERM')

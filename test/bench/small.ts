@@ -6,7 +6,7 @@ import { putSmall, signIn, SMALL, type Bench } from './cases.ts'
 import { getRepeatedly, openRequester, repeat, type Target } from './load.ts'
 import type { Comparison } from './report.ts'
 import { measureBaseline, type Running } from './servers.ts'
-import { bestOf, interleave, MICROSECONDS, rowsOf, speedOf, type Speed } from './speed.ts'
+import { bestOf, interleave, MICROSECONDS, rowsOf, speedOf, workOf, type Speed } from './speed.ts'
 
 export const BOUNDARY = 'b'
 export const formHeaders = { 'Content-Type': `multipart/form-data; boundary=${BOUNDARY}` }
@@ -20,10 +20,7 @@ export async function deleteUploads (folder: string): Promise<void> {
 
 /** Requests of 16 connections, each with a new path. */
 function sendRepeatedly (bench: Bench, server: Running, target: { method: string, headers?: Record<string, string>, next: () => { path: string, body?: Buffer } }): Promise<Speed> {
-  return speedOf(server, async () => {
-    const load = await repeat(16, bench.seconds, () => openRequester({ port: server.port, ...target }))
-    return { units: load.count, seconds: load.count / load.perSecond }
-  })
+  return speedOf(server, () => workOf(repeat(16, bench.seconds, () => openRequester({ port: server.port, ...target }))))
 }
 
 export async function compareSmall (bench: Bench): Promise<Comparison[]> {
@@ -37,10 +34,7 @@ export async function compareSmall (bench: Bench): Promise<Comparison[]> {
     return speed
   }
   const post = () => sendRepeatedly(bench, ours, { method: 'POST', headers: { ...headers, ...formHeaders }, next: () => ({ path: '/', body: Buffer.concat([Buffer.from(beforeFile(randomUUID())), SMALL, Buffer.from(afterFile)]) }) })
-  const get = (server: Running, target: Omit<Target, 'port'>) => () => speedOf(server, async () => {
-    const load = await getRepeatedly({ port: server.port, ...target }, { connections: 16, seconds })
-    return { units: load.count, seconds: load.count / load.perSecond }
-  })
+  const get = (server: Running, target: Omit<Target, 'port'>) => () => speedOf(server, () => workOf(getRepeatedly({ port: server.port, ...target }, { connections: 16, seconds })))
   const bareUpload = () => bestOf(put(files, '/piped'), put(files, '/batched'))
   const bareDownload = () => bestOf(get(files, { path: '/piped/small' }), get(files, { path: '/read/small' }))
   const rate = { unit: '/s', least: 0.5 }

@@ -1,3 +1,4 @@
+import type { Load } from './load.ts'
 import type { Comparison } from './report.ts'
 import { cpuSeconds, untilQuiet, type Running } from './servers.ts'
 
@@ -26,6 +27,12 @@ export async function speedOf (server: Running, work: () => Promise<{ units: num
   const { units, seconds } = await work()
   await untilQuiet(server.pid)
   return { perSecond: units / seconds, cpuSeconds: (cpuSeconds(server.pid) - before) / units }
+}
+
+/** The work of a load, for `speedOf`. */
+export async function workOf (load: Load | Promise<Load>): Promise<{ units: number, seconds: number }> {
+  const { count, perSecond } = await load
+  return { units: count, seconds: count / perSecond }
 }
 
 /** The better of two ways to do the same work: the faster one's rate, and the CPU time of the one that uses less. */
