@@ -72,7 +72,10 @@ export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutp
   metrics?.requests.watch(app, { isTls })
 
   // The order matters: each hook runs before those of the lines below it.
-  app.addHook('onRequest', async (request, reply) => { setSafeHeaders(request, reply) })
+  app.addHook('onRequest', (request, reply, done) => {
+    setSafeHeaders(request, reply)
+    done()
+  })
   const connections = trackConnections(app, { idleSeconds: config.idleSeconds, isTls })
   const addOtherMethods = refuseOtherMethods(app)
   app.setValidatorCompiler(createValidators(app, strictValidation))

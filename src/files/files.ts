@@ -104,17 +104,18 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
     return { bytes: chosen(owner.quotaBytes, limits.quotaBytes), files: chosen(owner.quotaFiles, limits.quotaFiles) }
   }
 
-  /** Refuses what can't be stored as announced, so that the body need not be read. */
-  async function checkAnnounced (request: StoreRequest): Promise<void> {
+  /** Refuses what can't be stored as announced, so that the body need not be read. Returns the file to be replaced, if its name is known. */
+  async function checkAnnounced (request: StoreRequest): Promise<FileRecord | undefined> {
     const { owner, upload: { name, minBytes, maxBytes } } = request
     if (name === undefined) {
       // The file may be a retry of one that is stored, which succeeds even if the quota is used up.
       if (!await metadata.hasFileOfSize(owner.id, { minBytes, maxBytes })) await checkLimits(owner, minBytes, undefined)
-      return
+      return undefined
     }
     const current = await metadata.findFile(owner.id, acceptedName(name))
     if (request.mode === 'put' && !request.permits(current)) throw new Problem('precondition_failed')
     await checkLimits(owner, minBytes, current)
+    return current
   }
 
   async function checkLimits (owner: AccountRecord, size: number, current: FileRecord | undefined): Promise<void> {
@@ -125,9 +126,9 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
     await blobs.requireSpace(size)
   }
 
-  async function receive (owner: AccountRecord, { name: text, type, bytes }: IncomingFile): Promise<ReceivedFile> {
+  async function receive ({ owner, upload }: StoreRequest, { name: text, type, bytes }: IncomingFile, announced: FileRecord | undefined): Promise<ReceivedFile> {
     const name = acceptedName(text)
-    const available = availableBytes(owner, await metadata.findFile(owner.id, name))
+    const available = availableBytes(owner, upload.name === undefined ? await metadata.findFile(owner.id, name) : announced)
     try {
       const { id: blobId, size, sha256 } = await blobs.put(bytes, { maxBytes: Math.min(limits.maxFileBytes, available) })
       return { ownerId: owner.id, name, type: mediaTypeOf(name, type), blobId, size, sha256 }
@@ -144,10 +145,11 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
     return Math.max(currentBytes, limit - owner.usedBytes + currentBytes)
   }
 
-  async function readUpload ({ owner, upload }: StoreRequest): Promise<ReceivedFile> {
+  async function readUpload (request: StoreRequest): Promise<ReceivedFile> {
+    const current = await checkAnnounced(request)
     const received: ReceivedFile[] = []
     try {
-      await upload.read(async file => { received.push(await receive(owner, file)) })
+      await request.upload.read(async file => { received.push(await receive(request, file, current)) })
     } catch (error) {
       await blobs.remove(received.map(({ blobId }) => blobId))
       throw error
@@ -171,11 +173,13 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
     return stored
   }
 
+  /** A name as files have it. @throws not_found if none can have it. */
+  function storedName (name: string): string {
+    return findFileName(name) ?? refuseUnknown()
+  }
+
   async function get (ownerId: number, name: string): Promise<FileRecord> {
-    const stored = findFileName(name)
-    const file = stored === undefined ? undefined : await metadata.findFile(ownerId, stored)
-    if (file === undefined) throw new Problem('not_found')
-    return file
+    return await metadata.findFile(ownerId, storedName(name)) ?? refuseUnknown()
   }
 
   /**
@@ -192,7 +196,6 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
 
   return {
     async store (request) {
-      await checkAnnounced(request)
       const received = await readUpload(request)
       const stored = await commit(received.blobId, record(request, { ...received, now: Date.now() }))
       if (request.mode === 'put' && !stored.isNew) sweeper.request()
@@ -227,8 +230,8 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
     },
 
     async remove (ownerId, name, permits) {
-      const file = await get(ownerId, name)
-      await reserve.withSpace(() => metadata.removeFile(ownerId, file.name, permits))
+      const stored = storedName(name)
+      await reserve.withSpace(() => metadata.removeFile(ownerId, stored, permits))
       sweeper.request()
     },
 
@@ -236,4 +239,8 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
 
     close: sweeper.close
   }
+}
+
+function refuseUnknown (): never {
+  throw new Problem('not_found')
 }

@@ -16,7 +16,7 @@ export class RequestLog extends LogController {
     const accountId = findCaller(request)?.account.id
     log.info({
       method,
-      path: url.replace(/\?.*/, ''),
+      path: url.split('?', 1)[0],
       status: reply.statusCode,
       milliseconds: Math.round(reply.elapsedTime * 100) / 100,
       client: ip,

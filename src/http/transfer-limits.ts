@@ -1,4 +1,4 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { onRequestHookHandler } from 'fastify'
 import { Problem } from '../problems.ts'
 import { callerOf } from './caller.ts'
 import type { Connections } from './connections.ts'
@@ -16,7 +16,7 @@ const RETRY_SECONDS = 5
  * An `onRequest` hook for uploads and downloads: limits the concurrent transfers of each account and each client address. A transfer
  * ends when its response is finished or its connection closes.
  */
-export type TransferLimits = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
+export type TransferLimits = onRequestHookHandler
 
 export function createTransferLimits ({ onceOver }: Connections): TransferLimits {
   const inProgress = new Map<string | number, number>()
@@ -29,7 +29,7 @@ export function createTransferLimits ({ onceOver }: Connections): TransferLimits
 
   const countOf = (key: string | number) => inProgress.get(key) ?? 0
 
-  return async (request, reply) => {
+  return (request, reply, done) => {
     const { account } = callerOf(request)
     // One map for both: ids are numbers, addresses are strings.
     if (countOf(account.id) >= MAX_TRANSFERS_PER_ACCOUNT) refuse('An account', MAX_TRANSFERS_PER_ACCOUNT)
@@ -37,6 +37,7 @@ export function createTransferLimits ({ onceOver }: Connections): TransferLimits
     const keys = [account.id, request.ip]
     for (const key of keys) change(key, 1)
     onceOver(reply.raw, () => { for (const key of keys) change(key, -1) })
+    done()
   }
 }
 
