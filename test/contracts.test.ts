@@ -95,9 +95,9 @@ for (const { left, what } of [{ left: 2 * MIB, what: 'in the middle' }, { left: 
     const store = await openDiskBlobs({ folder, minFreeBytes: roomy })
     t.teardown(() => store.close())
     const { id, size } = await store.put(once(Buffer.alloc(3 * MIB, 1)), anySize)
-    const [blob, whole] = [await store.open(id, size), await store.open(id, size)]
+    const blob = await store.open(id, size)
     await truncate(join(folder, 'incoming', id), left)
-    await t.rejects(whole.readWhole({ start: 0, end: size - 1 }), { code: 'file_damaged' })
+    await t.rejects(store.readSmall(id, size), { code: 'file_damaged' })
     const stream = blob.read({ start: 0, end: size - 1 })
     let received = 0
     stream.on('data', (chunk: Buffer) => { received += chunk.length })

@@ -26,6 +26,8 @@ export interface BlobStore {
   check (id: string, size: number): Promise<void>
   /** Opens a blob that must have `size` bytes. The caller closes it. @throws file_damaged if it is missing or has another size. */
   open (id: string, size: number): Promise<OpenBlob>
+  /** All bytes of a small blob, which must be `size`. @throws file_damaged if it is missing or has another size. */
+  readSmall (id: string, size: number): Promise<Buffer>
   /**
    * Puts a blob's bytes into a new file at `path`, outside the store: as a hard link if the file system allows it, else as a copy
    * on stable storage. The file is complete or does not exist. For backup.
@@ -78,11 +80,14 @@ export function bytesIn (pieces: readonly Piece[]): number {
   return pieces.reduce((sum, piece) => sum + (typeof piece === 'string' ? Buffer.byteLength(piece) : piece.end - piece.start + 1), 0)
 }
 
+/** The pieces in their order, of a blob that is in memory. */
+export function cutPieces (bytes: Buffer, pieces: readonly Piece[]): Buffer {
+  return Buffer.concat(pieces.map(piece => typeof piece === 'string' ? Buffer.from(piece) : bytes.subarray(piece.start, piece.end + 1)))
+}
+
 export interface OpenBlob {
   /** A stream of the pieces in their order. It fails if the blob turns out to be shorter. When it ends or is destroyed, the blob is closed. */
   read (...pieces: Piece[]): Readable
-  /** The pieces in their order, for a few bytes, and the blob is closed. @throws file_damaged if the blob turns out to be shorter. */
-  readWhole (...pieces: Piece[]): Promise<Buffer>
   close (): Promise<void>
 }
 

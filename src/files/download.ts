@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { encodeExtended, format } from 'content-disposition'
-import { bytesIn, type BlobStore, type Piece } from '../blobs/blob-store.ts'
+import { bytesIn, cutPieces, type BlobStore, type Piece } from '../blobs/blob-store.ts'
 import { reprDigest, wantsSha256 } from './digests.ts'
 import { entityTag, judge, type ConditionHeaders } from './preconditions.ts'
 import { parseRanges, type ByteRange } from './ranges.ts'
@@ -43,7 +43,7 @@ const MEDIA_ONLY = "default-src 'none'; img-src 'self'; media-src 'self'; object
 /** Types that a browser may display, because they can't run scripts. SVG and other XML (`+xml`) can. */
 const INLINE_TYPE = /^(?:(?:image|audio|video)\/(?!svg)[^;+\s]+|application\/pdf|text\/plain)\s*(?:;|$)/i
 
-/** A download of so few bytes is read at once: a stream took twice the CPU time for 4 KiB. */
+/** A file of so few bytes is read at once: a stream took twice the CPU time for 4 KiB. */
 const SMALL_BYTES = 64 * 1024
 
 /** Decides status, headers and bytes of `GET` and `HEAD` (RFC 9110 sections 13.2.2 and 14). Pure. */
@@ -68,12 +68,12 @@ export function planDownload (request: DownloadRequest, file: FileMetadata, now:
 /** Opens the bytes that are to be sent; undefined if there are none. @throws file_damaged. */
 export async function openBytes (blobs: BlobStore, { blobId, size }: { blobId: string, size: number }, plan: DownloadPlan): Promise<Readable | Buffer | undefined> {
   if (!('pieces' in plan)) return undefined
-  if (plan.pieces.length > 0) {
-    const blob = await blobs.open(blobId, size)
-    return bytesIn(plan.pieces) <= SMALL_BYTES ? blob.readWhole(...plan.pieces) : blob.read(...plan.pieces)
+  if (plan.pieces.length === 0) {
+    await blobs.check(blobId, size)
+    return undefined
   }
-  await blobs.check(blobId, size)
-  return undefined
+  if (size <= SMALL_BYTES) return cutPieces(await blobs.readSmall(blobId, size), plan.pieces)
+  return (await blobs.open(blobId, size)).read(...plan.pieces)
 }
 
 /** The headers that describe the file, for the whole file and for ranges alike. */
