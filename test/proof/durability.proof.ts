@@ -250,7 +250,7 @@ t.test('a log that a killed process left is synced before its blobs are moved', 
 
 t.test('a log that can\'t be synced ends the server, which says so before', { skip: hasStrace ? false : 'strace is not installed' }, async t => {
   const settings = { DATA_DIR: t.testdir() }
-  const server = await spawnServer(t, settings)
+  const server = await spawnServer(t, settings, { isCounted: true })
   const { user, token } = await signUp(server, 'ada')
   await put(server, user, 'before')
   const log: string[] = []

@@ -749,7 +749,7 @@ t.test('no spelling of an address gets around a guard', async t => {
 t.test('a server that all reach through one private address says once that a proxy may be missing from its settings', async t => {
   const folder = t.testdir()
   const warnings = async (name: string, settings: Settings, headers: Record<string, string>) => {
-    const server = await spawnServer(t, { DATA_DIR: join(folder, name), LOG_LEVEL: 'warn', ...settings })
+    const server = await spawnServer(t, { DATA_DIR: join(folder, name), LOG_LEVEL: 'warn', ...settings }, { isCounted: true })
     const output = server.child.stdout!.setEncoding('utf8').toArray()
     for (let index = 0; index < 120; index++) await server.send('GET', '/nowhere', { headers })
     t.equal(await server.end('SIGTERM'), 0)
