@@ -5,6 +5,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import pLimit from 'p-limit'
 import { putSmall, signIn, SMALL, type Bench } from './cases.ts'
 import { download, getRepeatedly, openRequester, repeat, upload, type RequestTarget, type Target } from './load.ts'
 import type { Comparison } from './report.ts'
@@ -36,6 +37,7 @@ export async function startPocketBase (folder: string): Promise<PocketBase> {
   await mkdir(folder)
   const port = 6180 + process.pid % 100
   const admin = { identity: 'bench@example.org', password }
+  await run('pocketbase', ['migrate', 'up', '--dir', folder])
   await run('pocketbase', ['admin', 'create', admin.identity, admin.password, '--dir', folder])
   const child = spawn('pocketbase', ['serve', '--http', `127.0.0.1:${port}`, '--dir', folder], { stdio: ['ignore', openSync(join(folder, 'log'), 'w'), 'inherit'] })
   const origin = `http://127.0.0.1:${port}`
@@ -80,6 +82,7 @@ export async function comparePocketBase (bench: Bench): Promise<Comparison[]> {
   const headers = await signIn(bench)
   await putSmall(bench, headers)
   const small = await theirs.store(SMALL)
+  const limit = pLimit(16)
   const form = () => Buffer.concat([Buffer.from(beforeFile(randomUUID())), SMALL, Buffer.from(afterFile)])
   const get = (server: Running, target: Omit<Target, 'port'>, connections: number) => () => speedOf(server, () => workOf(getRepeatedly({ port: server.port, ...target }, { connections, seconds })))
   const send = (server: Running, target: Omit<RequestTarget, 'port'>) => () => speedOf(server, () => workOf(repeat(16, seconds, () => openRequester({ port: server.port, ...target }))))
@@ -96,12 +99,13 @@ export async function comparePocketBase (bench: Bench): Promise<Comparison[]> {
       return { units: count, seconds: (performance.now() - began) / 1000 }
     })
   }
-  const ourPaths = async () => Promise.all(Array.from({ length: DELETES }, async () => {
+  const stored = (store: () => Promise<string>) => () => Promise.all(Array.from({ length: DELETES }, () => limit(store)))
+  const ourPaths = stored(async () => {
     const path = `/uploads/${randomUUID()}`
     await fetch(`http://127.0.0.1:${ours.port}${path}`, { method: 'PUT', headers, body: SMALL })
     return path
-  }))
-  const theirPaths = async () => (await Promise.all(Array.from({ length: DELETES }, () => theirs.store(SMALL)))).map(({ record }) => record)
+  })
+  const theirPaths = stored(async () => (await theirs.store(SMALL)).record)
   const transfer = (server: Running, move: () => Promise<unknown>, streams: number) => () => speedOf(server, () => inParallel(streams, bytes, move))
   const post = (server: Running, path: string, headers: Record<string, string>) => () => upload({ port: server.port, method: 'POST', path, headers: { ...headers, ...formHeaders } }, bytes, { before: beforeFile(randomUUID()), after: afterFile })
 
