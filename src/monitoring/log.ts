@@ -35,14 +35,25 @@ function bufferedLog ({ fd }: LogOutput): Log {
     sync: true,
     minLength: BUFFER_BYTES,
     maxLength: MAX_BUFFERED_BYTES,
-    periodicFlush: FLUSH_MILLISECONDS,
     // By default a full pipe, whose reader has stopped, blocks the event loop until it is read.
     retryEAGAIN: () => false
   })
   // A log that can't be written must not stop the server; the lines stay buffered.
   stream.on('error', () => {})
-  // Not the stream's own flushSync, which retries for ever when the disk is full or the reader of the pipe has exited.
-  return { write: line => { stream.write(line) }, flushSync: () => stream.flush() }
+  let timer: NodeJS.Timeout | undefined
+  function flush (): void {
+    timer = undefined
+    stream.flush()
+  }
+  return {
+    write (line) {
+      stream.write(line)
+      // Not the stream's own periodic flush, which wakes an idle server ten times a second.
+      timer ??= setTimeout(flush, FLUSH_MILLISECONDS).unref()
+    },
+    // Not the stream's own flushSync, which retries for ever when the disk is full or the reader of the pipe has exited.
+    flushSync: () => stream.flush()
+  }
 }
 
 /** Time, level and message, then the other fields as JSON; the stack of an error on lines of its own. */
