@@ -1,7 +1,7 @@
 import { subscribe } from 'node:diagnostics_channel'
 import { openSync, writeSync } from 'node:fs'
 
-// Plain JavaScript, because it is loaded into the compiled bin: `EXCHANGES=file node --import ./test/recorder.js dist/main.js`.
+// Plain JavaScript, because it is loaded into the bin: `EXCHANGES=file node --import ./test/recorder.js dist/main.js`.
 
 /** Documented bodies; the bytes of files are not recorded. */
 const DESCRIBED = /^application\/(?:problem\+)?json\b/

@@ -173,13 +173,11 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
     return stored
   }
 
-  /** A name as files have it. @throws not_found if none can have it. */
-  function storedName (name: string): string {
-    return findFileName(name) ?? refuseUnknown()
-  }
-
   async function get (ownerId: number, name: string): Promise<FileRecord> {
-    return await metadata.findFile(ownerId, storedName(name)) ?? refuseUnknown()
+    const stored = findFileName(name)
+    const file = stored === undefined ? undefined : await metadata.findFile(ownerId, stored)
+    if (file === undefined) throw new Problem('not_found')
+    return file
   }
 
   /**
@@ -230,8 +228,8 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
     },
 
     async remove (ownerId, name, permits) {
-      const stored = storedName(name)
-      await reserve.withSpace(() => metadata.removeFile(ownerId, stored, permits))
+      const file = await get(ownerId, name)
+      await reserve.withSpace(() => metadata.removeFile(ownerId, file.name, permits))
       sweeper.request()
     },
 
@@ -239,8 +237,4 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
 
     close: sweeper.close
   }
-}
-
-function refuseUnknown (): never {
-  throw new Problem('not_found')
 }

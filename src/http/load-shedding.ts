@@ -37,14 +37,15 @@ export function shedLoad (app: FastifyInstance, limits: LoadLimits, countInProgr
 
   // From here on: the first sample would include the start.
   app.addHook('onListen', async () => {
-    let due = performance.now() + SAMPLE_MILLISECONDS
     timer = setInterval(() => {
-      const now = performance.now()
-      delays.shift()
-      delays.push(now - due)
-      due = now + SAMPLE_MILLISECONDS
-      isLate = maxEventLoopDelayMilliseconds > 0 && delays.reduce((sum, delay) => sum + delay) / SAMPLES > maxEventLoopDelayMilliseconds
-      isFull = maxMemoryBytes > 0 && memoryInUse() > maxMemoryBytes
+      const began = performance.now()
+      // By the second of two immediates the event loop has gone round once: so long does a new request wait.
+      setImmediate(() => setImmediate(() => {
+        delays.shift()
+        delays.push(performance.now() - began)
+        isLate = maxEventLoopDelayMilliseconds > 0 && delays.reduce((sum, delay) => sum + delay) / SAMPLES > maxEventLoopDelayMilliseconds
+        isFull = maxMemoryBytes > 0 && memoryInUse() > maxMemoryBytes
+      }))
     }, SAMPLE_MILLISECONDS).unref()
   })
   app.addHook('onClose', async () => clearInterval(timer))

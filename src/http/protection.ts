@@ -36,7 +36,10 @@ const EXPOSED_HEADERS = [
 
 const CORS_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
 
-/** The checks of every request: well-formed head, CORS, load, rate limit, cross-site. Logs refusals. Hooks that wait for nothing have no promise, which costs each request a microsecond. */
+/**
+ * The checks of every request: well-formed head, CORS, load, rate limit, cross-site. Logs refusals. Hooks that wait for nothing are
+ * no async functions: a promise costs each request a microsecond.
+ */
 export async function protect (app: FastifyInstance, options: ProtectionOptions): Promise<void> {
   const { corsOrigins, rateLimitPerMinute, trustProxy, publicUrl, countInProgress } = options
   app.addHook('onRequest', ({ raw }, _reply, done) => {

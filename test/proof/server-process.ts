@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
-/** The bundle that users run; it starts faster than the compiled source. */
+/** The bundle that users run; it starts faster than the source. */
 const bundle = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 
 /** Time limit for a start; with slow syncs the first one takes some seconds. */
