@@ -9,5 +9,5 @@ rmSync('build', { recursive: true, force: true })
 for (const name of readdirSync('src', { encoding: 'utf8', recursive: true }).filter(name => name.endsWith('.ts'))) {
   const file = join('build', name.replace(/\.ts$/, '.js'))
   mkdirSync(dirname(file), { recursive: true })
-  writeFileSync(file, stripTypes(readFileSync(join('src', name), 'utf8')).replace(/((?:from|import)[ (]'\.[^']*)\.ts'/g, "$1.js'"))
+  writeFileSync(file, (await stripTypes(readFileSync(join('src', name), 'utf8'))).replace(/((?:from|import)[ (]'\.[^']*)\.ts'/g, "$1.js'"))
 }
