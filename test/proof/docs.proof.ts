@@ -154,7 +154,11 @@ browserTest('in a browser a person registers, authorizes with a token as Token, 
 
   // The page would reformat JSON.
   const file = { name: 'naïve plan 😀.json', type: 'application/json', bytes: Buffer.from('{ "b":1,\n "a": 1.0 }') }
-  t.equal((await upload(page, await open(page, 'uploadFile'), file)).status, '201')
+  const uploaded = await upload(page, await open(page, 'uploadFile'), file)
+  t.equal(uploaded.status, '201')
+  for (const role of ['button', 'link'] as const) {
+    await shows(t, () => uploaded.body.getByRole(role, { name: /download/i }).count(), 0, 'nothing at the JSON of an upload seems to download the file')
+  }
   const { status, body } = await ask(page, 'downloadFile', { name: file.name })
   t.equal(status, '200')
   const saved = await save(page, body)
@@ -220,14 +224,42 @@ browserTest('in a browser a person goes through the whole story click by click, 
   t.match(await jsonIn(refused.body), { status: 401, code: 'token_revoked' })
 })
 
-browserTest('the page shows the way in first, in the order in which a newcomer goes', async t => {
+browserTest('the page shows the way in first, in the order in which a newcomer goes, and its box of credentials tells which is for whom', async t => {
   const { page } = await visit(t)
   const ids = await page.locator('.opblock').evaluateAll(blocks => blocks.map(block => block.id))
   const way = ['Users-registerUser', 'Tokens-getToken', 'Files-uploadFile', 'Files-listFiles', 'Files-downloadFile'].map(id => `operations-${id}`)
   t.same(ids.filter(id => way.includes(id)), way)
   t.equal(ids[0], way[0], 'ahead of everything else')
   await shows(t, () => page.title(), 'MagicStore')
+
+  const button = page.locator('.auth-wrapper .authorize')
+  await tabTo(page, button)
+  await page.keyboard.press('Enter')
+  const box = page.getByRole('dialog')
+  await box.waitFor()
+  const texts = await box.locator('.auth-container').allInnerTexts()
+  const expected = [/^basic\b[^]*trying things out[^]*username and password/, /^bearer\b[^]*programs[^]*access token/, /^token\b[^]*Authorization: Token/]
+  t.equal(texts.length, expected.length)
+  for (const [index, pattern] of expected.entries()) t.match(texts[index]?.trim(), pattern)
+  await keepsKeyboard(t, page, box)
+  await page.keyboard.press('Escape')
+  await box.waitFor({ state: 'detached' })
+  await shows(t, () => isFocused(button), true, 'Escape gives the keyboard back')
 })
+
+/** The box begins at its first field, and Tab goes round in it. */
+async function keepsKeyboard (t: Test, page: Page, box: Locator): Promise<void> {
+  const first = box.locator('input').first()
+  await shows(t, () => isFocused(first), true)
+  const stops = await box.locator('a, button, input').count()
+  for (const key of ['Tab', 'Shift+Tab']) {
+    for (let press = 0; press < stops; press++) {
+      await page.keyboard.press(key)
+      await shows(t, () => box.evaluate(element => element.contains(document.activeElement)), true, key)
+    }
+    await shows(t, () => isFocused(first), true, 'once round')
+  }
+}
 
 /** Presses Tab or Shift+Tab until the element has the focus. */
 async function tabTo (page: Page, wanted: Locator, key: 'Tab' | 'Shift+Tab' = 'Tab'): Promise<void> {
@@ -314,16 +346,6 @@ browserTest('a form shows what is needed, and the rest after a key on its button
   for (const [id, names] of Object.entries({ uploadFile: [], putFile: ['name'], deleteFile: ['name'], listFiles: ['limit', 'cursor', 'order', 'prefix'] })) await shows(t, namesIn(await open(page, id)), names, id)
 })
 
-browserTest('the JSON of an upload has no button that seems to download the file', async t => {
-  const { page } = await visit(t)
-  t.equal(await register(page, 'test_user', 'pwd'), '201')
-  await authorize(page, 'basic', ['test_user', 'pwd'])
-  const { status, body } = await upload(page, await open(page, 'uploadFile'), { name: 'report.pdf', type: 'application/pdf', bytes: Buffer.from('the first report') })
-  t.equal(status, '201')
-  await shows(t, () => body.getByRole('button', { name: /download/i }).count(), 0)
-  t.equal(await body.getByRole('link', { name: /download/i }).count(), 0)
-})
-
 browserTest('the page links to the document, and asks the server that it came from, whatever PUBLIC_URL is', async t => {
   const { page, origin, requested, complaints } = await visit(t, {}, { PUBLIC_URL: 'https://files.example.org/store' })
   const link = page.locator('.info a', { hasText: 'openapi.json' })
@@ -332,15 +354,6 @@ browserTest('the page links to the document, and asks the server that it came fr
   t.equal(await register(page, 'test_user', 'pwd'), '201')
   t.same(requested.filter(url => !url.startsWith(`${origin}/`) && !url.startsWith('data:')), [])
   t.same(complaints, [])
-})
-
-browserTest('the box of credentials tells which of the three is for whom', async t => {
-  const { page } = await visit(t)
-  await page.locator('.auth-wrapper .authorize').click()
-  const texts = await page.locator('.dialog-ux .auth-container').allInnerTexts()
-  const expected = [/^basic\b[^]*trying things out[^]*username and password/, /^bearer\b[^]*programs[^]*access token/, /^token\b[^]*Authorization: Token/]
-  t.equal(texts.length, expected.length)
-  for (const [index, pattern] of expected.entries()) t.match(texts[index]?.trim(), pattern)
 })
 
 browserTest('credentials are kept in the memory of the page alone, and are gone when it is loaded again', async t => {
@@ -366,28 +379,6 @@ browserTest('credentials are kept in the memory of the page alone, and are gone 
   t.equal((await ask(page, 'getResource')).status, '401')
 })
 
-browserTest('the box of credentials begins at its first field, keeps the keyboard, and gives it back on Escape', async t => {
-  const { page } = await visit(t)
-  const button = page.locator('.auth-wrapper .authorize')
-  await tabTo(page, button)
-  await page.keyboard.press('Enter')
-  const box = page.getByRole('dialog')
-  await box.waitFor()
-  const first = box.locator('input').first()
-  await shows(t, () => isFocused(first), true)
-  const stops = await box.locator('a, button, input').count()
-  for (const key of ['Tab', 'Shift+Tab']) {
-    for (let press = 0; press < stops; press++) {
-      await page.keyboard.press(key)
-      await shows(t, () => box.evaluate(element => element.contains(document.activeElement)), true, key)
-    }
-    await shows(t, () => isFocused(first), true, 'once round')
-  }
-  await page.keyboard.press('Escape')
-  await box.waitFor({ state: 'detached' })
-  await shows(t, () => isFocused(button), true)
-})
-
 browserTest('wherever Tab leads on the page, one sees where one is', async t => {
   const { page } = await visit(t)
   await open(page, 'uploadFile')
@@ -408,16 +399,6 @@ browserTest('wherever Tab leads on the page, one sees where one is', async t => 
   t.same(seen.filter(({ outline, width, height, isOnScreen }) => outline !== 'solid 3px' || width === 0 || height === 0 || !isOnScreen), [])
 })
 
-browserTest('on a phone no operation of the way in makes the page scroll sideways', async t => {
-  const { page } = await visit(t, phone)
-  const way = ['registerUser', 'getToken', 'getResource', 'uploadFile', 'downloadFile']
-  const controls = page.locator(way.map(id => `[id^=operations-][id$=-${id}] .opblock-summary-control`).join())
-  t.equal(await controls.count(), 5)
-  await controls.evaluateAll(found => found.forEach(control => (control as HTMLElement).click()))
-  await page.waitForFunction(() => document.querySelectorAll('.opblock.is-open .execute').length === 5)
-  await shows(t, () => page.evaluate(() => document.documentElement.scrollWidth), 390)
-})
-
 browserTest('the page fits a phone: nothing runs out of the screen, and an upload works', async t => {
   const { page } = await visit(t, phone)
   t.equal(await register(page, 'test_user', 'pwd'), '201')
@@ -430,6 +411,13 @@ browserTest('the page fits a phone: nothing runs out of the screen, and an uploa
   const buttons = await block.locator('button:visible').evaluateAll(found => found.map(button => button.getBoundingClientRect().right))
   t.ok(buttons.length > 3)
   for (const right of buttons) t.ok(right <= (frame?.x ?? 0) + (frame?.width ?? 0), 'every button lies in its box')
+
+  const way = ['registerUser', 'getToken', 'getResource', 'uploadFile', 'downloadFile']
+  const blocks = page.locator(way.map(id => `[id^=operations-][id$=-${id}]`).join())
+  t.equal(await blocks.count(), 5)
+  await blocks.evaluateAll(found => found.filter(({ classList }) => !classList.contains('is-open')).forEach(block => block.querySelector<HTMLElement>('.opblock-summary-control')?.click()))
+  await page.waitForFunction(() => document.querySelectorAll('.opblock.is-open .execute').length === 5)
+  await shows(t, () => page.evaluate(() => document.documentElement.scrollWidth), 390, 'no open operation makes the page scroll sideways')
 })
 
 /** A page that uploads a file by submitting a form when it is opened; its host name makes it another site than the server's. */
@@ -460,9 +448,4 @@ browserTest('a foreign page plants no file by the password that the browser reme
   await page.goto(foreign).catch(() => {})
   t.equal((await posted).status(), 403)
   t.strictSame((await server.send('GET', '/api/files', { token })).json.files, [])
-})
-
-browserTest('the page uploads at the address it was opened at, also where PUBLIC_URL is another', async t => {
-  const { page } = await visit(t, {}, { PUBLIC_URL: 'https://files.example.org' })
-  t.equal(await register(page, 'ann', 'pwd'), '201')
 })
