@@ -8,10 +8,10 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import { test } from 'tap'
 import { parse } from 'yaml'
-import { failures } from '../src/problems.ts'
-import { clientOf, formOf, runBin, signUp, spawnServer, startServer, type Answer, type Client, type SendOptions } from './server.ts'
+import { failures } from '../../src/problems.ts'
+import { clientOf, formOf, runBin, signUp, spawnServer, startServer, type Answer, type Client, type SendOptions } from '../server.ts'
 
-const committed = (name: string) => readFile(fileURLToPath(new URL(`../openapi/${name}`, import.meta.url)), 'utf8')
+const committed = (name: string) => readFile(fileURLToPath(new URL(`../../openapi/${name}`, import.meta.url)), 'utf8')
 
 /** What the command left in the folder of temporary files, except the cache of the test compiler. */
 const leftIn = async (folder: string) => (await readdir(folder)).filter(name => name.startsWith('magicstore'))
@@ -450,7 +450,7 @@ for (const { who, accept, isBrowser } of accepts) {
       t.equal(answer.headers.location, isBrowser ? '/docs' : undefined)
       t.match(answer.headers.vary, /\baccept\b/i)
       if (isBrowser || method === 'HEAD') continue
-      const { version } = JSON.parse(await readFile(fileURLToPath(new URL('../package.json', import.meta.url)), 'utf8'))
+      const { version } = JSON.parse(await readFile(fileURLToPath(new URL('../../package.json', import.meta.url)), 'utf8'))
       t.same(answer.json, { name: 'MagicStore', version, openapi: `${server.url}/openapi.json`, docs: `${server.url}/docs` })
       t.equal((await server.send('GET', new URL(answer.json.openapi).pathname)).json.info.version, version)
     }

@@ -4,10 +4,10 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { test, type Test } from 'tap'
-import { Database } from '../src/metadata/sqlite/driver.ts'
-import { createDrawer, operationsOf, type Document, type Listed, type Operation, type Schema } from './arbitraries.ts'
-import { formOf, signUp, startServer, type Answer, type Client, type RunningServer, type SendOptions } from './server.ts'
-import { exchange } from './wire.ts'
+import { Database } from '../../src/metadata/sqlite/driver.ts'
+import { createDrawer, operationsOf, type Document, type Listed, type Operation, type Schema } from '../arbitraries.ts'
+import { formOf, signUp, startServer, type Answer, type Client, type RunningServer, type SendOptions } from '../server.ts'
+import { exchange } from '../wire.ts'
 
 /** An example, its place in the document, and the schema it must match. */
 interface Example { where: string, value: unknown, schema: Schema }
