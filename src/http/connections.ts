@@ -39,7 +39,9 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
   let isStopping = false
   // Each open socket, and how many bytes it had received when it was last idle.
   const sockets = new Map<Socket, number>()
-  const inProgress = new Map<ServerResponse, Exchange>()
+  // Not a Map of responses: V8 links its outgrown tables, and until a full collection they keep the responses that were in them.
+  const inProgress = new Set<Exchange>()
+  const exchanges = new WeakMap<ServerResponse, Exchange>()
   // Responses after which the connection closes.
   const last = new WeakSet<ServerResponse>()
   // Typed for HTTP/1.1, as the application is; an HTTP/2 server also emits `session`.
@@ -54,7 +56,7 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
     sockets.set(socket, socket.bytesRead)
     socket.once('close', () => sockets.delete(socket))
   })
-  const isBusy = (socket: Socket) => Array.from(inProgress.values()).some(exchange => exchange.socket === socket)
+  const isBusy = (socket: Socket) => Array.from(inProgress).some(exchange => exchange.socket === socket)
   const sessions = trackSessions(server, { idleMilliseconds, newestSocket: () => newestSocket, isBusy })
 
   app.server.setTimeout(idleMilliseconds)
@@ -76,7 +78,7 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
     }
     for (const event of ['request', 'checkContinue', 'checkExpectation']) server.prependListener(event, enqueue)
     server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
-      continueWhenRead(request, response, () => inProgress.get(response)?.isDecided === false)
+      continueWhenRead(request, response, () => exchanges.get(response)?.isDecided === false)
       app.routing(request, response)
     })
     // An unknown expectation may be ignored (RFC 9110 section 10.1.1); Node itself would answer 417.
@@ -86,9 +88,11 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
   function begin (raw: IncomingMessage, response: ServerResponse): Exchange {
     const exchange = { isDecided: false, ...transferOf(raw) }
     exchange.transfer.setTimeout(idleMilliseconds)
-    inProgress.set(response, exchange)
+    exchanges.set(response, exchange)
+    inProgress.add(exchange)
     response.once('close', () => {
-      inProgress.delete(response)
+      exchanges.delete(response)
+      inProgress.delete(exchange)
       if (exchange.session?.closed === true) sessions.end(exchange.session, exchange.socket)
     })
     return exchange
@@ -109,7 +113,7 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
   })
 
   app.addHook('onSend', async ({ raw }, reply, payload) => {
-    const exchange = inProgress.get(reply.raw)
+    const exchange = exchanges.get(reply.raw)
     if (exchange !== undefined) exchange.isDecided = true
     exchange?.transfer.setTimeout(idleMilliseconds)
     if (isHttp2(raw)) {
@@ -157,7 +161,7 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
       isStopping = true
       idleMilliseconds = Math.min(idleMilliseconds, STOPPING_IDLE_MILLISECONDS)
       app.server.setTimeout(idleMilliseconds)
-      for (const { transfer } of inProgress.values()) transfer.setTimeout(idleMilliseconds)
+      for (const { transfer } of inProgress) transfer.setTimeout(idleMilliseconds)
       sessions.stop()
       closeIdle()
     },
@@ -172,7 +176,7 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
     },
     countInProgress: () => inProgress.size,
     onceOver (response, onOver) {
-      if (inProgress.has(response)) response.once('close', onOver)
+      if (exchanges.has(response)) response.once('close', onOver)
       else onOver()
     }
   }
