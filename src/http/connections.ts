@@ -28,7 +28,7 @@ interface Exchange {
   readonly socket: Socket
   readonly session?: ServerHttp2Session
   /** What the idle time-out applies to: the socket, or over HTTP/2 the stream. */
-  readonly transfer: { setTimeout (milliseconds: number): void }
+  readonly transfer: { readonly timeout?: number | undefined, setTimeout (milliseconds: number): void }
   /** Whether the response is decided, so that the request body is no longer read. */
   isDecided: boolean
 }
@@ -87,7 +87,7 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
 
   function begin (raw: IncomingMessage, response: ServerResponse): Exchange {
     const exchange = { isDecided: false, ...transferOf(raw) }
-    exchange.transfer.setTimeout(idleMilliseconds)
+    setIdleTimeout(exchange)
     exchanges.set(response, exchange)
     inProgress.add(exchange)
     response.once('close', () => {
@@ -98,24 +98,39 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
     return exchange
   }
 
+  /** Setting it anew would cost a timer; most requests find it set. */
+  function setIdleTimeout ({ transfer }: Exchange): void {
+    if (transfer.timeout !== idleMilliseconds) transfer.setTimeout(idleMilliseconds)
+  }
+
   function transferOf (raw: IncomingMessage): Omit<Exchange, 'isDecided'> {
     if (!isHttp2(raw)) return { socket: raw.socket, transfer: raw.socket }
     const { session, socket, stream } = sessions.begin(raw)
     return { session, socket, transfer: stream }
   }
 
-  app.addHook('onRequest', async ({ raw }, reply) => {
-    if (!isHttp2(raw) && !await pipelines.isItsTurn(raw, reply.raw)) return reply.hijack()
-    const exchange = begin(raw, reply.raw)
-    if (isStopping) throw new Problem('stopping', { headers: { 'retry-after': '5' } })
-    // The client is not idle while the server hashes or syncs.
-    raw.once('end', () => { if (!exchange.isDecided) exchange.transfer.setTimeout(0) })
+  app.addHook('onRequest', ({ raw }, reply, done) => {
+    function start (isOpen: boolean): void {
+      if (!isOpen) {
+        reply.hijack()
+        return
+      }
+      const exchange = begin(raw, reply.raw)
+      if (isStopping) return done(new Problem('stopping', { headers: { 'retry-after': '5' } }))
+      // The client is not idle while the server hashes or syncs.
+      raw.once('end', () => { if (!exchange.isDecided) exchange.transfer.setTimeout(0) })
+      done()
+    }
+    if (isHttp2(raw)) start(true)
+    else pipelines.onTurn(raw, reply.raw, start)
   })
 
-  app.addHook('onSend', async ({ raw }, reply, payload) => {
+  app.addHook('onSend', ({ raw }, reply, payload) => {
     const exchange = exchanges.get(reply.raw)
-    if (exchange !== undefined) exchange.isDecided = true
-    exchange?.transfer.setTimeout(idleMilliseconds)
+    if (exchange !== undefined) {
+      exchange.isDecided = true
+      setIdleTimeout(exchange)
+    }
     if (isHttp2(raw)) {
       // Fastify sets it on some refusals; HTTP/2 has no such field (RFC 9113 section 8.2.2).
       reply.removeHeader('connection')
@@ -123,10 +138,9 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
       raw.resume()
     } else {
       const lingering = closeHttp1(raw, reply, payload)
-      if (lingering !== undefined) return lingering
+      if (lingering !== undefined) return Promise.resolve(lingering)
     }
-    await endOfTurn()
-    return payload
+    return endOfTurn()
   })
 
   /** Announces the end of the connection if there is one; a refusal of an unread body then lingers. */
@@ -139,12 +153,16 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
     return Readable.from(linger(payload, raw))
   }
 
-  app.addHook('onResponse', async ({ raw }, reply) => {
-    if (isHttp2(raw)) return
-    // A client that expects to send more requests would keep the connection open.
-    if (isStopping || last.has(reply.raw)) raw.socket.destroySoon()
-    else if (sockets.has(raw.socket)) sockets.set(raw.socket, raw.socket.bytesRead)
+  app.addHook('onResponse', ({ raw }, reply, done) => {
+    if (!isHttp2(raw)) noteIdle(raw, reply.raw)
+    done()
   })
+
+  function noteIdle ({ socket }: IncomingMessage, response: ServerResponse): void {
+    // A client that expects to send more requests would keep the connection open.
+    if (isStopping || last.has(response)) socket.destroySoon()
+    else if (sockets.has(socket)) sockets.set(socket, socket.bytesRead)
+  }
 
   function closeIdle (): void {
     const ofSessions = sessions.sockets()

@@ -28,9 +28,10 @@ export interface Pipelines {
   add (request: IncomingMessage, response: ServerResponse): void
   /**
    * Runs unsafe requests alone: they wait for the requests before them, and the requests after them wait (RFC 9112 section 9.3.2).
-   * Resolves when it is the request's turn; with false if the connection has been closed, so that nothing may change (section 9.6).
+   * Calls `start` when it is the request's turn; with false if the connection has been closed, so that nothing may change
+   * (section 9.6).
    */
-  isItsTurn (request: IncomingMessage, response: ServerResponse): Promise<boolean>
+  onTurn (request: IncomingMessage, response: ServerResponse, start: (isOpen: boolean) => void): void
   /** The response to the newest request on a connection, unless it is finished. */
   newestOn (socket: Socket): ServerResponse | undefined
 }
@@ -51,14 +52,14 @@ export function createPipelines (): Pipelines {
       open.add(response)
       response.once('close', () => open.delete(response))
     },
-    async isItsTurn ({ socket, method }, response) {
+    onTurn ({ socket, method }, response, start) {
       const queue = queues.get(socket) as Queue
       const isSafe = SAFE_METHODS.has(String(method))
       const before = isSafe ? queue.lastUnsafe : queue.last
       queue.last = response
       if (!isSafe) queue.lastUnsafe = response
-      if (before?.writableFinished === false && socket.writable) await waitFor(before, queue, socket)
-      return socket.writable
+      if (before?.writableFinished === false && socket.writable) void waitFor(before, queue, socket).then(() => start(socket.writable))
+      else start(socket.writable)
     },
     newestOn: socket => Array.from(queues.get(socket)?.open ?? []).at(-1)
   }
