@@ -157,8 +157,9 @@ async function sendFile ({ request, reply, name, disposition }: Download, files:
   if (plan.status === 412) throw new Problem('precondition_failed')
   if (plan.status === 416) throw new Problem('range_not_satisfiable', { headers: plan.headers })
   reply.code(plan.status).headers(plan.headers)
+  // The bytes are returned for Fastify to send: for a reply that is returned, it also listens to the end of the response.
   // Without an argument Fastify keeps the headers; from '' or null it would make JSON for a file that is JSON.
-  return bytes === undefined || (bytes instanceof Readable && isAbandoned(reply, bytes)) ? reply.send() : reply.send(bytes)
+  return bytes === undefined || (bytes instanceof Readable && isAbandoned(reply, bytes)) ? reply.send() : bytes
 }
 
 /** Closes the file when the client gives up. Over HTTP/2 Fastify does not notice that if it happens before the response begins. */
