@@ -23,10 +23,12 @@ export async function removeDurably (ids: string[], paths: Paths): Promise<strin
 
 /** Returns the folder that needs a sync. `incoming` needs none: the next start removes what reappears there. */
 async function unlinkBlob (id: string, { pendingPath, committedPath }: Paths): Promise<string> {
-  // In this order, because another process may be moving the file from the first path to the second.
+  const folder = dirname(committedPath(id))
+  if (await unlinkIfPresent(committedPath(id))) return folder
   if (await unlinkIfPresent(pendingPath(id))) return 'incoming'
+  // Another process may have moved it between the two attempts.
   await unlinkIfPresent(committedPath(id))
-  return dirname(committedPath(id))
+  return folder
 }
 
 /** Returns whether the file was present. */
