@@ -92,7 +92,7 @@ export async function readIfThere (path: string): Promise<Buffer | undefined> {
   })
 }
 
-const descriptors = { open: promisify(fs.open), read: promisify(fs.read) }
+const descriptors = { open: promisify(fs.open), read: promisify(fs.read), sync: promisify(fs.fsync) }
 
 /** At most `length` bytes of a file. By its descriptor: 4 KiB took 55 µs of CPU time, and 80 µs by a `FileHandle`. */
 export async function readStart (path: string, length: number): Promise<Buffer> {
@@ -119,8 +119,12 @@ export async function contentOf (path: string): Promise<Content> {
 
 /** Syncs a file, or the names in a folder, to stable storage. */
 export async function sync (path: string): Promise<void> {
-  const handle = await open(path)
-  await handle.sync().finally(() => handle.close())
+  const descriptor = await descriptors.open(path, 'r')
+  try {
+    await descriptors.sync(descriptor)
+  } finally {
+    fs.closeSync(descriptor)
+  }
 }
 
 export interface SharedSync {
