@@ -58,7 +58,7 @@ export function authenticate (guarded: FastifyInstance, options: AuthenticateOpt
     return handleError(challenge(error.code, request, reason), request, reply)
   })
 
-  async function identify (request: FastifyRequest): Promise<Caller> {
+  function identify (request: FastifyRequest): Promise<Caller> {
     const credentials = credentialsOf(request)
     if (credentials === undefined) return refuse('credentials_missing', request)
     return credentials.kind === 'token' ? verifyToken(credentials.token, request) : verifyPassword(credentials, request)

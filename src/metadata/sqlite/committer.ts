@@ -65,7 +65,8 @@ export function createCommitter (client: Database, syncLog: () => Promise<void>)
   async function read<T> (query: () => T): Promise<T> {
     detectForeignChange()
     const found = query()
-    await log.pending()
+    const pending = log.pending()
+    if (pending !== undefined) await pending
     return found
   }
 
