@@ -34,6 +34,7 @@ import { authenticate } from './tokens/authenticate.ts'
 import { createAccessTokenCodec, jwtOptions } from './tokens/jwt.ts'
 import { personalTokenRoutes, resourceRoutes, revocationRoutes, signInRoutes } from './tokens/routes.ts'
 import { AccessToken, Greeting, NewToken, PersonalToken, Token, TokenList } from './tokens/schemas.ts'
+import type { SigningKey } from './tokens/signing-keys.ts'
 import { createTokens } from './tokens/tokens.ts'
 import { formUploadRoutes, rawUploadRoutes } from './uploads/routes.ts'
 
@@ -135,14 +136,13 @@ async function registerRoutes (app: FastifyInstance, store: Store, connections: 
 
 /** The rules that need the application, and what each group of routes is given. */
 async function createRouteOptions (app: FastifyInstance, store: Store, connections: Connections) {
-  const { config, accounts, passwords, attemptLimiter, files, metadata, blobs, reserve, signingKeys } = store
-  for (const key of signingKeys) await app.register(jwt, jwtOptions(key, metadata.installationId))
-  const codec = createAccessTokenCodec(app.jwt as unknown as Record<string, JWT>, signingKeys)
+  const { config, accounts, passwords, attemptLimiter, files, metadata, blobs, reserve, keyRing } = store
+  const codec = await createAccessTokenCodec(keyRing, keys => registerJwts(keys, metadata.installationId))
   const tokens = createTokens({ metadata, reserve, codec, tokenSeconds: config.tokenSeconds })
   const securityLog = createSecurityLog(metadata, event => app.log.info({ security: event }, event.kind))
   const signIn = createSignIn({ metadata, passwords, attemptLimiter, securityLog, maxFailures: config.signInFailures })
   const links = createLinks(config.publicUrl)
-  const cursors = createCursors(signingKeys.map(({ secret }) => secret).join())
+  const cursors = createCursors(() => keyRing.latest.map(({ secret }) => secret))
   return {
     links,
     health: createHealth({ metadata, blobs, log: app.log }),
@@ -152,6 +152,14 @@ async function createRouteOptions (app: FastifyInstance, store: Store, connectio
     tokenOptions: { tokens, securityLog },
     fileOptions: { files, cursors, links, maxFileBytes: config.maxFileBytes, limitTransfers: createTransferLimits(connections) }
   }
+}
+
+/** `@fastify/jwt` keeps the keys it was registered with. So each set of keys gets an instance of its own. */
+async function registerJwts (keys: readonly SigningKey[], audience: string): Promise<Record<string, JWT>> {
+  const holder = Fastify()
+  for (const key of keys) await holder.register(jwt, jwtOptions(key, audience))
+  await holder.ready()
+  return holder.jwt as unknown as Record<string, JWT>
 }
 
 /** Loaded only if configured: they take 50 ms of the start, and 10 MB. */

@@ -53,6 +53,7 @@ export const failures = {
   file_damaged: { status: 500, title: 'The stored file is damaged' },
   stopping: { status: 503, title: 'The server is shutting down' },
   overloaded: { status: 503, title: 'The server is overloaded' },
+  unavailable: { status: 503, title: 'The database or the file storage can\'t be reached' },
   not_ready: { status: 503, title: 'The server is not ready' },
   storage_full: { status: 507, title: 'The disk is full' }
 } as const satisfies Record<string, { status: number, title: string }>

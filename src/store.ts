@@ -5,7 +5,7 @@ import { createPasswords, type Passwords } from './accounts/password.ts'
 import type { BackupSource } from './backup/backup.ts'
 import type { RestoreTools } from './backup/restore.ts'
 import type { BlobStore, Reserve } from './blobs/blob-store.ts'
-import { dataFolderLayout, prepareDataFolder, readSigningKeys } from './blobs/disk/data-folder.ts'
+import { dataFolderLayout, findSigningKeys, prepareDataFolder, readSigningKeys } from './blobs/disk/data-folder.ts'
 import { openDiskBlobs } from './blobs/disk/disk.ts'
 import { openReserve } from './blobs/disk/reserve.ts'
 import type { Config } from './config.ts'
@@ -19,7 +19,7 @@ import { lockFolder, type FolderLock } from './metadata/sqlite/lock.ts'
 import { takeRetentionLock } from './metadata/sqlite/retention-lock.ts'
 import { openSnapshot, takeSnapshot } from './metadata/sqlite/snapshot.ts'
 import { openSqliteMetadata } from './metadata/sqlite/sqlite.ts'
-import type { SigningKey } from './tokens/signing-keys.ts'
+import { createKeyRing, type KeyRing } from './tokens/key-ring.ts'
 
 interface Backends { readonly metadata: Metadata, readonly blobs: BlobStore, readonly reserve: Reserve }
 
@@ -34,7 +34,7 @@ export interface OperatorStore extends Backends, Rules {
 /** The whole application but HTTP: the rules, over the backends that the settings choose. */
 export interface Store extends OperatorStore {
   readonly config: Config
-  readonly signingKeys: SigningKey[]
+  readonly keyRing: KeyRing
 }
 
 /**
@@ -62,7 +62,7 @@ export async function openStore (config: Config): Promise<Store> {
   await prepareDataFolder(config.dataDir)
   const lock = lockFolder(join(config.dataDir, dataFolderLayout.lock))
   try {
-    const signingKeys = config.signingKeys ?? await readSigningKeys(config.dataDir)
+    const keyRing = await openKeyRing(config)
     const backends = await openBackends(config)
     const rules = await createRules(config, backends)
     await rules.files.recover()
@@ -71,7 +71,7 @@ export async function openStore (config: Config): Promise<Store> {
       ...backends,
       ...rules,
       config,
-      signingKeys,
+      keyRing,
       async close () {
         housekeeping.stop()
         await closeAll(backends, rules)
@@ -122,6 +122,12 @@ export const restoreTools: RestoreTools = { openSnapshot, lockFolder }
 
 /** The backend functions that `magicstore doctor` needs. */
 export const doctorTools: DatabaseTools = { isBesideDatabase, findReadableDatabase, checkDatabaseIntegrity }
+
+/** Keys of the environment stay as they are. Those in the data folder can be rotated while the server runs. */
+async function openKeyRing ({ signingKeys, dataDir }: Config): Promise<KeyRing> {
+  if (signingKeys !== undefined) return createKeyRing(signingKeys, async () => signingKeys)
+  return createKeyRing(await readSigningKeys(dataDir), () => findSigningKeys(dataDir))
+}
 
 async function openBackends (config: Config, takeFolder?: () => FolderLock): Promise<Backends> {
   const { dataDir } = config

@@ -8,9 +8,8 @@ import type { Readable } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import { parse as parseDisposition } from 'content-disposition'
 import t, { type Test } from 'tap'
-import { openDiskBlobs } from '../src/blobs/disk/disk.ts'
 import { planDownload, type FileMetadata, type DownloadRequest } from '../src/files/download.ts'
-import { judge, parseDate, permitsChange, type ConditionHeaders } from '../src/files/preconditions.ts'
+import { judge, parseDate, permits, preconditionOf, type ConditionHeaders } from '../src/metadata/preconditions.ts'
 import { parseRanges } from '../src/files/ranges.ts'
 import { signUp, spawnServer, startServer, type Answer, type Client, type SendOptions, type Settings } from './server.ts'
 
@@ -223,8 +222,8 @@ t.test('a change is permitted by tags and If-Unmodified-Since, and If-Modified-S
     [{ 'if-modified-since': AFTER }, true, true]
   ]
   for (const [headers, there, missing] of table) {
-    t.equal(permitsChange(headers)(current), there, JSON.stringify(headers))
-    t.equal(permitsChange(headers)(undefined), missing, `${JSON.stringify(headers)} where there is nothing`)
+    t.equal(permits(preconditionOf(headers), current), there, JSON.stringify(headers))
+    t.equal(permits(preconditionOf(headers), undefined), missing, `${JSON.stringify(headers)} where there is nothing`)
   }
 })
 
@@ -752,18 +751,4 @@ t.test('a client that goes away leaves no file open', { skip: process.platform !
   t.equal((await get('big.bin', { range: 'bytes=99999999-' })).status, 416)
   t.equal(await openCount(), 0, 'nor does an answer without a body')
   t.strictSame(collected, [])
-})
-
-t.test('an open blob reads texts and ranges one after the other, fails where it was closed, and closes itself at the end', async t => {
-  const blobs = await openDiskBlobs({ folder: t.testdir(), minFreeBytes: () => 0 })
-  t.teardown(() => blobs.close())
-  const { id, size } = await blobs.put((async function * () { yield Buffer.from('0123456789') })(), { maxBytes: 10 })
-  const read = async (...pieces: Parameters<Awaited<ReturnType<typeof blobs.open>>['read']>) => Buffer.concat(await (await blobs.open(id, size)).read(...pieces).toArray()).toString()
-  t.equal(await read({ start: 0, end: 9 }), '0123456789')
-  t.equal(await read('a', { start: 8, end: 9 }, 'ü', { start: 0, end: 0 }, 'z'), 'a89ü0z')
-  t.equal(await read({ start: 0, end: -1 }), '', 'an empty range')
-  t.equal(await read(), '')
-  const blob = await blobs.open(id, size)
-  await blob.close()
-  await t.rejects(blob.read({ start: 0, end: 9 }).toArray(), { code: 'EBADF' })
 })

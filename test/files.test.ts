@@ -489,8 +489,8 @@ t.test('the facts of files keep to the contract', async t => {
   const { id: ownerId } = await metadata.addAccount({ username: 'anna', usernameKey: 'anna', passwordHash: '', createdAt: 0 })
   const quota = { bytes: undefined, files: undefined }
   const second = 1_700_000_000_000
-  const file = (blobId: string, now: number, name = 'a'): NewFile => ({ ownerId, name, size: 5, type: 'text/plain', sha256: blobId.padEnd(64, '0'), blobId, now })
-  const put = async (blobId: string, now: number) => (await metadata.putFile(file(blobId, now), quota, () => true)).file
+  const file = (blobId: string, now: number, name = 'a'): NewFile => ({ ownerId, name, size: 5, type: 'text/plain', sha256: blobId.padEnd(64, '0'), blobId, isLeased: false, now })
+  const put = async (blobId: string, now: number) => (await metadata.putFile(file(blobId, now), quota, {})).file
 
   t.match(await put('1', second), { createdAt: second, updatedAt: second })
   t.match(await put('2', second + 999), { createdAt: second, updatedAt: second + 999 })
@@ -504,23 +504,23 @@ t.test('the facts of files keep to the contract', async t => {
   await t.rejects(metadata.addFile(file('7', second, 'kept'), quota), { code: 'name_taken' })
   await t.rejects(metadata.addFile({ ...file('7', second, 'kept'), sha256: kept.sha256, size: 6 }, quota), { code: 'name_taken' })
   await t.rejects(metadata.renameFile(ownerId, 'kept', 'b', second), { code: 'name_taken' })
-  await metadata.removeFile(ownerId, 'kept', current => current?.id === kept.id)
+  await metadata.removeFile(ownerId, 'kept', { 'if-match': `"${kept.sha256}"` })
   await metadata.clearDiscarded(['6'])
 
   await t.rejects(metadata.addFile({ ...file('5', second), ownerId: ownerId + 1 }, quota), { code: 'not_found' }, 'a deleted account gets no file')
-  await t.rejects(metadata.putFile(file('5', second), quota, current => current !== undefined), { code: 'precondition_failed' })
+  await t.rejects(metadata.putFile(file('5', second), quota, { 'if-match': '*' }), { code: 'precondition_failed' })
   await t.rejects(metadata.renameFile(ownerId, 'nothing', 'c', second), { code: 'not_found' })
-  await t.rejects(metadata.removeFile(ownerId, 'nothing', () => true), { code: 'not_found' })
-  await t.rejects(metadata.removeFile(ownerId, 'b', () => false), { code: 'precondition_failed' })
+  await t.rejects(metadata.removeFile(ownerId, 'nothing', {}), { code: 'not_found' })
+  await t.rejects(metadata.removeFile(ownerId, 'b', { 'if-none-match': '*' }), { code: 'precondition_failed' })
 
   t.equal(await metadata.hasFileOfSize(ownerId, { minBytes: 5, maxBytes: 5 }), true)
   t.equal(await metadata.hasFileOfSize(ownerId, { minBytes: 6, maxBytes: 99 }), false)
   t.equal(await metadata.hasFileOfSize(ownerId + 1, { minBytes: 0, maxBytes: 99 }), false)
 
   t.strictSame(await metadata.knownBlobs(['3', '4', 'x']), new Set(['4']))
-  t.strictSame(await metadata.discardedBlobs(2), ['1', '2'], 'oldest first')
+  t.strictSame(await metadata.discardedBlobs(2, 0), ['1', '2'], 'oldest first')
   await metadata.clearDiscarded(['1', '2'])
-  t.strictSame(await metadata.discardedBlobs(9), ['3'])
-  await metadata.removeFile(ownerId, 'b', () => true)
-  t.strictSame(await metadata.discardedBlobs(9), ['3', '4'])
+  t.strictSame(await metadata.discardedBlobs(9, 0), ['3'])
+  await metadata.removeFile(ownerId, 'b', {})
+  t.strictSame(await metadata.discardedBlobs(9, 0), ['3', '4'])
 })

@@ -46,7 +46,7 @@ const rooms: { room: string, files: string[], knows: string[] }[] = [
   { room: 'tokens schemas', files: ['tokens/schemas.ts'], knows: ['tokens', ...face] },
   { room: 'files schemas', files: ['files/schemas.ts'], knows: ['files', ...face] },
   { room: 'uploads schemas', files: ['uploads/schemas.ts'], knows: ['files schemas', ...face] },
-  { room: 'settings', files: ['config.ts', 'tokens/signing-keys.ts'], knows: ['failures'] },
+  { room: 'settings', files: ['config.ts', 'tokens/key-ring.ts', 'tokens/signing-keys.ts'], knows: ['failures'] },
   { room: 'failures', files: ['problems.ts'], knows: ['wire values'] },
   { room: 'wire values', files: ['http/wire-values.ts'], knows: [] },
   { room: 'openapi', files: ['openapi/'], knows: [...ground, 'http'] },

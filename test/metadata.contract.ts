@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import type { Test } from 'tap'
 import type { Metadata } from '../src/metadata/metadata.ts'
-import { fileOrders, type AccountRecord, type FileOrder, type FilePage, type FilePosition, type FileRecord, type NewFile, type NewToken } from '../src/metadata/records.ts'
+import { fileOrders, type AccountRecord, type Attempt, type FileOrder, type FilePage, type FilePosition, type FileRecord, type NewFile, type NewToken } from '../src/metadata/records.ts'
 import { Problem } from '../src/problems.ts'
+import { countFailures, recordFailure } from './attempts.ts'
 
 const unlimited = { bytes: undefined, files: undefined }
-const always = () => true
+const always = {}
+/** Permits no change: there is no such version, but there is one. */
+const never = { 'if-match': '"other"' }
 const hex = (bytes: number) => randomBytes(bytes).toString('hex')
 
 function newAccount (name: string) {
@@ -17,7 +20,7 @@ function newToken (accountId: number, fields: Partial<NewToken> = {}): NewToken 
 }
 
 function newFile (ownerId: number, name: string, fields: Partial<NewFile> = {}): NewFile {
-  return { ownerId, name, size: 10, type: 'text/plain', sha256: hex(32), blobId: hex(16), now: 5000, ...fields }
+  return { ownerId, name, size: 10, type: 'text/plain', sha256: hex(32), blobId: hex(16), isLeased: false, now: 5000, ...fields }
 }
 
 /** The outcome of each promise: `ok`, or the code of its problem. */
@@ -114,9 +117,9 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
 
   t.test('a registration is counted in one act with the person, and not where there is none', async t => {
     const { metadata } = await fresh(t)
-    const attempt = { kind: 'registration', network: 'n1', usernameKey: 'ada', isKnownNetwork: false, at: 10 } as const
-    t.strictSame(await outcomes([metadata.addAccount(newAccount('ada'), attempt), metadata.addAccount(newAccount('ada'), { ...attempt, at: 20 })]), ['ok', 'username_taken'])
-    t.strictSame(await metadata.attemptTimes({ kind: 'registration', network: 'n1' }, { since: 0, until: 100, limit: 10 }), [10])
+    const attempt = { kind: 'registration', network: 'n1', usernameKey: 'ada', isKnownNetwork: false, at: Date.now() } as const
+    t.strictSame(await outcomes([metadata.addAccount(newAccount('ada'), attempt), metadata.addAccount(newAccount('ada'), attempt)]), ['ok', 'username_taken'])
+    t.equal(await countFailures(metadata, { kind: 'registration', network: 'n1' }), 1)
   })
 
   t.test('of fifty people who want one name at once, exactly one gets it, and those who want another get theirs', async t => {
@@ -205,9 +208,9 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     while (await metadata.purgeDeletedAccounts(2)) {
       rounds++
       t.strictSame(await metadata.usageMismatches(), [])
-      t.ok((await metadata.discardedBlobs(100)).length <= rounds * 2)
+      t.ok((await metadata.discardedBlobs(100, 0)).length <= rounds * 2)
     }
-    t.strictSame((await metadata.discardedBlobs(100)).sort(), mine.map(file => file.blobId).sort())
+    t.strictSame((await metadata.discardedBlobs(100, 0)).sort(), mine.map(file => file.blobId).sort())
     t.strictSame(await metadata.findFile(bob.id, 'theirs'), theirs.file)
   })
 
@@ -288,33 +291,97 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     t.ok(await metadata.findToken(theirs.id), 'another account is left alone')
   })
 
-  t.test('attempts are counted by network, by name from it, and by name from unknown networks; the latest first', async t => {
+  const attempt = (network: string, usernameKey: string, fields: Partial<Attempt> = {}): Attempt => ({ kind: 'sign_in', network, usernameKey, isKnownNetwork: false, at: Date.now(), ...fields })
+
+  t.test('failures are counted by network, by name from it, and by name from unknown networks; a success ends those of its pair', async t => {
     const { metadata } = await withAccount(t)
-    const attempts = [
-      { kind: 'sign_in', network: 'n1', usernameKey: 'ada', isKnownNetwork: true, at: 10 },
-      { kind: 'sign_in', network: 'n1', usernameKey: 'bob', isKnownNetwork: false, at: 20 },
-      { kind: 'sign_in', network: 'n2', usernameKey: 'ada', isKnownNetwork: false, at: 30 },
-      { kind: 'sign_in', network: 'n3', usernameKey: 'ada', isKnownNetwork: false, at: 25 },
-      { kind: 'registration', network: 'n1', usernameKey: 'ada', isKnownNetwork: false, at: 40 }
-    ] as const
-    for (const attempt of attempts) await metadata.addAttempt(attempt)
-    const range = { since: 0, until: 100, limit: 10 }
-    t.strictSame(await metadata.attemptTimes({ kind: 'sign_in', network: 'n1' }, range), [20, 10])
-    t.strictSame(await metadata.attemptTimes({ kind: 'registration', network: 'n1' }, range), [40])
-    t.strictSame(await metadata.attemptTimes({ kind: 'sign_in', network: 'n1', usernameKey: 'ada' }, range), [10])
-    t.strictSame(await metadata.attemptTimes({ kind: 'sign_in', usernameKey: 'ada', isKnownNetwork: false }, range), [30, 25])
-    t.strictSame(await metadata.attemptTimes({ kind: 'sign_in', usernameKey: 'ada', isKnownNetwork: false }, { since: 30, until: 30, limit: 10 }), [30])
-    t.strictSame(await metadata.attemptTimes({ kind: 'sign_in', usernameKey: 'ada', isKnownNetwork: false }, { since: 0, until: 100, limit: 1 }), [30])
-    t.strictSame(await metadata.attemptTimes({ kind: 'sign_in', usernameKey: 'ada', isKnownNetwork: false }, { since: 0, until: 29, limit: 10 }), [25])
-    await metadata.clearAttempts('ada', 'n1')
-    t.strictSame(await metadata.attemptTimes({ kind: 'sign_in', network: 'n1' }, range), [20])
-    t.strictSame(await metadata.attemptTimes({ kind: 'registration', network: 'n1' }, range), [40], 'a sign-in forgives no registration')
-    const outside = { since: 30, until: 35 }
-    t.ok(await metadata.removeAttempts({ ...outside, limit: 1 }), 'there may be more')
-    while (await metadata.removeAttempts({ ...outside, limit: 1 }));
-    t.strictSame(await metadata.attemptTimes({ kind: 'registration', network: 'n1' }, range), [], 'what is later than the end is forgotten as well')
-    t.strictSame(await metadata.attemptTimes({ kind: 'sign_in', network: 'n1' }, range), [])
-    t.strictSame(await metadata.attemptTimes({ kind: 'sign_in', network: 'n2' }, range), [30])
+    for (const failed of [
+      attempt('n1', 'ada', { isKnownNetwork: true }), attempt('n1', 'bob'), attempt('n2', 'ada'), attempt('n3', 'ada'), attempt('n1', 'ada', { kind: 'registration' })
+    ]) await recordFailure(metadata, failed)
+    t.equal(await countFailures(metadata, { kind: 'sign_in', network: 'n1' }), 2)
+    t.equal(await countFailures(metadata, { kind: 'registration', network: 'n1' }), 1)
+    t.equal(await countFailures(metadata, { kind: 'sign_in', network: 'n1', usernameKey: 'ada' }), 1)
+    t.equal(await countFailures(metadata, { kind: 'sign_in', usernameKey: 'ada', isKnownNetwork: false }), 2)
+    const claim = await metadata.claimAttempt(attempt('n1', 'ada'), [])
+    if (claim.state !== 'granted') return t.fail()
+    await metadata.settleAttempt(claim.id, 'succeeded', Date.now())
+    t.equal(await countFailures(metadata, { kind: 'sign_in', network: 'n1' }), 1)
+    t.equal(await countFailures(metadata, { kind: 'registration', network: 'n1' }), 1, 'a sign-in forgives no registration')
+    const all = { since: Date.now() + 1000, until: Date.now() + 1000 }
+    t.ok(await metadata.removeAttempts({ ...all, limit: 1 }), 'there may be more')
+    while (await metadata.removeAttempts({ ...all, limit: 1 }));
+    t.equal(await countFailures(metadata, { kind: 'sign_in', network: 'n1' }), 0)
+    t.equal(await countFailures(metadata, { kind: 'sign_in', network: 'n2' }), 0)
+  })
+
+  t.test('a limit that is reached refuses for as long as its latest failures count', async t => {
+    const { metadata } = await withAccount(t)
+    const matching = { kind: 'sign_in', network: 'n1' } as const
+    for (let count = 0; count < 2; count++) await recordFailure(metadata, attempt('n1', 'ada'))
+    const refusal = await metadata.claimAttempt(attempt('n1', 'ada'), [{ matching, limit: 5, seconds: 900 }, { matching, limit: 2, seconds: 900 }])
+    t.equal(refusal.state, 'refused')
+    if (refusal.state === 'refused') t.ok(refusal.retrySeconds > 890 && refusal.retrySeconds <= 900, `again in ${refusal.retrySeconds} s`)
+    await new Promise(resolve => setTimeout(resolve, 1100))
+    t.match(await metadata.claimAttempt(attempt('n1', 'ada'), [{ matching, limit: 1, seconds: 1 }]), { state: 'granted' })
+  })
+
+  t.test('of twenty attempts at once only as many go on as may still fail, and each outcome decides about the others', async t => {
+    const { metadata } = await withAccount(t)
+    const limits = [{ matching: { kind: 'sign_in', network: 'n1', usernameKey: 'ada' }, limit: 3, seconds: 900 }] as const
+    const claims = await Promise.all(Array.from({ length: 20 }, () => metadata.claimAttempt(attempt('n1', 'ada'), limits)))
+    t.strictSame(count(claims.map(({ state }) => state)), { granted: 3, busy: 17 })
+    const [first = 0, second = 0, third = 0] = claims.flatMap(claim => claim.state === 'granted' ? [claim.id] : [])
+    t.match(await metadata.claimAttempt(attempt('n1', 'bob'), [{ matching: { kind: 'sign_in', network: 'n1', usernameKey: 'bob' }, limit: 1, seconds: 900 }]), { state: 'granted' }, 'another name')
+    await metadata.settleAttempt(first, 'failed', Date.now())
+    t.strictSame(await metadata.claimAttempt(attempt('n1', 'ada'), limits), { state: 'busy' })
+    await metadata.settleAttempt(second, 'released', Date.now())
+    const next = await Promise.all([1, 2].map(() => metadata.claimAttempt(attempt('n1', 'ada'), limits)))
+    t.strictSame(count(next.map(({ state }) => state)), { granted: 1, busy: 1 })
+    await metadata.settleAttempt(third, 'succeeded', Date.now())
+    t.match(await metadata.claimAttempt(attempt('n1', 'ada'), limits), { state: 'granted' }, 'a success forgives the failure')
+  })
+
+  t.test('a lease ends with the act that adds its file, which needs it', async t => {
+    const { metadata, id } = await withAccount(t)
+    const leased = async (name: string) => {
+      const file = newFile(id, name, { isLeased: true })
+      await metadata.leaseBlob(file.blobId, 60)
+      return file
+    }
+    const [added, put, replacing, ended] = [await leased('a'), await leased('b'), await leased('b'), await leased('c')]
+    t.strictSame(await outcomes([metadata.addFile(added, unlimited)]), ['ok'])
+    t.strictSame(await outcomes([metadata.putFile(put, unlimited, always)]), ['ok'])
+    t.strictSame(await outcomes([metadata.putFile(replacing, unlimited, always)]), ['ok'])
+    await metadata.endLease(ended.blobId)
+    t.strictSame(await outcomes([metadata.addFile(ended, unlimited), metadata.putFile({ ...ended, name: 'a' }, unlimited, always)]), ['unavailable', 'unavailable'])
+    t.strictSame((await metadata.listFiles(id, all)).map(file => file.blobId), [added.blobId, replacing.blobId])
+    t.strictSame(await metadata.abandonedBlobs(10), [])
+  })
+
+  t.test('a blob whose lease ran out is given out to be deleted, once, and no file can use it any more', async t => {
+    const { metadata, reopen, id } = await withAccount(t)
+    const [paused, renewed, other] = [1, 2, 3].map(() => newFile(id, hex(4), { isLeased: true })) as [NewFile, NewFile, NewFile]
+    for (const { blobId } of [paused, renewed, other]) await metadata.leaseBlob(blobId, 1)
+    await metadata.renewLeases([renewed.blobId], 60)
+    await new Promise(resolve => setTimeout(resolve, 1100))
+    const first = await metadata.abandonedBlobs(1)
+    const rest = await Promise.all([metadata.abandonedBlobs(10), metadata.abandonedBlobs(10)])
+    t.strictSame([...first, ...rest.flat()].sort(), [paused.blobId, other.blobId].sort())
+    await metadata.renewLeases([paused.blobId], 60)
+    t.strictSame(await outcomes([metadata.addFile(paused, unlimited), metadata.addFile(renewed, unlimited)]), ['unavailable', 'ok'])
+    await metadata.clearAbandoned([paused.blobId, other.blobId])
+    const again = await reopen()
+    t.strictSame(await again.abandonedBlobs(10), [], 'again a day later')
+    t.strictSame(await outcomes([again.addFile(paused, unlimited)]), ['unavailable'])
+  })
+
+  t.test('discarded blobs are given out when their grace is over', async t => {
+    const { metadata, id } = await withAccount(t)
+    const file = newFile(id, 'a')
+    await metadata.addFile(file, unlimited)
+    await metadata.removeFile(id, 'a', always)
+    t.strictSame(await metadata.discardedBlobs(10, 60), [])
+    t.strictSame(await metadata.discardedBlobs(10, 0), [file.blobId])
   })
 
   t.test('a network is new to a person once', async t => {
@@ -349,7 +416,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     const bob = await metadata.addAccount(newAccount('bob'))
     const wanted = newFile(id, 'a.txt', { size: 123 })
     const { file, isNew } = await metadata.addFile(wanted, unlimited)
-    const { now, ...fields } = wanted
+    const { now, isLeased, ...fields } = wanted
     t.strictSame(file, { id: file.id, ...fields, createdAt: now, updatedAt: now })
     t.ok(isNew)
     t.strictSame(await metadata.findFile(id, 'a.txt'), file)
@@ -370,7 +437,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     ]), ['name_taken', 'name_taken'])
     t.strictSame(await metadata.listFiles(id, all), [file])
     t.strictSame(await usage(metadata, id), { bytes: 5, files: 1 })
-    t.strictSame(await metadata.discardedBlobs(10), [])
+    t.strictSame(await metadata.discardedBlobs(10, 0), [])
   })
 
   t.test('of many who add one name at once exactly one wins', async t => {
@@ -382,18 +449,15 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
 
   t.test('a replaced file keeps its id and its creation time, and its old blob is discarded', async t => {
     const { metadata, id } = await withAccount(t)
-    const seen: (string | undefined)[] = []
-    const remember = (current: FileRecord | undefined) => { seen.push(current?.blobId); return true }
     const [one, two] = [newFile(id, 'a', { size: 10, now: 1500 }), newFile(id, 'a', { size: 7, now: 9900, type: 'image/png' })]
-    const first = await metadata.putFile(one, unlimited, remember)
-    const second = await metadata.putFile(two, unlimited, remember)
+    const first = await metadata.putFile(one, unlimited, { 'if-none-match': '*' })
+    const second = await metadata.putFile(two, unlimited, { 'if-match': `"${one.sha256}"` })
     t.ok(first.isNew)
     t.notOk(second.isNew)
-    t.strictSame(seen, [undefined, one.blobId])
-    const { now, ...fields } = two
+    const { now, isLeased, ...fields } = two
     t.strictSame(second.file, { ...fields, id: first.file.id, createdAt: 1500, updatedAt: now })
     t.strictSame(await metadata.findFile(id, 'a'), second.file)
-    t.strictSame(await metadata.discardedBlobs(10), [one.blobId])
+    t.strictSame(await metadata.discardedBlobs(10, 0), [one.blobId])
     t.strictSame(await usage(metadata, id), { bytes: 7, files: 1 })
   })
 
@@ -407,19 +471,18 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
 
   t.test('what the condition does not permit leaves everything as it was', async t => {
     const { metadata, id } = await withAccount(t)
-    const never = () => false
     t.strictSame(await outcomes([metadata.putFile(newFile(id, 'a'), unlimited, never)]), ['precondition_failed'])
     const { file } = await metadata.putFile(newFile(id, 'a'), unlimited, always)
     t.strictSame(await outcomes([metadata.putFile(newFile(id, 'a'), unlimited, never), metadata.removeFile(id, 'a', never)]), ['precondition_failed', 'precondition_failed'])
     t.strictSame(await metadata.listFiles(id, all), [file])
-    t.strictSame(await metadata.discardedBlobs(10), [])
+    t.strictSame(await metadata.discardedBlobs(10, 0), [])
     t.strictSame(await usage(metadata, id), { bytes: 10, files: 1 })
   })
 
   t.test('of twenty who replace one version at once exactly one wins', async t => {
     const { metadata, id } = await withAccount(t)
     const { file } = await metadata.putFile(newFile(id, 'a'), unlimited, always)
-    const isThatVersion = (current: FileRecord | undefined) => current?.sha256 === file.sha256
+    const isThatVersion = { 'if-match': `"${file.sha256}"` }
     const writers = Array.from({ length: 20 }, () => newFile(id, 'a'))
     const ends = await outcomes(writers.map(writer => metadata.putFile(writer, unlimited, isThatVersion)))
     t.strictSame(count(ends), { ok: 1, precondition_failed: 19 })
@@ -475,7 +538,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     t.strictSame(renamed, { ...file, name: 'b', updatedAt: 3000 })
     t.equal(await metadata.findFile(id, 'a'), undefined)
     t.strictSame(await metadata.listFiles(id, all), [renamed, other.file])
-    t.strictSame(await metadata.discardedBlobs(10), [])
+    t.strictSame(await metadata.discardedBlobs(10, 0), [])
   })
 
   t.test('a file with a date later than now gets that of now, and no other file does', async t => {
@@ -499,21 +562,22 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     t.strictSame(await usage(metadata, id), { bytes: 0, files: 0 })
     const again = await reopen()
     const discarded = files.map(file => file.blobId).reverse()
-    t.strictSame(await again.discardedBlobs(10), discarded)
-    t.strictSame(await again.discardedBlobs(2), discarded.slice(0, 2))
+    t.strictSame(await again.discardedBlobs(10, 0), discarded)
+    t.strictSame(await again.discardedBlobs(2, 0), discarded.slice(0, 2))
     await again.clearDiscarded(discarded.slice(0, 2))
-    t.strictSame(await again.discardedBlobs(10), discarded.slice(2))
+    t.strictSame(await again.discardedBlobs(10, 0), discarded.slice(2))
   })
 
-  t.test('recovery and fsck are told which blobs have a file, and fsck which are discarded as well', async t => {
+  t.test('recovery and fsck are told which blobs have a file, and fsck which are discarded or being written as well', async t => {
     const { metadata, id } = await withAccount(t)
-    const [kept, removed, never] = [newFile(id, 'kept'), newFile(id, 'removed'), hex(16)]
+    const [kept, removed, leased, never] = [newFile(id, 'kept'), newFile(id, 'removed'), hex(16), hex(16)]
     for (const file of [kept, removed]) await metadata.addFile(file, unlimited)
     await metadata.removeFile(id, 'removed', always)
-    const many = Array.from({ length: 497 }, () => hex(16))
-    const asked = [kept.blobId, removed.blobId, never, ...many]
+    await metadata.leaseBlob(leased, 60)
+    const many = Array.from({ length: 496 }, () => hex(16))
+    const asked = [kept.blobId, removed.blobId, leased, never, ...many]
     t.strictSame(await metadata.knownBlobs(asked), new Set([kept.blobId]))
-    t.strictSame(await metadata.referencedBlobs(asked), new Set([kept.blobId, removed.blobId]))
+    t.strictSame(await metadata.referencedBlobs(asked), new Set([kept.blobId, removed.blobId, leased]))
     t.strictSame(await metadata.knownBlobs([]), new Set())
     t.strictSame(await metadata.checkIntegrity(), [])
   })
@@ -556,7 +620,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     t.strictSame((await again.listFiles(id, all)).map(file => file.name), ['a', 'c', 'taken'])
     t.ok(await again.findAccountByKey('bob'))
     t.strictSame(await again.usageMismatches(), [])
-    t.strictSame(await again.discardedBlobs(10), [])
+    t.strictSame(await again.discardedBlobs(10, 0), [])
   })
 
   t.test('a thousand acts at once are all done, in the order they came', async t => {
@@ -567,7 +631,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     const again = await reopen()
     t.equal((await again.findFile(id, 'a'))?.size, 999)
     t.strictSame(await usage(again, id), { bytes: 999, files: 1 })
-    t.equal((await again.discardedBlobs(2000)).length, 999)
+    t.equal((await again.discardedBlobs(2000, 0)).length, 999)
   })
 
   // U+FF5E sorts after surrogates in UTF-16, but before U+1F600, which needs two of them.

@@ -88,7 +88,7 @@ t.test('bytes that the disk does not give up are not forgotten', async t => {
   await rm(path)
   // A folder can't be removed like a file.
   await mkdir(path)
-  await store.files.remove(ownerId, 'a', () => true)
+  await store.files.remove(ownerId, 'a', {})
   await store.files.close()
-  t.strictSame(await store.metadata.discardedBlobs(10), [id])
+  t.strictSame(await store.metadata.discardedBlobs(10, 0), [id])
 })

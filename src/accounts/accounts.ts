@@ -19,6 +19,9 @@ interface AccountsOptions {
   registrationsPerHour: number
 }
 
+/** A registration under way; a successful one is counted by these values. */
+type Registration = Omit<Attempt, 'at'>
+
 /** The input of registration and of sign-in. */
 export interface UsernameAndPassword { username: string, password: string }
 
@@ -46,26 +49,26 @@ export interface Accounts {
 export function createAccounts (options: AccountsOptions): Accounts {
   const { metadata, reserve, passwords, attemptLimiter, registration, registrationsPerHour } = options
 
-  async function create ({ username, password }: UsernameAndPassword, network?: string): Promise<AccountRecord> {
+  async function create ({ username, password }: UsernameAndPassword, attempt?: Registration): Promise<AccountRecord> {
     const key = usernameKey(username)
     // Refused here before the expensive hash; the unique index decides between concurrent registrations.
     if (await metadata.findAccountByKey(key) !== undefined) throw new Problem('username_taken')
     const passwordHash = await passwords.hash(passwords.accept(password, username))
     const createdAt = Date.now()
-    const attempt = network === undefined ? undefined : registrationAttempt(key, network, createdAt)
-    return metadata.addAccount({ username, usernameKey: key, passwordHash, createdAt }, attempt)
+    return metadata.addAccount({ username, usernameKey: key, passwordHash, createdAt }, attempt && { ...attempt, at: createdAt })
   }
 
   return {
     async register (credentials, network) {
       if (registration === 'closed') throw new Problem('registration_closed')
-      const matching = { kind: 'registration', network } as const
-      const limit = { matching, limit: registrationsPerHour, seconds: REGISTRATION_WINDOW_SECONDS }
-      const release = await attemptLimiter.acquire([limit], 'too_many_registrations')
+      const kind = 'registration'
+      const attempt = { kind, network, usernameKey: attemptKey(findUsernameKey(credentials.username) ?? ''), isKnownNetwork: false } as const
+      const limit = { matching: { kind, network }, limit: registrationsPerHour, seconds: REGISTRATION_WINDOW_SECONDS } as const
+      const settle = await attemptLimiter.acquire(attempt, [limit], 'too_many_registrations')
       try {
-        return await create(credentials, network)
+        return await create(credentials, attempt)
       } finally {
-        release()
+        await settle('released')
       }
     },
 
@@ -87,10 +90,6 @@ export function createAccounts (options: AccountsOptions): Accounts {
 
     remove: ({ id }) => reserve.withSpace(() => metadata.removeAccount(id, Date.now()))
   }
-}
-
-function registrationAttempt (usernameKey: string, network: string, at: number): Attempt {
-  return { kind: 'registration', network, usernameKey: attemptKey(usernameKey), isKnownNetwork: false, at }
 }
 
 function refuseUnknown (): never {

@@ -1,8 +1,8 @@
 import type { Metadata } from '../metadata/metadata.ts'
-import type { AccountRecord, Attempt } from '../metadata/records.ts'
+import type { AccountRecord, Attempt, AttemptLimit, AttemptOutcome } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
 import type { UsernameAndPassword } from './accounts.ts'
-import { attemptKey, type AttemptLimit, type AttemptLimiter } from './attempt-limiter.ts'
+import { attemptKey, type AttemptLimiter } from './attempt-limiter.ts'
 import type { SecurityLog } from './events.ts'
 import type { Origin } from './network.ts'
 import type { Passwords } from './password.ts'
@@ -62,28 +62,24 @@ export function createSignIn ({ metadata, passwords, attemptLimiter, securityLog
     }
   }
 
-  async function recordSuccess ({ id }: AccountRecord, { network, usernameKey, isKnownNetwork }: SignInAttempt): Promise<void> {
-    if (!isKnownNetwork) await metadata.addKnownNetwork(id, network, Date.now()).catch(() => {})
-    await attemptLimiter.clearFailures(usernameKey, network)
-  }
-
   return {
     async verify ({ username, password }, origin) {
       // Invalid usernames belong to no account and are counted together.
       const usernameKey = findUsernameKey(username) ?? ''
       const isKnownNetwork = await metadata.isKnownNetwork(usernameKey, origin.network)
       const attempt = { kind: 'sign_in', network: origin.network, usernameKey: attemptKey(usernameKey), isKnownNetwork } as const
-      const release = await attemptLimiter.acquire(limitsFor(attempt, maxFailures), 'too_many_sign_ins')
+      const settle = await attemptLimiter.acquire(attempt, limitsFor(attempt, maxFailures), 'too_many_sign_ins')
+      let outcome: AttemptOutcome = 'released'
       try {
         const account = await metadata.findAccountByKey(usernameKey)
         const verified = await verifyPassword(account, password)
-        if (verified === undefined) await attemptLimiter.countFailure({ ...attempt, at: Date.now() })
-        else await recordSuccess(verified, attempt)
+        outcome = verified === undefined ? 'failed' : 'succeeded'
+        if (verified !== undefined && !isKnownNetwork) await metadata.addKnownNetwork(verified.id, origin.network, Date.now()).catch(() => {})
         const kind = verified === undefined ? 'sign_in_failed' : isKnownNetwork ? 'sign_in' : 'sign_in_new_network'
         securityLog.record({ kind, accountId: account?.id, ...origin })
         return verified
       } finally {
-        release()
+        await settle(outcome)
       }
     },
 

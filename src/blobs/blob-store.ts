@@ -1,59 +1,75 @@
+import { randomBytes } from 'node:crypto'
 import type { Readable } from 'node:stream'
 
 /**
  * Stores bytes by opaque id. This is the contract of every blob store; a store knows neither accounts nor file names.
  *
  * A blob is written once and never changed. `put` makes it durable but *pending*. The caller then commits the metadata that
- * refers to it, and calls `commit`. `remove` deletes it. After a crash, `pending` lists the blobs whose metadata may be
- * missing: the caller commits those that have metadata and removes the others. The cost of `pending` depends on the number of
- * uploads in progress at the crash, not on the number of blobs. An id is 32 lower-case hex digits, random.
+ * refers to it, and calls `commit`. `remove` deletes it.
  *
- * Removing a blob does not affect readers that have it open.
+ * After a crash there may be bytes without metadata. A store for one process finds them itself: `pending` lists the blobs whose
+ * metadata may be missing, the caller commits those that have metadata and removes the others. The cost of `pending` depends on
+ * the number of uploads in progress at the crash, not on the number of blobs. A store that processes share can't tell which of
+ * them died: it `needsLeases`, which the caller records with the metadata before `put` and ends with the commit.
+ *
+ * An id is 32 lower-case hex digits, random (`createBlobId`). Every method can throw `overloaded`, and `unavailable` if the store
+ * can't be reached.
  */
 export interface BlobStore {
+  readonly needsLeases: boolean
+  /** How long the bytes of a discarded blob are kept for readers: 0 if removing a blob does not affect readers that have it open. */
+  readonly graceSeconds: number
   /**
-   * Stores `bytes`. Resolves when the bytes and their directory entry are on stable storage. Applies back pressure: at most a
-   * few MiB are in memory. If it fails for any reason, including an error of the source, nothing is left behind.
+   * Stores `bytes`. Resolves when the bytes and their name are on stable storage. Applies back pressure: at most a few MiB are in
+   * memory. If it fails for any reason, including an error of the source, nothing is left behind, unless the store can't be reached.
    * @throws file_too_large beyond `maxBytes`; the rest of the source is not read.
    * @throws storage_full if the disk is full, or would have less free space than is to be kept.
    */
-  put (bytes: AsyncIterable<Uint8Array>, limits: { maxBytes: number }): Promise<StoredBlob>
+  put (id: string, bytes: AsyncIterable<Uint8Array>, limits: { maxBytes: number }): Promise<StoredBlob>
   /** Checks that this many bytes could be stored now. @throws storage_full. */
   requireSpace (bytes: number): Promise<void>
   /** To be called when the blob's metadata is committed. Never fails: a blob that can't be committed now is listed by `pending` after a restart. */
   commit (id: string): void
-  /** Checks that a blob has `size` bytes, without opening it. @throws file_damaged if not, or if it is missing. */
+  /** Checks that a blob has `size` bytes, without reading it. @throws file_damaged if not, or if it is missing. */
   check (id: string, size: number): Promise<void>
-  /** Opens a blob that must have `size` bytes. The caller closes it. @throws file_damaged if it is missing or has another size. */
-  open (id: string, size: number): Promise<OpenBlob>
-  /** All bytes of a small blob, which must be `size`. @throws file_damaged if it is missing or has another size. */
-  readSmall (id: string, size: number): Promise<Buffer>
   /**
-   * Puts a blob's bytes into a new file at `path`, outside the store: as a hard link if the file system allows it, else as a copy
-   * on stable storage. The file is complete or does not exist. For backup.
+   * The pieces, in their order, of a blob that must have `size` bytes: at once if the blob is small, else as a stream, which has
+   * opened the blob. The stream fails if the blob turns out to be shorter. When it ends or is destroyed, the blob is closed.
+   * @throws file_damaged if it is missing or has another size.
+   */
+  read (id: string, size: number, pieces: readonly Piece[]): Promise<Readable | Buffer>
+  /**
+   * Puts a blob's bytes into a new file at `path`, outside the store: as a hard link if the store can, else as a copy on stable
+   * storage. The file is complete or does not exist. For backup.
    * @throws file_damaged if the blob is missing, has another size or, when it is copied, another digest.
    * @throws storage_full if there is no space at `path`.
    */
   copyTo (blob: StoredBlob, path: string): Promise<'linked' | 'copied'>
   /**
-   * Deletes blobs; missing ones are no error. Resolves with the ids of those that no power failure can bring back. A blob
-   * that can't be deleted is not among them.
+   * Deletes blobs, and what unfinished calls of `put` left of them; missing ones are no error. Resolves with the ids of those that
+   * no power failure can bring back. A blob that can't be deleted is not among them.
    */
   remove (ids: string[]): Promise<string[]>
-  /** The pending blobs. To be called at start. */
+  /** The pending blobs of the last process. To be called at start. Empty if the store needs leases. */
   pending (): Promise<string[]>
   /** Every committed blob, in no order. Blobs that are added or removed meanwhile may be included or not. For fsck and backup. */
   committed (): AsyncIterable<string>
   /** Whether a committed blob exists. For fsck. */
   has (id: string): Promise<boolean>
-  /** Moves a blob out of the store to a place where the operator finds it. A missing blob is no error. For fsck. */
-  quarantine (id: string): Promise<void>
-  /** Disk space where the bytes are stored. For monitoring. */
-  space (): Promise<DiskSpace>
   /** Writes a few bytes to stable storage and removes them. @throws storage_full if an upload would, or what else makes writing fail. For monitoring. */
   probe (): Promise<void>
   /** Waits for operations in progress. */
   close (): Promise<void>
+
+  /** If the store has a place for it: moves a blob out of the store to where the operator finds it. A missing blob is no error. For fsck. */
+  quarantine? (id: string): Promise<void>
+  /** If the store is on a disk: the space where the bytes are stored. For monitoring. */
+  space? (): Promise<DiskSpace>
+}
+
+/** A new random id. */
+export function createBlobId (): string {
+  return randomBytes(16).toString('hex')
 }
 
 /** All values in bytes. */
@@ -80,15 +96,9 @@ export function bytesIn (pieces: readonly Piece[]): number {
   return pieces.reduce((sum, piece) => sum + (typeof piece === 'string' ? Buffer.byteLength(piece) : piece.end - piece.start + 1), 0)
 }
 
-/** The pieces in their order, of a blob that is in memory. */
+/** The pieces, in their order, of a blob that is in memory. */
 export function cutPieces (bytes: Buffer, pieces: readonly Piece[]): Buffer {
   return Buffer.concat(pieces.map(piece => typeof piece === 'string' ? Buffer.from(piece) : bytes.subarray(piece.start, piece.end + 1)))
-}
-
-export interface OpenBlob {
-  /** A stream of the pieces in their order. It fails if the blob turns out to be shorter. When it ends or is destroyed, the blob is closed. */
-  read (...pieces: Piece[]): Readable
-  close (): Promise<void>
 }
 
 /** Disk space that is allocated in advance, and released if the disk is full, for what must work then: reads, deletes and restarts. */

@@ -5,7 +5,7 @@ import { UsageError } from './command.ts'
 
 export const help = `magicstore keys rotate: add a new signing key in DATA_DIR, in first place.
 
-  Tokens signed with the two previous keys stay valid until they expire. A running server uses the new key after a restart.
+  Tokens signed with the two previous keys stay valid until they expire. A running server uses the new key within two seconds.
   If SIGNING_KEYS is set, the keys are in the environment and this command can't rotate them.`
 
 /** The new key, and two older ones that may have signed tokens which are still valid. */
@@ -18,5 +18,5 @@ export async function run ([verb, ...rest]: string[]): Promise<void> {
   if (config.signingKeys !== undefined) throw new UsageError('SIGNING_KEYS is set: add a new key there, in first place')
   const ring = [createSigningKey(), ...await readSigningKeys(config.dataDir)].slice(0, KEPT_KEYS)
   await writeSigningKeys(config.dataDir, ring)
-  console.log(`added key ${ring[0]?.kid}; restart the server to use it`)
+  console.log(`added key ${ring[0]?.kid}`)
 }

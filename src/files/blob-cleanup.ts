@@ -18,16 +18,24 @@ export function createBlobCleanup ({ metadata, blobs, reserve }: Stores): BlobCl
   async function removeUnreferenced (): Promise<void> {
     while (await reserve.withSpace(() => metadata.purgeDeletedAccounts(BATCH))) await removeDiscarded()
     await removeDiscarded()
+    if (blobs.needsLeases) await removeAbandoned()
   }
 
   async function removeDiscarded (): Promise<void> {
-    const ids = await metadata.discardedBlobs(BATCH)
+    const ids = await metadata.discardedBlobs(BATCH, blobs.graceSeconds)
     if (ids.length === 0) return
     // A blob that can't be removed is tried again later; it must not prevent a start.
     const removed = await blobs.remove(ids)
     if (removed.length === 0) return
     await reserve.withSpace(() => metadata.clearDiscarded(removed))
     if (ids.length === BATCH) await removeDiscarded()
+  }
+
+  async function removeAbandoned (): Promise<void> {
+    const ids = await metadata.abandonedBlobs(BATCH)
+    if (ids.length === 0) return
+    await metadata.clearAbandoned(await blobs.remove(ids))
+    if (ids.length === BATCH) await removeAbandoned()
   }
 
   async function recoverBatch (pending: string[]): Promise<void> {

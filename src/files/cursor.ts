@@ -25,23 +25,25 @@ const keyOf: Record<FileOrder, (file: FileRecord) => string | number> = {
   smallest: file => file.size
 }
 
-/** Cursors signed with `secret`, so that forged or altered ones are detected. */
-export function createCursors (secret: string): Cursors {
-  function sign (position: string, { ownerId, order, prefix }: Listing): Buffer {
+/** Cursors signed with the first of `secrets` and verified with all, so that forged or altered ones are detected. */
+export function createCursors (secrets: () => string[]): Cursors {
+  function sign (secret: string, position: string, { ownerId, order, prefix }: Listing): Buffer {
     return createHmac('sha256', secret).update(JSON.stringify(['cursor', ownerId, order, prefix ?? '', position])).digest().subarray(0, SIGNATURE_BYTES)
   }
 
   return {
     write (file, listing) {
+      const [secret = ''] = secrets()
       const position = JSON.stringify([keyOf[listing.order](file), file.id])
-      return Buffer.concat([sign(position, listing), Buffer.from(position)]).toString('base64url')
+      return Buffer.concat([sign(secret, position, listing), Buffer.from(position)]).toString('base64url')
     },
 
     read (cursor, listing) {
       const bytes = Buffer.from(cursor, 'base64url')
       const position = bytes.toString('utf8', SIGNATURE_BYTES)
+      const isSigned = secrets().some(secret => bytes.subarray(0, SIGNATURE_BYTES).equals(sign(secret, position, listing)))
       // The decoder ignores characters that are not base64url, so compare with the canonical form.
-      if (bytes.toString('base64url') !== cursor || !bytes.subarray(0, SIGNATURE_BYTES).equals(sign(position, listing))) {
+      if (bytes.toString('base64url') !== cursor || !isSigned) {
         throw new Problem('validation_failed', { errors: [{ field: 'cursor', message: 'is not a cursor of this listing' }] })
       }
       const [key, id] = JSON.parse(position) as [string | number, number]

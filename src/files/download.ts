@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream'
 import { encodeExtended, format } from 'content-disposition'
-import { bytesIn, cutPieces, type BlobStore, type Piece } from '../blobs/blob-store.ts'
+import { bytesIn, type BlobStore, type Piece } from '../blobs/blob-store.ts'
 import { reprDigest, wantsSha256 } from './digests.ts'
-import { entityTag, judge, type ConditionHeaders } from './preconditions.ts'
+import { entityTag, judge, type ConditionHeaders } from '../metadata/preconditions.ts'
 import { parseRanges, type ByteRange } from './ranges.ts'
 
 /** The parts of a request that decide a download. */
@@ -43,9 +43,6 @@ const MEDIA_ONLY = "default-src 'none'; img-src 'self'; media-src 'self'; object
 /** Types that a browser may display, because they can't run scripts. SVG and other XML (`+xml`) can. */
 const INLINE_TYPE = /^(?:(?:image|audio|video)\/(?!svg)[^;+\s]+|application\/pdf|text\/plain)\s*(?:;|$)/i
 
-/** A file of so few bytes is read at once: a stream took twice the CPU time for 4 KiB. */
-const SMALL_BYTES = 64 * 1024
-
 /** Decides status, headers and bytes of `GET` and `HEAD` (RFC 9110 sections 13.2.2 and 14). Pure. */
 export function planDownload (request: DownloadRequest, file: FileMetadata, now: number): DownloadPlan {
   const verdict = judge(request.headers, file)
@@ -68,12 +65,9 @@ export function planDownload (request: DownloadRequest, file: FileMetadata, now:
 /** Opens the bytes that are to be sent; undefined if there are none. @throws file_damaged. */
 export async function openBytes (blobs: BlobStore, { blobId, size }: { blobId: string, size: number }, plan: DownloadPlan): Promise<Readable | Buffer | undefined> {
   if (!('pieces' in plan)) return undefined
-  if (plan.pieces.length === 0) {
-    await blobs.check(blobId, size)
-    return undefined
-  }
-  if (size <= SMALL_BYTES) return cutPieces(await blobs.readSmall(blobId, size), plan.pieces)
-  return (await blobs.open(blobId, size)).read(...plan.pieces)
+  if (plan.pieces.length > 0) return blobs.read(blobId, size, plan.pieces)
+  await blobs.check(blobId, size)
+  return undefined
 }
 
 /** The headers that describe the file, for the whole file and for ranges alike. */

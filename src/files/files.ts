@@ -1,13 +1,14 @@
 import type { Readable } from 'node:stream'
 import type { BlobStore, Reserve } from '../blobs/blob-store.ts'
-import { type Metadata, OutcomeUnknown, type Precondition } from '../metadata/metadata.ts'
+import { type Metadata, OutcomeUnknown } from '../metadata/metadata.ts'
+import { permits, type Precondition, seconds } from '../metadata/preconditions.ts'
 import { type AccountRecord, type FilePage, type FileRecord, type NewFile, NO_LIMIT, type Quota, refuseBeyondQuota } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
 import { createBlobCleanup } from './blob-cleanup.ts'
 import { openBytes, planDownload, type DownloadPlan, type DownloadRequest } from './download.ts'
+import { createIncomingBlobs } from './incoming-blobs.ts'
 import { mediaTypeOf } from './media-type.ts'
 import { extensionOf, fileName, findFileName } from './names.ts'
-import { seconds } from './preconditions.ts'
 import { createSweeper } from './sweeper.ts'
 
 interface FilesOptions {
@@ -48,7 +49,7 @@ export interface Upload {
 /** `create` needs a free name; `put` also replaces a file, if the precondition permits it. */
 export type StoreRequest = { readonly owner: AccountRecord, readonly upload: Upload } & (
   | { readonly mode: 'create' }
-  | { readonly mode: 'put', readonly permits: Precondition })
+  | { readonly mode: 'put', readonly precondition: Precondition })
 
 /** A file with its bytes on stable storage that is not recorded yet. */
 type ReceivedFile = Omit<NewFile, 'now'>
@@ -75,7 +76,7 @@ export interface Files {
   /** @throws not_found, name_invalid, extension_not_allowed, name_taken. */
   rename (ownerId: number, name: string, newName: string): Promise<FileRecord>
   /** @throws not_found, precondition_failed. */
-  remove (ownerId: number, name: string, permits: Precondition): Promise<void>
+  remove (ownerId: number, name: string, precondition: Precondition): Promise<void>
   /** The limits of an account: those that the operator set for it, else those of the settings. */
   quotaOf (owner: AccountRecord): Quota
   /** Requests the removal of deleted accounts and unreferenced bytes, in the background. What fails is tried again within a minute. */
@@ -87,6 +88,7 @@ export interface Files {
 }
 
 export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions): Files {
+  const incoming = createIncomingBlobs(metadata, blobs)
   const cleanup = createBlobCleanup({ metadata, blobs, reserve })
   const sweeper = createSweeper(() => cleanup.removeUnreferenced().then(reserve.restore))
 
@@ -113,7 +115,7 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
       return undefined
     }
     const current = await metadata.findFile(owner.id, acceptedName(name))
-    if (request.mode === 'put' && !request.permits(current)) throw new Problem('precondition_failed')
+    if (request.mode === 'put' && !permits(request.precondition, current)) throw new Problem('precondition_failed')
     await checkLimits(owner, minBytes, current)
     return current
   }
@@ -130,8 +132,8 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
     const name = acceptedName(text)
     const available = availableBytes(owner, upload.name === undefined ? await metadata.findFile(owner.id, name) : announced)
     try {
-      const { id: blobId, size, sha256 } = await blobs.put(bytes, { maxBytes: Math.min(limits.maxFileBytes, available) })
-      return { ownerId: owner.id, name, type: mediaTypeOf(name, type), blobId, size, sha256 }
+      const { id: blobId, size, sha256 } = await incoming.put(bytes, { maxBytes: Math.min(limits.maxFileBytes, available) })
+      return { ownerId: owner.id, name, type: mediaTypeOf(name, type), blobId, isLeased: blobs.needsLeases, size, sha256 }
     } catch (error) {
       if (!(error instanceof Problem) || error.code !== 'file_too_large' || available >= limits.maxFileBytes) throw error
       throw new Problem('quota_exceeded', { detail: `The quota leaves ${available} bytes for this file.`, cause: error })
@@ -151,7 +153,7 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
     try {
       await request.upload.read(async file => { received.push(await receive(request, file, current)) })
     } catch (error) {
-      await blobs.remove(received.map(({ blobId }) => blobId))
+      for (const { blobId } of received) await incoming.discard(blobId)
       throw error
     }
     return received[0] as ReceivedFile
@@ -159,17 +161,18 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
 
   function record (request: StoreRequest, file: NewFile): Promise<StoredFile> {
     const quota = quotaOf(request.owner)
-    return request.mode === 'create' ? metadata.addFile(file, quota) : metadata.putFile(file, quota, request.permits)
+    return request.mode === 'create' ? metadata.addFile(file, quota) : metadata.putFile(file, quota, request.precondition)
   }
 
-  /** Removes the received bytes unless the record refers to them. If the outcome is unknown they stay, and the next start decides. */
+  /** Removes the received bytes unless the record refers to them. If the outcome is unknown they stay, and recovery decides. */
   async function commit (blobId: string, recording: Promise<StoredFile>): Promise<StoredFile> {
     const stored = await recording.catch(async (error: unknown) => {
-      if (!(error instanceof OutcomeUnknown)) await blobs.remove([blobId])
+      if (error instanceof OutcomeUnknown) incoming.leave(blobId)
+      else await incoming.discard(blobId)
       throw error
     })
-    if (stored.file.blobId === blobId) blobs.commit(blobId)
-    else await blobs.remove([blobId])
+    if (stored.file.blobId === blobId) incoming.commit(blobId)
+    else await incoming.discard(blobId)
     return stored
   }
 
@@ -227,14 +230,17 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
       return metadata.renameFile(ownerId, file.name, acceptedName(newName), Date.now())
     },
 
-    async remove (ownerId, name, permits) {
+    async remove (ownerId, name, precondition) {
       const file = await get(ownerId, name)
-      await reserve.withSpace(() => metadata.removeFile(ownerId, file.name, permits))
+      await reserve.withSpace(() => metadata.removeFile(ownerId, file.name, precondition))
       sweeper.request()
     },
 
     recover: cleanup.recover,
 
-    close: sweeper.close
+    async close () {
+      incoming.close()
+      await sweeper.close()
+    }
   }
 }

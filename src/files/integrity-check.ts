@@ -36,8 +36,8 @@ export async function * checkIntegrity ({ metadata, blobs }: Stores, { isDeep, o
 export async function repair ({ metadata, blobs }: Stores, finding: Finding): Promise<boolean> {
   switch (finding.kind) {
     case 'orphan':
-      await blobs.quarantine(finding.blobId)
-      return true
+      await blobs.quarantine?.(finding.blobId)
+      return blobs.quarantine !== undefined
     case 'usage':
       await metadata.repairUsage()
       return true
@@ -73,8 +73,7 @@ async function isCurrent (file: FileRecord, metadata: Metadata): Promise<boolean
 
 const checkSize: Check = async (file, blobs) => {
   try {
-    const blob = await blobs.open(file.blobId, file.size)
-    await blob.close()
+    await blobs.check(file.blobId, file.size)
     return undefined
   } catch (error) {
     return faultOf(error)
@@ -83,9 +82,9 @@ const checkSize: Check = async (file, blobs) => {
 
 const checkDigest: Check = async (file, blobs) => {
   try {
-    const blob = await blobs.open(file.blobId, file.size)
     const hash = createHash('sha256')
-    for await (const chunk of blob.read({ start: 0, end: file.size - 1 })) hash.update(chunk as Buffer)
+    const bytes = await blobs.read(file.blobId, file.size, [{ start: 0, end: file.size - 1 }])
+    for await (const chunk of Buffer.isBuffer(bytes) ? [bytes] : bytes) hash.update(chunk as Buffer)
     return hash.digest('hex') === file.sha256 ? undefined : 'wrong_digest'
   } catch (error) {
     return faultOf(error)

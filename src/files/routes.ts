@@ -8,6 +8,7 @@ import { callerOf } from '../http/caller.ts'
 import type { Links } from '../http/links.ts'
 import { cutPage, limitOf } from '../http/pagination.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
+import { preconditionOf } from '../metadata/preconditions.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
 import { Problem } from '../problems.ts'
@@ -15,7 +16,6 @@ import type { Cursors } from './cursor.ts'
 import type { DownloadRequest } from './download.ts'
 import type { Files } from './files.ts'
 import { namePrefix } from './names.ts'
-import { permitsChange } from './preconditions.ts'
 import { Bytes, ChangeHeaders, contentRange, DownloadHeaders, DownloadQuery, FileList, FileListQuery, FileParams, fileLinks, fileOf, HeadHeaders, nextPage, nextPageLinks, Rename, representation, StoredFile, validators } from './schemas.ts'
 
 interface FileRoutesOptions { files: Files, cursors: Cursors, links: Links, limitTransfers: TransferLimits }
@@ -120,7 +120,7 @@ export const changeFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = as
       response: { 204: { description: 'The file was deleted.', type: 'null' }, ...problems(['not_found', 'precondition_failed', 'storage_full']) }
     }
   }, async (request, reply) => {
-    await files.remove(callerOf(request).account.id, request.params.name, permitsChange(request.headers))
+    await files.remove(callerOf(request).account.id, request.params.name, preconditionOf(request.headers))
     return reply.code(204).send()
   })
 

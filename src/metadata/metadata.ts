@@ -1,9 +1,12 @@
 import type { StoredBlob } from '../blobs/blob-store.ts'
 import { Problem } from '../problems.ts'
+import type { Precondition } from './preconditions.ts'
 import type {
   AccountRecord,
   Attempt,
-  AttemptFilter,
+  AttemptClaim,
+  AttemptLimit,
+  AttemptOutcome,
   EventRecord,
   FilePage,
   FileRecord,
@@ -33,7 +36,8 @@ import type {
  * by code point; callers normalise them to NFC.
  *
  * Errors. A method throws `Problem` with the codes it documents only. In addition every write can throw `storage_full`, or
- * `overloaded` if another process keeps the database locked, and every method can throw `OutcomeUnknown`.
+ * `overloaded` if another process keeps the database locked, and every method can throw `unavailable` if the database can't be
+ * reached (nothing has happened then), or `OutcomeUnknown`.
  */
 export interface Metadata {
   /** A random id of this installation, created with the database. It is the audience of the tokens. */
@@ -91,11 +95,17 @@ export interface Metadata {
   /** Deletes up to `limit` tokens of a kind that expired before `before`; true if there may be more. */
   removeExpiredTokens (expired: { kind: NewToken['kind'], before: number }, limit: number): Promise<boolean>
 
-  addAttempt (attempt: Attempt): Promise<void>
-  /** The times of matching attempts from `since` to `until`, both inclusive, latest first, at most `limit`. */
-  attemptTimes (matching: AttemptFilter, range: { since: number, until: number, limit: number }): Promise<number[]>
-  /** Deletes the failed sign-ins for a username from a network: a sign-in from there has succeeded. */
-  clearAttempts (usernameKey: string, network: string): Promise<void>
+  /**
+   * Decides in one act whether an attempt may go on, and if so claims its place under each limit, so that parallel attempts
+   * can't exceed one. A claim lapses with the process that made it. Attempts in the future are from before the clock was set
+   * back, and do not count.
+   */
+  claimAttempt (attempt: Attempt, limits: readonly AttemptLimit[]): Promise<AttemptClaim>
+  /**
+   * Ends a claim in one act with what its outcome changes: a failure at `now` is recorded, a success deletes the failed sign-ins
+   * for that username from that network. A failure that can't be recorded (full disk) still counts, and is no error.
+   */
+  settleAttempt (claimId: number, outcome: AttemptOutcome, now: number): Promise<void>
   /** Deletes up to `limit` attempts before `since` or after `until`; true if there may be more. */
   removeAttempts (range: { since: number, until: number, limit: number }): Promise<boolean>
   isKnownNetwork (usernameKey: string, network: string): Promise<boolean>
@@ -114,12 +124,11 @@ export interface Metadata {
    */
   addFile (file: NewFile, quota: Quota): Promise<{ file: FileRecord, isNew: boolean }>
   /**
-   * Adds a file, or replaces the bytes of the file with that name. `permits` is called inside the transaction with the
-   * existing file. The blob of a replaced file becomes discarded.
-   * @throws precondition_failed if `permits` returns false, quota_exceeded (only the difference counts), not_found if the
-   * owner was deleted.
+   * Adds a file, or replaces the bytes of the file with that name. The blob of a replaced file becomes discarded.
+   * @throws precondition_failed if the precondition does not permit it, quota_exceeded (only the difference counts), not_found
+   * if the owner was deleted.
    */
-  putFile (file: NewFile, quota: Quota, permits: Precondition): Promise<{ file: FileRecord, isNew: boolean }>
+  putFile (file: NewFile, quota: Quota, precondition: Precondition): Promise<{ file: FileRecord, isNew: boolean }>
   findFile (ownerId: number, name: string): Promise<FileRecord | undefined>
   /** Whether the owner has a file of `minBytes` to `maxBytes`, both inclusive. */
   hasFileOfSize (ownerId: number, bounds: { minBytes: number, maxBytes: number }): Promise<boolean>
@@ -130,21 +139,37 @@ export interface Metadata {
   /** Sets the date of a file to `now` if it is later, because the clock was set back. No error if the file does not exist. */
   correctFileDate (ownerId: number, name: string, now: number): Promise<void>
   /** Deletes a file; its blob becomes discarded. @throws not_found, precondition_failed. */
-  removeFile (ownerId: number, name: string, permits: Precondition): Promise<void>
+  removeFile (ownerId: number, name: string, precondition: Precondition): Promise<void>
 
   /** Those of the given blobs that belong to a file. For recovery. */
   knownBlobs (blobIds: string[]): Promise<Set<string>>
   /**
-   * Discarded blobs, oldest first, at most `limit`: no file uses them, their bytes can be deleted. Empty while a backup
-   * holds the retention lock. For recovery.
+   * Records that the bytes of a blob are about to be written. Adding a file with that blob ends the lease, and fails with
+   * `unavailable` if it ran out: then another process may already delete the bytes. Only where `BlobStore.needsLeases`.
    */
-  discardedBlobs (limit: number): Promise<string[]>
+  leaseBlob (blobId: string, seconds: number): Promise<void>
+  /** Prolongs leases that have not ended. */
+  renewLeases (blobIds: string[], seconds: number): Promise<void>
+  /** Ends a lease whose bytes are deleted. */
+  endLease (blobId: string): Promise<void>
+  /**
+   * Claims up to `limit` blobs whose lease ran out: their bytes can be deleted. Each is given out again a day after
+   * `clearAbandoned`, because a process that was paused may still have finished its write. For recovery.
+   */
+  abandonedBlobs (limit: number): Promise<string[]>
+  /** The bytes of abandoned blobs were deleted. */
+  clearAbandoned (blobIds: string[]): Promise<void>
+  /**
+   * Blobs that were discarded `graceSeconds` ago or earlier, oldest first, at most `limit`: no file uses them, their bytes can be
+   * deleted. Empty while a backup holds the retention lock. For recovery.
+   */
+  discardedBlobs (limit: number, graceSeconds: number): Promise<string[]>
   /** Deletes the records of discarded blobs. The caller has deleted their bytes. */
   clearDiscarded (blobIds: string[]): Promise<void>
 
   /** Files of all owners with an id above `afterId`, by id, at most `limit`. For fsck and backup. */
   filesAfter (afterId: number, limit: number): Promise<FileRecord[]>
-  /** Those of the given blobs that belong to a file or are discarded, as of one moment. For recovery and fsck. */
+  /** Those of the given blobs that belong to a file, are discarded or have a lease, as of one moment. For recovery and fsck. */
   referencedBlobs (blobIds: string[]): Promise<Set<string>>
   /** Accounts whose recorded usage is not the sum of their files. For fsck. */
   usageMismatches (): Promise<UsageMismatch[]>
@@ -194,9 +219,6 @@ export type CommitObserver = (commit: { readonly writes: number, readonly second
 interface Usage { readonly bytes: number, readonly files: number }
 
 export interface UsageMismatch { readonly accountId: number, readonly recorded: Usage, readonly actual: Usage }
-
-/** Whether a write may go on, given the file that has the name now. Must be pure and not throw. */
-export type Precondition = (current: FileRecord | undefined) => boolean
 
 /**
  * A copy of the database as of one moment, in a file of its own, for backups. It offers only what databases of every version

@@ -89,6 +89,21 @@ export type AttemptFilter =
   | { readonly kind: 'sign_in', readonly network: string, readonly usernameKey: string }
   | { readonly kind: 'sign_in', readonly usernameKey: string, readonly isKnownNetwork: false }
 
+/** At most `limit` matching failures within `seconds`. */
+export interface AttemptLimit { readonly matching: AttemptFilter, readonly limit: number, readonly seconds: number }
+
+/**
+ * Granted, with the id of the claim; refused for `retrySeconds`, because a limit is reached; or busy, because the attempts
+ * under way may still reach one.
+ */
+export type AttemptClaim =
+  | { readonly state: 'granted', readonly id: number }
+  | { readonly state: 'refused', readonly retrySeconds: number }
+  | { readonly state: 'busy' }
+
+/** `released`: neither a failure nor a success. */
+export type AttemptOutcome = 'failed' | 'succeeded' | 'released'
+
 export interface NewEvent {
   readonly accountId: number
   readonly kind: string
@@ -107,11 +122,13 @@ export interface NewFile {
   readonly type: string
   readonly sha256: string
   readonly blobId: string
+  /** Whether the blob has a lease, which must not have run out. */
+  readonly isLeased: boolean
   /** Sets `updatedAt`, and `createdAt` if the file is new. */
   readonly now: number
 }
 
-export interface FileRecord extends Omit<NewFile, 'now'> {
+export interface FileRecord extends Omit<NewFile, 'isLeased' | 'now'> {
   readonly id: number
   readonly createdAt: number
   readonly updatedAt: number

@@ -59,7 +59,7 @@ export function addSharedResponses (app: FastifyInstance): void {
     const urlFailures: FailureCode[] = route.url.includes(':') ? ['malformed_url'] : []
     const loadFailures: FailureCode[] = isEssential(route) ? [] : ['overloaded']
     const siteFailures: FailureCode[] = SAFE_METHODS.has(String(route.method)) ? [] : ['cross_site_request']
-    addFailures(route, [...urlFailures, 'malformed_request', 'stopping', 'too_many_requests', ...loadFailures, ...siteFailures])
+    addFailures(route, [...urlFailures, 'malformed_request', 'stopping', 'unavailable', 'too_many_requests', ...loadFailures, ...siteFailures])
     addSharedHeaders(route)
   })
 }

@@ -1,6 +1,7 @@
 import type { FastifyJWTOptions, JWT } from '@fastify/jwt'
 import { LRUCache } from 'lru-cache'
 import { Problem } from '../problems.ts'
+import type { KeyRing } from './key-ring.ts'
 import type { SigningKey } from './signing-keys.ts'
 
 /** The format of an access token (RFC 7519, RFC 9068): one algorithm, one type, these claims. */
@@ -20,10 +21,16 @@ const MAX_CACHED = 4096
 export interface AccessClaims { tokenId: number, accountId: number, issuedAt: number, expiresAt: number }
 
 export interface AccessTokenCodec {
-  sign (claims: AccessClaims): string
+  sign (claims: AccessClaims): Promise<string>
   /** @throws token_malformed if the signature, format or encoding is wrong, token_expired. */
-  verify (token: string): { tokenId: number, accountId: number }
+  verify (token: string): Promise<{ tokenId: number, accountId: number }>
 }
+
+/** Instances of `@fastify/jwt` by the id of their key. */
+type Jwts = Record<string, JWT>
+
+/** What makes the instances: one for each key. */
+export type RegisterJwts = (keys: readonly SigningKey[]) => Promise<Jwts>
 
 interface Payload { jti: string, sub: string, exp: number }
 
@@ -38,17 +45,32 @@ export function jwtOptions ({ kid, secret }: SigningKey, audience: string): Fast
 }
 
 /**
- * Signs with the first key of `ring`, which is not empty, and verifies with the key that a token's `kid` header names.
- * Keys in the token's own header (`jwk`, `jku`, `x5u`) are ignored.
+ * Signs with the first key of the ring, and verifies with the key that a token's `kid` header names. Keys in the token's own
+ * header (`jwk`, `jku`, `x5u`) are ignored.
  */
-export function createAccessTokenCodec (jwts: Record<string, JWT>, ring: SigningKey[]): AccessTokenCodec {
-  const signer = jwts[(ring[0] as SigningKey).kid] as JWT
-  const verifiers = new Map(ring.map(({ kid }) => [kid, jwts[kid] as JWT]))
-  // The ring does not change while the server runs, so neither does the result. Revocation is checked in the database on every request.
+export async function createAccessTokenCodec (ring: KeyRing, registerJwts: RegisterJwts): Promise<AccessTokenCodec> {
+  let keys = await ring.current()
+  let jwts = await registerJwts(keys)
+  // As long as the keys are the same, so is the result. Revocation is checked in the database on every request.
   const cache = new LRUCache<string, Payload>({ max: MAX_CACHED })
 
+  let replacing: Promise<void> | undefined
+
+  async function refresh (): Promise<void> {
+    const current = await ring.current()
+    if (current !== keys) await (replacing ??= replaceKeys(current))
+  }
+
+  async function replaceKeys (current: readonly SigningKey[]): Promise<void> {
+    jwts = await registerJwts(current)
+    keys = current
+    cache.clear()
+    replacing = undefined
+  }
+
   function verifySignature (token: string): Payload {
-    const verifier = verifiers.get(keyIdOf(token) ?? '')
+    const kid = keyIdOf(token)
+    const verifier = keys.some(key => key.kid === kid) ? jwts[String(kid)] : undefined
     if (verifier === undefined || !isCanonical(token)) throw new Problem('token_malformed')
     try {
       const payload = verifier.verify<Payload>(token)
@@ -60,15 +82,20 @@ export function createAccessTokenCodec (jwts: Record<string, JWT>, ring: Signing
   }
 
   return {
-    sign: ({ tokenId, accountId, issuedAt, expiresAt }) => signer.sign({
-      jti: String(tokenId),
-      sub: String(accountId),
-      iat: Math.floor(issuedAt / 1000),
-      // Rounded up: the database has the exact time, and this claim must not be earlier.
-      exp: Math.ceil(expiresAt / 1000)
-    }),
+    async sign ({ tokenId, accountId, issuedAt, expiresAt }) {
+      await refresh()
+      const signer = jwts[(keys[0] as SigningKey).kid] as JWT
+      return signer.sign({
+        jti: String(tokenId),
+        sub: String(accountId),
+        iat: Math.floor(issuedAt / 1000),
+        // Rounded up: the database has the exact time, and this claim must not be earlier.
+        exp: Math.ceil(expiresAt / 1000)
+      })
+    },
 
-    verify (token) {
+    async verify (token) {
+      await refresh()
       const payload = cache.get(token) ?? verifySignature(token)
       if (Date.now() >= payload.exp * 1000) throw new Problem('token_expired')
       return { tokenId: Number(payload.jti), accountId: Number(payload.sub) }

@@ -64,7 +64,7 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
       if (!isPersonalToken(text)) throw new Problem('token_malformed')
       return await metadata.findTokenBySecret(hashPersonalToken(text)) ?? refuseRevoked()
     }
-    const { tokenId, accountId } = codec.verify(text)
+    const { tokenId, accountId } = await codec.verify(text)
     const found = await metadata.findToken(tokenId)
     return found?.account.id === accountId && found.token.kind === 'access' ? found : refuseRevoked()
   }
@@ -97,7 +97,7 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
         createdAt: issuedAt,
         expiresAt
       }, 'token_issued', { origin, passwordHash: parent === undefined ? account.passwordHash : undefined })
-      const token = codec.sign({ tokenId: id, accountId: account.id, issuedAt, expiresAt })
+      const token = await codec.sign({ tokenId: id, accountId: account.id, issuedAt, expiresAt })
       return { token, duration: Math.ceil((expiresAt - issuedAt) / 1000) }
     },
 

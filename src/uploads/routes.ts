@@ -5,11 +5,11 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import type { Files, Upload } from '../files/files.ts'
 import { isMediaType } from '../files/media-type.ts'
-import { entityTag, permitsChange } from '../files/preconditions.ts'
 import { ChangeHeaders, etag, fileLinks, fileOf, FileParams, location, pathOf, StoredFile } from '../files/schemas.ts'
 import { callerOf } from '../http/caller.ts'
 import type { Links } from '../http/links.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
+import { entityTag, preconditionOf } from '../metadata/preconditions.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
 import { Problem, type FailureCode } from '../problems.ts'
@@ -88,7 +88,7 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
   }, async (request, reply) => {
     if (request.headers['content-range'] !== undefined) throw new Problem('partial_upload')
     const upload = rawUpload(request, request.params.name)
-    const { file, isNew } = await files.store({ owner: callerOf(request).account, upload, mode: 'put', permits: permitsChange(request.headers) })
+    const { file, isNew } = await files.store({ owner: callerOf(request).account, upload, mode: 'put', precondition: preconditionOf(request.headers) })
     reply.code(isNew ? 201 : 200).header('etag', entityTag(file.sha256))
     if (isNew) reply.header('location', pathOf(file))
     return fileOf(file, request.raw, links)

@@ -21,7 +21,7 @@ export class BlobReadStream extends Readable {
   #isPiped = false
 
   /** Reads at most `chunkBytes()` at a time. */
-  constructor (handle: FileHandle, pieces: Piece[], chunkBytes: () => number) {
+  constructor (handle: FileHandle, pieces: readonly Piece[], chunkBytes: () => number) {
     // A chunk of any size fills the buffer: one is read ahead while another is sent.
     super({ highWaterMark: 1 })
     this.#handle = handle

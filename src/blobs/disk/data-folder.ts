@@ -95,12 +95,18 @@ export async function isThere (path: string): Promise<boolean> {
   return access(path).then(() => true, () => false)
 }
 
-/** The signing keys of the folder, created at the first call: lines of `kid:secret`; the first one signs. @throws {ConfigError} with the line that is not a key. */
+/** The signing keys of the folder, created at the first call; the first one signs. @throws {ConfigError} with the line that is not a key. */
 export async function readSigningKeys (folder: string): Promise<SigningKey[]> {
+  const keys = await findSigningKeys(folder) ?? await writeSigningKeys(folder, [createSigningKey()])
+  await chmod(join(folder, dataFolderLayout.signingKeys), 0o600)
+  return keys
+}
+
+/** The signing keys of the folder, in lines of `kid:secret`; undefined if there is no such file. @throws {ConfigError} as `readSigningKeys`. */
+export async function findSigningKeys (folder: string): Promise<SigningKey[] | undefined> {
   const file = join(folder, dataFolderLayout.signingKeys)
   const bytes = await readIfThere(file)
-  if (bytes === undefined) return writeSigningKeys(folder, [createSigningKey()])
-  await chmod(file, 0o600)
+  if (bytes === undefined) return undefined
   const items = bytes.toString().split('\n').map((text, index) => ({ text, place: `${file}, line ${index + 1}` })).filter(({ text }) => text !== '')
   if (items.length === 0) throw new ConfigError(`${file}: there is no key in it; restore it from a backup, or remove it: the next start makes a new key, and every access token ends`)
   return parseSigningKeys(items)

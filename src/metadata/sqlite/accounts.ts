@@ -80,7 +80,8 @@ export function createAccountRepository (db: BetterSQLite3Database, committer: C
   function removeFiles (ownerId: number, limit: number): boolean {
     const batch = db.select({ id: files.id, blobId: files.blobId }).from(files).where(eq(files.ownerId, ownerId)).limit(limit).all()
     if (batch.length === 0) return false
-    db.insert(discardedBlobs).values(batch.map(({ blobId }) => ({ blobId }))).run()
+    const discardedAt = Date.now()
+    db.insert(discardedBlobs).values(batch.map(({ blobId }) => ({ blobId, discardedAt }))).run()
     db.delete(files).where(inArray(files.id, batch.map(({ id }) => id))).run()
     return true
   }

@@ -1,15 +1,17 @@
 import { and, desc, eq, gt, gte, inArray, lt, lte, or, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import type { Metadata } from '../metadata.ts'
-import type { AttemptFilter } from '../records.ts'
+import type { Attempt, AttemptFilter, AttemptLimit } from '../records.ts'
 import type { Committer } from './committer.ts'
 import { limitedTo } from './paging.ts'
 import { accountNetworks, accounts, attempts } from './schema.ts'
+import { createUnrecordedAttempts, matches } from './unrecorded-attempts.ts'
 
 type AttemptRepository = Pick<Metadata,
-  'addAttempt' | 'attemptTimes' | 'clearAttempts' | 'removeAttempts' | 'isKnownNetwork' | 'addKnownNetwork'
+  'claimAttempt' | 'settleAttempt' | 'removeAttempts' | 'isKnownNetwork' | 'addKnownNetwork'
 >
 
+/** One process serves this database: its claims are in memory, and so lapse with it. */
 export function createAttemptRepository (db: BetterSQLite3Database, { commit, read }: Committer): AttemptRepository {
   const known = db.select({ network: accountNetworks.network }).from(accountNetworks)
     .innerJoin(accounts, eq(accounts.id, accountNetworks.accountId))
@@ -17,6 +19,9 @@ export function createAttemptRepository (db: BetterSQLite3Database, { commit, re
 
   // Building a statement takes Drizzle ten times as long as running it, and every sign-in runs two or three of these.
   const statements = new Map<string, ReturnType<typeof prepareTimes>>()
+  const claims = new Map<number, Attempt>()
+  const unrecorded = createUnrecordedAttempts()
+  let lastClaim = 0
 
   function prepareTimes (matching: AttemptFilter) {
     return db.select({ at: attempts.at }).from(attempts)
@@ -37,18 +42,45 @@ export function createAttemptRepository (db: BetterSQLite3Database, { commit, re
     return statement
   }
 
+  /** How many more attempts a limit allows now, and the seconds until it allows one again. */
+  function check ({ matching, limit, seconds }: AttemptLimit, now: number): { remaining: number, retrySeconds: number } {
+    const range = { since: now - seconds * 1000 + 1, until: now }
+    const recorded = timesOf(matching).all({ ...matching, ...range, limit }).map(row => row.at)
+    const times = [...recorded, ...unrecorded.times(matching, range)].sort((a, b) => b - a)
+    const last = times[limit - 1]
+    const retrySeconds = last === undefined ? 0 : Math.max(1, Math.ceil((last + seconds * 1000 - now) / 1000))
+    const claimed = Array.from(claims.values()).filter(claim => matches(claim, matching)).length
+    return { remaining: limit - times.length - claimed, retrySeconds }
+  }
+
   return {
-    addAttempt: attempt => commit(() => { db.insert(attempts).values(attempt).run() }),
-
-    attemptTimes: (matching, range) => read(() => timesOf(matching).all({ ...matching, ...range }).map(row => row.at)),
-
-    clearAttempts: (usernameKey, network) => commit(() => {
-      db.delete(attempts).where(and(
-        eq(attempts.kind, 'sign_in'),
-        eq(attempts.usernameKey, usernameKey),
-        eq(attempts.network, network)
-      )).run()
+    // The counts are read and the claim is made in one turn of the event loop, so no other attempt comes between.
+    claimAttempt: (attempt, limits) => read(() => {
+      const checks = limits.map(limit => check(limit, attempt.at))
+      const retrySeconds = Math.max(unrecorded.retrySeconds(attempt.at), ...checks.map(check => check.retrySeconds))
+      if (retrySeconds > 0) return { state: 'refused', retrySeconds }
+      if (checks.some(({ remaining }) => remaining <= 0)) return { state: 'busy' }
+      claims.set(++lastClaim, attempt)
+      return { state: 'granted', id: lastClaim }
     }),
+
+    async settleAttempt (claimId, outcome, now) {
+      const { usernameKey, network, ...attempt } = claims.get(claimId) as Attempt
+      const isPair = and(eq(attempts.kind, 'sign_in'), eq(attempts.usernameKey, usernameKey), eq(attempts.network, network))
+      try {
+        if (outcome === 'failed') {
+          const failure = { ...attempt, usernameKey, network, at: now }
+          await commit(() => { db.insert(attempts).values(failure).run() }).catch(() => unrecorded.add(failure))
+        } else if (outcome === 'succeeded') {
+          unrecorded.clear(usernameKey, network)
+          // Usually there is none, and a transaction would cost a sync. Those that can't be deleted (full disk) stay.
+          const hasFailed = await read(() => db.select().from(attempts).where(isPair).limit(1).get()) !== undefined
+          if (hasFailed) await commit(() => { db.delete(attempts).where(isPair).run() }).catch(() => {})
+        }
+      } finally {
+        claims.delete(claimId)
+      }
+    },
 
     removeAttempts: ({ since, until, limit }) => commit(() =>
       db.delete(attempts).where(inArray(

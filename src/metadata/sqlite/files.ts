@@ -1,20 +1,21 @@
-import { and, asc, between, eq, gt, inArray, isNull, sql } from 'drizzle-orm'
+import { and, between, eq, gt, isNull, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import { Problem } from '../../problems.ts'
 import type { Metadata } from '../metadata.ts'
+import { permits } from '../preconditions.ts'
 import { refuseBeyondQuota, type FileRecord, type NewFile, type Quota } from '../records.ts'
+import { createLeaseEnder } from './blobs.ts'
 import type { Committer } from './committer.ts'
 import { isUniqueViolation } from './failures.ts'
-import { afterPosition, limitedTo, ordering } from './paging.ts'
-import type { RetentionLockWatch } from './retention-lock.ts'
+import { afterPosition, ordering } from './paging.ts'
 import { accounts, discardedBlobs, files } from './schema.ts'
 
 type FileRepository = Pick<Metadata,
   'addFile' | 'putFile' | 'findFile' | 'hasFileOfSize' | 'listFiles' | 'renameFile' | 'correctFileDate' | 'removeFile'
-  | 'knownBlobs' | 'discardedBlobs' | 'clearDiscarded'
 >
 
-export function createFileRepository (db: BetterSQLite3Database, { commit, read }: Committer, retentionLock: RetentionLockWatch): FileRepository {
+export function createFileRepository (db: BetterSQLite3Database, { commit, read }: Committer): FileRepository {
+  const endLease = createLeaseEnder(db)
   const byName = db.select().from(files).where(and(eq(files.ownerId, sql.placeholder('ownerId')), eq(files.name, sql.placeholder('name')))).prepare()
   const find = (ownerId: number, name: string): FileRecord | undefined => byName.get({ ownerId, name })
 
@@ -31,9 +32,7 @@ export function createFileRepository (db: BetterSQLite3Database, { commit, read 
     createdAt: sql.placeholder('now'),
     updatedAt: sql.placeholder('now')
   }).returning().prepare()
-  const discard = db.insert(discardedBlobs).values({ blobId: sql.placeholder('blobId') }).prepare()
-  const oldestDiscarded = db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs).orderBy(limitedTo(asc(discardedBlobs.id), sql.placeholder('limit'))).prepare()
-  const clear = db.delete(discardedBlobs).where(eq(discardedBlobs.blobId, sql.placeholder('blobId'))).prepare()
+  const discard = db.insert(discardedBlobs).values({ blobId: sql.placeholder('blobId'), discardedAt: sql.placeholder('now') }).prepare()
   const remove = db.delete(files).where(eq(files.id, sql.placeholder('id'))).prepare()
   const usage = db.select({ bytes: accounts.usedBytes, files: accounts.usedFiles }).from(accounts).where(and(eq(accounts.id, sql.placeholder('ownerId')), isNull(accounts.removedAt))).prepare()
   const charge = db.update(accounts).set({
@@ -51,13 +50,15 @@ export function createFileRepository (db: BetterSQLite3Database, { commit, read 
   }
 
   function create (file: NewFile, quota: Quota): FileRecord {
+    if (file.isLeased) endLease(file.blobId)
     occupy(file.ownerId, { bytes: file.size, files: 1 }, quota)
     return insert.get({ ...file })
   }
 
-  function replace (current: FileRecord, { size, type, sha256, blobId, now }: NewFile, quota: Quota): FileRecord {
+  function replace (current: FileRecord, { size, type, sha256, blobId, isLeased, now }: NewFile, quota: Quota): FileRecord {
+    if (isLeased) endLease(blobId)
     occupy(current.ownerId, { bytes: size - current.size, files: 0 }, quota)
-    discard.run({ blobId: current.blobId })
+    discard.run({ blobId: current.blobId, now: Date.now() })
     return db.update(files).set({ size, type, sha256, blobId, updatedAt: later(current, now) }).where(eq(files.id, current.id)).returning().get()
   }
 
@@ -69,9 +70,9 @@ export function createFileRepository (db: BetterSQLite3Database, { commit, read 
       return { file: current, isNew: false }
     }),
 
-    putFile: (file, quota, permits) => commit(() => {
+    putFile: (file, quota, precondition) => commit(() => {
       const current = find(file.ownerId, file.name)
-      if (!permits(current)) throw new Problem('precondition_failed')
+      if (!permits(precondition, current)) throw new Problem('precondition_failed')
       return current === undefined
         ? { file: create(file, quota), isNew: true }
         : { file: replace(current, file, quota), isNew: false }
@@ -101,24 +102,14 @@ export function createFileRepository (db: BetterSQLite3Database, { commit, read 
       db.update(files).set({ updatedAt: now }).where(and(eq(files.ownerId, ownerId), eq(files.name, name), gt(files.updatedAt, now))).run()
     }),
 
-    removeFile: (ownerId, name, permits) => commit(() => {
+    removeFile: (ownerId, name, precondition) => commit(() => {
       const current = find(ownerId, name)
       if (current === undefined) throw new Problem('not_found')
-      if (!permits(current)) throw new Problem('precondition_failed')
-      discard.run({ blobId: current.blobId })
+      if (!permits(precondition, current)) throw new Problem('precondition_failed')
+      discard.run({ blobId: current.blobId, now: Date.now() })
       charge.run({ ownerId, bytes: -current.size, files: -1 })
       remove.run({ id: current.id })
-    }),
-
-    knownBlobs: blobIds => read(() => new Set(db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds)).all().map(row => row.blobId))),
-
-    discardedBlobs: limit => read(() => {
-      const ids = oldestDiscarded.all({ limit }).map(row => row.blobId)
-      // The lock is checked after the query: a blob discarded while no backup ran is in no snapshot of a later backup.
-      return retentionLock.isHeld() ? [] : ids
-    }),
-
-    clearDiscarded: blobIds => commit(() => { for (const blobId of blobIds) clear.run({ blobId }) })
+    })
   }
 }
 

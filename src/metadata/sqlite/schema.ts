@@ -104,7 +104,19 @@ export const files = sqliteTable('files', {
 /** Blobs whose bytes are to be deleted. A row is added in the transaction that deletes the file, and deleted when the bytes are. */
 export const discardedBlobs = sqliteTable('discarded_blobs', {
   id: integer('id').primaryKey({ autoIncrement: true }),
-  blobId: text('blob_id').notNull()
+  blobId: text('blob_id').notNull(),
+  discardedAt: integer('discarded_at').notNull().default(0)
 }, table => [
   uniqueIndex('discarded_blobs_blob').on(table.blobId)
+])
+
+/** Blobs that are being written to a store that can't tell which writes were interrupted. */
+export const blobLeases = sqliteTable('blob_leases', {
+  blobId: text('blob_id').primaryKey(),
+  // After this time the lease is given out to be cleaned up.
+  expiresAt: integer('expires_at').notNull(),
+  // When it was first given out: from then on no file can use the blob.
+  abandonedAt: integer('abandoned_at')
+}, table => [
+  index('blob_leases_expiry').on(table.expiresAt)
 ])

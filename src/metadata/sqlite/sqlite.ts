@@ -5,6 +5,7 @@ import { openSharedSync, type SharedSync, sync } from '../../blobs/disk/durable-
 import type { Metadata } from '../metadata.ts'
 import { createAccountRepository } from './accounts.ts'
 import { createAttemptRepository } from './attempts.ts'
+import { createBlobRepository } from './blobs.ts'
 import { createCommitter } from './committer.ts'
 import { Database } from './driver.ts'
 import { createEventRepository, createEventWriter } from './events.ts'
@@ -53,7 +54,8 @@ export async function openSqliteMetadata (file: string, options: MigrationOption
       ...createTokenRepository({ db, committer, writeEvent }),
       ...createEventRepository(db, committer, writeEvent),
       ...createAttemptRepository(db, committer),
-      ...createFileRepository(db, committer, retentionLock),
+      ...createFileRepository(db, committer),
+      ...createBlobRepository(db, committer, retentionLock),
       ...createIntegrityRepository(db, client, committer),
       ...createMonitoringRepository(db, client, committer),
       async close () {

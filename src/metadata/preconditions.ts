@@ -31,9 +31,24 @@ export function judge (headers: ConditionHeaders, current: Validators | undefine
   return modifiedSince !== undefined && current !== undefined && seconds(current.updatedAt) <= modifiedSince ? 'unchanged' : 'go-on'
 }
 
-/** Whether the conditions permit a change. `If-Modified-Since` does not apply to methods that change something (RFC 9110 section 13.1.3). */
-export function permitsChange (headers: ConditionHeaders): (current: Validators | undefined) => boolean {
-  return current => judge({ ...headers, 'if-modified-since': undefined }, current) === 'go-on'
+/**
+ * The condition of a change, as plain values. A backend compares it with the file inside the transaction that changes the file.
+ * `If-Modified-Since` does not apply to methods that change something (RFC 9110 section 13.1.3).
+ */
+export type Precondition = Omit<ConditionHeaders, 'if-modified-since'>
+
+/** The precondition in the headers of a request that changes something. */
+export function preconditionOf (headers: ConditionHeaders): Precondition {
+  return {
+    'if-match': headers['if-match'],
+    'if-none-match': headers['if-none-match'],
+    'if-unmodified-since': headers['if-unmodified-since']
+  }
+}
+
+/** Whether a precondition permits a change; `current` is undefined if there is no file. Pure, for every backend. */
+export function permits (precondition: Precondition, current: Validators | undefined): boolean {
+  return judge(precondition, current) === 'go-on'
 }
 
 /** The strong entity tag of a file. */

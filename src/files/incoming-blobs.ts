@@ -1,0 +1,56 @@
+import { type BlobStore, createBlobId, type StoredBlob } from '../blobs/blob-store.ts'
+import type { Metadata } from '../metadata/metadata.ts'
+
+/** How long a lease lasts if it is not renewed: after this time the bytes of a process that died are deleted. */
+const LEASE_SECONDS = 300
+
+const RENEWAL_MILLISECONDS = LEASE_SECONDS * 1000 / 5
+
+/** Blobs that no file refers to yet. While a store needs it, each has a lease, which ends in the transaction that adds the file. */
+export interface IncomingBlobs {
+  put (bytes: AsyncIterable<Uint8Array>, limits: { maxBytes: number }): Promise<StoredBlob>
+  /** To be called when a file refers to the blob. */
+  commit (id: string): void
+  /** Deletes the bytes: no file refers to them. */
+  discard (id: string): Promise<void>
+  /** Leaves the bytes to recovery: it is unknown whether a file refers to them. */
+  leave (id: string): void
+  close (): void
+}
+
+type Leases = Pick<Metadata, 'leaseBlob' | 'renewLeases' | 'endLease'>
+
+export function createIncomingBlobs (metadata: Leases, blobs: BlobStore): IncomingBlobs {
+  const leased = new Set<string>()
+  // A renewal that fails is repeated before the leases run out.
+  const renew = () => { if (leased.size > 0) metadata.renewLeases(Array.from(leased), LEASE_SECONDS).catch(() => {}) }
+  const timer = blobs.needsLeases ? setInterval(renew, RENEWAL_MILLISECONDS).unref() : undefined
+
+  async function discard (id: string): Promise<void> {
+    const removed = await blobs.remove([id])
+    // The bytes that can't be deleted now are deleted when the lease has run out, and so are those whose lease can't be ended now.
+    if (leased.delete(id) && removed.includes(id)) await metadata.endLease(id).catch(() => {})
+  }
+
+  return {
+    async put (bytes, limits) {
+      const id = createBlobId()
+      if (!blobs.needsLeases) return blobs.put(id, bytes, limits)
+      await metadata.leaseBlob(id, LEASE_SECONDS)
+      leased.add(id)
+      try {
+        return await blobs.put(id, bytes, limits)
+      } catch (error) {
+        await discard(id)
+        throw error
+      }
+    },
+    commit (id) {
+      leased.delete(id)
+      blobs.commit(id)
+    },
+    discard,
+    leave: id => { leased.delete(id) },
+    close: () => clearInterval(timer)
+  }
+}

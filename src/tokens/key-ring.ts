@@ -1,0 +1,36 @@
+import type { SigningKey } from './signing-keys.ts'
+
+/** How long the keys are used before they are read again: a rotation takes effect after this time. */
+const FRESH_MILLISECONDS = 1000
+
+export interface KeyRing {
+  /** The keys as they are now; the first one signs. The array is another one only if the keys are. */
+  current (): Promise<readonly SigningKey[]>
+  /** The keys as they were last read. */
+  readonly latest: readonly SigningKey[]
+}
+
+/**
+ * The keys that `read` finds, read again at most once a second, so that another process can rotate them. While they can't be
+ * read, the last ones stay in use.
+ */
+export function createKeyRing (first: readonly SigningKey[], read: () => Promise<readonly SigningKey[] | undefined>): KeyRing {
+  let keys = first
+  let readAt = performance.now()
+  let reading: Promise<void> | undefined
+
+  async function refresh (): Promise<void> {
+    const found = await read().catch(() => undefined)
+    if (found !== undefined && JSON.stringify(found) !== JSON.stringify(keys)) keys = found
+    readAt = performance.now()
+    reading = undefined
+  }
+
+  return {
+    async current () {
+      if (performance.now() - readAt >= FRESH_MILLISECONDS) await (reading ??= refresh())
+      return keys
+    },
+    get latest () { return keys }
+  }
+}
