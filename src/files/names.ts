@@ -4,6 +4,8 @@ import { Problem } from '../problems.ts'
 /** Maximum length of a name, in bytes of UTF-8 after NFC. */
 export const MAX_NAME_BYTES = 255
 
+const CONTROL = /\p{Cc}/u
+
 /**
  * A file name in NFC, the form that is stored and compared. Otherwise it is kept as sent.
  * @throws name_invalid if it is empty, too long, `.` or `..`, or has a `/`, `\`, control character or ill-formed Unicode.
@@ -12,7 +14,7 @@ export function fileName (text: string): string {
   if (!text.isWellFormed()) refuse('It is not well-formed Unicode.')
   const name = normaliseWithin(text, MAX_NAME_BYTES) ?? refuse(`It has more than ${MAX_NAME_BYTES} bytes.`)
   if (name === '') refuse('It is empty.')
-  if (/[/\\\p{Cc}]/u.test(name)) refuse('It has a slash, a backslash or a control character.')
+  if (/[/\\]/.test(name) || CONTROL.test(name)) refuse('It has a slash, a backslash or a control character.')
   if (name === '.' || name === '..') refuse('It is the name of a folder.')
   return name
 }
@@ -26,9 +28,9 @@ export function findFileName (text: string): string | undefined {
   }
 }
 
-/** A prefix of names, in NFC. One that is too long for a name becomes `/`, which no name begins with. */
+/** A prefix of names, in NFC. One that no name begins with, because it is too long or has a control character, becomes `/`. */
 export function namePrefix (text: string): string {
-  return normaliseWithin(text, MAX_NAME_BYTES) ?? '/'
+  return CONTROL.test(text) ? '/' : normaliseWithin(text, MAX_NAME_BYTES) ?? '/'
 }
 
 /** The extension of a name in lower case, without the dot; empty if there is none, as in `.profile`. */
