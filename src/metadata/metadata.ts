@@ -189,19 +189,13 @@ export interface Metadata {
 }
 
 /**
- * It is unknown whether the commit of a write reached stable storage. The caller must not delete anything because of it. Clients
- * are told that the server is stopping.
+ * It is unknown whether a write was committed. The caller must not delete anything because of it. With the code `stopping` the
+ * process is about to exit, because its stable storage failed; with `unavailable` the connection to the database was lost.
  */
 export class OutcomeUnknown extends Problem {
-  constructor (cause: unknown) {
-    super(
-      'stopping',
-      {
-        detail: 'The server is stopping, and it is not known whether this request was carried out.',
-        headers: { 'retry-after': '5' },
-        cause
-      }
-    )
+  constructor (cause: unknown, code: 'stopping' | 'unavailable' = 'stopping') {
+    const reason = code === 'stopping' ? 'The server is stopping' : 'The connection to the database was lost'
+    super(code, { detail: `${reason}, and it is not known whether this request was carried out.`, headers: { 'retry-after': '5' }, cause })
   }
 }
 

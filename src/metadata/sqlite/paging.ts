@@ -1,4 +1,5 @@
 import { and, asc, desc, gte, lt, ne, sql, type Placeholder, type SQL } from 'drizzle-orm'
+import { afterPrefix } from '../prefix.ts'
 import type { FileOrder, FilePage, FilePosition } from '../records.ts'
 import { files } from './schema.ts'
 
@@ -53,16 +54,6 @@ function descendingNames (prefix: string, after: FilePosition | undefined): SQL 
 
 /** A value greater than every name with this prefix. Any blob is greater than any text. */
 function endOf (prefix: string): SQL {
-  const end = successor(prefix)
+  const end = afterPrefix(prefix)
   return end === undefined ? sql`x''` : sql`${end}`
-}
-
-/** The smallest string greater than every string with this prefix, in code point order; undefined if there is none. */
-function successor (prefix: string): string | undefined {
-  const points = Array.from(prefix, character => Number(character.codePointAt(0)))
-  while (points.at(-1) === 0x10FFFF) points.pop()
-  const last = points.pop()
-  if (last === undefined) return undefined
-  // U+D800 to U+DFFF are surrogates, not characters.
-  return String.fromCodePoint(...points, last === 0xD7FF ? 0xE000 : last + 1)
 }

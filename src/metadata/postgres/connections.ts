@@ -1,0 +1,155 @@
+import { sql } from 'drizzle-orm'
+import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
+import pg from 'pg'
+import { failures, Problem } from '../../problems.ts'
+import { type CommitObserver, OutcomeUnknown } from '../metadata.ts'
+import { ConnectionLost, failureOf, isConnectionLost, isUndone, unavailable } from './failures.ts'
+
+/** How long a call waits for a connection, new or from the pool. */
+const CONNECT_MILLISECONDS = 10_000
+
+/** After this time without an answer a connection is given up. */
+const ANSWER_MILLISECONDS = 30_000
+
+/** A connection costs the server memory, and a new one costs this process the hashing of the password. */
+const IDLE_MILLISECONDS = 60_000
+
+/** How often an act is tried that was undone because of others, or whose connection broke. */
+const MAX_TRIES = 4
+
+/** Limits of a transaction for the case that this process stops in the middle: others wait for its locks. */
+const BEGIN = "BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '30s'; SET LOCAL idle_in_transaction_session_timeout = '10s'"
+
+/** One connection, as Drizzle sees it. */
+export type Db = NodePgDatabase
+
+/** All that this process asks the database goes through here: connections, transactions, and what to do if one breaks. */
+export interface Connections {
+  /** Runs a query that changes nothing. It is repeated if the connection breaks. @throws unavailable. */
+  read<T> (query: (db: Db) => Promise<T>): Promise<T>
+  /** Runs a transaction. @throws unavailable if nothing has happened, {OutcomeUnknown} if the connection breaks in its commit. */
+  write<T> (act: (db: Db) => Promise<T>): Promise<T>
+  /** Runs one statement that is a transaction of its own, in one round trip. @throws unavailable, {OutcomeUnknown}. */
+  execute<T> (statement: (db: Db) => Promise<T>): Promise<T>
+  /**
+   * The same for a statement that has no further effect if it is executed again: it is repeated if the connection breaks, with
+   * `isRepeated`, because it may have been executed. @throws unavailable, {OutcomeUnknown}.
+   */
+  executeIdempotent<T> (statement: (db: Db, isRepeated: boolean) => Promise<T>): Promise<T>
+  /** Calls `observer` after every commit from now on. */
+  watch (observer: CommitObserver): void
+  close (): Promise<void>
+}
+
+export interface ConnectionOptions { readonly url: string, readonly poolSize?: number }
+
+export function createConnections ({ url, poolSize = 10 }: ConnectionOptions): Connections {
+  const pool = new pg.Pool({
+    connectionString: url,
+    application_name: 'magicstore',
+    max: poolSize,
+    connectionTimeoutMillis: CONNECT_MILLISECONDS,
+    query_timeout: ANSWER_MILLISECONDS,
+    idleTimeoutMillis: IDLE_MILLISECONDS,
+    keepAlive: true
+  })
+  const dbs = new WeakMap<pg.PoolClient, Db>()
+  const observers: CommitObserver[] = []
+  // A connection that breaks while nobody uses it leaves the pool. One that is used tells its user; without a listener of its own
+  // it would end the process as well.
+  pool.on('error', () => {})
+  pool.on('connect', client => {
+    client.on('error', () => {})
+    dbs.set(client, drizzle({ client: withLosses(client) }))
+  })
+
+  async function withConnection<T> (use: (db: Db) => Promise<T>): Promise<T> {
+    const client = await pool.connect().catch((error: unknown) => { throw unavailable(error) })
+    try {
+      const result = await use(dbs.get(client) as Db)
+      client.release()
+      return result
+    } catch (error) {
+      // Drizzle's own transactions keep the connection if it can't begin, until the pool has none left.
+      client.release(isConnectionLost(error) || error instanceof OutcomeUnknown)
+      throw error
+    }
+  }
+
+  async function observed<T> (act: () => Promise<T>): Promise<T> {
+    const start = performance.now()
+    const result = await act()
+    const seconds = (performance.now() - start) / 1000
+    for (const observer of observers) observer({ writes: 1, seconds })
+    return result
+  }
+
+  return {
+    read: query => repeated(() => withConnection(query), error => isConnectionLost(error) || isUndone(error)),
+    write: act => observed(() => repeated(() => withConnection(db => inTransaction(db, act)), isUndone)),
+    execute: statement => observed(() => repeated(() => withConnection(db => knownOutcome(statement(db))), isUndone)),
+    executeIdempotent: statement => observed(() => repeated(
+      isRepeated => withConnection(db => knownOutcome(statement(db, isRepeated))),
+      error => error instanceof OutcomeUnknown || isUndone(error)
+    )),
+    watch: observer => { observers.push(observer) },
+    close: () => pool.end()
+  }
+}
+
+/**
+ * A query that is built once for each connection and prepared there: building it takes Drizzle ten times as long as running it.
+ */
+export function prepared<T> (build: (db: Db) => T): (db: Db) => T {
+  const built = new WeakMap<Db, T>()
+  return db => {
+    const query = built.get(db) ?? build(db)
+    built.set(db, query)
+    return query
+  }
+}
+
+/** Milliseconds since 1970 by the database's clock. */
+export const clock = sql<number>`clock_milliseconds()`
+
+/** What the driver rejects with is an answer of the server, or else the connection broke. */
+function withLosses (client: pg.PoolClient): pg.PoolClient {
+  const query = (config: pg.QueryConfig, values: unknown[]) => client.query(config, values).catch((error: unknown) => {
+    throw error instanceof pg.DatabaseError ? error : new ConnectionLost('the connection to PostgreSQL broke', { cause: error })
+  })
+  return { query } as unknown as pg.PoolClient
+}
+
+async function inTransaction<T> (db: Db, act: (db: Db) => Promise<T>): Promise<T> {
+  await db.execute(BEGIN)
+  const result = await act(db).catch(async (error: unknown) => {
+    await db.execute('ROLLBACK')
+    throw error
+  })
+  await knownOutcome(db.execute('COMMIT'))
+  return result
+}
+
+/** A statement that commits: if the connection breaks, it may have done so. */
+async function knownOutcome<T> (statement: Promise<T>): Promise<T> {
+  return statement.catch((error: unknown) => { throw isConnectionLost(error) ? new OutcomeUnknown(error, 'unavailable') : error })
+}
+
+/** Tries again while `canRepeat` says so. Once a try may have been executed, only the refusal of a later one says that none was. */
+async function repeated<T> (run: (isRepeated: boolean) => Promise<T>, canRepeat: (error: unknown) => boolean): Promise<T> {
+  let unknown: OutcomeUnknown | undefined
+  for (let tries = 1; ; tries++) {
+    try {
+      return await run(unknown !== undefined)
+    } catch (error) {
+      if (error instanceof OutcomeUnknown) unknown ??= error
+      if (tries < MAX_TRIES && canRepeat(error)) continue
+      const failure = failureOf(error)
+      throw unknown === undefined || isRefusal(failure) ? failure : unknown
+    }
+  }
+}
+
+function isRefusal (failure: unknown): boolean {
+  return failure instanceof Problem && failures[failure.code].status < 500
+}

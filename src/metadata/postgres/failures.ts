@@ -1,0 +1,62 @@
+import pg from 'pg'
+import { Problem } from '../../problems.ts'
+
+/** The connection broke while a statement was being executed. It may have been executed or not. */
+export class ConnectionLost extends Error {}
+
+/** SQLSTATE classes of a server that ends the connection: shutdown, crash, or a transaction that was idle for too long. */
+const ENDS_CONNECTION = /^(08|57P0|25P0[34])/
+
+/** A serialisation failure or a deadlock: the transaction was undone and can be repeated. */
+const REPEATABLE = new Set(['40001', '40P01'])
+
+/** A statement or a lock took too long; nothing was changed. */
+const TOO_SLOW = new Set(['55P03', '57014'])
+
+/** No more connections, no memory, or a server that became a read-only standby; nothing was changed. */
+const OUT_OF_SERVICE = /^(53[234]00|25006)$/
+
+const DISK_FULL = '53100'
+
+/**
+ * Drizzle wraps the driver's errors in errors whose message has the values of the query. This is the driver's error, or the
+ * problem that a method threw.
+ */
+export function rootOf (error: unknown): unknown {
+  return error instanceof Error && error.cause instanceof Error && !(error instanceof Problem) && !(error instanceof ConnectionLost) ? rootOf(error.cause) : error
+}
+
+function codeOf (error: unknown): string {
+  const root = rootOf(error)
+  return root instanceof pg.DatabaseError ? String(root.code) : ''
+}
+
+/** True if the connection can't be used any more. What it was executing may have been committed or not. */
+export function isConnectionLost (error: unknown): boolean {
+  return rootOf(error) instanceof ConnectionLost || ENDS_CONNECTION.test(codeOf(error))
+}
+
+/** True if the transaction was undone because of others, and can be repeated. */
+export function isUndone (error: unknown): boolean {
+  return REPEATABLE.has(codeOf(error))
+}
+
+/** True if a unique index refused a row. */
+export function isUniqueViolation (error: unknown): boolean {
+  return codeOf(error) === '23505'
+}
+
+/** The database can't be reached, and nothing has happened. */
+export function unavailable (cause: unknown): Problem {
+  return new Problem('unavailable', { headers: { 'retry-after': '5' }, cause })
+}
+
+/** Maps PostgreSQL's errors to problems, by their codes. Other errors are returned as they are. */
+export function failureOf (error: unknown): unknown {
+  const cause = rootOf(error)
+  const code = codeOf(error)
+  if (code === DISK_FULL) return new Problem('storage_full', { cause })
+  if (TOO_SLOW.has(code) || isUndone(error)) return new Problem('overloaded', { headers: { 'retry-after': '1' }, cause })
+  if (OUT_OF_SERVICE.test(code) || isConnectionLost(error)) return unavailable(cause)
+  return cause
+}

@@ -1,0 +1,138 @@
+import { and, between, eq, gt, sql } from 'drizzle-orm'
+import { Problem } from '../../problems.ts'
+import type { Metadata } from '../metadata.ts'
+import { permits, type Precondition } from '../preconditions.ts'
+import { type FileRecord, type NewFile, type Quota, refuseBeyondQuota } from '../records.ts'
+import { prepared, type Connections } from './connections.ts'
+import { isUniqueViolation } from './failures.ts'
+import { afterPosition, ordering } from './paging.ts'
+import { callOf, rowColumns } from './results.ts'
+import { accounts, files } from './schema.ts'
+
+type FileRepository = Pick<Metadata,
+  'addFile' | 'putFile' | 'findFile' | 'hasFileOfSize' | 'listFiles' | 'renameFile' | 'correctFileDate' | 'removeFile'
+>
+
+/** How often a precondition is judged while others change the file at the same time. */
+const MAX_JUDGEMENTS = 10
+
+/** What a precondition was judged against: the id of a blob, or `none` for no file. Null: there is no precondition. */
+type Judged = string | null
+
+type Outcome = 'added' | 'replaced' | 'same' | 'changed' | 'unknown' | 'not_found' | 'name_taken' | 'quota_bytes' | 'quota_files' | 'lease_ended'
+
+/** `used` and `added` are numbers if they exceed a quota. */
+interface StoreResult { readonly outcome: Outcome, readonly used: number, readonly added: number, readonly file: FileRecord }
+
+interface StoreRequest { readonly file: NewFile, readonly quota: Quota, readonly replaces: boolean, readonly judged: Judged }
+
+const { placeholder } = sql
+const byName = prepared(db => db.select().from(files).where(and(eq(files.ownerId, placeholder('ownerId')), eq(files.name, placeholder('name')))).prepare('file_by_name'))
+
+const ofSize = prepared(db => db.select({ id: files.id }).from(files).where(and(
+  eq(files.ownerId, placeholder('ownerId')), between(files.size, placeholder('minBytes'), placeholder('maxBytes'))
+)).limit(1).prepare('file_of_size'))
+
+const store = prepared(db => db.select({
+  outcome: sql<Outcome>`outcome`,
+  used: sql`used`.mapWith(Number),
+  added: sql`added`.mapWith(Number),
+  file: rowColumns(files, 'file')
+}).from(callOf('store_file', [
+  'ownerId', 'name', 'size', 'type', 'sha256', 'blobId', 'now', 'maxBytes', 'maxFiles', 'isLeased', 'replaces', 'judged', 'isRepeated'
+])).prepare('store_file'))
+
+const remove = prepared(db => db.select({ outcome: sql<'removed' | 'not_found' | 'changed'>`remove_file` })
+  .from(callOf('remove_file', ['ownerId', 'name', 'judged'])).prepare('remove_file'))
+
+export function createFileRepository ({ read, write, execute, executeIdempotent }: Connections): FileRepository {
+  const find = (ownerId: number, name: string) => read(async db => (await byName(db).execute({ ownerId, name }))[0])
+
+  /** The function finds a file that an earlier try has added by its blob. */
+  function storeFile ({ file, quota, replaces, judged }: StoreRequest): Promise<StoreResult> {
+    return executeIdempotent(async (db, isRepeated) => {
+      const [row] = await store(db).execute({ ...file, maxBytes: quota.bytes ?? null, maxFiles: quota.files ?? null, replaces, judged, isRepeated })
+      const result = row as StoreResult
+      // If the earlier try has added the file, another request may have removed it since: the outcome stays unknown.
+      if (result.outcome === 'lease_ended' || result.outcome === 'unknown') {
+        throw new Problem('unavailable', { detail: 'The lease of the new bytes ran out before they were stored.', headers: { 'retry-after': '1' } })
+      }
+      return result
+    })
+  }
+
+  /** Judges a precondition, which reads the file. */
+  async function judge (ownerId: number, name: string, precondition: Precondition): Promise<Judged> {
+    if (isUnconditional(precondition)) return null
+    const current = await find(ownerId, name)
+    if (!permits(precondition, current)) throw new Problem('precondition_failed')
+    return current?.blobId ?? 'none'
+  }
+
+  return {
+    async addFile (file, quota) {
+      return stored(await storeFile({ file, quota, replaces: false, judged: null }), quota)
+    },
+
+    putFile: (file, quota, precondition) => untilJudged(async () => {
+      const judged = await judge(file.ownerId, file.name, precondition)
+      const result = await storeFile({ file, quota, replaces: true, judged })
+      return result.outcome === 'changed' ? undefined : stored(result, quota)
+    }),
+
+    findFile: find,
+
+    hasFileOfSize: (ownerId, sizes) => read(async db => (await ofSize(db).execute({ ownerId, ...sizes })).length > 0),
+
+    listFiles: (ownerId, page) => read(db => db.select().from(files)
+      .where(and(eq(files.ownerId, ownerId), afterPosition(page)))
+      .orderBy(...ordering(page.order)).limit(page.limit)),
+
+    renameFile: (ownerId, name, newName, now) => write(async db => {
+      // The owner's lock orders this with files that are added under the new name.
+      await db.select({ id: accounts.id }).from(accounts).where(eq(accounts.id, ownerId)).for('no key update')
+      const isThis = and(eq(files.ownerId, ownerId), eq(files.name, name))
+      const changes = newName === name ? { name } : { name: newName, updatedAt: sql`greatest(${files.updatedAt}, ${now})` }
+      const [file] = await db.update(files).set(changes).where(isThis).returning().catch((error: unknown) => {
+        throw isUniqueViolation(error) ? new Problem('name_taken', { cause: error }) : error
+      })
+      if (file === undefined) throw new Problem('not_found')
+      return file
+    }),
+
+    correctFileDate: (ownerId, name, now) => executeIdempotent(async db => {
+      await db.update(files).set({ updatedAt: now }).where(and(eq(files.ownerId, ownerId), eq(files.name, name), gt(files.updatedAt, now)))
+    }),
+
+    async removeFile (ownerId, name, precondition) {
+      await untilJudged(async () => {
+        // A file that is missing is not found, whatever the precondition says about that.
+        if (!isUnconditional(precondition) && await find(ownerId, name) === undefined) throw new Problem('not_found')
+        const judged = await judge(ownerId, name, precondition)
+        const [row] = await execute(db => remove(db).execute({ ownerId, name, judged }))
+        if (row?.outcome === 'not_found') throw new Problem('not_found')
+        return row?.outcome === 'changed' ? undefined : 'removed'
+      })
+    }
+  }
+}
+
+function isUnconditional (precondition: Precondition): boolean {
+  return Object.values(precondition).every(value => value === undefined)
+}
+
+/** Calls `act`, which judges a precondition, again if the file was changed after that: then it returns undefined. */
+async function untilJudged<T> (act: () => Promise<T | undefined>): Promise<T> {
+  for (let count = 0; count < MAX_JUDGEMENTS; count++) {
+    const result = await act()
+    if (result !== undefined) return result
+  }
+  throw new Problem('overloaded', { headers: { 'retry-after': '1' } })
+}
+
+function stored ({ outcome, used, added, file }: StoreResult, quota: Quota): { file: FileRecord, isNew: boolean } {
+  if (outcome === 'not_found' || outcome === 'name_taken') throw new Problem(outcome)
+  if (outcome === 'quota_bytes') refuseBeyondQuota('bytes', { used, added, limit: quota.bytes })
+  if (outcome === 'quota_files') refuseBeyondQuota('files', { used, added, limit: quota.files })
+  return { file, isNew: outcome === 'added' }
+}

@@ -1,0 +1,64 @@
+import { and, asc, eq, getTableName, gt, inArray, isNull, ne, or, sql } from 'drizzle-orm'
+import { getTableConfig, type PgColumn, type PgTable, union } from 'drizzle-orm/pg-core'
+import type { Metadata } from '../metadata.ts'
+import type { Connections, Db } from './connections.ts'
+import { accountNetworks, accounts, discardedBlobs, events, files, tokens } from './schema.ts'
+
+type IntegrityRepository = Pick<Metadata, 'filesAfter' | 'referencedBlobs' | 'usageMismatches' | 'repairUsage' | 'checkIntegrity'>
+
+/** Findings of one kind that are listed. */
+const MAX_FINDINGS = 100
+
+export function createIntegrityRepository ({ read, write }: Connections): IntegrityRepository {
+  // Raw SQL: in a query of one table Drizzle omits the table's name, and `id` would be the file's.
+  const bytes = sql`(SELECT coalesce(sum(f.size), 0)::bigint FROM files f WHERE f.owner_id = accounts.id)`.mapWith(Number)
+  const count = sql`(SELECT count(*) FROM files f WHERE f.owner_id = accounts.id)`.mapWith(Number)
+  // The files of deleted accounts are deleted in batches, which does not update the usage.
+  const isWrong = and(isNull(accounts.removedAt), or(ne(accounts.usedBytes, bytes), ne(accounts.usedFiles, count)))
+
+  const mismatches = (db: Db) => db.select({ accountId: accounts.id, usedBytes: accounts.usedBytes, usedFiles: accounts.usedFiles, bytes, count })
+    .from(accounts).where(isWrong)
+
+  return {
+    filesAfter: (afterId, limit) => read(db => db.select().from(files).where(gt(files.id, afterId)).orderBy(asc(files.id)).limit(limit)),
+
+    referencedBlobs: blobIds => read(async db => new Set((await union(
+      db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds)),
+      db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds))
+    )).map(row => row.blobId))),
+
+    // One statement reads one state: a file that is added meanwhile is in both sums or in neither.
+    usageMismatches: () => read(async db => (await mismatches(db))
+      .map(row => ({ accountId: row.accountId, recorded: { bytes: row.usedBytes, files: row.usedFiles }, actual: { bytes: row.bytes, files: row.count } }))),
+
+    async repairUsage () {
+      for (const { accountId } of await read(mismatches)) {
+        await write(async db => {
+          // Locked first: a single statement would sum what it saw before it waited for a file that is being added.
+          await db.select({ id: accounts.id }).from(accounts).where(eq(accounts.id, accountId)).for('no key update')
+          await db.update(accounts).set({ usedBytes: bytes, usedFiles: count }).where(eq(accounts.id, accountId))
+        })
+      }
+    },
+
+    checkIntegrity: () => read(async db => {
+      const findings: string[] = []
+      for (const reference of references) findings.push(...await danglingRows(db, reference))
+      return findings
+    })
+  }
+}
+
+type Reference = ReturnType<typeof getTableConfig>['foreignKeys'][number]
+
+const references = [accountNetworks, events, files, tokens].flatMap(table => getTableConfig(table).foreignKeys)
+
+/** Rows that refer to a row that does not exist: PostgreSQL prevents them, unless someone has switched that off. */
+async function danglingRows (db: Db, key: Reference): Promise<string[]> {
+  const { columns: [column], foreignTable, foreignColumns: [target] } = key.reference() as { columns: [PgColumn], foreignTable: PgTable, foreignColumns: [PgColumn] }
+  const { rows } = await db.execute<{ value: string }>(sql`
+    SELECT ${column} AS value FROM ${column.table}
+    LEFT JOIN ${foreignTable} parents ON parents.${sql.identifier(target.name)} = ${column}
+    WHERE ${column} IS NOT NULL AND parents.${sql.identifier(target.name)} IS NULL LIMIT ${MAX_FINDINGS}`)
+  return rows.map(({ value }) => `a row of ${getTableName(column.table)} refers to row ${value} of ${getTableName(foreignTable)}, which does not exist`)
+}

@@ -1,0 +1,57 @@
+import { join } from 'node:path'
+import { sql } from 'drizzle-orm'
+import { type MigrationMeta, readMigrationFiles } from 'drizzle-orm/migrator'
+import { packageFolder } from '../../config.ts'
+import { ConfigError, OperatorError } from '../../problems.ts'
+import type { Connections, Db } from './connections.ts'
+
+const ownMigrations = join(packageFolder, 'drizzle/postgres')
+
+/** Two numbers that stand for migrations of MagicStore; attempts use locks of one number, which are others. */
+const LOCK = [0x4d61_6769, 1] as const
+
+const OLDEST_VERSION = 15
+
+/**
+ * Applies the pending migrations: all of them in one transaction, or none. A lock on the same connection makes processes that
+ * start together apply them once: with Drizzle's migrator seven of ten failed.
+ * @throws {ConfigError} if the server is too old, {OperatorError} if a newer version made the database. Nothing has changed then.
+ */
+export async function applyMigrations ({ read, write }: Connections, migrationsFolder = ownMigrations): Promise<void> {
+  await read(refuseOldServer)
+  const known = readMigrationFiles({ migrationsFolder })
+  // Usually there is none, and a lock would make processes that start wait for each other.
+  if ((await read(db => pending(db, known))).length === 0) return
+  await write(async db => {
+    await db.execute(sql`SELECT pg_advisory_xact_lock(${LOCK[0]}, ${LOCK[1]})`)
+    for (const migration of await pending(db, known)) await apply(db, migration)
+  }).catch((cause: unknown) => {
+    throw cause instanceof OperatorError ? cause : new OperatorError(`the database could not be upgraded and was left unchanged: ${(cause as Error).message}`, { cause })
+  })
+}
+
+async function refuseOldServer (db: Db): Promise<void> {
+  const { rows: [row] } = await db.execute<{ version: string }>("SELECT current_setting('server_version') AS version")
+  const version = String(row?.version)
+  if (Number.parseInt(version) < OLDEST_VERSION) {
+    throw new ConfigError(`DATABASE_URL: the server runs PostgreSQL ${version}; MagicStore needs ${OLDEST_VERSION} or newer`)
+  }
+}
+
+/** The migrations that were not applied yet. @throws {OperatorError} if one was that this version does not know. */
+async function pending (db: Db, known: MigrationMeta[]): Promise<MigrationMeta[]> {
+  const { rows: [history] } = await db.execute<{ exists: boolean }>("SELECT to_regclass('drizzle.__drizzle_migrations') IS NOT NULL AS exists")
+  const { rows } = history?.exists === true ? await db.execute<{ created_at: string }>('SELECT created_at FROM drizzle.__drizzle_migrations') : { rows: [] }
+  const applied = new Set(rows.map(row => Number(row.created_at)))
+  const times = new Set(known.map(({ folderMillis }) => folderMillis))
+  if (Array.from(applied).some(time => !times.has(time))) throw new OperatorError('the database was made by a newer version of MagicStore; it was not changed')
+  return known.filter(({ folderMillis }) => !applied.has(folderMillis))
+}
+
+/** Does what Drizzle's migrator does, inside the current transaction. */
+async function apply (db: Db, { sql: statements, hash, folderMillis }: MigrationMeta): Promise<void> {
+  await db.execute('CREATE SCHEMA IF NOT EXISTS drizzle')
+  await db.execute('CREATE TABLE IF NOT EXISTS drizzle.__drizzle_migrations (id SERIAL PRIMARY KEY, hash text NOT NULL, created_at bigint)')
+  for (const statement of statements) await db.execute(statement)
+  await db.execute(sql`INSERT INTO drizzle.__drizzle_migrations (hash, created_at) VALUES (${hash}, ${folderMillis})`)
+}

@@ -1,0 +1,17 @@
+import { ConfigError, OperatorError, Problem } from '../../problems.ts'
+
+/** SQLSTATE codes of a connection that is refused because of what DATABASE_URL says. */
+const REFUSALS = new Map([
+  ['28P01', 'PostgreSQL refuses the user or the password'],
+  ['28000', 'PostgreSQL refuses this user from this machine'],
+  ['3D000', 'PostgreSQL has no such database']
+])
+
+/** One line for the operator, without the URL, which has a password; an error that is not about connecting is returned as it is. */
+export function explainConnectionFailure (error: unknown): unknown {
+  if (!(error instanceof Problem) || error.code !== 'unavailable') return error
+  const { code = '', message } = error.cause as NodeJS.ErrnoException
+  const refusal = REFUSALS.get(code)
+  if (refusal !== undefined) return new ConfigError(`DATABASE_URL: ${refusal}`, { cause: error })
+  return new OperatorError(`DATABASE_URL: can't connect to PostgreSQL: ${message === '' ? code : message}`, { cause: error })
+}

