@@ -7,6 +7,7 @@ import type { RestoreTools } from './backup/restore.ts'
 import type { BlobStore, Reserve } from './blobs/blob-store.ts'
 import { dataFolderLayout, findSigningKeys, prepareDataFolder, readSigningKeys } from './blobs/disk/data-folder.ts'
 import { openDiskBlobs } from './blobs/disk/disk.ts'
+import { readIfThere } from './blobs/disk/durable-files.ts'
 import { openReserve } from './blobs/disk/reserve.ts'
 import type { Config } from './config.ts'
 import type { DatabaseTools } from './doctor/database.ts'
@@ -98,8 +99,8 @@ export async function openBackupSource (config: Config): Promise<BackupSource> {
     const blobs = await openBlobs(config, { missingBytes: 0 })
     return {
       installationId: snapshot.installationId,
-      dataDir,
       blobs,
+      readKeys: () => readIfThere(join(dataDir, dataFolderLayout.signingKeys)),
       takeSnapshot: copy => takeSnapshot(file, copy),
       async close () {
         await blobs.close()

@@ -3,7 +3,7 @@ import { chmod, lstat, mkdir, readdir, readFile, rename, rm, rmdir } from 'node:
 import { join } from 'node:path'
 import type { BlobStore, StoredBlob } from '../blobs/blob-store.ts'
 import { blobPath, dataFolderLayout, LOST_AND_FOUND } from '../blobs/disk/data-folder.ts'
-import { contentOf, makeFolder, readIfThere, sync, writeDurably } from '../blobs/disk/durable-files.ts'
+import { contentOf, makeFolder, sync, writeDurably } from '../blobs/disk/durable-files.ts'
 import { readVersion } from '../config.ts'
 import type { Snapshot } from '../metadata/metadata.ts'
 import { Problem } from '../problems.ts'
@@ -22,17 +22,18 @@ import {
 const prefixes = Array.from({ length: 256 }, (_, index) => index.toString(16).padStart(2, '0'))
 
 /**
- * A data folder under the retention lock: the bytes of every blob that a file has now or gets later stay until `close`.
- * A backup first copies the database, then the blobs that the copy names: all of them are still there, however long that
- * takes and whatever is replaced or deleted meanwhile. Blobs first would not work: the database could name blobs that
- * were added and deleted in between, and repeating until nothing is missing may never end on a busy server.
+ * A store under a retention lock: the bytes of every blob that a file has now or gets later stay until `close`. A backup first
+ * copies the facts, then the blobs that the copy names: all of them are still there, however long that takes and whatever
+ * is replaced or deleted meanwhile. Blobs first would not work: the facts could name blobs that were added and deleted in
+ * between, and repeating until nothing is missing may never end on a busy server.
  */
 export interface BackupSource {
   readonly installationId: string
-  readonly dataDir: string
   readonly blobs: BlobStore
-  /** Copies the database into a new file. */
+  /** Copies all facts, as of one moment, into a new SQLite database: the portable form, whatever backend has them. */
   takeSnapshot (file: string): Promise<Snapshot>
+  /** The signing keys that are kept with the facts, in lines of `kid:secret`; undefined if there are none. */
+  readKeys (): Promise<Buffer | undefined>
   /** Releases the retention lock. Closing twice is no error. */
   close (): Promise<void>
 }
@@ -90,7 +91,7 @@ export async function createBackup ({ source, folder, onProgress }: {
     const snapshot = await source.takeSnapshot(join(snapshotFolder, dataFolderLayout.database))
     try {
       const counts = { linked: 0, copied: 0, kept: 0 }
-      const keys = await copyKeys(source.dataDir, snapshotFolder)
+      const keys = await copyKeys(source, snapshotFolder)
       const lines = copyBlobs({ source, snapshot, folder, name, keys, counts, onProgress })
       const { sha256: sums } = await writeDurably(join(snapshotFolder, backupLayout.sums), lines)
       const summary = {
@@ -142,11 +143,11 @@ function draftOf ({ folder, summary, counts, snapshot }: {
 }
 
 /**
- * Copies the signing keys, after the database: so every token in the copy has its key. Returns the digest; undefined if
- * DATA_DIR has no keys.
+ * Copies the signing keys, after the facts: so every token in the copy has its key. Returns the digest; undefined if there
+ * are no keys.
  */
-async function copyKeys (dataDir: string, snapshotFolder: string): Promise<string | undefined> {
-  const keys = await readIfThere(join(dataDir, dataFolderLayout.signingKeys))
+async function copyKeys (source: BackupSource, snapshotFolder: string): Promise<string | undefined> {
+  const keys = await source.readKeys()
   return keys === undefined ? undefined : (await writeDurably(join(snapshotFolder, dataFolderLayout.signingKeys), [keys])).sha256
 }
 

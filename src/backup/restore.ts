@@ -105,7 +105,8 @@ function copierOf ({ target }: Sum, copyFile: CopyFile): CopyFile {
   return target.startsWith(`${dataFolderLayout.blobs}/`) ? copyFile : copyVerified
 }
 
-async function * batches (sums: AsyncIterable<Sum>): AsyncGenerator<Sum[]> {
+/** The files of a backup, some at a time. */
+export async function * batches (sums: AsyncIterable<Sum>): AsyncGenerator<Sum[]> {
   let batch: Sum[] = []
   for await (const sum of sums) {
     batch.push(sum)
@@ -116,7 +117,8 @@ async function * batches (sums: AsyncIterable<Sum>): AsyncGenerator<Sum[]> {
   if (batch.length > 0) yield batch
 }
 
-const copyVerified: CopyFile = async (from, to, sha256) => {
+/** Copies a file of the backup. @throws {BackupError} if it is missing or damaged. */
+export const copyVerified: CopyFile = async (from, to, sha256) => {
   const copied = await writeDurably(to, bytesOf(from))
   refuseDamaged(from, { expected: sha256, found: copied.sha256 })
 }
@@ -128,12 +130,13 @@ export const linkVerified: CopyFile = async (from, to, sha256) => {
   await link(from, to).catch(() => copyVerified(from, to, sha256))
 }
 
-function refuseDamaged (path: string, { expected, found }: { expected: string, found: string }): void {
+/** @throws {BackupError} if a file of the backup has another digest. */
+export function refuseDamaged (path: string, { expected, found }: { expected: string, found: string }): void {
   if (found !== expected) throw new BackupError(`${path} is damaged: it does not have its digest`)
 }
 
-/** Distinguishes read errors from write errors. */
-async function * bytesOf (path: string): AsyncGenerator<Buffer> {
+/** The bytes of a file of the backup. Distinguishes read errors from write errors. */
+export async function * bytesOf (path: string): AsyncGenerator<Buffer> {
   try {
     yield * createReadStream(path, { highWaterMark: READ_BYTES })
   } catch (error) {
@@ -141,6 +144,7 @@ async function * bytesOf (path: string): AsyncGenerator<Buffer> {
   }
 }
 
-const failAsUnreadable = (path: string) => (cause: Error): never => {
+/** What a file that can't be read is for the operator. */
+export const failAsUnreadable = (path: string) => (cause: Error): never => {
   throw new BackupError(`${path} is missing or can't be read: ${cause.message}`, { cause })
 }

@@ -9,13 +9,14 @@ import { type BlobHolds, createBlobHolds } from './holds.ts'
 import { createIntegrityRepository } from './integrity-check.ts'
 import { applyMigrations } from './migrations.ts'
 import { createMonitoringRepository } from './monitoring.ts'
+import { createPortableFacts, type PortableFacts } from './portable-facts.ts'
 import { installation } from './schema.ts'
 import { createSigningKeyRepository, type SigningKeyRepository } from './signing-keys.ts'
 import { explainConnectionFailure } from './startup.ts'
 import { createTokenRepository } from './tokens.ts'
 
 /** What PostgreSQL stores besides the contract. */
-export interface PostgresMetadata extends Metadata, BlobHolds, SigningKeyRepository {}
+export interface PostgresMetadata extends Metadata, BlobHolds, PortableFacts, SigningKeyRepository {}
 
 export interface PostgresOptions extends ConnectionOptions {
   /** Folder written by drizzle-kit. Default: the migrations of this version. */
@@ -44,6 +45,7 @@ export async function openPostgresMetadata (options: PostgresOptions): Promise<P
       ...createIntegrityRepository(connections),
       ...createMonitoringRepository(connections),
       ...createBlobHolds(connections),
+      ...createPortableFacts(connections),
       ...createSigningKeyRepository(connections),
       close: () => connections.close()
     }

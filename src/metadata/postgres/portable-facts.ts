@@ -1,0 +1,143 @@
+import { asc, count, getTableColumns, sql, type SQL } from 'drizzle-orm'
+import { drizzle, type BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
+import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
+import type { SQLiteColumn, SQLiteTable } from 'drizzle-orm/sqlite-core'
+import { OperatorError } from '../../problems.ts'
+import { Database } from '../sqlite/driver.ts'
+import * as sqlite from '../sqlite/schema.ts'
+import { openSqliteMetadata } from '../sqlite/sqlite.ts'
+import type { Connections, Db } from './connections.ts'
+import * as postgres from './schema.ts'
+
+/**
+ * The portable form of all facts is a SQLite database, whatever backend they come from and go to. Both directions keep every id,
+ * and the next id of each table: an id that was deleted never returns.
+ */
+export interface PortableFacts {
+  /** Writes the facts as of one moment into a new SQLite database. */
+  exportFacts (file: string): Promise<void>
+  /**
+   * Fills the database, which must have no accounts, from a SQLite database, which is upgraded first if an older version made it.
+   * All or nothing. @throws {OperatorError}.
+   */
+  importFacts (file: string): Promise<void>
+}
+
+/**
+ * The tables with the columns they are ordered by, so that no row refers to a later one. Attempts and claims, leases and the
+ * blobs that wait to be deleted belong to the running store.
+ */
+const tables = [
+  { name: 'installation', key: ['id'], hasSequence: false },
+  { name: 'accounts', key: ['id'], hasSequence: true },
+  { name: 'tokens', key: ['id'], hasSequence: true },
+  { name: 'accountNetworks', key: ['accountId', 'network'], hasSequence: false },
+  { name: 'events', key: ['id'], hasSequence: true },
+  { name: 'files', key: ['id'], hasSequence: true }
+] as const
+
+type TableName = typeof tables[number]['name']
+
+/** Rows in one query. */
+const BATCH = 1000
+
+type Row = Record<string, unknown>
+
+export function createPortableFacts (patient: Connections): PortableFacts {
+  return {
+    exportFacts: file => patient.write(async db => {
+      // Must be the first statement of the transaction.
+      await db.execute('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY')
+      await createDatabase(file)
+      await withSqlite(file, async target => {
+        for (const { name, key, hasSequence } of tables) {
+          for await (const rows of batches(last => readPostgres(db, name, key, last))) target.insert(sqlite[name]).values(rows as never).run()
+          if (hasSequence) setSqliteSequence(target, name, await lastId(db, name))
+        }
+      })
+    }),
+
+    async importFacts (file) {
+      // Upgrades it.
+      await (await openSqliteMetadata(file)).close()
+      await withSqlite(file, source => patient.write(async db => {
+        const [accounts] = await db.select({ count: count() }).from(postgres.accounts)
+        if (accounts?.count !== 0) throw new OperatorError('DATABASE_URL: the database has accounts; a backup is restored into an empty one')
+        await db.delete(postgres.installation)
+        for (const { name, key, hasSequence } of tables) {
+          for await (const rows of batches(async last => readSqlite(source, name, key, last))) await db.insert(postgres[name]).values(rows as never)
+          if (hasSequence) await setSequence(db, name, sqliteSequence(source, name))
+        }
+      }))
+    }
+  }
+}
+
+/** Calls `read` with the last row of the batch before, until there is none. */
+async function * batches (read: (last: Row | undefined) => Promise<Row[]>): AsyncGenerator<Row[]> {
+  let last: Row | undefined
+  for (;;) {
+    const rows = await read(last)
+    if (rows.length === 0) return
+    yield rows
+    last = rows.at(-1)
+  }
+}
+
+async function readPostgres (db: Db, name: TableName, key: readonly string[], last: Row | undefined): Promise<Row[]> {
+  const table: PgTable = postgres[name]
+  const columns: Record<string, PgColumn> = getTableColumns(table)
+  const order = key.map(field => columns[field] as PgColumn)
+  return db.select().from(table).where(isAfter(order, key, last)).orderBy(...order.map(column => asc(column))).limit(BATCH)
+}
+
+function readSqlite (db: BetterSQLite3Database, name: TableName, key: readonly string[], last: Row | undefined): Row[] {
+  const table: SQLiteTable = sqlite[name]
+  const columns: Record<string, SQLiteColumn> = getTableColumns(table)
+  const order = key.map(field => columns[field] as SQLiteColumn)
+  return db.select().from(table).where(isAfter(order, key, last)).orderBy(...order.map(column => asc(column))).limit(BATCH).all()
+}
+
+/** Rows whose key is above that of `last`, as a comparison of rows, which an index answers. */
+function isAfter (order: readonly unknown[], key: readonly string[], last: Row | undefined): SQL | undefined {
+  if (last === undefined) return undefined
+  const list = (items: readonly unknown[]) => sql.join(items.map(item => sql`${item}`), sql`, `)
+  return sql`(${list(order)}) > (${list(key.map(field => last[field]))})`
+}
+
+async function createDatabase (file: string): Promise<void> {
+  await (await openSqliteMetadata(file)).close()
+  await withSqlite(file, async db => { db.delete(sqlite.installation).run() })
+}
+
+/** Runs `use` in one transaction of the database in `file`. */
+async function withSqlite (file: string, use: (db: BetterSQLite3Database) => Promise<void>): Promise<void> {
+  const client = new Database(file)
+  try {
+    client.exec('BEGIN')
+    await use(drizzle({ client }))
+    client.exec('COMMIT')
+    // The file alone is the copy: nothing may be left in a log beside it.
+    client.pragma('journal_mode = DELETE')
+  } finally {
+    client.close()
+  }
+}
+
+async function lastId (db: Db, name: TableName): Promise<number> {
+  const { rows: [row] } = await db.execute<{ last: string | null }>(sql`SELECT pg_sequence_last_value(pg_get_serial_sequence(${name}, 'id')) AS last`)
+  return Number(row?.last)
+}
+
+async function setSequence (db: Db, name: TableName, last: number): Promise<void> {
+  if (last > 0) await db.execute(sql`SELECT setval(pg_get_serial_sequence(${name}, 'id'), ${last})`)
+}
+
+function sqliteSequence (db: BetterSQLite3Database, name: TableName): number {
+  return Number(db.get<{ seq: number } | undefined>(sql`SELECT seq FROM sqlite_sequence WHERE name = ${name}`)?.seq ?? 0)
+}
+
+function setSqliteSequence (db: BetterSQLite3Database, name: TableName, last: number): void {
+  db.run(sql`DELETE FROM sqlite_sequence WHERE name = ${name}`)
+  db.run(sql`INSERT INTO sqlite_sequence (name, seq) VALUES (${name}, ${last})`)
+}

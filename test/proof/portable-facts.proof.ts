@@ -1,0 +1,90 @@
+import { join } from 'node:path'
+import { test } from 'tap'
+import type { Metadata } from '../../src/metadata/metadata.ts'
+import { openPostgresMetadata } from '../../src/metadata/postgres/postgres.ts'
+import { Database } from '../../src/metadata/sqlite/driver.ts'
+import { copyDatabase } from '../../src/metadata/sqlite/database-file.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
+import { startPostgres } from '../postgres.ts'
+
+const TABLES = ['installation', 'accounts', 'tokens', 'account_networks', 'events', 'files', 'sqlite_sequence']
+
+/** Every row of a SQLite database that a backup keeps. */
+function rowsOf (file: string): Record<string, unknown[]> {
+  const client = new Database(file, { readonly: true })
+  try {
+    const filter = "WHERE name IN ('accounts', 'tokens', 'events', 'files')"
+    return Object.fromEntries(TABLES.map(table => [table, client.prepare(`SELECT * FROM ${table} ${table === 'sqlite_sequence' ? filter : ''} ORDER BY ${table === 'installation' ? '1' : '1, 2'}`).all()]))
+  } finally {
+    client.close()
+  }
+}
+
+/** A bit of everything: more rows than one batch, removed rows with the highest ids, a deleted account, odd names. */
+async function fill (metadata: Metadata): Promise<void> {
+  const unlimited = { bytes: undefined, files: undefined }
+  for (const name of ['ada', 'zoë', 'gone', 'last']) await metadata.addAccount({ username: name, usernameKey: name, passwordHash: `hash of ${name}`, createdAt: 1000 })
+  await metadata.setQuota(1, { bytes: 2 ** 50, files: null })
+  await metadata.setDisabled(2, 5)
+  const token = { accountId: 1, kind: 'access', parentId: null, name: null, scopes: 'files:read', secretHash: null, createdAt: 1000, expiresAt: 2000 } as const
+  const parent = await metadata.addToken({ ...token, kind: 'personal', name: 'kept', secretHash: 'ab'.repeat(32), expiresAt: null })
+  await metadata.addToken({ ...token, parentId: parent.id })
+  await metadata.removeToken(1, (await metadata.addToken(token)).id)
+  await metadata.addKnownNetwork(1, '192.0.2.1', 7)
+  await metadata.addKnownNetwork(1, '2001:db8::/64', 8)
+  await metadata.addKnownNetwork(2, '192.0.2.1', 9)
+  await metadata.addEvent({ accountId: 1, kind: 'sign_in', network: '192.0.2.1', requestId: 'r', at: 3 }, 100)
+  const file = (ownerId: number, name: string, index: number) => ({ ownerId, name, size: index, type: 'text/plain', sha256: `${index}`.padStart(64, '0'), blobId: `${ownerId}${index}`.padStart(32, '0'), isLeased: false, now: 5000 + index })
+  await Promise.all(Array.from({ length: 1500 }, (_, index) => metadata.addFile(file(1, `file ${index} עברית 😀`, index), unlimited)))
+  for (const owner of [2, 3]) await metadata.addFile(file(owner, 'a', 1), unlimited)
+  await metadata.addFile(file(1, 'removed', 9999), unlimited)
+  await metadata.removeFile(1, 'removed', {})
+  await metadata.removeAccount(3, 10)
+  await metadata.removeAccount(4, 11)
+  while (await metadata.purgeDeletedAccounts(1));
+}
+
+test('facts go from SQLite to PostgreSQL and back unchanged, and ids that were deleted do not return', async t => {
+  const folder = t.testdir()
+  const server = await startPostgres(t)
+  const [original, copy, back] = ['original', 'copy', 'back'].map(name => join(folder, name)) as [string, string, string]
+  const sqlite = await openSqliteMetadata(original)
+  await fill(sqlite)
+  await sqlite.close()
+  await copyDatabase(original, copy)
+
+  const postgres = await openPostgresMetadata({ url: await server.newDatabase() })
+  t.teardown(() => postgres.close())
+  await postgres.importFacts(copy)
+  await t.rejects(postgres.importFacts(copy), { message: /has accounts/ })
+  t.strictSame(await postgres.usageMismatches(), [])
+  t.strictSame(await postgres.checkIntegrity(), [])
+  await postgres.exportFacts(back)
+  t.strictSame(rowsOf(back), rowsOf(original))
+
+  const account = await postgres.addAccount({ username: 'new', usernameKey: 'new', passwordHash: '', createdAt: 1 })
+  t.equal(account.id, 5)
+  const { file } = await postgres.addFile({ ownerId: 1, name: 'new', size: 1, type: 'text/plain', sha256: '0'.repeat(64), blobId: 'f'.repeat(32), isLeased: false, now: 1 }, { bytes: undefined, files: undefined })
+  t.equal(file.id, 1504)
+  const again = await openSqliteMetadata(back)
+  t.teardown(() => again.close())
+  t.equal((await again.addAccount({ username: 'new', usernameKey: 'new', passwordHash: '', createdAt: 1 })).id, 5)
+})
+
+test('an import that fails leaves the database as it was', async t => {
+  const folder = t.testdir()
+  const server = await startPostgres(t)
+  const file = join(folder, 'facts')
+  const sqlite = await openSqliteMetadata(file)
+  await fill(sqlite)
+  await sqlite.close()
+  const client = new Database(file)
+  client.pragma('foreign_keys = OFF')
+  client.exec('UPDATE files SET owner_id = 77 WHERE id = (SELECT max(id) FROM files)')
+  client.close()
+  const postgres = await openPostgresMetadata({ url: await server.newDatabase() })
+  t.teardown(() => postgres.close())
+  await t.rejects(postgres.importFacts(file))
+  t.strictSame(await postgres.accountsAfter(0, 10), [])
+  t.equal((await postgres.totals({ bytes: undefined, files: undefined })).files, 0)
+})
