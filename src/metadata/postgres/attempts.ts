@@ -12,12 +12,18 @@ type AttemptRepository = Pick<Metadata,
 /** A claim counts for so long if its process does not settle it. Checking a password takes a second at most. */
 const CLAIM_MILLISECONDS = 60_000
 
+/**
+ * A failure that another process recorded is in the future if its clock is ahead, or if this attempt has waited for a connection.
+ * One that is later than this is from before the clock was set back.
+ */
+const SKEW_MILLISECONDS = 60_000
+
 const { placeholder } = sql
 const claim = prepared(db => db.select({
   state: sql<'granted' | 'refused' | 'busy'>`state`,
   id: sql`claim_id`.mapWith(Number),
   retrySeconds: sql`retry_seconds`.mapWith(Number)
-}).from(callOf('claim_attempt', ['kind', 'network', 'usernameKey', 'isKnownNetwork', 'at', 'limits', 'milliseconds'])).prepare('claim_attempt'))
+}).from(callOf('claim_attempt', ['kind', 'network', 'usernameKey', 'isKnownNetwork', 'at', 'limits', 'claimMilliseconds', 'skewMilliseconds'])).prepare('claim_attempt'))
 
 const settle = prepared(db => db.select({ done: sql`true` }).from(callOf('settle_attempt', ['claimId', 'outcome', 'now'])).prepare('settle_attempt'))
 
@@ -28,7 +34,7 @@ const known = prepared(db => db.select({ network: accountNetworks.network }).fro
 export function createAttemptRepository ({ read, execute, executeIdempotent }: Connections): AttemptRepository {
   return {
     claimAttempt: (attempt, limits) => execute(async db => {
-      const [row] = await claim(db).execute({ ...attempt, limits: JSON.stringify(limits), milliseconds: CLAIM_MILLISECONDS })
+      const [row] = await claim(db).execute({ ...attempt, limits: JSON.stringify(limits), claimMilliseconds: CLAIM_MILLISECONDS, skewMilliseconds: SKEW_MILLISECONDS })
       const { state, id, retrySeconds } = row as NonNullable<typeof row>
       if (state === 'granted') return { state, id }
       return state === 'refused' ? { state, retrySeconds } : { state }

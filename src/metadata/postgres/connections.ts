@@ -17,8 +17,11 @@ const IDLE_MILLISECONDS = 60_000
 /** How often an act is tried that was undone because of others, or whose connection broke. */
 const MAX_TRIES = 4
 
-/** Limits of a transaction for the case that this process stops in the middle: others wait for its locks. */
-const BEGIN = "BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '30s'; SET LOCAL idle_in_transaction_session_timeout = '10s'"
+/** A transaction has limits for the case that this process stops in the middle: others wait for its locks. */
+const BEGIN = {
+  short: "BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '30s'; SET LOCAL idle_in_transaction_session_timeout = '10s'",
+  long: 'BEGIN'
+} as const
 
 /** One connection, as Drizzle sees it. */
 export type Db = NodePgDatabase
@@ -27,7 +30,7 @@ export type Db = NodePgDatabase
 export interface Connections {
   /** Runs a query that changes nothing. It is repeated if the connection breaks. @throws unavailable. */
   read<T> (query: (db: Db) => Promise<T>): Promise<T>
-  /** Runs a transaction. @throws unavailable if nothing has happened, {OutcomeUnknown} if the connection breaks in its commit. */
+  /** Runs a transaction, again if it was undone. @throws unavailable if nothing has happened, {OutcomeUnknown} if the connection breaks in its commit. */
   write<T> (act: (db: Db) => Promise<T>): Promise<T>
   /** Runs one statement that is a transaction of its own, in one round trip. @throws unavailable, {OutcomeUnknown}. */
   execute<T> (statement: (db: Db) => Promise<T>): Promise<T>
@@ -41,15 +44,20 @@ export interface Connections {
   close (): Promise<void>
 }
 
-export interface ConnectionOptions { readonly url: string, readonly poolSize?: number }
+interface ConnectionOptions {
+  readonly url: string
+  readonly poolSize: number
+  /** `long`: a statement may take as long as it needs, because it reads a whole table or changes one. */
+  readonly work: keyof typeof BEGIN
+}
 
-export function createConnections ({ url, poolSize = 10 }: ConnectionOptions): Connections {
+export function createConnections ({ url, poolSize, work }: ConnectionOptions): Connections {
   const pool = new pg.Pool({
     connectionString: url,
     application_name: 'magicstore',
     max: poolSize,
     connectionTimeoutMillis: CONNECT_MILLISECONDS,
-    query_timeout: ANSWER_MILLISECONDS,
+    query_timeout: work === 'short' ? ANSWER_MILLISECONDS : 0,
     idleTimeoutMillis: IDLE_MILLISECONDS,
     keepAlive: true
   })
@@ -85,8 +93,8 @@ export function createConnections ({ url, poolSize = 10 }: ConnectionOptions): C
   }
 
   return {
-    read: query => repeated(() => withConnection(query), error => isConnectionLost(error) || isUndone(error)),
-    write: act => observed(() => repeated(() => withConnection(db => inTransaction(db, act)), isUndone)),
+    read: query => repeated(() => withConnection(query), isHarmless),
+    write: act => observed(() => repeated(() => withConnection(db => inTransaction(db, BEGIN[work], act)), isHarmless)),
     execute: statement => observed(() => repeated(() => withConnection(db => knownOutcome(statement(db))), isUndone)),
     executeIdempotent: statement => observed(() => repeated(
       isRepeated => withConnection(db => knownOutcome(statement(db, isRepeated))),
@@ -120,8 +128,8 @@ function withLosses (client: pg.PoolClient): pg.PoolClient {
   return { query } as unknown as pg.PoolClient
 }
 
-async function inTransaction<T> (db: Db, act: (db: Db) => Promise<T>): Promise<T> {
-  await db.execute(BEGIN)
+async function inTransaction<T> (db: Db, begin: string, act: (db: Db) => Promise<T>): Promise<T> {
+  await db.execute(begin)
   const result = await act(db).catch(async (error: unknown) => {
     await db.execute('ROLLBACK')
     throw error
@@ -148,6 +156,11 @@ async function repeated<T> (run: (isRepeated: boolean) => Promise<T>, canRepeat:
       throw unknown === undefined || isRefusal(failure) ? failure : unknown
     }
   }
+}
+
+/** True if nothing has happened: a transaction whose connection breaks before its commit is undone. */
+function isHarmless (error: unknown): boolean {
+  return isConnectionLost(error) || isUndone(error)
 }
 
 function isRefusal (failure: unknown): boolean {

@@ -1,3 +1,4 @@
+import { DrizzleQueryError } from 'drizzle-orm'
 import pg from 'pg'
 import { Problem } from '../../problems.ts'
 
@@ -18,12 +19,9 @@ const OUT_OF_SERVICE = /^(53[234]00|25006)$/
 
 const DISK_FULL = '53100'
 
-/**
- * Drizzle wraps the driver's errors in errors whose message has the values of the query. This is the driver's error, or the
- * problem that a method threw.
- */
+/** The driver's error. Drizzle wraps it in one whose message has the values of the query. */
 export function rootOf (error: unknown): unknown {
-  return error instanceof Error && error.cause instanceof Error && !(error instanceof Problem) && !(error instanceof ConnectionLost) ? rootOf(error.cause) : error
+  return error instanceof DrizzleQueryError ? error.cause : error
 }
 
 function codeOf (error: unknown): string {

@@ -48,6 +48,12 @@ const remove = prepared(db => db.select({ outcome: sql<'removed' | 'not_found' |
 export function createFileRepository ({ read, write, execute, executeIdempotent }: Connections): FileRepository {
   const find = (ownerId: number, name: string) => read(async db => (await byName(db).execute({ ownerId, name }))[0])
 
+  async function get (ownerId: number, name: string): Promise<FileRecord> {
+    const file = await find(ownerId, name)
+    if (file === undefined) throw new Problem('not_found')
+    return file
+  }
+
   /** The function finds a file that an earlier try has added by its blob. */
   function storeFile ({ file, quota, replaces, judged }: StoreRequest): Promise<StoreResult> {
     return executeIdempotent(async (db, isRepeated) => {
@@ -61,21 +67,13 @@ export function createFileRepository ({ read, write, execute, executeIdempotent 
     })
   }
 
-  /** Judges a precondition, which reads the file. */
-  async function judge (ownerId: number, name: string, precondition: Precondition): Promise<Judged> {
-    if (isUnconditional(precondition)) return null
-    const current = await find(ownerId, name)
-    if (!permits(precondition, current)) throw new Problem('precondition_failed')
-    return current?.blobId ?? 'none'
-  }
-
   return {
     async addFile (file, quota) {
       return stored(await storeFile({ file, quota, replaces: false, judged: null }), quota)
     },
 
     putFile: (file, quota, precondition) => untilJudged(async () => {
-      const judged = await judge(file.ownerId, file.name, precondition)
+      const judged = isUnconditional(precondition) ? null : judge(precondition, await find(file.ownerId, file.name))
       const result = await storeFile({ file, quota, replaces: true, judged })
       return result.outcome === 'changed' ? undefined : stored(result, quota)
     }),
@@ -106,15 +104,20 @@ export function createFileRepository ({ read, write, execute, executeIdempotent 
 
     async removeFile (ownerId, name, precondition) {
       await untilJudged(async () => {
-        // A file that is missing is not found, whatever the precondition says about that.
-        if (!isUnconditional(precondition) && await find(ownerId, name) === undefined) throw new Problem('not_found')
-        const judged = await judge(ownerId, name, precondition)
+        const current = isUnconditional(precondition) ? undefined : await get(ownerId, name)
+        const judged = current === undefined ? null : judge(precondition, current)
         const [row] = await execute(db => remove(db).execute({ ownerId, name, judged }))
         if (row?.outcome === 'not_found') throw new Problem('not_found')
         return row?.outcome === 'changed' ? undefined : 'removed'
       })
     }
   }
+}
+
+/** Judges a precondition against the file as it was just read. */
+function judge (precondition: Precondition, current: FileRecord | undefined): Judged {
+  if (!permits(precondition, current)) throw new Problem('precondition_failed')
+  return current?.blobId ?? 'none'
 }
 
 function isUnconditional (precondition: Precondition): boolean {

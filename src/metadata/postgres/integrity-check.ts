@@ -2,14 +2,15 @@ import { and, asc, eq, getTableName, gt, inArray, isNull, ne, or, sql } from 'dr
 import { getTableConfig, type PgColumn, type PgTable, union } from 'drizzle-orm/pg-core'
 import type { Metadata } from '../metadata.ts'
 import type { Connections, Db } from './connections.ts'
-import { accountNetworks, accounts, discardedBlobs, events, files, tokens } from './schema.ts'
+import { accountNetworks, accounts, blobLeases, discardedBlobs, events, files, tokens } from './schema.ts'
 
 type IntegrityRepository = Pick<Metadata, 'filesAfter' | 'referencedBlobs' | 'usageMismatches' | 'repairUsage' | 'checkIntegrity'>
 
 /** Findings of one kind that are listed. */
 const MAX_FINDINGS = 100
 
-export function createIntegrityRepository ({ read, write }: Connections): IntegrityRepository {
+/** `patient` is for what reads whole tables. */
+export function createIntegrityRepository ({ read, write }: Connections, patient: Connections): IntegrityRepository {
   // Raw SQL: in a query of one table Drizzle omits the table's name, and `id` would be the file's.
   const bytes = sql`(SELECT coalesce(sum(f.size), 0)::bigint FROM files f WHERE f.owner_id = accounts.id)`.mapWith(Number)
   const count = sql`(SELECT count(*) FROM files f WHERE f.owner_id = accounts.id)`.mapWith(Number)
@@ -24,15 +25,16 @@ export function createIntegrityRepository ({ read, write }: Connections): Integr
 
     referencedBlobs: blobIds => read(async db => new Set((await union(
       db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds)),
-      db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds))
+      db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds)),
+      db.select({ blobId: blobLeases.blobId }).from(blobLeases).where(inArray(blobLeases.blobId, blobIds))
     )).map(row => row.blobId))),
 
     // One statement reads one state: a file that is added meanwhile is in both sums or in neither.
-    usageMismatches: () => read(async db => (await mismatches(db))
+    usageMismatches: () => patient.read(async db => (await mismatches(db))
       .map(row => ({ accountId: row.accountId, recorded: { bytes: row.usedBytes, files: row.usedFiles }, actual: { bytes: row.bytes, files: row.count } }))),
 
     async repairUsage () {
-      for (const { accountId } of await read(mismatches)) {
+      for (const { accountId } of await patient.read(mismatches)) {
         await write(async db => {
           // Locked first: a single statement would sum what it saw before it waited for a file that is being added.
           await db.select({ id: accounts.id }).from(accounts).where(eq(accounts.id, accountId)).for('no key update')
@@ -41,7 +43,7 @@ export function createIntegrityRepository ({ read, write }: Connections): Integr
       }
     },
 
-    checkIntegrity: () => read(async db => {
+    checkIntegrity: () => patient.read(async db => {
       const findings: string[] = []
       for (const reference of references) findings.push(...await danglingRows(db, reference))
       return findings

@@ -4,6 +4,7 @@ import { type MigrationMeta, readMigrationFiles } from 'drizzle-orm/migrator'
 import { packageFolder } from '../../config.ts'
 import { ConfigError, OperatorError } from '../../problems.ts'
 import type { Connections, Db } from './connections.ts'
+import { rootOf } from './failures.ts'
 
 const ownMigrations = join(packageFolder, 'drizzle/postgres')
 
@@ -24,9 +25,12 @@ export async function applyMigrations ({ read, write }: Connections, migrationsF
   if ((await read(db => pending(db, known))).length === 0) return
   await write(async db => {
     await db.execute(sql`SELECT pg_advisory_xact_lock(${LOCK[0]}, ${LOCK[1]})`)
-    for (const migration of await pending(db, known)) await apply(db, migration)
-  }).catch((cause: unknown) => {
-    throw cause instanceof OperatorError ? cause : new OperatorError(`the database could not be upgraded and was left unchanged: ${(cause as Error).message}`, { cause })
+    for (const migration of await pending(db, known)) {
+      await apply(db, migration).catch((error: unknown) => {
+        const cause = rootOf(error) as Error
+        throw new OperatorError(`the database could not be upgraded and was left unchanged: ${cause.message}`, { cause })
+      })
+    }
   })
 }
 
@@ -40,8 +44,9 @@ async function refuseOldServer (db: Db): Promise<void> {
 
 /** The migrations that were not applied yet. @throws {OperatorError} if one was that this version does not know. */
 async function pending (db: Db, known: MigrationMeta[]): Promise<MigrationMeta[]> {
-  const { rows: [history] } = await db.execute<{ exists: boolean }>("SELECT to_regclass('drizzle.__drizzle_migrations') IS NOT NULL AS exists")
-  const { rows } = history?.exists === true ? await db.execute<{ created_at: string }>('SELECT created_at FROM drizzle.__drizzle_migrations') : { rows: [] }
+  // Not by `to_regclass`, which remembers that there was no table until the transaction ends.
+  const history = await db.execute("SELECT FROM pg_tables WHERE schemaname = 'drizzle' AND tablename = '__drizzle_migrations'")
+  const { rows } = history.rowCount === 1 ? await db.execute<{ created_at: string }>('SELECT created_at FROM drizzle.__drizzle_migrations') : { rows: [] }
   const applied = new Set(rows.map(row => Number(row.created_at)))
   const times = new Set(known.map(({ folderMillis }) => folderMillis))
   if (Array.from(applied).some(time => !times.has(time))) throw new OperatorError('the database was made by a newer version of MagicStore; it was not changed')

@@ -2,7 +2,7 @@ import type { Metadata } from '../metadata.ts'
 import { createAccountRepository } from './accounts.ts'
 import { createAttemptRepository } from './attempts.ts'
 import { createBlobRepository } from './blobs.ts'
-import { createConnections, type ConnectionOptions } from './connections.ts'
+import { createConnections } from './connections.ts'
 import { createEventRepository } from './events.ts'
 import { createFileRepository } from './files.ts'
 import { type BlobHolds, createBlobHolds } from './holds.ts'
@@ -18,7 +18,10 @@ import { createTokenRepository } from './tokens.ts'
 /** What PostgreSQL stores besides the contract. */
 export interface PostgresMetadata extends Metadata, BlobHolds, PortableFacts, SigningKeyRepository {}
 
-export interface PostgresOptions extends ConnectionOptions {
+export interface PostgresOptions {
+  readonly url: string
+  /** How many connections this process uses at most, and one more for what takes long. */
+  readonly poolSize?: number
   /** Folder written by drizzle-kit. Default: the migrations of this version. */
   readonly migrationsFolder?: string
 }
@@ -27,10 +30,16 @@ export interface PostgresOptions extends ConnectionOptions {
  * Connects to the database and applies pending migrations. Any number of processes may use it.
  * @throws {OperatorError} with one line: the server can't be reached or is too old, or the database is newer; nothing has changed then.
  */
-export async function openPostgresMetadata (options: PostgresOptions): Promise<PostgresMetadata> {
-  const connections = createConnections(options)
+export async function openPostgresMetadata ({ url, poolSize = 10, migrationsFolder }: PostgresOptions): Promise<PostgresMetadata> {
+  const connections = createConnections({ url, poolSize, work: 'short' })
+  const patient = createConnections({ url, poolSize: 1, work: 'long' })
+
+  async function close (): Promise<void> {
+    await Promise.all([connections.close(), patient.close()])
+  }
+
   try {
-    await applyMigrations(connections, options.migrationsFolder)
+    await applyMigrations(patient, migrationsFolder)
     const [row] = await connections.read(db => db.select().from(installation))
     return {
       installationId: String(row?.id),
@@ -42,15 +51,15 @@ export async function openPostgresMetadata (options: PostgresOptions): Promise<P
       ...createAttemptRepository(connections),
       ...createFileRepository(connections),
       ...createBlobRepository(connections),
-      ...createIntegrityRepository(connections),
-      ...createMonitoringRepository(connections),
+      ...createIntegrityRepository(connections, patient),
+      ...createMonitoringRepository(connections, patient),
       ...createBlobHolds(connections),
       ...createPortableFacts(connections),
       ...createSigningKeyRepository(connections),
-      close: () => connections.close()
+      close
     }
   } catch (error) {
-    await connections.close()
+    await close()
     throw explainConnectionFailure(error)
   }
 }

@@ -13,5 +13,6 @@ export function explainConnectionFailure (error: unknown): unknown {
   const { code = '', message } = error.cause as NodeJS.ErrnoException
   const refusal = REFUSALS.get(code)
   if (refusal !== undefined) return new ConfigError(`DATABASE_URL: ${refusal}`, { cause: error })
-  return new OperatorError(`DATABASE_URL: can't connect to PostgreSQL: ${message === '' ? code : message}`, { cause: error })
+  // A name with two addresses that both refuse has a code and no message.
+  return new OperatorError(`DATABASE_URL: can't connect to PostgreSQL: ${[message, code].find(text => text !== '')}`, { cause: error })
 }
