@@ -1,0 +1,89 @@
+import { type AbortMultipartUploadCommand, type DeleteObjectCommand, S3Client } from '@aws-sdk/client-s3'
+
+/** Where the objects are. */
+export interface StorageUrl {
+  readonly bucket: string
+  /** Ends with a slash unless it is empty. */
+  readonly prefix: string
+  /** Undefined for Amazon's own. */
+  readonly endpoint: string | undefined
+  /** Undefined for the one of the environment. */
+  readonly region: string | undefined
+  /** The bucket is named in the path of a request, not in its host. */
+  readonly isPathStyle: boolean
+}
+
+/** How long a connection may take, including the wait for a free one. */
+const CONNECT_MILLISECONDS = 5000
+
+/** Requests that run at the same time; more have to wait. */
+const MAX_REQUESTS = 64
+
+/** A download has a connection for as long as its client takes, so that slow clients must not block other requests. */
+const MAX_DOWNLOADS = 1024
+
+/** A request is sent up to three times, with an exponential delay. Each one can be repeated: its body is in memory. */
+const MAX_ATTEMPTS = 3
+
+/** One bucket, and the names of the objects in it. */
+export interface Bucket {
+  readonly name: string
+  readonly prefix: string
+  /** For errors: bucket and endpoint, without secrets. */
+  readonly place: string
+  /** How long a download waits for a byte. */
+  readonly idleMilliseconds: number
+  /** For everything but downloads. A request fails after `idleMilliseconds` without a byte in either direction. */
+  readonly requests: S3Client
+  /** For requests whose response is read as fast as a client takes it. The start of the response is due in `idleMilliseconds`. */
+  readonly downloads: S3Client
+  keyOf (id: string): string
+  /** The id in the name of an object; undefined if it is no blob. */
+  idOf (key: string): string | undefined
+  /**
+   * Sends requests that remove what a failed upload left. What they can't remove in `idleMilliseconds` is removed when the
+   * lease of the blob has run out.
+   */
+  tryCleanup (...commands: (AbortMultipartUploadCommand | DeleteObjectCommand)[]): Promise<void>
+  close (): void
+}
+
+export function openBucket ({ bucket, prefix, endpoint, region, isPathStyle }: StorageUrl, idleMilliseconds: number): Bucket {
+  const clientOf = (maxSockets: number, timeouts: { socketTimeout?: number, requestTimeout?: number }) => new S3Client({
+    ...(endpoint !== undefined && { endpoint }),
+    ...(region !== undefined && { region }),
+    forcePathStyle: isPathStyle,
+    maxAttempts: MAX_ATTEMPTS,
+    // The payload hash in the signature covers each body that is sent. Other checksums are unknown to many S3-compatible stores.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    requestHandler: {
+      connectionTimeout: CONNECT_MILLISECONDS,
+      throwOnRequestTimeout: true,
+      httpAgent: { maxSockets },
+      httpsAgent: { maxSockets },
+      ...timeouts
+    }
+  })
+  const requests = clientOf(MAX_REQUESTS, { socketTimeout: idleMilliseconds })
+  const downloads = clientOf(MAX_DOWNLOADS, { requestTimeout: idleMilliseconds })
+  const blobKey = /^([0-9a-f]{2})\/(\1[0-9a-f]{30})$/
+  return {
+    name: bucket,
+    prefix,
+    place: `bucket ${bucket}${endpoint === undefined ? '' : ` at ${endpoint}`}`,
+    idleMilliseconds,
+    requests,
+    downloads,
+    keyOf: id => `${prefix}${id.slice(0, 2)}/${id}`,
+    idOf: key => key.startsWith(prefix) ? blobKey.exec(key.slice(prefix.length))?.[2] : undefined,
+    async tryCleanup (...commands) {
+      const abortSignal = AbortSignal.timeout(idleMilliseconds)
+      for (const command of commands) await requests.send(command as DeleteObjectCommand, { abortSignal }).catch(() => {})
+    },
+    close () {
+      requests.destroy()
+      downloads.destroy()
+    }
+  }
+}

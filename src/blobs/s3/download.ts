@@ -1,0 +1,97 @@
+import { Readable } from 'node:stream'
+import { GetObjectCommand, HeadObjectCommand } from '@aws-sdk/client-s3'
+import { Problem } from '../../problems.ts'
+import { cutPieces, type Piece } from '../blob-store.ts'
+import type { Bucket } from './bucket.ts'
+import { failAsUnavailable } from './failures.ts'
+
+/** A blob of so few bytes is read in one request. */
+const SMALL_BYTES = 64 * 1024
+
+interface Blob { readonly key: string, readonly size: number }
+
+interface ByteRange { readonly start: number, readonly end: number }
+
+/** Checks that an object exists and has `size` bytes. @throws file_damaged, unavailable. */
+export async function checkObject (bucket: Bucket, { key, size }: Blob): Promise<void> {
+  const command = new HeadObjectCommand({ Bucket: bucket.name, Key: key })
+  const { ContentLength } = await bucket.requests.send(command).catch(failAsUnavailable)
+  if (ContentLength !== size) failAsOther(key, `${ContentLength} bytes`, size)
+}
+
+/** Pieces of an object: at once if it is small, else as a stream. @throws file_damaged, unavailable. */
+export async function readPieces (bucket: Bucket, blob: Blob, pieces: readonly Piece[]): Promise<Readable | Buffer> {
+  if (blob.size <= SMALL_BYTES) return cutPieces(await readSmall(bucket, blob), pieces)
+  const first = pieces.find((piece): piece is ByteRange => typeof piece !== 'string' && piece.start <= piece.end)
+  if (first === undefined) {
+    await checkObject(bucket, blob)
+    return streamOf(pieces.filter(piece => typeof piece === 'string').map(text => Buffer.from(text)))
+  }
+  const abort = new AbortController()
+  const { signal } = abort
+  const opened = await openRange(bucket, blob, first, signal)
+  return streamOf(bytesOf(bucket, blob, { pieces, opened, signal })).once('close', () => abort.abort())
+}
+
+/** A chunk of any size fills the buffer: one is read ahead while another is sent. */
+function streamOf (chunks: Iterable<Buffer> | AsyncIterable<Buffer>): Readable {
+  return Readable.from(chunks, { objectMode: false, highWaterMark: 1 })
+}
+
+async function readSmall (bucket: Bucket, { key, size }: Blob): Promise<Buffer> {
+  const command = new GetObjectCommand({ Bucket: bucket.name, Key: key })
+  const { Body, ContentLength } = await bucket.downloads.send(command).catch(failAsUnavailable)
+  const body = Body as Readable
+  if (ContentLength !== size) {
+    body.destroy()
+    failAsOther(key, `${ContentLength} bytes`, size)
+  }
+  const chunks: Buffer[] = []
+  for await (const chunk of whole(bucket, body, size)) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
+/** The response body of one range, after its head was checked. */
+async function openRange (bucket: Bucket, { key, size }: Blob, range: ByteRange, abortSignal: AbortSignal): Promise<Readable> {
+  const { start, end } = range
+  const command = new GetObjectCommand({ Bucket: bucket.name, Key: key, Range: `bytes=${start}-${end}` })
+  const { Body, ContentRange } = await bucket.downloads.send(command, { abortSignal }).catch(failAsUnavailable)
+  const body = Body as Readable
+  if (ContentRange === `bytes ${start}-${end}/${size}`) return body
+  body.destroy()
+  return failAsOther(key, String(ContentRange), size)
+}
+
+interface Reading { readonly pieces: readonly Piece[], readonly opened: Readable, readonly signal: AbortSignal }
+
+/** The bytes of the pieces. The first range is open already; a request for each other one is sent when its turn comes. */
+async function * bytesOf (bucket: Bucket, blob: Blob, { pieces, opened, signal }: Reading): AsyncGenerator<Buffer> {
+  let next: Readable | undefined = opened
+  for (const piece of pieces) {
+    if (typeof piece === 'string') yield Buffer.from(piece)
+    else if (piece.start <= piece.end) {
+      yield * whole(bucket, next ?? await openRange(bucket, blob, piece, signal), piece.end - piece.start + 1)
+      next = undefined
+    }
+  }
+}
+
+/** The bytes of a response body. @throws unavailable, rather than to end, if there are not `size` of them, or if none comes for too long. */
+async function * whole ({ idleMilliseconds }: Bucket, body: Readable, size: number): AsyncGenerator<Buffer> {
+  const chunks = body[Symbol.asyncIterator]() as AsyncIterableIterator<Buffer>
+  let received = 0
+  for (;;) {
+    // Only while a chunk is waited for: a client that takes its time is no failure of the store.
+    const stop = () => body.destroy(new Error(`the file storage sent nothing for ${idleMilliseconds} ms`))
+    const timer = setTimeout(stop, idleMilliseconds)
+    const { done, value } = await chunks.next().finally(() => clearTimeout(timer)).catch(failAsUnavailable)
+    if (done === true) break
+    received += value.length
+    yield value
+  }
+  if (received !== size) failAsUnavailable(new Error(`the file storage sent ${received} bytes instead of ${size}`))
+}
+
+function failAsOther (key: string, found: string, size: number): never {
+  throw new Problem('file_damaged', { cause: new Error(`object ${key} has ${found}, not ${size} bytes`) })
+}

@@ -1,0 +1,55 @@
+import { ConfigError, OperatorError, Problem } from '../../problems.ts'
+
+/** Answers of the store where an object, or an upload in parts, is missing. `NotFound` is made from an answer to HEAD. */
+const MISSING = new Set(['NoSuchKey', 'NotFound', 'NoSuchUpload'])
+
+/** An error of the SDK. `name` is the code of the S3 protocol, or the kind of a network failure, which has a `code`. */
+interface SdkError { readonly name: string, readonly message: string, readonly code?: string }
+
+/** The answer to a signature whose date is more than 15 minutes off. */
+const CLOCK = 'RequestTimeTooSkewed'
+
+/** What an answer at start means for the operator. */
+const remedies: Record<string, string> = {
+  NoSuchBucket: 'the bucket does not exist',
+  AccessDenied: 'the credentials have no right to list, read, write and delete in the bucket',
+  AllAccessDisabled: 'the credentials have no right to list, read, write and delete in the bucket',
+  InvalidAccessKeyId: 'the access key does not exist',
+  SignatureDoesNotMatch: 'the secret key is wrong',
+  ExpiredToken: 'the credentials have expired',
+  InvalidToken: 'the session token is wrong',
+  CredentialsProviderError: 'there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY',
+  AuthorizationHeaderMalformed: 'the bucket is in another region',
+  PermanentRedirect: 'the bucket is in another region or at another endpoint',
+  InvalidBucketName: 'the name of the bucket is invalid'
+}
+
+/**
+ * Translates an error of the SDK. The cause of `file_damaged` has the code ENOENT if the object is missing. Everything else, from
+ * a broken connection to a right that was taken away, may work again later: the object may be intact.
+ * @throws file_damaged, unavailable.
+ */
+export function failAsUnavailable (error: unknown): never {
+  const { name } = error as SdkError
+  if (MISSING.has(name)) {
+    const cause = Object.assign(new Error('the object is missing', { cause: error }), { code: 'ENOENT' })
+    throw new Problem('file_damaged', { cause })
+  }
+  if (name === 'InvalidRange') throw new Problem('file_damaged', { cause: new Error('the object is too short', { cause: error }) })
+  throw new Problem('unavailable', { headers: { 'retry-after': '5' }, cause: error })
+}
+
+/** Takes the error of `failAsUnavailable`. Throws it again unless the object is missing. */
+export function ignoreMissing (error: unknown): void {
+  if (!(error instanceof Problem) || error.code !== 'file_damaged') throw error
+}
+
+/** Says in one line why a store can't be used. @throws {ConfigError} if a setting is wrong, else {OperatorError}. */
+export function failAsUnusable (error: unknown, place: string): never {
+  const cause = error instanceof Problem ? error.cause : error
+  const { name, code, message } = cause as SdkError
+  const remedy = remedies[name]
+  if (remedy !== undefined) throw new ConfigError(`STORAGE_URL: ${place} can't be used: ${remedy} (${name})`, { cause })
+  if (name === CLOCK) throw new OperatorError(`STORAGE_URL: the clocks of this machine and of ${place} differ too much (${name})`, { cause })
+  throw new OperatorError(`STORAGE_URL: ${place} can't be reached: ${code ?? (name === 'Error' ? message : name)}`, { cause })
+}

@@ -1,0 +1,62 @@
+const MIB = 1024 ** 2
+
+/** The smallest part that S3 takes, except the last one of an object. */
+export const PART_BYTES = 5 * MIB
+
+const MAX_PARTS = 10_000
+
+/** Beyond `MAX_PARTS` of `PART_BYTES`, the size of a part doubles after this many. */
+const PARTS_OF_ONE_SIZE = 1000
+
+/** The largest object, 4.9 TiB: S3 takes 5 TiB. */
+export const MAX_OBJECT_BYTES = PARTS_OF_ONE_SIZE * PART_BYTES * (2 ** (MAX_PARTS / PARTS_OF_ONE_SIZE) - 1)
+
+/** A buffer starts with this size, and doubles until it holds a part: most files are small. */
+const INITIAL_BYTES = 64 * 1024
+
+/**
+ * The size of the part with this index, of an object of at most `maxBytes`. All parts have the same size if they can: some stores
+ * ask for it, and small ones need less memory.
+ */
+export function partBytes (index: number, maxBytes: number): number {
+  return maxBytes <= MAX_PARTS * PART_BYTES ? PART_BYTES : PART_BYTES * 2 ** Math.floor(index / PARTS_OF_ONE_SIZE)
+}
+
+/** A part. Its bytes are overwritten when the part after the next is asked for. */
+export interface Part { readonly bytes: Buffer, readonly isLast: boolean }
+
+/** Collects chunks in parts, at least one, in two buffers that take turns: one is sent while the other is filled. */
+export async function * inParts (chunks: AsyncIterable<Uint8Array>, maxBytes: number): AsyncGenerator<Part> {
+  const buffers = [Buffer.allocUnsafeSlow(INITIAL_BYTES), Buffer.allocUnsafeSlow(INITIAL_BYTES)]
+  let index = 0
+  let length = 0
+  for await (const chunk of chunks) {
+    for (let start = 0; start < chunk.length;) {
+      // A full part is given out when the next byte is there, because only then it is known not to be the last one.
+      if (length === partBytes(index, maxBytes)) {
+        yield { bytes: filled(), isLast: false }
+        index++
+        length = 0
+      }
+      const piece = chunk.subarray(start, start + partBytes(index, maxBytes) - length)
+      bufferFor(length + piece.length).set(piece, length)
+      start += piece.length
+      length += piece.length
+    }
+  }
+  yield { bytes: filled(), isLast: true }
+
+  function filled (): Buffer {
+    return (buffers[index % 2] as Buffer).subarray(0, length)
+  }
+
+  /** The buffer of this part, enlarged to hold `needed` bytes. */
+  function bufferFor (needed: number): Buffer {
+    const buffer = buffers[index % 2] as Buffer
+    if (needed <= buffer.length) return buffer
+    const larger = Buffer.allocUnsafeSlow(Math.min(partBytes(index, maxBytes), Math.max(needed, 2 * buffer.length)))
+    larger.set(filled())
+    buffers[index % 2] = larger
+    return larger
+  }
+}

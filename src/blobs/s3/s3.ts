@@ -1,0 +1,119 @@
+import { rm } from 'node:fs/promises'
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+  paginateListObjectsV2,
+  PutObjectCommand
+} from '@aws-sdk/client-s3'
+import { Problem } from '../../problems.ts'
+import { type BlobStore, createBlobId, type StoredBlob } from '../blob-store.ts'
+import { writeDurably } from '../disk/durable-files.ts'
+import { openBucket, type Bucket, type StorageUrl } from './bucket.ts'
+import { checkObject, readPieces } from './download.ts'
+import { failAsUnavailable, failAsUnusable, ignoreMissing } from './failures.ts'
+import { removeObjects } from './removal.ts'
+import { upload } from './upload.ts'
+
+interface S3BlobsOptions {
+  url: StorageUrl
+  /** How long the bytes of a discarded blob are kept for readers, which may be in other processes. */
+  graceSeconds: number
+  /** How long a request waits for the store before it is sent again. */
+  idleMilliseconds: number
+}
+
+/**
+ * Blobs as objects in a bucket, named `<prefix><first two digits>/<id>`, without any metadata. An object appears when all of its
+ * bytes are stored. Whether a file refers to it is known to the database only, so that the caller needs leases.
+ * @throws {ConfigError} or {OperatorError} with the reason if the bucket can't be used.
+ */
+export async function openS3Blobs ({ url, graceSeconds, idleMilliseconds }: S3BlobsOptions): Promise<BlobStore> {
+  const bucket = openBucket(url, idleMilliseconds)
+  const putting = new Set<Promise<unknown>>()
+  await checkRights(bucket).catch((error: unknown) => {
+    bucket.close()
+    failAsUnusable(error, bucket.place)
+  })
+
+  async function copyTo ({ id, size, sha256 }: StoredBlob, path: string): Promise<'copied'> {
+    const bytes = await readPieces(bucket, { key: bucket.keyOf(id), size }, [{ start: 0, end: size - 1 }])
+    const copied = await writeDurably(path, Buffer.isBuffer(bytes) ? [bytes] : bytes)
+    if (copied.sha256 === sha256) return 'copied'
+    await rm(path)
+    throw new Problem('file_damaged', { cause: new Error(`blob ${id} has other bytes than recorded`) })
+  }
+
+  return {
+    needsLeases: true,
+
+    graceSeconds,
+
+    put (id, bytes, limits) {
+      const stored = upload(bucket, bucket.keyOf(id), bytes, limits).then(content => ({ id, ...content }))
+      putting.add(stored)
+      return stored.finally(() => putting.delete(stored))
+    },
+
+    // A bucket has no limit that could be asked for.
+    requireSpace: async () => {},
+
+    // The lease ends with the commit of the metadata; the object stays as it is.
+    commit: () => {},
+
+    check: (id, size) => checkObject(bucket, { key: bucket.keyOf(id), size }),
+
+    read: (id, size, pieces) => readPieces(bucket, { key: bucket.keyOf(id), size }, pieces),
+
+    copyTo,
+
+    remove: ids => removeObjects(bucket, ids),
+
+    pending: async () => [],
+
+    async * committed () {
+      const pages = paginateListObjectsV2({ client: bucket.requests }, { Bucket: bucket.name, Prefix: bucket.prefix })
+      for await (const { Contents = [] } of pages) {
+        for (const { Key = '' } of Contents) {
+          const id = bucket.idOf(Key)
+          if (id !== undefined) yield id
+        }
+      }
+    },
+
+    has: id => checkExists(bucket, new HeadObjectCommand({ Bucket: bucket.name, Key: bucket.keyOf(id) })),
+
+    probe: () => probe(bucket).catch(failAsUnavailable),
+
+    async close () {
+      await Promise.allSettled(putting)
+      bucket.close()
+    }
+  }
+}
+
+async function checkExists ({ requests }: Bucket, command: HeadObjectCommand | GetObjectCommand): Promise<boolean> {
+  return requests.send(command as HeadObjectCommand).then(() => true, failAsUnavailable).catch((error: unknown) => {
+    ignoreMissing(error)
+    return false
+  })
+}
+
+/** An object that is written and removed to check that the bucket can be written to. */
+async function probe ({ requests, name, prefix }: Bucket): Promise<void> {
+  const target = { Bucket: name, Key: `${prefix}probe` }
+  await requests.send(new PutObjectCommand({ ...target, Body: Buffer.from('probe') }))
+  await requests.send(new DeleteObjectCommand(target))
+}
+
+/** Sends a request of each kind. Listing comes first: its errors name the bucket and the credentials. */
+async function checkRights (bucket: Bucket): Promise<void> {
+  const { requests, name: Bucket, prefix: Prefix } = bucket
+  await requests.send(new ListObjectsV2Command({ Bucket, Prefix, MaxKeys: 1 }))
+  await requests.send(new ListMultipartUploadsCommand({ Bucket, Prefix, MaxUploads: 1 }))
+  // An answer to HEAD would not tell why it was refused.
+  await checkExists(bucket, new GetObjectCommand({ Bucket, Key: bucket.keyOf(createBlobId()) }))
+  await probe(bucket)
+}
