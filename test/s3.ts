@@ -23,9 +23,9 @@ export const credentials = { AWS_ACCESS_KEY_ID: ACCESS_KEY, AWS_SECRET_ACCESS_KE
 
 /**
  * What goes wrong with a request: an answer with this code; no answer; one after `slow` ms; a connection that is cut before the answer,
- * after the act was done (`lost`), or in the middle of the body; a byte that changes on its way; fewer bytes than were asked for.
+ * after the act was done (`lost`), or in the middle of the body; a body that stops in the middle (`stall`); a byte that changes on its way.
  */
-export type Fault = { status: number, code: string } | { slow: number } | 'hang' | 'reset' | 'lost' | 'cut' | 'stall' | 'corrupt' | 'short'
+export type Fault = { status: number, code: string } | { slow: number } | 'hang' | 'reset' | 'lost' | 'cut' | 'stall' | 'corrupt'
 
 export interface S3Request { readonly method: string, readonly key: string, readonly query: URLSearchParams, readonly headers: IncomingMessage['headers'] }
 
@@ -87,7 +87,7 @@ export async function startS3 (folder: string, { bucket = 'files', isReadOnly = 
       if (typeof fault === 'object' && 'slow' in fault) await wait(fault.slow)
       if (typeof fault === 'object' && 'status' in fault) throw new Refusal(fault.status, fault.code)
       checkSignature(message, pathname, query)
-      s3.log.push(`${request.method} ${key}${query.size === 0 ? '' : `?${Array.from(query.keys()).filter(name => name !== 'x-id').join('&')}`}`)
+      s3.log.push(`${request.method} ${key}${Array.from(query.keys()).filter(name => name !== 'x-id').map((name, index) => `${index === 0 ? '?' : '&'}${name}`).join('')}`)
       if (name !== bucket) throw new Refusal(404, 'NoSuchBucket')
       if (isReadOnly && request.method !== 'GET') throw new Refusal(403, 'AccessDenied')
       await answer(message, response, request, fault)

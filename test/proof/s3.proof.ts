@@ -1,20 +1,304 @@
-import { basename } from 'node:path'
-import { test } from 'tap'
-import type { BlobStore } from '../../src/blobs/blob-store.ts'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { readFile, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { Readable } from 'node:stream'
+import { finished } from 'node:stream/promises'
+import { setTimeout as wait } from 'node:timers/promises'
+import { test, type Test } from 'tap'
+import { createBlobId, type BlobStore, type StoredBlob } from '../../src/blobs/blob-store.ts'
+import { MAX_OBJECT_BYTES, PART_BYTES, partBytes } from '../../src/blobs/s3/parts.ts'
 import { openS3Blobs } from '../../src/blobs/s3/s3.ts'
-import { suite } from '../blobs.contract.ts'
-import { credentials, startS3, type FakeS3 } from '../s3.ts'
+import { putNew, readAll, readPieces, suite } from '../blobs.contract.ts'
+import { credentials, startS3, type FakeS3, type Fault, type S3Request } from '../s3.ts'
 
 // The AWS SDK reads its credentials from the environment.
 Object.assign(process.env, credentials)
 
-function openBlobs ({ port }: FakeS3, { prefix = 'blobs/', idleMilliseconds = 5000 } = {}): Promise<BlobStore> {
-  const url = { bucket: 'files', prefix, endpoint: `http://127.0.0.1:${port}`, region: 'eu-central-1', isPathStyle: true }
+const MIB = 1024 ** 2
+const unavailable = { code: 'unavailable', options: { headers: { 'retry-after': '5' } } }
+
+interface Options { prefix?: string, idleMilliseconds?: number, region?: string, bucket?: string }
+
+function openBlobs ({ port }: Pick<FakeS3, 'port'>, { prefix = 'blobs/', idleMilliseconds = 5000, region = 'eu-central-1', bucket = 'files' }: Options = {}): Promise<BlobStore> {
+  const url = { bucket, prefix, endpoint: `http://127.0.0.1:${port}`, region, isPathStyle: true }
   return openS3Blobs({ url, graceSeconds: 3600, idleMilliseconds })
+}
+
+/** A server and a store, both closed when the test ends. */
+async function start (t: Test, options: Options = {}): Promise<{ s3: FakeS3, store: BlobStore }> {
+  const s3 = await startS3(t.testdir())
+  t.teardown(s3.stop)
+  const store = await openBlobs(s3, options)
+  t.teardown(store.close)
+  s3.log.length = 0
+  return { s3, store }
+}
+
+async function * inChunks (bytes: Buffer): AsyncGenerator<Buffer> {
+  for (let start = 0; start < bytes.length; start += 64 * 1024) yield bytes.subarray(start, start + 64 * 1024)
+}
+
+const put = (store: BlobStore, bytes: Buffer) => putNew(store, inChunks(bytes))
+
+async function open (store: BlobStore, { id, size }: StoredBlob): Promise<Readable> {
+  return await store.read(id, size, [{ start: 0, end: size - 1 }]) as Readable
+}
+
+/** What a request does: `PUT`, `GET`, `uploads` (of POST), `partNumber`, `uploadId` (of POST or DELETE), `delete`. */
+const isAct = (act: string) => ({ method, query }: S3Request) => act === 'PUT' || act === 'GET' || act === 'HEAD'
+  ? method === act && query.get('partNumber') === null
+  : query.has(act) && (method === 'POST' || method === 'PUT')
+
+/** Gives `fault` to the first `times` requests of an act. */
+function failing (act: string, fault: Fault, times = Infinity): (request: S3Request) => Fault | undefined {
+  let left = times
+  return request => isAct(act)(request) && left-- > 0 ? fault : undefined
 }
 
 test('S3 keeps the contract of blobs', async t => {
   const s3 = await startS3(t.testdir())
   t.teardown(s3.stop)
   suite(t, place => openBlobs(s3, { prefix: `${basename(place)}/` }))
+})
+
+test('a blob of up to one part is one request, and a larger one is sent in parts', async t => {
+  const { s3, store } = await start(t)
+  const { id } = await put(store, Buffer.alloc(PART_BYTES))
+  const key = `blobs/${id.slice(0, 2)}/${id}`
+  t.strictSame(s3.log, [`PUT ${key}`])
+  t.strictSame(s3.objects(), [key], 'with the id as its only name')
+  s3.log.length = 0
+  const larger = await put(store, Buffer.alloc(PART_BYTES + 1))
+  t.strictSame(s3.log.map(line => line.replace(/^.*\?/, '')), ['uploads', 'partNumber&uploadId', 'partNumber&uploadId', 'uploadId'])
+  s3.log.length = 0
+  await readAll(store, { id: larger.id, size: 100 }).catch(() => {})
+  t.equal(s3.log.length, 1, 'a small blob is read by one request')
+  s3.log.length = 0
+  await readPieces(store, larger, ['a', { start: 5, end: 9 }, 'b'])
+  t.equal(s3.log.length, 1, 'the request that opens a blob is that of its first range')
+})
+
+test('10,000 parts are enough for the largest object, and of one size where they can be', async t => {
+  const total = (maxBytes: number) => Array.from({ length: 10_000 }, (_, index) => partBytes(index, maxBytes)).reduce((sum, bytes) => sum + bytes)
+  const equal = 10_000 * PART_BYTES
+  t.equal(total(equal), equal)
+  t.equal(total(equal + 1), MAX_OBJECT_BYTES)
+  t.ok(MAX_OBJECT_BYTES < 5 * 1024 ** 4)
+  t.equal(partBytes(999, equal + 1), PART_BYTES)
+  t.equal(partBytes(1000, equal + 1), 2 * PART_BYTES)
+})
+
+for (const { act, size } of [
+  { act: 'PUT', size: 1000 },
+  { act: 'uploads', size: 12 * MIB },
+  { act: 'partNumber', size: 12 * MIB },
+  { act: 'uploadId', size: 12 * MIB }
+]) {
+  const faults: Fault[] = [{ status: 500, code: 'InternalError' }, { status: 503, code: 'SlowDown' }, 'reset', 'hang', { slow: 300 }]
+  for (const fault of faults) {
+    const name = typeof fault === 'string' ? fault : JSON.stringify(fault)
+    upload(`an upload whose request "${act}" meets ${name} once succeeds`, async t => {
+      const { s3, store } = await start(t, { idleMilliseconds: 500 })
+      s3.fault = failing(act, fault, 1)
+      const bytes = randomBytes(size)
+      t.ok((await readAll(store, await put(store, bytes))).equals(bytes))
+      t.strictSame(s3.uploads(), [])
+    })
+  }
+  for (const fault of [...faults.slice(0, 4), 'lost' as const, ...(size > 1000 && act === 'uploads' ? [] : ['corrupt' as const])]) {
+    const name = typeof fault === 'string' ? fault : JSON.stringify(fault)
+    upload(`an upload whose request "${act}" always meets ${name} is unavailable, and leaves nothing`, async t => {
+      const { s3, store } = await start(t, { idleMilliseconds: 200 })
+      s3.fault = failing(act, fault)
+      const id = createBlobId()
+      await t.rejects(store.put(id, inChunks(Buffer.alloc(size)), { maxBytes: size }), unavailable)
+      // An upload without parts, whose id was lost, is found by the name of its object.
+      if (act === 'uploads' && fault === 'lost') t.equal(s3.uploads().length, 3)
+      else t.strictSame(s3.uploads(), [])
+      t.strictSame(s3.objects(), [])
+      s3.fault = () => undefined
+      t.strictSame(await store.remove([id]), [id])
+      t.strictSame(s3.uploads(), [])
+    })
+  }
+}
+
+function upload (name: string, run: (t: Test) => Promise<void>): void {
+  void test(name, run)
+}
+
+test('an upload that can\'t be cleaned up fails with the first failure, and is removed later', async t => {
+  const { s3, store } = await start(t, { idleMilliseconds: 200 })
+  const id = createBlobId()
+  const failure = new Error('the client went away')
+  s3.fault = ({ method }) => method === 'DELETE' ? 'hang' : undefined
+  const source = async function * () {
+    yield * inChunks(Buffer.alloc(11 * MIB))
+    throw failure
+  }
+  await t.rejects(store.put(id, source(), { maxBytes: 100 * MIB }), failure)
+  t.equal(s3.uploads().length, 1)
+  s3.fault = ({ method, query }) => method === 'DELETE' || query.has('delete') ? { status: 500, code: 'InternalError' } : undefined
+  t.strictSame(await store.remove([id]), [])
+  s3.fault = () => undefined
+  t.strictSame(await store.remove([id]), [id])
+  t.strictSame(s3.uploads(), [])
+})
+
+test('what others upload is left alone, however many do', async t => {
+  const { s3, store } = await start(t)
+  let release = () => {}
+  const released = new Promise<void>(resolve => { release = resolve })
+  const ids = Array.from({ length: 8 }, createBlobId).sort()
+  const puts = ids.map(id => store.put(id, (async function * () {
+    yield Buffer.alloc(PART_BYTES + 1)
+    await released
+  }()), { maxBytes: 10 * MIB }))
+  while (s3.uploads().length < 8) await wait(10)
+  t.strictSame((await store.remove(ids.slice(5))).sort(), ids.slice(5), 'a batch, beyond the first page')
+  t.equal(s3.uploads().length, 5)
+  release()
+  const ends = await Promise.allSettled(puts)
+  t.strictSame(ends.map(({ status }) => status), [...Array(5).fill('fulfilled'), ...Array(3).fill('rejected')])
+  for (const end of ends.slice(5)) t.match(end, { reason: { code: 'file_damaged' } })
+})
+
+test('objects that can\'t be deleted are not told as removed', async t => {
+  const { s3, store } = await start(t)
+  const [kept, removed] = await Promise.all([put(store, Buffer.alloc(1)), put(store, Buffer.alloc(1))])
+  s3.fault = ({ key, query }) => query.has('in-batch') && key.endsWith(kept.id) ? 'hang' : undefined
+  t.strictSame(await store.remove([kept.id, removed.id]), [removed.id])
+  t.ok(await store.has(kept.id))
+})
+
+test('a source is read no further ahead than one part while the store is slow', async t => {
+  const { s3, store } = await start(t)
+  s3.fault = request => isAct('partNumber')(request) ? 'hang' : undefined
+  let yielded = 0
+  const endless = async function * () { for (;;) { yielded++; yield Buffer.alloc(MIB) } }
+  const failed = store.put(createBlobId(), endless(), { maxBytes: 1024 * MIB })
+  await wait(1000)
+  t.ok(yielded <= 11, `${yielded} MiB`)
+  await s3.stop()
+  await t.rejects(failed, unavailable)
+})
+
+for (const { what, fault } of [
+  { what: 'is cut', fault: 'cut' },
+  { what: 'stalls', fault: 'stall' }
+] as const) {
+  test(`a download that ${what} fails, and never ends as if it were whole`, async t => {
+    const { s3, store } = await start(t, { idleMilliseconds: 300 })
+    const [large, small] = [await put(store, Buffer.alloc(3 * MIB)), await put(store, Buffer.alloc(3000))]
+    s3.fault = ({ method }) => method === 'GET' ? fault : undefined
+    const stream = await open(store, large)
+    let ended = false
+    stream.once('end', () => { ended = true })
+    await t.rejects(finished(stream.resume()), { code: 'unavailable' })
+    t.notOk(ended)
+    await t.rejects(readAll(store, small), unavailable)
+    await t.rejects(store.copyTo(large, join(t.testdirName, 'copy')), unavailable)
+    await t.rejects(readFile(join(t.testdirName, 'copy')), { code: 'ENOENT' })
+    s3.fault = () => undefined
+    t.equal((await readAll(store, large)).length, large.size)
+  })
+}
+
+for (const fault of [{ status: 500, code: 'InternalError' }, { status: 503, code: 'SlowDown' }, { status: 403, code: 'AccessDenied' }, { status: 404, code: 'NoSuchBucket' }, 'reset', 'hang'] as Fault[]) {
+  test(`nothing can be read from a store that answers with ${JSON.stringify(fault)}, until it is back`, async t => {
+    const { s3, store } = await start(t, { idleMilliseconds: 200 })
+    const [large, small] = [await put(store, Buffer.alloc(3 * MIB)), await put(store, Buffer.alloc(3000))]
+    s3.fault = () => fault
+    const ways: (() => Promise<unknown>)[] = [() => readAll(store, large), () => readAll(store, small), store.probe]
+    if (typeof fault === 'string') ways.push(() => store.check(large.id, large.size), () => store.has(large.id))
+    await Promise.all(ways.map(way => t.rejects(way(), unavailable)))
+    t.strictSame(await store.remove([large.id, small.id]), [])
+    s3.fault = () => undefined
+    t.equal((await readAll(store, large)).length, large.size)
+    await store.probe()
+  })
+}
+
+test('a client that takes its time is not cut', async t => {
+  const { store } = await start(t, { idleMilliseconds: 200 })
+  const blob = await put(store, randomBytes(8 * MIB))
+  const stream = await open(store, blob)
+  const chunks = stream[Symbol.asyncIterator]()
+  let received = (await chunks.next()).value.length
+  await wait(1000)
+  for await (const chunk of { [Symbol.asyncIterator]: () => chunks }) received += (chunk as Buffer).length
+  t.equal(received, blob.size)
+})
+
+test('a reader who leaves ends its request, also that for a later range', async t => {
+  const { s3, store } = await start(t)
+  const blob = await put(store, randomBytes(20 * MIB))
+  const stream = await open(store, blob)
+  await once(stream, 'readable')
+  const before = await s3.connections()
+  stream.destroy()
+  while (await s3.connections() >= before) await wait(10)
+  s3.fault = ({ headers }) => headers.range?.startsWith('bytes=7-') ? 'hang' : undefined
+  const second = await store.read(blob.id, blob.size, [{ start: 0, end: 1 }, { start: 7, end: blob.size - 1 }]) as Readable
+  second.resume()
+  while (!s3.log.some(line => line.startsWith('GET')) || await s3.connections() < before) await wait(10)
+  await wait(100)
+  second.destroy()
+  while (await s3.connections() >= before) await wait(10)
+})
+
+test('a copy of other bytes than were stored is not made', async t => {
+  const { s3, store } = await start(t)
+  const blob = await put(store, Buffer.alloc(100_000))
+  await writeFile(s3.fileOf(String(s3.objects()[0])), Buffer.alloc(100_000, 1))
+  await t.rejects(store.copyTo(blob, join(t.testdirName, 'copy')), { code: 'file_damaged' })
+  await t.rejects(readFile(join(t.testdirName, 'copy')), { code: 'ENOENT' })
+})
+
+test('objects that are no blobs are not listed, and those of the store are, page by page', async t => {
+  const { s3, store } = await start(t)
+  const other = await openBlobs(s3, { prefix: '' })
+  t.teardown(other.close)
+  const { id } = await put(other, Buffer.alloc(1))
+  const ids = (await Promise.all(Array.from({ length: 1001 }, async () => put(store, Buffer.alloc(0))))).map(blob => blob.id)
+  const listed: string[] = []
+  for await (const id of store.committed()) listed.push(id)
+  t.strictSame(listed.sort(), ids.sort())
+  for await (const found of other.committed()) t.equal(found, id)
+})
+
+for (const { what, options = {}, env = {}, fault, isReadOnly = false, exitCode, words } of [
+  { what: 'a bucket that does not exist', options: { bucket: 'missing' }, exitCode: 2, words: /bucket missing at http:\/\/127\.0\.0\.1:\d+ can't be used: the bucket does not exist \(NoSuchBucket\)$/ },
+  { what: 'a wrong secret', env: { AWS_SECRET_ACCESS_KEY: 'wrong' }, exitCode: 2, words: /the secret key is wrong \(SignatureDoesNotMatch\)$/ },
+  { what: 'an unknown key', env: { AWS_ACCESS_KEY_ID: 'AKIAWRONG' }, exitCode: 2, words: /the access key does not exist \(InvalidAccessKeyId\)$/ },
+  { what: 'no credentials', env: { AWS_ACCESS_KEY_ID: undefined, AWS_SECRET_ACCESS_KEY: undefined, AWS_CONFIG_FILE: '/dev/null', AWS_SHARED_CREDENTIALS_FILE: '/dev/null' }, exitCode: 2, words: /there are no credentials/ },
+  { what: 'a bucket that can only be read', isReadOnly: true, exitCode: 2, words: /have no right to list, read, write and delete in the bucket \(AccessDenied\)$/ },
+  { what: 'another region', options: { region: 'us-east-1' }, exitCode: 2, words: /the bucket is in another region/ },
+  { what: 'a clock that is off', fault: { status: 403, code: 'RequestTimeTooSkewed' }, exitCode: 1, words: /the clock of this machine differs from that of bucket / },
+  { what: 'a store that fails', fault: { status: 500, code: 'InternalError' }, exitCode: 1, words: /can't be reached: InternalError$/ },
+  { what: 'a store that does not answer', fault: 'hang', exitCode: 1, words: /can't be reached: TimeoutError$/ },
+  { what: 'a connection that is cut', fault: 'reset', exitCode: 1, words: /can't be reached: ECONNRESET$/ }
+] as { what: string, options?: Options, env?: Record<string, string | undefined>, fault?: Fault, isReadOnly?: boolean, exitCode: number, words: RegExp }[]) {
+  test(`${what} is told in one line when the store is opened`, async t => {
+    const s3 = await startS3(t.testdir(), { isReadOnly })
+    t.teardown(s3.stop)
+    s3.fault = () => fault
+    const before = { ...process.env }
+    for (const [name, value] of Object.entries(env)) {
+      if (value === undefined) delete process.env[name]
+      else process.env[name] = value
+    }
+    const error = await openBlobs(s3, { idleMilliseconds: 200, ...options }).then(store => store.close(), (error: unknown) => error)
+    Object.assign(process.env, before)
+    t.match(error, { exitCode, message: words })
+    t.notMatch((error as Error).message, '\n')
+    t.equal(s3.objects().length, 0)
+  })
+}
+
+test('a store at which nothing listens is told in one line', async t => {
+  const s3 = await startS3(t.testdir())
+  await s3.stop()
+  await t.rejects(openBlobs(s3), { exitCode: 1, message: /can't be reached: ECONNREFUSED$/ })
 })

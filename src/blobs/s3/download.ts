@@ -25,17 +25,27 @@ export async function readPieces (bucket: Bucket, blob: Blob, pieces: readonly P
   const first = pieces.find((piece): piece is ByteRange => typeof piece !== 'string' && piece.start <= piece.end)
   if (first === undefined) {
     await checkObject(bucket, blob)
-    return streamOf(pieces.filter(piece => typeof piece === 'string').map(text => Buffer.from(text)))
+    return Readable.from(pieces.filter(piece => typeof piece === 'string').map(text => Buffer.from(text)), { objectMode: false })
   }
   const abort = new AbortController()
   const { signal } = abort
   const opened = await openRange(bucket, blob, first, signal)
-  return streamOf(bytesOf(bucket, blob, { pieces, opened, signal })).once('close', () => abort.abort())
+  return streamOf(bytesOf(bucket, blob, { pieces, opened, signal }), () => abort.abort())
 }
 
-/** A chunk of any size fills the buffer: one is read ahead while another is sent. */
-function streamOf (chunks: Iterable<Buffer> | AsyncIterable<Buffer>): Readable {
-  return Readable.from(chunks, { objectMode: false, highWaterMark: 1 })
+/** Calls `stop` as soon as the stream is destroyed: `Readable.from` would wait for the next chunk before. */
+function streamOf (chunks: AsyncGenerator<Buffer>, stop: () => void): Readable {
+  return new Readable({
+    // A chunk of any size fills the buffer: one is read ahead while another is sent.
+    highWaterMark: 1,
+    read () {
+      chunks.next().then(({ done, value }) => this.push(done === true ? null : value), (error: Error) => this.destroy(error))
+    },
+    destroy (error, callback) {
+      stop()
+      callback(error)
+    }
+  })
 }
 
 async function readSmall (bucket: Bucket, { key, size }: Blob): Promise<Buffer> {
@@ -76,7 +86,7 @@ async function * bytesOf (bucket: Bucket, blob: Blob, { pieces, opened, signal }
   }
 }
 
-/** The bytes of a response body. @throws unavailable, rather than to end, if there are not `size` of them, or if none comes for too long. */
+/** The bytes of a response body. @throws unavailable if it ends before or after `size` bytes, or if none comes for too long. */
 async function * whole ({ idleMilliseconds }: Bucket, body: Readable, size: number): AsyncGenerator<Buffer> {
   const chunks = body[Symbol.asyncIterator]() as AsyncIterableIterator<Buffer>
   let received = 0

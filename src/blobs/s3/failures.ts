@@ -6,9 +6,6 @@ const MISSING = new Set(['NoSuchKey', 'NotFound', 'NoSuchUpload'])
 /** An error of the SDK. `name` is the code of the S3 protocol, or the kind of a network failure, which has a `code`. */
 interface SdkError { readonly name: string, readonly message: string, readonly code?: string }
 
-/** The answer to a signature whose date is more than 15 minutes off. */
-const CLOCK = 'RequestTimeTooSkewed'
-
 /** What an answer at start means for the operator. */
 const remedies: Record<string, string> = {
   NoSuchBucket: 'the bucket does not exist',
@@ -35,7 +32,7 @@ export function failAsUnavailable (error: unknown): never {
     const cause = Object.assign(new Error('the object is missing', { cause: error }), { code: 'ENOENT' })
     throw new Problem('file_damaged', { cause })
   }
-  if (name === 'InvalidRange') throw new Problem('file_damaged', { cause: new Error('the object is too short', { cause: error }) })
+  if (name === 'InvalidRange') throw new Problem('file_damaged', { cause: new Error('the object is too short') })
   throw new Problem('unavailable', { headers: { 'retry-after': '5' }, cause: error })
 }
 
@@ -50,6 +47,6 @@ export function failAsUnusable (error: unknown, place: string): never {
   const { name, code, message } = cause as SdkError
   const remedy = remedies[name]
   if (remedy !== undefined) throw new ConfigError(`STORAGE_URL: ${place} can't be used: ${remedy} (${name})`, { cause })
-  if (name === CLOCK) throw new OperatorError(`STORAGE_URL: the clocks of this machine and of ${place} differ too much (${name})`, { cause })
+  if (name === 'RequestTimeTooSkewed') throw new OperatorError(`STORAGE_URL: the clock of this machine differs from that of ${place}`, { cause })
   throw new OperatorError(`STORAGE_URL: ${place} can't be reached: ${code ?? (name === 'Error' ? message : name)}`, { cause })
 }
