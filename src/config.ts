@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { Errors, type ValueError } from '@sinclair/typebox/errors'
+import { parseStorageUrl } from './blobs/storage-url.ts'
 import { ConfigError } from './problems.ts'
 import { parseSigningKeys } from './tokens/signing-keys.ts'
 
@@ -27,6 +28,8 @@ export const Settings = Type.Object({
   HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'Address to listen on.' }),
   PORT: Type.Integer({ default: 5000, minimum: 0, maximum: 65535, description: 'Port to listen on; 0 picks a free one.' }),
   DATA_DIR: Type.String({ default: './data', minLength: 1, description: 'Folder for the database, files and signing keys; created with mode 0700.' }),
+  STORAGE_URL: Type.Optional(Type.String({ description: 'Bucket for the bytes of files, in any S3-compatible store: s3://bucket/prefix?endpoint=https://s3.example.org&region=eu-central-1. Credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or any other source of the AWS SDK. Unset, they are in DATA_DIR.' })),
+  BLOB_GRACE_SECONDS: Type.Integer({ default: 3600, minimum: 0, maximum: 2_592_000, description: 'With STORAGE_URL, how long the bytes of deleted files are kept for downloads in progress.' }),
   PUBLIC_URL: Type.Optional(Type.String({ description: 'Public address, for absolute links, such as https://files.example.org. Unset, a link is absolute only if the request names the address the server listens on.' })),
   TOKEN_SECONDS: Type.Integer({ default: 600, minimum: 1, maximum: 86400, description: 'Lifetime of an access token, in seconds.' }),
   SIGNING_KEYS: Type.Optional(Type.String({ description: 'Access token keys as kid:secret, comma-separated: the first signs, all verify. Secrets need 32 bytes or more. Unset, a key is generated in DATA_DIR.' })),
@@ -68,6 +71,8 @@ export function readConfig (env: NodeJS.ProcessEnv = process.env) {
     host: settings.HOST,
     port: settings.PORT,
     dataDir: resolve(settings.DATA_DIR),
+    storageUrl: settings.STORAGE_URL === undefined ? undefined : parseStorageUrl(settings.STORAGE_URL),
+    blobGraceSeconds: settings.BLOB_GRACE_SECONDS,
     publicUrl: settings.PUBLIC_URL === undefined ? undefined : publicUrl(settings.PUBLIC_URL),
     tokenSeconds: settings.TOKEN_SECONDS,
     signingKeys: settings.SIGNING_KEYS === undefined ? undefined : parseSigningKeys(settings.SIGNING_KEYS.split(',').map((text, index) => ({ text, place: `SIGNING_KEYS, key ${index + 1}` }))),

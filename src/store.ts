@@ -5,7 +5,7 @@ import { createPasswords, type Passwords } from './accounts/password.ts'
 import type { BackupSource } from './backup/backup.ts'
 import type { RestoreTools } from './backup/restore.ts'
 import type { BlobStore, Reserve } from './blobs/blob-store.ts'
-import { dataFolderLayout, findSigningKeys, prepareDataFolder, readSigningKeys } from './blobs/disk/data-folder.ts'
+import { checkBlobFolders, dataFolderLayout, findSigningKeys, prepareDataFolder, readSigningKeys } from './blobs/disk/data-folder.ts'
 import { openDiskBlobs } from './blobs/disk/disk.ts'
 import { readIfThere } from './blobs/disk/durable-files.ts'
 import { openReserve } from './blobs/disk/reserve.ts'
@@ -43,7 +43,7 @@ export interface Store extends OperatorStore {
  * the database is upgraded. @throws {FolderInUseError} if it must be upgraded while a server, of an older version, is running.
  */
 export async function openOperatorStore (config: Config): Promise<OperatorStore> {
-  await prepareDataFolder(config.dataDir)
+  await prepareFolders(config)
   const backends = await openBackends(
     config,
     () => lockFolder(
@@ -60,7 +60,7 @@ export async function openOperatorStore (config: Config): Promise<OperatorStore>
  * @throws {FolderInUseError} if another server uses it, {NewerDatabaseError} if a newer version made it.
  */
 export async function openStore (config: Config): Promise<Store> {
-  await prepareDataFolder(config.dataDir)
+  await prepareFolders(config)
   const lock = lockFolder(join(config.dataDir, dataFolderLayout.lock))
   try {
     const keyRing = await openKeyRing(config)
@@ -134,12 +134,28 @@ async function openBackends (config: Config, takeFolder?: () => FolderLock): Pro
   const { dataDir } = config
   const reserve = await openReserve(join(dataDir, dataFolderLayout.reserve))
   const metadata = await reserve.withSpace(() => openSqliteMetadata(join(dataDir, dataFolderLayout.database), takeFolder && { takeFolder }))
-  const blobs = await openBlobs(config, reserve)
-  return { metadata, blobs, reserve }
+  try {
+    return { metadata, blobs: await openBlobs(config, reserve), reserve }
+  } catch (error) {
+    await metadata.close()
+    throw error
+  }
 }
 
-function openBlobs ({ dataDir, minFreeBytes }: Config, reserve: Pick<Reserve, 'missingBytes'>): Promise<BlobStore> {
-  return openDiskBlobs({ folder: dataDir, minFreeBytes: () => Math.max(minFreeBytes, reserve.missingBytes) })
+/** A request to a bucket, with its repetitions, fails sooner than the transfer that waits for it is cut. */
+const REQUESTS_IN_IDLE_TIME = 6
+
+async function openBlobs (config: Config, reserve: Pick<Reserve, 'missingBytes'>): Promise<BlobStore> {
+  const { storageUrl, blobGraceSeconds, idleSeconds, dataDir, minFreeBytes } = config
+  if (storageUrl === undefined) return openDiskBlobs({ folder: dataDir, minFreeBytes: () => Math.max(minFreeBytes, reserve.missingBytes) })
+  // Loaded on demand: the AWS SDK takes 0.15 s and 23 MB.
+  const { openS3Blobs } = await import('./blobs/s3/s3.ts')
+  return openS3Blobs({ url: storageUrl, graceSeconds: blobGraceSeconds, idleMilliseconds: idleSeconds * 1000 / REQUESTS_IN_IDLE_TIME })
+}
+
+async function prepareFolders ({ dataDir, storageUrl }: Config): Promise<void> {
+  await prepareDataFolder(dataDir)
+  if (storageUrl === undefined) await checkBlobFolders(dataDir)
 }
 
 async function createRules (config: Config, { metadata, blobs, reserve }: Backends): Promise<Rules> {

@@ -12,6 +12,19 @@ const table: { name: string, field: keyof Config, unset: unknown, set: [string, 
   { name: 'HOST', field: 'host', unset: '127.0.0.1', set: [['::1', '::1'], ['files.example', 'files.example']], wrong: [] },
   { name: 'PORT', field: 'port', unset: 5000, set: [['0', 0], ['65535', 65535]], wrong: ['65536', '-1', 'http', '80.5', '+80', '0x50', '5000 and more', 'NaN'] },
   { name: 'DATA_DIR', field: 'dataDir', unset: resolve('data'), set: [['/srv/files', '/srv/files'], ['files', resolve('files')]], wrong: [] },
+  {
+    name: 'STORAGE_URL',
+    field: 'storageUrl',
+    unset: undefined,
+    set: [
+      ['s3://files', { bucket: 'files', prefix: '', endpoint: undefined, region: undefined, isPathStyle: false }],
+      ['s3://my.files-1/', { bucket: 'my.files-1', prefix: '', endpoint: undefined, region: undefined, isPathStyle: false }],
+      ['s3://files/a/b_1?endpoint=http://127.0.0.1:9000&region=eu-central-1', { bucket: 'files', prefix: 'a/b_1/', endpoint: 'http://127.0.0.1:9000', region: 'eu-central-1', isPathStyle: true }],
+      ['s3://files/a/?endpoint=https%3A%2F%2Fs3.example.org%2F&pathStyle=false', { bucket: 'files', prefix: 'a/', endpoint: 'https://s3.example.org/', region: undefined, isPathStyle: false }]
+    ],
+    wrong: ['files', 'https://files', 's3://', 's3:///files', 's3://f', 's3://Files', 's3://files:80', 's3://key:secret@files', 's3://key@files', 's3://:secret@files', 's3://files#a', 's3://files/a//b', 's3://files/../a b', `s3://files/${'a'.repeat(512)}`, 's3://files?endpoint=s3.example.org', 's3://files?endpoint=https://key@s3.example.org', 's3://files?endpoint=https://s3.example.org/path', 's3://files?endpoint=https://x:99999', 's3://files?region=', 's3://files?region=a&region=b', 's3://files?secret=a', 's3://files?pathStyle=1']
+  },
+  { name: 'BLOB_GRACE_SECONDS', field: 'blobGraceSeconds', unset: 3600, set: [['0', 0], ['2592000', 2_592_000]], wrong: ['-1', '2592001', '1h'] },
   { name: 'PUBLIC_URL', field: 'publicUrl', unset: undefined, set: [['https://files.example', 'https://files.example'], ['http://files.example:81/store//', 'http://files.example:81/store'], ['https://例え.jp/é', 'https://xn--r8jz45g.jp/%C3%A9']], wrong: ['files.example', 'http://[bad', 'https://x:99999', 'https://a<b>', 'https://ann:secret@files.example', 'ftp://files.example', 'https://', 'https://files.example?a', 'https://files.example/#a', 'https://files example'] },
   { name: 'TOKEN_SECONDS', field: 'tokenSeconds', unset: 600, set: [['1', 1], ['86400', 86400]], wrong: ['0', '-5', '86401', 'ten', '1.5'] },
   { name: 'MAX_FILE_BYTES', field: 'maxFileBytes', unset: 5 * GIB, set: [['0', 0], ['9007199254740991', Number.MAX_SAFE_INTEGER], ['5GiB', 5 * GIB]], wrong: ['-1', '9007199254740993', '5e9', '1e300', '8192T'] },
@@ -65,6 +78,7 @@ for (const { settings, words } of [
   { settings: { ALLOWED_EXTENSIONS: 'a/b' }, words: 'ALLOWED_EXTENSIONS: expected extensions such as pdf,jpg, separated by commas, not "a/b"' },
   { settings: { TRUST_PROXY: 'the\nproxy' }, words: 'TRUST_PROXY: expected addresses such as 10.0.0.1, or ranges such as 10.0.0.0/8, separated by commas, not "the\\nproxy"' },
   { settings: { TRUST_PROXY: '10.0.0.0/0' }, words: 'TRUST_PROXY: expected addresses such as 10.0.0.1, or ranges such as 10.0.0.0/8, not "10.0.0.0/0"' },
+  { settings: { STORAGE_URL: 's3://key:secret@files' }, words: 'STORAGE_URL: expected s3://bucket/prefix?endpoint=https://s3.example.org&region=eu-central-1, without credentials' },
   { settings: { PUBLIC_URL: 'https://ann:secret@files.example' }, words: 'PUBLIC_URL: expected an address such as https://files.example.org, without a password or a query' },
   { settings: { PUBLIC_URL: `https://files.example/${'a'.repeat(2048)}` }, words: 'PUBLIC_URL: expected an address such as https://files.example.org, without a password or a query' }
 ]) {

@@ -91,9 +91,10 @@ const checkDigest: Check = async (file, blobs) => {
   }
 }
 
-/** A read error is a finding, and must not end the check. */
+/** A read error is a finding, and must not end the check. A store that can't be reached ends it. */
 function faultOf (error: unknown): Fault {
   if (!(error instanceof Problem)) return 'unreadable'
+  if (error.code === 'unavailable') throw error
   const { code } = error.cause as NodeJS.ErrnoException
   if (code === 'ENOENT') return 'missing'
   return code === undefined ? 'wrong_size' : 'unreadable'

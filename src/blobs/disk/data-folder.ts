@@ -29,12 +29,16 @@ export function blobPath (id: string): string {
 
 /**
  * Creates the folder if it is missing, and makes it inaccessible to other users of the machine.
- * @throws {ConfigError} after an interrupted restore, if there are blobs without a database, or if it is on two file systems.
+ * @throws {ConfigError} after an interrupted restore.
  */
 export async function prepareDataFolder (folder: string): Promise<void> {
   await makeFolder(folder)
   await chmod(folder, 0o700)
   if (await isHalfRestored(folder)) throw new ConfigError(`DATA_DIR: the restore into ${folder} was interrupted; run it again`)
+}
+
+/** @throws {ConfigError} if the folder has blobs without a database, or is on two file systems. */
+export async function checkBlobFolders (folder: string): Promise<void> {
   if (await hasLostDatabase(folder)) throw new ConfigError(`DATA_DIR: ${folder} contains files, but no database; ${LOST_DATABASE_REMEDY}`)
   if (await isOnTwoFileSystems(folder)) throw new ConfigError(`DATA_DIR: ${TWO_FILE_SYSTEMS}; ${TWO_FILE_SYSTEMS_REMEDY}`)
 }

@@ -1,17 +1,5 @@
 import { type AbortMultipartUploadCommand, type DeleteObjectCommand, S3Client } from '@aws-sdk/client-s3'
-
-/** Where the objects are. */
-export interface StorageUrl {
-  readonly bucket: string
-  /** Ends with a slash unless it is empty. */
-  readonly prefix: string
-  /** Undefined for Amazon's own. */
-  readonly endpoint: string | undefined
-  /** Undefined for the one of the environment. */
-  readonly region: string | undefined
-  /** The bucket is named in the path of a request, not in its host. */
-  readonly isPathStyle: boolean
-}
+import type { StorageUrl } from '../storage-url.ts'
 
 /** How long a connection may take, including the wait for a free one. */
 const CONNECT_MILLISECONDS = 5000
