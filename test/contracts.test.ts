@@ -116,7 +116,7 @@ test('a blob that the disk does not let be read fails the reader', async t => {
   await rm(path)
   await mkdir(path)
   const { size } = await stat(path)
-  await t.rejects(readAll(store, { id, size }), { code: 'file_damaged', cause: { code: 'EISDIR' } })
+  await t.rejects(readAll(store, { id, size }), { code: 'file_damaged' })
   t.strictSame(await store.remove([id]), [], 'what the disk does not let be removed is not said to be gone')
 })
 

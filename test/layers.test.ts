@@ -57,7 +57,7 @@ const rooms: { room: string, files: string[], knows: string[] }[] = [
   { room: 'disk', files: ['blobs/disk/'], knows: ground },
   { room: 's3', files: ['blobs/s3/'], knows: ground },
   { room: 'sqlite', files: ['metadata/sqlite/'], knows: ground },
-  { room: 'postgres', files: ['metadata/postgres/'], knows: ground },
+  { room: 'postgres', files: ['metadata/postgres/'], knows: ['sqlite', ...ground] },
   { room: 'accounts', files: ['accounts/'], knows: ground },
   { room: 'tokens', files: ['tokens/'], knows: ['accounts', ...ground] },
   { room: 'files', files: ['files/'], knows: ground },

@@ -3,7 +3,7 @@ import { existsSync, renameSync, statSync, writeFileSync } from 'node:fs'
 /** Packages of hundreds of modules, which take 0.5 s of CPU to load one by one, and what is imported of each. */
 const PACKAGES = {
   '@sinclair/typebox': ['', '/errors', '/value'],
-  'drizzle-orm': ['', '/better-sqlite3', '/better-sqlite3/migrator', '/migrator', '/sqlite-core']
+  'drizzle-orm': ['', '/better-sqlite3', '/better-sqlite3/migrator', '/migrator', '/node-postgres', '/pg-core', '/sqlite-core']
 }
 
 /** The folder of the packages as they are installed now: a `node_modules` in which each import is one file. */
