@@ -1,7 +1,9 @@
+import { open, rm } from 'node:fs/promises'
 import { asc, count, getTableColumns, sql, type SQL } from 'drizzle-orm'
 import { drizzle, type BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
 import type { SQLiteColumn, SQLiteTable } from 'drizzle-orm/sqlite-core'
+import { sync } from '../../blobs/disk/durable-files.ts'
 import { OperatorError } from '../../problems.ts'
 import { Database } from '../sqlite/driver.ts'
 import * as sqlite from '../sqlite/schema.ts'
@@ -50,16 +52,17 @@ export function createPortableFacts (patient: Connections): PortableFacts {
       await db.execute('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY')
       await createDatabase(file)
       await withSqlite(file, async target => {
+        target.delete(sqlite.installation).run()
         for (const { name, key, hasSequence } of tables) {
           for await (const rows of batches(last => readPostgres(db, name, key, last))) target.insert(sqlite[name]).values(rows as never).run()
           if (hasSequence) setSqliteSequence(target, name, await lastId(db, name))
         }
       })
+      await sync(file)
     }),
 
     async importFacts (file) {
-      // Upgrades it.
-      await (await openSqliteMetadata(file)).close()
+      await upgrade(file)
       await withSqlite(file, source => patient.write(async db => {
         const [accounts] = await db.select({ count: count() }).from(postgres.accounts)
         if (accounts?.count !== 0) throw new OperatorError('DATABASE_URL: the database has accounts; a backup is restored into an empty one')
@@ -105,9 +108,17 @@ function isAfter (order: readonly unknown[], key: readonly string[], last: Row |
   return sql`(${list(order)}) > (${list(key.map(field => last[field]))})`
 }
 
+/** Creates a database with the tables of this version, mode 0600, and no other file beside it. */
 async function createDatabase (file: string): Promise<void> {
+  // A try that broke off may have begun it.
+  await rm(file, { force: true })
+  await (await open(file, 'wx', 0o600)).close()
+  await upgrade(file)
+}
+
+async function upgrade (file: string): Promise<void> {
   await (await openSqliteMetadata(file)).close()
-  await withSqlite(file, async db => { db.delete(sqlite.installation).run() })
+  await rm(`${file}-hold`, { force: true })
 }
 
 /** Runs `use` in one transaction of the database in `file`. */
