@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { test, type Test } from 'tap'
 import { Database } from '../../src/metadata/sqlite/driver.ts'
 import { createDrawer, operationsOf, type Document, type Listed, type Operation, type Schema } from '../arbitraries.ts'
+import { credentials, startS3 } from '../s3.ts'
 import { formOf, signUp, startServer, type Answer, type Client, type RunningServer, type SendOptions } from '../server.ts'
 import { exchange } from '../wire.ts'
 
@@ -374,6 +375,15 @@ const provoked: Record<string, (fixture: Fixture) => Promise<Problem>> = {
     // The process checks its memory once a second.
     for (const end = Date.now() + 10_000; answer.status === 200 && Date.now() < end;) answer = await server.send('GET', '/')
     return answer
+  },
+  async unavailable (fixture) {
+    const s3 = await startS3(fixture.t.testdir())
+    Object.assign(process.env, credentials)
+    const server = await startServer(fixture.t, { DATA_DIR: join(fixture.t.testdirName, 'data'), STORAGE_URL: s3.url() })
+    const { token } = await signUp(server, 'ann')
+    await put({ ...fixture, server, token }, 'a.txt')
+    await s3.stop()
+    return server.send('GET', '/uploads/a.txt', { token })
   },
   async not_ready (fixture) {
     const server = await withSettings(fixture, {})

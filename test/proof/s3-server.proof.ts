@@ -1,0 +1,200 @@
+import { randomBytes } from 'node:crypto'
+import { request as httpRequest } from 'node:http'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { test, type Test } from 'tap'
+import { Database } from '../../src/metadata/sqlite/driver.ts'
+import { credentials, startS3, type FakeS3 } from '../s3.ts'
+import { formOf, runBin, signUp, spawnServer, startServer, type RunningServer, type Settings } from '../server.ts'
+
+// SQLite for the facts and S3 for the bytes, through HTTP and the commands.
+
+// The AWS SDK reads its credentials from the environment.
+Object.assign(process.env, credentials)
+
+const MIB = 1024 ** 2
+
+/** A bucket, and the settings of a server that stores bytes in it. */
+async function startBucket (t: Test): Promise<{ s3: FakeS3, settings: Settings }> {
+  const s3 = await startS3(t.testdir())
+  t.teardown(s3.stop)
+  return { s3, settings: { DATA_DIR: join(t.testdirName, 'data'), STORAGE_URL: s3.url('store'), IDLE_SECONDS: '6', ...credentials } }
+}
+
+/** Waits until something is true. */
+async function until (isTrue: () => boolean): Promise<void> {
+  for (const end = Date.now() + 20_000; !isTrue() && Date.now() < end;) await wait(20)
+}
+
+/** Lets every lease run out, as five minutes would. */
+function endLeases (dataDir: string): void {
+  const database = new Database(join(dataDir, 'magicstore.db'))
+  database.exec('UPDATE blob_leases SET expires_at = 0')
+  database.close()
+}
+
+/** Sends the head and a part of the body of an upload that never ends. */
+function beginUpload ({ port }: Pick<RunningServer, 'port'>, token: string, name: string, bytes: number): void {
+  const upload = httpRequest({ port, method: 'PUT', path: `/uploads/${name}`, headers: { authorization: `Bearer ${token}` } })
+  upload.on('error', () => {})
+  upload.write(Buffer.alloc(bytes))
+}
+
+test('files in a bucket are uploaded, downloaded, replaced and deleted, and stay there after a restart', async t => {
+  const { s3, settings } = await startBucket(t)
+  const server = await startServer(t, { ...settings, BLOB_GRACE_SECONDS: '0' })
+  const { token } = await signUp(server, 'ann')
+  const [small, large] = [randomBytes(3000), randomBytes(12 * MIB)]
+  const { headers, body } = formOf('small.bin', small)
+  t.match(await server.send('POST', '/', { token, headers, body }), { status: 201 })
+  t.match(await server.send('POST', '/', { token, headers, body }), { status: 200 }, 'a retry')
+  t.match(await server.send('PUT', '/uploads/large.bin', { token, body: large }), { status: 201 })
+  t.equal(s3.objects().length, 2)
+  t.ok(s3.objects().every(key => /^store\/[0-9a-f]{2}\/[0-9a-f]{32}$/.test(key)), 'no name of a user or a file is in the bucket')
+
+  const again = async () => {
+    await server.close()
+    return startServer(t, { ...settings, BLOB_GRACE_SECONDS: '0' })
+  }
+  const second = await again()
+  t.ok((await second.send('GET', '/uploads/small.bin', { token })).bytes.equals(small))
+  t.ok((await second.send('GET', '/uploads/large.bin', { token })).bytes.equals(large))
+  const ranged = (range: string) => second.send('GET', '/uploads/large.bin', { token, headers: { range } })
+  t.ok((await ranged('bytes=5-10000004')).bytes.equals(large.subarray(5, 10000005)))
+  t.match(await ranged('bytes=-1'), { status: 206, headers: { 'content-range': `bytes ${large.length - 1}-${large.length - 1}/${large.length}` } })
+  const parts = await ranged('bytes=0-9,1000000-1000009')
+  t.match(parts, { status: 206, headers: { 'content-type': /^multipart\/byteranges/ } })
+  t.ok(parts.bytes.includes(large.subarray(1000000, 1000010)))
+  t.match(await ranged(`bytes=${large.length}-`), { status: 416 })
+  const head = await second.send('HEAD', '/uploads/large.bin', { token })
+  t.match(head, { status: 200, headers: { 'content-length': String(large.length) } })
+  t.match(await second.send('GET', '/uploads/large.bin', { token, headers: { 'if-none-match': String(head.headers.etag) } }), { status: 304 })
+
+  t.match(await second.send('PUT', '/uploads/small.bin', { token, body: '' }), { status: 200 })
+  t.match(await second.send('GET', '/uploads/small.bin', { token }), { status: 200, text: '' })
+  t.match(await second.send('DELETE', '/uploads/large.bin', { token }), { status: 204 })
+  t.match(await second.send('GET', '/uploads/large.bin', { token }), { status: 404 })
+  await until(() => s3.objects().length === 1)
+  t.equal(s3.objects().length, 1, 'what was replaced or deleted is gone')
+})
+
+test('a download goes on when its file is deleted, and the bytes go when they have been kept long enough', async t => {
+  const { s3, settings } = await startBucket(t)
+  const server = await startServer(t, settings)
+  const { token } = await signUp(server, 'ann')
+  const bytes = randomBytes(40 * MIB)
+  await server.send('PUT', '/uploads/a', { token, body: bytes })
+  const answered = server.send('GET', '/uploads/a', { token, headers: { range: 'bytes=0-30000000,100-200' } })
+  await until(() => s3.log.some(line => line.startsWith('GET store/')))
+  t.match(await server.send('DELETE', '/uploads/a', { token }), { status: 204 })
+  t.ok((await answered).bytes.includes(bytes.subarray(100, 201)), 'also a range that is asked for after that')
+  t.equal(s3.objects().length, 1)
+  await server.close()
+  const later = await startServer(t, { ...settings, BLOB_GRACE_SECONDS: '0' })
+  await until(() => s3.objects().length === 0)
+  t.equal(s3.objects().length, 0)
+  t.match(await later.send('GET', '/health/ready'), { status: 200 })
+})
+
+test('while the bucket can\'t be reached requests for bytes get 503, and all works without a restart when it is back', async t => {
+  const { s3, settings } = await startBucket(t)
+  const server = await startServer(t, settings)
+  const { token } = await signUp(server, 'ann')
+  for (const [name, size] of [['small', 3000], ['large', 3 * MIB]] as const) await server.send('PUT', `/uploads/${name}`, { token, body: Buffer.alloc(size) })
+  await s3.stop()
+  const refused = { status: 503, headers: { 'retry-after': '5', 'content-type': /^application\/problem\+json/ }, json: { code: 'unavailable' } }
+  for (const name of ['small', 'large']) t.match(await server.send('GET', `/uploads/${name}`, { token }), refused)
+  t.match(await server.send('PUT', '/uploads/new', { token, body: Buffer.alloc(3000) }), refused)
+  t.match(await server.send('PUT', '/uploads/new', { token, body: Buffer.alloc(12 * MIB) }), refused)
+  t.match(await server.send('HEAD', '/uploads/large', { token }), { status: 503 })
+  t.match(await server.send('GET', '/health/ready'), { status: 503 })
+  t.match(await server.send('GET', '/api/files', { token }), { status: 200 }, 'what needs no bytes goes on')
+  t.match(await server.send('DELETE', '/uploads/small', { token }), { status: 204 })
+  await s3.listen()
+  t.match(await server.send('GET', '/uploads/large', { token }), { status: 200 })
+  t.match(await server.send('PUT', '/uploads/new', { token, body: Buffer.alloc(12 * MIB) }), { status: 201 })
+  // A check is reused for a second.
+  await wait(1100)
+  t.match(await server.send('GET', '/health/ready'), { status: 200 })
+  t.strictSame(s3.uploads(), [])
+})
+
+test('of a server that was killed during uploads nothing stays in the bucket but what it acknowledged', async t => {
+  const { s3, settings } = await startBucket(t)
+  const server = await spawnServer(t, settings)
+  const { token } = await signUp(server, 'ann')
+  const acknowledged = randomBytes(6 * MIB)
+  t.match(await server.send('PUT', '/uploads/kept', { token, body: acknowledged }), { status: 201 })
+  // One upload is in the middle of its parts; of another one the object is stored, and the answer is lost.
+  beginUpload(server, token, 'parts', 7 * MIB)
+  s3.fault = ({ method, query }) => method === 'PUT' && !query.has('partNumber') ? 'lost' : undefined
+  server.send('PUT', '/uploads/object', { token, body: 'bytes' }).catch(() => {})
+  await until(() => s3.uploads().length === 1 && s3.objects().length === 2)
+  await server.end('SIGKILL')
+  s3.fault = () => undefined
+  t.strictSame([s3.uploads().length, s3.objects().length], [1, 2])
+
+  const second = await spawnServer(t, settings)
+  t.strictSame([s3.uploads().length, s3.objects().length], [1, 2], 'another process may still be writing')
+  await second.end('SIGTERM')
+  endLeases(String(settings.DATA_DIR))
+  const third = await spawnServer(t, settings)
+  await until(() => s3.objects().length === 1)
+  t.strictSame([s3.uploads().length, s3.objects().length], [0, 1])
+  t.ok((await third.send('GET', '/uploads/kept', { token })).bytes.equals(acknowledged))
+  for (const name of ['parts', 'object']) t.match(await third.send('GET', `/uploads/${name}`, { token }), { status: 404 })
+})
+
+test('an upload whose lease ran out before it was recorded is not acknowledged', async t => {
+  const { s3, settings } = await startBucket(t)
+  const server = await startServer(t, settings)
+  const { token } = await signUp(server, 'ann')
+  s3.fault = ({ method }) => method === 'PUT' ? { slow: 1000 } : undefined
+  const answered = server.send('PUT', '/uploads/a', { token, body: 'bytes' })
+  await wait(300)
+  const database = new Database(join(server.dataDir, 'magicstore.db'))
+  database.exec('DELETE FROM blob_leases')
+  database.close()
+  t.match(await answered, { status: 503, json: { code: 'unavailable' } })
+  await until(() => s3.objects().length === 0)
+  t.strictSame(s3.objects(), [])
+})
+
+test('fsck finds what is missing or changed in the bucket, and ends when it can\'t be reached', async t => {
+  const { s3, settings } = await startBucket(t)
+  const server = await startServer(t, settings)
+  const { token } = await signUp(server, 'ann')
+  for (const name of ['a', 'b']) await server.send('PUT', `/uploads/${name}`, { token, body: name })
+  await server.close()
+  t.match(await runBin(['fsck', '--deep'], settings), { code: 0 })
+  const [first = ''] = s3.objects()
+  s3.fault = ({ key, method }) => key === first && method !== 'DELETE' ? { status: 404, code: 'NoSuchKey' } : undefined
+  t.match(await runBin(['fsck', '--deep'], settings), { code: 1, stdout: /missing/ })
+  s3.fault = ({ key }) => key === first ? { status: 500, code: 'InternalError' } : undefined
+  const failed = await runBin(['fsck', '--deep'], settings)
+  t.equal(failed.code, 1)
+  t.notMatch(failed.stdout, /missing|wrong_size|unreadable/)
+})
+
+for (const { what, change, code, words } of [
+  { what: 'a missing bucket', change: { STORAGE_URL: (url: string) => url.replace('files', 'missing') }, code: 2, words: /^magicstore: STORAGE_URL: bucket missing at .* the bucket does not exist \(NoSuchBucket\)\n$/ },
+  { what: 'a wrong secret', change: { AWS_SECRET_ACCESS_KEY: () => 'wrong' }, code: 2, words: /the secret key is wrong/ },
+  { what: 'an address where nothing listens', change: { STORAGE_URL: () => 's3://files?endpoint=http://127.0.0.1:1&region=eu-central-1' }, code: 1, words: /can't be reached: ECONNREFUSED\n$/ },
+  { what: 'an address that is none', change: { STORAGE_URL: () => 'files' }, code: 2, words: /expected s3:\/\/bucket/ }
+] as { what: string, change: Record<string, (text: string) => string>, code: number, words: RegExp }[]) {
+  test(`a server with ${what} says so in one line and exits`, async t => {
+    const { settings } = await startBucket(t)
+    const changed = Object.fromEntries(Object.entries(change).map(([name, next]) => [name, next(String(settings[name]))]))
+    const { code: exitCode, stdout, stderr } = await runBin(['serve'], { ...settings, PORT: '0', ...changed, AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' })
+    t.equal(exitCode, code)
+    t.match(stderr, words)
+    t.equal(stderr.trim().split('\n').length, 1)
+    t.equal(stdout, '')
+  })
+}
+
+test('a clock in the wrong year is named', async t => {
+  const { s3, settings } = await startBucket(t)
+  s3.fault = () => ({ status: 403, code: 'RequestTimeTooSkewed' })
+  t.match(await runBin(['serve'], settings), { code: 1, stderr: /the clock of this machine differs/ })
+})
