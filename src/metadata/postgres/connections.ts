@@ -147,12 +147,11 @@ async function knownOutcome<T> (statement: Promise<T>): Promise<T> {
 async function repeated<T> (run: (isRepeated: boolean) => Promise<T>, canRepeat: (error: unknown) => boolean): Promise<T> {
   let unknown: OutcomeUnknown | undefined
   for (let tries = 1; ; tries++) {
-    try {
-      return await run(unknown !== undefined)
-    } catch (error) {
-      if (error instanceof OutcomeUnknown) unknown ??= error
-      if (tries < MAX_TRIES && canRepeat(error)) continue
-      const failure = failureOf(error)
+    const end = await run(unknown !== undefined).then(value => ({ value }), (error: unknown) => ({ error }))
+    if ('value' in end) return end.value
+    if (end.error instanceof OutcomeUnknown) unknown ??= end.error
+    if (tries === MAX_TRIES || !canRepeat(end.error)) {
+      const failure = failureOf(end.error)
       throw unknown === undefined || isRefusal(failure) ? failure : unknown
     }
   }

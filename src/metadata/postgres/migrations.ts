@@ -16,14 +16,15 @@ const OLDEST_VERSION = 15
 /**
  * Applies the pending migrations: all of them in one transaction, or none. A lock on the same connection makes processes that
  * start together apply them once: with Drizzle's migrator seven of ten failed.
+ * `patient` is for a migration that changes a large table.
  * @throws {ConfigError} if the server is too old, {OperatorError} if a newer version made the database. Nothing has changed then.
  */
-export async function applyMigrations ({ read, write }: Connections, migrationsFolder = ownMigrations): Promise<void> {
+export async function applyMigrations ({ read }: Connections, patient: Connections, migrationsFolder = ownMigrations): Promise<void> {
   await read(refuseOldServer)
   const known = readMigrationFiles({ migrationsFolder })
   // Usually there is none, and a lock would make processes that start wait for each other.
   if ((await read(db => pending(db, known))).length === 0) return
-  await write(async db => {
+  await patient.write(async db => {
     await db.execute(sql`SELECT pg_advisory_xact_lock(${LOCK[0]}, ${LOCK[1]})`)
     for (const migration of await pending(db, known)) {
       await apply(db, migration).catch((error: unknown) => {

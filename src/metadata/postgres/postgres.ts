@@ -12,7 +12,7 @@ import { createMonitoringRepository } from './monitoring.ts'
 import { createPortableFacts, type PortableFacts } from './portable-facts.ts'
 import { installation } from './schema.ts'
 import { createSigningKeyRepository, type SigningKeyRepository } from './signing-keys.ts'
-import { explainConnectionFailure } from './startup.ts'
+import { explainConnectionFailure, refuseBrokenUrl } from './startup.ts'
 import { createTokenRepository } from './tokens.ts'
 
 /** What PostgreSQL stores besides the contract. */
@@ -31,6 +31,7 @@ export interface PostgresOptions {
  * @throws {OperatorError} with one line: the server can't be reached or is too old, or the database is newer; nothing has changed then.
  */
 export async function openPostgresMetadata ({ url, poolSize = 10, migrationsFolder }: PostgresOptions): Promise<PostgresMetadata> {
+  refuseBrokenUrl(url)
   const connections = createConnections({ url, poolSize, work: 'short' })
   const patient = createConnections({ url, poolSize: 1, work: 'long' })
 
@@ -39,7 +40,7 @@ export async function openPostgresMetadata ({ url, poolSize = 10, migrationsFold
   }
 
   try {
-    await applyMigrations(patient, migrationsFolder)
+    await applyMigrations(connections, patient, migrationsFolder)
     const [row] = await connections.read(db => db.select().from(installation))
     return {
       installationId: String(row?.id),

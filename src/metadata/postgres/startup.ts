@@ -1,3 +1,4 @@
+import pg from 'pg'
 import { ConfigError, OperatorError, Problem } from '../../problems.ts'
 
 /** SQLSTATE codes of a connection that is refused because of what DATABASE_URL says. */
@@ -15,4 +16,14 @@ export function explainConnectionFailure (error: unknown): unknown {
   if (refusal !== undefined) return new ConfigError(`DATABASE_URL: ${refusal}`, { cause: error })
   // A name with two addresses that both refuse has a code and no message.
   return new OperatorError(`DATABASE_URL: can't connect to PostgreSQL: ${[message, code].find(text => text !== '')}`, { cause: error })
+}
+
+/** @throws {ConfigError} if the driver can't read the address, or a certificate that it names. */
+export function refuseBrokenUrl (url: string): void {
+  try {
+    // The constructor reads it, and does not connect.
+    void new pg.Client({ connectionString: url })
+  } catch (cause) {
+    throw new ConfigError(`DATABASE_URL: ${(cause as Error).message}`, { cause })
+  }
 }
