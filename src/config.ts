@@ -27,12 +27,13 @@ const Bytes = (description: string, fallback?: number) =>
 export const Settings = Type.Object({
   HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'Address to listen on.' }),
   PORT: Type.Integer({ default: 5000, minimum: 0, maximum: 65535, description: 'Port to listen on; 0 picks a free one.' }),
-  DATA_DIR: Type.String({ default: './data', minLength: 1, description: 'Folder for the database, files and signing keys; created with mode 0700.' }),
+  DATA_DIR: Type.String({ default: './data', minLength: 1, description: 'Folder for files, and for the database and signing keys unless DATABASE_URL is set; created with mode 0700.' }),
+  DATABASE_URL: Type.Optional(Type.String({ description: 'PostgreSQL 15 or newer, such as postgres://user:password@host:5432/database?sslmode=verify-full. Unset, the database is SQLite, in DATA_DIR.' })),
   STORAGE_URL: Type.Optional(Type.String({ description: 'Bucket for the bytes of files, in any S3-compatible store: s3://bucket/prefix?endpoint=https://s3.example.org&region=eu-central-1. Credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or any other source of the AWS SDK. Unset, they are in DATA_DIR.' })),
   BLOB_GRACE_SECONDS: Type.Integer({ default: 3600, minimum: 0, maximum: 2_592_000, description: 'With STORAGE_URL, how long the bytes of deleted files are kept for downloads in progress.' }),
   PUBLIC_URL: Type.Optional(Type.String({ description: 'Public address, for absolute links, such as https://files.example.org. Unset, a link is absolute only if the request names the address the server listens on.' })),
   TOKEN_SECONDS: Type.Integer({ default: 600, minimum: 1, maximum: 86400, description: 'Lifetime of an access token, in seconds.' }),
-  SIGNING_KEYS: Type.Optional(Type.String({ description: 'Access token keys as kid:secret, comma-separated: the first signs, all verify. Secrets need 32 bytes or more. Unset, a key is generated in DATA_DIR.' })),
+  SIGNING_KEYS: Type.Optional(Type.String({ description: 'Access token keys as kid:secret, comma-separated: the first signs, all verify. Secrets need 32 bytes or more. Unset, a key is generated beside the database.' })),
   MAX_FILE_BYTES: Bytes('Largest file allowed.', 5 * GIB),
   QUOTA_BYTES: Type.Optional(Bytes('Bytes an account may store; `magicstore user quota` overrides it per account.')),
   QUOTA_FILES: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Files an account may store; `magicstore user quota` overrides it per account.' })),
@@ -73,6 +74,7 @@ export function readConfig (env: NodeJS.ProcessEnv = process.env) {
     dataDir: resolve(settings.DATA_DIR),
     storageUrl: settings.STORAGE_URL === undefined ? undefined : parseStorageUrl(settings.STORAGE_URL),
     blobGraceSeconds: settings.BLOB_GRACE_SECONDS,
+    databaseUrl: settings.DATABASE_URL === undefined ? undefined : databaseUrl(settings.DATABASE_URL),
     publicUrl: settings.PUBLIC_URL === undefined ? undefined : publicUrl(settings.PUBLIC_URL),
     tokenSeconds: settings.TOKEN_SECONDS,
     signingKeys: settings.SIGNING_KEYS === undefined ? undefined : parseSigningKeys(settings.SIGNING_KEYS.split(',').map((text, index) => ({ text, place: `SIGNING_KEYS, key ${index + 1}` }))),
@@ -148,6 +150,13 @@ function expectationOf ({ anyOf, expected, isByteSize, minimum, maximum }: TSche
   if (anyOf !== undefined) return `one of ${(anyOf as { const: string }[]).map(choice => choice.const).join(', ')}`
   if (expected !== undefined) return `${expected}, separated by commas`
   return isByteSize === true ? 'bytes as a whole number, or a size such as 64 MiB or 10G' : `a whole number from ${minimum} to ${maximum}`
+}
+
+/** The error omits the value, which contains a password. */
+function databaseUrl (text: string): string {
+  const url = text.trim()
+  if (!/^postgres(ql)?:\/\//.test(url) || !URL.canParse(url)) throw new ConfigError('DATABASE_URL: expected an address such as postgres://user:password@host:5432/database')
+  return url
 }
 
 /** The URL as it is used in headers: ASCII only, without a trailing slash. The error omits the value, which may contain a password. */

@@ -25,6 +25,7 @@ const table: { name: string, field: keyof Config, unset: unknown, set: [string, 
     wrong: ['files', 'https://files', 's3://', 's3:///files', 's3://f', 's3://Files', 's3://files:80', 's3://key:secret@files', 's3://key@files', 's3://:secret@files', 's3://files#a', 's3://files/a//b', 's3://files/../a b', `s3://files/${'a'.repeat(512)}`, 's3://files?endpoint=s3.example.org', 's3://files?endpoint=https://key@s3.example.org', 's3://files?endpoint=https://s3.example.org/path', 's3://files?endpoint=https://x:99999', 's3://files?region=', 's3://files?region=a&region=b', 's3://files?secret=a', 's3://files?pathStyle=1']
   },
   { name: 'BLOB_GRACE_SECONDS', field: 'blobGraceSeconds', unset: 3600, set: [['0', 0], ['2592000', 2_592_000]], wrong: ['-1', '2592001', '1h'] },
+  { name: 'DATABASE_URL', field: 'databaseUrl', unset: undefined, set: [['postgres://ann:secret@db.example:5432/files?sslmode=verify-full', 'postgres://ann:secret@db.example:5432/files?sslmode=verify-full'], [' postgresql:///files ', 'postgresql:///files']], wrong: ['mysql://db.example/files', 'db.example/files', 'postgres:db', 'postgres://db.example:port/files', '/var/lib/files.db'] },
   { name: 'PUBLIC_URL', field: 'publicUrl', unset: undefined, set: [['https://files.example', 'https://files.example'], ['http://files.example:81/store//', 'http://files.example:81/store'], ['https://例え.jp/é', 'https://xn--r8jz45g.jp/%C3%A9']], wrong: ['files.example', 'http://[bad', 'https://x:99999', 'https://a<b>', 'https://ann:secret@files.example', 'ftp://files.example', 'https://', 'https://files.example?a', 'https://files.example/#a', 'https://files example'] },
   { name: 'TOKEN_SECONDS', field: 'tokenSeconds', unset: 600, set: [['1', 1], ['86400', 86400]], wrong: ['0', '-5', '86401', 'ten', '1.5'] },
   { name: 'MAX_FILE_BYTES', field: 'maxFileBytes', unset: 5 * GIB, set: [['0', 0], ['9007199254740991', Number.MAX_SAFE_INTEGER], ['5GiB', 5 * GIB]], wrong: ['-1', '9007199254740993', '5e9', '1e300', '8192T'] },
@@ -176,7 +177,9 @@ for (const { settings, name } of [
   { settings: { PORT: 'eighty' }, name: 'PORT' },
   { settings: { REGISTRATION: 'maybe' }, name: 'REGISTRATION' },
   { settings: { SIGNING_KEYS: `a:${secret},b:a-secret-nobody-may-see` }, name: 'SIGNING_KEYS' },
-  { settings: { TRUST_PROXY: 'the-proxy' }, name: 'TRUST_PROXY' }
+  { settings: { TRUST_PROXY: 'the-proxy' }, name: 'TRUST_PROXY' },
+  { settings: { DATABASE_URL: 'mysql://ann:nobody-may-see@db.example/files' }, name: 'DATABASE_URL' },
+  { settings: { DATABASE_URL: 'postgres://ann:nobody-may-see@db.example/files?sslmode=verify-full&sslrootcert=/nowhere.pem' }, name: 'DATABASE_URL' }
 ]) {
   test(`magicstore serve with a wrong ${name} says so in one line and exits with 2`, async t => {
     const { code, stdout, stderr } = await runBin(['serve'], { DATA_DIR: t.testdir(), ...settings } as Settings)

@@ -1,9 +1,10 @@
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import type { BlobStore } from '../blobs/blob-store.ts'
-import { dataFolderLayout } from '../blobs/disk/data-folder.ts'
+import { dataFolderLayout, findSigningKeys } from '../blobs/disk/data-folder.ts'
 import { Problem } from '../problems.ts'
+import type { SigningKey } from '../tokens/signing-keys.ts'
 import type { OnProgress } from './backup.ts'
 import { type BackupSummary, inParallel, readSums, type Sum } from './manifest.ts'
 import { batches, bytesOf, copyVerified, failAsUnreadable, refuseDamaged, type RestoreTools } from './restore.ts'
@@ -13,12 +14,11 @@ export interface RestoreTarget {
   readonly blobs: BlobStore
   /** Takes over the facts in a SQLite database of this version or an older one, all or nothing, and may change the file. */
   importFacts (file: string): Promise<void>
-  /** Takes over signing keys, in lines of `kid:secret`. */
-  importKeys (text: string): Promise<void>
+  importKeys (keys: SigningKey[]): Promise<unknown>
   close (): Promise<void>
 }
 
-interface RestoreIntoOptions {
+export interface RestoreIntoOptions {
   readonly folder: string
   readonly backup: BackupSummary
   readonly target: RestoreTarget
@@ -48,7 +48,8 @@ export async function restoreInto ({ folder, backup, target, openSnapshot, onPro
       done += batch.length
       onProgress(Math.min(done, backup.files), backup.files)
     }
-    if (backup.hasSigningKeys) await target.importKeys(await readFile(keys, 'utf8'))
+    const signingKeys = backup.hasSigningKeys ? await findSigningKeys(scratch) : undefined
+    if (signingKeys !== undefined) await target.importKeys(signingKeys)
     await target.importFacts(database)
   } finally {
     await rm(scratch, { recursive: true })

@@ -1,17 +1,19 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { usesDataFolder } from '../backends/backends.ts'
+import { openBackupSource } from '../backends/transfer.ts'
 import { createBackup, prepareBackupFolder, type DraftBackup } from '../backup/backup.ts'
 import { BackupError, backupLayout, readManifest } from '../backup/manifest.ts'
 import { fillDataFolder, linkVerified } from '../backup/restore.ts'
 import { deviceOf, requireDatabase } from '../blobs/disk/data-folder.ts'
 import { readConfig, type Config } from '../config.ts'
 import { checkIntegrity, type Finding } from '../files/integrity-check.ts'
-import { lockBackupFolder, openBackupSource, openOperatorStore, restoreTools } from '../store.ts'
+import { lockBackupFolder, openOperatorStore, restoreTools } from '../store.ts'
 import { folderArgument } from './command.ts'
 import { createProgress, type Progress } from './terminal.ts'
 
-export const help = `magicstore backup FOLDER: back up DATA_DIR, with or without a running server.
+export const help = `magicstore backup FOLDER: back up the store that the settings name, with or without a running server.
 
   --prove    test the new backup before it replaces the previous one: restore it to a temporary folder in FOLDER, run fsck --deep there
   --json     one JSON object
@@ -32,7 +34,7 @@ export async function run (args: string[]): Promise<void> {
   })
   const config = readConfig()
   const folder = await folderArgument('backup', positionals, config.dataDir)
-  await requireDatabase(config.dataDir)
+  if (config.databaseUrl === undefined) await requireDatabase(config.dataDir)
   const start = performance.now()
   const progress = createProgress()
   const result = await makeBackup(config, folder, { isProven: values.prove, progress }).finally(progress.clear)
@@ -53,7 +55,7 @@ async function makeBackup (config: Config, folder: string, { isProven, progress 
     if (isProven) await prove(folder, progress)
     const removed = await draft.commit()
     const { createdAt, accounts, files, bytes, hasSigningKeys } = draft.summary
-    const isOnDataDisk = await deviceOf(folder) === await deviceOf(config.dataDir)
+    const isOnDataDisk = usesDataFolder(config) && await deviceOf(folder) === await deviceOf(config.dataDir)
     return { folder, createdAt, accounts, files, bytes, ...draft.counts, removed, hasSigningKeys, isProven, isOnDataDisk }
   } finally {
     await draft?.close()

@@ -24,7 +24,7 @@ export async function run (args: string[]): Promise<void> {
     }
   })
   const config = readConfig()
-  await requireDatabase(config.dataDir)
+  if (config.databaseUrl === undefined) await requireDatabase(config.dataDir)
   const store = await openOperatorStore(config)
   const print = values.json ? printJson : printText
   const progress = createProgress()

@@ -1,9 +1,9 @@
-import { readSigningKeys, writeSigningKeys } from '../blobs/disk/data-folder.ts'
 import { readConfig } from '../config.ts'
+import { openKeySource } from '../backends/backends.ts'
 import { createSigningKey } from '../tokens/signing-keys.ts'
 import { UsageError } from './command.ts'
 
-export const help = `magicstore keys rotate: add a new signing key in DATA_DIR, in first place.
+export const help = `magicstore keys rotate: add a new signing key in DATA_DIR, or in the database of DATABASE_URL, in first place.
 
   Tokens signed with the two previous keys stay valid until they expire. A running server uses the new key within two seconds.
   If SIGNING_KEYS is set, the keys are in the environment and this command can't rotate them.`
@@ -11,12 +11,13 @@ export const help = `magicstore keys rotate: add a new signing key in DATA_DIR, 
 /** The new key, and two older ones that may have signed tokens which are still valid. */
 const KEPT_KEYS = 3
 
-/** Rotates the keys in DATA_DIR. */
+/** Rotates the keys that are kept beside the database. */
 export async function run ([verb, ...rest]: string[]): Promise<void> {
   if (verb !== 'rotate' || rest.length > 0) throw new UsageError('the only verb is rotate; see magicstore keys --help')
   const config = readConfig()
   if (config.signingKeys !== undefined) throw new UsageError('SIGNING_KEYS is set: add a new key there, in first place')
-  const ring = [createSigningKey(), ...await readSigningKeys(config.dataDir)].slice(0, KEPT_KEYS)
-  await writeSigningKeys(config.dataDir, ring)
+  const keys = await openKeySource(config)
+  const ring = [createSigningKey(), ...await keys.read()].slice(0, KEPT_KEYS)
+  await keys.replace(ring).finally(() => keys.close())
   console.log(`added key ${ring[0]?.kid}`)
 }

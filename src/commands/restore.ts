@@ -1,7 +1,9 @@
 import { parseArgs } from 'node:util'
+import { openRestoreTarget } from '../backends/transfer.ts'
 import { readManifest, type BackupSummary } from '../backup/manifest.ts'
+import { restoreInto, type RestoreIntoOptions } from '../backup/restore-into.ts'
 import { restoreBackup } from '../backup/restore.ts'
-import { readConfig } from '../config.ts'
+import { readConfig, type Config } from '../config.ts'
 import { restoreTools } from '../store.ts'
 import { folderArgument } from './command.ts'
 import { createProgress } from './terminal.ts'
@@ -18,22 +20,28 @@ then unchanged.`
 /** Restores a backup and prints what was in it. */
 export async function run (args: string[]): Promise<void> {
   const { values, positionals } = parseArgs({ args, options: { json: { type: 'boolean', default: false } }, allowPositionals: true })
-  const { dataDir: target } = readConfig()
+  const config = readConfig()
+  const { dataDir: target } = config
   const folder = await folderArgument('restore', positionals, target)
   const start = performance.now()
   const progress = createProgress()
   const backup = await readManifest(folder)
-  await restoreBackup({
-    folder,
-    backup,
-    target,
-    tools: restoreTools,
-    onProgress: (done, total) => progress.show('restored', done, total)
-  }).finally(progress.clear)
+  const options = { folder, backup, onProgress: (done: number, total: number) => progress.show('restored', done, total) }
+  await (isDataFolderAlone(config) ? restoreBackup({ ...options, target, tools: restoreTools }) : restoreElsewhere(config, options)).finally(progress.clear)
   const { createdAt, accounts, files, bytes, hasSigningKeys } = backup
   const seconds = Math.round(performance.now() - start) / 1000
   const report = { folder: target, createdAt, accounts, files, bytes, hasSigningKeys, seconds }
   console.log(values.json ? JSON.stringify(report) : textOf(report))
+}
+
+/** Into a database server or a bucket. */
+async function restoreElsewhere (config: Config, options: Pick<RestoreIntoOptions, 'folder' | 'backup' | 'onProgress'>): Promise<void> {
+  const target = await openRestoreTarget(config)
+  await restoreInto({ ...options, target, openSnapshot: restoreTools.openSnapshot }).finally(target.close)
+}
+
+function isDataFolderAlone ({ databaseUrl, storageUrl }: Config): boolean {
+  return databaseUrl === undefined && storageUrl === undefined
 }
 
 interface Report extends Pick<BackupSummary, 'createdAt' | 'accounts' | 'files' | 'bytes' | 'hasSigningKeys'> {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { cp, readFile, writeFile } from 'node:fs/promises'
+import { cp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { getTableColumns } from 'drizzle-orm'
@@ -12,6 +12,7 @@ import type { AttemptClaim, NewFile } from '../../src/metadata/records.ts'
 import { ConfigError, OperatorError, Problem } from '../../src/problems.ts'
 import { suite } from '../metadata.contract.ts'
 import { startPostgres, startProxy } from '../postgres.ts'
+import { runBin, startServer } from '../server.ts'
 
 const POOL = 10
 const unlimited = { bytes: undefined, files: undefined }
@@ -114,7 +115,8 @@ t.test('a server that can\'t be used is told in one line, without the password',
     { address: String(wrong), type: ConfigError, message: /^DATABASE_URL: .*password$/ },
     { address: server.url('nowhere'), type: ConfigError, message: /^DATABASE_URL: .*no such database$/ },
     { address: String(closed), type: OperatorError, message: /^DATABASE_URL: .*ECONNREFUSED/ },
-    { address: `${url}?sslmode=require`, type: OperatorError, message: /^DATABASE_URL: .*SSL/ },
+    { address: `${url}?sslmode=verify-full`, type: OperatorError, message: /^DATABASE_URL: .*SSL/ },
+    { address: `${url}?sslmode=verify-full&sslrootcert=/nowhere.pem`, type: ConfigError, message: /^DATABASE_URL: .*nowhere\.pem/ },
     { address: new URL(new URL(url).pathname, server.url('', proxy.port)).href, type: ConfigError, message: /^DATABASE_URL: .*14\.9.*15 or newer$/ }
   ]) {
     await t.rejects(openPostgresMetadata({ url: address }), { constructor: type, message })
@@ -249,7 +251,7 @@ t.test('what is undone because of others is tried again, and other failures are 
   await failChanges(url, '0', 0)
   t.match(await metadata.findAccount(id), { quotaBytes: 1, usedFiles: 1 })
   t.strictSame(await metadata.listEvents(id, { beforeId: undefined, limit: 9 }).then(events => events.length), 2)
-  t.strictSame(await outcomes([metadata.renameFile(id, 'nothing', 'x', 1)]), { not_found: 1 })
+  t.strictSame(await outcomes([metadata.renameFile(id, 'nothing', 'x', 1), metadata.removeFile(id, 'nothing', { 'if-match': '"x"' })]), { not_found: 2 })
   t.ok(await connectionsTo(url) <= POOL + 1)
 
   await server.run(url, `ALTER DATABASE ${new URL(url).pathname.slice(1)} SET default_transaction_read_only = on`)
@@ -394,4 +396,29 @@ t.test('a server that is restarted under load loses nothing that was acknowledge
   await metadata.close()
   await setTimeout(200)
   t.equal(await connectionsTo(url), 0)
+})
+
+t.test('a server on PostgreSQL keeps files in its folder, and everything else in the database', async t => {
+  const settings = { DATABASE_URL: await server.newDatabase(), DATA_DIR: t.testdir() }
+  const user = { user: ['ada', 'pwd'] as [string, string] }
+  const first = await startServer(t, settings)
+  t.equal((await first.send('POST', '/api/users', { json: { username: 'ada', password: 'pwd' } })).status, 201)
+  const { json: { token } } = await first.send('GET', '/api/token', user)
+  t.equal((await first.send('PUT', '/uploads/a.txt', { token, body: 'hello' })).status, 201)
+  t.match((await runBin(['serve'], settings)), { code: 1, stderr: /another MagicStore server uses this data folder/ })
+  t.match(await runBin(['keys', 'rotate'], settings), { code: 0, stdout: /^added key / })
+  t.match(await runBin(['user', 'list'], settings), { code: 0, stdout: /ada/ })
+  t.match(await runBin(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' })
+  await first.close()
+  const names = await readdir(settings.DATA_DIR)
+  t.strictSame(names.filter(name => name.startsWith('magicstore.db') || name === 'signing-keys'), [])
+
+  const second = await startServer(t, settings)
+  t.equal((await second.send('GET', '/uploads/a.txt', { token })).text, 'hello', 'the key before the last one still verifies')
+  t.equal((await second.send('GET', '/api/files?prefix=%00', { token })).status, 200)
+  await second.close()
+
+  const embedded = await startServer(t, { DATA_DIR: join(settings.DATA_DIR, 'embedded') })
+  await embedded.close()
+  t.match(await runBin(['serve'], { ...settings, DATA_DIR: embedded.dataDir }), { code: 2, stderr: /^magicstore: DATA_DIR: [^\n]* has a database of its own[^\n]*\n$/ })
 })

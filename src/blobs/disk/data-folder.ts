@@ -27,20 +27,25 @@ export function blobPath (id: string): string {
   return join(dataFolderLayout.blobs, id.slice(0, 2), id)
 }
 
+/** What of a store is in its data folder; the rest is in a database server or in a bucket. */
+interface FolderUse { readonly hasDatabase: boolean, readonly hasBlobs: boolean }
+
 /**
  * Creates the folder if it is missing, and makes it inaccessible to other users of the machine.
- * @throws {ConfigError} after an interrupted restore.
+ * @throws {ConfigError} after an interrupted restore, if the folder has a database that would not be used, or blobs without one, or
+ * if it is on two file systems.
  */
-export async function prepareDataFolder (folder: string): Promise<void> {
+export async function prepareDataFolder (folder: string, use: FolderUse): Promise<void> {
   await makeFolder(folder)
   await chmod(folder, 0o700)
   if (await isHalfRestored(folder)) throw new ConfigError(`DATA_DIR: the restore into ${folder} was interrupted; run it again`)
-}
-
-/** @throws {ConfigError} if the folder has blobs without a database, or is on two file systems. */
-export async function checkBlobFolders (folder: string): Promise<void> {
-  if (await hasLostDatabase(folder)) throw new ConfigError(`DATA_DIR: ${folder} contains files, but no database; ${LOST_DATABASE_REMEDY}`)
-  if (await isOnTwoFileSystems(folder)) throw new ConfigError(`DATA_DIR: ${TWO_FILE_SYSTEMS}; ${TWO_FILE_SYSTEMS_REMEDY}`)
+  if (!use.hasDatabase && await hasDatabase(folder)) {
+    throw new ConfigError(`DATA_DIR: ${folder} has a database of its own; with DATABASE_URL use another folder, into which you can restore a backup of this one`)
+  }
+  if (use.hasDatabase && use.hasBlobs && await hasLostDatabase(folder)) {
+    throw new ConfigError(`DATA_DIR: ${folder} contains files, but no database; ${LOST_DATABASE_REMEDY}`)
+  }
+  if (use.hasBlobs && await isOnTwoFileSystems(folder)) throw new ConfigError(`DATA_DIR: ${TWO_FILE_SYSTEMS}; ${TWO_FILE_SYSTEMS_REMEDY}`)
 }
 
 /** How to continue without the database. A new one would make every blob an orphan. */

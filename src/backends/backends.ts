@@ -1,0 +1,100 @@
+import { join } from 'node:path'
+import type { BlobStore, Reserve } from '../blobs/blob-store.ts'
+import { dataFolderLayout, findSigningKeys, prepareDataFolder, readSigningKeys, writeSigningKeys } from '../blobs/disk/data-folder.ts'
+import { openDiskBlobs } from '../blobs/disk/disk.ts'
+import { openReserve } from '../blobs/disk/reserve.ts'
+import type { Config } from '../config.ts'
+import type { Metadata } from '../metadata/metadata.ts'
+import type { PostgresMetadata } from '../metadata/postgres/postgres.ts'
+import { lockFolder, type FolderLock } from '../metadata/sqlite/lock.ts'
+import { openSqliteMetadata } from '../metadata/sqlite/sqlite.ts'
+import type { SigningKey } from '../tokens/signing-keys.ts'
+
+/** The signing keys, which are kept beside the database. */
+export interface KeySource {
+  /** Makes one if there is none yet. */
+  read (): Promise<readonly SigningKey[]>
+  /** The keys as they are now; undefined if they are gone. */
+  find (): Promise<readonly SigningKey[] | undefined>
+  replace (keys: SigningKey[]): Promise<unknown>
+}
+
+/** What the settings choose: where the facts are, and where the bytes. */
+export interface Backends { readonly metadata: Metadata, readonly blobs: BlobStore, readonly reserve: Reserve, readonly keys: KeySource }
+
+type Facts = Omit<Backends, 'blobs'>
+
+type Place = Pick<Config, 'dataDir' | 'databaseUrl' | 'storageUrl'>
+
+/** Whether a part of the store is in DATA_DIR, which then serves one process only. */
+export function usesDataFolder ({ databaseUrl, storageUrl }: Place): boolean {
+  return databaseUrl === undefined || storageUrl === undefined
+}
+
+/** Creates and checks the data folder, if there is one. @throws {ConfigError}. */
+export async function prepareFolder (config: Place): Promise<void> {
+  const { dataDir, databaseUrl, storageUrl } = config
+  if (usesDataFolder(config)) await prepareDataFolder(dataDir, { hasDatabase: databaseUrl === undefined, hasBlobs: storageUrl === undefined })
+}
+
+/** Locks the data folder, if there is one, for this process. @throws {FolderInUseError} with the text `inUse`. */
+export function lockDataFolder (config: Place, options?: { inUse: string }): FolderLock {
+  return usesDataFolder(config) ? lockFolder(join(config.dataDir, dataFolderLayout.lock), options) : { close: () => {} }
+}
+
+/** `takeFolder` locks the data folder while a database in it is upgraded. */
+export async function openBackends (config: Config, takeFolder?: () => FolderLock): Promise<Backends> {
+  const facts = config.databaseUrl === undefined ? await openSqlite(config, takeFolder) : await openPostgresFacts(config.databaseUrl)
+  try {
+    return { ...facts, blobs: await openBlobs(config, facts.reserve) }
+  } catch (error) {
+    await facts.metadata.close()
+    throw error
+  }
+}
+
+async function openSqlite ({ dataDir }: Config, takeFolder?: () => FolderLock): Promise<Facts> {
+  const reserve = await openReserve(join(dataDir, dataFolderLayout.reserve))
+  const metadata = await reserve.withSpace(() => openSqliteMetadata(join(dataDir, dataFolderLayout.database), takeFolder && { takeFolder }))
+  return { metadata, reserve, keys: keysIn(dataDir) }
+}
+
+function keysIn (dataDir: string): KeySource {
+  return { read: () => readSigningKeys(dataDir), find: () => findSigningKeys(dataDir), replace: keys => writeSigningKeys(dataDir, keys) }
+}
+
+/** The disk of the database is not known to this process. */
+const noReserve: Reserve = { missingBytes: 0, withSpace: operation => operation(), restore: async () => {} }
+
+async function openPostgresFacts (url: string): Promise<Facts> {
+  const metadata = await openPostgres(url)
+  return { metadata, reserve: noReserve, keys: keysOf(metadata) }
+}
+
+function keysOf ({ readSigningKeys, replaceSigningKeys }: PostgresMetadata): KeySource {
+  return { read: readSigningKeys, find: readSigningKeys, replace: replaceSigningKeys }
+}
+
+/** Loaded on demand: the driver takes as long to load as the rest of the server's start. */
+export async function openPostgres (url: string): Promise<PostgresMetadata> {
+  const { openPostgresMetadata } = await import('../metadata/postgres/postgres.ts')
+  return openPostgresMetadata({ url })
+}
+
+/** Opens the signing keys for a command. */
+export async function openKeySource ({ dataDir, databaseUrl }: Place): Promise<KeySource & { close (): Promise<void> }> {
+  if (databaseUrl === undefined) return { ...keysIn(dataDir), close: async () => {} }
+  const metadata = await openPostgres(databaseUrl)
+  return { ...keysOf(metadata), close: metadata.close }
+}
+
+/** A request to a bucket, with its repetitions, fails sooner than the transfer that waits for it is cut. */
+const REQUESTS_IN_IDLE_TIME = 6
+
+export async function openBlobs (config: Config, reserve: Pick<Reserve, 'missingBytes'>): Promise<BlobStore> {
+  const { storageUrl, blobGraceSeconds, idleSeconds, dataDir, minFreeBytes } = config
+  if (storageUrl === undefined) return openDiskBlobs({ folder: dataDir, minFreeBytes: () => Math.max(minFreeBytes, reserve.missingBytes) })
+  // Loaded on demand: the AWS SDK takes 0.15 s and 23 MB.
+  const { openS3Blobs } = await import('../blobs/s3/s3.ts')
+  return openS3Blobs({ url: storageUrl, graceSeconds: blobGraceSeconds, idleMilliseconds: idleSeconds * 1000 / REQUESTS_IN_IDLE_TIME })
+}

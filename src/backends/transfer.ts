@@ -1,0 +1,127 @@
+import { createReadStream } from 'node:fs'
+import { join } from 'node:path'
+import type { BackupSource } from '../backup/backup.ts'
+import type { RestoreTarget } from '../backup/restore-into.ts'
+import type { BlobStore } from '../blobs/blob-store.ts'
+import { dataFolderLayout, hasDatabase } from '../blobs/disk/data-folder.ts'
+import { readIfThere, sync, writeDurably } from '../blobs/disk/durable-files.ts'
+import type { Config } from '../config.ts'
+import type { PostgresMetadata } from '../metadata/postgres/postgres.ts'
+import { takeRetentionLock } from '../metadata/sqlite/retention-lock.ts'
+import { openSnapshot, takeSnapshot } from '../metadata/sqlite/snapshot.ts'
+import { ConfigError } from '../problems.ts'
+import { lockDataFolder, openBlobs, openKeySource, openPostgres, prepareFolder } from './backends.ts'
+
+/** Blobs are only read, or written in an empty folder: no space is reserved. */
+const noReserve = { missingBytes: 0 }
+
+/** How long discarded bytes stay if the process that makes a backup died. */
+const HOLD_SECONDS = 60
+
+/** Opens the store for a backup, with or without running servers. @throws {FolderInUseError} if another backup of the same folder is running. */
+export async function openBackupSource (config: Config): Promise<BackupSource> {
+  const { dataDir, databaseUrl } = config
+  return databaseUrl === undefined ? openSqliteSource(config, join(dataDir, dataFolderLayout.database)) : openPostgresSource(config, databaseUrl)
+}
+
+/** Opens the data folder read-only, with the retention lock. */
+async function openSqliteSource (config: Config, file: string): Promise<BackupSource> {
+  const retentionLock = takeRetentionLock(file)
+  try {
+    const snapshot = openSnapshot(file)
+    snapshot.close()
+    const blobs = await openBlobs(config, noReserve)
+    return {
+      installationId: snapshot.installationId,
+      blobs,
+      readKeys: () => readIfThere(join(config.dataDir, dataFolderLayout.signingKeys)),
+      takeSnapshot: copy => takeSnapshot(file, copy),
+      async close () {
+        await blobs.close()
+        retentionLock.close()
+      }
+    }
+  } catch (error) {
+    retentionLock.close()
+    throw error
+  }
+}
+
+async function openPostgresSource (config: Config, url: string): Promise<BackupSource> {
+  const metadata = await openPostgres(url)
+  try {
+    const blobs = await openBlobs(config, noReserve)
+    const release = await holdBlobs(metadata)
+    let closing: Promise<void> | undefined
+    return {
+      installationId: metadata.installationId,
+      blobs,
+      readKeys: async () => config.signingKeys === undefined ? Buffer.from(keyLines(await metadata.readSigningKeys())) : undefined,
+      async takeSnapshot (copy) {
+        await metadata.exportFacts(copy)
+        return openSnapshot(copy)
+      },
+      close () {
+        closing ??= closeAll(release, blobs, metadata)
+        return closing
+      }
+    }
+  } catch (error) {
+    await metadata.close()
+    throw error
+  }
+}
+
+async function closeAll (release: () => Promise<void>, blobs: BlobStore, metadata: PostgresMetadata): Promise<void> {
+  await release()
+  await blobs.close()
+  await metadata.close()
+}
+
+/** Holds the bytes of discarded blobs until the returned function is called. A hold that ends too early makes the backup fail: bytes are missing then. */
+async function holdBlobs (metadata: PostgresMetadata): Promise<() => Promise<void>> {
+  const id = await metadata.holdBlobs(HOLD_SECONDS)
+  const timer = setInterval(() => { metadata.renewHold(id, HOLD_SECONDS).catch(() => {}) }, HOLD_SECONDS * 1000 / 4)
+  return async () => {
+    clearInterval(timer)
+    await metadata.releaseHold(id)
+  }
+}
+
+function keyLines (keys: readonly { kid: string, secret: string }[]): string {
+  return keys.map(({ kid, secret }) => `${kid}:${secret}\n`).join('')
+}
+
+/**
+ * Opens an empty store that is not a data folder alone, to restore a backup into it. @throws {ConfigError} if it is not empty,
+ * {FolderInUseError} if a server uses its data folder.
+ */
+export async function openRestoreTarget (config: Config): Promise<RestoreTarget> {
+  await prepareFolder(config)
+  const opened: { close (): unknown }[] = [lockDataFolder(config)]
+  const close = async () => { for (const each of opened.splice(0).reverse()) await each.close() }
+  try {
+    const keys = await openKeySource(config)
+    opened.push(keys)
+    const facts = config.databaseUrl === undefined ? await importerInto(config.dataDir) : await openPostgres(config.databaseUrl)
+    opened.push(facts)
+    const blobs = await openBlobs(config, noReserve)
+    opened.push(blobs)
+    return { blobs, importFacts: facts.importFacts, importKeys: keys.replace, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** The database file is moved to its place whole. */
+async function importerInto (dataDir: string): Promise<Pick<PostgresMetadata, 'importFacts' | 'close'>> {
+  if (await hasDatabase(dataDir)) throw new ConfigError(`DATA_DIR: ${dataDir} has a database; a backup is restored into an empty folder`)
+  return {
+    async importFacts (file) {
+      await writeDurably(join(dataDir, dataFolderLayout.database), createReadStream(file))
+      await sync(dataDir)
+    },
+    close: async () => {}
+  }
+}
