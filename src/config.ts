@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { Errors, type ValueError } from '@sinclair/typebox/errors'
-import { parseStorageUrl } from './blobs/storage-url.ts'
+import { parseStorageUrl, type StorageUrl } from './blobs/storage-url.ts'
 import { ConfigError } from './problems.ts'
 import { parseSigningKeys } from './tokens/signing-keys.ts'
 
@@ -72,7 +72,7 @@ export function readConfig (env: NodeJS.ProcessEnv = process.env) {
     host: settings.HOST,
     port: settings.PORT,
     dataDir: resolve(settings.DATA_DIR),
-    storageUrl: settings.STORAGE_URL === undefined ? undefined : parseStorageUrl(settings.STORAGE_URL),
+    storageUrl: settings.STORAGE_URL === undefined ? undefined : storageUrl(settings.STORAGE_URL),
     blobGraceSeconds: settings.BLOB_GRACE_SECONDS,
     databaseUrl: settings.DATABASE_URL === undefined ? undefined : databaseUrl(settings.DATABASE_URL),
     publicUrl: settings.PUBLIC_URL === undefined ? undefined : publicUrl(settings.PUBLIC_URL),
@@ -150,6 +150,12 @@ function expectationOf ({ anyOf, expected, isByteSize, minimum, maximum }: TSche
   if (anyOf !== undefined) return `one of ${(anyOf as { const: string }[]).map(choice => choice.const).join(', ')}`
   if (expected !== undefined) return `${expected}, separated by commas`
   return isByteSize === true ? 'bytes as a whole number, or a size such as 64 MiB or 10G' : `a whole number from ${minimum} to ${maximum}`
+}
+
+function storageUrl (text: string): StorageUrl {
+  // Later versions of the AWS SDK need Node 22. This one does not, and its warning would only puzzle the operator.
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true'
+  return parseStorageUrl(text)
 }
 
 /** The error omits the value, which contains a password. */

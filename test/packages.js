@@ -23,7 +23,7 @@ export async function bundlePackages () {
     platform: 'node',
     target: 'node20',
     outdir: unfinished.pathname,
-    external: ['better-sqlite3']
+    external: ['better-sqlite3', 'pg']
   })
   for (const name of Object.keys(PACKAGES)) {
     writeFileSync(new URL(`${name}/package.json`, unfinished), JSON.stringify({ name, type: 'module', exports: { '.': './index.js', './*': './*/index.js' } }))

@@ -58,10 +58,10 @@ test('of three processes one is killed in the middle of uploads, replacements an
   // What the client knows of each file: the digest, undefined if it was deleted; absent while the outcome of a request is unknown.
   const known = new Map<string, string | undefined>()
   let acknowledged = 0
-  let isOver = false
+  const over = new AbortController()
 
   async function worker (id: number): Promise<void> {
-    for (let round = 0; !isOver; round++) {
+    for (let round = 0; !over.signal.aborted; round++) {
       const server = servers[(id + round) % servers.length] as Client
       const name = `${id}-${round % 5}`
       const before = known.get(name)
@@ -89,7 +89,7 @@ test('of three processes one is killed in the middle of uploads, replacements an
   await victim.end('SIGKILL')
   servers.pop()
   await wait(1500)
-  isOver = true
+  over.abort()
   await work
 
   let lost = 0

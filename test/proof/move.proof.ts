@@ -1,0 +1,103 @@
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'tap'
+import { startPostgres } from '../postgres.ts'
+import { credentials, startS3 } from '../s3.ts'
+import { runBin, signUp, spawnServer, type Client, type Settings } from '../server.ts'
+
+/** Name, size, digest, dates and bytes of every file, as its owner sees them. */
+async function filesOf (client: Client, token: string): Promise<object[]> {
+  const { json: { files } } = await client.send('GET', '/api/files?limit=100', { token })
+  return Promise.all(files.map(async ({ url, ...file }: { url: string, name: string }) => {
+    const { bytes, headers } = await client.send('GET', `/uploads/${encodeURIComponent(file.name)}`, { token })
+    return { ...file, etag: headers.etag, modified: headers['last-modified'], bytes: createHash('sha256').update(bytes).digest('hex') }
+  }))
+}
+
+test('a store moves from SQLite and a folder to PostgreSQL and S3, to every other pair, and back, with equal digests, ids and tokens', async t => {
+  const folder = t.testdir()
+  const postgres = await startPostgres(t)
+  const s3 = await startS3(join(folder, 'bucket'))
+  t.teardown(() => s3.stop())
+  const pairs: { name: string, settings: Settings }[] = [
+    { name: 'postgres-s3', settings: { DATABASE_URL: await postgres.newDatabase(), STORAGE_URL: s3.url('one/') } },
+    { name: 'postgres-folder', settings: { DATABASE_URL: await postgres.newDatabase() } },
+    { name: 'sqlite-s3', settings: { STORAGE_URL: s3.url('two/') } },
+    { name: 'sqlite-folder', settings: {} }
+  ]
+  const settingsOf = (name: string, settings: Settings = {}): Settings => ({ DATA_DIR: join(folder, name), TOKEN_SECONDS: '86400', ...credentials, ...settings })
+
+  let current = settingsOf('first')
+  let server = await spawnServer(t, current)
+  const { id, token, user } = await signUp(server, 'ada')
+  const other = await signUp(server, 'zoë')
+  await server.send('PUT', '/uploads/deleted', { token, body: 'x' })
+  for (const [name, body] of [['empty', ''], ['small ü', 'text'], ['large', 'x'.repeat(6_000_000)]] as const) {
+    t.equal((await server.send('PUT', `/uploads/${encodeURIComponent(name)}`, { token, body, headers: { 'content-type': 'text/plain' } })).status, 201)
+  }
+  await server.send('PUT', '/uploads/theirs', { token: other.token, body: 'theirs' })
+  await server.send('DELETE', '/uploads/deleted', { token })
+  const files = await filesOf(server, token)
+  let events = (await server.send('GET', '/api/account/events', { token })).text
+
+  for (const [index, { name, settings }] of pairs.entries()) {
+    const backup = join(folder, `backup-${index}`)
+    const made = await runBin(['backup', backup, '--prove'], current)
+    t.strictSame([made.code, made.stderr], [0, ''], `backed up for ${name}`)
+    await server.end('SIGTERM')
+    current = settingsOf(name, settings)
+    const restored = await runBin(['restore', backup], current)
+    t.strictSame([restored.code, restored.stderr], [0, ''], `restored into ${name}`)
+    t.match(await runBin(['restore', backup], current), { code: /^[12]$/, stderr: /^magicstore: [^\n]*\n$/ }, 'once')
+    const { code, stdout } = await runBin(['fsck', '--deep'], current)
+    t.strictSame([code, stdout], [0, 'all is well\n'], name)
+    server = await spawnServer(t, current)
+    t.strictSame(await filesOf(server, token), files, `the same files, with the token of before, in ${name}`)
+    t.equal((await server.send('GET', '/api/account/events', { token })).text, events)
+    t.equal((await server.send('GET', '/uploads/theirs', { token })).status, 404)
+    t.equal((await server.send('GET', '/api/account', { token })).json.id, id)
+    t.equal((await server.send('GET', '/api/token', { user })).status, 200)
+    events = (await server.send('GET', '/api/account/events', { token })).text
+    t.equal(existsSync(join(folder, name, 'blobs')), settings.STORAGE_URL === undefined)
+    t.equal(existsSync(join(folder, name, 'magicstore.db')), settings.DATABASE_URL === undefined)
+  }
+  t.notOk(existsSync(join(folder, 'postgres-s3')), 'with a database server and a bucket there is no data folder')
+})
+
+test('a restore into PostgreSQL and S3 that breaks off continues, and a damaged backup makes no account', async t => {
+  const folder = t.testdir()
+  const postgres = await startPostgres(t)
+  const s3 = await startS3(join(folder, 'bucket'))
+  t.teardown(() => s3.stop())
+  const first = { DATA_DIR: join(folder, 'first') }
+  const server = await spawnServer(t, first)
+  const { token } = await signUp(server, 'ada')
+  for (let index = 0; index < 20; index++) await server.send('PUT', `/uploads/${index}`, { token, body: `file ${index}` })
+  const [backup, spoilt] = [join(folder, 'backup'), join(folder, 'spoilt')]
+  for (const place of [backup, spoilt]) t.equal((await runBin(['backup', place], first)).code, 0)
+  const settings = { DATABASE_URL: await postgres.newDatabase(), STORAGE_URL: s3.url(), ...credentials }
+
+  const [prefix = ''] = readdirSync(join(spoilt, 'blobs'))
+  const [blob = ''] = readdirSync(join(spoilt, 'blobs', prefix))
+  // Not truncated: it is a hard link.
+  rmSync(join(spoilt, 'blobs', prefix, blob))
+  writeFileSync(join(spoilt, 'blobs', prefix, blob), 'other')
+  t.match(await runBin(['restore', spoilt], { ...settings, STORAGE_URL: s3.url('spoilt/') }), { code: 1, stderr: /is damaged: it does not have its digest\n$/ })
+  t.strictSame(await postgres.run(settings.DATABASE_URL, 'SELECT * FROM accounts'), [])
+  t.notOk(s3.objects().some(key => key.endsWith(blob)))
+
+  const objects = () => s3.objects().filter(key => !key.startsWith('spoilt/'))
+  let puts = 0
+  s3.fault = ({ method }) => method === 'PUT' && ++puts > 10 ? { status: 500, code: 'InternalError' } : undefined
+  const broken = await runBin(['restore', backup], settings)
+  t.match(broken, { code: 1, stderr: /^magicstore: / })
+  t.strictSame(await postgres.run(settings.DATABASE_URL, 'SELECT * FROM accounts'), [])
+  const before = objects().length
+  t.ok(before > 0 && before < 20, `${before} objects`)
+  s3.fault = () => undefined
+  s3.log.length = 0
+  t.match(await runBin(['restore', backup], settings), { code: 0, stderr: '' })
+  t.equal(objects().length, 20)
+  t.equal(s3.log.filter(line => /^PUT .*[0-9a-f]{32}$/.test(line)).length, 20 - before, 'what was there is not sent again')
+})
