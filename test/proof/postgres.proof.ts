@@ -192,6 +192,11 @@ t.test('an account that another process is purging is left to it', async t => {
   t.ok(await metadata.purgeDeletedAccounts(5))
 })
 
+t.test('what is no id finds no token', async t => {
+  const metadata = await open(t, await server.newDatabase())
+  for (const id of [NaN, 1.5, 2 ** 64, -1]) t.equal(await metadata.findToken(id), undefined, String(id))
+})
+
 t.test('signing keys are replaced for all processes at once', async t => {
   const url = await server.newDatabase()
   const [one, two] = await Promise.all([open(t, url), open(t, url)])

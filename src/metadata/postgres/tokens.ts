@@ -34,7 +34,8 @@ export function createTokenRepository ({ read, execute, executeIdempotent }: Con
       return addedToken(added as NonNullable<typeof added>, maxTokens)
     }),
 
-    findToken: id => read(async db => (await byId(db).execute({ id }))[0]),
+    // A token that was signed with our key by someone else can have any id.
+    findToken: async id => Number.isSafeInteger(id) ? read(async db => (await byId(db).execute({ id }))[0]) : undefined,
 
     findTokenBySecret: secretHash => read(async db => (await bySecret(db).execute({ secretHash }))[0]),
 
