@@ -195,6 +195,11 @@ t.test('an account that another process is purging is left to it', async t => {
 t.test('what is no id finds no token', async t => {
   const metadata = await open(t, await server.newDatabase())
   for (const id of [NaN, 1.5, 2 ** 64, -1]) t.equal(await metadata.findToken(id), undefined, String(id))
+  const { id: accountId } = await metadata.addAccount(newAccount('ada'))
+  const token = { accountId, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, createdAt: 1, expiresAt: null } as const
+  const tokens = await Promise.all(Array.from({ length: 250 }, () => metadata.addToken(token)))
+  const asked = [...tokens.map(({ id }) => id), 999_999, ...tokens.map(({ id }) => id)]
+  t.strictSame((await Promise.all(asked.map(id => metadata.findToken(id)))).map(found => found?.token), [...tokens, undefined, ...tokens], 'many at once each find their own')
 })
 
 t.test('signing keys are replaced for all processes at once', async t => {
@@ -383,7 +388,7 @@ t.test('a server that is restarted under load loses nothing that was acknowledge
   for (const end of [server.stop, server.crash, server.stop]) {
     await setTimeout(300)
     await end()
-    t.strictSame(await outcomes([metadata.findAccount(id), metadata.probe(), metadata.addAccount(newAccount('no'))]), { unavailable: 3 })
+    t.strictSame(await outcomes([metadata.findAccount(id), metadata.findToken(1), metadata.probe(), metadata.addAccount(newAccount('no'))]), { unavailable: 4 })
     const before = acknowledged.size
     await server.start()
     const deadline = performance.now() + 20_000

@@ -23,8 +23,8 @@ const BEGIN = {
   long: 'BEGIN'
 } as const
 
-/** One connection, as Drizzle sees it. */
-export type Db = NodePgDatabase
+/** One connection, as Drizzle sees it; `$client` is the driver's. */
+export type Db = NodePgDatabase & { readonly $client: Pick<pg.PoolClient, 'query'> }
 
 /** All that this process asks the database goes through here: connections, transactions, and what to do if one breaks. */
 export interface Connections {

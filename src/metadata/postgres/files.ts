@@ -6,7 +6,7 @@ import { type FileRecord, type NewFile, type Quota, refuseBeyondQuota } from '..
 import { prepared, type Connections } from './connections.ts'
 import { isUniqueViolation } from './failures.ts'
 import { afterPosition, ordering } from './paging.ts'
-import { callOf, rowColumns } from './results.ts'
+import { callOf, createRowQuery } from './results.ts'
 import { accounts, files } from './schema.ts'
 
 type FileRepository = Pick<Metadata,
@@ -33,14 +33,12 @@ const ofSize = prepared(db => db.select({ id: files.id }).from(files).where(and(
   eq(files.ownerId, placeholder('ownerId')), between(files.size, placeholder('minBytes'), placeholder('maxBytes'))
 )).limit(1).prepare('file_of_size'))
 
-const store = prepared(db => db.select({
-  outcome: sql<Outcome>`outcome`,
-  used: sql`used`.mapWith(Number),
-  added: sql`added`.mapWith(Number),
-  file: rowColumns(files, 'file')
-}).from(callOf('store_file', [
-  'ownerId', 'name', 'size', 'type', 'sha256', 'blobId', 'now', 'maxBytes', 'maxFiles', 'isLeased', 'replaces', 'judged', 'isRepeated'
-])).prepare('store_file'))
+const store = createRowQuery<Omit<StoreResult, 'file'> & FileRecord>({
+  name: 'store_file',
+  text: `SELECT outcome, used, added, (file).id, (file).owner_id AS "ownerId", (file).name, (file).size, (file).type, (file).sha256,
+    (file).blob_id AS "blobId", (file).created_at AS "createdAt", (file).updated_at AS "updatedAt"
+    FROM store_file($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
+})
 
 const remove = prepared(db => db.select({ outcome: sql<'removed' | 'not_found' | 'changed'>`remove_file` })
   .from(callOf('remove_file', ['ownerId', 'name', 'judged'])).prepare('remove_file'))
@@ -57,13 +55,15 @@ export function createFileRepository ({ read, write, execute, executeIdempotent 
   /** The function finds a file that an earlier try has added by its blob. */
   function storeFile ({ file, quota, replaces, judged }: StoreRequest): Promise<StoreResult> {
     return executeIdempotent(async (db, isRepeated) => {
-      const [row] = await store(db).execute({ ...file, maxBytes: quota.bytes ?? null, maxFiles: quota.files ?? null, replaces, judged, isRepeated })
-      const result = row as StoreResult
+      const { ownerId, name, size, type, sha256, blobId, now, isLeased } = file
+      const { outcome, used, added, ...stored } = await store(db, [
+        ownerId, name, size, type, sha256, blobId, now, quota.bytes, quota.files, isLeased, replaces, judged, isRepeated
+      ])
       // If the earlier try has added the file, another request may have removed it since: the outcome stays unknown.
-      if (result.outcome === 'lease_ended' || result.outcome === 'unknown') {
+      if (outcome === 'lease_ended' || outcome === 'unknown') {
         throw new Problem('unavailable', { detail: 'The lease of the new bytes ran out before they were stored.', headers: { 'retry-after': '1' } })
       }
-      return result
+      return { outcome, used, added, file: stored }
     })
   }
 

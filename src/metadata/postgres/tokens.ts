@@ -3,6 +3,7 @@ import { Problem } from '../../problems.ts'
 import type { Metadata } from '../metadata.ts'
 import type { TokenRecord } from '../records.ts'
 import { accountColumns } from './accounts.ts'
+import { createBatchedFinder } from './batches.ts'
 import { prepared, type Connections, type Db } from './connections.ts'
 import { callOf, rowColumns } from './results.ts'
 import { accounts, tokens } from './schema.ts'
@@ -15,8 +16,8 @@ type TokenRepository = Pick<Metadata,
 const { placeholder } = sql
 const withAccount = (db: Db) => db.select({ token: tokens, account: accountColumns }).from(tokens)
   .innerJoin(accounts, and(eq(accounts.id, tokens.accountId), isNull(accounts.removedAt)))
-const byId = prepared(db => withAccount(db).where(eq(tokens.id, placeholder('id'))).prepare('token_by_id'))
-const bySecret = prepared(db => withAccount(db).where(eq(tokens.secretHash, placeholder('secretHash'))).prepare('token_by_secret'))
+const byIds = prepared(db => withAccount(db).where(eq(tokens.id, sql`any(${placeholder('ids')})`)).prepare('tokens_by_id'))
+const bySecrets = prepared(db => withAccount(db).where(eq(tokens.secretHash, sql`any(${placeholder('hashes')})`)).prepare('tokens_by_secret'))
 
 type Outcome = 'added' | 'credentials_wrong' | 'token_revoked' | 'too_many_tokens'
 
@@ -26,6 +27,11 @@ const add = prepared(db => db.select({ outcome: sql<Outcome>`outcome`, token: ro
 ])).prepare('add_token'))
 
 export function createTokenRepository ({ read, execute, executeIdempotent }: Connections): TokenRepository {
+  const findById = createBatchedFinder((ids: number[]) =>
+    read(async db => new Map((await byIds(db).execute({ ids })).map(row => [row.token.id, row]))))
+  const findBySecret = createBatchedFinder((hashes: string[]) =>
+    read(async db => new Map((await bySecrets(db).execute({ hashes })).map(row => [String(row.token.secretHash), row]))))
+
   return {
     addToken: (token, { withEvent, passwordHash = null, maxTokens = null } = {}) => execute(async db => {
       const { event, keep = null } = withEvent ?? {}
@@ -35,9 +41,9 @@ export function createTokenRepository ({ read, execute, executeIdempotent }: Con
     }),
 
     // A token that was signed with our key by someone else can have any id.
-    findToken: async id => Number.isSafeInteger(id) ? read(async db => (await byId(db).execute({ id }))[0]) : undefined,
+    findToken: async id => Number.isSafeInteger(id) ? findById(id) : undefined,
 
-    findTokenBySecret: secretHash => read(async db => (await bySecret(db).execute({ secretHash }))[0]),
+    findTokenBySecret: findBySecret,
 
     listTokens: (accountId, { now, beforeId, limit }) => read(db => db.select().from(tokens)
       .where(and(
