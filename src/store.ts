@@ -103,7 +103,7 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
     passwords,
     attemptLimiter,
     accounts,
-    files: createFiles({ metadata, blobs, reserve, limits: config })
+    files: createFiles({ metadata, blobs, reserve, limits: { ...config, redirectSeconds: config.downloadRedirectSeconds } })
   }
 }
 

@@ -23,9 +23,9 @@ export const credentials = { AWS_ACCESS_KEY_ID: ACCESS_KEY, AWS_SECRET_ACCESS_KE
 
 /**
  * What goes wrong with a request: an answer with this code; no answer; one after `slow` ms; a connection that is cut before the answer,
- * after the act was done (`lost`), or in the middle of the body; a body that stops in the middle (`stall`); a byte that changes on its way.
+ * after the act was done (`lost`), or in the middle of the body; a body that stops in the middle (`stall`), or ends there (`short`); a byte that changes on its way.
  */
-export type Fault = { status: number, code: string } | { slow: number } | 'hang' | 'reset' | 'lost' | 'cut' | 'stall' | 'corrupt'
+export type Fault = { status: number, code: string } | { slow: number } | 'hang' | 'reset' | 'lost' | 'cut' | 'stall' | 'short' | 'corrupt'
 
 export interface S3Request { readonly method: string, readonly key: string, readonly query: URLSearchParams, readonly headers: IncomingMessage['headers'] }
 
@@ -264,7 +264,7 @@ export async function startS3 (folder: string, { bucket = 'files', isReadOnly = 
     if (isRange && start >= object.size) throw new Refusal(416, 'InvalidRange')
     const length = end - start + 1
     response.writeHead(isRange ? 206 : 200, {
-      'content-length': length,
+      ...(fault !== 'short' && { 'content-length': length }),
       'content-type': query.get('response-content-type') ?? 'application/octet-stream',
       etag: object.etag,
       'accept-ranges': 'bytes',
@@ -275,7 +275,7 @@ export async function startS3 (folder: string, { bucket = 'files', isReadOnly = 
       response.end()
       return
     }
-    const sent = fault === 'cut' || fault === 'stall' ? length >> 1 : length
+    const sent = fault === 'cut' || fault === 'stall' || fault === 'short' ? length >> 1 : length
     response.flushHeaders()
     await pipeline(createReadStream(object.file, { start, end: start + sent - 1 }), response, { end: false })
     if (fault === 'cut') response.destroy()

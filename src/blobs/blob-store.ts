@@ -63,8 +63,20 @@ export interface BlobStore {
 
   /** If the store has a place for it: moves a blob out of the store to where the operator finds it. A missing blob is no error. For fsck. */
   quarantine? (id: string): Promise<void>
+  /** If clients can reach the store: a URL from which one can download a blob, without credentials, for some time. Does not check the blob. */
+  presign? (id: string, options: Presigned): Promise<string>
   /** If the store is on a disk: the space where the bytes are stored. For monitoring. */
   space? (): Promise<DiskSpace>
+}
+
+/** What a presigned URL answers with. */
+export interface Presigned {
+  /** How long a download can begin. */
+  readonly seconds: number
+  /** `Content-Type` of the response. */
+  readonly type: string
+  /** `Content-Disposition` of the response. */
+  readonly disposition: string
 }
 
 /** A new random id. */

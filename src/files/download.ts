@@ -31,7 +31,7 @@ export interface FileMetadata {
 /** The response as data. The body of 412 and 416 is a problem. */
 export type DownloadPlan =
   | { readonly status: 200 | 206, readonly headers: Record<string, string>, readonly pieces: Piece[] }
-  | { readonly status: 304, readonly headers: Record<string, string> }
+  | { readonly status: 304 | 307, readonly headers: Record<string, string> }
   | { readonly status: 412 | 416, readonly headers: Record<string, string> }
 
 /** No scripts, styles, forms or plugins, and an opaque origin: an uploaded file can't run anything. */

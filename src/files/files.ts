@@ -9,6 +9,7 @@ import { openBytes, planDownload, type DownloadPlan, type DownloadRequest } from
 import { createIncomingBlobs } from './incoming-blobs.ts'
 import { mediaTypeOf } from './media-type.ts'
 import { extensionOf, fileName, findFileName } from './names.ts'
+import { redirectLarge } from './redirect.ts'
 import { createSweeper } from './sweeper.ts'
 
 interface FilesOptions {
@@ -22,6 +23,8 @@ interface FilesOptions {
     quotaFiles: number | undefined
     /** Lower case, without dots; undefined allows any. */
     allowedExtensions: string[] | undefined
+    /** How long a client may begin a large download from the store of the bytes itself; 0: never. */
+    redirectSeconds?: number
   }
 }
 
@@ -208,7 +211,8 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
     async download (ownerId, name, request) {
       for (;;) {
         const file = await getWithPastDate(ownerId, name)
-        const plan = planDownload(request, file, Date.now())
+        const planned = planDownload(request, file, Date.now())
+        const plan = await redirectLarge(blobs, { file, request, plan: planned, seconds: limits.redirectSeconds ?? 0 })
         try {
           return { plan, bytes: await openBytes(blobs, file, plan) }
         } catch (error) {

@@ -16,7 +16,7 @@ import type { Cursors } from './cursor.ts'
 import type { DownloadRequest } from './download.ts'
 import type { Files } from './files.ts'
 import { namePrefix } from './names.ts'
-import { Bytes, ChangeHeaders, contentRange, DownloadHeaders, DownloadQuery, FileList, FileListQuery, FileParams, fileLinks, fileOf, HeadHeaders, nextPage, nextPageLinks, Rename, representation, StoredFile, validators } from './schemas.ts'
+import { Bytes, ChangeHeaders, contentRange, DownloadHeaders, DownloadQuery, FileList, FileListQuery, FileParams, fileLinks, fileOf, HeadHeaders, nextPage, nextPageLinks, presigned, Rename, representation, StoredFile, validators } from './schemas.ts'
 
 interface FileRoutesOptions { files: Files, cursors: Cursors, links: Links, limitTransfers: TransferLimits }
 
@@ -31,6 +31,7 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
   const downloadResponses = {
     ...headResponses,
     206: { ...whole, description: 'The requested ranges; several of them as `multipart/byteranges`.', headers: { ...whole.headers, ...contentRange } },
+    307: { description: 'The bytes are at another address, for this request and a limited time. Only if the server is set up for it.', type: 'null', headers: presigned },
     ...problems(['range_not_satisfiable', 'too_many_transfers'])
   }
 

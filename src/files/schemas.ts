@@ -103,6 +103,9 @@ export const representation = {
 
 export const contentRange = { 'Content-Range': { type: 'string', maxLength: 64, pattern: '^bytes [0-9]+-[0-9]+/[0-9]+$', description: 'For a single range: its bytes and the size of the file.' } }
 
+/** The temporary address of a download. */
+export const presigned = { Location: { type: 'string', format: 'uri', maxLength: 8192, pattern: '^https?://[^\\s]+$', description: 'A URL of the file storage that needs no credentials. The response to it has the name and media type of the file.' } }
+
 /** The path of a new file. */
 export const location = { Location: { type: 'string', format: 'uri-reference', maxLength: 1024, pattern: '^/uploads/[^/]+$', description: 'Path of the file.' } }
 

@@ -160,6 +160,39 @@ test('an upload whose lease ran out before it was recorded is not acknowledged',
   t.strictSame(s3.objects(), [])
 })
 
+test('a large download is redirected to the bucket, where it keeps its name, type and ranges until the URL expires', async t => {
+  const { settings } = await startBucket(t)
+  const server = await startServer(t, { ...settings, DOWNLOAD_REDIRECT_SECONDS: '2' })
+  const { token } = await signUp(server, 'ann')
+  const bytes = randomBytes(6 * MIB)
+  for (const [name, body] of [['small.txt', bytes.subarray(0, 5 * MIB)], ['résumé.txt', bytes]] as const) {
+    await server.send('PUT', `/uploads/${encodeURIComponent(name)}`, { token, body, headers: { 'content-type': 'text/plain; charset=utf-8' } })
+  }
+  const path = `/uploads/${encodeURIComponent('résumé.txt')}`
+  const redirected = await server.send('GET', path, { token })
+  t.match(redirected, { status: 307, text: '', headers: { 'cache-control': 'no-store' } })
+  const url = String(redirected.headers.location)
+  const response = await fetch(url)
+  t.match([response.status, ...['content-type', 'content-disposition'].map(name => response.headers.get(name))],
+    [200, 'text/plain; charset=utf-8', 'attachment; filename=r_sum_.txt; filename*=UTF-8\'\'r%C3%A9sum%C3%A9.txt'])
+  t.ok(Buffer.from(await response.arrayBuffer()).equals(bytes))
+
+  const followed = await fetch(`${server.url}${path}`, { headers: { authorization: `Bearer ${token}`, range: 'bytes=5-9' } })
+  t.equal(followed.status, 206)
+  t.ok(Buffer.from(await followed.arrayBuffer()).equals(bytes.subarray(5, 10)), 'a client that follows gets its range')
+  for (const headers of [{ range: 'bytes=0-1,5-6' }, { 'if-match': '*' }, { 'if-none-match': '"other"' }, { range: 'bytes=0-1', 'if-range': '"other"' }]) {
+    t.ok((await server.send('GET', path, { token, headers })).status < 300, JSON.stringify(headers))
+  }
+  t.match(await server.send('GET', path, { token, headers: { 'if-none-match': '*' } }), { status: 304 })
+  t.match(await server.send('HEAD', path, { token }), { status: 200 })
+  t.match(await server.send('GET', '/uploads/small.txt', { token }), { status: 200 })
+  t.match(await server.send('GET', path), { status: 401 })
+
+  t.equal((await fetch(url.replace('attachment', 'inline'))).status, 403, 'what the URL says can\'t be changed')
+  await wait(3000)
+  t.equal((await fetch(url)).status, 403)
+})
+
 test('fsck finds what is missing or changed in the bucket, and ends when it can\'t be reached', async t => {
   const { s3, settings } = await startBucket(t)
   const server = await startServer(t, settings)

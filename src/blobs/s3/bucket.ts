@@ -26,7 +26,7 @@ export interface Bucket {
   /** For requests whose response is read as fast as a client takes it. The start of the response is due in `idleMilliseconds`. */
   readonly downloads: S3Client
   keyOf (id: string): string
-  /** The id in the name of an object; undefined if it is no blob. */
+  /** The id in the name of an object with the prefix; undefined if it is no blob. */
   idOf (key: string): string | undefined
   /**
    * Sends requests that remove what a failed upload left. What they can't remove in `idleMilliseconds` is removed when the
@@ -64,7 +64,7 @@ export function openBucket ({ bucket, prefix, endpoint, region, isPathStyle }: S
     requests,
     downloads,
     keyOf: id => `${prefix}${id.slice(0, 2)}/${id}`,
-    idOf: key => key.startsWith(prefix) ? blobKey.exec(key.slice(prefix.length))?.[2] : undefined,
+    idOf: key => blobKey.exec(key.slice(prefix.length))?.[2],
     async tryCleanup (...commands) {
       const abortSignal = AbortSignal.timeout(idleMilliseconds)
       for (const command of commands) await requests.send(command as DeleteObjectCommand, { abortSignal }).catch(() => {})

@@ -1,7 +1,7 @@
 import { ConfigError, OperatorError, Problem } from '../../problems.ts'
 
-/** Answers of the store where an object, or an upload in parts, is missing. `NotFound` is made from an answer to HEAD. */
-const MISSING = new Set(['NoSuchKey', 'NotFound', 'NoSuchUpload'])
+/** Answers of the store where an object is missing. `NotFound` is made from an answer to HEAD. */
+const MISSING = new Set(['NoSuchKey', 'NotFound'])
 
 /** An error of the SDK. `name` is the code of the S3 protocol, or the kind of a network failure, which has a `code`. */
 interface SdkError { readonly name: string, readonly message: string, readonly code?: string }
@@ -36,9 +36,14 @@ export function failAsUnavailable (error: unknown): never {
   throw new Problem('unavailable', { headers: { 'retry-after': '5' }, cause: error })
 }
 
+/** Whether an upload in parts is complete or aborted already. */
+export function isNoUpload (error: unknown): boolean {
+  return (error as SdkError).name === 'NoSuchUpload'
+}
+
 /** Takes the error of `failAsUnavailable`. Throws it again unless the object is missing. */
 export function ignoreMissing (error: unknown): void {
-  if (!(error instanceof Problem) || error.code !== 'file_damaged') throw error
+  if ((error as Problem).code !== 'file_damaged') throw error
 }
 
 /** Says in one line why a store can't be used. @throws {ConfigError} if a setting is wrong, else {OperatorError}. */

@@ -11,7 +11,8 @@ import {
 import { Problem } from '../../problems.ts'
 import type { Content } from '../disk/durable-files.ts'
 import type { Bucket } from './bucket.ts'
-import { failAsUnavailable } from './failures.ts'
+import { checkObject } from './download.ts'
+import { failAsUnavailable, isNoUpload } from './failures.ts'
 import { inParts, MAX_OBJECT_BYTES, type Part } from './parts.ts'
 
 type Bytes = AsyncIterable<Uint8Array>
@@ -77,6 +78,7 @@ async function openMultipart (bucket: Bucket, key: string): Promise<Multipart> {
   const { UploadId } = await bucket.requests.send(new CreateMultipartUploadCommand(target)).catch(failAsUnavailable)
   const failure = new AbortController()
   const completed: CompletedPart[] = []
+  let size = 0
   let sending: Promise<void> = Promise.resolve()
 
   async function sendPart (bytes: Buffer): Promise<void> {
@@ -89,6 +91,7 @@ async function openMultipart (bucket: Bucket, key: string): Promise<Multipart> {
   return {
     async add (bytes) {
       await sending
+      size += bytes.length
       sending = sendPart(bytes)
       sending.catch(() => {})
     },
@@ -96,7 +99,10 @@ async function openMultipart (bucket: Bucket, key: string): Promise<Multipart> {
     async complete () {
       await sending
       const command = new CompleteMultipartUploadCommand({ ...target, UploadId, MultipartUpload: { Parts: completed } })
-      await bucket.requests.send(command).catch(failAsUnavailable)
+      await bucket.requests.send(command).catch(async (error: unknown) => {
+        // If the answer to the first attempt was lost, the second one finds no upload, but the object is there.
+        if (!isNoUpload(error) || !await checkObject(bucket, { key, size }).then(() => true, () => false)) failAsUnavailable(error)
+      })
     },
 
     async abort () {
