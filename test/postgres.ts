@@ -141,6 +141,8 @@ export interface Proxy {
   cutAnswer: RegExp | undefined
   /** Changes what the server answers. */
   alter: (answer: Buffer) => Buffer
+  /** While it is true, answers are swallowed, and no connection is cut. */
+  isSilent: boolean
   /** The connections that were cut. */
   readonly cuts: number
 }
@@ -159,11 +161,11 @@ export async function startProxy (t: Pick<Test, 'teardown'>, to: number): Promis
       isCut ||= proxy.cutAnswer?.test(text) === true
       upstream.write(request)
     })
-    upstream.on('data', answer => { if (isCut) cut(); else client.write(proxy.alter(answer)) })
+    upstream.on('data', answer => { if (isCut) cut(); else if (!proxy.isSilent) client.write(proxy.alter(answer)) })
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => { server.close(); for (const socket of sockets) socket.destroy() })
-  const proxy = { port: (server.address() as AddressInfo).port, cutRequest: undefined as RegExp | undefined, cutAnswer: undefined as RegExp | undefined, alter: (answer: Buffer) => answer, cuts: 0 }
+  const proxy = { port: (server.address() as AddressInfo).port, cutRequest: undefined as RegExp | undefined, cutAnswer: undefined as RegExp | undefined, alter: (answer: Buffer) => answer, isSilent: false, cuts: 0 }
   return proxy
 }

@@ -366,6 +366,28 @@ t.test('a connection that is cut before or after an act loses nothing and does n
   t.ok(await connectionsTo(url) <= POOL + 1)
 })
 
+t.test('a server that no longer answers is given up after a while, and used again when it does', async t => {
+  const url = await server.newDatabase()
+  const proxy = await startProxy(t, server.port)
+  const metadata = await openPostgresMetadata({ url: new URL(new URL(url).pathname, server.url('', proxy.port)).href, poolSize: POOL })
+  const { id } = await metadata.addAccount(newAccount('ada'))
+  const seconds = async (act: () => Promise<unknown>) => {
+    const start = performance.now()
+    await act()
+    return (performance.now() - start) / 1000
+  }
+  proxy.isSilent = true
+  t.ok(await seconds(async () => t.strictSame(await outcomes([
+    metadata.findAccount(id), metadata.findToken(1), metadata.addFile(newFile(id, 'a'), unlimited), metadata.setQuota(id, { bytes: 1, files: 1 })
+  ]), { unavailable: 4 })) < 25)
+  proxy.isSilent = false
+  t.ok(await seconds(async () => t.ok(await metadata.findAccount(id))) < 1)
+  t.match(await metadata.addFile(newFile(id, 'b'), unlimited), { isNew: true })
+  t.strictSame(await metadata.usageMismatches(), [])
+  proxy.isSilent = true
+  t.ok(await seconds(() => metadata.close()) < 5)
+})
+
 t.test('a server that is restarted under load loses nothing that was acknowledged, and the pool is whole again', async t => {
   const url = await server.newDatabase()
   const metadata = await openPostgresMetadata({ url, poolSize: POOL })

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
@@ -8,8 +9,14 @@ import { ConnectionLost, failureOf, isConnectionLost, isUndone, unavailable } fr
 /** How long a call waits for a connection, new or from the pool. */
 const CONNECT_MILLISECONDS = 10_000
 
-/** After this time without an answer a connection is given up. */
-const ANSWER_MILLISECONDS = 30_000
+/** After this time without an answer a connection is given up. A lock is waited for at most 5 s. */
+const ANSWER_MILLISECONDS = 15_000
+
+/** What has taken so long is not tried again: a server that does not answer would keep a request waiting several times. */
+const REPEAT_MILLISECONDS = 5000
+
+/** How long closing waits for the server to close its side. */
+const CLOSE_MILLISECONDS = 3000
 
 /** A connection costs the server memory, and a new one costs this process the hashing of the password. */
 const IDLE_MILLISECONDS = 60_000
@@ -19,7 +26,7 @@ const MAX_TRIES = 4
 
 /** A transaction has limits for the case that this process stops in the middle: others wait for its locks. */
 const BEGIN = {
-  short: "BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '30s'; SET LOCAL idle_in_transaction_session_timeout = '10s'",
+  short: "BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '15s'; SET LOCAL idle_in_transaction_session_timeout = '10s'",
   long: 'BEGIN'
 } as const
 
@@ -101,7 +108,7 @@ export function createConnections ({ url, poolSize, work }: ConnectionOptions): 
       error => error instanceof OutcomeUnknown || isUndone(error)
     )),
     watch: observer => { observers.push(observer) },
-    close: () => pool.end()
+    close: () => Promise.race([pool.end(), setTimeout(CLOSE_MILLISECONDS, undefined, { ref: false })])
   }
 }
 
@@ -146,11 +153,12 @@ async function knownOutcome<T> (statement: Promise<T>): Promise<T> {
 /** Tries again while `canRepeat` says so. Once a try may have been executed, only the refusal of a later one says that none was. */
 async function repeated<T> (run: (isRepeated: boolean) => Promise<T>, canRepeat: (error: unknown) => boolean): Promise<T> {
   let unknown: OutcomeUnknown | undefined
+  const start = performance.now()
   for (let tries = 1; ; tries++) {
     const end = await run(unknown !== undefined).then(value => ({ value }), (error: unknown) => ({ error }))
     if ('value' in end) return end.value
     if (end.error instanceof OutcomeUnknown) unknown ??= end.error
-    if (tries === MAX_TRIES || !canRepeat(end.error)) {
+    if (tries === MAX_TRIES || performance.now() - start > REPEAT_MILLISECONDS || !canRepeat(end.error)) {
       const failure = failureOf(end.error)
       throw unknown === undefined || isRefusal(failure) ? failure : unknown
     }
