@@ -20,7 +20,7 @@ export interface BlobStore {
   /** How long the bytes of a discarded blob are kept for readers: 0 if removing a blob does not affect readers that have it open. */
   readonly graceSeconds: number
   /**
-   * Stores `bytes`. Resolves when the bytes and their name are on stable storage. Applies back pressure: at most a few MiB are in
+   * Stores `bytes`. Resolves when the bytes and their name are on stable storage. Applies back pressure: at most 16 MiB are in
    * memory. If it fails for any reason, including an error of the source, nothing is left behind, unless the store can't be reached.
    * @throws file_too_large beyond `maxBytes`; the rest of the source is not read.
    * @throws storage_full if the disk is full, or would have less free space than is to be kept.
@@ -63,7 +63,7 @@ export interface BlobStore {
 
   /** If the store has a place for it: moves a blob out of the store to where the operator finds it. A missing blob is no error. For fsck. */
   quarantine? (id: string): Promise<void>
-  /** If clients can reach the store: a URL from which one can download a blob, without credentials, for some time. Does not check the blob. */
+  /** If clients can reach the store: a URL from which a blob can be downloaded without credentials, for some time. Does not check it. */
   presign? (id: string, options: Presigned): Promise<string>
   /** If the store is on a disk: the space where the bytes are stored. For monitoring. */
   space? (): Promise<DiskSpace>

@@ -21,8 +21,8 @@ interface Redirect {
  */
 export async function redirectLarge (blobs: BlobStore, { file, request, plan, seconds }: Redirect): Promise<DownloadPlan> {
   const { headers, method } = request
-  if (seconds === 0 || blobs.presign === undefined || !('pieces' in plan) || method === 'HEAD' || file.size <= MIN_BYTES) return plan
-  if (plan.pieces.length !== 1 || CONDITIONS.some(name => headers[name] !== undefined)) return plan
+  if (seconds === 0 || blobs.presign === undefined || method === 'HEAD' || file.size <= MIN_BYTES) return plan
+  if (!('pieces' in plan) || plan.pieces.length !== 1 || CONDITIONS.some(name => headers[name] !== undefined)) return plan
   const disposition = String(plan.headers['content-disposition'])
   const location = await blobs.presign(file.blobId, { seconds, type: file.type, disposition })
   return { status: 307, headers: { location, 'cache-control': 'no-store', vary: 'Authorization' } }

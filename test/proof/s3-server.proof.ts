@@ -229,5 +229,5 @@ for (const { what, change, code, words } of [
 test('a clock in the wrong year is named', async t => {
   const { s3, settings } = await startBucket(t)
   s3.fault = () => ({ status: 403, code: 'RequestTimeTooSkewed' })
-  t.match(await runBin(['serve'], settings), { code: 1, stderr: /the clock of this machine differs/ })
+  t.match(await runBin(['serve'], settings), { code: 1, stderr: /the clock here differs/ })
 })

@@ -52,6 +52,6 @@ export function failAsUnusable (error: unknown, place: string): never {
   const { name, code, message } = cause as SdkError
   const remedy = remedies[name]
   if (remedy !== undefined) throw new ConfigError(`STORAGE_URL: ${place} can't be used: ${remedy} (${name})`, { cause })
-  if (name === 'RequestTimeTooSkewed') throw new OperatorError(`STORAGE_URL: the clock of this machine differs from that of ${place}`, { cause })
+  if (name === 'RequestTimeTooSkewed') throw new OperatorError(`STORAGE_URL: the clock here differs from that of ${place}`, { cause })
   throw new OperatorError(`STORAGE_URL: ${place} can't be reached: ${code ?? (name === 'Error' ? message : name)}`, { cause })
 }

@@ -46,7 +46,8 @@ async function abortUploads (bucket: Bucket, ids: string[]): Promise<void> {
   const wanted = new Set(ids)
   for await (const { Key = '', UploadId } of uploadsIn(bucket, others.length === 0 ? bucket.keyOf(only) : bucket.prefix)) {
     if (!wanted.has(String(bucket.idOf(Key)))) continue
-    await bucket.requests.send(new AbortMultipartUploadCommand({ Bucket: bucket.name, Key, UploadId })).catch((error: unknown) => {
+    const command = new AbortMultipartUploadCommand({ Bucket: bucket.name, Key, UploadId })
+    await bucket.requests.send(command).catch((error: unknown) => {
       // Another process may have aborted it.
       if (!isNoUpload(error)) throw error
     })

@@ -101,7 +101,8 @@ async function openMultipart (bucket: Bucket, key: string): Promise<Multipart> {
       const command = new CompleteMultipartUploadCommand({ ...target, UploadId, MultipartUpload: { Parts: completed } })
       await bucket.requests.send(command).catch(async (error: unknown) => {
         // If the answer to the first attempt was lost, the second one finds no upload, but the object is there.
-        if (!isNoUpload(error) || !await checkObject(bucket, { key, size }).then(() => true, () => false)) failAsUnavailable(error)
+        const isThere = isNoUpload(error) && await checkObject(bucket, { key, size }).then(() => true, () => false)
+        if (!isThere) failAsUnavailable(error)
       })
     },
 
