@@ -1,10 +1,10 @@
 import { createAccounts, type Accounts } from './accounts/accounts.ts'
 import { createAttemptLimiter, type AttemptLimiter } from './accounts/attempt-limiter.ts'
 import { createPasswords, type Passwords } from './accounts/password.ts'
-import { openBackends, lockDataFolder, prepareFolder, type Backends, type KeySource } from './backends/backends.ts'
+import { checkBlobStore, checkDatabaseServer, openBackends, lockDataFolder, prepareFolder, type Backends, type KeySource } from './backends/backends.ts'
 import type { RestoreTools } from './backup/restore.ts'
 import type { Config } from './config.ts'
-import type { DatabaseTools } from './doctor/database.ts'
+import type { DoctorTools } from './doctor/doctor.ts'
 import { createFiles, type Files } from './files/files.ts'
 import { startHousekeeping } from './metadata/housekeeping.ts'
 import { findReadableDatabase, isBesideDatabase } from './metadata/sqlite/database-file.ts'
@@ -80,7 +80,7 @@ export function lockBackupFolder (file: string): FolderLock {
 export const restoreTools: RestoreTools = { openSnapshot, lockFolder }
 
 /** The backend functions that `magicstore doctor` needs. */
-export const doctorTools: DatabaseTools = { isBesideDatabase, findReadableDatabase, checkDatabaseIntegrity }
+export const doctorTools: DoctorTools = { isBesideDatabase, findReadableDatabase, checkDatabaseIntegrity, checkDatabaseServer, checkBlobStore }
 
 /** Keys of the environment stay as they are. Others can be rotated while the server runs. */
 async function openKeyRing ({ signingKeys }: Config, keys: KeySource): Promise<KeyRing> {

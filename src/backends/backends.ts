@@ -81,6 +81,18 @@ export async function openPostgres (url: string): Promise<PostgresMetadata> {
   return openPostgresMetadata({ url })
 }
 
+/** Asks a database server for its version, and whether the next start upgrades the database. Changes nothing. @throws {OperatorError}. */
+export async function checkDatabaseServer (url: string): Promise<{ version: string, isOutdated: boolean }> {
+  const { checkPostgres } = await import('../metadata/postgres/postgres.ts')
+  return checkPostgres(url)
+}
+
+/** Lists, writes, reads and deletes in the blob store. @throws {OperatorError}. */
+export async function checkBlobStore (config: Config): Promise<void> {
+  const blobs = await openBlobs(config, { missingBytes: 0 })
+  await blobs.close()
+}
+
 /** Opens the signing keys for a command. */
 export async function openKeySource ({ dataDir, databaseUrl }: Place): Promise<KeySource & { close (): Promise<void> }> {
   if (databaseUrl === undefined) return { ...keysIn(dataDir), close: async () => {} }

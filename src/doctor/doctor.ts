@@ -1,5 +1,6 @@
 import type { Config } from '../config.ts'
 import { checkDatabase, type DatabaseTools } from './database.ts'
+import { checkServerOfDatabase, checkStorage, type ServiceTools } from './services.ts'
 import type { Diagnosis } from './diagnosis.ts'
 import {
   checkClock,
@@ -27,6 +28,9 @@ import {
   checkTransport
 } from './settings.ts'
 
+/** The functions of the backends that the checks need. */
+export interface DoctorTools extends DatabaseTools, ServiceTools {}
+
 export interface Finding extends Diagnosis { readonly check: string }
 
 interface Environment {
@@ -35,14 +39,14 @@ interface Environment {
   readonly nodeVersion: string
   /** The user that this process runs as. */
   readonly userId: number
-  readonly tools: DatabaseTools
+  readonly tools: DoctorTools
   /** Called before each check with the number of checks done. */
   readonly onProgress: (done: number, total: number) => void
 }
 
 /** Checks everything that a server depends on, with or without a running server. Changes nothing in the data folder. */
 export async function * runChecks ({ config, nodeVersion, userId, tools, onProgress }: Environment): AsyncGenerator<Finding> {
-  const { dataDir } = config
+  const { dataDir, databaseUrl, storageUrl } = config
   const now = Date.now()
   const entries = await entriesOf(dataDir)
   const existing = await existingPart(dataDir)
@@ -58,17 +62,21 @@ export async function * runChecks ({ config, nodeVersion, userId, tools, onProgr
     signing_keys: () => checkSigningKeys(config),
     rate_limit: () => checkRateLimit(config),
     metrics: () => checkMetrics(config),
-    folder: () => checkFolder(dataDir, existing),
-    permissions: () => checkPermissions(dataDir, entries),
-    owner: () => checkOwner(dataDir, entries, userId),
-    names: () => checkNames(entries, tools),
-    file_system: () => checkFileSystem(existing),
-    free_space: () => checkSpace(existing, config.minFreeBytes),
-    free_inodes: () => checkInodes(existing),
+    // With a database server and a bucket there is no data folder.
+    ...((databaseUrl === undefined || storageUrl === undefined) && {
+      folder: () => checkFolder(dataDir, existing),
+      permissions: () => checkPermissions(dataDir, entries),
+      owner: () => checkOwner(dataDir, entries, userId),
+      names: () => checkNames(entries, tools),
+      file_system: () => checkFileSystem(existing),
+      free_space: () => checkSpace(existing, config.minFreeBytes),
+      free_inodes: () => checkInodes(existing)
+    }),
     clock: () => checkClock(entries, now),
     server: () => checkServer(config),
     public_address: () => checkPublicAddress(config),
-    database: () => checkDatabase(dataDir, tools)
+    database: () => databaseUrl === undefined ? checkDatabase(dataDir, tools) : checkServerOfDatabase(databaseUrl, tools),
+    storage: () => checkStorage(config, tools)
   }
   const all = Object.entries(checks)
   for (const [index, [name, check]] of all.entries()) {

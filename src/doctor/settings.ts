@@ -130,11 +130,11 @@ export function checkPublicUrl ({ publicUrl, tls, trustProxy }: Config): Diagnos
 }
 
 /** Keys in the environment. Those in DATA_DIR are checked with its other files. */
-export function checkSigningKeys ({ signingKeys }: Config): Diagnosis {
-  if (signingKeys === undefined) return good('they are in DATA_DIR')
+export function checkSigningKeys ({ signingKeys, databaseUrl }: Config): Diagnosis {
+  if (signingKeys === undefined) return good(databaseUrl === undefined ? 'they are in DATA_DIR' : 'they are in the database')
   return warning(
     'SIGNING_KEYS is in the environment: every process of this user can read it, and backups do not include it',
-    'protect the file that sets it and keep a copy; or unset it, and the server creates a key in DATA_DIR'
+    'protect the file that sets it and keep a copy; or unset it, and the server creates a key beside the database'
   )
 }
 

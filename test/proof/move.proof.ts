@@ -41,6 +41,14 @@ test('a store moves from SQLite and a folder to PostgreSQL and S3, to every othe
   const files = await filesOf(server, token)
   let events = (await server.send('GET', '/api/account/events', { token })).text
 
+  const doctor = async (settings: Settings) => {
+    const { code, stdout } = await runBin(['doctor', '--json'], settings)
+    const findings = stdout.trim().split('\n').map(line => JSON.parse(line) as { check: string, verdict: string, message: string })
+    return { code, ...Object.fromEntries(findings.map(({ check, verdict, message }) => [check, `${verdict}: ${message}`])) }
+  }
+  const [, onFolder] = pairs as [unknown, { settings: Settings }]
+  t.match(await doctor(settingsOf('postgres-folder', onFolder.settings)), { code: 0, signing_keys: 'good: they are in the database', database: /^good: PostgreSQL .* the next start upgrades/, storage: 'good: files are in DATA_DIR', folder: /./ })
+
   for (const [index, { name, settings }] of pairs.entries()) {
     const backup = join(folder, `backup-${index}`)
     const made = await runBin(['backup', backup, '--prove'], current)
@@ -63,6 +71,13 @@ test('a store moves from SQLite and a folder to PostgreSQL and S3, to every othe
     t.equal(existsSync(join(folder, name, 'magicstore.db')), settings.DATABASE_URL === undefined)
   }
   t.notOk(existsSync(join(folder, 'postgres-s3')), 'with a database server and a bucket there is no data folder')
+  const [first] = pairs as [{ settings: Settings }]
+  const healthy = await doctor(settingsOf('postgres-s3', first.settings))
+  t.match(healthy, { code: 0, database: /^good: PostgreSQL .* answers/, storage: 'good: files can be listed, written, read and deleted in bucket files' })
+  t.notOk('folder' in healthy)
+  await s3.stop()
+  await postgres.stop()
+  t.match(await doctor(settingsOf('postgres-s3', first.settings)), { code: 1, database: /^fault: DATABASE_URL: can't connect/, storage: /^fault: STORAGE_URL: bucket files at .* can't be reached/ })
 })
 
 test('a restore into PostgreSQL and S3 that breaks off continues, and a damaged backup makes no account', async t => {

@@ -35,12 +35,20 @@ export async function applyMigrations ({ read }: Connections, patient: Connectio
   })
 }
 
-async function refuseOldServer (db: Db): Promise<void> {
+/** Changes nothing. @throws {ConfigError} if the server is too old, {OperatorError} if a newer version made the database. */
+export async function checkVersions ({ read }: Connections): Promise<{ version: string, isOutdated: boolean }> {
+  const version = await read(refuseOldServer)
+  return { version, isOutdated: (await read(db => pending(db, readMigrationFiles({ migrationsFolder: ownMigrations })))).length > 0 }
+}
+
+/** Returns the version of the server. */
+async function refuseOldServer (db: Db): Promise<string> {
   const { rows: [row] } = await db.execute<{ version: string }>("SELECT current_setting('server_version') AS version")
   const version = String(row?.version)
   if (Number.parseInt(version) < OLDEST_VERSION) {
     throw new ConfigError(`DATABASE_URL: the server runs PostgreSQL ${version}; MagicStore needs ${OLDEST_VERSION} or newer`)
   }
+  return version
 }
 
 /** The migrations that were not applied yet. @throws {OperatorError} if one was that this version does not know. */

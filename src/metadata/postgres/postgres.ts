@@ -7,7 +7,7 @@ import { createEventRepository } from './events.ts'
 import { createFileRepository } from './files.ts'
 import { type BlobHolds, createBlobHolds } from './holds.ts'
 import { createIntegrityRepository } from './integrity-check.ts'
-import { applyMigrations } from './migrations.ts'
+import { applyMigrations, checkVersions } from './migrations.ts'
 import { createMonitoringRepository } from './monitoring.ts'
 import { createPortableFacts, type PortableFacts } from './portable-facts.ts'
 import { installation } from './schema.ts'
@@ -55,12 +55,25 @@ export async function openPostgresMetadata ({ url, poolSize = 10, migrationsFold
       ...createIntegrityRepository(connections, patient),
       ...createMonitoringRepository(connections, patient),
       ...createBlobHolds(connections),
-      ...createPortableFacts(connections),
+      ...createPortableFacts(patient),
       ...createSigningKeyRepository(connections),
       close
     }
   } catch (error) {
     await close()
     throw explainConnectionFailure(error)
+  }
+}
+
+/** Checks a database without changing it: the version of its server, and whether the next start upgrades it. @throws {OperatorError} with one line. */
+export async function checkPostgres (url: string): Promise<{ version: string, isOutdated: boolean }> {
+  refuseBrokenUrl(url)
+  const connections = createConnections({ url, poolSize: 1, work: 'short' })
+  try {
+    return await checkVersions(connections)
+  } catch (error) {
+    throw explainConnectionFailure(error)
+  } finally {
+    await connections.close()
   }
 }
