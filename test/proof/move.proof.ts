@@ -71,7 +71,7 @@ test('a store moves from SQLite and a folder to PostgreSQL and S3, to every othe
     t.equal(existsSync(join(folder, name, 'magicstore.db')), settings.DATABASE_URL === undefined)
   }
   t.notOk(existsSync(join(folder, 'postgres-s3')), 'with a database server and a bucket there is no data folder')
-  const [first] = pairs as [{ settings: Settings }]
+  const [first] = pairs as [{ settings: Settings }, ...unknown[]]
   const healthy = await doctor(settingsOf('postgres-s3', first.settings))
   t.match(healthy, { code: 0, database: /^good: PostgreSQL .* answers/, storage: 'good: files can be listed, written, read and deleted in bucket files' })
   t.notOk('folder' in healthy)
