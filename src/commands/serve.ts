@@ -118,17 +118,26 @@ async function reloadTls (config: Config, { http, renewTls }: App): Promise<void
 }
 
 function welcome (config: Config, { address, metricsAddress }: { address: AddressInfo, metricsAddress: AddressInfo | undefined }): string {
+  const { databaseUrl, storageUrl } = config
   const transport = checkTransport(config)
   const url = config.publicUrl ?? `${config.tls === undefined ? 'http' : 'https'}://${authority(address)}`
   return [
     `MagicStore serves at ${url}`,
     `  try it in a browser: ${url}/docs`,
-    `  data:                ${config.dataDir}`,
+    ...(databaseUrl === undefined ? [] : [`  database:            ${placeOf(databaseUrl)}`]),
+    ...(storageUrl === undefined ? [] : [`  files:               bucket ${storageUrl.bucket}`]),
+    ...(databaseUrl !== undefined && storageUrl !== undefined ? [] : [`  data:                ${config.dataDir}`]),
     ...(isWildcard(address) ? [`  listens on:          every address of this machine, port ${address.port}`] : []),
     ...(transport.verdict === 'fault' ? [`  warning:             ${transport.message}; ${transport.remedy}`] : []),
     ...(metricsAddress === undefined ? [] : [`  metrics:             http://${authority(metricsAddress)}/metrics`]),
     `  password policy:     ${config.passwordPolicy} (${config.passwordPolicyReason})`
   ].join('\n')
+}
+
+/** The address of a database without its user and password. */
+function placeOf (databaseUrl: string): string {
+  const { host, pathname } = new URL(databaseUrl)
+  return `PostgreSQL at ${host}${pathname}`
 }
 
 function settingsText (): string {

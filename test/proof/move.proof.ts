@@ -61,6 +61,8 @@ test('a store moves from SQLite and a folder to PostgreSQL and S3, to every othe
     const { code, stdout } = await runBin(['fsck', '--deep'], current)
     t.strictSame([code, stdout], [0, 'all is well\n'], name)
     server = await spawnServer(t, current)
+    t.equal(server.welcome.some(line => /database: +PostgreSQL at 127.0.0.1:\d+\/\w+$/.test(line)), settings.DATABASE_URL !== undefined)
+    t.equal(server.welcome.some(line => /files: +bucket files$/.test(line)), settings.STORAGE_URL !== undefined)
     t.strictSame(await filesOf(server, token), files, `the same files, with the token of before, in ${name}`)
     t.equal((await server.send('GET', '/api/account/events', { token })).text, events)
     t.equal((await server.send('GET', '/uploads/theirs', { token })).status, 404)
@@ -69,6 +71,9 @@ test('a store moves from SQLite and a folder to PostgreSQL and S3, to every othe
     events = (await server.send('GET', '/api/account/events', { token })).text
     t.equal(existsSync(join(folder, name, 'blobs')), settings.STORAGE_URL === undefined)
     t.equal(existsSync(join(folder, name, 'magicstore.db')), settings.DATABASE_URL === undefined)
+  }
+  for (const [given, names] of [[{ STORAGE_URL: s3.url('three/') }, /has files of its own/], [{ DATABASE_URL: await postgres.newDatabase() }, /has a database of its own/]] as const) {
+    t.match(await runBin(['serve'], { ...current, ...given }), { code: 2, stderr: names }, 'data that would be left behind')
   }
   t.notOk(existsSync(join(folder, 'postgres-s3')), 'with a database server and a bucket there is no data folder')
   const [first] = pairs as [{ settings: Settings }, ...unknown[]]

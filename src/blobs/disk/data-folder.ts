@@ -32,8 +32,8 @@ interface FolderUse { readonly hasDatabase: boolean, readonly hasBlobs: boolean 
 
 /**
  * Creates the folder if it is missing, and makes it inaccessible to other users of the machine.
- * @throws {ConfigError} after an interrupted restore, if the folder has a database that would not be used, or blobs without one, or
- * if it is on two file systems.
+ * @throws {ConfigError} after an interrupted restore, if the folder has a database or blobs that would not be used, or blobs without
+ * a database, or if it is on two file systems.
  */
 export async function prepareDataFolder (folder: string, use: FolderUse): Promise<void> {
   await makeFolder(folder)
@@ -41,6 +41,9 @@ export async function prepareDataFolder (folder: string, use: FolderUse): Promis
   if (await isHalfRestored(folder)) throw new ConfigError(`DATA_DIR: the restore into ${folder} was interrupted; run it again`)
   if (!use.hasDatabase && await hasDatabase(folder)) {
     throw new ConfigError(`DATA_DIR: ${folder} has a database of its own; with DATABASE_URL use another folder, into which you can restore a backup of this one`)
+  }
+  if (!use.hasBlobs && await hasBlobs(folder)) {
+    throw new ConfigError(`DATA_DIR: ${folder} has files of its own; with STORAGE_URL use another folder, into which you can restore a backup of this one`)
   }
   if (use.hasDatabase && use.hasBlobs && await hasLostDatabase(folder)) {
     throw new ConfigError(`DATA_DIR: ${folder} contains files, but no database; ${LOST_DATABASE_REMEDY}`)
@@ -54,7 +57,11 @@ export const LOST_DATABASE_REMEDY = 'restore a backup into another folder, or mo
 /** Whether the folder has blobs but no database. */
 export async function hasLostDatabase (folder: string): Promise<boolean> {
   const { size } = await stat(join(folder, dataFolderLayout.database)).catch(() => ({ size: 0 }))
-  return size === 0 && (await holdsFiles(join(folder, dataFolderLayout.blobs)) || await holdsFiles(join(folder, dataFolderLayout.incoming)))
+  return size === 0 && await hasBlobs(folder)
+}
+
+async function hasBlobs (folder: string): Promise<boolean> {
+  return await holdsFiles(join(folder, dataFolderLayout.blobs)) || await holdsFiles(join(folder, dataFolderLayout.incoming))
 }
 
 async function holdsFiles (folder: string): Promise<boolean> {
