@@ -115,6 +115,7 @@ CREATE INDEX "attempts_account" ON "attempts" USING btree ("kind","username_key"
 CREATE INDEX "attempts_at" ON "attempts" USING btree ("at");--> statement-breakpoint
 CREATE INDEX "blob_leases_expiry" ON "blob_leases" USING btree ("expires_at");--> statement-breakpoint
 CREATE UNIQUE INDEX "discarded_blobs_blob" ON "discarded_blobs" USING btree ("blob_id");--> statement-breakpoint
+CREATE INDEX "discarded_blobs_age" ON "discarded_blobs" USING btree ("discarded_at","id");--> statement-breakpoint
 CREATE INDEX "events_account" ON "events" USING btree ("account_id","id");--> statement-breakpoint
 CREATE UNIQUE INDEX "files_owner_name" ON "files" USING btree ("owner_id","name");--> statement-breakpoint
 CREATE UNIQUE INDEX "files_blob" ON "files" USING btree ("blob_id");--> statement-breakpoint

@@ -64,12 +64,12 @@ export function createBlobRepository ({ read, write, executeIdempotent }: Connec
         lte(discardedBlobs.discardedAt, sql`${clock} - ${graceSeconds * 1000}`),
         or(lte(discardedBlobs.claimedUntil, clock), eq(discardedBlobs.claimedBy, sweeper)),
         notExists(db.select({ id: blobHolds.id }).from(blobHolds).where(gt(blobHolds.expiresAt, clock)))
-      )).orderBy(asc(discardedBlobs.id)).limit(limit)
+      )).orderBy(asc(discardedBlobs.discardedAt), asc(discardedBlobs.id)).limit(limit)
       // Usually there is none, and a write costs a sync.
       if ((await read(free)).length === 0) return []
       const claimed = await executeIdempotent(db => db.update(discardedBlobs).set({ claimedBy: sweeper, claimedUntil: sql`${clock} + ${SWEEP_MILLISECONDS}` })
-        .where(inArray(discardedBlobs.id, free(db).for('update', { skipLocked: true }))).returning({ id: discardedBlobs.id, blobId: discardedBlobs.blobId }))
-      return claimed.sort((a, b) => a.id - b.id).map(row => row.blobId)
+        .where(inArray(discardedBlobs.id, free(db).for('update', { skipLocked: true }))).returning({ id: discardedBlobs.id, blobId: discardedBlobs.blobId, discardedAt: discardedBlobs.discardedAt }))
+      return claimed.sort((a, b) => a.discardedAt - b.discardedAt || a.id - b.id).map(row => row.blobId)
     },
 
     clearDiscarded: blobIds => executeIdempotent(async db => { await db.delete(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds)) })

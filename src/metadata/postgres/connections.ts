@@ -124,8 +124,11 @@ export function prepared<T> (build: (db: Db) => T): (db: Db) => T {
   }
 }
 
-/** Milliseconds since 1970 by the database's clock. */
-export const clock = sql<number>`clock_milliseconds()`
+/**
+ * Milliseconds since 1970 by the database's clock, as of the start of the statement: with a time that advances meanwhile PostgreSQL
+ * can't use an index. The functions, which wait for locks first, take the time after that.
+ */
+export const clock = sql<number>`(extract(epoch FROM statement_timestamp()) * 1000)::bigint`
 
 /** What the driver rejects with is an answer of the server, or else the connection broke. */
 function withLosses (client: pg.PoolClient): pg.PoolClient {

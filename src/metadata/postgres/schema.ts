@@ -131,7 +131,9 @@ export const discardedBlobs = pgTable('discarded_blobs', {
   claimedBy: text('claimed_by'),
   claimedUntil: int8('claimed_until').notNull().default(0)
 }, table => [
-  uniqueIndex('discarded_blobs_blob').on(table.blobId)
+  uniqueIndex('discarded_blobs_blob').on(table.blobId),
+  // The oldest first. Those whose grace is not over yet are not even looked at, though they are most.
+  index('discarded_blobs_age').on(table.discardedAt, table.id)
 ])
 
 /** Blobs that are being written to a store that can't tell which writes were interrupted. */
