@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto'
-import { closeSync } from 'node:fs'
 import { chmod, link, mkdir, open, opendir, readdir, rename, rm, stat, unlink, type FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Problem } from '../../problems.ts'
 import { type BlobStore, cutPieces, type Piece, type StoredBlob } from '../blob-store.ts'
 import { BlobReadStream } from './blob-read-stream.ts'
 import { blobPath, dataFolderLayout, isThere } from './data-folder.ts'
-import { descriptors, failAsDamaged, failAsStorage, makeFolder, openSharedSync, READ_BYTES, readStart, sync, writeDurably } from './durable-files.ts'
+import { failAsDamaged, failAsStorage, makeFolder, openSharedSync, READ_BYTES, readStart, sync, writeDurably } from './durable-files.ts'
 import { ignoreMissing, removeDurably } from './durable-removal.ts'
 import { createFreeSpace } from './free-space.ts'
 
@@ -62,26 +61,23 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
   let readers = 0
 
   async function put (id: string, bytes: AsyncIterable<Uint8Array>, { maxBytes }: { maxBytes: number }): Promise<StoredBlob> {
-    const descriptor = await descriptors.open(pendingPath(id), 'wx', 0o600).catch(failAsStorage)
+    const handle = await open(pendingPath(id), 'wx', 0o600).catch(failAsStorage)
     try {
-      try {
-        const stored = await writeAll(descriptor, bytes, maxBytes)
-        // Concurrently, because the journal commits both together. Both must end before the file is closed.
-        const syncs = [descriptors.datasync(descriptor), syncIncoming()]
-        await Promise.allSettled(syncs)
-        await Promise.all(syncs)
-        return { id, ...stored }
-      } finally {
-        // In this thread: once synced, closing waits for nothing.
-        closeSync(descriptor)
-      }
+      const stored = await writeAll(handle, bytes, maxBytes)
+      // Concurrently, because the journal commits both together. Both must end before the handle is closed.
+      const syncs = [handle.datasync(), syncIncoming()]
+      await Promise.allSettled(syncs)
+      await Promise.all(syncs)
+      await handle.close()
+      return { id, ...stored }
     } catch (error) {
+      await handle.close().catch(() => {})
       await unlink(pendingPath(id)).catch(() => {})
       return failAsStorage(error)
     }
   }
 
-  async function writeAll (descriptor: number, bytes: AsyncIterable<Uint8Array>, maxBytes: number): Promise<{ size: number, sha256: string }> {
+  async function writeAll (handle: FileHandle, bytes: AsyncIterable<Uint8Array>, maxBytes: number): Promise<{ size: number, sha256: string }> {
     const hash = createHash('sha256')
     let size = 0
     let chunks: Uint8Array[] = []
@@ -90,7 +86,7 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
     let writing: Promise<void> = Promise.resolve()
     async function flush (): Promise<void> {
       await writing
-      writing = freeSpace.during(chunkBytes, writeBatch.bind(undefined, descriptor, chunks, chunkBytes))
+      writing = freeSpace.during(chunkBytes, writeBatch.bind(undefined, handle, chunks, chunkBytes))
       writing.catch(() => {})
       chunks = []
       chunkBytes = 0
@@ -244,8 +240,8 @@ function checkSize (id: string, stored: { size: number }, size: number): void {
   if (stored.size !== size) throw new Problem('file_damaged', { cause: new Error(`blob ${id} has ${stored.size} bytes, not ${size}`) })
 }
 
-async function writeBatch (descriptor: number, chunks: Uint8Array[], bytes: number): Promise<void> {
-  const { bytesWritten } = await descriptors.writev(descriptor, chunks)
+async function writeBatch (handle: FileHandle, chunks: Uint8Array[], bytes: number): Promise<void> {
+  const { bytesWritten } = await handle.writev(chunks)
   // A short write means that the disk is full; the next write then fails.
-  if (bytesWritten < bytes) await descriptors.append(descriptor, Buffer.concat(chunks).subarray(bytesWritten))
+  if (bytesWritten < bytes) await handle.appendFile(Buffer.concat(chunks).subarray(bytesWritten))
 }

@@ -92,15 +92,7 @@ export async function readIfThere (path: string): Promise<Buffer | undefined> {
   })
 }
 
-/** Calls on file descriptors, in threads of the pool. A `FileHandle` costs a small file more than what is done with it. */
-export const descriptors = {
-  open: promisify(fs.open),
-  read: promisify(fs.read),
-  writev: promisify(fs.writev),
-  append: promisify(fs.appendFile),
-  sync: promisify(fs.fsync),
-  datasync: promisify(fs.fdatasync)
-}
+const descriptors = { open: promisify(fs.open), read: promisify(fs.read), sync: promisify(fs.fsync) }
 
 /** At most `length` bytes of a file. By its descriptor: 4 KiB took 55 µs of CPU time, and 80 µs by a `FileHandle`. */
 export async function readStart (path: string, length: number): Promise<Buffer> {
