@@ -338,6 +338,7 @@ t.test('a connection that is cut before or after an act loses nothing and does n
     t.equal((await during(kind, once(/file_by_name/), () => metadata.findFile(id, added.name)))?.blobId, added.blobId, 'a read is repeated')
     await during(kind, once(/lease_blob/), () => metadata.leaseBlob(hex(16), 60))
     t.match(await during(kind, once(/BEGIN/), () => metadata.addAccount(newAccount(`${kind} BEGIN`))), { username: `${kind} BEGIN` }, 'nothing has happened')
+    t.match(await during(kind, once(/insert into "accounts"/), () => metadata.addAccount(newAccount(`${kind} insert`))), { username: `${kind} insert` }, 'and what has is undone')
   }
   t.strictSame(await metadata.usageMismatches(), [])
 

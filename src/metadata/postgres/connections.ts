@@ -141,7 +141,8 @@ function withLosses (client: pg.PoolClient): pg.PoolClient {
 async function inTransaction<T> (db: Db, begin: string, act: (db: Db) => Promise<T>): Promise<T> {
   await db.execute(begin)
   const result = await act(db).catch(async (error: unknown) => {
-    await db.execute('ROLLBACK')
+    // If the connection broke, or no answer came, the server undoes the transaction by itself.
+    if (!isConnectionLost(error)) await db.execute('ROLLBACK')
     throw error
   })
   await knownOutcome(db.execute('COMMIT'))
