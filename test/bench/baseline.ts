@@ -4,8 +4,8 @@
  */
 import { createHash, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { createReadStream, createWriteStream, unlinkSync, writeFileSync } from 'node:fs'
-import { open, readFile, stat } from 'node:fs/promises'
+import { createReadStream, createWriteStream, readFile, unlinkSync, writeFileSync } from 'node:fs'
+import { open, stat } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -15,7 +15,6 @@ import Fastify from 'fastify'
 import { Database } from '../../src/metadata/sqlite/driver.ts'
 
 const MIB = 1024 ** 2
-const SMALL_BYTES = 64 * 1024
 const [kind, argument = ''] = process.argv.slice(2)
 
 const kinds: Record<string, () => Promise<void>> = {
@@ -46,10 +45,11 @@ async function serveFastify (): Promise<void> {
   console.log((app.server.address() as AddressInfo).port)
 }
 
-/** The first segment of the path says in which of two ways, the second is the file's name. */
+/** The first segment of the path says in which way, the second is the file's name. */
 async function answerFile (folder: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const [, way, name = ''] = String(request.url).split('/')
   const file = join(folder, name)
+  if (request.method === 'GET' && way === 'whole') return sendWhole(file, response)
   if (request.method === 'GET') return way === 'piped' ? sendPiped(file, response) : sendRead(file, response)
   respond(response, 201, { name, sha256: way === 'piped' ? await receivePiped(file, request) : await receiveBatched(file, request) })
 }
@@ -61,12 +61,19 @@ async function sendPiped (file: string, response: ServerResponse): Promise<void>
   await pipeline(createReadStream(file), response)
 }
 
-/** Fewer and larger reads for a large file; for a small one no stream at all. */
+/** Fewer and larger reads. */
 async function sendRead (file: string, response: ServerResponse): Promise<void> {
   const { size } = await stat(file)
   response.writeHead(200, { 'content-length': size })
-  if (size > SMALL_BYTES) return pipeline(createReadStream(file, { highWaterMark: MIB }), response)
-  response.end(await readFile(file))
+  await pipeline(createReadStream(file, { highWaterMark: MIB }), response)
+}
+
+/** A small file at once, whose length is known then. With callbacks: promises and a `stat` before it took twice the CPU time. */
+function sendWhole (file: string, response: ServerResponse): void {
+  readFile(file, (error, bytes) => {
+    if (error !== null) return response.destroy()
+    response.writeHead(200, { 'content-length': bytes.length }).end(bytes)
+  })
 }
 
 /** The shortest program that hashes, writes and syncs: Node's own streams, whose file merges waiting chunks into one `writev`. */

@@ -36,7 +36,7 @@ export async function compareSmall (bench: Bench): Promise<Comparison[]> {
   const post = () => sendRepeatedly(bench, ours, { method: 'POST', headers: { ...headers, ...formHeaders }, next: () => ({ path: '/', body: Buffer.concat([Buffer.from(beforeFile(randomUUID())), SMALL, Buffer.from(afterFile)]) }) })
   const get = (server: Running, target: Omit<Target, 'port'>) => () => speedOf(server, () => workOf(getRepeatedly({ port: server.port, ...target }, { connections: 16, seconds })))
   const bareUpload = () => bestOf(put(files, '/piped'), put(files, '/batched'))
-  const bareDownload = () => bestOf(get(files, { path: '/piped/small' }), get(files, { path: '/read/small' }))
+  const bareDownload = () => bestOf(get(files, { path: '/piped/small' }), get(files, { path: '/whole/small' }))
   const rate = { unit: '/s', least: 0.5 }
   const hashed = 'bare Node, hashed and synced'
   return [
