@@ -9,9 +9,16 @@ const PACKAGES = {
 /** The folder of the packages as they are installed now: a `node_modules` in which each import is one file. */
 export const folder = new URL(`../node_modules/.cache/packages-${installedAt()}/`, import.meta.url)
 
+/** @type {Promise<void> | undefined} */
+let bundling
+
 /** Bundles the packages into the folder unless that is done. */
-export async function bundlePackages () {
-  if (existsSync(folder)) return
+export function bundlePackages () {
+  bundling ??= existsSync(folder) ? Promise.resolve() : bundle()
+  return bundling
+}
+
+async function bundle () {
   const { build } = await import('esbuild')
   const unfinished = new URL(`../packages-${process.pid}/`, folder)
   const imports = Object.entries(PACKAGES).flatMap(([name, paths]) => paths.map(path => name + path))

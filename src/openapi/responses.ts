@@ -59,9 +59,15 @@ export function addSharedResponses (app: FastifyInstance): void {
     const urlFailures: FailureCode[] = route.url.includes(':') ? ['malformed_url'] : []
     const loadFailures: FailureCode[] = isEssential(route) ? [] : ['overloaded']
     const siteFailures: FailureCode[] = SAFE_METHODS.has(String(route.method)) ? [] : ['cross_site_request']
-    addFailures(route, [...urlFailures, 'malformed_request', 'stopping', 'unavailable', 'too_many_requests', ...loadFailures, ...siteFailures])
+    const storeFailures: FailureCode[] = usesStore(route) ? ['unavailable'] : []
+    addFailures(route, [...urlFailures, 'malformed_request', 'stopping', ...storeFailures, 'too_many_requests', ...loadFailures, ...siteFailures])
     addSharedHeaders(route)
   })
+}
+
+/** False for what is answered without accounts and files: the document, the health checks, and what the service is. */
+function usesStore ({ method, url }: RouteOptions): boolean {
+  return !/^\/(?:health\/|openapi\.)/.test(url) && !(method === 'GET' && url === '/')
 }
 
 function addSharedHeaders (route: RouteOptions): void {

@@ -86,8 +86,8 @@ t.test('what a server left is good in every respect, and so is a folder that is 
   for (const folder of [dataDir, join(dataDir, 'not', 'yet')]) {
     const { code, findings, verdicts } = await examine({ DATA_DIR: folder })
     t.equal(code, 0)
-    t.equal(findings.length, 21)
-    t.equal(new Set(findings.map(({ check }) => check)).size, 21, 'a line for each check')
+    t.equal(findings.length, 22)
+    t.equal(new Set(findings.map(({ check }) => check)).size, 22, 'a line for each check')
     t.strictSame(findings.filter(({ verdict, check }) => verdict !== 'good' && !check.startsWith('free_')), [])
     t.equal(verdicts.free_space, bavail < blocks * 0.05 ? 'warning' : 'good')
     t.notOk(findings.some(({ verdict, remedy }) => verdict === 'good' && remedy !== undefined))
@@ -362,6 +362,6 @@ t.test('without room for a copy the database is looked through only where a serv
 t.test('on a terminal it says how far it is', { skip: lacksTerminal }, async t => {
   const { dataDir } = await makeStore(t)
   const shown = await runOnTerminal(t, ['doctor'], { DATA_DIR: dataDir, PORT: '0' })
-  t.match(shown, /done: 0 of 21 checks.*good {5}node/s)
-  t.match(shown, /done: 20 of 21 checks.*good {5}database/s)
+  t.match(shown, /done: 0 of 22 checks.*good {5}node/s)
+  t.match(shown, /done: 20 of 22 checks.*good {5}database/s)
 })
