@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { access, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { Database } from '../../src/metadata/sqlite/driver.ts'
@@ -133,6 +134,8 @@ t.test('the guide as typed, from the first start to a new disk: the same people,
   t.same(await machine.follow(await linesOf('Back up and restore')), [])
   await look('backed up')
   t.same(await machine.follow(await linesOf('Rotate keys')), [])
+  // The guide promises the new key within two seconds.
+  await wait(2000)
   await look('with a new key')
   const { json: { token: later } } = await machine.client().send('GET', '/api/token', { user })
   t.not(headOf(later).kid, headOf(token).kid)
