@@ -31,11 +31,10 @@ export function createBlobCleanup ({ metadata, blobs, reserve }: Stores): BlobCl
     if (ids.length === BATCH) await removeDiscarded()
   }
 
+  /** One batch: only uploads that a process did not end leave such blobs. */
   async function removeAbandoned (): Promise<void> {
     const ids = await metadata.abandonedBlobs(BATCH)
-    if (ids.length === 0) return
-    await metadata.clearAbandoned(await blobs.remove(ids))
-    if (ids.length === BATCH) await removeAbandoned()
+    if (ids.length > 0) await metadata.clearAbandoned(await blobs.remove(ids))
   }
 
   async function recoverBatch (pending: string[]): Promise<void> {

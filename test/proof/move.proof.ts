@@ -60,7 +60,7 @@ test('a store moves from SQLite and a folder to PostgreSQL and S3, to every othe
     t.match(await runBin(['restore', backup], current), { code: /^[12]$/, stderr: /^magicstore: [^\n]*\n$/ }, 'once')
     const { code, stdout } = await runBin(['fsck', '--deep'], current)
     t.strictSame([code, stdout], [0, 'all is well\n'], name)
-    server = await spawnServer(t, current)
+    server = await spawnServer(t, current, { isCounted: true })
     t.equal(server.welcome.some(line => /database: +PostgreSQL at 127.0.0.1:\d+\/\w+$/.test(line)), settings.DATABASE_URL !== undefined)
     t.equal(server.welcome.some(line => /files: +bucket files$/.test(line)), settings.STORAGE_URL !== undefined)
     t.strictSame(await filesOf(server, token), files, `the same files, with the token of before, in ${name}`)
@@ -81,6 +81,9 @@ test('a store moves from SQLite and a folder to PostgreSQL and S3, to every othe
   t.match(healthy, { code: 0, database: /^good: PostgreSQL .* answers/, storage: 'good: files can be listed, written, read and deleted in bucket files' })
   t.notOk('folder' in healthy)
   await s3.stop()
+  const unreachable = /^magicstore: STORAGE_URL: bucket files at [^\n]* can't be reached: [^\n]*\n$/
+  t.match(await runBin(['backup', join(folder, 'none')], settingsOf('postgres-s3', first.settings)), { code: 1, stderr: unreachable })
+  t.match(await runBin(['restore', join(folder, 'backup-0')], settingsOf('none', { ...first.settings, DATABASE_URL: await postgres.newDatabase() })), { code: 1, stderr: unreachable })
   await postgres.stop()
   t.match(await doctor(settingsOf('postgres-s3', first.settings)), { code: 1, database: /^fault: DATABASE_URL: can't connect/, storage: /^fault: STORAGE_URL: bucket files at .* can't be reached/ })
 })
@@ -115,6 +118,8 @@ test('a restore into PostgreSQL and S3 that breaks off continues, and a damaged 
   t.strictSame(await postgres.run(settings.DATABASE_URL, 'SELECT * FROM accounts'), [])
   const before = objects().length
   t.ok(before > 0 && before < 20, `${before} objects`)
+  s3.fault = ({ method }) => method === 'HEAD' ? { status: 500, code: 'InternalError' } : undefined
+  t.match(await runBin(['restore', backup], settings), { code: 1, stderr: /^magicstore: [^\n]*\n$/ })
   s3.fault = () => undefined
   s3.log.length = 0
   t.match(await runBin(['restore', backup], settings), { code: 0, stderr: '' })

@@ -71,6 +71,17 @@ test('facts go from SQLite to PostgreSQL and back unchanged, and ids that were d
   t.equal((await again.addAccount({ username: 'new', usernameKey: 'new', passwordHash: '', createdAt: 1 })).id, 5)
 })
 
+test('a store without accounts moves as well', async t => {
+  const server = await startPostgres(t)
+  const file = join(t.testdir(), 'facts')
+  const sqlite = await openSqliteMetadata(file)
+  await sqlite.close()
+  const postgres = await openPostgresMetadata({ url: await server.newDatabase() })
+  t.teardown(() => postgres.close())
+  await postgres.importFacts(file)
+  t.equal((await postgres.addAccount({ username: 'new', usernameKey: 'new', passwordHash: '', createdAt: 1 })).id, 1)
+})
+
 test('an import that fails leaves the database as it was', async t => {
   const folder = t.testdir()
   const server = await startPostgres(t)

@@ -141,11 +141,12 @@ async function lastId (db: Db, name: TableName): Promise<number> {
 }
 
 async function setSequence (db: Db, name: TableName, last: number): Promise<void> {
+  // NaN: no row was ever added.
   if (last > 0) await db.execute(sql`SELECT setval(pg_get_serial_sequence(${name}, 'id'), ${last})`)
 }
 
 function sqliteSequence (db: BetterSQLite3Database, name: TableName): number {
-  return Number(db.get<{ seq: number } | undefined>(sql`SELECT seq FROM sqlite_sequence WHERE name = ${name}`)?.seq ?? 0)
+  return Number(db.get<{ seq: number } | undefined>(sql`SELECT seq FROM sqlite_sequence WHERE name = ${name}`)?.seq)
 }
 
 function setSqliteSequence (db: BetterSQLite3Database, name: TableName, last: number): void {

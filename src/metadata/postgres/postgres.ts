@@ -69,11 +69,5 @@ export async function openPostgresMetadata ({ url, poolSize = 10, migrationsFold
 export async function checkPostgres (url: string): Promise<{ version: string, isOutdated: boolean }> {
   refuseBrokenUrl(url)
   const connections = createConnections({ url, poolSize: 1, work: 'short' })
-  try {
-    return await checkVersions(connections)
-  } catch (error) {
-    throw explainConnectionFailure(error)
-  } finally {
-    await connections.close()
-  }
+  return checkVersions(connections).finally(connections.close).catch((error: unknown) => { throw explainConnectionFailure(error) })
 }

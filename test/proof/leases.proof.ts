@@ -1,0 +1,76 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { setTimeout as wait } from 'node:timers/promises'
+import { test } from 'tap'
+import { createBlobId } from '../../src/blobs/blob-store.ts'
+import { openDiskBlobs } from '../../src/blobs/disk/disk.ts'
+import { openReserve } from '../../src/blobs/disk/reserve.ts'
+import { createFiles, type Upload } from '../../src/files/files.ts'
+import { Database } from '../../src/metadata/sqlite/driver.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
+
+async function until (isTrue: () => boolean): Promise<void> {
+  for (let tries = 0; tries < 200 && !isTrue(); tries++) await wait(20)
+}
+
+test('a lease is renewed while its bytes arrive, ends with the upload, and what an ended process left is deleted twice', async t => {
+  const folder = t.testdir()
+  // The test calls what runs once a minute.
+  const { setInterval } = globalThis
+  const timers: (() => void)[] = []
+  globalThis.setInterval = ((act: () => void, milliseconds: number) => {
+    t.equal(milliseconds, 60_000)
+    timers.push(act)
+    return setInterval(() => {}, milliseconds)
+  }) as typeof setInterval
+  t.teardown(() => { globalThis.setInterval = setInterval })
+  const file = join(folder, 'magicstore.db')
+  const metadata = await openSqliteMetadata(file)
+  // A folder that processes share, as a bucket is.
+  const disk = await openDiskBlobs({ folder, minFreeBytes: () => 0 })
+  const limits = { maxFileBytes: 1000, quotaBytes: undefined, quotaFiles: undefined, allowedExtensions: undefined }
+  const files = createFiles({ metadata, blobs: { ...disk, needsLeases: true }, reserve: await openReserve(join(folder, 'reserve')), limits })
+  const database = new Database(file)
+  t.teardown(async () => { database.close(); await files.close(); await disk.close(); await metadata.close() })
+  interface Lease { blob_id: string, expires_at: number, abandoned_at: number | null }
+  const leases = () => database.prepare('SELECT * FROM blob_leases').all() as Lease[]
+  const owner = await metadata.addAccount({ username: 'ann', usernameKey: 'ann', passwordHash: 'x', createdAt: 1 })
+  const upload = (bytes: AsyncIterable<Uint8Array>): Upload => ({ name: 'a', minBytes: 0, maxBytes: 1000, read: use => use({ name: 'a', type: undefined, bytes }) })
+  const [renew] = timers as [() => void]
+
+  renew()
+  let arrive = (_text: string) => {}
+  const slow = Readable.from((async function * () { yield Buffer.from(await new Promise<string>(resolve => { arrive = resolve })) })())
+  const storing = files.store({ owner, upload: upload(slow), mode: 'create' })
+  await until(() => leases().length === 1)
+  const [lease] = leases() as [Lease]
+  t.ok(lease.expires_at > Date.now() + 250_000 && lease.expires_at <= Date.now() + 300_000)
+  database.exec('UPDATE blob_leases SET expires_at = expires_at - 200000')
+  renew()
+  await until(() => leases().every(({ expires_at: at }) => at >= lease.expires_at))
+  t.ok(leases().every(({ expires_at: at }) => at >= lease.expires_at), 'renewed')
+  arrive('text')
+  t.equal((await storing).file.blobId, lease.blob_id)
+  t.strictSame(leases(), [])
+
+  const failing = Readable.from((async function * () { yield Buffer.from('x'); throw new Error('of the client') })())
+  await t.rejects(files.store({ owner, upload: upload(failing), mode: 'put', precondition: {} }), { message: 'of the client' })
+  t.strictSame(leases(), [])
+
+  // Bytes of a process that ended before it recorded them.
+  const id = createBlobId()
+  await disk.put(id, Readable.from([Buffer.from('left')]), { maxBytes: 10 })
+  await metadata.leaseBlob(id, 0)
+  files.sweep()
+  await until(() => !existsSync(join(folder, 'incoming', id)))
+  t.notOk(existsSync(join(folder, 'incoming', id)))
+  const day = 24 * 3600_000
+  await until(() => leases().some(({ expires_at: at }) => at > Date.now() + day - 60_000))
+  t.match(leases(), [{ blob_id: id, abandoned_at: Number }])
+  t.ok(leases().every(({ expires_at: at }) => at > Date.now() + day - 60_000), 'once more a day later')
+  database.exec(`UPDATE blob_leases SET expires_at = 1, abandoned_at = abandoned_at - ${day}`)
+  files.sweep()
+  await until(() => leases().length === 0)
+  t.strictSame(leases(), [])
+})
