@@ -7,6 +7,7 @@ import { createBlobId } from '../../src/blobs/blob-store.ts'
 import { openDiskBlobs } from '../../src/blobs/disk/disk.ts'
 import { openReserve } from '../../src/blobs/disk/reserve.ts'
 import { createFiles, type Upload } from '../../src/files/files.ts'
+import { OutcomeUnknown } from '../../src/metadata/metadata.ts'
 import { Database } from '../../src/metadata/sqlite/driver.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 
@@ -73,4 +74,26 @@ test('a lease is renewed while its bytes arrive, ends with the upload, and what 
   files.sweep()
   await until(() => leases().length === 0)
   t.strictSame(leases(), [])
+
+  // The connection to the database breaks in the commit: the bytes may belong to a file, and stay until the lease has run out.
+  const cut = createFiles({
+    metadata: { ...metadata, async putFile () { throw new OutcomeUnknown(new Error('cut'), 'unavailable') } },
+    blobs: { ...disk, needsLeases: true },
+    reserve: await openReserve(join(folder, 'reserve')),
+    limits
+  })
+  t.teardown(() => cut.close())
+  await t.rejects(cut.store({ owner, upload: upload(Readable.from([Buffer.from('kept')])), mode: 'put', precondition: {} }), { code: 'unavailable' })
+  const [kept] = leases() as [Lease]
+  t.ok(existsSync(join(folder, 'incoming', kept.blob_id)))
+  await metadata.endLease(kept.blob_id)
+
+  // Leases that can't be renewed or ended are no failure of their own.
+  const lost = Readable.from((async function * () { yield Buffer.from(await new Promise<string>(resolve => { arrive = resolve })); throw new Error('of the client') })())
+  const failed = files.store({ owner, upload: upload(lost), mode: 'put', precondition: {} })
+  await until(() => leases().length === 1)
+  database.exec('DROP TABLE blob_leases')
+  renew()
+  arrive('text')
+  await t.rejects(failed, { message: 'of the client' })
 })

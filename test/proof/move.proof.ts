@@ -69,6 +69,7 @@ test('a store moves from SQLite and a folder to PostgreSQL and S3, to every othe
     t.equal((await server.send('GET', '/api/account', { token })).json.id, id)
     t.equal((await server.send('GET', '/api/token', { user })).status, 200)
     events = (await server.send('GET', '/api/account/events', { token })).text
+    for (const method of ['PUT', 'DELETE']) await server.send(method, '/uploads/temporary', { token, ...(method === 'PUT' && { body: 'x' }) })
     t.equal(existsSync(join(folder, name, 'blobs')), settings.STORAGE_URL === undefined)
     t.equal(existsSync(join(folder, name, 'magicstore.db')), settings.DATABASE_URL === undefined)
   }
@@ -93,7 +94,7 @@ test('a restore into PostgreSQL and S3 that breaks off continues, and a damaged 
   const postgres = await startPostgres(t)
   const s3 = await startS3(join(folder, 'bucket'))
   t.teardown(() => s3.stop())
-  const first = { DATA_DIR: join(folder, 'first') }
+  const first = { DATA_DIR: join(folder, 'first'), SIGNING_KEYS: `kid:${'0123456789abcdef'.repeat(3)}` }
   const server = await spawnServer(t, first)
   const { token } = await signUp(server, 'ada')
   for (let index = 0; index < 20; index++) await server.send('PUT', `/uploads/${index}`, { token, body: `file ${index}` })

@@ -300,7 +300,15 @@ t.test('fsck finds a healthy store well, and says of every kind of damage where 
   const { dataDir } = server
   const operator = operatorOf(dataDir)
   const { user } = await signUp(server, 'ann')
-  const size = statSync(dataDir).size
+  // So large that a file of this size is read as a stream.
+  const makeLargeFolder = (path: string): number => {
+    mkdirSync(path)
+    for (let index = 0; index < 2000 && statSync(path).size <= 65_536; index++) writeFileSync(join(path, `${index}`.padStart(200, '0')), '')
+    return statSync(path).size
+  }
+  const model = `${dataDir}-large`
+  t.teardown(() => rmSync(model, { recursive: true }))
+  const size = makeLargeFolder(model)
   for (const [name, bytes] of Object.entries({ missing: 'm', cut: 'cut me', grown: 'grow me', altered: 'alter me', looped: 'l', folder: 'f'.repeat(size), whole: 'whole', empty: '' })) {
     await server.send('PUT', `/uploads/${encodeURIComponent(name)}`, { user, body: bytes })
   }
@@ -317,8 +325,7 @@ t.test('fsck finds a healthy store well, and says of every kind of damage where 
   rmSync(pathOf('looped'))
   symlinkSync(pathOf('looped'), pathOf('looped'))
   rmSync(pathOf('folder'))
-  mkdirSync(pathOf('folder'))
-  const isFolderOfItsSize = statSync(pathOf('folder')).size === size
+  const isFolderOfItsSize = makeLargeFolder(pathOf('folder')) === size
   writeFileSync(join(dataDir, 'blobs', 'notes.txt'), 'not ours')
   writeFileSync(join(dataDir, 'blobs', pathOf('whole').split('/').at(-2) ?? '', 'notes.txt'), 'not ours')
   const orphan = 'ab'.repeat(16)
