@@ -16,7 +16,8 @@ export interface KeySource {
   read (): Promise<readonly SigningKey[]>
   /** The keys as they are now; undefined if they are gone. */
   find (): Promise<readonly SigningKey[] | undefined>
-  replace (keys: SigningKey[]): Promise<unknown>
+  /** Puts a key in first place and keeps `count` in all, in one act. */
+  rotate (key: SigningKey, count: number): Promise<unknown>
 }
 
 /** What the settings choose: where the facts are, and where the bytes. */
@@ -60,7 +61,7 @@ async function openSqlite ({ dataDir }: Config, takeFolder?: () => FolderLock): 
 }
 
 function keysIn (dataDir: string): KeySource {
-  return { read: () => readSigningKeys(dataDir), find: () => findSigningKeys(dataDir), replace: keys => writeSigningKeys(dataDir, keys) }
+  return { read: () => readSigningKeys(dataDir), find: () => findSigningKeys(dataDir), rotate: async (key, count) => writeSigningKeys(dataDir, [key, ...await readSigningKeys(dataDir)].slice(0, count)) }
 }
 
 /** The disk of the database is not known to this process. */
@@ -71,8 +72,8 @@ async function openPostgresFacts (url: string): Promise<Facts> {
   return { metadata, reserve: noReserve, keys: keysOf(metadata) }
 }
 
-function keysOf ({ readSigningKeys, replaceSigningKeys }: PostgresMetadata): KeySource {
-  return { read: readSigningKeys, find: readSigningKeys, replace: replaceSigningKeys }
+function keysOf ({ readSigningKeys, rotateSigningKeys }: PostgresMetadata): KeySource {
+  return { read: readSigningKeys, find: readSigningKeys, rotate: rotateSigningKeys }
 }
 
 /** Loaded on demand: the driver takes as long to load as the rest of the server's start. */

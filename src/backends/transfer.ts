@@ -3,14 +3,14 @@ import { join } from 'node:path'
 import type { BackupSource } from '../backup/backup.ts'
 import type { RestoreTarget } from '../backup/restore-into.ts'
 import type { BlobStore } from '../blobs/blob-store.ts'
-import { dataFolderLayout, hasDatabase } from '../blobs/disk/data-folder.ts'
+import { dataFolderLayout, hasDatabase, writeSigningKeys } from '../blobs/disk/data-folder.ts'
 import { readIfThere, sync, writeDurably } from '../blobs/disk/durable-files.ts'
 import type { Config } from '../config.ts'
 import type { PostgresMetadata } from '../metadata/postgres/postgres.ts'
 import { takeRetentionLock } from '../metadata/sqlite/retention-lock.ts'
 import { openSnapshot, takeSnapshot } from '../metadata/sqlite/snapshot.ts'
 import { ConfigError } from '../problems.ts'
-import { lockDataFolder, openBlobs, openKeySource, openPostgres, prepareFolder } from './backends.ts'
+import { lockDataFolder, openBlobs, openPostgres, prepareFolder } from './backends.ts'
 
 /** Blobs are only read, or written in an empty folder: no space is reserved. */
 const noReserve = { missingBytes: 0 }
@@ -101,24 +101,31 @@ export async function openRestoreTarget (config: Config): Promise<RestoreTarget>
   const opened: { close (): unknown }[] = [lockDataFolder(config)]
   const close = async () => { for (const each of opened.splice(0).reverse()) await each.close() }
   try {
-    const keys = await openKeySource(config)
-    opened.push(keys)
-    const facts = config.databaseUrl === undefined ? await importerInto(config.dataDir) : await openPostgres(config.databaseUrl)
+    const facts = config.databaseUrl === undefined ? await importerInto(config.dataDir) : await openEmptyPostgres(config.databaseUrl)
     opened.push(facts)
     const blobs = await openBlobs(config, noReserve)
     opened.push(blobs)
-    return { blobs, importFacts: facts.importFacts, importKeys: keys.replace, close }
+    return { blobs, importFacts: facts.importFacts, close }
   } catch (error) {
     await close()
     throw error
   }
 }
 
+/** Refused here before any blob is written; the import refuses it again, in its transaction. */
+async function openEmptyPostgres (url: string): Promise<PostgresMetadata> {
+  const metadata = await openPostgres(url)
+  if ((await metadata.accountsAfter(0, 1)).length === 0) return metadata
+  await metadata.close()
+  throw new ConfigError('DATABASE_URL: the database has accounts; a backup is restored into an empty one')
+}
+
 /** The database file is moved to its place whole. */
 async function importerInto (dataDir: string): Promise<Pick<PostgresMetadata, 'importFacts' | 'close'>> {
   if (await hasDatabase(dataDir)) throw new ConfigError(`DATA_DIR: ${dataDir} has a database; a backup is restored into an empty folder`)
   return {
-    async importFacts (file) {
+    async importFacts (file, keys) {
+      if (keys !== undefined) await writeSigningKeys(dataDir, [...keys])
       await writeDurably(join(dataDir, dataFolderLayout.database), createReadStream(file))
       await sync(dataDir)
     },

@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto'
 import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import type { BlobStore } from '../blobs/blob-store.ts'
+import type { BlobStore, StoredBlob } from '../blobs/blob-store.ts'
 import { dataFolderLayout, findSigningKeys } from '../blobs/disk/data-folder.ts'
 import { Problem } from '../problems.ts'
 import type { SigningKey } from '../tokens/signing-keys.ts'
@@ -12,9 +13,11 @@ import { batches, bytesOf, copyVerified, failAsUnreadable, refuseDamaged, type R
 /** A store that is empty, and is not a data folder alone. */
 export interface RestoreTarget {
   readonly blobs: BlobStore
-  /** Takes over the facts in a SQLite database of this version or an older one, all or nothing, and may change the file. */
-  importFacts (file: string): Promise<void>
-  importKeys (keys: SigningKey[]): Promise<unknown>
+  /**
+   * Takes over the facts in a SQLite database of this version or an older one, and the signing keys, if the backup has any: all or
+   * nothing. May change the file.
+   */
+  importFacts (file: string, keys: SigningKey[] | undefined): Promise<void>
   close (): Promise<void>
 }
 
@@ -28,7 +31,7 @@ export interface RestoreIntoOptions {
 
 /**
  * Restores a backup into a database and a blob store of any kind. The facts come last: until then no account exists. A restore
- * that was interrupted continues: blobs that are there are not written again.
+ * that was interrupted continues: blobs that are there, with the right digest, are not written again.
  * @throws {BackupError} if the backup is damaged.
  */
 export async function restoreInto ({ folder, backup, target, openSnapshot, onProgress }: RestoreIntoOptions): Promise<void> {
@@ -48,9 +51,7 @@ export async function restoreInto ({ folder, backup, target, openSnapshot, onPro
       done += batch.length
       onProgress(Math.min(done, backup.files), backup.files)
     }
-    const signingKeys = backup.hasSigningKeys ? await findSigningKeys(scratch) : undefined
-    if (signingKeys !== undefined) await target.importKeys(signingKeys)
-    await target.importFacts(database)
+    await target.importFacts(database, await findSigningKeys(scratch))
   } finally {
     await rm(scratch, { recursive: true })
   }
@@ -60,17 +61,24 @@ async function putBlob (folder: string, { path, sha256 }: Sum, blobs: BlobStore)
   const from = join(folder, path)
   const id = basename(path)
   const { size } = await stat(from).catch(failAsUnreadable(from))
-  if (await isPresent(blobs, id, size)) return
+  if (await isPresent(blobs, { id, size, sha256 })) return
+  // Also ends an upload that a restore which was killed has begun.
+  await blobs.remove([id])
   const stored = await blobs.put(id, bytesOf(from), { maxBytes: size })
   if (stored.sha256 !== sha256) await blobs.remove([id])
   refuseDamaged(from, { expected: sha256, found: stored.sha256 })
   blobs.commit(id)
 }
 
-/** A blob is there whole or not at all, because `put` is atomic. */
-async function isPresent (blobs: BlobStore, id: string, size: number): Promise<boolean> {
-  return blobs.check(id, size).then(() => true, (error: unknown) => {
+/** Whether the store has the blob with these bytes, which are read: a restore may be the answer to damage. */
+async function isPresent (blobs: BlobStore, { id, size, sha256 }: StoredBlob): Promise<boolean> {
+  try {
+    const bytes = await blobs.read(id, size, [{ start: 0, end: size - 1 }])
+    const hash = createHash('sha256')
+    for await (const chunk of Buffer.isBuffer(bytes) ? [bytes] : bytes) hash.update(chunk as Buffer)
+    return hash.digest('hex') === sha256
+  } catch (error) {
     if (error instanceof Problem && error.code === 'file_damaged') return false
     throw error
-  })
+  }
 }

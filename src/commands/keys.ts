@@ -17,7 +17,7 @@ export async function run ([verb, ...rest]: string[]): Promise<void> {
   const config = readConfig()
   if (config.signingKeys !== undefined) throw new UsageError('SIGNING_KEYS is set: add a new key there, in first place')
   const keys = await openKeySource(config)
-  const ring = [createSigningKey(), ...await keys.read()].slice(0, KEPT_KEYS)
-  await keys.replace(ring).finally(() => keys.close())
-  console.log(`added key ${ring[0]?.kid}`)
+  const key = createSigningKey()
+  await keys.rotate(key, KEPT_KEYS).finally(() => keys.close())
+  console.log(`added key ${key.kid}`)
 }

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { usesDataFolder } from '../backends/backends.ts'
 import { openRestoreTarget } from '../backends/transfer.ts'
 import { readManifest, type BackupSummary } from '../backup/manifest.ts'
 import { restoreInto, type RestoreIntoOptions } from '../backup/restore-into.ts'
@@ -30,7 +31,8 @@ export async function run (args: string[]): Promise<void> {
   await (isDataFolderAlone(config) ? restoreBackup({ ...options, target, tools: restoreTools }) : restoreElsewhere(config, options)).finally(progress.clear)
   const { createdAt, accounts, files, bytes, hasSigningKeys } = backup
   const seconds = Math.round(performance.now() - start) / 1000
-  const report = { folder: target, createdAt, accounts, files, bytes, hasSigningKeys, seconds }
+  const place = usesDataFolder(config) ? target : 'the database and the bucket of the settings'
+  const report = { folder: place, createdAt, accounts, files, bytes, hasSigningKeys, seconds }
   console.log(values.json ? JSON.stringify(report) : textOf(report))
 }
 

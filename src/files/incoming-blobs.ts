@@ -1,5 +1,6 @@
 import { type BlobStore, createBlobId, type StoredBlob } from '../blobs/blob-store.ts'
 import type { Metadata } from '../metadata/metadata.ts'
+import { Problem } from '../problems.ts'
 
 /** How long a lease lasts if it is not renewed: after this time the bytes of a process that died are deleted. */
 const LEASE_SECONDS = 300
@@ -41,6 +42,8 @@ export function createIncomingBlobs (metadata: Leases, blobs: BlobStore): Incomi
       try {
         return await blobs.put(id, bytes, limits)
       } catch (error) {
+        // A store that gave no answer may still finish the write. The lease runs out, and then the bytes are deleted twice.
+        if (error instanceof Problem && error.code === 'unavailable') leased.delete(id)
         await discard(id)
         throw error
       }

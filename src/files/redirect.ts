@@ -4,8 +4,8 @@ import type { DownloadPlan, DownloadRequest } from './download.ts'
 /** Smaller downloads are not redirected: a second request would take longer than the bytes. */
 const MIN_BYTES = 5 * 1024 ** 2
 
-/** The client repeats them at the other address, where other entity tags and dates are compared. */
-const CONDITIONS = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since', 'if-range'] as const
+/** The client repeats its headers at the other address, where other entity tags and dates are compared, and no digest is known. */
+const UNREDIRECTED = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since', 'if-range', 'want-repr-digest'] as const
 
 interface Redirect {
   readonly file: { readonly blobId: string, readonly size: number, readonly type: string }
@@ -22,7 +22,7 @@ interface Redirect {
 export async function redirectLarge (blobs: BlobStore, { file, request, plan, seconds }: Redirect): Promise<DownloadPlan> {
   const { headers, method } = request
   if (seconds === 0 || blobs.presign === undefined || method === 'HEAD' || file.size <= MIN_BYTES) return plan
-  if (!('pieces' in plan) || plan.pieces.length !== 1 || CONDITIONS.some(name => headers[name] !== undefined)) return plan
+  if (!('pieces' in plan) || plan.pieces.length !== 1 || UNREDIRECTED.some(name => headers[name] !== undefined) || String(headers.range).includes(',')) return plan
   const disposition = String(plan.headers['content-disposition'])
   const location = await blobs.presign(file.blobId, { seconds, type: file.type, disposition })
   return { status: 307, headers: { location, 'cache-control': 'no-store', vary: 'Authorization' } }

@@ -12,6 +12,9 @@ const EXPIRED_TOKEN_MILLISECONDS = { access: 60_000, personal: 24 * 3600 * 1000 
 /** Longer than any limit counts attempts. */
 const ATTEMPT_MILLISECONDS = 2 * 3600 * 1000
 
+/** The clocks of processes that share a database may differ by so much. */
+const DRIFT_MILLISECONDS = 60_000
+
 /** Rows deleted in one commit, which takes a few milliseconds. */
 const BATCH = 500
 
@@ -32,7 +35,7 @@ export function startHousekeeping ({ metadata, reserve, sweep }: HousekeepingOpt
     for (const kind of ['access', 'personal'] as const) {
       while (await metadata.removeExpiredTokens({ kind, before: now - EXPIRED_TOKEN_MILLISECONDS[kind] }, BATCH));
     }
-    while (await metadata.removeAttempts({ since: now - ATTEMPT_MILLISECONDS, until: now, limit: BATCH }));
+    while (await metadata.removeAttempts({ since: now - ATTEMPT_MILLISECONDS, until: now + DRIFT_MILLISECONDS, limit: BATCH }));
     await reserve.restore()
   }
   // A run that fails, on a full disk for example, is repeated a minute later.

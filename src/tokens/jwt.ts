@@ -17,6 +17,9 @@ const SIGNATURE_LENGTH = 43
 /** Tokens whose verified signature is cached; about 500 bytes each. */
 const MAX_CACHED = 4096
 
+/** How old the keys may be when a token names a key that is not among them. Forged tokens make the server read them so often at most. */
+const NEW_KEY_MILLISECONDS = 100
+
 /** The claims of a token: its id, its account, and when it was issued and expires, in milliseconds since 1970. */
 export interface AccessClaims { tokenId: number, accountId: number, issuedAt: number, expiresAt: number }
 
@@ -56,20 +59,21 @@ export async function createAccessTokenCodec (ring: KeyRing, registerJwts: Regis
 
   let replacing: Promise<void> | undefined
 
-  async function refresh (): Promise<void> {
-    const current = await ring.current()
-    if (current !== keys) await (replacing ??= replaceKeys(current))
+  async function refresh (milliseconds?: number): Promise<void> {
+    const current = await ring.current(milliseconds)
+    if (current !== keys) await (replacing ??= replaceKeys(current).finally(() => { replacing = undefined }))
   }
 
   async function replaceKeys (current: readonly SigningKey[]): Promise<void> {
     jwts = await registerJwts(current)
     keys = current
     cache.clear()
-    replacing = undefined
   }
 
-  function verifySignature (token: string): Payload {
+  async function verifySignature (token: string): Promise<Payload> {
     const kid = keyIdOf(token)
+    // Another process may have signed with a key that was added a moment ago.
+    if (kid !== undefined && !keys.some(key => key.kid === kid)) await refresh(NEW_KEY_MILLISECONDS)
     const verifier = keys.some(key => key.kid === kid) ? jwts[String(kid)] : undefined
     if (verifier === undefined || !isCanonical(token)) throw new Problem('token_malformed')
     try {
@@ -96,7 +100,7 @@ export async function createAccessTokenCodec (ring: KeyRing, registerJwts: Regis
 
     async verify (token) {
       await refresh()
-      const payload = cache.get(token) ?? verifySignature(token)
+      const payload = cache.get(token) ?? await verifySignature(token)
       if (Date.now() >= payload.exp * 1000) throw new Problem('token_expired')
       return { tokenId: Number(payload.jti), accountId: Number(payload.sub) }
     }

@@ -4,8 +4,11 @@ import type { SigningKey } from './signing-keys.ts'
 const FRESH_MILLISECONDS = 1000
 
 export interface KeyRing {
-  /** The keys as they are now; the first one signs. The array is another one only if the keys are. */
-  current (): Promise<readonly SigningKey[]>
+  /**
+   * The keys as they were at most `milliseconds` ago, 1,000 if not given; the first one signs. The array is another one only if
+   * the keys are.
+   */
+  current (milliseconds?: number): Promise<readonly SigningKey[]>
   /** The keys as they were last read. */
   readonly latest: readonly SigningKey[]
 }
@@ -27,8 +30,8 @@ export function createKeyRing (first: readonly SigningKey[], read: () => Promise
   }
 
   return {
-    async current () {
-      if (performance.now() - readAt >= FRESH_MILLISECONDS) await (reading ??= refresh())
+    async current (milliseconds = FRESH_MILLISECONDS) {
+      if (performance.now() - readAt >= milliseconds) await (reading ??= refresh())
       return keys
     },
     get latest () { return keys }

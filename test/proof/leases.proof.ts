@@ -10,6 +10,7 @@ import { createFiles, type Upload } from '../../src/files/files.ts'
 import { OutcomeUnknown } from '../../src/metadata/metadata.ts'
 import { Database } from '../../src/metadata/sqlite/driver.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
+import { Problem } from '../../src/problems.ts'
 
 async function until (isTrue: () => boolean): Promise<void> {
   for (let tries = 0; tries < 200 && !isTrue(); tries++) await wait(20)
@@ -87,6 +88,19 @@ test('a lease is renewed while its bytes arrive, ends with the upload, and what 
   const [kept] = leases() as [Lease]
   t.ok(existsSync(join(folder, 'incoming', kept.blob_id)))
   await metadata.endLease(kept.blob_id)
+
+  // A store that gave no answer may still finish the write, so that the lease stays until it has run out.
+  const away = createFiles({
+    metadata,
+    blobs: { ...disk, needsLeases: true, async put () { throw new Problem('unavailable') } },
+    reserve: await openReserve(join(folder, 'reserve')),
+    limits
+  })
+  t.teardown(() => away.close())
+  await t.rejects(away.store({ owner, upload: upload(Readable.from([Buffer.from('late')])), mode: 'put', precondition: {} }), { code: 'unavailable' })
+  const [late] = leases() as [Lease]
+  t.equal(late.abandoned_at, null)
+  await metadata.endLease(late.blob_id)
 
   // Leases that can't be renewed or ended are no failure of their own.
   const lost = Readable.from((async function * () { yield Buffer.from(await new Promise<string>(resolve => { arrive = resolve })); throw new Error('of the client') })())

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { startPostgres } from '../postgres.ts'
@@ -119,11 +119,24 @@ test('a restore into PostgreSQL and S3 that breaks off continues, and a damaged 
   t.strictSame(await postgres.run(settings.DATABASE_URL, 'SELECT * FROM accounts'), [])
   const before = objects().length
   t.ok(before > 0 && before < 20, `${before} objects`)
-  s3.fault = ({ method }) => method === 'HEAD' ? { status: 500, code: 'InternalError' } : undefined
+  const [existing] = objects()
+  s3.fault = ({ method, key }) => method === 'GET' && key === existing ? { status: 500, code: 'InternalError' } : undefined
   t.match(await runBin(['restore', backup], settings), { code: 1, stderr: /^magicstore: [^\n]*\n$/ })
   s3.fault = () => undefined
+  const held = objects().length
   s3.log.length = 0
   t.match(await runBin(['restore', backup], settings), { code: 0, stderr: '' })
   t.equal(objects().length, 20)
-  t.equal(s3.log.filter(line => /^PUT .*[0-9a-f]{32}$/.test(line)).length, 20 - before, 'what was there is not sent again')
+  t.equal(s3.log.filter(line => /^PUT .*[0-9a-f]{32}$/.test(line)).length, 20 - held, 'what was there is not sent again')
+
+  // The bucket lost bytes: a restore into a new database finds and mends them.
+  const [damaged = ''] = objects()
+  writeFileSync(s3.fileOf(damaged), readFileSync(s3.fileOf(damaged)).reverse())
+  t.match(await runBin(['fsck', '--deep'], settings), { code: 1, stdout: /wrong_digest/ })
+  const anew = { ...settings, DATABASE_URL: await postgres.newDatabase() }
+  t.match(await runBin(['restore', backup], anew), { code: 0, stderr: '' })
+  t.match(await runBin(['fsck', '--deep'], anew), { code: 0, stdout: 'all is well\n' })
+  const sent = s3.log.length
+  t.match(await runBin(['restore', spoilt], anew), { code: 2, stderr: /has accounts/ }, 'a store that is in use is refused')
+  t.notOk(s3.log.slice(sent).some(line => /^PUT .*[0-9a-f]{32}$/.test(line)), 'before anything is written')
 })

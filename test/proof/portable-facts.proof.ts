@@ -55,8 +55,10 @@ test('facts go from SQLite to PostgreSQL and back unchanged, and ids that were d
 
   const postgres = await openPostgresMetadata({ url: await server.newDatabase() })
   t.teardown(() => postgres.close())
-  await postgres.importFacts(copy)
-  await t.rejects(postgres.importFacts(copy), { message: /has accounts/ })
+  const keys = [{ kid: 'of-the-backup', secret: 'a secret that is long enough to be one' }]
+  await postgres.importFacts(copy, keys)
+  await t.rejects(postgres.importFacts(copy, [{ kid: 'other', secret: 'another secret that is long enough' }]), { message: /has accounts/ })
+  t.strictSame(await postgres.readSigningKeys(), keys, 'those of a store that is in use stay')
   t.strictSame(await postgres.usageMismatches(), [])
   t.strictSame(await postgres.checkIntegrity(), [])
   await postgres.exportFacts(back)

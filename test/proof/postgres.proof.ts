@@ -105,6 +105,7 @@ t.test('a database of a newer version is refused, and one that can\'t be upgrade
 
 t.test('a server that can\'t be used is told in one line, without the password', async t => {
   const url = await server.newDatabase()
+  await server.run(url, "CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
   const proxy = await startProxy(t, server.port)
   proxy.alter = answer => Buffer.from(answer.toString('latin1').replaceAll(/(?<=server_version\0|\0\0\0.)18\.4/g, '14.9'), 'latin1')
   const closed = new URL(url)
@@ -115,6 +116,7 @@ t.test('a server that can\'t be used is told in one line, without the password',
     { address: String(wrong), type: ConfigError, message: /^DATABASE_URL: .*password$/ },
     { address: server.url('nowhere'), type: ConfigError, message: /^DATABASE_URL: .*no such database$/ },
     { address: String(closed), type: OperatorError, message: /^DATABASE_URL: .*ECONNREFUSED/ },
+    { address: server.url('latin'), type: ConfigError, message: /^DATABASE_URL: .*LATIN1; MagicStore needs UTF8$/ },
     { address: `${url}?sslmode=verify-full`, type: OperatorError, message: /^DATABASE_URL: .*SSL/ },
     { address: `${url}?sslmode=verify-full&sslrootcert=/nowhere.pem`, type: ConfigError, message: /^DATABASE_URL: .*nowhere\.pem/ },
     { address: new URL(new URL(url).pathname, server.url('', proxy.port)).href, type: ConfigError, message: /^DATABASE_URL: .*14\.9.*15 or newer$/ }
@@ -202,14 +204,18 @@ t.test('what is no id finds no token', async t => {
   t.strictSame((await Promise.all(asked.map(id => metadata.findToken(id)))).map(found => found?.token), [...tokens, undefined, ...tokens], 'many at once each find their own')
 })
 
-t.test('signing keys are replaced for all processes at once', async t => {
+t.test('signing keys are rotated for all processes, and two rotations at once both count', async t => {
   const url = await server.newDatabase()
   const [one, two] = await Promise.all([open(t, url), open(t, url)])
   const [first] = await one.readSigningKeys()
   t.strictSame(await two.readSigningKeys(), [first])
-  const keys = [{ kid: 'new', secret: hex(32) }, ...first === undefined ? [] : [first]]
-  await two.replaceSigningKeys(keys)
-  t.strictSame(await one.readSigningKeys(), keys)
+  const keys = [1, 2].map(kid => ({ kid: `new-${kid}`, secret: hex(32) }))
+  await Promise.all(keys.map((key, index) => (index === 0 ? one : two).rotateSigningKeys(key, 3)))
+  const rotated = await one.readSigningKeys()
+  t.strictSame(rotated.slice(0, 2).sort((a, b) => a.kid < b.kid ? -1 : 1), keys)
+  t.strictSame(rotated[2], first)
+  await two.rotateSigningKeys({ kid: 'last', secret: hex(32) }, 3)
+  t.strictSame((await one.readSigningKeys()).map(({ kid }) => kid), ['last', ...rotated.slice(0, 2).map(({ kid }) => kid)])
 })
 
 t.test('rows that refer to nothing and wrong sums are found, and the sums repaired', async t => {

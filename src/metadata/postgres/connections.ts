@@ -66,7 +66,8 @@ export function createConnections ({ url, poolSize, work }: ConnectionOptions): 
     connectionTimeoutMillis: CONNECT_MILLISECONDS,
     query_timeout: work === 'short' ? ANSWER_MILLISECONDS : 0,
     idleTimeoutMillis: IDLE_MILLISECONDS,
-    keepAlive: true
+    keepAlive: true,
+    keepAliveInitialDelayMillis: IDLE_MILLISECONDS
   })
   const dbs = new WeakMap<pg.PoolClient, Db>()
   const observers: CommitObserver[] = []

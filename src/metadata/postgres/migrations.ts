@@ -43,11 +43,14 @@ export async function checkVersions ({ read }: Connections): Promise<{ version: 
 
 /** Returns the version of the server. */
 async function refuseOldServer (db: Db): Promise<string> {
-  const { rows: [row] } = await db.execute<{ version: string }>("SELECT current_setting('server_version') AS version")
-  const version = String(row?.version)
+  const { rows: [row] } = await db.execute<{ version: string, encoding: string }>(
+    "SELECT current_setting('server_version') AS version, current_setting('server_encoding') AS encoding"
+  )
+  const { version, encoding } = row as NonNullable<typeof row>
   if (Number.parseInt(version) < OLDEST_VERSION) {
     throw new ConfigError(`DATABASE_URL: the server runs PostgreSQL ${version}; MagicStore needs ${OLDEST_VERSION} or newer`)
   }
+  if (encoding !== 'UTF8') throw new ConfigError(`DATABASE_URL: the encoding of the database is ${encoding}; MagicStore needs UTF8`)
   return version
 }
 

@@ -6,9 +6,9 @@ import { accounts, installation } from './schema.ts'
 
 type MonitoringRepository = Pick<Metadata, 'totals' | 'probe' | 'watchCommits'>
 
-export function createMonitoringRepository ({ executeIdempotent, watch }: Connections, patient: Connections): MonitoringRepository {
+export function createMonitoringRepository ({ read, executeIdempotent, watch }: Connections): MonitoringRepository {
   return {
-    totals: quota => patient.read(async db => {
+    totals: quota => read(async db => {
       // An account is near a quota from nine tenths of it.
       const near = (used: typeof accounts.usedBytes | typeof accounts.usedFiles, own: typeof accounts.quotaBytes | typeof accounts.quotaFiles, usual = NO_LIMIT): SQL => gte(used, sql`0.9 * coalesce(${own}, ${usual}::bigint)`)
       const isNear = or(near(accounts.usedBytes, accounts.quotaBytes, quota.bytes), near(accounts.usedFiles, accounts.quotaFiles, quota.files))

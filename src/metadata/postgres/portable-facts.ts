@@ -5,11 +5,13 @@ import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
 import type { SQLiteColumn, SQLiteTable } from 'drizzle-orm/sqlite-core'
 import { sync } from '../../blobs/disk/durable-files.ts'
 import { OperatorError } from '../../problems.ts'
+import type { SigningKey } from '../../tokens/signing-keys.ts'
 import { Database } from '../sqlite/driver.ts'
 import * as sqlite from '../sqlite/schema.ts'
 import { openSqliteMetadata } from '../sqlite/sqlite.ts'
 import type { Connections, Db } from './connections.ts'
 import * as postgres from './schema.ts'
+import { replaceSigningKeys } from './signing-keys.ts'
 
 /**
  * The portable form of all facts is a SQLite database, whatever backend they come from and go to. Both directions keep every id,
@@ -20,9 +22,9 @@ export interface PortableFacts {
   exportFacts (file: string): Promise<void>
   /**
    * Fills the database, which must have no accounts, from a SQLite database, which is upgraded first if an older version made it.
-   * All or nothing. @throws {OperatorError}.
+   * `keys` replace the signing keys. All or nothing. @throws {OperatorError}.
    */
-  importFacts (file: string): Promise<void>
+  importFacts (file: string, keys?: readonly SigningKey[]): Promise<void>
 }
 
 /**
@@ -61,7 +63,7 @@ export function createPortableFacts (patient: Connections): PortableFacts {
       await sync(file)
     }),
 
-    async importFacts (file) {
+    async importFacts (file, keys) {
       await upgrade(file)
       await withSqlite(file, source => patient.write(async db => {
         const [accounts] = await db.select({ count: count() }).from(postgres.accounts)
@@ -71,6 +73,7 @@ export function createPortableFacts (patient: Connections): PortableFacts {
           for await (const rows of batches(async last => readSqlite(source, name, key, last))) await db.insert(postgres[name]).values(rows as never)
           if (hasSequence) await setSequence(db, name, sqliteSequence(source, name))
         }
+        if (keys !== undefined) await replaceSigningKeys(db, keys)
       }))
     }
   }

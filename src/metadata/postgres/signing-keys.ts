@@ -8,15 +8,20 @@ import { signingKeys } from './schema.ts'
 export interface SigningKeyRepository {
   /** By position: the first one signs. Made at the first call, once, however many processes ask. */
   readSigningKeys (): Promise<SigningKey[]>
-  /** Replaces all of them in one act. */
-  replaceSigningKeys (keys: readonly SigningKey[]): Promise<void>
+  /** Puts a key in first place and keeps `count` in all, in one act. */
+  rotateSigningKeys (key: SigningKey, count: number): Promise<void>
+}
+
+/** Replaces all keys, inside a transaction. */
+export async function replaceSigningKeys (db: Db, keys: readonly SigningKey[]): Promise<void> {
+  await db.delete(signingKeys)
+  await db.insert(signingKeys).values(keys.map((key, position) => ({ ...key, position })))
 }
 
 export function createSigningKeyRepository ({ read, write }: Connections): SigningKeyRepository {
   const find = (db: Db) => db.select({ kid: signingKeys.kid, secret: signingKeys.secret }).from(signingKeys).orderBy(asc(signingKeys.position))
   // Reads go on; a second writer waits.
   const lock = (db: Db) => db.execute(sql`LOCK TABLE ${signingKeys} IN SHARE ROW EXCLUSIVE MODE`)
-  const insert = (db: Db, keys: readonly SigningKey[]) => db.insert(signingKeys).values(keys.map((key, position) => ({ ...key, position })))
 
   return {
     async readSigningKeys () {
@@ -27,15 +32,14 @@ export function createSigningKeyRepository ({ read, write }: Connections): Signi
         const made = await find(db)
         if (made.length > 0) return made
         const keys = [createSigningKey()]
-        await insert(db, keys)
+        await replaceSigningKeys(db, keys)
         return keys
       })
     },
 
-    replaceSigningKeys: keys => write(async db => {
+    rotateSigningKeys: (key, count) => write(async db => {
       await lock(db)
-      await db.delete(signingKeys)
-      await insert(db, keys)
+      await replaceSigningKeys(db, [key, ...await find(db)].slice(0, count))
     })
   }
 }
