@@ -97,7 +97,7 @@ test('a restore into PostgreSQL and S3 that breaks off continues, and a damaged 
   const first = { DATA_DIR: join(folder, 'first'), SIGNING_KEYS: `kid:${'0123456789abcdef'.repeat(3)}` }
   const server = await spawnServer(t, first)
   const { token } = await signUp(server, 'ada')
-  for (let index = 0; index < 20; index++) await server.send('PUT', `/uploads/${index}`, { token, body: `file ${index}` })
+  for (let index = 0; index < 20; index++) await server.send('PUT', `/uploads/${index}`, { token, body: `file ${index}`.repeat(index === 0 ? 20_000 : 1) })
   const [backup, spoilt] = [join(folder, 'backup'), join(folder, 'spoilt')]
   for (const place of [backup, spoilt]) t.equal((await runBin(['backup', place], first)).code, 0)
   const settings = { DATABASE_URL: await postgres.newDatabase(), STORAGE_URL: s3.url(), ...credentials }
@@ -136,6 +136,8 @@ test('a restore into PostgreSQL and S3 that breaks off continues, and a damaged 
   const anew = { ...settings, DATABASE_URL: await postgres.newDatabase() }
   t.match(await runBin(['restore', backup], anew), { code: 0, stderr: '' })
   t.match(await runBin(['fsck', '--deep'], anew), { code: 0, stdout: 'all is well\n' })
+  const withKeys = { ...anew, SIGNING_KEYS: first.SIGNING_KEYS }
+  t.match(await runBin(['backup', join(folder, 'without-keys')], withKeys), { code: 0, stdout: /without signing keys/ })
   const sent = s3.log.length
   t.match(await runBin(['restore', spoilt], anew), { code: 2, stderr: /has accounts/ }, 'a store that is in use is refused')
   t.notOk(s3.log.slice(sent).some(line => /^PUT .*[0-9a-f]{32}$/.test(line)), 'before anything is written')
