@@ -31,7 +31,7 @@ export const Settings = Type.Object({
   DATABASE_URL: Type.Optional(Type.String({ description: 'PostgreSQL 15 or newer instead of SQLite, such as postgres://user:password@host/database?sslmode=verify-full.' })),
   STORAGE_URL: Type.Optional(Type.String({ description: 'S3-compatible bucket for the bytes of files: s3://bucket/prefix?endpoint=https://s3.example.org&region=eu-central-1. Credentials as for the AWS SDK.' })),
   BLOB_GRACE_SECONDS: Type.Integer({ default: 3600, minimum: 0, maximum: 2_592_000, description: 'How long a bucket keeps deleted bytes, for downloads in progress.' }),
-  DOWNLOAD_REDIRECT_SECONDS: Type.Integer({ default: 0, minimum: 0, maximum: 86400, description: 'Validity of the URL in a bucket that downloads over 5 MiB are redirected to; 0: never.' }),
+  DOWNLOAD_REDIRECT_SECONDS: Type.Integer({ default: 0, minimum: 0, maximum: 86400, description: 'Validity of bucket URLs that downloads over 5 MiB are redirected to, at most BLOB_GRACE_SECONDS; 0: never.' }),
   PUBLIC_URL: Type.Optional(Type.String({ description: 'Public address for absolute links, such as https://files.example.org.' })),
   TOKEN_SECONDS: Type.Integer({ default: 600, minimum: 1, maximum: 86400, description: 'Lifetime of an access token, in seconds.' }),
   SIGNING_KEYS: Type.Optional(Type.String({ description: 'Access token keys as kid:secret, comma-separated: the first signs, all verify. Secrets need 32 bytes. Unset, one is made beside the database.' })),

@@ -180,7 +180,7 @@ test('a large download is redirected to the bucket, where it keeps its name, typ
   const followed = await fetch(`${server.url}${path}`, { headers: { authorization: `Bearer ${token}`, range: 'bytes=5-9' } })
   t.equal(followed.status, 206)
   t.ok(Buffer.from(await followed.arrayBuffer()).equals(bytes.subarray(5, 10)), 'a client that follows gets its range')
-  for (const headers of [{ range: 'bytes=0-1,5-6' }, { 'if-match': '*' }, { 'if-none-match': '"other"' }, { range: 'bytes=0-1', 'if-range': '"other"' }]) {
+  for (const headers of [{ range: 'bytes=0-1,5-6' }, { range: 'bytes=0-1,1-2' }, { 'want-repr-digest': 'sha-256=1' }, { 'if-match': '*' }, { 'if-none-match': '"other"' }, { range: 'bytes=0-1', 'if-range': '"other"' }]) {
     t.ok((await server.send('GET', path, { token, headers })).status < 300, JSON.stringify(headers))
   }
   t.match(await server.send('GET', path, { token, headers: { 'if-none-match': '*' } }), { status: 304 })
@@ -191,6 +191,9 @@ test('a large download is redirected to the bucket, where it keeps its name, typ
   t.equal((await fetch(url.replace('attachment', 'inline'))).status, 403, 'what the URL says can\'t be changed')
   await wait(3000)
   t.equal((await fetch(url)).status, 403)
+  await server.close()
+  const brief = await startServer(t, { ...settings, DOWNLOAD_REDIRECT_SECONDS: '2', BLOB_GRACE_SECONDS: '0' })
+  t.match(await brief.send('GET', path, { token }), { status: 200 }, 'a URL is valid no longer than deleted bytes are kept')
 })
 
 test('fsck finds what is missing or changed in the bucket, and ends when it can\'t be reached', async t => {
