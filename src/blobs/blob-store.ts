@@ -67,6 +67,20 @@ export interface BlobStore {
   presign? (id: string, options: Presigned): Promise<string>
   /** If the store is on a disk: the space where the bytes are stored. For monitoring. */
   space? (): Promise<DiskSpace>
+  /** If the store is a server: calls `observer` after every request to it from now on, each repetition included. For monitoring. */
+  watchRequests? (observer: RequestObserver): void
+}
+
+/** Called when a request to a server that stores facts or bytes has ended. Must be fast and not throw. */
+export type RequestObserver = (request: BackendRequest) => void
+
+export interface BackendRequest {
+  /** One of a few names that the backend's code fixes. */
+  readonly operation: string
+  /** `refused`: the answer was an error; `failed`: there was no answer; `cancelled`: nobody waits for the answer any more. */
+  readonly outcome: 'ok' | 'refused' | 'failed' | 'cancelled'
+  /** Until the head of the answer; the bytes of a download may take longer. */
+  readonly seconds: number
 }
 
 /** What a presigned URL answers with. */

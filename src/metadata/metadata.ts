@@ -1,4 +1,4 @@
-import type { StoredBlob } from '../blobs/blob-store.ts'
+import type { RequestObserver, StoredBlob } from '../blobs/blob-store.ts'
 import { Problem } from '../problems.ts'
 import type { Precondition } from './preconditions.ts'
 import type {
@@ -186,6 +186,21 @@ export interface Metadata {
   watchCommits (observer: CommitObserver): void
 
   close (): Promise<void>
+
+  /** If the database is a server: calls `observer` after every round trip to it from now on. For monitoring. */
+  watchRequests? (observer: RequestObserver): void
+  /** If the database is a server: the connections to it. For monitoring. */
+  connections? (): ConnectionCounts
+}
+
+/** The connections of this process to a database server. */
+export interface ConnectionCounts {
+  /** Includes those that are being opened. */
+  readonly inUse: number
+  readonly idle: number
+  /** Calls that wait for a connection. */
+  readonly waiting: number
+  readonly max: number
 }
 
 /**

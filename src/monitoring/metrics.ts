@@ -5,6 +5,7 @@ import type { BlobStore } from '../blobs/blob-store.ts'
 import { readVersion } from '../config.ts'
 import type { Metadata, Totals } from '../metadata/metadata.ts'
 import type { Quota } from '../metadata/records.ts'
+import { watchBackends } from './backend-metrics.ts'
 import { createMetricsServer, type MetricsServer } from './metrics-server.ts'
 import { createRequestMetrics, type RequestMetrics } from './request-metrics.ts'
 
@@ -70,6 +71,8 @@ export function createMetrics ({ metadata, blobs, passwords, quota }: MetricsOpt
     gauge('magicstore_disk_total_bytes', 'Size of the disk of the data folder.', async () => (await space()).total)
     gauge('magicstore_disk_kept_bytes', 'Free bytes that uploads may not use.', async () => (await space()).kept)
   }
+
+  watchBackends(registry, { metadata, blobs })
 
   return { requests: createRequestMetrics(registry), serve: log => createMetricsServer(registry, log) }
 }

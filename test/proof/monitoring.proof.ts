@@ -14,6 +14,8 @@ import { promisify } from 'node:util'
 import { test, type Test } from 'tap'
 import { Database } from '../../src/metadata/sqlite/driver.ts'
 import { withFault } from '../bin.ts'
+import { startPostgres, startProxy, type PostgresServer } from '../postgres.ts'
+import { credentials, startS3, type FakeS3 } from '../s3.ts'
 import { clientOf, formOf, runBin, signUp, spawnBin, spawnServer, startServer, type Client, type ServerProcess, type Settings } from '../server.ts'
 import { lacksTerminal, spawnOnTerminal } from '../terminal.ts'
 
@@ -70,6 +72,17 @@ async function spawnMeasured (t: Test, settings: Settings = {}): Promise<Measure
   t.teardown(() => server.end('SIGTERM'))
   const metricsPort = Number(/http:\/\/127\.0\.0\.1:(\d+)\/metrics$/m.exec(server.welcome.join('\n'))?.[1])
   return { ...server, metricsPort, dataDir }
+}
+
+interface Scaled extends Measured { postgres: PostgresServer, s3: FakeS3 }
+
+/** The bin on PostgreSQL, whose address `reach` tells, and a bucket. */
+async function spawnScaled (t: Test, reach = async (postgres: PostgresServer) => postgres.newDatabase(), settings: Settings = {}): Promise<Scaled> {
+  const postgres = await startPostgres(t)
+  const s3 = await startS3(t.testdir())
+  t.teardown(s3.stop)
+  const server = await spawnMeasured(t, { DATABASE_URL: await reach(postgres), STORAGE_URL: s3.url(), ...credentials, ...settings })
+  return { ...server, postgres, s3 }
 }
 
 /** A `PUT` whose body the caller sends. */
@@ -256,6 +269,68 @@ test('what is stored is summed up over all who are registered, with those who ar
   t.equal(sum('magicstore_accounts_near_quota'), 1)
 })
 
+test('round trips to PostgreSQL and its connections, and requests to S3, are counted by operation and outcome', async t => {
+  let cut = () => {}
+  const { metricsPort, s3, ...server } = await spawnScaled(t, async postgres => {
+    const [database, proxy] = [new URL(await postgres.newDatabase()), await startProxy(t, postgres.port)]
+    cut = () => { proxy.cutRequest = /file_by_name/ }
+    return postgres.url(database.pathname.slice(1), proxy.port)
+  }, { IDLE_SECONDS: '6' })
+  const { token } = await signUp(server, 'ann')
+  const [small, large] = [randomBytes(1000), randomBytes(12 * MIB)]
+  t.equal((await server.send('PUT', '/uploads/small', { token, body: small })).status, 201)
+  t.equal((await server.send('PUT', '/uploads/large', { token, body: large })).status, 201)
+  t.equal((await server.send('GET', '/uploads/large', { token })).status, 200)
+  s3.fault = ({ method }) => method === 'PUT' ? { status: 503, code: 'SlowDown' } : method === 'GET' ? 'reset' : undefined
+  t.equal((await server.send('PUT', '/uploads/refused', { token, body: small })).status, 503)
+  t.equal((await server.send('GET', '/uploads/small', { token })).status, 503)
+  s3.fault = () => undefined
+  const download = httpRequest({ port: server.port, path: '/uploads/large', headers: { authorization: `Bearer ${token}`, range: 'bytes=0-1,1000000-9000000' } }).end()
+  s3.fault = ({ headers }) => headers.range === 'bytes=1000000-9000000' ? 'hang' : undefined
+  const [response] = await once(download, 'response')
+  response.on('error', () => {})
+  await once(response, 'data')
+  await until(async () => s3.log.filter(line => line.startsWith('GET')).length, count => count >= 2)
+  download.destroy()
+  const before = await until(() => scrape(metricsPort), ({ sum }) => sum('magicstore_storage_request_duration_seconds_count', { outcome: 'cancelled' }) > 0)
+  cut()
+  t.equal((await server.send('GET', '/uploads/small', { token })).status, 503)
+
+  const { sum } = await scrape(metricsPort)
+  const storage = (operation: string, outcome: string) => sum('magicstore_storage_request_duration_seconds_count', { operation, outcome })
+  t.equal(storage('PutObject', 'ok'), 1)
+  t.equal(storage('PutObject', 'refused'), 3, 'each attempt counts')
+  t.equal(storage('UploadPart', 'ok'), 3)
+  t.equal(storage('CompleteMultipartUpload', 'ok'), 1)
+  t.equal(storage('GetObject', 'failed'), 3)
+  t.ok(sum('magicstore_storage_request_duration_seconds_sum') > 0)
+  const database = (operation: string, outcome = 'ok') => sum('magicstore_database_request_duration_seconds_count', { operation, outcome })
+  t.equal(database('store_file'), 2)
+  for (const operation of ['tokens_by_id', 'file_by_name', 'lease_blob', 'begin', 'insert', 'commit', 'connect']) t.ok(database(operation) > 0, operation)
+  t.equal(database('file_by_name', 'failed'), 4, 'and each repetition')
+  t.equal(before.sum('magicstore_database_request_duration_seconds_count', { outcome: 'failed' }), 0)
+  t.equal(sum('magicstore_database_connections_max'), 11)
+  t.ok(sum('magicstore_database_connections') >= 1 && sum('magicstore_database_connections') <= 11)
+  t.equal(sum('magicstore_database_connections_waiting'), 0)
+})
+
+test('calls that wait for a connection to PostgreSQL are seen while they do, and round trips that it refuses', async t => {
+  let database = ''
+  const { metricsPort, postgres, ...server } = await spawnScaled(t, async postgres => { database = await postgres.newDatabase(); return database })
+  const { token } = await signUp(server, 'ann')
+  const busy = postgres.run(database, 'BEGIN; LOCK TABLE files; SELECT pg_sleep(4); COMMIT')
+  const reads = Array.from({ length: 15 }, () => server.send('GET', '/api/files', { token }))
+  const { sum } = await until(() => scrape(metricsPort), ({ sum }) => sum('magicstore_database_connections_waiting') > 0)
+  t.equal(sum('magicstore_database_connections', { state: 'in_use' }), 10)
+  await busy
+  t.ok((await Promise.all(reads)).every(({ status }) => status === 200))
+  await postgres.run(database, 'ALTER TABLE files RENAME TO elsewhere')
+  t.equal((await server.send('GET', '/api/files', { token, isBroken: true })).status, 500)
+  const after = await scrape(metricsPort)
+  t.equal(after.sum('magicstore_database_request_duration_seconds_count', { outcome: 'refused' }), 1)
+  t.equal(after.sum('magicstore_database_connections', { state: 'in_use' }), 0)
+})
+
 test('passwords that are being hashed and those that wait are seen while they do', async t => {
   const server = await spawnMeasured(t)
   const { user } = await signUp(server, 'ann')
@@ -320,7 +395,9 @@ test('the dashboard shows what the metrics tell, all of it, and nothing else', a
   const { token } = await signUp(server, 'ann')
   await server.send('PUT', '/uploads/a', { token, body: 'bytes' })
   await server.send('GET', '/nowhere')
-  const { samples } = await scrape(server.metricsPort)
+  const scaled = await spawnScaled(t)
+  await scaled.send('PUT', '/uploads/a', { token: (await signUp(scaled, 'ann')).token, body: 'bytes' })
+  const samples = new Map((await Promise.all([server, scaled].map(({ metricsPort }) => scrape(metricsPort)))).flatMap(({ samples }) => Array.from(samples)))
   const names = new Set(Array.from(samples.keys(), key => key.replace(/\{.*/, '')))
   const dashboard = JSON.parse(await readFile(fileURLToPath(new URL('../../src/monitoring/grafana-dashboard.json', import.meta.url)), 'utf8'))
   const shown = new Set<string>()

@@ -1,5 +1,7 @@
 import { type AbortMultipartUploadCommand, type DeleteObjectCommand, S3Client } from '@aws-sdk/client-s3'
+import type { RequestObserver } from '../blob-store.ts'
 import type { StorageUrl } from '../storage-url.ts'
+import { outcomeOf } from './failures.ts'
 
 /** How long a connection may take, including the wait for a free one. */
 const CONNECT_MILLISECONDS = 5000
@@ -33,6 +35,8 @@ export interface Bucket {
    * lease of the blob has run out.
    */
   tryCleanup (...commands: (AbortMultipartUploadCommand | DeleteObjectCommand)[]): Promise<void>
+  /** Calls `observer` after every attempt of a request from now on. */
+  watch (observer: RequestObserver): void
   close (): void
 }
 
@@ -69,9 +73,33 @@ export function openBucket ({ bucket, prefix, endpoint, region, isPathStyle }: S
       const abortSignal = AbortSignal.timeout(idleMilliseconds)
       for (const command of commands) await requests.send(command as DeleteObjectCommand, { abortSignal }).catch(() => {})
     },
+    watch (observer) {
+      watchClient(requests, observer)
+      watchClient(downloads, observer)
+    },
     close () {
       requests.destroy()
       downloads.destroy()
     }
   }
+}
+
+function watchClient (client: S3Client, observer: RequestObserver): void {
+  // The outermost middleware of this step sees each attempt, and the error that its answer becomes.
+  client.middlewareStack.add((next, { commandName }) => async args => {
+    const start = performance.now()
+    const end = (error?: unknown) => observer({
+      operation: String(commandName).replace(/Command$/, ''),
+      outcome: outcomeOf(error),
+      seconds: (performance.now() - start) / 1000
+    })
+    try {
+      const output = await next(args)
+      end()
+      return output
+    } catch (error) {
+      end(error)
+      throw error
+    }
+  }, { step: 'deserialize', priority: 'high' })
 }

@@ -1,10 +1,11 @@
 import { ConfigError, OperatorError, Problem } from '../../problems.ts'
+import type { BackendRequest } from '../blob-store.ts'
 
 /** Answers of the store where an object is missing. `NotFound` is made from an answer to HEAD. */
 const MISSING = new Set(['NoSuchKey', 'NotFound'])
 
 /** An error of the SDK. `name` is the code of the S3 protocol, or the kind of a network failure, which has a `code`. */
-interface SdkError { readonly name: string, readonly message: string, readonly code?: string }
+interface SdkError { readonly name: string, readonly message: string, readonly code?: string, readonly $metadata?: { readonly httpStatusCode?: number } }
 
 /** What an answer at start means for the operator. */
 const remedies: Record<string, string> = {
@@ -34,6 +35,14 @@ export function failAsUnavailable (error: unknown): never {
   }
   if (name === 'InvalidRange') throw new Problem('file_damaged', { cause: new Error('the object is too short') })
   throw new Problem('unavailable', { headers: { 'retry-after': '5' }, cause: error })
+}
+
+/** How a request ended, with the error of the SDK, if any. */
+export function outcomeOf (error: unknown): BackendRequest['outcome'] {
+  if (error === undefined) return 'ok'
+  const { name, $metadata } = error as SdkError
+  if (name === 'AbortError') return 'cancelled'
+  return $metadata?.httpStatusCode === undefined ? 'failed' : 'refused'
 }
 
 /** Whether an upload in parts is complete or aborted already. */

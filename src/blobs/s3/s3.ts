@@ -91,6 +91,8 @@ export async function openS3Blobs ({ url, graceSeconds, idleMilliseconds }: S3Bl
 
     probe: () => probe(bucket).catch(failAsUnavailable),
 
+    watchRequests: bucket.watch,
+
     async close () {
       await Promise.allSettled(putting)
       bucket.close()

@@ -2,8 +2,9 @@ import { setTimeout } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
+import type { BackendRequest, RequestObserver } from '../../blobs/blob-store.ts'
 import { failures, Problem } from '../../problems.ts'
-import { type CommitObserver, OutcomeUnknown } from '../metadata.ts'
+import { type CommitObserver, type ConnectionCounts, OutcomeUnknown } from '../metadata.ts'
 import { ConnectionLost, failureOf, isConnectionLost, isUndone, unavailable } from './failures.ts'
 
 /** How long a call waits for a connection, new or from the pool. */
@@ -48,6 +49,9 @@ export interface Connections {
   executeIdempotent<T> (statement: (db: Db, isRepeated: boolean) => Promise<T>): Promise<T>
   /** Calls `observer` after every commit from now on. */
   watch (observer: CommitObserver): void
+  /** Calls `observer` after every round trip from now on, and when a connection was waited for. */
+  watchRequests (observer: RequestObserver): void
+  count (): ConnectionCounts
   close (): Promise<void>
 }
 
@@ -71,16 +75,17 @@ export function createConnections ({ url, poolSize, work }: ConnectionOptions): 
   })
   const dbs = new WeakMap<pg.PoolClient, Db>()
   const observers: CommitObserver[] = []
+  const requestObservers: RequestObserver[] = []
   // A connection that breaks while nobody uses it leaves the pool. One that is used tells its user; without a listener of its own
   // it would end the process as well.
   pool.on('error', () => {})
   pool.on('connect', client => {
     client.on('error', () => {})
-    dbs.set(client, drizzle({ client: withLosses(client) }))
+    dbs.set(client, drizzle({ client: watched(client) }))
   })
 
   async function withConnection<T> (use: (db: Db) => Promise<T>): Promise<T> {
-    const client = await pool.connect().catch((error: unknown) => { throw unavailable(error) })
+    const client = await timed('connect', () => pool.connect()).catch((error: unknown) => { throw unavailable(error) })
     try {
       const result = await use(dbs.get(client) as Db)
       client.release()
@@ -90,6 +95,28 @@ export function createConnections ({ url, poolSize, work }: ConnectionOptions): 
       client.release(isConnectionLost(error) || error instanceof OutcomeUnknown)
       throw error
     }
+  }
+
+  /** What the driver rejects with is an answer of the server, or else the connection broke. */
+  function watched (client: pg.PoolClient): pg.PoolClient {
+    const query = (config: pg.QueryConfig, values: unknown[]) =>
+      timed(operationOf(config), () => client.query(config, values)).catch((error: unknown) => {
+        throw error instanceof pg.DatabaseError ? error : new ConnectionLost('the connection to PostgreSQL broke', { cause: error })
+      })
+    return { query } as unknown as pg.PoolClient
+  }
+
+  async function timed<T> (operation: string, request: () => Promise<T>): Promise<T> {
+    if (requestObservers.length === 0) return request()
+    const start = performance.now()
+    const end = (outcome: BackendRequest['outcome']) => {
+      const seconds = (performance.now() - start) / 1000
+      for (const observer of requestObservers) observer({ operation, outcome, seconds })
+    }
+    return request().then(
+      result => { end('ok'); return result },
+      (error: unknown) => { end(error instanceof pg.DatabaseError ? 'refused' : 'failed'); throw error }
+    )
   }
 
   async function observed<T> (act: () => Promise<T>): Promise<T> {
@@ -109,6 +136,8 @@ export function createConnections ({ url, poolSize, work }: ConnectionOptions): 
       error => error instanceof OutcomeUnknown || isUndone(error)
     )),
     watch: observer => { observers.push(observer) },
+    watchRequests: observer => { requestObservers.push(observer) },
+    count: () => ({ inUse: pool.totalCount - pool.idleCount, idle: pool.idleCount, waiting: pool.waitingCount, max: poolSize }),
     close: () => Promise.race([pool.end(), setTimeout(CLOSE_MILLISECONDS, undefined, { ref: false })])
   }
 }
@@ -131,12 +160,9 @@ export function prepared<T> (build: (db: Db) => T): (db: Db) => T {
  */
 export const clock = sql<number>`(extract(epoch FROM statement_timestamp()) * 1000)::bigint`
 
-/** What the driver rejects with is an answer of the server, or else the connection broke. */
-function withLosses (client: pg.PoolClient): pg.PoolClient {
-  const query = (config: pg.QueryConfig, values: unknown[]) => client.query(config, values).catch((error: unknown) => {
-    throw error instanceof pg.DatabaseError ? error : new ConnectionLost('the connection to PostgreSQL broke', { cause: error })
-  })
-  return { query } as unknown as pg.PoolClient
+/** The name of a prepared statement, or the first word of another one. Neither depends on what clients send. */
+function operationOf ({ name, text }: pg.QueryConfig): string {
+  return name ?? String(/^\w*/.exec(text)).toLowerCase()
 }
 
 async function inTransaction<T> (db: Db, begin: string, act: (db: Db) => Promise<T>): Promise<T> {

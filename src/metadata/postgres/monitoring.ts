@@ -4,9 +4,10 @@ import { NO_LIMIT } from '../records.ts'
 import type { Connections } from './connections.ts'
 import { accounts, installation } from './schema.ts'
 
-type MonitoringRepository = Pick<Metadata, 'totals' | 'probe' | 'watchCommits'>
+type MonitoringRepository = Pick<Metadata, 'totals' | 'probe' | 'watchCommits'> & Required<Pick<Metadata, 'watchRequests' | 'connections'>>
 
-export function createMonitoringRepository ({ read, executeIdempotent, watch }: Connections): MonitoringRepository {
+/** `patient` is for what reads whole tables; its connection counts as well. */
+export function createMonitoringRepository ({ read, executeIdempotent, watch, watchRequests, count }: Connections, patient: Connections): MonitoringRepository {
   return {
     totals: quota => read(async db => {
       // An account is near a quota from nine tenths of it.
@@ -24,6 +25,16 @@ export function createMonitoringRepository ({ read, executeIdempotent, watch }: 
     // A row with the same values is a new version of it, and so a commit.
     probe: () => executeIdempotent(async db => { await db.update(installation).set({ id: sql`${installation.id}` }) }),
 
-    watchCommits: watch
+    watchCommits: watch,
+
+    watchRequests (observer) {
+      watchRequests(observer)
+      patient.watchRequests(observer)
+    },
+
+    connections () {
+      const [own, other] = [count(), patient.count()]
+      return { inUse: own.inUse + other.inUse, idle: own.idle + other.idle, waiting: own.waiting + other.waiting, max: own.max + other.max }
+    }
   }
 }

@@ -53,7 +53,7 @@ export async function openPostgresMetadata ({ url, poolSize = 10, migrationsFold
       ...createFileRepository(connections),
       ...createBlobRepository(connections),
       ...createIntegrityRepository(connections, patient),
-      ...createMonitoringRepository(connections),
+      ...createMonitoringRepository(connections, patient),
       ...createBlobHolds(connections),
       ...createPortableFacts(patient),
       ...createSigningKeyRepository(connections),
