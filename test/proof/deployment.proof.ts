@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { access, cp, mkdir, readFile, symlink, truncate, writeFile } from 'node:fs/promises'
 import { createServer as createHttpServer } from 'node:http'
-import { createServer, type AddressInfo } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
@@ -14,19 +14,11 @@ import { commandOf } from '../bin.ts'
 import { checkRecorded } from '../conformance.ts'
 import { blocksOf, readGuide, root, sectionOf } from '../readme.ts'
 import { spawnBin } from '../server.ts'
+import { certify, freePort, lineOf, NAME, proxies, read, skipWithout, startFront, type Front } from './fronts.ts'
 
 const MIB = 1024 ** 2
-const NAME = 'files.example.org'
 const PASSWORD = 'correct horse battery'
 const run = promisify(execFile)
-
-/** The `skip` option of a test that needs a program. */
-const skipWithout = (...programs: string[]): string | false => {
-  const missing = programs.filter(program => spawnSync(program, ['--version']).error !== undefined)
-  return missing.length > 0 && `${missing.join(', ')} is not installed`
-}
-
-const read = (name: string) => readFile(join(root, 'src/deployment', name), 'utf8')
 
 /** An instruction of the Dockerfile and its arguments. */
 interface Instruction { word: string, rest: string }
@@ -130,20 +122,6 @@ function spawnCommand ([, ...args]: string[], { cwd, settings }: { cwd: string, 
   return spawn(process.execPath, args, { cwd, env: { PATH: process.env.PATH, ...settings }, stdio: ['ignore', 'pipe', 'ignore'] })
 }
 
-/** Waits for a matching line, then discards the rest. */
-async function lineOf (stream: Readable | null, pattern: RegExp): Promise<void> {
-  const lines: string[] = []
-  const reader = createInterface(stream as Readable)
-  for await (const line of reader) {
-    lines.push(line)
-    if (!pattern.test(line)) continue
-    reader.close()
-    stream?.resume()
-    return
-  }
-  throw new Error(`it did not start: ${lines.join('\n')}`)
-}
-
 const hasDocker = skipWithout('docker') === false && spawnSync('docker', ['info']).status === 0
 
 t.test('Docker builds the image, and what runs in it is not root', { skip: !hasDocker && 'there is no Docker', timeout: 900_000 }, async t => {
@@ -152,21 +130,25 @@ t.test('Docker builds the image, and what runs in it is not root', { skip: !hasD
   t.equal(stdout, '1000\nnode:700\n')
 })
 
-/** The unit with this machine's Node, in a test folder. */
-async function unitFile (t: Test): Promise<string> {
-  const file = join(t.testdir(), 'magicstore.service')
-  await writeFile(file, (await read('magicstore.service')).replace('/usr/bin/node', process.execPath))
+/** A unit with this machine's Node, in a test folder; of a template, one instance. */
+async function unitFile (t: Test, unit: string): Promise<string> {
+  const file = join(t.testdir(), unit.replace('@', '@5001'))
+  await writeFile(file, (await read(unit)).replace('/usr/bin/node', process.execPath))
   return file
 }
 
-t.test('systemd finds nothing wrong with the unit, and little that it leaves open', { skip: skipWithout('systemd-analyze') }, async t => {
-  const file = await unitFile(t)
-  const verified = spawnSync('systemd-analyze', ['verify', file], { encoding: 'utf8' })
-  // If the machine runs systemd, it checks other units too.
-  t.same({ status: verified.status, lines: verified.stderr.split('\n').filter(line => line.includes('magicstore')) }, { status: 0, lines: [] })
-  const judged = spawnSync('systemd-analyze', ['security', '--offline=yes', '--threshold=15', '--no-pager', file], { encoding: 'utf8' })
-  t.equal(judged.status, 0, { stdout: judged.stdout })
-})
+const units = ['magicstore.service', 'magicstore@.service']
+
+for (const unit of units) {
+  t.test(`systemd finds nothing wrong with ${unit}, and little that it leaves open`, { skip: skipWithout('systemd-analyze') }, async t => {
+    const file = await unitFile(t, unit)
+    const verified = spawnSync('systemd-analyze', ['verify', file], { encoding: 'utf8' })
+    // If the machine runs systemd, it checks other units too.
+    t.same({ status: verified.status, lines: verified.stderr.split('\n').filter(line => line.includes('magicstore')) }, { status: 0, lines: [] })
+    const judged = spawnSync('systemd-analyze', ['security', '--offline=yes', '--threshold=15', '--no-pager', file], { encoding: 'utf8' })
+    t.equal(judged.status, 0, { stdout: judged.stdout })
+  })
+}
 
 t.test('the unit starts what the README starts, and knows where things lie', async t => {
   const unit = await read('magicstore.service')
@@ -174,6 +156,18 @@ t.test('the unit starts what the README starts, and knows where things lie', asy
   t.match(unit, /^WorkingDirectory=\/opt\/magicstore$/m)
   const guide = await readGuide()
   for (const path of ['/opt/magicstore', '/etc/magicstore.env', '/var/lib/magicstore', '/etc/systemd/system/']) t.ok(guide.includes(path), path)
+})
+
+t.test('each instance of the template is as confined as the one server, and listens at its own port', async t => {
+  const [one = [], template = []] = await Promise.all(units.map(async unit => (await read(unit)).split('\n').filter(line => /^[A-Z]\w+=/.test(line))))
+  t.same(one.filter(line => !template.includes(line)), [
+    'Description=MagicStore, a private file store', 'StateDirectory=magicstore', 'StateDirectoryMode=0700',
+    'Environment=NODE_ENV=production DATA_DIR=%S/magicstore', 'EnvironmentFile=-/etc/magicstore.env', 'ExecStart=/usr/bin/node dist/main.js serve'
+  ])
+  const [, command = ''] = /^ExecStart=(.*)$/m.exec(await read('magicstore@.service')) ?? []
+  // Settings come before, so that none of them can make two servers want the same port.
+  const { stdout } = await run('/bin/sh', ['-c', command.replace('%i', '5001').replace('/usr/bin/node dist/main.js serve', 'printenv PORT')], { env: { ...process.env, PORT: '5000' } })
+  t.equal(stdout, '5001\n')
 })
 
 t.test('a reload signals a server that has a certificate, and leaves alone one that the signal would end', async t => {
@@ -229,94 +223,6 @@ function callsOf (list: string): (name: string) => string[] {
   }))
   const calls = (name: string): string[] => name.startsWith('@') ? (sets.get(name) ?? []).flatMap(calls) : [name]
   return calls
-}
-
-/** A self-signed certificate for the host name of the examples. */
-async function certify (folder: string): Promise<{ TLS_CERT: string, TLS_KEY: string }> {
-  const files = { TLS_CERT: join(folder, 'front.crt'), TLS_KEY: join(folder, 'front.key') }
-  await run('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', `/CN=${NAME}`, '-addext', `subjectAltName=DNS:${NAME}`, '-out', files.TLS_CERT, '-keyout', files.TLS_KEY])
-  return files
-}
-
-async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
-/** Replacements for the ports and files in the example of a proxy. */
-interface Place { folder: string, http: number, https: number, server: number, cert: string, key: string }
-
-interface Proxy {
-  readonly program: string
-  readonly example: string
-  /** Replacements in the example, from original to test value. */
-  replaced (place: Place): [string, string][]
-  /** The text around the example, and its file. */
-  wrapped (example: string, place: Place): string
-  check (file: string, place: Place): string[]
-  serve (file: string, place: Place): string[]
-  readonly ready: RegExp
-}
-
-const proxies: Proxy[] = [
-  {
-    program: 'nginx',
-    example: 'nginx.conf',
-    replaced: ({ http, https, server, cert, key }) => [
-      ['  listen [::]:80;\n', ''], ['  listen [::]:443 ssl;\n', ''],
-      ['listen 80;', `listen 127.0.0.1:${http};`], ['listen 443 ssl;', `listen 127.0.0.1:${https} ssl;`],
-      ['127.0.0.1:5000', `127.0.0.1:${server}`],
-      [`/etc/letsencrypt/live/${NAME}/fullchain.pem`, cert], [`/etc/letsencrypt/live/${NAME}/privkey.pem`, key]
-    ],
-    wrapped (example, { folder }) {
-      const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(name => `${name}_temp_path ${folder}/${name};`)
-      return `daemon off; pid ${folder}/nginx.pid; error_log stderr notice; events {}\nhttp {\naccess_log off; ${temporary.join(' ')}\n${example}}\n`
-    },
-    check: (file, { folder }) => ['-t', '-p', folder, '-c', file],
-    serve: (file, { folder }) => ['-p', folder, '-c', file],
-    ready: /start worker process \d+/
-  },
-  {
-    program: 'caddy',
-    example: 'Caddyfile',
-    replaced: ({ server, cert, key }) => [[`${NAME} {\n`, `${NAME} {\n\ttls ${cert} ${key}\n`], ['127.0.0.1:5000', `127.0.0.1:${server}`]],
-    wrapped: (example, { http, https }) => `{\n\tadmin off\n\tdefault_bind 127.0.0.1\n\thttp_port ${http}\n\thttps_port ${https}\n}\n${example}`,
-    check: file => ['validate', '--adapter', 'caddyfile', '--config', file],
-    serve: file => ['run', '--adapter', 'caddyfile', '--config', file],
-    ready: /serving initial configuration/
-  }
-]
-
-interface Front { readonly cert: string, readonly http: number, readonly https: number }
-
-/** Checks the example of a proxy with the proxy itself, then runs it in front of a server. */
-async function startProxy (t: Test, proxy: Proxy, server: number): Promise<Front> {
-  const folder = join(t.testdirName, 'front')
-  await mkdir(folder)
-  const { TLS_CERT: cert, TLS_KEY: key } = await certify(folder)
-  const place = { folder, cert, key, http: await freePort(), https: await freePort(), server }
-  let example = await read(proxy.example)
-  for (const [text, own] of proxy.replaced(place)) {
-    t.ok(example.includes(text), `${proxy.example} has ${text.trim()}`)
-    example = example.replaceAll(text, own)
-  }
-  const file = join(folder, proxy.example)
-  await writeFile(file, proxy.wrapped(example, place))
-  const env = { PATH: process.env.PATH, HOME: folder }
-  const checked = spawnSync(proxy.program, proxy.check(file, place), { env, encoding: 'utf8' })
-  t.equal(checked.status, 0, `${proxy.program} takes ${proxy.example}`, { stderr: checked.stderr })
-  const child = spawn(proxy.program, proxy.serve(file, place), { env, stdio: ['ignore', 'ignore', 'pipe'] })
-  const ended = once(child, 'exit')
-  t.teardown(async () => {
-    child.kill('SIGTERM')
-    await ended
-  })
-  await lineOf(child.stderr, proxy.ready)
-  return { cert, http: place.http, https: place.https }
 }
 
 interface Answer { status: number, headers: Record<string, string>, bytes: Buffer }
@@ -378,7 +284,7 @@ async function startBehind (t: Test, settings: Record<string, string>): Promise<
 for (const proxy of proxies) {
   t.test(`behind ${proxy.program}, set up by the example, everything works as without it`, { skip: skipWithout(proxy.program, 'curl', 'openssl') }, async t => {
     const server = await startBehind(t, { MAX_FILE_BYTES: String(4 * MIB), SIGN_IN_FAILURES: '2' })
-    const front = await startProxy(t, proxy, server.port)
+    const front = await startFront(t, proxy, server.port)
     for (const protocol of ['--http1.1', '--http2']) await t.test(protocol, t => runSession(t, createCurl(t, front, protocol), protocol.slice(2).replace('.', '-')))
     await t.test('and nobody can pass for another address', t => forgeAddress(t, createCurl(t, front, '--http2')))
     t.equal(await server.end(), 0)
