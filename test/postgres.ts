@@ -28,8 +28,8 @@ export interface PostgresServer {
   crash (): Promise<void>
 }
 
-/** Starts a server with an empty folder, and ends it when the test ends. Nothing is synced: it outlives no power failure. */
-export async function startPostgres (t: Pick<Test, 'teardown'>): Promise<PostgresServer> {
+/** Starts a server with an empty folder, and ends it when the test ends. Unless `isDurable`, nothing is synced: it outlives no power failure. */
+export async function startPostgres (t: Pick<Test, 'teardown'>, { isDurable = false } = {}): Promise<PostgresServer> {
   const folder = await mkdtemp(join(tmpdir(), 'magicstore-postgres-'))
   // The server does not run as root, and must be able to enter.
   await chmod(folder, 0o755)
@@ -43,7 +43,7 @@ export async function startPostgres (t: Pick<Test, 'teardown'>): Promise<Postgre
     authMethod: 'scram-sha-256' as const,
     createPostgresUser: process.getuid?.() === 0,
     initdbFlags: ['--no-sync', '--encoding=UTF8'],
-    postgresFlags: ['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', '-c', 'fsync=off', '-c', 'full_page_writes=off', '-c', 'max_connections=200'],
+    postgresFlags: ['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', '-c', 'max_connections=200', ...(isDurable ? [] : ['-c', 'fsync=off', '-c', 'full_page_writes=off'])],
     onLog: () => {},
     onError: () => {}
   }

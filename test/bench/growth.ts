@@ -3,7 +3,7 @@ import { Database } from '../../src/metadata/sqlite/driver.ts'
 import { signIn, type Bench } from './cases.ts'
 import { openRequester, type Requester } from './load.ts'
 import { median, type Comparison } from './report.ts'
-import { startMagicStore, type Running } from './servers.ts'
+import { startMagicStore, startOf, type Running } from './servers.ts'
 
 /** Longest time from start to first response, in milliseconds. */
 const START_LIMIT_MILLISECONDS = 600
@@ -42,7 +42,7 @@ function addMetadata (file: string, count: number): void {
 }
 
 /** Median latency of a request, in milliseconds. */
-async function timeOf (open: () => Promise<Requester>): Promise<number> {
+export async function timeOf (open: () => Promise<Requester>): Promise<number> {
   const requester = await open()
   const times: number[] = []
   for (let index = 0; index < REPEATS; index++) {
@@ -55,7 +55,7 @@ async function timeOf (open: () => Promise<Requester>): Promise<number> {
 }
 
 /** The paths to request, including the last page of 50. */
-async function pathsOf ({ port }: Running, headers: Record<string, string>): Promise<Record<string, string>> {
+export async function pathsOf ({ port }: Pick<Running, 'port'>, headers: Record<string, string>): Promise<Record<string, string>> {
   const page = async (query: string) => (await fetch(`http://127.0.0.1:${port}/api/files?${query}`, { headers })).json()
   let cursor: string | null = null
   let last: { name: string } | undefined
@@ -69,16 +69,6 @@ async function pathsOf ({ port }: Running, headers: Record<string, string>): Pro
   }
   const [first, end] = ['/api/files?limit=50', `/api/files?limit=50${cursor === null ? '' : `&cursor=${cursor}`}`]
   return { 'first page of 50': first, 'last page of 50': end, 'look-up of one file': `/api/files/${encodeURIComponent(last?.name ?? '')}` }
-}
-
-/** Milliseconds from the start of the process to its first response. */
-async function startOf (dataDir: string): Promise<number> {
-  const began = performance.now()
-  const server = await startMagicStore(dataDir)
-  await fetch(`http://127.0.0.1:${server.port}/`)
-  const elapsed = performance.now() - began
-  await server.stop()
-  return elapsed
 }
 
 /** Compares a store of `many` files with one of 100: the same requests, and the start. */
@@ -100,7 +90,7 @@ export async function compareGrowth ({ rounds, folder, many }: Pick<Bench, 'roun
   for (const { server } of grown) await server.stop()
   const starts = []
   for (let round = 0; round < rounds; round++) {
-    const [ours = NaN, baseline = NaN] = await inTurn([grown[0].dataDir, join(folder, 'few')], startOf)
+    const [ours = NaN, baseline = NaN] = await inTurn([grown[0].dataDir, join(folder, 'few')], dataDir => startOf(dataDir))
     starts.push({ ours, baseline })
   }
   return [
@@ -110,7 +100,7 @@ export async function compareGrowth ({ rounds, folder, many }: Pick<Bench, 'roun
   ]
 }
 
-async function inTurn<T> (things: readonly T[], measure: (thing: T) => Promise<number>): Promise<number[]> {
+export async function inTurn<T> (things: readonly T[], measure: (thing: T) => Promise<number>): Promise<number[]> {
   const values: number[] = []
   for (const thing of things) values.push(await measure(thing))
   return values

@@ -30,11 +30,31 @@ export async function startMagicStore (dataDir: string, settings: Record<string,
   return { ...await ready(child, () => Number(/MagicStore serves at \S+:(\d+)/.exec(readFileSync(log, 'utf8'))?.[1])) }
 }
 
+/** Milliseconds from the start of the process to its first response. */
+export async function startOf (dataDir: string, settings: Record<string, string> = {}): Promise<number> {
+  const began = performance.now()
+  const server = await startMagicStore(dataDir, settings)
+  await fetch(`http://127.0.0.1:${server.port}/`)
+  const elapsed = performance.now() - began
+  await server.stop()
+  return elapsed
+}
+
 /** One of the servers of `baseline.ts`. */
 export async function startBaseline (kind: 'http' | 'fastify' | 'files', folder: string): Promise<Running> {
-  const log = join(folder, `${kind}.log`)
-  const child = spawn(process.execPath, ['--import', 'tsx', baseline, kind, folder], { cwd: root, stdio: ['ignore', openSync(log, 'w'), 'inherit'] })
+  return startScript(baseline, [kind, folder], join(folder, `${kind}.log`))
+}
+
+/** A script that prints its port. */
+export async function startScript (script: string, args: string[], log: string): Promise<Running> {
+  const child = spawn(process.execPath, ['--import', 'tsx', script, ...args], { cwd: root, stdio: ['ignore', openSync(log, 'w'), 'inherit'] })
   return ready(child, () => Number(/^\d+/.exec(readFileSync(log, 'utf8'))?.[0]))
+}
+
+/** What a script prints as JSON. */
+export async function resultOf<T> (script: string, args: string[], env: Record<string, string> = {}): Promise<T> {
+  const { stdout } = await run(process.execPath, ['--import', 'tsx', script, ...args], { cwd: root, env: { ...process.env, ...env } })
+  return JSON.parse(stdout) as T
 }
 
 /** The figure that a baseline prints: `argon2` for so many seconds, or `deletes` in a folder. */
@@ -82,6 +102,15 @@ export async function stop (child: ChildProcess): Promise<void> {
 /** Resident memory of a process, in bytes. */
 export function residentBytes (pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
+}
+
+/** The most memory that a process uses during `work`, above what it used before, in bytes. */
+export async function peakAbove (pid: number, work: () => Promise<unknown>): Promise<number> {
+  const idle = residentBytes(pid)
+  let peak = idle
+  const sampler = setInterval(() => { peak = Math.max(peak, residentBytes(pid)) }, 20)
+  await work().finally(() => clearInterval(sampler))
+  return peak - idle
 }
 
 /** Clock ticks of `/proc`, per second. */
