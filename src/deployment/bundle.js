@@ -9,6 +9,18 @@ import { schemaText } from '../../openapi/sdk/schema-text.js'
 /** Native code and the files of Swagger UI can't be bundled. They are the dependencies of the package. */
 const { dependencies, optionalDependencies } = readPackage('.')
 
+/** The code of Swagger UI's plugin is bundled: to find and load its hundred files took 0.1 s of every start. It finds its other files as before. */
+const swaggerUi = {
+  name: 'swagger-ui',
+  /** @param {import('esbuild').PluginBuild} build */
+  setup (build) {
+    build.onLoad({ filter: /@fastify\/swagger-ui\/(?:index|lib\/routes)\.js$/ }, ({ path }) => {
+      const folder = path.endsWith('routes.js') ? '@fastify/swagger-ui/lib/routes.js' : '@fastify/swagger-ui'
+      return { contents: readFileSync(path, 'utf8').replaceAll('__dirname', `path.dirname(require.resolve('${folder}'))`) }
+    })
+  }
+}
+
 const folder = 'dist.new'
 rmSync(folder, { recursive: true, force: true })
 const { metafile } = await build({
@@ -23,7 +35,11 @@ const { metafile } = await build({
   sourcesContent: false,
   logLevel: 'warning',
   metafile: true,
-  external: Object.keys({ ...dependencies, ...optionalDependencies }),
+  external: Object.keys({ ...dependencies, ...optionalDependencies }).filter(name => name !== '@fastify/swagger-ui'),
+  plugins: [swaggerUi],
+  // As in newer versions of Node: without it the driver of PostgreSQL looks for its runtime by means of `Response`, which takes Node 20
+  // 0.07 s to load.
+  define: { navigator: '{"userAgent":"Node.js"}' },
   // esbuild would take the CommonJS file, whose names can't be imported from a bundled module.
   alias: { '@zxcvbn-ts/language-common': '@zxcvbn-ts/language-common/dist/index.mjs' },
   // Bundled CommonJS modules call it.

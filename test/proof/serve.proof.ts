@@ -146,6 +146,24 @@ for (const { settings, name } of [
   })
 }
 
+test('a server on SQLite and a folder loads neither the driver of PostgreSQL nor the AWS SDK, one on PostgreSQL the driver', async t => {
+  const record = join(t.testdir(), 'loaded')
+  const hook = `import { appendFileSync } from 'node:fs'
+    export async function load (url, context, next) {
+      const loaded = await next(url, context)
+      appendFileSync(${JSON.stringify(record)}, url + '\\n' + String(loaded.source ?? '').match(/^[/][/] node_modules[/].*$/gm)?.join('\\n') + '\\n')
+      return loaded
+    }`
+  const recording = withFault(`import { register } from 'node:module'; register(${JSON.stringify(`data:text/javascript,${encodeURIComponent(hook)}`)})`)
+  // What runs from the source has the packages in its addresses, and the bundle in its comments.
+  const loaded = async () => new Set((await readFile(record, 'utf8')).match(/(?<=node_modules\/)(?:pg(?=\/)|@aws-sdk(?=\/)|fastify(?=\/))/g))
+  const { end } = await spawnUncounted(t, { DATA_DIR: join(t.testdirName, 'data'), ...recording })
+  await end('SIGTERM')
+  t.strictSame(await loaded(), new Set(['fastify']))
+  await t.rejects(spawnUncounted(t, { DATA_DIR: join(t.testdirName, 'other'), DATABASE_URL: 'postgres://127.0.0.1:1/none', ...recording }))
+  t.strictSame(await loaded(), new Set(['fastify', 'pg']))
+})
+
 test('a port in use is one line, exit 1, and the data folder is free again', async t => {
   const dataDir = t.testdir()
   const other = createServer().listen(0, '127.0.0.1')
