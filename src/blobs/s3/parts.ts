@@ -22,12 +22,15 @@ export function partBytes (index: number, maxBytes: number): number {
   return maxBytes <= MAX_PARTS * PART_BYTES ? PART_BYTES : PART_BYTES * 2 ** Math.floor(index / PARTS_OF_ONE_SIZE)
 }
 
-/** A part. Its bytes are overwritten when the part after the next is asked for. */
+/** Parts of an upload that are sent at the same time, so that the store need not be waited for between two of them. */
+export const PARTS_AT_ONCE = 2
+
+/** A part. Its bytes are overwritten when `PARTS_AT_ONCE` more were given out and the next one is asked for. */
 export interface Part { readonly bytes: Buffer, readonly isLast: boolean }
 
-/** Collects chunks in parts, at least one, in two buffers that take turns: one is sent while the other is filled. */
+/** Collects chunks in parts, at least one, in buffers that take turns: one is filled while the others are sent. */
 export async function * inParts (chunks: AsyncIterable<Uint8Array>, maxBytes: number): AsyncGenerator<Part> {
-  const buffers = [Buffer.allocUnsafeSlow(INITIAL_BYTES), Buffer.allocUnsafeSlow(INITIAL_BYTES)]
+  const buffers = Array.from({ length: PARTS_AT_ONCE + 1 }, () => Buffer.allocUnsafeSlow(INITIAL_BYTES))
   let index = 0
   let length = 0
   for await (const chunk of chunks) {
@@ -47,16 +50,16 @@ export async function * inParts (chunks: AsyncIterable<Uint8Array>, maxBytes: nu
   yield { bytes: filled(), isLast: true }
 
   function filled (): Buffer {
-    return (buffers[index % 2] as Buffer).subarray(0, length)
+    return (buffers[index % buffers.length] as Buffer).subarray(0, length)
   }
 
   /** The buffer of this part, enlarged to hold `needed` bytes. */
   function bufferFor (needed: number): Buffer {
-    const buffer = buffers[index % 2] as Buffer
+    const buffer = buffers[index % buffers.length] as Buffer
     if (needed <= buffer.length) return buffer
     const larger = Buffer.allocUnsafeSlow(Math.min(partBytes(index, maxBytes), Math.max(needed, 2 * buffer.length)))
     larger.set(filled())
-    buffers[index % 2] = larger
+    buffers[index % buffers.length] = larger
     return larger
   }
 }

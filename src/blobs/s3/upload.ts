@@ -13,7 +13,7 @@ import type { Content } from '../disk/durable-files.ts'
 import type { Bucket } from './bucket.ts'
 import { checkObject } from './download.ts'
 import { failAsUnavailable, isNoUpload } from './failures.ts'
-import { inParts, MAX_OBJECT_BYTES, type Part } from './parts.ts'
+import { inParts, MAX_OBJECT_BYTES, type Part, PARTS_AT_ONCE } from './parts.ts'
 
 type Bytes = AsyncIterable<Uint8Array>
 
@@ -66,7 +66,7 @@ async function putObject (bucket: Bucket, key: string, bytes: Buffer): Promise<v
 }
 
 interface Multipart {
-  /** Waits for the part before, and begins to send this one. */
+  /** Begins to send a part, when fewer than `PARTS_AT_ONCE` are being sent. */
   add (bytes: Buffer): Promise<void>
   complete (): Promise<void>
   /** Removes the parts, and the object that a failed request to complete it may have made. Never fails. */
@@ -77,28 +77,27 @@ async function openMultipart (bucket: Bucket, key: string): Promise<Multipart> {
   const target = { Bucket: bucket.name, Key: key }
   const { UploadId } = await bucket.requests.send(new CreateMultipartUploadCommand(target)).catch(failAsUnavailable)
   const failure = new AbortController()
-  const completed: CompletedPart[] = []
+  const sending: Promise<CompletedPart>[] = []
   let size = 0
-  let sending: Promise<void> = Promise.resolve()
 
-  async function sendPart (bytes: Buffer): Promise<void> {
-    const PartNumber = completed.length + 1
+  async function sendPart (PartNumber: number, bytes: Buffer): Promise<CompletedPart> {
     const command = new UploadPartCommand({ ...target, UploadId, PartNumber, Body: bytes, ContentLength: bytes.length })
     const { ETag } = await bucket.requests.send(command, { abortSignal: failure.signal }).catch(failAsUnavailable)
-    completed.push({ PartNumber, ETag })
+    return { PartNumber, ETag }
   }
 
   return {
     async add (bytes) {
-      await sending
+      await sending.at(-PARTS_AT_ONCE)
       size += bytes.length
-      sending = sendPart(bytes)
-      sending.catch(() => {})
+      const part = sendPart(sending.length + 1, bytes)
+      part.catch(() => {})
+      sending.push(part)
     },
 
     async complete () {
-      await sending
-      const command = new CompleteMultipartUploadCommand({ ...target, UploadId, MultipartUpload: { Parts: completed } })
+      const Parts = await Promise.all(sending)
+      const command = new CompleteMultipartUploadCommand({ ...target, UploadId, MultipartUpload: { Parts } })
       await bucket.requests.send(command).catch(async (error: unknown) => {
         // If the answer to the first attempt was lost, the second one finds no upload, but the object is there.
         const isThere = isNoUpload(error) && await checkObject(bucket, { key, size }).then(() => true, () => false)
@@ -108,7 +107,7 @@ async function openMultipart (bucket: Bucket, key: string): Promise<Multipart> {
 
     async abort () {
       failure.abort()
-      await sending.catch(() => {})
+      await Promise.allSettled(sending)
       await bucket.tryCleanup(new AbortMultipartUploadCommand({ ...target, UploadId }), new DeleteObjectCommand(target))
     }
   }
