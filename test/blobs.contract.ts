@@ -329,6 +329,17 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     t.strictSame(await storedIn(await reopen()), [id])
   })
 
+  t.test('marks are kept apart from blobs', async t => {
+    const { store, reopen } = await fresh(t)
+    t.strictSame(await store.marks(), [])
+    for (const name of ['one.1', 'two.2', 'two.2']) await store.mark(name)
+    const again = await reopen()
+    t.strictSame((await again.marks()).sort(), ['one.1', 'two.2'])
+    t.strictSame(await storedIn(again), [])
+    for (const name of ['two.2', 'two.2']) await again.unmark(name)
+    t.strictSame(await again.marks(), ['one.1'])
+  })
+
   t.test('the room is told in bytes', async t => {
     const { store } = await fresh(t)
     if (store.space === undefined) return t.pass('the store is on no disk')

@@ -37,10 +37,14 @@ export interface FakeS3 {
   readonly log: string[]
   /** Decides which requests go wrong. */
   fault: (request: S3Request) => Fault | undefined
-  /** The names of the stored objects. */
+  /** The names of the stored objects that are no marks. */
   objects (): string[]
+  /** The names of the marks of databases. */
+  marks (): string[]
   /** The names of the objects with an upload in parts that is not complete. */
   uploads (): string[]
+  /** Removes an object. */
+  remove (key: string): void
   /** The file with the bytes of an object. */
   fileOf (key: string): string
   /** Connections that are open. */
@@ -63,6 +67,8 @@ class Refusal extends Error {
     this.code = code
   }
 }
+
+const isMark = (key: string) => /(?:^|\/)installations\//.test(key)
 
 /** Starts a server with one bucket, whose bytes are in a folder. */
 export async function startS3 (folder: string, { bucket = 'files', isReadOnly = false } = {}): Promise<FakeS3> {
@@ -288,7 +294,9 @@ export async function startS3 (folder: string, { bucket = 'files', isReadOnly = 
     url: (prefix = '') => `s3://${bucket}${prefix === '' ? '' : `/${prefix}`}?endpoint=${encodeURIComponent(`http://127.0.0.1:${s3.port}`)}&region=${REGION}`,
     log: [],
     fault: () => undefined,
-    objects: () => Array.from(objects.keys()).sort(),
+    objects: () => Array.from(objects.keys()).filter(key => !isMark(key)).sort(),
+    remove: key => { objects.delete(key) },
+    marks: () => Array.from(objects.keys()).filter(isMark).sort(),
     uploads: () => Array.from(uploads.values(), ({ key }) => key).sort(),
     fileOf: key => String(objects.get(key)?.file),
     connections: () => new Promise((resolve, reject) => server.getConnections((error, count) => error === null ? resolve(count) : reject(error))),

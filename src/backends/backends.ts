@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { BlobStore, Reserve } from '../blobs/blob-store.ts'
 import { dataFolderLayout, findSigningKeys, prepareDataFolder, readSigningKeys, writeSigningKeys } from '../blobs/disk/data-folder.ts'
 import { openDiskBlobs } from '../blobs/disk/disk.ts'
+import { readIfThere, sync, writeDurably } from '../blobs/disk/durable-files.ts'
 import { openReserve } from '../blobs/disk/reserve.ts'
 import type { Config } from '../config.ts'
 import type { Metadata } from '../metadata/metadata.ts'
@@ -9,6 +10,7 @@ import type { PostgresMetadata } from '../metadata/postgres/postgres.ts'
 import { lockFolder, type FolderLock } from '../metadata/sqlite/lock.ts'
 import { openSqliteMetadata } from '../metadata/sqlite/sqlite.ts'
 import type { SigningKey } from '../tokens/signing-keys.ts'
+import { blobPlaceOf, requirePair, type StorageRecord } from './pairing.ts'
 
 /** The signing keys, which are kept beside the database. */
 export interface KeySource {
@@ -23,7 +25,7 @@ export interface KeySource {
 /** What the settings choose: where the facts are, and where the bytes. */
 export interface Backends { readonly metadata: Metadata, readonly blobs: BlobStore, readonly reserve: Reserve, readonly keys: KeySource }
 
-type Facts = Omit<Backends, 'blobs'>
+type Facts = Omit<Backends, 'blobs'> & { readonly storage: StorageRecord }
 
 type Place = Pick<Config, 'dataDir' | 'databaseUrl' | 'storageUrl'>
 
@@ -47,7 +49,15 @@ export function lockDataFolder (config: Place, options?: { inUse: string }): Fol
 export async function openBackends (config: Config, takeFolder?: () => FolderLock): Promise<Backends> {
   const facts = config.databaseUrl === undefined ? await openSqlite(config, takeFolder) : await openPostgresFacts(config.databaseUrl)
   try {
-    return { ...facts, blobs: await openBlobs(config, facts.reserve) }
+    const blobs = await openBlobs(config, facts.reserve)
+    try {
+      // A database and blobs in one folder can't be confused.
+      if (config.databaseUrl !== undefined || config.storageUrl !== undefined) await requirePair(blobPlaceOf(config), { ...facts, blobs })
+    } catch (error) {
+      await blobs.close()
+      throw error
+    }
+    return { ...facts, blobs }
   } catch (error) {
     await facts.metadata.close()
     throw error
@@ -57,11 +67,24 @@ export async function openBackends (config: Config, takeFolder?: () => FolderLoc
 async function openSqlite ({ dataDir }: Config, takeFolder?: () => FolderLock): Promise<Facts> {
   const reserve = await openReserve(join(dataDir, dataFolderLayout.reserve))
   const metadata = await reserve.withSpace(() => openSqliteMetadata(join(dataDir, dataFolderLayout.database), takeFolder && { takeFolder }))
-  return { metadata, reserve, keys: keysIn(dataDir) }
+  return { metadata, reserve, keys: keysIn(dataDir), storage: storageRecordIn(dataDir) }
 }
 
 function keysIn (dataDir: string): KeySource {
   return { read: () => readSigningKeys(dataDir), find: () => findSigningKeys(dataDir), rotate: async (key, count) => writeSigningKeys(dataDir, [key, ...await readSigningKeys(dataDir)].slice(0, count)) }
+}
+
+/** A data folder with a database is for one server: nobody else records an id. */
+export function storageRecordIn (dataDir: string): StorageRecord {
+  const file = join(dataDir, dataFolderLayout.storageId)
+  return {
+    find: async () => (await readIfThere(file))?.toString(),
+    async record (id) {
+      await writeDurably(file, [Buffer.from(id)])
+      await sync(dataDir)
+      return id
+    }
+  }
 }
 
 /** The disk of the database is not known to this process. */
@@ -69,11 +92,15 @@ const noReserve: Reserve = { missingBytes: 0, withSpace: operation => operation(
 
 async function openPostgresFacts (url: string): Promise<Facts> {
   const metadata = await openPostgres(url)
-  return { metadata, reserve: noReserve, keys: keysOf(metadata) }
+  return { metadata, reserve: noReserve, keys: keysOf(metadata), storage: storageRecordOf(metadata) }
 }
 
 function keysOf ({ readSigningKeys, rotateSigningKeys }: PostgresMetadata): KeySource {
   return { read: readSigningKeys, find: readSigningKeys, rotate: rotateSigningKeys }
+}
+
+function storageRecordOf ({ findStorageId, recordStorageId }: PostgresMetadata): StorageRecord {
+  return { find: findStorageId, record: recordStorageId }
 }
 
 /** Loaded on demand: the driver takes as long to load as the rest of the server's start. */

@@ -10,7 +10,8 @@ import type { PostgresMetadata } from '../metadata/postgres/postgres.ts'
 import { takeRetentionLock } from '../metadata/sqlite/retention-lock.ts'
 import { openSnapshot, takeSnapshot } from '../metadata/sqlite/snapshot.ts'
 import { ConfigError } from '../problems.ts'
-import { lockDataFolder, openBlobs, openPostgres, prepareFolder } from './backends.ts'
+import { lockDataFolder, openBlobs, openPostgres, prepareFolder, storageRecordIn } from './backends.ts'
+import { blobPlaceOf, markRestored, refuseStranger } from './pairing.ts'
 
 /** Blobs are only read, or written in an empty folder: no space is reserved. */
 const noReserve = { missingBytes: 0 }
@@ -93,10 +94,10 @@ function keyLines (keys: readonly { kid: string, secret: string }[]): string {
 }
 
 /**
- * Opens an empty store that is not a data folder alone, to restore a backup into it. @throws {ConfigError} if it is not empty,
- * {FolderInUseError} if a server uses its data folder.
+ * Opens an empty store that is not a data folder alone, to restore a backup of an installation into it. @throws {ConfigError} if it
+ * is not empty, or if its blobs are another installation's, {FolderInUseError} if a server uses its data folder.
  */
-export async function openRestoreTarget (config: Config): Promise<RestoreTarget> {
+export async function openRestoreTarget (config: Config, installationId: string): Promise<RestoreTarget> {
   await prepareFolder(config)
   const opened: { close (): unknown }[] = [lockDataFolder(config)]
   const close = async () => { for (const each of opened.splice(0).reverse()) await each.close() }
@@ -105,7 +106,12 @@ export async function openRestoreTarget (config: Config): Promise<RestoreTarget>
     opened.push(facts)
     const blobs = await openBlobs(config, noReserve)
     opened.push(blobs)
-    return { blobs, importFacts: facts.importFacts, close }
+    await refuseStranger(blobPlaceOf(config), { metadata: { installationId }, blobs })
+    return {
+      blobs,
+      importFacts: async (file, keys) => facts.importFacts(file, keys, await markRestored(installationId, blobs)),
+      close
+    }
   } catch (error) {
     await close()
     throw error
@@ -115,16 +121,19 @@ export async function openRestoreTarget (config: Config): Promise<RestoreTarget>
 /** Refused here before any blob is written; the import refuses it again, in its transaction. */
 async function openEmptyPostgres (url: string): Promise<PostgresMetadata> {
   const metadata = await openPostgres(url)
-  if ((await metadata.accountsAfter(0, 1)).length === 0) return metadata
+  const hasAccounts = (await metadata.accountsAfter(0, 1)).length > 0
+  // The servers on it would go on with tokens of another installation.
+  if (!hasAccounts && await metadata.findStorageId() === undefined) return metadata
   await metadata.close()
-  throw new ConfigError('DATABASE_URL: the database has accounts; a backup is restored into an empty one')
+  throw new ConfigError(`DATABASE_URL: the database ${hasAccounts ? 'has accounts' : 'was used by a server'}; a backup is restored into a new one`)
 }
 
 /** The database file is moved to its place whole. */
 async function importerInto (dataDir: string): Promise<Pick<PostgresMetadata, 'importFacts' | 'close'>> {
   if (await hasDatabase(dataDir)) throw new ConfigError(`DATA_DIR: ${dataDir} has a database; a backup is restored into an empty folder`)
   return {
-    async importFacts (file, keys) {
+    async importFacts (file, keys, storageId) {
+      await storageRecordIn(dataDir).record(String(storageId))
       if (keys !== undefined) await writeSigningKeys(dataDir, [...keys])
       await writeDurably(join(dataDir, dataFolderLayout.database), createReadStream(file))
       await sync(dataDir)

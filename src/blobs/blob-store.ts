@@ -56,6 +56,12 @@ export interface BlobStore {
   committed (): AsyncIterable<string>
   /** Whether a committed blob exists. For fsck. */
   has (id: string): Promise<boolean>
+  /** Marks of the installations that the store belongs to, in no order. A blob never has the name of a mark. */
+  marks (): Promise<string[]>
+  /** Adds a mark, on stable storage. The name has letters, digits, dots and hyphens. */
+  mark (name: string): Promise<void>
+  /** Removes a mark. A missing one is no error. */
+  unmark (name: string): Promise<void>
   /** Writes a few bytes to stable storage and removes them. @throws storage_full if an upload would, or what else makes writing fail. For monitoring. */
   probe (): Promise<void>
   /** Waits for operations in progress. */

@@ -84,6 +84,21 @@ test('a store without accounts moves as well', async t => {
   t.equal((await postgres.addAccount({ username: 'new', usernameKey: 'new', passwordHash: '', createdAt: 1 })).id, 1)
 })
 
+test('a database that a server began to use during a restore stays as it is', async t => {
+  const server = await startPostgres(t)
+  const file = join(t.testdir(), 'facts')
+  const sqlite = await openSqliteMetadata(file)
+  await sqlite.close()
+  const url = await server.newDatabase()
+  const postgres = await openPostgresMetadata({ url })
+  t.teardown(() => postgres.close())
+  t.equal(await postgres.findStorageId(), undefined)
+  t.strictSame(await Promise.all(['one', 'one'].map(id => postgres.recordStorageId(id))), ['one', 'one'])
+  t.equal(await postgres.recordStorageId('two'), 'one')
+  await t.rejects(postgres.importFacts(file), { message: /was used by a server/ })
+  t.strictSame(await server.run(url, 'SELECT id, storage_id FROM installation'), [{ id: postgres.installationId, storage_id: 'one' }])
+})
+
 test('an import that fails leaves the database as it was', async t => {
   const folder = t.testdir()
   const server = await startPostgres(t)

@@ -19,7 +19,11 @@ export const dataFolderLayout = {
   reserve: 'reserve',
   /** Exists while a backup is restored. */
   restoring: 'restoring',
-  signingKeys: 'signing-keys'
+  signingKeys: 'signing-keys',
+  /** The marks of the databases on other machines that the blobs belong to. */
+  installations: 'installations',
+  /** The id of the bucket that the database belongs to. */
+  storageId: 'storage-id'
 } as const
 
 /** Path of a committed blob in the data folder, and in a backup. */

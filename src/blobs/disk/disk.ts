@@ -8,6 +8,7 @@ import { blobPath, dataFolderLayout, isThere } from './data-folder.ts'
 import { failAsDamaged, failAsStorage, makeFolder, openSharedSync, READ_BYTES, readStart, sync, writeDurably } from './durable-files.ts'
 import { ignoreMissing, removeDurably } from './durable-removal.ts'
 import { createFreeSpace } from './free-space.ts'
+import { createMarks } from './marks.ts'
 
 /** Size of one write if there is one upload: 1.7 times as fast as writes of 64 KiB, which is what a socket delivers at a time. */
 const MAX_WRITE_BYTES = 1024 ** 2
@@ -224,6 +225,8 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
       await mkdir(quarantine, { recursive: true, mode: 0o700 })
       await rename(committedPath(id), join(quarantine, id)).catch(ignoreMissing)
     },
+
+    ...createMarks(join(folder, dataFolderLayout.installations)),
 
     space: freeSpace.measure,
 

@@ -15,6 +15,7 @@ import type { StorageUrl } from '../storage-url.ts'
 import { openBucket, type Bucket } from './bucket.ts'
 import { checkObject, readPieces } from './download.ts'
 import { failAsUnavailable, failAsUnusable, ignoreMissing } from './failures.ts'
+import { createMarks } from './marks.ts'
 import { presignObject } from './presign.ts'
 import { removeObjects } from './removal.ts'
 import { upload } from './upload.ts'
@@ -86,6 +87,8 @@ export async function openS3Blobs ({ url, graceSeconds, idleMilliseconds }: S3Bl
     },
 
     has: id => checkExists(bucket, new HeadObjectCommand({ Bucket: bucket.name, Key: bucket.keyOf(id) })),
+
+    ...createMarks(bucket),
 
     presign: (id, options) => presignObject(bucket, bucket.keyOf(id), options),
 

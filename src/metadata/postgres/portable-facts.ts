@@ -21,10 +21,10 @@ export interface PortableFacts {
   /** Writes the facts as of one moment into a new SQLite database. */
   exportFacts (file: string): Promise<void>
   /**
-   * Fills the database, which must have no accounts, from a SQLite database, which is upgraded first if an older version made it.
-   * `keys` replace the signing keys. All or nothing. @throws {OperatorError}.
+   * Fills the database, which no server has used, from a SQLite database, which is upgraded first if an older version made it.
+   * `keys` replace the signing keys, and `storageId` is recorded. All or nothing. @throws {OperatorError}.
    */
-  importFacts (file: string, keys?: readonly SigningKey[]): Promise<void>
+  importFacts (file: string, keys?: readonly SigningKey[], storageId?: string): Promise<void>
 }
 
 /**
@@ -63,17 +63,20 @@ export function createPortableFacts (patient: Connections): PortableFacts {
       await sync(file)
     }),
 
-    async importFacts (file, keys) {
+    async importFacts (file, keys, storageId) {
       await upgrade(file)
       await withSqlite(file, source => patient.write(async db => {
         const [accounts] = await db.select({ count: count() }).from(postgres.accounts)
-        if (accounts?.count !== 0) throw new OperatorError('DATABASE_URL: the database has accounts; a backup is restored into an empty one')
-        await db.delete(postgres.installation)
+        if (accounts?.count !== 0) throw new OperatorError('DATABASE_URL: the database has accounts; a backup is restored into a new one')
+        // Its servers would go on with tokens of another installation. A server that starts now waits for this row, and then finds another.
+        const [replaced] = await db.delete(postgres.installation).returning()
+        if (typeof replaced?.storageId === 'string') throw new OperatorError('DATABASE_URL: the database was used by a server; a backup is restored into a new one')
         for (const { name, key, hasSequence } of tables) {
           for await (const rows of batches(async last => readSqlite(source, name, key, last))) await db.insert(postgres[name]).values(rows as never)
           if (hasSequence) await setSequence(db, name, sqliteSequence(source, name))
         }
         if (keys !== undefined) await replaceSigningKeys(db, keys)
+        await db.update(postgres.installation).set({ storageId: storageId ?? null })
       }))
     }
   }

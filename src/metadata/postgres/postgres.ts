@@ -13,10 +13,11 @@ import { createPortableFacts, type PortableFacts } from './portable-facts.ts'
 import { installation } from './schema.ts'
 import { createSigningKeyRepository, type SigningKeyRepository } from './signing-keys.ts'
 import { explainConnectionFailure, refuseBrokenUrl } from './startup.ts'
+import { createStorageRecord, type StorageRecord } from './storage-record.ts'
 import { createTokenRepository } from './tokens.ts'
 
 /** What PostgreSQL stores besides the contract. */
-export interface PostgresMetadata extends Metadata, BlobHolds, PortableFacts, SigningKeyRepository {}
+export interface PostgresMetadata extends Metadata, BlobHolds, PortableFacts, SigningKeyRepository, StorageRecord {}
 
 export interface PostgresOptions {
   readonly url: string
@@ -57,6 +58,7 @@ export async function openPostgresMetadata ({ url, poolSize = 10, migrationsFold
       ...createBlobHolds(connections),
       ...createPortableFacts(patient),
       ...createSigningKeyRepository(connections),
+      ...createStorageRecord(connections),
       close
     }
   } catch (error) {

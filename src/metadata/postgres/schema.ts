@@ -10,9 +10,10 @@ const identity = () => int8('id').primaryKey().generatedByDefaultAsIdentity()
 /** Text compared byte by byte, which in UTF-8 is by code point, and not by the rules of a language. */
 const byCodePoint = customType<{ data: string, driverData: string }>({ dataType: () => 'text COLLATE "C"' })
 
-/** One row: the id of the installation, which is the audience of its tokens. */
+/** One row: the id of the installation, which is the audience of its tokens, and the id of the blob store that it was first used with. */
 export const installation = pgTable('installation', {
-  id: text('id').primaryKey()
+  id: text('id').primaryKey(),
+  storageId: text('storage_id')
 })
 
 export const accounts = pgTable('accounts', {
