@@ -117,12 +117,19 @@ t.test('a server that can\'t be used is told in one line, without the password',
     { address: server.url('nowhere'), type: ConfigError, message: /^DATABASE_URL: .*no such database$/ },
     { address: String(closed), type: OperatorError, message: /^DATABASE_URL: .*ECONNREFUSED/ },
     { address: server.url('latin'), type: ConfigError, message: /^DATABASE_URL: .*LATIN1; MagicStore needs UTF8$/ },
+    ...['require', 'verify-ca', 'prefer'].map(mode => ({ address: `${url}?application_name=x&sslmode=${mode}`, type: OperatorError, message: /^DATABASE_URL: .*SSL/ })),
+    { address: `${url}?sslmode=on`, type: ConfigError, message: /^DATABASE_URL: sslmode must be one of disable, no-verify/ },
+    { address: `${url}?port=abc`, type: ConfigError, message: /^DATABASE_URL: port must be a number/ },
+    { address: `${url}?port=65536`, type: ConfigError, message: /^DATABASE_URL: port must be a number/ },
+    { address: `${url}?uselibpqcompat=true&sslmode=verify-ca`, type: ConfigError, message: /^DATABASE_URL: .*specifying a CA/ },
     { address: `${url}?sslmode=verify-full`, type: OperatorError, message: /^DATABASE_URL: .*SSL/ },
     { address: `${url}?sslmode=verify-full&sslrootcert=/nowhere.pem`, type: ConfigError, message: /^DATABASE_URL: .*nowhere\.pem/ },
     { address: new URL(new URL(url).pathname, server.url('', proxy.port)).href, type: ConfigError, message: /^DATABASE_URL: .*14\.9.*15 or newer$/ }
   ]) {
     await t.rejects(openPostgresMetadata({ url: address }), { constructor: type, message })
   }
+  await (await openPostgresMetadata({ url: `${url}?sslmode=disable&port=${server.port}` })).close()
+  t.match(await runBin(['serve'], { DATABASE_URL: `${url}?sslmode=require`, DATA_DIR: t.testdir() }), { code: 1, stdout: '', stderr: /^magicstore: DATABASE_URL: [^\n]*SSL[^\n]*\n$/ }, 'without a warning of the driver')
 })
 
 t.test('between two processes exactly as many acts succeed as may', async t => {

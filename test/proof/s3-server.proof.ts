@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { request as httpRequest } from 'node:http'
+import { once } from 'node:events'
+import { createServer, request as httpRequest } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { test, type Test } from 'tap'
@@ -226,6 +228,17 @@ for (const { what, change, code, words } of [
     t.match(stderr, words)
     t.equal(stderr.trim().split('\n').length, 1)
     t.equal(stdout, '')
+  })
+}
+
+for (const [status, text] of [[200, '<!doctype html>\n<title>No bucket here</title>'], [200, '{"no": "XML"}'], [404, 'no & page <'], [403, '']] as const) {
+  test(`an endpoint that is no S3 and answers ${status} with ${text.slice(0, 9)} is told in one line`, async t => {
+    const server = createServer((_, response) => response.writeHead(status).end(text)).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    t.teardown(() => server.close())
+    const { settings } = await startBucket(t)
+    const STORAGE_URL = `s3://files?endpoint=http://127.0.0.1:${(server.address() as AddressInfo).port}&region=eu-central-1`
+    t.match(await runBin(['serve'], { ...settings, STORAGE_URL, AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' }), { code: 1, stdout: '', stderr: /^magicstore: STORAGE_URL: bucket files at [^\n]* can't be (?:used|reached): [^\n]*\n$/ })
   })
 }
 

@@ -311,7 +311,7 @@ for (const { what, options = {}, env = {}, fault, isFailing = () => true, isRead
   { what: 'no credentials', env: { AWS_ACCESS_KEY_ID: undefined, AWS_SECRET_ACCESS_KEY: undefined, AWS_CONFIG_FILE: '/dev/null', AWS_SHARED_CREDENTIALS_FILE: '/dev/null' }, exitCode: 2, words: /there are no credentials/ },
   { what: 'a bucket that can only be read', isReadOnly: true, exitCode: 2, words: /have no right to list, read, write and delete in the bucket \(AccessDenied\)$/ },
   { what: 'a bucket that can only be listed', fault: { status: 403, code: 'AccessDenied' }, isFailing: isAct('GET'), exitCode: 2, words: /have no right to list, read/ },
-  { what: 'a region that is not set', options: { region: undefined }, env: { AWS_CONFIG_FILE: '/dev/null' }, exitCode: 1, words: /^STORAGE_URL: bucket files can't be reached: Region is missing$/ },
+  { what: 'a region that is not set', options: { region: undefined }, env: { AWS_CONFIG_FILE: '/dev/null' }, exitCode: 2, words: /^STORAGE_URL: bucket files can't be used: the region is not set; add region=… to the address, or set AWS_REGION \(RegionMissing\)$/ },
   { what: 'another region', options: { region: 'us-east-1' }, exitCode: 2, words: /the bucket is in another region/ },
   { what: 'a clock that is off', fault: { status: 403, code: 'RequestTimeTooSkewed' }, exitCode: 1, words: /the clock here differs from that of bucket / },
   { what: 'a store that fails', fault: { status: 500, code: 'InternalError' }, exitCode: 1, words: /can't be reached: InternalError$/ },

@@ -17,6 +17,7 @@ const remedies: Record<string, string> = {
   ExpiredToken: 'the credentials have expired',
   InvalidToken: 'the session token is wrong',
   CredentialsProviderError: 'there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY',
+  RegionMissing: 'the region is not set; add region=… to the address, or set AWS_REGION',
   AuthorizationHeaderMalformed: 'the bucket is in another region',
   PermanentRedirect: 'the bucket is in another region or at another endpoint',
   InvalidBucketName: 'the name of the bucket is invalid'
@@ -62,5 +63,7 @@ export function failAsUnusable (error: unknown, place: string): never {
   const remedy = remedies[name]
   if (remedy !== undefined) throw new ConfigError(`STORAGE_URL: ${place} can't be used: ${remedy} (${name})`, { cause })
   if (name === 'RequestTimeTooSkewed') throw new OperatorError(`STORAGE_URL: the clock here differs from that of ${place}`, { cause })
+  // The SDK could not read the answer. Its message has two lines.
+  if (name === 'Error' && '$response' in (cause as object)) throw new OperatorError(`STORAGE_URL: ${place} can't be used: the endpoint does not answer as an S3-compatible store`, { cause })
   throw new OperatorError(`STORAGE_URL: ${place} can't be reached: ${code ?? (name === 'Error' ? message : name)}`, { cause })
 }

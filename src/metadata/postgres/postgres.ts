@@ -12,7 +12,7 @@ import { createMonitoringRepository } from './monitoring.ts'
 import { createPortableFacts, type PortableFacts } from './portable-facts.ts'
 import { installation } from './schema.ts'
 import { createSigningKeyRepository, type SigningKeyRepository } from './signing-keys.ts'
-import { explainConnectionFailure, refuseBrokenUrl } from './startup.ts'
+import { driverAddress, explainConnectionFailure } from './startup.ts'
 import { createStorageRecord, type StorageRecord } from './storage-record.ts'
 import { createTokenRepository } from './tokens.ts'
 
@@ -31,8 +31,8 @@ export interface PostgresOptions {
  * Connects to the database and applies pending migrations. Any number of processes may use it.
  * @throws {OperatorError} with one line: the server can't be reached or is too old, or the database is newer; nothing has changed then.
  */
-export async function openPostgresMetadata ({ url, poolSize = 10, migrationsFolder }: PostgresOptions): Promise<PostgresMetadata> {
-  refuseBrokenUrl(url)
+export async function openPostgresMetadata ({ poolSize = 10, migrationsFolder, ...options }: PostgresOptions): Promise<PostgresMetadata> {
+  const url = driverAddress(options.url)
   const connections = createConnections({ url, poolSize, work: 'short' })
   const patient = createConnections({ url, poolSize: 1, work: 'long' })
 
@@ -69,7 +69,6 @@ export async function openPostgresMetadata ({ url, poolSize = 10, migrationsFold
 
 /** Checks a database without changing it: the version of its server, and whether the next start upgrades it. @throws {OperatorError} with one line. */
 export async function checkPostgres (url: string): Promise<{ version: string, isOutdated: boolean }> {
-  refuseBrokenUrl(url)
-  const connections = createConnections({ url, poolSize: 1, work: 'short' })
+  const connections = createConnections({ url: driverAddress(url), poolSize: 1, work: 'short' })
   return checkVersions(connections).finally(connections.close).catch((error: unknown) => { throw explainConnectionFailure(error) })
 }

@@ -18,11 +18,25 @@ export function explainConnectionFailure (error: unknown): unknown {
   return new OperatorError(`DATABASE_URL: can't connect to PostgreSQL: ${[message, code].find(text => text !== '')}`, { cause: error })
 }
 
-/** @throws {ConfigError} if the driver can't read the address, or a certificate that it names. */
-export function refuseBrokenUrl (url: string): void {
+/** Values of `sslmode` that the driver knows. */
+const SSL_MODES = ['disable', 'no-verify', 'prefer', 'require', 'verify-ca', 'verify-full']
+
+/** The driver treats these as `verify-full`, and prints a warning of several lines. With `uselibpqcompat` they mean less, as in PostgreSQL's own programs. */
+const ALIASES = /(?<=[?&]sslmode=)(?:prefer|require|verify-ca)(?=[&#]|$)/g
+
+/**
+ * The address for the driver: the same, without what would make it print a warning.
+ * @throws {ConfigError} if the driver can't read it, or a certificate that it names, or if it has a port or mode that does not exist.
+ */
+export function driverAddress (url: string): string {
+  const { searchParams } = new URL(url)
+  if (searchParams.getAll('sslmode').some(mode => !SSL_MODES.includes(mode))) throw new ConfigError(`DATABASE_URL: sslmode must be one of ${SSL_MODES.join(', ')}`)
+  if (searchParams.getAll('port').some(port => !/^\d{1,5}$/.test(port) || Number(port) > 65535)) throw new ConfigError('DATABASE_URL: port must be a number up to 65535')
+  const address = searchParams.get('uselibpqcompat') === 'true' ? url : url.replaceAll(ALIASES, 'verify-full')
   try {
     // The constructor reads it, and does not connect.
-    void new pg.Client({ connectionString: url })
+    void new pg.Client({ connectionString: address })
+    return address
   } catch (cause) {
     throw new ConfigError(`DATABASE_URL: ${(cause as Error).message}`, { cause })
   }
