@@ -142,7 +142,7 @@ async function createRouteOptions (app: FastifyInstance, store: Store, connectio
   const securityLog = createSecurityLog(metadata, event => app.log.info({ security: event }, event.kind))
   const signIn = createSignIn({ metadata, passwords, attemptLimiter, securityLog, maxFailures: config.signInFailures })
   const links = createLinks(config.publicUrl)
-  const cursors = createCursors(() => keyRing.latest.map(({ secret }) => secret))
+  const cursors = createCursors(keyRing)
   return {
     links,
     health: createHealth({ metadata, blobs, log: app.log }),

@@ -1,6 +1,8 @@
 import { createHmac } from 'node:crypto'
 import type { FileOrder, FilePosition, FileRecord } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
+import type { KeyRing } from '../tokens/key-ring.ts'
+import type { SigningKey } from '../tokens/signing-keys.ts'
 
 /** Length of the signature: an attacker needs 2 to the 96 guesses. */
 const SIGNATURE_BYTES = 12
@@ -10,9 +12,9 @@ export interface Listing { readonly ownerId: number, readonly order: FileOrder, 
 
 export interface Cursors {
   /** A cursor for the page after `file`: opaque to clients and valid for this listing only. */
-  write (file: FileRecord, listing: Listing): string
+  write (file: FileRecord, listing: Listing): Promise<string>
   /** @throws validation_failed for anything that `write` did not make for this listing. */
-  read (cursor: string, listing: Listing): FilePosition
+  read (cursor: string, listing: Listing): Promise<FilePosition>
 }
 
 /** The value that an order sorts by. */
@@ -25,28 +27,37 @@ const keyOf: Record<FileOrder, (file: FileRecord) => string | number> = {
   smallest: file => file.size
 }
 
-/** Cursors signed with the first of `secrets` and verified with all, so that forged or altered ones are detected. */
-export function createCursors (secrets: () => string[]): Cursors {
+/** How old the keys may be when none of them has signed a cursor: another process may have signed with one that was added a moment ago. */
+const NEW_KEY_MILLISECONDS = 100
+
+/** Cursors signed with the first key and verified with all, so that forged or altered ones are detected. */
+export function createCursors (keyRing: KeyRing): Cursors {
   function sign (secret: string, position: string, { ownerId, order, prefix }: Listing): Buffer {
     return createHmac('sha256', secret).update(JSON.stringify(['cursor', ownerId, order, prefix ?? '', position])).digest().subarray(0, SIGNATURE_BYTES)
   }
 
+  /** Whether one of the keys has signed these bytes. `milliseconds`: how old the keys may be. */
+  async function isSigned (bytes: Buffer, listing: Listing, milliseconds?: number): Promise<boolean> {
+    const position = bytes.toString('utf8', SIGNATURE_BYTES)
+    const keys = await keyRing.current(milliseconds)
+    return keys.some(({ secret }) => bytes.subarray(0, SIGNATURE_BYTES).equals(sign(secret, position, listing)))
+  }
+
   return {
-    write (file, listing) {
-      const [secret = ''] = secrets()
+    async write (file, listing) {
+      const [{ secret }] = await keyRing.current() as [SigningKey]
       const position = JSON.stringify([keyOf[listing.order](file), file.id])
       return Buffer.concat([sign(secret, position, listing), Buffer.from(position)]).toString('base64url')
     },
 
-    read (cursor, listing) {
+    async read (cursor, listing) {
       const bytes = Buffer.from(cursor, 'base64url')
-      const position = bytes.toString('utf8', SIGNATURE_BYTES)
-      const isSigned = secrets().some(secret => bytes.subarray(0, SIGNATURE_BYTES).equals(sign(secret, position, listing)))
       // The decoder ignores characters that are not base64url, so compare with the canonical form.
-      if (bytes.toString('base64url') !== cursor || !isSigned) {
+      const isCanonical = bytes.toString('base64url') === cursor
+      if (!isCanonical || !(await isSigned(bytes, listing) || await isSigned(bytes, listing, NEW_KEY_MILLISECONDS))) {
         throw new Problem('validation_failed', { errors: [{ field: 'cursor', message: 'is not a cursor of this listing' }] })
       }
-      const [key, id] = JSON.parse(position) as [string | number, number]
+      const [key, id] = JSON.parse(bytes.toString('utf8', SIGNATURE_BYTES)) as [string | number, number]
       return { key, id }
     }
   }

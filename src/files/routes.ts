@@ -87,11 +87,12 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
     const { order = 'name', prefix, cursor } = request.query
     if (prefix !== undefined && order !== 'name' && order !== '-name') throw new Problem('validation_failed', { errors: [{ field: 'prefix', message: 'needs an order by name' }] })
     const listing = { ownerId: callerOf(request).account.id, order, prefix: prefix === undefined ? undefined : namePrefix(prefix) }
-    const after = cursor === undefined ? undefined : cursors.read(cursor, listing)
+    const after = cursor === undefined ? undefined : await cursors.read(cursor, listing)
     const limit = limitOf(request.query)
-    const { entries, next } = cutPage(await files.list(listing.ownerId, { ...listing, limit, after }), limit, last => cursors.write(last, listing))
+    const page = cutPage(await files.list(listing.ownerId, { ...listing, limit, after }), limit, last => cursors.write(last, listing))
+    const next = await page.next
     if (next !== null) reply.header('link', `<${links.to(request.raw, `/api/files?${new URLSearchParams({ ...request.query, limit: String(limit - 1), cursor: next })}`)}>; rel="next"`)
-    return { files: entries.map(file => fileOf(file, request.raw, links)), next }
+    return { files: page.entries.map(file => fileOf(file, request.raw, links)), next }
   })
 
   app.get('/api/files/:name', {

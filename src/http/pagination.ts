@@ -45,10 +45,10 @@ export function pageOf (query: PageQuery): { beforeId: number | undefined, limit
   return { beforeId: query.cursor === undefined ? undefined : Number(query.cursor), limit: limitOf(query) }
 }
 
-interface Page<Entry> { entries: Entry[], next: string | null }
+interface Page<Entry, Cursor> { entries: Entry[], next: Cursor | null }
 
 /** Removes the extra entry, and returns the cursor of the next page if there is one. */
-export function cutPage<Entry> (found: Entry[], limit: number, cursorOf: (last: Entry) => string): Page<Entry> {
+export function cutPage<Entry, Cursor> (found: Entry[], limit: number, cursorOf: (last: Entry) => Cursor): Page<Entry, Cursor> {
   const entries = found.slice(0, limit - 1)
   const last = entries.at(-1)
   return { entries, next: found.length === limit && last !== undefined ? cursorOf(last) : null }

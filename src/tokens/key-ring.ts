@@ -9,8 +9,6 @@ export interface KeyRing {
    * the keys are.
    */
   current (milliseconds?: number): Promise<readonly SigningKey[]>
-  /** The keys as they were last read. */
-  readonly latest: readonly SigningKey[]
 }
 
 /**
@@ -33,7 +31,6 @@ export function createKeyRing (first: readonly SigningKey[], read: () => Promise
     async current (milliseconds = FRESH_MILLISECONDS) {
       if (performance.now() - readAt >= milliseconds) await (reading ??= refresh())
       return keys
-    },
-    get latest () { return keys }
+    }
   }
 }

@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { test, type Test } from 'tap'
 import { startPostgres, type PostgresServer } from '../postgres.ts'
 import { credentials, startS3, type FakeS3 } from '../s3.ts'
-import { signUp, spawnServer, type Answer, type Client, type ServerProcess, type Settings } from '../server.ts'
+import { runBin, signUp, spawnServer, type Answer, type Client, type ServerProcess, type Settings } from '../server.ts'
 
 // Several server processes on one PostgreSQL and one bucket.
 
@@ -48,6 +48,27 @@ test('races across four processes end as they do in one', async t => {
   const more = await onEach(20, (server, index) => server.send('POST', '/api/users', { json: { ...registration, username: `user-${index}` } }))
   t.strictSame(count(more), { 201: 11, 429: 9 }, 'and registrations')
   t.strictSame(await leftovers(postgres, database, s3), { leases: 0, unreferenced: [], missing: [] })
+})
+
+test('a cursor of one process is taken by the other while the keys are rotated', async t => {
+  const { servers, database } = await startCluster(t, 2)
+  const [one, other] = servers as [ServerProcess, ServerProcess]
+  const { token } = await signUp(one, 'ada')
+  for (const name of ['a', 'b', 'c']) await one.send('PUT', `/uploads/${name}`, { token, body: name })
+  const over = new AbortController()
+  const rotations = (async () => {
+    // A token is verified with the two keys before the one that signs.
+    for (let count = 0; count < 2; count++) t.equal((await runBin(['keys', 'rotate'], { DATABASE_URL: database })).code, 0)
+    await wait(2000)
+    over.abort()
+  })()
+  const statuses = new Set<number>()
+  while (!over.signal.aborted) {
+    const { next } = (await one.send('GET', '/api/files?limit=1', { token })).json as { next: string }
+    statuses.add((await other.send('GET', `/api/files?limit=1&cursor=${next}`, { token })).status)
+  }
+  await rotations
+  t.strictSame(Array.from(statuses), [200])
 })
 
 test('of three processes one is killed in the middle of uploads, replacements and deletes: nothing acknowledged is lost, nothing stays', async t => {
