@@ -222,8 +222,10 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     t.strictSame(parent, { ...newToken(id, { kind: 'personal', name: 'backup', secretHash: 'abc', expiresAt: null }), id: parent.id, lastUsedAt: null })
     const again = await reopen()
     const account = await again.findAccount(id)
-    t.strictSame(await again.findToken(child.id), { token: child, account })
-    t.strictSame(await again.findTokenBySecret('abc'), { token: parent, account })
+    for (const [found, token] of [[await again.findToken(child.id), child], [await again.findTokenBySecret('abc'), parent]] as const) {
+      t.strictSame({ token: found?.token, account: found?.account }, { token, account })
+      t.ok(Math.abs(Date.now() - Number(found?.now)) < 60_000)
+    }
     t.equal(await again.findToken(child.id + 1), undefined)
     t.equal(await again.findTokenBySecret('abd'), undefined)
   })
@@ -264,6 +266,39 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     t.strictSame((await metadata.listTokens(id, { now: 0, beforeId: undefined, limit: 10 })).length, 2)
     t.equal(await metadata.removeExpiredTokens({ kind: 'access', before: 1000 }, 2), false)
     t.strictSame((await metadata.listTokens(id, { now: 0, beforeId: undefined, limit: 10 })).map(token => token.expiresAt), [null], 'a token without an end never expires')
+  })
+
+  t.test('what has no time of its own gets that of the backend, and a token its lifetime from then on', async t => {
+    const { metadata } = await withAccount(t)
+    const start = await metadata.now()
+    const { createdAt: _createdAt, ...account } = newAccount('bob')
+    const { id, createdAt } = await metadata.addAccount(account, { kind: 'registration', network: 'n1', usernameKey: 'bob', isKnownNetwork: false })
+    const { createdAt: _, expiresAt: __, ...token } = newToken(id)
+    const add = (expiresAt: number | null, lifetimeMilliseconds?: number) => metadata.addToken({ ...token, expiresAt }, {
+      withEvent: { event: { accountId: id, kind: 'token_issued', network: 'n1', requestId: 'r1' }, keep: 1 },
+      ...(lifetimeMilliseconds !== undefined && { lifetimeMilliseconds })
+    })
+    const [short, capped, endless, expired] = [await add(null, 5000), await add(start + 3000, 600_000), await add(null), await add(start - 1)]
+    t.equal(short.expiresAt, short.createdAt + 5000)
+    t.strictSame([capped.expiresAt, endless.expiresAt, expired.expiresAt], [start + 3000, null, start - 1])
+    t.strictSame((await metadata.listTokens(id, { beforeId: undefined, limit: 9 })).map(({ id }) => id), [endless.id, capped.id, short.id])
+    const { now, ...file } = newFile(id, 'a')
+    const { file: added } = await metadata.addFile(file, unlimited)
+    const { file: replaced } = await metadata.putFile({ ...file, sha256: hex(32), blobId: hex(16) }, unlimited, always)
+    const renamed = await metadata.renameFile(id, 'a', 'b')
+    await metadata.putFile({ ...file, name: 'future', blobId: hex(16), now: start + 600_000 }, unlimited, always)
+    await metadata.correctFileDate(id, 'future')
+    const corrected = await metadata.findFile(id, 'future')
+    await metadata.addEvent({ accountId: id, kind: 'disabled', network: 'n1', requestId: 'r2' }, 9)
+    const events = await metadata.listEvents(id, { beforeId: undefined, limit: 9 })
+    t.strictSame(events.map(({ requestId }) => requestId), ['r2', 'r1'])
+    const { id: claim = 0 } = await metadata.claimAttempt({ kind: 'sign_in', network: 'n1', usernameKey: 'bob', isKnownNetwork: false }, []) as { id?: number }
+    await metadata.settleAttempt(claim, 'failed')
+    for (const kind of ['sign_in', 'registration'] as const) t.equal(await countFailures(metadata, { kind, network: 'n1' }), 1)
+    const times = [createdAt, short.createdAt, added.createdAt, replaced.updatedAt, renamed.updatedAt, Number(corrected?.updatedAt), ...events.map(({ at }) => at).reverse()]
+    t.ok([start, ...times, await metadata.now()].every((time, index, all) => index === 0 || time >= Number(all[index - 1]) || index >= times.length - 1), times.join())
+    t.ok(times.every(time => time >= start && time <= Date.now() + 60_000), times.join())
+    t.equal(replaced.createdAt, added.createdAt)
   })
 
   t.test('an expired token of one kind goes without those of the other', async t => {

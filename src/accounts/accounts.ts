@@ -54,8 +54,7 @@ export function createAccounts (options: AccountsOptions): Accounts {
     // Refused here before the expensive hash; the unique index decides between concurrent registrations.
     if (await metadata.findAccountByKey(key) !== undefined) throw new Problem('username_taken')
     const passwordHash = await passwords.hash(passwords.accept(password, username))
-    const createdAt = Date.now()
-    return metadata.addAccount({ username, usernameKey: key, passwordHash, createdAt }, attempt && { ...attempt, at: createdAt })
+    return metadata.addAccount({ username, usernameKey: key, passwordHash }, attempt)
   }
 
   return {

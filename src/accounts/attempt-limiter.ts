@@ -44,12 +44,12 @@ export function createAttemptLimiter (metadata: Pick<Metadata, 'claimAttempt' | 
     async acquire (attempt, limits, code) {
       const applied = limits.filter(({ limit }) => limit > 0)
       for (;;) {
-        const claim = await metadata.claimAttempt({ ...attempt, at: Date.now() }, applied)
+        const claim = await metadata.claimAttempt(attempt, applied)
         if (claim.state === 'refused') throw new Problem(code, { headers: { 'retry-after': String(claim.retrySeconds) } })
         if (claim.state === 'busy') await waitForOthers()
         else {
           return async outcome => {
-            await metadata.settleAttempt(claim.id, outcome, Date.now())
+            await metadata.settleAttempt(claim.id, outcome)
             for (const resume of waiting) resume()
           }
         }

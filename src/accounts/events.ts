@@ -43,7 +43,7 @@ export function createSecurityLog (metadata: Metadata, write: (event: SecurityEv
       write(event)
       const { kind, accountId, network, requestId } = event
       if (accountId === undefined || LOGGED_ONLY.has(kind)) return
-      metadata.addEvent({ accountId, kind, network, requestId, at: Date.now() }, KEPT_EVENTS).catch(() => {})
+      metadata.addEvent({ accountId, kind, network, requestId }, KEPT_EVENTS).catch(() => {})
     },
 
     list: (accountId, page) => metadata.listEvents(accountId, page)

@@ -91,7 +91,7 @@ async function carryOut (
 /** Adds what the operator did to the event log of the account. */
 async function recordEvent ({ id }: AccountRecord, verb: Verb, { metadata }: OperatorStore): Promise<void> {
   const kind = EVENTS[verb]
-  if (kind !== undefined) await metadata.addEvent({ accountId: id, kind, network: 'operator', requestId: '-', at: Date.now() }, KEPT_EVENTS)
+  if (kind !== undefined) await metadata.addEvent({ accountId: id, kind, network: 'operator', requestId: '-' }, KEPT_EVENTS)
 }
 
 async function setQuota (

@@ -54,9 +54,6 @@ export type StoreRequest = { readonly owner: AccountRecord, readonly upload: Upl
   | { readonly mode: 'create' }
   | { readonly mode: 'put', readonly precondition: Precondition })
 
-/** A file with its bytes on stable storage that is not recorded yet. */
-type ReceivedFile = Omit<NewFile, 'now'>
-
 interface StoredFile { readonly file: FileRecord, readonly isNew: boolean }
 
 /** The ownership rule: every method takes the owner, and files of other accounts do not exist. */
@@ -131,7 +128,7 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
     await blobs.requireSpace(size)
   }
 
-  async function receive ({ owner, upload }: StoreRequest, { name: text, type, bytes }: IncomingFile, announced: FileRecord | undefined): Promise<ReceivedFile> {
+  async function receive ({ owner, upload }: StoreRequest, { name: text, type, bytes }: IncomingFile, announced: FileRecord | undefined): Promise<NewFile> {
     const name = acceptedName(text)
     const available = availableBytes(owner, upload.name === undefined ? await metadata.findFile(owner.id, name) : announced)
     try {
@@ -150,16 +147,16 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
     return Math.max(currentBytes, limit - owner.usedBytes + currentBytes)
   }
 
-  async function readUpload (request: StoreRequest): Promise<ReceivedFile> {
+  async function readUpload (request: StoreRequest): Promise<NewFile> {
     const current = await checkAnnounced(request)
-    const received: ReceivedFile[] = []
+    const received: NewFile[] = []
     try {
       await request.upload.read(async file => { received.push(await receive(request, file, current)) })
     } catch (error) {
       for (const { blobId } of received) await incoming.discard(blobId)
       throw error
     }
-    return received[0] as ReceivedFile
+    return received[0] as NewFile
   }
 
   function record (request: StoreRequest, file: NewFile): Promise<StoredFile> {
@@ -192,16 +189,15 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
    */
   async function getWithPastDate (ownerId: number, name: string): Promise<FileRecord> {
     const file = await get(ownerId, name)
-    const now = Date.now()
-    if (seconds(file.updatedAt) <= seconds(now)) return file
-    await reserve.withSpace(() => metadata.correctFileDate(ownerId, file.name, now)).catch(() => {})
+    if (seconds(file.updatedAt) <= seconds(Date.now())) return file
+    await reserve.withSpace(() => metadata.correctFileDate(ownerId, file.name)).catch(() => {})
     return get(ownerId, name)
   }
 
   return {
     async store (request) {
       const received = await readUpload(request)
-      const stored = await commit(received.blobId, record(request, { ...received, now: Date.now() }))
+      const stored = await commit(received.blobId, record(request, received))
       if (request.mode === 'put' && !stored.isNew) sweeper.request()
       return stored
     },
@@ -231,7 +227,7 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
 
     async rename (ownerId, name, newName) {
       const file = await get(ownerId, name)
-      return metadata.renameFile(ownerId, file.name, acceptedName(newName), Date.now())
+      return metadata.renameFile(ownerId, file.name, acceptedName(newName))
     },
 
     async remove (ownerId, name, precondition) {

@@ -12,7 +12,7 @@ const EXPIRED_TOKEN_MILLISECONDS = { access: 60_000, personal: 24 * 3600 * 1000 
 /** Longer than any limit counts attempts. */
 const ATTEMPT_MILLISECONDS = 2 * 3600 * 1000
 
-/** The clocks of processes that share a database may differ by so much. */
+/** An attempt that is later than this is from before the clock was set back. */
 const DRIFT_MILLISECONDS = 60_000
 
 /** Rows deleted in one commit, which takes a few milliseconds. */
@@ -30,8 +30,8 @@ interface HousekeepingOptions {
 /** Once a minute, deletes expired tokens, old attempts and discarded blobs, and restores the reserve if there is space. */
 export function startHousekeeping ({ metadata, reserve, sweep }: HousekeepingOptions): Housekeeping {
   async function run (): Promise<void> {
-    const now = Date.now()
     sweep()
+    const now = await metadata.now()
     for (const kind of ['access', 'personal'] as const) {
       while (await metadata.removeExpiredTokens({ kind, before: now - EXPIRED_TOKEN_MILLISECONDS[kind] }, BATCH));
     }

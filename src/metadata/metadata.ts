@@ -3,7 +3,6 @@ import { Problem } from '../problems.ts'
 import type { Precondition } from './preconditions.ts'
 import type {
   AccountRecord,
-  Attempt,
   AttemptClaim,
   AttemptLimit,
   AttemptOutcome,
@@ -11,6 +10,7 @@ import type {
   FilePage,
   FileRecord,
   NewAccount,
+  NewAttempt,
   NewEvent,
   NewFile,
   NewToken,
@@ -32,6 +32,9 @@ import type {
  * stable storage, so no caller ever acts on data that a power failure could undo. Every method that finds a file
  * takes the owner's id, except those documented for recovery, fsck and backup.
  *
+ * Times. "Now" is the time of the act by the clock of the backend, after it has waited for others: processes that share a database
+ * share its clock. A caller that names a time instead has it from the backend.
+ *
  * Values. Times are milliseconds since 1970 (UTC), sizes are bytes, `sha256` is 64 lower-case hex digits. Names are compared
  * by code point; callers normalise them to NFC.
  *
@@ -47,12 +50,14 @@ export interface Metadata {
    * start finds out what is stored.
    */
   readonly failed: Promise<OutcomeUnknown>
+  /** The time by the clock of the backend. May cost a round trip. */
+  now (): Promise<number>
 
   /**
    * Adds an account, and the registration `attempt` if given. Ids start at 1 and are never reused. @throws username_taken
    * if another account has `usernameKey`.
    */
-  addAccount (account: NewAccount, attempt?: Attempt): Promise<AccountRecord>
+  addAccount (account: NewAccount, attempt?: NewAttempt): Promise<AccountRecord>
   findAccount (id: number): Promise<AccountRecord | undefined>
   findAccountByKey (usernameKey: string): Promise<AccountRecord | undefined>
   /** All accounts with an id above `afterId`, by id, at most `limit`. For the operator. */
@@ -84,8 +89,8 @@ export interface Metadata {
   /** The token and its account, in one query; undefined if either was deleted. */
   findToken (id: number): Promise<TokenAndAccount | undefined>
   findTokenBySecret (secretHash: string): Promise<TokenAndAccount | undefined>
-  /** Tokens that have not expired at `now`, newest first: at most `limit` with an id below `beforeId`. */
-  listTokens (accountId: number, page: { now: number, beforeId: number | undefined, limit: number }): Promise<TokenRecord[]>
+  /** Tokens that have not expired at `now`, which is now by default, newest first: at most `limit` with an id below `beforeId`. */
+  listTokens (accountId: number, page: { now?: number, beforeId: number | undefined, limit: number }): Promise<TokenRecord[]>
   /** Sets the time at which a token was last used. */
   recordTokenUse (id: number, at: number): Promise<void>
   /** Deletes a token and the tokens issued for it. @throws not_found if the account has no such token. */
@@ -100,12 +105,12 @@ export interface Metadata {
    * can't exceed one. A claim lapses with the process that made it. Attempts in the future are from before the clock was set
    * back, and do not count.
    */
-  claimAttempt (attempt: Attempt, limits: readonly AttemptLimit[]): Promise<AttemptClaim>
+  claimAttempt (attempt: NewAttempt, limits: readonly AttemptLimit[]): Promise<AttemptClaim>
   /**
    * Ends a claim in one act with what its outcome changes: a failure at `now` is recorded, a success deletes the failed sign-ins
    * for that username from that network. A failure that can't be recorded (full disk) still counts, and is no error.
    */
-  settleAttempt (claimId: number, outcome: AttemptOutcome, now: number): Promise<void>
+  settleAttempt (claimId: number, outcome: AttemptOutcome, now?: number): Promise<void>
   /** Deletes up to `limit` attempts before `since` or after `until`; true if there may be more. */
   removeAttempts (range: { since: number, until: number, limit: number }): Promise<boolean>
   isKnownNetwork (usernameKey: string, network: string): Promise<boolean>
@@ -135,9 +140,9 @@ export interface Metadata {
   /** One page in the given order. Concurrent changes never make a file appear on two pages. */
   listFiles (ownerId: number, page: FilePage): Promise<FileRecord[]>
   /** Renames a file; its bytes and `createdAt` do not change. @throws not_found, name_taken. */
-  renameFile (ownerId: number, name: string, newName: string, now: number): Promise<FileRecord>
+  renameFile (ownerId: number, name: string, newName: string, now?: number): Promise<FileRecord>
   /** Sets the date of a file to `now` if it is later, because the clock was set back. No error if the file does not exist. */
-  correctFileDate (ownerId: number, name: string, now: number): Promise<void>
+  correctFileDate (ownerId: number, name: string, now?: number): Promise<void>
   /** Deletes a file; its blob becomes discarded. @throws not_found, precondition_failed. */
   removeFile (ownerId: number, name: string, precondition: Precondition): Promise<void>
 

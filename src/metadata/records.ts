@@ -25,11 +25,13 @@ export interface NewAccount {
   /** The normalised username, which must be unique. */
   readonly usernameKey: string
   readonly passwordHash: string
-  readonly createdAt: number
+  /** Default: now. */
+  readonly createdAt?: number
 }
 
 export interface AccountRecord extends NewAccount {
   readonly id: number
+  readonly createdAt: number
   /** Limits that the operator set for this account; null: those of the settings apply. */
   readonly quotaBytes: number | null
   readonly quotaFiles: number | null
@@ -50,7 +52,8 @@ export interface NewToken {
   readonly scopes: string
   /** SHA-256 of a personal token, in hex. */
   readonly secretHash: string | null
-  readonly createdAt: number
+  /** Default: now. */
+  readonly createdAt?: number
   /** Null for a personal token that never expires. */
   readonly expiresAt: number | null
 }
@@ -62,14 +65,18 @@ export interface TokenConditions {
   /** The password hash that the account must still have. */
   readonly passwordHash?: string
   readonly maxTokens?: number
+  /** The token expires so long after it was created, or at its `expiresAt` if that is earlier. */
+  readonly lifetimeMilliseconds?: number
 }
 
 export interface TokenRecord extends NewToken {
   readonly id: number
+  readonly createdAt: number
   readonly lastUsedAt: number | null
 }
 
-export interface TokenAndAccount { readonly token: TokenRecord, readonly account: AccountRecord }
+/** `now` is the time at which the token was read: it tells whether the token has expired. */
+export interface TokenAndAccount { readonly token: TokenRecord, readonly account: AccountRecord, readonly now: number }
 
 export interface Attempt {
   readonly kind: 'sign_in' | 'registration'
@@ -79,6 +86,9 @@ export interface Attempt {
   readonly isKnownNetwork: boolean
   readonly at: number
 }
+
+/** `at` is now by default. */
+export type NewAttempt = Omit<Attempt, 'at'> & { readonly at?: number }
 
 /**
  * Which attempts are counted together: all from a network, those for a username from a network, or those for a username
@@ -109,10 +119,11 @@ export interface NewEvent {
   readonly kind: string
   readonly network: string
   readonly requestId: string
-  readonly at: number
+  /** Default: now. */
+  readonly at?: number
 }
 
-export interface EventRecord extends NewEvent { readonly id: number }
+export interface EventRecord extends NewEvent { readonly id: number, readonly at: number }
 
 export interface NewFile {
   readonly ownerId: number
@@ -124,8 +135,8 @@ export interface NewFile {
   readonly blobId: string
   /** Whether the blob has a lease, which must not have run out. */
   readonly isLeased: boolean
-  /** Sets `updatedAt`, and `createdAt` if the file is new. */
-  readonly now: number
+  /** Sets `updatedAt`, and `createdAt` if the file is new. Default: now. */
+  readonly now?: number
 }
 
 export interface FileRecord extends Omit<NewFile, 'isLeased' | 'now'> {

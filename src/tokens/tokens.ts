@@ -24,7 +24,7 @@ interface TokensOptions {
   tokenSeconds: number
 }
 
-interface AddOptions { origin: Origin, passwordHash: string | undefined }
+interface AddOptions { origin: Origin, passwordHash: string | undefined, lifetimeMilliseconds?: number }
 
 export interface NewPersonalToken { name: string, scopes: readonly Scope[], expiresAt: number | null }
 
@@ -64,17 +64,20 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
       if (!isPersonalToken(text)) throw new Problem('token_malformed')
       return await metadata.findTokenBySecret(hashPersonalToken(text)) ?? refuseRevoked()
     }
-    const { tokenId, accountId } = await codec.verify(text)
+    const { tokenId, accountId, expiresAt } = await codec.verify(text)
     const found = await metadata.findToken(tokenId)
+    // Soon after a token expires its row is deleted: then the clock of this process decides, but only which reason is given.
+    if ((found?.now ?? Date.now()) >= expiresAt) throw new Problem('token_expired')
     return found?.account.id === accountId && found.token.kind === 'access' ? found : refuseRevoked()
   }
 
   /** Adds a token and its event, if `passwordHash` is still the account's, or the parent token still exists. */
-  function add (token: NewToken, kind: EventKind, { origin, passwordHash }: AddOptions): Promise<TokenRecord> {
-    const { accountId, createdAt: at } = token
+  function add (token: NewToken, kind: EventKind, { origin, passwordHash, ...lifetime }: AddOptions): Promise<TokenRecord> {
+    const { accountId } = token
     return reserve.withSpace(() => metadata.addToken(token, {
-      withEvent: { event: { accountId, kind, ...origin, at }, keep: KEPT_EVENTS },
+      withEvent: { event: { accountId, kind, ...origin }, keep: KEPT_EVENTS },
       maxTokens: MAX_TOKENS,
+      ...lifetime,
       ...(passwordHash !== undefined && { passwordHash })
     }))
   }
@@ -85,24 +88,21 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
 
   return {
     async issue (account, origin, parent) {
-      const issuedAt = Date.now()
-      const expiresAt = Math.min(issuedAt + tokenSeconds * 1000, parent?.expiresAt ?? Infinity)
-      const { id } = await add({
+      const { id, createdAt: issuedAt, expiresAt } = await add({
         accountId: account.id,
         kind: 'access',
         parentId: parent?.id ?? null,
         name: null,
         scopes: parent?.scopes ?? joinScopes(scopes),
         secretHash: null,
-        createdAt: issuedAt,
-        expiresAt
-      }, 'token_issued', { origin, passwordHash: parent === undefined ? account.passwordHash : undefined })
-      const token = await codec.sign({ tokenId: id, accountId: account.id, issuedAt, expiresAt })
-      return { token, duration: Math.ceil((expiresAt - issuedAt) / 1000) }
+        expiresAt: parent?.expiresAt ?? null
+      }, 'token_issued', { origin, passwordHash: parent === undefined ? account.passwordHash : undefined, lifetimeMilliseconds: tokenSeconds * 1000 })
+      const claims = { tokenId: id, accountId: account.id, issuedAt, expiresAt: Number(expiresAt) }
+      return { token: await codec.sign(claims), duration: Math.ceil((claims.expiresAt - issuedAt) / 1000) }
     },
 
     async issuePersonal (account, origin, { name, scopes, expiresAt }) {
-      const now = Date.now()
+      const now = await metadata.now()
       // Also refuses NaN: Date.parse does not accept everything in RFC 3339, such as leap seconds.
       if (expiresAt !== null && !(expiresAt > now && expiresAt <= MAX_TIME)) {
         const message = 'must be a time in the future, before the year 10000'
@@ -116,7 +116,6 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
         name,
         scopes: joinScopes(scopes),
         secretHash: hashPersonalToken(token),
-        createdAt: now,
         expiresAt
       }, 'personal_token_created', { origin, passwordHash: account.passwordHash })
       return { token, record }
@@ -124,14 +123,13 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
 
     async verify (text) {
       const found = await find(text)
-      const now = Date.now()
-      if (found.token.expiresAt !== null && now >= found.token.expiresAt) throw new Problem('token_expired')
+      if (found.token.expiresAt !== null && found.now >= found.token.expiresAt) throw new Problem('token_expired')
       if (found.account.disabledAt !== null) refuseRevoked()
-      touch(found.token, now)
+      touch(found.token, found.now)
       return found
     },
 
-    list: (accountId, { beforeId, limit }) => metadata.listTokens(accountId, { now: Date.now(), beforeId, limit }),
+    list: (accountId, { beforeId, limit }) => metadata.listTokens(accountId, { beforeId, limit }),
 
     async revokeCurrent ({ accountId, id }) {
       await revoke(accountId, id).catch((error: unknown) => {

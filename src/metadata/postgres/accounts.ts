@@ -21,8 +21,8 @@ const byKey = prepared(db => db.select(accountColumns).from(accounts).where(and(
 export function createAccountRepository ({ read, write, executeIdempotent }: Connections): AccountRepository {
   return {
     addAccount: (account, attempt) => write(async db => {
-      if (attempt !== undefined) await db.insert(attempts).values(attempt)
-      const added = await db.insert(accounts).values(account).returning(accountColumns).catch((error: unknown) => {
+      if (attempt !== undefined) await db.insert(attempts).values({ at: clock, ...attempt })
+      const added = await db.insert(accounts).values({ createdAt: clock, ...account }).returning(accountColumns).catch((error: unknown) => {
         throw isUniqueViolation(error) ? new Problem('username_taken', { cause: error }) : error
       })
       return added[0] as typeof added[number]

@@ -34,7 +34,7 @@ const known = prepared(db => db.select({ network: accountNetworks.network }).fro
 export function createAttemptRepository ({ read, execute, executeIdempotent }: Connections): AttemptRepository {
   return {
     claimAttempt: (attempt, limits) => execute(async db => {
-      const [row] = await claim(db).execute({ ...attempt, limits: JSON.stringify(limits), claimMilliseconds: CLAIM_MILLISECONDS, skewMilliseconds: SKEW_MILLISECONDS })
+      const [row] = await claim(db).execute({ at: null, ...attempt, limits: JSON.stringify(limits), claimMilliseconds: CLAIM_MILLISECONDS, skewMilliseconds: SKEW_MILLISECONDS })
       const { state, id, retrySeconds } = row as NonNullable<typeof row>
       if (state === 'granted') return { state, id }
       return state === 'refused' ? { state, retrySeconds } : { state }
@@ -42,7 +42,7 @@ export function createAttemptRepository ({ read, execute, executeIdempotent }: C
 
     async settleAttempt (claimId, outcome, now) {
       // While nothing can be recorded, nothing can be claimed either. A claim that stays counts until it expires.
-      await executeIdempotent(db => settle(db).execute({ claimId, outcome, now })).catch((error: unknown) => {
+      await executeIdempotent(db => settle(db).execute({ claimId, outcome, now: now ?? null })).catch((error: unknown) => {
         if (!(error instanceof Problem)) throw error
       })
     },

@@ -160,6 +160,11 @@ export function prepared<T> (build: (db: Db) => T): (db: Db) => T {
  */
 export const clock = sql<number>`(extract(epoch FROM statement_timestamp()) * 1000)::bigint`
 
+export async function readClock (db: Db): Promise<number> {
+  const { rows: [row] } = await db.execute<{ now: string }>(sql`SELECT ${clock} AS now`)
+  return Number(row?.now)
+}
+
 /** The name of a prepared statement, or the first word of another one. Neither depends on what clients send. */
 function operationOf ({ name, text }: pg.QueryConfig): string {
   return name ?? String(/^\w*/.exec(text)).toLowerCase()

@@ -5,7 +5,7 @@ import { events } from './schema.ts'
 
 export function createEventRepository ({ read, execute }: Connections): Pick<Metadata, 'addEvent' | 'listEvents'> {
   return {
-    addEvent: ({ accountId, kind, network, requestId, at }, keep) => execute(async db => {
+    addEvent: ({ accountId, kind, network, requestId, at = null }, keep) => execute(async db => {
       await db.execute(sql`SELECT add_event(${accountId}, ${kind}, ${network}, ${requestId}, ${at}, ${keep})`)
     }),
 

@@ -3,7 +3,7 @@ import { Problem } from '../../problems.ts'
 import type { Metadata } from '../metadata.ts'
 import { permits, type Precondition } from '../preconditions.ts'
 import { type FileRecord, type NewFile, type Quota, refuseBeyondQuota } from '../records.ts'
-import { prepared, type Connections } from './connections.ts'
+import { clock, prepared, type Connections } from './connections.ts'
 import { isUniqueViolation } from './failures.ts'
 import { afterPosition, ordering } from './paging.ts'
 import { callOf, createRowQuery } from './results.ts'
@@ -55,7 +55,7 @@ export function createFileRepository ({ read, write, execute, executeIdempotent 
   /** The function finds a file that an earlier try has added by its blob. */
   function storeFile ({ file, quota, replaces, judged }: StoreRequest): Promise<StoreResult> {
     return executeIdempotent(async (db, isRepeated) => {
-      const { ownerId, name, size, type, sha256, blobId, now, isLeased } = file
+      const { ownerId, name, size, type, sha256, blobId, now = null, isLeased } = file
       const { outcome, used, added, ...stored } = await store(db, [
         ownerId, name, size, type, sha256, blobId, now, quota.bytes, quota.files, isLeased, replaces, judged, isRepeated
       ])
@@ -90,7 +90,7 @@ export function createFileRepository ({ read, write, execute, executeIdempotent 
       // The owner's lock orders this with files that are added under the new name.
       await db.select({ id: accounts.id }).from(accounts).where(eq(accounts.id, ownerId)).for('no key update')
       const isThis = and(eq(files.ownerId, ownerId), eq(files.name, name))
-      const changes = newName === name ? { name } : { name: newName, updatedAt: sql`greatest(${files.updatedAt}, ${now})` }
+      const changes = newName === name ? { name } : { name: newName, updatedAt: sql`greatest(${files.updatedAt}, ${now ?? clock})` }
       const [file] = await db.update(files).set(changes).where(isThis).returning().catch((error: unknown) => {
         throw isUniqueViolation(error) ? new Problem('name_taken', { cause: error }) : error
       })
@@ -99,7 +99,8 @@ export function createFileRepository ({ read, write, execute, executeIdempotent 
     }),
 
     correctFileDate: (ownerId, name, now) => executeIdempotent(async db => {
-      await db.update(files).set({ updatedAt: now }).where(and(eq(files.ownerId, ownerId), eq(files.name, name), gt(files.updatedAt, now)))
+      const date = sql<number>`${now ?? clock}`
+      await db.update(files).set({ updatedAt: date }).where(and(eq(files.ownerId, ownerId), eq(files.name, name), gt(files.updatedAt, date)))
     }),
 
     async removeFile (ownerId, name, precondition) {

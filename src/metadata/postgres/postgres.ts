@@ -2,7 +2,7 @@ import type { Metadata } from '../metadata.ts'
 import { createAccountRepository } from './accounts.ts'
 import { createAttemptRepository } from './attempts.ts'
 import { createBlobRepository } from './blobs.ts'
-import { createConnections } from './connections.ts'
+import { createConnections, readClock } from './connections.ts'
 import { createEventRepository } from './events.ts'
 import { createFileRepository } from './files.ts'
 import { type BlobHolds, createBlobHolds } from './holds.ts'
@@ -47,6 +47,7 @@ export async function openPostgresMetadata ({ poolSize = 10, migrationsFolder, .
       installationId: String(row?.id),
       // The server answers for its storage: nothing that fails there makes this process unfit to go on.
       failed: new Promise(() => {}),
+      now: () => connections.read(readClock),
       ...createAccountRepository(connections),
       ...createTokenRepository(connections),
       ...createEventRepository(connections),

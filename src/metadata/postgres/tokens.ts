@@ -4,7 +4,7 @@ import type { Metadata } from '../metadata.ts'
 import type { TokenRecord } from '../records.ts'
 import { accountColumns } from './accounts.ts'
 import { createBatchedFinder } from './batches.ts'
-import { prepared, type Connections, type Db } from './connections.ts'
+import { clock, prepared, type Connections, type Db } from './connections.ts'
 import { callOf, rowColumns } from './results.ts'
 import { accounts, tokens } from './schema.ts'
 
@@ -14,7 +14,7 @@ type TokenRepository = Pick<Metadata,
 >
 
 const { placeholder } = sql
-const withAccount = (db: Db) => db.select({ token: tokens, account: accountColumns }).from(tokens)
+const withAccount = (db: Db) => db.select({ token: tokens, account: accountColumns, now: clock.mapWith(Number) }).from(tokens)
   .innerJoin(accounts, and(eq(accounts.id, tokens.accountId), isNull(accounts.removedAt)))
 const byIds = prepared(db => withAccount(db).where(eq(tokens.id, sql`any(${placeholder('ids')})`)).prepare('tokens_by_id'))
 const bySecrets = prepared(db => withAccount(db).where(eq(tokens.secretHash, sql`any(${placeholder('hashes')})`)).prepare('tokens_by_secret'))
@@ -22,7 +22,7 @@ const bySecrets = prepared(db => withAccount(db).where(eq(tokens.secretHash, sql
 type Outcome = 'added' | 'credentials_wrong' | 'token_revoked' | 'too_many_tokens'
 
 const add = prepared(db => db.select({ outcome: sql<Outcome>`outcome`, token: rowColumns(tokens, 'token') }).from(callOf('add_token', [
-  'accountId', 'kind', 'parentId', 'name', 'scopes', 'secretHash', 'createdAt', 'expiresAt', 'passwordHash', 'maxTokens',
+  'accountId', 'kind', 'parentId', 'name', 'scopes', 'secretHash', 'createdAt', 'expiresAt', 'lifetimeMilliseconds', 'passwordHash', 'maxTokens',
   'eventAccountId', 'eventKind', 'network', 'requestId', 'at', 'keep'
 ])).prepare('add_token'))
 
@@ -33,10 +33,10 @@ export function createTokenRepository ({ read, execute, executeIdempotent }: Con
     read(async db => new Map((await bySecrets(db).execute({ hashes })).map(row => [String(row.token.secretHash), row]))))
 
   return {
-    addToken: (token, { withEvent, passwordHash = null, maxTokens = null } = {}) => execute(async db => {
+    addToken: (token, { withEvent, passwordHash = null, maxTokens = null, lifetimeMilliseconds = null } = {}) => execute(async db => {
       const { event, keep = null } = withEvent ?? {}
       const { accountId: eventAccountId = null, kind: eventKind = null, network = null, requestId = null, at = null } = event ?? {}
-      const [added] = await add(db).execute({ ...token, passwordHash, maxTokens, eventAccountId, eventKind, network, requestId, at, keep })
+      const [added] = await add(db).execute({ createdAt: null, ...token, lifetimeMilliseconds, passwordHash, maxTokens, eventAccountId, eventKind, network, requestId, at, keep })
       return addedToken(added as NonNullable<typeof added>, maxTokens)
     }),
 
@@ -48,7 +48,7 @@ export function createTokenRepository ({ read, execute, executeIdempotent }: Con
     listTokens: (accountId, { now, beforeId, limit }) => read(db => db.select().from(tokens)
       .where(and(
         eq(tokens.accountId, accountId),
-        or(isNull(tokens.expiresAt), gt(tokens.expiresAt, now)),
+        or(isNull(tokens.expiresAt), gt(tokens.expiresAt, sql`${now ?? clock}`)),
         beforeId === undefined ? undefined : lt(tokens.id, beforeId)
       )).orderBy(desc(tokens.id)).limit(limit)),
 

@@ -26,8 +26,9 @@ export function createAccountRepository (db: BetterSQLite3Database, committer: C
   return {
     addAccount: (account, attempt) => commit(() => {
       try {
-        if (attempt !== undefined) db.insert(attempts).values(attempt).run()
-        return db.insert(accounts).values(account).returning(accountColumns).get()
+        const now = Date.now()
+        if (attempt !== undefined) db.insert(attempts).values({ at: now, ...attempt }).run()
+        return db.insert(accounts).values({ createdAt: now, ...account }).returning(accountColumns).get()
       } catch (error) {
         if (isUniqueViolation(error)) throw new Problem('username_taken', { cause: error })
         throw error

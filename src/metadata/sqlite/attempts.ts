@@ -55,7 +55,8 @@ export function createAttemptRepository (db: BetterSQLite3Database, { commit, re
 
   return {
     // The counts are read and the claim is made in one turn of the event loop, so no other attempt comes between.
-    claimAttempt: (attempt, limits) => read(() => {
+    claimAttempt: (newAttempt, limits) => read(() => {
+      const attempt = { at: Date.now(), ...newAttempt }
       const checks = limits.map(limit => check(limit, attempt.at))
       const retrySeconds = Math.max(unrecorded.retrySeconds(attempt.at), ...checks.map(check => check.retrySeconds))
       if (retrySeconds > 0) return { state: 'refused', retrySeconds }
@@ -64,7 +65,7 @@ export function createAttemptRepository (db: BetterSQLite3Database, { commit, re
       return { state: 'granted', id: lastClaim }
     }),
 
-    async settleAttempt (claimId, outcome, now) {
+    async settleAttempt (claimId, outcome, now = Date.now()) {
       const { usernameKey, network, ...attempt } = claims.get(claimId) as Attempt
       const isPair = and(eq(attempts.kind, 'sign_in'), eq(attempts.usernameKey, usernameKey), eq(attempts.network, network))
       try {

@@ -26,7 +26,7 @@ export function createEventWriter (db: BetterSQLite3Database): WriteEvent {
   )).prepare()
 
   return (event, keep) => {
-    insert.run({ ...event })
+    insert.run({ at: Date.now(), ...event })
     const newest = newestToRemove.get({ accountId: event.accountId, keep })
     if (newest !== undefined) removeUpTo.run({ accountId: event.accountId, lastId: newest.id })
   }

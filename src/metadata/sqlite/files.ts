@@ -52,10 +52,10 @@ export function createFileRepository (db: BetterSQLite3Database, { commit, read 
   function create (file: NewFile, quota: Quota): FileRecord {
     if (file.isLeased) endLease(file.blobId)
     occupy(file.ownerId, { bytes: file.size, files: 1 }, quota)
-    return insert.get({ ...file })
+    return insert.get({ now: Date.now(), ...file })
   }
 
-  function replace (current: FileRecord, { size, type, sha256, blobId, isLeased, now }: NewFile, quota: Quota): FileRecord {
+  function replace (current: FileRecord, { size, type, sha256, blobId, isLeased, now = Date.now() }: NewFile, quota: Quota): FileRecord {
     if (isLeased) endLease(blobId)
     occupy(current.ownerId, { bytes: size - current.size, files: 0 }, quota)
     discard.run({ blobId: current.blobId, now: Date.now() })
@@ -86,7 +86,7 @@ export function createFileRepository (db: BetterSQLite3Database, { commit, read 
       .where(and(eq(files.ownerId, ownerId), afterPosition(page)))
       .orderBy(...ordering(page.order)).limit(page.limit).all()),
 
-    renameFile: (ownerId, name, newName, now) => commit(() => {
+    renameFile: (ownerId, name, newName, now = Date.now()) => commit(() => {
       const current = find(ownerId, name)
       if (current === undefined) throw new Problem('not_found')
       if (newName === name) return current
@@ -98,7 +98,7 @@ export function createFileRepository (db: BetterSQLite3Database, { commit, read 
       }
     }),
 
-    correctFileDate: (ownerId, name, now) => commit(() => {
+    correctFileDate: (ownerId, name, now = Date.now()) => commit(() => {
       db.update(files).set({ updatedAt: now }).where(and(eq(files.ownerId, ownerId), eq(files.name, name), gt(files.updatedAt, now))).run()
     }),
 

@@ -50,6 +50,7 @@ export async function openSqliteMetadata (file: string, options: MigrationOption
     return {
       installationId,
       failed: committer.failed,
+      now: async () => Date.now(),
       ...createAccountRepository(db, committer),
       ...createTokenRepository({ db, committer, writeEvent }),
       ...createEventRepository(db, committer, writeEvent),

@@ -37,13 +37,15 @@ export function createTokenRepository ({ db, committer, writeEvent }: TokenRepos
   }
 
   return {
-    addToken: (token, { withEvent, passwordHash, maxTokens } = {}) => commit(() => {
+    addToken: (token, { withEvent, passwordHash, maxTokens, lifetimeMilliseconds = Infinity } = {}) => commit(() => {
       // Read inside the transaction: a password change deletes the tokens that exist by then, and no later ones.
       if (passwordHash !== undefined && statements.accountWithHash.get({ id: token.accountId, passwordHash }) === undefined) {
         throw new Problem('credentials_wrong')
       }
       try {
-        const added = statements.insert.get({ ...token })
+        const { createdAt = Date.now() } = token
+        const expiresAt = Math.min(token.expiresAt ?? Infinity, createdAt + lifetimeMilliseconds)
+        const added = statements.insert.get({ ...token, createdAt, expiresAt: expiresAt === Infinity ? null : expiresAt })
         if (maxTokens !== undefined) enforceLimit(token.accountId, added.id, maxTokens)
         if (withEvent !== undefined) writeEvent(withEvent.event, withEvent.keep)
         return added
@@ -53,11 +55,11 @@ export function createTokenRepository ({ db, committer, writeEvent }: TokenRepos
       }
     }),
 
-    findToken: id => read(() => cached(id, () => statements.byId.get({ id }))),
+    findToken: id => read(() => dated(cached(id, () => statements.byId.get({ id })))),
 
-    findTokenBySecret: secretHash => read(() => cached(secretHash, () => statements.bySecret.get({ secretHash }))),
+    findTokenBySecret: secretHash => read(() => dated(cached(secretHash, () => statements.bySecret.get({ secretHash })))),
 
-    listTokens: (accountId, { now, beforeId, limit }) => read(() => db.select().from(tokens)
+    listTokens: (accountId, { now = Date.now(), beforeId, limit }) => read(() => db.select().from(tokens)
       .where(and(
         eq(tokens.accountId, accountId),
         or(isNull(tokens.expiresAt), gt(tokens.expiresAt, now)),
@@ -118,15 +120,21 @@ function prepareStatements (db: BetterSQLite3Database) {
 /** Size limit of the cache; a token with its account takes about a kilobyte. */
 const MAX_CACHED_TOKENS = 4096
 
+type TokenRow = Omit<TokenAndAccount, 'now'>
+
+function dated (row: TokenRow | undefined): TokenAndAccount | undefined {
+  return row && { ...row, now: Date.now() }
+}
+
 /** Returns the cached row for a key, or else the result of `find`, which it then caches. */
-type TokenCache = (key: number | string, find: () => TokenAndAccount | undefined) => TokenAndAccount | undefined
+type TokenCache = (key: number | string, find: () => TokenRow | undefined) => TokenRow | undefined
 
 /**
  * Caches tokens until anything in the database changes, which `committer.version` tells. Reading the version takes one or
  * two microseconds, finding a token through Drizzle 15.
  */
 function createTokenCache (committer: Pick<Committer, 'version'>): TokenCache {
-  const rows = new LRUCache<number | string, TokenAndAccount>({ max: MAX_CACHED_TOKENS })
+  const rows = new LRUCache<number | string, TokenRow>({ max: MAX_CACHED_TOKENS })
   let cachedVersion = committer.version
 
   return (key, find) => {
