@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -13,6 +12,7 @@ import { normaliseWithin } from '../src/http/wire-values.ts'
 import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
 import { Problem } from '../src/problems.ts'
 import { startServer, type Answer, type Client } from './server.ts'
+import { textOfDatabase } from './stores.ts'
 
 const register = (client: Client, username: unknown, password: unknown = 'pwd') => client.send('POST', '/api/users', { json: { username, password } })
 const signIn = (client: Client, username: string, password = 'pwd') => client.send('GET', '/api/token', { user: [username, password] })
@@ -221,9 +221,10 @@ t.test('fifty who register one name at once, in all its spellings, are one 201 a
   const created = answers.filter(({ status }) => status === 201)
   t.equal(created.length, 1)
   t.equal(answers.filter(({ status, json }) => status === 400 && json.code === 'username_taken').length, 49)
-  t.equal(created[0]?.json.id, 1)
+  const [first] = created as [Answer]
   t.equal((await signIn(server, 'racer')).status, 200)
-  t.equal((await register(server, 'second')).json.id, 2)
+  // In PostgreSQL one who loses may have drawn an id.
+  t.ok((await register(server, 'second')).json.id > first.json.id)
 })
 
 t.test('a registration whose name is taken is refused before the costly hash', async t => {
@@ -335,7 +336,7 @@ t.test('only the argon2id hash of a password is stored', async t => {
   await register(server, 'test_user', 'a-password-like-no-other')
   await signIn(server, 'test_user', 'a-password-like-no-other')
   await server.close()
-  const stored = readdirSync(server.dataDir, { withFileTypes: true }).filter(entry => entry.isFile()).map(entry => readFileSync(join(server.dataDir, entry.name), 'latin1')).join('')
+  const stored = await textOfDatabase(server.dataDir)
   t.match(stored, 'test_user')
   t.match(stored, '$argon2id$v=19$m=19456,t=2,p=1$')
   t.notMatch(stored, 'a-password-like-no-other')

@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto'
-import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { NewFile } from '../src/metadata/records.ts'
-import { Database } from '../src/metadata/sqlite/driver.ts'
 import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
 import { signUp, startServer, type Answer, type Client, type SendOptions, type Settings } from './server.ts'
+import { allowUpdates, refuseUpdates, runSql, storedBlobs, uploadsBegun } from './stores.ts'
 
 const ORDERS = ['name', '-name', 'newest', 'oldest', 'largest', 'smallest'] as const
 
@@ -66,11 +65,6 @@ function byCodePoint (a: string, b: string): number {
 /** A response without its date and request id, to compare two. */
 function comparable ({ status, rawHeaders, text }: Answer) {
   return { status, text, headers: rawHeaders.filter((_, index) => !['Date', 'x-request-id'].includes(String(rawHeaders[index - index % 2]))) }
-}
-
-/** The files below a folder, recursively. */
-async function filesBelow (folder: string): Promise<string[]> {
-  return (await readdir(folder, { recursive: true, withFileTypes: true })).filter(entry => entry.isFile()).map(entry => entry.name)
 }
 
 t.test('a listing has a page of files, and says where the next one begins', async t => {
@@ -393,8 +387,8 @@ t.test('the bytes of deleted and replaced files leave the disk', async t => {
   await put('replaced', 'other bytes')
   await rename('renamed', 'deleted')
   await server.close()
-  t.strictSame(await filesBelow(join(dataDir, 'incoming')), [])
-  t.equal((await filesBelow(join(dataDir, 'blobs'))).length, 3)
+  t.equal(await uploadsBegun(dataDir), 0)
+  t.equal((await storedBlobs(dataDir)).length, 3)
 })
 
 t.test("another person's files are not there: by name, in the listing, for any act", async t => {
@@ -440,13 +434,11 @@ t.test("another person's files are not there: by name, in the listing, for any a
 
 t.test('the date of a file from before the clock was set back is never in the future, and refuses nobody who sends it back', async t => {
   const { put, send, get, metadata, remove, dataDir } = await openAccount(t)
-  const database = new Database(join(dataDir, 'magicstore.db'))
-  t.teardown(() => database.close())
-  const setBack = (name: string) => database.prepare('UPDATE files SET updated_at = ? WHERE name = ?').run(Date.now() + 24 * 3600_000, name)
+  const setBack = (name: string) => runSql(dataDir, `UPDATE files SET updated_at = ${Date.now() + 24 * 3600_000} WHERE name = '${name}'`)
   const isPast = (date: string | undefined) => Date.parse(String(date)) <= Date.now()
   for (const name of ['a', 'b', 'c']) {
     await put(name)
-    setBack(name)
+    await setBack(name)
   }
   for (const [name, operation] of Object.entries({
     a: (headers: Record<string, string>) => send('PUT', bytesPath('a'), { body: 'new bytes', headers }),
@@ -461,8 +453,8 @@ t.test('the date of a file from before the clock was set back is never in the fu
   }
 
   // Read-only requests do not wait for the database to update a date.
-  setBack('c')
-  database.exec("CREATE TRIGGER refuse BEFORE UPDATE ON files BEGIN SELECT RAISE(ABORT, 'no'); END")
+  await setBack('c')
+  await refuseUpdates(dataDir, 'files')
   const { status, headers } = await get('c')
   t.equal(status, 200)
   t.ok(isPast(headers['last-modified']))
@@ -471,14 +463,12 @@ t.test('the date of a file from before the clock was set back is never in the fu
 t.test('a failing database is not told as a name that is taken', async t => {
   const { put, send, get, dataDir } = await openAccount(t)
   await put('a', 'bytes')
-  const database = new Database(join(dataDir, 'magicstore.db'))
-  database.exec("CREATE TRIGGER refuse BEFORE UPDATE OF name ON files BEGIN SELECT RAISE(ABORT, 'no'); END")
+  await refuseUpdates(dataDir, 'files')
   const answer = await send('PATCH', metadataPath('a'), { json: { name: 'b' }, isBroken: true })
   t.equal(answer.status, 500)
   t.equal(answer.json.code, 'internal_error')
   t.notMatch(answer.text, 'SQL')
-  database.exec('DROP TRIGGER refuse')
-  database.close()
+  await allowUpdates(dataDir, 'files')
   t.match(await get('a'), { status: 200, text: 'bytes' })
   t.equal((await send('PATCH', metadataPath('a'), { json: { name: 'b' } })).status, 200)
 })

@@ -15,10 +15,10 @@ export interface PostgresServer {
   readonly port: number
   /** The address of a database, which need not exist; through another port, if one is given. */
   url (database: string, port?: number): string
-  /** The address of a new, empty database. */
-  newDatabase (): Promise<string>
-  /** The same, but always that of the first call for a folder that a test is using. */
-  databaseOf (place: string): Promise<string>
+  /** The address of a new database: an empty one, or a copy of one that nobody is using. */
+  newDatabase (template?: string): Promise<string>
+  /** The address of a new database, but always that of the first call for a folder that a test is using. */
+  databaseOf (place: string, make?: () => Promise<string>): Promise<string>
   /** Runs SQL in a database as the owner of the server. */
   run (url: string, sql: string): Promise<Record<string, unknown>[]>
   start (): Promise<void>
@@ -72,10 +72,10 @@ export async function startPostgres (t: Pick<Test, 'teardown'>, { isDurable = fa
   const url = (database: string, through = port) => `postgres://postgres:${encodeURIComponent(PASSWORD)}@127.0.0.1:${through}/${database}`
   let databases = 0
 
-  async function newDatabase (): Promise<string> {
+  async function newDatabase (template?: string): Promise<string> {
     const name = `magicstore_${++databases}`
-    await run(url('postgres'), `CREATE DATABASE ${name}`)
-    return name
+    await run(url('postgres'), `CREATE DATABASE ${name} TEMPLATE ${template === undefined ? 'template1' : new URL(template).pathname.slice(1)}`)
+    return url(name)
   }
 
   async function run (url: string, sql: string): Promise<Record<string, unknown>[]> {
@@ -100,17 +100,15 @@ export async function startPostgres (t: Pick<Test, 'teardown'>, { isDurable = fa
       while (isRunning(Number(pid))) await setTimeout(20)
       server = undefined
     },
-    async databaseOf (place) {
+    newDatabase,
+    async databaseOf (place, make = newDatabase) {
       const file = join(place, 'database')
       const known = await readFile(file, 'utf8').catch(() => undefined)
-      if (known !== undefined) return url(known)
-      const name = await newDatabase()
+      if (known !== undefined) return known
+      const made = await make()
       await mkdir(place, { recursive: true })
-      await writeFile(file, name)
-      return url(name)
-    },
-    async newDatabase () {
-      return url(await newDatabase())
+      await writeFile(file, made)
+      return made
     }
   }
 }

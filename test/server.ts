@@ -14,6 +14,7 @@ import { readConfig } from '../src/config.ts'
 import { openStore } from '../src/store.ts'
 import { commandOf, type Start } from './bin.ts'
 import { allowNonConforming, checkConformance, checkRecorded, checkServer } from './conformance.ts'
+import { storeSettings } from './stores.ts'
 
 // tap removes a test's folder ahead of all that is torn down, unless there was something to tear down before the folder was made.
 // A server that still moves bytes would then put files into a folder that is being removed, and outlive the test.
@@ -54,7 +55,7 @@ export interface RunningServer extends Client { readonly dataDir: string, close 
 /** A server in this process on a free port, with its data in the test's folder; closed when the test ends. */
 export async function startServer (t: Test, settings: Settings = {}): Promise<RunningServer> {
   const dataDir = settings.DATA_DIR ?? t.testdir()
-  const store = await openStore(readConfig({ PORT: '0', LOG_LEVEL: 'silent', MIN_FREE_BYTES: '0', MAX_EVENT_LOOP_DELAY_MS: '0', DATA_DIR: dataDir, ...settings }))
+  const store = await openStore(readConfig({ PORT: '0', LOG_LEVEL: 'silent', MIN_FREE_BYTES: '0', MAX_EVENT_LOOP_DELAY_MS: '0', DATA_DIR: dataDir, ...await storeSettings(dataDir), ...settings }))
   const { http, connections } = await buildApp(store)
   checkServer(t, http.server)
   await http.listen({ host: store.config.host, port: 0 })
@@ -78,7 +79,7 @@ export interface ServerProcess extends Client {
 /** The bin in a child process. It listens on a free port unless PORT is set. Coverage is measured only on request: the other tests do it faster. */
 export async function spawnServer (t: Test, settings: Settings, start: Start = {}): Promise<ServerProcess> {
   const exchanges = join(tmpdir(), `magicstore-exchanges-${randomUUID()}`)
-  const child = spawnBin(['serve'], { PORT: '0', LOG_LEVEL: 'info', MIN_FREE_BYTES: '0', EXCHANGES: exchanges, ...settings }, { nodeArgs: ['--import', new URL('recorder.js', import.meta.url).href], isCounted: false, ...start })
+  const child = spawnBin(['serve'], { PORT: '0', LOG_LEVEL: 'info', MIN_FREE_BYTES: '0', EXCHANGES: exchanges, ...await withStore(settings) }, { nodeArgs: ['--import', new URL('recorder.js', import.meta.url).href], isCounted: false, ...start })
   const exited = once(child, 'exit') as Promise<[number | null]>
   const end = async (signal: NodeJS.Signals) => { child.kill(signal); return (await exited)[0] }
   t.teardown(async () => {
@@ -103,11 +104,15 @@ export function spawnBin (args: string[], settings: Settings = {}, start: Start 
 
 /** Runs the bin until it exits. */
 export async function runBin (args: string[], settings: Settings = {}, input = ''): Promise<{ code: number | null, stdout: string, stderr: string }> {
-  const child = spawnBin(args, settings)
+  const child = spawnBin(args, await withStore(settings))
   child.stdin?.end(input)
   const exited = once(child, 'exit') as Promise<[number | null]>
   const [stdout, stderr] = await Promise.all([child.stdout, child.stderr].map(stream => (stream as Readable).setEncoding('utf8').toArray()))
   return { code: (await exited)[0], stdout: stdout?.join('') ?? '', stderr: stderr?.join('') ?? '' }
+}
+
+async function withStore (settings: Settings): Promise<Settings> {
+  return { ...settings.DATA_DIR !== undefined && await storeSettings(settings.DATA_DIR), ...settings }
 }
 
 export function clientOf (port: number): Client {

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { readConfig } from '../src/config.ts'
@@ -8,6 +8,7 @@ import { createSweeper } from '../src/files/sweeper.ts'
 import { Database } from '../src/metadata/sqlite/driver.ts'
 import { openStore } from '../src/store.ts'
 import { signUp, spawnServer, startServer } from './server.ts'
+import { skipWithoutSqlite, storedBlobs } from './stores.ts'
 
 t.test('sweeps that are asked for together are one, and what is asked for while one runs is served by one more', async t => {
   let running = 0
@@ -47,16 +48,12 @@ t.test('the bytes of many files that were replaced and deleted together go, and 
   await put('first')
   await put('second')
   await Promise.all(names.slice(50).map(name => server.send('DELETE', `/uploads/${name}`, { token })))
-  const blobs = async () => {
-    const folders = await readdir(join(server.dataDir, 'blobs'))
-    return (await Promise.all(folders.map(folder => readdir(join(server.dataDir, 'blobs', folder))))).flat().length
-  }
-  while (await blobs() > 50) await new Promise(resolve => setTimeout(resolve, 20))
+  while ((await storedBlobs(server.dataDir)).length > 50) await new Promise(resolve => setTimeout(resolve, 20))
   const texts = await Promise.all(names.slice(0, 50).map(async name => (await server.send('GET', `/uploads/${name}`, { token })).text))
   t.strictSame(texts, names.slice(0, 50).map(name => `second ${name}`))
 })
 
-t.test('while another process holds the write lock of the database, the server answers what needs no write, and writes when it is free', async t => {
+t.test('while another process holds the write lock of the database, the server answers what needs no write, and writes when it is free', { skip: skipWithoutSqlite }, async t => {
   const settings = { DATA_DIR: t.testdir() }
   const server = await spawnServer(t, settings)
   const { token } = await signUp(server, 'ada')
@@ -75,7 +72,7 @@ t.test('while another process holds the write lock of the database, the server a
   t.equal((await written).status, 201)
 })
 
-t.test('bytes that the disk does not give up are not forgotten', async t => {
+t.test('bytes that the disk does not give up are not forgotten', { skip: skipWithoutSqlite }, async t => {
   const dataDir = t.testdir()
   const store = await openStore(readConfig({ DATA_DIR: dataDir, MIN_FREE_BYTES: '0' }))
   t.teardown(() => store.close())

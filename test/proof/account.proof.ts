@@ -9,7 +9,6 @@ import { buildApp } from '../../src/app.ts'
 import { openReserve } from '../../src/blobs/disk/reserve.ts'
 import { readConfig } from '../../src/config.ts'
 import { startHousekeeping } from '../../src/metadata/housekeeping.ts'
-import type { Metadata } from '../../src/metadata/metadata.ts'
 import { Database } from '../../src/metadata/sqlite/driver.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import { openStore } from '../../src/store.ts'
@@ -17,6 +16,7 @@ import { createPersonalToken } from '../../src/tokens/personal-token.ts'
 import { countFailures, recordFailure } from '../attempts.ts'
 import { checkServer } from '../conformance.ts'
 import { clientOf, formOf, signUp, spawnServer, startServer, type Answer, type Client, type SendOptions } from '../server.ts'
+import { allowUpdates, refuseUpdates, runSql, skipWithoutSqlite, storedBlobs, textOfDatabase, uploadsBegun } from '../stores.ts'
 
 const base64 = (text: string) => Buffer.from(text).toString('base64')
 
@@ -47,9 +47,9 @@ async function until (condition: () => unknown): Promise<void> {
   while (!await condition()) await wait(5)
 }
 
-/** The blob files in a data folder. */
-function storedBytes (dataDir: string): string[] {
-  return ['blobs', 'incoming'].flatMap(folder => readdirSync(join(dataDir, folder), { recursive: true, withFileTypes: true }).filter(entry => entry.isFile()).map(entry => entry.name))
+async function passwordHash (dataDir: string, id: number): Promise<string> {
+  const [row] = await runSql(dataDir, `SELECT password_hash AS hash FROM accounts WHERE id = ${id}`)
+  return String(row?.hash)
 }
 
 /** Starts a request whose credential is accepted; `release` sends its body and returns the whole response. */
@@ -190,7 +190,7 @@ t.test('a token traded for the old password while it is changed does not outlive
   t.strictSame((await server.send('GET', '/api/tokens', { user: ['ab', 'new'] })).json.tokens, [])
 })
 
-t.test('a person who is gone when their token is written is challenged like one whose credential was refused', async t => {
+t.test('a person who is gone when their token is written is challenged like one whose credential was refused', { skip: skipWithoutSqlite }, async t => {
   const dataDir = t.testdir()
   const server = await startServer(t, { DATA_DIR: dataDir })
   const { user } = await signUp(server, 'ab')
@@ -207,10 +207,6 @@ t.test('a password that was hashed with other parameters is hashed anew by who s
   const first = await startServer(t, { DATA_DIR: dataDir })
   const { id, user, token } = await signUp(first, 'ab', 'cde')
   await first.close()
-  const inDatabase = async <T>(act: (metadata: Metadata) => Promise<T>): Promise<T> => {
-    const metadata = await openSqliteMetadata(join(dataDir, 'magicstore.db'))
-    return act(metadata).finally(() => metadata.close())
-  }
   const requests: [count: number, send: (client: Client) => Promise<Answer>][] = [
     [10, client => client.send('GET', '/api/resource', { user })],
     [10, client => client.send('GET', '/api/token', { user })],
@@ -218,12 +214,12 @@ t.test('a password that was hashed with other parameters is hashed anew by who s
   ]
   for (const [count, send] of requests) {
     const old = await argon2.hash('cde', { memoryCost: 8192, timeCost: 1, parallelism: 1 })
-    await inDatabase(metadata => metadata.setPasswordHash(id, old, { revokesTokens: false }))
+    await runSql(dataDir, `UPDATE accounts SET password_hash = '${old}' WHERE id = ${id}`)
     const server = await startServer(t, { DATA_DIR: dataDir })
     t.equal((await server.send('GET', '/api/resource', { user: ['ab', 'wrong'] })).status, 401)
-    t.equal((await inDatabase(metadata => metadata.findAccount(id)))?.passwordHash, old, 'a wrong one changes nothing')
+    t.equal(await passwordHash(dataDir, id), old, 'a wrong one changes nothing')
     for (const { status } of await Promise.all(Array.from({ length: count }, () => send(server)))) t.ok(status < 300, String(status))
-    t.match((await inDatabase(metadata => metadata.findAccount(id)))?.passwordHash, /^\$argon2id\$v=19\$m=19456,(?:t=2,p=1)\$/)
+    t.match(await passwordHash(dataDir, id), /^\$argon2id\$v=19\$m=19456,(?:t=2,p=1)\$/)
     t.equal((await server.send('GET', '/api/resource', { user })).status, 200)
     t.equal((await server.send('GET', '/api/resource', { token })).status, 200, 'tokens hold on')
     await server.close()
@@ -233,17 +229,15 @@ t.test('a password that was hashed with other parameters is hashed anew by who s
 t.test('a sign-in whose password can\'t be hashed anew is as good', async t => {
   const dataDir = t.testdir()
   const server = await startServer(t, { DATA_DIR: dataDir })
-  const { user } = await signUp(server, 'ab', 'cde')
+  const { id, user } = await signUp(server, 'ab', 'cde')
   const old = await argon2.hash('cde', { memoryCost: 8192, timeCost: 1, parallelism: 1 })
-  const database = new Database(join(dataDir, 'magicstore.db'))
-  database.prepare('UPDATE accounts SET password_hash = ?').run(old)
-  database.exec('CREATE TRIGGER fixed BEFORE UPDATE OF password_hash ON accounts BEGIN SELECT RAISE(ABORT, \'fixed\'); END')
+  await runSql(dataDir, `UPDATE accounts SET password_hash = '${old}'`)
+  await refuseUpdates(dataDir, 'accounts')
   await trade(server, { user })
-  t.equal(database.prepare('SELECT password_hash FROM accounts').pluck().get(), old)
-  database.exec('DROP TRIGGER fixed')
+  t.equal(await passwordHash(dataDir, id), old)
+  await allowUpdates(dataDir, 'accounts')
   await trade(server, { user })
-  t.not(database.prepare('SELECT password_hash FROM accounts').pluck().get(), old)
-  database.close()
+  t.not(await passwordHash(dataDir, id), old)
 })
 
 t.test('a deleted account is gone at once: person, tokens, files and bytes; its name is free and its id is not used again', async t => {
@@ -278,7 +272,7 @@ t.test('a deleted account is gone at once: person, tokens, files and bytes; its 
   await server.send('DELETE', '/api/account', { user: heir.user })
   t.equal((await signUp(server, 'ab')).id, 4, 'the last id is not used again either')
   await server.close()
-  t.equal(storedBytes(server.dataDir).length, 1, 'only the other user\'s bytes are left')
+  t.equal((await storedBlobs(server.dataDir)).length, 1, 'only the other user\'s bytes are left')
 })
 
 t.test('an upload that is under way when its owner is deleted ends without leaving bytes', async t => {
@@ -295,12 +289,12 @@ t.test('an upload that is under way when its owner is deleted ends without leavi
     await server.send('PUT', '/uploads/present', { user, body: 'bytes' })
     const held = await holdBody(server.port, [...head, `Authorization: Basic ${base64(user.join(':'))}`], body)
     held.begin(50_000)
-    await until(() => readdirSync(join(server.dataDir, 'incoming')).length > 0)
+    await until(async () => await uploadsBegun(server.dataDir) > 0)
     t.equal((await server.send('DELETE', '/api/account', { user })).status, 204)
     t.match(await held.release(), /HTTP\/1\.1 404 [^]*"code":"not_found"/, String(head[0]))
   }
   await server.close()
-  t.strictSame(storedBytes(server.dataDir), [])
+  t.strictSame(await storedBlobs(server.dataDir), [])
 })
 
 t.test('a deletion that a crash cuts off right after its answer is finished by the next start', async t => {
@@ -313,12 +307,12 @@ t.test('a deletion that a crash cuts off right after its answer is finished by t
     await Promise.all(Array.from({ length: 50 }, (_, index) => server.send('PUT', `/uploads/${first + index}`, { token, body: 'x' })))
   }
   // A listing can miss a file that is being renamed.
-  await until(() => storedBytes(dataDir).length === 601)
+  await until(async () => (await storedBlobs(dataDir)).length === 601)
   t.equal((await server.send('DELETE', '/api/account', { user })).status, 204)
   await server.end('SIGKILL')
-  t.comment(`${storedBytes(dataDir).length - 1} of 600 blobs were still there`)
+  t.comment(`${(await storedBlobs(dataDir)).length - 1} of 600 blobs were still there`)
   const again = await startServer(t, { DATA_DIR: dataDir })
-  t.equal(storedBytes(dataDir).length, 1)
+  t.equal((await storedBlobs(dataDir)).length, 1)
   isProblem(t, await again.send('GET', '/api/resource', { token }), 401, 'token_revoked')
   isProblem(t, await again.send('GET', '/api/resource', { user }), 401, 'credentials_wrong')
   t.equal((await again.send('GET', '/uploads/mine', { user: other.user })).text, 'mine')
@@ -367,9 +361,7 @@ t.test('a token that was not used yet says so, and the time of its last use is k
   const first = await used()
   await server.send('GET', '/api/resource', { token })
   t.equal(await used(), first)
-  const database = new Database(join(server.dataDir, 'magicstore.db'))
-  database.prepare('UPDATE tokens SET last_used_at = ? WHERE last_used_at IS NOT NULL').run(Date.now() + 24 * 3600_000)
-  database.close()
+  await runSql(server.dataDir, `UPDATE tokens SET last_used_at = ${Date.now() + 24 * 3600_000} WHERE last_used_at IS NOT NULL`)
   await server.send('GET', '/api/resource', { token })
   await until(async () => Date.parse(await used()) <= Date.now())
 })
@@ -752,8 +744,7 @@ t.test('no password and no token is in the log or the data folder of a busy serv
   const lines = written.split('\n').filter(line => line.includes('"security"')).map(line => JSON.parse(line).security)
   for (const line of lines) t.match(line, { kind: /^[a-z_]+$/, network: '127.0.0.1', requestId: /./ })
   const files = readdirSync(dataDir, { recursive: true, withFileTypes: true }).filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name))
-  t.ok(files.some(file => file.endsWith('magicstore.db')))
-  for (const [place, bytes] of [['the log', Buffer.from(written)], ...files.map(file => [file, readFileSync(file)])] as [string, Buffer][]) {
+  for (const [place, bytes] of [['the log', Buffer.from(written)], ['the database', Buffer.from(await textOfDatabase(dataDir))], ...files.map(file => [file, readFileSync(file)])] as [string, Buffer][]) {
     for (const text of secrets) if (bytes.includes(text)) t.fail(`${place} holds ${text}`)
   }
   t.ok(secrets.length > 100)
