@@ -23,7 +23,8 @@ export const credentials = { AWS_ACCESS_KEY_ID: ACCESS_KEY, AWS_SECRET_ACCESS_KE
 
 /**
  * What goes wrong with a request: an answer with this code; no answer; one after `slow` ms; a connection that is cut before the answer,
- * after the act was done (`lost`), or in the middle of the body; a body that stops in the middle (`stall`), or ends there (`short`); a byte that changes on its way.
+ * after the act was done (`lost`), or in the middle of the body; a body that stops in the middle (`stall`), or ends there (`short`); a byte that changes
+ * on its way, up or down.
  */
 export type Fault = { status: number, code: string } | { slow: number } | 'hang' | 'reset' | 'lost' | 'cut' | 'stall' | 'short' | 'corrupt'
 
@@ -176,14 +177,13 @@ export async function startS3 (folder: string, { bucket = 'files', isReadOnly = 
     let [crc, size] = [0, 0]
     const check = new Transform({
       transform (chunk: Buffer, _, done) {
-        const bytes = isCorrupt && size === 0 ? Buffer.concat([Buffer.from([chunk[0] as number ^ 1]), chunk.subarray(1)]) : chunk
-        for (const hash of Object.values(hashes)) hash.update(bytes)
-        if (headers['x-amz-checksum-crc32'] !== undefined) crc = crc32(bytes, crc)
-        size += bytes.length
-        done(null, bytes)
+        for (const hash of Object.values(hashes)) hash.update(chunk)
+        if (headers['x-amz-checksum-crc32'] !== undefined) crc = crc32(chunk, crc)
+        size += chunk.length
+        done(null, chunk)
       }
     })
-    await pipeline(message, check, createWriteStream(file))
+    await pipeline(isCorrupt ? message.pipe(flipFirst()) : message, check, createWriteStream(file))
     const sha256 = hashes.sha256.digest()
     const sent: [string, string, string][] = [
       ['x-amz-content-sha256', sha256.toString('hex'), 'XAmzContentSHA256Mismatch'],
@@ -284,7 +284,8 @@ export async function startS3 (folder: string, { bucket = 'files', isReadOnly = 
     }
     const sent = fault === 'cut' || fault === 'stall' || fault === 'short' ? length >> 1 : length
     response.flushHeaders()
-    await pipeline(createReadStream(object.file, { start, end: start + sent - 1 }), response, { end: false })
+    const bytes = createReadStream(object.file, { start, end: start + sent - 1 })
+    await pipeline(fault === 'corrupt' ? bytes.pipe(flipFirst()) : bytes, response, { end: false })
     if (fault === 'cut') response.destroy()
     else if (fault !== 'stall') response.end()
   }
@@ -312,6 +313,17 @@ export async function startS3 (folder: string, { bucket = 'files', isReadOnly = 
   }
   await s3.listen()
   return s3
+}
+
+/** Changes the first byte. */
+function flipFirst (): Transform {
+  let isFirst = true
+  return new Transform({
+    transform (chunk: Buffer, _, done) {
+      done(null, isFirst ? Buffer.concat([Buffer.from([chunk[0] as number ^ 1]), chunk.subarray(1)]) : chunk)
+      isFirst = false
+    }
+  })
 }
 
 /** Small, so that a test reaches the second page. */

@@ -243,9 +243,10 @@ for (const fault of [{ status: 500, code: 'InternalError' }, { status: 503, code
 
 test('a download of fewer bytes than the file has fails', async t => {
   const { s3, store } = await start(t)
-  const [blob, empty] = [await put(store, Buffer.alloc(3 * MIB)), await put(store, Buffer.alloc(0))]
+  const [blob, small, empty] = [await put(store, Buffer.alloc(3 * MIB)), await put(store, Buffer.alloc(3000)), await put(store, Buffer.alloc(0))]
   s3.fault = () => 'short'
   await t.rejects(readAll(store, blob), { code: 'unavailable' })
+  await t.rejects(readAll(store, small), { code: 'unavailable' }, 'an answer without a length says nothing about the object')
   s3.fault = () => undefined
   await t.rejects(readAll(store, { ...empty, size: MIB }), { code: 'file_damaged' }, 'no range of it is there')
 })
