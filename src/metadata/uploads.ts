@@ -1,0 +1,105 @@
+import type { Precondition } from './preconditions.ts'
+import type { FileRecord, Quota } from './records.ts'
+
+/** How far the bytes of an upload are on stable storage. */
+export interface UploadProgress {
+  /** Bytes from the beginning. */
+  readonly offset: number
+  /** What the blob store needs to go on; null at the beginning. Opaque to everybody else. */
+  readonly state: string | null
+  /** The length of the file; null while the client has not announced it. */
+  readonly length: number | null
+}
+
+/** An upload that a client can continue, in as many requests as it needs, until it becomes a file. */
+export interface NewUpload {
+  /** 32 lower-case hex digits, random: part of its URL. */
+  readonly id: string
+  readonly ownerId: number
+  /** The name of the file that it becomes. */
+  readonly name: string
+  /** A well-formed media type. */
+  readonly type: string
+  readonly blobId: string
+  readonly length: number | null
+  /** The method that created it: `POST` creates a file, `PUT` also replaces one. With a precondition, that decides instead. */
+  readonly method: 'POST' | 'PUT'
+  readonly precondition: Precondition
+  /** `Upload-Metadata` as sent. */
+  readonly uploadMetadata: string | null
+  /** `Repr-Digest` as sent: the file must match it. */
+  readonly reprDigest: string | null
+  /** Milliseconds since 1970. */
+  readonly createdAt: number
+  readonly expiresAt: number
+}
+
+export interface UploadRecord extends NewUpload, UploadProgress {
+  /** Newer uploads have a higher one. For pages. */
+  readonly sequence: number
+  /** Raised by each request that takes the upload over: one with an older generation can no longer change it. */
+  readonly generation: number
+  /** Whether a request appends bytes, or did when its process died. */
+  readonly isAppending: boolean
+  /** Whether all bytes are there, but a precondition refused the file. */
+  readonly isRefused: boolean
+  /** The file as it was stored, and whether it was new; undefined until the upload is complete. */
+  readonly result: StoredUpload | undefined
+}
+
+export interface StoredUpload { readonly file: FileRecord, readonly isNew: boolean }
+
+/** What an account's unfinished uploads use of its quota. */
+export interface UploadUsage {
+  readonly uploads: number
+  /** Reserved bytes: the announced length, or what has arrived while there is none. */
+  readonly bytes: number
+}
+
+/** A change of one upload by the request that has taken it over. */
+export interface UploadChange extends UploadProgress {
+  readonly id: string
+  readonly generation: number
+  readonly expiresAt: number
+  readonly now: number
+}
+
+/**
+ * Unfinished uploads: a part of the contract of {@link Metadata}. The bytes of an unfinished upload belong to it, and become discarded
+ * when it ends without a file. It counts towards the quotas of its owner: as one file, and with its reserved bytes.
+ *
+ * An upload that has expired does not exist: it is not found, and counts nowhere. A finished one is found until it expires, but
+ * neither listed nor counted, and its bytes belong to the file.
+ */
+export interface UploadRepository {
+  /**
+   * Adds an upload, with offset 0 and generation 1. One created by `PUT` ends the owner's unfinished ones by `PUT` with this name first.
+   * @throws too_many_uploads if the owner has `maxUploads` unfinished ones, quota_exceeded, not_found if the owner was deleted.
+   */
+  addUpload (upload: NewUpload, limits: { maxUploads: number, quota: Quota }): Promise<UploadRecord>
+  findUpload (ownerId: number, id: string, now: number): Promise<UploadRecord | undefined>
+  /** Unfinished uploads, newest first: at most `limit` with a sequence below `before`, only those with this name if one is given. */
+  listUploads (ownerId: number, page: { now: number, name: string | undefined, before: number | undefined, limit: number }): Promise<UploadRecord[]>
+  /**
+   * Takes an upload over: raises its generation, and sets `isAppending`. With `isAppending` its expiry is set to `expiresAt` as well.
+   * A finished upload is returned unchanged. @throws not_found.
+   */
+  takeOverUpload (ownerId: number, id: string, to: { isAppending: boolean, now: number, expiresAt: number }): Promise<UploadRecord>
+  /**
+   * Records progress. `isAppending` says whether the request goes on.
+   * @throws upload_taken_over if the upload has another generation or is finished; not_found; quota_exceeded, and then nothing changes.
+   */
+  saveUpload (change: UploadChange, to: { isAppending: boolean, quota: Quota }): Promise<void>
+  /**
+   * Makes a file of an upload whose bytes are all there, and records its progress, in one act. The name and its precondition are judged
+   * as by `addFile` and `putFile`. If they refuse the file, the progress is recorded with `isRefused`, and the result is undefined.
+   * A replaced blob, or that of the upload if the file is there already, becomes discarded.
+   * @throws as `saveUpload`.
+   */
+  finishUpload (change: UploadChange, content: { sha256: string, quota: Quota }): Promise<StoredUpload | undefined>
+  /** Ends an upload; a file that it became stays. @throws not_found. */
+  removeUpload (ownerId: number, id: string, now: number): Promise<void>
+  uploadUsage (ownerId: number, now: number): Promise<UploadUsage>
+  /** Deletes up to `limit` uploads that expired before `now`; true if there may be more. */
+  removeExpiredUploads (now: number, limit: number): Promise<boolean>
+}
