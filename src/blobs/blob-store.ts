@@ -26,6 +26,22 @@ export interface BlobStore {
    * @throws storage_full if the disk is full, or would have less free space than is to be kept.
    */
   put (id: string, bytes: AsyncIterable<Uint8Array>, limits: { maxBytes: number }): Promise<StoredBlob>
+  /**
+   * Appends `bytes` to a draft, a blob that is written in several calls. Resolves with the draft when all of them are on stable storage.
+   * While they arrive, `save` is called with the draft as it is on stable storage, at least after each 64 MiB and each 5 s, and waited for;
+   * if it rejects, the append stops with its error. If `bytes` fail or are too many, what arrived before is saved in the same way, and
+   * then the append fails with their error. Without `save`, an append that fails leaves the draft as it was.
+   *
+   * A draft begins with size 0 and no state. An append continues the draft that was saved last; what an earlier one wrote beyond that is
+   * dropped. A process whose append was superseded by another process may still be writing: its writes change nothing that is saved.
+   * @throws file_too_large if the draft would have more than `maxBytes`, storage_full.
+   */
+  append (id: string, draft: Draft, bytes: AsyncIterable<Uint8Array>, options: AppendOptions): Promise<Draft>
+  /**
+   * Makes a blob of a saved draft: from then on it can be read. Nothing is appended after that. Can be repeated, by any process, because
+   * the outcome of an earlier call may be unknown.
+   */
+  assemble (id: string, draft: Draft): Promise<void>
   /** Checks that this many bytes could be stored now. @throws storage_full. */
   requireSpace (bytes: number): Promise<void>
   /** To be called when the blob's metadata is committed. Never fails: a blob that can't be committed now is listed by `pending` after a restart. */
@@ -46,7 +62,7 @@ export interface BlobStore {
    */
   copyTo (blob: StoredBlob, path: string): Promise<'linked' | 'copied'>
   /**
-   * Deletes blobs, and what unfinished calls of `put` left of them; missing ones are no error. Resolves with the ids of those that
+   * Deletes blobs and drafts, and what unfinished calls of `put` left of them; missing ones are no error. Resolves with the ids of those that
    * no power failure can bring back. A blob that can't be deleted is not among them.
    */
   remove (ids: string[]): Promise<string[]>
@@ -97,6 +113,20 @@ export interface Presigned {
   readonly type: string
   /** `Content-Disposition` of the response. */
   readonly disposition: string
+}
+
+/** How far a draft is on stable storage. */
+export interface Draft {
+  /** Bytes. */
+  readonly size: number
+  /** What the store needs to continue; null at the beginning. Opaque to the caller. */
+  readonly state: string | null
+}
+
+export interface AppendOptions {
+  /** Of the whole draft. */
+  readonly maxBytes: number
+  readonly save?: (draft: Draft) => Promise<void>
 }
 
 /** A new random id. */
