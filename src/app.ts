@@ -136,7 +136,7 @@ async function registerRoutes (app: FastifyInstance, store: Store, connections: 
 
 /** The rules that need the application, and what each group of routes is given. */
 async function createRouteOptions (app: FastifyInstance, store: Store, connections: Connections) {
-  const { config, accounts, passwords, attemptLimiter, files, metadata, blobs, reserve, keyRing } = store
+  const { config, accounts, passwords, attemptLimiter, files, quotas, metadata, blobs, reserve, keyRing } = store
   const codec = await createAccessTokenCodec(keyRing, keys => registerJwts(keys, metadata.installationId))
   const tokens = createTokens({ metadata, reserve, codec, tokenSeconds: config.tokenSeconds })
   const securityLog = createSecurityLog(metadata, event => app.log.info({ security: event }, event.kind))
@@ -148,7 +148,7 @@ async function createRouteOptions (app: FastifyInstance, store: Store, connectio
     health: createHealth({ metadata, blobs, log: app.log }),
     transport: config,
     guard: { signIn, tokens, transport: config },
-    accountOptions: { accounts, files, securityLog },
+    accountOptions: { accounts, files, quotas, securityLog },
     tokenOptions: { tokens, securityLog },
     fileOptions: { files, cursors, links, maxFileBytes: config.maxFileBytes, limitTransfers: createTransferLimits(connections) }
   }

@@ -1,7 +1,12 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { ONE_LINE } from './http/wire-values.ts'
+import { Count, ONE_LINE } from './http/wire-values.ts'
 
-/** Every failure a client can see. Codes are part of the API: a code is never renamed and its status never changes. */
+interface Failure { readonly status: number, readonly title: string, readonly type?: string }
+
+/** Problem types that are registered for everybody (RFC 9457 section 4.2). */
+const IANA = 'https://iana.org/assignments/http-problem-types#'
+
+/** Every failure a client can see. Codes are part of the API: a code is never renamed and its status never changes. `type` is set for problems that others have defined. */
 export const failures = {
   malformed_request: { status: 400, title: 'Malformed request' },
   malformed_url: { status: 400, title: 'Malformed URL' },
@@ -17,9 +22,14 @@ export const failures = {
   file_missing: { status: 400, title: 'The form contains no file' },
   file_unexpected: { status: 400, title: 'The form contains more than one file' },
   upload_incomplete: { status: 400, title: 'The body is incomplete' },
-  partial_upload: { status: 400, title: 'Partial uploads are not supported' },
+  partial_upload: { status: 400, title: 'A range can\'t be uploaded here' },
   digest_malformed: { status: 400, title: 'Malformed digest header' },
   digest_mismatch: { status: 400, title: 'The body does not match its digest' },
+  content_range_invalid: { status: 400, title: 'The range does not reach the end of the file' },
+  upload_header_invalid: { status: 400, title: 'A header of the upload is missing or invalid' },
+  upload_protocol_missing: { status: 400, title: 'The request follows no upload protocol' },
+  upload_length_inconsistent: { status: 400, title: 'The announced lengths contradict each other', type: `${IANA}inconsistent-upload-length` },
+  upload_completed: { status: 400, title: 'The upload is already complete', type: `${IANA}completed-upload` },
   credentials_missing: { status: 401, title: 'Credentials required' },
   credentials_malformed: { status: 401, title: 'Malformed credentials' },
   credentials_wrong: { status: 401, title: 'Wrong username or password' },
@@ -36,7 +46,10 @@ export const failures = {
   request_timeout: { status: 408, title: 'Request timeout' },
   too_many_tokens: { status: 409, title: 'The account has too many tokens' },
   name_taken: { status: 409, title: 'A file with this name already exists' },
+  upload_offset_mismatch: { status: 409, title: 'The upload has another offset', type: `${IANA}mismatching-upload-offset` },
+  upload_taken_over: { status: 409, title: 'A later request has taken over the upload' },
   precondition_failed: { status: 412, title: 'Precondition failed' },
+  tus_version_unsupported: { status: 412, title: 'Unsupported version of the tus protocol' },
   body_too_large: { status: 413, title: 'The body is too large' },
   file_too_large: { status: 413, title: 'The file is too large' },
   quota_exceeded: { status: 413, title: 'Quota exceeded' },
@@ -48,6 +61,7 @@ export const failures = {
   too_many_requests: { status: 429, title: 'Too many requests' },
   too_many_sign_ins: { status: 429, title: 'Too many failed sign-ins' },
   too_many_registrations: { status: 429, title: 'Too many registrations from this network' },
+  too_many_uploads: { status: 429, title: 'The account has too many unfinished uploads' },
   too_many_transfers: { status: 429, title: 'Too many concurrent uploads and downloads' },
   internal_error: { status: 500, title: 'Internal server error' },
   file_damaged: { status: 500, title: 'The stored file is damaged' },
@@ -56,7 +70,7 @@ export const failures = {
   unavailable: { status: 503, title: 'The database or the file storage can\'t be reached' },
   not_ready: { status: 503, title: 'The server is not ready' },
   storage_full: { status: 507, title: 'The disk is full' }
-} as const satisfies Record<string, { status: number, title: string }>
+} as const satisfies Record<string, Failure>
 
 export type FailureCode = keyof typeof failures
 
@@ -66,6 +80,8 @@ export interface FieldError { field: string, message: string }
 interface ProblemOptions {
   detail?: string
   errors?: FieldError[]
+  /** Extension members of this problem type (RFC 9457 section 3.2). */
+  members?: Record<string, number>
   headers?: Record<string, string | string[]>
   cause?: unknown
 }
@@ -89,7 +105,7 @@ export const ProblemDetails = Type.Object({
   type: Type.String({
     format: 'uri',
     maxLength: 128,
-    pattern: '^urn:magicstore:problem:[a-z_]+$',
+    pattern: '^(?:urn:magicstore:problem:[a-z_]+|https://iana[.]org/assignments/http-problem-types#[a-z-]+)$',
     description: 'URI of the problem type; there is one for each code.',
     examples: ['urn:magicstore:problem:not_found']
   }),
@@ -115,18 +131,19 @@ export const ProblemDetails = Type.Object({
   }, { additionalProperties: false, description: 'A validation error.' }), {
     maxItems: 32,
     description: 'Validation errors, one for each mismatch with the schema.'
-  }))
+  })),
+  'expected-offset': Type.Optional(Count('For `upload_offset_mismatch`: the offset of the upload.', 0)),
+  'provided-offset': Type.Optional(Count('For `upload_offset_mismatch`: the offset in the request.', 5))
 }, { $id: 'Problem', additionalProperties: false, description: 'Why a request failed (RFC 9457).' })
 export type ProblemDetails = Static<typeof ProblemDetails>
 
 /** The body of a problem response (RFC 9457 section 3). */
 export function problemDetails (problem: Problem, requestId?: string): ProblemDetails {
-  const { status, title } = failures[problem.code]
-  const { errors } = problem.options
+  const { status, title, type = `urn:magicstore:problem:${problem.code}` }: Failure = failures[problem.code]
+  const { errors, members } = problem.options
   // Another user's file and a missing file get byte-identical responses, so a 404 has no request id.
   const instance = requestId === undefined || status === 404 ? {} : { instance: `urn:magicstore:request:${requestId}` }
-  const type = `urn:magicstore:problem:${problem.code}`
-  return { type, title, status, detail: problem.message, code: problem.code, ...instance, ...(errors && { errors }) }
+  return { type, title, status, detail: problem.message, code: problem.code, ...instance, ...(errors && { errors }), ...members }
 }
 
 /** A failure of a command or of the server start: printed for the operator on one line, without a stack. */

@@ -6,14 +6,23 @@ import type { RestoreTools } from './backup/restore.ts'
 import type { Config } from './config.ts'
 import type { DoctorTools } from './doctor/doctor.ts'
 import { createFiles, type Files } from './files/files.ts'
+import { createQuotas, type Quotas } from './files/quotas.ts'
 import { startHousekeeping } from './metadata/housekeeping.ts'
 import { findReadableDatabase, isBesideDatabase } from './metadata/sqlite/database-file.ts'
 import { checkDatabaseIntegrity } from './metadata/sqlite/integrity-check.ts'
 import { lockFolder, type FolderLock } from './metadata/sqlite/lock.ts'
 import { openSnapshot } from './metadata/sqlite/snapshot.ts'
 import { createKeyRing, type KeyRing } from './tokens/key-ring.ts'
+import { createResumableUploads, type ResumableUploads } from './uploads/resumable.ts'
 
-interface Rules { readonly passwords: Passwords, readonly attemptLimiter: AttemptLimiter, readonly accounts: Accounts, readonly files: Files }
+interface Rules {
+  readonly passwords: Passwords
+  readonly attemptLimiter: AttemptLimiter
+  readonly accounts: Accounts
+  readonly quotas: Quotas
+  readonly files: Files
+  readonly uploads: ResumableUploads
+}
 
 /** The store as operator commands use it, with or without a running server. */
 export interface OperatorStore extends Backends, Rules {
@@ -99,15 +108,20 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
     registration: config.registration,
     registrationsPerHour: config.registrationsPerHour
   })
+  const quotas = createQuotas(metadata, config)
+  const files = createFiles({ metadata, blobs, reserve, quotas, limits: { ...config, redirectSeconds: config.downloadRedirectSeconds } })
   return {
     passwords,
     attemptLimiter,
     accounts,
-    files: createFiles({ metadata, blobs, reserve, limits: { ...config, redirectSeconds: config.downloadRedirectSeconds } })
+    quotas,
+    files,
+    uploads: createResumableUploads({ metadata, blobs, files, quotas, limits: config })
   }
 }
 
-async function closeAll ({ metadata, blobs }: Backends, { files }: Rules): Promise<void> {
+async function closeAll ({ metadata, blobs }: Backends, { files, uploads }: Rules): Promise<void> {
+  await uploads.close()
   await files.close()
   await blobs.close()
   await metadata.close()

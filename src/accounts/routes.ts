@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { Files } from '../files/files.ts'
+import type { Quotas } from '../files/quotas.ts'
 import { callerOf } from '../http/caller.ts'
 import type { Links } from '../http/links.ts'
 import { cutPage, idCursor, nextPageOf, pageOf, PageQuery } from '../http/pagination.ts'
@@ -74,11 +75,12 @@ export const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (a
 interface AccountRoutesOptions {
   accounts: Accounts
   files: Files
+  quotas: Quotas
   securityLog: SecurityLog
 }
 
 /** The user's own account; accepts any credential. */
-export const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = async (app, { files, securityLog }) => {
+export const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = async (app, { quotas, securityLog }) => {
   app.get('/api/account', {
     schema: {
       operationId: 'getAccount',
@@ -90,10 +92,8 @@ export const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = as
     }
   }, async request => {
     const { account } = callerOf(request)
-    const quota = files.quotaOf(account)
     const { id, username, createdAt } = userOf(account)
-    const usage = { files: account.usedFiles, bytes: account.usedBytes, quotaBytes: quota.bytes ?? null, quotaFiles: quota.files ?? null }
-    return { id, username, createdAt, usage }
+    return { id, username, createdAt, usage: await quotas.usageOf(account) }
   })
 
   app.get('/api/account/events', {

@@ -64,8 +64,9 @@ export const Account = Type.Object({
   usage: Type.Object({
     files: Count('Number of stored files.', 3),
     bytes: Count('Total size of the stored files, in bytes.', 52417),
+    uploadBytes: Count('Bytes reserved for unfinished uploads. They count towards the quota.', 0),
     quotaBytes: Quota('Quota in bytes; null if unlimited.'),
-    quotaFiles: Quota('Quota in files; null if unlimited.')
+    quotaFiles: Quota('Quota in files, each unfinished upload counted as one; null if unlimited.')
   }, { additionalProperties: false, description: 'Storage used and allowed.' })
 }, { $id: 'Account', additionalProperties: false, description: 'Your account.' })
 

@@ -32,16 +32,11 @@ export interface BlobStore {
    * if it rejects, the append stops with its error. If `bytes` fail or are too many, what arrived before is saved in the same way, and
    * then the append fails with their error. Without `save`, an append that fails leaves the draft as it was.
    *
-   * A draft begins with size 0 and no state. An append continues the draft that was saved last; what an earlier one wrote beyond that is
+   * Once metadata refers to a draft as a file, it is a blob, and nothing is appended to it. A draft begins with size 0 and no state. An append continues the draft that was saved last; what an earlier one wrote beyond that is
    * dropped. A process whose append was superseded by another process may still be writing: its writes change nothing that is saved.
    * @throws file_too_large if the draft would have more than `maxBytes`, storage_full.
    */
   append (id: string, draft: Draft, bytes: AsyncIterable<Uint8Array>, options: AppendOptions): Promise<Draft>
-  /**
-   * Makes a blob of a saved draft: from then on it can be read. Nothing is appended after that. Can be repeated, by any process, because
-   * the outcome of an earlier call may be unknown.
-   */
-  assemble (id: string, draft: Draft): Promise<void>
   /** Checks that this many bytes could be stored now. @throws storage_full. */
   requireSpace (bytes: number): Promise<void>
   /** To be called when the blob's metadata is committed. Never fails: a blob that can't be committed now is listed by `pending` after a restart. */
@@ -83,6 +78,11 @@ export interface BlobStore {
   /** Waits for operations in progress. */
   close (): Promise<void>
 
+  /**
+   * If a draft can't be read as it is: makes a blob of one that was saved with all its bytes. Can be repeated, by any process, because
+   * the outcome of an earlier call may be unknown.
+   */
+  assemble? (id: string, draft: Draft): Promise<void>
   /** If the store has a place for it: moves a blob out of the store to where the operator finds it. A missing blob is no error. For fsck. */
   quarantine? (id: string): Promise<void>
   /** If clients can reach the store: a URL from which a blob can be downloaded without credentials, for some time. Does not check it. */

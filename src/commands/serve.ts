@@ -72,6 +72,8 @@ function stopOnSignal (store: Store, { http, connections, metrics }: App): void 
     http.log.info(signal === undefined ? { reason: 'npm exited' } : { signal }, 'stopping')
     npm?.stop()
     connections.stop()
+    // Their clients continue them with the next server.
+    store.uploads.stop()
     await http.close()
     await store.close()
     await metrics?.close()

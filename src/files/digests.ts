@@ -47,6 +47,16 @@ export function expectDigests (head: Fields, trailers?: () => Fields): DigestChe
   }
 }
 
+/**
+ * Whether a file matches a `Repr-Digest`, as far as its SHA-256 tells: undefined if a digest of another supported algorithm is announced.
+ * @throws digest_malformed.
+ */
+export function matchesSha256 (field: string | undefined, sha256: string): boolean | undefined {
+  const expected = parseFields({ 'repr-digest': field })
+  if (expected.some(({ algorithm }) => algorithm !== 'sha-256')) return undefined
+  return expected.every(({ digest }) => digest.toString('hex') === sha256)
+}
+
 /** The `Repr-Digest` of a file (RFC 9530 section 3) for its SHA-256 in hex. */
 export function reprDigest (sha256: string): string {
   return `sha-256=:${Buffer.from(sha256, 'hex').toString('base64')}:`

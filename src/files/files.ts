@@ -2,13 +2,14 @@ import type { Readable } from 'node:stream'
 import type { BlobStore, Reserve } from '../blobs/blob-store.ts'
 import { type Metadata, OutcomeUnknown } from '../metadata/metadata.ts'
 import { permits, type Precondition, seconds } from '../metadata/preconditions.ts'
-import { type AccountRecord, type FilePage, type FileRecord, type NewFile, NO_LIMIT, type Quota, refuseBeyondQuota } from '../metadata/records.ts'
+import type { AccountRecord, FilePage, FileRecord, NewFile } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
 import { createBlobCleanup } from './blob-cleanup.ts'
 import { openBytes, planDownload, type DownloadPlan, type DownloadRequest } from './download.ts'
 import { createIncomingBlobs } from './incoming-blobs.ts'
 import { mediaTypeOf } from './media-type.ts'
 import { extensionOf, fileName, findFileName } from './names.ts'
+import type { Quotas } from './quotas.ts'
 import { redirectLarge } from './redirect.ts'
 import { createSweeper } from './sweeper.ts'
 
@@ -16,11 +17,9 @@ interface FilesOptions {
   metadata: Metadata
   blobs: BlobStore
   reserve: Reserve
+  quotas: Quotas
   limits: {
     maxFileBytes: number
-    /** Quota of an account for which the operator set none. */
-    quotaBytes: number | undefined
-    quotaFiles: number | undefined
     /** Lower case, without dots; undefined allows any. */
     allowedExtensions: string[] | undefined
     /** How long a client may begin a large download from the store of the bytes itself; 0: never. */
@@ -77,8 +76,8 @@ export interface Files {
   rename (ownerId: number, name: string, newName: string): Promise<FileRecord>
   /** @throws not_found, precondition_failed. */
   remove (ownerId: number, name: string, precondition: Precondition): Promise<void>
-  /** The limits of an account: those that the operator set for it, else those of the settings. */
-  quotaOf (owner: AccountRecord): Quota
+  /** The name of a new file, as it is stored. @throws name_invalid, extension_not_allowed. */
+  acceptName (text: string): string
   /** Requests the removal of deleted accounts and unreferenced bytes, in the background. What fails is tried again within a minute. */
   sweep (): void
   /** At start: completes or removes what the last process left unfinished. The cost depends on the uploads it had in progress only. */
@@ -87,7 +86,7 @@ export interface Files {
   close (): Promise<void>
 }
 
-export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions): Files {
+export function createFiles ({ metadata, blobs, reserve, quotas, limits }: FilesOptions): Files {
   const incoming = createIncomingBlobs(metadata, blobs)
   const cleanup = createBlobCleanup({ metadata, blobs, reserve })
   const sweeper = createSweeper(() => cleanup.removeUnreferenced().then(reserve.restore))
@@ -99,11 +98,6 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
       throw new Problem('extension_not_allowed', { detail: `Allowed are: ${allowedExtensions.join(', ')}.` })
     }
     return name
-  }
-
-  function quotaOf (owner: AccountRecord): Quota {
-    const chosen = (own: number | null, usual: number | undefined) => own === NO_LIMIT ? undefined : own ?? usual
-    return { bytes: chosen(owner.quotaBytes, limits.quotaBytes), files: chosen(owner.quotaFiles, limits.quotaFiles) }
   }
 
   /** Refuses what can't be stored as announced, so that the body need not be read. Returns the file to be replaced, if its name is known. */
@@ -122,15 +116,13 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
 
   async function checkLimits (owner: AccountRecord, size: number, current: FileRecord | undefined): Promise<void> {
     if (size > limits.maxFileBytes) throw new Problem('file_too_large', { detail: `A file may have ${limits.maxFileBytes} bytes.` })
-    const quota = quotaOf(owner)
-    refuseBeyondQuota('bytes', { used: owner.usedBytes, added: size - (current?.size ?? 0), limit: quota.bytes })
-    if (current === undefined) refuseBeyondQuota('files', { used: owner.usedFiles, added: 1, limit: quota.files })
+    await quotas.check(owner, { bytes: size - (current?.size ?? 0), files: current === undefined ? 1 : 0 })
     await blobs.requireSpace(size)
   }
 
   async function receive ({ owner, upload }: StoreRequest, { name: text, type, bytes }: IncomingFile, announced: FileRecord | undefined): Promise<NewFile> {
     const name = acceptedName(text)
-    const available = availableBytes(owner, upload.name === undefined ? await metadata.findFile(owner.id, name) : announced)
+    const available = await availableBytes(owner, upload.name === undefined ? await metadata.findFile(owner.id, name) : announced)
     try {
       const { id: blobId, size, sha256 } = await incoming.put(bytes, { maxBytes: Math.min(limits.maxFileBytes, available) })
       return { ownerId: owner.id, name, type: mediaTypeOf(name, type), blobId, isLeased: blobs.needsLeases, size, sha256 }
@@ -141,10 +133,9 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
   }
 
   /** Bytes that the quota leaves for a file that replaces `current`. The same size always fits, for retries. */
-  function availableBytes (owner: AccountRecord, current: FileRecord | undefined): number {
-    const limit = quotaOf(owner).bytes ?? Infinity
+  async function availableBytes (owner: AccountRecord, current: FileRecord | undefined): Promise<number> {
     const currentBytes = current?.size ?? 0
-    return Math.max(currentBytes, limit - owner.usedBytes + currentBytes)
+    return Math.max(currentBytes, await quotas.availableBytes(owner, currentBytes))
   }
 
   async function readUpload (request: StoreRequest): Promise<NewFile> {
@@ -160,7 +151,7 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
   }
 
   function record (request: StoreRequest, file: NewFile): Promise<StoredFile> {
-    const quota = quotaOf(request.owner)
+    const quota = quotas.of(request.owner)
     return request.mode === 'create' ? metadata.addFile(file, quota) : metadata.putFile(file, quota, request.precondition)
   }
 
@@ -219,7 +210,7 @@ export function createFiles ({ metadata, blobs, reserve, limits }: FilesOptions)
       }
     },
 
-    quotaOf,
+    acceptName: acceptedName,
 
     sweep: sweeper.request,
 

@@ -27,7 +27,7 @@ interface HousekeepingOptions {
   sweep: () => void
 }
 
-/** Once a minute, deletes expired tokens, old attempts and discarded blobs, and restores the reserve if there is space. */
+/** Once a minute, deletes expired tokens and uploads, old attempts and discarded blobs, and restores the reserve if there is space. */
 export function startHousekeeping ({ metadata, reserve, sweep }: HousekeepingOptions): Housekeeping {
   async function run (): Promise<void> {
     sweep()
@@ -36,6 +36,7 @@ export function startHousekeeping ({ metadata, reserve, sweep }: HousekeepingOpt
       while (await metadata.removeExpiredTokens({ kind, before: now - EXPIRED_TOKEN_MILLISECONDS[kind] }, BATCH));
     }
     while (await metadata.removeAttempts({ since: now - ATTEMPT_MILLISECONDS, until: now + DRIFT_MILLISECONDS, limit: BATCH }));
+    while (await metadata.removeExpiredUploads(now, BATCH));
     await reserve.restore()
   }
   // A run that fails, on a full disk for example, is repeated a minute later.

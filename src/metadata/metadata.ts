@@ -19,6 +19,7 @@ import type {
   TokenConditions,
   TokenRecord
 } from './records.ts'
+import type { UploadRepository } from './uploads.ts'
 
 /**
  * Accounts, tokens and file metadata: the contract of every backend.
@@ -42,7 +43,7 @@ import type {
  * `overloaded` if another process keeps the database locked, and every method can throw `unavailable` if the database can't be
  * reached (nothing has happened then), or `OutcomeUnknown`.
  */
-export interface Metadata {
+export interface Metadata extends UploadRepository {
   /** A random id of this installation, created with the database. It is the audience of the tokens. */
   readonly installationId: string
   /**
@@ -77,7 +78,7 @@ export interface Metadata {
    * and its name is free. `purgeDeletedAccounts` deletes its files.
    */
   removeAccount (id: number, at: number): Promise<void>
-  /** Deletes up to `limit` files of deleted accounts, and their tokens. The blobs become discarded. False if nothing is left to delete. */
+  /** Deletes up to `limit` files or uploads of deleted accounts, and their tokens. The blobs become discarded. False if nothing is left to delete. */
   purgeDeletedAccounts (limit: number): Promise<boolean>
 
   /**
@@ -174,7 +175,7 @@ export interface Metadata {
 
   /** Files of all owners with an id above `afterId`, by id, at most `limit`. For fsck and backup. */
   filesAfter (afterId: number, limit: number): Promise<FileRecord[]>
-  /** Those of the given blobs that belong to a file, are discarded or have a lease, as of one moment. For recovery and fsck. */
+  /** Those of the given blobs that belong to a file or an unfinished upload, are discarded or have a lease, as of one moment. For recovery and fsck. */
   referencedBlobs (blobIds: string[]): Promise<Set<string>>
   /** Accounts whose recorded usage is not the sum of their files. For fsck. */
   usageMismatches (): Promise<UsageMismatch[]>

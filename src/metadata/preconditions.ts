@@ -51,6 +51,11 @@ export function permits (precondition: Precondition, current: Validators | undef
   return judge(precondition, current) === 'go-on'
 }
 
+/** Whether a precondition permits everything, because the request had none. */
+export function isUnconditional (precondition: Precondition): boolean {
+  return Object.values(precondition).every(value => value === undefined)
+}
+
 /** The strong entity tag of a file. */
 export function entityTag (sha256: string): string {
   return `"${sha256}"`

@@ -64,6 +64,13 @@ export interface UploadChange extends UploadProgress {
   readonly now: number
 }
 
+export interface TakeOver {
+  readonly isAppending: boolean
+  readonly now: number
+  readonly expiresAt: number
+  readonly precondition?: Precondition | undefined
+}
+
 /**
  * Unfinished uploads: a part of the contract of {@link Metadata}. The bytes of an unfinished upload belong to it, and become discarded
  * when it ends without a file. It counts towards the quotas of its owner: as one file, and with its reserved bytes.
@@ -81,10 +88,10 @@ export interface UploadRepository {
   /** Unfinished uploads, newest first: at most `limit` with a sequence below `before`, only those with this name if one is given. */
   listUploads (ownerId: number, page: { now: number, name: string | undefined, before: number | undefined, limit: number }): Promise<UploadRecord[]>
   /**
-   * Takes an upload over: raises its generation, and sets `isAppending`. With `isAppending` its expiry is set to `expiresAt` as well.
-   * A finished upload is returned unchanged. @throws not_found.
+   * Takes an upload over: raises its generation, and sets `isAppending`. With `isAppending` its expiry is set to `expiresAt` as well, and
+   * `precondition`, if given, replaces its own. A finished upload is returned unchanged. @throws not_found.
    */
-  takeOverUpload (ownerId: number, id: string, to: { isAppending: boolean, now: number, expiresAt: number }): Promise<UploadRecord>
+  takeOverUpload (ownerId: number, id: string, to: TakeOver): Promise<UploadRecord>
   /**
    * Records progress. `isAppending` says whether the request goes on.
    * @throws upload_taken_over if the upload has another generation or is finished; not_found; quota_exceeded, and then nothing changes.

@@ -1,6 +1,18 @@
+import { type BlobStore, createBlobId } from '../blobs/blob-store.ts'
+import { expectDigests } from '../files/digests.ts'
+import type { Files } from '../files/files.ts'
+import { mediaTypeOf } from '../files/media-type.ts'
+import type { Quotas } from '../files/quotas.ts'
+import type { Metadata } from '../metadata/metadata.ts'
+import { isUnconditional, permits, type Precondition } from '../metadata/preconditions.ts'
 import type { AccountRecord } from '../metadata/records.ts'
-import type { Precondition } from '../metadata/preconditions.ts'
-import type { StoredUpload, UploadRecord } from '../metadata/uploads.ts'
+import type { StoredUpload, UploadProgress, UploadRecord } from '../metadata/uploads.ts'
+import { Problem } from '../problems.ts'
+import { createReceiver, refuseSize, requireEmpty, requireOffset, type UploadAppend } from './receiver.ts'
+import { createTurns } from './turns.ts'
+
+/** Unfinished uploads of an account. */
+const MAX_UPLOADS = 1000
 
 /** A request to create an upload. Its values are as sent, except for numbers. */
 export interface UploadCreation {
@@ -14,26 +26,6 @@ export interface UploadCreation {
   readonly uploadMetadata: string | undefined
   /** `Repr-Digest`. */
   readonly reprDigest: string | undefined
-}
-
-/** Bytes to be added to an upload. */
-export interface UploadAppend {
-  /** Where they begin. */
-  readonly offset: number
-  readonly bytes: AsyncIterable<Buffer>
-  /** Their number, if it is announced. */
-  readonly announcedBytes: number | undefined
-  /** The length of the file, if this request announces it. */
-  readonly length: number | undefined
-  /** Whether the file ends with these bytes. */
-  readonly isLast: boolean
-  /**
-   * Throws if the bytes, when they have ended, do not match their digest. Undefined if none was announced; with one, bytes are kept all
-   * or not at all.
-   */
-  readonly confirm: (() => void) | undefined
-  /** Replaces the recorded precondition (ranged `PUT` only). */
-  readonly precondition?: Precondition
 }
 
 /** An upload after a request; with the file once it is complete. */
@@ -73,3 +65,170 @@ export interface ResumableUploads {
   stop (): void
   close (): Promise<void>
 }
+
+interface ResumableOptions {
+  metadata: Metadata
+  blobs: BlobStore
+  files: Pick<Files, 'acceptName' | 'sweep'>
+  quotas: Quotas
+  limits: { maxFileBytes: number, uploadExpiryHours: number }
+}
+
+export function createResumableUploads ({ metadata, blobs, files, quotas, limits }: ResumableOptions): ResumableUploads {
+  const expiryMilliseconds = limits.uploadExpiryHours * 3600_000
+  const turns = createTurns()
+
+  const changeOf = ({ id, generation }: UploadRecord, progress: UploadProgress) => {
+    const now = Date.now()
+    return { id, generation, ...progress, now, expiresAt: now + expiryMilliseconds }
+  }
+
+  function save (owner: AccountRecord, upload: UploadRecord, progress: UploadProgress, isAppending: boolean): Promise<void> {
+    return metadata.saveUpload(changeOf(upload, progress), { isAppending, quota: quotas.of(owner) })
+  }
+
+  async function end (owner: AccountRecord, id: string): Promise<void> {
+    await metadata.removeUpload(owner.id, id, Date.now())
+    files.sweep()
+  }
+
+  const receiver = createReceiver({ blobs, quotas, maxFileBytes: limits.maxFileBytes, save, end })
+
+  async function get (owner: AccountRecord, id: string): Promise<UploadRecord> {
+    const upload = await metadata.findUpload(owner.id, id, Date.now())
+    if (upload === undefined) throw new Problem('not_found')
+    return upload
+  }
+
+  async function takeOver (owner: AccountRecord, id: string, to: { isAppending: boolean, precondition?: Precondition | undefined }): Promise<UploadRecord> {
+    const now = Date.now()
+    return metadata.takeOverUpload(owner.id, id, { ...to, now, expiresAt: now + expiryMilliseconds })
+  }
+
+  /** The upload with its offset on stable storage: what appends in another process, or did when it died, can't change it any more. */
+  async function settle (owner: AccountRecord, id: string): Promise<UploadRecord> {
+    const upload = await get(owner, id)
+    return upload.isAppending ? takeOver(owner, id, { isAppending: false }) : upload
+  }
+
+  async function checkCreation ({ owner, length, method, precondition, reprDigest }: UploadCreation, name: string): Promise<void> {
+    expectDigests({ 'repr-digest': reprDigest })
+    if (length !== undefined && length > limits.maxFileBytes) refuseSize(limits.maxFileBytes)
+    const current = await metadata.findFile(owner.id, name)
+    // A file with the same bytes is no conflict, and another length tells that they are others.
+    const isRefused = method === 'POST' && isUnconditional(precondition)
+      ? current !== undefined && length !== undefined && length !== current.size
+      : !permits(precondition, current)
+    if (isRefused) throw new Problem('precondition_failed')
+    await blobs.requireSpace(length ?? 0)
+  }
+
+  /** Makes a file of an upload whose bytes are all there. @throws precondition_failed; digest_mismatch, and then the upload ends. */
+  async function finish (owner: AccountRecord, upload: UploadRecord, progress: UploadProgress): Promise<UploadOutcome> {
+    const size = progress.offset
+    const whole = { ...progress, length: size }
+    if (blobs.assemble !== undefined) {
+      // Before, because nothing can be appended after it: the next request, even after a crash, finds all bytes and goes on here.
+      await save(owner, upload, whole, true)
+      await blobs.assemble(upload.blobId, { size, state: progress.state })
+    }
+    const sha256 = await receiver.verify(upload, size).catch(async (error: unknown) => {
+      if (error instanceof Problem && error.code === 'digest_mismatch') await end(owner, upload.id)
+      throw error
+    })
+    const stored = await metadata.finishUpload(changeOf(upload, whole), { sha256, quota: quotas.of(owner) })
+    if (stored === undefined) throw refusal(size)
+    // Bytes that were replaced, or are there already.
+    if (!stored.isNew) files.sweep()
+    return { upload: { ...upload, ...whole, result: stored }, stored }
+  }
+
+  async function append (owner: AccountRecord, id: string, { append, signal }: { append: UploadAppend, signal: AbortSignal }): Promise<UploadOutcome> {
+    const found = await settle(owner, id)
+    requireOffset(found, append.offset)
+    if (found.result !== undefined) return repeat(found, append)
+    const length = await receiver.agreeOnLength(owner, found, append)
+    const upload = await takeOver(owner, id, { isAppending: true, precondition: append.precondition })
+    // Another process may have been faster.
+    requireOffset(upload, append.offset)
+    if (upload.result !== undefined) return repeat(upload, append)
+    // An empty file is received as well: that is what makes its bytes.
+    if (upload.offset === length && length > 0) {
+      await requireEmpty(append)
+      return finish(owner, upload, upload)
+    }
+    const progress = await receiver.receive(owner, upload, { length, append, signal })
+    const isComplete = append.isLast || progress.offset === length
+    if (isComplete && (length === null || progress.offset === length)) return finish(owner, upload, progress)
+    await save(owner, upload, progress, false)
+    if (isComplete) throw new Problem('upload_length_inconsistent')
+    return { upload: { ...upload, ...progress }, stored: undefined }
+  }
+
+  /** Repeats the answer of an upload that is complete. */
+  async function repeat (upload: UploadRecord, request: UploadAppend): Promise<UploadOutcome> {
+    await requireEmpty(request)
+    return { upload, stored: upload.result }
+  }
+
+  const appendExclusively = (owner: AccountRecord, id: string, request: UploadAppend) => turns.take(id, signal => append(owner, id, { append: request, signal }))
+
+  return {
+    limits: { maxBytes: limits.maxFileBytes, maxAgeSeconds: expiryMilliseconds / 1000 },
+
+    async create (request) {
+      const { owner, type, length, method, precondition, uploadMetadata = null, reprDigest = null } = request
+      const name = files.acceptName(request.name)
+      await checkCreation(request, name)
+      const createdAt = Date.now()
+      const upload = await metadata.addUpload({
+        id: createBlobId(),
+        ownerId: owner.id,
+        name,
+        type: mediaTypeOf(name, type),
+        blobId: createBlobId(),
+        length: length ?? null,
+        method,
+        precondition,
+        uploadMetadata,
+        reprDigest,
+        createdAt,
+        expiresAt: createdAt + expiryMilliseconds
+      }, { maxUploads: MAX_UPLOADS, quota: quotas.of(owner) })
+      if (length !== 0) return { upload, stored: undefined }
+      return appendExclusively(owner, upload.id, { offset: 0, bytes: noBytes(), announcedBytes: 0, length: undefined, isLast: true, confirm: undefined })
+    },
+
+    get,
+
+    list: (owner, page) => metadata.listUploads(owner.id, { ...page, now: Date.now() }),
+
+    async findByName (owner, name) {
+      const uploads = await metadata.listUploads(owner.id, { now: Date.now(), name, before: undefined, limit: MAX_UPLOADS })
+      return uploads.find(({ method }) => method === 'PUT')
+    },
+
+    offset: (owner, id) => turns.take(id, async () => {
+      const upload = await settle(owner, id)
+      const { offset, length, result, isRefused } = upload
+      if (result !== undefined || offset !== length) return { upload, stored: result }
+      if (isRefused) throw refusal(offset)
+      // The process that received the last bytes died before it could store the file.
+      return finish(owner, await takeOver(owner, id, { isAppending: true }), upload)
+    }),
+
+    append: appendExclusively,
+
+    cancel: (owner, id) => turns.take(id, () => end(owner, id)),
+
+    stop: () => turns.abort(new Problem('stopping', { headers: { 'retry-after': '5' } })),
+
+    close: turns.close
+  }
+}
+
+function refusal (offset: number): Problem {
+  return new Problem('precondition_failed', { headers: { 'upload-offset': String(offset), 'upload-complete': '?1' } })
+}
+
+async function * noBytes (): AsyncGenerator<Buffer> {}

@@ -3,21 +3,14 @@ import { chmod, link, mkdir, open, opendir, readdir, rename, rm, stat, unlink, t
 import { dirname, join } from 'node:path'
 import { Problem } from '../../problems.ts'
 import { type BlobStore, cutPieces, type Piece, type StoredBlob } from '../blob-store.ts'
+import { createBatchWriter } from './batch-writer.ts'
 import { BlobReadStream } from './blob-read-stream.ts'
 import { blobPath, dataFolderLayout, isThere } from './data-folder.ts'
+import { appendToDraft } from './draft-file.ts'
 import { failAsDamaged, failAsStorage, makeFolder, openSharedSync, READ_BYTES, readStart, sync, writeDurably } from './durable-files.ts'
 import { ignoreMissing, removeDurably } from './durable-removal.ts'
 import { createFreeSpace } from './free-space.ts'
 import { createMarks } from './marks.ts'
-
-/** Size of one write if there is one upload: 1.7 times as fast as writes of 64 KiB, which is what a socket delivers at a time. */
-const MAX_WRITE_BYTES = 1024 ** 2
-
-/** Concurrent uploads share `MAX_WRITE_BYTES`, but no write is smaller than this. */
-const MIN_WRITE_BYTES = 256 * 1024
-
-/** Chunks in one write, the limit of `writev`: a client that sends single bytes would need 200 MB of objects for a megabyte. */
-const MAX_WRITE_CHUNKS = 1024
 
 /** Size of one read, if few blobs are read: 256 MiB took 100 ms of CPU time, and 130 ms with 256 KiB. */
 const MAX_READ_BYTES = 512 * 1024
@@ -57,7 +50,8 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
   await sync(folder)
   const syncIncoming = await openSharedSync(incoming, entries => entries.sync())
   const freeSpace = createFreeSpace({ folder, minFreeBytes })
-  const putting = new Set<Promise<StoredBlob>>()
+  const writing = new Set<Promise<unknown>>()
+  const createWriter = (handle: FileHandle) => createBatchWriter(handle, { freeSpace, countWriters: () => writing.size })
   const committing = new Map<string, Promise<void>>()
   let readers = 0
 
@@ -80,32 +74,26 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
 
   async function writeAll (handle: FileHandle, bytes: AsyncIterable<Uint8Array>, maxBytes: number): Promise<{ size: number, sha256: string }> {
     const hash = createHash('sha256')
+    const writer = createWriter(handle)
     let size = 0
-    let chunks: Uint8Array[] = []
-    let chunkBytes = 0
-    // One batch is written while the next is collected, never more. This limits memory and keeps the order.
-    let writing: Promise<void> = Promise.resolve()
-    async function flush (): Promise<void> {
-      await writing
-      writing = freeSpace.during(chunkBytes, writeBatch.bind(undefined, handle, chunks, chunkBytes))
-      writing.catch(() => {})
-      chunks = []
-      chunkBytes = 0
-    }
     try {
       for await (const chunk of bytes) {
         size += chunk.length
         if (size > maxBytes) throw new Problem('file_too_large', { detail: `A file may have ${maxBytes} bytes.` })
         hash.update(chunk)
-        chunks.push(chunk)
-        chunkBytes += chunk.length
-        if (chunkBytes >= Math.max(MIN_WRITE_BYTES, MAX_WRITE_BYTES / putting.size) || chunks.length >= MAX_WRITE_CHUNKS) await flush()
+        const writing = writer.add(chunk)
+        if (writing !== undefined) await writing
       }
-      if (chunkBytes > 0) await flush()
+      await writer.flush()
     } finally {
-      await writing
+      await writer.settle()
     }
     return { size, sha256: hash.digest('hex') }
+  }
+
+  function counted<T> (writes: Promise<T>): Promise<T> {
+    writing.add(writes)
+    return writes.finally(() => writing.delete(writes))
   }
 
   async function probe (): Promise<void> {
@@ -181,11 +169,9 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
 
     graceSeconds: 0,
 
-    put (id, bytes, limits) {
-      const stored = put(id, bytes, limits)
-      putting.add(stored)
-      return stored.finally(() => putting.delete(stored))
-    },
+    put: (id, bytes, limits) => counted(put(id, bytes, limits)),
+
+    append: (id, draft, bytes, options) => counted(appendToDraft(committedPath(id), draft, bytes, { ...options, createWriter }).catch(failAsStorage)),
 
     requireSpace: freeSpace.check,
 
@@ -233,7 +219,7 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
     probe: () => probe().catch(failAsStorage),
 
     async close () {
-      await Promise.allSettled([...putting, ...committing.values()])
+      await Promise.allSettled([...writing, ...committing.values()])
       await syncIncoming.close()
     }
   }
@@ -241,10 +227,4 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
 
 function checkSize (id: string, stored: { size: number }, size: number): void {
   if (stored.size !== size) throw new Problem('file_damaged', { cause: new Error(`blob ${id} has ${stored.size} bytes, not ${size}`) })
-}
-
-async function writeBatch (handle: FileHandle, chunks: Uint8Array[], bytes: number): Promise<void> {
-  const { bytesWritten } = await handle.writev(chunks)
-  // A short write means that the disk is full; the next write then fails.
-  if (bytesWritten < bytes) await handle.appendFile(Buffer.concat(chunks).subarray(bytesWritten))
 }

@@ -1,7 +1,7 @@
 import { and, between, eq, gt, sql } from 'drizzle-orm'
 import { Problem } from '../../problems.ts'
 import type { Metadata } from '../metadata.ts'
-import { permits, type Precondition } from '../preconditions.ts'
+import { isUnconditional, permits, type Precondition } from '../preconditions.ts'
 import { type FileRecord, type NewFile, type Quota, refuseBeyondQuota } from '../records.ts'
 import { clock, prepared, type Connections } from './connections.ts'
 import { isUniqueViolation } from './failures.ts'
@@ -119,10 +119,6 @@ export function createFileRepository ({ read, write, execute, executeIdempotent 
 function judge (precondition: Precondition, current: FileRecord | undefined): Judged {
   if (!permits(precondition, current)) throw new Problem('precondition_failed')
   return current?.blobId ?? 'none'
-}
-
-function isUnconditional (precondition: Precondition): boolean {
-  return Object.values(precondition).every(value => value === undefined)
 }
 
 /** Calls `act`, which judges a precondition, again if the file was changed after that: then it returns undefined. */

@@ -4,7 +4,7 @@ import { Problem } from '../../problems.ts'
 import type { Metadata } from '../metadata.ts'
 import type { Committer } from './committer.ts'
 import { isUniqueViolation } from './failures.ts'
-import { accounts, attempts, discardedBlobs, files } from './schema.ts'
+import { accounts, attempts, discardedBlobs, files, uploads } from './schema.ts'
 import { createTokenRemover } from './token-remover.ts'
 
 type AccountRepository = Pick<Metadata,
@@ -73,17 +73,29 @@ export function createAccountRepository (db: BetterSQLite3Database, committer: C
       const account = await read(() => deleted.get())
       if (account === undefined) return false
       await tokenRemover.thinOut(account.id)
-      await commit(() => { if (!removeFiles(account.id, limit)) db.delete(accounts).where(eq(accounts.id, account.id)).run() })
+      await commit(() => { if (!removeUploads(account.id, limit) && !removeFiles(account.id, limit)) db.delete(accounts).where(eq(accounts.id, account.id)).run() })
       return true
     }
+  }
+
+  function removeUploads (ownerId: number, limit: number): boolean {
+    const batch = db.select({ id: uploads.id, blobId: uploads.blobId, result: uploads.result }).from(uploads).where(eq(uploads.ownerId, ownerId)).limit(limit).all()
+    if (batch.length === 0) return false
+    discard(batch.filter(({ result }) => result === null))
+    db.delete(uploads).where(inArray(uploads.id, batch.map(({ id }) => id))).run()
+    return true
   }
 
   function removeFiles (ownerId: number, limit: number): boolean {
     const batch = db.select({ id: files.id, blobId: files.blobId }).from(files).where(eq(files.ownerId, ownerId)).limit(limit).all()
     if (batch.length === 0) return false
-    const discardedAt = Date.now()
-    db.insert(discardedBlobs).values(batch.map(({ blobId }) => ({ blobId, discardedAt }))).run()
+    discard(batch)
     db.delete(files).where(inArray(files.id, batch.map(({ id }) => id))).run()
     return true
+  }
+
+  function discard (blobs: { blobId: string }[]): void {
+    const discardedAt = Date.now()
+    if (blobs.length > 0) db.insert(discardedBlobs).values(blobs.map(({ blobId }) => ({ blobId, discardedAt }))).run()
   }
 }

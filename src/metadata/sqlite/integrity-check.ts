@@ -5,7 +5,7 @@ import type { Metadata } from '../metadata.ts'
 import type { Committer } from './committer.ts'
 import { Database } from './driver.ts'
 import { isOutdated, refuseNewer } from './migrations.ts'
-import { accounts, blobLeases, discardedBlobs, files } from './schema.ts'
+import { accounts, blobLeases, discardedBlobs, files, uploads } from './schema.ts'
 
 /** Checks the database `file`, without writing to it. @throws {NewerDatabaseError}, and SQLite's error for a file that it can't read. */
 export function checkDatabaseIntegrity (file: string): { isOutdated: boolean, findings: string[] } {
@@ -32,6 +32,7 @@ export function createIntegrityRepository (db: BetterSQLite3Database, client: Da
 
     referencedBlobs: blobIds => read(() => new Set(union(
       db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds)),
+      db.select({ blobId: uploads.blobId }).from(uploads).where(and(inArray(uploads.blobId, blobIds), isNull(uploads.result))),
       db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds)),
       db.select({ blobId: blobLeases.blobId }).from(blobLeases).where(inArray(blobLeases.blobId, blobIds))
     ).all().map(row => row.blobId))),

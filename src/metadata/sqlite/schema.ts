@@ -1,5 +1,7 @@
-import { isNotNull } from 'drizzle-orm'
+import { isNotNull, isNull } from 'drizzle-orm'
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex, type AnySQLiteColumn } from 'drizzle-orm/sqlite-core'
+import type { Precondition } from '../preconditions.ts'
+import type { StoredUpload } from '../uploads.ts'
 
 /** One row: the id of the installation, which is the audience of its tokens. */
 export const installation = sqliteTable('installation', {
@@ -99,6 +101,38 @@ export const files = sqliteTable('files', {
   uniqueIndex('files_blob').on(table.blobId),
   index('files_owner_created').on(table.ownerId, table.createdAt, table.id),
   index('files_owner_size').on(table.ownerId, table.size, table.id)
+])
+
+/** Uploads that a client can continue. A row without a result is unfinished, and owns its blob. */
+export const uploads = sqliteTable('uploads', {
+  sequence: integer('sequence').primaryKey({ autoIncrement: true }),
+  id: text('id').notNull(),
+  ownerId: integer('owner_id').notNull().references(() => accounts.id),
+  name: text('name').notNull(),
+  type: text('type').notNull(),
+  blobId: text('blob_id').notNull(),
+  length: integer('length'),
+  method: text('method', { enum: ['POST', 'PUT'] }).notNull(),
+  // JSON, as the next ones of this kind: nothing looks into them.
+  precondition: text('precondition', { mode: 'json' }).$type<Precondition>().notNull(),
+  uploadMetadata: text('upload_metadata'),
+  reprDigest: text('repr_digest'),
+  createdAt: integer('created_at').notNull(),
+  expiresAt: integer('expires_at').notNull(),
+  offset: integer('received_bytes').notNull().default(0),
+  // Of the blob store.
+  state: text('state'),
+  generation: integer('generation').notNull().default(1),
+  isAppending: integer('is_appending', { mode: 'boolean' }).notNull().default(false),
+  isRefused: integer('is_refused', { mode: 'boolean' }).notNull().default(false),
+  result: text('result', { mode: 'json' }).$type<StoredUpload>()
+}, table => [
+  uniqueIndex('uploads_id').on(table.id),
+  uniqueIndex('uploads_blob').on(table.blobId),
+  index('uploads_owner').on(table.ownerId),
+  // Partial, because every change of a file under a quota sums the unfinished uploads of its owner, and most are finished.
+  index('uploads_unfinished').on(table.ownerId, table.sequence).where(isNull(table.result)),
+  index('uploads_expiry').on(table.expiresAt)
 ])
 
 /** Blobs whose bytes are to be deleted. A row is added in the transaction that deletes the file, and deleted when the bytes are. */

@@ -4,13 +4,25 @@ import type { Snapshot } from '../metadata.ts'
 import { copyDatabase } from './database-file.ts'
 import { Database } from './driver.ts'
 import { refuseNewer } from './migrations.ts'
-import { accounts, files, installation } from './schema.ts'
+import { accounts, files, installation, uploads } from './schema.ts'
 
 /** Copies the database `file` into a new file `copy` and opens the copy. @throws {NewerDatabaseError} before it copies. */
 export async function takeSnapshot (file: string, copy: string): Promise<Snapshot> {
   refuseNewer(file)
   await copyDatabase(file, copy)
+  removeUploads(copy)
   return openSnapshot(copy)
+}
+
+/** Unfinished uploads have bytes that no backup has. */
+function removeUploads (copy: string): void {
+  const client = new Database(copy)
+  try {
+    const hasUploads = client.prepare("SELECT 1 FROM sqlite_master WHERE name = 'uploads'").get() !== undefined
+    if (hasUploads) drizzle({ client }).delete(uploads).run()
+  } finally {
+    client.close()
+  }
 }
 
 /** Opens an existing copy, read-only. @throws {NewerDatabaseError}. */

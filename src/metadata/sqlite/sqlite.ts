@@ -10,6 +10,7 @@ import { createCommitter } from './committer.ts'
 import { Database } from './driver.ts'
 import { createEventRepository, createEventWriter } from './events.ts'
 import { failureOf } from './failures.ts'
+import { createFileWriter } from './file-writer.ts'
 import { createFileRepository } from './files.ts'
 import { createIntegrityRepository } from './integrity-check.ts'
 import { applyMigrations, refuseNewer, refuseNewerIn, type MigrationOptions } from './migrations.ts'
@@ -17,6 +18,7 @@ import { createMonitoringRepository } from './monitoring.ts'
 import { watchRetentionLock } from './retention-lock.ts'
 import { installation } from './schema.ts'
 import { createTokenRepository } from './tokens.ts'
+import { createUploadRepository } from './uploads.ts'
 
 /** How long opening the database waits for another process that is writing to it. */
 const OPENING_MILLISECONDS = 5000
@@ -47,6 +49,7 @@ export async function openSqliteMetadata (file: string, options: MigrationOption
     client.pragma('busy_timeout = 0')
     const committer = createCommitter(client, syncLog)
     const writeEvent = createEventWriter(db)
+    const fileWriter = createFileWriter(db)
     return {
       installationId,
       failed: committer.failed,
@@ -55,7 +58,8 @@ export async function openSqliteMetadata (file: string, options: MigrationOption
       ...createTokenRepository({ db, committer, writeEvent }),
       ...createEventRepository(db, committer, writeEvent),
       ...createAttemptRepository(db, committer),
-      ...createFileRepository(db, committer),
+      ...createFileRepository(db, committer, fileWriter),
+      ...createUploadRepository(db, committer, fileWriter),
       ...createBlobRepository(db, committer, retentionLock),
       ...createIntegrityRepository(db, client, committer),
       ...createMonitoringRepository(db, client, committer),

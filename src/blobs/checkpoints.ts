@@ -1,0 +1,45 @@
+import type { AppendOptions, Draft } from './blob-store.ts'
+
+/** An append saves its progress after so many bytes. */
+const SAVE_BYTES = 64 * 1024 ** 2
+
+/** And after so much time, if bytes arrived in it. */
+const SAVE_MILLISECONDS = 5000
+
+export interface Checkpoints {
+  /** Counts bytes that arrived. Begins to save if enough have; the append goes on meanwhile. */
+  count (bytes: number): void
+  /** Resolves with the result of `work`, or rejects as soon as a save fails. */
+  guard<T> (work: Promise<T>): Promise<T>
+  /** Ends the saving: waits for the one in progress. Never fails. */
+  stop (): Promise<void>
+}
+
+/** Saves the progress of an append at intervals. `makeDurable` brings to stable storage what arrived before its call. */
+export function createCheckpoints (makeDurable: () => Promise<Draft>, save: AppendOptions['save']): Checkpoints {
+  let unsavedBytes = 0
+  let saving: Promise<void> | undefined
+  let fail: (error: unknown) => void
+  const failed = new Promise<never>((_resolve, reject) => { fail = reject })
+  failed.catch(() => {})
+
+  function begin (): void {
+    if (save === undefined || saving !== undefined || unsavedBytes === 0) return
+    unsavedBytes = 0
+    saving = makeDurable().then(save).then(() => { saving = undefined }, (error: unknown) => fail(error))
+  }
+
+  const timer = setInterval(begin, SAVE_MILLISECONDS)
+
+  return {
+    count (bytes) {
+      unsavedBytes += bytes
+      if (unsavedBytes >= SAVE_BYTES) begin()
+    },
+    guard: work => Promise.race([work, failed]),
+    async stop () {
+      clearInterval(timer)
+      await saving
+    }
+  }
+}

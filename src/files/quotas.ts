@@ -1,0 +1,65 @@
+import type { Metadata } from '../metadata/metadata.ts'
+import { type AccountRecord, NO_LIMIT, type Quota, refuseBeyondQuota } from '../metadata/records.ts'
+
+/** Limits for accounts for which the operator set none. */
+export interface QuotaLimits {
+  readonly quotaBytes: number | undefined
+  readonly quotaFiles: number | undefined
+}
+
+export interface AccountUsage {
+  readonly files: number
+  readonly bytes: number
+  /** Reserved for unfinished uploads. */
+  readonly uploadBytes: number
+  readonly quotaBytes: number | null
+  readonly quotaFiles: number | null
+}
+
+/** The quotas of accounts. What is checked here avoids reading a body in vain; the write decides. */
+export interface Quotas {
+  /** The limits of an account: those that the operator set for it, else those of the settings. */
+  of (owner: AccountRecord): Quota
+  /** What an account uses, and its limits. */
+  usageOf (owner: AccountRecord): Promise<AccountUsage>
+  /** Bytes that are left for an upload, which itself counts already with `ownBytes`. Infinity without a quota. */
+  availableBytes (owner: AccountRecord, ownBytes: number): Promise<number>
+  /** @throws quota_exceeded. */
+  check (owner: AccountRecord, added: { bytes: number, files: number }): Promise<void>
+}
+
+export function createQuotas (metadata: Pick<Metadata, 'uploadUsage'>, limits: QuotaLimits): Quotas {
+  function of (owner: AccountRecord): Quota {
+    const chosen = (own: number | null, usual: number | undefined) => own === NO_LIMIT ? undefined : own ?? usual
+    return { bytes: chosen(owner.quotaBytes, limits.quotaBytes), files: chosen(owner.quotaFiles, limits.quotaFiles) }
+  }
+
+  /** Files and unfinished uploads. */
+  async function usedBy (owner: AccountRecord): Promise<{ bytes: number, files: number }> {
+    const { bytes, uploads } = await metadata.uploadUsage(owner.id, Date.now())
+    return { bytes: owner.usedBytes + bytes, files: owner.usedFiles + uploads }
+  }
+
+  return {
+    of,
+
+    async usageOf (owner) {
+      const { bytes = null, files = null } = of(owner)
+      const { bytes: uploadBytes } = await metadata.uploadUsage(owner.id, Date.now())
+      return { files: owner.usedFiles, bytes: owner.usedBytes, uploadBytes, quotaBytes: bytes, quotaFiles: files }
+    },
+
+    async availableBytes (owner, ownBytes) {
+      const limit = of(owner).bytes
+      return limit === undefined ? Infinity : limit - (await usedBy(owner)).bytes + ownBytes
+    },
+
+    async check (owner, added) {
+      const quota = of(owner)
+      if (quota.bytes === undefined && quota.files === undefined) return
+      const used = await usedBy(owner)
+      refuseBeyondQuota('bytes', { used: used.bytes, added: added.bytes, limit: quota.bytes })
+      refuseBeyondQuota('files', { used: used.files, added: added.files, limit: quota.files })
+    }
+  }
+}

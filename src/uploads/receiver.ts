@@ -1,0 +1,127 @@
+import type { BlobStore } from '../blobs/blob-store.ts'
+import type { Quotas } from '../files/quotas.ts'
+import type { Precondition } from '../metadata/preconditions.ts'
+import type { AccountRecord } from '../metadata/records.ts'
+import type { UploadProgress, UploadRecord } from '../metadata/uploads.ts'
+import { Problem } from '../problems.ts'
+import { createContentDigests, type ContentDigests } from './content-digests.ts'
+import { untilAborted } from './turns.ts'
+
+/** Bytes to be added to an upload. */
+export interface UploadAppend {
+  /** Where they begin. */
+  readonly offset: number
+  readonly bytes: AsyncIterable<Buffer>
+  /** Their number, if it is announced. */
+  readonly announcedBytes: number | undefined
+  /** The length of the file, if this request announces it. */
+  readonly length: number | undefined
+  /** Whether the file ends with these bytes. */
+  readonly isLast: boolean
+  /**
+   * Throws if the bytes, when they have ended, do not match their digest. Undefined if none was announced; with one, bytes are kept all
+   * or not at all.
+   */
+  readonly confirm: (() => void) | undefined
+  /** Replaces the recorded precondition (ranged `PUT` only). */
+  readonly precondition?: Precondition
+}
+
+interface ReceiverOptions {
+  blobs: BlobStore
+  quotas: Quotas
+  maxFileBytes: number
+  save: (owner: AccountRecord, upload: UploadRecord, progress: UploadProgress, isAppending: boolean) => Promise<void>
+  end: (owner: AccountRecord, id: string) => Promise<void>
+}
+
+interface Reception { readonly length: number | null, readonly append: UploadAppend, readonly signal: AbortSignal }
+
+/** Receives the bytes of uploads. */
+export interface Receiver extends Pick<ContentDigests, 'verify'> {
+  /** The length that upload and request agree on; null while it is unknown. @throws upload_length_inconsistent, file_too_large. */
+  agreeOnLength (owner: AccountRecord, upload: UploadRecord, append: UploadAppend): Promise<number | null>
+  /**
+   * Appends bytes to an upload that the request has taken over. Resolves when they are on stable storage; the last of them are not recorded
+   * yet. If the bytes fail, what arrived is recorded.
+   * @throws upload_length_inconsistent beyond the length, and then the upload ends; file_too_large, quota_exceeded.
+   */
+  receive (owner: AccountRecord, upload: UploadRecord, reception: Reception): Promise<UploadProgress>
+}
+
+export function createReceiver ({ blobs, quotas, maxFileBytes, save, end }: ReceiverOptions): Receiver {
+  const digests = createContentDigests(blobs)
+
+  /** Bytes beyond the length end the upload. */
+  async function refuseExcess (owner: AccountRecord, { id }: UploadRecord, cause?: unknown): Promise<never> {
+    await end(owner, id)
+    throw new Problem('upload_length_inconsistent', { detail: 'There are more bytes than announced; the upload has ended.', cause })
+  }
+
+  return {
+    verify: digests.verify,
+
+    async agreeOnLength (owner, upload, { offset, announcedBytes, length, isLast }) {
+      const known = new Set<number>()
+      if (upload.length !== null) known.add(upload.length)
+      if (length !== undefined) known.add(length)
+      const [agreed] = known
+      // Bytes after the last one are refused as they are where an upload is complete.
+      if (agreed !== undefined && offset < agreed && offset + (announcedBytes ?? 0) > agreed) return refuseExcess(owner, upload)
+      if (isLast && announcedBytes !== undefined && agreed !== offset) known.add(offset + announcedBytes)
+      if (known.size > 1) throw new Problem('upload_length_inconsistent')
+      const [final = null] = known
+      if (upload.length === null && final !== null && final > maxFileBytes) refuseSize(maxFileBytes)
+      return final
+    },
+
+    async receive (owner, upload, { length, append, signal }) {
+      if (length !== upload.length) await save(owner, upload, { ...progressOf(upload), length }, true)
+      const maxBytes = length ?? Math.min(maxFileBytes, await quotas.availableBytes(owner, upload.offset))
+      const watched = digests.watch(upload, untilAborted(append, signal))
+      let saved = upload.offset
+      const saveDraft = async ({ size, state }: { size: number, state: string | null }) => {
+        await save(owner, upload, { offset: size, state, length }, true)
+        saved = size
+      }
+      try {
+        const draft = await blobs.append(upload.blobId, { size: upload.offset, state: upload.state }, watched, {
+          maxBytes,
+          // Bytes with a digest are kept all or not at all.
+          ...(append.confirm === undefined && { save: saveDraft })
+        })
+        saved = draft.size
+        return { offset: draft.size, state: draft.state, length }
+      } catch (error) {
+        if (!(error instanceof Problem) || error.code !== 'file_too_large') throw error
+        if (length !== null) return await refuseExcess(owner, upload, error)
+        if (maxBytes < maxFileBytes) throw new Problem('quota_exceeded', { detail: `The quota leaves ${maxBytes} bytes for this file.`, cause: error })
+        throw error
+      } finally {
+        digests.keep(upload, saved)
+      }
+    }
+  }
+}
+
+const progressOf = ({ offset, state, length }: UploadRecord): UploadProgress => ({ offset, state, length })
+
+export function refuseSize (maxFileBytes: number): never {
+  throw new Problem('file_too_large', { detail: `A file may have ${maxFileBytes} bytes.` })
+}
+
+/** @throws upload_offset_mismatch, with the offset of the upload. */
+export function requireOffset ({ offset, result }: UploadRecord, provided: number): void {
+  if (provided === offset) return
+  throw new Problem('upload_offset_mismatch', {
+    detail: `The upload has ${offset} bytes, and the request begins at ${provided}.`,
+    members: { 'expected-offset': offset, 'provided-offset': provided },
+    headers: { 'upload-offset': String(offset), 'upload-complete': result === undefined ? '?0' : '?1' }
+  })
+}
+
+/** @throws upload_completed if the request has bytes. */
+export async function requireEmpty ({ bytes, announcedBytes = 0 }: UploadAppend): Promise<void> {
+  if (announcedBytes > 0) throw new Problem('upload_completed')
+  for await (const chunk of bytes) if (chunk.length > 0) throw new Problem('upload_completed')
+}

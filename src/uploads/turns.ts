@@ -1,0 +1,69 @@
+import { Problem } from '../problems.ts'
+
+/** Requests about one upload, one at a time. A new one ends those before it. */
+export interface Turns {
+  /**
+   * Aborts the works on the same upload that are under way, waits for their end, and runs `work`. Its signal is aborted with the problem
+   * `upload_taken_over` by the next work on the upload, or with that of `abort`.
+   */
+  take<T> (id: string, work: (signal: AbortSignal) => Promise<T>): Promise<T>
+  /** Aborts all that are under way. */
+  abort (reason: Problem): void
+  /** Waits for the end of all. */
+  close (): Promise<void>
+}
+
+interface Turn { readonly controller: AbortController, readonly ended: Promise<unknown> }
+
+export function createTurns (): Turns {
+  const latest = new Map<string, Turn>()
+
+  return {
+    take (id, work) {
+      const before = latest.get(id)
+      before?.controller.abort(new Problem('upload_taken_over'))
+      const controller = new AbortController()
+      const result = (before?.ended ?? Promise.resolve()).then(() => work(controller.signal))
+      const turn = { controller, ended: result.catch(() => {}).then(() => { if (latest.get(id) === turn) latest.delete(id) }) }
+      latest.set(id, turn)
+      return result
+    },
+
+    abort (reason) {
+      for (const { controller } of latest.values()) controller.abort(reason)
+    },
+
+    async close () {
+      await Promise.all(Array.from(latest.values(), ({ ended }) => ended))
+    }
+  }
+}
+
+interface Confirmed { readonly bytes: AsyncIterable<Buffer>, readonly confirm: (() => void) | undefined }
+
+/** Bytes until the signal is aborted, and the confirmation at their end. Fails with the reason of the signal. */
+export async function * untilAborted ({ bytes, confirm }: Confirmed, signal: AbortSignal): AsyncGenerator<Buffer> {
+  let abort: () => void = () => {}
+  const aborted = new Promise<never>((_resolve, reject) => {
+    abort = () => {
+      const reason: unknown = signal.reason
+      reject(reason)
+    }
+    signal.addEventListener('abort', abort)
+  })
+  aborted.catch(() => {})
+  const iterator = bytes[Symbol.asyncIterator]()
+  try {
+    for (;;) {
+      signal.throwIfAborted()
+      const { done, value } = await Promise.race([iterator.next(), aborted])
+      if (done === true) break
+      yield value
+    }
+    confirm?.()
+  } finally {
+    signal.removeEventListener('abort', abort)
+    // Not waited for: after an abort the source may wait for its client.
+    iterator.return?.().catch(() => {})
+  }
+}
