@@ -11,6 +11,7 @@ import { createBlobId } from '../src/blobs/blob-store.ts'
 import { openDiskBlobs } from '../src/blobs/disk/disk.ts'
 import { openReserve } from '../src/blobs/disk/reserve.ts'
 import { createFiles, type Upload } from '../src/files/files.ts'
+import { createQuotas } from '../src/files/quotas.ts'
 import { isMediaType } from '../src/files/media-type.ts'
 import { createCommitter } from '../src/metadata/sqlite/committer.ts'
 import { Database } from '../src/metadata/sqlite/driver.ts'
@@ -797,8 +798,9 @@ t.test('a reader whose file is replaced between two looks gets the new one whole
   const blobs = await openDiskBlobs({ folder, minFreeBytes: () => 0 })
   const reserve = await openReserve(join(folder, 'reserve'))
   const owner = await metadata.addAccount({ username: 'ann', usernameKey: 'ann', passwordHash: 'x', createdAt: 1 })
-  const limits = { maxFileBytes: 1000, quotaBytes: undefined, quotaFiles: undefined, allowedExtensions: undefined }
-  const files = createFiles({ metadata, blobs, reserve, limits })
+  const limits = { maxFileBytes: 1000, allowedExtensions: undefined }
+  const quotas = createQuotas(metadata, { quotaBytes: undefined, quotaFiles: undefined })
+  const files = createFiles({ metadata, blobs, reserve, quotas, limits })
   const upload = (text: string): Upload => ({ name: 'a', minBytes: 0, maxBytes: 1000, read: use => use({ name: 'a', type: undefined, bytes: Readable.from([Buffer.from(text)]) }) })
   const put = (text: string) => files.store({ owner, upload: upload(text), mode: 'put', precondition: {} })
   await put('old')
@@ -818,6 +820,7 @@ t.test('a reader whose file is replaced between two looks gets the new one whole
     },
     blobs,
     reserve,
+    quotas,
     limits
   })
   const { plan, bytes } = await slowReader.download(owner.id, 'a', { method: 'GET', headers: {}, disposition: undefined, createBoundary: () => 'x' })

@@ -7,6 +7,7 @@ import { createBlobId } from '../../src/blobs/blob-store.ts'
 import { openDiskBlobs } from '../../src/blobs/disk/disk.ts'
 import { openReserve } from '../../src/blobs/disk/reserve.ts'
 import { createFiles, type Upload } from '../../src/files/files.ts'
+import { createQuotas } from '../../src/files/quotas.ts'
 import { OutcomeUnknown } from '../../src/metadata/metadata.ts'
 import { Database } from '../../src/metadata/sqlite/driver.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
@@ -31,8 +32,9 @@ test('a lease is renewed while its bytes arrive, ends with the upload, and what 
   const metadata = await openSqliteMetadata(file)
   // A folder that processes share, as a bucket is.
   const disk = await openDiskBlobs({ folder, minFreeBytes: () => 0 })
-  const limits = { maxFileBytes: 1000, quotaBytes: undefined, quotaFiles: undefined, allowedExtensions: undefined }
-  const files = createFiles({ metadata, blobs: { ...disk, needsLeases: true }, reserve: await openReserve(join(folder, 'reserve')), limits })
+  const limits = { maxFileBytes: 1000, allowedExtensions: undefined }
+  const quotas = createQuotas(metadata, { quotaBytes: undefined, quotaFiles: undefined })
+  const files = createFiles({ metadata, blobs: { ...disk, needsLeases: true }, reserve: await openReserve(join(folder, 'reserve')), quotas, limits })
   const database = new Database(file)
   t.teardown(async () => { database.close(); await files.close(); await disk.close(); await metadata.close() })
   interface Lease { blob_id: string, expires_at: number, abandoned_at: number | null }
@@ -81,6 +83,7 @@ test('a lease is renewed while its bytes arrive, ends with the upload, and what 
     metadata: { ...metadata, async putFile () { throw new OutcomeUnknown(new Error('cut'), 'unavailable') } },
     blobs: { ...disk, needsLeases: true },
     reserve: await openReserve(join(folder, 'reserve')),
+    quotas,
     limits
   })
   t.teardown(() => cut.close())
@@ -94,6 +97,7 @@ test('a lease is renewed while its bytes arrive, ends with the upload, and what 
     metadata,
     blobs: { ...disk, needsLeases: true, async put () { throw new Problem('unavailable') } },
     reserve: await openReserve(join(folder, 'reserve')),
+    quotas,
     limits
   })
   t.teardown(() => away.close())
