@@ -1,0 +1,224 @@
+import { execFile } from 'node:child_process'
+import { createHash, randomBytes, randomInt } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { createServer, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { setTimeout } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { build } from 'esbuild'
+import { chromium } from 'playwright-core'
+import tap, { test, type Test } from 'tap'
+import * as tus from 'tus-js-client'
+import { countOf } from '../counts.ts'
+import { startRoughServer, type Mishap, type RoughServer } from './rough-wire.ts'
+
+const SIZE = countOf({ quick: 20, full: 200 }) * 1024 ** 2
+const CUTS = countOf({ quick: 3, full: 10 })
+const KILLS = countOf({ quick: 1, full: 2 })
+
+/** Before so many bytes were sent, a client may not know yet where its upload is. */
+const FIRST_BYTES = 8 * 1024 ** 2
+
+const executablePath = '/usr/bin/chromium'
+const run = promisify(execFile)
+
+const CREDENTIALS = `Basic ${Buffer.from('ann:pwd').toString('base64')}`
+
+/** What a client was told, in its order, and where it went on. */
+interface Diary {
+  /** An offset that an answer acknowledged. */
+  acknowledge (offset: number): void
+  /** Begins to send at this offset. */
+  send (offset: number): void
+}
+
+interface Story { server: RoughServer, bytes: Buffer, file: string, diary: Diary, t: Test }
+
+/** A site of another origin, with a page that has Uppy. */
+const site = createServer((request, response) => {
+  const isScript = request.url === '/script.js'
+  response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html')
+  response.end(isScript ? script : '<!doctype html><input type="file"><script src="/script.js"></script>')
+}).listen(0, '127.0.0.1')
+await once(site, 'listening')
+tap.teardown(() => { site.close() })
+const origin = `http://127.0.0.1:${(site.address() as AddressInfo).port}`
+let script = ''
+
+/** Uploads the same bytes as `name` with a client, over a wire that is cut at random places, to a server that is killed. */
+function story (name: string, upload: (story: Story) => Promise<void>, skip: string | false = false): void {
+  test(`${name} uploads a file over a broken wire to a server that is killed, and sends no acknowledged byte twice`, { skip }, async t => {
+    const bytes = randomBytes(SIZE)
+    const file = join(t.testdir({ data: {} }), 'file.bin')
+    await writeFile(file, bytes)
+    const server = await startRoughServer(t, join(file, '../data'), origin)
+    await fetch(`${server.url}/api/users`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"username":"ann","password":"pwd"}' })
+    const begun = server.sent
+    server.mishaps.push(...mishaps().map(({ atBytes, kind }) => ({ atBytes: begun + atBytes, kind })))
+    let acknowledged = 0
+    let resumptions = 0
+    await upload({
+      t,
+      server,
+      bytes,
+      file,
+      diary: {
+        acknowledge (offset) {
+          t.ok(offset >= acknowledged, `an acknowledged offset of ${acknowledged} stays, and is now ${offset}`)
+          acknowledged = offset
+        },
+        send (offset) {
+          resumptions++
+          t.equal(offset, acknowledged, 'goes on at the acknowledged offset')
+        }
+      }
+    })
+    t.equal(server.mishaps.length, 0, 'everything that could go wrong did')
+    const answer = await fetch(`${server.url}/api/files/file.bin`, { headers: { authorization: CREDENTIALS } })
+    t.match(await answer.json(), { size: SIZE, sha256: createHash('sha256').update(bytes).digest('hex') })
+    const { uploads } = await (await fetch(`${server.url}/api/uploads`, { headers: { authorization: CREDENTIALS } })).json() as { uploads: unknown[] }
+    t.strictSame(uploads, [])
+    t.comment(`${name}: ${CUTS} cuts, ${KILLS} kills, ${resumptions} appends, ${server.sent - begun} bytes sent for ${SIZE}`)
+  })
+}
+
+function mishaps (): Mishap[] {
+  const kinds = [...new Array<'cut'>(CUTS).fill('cut'), ...new Array<'kill'>(KILLS).fill('kill')]
+  return kinds.map(kind => ({ atBytes: randomInt(FIRST_BYTES, SIZE), kind })).sort((a, b) => a.atBytes - b.atBytes)
+}
+
+/** Tries again while the server is away. */
+const retryDelays = new Array<number>(40).fill(250)
+
+function tusStory (protocol: 'tus-v1' | 'ietf-draft-05', chunkSize: number) {
+  return ({ server, bytes, diary }: Story) => new Promise<void>((resolve, reject) => {
+    new tus.Upload(bytes, {
+      endpoint: `${server.url}/api/uploads`,
+      protocol,
+      chunkSize,
+      retryDelays,
+      metadata: { filename: 'file.bin' },
+      headers: {
+        authorization: CREDENTIALS,
+        // The client sends metadata to tus servers only.
+        ...(protocol === 'ietf-draft-05' && { 'content-disposition': 'attachment; filename="file.bin"' })
+      },
+      onBeforeRequest: request => { if (request.getMethod() === 'PATCH') diary.send(Number(request.getHeader('Upload-Offset'))) },
+      onAfterResponse: (_request, response) => {
+        const offset = response.getHeader('Upload-Offset')
+        if (offset !== undefined && response.getStatus() < 300) diary.acknowledge(Number(offset))
+      },
+      onError: reject,
+      onSuccess: () => resolve()
+    } as tus.UploadOptions).start()
+  })
+}
+
+story('tus-js-client', tusStory('tus-v1', Infinity))
+story('tus-js-client in chunks', tusStory('tus-v1', 5 * 1024 ** 2))
+story('tus-js-client with the IETF draft', tusStory('ietf-draft-05', Infinity))
+
+interface Sent { method: string, path: string, headers: Record<string, string>, body?: Buffer }
+
+interface Reply { status: number, headers: IncomingHttpHeaders, text: string }
+
+/** One request; undefined if the connection breaks. The location of an upload that a 104 tells goes to `onLocation`. */
+async function send (url: string, { method, path, headers, body }: Sent, onLocation: (location: string) => void = () => {}): Promise<Reply | undefined> {
+  const request = httpRequest(new URL(path, url), { method, agent: false, headers: { authorization: CREDENTIALS, ...headers } })
+  request.on('information', ({ statusCode, headers: { location } }) => { if (statusCode === 104) onLocation(String(location)) })
+  request.on('error', () => {})
+  const over = new Promise<undefined>(resolve => request.once('close', () => resolve(undefined)))
+  const answered = (async () => {
+    const [response] = await once(request, 'response')
+    const text = Buffer.concat(await response.toArray()).toString()
+    return { status: response.statusCode, headers: response.headers, text }
+  })().catch(() => undefined)
+  if (body === undefined) request.end()
+  else Readable.from(slices(body)).pipe(request)
+  return Promise.race([answered, over.then(() => answered)])
+}
+
+/** Small writes: the whole body at once would be in the buffers of the system before the wire is cut. */
+function * slices (bytes: Buffer): Generator<Buffer> {
+  for (let start = 0; start < bytes.length; start += 65_536) yield bytes.subarray(start, start + 65_536)
+}
+
+async function untilAnswered (act: () => Promise<Reply | undefined>): Promise<Reply> {
+  for (;;) {
+    const reply = await act()
+    if (reply !== undefined && reply.status !== 503) return reply
+    await setTimeout(250)
+  }
+}
+
+story('a client of draft 12', async ({ server: { url }, bytes, diary, t }) => {
+  const draft = { 'upload-draft-interop-version': '8' }
+  let location = ''
+  let reply = await send(url, { method: 'PUT', path: '/uploads/file.bin', headers: { ...draft, 'upload-complete': '?1', 'content-length': String(bytes.length) }, body: bytes }, told => { location = told })
+  t.match(location, /^\/api\/uploads\/|^http/, 'a 104 tells where the upload is')
+  while (reply === undefined || reply.headers['upload-complete'] !== '?1') {
+    const head = await untilAnswered(() => send(url, { method: 'HEAD', path: location, headers: draft }))
+    t.equal(head.status, 200)
+    const offset = Number(head.headers['upload-offset'])
+    diary.acknowledge(offset)
+    if (head.headers['upload-complete'] === '?1') return
+    diary.send(offset)
+    const headers = { ...draft, 'upload-complete': '?1', 'upload-offset': String(offset), 'content-type': 'application/partial-upload', 'content-length': String(bytes.length - offset) }
+    reply = await send(url, { method: 'PATCH', path: location, headers, body: bytes.subarray(offset) })
+  }
+})
+
+story('curl', async ({ server: { url }, file, diary }) => {
+  const curl = (...args: string[]) => run('curl', ['-sS', '-f', '-u', 'ann:pwd', ...args]).then(({ stdout }) => stdout, () => undefined)
+  const target = `${url}/uploads/file.bin`
+  let stored = await curl('-T', file, '-H', 'Upload-Complete: ?1', target)
+  while (stored === undefined) {
+    const list = await curl(`${url}/api/uploads?name=file.bin`)
+    if (list === undefined) {
+      await setTimeout(250)
+      continue
+    }
+    const [upload] = (JSON.parse(list) as { uploads: { offset: number }[] }).uploads
+    // The answer to the last append may have been lost.
+    if (upload === undefined) return
+    diary.acknowledge(upload.offset)
+    diary.send(upload.offset)
+    stored = await curl('-C', String(upload.offset), '-T', file, target)
+  }
+})
+
+story('Uppy in a browser', async ({ server: { url }, file, diary, t }) => {
+  const entry = `
+    import Uppy from '@uppy/core'
+    import Tus from '@uppy/tus'
+    window.upload = (endpoint, authorization) => new Promise((resolve, reject) => {
+      const uppy = new Uppy().use(Tus, {
+        endpoint,
+        headers: { authorization },
+        retryDelays: new Array(40).fill(250),
+        onBeforeRequest: request => { if (request.getMethod() === 'PATCH') note('send', Number(request.getHeader('Upload-Offset'))) },
+        onAfterResponse: (_request, response) => {
+          const offset = response.getHeader('Upload-Offset')
+          if (offset != null && response.getStatus() < 300) note('acknowledge', Number(offset))
+        }
+      })
+      uppy.on('upload-error', (_file, error) => reject(error))
+      uppy.on('complete', () => resolve())
+      const [file] = document.querySelector('input').files
+      uppy.addFile({ name: 'file.bin', type: 'application/octet-stream', data: file })
+      uppy.upload()
+    })`
+  const { outputFiles: [bundle] } = await build({ stdin: { contents: entry, resolveDir: import.meta.dirname }, bundle: true, write: false, format: 'iife', minify: true })
+  script = String(bundle?.text)
+  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'] })
+  t.teardown(() => browser.close())
+  const page = await browser.newPage()
+  await page.exposeFunction('note', (kind: 'send' | 'acknowledge', offset: number) => diary[kind](offset))
+  await page.goto(origin)
+  await page.setInputFiles('input', file)
+  await page.evaluate(([endpoint, authorization]) => (globalThis as unknown as { upload (...args: unknown[]): Promise<void> }).upload(endpoint, authorization), [`${url}/api/uploads`, CREDENTIALS])
+}, existsSync(executablePath) ? false : `no browser at ${executablePath}`)
