@@ -4,6 +4,7 @@ import type { Metadata } from '../src/metadata/metadata.ts'
 import { fileOrders, type AccountRecord, type Attempt, type FileOrder, type FilePage, type FilePosition, type FileRecord, type NewFile, type NewToken } from '../src/metadata/records.ts'
 import { Problem } from '../src/problems.ts'
 import { countFailures, recordFailure } from './attempts.ts'
+import { suite as uploadsSuite } from './uploads.contract.ts'
 
 const unlimited = { bytes: undefined, files: undefined }
 const always = {}
@@ -83,6 +84,8 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
       await between()
     }
   }
+
+  uploadsSuite(t, open)
 
   t.test('the id of an installation stays, and no two have the same', async t => {
     const { metadata, reopen } = await fresh(t)

@@ -36,7 +36,7 @@ export function createQuotas (metadata: Pick<Metadata, 'uploadUsage'>, limits: Q
 
   /** Files and unfinished uploads. */
   async function usedBy (owner: AccountRecord): Promise<{ bytes: number, files: number }> {
-    const { bytes, uploads } = await metadata.uploadUsage(owner.id, Date.now())
+    const { bytes, uploads } = await metadata.uploadUsage(owner.id)
     return { bytes: owner.usedBytes + bytes, files: owner.usedFiles + uploads }
   }
 
@@ -45,7 +45,7 @@ export function createQuotas (metadata: Pick<Metadata, 'uploadUsage'>, limits: Q
 
     async usageOf (owner) {
       const { bytes = null, files = null } = of(owner)
-      const { bytes: uploadBytes } = await metadata.uploadUsage(owner.id, Date.now())
+      const { bytes: uploadBytes } = await metadata.uploadUsage(owner.id)
       return { files: owner.usedFiles, bytes: owner.usedBytes, uploadBytes, quotaBytes: bytes, quotaFiles: files }
     },
 

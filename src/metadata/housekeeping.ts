@@ -36,7 +36,7 @@ export function startHousekeeping ({ metadata, reserve, sweep }: HousekeepingOpt
       while (await metadata.removeExpiredTokens({ kind, before: now - EXPIRED_TOKEN_MILLISECONDS[kind] }, BATCH));
     }
     while (await metadata.removeAttempts({ since: now - ATTEMPT_MILLISECONDS, until: now + DRIFT_MILLISECONDS, limit: BATCH }));
-    while (await metadata.removeExpiredUploads(now, BATCH));
+    while (await metadata.removeExpiredUploads(BATCH));
     await reserve.restore()
   }
   // A run that fails, on a full disk for example, is repeated a minute later.

@@ -29,12 +29,15 @@ export interface NewUpload {
   readonly uploadMetadata: string | null
   /** `Repr-Digest` as sent: the file must match it. */
   readonly reprDigest: string | null
-  /** Milliseconds since 1970. */
-  readonly createdAt: number
-  readonly expiresAt: number
+  /** Until it expires. */
+  readonly lifetimeMilliseconds: number
+  /** Default: now. */
+  readonly now?: number
 }
 
-export interface UploadRecord extends NewUpload, UploadProgress {
+export interface UploadRecord extends Omit<NewUpload, 'lifetimeMilliseconds' | 'now'>, UploadProgress {
+  readonly createdAt: number
+  readonly expiresAt: number
   /** Newer uploads have a higher one. For pages. */
   readonly sequence: number
   /** Raised by each request that takes the upload over: one with an older generation can no longer change it. */
@@ -60,14 +63,16 @@ export interface UploadUsage {
 export interface UploadChange extends UploadProgress {
   readonly id: string
   readonly generation: number
-  readonly expiresAt: number
-  readonly now: number
+  /** Until it expires, from now on. */
+  readonly lifetimeMilliseconds: number
+  /** Default: now. */
+  readonly now?: number
 }
 
 export interface TakeOver {
   readonly isAppending: boolean
-  readonly now: number
-  readonly expiresAt: number
+  readonly lifetimeMilliseconds: number
+  readonly now?: number
   readonly precondition?: Precondition | undefined
 }
 
@@ -84,12 +89,12 @@ export interface UploadRepository {
    * @throws too_many_uploads if the owner has `maxUploads` unfinished ones, quota_exceeded, not_found if the owner was deleted.
    */
   addUpload (upload: NewUpload, limits: { maxUploads: number, quota: Quota }): Promise<UploadRecord>
-  findUpload (ownerId: number, id: string, now: number): Promise<UploadRecord | undefined>
+  findUpload (ownerId: number, id: string, now?: number): Promise<UploadRecord | undefined>
   /** Unfinished uploads, newest first: at most `limit` with a sequence below `before`, only those with this name if one is given. */
-  listUploads (ownerId: number, page: { now: number, name: string | undefined, before: number | undefined, limit: number }): Promise<UploadRecord[]>
+  listUploads (ownerId: number, page: { now?: number, name: string | undefined, before: number | undefined, limit: number }): Promise<UploadRecord[]>
   /**
-   * Takes an upload over: raises its generation, and sets `isAppending`. With `isAppending` its expiry is set to `expiresAt` as well, and
-   * `precondition`, if given, replaces its own. A finished upload is returned unchanged. @throws not_found.
+   * Takes an upload over: raises its generation, and sets `isAppending`. With `isAppending` it lives on from now, and `precondition`, if given, replaces its own.
+   * A finished upload is returned unchanged. @throws not_found.
    */
   takeOverUpload (ownerId: number, id: string, to: TakeOver): Promise<UploadRecord>
   /**
@@ -105,8 +110,8 @@ export interface UploadRepository {
    */
   finishUpload (change: UploadChange, content: { sha256: string, quota: Quota }): Promise<StoredUpload | undefined>
   /** Ends an upload; a file that it became stays. @throws not_found. */
-  removeUpload (ownerId: number, id: string, now: number): Promise<void>
-  uploadUsage (ownerId: number, now: number): Promise<UploadUsage>
-  /** Deletes up to `limit` uploads that expired before `now`; true if there may be more. */
-  removeExpiredUploads (now: number, limit: number): Promise<boolean>
+  removeUpload (ownerId: number, id: string, now?: number): Promise<void>
+  uploadUsage (ownerId: number, now?: number): Promise<UploadUsage>
+  /** Deletes up to `limit` uploads that have expired; true if there may be more. */
+  removeExpiredUploads (limit: number, now?: number): Promise<boolean>
 }

@@ -75,34 +75,30 @@ interface ResumableOptions {
 }
 
 export function createResumableUploads ({ metadata, blobs, files, quotas, limits }: ResumableOptions): ResumableUploads {
-  const expiryMilliseconds = limits.uploadExpiryHours * 3600_000
+  const lifetimeMilliseconds = limits.uploadExpiryHours * 3600_000
   const turns = createTurns()
 
-  const changeOf = ({ id, generation }: UploadRecord, progress: UploadProgress) => {
-    const now = Date.now()
-    return { id, generation, ...progress, now, expiresAt: now + expiryMilliseconds }
-  }
+  const changeOf = ({ id, generation }: UploadRecord, { offset, state, length }: UploadProgress) => ({ id, generation, offset, state, length, lifetimeMilliseconds })
 
   function save (owner: AccountRecord, upload: UploadRecord, progress: UploadProgress, isAppending: boolean): Promise<void> {
     return metadata.saveUpload(changeOf(upload, progress), { isAppending, quota: quotas.of(owner) })
   }
 
   async function end (owner: AccountRecord, id: string): Promise<void> {
-    await metadata.removeUpload(owner.id, id, Date.now())
+    await metadata.removeUpload(owner.id, id)
     files.sweep()
   }
 
   const receiver = createReceiver({ blobs, quotas, maxFileBytes: limits.maxFileBytes, save, end })
 
   async function get (owner: AccountRecord, id: string): Promise<UploadRecord> {
-    const upload = await metadata.findUpload(owner.id, id, Date.now())
+    const upload = await metadata.findUpload(owner.id, id)
     if (upload === undefined) throw new Problem('not_found')
     return upload
   }
 
   async function takeOver (owner: AccountRecord, id: string, to: { isAppending: boolean, precondition?: Precondition | undefined }): Promise<UploadRecord> {
-    const now = Date.now()
-    return metadata.takeOverUpload(owner.id, id, { ...to, now, expiresAt: now + expiryMilliseconds })
+    return metadata.takeOverUpload(owner.id, id, { ...to, lifetimeMilliseconds })
   }
 
   /** The upload with its offset on stable storage: what appends in another process, or did when it died, can't change it any more. */
@@ -174,13 +170,12 @@ export function createResumableUploads ({ metadata, blobs, files, quotas, limits
   const appendExclusively = (owner: AccountRecord, id: string, request: UploadAppend) => turns.take(id, signal => append(owner, id, { append: request, signal }))
 
   return {
-    limits: { maxBytes: limits.maxFileBytes, maxAgeSeconds: expiryMilliseconds / 1000 },
+    limits: { maxBytes: limits.maxFileBytes, maxAgeSeconds: lifetimeMilliseconds / 1000 },
 
     async create (request) {
       const { owner, type, length, method, precondition, uploadMetadata = null, reprDigest = null } = request
       const name = files.acceptName(request.name)
       await checkCreation(request, name)
-      const createdAt = Date.now()
       const upload = await metadata.addUpload({
         id: createBlobId(),
         ownerId: owner.id,
@@ -192,8 +187,7 @@ export function createResumableUploads ({ metadata, blobs, files, quotas, limits
         precondition,
         uploadMetadata,
         reprDigest,
-        createdAt,
-        expiresAt: createdAt + expiryMilliseconds
+        lifetimeMilliseconds
       }, { maxUploads: MAX_UPLOADS, quota: quotas.of(owner) })
       if (length !== 0) return { upload, stored: undefined }
       return appendExclusively(owner, upload.id, { offset: 0, bytes: noBytes(), announcedBytes: 0, length: undefined, isLast: true, confirm: undefined })
@@ -201,10 +195,10 @@ export function createResumableUploads ({ metadata, blobs, files, quotas, limits
 
     get,
 
-    list: (owner, page) => metadata.listUploads(owner.id, { ...page, now: Date.now() }),
+    list: (owner, page) => metadata.listUploads(owner.id, page),
 
     async findByName (owner, name) {
-      const uploads = await metadata.listUploads(owner.id, { now: Date.now(), name, before: undefined, limit: MAX_UPLOADS })
+      const uploads = await metadata.listUploads(owner.id, { name, before: undefined, limit: MAX_UPLOADS })
       return uploads.find(({ method }) => method === 'PUT')
     },
 

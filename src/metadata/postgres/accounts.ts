@@ -3,7 +3,8 @@ import { Problem } from '../../problems.ts'
 import type { Metadata } from '../metadata.ts'
 import { clock, prepared, type Connections, type Db } from './connections.ts'
 import { isUniqueViolation } from './failures.ts'
-import { accounts, attempts, discardedBlobs, files, tokens } from './schema.ts'
+import { accounts, attempts, discardedBlobs, files, tokens, uploads } from './schema.ts'
+import { deleteUploads } from './uploads.ts'
 
 type AccountRepository = Pick<Metadata,
   'addAccount' | 'findAccount' | 'findAccountByKey' | 'accountsAfter' | 'setPasswordHash' | 'setQuota' | 'setDisabled'
@@ -63,11 +64,17 @@ export function createAccountRepository ({ read, write, executeIdempotent }: Con
         // One that another process is purging is left to it.
         const [account] = await deleted(db).for('update', { skipLocked: true })
         if (account === undefined) return false
-        if (!await removeFiles(db, account.id, limit)) await db.delete(accounts).where(eq(accounts.id, account.id))
+        if (!await removeUploads(db, account.id, limit) && !await removeFiles(db, account.id, limit)) await db.delete(accounts).where(eq(accounts.id, account.id))
         return true
       })
     }
   }
+}
+
+/** False if there were none. */
+async function removeUploads (db: Db, ownerId: number, limit: number): Promise<boolean> {
+  const batch = db.select({ id: uploads.id }).from(uploads).where(eq(uploads.ownerId, ownerId)).limit(limit)
+  return await deleteUploads(db, inArray(uploads.id, batch)) > 0
 }
 
 /** False if there were none. */

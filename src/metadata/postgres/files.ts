@@ -122,7 +122,7 @@ function judge (precondition: Precondition, current: FileRecord | undefined): Ju
 }
 
 /** Calls `act`, which judges a precondition, again if the file was changed after that: then it returns undefined. */
-async function untilJudged<T> (act: () => Promise<T | undefined>): Promise<T> {
+export async function untilJudged<T> (act: () => Promise<T | undefined>): Promise<T> {
   for (let count = 0; count < MAX_JUDGEMENTS; count++) {
     const result = await act()
     if (result !== undefined) return result

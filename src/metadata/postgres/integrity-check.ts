@@ -2,7 +2,7 @@ import { and, asc, eq, getTableName, gt, inArray, isNull, ne, or, sql } from 'dr
 import { getTableConfig, type PgColumn, type PgTable, union } from 'drizzle-orm/pg-core'
 import type { Metadata } from '../metadata.ts'
 import type { Connections, Db } from './connections.ts'
-import { accountNetworks, accounts, blobLeases, discardedBlobs, events, files, tokens } from './schema.ts'
+import { accountNetworks, accounts, blobLeases, discardedBlobs, events, files, tokens, uploads } from './schema.ts'
 
 type IntegrityRepository = Pick<Metadata, 'filesAfter' | 'referencedBlobs' | 'usageMismatches' | 'repairUsage' | 'checkIntegrity'>
 
@@ -25,6 +25,7 @@ export function createIntegrityRepository ({ read, write }: Connections, patient
 
     referencedBlobs: blobIds => read(async db => new Set((await union(
       db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds)),
+      db.select({ blobId: uploads.blobId }).from(uploads).where(and(inArray(uploads.blobId, blobIds), isNull(uploads.result))),
       db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds)),
       db.select({ blobId: blobLeases.blobId }).from(blobLeases).where(inArray(blobLeases.blobId, blobIds))
     )).map(row => row.blobId))),
@@ -53,7 +54,7 @@ export function createIntegrityRepository ({ read, write }: Connections, patient
 
 type Reference = ReturnType<typeof getTableConfig>['foreignKeys'][number]
 
-const references = [accountNetworks, events, files, tokens].flatMap(table => getTableConfig(table).foreignKeys)
+const references = [accountNetworks, events, files, tokens, uploads].flatMap(table => getTableConfig(table).foreignKeys)
 
 /** Rows that refer to a row that does not exist: PostgreSQL prevents them, unless someone has switched that off. */
 async function danglingRows (db: Db, key: Reference): Promise<string[]> {

@@ -15,6 +15,7 @@ import { createSigningKeyRepository, type SigningKeyRepository } from './signing
 import { driverAddress, explainConnectionFailure } from './startup.ts'
 import { createStorageRecord, type StorageRecord } from './storage-record.ts'
 import { createTokenRepository } from './tokens.ts'
+import { createUploadRepository } from './uploads.ts'
 
 /** What PostgreSQL stores besides the contract. */
 export interface PostgresMetadata extends Metadata, BlobHolds, PortableFacts, SigningKeyRepository, StorageRecord {}
@@ -53,6 +54,7 @@ export async function openPostgresMetadata ({ poolSize = 10, migrationsFolder, .
       ...createEventRepository(connections),
       ...createAttemptRepository(connections),
       ...createFileRepository(connections),
+      ...createUploadRepository(connections),
       ...createBlobRepository(connections),
       ...createIntegrityRepository(connections, patient),
       ...createMonitoringRepository(connections, patient),

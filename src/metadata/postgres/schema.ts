@@ -1,5 +1,7 @@
-import { isNotNull } from 'drizzle-orm'
+import { isNotNull, isNull } from 'drizzle-orm'
 import { bigint, boolean, customType, index, integer, pgTable, primaryKey, text, uniqueIndex, type AnyPgColumn } from 'drizzle-orm/pg-core'
+import type { Precondition } from '../preconditions.ts'
+import type { StoredUpload } from '../uploads.ts'
 
 /** Milliseconds, bytes and ids are safe integers, which the driver would return as text. */
 const int8 = (name: string) => bigint(name, { mode: 'number' })
@@ -9,6 +11,13 @@ const identity = () => int8('id').primaryKey().generatedByDefaultAsIdentity()
 
 /** Text compared byte by byte, which in UTF-8 is by code point, and not by the rules of a language. */
 const byCodePoint = customType<{ data: string, driverData: string }>({ dataType: () => 'text COLLATE "C"' })
+
+/** JSON that nothing looks into. */
+const json = <T>(name: string) => customType<{ data: T, driverData: string }>({
+  dataType: () => 'text',
+  toDriver: value => JSON.stringify(value),
+  fromDriver: text => JSON.parse(text) as T
+})(name)
 
 /** One row: the id of the installation, which is the audience of its tokens, and the id of the blob store that it was first used with. */
 export const installation = pgTable('installation', {
@@ -121,6 +130,36 @@ export const files = pgTable('files', {
   uniqueIndex('files_blob').on(table.blobId),
   index('files_owner_created').on(table.ownerId, table.createdAt, table.id),
   index('files_owner_size').on(table.ownerId, table.size, table.id)
+])
+
+/** Uploads that a client can continue. A row without a result is unfinished, and owns its blob. */
+export const uploads = pgTable('uploads', {
+  id: byCodePoint('id').primaryKey(),
+  sequence: int8('sequence').generatedByDefaultAsIdentity().notNull(),
+  ownerId: int8('owner_id').notNull().references(() => accounts.id),
+  name: byCodePoint('name').notNull(),
+  type: text('type').notNull(),
+  blobId: byCodePoint('blob_id').notNull(),
+  length: int8('length'),
+  method: text('method', { enum: ['POST', 'PUT'] }).notNull(),
+  precondition: json<Precondition>('precondition').notNull(),
+  uploadMetadata: text('upload_metadata'),
+  reprDigest: text('repr_digest'),
+  createdAt: int8('created_at').notNull(),
+  expiresAt: int8('expires_at').notNull(),
+  offset: int8('received_bytes').notNull().default(0),
+  // Of the blob store.
+  state: text('state'),
+  generation: int8('generation').notNull().default(1),
+  isAppending: boolean('is_appending').notNull().default(false),
+  isRefused: boolean('is_refused').notNull().default(false),
+  result: json<StoredUpload>('result')
+}, table => [
+  uniqueIndex('uploads_blob').on(table.blobId),
+  index('uploads_owner').on(table.ownerId),
+  // Partial, because every change of a file under a quota sums the unfinished uploads of its owner, and most are finished.
+  index('uploads_unfinished').on(table.ownerId, table.sequence).where(isNull(table.result)),
+  index('uploads_expiry').on(table.expiresAt)
 ])
 
 /** Blobs whose bytes are to be deleted. A row is added in the transaction that deletes the file, and deleted when the bytes are. */

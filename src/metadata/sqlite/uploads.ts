@@ -14,19 +14,19 @@ export function createUploadRepository (db: BetterSQLite3Database, { commit, rea
   const isUnfinished = isNull(uploads.result)
   const live = db.select().from(uploads).where(and(eq(uploads.id, sql.placeholder('id')), gt(uploads.expiresAt, sql.placeholder('now')))).prepare()
 
-  function find (ownerId: number, id: string, now: number): UploadRecord | undefined {
+  function find (ownerId: number, id: string, now = Date.now()): UploadRecord | undefined {
     const row = live.get({ id, now })
     return row?.ownerId === ownerId ? recordOf(row) : undefined
   }
 
-  function get (ownerId: number, id: string, now: number): UploadRecord {
+  function get (ownerId: number, id: string, now?: number): UploadRecord {
     const upload = find(ownerId, id, now)
     if (upload === undefined) throw new Problem('not_found')
     return upload
   }
 
   /** The upload, which the request must not have lost to a later one. */
-  function getTaken ({ id, generation, now }: UploadChange): UploadRecord {
+  function getTaken ({ id, generation, now = Date.now() }: UploadChange): UploadRecord {
     const row = live.get({ id, now })
     if (row === undefined) throw new Problem('not_found')
     if (row.generation !== generation || row.result !== null) throw new Problem('upload_taken_over')
@@ -63,17 +63,17 @@ export function createUploadRepository (db: BetterSQLite3Database, { commit, rea
   }
 
   return {
-    addUpload: (upload, { maxUploads, quota }) => commit(() => {
-      const { ownerId, name, length, method, createdAt } = upload
+    addUpload: ({ lifetimeMilliseconds, now = Date.now(), ...upload }, { maxUploads, quota }) => commit(() => {
+      const { ownerId, name, length, method } = upload
       if (method === 'PUT') remove(and(eq(uploads.ownerId, ownerId), isUnfinished, eq(uploads.method, 'PUT'), eq(uploads.name, name)))
       reserve(ownerId, { bytes: length ?? 0, files: 1 }, quota)
-      if (writer.reservedBy(ownerId, createdAt).uploads >= maxUploads) throw new Problem('too_many_uploads', { detail: `An account may have ${maxUploads} unfinished uploads.` })
-      return recordOf(db.insert(uploads).values(upload).returning().get())
+      if (writer.reservedBy(ownerId, now).uploads >= maxUploads) throw new Problem('too_many_uploads', { detail: `An account may have ${maxUploads} unfinished uploads.` })
+      return recordOf(db.insert(uploads).values({ ...upload, createdAt: now, expiresAt: now + lifetimeMilliseconds }).returning().get())
     }),
 
     findUpload: (ownerId, id, now) => read(() => find(ownerId, id, now)),
 
-    listUploads: (ownerId, { now, name, before, limit }) => read(() => db.select().from(uploads).where(and(
+    listUploads: (ownerId, { now = Date.now(), name, before, limit }) => read(() => db.select().from(uploads).where(and(
       eq(uploads.ownerId, ownerId),
       isUnfinished,
       gt(uploads.expiresAt, now),
@@ -81,25 +81,25 @@ export function createUploadRepository (db: BetterSQLite3Database, { commit, rea
       before === undefined ? undefined : lt(uploads.sequence, before)
     )).orderBy(desc(uploads.sequence)).limit(limit).all().map(recordOf)),
 
-    takeOverUpload: (ownerId, id, { isAppending, now, expiresAt, precondition }) => commit(() => {
+    takeOverUpload: (ownerId, id, { isAppending, now = Date.now(), lifetimeMilliseconds, precondition }) => commit(() => {
       const upload = get(ownerId, id, now)
       if (upload.result !== undefined) return upload
-      return update(id, { generation: upload.generation + 1, isAppending, ...(isAppending && { expiresAt }), ...(precondition && { precondition }) })
+      return update(id, { generation: upload.generation + 1, isAppending, ...(isAppending && { expiresAt: now + lifetimeMilliseconds }), ...(precondition && { precondition }) })
     }),
 
     saveUpload: (change, { isAppending, quota }) => commit(() => {
       const upload = getTaken(change)
-      const { offset, state, length, expiresAt } = change
+      const { offset, state, length } = change
       reserve(upload.ownerId, { bytes: reservation(change) - reservation(upload), files: 0 }, quota)
-      update(upload.id, { offset, state, length, expiresAt, isAppending })
+      update(upload.id, { offset, state, length, expiresAt: expiryOf(change), isAppending })
     }),
 
     finishUpload: (change, { sha256, quota }) => commit(() => {
       const upload = getTaken(change)
-      const { offset, state, expiresAt, now } = change
+      const { offset, state, now } = change
       const { ownerId, name, type, blobId } = upload
-      const result = store(upload, { ownerId, name, type, blobId, size: offset, sha256, isLeased: false, now }, quota)
-      update(upload.id, { offset, state, length: offset, expiresAt, isAppending: false, isRefused: result === undefined, result: result ?? null })
+      const result = store(upload, { ownerId, name, type, blobId, size: offset, sha256, isLeased: false, ...(now !== undefined && { now }) }, quota)
+      update(upload.id, { offset, state, length: offset, expiresAt: expiryOf(change), isAppending: false, isRefused: result === undefined, result: result ?? null })
       return result
     }),
 
@@ -108,9 +108,9 @@ export function createUploadRepository (db: BetterSQLite3Database, { commit, rea
       remove(eq(uploads.id, id))
     }),
 
-    uploadUsage: (ownerId, now) => read(() => writer.reservedBy(ownerId, now)),
+    uploadUsage: (ownerId, now = Date.now()) => read(() => writer.reservedBy(ownerId, now)),
 
-    async removeExpiredUploads (now, limit) {
+    async removeExpiredUploads (limit, now = Date.now()) {
       const expired = db.select({ id: uploads.id }).from(uploads).where(lte(uploads.expiresAt, now)).limit(limit)
       // Usually there is none, and a transaction would cost a sync.
       const ids = (await read(() => expired.all())).map(row => row.id)
@@ -119,6 +119,10 @@ export function createUploadRepository (db: BetterSQLite3Database, { commit, rea
       return ids.length === limit
     }
   }
+}
+
+function expiryOf ({ lifetimeMilliseconds, now = Date.now() }: UploadChange): number {
+  return now + lifetimeMilliseconds
 }
 
 function reservation ({ length, offset }: { length: number | null, offset: number }): number {
