@@ -9,6 +9,7 @@ import { OutcomeUnknown } from '../../src/metadata/metadata.ts'
 import { openPostgresMetadata, type PostgresMetadata } from '../../src/metadata/postgres/postgres.ts'
 import * as schema from '../../src/metadata/postgres/schema.ts'
 import type { AttemptClaim, NewFile } from '../../src/metadata/records.ts'
+import type { NewUpload, UploadRecord } from '../../src/metadata/uploads.ts'
 import { ConfigError, OperatorError, Problem } from '../../src/problems.ts'
 import { suite } from '../metadata.contract.ts'
 import { startPostgres, startProxy } from '../postgres.ts'
@@ -378,6 +379,57 @@ t.test('a connection that is cut before or after an act loses nothing and does n
   await t.rejects(during('cutRequest', { what: /file_by_name/, times: 4 }, () => metadata.findFile(id, 'late')), { code: 'unavailable', constructor: Problem }, 'a read changes nothing')
   t.strictSame(await metadata.usageMismatches(), [])
   t.ok(await connectionsTo(url) <= POOL + 1)
+})
+
+t.test('an upload whose answer is lost is added, saved, taken over and finished once', async t => {
+  const url = await server.newDatabase()
+  const proxy = await startProxy(t, server.port)
+  const metadata = await open(t, new URL(new URL(url).pathname, server.url('', proxy.port)).href)
+  const { id: ownerId } = await metadata.addAccount(newAccount('ada'))
+  const expiresAt = Date.now() + 3600_000
+  const newUpload = (name: string, fields: Partial<NewUpload> = {}): NewUpload => ({
+    id: hex(16), ownerId, name, type: 'text/plain', blobId: hex(16), length: 10, method: 'PUT', precondition: {}, uploadMetadata: null, reprDigest: null, createdAt: Date.now(), expiresAt, ...fields
+  })
+  const limits = { maxUploads: 9, quota: { bytes: 100, files: 9 } }
+  const changeOf = ({ id, generation }: UploadRecord) => ({ id, generation, offset: 10, state: 's', length: 10, expiresAt, now: Date.now() })
+  const finish = (upload: UploadRecord, sha256: string) => metadata.finishUpload(changeOf(upload), { sha256, quota: limits.quota })
+
+  async function during<T> (kind: 'cutRequest' | 'cutAnswer', what: RegExp, act: () => Promise<T>): Promise<T> {
+    const target = proxy.cuts + 1
+    proxy[kind] = { test: (text: string) => proxy.cuts < target && what.test(text) } as RegExp
+    return act().finally(() => { proxy[kind] = undefined })
+  }
+
+  for (const kind of ['cutRequest', 'cutAnswer'] as const) {
+    const wanted = newUpload(kind)
+    const added = await during(kind, /add_upload/, () => metadata.addUpload(wanted, limits))
+    t.match(added, { ...wanted, generation: 1, offset: 0 })
+    const taken = await during(kind, /update "uploads"/, () => metadata.takeOverUpload(ownerId, wanted.id, { isAppending: true, now: Date.now(), expiresAt }))
+    t.ok(taken.generation > 1)
+    await during(kind, /save_upload/, () => metadata.saveUpload(changeOf(taken), { isAppending: true, quota: limits.quota }))
+    t.match(await metadata.findUpload(ownerId, wanted.id, Date.now()), { offset: 10, state: 's' })
+    const stored = await during(kind, /finish_upload/, () => finish(taken, 'aa'))
+    t.match(stored, { isNew: true, file: { blobId: wanted.blobId, sha256: 'aa' } })
+    t.strictSame((await metadata.findUpload(ownerId, wanted.id, Date.now()))?.result, stored)
+    const refused = await metadata.addUpload(newUpload(kind, { method: 'POST' }), limits)
+    t.equal(await during(kind, /finish_upload/, () => finish(refused, 'bb')), undefined)
+    t.match(await metadata.findUpload(ownerId, refused.id, Date.now()), { isRefused: true })
+    await metadata.removeUpload(ownerId, refused.id, Date.now())
+  }
+  t.equal((await metadata.listUploads(ownerId, { now: Date.now(), name: undefined, before: undefined, limit: 9 })).length, 0)
+  t.strictSame(await metadata.usageMismatches(), [])
+
+  const [gone, ended] = [newUpload('gone'), newUpload('ended')]
+  const behind = await open(t, url)
+  // The first try is carried out, and another process ends the upload before the second.
+  await server.run(url, `CREATE FUNCTION end_upload() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF NEW.name = 'gone' THEN DELETE FROM uploads WHERE id = NEW.id; INSERT INTO discarded_blobs (blob_id, discarded_at) VALUES (NEW.blob_id, 1); END IF; RETURN NULL; END $$;
+    CREATE TRIGGER end_upload AFTER INSERT ON uploads FOR EACH ROW EXECUTE FUNCTION end_upload()`)
+  await t.rejects(during('cutAnswer', /add_upload/, () => metadata.addUpload(gone, limits)), { constructor: OutcomeUnknown, code: 'unavailable' })
+  await server.run(url, `CREATE OR REPLACE FUNCTION end_upload() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM uploads WHERE id = NEW.id; RETURN NULL; END $$;
+    CREATE OR REPLACE TRIGGER end_upload AFTER UPDATE ON uploads FOR EACH ROW EXECUTE FUNCTION end_upload()`)
+  const added = await behind.addUpload(ended, limits)
+  await t.rejects(during('cutAnswer', /finish_upload/, () => finish(added, 'aa')), { constructor: OutcomeUnknown, code: 'unavailable' }, 'whether it became a file is not known')
 })
 
 t.test('a server that no longer answers is given up after a while, and used again when it does', async t => {
