@@ -4,30 +4,12 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import type { Test } from 'tap'
 import { bytesIn, createBlobId, type BlobStore, type Piece, type StoredBlob } from '../src/blobs/blob-store.ts'
+import { inChunks, KIB, memoryInUse, MIB } from './bytes.ts'
+import { suite as draftsSuite } from './drafts.contract.ts'
 
-const KIB = 1024
-const MIB = 1024 ** 2
 const anySize = { maxBytes: Number.MAX_SAFE_INTEGER }
-
-/** `bytes` in chunks of `size`. */
-async function * inChunks (bytes: Buffer, size = 64 * KIB): AsyncGenerator<Buffer> {
-  for (let start = 0; start < bytes.length; start += size) yield bytes.subarray(start, start + size)
-}
-
-/** Bytes of live objects, after a garbage collection. */
-function memoryInUse (): number {
-  setFlagsFromString('--expose-gc')
-  const collectGarbage = runInNewContext('gc')
-  collectGarbage()
-  // Counts the buffers that the first one found, and frees in another thread.
-  collectGarbage()
-  const { heapUsed, arrayBuffers } = process.memoryUsage()
-  return heapUsed + arrayBuffers
-}
 
 function digest (bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
@@ -79,6 +61,8 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     }
     return { store: current, place, reopen }
   }
+
+  draftsSuite(t, open)
 
   for (const { size, chunk } of [
     { size: 0, chunk: 1 },

@@ -131,14 +131,12 @@ export async function startS3 (folder: string, { bucket = 'files', isReadOnly = 
       const { parts } = uploadOf(uploadId, key)
       const number = Number(query.get('partNumber'))
       if (!(number >= 1 && number <= 10_000)) throw new Refusal(400, 'InvalidArgument')
-      await removeFile(parts.get(number))
-      parts.set(number, body)
+      await replace(parts, number, body)
       return done(() => response.writeHead(200, { etag: body.etag }).end())
     }
     if (method === 'PUT') {
       if (key === '') throw new Refusal(405, 'MethodNotAllowed')
-      await removeFile(objects.get(key))
-      objects.set(key, body)
+      await replace(objects, key, body)
       return done(() => response.writeHead(200, { etag: body.etag }).end())
     }
     const text = await textOf(body)
@@ -161,6 +159,13 @@ export async function startS3 (folder: string, { bucket = 'files', isReadOnly = 
 
   async function removeFile (object: StoredObject | undefined): Promise<void> {
     if (object !== undefined) await rm(object.file)
+  }
+
+  /** At once, whatever other requests do meanwhile. */
+  async function replace<K> (all: Map<K, StoredObject>, key: K, object: StoredObject): Promise<void> {
+    const before = all.get(key)
+    all.set(key, object)
+    await removeFile(before)
   }
 
   async function removeObject (key: string): Promise<void> {
@@ -222,8 +227,7 @@ export async function startS3 (folder: string, { bucket = 'files', isReadOnly = 
     for (const part of parts.values()) await removeFile(part)
     await rename(`${file}.new`, file)
     const object = { file, size, etag: `"${createHash('md5').update(text).digest('hex')}-${listed.length}"` }
-    await removeFile(objects.get(key))
-    objects.set(key, object)
+    await replace(objects, key, object)
     return object
   }
 

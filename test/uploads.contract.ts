@@ -11,8 +11,18 @@ const hex = (bytes: number) => randomBytes(bytes).toString('hex')
 
 function newUpload (ownerId: number, name: string, fields: Partial<NewUpload> = {}): NewUpload {
   return {
-    id: hex(16), ownerId, name, type: 'text/plain', blobId: hex(16), length: 10, method: 'POST', precondition: {},
-    uploadMetadata: null, reprDigest: null, lifetimeMilliseconds: HOUR, ...fields
+    id: hex(16),
+    ownerId,
+    name,
+    type: 'text/plain',
+    blobId: hex(16),
+    length: 10,
+    method: 'POST',
+    precondition: {},
+    uploadMetadata: null,
+    reprDigest: null,
+    lifetimeMilliseconds: HOUR,
+    ...fields
   }
 }
 

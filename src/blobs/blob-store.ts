@@ -127,6 +127,11 @@ export interface AppendOptions {
   /** Of the whole draft. */
   readonly maxBytes: number
   readonly save?: (draft: Draft) => Promise<void>
+  /**
+   * Must be given without `save`. Called with the draft as it was, of the same size but with another state, which must be recorded before
+   * the append goes on: it tells what this append writes from what a later one does. A store that needs no such thing never calls it.
+   */
+  readonly reserve?: (draft: Draft) => Promise<void>
 }
 
 /** A new random id. */

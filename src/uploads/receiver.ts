@@ -88,7 +88,7 @@ export function createReceiver ({ blobs, quotas, maxFileBytes, save, end }: Rece
         const draft = await blobs.append(upload.blobId, { size: upload.offset, state: upload.state }, watched, {
           maxBytes,
           // Bytes with a digest are kept all or not at all.
-          ...(append.confirm === undefined && { save: saveDraft })
+          ...(append.confirm === undefined ? { save: saveDraft } : { reserve: saveDraft })
         })
         saved = draft.size
         return { offset: draft.size, state: draft.state, length }

@@ -6,10 +6,11 @@ import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { setTimeout as wait } from 'node:timers/promises'
 import { test, type Test } from 'tap'
-import { createBlobId, type BlobStore, type StoredBlob } from '../../src/blobs/blob-store.ts'
+import { createBlobId, type BlobStore, type Draft, type StoredBlob } from '../../src/blobs/blob-store.ts'
 import { MAX_OBJECT_BYTES, PART_BYTES, partBytes } from '../../src/blobs/s3/parts.ts'
 import { openS3Blobs } from '../../src/blobs/s3/s3.ts'
 import { putNew, readAll, readPieces, suite } from '../blobs.contract.ts'
+import { append, appendAtomically, createRow, readDraft } from '../drafts.contract.ts'
 import { credentials, startS3, type FakeS3, type Fault, type S3Request } from '../s3.ts'
 
 // The AWS SDK reads its credentials from the environment.
@@ -41,6 +42,10 @@ async function start (t: Test, options: Options = {}): Promise<{ s3: FakeS3, sto
 async function * inChunks (bytes: Buffer): AsyncGenerator<Buffer> {
   for (let start = 0; start < bytes.length; start += 64 * 1024) yield bytes.subarray(start, start + 64 * 1024)
 }
+
+const keyOf = (id: string) => `blobs/${id.slice(0, 2)}/${id}`
+
+const stateOf = ({ state }: Draft) => JSON.parse(String(state)) as { parts: [number, string, number][], tail: unknown, next: number }
 
 const put = (store: BlobStore, bytes: Buffer) => putNew(store, inChunks(bytes))
 
@@ -135,6 +140,148 @@ for (const { act, size } of [
 function upload (name: string, run: (t: Test) => Promise<void>): void {
   void test(name, run)
 }
+
+for (const { act, size } of [
+  { act: 'PUT', size: 1000 },
+  { act: 'PUT', size: 12 * MIB },
+  { act: 'GET', size: 1000 },
+  { act: 'uploads', size: 12 * MIB },
+  { act: 'partNumber', size: 12 * MIB }
+]) {
+  for (const fault of [{ status: 500, code: 'InternalError' }, 'reset', 'hang', ...(act === 'GET' ? [] : ['lost'])] as Fault[]) {
+    test(`an append of ${size} bytes whose request "${act}" always meets ${JSON.stringify(fault)} is unavailable, and continues later`, async t => {
+      const { s3, store } = await start(t, { idleMilliseconds: fault === 'hang' || fault === 'lost' ? 1000 : 5000 })
+      const [id, row] = [createBlobId(), createRow()]
+      const bytes = randomBytes(1000 + size)
+      await append(store, id, row, inChunks(bytes.subarray(0, 1000)))
+      const { size: saved } = row.draft
+      s3.fault = failing(act, fault)
+      for (const append_ of [append, appendAtomically]) await t.rejects(append_(store, id, row, inChunks(bytes.subarray(1000))), unavailable)
+      t.ok(row.draft.size >= saved)
+      s3.fault = failing(act, fault, 1)
+      await append(store, id, row, inChunks(bytes.subarray(row.draft.size)))
+      s3.fault = () => undefined
+      t.ok((await readDraft(store, id, row.draft)).equals(bytes))
+      t.strictSame([s3.objects(), s3.uploads()], [[keyOf(id)], []], 'nothing else is left')
+    })
+  }
+}
+
+for (const { act, size } of [{ act: 'PUT', size: 1000 }, { act: 'GET', size: 1000 }, { act: 'partNumber', size: 12 * MIB }, { act: 'uploadId', size: 12 * MIB }, { act: 'uploadId', size: 10 * MIB }]) {
+  for (const fault of [{ status: 500, code: 'InternalError' }, 'reset', 'hang', ...(act === 'GET' ? [] : ['lost'])] as Fault[]) {
+    test(`an assembly of ${size} bytes whose request "${act}" always meets ${JSON.stringify(fault)} can be repeated`, async t => {
+      const { s3, store } = await start(t, { idleMilliseconds: fault === 'hang' || fault === 'lost' ? 1000 : 5000 })
+      const [id, row] = [createBlobId(), createRow()]
+      const bytes = randomBytes(size)
+      await append(store, id, row, inChunks(bytes))
+      s3.fault = failing(act, fault)
+      const assembly = store.assemble?.(id, row.draft) as Promise<void>
+      if (fault === 'lost' && (act === 'uploadId' || act === 'PUT')) await assembly
+      else await t.rejects(assembly, unavailable)
+      s3.fault = () => undefined
+      t.ok((await readDraft(store, id, row.draft)).equals(bytes))
+      t.strictSame([s3.objects(), s3.uploads()], [[keyOf(id)], []])
+    })
+  }
+}
+
+test('the bytes of a draft that are no part yet are an object that is no blob, and goes when no saved draft needs it', async t => {
+  const { s3, store } = await start(t)
+  const [id, row] = [createBlobId(), createRow()]
+  const bytes = randomBytes(14 * MIB)
+  const tails = () => s3.objects().filter(key => key.startsWith(`blobs/drafts/${id}-`))
+  await append(store, id, row, inChunks(bytes.subarray(0, 1000)))
+  const [first] = tails()
+  t.strictSame(s3.log.map(line => line.replace(/ .*/, '')), ['PUT'], 'one request')
+  for await (const found of store.committed()) t.fail(found)
+  await append(store, id, row, inChunks(bytes.subarray(1000, 6 * MIB)))
+  t.equal(tails().length, 2, 'the draft that names the first one may still be the saved one')
+  await append(store, id, row, inChunks(bytes.subarray(6 * MIB, 7 * MIB)))
+  t.notOk(tails().includes(String(first)))
+  await append(store, id, row, inChunks(bytes.subarray(7 * MIB, 10 * MIB)))
+  t.equal(stateOf(row.draft).tail, null, 'two whole parts')
+  await append(store, id, row, inChunks(bytes.subarray(10 * MIB)))
+  t.equal(tails().length, 1)
+  t.strictSame(s3.uploads(), [keyOf(id)])
+  t.ok((await readDraft(store, id, row.draft)).equals(bytes))
+  t.strictSame([s3.objects(), s3.uploads()], [[keyOf(id)], []])
+})
+
+test('part numbers are saved before they are used, and none is used twice', async t => {
+  const { s3, store } = await start(t)
+  const [id, row] = [createBlobId(), createRow()]
+  const bytes = randomBytes(130 * MIB)
+  const used: number[] = []
+  s3.fault = ({ query }) => {
+    const number = Number(query.get('partNumber'))
+    if (number > 0) {
+      used.push(number)
+      t.ok(number < stateOf(row.draft).next)
+    }
+    return undefined
+  }
+  const failure = new Error('the client went away')
+  const broken = async function * (end: number) {
+    yield * inChunks(bytes.subarray(row.draft.size, end))
+    throw failure
+  }
+  await t.rejects(append(store, id, row, broken(31 * MIB)), failure)
+  t.equal(stateOf(row.draft).next, 7, 'those that were not used are free again')
+  await t.rejects(appendAtomically(store, id, row, broken(120 * MIB)), failure)
+  t.equal(row.draft.size, 31 * MIB)
+  await append(store, id, row, inChunks(bytes.subarray(31 * MIB)))
+  t.ok((await readDraft(store, id, row.draft)).equals(bytes))
+  t.equal(new Set(used).size, used.length)
+})
+
+test('what is left of appends that could not save goes when the draft becomes a blob, or is removed', async t => {
+  const { s3, store } = await start(t)
+  const [kept, removed, other] = [createBlobId(), createBlobId(), createBlobId()]
+  const rows = new Map([kept, removed, other].map(id => [id, createRow()]))
+  for (const [id, row] of rows) {
+    for (let count = 0; count < 2; count++) {
+      const save = row.takeOver()
+      row.takeOver()
+      for (const size of [1000, 6 * MIB]) await t.rejects(store.append(id, row.draft, broken(size), { maxBytes: 10 * MIB, save }), { message: 'taken over' })
+    }
+    await append(store, id, row, inChunks(Buffer.alloc(6 * MIB)))
+  }
+  t.equal(s3.uploads().length, 9)
+  await readDraft(store, kept, rows.get(kept)?.draft as Draft)
+  t.strictSame(await store.remove([removed]), [removed])
+  t.strictSame(new Set(s3.uploads()), new Set([keyOf(other)]))
+  t.ok(s3.objects().every(key => key.includes(other) || key === keyOf(kept)))
+  s3.fault = ({ key, query }) => query.has('in-batch') && key.includes('drafts/') ? 'hang' : undefined
+  t.strictSame(await store.remove([kept, other]), [], 'and else they are not told as removed')
+  s3.fault = () => undefined
+  t.strictSame((await store.remove([kept, other])).sort(), [kept, other].sort())
+  t.strictSame([s3.objects(), s3.uploads()], [[], []])
+
+  async function * broken (size: number): AsyncGenerator<Buffer> {
+    yield Buffer.alloc(size)
+    throw new Error('the client went away')
+  }
+})
+
+test('a draft whose tail is lost is damaged', async t => {
+  const { s3, store } = await start(t)
+  const [id, row] = [createBlobId(), createRow()]
+  await append(store, id, row, inChunks(Buffer.alloc(1000)))
+  s3.fault = ({ method, key }) => method === 'GET' && key.includes('drafts/') ? { status: 404, code: 'NoSuchKey' } : undefined
+  await t.rejects(append(store, id, row, inChunks(Buffer.alloc(1000))), { code: 'file_damaged' })
+  await t.rejects(store.assemble?.(id, row.draft) as Promise<void>, { code: 'file_damaged' })
+})
+
+test('a draft of which a part was changed is never assembled', async t => {
+  const { s3, store } = await start(t)
+  const [id, row] = [createBlobId(), createRow()]
+  await append(store, id, row, inChunks(Buffer.alloc(12 * MIB)))
+  const state = stateOf(row.draft)
+  const draft = { size: row.draft.size, state: JSON.stringify({ ...state, parts: state.parts.map(([number, , size]) => [number, '"other"', size]) }) }
+  await t.rejects(store.assemble?.(id, draft) as Promise<void>, unavailable)
+  t.strictSame(s3.objects().filter(key => key === keyOf(id)), [])
+  t.equal((await readDraft(store, id, row.draft)).length, 12 * MIB)
+})
 
 test('an upload that can\'t be cleaned up fails with the first failure, and is removed later', async t => {
   const { s3, store } = await start(t, { idleMilliseconds: 200 })

@@ -30,6 +30,8 @@ export interface Bucket {
   keyOf (id: string): string
   /** The id in the name of an object with the prefix; undefined if it is no blob. */
   idOf (key: string): string | undefined
+  /** The start of the names of objects with the last bytes of drafts: of one, or of all. */
+  tailPrefix (id?: string): string
   /**
    * Sends requests that remove what a failed upload left. What they can't remove in `idleMilliseconds` is removed when the
    * lease of the blob has run out.
@@ -69,6 +71,7 @@ export function openBucket ({ bucket, prefix, endpoint, region, isPathStyle }: S
     downloads,
     keyOf: id => `${prefix}${id.slice(0, 2)}/${id}`,
     idOf: key => blobKey.exec(key.slice(prefix.length))?.[2],
+    tailPrefix: id => `${prefix}drafts/${id === undefined ? '' : `${id}-`}`,
     async tryCleanup (...commands) {
       const abortSignal = AbortSignal.timeout(idleMilliseconds)
       for (const command of commands) await requests.send(command as DeleteObjectCommand, { abortSignal }).catch(() => {})

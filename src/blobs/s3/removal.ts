@@ -3,7 +3,8 @@ import {
   AbortMultipartUploadCommand,
   DeleteObjectsCommand,
   ListMultipartUploadsCommand,
-  type MultipartUpload
+  type MultipartUpload,
+  paginateListObjectsV2
 } from '@aws-sdk/client-s3'
 import type { Bucket } from './bucket.ts'
 import { isNoUpload } from './failures.ts'
@@ -11,14 +12,18 @@ import { isNoUpload } from './failures.ts'
 /** S3 deletes up to 1,000 objects in a request, but OpenStack Swift needs up to 20 ms for each, without an answer meanwhile. */
 const BATCH = 250
 
-/** Deletes objects and aborts their uploads in parts. Returns the ids of those of which nothing is left. Never fails. */
+const ID_LENGTH = 32
+
+/** Deletes objects, and what appends and uploads in parts have left of them. Returns the ids of those of which nothing is left. Never fails. */
 export async function removeObjects (bucket: Bucket, ids: string[]): Promise<string[]> {
   const removed: string[] = []
   try {
     // First, because an upload could still become an object.
-    await abortUploads(bucket, ids)
+    await removeRemains(bucket, ids)
     for (let first = 0; first < ids.length; first += BATCH) {
-      removed.push(...await removeBatch(bucket, ids.slice(first, first + BATCH)))
+      const batch = ids.slice(first, first + BATCH)
+      const failed = await deleteBatch(bucket, batch.map(bucket.keyOf))
+      removed.push(...batch.filter(id => !failed.has(bucket.keyOf(id))))
     }
   } catch {
     // What can't be removed now is tried again later.
@@ -26,8 +31,19 @@ export async function removeObjects (bucket: Bucket, ids: string[]): Promise<str
   return removed
 }
 
-async function removeBatch (bucket: Bucket, ids: string[]): Promise<string[]> {
-  const Objects = ids.map(id => ({ Key: bucket.keyOf(id) }))
+/** Aborts the uploads in parts of objects, and deletes the tails of their drafts. */
+export async function removeRemains (bucket: Bucket, ids: string[]): Promise<void> {
+  await abortUploads(bucket, ids)
+  const tails = await tailsOf(bucket, ids)
+  for (let first = 0; first < tails.length; first += BATCH) {
+    const [failed] = await deleteBatch(bucket, tails.slice(first, first + BATCH))
+    if (failed !== undefined) throw new Error(`object ${failed} can't be deleted`)
+  }
+}
+
+/** Returns the names of those that could not be deleted. */
+async function deleteBatch (bucket: Bucket, keys: string[]): Promise<Set<string>> {
+  const Objects = keys.map(Key => ({ Key }))
   const command = new DeleteObjectsCommand({ Bucket: bucket.name, Delete: { Objects, Quiet: true } })
   // Many S3-compatible stores ask for this header. The SDK sends another checksum, as Amazon allows.
   command.middlewareStack.add(next => args => {
@@ -36,8 +52,19 @@ async function removeBatch (bucket: Bucket, ids: string[]): Promise<string[]> {
     return next(args)
   }, { step: 'build' })
   const { Errors = [] } = await bucket.requests.send(command)
-  const failed = new Set(Errors.map(({ Key }) => Key))
-  return ids.filter(id => !failed.has(bucket.keyOf(id)))
+  return new Set(Errors.map(({ Key }) => String(Key)))
+}
+
+/** Lists all tails once for several ids: there are only those of drafts that are being written. */
+async function tailsOf (bucket: Bucket, ids: string[]): Promise<string[]> {
+  const [only, ...others] = ids
+  const wanted = new Set(ids)
+  const tails: string[] = []
+  const pages = paginateListObjectsV2({ client: bucket.requests }, { Bucket: bucket.name, Prefix: bucket.tailPrefix(others.length === 0 ? only : undefined) })
+  for await (const { Contents = [] } of pages) {
+    for (const { Key = '' } of Contents) if (wanted.has(Key.slice(bucket.tailPrefix().length).slice(0, ID_LENGTH))) tails.push(Key)
+  }
+  return tails
 }
 
 /** Lists all uploads once for several ids: there are only those in progress, and those that a process left. */

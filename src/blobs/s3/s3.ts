@@ -14,6 +14,7 @@ import { writeDurably } from '../disk/durable-files.ts'
 import type { StorageUrl } from '../storage-url.ts'
 import { openBucket, type Bucket } from './bucket.ts'
 import { checkObject, readPieces } from './download.ts'
+import { appendToDraft, assembleDraft } from './drafts.ts'
 import { failAsUnavailable, failAsUnusable, ignoreMissing } from './failures.ts'
 import { createMarks } from './marks.ts'
 import { presignObject } from './presign.ts'
@@ -35,7 +36,7 @@ interface S3BlobsOptions {
  */
 export async function openS3Blobs ({ url, graceSeconds, idleMilliseconds }: S3BlobsOptions): Promise<BlobStore> {
   const bucket = openBucket(url, idleMilliseconds)
-  const putting = new Set<Promise<unknown>>()
+  const writing = new Set<Promise<unknown>>()
   await checkRights(bucket).catch((error: unknown) => {
     bucket.close()
     failAsUnusable(error, bucket.place)
@@ -49,16 +50,21 @@ export async function openS3Blobs ({ url, graceSeconds, idleMilliseconds }: S3Bl
     throw new Problem('file_damaged', { cause: new Error(`blob ${id} has other bytes than recorded`) })
   }
 
+  function counted<T> (writes: Promise<T>): Promise<T> {
+    writing.add(writes)
+    return writes.finally(() => writing.delete(writes))
+  }
+
   return {
     needsLeases: true,
 
     graceSeconds,
 
-    put (id, bytes, limits) {
-      const stored = upload(bucket, bucket.keyOf(id), bytes, limits).then(content => ({ id, ...content }))
-      putting.add(stored)
-      return stored.finally(() => putting.delete(stored))
-    },
+    put: (id, bytes, limits) => counted(upload(bucket, bucket.keyOf(id), bytes, limits).then(content => ({ id, ...content }))),
+
+    append: (id, draft, bytes, options) => counted(appendToDraft(bucket, id, draft, bytes, options)),
+
+    assemble: (id, draft) => counted(assembleDraft(bucket, id, draft)),
 
     // A bucket has no limit that could be asked for.
     requireSpace: async () => {},
@@ -97,7 +103,7 @@ export async function openS3Blobs ({ url, graceSeconds, idleMilliseconds }: S3Bl
     watchRequests: bucket.watch,
 
     async close () {
-      await Promise.allSettled(putting)
+      await Promise.allSettled(writing)
       bucket.close()
     }
   }

@@ -1,18 +1,10 @@
 import { createHash } from 'node:crypto'
-import {
-  AbortMultipartUploadCommand,
-  CompleteMultipartUploadCommand,
-  CreateMultipartUploadCommand,
-  DeleteObjectCommand,
-  PutObjectCommand,
-  UploadPartCommand,
-  type CompletedPart
-} from '@aws-sdk/client-s3'
+import { AbortMultipartUploadCommand, DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
 import { Problem } from '../../problems.ts'
 import type { Content } from '../disk/durable-files.ts'
 import type { Bucket } from './bucket.ts'
-import { checkObject } from './download.ts'
-import { failAsUnavailable, isNoUpload } from './failures.ts'
+import { failAsUnavailable } from './failures.ts'
+import { completeMultipart, createMultipart, sendPart, type SentPart } from './multipart.ts'
 import { inParts, MAX_OBJECT_BYTES, type Part, PARTS_AT_ONCE } from './parts.ts'
 
 type Bytes = AsyncIterable<Uint8Array>
@@ -41,16 +33,16 @@ export async function upload (bucket: Bucket, key: string, bytes: Bytes, limits:
 
 /** Sends an object that fits into one part in one request, and any other in parts. */
 async function send (bucket: Bucket, key: string, parts: AsyncIterable<Part>): Promise<void> {
-  let multipart: Multipart | undefined
+  let upload: Upload | undefined
   try {
     for await (const { bytes, isLast } of parts) {
-      if (isLast && multipart === undefined) return await putObject(bucket, key, bytes)
-      multipart ??= await openMultipart(bucket, key)
-      await multipart.add(bytes)
+      if (isLast && upload === undefined) return await putObject(bucket, key, bytes)
+      upload ??= await openUpload(bucket, key)
+      await upload.add(bytes)
     }
-    await multipart?.complete()
+    await upload?.complete()
   } catch (error) {
-    await multipart?.abort()
+    await upload?.abort()
     throw error
   }
 }
@@ -65,7 +57,7 @@ async function putObject (bucket: Bucket, key: string, bytes: Buffer): Promise<v
   }
 }
 
-interface Multipart {
+interface Upload {
   /** Begins to send a part, when fewer than `PARTS_AT_ONCE` are being sent. */
   add (bytes: Buffer): Promise<void>
   complete (): Promise<void>
@@ -73,42 +65,28 @@ interface Multipart {
   abort (): Promise<void>
 }
 
-async function openMultipart (bucket: Bucket, key: string): Promise<Multipart> {
-  const target = { Bucket: bucket.name, Key: key }
-  const { UploadId } = await bucket.requests.send(new CreateMultipartUploadCommand(target)).catch(failAsUnavailable)
+async function openUpload (bucket: Bucket, key: string): Promise<Upload> {
+  const multipart = await createMultipart(bucket, key)
   const failure = new AbortController()
-  const sending: Promise<CompletedPart>[] = []
-  let size = 0
-
-  async function sendPart (PartNumber: number, bytes: Buffer): Promise<CompletedPart> {
-    const command = new UploadPartCommand({ ...target, UploadId, PartNumber, Body: bytes, ContentLength: bytes.length })
-    const { ETag } = await bucket.requests.send(command, { abortSignal: failure.signal }).catch(failAsUnavailable)
-    return { PartNumber, ETag }
-  }
+  const sending: Promise<SentPart>[] = []
 
   return {
     async add (bytes) {
       await sending.at(-PARTS_AT_ONCE)
-      size += bytes.length
-      const part = sendPart(sending.length + 1, bytes)
+      const part = sendPart(bucket, multipart, { number: sending.length + 1, bytes, signal: failure.signal })
       part.catch(() => {})
       sending.push(part)
     },
 
     async complete () {
-      const Parts = await Promise.all(sending)
-      const command = new CompleteMultipartUploadCommand({ ...target, UploadId, MultipartUpload: { Parts } })
-      await bucket.requests.send(command).catch(async (error: unknown) => {
-        // If the answer to the first attempt was lost, the second one finds no upload, but the object is there.
-        const isThere = isNoUpload(error) && await checkObject(bucket, { key, size }).then(() => true, () => false)
-        if (!isThere) failAsUnavailable(error)
-      })
+      await completeMultipart(bucket, multipart, await Promise.all(sending))
     },
 
     async abort () {
       failure.abort()
       await Promise.allSettled(sending)
-      await bucket.tryCleanup(new AbortMultipartUploadCommand({ ...target, UploadId }), new DeleteObjectCommand(target))
+      const target = { Bucket: bucket.name, Key: key }
+      await bucket.tryCleanup(new AbortMultipartUploadCommand({ ...target, UploadId: multipart.uploadId }), new DeleteObjectCommand(target))
     }
   }
 }

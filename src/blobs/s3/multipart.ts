@@ -1,0 +1,36 @@
+import { CompleteMultipartUploadCommand, CreateMultipartUploadCommand, UploadPartCommand } from '@aws-sdk/client-s3'
+import type { Bucket } from './bucket.ts'
+import { checkObject } from './download.ts'
+import { failAsUnavailable, isNoUpload } from './failures.ts'
+
+/** An upload in parts of the object `key`. */
+export interface Multipart { readonly key: string, readonly uploadId: string }
+
+/** A part that the store has: its number, from 1 to 10,000, its entity tag, and its size. */
+export type SentPart = readonly [number: number, etag: string, size: number]
+
+/** @throws unavailable. */
+export async function createMultipart (bucket: Bucket, key: string): Promise<Multipart> {
+  const { UploadId } = await bucket.requests.send(new CreateMultipartUploadCommand({ Bucket: bucket.name, Key: key })).catch(failAsUnavailable)
+  return { key, uploadId: String(UploadId) }
+}
+
+/** Sends a part. The store holds it against its SHA-256. @throws unavailable. */
+export async function sendPart (bucket: Bucket, { key, uploadId }: Multipart, part: { number: number, bytes: Buffer, signal?: AbortSignal }): Promise<SentPart> {
+  const { number, bytes, signal } = part
+  const command = new UploadPartCommand({ Bucket: bucket.name, Key: key, UploadId: uploadId, PartNumber: number, Body: bytes, ContentLength: bytes.length })
+  const { ETag } = await bucket.requests.send(command, { ...(signal && { abortSignal: signal }) }).catch(failAsUnavailable)
+  return [number, String(ETag), bytes.length]
+}
+
+/** Makes an object of parts. @throws unavailable. */
+export async function completeMultipart (bucket: Bucket, { key, uploadId }: Multipart, parts: readonly SentPart[]): Promise<void> {
+  const Parts = parts.map(([PartNumber, ETag]) => ({ PartNumber, ETag }))
+  const command = new CompleteMultipartUploadCommand({ Bucket: bucket.name, Key: key, UploadId: uploadId, MultipartUpload: { Parts } })
+  await bucket.requests.send(command).catch(async (error: unknown) => {
+    const size = parts.reduce((sum, [, , size]) => sum + size, 0)
+    // If the answer to the first attempt was lost, the second one finds no upload, but the object is there.
+    const isThere = isNoUpload(error) && await checkObject(bucket, { key, size }).then(() => true, () => false)
+    if (!isThere) failAsUnavailable(error)
+  })
+}

@@ -1,0 +1,21 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+
+export const KIB = 1024
+export const MIB = 1024 ** 2
+
+/** `bytes` in chunks of `size`. */
+export async function * inChunks (bytes: Buffer, size = 64 * KIB): AsyncGenerator<Buffer> {
+  for (let start = 0; start < bytes.length; start += size) yield bytes.subarray(start, start + size)
+}
+
+/** Bytes of live objects, after a garbage collection. */
+export function memoryInUse (): number {
+  setFlagsFromString('--expose-gc')
+  const collectGarbage = runInNewContext('gc')
+  collectGarbage()
+  // Counts the buffers that the first one found, and frees in another thread.
+  collectGarbage()
+  const { heapUsed, arrayBuffers } = process.memoryUsage()
+  return heapUsed + arrayBuffers
+}

@@ -1,0 +1,263 @@
+import { randomBytes } from 'node:crypto'
+import type { Test } from 'tap'
+import { createBlobId, type BlobStore, type Draft } from '../src/blobs/blob-store.ts'
+import { inChunks, memoryInUse, MIB } from './bytes.ts'
+
+const maxBytes = 1024 ** 4
+const noDraft: Draft = { size: 0, state: null }
+
+/** What metadata record about a draft: the latest request that took it over is the only one that can save. */
+export interface DraftRow {
+  draft: Draft
+  /** Every draft that was saved. */
+  readonly saved: Draft[]
+  takeOver (): (draft: Draft) => Promise<void>
+}
+
+export function createRow (): DraftRow {
+  let generation = 0
+  const row: DraftRow = {
+    draft: noDraft,
+    saved: [],
+    takeOver () {
+      const own = ++generation
+      return async draft => {
+        if (own !== generation) throw new Error('taken over')
+        row.saved.push(draft)
+        row.draft = draft
+      }
+    }
+  }
+  return row
+}
+
+/** Appends to a draft as a request does, and records what comes of it. */
+export async function append (store: BlobStore, id: string, row: DraftRow, bytes: AsyncIterable<Uint8Array>, limit = maxBytes): Promise<void> {
+  const save = row.takeOver()
+  await save(await store.append(id, row.draft, bytes, { maxBytes: limit, save }))
+}
+
+/** The same, but all of the bytes are kept or none. */
+export async function appendAtomically (store: BlobStore, id: string, row: DraftRow, bytes: AsyncIterable<Uint8Array>, limit = maxBytes): Promise<void> {
+  const save = row.takeOver()
+  await save(await store.append(id, row.draft, bytes, { maxBytes: limit, reserve: save }))
+}
+
+/** The bytes of a draft that is whole, after it was made a blob. */
+export async function readDraft (store: BlobStore, id: string, { size, state }: Draft): Promise<Buffer> {
+  await store.assemble?.(id, { size, state })
+  const bytes = await store.read(id, size, [{ start: 0, end: size - 1 }])
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.concat(await bytes.toArray())
+}
+
+/** The part of the contract in src/blobs/blob-store.ts that is about drafts. */
+export function suite (t: Test, open: (place: string) => Promise<BlobStore>): void {
+  async function fresh (t: Test): Promise<{ store: BlobStore, id: string, row: DraftRow, reopen: () => Promise<BlobStore> }> {
+    const place = t.testdir()
+    let current = await open(place)
+    t.teardown(() => current.close())
+    const reopen = async () => {
+      await current.close()
+      current = await open(place)
+      return current
+    }
+    return { store: current, id: createBlobId(), row: createRow(), reopen }
+  }
+
+  for (const { sizes, chunk = 64 * 1024 } of [
+    { sizes: [0] },
+    { sizes: [] },
+    { sizes: [0, 1, 0] },
+    { sizes: [1, 1, 1, 65_536] },
+    { sizes: [5 * MIB] },
+    { sizes: [5 * MIB - 1, 1, 5 * MIB] },
+    { sizes: [5 * MIB - 1, 2] },
+    { sizes: [3 * MIB, 3 * MIB, 3 * MIB], chunk: 3 * MIB },
+    { sizes: [12 * MIB, 100, 7 * MIB, 0], chunk: 1_000_000 },
+    { sizes: [20 * MIB + 1], chunk: 20 * MIB }
+  ]) {
+    t.test(`a draft of ${sizes.join(' + ')} bytes in chunks of ${chunk} becomes a blob of all of them, also after restarts`, async t => {
+      const { store, id, row, reopen } = await fresh(t)
+      const bytes = randomBytes(sizes.reduce((sum, size) => sum + size, 0))
+      let current = store
+      // What is written by no call at all is made by an empty one.
+      for (const [index, size] of (sizes.length === 0 ? [0] : sizes).entries()) {
+        const part = bytes.subarray(row.draft.size, row.draft.size + size)
+        await (index % 2 === 0 ? append : appendAtomically)(current, id, row, inChunks(part, chunk))
+        if (index % 2 === 1) current = await reopen()
+      }
+      t.equal(row.draft.size, bytes.length)
+      t.ok((await readDraft(current, id, row.draft)).equals(bytes))
+      await current.check(id, bytes.length)
+      t.ok((await readDraft(await reopen(), id, row.draft)).equals(bytes))
+    })
+  }
+
+  t.test('a draft that several processes assemble at once becomes a blob, though one of them may have to try again', async t => {
+    for (const size of [0, 1000, 6 * MIB]) {
+      const { store, id, row } = await fresh(t)
+      const bytes = randomBytes(size)
+      await append(store, id, row, inChunks(bytes))
+      for (const end of await Promise.allSettled([1, 2, 3].map(() => store.assemble?.(id, row.draft)))) {
+        if (end.status === 'rejected') t.equal(end.reason.code, 'unavailable')
+      }
+      t.ok((await readDraft(store, id, row.draft)).equals(bytes))
+    }
+  })
+
+  t.test('what arrives is saved at least after each 64 MiB, and no more than has arrived', async t => {
+    const { store, id, row } = await fresh(t)
+    const chunk = randomBytes(MIB)
+    let arrived = 0
+    const save = row.takeOver()
+    const late: number[] = []
+    await save(await store.append(id, noDraft, (async function * () {
+      for (; arrived < 200 * MIB; arrived += MIB) yield chunk
+    }()), { maxBytes, save: async draft => { if (draft.size > arrived + MIB) late.push(draft.size); await save(draft) } }))
+    t.strictSame(late, [])
+    const sizes = row.saved.map(({ size }) => size)
+    t.strictSame(sizes, [...sizes].sort((a, b) => a - b))
+    t.ok(new Set(sizes).size >= 2, sizes.join(' '))
+    t.equal(row.draft.size, 200 * MIB)
+  })
+
+  t.test('what has arrived is saved after some seconds, though nothing more comes', async t => {
+    const { store, id, row } = await fresh(t)
+    const save = row.takeOver()
+    const bytes = randomBytes(7 * MIB)
+    const first = bytes.subarray(0, 6 * MIB)
+    let saw = () => {}
+    const seen = new Promise<void>(resolve => { saw = resolve })
+    await save(await store.append(id, noDraft, (async function * () {
+      yield * inChunks(first)
+      await seen
+      yield * inChunks(bytes.subarray(first.length))
+    }()), { maxBytes, save: async draft => { await save(draft); if (draft.size === first.length) saw() } }))
+    t.equal(row.draft.size, bytes.length)
+    t.ok((await readDraft(store, id, row.draft)).equals(bytes))
+  })
+
+  for (const after of [0, 100, 5 * MIB, 13 * MIB]) {
+    t.test(`a source that fails after ${after} bytes fails the append with its error, and what arrived is kept`, async t => {
+      const { store, id, row, reopen } = await fresh(t)
+      const bytes = randomBytes(14 * MIB)
+      const failure = new Error('the client went away')
+      await append(store, id, row, inChunks(bytes.subarray(0, 1000)))
+      await t.rejects(append(store, id, row, (async function * () {
+        yield * inChunks(bytes.subarray(1000, 1000 + after))
+        throw failure
+      }())), failure)
+      t.equal(row.draft.size, 1000 + after)
+      const again = await reopen()
+      await append(again, id, row, inChunks(bytes.subarray(1000 + after)))
+      t.ok((await readDraft(again, id, row.draft)).equals(bytes))
+    })
+
+    t.test(`a source that fails after ${after} bytes leaves a draft as it was if nothing is saved`, async t => {
+      const { store, id, row, reopen } = await fresh(t)
+      const bytes = randomBytes(14 * MIB)
+      const failure = new Error('the digest does not match')
+      for (const first of [100, 6 * MIB]) {
+        await appendAtomically(store, id, row, inChunks(bytes.subarray(row.draft.size, first)))
+        await t.rejects(appendAtomically(store, id, row, (async function * () {
+          yield * inChunks(randomBytes(after))
+          throw failure
+        }())), failure)
+        t.equal(row.draft.size, first)
+      }
+      const again = await reopen()
+      await append(again, id, row, inChunks(bytes.subarray(6 * MIB)))
+      t.ok((await readDraft(again, id, row.draft)).equals(bytes))
+    })
+  }
+
+  t.test('a draft has exactly the limit at most', async t => {
+    const { store, id, row } = await fresh(t)
+    const bytes = randomBytes(6 * MIB)
+    await append(store, id, row, inChunks(bytes.subarray(0, 100)), 100)
+    await t.rejects(append(store, id, row, inChunks(bytes.subarray(100)), 5 * MIB), { code: 'file_too_large' })
+    t.ok(row.draft.size > 100 && row.draft.size <= 5 * MIB, 'what arrived before is kept')
+    const { size } = row.draft
+    await t.rejects(appendAtomically(store, id, row, inChunks(bytes.subarray(size)), 5 * MIB), { code: 'file_too_large' })
+    t.equal(row.draft.size, size)
+    await append(store, id, row, inChunks(bytes.subarray(size)), bytes.length)
+    t.ok((await readDraft(store, id, row.draft)).equals(bytes))
+  })
+
+  t.test('an append that can no longer save fails at once with that error, even while nothing comes', async t => {
+    const { store, id, row } = await fresh(t)
+    const bytes = randomBytes(200 * MIB)
+    let release = () => {}
+    const released = new Promise<void>(resolve => { release = resolve })
+    const save = row.takeOver()
+    const appended = store.append(id, noDraft, (async function * () {
+      yield * inChunks(bytes, MIB)
+      await released
+      yield * inChunks(bytes, MIB)
+    }()), { maxBytes, save })
+    row.takeOver()
+    await t.rejects(appended, { message: 'taken over' })
+    release()
+    t.strictSame(row.draft, noDraft)
+    await append(store, id, row, inChunks(bytes.subarray(0, 6 * MIB)))
+    t.ok((await readDraft(store, id, row.draft)).equals(bytes.subarray(0, 6 * MIB)))
+  })
+
+  for (const isAtomic of [false, true]) {
+    t.test(`an append that was superseded by another process may go on, and changes nothing (${isAtomic ? 'with a digest' : 'without a digest'})`, async t => {
+      const { store, id, row } = await fresh(t)
+      if (!store.needsLeases) return t.pass('no two processes append to the same draft')
+      const [mine, theirs] = [randomBytes(40 * MIB), randomBytes(40 * MIB)]
+      await append(store, id, row, inChunks(mine.subarray(0, 7 * MIB)))
+      const release: (() => void)[] = []
+      const turn = () => new Promise<void>(resolve => release.push(resolve))
+      let waiting = () => {}
+      const waited = new Promise<void>(resolve => { waiting = resolve })
+      const old = (isAtomic ? appendAtomically : append)(store, id, row, (async function * () {
+        yield * inChunks(theirs.subarray(0, 12 * MIB))
+        waiting()
+        await turn()
+        yield * inChunks(theirs.subarray(12 * MIB))
+      }()))
+      await waited
+      const begun = row.draft.size
+      const current = append(store, id, row, (async function * () {
+        yield * inChunks(mine.subarray(begun, 20 * MIB))
+        release[0]?.()
+        await old.catch(() => {})
+        yield * inChunks(mine.subarray(20 * MIB))
+      }()))
+      await t.rejects(old, { message: 'taken over' })
+      await current
+      t.ok((await readDraft(store, id, row.draft)).equals(mine))
+    })
+  }
+
+  t.test('of a draft no more than a few MiB are in memory', async t => {
+    const { store, id, row } = await fresh(t)
+    let most = 0
+    const start = memoryInUse()
+    await append(store, id, row, (async function * () {
+      for (let index = 0; index < 48; index++) {
+        yield Buffer.alloc(MIB)
+        if (index % 3 === 0) most = Math.max(most, memoryInUse() - start)
+      }
+    }()))
+    t.equal(row.draft.size, 48 * MIB)
+    t.ok(most < 16 * MIB, `at most ${Math.round(most / MIB)} MiB`)
+  })
+
+  t.test('a draft that is removed is gone, whether it was assembled or not', async t => {
+    const { store } = await fresh(t)
+    const drafts = await Promise.all([0, 100, 6 * MIB, 6 * MIB].map(async (size, index) => {
+      const [id, row] = [createBlobId(), createRow()]
+      await append(store, id, row, inChunks(Buffer.alloc(size)))
+      if (index === 3) await store.assemble?.(id, row.draft)
+      return { id, row }
+    }))
+    const ids = drafts.map(({ id }) => id)
+    t.strictSame((await store.remove(ids)).sort(), ids.sort())
+    for (const id of ids) t.notOk(await store.has(id))
+    t.strictSame((await store.remove(ids)).sort(), ids.sort())
+  })
+}
