@@ -167,7 +167,10 @@ export function createResumableUploads ({ metadata, blobs, files, quotas, limits
     return { upload, stored: upload.result }
   }
 
-  const appendExclusively = (owner: AccountRecord, id: string, request: UploadAppend) => turns.take(id, signal => append(owner, id, { append: request, signal }))
+  // Another account that asks for the upload must not end what its owner does.
+  const takeTurn = <T>(owner: AccountRecord, id: string, work: (signal: AbortSignal) => Promise<T>) => turns.take(`${owner.id} ${id}`, work)
+
+  const appendExclusively = (owner: AccountRecord, id: string, request: UploadAppend) => takeTurn(owner, id, signal => append(owner, id, { append: request, signal }))
 
   return {
     limits: { maxBytes: limits.maxFileBytes, maxAgeSeconds: lifetimeMilliseconds / 1000 },
@@ -202,7 +205,7 @@ export function createResumableUploads ({ metadata, blobs, files, quotas, limits
       return uploads.find(({ method }) => method === 'PUT')
     },
 
-    offset: (owner, id) => turns.take(id, async () => {
+    offset: (owner, id) => takeTurn(owner, id, async () => {
       const upload = await settle(owner, id)
       const { offset, length, result, isRefused } = upload
       if (result !== undefined || offset !== length) return { upload, stored: result }
@@ -213,7 +216,7 @@ export function createResumableUploads ({ metadata, blobs, files, quotas, limits
 
     append: appendExclusively,
 
-    cancel: (owner, id) => turns.take(id, () => end(owner, id)),
+    cancel: (owner, id) => takeTurn(owner, id, () => end(owner, id)),
 
     stop: () => turns.abort(new Problem('stopping', { headers: { 'retry-after': '5' } })),
 

@@ -43,20 +43,19 @@ interface Confirmed { readonly bytes: AsyncIterable<Buffer>, readonly confirm: (
 
 /** Bytes until the signal is aborted, and the confirmation at their end. Fails with the reason of the signal. */
 export async function * untilAborted ({ bytes, confirm }: Confirmed, signal: AbortSignal): AsyncGenerator<Buffer> {
-  let abort: () => void = () => {}
-  const aborted = new Promise<never>((_resolve, reject) => {
-    abort = () => {
-      const reason: unknown = signal.reason
-      reject(reason)
-    }
-    signal.addEventListener('abort', abort)
-  })
-  aborted.catch(() => {})
   const iterator = bytes[Symbol.asyncIterator]()
+  let interrupt: (reason: unknown) => void = () => {}
+  const abort = () => interrupt(signal.reason)
+  signal.addEventListener('abort', abort)
+  // Not `Promise.race` with a promise of the abort: that promise would keep every chunk until it settles.
+  const next = () => new Promise<IteratorResult<Buffer>>((resolve, reject) => {
+    interrupt = reject
+    iterator.next().then(resolve, reject)
+  })
   try {
     for (;;) {
       signal.throwIfAborted()
-      const { done, value } = await Promise.race([iterator.next(), aborted])
+      const { done, value } = await next()
       if (done === true) break
       yield value
     }
