@@ -36,12 +36,15 @@ import { personalTokenRoutes, resourceRoutes, revocationRoutes, signInRoutes } f
 import { AccessToken, Greeting, NewToken, PersonalToken, Token, TokenList } from './tokens/schemas.ts'
 import type { SigningKey } from './tokens/signing-keys.ts'
 import { createTokens } from './tokens/tokens.ts'
+import { uploadDiscoveryRoutes } from './uploads/discovery-routes.ts'
+import { resumableUploadRoutes } from './uploads/resumable-routes.ts'
 import { formUploadRoutes, rawUploadRoutes } from './uploads/routes.ts'
+import { Upload, UploadList } from './uploads/schemas.ts'
 
 /** The shared schemas of the document, in its order. */
 const schemas = [
   ProblemDetails, NewUser, User, Account, NewPassword, AccountEvent, AccountEventList, AccessToken, Greeting, Token, TokenList, NewToken,
-  PersonalToken, StoredFile, FileList, Rename, ServiceFacts, Liveness, Readiness
+  PersonalToken, StoredFile, FileList, Rename, Upload, UploadList, ServiceFacts, Liveness, Readiness
 ]
 
 export interface App {
@@ -114,6 +117,7 @@ async function registerRoutes (app: FastifyInstance, store: Store, connections: 
     authenticate(scope, guard, { credential: 'any', scope: 'files:write' })
     await scope.register(formUploadRoutes, fileOptions)
     await scope.register(rawUploadRoutes, fileOptions)
+    await scope.register(resumableUploadRoutes, fileOptions)
     await scope.register(changeFileRoutes, fileOptions)
   })
   await app.register(async scope => {
@@ -129,6 +133,7 @@ async function registerRoutes (app: FastifyInstance, store: Store, connections: 
     await scope.register(passwordRoutes, accountOptions)
     await scope.register(personalTokenRoutes, tokenOptions)
   })
+  await app.register(uploadDiscoveryRoutes, fileOptions)
   await app.register(documentRoutes, { links })
   await app.register(docsRoutes)
   await app.register(healthRoutes, { health })
@@ -136,7 +141,7 @@ async function registerRoutes (app: FastifyInstance, store: Store, connections: 
 
 /** The rules that need the application, and what each group of routes is given. */
 async function createRouteOptions (app: FastifyInstance, store: Store, connections: Connections) {
-  const { config, accounts, passwords, attemptLimiter, files, quotas, metadata, blobs, reserve, keyRing } = store
+  const { config, accounts, passwords, attemptLimiter, files, uploads, quotas, metadata, blobs, reserve, keyRing } = store
   const codec = await createAccessTokenCodec(keyRing, keys => registerJwts(keys, metadata.installationId))
   const tokens = createTokens({ metadata, reserve, codec, tokenSeconds: config.tokenSeconds })
   const securityLog = createSecurityLog(metadata, event => app.log.info({ security: event }, event.kind))
@@ -150,7 +155,7 @@ async function createRouteOptions (app: FastifyInstance, store: Store, connectio
     guard: { signIn, tokens, transport: config },
     accountOptions: { accounts, files, quotas, securityLog },
     tokenOptions: { tokens, securityLog },
-    fileOptions: { files, cursors, links, maxFileBytes: config.maxFileBytes, limitTransfers: createTransferLimits(connections) }
+    fileOptions: { files, uploads, cursors, links, maxFileBytes: config.maxFileBytes, limitTransfers: createTransferLimits(connections) }
   }
 }
 

@@ -61,7 +61,7 @@ export async function startServer (t: Test, settings: Settings = {}): Promise<Ru
   await http.listen({ host: store.config.host, port: 0 })
   let closing: Promise<void> | undefined
   const close = () => {
-    closing ??= (async () => { connections.stop(); await http.close(); await store.close() })()
+    closing ??= (async () => { connections.stop(); store.uploads.stop(); await http.close(); await store.close() })()
     return closing
   }
   t.teardown(close)

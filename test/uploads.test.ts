@@ -551,8 +551,8 @@ t.test('PUT of a range is never stored as the whole', async t => {
   const { server, put, get } = await open(t)
   await put('a.txt', 'whole')
   for (const range of ['bytes 0-1/5', 'bytes 0-4/5', 'nonsense', '']) {
-    refused(t, await put('a.txt', 'wh', { 'content-range': range }), 400, 'partial_upload', range)
-    refused(t, await put('b.txt', 'wh', { 'content-range': range }), 400, 'partial_upload', range)
+    refused(t, await put('a.txt', 'wh', { 'content-range': range }), 400, 'content_range_invalid', range)
+    refused(t, await put('b.txt', 'wh', { 'content-range': range }), 400, 'content_range_invalid', range)
   }
   t.equal((await get('a.txt')).text, 'whole')
   t.equal((await get('b.txt')).status, 404)

@@ -11,6 +11,8 @@ interface Expected { readonly algorithm: Algorithm, readonly digest: Buffer }
 
 /** Computes the digests that a client announced, and compares them. */
 export interface DigestCheck {
+  /** Whether a digest is, or may be, announced. */
+  readonly isNeeded: boolean
   /** Passes `bytes` through unchanged. */
   watch (bytes: AsyncIterable<Buffer>): AsyncIterable<Buffer>
   /** To be called when the bytes have ended. @throws digest_mismatch, digest_malformed for a trailer field. */
@@ -38,6 +40,7 @@ export function expectDigests (head: Fields, trailers?: () => Fields): DigestChe
   }
 
   return {
+    isNeeded: hashes.size > 0,
     watch: bytes => hashes.size === 0 ? bytes : watched(bytes),
     confirm () {
       const digests = new Map(Array.from(hashes, ([algorithm, hash]) => [algorithm, hash.digest()]))

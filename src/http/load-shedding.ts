@@ -55,9 +55,21 @@ export function shedLoad (app: FastifyInstance, limits: LoadLimits, countInProgr
   })
 }
 
-/** A supervisor that gets no answer from the liveness check would kill the process, and every transfer with it. */
-export function isEssential ({ url }: { url?: string | undefined }): boolean {
-  return url === LIVENESS_PATH
+/** A route: Fastify's own, or that of a request, which has none for an unknown path. */
+interface Route { readonly method?: string | string[] | undefined, readonly url?: string | undefined }
+
+/** Whether a request is answered under any load. */
+export function isEssential (route: Route): boolean {
+  // A supervisor that gets no answer from the liveness check would kill the process, and every transfer with it.
+  return route.url === LIVENESS_PATH || isUploadState(route)
+}
+
+/**
+ * Asking for the offset of an upload, and the preflight before that. Clients take a refusal for the end of the upload and begin again
+ * with the first byte (tus-js-client 4.3.1), which costs more than the answer.
+ */
+export function isUploadState ({ method, url }: Route): boolean {
+  return url === '/api/uploads/:id' && (method === 'HEAD' || method === 'OPTIONS')
 }
 
 /**

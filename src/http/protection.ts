@@ -7,7 +7,7 @@ import { isLoopback } from '../config.ts'
 import { failures, Problem } from '../problems.ts'
 import { countFieldLines } from './caller.ts'
 import { createCrossSiteCheck } from './cross-site.ts'
-import { shedLoad, type LoadLimits } from './load-shedding.ts'
+import { isUploadState, shedLoad, type LoadLimits } from './load-shedding.ts'
 
 interface ProtectionOptions extends LoadLimits {
   readonly corsOrigins: string[] | undefined
@@ -31,7 +31,9 @@ const PROXY_SAMPLE = 100
 /** Response headers that a page of another origin may read. */
 const EXPOSED_HEADERS = [
   'ETag', 'Location', 'Link', 'Content-Range', 'Content-Disposition', 'Repr-Digest', 'Retry-After',
-  'RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset', 'X-Request-Id'
+  'RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset', 'X-Request-Id',
+  'Upload-Offset', 'Upload-Length', 'Upload-Defer-Length', 'Upload-Complete', 'Upload-Limit', 'Upload-Expires', 'Upload-Metadata', 'Accept-Patch',
+  'Tus-Resumable', 'Tus-Version', 'Tus-Extension', 'Tus-Max-Size'
 ]
 
 const CORS_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
@@ -57,7 +59,7 @@ export async function protect (app: FastifyInstance, options: ProtectionOptions)
   shedLoad(app, options, countInProgress)
   if (rateLimitPerMinute > 0) {
     const errorResponseBuilder = () => new Problem('too_many_requests')
-    await app.register(rateLimit, { global: false, max: rateLimitPerMinute, timeWindow: 60_000, enableDraftSpec: true, errorResponseBuilder })
+    await app.register(rateLimit, { global: false, max: rateLimitPerMinute, timeWindow: 60_000, enableDraftSpec: true, errorResponseBuilder, allowList: ({ routeOptions }) => isUploadState(routeOptions) })
     // One hook for all routes, ahead of authentication: failed sign-ins count, and requests over the limit cost no hashing.
     app.addHook('onRequest', app.rateLimit())
   }

@@ -1,3 +1,4 @@
+import { Problem } from '../problems.ts'
 import type { Precondition } from './preconditions.ts'
 import type { FileRecord, Quota } from './records.ts'
 
@@ -57,6 +58,14 @@ export interface UploadUsage {
   readonly uploads: number
   /** Reserved bytes: the announced length, or what has arrived while there is none. */
   readonly bytes: number
+}
+
+/** Seconds after which one of many uploads may have ended. */
+const RETRY_SECONDS = 60
+
+/** For an account that has `maxUploads` unfinished ones. @throws too_many_uploads. */
+export function refuseMoreUploads (maxUploads: number): never {
+  throw new Problem('too_many_uploads', { detail: `An account may have ${maxUploads} unfinished uploads.`, headers: { 'retry-after': String(RETRY_SECONDS) } })
 }
 
 /** A change of one upload by the request that has taken it over. */

@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import { SAFE_METHODS } from '../http/http1-pipeline.ts'
-import { isEssential } from '../http/load-shedding.ts'
+import { isEssential, isUploadState } from '../http/load-shedding.ts'
 import { failures, Problem, problemDetails, ProblemDetails, type FailureCode } from '../problems.ts'
 
 /** A response header: the schema of its value, and a description. */
@@ -29,8 +29,11 @@ const headersByStatus: Record<number, Record<string, Header>> = {
   503: { 'Retry-After': retryAfter }
 }
 
-/** For uploads with a content coding (RFC 9110 section 12.5.3). */
-const acceptEncoding: Record<string, Header> = { 'Accept-Encoding': { type: 'string', enum: ['identity'], description: 'For `content_encoding_unsupported`: no content coding is accepted.' } }
+/** Further headers of error responses, by code. */
+const headersByCode: Partial<Record<FailureCode, Record<string, Header>>> = {
+  content_encoding_unsupported: { 'Accept-Encoding': { type: 'string', enum: ['identity'], description: 'For `content_encoding_unsupported`: no content coding is accepted (RFC 9110 section 12.5.3).' } },
+  tus_version_unsupported: { 'Tus-Version': { type: 'string', enum: ['1.0.0'], description: 'For `tus_version_unsupported`: the supported version.' } }
+}
 
 interface ProblemResponse {
   description: string
@@ -60,20 +63,22 @@ export function addSharedResponses (app: FastifyInstance): void {
     const loadFailures: FailureCode[] = isEssential(route) ? [] : ['overloaded']
     const siteFailures: FailureCode[] = SAFE_METHODS.has(String(route.method)) ? [] : ['cross_site_request']
     const storeFailures: FailureCode[] = usesStore(route) ? ['unavailable'] : []
-    addFailures(route, [...urlFailures, 'malformed_request', 'stopping', ...storeFailures, 'too_many_requests', ...loadFailures, ...siteFailures])
-    addSharedHeaders(route)
+    const rateFailures: FailureCode[] = isUploadState(route) ? [] : ['too_many_requests']
+    addFailures(route, [...urlFailures, 'malformed_request', 'stopping', ...storeFailures, ...rateFailures, ...loadFailures, ...siteFailures])
+    addHeaders(route, () => sharedHeaders)
   })
+}
+
+/** Adds headers to the responses of a route, by status: for hooks that apply to many routes, after those that add failures. */
+export function addHeaders (route: RouteOptions, headersOf: (status: number) => Record<string, Header>): void {
+  if (route.schema === undefined || 'hide' in route.schema) return
+  const responses = Object.entries(route.schema.response as Record<string, { headers?: object }>)
+  route.schema.response = Object.fromEntries(responses.map(([status, response]) => [status, { ...response, headers: { ...response.headers, ...headersOf(Number(status)) } }]))
 }
 
 /** False for what is answered without accounts and files: the document, the health checks, and what the service is. */
 function usesStore ({ method, url }: RouteOptions): boolean {
   return !/^\/(?:health\/|openapi\.)/.test(url) && !(method === 'GET' && url === '/')
-}
-
-function addSharedHeaders (route: RouteOptions): void {
-  if (route.schema === undefined || 'hide' in route.schema) return
-  const responses = Object.entries(route.schema.response as Record<string, { headers?: object }>)
-  route.schema.response = Object.fromEntries(responses.map(([status, response]) => [status, { ...response, headers: { ...response.headers, ...sharedHeaders } }]))
 }
 
 /** The error responses of an operation, by status, from the codes it can answer with. */
@@ -85,7 +90,7 @@ export function problems (codes: FailureCode[]): Record<number, ProblemResponse>
 function response (status: number, codes: FailureCode[]): ProblemResponse {
   return {
     description: codes.map(code => `- \`${code}\`: ${failures[code].title}.`).join('\n'),
-    headers: { ...headersByStatus[status], ...(codes.includes('content_encoding_unsupported') && acceptEncoding), ...sharedHeaders },
+    headers: { ...headersByStatus[status], ...Object.assign({}, ...codes.map(code => headersByCode[code])), ...sharedHeaders },
     content: {
       'application/problem+json': {
         schema: Type.Ref(ProblemDetails),

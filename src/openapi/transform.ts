@@ -17,6 +17,7 @@ const PATHS = [
   '/api/users', '/api/users/{id}',
   '/api/token', '/api/resource', '/api/tokens', '/api/tokens/{id}',
   '/', '/api/files', '/uploads/{name}', '/api/files/{name}',
+  '/api/uploads', '/api/uploads/{id}',
   '/api/account', '/api/account/events', '/api/account/password',
   '/openapi.json', '/openapi.yaml',
   '/health/live', '/health/ready'

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Http2Stream, ServerHttp2Stream } from 'node:http2'
-import { expectDigests } from '../files/digests.ts'
+import { expectDigests, type Fields } from '../files/digests.ts'
 import { Problem } from '../problems.ts'
 
 /** Whether a digest is announced in the trailer section (RFC 9110 section 6.6.2). */
@@ -15,21 +15,41 @@ export interface UploadBody {
   confirm (): void
 }
 
+/** The content of one of the requests that a resumable upload is made of. */
+export interface PartialBody extends Omit<UploadBody, 'confirm'> {
+  /** As for an {@link UploadBody}; undefined if there is nothing to compare. */
+  readonly confirm: (() => void) | undefined
+}
+
 /**
  * Checks the headers of an upload. The announced length is for the caller to check, before it reads `bytes`.
  * @throws content_encoding_unsupported, digest_malformed.
  */
 export function openUploadBody (request: IncomingMessage): UploadBody {
-  const { headers } = request
-  const encoding = headers['content-encoding']?.trim().toLowerCase() ?? ''
+  const { isChecked, ...body } = openBody(request, fields => fields)
+  return body
+}
+
+/** The same for a part of a file: only `Content-Digest` is about its bytes (RFC 9530 section 2). */
+export function openPartialBody (request: IncomingMessage): PartialBody {
+  const { isChecked, confirm, ...body } = openBody(request, ({ 'content-digest': digest }) => ({ 'content-digest': digest }))
+  return { ...body, confirm: isChecked ? confirm : undefined }
+}
+
+/** A body that is checked with the digests in these fields. */
+function openBody (request: IncomingMessage, digestsIn: (fields: Fields) => Fields): UploadBody & { isChecked: boolean } {
+  const announcedBytes = announcedBytesOf(request)
+  const isLate = LATE_DIGEST.test(request.headers.trailer ?? '')
+  const check = expectDigests(digestsIn(request.headers), isLate ? () => digestsIn(request.trailers) : undefined)
+  return { announcedBytes, bytes: check.watch(read(request)), confirm: check.confirm, isChecked: check.isNeeded }
+}
+
+/** @throws content_encoding_unsupported. */
+function announcedBytesOf (request: IncomingMessage): number | undefined {
+  const encoding = request.headers['content-encoding']?.trim().toLowerCase() ?? ''
   if (encoding !== '' && encoding !== 'identity') throw new Problem('content_encoding_unsupported', { headers: { 'accept-encoding': 'identity' } })
-  const length = headers['content-length']
-  const check = expectDigests(headers, LATE_DIGEST.test(headers.trailer ?? '') ? () => request.trailers : undefined)
-  return {
-    announcedBytes: length === undefined && hasBody(request) ? undefined : Number(length ?? 0),
-    bytes: check.watch(read(request)),
-    confirm: check.confirm
-  }
+  const length = request.headers['content-length']
+  return length === undefined && hasBody(request) ? undefined : Number(length ?? 0)
 }
 
 /** Whether a request without `Content-Length` has a body. */

@@ -2,28 +2,39 @@ import type { Readable } from 'node:stream'
 import multipart, { type MultipartFile } from '@fastify/multipart'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Files, Upload } from '../files/files.ts'
-import { isMediaType } from '../files/media-type.ts'
+import { fileName } from '../files/names.ts'
 import { ChangeHeaders, etag, fileLinks, fileOf, FileParams, location, pathOf, StoredFile } from '../files/schemas.ts'
 import { callerOf } from '../http/caller.ts'
 import type { Links } from '../http/links.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
 import { entityTag, preconditionOf } from '../metadata/preconditions.ts'
+import type { UploadRecord } from '../metadata/uploads.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
 import { Problem, type FailureCode } from '../problems.ts'
-import { openUploadBody } from './body.ts'
+import { openPartialBody, openUploadBody } from './body.ts'
+import { draftContent, isDraft } from './draft.ts'
 import { FORM_OVERHEAD_BYTES, multipartLimits, readForm } from './multipart.ts'
-import { DigestHeaders, UploadBytes, UploadForm } from './schemas.ts'
+import { findRest, nothingToContinue } from './ranged-put.ts'
+import { acceptAnyBody, streamedBody } from './raw-body.ts'
+import type { UploadAppend } from './receiver.ts'
+import { addUploadHeaders, createUploadRequests, type Exchange } from './resumable-requests.ts'
+import type { ResumableUploads, UploadOutcome } from './resumable.ts'
+import { DigestHeaders, ResumablePutHeaders, UploadBytes, UploadForm, uploadHeaders, uploadOf, uploadUrl } from './schemas.ts'
+import { fieldOf } from './upload-fields.ts'
 
-interface UploadRoutesOptions { files: Files, links: Links, maxFileBytes: number, limitTransfers: TransferLimits }
+interface UploadRoutesOptions { files: Files, uploads: ResumableUploads, links: Links, maxFileBytes: number, limitTransfers: TransferLimits }
+
+/** The longest body that is stored in one piece although the client could continue it: sending it again costs less. */
+const MAX_ORDINARY_BYTES = 1024 ** 2
 
 /** Failures of both kinds of upload. `not_found` means that the account was deleted during the upload. */
 const refusedUploads: FailureCode[] = ['name_invalid', 'not_found', 'upload_incomplete', 'digest_malformed', 'digest_mismatch', 'file_too_large', 'quota_exceeded', 'extension_not_allowed', 'content_encoding_unsupported', 'storage_full', 'too_many_transfers']
 
-/** A streamed body is not validated: Ajv would refuse it, because it is not a JSON value. */
-const streamedBody = () => () => true
+/** Further failures of uploads that can be continued. */
+const refusedParts: FailureCode[] = ['content_range_invalid', 'upload_length_inconsistent', 'upload_completed', 'upload_offset_mismatch', 'upload_taken_over', 'too_many_uploads']
 
 /** `POST /`: a form with one file. */
 export const formUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (app, { files, links, maxFileBytes, limitTransfers }) => {
@@ -56,14 +67,11 @@ export const formUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = 
   })
 }
 
-/** `PUT /uploads/:name`: a body of any type, which is the file. */
-export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (app, { files, links, limitTransfers }) => {
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
-  // Fastify refuses an ill-formed Content-Type. Here it is ignored, as if there were none.
-  app.addHook('onRequest', async ({ headers }) => {
-    if (headers['content-type'] !== undefined && !isMediaType(headers['content-type'].trim())) headers['content-type'] = 'application/octet-stream;ill-formed'
-  })
+/** `PUT /uploads/:name`: a body of any type, which is the file, or a part of it. */
+export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (app, { files, uploads, links, limitTransfers }) => {
+  const requests = createUploadRequests({ uploads, links })
+  acceptAnyBody(app)
+  addUploadHeaders(app, uploads)
 
   app.put('/uploads/:name', {
     onRequest: limitTransfers,
@@ -72,27 +80,68 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
     schema: {
       operationId: 'putFile',
       summary: 'Create or replace a file',
-      description: 'Stores the request body under this name. `Content-Type` is its media type. `If-None-Match: *` only creates, `If-Match` only replaces that version; otherwise the response is 412. `Content-Digest` and `Repr-Digest` are verified before the file becomes visible.',
-      ...codeSamples('curl -f -u test_user:pwd -T report.pdf http://127.0.0.1:5000/uploads/second.pdf'),
+      description: 'Stores the request body under this name. `Content-Type` is its media type. `If-None-Match: *` only creates, `If-Match` only replaces that version; otherwise the response is 412. `Content-Digest` and `Repr-Digest` are verified before the file becomes visible.\n\nAn upload of more than 1 MiB with `Upload-Complete: ?1` can be continued after a lost connection: find it with `GET /api/uploads?name=…`, and send the rest with `Content-Range`.',
+      ...codeSamples('curl -f -u test_user:pwd -H "Upload-Complete: ?1" -T report.pdf http://127.0.0.1:5000/uploads/second.pdf'),
       tags: ['Files'],
       params: FileParams,
-      headers: Type.Composite([ChangeHeaders, DigestHeaders]),
+      headers: Type.Composite([ChangeHeaders, DigestHeaders, ResumablePutHeaders]),
       consumes: ['application/octet-stream'],
       body: UploadBytes,
       response: {
-        200: { ...Type.Ref(StoredFile), description: 'The file was replaced.', headers: etag },
-        201: { ...Type.Ref(StoredFile), description: 'The new file.', headers: { ...location, ...etag } },
-        ...problems([...refusedUploads, 'partial_upload', 'precondition_failed'])
+        200: { ...Type.Ref(StoredFile), description: 'The file was replaced.', headers: { ...etag, ...uploadHeaders } },
+        201: { ...Type.Ref(StoredFile), description: 'The new file. With `Upload-Complete: ?0` the response is that of `POST /api/uploads`.', headers: { ...location, ...etag, ...uploadHeaders } },
+        ...problems([...refusedUploads, ...refusedParts, 'precondition_failed'])
       }
     }
   }, async (request, reply) => {
-    if (request.headers['content-range'] !== undefined) throw new Problem('partial_upload')
-    const upload = rawUpload(request, request.params.name)
-    const { file, isNew } = await files.store({ owner: callerOf(request).account, upload, mode: 'put', precondition: preconditionOf(request.headers) })
-    reply.code(isNew ? 201 : 200).header('etag', entityTag(file.sha256))
-    if (isNew) reply.header('location', pathOf(file))
-    return fileOf(file, request.raw, links)
+    const exchange = { request, reply }
+    const outcome = await storePart(exchange, request.params.name)
+    if (outcome === undefined) {
+      const upload = rawUpload(request, request.params.name)
+      return requests.answerFile(exchange, await files.store({ owner: callerOf(request).account, upload, mode: 'put', precondition: preconditionOf(request.headers) }))
+    }
+    requests.describe(exchange, outcome.upload)
+    if (outcome.stored !== undefined) return requests.answerFile(exchange, outcome.stored)
+    return sendUpload(exchange, outcome.upload)
   })
+
+  /** Answers like `POST /api/uploads`. The document does not say so: a client that is generated from it would always expect either answer. */
+  function sendUpload ({ request, reply }: Exchange, upload: UploadRecord): FastifyReply {
+    return reply.code(201).header('location', uploadUrl(upload, request.raw, links)).type('application/json; charset=utf-8')
+      .serializer(JSON.stringify).send(uploadOf(upload))
+  }
+
+  /** Stores the content of a request as a part of an upload that can be continued; undefined if it is to be stored as a whole. */
+  async function storePart (exchange: Exchange, name: string): Promise<UploadOutcome | undefined> {
+    const { request } = exchange
+    const { headers } = request
+    if (headers['content-range'] === undefined && !isDraft(headers)) return undefined
+    const body = openPartialBody(request.raw)
+    const rest = findRest(headers, body.announcedBytes)
+    if (rest !== undefined) return storeRest(exchange, name, { ...rest, ...body })
+    if (!isDraft(headers)) return undefined
+    const content = draftContent(headers, body.announcedBytes)
+    if (content.isLast && body.announcedBytes !== undefined && body.announcedBytes <= MAX_ORDINARY_BYTES) return undefined
+    const creation = {
+      name,
+      type: declaredType(request),
+      length: content.length,
+      method: 'PUT' as const,
+      precondition: preconditionOf(headers),
+      uploadMetadata: undefined,
+      reprDigest: fieldOf(headers, 'repr-digest')
+    }
+    return requests.begin(exchange, creation, { ...content, body })
+  }
+
+  async function storeRest (exchange: Exchange, name: string, rest: UploadAppend): Promise<UploadOutcome> {
+    const { request } = exchange
+    const upload = await uploads.findByName(callerOf(request).account, fileName(name))
+    if (upload === undefined) throw nothingToContinue(rest.offset)
+    const precondition = preconditionOf(request.headers)
+    const isConditional = Object.values(precondition).some(value => value !== undefined)
+    return requests.append(exchange, upload.id, { ...rest, ...(isConditional && { precondition }) })
+  }
 }
 
 /** The file in a form. Its name is not known before the form is read, and its size only roughly. @throws file_missing. */

@@ -1,5 +1,11 @@
-import { Type } from '@sinclair/typebox'
-import { Bytes, Field } from '../files/schemas.ts'
+import type { IncomingMessage } from 'node:http'
+import { Type, type Static } from '@sinclair/typebox'
+import { Bytes, ChangeHeaders, Field, StoredFile } from '../files/schemas.ts'
+import type { Links } from '../http/links.ts'
+import { NextId, PageQuery } from '../http/pagination.ts'
+import { Count, Timestamp } from '../http/wire-values.ts'
+import type { UploadRecord } from '../metadata/uploads.ts'
+import type { Header } from '../openapi/responses.ts'
 
 /** Digests that an upload is verified with. */
 export const DigestHeaders = Type.Object({
@@ -13,3 +19,132 @@ export const UploadForm = Type.Object({
 }, { description: 'Exactly one part `file`. Other fields are ignored.' })
 
 export const UploadBytes = Bytes('The bytes of the file.')
+
+/** The paths of upload resources. */
+export const UPLOADS_PATH = '/api/uploads'
+export const UPLOAD_PATH = `${UPLOADS_PATH}/:id`
+
+// Not a pattern: a lookup by an id that no upload can have is 404, not 400.
+const id = Type.String({ format: 'upload-id', maxLength: 1024, description: 'Id of the upload: the last segment of its URL.', examples: ['0f8fad5bd9cb469fa16570867728950e'] })
+
+export const Upload = Type.Object({
+  id,
+  name: StoredFile.properties.name,
+  size: Type.Unsafe<number | null>({ type: ['integer', 'null'], format: 'int64', minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Bytes of the file; null while they are not announced.', examples: [52417] }),
+  offset: Count('Bytes that are stored: the next append begins here.', 9),
+  type: StoredFile.properties.type,
+  createdAt: Timestamp('When the upload was created.'),
+  expiresAt: Timestamp('When the upload ends if no more bytes arrive.')
+}, { $id: 'Upload', additionalProperties: false, description: 'An upload that can be continued.' })
+export type Upload = Static<typeof Upload>
+
+export const UploadList = Type.Object({
+  uploads: Type.Array(Type.Ref(Upload), { maxItems: 1000, description: 'Newest first.' }),
+  next: NextId
+}, { $id: 'UploadList', additionalProperties: false, description: 'A page of unfinished uploads.' })
+
+export const UploadListQuery = Type.Composite([PageQuery, Type.Object({
+  name: Type.Optional(Type.String({ format: 'file-name', maxLength: 1024, description: 'Only uploads of a file with this name.', examples: ['report.pdf'] }))
+})], { additionalProperties: false })
+
+export const UploadParams = Type.Object({ id })
+
+/** Announces the protocol of tus. */
+const tusResumable = { 'tus-resumable': Field('`1.0.0` for the tus protocol; else the response is 412.') }
+
+const uploadLength = { 'upload-length': Field('Bytes of the whole file.') }
+
+const uploadComplete = Field('`?1` if the file ends with this content, else `?0` (draft-ietf-httpbis-resumable-upload). Announces the protocol of the draft.')
+
+const contentDigest = { 'content-digest': Field('Digest of the content of this request, `sha-256` or `sha-512` (RFC 9530 section 2). If it does not match, none of the content is kept.') }
+
+const interopVersion = { 'upload-draft-interop-version': Field('Version of the draft that the client follows. With `8`, an interim response 104 tells the address of the upload before the content is read.') }
+
+export const UploadCreationHeaders = Type.Composite([Type.Object({
+  ...tusResumable,
+  'upload-complete': uploadComplete,
+  ...uploadLength,
+  'upload-defer-length': Field('`1` if the length is announced later (tus).'),
+  'upload-metadata': Field('Keys with Base64 values (tus): `filename` or `name`, and `filetype` or `type`.'),
+  'content-disposition': Field('The name of the file, such as `inline; filename="report.pdf"` (draft).'),
+  ...contentDigest,
+  'repr-digest': Field('Digest of the whole file, `sha-256` or `sha-512` (RFC 9530 section 3). If it does not match at the end, the upload ends.'),
+  ...interopVersion
+}), ChangeHeaders])
+
+export const UploadAppendHeaders = Type.Object({
+  ...tusResumable,
+  'upload-complete': uploadComplete,
+  'upload-offset': Field('Where the content begins: the offset of the upload.'),
+  ...uploadLength,
+  ...contentDigest
+})
+
+/** Headers of `PUT /uploads/{name}` for uploads that can be continued. */
+export const ResumablePutHeaders = Type.Object({
+  'upload-complete': Field('`?1` makes an upload of more than 1 MiB resumable; `?0` begins one with more content to follow (draft-ietf-httpbis-resumable-upload).'),
+  ...uploadLength,
+  'content-range': Field('`bytes 5-9/10`: the rest of a file whose unfinished upload was begun with `PUT` (RFC 9110 section 14.5). `curl -C OFFSET -T FILE` sends it.'),
+  ...interopVersion
+})
+
+export const UploadLookupHeaders = Type.Object(tusResumable)
+
+export const OverrideHeaders = Type.Composite([Type.Object({
+  'x-http-method-override': Field('`PATCH`, `HEAD` or `DELETE`.')
+}), UploadAppendHeaders])
+
+const integer = (description: string) => ({ type: 'integer', format: 'int64', minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description }) as const
+
+/** For every response to a client of tus. */
+export const tusHeaders: Record<string, Header> = { 'Tus-Resumable': { type: 'string', enum: ['1.0.0'], description: 'For clients of tus.' } }
+
+const uploadLimitHeader: Header = { type: 'string', maxLength: 64, pattern: '^max-size=[0-9]+, max-age=[0-9]+$', description: 'Largest file in bytes, and seconds until the upload ends if no more bytes arrive.' }
+
+/** What responses say about an upload. */
+export const uploadHeaders: Record<string, Header> & Record<'Upload-Offset' | 'Upload-Complete', Header> = {
+  'Upload-Offset': integer('Bytes on stable storage: the next append begins here.'),
+  'Upload-Length': integer('Bytes of the whole file. Absent while the client has not announced it.'),
+  'Upload-Defer-Length': { type: 'string', enum: ['1'], description: 'For clients of tus, while the length is not announced.' },
+  'Upload-Complete': { type: 'string', enum: ['?0', '?1'], description: 'Whether the file is stored.' },
+  'Upload-Limit': uploadLimitHeader,
+  'Upload-Expires': { type: 'string', maxLength: 29, pattern: ' GMT$', description: 'When the upload ends if no more bytes arrive (RFC 9110 section 5.6.7).' }
+}
+
+const { 'Upload-Offset': offsetHeader, 'Upload-Complete': completeHeader } = uploadHeaders
+
+/** Headers of failures, by status. */
+export const failureHeaders: Record<number, Record<string, Header>> = {
+  409: { 'Upload-Offset': offsetHeader, 'Upload-Complete': completeHeader },
+  412: { 'Upload-Offset': offsetHeader, 'Upload-Complete': completeHeader },
+  413: { 'Upload-Limit': uploadLimitHeader }
+}
+
+export const uploadLocation = { Location: { type: 'string', format: 'uri-reference', maxLength: 4096, pattern: '/api/uploads/[^/]+$', description: 'Address of the upload: absolute if PUBLIC_URL is set or the request\'s Host is the server\'s own address; otherwise a path.' } }
+
+export const echoedMetadata = { 'Upload-Metadata': { type: 'string', maxLength: 65535, pattern: '^[^\\u0000-\\u0008\\u000a-\\u001f\\u007f]*$', description: 'As the upload was created with it; else absent.' } }
+
+/** Operations on the upload in a response (OpenAPI links). */
+export const uploadLinks = Object.fromEntries(Object.entries({
+  headUpload: 'Get its offset.',
+  appendUpload: 'Send more bytes.',
+  cancelUpload: 'Cancel it.'
+}).map(([operationId, description]) => [operationId, { operationId, parameters: { id: '$response.body#/id' }, description }]))
+
+export const nextUploadsLinks = {
+  nextPage: {
+    operationId: 'listUploads',
+    parameters: { cursor: '$response.body#/next', limit: '$request.query.limit', name: '$request.query.name' },
+    description: 'The next page, unless `next` is null.'
+  }
+}
+
+/** The address of an upload. */
+export function uploadUrl ({ id }: { id: string }, request: IncomingMessage, links: Links): string {
+  return links.to(request, `${UPLOADS_PATH}/${id}`)
+}
+
+/** An upload as clients see it. */
+export function uploadOf ({ id, name, length, offset, type, createdAt, expiresAt }: UploadRecord): Upload {
+  return { id, name, size: length, offset, type, createdAt: new Date(createdAt).toISOString(), expiresAt: new Date(expiresAt).toISOString() }
+}

@@ -8,7 +8,7 @@ export interface Document { info: { version: string }, paths: Record<string, Rec
 /**
  * The changes from one document to the next, each listed once: operations, credentials, parameters, bodies, statuses, headers
  * and codes. Texts and examples are not part of the contract. Removing an error status or code breaks no client. A new one is
- * handled like others of its class (RFC 9110 section 15).
+ * handled like others of its class (RFC 9110 section 15), and so is a new kind of problem type.
  */
 export function changesBetween (before: Document, after: Document): Change[] {
   const follow = { before: resolver(before), after: resolver(after) }
@@ -19,7 +19,8 @@ export function changesBetween (before: Document, after: Document): Change[] {
     if (y === undefined) return [{ level: 'breaking', subject: name, what: 'is gone' }]
     return [...identity(x, y, name), ...credentials(x, y, name), ...parameters(x, y, name), ...body(x, y, name), ...responses(x, y, name)]
   })
-  return Array.from(new Map(changes.map(change => [JSON.stringify(change), change])).values())
+  const judged = changes.map((change): Change => change.subject === 'Problem.type' ? { ...change, level: 'added' } : change)
+  return Array.from(new Map(judged.map(change => [JSON.stringify(change), change])).values())
 
   /** The level of a changed operation id: generated clients use it as a function name. */
   function identity (x: Schema, y: Schema, subject: string): Change[] {

@@ -108,7 +108,7 @@ function refusedHeads (authorization: string, bodyLength: Record<string, string 
     ['an extension', 415, 'extension_not_allowed', head('PUT', '/uploads/a.exe', { authorization, ...bodyLength })],
     ['an encoding', 415, 'content_encoding_unsupported', head('PUT', '/uploads/a.bin', { authorization, 'content-encoding': 'gzip', ...bodyLength })],
     ['a type that is no form', 415, 'unsupported_media_type', head('POST', '/', { authorization, 'content-type': 'application/json', ...bodyLength })],
-    ['a range', 400, 'partial_upload', head('PUT', '/uploads/a.bin', { authorization, 'content-range': 'bytes 0-1/2', ...bodyLength })],
+    ['a range', 400, 'content_range_invalid', head('PUT', '/uploads/a.bin', { authorization, 'content-range': 'bytes 0-1/2', ...bodyLength })],
     ['a malformed digest', 400, 'digest_malformed', head('POST', '/', { authorization, 'content-digest': '?', ...form, ...bodyLength })],
     ['a precondition', 412, 'precondition_failed', head('PUT', '/uploads/a.bin', { authorization, 'if-match': '*', ...bodyLength })],
     ['an address', 404, 'not_found', head('PUT', '/nowhere', { authorization, ...bodyLength })],

@@ -3,7 +3,7 @@ import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import { Problem } from '../../problems.ts'
 import { isUnconditional, permits } from '../preconditions.ts'
 import { type NewFile, type Quota, refuseBeyondQuota } from '../records.ts'
-import type { StoredUpload, UploadChange, UploadRecord, UploadRepository } from '../uploads.ts'
+import { refuseMoreUploads, type StoredUpload, type UploadChange, type UploadRecord, type UploadRepository } from '../uploads.ts'
 import type { Committer } from './committer.ts'
 import type { FileWriter } from './file-writer.ts'
 import { uploads } from './schema.ts'
@@ -67,7 +67,7 @@ export function createUploadRepository (db: BetterSQLite3Database, { commit, rea
       const { ownerId, name, length, method } = upload
       if (method === 'PUT') remove(and(eq(uploads.ownerId, ownerId), isUnfinished, eq(uploads.method, 'PUT'), eq(uploads.name, name)))
       reserve(ownerId, { bytes: length ?? 0, files: 1 }, quota)
-      if (writer.reservedBy(ownerId, now).uploads >= maxUploads) throw new Problem('too_many_uploads', { detail: `An account may have ${maxUploads} unfinished uploads.` })
+      if (writer.reservedBy(ownerId, now).uploads >= maxUploads) refuseMoreUploads(maxUploads)
       return recordOf(db.insert(uploads).values({ ...upload, createdAt: now, expiresAt: now + lifetimeMilliseconds }).returning().get())
     }),
 

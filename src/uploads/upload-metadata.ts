@@ -1,0 +1,42 @@
+import { Problem } from '../problems.ts'
+import { fieldOf, refuseField, type Headers } from './upload-fields.ts'
+
+/** What `Upload-Metadata` of tus says about the file; undefined if it does not. */
+export interface DeclaredFile { readonly name: string | undefined, readonly type: string | undefined }
+
+/** Base64 with padding, as tus requires. */
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
+
+/**
+ * Reads `Upload-Metadata`: pairs of a key and a value in Base64. Clients use two keys for the name and two for the type.
+ * @throws upload_header_invalid.
+ */
+export function declaredFile (headers: Headers): DeclaredFile {
+  const values = new Map<string, string>()
+  const pairs = fieldOf(headers, 'upload-metadata')?.trim() ?? ''
+  for (const pair of pairs === '' ? [] : pairs.split(',')) {
+    const [key = '', value = '', ...rest] = pair.trim().split(/ +/)
+    if (key === '' || rest.length > 0 || values.has(key)) refuseField('Upload-Metadata needs distinct keys, each with at most one value.')
+    if (!BASE64.test(value)) refuseField('A value of Upload-Metadata is not Base64.')
+    values.set(key, value)
+  }
+  return { name: textOf(values, ['filename', 'name']), type: textOf(values, ['filetype', 'type']) }
+}
+
+/** The name of the file, which one of `fields` has to give. @throws name_invalid. */
+export function requireName (name: string | undefined, fields: string): string {
+  if (name !== undefined) return name
+  const message = `is needed in ${fields}`
+  throw new Problem('name_invalid', { detail: `A name ${message}.`, errors: [{ field: 'name', message }] })
+}
+
+/** The first text that is not empty. */
+function textOf (values: Map<string, string>, keys: string[]): string | undefined {
+  const value = keys.map(key => values.get(key)).find(text => text !== undefined && text !== '')
+  if (value === undefined) return undefined
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.from(value, 'base64'))
+  } catch {
+    return refuseField('A value of Upload-Metadata is not UTF-8.')
+  }
+}

@@ -1,0 +1,661 @@
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { setTimeout as wait } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { Database } from '../src/metadata/sqlite/driver.ts'
+import { signUp, startServer, type Answer, type RunningServer, type SendOptions, type Settings } from './server.ts'
+
+const MIB = 1024 ** 2
+const TUS = { 'tus-resumable': '1.0.0' }
+const TUS_BYTES = { ...TUS, 'content-type': 'application/offset+octet-stream' }
+const DRAFT_BYTES = { 'content-type': 'application/partial-upload' }
+const IANA = 'https://iana.org/assignments/http-problem-types#'
+
+type Headers = Record<string, string | string[]>
+type Body = string | Uint8Array | Readable
+
+/** A server with a signed-in user. */
+async function open (t: Test, settings: Settings = {}) {
+  const server = await startServer(t, settings)
+  return { server, ...clientOf(server, (await signUp(server, 'ann')).token) }
+}
+
+function clientOf (server: RunningServer, token: string) {
+  const send = (method: string, path: string, { headers = {}, ...options }: SendOptions = {}) => server.send(method, path, { token, headers, ...options })
+  const ask = (method: string, path: string, headers: Headers = {}, body?: Body) => send(method, path, { headers, ...(body !== undefined && { body }) })
+  return {
+    token,
+    ask,
+    create: (headers: Headers, body?: Body) => ask('POST', '/api/uploads', headers, body),
+    tus: async (length: number, metadata = `filename ${base64('a.bin')}`) => idOf(await ask('POST', '/api/uploads', { ...TUS, 'upload-length': String(length), 'upload-metadata': metadata })),
+    head: (id: string, headers: Headers = {}) => ask('HEAD', `/api/uploads/${id}`, headers),
+    tusPatch: (id: string, offset: number, body: Body, headers: Headers = {}) => ask('PATCH', `/api/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': String(offset), ...headers }, body),
+    patch: (id: string, offset: number, complete: '?0' | '?1', body: Body, headers: Headers = {}) => ask('PATCH', `/api/uploads/${id}`, { ...DRAFT_BYTES, 'upload-offset': String(offset), 'upload-complete': complete, ...headers }, body),
+    put: (name: string, headers: Headers, body: Body) => ask('PUT', `/uploads/${name}`, headers, body),
+    file: (name: string) => ask('GET', `/uploads/${name}`),
+    uploads: async (query = '') => (await ask('GET', `/api/uploads${query}`)).json.uploads as { id: string, name: string, size: number | null, offset: number }[],
+    usage: async () => (await ask('GET', '/api/account')).json.usage
+  }
+}
+
+type Ann = Awaited<ReturnType<typeof open>>
+
+const base64 = (text: string) => Buffer.from(text).toString('base64')
+
+const idOf = ({ headers }: Answer): string => String(headers.location).split('/').at(-1) ?? ''
+
+/** What a response says about the upload: offset, length and completeness. */
+const stateOf = ({ status, headers }: Answer) => [status, headers['upload-offset'], headers['upload-length'], headers['upload-complete']]
+
+function refused (t: Test, answer: Answer, status: number, code: string, message = code): void {
+  const isHead = answer.text === ''
+  t.same({ status: answer.status, code: isHead ? code : answer.json.code }, { status, code }, message)
+}
+
+/** A body without a length. */
+async function * pieces (...texts: (string | Uint8Array)[]): AsyncGenerator<Buffer> {
+  for (const text of texts) yield Buffer.from(text)
+}
+const chunked = (...texts: (string | Uint8Array)[]) => Readable.from(pieces(...texts))
+
+interface Sending { readonly request: ClientRequest, readonly answered: Promise<{ status: number, code: string } | 'cut'> }
+
+/** A request whose body goes on. */
+function begin ({ server, token }: Pick<Ann, 'server' | 'token'>, method: string, path: string, headers: Record<string, string>): Sending {
+  const request = httpRequest({ host: '127.0.0.1', port: server.port, method, path, agent: false, headers: { authorization: `Bearer ${token}`, ...headers } })
+  const answered = (async () => {
+    try {
+      const [response] = await once(request, 'response') as [IncomingMessage]
+      const text = Buffer.concat(await response.toArray()).toString()
+      return { status: response.statusCode ?? 0, code: text === '' ? '' : JSON.parse(text).code }
+    } catch {
+      return 'cut' as const
+    }
+  })()
+  request.on('error', () => {})
+  request.flushHeaders()
+  return { request, answered }
+}
+
+/** Polls until the condition holds; fails after ten seconds. */
+async function until<T> (find: () => Promise<T | undefined | false>): Promise<T> {
+  for (const end = Date.now() + 10_000; Date.now() < end; await wait(10)) {
+    const found = await find()
+    if (found !== undefined && found !== false) return found
+  }
+  throw new Error('it did not happen within ten seconds')
+}
+
+t.test('tus: a file is created in two appends', async t => {
+  const ann = await open(t)
+  const created = await ann.create({ ...TUS, 'upload-length': '10', 'upload-metadata': `filename ${base64('ä.txt')},filetype ${base64('text/plain')},empty` })
+  t.same(stateOf(created), [201, '0', '10', '?0'])
+  t.match(created.headers, { 'tus-resumable': '1.0.0', 'upload-limit': /^max-size=5368709120, max-age=86[34]\d\d$/, 'upload-expires': / GMT$/, 'cache-control': 'no-store' })
+  t.match(created.json, { name: 'ä.txt', size: 10, offset: 0, type: 'text/plain', createdAt: /Z$/, expiresAt: /Z$/ })
+  t.equal(created.headers.location, `${ann.server.url}/api/uploads/${created.json.id}`)
+  const id = idOf(created)
+
+  const head = await ann.head(id, TUS)
+  t.same(stateOf(head), [200, '0', '10', '?0'])
+  t.match(head.headers, { 'upload-metadata': `filename ${base64('ä.txt')},filetype ${base64('text/plain')},empty`, 'tus-resumable': '1.0.0', 'cache-control': 'no-store' })
+  t.same(stateOf(await ann.tusPatch(id, 0, '12345')), [204, '5', '10', '?0'])
+  t.match(await ann.uploads(), [{ id, name: 'ä.txt', size: 10, offset: 5 }])
+  t.same(await ann.usage(), { files: 0, bytes: 0, uploadBytes: 10, quotaBytes: null, quotaFiles: null })
+
+  const last = await ann.tusPatch(id, 5, '67890')
+  t.same(stateOf(last), [204, '10', '10', '?1'], 'no body, also when it is complete')
+  t.equal((await ann.file('%C3%A4.txt')).text, '1234567890')
+  t.same(await ann.uploads(), [])
+  t.same(stateOf(await ann.head(id)), [200, '10', '10', '?1'])
+  t.same(stateOf(await ann.tusPatch(id, 10, '')), [204, '10', '10', '?1'], 'the last answer is repeated')
+  t.match((await ann.usage()), { files: 1, bytes: 10, uploadBytes: 0 })
+  t.equal((await ann.ask('DELETE', `/api/uploads/${id}`, TUS)).status, 204)
+  refused(t, await ann.head(id), 404, 'not_found')
+  t.equal((await ann.file('%C3%A4.txt')).status, 200, 'the file stays')
+})
+
+t.test('tus: content of the creation is the beginning, and the length can come later', async t => {
+  const ann = await open(t)
+  const metadata = { 'upload-metadata': `name ${base64('b.txt')}, type ${base64('text/x-b')}` }
+  const created = await ann.create({ ...TUS_BYTES, 'upload-defer-length': '1', ...metadata }, 'abc')
+  t.same(stateOf(created), [201, '3', undefined, '?0'])
+  t.equal(created.headers['upload-defer-length'], '1')
+  t.match(created.json, { name: 'b.txt', type: 'text/x-b', size: null, offset: 3 })
+  t.equal((await ann.usage()).uploadBytes, 3, 'a deferred length is reserved as it arrives')
+  const id = idOf(created)
+  t.same(stateOf(await ann.tusPatch(id, 3, chunked('de'))), [204, '5', undefined, '?0'])
+  t.match((await ann.head(id, TUS)).headers, { 'upload-defer-length': '1' })
+  t.equal((await ann.head(id)).headers['upload-defer-length'], undefined, 'for clients of tus only')
+  t.same(stateOf(await ann.tusPatch(id, 5, '', { 'upload-length': '6' })), [204, '5', '6', '?0'])
+  refused(t, await ann.tusPatch(id, 5, 'f', { 'upload-length': '7' }), 400, 'upload_length_inconsistent')
+  t.same(stateOf(await ann.tusPatch(id, 5, 'f')), [204, '6', '6', '?1'])
+  t.equal((await ann.file('b.txt')).text, 'abcdef')
+
+  t.same(stateOf(await ann.create({ ...TUS_BYTES, 'upload-length': '2', 'upload-metadata': `filename ${base64('c')}` }, 'hi')), [201, '2', '2', '?1'])
+  t.same(stateOf(await ann.create({ ...TUS, 'upload-length': '0', 'upload-metadata': `filename ${base64('empty')}` })), [201, '0', '0', '?1'])
+  t.equal((await ann.file('empty')).text, '')
+})
+
+const named = { 'upload-metadata': `filename ${base64('a.txt')}` }
+
+t.test('a creation that is wrong is refused, and nothing is created', async t => {
+  const ann = await open(t, { MAX_FILE_BYTES: '1000', ALLOWED_EXTENSIONS: 'txt,bin' })
+  const tus = { ...TUS, ...named }
+  const draft = { 'upload-complete': '?0', 'content-disposition': 'inline; filename="a.txt"' }
+  for (const [what, headers, status, code, body] of [
+    ['no protocol', named, 400, 'upload_protocol_missing'],
+    ['an unknown version of tus', { ...tus, 'tus-resumable': '0.2.2', 'upload-length': '1' }, 412, 'tus_version_unsupported'],
+    ['another version of tus beside the draft', { ...draft, 'tus-resumable': '2.0.0' }, 412, 'tus_version_unsupported'],
+    ['no length', tus, 400, 'upload_header_invalid'],
+    ['two lengths', { ...tus, 'upload-length': '1', 'upload-defer-length': '1' }, 400, 'upload_header_invalid'],
+    ['a deferred length of 2', { ...tus, 'upload-defer-length': '2' }, 400, 'upload_header_invalid'],
+    ['a negative length', { ...tus, 'upload-length': '-1' }, 400, 'upload_header_invalid'],
+    ['a length in words', { ...tus, 'upload-length': 'ten' }, 400, 'upload_header_invalid'],
+    ['two lines of length', { ...tus, 'upload-length': ['1', '1'] }, 400, 'upload_header_invalid'],
+    ['a length over the limit', { ...tus, 'upload-length': '1001' }, 413, 'file_too_large'],
+    ['a length beyond all numbers', { ...tus, 'upload-length': '9'.repeat(400) }, 413, 'file_too_large'],
+    ['metadata without a name', { ...TUS, 'upload-length': '1', 'upload-metadata': 'type dGV4dC9wbGFpbg==' }, 400, 'name_invalid'],
+    ['no metadata', { ...TUS, 'upload-length': '1' }, 400, 'name_invalid'],
+    ['an empty name', { ...TUS, 'upload-length': '1', 'upload-metadata': 'filename' }, 400, 'name_invalid'],
+    ['a path as the name', { ...TUS, 'upload-length': '1', 'upload-metadata': `filename ${base64('../a.txt')}` }, 400, 'name_invalid'],
+    ['metadata that is no Base64', { ...TUS, 'upload-length': '1', 'upload-metadata': 'filename a.txt' }, 400, 'upload_header_invalid'],
+    ['metadata with a key without a name', { ...TUS, 'upload-length': '1', 'upload-metadata': 'filename YS50eHQ=,,' }, 400, 'upload_header_invalid'],
+    ['metadata with a key twice', { ...TUS, 'upload-length': '1', 'upload-metadata': 'filename YS50eHQ=,filename YS50eHQ=' }, 400, 'upload_header_invalid'],
+    ['metadata with two values', { ...TUS, 'upload-length': '1', 'upload-metadata': 'filename YS50eHQ= YS50eHQ=' }, 400, 'upload_header_invalid'],
+    ['a name that is not UTF-8', { ...TUS, 'upload-length': '1', 'upload-metadata': 'filename /w==' }, 400, 'upload_header_invalid'],
+    ['an extension that is not allowed', { ...TUS, 'upload-length': '1', 'upload-metadata': `filename ${base64('a.exe')}` }, 415, 'extension_not_allowed'],
+    ['concatenation', { ...tus, 'upload-length': '1', 'upload-concat': 'partial' }, 400, 'upload_header_invalid'],
+    ['a checksum', { ...tus, 'upload-length': '1', 'upload-checksum': 'sha1 AAAA' }, 400, 'upload_header_invalid'],
+    ['content of another type', { ...tus, 'upload-length': '1', 'content-type': 'text/plain' }, 415, 'unsupported_media_type', 'x'],
+    ['content without a type', { ...tus, 'upload-length': '1' }, 415, 'unsupported_media_type', chunked('x')],
+    ['compressed content', { ...draft, 'content-encoding': 'gzip' }, 415, 'content_encoding_unsupported', 'x'],
+    ['a range', { ...draft, 'content-range': 'bytes 0-0/1' }, 400, 'partial_upload', 'x'],
+    ['no name (draft)', { 'upload-complete': '?0' }, 400, 'name_invalid'],
+    ['an invalid Upload-Complete', { ...draft, 'upload-complete': 'true' }, 400, 'upload_protocol_missing'],
+    ['contradictory lengths (draft)', { ...draft, 'upload-complete': '?1', 'upload-length': '2' }, 400, 'upload_length_inconsistent', 'x'],
+    ['a length over the limit (draft)', { ...draft, 'upload-length': '1001' }, 413, 'file_too_large'],
+    ['a malformed digest', { ...draft, 'repr-digest': 'sha-256=1' }, 400, 'digest_malformed'],
+    ['a malformed digest of the content', { ...draft, 'content-digest': 'sha-256=1' }, 400, 'digest_malformed'],
+    ['a digest that no content has', { ...draft, 'content-digest': `sha-256=:${base64('x'.repeat(32))}:` }, 400, 'digest_mismatch']
+  ] as [string, Headers, number, string, Body?][]) {
+    const answer = await ann.create(headers, body)
+    refused(t, answer, status, code, what)
+    t.equal(answer.headers['tus-version'], code === 'tus_version_unsupported' ? '1.0.0' : undefined, `${what}: Tus-Version`)
+    t.equal(answer.headers['upload-limit'] !== undefined, status === 413, `${what}: Upload-Limit`)
+    if (code === 'upload_length_inconsistent') t.equal(answer.json.type, `${IANA}inconsistent-upload-length`)
+  }
+  t.same(await ann.uploads(), [])
+})
+
+t.test('an append that is wrong is refused, and the upload stays as it is', async t => {
+  const ann = await open(t)
+  const id = await ann.tus(10)
+  await ann.tusPatch(id, 0, '123')
+  for (const [what, headers, status, code] of [
+    ['no protocol', { 'upload-offset': '3', ...DRAFT_BYTES }, 400, 'upload_protocol_missing'],
+    ['an unknown version of tus', { ...TUS_BYTES, 'tus-resumable': '0.2.2', 'upload-offset': '3' }, 412, 'tus_version_unsupported'],
+    ['another type (tus)', { ...TUS, 'content-type': 'application/partial-upload', 'upload-offset': '3' }, 415, 'unsupported_media_type'],
+    ['no type (tus)', { ...TUS, 'upload-offset': '3' }, 415, 'unsupported_media_type'],
+    ['another type (draft)', { 'upload-complete': '?0', 'content-type': 'application/offset+octet-stream', 'upload-offset': '3' }, 415, 'unsupported_media_type'],
+    ['an ill-formed type (draft)', { 'upload-complete': '?0', 'content-type': 'partial', 'upload-offset': '3' }, 415, 'unsupported_media_type'],
+    ['no offset (tus)', TUS_BYTES, 400, 'upload_header_invalid'],
+    ['a negative offset (tus)', { ...TUS_BYTES, 'upload-offset': '-3' }, 400, 'upload_header_invalid'],
+    ['no offset (draft)', { ...DRAFT_BYTES, 'upload-complete': '?0' }, 400, 'upload_header_invalid'],
+    ['a negative offset (draft)', { ...DRAFT_BYTES, 'upload-complete': '?0', 'upload-offset': '-3' }, 400, 'upload_header_invalid'],
+    ['an offset too long for a structured field', { ...DRAFT_BYTES, 'upload-complete': '?0', 'upload-offset': '9'.repeat(16) }, 400, 'upload_header_invalid'],
+    ['a range', { ...TUS_BYTES, 'upload-offset': '3', 'content-range': 'bytes 3-3/10' }, 400, 'partial_upload'],
+    ['a checksum', { ...TUS_BYTES, 'upload-offset': '3', 'upload-checksum': 'sha1 AAAA' }, 400, 'upload_header_invalid'],
+    ['a malformed digest', { ...DRAFT_BYTES, 'upload-complete': '?0', 'upload-offset': '3', 'content-digest': '?' }, 400, 'digest_malformed'],
+    ['another length (draft)', { ...DRAFT_BYTES, 'upload-complete': '?0', 'upload-offset': '3', 'upload-length': '11' }, 400, 'upload_length_inconsistent'],
+    ['the end before the length (draft)', { ...DRAFT_BYTES, 'upload-complete': '?1', 'upload-offset': '3' }, 400, 'upload_length_inconsistent'],
+    ['another Upload-Length than the content (draft)', { ...DRAFT_BYTES, 'upload-complete': '?1', 'upload-offset': '3', 'upload-length': '10' }, 400, 'upload_length_inconsistent'],
+    ['compressed content', { ...TUS_BYTES, 'upload-offset': '3', 'content-encoding': 'gzip' }, 415, 'content_encoding_unsupported']
+  ] as [string, Headers, number, string][]) {
+    refused(t, await ann.ask('PATCH', `/api/uploads/${id}`, headers, 'x'), status, code, what)
+  }
+  for (const [what, answer] of [
+    ['tus', await ann.tusPatch(id, 2, 'x')],
+    ['draft', await ann.patch(id, 2, '?1', '12345678')],
+    ['huge', await ann.tusPatch(id, 2, 'x', { 'upload-offset': '9'.repeat(15) })]
+  ] as const) {
+    refused(t, answer, 409, 'upload_offset_mismatch', what)
+    t.match(answer.headers, { 'upload-offset': '3', 'upload-complete': '?0' }, what)
+    t.match(answer.json, { type: `${IANA}mismatching-upload-offset`, 'expected-offset': 3, 'provided-offset': what === 'huge' ? 999999999999999 : 2 }, what)
+  }
+  t.same(stateOf(await ann.head(id)), [200, '3', '10', '?0'])
+  refused(t, await ann.tusPatch(id, 3, '45678901'), 400, 'upload_length_inconsistent', 'bytes beyond the length')
+  refused(t, await ann.head(id), 404, 'not_found', 'they end the upload')
+  const chunkedId = await ann.tus(5)
+  refused(t, await ann.tusPatch(chunkedId, 0, chunked('123', '456')), 400, 'upload_length_inconsistent', 'without an announced length')
+  refused(t, await ann.head(chunkedId), 404, 'not_found')
+})
+
+t.test('an upload that is complete takes no more bytes', async t => {
+  const ann = await open(t)
+  const id = await ann.tus(3)
+  await ann.tusPatch(id, 0, 'abc')
+  for (const answer of [await ann.tusPatch(id, 3, 'd'), await ann.patch(id, 3, '?1', 'd'), await ann.tusPatch(id, 3, chunked('d'))]) {
+    refused(t, answer, 400, 'upload_completed')
+    t.equal(answer.json.type, `${IANA}completed-upload`)
+  }
+  const earlier = await ann.tusPatch(id, 1, 'bc')
+  refused(t, earlier, 409, 'upload_offset_mismatch')
+  t.match(earlier.headers, { 'upload-offset': '3' })
+  t.same(stateOf(await ann.ask('GET', `/api/uploads/${id}`)), [200, '3', '3', '?1'])
+  const again = await ann.patch(id, 3, '?1', '')
+  t.same(stateOf(again), [201, '3', '3', '?1'])
+  t.match(again.json, { name: 'a.bin', size: 3 })
+})
+
+t.test('tus: POST with X-HTTP-Method-Override stands for other methods', async t => {
+  const ann = await open(t)
+  const id = await ann.tus(5)
+  const post = (method: string, headers: Headers = {}, body = '') => ann.ask('POST', `/api/uploads/${id}`, { ...TUS, 'x-http-method-override': method, ...headers }, body)
+  t.same(stateOf(await post('PATCH', { ...TUS_BYTES, 'upload-offset': '0' }, '12')), [204, '2', '5', '?0'])
+  t.same(stateOf(await post('head')), [200, '2', '5', '?0'])
+  refused(t, await post('PUT'), 400, 'upload_header_invalid')
+  refused(t, await ann.ask('POST', `/api/uploads/${id}`, TUS), 400, 'upload_header_invalid')
+  refused(t, await ann.ask('POST', `/api/uploads/${id}`, { 'upload-complete': '?0', 'x-http-method-override': 'PATCH' }), 400, 'upload_protocol_missing')
+  t.equal((await post('DELETE')).status, 204)
+  refused(t, await post('HEAD'), 404, 'not_found')
+})
+
+t.test('draft: appends, of which the last answers like PUT', async t => {
+  const ann = await open(t)
+  const created = await ann.create({ 'upload-complete': '?0', 'upload-draft-interop-version': '6', 'content-disposition': 'attachment; filename="a b.txt"', 'content-type': 'text/x-mine' }, 'one')
+  t.same(stateOf(created), [201, '3', undefined, '?0'])
+  t.match(created.json, { name: 'a b.txt', type: 'text/x-mine', size: null, offset: 3 })
+  t.equal(created.headers['tus-resumable'], undefined)
+  const id = idOf(created)
+  t.same(stateOf(await ann.patch(id, 3, '?0', 'two')), [204, '6', undefined, '?0'])
+  const last = await ann.patch(id, 6, '?1', chunked('three'))
+  t.same(stateOf(last), [201, '11', '11', '?1'])
+  t.match(last.headers, { location: '/uploads/a%20b.txt', etag: `"${last.json.sha256}"` })
+  t.match(last.json, { name: 'a b.txt', size: 11, type: 'text/x-mine' })
+  t.equal((await ann.file('a%20b.txt')).text, 'onetwothree')
+
+  const replacing = await ann.create({ 'upload-complete': '?0', 'upload-length': '3', 'if-match': String(last.headers.etag), 'content-disposition': 'inline; filename="a b.txt"' })
+  const replaced = await ann.patch(idOf(replacing), 0, '?1', 'new')
+  t.same(stateOf(replaced), [200, '3', '3', '?1'])
+  t.equal(replaced.headers.location, undefined)
+
+  const whole = await ann.create({ 'upload-complete': '?1', 'content-disposition': 'inline; filename=whole.txt' }, 'whole')
+  t.same(stateOf(whole), [201, '5', '5', '?1'])
+  t.match(whole.json, { name: 'whole.txt', offset: 5, size: 5 }, 'the upload, also when it is complete')
+  t.match(whole.headers.location, /\/api\/uploads\/[0-9a-f]{32}$/)
+  t.same(stateOf(await ann.create({ 'upload-complete': '?1', 'content-disposition': 'inline; filename=chunks.txt' }, chunked('a', 'b'))), [201, '2', '2', '?1'])
+  t.same(stateOf(await ann.create({ 'upload-complete': '?1', 'content-disposition': 'inline; filename=none.txt' })), [201, '0', '0', '?1'])
+  t.same(stateOf(await ann.create({ 'upload-complete': '?0', 'upload-length': '-1', 'content-disposition': 'inline; filename=b.txt' })), [201, '0', undefined, '?0'], 'an invalid length is ignored')
+})
+
+t.test('draft: the name and the type', async t => {
+  const ann = await open(t)
+  for (const [headers, name, type] of [
+    [{ 'content-disposition': 'inline; filename="x.txt"; filename*=UTF-8\'\'%e2%82%ac.txt' }, '€.txt', 'text/plain'],
+    [{ 'content-disposition': Buffer.from('inline; filename="ü.txt"').toString('latin1') }, 'ü.txt', 'text/plain'],
+    [{ 'content-disposition': 'inline; filename="\xFC.txt"' }, 'ü.txt', 'text/plain'],
+    [{ 'content-disposition': 'inline', ...named }, 'a.txt', 'text/plain'],
+    [{ ...named, 'content-type': 'image/png' }, 'a.txt', 'image/png'],
+    [{ ...named, ...DRAFT_BYTES }, 'a.txt', 'text/plain'],
+    [{ 'upload-metadata': `filename ${base64('b.txt')},filetype ${base64('text/x-b')}`, ...DRAFT_BYTES }, 'b.txt', 'text/x-b'],
+    [{ 'upload-metadata': `filename ${base64('b.txt')},type ${base64('no type')}` }, 'b.txt', 'text/plain']
+  ] as [Headers, string, string][]) {
+    const { json } = await ann.create({ 'upload-complete': '?0', ...headers })
+    t.match([json.name, json.type], [name, type])
+  }
+})
+
+t.test('PUT with Upload-Complete can be continued, unless it is small', async t => {
+  const ann = await open(t)
+  const small = await ann.put('a.bin', { 'upload-complete': '?1' }, Buffer.alloc(MIB))
+  t.same(stateOf(small), [201, undefined, undefined, undefined], 'an ordinary PUT')
+  const large = Buffer.alloc(MIB + 1, 'a')
+  const replaced = await ann.put('a.bin', { 'upload-complete': '?1', 'content-type': 'text/x-a' }, large)
+  t.same(stateOf(replaced), [200, String(MIB + 1), String(MIB + 1), '?1'])
+  t.match(replaced.json, { name: 'a.bin', size: MIB + 1, type: 'text/x-a' })
+  t.match(replaced.headers, { etag: `"${replaced.json.sha256}"` })
+  t.same(stateOf(await ann.put('b.bin', { 'upload-complete': '?1' }, chunked('chunk'))), [201, '5', '5', '?1'])
+  refused(t, await ann.put('c.bin', { 'upload-complete': '?1', 'upload-length': '6' }, '12345'), 400, 'upload_length_inconsistent')
+  t.same(stateOf(await ann.put('c.bin', { 'upload-complete': '1' }, '12345')), [201, undefined, undefined, undefined], 'an invalid field is ignored')
+
+  const begun = await ann.put('d.bin', { 'upload-complete': '?0' }, '123')
+  t.same(stateOf(begun), [201, '3', undefined, '?0'])
+  t.match(begun.json, { name: 'd.bin', offset: 3, size: null })
+  t.match(begun.headers.location, /\/api\/uploads\/[0-9a-f]{32}$/)
+  const last = await ann.patch(idOf(begun), 3, '?1', '45')
+  t.same([last.status, last.headers.location, last.json.size], [201, '/uploads/d.bin', 5])
+  t.same(stateOf(await ann.put('e.bin', { 'upload-complete': '?0', 'upload-length': '3' }, '123')), [201, '3', '3', '?1'], 'complete by its length')
+  refused(t, await ann.put('%2E%2E', { 'upload-complete': '?0' }, '123'), 400, 'name_invalid')
+
+  const first = idOf(await ann.put('f.bin', { 'upload-complete': '?0' }, '1'))
+  const second = idOf(await ann.put('f.bin', { 'upload-complete': '?0' }, '2'))
+  refused(t, await ann.head(first), 404, 'not_found', 'the older upload of that name ended')
+  t.equal((await ann.head(second)).status, 200)
+})
+
+t.test('PUT with Content-Range sends the rest of an upload that was begun with PUT', async t => {
+  const ann = await open(t)
+  await ann.put('a.txt', { 'upload-complete': '?0', 'upload-length': '10' }, '12345')
+  for (const [range, status, code] of [
+    ['bytes 5-8/10', 400, 'content_range_invalid'],
+    ['bytes 5-9/*', 400, 'content_range_invalid'],
+    ['bytes 6-9/10', 400, 'content_range_invalid'],
+    ['items 5-9/10', 400, 'content_range_invalid'],
+    ['5', 400, 'content_range_invalid'],
+    ['bytes 4-8/9', 409, 'upload_offset_mismatch'],
+    ['bytes 5-9/10, bytes 5-9/10', 400, 'content_range_invalid']
+  ] as const) refused(t, await ann.put('a.txt', { 'content-range': range }, '67890'), status, code, range)
+  refused(t, await ann.put('a.txt', { 'content-range': 'bytes 5-9/10' }, chunked('67890')), 400, 'content_range_invalid', 'without a length')
+  refused(t, await ann.put('a.txt', { 'content-range': 'bytes 5-10/11' }, '678901'), 400, 'upload_length_inconsistent', 'another length')
+  t.equal((await ann.file('a.txt')).status, 404)
+
+  const none = await ann.put('b.txt', { 'content-range': 'bytes 5-9/10' }, '67890')
+  refused(t, none, 409, 'upload_offset_mismatch')
+  t.match(none.headers, { 'upload-offset': '0', 'upload-complete': '?0' })
+  t.match(none.json, { 'expected-offset': 0, 'provided-offset': 5 })
+  await ann.tus(10, `filename ${base64('b.txt')}`)
+  refused(t, await ann.put('b.txt', { 'content-range': 'bytes 5-9/10' }, '67890'), 409, 'upload_offset_mismatch', 'one that was begun with POST is not meant')
+  refused(t, await ann.put('%2E%2E', { 'content-range': 'bytes 5-9/10' }, '67890'), 400, 'name_invalid')
+
+  const rest = await ann.put('a.txt', { 'content-range': 'bytes 5-9/10', 'upload-complete': '?1' }, '67890')
+  t.same(stateOf(rest), [201, '10', '10', '?1'])
+  t.match(rest.json, { name: 'a.txt', size: 10 })
+  t.equal((await ann.file('a.txt')).text, '1234567890')
+  t.equal((await ann.put('c.txt', { 'content-range': 'bytes 0-4/5' }, '12345')).status, 201, 'a range that is the whole')
+  t.equal((await ann.put('d.txt', { 'content-range': 'bytes 0--1/0' }, '')).status, 201, 'of an empty file, as curl writes it')
+  t.same(stateOf(await ann.put('e.txt', { 'content-range': `bytes 0-${MIB}/${MIB + 1}`, 'upload-complete': '?1' }, Buffer.alloc(MIB + 1))), [201, String(MIB + 1), String(MIB + 1), '?1'])
+})
+
+t.test('preconditions are judged at the beginning and at the end', async t => {
+  const ann = await open(t)
+  const { headers: { etag } } = await ann.put('a.txt', {}, 'old')
+  const disposition = { 'content-disposition': 'inline; filename=a.txt' }
+  refused(t, await ann.create({ 'upload-complete': '?0', 'upload-length': '4', ...disposition }), 412, 'precondition_failed', 'a file of another length is there')
+  refused(t, await ann.create({ 'upload-complete': '?0', 'if-none-match': '*', ...disposition }), 412, 'precondition_failed')
+  refused(t, await ann.create({ ...TUS, 'upload-length': '3', 'if-match': '"x"', ...named }), 412, 'precondition_failed')
+  t.same(stateOf(await ann.create({ 'upload-complete': '?1', ...disposition }, 'old')), [201, '3', '3', '?1'], 'the same bytes')
+
+  const late = await ann.create({ 'upload-complete': '?1', ...disposition }, 'new')
+  refused(t, late, 412, 'precondition_failed', 'other bytes of this length')
+  t.match(late.headers, { 'upload-complete': '?1' })
+  const [refusedUpload] = await ann.uploads()
+  const id = String(refusedUpload?.id)
+  const head = await ann.head(id)
+  t.same([head.status, head.headers['upload-complete']], [412, '?1'])
+  refused(t, await ann.tusPatch(id, 3, ''), 412, 'precondition_failed', 'tried again')
+  await ann.ask('DELETE', '/uploads/a.txt')
+  t.same(stateOf(await ann.tusPatch(id, 3, '')), [204, '3', '3', '?1'])
+  t.equal((await ann.file('a.txt')).text, 'new')
+
+  await ann.put('b.txt', { 'upload-complete': '?0', 'upload-length': '10', 'if-none-match': '*' }, '12345')
+  await ann.put('b.txt', {}, 'meanwhile')
+  refused(t, await ann.put('b.txt', { 'content-range': 'bytes 5-9/10' }, '67890'), 412, 'precondition_failed', 'as recorded')
+  t.equal((await ann.put('b.txt', { 'content-range': 'bytes 10-9/10', 'if-match': '*' }, '')).status, 200, 'replaced by those of the range')
+  refused(t, await ann.put('b.txt', { 'upload-complete': '?0', 'if-match': String(etag) }, '12345'), 412, 'precondition_failed')
+})
+
+t.test('digests cover the content of a request, or the file', async t => {
+  const ann = await open(t)
+  const sha256 = (text: string) => `sha-256=:${createHash('sha256').update(text).digest('base64')}:`
+  const id = await ann.tus(6)
+  refused(t, await ann.tusPatch(id, 0, 'abc', { 'content-digest': sha256('xyz') }), 400, 'digest_mismatch')
+  t.same(stateOf(await ann.head(id)), [200, '0', '6', '?0'], 'none of the content is kept')
+  t.same(stateOf(await ann.tusPatch(id, 0, 'abc', { 'content-digest': sha256('abc') })), [204, '3', '6', '?0'])
+  t.same(stateOf(await ann.tusPatch(id, 3, 'd', { 'content-digest': 'md5=:AAAA:', 'repr-digest': sha256('other') })), [204, '4', '6', '?0'], 'an unknown algorithm is ignored, and the digest of the file belongs to the creation')
+
+  const draft = { 'upload-complete': '?0', 'content-disposition': 'inline; filename=b.txt' }
+  const right = await ann.create({ ...draft, 'repr-digest': sha256('abcdef'), 'content-digest': sha256('abc') }, 'abc')
+  t.same(stateOf(await ann.patch(idOf(right), 3, '?1', 'def')), [201, '6', '6', '?1'])
+  const wrong = await ann.create({ ...draft, 'content-disposition': 'inline; filename=c.txt', 'repr-digest': sha256('other') }, 'abc')
+  refused(t, await ann.patch(idOf(wrong), 3, '?1', 'def'), 400, 'digest_mismatch')
+  refused(t, await ann.head(idOf(wrong)), 404, 'not_found', 'it ends the upload')
+  refused(t, await ann.create({ ...draft, 'upload-complete': '?1', 'content-disposition': 'inline; filename=d.txt', 'content-digest': sha256('x') }, 'abc'), 400, 'digest_mismatch')
+  t.equal((await ann.file('d.txt')).status, 404)
+
+  // In a trailer field, which is announced.
+  const socket = connect(ann.server.port, '127.0.0.1')
+  const trailed = await ann.tus(3)
+  socket.write(`PATCH /api/uploads/${trailed} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer ${ann.token}\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\nContent-Type: application/offset+octet-stream\r\nTransfer-Encoding: chunked\r\nTrailer: Content-Digest\r\n\r\n3\r\nabc\r\n0\r\nContent-Digest: ${sha256('x')}\r\n\r\n`)
+  t.match(Buffer.concat(await socket.toArray()).toString(), /^HTTP\/1\.1 400 [\s\S]*"digest_mismatch"/)
+})
+
+t.test('the list has pages, newest first, and finds names', async t => {
+  const ann = await open(t)
+  const ids: string[] = []
+  for (const name of ['a.txt', 'b.txt', 'u\u0308.txt', 'a.txt', 'a.txt']) ids.unshift(await ann.tus(1, `filename ${base64(name)}`))
+  t.same((await ann.uploads()).map(({ id }) => id), ids)
+  t.same((await ann.uploads('?name=%C3%BC.txt')).map(({ name }) => name), ['ü.txt'], 'in NFC')
+  t.same(await ann.uploads('?name=..'), [])
+  const first = await ann.ask('GET', '/api/uploads?limit=2&name=a.txt', TUS)
+  t.equal(first.headers['tus-resumable'], '1.0.0')
+  t.same(first.json.uploads.map(({ id }: { id: string }) => id), [ids[0], ids[1]])
+  const next = /^<http:\/\/127\.0\.0\.1:\d+([^>]+)>; rel="next"$/.exec(String(first.headers.link))?.[1] ?? ''
+  t.match(next, new RegExp(`cursor=${first.json.next}$`))
+  const second = await ann.ask('GET', next)
+  t.same([second.json.uploads.map(({ id }: { id: string }) => id), second.json.next, second.headers.link], [[ids[4]], null, undefined])
+  for (const query of ['limit=0', 'limit=1001', 'cursor=x', 'order=name']) refused(t, await ann.ask('GET', `/api/uploads?${query}`), 400, 'validation_failed', query)
+})
+
+t.test('the upload of another account does not exist', async t => {
+  const ann = await open(t)
+  const bob = clientOf(ann.server, (await signUp(ann.server, 'bob')).token)
+  const id = await ann.tus(10)
+  const sending = begin(ann, 'PATCH', `/api/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': '0', 'content-length': '10' })
+  sending.request.write('12345')
+  // Requests for the upload end what is under way; those of others must not.
+  const unknown = 'f'.repeat(32)
+  for (const [what, ask] of Object.entries<(id: string) => Promise<Answer>>({
+    GET: id => bob.ask('GET', `/api/uploads/${id}`),
+    HEAD: id => bob.head(id),
+    PATCH: id => bob.tusPatch(id, 0, 'x'),
+    POST: id => bob.ask('POST', `/api/uploads/${id}`, { ...TUS, 'x-http-method-override': 'HEAD' }),
+    DELETE: id => bob.ask('DELETE', `/api/uploads/${id}`)
+  })) {
+    const [real, none] = [await ask(id), await ask(unknown)]
+    refused(t, real, 404, 'not_found', what)
+    t.equal(real.text, none.text, `${what}: the same answer`)
+  }
+  t.same(await bob.uploads(), [])
+  sending.request.end('67890')
+  t.match(await sending.answered, { status: 204 })
+  const { json: { token } } = await ann.server.send('POST', '/api/tokens', { user: ['ann', 'correct horse battery'], json: { name: 'reader', scopes: ['files:read'] } })
+  const reader = clientOf(ann.server, token)
+  for (const answer of [await reader.ask('GET', '/api/uploads'), await reader.head(id), await reader.create({ ...TUS, 'upload-length': '1', ...named })]) refused(t, answer, 403, 'insufficient_scope')
+  refused(t, await ann.server.send('GET', '/api/uploads'), 401, 'credentials_missing')
+  for (const length of [1, 31, 33, 1000]) refused(t, await ann.head('a'.repeat(length)), 404, 'not_found', `an id of ${length} characters`)
+})
+
+t.test('an upload that has expired does not exist, and reserves nothing', async t => {
+  const ann = await open(t)
+  const id = await ann.tus(10)
+  const database = new Database(join(ann.server.dataDir, 'magicstore.db'))
+  database.exec(`UPDATE uploads SET expires_at = ${Date.now() - 1}`)
+  database.close()
+  for (const answer of [await ann.head(id), await ann.ask('GET', `/api/uploads/${id}`), await ann.tusPatch(id, 0, 'x'), await ann.ask('DELETE', `/api/uploads/${id}`)]) refused(t, answer, 404, 'not_found')
+  t.same(await ann.uploads(), [])
+  t.equal((await ann.usage()).uploadBytes, 0)
+})
+
+t.test('a lost connection keeps what arrived', async t => {
+  const ann = await open(t)
+  const id = await ann.tus(10)
+  for (const [offset, text] of [[0, '123'], [3, '45']] as const) {
+    const { request } = begin(ann, 'PATCH', `/api/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': String(offset), 'content-length': String(10 - offset) })
+    request.write(text)
+    await wait(50)
+    request.destroy()
+    await until(async () => (await ann.ask('GET', `/api/uploads/${id}`)).json.offset === offset + text.length)
+  }
+  t.same(stateOf(await ann.head(id)), [200, '5', '10', '?0'])
+  t.equal((await ann.tusPatch(id, 5, '67890')).status, 204)
+  t.equal((await ann.file('a.bin')).text, '1234567890')
+
+  const creation = begin(ann, 'PUT', '/uploads/b.bin', { 'upload-complete': '?1', 'content-length': String(2 * MIB) })
+  creation.request.write(Buffer.alloc(MIB, 'a'))
+  await until(async () => (await ann.uploads('?name=b.bin')).length > 0)
+  await wait(200)
+  creation.request.destroy()
+  const upload = await until(async () => (await ann.uploads('?name=b.bin')).find(({ offset }) => offset > 0))
+  const rest = 2 * MIB - upload.offset
+  const last = await ann.put('b.bin', { 'content-range': `bytes ${upload.offset}-${2 * MIB - 1}/${2 * MIB}` }, Buffer.alloc(rest, 'a'))
+  t.same([last.status, last.json.size], [201, 2 * MIB])
+
+  const half = connect({ port: ann.server.port, host: '127.0.0.1', allowHalfOpen: true })
+  half.end(`POST /api/uploads HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${ann.token}\r\nUpload-Complete: ?1\r\nContent-Disposition: inline; filename=c.bin\r\nContent-Length: 5\r\n\r\nabc`)
+  await half.toArray()
+  const [kept] = await until(async () => { const found = await ann.uploads('?name=c.bin'); return found[0]?.offset === 3 && found })
+  t.match(kept, { offset: 3, size: 5 }, 'and so does a creation')
+})
+
+t.test('a request takes the upload over from an append that is under way', async t => {
+  const ann = await open(t)
+  for (const [what, takeOver] of Object.entries<(id: string) => Promise<Answer>>({
+    HEAD: id => ann.head(id),
+    PATCH: id => ann.tusPatch(id, 3, '45'),
+    DELETE: id => ann.ask('DELETE', `/api/uploads/${id}`)
+  })) {
+    const id = await ann.tus(10, `filename ${base64(what)}`)
+    const older = begin(ann, 'PATCH', `/api/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': '0', 'content-length': '10' })
+    older.request.write('123')
+    await wait(100)
+    const answer = await takeOver(id)
+    if (what === 'DELETE') {
+      t.equal(answer.status, 204)
+      refused(t, await ann.head(id), 404, 'not_found')
+    } else {
+      t.same(stateOf(answer), what === 'HEAD' ? [200, '3', '10', '?0'] : [204, '5', '10', '?0'], what)
+      const offset = Number(answer.headers['upload-offset'])
+      t.equal((await ann.tusPatch(id, offset, '1234567890'.slice(offset))).status, 204, `${what}: the offset can be used`)
+      t.equal((await ann.file(what)).text, '1234567890')
+    }
+    const cut = await older.answered
+    t.ok(cut === 'cut' || cut.code === 'upload_taken_over', `${what}: the older request ends`)
+    older.request.destroy()
+  }
+})
+
+t.test('stopping keeps what arrived, and the next server goes on', async t => {
+  const dataDir = t.testdir()
+  const ann = await open(t, { DATA_DIR: dataDir })
+  const id = await ann.tus(10)
+  const sending = begin(ann, 'PATCH', `/api/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': '0', 'content-length': '10' })
+  sending.request.write('12345')
+  await wait(100)
+  await ann.server.close()
+  t.match(await sending.answered, { status: 503, code: 'stopping' })
+  sending.request.destroy()
+  const again = await startServer(t, { DATA_DIR: dataDir })
+  const { json: { token } } = await again.send('GET', '/api/token', { user: ['ann', 'correct horse battery'] })
+  const later = clientOf(again, token)
+  t.same(stateOf(await later.head(id)), [200, '5', '10', '?0'])
+  t.equal((await later.tusPatch(id, 5, '67890')).status, 204)
+  t.equal((await later.file('a.bin')).text, '1234567890')
+})
+
+t.test('quotas count what uploads have reserved', async t => {
+  const ann = await open(t, { QUOTA_BYTES: '10', QUOTA_FILES: '3' })
+  await ann.tus(6)
+  const second = await ann.create({ ...TUS, 'upload-length': '5', ...named })
+  refused(t, second, 413, 'quota_exceeded')
+  t.match(second.headers['upload-limit'], /^max-size=5368709120, max-age=86400$/)
+  refused(t, await ann.put('b.txt', {}, '12345'), 413, 'quota_exceeded', 'for ordinary uploads too')
+  const deferred = await ann.create({ ...TUS, 'upload-defer-length': '1', ...named })
+  refused(t, await ann.tusPatch(idOf(deferred), 0, chunked('12345')), 413, 'quota_exceeded')
+  await ann.tus(0, `filename ${base64('empty')}`)
+  refused(t, await ann.create({ ...TUS, 'upload-length': '0', 'upload-metadata': `filename ${base64('c')}` }), 413, 'quota_exceeded', 'each is one file')
+})
+
+t.test('an account has at most 1,000 unfinished uploads', async t => {
+  const ann = await open(t, { RATE_LIMIT_PER_MINUTE: '0' })
+  const headers = { 'upload-complete': '?0', 'content-disposition': 'inline; filename=a.txt' }
+  for (let count = 0; count < 1000; count += 50) await Promise.all(Array.from({ length: 50 }, () => ann.create(headers)))
+  const answer = await ann.create(headers)
+  refused(t, answer, 429, 'too_many_uploads')
+  t.match(answer.headers, { 'retry-after': '60' })
+})
+
+t.test('asking for the offset has no rate limit, and is answered under load', async t => {
+  const ann = await open(t, { RATE_LIMIT_PER_MINUTE: '25', MAX_MEMORY_BYTES: '1', CORS_ORIGINS: 'https://app.example.org' })
+  const id = await ann.tus(10)
+  const stalled = Array.from({ length: 17 }, (_, index) => begin(ann, 'PUT', `/uploads/${index}`, { 'content-length': '5' }))
+  t.teardown(() => { for (const { request } of stalled) request.destroy() })
+  await until(async () => ['overloaded', 'too_many_requests'].includes((await ann.ask('GET', '/api/uploads')).json.code))
+  for (let count = 0; count < 30; count++) {
+    if (count % 10 === 0) t.equal((await ann.ask('OPTIONS', `/api/uploads/${id}`, { origin: 'https://app.example.org', 'access-control-request-method': 'HEAD' })).status, 204)
+    t.same(stateOf(await ann.head(id)), [200, '0', '10', '?0'])
+  }
+})
+
+t.test('OPTIONS tells without a credential what uploads can do', async t => {
+  const server = await startServer(t, { MAX_FILE_BYTES: '1000', UPLOAD_EXPIRY_HOURS: '2' })
+  for (const path of ['/api/uploads', '/api/uploads/none', '/uploads/a.txt']) {
+    for (const headers of [{}, { 'tus-resumable': '0.0.1' }]) {
+      const answer = await server.send('OPTIONS', path, { headers })
+      t.match(answer, { status: 204, text: '' })
+      t.match(answer.headers, {
+        'tus-version': '1.0.0',
+        'tus-extension': 'creation,creation-with-upload,creation-defer-length,expiration,termination',
+        'tus-max-size': '1000',
+        'upload-limit': 'max-size=1000, max-age=7200',
+        'accept-patch': /application\/partial-upload/
+      })
+      const { headers: { allow } } = await server.send('TRACE', path)
+      t.equal(answer.headers.allow, allow, 'the methods that are there')
+    }
+  }
+  const huge = await startServer(t, { DATA_DIR: t.testdir(), MAX_FILE_BYTES: String(Number.MAX_SAFE_INTEGER) })
+  t.match((await huge.send('OPTIONS', '/api/uploads')).headers['upload-limit'], /^max-size=999999999999999,/, 'the largest integer of a structured field')
+})
+
+t.test('pages of other origins may use every field', async t => {
+  const origin = 'https://app.example.org'
+  const server = await startServer(t, { CORS_ORIGINS: origin })
+  const fields = ['tus-resumable', 'upload-length', 'upload-defer-length', 'upload-metadata', 'upload-offset', 'upload-complete', 'upload-draft-interop-version', 'x-http-method-override']
+  for (const path of ['/api/uploads', '/api/uploads/none', '/uploads/a.txt']) {
+    const preflight = await server.send('OPTIONS', path, { headers: { origin, 'access-control-request-method': 'PATCH', 'access-control-request-headers': fields.join(',') } })
+    t.match(preflight, { status: 204, text: '' })
+    t.match(preflight.headers, { 'access-control-allow-origin': origin, 'access-control-allow-methods': /PATCH/, 'access-control-allow-headers': fields.join(',') })
+    const exposed = String((await server.send('GET', path, { headers: { origin } })).headers['access-control-expose-headers'])
+    for (const field of ['Upload-Offset', 'Upload-Length', 'Upload-Defer-Length', 'Upload-Complete', 'Upload-Limit', 'Upload-Expires', 'Upload-Metadata', 'Tus-Resumable', 'Tus-Version', 'Tus-Extension', 'Tus-Max-Size', 'Location']) t.ok(exposed.split(', ').includes(field), field)
+    t.match((await server.send('OPTIONS', path, { headers: { origin } })).headers, { 'tus-version': '1.0.0' }, 'discovery')
+  }
+})
+
+t.test('another version of tus is refused for every method', async t => {
+  const ann = await open(t)
+  const id = await ann.tus(10)
+  for (const [method, path] of [['GET', ''], ['POST', ''], ['GET', `/${id}`], ['HEAD', `/${id}`], ['PATCH', `/${id}`], ['POST', `/${id}`], ['DELETE', `/${id}`]] as const) {
+    const answer = await ann.ask(method, `/api/uploads${path}`, { 'tus-resumable': '1.0' })
+    refused(t, answer, 412, 'tus_version_unsupported', method)
+    t.match(answer.headers, { 'tus-version': '1.0.0', 'tus-resumable': '1.0.0' })
+  }
+  t.equal((await ann.head(id)).status, 200)
+})
+
+/** Everything that the server sends for a creation, as text. */
+async function rawAnswer ({ server, token }: Ann, { path, version, protocol = 'HTTP/1.1', method = 'POST' }: { path: string, version: string, protocol?: string, method?: string }): Promise<string> {
+  const socket = connect(server.port, '127.0.0.1')
+  const head = [`${method} ${path} ${protocol}`, `Host: 127.0.0.1:${server.port}`, 'Connection: close', `Authorization: Bearer ${token}`, 'Upload-Complete: ?0', 'Content-Disposition: inline; filename=a.txt', 'Content-Length: 3', version]
+  socket.write(`${head.filter(line => line !== '').join('\r\n')}\r\n\r\nabc`)
+  return Buffer.concat(await socket.toArray()).toString()
+}
+
+t.test('104 tells clients of the draft, version 8, where the upload is', async t => {
+  const ann = await open(t)
+  for (const creation of [{ path: '/api/uploads' }, { path: '/uploads/b.txt', method: 'PUT' }]) {
+    const text = await rawAnswer(ann, { ...creation, version: 'Upload-Draft-Interop-Version: 8' })
+    const [, location, limit] = /^HTTP\/1\.1 104 Upload Resumption Supported\r\nlocation: (.*)\r\nupload-limit: (.*)\r\nupload-draft-interop-version: 8\r\n\r\nHTTP\/1\.1 201 /.exec(text) ?? []
+    t.match(location, /^http:\/\/127\.0\.0\.1:\d+\/api\/uploads\/[0-9a-f]{32}$/)
+    t.match(limit, /^max-size=\d+, max-age=\d+$/)
+    t.ok(text.includes(`\r\nlocation: ${location}\r\n`), 'the same address as in the final response')
+    t.equal(text.split('HTTP/1.1 104').length, 2, 'once')
+  }
+  for (const version of ['', 'Upload-Draft-Interop-Version: 6', 'Upload-Draft-Interop-Version: 9', 'Upload-Draft-Interop-Version: "8"']) {
+    t.match(await rawAnswer(ann, { path: '/api/uploads', version }), /^HTTP\/1\.1 201 /, version)
+  }
+  t.match(await rawAnswer(ann, { path: '/api/uploads', version: 'Upload-Draft-Interop-Version: 8', protocol: 'HTTP/1.0' }), /^HTTP\/1\.1 201 /, 'HTTP/1.0 has no interim responses')
+})
