@@ -90,6 +90,19 @@ async function until<T> (find: () => Promise<T | undefined | false>): Promise<T>
   throw new Error('it did not happen within ten seconds')
 }
 
+/** Begins an append with some bytes, and resolves when the server reads them: the append renews the expiry. */
+async function beginAppend (ann: Ann, id: string, { offset, length, bytes }: { offset: number, length: number, bytes: string }): Promise<Sending> {
+  const expiry = async () => (await ann.ask('GET', `/api/uploads/${id}`)).json.expiresAt
+  const before = await expiry()
+  // Not within the same millisecond.
+  await wait(5)
+  const sending = begin(ann, 'PATCH', `/api/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': String(offset), 'content-length': String(length - offset) })
+  sending.request.write(bytes)
+  await until(async () => await expiry() !== before)
+  await wait(100)
+  return sending
+}
+
 t.test('tus: a file is created in two appends', async t => {
   const ann = await open(t)
   const created = await ann.create({ ...TUS, 'upload-length': '10', 'upload-metadata': `filename ${base64('ä.txt')},filetype ${base64('text/plain')},empty` })
@@ -444,8 +457,7 @@ t.test('the upload of another account does not exist', async t => {
   const ann = await open(t)
   const bob = clientOf(ann.server, (await signUp(ann.server, 'bob')).token)
   const id = await ann.tus(10)
-  const sending = begin(ann, 'PATCH', `/api/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': '0', 'content-length': '10' })
-  sending.request.write('12345')
+  const sending = await beginAppend(ann, id, { offset: 0, length: 10, bytes: '12345' })
   // Requests for the upload end what is under way; those of others must not.
   const unknown = 'f'.repeat(32)
   for (const [what, ask] of Object.entries<(id: string) => Promise<Answer>>({
@@ -484,9 +496,7 @@ t.test('a lost connection keeps what arrived', async t => {
   const ann = await open(t)
   const id = await ann.tus(10)
   for (const [offset, text] of [[0, '123'], [3, '45']] as const) {
-    const { request } = begin(ann, 'PATCH', `/api/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': String(offset), 'content-length': String(10 - offset) })
-    request.write(text)
-    await wait(50)
+    const { request } = await beginAppend(ann, id, { offset, length: 10, bytes: text })
     request.destroy()
     await until(async () => (await ann.ask('GET', `/api/uploads/${id}`)).json.offset === offset + text.length)
   }
@@ -505,7 +515,10 @@ t.test('a lost connection keeps what arrived', async t => {
   t.same([last.status, last.json.size], [201, 2 * MIB])
 
   const half = connect({ port: ann.server.port, host: '127.0.0.1', allowHalfOpen: true })
-  half.end(`POST /api/uploads HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${ann.token}\r\nUpload-Complete: ?1\r\nContent-Disposition: inline; filename=c.bin\r\nContent-Length: 5\r\n\r\nabc`)
+  half.write(`POST /api/uploads HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${ann.token}\r\nUpload-Complete: ?1\r\nContent-Disposition: inline; filename=c.bin\r\nContent-Length: 5\r\n\r\nabc`)
+  await until(async () => (await ann.uploads('?name=c.bin')).length > 0)
+  await wait(200)
+  half.end()
   await half.toArray()
   const [kept] = await until(async () => { const found = await ann.uploads('?name=c.bin'); return found[0]?.offset === 3 && found })
   t.match(kept, { offset: 3, size: 5 }, 'and so does a creation')
@@ -519,9 +532,7 @@ t.test('a request takes the upload over from an append that is under way', async
     DELETE: id => ann.ask('DELETE', `/api/uploads/${id}`)
   })) {
     const id = await ann.tus(10, `filename ${base64(what)}`)
-    const older = begin(ann, 'PATCH', `/api/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': '0', 'content-length': '10' })
-    older.request.write('123')
-    await wait(100)
+    const older = await beginAppend(ann, id, { offset: 0, length: 10, bytes: '123' })
     const answer = await takeOver(id)
     if (what === 'DELETE') {
       t.equal(answer.status, 204)
@@ -542,9 +553,7 @@ t.test('stopping keeps what arrived, and the next server goes on', async t => {
   const dataDir = t.testdir()
   const ann = await open(t, { DATA_DIR: dataDir })
   const id = await ann.tus(10)
-  const sending = begin(ann, 'PATCH', `/api/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': '0', 'content-length': '10' })
-  sending.request.write('12345')
-  await wait(100)
+  const sending = await beginAppend(ann, id, { offset: 0, length: 10, bytes: '12345' })
   await ann.server.close()
   t.match(await sending.answered, { status: 503, code: 'stopping' })
   sending.request.destroy()

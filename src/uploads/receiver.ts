@@ -65,6 +65,8 @@ export function createReceiver ({ blobs, quotas, maxFileBytes, save, end }: Rece
       const known = new Set<number>()
       if (upload.length !== null) known.add(upload.length)
       if (length !== undefined) known.add(length)
+      // What contradicts itself changes nothing.
+      if (known.size > 1) throw new Problem('upload_length_inconsistent')
       const [agreed] = known
       // Bytes after the last one are refused as they are where an upload is complete.
       if (agreed !== undefined && offset < agreed && offset + (announcedBytes ?? 0) > agreed) return refuseExcess(owner, upload)
