@@ -2,10 +2,9 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import tap from 'tap'
-import { openPostgresMetadata } from '../src/metadata/postgres/postgres.ts'
 import { Database } from '../src/metadata/sqlite/driver.ts'
-import { startPostgres, type PostgresServer } from './postgres.ts'
-import { credentials, startS3, type FakeS3 } from './s3.ts'
+import type { PostgresServer } from './postgres.ts'
+import type { FakeS3 } from './s3.ts'
 
 // Where the servers of a test file keep facts and bytes: SQLite and a folder, or what TEST_STORE says.
 
@@ -22,9 +21,13 @@ export const skipWithoutSqlite = kind !== 'sqlite-folder' && 'the facts are not 
 export const skipWithoutFolder = !isInFolder && 'the bytes are not in a folder'
 
 /** Started by the first server of this process. */
-let services: Promise<{ postgres: PostgresServer, s3: FakeS3, newDatabase: () => Promise<string> }> | undefined
+let services: Promise<{ postgres: PostgresServer, s3: FakeS3, credentials: Record<string, string>, newDatabase: () => Promise<string> }> | undefined
 
 async function startServices () {
+  // Loaded on demand: most test files use SQLite and a folder.
+  const { startPostgres } = await import('./postgres.ts')
+  const { openPostgresMetadata } = await import('../src/metadata/postgres/postgres.ts')
+  const { credentials, startS3 } = await import('./s3.ts')
   const postgres = await startPostgres(tap)
   const template = await postgres.newDatabase()
   await (await openPostgresMetadata({ url: template })).close()
@@ -37,20 +40,20 @@ async function startServices () {
     await postgres.run(url, 'UPDATE installation SET id = gen_random_uuid()')
     return url
   }
-  return { postgres, s3, newDatabase }
+  return { postgres, s3, credentials, newDatabase }
 }
 
 /** The database and the prefix in the bucket that belong to a data folder, as long as it is there. */
 async function placeOf (dataDir: string) {
-  const { postgres, s3, newDatabase } = await (services ??= startServices())
+  const { postgres, s3, credentials, newDatabase } = await (services ??= startServices())
   const database = await postgres.databaseOf(dataDir, newDatabase)
-  return { postgres, s3, database, prefix: new URL(database).pathname.slice(1) }
+  return { postgres, s3, credentials, database, prefix: new URL(database).pathname.slice(1) }
 }
 
 /** The settings with which servers and commands use the store of a data folder. A new folder has an empty one. */
 export async function storeSettings (dataDir: string): Promise<Record<string, string>> {
   if (kind === 'sqlite-folder') return {}
-  const { s3, database, prefix } = await placeOf(dataDir)
+  const { s3, credentials, database, prefix } = await placeOf(dataDir)
   if (kind === 'postgres-folder') return { DATABASE_URL: database }
   // The AWS SDK reads its credentials from the environment.
   Object.assign(process.env, credentials)

@@ -231,7 +231,7 @@ for (const { what, change, code, words } of [
   })
 }
 
-for (const [status, text] of [[200, '<!doctype html>\n<title>No bucket here</title>'], [200, '{"no": "XML"}'], [404, 'no & page <'], [403, '']] as const) {
+for (const [status, text] of [[200, '{"no": "XML"}'], [404, 'no & page <'], [403, '']] as const) {
   test(`an endpoint that is no S3 and answers ${status} with ${text.slice(0, 9)} is told in one line`, async t => {
     const server = createServer((_, response) => response.writeHead(status).end(text)).listen(0, '127.0.0.1')
     await once(server, 'listening')
