@@ -38,7 +38,7 @@ export interface Tokens {
   issue (account: AccountRecord, origin: Origin, parent?: TokenRecord): Promise<{ token: string, duration: number }>
   /**
    * Creates a personal token. Its text is returned only here.
-   * @throws validation_failed if `expiresAt` is not in the future, too_many_tokens, credentials_wrong.
+   * @throws validation_failed if `expiresAt` is not in the future or the name is not well-formed, too_many_tokens, credentials_wrong.
    */
   issuePersonal (account: AccountRecord, origin: Origin, token: NewPersonalToken): Promise<{ token: string, record: TokenRecord }>
   /** Returns a token and its account. @throws token_malformed, token_expired, token_revoked. */
@@ -102,6 +102,8 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
     },
 
     async issuePersonal (account, origin, { name, scopes, expiresAt }) {
+      // PostgreSQL would get other characters.
+      if (!name.isWellFormed()) throw new Problem('validation_failed', { errors: [{ field: 'name', message: 'is not well-formed Unicode' }] })
       const now = await metadata.now()
       // Also refuses NaN: Date.parse does not accept everything in RFC 3339, such as leap seconds.
       if (expiresAt !== null && !(expiresAt > now && expiresAt <= MAX_TIME)) {

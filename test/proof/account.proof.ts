@@ -494,6 +494,7 @@ t.test('a personal access token is made with the password alone, shown once, and
     'expiry without zone': { name: 'x', scopes: ['account'], expiresAt: '2099-01-01T00:00:00' },
     'day only': { name: 'x', scopes: ['account'], expiresAt: '2099-01-01' },
     'a day that never comes': { name: 'x', scopes: ['account'], expiresAt: '2099-02-30T00:00:00Z' },
+    'a name with half a character': { name: 'x\ud800', scopes: ['account'] },
     'a name of two lines': { name: 'x\ny', scopes: ['account'] },
     'expiry after the last year that can be written': { name: 'x', scopes: ['account'], expiresAt: '9999-12-31T23:59:59-01:00' },
     'expiry in the past': { name: 'x', scopes: ['account'], expiresAt: '2001-01-01T00:00:00Z' },
