@@ -603,6 +603,8 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     const discarded = files.map(file => file.blobId).reverse()
     t.strictSame(await again.discardedBlobs(10, 0), discarded)
     t.strictSame(await again.discardedBlobs(2, 0), discarded.slice(0, 2))
+    await again.postponeDiscarded([String(discarded[0]), 'unknown'])
+    t.strictSame(await again.discardedBlobs(10, 0), [...discarded.slice(1), discarded[0]], 'one that can\'t be deleted now is the last')
     await again.clearDiscarded(discarded.slice(0, 2))
     t.strictSame(await again.discardedBlobs(10, 0), discarded.slice(2))
   })

@@ -24,8 +24,10 @@ export function createBlobCleanup ({ metadata, blobs, reserve }: Stores): BlobCl
   async function removeDiscarded (): Promise<void> {
     const ids = await metadata.discardedBlobs(BATCH, blobs.graceSeconds)
     if (ids.length === 0) return
-    // A blob that can't be removed is tried again later; it must not prevent a start.
     const removed = await blobs.remove(ids)
+    // A blob that can't be removed is tried again later; it must not prevent a start, nor the removal of those behind it.
+    const failed = ids.filter(id => !removed.includes(id))
+    if (failed.length > 0) await metadata.postponeDiscarded(failed).catch(() => {})
     if (removed.length === 0) return
     await reserve.withSpace(() => metadata.clearDiscarded(removed))
     if (ids.length === BATCH) await removeDiscarded()

@@ -170,6 +170,8 @@ export interface Metadata extends UploadRepository {
    * deleted. Empty while a backup holds the retention lock. For recovery.
    */
   discardedBlobs (limit: number, graceSeconds: number): Promise<string[]>
+  /** Puts discarded blobs, whose bytes can't be deleted now, behind all others, so that those do not wait for them. */
+  postponeDiscarded (blobIds: string[]): Promise<void>
   /** Deletes the records of discarded blobs. The caller has deleted their bytes. */
   clearDiscarded (blobIds: string[]): Promise<void>
 

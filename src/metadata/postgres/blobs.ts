@@ -5,7 +5,7 @@ import { clock, prepared, type Connections, type Db } from './connections.ts'
 import { blobHolds, blobLeases, discardedBlobs, files } from './schema.ts'
 
 type BlobRepository = Pick<Metadata,
-  'knownBlobs' | 'leaseBlob' | 'renewLeases' | 'endLease' | 'abandonedBlobs' | 'clearAbandoned' | 'discardedBlobs' | 'clearDiscarded'
+  'knownBlobs' | 'leaseBlob' | 'renewLeases' | 'endLease' | 'abandonedBlobs' | 'clearAbandoned' | 'discardedBlobs' | 'postponeDiscarded' | 'clearDiscarded'
 >
 
 /** How long a process that got abandoned blobs has to delete their bytes, before they are given out again. */
@@ -71,6 +71,10 @@ export function createBlobRepository ({ read, write, executeIdempotent }: Connec
         .where(inArray(discardedBlobs.id, free(db).for('update', { skipLocked: true }))).returning({ id: discardedBlobs.id, blobId: discardedBlobs.blobId, discardedAt: discardedBlobs.discardedAt }))
       return claimed.sort((a, b) => a.discardedAt - b.discardedAt || a.id - b.id).map(row => row.blobId)
     },
+
+    postponeDiscarded: blobIds => executeIdempotent(async db => {
+      await db.update(discardedBlobs).set({ discardedAt: clock }).where(inArray(discardedBlobs.blobId, blobIds))
+    }),
 
     clearDiscarded: blobIds => executeIdempotent(async db => { await db.delete(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds)) })
   }

@@ -8,7 +8,7 @@ import type { RetentionLockWatch } from './retention-lock.ts'
 import { blobLeases, discardedBlobs, files } from './schema.ts'
 
 type BlobRepository = Pick<Metadata,
-  'knownBlobs' | 'leaseBlob' | 'renewLeases' | 'endLease' | 'abandonedBlobs' | 'clearAbandoned' | 'discardedBlobs' | 'clearDiscarded'
+  'knownBlobs' | 'leaseBlob' | 'renewLeases' | 'endLease' | 'abandonedBlobs' | 'clearAbandoned' | 'discardedBlobs' | 'postponeDiscarded' | 'clearDiscarded'
 >
 
 /** How long whoever got an abandoned blob has to delete its bytes, before it is given out again. */
@@ -57,6 +57,14 @@ export function createBlobRepository (db: BetterSQLite3Database, { commit, read 
       const ids = oldestDiscarded.all({ limit }).filter(row => row.discardedAt <= before).map(row => row.blobId)
       // The lock is checked after the query: a blob discarded while no backup ran is in no snapshot of a later backup.
       return retentionLock.isHeld() ? [] : ids
+    }),
+
+    // The order is that of the ids, and a new row gets the highest one.
+    postponeDiscarded: blobIds => commit(() => {
+      const discardedAt = Date.now()
+      for (const blobId of blobIds) {
+        if (clear.run({ blobId }).changes > 0) db.insert(discardedBlobs).values({ blobId, discardedAt }).run()
+      }
     }),
 
     clearDiscarded: blobIds => commit(() => { for (const blobId of blobIds) clear.run({ blobId }) })
