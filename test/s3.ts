@@ -1,6 +1,6 @@
 import { createHash, createHmac, randomUUID, timingSafeEqual } from 'node:crypto'
 import { createReadStream, createWriteStream } from 'node:fs'
-import { mkdir, rename, rm } from 'node:fs/promises'
+import { copyFile, mkdir, rename, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -136,6 +136,16 @@ export async function startS3 (folder: string, { bucket = 'files', isReadOnly = 
     }
     if (method === 'PUT') {
       if (key === '') throw new Refusal(405, 'MethodNotAllowed')
+      const source = message.headers['x-amz-copy-source']
+      if (source !== undefined) {
+        await removeFile(body)
+        const from = objects.get(decodeURIComponent(String(source)).replace(`${bucket}/`, ''))
+        if (from === undefined) throw new Refusal(404, 'NoSuchKey')
+        const copy = { ...from, file: join(folder, randomUUID()) }
+        await copyFile(from.file, copy.file)
+        objects.set(key, copy)
+        return done(() => sendXml(response, 200, `<CopyObjectResult><ETag>${copy.etag}</ETag></CopyObjectResult>`))
+      }
       await replace(objects, key, body)
       return done(() => response.writeHead(200, { etag: body.etag }).end())
     }

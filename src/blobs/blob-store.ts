@@ -78,13 +78,13 @@ export interface BlobStore {
   /** Waits for operations in progress. */
   close (): Promise<void>
 
+  /** Moves a blob out of the store to where the operator finds it. A missing blob is no error. False if the store can't move it. For fsck. */
+  quarantine (id: string): Promise<boolean>
   /**
    * If a draft can't be read as it is: makes a blob of one that was saved with all its bytes. Can be repeated, by any process, because
    * the outcome of an earlier call may be unknown.
    */
   assemble? (id: string, draft: Draft): Promise<void>
-  /** If the store has a place for it: moves a blob out of the store to where the operator finds it. A missing blob is no error. For fsck. */
-  quarantine? (id: string): Promise<void>
   /** If clients can reach the store: a URL from which a blob can be downloaded without credentials, for some time. Does not check it. */
   presign? (id: string, options: Presigned): Promise<string>
   /** If the store is on a disk: the space where the bytes are stored. For monitoring. */

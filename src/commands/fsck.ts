@@ -8,7 +8,7 @@ import { createProgress } from './terminal.ts'
 export const help = `magicstore fsck: check that the database and the stored bytes match, with or without a running server.
 
   --deep     read every file and compare its SHA-256, not only its size
-  --repair   move blobs that belong to no file to DATA_DIR/quarantine, and recompute the usage of accounts; deletes nothing
+  --repair   move blobs that belong to no file to quarantine, in DATA_DIR or the bucket, and recompute the usage of accounts; deletes nothing
   --json     one JSON object per line
 
 Exit code: 0 if there are no errors, or all were repaired; 1 otherwise.`

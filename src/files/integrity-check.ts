@@ -36,8 +36,7 @@ export async function * checkIntegrity ({ metadata, blobs }: Stores, { isDeep, o
 export async function repair ({ metadata, blobs }: Stores, finding: Finding): Promise<boolean> {
   switch (finding.kind) {
     case 'orphan':
-      await blobs.quarantine?.(finding.blobId)
-      return blobs.quarantine !== undefined
+      return blobs.quarantine(finding.blobId)
     case 'usage':
       await metadata.repairUsage()
       return true

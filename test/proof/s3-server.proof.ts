@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { test, type Test } from 'tap'
 import { Database } from '../../src/metadata/sqlite/driver.ts'
-import { credentials, startS3, type FakeS3 } from '../s3.ts'
+import { credentials, startS3, type FakeS3, type Fault } from '../s3.ts'
 import { formOf, runBin, signUp, spawnServer, startServer, type RunningServer, type Settings } from '../server.ts'
 
 // SQLite for the facts and S3 for the bytes, through HTTP and the commands.
@@ -212,6 +212,50 @@ test('fsck finds what is missing or changed in the bucket, and ends when it can\
   const failed = await runBin(['fsck', '--deep'], settings)
   t.equal(failed.code, 1)
   t.notMatch(failed.stdout, /missing|wrong_size|unreadable/)
+})
+
+test('an object without a file is moved to the quarantine of the bucket, if it can be copied', async t => {
+  const { s3, settings } = await startBucket(t)
+  const server = await startServer(t, settings)
+  const { token } = await signUp(server, 'ann')
+  await server.send('PUT', '/uploads/a', { token, body: 'whose?' })
+  await server.close()
+  const client = new Database(join(server.dataDir, 'magicstore.db'))
+  client.exec('DELETE FROM files')
+  client.close()
+  const [orphan = ''] = s3.objects()
+  const repair = async (fault: Fault | undefined) => {
+    s3.fault = ({ method, key }) => method === 'PUT' && key.startsWith('store/quarantine/') ? fault : undefined
+    return runBin(['fsck', '--repair'], settings)
+  }
+  t.match(await repair({ status: 500, code: 'InternalError' }), { code: 1, stderr: /^magicstore: [^\n]*\n$/ })
+  t.match(await repair({ status: 400, code: 'InvalidRequest' }), { code: 1, stdout: /orphan: [^\n(]*\n/ }, 'more than 5 GiB')
+  t.strictSame(s3.objects(), [orphan])
+  t.match(await repair(undefined), { code: 0, stdout: /orphan: .*\(repaired\)\n/ })
+  t.strictSame(s3.objects(), [`store/quarantine/${orphan.slice(-32)}`])
+  t.match(await repair(undefined), { code: 0, stdout: 'all is well\n' })
+})
+
+test('bytes that can\'t be deleted keep no others from being deleted', async t => {
+  const { s3, settings } = await startBucket(t)
+  const server = await startServer(t, { ...settings, BLOB_GRACE_SECONDS: '0' })
+  const { token } = await signUp(server, 'ann')
+  const blocked = Array.from({ length: 501 }, () => randomBytes(16).toString('hex'))
+  const client = new Database(join(server.dataDir, 'magicstore.db'))
+  for (const id of blocked) client.prepare('INSERT INTO discarded_blobs (blob_id, discarded_at) VALUES (?, 1)').run(id)
+  s3.fault = ({ method, key }) => method === 'DELETE' && blocked.includes(key.slice(-32)) ? { status: 500, code: 'InternalError' } : undefined
+  await server.send('PUT', '/uploads/a', { token, body: 'a' })
+  await server.send('DELETE', '/uploads/a', { token })
+  // Each of these requests a sweep.
+  for (let tries = 0; s3.objects().length > 0 && tries < 50; tries++) {
+    await server.send('PUT', '/uploads/b', { token, body: `${tries}` })
+    await server.send('DELETE', '/uploads/b', { token })
+    await wait(500)
+  }
+  t.strictSame(s3.objects(), [])
+  const waiting = new Set(client.prepare('SELECT blob_id FROM discarded_blobs').pluck().all())
+  t.strictSame(blocked.filter(id => !waiting.has(id)), [], 'they are tried again later')
+  client.close()
 })
 
 for (const { what, change, code, words } of [

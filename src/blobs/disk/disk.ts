@@ -209,7 +209,7 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
     async quarantine (id) {
       const quarantine = join(folder, dataFolderLayout.quarantine)
       await mkdir(quarantine, { recursive: true, mode: 0o700 })
-      await rename(committedPath(id), join(quarantine, id)).catch(ignoreMissing)
+      return rename(committedPath(id), join(quarantine, id)).catch(ignoreMissing).then(() => true)
     },
 
     ...createMarks(join(folder, dataFolderLayout.installations)),

@@ -18,6 +18,7 @@ import { appendToDraft, assembleDraft } from './drafts.ts'
 import { failAsUnavailable, failAsUnusable, ignoreMissing } from './failures.ts'
 import { createMarks } from './marks.ts'
 import { presignObject } from './presign.ts'
+import { quarantineObject } from './quarantine.ts'
 import { removeObjects } from './removal.ts'
 import { upload } from './upload.ts'
 
@@ -95,6 +96,8 @@ export async function openS3Blobs ({ url, graceSeconds, idleMilliseconds }: S3Bl
     has: id => checkExists(bucket, new HeadObjectCommand({ Bucket: bucket.name, Key: bucket.keyOf(id) })),
 
     ...createMarks(bucket),
+
+    quarantine: id => quarantineObject(bucket, id),
 
     presign: (id, options) => presignObject(bucket, bucket.keyOf(id), options),
 
