@@ -106,7 +106,7 @@ export function createConnections ({ url, poolSize, work }: ConnectionOptions): 
     return { query } as unknown as pg.PoolClient
   }
 
-  async function timed<T> (operation: string, request: () => Promise<T>): Promise<T> {
+  function timed<T> (operation: string, request: () => Promise<T>): Promise<T> {
     if (requestObservers.length === 0) return request()
     const start = performance.now()
     const end = (outcome: BackendRequest['outcome']) => {
