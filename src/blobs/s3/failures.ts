@@ -5,7 +5,13 @@ import type { BackendRequest } from '../blob-store.ts'
 const MISSING = new Set(['NoSuchKey', 'NotFound'])
 
 /** An error of the SDK. `name` is the code of the S3 protocol, or the kind of a network failure, which has a `code`. */
-interface SdkError { readonly name: string, readonly message: string, readonly code?: string, readonly $metadata?: { readonly httpStatusCode?: number } }
+interface SdkError {
+  readonly name: string
+  readonly message: string
+  readonly code?: string
+  /** With a status if there was an answer. */
+  readonly $metadata?: { readonly httpStatusCode?: number }
+}
 
 /** What an answer at start means for the operator. */
 const remedies: Record<string, string> = {
