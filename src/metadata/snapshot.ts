@@ -1,0 +1,21 @@
+import type { StoredBlob } from '../blobs/blob-store.ts'
+
+/**
+ * A copy of the database as of one moment, in a file of its own, for backups. It offers only what databases of every version
+ * have, so a database that was not upgraded yet can be backed up too.
+ */
+export interface Snapshot {
+  readonly installationId: string
+  readonly totals: SnapshotTotals
+  /** The blobs of all files whose ids start with `prefix`, by id. */
+  blobs (prefix: string): StoredBlob[]
+  /** Must be called before anything else opens the file. */
+  close (): void
+}
+
+export interface SnapshotTotals {
+  /** Includes deleted accounts whose files are still being deleted. */
+  readonly accounts: number
+  readonly files: number
+  readonly bytes: number
+}
