@@ -112,7 +112,7 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
         }
       }()))
       t.equal(stored.size, chunk * count)
-      t.ok(most < 16 * MIB, `at most ${Math.round(most / MIB)} MiB`)
+      t.ok(most < 20 * MIB, `at most ${Math.round(most / MIB)} MiB`)
     })
   }
 

@@ -1,10 +1,10 @@
 import { createHash, createHmac, randomUUID, timingSafeEqual } from 'node:crypto'
 import { createReadStream, createWriteStream } from 'node:fs'
-import { copyFile, mkdir, rename, rm } from 'node:fs/promises'
+import { copyFile, mkdir, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { Transform } from 'node:stream'
+import { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as wait } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
@@ -14,7 +14,8 @@ import { crc32 } from 'node:zlib'
 const ACCESS_KEY = 'AKIAFAKEFAKEFAKEFAKE'
 const SECRET_KEY = 'a secret that only this test knows'
 const REGION = 'eu-central-1'
-const SMALLEST_PART = 5 * 1024 ** 2
+const MIB = 1024 ** 2
+const SMALLEST_PART = 5 * MIB
 const SKEW_MILLISECONDS = 15 * 60 * 1000
 const EMPTY_SHA256 = createHash('sha256').digest('hex')
 
@@ -46,7 +47,7 @@ export interface FakeS3 {
   uploads (): string[]
   /** Removes an object. */
   remove (key: string): void
-  /** The file with the bytes of an object. */
+  /** The file with the bytes of an object, or of its first part. */
   fileOf (key: string): string
   /** Connections that are open. */
   connections (): Promise<number>
@@ -55,7 +56,8 @@ export interface FakeS3 {
   listen (): Promise<void>
 }
 
-interface StoredObject { readonly file: string, readonly size: number, readonly etag: string }
+/** An object of several parts stays in their files. */
+interface StoredObject { readonly files: readonly { readonly file: string, readonly size: number }[], readonly size: number, readonly etag: string }
 
 interface Upload { readonly key: string, readonly parts: Map<number, StoredObject> }
 
@@ -119,7 +121,7 @@ export async function startS3 (folder: string, { bucket = 'files', isReadOnly = 
     if (method === 'DELETE' && uploadId !== null) {
       const { parts } = uploadOf(uploadId, key)
       uploads.delete(uploadId)
-      for (const { file } of parts.values()) await rm(file)
+      for (const part of parts.values()) await removeFiles(part)
       return done(() => response.writeHead(204).end())
     }
     if (method === 'DELETE') {
@@ -138,13 +140,13 @@ export async function startS3 (folder: string, { bucket = 'files', isReadOnly = 
       if (key === '') throw new Refusal(405, 'MethodNotAllowed')
       const source = message.headers['x-amz-copy-source']
       if (source !== undefined) {
-        await removeFile(body)
+        await removeFiles(body)
         const from = objects.get(decodeURIComponent(String(source)).replace(`${bucket}/`, ''))
         if (from === undefined) throw new Refusal(404, 'NoSuchKey')
-        const copy = { ...from, file: join(folder, randomUUID()) }
-        await copyFile(from.file, copy.file)
-        objects.set(key, copy)
-        return done(() => sendXml(response, 200, `<CopyObjectResult><ETag>${copy.etag}</ETag></CopyObjectResult>`))
+        const files = from.files.map(({ size }) => ({ file: join(folder, randomUUID()), size }))
+        for (const [index, { file }] of from.files.entries()) await copyFile(file, String(files[index]?.file))
+        objects.set(key, { ...from, files })
+        return done(() => sendXml(response, 200, `<CopyObjectResult><ETag>${from.etag}</ETag></CopyObjectResult>`))
       }
       await replace(objects, key, body)
       return done(() => response.writeHead(200, { etag: body.etag }).end())
@@ -167,21 +169,21 @@ export async function startS3 (folder: string, { bucket = 'files', isReadOnly = 
     return upload
   }
 
-  async function removeFile (object: StoredObject | undefined): Promise<void> {
-    if (object !== undefined) await rm(object.file)
+  async function removeFiles (object: StoredObject | undefined): Promise<void> {
+    for (const { file } of object?.files ?? []) await rm(file)
   }
 
   /** At once, whatever other requests do meanwhile. */
   async function replace<K> (all: Map<K, StoredObject>, key: K, object: StoredObject): Promise<void> {
     const before = all.get(key)
     all.set(key, object)
-    await removeFile(before)
+    await removeFiles(before)
   }
 
   async function removeObject (key: string): Promise<void> {
     const object = objects.get(key)
     objects.delete(key)
-    await removeFile(object)
+    await removeFiles(object)
   }
 
   /** Writes the body to a file, and checks each digest that was sent for it. */
@@ -213,7 +215,7 @@ export async function startS3 (folder: string, { bucket = 'files', isReadOnly = 
       throw new Refusal(400, code)
     }
     // Any text that differs with the bytes.
-    return { file, size, etag: `"${sha256.toString('hex', 0, 16)}"` }
+    return { files: [{ file, size }], size, etag: `"${sha256.toString('hex', 0, 16)}"` }
   }
 
   async function complete (uploadId: string, key: string, text: string): Promise<StoredObject> {
@@ -227,17 +229,12 @@ export async function startS3 (folder: string, { bucket = 'files', isReadOnly = 
       if (index < listed.length - 1 && part.size < SMALLEST_PART) throw new Refusal(400, 'EntityTooSmall')
     }
     uploads.delete(uploadId)
-    const file = join(folder, randomUUID())
-    let size = 0
-    for (const { number } of listed) {
-      const part = parts.get(number) as StoredObject
-      await pipeline(createReadStream(part.file), createWriteStream(`${file}.new`, { flags: 'a' }))
-      size += part.size
-    }
-    for (const part of parts.values()) await removeFile(part)
-    await rename(`${file}.new`, file)
-    const object = { file, size, etag: `"${createHash('md5').update(text).digest('hex')}-${listed.length}"` }
+    const used = listed.map(({ number }) => parts.get(number) as StoredObject)
+    const files = used.flatMap(part => part.files)
+    const size = files.reduce((sum, file) => sum + file.size, 0)
+    const object = { files, size, etag: `"${createHash('md5').update(text).digest('hex')}-${listed.length}"` }
     await replace(objects, key, object)
+    for (const part of parts.values()) if (!used.includes(part)) await removeFiles(part)
     return object
   }
 
@@ -298,7 +295,7 @@ export async function startS3 (folder: string, { bucket = 'files', isReadOnly = 
     }
     const sent = fault === 'cut' || fault === 'stall' || fault === 'short' ? length >> 1 : length
     response.flushHeaders()
-    const bytes = createReadStream(object.file, { start, end: start + sent - 1 })
+    const bytes = Readable.from(bytesOf(object, start, start + sent))
     await pipeline(fault === 'corrupt' ? bytes.pipe(flipFirst()) : bytes, response, { end: false })
     if (fault === 'cut') response.destroy()
     else if (fault !== 'stall') response.end()
@@ -313,7 +310,7 @@ export async function startS3 (folder: string, { bucket = 'files', isReadOnly = 
     remove: key => { objects.delete(key) },
     marks: () => Array.from(objects.keys()).filter(isMark).sort(),
     uploads: () => Array.from(uploads.values(), ({ key }) => key).sort(),
-    fileOf: key => String(objects.get(key)?.file),
+    fileOf: key => String(objects.get(key)?.files[0]?.file),
     connections: () => new Promise((resolve, reject) => server.getConnections((error, count) => error === null ? resolve(count) : reject(error))),
     async stop () {
       const closed = new Promise(resolve => server.close(resolve))
@@ -349,10 +346,20 @@ function sendXml (response: ServerResponse, status: number, xml: string, method 
   response.end(method === 'HEAD' ? undefined : body)
 }
 
-async function textOf ({ file }: StoredObject): Promise<string> {
-  const text = Buffer.concat(await createReadStream(file).toArray()).toString()
-  await rm(file)
+async function textOf (body: StoredObject): Promise<string> {
+  const text = Buffer.concat(await Readable.from(bytesOf(body, 0, body.size)).toArray()).toString()
+  for (const { file } of body.files) await rm(file)
   return text
+}
+
+/** The bytes from `start` to before `end`. */
+async function * bytesOf ({ files }: StoredObject, start: number, end: number): AsyncGenerator<Buffer> {
+  let offset = 0
+  for (const { file, size } of files) {
+    const [first, last] = [Math.max(start - offset, 0), Math.min(end - offset, size) - 1]
+    if (first <= last) yield * createReadStream(file, { start: first, end: last, highWaterMark: MIB })
+    offset += size
+  }
 }
 
 function tag (xml: string, name: string): string {
