@@ -169,9 +169,11 @@ test('the README names every command of the bin, and no other', async t => {
   }
 })
 
-test('the page of benchmarks shows the results that were measured last', async t => {
-  const page = await readFile(join(root, 'openapi/benchmarks.md'), 'utf8')
-  const results = JSON.parse(await readFile(join(root, 'test/bench/results.json'), 'utf8'))
-  t.match(page, resultsOf(results))
-  t.equal(withResults(page, resultsOf(results)), page)
+test('the pages with benchmarks show the results that were measured last', async t => {
+  for (const [page, file] of [['openapi/benchmarks.md', 'results.json'], ['src/deployment/scaling.md', 'scale/results.json']] as const) {
+    const text = await readFile(join(root, page), 'utf8')
+    const results = JSON.parse(await readFile(join(root, 'test/bench', file), 'utf8'))
+    t.match(text, resultsOf(results))
+    t.equal(withResults(text, resultsOf(results)), text)
+  }
 })

@@ -27,8 +27,13 @@ const AT_ONCE = 32
 const ACCOUNTS = 32
 
 const [url = '', rounds = '', count = ''] = process.argv.slice(2)
-const hex = (bytes: number) => randomBytes(bytes).toString('hex')
+
+/** Random ids, made before what is measured. */
+const ids: string[] = []
+const fillIds = (count: number) => { while (ids.length < count) ids.push(randomBytes(16).toString('hex')) }
+const newId = () => ids.pop() as string
 const quota = { bytes: undefined, files: undefined }
+const SHA256 = '0'.repeat(64)
 const NEVER = Date.now() + 3600_000
 
 const metadata = await openPostgresMetadata({ url })
@@ -39,7 +44,8 @@ const pageOf = (index: number) => `page-${8 + (index >> 5) % 50}`
 const ownerOf = (index: number) => owners[index % ACCOUNTS]?.id as number
 const tokens = await Promise.all(owners.map(({ id }) =>
   metadata.addToken({ accountId: id, kind: 'access', parentId: null, name: null, scopes: 'files:read', secretHash: null, createdAt: 1, expiresAt: NEVER })))
-const newFile = (ownerId: number, name: string) => ({ ownerId, name, size: 4096, type: 'text/plain', sha256: hex(32), blobId: hex(16), isLeased: false, now: Date.now() })
+const newFile = (ownerId: number, name: string) => ({ ownerId, name, size: 4096, type: 'text/plain', sha256: SHA256, blobId: newId(), isLeased: false, now: Date.now() })
+fillIds(60 * ACCOUNTS + 1000)
 for (const { id } of owners) for (let index = 0; index < 60; index++) await metadata.addFile(newFile(id, `page-${index}`), quota)
 
 let added = 0
@@ -51,7 +57,7 @@ const acts: Record<string, (metadata: PostgresMetadata, index: number) => Promis
   findToken: (on, index) => on.findToken(tokens[index % ACCOUNTS]?.id as number),
   findFile: (on, index) => on.findFile(ownerOf(index), 'page-7'),
   'listFiles, 50 of 60': (on, index) => on.listFiles(ownerOf(index), { order: 'name', prefix: undefined, limit: 50, after: undefined }),
-  leaseBlob: on => on.leaseBlob(hex(16), 300),
+  leaseBlob: on => on.leaseBlob(newId(), 300),
   addFile: on => { const index = added++; return on.addFile(newFile(ownerOf(index), `file-${index}`), quota) },
   'putFile that replaces': (on, index) => on.putFile(newFile(ownerOf(index), pageOf(index)), quota, {}),
   'putFile with If-Match: *': (on, index) => on.putFile(newFile(ownerOf(index), pageOf(index)), quota, { 'if-match': '*' }),
@@ -65,6 +71,7 @@ const acts: Record<string, (metadata: PostgresMetadata, index: number) => Promis
 
 /** Runs an act `times` times, so many at once; resolves with the CPU microseconds of one, and the acts per second. */
 async function cost (times: number, act: (index: number) => Promise<unknown>): Promise<{ cpu: number, perSecond: number }> {
+  fillIds(2 * times)
   const before = process.cpuUsage()
   const began = performance.now()
   let next = 0
@@ -119,8 +126,8 @@ for (const [name, act] of Object.entries(acts)) {
   operations.push({ name, roundTrips: roundTrips[name] ?? NaN, rounds: pairs })
 }
 
-const toOne = () => metadata.addFile(newFile(ownerOf(0), hex(8)), quota)
-const toAll = (index: number) => metadata.addFile(newFile(ownerOf(index), hex(8)), quota)
+const toOne = () => metadata.addFile(newFile(ownerOf(0), newId()), quota)
+const toAll = (index: number) => metadata.addFile(newFile(ownerOf(index), newId()), quota)
 const pairs = []
 for (let round = 0; round < Number(rounds); round++) pairs.push({ ours: (await cost(times, toOne)).perSecond, baseline: (await cost(times, toAll)).perSecond })
 

@@ -26,9 +26,9 @@ export async function compareResource (scale: Scale): Promise<Comparison[]> {
 }
 
 /** Each connection uploads for the account of its index. */
-function putRepeatedly ({ port }: Running, accounts: Record<string, string>[], { connections = CONNECTIONS, seconds }: { connections?: number, seconds: number }): Promise<Load> {
+function putRepeatedly ({ port }: Running, accounts: Record<string, string>[], seconds: number): Promise<Load> {
   const next = () => ({ path: `/uploads/${randomUUID()}`, body: SMALL })
-  return repeat(connections, seconds, index => openRequester({ port, method: 'PUT', headers: accounts[index % accounts.length] ?? {}, next }))
+  return repeat(CONNECTIONS, seconds, index => openRequester({ port, method: 'PUT', headers: accounts[index % accounts.length] ?? {}, next }))
 }
 
 export async function compareSmallUploads (scale: Scale): Promise<Comparison[]> {
@@ -38,7 +38,7 @@ export async function compareSmallUploads (scale: Scale): Promise<Comparison[]> 
   for (const count of [CONNECTIONS, 1]) {
     const [ours, baseline] = await Promise.all(servers.map(async server => {
       const accounts = await signUp(server, count)
-      return () => speedOf(server, () => workOf(putRepeatedly(server, accounts, { seconds })))
+      return () => speedOf(server, () => workOf(putRepeatedly(server, accounts, seconds)))
     })) as [() => Promise<Speed>, () => Promise<Speed>]
     const work = `4 KiB uploads on PostgreSQL and a folder, 16 connections, ${count === 1 ? '1 account' : `${count} accounts`}`
     comparisons.push(...rowsOf({ work, against: 'SQLite and a folder', rate: { unit: '/s', least: 0.5 }, cpu: MICROSECONDS }, await interleave(rounds, ours, baseline)))
@@ -54,14 +54,14 @@ export async function compareProcesses (scale: Scale): Promise<Comparison[]> {
   const servers = await Promise.all(Array.from({ length: 4 }, () => startServer(services, settings)))
   const accounts = await signUp(servers[0] as Running, CONNECTIONS)
   const kinds = {
-    'GET /api/resource': (server: Running, connections: number) => getRepeatedly({ port: server.port, path: '/api/resource', headers: accounts[0] ?? {} }, { connections, seconds }),
-    '4 KiB uploads': (server: Running, connections: number) => putRepeatedly(server, accounts, { connections, seconds })
+    'GET /api/resource': (server: Running) => getRepeatedly({ port: server.port, path: '/api/resource', headers: accounts[0] ?? {} }, { connections: CONNECTIONS, seconds }),
+    '4 KiB uploads': (server: Running) => putRepeatedly(server, accounts, seconds)
   }
   const comparisons: Comparison[] = []
   for (const [kind, load] of Object.entries(kinds)) {
-    const by = (count: number) => () => speedOfAll(servers.slice(0, count), server => load(server, CONNECTIONS / count))
+    const by = (count: number) => () => speedOfAll(servers.slice(0, count), load)
     for (const count of [2, 4]) {
-      const work = `${kind} on PostgreSQL and S3, ${count} processes, 16 connections`
+      const work = `${kind} on PostgreSQL and S3, ${count} processes, 16 connections each`
       comparisons.push(...rowsOf({ work, against: '1 process', rate: { unit: '/s', least: 0 }, cpu: { ...MICROSECONDS, most: 1.5 } }, await interleave(rounds, by(count), by(1))))
     }
   }

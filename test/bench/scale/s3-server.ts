@@ -5,3 +5,7 @@ const s3 = await startS3(String(process.argv[2]))
 // The tests read the log; here it would only grow.
 s3.log.push = () => 0
 console.log(s3.port)
+
+// Where the bench was killed nothing else ends it.
+const parent = process.ppid
+setInterval(() => { if (process.ppid !== parent) process.exit() }, 1000).unref()
