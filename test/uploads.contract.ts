@@ -83,7 +83,9 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
       length: null, method: 'PUT', precondition: { 'if-match': '"a"', 'if-unmodified-since': 'Sun, 06 Nov 1994 08:49:37 GMT' }, uploadMetadata: 'filename w6k=', reprDigest: 'sha-256=:AA=:'
     })
     const added = await metadata.addUpload(wanted, { maxUploads: 1, quota: unlimited })
-    t.strictSame(added, { ...wanted, sequence: added.sequence, offset: 0, state: null, generation: 1, isAppending: false, isRefused: false, result: undefined })
+    const { lifetimeMilliseconds, ...asWanted } = wanted
+    t.equal(added.expiresAt - added.createdAt, lifetimeMilliseconds)
+    t.strictSame(added, { ...asWanted, sequence: added.sequence, createdAt: added.createdAt, expiresAt: added.expiresAt, offset: 0, state: null, generation: 1, isAppending: false, isRefused: false, result: undefined })
     t.strictSame(await metadata.findUpload(ownerId, wanted.id), added)
     t.equal(await metadata.findUpload(otherId, wanted.id), undefined)
     t.equal(await metadata.findUpload(ownerId, hex(16)), undefined)
