@@ -40,7 +40,7 @@ export type Upload = Static<typeof Upload>
 
 export const UploadList = Type.Object({
   uploads: Type.Array(Type.Ref(Upload), { maxItems: 1000, description: 'Newest first.' }),
-  next: NextId
+  next: { ...NextId, examples: [null] }
 }, { $id: 'UploadList', additionalProperties: false, description: 'A page of unfinished uploads.' })
 
 export const UploadListQuery = Type.Composite([PageQuery, Type.Object({

@@ -69,6 +69,9 @@ const impossible: Record<string, string> = {
   'AccountEvent.createdAt': clock,
   'Token.createdAt': clock,
   'PersonalToken.createdAt': clock,
+  'Upload.createdAt': clock,
+  'Upload.expiresAt': clock,
+  'Upload.id': random,
   'StoredFile.createdAt': clock,
   'StoredFile.updatedAt': clock,
   'AccessToken.token': random,
@@ -148,12 +151,31 @@ function exampleBodies (content: Record<string, Media>, document: Document): Sen
   if (entry === undefined) return [{}]
   const [type, media] = entry
   if (type === 'multipart/form-data') return [formOf('report.pdf', 'the bytes', { type: 'application/pdf' })]
+  if (type === 'application/partial-upload' || type === 'application/offset+octet-stream') return [{ body: 'the bytes' }]
   if (type === 'application/octet-stream') return [{ body: 'the bytes', headers: { 'content-type': 'application/pdf' } }]
   const whole = examplesOf('', { ...media, schema: {} }).map(({ value }) => value)
   const schema = document.components.schemas[String(media.schema.$ref).replace('#/components/schemas/', '')] as Schema
   const built = Object.entries(schema.properties ?? {}).map(([name, { examples = [] }]) => [name, examples[0]] as const)
   const needed = built.filter(([name]) => schema.required?.includes(name))
   return [...whole, Object.fromEntries(built), ...(needed.length < built.length ? [Object.fromEntries(needed)] : [])].map(json => ({ json }))
+}
+
+/** Announces the protocol of tus. */
+const TUS = { 'tus-resumable': '1.0.0' }
+
+/** Headers without an example that operations on uploads need. */
+const uploadHeaders: Record<string, Record<string, string>> = {
+  createUpload: { 'upload-complete': '?0', 'upload-length': String(EXAMPLE_SIZE), 'if-match': '*', 'content-disposition': 'inline; filename=report.pdf', 'content-type': 'application/pdf' },
+  appendUpload: { ...TUS, 'upload-offset': '9', 'content-type': 'application/offset+octet-stream' },
+  overrideUpload: { ...TUS, 'x-http-method-override': 'HEAD' }
+}
+
+/** The request with what no example can give: the id of an upload, and headers. */
+async function withUpload (walkthrough: Walkthrough, { path, operation: { operationId } }: Listed, request: Asked): Promise<Asked> {
+  const headers = uploadHeaders[operationId] ?? {}
+  if (path !== '/api/uploads/{id}') return { ...request, headers }
+  const { json: { id } } = await ask(walkthrough, 'createUpload', { body: { body: 'the bytes' }, headers: uploadHeaders.createUpload ?? {} })
+  return { ...request, parameters: { ...request.parameters, id }, headers }
 }
 
 /** Operations that delete what others need are last. */
@@ -181,6 +203,7 @@ async function askForMore (walkthrough: Walkthrough): Promise<void> {
   await ask(walkthrough, 'putFile', { parameters: { name: 'report.pdf' }, body: { body: 'the bytes' } })
   await ask(walkthrough, 'downloadFile', { parameters: { name: 'report.pdf' }, headers: { range: 'bytes=0-8' } })
   await ask(walkthrough, 'downloadFile', { parameters: { name: 'nothing' } })
+  await ask(walkthrough, 'putFile', { parameters: { name: 'nothing' }, body: { body: 'bytes' }, headers: { 'content-range': 'bytes 5-9/10' } })
   await ask(walkthrough, 'registerUser', { body: { json: { username: '', password: 'pwd' } } })
   const { json: { tokens: [newest] } } = await ask(walkthrough, 'listTokens')
   await ask(walkthrough, 'listTokens', { parameters: { limit: newest.id - LAST_LISTED_ID + 1 } })
@@ -202,7 +225,7 @@ test('every example of a request is answered with a success, and every example o
     if (operationId === 'deleteFile') await askForMore(walkthrough)
     for (const request of exampleRequests(listed, document)) {
       await restore(walkthrough, operationId)
-      const answer = await ask(walkthrough, operationId, request)
+      const answer = await ask(walkthrough, operationId, await withUpload(walkthrough, listed, request))
       t.ok(answer.status < 400, `${operationId} ${JSON.stringify({ ...request.parameters, ...Object(request.body?.json) })}: ${answer.status}`)
       requests++
     }
@@ -241,6 +264,10 @@ const form = ({ server, token }: Fixture, options: SendOptions) => server.send('
 const register = ({ server }: Fixture, username: string, password = 'pwd') => server.send('POST', '/api/users', { json: { username, password } })
 const resource = ({ server }: Fixture, options: SendOptions = {}) => server.send('GET', '/api/resource', options)
 
+const createUpload = ({ server, token }: Fixture, headers: Record<string, string>) => server.send('POST', '/api/uploads', { token, headers: { 'upload-metadata': `filename ${btoa('a.txt')}`, ...headers } })
+const append = ({ server, token }: Fixture, { json: { id } }: Answer, { offset, body }: { offset: number, body: string }) =>
+  server.send('PATCH', `/api/uploads/${id}`, { token, body, headers: { ...TUS, 'upload-offset': String(offset), 'content-type': 'application/offset+octet-stream' } })
+
 async function wired ({ server }: Fixture, lines: string[]): Promise<Problem> {
   const [answer] = await exchange(server.port, { bytes: Buffer.from([...lines, '', ''].join('\r\n')), method: 'GET', isCut: false })
   return { status: Number(answer?.status), json: JSON.parse(String(answer?.body)) }
@@ -265,7 +292,41 @@ const provoked: Record<string, (fixture: Fixture) => Promise<Problem>> = {
   file_missing: fixture => form(fixture, { headers: formOf('', '').headers, body: '--boundary-of-a-test\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n--boundary-of-a-test--\r\n' }),
   file_unexpected: fixture => form(fixture, formOf('a.txt', 'bytes', { field: 'other' })),
   upload_incomplete: fixture => { const { headers, body } = formOf('a.txt', 'bytes'); return form(fixture, { headers, body: body.subarray(0, -10) }) },
-  partial_upload: fixture => put(fixture, 'a.txt', { headers: { 'content-range': 'bytes 0-4/10' } }),
+  partial_upload: fixture => createUpload(fixture, { ...TUS, 'upload-length': '1', 'content-range': 'bytes 0-0/1' }),
+  content_range_invalid: fixture => put(fixture, 'a.txt', { headers: { 'content-range': 'bytes 0-4/10' } }),
+  upload_header_invalid: fixture => createUpload(fixture, TUS),
+  upload_protocol_missing: fixture => createUpload(fixture, {}),
+  upload_length_inconsistent: fixture => put(fixture, 'a.txt', { headers: { 'upload-complete': '?1', 'upload-length': '6' } }),
+  async upload_completed (fixture) {
+    const upload = await createUpload(fixture, { ...TUS, 'upload-length': '0' })
+    return append(fixture, upload, { offset: 0, body: 'x' })
+  },
+  async upload_offset_mismatch (fixture) {
+    const upload = await createUpload(fixture, { ...TUS, 'upload-length': '1', 'upload-metadata': `filename ${btoa('b.txt')}` })
+    return append(fixture, upload, { offset: 1, body: '' })
+  },
+  async upload_taken_over (fixture) {
+    const server = await withSettings(fixture, {})
+    const { token } = await signUp(server, 'ann')
+    const upload = await createUpload({ ...fixture, server, token }, { ...TUS, 'upload-length': '5' })
+    const { id, expiresAt } = upload.json
+    const older = connect(server.port, '127.0.0.1')
+    older.write(`PATCH /api/uploads/${id} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\nContent-Type: application/offset+octet-stream\r\nContent-Length: 5\r\n\r\n`)
+    // The append renews the expiry.
+    const get = async () => (await server.send('GET', `/api/uploads/${id}`, { token })).json.expiresAt
+    for (const end = Date.now() + 10_000; await get() === expiresAt && Date.now() < end;);
+    await server.send('HEAD', `/api/uploads/${id}`, { token })
+    const [head = '', body = ''] = Buffer.concat(await older.toArray()).toString().split('\r\n\r\n')
+    return { status: Number(head.split(' ')[1]), json: JSON.parse(body) }
+  },
+  tus_version_unsupported: fixture => createUpload(fixture, { 'tus-resumable': '0.2.2' }),
+  async too_many_uploads (fixture) {
+    const server = await withSettings(fixture, { RATE_LIMIT_PER_MINUTE: '0' })
+    const { token } = await signUp(server, 'ann')
+    const create = () => createUpload({ ...fixture, server, token }, { ...TUS, 'upload-length': '1' })
+    for (let count = 0; count < 1000; count += 50) await Promise.all(Array.from({ length: 50 }, create))
+    return create()
+  },
   digest_malformed: fixture => put(fixture, 'a.txt', { headers: { 'content-digest': 'sha-256=1' } }),
   digest_mismatch: fixture => put(fixture, 'a.txt', { headers: { 'content-digest': NO_SUCH_DIGEST } }),
   credentials_missing: resource,
