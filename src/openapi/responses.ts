@@ -13,7 +13,7 @@ const requests = (minimum: number, description: string): Header => ({ type: 'int
 /** Headers of every response: the request id and the general rate limit (draft-ietf-httpapi-ratelimit-headers). */
 export const sharedHeaders: Record<string, Header> = {
   'X-Request-Id': { type: 'string', maxLength: 64, pattern: '^[A-Za-z0-9-]+$', description: 'Id of the request, also found in the server log.' },
-  'RateLimit-Limit': requests(1, 'Requests allowed per minute from one client address. The three `RateLimit` headers are absent if the limit is disabled, or if the request was refused before it was counted.'),
+  'RateLimit-Limit': requests(1, 'Requests allowed per minute from one client address. The three `RateLimit` headers are absent if the limit is disabled or does not apply, or if the request was refused before it was counted.'),
   'RateLimit-Remaining': requests(0, 'Requests left in the current minute.'),
   'RateLimit-Reset': seconds({ minimum: 0, maximum: 60 }, 'Seconds until the limit resets.')
 }

@@ -108,12 +108,11 @@ export const resumableUploadRoutes: FastifyPluginAsyncTypebox<ResumableRoutesOpt
 
   app.get(UPLOAD_PATH, {
     exposeHeadRoute: false,
-    links: { 200: uploadLinks },
     schema: {
       operationId: 'getUpload',
       summary: 'Get an upload',
       description: 'Returns the upload as it is. An append in progress goes on.',
-      ...codeSamples('upload=$(curl -f -u test_user:pwd http://127.0.0.1:5000/api/uploads | grep -Eo "[0-9a-f]{32}" | head -n 1)', 'curl -f -u test_user:pwd http://127.0.0.1:5000/api/uploads/$upload'),
+      ...codeSamples('upload=$(curl -f -u test_user:pwd "http://127.0.0.1:5000/api/uploads?name=large.bin" | grep -Eo "[0-9a-f]{32}" | head -n 1)', 'curl -f -u test_user:pwd http://127.0.0.1:5000/api/uploads/$upload'),
       tags: ['Uploads'],
       params: UploadParams,
       headers: UploadLookupHeaders,
