@@ -288,6 +288,23 @@ t.test('Expect: 100-continue over HTTP/2 is answered with 100 only where the bod
   t.equal((await answerTo(strange)).status, 200, 'another expectation is passed over')
 })
 
+t.test('104 over HTTP/2 tells clients of the draft where the upload is', async t => {
+  const server = await startTls(t)
+  const session = openSession(t, server)
+  const token = await signUp(overHttp2(session))
+  const create = async (version: string) => {
+    const stream = beginOn(session, 'POST', '/api/uploads', { token, headers: { 'upload-complete': '?1', 'upload-draft-interop-version': version, 'content-disposition': `inline; filename=${version}` } })
+    const interim: OutgoingHttpHeaders[] = []
+    stream.on('headers', headers => interim.push(headers))
+    stream.end('bytes')
+    return { interim, answer: await answerTo(stream) }
+  }
+  const { interim: [first, ...others], answer } = await create('8')
+  t.match(first, { ':status': 104, location: answer.headers.location, 'upload-limit': /^max-size=\d+, max-age=\d+$/, 'upload-draft-interop-version': '8' })
+  t.match([others.length, answer.status, answer.headers['upload-complete']], [0, 201, '?1'])
+  t.same((await create('6')).interim, [])
+})
+
 t.test('many large transfers share one HTTP/2 connection', async t => {
   const server = await startTls(t)
   const session = openSession(t, server)
