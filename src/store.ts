@@ -116,7 +116,7 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
     accounts,
     quotas,
     files,
-    uploads: createResumableUploads({ metadata, blobs, files, quotas, limits: config })
+    uploads: createResumableUploads({ metadata, blobs, reserve, files, quotas, limits: config })
   }
 }
 

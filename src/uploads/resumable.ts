@@ -1,4 +1,4 @@
-import { type BlobStore, createBlobId } from '../blobs/blob-store.ts'
+import { type BlobStore, createBlobId, type Reserve } from '../blobs/blob-store.ts'
 import { expectDigests } from '../files/digests.ts'
 import type { Files } from '../files/files.ts'
 import { mediaTypeOf } from '../files/media-type.ts'
@@ -69,12 +69,13 @@ export interface ResumableUploads {
 interface ResumableOptions {
   metadata: Metadata
   blobs: BlobStore
+  reserve: Reserve
   files: Pick<Files, 'acceptName' | 'sweep'>
   quotas: Quotas
   limits: { maxFileBytes: number, uploadExpiryHours: number }
 }
 
-export function createResumableUploads ({ metadata, blobs, files, quotas, limits }: ResumableOptions): ResumableUploads {
+export function createResumableUploads ({ metadata, blobs, reserve, files, quotas, limits }: ResumableOptions): ResumableUploads {
   const lifetimeMilliseconds = limits.uploadExpiryHours * 3600_000
   const turns = createTurns()
 
@@ -85,7 +86,7 @@ export function createResumableUploads ({ metadata, blobs, files, quotas, limits
   }
 
   async function end (owner: AccountRecord, id: string): Promise<void> {
-    await metadata.removeUpload(owner.id, id)
+    await reserve.withSpace(() => metadata.removeUpload(owner.id, id))
     files.sweep()
   }
 
@@ -98,7 +99,8 @@ export function createResumableUploads ({ metadata, blobs, files, quotas, limits
   }
 
   async function takeOver (owner: AccountRecord, id: string, to: { isAppending: boolean, precondition?: Precondition | undefined }): Promise<UploadRecord> {
-    return metadata.takeOverUpload(owner.id, id, { ...to, lifetimeMilliseconds })
+    // A full disk must not hide the offset.
+    return reserve.withSpace(() => metadata.takeOverUpload(owner.id, id, { ...to, lifetimeMilliseconds }))
   }
 
   /** The upload with its offset on stable storage: what appends in another process, or did when it died, can't change it any more. */
