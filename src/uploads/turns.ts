@@ -44,12 +44,9 @@ interface Confirmed { readonly bytes: AsyncIterable<Buffer>, readonly confirm: (
 /** Bytes until the signal is aborted, and the confirmation at their end. Fails with the reason of the signal. */
 export async function * untilAborted ({ bytes, confirm }: Confirmed, signal: AbortSignal): AsyncGenerator<Buffer> {
   const iterator = bytes[Symbol.asyncIterator]()
-  let interrupt: (reason: unknown) => void = () => {}
-  const abort = () => interrupt(signal.reason)
-  signal.addEventListener('abort', abort)
   // Not `Promise.race` with a promise of the abort: that promise would keep every chunk until it settles.
   const next = () => new Promise<IteratorResult<Buffer>>((resolve, reject) => {
-    interrupt = reject
+    signal.onabort = () => reject(signal.reason)
     iterator.next().then(resolve, reject)
   })
   try {
@@ -61,7 +58,7 @@ export async function * untilAborted ({ bytes, confirm }: Confirmed, signal: Abo
     }
     confirm?.()
   } finally {
-    signal.removeEventListener('abort', abort)
+    signal.onabort = null
     // Not waited for: after an abort the source may wait for its client.
     iterator.return?.().catch(() => {})
   }

@@ -2,7 +2,7 @@ import { and, count, desc, eq, gt, inArray, isNull, lt, lte, type SQL, sql } fro
 import { Problem } from '../../problems.ts'
 import { permits, isUnconditional } from '../preconditions.ts'
 import { type Quota, refuseBeyondQuota } from '../records.ts'
-import type { UploadRecord, UploadRepository } from '../uploads.ts'
+import { refuseMoreUploads, type UploadRecord, type UploadRepository } from '../uploads.ts'
 import { clock, prepared, type Connections, type Db } from './connections.ts'
 import { untilJudged } from './files.ts'
 import { callOf, rowColumns } from './results.ts'
@@ -58,7 +58,7 @@ export function createUploadRepository ({ read, write, executeIdempotent }: Conn
       const precondition = JSON.stringify(upload.precondition)
       const [row] = await add(db).execute({ now: null, ...upload, precondition, maxUploads, ...limitsOf(quota), isRepeated })
       const { upload: added, ...result } = row as NonNullable<typeof row>
-      if (result.outcome === 'too_many_uploads') throw new Problem('too_many_uploads', { detail: `An account may have ${maxUploads} unfinished uploads.` })
+      if (result.outcome === 'too_many_uploads') refuseMoreUploads(maxUploads)
       refuse(result, quota)
       return recordOf(added)
     }),
