@@ -174,8 +174,9 @@ story('a client of draft 12', async ({ server: { url }, bytes, diary, t }) => {
 
 story('curl', async ({ server: { url }, file, diary }) => {
   const curl = (...args: string[]) => run('curl', ['-sS', '-f', '-u', 'ann:pwd', ...args]).then(({ stdout }) => stdout, () => undefined)
-  const target = `${url}/uploads/file.bin`
-  let stored = await curl('-T', file, '-H', 'Upload-Complete: ?1', target)
+  // Curl sends `Content-Range` from the second byte on only. `Upload-Complete` has a meaning without it: at offset 0 the upload begins anew.
+  const uploadFrom = (offset: number) => curl('-C', String(offset), '-T', file, '-H', 'Upload-Complete: ?1', `${url}/uploads/file.bin`)
+  let stored = await uploadFrom(0)
   while (stored === undefined) {
     const list = await curl(`${url}/api/uploads?name=file.bin`)
     if (list === undefined) {
@@ -187,7 +188,7 @@ story('curl', async ({ server: { url }, file, diary }) => {
     if (upload === undefined) return
     diary.acknowledge(upload.offset)
     diary.send(upload.offset)
-    stored = await curl('-C', String(upload.offset), '-T', file, target)
+    stored = await uploadFrom(upload.offset)
   }
 })
 
