@@ -30,7 +30,7 @@ export interface Disk {
   afterPowerCut (random: Random): Image
 }
 
-interface OpenFile { readonly node: Node, position: number }
+interface OpenFile { readonly node: Node, readonly isAppending: boolean, position: number }
 
 /**
  * A model of a disk that tracks what is durable: changes of a file or folder made before a sync of it began, once that sync
@@ -83,7 +83,7 @@ export function createDisk (root: string, order: NameOrder): Disk {
     const node = found ?? (flags.includes('O_CREAT') ? folders.makeFile(path, changes++) : undefined)
     if (node === undefined) return
     if (found !== undefined && flags.includes('O_TRUNC')) resize(node, 0)
-    open.set(descriptor, { node, position: 0 })
+    open.set(descriptor, { node, position: 0, isAppending: flags.includes('O_APPEND') })
   }
 
   function resize (node: Node | undefined, size: number): void {
@@ -95,7 +95,8 @@ export function createDisk (root: string, order: NameOrder): Disk {
     writing.delete(call)
     if (file === undefined || !('file' in file.node)) return
     const isPositioned = call.name === 'pwrite64'
-    const offset = isPositioned ? Number(call.args[3]) : file.position
+    const end = file.isAppending ? file.node.file.asSeen().length : file.position
+    const offset = isPositioned ? Number(call.args[3]) : end
     if (!isPositioned) file.position += written
     file.node.file.change({ at: changes++, offset, bytes: Buffer.concat(call.strings).subarray(0, written) })
   }

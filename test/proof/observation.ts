@@ -6,7 +6,7 @@ export interface Observation { readonly state: UserState, readonly requestId: st
 /** Number of passwords to try: those that may be valid, and the latest that must be invalid. */
 const TRIED = 3
 
-/** Finds everything that a user has, through the API: signs in, downloads each file and uses each token. */
+/** Finds everything that a user has, through the API: signs in, downloads each file, lists uploads and uses each token. */
 export async function observe (url: string, user: User): Promise<Observation> {
   const state = new Map<string, string>()
   let requestId = ''
@@ -38,6 +38,7 @@ export async function observe (url: string, user: User): Promise<Observation> {
     const { status, bytes } = await get(`/uploads/${name}`, credential)
     state.set(`file ${name}`, status === 200 ? digest(bytes) : `status ${status}`)
   }
+  for (const { name, offset } of (await get('/api/uploads', credential)).json().uploads) state.set(`upload ${name}`, String(offset))
   return { state, requestId }
 }
 

@@ -1,6 +1,9 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { createCipheriv, createHash, randomBytes } from 'node:crypto'
 
-/** What a user has: `username`, `password`, each `file <name>` with its digest, each `token <name>`. Empty without an account. */
+/**
+ * What a user has: `username`, `password`, each `file <name>` with its digest, each `upload <name>` with its offset, each
+ * `token <name>`. Empty without an account.
+ */
 export type UserState = ReadonlyMap<string, string>
 
 /** An operation that was sent, and what the user has afterwards. */
@@ -33,6 +36,7 @@ export interface Operation {
 /** Maximum number of files, so that each is used soon. */
 const MAX_FILES = 6
 const MAX_TOKENS = 3
+const MAX_UPLOADS = 2
 
 export function createUser (id: number): User {
   return { id, steps: [], secrets: new Map() }
@@ -47,11 +51,11 @@ export function digest (bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 
-interface Sent { readonly credential?: string, readonly json?: unknown, readonly body?: BodyInit }
+interface Sent { readonly credential?: string, readonly json?: unknown, readonly body?: BodyInit, readonly fields?: Record<string, string> }
 
 /** Sends a request. @throws if the connection fails. */
-export async function request (url: string, method: string, { credential, json, body }: Sent): Promise<Answer> {
-  const headers = new Headers()
+export async function request (url: string, method: string, { credential, json, body, fields = {} }: Sent): Promise<Answer> {
+  const headers = new Headers(fields)
   if (credential !== undefined) headers.set('authorization', credential)
   if (json !== undefined) headers.set('content-type', 'application/json')
   const response = await fetch(url, { method, headers, body: json === undefined ? body ?? null : JSON.stringify(json) })
@@ -81,6 +85,7 @@ function nextOperation (user: User): Operation {
   const state = stateOf(user)
   if (!state.has('username')) return register(user, state)
   const files = namesOf(state, 'file ')
+  const uploads = namesOf(state, 'upload ')
   const tokens = namesOf(state, 'token ').filter(name => user.secrets.has(name))
   const [session] = tokens
   if (session === undefined) return signIn(user, state)
@@ -89,6 +94,9 @@ function nextOperation (user: User): Operation {
     [files.length > 0 ? 5 : 0, () => replace(user, state, { session, name: pickOne(files) })],
     [files.length > 2 ? 3 : 0, () => remove(user, state, { session, name: pickOne(files) })],
     [files.length > 0 ? 1 : 0, () => rename(user, state, { session, name: pickOne(files) })],
+    [uploads.length < MAX_UPLOADS ? 2 : 0, () => beginUpload(user, state, session)],
+    [uploads.length > 0 ? 5 : 0, () => append(user, state, { session, name: pickOne(uploads) })],
+    [uploads.length > 0 ? 0.3 : 0, () => cancel(user, state, { session, name: pickOne(uploads) })],
     [tokens.length < MAX_TOKENS ? 0.5 : 0, () => pickOne([signIn, createToken])(user, state)],
     [tokens.length > 1 ? 0.5 : 0, () => revoke(user, state, pickOne(tokens.slice(1)))],
     [0.15, () => changePassword(state)],
@@ -221,4 +229,58 @@ function rename (user: User, state: UserState, { session, name }: { session: str
     after: changed(state, { [`file ${newName}`]: state.get(`file ${name}`), [`file ${name}`]: undefined }),
     send: url => request(`${url}/api/files/${name}`, 'PATCH', { credential: bearer(user, session), json: { name: newName } })
   }
+}
+
+const TUS = { 'tus-resumable': '1.0.0' }
+
+/** The bytes of a resumable upload, which depend on its name alone: whoever finds it can finish it. */
+export function uploadBytes (name: string): Uint8Array<ArrayBuffer> {
+  const size = 1 + Number.parseInt(name, 16) % 200_000
+  return new Uint8Array(createCipheriv('aes-128-ctr', Buffer.alloc(16, name), Buffer.alloc(16)).update(Buffer.alloc(size)))
+}
+
+function beginUpload (user: User, state: UserState, session: string): Operation {
+  const name = fresh()
+  const fields = { ...TUS, 'upload-length': String(uploadBytes(name).length), 'upload-metadata': `filename ${Buffer.from(name).toString('base64')}` }
+  return {
+    what: `begin to upload ${name}`,
+    after: changed(state, { [`upload ${name}`]: '0' }),
+    send: url => request(`${url}/api/uploads`, 'POST', { credential: bearer(user, session), fields })
+  }
+}
+
+/** Appends some of the bytes that are missing, or all of them: then the upload is a file. */
+function append (user: User, state: UserState, { session, name }: { session: string, name: string }): Operation {
+  const bytes = uploadBytes(name)
+  const offset = Number(state.get(`upload ${name}`))
+  const end = Math.random() < 0.3 ? bytes.length : offset + Math.floor(Math.random() * (bytes.length - offset + 1))
+  const isWhole = end === bytes.length
+  return {
+    what: `append to ${name} from ${offset} to ${end} of ${bytes.length}`,
+    after: changed(state, isWhole ? { [`upload ${name}`]: undefined, [`file ${name}`]: digest(bytes) } : { [`upload ${name}`]: String(end) }),
+    send: url => appendTo(url, { name, credential: bearer(user, session), offset, bytes: bytes.subarray(offset, end) })
+  }
+}
+
+interface Append { readonly name: string, readonly credential: string, readonly offset: number, readonly bytes: Uint8Array<ArrayBuffer> }
+
+/** Appends to the upload of this name. */
+export async function appendTo (url: string, { name, credential, offset, bytes }: Append): Promise<Answer> {
+  const fields = { ...TUS, 'upload-offset': String(offset), 'content-type': 'application/offset+octet-stream' }
+  return request(await uploadUrl(url, { name, credential }), 'PATCH', { credential, fields, body: bytes })
+}
+
+function cancel (user: User, state: UserState, { session, name }: { session: string, name: string }): Operation {
+  const credential = bearer(user, session)
+  return {
+    what: `cancel the upload of ${name}`,
+    after: changed(state, { [`upload ${name}`]: undefined }),
+    send: async url => request(await uploadUrl(url, { name, credential }), 'DELETE', { credential })
+  }
+}
+
+/** Found by its name, because the response with the id may have been lost. */
+async function uploadUrl (url: string, { name, credential }: { name: string, credential: string }): Promise<string> {
+  const { bytes } = await request(`${url}/api/uploads?name=${name}`, 'GET', { credential })
+  return `${url}/api/uploads/${JSON.parse(bytes.toString()).uploads[0].id}`
 }

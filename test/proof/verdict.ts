@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { differences, observe, type Past } from './observation.ts'
 import { runBundle, startProcess } from './server-process.ts'
+import { appendTo, basic, digest, namesOf, request, uploadBytes, type UserState } from './user.ts'
 
 /** Maximum number of fsck findings to print. */
 const FINDINGS = 3
@@ -13,8 +14,11 @@ export async function findViolations (dataDir: string, pasts: readonly Past[]): 
   let fileCount = 0
   const check = async ({ user, possible }: Past): Promise<string[]> => {
     const { state } = await observe(server.url, user)
-    fileCount += Array.from(state.keys()).filter(key => key.startsWith('file ')).length
-    return differences(state, possible)
+    const uploads = namesOf(state, 'upload ')
+    fileCount += namesOf(state, 'file ').length + uploads.length
+    const wrong = differences(state, possible)
+    for (const name of uploads) wrong.push(...await finishUpload(server.url, { state, name }))
+    return wrong
   }
   try {
     const wrong = (await Promise.all(pasts.map(check)).catch((error: Error) => [`does not answer: ${error.message}`])).flat()
@@ -24,6 +28,17 @@ export async function findViolations (dataDir: string, pasts: readonly Past[]): 
   } finally {
     server.child.kill('SIGKILL')
   }
+}
+
+/** Appends the bytes that an upload misses; the file must have those from before the power cut, too. */
+async function finishUpload (url: string, { state, name }: { state: UserState, name: string }): Promise<string[]> {
+  const bytes = uploadBytes(name)
+  const credential = basic(state.get('username'), state.get('password'))
+  const offset = Number(state.get(`upload ${name}`))
+  const { status } = await appendTo(url, { name, credential, offset, bytes: bytes.subarray(offset) })
+  if (status !== 204) return [`does not go on: upload ${name} at ${offset} is ${status}`]
+  const file = await request(`${url}/uploads/${name}`, 'GET', { credential })
+  return file.status === 200 && digest(file.bytes) === digest(bytes) ? [] : [`changed: the bytes of upload ${name} before ${offset}`]
 }
 
 /** Blobs that belong to no file, and that nothing will delete. */
