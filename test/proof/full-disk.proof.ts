@@ -5,6 +5,7 @@ import { Readable } from 'node:stream'
 import t from 'tap'
 import { mountDisk } from '../disks.ts'
 import { formOf, runBin, signUp, spawnServer, startServer, type Client, type SendOptions } from '../server.ts'
+import { append, beginUpload, offsetOf } from './tus.ts'
 
 const MIB = 1024 ** 2
 
@@ -155,4 +156,27 @@ t.test('with no byte free and the reserve given up, whatever writes is 507 and c
   t.equal((await server.send('POST', '/api/users', { json: other })).status, 201, 'the name is free')
   t.equal((await server.send('PATCH', '/api/files/a', { token, json: { name: 'b' } })).status, 200)
   t.equal((await server.send('DELETE', `/api/tokens/${personal.id}`, { token })).status, 204)
+})
+
+t.test('a disk that fills up during an append refuses it with 507, keeps what was acknowledged, and the upload goes on when space returns', async t => {
+  const disk = await mountDisk(t, 'size=48m')
+  if (disk === undefined) return t.comment('this machine does not let the test mount a disk')
+  const settings = { DATA_DIR: join(disk, 'data'), MIN_FREE_BYTES: '0' }
+  const server = await startServer(t, settings)
+  const { user, token } = await signUp(server, 'ada')
+  const bytes = randomBytes(20 * MIB)
+  const path = await beginUpload(server, token, { name: 'a', length: bytes.length })
+  t.equal((await append(server, token, { path, offset: 0, bytes: bytes.subarray(0, MIB) })).status, 204)
+  const filler = join(disk, 'half')
+  await writeFile(filler, Buffer.alloc(await freeBytes(disk) - 8 * MIB, 1))
+  const refused = await append(server, token, { path, offset: MIB, bytes: bytes.subarray(MIB) })
+  t.match(refused, { status: 507, json: { code: 'storage_full' } })
+  const offset = await offsetOf(server, token, path)
+  t.ok(offset >= MIB && offset < 10 * MIB, `${offset} bytes are kept`)
+  t.strictSame(await names(server, user), [])
+  await rm(filler)
+  t.equal((await append(server, token, { path, offset, bytes: bytes.subarray(offset) })).status, 204)
+  t.ok((await server.send('GET', '/uploads/a', { token })).bytes.equals(bytes))
+  await server.close()
+  t.match(await runBin(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' })
 })
