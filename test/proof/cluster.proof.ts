@@ -1,9 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { setTimeout as wait } from 'node:timers/promises'
 import { test, type Test } from 'tap'
 import { startPostgres, type PostgresServer } from '../postgres.ts'
 import { credentials, startS3, type FakeS3 } from '../s3.ts'
 import { runBin, signUp, spawnServer, type Answer, type Client, type ServerProcess, type Settings } from '../server.ts'
+import { append, beginUpload, offsetOf, stall } from './tus.ts'
 
 // Several server processes on one PostgreSQL and one bucket.
 
@@ -121,13 +123,7 @@ test('of three processes one is killed in the middle of uploads, replacements an
   t.equal(lost, 0, `${acknowledged} acknowledged, ${lost} lost`)
   t.ok(acknowledged > 30, `${acknowledged} acts`)
 
-  // The leases of the killed process end at once, instead of in five minutes.
-  await postgres.run(database, 'UPDATE blob_leases SET expires_at = 0')
-  const another = await cluster.start()
-  for (let tries = 0; tries < 100 && !isClean(await leftovers(postgres, database, s3)); tries++) {
-    await another.send('PUT', '/uploads/sweep', { token, body: `${tries}` })
-    await wait(200)
-  }
+  await untilClean(cluster, token)
   t.match(await leftovers(postgres, database, s3), { unreferenced: [], missing: [] })
   t.strictSame(s3.uploads(), [], 'no upload in parts is left')
   const usage = await postgres.run(database, 'SELECT a.used_bytes - coalesce(sum(f.size), 0) AS difference FROM accounts a LEFT JOIN files f ON f.owner_id = a.id GROUP BY a.id')
@@ -135,6 +131,16 @@ test('of three processes one is killed in the middle of uploads, replacements an
 })
 
 interface Leftovers { readonly leases: number, readonly unreferenced: string[], readonly missing: string[] }
+
+/** Lets the leases of killed processes end at once, instead of in five minutes, and waits until their bytes are deleted. */
+async function untilClean ({ postgres, database, s3, start }: Cluster, token: string): Promise<void> {
+  await postgres.run(database, 'UPDATE blob_leases SET expires_at = 0')
+  const another = await start()
+  for (let tries = 0; tries < 100 && !isClean(await leftovers(postgres, database, s3)); tries++) {
+    await another.send('PUT', '/uploads/sweep', { token, body: `${tries}` })
+    await wait(200)
+  }
+}
 
 function isClean ({ unreferenced }: Leftovers): boolean {
   return unreferenced.length === 0
@@ -152,3 +158,61 @@ async function leftovers (postgres: PostgresServer, database: string, s3: FakeS3
     missing: Array.from(files).filter(id => !objects.has(id))
   }
 }
+
+test('an upload goes on at another process, also when the one that appends is killed', async t => {
+  const cluster = await startCluster(t, 2)
+  const { servers, s3, postgres, database } = cluster
+  const [first, second] = servers as [ServerProcess, ServerProcess]
+  const { token } = await signUp(first, 'ada')
+  const bytes = randomBytes(40_000_000)
+  const path = await beginUpload(first, token, { name: 'a', length: bytes.length })
+  let offset = 7_000_000
+  t.equal((await append(first, token, { path, offset: 0, bytes: bytes.subarray(0, offset) })).status, 204)
+  t.equal(await offsetOf(second, token, path), offset)
+  t.equal((await append(second, token, { path, offset, bytes: bytes.subarray(offset, offset + 1_000_000) })).status, 204)
+  offset += 1_000_000
+
+  for (let kill = 0; kill < 3; kill++) {
+    const victim = await cluster.start()
+    const request = stall(victim, token, { path, offset, bytes: bytes.subarray(offset, offset + 6_000_000), length: bytes.length - offset })
+    await wait(500)
+    await victim.end('SIGKILL')
+    request.destroy()
+    const kept = await offsetOf(second, token, path)
+    t.ok(kept >= offset, `${kept} is not before ${offset}`)
+    t.equal((await append(first, token, { path, offset: kept, bytes: bytes.subarray(kept, kept + 5_500_000) })).status, 204)
+    offset = kept + 5_500_000
+  }
+  t.equal((await append(second, token, { path, offset, bytes: bytes.subarray(offset) })).status, 204)
+  t.equal((await first.send('GET', '/api/files/a', { token })).json.sha256, sha256(bytes))
+  t.equal(sha256((await first.send('GET', '/uploads/a', { token })).bytes), sha256(bytes))
+  await untilClean(cluster, token)
+  t.match(await leftovers(postgres, database, s3), { unreferenced: [], missing: [] })
+  t.strictSame(s3.uploads(), [], 'no upload in parts is left')
+})
+
+test('of two clients that append at two processes at once one is cut, and every byte is right', async t => {
+  const cluster = await startCluster(t, 2)
+  const [first, second] = cluster.servers as [ServerProcess, ServerProcess]
+  const { token } = await signUp(first, 'ada')
+  const bytes = randomBytes(25_000_000)
+  for (let round = 0; round < 4; round++) {
+    const name = `${round}`
+    const path = await beginUpload(first, token, { name, length: bytes.length })
+    t.equal((await append(first, token, { path, offset: 0, bytes: bytes.subarray(0, 6_000_000) })).status, 204)
+    // The older one sends other bytes: none of them may be in the file.
+    const older = stall(first, token, { path, offset: 6_000_000, bytes: randomBytes(round * 4_000_000), length: bytes.length - 6_000_000 })
+    const answered = Promise.race([once(older, 'response').then(([response]) => response.statusCode as number), once(older, 'close').then(() => 'cut')])
+    await wait(300)
+    const offset = await offsetOf(second, token, path)
+    t.equal(offset, 6_000_000, 'nothing that the older one sent was acknowledged')
+    t.equal((await append(second, token, { path, offset, bytes: bytes.subarray(offset) })).status, 204)
+    older.write(randomBytes(6_000_000))
+    // 503 if it sends a part before it saves: its upload in parts is a file now.
+    t.match(String(await answered), /^(409|503|cut)$/, 'the older one ends')
+    older.destroy()
+    t.equal((await first.send('GET', `/api/files/${name}`, { token })).json.sha256, sha256(bytes))
+    t.equal(sha256((await first.send('GET', `/uploads/${name}`, { token })).bytes), sha256(bytes))
+  }
+  await untilClean(cluster, token)
+})
