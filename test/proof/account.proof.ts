@@ -569,6 +569,9 @@ t.test('every operation asks of a token the scope that the document names, and o
   const { user } = await signUp(server, 'ab', 'cde')
   await server.send('PUT', '/uploads/a.txt', { user, body: 'a' })
   const form = formOf('a.txt', 'a')
+  const upload = `/api/uploads/${'0'.repeat(32)}`
+  const tus = { 'tus-resumable': '1.0.0' }
+  const append = { ...tus, 'upload-offset': '0', 'content-type': 'application/offset+octet-stream' }
   // Responses for an accepted token; a deletion of something missing shows that it was authorised.
   const operations: Record<string, [method: string, path: string, scope: string | undefined, status: number, options?: SendOptions]> = {
     getResource: ['GET', '/api/resource', undefined, 200],
@@ -583,6 +586,13 @@ t.test('every operation asks of a token the scope that the document names, and o
     putFile: ['PUT', '/uploads/a.txt', 'files:write', 200, { body: 'a' }],
     renameFile: ['PATCH', '/api/files/a.txt', 'files:write', 200, { json: { name: 'a.txt' } }],
     deleteFile: ['DELETE', '/uploads/nothing', 'files:write', 404],
+    createUpload: ['POST', '/api/uploads', 'files:write', 201, { headers: { ...tus, 'upload-length': '9', 'upload-metadata': 'filename Yg==' } }],
+    listUploads: ['GET', '/api/uploads', 'files:write', 200],
+    getUpload: ['GET', upload, 'files:write', 404],
+    headUpload: ['HEAD', upload, 'files:write', 404],
+    appendUpload: ['PATCH', upload, 'files:write', 404, { headers: append, body: 'a' }],
+    overrideUpload: ['POST', upload, 'files:write', 404, { headers: { ...append, 'x-http-method-override': 'PATCH' }, body: 'a' }],
+    cancelUpload: ['DELETE', upload, 'files:write', 404],
     deleteToken: ['DELETE', '/api/tokens/4711', 'account', 404],
     createToken: ['POST', '/api/tokens', 'password', 201, { json: { name: 'x', scopes: ['account'] } }],
     changePassword: ['PUT', '/api/account/password', 'password', 204, { json: { password: 'x' } }],

@@ -6,6 +6,7 @@ const FILES = [
   'test/answers.test.ts',
   'test/download.test.ts',
   'test/files.test.ts',
+  'test/resumable.test.ts',
   'test/sweeper.test.ts',
   'test/tokens.test.ts',
   'test/uploads.test.ts',

@@ -386,7 +386,7 @@ async function readAccount (world: World, userIndex: UserIndex, credential: Cred
   expectAnswer(passed.answer, 200)
   const { bytes, files } = usageOf(store.files)
   const { createdAt, ...account } = passed.answer.json
-  expect('the account', account, { id, username, usage: { bytes, files, quotaBytes: limits.quotaBytes, quotaFiles: limits.quotaFiles } })
+  expect('the account', account, { id, username, usage: { bytes, files, uploadBytes: 0, quotaBytes: limits.quotaBytes, quotaFiles: limits.quotaFiles } })
   expect('the public account', (await send(world, { method: 'GET', path: `/api/users/${id}` })).answer.json, { id, username, createdAt })
 }
 
