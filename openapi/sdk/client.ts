@@ -10,6 +10,16 @@ const RENEWAL_SHARE = 0.9
 /** Largest part of a body that is sent before progress is reported again. */
 const PIECE_BYTES = 64 * 1024
 
+/** Statuses below 500 after which an upload goes on: the server waited too long, has another offset, or has too much to do. */
+const TRANSIENT_STATUSES = [408, 409, 429]
+
+/** How often an upload is tried again while no byte of it is stored. */
+const RETRIES = 10
+
+/** The longest first wait before that. Waits double, up to 30 s. */
+const FIRST_WAIT_MS = 500
+const MAX_WAIT_MS = 30_000
+
 /** The metadata of a file. */
 export type StoredFile = components['schemas']['StoredFile']
 
@@ -54,6 +64,13 @@ export interface PutOptions extends UploadOptions {
   ifNoneMatch?: string | undefined
 }
 
+export interface ResumableOptions extends PutOptions {
+  /** The unfinished upload to continue. Its bytes must be the beginning of this file. Unset, an upload is created. */
+  id?: string | undefined
+  /** Called with the id of the new upload, before its bytes are sent. With it, a later call can continue the upload. */
+  onCreated?: ((id: string) => void) | undefined
+}
+
 export interface RemoveOptions extends RequestOptions {
   /** The entity tag of the version to delete. */
   ifMatch?: string | undefined
@@ -84,6 +101,11 @@ export interface MagicStore {
   upload (file: Blob, name?: string, options?: UploadOptions): Promise<StoredFile>
   /** Creates or replaces a file. */
   put (name: string, bytes: Blob, options?: PutOptions): Promise<StoredFile>
+  /**
+   * Creates or replaces a file as `put` does, in an upload that continues from its last stored byte after a network error or while
+   * the server is unavailable. It rejects if ten attempts in a row store nothing. After that or an abort, a call with the `id` continues it.
+   */
+  putResumable (name: string, bytes: Blob, options?: ResumableOptions): Promise<StoredFile>
   /** Downloads a file or a range of it as a stream. */
   download (name: string, options?: DownloadOptions): Promise<Download>
   /** Lists all files. Pages are requested when they are needed. */
@@ -126,8 +148,11 @@ export function createMagicStore ({ baseUrl = BASE_URL, credentials, fetch: send
       return bodyOf(await api.POST('/', { body: { file: named }, ...initOf(options), ...progressOf(fetch, file, options) }))
     },
     async put (name, bytes, options) {
-      const params = { path: { name }, header: { ...ifMatchOf(options), ...(options?.ifNoneMatch !== undefined && { 'if-none-match': options.ifNoneMatch }) } }
+      const params = { path: { name }, header: preconditionOf(options) }
       return bodyOf(await api.PUT('/uploads/{name}', { params, body: bytes, ...initOf(options), ...progressOf(fetch, bytes, options) }))
+    },
+    async putResumable (name, bytes, options = {}) {
+      return retried(resumableUpload({ api, fetch, name, bytes, options }), options.signal)
     },
     async download (name, options = {}) {
       const { first, last } = options
@@ -172,6 +197,85 @@ function initOf ({ signal }: RequestOptions = {}): { signal?: AbortSignal } {
 
 function ifMatchOf ({ ifMatch }: { ifMatch?: string | undefined } = {}): { 'if-match'?: string } {
   return ifMatch === undefined ? {} : { 'if-match': ifMatch }
+}
+
+function preconditionOf (options: PutOptions = {}): { 'if-match'?: string, 'if-none-match'?: string } {
+  return { ...ifMatchOf(options), ...(options.ifNoneMatch !== undefined && { 'if-none-match': options.ifNoneMatch }) }
+}
+
+/** What can be tried again. */
+interface Attempts<Result> {
+  attempt (): Promise<Result>
+  /** Bytes that earlier attempts stored. */
+  storedBytes (): number
+}
+
+interface ResumableUpload { api: Client<paths>, fetch: Fetch, name: string, bytes: Blob, options: ResumableOptions }
+
+/** Each attempt asks for the offset and sends the rest (draft-ietf-httpbis-resumable-upload). Without a rest, it gets the stored file again. */
+function resumableUpload ({ api, fetch, name, bytes, options }: ResumableUpload): Attempts<StoredFile> {
+  const { onProgress, onCreated } = options
+  let { id } = options
+  let offset = 0
+
+  async function create (): Promise<string> {
+    // With a length of 0, there would be nothing to continue: the response would be the file.
+    const length = bytes.size > 0 && { 'upload-length': String(bytes.size) }
+    const header = { ...preconditionOf(options), ...length, 'upload-complete': '?0' }
+    const created = await api.PUT('/uploads/{name}', { params: { path: { name }, header }, body: new Blob([], { type: bytes.type }), ...initOf(options) })
+    bodyOf(created)
+    return created.response.headers.get('location')?.split('/').at(-1) ?? ''
+  }
+
+  return {
+    storedBytes: () => offset,
+    async attempt () {
+      if (id === undefined) {
+        id = await create()
+        onCreated?.(id)
+      }
+      const head = await api.HEAD('/api/uploads/{id}', { params: { path: { id } }, ...initOf(options) })
+      bodyOf(head)
+      offset = Number(head.response.headers.get('upload-offset'))
+      const rest = bytes.slice(offset, bytes.size, 'application/partial-upload')
+      onProgress?.(offset, bytes.size)
+      const report = onProgress && ((sentBytes: number) => onProgress(offset + sentBytes, bytes.size))
+      const params = { path: { id }, header: { 'upload-offset': String(offset), 'upload-complete': '?1' } }
+      // With `Upload-Complete: ?1`, a success is never a 204, which has no body.
+      return bodyOf(await api.PATCH('/api/uploads/{id}', { params, body: rest, ...initOf(options), ...progressOf(fetch, rest, { onProgress: report }) })) as StoredFile
+    }
+  }
+}
+
+/** The result of the first attempt that succeeds. An attempt that stores bytes before it fails starts the count and the waits again. */
+async function retried<Result> ({ attempt, storedBytes }: Attempts<Result>, signal: AbortSignal | undefined): Promise<Result> {
+  let failures = 0
+  let knownBytes = 0
+  for (;;) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (storedBytes() > knownBytes) failures = 0
+      knownBytes = storedBytes()
+      signal?.throwIfAborted()
+      if (!isTransient(error) || failures === RETRIES) throw error
+      // At random, so that clients that lost the same server don't come back at the same time.
+      await wait(Math.min(FIRST_WAIT_MS * 2 ** failures, MAX_WAIT_MS) * (0.5 + Math.random() / 2), signal)
+      failures++
+    }
+  }
+}
+
+/** Network errors are a TypeError of fetch. */
+function isTransient (error: unknown): boolean {
+  if (!(error instanceof MagicStoreError)) return error instanceof TypeError
+  return error.status >= 500 || TRANSIENT_STATUSES.includes(error.status)
+}
+
+async function wait (ms: number, signal: AbortSignal | undefined): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const over = new Promise<void>(resolve => { timer = setTimeout(resolve, ms) })
+  await (signal === undefined ? over : orAborted(over, signal)).finally(() => clearTimeout(timer))
 }
 
 /** What belongs to a stream that is being read. */
@@ -263,7 +367,7 @@ function progressOf (fetch: Fetch, file: Blob, { onProgress }: UploadOptions = {
     fetch (request) {
       const counted = new Request(request, { body: countedStream(request.body as ReadableStream<Uint8Array>, report), duplex: 'half' } as RequestInit)
       // A stream has no length; with this header, the server can refuse a file that is too large before it is sent.
-      if (request.method === 'PUT') counted.headers.set('content-length', String(file.size))
+      if (request.method !== 'POST') counted.headers.set('content-length', String(file.size))
       return fetch(counted)
     }
   }

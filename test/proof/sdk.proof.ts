@@ -5,14 +5,24 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createClient } from '@hey-api/openapi-ts'
 import { build } from 'esbuild'
-import { chromium } from 'playwright-core'
+import { chromium, type Browser } from 'playwright-core'
 import { test, type Test } from 'tap'
 import { compile, run, strict } from '../programs.ts'
 import { runBin, startServer } from '../server.ts'
+import { startRoughServer } from './rough-wire.ts'
+
+const MIB = 1024 ** 2
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const stories = join(root, 'test/stories')
 const executablePath = '/usr/bin/chromium'
+const noBrowser = existsSync(executablePath) ? false : `no browser at ${executablePath}`
+
+async function openBrowser (t: Test): Promise<Browser> {
+  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'] })
+  t.teardown(() => browser.close())
+  return browser
+}
 
 const writeSdk = (args: string[]) => runBin(['sdk', ...args])
 
@@ -56,8 +66,10 @@ test('the client of `magicstore sdk` compiles under the strictest settings and g
   const { code, stderr } = await writeSdk([join(program, 'sdk'), '--base-url', `${url}/`])
   t.equal(code, 0, { stderr })
   const readme = await readFile(join(program, 'sdk/README.md'), 'utf8')
-  await writeFile(join(program, 'sdk/example.ts'), /^```ts\n([\s\S]*?)^```$/m.exec(readme)?.[1] ?? '')
   await cp(join(program, 'sdk'), join(page, 'sdk'), { recursive: true })
+  const [example = '', examplePage = ''] = Array.from(readme.matchAll(/^```ts\n([\s\S]*?)^```$/gm), ([, code = '']) => code)
+  await writeFile(join(program, 'sdk/example.ts'), example)
+  await writeFile(join(page, 'sdk/example.ts'), examplePage)
   for (const name of ['openapi-fetch.ts', 'ready-client.ts']) await copyFile(join(stories, name), join(program, name))
   await copyFile(join(stories, 'browser.ts'), join(page, 'browser.ts'))
 
@@ -102,6 +114,18 @@ test('the client of `magicstore sdk` compiles under the strictest settings and g
       'progress of a form: 20971520 true 20971520',
       'progress of a put: 20971520 true 20971520',
       'progress of a refusal: 412 precondition_failed 412',
+      'a resumable upload: 20971520 true 20971520',
+      'a resumable upload of nothing: text/html',
+      'a resumable upload that replaces: text/x-own',
+      'a resumable upload of what is there: 412 precondition_failed 412',
+      'an upload that does not exist: 404 undefined undefined',
+      'resumable with an aborted signal: AbortError',
+      'a wait that is aborted: TimeoutError',
+      'responses that are lost, and a 409: 3 64 GET,PUT,PUT,HEAD,HEAD,PATCH,HEAD,PATCH',
+      'responses that are lost, and a 429: 3 64 GET,PUT,PUT,HEAD,HEAD,PATCH,HEAD,PATCH',
+      'responses that are lost, and a 503: 3 64 GET,PUT,PUT,HEAD,HEAD,PATCH,HEAD,PATCH',
+      'a server that stays away: TypeError after 11 requests',
+      'uploads that are left: 0',
       'a server that stalls: TimeoutError, all sent: false',
       'a list that stalls: TimeoutError',
       'an upload that is aborted: AbortError',
@@ -116,10 +140,9 @@ test('the client of `magicstore sdk` compiles under the strictest settings and g
     ], { stderr })
   })
 
-  await t.test('uploads from a browser, reports progress, can be aborted and throws what the server refuses', { skip: existsSync(executablePath) ? false : `no browser at ${executablePath}` }, async t => {
+  await t.test('uploads from a browser, reports progress, can be aborted and throws what the server refuses', { skip: noBrowser }, async t => {
     const { outputFiles: [bundle] } = await build({ entryPoints: [join(page, 'browser.ts')], bundle: true, nodePaths: [join(root, 'node_modules')], write: false })
-    const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'] })
-    t.teardown(() => browser.close())
+    const browser = await openBrowser(t)
     const tab = await browser.newPage()
     await tab.goto(`${url}/health/live`)
     await tab.evaluate(bundle?.text ?? '')
@@ -139,9 +162,54 @@ test('the client of `magicstore sdk` compiles under the strictest settings and g
     const desk = t.testdir({ 'report.pdf': 'a report' })
     const { stdout, stderr } = await run(process.execPath, [script('sdk/example.js')], { cwd: desk })
     const bytes = Buffer.from('a report')
-    t.same(stdout.trim().split('\n'), [`sha-256=:${hashOf(bytes, 'base64')}:`, `report.pdf 8 ${hashOf(bytes, 'hex')}`, '409 name_taken', '8 of 8 bytes'], { stderr })
+    t.same(stdout.trim().split('\n'), [`sha-256=:${hashOf(bytes, 'base64')}:`, `report.pdf 8 ${hashOf(bytes, 'hex')}`, '409 name_taken', '8 of 8 bytes', '0 of 8 bytes', '8 of 8 bytes', 'large.pdf 8'], { stderr })
     t.equal(await readFile(join(desk, 'copy.pdf'), 'utf8'), 'a report')
   })
+})
+
+/** The file of the story of resumable uploads. */
+const repeated = Buffer.concat(new Array<Buffer>(20).fill(Buffer.from(Uint8Array.from({ length: 8 * MIB }, (_, index) => index % 251))))
+
+test('the client continues an upload after the wire was cut and the server was killed, after a pause, and in a new process or page', async t => {
+  const folder = t.testdir({ story: {} })
+  const target = join(folder, 'story')
+  t.equal((await writeSdk([join(target, 'sdk')])).code, 0)
+  await copyFile(join(stories, 'resumable.ts'), join(target, 'resumable.ts'))
+  const { code, stdout } = await compile(target, strictest)
+  t.equal(code, 0, { stdout })
+
+  /** Runs the story over a wire that is cut and a server that is killed: `begin`, then `finish` with the id of the paused upload. */
+  async function checkResumed (t: Test, open: (url: string) => Promise<{ begin (): Promise<any>, finish (id: string): Promise<any> }>): Promise<void> {
+    const server = await startRoughServer(t, t.testdir(), 'http://127.0.0.1:1')
+    const { begin, finish } = await open(server.url)
+    server.mishaps.push({ atBytes: 30 * MIB, kind: 'cut' }, { atBytes: 60 * MIB, kind: 'kill' }, { atBytes: 110 * MIB, kind: 'cut' })
+    const file = { size: repeated.length, type: 'application/x-story', sha256: hashOf(repeated, 'hex') }
+    const { id, ...begun } = await begin()
+    t.same(begun, { cut: file, progress: [0, file.size], paused: ['AbortError', 'AbortError'], starts: [true, true] })
+    t.equal(server.mishaps.length, 0)
+    t.same(await finish(id), { file, continued: true, last: file.size })
+    t.comment(`${server.sent} bytes sent for twice ${file.size}`)
+  }
+
+  await t.test('in Node', t => checkResumed(t, async url => {
+    const type = async (...args: string[]) => {
+      const { stdout, stderr } = await run(process.execPath, [join(target, 'out/resumable.js'), url, ...args])
+      return JSON.parse(stdout || JSON.stringify({ stderr }))
+    }
+    return { begin: type, finish: type }
+  }))
+
+  await t.test('in a browser', { skip: noBrowser }, async t => checkResumed(t, async url => {
+    const browser = await openBrowser(t)
+    const { outputFiles: [bundle] } = await build({ entryPoints: [join(target, 'resumable.ts')], bundle: true, format: 'esm', nodePaths: [join(root, 'node_modules')], write: false })
+    const inNewPage = async (call: string) => {
+      const page = await browser.newPage()
+      await page.goto(`${url}/health/live`)
+      await page.addScriptTag({ type: 'module', content: bundle?.text ?? '' })
+      return page.evaluate(call)
+    }
+    return { begin: () => inNewPage(`begin('${url}')`), finish: id => inNewPage(`finish('${url}', '${id}')`) }
+  }))
 })
 
 test('the SDK that hey-api makes of the served document compiles under strict and goes through the whole story', async t => {

@@ -84,6 +84,40 @@ report('progress of a form', progressed((await store.upload(big, 'form.bin', { o
 report('progress of a put', progressed((await store.put('big.bin', big, { onProgress })).size))
 report('progress of a refusal', await failureOf(store.put('big.bin', big, { onProgress: () => {}, ifNoneMatch: '*' })))
 
+report('a resumable upload', progressed((await store.putResumable('resumable.bin', big, { onProgress })).size))
+report('a resumable upload of nothing', (await store.putResumable('nothing.html', new Blob([]), { onProgress: () => {} })).type)
+report('a resumable upload that replaces', (await store.putResumable('nothing.html', new Blob(['x'], { type: 'text/x-own' }))).type)
+report('a resumable upload of what is there', await failureOf(store.putResumable('nothing.html', big, { ifNoneMatch: '*' })))
+report('an upload that does not exist', await failureOf(store.putResumable('x', big, { id: '0'.repeat(32) })))
+report('resumable with an aborted signal', await failureOf(store.putResumable('x', big, { signal: AbortSignal.abort() })))
+report('a wait that is aborted', await failureOf(createMagicStore({ baseUrl: 'http://127.0.0.1:1', credentials: { token } }).putResumable('x', big, { signal: AbortSignal.timeout(100) })))
+
+const attempts: string[] = []
+/** Loses the first response to each request of a resumable upload, and answers its first append with `status`. */
+const losing = (status: number) => createMagicStore({
+  baseUrl,
+  credentials,
+  async fetch (request) {
+    const tried = `${request.method} ${new URL(request.url).pathname.split('/').slice(1, 3).join('/')}`
+    attempts.push(request.method)
+    const response = await fetch(request)
+    if (attempts.filter(method => method === request.method).length > 1 || tried === 'GET api/token') return response
+    if (request.method === 'PATCH') return new Response('', { status })
+    throw new TypeError('the response is lost')
+  }
+})
+for (const status of [409, 429, 503]) {
+  const { size, sha256 } = await losing(status).putResumable('lost.bin', new Blob([`${status}`]))
+  report(`responses that are lost, and a ${status}`, `${size} ${sha256.length} ${attempts.splice(0).join()}`)
+}
+const wait = globalThis.setTimeout
+globalThis.setTimeout = Object.assign((next: (...args: unknown[]) => void, _ms?: number, ...args: unknown[]) => wait(next, 0, ...args), wait)
+let calls = 0
+const away = createMagicStore({ baseUrl, credentials: { token }, fetch: async () => { calls++; throw new TypeError('the network is down') } })
+report('a server that stays away', `${await failureOf(away.putResumable('x', big))} after ${calls} requests`)
+globalThis.setTimeout = wait
+report('uploads that are left', bodyOf(await store.api.GET('/api/uploads')).uploads.length)
+
 // Run with --expose-gc: a request must not be collected while its caller can still abort it.
 const collecting = setInterval(() => { globalThis.gc?.() }, 20)
 const stalled = createServer(socket => { socket.on('error', () => {}).pause() }).listen(0, '127.0.0.1')
