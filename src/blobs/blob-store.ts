@@ -28,9 +28,10 @@ export interface BlobStore {
   put (id: string, bytes: AsyncIterable<Uint8Array>, limits: { maxBytes: number }): Promise<StoredBlob>
   /**
    * Appends `bytes` to a draft, a blob that is written in several calls. Resolves with the draft when all of them are on stable storage.
-   * While they arrive, `save` is called with the draft as it is on stable storage, at least after each 64 MiB and each 5 s, and waited for;
-   * if it rejects, the append stops with its error. If `bytes` fail or are too many, what arrived before is saved in the same way, and
-   * then the append fails with their error. Without `save`, an append that fails leaves the draft as it was.
+   * While they arrive, `save` is called with the draft as it is on stable storage, at least after each 64 MiB and each 5 s. The append
+   * goes on meanwhile, but takes no more than another 64 MiB until `save` has resolved; if it rejects, the append stops with its error.
+   * If `bytes` fail or are too many, what arrived before is saved in the same way, and then the append fails with their error. Without
+   * `save`, an append that fails leaves the draft as it was.
    *
    * Once metadata refers to a draft as a file, it is a blob, and nothing is appended to it. A draft begins with size 0 and no state. An append continues the draft that was saved last; what an earlier one wrote beyond that is
    * dropped. A process whose append was superseded by another process may still be writing: its writes change nothing that is saved.

@@ -7,8 +7,11 @@ const SAVE_BYTES = 64 * 1024 ** 2
 const SAVE_MILLISECONDS = 5000
 
 export interface Checkpoints {
-  /** Counts bytes that arrived. Begins to save if enough have; the append goes on meanwhile. */
-  count (bytes: number): void
+  /**
+   * Counts bytes that arrived. Begins to save if enough have; the append goes on meanwhile. A promise if the caller must wait before
+   * the next bytes: when as many have arrived again, but that save is still in progress.
+   */
+  count (bytes: number): Promise<void> | undefined
   /** Resolves with the result of `work`, or rejects as soon as a save fails. */
   guard<T> (work: Promise<T>): Promise<T>
   /** Ends the saving: waits for the one in progress. Never fails. */
@@ -34,7 +37,9 @@ export function createCheckpoints (makeDurable: () => Promise<Draft>, save: Appe
   return {
     count (bytes) {
       unsavedBytes += bytes
-      if (unsavedBytes >= SAVE_BYTES) begin()
+      if (unsavedBytes < SAVE_BYTES) return undefined
+      if (saving !== undefined) return saving.then(begin)
+      begin()
     },
     guard: work => Promise.race([work, failed]),
     async stop () {

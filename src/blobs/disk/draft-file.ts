@@ -62,8 +62,8 @@ async function appendAll (handle: FileHandle, draft: Draft, bytes: AsyncIterable
       if (isOver) return
       if (size + chunk.length > maxBytes) throw new Problem('file_too_large', { detail: `A file may have ${maxBytes} bytes.` })
       size += chunk.length
-      checkpoints.count(chunk.length)
       await writer.add(chunk)
+      await checkpoints.count(chunk.length)
     }
   }
 

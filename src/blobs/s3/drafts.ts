@@ -41,7 +41,7 @@ export async function appendToDraft (bucket: Bucket, id: string, draft: Draft, b
       // A save has failed.
       if (isOver) return
       await writer.add(chunk)
-      checkpoints.count(chunk.length)
+      await checkpoints.count(chunk.length)
     }
   }
 
