@@ -13,7 +13,7 @@ import { comparePocketBase } from './pocketbase.ts'
 import { chartOf, rowOf, sectionOf, withResults, type Comparison } from './report.ts'
 import { compareDeletes, compareSmall } from './small.ts'
 import { hasNginx, openWorkbench, startBaseline, startMagicStore, startNginx } from './servers.ts'
-import { compareDownloads, compareUploads } from './transfers.ts'
+import { compareAppends, compareDownloads, compareUploads } from './transfers.ts'
 
 const MIB = 1024 ** 2
 
@@ -36,7 +36,7 @@ try {
   await fetch(`http://127.0.0.1:${ours.port}/api/users`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ username, password }) })
   const bench = { ...scale, ours, http, fastify, files, nginx, folder, user } as Bench
   // Memory is measured first, before other cases increase it.
-  const cases = { memory: compareMemory, idle: compareIdle, resource: compareResource, signins: compareSignIns, beside: compareUnderSignIns, small: compareSmall, deletes: compareDeletes, downloads: compareDownloads, uploads: compareUploads, pocketbase: comparePocketBase, growth: () => compareGrowth({ ...scale, folder: workbench.folder }) }
+  const cases = { memory: compareMemory, idle: compareIdle, resource: compareResource, signins: compareSignIns, beside: compareUnderSignIns, small: compareSmall, deletes: compareDeletes, downloads: compareDownloads, uploads: compareUploads, appends: compareAppends, pocketbase: comparePocketBase, growth: () => compareGrowth({ ...scale, folder: workbench.folder }) }
   for (const [name, compare] of Object.entries(cases)) {
     if (!name.startsWith(only)) continue
     for (const comparison of await compare(bench)) {

@@ -22,6 +22,7 @@ export async function compareUploads (bench: Bench): Promise<Comparison[]> {
   const headers = await signIn(bench)
   const kinds = [
     ['256 MiB by form', { rate: 0.7, cpu: undefined }, (name: string) => upload({ port: ours.port, method: 'POST', path: '/', headers: { ...headers, ...formHeaders } }, bytes, { before: beforeFile(name), after: afterFile })],
+    ['256 MiB by tus in one PATCH', { rate: 0.7, cpu: undefined }, (name: string) => uploadByTus({ port: ours.port, headers }, name, bytes)],
     ['256 MiB by PUT', { rate: 0.95, cpu: 1.25 }, (name: string) => upload({ port: ours.port, method: 'PUT', path: `/uploads/${name}`, headers }, bytes)]
   ] as const
   const comparisons: Comparison[] = []
@@ -47,6 +48,51 @@ export async function compareUploads (bench: Bench): Promise<Comparison[]> {
     }
   }
   return comparisons
+}
+
+const TUS = { 'Tus-Resumable': '1.0.0' }
+
+/** Begins a resumable upload; resolves with its path. */
+async function beginUpload ({ port, headers }: Omit<Target, 'path'>, name: string, bytes: number): Promise<string> {
+  const fields = { ...headers, ...TUS, 'Upload-Length': String(bytes), 'Upload-Metadata': `filename ${btoa(name)}` }
+  const { headers: answer } = await fetch(`http://127.0.0.1:${port}/api/uploads`, { method: 'POST', headers: fields })
+  return new URL(String(answer.get('location'))).pathname
+}
+
+/** Sends bytes from one buffer to the end of a resumable upload. */
+async function append ({ port, headers, path }: Target, offset: number, bytes: number): Promise<void> {
+  await upload({ port, method: 'PATCH', path, headers: { ...headers, ...TUS, 'Upload-Offset': String(offset), 'Content-Type': 'application/offset+octet-stream' } }, bytes)
+}
+
+async function uploadByTus (target: Omit<Target, 'path'>, name: string, bytes: number): Promise<void> {
+  await append({ ...target, path: await beginUpload(target, name, bytes) }, 0, bytes)
+}
+
+const PART_BYTES = 5 * 1024 ** 2
+
+/** What it costs to send a file in parts of 5 MiB: each is as durable as a file of this size. */
+export async function compareAppends (bench: Bench): Promise<Comparison[]> {
+  const { rounds, ours } = bench
+  const headers = await signIn(bench)
+  const count = Math.max(2, Math.round(bench.bytes / PART_BYTES))
+  const target = { port: ours.port, headers }
+  const measure = (send: (names: string[]) => Promise<void>) => async () => {
+    const names = Array.from({ length: count }, () => randomUUID())
+    const speed = await speedOf(ours, async () => {
+      const { seconds } = await inParallel(1, PART_BYTES, () => send(names))
+      return { units: count, seconds }
+    })
+    for (const name of names) await fetch(`http://127.0.0.1:${ours.port}/uploads/${name}`, { method: 'DELETE', headers })
+    return speed
+  }
+  const byAppends = measure(async ([name = '']) => {
+    const path = await beginUpload(target, name, count * PART_BYTES)
+    for (let part = 0; part < count; part++) await append({ ...target, path }, part * PART_BYTES, PART_BYTES)
+  })
+  const byPuts = measure(async names => {
+    for (const name of names) await upload({ ...target, method: 'PUT', path: `/uploads/${name}` }, PART_BYTES)
+  })
+  return rowsOf({ work: 'append of 5 MiB by tus', against: 'PUT of 5 MiB', rate: { unit: '/s', least: 0.7 }, cpu: { unit: 'ms', factor: 1000, most: 1.3 } }, await interleave(rounds, byAppends, byPuts))
 }
 
 export async function compareDownloads (bench: Bench): Promise<Comparison[]> {
