@@ -184,7 +184,6 @@ t.test('a creation that is wrong is refused, and nothing is created', async t =>
     ['concatenation', { ...tus, 'upload-length': '1', 'upload-concat': 'partial' }, 400, 'upload_header_invalid'],
     ['a checksum', { ...tus, 'upload-length': '1', 'upload-checksum': 'sha1 AAAA' }, 400, 'upload_header_invalid'],
     ['content of another type', { ...tus, 'upload-length': '1', 'content-type': 'text/plain' }, 415, 'unsupported_media_type', 'x'],
-    ['content without a type', { ...tus, 'upload-length': '1' }, 415, 'unsupported_media_type', chunked('x')],
     ['compressed content', { ...draft, 'content-encoding': 'gzip' }, 415, 'content_encoding_unsupported', 'x'],
     ['a range', { ...draft, 'content-range': 'bytes 0-0/1' }, 400, 'partial_upload', 'x'],
     ['no name (draft)', { 'upload-complete': '?0' }, 400, 'name_invalid'],
@@ -333,7 +332,13 @@ t.test('PUT with Upload-Complete can be continued, unless it is small', async t 
   t.match(replaced.headers, { etag: `"${replaced.json.sha256}"` })
   t.same(stateOf(await ann.put('b.bin', { 'upload-complete': '?1' }, chunked('chunk'))), [201, '5', '5', '?1'])
   refused(t, await ann.put('c.bin', { 'upload-complete': '?1', 'upload-length': '6' }, '12345'), 400, 'upload_length_inconsistent')
-  t.same(stateOf(await ann.put('c.bin', { 'upload-complete': '1' }, '12345')), [201, undefined, undefined, undefined], 'an invalid field is ignored')
+  for (const invalid of ['1', '?0, ?0', 'yes']) refused(t, await ann.put('c.bin', { 'upload-complete': invalid }, '12345'), 400, 'upload_header_invalid', 'it may be the beginning of a file')
+  refused(t, await ann.put('c.bin', TUS, '12345'), 400, 'upload_header_invalid', 'tus has no PUT')
+  refused(t, await ann.put('c.bin', { 'tus-resumable': '0.2.0' }, '12345'), 412, 'tus_version_unsupported')
+  t.equal((await ann.file('c.bin')).status, 404)
+  await ann.put('c.bin', {}, 'kept')
+  refused(t, await ann.put('c.bin', { 'upload-complete': '?0', 'upload-length': '0' }, '12345'), 400, 'upload_length_inconsistent', 'content of an empty file')
+  t.equal((await ann.file('c.bin')).text, 'kept')
 
   const begun = await ann.put('d.bin', { 'upload-complete': '?0' }, '123')
   t.same(stateOf(begun), [201, '3', undefined, '?0'])
@@ -381,6 +386,8 @@ t.test('PUT with Content-Range sends the rest of an upload that was begun with P
   t.equal((await ann.put('c.txt', { 'content-range': 'bytes 0-4/5' }, '12345')).status, 201, 'a range that is the whole')
   t.equal((await ann.put('d.txt', { 'content-range': 'bytes 0--1/0' }, '')).status, 201, 'of an empty file, as curl writes it')
   t.same(stateOf(await ann.put('e.txt', { 'content-range': `bytes 0-${MIB}/${MIB + 1}`, 'upload-complete': '?1' }, Buffer.alloc(MIB + 1))), [201, String(MIB + 1), String(MIB + 1), '?1'])
+  t.equal((await ann.put('f.txt', { 'content-range': 'bytes 0-4/5', 'upload-complete': '?0' }, '12345')).json.size, 5, 'the range decides')
+  refused(t, await ann.put('g.txt', { 'content-range': 'bytes 0-4/5', 'upload-complete': '?0', 'upload-length': '9' }, '12345'), 400, 'upload_length_inconsistent')
 })
 
 t.test('preconditions are judged at the beginning and at the end', async t => {
@@ -434,6 +441,74 @@ t.test('digests cover the content of a request, or the file', async t => {
   const trailed = await ann.tus(3)
   socket.write(`PATCH /api/uploads/${trailed} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer ${ann.token}\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\nContent-Type: application/offset+octet-stream\r\nTransfer-Encoding: chunked\r\nTrailer: Content-Digest\r\n\r\n3\r\nabc\r\n0\r\nContent-Digest: ${sha256('x')}\r\n\r\n`)
   t.match(Buffer.concat(await socket.toArray()).toString(), /^HTTP\/1\.1 400 [\s\S]*"digest_mismatch"/)
+
+  // That of the file may come with the bytes as well.
+  const append = (id: string, digest: string) => ann.tusPatch(id, 0, 'abc', { 'repr-digest': digest })
+  const ending = await ann.tus(3, `filename ${base64('e.txt')}`)
+  refused(t, await append(ending, '(('), 400, 'digest_malformed')
+  refused(t, await append(ending, sha256('other')), 400, 'digest_mismatch')
+  refused(t, await ann.head(ending), 404, 'not_found')
+  t.equal((await append(await ann.tus(3, `filename ${base64('e.txt')}`), sha256('abc'))).status, 204)
+  const sha512 = (text: string) => `sha-512=:${createHash('sha512').update(text).digest('base64')}:`
+  refused(t, await append(await ann.tus(3, `filename ${base64('f.txt')}`), sha512('other')), 400, 'digest_mismatch')
+  t.equal((await append(await ann.tus(3, `filename ${base64('f.txt')}`), sha512('abc'))).status, 204)
+  const large = 'x'.repeat(100_000)
+  t.equal((await ann.tusPatch(await ann.tus(large.length, `filename ${base64('large.txt')}`), 0, large, { 'repr-digest': sha512(large) })).status, 204)
+  refused(t, await ann.create({ ...draft, 'upload-complete': '?1', 'content-disposition': 'inline; filename=g.txt', 'repr-digest': sha256('x') }, 'abc'), 400, 'digest_mismatch')
+  t.same((await ann.uploads('?name=d.txt')).concat(await ann.uploads('?name=g.txt')), [], 'a creation whose content is wrong leaves nothing')
+
+  for (const [digest, status] of [[sha256('x'), 400], [sha256('abc'), 201], ['((', 400]] as const) {
+    const socket = connect(ann.server.port, '127.0.0.1')
+    socket.write(`PUT /uploads/h.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer ${ann.token}\r\nUpload-Complete: ?1\r\nTransfer-Encoding: chunked\r\nTrailer: Repr-Digest\r\n\r\n3\r\nabc\r\n0\r\nRepr-Digest: ${digest}\r\n\r\n`)
+    t.match(Buffer.concat(await socket.toArray()).toString(), new RegExp(`^HTTP/1\\.1 ${status} `), digest)
+  }
+})
+
+t.test('an announced length is never below the offset', async t => {
+  const ann = await open(t)
+  const created = await ann.create({ ...TUS, 'upload-defer-length': '1', ...named }, '12345')
+  for (const body of ['', 'x']) refused(t, await ann.tusPatch(idOf(created), 5, body, { 'upload-length': '4' }), 400, 'upload_length_inconsistent')
+  t.same(stateOf(await ann.head(idOf(created))), [200, '5', undefined, '?0'])
+  refused(t, await ann.tusPatch(idOf(created), 5, '', { 'upload-offset': '9'.repeat(400) }), 409, 'upload_offset_mismatch')
+  t.same(stateOf(await ann.tusPatch(idOf(created), 5, '', { 'upload-length': '5' })), [204, '5', '5', '?1'])
+})
+
+t.test('no answer says that all bytes are there unless the file is', async t => {
+  const ann = await open(t)
+  await ann.put('a.txt', {}, 'old')
+  const { status } = await ann.create({ 'upload-complete': '?1', 'content-disposition': 'inline; filename=a.txt' }, 'new')
+  t.equal(status, 412)
+  const [refusedUpload] = await ann.uploads()
+  refused(t, await ann.ask('GET', `/api/uploads/${refusedUpload?.id}`), 412, 'precondition_failed')
+
+  // All bytes of a chunked body, but not its end.
+  const id = await ann.tus(5, `filename ${base64('b.txt')}`)
+  const sending = begin(ann, 'PATCH', `/api/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': '0', 'transfer-encoding': 'chunked' })
+  sending.request.write('12345')
+  await wait(200)
+  t.same(stateOf(await ann.ask('GET', `/api/uploads/${id}`)), [200, '0', '5', '?0'])
+  sending.request.destroy()
+  await sending.answered
+  t.same(stateOf(await until(async () => { const answer = await ann.head(id); return answer.status === 200 && answer })), [200, '0', '5', '?0'])
+  t.equal((await ann.tusPatch(id, 0, '12345')).status, 204)
+
+  // An append that waits for its end is ended like any other.
+  const waiting = begin(ann, 'PATCH', `/api/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': '5', 'transfer-encoding': 'chunked' })
+  await wait(200)
+  t.equal((await ann.head(id)).status, 200)
+  t.equal((await ann.ask('DELETE', `/api/uploads/${id}`)).status, 204)
+  const ended = await waiting.answered
+  t.ok(ended === 'cut' || ended.code === 'upload_taken_over')
+  waiting.request.destroy()
+})
+
+t.test('an upload whose account is deleted meanwhile becomes no file', async t => {
+  const ann = await open(t)
+  const id = await ann.tus(10)
+  const sending = await beginAppend(ann, id, { offset: 0, length: 10, bytes: '12345' })
+  t.equal((await ann.server.send('DELETE', '/api/account', { user: ['ann', 'correct horse battery'] })).status, 204)
+  sending.request.end('67890')
+  t.match(await sending.answered, { status: 404, code: 'not_found' })
 })
 
 t.test('the list has pages, newest first, and finds names', async t => {
@@ -563,6 +638,13 @@ t.test('stopping keeps what arrived, and the next server goes on', async t => {
   t.same(stateOf(await later.head(id)), [200, '5', '10', '?0'])
   t.equal((await later.tusPatch(id, 5, '67890')).status, 204)
   t.equal((await later.file('a.bin')).text, '1234567890')
+})
+
+t.test('a file of unknown length has a limit as well', async t => {
+  const ann = await open(t, { MAX_FILE_BYTES: '10' })
+  const deferred = await ann.create({ ...TUS, 'upload-defer-length': '1', ...named })
+  refused(t, await ann.tusPatch(idOf(deferred), 0, chunked('12345678901')), 413, 'file_too_large')
+  t.same(stateOf(await ann.head(idOf(deferred))), [200, '0', undefined, '?0'])
 })
 
 t.test('quotas count what uploads have reserved', async t => {

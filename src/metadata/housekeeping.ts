@@ -33,14 +33,19 @@ export function startHousekeeping ({ metadata, reserve, sweep }: HousekeepingOpt
     sweep()
     const now = await metadata.now()
     for (const kind of ['access', 'personal'] as const) {
-      while (await metadata.removeExpiredTokens({ kind, before: now - EXPIRED_TOKEN_MILLISECONDS[kind] }, BATCH));
+      await untilNone(() => metadata.removeExpiredTokens({ kind, before: now - EXPIRED_TOKEN_MILLISECONDS[kind] }, BATCH))
     }
-    while (await metadata.removeAttempts({ since: now - ATTEMPT_MILLISECONDS, until: now + DRIFT_MILLISECONDS, limit: BATCH }));
-    while (await metadata.removeExpiredUploads(BATCH));
+    await untilNone(() => metadata.removeAttempts({ since: now - ATTEMPT_MILLISECONDS, until: now + DRIFT_MILLISECONDS, limit: BATCH }))
+    await untilNone(() => metadata.removeExpiredUploads(BATCH))
     await reserve.restore()
   }
   // A run that fails, on a full disk for example, is repeated a minute later.
   const timer = setInterval(() => { run().catch(() => {}) }, INTERVAL_MILLISECONDS)
   timer.unref()
   return { stop: () => clearInterval(timer) }
+}
+
+/** Removes batches until there may be no more. */
+async function untilNone (removeBatch: () => Promise<boolean>): Promise<void> {
+  while (await removeBatch());
 }

@@ -3,8 +3,9 @@ import type { Http2Stream, ServerHttp2Stream } from 'node:http2'
 import { expectDigests, type Fields } from '../files/digests.ts'
 import { Problem } from '../problems.ts'
 
-/** Whether a digest is announced in the trailer section (RFC 9110 section 6.6.2). */
-const LATE_DIGEST = /(?:^|[\s,])(?:content|repr)-digest(?:[\s,]|$)/i
+const DIGEST_FIELDS = ['content-digest', 'repr-digest'] as const
+
+type DigestField = typeof DIGEST_FIELDS[number]
 
 /** A request body that has not been read yet. Its headers were checked. */
 export interface UploadBody {
@@ -19,6 +20,8 @@ export interface UploadBody {
 export interface PartialBody extends Omit<UploadBody, 'confirm'> {
   /** As for an {@link UploadBody}; undefined if there is nothing to compare. */
   readonly confirm: (() => void) | undefined
+  /** `Repr-Digest` of the file, once `bytes` have ended. @throws digest_malformed for a trailer field. */
+  reprDigest (): string | undefined
 }
 
 /**
@@ -26,21 +29,42 @@ export interface PartialBody extends Omit<UploadBody, 'confirm'> {
  * @throws content_encoding_unsupported, digest_malformed.
  */
 export function openUploadBody (request: IncomingMessage): UploadBody {
-  const { isChecked, ...body } = openBody(request, fields => fields)
+  const { isChecked, ...body } = openBody(request, DIGEST_FIELDS)
   return body
 }
 
 /** The same for a part of a file: only `Content-Digest` is about its bytes (RFC 9530 section 2). */
 export function openPartialBody (request: IncomingMessage): PartialBody {
-  const { isChecked, confirm, ...body } = openBody(request, ({ 'content-digest': digest }) => ({ 'content-digest': digest }))
-  return { ...body, confirm: isChecked ? confirm : undefined }
+  const { isChecked, confirm, ...body } = openBody(request, ['content-digest'])
+  const reprDigest = (fields: Fields) => fields['repr-digest']?.toString()
+  requireDigests(reprDigest(request.headers))
+  return {
+    ...body,
+    confirm: isChecked ? confirm : undefined,
+    reprDigest () {
+      const late = isLate(request, ['repr-digest']) ? reprDigest(request.trailers) : undefined
+      requireDigests(late)
+      return late ?? reprDigest(request.headers)
+    }
+  }
+}
+
+/** @throws digest_malformed. */
+function requireDigests (field: string | undefined): void {
+  expectDigests({ 'repr-digest': field })
+}
+
+/** Whether a digest is announced in the trailer section (RFC 9110 section 6.6.2). */
+function isLate ({ headers: { trailer = '' } }: IncomingMessage, fields: readonly DigestField[]): boolean {
+  const announced = trailer.toLowerCase().split(/[\s,]+/)
+  return fields.some(field => announced.includes(field))
 }
 
 /** A body that is checked with the digests in these fields. */
-function openBody (request: IncomingMessage, digestsIn: (fields: Fields) => Fields): UploadBody & { isChecked: boolean } {
+function openBody (request: IncomingMessage, fields: readonly DigestField[]): UploadBody & { isChecked: boolean } {
+  const digestsIn = (all: Fields): Fields => Object.fromEntries(fields.map(field => [field, all[field]]))
   const announcedBytes = announcedBytesOf(request)
-  const isLate = LATE_DIGEST.test(request.headers.trailer ?? '')
-  const check = expectDigests(digestsIn(request.headers), isLate ? () => digestsIn(request.trailers) : undefined)
+  const check = expectDigests(digestsIn(request.headers), isLate(request, fields) ? () => digestsIn(request.trailers) : undefined)
   return { announcedBytes, bytes: check.watch(read(request)), confirm: check.confirm, isChecked: check.isNeeded }
 }
 

@@ -8,16 +8,22 @@ import { Problem } from '../problems.ts'
 /** Uploads whose digests are remembered between two requests: 1 kB each. */
 const MAX_REMEMBERED = 10_000
 
-interface Running { readonly hash: Hash, size: number }
+/** The SHA-256 of the first `size` bytes of an upload. */
+interface RunningDigest { readonly hash: Hash, size: number }
+
+/** The bytes of an append, which compute the digest as they are read; undefined if that of the bytes before them is not known. */
+export interface WatchedBytes { readonly bytes: AsyncIterable<Buffer>, readonly digest: RunningDigest | undefined }
 
 /** The SHA-256 of an upload that arrives in several requests. */
 export interface ContentDigests {
-  /** Passes the bytes of an append through, and computes the digest of all bytes so far. */
-  watch (upload: UploadRecord, bytes: AsyncIterable<Buffer>): AsyncIterable<Buffer>
-  /** To be called after `watch`, with the size that was saved. */
-  keep (upload: UploadRecord, savedBytes: number): void
-  /** The SHA-256 of the whole upload. @throws digest_mismatch if it does not match the `Repr-Digest` that the client announced. */
-  verify (upload: UploadRecord, size: number): Promise<string>
+  watch (upload: UploadRecord, bytes: AsyncIterable<Buffer>): WatchedBytes
+  /** To be called with what `watch` returned, when this many bytes of the upload are recorded: they never change any more. */
+  remember (upload: UploadRecord, watched: WatchedBytes, recordedBytes: number): void
+  /**
+   * The SHA-256 of the whole upload; `watched` is its end, if it has just arrived.
+   * @throws digest_mismatch if it does not match each of `reprDigests`, the fields that clients sent.
+   */
+  verify (upload: UploadRecord, size: number, options: { watched?: WatchedBytes | undefined, reprDigests: (string | undefined)[] }): Promise<string>
 }
 
 /**
@@ -26,16 +32,15 @@ export interface ContentDigests {
  * digest in WebAssembly, which is six times as slow, for every upload.
  */
 export function createContentDigests (blobs: BlobStore): ContentDigests {
-  const remembered = new LRUCache<string, Running>({ max: MAX_REMEMBERED })
-  const running = new Map<string, Running>()
+  const remembered = new LRUCache<string, RunningDigest>({ max: MAX_REMEMBERED })
 
-  function start ({ blobId, offset }: UploadRecord): Running | undefined {
+  function start ({ blobId, offset }: UploadRecord): RunningDigest | undefined {
     if (offset === 0) return { hash: createHash('sha256'), size: 0 }
     const known = remembered.get(blobId)
     return known?.size === offset ? { hash: known.hash.copy(), size: offset } : undefined
   }
 
-  async function * hashed (bytes: AsyncIterable<Buffer>, digest: Running): AsyncGenerator<Buffer> {
+  async function * hashed (bytes: AsyncIterable<Buffer>, digest: RunningDigest): AsyncGenerator<Buffer> {
     for await (const chunk of bytes) {
       digest.hash.update(chunk)
       digest.size += chunk.length
@@ -51,35 +56,32 @@ export function createContentDigests (blobs: BlobStore): ContentDigests {
   }
 
   /** Reads the whole upload. @throws digest_mismatch. */
-  async function readAll (upload: UploadRecord, size: number): Promise<string> {
+  async function readAll (upload: UploadRecord, size: number, reprDigests: (string | undefined)[]): Promise<string> {
     const hash = createHash('sha256')
-    const check = expectDigests({ 'repr-digest': upload.reprDigest ?? undefined })
-    for await (const chunk of check.watch(stored(upload, size))) hash.update(chunk)
-    check.confirm()
+    const checks = reprDigests.map(field => expectDigests({ 'repr-digest': field }))
+    const watched = checks.reduce<AsyncIterable<Buffer>>((bytes, check) => check.watch(bytes), stored(upload, size))
+    for await (const chunk of watched) hash.update(chunk)
+    for (const check of checks) check.confirm()
     return hash.digest('hex')
   }
 
   return {
     watch (upload, bytes) {
       const digest = start(upload)
-      if (digest === undefined) return bytes
-      running.set(upload.blobId, digest)
-      return hashed(bytes, digest)
+      return digest === undefined ? { bytes, digest } : { bytes: hashed(bytes, digest), digest }
     },
 
-    keep ({ blobId }, savedBytes) {
-      const digest = running.get(blobId)
-      running.delete(blobId)
-      if (digest?.size === savedBytes) remembered.set(blobId, digest)
+    remember ({ blobId }, { digest }, recordedBytes) {
+      if (digest?.size === recordedBytes) remembered.set(blobId, digest)
     },
 
-    async verify (upload, size) {
-      const known = remembered.get(upload.blobId)
-      if (known?.size !== size) return readAll(upload, size)
+    async verify (upload, size, { watched, reprDigests }) {
+      const known = watched?.digest ?? remembered.get(upload.blobId)
+      if (known?.size !== size) return readAll(upload, size, reprDigests)
       const sha256 = known.hash.copy().digest('hex')
-      const matches = matchesSha256(upload.reprDigest ?? undefined, sha256)
-      if (matches === undefined) return readAll(upload, size)
-      if (!matches) throw new Problem('digest_mismatch', { detail: 'The file has another sha-256.' })
+      const matches = reprDigests.map(field => matchesSha256(field, sha256))
+      if (matches.includes(undefined)) return readAll(upload, size, reprDigests)
+      if (matches.includes(false)) throw new Problem('digest_mismatch', { detail: 'The file has another sha-256.' })
       return sha256
     }
   }

@@ -21,8 +21,8 @@ export function wantsInterim (headers: Headers): boolean {
 }
 
 /** What a creation says about the length of the file, and whether it has all of it. @throws upload_length_inconsistent. */
-export function draftContent (headers: Headers, announcedBytes: number | undefined): Pick<UploadAppend, 'length' | 'isLast'> {
-  const isLast = findBoolean(headers, 'upload-complete') === true
+export function draftContent (headers: Headers, announcedBytes: number | undefined, { isWhole = false } = {}): Pick<UploadAppend, 'length' | 'isLast'> {
+  const isLast = isWhole || findBoolean(headers, 'upload-complete') === true
   return { length: agreedLength(findCount(headers, 'upload-length'), isLast ? announcedBytes : undefined), isLast }
 }
 

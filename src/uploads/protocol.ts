@@ -15,7 +15,8 @@ export type Content = Pick<UploadAppend, 'length' | 'isLast'>
  */
 export function startOf (headers: Headers, announcedBytes: number | undefined): Pick<UploadCreation, 'name' | 'type'> & Content {
   if (protocolOf(headers) === 'draft') return { ...draftFile(headers), ...draftContent(headers, announcedBytes) }
-  if (announcedBytes !== 0) requireTusBytes(headers)
+  // Without a type it is what the protocol says.
+  if (announcedBytes !== 0 && headers['content-type'] !== undefined) requireTusBytes(headers)
   return { ...tusCreation(headers), isLast: false }
 }
 

@@ -4,7 +4,7 @@ import type { Precondition } from '../metadata/preconditions.ts'
 import type { AccountRecord } from '../metadata/records.ts'
 import type { UploadProgress, UploadRecord } from '../metadata/uploads.ts'
 import { Problem } from '../problems.ts'
-import { createContentDigests, type ContentDigests } from './content-digests.ts'
+import { createContentDigests, type ContentDigests, type WatchedBytes } from './content-digests.ts'
 import { untilAborted } from './turns.ts'
 
 /** Bytes to be added to an upload. */
@@ -23,6 +23,8 @@ export interface UploadAppend {
    * or not at all.
    */
   readonly confirm: (() => void) | undefined
+  /** `Repr-Digest` of the file, once the bytes have ended: it may be a trailer field. */
+  readonly reprDigest?: () => string | undefined
   /** Replaces the recorded precondition (ranged `PUT` only). */
   readonly precondition?: Precondition
 }
@@ -37,16 +39,18 @@ interface ReceiverOptions {
 
 interface Reception { readonly length: number | null, readonly append: UploadAppend, readonly signal: AbortSignal }
 
+/** What an append has received, on stable storage, but not recorded yet. */
+export interface Received { readonly progress: UploadProgress, readonly watched: WatchedBytes }
+
 /** Receives the bytes of uploads. */
-export interface Receiver extends Pick<ContentDigests, 'verify'> {
+export interface Receiver extends Pick<ContentDigests, 'verify' | 'remember'> {
   /** The length that upload and request agree on; null while it is unknown. @throws upload_length_inconsistent, file_too_large. */
   agreeOnLength (owner: AccountRecord, upload: UploadRecord, append: UploadAppend): Promise<number | null>
   /**
-   * Appends bytes to an upload that the request has taken over. Resolves when they are on stable storage; the last of them are not recorded
-   * yet. If the bytes fail, what arrived is recorded.
+   * Appends bytes to an upload that the request has taken over. If the bytes fail, what arrived is recorded.
    * @throws upload_length_inconsistent beyond the length, and then the upload ends; file_too_large, quota_exceeded.
    */
-  receive (owner: AccountRecord, upload: UploadRecord, reception: Reception): Promise<UploadProgress>
+  receive (owner: AccountRecord, upload: UploadRecord, reception: Reception): Promise<Received>
 }
 
 export function createReceiver ({ blobs, quotas, maxFileBytes, save, end }: ReceiverOptions): Receiver {
@@ -61,6 +65,8 @@ export function createReceiver ({ blobs, quotas, maxFileBytes, save, end }: Rece
   return {
     verify: digests.verify,
 
+    remember: digests.remember,
+
     async agreeOnLength (owner, upload, { offset, announcedBytes, length, isLast }) {
       const known = new Set<number>()
       if (upload.length !== null) known.add(upload.length)
@@ -68,6 +74,7 @@ export function createReceiver ({ blobs, quotas, maxFileBytes, save, end }: Rece
       // What contradicts itself changes nothing.
       if (known.size > 1) throw new Problem('upload_length_inconsistent')
       const [agreed] = known
+      if (agreed !== undefined && agreed < upload.offset) throw new Problem('upload_length_inconsistent', { detail: `The upload has ${upload.offset} bytes already.` })
       // Bytes after the last one are refused as they are where an upload is complete.
       if (agreed !== undefined && offset < agreed && offset + (announcedBytes ?? 0) > agreed) return refuseExcess(owner, upload)
       if (isLast && announcedBytes !== undefined && agreed !== offset) known.add(offset + announcedBytes)
@@ -81,26 +88,24 @@ export function createReceiver ({ blobs, quotas, maxFileBytes, save, end }: Rece
       if (length !== upload.length) await save(owner, upload, { ...progressOf(upload), length }, true)
       const maxBytes = length ?? Math.min(maxFileBytes, await quotas.availableBytes(owner, upload.offset))
       const watched = digests.watch(upload, untilAborted(append, signal))
-      let saved = upload.offset
       const saveDraft = async ({ size, state }: { size: number, state: string | null }) => {
+        // The last offset is recorded with the file, in one act.
+        if (size === length) return
         await save(owner, upload, { offset: size, state, length }, true)
-        saved = size
+        digests.remember(upload, watched, size)
       }
       try {
-        const draft = await blobs.append(upload.blobId, { size: upload.offset, state: upload.state }, watched, {
+        const { size, state } = await blobs.append(upload.blobId, { size: upload.offset, state: upload.state }, watched.bytes, {
           maxBytes,
           // Bytes with a digest are kept all or not at all.
           ...(append.confirm === undefined ? { save: saveDraft } : { reserve: saveDraft })
         })
-        saved = draft.size
-        return { offset: draft.size, state: draft.state, length }
+        return { progress: { offset: size, state, length }, watched }
       } catch (error) {
         if (!(error instanceof Problem) || error.code !== 'file_too_large') throw error
         if (length !== null) return await refuseExcess(owner, upload, error)
         if (maxBytes < maxFileBytes) throw new Problem('quota_exceeded', { detail: `The quota leaves ${maxBytes} bytes for this file.`, cause: error })
         throw error
-      } finally {
-        digests.keep(upload, saved)
       }
     }
   }
@@ -123,7 +128,7 @@ export function requireOffset ({ offset, result }: UploadRecord, provided: numbe
 }
 
 /** @throws upload_completed if the request has bytes. */
-export async function requireEmpty ({ bytes, announcedBytes = 0 }: UploadAppend): Promise<void> {
-  if (announcedBytes > 0) throw new Problem('upload_completed')
-  for await (const chunk of bytes) if (chunk.length > 0) throw new Problem('upload_completed')
+export async function requireEmpty (append: UploadAppend, signal: AbortSignal): Promise<void> {
+  if ((append.announcedBytes ?? 0) > 0) throw new Problem('upload_completed')
+  for await (const chunk of untilAborted(append, signal)) if (chunk.length > 0) throw new Problem('upload_completed')
 }

@@ -7,6 +7,7 @@ import type { Links } from '../http/links.ts'
 import { entityTag } from '../metadata/preconditions.ts'
 import type { StoredUpload, UploadRecord } from '../metadata/uploads.ts'
 import { addHeaders } from '../openapi/responses.ts'
+import { type FailureCode, Problem } from '../problems.ts'
 import type { PartialBody } from './body.ts'
 import { INTEROP_VERSION, wantsInterim } from './draft.ts'
 import type { Content } from './protocol.ts'
@@ -18,13 +19,16 @@ import { remainingLimit, uploadFields, uploadLimit } from './upload-fields.ts'
 
 interface RequestsOptions { readonly uploads: ResumableUploads, readonly links: Links }
 
+/** After these failures of its content, nothing of an upload is left that could be continued. */
+const END_OF_CREATION = new Set<FailureCode>(['digest_mismatch', 'digest_malformed'])
+
 /** A request to the rule, and the response that it is for. */
 export interface Exchange { readonly request: FastifyRequest, readonly reply: FastifyReply }
 
 /** What all requests about uploads share, whatever their protocol. */
 export interface UploadRequests {
   /** Creates an upload, and appends the content of the request to it. */
-  begin (exchange: Exchange, creation: Omit<UploadCreation, 'owner'>, content: Content & { body: PartialBody }): Promise<UploadOutcome>
+  begin (exchange: Exchange, creation: Omit<UploadCreation, 'owner' | 'hasContent'>, content: Content & { body: PartialBody }): Promise<UploadOutcome>
   append (exchange: Exchange, id: string, append: UploadAppend): Promise<UploadOutcome>
   /** Adds the headers of a success. */
   describe (exchange: Exchange, upload: UploadRecord): void
@@ -36,16 +40,26 @@ export function createUploadRequests ({ uploads, links }: RequestsOptions): Uplo
   const append: UploadRequests['append'] = ({ request }, id, append) => uploads.append(callerOf(request).account, id, append)
 
   return {
-    async begin (exchange, creation, { body: { announcedBytes, bytes, confirm }, length, isLast }) {
+    async begin (exchange, creation, { body, length, isLast }) {
       const { request } = exchange
+      const { announcedBytes, confirm } = body
+      const owner = callerOf(request).account
       // No content is appended, so nothing else would compare its digest.
       if (announcedBytes === 0) confirm?.()
-      const created = await uploads.create({ ...creation, owner: callerOf(request).account })
+      const created = await uploads.create({ ...creation, owner, hasContent: announcedBytes !== 0 })
       const { upload } = created
-      if (wantsInterim(request.headers)) {
+      const isAddressKnown = wantsInterim(request.headers)
+      if (isAddressKnown) {
         sendInterim(request.raw, { location: uploadUrl(upload, request.raw, links), 'upload-limit': remainingLimit(uploads.limits, upload, Date.now()) })
       }
-      return announcedBytes === 0 ? created : append(exchange, upload.id, { offset: 0, bytes, announcedBytes, length, isLast, confirm })
+      if (announcedBytes === 0) return created
+      try {
+        return await append(exchange, upload.id, { ...body, offset: 0, length, isLast })
+      } catch (error) {
+        // A client that does not know the address of the upload can't go on with it. What was cut can be found in the list.
+        if (!isAddressKnown && error instanceof Problem && END_OF_CREATION.has(error.code)) await uploads.cancel(owner, upload.id).catch(() => {})
+        throw error
+      }
     },
     append,
     describe ({ request, reply }, upload) {

@@ -104,14 +104,14 @@ export const resumableUploadRoutes: FastifyPluginAsyncTypebox<ResumableRoutesOpt
     return { uploads: entries.map(uploadOf), next }
   })
 
-  const lookupFailures = problems(['not_found', 'tus_version_unsupported'])
+  const lookupFailures = problems(['not_found', 'precondition_failed', 'tus_version_unsupported'])
 
   app.get(UPLOAD_PATH, {
     exposeHeadRoute: false,
     schema: {
       operationId: 'getUpload',
       summary: 'Get an upload',
-      description: 'Returns the upload as it is. An append in progress goes on.',
+      description: 'Returns the upload as it is. An append in progress goes on. The response is 412 if all bytes are there and the file was refused.',
       ...codeSamples('upload=$(curl -f -u test_user:pwd "http://127.0.0.1:5000/api/uploads?name=large.bin" | grep -Eo "[0-9a-f]{32}" | head -n 1)', 'curl -f -u test_user:pwd http://127.0.0.1:5000/api/uploads/$upload'),
       tags: ['Uploads'],
       params: UploadParams,

@@ -8,6 +8,7 @@ import { isUnconditional, permits, type Precondition } from '../metadata/precond
 import type { AccountRecord } from '../metadata/records.ts'
 import type { StoredUpload, UploadProgress, UploadRecord } from '../metadata/uploads.ts'
 import { Problem } from '../problems.ts'
+import type { WatchedBytes } from './content-digests.ts'
 import { createReceiver, refuseSize, requireEmpty, requireOffset, type UploadAppend } from './receiver.ts'
 import { createTurns } from './turns.ts'
 
@@ -21,6 +22,8 @@ export interface UploadCreation {
   readonly type: string | undefined
   /** Bytes of the file; undefined if they are announced later. */
   readonly length: number | undefined
+  /** Whether bytes follow, which are to be appended. */
+  readonly hasContent: boolean
   readonly method: 'POST' | 'PUT'
   readonly precondition: Precondition
   readonly uploadMetadata: string | undefined
@@ -36,12 +39,12 @@ export interface ResumableUploads {
   /** `max-size` and `max-age` for clients: bytes, and seconds since the last byte. */
   readonly limits: { readonly maxBytes: number, readonly maxAgeSeconds: number }
   /**
-   * Creates an upload without bytes; one of length 0 is complete.
+   * Creates an upload without bytes; one of length 0 is complete, unless it has content, which is to be refused.
    * @throws name_invalid, extension_not_allowed, file_too_large, quota_exceeded, too_many_uploads, precondition_failed if it is certain,
    * digest_malformed, storage_full.
    */
   create (request: UploadCreation): Promise<UploadOutcome>
-  /** As it is, without ending an append. @throws not_found. */
+  /** As it is, without ending an append. @throws not_found, precondition_failed as `offset`. */
   get (owner: AccountRecord, id: string): Promise<UploadRecord>
   /** Unfinished ones, newest first. */
   list (owner: AccountRecord, page: { name: string | undefined, before: number | undefined, limit: number }): Promise<UploadRecord[]>
@@ -65,6 +68,8 @@ export interface ResumableUploads {
   stop (): void
   close (): Promise<void>
 }
+
+interface Finish { readonly progress: UploadProgress, readonly watched?: WatchedBytes, readonly reprDigest?: string | undefined }
 
 interface ResumableOptions {
   metadata: Metadata
@@ -121,20 +126,29 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
     await blobs.requireSpace(length ?? 0)
   }
 
-  /** Makes a file of an upload whose bytes are all there. @throws precondition_failed; digest_mismatch, and then the upload ends. */
-  async function finish (owner: AccountRecord, upload: UploadRecord, progress: UploadProgress): Promise<UploadOutcome> {
+  /**
+   * Makes a file of an upload whose bytes are all there; `watched` are the last of them. If that fails for now, the bytes are kept.
+   * @throws precondition_failed; digest_mismatch, and then the upload ends.
+   */
+  async function finish (owner: AccountRecord, upload: UploadRecord, { progress, watched, reprDigest }: Finish): Promise<UploadOutcome> {
     const size = progress.offset
     const whole = { ...progress, length: size }
+    // Nothing can be appended after it: the next request, even after a crash, finds all bytes and goes on here.
+    const record = () => save(owner, upload, whole, true)
     if (blobs.assemble !== undefined) {
-      // Before, because nothing can be appended after it: the next request, even after a crash, finds all bytes and goes on here.
-      await save(owner, upload, whole, true)
+      await record()
       await blobs.assemble(upload.blobId, { size, state: progress.state })
     }
-    const sha256 = await receiver.verify(upload, size).catch(async (error: unknown) => {
+    const store = async () => {
+      const sha256 = await receiver.verify(upload, size, { watched, reprDigests: [upload.reprDigest ?? undefined, reprDigest] })
+      return metadata.finishUpload(changeOf(upload, whole), { sha256, quota: quotas.of(owner) })
+    }
+    const stored = await store().catch(async (error: unknown) => {
       if (error instanceof Problem && error.code === 'digest_mismatch') await end(owner, upload.id)
+      else await record().catch(() => {})
       throw error
     })
-    const stored = await metadata.finishUpload(changeOf(upload, whole), { sha256, quota: quotas.of(owner) })
+    if (watched !== undefined) receiver.remember(upload, watched, size)
     if (stored === undefined) throw refusal(size)
     // Bytes that were replaced, or are there already.
     if (!stored.isNew) files.sweep()
@@ -144,29 +158,41 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
   async function append (owner: AccountRecord, id: string, { append, signal }: { append: UploadAppend, signal: AbortSignal }): Promise<UploadOutcome> {
     const found = await settle(owner, id)
     requireOffset(found, append.offset)
-    if (found.result !== undefined) return repeat(found, append)
+    if (found.result !== undefined) return repeat(found, append, signal)
     const length = await receiver.agreeOnLength(owner, found, append)
     const upload = await takeOver(owner, id, { isAppending: true, precondition: append.precondition })
     // Another process may have been faster.
     requireOffset(upload, append.offset)
-    if (upload.result !== undefined) return repeat(upload, append)
+    if (upload.result !== undefined) return repeat(upload, append, signal)
     // An empty file is received as well: that is what makes its bytes.
     if (upload.offset === length && length > 0) {
-      await requireEmpty(append)
-      return finish(owner, upload, upload)
+      await requireEmpty(append, signal)
+      return finish(owner, upload, { progress: { ...upload, length }, reprDigest: append.reprDigest?.() })
     }
-    const progress = await receiver.receive(owner, upload, { length, append, signal })
+    const { progress, watched } = await receiver.receive(owner, upload, { length, append, signal })
     const isComplete = append.isLast || progress.offset === length
-    if (isComplete && (length === null || progress.offset === length)) return finish(owner, upload, progress)
+    if (isComplete && (length === null || progress.offset === length)) return finish(owner, upload, { progress, watched, reprDigest: append.reprDigest?.() })
     await save(owner, upload, progress, false)
+    receiver.remember(upload, watched, progress.offset)
     if (isComplete) throw new Problem('upload_length_inconsistent')
     return { upload: { ...upload, ...progress }, stored: undefined }
   }
 
   /** Repeats the answer of an upload that is complete. */
-  async function repeat (upload: UploadRecord, request: UploadAppend): Promise<UploadOutcome> {
-    await requireEmpty(request)
+  async function repeat (upload: UploadRecord, request: UploadAppend, signal: AbortSignal): Promise<UploadOutcome> {
+    await requireEmpty(request, signal)
     return { upload, stored: upload.result }
+  }
+
+  /** The offset, after what all bytes of an upload ask for is done: to store the file, or to tell why it was refused. */
+  async function conclude (owner: AccountRecord, id: string): Promise<UploadOutcome> {
+    const upload = await settle(owner, id)
+    const { offset, length, result, isRefused } = upload
+    if (result !== undefined || offset !== length) return { upload, stored: result }
+    if (isRefused) throw refusal(offset)
+    // The process that received the last bytes could not store the file.
+    const taken = await takeOver(owner, id, { isAppending: true })
+    return taken.result === undefined ? finish(owner, taken, { progress: taken }) : { upload: taken, stored: taken.result }
   }
 
   // Another account that asks for the upload must not end what its owner does.
@@ -178,7 +204,7 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
     limits: { maxBytes: limits.maxFileBytes, maxAgeSeconds: lifetimeMilliseconds / 1000 },
 
     async create (request) {
-      const { owner, type, length, method, precondition, uploadMetadata = null, reprDigest = null } = request
+      const { owner, type, length, hasContent, method, precondition, uploadMetadata = null, reprDigest = null } = request
       const name = files.acceptName(request.name)
       await checkCreation(request, name)
       const upload = await metadata.addUpload({
@@ -194,11 +220,15 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
         reprDigest,
         lifetimeMilliseconds
       }, { maxUploads: MAX_UPLOADS, quota: quotas.of(owner) })
-      if (length !== 0) return { upload, stored: undefined }
+      if (length !== 0 || hasContent) return { upload, stored: undefined }
       return appendExclusively(owner, upload.id, { offset: 0, bytes: noBytes(), announcedBytes: 0, length: undefined, isLast: true, confirm: undefined })
     },
 
-    get,
+    async get (owner, id) {
+      const upload = await get(owner, id)
+      if (upload.result !== undefined || upload.offset !== upload.length) return upload
+      return (await takeTurn(owner, id, () => conclude(owner, id))).upload
+    },
 
     list: (owner, page) => metadata.listUploads(owner.id, page),
 
@@ -207,14 +237,7 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
       return uploads.find(({ method }) => method === 'PUT')
     },
 
-    offset: (owner, id) => takeTurn(owner, id, async () => {
-      const upload = await settle(owner, id)
-      const { offset, length, result, isRefused } = upload
-      if (result !== undefined || offset !== length) return { upload, stored: result }
-      if (isRefused) throw refusal(offset)
-      // The process that received the last bytes died before it could store the file.
-      return finish(owner, await takeOver(owner, id, { isAppending: true }), upload)
-    }),
+    offset: (owner, id) => takeTurn(owner, id, () => conclude(owner, id)),
 
     append: appendExclusively,
 

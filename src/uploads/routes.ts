@@ -23,7 +23,8 @@ import type { UploadAppend } from './receiver.ts'
 import { addUploadHeaders, createUploadRequests, type Exchange } from './resumable-requests.ts'
 import type { ResumableUploads, UploadOutcome } from './resumable.ts'
 import { DigestHeaders, ResumablePutHeaders, UploadBytes, UploadForm, uploadHeaders, uploadOf, uploadUrl } from './schemas.ts'
-import { fieldOf } from './upload-fields.ts'
+import { isTus } from './tus.ts'
+import { fieldOf, refuseField } from './upload-fields.ts'
 
 interface UploadRoutesOptions { files: Files, uploads: ResumableUploads, links: Links, maxFileBytes: number, limitTransfers: TransferLimits }
 
@@ -34,7 +35,7 @@ const MAX_ORDINARY_BYTES = 1024 ** 2
 const refusedUploads: FailureCode[] = ['name_invalid', 'not_found', 'upload_incomplete', 'digest_malformed', 'digest_mismatch', 'file_too_large', 'quota_exceeded', 'extension_not_allowed', 'content_encoding_unsupported', 'storage_full', 'too_many_transfers']
 
 /** Further failures of uploads that can be continued. */
-const refusedParts: FailureCode[] = ['content_range_invalid', 'upload_length_inconsistent', 'upload_completed', 'upload_offset_mismatch', 'upload_taken_over', 'too_many_uploads']
+const refusedParts: FailureCode[] = ['content_range_invalid', 'upload_header_invalid', 'tus_version_unsupported', 'upload_length_inconsistent', 'upload_completed', 'upload_offset_mismatch', 'upload_taken_over', 'too_many_uploads']
 
 /** `POST /`: a form with one file. */
 export const formUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (app, { files, links, maxFileBytes, limitTransfers }) => {
@@ -115,12 +116,16 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
   async function storePart (exchange: Exchange, name: string): Promise<UploadOutcome | undefined> {
     const { request } = exchange
     const { headers } = request
+    if (isTus(headers)) refuseField('Clients of tus create uploads with POST /api/uploads.')
+    // Ignored, it would make a file of what may be the beginning of one.
+    if (headers['upload-complete'] !== undefined && !isDraft(headers)) refuseField('Upload-Complete must be ?0 or ?1.')
     if (headers['content-range'] === undefined && !isDraft(headers)) return undefined
     const body = openPartialBody(request.raw)
     const rest = findRest(headers, body.announcedBytes)
     if (rest !== undefined) return storeRest(exchange, name, { ...rest, ...body })
     if (!isDraft(headers)) return undefined
-    const content = draftContent(headers, body.announcedBytes)
+    // A range that is not the rest is the whole file.
+    const content = draftContent(headers, body.announcedBytes, { isWhole: headers['content-range'] !== undefined })
     if (content.isLast && body.announcedBytes !== undefined && body.announcedBytes <= MAX_ORDINARY_BYTES) return undefined
     const creation = {
       name,
@@ -128,7 +133,7 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
       length: content.length,
       method: 'PUT' as const,
       precondition: preconditionOf(headers),
-      uploadMetadata: undefined,
+      uploadMetadata: fieldOf(headers, 'upload-metadata'),
       reprDigest: fieldOf(headers, 'repr-digest')
     }
     return requests.begin(exchange, creation, { ...content, body })

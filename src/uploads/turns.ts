@@ -7,7 +7,7 @@ export interface Turns {
    * `upload_taken_over` by the next work on the upload, or with that of `abort`.
    */
   take<T> (id: string, work: (signal: AbortSignal) => Promise<T>): Promise<T>
-  /** Aborts all that are under way. */
+  /** Aborts all that are under way, and all that follow. */
   abort (reason: Problem): void
   /** Waits for the end of all. */
   close (): Promise<void>
@@ -17,12 +17,14 @@ interface Turn { readonly controller: AbortController, readonly ended: Promise<u
 
 export function createTurns (): Turns {
   const latest = new Map<string, Turn>()
+  let stopped: Problem | undefined
 
   return {
     take (id, work) {
       const before = latest.get(id)
       before?.controller.abort(new Problem('upload_taken_over'))
       const controller = new AbortController()
+      if (stopped !== undefined) controller.abort(stopped)
       const result = (before?.ended ?? Promise.resolve()).then(() => work(controller.signal))
       const turn = { controller, ended: result.catch(() => {}).then(() => { if (latest.get(id) === turn) latest.delete(id) }) }
       latest.set(id, turn)
@@ -30,6 +32,7 @@ export function createTurns (): Turns {
     },
 
     abort (reason) {
+      stopped = reason
       for (const { controller } of latest.values()) controller.abort(reason)
     },
 
@@ -60,6 +63,6 @@ export async function * untilAborted ({ bytes, confirm }: Confirmed, signal: Abo
   } finally {
     signal.onabort = null
     // Not waited for: after an abort the source may wait for its client.
-    iterator.return?.().catch(() => {})
+    void Promise.allSettled([iterator.return?.()])
   }
 }

@@ -65,5 +65,5 @@ function refuseUnsupported (headers: Headers): void {
 function findTusCount (headers: Headers, name: string): number | undefined {
   const text = fieldOf(headers, name)?.trim()
   if (text === undefined) return undefined
-  return /^\d+$/.test(text) ? Number(text) : refuseField(`${name} is not a whole number.`)
+  return /^\d+$/.test(text) ? Math.min(Number(text), Number.MAX_SAFE_INTEGER) : refuseField(`${name} is not a whole number.`)
 }

@@ -97,9 +97,11 @@ function valueOf (name: string, drawn: Drawn, { known }: Fixture): string {
 function requestOf ({ method, path, operation }: Listed, recipe: Recipe, fixture: Fixture): WireRequest {
   const given = (operation.parameters ?? []).flatMap(({ name, in: place }) => {
     const drawn = recipe.parameters[name]
-    return drawn === null || drawn === undefined ? [] : [{ name, place, value: valueOf(name, drawn, fixture) }]
+    const kind = name === 'id' && path.startsWith('/api/uploads') ? 'upload' : name
+    return drawn === null || drawn === undefined ? [] : [{ name, place, value: valueOf(kind, drawn, fixture) }]
   })
-  const placed = (place: string) => given.filter(each => each.place === place)
+  const fixed = recipe.proof % 2 === 0 ? byProtocol[operation.operationId] : undefined
+  const placed = (place: string) => place === 'header' && fixed !== undefined ? Object.entries(fixed).map(([name, value]) => ({ name, value })) : given.filter(each => each.place === place)
   const query = new URLSearchParams(placed('query').map(({ name, value }) => [name, value])).toString()
   const address = placed('path').reduce((text, { name, value }) => text.replace(`{${name}}`, encodeURIComponent(value)), path)
   const { headers, body } = contentOf(operation.requestBody?.content ?? {}, recipe.body)
@@ -135,6 +137,7 @@ async function prepare (fixture: Fixture, { path }: Pick<Listed, 'path'>, files:
   const { server, known } = fixture
   if (!await hasTokens(fixture, path)) await signInAgain(fixture)
   if (path.includes('{id}')) learn(known, (await server.send('GET', '/api/tokens?limit=2', { token: fixture.token })).json)
+  if (path.startsWith('/api/uploads/')) await renewUpload(fixture)
   for (const { name, bytes } of files) {
     const { status, json, headers } = await server.send('PUT', `/uploads/${encodeURIComponent(name)}`, { token: fixture.token, body: bytes })
     // A request whose client did not wait for the response, such as an account deletion, may still be in progress.
@@ -145,6 +148,14 @@ async function prepare (fixture: Fixture, { path }: Pick<Listed, 'path'>, files:
     for (const field of ['if-modified-since', 'if-unmodified-since']) remember(known, field, date)
     for (const field of ['content-digest', 'repr-digest']) remember(known, field, `sha-256=:${Buffer.from(json.sha256, 'hex').toString('base64')}:`)
   }
+}
+
+/** Begins an upload, and ends the one before: an account may have 1,000. */
+async function renewUpload ({ server, known, token }: Fixture): Promise<void> {
+  const [before] = known.upload ?? []
+  if (before !== undefined) await server.send('DELETE', `/api/uploads/${before}`, { token })
+  const headers = { 'tus-resumable': '1.0.0', 'upload-defer-length': '1', 'upload-metadata': 'filename Yg==' }
+  known.upload = [(await server.send('POST', '/api/uploads', { token, headers })).json.id]
 }
 
 /** Whether the tokens are valid. An expired access token is renewed with the personal one, without hashing. */
@@ -190,7 +201,10 @@ function remember (known: Known, name: string, ...values: string[]): void {
 async function openFixture (t: Test): Promise<{ fixture: Fixture, drawer: Drawer, operations: Listed[] }> {
   const server = await startServer(t, { ...settings, DATA_DIR: t.testdir() })
   const document: Document = (await server.send('GET', '/openapi.json')).json
-  const known: Known = { id: ['1'], range: ['bytes=0-9', 'bytes=5-', 'bytes=-3', 'bytes=0-1,4-5', 'bytes=9999-'] }
+  const known: Known = {
+    id: ['1'],
+    range: ['bytes=0-9', 'bytes=5-', 'bytes=-3', 'bytes=0-1,4-5', 'bytes=9999-']
+  }
   const fixture: Fixture = { server, known, user: ['', ''], token: '', personal: '', userCount: 0 }
   await signInAgain(fixture)
   return { fixture, drawer: createDrawer(document, hints), operations: operationsOf(document) }
@@ -202,6 +216,13 @@ function runsOf ({ operation: { operationId } }: Listed, share: number): { seed:
 
 /** Rules beyond the schema: a prefix needs an order by name, a cursor belongs to its listing, an expiry must be in the future. */
 const RULED = new Set(['listFiles', 'createToken'])
+
+/** Header fields of uploads that depend on each other: half of the requests have these. Their media type depends on them as well. */
+const byProtocol: Record<string, Record<string, string>> = {
+  createUpload: { 'upload-complete': '?0', 'content-disposition': 'attachment; filename="c.txt"' },
+  appendUpload: { 'upload-complete': '?0', 'upload-offset': '0' },
+  overrideUpload: { 'tus-resumable': '1.0.0', 'x-http-method-override': 'PATCH', 'upload-offset': '0' }
+}
 
 test('a valid request of any operation is never given an undocumented answer, and succeeds at times', async t => {
   t.comment(`PROPERTY_SEED=${seed}`)
@@ -229,6 +250,7 @@ test('a valid request of any operation is never given an undocumented answer, an
 function accept ({ method, operation: { operationId } }: Listed, answer: Answer): void {
   const code = method !== 'HEAD' && answer.status >= 400 ? answer.json.code : undefined
   const isRefusedByForm = code === 'validation_failed' && !RULED.has(operationId)
+  if (code === 'unsupported_media_type' && operationId in byProtocol) return
   if (answer.status >= 500 || isRefusedByForm || ['malformed_json', 'malformed_multipart', 'malformed_url', 'unsupported_media_type'].includes(code)) throw new Error(`a valid request was answered ${answer.status} ${answer.text}`)
 }
 

@@ -65,11 +65,11 @@ export function ignoreMissing (error: unknown): void {
 /** Says in one line why a store can't be used. @throws {ConfigError} if a setting is wrong, else {OperatorError}. */
 export function failAsUnusable (error: unknown, place: string): never {
   const cause = error instanceof Problem ? error.cause : error
-  const { name, code, message } = cause as SdkError
+  const { name, code } = cause as SdkError
   const remedy = remedies[name]
   if (remedy !== undefined) throw new ConfigError(`STORAGE_URL: ${place} can't be used: ${remedy} (${name})`, { cause })
   if (name === 'RequestTimeTooSkewed') throw new OperatorError(`STORAGE_URL: the clock here differs from that of ${place}`, { cause })
   // The SDK could not read the answer. Its message has two lines.
   if (name === 'Error' && '$response' in (cause as object)) throw new OperatorError(`STORAGE_URL: ${place} can't be used: the endpoint does not answer as an S3-compatible store`, { cause })
-  throw new OperatorError(`STORAGE_URL: ${place} can't be reached: ${code ?? (name === 'Error' ? message : name)}`, { cause })
+  throw new OperatorError(`STORAGE_URL: ${place} can't be reached: ${code ?? name}`, { cause })
 }

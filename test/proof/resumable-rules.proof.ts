@@ -1,0 +1,99 @@
+import { createHash } from 'node:crypto'
+import { truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'tap'
+import { openReserve } from '../../src/blobs/disk/reserve.ts'
+import { openDiskBlobs } from '../../src/blobs/disk/disk.ts'
+import { createQuotas } from '../../src/files/quotas.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
+import { createResumableUploads, type UploadCreation } from '../../src/uploads/resumable.ts'
+
+test('an upload whose file could not be stored keeps its bytes, and becomes a file when the offset is asked for', async t => {
+  const folder = t.testdir()
+  const metadata = await openSqliteMetadata(join(folder, 'db'))
+  const blobs = await openDiskBlobs({ folder, minFreeBytes: () => 0 })
+  const reserve = await openReserve(join(folder, 'reserve'))
+  const owner = await metadata.addAccount({ username: 'ann', usernameKey: 'ann', passwordHash: 'x', createdAt: 1 })
+  const shared = {
+    blobs,
+    reserve,
+    files: { acceptName: (name: string) => name, sweep () {} },
+    quotas: createQuotas(metadata, { quotaBytes: undefined, quotaFiles: undefined }),
+    limits: { maxFileBytes: 1000, uploadExpiryHours: 1 }
+  }
+  const creation = (name: string, length: number | undefined = 3): UploadCreation => ({
+    owner, name, type: undefined, length, hasContent: true, method: 'POST', precondition: {}, uploadMetadata: undefined, reprDigest: undefined
+  })
+  async function * bytes (text: string) { yield Buffer.from(text) }
+  const appendOf = (text: string, offset = 0) => ({ offset, bytes: bytes(text), announcedBytes: text.length, length: undefined, isLast: false, confirm: undefined })
+  const uploads = createResumableUploads({ ...shared, metadata })
+  t.teardown(async () => { await uploads.close(); await blobs.close(); await metadata.close() })
+
+  // Another process, whose database is out of reach when it finishes the upload.
+  let isAway = true
+  const away = createResumableUploads({
+    ...shared,
+    metadata: { ...metadata, async finishUpload (...args) { if (isAway) throw new Error('away'); return metadata.finishUpload(...args) } }
+  })
+  const { upload: { id } } = await away.create(creation('a'))
+  await t.rejects(away.append(owner, id, appendOf('abc')), { message: 'away' })
+  isAway = false
+  t.match(await metadata.findUpload(owner.id, id), { offset: 3, length: 3, result: undefined })
+  t.match(await uploads.get(owner, id), { offset: 3, result: { isNew: true, file: { name: 'a', size: 3 } } })
+
+  // Between the look at an upload and its take-over another process finishes it.
+  isAway = true
+  const { upload: late } = await away.create(creation('b'))
+  await t.rejects(away.append(owner, late.id, appendOf('abc')), { message: 'away' })
+  const slow = createResumableUploads({
+    ...shared,
+    metadata: {
+      ...metadata,
+      async takeOverUpload (ownerId, id, to) {
+        await uploads.offset(owner, id)
+        return metadata.takeOverUpload(ownerId, id, to)
+      }
+    }
+  })
+  t.match((await slow.offset(owner, late.id)).stored, { isNew: true, file: { name: 'b' } })
+  const { upload: raced } = await away.create(creation('c'))
+  await t.rejects(away.append(owner, raced.id, appendOf('abc')), { message: 'away' })
+  t.match((await slow.append(owner, raced.id, appendOf('', 3))).stored, { isNew: true, file: { name: 'c' } })
+
+  // Bytes that were not recorded do not count in the digest of those that were.
+  const { upload: deferred } = await away.create(creation('d', undefined))
+  await t.rejects(away.append(owner, deferred.id, { ...appendOf('AAA'), isLast: true, length: 3, announcedBytes: 3 }), { message: 'away' })
+  await metadata.removeUpload(owner.id, deferred.id)
+
+  uploads.stop()
+  await t.rejects(uploads.append(owner, (await uploads.create(creation('e'))).upload.id, appendOf('abc')), { code: 'stopping' })
+})
+
+test('a digest is remembered for recorded bytes only', async t => {
+  const folder = t.testdir()
+  const metadata = await openSqliteMetadata(join(folder, 'db'))
+  const blobs = await openDiskBlobs({ folder, minFreeBytes: () => 0 })
+  const owner = await metadata.addAccount({ username: 'ann', usernameKey: 'ann', passwordHash: 'x', createdAt: 1 })
+  let isFull = true
+  const uploads = createResumableUploads({
+    metadata: { ...metadata, async saveUpload (...args) { if (isFull) throw new Error('full'); return metadata.saveUpload(...args) } },
+    blobs,
+    reserve: await openReserve(join(folder, 'reserve')),
+    files: { acceptName: name => name, sweep () {} },
+    quotas: createQuotas(metadata, { quotaBytes: undefined, quotaFiles: undefined }),
+    limits: { maxFileBytes: 1000, uploadExpiryHours: 1 }
+  })
+  t.teardown(async () => { await uploads.close(); await blobs.close(); await metadata.close() })
+  async function * bytes (text: string) { yield Buffer.from(text) }
+  const { upload } = await uploads.create({ owner, name: 'a', type: undefined, length: 6, hasContent: true, method: 'POST', precondition: {}, uploadMetadata: undefined, reprDigest: undefined })
+  const append = (offset: number, text: string) => uploads.append(owner, upload.id, { offset, bytes: bytes(text), announcedBytes: text.length, length: undefined, isLast: false, confirm: undefined })
+  await t.rejects(append(0, 'AAA'), { message: 'full' })
+  isFull = false
+  await append(0, 'BBB')
+  const blob = join(folder, 'blobs', upload.blobId.slice(0, 2), upload.blobId)
+  await truncate(blob, 2)
+  await t.rejects(append(3, 'BBB'), { code: 'file_damaged' })
+  await writeFile(blob, 'BBB')
+  const { stored } = await append(3, 'BBB')
+  t.equal(stored?.file.sha256, createHash('sha256').update('BBBBBB').digest('hex'))
+})
