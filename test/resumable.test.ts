@@ -2,12 +2,11 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
-import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { Database } from '../src/metadata/sqlite/driver.ts'
 import { signUp, startServer, type Answer, type RunningServer, type SendOptions, type Settings } from './server.ts'
+import { runSql } from './stores.ts'
 
 const MIB = 1024 ** 2
 const TUS = { 'tus-resumable': '1.0.0' }
@@ -559,9 +558,7 @@ t.test('the upload of another account does not exist', async t => {
 t.test('an upload that has expired does not exist, and reserves nothing', async t => {
   const ann = await open(t)
   const id = await ann.tus(10)
-  const database = new Database(join(ann.server.dataDir, 'magicstore.db'))
-  database.exec(`UPDATE uploads SET expires_at = ${Date.now() - 1}`)
-  database.close()
+  await runSql(ann.server.dataDir, `UPDATE uploads SET expires_at = ${Date.now() - 1}`)
   for (const answer of [await ann.head(id), await ann.ask('GET', `/api/uploads/${id}`), await ann.tusPatch(id, 0, 'x'), await ann.ask('DELETE', `/api/uploads/${id}`)]) refused(t, answer, 404, 'not_found')
   t.same(await ann.uploads(), [])
   t.equal((await ann.usage()).uploadBytes, 0)
