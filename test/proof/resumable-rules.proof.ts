@@ -45,25 +45,50 @@ test('an upload whose file could not be stored keeps its bytes, and becomes a fi
   isAway = true
   const { upload: late } = await away.create(creation('b'))
   await t.rejects(away.append(owner, late.id, appendOf('abc')), { message: 'away' })
+  const meanwhile: (() => Promise<unknown>)[] = []
   const slow = createResumableUploads({
     ...shared,
     metadata: {
       ...metadata,
       async takeOverUpload (ownerId, id, to) {
-        await uploads.offset(owner, id)
+        await meanwhile.shift()?.()
         return metadata.takeOverUpload(ownerId, id, to)
       }
     }
   })
+  meanwhile.push(async () => {}, () => uploads.offset(owner, late.id))
   t.match((await slow.offset(owner, late.id)).stored, { isNew: true, file: { name: 'b' } })
+  const { upload: empty } = await uploads.create(creation('empty', 0))
+  meanwhile.push(() => uploads.append(owner, empty.id, appendOf('')))
+  t.match((await slow.append(owner, empty.id, appendOf(''))).stored, { isNew: true, file: { name: 'empty' } })
   const { upload: raced } = await away.create(creation('c'))
   await t.rejects(away.append(owner, raced.id, appendOf('abc')), { message: 'away' })
+  meanwhile.push(() => uploads.offset(owner, raced.id))
   t.match((await slow.append(owner, raced.id, appendOf('', 3))).stored, { isNew: true, file: { name: 'c' } })
 
   // Bytes that were not recorded do not count in the digest of those that were.
   const { upload: deferred } = await away.create(creation('d', undefined))
   await t.rejects(away.append(owner, deferred.id, { ...appendOf('AAA'), isLast: true, length: 3, announcedBytes: 3 }), { message: 'away' })
   await metadata.removeUpload(owner.id, deferred.id)
+
+  // What contradicts the length.
+  const { upload: long } = await uploads.create(creation('long', 10))
+  await t.rejects(uploads.append(owner, long.id, { ...appendOf('abc'), isLast: true }), { code: 'upload_length_inconsistent' })
+  await t.rejects(uploads.append(owner, long.id, { ...appendOf('abc'), isLast: true, announcedBytes: undefined }), { code: 'upload_length_inconsistent' })
+  t.match(await uploads.get(owner, long.id), { offset: 3, length: 10 })
+  const { upload: huge } = await uploads.create({ ...creation('huge'), length: undefined })
+  await t.rejects(uploads.append(owner, huge.id, { ...appendOf('abc'), length: 1001 }), { code: 'file_too_large' })
+
+  // The digest of no bytes, of another algorithm.
+  const sha512 = `sha-512=:${createHash('sha512').digest('base64')}:`
+  t.match((await uploads.create({ ...creation('none', 0), hasContent: false, reprDigest: sha512 })).stored, { file: { size: 0 } })
+
+  // A store that has to assemble its drafts.
+  const assembled: number[] = []
+  const assembling = createResumableUploads({ ...shared, metadata, blobs: { ...blobs, assemble: async (_id, { size }) => { assembled.push(size) } } })
+  const { upload: parts } = await assembling.create(creation('parts'))
+  t.match((await assembling.append(owner, parts.id, appendOf('abc'))).stored, { file: { size: 3 } })
+  t.strictSame(assembled, [3])
 
   uploads.stop()
   await t.rejects(uploads.append(owner, (await uploads.create(creation('e'))).upload.id, appendOf('abc')), { code: 'stopping' })
