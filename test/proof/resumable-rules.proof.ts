@@ -122,3 +122,12 @@ test('a digest is remembered for recorded bytes only', async t => {
   const { stored } = await append(3, 'BBB')
   t.equal(stored?.file.sha256, createHash('sha256').update('BBBBBB').digest('hex'))
 })
+
+test('an append that is kept all or not at all saves nothing meanwhile, however large it is', async t => {
+  const blobs = await openDiskBlobs({ folder: t.testdir(), minFreeBytes: () => 0 })
+  t.teardown(() => blobs.close())
+  const chunk = Buffer.alloc(1024 ** 2)
+  async function * bytes () { for (let count = 0; count < 70; count++) yield chunk }
+  const reserve = async () => { t.fail('a folder has nothing to reserve') }
+  t.same(await blobs.append('0'.repeat(32), { size: 0, state: null }, bytes(), { maxBytes: 100 * chunk.length, reserve }), { size: 70 * chunk.length, state: null })
+})
