@@ -6,7 +6,7 @@ import { Readable } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { signUp, startServer, type Answer, type RunningServer, type SendOptions, type Settings } from './server.ts'
-import { runSql } from './stores.ts'
+import { runSql, skipWithoutFolder } from './stores.ts'
 
 const MIB = 1024 ** 2
 const TUS = { 'tus-resumable': '1.0.0' }
@@ -746,4 +746,51 @@ t.test('104 tells clients of the draft, version 8, where the upload is', async t
     t.match(await rawAnswer(ann, { path: '/api/uploads', version }), /^HTTP\/1\.1 201 /, version)
   }
   t.match(await rawAnswer(ann, { path: '/api/uploads', version: 'Upload-Draft-Interop-Version: 8', protocol: 'HTTP/1.0' }), /^HTTP\/1\.1 201 /, 'HTTP/1.0 has no interim responses')
+})
+
+t.test('refusals that are rare are answered as documented', async t => {
+  const dataDir = t.testdir()
+  const ann = await open(t, { DATA_DIR: dataDir, SIGN_IN_FAILURES: '1' })
+  const override = (id: string, offset: number, body: string) => ann.ask('POST', `/api/uploads/${id}`, { ...TUS_BYTES, 'x-http-method-override': 'PATCH', 'upload-offset': String(offset) }, body)
+  const id = await ann.tus(10)
+  refused(t, await override(id, 5, 'x'), 409, 'upload_offset_mismatch')
+
+  const creation = { 'upload-complete': '?1', 'content-disposition': 'inline; filename=b.txt', 'transfer-encoding': 'chunked' }
+  const beginCreation = async () => {
+    const sending = begin(ann, 'POST', '/api/uploads', creation)
+    sending.request.write('abc')
+    const [upload] = await until(async () => { const found = await ann.uploads('?name=b.txt'); return found.length > 0 && found })
+    await wait(200)
+    return { ...sending, id: String(upload?.id) }
+  }
+  const overtaken = await beginCreation()
+  t.equal((await ann.head(overtaken.id)).status, 200)
+  t.match(await overtaken.answered, { status: 409, code: 'upload_taken_over' })
+  overtaken.request.destroy()
+  await ann.ask('DELETE', `/api/uploads/${overtaken.id}`)
+
+  for (let count = 0; count < 2; count++) await ann.server.send('HEAD', `/api/uploads/${id}`, { user: ['ann', 'wrong'] })
+  t.equal((await ann.server.send('HEAD', `/api/uploads/${id}`, { user: ['ann', 'wrong'] })).status, 429)
+
+  const other = await open(t, { DATA_DIR: t.testdir({ other: {} }) + '/other' })
+  const ended = begin(other, 'POST', '/api/uploads', creation)
+  ended.request.write('abc')
+  await until(async () => (await other.uploads('?name=b.txt')).length > 0)
+  await wait(200)
+  t.equal((await other.server.send('DELETE', '/api/account', { user: ['ann', 'correct horse battery'] })).status, 204)
+  ended.request.end('def')
+  t.match(await ended.answered, { status: 404, code: 'not_found' })
+})
+
+t.test('an upload needs space on the disk', { skip: skipWithoutFolder }, async t => {
+  const dataDir = t.testdir()
+  const ann = await open(t, { DATA_DIR: dataDir })
+  const id = await ann.tus(10)
+  await ann.server.close()
+  const full = await startServer(t, { DATA_DIR: dataDir, MIN_FREE_BYTES: '1000 TB' })
+  const { json: { token } } = await full.send('GET', '/api/token', { user: ['ann', 'correct horse battery'] })
+  const later = clientOf(full, token)
+  refused(t, await later.create({ ...TUS, 'upload-length': '5', ...named }), 507, 'storage_full')
+  refused(t, await later.ask('POST', `/api/uploads/${id}`, { ...TUS_BYTES, 'x-http-method-override': 'PATCH', 'upload-offset': '0' }, '12345'), 507, 'storage_full')
+  t.equal((await later.head(id)).status, 200)
 })

@@ -206,7 +206,7 @@ export const resumableUploadRoutes: FastifyPluginAsyncTypebox<ResumableRoutesOpt
       tags: ['Uploads'],
       params: UploadParams,
       headers: UploadLookupHeaders,
-      response: { 204: { description: 'The upload is cancelled.', type: 'null' }, ...problems(['not_found', 'tus_version_unsupported', 'storage_full']) }
+      response: { 204: { description: 'The upload is cancelled.', type: 'null' }, ...problems(['not_found', 'tus_version_unsupported']) }
     }
   }, async (request, reply) => cancel({ request, reply }, request.params.id))
 
