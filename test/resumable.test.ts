@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
-import { Readable } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { signUp, startServer, type Answer, type RunningServer, type SendOptions, type Settings } from './server.ts'
@@ -756,18 +756,15 @@ t.test('refusals that are rare are answered as documented', async t => {
   refused(t, await override(id, 5, 'x'), 409, 'upload_offset_mismatch')
 
   const creation = { 'upload-complete': '?1', 'content-disposition': 'inline; filename=b.txt', 'transfer-encoding': 'chunked' }
-  const beginCreation = async () => {
-    const sending = begin(ann, 'POST', '/api/uploads', creation)
-    sending.request.write('abc')
-    const [upload] = await until(async () => { const found = await ann.uploads('?name=b.txt'); return found.length > 0 && found })
-    await wait(200)
-    return { ...sending, id: String(upload?.id) }
-  }
-  const overtaken = await beginCreation()
-  t.equal((await ann.head(overtaken.id)).status, 200)
-  t.match(await overtaken.answered, { status: 409, code: 'upload_taken_over' })
-  overtaken.request.destroy()
-  await ann.ask('DELETE', `/api/uploads/${overtaken.id}`)
+  const bytes = new PassThrough()
+  const overtaken = ann.create({ 'upload-complete': '?1', 'content-disposition': 'inline; filename=b.txt' }, bytes)
+  bytes.write('abc')
+  const [upload] = await until(async () => { const found = await ann.uploads('?name=b.txt'); return found.length > 0 && found })
+  await wait(200)
+  t.equal((await ann.head(String(upload?.id))).status, 200)
+  refused(t, await overtaken, 409, 'upload_taken_over')
+  bytes.end()
+  await ann.ask('DELETE', `/api/uploads/${upload?.id}`)
 
   for (let count = 0; count < 2; count++) await ann.server.send('HEAD', `/api/uploads/${id}`, { user: ['ann', 'wrong'] })
   t.equal((await ann.server.send('HEAD', `/api/uploads/${id}`, { user: ['ann', 'wrong'] })).status, 429)
