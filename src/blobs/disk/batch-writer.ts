@@ -24,12 +24,15 @@ export interface BatchWriter {
   flush (): Promise<void>
   /** Waits for the writes in progress, and leaves the rest. */
   settle (): Promise<void>
+  /** The bytes of all batches that were written whole. */
+  written (): number
 }
 
 export function createBatchWriter (handle: FileHandle, { freeSpace, countWriters }: BatchWriterOptions): BatchWriter {
   let chunks: Uint8Array[] = []
   let chunkBytes = 0
   let writing: Promise<void> = Promise.resolve()
+  let written = 0
 
   /** Returns the write before. */
   function enqueue (): Promise<void> {
@@ -37,7 +40,7 @@ export function createBatchWriter (handle: FileHandle, { freeSpace, countWriters
     const [batch, bytes] = [chunks, chunkBytes]
     chunks = []
     chunkBytes = 0
-    writing = before.then(() => freeSpace.during(bytes, () => writeBatch(handle, batch, bytes)))
+    writing = before.then(() => freeSpace.during(bytes, () => writeBatch(handle, batch, bytes))).then(() => { written += bytes })
     writing.catch(() => {})
     return before
   }
@@ -53,7 +56,8 @@ export function createBatchWriter (handle: FileHandle, { freeSpace, countWriters
       if (chunkBytes > 0) void enqueue()
       await writing
     },
-    settle: () => writing
+    settle: () => writing,
+    written: () => written
   }
 }
 

@@ -56,6 +56,13 @@ async function appendAll (handle: FileHandle, draft: Draft, bytes: AsyncIterable
     return durable
   }
 
+  /** What arrived before the source failed, or what the disk took of it before it was full. */
+  async function keepWritten (): Promise<Draft> {
+    await writer.flush().catch(() => {})
+    await handle.datasync()
+    return { size: draft.size + writer.written(), state: null }
+  }
+
   async function write (): Promise<void> {
     for await (const chunk of bytes) {
       // A save has failed, and the file may be closed.
@@ -73,8 +80,7 @@ async function appendAll (handle: FileHandle, draft: Draft, bytes: AsyncIterable
     const failure = await checkpoints.guard(writing).then(() => undefined, (error: unknown) => ({ error }))
     await checkpoints.stop()
     if (failure === undefined) return await makeDurable()
-    // What arrived before the source failed is kept.
-    if (save !== undefined) await checkpoints.guard(makeDurable()).then(save)
+    if (save !== undefined) await checkpoints.guard(keepWritten()).then(save)
     throw failure.error
   } finally {
     isOver = true
