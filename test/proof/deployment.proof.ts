@@ -14,7 +14,8 @@ import { commandOf } from '../bin.ts'
 import { checkRecorded } from '../conformance.ts'
 import { blocksOf, readGuide, root, sectionOf } from '../readme.ts'
 import { spawnBin } from '../server.ts'
-import { certify, freePort, lineOf, NAME, proxies, read, skipWithout, startFront, type Front } from './fronts.ts'
+import { certify, lineOf, NAME, proxies, read, skipWithout, startFront, type Front } from './fronts.ts'
+import { freePort } from '../wire.ts'
 
 const MIB = 1024 ** 2
 const PASSWORD = 'correct horse battery'

@@ -1,13 +1,13 @@
 import { execFile, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
 import { root } from '../readme.ts'
+import { freePort } from '../wire.ts'
 
 const run = promisify(execFile)
 
@@ -42,16 +42,6 @@ export async function certify (folder: string): Promise<{ TLS_CERT: string, TLS_
   const files = { TLS_CERT: join(folder, 'front.crt'), TLS_KEY: join(folder, 'front.key') }
   await run('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', `/CN=${NAME}`, '-addext', `subjectAltName=DNS:${NAME}`, '-out', files.TLS_CERT, '-keyout', files.TLS_KEY])
   return files
-}
-
-/** A port of this machine that was free a moment ago. */
-export async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** Replacements for the ports and files in the example of a proxy. */

@@ -18,6 +18,7 @@ import { startPostgres, startProxy, type PostgresServer } from '../postgres.ts'
 import { credentials, startS3, type FakeS3 } from '../s3.ts'
 import { clientOf, formOf, runBin, signUp, spawnBin, spawnServer, startServer, type Client, type ServerProcess, type Settings } from '../server.ts'
 import { lacksTerminal, spawnOnTerminal } from '../terminal.ts'
+import { freePort } from '../wire.ts'
 
 const MIB = 1024 ** 2
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
@@ -501,14 +502,6 @@ for (const { output, shell } of [
     child.kill('SIGTERM')
     t.strictSame(await once(child, 'exit'), [0, null])
   })
-}
-
-async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  return port
 }
 
 /** Runs the bin on a terminal until it prints `last`, and returns what it printed. Typing ^C discards output that is not displayed yet. */
