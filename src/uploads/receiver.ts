@@ -127,6 +127,11 @@ export function requireOffset ({ offset, result }: UploadRecord, provided: numbe
   })
 }
 
+/** All bytes are there, but the file is refused. */
+export function refusal (offset: number): Problem {
+  return new Problem('precondition_failed', { headers: { 'upload-offset': String(offset), 'upload-complete': '?1' } })
+}
+
 /** @throws upload_completed if the request has bytes. */
 export async function requireEmpty (append: UploadAppend, signal: AbortSignal): Promise<void> {
   if ((append.announcedBytes ?? 0) > 0) throw new Problem('upload_completed')

@@ -7,20 +7,16 @@ import type { Links } from '../http/links.ts'
 import { entityTag } from '../metadata/preconditions.ts'
 import type { StoredUpload, UploadRecord } from '../metadata/uploads.ts'
 import { addHeaders } from '../openapi/responses.ts'
-import { type FailureCode, Problem } from '../problems.ts'
 import type { PartialBody } from './body.ts'
 import { INTEROP_VERSION, wantsInterim } from './draft.ts'
 import type { Content } from './protocol.ts'
 import type { UploadAppend } from './receiver.ts'
 import type { ResumableUploads, UploadCreation, UploadOutcome } from './resumable.ts'
-import { failureHeaders, tusHeaders, uploadUrl } from './schemas.ts'
+import { createdUpload, failureHeaders, tusHeaders, UPLOADS_PATH, uploadUrl } from './schemas.ts'
 import { TUS_VERSION, tusFields } from './tus.ts'
 import { remainingLimit, uploadFields, uploadLimit } from './upload-fields.ts'
 
 interface RequestsOptions { readonly uploads: ResumableUploads, readonly links: Links }
-
-/** After these failures of its content, nothing of an upload is left that could be continued. */
-const END_OF_CREATION = new Set<FailureCode>(['digest_mismatch', 'digest_malformed'])
 
 /** A request to the rule, and the response that it is for. */
 export interface Exchange { readonly request: FastifyRequest, readonly reply: FastifyReply }
@@ -43,23 +39,17 @@ export function createUploadRequests ({ uploads, links }: RequestsOptions): Uplo
     async begin (exchange, creation, { body, length, isLast }) {
       const { request } = exchange
       const { announcedBytes, confirm } = body
-      const owner = callerOf(request).account
       // No content is appended, so nothing else would compare its digest.
       if (announcedBytes === 0) confirm?.()
-      const created = await uploads.create({ ...creation, owner, hasContent: announcedBytes !== 0 })
+      const created = await uploads.create({ ...creation, owner: callerOf(request).account, hasContent: announcedBytes !== 0 })
       const { upload } = created
-      const isAddressKnown = wantsInterim(request.headers)
-      if (isAddressKnown) {
+      if (wantsInterim(request.headers)) {
         sendInterim(request.raw, { location: uploadUrl(upload, request.raw, links), 'upload-limit': remainingLimit(uploads.limits, upload, Date.now()) })
       }
       if (announcedBytes === 0) return created
-      try {
-        return await append(exchange, upload.id, { ...body, offset: 0, length, isLast })
-      } catch (error) {
-        // A client that does not know the address of the upload can't go on with it. What was cut can be found in the list.
-        if (!isAddressKnown && error instanceof Problem && END_OF_CREATION.has(error.code)) await uploads.cancel(owner, upload.id).catch(() => {})
-        throw error
-      }
+      // Also of a failure: the client can continue or cancel what was created.
+      exchange.reply.header('location', uploadUrl(upload, request.raw, links))
+      return append(exchange, upload.id, { ...body, offset: 0, length, isLast })
     },
     append,
     describe ({ request, reply }, upload) {
@@ -69,6 +59,7 @@ export function createUploadRequests ({ uploads, links }: RequestsOptions): Uplo
     answerFile ({ request, reply }, { file, isNew }) {
       reply.code(isNew ? 201 : 200).header('etag', entityTag(file.sha256))
       if (isNew) reply.header('location', pathOf(file))
+      else reply.removeHeader('location')
       return fileOf(file, request.raw, links)
     }
   }
@@ -98,6 +89,14 @@ export function addUploadHeaders (app: FastifyInstance, { limits }: ResumableUpl
   })
 }
 
+/** Statuses that an upload may have been created before. */
+const CONTENT_REFUSED = new Set([400, 404, 409, 412, 413, 500, 503, 507])
+
+/** What creates an upload and appends to it in one request. */
+function isCreation ({ method, url }: RouteOptions): boolean {
+  return method === 'PUT' || (method === 'POST' && url === UPLOADS_PATH)
+}
+
 function describeHeaders (route: RouteOptions): void {
-  addHeaders(route, status => ({ ...failureHeaders[status], ...(route.url.startsWith('/api/') && tusHeaders) }))
+  addHeaders(route, status => ({ ...failureHeaders[status], ...(isCreation(route) && CONTENT_REFUSED.has(status) && createdUpload), ...(route.url.startsWith('/api/') && tusHeaders) }))
 }

@@ -9,7 +9,7 @@ import type { AccountRecord } from '../metadata/records.ts'
 import type { StoredUpload, UploadProgress, UploadRecord } from '../metadata/uploads.ts'
 import { Problem } from '../problems.ts'
 import type { WatchedBytes } from './content-digests.ts'
-import { createReceiver, refuseSize, requireEmpty, requireOffset, type UploadAppend } from './receiver.ts'
+import { createReceiver, refusal, refuseSize, requireEmpty, requireOffset, type UploadAppend } from './receiver.ts'
 import { createTurns } from './turns.ts'
 
 /** Unfinished uploads of an account. */
@@ -221,7 +221,7 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
         lifetimeMilliseconds
       }, { maxUploads: MAX_UPLOADS, quota: quotas.of(owner) })
       if (length !== 0 || hasContent) return { upload, stored: undefined }
-      return appendExclusively(owner, upload.id, { offset: 0, bytes: noBytes(), announcedBytes: 0, length: undefined, isLast: true, confirm: undefined })
+      return appendExclusively(owner, upload.id, { offset: 0, bytes: (async function * () {})(), announcedBytes: 0, length: undefined, isLast: true, confirm: undefined })
     },
 
     async get (owner, id) {
@@ -248,9 +248,3 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
     close: turns.close
   }
 }
-
-function refusal (offset: number): Problem {
-  return new Problem('precondition_failed', { headers: { 'upload-offset': String(offset), 'upload-complete': '?1' } })
-}
-
-async function * noBytes (): AsyncGenerator<Buffer> {}

@@ -120,7 +120,10 @@ export const failureHeaders: Record<number, Record<string, Header>> = {
   413: { 'Upload-Limit': uploadLimitHeader }
 }
 
-export const uploadLocation = { Location: { type: 'string', format: 'uri-reference', maxLength: 4096, pattern: '/api/uploads/[^/]+$', description: 'Address of the upload: absolute if PUBLIC_URL is set or the request\'s Host is the server\'s own address; otherwise a path.' } }
+export const uploadLocation = { Location: { type: 'string' as const, format: 'uri-reference', maxLength: 4096, pattern: '/api/uploads/[^/]+$', description: 'Address of the upload: absolute if PUBLIC_URL is set or the request\'s Host is the server\'s own address; otherwise a path.' } }
+
+/** After a creation whose content was refused. */
+export const createdUpload = { Location: { ...uploadLocation.Location, description: 'Address of the upload, if it was created before its content was refused.' } }
 
 export const echoedMetadata = { 'Upload-Metadata': { type: 'string', maxLength: 65535, pattern: '^[^\\u0000-\\u0008\\u000a-\\u001f\\u007f]*$', description: 'As the upload was created with it; else absent.' } }
 
