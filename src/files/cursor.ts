@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import type { FileOrder, FilePosition, FileRecord } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
-import type { KeyRing } from '../tokens/key-ring.ts'
+import { type KeyRing, NEW_KEY_MILLISECONDS } from '../tokens/key-ring.ts'
 import type { SigningKey } from '../tokens/signing-keys.ts'
 
 /** Length of the signature: an attacker needs 2 to the 96 guesses. */
@@ -26,9 +26,6 @@ const keyOf: Record<FileOrder, (file: FileRecord) => string | number> = {
   largest: file => file.size,
   smallest: file => file.size
 }
-
-/** How old the keys may be when none of them has signed a cursor: another process may have signed with one that was added a moment ago. */
-const NEW_KEY_MILLISECONDS = 100
 
 /** Cursors signed with the first key and verified with all, so that forged or altered ones are detected. */
 export function createCursors (keyRing: KeyRing): Cursors {

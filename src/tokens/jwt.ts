@@ -1,7 +1,7 @@
 import type { FastifyJWTOptions, JWT } from '@fastify/jwt'
 import { LRUCache } from 'lru-cache'
 import { Problem } from '../problems.ts'
-import type { KeyRing } from './key-ring.ts'
+import { type KeyRing, NEW_KEY_MILLISECONDS } from './key-ring.ts'
 import type { SigningKey } from './signing-keys.ts'
 
 /** The format of an access token (RFC 7519, RFC 9068): one algorithm, one type, these claims. */
@@ -16,9 +16,6 @@ const SIGNATURE_LENGTH = 43
 
 /** Tokens whose verified signature is cached; about 500 bytes each. */
 const MAX_CACHED = 4096
-
-/** How old the keys may be when a token names a key that is not among them. Forged tokens make the server read them so often at most. */
-const NEW_KEY_MILLISECONDS = 100
 
 /** The claims of a token: its id, its account, and when it was issued and expires, in milliseconds since 1970. */
 export interface AccessClaims { tokenId: number, accountId: number, issuedAt: number, expiresAt: number }

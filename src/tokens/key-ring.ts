@@ -3,6 +3,12 @@ import type { SigningKey } from './signing-keys.ts'
 /** How long the keys are used before they are read again: a rotation takes effect after this time. */
 const FRESH_MILLISECONDS = 1000
 
+/**
+ * How old the keys may be where none of them fits: another process may have signed with one that was added a moment ago. Forged tokens
+ * and cursors make a server read the keys so often at most.
+ */
+export const NEW_KEY_MILLISECONDS = 100
+
 export interface KeyRing {
   /**
    * The keys as they were at most `milliseconds` ago, 1,000 if not given; the first one signs. The array is another one only if
