@@ -82,11 +82,10 @@ async function speedOfAll (servers: Running[], load: (server: Running) => Promis
 /** From the start of the process to its first answer, with a database that is up to date. */
 export async function compareStarts ({ services, rounds }: Scale): Promise<Comparison[]> {
   const { folder, postgres, onBucket } = services
-  const database = await postgres.newDatabase()
   const start = (name: string, settings: Record<string, string>) => () => startOf(join(folder, `start-${name}`), settings)
   const onSqlite = start('sqlite', {})
-  const onPostgres = start('postgres', { DATABASE_URL: database })
-  const onS3 = start('s3', onBucket(database, 'start'))
+  const onPostgres = start('postgres', { DATABASE_URL: await postgres.newDatabase() })
+  const onS3 = start('s3', onBucket(await postgres.newDatabase(), 'start'))
   // The first start makes the databases.
   for (const first of [onSqlite, onPostgres, onS3]) await first()
   const compare = async (engines: string, ours: () => Promise<number>): Promise<Comparison> =>
