@@ -18,7 +18,7 @@ const sdk = fileURLToPath(new URL('sdk.ts', import.meta.url))
 
 /** A server on PostgreSQL and S3 with one account. */
 async function open ({ services }: Scale) {
-  const server = await startServer(services, services.onBucket(await services.postgres.newDatabase(), 'objects'))
+  const server = await startServer(services, services.onBucket(await services.postgres.newDatabase(), randomUUID()))
   const [headers = {}] = await signUp(server, 1)
   return { server, headers, remove: (name: string) => fetch(`http://127.0.0.1:${server.port}/uploads/${name}`, { method: 'DELETE', headers }) }
 }
