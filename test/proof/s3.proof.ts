@@ -97,6 +97,12 @@ test('10,000 parts are enough for the largest object, and of one size where they
   t.equal(partBytes(1000, equal + 1), 2 * PART_BYTES)
 })
 
+const delayed: { name: string, run: (t: Test) => Promise<void> }[] = []
+
+function later (name: string, run: (t: Test) => Promise<void>): void {
+  delayed.push({ name, run })
+}
+
 for (const { act, size } of [
   { act: 'PUT', size: 1000 },
   { act: 'uploads', size: 12 * MIB },
@@ -106,7 +112,7 @@ for (const { act, size } of [
   const faults: Fault[] = [{ status: 500, code: 'InternalError' }, { status: 503, code: 'SlowDown' }, 'reset', 'hang', { slow: 300 }]
   for (const fault of faults) {
     const name = typeof fault === 'string' ? fault : JSON.stringify(fault)
-    upload(`an upload whose request "${act}" meets ${name} once succeeds`, async t => {
+    later(`an upload whose request "${act}" meets ${name} once succeeds`, async t => {
       const { s3, store } = await start(t, { idleMilliseconds: 500 })
       s3.fault = failing(act, fault, 1)
       const bytes = randomBytes(size)
@@ -116,7 +122,7 @@ for (const { act, size } of [
   }
   for (const fault of [...faults.slice(0, 4), 'lost' as const, ...(size > 1000 && act === 'uploads' ? [] : ['corrupt' as const])]) {
     const name = typeof fault === 'string' ? fault : JSON.stringify(fault)
-    upload(`an upload whose request "${act}" always meets ${name} is unavailable, and leaves nothing`, async t => {
+    later(`an upload whose request "${act}" always meets ${name} is unavailable, and leaves nothing`, async t => {
       const { s3, store } = await start(t, { idleMilliseconds: fault === 'hang' ? 500 : 5000 })
       s3.fault = failing(act, fault)
       const id = createBlobId()
@@ -137,10 +143,6 @@ for (const { act, size } of [
   }
 }
 
-function upload (name: string, run: (t: Test) => Promise<void>): void {
-  void test(name, run)
-}
-
 for (const { act, size } of [
   { act: 'PUT', size: 1000 },
   { act: 'PUT', size: 12 * MIB },
@@ -149,7 +151,7 @@ for (const { act, size } of [
   { act: 'partNumber', size: 12 * MIB }
 ]) {
   for (const fault of [{ status: 500, code: 'InternalError' }, 'reset', 'hang', ...(act === 'GET' ? [] : ['lost'])] as Fault[]) {
-    test(`an append of ${size} bytes whose request "${act}" always meets ${JSON.stringify(fault)} is unavailable, and continues later`, async t => {
+    later(`an append of ${size} bytes whose request "${act}" always meets ${JSON.stringify(fault)} is unavailable, and continues later`, async t => {
       const { s3, store } = await start(t, { idleMilliseconds: fault === 'hang' || fault === 'lost' ? 1000 : 5000 })
       const [id, row] = [createBlobId(), createRow()]
       const bytes = randomBytes(1000 + size)
@@ -169,7 +171,7 @@ for (const { act, size } of [
 
 for (const { act, size } of [{ act: 'PUT', size: 1000 }, { act: 'GET', size: 1000 }, { act: 'partNumber', size: 12 * MIB }, { act: 'uploadId', size: 12 * MIB }, { act: 'uploadId', size: 10 * MIB }]) {
   for (const fault of [{ status: 500, code: 'InternalError' }, 'reset', 'hang', ...(act === 'GET' ? [] : ['lost'])] as Fault[]) {
-    test(`an assembly of ${size} bytes whose request "${act}" always meets ${JSON.stringify(fault)} can be repeated`, async t => {
+    later(`an assembly of ${size} bytes whose request "${act}" always meets ${JSON.stringify(fault)} can be repeated`, async t => {
       const { s3, store } = await start(t, { idleMilliseconds: fault === 'hang' || fault === 'lost' ? 1000 : 5000 })
       const [id, row] = [createBlobId(), createRow()]
       const bytes = randomBytes(size)
@@ -184,6 +186,12 @@ for (const { act, size } of [{ act: 'PUT', size: 1000 }, { act: 'GET', size: 100
     })
   }
 }
+
+test('requests that fail', async t => {
+  // They wait for time-outs, each with a server of its own.
+  t.jobs = 6
+  for (const { name, run } of delayed) void t.test(name, { buffered: true }, run)
+})
 
 test('the bytes of a draft that are no part yet are an object that is no blob, and goes when no saved draft needs it', async t => {
   const { s3, store } = await start(t)
