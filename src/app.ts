@@ -9,6 +9,8 @@ import { Account, AccountEvent, AccountEventList, NewPassword, NewUser, User } f
 import { createSignIn } from './accounts/sign-in.ts'
 import { createCursors } from './files/cursor.ts'
 import { changeFileRoutes, readFileRoutes } from './files/routes.ts'
+import { changeKeptRoutes, readKeptRoutes } from './files/kept-routes.ts'
+import { DeletedFile, DeletedFileList, FileRestore, Version, VersionList } from './files/kept-schemas.ts'
 import { FileList, Rename, StoredFile } from './files/schemas.ts'
 import { prepareCaller } from './http/caller.ts'
 import { trackConnections, type Connections } from './http/connections.ts'
@@ -44,7 +46,7 @@ import { Upload, UploadList } from './uploads/schemas.ts'
 /** The shared schemas of the document, in its order. */
 const schemas = [
   ProblemDetails, NewUser, User, Account, NewPassword, AccountEvent, AccountEventList, AccessToken, Greeting, Token, TokenList, NewToken,
-  PersonalToken, StoredFile, FileList, Rename, Upload, UploadList, ServiceFacts, Liveness, Readiness
+  PersonalToken, StoredFile, FileList, Rename, Version, VersionList, DeletedFile, DeletedFileList, FileRestore, Upload, UploadList, ServiceFacts, Liveness, Readiness
 ]
 
 export interface App {
@@ -123,6 +125,11 @@ async function registerRoutes (app: FastifyInstance, store: Store, connections: 
   await app.register(async scope => {
     authenticate(scope, guard, { credential: 'any', scope: 'files:read' })
     await scope.register(readFileRoutes, fileOptions)
+    await scope.register(readKeptRoutes, fileOptions)
+  })
+  await app.register(async scope => {
+    authenticate(scope, guard, { credential: 'any', scope: 'files:write' })
+    await scope.register(changeKeptRoutes, fileOptions)
   })
   await app.register(async scope => {
     authenticate(scope, guard, { credential: 'any', scope: 'account' })
@@ -141,7 +148,7 @@ async function registerRoutes (app: FastifyInstance, store: Store, connections: 
 
 /** The rules that need the application, and what each group of routes is given. */
 async function createRouteOptions (app: FastifyInstance, store: Store, connections: Connections) {
-  const { config, accounts, passwords, attemptLimiter, files, uploads, quotas, metadata, blobs, reserve, keyRing } = store
+  const { config, accounts, passwords, attemptLimiter, files, keptFiles, uploads, quotas, metadata, blobs, reserve, keyRing } = store
   const codec = await createAccessTokenCodec(keyRing, keys => registerJwts(keys, metadata.installationId))
   const tokens = createTokens({ metadata, reserve, codec, tokenSeconds: config.tokenSeconds })
   const securityLog = createSecurityLog(metadata, event => app.log.info({ security: event }, event.kind))
@@ -155,7 +162,7 @@ async function createRouteOptions (app: FastifyInstance, store: Store, connectio
     guard: { signIn, tokens, transport: config },
     accountOptions: { accounts, files, quotas, securityLog },
     tokenOptions: { tokens, securityLog },
-    fileOptions: { files, uploads, cursors, links, maxFileBytes: config.maxFileBytes, limitTransfers: createTransferLimits(connections) }
+    fileOptions: { files, keptFiles, uploads, cursors, links, maxFileBytes: config.maxFileBytes, limitTransfers: createTransferLimits(connections) }
   }
 }
 

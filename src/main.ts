@@ -7,6 +7,7 @@ import { failures, OperatorError, Problem } from './problems.ts'
 const commands: Record<string, () => Promise<Command>> = {
   serve: () => import('./commands/serve.ts'),
   user: () => import('./commands/user.ts'),
+  trash: () => import('./commands/trash.ts'),
   keys: () => import('./commands/keys.ts'),
   fsck: () => import('./commands/fsck.ts'),
   doctor: () => import('./commands/doctor.ts'),
@@ -20,6 +21,7 @@ const usage = `magicstore: a private file store with REST authentication
 
   magicstore serve            run the server
   magicstore user VERB        manage accounts
+  magicstore trash empty      delete the trash of one account or of all
   magicstore keys rotate      sign tokens with a new key
   magicstore fsck             check the database against the stored bytes
   magicstore doctor           check what the server depends on, and say how to fix what is wrong

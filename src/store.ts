@@ -6,6 +6,7 @@ import type { RestoreTools } from './backup/restore.ts'
 import type { Config } from './config.ts'
 import type { DoctorTools } from './doctor/doctor.ts'
 import { createFiles, type Files } from './files/files.ts'
+import { createKeptFiles, type KeptFiles } from './files/kept.ts'
 import { createQuotas, type Quotas } from './files/quotas.ts'
 import { startHousekeeping } from './metadata/housekeeping.ts'
 import { findReadableDatabase, isBesideDatabase } from './metadata/sqlite/database-file.ts'
@@ -21,6 +22,7 @@ interface Rules {
   readonly accounts: Accounts
   readonly quotas: Quotas
   readonly files: Files
+  readonly keptFiles: KeptFiles
   readonly uploads: ResumableUploads
 }
 
@@ -116,6 +118,7 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
     accounts,
     quotas,
     files,
+    keptFiles: createKeptFiles({ metadata, reserve, quotas, files }),
     uploads: createResumableUploads({ metadata, blobs, reserve, files, quotas, limits: config })
   }
 }

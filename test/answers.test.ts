@@ -92,7 +92,7 @@ test('every operation that takes JSON refuses another type, and more than 64 KiB
   const server = await startServer(t)
   const { user } = await signUp(server, 'ann')
   await server.send('PUT', '/uploads/report.pdf', { user, body: 'bytes' })
-  for (const [method, path] of [['POST', '/api/users'], ['POST', '/api/tokens'], ['PUT', '/api/account/password'], ['PATCH', '/api/files/report.pdf']] as const) {
+  for (const [method, path] of [['POST', '/api/users'], ['POST', '/api/tokens'], ['PUT', '/api/account/password'], ['PATCH', '/api/files/report.pdf'], ['POST', '/api/trash/1/restore']] as const) {
     const refused = await server.send(method, path, { user, headers: { 'content-type': 'text/plain' }, body: '{}' })
     t.match({ status: refused.status, code: refused.json.code }, { status: 415, code: 'unsupported_media_type' }, `${method} ${path}`)
     const tooLarge = await server.send(method, path, { user, json: { padding: 'x'.repeat(64 * 1024) } })

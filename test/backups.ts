@@ -49,6 +49,18 @@ export async function filesOfUser (t: Test, client: Client, user: User): Promise
   return Object.fromEntries(files.map(({ name, sha256, type, createdAt }: Record<string, string>) => [name, `${sha256} ${type} ${createdAt}`]))
 }
 
+/** The versions and the trash of a user, after checking the bytes of the versions. */
+export async function keptOfUser (t: Test, client: Client, user: User): Promise<{ versions: Record<string, unknown[]>, trash: { id: string, name: string, sha256: string }[] }> {
+  const { json: { token } } = await client.send('GET', '/api/token', { user })
+  const versions: Record<string, unknown[]> = {}
+  for (const { name } of (await client.send('GET', '/api/files?limit=1000', { token })).json.files.map(({ name }: { name: string }) => ({ name: encodeURIComponent(name) }))) {
+    const listed = (await client.send('GET', `/api/files/${name}/versions?limit=1000`, { token })).json.versions
+    for (const { id, sha256 } of listed) t.equal(digest((await client.send('GET', `/uploads/${name}?version=${id}`, { token })).bytes), sha256, `a version of ${name}`)
+    if (listed.length > 0) versions[name] = listed
+  }
+  return { versions, trash: (await client.send('GET', '/api/trash?limit=1000', { token })).json.files }
+}
+
 /** A data folder with the files of one user; its server is closed. */
 export async function createStore (t: Test, contents: Record<string, string | Uint8Array>, settings: Settings = {}): Promise<{ folder: string, dataDir: string, user: User, token: string }> {
   // Calling `testdir()` again would empty the folder.

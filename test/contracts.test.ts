@@ -31,7 +31,7 @@ async function * once (bytes: Uint8Array | string): AsyncGenerator<Buffer> {
   yield Buffer.from(bytes)
 }
 
-test('SQLite keeps the contract of metadata', async t => metadataContract(t, place => openSqliteMetadata(join(place, 'magicstore.db'))))
+test('SQLite keeps the contract of metadata', async t => metadataContract(t, (place, keeping) => openSqliteMetadata(join(place, 'magicstore.db'), { keeping })))
 
 test('the migrations make the tables, columns, indexes and references that the schema says, and no others', async t => {
   const file = join(t.testdir(), 'magicstore.db')
@@ -80,13 +80,13 @@ test('a row that belongs to nothing and a wrong sum are found', async t => {
   t.strictSame(await metadata.checkIntegrity(), [])
   const operator = new Database(file)
   operator.pragma('foreign_keys = OFF')
-  operator.exec("INSERT INTO events (account_id, kind, network, request_id, at) VALUES (77, 'k', 'n', 'r', 1); UPDATE accounts SET used_bytes = 5, used_files = 2")
+  operator.exec("INSERT INTO events (account_id, kind, network, request_id, at) VALUES (77, 'k', 'n', 'r', 1); UPDATE accounts SET used_bytes = 5, used_files = 2, kept_bytes = 3")
   operator.close()
   t.match(await metadata.checkIntegrity(), [/events/])
-  t.strictSame(await metadata.usageMismatches(), [{ accountId: id, recorded: { bytes: 5, files: 2 }, actual: { bytes: 0, files: 0 } }])
+  t.strictSame(await metadata.usageMismatches(), [{ accountId: id, recorded: { bytes: 5, files: 2, keptBytes: 3 }, actual: { bytes: 0, files: 0, keptBytes: 0 } }])
   await metadata.repairUsage()
   t.strictSame(await metadata.usageMismatches(), [])
-  t.match(await metadata.findAccount(id), { usedBytes: 0, usedFiles: 0 })
+  t.match(await metadata.findAccount(id), { usedBytes: 0, usedFiles: 0, keptBytes: 0 })
 })
 
 test('the disk keeps the contract of blobs', async t => blobsContract(t, place => openDiskBlobs({ folder: place, minFreeBytes: roomy })))

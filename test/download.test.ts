@@ -705,7 +705,7 @@ t.test('a download under way survives deletion, replacement and renaming whole',
     renamed: ({ send }) => send('PATCH', '/api/files/big.bin', { json: { name: 'other.bin' } })
   }
   for (const [name, operation] of Object.entries(operations)) {
-    const account = await openAccount(t, { DATA_DIR: join(folder, name), BLOB_GRACE_SECONDS: '3600' })
+    const account = await openAccount(t, { DATA_DIR: join(folder, name), BLOB_GRACE_SECONDS: '3600', KEEP_DAYS: '0' })
     const { put, server, token, dataDir } = account
     await put('big.bin', bytes)
     const old = await storedBlobs(dataDir)

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import type { Precondition } from '../src/metadata/preconditions.ts'
 import type { NewFile } from '../src/metadata/records.ts'
 import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
 import { signUp, startServer, type Answer, type Client, type SendOptions, type Settings } from './server.ts'
@@ -380,8 +381,8 @@ t.test('a file is deleted, and only the version that If-Match names', async t =>
   t.strictSame(answers.map(answer => answer.status).sort(), [204, ...Array(9).fill(404)], 'of ten at once one finds it')
 })
 
-t.test('the bytes of deleted and replaced files leave the disk', async t => {
-  const { put, remove, rename, server, dataDir } = await openAccount(t)
+t.test('where nothing is kept, the bytes of deleted and replaced files leave the disk', async t => {
+  const { put, remove, rename, server, dataDir } = await openAccount(t, { KEEP_DAYS: '0' })
   for (const name of ['kept', 'deleted', 'replaced', 'renamed']) await put(name, `bytes of ${name}`)
   await remove('deleted')
   await put('replaced', 'other bytes')
@@ -481,6 +482,7 @@ t.test('the facts of files keep to the contract', async t => {
   const second = 1_700_000_000_000
   const file = (blobId: string, now: number, name = 'a'): NewFile => ({ ownerId, name, size: 5, type: 'text/plain', sha256: blobId.padEnd(64, '0'), blobId, isLeased: false, now })
   const put = async (blobId: string, now: number) => (await metadata.putFile(file(blobId, now), quota, {})).file
+  const remove = (name: string, precondition: Precondition = {}) => metadata.removeFile(ownerId, name, { precondition, isPermanent: false })
 
   t.match(await put('1', second), { createdAt: second, updatedAt: second })
   t.match(await put('2', second + 999), { createdAt: second, updatedAt: second + 999 })
@@ -494,14 +496,14 @@ t.test('the facts of files keep to the contract', async t => {
   await t.rejects(metadata.addFile(file('7', second, 'kept'), quota), { code: 'name_taken' })
   await t.rejects(metadata.addFile({ ...file('7', second, 'kept'), sha256: kept.sha256, size: 6 }, quota), { code: 'name_taken' })
   await t.rejects(metadata.renameFile(ownerId, 'kept', 'b', second), { code: 'name_taken' })
-  await metadata.removeFile(ownerId, 'kept', { 'if-match': `"${kept.sha256}"` })
+  await remove('kept', { 'if-match': `"${kept.sha256}"` })
   await metadata.clearDiscarded(['6'])
 
   await t.rejects(metadata.addFile({ ...file('5', second), ownerId: ownerId + 1 }, quota), { code: 'not_found' }, 'a deleted account gets no file')
   await t.rejects(metadata.putFile(file('5', second), quota, { 'if-match': '*' }), { code: 'precondition_failed' })
   await t.rejects(metadata.renameFile(ownerId, 'nothing', 'c', second), { code: 'not_found' })
-  await t.rejects(metadata.removeFile(ownerId, 'nothing', {}), { code: 'not_found' })
-  await t.rejects(metadata.removeFile(ownerId, 'b', { 'if-none-match': '*' }), { code: 'precondition_failed' })
+  await t.rejects(remove('nothing'), { code: 'not_found' })
+  await t.rejects(remove('b', { 'if-none-match': '*' }), { code: 'precondition_failed' })
 
   t.equal(await metadata.hasFileOfSize(ownerId, { minBytes: 5, maxBytes: 5 }), true)
   t.equal(await metadata.hasFileOfSize(ownerId, { minBytes: 6, maxBytes: 99 }), false)
@@ -511,6 +513,6 @@ t.test('the facts of files keep to the contract', async t => {
   t.strictSame(await metadata.discardedBlobs(2, 0), ['1', '2'], 'oldest first')
   await metadata.clearDiscarded(['1', '2'])
   t.strictSame(await metadata.discardedBlobs(9, 0), ['3'])
-  await metadata.removeFile(ownerId, 'b', {})
+  await remove('b')
   t.strictSame(await metadata.discardedBlobs(9, 0), ['3', '4'])
 })

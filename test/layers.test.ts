@@ -10,7 +10,7 @@ const src = fileURLToPath(new URL('../src', import.meta.url))
 
 /** Things that may appear only in some places. */
 const onlyHere: { what: string, pattern: RegExp, places: string[], typesIn?: string[] }[] = [
-  { what: 'Fastify', pattern: /^import (fastify|@fastify\/.+)$/, places: ['app.ts', 'http/', 'openapi/', '*/routes.ts', 'uploads/*-routes.ts', 'uploads/resumable-requests.ts', 'uploads/raw-body.ts', 'tokens/authenticate.ts', 'monitoring/'], typesIn: ['tokens/jwt.ts'] },
+  { what: 'Fastify', pattern: /^import (fastify|@fastify\/.+)$/, places: ['app.ts', 'http/', 'openapi/', '*/routes.ts', '*/*-routes.ts', 'uploads/resumable-requests.ts', 'uploads/raw-body.ts', 'tokens/authenticate.ts', 'monitoring/'], typesIn: ['tokens/jwt.ts'] },
   { what: 'SQL', pattern: /^(import (drizzle-orm|better-sqlite3|better-sqlite3-node20|pg|postgres)(\/.+)?|sql)$/, places: ['metadata/*/'] },
   { what: 'the file system', pattern: /^import (node:)?fs(\/promises)?$/, places: ['blobs/*/', 'metadata/*/', 'backends/', 'backup/', 'doctor/', 'config.ts', 'commands/'] },
   { what: 'S3', pattern: /^import @(aws-sdk|smithy)\/.+$/, places: ['blobs/s3/'] },
@@ -21,7 +21,7 @@ const onlyHere: { what: string, pattern: RegExp, places: string[], typesIn?: str
   { what: 'the driver of PostgreSQL', pattern: /^import pg(\/.+)?$/, places: ['metadata/postgres/'] },
   { what: 'a blob store', pattern: /^import blobs\/(?!(blob-store|storage-url)\.ts|disk\/(data-folder|durable-files)\.ts).+$/, places: ['blobs/', 'backends/'] },
   { what: 'a metadata backend', pattern: /^import metadata\/.+\/.+$/, places: ['metadata/*/', 'backends/', 'store.ts'] },
-  { what: 'the caller of a request', pattern: /^import http\/caller\.ts$/, places: ['app.ts', 'http/', '*/routes.ts', 'uploads/*-routes.ts', 'uploads/resumable-requests.ts', 'tokens/authenticate.ts'] },
+  { what: 'the caller of a request', pattern: /^import http\/caller\.ts$/, places: ['app.ts', 'http/', '*/routes.ts', '*/*-routes.ts', 'uploads/resumable-requests.ts', 'tokens/authenticate.ts'] },
   // These would import a module or read the environment in ways that the table can't check.
   { what: 'a hidden import', pattern: /^(import (node:)?(process|console|module)|require|a computed import|globalThis)$/, places: [] },
   { what: 'a barrel', pattern: /^re-export$/, places: [] },
@@ -41,12 +41,12 @@ const rooms: { room: string, files: string[], knows: string[] }[] = [
   { room: 'backends', files: ['backends/'], knows: ['backup', 'disk', 's3', 'sqlite', 'postgres', ...ground] },
   { room: 'accounts routes', files: ['accounts/routes.ts'], knows: ['accounts schemas', 'accounts', 'files', ...face] },
   { room: 'tokens routes', files: ['tokens/routes.ts', 'tokens/authenticate.ts'], knows: ['tokens schemas', 'tokens', 'accounts', ...face] },
-  { room: 'files routes', files: ['files/routes.ts'], knows: ['files schemas', 'files', ...face] },
+  { room: 'files routes', files: ['files/routes.ts', 'files/*-routes.ts'], knows: ['files schemas', 'files', ...face] },
   { room: 'uploads routes', files: ['uploads/routes.ts', 'uploads/*-routes.ts', 'uploads/resumable-requests.ts', 'uploads/raw-body.ts'], knows: ['uploads schemas', 'uploads', 'files schemas', 'files', ...face] },
   { room: 'monitoring', files: ['monitoring/'], knows: ['accounts', ...face] },
   { room: 'accounts schemas', files: ['accounts/schemas.ts'], knows: ['accounts', ...face] },
   { room: 'tokens schemas', files: ['tokens/schemas.ts'], knows: ['tokens', ...face] },
-  { room: 'files schemas', files: ['files/schemas.ts'], knows: ['files', ...face] },
+  { room: 'files schemas', files: ['files/schemas.ts', 'files/*-schemas.ts'], knows: ['files', ...face] },
   { room: 'uploads schemas', files: ['uploads/schemas.ts'], knows: ['files schemas', ...face] },
   { room: 'settings', files: ['config.ts', 'tokens/key-ring.ts', 'tokens/signing-keys.ts', 'blobs/storage-url.ts'], knows: ['failures'] },
   { room: 'failures', files: ['problems.ts'], knows: ['wire values'] },

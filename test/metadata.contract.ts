@@ -1,15 +1,18 @@
 import { randomBytes } from 'node:crypto'
 import type { Test } from 'tap'
-import type { Metadata } from '../src/metadata/metadata.ts'
+import { KEEP_NOTHING, type Keeping } from '../src/metadata/kept.ts'
+import type { Metadata, StoredContent } from '../src/metadata/metadata.ts'
 import { fileOrders, type AccountRecord, type Attempt, type FileOrder, type FilePage, type FilePosition, type FileRecord, type NewFile, type NewToken } from '../src/metadata/records.ts'
 import { Problem } from '../src/problems.ts'
 import { countFailures, recordFailure } from './attempts.ts'
+import { suite as keptSuite } from './kept.contract.ts'
 import { suite as uploadsSuite } from './uploads.contract.ts'
 
 const unlimited = { bytes: undefined, files: undefined }
 const always = {}
 /** Permits no change: there is no such version, but there is one. */
 const never = { 'if-match': '"other"' }
+const removal = { precondition: always, isPermanent: false }
 const hex = (bytes: number) => randomBytes(bytes).toString('hex')
 
 function newAccount (name: string) {
@@ -46,7 +49,9 @@ const keyOf: Record<FileOrder, (file: FileRecord) => string | number> = {
 }
 
 /** The contract in src/metadata/metadata.ts, for the backend that `open` opens at a path; reopening a path gives the same records. */
-export function suite (t: Test, open: (place: string) => Promise<Metadata>): void {
+export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) => Promise<Metadata>): void {
+  const open = (place: string) => openKeeping(place, KEEP_NOTHING)
+
   /** A new metadata store, closed when the test ends. */
   async function fresh (t: Test): Promise<{ metadata: Metadata, reopen: () => Promise<Metadata> }> {
     const place = t.testdir()
@@ -86,6 +91,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
   }
 
   uploadsSuite(t, open)
+  keptSuite(t, openKeeping)
 
   t.test('the id of an installation stays, and no two have the same', async t => {
     const { metadata, reopen } = await fresh(t)
@@ -111,7 +117,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
   t.test('a person is found by id and by key as they were added, without quotas of their own and without files', async t => {
     const { metadata } = await fresh(t)
     const added = await metadata.addAccount(newAccount('ada'))
-    t.strictSame(added, { id: 1, ...newAccount('ada'), quotaBytes: null, quotaFiles: null, usedBytes: 0, usedFiles: 0, disabledAt: null })
+    t.strictSame(added, { id: 1, ...newAccount('ada'), quotaBytes: null, quotaFiles: null, usedBytes: 0, usedFiles: 0, keptBytes: 0, disabledAt: null })
     t.strictSame(await metadata.findAccount(1), added)
     t.strictSame(await metadata.findAccountByKey('ada'), added)
     t.equal(await metadata.findAccount(2), undefined)
@@ -418,7 +424,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     const { metadata, id } = await withAccount(t)
     const file = newFile(id, 'a')
     await metadata.addFile(file, unlimited)
-    await metadata.removeFile(id, 'a', always)
+    await metadata.removeFile(id, 'a', removal)
     t.strictSame(await metadata.discardedBlobs(10, 60), [])
     t.strictSame(await metadata.discardedBlobs(10, 0), [file.blobId])
   })
@@ -456,7 +462,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     const wanted = newFile(id, 'a.txt', { size: 123 })
     const { file, isNew } = await metadata.addFile(wanted, unlimited)
     const { now, isLeased, ...fields } = wanted
-    t.strictSame(file, { id: file.id, ...fields, createdAt: now, updatedAt: now })
+    t.strictSame(file, { id: file.id, ...fields, createdAt: now, updatedAt: now, storedAt: now })
     t.ok(isNew)
     t.strictSame(await metadata.findFile(id, 'a.txt'), file)
     t.equal(await metadata.findFile(bob.id, 'a.txt'), undefined)
@@ -494,7 +500,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     t.ok(first.isNew)
     t.notOk(second.isNew)
     const { now, isLeased, ...fields } = two
-    t.strictSame(second.file, { ...fields, id: first.file.id, createdAt: 1500, updatedAt: now })
+    t.strictSame(second.file, { ...fields, id: first.file.id, createdAt: 1500, updatedAt: now, storedAt: now })
     t.strictSame(await metadata.findFile(id, 'a'), second.file)
     t.strictSame(await metadata.discardedBlobs(10, 0), [one.blobId])
     t.strictSame(await usage(metadata, id), { bytes: 7, files: 1 })
@@ -512,7 +518,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     const { metadata, id } = await withAccount(t)
     t.strictSame(await outcomes([metadata.putFile(newFile(id, 'a'), unlimited, never)]), ['precondition_failed'])
     const { file } = await metadata.putFile(newFile(id, 'a'), unlimited, always)
-    t.strictSame(await outcomes([metadata.putFile(newFile(id, 'a'), unlimited, never), metadata.removeFile(id, 'a', never)]), ['precondition_failed', 'precondition_failed'])
+    t.strictSame(await outcomes([metadata.putFile(newFile(id, 'a'), unlimited, never), metadata.removeFile(id, 'a', { ...removal, precondition: never })]), ['precondition_failed', 'precondition_failed'])
     t.strictSame(await metadata.listFiles(id, all), [file])
     t.strictSame(await metadata.discardedBlobs(10, 0), [])
     t.strictSame(await usage(metadata, id), { bytes: 10, files: 1 })
@@ -559,7 +565,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     t.strictSame(await put('a', 10), ['ok'], 'in place of as many bytes')
     t.strictSame(await put('b', 9, { bytes: 5, files: 1 }), ['ok'], 'of less bytes, though the quota was lowered')
     t.strictSame(await put('b', 10, { bytes: 5, files: 1 }), ['quota_exceeded'])
-    await metadata.removeFile(id, 'a', always)
+    await metadata.removeFile(id, 'a', removal)
     t.strictSame(await usage(metadata, id), { bytes: 9, files: 1 })
     t.strictSame(await put('c', 11), ['ok'])
     const bob = await metadata.addAccount(newAccount('bob'))
@@ -595,8 +601,8 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     const { metadata, reopen, id } = await withAccount(t)
     const files = Array.from({ length: 5 }, (_, index) => newFile(id, `${index}`))
     for (const file of files) await metadata.addFile(file, unlimited)
-    t.strictSame(await outcomes([metadata.removeFile(id, 'nothing', always), metadata.removeFile(id + 1, '0', always)]), ['not_found', 'not_found'])
-    for (const file of [...files].reverse()) await metadata.removeFile(id, file.name, always)
+    t.strictSame(await outcomes([metadata.removeFile(id, 'nothing', removal), metadata.removeFile(id + 1, '0', removal)]), ['not_found', 'not_found'])
+    for (const file of [...files].reverse()) await metadata.removeFile(id, file.name, removal)
     t.equal(await metadata.findFile(id, '0'), undefined)
     t.strictSame(await usage(metadata, id), { bytes: 0, files: 0 })
     const again = await reopen()
@@ -613,7 +619,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     const { metadata, id } = await withAccount(t)
     const [kept, removed, leased, never] = [newFile(id, 'kept'), newFile(id, 'removed'), hex(16), hex(16)]
     for (const file of [kept, removed]) await metadata.addFile(file, unlimited)
-    await metadata.removeFile(id, 'removed', always)
+    await metadata.removeFile(id, 'removed', removal)
     await metadata.leaseBlob(leased, 60)
     const many = Array.from({ length: 496 }, () => hex(16))
     const asked = [kept.blobId, removed.blobId, leased, never, ...many]
@@ -623,13 +629,15 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     t.strictSame(await metadata.checkIntegrity(), [])
   })
 
-  t.test('everybody\'s files are listed for fsck by id, page by page', async t => {
+  t.test('everybody\'s files are listed for fsck by their blobs, page by page', async t => {
     const { metadata, id } = await withAccount(t)
     const bob = await metadata.addAccount(newAccount('bob'))
-    for (const name of ['c', 'b', 'a']) for (const owner of [id, bob.id]) await metadata.addFile(newFile(owner, name), unlimited)
-    const seen: FileRecord[] = []
-    for (let page; (page = await metadata.filesAfter(seen.at(-1)?.id ?? 0, 4)).length > 0;) seen.push(...page)
-    t.strictSame(seen.map(file => [file.ownerId, file.name]), ['c', 'b', 'a'].flatMap(name => [[id, name], [bob.id, name]]))
+    const files = ['c', 'b', 'a'].flatMap(name => [id, bob.id].map(owner => newFile(owner, name)))
+    for (const file of files) await metadata.addFile(file, unlimited)
+    const seen: StoredContent[] = []
+    for (let page; (page = await metadata.contentsAfter(seen.at(-1)?.blobId ?? '', 4)).length > 0;) seen.push(...page)
+    const wanted = files.map(({ blobId, size, sha256, ownerId, name }) => ({ blobId, content: 'file', size, sha256, ownerId, name }))
+    t.strictSame(seen, wanted.sort((a, b) => a.blobId < b.blobId ? -1 : 1))
   })
 
   t.test('a file of some size is known to be there', async t => {
@@ -651,7 +659,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
       metadata.addFile(newFile(id, 'b', { size: 5000 }), { bytes: 100, files: undefined }),
       metadata.renameFile(id, 'kept', 'taken', 9000),
       metadata.addToken(newToken(id)),
-      metadata.removeFile(id, 'nothing', always),
+      metadata.removeFile(id, 'nothing', removal),
       metadata.putFile(newFile(id, 'c'), unlimited, always),
       metadata.addToken(newToken(999)),
       metadata.addAccount(newAccount('bob'))
@@ -683,12 +691,12 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
 
   t.test('what is stored is summed up over everybody who is not gone, by their own limits where they have some', async t => {
     const { metadata, id } = await withAccount(t)
-    t.strictSame(await metadata.totals(unlimited), { accounts: 1, files: 0, bytes: 0, accountsNearQuota: 0 })
+    t.strictSame(await metadata.totals(unlimited), { accounts: 1, files: 0, bytes: 0, keptBytes: 0, accountsNearQuota: 0 })
     const { id: ben } = await metadata.addAccount(newAccount('ben'))
     const { id: deleted } = await metadata.addAccount(newAccount('gone'))
     for (const [owner, size] of [[id, 90], [ben, 89], [deleted, 1000]] as const) await metadata.addFile(newFile(owner, 'a', { size }), unlimited)
     await metadata.removeAccount(deleted, 6000)
-    t.strictSame(await metadata.totals(unlimited), { accounts: 2, files: 2, bytes: 179, accountsNearQuota: 0 })
+    t.strictSame(await metadata.totals(unlimited), { accounts: 2, files: 2, bytes: 179, keptBytes: 0, accountsNearQuota: 0 })
     t.equal((await metadata.totals({ bytes: 100, files: undefined })).accountsNearQuota, 1)
     t.equal((await metadata.totals({ bytes: undefined, files: 1 })).accountsNearQuota, 2)
     await metadata.setQuota(id, { bytes: 1000, files: 1000 })
@@ -738,7 +746,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
       for (let index = 0; index < 8; index++) await metadata.addFile(newFile(id, `goes-${index}`, { size: index % 3, now: 1000 + index % 4 }), unlimited)
       let turn = 0
       const seen = await walk(metadata, id, { order, limit: 4 }, async () => {
-        if (turn < 8) await metadata.removeFile(id, `goes-${turn}`, always)
+        if (turn < 8) await metadata.removeFile(id, `goes-${turn}`, removal)
         if (turn < 20) await metadata.addFile(newFile(id, `comes-${turn}`, { size: turn % 3, now: 1000 + turn % 4 }), unlimited)
         turn++
       })

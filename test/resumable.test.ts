@@ -116,7 +116,7 @@ t.test('tus: a file is created in two appends', async t => {
   t.match(head.headers, { 'upload-metadata': `filename ${base64('ä.txt')},filetype ${base64('text/plain')},empty`, 'tus-resumable': '1.0.0', 'cache-control': 'no-store' })
   t.same(stateOf(await ann.tusPatch(id, 0, '12345')), [204, '5', '10', '?0'])
   t.match(await ann.uploads(), [{ id, name: 'ä.txt', size: 10, offset: 5 }])
-  t.same(await ann.usage(), { files: 0, bytes: 0, uploadBytes: 10, quotaBytes: null, quotaFiles: null })
+  t.same(await ann.usage(), { files: 0, bytes: 0, keptBytes: 0, uploadBytes: 10, quotaBytes: null, quotaFiles: null })
 
   const last = await ann.tusPatch(id, 5, '67890')
   t.same(stateOf(last), [204, '10', '10', '?1'], 'no body, also when it is complete')
@@ -153,6 +153,13 @@ t.test('tus: content of the creation is the beginning, and the length can come l
 })
 
 const named = { 'upload-metadata': `filename ${base64('a.txt')}` }
+
+t.test('an id that no upload can have is 404, whatever it is', async t => {
+  const ann = await open(t)
+  for (const id of ['0', '%00', 'f'.repeat(32), 'F'.repeat(32), `${'f'.repeat(32)}%00`, '%2F', "'", '%F0%9F%98%80', 'x'.repeat(1024)]) {
+    for (const answer of [await ann.head(id), await ann.ask('GET', `/api/uploads/${id}`), await ann.tusPatch(id, 0, 'x'), await ann.ask('DELETE', `/api/uploads/${id}`)]) refused(t, answer, 404, 'not_found', id.slice(0, 40))
+  }
+})
 
 t.test('a creation that is wrong is refused, and nothing is created', async t => {
   const ann = await open(t, { MAX_FILE_BYTES: '1000', ALLOWED_EXTENSIONS: 'txt,bin' })

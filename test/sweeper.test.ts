@@ -41,7 +41,7 @@ t.test('a sweep that fails is not the last one', async t => {
 })
 
 t.test('the bytes of many files that were replaced and deleted together go, and no others', async t => {
-  const server = await startServer(t)
+  const server = await startServer(t, { KEEP_DAYS: '0' })
   const { token } = await signUp(server, 'ada')
   const names = Array.from({ length: 150 }, (_, index) => `file-${index}`)
   const put = (body: string) => Promise.all(names.map(name => server.send('PUT', `/uploads/${name}`, { token, body: `${body} ${name}` })))
@@ -85,7 +85,7 @@ t.test('bytes that the disk does not give up are not forgotten', { skip: skipWit
   await rm(path)
   // A folder can't be removed like a file.
   await mkdir(path)
-  await store.files.remove(ownerId, 'a', {})
+  await store.files.remove(ownerId, 'a', { precondition: {}, isPermanent: true })
   await store.files.close()
   t.strictSame(await store.metadata.discardedBlobs(10, 0), [id])
 })

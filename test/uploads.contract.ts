@@ -104,7 +104,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     t.strictSame(await list(undefined, { before: first.sequence }), [])
     t.strictSame(await list('a'), [third, first])
     t.strictSame(await list('b', { before: last.sequence }), [second])
-    t.strictSame(await metadata.uploadUsage(last.ownerId), { uploads: 4, bytes: 30 })
+    t.strictSame(await metadata.uploadUsage(last.ownerId), { uploads: 4, bytes: 30, receivedBytes: 0 })
   })
 
   t.test('the latest request to take an upload over is the only one that can change it', async t => {
@@ -147,14 +147,14 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     const change = changeOf(upload, { state: 'last' })
     const stored = await metadata.finishUpload(change, { sha256: 'aa', quota: unlimited })
     const file = await metadata.findFile(ownerId, 'a')
-    t.match(file, { ownerId, name: 'a', type: 'image/png', size: 10, sha256: 'aa', blobId: upload.blobId, createdAt: change.now, updatedAt: change.now })
+    t.match(file, { ownerId, name: 'a', type: 'image/png', size: 10, sha256: 'aa', blobId: upload.blobId, createdAt: change.now, updatedAt: change.now, storedAt: change.now })
     t.strictSame(stored, { file, isNew: true })
     const finished = { ...upload, offset: 10, state: 'last', isAppending: false, result: stored, expiresAt: expiryOf(change) }
     t.strictSame(await find(upload), finished)
     t.strictSame(await takeOver(upload), finished, 'unchanged')
     t.strictSame(await outcomes([finish(upload), save(upload, { offset: 11 })]), { upload_taken_over: 2 })
     t.strictSame(await list(), [])
-    t.strictSame(await metadata.uploadUsage(ownerId), { uploads: 0, bytes: 0 })
+    t.strictSame(await metadata.uploadUsage(ownerId), { uploads: 0, bytes: 0, receivedBytes: 0 })
     t.match(await metadata.findAccount(ownerId), { usedBytes: 10, usedFiles: 1 })
     await metadata.renameFile(ownerId, 'a', 'b', Date.now())
     t.strictSame((await find(upload))?.result, stored, 'as it was stored')
@@ -184,7 +184,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     t.match(await find(other), { offset: 10, isRefused: true, isAppending: false, result: undefined })
     t.strictSame((await list()).map(({ id }) => id), [longer.id, other.id], 'they are unfinished')
     t.strictSame(await metadata.listFiles(ownerId, { order: 'name', prefix: undefined, limit: 9, after: undefined }), [file])
-    await metadata.removeFile(ownerId, 'a', {})
+    await metadata.removeFile(ownerId, 'a', { precondition: {}, isPermanent: false })
     const stored = await finish(other, 'bb')
     t.match(stored, { file: { blobId: other.blobId }, isNew: true })
     t.match(await find(other), { isRefused: false, result: stored })
@@ -294,7 +294,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     const quota = { bytes: 55, files: undefined }
     const uploads = await Promise.all(Array.from({ length: 10 }, (_, index) => add(`${index}`, { length: null }, { quota })))
     t.strictSame(await outcomes(uploads.map(upload => save(upload, { offset: 10, length: null }, quota))), { ok: 5, quota_exceeded: 5 })
-    t.strictSame(await metadata.uploadUsage(ownerId), { uploads: 10, bytes: 50 })
+    t.strictSame(await metadata.uploadUsage(ownerId), { uploads: 10, bytes: 50, receivedBytes: 50 })
     t.strictSame((await list()).map(({ offset }) => offset).sort(), [0, 0, 0, 0, 0, 10, 10, 10, 10, 10], 'and where they do not fit nothing changes')
     const [upload] = (await list()).filter(({ offset }) => offset === 10) as [UploadRecord]
     t.strictSame(await outcomes([save(upload, { offset: 10, length: 16 }, quota)]), { quota_exceeded: 1 }, 'an announced length is reserved whole')
@@ -336,8 +336,8 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     t.ok(await metadata.findUpload(ownerId, id, expiresAt - 1))
     t.equal(await metadata.findUpload(ownerId, id, expiresAt), undefined)
     t.strictSame(await metadata.listUploads(ownerId, { now: expiresAt, name: undefined, before: undefined, limit: 9 }), [])
-    t.strictSame(await metadata.uploadUsage(ownerId, expiresAt - 1), { uploads: 1, bytes: 10 })
-    t.strictSame(await metadata.uploadUsage(ownerId, expiresAt), { uploads: 0, bytes: 0 })
+    t.strictSame(await metadata.uploadUsage(ownerId, expiresAt - 1), { uploads: 1, bytes: 10, receivedBytes: 0 })
+    t.strictSame(await metadata.uploadUsage(ownerId, expiresAt), { uploads: 0, bytes: 0, receivedBytes: 0 })
     const change = changeOf(lasting, { now: expiresAt, lifetimeMilliseconds: 1 })
     t.strictSame(await outcomes([
       metadata.saveUpload(change, { isAppending: true, quota }),
@@ -410,7 +410,7 @@ export function suite (t: Test, open: (place: string) => Promise<Metadata>): voi
     const blobs = [unfinished.blobId, finished.blobId]
     t.strictSame(await metadata.referencedBlobs([...blobs, hex(16)]), new Set(blobs))
     t.strictSame(await metadata.knownBlobs(blobs), new Set([finished.blobId]))
-    await metadata.removeFile(ownerId, 'b', {})
+    await metadata.removeFile(ownerId, 'b', { precondition: {}, isPermanent: false })
     await metadata.clearDiscarded([finished.blobId])
     t.strictSame(await metadata.referencedBlobs(blobs), new Set([unfinished.blobId]))
   })

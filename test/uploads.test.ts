@@ -17,7 +17,7 @@ import { createCommitter } from '../src/metadata/sqlite/committer.ts'
 import { Database } from '../src/metadata/sqlite/driver.ts'
 import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
 import { formOf, signUp, startServer, type Answer, type Client, type RunningServer, type Settings } from './server.ts'
-import { isInFolder, skipWithoutFolder, skipWithoutSqlite, storedBlobs, uploadsBegun } from './stores.ts'
+import { isInFolder, runSql, skipWithoutFolder, skipWithoutSqlite, storedBlobs, uploadsBegun } from './stores.ts'
 
 const BOUNDARY = 'boundary-of-a-test'
 const FORM_TYPE = `multipart/form-data; boundary=${BOUNDARY}`
@@ -92,12 +92,13 @@ async function settledBlob ({ dataDir }: RunningServer): Promise<string> {
   return join(dataDir, 'blobs', id.slice(0, 2), id)
 }
 
-/** After the server has closed, exactly the acknowledged blobs are stored, all of them committed. */
+/** After the server has closed, exactly the blobs of `count` files and what is kept are stored, all of them committed. */
 async function endsWith (t: Test, server: RunningServer, count: number): Promise<void> {
   t.ok(await eventually(() => openHandles(server.dataDir).length === 0), 'no bytes are open')
   await server.close()
   t.equal(await uploadsBegun(server.dataDir), 0, 'nothing is incoming')
-  t.equal((await storedBlobs(server.dataDir)).length, count, 'blobs that are stored')
+  const kept = await runSql(server.dataDir, 'SELECT id FROM kept')
+  t.equal((await storedBlobs(server.dataDir)).length, count + kept.length, 'blobs that are stored')
 }
 
 function refused (t: Test, answer: Answer, status: number, code: string, message: string): void {
@@ -760,7 +761,7 @@ t.test('a start settles what was acknowledged and sweeps what was not, however m
 })
 
 t.test('bytes that were lost behind the server\'s back are an error, never others with a good status', { skip: skipWithoutFolder }, async t => {
-  const { server, token, put, get } = await open(t)
+  const { server, token, put, get } = await open(t, { KEEP_DAYS: '0' })
   await put('cut.bin', randomBytes(1000))
   const path = await settledBlob(server)
   for (const damage of [() => writeFileSync(path, randomBytes(999)), () => writeFileSync(path, randomBytes(1001)), () => rmSync(path)]) {
@@ -782,7 +783,7 @@ t.test('bytes that were lost behind the server\'s back are an error, never other
 })
 
 t.test('what lies where the bytes of a deleted file were does not stop the server', { skip: skipWithoutFolder }, async t => {
-  const { server, token, put, names } = await open(t)
+  const { server, token, put, names } = await open(t, { KEEP_DAYS: '0' })
   await put('a.txt', 'a')
   const path = await settledBlob(server)
   rmSync(path)

@@ -23,6 +23,12 @@ const MAX_WAIT_MS = 30_000
 /** The metadata of a file. */
 export type StoredFile = components['schemas']['StoredFile']
 
+/** A former content of a file. */
+export type Version = components['schemas']['Version']
+
+/** A file in the trash. */
+export type DeletedFile = components['schemas']['DeletedFile']
+
 /** A registered user. */
 export type User = components['schemas']['User']
 
@@ -72,8 +78,20 @@ export interface ResumableOptions extends PutOptions {
 }
 
 export interface RemoveOptions extends RequestOptions {
-  /** The entity tag of the version to delete. */
+  /** The entity tag of the content to delete. */
   ifMatch?: string | undefined
+  /** Delete the file and its versions for good, instead of moving them to the trash. */
+  permanent?: boolean | undefined
+}
+
+export interface RestoreVersionOptions extends RequestOptions {
+  /** The entity tag of the content to replace. */
+  ifMatch?: string | undefined
+}
+
+export interface RestoreOptions extends RequestOptions {
+  /** Another name for the file. */
+  name?: string | undefined
 }
 
 /** A range of bytes: positions of the first and the last byte, counted from 0. */
@@ -82,6 +100,8 @@ export interface DownloadOptions extends RequestOptions {
   first?: number | undefined
   /** The end of the file if unset. */
   last?: number | undefined
+  /** The id of a version, to get that instead of the file. */
+  version?: string | undefined
 }
 
 export interface Download {
@@ -112,8 +132,16 @@ export interface MagicStore {
   list (query?: ListQuery, options?: RequestOptions): AsyncGenerator<StoredFile, void, undefined>
   /** Fails with `name_taken` if the new name exists. */
   rename (name: string, newName: string, options?: RequestOptions): Promise<StoredFile>
-  /** Deletes a file. Downloads in progress complete. */
+  /** Moves a file to the trash, or deletes it for good. Downloads in progress complete. */
   remove (name: string, options?: RemoveOptions): Promise<void>
+  /** Lists the former contents of a file, newest replaced first. */
+  versions (name: string, options?: RequestOptions): AsyncGenerator<Version, void, undefined>
+  /** Gives a file the content of a version again. The current content becomes a version. */
+  restoreVersion (name: string, id: string, options?: RestoreVersionOptions): Promise<StoredFile>
+  /** Lists deleted files, newest deleted first. */
+  trash (options?: RequestOptions): AsyncGenerator<DeletedFile, void, undefined>
+  /** Restores a deleted file with its versions. Fails with `name_taken` if its name exists again: give another one. */
+  restore (id: string, options?: RestoreOptions): Promise<StoredFile>
 }
 
 /** Thrown for every response that is not a success. */
@@ -155,27 +183,50 @@ export function createMagicStore ({ baseUrl = BASE_URL, credentials, fetch: send
       return retried(resumableUpload({ api, fetch, name, bytes, options }), options.signal)
     },
     async download (name, options = {}) {
-      const { first, last } = options
+      const { first, last, version } = options
       const header = first === undefined && last === undefined ? {} : { range: `bytes=${first ?? 0}-${last ?? ''}` }
-      const answer = await api.GET('/uploads/{name}', { params: { path: { name }, header }, parseAs: 'stream', ...initOf(options) })
+      const answer = await api.GET('/uploads/{name}', { params: { path: { name }, header, query: version === undefined ? {} : { version } }, parseAs: 'stream', ...initOf(options) })
       return { stream: bodyOf(answer) ?? new Blob([]).stream(), response: answer.response }
     },
-    async * list (query = {}, options) {
-      let cursor: string | null = null
-      do {
-        const params: { query: ListQuery & { cursor?: string } } = { query: { ...query, ...(cursor !== null && { cursor }) } }
-        const page: components['schemas']['FileList'] = bodyOf(await api.GET('/api/files', { params, ...initOf(options) }))
-        yield * page.files
-        cursor = page.next
-      } while (cursor !== null)
-    },
+    list: (query = {}, options) => entriesOf(async cursor => {
+      const { files: entries, next } = bodyOf(await api.GET('/api/files', { params: { query: { ...query, ...cursor } }, ...initOf(options) }))
+      return { entries, next }
+    }),
     async rename (name, newName, options) {
       return bodyOf(await api.PATCH('/api/files/{name}', { params: { path: { name } }, body: { name: newName }, ...initOf(options) }))
     },
     async remove (name, options) {
-      bodyOf(await api.DELETE('/uploads/{name}', { params: { path: { name }, header: ifMatchOf(options) }, ...initOf(options) }))
+      const query = options?.permanent === undefined ? {} : { permanent: options.permanent }
+      bodyOf(await api.DELETE('/uploads/{name}', { params: { path: { name }, header: ifMatchOf(options), query }, ...initOf(options) }))
+    },
+    versions: (name, options) => entriesOf(async cursor => {
+      const { versions: entries, next } = bodyOf(await api.GET('/api/files/{name}/versions', { params: { path: { name }, query: cursor }, ...initOf(options) }))
+      return { entries, next }
+    }),
+    async restoreVersion (name, id, options) {
+      return bodyOf(await api.POST('/api/files/{name}/versions/{id}/restore', { params: { path: { name, id }, header: ifMatchOf(options) }, ...initOf(options) }))
+    },
+    trash: options => entriesOf(async cursor => {
+      const { files: entries, next } = bodyOf(await api.GET('/api/trash', { params: { query: cursor }, ...initOf(options) }))
+      return { entries, next }
+    }),
+    async restore (id, options) {
+      const body = options?.name === undefined ? {} : { name: options.name }
+      return bodyOf(await api.POST('/api/trash/{id}/restore', { params: { path: { id } }, body, ...initOf(options) }))
     }
   }
+}
+
+interface Page<Entry> { entries: Entry[], next: string | null }
+
+/** The entries of all pages, each of which is requested when it is needed. */
+async function * entriesOf<Entry> (request: (query: { cursor?: string }) => Promise<Page<Entry>>): AsyncGenerator<Entry, void, undefined> {
+  let next: string | null = null
+  do {
+    const page: Page<Entry> = await request(next === null ? {} : { cursor: next })
+    yield * page.entries
+    next = page.next
+  } while (next !== null)
 }
 
 /** Returns the body of a success; throws a MagicStoreError otherwise. */

@@ -5,6 +5,7 @@ import { openDiskBlobs } from '../blobs/disk/disk.ts'
 import { readIfThere, sync, writeDurably } from '../blobs/disk/durable-files.ts'
 import { openReserve } from '../blobs/disk/reserve.ts'
 import type { Config } from '../config.ts'
+import type { Keeping } from '../metadata/kept.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { PostgresMetadata } from '../metadata/postgres/postgres.ts'
 import { lockFolder, type FolderLock } from '../metadata/sqlite/lock.ts'
@@ -47,7 +48,7 @@ export function lockDataFolder (config: Place, options?: { inUse: string }): Fol
 
 /** `takeFolder` locks the data folder while a database in it is upgraded. */
 export async function openBackends (config: Config, takeFolder?: () => FolderLock): Promise<Backends> {
-  const facts = config.databaseUrl === undefined ? await openSqlite(config, takeFolder) : await openPostgresFacts(config.databaseUrl)
+  const facts = config.databaseUrl === undefined ? await openSqlite(config, takeFolder) : await openPostgresFacts(config.databaseUrl, config.keeping)
   try {
     const blobs = await openBlobs(config, facts.reserve)
     try {
@@ -64,9 +65,9 @@ export async function openBackends (config: Config, takeFolder?: () => FolderLoc
   }
 }
 
-async function openSqlite ({ dataDir }: Config, takeFolder?: () => FolderLock): Promise<Facts> {
+async function openSqlite ({ dataDir, keeping }: Config, takeFolder?: () => FolderLock): Promise<Facts> {
   const reserve = await openReserve(join(dataDir, dataFolderLayout.reserve))
-  const metadata = await reserve.withSpace(() => openSqliteMetadata(join(dataDir, dataFolderLayout.database), takeFolder && { takeFolder }))
+  const metadata = await reserve.withSpace(() => openSqliteMetadata(join(dataDir, dataFolderLayout.database), { keeping, ...(takeFolder && { takeFolder }) }))
   return { metadata, reserve, keys: keysIn(dataDir), storage: storageRecordIn(dataDir) }
 }
 
@@ -90,8 +91,8 @@ export function storageRecordIn (dataDir: string): StorageRecord {
 /** The disk of the database is not known to this process. */
 const noReserve: Reserve = { missingBytes: 0, withSpace: operation => operation(), restore: async () => {} }
 
-async function openPostgresFacts (url: string): Promise<Facts> {
-  const metadata = await openPostgres(url)
+async function openPostgresFacts (url: string, keeping: Keeping): Promise<Facts> {
+  const metadata = await openPostgres(url, keeping)
   return { metadata, reserve: noReserve, keys: keysOf(metadata), storage: storageRecordOf(metadata) }
 }
 
@@ -104,9 +105,9 @@ function storageRecordOf ({ findStorageId, recordStorageId }: PostgresMetadata):
 }
 
 /** Loaded on demand: the driver takes as long to load as the rest of the server's start. */
-export async function openPostgres (url: string): Promise<PostgresMetadata> {
+export async function openPostgres (url: string, keeping?: Keeping): Promise<PostgresMetadata> {
   const { openPostgresMetadata } = await import('../metadata/postgres/postgres.ts')
-  return openPostgresMetadata({ url })
+  return openPostgresMetadata({ url, ...(keeping && { keeping }) })
 }
 
 /** Asks a database server for its version, and whether the next start upgrades the database. Changes nothing. @throws {OperatorError}. */

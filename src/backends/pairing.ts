@@ -13,12 +13,12 @@ export interface StorageRecord {
 
 /** What belongs together. */
 export interface Pair {
-  readonly metadata: Pick<Metadata, 'installationId' | 'filesAfter'>
+  readonly metadata: Pick<Metadata, 'installationId' | 'contentsAfter'>
   readonly blobs: BlobStore
   readonly storage: StorageRecord
 }
 
-/** Files of which one must be in a blob store without a mark. More than one, because some may be damaged. */
+/** Blobs of which one must be in a blob store without a mark. More than one, because some may be damaged. */
 const SAMPLE = 20
 
 /** The name of the mark in a blob store with which the database records `storageId`. */
@@ -60,11 +60,11 @@ export async function refuseStranger (place: string, { metadata: { installationI
   if (other !== undefined) refuse(place, `belongs to another database, by its mark installations/${other}`)
 }
 
-/** Whether the store has one of the first files; `ifNone` if there is no file. */
+/** Whether the store has one of the first blobs of the database; `ifNone` if it has none. */
 async function holdsFiles ({ metadata, blobs }: Pair, ifNone: boolean): Promise<boolean> {
-  const files = await metadata.filesAfter(0, SAMPLE)
-  for (const { blobId } of files) if (await blobs.has(blobId)) return true
-  return files.length === 0 && ifNone
+  const contents = await metadata.contentsAfter('', SAMPLE)
+  for (const { blobId } of contents) if (await blobs.has(blobId)) return true
+  return contents.length === 0 && ifNone
 }
 
 function refuse (place: string, reason: string): never {

@@ -46,7 +46,7 @@ const properties = {
   snapshot: Type.String({ pattern: '^snapshot-[0-9a-f]{8}$', description: 'Folder of the database, the signing keys and the digests.' }),
   accounts: Count,
   files: Count,
-  bytes: Type.Integer({ minimum: 0, description: 'Total size of the files.' }),
+  bytes: Type.Integer({ minimum: 0, description: 'Total size of the files, versions and trash.' }),
   hasSigningKeys: Type.Boolean({ description: 'False if the keys are in SIGNING_KEYS.' }),
   sums: Digest
 }

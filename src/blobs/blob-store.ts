@@ -140,6 +140,11 @@ export function createBlobId (): string {
   return randomBytes(16).toString('hex')
 }
 
+/** Whether a text can be an id. Not every text can be given to every backend. */
+export function isBlobId (text: string): boolean {
+  return /^[0-9a-f]{32}$/.test(text)
+}
+
 /** All values in bytes. */
 export interface DiskSpace {
   readonly free: number

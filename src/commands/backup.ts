@@ -21,7 +21,8 @@ export const help = `magicstore backup FOLDER: back up the store that the settin
   FOLDER must be outside DATA_DIR, and empty, not exist, or have an earlier backup of the same installation. Files that are
   already there are not copied again, and the earlier backup stays valid until the new one is complete. Files are hard links
   if the file system allows it: that protects against mistakes, but only a folder on another disk protects against disk failure.
-  The backup contains all files and the signing keys in DATA_DIR (not those in SIGNING_KEYS): protect it like DATA_DIR.
+  The backup contains all files with versions and trash, and the signing keys in DATA_DIR (not those in SIGNING_KEYS): protect it
+  like DATA_DIR.
 
 Exit code: 0 if the backup is complete, 1 if it could not be made or tested; then the previous backup is still valid.`
 
@@ -102,7 +103,7 @@ type Report = Awaited<ReturnType<typeof makeBackup>> & { seconds: number }
 function textOf (report: Report): string {
   const { folder, createdAt, accounts, files, bytes, linked, copied, kept, removed, seconds } = report
   return [
-    `backed up ${files} files of ${accounts} accounts, ${bytes} bytes, as of ${createdAt}, to ${folder}`,
+    `backed up ${files} files of ${accounts} accounts, ${bytes} bytes, with versions and trash, as of ${createdAt}, to ${folder}`,
     `  ${linked} linked, ${copied} copied, ${kept} unchanged, ${removed} deleted, in ${seconds} s`,
     report.hasSigningKeys
       ? '  with the signing keys: protect it like DATA_DIR'

@@ -7,9 +7,11 @@ import { createProgress } from './terminal.ts'
 
 export const help = `magicstore fsck: check that the database and the stored bytes match, with or without a running server.
 
-  --deep     read every file and compare its SHA-256, not only its size
-  --repair   move blobs that belong to no file to quarantine, in DATA_DIR or the bucket, and recompute the usage of accounts; deletes nothing
+  --deep     read every byte and compare the SHA-256, not only the size
+  --repair   move blobs that belong to nothing to quarantine, in DATA_DIR or the bucket, and recompute the usage of accounts; deletes nothing
   --json     one JSON object per line
+
+  It checks files, versions and trash.
 
 Exit code: 0 if there are no errors, or all were repaired; 1 otherwise.`
 
@@ -27,7 +29,7 @@ export async function run (args: string[]): Promise<void> {
   if (config.databaseUrl === undefined) await requireDatabase(config.dataDir)
   const store = await openOperatorStore(config)
   const print = values.json ? printJson : printText
-  const progress = createProgress()
+  const progress = createProgress('blobs')
   let count = 0
   let remaining = 0
   try {

@@ -53,7 +53,7 @@ interface Report extends Pick<BackupSummary, 'createdAt' | 'accounts' | 'files' 
 
 function textOf ({ folder, createdAt, accounts, files, bytes, hasSigningKeys, seconds }: Report): string {
   return [
-    `restored ${files} files of ${accounts} accounts, ${bytes} bytes, as of ${createdAt}, to ${folder} in ${seconds} s`,
+    `restored ${files} files of ${accounts} accounts, ${bytes} bytes, with versions and trash, as of ${createdAt}, to ${folder} in ${seconds} s`,
     ...(hasSigningKeys ? [] : ['  the backup has no signing keys: set SIGNING_KEYS as before, or all access tokens become invalid'])
   ].join('\n')
 }

@@ -1,5 +1,6 @@
 import { createInterface, type ReadLineOptions } from 'node:readline'
 import { Writable } from 'node:stream'
+import { UsageError } from './command.ts'
 
 /** Minimum time between two updates of the line. */
 const UPDATE_MILLISECONDS = 100
@@ -30,12 +31,13 @@ export function createProgress (unit = 'files'): Progress {
   }
 }
 
-/** The answer to a question on the terminal; undefined if the user presses Ctrl-D. */
-export async function ask (question: string): Promise<string | undefined> {
-  return readLine(question, { input: process.stdin })
+/** Asks on the terminal before something is deleted. @throws {UsageError} unless the answer is yes. */
+export async function confirm (question: string): Promise<void> {
+  const answer = await readLine(`${question} Type yes to confirm: `, { input: process.stdin })
+  if (answer?.trim() !== 'yes') throw new UsageError('nothing was deleted')
 }
 
-/** The same without showing the input; undefined also on Ctrl-C. */
+/** The answer to a question on the terminal, which is not shown; undefined on Ctrl-C or Ctrl-D. */
 export async function askSecret (question: string): Promise<string | undefined> {
   // With `terminal: true` only readline echoes the input, and its output is discarded.
   const discard = new Writable({ write: (_chunk, _encoding, done) => done() })

@@ -4,8 +4,9 @@ import { KEPT_EVENTS, type EventKind } from '../accounts/events.ts'
 import { parseByteSize, readConfig } from '../config.ts'
 import { NO_LIMIT, type AccountRecord } from '../metadata/records.ts'
 import { openOperatorStore, type OperatorStore } from '../store.ts'
+import { allAccounts } from './accounts.ts'
 import { UsageError } from './command.ts'
-import { ask, askSecret } from './terminal.ts'
+import { askSecret, confirm } from './terminal.ts'
 
 export const help = `magicstore user: manage accounts, with or without a running server.
 
@@ -16,7 +17,7 @@ export const help = `magicstore user: manage accounts, with or without a running
   user enable NAME     enable it again
   user quota NAME [--bytes SIZE|none|default] [--files N|none|default]
   user passwd NAME     set the password, from a prompt or standard input, and revoke all tokens of the account
-  user rm NAME         delete the account, its tokens and its files; asks for confirmation unless --yes is given
+  user rm NAME         delete the account with its tokens, files, versions and trash; asks for confirmation unless --yes is given
 
   --json               one JSON object per line`
 
@@ -25,9 +26,6 @@ type Verb = typeof verbs[number]
 
 /** The verbs that are recorded in the event log of the account. */
 const EVENTS: Partial<Record<Verb, EventKind>> = { disable: 'disabled', enable: 'enabled', passwd: 'password_changed' }
-
-/** Accounts read at a time for a listing. */
-const PAGE = 500
 
 const options = {
   json: { type: 'boolean', default: false },
@@ -50,7 +48,10 @@ export async function run (args: string[]): Promise<void> {
   const store = await openOperatorStore(readConfig())
   const print = values.json ? printJson : printText
   try {
-    if (verb === 'list' || name === undefined) return await list(store, print)
+    if (verb === 'list' || name === undefined) {
+      for await (const account of allAccounts(store.metadata)) print(account)
+      return
+    }
     const account = await carryOut(store, { verb, name, values })
     await recordEvent(account, verb, store)
     print(account)
@@ -81,7 +82,7 @@ async function carryOut (
       return account
     }
     case 'rm':
-      if (!values.yes) await confirmRemoval(account)
+      if (!values.yes) await confirm(`Permanently delete ${account.username} and ${account.usedFiles} files, with versions and trash?`)
       await accounts.remove(account)
       files.sweep()
       return account
@@ -132,21 +133,6 @@ async function readPassword (): Promise<string> {
   return await askSecret('Password: ') ?? missingPassword()
 }
 
-/** @throws {UsageError} unless the operator answers yes: deleted files can't be restored. */
-async function confirmRemoval ({ username, usedFiles }: AccountRecord): Promise<void> {
-  const answer = await ask(`Permanently delete ${username} and ${usedFiles} files? Type yes to confirm: `)
-  if (answer?.trim() !== 'yes') throw new UsageError('nothing was deleted')
-}
-
-async function list ({ metadata }: OperatorStore, print: (account: AccountRecord) => void): Promise<void> {
-  let afterId: number | undefined = 0
-  while (afterId !== undefined) {
-    const page: AccountRecord[] = await metadata.accountsAfter(afterId, PAGE)
-    for (const account of page) print(account)
-    afterId = page.at(-1)?.id
-  }
-}
-
 /** After Ctrl-C or Ctrl-D at the prompt. */
 function missingPassword (): never {
   throw new UsageError('no password was given')
@@ -157,7 +143,7 @@ function missingVerb (): never {
 }
 
 /** The properties that are printed: all but the password hash. */
-function detailsOf ({ id, username, createdAt, disabledAt, usedFiles, usedBytes, quotaFiles, quotaBytes }: AccountRecord) {
+function detailsOf ({ id, username, createdAt, disabledAt, usedFiles, usedBytes, keptBytes, quotaFiles, quotaBytes }: AccountRecord) {
   return {
     id,
     username,
@@ -165,6 +151,7 @@ function detailsOf ({ id, username, createdAt, disabledAt, usedFiles, usedBytes,
     isDisabled: disabledAt !== null,
     usedFiles,
     usedBytes,
+    keptBytes,
     quotaFiles,
     quotaBytes
   }
@@ -175,8 +162,8 @@ function printJson (account: AccountRecord): void {
 }
 
 function printText (account: AccountRecord): void {
-  const { id, username, createdAt, isDisabled, usedFiles, usedBytes, quotaFiles, quotaBytes } = detailsOf(account)
-  const usage = [`${usedFiles} of ${limitText(quotaFiles)} files`, `${usedBytes} of ${limitText(quotaBytes)} bytes`]
+  const { id, username, createdAt, isDisabled, usedFiles, usedBytes, keptBytes, quotaFiles, quotaBytes } = detailsOf(account)
+  const usage = [`${usedFiles} of ${limitText(quotaFiles)} files`, `${usedBytes} of ${limitText(quotaBytes)} bytes`, `${keptBytes} bytes of versions and trash`]
   console.log([id, username, `created ${createdAt}`, ...usage, ...(isDisabled ? ['disabled'] : [])].join('\t'))
 }
 

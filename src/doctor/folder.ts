@@ -137,6 +137,8 @@ export async function checkInodes (folder: string): Promise<Diagnosis> {
   return checkAmount({ what: 'inodes', free: ffree, total: files, required: Math.min(1, files), rule: 'each upload needs one' })
 }
 
+const SPACE_REMEDY = 'delete files from that disk, or trash with magicstore trash empty, or use a larger disk'
+
 function checkAmount ({ what, free, total, required, rule }: {
   what: string
   free: number
@@ -145,11 +147,11 @@ function checkAmount ({ what, free, total, required, rule }: {
   rule: string
 }): Diagnosis {
   const message = `${free} of ${total} ${what} are free on the disk of DATA_DIR, and ${rule}`
-  if (free < required) return fault(`${message}: uploads are refused with 507`, 'delete files from that disk, or use a larger one')
+  if (free < required) return fault(`${message}: uploads are refused with 507`, SPACE_REMEDY)
   if (free < Math.max(2 * required, MIN_FREE_SHARE * total)) {
     return warning(
     `${message}: uploads will soon be refused`,
-    'delete files from that disk, or use a larger one'
+    SPACE_REMEDY
     )
   }
   return good(message)

@@ -7,14 +7,17 @@ import type { SigningKey } from '../tokens/signing-keys.ts'
 /** Length of the signature: an attacker needs 2 to the 96 guesses. */
 const SIGNATURE_BYTES = 12
 
-/** A cursor is valid for one listing: of one owner, in one order, with one prefix. */
-export interface Listing { readonly ownerId: number, readonly order: FileOrder, readonly prefix: string | undefined }
+/** What tells a listing from all others, beginning with the id of the owner. A cursor is valid for one listing. */
+export type Listing = readonly [ownerId: number, ...rest: (string | number)[]]
+
+/** The value that a listing is ordered by, and what decides between equal ones. */
+interface Position { readonly key: string | number, readonly id: string | number }
 
 export interface Cursors {
-  /** A cursor for the page after `file`: opaque to clients and valid for this listing only. */
-  write (file: FileRecord, listing: Listing): Promise<string>
-  /** @throws validation_failed for anything that `write` did not make for this listing. */
-  read (cursor: string, listing: Listing): Promise<FilePosition>
+  /** A cursor for the page after a position: opaque to clients and valid for this listing only. */
+  write (after: Position, listing: Listing): Promise<string>
+  /** The position as it was written, or undefined without a cursor. @throws validation_failed for anything that `write` did not make for this listing. */
+  read<P extends Position> (cursor: string | undefined, listing: Listing): Promise<P | undefined>
 }
 
 /** The value that an order sorts by. */
@@ -27,10 +30,15 @@ const keyOf: Record<FileOrder, (file: FileRecord) => string | number> = {
   smallest: file => file.size
 }
 
+/** The position of a file in a listing of files. */
+export function positionOf (file: FileRecord, order: FileOrder): FilePosition {
+  return { key: keyOf[order](file), id: file.id }
+}
+
 /** Cursors signed with the first key and verified with all, so that forged or altered ones are detected. */
 export function createCursors (keyRing: KeyRing): Cursors {
-  function sign (secret: string, position: string, { ownerId, order, prefix }: Listing): Buffer {
-    return createHmac('sha256', secret).update(JSON.stringify(['cursor', ownerId, order, prefix ?? '', position])).digest().subarray(0, SIGNATURE_BYTES)
+  function sign (secret: string, position: string, listing: Listing): Buffer {
+    return createHmac('sha256', secret).update(JSON.stringify(['cursor', ...listing, position])).digest().subarray(0, SIGNATURE_BYTES)
   }
 
   /** Whether one of the keys has signed these bytes. `milliseconds`: how old the keys may be. */
@@ -41,21 +49,22 @@ export function createCursors (keyRing: KeyRing): Cursors {
   }
 
   return {
-    async write (file, listing) {
+    async write ({ key, id }, listing) {
       const [{ secret }] = await keyRing.current() as [SigningKey]
-      const position = JSON.stringify([keyOf[listing.order](file), file.id])
+      const position = JSON.stringify([key, id])
       return Buffer.concat([sign(secret, position, listing), Buffer.from(position)]).toString('base64url')
     },
 
-    async read (cursor, listing) {
+    async read<P extends Position> (cursor: string | undefined, listing: Listing) {
+      if (cursor === undefined) return undefined
       const bytes = Buffer.from(cursor, 'base64url')
       // The decoder ignores characters that are not base64url, so compare with the canonical form.
       const isCanonical = bytes.toString('base64url') === cursor
       if (!isCanonical || !(await isSigned(bytes, listing) || await isSigned(bytes, listing, NEW_KEY_MILLISECONDS))) {
         throw new Problem('validation_failed', { errors: [{ field: 'cursor', message: 'is not a cursor of this listing' }] })
       }
-      const [key, id] = JSON.parse(bytes.toString('utf8', SIGNATURE_BYTES)) as [string | number, number]
-      return { key, id }
+      const [key, id] = JSON.parse(bytes.toString('utf8', SIGNATURE_BYTES))
+      return { key, id } as P
     }
   }
 }

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import type { BlobStore, Reserve } from '../blobs/blob-store.ts'
+import { isBlobId, type BlobStore, type Reserve } from '../blobs/blob-store.ts'
 import { type Metadata, OutcomeUnknown } from '../metadata/metadata.ts'
 import { permits, type Precondition, seconds } from '../metadata/preconditions.ts'
 import type { AccountRecord, FilePage, FileRecord, NewFile } from '../metadata/records.ts'
@@ -68,14 +68,15 @@ export interface Files {
   get (ownerId: number, name: string): Promise<FileRecord>
   /**
    * Decides the response to a download, and opens the bytes only if some are to be sent. They stay complete even if the file
-   * is replaced or deleted. The caller reads or destroys the stream, if it is one. @throws not_found, file_damaged.
+   * is replaced or deleted. The caller reads or destroys the stream, if it is one. `request.version`: the id of a version, instead of
+   * the file. @throws not_found, file_damaged.
    */
-  download (ownerId: number, name: string, request: DownloadRequest): Promise<{ plan: DownloadPlan, bytes: Readable | Buffer | undefined }>
+  download (ownerId: number, name: string, request: DownloadRequest & { version?: string | undefined }): Promise<{ plan: DownloadPlan, bytes: Readable | Buffer | undefined }>
   list (ownerId: number, page: FilePage): Promise<FileRecord[]>
   /** @throws not_found, name_invalid, extension_not_allowed, name_taken. */
   rename (ownerId: number, name: string, newName: string): Promise<FileRecord>
-  /** @throws not_found, precondition_failed. */
-  remove (ownerId: number, name: string, precondition: Precondition): Promise<void>
+  /** Moves a file with its versions to the trash, or deletes them for good. @throws not_found, precondition_failed. */
+  remove (ownerId: number, name: string, removal: { precondition: Precondition, isPermanent: boolean }): Promise<void>
   /** The name of a new file, as it is stored. @throws name_invalid, extension_not_allowed. */
   acceptName (text: string): string
   /** Requests the removal of deleted accounts and unreferenced bytes, in the background. What fails is tried again within a minute. */
@@ -185,26 +186,37 @@ export function createFiles ({ metadata, blobs, reserve, quotas, limits }: Files
     return get(ownerId, name)
   }
 
+  /** A version as a file: its content is that of the version, and so is the date. */
+  async function getVersion (ownerId: number, name: string, id: string): Promise<FileRecord> {
+    const stored = findFileName(name)
+    const found = stored === undefined || !isBlobId(id) ? undefined : await metadata.findVersion(ownerId, stored, id)
+    if (found === undefined) throw new Problem('not_found')
+    const { file, version: { size, type, sha256, storedAt } } = found
+    return { ...file, size, type, sha256, storedAt, blobId: id, updatedAt: storedAt }
+  }
+
   return {
     async store (request) {
       const received = await readUpload(request)
       const stored = await commit(received.blobId, record(request, received))
-      if (request.mode === 'put' && !stored.isNew) sweeper.request()
+      // Bytes were replaced, or kept ones made room.
+      if ((request.mode === 'put' && !stored.isNew) || request.owner.keptBytes > 0) sweeper.request()
       return stored
     },
 
     get,
 
-    async download (ownerId, name, request) {
+    async download (ownerId, name, { version, ...request }) {
+      const find = () => version === undefined ? getWithPastDate(ownerId, name) : getVersion(ownerId, name, version)
       for (;;) {
-        const file = await getWithPastDate(ownerId, name)
+        const file = await find()
         const planned = planDownload(request, file, Date.now())
         const plan = await redirectLarge(blobs, { file, request, plan: planned, seconds: limits.redirectSeconds ?? 0 })
         try {
           return { plan, bytes: await openBytes(blobs, file, plan) }
         } catch (error) {
           // If the file was replaced meanwhile, the old bytes may be removed already.
-          const current = await get(ownerId, name)
+          const current = await find()
           if (current.blobId === file.blobId) throw error
         }
       }
@@ -221,9 +233,9 @@ export function createFiles ({ metadata, blobs, reserve, quotas, limits }: Files
       return metadata.renameFile(ownerId, file.name, acceptedName(newName))
     },
 
-    async remove (ownerId, name, precondition) {
+    async remove (ownerId, name, removal) {
       const file = await get(ownerId, name)
-      await reserve.withSpace(() => metadata.removeFile(ownerId, file.name, precondition))
+      await reserve.withSpace(() => metadata.removeFile(ownerId, file.name, removal))
       sweeper.request()
     },
 

@@ -1,34 +1,34 @@
 import { createHash } from 'node:crypto'
 import type { BlobStore } from '../blobs/blob-store.ts'
-import type { Metadata } from '../metadata/metadata.ts'
-import type { FileRecord } from '../metadata/records.ts'
+import type { Metadata, StoredContent, UsageMismatch } from '../metadata/metadata.ts'
 import { Problem } from '../problems.ts'
 
-/** Files or blobs in one query. */
+/** Blobs in one query. */
 const BATCH = 500
 
 interface Stores { metadata: Metadata, blobs: BlobStore }
 
 /**
- * One inconsistency: the bytes of a file are `missing`, have the `wrong_size`, are `unreadable` or have the `wrong_digest`;
- * an `orphan` is a blob without a file; a recorded `usage` is not the sum of the files; the `database` itself is damaged.
+ * One inconsistency: the bytes of a file, a version or a deleted file in the trash are `missing`, have the `wrong_size`, are
+ * `unreadable` or have the `wrong_digest`; an `orphan` is a blob that belongs to none of them; a recorded `usage` is not the sum of what
+ * is stored; the `database` itself is damaged. `name` is that of the file; null for a version of a deleted one.
  */
 export type Finding =
-  | { readonly kind: Fault, readonly blobId: string, readonly ownerId: number, readonly name: string }
+  | { readonly kind: Fault } & Pick<StoredContent, 'content' | 'blobId' | 'ownerId' | 'name'>
   | { readonly kind: 'orphan', readonly blobId: string }
   | { readonly kind: 'usage', readonly accountId: number, readonly detail: string }
   | { readonly kind: 'database', readonly detail: string }
 
 /**
  * Compares metadata and blobs in both directions. It may run beside a server: before it reports something, it checks that it
- * was not just changed. `isDeep` reads every byte; `onLook` gets the number of files checked so far.
+ * was not just changed. `isDeep` reads every byte; `onLook` gets the number of blobs checked so far.
  */
 export async function * checkIntegrity ({ metadata, blobs }: Stores, { isDeep, onLook }: { isDeep: boolean, onLook: (done: number) => void }): AsyncGenerator<Finding> {
   for (const detail of await metadata.checkIntegrity()) yield { kind: 'database', detail }
-  yield * checkFiles({ metadata, blobs }, { check: isDeep ? checkDigest : checkSize, onLook })
+  yield * checkContents({ metadata, blobs }, { check: isDeep ? checkDigest : checkSize, onLook })
   yield * checkBlobs({ metadata, blobs })
   for (const { accountId, recorded, actual } of await metadata.usageMismatches()) {
-    yield { kind: 'usage', accountId, detail: `recorded ${recorded.bytes} bytes in ${recorded.files} files, stored ${actual.bytes} in ${actual.files}` }
+    yield { kind: 'usage', accountId, detail: `recorded ${usageText(recorded)}; stored ${usageText(actual)}` }
   }
 }
 
@@ -45,46 +45,51 @@ export async function repair ({ metadata, blobs }: Stores, finding: Finding): Pr
   }
 }
 
+function usageText ({ bytes, files, keptBytes }: UsageMismatch['actual']): string {
+  return `${bytes} bytes in ${files} files, and ${keptBytes} bytes of versions and trash`
+}
+
 type Fault = 'missing' | 'wrong_size' | 'unreadable' | 'wrong_digest'
 
-type Check = (file: FileRecord, blobs: BlobStore) => Promise<Fault | undefined>
+type Check = (content: Pick<StoredContent, 'blobId' | 'size' | 'sha256'>, blobs: BlobStore) => Promise<Fault | undefined>
 
-async function * checkFiles ({ metadata, blobs }: Stores, { check, onLook }: { check: Check, onLook: (done: number) => void }): AsyncGenerator<Finding> {
-  let afterId = 0
+async function * checkContents ({ metadata, blobs }: Stores, { check, onLook }: { check: Check, onLook: (done: number) => void }): AsyncGenerator<Finding> {
+  let afterId = ''
   let done = 0
   for (;;) {
-    const files = await metadata.filesAfter(afterId, BATCH)
-    for (const file of files) {
-      const kind = await check(file, blobs)
-      if (kind !== undefined && await isCurrent(file, metadata)) yield { kind, blobId: file.blobId, ownerId: file.ownerId, name: file.name }
+    const contents = await metadata.contentsAfter(afterId, BATCH)
+    for (const stored of contents) {
+      const { content, blobId, ownerId, name } = stored
+      const kind = await check(stored, blobs)
+      if (kind !== undefined && await isCurrent(blobId, metadata)) yield { kind, content, blobId, ownerId, name }
       onLook(++done)
     }
-    const last = files.at(-1)
+    const last = contents.at(-1)
     if (last === undefined) return
-    afterId = last.id
+    afterId = last.blobId
   }
 }
 
-/** The blob of a file that was replaced or deleted meanwhile may be removed already. */
-async function isCurrent (file: FileRecord, metadata: Metadata): Promise<boolean> {
-  return (await metadata.knownBlobs([file.blobId])).has(file.blobId)
+/** A blob that was discarded meanwhile may be removed already. */
+async function isCurrent (blobId: string, metadata: Metadata): Promise<boolean> {
+  return (await metadata.knownBlobs([blobId])).has(blobId)
 }
 
-const checkSize: Check = async (file, blobs) => {
+const checkSize: Check = async ({ blobId, size }, blobs) => {
   try {
-    await blobs.check(file.blobId, file.size)
+    await blobs.check(blobId, size)
     return undefined
   } catch (error) {
     return faultOf(error)
   }
 }
 
-const checkDigest: Check = async (file, blobs) => {
+const checkDigest: Check = async ({ blobId, size, sha256 }, blobs) => {
   try {
     const hash = createHash('sha256')
-    const bytes = await blobs.read(file.blobId, file.size, [{ start: 0, end: file.size - 1 }])
+    const bytes = await blobs.read(blobId, size, [{ start: 0, end: size - 1 }])
     for await (const chunk of Buffer.isBuffer(bytes) ? [bytes] : bytes) hash.update(chunk as Buffer)
-    return hash.digest('hex') === file.sha256 ? undefined : 'wrong_digest'
+    return hash.digest('hex') === sha256 ? undefined : 'wrong_digest'
   } catch (error) {
     return faultOf(error)
   }

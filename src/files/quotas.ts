@@ -10,6 +10,8 @@ export interface QuotaLimits {
 export interface AccountUsage {
   readonly files: number
   readonly bytes: number
+  /** Of versions and trash. */
+  readonly keptBytes: number
   /** Reserved for unfinished uploads. */
   readonly uploadBytes: number
   readonly quotaBytes: number | null
@@ -46,7 +48,7 @@ export function createQuotas (metadata: Pick<Metadata, 'uploadUsage'>, limits: Q
     async usageOf (owner) {
       const { bytes = null, files = null } = of(owner)
       const { bytes: uploadBytes } = await metadata.uploadUsage(owner.id)
-      return { files: owner.usedFiles, bytes: owner.usedBytes, uploadBytes, quotaBytes: bytes, quotaFiles: files }
+      return { files: owner.usedFiles, bytes: owner.usedBytes, keptBytes: owner.keptBytes, uploadBytes, quotaBytes: bytes, quotaFiles: files }
     },
 
     async availableBytes (owner, ownBytes) {

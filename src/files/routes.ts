@@ -2,21 +2,22 @@ import { randomBytes } from 'node:crypto'
 import type { Http2Stream } from 'node:http2'
 import { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Type } from '@sinclair/typebox'
+import { Type, type Static } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf } from '../http/caller.ts'
+import { refuseForeignParameters } from '../http/foreign-parameters.ts'
 import type { Links } from '../http/links.ts'
 import { cutPage, limitOf } from '../http/pagination.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
 import { preconditionOf } from '../metadata/preconditions.ts'
+import type { FilePosition } from '../metadata/records.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
 import { Problem } from '../problems.ts'
-import type { Cursors } from './cursor.ts'
-import type { DownloadRequest } from './download.ts'
+import { positionOf, type Cursors, type Listing } from './cursor.ts'
 import type { Files } from './files.ts'
 import { namePrefix } from './names.ts'
-import { Bytes, ChangeHeaders, contentRange, DownloadHeaders, DownloadQuery, FileList, FileListQuery, FileParams, fileLinks, fileOf, HeadHeaders, nextPage, nextPageLinks, presigned, Rename, representation, StoredFile, validators } from './schemas.ts'
+import { Bytes, ChangeHeaders, contentRange, DeletionQuery, DownloadHeaders, DownloadQuery, FileList, FileListQuery, FileParams, fileLinks, fileOf, HeadHeaders, nextPage, nextPageLinks, presigned, Rename, representation, StoredFile, validators } from './schemas.ts'
 
 interface FileRoutesOptions { files: Files, cursors: Cursors, links: Links, limitTransfers: TransferLimits }
 
@@ -25,7 +26,7 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
   const whole = { description: 'The whole file.', content: { '*/*': { schema: Bytes('The bytes of the file.'), example: 'the bytes' } }, headers: { ...validators, ...representation } }
   const headResponses = {
     200: whole,
-    304: { description: 'The client has the current version.', type: 'null', headers: validators },
+    304: { description: 'The client has the current content.', type: 'null', headers: validators },
     ...problems(['validation_failed', 'not_found', 'precondition_failed', 'file_damaged'])
   }
   const downloadResponses = {
@@ -38,10 +39,11 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
   app.get('/uploads/:name', {
     exposeHeadRoute: false,
     onRequest: limitTransfers,
+    preValidation: refuseForeignParameters,
     schema: {
       operationId: 'downloadFile',
       summary: 'Download a file',
-      description: 'Returns the bytes as an attachment, with headers that prevent HTML and SVG from running scripts in a browser. Supports conditional and range requests (RFC 9110). More than 32 ranges are ignored.',
+      description: 'Returns the bytes as an attachment, with headers that prevent HTML and SVG from running scripts in a browser. Supports conditional and range requests (RFC 9110). More than 32 ranges are ignored. With `version`, returns a former content of the file.',
       ...codeSamples(
         'curl -f -u test_user:pwd -o copy.pdf http://127.0.0.1:5000/uploads/report.pdf',
         'curl -f -u test_user:pwd -r 0-8 http://127.0.0.1:5000/uploads/report.pdf'
@@ -52,9 +54,10 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
       headers: DownloadHeaders,
       response: downloadResponses
     }
-  }, async (request, reply) => sendFile({ request, reply, name: request.params.name, disposition: request.query.disposition }, files))
+  }, async (request, reply) => sendFile({ request, reply, name: request.params.name, query: request.query }, files))
 
   app.head('/uploads/:name', {
+    preValidation: refuseForeignParameters,
     // With the operation id in the schema, @fastify/swagger would copy the schema before its security is set.
     config: { swagger: { exposeHeadRoute: true }, swaggerTransform: ({ schema, url }) => ({ schema: { ...schema, operationId: 'headFile' }, url }) },
     schema: {
@@ -67,7 +70,7 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
       headers: HeadHeaders,
       response: headResponses
     }
-  }, async (request, reply) => sendFile({ request, reply, name: request.params.name, disposition: request.query.disposition }, files))
+  }, async (request, reply) => sendFile({ request, reply, name: request.params.name, query: request.query }, files))
 
   app.get('/api/files', {
     links: { 200: nextPageLinks },
@@ -86,16 +89,19 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
   }, async (request, reply) => {
     const { order = 'name', prefix, cursor } = request.query
     if (prefix !== undefined && order !== 'name' && order !== '-name') throw new Problem('validation_failed', { errors: [{ field: 'prefix', message: 'needs an order by name' }] })
-    const listing = { ownerId: callerOf(request).account.id, order, prefix: prefix === undefined ? undefined : namePrefix(prefix) }
-    const after = cursor === undefined ? undefined : await cursors.read(cursor, listing)
+    const { id: ownerId } = callerOf(request).account
+    const selection = { order, prefix: prefix === undefined ? undefined : namePrefix(prefix) }
+    const listing: Listing = [ownerId, order, selection.prefix ?? '']
+    const after = await cursors.read<FilePosition>(cursor, listing)
     const limit = limitOf(request.query)
-    const page = cutPage(await files.list(listing.ownerId, { ...listing, limit, after }), limit, last => cursors.write(last, listing))
+    const page = cutPage(await files.list(ownerId, { ...selection, limit, after }), limit, last => cursors.write(positionOf(last, order), listing))
     const next = await page.next
     if (next !== null) reply.header('link', `<${links.to(request.raw, `/api/files?${new URLSearchParams({ ...request.query, limit: String(limit - 1), cursor: next })}`)}>; rel="next"`)
     return { files: page.entries.map(file => fileOf(file, request.raw, links)), next }
   })
 
   app.get('/api/files/:name', {
+    preValidation: refuseForeignParameters,
     schema: {
       operationId: 'getFile',
       summary: 'Get file metadata',
@@ -103,7 +109,7 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
       ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/files/report.pdf'),
       tags: ['Files'],
       params: FileParams,
-      response: { 200: { ...Type.Ref(StoredFile), description: 'The file.' }, ...problems(['not_found']) }
+      response: { 200: { ...Type.Ref(StoredFile), description: 'The file.' }, ...problems(['validation_failed', 'not_found']) }
     }
   }, async request => fileOf(await files.get(callerOf(request).account.id, request.params.name), request.raw, links))
 }
@@ -111,22 +117,26 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
 /** Operations that rename and delete files. */
 export const changeFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = async (app, { files, links }) => {
   app.delete('/uploads/:name', {
+    preValidation: refuseForeignParameters,
     schema: {
       operationId: 'deleteFile',
       summary: 'Delete a file',
-      description: 'Deletes the file. With `If-Match`, only if it is still that version. Downloads in progress complete.',
+      description: 'Moves the file with its versions to the trash, from which it can be restored for some time, 30 days by default. With `permanent=true`, deletes them for good. With `If-Match`, only if the file still has that content. Downloads in progress complete.',
       ...codeSamples('curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/uploads/second.pdf'),
       tags: ['Files'],
       params: FileParams,
+      querystring: DeletionQuery,
       headers: ChangeHeaders,
-      response: { 204: { description: 'The file was deleted.', type: 'null' }, ...problems(['not_found', 'precondition_failed', 'storage_full']) }
+      response: { 204: { description: 'The file was deleted.', type: 'null' }, ...problems(['validation_failed', 'not_found', 'precondition_failed', 'storage_full']) }
     }
   }, async (request, reply) => {
-    await files.remove(callerOf(request).account.id, request.params.name, preconditionOf(request.headers))
+    const { params: { name }, query: { permanent = false }, headers } = request
+    await files.remove(callerOf(request).account.id, name, { precondition: preconditionOf(headers), isPermanent: permanent })
     return reply.code(204).send()
   })
 
   app.patch('/api/files/:name', {
+    preValidation: refuseForeignParameters,
     links: { 200: fileLinks },
     schema: {
       operationId: 'renameFile',
@@ -147,13 +157,14 @@ export const changeFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = as
   }, async request => fileOf(await files.rename(callerOf(request).account.id, request.params.name, request.body.name), request.raw, links))
 }
 
-interface Download { request: FastifyRequest, reply: FastifyReply, name: string, disposition: DownloadRequest['disposition'] }
+interface Download { request: FastifyRequest, reply: FastifyReply, name: string, query: Static<typeof DownloadQuery> }
 
-async function sendFile ({ request, reply, name, disposition }: Download, files: Files) {
+async function sendFile ({ request, reply, name, query: { version, disposition } }: Download, files: Files) {
   const { plan, bytes } = await files.download(callerOf(request).account.id, name, {
     method: request.method === 'HEAD' ? 'HEAD' : 'GET',
     headers: { ...request.headers, 'want-repr-digest': request.headers['want-repr-digest']?.toString() },
     disposition,
+    version,
     createBoundary: () => randomBytes(16).toString('hex')
   })
   if (plan.status === 412) throw new Problem('precondition_failed')

@@ -31,13 +31,16 @@ export const StoredFile = Type.Object({
   size: Count('Bytes.', 52417),
   type: Type.String({ maxLength: MAX_TYPE_LENGTH, pattern: '^[^/\\s]+/[^\\u0000-\\u0008\\u000a-\\u001f\\u007f]+$', description: 'Media type: as declared, else from the extension, else `application/octet-stream`.', examples: ['application/pdf'] }),
   sha256: Type.String({ maxLength: 64, pattern: '^[0-9a-f]{64}$', description: 'SHA-256 of the bytes, in hex. In quotes, it is the entity tag.', examples: ['149b16dc441e3140c89fe4f164ea23a8ba80bb5e79c780f97b24ecf95e253095'] }),
-  createdAt: Timestamp('When the file was created. A new version does not change it.'),
-  updatedAt: Timestamp('When these bytes were stored, or the file was renamed.'),
+  createdAt: Timestamp('When the file was created. New content does not change it.'),
+  updatedAt: Timestamp('When these bytes were stored, or the file was renamed or restored.'),
   url: Type.String({ format: 'uri-reference', maxLength: 4096, description: 'URL of the bytes: absolute if PUBLIC_URL is set or the request was sent to the address the server listens on, else a path.', examples: ['http://127.0.0.1:5000/uploads/report.pdf'] })
 }, { $id: 'StoredFile', additionalProperties: false, description: 'Metadata of a stored file.' })
 export type StoredFile = Static<typeof StoredFile>
 
-const CURSOR = { pattern: '^[A-Za-z0-9_-]+$', maxLength: 2048 }
+export const CURSOR = { pattern: '^[A-Za-z0-9_-]+$', maxLength: 2048 }
+
+/** The cursor of a listing, as a parameter. */
+export const Cursor = (description: string) => Type.Optional(Type.String({ ...CURSOR, minLength: 1, description }))
 
 export const FileList = Type.Object({
   files: Type.Array(Type.Ref(StoredFile), { maxItems: 1000, description: 'The files on this page.' }),
@@ -46,7 +49,7 @@ export const FileList = Type.Object({
 
 export const FileListQuery = Type.Object({
   limit: Type.Optional(PageSize('Files on a page')),
-  cursor: Type.Optional(Type.String({ ...CURSOR, minLength: 1, description: '`next` of the previous page. Use it with the same `order` and `prefix`.' })),
+  cursor: Cursor('`next` of the previous page. Use it with the same `order` and `prefix`.'),
   order: Type.Optional(OneOf(fileOrders, { default: 'name', description: 'By name (code point order), by creation time, or by size.' })),
   prefix: Type.Optional(Type.String({ format: 'file-name-prefix', maxLength: 1024, description: 'Only names with this prefix. Needs an order by name.' }))
 }, { additionalProperties: false })
@@ -56,8 +59,20 @@ export const FileParams = Type.Object({
   name: Type.String({ format: 'file-name', maxLength: 1024, description: 'Name of the file: in NFC, 1 to 255 bytes of UTF-8, without `/`, `\\` or control characters.', examples: ['report.pdf'] })
 })
 
+// Not a pattern: a lookup by an id that nothing can have is 404, not 400.
+const AnyContentId = (description: string) => Type.String({ format: 'content-id', maxLength: 1024, description })
+
+export const ContentId = (description: string) => Type.String({ ...AnyContentId(description), examples: ['6f1ed002ab5595859014ebf0951522d9'] })
+
 export const DownloadQuery = Type.Object({
+  // Without an example: Swagger UI would send it.
+  version: Type.Optional(AnyContentId('Id of a version of the file, which is sent instead of the file. Its date is when its bytes were stored.')),
   disposition: Type.Optional(OneOf(['attachment', 'inline'], { default: 'attachment', description: '`inline` lets a browser display images (except SVG), audio, video, PDF and plain text. Other types remain attachments.' }))
+})
+
+/** A deletion without return. */
+export const DeletionQuery = Type.Object({
+  permanent: Type.Optional(Type.Boolean({ default: false, description: 'Delete the file and its versions for good, instead of moving them to the trash.' }))
 })
 
 /** Headers for ranges and conditions of a download. */
@@ -91,7 +106,7 @@ export const etag = { ETag: { type: 'string', maxLength: 66, pattern: '^"[0-9a-f
 /** Headers that identify a version of a file. */
 export const validators = {
   ...etag,
-  'Last-Modified': { type: 'string', maxLength: 29, pattern: '^[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT$', description: 'When the bytes were stored, or the file was renamed (RFC 9110 section 5.6.7).' }
+  'Last-Modified': { type: 'string', maxLength: 29, pattern: '^[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT$', description: 'When the bytes were stored, or the file was renamed or restored (RFC 9110 section 5.6.7).' }
 }
 
 /** Headers that describe a file, for the whole file and for ranges alike. */

@@ -41,25 +41,34 @@ export function createValidators (app: FastifyInstance, customOptions: AjvCompil
     return value => {
       compile ??= AjvCompiler()(app.getSchemas() as Record<string, object>, { customOptions })
       validate ??= compile(definition) as FastifyValidationResult
-      if (definition.httpPart === 'params' || definition.httpPart === 'querystring') readIntegers(value, definition.schema as AddressSchema)
+      if (definition.httpPart === 'params' || definition.httpPart === 'querystring') readScalars(value, definition.schema as AddressSchema)
       return validate(value) === true || { error: validate.errors as FastifySchemaValidationError[] }
     }
   }
 }
 
 /**
- * Converts parameters that are integers in the schema; validation refuses those that are not written as integers. Ajv's coercion would
- * also accept ` 1`, `1e2` and `0x10`.
+ * Converts parameters that are integers or booleans in the schema; validation refuses those that are not written as such. Ajv's
+ * coercion would also accept ` 1`, `1e2` and `0x10`.
  */
-function readIntegers (values: Record<string, unknown>, { properties }: AddressSchema): void {
+function readScalars (values: Record<string, unknown>, { properties }: AddressSchema): void {
   for (const [name, { type }] of Object.entries(properties)) {
     const text = values[name]
     if (type === 'integer' && typeof text === 'string' && INTEGER.test(text)) values[name] = Number(text)
+    if (type === 'boolean' && (text === 'true' || text === 'false')) values[name] = text === 'true'
   }
 }
 
 /** Largest JSON body, in bytes. */
 const MAX_JSON_BYTES = 64 * 1024
+
+/** Ignores bodies of any type, which have no meaning for the routes of this Fastify scope. */
+export function ignoreBodies (app: FastifyInstance): void {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
+  // Fastify refuses an ill-formed one.
+  app.addHook('onRequest', async ({ headers }) => { delete headers['content-type'] })
+}
 
 /** Accepts only JSON bodies. Refuses bodies that are not UTF-8, and the keys `__proto__` and `constructor`. */
 export function acceptJson (app: FastifyInstance): void {

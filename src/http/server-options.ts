@@ -31,7 +31,7 @@ const CIPHERS = [
 ].join(':')
 
 /** Our own formats: validation accepts every value, because the rules refuse wrong ones with more specific codes. */
-const ruledFormats = { username: true, 'file-name': true, 'file-name-prefix': true, 'upload-id': true } as const
+const ruledFormats = { username: true, 'file-name': true, 'file-name-prefix': true, 'upload-id': true, 'content-id': true } as const
 
 /** Validates requests as they were sent, and reports all errors. */
 export const strictValidation = {

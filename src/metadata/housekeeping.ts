@@ -1,4 +1,5 @@
-import type { Reserve } from '../blobs/blob-store.ts'
+import { setTimeout } from 'node:timers/promises'
+import type { BlobStore, Reserve } from '../blobs/blob-store.ts'
 import type { Metadata } from './metadata.ts'
 
 const INTERVAL_MILLISECONDS = 60_000
@@ -18,25 +19,63 @@ const DRIFT_MILLISECONDS = 60_000
 /** Rows deleted in one commit, which takes a few milliseconds. */
 const BATCH = 500
 
+/** Kept contents deleted in one commit: a request that waits for it is not late. */
+const CONTENT_BATCH = 100
+
+/** Pause between batches, in which requests are served. */
+const PAUSE_MILLISECONDS = 10
+
+/** How often, and how long each time, a sweep is waited for. Where requests delete all the time, some bytes are always waiting for one. */
+const SETTLING_TRIES = 10
+const SETTLING_MILLISECONDS = 500
+
 export interface Housekeeping { stop (): void }
 
 interface HousekeepingOptions {
   metadata: Metadata
+  blobs: Pick<BlobStore, 'space'>
   reserve: Reserve
-  /** Deletes the bytes of discarded blobs that could not be deleted earlier: a backup retained them, or the disk refused. */
+  /** Deletes the bytes of discarded blobs, also those that could not be deleted earlier: a backup retained them, or the disk refused. */
   sweep: () => void
 }
 
-/** Once a minute, deletes expired tokens and uploads, old attempts and discarded blobs, and restores the reserve if there is space. */
-export function startHousekeeping ({ metadata, reserve, sweep }: HousekeepingOptions): Housekeeping {
+/** Once a minute, deletes expired tokens, uploads and kept content, old attempts and discarded blobs, and restores the reserve if there is space. */
+export function startHousekeeping ({ metadata, blobs, reserve, sweep }: HousekeepingOptions): Housekeeping {
+  /** Whether a backup holds bytes that are deleted: until it ends, deleting more would make no space. A folder has no grace period. */
+  async function isHeldByBackup (): Promise<boolean> {
+    return (await metadata.discardedBlobs(1, 0)).length === 0 && await metadata.hasDiscardedBlobs()
+  }
+
+  /** Deletes everybody's oldest versions and trash if the disk has less than twice the space that uploads must leave. */
+  async function makeSpace (): Promise<void> {
+    const { space } = blobs
+    if (space === undefined) return
+    const missingBytes = () => space().then(({ kept, free }) => 2 * kept - free)
+    // Bytes that are being deleted make space first.
+    for (let tries = 0; tries < SETTLING_TRIES && await missingBytes() > 0 && await metadata.hasDiscardedBlobs(); tries++) {
+      if (await isHeldByBackup()) return
+      await pause(SETTLING_MILLISECONDS)
+    }
+    for (let missing = await missingBytes(); missing > 0;) {
+      const bytes = await metadata.removeOldestContent(missing, CONTENT_BATCH)
+      if (bytes === 0) return
+      missing -= bytes
+      await pause()
+    }
+  }
+
   async function run (): Promise<void> {
+    // First, because on a full disk the rest fails.
     sweep()
+    await reserve.withSpace(makeSpace)
     const now = await metadata.now()
     for (const kind of ['access', 'personal'] as const) {
       await untilNone(() => metadata.removeExpiredTokens({ kind, before: now - EXPIRED_TOKEN_MILLISECONDS[kind] }, BATCH))
     }
     await untilNone(() => metadata.removeAttempts({ since: now - ATTEMPT_MILLISECONDS, until: now + DRIFT_MILLISECONDS, limit: BATCH }))
     await untilNone(() => metadata.removeExpiredUploads(BATCH))
+    await untilNone(() => metadata.removeExpiredContent(CONTENT_BATCH))
+    sweep()
     await reserve.restore()
   }
   // A run that fails, on a full disk for example, is repeated a minute later.
@@ -45,7 +84,9 @@ export function startHousekeeping ({ metadata, reserve, sweep }: HousekeepingOpt
   return { stop: () => clearInterval(timer) }
 }
 
+const pause = (milliseconds = PAUSE_MILLISECONDS) => setTimeout(milliseconds, undefined, { ref: false })
+
 /** Removes batches until there may be no more. */
 async function untilNone (removeBatch: () => Promise<boolean>): Promise<void> {
-  while (await removeBatch());
+  while (await removeBatch()) await pause()
 }

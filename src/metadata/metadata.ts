@@ -1,5 +1,6 @@
 import type { RequestObserver } from '../blobs/blob-store.ts'
 import { Problem } from '../problems.ts'
+import type { KeptRepository } from './kept.ts'
 import type { Precondition } from './preconditions.ts'
 import type {
   AccountRecord,
@@ -43,7 +44,7 @@ import type { UploadRepository } from './uploads.ts'
  * `overloaded` if another process keeps the database locked, and every method can throw `unavailable` if the database can't be
  * reached (nothing has happened then), or `OutcomeUnknown`.
  */
-export interface Metadata extends UploadRepository {
+export interface Metadata extends UploadRepository, KeptRepository {
   /** A random id of this installation, created with the database. It is the audience of the tokens. */
   readonly installationId: string
   /**
@@ -78,7 +79,7 @@ export interface Metadata extends UploadRepository {
    * and its name is free. `purgeDeletedAccounts` deletes its files.
    */
   removeAccount (id: number, at: number): Promise<void>
-  /** Deletes up to `limit` files or uploads of deleted accounts, and their tokens. The blobs become discarded. False if nothing is left to delete. */
+  /** Deletes up to `limit` files, kept contents or uploads of deleted accounts, and their tokens. The blobs become discarded. False if nothing is left to delete. */
   purgeDeletedAccounts (limit: number): Promise<boolean>
 
   /**
@@ -130,7 +131,7 @@ export interface Metadata extends UploadRepository {
    */
   addFile (file: NewFile, quota: Quota): Promise<{ file: FileRecord, isNew: boolean }>
   /**
-   * Adds a file, or replaces the bytes of the file with that name. The blob of a replaced file becomes discarded.
+   * Adds a file, or replaces the bytes of the file with that name. What it replaces is kept as a version, or its blob becomes discarded.
    * @throws precondition_failed if the precondition does not permit it, quota_exceeded (only the difference counts), not_found
    * if the owner was deleted.
    */
@@ -144,10 +145,13 @@ export interface Metadata extends UploadRepository {
   renameFile (ownerId: number, name: string, newName: string, now?: number): Promise<FileRecord>
   /** Sets the date of a file to `now` if it is later, because the clock was set back. No error if the file does not exist. */
   correctFileDate (ownerId: number, name: string, now?: number): Promise<void>
-  /** Deletes a file; its blob becomes discarded. @throws not_found, precondition_failed. */
-  removeFile (ownerId: number, name: string, precondition: Precondition): Promise<void>
+  /**
+   * Deletes a file. It is kept in the trash, unless `isPermanent` or nothing is kept: then its blob and those of its versions become
+   * discarded. @throws not_found, precondition_failed.
+   */
+  removeFile (ownerId: number, name: string, removal: { precondition: Precondition, isPermanent: boolean, now?: number }): Promise<void>
 
-  /** Those of the given blobs that belong to a file. For recovery. */
+  /** Those of the given blobs that belong to a file or are kept. For recovery. */
   knownBlobs (blobIds: string[]): Promise<Set<string>>
   /**
    * Records that the bytes of a blob are about to be written. Adding a file with that blob ends the lease, and fails with
@@ -170,14 +174,16 @@ export interface Metadata extends UploadRepository {
    * deleted. Empty while a backup holds the retention lock. For recovery.
    */
   discardedBlobs (limit: number, graceSeconds: number): Promise<string[]>
+  /** Whether discarded blobs wait for the removal of their bytes, also while a backup holds the retention lock. */
+  hasDiscardedBlobs (): Promise<boolean>
   /** Puts discarded blobs, whose bytes can't be deleted now, behind all others, so that those do not wait for them. */
   postponeDiscarded (blobIds: string[]): Promise<void>
   /** Deletes the records of discarded blobs. The caller has deleted their bytes. */
   clearDiscarded (blobIds: string[]): Promise<void>
 
-  /** Files of all owners with an id above `afterId`, by id, at most `limit`. For fsck and backup. */
-  filesAfter (afterId: number, limit: number): Promise<FileRecord[]>
-  /** Those of the given blobs that belong to a file or an unfinished upload, are discarded or have a lease, as of one moment. For recovery and fsck. */
+  /** What files of all owners contain and what is kept of them, by the id of the blob, at most `limit` above `afterId`. For fsck and backup. */
+  contentsAfter (afterId: string, limit: number): Promise<StoredContent[]>
+  /** Those of the given blobs that belong to a file or an unfinished upload, are kept, are discarded or have a lease, as of one moment. For recovery and fsck. */
   referencedBlobs (blobIds: string[]): Promise<Set<string>>
   /** Accounts whose recorded usage is not the sum of their files. For fsck. */
   usageMismatches (): Promise<UsageMismatch[]>
@@ -226,6 +232,8 @@ export interface Totals {
   readonly accounts: number
   readonly files: number
   readonly bytes: number
+  /** Of versions and trash. */
+  readonly keptBytes: number
   /** Accounts that have used nine tenths of their own limits, or else of `quota`. */
   readonly accountsNearQuota: number
 }
@@ -233,6 +241,17 @@ export interface Totals {
 /** Called when a commit is on stable storage, with the number of writes in it and the time it took. Must be fast and not throw. */
 export type CommitObserver = (commit: { readonly writes: number, readonly seconds: number }) => void
 
-interface Usage { readonly bytes: number, readonly files: number }
+/** Bytes that must be in the blob store. */
+export interface StoredContent {
+  readonly content: 'file' | 'version' | 'trash'
+  readonly blobId: string
+  readonly size: number
+  readonly sha256: string
+  readonly ownerId: number
+  /** Of the file; null for a version of a deleted one. */
+  readonly name: string | null
+}
+
+interface Usage { readonly bytes: number, readonly files: number, readonly keptBytes: number }
 
 export interface UsageMismatch { readonly accountId: number, readonly recorded: Usage, readonly actual: Usage }

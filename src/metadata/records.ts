@@ -37,6 +37,8 @@ export interface AccountRecord extends NewAccount {
   readonly quotaFiles: number | null
   readonly usedBytes: number
   readonly usedFiles: number
+  /** Bytes of versions and trash. */
+  readonly keptBytes: number
   /** When the operator disabled the account; null if it is enabled. */
   readonly disabledAt: number | null
 }
@@ -143,6 +145,8 @@ export interface FileRecord extends Omit<NewFile, 'isLeased' | 'now'> {
   readonly id: number
   readonly createdAt: number
   readonly updatedAt: number
+  /** When these bytes were stored. A rename does not change it. */
+  readonly storedAt: number
 }
 
 /** Sort orders of a listing. Files that compare equal are ordered by id. */

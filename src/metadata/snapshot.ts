@@ -7,7 +7,7 @@ import type { StoredBlob } from '../blobs/blob-store.ts'
 export interface Snapshot {
   readonly installationId: string
   readonly totals: SnapshotTotals
-  /** The blobs of all files whose ids start with `prefix`, by id. */
+  /** The blobs of all files, versions and trash whose ids start with `prefix`, by id. */
   blobs (prefix: string): StoredBlob[]
   /** Must be called before anything else opens the file. */
   close (): void
@@ -16,6 +16,7 @@ export interface Snapshot {
 export interface SnapshotTotals {
   /** Includes deleted accounts whose files are still being deleted. */
   readonly accounts: number
+  /** With versions and trash: as many as there are blobs. */
   readonly files: number
   readonly bytes: number
 }

@@ -58,6 +58,8 @@ export interface UploadUsage {
   readonly uploads: number
   /** Reserved bytes: the announced length, or what has arrived while there is none. */
   readonly bytes: number
+  /** Bytes that have arrived. */
+  readonly receivedBytes: number
 }
 
 /** Seconds after which one of many uploads may have ended. */

@@ -61,6 +61,7 @@ export function createMetrics ({ metadata, blobs, passwords, quota }: MetricsOpt
   stored('magicstore_accounts', 'Registered accounts.', 'accounts')
   stored('magicstore_files', 'Stored files.', 'files')
   stored('magicstore_stored_bytes', 'Bytes of the stored files.', 'bytes')
+  stored('magicstore_kept_bytes', 'Bytes of versions and trash.', 'keptBytes')
   stored('magicstore_accounts_near_quota', 'Accounts that have used 90 % of a quota.', 'accountsNearQuota')
   if (quota.bytes !== undefined) gauge('magicstore_quota_bytes', 'Default quota of an account, in bytes.', () => Number(quota.bytes))
   if (quota.files !== undefined) gauge('magicstore_quota_files', 'Default quota of an account, in files.', () => Number(quota.files))

@@ -46,6 +46,7 @@ export function documentOptions (): SwaggerOptions {
         { name: 'Users', description: 'Registration and public profiles.' },
         { name: 'Tokens', description: 'Access tokens, and personal access tokens for scripts.' },
         { name: 'Files', description: 'Upload, list, download, rename and delete files.' },
+        { name: 'Versions and trash', description: 'Former contents of files, and deleted files: list, restore, delete for good.' },
         { name: 'Uploads', description: 'Uploads that continue after a lost connection, with [tus](https://tus.io) or, experimentally, draft-ietf-httpbis-resumable-upload.' },
         { name: 'Account', description: 'Your account: usage, events, password, deletion.' },
         { name: 'Document', description: 'Service information and this OpenAPI document.' },

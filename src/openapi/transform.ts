@@ -3,13 +3,14 @@ import { failures, type FailureCode } from '../problems.ts'
 interface Header { $ref?: string }
 interface Response { headers?: Record<string, Header>, content?: Record<string, { examples?: object }> }
 interface Parameter { in: string }
-interface Operation { description: string, parameters?: Parameter[], 'x-required-scope'?: string, responses: Record<string, Response> }
+interface Body { required: boolean, content: Record<string, { schema: { $ref?: string } }> }
+interface Operation { description: string, parameters?: Parameter[], requestBody?: Body, 'x-required-scope'?: string, responses: Record<string, Response> }
 
 /** The parts of an OpenAPI document that are changed here. */
 interface OpenapiDocument {
   info: { description: string }
   paths: Record<string, Record<string, Operation>>
-  components: { examples: Record<string, unknown>, headers?: Record<string, Header> }
+  components: { schemas: Record<string, { required?: string[] }>, examples: Record<string, unknown>, headers?: Record<string, Header> }
 }
 
 /** The order of paths within each tag: what a new user needs first comes first. */
@@ -17,6 +18,7 @@ const PATHS = [
   '/api/users', '/api/users/{id}',
   '/api/token', '/api/resource', '/api/tokens', '/api/tokens/{id}',
   '/', '/api/files', '/uploads/{name}', '/api/files/{name}',
+  '/api/files/{name}/versions', '/api/files/{name}/versions/{id}/restore', '/api/files/{name}/versions/{id}', '/api/trash', '/api/trash/{id}/restore', '/api/trash/{id}',
   '/api/uploads', '/api/uploads/{id}',
   '/api/account', '/api/account/events', '/api/account/password',
   '/openapi.json', '/openapi.yaml',
@@ -35,6 +37,7 @@ export function transformDocument (document: OpenapiDocument): void {
   const operations = Object.values(document.paths).flatMap(item => Object.values(item))
   for (const operation of operations) {
     describeScope(operation)
+    describeBody(operation, document)
     operation.parameters?.sort((a, b) => PLACES.indexOf(a.in) - PLACES.indexOf(b.in))
   }
   const responses = operations.flatMap(operation => Object.values(operation.responses))
@@ -50,6 +53,12 @@ function sorted<Value> (values: Record<string, Value>, order: string[]): Record<
 function describeScope (operation: Operation): void {
   const scope = operation['x-required-scope']
   if (scope !== undefined) operation.description += `\n\nRequired token scope: \`${scope}\`.`
+}
+
+/** A body that needs no member may be left out. */
+function describeBody ({ requestBody }: Operation, { components }: OpenapiDocument): void {
+  const reference = requestBody?.content['application/json']?.schema.$ref
+  if (requestBody !== undefined && reference !== undefined) requestBody.required = components.schemas[reference.split('/').at(-1) as string]?.required !== undefined
 }
 
 /** Moves each header that is the same in all responses to `components.headers`. */

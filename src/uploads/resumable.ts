@@ -1,4 +1,4 @@
-import { type BlobStore, createBlobId, type Reserve } from '../blobs/blob-store.ts'
+import { type BlobStore, createBlobId, isBlobId, type Reserve } from '../blobs/blob-store.ts'
 import { expectDigests } from '../files/digests.ts'
 import type { Files } from '../files/files.ts'
 import { mediaTypeOf } from '../files/media-type.ts'
@@ -91,6 +91,7 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
   }
 
   async function end (owner: AccountRecord, id: string): Promise<void> {
+    if (!isBlobId(id)) throw new Problem('not_found')
     await reserve.withSpace(() => metadata.removeUpload(owner.id, id))
     files.sweep()
   }
@@ -98,7 +99,7 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
   const receiver = createReceiver({ blobs, quotas, maxFileBytes: limits.maxFileBytes, save, end })
 
   async function get (owner: AccountRecord, id: string): Promise<UploadRecord> {
-    const upload = await metadata.findUpload(owner.id, id)
+    const upload = isBlobId(id) ? await metadata.findUpload(owner.id, id) : undefined
     if (upload === undefined) throw new Problem('not_found')
     return upload
   }
@@ -150,8 +151,8 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
     })
     if (watched !== undefined) receiver.remember(upload, watched, size)
     if (stored === undefined) throw refusal(size)
-    // Bytes that were replaced, or are there already.
-    if (!stored.isNew) files.sweep()
+    // Bytes that were replaced, are there already, or made room.
+    if (!stored.isNew || owner.keptBytes > 0) files.sweep()
     return { upload: { ...upload, ...whole, result: stored }, stored }
   }
 
@@ -173,6 +174,7 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
     const isComplete = append.isLast || progress.offset === length
     if (isComplete && (length === null || progress.offset === length)) return finish(owner, upload, { progress, watched, reprDigest: append.reprDigest?.() })
     await save(owner, upload, progress, false)
+    if (owner.keptBytes > 0) files.sweep()
     receiver.remember(upload, watched, progress.offset)
     if (isComplete) throw new Problem('upload_length_inconsistent')
     return { upload: { ...upload, ...progress }, stored: undefined }

@@ -7,6 +7,7 @@ import type { Files, Upload } from '../files/files.ts'
 import { fileName } from '../files/names.ts'
 import { ChangeHeaders, etag, fileLinks, fileOf, FileParams, location, pathOf, StoredFile } from '../files/schemas.ts'
 import { callerOf } from '../http/caller.ts'
+import { refuseForeignParameters } from '../http/foreign-parameters.ts'
 import type { Links } from '../http/links.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
 import { entityTag, preconditionOf } from '../metadata/preconditions.ts'
@@ -76,12 +77,13 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
 
   app.put('/uploads/:name', {
     onRequest: limitTransfers,
+    preValidation: refuseForeignParameters,
     validatorCompiler: streamedBody,
     links: { 200: fileLinks, 201: fileLinks },
     schema: {
       operationId: 'putFile',
       summary: 'Create or replace a file',
-      description: 'Stores the request body under this name. `Content-Type` is its media type. `If-None-Match: *` only creates, `If-Match` only replaces that version; otherwise the response is 412. `Content-Digest` and `Repr-Digest` are verified before the file becomes visible.\n\nAn upload of more than 1 MiB with `Upload-Complete: ?1` can be continued after a lost connection: find it with `GET /api/uploads?name=…`, and send the rest with `Content-Range`.',
+      description: 'Stores the request body under this name. `Content-Type` is its media type. `If-None-Match: *` only creates, `If-Match` only replaces that content; otherwise the response is 412. Replaced content is kept as a version of the file. `Content-Digest` and `Repr-Digest` are verified before the file becomes visible.\n\nAn upload of more than 1 MiB with `Upload-Complete: ?1` can be continued after a lost connection: find it with `GET /api/uploads?name=…`, and send the rest with `Content-Range`.',
       ...codeSamples('curl -f -u test_user:pwd -H "Upload-Complete: ?1" -T report.pdf http://127.0.0.1:5000/uploads/second.pdf'),
       tags: ['Files'],
       params: FileParams,
@@ -91,7 +93,7 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
       response: {
         200: { ...Type.Ref(StoredFile), description: 'The file was replaced.', headers: { ...etag, ...uploadHeaders } },
         201: { ...Type.Ref(StoredFile), description: 'The new file. With `Upload-Complete: ?0` the response is that of `POST /api/uploads`.', headers: { ...location, ...etag, ...uploadHeaders } },
-        ...problems([...refusedUploads, ...refusedParts, 'precondition_failed'])
+        ...problems([...refusedUploads, ...refusedParts, 'validation_failed', 'precondition_failed'])
       }
     }
   }, async (request, reply) => {

@@ -35,7 +35,7 @@ try {
     const up = await millisecondsOf(() => upload({ port: ours.port, method: 'PUT', path, headers }, bytes))
     const down = await millisecondsOf(() => download({ port: ours.port, path, headers }, bytes))
     console.log(`| ${bytes >= MIB ? `${bytes / MIB} MiB` : `${bytes} B`} | ${up.toFixed(1)} ms | ${down.toFixed(1)} ms | ${resident()} |`)
-    await fetch(`http://127.0.0.1:${ours.port}${path}`, { method: 'DELETE', headers })
+    await fetch(`http://127.0.0.1:${ours.port}${path}?permanent=true`, { method: 'DELETE', headers })
   }
 } finally {
   await ours.stop()

@@ -54,7 +54,9 @@ async function deleteMany (bench: Bench, count: number): Promise<number> {
   const sendAll = async (method: string, body?: Buffer) => {
     const left = [...names]
     await Promise.all(Array.from({ length: 16 }, async () => {
-      const next = () => ({ path: `/uploads/${left.pop()}`, ...(body !== undefined && { body }) })
+      // For good: the baseline keeps nothing.
+      const query = method === 'DELETE' ? '?permanent=true' : ''
+      const next = () => ({ path: `/uploads/${left.pop()}${query}`, ...(body !== undefined && { body }) })
       const requester = await openRequester({ port: ours.port, method, headers, next })
       while (left.length > 0) await requester.send()
       requester.close()

@@ -45,7 +45,7 @@ async function work (index: number): Promise<void> {
     const name = `file-${randomInt(50)}`
     const known = digests.get(name)
     if (count % 5 === 0 && known !== undefined) {
-      expect((await send('DELETE', `/uploads/${name}`, { headers })).status === 204, 'DELETE')
+      expect((await send('DELETE', `/uploads/${name}?permanent=true`, { headers })).status === 204, 'DELETE')
       digests.delete(name)
     } else if (count % 5 === 1) expect((await send('GET', '/api/files?limit=50', { headers })).status === 200, 'list')
     else if (count % 5 === 2 || known === undefined) {

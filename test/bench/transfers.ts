@@ -31,7 +31,7 @@ export async function compareUploads (bench: Bench): Promise<Comparison[]> {
       const measureOurs = async () => {
         const names = Array.from({ length: streams }, () => randomUUID())
         const speed = await speedOf(ours, () => inParallel(streams, bytes, index => send(names[index] as string)))
-        for (const name of names) await fetch(`http://127.0.0.1:${ours.port}/uploads/${name}`, { method: 'DELETE', headers })
+        for (const name of names) await fetch(`http://127.0.0.1:${ours.port}/uploads/${name}?permanent=true`, { method: 'DELETE', headers })
         return speed
       }
       const measure = (server: Running, way: string) => async () => {
@@ -82,7 +82,7 @@ export async function compareAppends (bench: Bench): Promise<Comparison[]> {
       const { seconds } = await inParallel(1, PART_BYTES, () => send(names))
       return { units: count, seconds }
     })
-    for (const name of names) await fetch(`http://127.0.0.1:${ours.port}/uploads/${name}`, { method: 'DELETE', headers })
+    for (const name of names) await fetch(`http://127.0.0.1:${ours.port}/uploads/${name}?permanent=true`, { method: 'DELETE', headers })
     return speed
   }
   const byAppends = measure(async ([name = '']) => {
@@ -117,6 +117,6 @@ export async function compareDownloads (bench: Bench): Promise<Comparison[]> {
   }
   const rounded = await interleave(rounds, firstByte(ours, large), async () => Math.min(await firstByte(files, { path: '/piped/large' })(), await firstByte(files, { path: '/read/large' })()))
   comparisons.push({ work: 'first byte of a download of 256 MiB', against: 'bare Node', target: { most: 1.5 }, unit: 'ms', rounds: rounded })
-  await fetch(`http://127.0.0.1:${ours.port}/uploads/large`, { method: 'DELETE', headers })
+  await fetch(`http://127.0.0.1:${ours.port}/uploads/large?permanent=true`, { method: 'DELETE', headers })
   return comparisons
 }

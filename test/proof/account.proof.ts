@@ -76,12 +76,12 @@ t.test('an account shows its owner what is stored and what may be, to any creden
     await signUp(server, 'other')
     const { json: { createdAt } } = await server.send('GET', '/api/users/1')
     const personal = await makeToken(server, user, ['files:read'])
-    const usageIs = async (files: number, bytes: number) => {
+    const usageIs = async (files: number, bytes: number, keptBytes = 0) => {
       for (const credential of [{ user }, { token }, { token: personal.token }, { user: [personal.token, ''] as User }]) {
         const answer = await server.send('GET', '/api/account', credential)
         t.equal(answer.status, 200)
         t.equal(answer.headers['cache-control'], 'no-store')
-        t.strictSame(answer.json, { id: 1, username: 'Zoë', createdAt, usage: { files, bytes, uploadBytes: 0, ...limits } })
+        t.strictSame(answer.json, { id: 1, username: 'Zoë', createdAt, usage: { files, bytes, keptBytes, uploadBytes: 0, ...limits } })
       }
     }
     await usageIs(0, 0)
@@ -89,9 +89,9 @@ t.test('an account shows its owner what is stored and what may be, to any creden
     await server.send('PUT', '/uploads/b', { user, body: '' })
     await usageIs(2, 100)
     await server.send('PUT', '/uploads/a', { user, body: 'x'.repeat(7) })
-    await usageIs(2, 7)
+    await usageIs(2, 7, 100)
     await server.send('DELETE', '/uploads/a', { user })
-    await usageIs(1, 0)
+    await usageIs(1, 0, 107)
     isProblem(t, await server.send('GET', '/api/account'), 401, 'credentials_missing')
   }
 })
@@ -586,6 +586,13 @@ t.test('every operation asks of a token the scope that the document names, and o
     putFile: ['PUT', '/uploads/a.txt', 'files:write', 200, { body: 'a' }],
     renameFile: ['PATCH', '/api/files/a.txt', 'files:write', 200, { json: { name: 'a.txt' } }],
     deleteFile: ['DELETE', '/uploads/nothing', 'files:write', 404],
+    listVersions: ['GET', '/api/files/a.txt/versions', 'files:read', 200],
+    restoreVersion: ['POST', `/api/files/a.txt/versions/${'0'.repeat(32)}/restore`, 'files:write', 404],
+    deleteVersion: ['DELETE', `/api/files/a.txt/versions/${'0'.repeat(32)}`, 'files:write', 404],
+    listTrash: ['GET', '/api/trash', 'files:read', 200],
+    restoreFile: ['POST', `/api/trash/${'0'.repeat(32)}/restore`, 'files:write', 404],
+    deleteFromTrash: ['DELETE', `/api/trash/${'0'.repeat(32)}`, 'files:write', 404],
+    emptyTrash: ['DELETE', '/api/trash', 'files:write', 204],
     createUpload: ['POST', '/api/uploads', 'files:write', 201, { headers: { ...tus, 'upload-length': '9', 'upload-metadata': 'filename Yg==' } }],
     listUploads: ['GET', '/api/uploads', 'files:write', 200],
     getUpload: ['GET', upload, 'files:write', 404],
@@ -794,7 +801,7 @@ t.test('what time has made useless is forgotten a minute later, however much the
   }) as typeof setInterval
   globalThis.clearInterval = timer => { timers.delete(timer); clearInterval(timer) }
   t.teardown(() => Object.assign(globalThis, { setInterval, clearInterval }))
-  const housekeeping = startHousekeeping({ metadata, reserve, sweep: () => {} })
+  const housekeeping = startHousekeeping({ metadata, blobs: {}, reserve, sweep: () => {} })
   t.teardown(() => housekeeping.stop())
   t.equal(timers.size, 1)
   for (const act of timers.values()) act()

@@ -7,7 +7,7 @@ import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { takeRetentionLock } from '../../src/metadata/sqlite/retention-lock.ts'
-import { blobsIn, contentsOf, digest, filesIn, hasStrace, createStore, expectRefusal, report, filesOfUser, type User } from '../backups.ts'
+import { blobsIn, contentsOf, digest, filesIn, hasStrace, createStore, expectRefusal, keptOfUser, report, filesOfUser, type User } from '../backups.ts'
 import { commandOf } from '../bin.ts'
 import { countOf } from '../counts.ts'
 import { mountDisk } from '../disks.ts'
@@ -29,23 +29,34 @@ t.test('a backup of a running server is restored elsewhere with the same people,
   for (const [name, body] of Object.entries({ 'report.pdf': 'the first', empty: '', ' "odd" %41 😀': 'odd', large: randomBytes(3 * MIB) })) {
     for (const { user } of [ada, zoe]) t.equal((await server.send('PUT', `/uploads/${encodeURIComponent(name)}`, { user, body })).status, 201)
   }
+  for (const body of ['older', 'old', 'new']) await server.send('PUT', '/uploads/replaced', { user: ada.user, body })
+  for (const body of ['before', 'last']) await server.send('PUT', '/uploads/deleted', { user: zoe.user, body })
+  await server.send('DELETE', '/uploads/deleted', { user: zoe.user })
   const before = await Promise.all([ada, zoe].map(({ user }) => filesOfUser(t, server, user)))
+  const keptBefore = await Promise.all([ada, zoe].map(({ user }) => keptOfUser(t, server, user)))
+  t.match(keptBefore, [{ versions: { replaced: { length: 2 } }, trash: { length: 0 } }, { versions: {}, trash: [{ name: 'deleted', versions: 1 }] }])
 
   const made = await runBin(['backup', folder, '--prove'], { DATA_DIR: data })
   t.strictSame([made.code, made.stderr], [0, ''])
-  t.match(made.stdout, /8 files of 2 accounts, 6291480 bytes[^]*8 linked, 0 copied, 0 unchanged, 0 deleted[^]*signing keys[^]*tested[^]*warning: it is on the same disk as DATA_DIR/)
+  t.match(made.stdout, /13 files of 2 accounts, 6291501 bytes, with versions and trash[^]*13 linked, 0 copied, 0 unchanged, 0 deleted[^]*signing keys[^]*tested[^]*warning: it is on the same disk as DATA_DIR/)
 
   await server.send('PUT', '/uploads/report.pdf', { user: ada.user, body: 'the second' })
   await server.send('DELETE', '/uploads/large', { user: zoe.user })
+  await server.send('PUT', '/uploads/replaced', { user: ada.user, body: 'newest' })
+  await server.send('DELETE', '/api/trash', { user: zoe.user })
   await server.send('PUT', '/uploads/later', { user: zoe.user, body: 'later' })
   await signUp(server, 'late')
 
   const restored = await runBin(['restore', folder], { DATA_DIR: target })
   t.strictSame([restored.code, restored.stderr], [0, ''])
-  t.match(restored.stdout, /8 files of 2 accounts, 6291480 bytes/)
+  t.match(restored.stdout, /13 files of 2 accounts, 6291501 bytes, with versions and trash/)
   t.strictSame(await runBin(['fsck', '--deep'], { DATA_DIR: target }), { code: 0, stdout: 'all is well\n', stderr: '' })
   const again = await spawnServer(t, { DATA_DIR: target })
   t.strictSame(await Promise.all([ada, zoe].map(({ user }) => filesOfUser(t, again, user))), before)
+  t.strictSame(await Promise.all([ada, zoe].map(({ user }) => keptOfUser(t, again, user))), keptBefore)
+  t.equal((await again.send('POST', `/api/trash/${keptBefore[1]?.trash[0]?.id}/restore`, { user: zoe.user, json: { name: 'restored' } })).status, 200)
+  t.equal((await again.send('GET', '/uploads/restored', { user: zoe.user })).text, 'last')
+  t.match((await keptOfUser(t, again, zoe.user)).versions, { restored: [{ sha256: digest(Buffer.from('before')) }] })
   for (const token of [ada.token, personal.token]) t.equal((await again.send('GET', '/uploads/report.pdf', { token })).text, 'the first')
   t.equal((await again.send('GET', '/api/resource', { user: ['late', 'correct horse battery'] })).status, 401)
   t.equal((await again.send('PUT', '/uploads/new', { user: ada.user, body: 'new' })).status, 201)
@@ -68,7 +79,7 @@ t.test('a second backup touches nothing that is there already, and takes away wh
   const folder = join(root, 'backup')
   t.match(await report(['backup', folder], { DATA_DIR: dataDir }), { folder, files: 3, accounts: 1, bytes: 11, linked: 3, copied: 0, kept: 0, removed: 0, hasSigningKeys: true, isProven: false, isOnDataDisk: true })
   const first = await filesIn(folder)
-  const server = await startServer(t, { DATA_DIR: dataDir })
+  const server = await startServer(t, { DATA_DIR: dataDir, KEEP_DAYS: '0' })
   await server.send('PUT', '/uploads/replaced', { user, body: 'another' })
   await server.send('DELETE', '/uploads/removed', { user })
   await server.close()
@@ -156,7 +167,7 @@ t.test('a data folder of an older format is backed up as it is, and brought up t
   t.ok((await readdir(join(folder, 'restored'))).some(name => name.startsWith('magicstore.db.before')))
 })
 
-/** A worker's files after each acknowledged operation (name to digest), and their state after the one in progress. */
+/** A worker's files after each acknowledged operation (name to digest, `trash DIGEST` for a deleted one), and their state after the one in progress. */
 interface History { states: ReadonlyMap<string, string>[], next: ReadonlyMap<string, string> | undefined }
 
 /** Creates, replaces, renames and deletes few names, so files in a backup are soon deleted; signs in every 25 operations. */
@@ -167,11 +178,13 @@ async function work (client: Client, { user, history, signal }: { user: User, hi
     const current = history.states.at(-1) ?? new Map<string, string>()
     const [name, newName] = [randomInt(8), randomInt(8)].map(index => `file-${index}`) as [string, string]
     const next = new Map(current)
-    const bytes = randomBytes(randomInt(20) === 0 ? randomInt(MIB) : randomInt(4000))
+    // At least so many that all digests in the trash are different.
+    const bytes = randomBytes(8 + (randomInt(20) === 0 ? randomInt(MIB) : randomInt(4000)))
     const changes = current.has(newName) ? ['put', 'put', 'delete'] as const : ['put', 'put', 'put', 'rename', 'delete'] as const
     const kinds = current.has(name) ? changes : ['put', 'form'] as const
     const kind = kinds[randomInt(kinds.length)] ?? 'put'
     next.delete(name)
+    if (kind === 'delete') next.set(`trash ${current.get(name)}`, String(current.get(name)))
     if (kind === 'rename') next.set(newName, String(current.get(name)))
     else if (kind !== 'delete') next.set(name, digest(bytes))
     history.next = next
@@ -192,7 +205,7 @@ t.test('backups made under load are each whole, of one moment, and restored to w
   const folder = t.testdir({ data: {} })
   const dataDir = join(folder, 'data')
   const disk = await mountDisk(t, 'size=256m')
-  const server = await spawnServer(t, { DATA_DIR: dataDir, RATE_LIMIT_PER_MINUTE: '0', REGISTRATIONS_PER_HOUR: '0', LOG_LEVEL: 'silent' })
+  const server = await spawnServer(t, { DATA_DIR: dataDir, RATE_LIMIT_PER_MINUTE: '0', REGISTRATIONS_PER_HOUR: '0', LOG_LEVEL: 'silent', KEEP_VERSIONS: '0' })
   const end = new AbortController()
   const workers = await Promise.all(Array.from({ length: 6 }, async (_, index) => ({ ...await signUp(server, `worker${index}`), history: { states: [new Map()], next: undefined } as History })))
   const working = Promise.all(workers.map(({ user, history }) => work(server, { user, history, signal: end.signal })))
@@ -212,8 +225,9 @@ t.test('backups made under load are each whole, of one moment, and restored to w
     const restored = await startServer(t, { DATA_DIR: target, RATE_LIMIT_PER_MINUTE: '0' })
     for (const [index, { user }] of workers.entries()) {
       const seen = await filesOfUser(t, restored, user)
-      const state = Object.fromEntries(Object.entries(seen).map(([name, metadata]) => [name, metadata.slice(0, 64)]))
-      t.ok(possible[index]?.some(one => isSame(one, state)), `worker ${index} had exactly these files at some moment of the backup`)
+      const { trash } = await keptOfUser(t, restored, user)
+      const state = Object.fromEntries([...Object.entries(seen).map(([name, metadata]) => [name, metadata.slice(0, 64)]), ...trash.map(({ sha256 }) => [`trash ${sha256}`, sha256])])
+      t.ok(possible[index]?.some(one => isSame(one, state)), `worker ${index} had exactly these files and this trash at some moment of the backup`)
     }
     await restored.close()
     await rm(target, { recursive: true })
@@ -239,7 +253,8 @@ t.test('bytes that a backup holds stay when their file is replaced, deleted or i
   const before = await blobsIn(dataDir)
   const hold = takeRetentionLock(join(dataDir, 'magicstore.db'))
   t.teardown(() => hold.close())
-  const server = await startServer(t, { DATA_DIR: dataDir })
+  const settings = { DATA_DIR: dataDir, KEEP_DAYS: '0' }
+  const server = await startServer(t, settings)
   await server.send('PUT', '/uploads/replaced', { user, body: 'another' })
   await server.send('DELETE', '/uploads/deleted', { user })
   const leaving = await signUp(server, 'leaving')
@@ -250,7 +265,7 @@ t.test('bytes that a backup holds stay when their file is replaced, deleted or i
   // A crash before the commit leaves a replaced blob here.
   const [moved = ''] = Object.entries(await contentsOf(join(dataDir, 'blobs'))).find(([, sha256]) => sha256 === digest(Buffer.from('one'))) ?? []
   await rename(join(dataDir, 'blobs', moved), join(dataDir, 'incoming', moved.slice('00/'.length)))
-  const again = await startServer(t, { DATA_DIR: dataDir })
+  const again = await startServer(t, settings)
   const all = [...await blobsIn(dataDir), ...await readdir(join(dataDir, 'incoming'))]
   t.strictSame(before.filter(id => !all.includes(id)), [], 'none is gone')
   t.strictSame(await runBin(['fsck', '--deep'], { DATA_DIR: dataDir }), { code: 0, stdout: 'all is well\n', stderr: '' }, 'and none is foreign')
@@ -273,12 +288,16 @@ t.test('a hold that is no lock stops the start, and the folder can be served whe
 })
 
 t.test('long work says on a terminal how far it is, and nowhere else', { skip: lacksTerminal }, async t => {
-  const { folder: root, dataDir } = await createStore(t, Object.fromEntries(Array.from({ length: 300 }, (_, index) => [`file-${index}`, String(index)])))
+  const { folder: root, dataDir, token } = await createStore(t, Object.fromEntries(Array.from({ length: 300 }, (_, index) => [`file-${index}`, String(index)])))
   const folder = join(root, 'backup')
+  const server = await startServer(t, { DATA_DIR: dataDir })
+  await server.send('PUT', '/uploads/file-0', { token, body: 'replaced' })
+  await server.send('DELETE', '/uploads/file-1', { token })
+  await server.close()
   for (const { args, shown } of [
-    { args: ['backup', folder, '--prove'], shown: [/backup: 300 of 300 files/, /restored to test: 300 of 300 files/, /tested: 300 of 300 files/, /300 files of 1 accounts/] },
-    { args: ['restore', folder], shown: [/restored: 300 of 300 files/] },
-    { args: ['fsck', '--deep'], shown: [/checked: \d+ files/, /all is well/] }
+    { args: ['backup', folder, '--prove'], shown: [/backup: 301 of 301 files/, /restored to test: 301 of 301 files/, /tested: 301 of 301 files/, /301 files of 1 accounts/] },
+    { args: ['restore', folder], shown: [/restored: 301 of 301 files/] },
+    { args: ['fsck', '--deep'], shown: [/checked: \d+ blobs/, /all is well/] }
   ]) {
     const given = await runOnTerminal(t, args, { DATA_DIR: args[0] === 'restore' ? join(root, 'restored') : dataDir })
     for (const pattern of shown) t.match(given, pattern)

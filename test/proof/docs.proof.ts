@@ -331,7 +331,7 @@ browserTest('a form shows what is needed, and the rest after a key on its button
   const download = await open(page, 'downloadFile')
   await shows(t, namesIn(download), ['name'])
   const button = download.locator('.more-parameters')
-  const rest = ['disposition', 'range', 'if-range', 'if-none-match', 'if-modified-since', 'if-match', 'if-unmodified-since', 'want-repr-digest']
+  const rest = ['version', 'disposition', 'range', 'if-range', 'if-none-match', 'if-modified-since', 'if-match', 'if-unmodified-since', 'want-repr-digest']
   await shows(t, () => button.innerText(), `More parameters (${rest.length})`)
   await shows(t, () => button.getAttribute('aria-expanded'), 'false')
   await tabTo(page, button)

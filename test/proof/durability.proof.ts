@@ -9,7 +9,7 @@ import type { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
 import { Database } from '../../src/metadata/sqlite/driver.ts'
 import { countOf } from '../counts.ts'
-import { formOf, runBin, signUp, spawnServer, type Client, type ServerProcess } from '../server.ts'
+import { formOf, runBin, signUp, spawnServer, type Answer, type Client, type ServerProcess } from '../server.ts'
 
 /** Rounds of the random test. */
 const ROUNDS = countOf({ quick: 5, full: 15 })
@@ -18,14 +18,17 @@ const LARGEST_BYTES = 1_500_000
 
 const hasStrace = existsSync('/usr/bin/strace')
 
-/** Digests of a worker's files by name. */
-type State = ReadonlyMap<string, string>
+/** A file of a worker, or an entry of its trash. */
+interface Entry { readonly name: string, readonly digest: string, readonly versions: readonly string[] }
+
+/** By name, and for a deleted file by `trash NAME DIGEST`. */
+type State = ReadonlyMap<string, Entry>
 
 /** A worker's acknowledged state, and the state after the operation in progress when the server died. */
 interface WorkerState { acknowledged: State, inFlight: State | undefined, operationCount: number }
 
-t.test('what was acknowledged survives kill -9, and nothing else is there', { timeout: 600_000 }, async t => {
-  const settings = { DATA_DIR: t.testdir() }
+t.test('what was acknowledged survives kill -9, versions and trash included, and nothing else is there', { timeout: 600_000 }, async t => {
+  const settings = { DATA_DIR: t.testdir(), KEEP_VERSIONS: '1000', RATE_LIMIT_PER_MINUTE: '0' }
   let server = await spawnServer(t, settings)
   const { user } = await signUp(server, 'ada')
   const states: WorkerState[] = Array.from({ length: WORKERS }, () => ({ acknowledged: new Map(), inFlight: undefined, operationCount: 0 }))
@@ -43,14 +46,14 @@ t.test('what was acknowledged survives kill -9, and nothing else is there', { ti
   t.comment(`${ROUNDS} rounds, ${states.reduce((sum, { operationCount }) => sum + operationCount, 0)} operations acknowledged, 0 lost`)
 })
 
-/** Creates, replaces, renames and deletes files, one operation at a time, until the server is killed. */
+/** Creates, replaces, renames, deletes and restores files, one operation at a time, until the server is killed. */
 async function work (client: Client, { state, worker, token }: { state: WorkerState, worker: number, token: string }): Promise<void> {
   for (;;) {
-    const { name, send, after } = nextOperation(state, worker)
+    const { what, send, after } = nextOperation(state, worker)
     state.inFlight = after
     try {
       const { status } = await send(client, token)
-      if (status >= 300) throw new Error(`${name} was answered with ${status}`)
+      if (status >= 300) throw new Error(`${what} was answered with ${status}`)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== undefined) return
       throw error
@@ -61,51 +64,134 @@ async function work (client: Client, { state, worker, token }: { state: WorkerSt
   }
 }
 
-function nextOperation ({ acknowledged }: WorkerState, worker: number) {
-  const names = [...acknowledged.keys()]
-  const name = names[randomInt(names.length + 1)] ?? `w${worker}-${randomBytes(4).toString('hex')}`
-  const after = new Map(acknowledged)
-  const kind = acknowledged.has(name) ? (['put', 'put', 'rename', 'delete'] as const)[randomInt(4)] : (['put', 'post'] as const)[randomInt(2)]
-  const bytes = randomBytes(randomInt(3) === 0 ? randomInt(LARGEST_BYTES) : randomInt(5000))
-  const path = `/uploads/${name}`
+interface Operation { readonly what: string, readonly after: State, send (client: Client, token: string): Promise<Answer> }
+
+const isDeleted = (key: string) => key.startsWith('trash ')
+const keyInTrash = ({ name, digest }: Entry) => `trash ${name} ${digest}`
+const pick = <T>(values: readonly T[]): T => values[randomInt(values.length)] as T
+
+function nextOperation ({ acknowledged }: WorkerState, worker: number): Operation {
+  const fresh = `w${worker}-${randomBytes(4).toString('hex')}`
+  const files = [...acknowledged.entries()].filter(([key]) => !isDeleted(key)).map(([, entry]) => entry)
+  const trash = [...acknowledged.entries()].filter(([key]) => isDeleted(key)).map(([, entry]) => entry)
+  const file = files[randomInt(files.length + 1)]
+  if (file === undefined) {
+    const kind = pick(trash.length > 0 ? ['put', 'post', 'restore', 'forget'] as const : ['put', 'post'] as const)
+    return kind === 'restore' || kind === 'forget' ? changeTrash(acknowledged, { entry: pick(trash), newName: kind === 'restore' ? fresh : undefined }) : create(acknowledged, { name: fresh, kind })
+  }
+  return change(acknowledged, { file, newName: fresh, kind: pick(['replace', 'replace', 'rename', 'delete', 'restore'] as const) })
+}
+
+const randomContent = () => randomBytes(randomInt(3) === 0 ? randomInt(LARGEST_BYTES) : randomInt(5000))
+
+function create (state: State, { name, kind }: { name: string, kind: 'put' | 'post' }): Operation {
+  const bytes = randomContent()
+  return {
+    what: `${kind} ${name}`,
+    after: new Map(state).set(name, { name, digest: digest(bytes), versions: [] }),
+    send: (client, token) => kind === 'put' ? client.send('PUT', `/uploads/${name}`, { token, body: bytes }) : client.send('POST', '/', { token, ...formOf(name, bytes) })
+  }
+}
+
+function change (state: State, { file, newName, kind }: { file: Entry, newName: string, kind: 'replace' | 'rename' | 'delete' | 'restore' }): Operation {
+  const { name, versions } = file
+  const after = new Map(state)
+  const what = `${kind} ${name}`
   switch (kind) {
-    case 'rename': {
-      const newName = `w${worker}-${randomBytes(4).toString('hex')}`
-      after.set(newName, after.get(name) ?? '')
+    case 'rename':
       after.delete(name)
-      return { name, after, send: (client: Client, token: string) => client.send('PATCH', `/api/files/${name}`, { token, json: { name: newName } }) }
-    }
+      after.set(newName, { ...file, name: newName })
+      return { what, after, send: (client, token) => client.send('PATCH', `/api/files/${name}`, { token, json: { name: newName } }) }
     case 'delete':
       after.delete(name)
-      return { name, after, send: (client: Client, token: string) => client.send('DELETE', path, { token }) }
-    case 'post':
-      after.set(name, digest(bytes))
-      return { name, after, send: (client: Client, token: string) => client.send('POST', '/', { token, ...formOf(name, bytes) }) }
-    default:
-      after.set(name, digest(bytes))
-      return { name, after, send: (client: Client, token: string) => client.send('PUT', path, { token, body: bytes }) }
+      after.set(keyInTrash(file), file)
+      return { what, after, send: (client, token) => client.send('DELETE', `/uploads/${name}`, { token }) }
+    case 'restore': {
+      if (versions.length === 0) return change(state, { file, newName, kind: 'replace' })
+      const wanted = pick(versions)
+      after.set(name, { name, digest: wanted, versions: [file.digest, ...versions.filter(version => version !== wanted)] })
+      return {
+        what,
+        after,
+        async send (client, token) {
+          const { json } = await client.send('GET', `/api/files/${name}/versions?limit=1000`, { token })
+          const { id } = json.versions.find(({ sha256 }: { sha256: string }) => sha256 === wanted)
+          return client.send('POST', `/api/files/${name}/versions/${id}/restore`, { token })
+        }
+      }
+    }
+    case 'replace': {
+      const bytes = randomContent()
+      after.set(name, { name, digest: digest(bytes), versions: [file.digest, ...versions] })
+      return { what, after, send: (client, token) => client.send('PUT', `/uploads/${name}`, { token, body: bytes }) }
+    }
   }
+}
+
+/** Restores a deleted file under another name, or deletes it for good if there is none. */
+function changeTrash (state: State, { entry, newName }: { entry: Entry, newName: string | undefined }): Operation {
+  const after = new Map(state)
+  after.delete(keyInTrash(entry))
+  if (newName !== undefined) after.set(newName, { ...entry, name: newName })
+  return {
+    what: `take ${entry.name} out of the trash`,
+    after,
+    async send (client, token) {
+      const { id } = (await trashOf(client, token)).find(({ name, sha256 }) => name === entry.name && sha256 === entry.digest) as Listed
+      return newName === undefined
+        ? client.send('DELETE', `/api/trash/${id}`, { token })
+        : client.send('POST', `/api/trash/${id}/restore`, { token, json: { name: newName } })
+    }
+  }
+}
+
+interface Listed { readonly id: string, readonly name: string, readonly sha256: string, readonly versions: number }
+
+async function trashOf (client: Client, token: string): Promise<Listed[]> {
+  const found: Listed[] = []
+  for (let cursor: string | null = ''; cursor !== null;) {
+    const { json }: Answer = await client.send('GET', `/api/trash?limit=1000${cursor && `&cursor=${cursor}`}`, { token })
+    found.push(...json.files)
+    cursor = json.next
+  }
+  return found
+}
+
+/** What can be seen of a state: of a deleted file only the number of its versions. */
+function seenOf (state: State): Map<string, string> {
+  return new Map([...state].map(([key, { digest, versions }]) => [key, isDeleted(key) ? `${digest} ${versions.length}` : [digest, ...versions.toSorted()].join()]))
 }
 
 async function checkState (t: Test, client: Client, { user, states, dataDir }: { user: [string, string], states: WorkerState[], dataDir: string }): Promise<void> {
   const { json: { token } } = await client.send('GET', '/api/token', { user })
   const { json: { files } } = await client.send('GET', '/api/files?limit=1000', { token })
   const found = new Map<string, string>()
-  for (const { name } of files) found.set(name, digest((await client.send('GET', `/uploads/${name}`, { token })).bytes))
+  let blobCount = 0
+  for (const { name } of files) {
+    const { json: { versions } } = await client.send('GET', `/api/files/${name}/versions?limit=1000`, { token })
+    const old = await Promise.all(versions.map(async ({ id }: Listed) => digest((await client.send('GET', `/uploads/${name}?version=${id}`, { token })).bytes)))
+    found.set(name, [digest((await client.send('GET', `/uploads/${name}`, { token })).bytes), ...old.sort()].join())
+    blobCount += 1 + old.length
+  }
+  for (const { name, sha256, versions } of await trashOf(client, token)) {
+    found.set(`trash ${name} ${sha256}`, `${sha256} ${versions}`)
+    blobCount += 1 + versions
+  }
   for (const [worker, state] of states.entries()) {
-    const own = new Map([...found].filter(([name]) => name.startsWith(`w${worker}-`)))
+    const own = new Map([...found].filter(([key]) => key.replace('trash ', '').startsWith(`w${worker}-`)))
     const allowed = [state.acknowledged, state.inFlight].filter(state => state !== undefined)
-    if (!allowed.some(state => isSame(state, own))) t.strictSame(own, state.acknowledged, 'the state is the acknowledged one, or also includes the operation in flight')
-    state.acknowledged = own
+    const actual = allowed.find(state => isSame(seenOf(state), own))
+    if (actual === undefined) t.strictSame(own, seenOf(state.acknowledged), 'the state is the acknowledged one, or also includes the operation in flight')
+    state.acknowledged = actual ?? state.acknowledged
     state.inFlight = undefined
   }
-  await checkNoLeftovers(t, dataDir, files.length)
+  await checkNoLeftovers(t, dataDir, blobCount)
 }
 
-/** No temporary files are left, and there are as many blobs as files. */
-async function checkNoLeftovers (t: Test, dataDir: string, fileCount: number): Promise<void> {
+/** No temporary files are left, and no blobs but those that files, versions and trash need. */
+async function checkNoLeftovers (t: Test, dataDir: string, blobCount: number): Promise<void> {
   t.strictSame(await readdir(join(dataDir, 'incoming')), [], 'no temporary bytes remain')
-  t.equal((await blobsOf(dataDir)).length, fileCount, 'no bytes without a file')
+  t.equal((await blobsOf(dataDir)).length, blobCount, 'no bytes without a file')
 }
 
 async function blobsOf (dataDir: string): Promise<string[]> {
@@ -113,7 +199,7 @@ async function blobsOf (dataDir: string): Promise<string[]> {
   return (await Promise.all(folders.map(folder => readdir(join(dataDir, 'blobs', folder))))).flat()
 }
 
-function isSame (a: State, b: State): boolean {
+function isSame (a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean {
   return a.size === b.size && [...a].every(([name, value]) => b.get(name) === value)
 }
 
@@ -132,10 +218,17 @@ const steps: { step: string, call: string, threads: 'all' | 'main', when?: numbe
   { step: 'the old bytes are removed', call: 'unlink', threads: 'all' }
 ]
 
-t.test('a process that dies at a step of the commit protocol leaves the old state or the new one', { skip: hasStrace ? false : 'strace is not installed', timeout: 300_000 }, async t => {
-  const settings = { DATA_DIR: t.testdir() }
+t.test('a process that dies at a step of the commit protocol leaves the old state or the new one', { skip: hasStrace ? false : 'strace is not installed', timeout: 600_000 }, async t => {
+  for (const [KEEP_DAYS, what] of [['0', 'nothing'], ['30', 'the old bytes']] as const) {
+    await t.test(`when it keeps ${what}`, t => dieAtEachStep(t, { DATA_DIR: t.testdir(), KEEP_DAYS, KEEP_VERSIONS: '1' }))
+  }
+})
+
+async function dieAtEachStep (t: Test, settings: { DATA_DIR: string, KEEP_DAYS: string, KEEP_VERSIONS: string }): Promise<void> {
   let server = await spawnServer(t, settings)
   const { user } = await signUp(server, 'ada')
+  const kept = Number(settings.KEEP_DAYS) > 0
+  let version = kept ? await put(server, user, randomBytes(3000)) : undefined
   let before = await put(server, user, randomBytes(3000))
   for (const { step, call, threads, when = 1 } of steps) {
     const bytes = randomBytes(3000)
@@ -146,12 +239,15 @@ t.test('a process that dies at a step of the commit protocol leaves the old stat
     const now = digest((await server.send('GET', '/uploads/victim', { user })).bytes)
     t.ok([before, digest(bytes)].includes(now), `${step}: whole`)
     if (answer !== undefined) t.equal(now, answer, `${step}: acknowledged`)
+    if (kept && now !== before) version = before
     before = now
-    await checkNoLeftovers(t, settings.DATA_DIR, 1)
+    const { json: { versions } } = await server.send('GET', '/api/files/victim/versions', { user })
+    t.strictSame(versions.map(({ sha256 }: Listed) => sha256), version === undefined ? [] : [version], step)
+    await checkNoLeftovers(t, settings.DATA_DIR, 1 + versions.length)
   }
   await server.end('SIGTERM')
   t.match(await runBin(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' })
-})
+}
 
 async function put (client: Client, user: [string, string], body: string | Uint8Array): Promise<string> {
   return (await client.send('PUT', '/uploads/victim', { user, body })).json.sha256
@@ -212,7 +308,7 @@ function find (calls: string[], pattern: RegExp, from = 0): number {
 }
 
 t.test('a blob is forgotten only when its removal from its folder is on stable storage', { skip: hasStrace ? false : 'strace is not installed' }, async t => {
-  const settings = { DATA_DIR: t.testdir({ data: {} }) + '/data' }
+  const settings = { DATA_DIR: t.testdir({ data: {} }) + '/data', KEEP_DAYS: '0' }
   const trace = join(t.testdirName, 'calls')
   const server = await spawnServer(t, settings)
   const { user } = await signUp(server, 'ada')
@@ -249,7 +345,7 @@ t.test('a log that a killed process left is synced before its blobs are moved', 
 })
 
 t.test('a log that can\'t be synced ends the server, which says so before', { skip: hasStrace ? false : 'strace is not installed' }, async t => {
-  const settings = { DATA_DIR: t.testdir() }
+  const settings = { DATA_DIR: t.testdir(), KEEP_DAYS: '0' }
   const server = await spawnServer(t, settings, { isCounted: true })
   const { user, token } = await signUp(server, 'ada')
   await put(server, user, 'before')

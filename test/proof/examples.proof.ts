@@ -72,6 +72,13 @@ const impossible: Record<string, string> = {
   'Upload.createdAt': clock,
   'Upload.expiresAt': clock,
   'Upload.id': random,
+  'Version.createdAt': clock,
+  'Version.replacedAt': clock,
+  'Version.expiresAt': clock,
+  'Version.id': random,
+  'DeletedFile.deletedAt': clock,
+  'DeletedFile.expiresAt': clock,
+  'DeletedFile.id': random,
   'StoredFile.createdAt': clock,
   'StoredFile.updatedAt': clock,
   'AccessToken.token': random,
@@ -170,12 +177,28 @@ const uploadHeaders: Record<string, Record<string, string>> = {
   overrideUpload: { ...TUS, 'x-http-method-override': 'HEAD' }
 }
 
-/** The request with what no example can give: the id of an upload, and headers. */
-async function withUpload (walkthrough: Walkthrough, { path, operation: { operationId } }: Listed, request: Asked): Promise<Asked> {
+/** The request with what no example can give: the id of an upload, of a version or of a deleted file, and headers. */
+async function withIds (walkthrough: Walkthrough, { path, operation: { operationId } }: Listed, request: Asked): Promise<Asked> {
   const headers = uploadHeaders[operationId] ?? {}
+  if (path.includes('/versions/{id}')) return { ...request, parameters: { ...request.parameters, id: await makeVersion(walkthrough) } }
+  if (path.includes('/trash/{id}')) return { ...request, parameters: { ...request.parameters, id: await makeDeleted(walkthrough) } }
   if (path !== '/api/uploads/{id}') return { ...request, headers }
   const { json: { id } } = await ask(walkthrough, 'createUpload', { body: { body: 'the bytes' }, headers: uploadHeaders.createUpload ?? {} })
   return { ...request, parameters: { ...request.parameters, id }, headers }
+}
+
+/** A version with the bytes of the example. */
+async function makeVersion (walkthrough: Walkthrough): Promise<string> {
+  for (const body of [Buffer.alloc(EXAMPLE_SIZE), 'other bytes']) await ask(walkthrough, 'putFile', { parameters: { name: 'report.pdf' }, body: { body, headers: { 'content-type': 'application/pdf' } } })
+  return (await ask(walkthrough, 'listVersions', { parameters: { name: 'report.pdf' } })).json.versions[0].id
+}
+
+/** A deleted file with the bytes of the example, and no versions. */
+async function makeDeleted (walkthrough: Walkthrough): Promise<string> {
+  await ask(walkthrough, 'deleteFile', { parameters: { name: 'report.pdf', permanent: true } })
+  await ask(walkthrough, 'putFile', { parameters: { name: 'report.pdf' }, body: { body: Buffer.alloc(EXAMPLE_SIZE), headers: { 'content-type': 'application/pdf' } } })
+  await ask(walkthrough, 'deleteFile', { parameters: { name: 'report.pdf' } })
+  return (await ask(walkthrough, 'listTrash')).json.files[0].id
 }
 
 /** Operations that delete what others need are last. */
@@ -225,7 +248,7 @@ test('every example of a request is answered with a success, and every example o
     if (operationId === 'deleteFile') await askForMore(walkthrough)
     for (const request of exampleRequests(listed, document)) {
       await restore(walkthrough, operationId)
-      const answer = await ask(walkthrough, operationId, await withUpload(walkthrough, listed, request))
+      const answer = await ask(walkthrough, operationId, await withIds(walkthrough, listed, request))
       t.ok(answer.status < 400, `${operationId} ${JSON.stringify({ ...request.parameters, ...Object(request.body?.json) })}: ${answer.status}`)
       requests++
     }

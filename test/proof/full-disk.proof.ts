@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto'
-import { open, rm, statfs, writeFile } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import t from 'tap'
+import { setTimeout as wait } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { takeRetentionLock } from '../../src/metadata/sqlite/retention-lock.ts'
 import { mountDisk } from '../disks.ts'
-import { formOf, runBin, signUp, spawnServer, startServer, type Client, type SendOptions } from '../server.ts'
+import { formOf, runBin, signUp, spawnServer, startServer, type Client, type SendOptions, type Settings } from '../server.ts'
+import { holdMinutes } from './minutes.ts'
 import { append, beginUpload, offsetOf } from './tus.ts'
 
 const MIB = 1024 ** 2
@@ -106,7 +109,7 @@ t.test('exhausted inodes refuse uploads with 507, and deletes bring them back', 
   let count = 0
   while (await writeFile(join(disk, `filler-${count}`), '').then(() => true, () => false)) count++
   t.match(await server.send('PUT', '/uploads/b', { user, body: 'b' }), { status: 507 })
-  t.match(await server.send('DELETE', '/uploads/a', { user }), { status: 204 })
+  t.match(await server.send('DELETE', '/uploads/a?permanent=true', { user }), { status: 204 })
   await rm(join(disk, 'filler-0'))
   t.match(await server.send('PUT', '/uploads/b', { user, body: 'b' }), { status: 201 })
 })
@@ -122,12 +125,116 @@ t.test('uploads leave MIN_FREE_BYTES alone', async t => {
   t.ok(await freeBytes(disk) >= 20 * MIB)
 })
 
+const KEPT_BYTES = 2 * MIB
+
+/** A server on a disk with less than twice its MIN_FREE_BYTES free, where two people have four versions and four deleted files of 2 MiB, in turn. */
+async function fillWithKept (t: Test, disk: string, settings: Settings = {}) {
+  const passMinute = holdMinutes(t)
+  const server = await startServer(t, { DATA_DIR: join(disk, 'data'), MIN_FREE_BYTES: String(8 * MIB), ...settings })
+  const people = [await signUp(server, 'ada'), await signUp(server, 'ben')]
+  const put = (token: string, name: string) => server.send('PUT', `/uploads/${name}`, { token, body: randomBytes(KEPT_BYTES) })
+  for (let round = 0; round < 2; round++) {
+    for (const { token } of people) {
+      await put(token, 'replaced')
+      await put(token, 'deleted')
+      await server.send('DELETE', '/uploads/deleted', { token })
+    }
+  }
+  for (const { token } of people) await put(token, 'replaced')
+  await server.send('PUT', '/uploads/unwanted', { token: String(people[0]?.token), body: randomBytes(8 * MIB) })
+  await writeFile(join(disk, 'half'), Buffer.alloc(await freeBytes(disk) - 10 * MIB, 1))
+
+  /** All that is kept, oldest first, with what shows that it is whole. */
+  async function kept (): Promise<string[]> {
+    const found: { at: string, text: string }[] = []
+    for (const { token } of people) {
+      const versions = (await server.send('GET', '/api/files/replaced/versions', { token })).json.versions
+      for (const { id, sha256, replacedAt } of versions) {
+        const { bytes } = await server.send('GET', `/uploads/replaced?version=${id}`, { token })
+        found.push({ at: replacedAt, text: `${sha256} ${bytes.length}` })
+      }
+      const { files } = (await server.send('GET', '/api/trash', { token })).json
+      found.push(...files.map(({ sha256, size, deletedAt }: { sha256: string, size: number, deletedAt: string }) => ({ at: deletedAt, text: `${sha256} ${size}` })))
+    }
+    return found.sort((a, b) => a.at < b.at ? -1 : 1).map(({ text }) => text)
+  }
+
+  return { server, token: String(people[0]?.token), passMinute, kept }
+}
+
+t.test('on a disk that gets full the oldest of all that is kept gives way, no more than needed, and an upload fits again', async t => {
+  const disk = await mountDisk(t, 'size=48m')
+  if (disk === undefined) return t.comment('this machine does not let the test mount a disk')
+  const { server, token, passMinute, kept } = await fillWithKept(t, disk)
+  const before = await kept()
+  t.equal(before.length, 8)
+  const upload = () => server.send('PUT', '/uploads/new', { token, body: randomBytes(4 * MIB) })
+  t.match(await upload(), { status: 507 })
+  const missing = 16 * MIB - await freeBytes(disk)
+  passMinute()
+  // The log of the database takes some of it.
+  while (await freeBytes(disk) < 15 * MIB) await wait(20)
+  const after = await kept()
+  t.strictSame(after, before.slice(before.length - after.length), 'the oldest are gone')
+  const gone = before.length - after.length
+  // The database may write in between.
+  t.ok(gone >= Math.ceil(missing / KEPT_BYTES) && gone <= Math.ceil((missing + MIB) / KEPT_BYTES), `${gone} of 2 MiB for ${missing} bytes`)
+  t.match(await upload(), { status: 201 })
+  await writeFile(join(disk, 'rest'), Buffer.alloc(await freeBytes(disk) - MIB, 1))
+  passMinute()
+  while ((await kept()).length > 0) await wait(20)
+  t.equal((await server.send('GET', '/uploads/new', { token })).bytes.length, 4 * MIB, 'files never give way')
+  await server.close()
+  t.match(await runBin(['fsck', '--deep'], { DATA_DIR: join(disk, 'data') }), { code: 0, stdout: 'all is well\n' })
+})
+
+t.test('what is kept does not give way to bytes that only a backup holds', async t => {
+  const disk = await mountDisk(t, 'size=48m')
+  if (disk === undefined) return t.comment('this machine does not let the test mount a disk')
+  const { server, token, passMinute, kept } = await fillWithKept(t, disk)
+  const hold = takeRetentionLock(join(disk, 'data', 'magicstore.db'))
+  t.teardown(() => hold.close())
+  const before = await kept()
+  await server.send('DELETE', '/uploads/unwanted?permanent=true', { token })
+  for (let minute = 0; minute < 3; minute++) {
+    passMinute()
+    // Longer in all than the server waits for bytes that are being deleted.
+    await wait(2000)
+  }
+  t.strictSame(await kept(), before)
+  hold.close()
+  passMinute()
+  // The log of the database takes some of it.
+  while (await freeBytes(disk) < 15 * MIB) await wait(20)
+  t.strictSame(await kept(), before, 'the bytes that were waiting are enough')
+})
+
+t.test('what is kept gives way also where other bytes can\'t be deleted', async t => {
+  const disk = await mountDisk(t, 'size=48m')
+  if (disk === undefined) return t.comment('this machine does not let the test mount a disk')
+  const { server, token, passMinute, kept } = await fillWithKept(t, disk)
+  const before = (await kept()).length
+  const blobs = (await readdir(join(disk, 'data/blobs'), { recursive: true, withFileTypes: true })).filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name))
+  const sizes = await Promise.all(blobs.map(async path => (await stat(path)).size))
+  const path = String(blobs[sizes.indexOf(8 * MIB)])
+  await rename(path, join(disk, 'elsewhere'))
+  // A folder can't be removed like a file.
+  await mkdir(path)
+  await server.send('DELETE', '/uploads/unwanted?permanent=true', { token })
+  passMinute()
+  while (await freeBytes(disk) < 15 * MIB) await wait(20)
+  t.ok((await kept()).length < before)
+})
+
 t.test('with no byte free and the reserve given up, whatever writes is 507 and changes nothing, and reading goes on', { timeout: 120_000 }, async t => {
   const disk = await mountDisk(t, 'size=24m')
   if (disk === undefined) return t.comment('this machine does not let the test mount a disk')
   const server = await startServer(t, { DATA_DIR: join(disk, 'data'), RATE_LIMIT_PER_MINUTE: '0' })
   const { user, token } = await signUp(server, 'ada')
-  t.equal((await server.send('PUT', '/uploads/a', { user, body: 'a' })).status, 201)
+  for (const body of ['former', 'a']) await server.send('PUT', '/uploads/a', { user, body })
+  await server.send('PUT', '/uploads/deleted', { user, body: 'deleted' })
+  await server.send('DELETE', '/uploads/deleted', { user })
+  const [version, entry] = [(await server.send('GET', '/api/files/a/versions', { user })).json.versions[0].id, (await server.send('GET', '/api/trash', { user })).json.files[0].id]
   const { json: personal } = await server.send('POST', '/api/tokens', { user, json: { name: 'for a test', scopes: ['account'] } })
   const other = { username: 'ben', password: 'correct horse battery' }
   let empty = await fill(disk)
@@ -146,10 +253,17 @@ t.test('with no byte free and the reserve given up, whatever writes is 507 and c
     ['PUT', '/uploads/b', { token, body: 'b' }],
     ['POST', '/', { token, ...formOf('b', 'b') }],
     ['DELETE', '/uploads/a', { token }],
+    ['POST', `/api/files/a/versions/${version}/restore`, { token }],
+    ['DELETE', `/api/files/a/versions/${version}`, { token }],
+    ['POST', `/api/trash/${entry}/restore`, { token }],
+    ['DELETE', `/api/trash/${entry}`, { token }],
+    ['DELETE', '/api/trash', { token }],
     ['PATCH', '/api/files/a', { token, json: { name: 'b' } }]
   ]
   for (const [method, path, options] of writers) t.match(await server.send(method, path, options), { status: 507, json: { code: 'storage_full' } }, `${method} ${path}`)
   t.match(await server.send('GET', '/uploads/a', { token }), { status: 200, text: 'a' })
+  t.match(await server.send('GET', `/uploads/a?version=${version}`, { token }), { status: 200, text: 'former' })
+  t.match((await server.send('GET', '/api/trash', { token })).json.files, [{ id: entry }])
   t.strictSame(await names(server, user), ['a'])
 
   await empty()

@@ -27,7 +27,7 @@ function linesIn (text: string): Line[] {
 }
 
 /** The sections that the tests below follow. The settings of the proxy section are tested in `deployment.proof.ts`. */
-const followed = ['Install', 'Back up and restore', 'Upgrade', 'Rotate keys', 'Watch', 'Recover from a lost disk']
+const followed = ['Install', 'Back up and restore', 'Versions and trash', 'Upgrade', 'Rotate keys', 'Watch', 'Recover from a lost disk']
 
 interface Machine {
   readonly dataDir: string
@@ -124,6 +124,8 @@ t.test('the guide as typed, from the first start to a new disk: the same people,
   const { token, user } = await signUp(machine.client(), 'ann')
   const bytes = randomBytes(MIB)
   t.equal((await machine.client().send('PUT', '/uploads/report.pdf', { token, body: bytes })).status, 201)
+  await machine.client().send('PUT', '/uploads/old.pdf', { token, body: bytes })
+  await machine.client().send('DELETE', '/uploads/old.pdf', { token })
 
   async function look (when: string): Promise<void> {
     t.ok((await machine.client().send('GET', '/uploads/report.pdf', { token })).bytes.equals(bytes), when)
@@ -133,6 +135,9 @@ t.test('the guide as typed, from the first start to a new disk: the same people,
   await look('installed')
   t.same(await machine.follow(await linesOf('Back up and restore')), [])
   await look('backed up')
+  t.same(await machine.follow(await linesOf('Versions and trash')), [])
+  t.same((await machine.client().send('GET', '/api/trash', { token })).json.files, [])
+  await look('with an empty trash')
   t.same(await machine.follow(await linesOf('Rotate keys')), [])
   // The guide promises the new key within two seconds.
   await wait(2000)

@@ -6,9 +6,12 @@ const FILES = [
   'test/answers.test.ts',
   'test/download.test.ts',
   'test/files.test.ts',
+  'test/kept.test.ts',
+  'test/kept-quota.test.ts',
   'test/resumable.test.ts',
   'test/sweeper.test.ts',
   'test/tokens.test.ts',
+  'test/trash.test.ts',
   'test/uploads.test.ts',
   'test/proof/account.proof.ts'
 ]

@@ -262,11 +262,15 @@ test('what is stored is summed up over all who are registered, with those who ar
   for (const [name, files] of [['ann', 9], ['ben', 8]] as const) {
     const { token } = await signUp(server, name)
     for (let index = 0; index < files; index++) await server.send('PUT', `/uploads/${index}`, { token, body: 'four' })
+    await server.send('PUT', '/uploads/0', { token, body: 'more' })
+    await server.send('PUT', '/uploads/deleted', { token, body: 'fives' })
+    await server.send('DELETE', '/uploads/deleted', { token })
   }
   const { sum } = await scrape(server.metricsPort)
   t.equal(sum('magicstore_accounts'), 2)
   t.equal(sum('magicstore_files'), 17)
   t.equal(sum('magicstore_stored_bytes'), 17 * 4)
+  t.equal(sum('magicstore_kept_bytes'), 2 * (4 + 5))
   t.equal(sum('magicstore_accounts_near_quota'), 1)
 })
 

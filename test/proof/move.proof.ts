@@ -6,13 +6,15 @@ import { startPostgres } from '../postgres.ts'
 import { credentials, startS3 } from '../s3.ts'
 import { runBin, signUp, spawnServer, type Client, type Settings } from '../server.ts'
 
-/** Name, size, digest, dates and bytes of every file, as its owner sees them. */
+/** Name, size, digest, dates, bytes and versions of every file, as its owner sees them, and the trash. */
 async function filesOf (client: Client, token: string): Promise<object[]> {
   const { json: { files } } = await client.send('GET', '/api/files?limit=100', { token })
   return Promise.all(files.map(async ({ url, ...file }: { url: string, name: string }) => {
     const { bytes, headers } = await client.send('GET', `/uploads/${encodeURIComponent(file.name)}`, { token })
-    return { ...file, etag: headers.etag, modified: headers['last-modified'], bytes: createHash('sha256').update(bytes).digest('hex') }
-  }))
+    const { json: { versions } } = await client.send('GET', `/api/files/${encodeURIComponent(file.name)}/versions`, { token })
+    const old = await Promise.all(versions.map(async ({ id }: { id: string }) => (await client.send('GET', `/uploads/${encodeURIComponent(file.name)}?version=${id}`, { token })).text))
+    return { ...file, etag: headers.etag, modified: headers['last-modified'], bytes: createHash('sha256').update(bytes).digest('hex'), versions, old }
+  })).then(async files => [...files, (await client.send('GET', '/api/trash', { token })).json])
 }
 
 test('a store moves from SQLite and a folder to PostgreSQL and S3, to every other pair, and back, with equal digests, ids and tokens', async t => {
@@ -38,6 +40,7 @@ test('a store moves from SQLite and a folder to PostgreSQL and S3, to every othe
   }
   await server.send('PUT', '/uploads/theirs', { token: other.token, body: 'theirs' })
   await server.send('DELETE', '/uploads/deleted', { token })
+  for (const body of ['one', 'two', 'three']) await server.send('PUT', '/uploads/replaced', { token, body })
   const files = await filesOf(server, token)
   let events = (await server.send('GET', '/api/account/events', { token })).text
 
@@ -46,6 +49,8 @@ test('a store moves from SQLite and a folder to PostgreSQL and S3, to every othe
     const findings = stdout.trim().split('\n').map(line => JSON.parse(line) as { check: string, verdict: string, message: string })
     return { code, ...Object.fromEntries(findings.map(({ check, verdict, message }) => [check, `${verdict}: ${message}`])) }
   }
+  t.match(files.at(-1), { files: [{ name: 'deleted' }] })
+  t.ok(files.some(file => 'old' in file && String(file.old) === 'two,one'))
   const [, onFolder] = pairs as [unknown, { settings: Settings }]
   t.match(await doctor(settingsOf('postgres-folder', onFolder.settings)), { code: 0, signing_keys: 'good: they are in the database', database: /^good: PostgreSQL .* the next start upgrades/, storage: 'good: files are in DATA_DIR', folder: /./ })
 
@@ -69,10 +74,13 @@ test('a store moves from SQLite and a folder to PostgreSQL and S3, to every othe
     t.equal((await server.send('GET', '/api/account', { token })).json.id, id)
     t.equal((await server.send('GET', '/api/token', { user })).status, 200)
     events = (await server.send('GET', '/api/account/events', { token })).text
-    for (const method of ['PUT', 'DELETE']) await server.send(method, '/uploads/temporary', { token, ...(method === 'PUT' && { body: 'x' }) })
+    await server.send('PUT', '/uploads/temporary', { token, body: 'x' })
+    await server.send('DELETE', '/uploads/temporary?permanent=true', { token })
     t.equal(existsSync(join(folder, name, 'blobs')), settings.STORAGE_URL === undefined)
     t.equal(existsSync(join(folder, name, 'magicstore.db')), settings.DATABASE_URL === undefined)
   }
+  t.match((await server.send('POST', `/api/trash/${(files.at(-1) as { files: { id: string }[] }).files[0]?.id}/restore`, { token })).json, { name: 'deleted' })
+  t.equal((await server.send('GET', '/uploads/deleted', { token })).text, 'x')
   for (const [given, names] of [[{ STORAGE_URL: s3.url('three/') }, /has files of its own/], [{ DATABASE_URL: await postgres.newDatabase() }, /has a database of its own/]] as const) {
     t.match(await runBin(['serve'], { ...current, ...given }), { code: 2, stderr: names }, 'data that would be left behind')
   }

@@ -6,7 +6,7 @@ export interface Observation { readonly state: UserState, readonly requestId: st
 /** Number of passwords to try: those that may be valid, and the latest that must be invalid. */
 const TRIED = 3
 
-/** Finds everything that a user has, through the API: signs in, downloads each file, lists uploads and uses each token. */
+/** Finds everything that a user has, through the API: signs in, downloads each file and version, lists trash and uploads, uses each token. */
 export async function observe (url: string, user: User): Promise<Observation> {
   const state = new Map<string, string>()
   let requestId = ''
@@ -37,7 +37,13 @@ export async function observe (url: string, user: User): Promise<Observation> {
   for (const { name } of (await get('/api/files?limit=1000', credential)).json().files) {
     const { status, bytes } = await get(`/uploads/${name}`, credential)
     state.set(`file ${name}`, status === 200 ? digest(bytes) : `status ${status}`)
+    for (const { id, sha256 } of (await get(`/api/files/${name}/versions?limit=1000`, credential)).json().versions) {
+      const version = await get(`/uploads/${name}?version=${id}`, credential)
+      const key = `version ${name} ${version.status === 200 && digest(version.bytes) === sha256 ? sha256 : `status ${version.status}`}`
+      state.set(key, String(1 + Number(state.get(key) ?? 0)))
+    }
   }
+  for (const { name, sha256, versions } of (await get('/api/trash?limit=1000', credential)).json().files) state.set(`trash ${name}`, `${sha256} ${versions}`)
   for (const { name, offset } of (await get('/api/uploads', credential)).json().uploads) state.set(`upload ${name}`, String(offset))
   return { state, requestId }
 }
@@ -59,13 +65,13 @@ export interface Past { readonly user: User, readonly possible: readonly UserSta
  * The past after the responses in `isAcknowledged` were sent: the last acknowledged operation is done, and the next one is done
  * completely or not at all.
  */
-export function pastOf ({ id, steps, secrets }: User, isAcknowledged: (requestId: string) => boolean): Past {
+export function pastOf ({ id, steps, secrets, buried }: User, isAcknowledged: (requestId: string) => boolean): Past {
   const last = steps.findLastIndex(({ requestId }) => requestId !== undefined && isAcknowledged(requestId))
   const next = steps.findIndex(({ requestId }, index) => index > last && requestId !== undefined)
   const past = steps.slice(0, next === -1 ? undefined : next + 1)
   const tokens = new Set(past.flatMap(({ after }) => namesOf(after, 'token ')))
   return {
-    user: { id, steps: past, secrets: new Map(Array.from(secrets).filter(([name]) => tokens.has(name))) },
+    user: { id, steps: past, secrets: new Map(Array.from(secrets).filter(([name]) => tokens.has(name))), buried },
     possible: [steps[last]?.after ?? new Map(), ...past.slice(last + 1).map(({ after }) => after)]
   }
 }

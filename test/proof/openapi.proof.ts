@@ -109,8 +109,8 @@ test('the page of the document has no copies of it', async t => {
 test('the document is one that generators of clients can work with', async t => {
   const { document, operations } = await readDocument(await startServer(t))
   t.same(Object.keys(document.components.schemas).filter(name => name in globalThis), [], 'no schema hides a type of the platform')
-  const numeric = operations.flatMap(({ operation: { operationId, parameters = [] } }) => parameters.filter(({ name, schema }) => (name === 'id' && !('format' in schema && schema.format === 'upload-id')) || name === 'limit').map(parameter => ({ operationId, parameter })))
-  t.equal(numeric.length, 6)
+  const numeric = operations.flatMap(({ operation: { operationId, parameters = [] } }) => parameters.filter(({ name, schema }) => (name === 'id' && !('format' in schema && /^(?:upload|content)-id$/.test(String(schema.format)))) || name === 'limit').map(parameter => ({ operationId, parameter })))
+  t.equal(numeric.length, 8)
   for (const { operationId, parameter } of numeric) t.match(parameter, { schema: { type: 'integer', minimum: 1, maximum: Number } }, operationId)
   t.same(schemasIn(document).filter(({ format, maxLength }) => format === 'binary' && maxLength !== undefined), [], 'bytes have no length in characters')
   for (const { operation } of operations) t.notMatch(operation.description, /```|\*\/|\\/, `${operation.operationId}: no commands, and nothing that ends a comment or begins an escape`)
@@ -203,6 +203,7 @@ test('the operations stand in the order in which a newcomer needs them, in group
     ['Users', ['registerUser', 'getUser']],
     ['Tokens', ['getToken', 'endToken', 'getResource', 'createToken', 'listTokens', 'deleteTokens', 'deleteToken']],
     ['Files', ['uploadFile', 'listFiles', 'downloadFile', 'putFile', 'headFile', 'deleteFile', 'getFile', 'renameFile']],
+    ['Versions and trash', ['listVersions', 'restoreVersion', 'deleteVersion', 'listTrash', 'emptyTrash', 'restoreFile', 'deleteFromTrash']],
     ['Uploads', ['createUpload', 'listUploads', 'overrideUpload', 'getUpload', 'headUpload', 'appendUpload', 'cancelUpload']],
     ['Account', ['getAccount', 'deleteAccount', 'listEvents', 'changePassword']],
     ['Document', ['getService', 'getOpenapiJson', 'getOpenapiYaml']],
@@ -221,8 +222,9 @@ test('every failure is told: by the operations that answer it, or by the introdu
 })
 
 /** The value of a runtime expression (OpenAPI 3.1, section 4.8.20.4) after an exchange. */
-function evaluate (expression: string, { path, answer }: { path: string, answer: Answer }): unknown {
-  const [, pointer, query] = /^\$(?:response\.body#\/(\w+)|request\.query\.(\w+))$/.exec(expression) ?? []
+function evaluate (expression: string, { template, path, answer }: { template: string, path: string, answer: Answer }): unknown {
+  const [, pointer, query, segment] = /^\$(?:response\.body#\/(\w+)|request\.query\.(\w+)|request\.path\.(\w+))$/.exec(expression) ?? []
+  if (segment !== undefined) return decodeURIComponent(path.split('/')[template.split('/').indexOf(`{${segment}}`)] as string)
   return pointer === undefined ? new URL(path, 'http://a').searchParams.get(String(query)) : answer.json[pointer]
 }
 
@@ -236,7 +238,8 @@ test('every link leads on, with the parameters that it fills in', async t => {
   const bodies: Record<string, SendOptions> = { renameFile: { json: { name: 'a new.txt' } }, appendUpload: { headers: { ...tus, 'upload-offset': '0' }, body: 'by' } }
   const tusUpload = { headers: { ...tus, 'upload-length': '5' } }
   const form = formOf('a file.txt', 'bytes')
-  const sent: { id: string, status: number, path?: string, send: SendOptions }[] = [
+  const idIn = async (path: string) => { const { json: { versions, files } } = await server.send('GET', path, { user }); return (versions ?? files)[0].id }
+  const sent: { id: string, status: number, path?: string | (() => Promise<string>), send: SendOptions }[] = [
     { id: 'registerUser', status: 201, send: { json: { username: 'test_user', password: 'pwd' } } },
     { id: 'uploadFile', status: 201, send: form },
     { id: 'uploadFile', status: 200, send: form },
@@ -245,6 +248,10 @@ test('every link leads on, with the parameters that it fills in', async t => {
     { id: 'renameFile', status: 200, path: '/api/files/a%20file.txt', send: { json: { name: 'a new.txt' } } },
     { id: 'createToken', status: 201, send: { json: { name: 'a script', scopes: ['account'] } } },
     { id: 'listFiles', status: 200, path: '/api/files?limit=1&order=-name&prefix=p', send: {} },
+    { id: 'listVersions', status: 200, path: '/api/files/p1/versions?limit=1', send: {} },
+    { id: 'restoreVersion', status: 200, path: async () => `/api/files/p1/versions/${await idIn('/api/files/p1/versions')}/restore`, send: {} },
+    { id: 'listTrash', status: 200, path: '/api/trash?limit=1', send: {} },
+    { id: 'restoreFile', status: 200, path: async () => `/api/trash/${await idIn('/api/trash')}/restore`, send: { json: { name: 'restored.txt' } } },
     { id: 'createUpload', status: 201, send: tusUpload },
     { id: 'listUploads', status: 200, path: '/api/uploads?limit=1&name=tus.txt', send: {} },
     { id: 'listTokens', status: 200, path: '/api/tokens?limit=1', send: {} },
@@ -254,8 +261,10 @@ test('every link leads on, with the parameters that it fills in', async t => {
   t.same(sent.map(({ id, status }) => `${id} ${status}`).sort(), linked.sort(), 'every answer with links is asked for')
 
   const find = (id: string) => operations.find(({ operation }) => operation.operationId === id) as Listed
-  for (const { id, status, path: exact, send } of sent) {
-    for (const name of ['p1', 'p2']) await server.send('PUT', `/uploads/${name}`, { user, body: name })
+  for (const { id, status, path: given, send } of sent) {
+    for (const text of ['', '1', '2']) for (const name of ['p1', 'p2']) await server.send('PUT', `/uploads/${name}`, { user, body: name + text })
+    if (/Trash|restoreFile/.test(id)) for (const name of ['p1', 'p2']) await server.send('DELETE', `/uploads/${name}`, { user })
+    const exact = typeof given === 'function' ? await given() : given
     for (const name of ['t1', 't2']) await server.send('POST', '/api/tokens', { user, json: { name, scopes: ['account'] } })
     if (id === 'renameFile' || (id === 'uploadFile' && status === 200)) await server.send('POST', '/', { user, ...form })
     if (id === 'listUploads') for (let count = 0; count < 2; count++) await server.send('POST', '/api/uploads', { user, ...tusUpload })
@@ -269,7 +278,7 @@ test('every link leads on, with the parameters that it fills in', async t => {
       const query = new URLSearchParams()
       for (const [key, expression] of Object.entries(link.parameters ?? {})) {
         const parameter = target.operation.parameters?.find(listed => listed.name === key)
-        const value = evaluate(expression, { path: exact ?? path, answer })
+        const value = evaluate(expression, { template: path, path: exact ?? path, answer })
         t.ok(parameter !== undefined && value !== undefined && value !== null, `${name} of ${id} fills ${key}`)
         if (parameter?.in === 'path') address = address.replace(`{${key}}`, encodeURIComponent(String(value)))
         else query.set(key, String(value))
@@ -342,9 +351,11 @@ test('the security of each operation is what the server asks for', async t => {
   }
 })
 
-interface Walker { token: string, personalId: number, uploadId: string }
+interface Walker { token: string, personalId: number, uploadId: string, contentId: string }
 
 const uploadPath = ({ uploadId }: Walker) => `/api/uploads/${uploadId}`
+const versionPath = ({ contentId }: Walker) => `/api/files/report-2026.pdf/versions/${contentId}`
+const trashPath = ({ contentId }: Walker) => `/api/trash/${contentId}`
 
 /** Calls every operation, by its id, in an order that works; `example` is the request body from the document. */
 const walk: { id: string, path?: string | ((walker: Walker) => string), status: number, send: (walker: Walker, example: any) => SendOptions }[] = [
@@ -370,6 +381,28 @@ const walk: { id: string, path?: string | ((walker: Walker) => string), status: 
   { id: 'getFile', status: 200, send: ({ token }) => ({ token }) },
   { id: 'renameFile', status: 200, send: ({ token }, json) => ({ token, json }) },
   { id: 'deleteFile', path: '/uploads/second.txt', status: 204, send: ({ token }) => ({ token }) },
+  { id: 'deleteFile', path: '/uploads/second.txt?version=1', status: 400, send: ({ token }) => ({ token }) },
+  { id: 'putFile', path: '/uploads/report-2026.pdf', status: 200, send: ({ token }) => ({ token, body: 'newer bytes' }) },
+  { id: 'listVersions', path: '/api/files/report-2026.pdf/versions?limit=1', status: 200, send: ({ token }) => ({ token }) },
+  { id: 'listVersions', path: '/api/files/report-2026.pdf/versions?limit=0', status: 400, send: ({ token }) => ({ token }) },
+  { id: 'downloadFile', path: ({ contentId }) => `/uploads/report-2026.pdf?version=${contentId}`, status: 200, send: ({ token }) => ({ token }) },
+  { id: 'headFile', path: ({ contentId }) => `/uploads/report-2026.pdf?version=${contentId}`, status: 200, send: ({ token }) => ({ token }) },
+  { id: 'restoreVersion', path: walker => `${versionPath(walker)}/restore`, status: 412, send: ({ token }) => ({ token, headers: { 'if-none-match': '*' } }) },
+  { id: 'restoreVersion', path: walker => `${versionPath(walker)}/restore`, status: 200, send: ({ token }) => ({ token }) },
+  { id: 'restoreVersion', path: walker => `${versionPath(walker)}/restore`, status: 404, send: ({ token }) => ({ token }) },
+  { id: 'listVersions', path: '/api/files/report-2026.pdf/versions?limit=1', status: 200, send: ({ token }) => ({ token }) },
+  { id: 'deleteVersion', path: versionPath, status: 204, send: ({ token }) => ({ token }) },
+  { id: 'deleteVersion', path: versionPath, status: 404, send: ({ token }) => ({ token }) },
+  { id: 'deleteFile', path: '/uploads/report-2026.pdf', status: 204, send: ({ token }) => ({ token }) },
+  { id: 'listTrash', path: '/api/trash?limit=1', status: 200, send: ({ token }) => ({ token }) },
+  { id: 'restoreFile', path: walker => `${trashPath(walker)}/restore`, status: 400, send: ({ token }) => ({ token, json: { name: '..' } }) },
+  { id: 'restoreFile', path: walker => `${trashPath(walker)}/restore`, status: 200, send: ({ token }, json) => ({ token, json }) },
+  { id: 'restoreFile', path: walker => `${trashPath(walker)}/restore`, status: 404, send: ({ token }) => ({ token }) },
+  { id: 'deleteFile', path: '/uploads/report-2026.pdf', status: 204, send: ({ token }) => ({ token }) },
+  { id: 'listTrash', path: '/api/trash?limit=1', status: 200, send: ({ token }) => ({ token }) },
+  { id: 'deleteFromTrash', path: trashPath, status: 204, send: ({ token }) => ({ token }) },
+  { id: 'deleteFromTrash', path: trashPath, status: 404, send: ({ token }) => ({ token }) },
+  { id: 'emptyTrash', status: 204, send: ({ token }) => ({ token }) },
   { id: 'createUpload', status: 201, send: ({ token }) => ({ token, headers: { ...tus, 'upload-length': '10' }, body: '12' }) },
   { id: 'createUpload', status: 400, send: ({ token }) => ({ token }) },
   { id: 'createUpload', status: 201, send: ({ token }) => ({ token, headers: { ...tus, 'upload-length': '10' } }) },
@@ -438,7 +471,7 @@ test('the examples of the document work, and every answer is as the document say
     t.ok(validate(answer.json), `${step}: its body`, { errors: validate.errors })
   }
 
-  const walker: Walker = { token: '', personalId: 0, uploadId: '' }
+  const walker: Walker = { token: '', personalId: 0, uploadId: '', contentId: '' }
   for (const { id, path: exact, status, send } of walk) {
     const { method, path, operation } = operations.find(listed => listed.operation.operationId === id) as Listed
     const address = typeof exact === 'function' ? exact(walker) : exact ?? addressOf(path)
@@ -448,6 +481,7 @@ test('the examples of the document work, and every answer is as the document say
     if (id === 'getToken') walker.token = answer.json.token
     if (id === 'createToken') walker.personalId = answer.json.id
     if (id === 'createUpload' && status === 201) walker.uploadId = answer.json.id
+    if (/^list(?:Versions|Trash)$/.test(id) && status === 200) walker.contentId = (answer.json.versions ?? answer.json.files)[0].id
   }
 })
 

@@ -24,12 +24,13 @@ function operatorOf (dataDir: string, settings: Settings = {}) {
   }
 }
 
-/** The blob id and path of each file, by name, for a data folder without a running server. */
+/** The blob id and path of each file, by name, of a version as `version NAME`, and of a deleted file as `trash NAME`, for a data folder without a running server. */
 async function blobsOf (dataDir: string): Promise<Record<string, { id: string, path: string }>> {
   const metadata = await openSqliteMetadata(join(dataDir, 'magicstore.db'))
-  const files = await metadata.filesAfter(0, 1000)
+  const contents = await metadata.contentsAfter('', 1000)
   await metadata.close()
-  return Object.fromEntries(files.map(({ name, blobId }) => [name, { id: blobId, path: join(dataDir, 'blobs', blobId.slice(0, 2), blobId) }]))
+  return Object.fromEntries(contents.map(({ content, name, blobId }) =>
+    [content === 'file' ? String(name) : `${content} ${name}`, { id: blobId, path: join(dataDir, 'blobs', blobId.slice(0, 2), blobId) }]))
 }
 
 function storedBytes (dataDir: string): string[] {
@@ -45,8 +46,8 @@ t.test('a person added beside a running server, whose registration is closed, ca
   const operator = operatorOf(server.dataDir)
   t.equal((await server.send('POST', '/api/users', { json: { username: 'ann', password: 'pwd' } })).status, 403)
   const [added] = await operator.json(['user', 'add', 'Ann'], ' spaced: pwd \r\n')
-  t.match(added, { id: 1, username: 'Ann', createdAt: /^\d{4}-\d\d-\d\dT/, isDisabled: false, usedFiles: 0, usedBytes: 0, quotaFiles: null, quotaBytes: null })
-  t.equal(Object.keys(added).length, 8, 'and no hash')
+  t.match(added, { id: 1, username: 'Ann', createdAt: /^\d{4}-\d\d-\d\dT/, isDisabled: false, usedFiles: 0, usedBytes: 0, keptBytes: 0, quotaFiles: null, quotaBytes: null })
+  t.equal(Object.keys(added).length, 9, 'and no hash')
   t.strictSame((await server.send('GET', '/api/resource', { user: ['ann', ' spaced: pwd '] })).json, { data: 'Hello, Ann!' })
   t.equal((await server.send('GET', '/api/resource', { user: ['ann', 'spaced: pwd'] })).status, 401)
   const text = await operator.run(['user', 'add', 'ben'], 'two\nlines\n\n')
@@ -58,7 +59,7 @@ t.test('a person added beside a running server, whose registration is closed, ca
   t.match(await operator.json(['user', 'show', 'BEN']), [{ id: 2, username: 'ben', usedFiles: 1, usedBytes: 3 }])
   t.match(await operator.json(['user', 'list']), [{ id: 1, username: 'Ann' }, { id: 2, username: 'ben' }])
   const list = await operator.run(['user', 'list'])
-  t.match(list.stdout, /^1\tAnn\t[^\n]+\n2\tben\t[^\n]+\t1 of the default files\t3 of the default bytes\n$/)
+  t.match(list.stdout, /^1\tAnn\t[^\n]+\n2\tben\t[^\n]+\t1 of the default files\t3 of the default bytes\t0 bytes of versions and trash\n$/)
 })
 
 t.test('everybody is listed, however many they are', async t => {
@@ -79,12 +80,14 @@ t.test('a command that can\'t be carried out is one clear line, 2 for a misspelt
     ...['-1', '1e3', '', '10 apples', '0.5'].map(limit => [['user', 'quota', 'ann', `--bytes=${limit}`]] as [string[]]),
     [['user', 'quota', 'ann', '--files=many', '--bytes=1']], [['user', 'quota', 'ann', '--files=1K']],
     [['keys']], [['keys', 'rotate', 'now']], [['keys', 'rotate'], { SIGNING_KEYS: 'first:zN2pX8qL4vR7tW1yB6mK9dF3hJ5sG0cA' }],
+    [['trash']], [['trash', 'frobnicate', '--all', '--yes']], [['trash', 'empty', '--yes']], [['trash', 'empty', 'ann']], [['trash', 'empty', '--all']],
+    [['trash', 'empty', 'ann', '--all', '--yes']], [['trash', 'empty', 'ann', 'ben', '--yes']], [['trash', 'empty', '--all', '--yes'], { DATA_DIR: join(dataDir, 'nowhere') }],
     [['fsck', '--frob']], [['fsck', 'everything']], [['fsck'], { DATA_DIR: join(dataDir, 'empty') }], [['fsck'], { DATA_DIR: join(dataDir, 'nowhere') }],
     [['user', 'list'], { PORT: 'x' }]
   ]
   const refused: [args: string[], settings?: Settings, input?: string][] = [
     ...[['show'], ['passwd'], ['rm', '--yes']].map(words => [['user', ...words, 'nobody']] as [string[]]),
-    [['user', 'show', 'a:b']],
+    [['user', 'show', 'a:b']], [['trash', 'empty', 'nobody', '--yes']],
     [['user', 'add', 'ANN']], [['user', 'add', 'a:b'], {}, 'pwd'], [['user', 'add', 'ben'], {}, '\n'], [['user', 'add', 'ben'], { PASSWORD_POLICY: 'strict' }, 'short\n'],
     [['user', 'passwd', 'ann'], {}, ''], [['user', 'passwd', 'ann'], {}, 'x'.repeat(1025)],
     [['keys', 'rotate'], { DATA_DIR: join(dataDir, 'nowhere') }]
@@ -110,7 +113,7 @@ t.test('a command that can\'t be carried out is one clear line, 2 for a misspelt
 })
 
 t.test('each command explains itself', async t => {
-  await Promise.all(['user', 'keys', 'fsck'].map(async command => {
+  await Promise.all(['user', 'trash', 'keys', 'fsck'].map(async command => {
     const { code, stdout, stderr } = await runBin([command, '--help'])
     t.strictSame([code, stderr], [0, ''])
     t.match(stdout, `magicstore ${command}`)
@@ -199,13 +202,13 @@ t.test('a quota set for one person holds from their next upload on, and not for 
   await operator.json(['user', 'quota', 'ben', '--bytes=default'])
   await operator.json(['user', 'quota', 'ann', '--files=none'])
   t.strictSame([await put('d', 0), await quota()], [201, [null, null]])
-  t.match((await operator.run(['user', 'show', 'ann'])).stdout, /4 of unlimited files\t100020 of unlimited bytes\n$/)
+  t.match((await operator.run(['user', 'show', 'ann'])).stdout, /4 of unlimited files\t100020 of unlimited bytes\t0 bytes of versions and trash\n$/)
   t.strictSame([await put('a', 11, other.user), await put('a', 10, other.user)], [413, 201])
   t.match(await operator.json(['user', 'quota', 'ann']), [{ usedFiles: 4 }], 'without a limit it only shows')
   t.strictSame(await quota(), [null, null])
   await operator.json(['user', 'quota', 'ann', '--bytes=default', '--files=0'])
   t.strictSame([await quota(), await put('e', 0), await put('c', 99_999), await put('c', 100_000)], [[10, 0], 413, 200, 413], 'what is stored stays and may shrink')
-  t.match((await operator.run(['user', 'show', 'ann'])).stdout, /4 of 0 files\t100019 of the default bytes\n$/)
+  t.match((await operator.run(['user', 'show', 'ann'])).stdout, /4 of 0 files\t100019 of the default bytes\t0 bytes of versions and trash\n$/)
 })
 
 /** Runs a command on a terminal, types `keys` at the prompt, and returns everything displayed. */
@@ -248,12 +251,63 @@ t.test('at a terminal a removal is asked for, and only a yes deletes anything', 
   for (const keys of ['\r', 'no\r', '\x04']) {
     const { code, shown } = await onTerminal(t, ['user', 'rm', 'ann'], server.dataDir, keys, 'confirm:')
     t.equal(code, 2, shown)
-    t.match(shown, /Permanently delete ann and 2 files[^]*magicstore: nothing was deleted/)
+    t.match(shown, /Permanently delete ann and 2 files, with versions and trash\?[^]*magicstore: nothing was deleted/)
   }
   t.equal((await server.send('GET', '/uploads/a', { user })).status, 200)
   const { code, shown } = await onTerminal(t, ['user', 'rm', 'ann'], server.dataDir, 'yes\r', 'confirm:')
   t.equal(code, 0, shown)
   t.equal((await server.send('GET', '/uploads/a', { user })).status, 401)
+})
+
+t.test('trash emptied beside a running server is gone with its bytes when the command ends, and nothing else is', async t => {
+  const server = await startServer(t)
+  const operator = operatorOf(server.dataDir)
+  const [ann, ben] = [await signUp(server, 'ann'), await signUp(server, 'ben')]
+  const put = (name: string, body: string, { token } = ann) => server.send('PUT', `/uploads/${name}`, { token, body })
+  const remove = (name: string, { token } = ann) => server.send('DELETE', `/uploads/${name}`, { token })
+  const listed = async ({ token } = ann) => (await server.send('GET', '/api/trash', { token })).json.files.map(({ name }: { name: string }) => name)
+  for (const body of ['one', 'two', 'three']) {
+    await put('stays', body)
+    await put('goes', body)
+  }
+  await put('ben\'s', 'four', ben)
+  for (const [name, owner] of [['goes', ann], ['ben\'s', ben]] as const) await remove(name, owner)
+  t.match(await operator.json(['user', 'show', 'ann']), [{ usedFiles: 1, usedBytes: 5, keptBytes: 6 + 11 }])
+  t.equal(storedBytes(server.dataDir).length, 7)
+  t.strictSame(await operator.json(['trash', 'empty', 'Ann', '--yes']), [{ accounts: 1, files: 1, bytes: 11 }])
+  t.equal(storedBytes(server.dataDir).length, 4)
+  t.strictSame([await listed(), await listed(ben)], [[], ['ben\'s']])
+  const { json: { versions } } = await server.send('GET', '/api/files/stays/versions', { token: ann.token })
+  t.strictSame(await Promise.all(versions.map(async ({ id }: { id: string }) => (await server.send('GET', `/uploads/stays?version=${id}`, { token: ann.token })).text)), ['two', 'one'])
+  t.match((await operator.run(['user', 'list'])).stdout, /\tann\t[^\n]+\t6 bytes of versions and trash\n.*\tben\t[^\n]+\t4 bytes of versions and trash\n$/)
+
+  const names = Array.from({ length: 401 }, (_, index) => `${index}`)
+  for (const name of names) await put(name, '')
+  await Promise.all(names.map(name => remove(name)))
+  const { code, stdout, stderr } = await operator.run(['trash', 'empty', '--all', '--yes'])
+  t.strictSame([code, stdout, stderr], [0, 'deleted 402 files of 2 accounts, 4 bytes with their versions\n', ''])
+  t.strictSame(await operator.json(['trash', 'empty', '--all', '--yes']), [{ accounts: 0, files: 0, bytes: 0 }])
+  t.equal(storedBytes(server.dataDir).length, 3)
+  t.match(await operator.json(['user', 'list']), [{ keptBytes: 6 }, { keptBytes: 0 }])
+  t.strictSame(await operator.json(['fsck', '--deep']), [])
+})
+
+t.test('at a terminal the trash is emptied only after a yes', { skip: lacksTerminal }, async t => {
+  const server = await startServer(t)
+  const { token } = await signUp(server, 'ann')
+  await server.send('PUT', '/uploads/a', { token, body: 'a' })
+  await server.send('DELETE', '/uploads/a', { token })
+  const count = async () => (await server.send('GET', '/api/trash', { token })).json.files.length
+  for (const [args, whose] of [[['ann'], 'ann'], [['--all'], 'all accounts']] as const) {
+    const { code, shown } = await onTerminal(t, ['trash', 'empty', ...args], server.dataDir, 'no\r', 'confirm:')
+    t.equal(code, 2, shown)
+    t.match(shown, new RegExp(`Permanently delete the trash of ${whose}\\?[^]*magicstore: nothing was deleted`))
+  }
+  t.equal(await count(), 1)
+  const { code, shown } = await onTerminal(t, ['trash', 'empty', 'ann'], server.dataDir, 'yes\r', 'confirm:')
+  t.equal(code, 0, shown)
+  t.match(shown, /deleted: 1 files[^]*deleted 1 files of 1 accounts, 1 bytes/)
+  t.equal(await count(), 0)
 })
 
 t.test('keys are rotated without signing people out: a token holds through two rotations, and its key is gone with the third', async t => {
@@ -312,6 +366,8 @@ t.test('fsck finds a healthy store well, and says of every kind of damage where 
   for (const [name, bytes] of Object.entries({ missing: 'm', cut: 'cut me', grown: 'grow me', altered: 'alter me', looped: 'l', folder: 'f'.repeat(size), whole: 'whole', empty: '' })) {
     await server.send('PUT', `/uploads/${encodeURIComponent(name)}`, { user, body: bytes })
   }
+  for (const name of ['replaced', 'deleted']) for (const body of ['first', 'second']) await server.send('PUT', `/uploads/${name}`, { user, body })
+  await server.send('DELETE', '/uploads/deleted', { user })
   await server.close()
   t.strictSame(await operator.run(['fsck', '--repair']), { code: 0, stdout: 'all is well\n', stderr: '' })
   t.strictSame(await operator.json(['fsck', '--deep']), [])
@@ -325,6 +381,9 @@ t.test('fsck finds a healthy store well, and says of every kind of damage where 
   rmSync(pathOf('looped'))
   symlinkSync(pathOf('looped'), pathOf('looped'))
   rmSync(pathOf('folder'))
+  rmSync(pathOf('version replaced'))
+  truncateSync(pathOf('trash deleted'), 1)
+  writeFileSync(pathOf('version null'), 'FIRST')
   const isFolderOfItsSize = makeLargeFolder(pathOf('folder')) === size
   writeFileSync(join(dataDir, 'blobs', 'notes.txt'), 'not ours')
   writeFileSync(join(dataDir, 'blobs', pathOf('whole').split('/').at(-2) ?? '', 'notes.txt'), 'not ours')
@@ -333,7 +392,7 @@ t.test('fsck finds a healthy store well, and says of every kind of damage where 
   writeFileSync(join(dataDir, 'blobs', 'ab', orphan), 'whose?')
   const database = new Database(join(dataDir, 'magicstore.db'))
   database.pragma('foreign_keys = OFF')
-  database.exec('UPDATE accounts SET used_bytes = used_bytes + 5, used_files = used_files - 1')
+  database.exec('UPDATE accounts SET used_bytes = used_bytes + 5, used_files = used_files - 1, kept_bytes = kept_bytes - 7')
   database.exec("INSERT INTO events (account_id, kind, network, request_id, at) VALUES (4711, 'x', 'x', 'x', 1)")
   database.close()
 
@@ -342,7 +401,7 @@ t.test('fsck finds a healthy store well, and says of every kind of damage where 
     t.equal(stderr, '')
     return { code, found: stdout.split('\n').filter(line => line !== '').map(line => JSON.parse(line)) }
   }
-  const faults = (found: Record<string, any>[]) => Object.fromEntries(found.filter(({ name }) => name !== undefined).map(({ name, kind, ownerId, blobId }) => [name, [kind, ownerId, blobId]]))
+  const faults = (found: Record<string, any>[]) => Object.fromEntries(found.filter(({ name }) => name !== undefined).map(({ content, name, kind, ownerId, blobId }) => [content === 'file' ? name : `${content} ${name}`, [kind, ownerId, blobId]]))
   const shallow = await look()
   t.equal(shallow.code, 1)
   const expected = {
@@ -350,15 +409,21 @@ t.test('fsck finds a healthy store well, and says of every kind of damage where 
     cut: ['wrong_size', 1, blobs.cut?.id],
     grown: ['wrong_size', 1, blobs.grown?.id],
     looped: ['unreadable', 1, blobs.looped?.id],
+    'version replaced': ['missing', 1, blobs['version replaced']?.id],
+    'trash deleted': ['wrong_size', 1, blobs['trash deleted']?.id],
     ...(!isFolderOfItsSize && { folder: ['wrong_size', 1, blobs.folder?.id] })
   }
   t.strictSame(faults(shallow.found), expected)
   t.match(shallow.found.filter(({ kind }) => kind === 'orphan'), [{ blobId: orphan, isRepaired: false }])
-  t.match(shallow.found.filter(({ kind }) => kind === 'usage'), [{ accountId: 1, detail: /./, isRepaired: false }])
+  t.match(shallow.found.filter(({ kind }) => kind === 'usage'), [{
+    accountId: 1,
+    detail: `recorded ${size + 39} bytes in 8 files, and 9 bytes of versions and trash; stored ${size + 34} bytes in 9 files, and 16 bytes of versions and trash`,
+    isRepaired: false
+  }])
   t.match(shallow.found.filter(({ kind }) => kind === 'database'), [{ detail: /events/, isRepaired: false }])
   const deep = await look('--deep')
   t.equal(deep.code, 1)
-  t.strictSame(faults(deep.found), { ...expected, altered: ['wrong_digest', 1, blobs.altered?.id], ...(isFolderOfItsSize && { folder: ['unreadable', 1, blobs.folder?.id] }) })
+  t.strictSame(faults(deep.found), { ...expected, altered: ['wrong_digest', 1, blobs.altered?.id], 'version null': ['wrong_digest', 1, blobs['version null']?.id], ...(isFolderOfItsSize && { folder: ['unreadable', 1, blobs.folder?.id] }) })
   const text = await operator.run(['fsck', '--deep'])
   t.equal(text.code, 1)
   t.match(text.stdout, new RegExp(`^missing: .*"missing"$[^]*^orphan: blobId="${orphan}"$[^]*^${deep.found.length} errors, 0 repaired\n$`, 'm'))
@@ -372,7 +437,7 @@ t.test('fsck finds a healthy store well, and says of every kind of damage where 
   t.strictSame(faults(after.found), faults(deep.found))
   t.equal(after.found.length, deep.found.length - 2)
   const again = await startServer(t, { DATA_DIR: dataDir })
-  t.match((await again.send('GET', '/api/account', { user })).json.usage, { files: 8, bytes: 6 + 1 + 7 + 8 + 1 + size + 5 })
+  t.match((await again.send('GET', '/api/account', { user })).json.usage, { files: 9, bytes: 6 + 1 + 7 + 8 + 1 + size + 5 + 6, keptBytes: 5 + 6 + 5 })
   t.equal((await again.send('GET', '/uploads/whole', { user })).text, 'whole')
 })
 

@@ -7,7 +7,7 @@ import { copyDatabase } from '../../src/metadata/sqlite/database-file.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import { startPostgres } from '../postgres.ts'
 
-const TABLES = ['installation', 'accounts', 'tokens', 'account_networks', 'events', 'files', 'sqlite_sequence']
+const TABLES = ['installation', 'accounts', 'tokens', 'account_networks', 'events', 'files', 'kept', 'sqlite_sequence']
 
 /** Every row of a SQLite database that a backup keeps. */
 function rowsOf (file: string): Record<string, unknown[]> {
@@ -20,7 +20,9 @@ function rowsOf (file: string): Record<string, unknown[]> {
   }
 }
 
-/** A bit of everything: more rows than one batch, removed rows with the highest ids, a deleted account, odd names. */
+const keeping = { milliseconds: 30 * 24 * 3600_000, versions: 10 }
+
+/** A bit of everything: more rows than one batch, versions and trash, removed rows with the highest ids, a deleted account, odd names. */
 async function fill (metadata: Metadata): Promise<void> {
   const unlimited = { bytes: undefined, files: undefined }
   for (const name of ['ada', 'zoë', 'gone', 'last']) await metadata.addAccount({ username: name, usernameKey: name, passwordHash: `hash of ${name}`, createdAt: 1000 })
@@ -36,9 +38,16 @@ async function fill (metadata: Metadata): Promise<void> {
   await metadata.addEvent({ accountId: 1, kind: 'sign_in', network: '192.0.2.1', requestId: 'r', at: 3 }, 100)
   const file = (ownerId: number, name: string, index: number) => ({ ownerId, name, size: index, type: 'text/plain', sha256: `${index}`.padStart(64, '0'), blobId: `${ownerId}${index}`.padStart(32, '0'), isLeased: false, now: 5000 + index })
   await Promise.all(Array.from({ length: 1500 }, (_, index) => metadata.addFile(file(1, `file ${index} עברית 😀`, index), unlimited)))
-  for (const owner of [2, 3]) await metadata.addFile(file(owner, 'a', 1), unlimited)
+  // Versions of some, and deleted files with versions; of the deleted account as well.
+  const replaced = (ownerId: number, index: number) => ({ ...file(ownerId, `file ${index} עברית 😀`, index), blobId: `${ownerId}${index}`.padStart(32, 'a') })
+  await Promise.all(Array.from({ length: 1100 }, (_, index) => metadata.putFile({ ...replaced(1, index), size: index + 1, now: Date.now() }, unlimited, {})))
+  for (let index = 0; index < 50; index++) await metadata.removeFile(1, `file ${index} עברית 😀`, { precondition: {}, isPermanent: false })
+  for (const owner of [2, 3]) {
+    await metadata.addFile(file(owner, 'a', 1), unlimited)
+    await metadata.putFile({ ...file(owner, 'a', 2), now: Date.now() }, unlimited, {})
+  }
   await metadata.addFile(file(1, 'removed', 9999), unlimited)
-  await metadata.removeFile(1, 'removed', {})
+  await metadata.removeFile(1, 'removed', { precondition: {}, isPermanent: true })
   await metadata.removeAccount(3, 10)
   await metadata.removeAccount(4, 11)
   while (await metadata.purgeDeletedAccounts(1));
@@ -48,12 +57,12 @@ test('facts go from SQLite to PostgreSQL and back unchanged, and ids that were d
   const folder = t.testdir()
   const server = await startPostgres(t)
   const [original, copy, back] = ['original', 'copy', 'back'].map(name => join(folder, name)) as [string, string, string]
-  const sqlite = await openSqliteMetadata(original)
+  const sqlite = await openSqliteMetadata(original, { keeping })
   await fill(sqlite)
   await sqlite.close()
   await copyDatabase(original, copy)
 
-  const postgres = await openPostgresMetadata({ url: await server.newDatabase() })
+  const postgres = await openPostgresMetadata({ url: await server.newDatabase(), keeping })
   t.teardown(() => postgres.close())
   const keys = [{ kid: 'of-the-backup', secret: 'a secret that is long enough to be one' }]
   await postgres.importFacts(copy, keys)
@@ -66,6 +75,14 @@ test('facts go from SQLite to PostgreSQL and back unchanged, and ids that were d
 
   const account = await postgres.addAccount({ username: 'new', usernameKey: 'new', passwordHash: '', createdAt: 1 })
   t.equal(account.id, 5)
+  const page = { after: undefined, limit: 1000 }
+  const trash = await postgres.listTrash(1, page)
+  t.equal(trash.length, 50)
+  t.ok(trash.every(({ versions }) => versions === 1))
+  const [deleted] = trash
+  const restored = await postgres.restoreFile(1, String(deleted?.id), { name: undefined, quota: { bytes: undefined, files: undefined } })
+  t.equal(restored.id, deleted?.fileId)
+  t.equal((await postgres.listVersions(1, restored.id, page)).length, 1)
   const { file } = await postgres.addFile({ ownerId: 1, name: 'new', size: 1, type: 'text/plain', sha256: '0'.repeat(64), blobId: 'f'.repeat(32), isLeased: false, now: 1 }, { bytes: undefined, files: undefined })
   t.equal(file.id, 1504)
   const again = await openSqliteMetadata(back)
@@ -103,7 +120,7 @@ test('an import that fails leaves the database as it was', async t => {
   const folder = t.testdir()
   const server = await startPostgres(t)
   const file = join(folder, 'facts')
-  const sqlite = await openSqliteMetadata(file)
+  const sqlite = await openSqliteMetadata(file, { keeping })
   await fill(sqlite)
   await sqlite.close()
   const client = new Database(file)

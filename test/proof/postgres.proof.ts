@@ -5,6 +5,7 @@ import { setTimeout } from 'node:timers/promises'
 import { getTableColumns } from 'drizzle-orm'
 import { getTableConfig } from 'drizzle-orm/pg-core'
 import t, { type Test } from 'tap'
+import type { Keeping } from '../../src/metadata/kept.ts'
 import { OutcomeUnknown } from '../../src/metadata/metadata.ts'
 import { openPostgresMetadata, type PostgresMetadata } from '../../src/metadata/postgres/postgres.ts'
 import * as schema from '../../src/metadata/postgres/schema.ts'
@@ -18,6 +19,8 @@ import { runBin, startServer } from '../server.ts'
 const POOL = 10
 const unlimited = { bytes: undefined, files: undefined }
 const always = {}
+const keeping = { milliseconds: 30 * 24 * 3600_000, versions: 10 }
+const removal = { precondition: always, isPermanent: false }
 const hex = (bytes: number) => randomBytes(bytes).toString('hex')
 
 const newAccount = (name: string) => ({ username: name, usernameKey: name, passwordHash: `hash of ${name}`, createdAt: 1000 })
@@ -37,8 +40,8 @@ async function outcomes (acts: Promise<unknown>[]): Promise<Record<string, numbe
 
 const server = await startPostgres(t)
 
-async function open (t: Test, url: string): Promise<PostgresMetadata> {
-  const metadata = await openPostgresMetadata({ url, poolSize: POOL })
+async function open (t: Test, url: string, keeping?: Keeping): Promise<PostgresMetadata> {
+  const metadata = await openPostgresMetadata({ url, poolSize: POOL, ...(keeping && { keeping }) })
   t.teardown(() => metadata.close())
   return metadata
 }
@@ -49,7 +52,7 @@ async function connectionsTo (url: string): Promise<number> {
   return Number(rows[0]?.count)
 }
 
-t.test('PostgreSQL keeps the contract of metadata', async t => suite(t, async place => openPostgresMetadata({ url: await server.databaseOf(place) })))
+t.test('PostgreSQL keeps the contract of metadata', async t => suite(t, async (place, keeping) => openPostgresMetadata({ url: await server.databaseOf(place), keeping })))
 
 t.test('the migrations make the tables, columns, indexes and references that the schema says, and no others', async t => {
   const url = await server.newDatabase()
@@ -149,7 +152,7 @@ t.test('between two processes exactly as many acts succeed as may', async t => {
   t.strictSame(await outcomes(many((metadata, index) => metadata.addFile(newFile(id, `q${index}`), { bytes: undefined, files: 9 }))), { ok: 7, quota_exceeded: 33 }, 'files')
   t.strictSame(await outcomes(many((metadata, index) => metadata.putFile(newFile(id, `r${index}`), { bytes: 105, files: undefined }, always))), { ok: 1, quota_exceeded: 39 }, 'bytes')
   const current = await one.findFile(id, 'a')
-  t.strictSame(await outcomes(many(metadata => metadata.removeFile(id, 'a', { 'if-match': `"${current?.sha256}"` }))), { ok: 1, not_found: 39 }, 'removal')
+  t.strictSame(await outcomes(many(metadata => metadata.removeFile(id, 'a', { ...removal, precondition: { 'if-match': `"${current?.sha256}"` } }))), { ok: 1, not_found: 39 }, 'removal')
   t.strictSame(await outcomes(many(metadata => metadata.addToken({ accountId: id, kind: 'personal', parentId: null, name: 'n', scopes: '', secretHash: null, createdAt: 1, expiresAt: null }, { maxTokens: 5 }))), { ok: 5, too_many_tokens: 35 }, 'tokens')
   t.strictSame(await one.usageMismatches(), [])
 
@@ -172,7 +175,7 @@ t.test('two processes do not delete the same bytes at the same time, and none wh
   const [one, two] = await Promise.all([open(t, url), open(t, url)])
   const { id } = await one.addAccount(newAccount('ada'))
   for (let count = 0; count < 20; count++) await one.addFile(newFile(id, String(count)), unlimited)
-  for (let count = 0; count < 20; count++) await one.removeFile(id, String(count), always)
+  for (let count = 0; count < 20; count++) await one.removeFile(id, String(count), removal)
   const hold = await one.holdBlobs(60)
   t.strictSame(await two.discardedBlobs(100, 0), [])
   t.ok(await two.renewHold(hold, 60))
@@ -188,6 +191,88 @@ t.test('two processes do not delete the same bytes at the same time, and none wh
   const purges = await Promise.all([one.purgeDeletedAccounts(5), two.purgeDeletedAccounts(5)])
   t.ok(purges.includes(true))
   t.notOk(await one.purgeDeletedAccounts(5))
+})
+
+t.test('processes of the version before, which keep nothing, store and remove files as they did', async t => {
+  const url = await server.newDatabase()
+  const metadata = await open(t, url, keeping)
+  const { id } = await metadata.addAccount(newAccount('ada'))
+  const outcomeOf = async (call: string) => (await server.run(url, `SELECT * FROM ${call}`))[0]
+  const store = (blobId: string, replaces: boolean) => outcomeOf(`store_file(${id}, 'a', 10, 'text/plain', '${hex(32)}', '${blobId}', NULL, 100, 10, false, ${replaces}, NULL, false)`)
+  t.match(await store('1', false), { outcome: 'added' })
+  t.match(await store('2', true), { outcome: 'replaced' })
+  t.match(await metadata.findFile(id, 'a'), { blobId: '2', storedAt: Number })
+  t.strictSame(await metadata.discardedBlobs(9, 0), ['1'])
+  await metadata.putFile(newFile(id, 'a', { blobId: '3' }), unlimited, always)
+  const upload = await metadata.addUpload({ id: 'u', ownerId: id, name: 'a', type: 'text/plain', blobId: '4', length: 10, method: 'PUT', precondition: {}, uploadMetadata: null, reprDigest: null, lifetimeMilliseconds: 3600_000 }, { maxUploads: 9, quota: unlimited })
+  t.match(await outcomeOf(`save_upload('${upload.id}', 1, 5, NULL, 10, 3600000, NULL, true, 100)`), { outcome: 'saved' })
+  t.match(await outcomeOf(`finish_upload('${upload.id}', 1, 10, NULL, 3600000, NULL, '${hex(32)}', 100, 10, NULL, true, false)`), { outcome: 'finished' })
+  t.match(await metadata.findAccount(id), { usedBytes: 10, usedFiles: 1, keptBytes: 10 })
+  t.strictSame(await server.run(url, `SELECT remove_file(${id}, 'a', NULL) AS outcome`), [{ outcome: 'removed' }])
+  t.strictSame((await metadata.discardedBlobs(9, 0)).sort(), ['1', '2', '3', '4'], 'with the versions that others made')
+  t.match(await metadata.findAccount(id), { usedBytes: 0, usedFiles: 0, keptBytes: 0 })
+  t.strictSame(await metadata.usageMismatches(), [])
+})
+
+t.test('a sweep leaves what belongs to an account that another process is changing, and waits for nobody', async t => {
+  const url = await server.newDatabase()
+  const metadata = await open(t, url, { milliseconds: 1000, versions: 10 })
+  const ids = []
+  for (const name of ['ada', 'ben', 'cleo']) {
+    const { id } = await metadata.addAccount(newAccount(name))
+    ids.push(id)
+    for (let count = 0; count < 3; count++) await metadata.putFile(newFile(id, 'a', { blobId: `${name} ${count}` }), unlimited, always)
+  }
+  const busy = server.run(url, `BEGIN; SELECT FROM accounts WHERE id = ${ids[1]} FOR NO KEY UPDATE; SELECT pg_sleep(2); COMMIT`)
+  await setTimeout(300)
+  const start = performance.now()
+  t.equal(await metadata.removeExpiredContent(6), false, 'also where only those are left')
+  t.ok(performance.now() - start < 1000)
+  t.strictSame((await metadata.discardedBlobs(9, 0)).sort(), ['ada 0', 'ada 1', 'cleo 0', 'cleo 1'])
+  await busy
+  t.equal(await metadata.removeExpiredContent(6), false)
+  t.equal((await metadata.discardedBlobs(9, 0)).length, 6)
+  t.strictSame(await metadata.usageMismatches(), [])
+})
+
+t.test('of all that is kept only what goes is read', async t => {
+  const url = await server.newDatabase()
+  const metadata = await open(t, url, keeping)
+  const { id } = await metadata.addAccount(newAccount('ada'))
+  const { id: other } = await metadata.addAccount(newAccount('ben'))
+  // Two owners, whose content was kept in turns: no order of the table is that of one owner.
+  await server.run(url, `INSERT INTO kept (id, owner_id, file_id, name, size, type, sha256, stored_at, created_at, kept_at)
+    SELECT md5(n::text), CASE n % 2 WHEN 0 THEN ${id} ELSE ${other} END, 1000000 + n, 'kept ' || n, 10, 'text/plain', '', 1, 1, ${Date.now()} - n * 1000 FROM generate_series(1, 20000) n;
+    UPDATE accounts SET kept_bytes = 100000; ANALYZE kept, accounts`)
+  const read = async () => (await server.run(url, "SELECT seq_tup_read + idx_tup_fetch AS rows, seq_scan AS scans FROM pg_stat_user_tables WHERE relname = 'kept'"))[0] as { rows: string, scans: string }
+  /** What all connections have counted is told a second later, or when they end. */
+  async function rowsRead (act: (metadata: PostgresMetadata) => Promise<unknown>): Promise<number> {
+    const before = await read()
+    const own = await openPostgresMetadata({ url, poolSize: 1, keeping })
+    await act(own)
+    await own.close()
+    await setTimeout(200)
+    const after = await read()
+    t.equal(after.scans, before.scans, 'never the whole table')
+    return Number(after.rows) - Number(before.rows)
+  }
+  const quota = { bytes: 100_000, files: undefined }
+  const put = (name: string, size: number) => (own: PostgresMetadata) => own.putFile(newFile(id, name, { size, now: Date.now() }), quota, always)
+  const few = await rowsRead(put('a', 25))
+  t.match(await metadata.findAccount(id), { usedBytes: 25, keptBytes: 99_970 })
+  t.ok(few <= 20, `${few} rows for 3 that go`)
+  const replaced = await rowsRead(put('a', 25))
+  t.match(await metadata.findAccount(id), { usedBytes: 25, keptBytes: 99_975 })
+  t.ok(replaced <= 20, `${replaced} rows for 2 that go and 1 that is kept`)
+  const many = await rowsRead(put('b', 5000))
+  t.match(await metadata.findAccount(id), { usedBytes: 5025, keptBytes: 94_975 })
+  t.ok(many <= 2000, `${many} rows for 500 that go`)
+  const page = { after: { key: Date.now() - 10_000_000, id: '' }, limit: 10 }
+  const listed = await rowsRead(own => own.listTrash(id, page))
+  t.ok(listed <= 40, `${listed} rows for a page of the trash`)
+  t.ok(await rowsRead(own => own.removeOldestContent(50, 100)) <= 300)
+  t.ok(await rowsRead(own => own.contentsAfter('8', 10)) <= 30)
+  t.ok(await rowsRead(own => own.emptyTrash(id, 10)) <= 60)
 })
 
 t.test('an account that another process is purging is left to it', async t => {
@@ -233,9 +318,9 @@ t.test('rows that refer to nothing and wrong sums are found, and the sums repair
   await metadata.addFile(newFile(id, 'a'), unlimited)
   t.strictSame(await metadata.checkIntegrity(), [])
   await server.run(url, `SET session_replication_role = replica; INSERT INTO events (account_id, kind, network, request_id, at) VALUES (77, 'k', 'n', 'r', 1);
-    UPDATE accounts SET used_bytes = 5, used_files = 2`)
+    UPDATE accounts SET used_bytes = 5, used_files = 2, kept_bytes = 3`)
   t.match(await metadata.checkIntegrity(), [/events.*77.*accounts/])
-  t.strictSame(await metadata.usageMismatches(), [{ accountId: id, recorded: { bytes: 5, files: 2 }, actual: { bytes: 10, files: 1 } }])
+  t.strictSame(await metadata.usageMismatches(), [{ accountId: id, recorded: { bytes: 5, files: 2, keptBytes: 3 }, actual: { bytes: 10, files: 1, keptBytes: 0 } }])
   await metadata.repairUsage()
   t.strictSame(await metadata.usageMismatches(), [])
 })
@@ -275,7 +360,7 @@ t.test('what is undone because of others is tried again, and other failures are 
   await failChanges(url, '0', 0)
   t.match(await metadata.findAccount(id), { quotaBytes: 1, usedFiles: 1 })
   t.strictSame(await metadata.listEvents(id, { beforeId: undefined, limit: 9 }).then(events => events.length), 2)
-  t.strictSame(await outcomes([metadata.renameFile(id, 'nothing', 'x', 1), metadata.removeFile(id, 'nothing', { 'if-match': '"x"' })]), { not_found: 2 })
+  t.strictSame(await outcomes([metadata.renameFile(id, 'nothing', 'x', 1), metadata.removeFile(id, 'nothing', { ...removal, precondition: { 'if-match': '"x"' } })]), { not_found: 2 })
   t.ok(await connectionsTo(url) <= POOL + 1)
 
   await server.run(url, `ALTER DATABASE ${new URL(url).pathname.slice(1)} SET default_transaction_read_only = on`)
@@ -317,8 +402,8 @@ t.test('who waits for a lock too long, or sees a file change again and again, is
   await setTimeout(300)
   t.strictSame(await outcomes([metadata.addFile(newFile(id, 'b'), unlimited), metadata.renameFile(other.id, 'a', 'b', 1)]), { overloaded: 2 })
   await busy
-  await server.run(url, "CREATE OR REPLACE FUNCTION remove_file(_owner_id bigint, _name text, _judged text) RETURNS text LANGUAGE sql AS $$ SELECT 'changed' $$")
-  t.strictSame(await outcomes([metadata.removeFile(id, 'a', { 'if-match': `"${file.sha256}"` })]), { overloaded: 1 })
+  await server.run(url, "CREATE OR REPLACE FUNCTION remove_file(_owner_id bigint, _name text, _judged text, _is_kept boolean DEFAULT false, _now bigint DEFAULT NULL) RETURNS text LANGUAGE sql AS $$ SELECT 'changed' $$")
+  t.strictSame(await outcomes([metadata.removeFile(id, 'a', { ...removal, precondition: { 'if-match': `"${file.sha256}"` } })]), { overloaded: 1 })
 })
 
 t.test('a connection that is cut before or after an act loses nothing and does nothing twice', async t => {
@@ -367,6 +452,18 @@ t.test('a connection that is cut before or after an act loses nothing and does n
   const broken = await leased('broken')
   await t.rejects(during('cutRequest', once(/store_file/), () => metadata.addFile(broken, unlimited)), { constructor: OutcomeUnknown, code: 'unavailable' }, 'another failure says nothing')
   await failChanges(url, '0', 0)
+  // The first try is carried out, and another process replaces the file before the second: its bytes are a version.
+  await server.run(url, `CREATE FUNCTION replace() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF NEW.name = 'replaced' THEN
+      UPDATE files SET blob_id = 'other', sha256 = 'other' WHERE id = NEW.id;
+      INSERT INTO kept (id, owner_id, file_id, size, type, sha256, stored_at, kept_at) VALUES (NEW.blob_id, NEW.owner_id, NEW.id, NEW.size, NEW.type, NEW.sha256, 1, 1);
+      UPDATE accounts SET kept_bytes = kept_bytes + NEW.size WHERE id = NEW.owner_id;
+    END IF; RETURN NULL; END $$;
+    CREATE TRIGGER replace AFTER INSERT ON files FOR EACH ROW EXECUTE FUNCTION replace()`)
+  const replaced = await leased('replaced')
+  await t.rejects(during('cutAnswer', once(/store_file/), () => metadata.addFile(replaced, unlimited)), { constructor: OutcomeUnknown, code: 'unavailable' }, 'no refusal, for which the bytes would be deleted')
+  t.strictSame(await metadata.knownBlobs([replaced.blobId]), new Set([replaced.blobId]))
+
   const always4 = { what: /store_file/, times: 4 }
   const late = await leased('late')
   await t.rejects(during('cutAnswer', always4, () => metadata.addFile(late, unlimited)), { constructor: OutcomeUnknown, code: 'unavailable', options: { headers: { 'retry-after': '5' } } })
@@ -374,7 +471,7 @@ t.test('a connection that is cut before or after an act loses nothing and does n
 
   await t.rejects(during('cutAnswer', once(/COMMIT/), () => metadata.addAccount(newAccount('late'))), { constructor: OutcomeUnknown, code: 'unavailable' })
   t.ok(await metadata.findAccountByKey('late'))
-  await t.rejects(during('cutAnswer', once(/remove_file/), () => metadata.removeFile(id, 'late', always)), { constructor: OutcomeUnknown, code: 'unavailable' })
+  await t.rejects(during('cutAnswer', once(/remove_file/), () => metadata.removeFile(id, 'late', removal)), { constructor: OutcomeUnknown, code: 'unavailable' })
   t.equal(await metadata.findFile(id, 'late'), undefined)
   await t.rejects(during('cutRequest', { what: /file_by_name/, times: 4 }, () => metadata.findFile(id, 'late')), { code: 'unavailable', constructor: Problem }, 'a read changes nothing')
   t.strictSame(await metadata.usageMismatches(), [])

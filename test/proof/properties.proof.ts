@@ -97,7 +97,7 @@ function valueOf (name: string, drawn: Drawn, { known }: Fixture): string {
 function requestOf ({ method, path, operation }: Listed, recipe: Recipe, fixture: Fixture): WireRequest {
   const given = (operation.parameters ?? []).flatMap(({ name, in: place }) => {
     const drawn = recipe.parameters[name]
-    const kind = name === 'id' && path.startsWith('/api/uploads') ? 'upload' : name
+    const kind = name === 'id' ? kindOfId(path) : name
     return drawn === null || drawn === undefined ? [] : [{ name, place, value: valueOf(kind, drawn, fixture) }]
   })
   const fixed = recipe.proof % 2 === 0 ? byProtocol[operation.operationId] : undefined
@@ -114,6 +114,11 @@ function requestOf ({ method, path, operation }: Listed, recipe: Recipe, fixture
     body,
     framing: body.length === 0 && operation.requestBody === undefined ? 'none' : 'length'
   }
+}
+
+/** What the id in a path is that of, and its name among the known values. */
+function kindOfId (path: string): string {
+  return path.startsWith('/api/uploads') ? 'upload' : path.startsWith('/api/trash') ? 'trash' : path.includes('/versions/') ? 'version' : 'id'
 }
 
 function contentOf (content: Record<string, { schema: Schema }>, drawn: any): { headers: Record<string, string>, body: Buffer } {
@@ -138,6 +143,7 @@ async function prepare (fixture: Fixture, { path }: Pick<Listed, 'path'>, files:
   if (!await hasTokens(fixture, path)) await signInAgain(fixture)
   if (path.includes('{id}')) learn(known, (await server.send('GET', '/api/tokens?limit=2', { token: fixture.token })).json)
   if (path.startsWith('/api/uploads/')) await renewUpload(fixture)
+  if (/^\/(?:uploads|api\/files\/.+\/versions|api\/trash)\b/.test(path)) await renewKept(fixture)
   for (const { name, bytes } of files) {
     const { status, json, headers } = await server.send('PUT', `/uploads/${encodeURIComponent(name)}`, { token: fixture.token, body: bytes })
     // A request whose client did not wait for the response, such as an account deletion, may still be in progress.
@@ -156,6 +162,17 @@ async function renewUpload ({ server, known, token }: Fixture): Promise<void> {
   if (before !== undefined) await server.send('DELETE', `/api/uploads/${before}`, { token })
   const headers = { 'tus-resumable': '1.0.0', 'upload-defer-length': '1', 'upload-metadata': 'filename Yg==' }
   known.upload = [(await server.send('POST', '/api/uploads', { token, headers })).json.id]
+}
+
+/** Makes versions of a file, and a file in the trash. Only what belongs together is known: few drawn pairs of a name and an id would. */
+async function renewKept ({ server, known, token }: Fixture): Promise<void> {
+  const change = (method: string, name: string, body?: string) => server.send(method, `/uploads/${name}`, { token, ...(body !== undefined && { body }) })
+  for (const body of ['one', 'two', 'three']) for (const name of ['versions.txt', 'deleted.txt']) await change('PUT', name, body)
+  await change('DELETE', 'deleted.txt')
+  const [versions, trash] = [await server.send('GET', '/api/files/versions.txt/versions', { token }), await server.send('GET', '/api/trash', { token })]
+  known.name = ['versions.txt']
+  known.version = versions.json.versions?.map(({ id }: { id: string }) => id) ?? []
+  known.trash = trash.json.files?.map(({ id }: { id: string }) => id) ?? []
 }
 
 /** Whether the tokens are valid. An expired access token is renewed with the personal one, without hashing. */
@@ -189,7 +206,7 @@ function learn (known: Known, json: any): void {
   if (typeof json !== 'object' || json === null) return
   for (const [name, value] of Object.entries(json)) {
     if (name === 'next' && value !== null) remember(known, 'cursor', String(value))
-    else if (name === 'name' || name === 'id') remember(known, name, String(value))
+    else if (name === 'name' || (name === 'id' && typeof value === 'number')) remember(known, name, String(value))
     else learn(known, value)
   }
 }
@@ -215,7 +232,7 @@ function runsOf ({ operation: { operationId } }: Listed, share: number): { seed:
 }
 
 /** Rules beyond the schema: a prefix needs an order by name, a cursor belongs to its listing, an expiry must be in the future. */
-const RULED = new Set(['listFiles', 'createToken'])
+const RULED = new Set(['listFiles', 'listVersions', 'listTrash', 'createToken'])
 
 /** Header fields of uploads that depend on each other: half of the requests have these. Their media type depends on them as well. */
 const byProtocol: Record<string, Record<string, string>> = {
@@ -312,7 +329,7 @@ test('what such requests brought to light stays as it was set right', async t =>
   await t.resolves(sendAndCheck(server.port, { ...request, version: 'HTTP/2.0' }), 'a version that is not spoken over this connection')
   for (const { method, path } of operations.filter(each => each.method === 'DELETE' && each.path !== '/api/account')) {
     for (const [type, body] of [['text/plain', 'x'], ['application/json', '{'], ['application/json', `"${'x'.repeat(70_000)}"`]] as const) {
-      const target = path.replace(/\{\w+\}/, '999')
+      const target = path.replaceAll(/\{\w+\}/g, '999')
       const status = await sendAndCheck(server.port, { ...request, method, target, headers: [...request.headers, ['content-type', type]], body: Buffer.from(body), framing: 'length' })
       t.notOk([400, 413, 415].includes(status), `the body of ${method} ${path} is not looked at: ${status}`)
     }

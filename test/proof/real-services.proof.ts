@@ -62,7 +62,7 @@ test('PostgreSQL of Debian keeps the contract of metadata', { skip: skipWithout(
   const server = await startPostgres(t, { programs })
   const [row] = await server.run(server.url('postgres'), 'SELECT version()')
   t.comment(row?.version)
-  await t.test('contract', async t => metadataSuite(t, async place => openPostgresMetadata({ url: await server.databaseOf(place) })))
+  await t.test('contract', async t => metadataSuite(t, async (place, keeping) => openPostgresMetadata({ url: await server.databaseOf(place), keeping })))
 })
 
 for (const { name, service, modules, packages } of [

@@ -8,7 +8,7 @@ const bundle = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 /** Time limit for a start; with slow syncs the first one takes some seconds. */
 const START_MILLISECONDS = 60_000
 
-/** No limits for clients that send requests as fast as possible; tokens outlive the proof. */
+/** No limits for clients that send requests as fast as possible; tokens and versions outlive the proof. */
 const SETTINGS = {
   PORT: '0',
   LOG_LEVEL: 'error',
@@ -19,6 +19,7 @@ const SETTINGS = {
   REGISTRATIONS_PER_HOUR: '0',
   SIGN_IN_FAILURES: '1000000',
   MAX_EVENT_LOOP_DELAY_MS: '0',
+  KEEP_VERSIONS: '1000',
   UV_USE_IO_URING: '0'
 }
 

@@ -11,16 +11,21 @@ import { Database } from '../../src/metadata/sqlite/driver.ts'
 import { lockFolder } from '../../src/metadata/sqlite/lock.ts'
 import { MigrationError, NewerDatabaseError } from '../../src/metadata/sqlite/migrations.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
-import { runBin, spawnServer, startServer } from '../server.ts'
+import { runBin, spawnServer, startServer, type Client } from '../server.ts'
 
 const run = promisify(execFile)
 const migrations = fileURLToPath(new URL('../../drizzle/sqlite', import.meta.url))
 const fixtures = fileURLToPath(new URL('../fixtures', import.meta.url))
 const FIXTURE = /^(\d{4})\.tar\.gz$/
 
+interface Stored { owner: string, name: string, size: number, sha256: string }
+
 interface Fixture {
   people: { username: string, password: string, access: string, personal: string | null }[]
-  files: { owner: string, name: string, size: number, type: string, sha256: string }[]
+  files: (Stored & { type: string })[]
+  /** From format 0006 on. */
+  versions?: Stored[]
+  trash?: Stored[]
 }
 
 const journalOf = async (folder: string) => JSON.parse(await readFile(join(folder, 'meta/_journal.json'), 'utf8'))
@@ -66,12 +71,17 @@ for (const number of numbers) {
     const { dataDir, database, stored } = await unpack(t, number)
     const expected = number === newest ? [] : [`magicstore.db.before-${String(Number(number) + 1).padStart(4, '0')}`]
     const before = dump(database)
-    let server = await startServer(t, { DATA_DIR: dataDir })
+    // What a fixture keeps must not expire.
+    const settings = { DATA_DIR: dataDir, KEEP_DAYS: '36500' }
+    let server = await startServer(t, settings)
     t.strictSame(await copiesIn(dataDir), expected)
     for (const name of expected) {
       t.strictSame(dump(join(dataDir, name)), before, 'the copy says what the database said')
       t.equal((await stat(join(dataDir, name))).mode & 0o777, 0o600)
     }
+    // Files of a format without `stored_at` got the date of their last change.
+    const dates = dump(database).files as { stored_at: number, updated_at: number }[]
+    t.strictSame(dates.map(file => file.stored_at), dates.map(file => file.updated_at))
     for (const { username, password, access, personal } of stored.people) {
       const user: [string, string] = [username, password]
       const own = stored.files.filter(({ owner }) => owner === username)
@@ -83,15 +93,37 @@ for (const number of numbers) {
       if (personal !== null) t.equal((await server.send('GET', '/uploads/report.pdf', { token: personal })).text, 'the first report')
       t.equal((await server.send('PUT', '/uploads/new', { user, body: 'new' })).status, 201)
       t.equal((await server.send('GET', '/api/account', { user })).json.usage.files, own.length + 1)
+      await checkKept(t, server, { user, stored })
     }
     await server.close()
     t.strictSame(await runBin(['fsck', '--deep'], { DATA_DIR: dataDir }), { code: 0, stdout: 'all is well\n', stderr: '' }, 'and knows the copy')
     const fresh = join(t.testdirName, 'fresh.db')
     await (await openSqliteMetadata(fresh)).close()
     t.strictSame(shapeOf(database), shapeOf(fresh))
-    server = await startServer(t, { DATA_DIR: dataDir })
+    server = await startServer(t, settings)
     t.strictSame(await copiesIn(dataDir), expected, 'nothing to do the second time')
   })
+}
+
+/** What a fixture keeps is served, and what it stores becomes a version of the date that it had. */
+async function checkKept (t: Test, server: Client, { user, stored }: { user: [string, string], stored: Fixture }): Promise<void> {
+  const isOwn = ({ owner }: Stored) => owner === user[0]
+  const versionsOf = async (name: string) => (await server.send('GET', `/api/files/${encodeURIComponent(name)}/versions`, { user })).json.versions
+  for (const { name } of stored.files.filter(isOwn)) {
+    const versions = await versionsOf(name)
+    t.strictSame(versions.map(({ sha256 }: Stored) => sha256), stored.versions?.filter(version => isOwn(version) && version.name === name).map(({ sha256 }) => sha256) ?? [], name)
+    for (const { id, sha256 } of versions) t.equal(digest((await server.send('GET', `/uploads/${encodeURIComponent(name)}?version=${id}`, { user })).bytes), sha256)
+  }
+  const { json: trash } = await server.send('GET', '/api/trash', { user })
+  t.strictSame(trash.files.map(({ name, sha256 }: Stored) => [name, sha256]), stored.trash?.filter(isOwn).map(({ name, sha256 }) => [name, sha256]) ?? [])
+  for (const { id, name, sha256 } of trash.files) t.match((await server.send('POST', `/api/trash/${id}/restore`, { user })).json, { name, sha256 })
+
+  const { json: { sha256, updatedAt } } = await server.send('GET', '/api/files/report.pdf', { user })
+  t.equal((await server.send('PUT', '/uploads/report.pdf', { user, body: 'the second report' })).status, 200)
+  const [version] = await versionsOf('report.pdf')
+  t.match(version, { sha256, createdAt: updatedAt })
+  t.match((await server.send('POST', `/api/files/report.pdf/versions/${version.id}/restore`, { user })).json, { sha256 })
+  t.equal((await server.send('GET', '/uploads/report.pdf', { user })).text, 'the first report')
 }
 
 const byName = (one: { name: string }, other: { name: string }) => one.name < other.name ? -1 : 1

@@ -1,8 +1,9 @@
 import { createCipheriv, createHash, randomBytes } from 'node:crypto'
 
 /**
- * What a user has: `username`, `password`, each `file <name>` with its digest, each `upload <name>` with its offset, each
- * `token <name>`. Empty without an account.
+ * What a user has: `username`, `password`, each `file <name>` with its digest, each `version <name> <digest>` with how often it is
+ * kept, each `trash <name>` with its digest and the number of its versions, each `upload <name>` with its offset, each `token <name>`.
+ * Empty without an account.
  */
 export type UserState = ReadonlyMap<string, string>
 
@@ -21,6 +22,8 @@ export interface User {
   readonly steps: Step[]
   /** Secrets of all tokens ever issued, by name, except those whose response was lost. */
   readonly secrets: Map<string, string>
+  /** Digests of the versions of deleted files, by name: the trash shows only how many there are. */
+  readonly buried: Map<string, readonly string[]>
 }
 
 export interface Answer { readonly status: number, readonly requestId: string, readonly bytes: Buffer }
@@ -39,7 +42,7 @@ const MAX_TOKENS = 3
 const MAX_UPLOADS = 2
 
 export function createUser (id: number): User {
-  return { id, steps: [], secrets: new Map() }
+  return { id, steps: [], secrets: new Map(), buried: new Map() }
 }
 
 /** What the user has after all operations. */
@@ -86,6 +89,8 @@ function nextOperation (user: User): Operation {
   if (!state.has('username')) return register(user, state)
   const files = namesOf(state, 'file ')
   const uploads = namesOf(state, 'upload ')
+  const trash = namesOf(state, 'trash ')
+  const versioned = files.filter(name => versionsOf(state, name).length > 0)
   const tokens = namesOf(state, 'token ').filter(name => user.secrets.has(name))
   const [session] = tokens
   if (session === undefined) return signIn(user, state)
@@ -93,7 +98,13 @@ function nextOperation (user: User): Operation {
     [files.length < MAX_FILES ? 3 : 0, () => create(user, state, session)],
     [files.length > 0 ? 5 : 0, () => replace(user, state, { session, name: pickOne(files) })],
     [files.length > 2 ? 3 : 0, () => remove(user, state, { session, name: pickOne(files) })],
+    [files.length > 2 ? 0.3 : 0, () => remove(user, state, { session, name: pickOne(files), isPermanent: true })],
     [files.length > 0 ? 1 : 0, () => rename(user, state, { session, name: pickOne(files) })],
+    [versioned.length > 0 ? 2 : 0, () => restoreVersion(user, state, { session, name: pickOne(versioned) })],
+    [versioned.length > 0 ? 0.3 : 0, () => removeVersion(user, state, { session, name: pickOne(versioned) })],
+    [trash.length > 0 ? 1.5 : 0, () => restoreFile(user, state, { session, name: pickOne(trash) })],
+    [trash.length > 0 ? 0.3 : 0, () => removeFromTrash(user, state, { session, name: pickOne(trash) })],
+    [trash.length > 0 ? 0.1 : 0, () => emptyTrash(user, state, session)],
     [uploads.length < MAX_UPLOADS ? 2 : 0, () => beginUpload(user, state, session)],
     [uploads.length > 0 ? 5 : 0, () => append(user, state, { session, name: pickOne(uploads) })],
     [uploads.length > 0 ? 0.3 : 0, () => cancel(user, state, { session, name: pickOne(uploads) })],
@@ -190,6 +201,32 @@ function someBytes (): Uint8Array<ArrayBuffer> {
   return new Uint8Array(randomBytes(kind < 0.1 ? 0 : Math.floor(Math.random() * (kind < 0.2 ? 300_000 : 5000))))
 }
 
+/** The digests of the versions of a file. */
+function versionsOf (state: UserState, name: string): string[] {
+  const prefix = `version ${name} `
+  return Array.from(state).filter(([key]) => key.startsWith(prefix)).flatMap(([key, count]) => Array.from({ length: Number(count) }, () => key.slice(prefix.length)))
+}
+
+interface Content { readonly content: string, readonly versions: readonly string[] }
+
+/** The state with this content of a file, or without that file. */
+function withFile (state: UserState, name: string, file?: Content): UserState {
+  const after = new Map(Array.from(state).filter(([key]) => key !== `file ${name}` && !key.startsWith(`version ${name} `)))
+  if (file === undefined) return after
+  after.set(`file ${name}`, file.content)
+  for (const key of file.versions.map(version => `version ${name} ${version}`)) after.set(key, String(1 + Number(after.get(key) ?? 0)))
+  return after
+}
+
+function fileIn (state: UserState, name: string): Content {
+  return { content: String(state.get(`file ${name}`)), versions: versionsOf(state, name) }
+}
+
+/** The file with another content: the one that it had becomes a version, unless that is the same. */
+function replaced ({ content, versions }: Content, next: string): Content {
+  return { content: next, versions: content === next ? versions : [content, ...versions] }
+}
+
 function create (user: User, state: UserState, session: string): Operation {
   const name = fresh()
   const bytes = someBytes()
@@ -205,29 +242,99 @@ function create (user: User, state: UserState, session: string): Operation {
   }
 }
 
-function replace (user: User, state: UserState, { session, name }: { session: string, name: string }): Operation {
+interface Target { readonly session: string, readonly name: string }
+
+function replace (user: User, state: UserState, { session, name }: Target): Operation {
   const bytes = someBytes()
   return {
     what: `replace ${name}`,
-    after: changed(state, { [`file ${name}`]: digest(bytes) }),
+    after: withFile(state, name, replaced(fileIn(state, name), digest(bytes))),
     send: url => request(`${url}/uploads/${name}`, 'PUT', { credential: bearer(user, session), body: bytes })
   }
 }
 
-function remove (user: User, state: UserState, { session, name }: { session: string, name: string }): Operation {
+function remove (user: User, state: UserState, { session, name, isPermanent = false }: Target & { readonly isPermanent?: boolean }): Operation {
+  const { content, versions } = fileIn(state, name)
+  user.buried.set(name, versions)
   return {
-    what: `delete ${name}`,
-    after: changed(state, { [`file ${name}`]: undefined }),
-    send: url => request(`${url}/uploads/${name}`, 'DELETE', { credential: bearer(user, session) })
+    what: `delete ${name}${isPermanent ? ' for good' : ''}`,
+    after: changed(withFile(state, name), isPermanent ? {} : { [`trash ${name}`]: `${content} ${versions.length}` }),
+    send: url => request(`${url}/uploads/${name}${isPermanent ? '?permanent=true' : ''}`, 'DELETE', { credential: bearer(user, session) })
   }
 }
 
-function rename (user: User, state: UserState, { session, name }: { session: string, name: string }): Operation {
+function rename (user: User, state: UserState, { session, name }: Target): Operation {
   const newName = fresh()
   return {
     what: `rename ${name} to ${newName}`,
-    after: changed(state, { [`file ${newName}`]: state.get(`file ${name}`), [`file ${name}`]: undefined }),
+    after: withFile(withFile(state, name), newName, fileIn(state, name)),
     send: url => request(`${url}/api/files/${name}`, 'PATCH', { credential: bearer(user, session), json: { name: newName } })
+  }
+}
+
+interface Listed { readonly id: string, readonly name: string, readonly sha256: string }
+
+/** The path of a version of a file, which is found by its digest. */
+async function versionPath (url: string, { name, credential, version }: { name: string, credential: string, version: string }): Promise<string> {
+  const { bytes } = await request(`${url}/api/files/${name}/versions?limit=1000`, 'GET', { credential })
+  const { versions } = JSON.parse(bytes.toString()) as { versions: Listed[] }
+  return `${url}/api/files/${name}/versions/${versions.find(({ sha256 }) => sha256 === version)?.id}`
+}
+
+function restoreVersion (user: User, state: UserState, { session, name }: Target): Operation {
+  const { content, versions } = fileIn(state, name)
+  const version = pickOne(versions)
+  const credential = bearer(user, session)
+  return {
+    what: `restore a version of ${name}`,
+    after: withFile(state, name, replaced({ content, versions: versions.toSpliced(versions.indexOf(version), 1) }, version)),
+    send: async url => request(`${await versionPath(url, { name, credential, version })}/restore`, 'POST', { credential })
+  }
+}
+
+function removeVersion (user: User, state: UserState, { session, name }: Target): Operation {
+  const { content, versions } = fileIn(state, name)
+  const version = pickOne(versions)
+  const credential = bearer(user, session)
+  return {
+    what: `delete a version of ${name}`,
+    after: withFile(state, name, { content, versions: versions.toSpliced(versions.indexOf(version), 1) }),
+    send: async url => request(await versionPath(url, { name, credential, version }), 'DELETE', { credential })
+  }
+}
+
+/** The path of a deleted file, which is found by its name. */
+async function trashPath (url: string, { name, credential }: { name: string, credential: string }): Promise<string> {
+  const { bytes } = await request(`${url}/api/trash?limit=1000`, 'GET', { credential })
+  const { files } = JSON.parse(bytes.toString()) as { files: Listed[] }
+  return `${url}/api/trash/${files.find(file => file.name === name)?.id}`
+}
+
+function restoreFile (user: User, state: UserState, { session, name }: Target): Operation {
+  const [content = ''] = String(state.get(`trash ${name}`)).split(' ')
+  const credential = bearer(user, session)
+  const newName = pickOne([name, fresh()])
+  return {
+    what: `restore the deleted file ${name} as ${newName}`,
+    after: changed(withFile(state, newName, { content, versions: user.buried.get(name) ?? [] }), { [`trash ${name}`]: undefined }),
+    send: async url => request(`${await trashPath(url, { name, credential })}/restore`, 'POST', { credential, json: { name: newName } })
+  }
+}
+
+function removeFromTrash (user: User, state: UserState, { session, name }: Target): Operation {
+  const credential = bearer(user, session)
+  return {
+    what: `delete ${name} from the trash`,
+    after: changed(state, { [`trash ${name}`]: undefined }),
+    send: async url => request(await trashPath(url, { name, credential }), 'DELETE', { credential })
+  }
+}
+
+function emptyTrash (user: User, state: UserState, session: string): Operation {
+  return {
+    what: 'empty the trash',
+    after: changed(state, Object.fromEntries(namesOf(state, 'trash ').map(name => [`trash ${name}`, undefined]))),
+    send: url => request(`${url}/api/trash`, 'DELETE', { credential: bearer(user, session) })
   }
 }
 

@@ -11,11 +11,13 @@ const FINDINGS = 3
 export async function findViolations (dataDir: string, pasts: readonly Past[]): Promise<string[]> {
   const server = await startProcess(dataDir).catch((error: Error) => error)
   if (server instanceof Error) return [`does not start: ${server.message}`]
-  let fileCount = 0
+  let blobCount = 0
   const check = async ({ user, possible }: Past): Promise<string[]> => {
     const { state } = await observe(server.url, user)
     const uploads = namesOf(state, 'upload ')
-    fileCount += namesOf(state, 'file ').length + uploads.length
+    const versions = namesOf(state, 'version ').map(name => Number(state.get(`version ${name}`)))
+    const trash = namesOf(state, 'trash ').map(name => 1 + Number(state.get(`trash ${name}`)?.split(' ')[1]))
+    blobCount += namesOf(state, 'file ').length + uploads.length + [...versions, ...trash].reduce((sum, count) => sum + count, 0)
     const wrong = differences(state, possible)
     for (const name of uploads) wrong.push(...await finishUpload(server.url, { state, name }))
     return wrong
@@ -24,7 +26,7 @@ export async function findViolations (dataDir: string, pasts: readonly Past[]): 
     const wrong = (await Promise.all(pasts.map(check)).catch((error: Error) => [`does not answer: ${error.message}`])).flat()
     server.child.kill('SIGTERM')
     await server.ended
-    return [...wrong, ...await leftoversIn(dataDir, fileCount), ...await inspect(dataDir)]
+    return [...wrong, ...await leftoversIn(dataDir, blobCount), ...await inspect(dataDir)]
   } finally {
     server.child.kill('SIGKILL')
   }
@@ -41,13 +43,13 @@ async function finishUpload (url: string, { state, name }: { state: UserState, n
   return file.status === 200 && digest(file.bytes) === digest(bytes) ? [] : [`changed: the bytes of upload ${name} before ${offset}`]
 }
 
-/** Blobs that belong to no file, and that nothing will delete. */
-async function leftoversIn (dataDir: string, fileCount: number): Promise<string[]> {
+/** Blobs that belong to nothing, and that nothing will delete. */
+async function leftoversIn (dataDir: string, blobCount: number): Promise<string[]> {
   const incoming = await readdir(join(dataDir, 'incoming'))
   const blobs = (await readdir(join(dataDir, 'blobs'), { recursive: true, withFileTypes: true })).filter(entry => entry.isFile())
   return [
     ...incoming.length > 0 ? [`leftover: ${incoming.length} in incoming`] : [],
-    ...blobs.length > fileCount ? [`leftover: ${blobs.length} blobs of ${fileCount} files`] : []
+    ...blobs.length > blobCount ? [`leftover: ${blobs.length} blobs instead of ${blobCount}`] : []
   ]
 }
 

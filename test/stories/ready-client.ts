@@ -72,6 +72,20 @@ report('removing a gone version', await failureOf(store.remove('renamed.html', {
 await store.remove('renamed.html')
 report('what was removed', await failureOf(store.download('renamed.html')))
 
+const all = async <T> (entries: AsyncIterable<T>) => { const found: T[] = []; for await (const entry of entries) found.push(entry); return found }
+for (const content of ['one', 'two', 'three']) await store.put('notes.txt', new Blob([content]))
+const [second, first] = await all(store.versions('notes.txt'))
+report('versions', `${second?.size} ${first?.size}`)
+report('a version', await text((await store.download('notes.txt', { version: first?.id })).stream))
+report('restoring it in place of another one', await failureOf(store.restoreVersion('notes.txt', String(first?.id), { ifMatch: `"${first?.sha256}"` })))
+report('restoring it', (await store.restoreVersion('notes.txt', String(first?.id))).sha256 === first?.sha256)
+await store.remove('notes.txt')
+const [deleted] = await all(store.trash())
+report('the trash', `${deleted?.name} ${deleted?.versions}`)
+report('restoring under another name', (await store.restore(String(deleted?.id), { name: 'more notes.txt' })).name)
+await store.remove('more notes.txt', { permanent: true })
+report('deleting for good', (await all(store.trash())).length)
+
 const MIB = 1024 ** 2
 const big = new Blob([new Uint8Array(20 * MIB)])
 const reports: number[] = []

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { chmod, link, mkdir, open, opendir, readdir, rename, rm, stat, unlink, type FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Problem } from '../../problems.ts'
-import { type BlobStore, cutPieces, type Piece, type StoredBlob } from '../blob-store.ts'
+import { type BlobStore, cutPieces, isBlobId, type Piece, type StoredBlob } from '../blob-store.ts'
 import { createBatchWriter } from './batch-writer.ts'
 import { BlobReadStream } from './blob-read-stream.ts'
 import { blobPath, dataFolderLayout, isThere } from './data-folder.ts'
@@ -23,8 +23,6 @@ const READERS_BYTES = 8 * 1024 ** 2
 
 /** A blob of so few bytes is read at once: a stream took twice the CPU time for 4 KiB. */
 const SMALL_BYTES = 64 * 1024
-
-const ID = /^[0-9a-f]{32}$/
 
 interface DiskBlobsOptions {
   folder: string
@@ -194,12 +192,12 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
       return removeDurably(ids, { pendingPath, committedPath })
     },
 
-    pending: async () => (await readdir(incoming)).filter(name => ID.test(name)),
+    pending: async () => (await readdir(incoming)).filter(isBlobId),
 
     async * committed () {
       for (const { name } of (await readdir(blobs, { withFileTypes: true })).filter(entry => entry.isDirectory())) {
         for await (const entry of await opendir(join(blobs, name))) {
-          if (ID.test(entry.name)) yield entry.name
+          if (isBlobId(entry.name)) yield entry.name
         }
       }
     },

@@ -3,7 +3,7 @@ import { Problem } from '../../problems.ts'
 import type { Metadata } from '../metadata.ts'
 import { clock, prepared, type Connections, type Db } from './connections.ts'
 import { isUniqueViolation } from './failures.ts'
-import { accounts, attempts, discardedBlobs, files, tokens, uploads } from './schema.ts'
+import { accounts, attempts, discardedBlobs, files, kept, tokens, uploads } from './schema.ts'
 import { deleteUploads } from './uploads.ts'
 
 type AccountRepository = Pick<Metadata,
@@ -64,7 +64,8 @@ export function createAccountRepository ({ read, write, executeIdempotent }: Con
         // One that another process is purging is left to it.
         const [account] = await deleted(db).for('update', { skipLocked: true })
         if (account === undefined) return false
-        if (!await removeUploads(db, account.id, limit) && !await removeFiles(db, account.id, limit)) await db.delete(accounts).where(eq(accounts.id, account.id))
+        const hasMore = await removeUploads(db, account.id, limit) || await removeFiles(db, account.id, limit) || await removeKept(db, account.id, limit)
+        if (!hasMore) await db.delete(accounts).where(eq(accounts.id, account.id))
         return true
       })
     }
@@ -80,8 +81,17 @@ async function removeUploads (db: Db, ownerId: number, limit: number): Promise<b
 /** False if there were none. */
 async function removeFiles (db: Db, ownerId: number, limit: number): Promise<boolean> {
   const batch = db.select({ id: files.id }).from(files).where(eq(files.ownerId, ownerId)).limit(limit)
-  const removed = await db.delete(files).where(inArray(files.id, batch)).returning({ blobId: files.blobId })
-  if (removed.length === 0) return false
-  await db.insert(discardedBlobs).values(removed.map(({ blobId }) => ({ blobId, discardedAt: clock })))
+  return discard(db, await db.delete(files).where(inArray(files.id, batch)).returning({ blobId: files.blobId }))
+}
+
+/** False if there were none. */
+async function removeKept (db: Db, ownerId: number, limit: number): Promise<boolean> {
+  const batch = db.select({ id: kept.id }).from(kept).where(eq(kept.ownerId, ownerId)).limit(limit)
+  return discard(db, await db.delete(kept).where(inArray(kept.id, batch)).returning({ blobId: kept.id }))
+}
+
+async function discard (db: Db, blobs: { blobId: string }[]): Promise<boolean> {
+  if (blobs.length === 0) return false
+  await db.insert(discardedBlobs).values(blobs.map(({ blobId }) => ({ blobId, discardedAt: clock })))
   return true
 }

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { and, asc, eq, gt, inArray, isNull, lte, notExists, or, sql } from 'drizzle-orm'
+import { union } from 'drizzle-orm/pg-core'
 import type { Metadata } from '../metadata.ts'
 import { clock, prepared, type Connections, type Db } from './connections.ts'
-import { blobHolds, blobLeases, discardedBlobs, files } from './schema.ts'
+import { blobHolds, blobLeases, discardedBlobs, files, kept } from './schema.ts'
 
 type BlobRepository = Pick<Metadata,
-  'knownBlobs' | 'leaseBlob' | 'renewLeases' | 'endLease' | 'abandonedBlobs' | 'clearAbandoned' | 'discardedBlobs' | 'postponeDiscarded' | 'clearDiscarded'
+  'knownBlobs' | 'leaseBlob' | 'renewLeases' | 'endLease' | 'abandonedBlobs' | 'clearAbandoned' | 'discardedBlobs' | 'hasDiscardedBlobs' | 'postponeDiscarded' | 'clearDiscarded'
 >
 
 /** How long a process that got abandoned blobs has to delete their bytes, before they are given out again. */
@@ -30,7 +31,10 @@ export function createBlobRepository ({ read, write, executeIdempotent }: Connec
   const hasEnded = lte(blobLeases.expiresAt, clock)
 
   return {
-    knownBlobs: blobIds => read(async db => new Set((await db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds))).map(row => row.blobId))),
+    knownBlobs: blobIds => read(async db => new Set((await union(
+      db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds)),
+      db.select({ blobId: kept.id }).from(kept).where(inArray(kept.id, blobIds))
+    )).map(row => row.blobId))),
 
     leaseBlob: (blobId, seconds) => executeIdempotent(async db => { await lease(db).execute({ blobId, milliseconds: seconds * 1000 }) }),
 
@@ -71,6 +75,8 @@ export function createBlobRepository ({ read, write, executeIdempotent }: Connec
         .where(inArray(discardedBlobs.id, free(db).for('update', { skipLocked: true }))).returning({ id: discardedBlobs.id, blobId: discardedBlobs.blobId, discardedAt: discardedBlobs.discardedAt }))
       return claimed.sort((a, b) => a.discardedAt - b.discardedAt || a.id - b.id).map(row => row.blobId)
     },
+
+    hasDiscardedBlobs: () => read(async db => (await db.select({ id: discardedBlobs.id }).from(discardedBlobs).limit(1)).length > 0),
 
     postponeDiscarded: blobIds => executeIdempotent(async db => {
       await db.update(discardedBlobs).set({ discardedAt: clock }).where(inArray(discardedBlobs.blobId, blobIds))

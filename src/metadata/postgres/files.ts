@@ -1,5 +1,6 @@
 import { and, between, eq, gt, sql } from 'drizzle-orm'
 import { Problem } from '../../problems.ts'
+import type { Keeping } from '../kept.ts'
 import type { Metadata } from '../metadata.ts'
 import { isUnconditional, permits, type Precondition } from '../preconditions.ts'
 import { type FileRecord, type NewFile, type Quota, refuseBeyondQuota } from '../records.ts'
@@ -36,14 +37,14 @@ const ofSize = prepared(db => db.select({ id: files.id }).from(files).where(and(
 const store = createRowQuery<Omit<StoreResult, 'file'> & FileRecord>({
   name: 'store_file',
   text: `SELECT outcome, used, added, (file).id, (file).owner_id AS "ownerId", (file).name, (file).size, (file).type, (file).sha256,
-    (file).blob_id AS "blobId", (file).created_at AS "createdAt", (file).updated_at AS "updatedAt"
-    FROM store_file($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
+    (file).blob_id AS "blobId", (file).created_at AS "createdAt", (file).updated_at AS "updatedAt", (file).stored_at AS "storedAt"
+    FROM store_file($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, NULL, $14, $15)`
 })
 
 const remove = prepared(db => db.select({ outcome: sql<'removed' | 'not_found' | 'changed'>`remove_file` })
-  .from(callOf('remove_file', ['ownerId', 'name', 'judged'])).prepare('remove_file'))
+  .from(callOf('remove_file', ['ownerId', 'name', 'judged', 'isKept', 'now'])).prepare('remove_file'))
 
-export function createFileRepository ({ read, write, execute, executeIdempotent }: Connections): FileRepository {
+export function createFileRepository ({ read, write, execute, executeIdempotent }: Connections, keeping: Keeping): FileRepository {
   const find = (ownerId: number, name: string) => read(async db => (await byName(db).execute({ ownerId, name }))[0])
 
   async function get (ownerId: number, name: string): Promise<FileRecord> {
@@ -57,7 +58,8 @@ export function createFileRepository ({ read, write, execute, executeIdempotent 
     return executeIdempotent(async (db, isRepeated) => {
       const { ownerId, name, size, type, sha256, blobId, now = null, isLeased } = file
       const { outcome, used, added, ...stored } = await store(db, [
-        ownerId, name, size, type, sha256, blobId, now, quota.bytes, quota.files, isLeased, replaces, judged, isRepeated
+        ownerId, name, size, type, sha256, blobId, now, quota.bytes, quota.files, isLeased, replaces, judged, isRepeated,
+        keeping.milliseconds, keeping.versions
       ])
       // If the earlier try has added the file, another request may have removed it since: the outcome stays unknown.
       if (outcome === 'lease_ended' || outcome === 'unknown') {
@@ -103,11 +105,12 @@ export function createFileRepository ({ read, write, execute, executeIdempotent 
       await db.update(files).set({ updatedAt: date }).where(and(eq(files.ownerId, ownerId), eq(files.name, name), gt(files.updatedAt, date)))
     }),
 
-    async removeFile (ownerId, name, precondition) {
+    async removeFile (ownerId, name, { precondition, isPermanent, now = null }) {
+      const isKept = keeping.milliseconds > 0 && !isPermanent
       await untilJudged(async () => {
         const current = isUnconditional(precondition) ? undefined : await get(ownerId, name)
         const judged = current === undefined ? null : judge(precondition, current)
-        const [row] = await execute(db => remove(db).execute({ ownerId, name, judged }))
+        const [row] = await execute(db => remove(db).execute({ ownerId, name, judged, isKept, now }))
         if (row?.outcome === 'not_found') throw new Problem('not_found')
         return row?.outcome === 'changed' ? undefined : 'removed'
       })

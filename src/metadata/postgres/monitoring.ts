@@ -17,6 +17,7 @@ export function createMonitoringRepository ({ read, executeIdempotent, watch, wa
         accounts: sql`count(*)`.mapWith(Number),
         files: sql`coalesce(sum(${accounts.usedFiles}), 0)`.mapWith(Number),
         bytes: sql`coalesce(sum(${accounts.usedBytes}), 0)`.mapWith(Number),
+        keptBytes: sql`coalesce(sum(${accounts.keptBytes}), 0)`.mapWith(Number),
         accountsNearQuota: sql`count(*) FILTER (WHERE ${isNear})`.mapWith(Number)
       }).from(accounts).where(isNull(accounts.removedAt))
       return row as NonNullable<typeof row>

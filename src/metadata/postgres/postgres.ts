@@ -1,3 +1,4 @@
+import { KEEP_NOTHING, type Keeping } from '../kept.ts'
 import type { Metadata } from '../metadata.ts'
 import { createAccountRepository } from './accounts.ts'
 import { createAttemptRepository } from './attempts.ts'
@@ -7,6 +8,7 @@ import { createEventRepository } from './events.ts'
 import { createFileRepository } from './files.ts'
 import { type BlobHolds, createBlobHolds } from './holds.ts'
 import { createIntegrityRepository } from './integrity-check.ts'
+import { createKeptRepository } from './kept.ts'
 import { applyMigrations, checkVersions } from './migrations.ts'
 import { createMonitoringRepository } from './monitoring.ts'
 import { createPortableFacts, type PortableFacts } from './portable-facts.ts'
@@ -22,6 +24,7 @@ export interface PostgresMetadata extends Metadata, BlobHolds, PortableFacts, Si
 
 export interface PostgresOptions {
   readonly url: string
+  readonly keeping?: Keeping
   /** How many connections this process uses at most, and one more for what takes long. */
   readonly poolSize?: number
   /** Folder written by drizzle-kit. Default: the migrations of this version. */
@@ -32,7 +35,7 @@ export interface PostgresOptions {
  * Connects to the database and applies pending migrations. Any number of processes may use it.
  * @throws {OperatorError} with one line: the server can't be reached or is too old, or the database is newer; nothing has changed then.
  */
-export async function openPostgresMetadata ({ poolSize = 10, migrationsFolder, ...options }: PostgresOptions): Promise<PostgresMetadata> {
+export async function openPostgresMetadata ({ poolSize = 10, keeping = KEEP_NOTHING, migrationsFolder, ...options }: PostgresOptions): Promise<PostgresMetadata> {
   const url = driverAddress(options.url)
   const connections = createConnections({ url, poolSize, work: 'short' })
   const patient = createConnections({ url, poolSize: 1, work: 'long' })
@@ -53,8 +56,9 @@ export async function openPostgresMetadata ({ poolSize = 10, migrationsFolder, .
       ...createTokenRepository(connections),
       ...createEventRepository(connections),
       ...createAttemptRepository(connections),
-      ...createFileRepository(connections),
-      ...createUploadRepository(connections),
+      ...createFileRepository(connections, keeping),
+      ...createUploadRepository(connections, keeping),
+      ...createKeptRepository(connections, keeping),
       ...createBlobRepository(connections),
       ...createIntegrityRepository(connections, patient),
       ...createMonitoringRepository(connections, patient),

@@ -36,6 +36,7 @@ export const accounts = pgTable('accounts', {
   // Updated with every change of a file, in the same transaction, so that checking a quota does not sum all files.
   usedBytes: int8('used_bytes').notNull().default(0),
   usedFiles: int8('used_files').notNull().default(0),
+  keptBytes: int8('kept_bytes').notNull().default(0),
   disabledAt: int8('disabled_at'),
   // Set when the account is deleted; the row stays until its files are deleted, in batches.
   removedAt: int8('removed_at')
@@ -124,12 +125,36 @@ export const files = pgTable('files', {
   sha256: text('sha256').notNull(),
   blobId: byCodePoint('blob_id').notNull(),
   createdAt: int8('created_at').notNull(),
-  updatedAt: int8('updated_at').notNull()
+  updatedAt: int8('updated_at').notNull(),
+  storedAt: int8('stored_at').notNull().default(0)
 }, table => [
   uniqueIndex('files_owner_name').on(table.ownerId, table.name),
   uniqueIndex('files_blob').on(table.blobId),
   index('files_owner_created').on(table.ownerId, table.createdAt, table.id),
   index('files_owner_size').on(table.ownerId, table.size, table.id)
+])
+
+/** Versions of files, and deleted files with their last content. */
+export const kept = pgTable('kept', {
+  // Of the blob: it is what is kept.
+  id: byCodePoint('id').primaryKey(),
+  ownerId: int8('owner_id').notNull().references(() => accounts.id),
+  // A file that is restored gets its id back.
+  fileId: int8('file_id').notNull(),
+  // Of a deleted file; null for a version.
+  name: byCodePoint('name'),
+  size: int8('size').notNull(),
+  type: text('type').notNull(),
+  sha256: text('sha256').notNull(),
+  storedAt: int8('stored_at').notNull(),
+  // When the deleted file was created.
+  createdAt: int8('created_at'),
+  keptAt: int8('kept_at').notNull()
+}, table => [
+  index('kept_owner').on(table.ownerId, table.keptAt, table.id),
+  index('kept_trash').on(table.ownerId, table.keptAt, table.id).where(isNotNull(table.name)),
+  index('kept_file').on(table.fileId, table.keptAt, table.id),
+  index('kept_age').on(table.keptAt, table.id)
 ])
 
 /** Uploads that a client can continue. A row without a result is unfinished, and owns its blob. */

@@ -1,8 +1,9 @@
 import { and, count, desc, eq, gt, inArray, isNull, lt, lte, type SQL, sql } from 'drizzle-orm'
 import { Problem } from '../../problems.ts'
+import type { Keeping } from '../kept.ts'
 import { permits, isUnconditional } from '../preconditions.ts'
 import { type Quota, refuseBeyondQuota } from '../records.ts'
-import { refuseMoreUploads, type UploadRecord, type UploadRepository } from '../uploads.ts'
+import { refuseMoreUploads, type UploadRecord, type UploadRepository, type UploadUsage } from '../uploads.ts'
 import { clock, prepared, type Connections, type Db } from './connections.ts'
 import { untilJudged } from './files.ts'
 import { callOf, rowColumns } from './results.ts'
@@ -30,13 +31,16 @@ const save = prepared(db => db.select(result).from(callOf('save_upload', [
 ])).prepare('save_upload'))
 
 const finish = prepared(db => db.select({ ...result, stored: sql`result`.mapWith(uploads.result) }).from(callOf('finish_upload', [
-  'id', 'generation', 'offset', 'state', 'lifetimeMilliseconds', 'now', 'sha256', 'maxBytes', 'maxFiles', 'judged', 'isPermitted', 'isRepeated'
+  'id', 'generation', 'offset', 'state', 'lifetimeMilliseconds', 'now', 'sha256', 'maxBytes', 'maxFiles', 'judged', 'isPermitted', 'isRepeated',
+  'keepMilliseconds', 'keepVersions'
 ])).prepare('finish_upload'))
 
-export function createUploadRepository ({ read, write, executeIdempotent }: Connections): UploadRepository {
-  const isLive = (now: Now) => gt(uploads.expiresAt, now ?? clock)
+const isLive = (now: Now) => gt(uploads.expiresAt, now ?? clock)
+const isUnfinished = isNull(uploads.result)
+
+export function createUploadRepository ({ read, write, executeIdempotent }: Connections, keeping: Keeping): UploadRepository {
+  const kept = { keepMilliseconds: keeping.milliseconds, keepVersions: keeping.versions }
   const isUpload = (ownerId: number, id: string, now: Now) => and(eq(uploads.id, id), eq(uploads.ownerId, ownerId), isLive(now))
-  const isUnfinished = isNull(uploads.result)
 
   async function find (ownerId: number, id: string, now?: number): Promise<UploadRecord | undefined> {
     const [row] = await read(db => db.select().from(uploads).where(isUpload(ownerId, id, now)))
@@ -91,7 +95,7 @@ export function createUploadRepository ({ read, write, executeIdempotent }: Conn
       const { stored } = await untilJudged(async () => {
         const judgement = await judge(change.id)
         return executeIdempotent(async (db, isRepeated) => {
-          const [row] = await finish(db).execute({ now: null, ...change, sha256, ...limitsOf(quota), ...judgement, isRepeated })
+          const [row] = await finish(db).execute({ now: null, ...change, sha256, ...limitsOf(quota), ...judgement, isRepeated, ...kept })
           refuse(row as NonNullable<typeof row>, quota)
           return row?.outcome === 'changed' ? undefined : row
         })
@@ -103,11 +107,7 @@ export function createUploadRepository ({ read, write, executeIdempotent }: Conn
       if (await deleteUploads(db, isUpload(ownerId, id, now)) === 0) throw new Problem('not_found')
     }),
 
-    uploadUsage: (ownerId, now) => read(async db => {
-      const bytes = sql`coalesce(sum(coalesce(${uploads.length}, ${uploads.offset})), 0)`.mapWith(Number)
-      const [row] = await db.select({ uploads: count(), bytes }).from(uploads).where(and(eq(uploads.ownerId, ownerId), isUnfinished, isLive(now)))
-      return row as NonNullable<typeof row>
-    }),
+    uploadUsage: (ownerId, now) => read(db => sumUploads(db, ownerId, now)),
 
     async removeExpiredUploads (limit, now) {
       const expired = (db: Db) => db.select({ id: uploads.id }).from(uploads).where(lte(uploads.expiresAt, now ?? clock)).limit(limit)
@@ -117,6 +117,13 @@ export function createUploadRepository ({ read, write, executeIdempotent }: Conn
       return write(async db => await deleteUploads(db, inArray(uploads.id, expired(db).for('update', { skipLocked: true }))) === limit)
     }
   }
+}
+
+export async function sumUploads (db: Db, ownerId: number, now?: number): Promise<UploadUsage> {
+  const bytes = sql`coalesce(sum(coalesce(${uploads.length}, ${uploads.offset})), 0)`.mapWith(Number)
+  const receivedBytes = sql`coalesce(sum(${uploads.offset}), 0)`.mapWith(Number)
+  const [row] = await db.select({ uploads: count(), bytes, receivedBytes }).from(uploads).where(and(eq(uploads.ownerId, ownerId), isUnfinished, isLive(now)))
+  return row as NonNullable<typeof row>
 }
 
 /** Deletes uploads, inside a transaction, and discards the blobs of those that are unfinished. Returns their number. */

@@ -4,7 +4,7 @@ import { Problem } from '../../problems.ts'
 import type { Metadata } from '../metadata.ts'
 import type { Committer } from './committer.ts'
 import { isUniqueViolation } from './failures.ts'
-import { accounts, attempts, discardedBlobs, files, uploads } from './schema.ts'
+import { accounts, attempts, discardedBlobs, files, kept, uploads } from './schema.ts'
 import { createTokenRemover } from './token-remover.ts'
 
 type AccountRepository = Pick<Metadata,
@@ -73,7 +73,7 @@ export function createAccountRepository (db: BetterSQLite3Database, committer: C
       const account = await read(() => deleted.get())
       if (account === undefined) return false
       await tokenRemover.thinOut(account.id)
-      await commit(() => { if (!removeUploads(account.id, limit) && !removeFiles(account.id, limit)) db.delete(accounts).where(eq(accounts.id, account.id)).run() })
+      await commit(() => { if (!removeUploads(account.id, limit) && !removeFiles(account.id, limit) && !removeKept(account.id, limit)) db.delete(accounts).where(eq(accounts.id, account.id)).run() })
       return true
     }
   }
@@ -91,6 +91,14 @@ export function createAccountRepository (db: BetterSQLite3Database, committer: C
     if (batch.length === 0) return false
     discard(batch)
     db.delete(files).where(inArray(files.id, batch.map(({ id }) => id))).run()
+    return true
+  }
+
+  function removeKept (ownerId: number, limit: number): boolean {
+    const batch = db.select({ blobId: kept.id }).from(kept).where(eq(kept.ownerId, ownerId)).limit(limit).all()
+    if (batch.length === 0) return false
+    discard(batch)
+    db.delete(kept).where(inArray(kept.id, batch.map(({ blobId }) => blobId))).run()
     return true
   }
 

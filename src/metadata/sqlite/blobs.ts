@@ -1,14 +1,15 @@
 import { and, asc, eq, gt, inArray, isNull, lte, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
+import { union } from 'drizzle-orm/sqlite-core'
 import { Problem } from '../../problems.ts'
 import type { Metadata } from '../metadata.ts'
 import type { Committer } from './committer.ts'
 import { limitedTo } from './paging.ts'
 import type { RetentionLockWatch } from './retention-lock.ts'
-import { blobLeases, discardedBlobs, files } from './schema.ts'
+import { blobLeases, discardedBlobs, files, kept } from './schema.ts'
 
 type BlobRepository = Pick<Metadata,
-  'knownBlobs' | 'leaseBlob' | 'renewLeases' | 'endLease' | 'abandonedBlobs' | 'clearAbandoned' | 'discardedBlobs' | 'postponeDiscarded' | 'clearDiscarded'
+  'knownBlobs' | 'leaseBlob' | 'renewLeases' | 'endLease' | 'abandonedBlobs' | 'clearAbandoned' | 'discardedBlobs' | 'hasDiscardedBlobs' | 'postponeDiscarded' | 'clearDiscarded'
 >
 
 /** How long whoever got an abandoned blob has to delete its bytes, before it is given out again. */
@@ -24,7 +25,10 @@ export function createBlobRepository (db: BetterSQLite3Database, { commit, read 
   const isAmong = (blobIds: string[]) => inArray(blobLeases.blobId, blobIds)
 
   return {
-    knownBlobs: blobIds => read(() => new Set(db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds)).all().map(row => row.blobId))),
+    knownBlobs: blobIds => read(() => new Set(union(
+      db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds)),
+      db.select({ blobId: kept.id }).from(kept).where(inArray(kept.id, blobIds))
+    ).all().map(row => row.blobId))),
 
     leaseBlob: (blobId, seconds) => commit(() => { db.insert(blobLeases).values({ blobId, expiresAt: Date.now() + seconds * 1000 }).run() }),
 
@@ -58,6 +62,8 @@ export function createBlobRepository (db: BetterSQLite3Database, { commit, read 
       // The lock is checked after the query: a blob discarded while no backup ran is in no snapshot of a later backup.
       return retentionLock.isHeld() ? [] : ids
     }),
+
+    hasDiscardedBlobs: () => read(() => oldestDiscarded.all({ limit: 1 }).length > 0),
 
     // The order is that of the ids, and a new row gets the highest one.
     postponeDiscarded: blobIds => commit(() => {

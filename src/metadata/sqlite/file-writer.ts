@@ -4,22 +4,30 @@ import { Problem } from '../../problems.ts'
 import { refuseBeyondQuota, type FileRecord, type NewFile, type Quota } from '../records.ts'
 import type { UploadUsage } from '../uploads.ts'
 import { createLeaseEnder } from './blobs.ts'
-import { accounts, discardedBlobs, files, uploads } from './schema.ts'
+import type { KeptRow, KeptWriter } from './kept-writer.ts'
+import { accounts, files, uploads } from './schema.ts'
 
-/** What changes files inside the current transaction, with the usage of their owner and the blobs that are no longer used. */
+/** What changes files inside the current transaction, with the usage of their owner and what is kept of them. */
 export interface FileWriter {
   find (ownerId: number, name: string): FileRecord | undefined
   /** `uploadId`: the upload that becomes the file, and whose reservation it takes. @throws quota_exceeded, not_found. */
   create (file: NewFile, quota: Quota, uploadId?: string): FileRecord
   replace (current: FileRecord, file: NewFile, quota: Quota, uploadId?: string): FileRecord
-  remove (file: FileRecord): void
-  discard (blobId: string): void
-  /** What counts towards a quota of the owner, without the upload `except`. @throws not_found if the owner was deleted. */
-  usageOf (ownerId: number, quota: Quota, except?: string): { bytes: number, files: number }
+  remove (file: FileRecord, options: { isPermanent: boolean, now: number }): void
+  /** Gives a file the content of a version. @throws quota_exceeded, not_found. */
+  restoreVersion (current: FileRecord, version: KeptRow, options: { quota: Quota, now: number }): FileRecord
+  /** Makes a file of an entry of the trash. @throws quota_exceeded, not_found. */
+  restoreFile (entry: KeptRow, options: { name: string, quota: Quota, now: number }): FileRecord
+  /** Refuses an upload that needs more than a quota leaves, whatever is kept. @throws quota_exceeded, not_found. */
+  reserve (ownerId: number, added: Change, quota: Quota): void
+  /** Deletes kept content for bytes of uploads that have arrived. */
+  makeRoomForUploads (ownerId: number, quota: Quota): void
   reservedBy (ownerId: number, now: number, except?: string): UploadUsage
 }
 
-export function createFileWriter (db: BetterSQLite3Database): FileWriter {
+interface Change { bytes: number, files: number }
+
+export function createFileWriter (db: BetterSQLite3Database, keptWriter: KeptWriter): FileWriter {
   const { placeholder } = sql
   const endLease = createLeaseEnder(db)
   const byName = db.select().from(files).where(and(eq(files.ownerId, placeholder('ownerId')), eq(files.name, placeholder('name')))).prepare()
@@ -31,15 +39,16 @@ export function createFileWriter (db: BetterSQLite3Database): FileWriter {
     sha256: placeholder('sha256'),
     blobId: placeholder('blobId'),
     createdAt: placeholder('now'),
-    updatedAt: placeholder('now')
+    updatedAt: placeholder('now'),
+    storedAt: placeholder('now')
   }).returning().prepare()
-  const discarding = db.insert(discardedBlobs).values({ blobId: placeholder('blobId'), discardedAt: placeholder('now') }).prepare()
   const removal = db.delete(files).where(eq(files.id, placeholder('id'))).prepare()
-  const recorded = db.select({ bytes: accounts.usedBytes, files: accounts.usedFiles }).from(accounts)
+  const recorded = db.select({ bytes: accounts.usedBytes, files: accounts.usedFiles, kept: accounts.keptBytes }).from(accounts)
     .where(and(eq(accounts.id, placeholder('ownerId')), isNull(accounts.removedAt))).prepare()
   const reserved = db.select({
     uploads: sql<number>`count(*)`,
-    bytes: sql<number>`coalesce(sum(coalesce(${uploads.length}, ${uploads.offset})), 0)`
+    bytes: sql<number>`coalesce(sum(coalesce(${uploads.length}, ${uploads.offset})), 0)`,
+    receivedBytes: sql<number>`coalesce(sum(${uploads.offset}), 0)`
   }).from(uploads).where(and(
     eq(uploads.ownerId, placeholder('ownerId')), isNull(uploads.result), gt(uploads.expiresAt, placeholder('now')), ne(uploads.id, placeholder('except'))
   )).prepare()
@@ -52,50 +61,72 @@ export function createFileWriter (db: BetterSQLite3Database): FileWriter {
     return reserved.get({ ownerId, now, except }) as UploadUsage
   }
 
-  function usageOf (ownerId: number, quota: Quota, except?: string): { bytes: number, files: number } {
+  /** By how many bytes files, kept content and what has arrived of uploads exceed the quota; negative if they do not. @throws quota_exceeded, not_found. */
+  function reserve (ownerId: number, added: Change, quota: Quota, uploadId?: string): number {
     const used = recorded.get({ ownerId })
     // The account was deleted during the upload.
     if (used === undefined) throw new Problem('not_found')
-    if (quota.bytes === undefined && quota.files === undefined) return used
-    const { bytes, uploads } = reservedBy(ownerId, Date.now(), except)
-    return { bytes: used.bytes + bytes, files: used.files + uploads }
+    if (quota.bytes === undefined && quota.files === undefined) return -Infinity
+    const { bytes, receivedBytes, uploads } = reservedBy(ownerId, Date.now(), uploadId)
+    refuseBeyondQuota('bytes', { used: used.bytes + bytes, added: added.bytes, limit: quota.bytes })
+    refuseBeyondQuota('files', { used: used.files + uploads, added: added.files, limit: quota.files })
+    return quota.bytes === undefined ? -Infinity : used.bytes + used.kept + receivedBytes - quota.bytes
   }
 
-  function occupy (ownerId: number, change: { bytes: number, files: number }, { quota, uploadId }: { quota: Quota, uploadId: string | undefined }): void {
-    const used = usageOf(ownerId, quota, uploadId)
-    refuseBeyondQuota('bytes', { used: used.bytes, added: change.bytes, limit: quota.bytes })
-    refuseBeyondQuota('files', { used: used.files, added: change.files, limit: quota.files })
+  function occupy (ownerId: number, change: Change, quota: Quota, uploadId?: string): number {
+    const excess = reserve(ownerId, change, quota, uploadId)
     charging.run({ ownerId, ...change })
-  }
-
-  function discard (blobId: string): void {
-    discarding.run({ blobId, now: Date.now() })
+    return excess
   }
 
   return {
     find: (ownerId, name) => byName.get({ ownerId, name }),
 
     create (file, quota, uploadId) {
+      const { ownerId, size } = file
       if (file.isLeased) endLease(file.blobId)
-      occupy(file.ownerId, { bytes: file.size, files: 1 }, { quota, uploadId })
+      keptWriter.makeRoom(ownerId, occupy(ownerId, { bytes: size, files: 1 }, quota, uploadId) + size)
       return insert.get({ now: Date.now(), ...file })
     },
 
     replace (current, { size, type, sha256, blobId, isLeased, now = Date.now() }, quota, uploadId) {
+      const { id, ownerId } = current
       if (isLeased) endLease(blobId)
-      occupy(current.ownerId, { bytes: size - current.size, files: 0 }, { quota, uploadId })
-      discard(current.blobId)
-      return db.update(files).set({ size, type, sha256, blobId, updatedAt: later(current, now) }).where(eq(files.id, current.id)).returning().get()
+      const updatedAt = later(current, now)
+      const excess = occupy(ownerId, { bytes: size - current.size, files: 0 }, quota, uploadId)
+      const keptBytes = keptWriter.replaced(current, { size, sha256 }, updatedAt)
+      keptWriter.makeRoom(ownerId, excess + size - current.size + keptBytes, current.blobId)
+      return db.update(files).set({ size, type, sha256, blobId, updatedAt, storedAt: updatedAt }).where(eq(files.id, id)).returning().get()
     },
 
-    remove ({ id, ownerId, size, blobId }) {
-      discard(blobId)
-      charging.run({ ownerId, bytes: -size, files: -1 })
-      removal.run({ id })
+    remove (file, { isPermanent, now }) {
+      charging.run({ ownerId: file.ownerId, bytes: -file.size, files: -1 })
+      keptWriter.deleted(file, later(file, now), isPermanent)
+      removal.run({ id: file.id })
     },
 
-    discard,
-    usageOf,
+    restoreVersion (current, version, { quota, now }) {
+      const { id: blobId, size, type, sha256, storedAt } = version
+      const updatedAt = later(current, now)
+      occupy(current.ownerId, { bytes: size - current.size, files: 0 }, quota)
+      keptWriter.take(version)
+      keptWriter.replaced(current, version, updatedAt)
+      return db.update(files).set({ size, type, sha256, blobId, updatedAt, storedAt }).where(eq(files.id, current.id)).returning().get()
+    },
+
+    restoreFile (entry, { name, quota, now }) {
+      const { id: blobId, fileId, ownerId, size, type, sha256, storedAt, createdAt, keptAt } = entry
+      occupy(ownerId, { bytes: size, files: 1 }, quota)
+      keptWriter.take(entry)
+      return db.insert(files).values({ id: fileId, ownerId, name, size, type, sha256, blobId, createdAt: createdAt as number, updatedAt: Math.max(keptAt, now), storedAt }).returning().get()
+    },
+
+    reserve,
+
+    makeRoomForUploads (ownerId, quota) {
+      keptWriter.makeRoom(ownerId, reserve(ownerId, { bytes: 0, files: 0 }, quota))
+    },
+
     reservedBy
   }
 }

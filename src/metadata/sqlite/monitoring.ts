@@ -20,6 +20,7 @@ export function createMonitoringRepository (db: BetterSQLite3Database, client: D
         accounts: sql<number>`count(*)`,
         files: sql<number>`coalesce(sum(${accounts.usedFiles}), 0)`,
         bytes: sql<number>`coalesce(sum(${accounts.usedBytes}), 0)`,
+        keptBytes: sql<number>`coalesce(sum(${accounts.keptBytes}), 0)`,
         accountsNearQuota: sql<number>`count(*) FILTER (WHERE ${isNear})`
       }).from(accounts).where(isNull(accounts.removedAt)).all()
       return row as NonNullable<typeof row>

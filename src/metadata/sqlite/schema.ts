@@ -20,6 +20,7 @@ export const accounts = sqliteTable('accounts', {
   // Updated with every change of a file, in the same transaction, so that checking a quota does not sum all files.
   usedBytes: integer('used_bytes').notNull().default(0),
   usedFiles: integer('used_files').notNull().default(0),
+  keptBytes: integer('kept_bytes').notNull().default(0),
   disabledAt: integer('disabled_at'),
   // Set when the account is deleted; the row stays until its files are deleted, in batches.
   removedAt: integer('removed_at')
@@ -95,12 +96,36 @@ export const files = sqliteTable('files', {
   sha256: text('sha256').notNull(),
   blobId: text('blob_id').notNull(),
   createdAt: integer('created_at').notNull(),
-  updatedAt: integer('updated_at').notNull()
+  updatedAt: integer('updated_at').notNull(),
+  storedAt: integer('stored_at').notNull().default(0)
 }, table => [
   uniqueIndex('files_owner_name').on(table.ownerId, table.name),
   uniqueIndex('files_blob').on(table.blobId),
   index('files_owner_created').on(table.ownerId, table.createdAt, table.id),
   index('files_owner_size').on(table.ownerId, table.size, table.id)
+])
+
+/** Versions of files, and deleted files with their last content. */
+export const kept = sqliteTable('kept', {
+  // Of the blob: it is what is kept.
+  id: text('id').primaryKey(),
+  ownerId: integer('owner_id').notNull().references(() => accounts.id),
+  // A file that is restored gets its id back.
+  fileId: integer('file_id').notNull(),
+  // Of a deleted file; null for a version.
+  name: text('name'),
+  size: integer('size').notNull(),
+  type: text('type').notNull(),
+  sha256: text('sha256').notNull(),
+  storedAt: integer('stored_at').notNull(),
+  // When the deleted file was created.
+  createdAt: integer('created_at'),
+  keptAt: integer('kept_at').notNull()
+}, table => [
+  index('kept_owner').on(table.ownerId, table.keptAt, table.id),
+  index('kept_trash').on(table.ownerId, table.keptAt, table.id).where(isNotNull(table.name)),
+  index('kept_file').on(table.fileId, table.keptAt, table.id),
+  index('kept_age').on(table.keptAt, table.id)
 ])
 
 /** Uploads that a client can continue. A row without a result is unfinished, and owns its blob. */

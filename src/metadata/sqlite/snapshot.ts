@@ -1,10 +1,11 @@
-import { and, asc, gte, lt, sql } from 'drizzle-orm'
-import { drizzle } from 'drizzle-orm/better-sqlite3'
+import { and, gte, lt, sql } from 'drizzle-orm'
+import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
+import type { StoredBlob } from '../../blobs/blob-store.ts'
 import type { Snapshot } from '../snapshot.ts'
 import { copyDatabase } from './database-file.ts'
 import { Database } from './driver.ts'
 import { refuseNewer } from './migrations.ts'
-import { accounts, files, installation, uploads } from './schema.ts'
+import { accounts, files, installation, kept, uploads } from './schema.ts'
 
 /** Copies the database `file` into a new file `copy` and opens the copy. @throws {NewerDatabaseError} before it copies. */
 export async function takeSnapshot (file: string, copy: string): Promise<Snapshot> {
@@ -18,8 +19,7 @@ export async function takeSnapshot (file: string, copy: string): Promise<Snapsho
 function removeUploads (copy: string): void {
   const client = new Database(copy)
   try {
-    const hasUploads = client.prepare("SELECT 1 FROM sqlite_master WHERE name = 'uploads'").get() !== undefined
-    if (hasUploads) drizzle({ client }).delete(uploads).run()
+    if (hasTable(client, 'uploads')) drizzle({ client }).delete(uploads).run()
   } finally {
     client.close()
   }
@@ -31,19 +31,43 @@ export function openSnapshot (file: string): Snapshot {
   const client = new Database(file, { readonly: true, fileMustExist: true })
   try {
     const db = drizzle({ client })
-    const byPrefix = db.select({ id: files.blobId, size: files.size, sha256: files.sha256 }).from(files)
-      .where(and(gte(files.blobId, sql.placeholder('prefix')), lt(files.blobId, sql.placeholder('end')))).orderBy(asc(files.blobId)).prepare()
+    // Older databases have no table of kept content.
+    const parts = hasTable(client, 'kept') ? [contentOf(db, files, files.blobId), contentOf(db, kept, kept.id)] : [contentOf(db, files, files.blobId)]
     const owners = db.select({ count: sql<number>`count(*)` }).from(accounts).get()
-    const stored = db.select({ count: sql<number>`count(*)`, bytes: sql<number>`coalesce(sum(${files.size}), 0)` }).from(files).get()
+    const sums = parts.map(({ sum }) => sum())
     return {
       installationId: String(db.select().from(installation).get()?.id),
-      totals: { accounts: Number(owners?.count), files: Number(stored?.count), bytes: Number(stored?.bytes) },
-      // A range uses the index, a pattern would not. `g` follows the last hex digit.
-      blobs: prefix => byPrefix.all({ prefix, end: `${prefix}g` }),
+      totals: {
+        accounts: Number(owners?.count),
+        files: sums.reduce((total, { count }) => total + count, 0),
+        bytes: sums.reduce((total, { bytes }) => total + bytes, 0)
+      },
+      blobs: prefix => parts.flatMap(({ blobs }) => blobs(prefix)).sort((a, b) => a.id < b.id ? -1 : 1),
       close: () => { client.close() }
     }
   } catch (error) {
     client.close()
     throw error
   }
+}
+
+interface Content {
+  sum (): { count: number, bytes: number }
+  blobs (prefix: string): StoredBlob[]
+}
+
+/** What a table says about blobs. */
+function contentOf (db: BetterSQLite3Database, table: typeof files | typeof kept, id: typeof files.blobId | typeof kept.id): Content {
+  // A range uses the index, a pattern would not.
+  const byPrefix = db.select({ id: sql<string>`${id}`, size: table.size, sha256: table.sha256 }).from(table)
+    .where(and(gte(id, sql.placeholder('prefix')), lt(id, sql.placeholder('end')))).prepare()
+  return {
+    sum: () => db.select({ count: sql<number>`count(*)`, bytes: sql<number>`coalesce(sum(${table.size}), 0)` }).from(table).get() as { count: number, bytes: number },
+    // `g` follows the last hex digit.
+    blobs: prefix => byPrefix.all({ prefix, end: `${prefix}g` })
+  }
+}
+
+function hasTable (client: Database, name: string): boolean {
+  return client.prepare('SELECT 1 FROM sqlite_master WHERE name = ?').get(name) !== undefined
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { dirname } from 'node:path'
 import { drizzle, type BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import { openSharedSync, type SharedSync, sync } from '../../blobs/disk/durable-files.ts'
+import { KEEP_NOTHING, type Keeping } from '../kept.ts'
 import type { Metadata } from '../metadata.ts'
 import { createAccountRepository } from './accounts.ts'
 import { createAttemptRepository } from './attempts.ts'
@@ -13,6 +14,8 @@ import { failureOf } from './failures.ts'
 import { createFileWriter } from './file-writer.ts'
 import { createFileRepository } from './files.ts'
 import { createIntegrityRepository } from './integrity-check.ts'
+import { createKeptRepository } from './kept.ts'
+import { createKeptWriter } from './kept-writer.ts'
 import { applyMigrations, refuseNewer, refuseNewerIn, type MigrationOptions } from './migrations.ts'
 import { createMonitoringRepository } from './monitoring.ts'
 import { watchRetentionLock } from './retention-lock.ts'
@@ -23,11 +26,13 @@ import { createUploadRepository } from './uploads.ts'
 /** How long opening the database waits for another process that is writing to it. */
 const OPENING_MILLISECONDS = 5000
 
+export interface SqliteOptions extends MigrationOptions { readonly keeping?: Keeping }
+
 /**
  * Opens the database in `file`, creates it if it does not exist, and applies pending migrations.
  * @throws {NewerDatabaseError} before it changes anything, {MigrationError} if a migration fails; nothing has changed then.
  */
-export async function openSqliteMetadata (file: string, options: MigrationOptions = {}): Promise<Metadata> {
+export async function openSqliteMetadata (file: string, { keeping = KEEP_NOTHING, ...options }: SqliteOptions = {}): Promise<Metadata> {
   refuseNewer(file, options)
   const client = new Database(file, { timeout: OPENING_MILLISECONDS })
   try {
@@ -49,7 +54,8 @@ export async function openSqliteMetadata (file: string, options: MigrationOption
     client.pragma('busy_timeout = 0')
     const committer = createCommitter(client, syncLog)
     const writeEvent = createEventWriter(db)
-    const fileWriter = createFileWriter(db)
+    const keptWriter = createKeptWriter(db, keeping)
+    const writer = createFileWriter(db, keptWriter)
     return {
       installationId,
       failed: committer.failed,
@@ -58,8 +64,9 @@ export async function openSqliteMetadata (file: string, options: MigrationOption
       ...createTokenRepository({ db, committer, writeEvent }),
       ...createEventRepository(db, committer, writeEvent),
       ...createAttemptRepository(db, committer),
-      ...createFileRepository(db, committer, fileWriter),
-      ...createUploadRepository(db, committer, fileWriter),
+      ...createFileRepository(db, committer, writer),
+      ...createUploadRepository(db, committer, { writer, keptWriter }),
+      ...createKeptRepository({ db, committer, writer, keptWriter, keeping }),
       ...createBlobRepository(db, committer, retentionLock),
       ...createIntegrityRepository(db, client, committer),
       ...createMonitoringRepository(db, client, committer),

@@ -2,15 +2,18 @@ import { and, desc, eq, gt, inArray, isNull, lt, lte, type SQL, sql } from 'driz
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import { Problem } from '../../problems.ts'
 import { isUnconditional, permits } from '../preconditions.ts'
-import { type NewFile, type Quota, refuseBeyondQuota } from '../records.ts'
+import type { NewFile, Quota } from '../records.ts'
 import { refuseMoreUploads, type StoredUpload, type UploadChange, type UploadRecord, type UploadRepository } from '../uploads.ts'
 import type { Committer } from './committer.ts'
 import type { FileWriter } from './file-writer.ts'
+import type { KeptWriter } from './kept-writer.ts'
 import { uploads } from './schema.ts'
 
 type Row = typeof uploads.$inferSelect
 
-export function createUploadRepository (db: BetterSQLite3Database, { commit, read }: Committer, writer: FileWriter): UploadRepository {
+interface UploadWriters { readonly writer: FileWriter, readonly keptWriter: Pick<KeptWriter, 'discard'> }
+
+export function createUploadRepository (db: BetterSQLite3Database, { commit, read }: Committer, { writer, keptWriter }: UploadWriters): UploadRepository {
   const isUnfinished = isNull(uploads.result)
   const live = db.select().from(uploads).where(and(eq(uploads.id, sql.placeholder('id')), gt(uploads.expiresAt, sql.placeholder('now')))).prepare()
 
@@ -38,14 +41,7 @@ export function createUploadRepository (db: BetterSQLite3Database, { commit, rea
   }
 
   function remove (condition: SQL | undefined): void {
-    for (const { blobId, result } of db.delete(uploads).where(condition).returning().all()) if (result === null) writer.discard(blobId)
-  }
-
-  /** @throws quota_exceeded. */
-  function reserve (ownerId: number, added: { bytes: number, files: number }, quota: Quota): void {
-    const used = writer.usageOf(ownerId, quota)
-    refuseBeyondQuota('bytes', { used: used.bytes, added: added.bytes, limit: quota.bytes })
-    refuseBeyondQuota('files', { used: used.files, added: added.files, limit: quota.files })
+    for (const { blobId, result } of db.delete(uploads).where(condition).returning().all()) if (result === null) keptWriter.discard(blobId)
   }
 
   /** The file that the upload becomes; undefined if its precondition, or a file of that name, refuses it. */
@@ -53,7 +49,7 @@ export function createUploadRepository (db: BetterSQLite3Database, { commit, rea
     const current = writer.find(file.ownerId, file.name)
     if (upload.method === 'POST' && isUnconditional(upload.precondition) && current !== undefined) {
       if (current.sha256 !== file.sha256 || current.size !== file.size) return undefined
-      writer.discard(file.blobId)
+      keptWriter.discard(file.blobId)
       return { file: current, isNew: false }
     }
     if (!permits(upload.precondition, current)) return undefined
@@ -66,7 +62,7 @@ export function createUploadRepository (db: BetterSQLite3Database, { commit, rea
     addUpload: ({ lifetimeMilliseconds, now = Date.now(), ...upload }, { maxUploads, quota }) => commit(() => {
       const { ownerId, name, length, method } = upload
       if (method === 'PUT') remove(and(eq(uploads.ownerId, ownerId), isUnfinished, eq(uploads.method, 'PUT'), eq(uploads.name, name)))
-      reserve(ownerId, { bytes: length ?? 0, files: 1 }, quota)
+      writer.reserve(ownerId, { bytes: length ?? 0, files: 1 }, quota)
       if (writer.reservedBy(ownerId, now).uploads >= maxUploads) refuseMoreUploads(maxUploads)
       return recordOf(db.insert(uploads).values({ ...upload, createdAt: now, expiresAt: now + lifetimeMilliseconds }).returning().get())
     }),
@@ -90,8 +86,9 @@ export function createUploadRepository (db: BetterSQLite3Database, { commit, rea
     saveUpload: (change, { isAppending, quota }) => commit(() => {
       const upload = getTaken(change)
       const { offset, state, length } = change
-      reserve(upload.ownerId, { bytes: reservation(change) - reservation(upload), files: 0 }, quota)
+      writer.reserve(upload.ownerId, { bytes: reservation(change) - reservation(upload), files: 0 }, quota)
       update(upload.id, { offset, state, length, expiresAt: expiryOf(change), isAppending })
+      writer.makeRoomForUploads(upload.ownerId, quota)
     }),
 
     finishUpload: (change, { sha256, quota }) => commit(() => {
@@ -100,6 +97,8 @@ export function createUploadRepository (db: BetterSQLite3Database, { commit, rea
       const { ownerId, name, type, blobId } = upload
       const result = store(upload, { ownerId, name, type, blobId, size: offset, sha256, isLeased: false, ...(now !== undefined && { now }) }, quota)
       update(upload.id, { offset, state, length: offset, expiresAt: expiryOf(change), isAppending: false, isRefused: result === undefined, result: result ?? null })
+      // The bytes of a refused upload stay with it.
+      if (result === undefined) writer.makeRoomForUploads(ownerId, quota)
       return result
     }),
 

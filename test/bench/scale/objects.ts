@@ -20,7 +20,7 @@ const sdk = fileURLToPath(new URL('sdk.ts', import.meta.url))
 async function open ({ services }: Scale) {
   const server = await startServer(services, services.onBucket(await services.postgres.newDatabase(), randomUUID()))
   const [headers = {}] = await signUp(server, 1)
-  return { server, headers, remove: (name: string) => fetch(`http://127.0.0.1:${server.port}/uploads/${name}`, { method: 'DELETE', headers }) }
+  return { server, headers, remove: (name: string) => fetch(`http://127.0.0.1:${server.port}/uploads/${name}?permanent=true`, { method: 'DELETE', headers }) }
 }
 
 /** Large files through the server to the S3 server and back, against the AWS SDK that sends them from its own memory. */

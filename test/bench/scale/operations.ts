@@ -61,7 +61,7 @@ const acts: Record<string, (metadata: PostgresMetadata, index: number) => Promis
   addFile: on => { const index = added++; return on.addFile(newFile(ownerOf(index), `file-${index}`), quota) },
   'putFile that replaces': (on, index) => on.putFile(newFile(ownerOf(index), pageOf(index)), quota, {}),
   'putFile with If-Match: *': (on, index) => on.putFile(newFile(ownerOf(index), pageOf(index)), quota, { 'if-match': '*' }),
-  removeFile: on => { const index = removed++; return on.removeFile(ownerOf(index), `file-${index}`, {}) },
+  removeFile: on => { const index = removed++; return on.removeFile(ownerOf(index), `file-${index}`, { precondition: {}, isPermanent: false }) },
   'claimAttempt and settleAttempt': async (on, index) => {
     const { kind, network, usernameKey } = attempt(index)
     const claim = await on.claimAttempt(attempt(index), [{ matching: { kind, network }, limit: 100, seconds: 900 }, { matching: { kind, network, usernameKey }, limit: 10, seconds: 900 }])

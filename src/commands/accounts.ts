@@ -1,0 +1,15 @@
+import type { Metadata } from '../metadata/metadata.ts'
+import type { AccountRecord } from '../metadata/records.ts'
+
+/** Accounts read at a time. */
+const PAGE = 500
+
+/** All accounts, by id. */
+export async function * allAccounts ({ accountsAfter }: Pick<Metadata, 'accountsAfter'>): AsyncGenerator<AccountRecord> {
+  let afterId: number | undefined = 0
+  while (afterId !== undefined) {
+    const page: AccountRecord[] = await accountsAfter(afterId, PAGE)
+    yield * page
+    afterId = page.at(-1)?.id
+  }
+}

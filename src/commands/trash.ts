@@ -1,0 +1,58 @@
+import { parseArgs } from 'node:util'
+import { requireDatabase } from '../blobs/disk/data-folder.ts'
+import { readConfig } from '../config.ts'
+import type { AccountRecord } from '../metadata/records.ts'
+import { openOperatorStore, type OperatorStore } from '../store.ts'
+import { allAccounts } from './accounts.ts'
+import { UsageError } from './command.ts'
+import { confirm, createProgress } from './terminal.ts'
+
+export const help = `magicstore trash: delete the trash of accounts, with or without a running server.
+
+  trash empty NAME     permanently delete the files in the trash of one account, with their versions
+  trash empty --all    the same for all accounts
+
+  --yes      do not ask for confirmation
+  --json     one JSON object
+
+  Versions of files that are not deleted stay. The space is free when the command ends; in a bucket, BLOB_GRACE_SECONDS later.`
+
+/** Deletes trash and prints how much. */
+export async function run (args: string[]): Promise<void> {
+  const { values, positionals: [verb, name, ...rest] } = parseArgs({
+    args,
+    options: { all: { type: 'boolean', default: false }, yes: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } },
+    allowPositionals: true
+  })
+  if (verb !== 'empty') throw new UsageError('the only verb is empty; see magicstore trash --help')
+  if (rest.length > 0 || (name !== undefined) === values.all) throw new UsageError('trash empty needs one name, or --all; see magicstore trash --help')
+  if (!values.yes && !process.stdin.isTTY) throw new UsageError('trash empty asks for confirmation, which needs a terminal: use --yes to delete without it')
+  const config = readConfig()
+  if (config.databaseUrl === undefined) await requireDatabase(config.dataDir)
+  const store = await openOperatorStore(config)
+  try {
+    const account = name === undefined ? undefined : await store.accounts.getByUsername(name)
+    if (!values.yes) await confirm(`Permanently delete the trash of ${account?.username ?? 'all accounts'}?`)
+    const removed = await empty(store, account === undefined ? allAccounts(store.metadata) : [account])
+    console.log(values.json ? JSON.stringify(removed) : `deleted ${removed.files} files of ${removed.accounts} accounts, ${removed.bytes} bytes with their versions`)
+  } finally {
+    await store.close()
+  }
+}
+
+async function empty ({ keptFiles }: OperatorStore, accounts: Iterable<AccountRecord> | AsyncIterable<AccountRecord>) {
+  const removed = { accounts: 0, files: 0, bytes: 0 }
+  const progress = createProgress()
+  try {
+    for await (const { id } of accounts) {
+      const { files, bytes } = await keptFiles.emptyTrash(id)
+      if (files > 0) removed.accounts++
+      removed.files += files
+      removed.bytes += bytes
+      progress.show('deleted', removed.files)
+    }
+  } finally {
+    progress.clear()
+  }
+  return removed
+}

@@ -1,0 +1,12 @@
+import type { FastifyRequest } from 'fastify'
+import { Problem } from '../problems.ts'
+
+/** Query parameters of some methods of a file. Whoever sends one elsewhere would get or change something else. */
+const PARAMETERS = ['version', 'permanent']
+
+/** Refuses such a parameter on an operation that does not have it. @throws validation_failed. */
+export async function refuseForeignParameters ({ method, query, routeOptions }: FastifyRequest): Promise<void> {
+  const { properties = {} } = (routeOptions.schema?.querystring ?? {}) as { properties?: Record<string, unknown> }
+  const field = PARAMETERS.find(name => Object.hasOwn(query as object, name) && !Object.hasOwn(properties, name))
+  if (field !== undefined) throw new Problem('validation_failed', { errors: [{ field, message: `is not a parameter of ${method}` }] })
+}

@@ -1,0 +1,93 @@
+import type { Precondition } from './preconditions.ts'
+import type { FileRecord, Quota } from './records.ts'
+
+/** How long replaced and deleted content is kept. */
+export interface Keeping {
+  /** From its replacement or deletion; 0 keeps nothing. */
+  readonly milliseconds: number
+  /** Versions of one file at most. */
+  readonly versions: number
+}
+
+export const KEEP_NOTHING: Keeping = { milliseconds: 0, versions: 0 }
+
+/** Content that is no longer that of a file: an earlier version of it, or the content that it had when it was deleted. */
+interface KeptContent {
+  /** The id of its blob. */
+  readonly id: string
+  readonly ownerId: number
+  readonly fileId: number
+  readonly size: number
+  readonly type: string
+  readonly sha256: string
+  /** When its bytes were stored. */
+  readonly storedAt: number
+  /** When it was replaced or deleted. */
+  readonly keptAt: number
+  /** By the settings of today. */
+  readonly expiresAt: number
+}
+
+/** A replaced content of a file. */
+export type VersionRecord = KeptContent
+
+/** A deleted file with its last content. */
+export interface TrashRecord extends KeptContent {
+  readonly name: string
+  /** How many versions of the file a restore brings back. */
+  readonly versions: number
+}
+
+/** What was deleted from a trash. */
+export interface RemovedTrash {
+  readonly files: number
+  /** With those of the versions of these files. */
+  readonly bytes: number
+}
+
+/** A page, newest first: at most `limit` after the position, which is that of the last entry of the page before. */
+export interface KeptPage {
+  readonly after: KeptPosition | undefined
+  readonly limit: number
+  readonly now?: number
+}
+
+export interface KeptPosition { readonly key: number, readonly id: string }
+
+interface Change { readonly quota: Quota, readonly now?: number }
+
+/**
+ * Versions and trash: a part of the contract of {@link Metadata}. A file that gets other bytes keeps its former content as a version,
+ * and a deleted file its last content as an entry of the trash, with its versions. Both belong to the file, whatever its name is.
+ *
+ * Kept content counts in `AccountRecord.keptBytes`. A write for which the quota in bytes has no room left deletes the owner's longest-kept
+ * content, in the same act and no more than it needs, so nothing that is empty; what the act itself keeps goes last. Unfinished uploads take
+ * room with the bytes that have arrived.
+ *
+ * What has expired does not exist: it is not found. Neither are versions beyond the newest `Keeping.versions` of a file.
+ */
+export interface KeptRepository {
+  /** Newest replaced first. */
+  listVersions (ownerId: number, fileId: number, page: KeptPage): Promise<VersionRecord[]>
+  /** A version of the file with this name, and the file; undefined if either does not exist. */
+  findVersion (ownerId: number, name: string, id: string, now?: number): Promise<{ file: FileRecord, version: VersionRecord } | undefined>
+  /**
+   * Gives the file the content of a version, which leaves the list; the current content becomes a version, unless it has the same bytes.
+   * `createdAt` stays. @throws not_found, precondition_failed, quota_exceeded.
+   */
+  restoreVersion (ownerId: number, name: string, id: string, change: Change & { readonly precondition: Precondition }): Promise<FileRecord>
+  /** Deletes a version; its blob becomes discarded. @throws not_found. */
+  removeVersion (ownerId: number, name: string, id: string, now?: number): Promise<void>
+  /** Newest deleted first. */
+  listTrash (ownerId: number, page: KeptPage): Promise<TrashRecord[]>
+  /** Restores a deleted file with its versions, under its name or `name`. @throws not_found, name_taken, quota_exceeded. */
+  restoreFile (ownerId: number, id: string, change: Change & { readonly name: string | undefined }): Promise<FileRecord>
+  /** Deletes an entry of the trash with its versions; the blobs become discarded. @throws not_found. */
+  removeFromTrash (ownerId: number, id: string, now?: number): Promise<void>
+  /** Deletes up to `limit` entries of the owner's trash with their versions, the oldest first. Fewer than `limit` are deleted at the end. */
+  emptyTrash (ownerId: number, limit: number): Promise<RemovedTrash>
+  /** Deletes up to `limit` kept contents of all owners that have expired; true if there may be more. */
+  removeExpiredContent (limit: number, now?: number): Promise<boolean>
+  /** Deletes the longest-kept content of all owners, until `bytes` or `limit` is reached; nothing that is empty. Returns its bytes; 0 if nothing else is kept. */
+  removeOldestContent (bytes: number, limit: number): Promise<number>
+}

@@ -1,0 +1,215 @@
+import { createHash } from 'node:crypto'
+import fc from 'fast-check'
+import type { Test } from 'tap'
+import type { Keeping } from '../src/metadata/kept.ts'
+import type { Metadata } from '../src/metadata/metadata.ts'
+import type { AccountRecord, FileRecord } from '../src/metadata/records.ts'
+import { Problem } from '../src/problems.ts'
+import { createKeptModel, type KeptModel, type ModelContent } from './kept-model.ts'
+
+const HOUR = 3600_000
+
+/** Every number chooses among what there is at that time, so that shrinking keeps an act possible. */
+const pick = fc.nat({ max: 7 })
+const name = fc.constantFrom('a', 'b', 'c')
+// Few sizes and contents, so that there are ties, the same bytes, and quotas that are met exactly.
+const content = fc.record({ size: fc.nat({ max: 4 }), text: fc.constantFrom('x', 'y', 'z') })
+
+const act = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant('put' as const), name, content }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('remove' as const), name, isPermanent: fc.constantFrom(false, false, false, true) }) },
+  fc.record({ kind: fc.constant('rename' as const), name, to: name }),
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('restore version' as const), pick }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('restore file' as const), name: fc.option(name, { nil: undefined }), pick }) },
+  fc.record({ kind: fc.constant('remove version' as const), pick }),
+  fc.record({ kind: fc.constant('remove from trash' as const), pick }),
+  fc.record({ kind: fc.constant('empty trash' as const), limit: fc.integer({ min: 1, max: 3 }) }),
+  fc.record({ kind: fc.constant('sweep' as const), limit: fc.integer({ min: 1, max: 3 }) }),
+  fc.record({ kind: fc.constant('full disk' as const), bytes: fc.nat({ max: 6 }), limit: fc.integer({ min: 1, max: 3 }) }),
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('begin upload' as const), name, length: fc.option(fc.nat({ max: 4 }), { nil: null }), isConditional: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('append' as const), pick, bytes: fc.nat({ max: 3 }) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('finish' as const), pick, text: fc.constantFrom('x', 'y', 'z') }) },
+  fc.record({ kind: fc.constant('cancel' as const), pick }),
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('wait' as const), milliseconds: fc.nat({ max: 4 }) }) },
+  fc.record({ kind: fc.constant('quota' as const), quota: fc.record({ bytes: fc.option(fc.nat({ max: 16 }), { nil: undefined }), files: fc.constantFrom(undefined, 2) }) })
+)
+
+type Act = typeof act extends fc.Arbitrary<infer T> ? T : never
+
+/** Random acts, each of which must have the outcome of a model that keeps everything in lists, and leave the same behind. */
+export function suite (t: Test, open: (place: string, keeping: Keeping) => Promise<Metadata>): void {
+  t.test('after whatever acts, what is kept is what a simple model says', async t => {
+    const keeping = { milliseconds: 12, versions: 2 }
+    const metadata = await open(t.testdir(), keeping)
+    t.teardown(() => metadata.close())
+    let runs = 0
+    await fc.assert(fc.asyncProperty(fc.array(act, { minLength: 20, maxLength: 80, size: 'max' }), async acts => {
+      const username = `run ${++runs}`
+      const { id: ownerId } = await metadata.addAccount({ username, usernameKey: username, passwordHash: '' })
+      const run = createRun({ metadata, ownerId, model: createKeptModel(keeping), prefix: runs })
+      try {
+        for (const each of acts) await run.act(each)
+        await run.checkBlobs()
+      } finally {
+        // What one run leaves must not be swept by the next.
+        await metadata.removeAccount(ownerId, Date.now())
+        while (await metadata.purgeDeletedAccounts(100));
+      }
+    }), { numRuns: 50 })
+    t.pass(`${runs} runs`)
+  })
+}
+
+interface Run { act (act: Act): Promise<void>, checkBlobs (): Promise<void> }
+
+function createRun ({ metadata, ownerId, model, prefix }: { metadata: Metadata, ownerId: number, model: KeptModel, prefix: number }): Run {
+  let now = Date.now()
+  let blobs = 0
+  /** In no order: ties are decided by it. */
+  const id = () => createHash('sha256').update(`${prefix} ${++blobs}`).digest('hex').slice(0, 32)
+  const used: string[] = []
+
+  function newBlob (): string {
+    const blobId = id()
+    used.push(blobId)
+    return blobId
+  }
+
+  function contentOf ({ size, text }: { size: number, text: string }, blobId = newBlob()): ModelContent {
+    return { size, sha256: createHash('sha256').update(text).digest('hex'), blobId }
+  }
+
+  const choose = <T>(items: readonly T[], pick: number) => items[pick % items.length]
+
+  /** A version, and its file; sometimes that of another file. */
+  function chooseVersion (pick: number): { name: string, version: string } {
+    const version = choose(model.kept().filter(({ name }) => name === undefined || pick === 7), pick)
+    return { version: version?.blobId ?? 'none', name: (version && model.nameOf(version.fileId)) ?? 'a' }
+  }
+
+  /** A deleted file, sometimes a version. */
+  function chooseEntry (pick: number): string {
+    return choose(model.kept().filter(({ name }) => name !== undefined || pick === 7), pick)?.blobId ?? 'none'
+  }
+
+  async function perform (act: Act): Promise<[() => Promise<unknown>, () => unknown] | undefined> {
+    const { quota } = model
+    const type = 'text/plain'
+    switch (act.kind) {
+      case 'put': {
+        const { name } = act
+        const content = contentOf(act.content)
+        return [() => metadata.putFile({ ownerId, name, type, ...content, isLeased: false, now }, quota, {}), () => model.put(name, content, now)]
+      }
+      case 'remove':
+        return [() => metadata.removeFile(ownerId, act.name, { precondition: {}, isPermanent: act.isPermanent, now }), () => model.remove(act.name, act.isPermanent, now)]
+      case 'rename':
+        return [() => metadata.renameFile(ownerId, act.name, act.to, now), () => model.rename(act.name, act.to, now)]
+      // What has expired, or is beyond the newest few, is chosen too.
+      case 'restore version': {
+        const { name, version } = chooseVersion(act.pick)
+        return [() => metadata.restoreVersion(ownerId, name, version, { quota, precondition: {}, now }), () => model.restoreVersion(name, version, now)]
+      }
+      case 'remove version': {
+        const { name, version } = chooseVersion(act.pick)
+        return [() => metadata.removeVersion(ownerId, name, version, now), () => model.removeVersion(name, version, now)]
+      }
+      case 'restore file': {
+        const entry = chooseEntry(act.pick)
+        return [() => metadata.restoreFile(ownerId, entry, { name: act.name, quota, now }), () => model.restoreFile(entry, act.name, now)]
+      }
+      case 'remove from trash': {
+        const entry = chooseEntry(act.pick)
+        return [() => metadata.removeFromTrash(ownerId, entry, now), () => model.removeFromTrash(entry, now)]
+      }
+      case 'empty trash':
+        return [() => metadata.emptyTrash(ownerId, act.limit), () => model.emptyTrash(act.limit)]
+      case 'sweep':
+        return [() => metadata.removeExpiredContent(act.limit, now), () => model.sweep(act.limit, now)]
+      case 'full disk':
+        return [() => metadata.removeOldestContent(act.bytes, act.limit), () => model.removeOldest(act.bytes, act.limit)]
+      case 'begin upload': {
+        const { name, length, isConditional } = act
+        const upload = { id: id(), name, length, isConditional, blobId: newBlob(), offset: 0 }
+        const { offset: _offset, isConditional: _isConditional, ...fields } = upload
+        return [
+          () => metadata.addUpload({ ...fields, ownerId, type, method: 'PUT', precondition: isConditional ? { 'if-match': '*' } : {}, uploadMetadata: null, reprDigest: null, lifetimeMilliseconds: HOUR, now }, { maxUploads: 99, quota }),
+          () => model.beginUpload(upload)
+        ]
+      }
+      case 'append': {
+        const upload = choose(model.uploads(), act.pick)
+        if (upload === undefined) return undefined
+        const offset = Math.min(upload.offset + act.bytes, upload.length ?? Infinity)
+        const change = { id: upload.id, generation: 1, offset, state: null, length: upload.length, lifetimeMilliseconds: HOUR, now }
+        return [() => metadata.saveUpload(change, { isAppending: true, quota }), () => model.append(upload, offset)]
+      }
+      case 'finish': {
+        const upload = choose(model.uploads(), act.pick)
+        if (upload === undefined) return undefined
+        const size = upload.length ?? upload.offset
+        const content = contentOf({ size, text: act.text }, upload.blobId)
+        const change = { id: upload.id, generation: 1, offset: size, state: null, length: upload.length, lifetimeMilliseconds: HOUR, now }
+        return [async () => await metadata.finishUpload(change, { sha256: content.sha256, quota }) ?? 'refused', () => model.finish(upload, content, now)]
+      }
+      case 'cancel': {
+        const upload = choose(model.uploads(), act.pick)
+        return upload && [() => metadata.removeUpload(ownerId, upload.id, now), () => model.cancel(upload)]
+      }
+      case 'wait':
+        now += act.milliseconds
+        return undefined
+      case 'quota':
+        model.quota = act.quota
+        return undefined
+    }
+  }
+
+  async function compare (): Promise<void> {
+    const page = { after: undefined, limit: 100, now }
+    const files = await metadata.listFiles(ownerId, { order: 'name', prefix: undefined, limit: 100, after: undefined })
+    const of = ({ name, size, sha256, blobId, createdAt, updatedAt, storedAt }: Omit<FileRecord, 'id'>) => ({ name, size, sha256, blobId, createdAt, updatedAt, storedAt })
+    const found = {
+      files: files.map(of),
+      versions: (await Promise.all(files.map(file => metadata.listVersions(ownerId, file.id, page)))).map(versions => versions.map(({ id, storedAt, keptAt }) => ({ id, storedAt, keptAt }))),
+      trash: (await metadata.listTrash(ownerId, page)).map(({ id, name, storedAt, keptAt, versions }) => ({ id, name, storedAt, keptAt, versions })),
+      usage: await metadata.findAccount(ownerId).then(account => { const { usedBytes, usedFiles, keptBytes } = account as AccountRecord; return { usedBytes, usedFiles, keptBytes } }),
+      uploads: await metadata.uploadUsage(ownerId)
+    }
+    expectSame(found, model.state(now))
+  }
+
+  return {
+    async act (act) {
+      const both = await perform(act)
+      if (both !== undefined) expectSame(await outcomeOf(both[0]), await outcomeOf(async () => both[1]()))
+      await compare()
+    },
+
+    async checkBlobs () {
+      expectSame(await metadata.usageMismatches(), [])
+      // Each blob is in use or discarded, and none is both.
+      const inUse = model.blobs()
+      expectSame(Array.from(await metadata.knownBlobs(used)).sort(), inUse.stored)
+      const discarded = new Set(await metadata.discardedBlobs(100_000, 0))
+      expectSame([...inUse.stored, ...inUse.uploads].filter(blobId => discarded.has(blobId)), [])
+      expectSame(model.discarded().filter(blobId => !discarded.has(blobId)), [])
+    }
+  }
+}
+
+/** The result, unless it is a file, which is compared anyway; or the code of a problem. */
+async function outcomeOf (act: () => Promise<unknown>): Promise<unknown> {
+  try {
+    const result = await act() ?? 'ok'
+    return typeof result === 'object' && !('bytes' in result) ? 'ok' : result
+  } catch (error) {
+    if (error instanceof Problem) return error.code
+    throw error
+  }
+}
+
+function expectSame (found: unknown, wanted: unknown): void {
+  const [left, right] = [JSON.stringify(found, null, 1), JSON.stringify(wanted, null, 1)]
+  if (left !== right) throw new Error(`found ${left}, but the model has ${right}`)
+}

@@ -1,0 +1,223 @@
+import type { Keeping } from '../src/metadata/kept.ts'
+import type { Quota } from '../src/metadata/records.ts'
+import { Problem } from '../src/problems.ts'
+
+// What src/metadata/kept.ts says, of one account, in lists: no index, no sum that is carried along.
+
+export interface ModelContent { readonly size: number, readonly sha256: string, readonly blobId: string }
+
+interface ModelFile extends ModelContent { fileId: number, name: string, createdAt: number, updatedAt: number, storedAt: number }
+
+/** A version if `name` is undefined, else a deleted file. */
+interface ModelKept extends ModelContent { fileId: number, name: string | undefined, createdAt: number, storedAt: number, keptAt: number }
+
+export interface ModelUpload { readonly id: string, readonly name: string, readonly length: number | null, readonly isConditional: boolean, readonly blobId: string, offset: number }
+
+export type KeptModel = ReturnType<typeof createKeptModel>
+
+export function createKeptModel (keeping: Keeping) {
+  let files: ModelFile[] = []
+  let kept: ModelKept[] = []
+  let uploads: ModelUpload[] = []
+  const discarded: string[] = []
+  let lastId = 0
+
+  const sum = (items: readonly { size: number }[]) => items.reduce((bytes, { size }) => bytes + size, 0)
+  const byAge = (a: ModelKept, b: ModelKept) => a.keptAt - b.keptAt || (a.blobId < b.blobId ? -1 : 1)
+  const newestFirst = (a: ModelKept, b: ModelKept) => byAge(b, a)
+  const isLive = ({ keptAt }: ModelKept, now: number) => keptAt > now - keeping.milliseconds
+  const versionsOf = (fileId: number) => kept.filter(content => content.fileId === fileId && content.name === undefined).sort(newestFirst)
+  const liveVersionsOf = (fileId: number, now: number) => versionsOf(fileId).filter(content => isLive(content, now)).slice(0, keeping.versions)
+  const liveTrash = (now: number) => kept.filter(content => content.name !== undefined && isLive(content, now)).sort(newestFirst)
+
+  const model = {
+    quota: { bytes: undefined, files: undefined } as Quota,
+    kept: () => [...kept].sort(byAge),
+    nameOf: (fileId: number) => files.find(file => file.fileId === fileId)?.name,
+    uploads: () => uploads,
+    discarded: () => discarded,
+    blobs: () => ({ stored: [...files, ...kept].map(({ blobId }) => blobId).sort(), uploads: uploads.map(({ blobId }) => blobId) }),
+
+    state: (now: number) => ({
+      files: sortedFiles().map(({ name, size, sha256, blobId, createdAt, updatedAt, storedAt }) => ({ name, size, sha256, blobId, createdAt, updatedAt, storedAt })),
+      versions: sortedFiles().map(({ fileId }) => liveVersionsOf(fileId, now).map(({ blobId, storedAt, keptAt }) => ({ id: blobId, storedAt, keptAt }))),
+      trash: liveTrash(now).map(({ blobId, name, storedAt, keptAt, fileId }) => ({ id: blobId, name, storedAt, keptAt, versions: liveVersionsOf(fileId, now).length })),
+      usage: { usedBytes: sum(files), usedFiles: files.length, keptBytes: sum(kept) },
+      uploads: { uploads: uploads.length, bytes: reserved(uploads), receivedBytes: received(uploads) }
+    }),
+
+    put: (name: string, content: ModelContent, now: number) => store(name, content, { now, others: uploads }),
+
+    remove (name: string, isPermanent: boolean, now: number) {
+      const file = get(name)
+      files = files.filter(other => other !== file)
+      if (isPermanent) {
+        discard([file])
+        drop(versionsOf(file.fileId))
+      } else kept.push({ ...file, keptAt: Math.max(file.updatedAt, now) })
+    },
+
+    rename (name: string, to: string, now: number) {
+      const file = get(name)
+      if (name === to) return
+      if (find(to) !== undefined) throw new Problem('name_taken')
+      Object.assign(file, { name: to, updatedAt: Math.max(file.updatedAt, now) })
+    },
+
+    restoreVersion (name: string, blobId: string, now: number) {
+      const file = get(name)
+      const version = liveVersionsOf(file.fileId, now).find(content => content.blobId === blobId)
+      if (version === undefined) throw new Problem('not_found')
+      refuse({ bytes: version.size - file.size, files: 0 }, uploads)
+      kept = kept.filter(content => content !== version)
+      const updatedAt = Math.max(file.updatedAt, now)
+      keepVersion(file, version, updatedAt)
+      Object.assign(file, { size: version.size, sha256: version.sha256, blobId, updatedAt, storedAt: version.storedAt })
+    },
+
+    restoreFile (blobId: string, newName: string | undefined, now: number) {
+      const entry = liveTrash(now).find(content => content.blobId === blobId)
+      if (entry === undefined) throw new Problem('not_found')
+      const name = newName ?? String(entry.name)
+      if (find(name) !== undefined) throw new Problem('name_taken')
+      refuse({ bytes: entry.size, files: 1 }, uploads)
+      kept = kept.filter(content => content !== entry)
+      const { keptAt, ...file } = entry
+      files.push({ ...file, name, updatedAt: Math.max(keptAt, now) })
+    },
+
+    removeVersion (name: string, blobId: string, now: number) {
+      const version = liveVersionsOf(get(name).fileId, now).find(content => content.blobId === blobId)
+      if (version === undefined) throw new Problem('not_found')
+      drop([version])
+    },
+
+    removeFromTrash (blobId: string, now: number) {
+      const entry = liveTrash(now).find(content => content.blobId === blobId)
+      if (entry === undefined) throw new Problem('not_found')
+      drop([entry])
+    },
+
+    emptyTrash (limit: number) {
+      const entries = kept.filter(({ name }) => name !== undefined).sort(byAge).slice(0, limit)
+      return { files: entries.length, bytes: drop(entries) }
+    },
+
+    sweep (limit: number, now: number) {
+      const expired = kept.filter(content => !isLive(content, now)).sort(byAge).slice(0, limit)
+      drop(expired)
+      return expired.length === limit
+    },
+
+    removeOldest (bytes: number, limit: number) {
+      let missing = bytes
+      return drop(kept.filter(({ size }) => size > 0).sort(byAge).slice(0, limit).filter(({ size }) => {
+        missing -= size
+        return missing + size > 0
+      }))
+    },
+
+    beginUpload (upload: ModelUpload) {
+      const ended = uploads.filter(({ name }) => name === upload.name)
+      const others = uploads.filter(({ name }) => name !== upload.name)
+      refuse({ bytes: upload.length ?? 0, files: 1 }, others)
+      discard(ended)
+      uploads = [...others, upload]
+    },
+
+    append (upload: ModelUpload, offset: number) {
+      refuse({ bytes: upload.length === null ? offset - upload.offset : 0, files: 0 }, uploads)
+      upload.offset = offset
+      makeRoom(uploads)
+    },
+
+    finish (upload: ModelUpload, content: ModelContent, now: number) {
+      if (upload.isConditional && find(upload.name) === undefined) {
+        upload.offset = content.size
+        Object.assign(upload, { length: content.size })
+        makeRoom(uploads)
+        return 'refused'
+      }
+      const others = uploads.filter(other => other !== upload)
+      store(upload.name, content, { now, others })
+      uploads = others
+      return undefined
+    },
+
+    cancel (upload: ModelUpload) {
+      discard([upload])
+      uploads = uploads.filter(other => other !== upload)
+    }
+  }
+  return model
+
+  function sortedFiles (): ModelFile[] {
+    return [...files].sort((a, b) => a.name < b.name ? -1 : 1)
+  }
+
+  function find (name: string): ModelFile | undefined {
+    return files.find(file => file.name === name)
+  }
+
+  function get (name: string): ModelFile {
+    const file = find(name)
+    if (file === undefined) throw new Problem('not_found')
+    return file
+  }
+
+  function reserved (uploads: readonly ModelUpload[]): number {
+    return uploads.reduce((bytes, { length, offset }) => bytes + (length ?? offset), 0)
+  }
+
+  function received (uploads: readonly ModelUpload[]): number {
+    return uploads.reduce((bytes, { offset }) => bytes + offset, 0)
+  }
+
+  function refuse (added: { bytes: number, files: number }, others: readonly ModelUpload[]): void {
+    const { bytes = Infinity, files: maxFiles = Infinity } = model.quota
+    if (added.bytes > 0 && sum(files) + reserved(others) + added.bytes > bytes) throw new Problem('quota_exceeded')
+    if (added.files > 0 && files.length + others.length + added.files > maxFiles) throw new Problem('quota_exceeded')
+  }
+
+  function store (name: string, content: ModelContent, { now, others }: { now: number, others: readonly ModelUpload[] }): void {
+    const file = find(name)
+    refuse({ bytes: content.size - (file?.size ?? 0), files: file === undefined ? 1 : 0 }, others)
+    if (file === undefined) {
+      files.push({ ...content, fileId: ++lastId, name, createdAt: now, updatedAt: now, storedAt: now })
+      return makeRoom(others)
+    }
+    const { blobId } = file
+    const updatedAt = Math.max(file.updatedAt, now)
+    keepVersion(file, content, updatedAt)
+    Object.assign(file, { ...content, updatedAt, storedAt: updatedAt })
+    makeRoom(others, blobId)
+  }
+
+  function keepVersion (file: ModelFile, next: ModelContent, keptAt: number): void {
+    if (next.size === file.size && next.sha256 === file.sha256) return discard([file])
+    const { updatedAt: _updatedAt, ...content } = file
+    const version = { ...content, name: undefined, keptAt }
+    kept.push(version)
+    drop(versionsOf(file.fileId).filter(other => other !== version).slice(keeping.versions - 1))
+  }
+
+  function makeRoom (others: readonly ModelUpload[], newest?: string): void {
+    for (const content of kept.filter(({ size }) => size > 0).sort(byAge).sort((a, b) => Number(a.blobId === newest) - Number(b.blobId === newest))) {
+      if (sum(files) + sum(kept) + received(others) <= (model.quota.bytes ?? Infinity)) return
+      if (kept.includes(content)) drop([content])
+    }
+  }
+
+  /** Deletes contents, deleted files with their versions. Returns the bytes. */
+  function drop (contents: readonly ModelKept[]): number {
+    const deleted = new Set(contents.filter(({ name }) => name !== undefined).map(({ fileId }) => fileId))
+    const gone = kept.filter(content => contents.includes(content) || deleted.has(content.fileId))
+    kept = kept.filter(content => !gone.includes(content))
+    discard(gone)
+    return sum(gone)
+  }
+
+  function discard (blobs: readonly { blobId: string }[]): void {
+    discarded.push(...blobs.map(({ blobId }) => blobId))
+  }
+}

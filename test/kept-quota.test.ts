@@ -1,0 +1,302 @@
+import { randomBytes } from 'node:crypto'
+import { statSync } from 'node:fs'
+import { request as httpRequest } from 'node:http'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { countOf } from './counts.ts'
+import { accountOf, openAccount, type KeptAccount } from './kept-account.ts'
+import { formOf, runBin, signUp, startServer, type Answer, type RunningServer, type Settings } from './server.ts'
+import { isInFolder, runSql, skipWithoutFolder, storedBlobs } from './stores.ts'
+
+const DAY = 24 * 3600_000
+const TUS = { 'tus-resumable': '1.0.0' }
+
+const bytes = (count: number, text = 'x') => text.repeat(count)
+
+/** Another server with the same data, and other settings. */
+async function restart (t: Test, { server, token }: { server: RunningServer, token: string }, settings: Settings) {
+  await server.close()
+  const again = await startServer(t, { DATA_DIR: server.dataDir, RATE_LIMIT_PER_MINUTE: '0', ...settings })
+  return { ...accountOf(again, token), server: again, token }
+}
+
+/** Makes it look as if what is kept had been kept for some time already. */
+const age = (dataDir: string, milliseconds: number, condition = '1 = 1') => runSql(dataDir, `UPDATE kept SET kept_at = kept_at - ${milliseconds} WHERE ${condition}`)
+
+/** At rest, the disk has the bytes that the account uses, and nothing is inconsistent. */
+async function addsUp (t: Test, account: { server: RunningServer, token: string } & KeptAccount): Promise<void> {
+  const usage = await account.usage()
+  const { server } = await restart(t, account, {})
+  await server.close()
+  const blobs = await storedBlobs(server.dataDir)
+  if (isInFolder) t.equal(blobs.reduce((sum, id) => sum + statSync(join(server.dataDir, 'blobs', id.slice(0, 2), id)).size, 0), usage.bytes + usage.keptBytes, 'the sums equal the disk')
+  t.match(await runBin(['fsck', '--deep'], { DATA_DIR: server.dataDir }), { code: 0 })
+}
+
+t.test('what is kept gives way to what needs the room: the oldest first, no more than needed, and what was just replaced last', async t => {
+  const account = await openAccount(t, { QUOTA_BYTES: '100' })
+  const { put, remove, trash, texts, usage } = account
+  await put('a', bytes(40, '1'))
+  await put('a', bytes(30, '2'))
+  await put('b', bytes(5, '1'))
+  await put('b', bytes(5, '2'))
+  await remove('b')
+  await put('c', bytes(20))
+  t.match(await usage(), { bytes: 50, keptBytes: 50 }, 'it is full to the last byte')
+  t.equal((await put('d', 'x')).status, 201)
+  t.strictSame(await texts('a'), [], 'the longest kept')
+  t.match(await trash(), [{ name: 'b', versions: 1 }])
+  t.match(await usage(), { bytes: 51, keptBytes: 10 })
+  await put('d', bytes(40))
+  t.match(await usage(), { bytes: 90, keptBytes: 6 }, 'the version of another file went before the one of this')
+  t.equal((await trash())[0]?.versions, 0)
+  t.strictSame([await texts('d'), await trash()].map(({ length }) => length), [1, 1])
+
+  t.match(await put('e', bytes(11)), { status: 413, json: { code: 'quota_exceeded' } })
+  t.match(await usage(), { bytes: 90, keptBytes: 6 }, 'what does not fit takes nothing')
+  await put('a', bytes(40, '3'))
+  t.strictSame([await texts('a'), await texts('d'), await trash()], [[], [], []], 'even what it replaced, where there is no room')
+  t.match(await usage(), { bytes: 100, keptBytes: 0 })
+  await put('a', bytes(30, '4'))
+  t.strictSame(await texts('a'), [], 'a version that does not fit is not kept')
+  await put('a', bytes(15, '5'))
+  await put('a', bytes(16, '6'))
+  t.strictSame(await texts('a'), [bytes(15, '5')])
+  t.match(await usage(), { bytes: 76, keptBytes: 15 })
+  await addsUp(t, account)
+})
+
+t.test('a file in the trash gives way with all its versions', async t => {
+  const { put, remove, trash, usage } = await openAccount(t, { QUOTA_BYTES: '100' })
+  for (const count of [10, 20, 30]) await put('a', bytes(count))
+  await remove('a')
+  await put('b', bytes(1))
+  await remove('b')
+  await put('c', bytes(70))
+  t.match(await trash(), [{ name: 'b' }])
+  t.match(await usage(), { files: 1, bytes: 70, keptBytes: 1 })
+})
+
+t.test('a restore beyond a quota is refused, and takes no room from others', async t => {
+  const { put, remove, restore, restoreFile, versions, trash, usage, rename, server, token } = await openAccount(t, { QUOTA_BYTES: '100', QUOTA_FILES: '2' })
+  await put('a', bytes(50))
+  await put('a', bytes(10))
+  await put('b', bytes(30))
+  await remove('b')
+  const [version, entry] = [String((await versions('a'))[0]?.id), String((await trash())[0]?.id)]
+  await server.send('POST', '/api/uploads', { token, headers: { ...TUS, 'upload-length': '61', 'upload-metadata': `filename ${btoa('upload')}` } })
+  t.match(await restore('a', version), { status: 413, json: { code: 'quota_exceeded' } }, 'an upload has reserved the room')
+  t.match(await restoreFile(entry), { status: 413, json: { code: 'quota_exceeded' } })
+  t.match(await usage(), { files: 1, bytes: 10, keptBytes: 80, uploadBytes: 61 })
+  const [{ id: upload } = { id: '' }] = (await server.send('GET', '/api/uploads', { token })).json.uploads
+  await server.send('DELETE', `/api/uploads/${upload}`, { token, headers: TUS })
+  await put('c', '')
+  t.match(await restoreFile(entry), { status: 413, json: { code: 'quota_exceeded' } }, 'too many files')
+  t.equal((await restore('a', version)).status, 200)
+  t.match(await usage(), { files: 2, bytes: 50, keptBytes: 40 })
+  await rename('c', 'b')
+  t.match(await restoreFile(entry), { status: 409, json: { code: 'name_taken' } })
+  await remove('b', { permanent: 'true' })
+  t.equal((await restoreFile(entry)).status, 200)
+  t.match(await usage(), { files: 2, bytes: 80, keptBytes: 10 }, 'nothing gave way: the total is the same')
+})
+
+t.test('of many who write at once, those succeed that fit, and what is kept goes as far as it must', async t => {
+  for (const { quota, writers, succeed, kept } of [{ quota: 1250, writers: 20, succeed: 10, kept: 0 }, { quota: 1250, writers: 5, succeed: 5, kept: 5 }, { quota: 2000, writers: 20, succeed: 18, kept: 0 }, { quota: 1110, writers: 1, succeed: 1, kept: 8 }]) {
+    for (let round = 0; round < countOf({ quick: 1, full: 3 }); round++) {
+      const account = await openAccount(t, { QUOTA_BYTES: String(quota), DATA_DIR: t.testdir() })
+      const { put, send, remove, trash, usage } = account
+      await put('live', bytes(100))
+      await put('live', bytes(200))
+      for (let index = 0; index < 9; index++) {
+        await put(`${index}`, bytes(100))
+        await remove(`${index}`)
+      }
+      t.match(await usage(), { bytes: 200, keptBytes: quota < 1200 ? 900 : 1000 })
+      const answers = await Promise.all(Array.from({ length: writers }, (_, index) => index % 2 === 0
+        ? send('PUT', `/uploads/new-${index}`, { body: bytes(100) })
+        : send('POST', '/', formOf(`new-${index}`, bytes(100)))))
+      t.strictSame(answers.map(({ status }) => status).sort(), [...Array(succeed).fill(201), ...Array(writers - succeed).fill(413)])
+      t.strictSame((await trash()).map(({ name }) => name), Array.from({ length: kept }, (_, index) => `${8 - index}`), 'the newest are left')
+      t.match(await usage(), { files: succeed + 1, bytes: 200 + succeed * 100, keptBytes: kept * 100 })
+      await addsUp(t, account)
+    }
+  }
+})
+
+t.test('a resumable upload takes room only as its bytes arrive', async t => {
+  const account = await openAccount(t, { QUOTA_BYTES: '1000' })
+  const { put, remove, trash, send, usage, dataDir } = account
+  for (const [name, count] of [['older', 500], ['newer', 400]] as const) {
+    await put(name, bytes(count))
+    await remove(name)
+  }
+  const create = (length: number) => send('POST', '/api/uploads', { headers: { ...TUS, 'upload-length': String(length), 'upload-metadata': `filename ${btoa('big')}` } })
+  t.match(await create(1001), { status: 413 })
+  const { json: { id } } = await create(950)
+  const append = (offset: number, count: number) => send('PATCH', `/api/uploads/${id}`, { headers: { ...TUS, 'upload-offset': String(offset), 'content-type': 'application/offset+octet-stream' }, body: bytes(count) })
+  const names = async () => (await trash()).map(({ name }) => name)
+  t.match([await names(), await usage()], [['newer', 'older'], { bytes: 0, keptBytes: 900, uploadBytes: 950 }])
+  t.equal((await append(0, 100)).status, 204)
+  t.strictSame(await names(), ['newer', 'older'], 'it still fits')
+  const [, older] = await trash()
+  t.equal((await append(100, 1)).status, 204)
+  t.match([await names(), await usage()], [['newer'], { bytes: 0, keptBytes: 400, uploadBytes: 950 }])
+  while ((await storedBlobs(dataDir)).some(name => name.endsWith(String(older?.id)))) await wait(5)
+  t.equal((await put('small', bytes(50))).status, 201, 'the reservation leaves room for this')
+  t.equal((await put('large', bytes(51))).status, 413)
+  t.strictSame(await names(), ['newer'])
+  t.equal((await append(101, 849)).status, 204)
+  t.match([await names(), await usage()], [[], { files: 2, bytes: 1000, keptBytes: 0, uploadBytes: 0 }])
+  await addsUp(t, account)
+})
+
+t.test('what has expired by the settings of today is not there, swept or not', async t => {
+  const account = await openAccount(t)
+  const { put, remove, versions, trash, get, restore, removeVersion, usage, dataDir } = account
+  for (const text of ['1', '2', '3', '4']) for (const name of ['a', 'b']) await put(name, text)
+  await remove('b')
+  const [newest, middle, oldest] = await versions('a')
+  const [entry] = await trash()
+  await age(dataDir, 30 * DAY, `id = '${oldest?.id}'`)
+  await age(dataDir, 30 * DAY - 3600_000, `id = '${middle?.id}'`)
+  t.match(await versions('a'), [newest, { id: middle?.id, expiresAt: new Date(Date.parse(String(middle?.replacedAt)) + 3600_000).toISOString() }])
+  t.equal((await versions('a')).length, 2)
+  for (const answer of [await get('a', { version: String(oldest?.id) }), await restore('a', String(oldest?.id)), await removeVersion('a', String(oldest?.id))]) t.equal(answer.status, 404)
+  t.equal((await get('a', { version: String(middle?.id) })).text, '2')
+  await age(dataDir, 29 * DAY, "name = 'b'")
+  t.match(await trash(), [{ id: entry?.id, versions: 3 }])
+  t.match(await usage(), { keptBytes: 7 }, 'it counts until it is swept')
+
+  const shorter = await restart(t, account, { KEEP_DAYS: '29' })
+  t.match(await shorter.versions('a'), [{ id: newest?.id, expiresAt: new Date(Date.parse(String(newest?.replacedAt)) + 29 * DAY).toISOString() }])
+  t.strictSame(await shorter.trash(), [])
+  for (const answer of [await shorter.restoreFile(String(entry?.id)), await shorter.removeFromTrash(String(entry?.id))]) t.equal(answer.status, 404)
+  const longer = await restart(t, shorter, { KEEP_DAYS: '31', KEEP_VERSIONS: '2' })
+  t.match((await longer.versions('a')).map(({ id }) => id), [newest?.id, middle?.id], 'versions beyond KEEP_VERSIONS are hidden at once')
+  t.equal((await longer.get('a', { version: String(oldest?.id) })).status, 404)
+  t.match(await longer.trash(), [{ id: entry?.id, versions: 2 }])
+  t.equal((await longer.restoreFile(String(entry?.id))).status, 200)
+  t.equal((await longer.versions('b')).length, 2)
+})
+
+t.test('with KEEP_DAYS=0 nothing is kept', async t => {
+  const account = await openAccount(t, { KEEP_DAYS: '0' })
+  const { put, remove, versions, trash, usage, restoreFile, emptyTrash, server, dataDir } = account
+  for (const text of ['1', '2']) for (const name of ['a', 'b']) await put(name, text)
+  t.strictSame(await versions('a'), [])
+  t.equal((await remove('a')).status, 204)
+  t.equal((await remove('b', { permanent: 'true' })).status, 204)
+  t.strictSame(await trash(), [])
+  t.equal((await restoreFile('0'.repeat(32))).status, 404)
+  t.equal((await emptyTrash()).status, 204)
+  t.match(await usage(), { files: 0, bytes: 0, keptBytes: 0 })
+  await server.close()
+  t.strictSame(await storedBlobs(dataDir), [])
+})
+
+t.test('with KEEP_VERSIONS=0 only deleted files are kept', async t => {
+  const account = await openAccount(t)
+  for (const text of ['1', '2']) await account.put('a', text)
+  const [{ id } = { id: '' }] = await account.versions('a')
+  const { put, remove, versions, trash, texts, restore, restoreFile, usage } = await restart(t, account, { KEEP_VERSIONS: '0' })
+  for (const text of ['3', '4']) await put('a', text)
+  t.strictSame(await versions('a'), [])
+  t.equal((await restore('a', id)).status, 404)
+  await remove('a')
+  t.match(await trash(), [{ name: 'a', versions: 0 }])
+  t.equal((await restoreFile(String((await trash())[0]?.id))).json.size, 1)
+  t.strictSame(await texts('a'), [])
+  t.match(await usage(), { files: 1, bytes: 1, keptBytes: 1 })
+})
+
+t.test('an account is deleted with all that is kept of it', async t => {
+  const { put, remove, user, server, dataDir } = await openAccount(t)
+  const { token } = await signUp(server, 'ben')
+  const ben = accountOf(server, token)
+  for (const account of [{ put, remove }, ben]) {
+    for (const text of ['1', '2', '3']) for (const name of ['a', 'b']) await account.put(name, text)
+    await account.remove('b')
+  }
+  t.equal((await server.send('DELETE', '/api/account', { user })).status, 204)
+  await server.close()
+  t.equal((await storedBlobs(dataDir)).length, 6, 'those of another account')
+  t.strictSame((await runSql(dataDir, 'SELECT DISTINCT owner_id AS id FROM kept')).map(({ id }) => Number(id)), [2])
+})
+
+t.test('of many who restore the same at once, one does', async t => {
+  const account = await openAccount(t)
+  const { put, remove, send, versions, trash, texts, usage } = account
+  for (const text of ['one', 'two', 'three']) await put('a', text)
+  const [, oldest] = await versions('a')
+  const ten = (request: (index: number) => Promise<Answer>) => Promise.all(Array.from({ length: 10 }, (_, index) => request(index)))
+  const statuses = (answers: Answer[]) => answers.map(({ status }) => status).sort()
+  t.strictSame(statuses(await ten(() => send('POST', `/api/files/a/versions/${oldest?.id}/restore`))), [200, ...Array(9).fill(404)])
+  t.strictSame((await texts('a')).sort(), ['three', 'two'])
+  const [newest] = await versions('a')
+  const raced = await ten(index => send(index % 2 === 0 ? 'POST' : 'DELETE', `/api/files/a/versions/${newest?.id}${index % 2 === 0 ? '/restore' : ''}`))
+  t.strictSame(raced.filter(({ status }) => status < 300).length, 1, 'or deletes it')
+  await remove('a')
+  const [entry] = await trash()
+  t.strictSame(statuses(await ten(() => send('POST', `/api/trash/${entry?.id}/restore`))), [200, ...Array(9).fill(404)])
+  await remove('a')
+  const [again] = await trash()
+  const named = await ten(index => send('POST', `/api/trash/${again?.id}/restore`, { json: { name: `a${index}` } }))
+  t.strictSame(statuses(named), [200, ...Array(9).fill(404)])
+  t.equal((await usage()).files, 1)
+  await addsUp(t, account)
+})
+
+t.test('a version that is downloaded while it is deleted for good arrives whole', { skip: skipWithoutFolder }, async t => {
+  const { put, versions, removeVersion, remove, server, token, dataDir } = await openAccount(t)
+  // More than the buffers on both sides can contain.
+  const content = randomBytes(16 * 1024 ** 2)
+  for (const removal of [(id: string) => removeVersion('big', id), () => remove('big', { permanent: 'true' })]) {
+    await put('big', content)
+    await put('big', 'small')
+    const [{ id } = { id: '' }] = await versions('big')
+    const request = httpRequest({ host: '127.0.0.1', port: server.port, path: `/uploads/big?version=${id}`, headers: { authorization: `Bearer ${token}` }, agent: false }).end()
+    const [response] = await once(request, 'response')
+    t.equal((await removal(id)).status, 204)
+    while ((await storedBlobs(dataDir)).includes(id)) await wait(5)
+    t.ok(Buffer.concat(await response.toArray()).equals(content))
+  }
+})
+
+t.test('whatever is done at once to a few files, no answer is an error and everything adds up', async t => {
+  const account = await openAccount(t, { QUOTA_BYTES: '3000', KEEP_VERSIONS: '3' })
+  const { send, usage, trash, versions } = account
+  const pick = <T> (list: readonly T[]): T | undefined => list[Math.floor(Math.random() * list.length)]
+  const name = () => String(pick(['a', 'b', 'c']))
+  const version = async () => { const of = name(); return `/api/files/${of}/versions/${pick(await versions(of))?.id ?? '0'}` }
+  const acts: (() => Promise<Answer>)[] = [
+    () => send('PUT', `/uploads/${name()}`, { body: bytes(1 + Math.floor(Math.random() * 600), name()) }),
+    () => send('PUT', `/uploads/${name()}`, { body: randomBytes(300) }),
+    () => send('POST', '/', formOf(name(), randomBytes(200))),
+    () => send('DELETE', `/uploads/${name()}`),
+    () => send('DELETE', `/uploads/${name()}?permanent=true`),
+    () => send('PATCH', `/api/files/${name()}`, { json: { name: name() } }),
+    async () => send('POST', `${await version()}/restore`),
+    async () => send('DELETE', await version()),
+    async () => send('GET', (await version()).replace(/^\/api\/files\/(.)\/versions\/(.+)$/, '/uploads/$1?version=$2')),
+    async () => send('POST', `/api/trash/${pick(await trash())?.id ?? '0'}/restore`, { json: { name: name() } }),
+    async () => send('POST', `/api/trash/${pick(await trash())?.id ?? '0'}/restore`),
+    async () => send('DELETE', `/api/trash/${pick(await trash())?.id ?? '0'}`),
+    () => send('DELETE', '/api/trash')
+  ]
+  const counts: Record<number, number> = {}
+  const rounds = countOf({ quick: 60, full: 400 })
+  await Promise.all(Array.from({ length: 8 }, async () => {
+    for (let round = 0; round < rounds; round++) {
+      const { status } = await (pick(acts) as () => Promise<Answer>)()
+      counts[status] = (counts[status] ?? 0) + 1
+    }
+  }))
+  t.comment(JSON.stringify(counts))
+  t.strictSame(Object.keys(counts).filter(status => ![200, 201, 204, 404, 409, 413].includes(Number(status))), [])
+  const { bytes: used, keptBytes } = await usage()
+  t.ok(used + keptBytes <= 3000)
+  await addsUp(t, account)
+})

@@ -1,0 +1,817 @@
+import { randomBytes } from 'node:crypto'
+import type { Test } from 'tap'
+import type { Keeping, KeptPage, KeptPosition, TrashRecord, VersionRecord } from '../src/metadata/kept.ts'
+import type { Metadata, StoredContent } from '../src/metadata/metadata.ts'
+import type { AccountRecord, FileRecord, NewFile, Quota } from '../src/metadata/records.ts'
+import type { NewUpload, UploadRecord } from '../src/metadata/uploads.ts'
+import { Problem } from '../src/problems.ts'
+import { suite as modelSuite } from './kept-model.contract.ts'
+
+const HOUR = 3600_000
+const DAY = 24 * HOUR
+const month: Keeping = { milliseconds: 30 * DAY, versions: 3 }
+const unlimited: Quota = { bytes: undefined, files: undefined }
+const always = {}
+/** Permits no change of a file that there is. */
+const never = { 'if-match': '"other"' }
+const hex = (bytes: number) => randomBytes(bytes).toString('hex')
+
+/** How often each outcome occurred: `ok`, or the code of a problem. */
+async function outcomes (promises: Promise<unknown>[]): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {}
+  for (const end of await Promise.allSettled(promises)) {
+    const word = end.status === 'fulfilled' ? 'ok' : end.reason instanceof Problem ? end.reason.code : String(end.reason)
+    counts[word] = (counts[word] ?? 0) + 1
+  }
+  return counts
+}
+
+const ids = (rows: { id: string }[]) => rows.map(({ id }) => id)
+const blobsOf = (files: { blobId: string }[]) => files.map(({ blobId }) => blobId)
+
+/** The contract in src/metadata/kept.ts, for the backend that `open` opens at a path; reopening a path gives the same records. */
+export function suite (t: Test, open: (place: string, keeping: Keeping) => Promise<Metadata>): void {
+  modelSuite(t, open)
+
+  /** A store with two accounts, in which one second passes between two acts of the first. */
+  async function start (t: Test, keeping: Keeping = month) {
+    const place = t.testdir()
+    let metadata = await open(place, keeping)
+    t.teardown(() => metadata.close())
+    const account = async (name: string) => (await metadata.addAccount({ username: name, usernameKey: name, passwordHash: 'hash', createdAt: 1 })).id
+    const [ownerId, otherId] = [await account('ada'), await account('bob')]
+    const begin = Date.now() - DAY
+    let seconds = 0
+    const tick = () => begin + 1000 * ++seconds
+    const newFile = (name: string, fields: Partial<NewFile> = {}): NewFile => ({ ownerId, name, size: 10, type: 'text/plain', sha256: hex(32), blobId: hex(16), isLeased: false, now: tick(), ...fields })
+    const put = async (name: string, fields: Partial<NewFile> = {}, quota = unlimited) => (await metadata.putFile(newFile(name, fields), quota, always)).file
+
+    async function all<T extends { keptAt: number, id: string }> (list: (page: KeptPage) => Promise<T[]>, limit: number): Promise<T[]> {
+      const seen: T[] = []
+      for (let after: KeptPosition | undefined; ;) {
+        const page = await list({ after, limit })
+        seen.push(...page)
+        const last = page.at(-1)
+        if (last === undefined) return seen
+        after = { key: last.keptAt, id: last.id }
+      }
+    }
+
+    return {
+      metadata,
+      ownerId,
+      otherId,
+      tick,
+      newFile,
+      put,
+      remove: (name: string, options: { isPermanent?: boolean, now?: number } = {}) => metadata.removeFile(ownerId, name, { precondition: always, isPermanent: false, now: tick(), ...options }),
+      versions: (fileId: number, limit = 100) => all<VersionRecord>(page => metadata.listVersions(ownerId, fileId, page), limit),
+      trash: (limit = 100) => all<TrashRecord>(page => metadata.listTrash(ownerId, page), limit),
+      restoreVersion: (name: string, { id }: { id: string }, quota = unlimited) => metadata.restoreVersion(ownerId, name, id, { quota, precondition: always, now: tick() }),
+      restoreFile: ({ id }: { id: string }, name?: string, quota = unlimited) => metadata.restoreFile(ownerId, id, { quota, name, now: tick() }),
+      find: (name: string) => metadata.findFile(ownerId, name),
+      async usage () {
+        const { usedBytes, usedFiles, keptBytes } = await metadata.findAccount(ownerId) as AccountRecord
+        return { bytes: usedBytes, files: usedFiles, keptBytes }
+      },
+      discarded: async () => (await metadata.discardedBlobs(1000, 0)).sort(),
+      newUpload: (name: string, fields: Partial<NewUpload> = {}): NewUpload => ({
+        id: hex(16), ownerId, name, type: 'text/plain', blobId: hex(16), length: 10, method: 'PUT', precondition: {}, uploadMetadata: null, reprDigest: null, lifetimeMilliseconds: HOUR, ...fields
+      }),
+      async reopen (keeping: Keeping) {
+        await metadata.close()
+        metadata = await open(place, keeping)
+        return metadata
+      }
+    }
+  }
+
+  const changeOf = ({ id, generation, length }: UploadRecord, offset: number) => ({ id, generation, offset, state: null, length, lifetimeMilliseconds: HOUR })
+
+  t.test('what a file contained is listed, newest replaced first, and found by its owner alone, also after a restart', async t => {
+    const { metadata, ownerId, otherId, put, versions, usage, discarded, reopen } = await start(t)
+    const [first, second, last] = [await put('a', { size: 1, type: 'image/png' }), await put('a', { size: 2 }), await put('a', { size: 3 })]
+    const wanted = [second, first].map((file, index) => {
+      const keptAt = [last, second][index]?.updatedAt as number
+      const { id: fileId, size, type, sha256, storedAt } = file
+      return { id: file.blobId, ownerId, fileId, size, type, sha256, storedAt, keptAt, expiresAt: keptAt + 30 * DAY }
+    })
+    t.strictSame(await versions(last.id), wanted)
+    t.equal(wanted[0]?.storedAt, second.updatedAt, 'when it was stored')
+    const found = { file: last, version: wanted[1] }
+    t.strictSame(await metadata.findVersion(ownerId, 'a', first.blobId), found)
+    t.strictSame(await usage(), { bytes: 3, files: 1, keptBytes: 3 })
+    t.strictSame(await discarded(), [])
+    const other = await put('b')
+    t.strictSame(await versions(other.id), [])
+    t.strictSame(await metadata.listVersions(otherId, last.id, { after: undefined, limit: 9 }), [])
+    for (const [owner, name, id] of [[otherId, 'a', first.blobId], [ownerId, 'b', first.blobId], [ownerId, 'c', first.blobId], [ownerId, 'a', last.blobId], [ownerId, 'a', hex(16)], [ownerId, 'a', '']] as const) {
+      t.equal(await metadata.findVersion(owner, name, id), undefined)
+    }
+    t.strictSame(await (await reopen(month)).findVersion(ownerId, 'a', first.blobId), found)
+  })
+
+  t.test('versions and trash are listed page by page, also those of one instant', async t => {
+    const { tick, put, remove, versions, trash } = await start(t, { milliseconds: 30 * DAY, versions: 10 })
+    const now = tick()
+    const files = []
+    for (let index = 0; index < 8; index++) files.push(await put('a', { now }))
+    const id = files[0]?.id as number
+    const byId = blobsOf(files.slice(0, -1)).sort().reverse()
+    for (const limit of [1, 2, 3, 7, 8]) t.strictSame(ids(await versions(id, limit)), byId, `pages of ${limit}`)
+    const later = tick()
+    const deleted = []
+    for (let index = 0; index < 5; index++) {
+      deleted.push(await put(`b${index}`))
+      await remove(`b${index}`, { now: index === 0 ? tick() : later })
+    }
+    // A file is not deleted before it was changed.
+    const wanted = [...deleted].sort((a, b) => b.updatedAt - a.updatedAt)
+    for (const limit of [1, 2, 5]) t.strictSame(ids(await trash(limit)), blobsOf(wanted), `pages of ${limit}`)
+    for (let index = 0; index < 3; index++) {
+      await put(`c${index}`, { now })
+      await remove(`c${index}`, { now })
+    }
+    const same = (await trash()).slice(5)
+    t.strictSame(same.map(({ keptAt }) => keptAt), [now, now, now])
+    t.strictSame(ids(same), ids(same).sort().reverse())
+  })
+
+  t.test('a file has so many versions, and the oldest go for a new one', async t => {
+    const { put, versions, usage, discarded } = await start(t)
+    const files = []
+    for (const size of [1, 2, 4, 8, 16, 32]) files.push(await put('a', { size }))
+    t.strictSame(ids(await versions(Number(files[0]?.id))), blobsOf(files.slice(2, 5)).reverse())
+    t.strictSame(await discarded(), blobsOf(files.slice(0, 2)).sort())
+    t.strictSame(await usage(), { bytes: 32, files: 1, keptBytes: 28 })
+  })
+
+  t.test('the version that was just made stays, also by a clock that was set back', async t => {
+    const { put, tick, versions, discarded } = await start(t, { milliseconds: 30 * DAY, versions: 1 })
+    const now = tick()
+    const blobId = 'f'.repeat(32)
+    const [first, second] = [await put('a', { now, blobId }), await put('a', { now: now - 5000, blobId: '0'.repeat(32) })]
+    await put('a', { now: now - 5000 })
+    t.strictSame(ids(await versions(first.id)), [second.blobId], 'of the same instant, with the lower id')
+    t.strictSame(await discarded(), [blobId])
+  })
+
+  t.test('fewer versions than before are found at once, and deleted with the next one', async t => {
+    const { ownerId, put, remove, versions, restoreVersion, trash, discarded, reopen } = await start(t)
+    const [first, second, third, last] = [await put('a'), await put('a'), await put('a'), await put('a')]
+    for (let count = 0; count < 3; count++) await put('b')
+    await remove('b')
+    const fewer = await reopen({ ...month, versions: 1 })
+    t.strictSame(ids(await versions(first.id)), [third.blobId])
+    for (const { blobId: id } of [first, second]) {
+      t.equal(await fewer.findVersion(ownerId, 'a', id), undefined)
+      t.strictSame(await outcomes([restoreVersion('a', { id }), fewer.removeVersion(ownerId, 'a', id)]), { not_found: 2 })
+    }
+    t.match(await trash(), [{ name: 'b', versions: 1 }])
+    await reopen({ ...month, versions: 0 })
+    t.strictSame(await versions(first.id), [])
+    t.match(await trash(), [{ name: 'b', versions: 0 }])
+    await reopen(month)
+    t.strictSame(ids(await versions(first.id)), blobsOf([third, second, first]), 'they are still there')
+    t.match(await trash(), [{ name: 'b', versions: 2 }])
+    const again = await reopen({ ...month, versions: 1 })
+    await put('a')
+    t.strictSame(ids(await versions(first.id)), [last.blobId])
+    t.strictSame(await discarded(), blobsOf([first, second, third]).sort())
+    t.strictSame(await again.usageMismatches(), [])
+  })
+
+  for (const { what, keeping, isKeptInTrash } of [
+    { what: 'no versions', keeping: { ...month, versions: 0 }, isKeptInTrash: true },
+    { what: 'nothing', keeping: { ...month, milliseconds: 0 }, isKeptInTrash: false }
+  ]) {
+    t.test(`where ${what} shall be kept, what is replaced is discarded`, async t => {
+      const { put, remove, versions, trash, discarded, usage } = await start(t, keeping)
+      const [first, last] = [await put('a'), await put('a')]
+      t.strictSame(await versions(last.id), [])
+      t.strictSame(await discarded(), [first.blobId])
+      await remove('a')
+      t.strictSame((await trash()).map(({ id, versions }) => [id, versions]), isKeptInTrash ? [[last.blobId, 0]] : [])
+      t.strictSame(await discarded(), isKeptInTrash ? [first.blobId] : blobsOf([first, last]).sort())
+      t.strictSame(await usage(), { bytes: 0, files: 0, keptBytes: isKeptInTrash ? 10 : 0 })
+    })
+  }
+
+  t.test('the same bytes make no version, whatever their type', async t => {
+    const { put, versions, discarded, usage } = await start(t)
+    const first = await put('a')
+    const second = await put('a', { sha256: first.sha256, type: 'image/png' })
+    t.strictSame(second, { ...first, blobId: second.blobId, type: 'image/png', updatedAt: second.updatedAt, storedAt: second.updatedAt })
+    t.strictSame(await versions(first.id), [])
+    t.strictSame(await discarded(), [first.blobId])
+    await put('a', { sha256: first.sha256, size: 11 })
+    t.strictSame(ids(await versions(first.id)), [second.blobId], 'a digest of another size is not the same')
+    t.strictSame(await usage(), { bytes: 11, files: 1, keptBytes: 10 })
+  })
+
+  t.test('what has expired does not exist, from that instant, by the settings of today', async t => {
+    const { metadata, ownerId, put, remove, versions, trash, usage, reopen } = await start(t, { milliseconds: 60_000, versions: 3 })
+    const first = await put('a')
+    await put('a')
+    await put('b')
+    await put('b')
+    await remove('b')
+    t.strictSame([await versions(first.id), await trash()], [[], []], 'a day later')
+    const page = { after: undefined, limit: 9 }
+    const [version] = await metadata.listVersions(ownerId, first.id, { ...page, now: first.updatedAt }) as [VersionRecord]
+    const [entry] = await metadata.listTrash(ownerId, { ...page, now: first.updatedAt }) as [TrashRecord]
+    t.equal(version.expiresAt, version.keptAt + 60_000)
+    t.equal((await metadata.listVersions(ownerId, first.id, { ...page, now: version.expiresAt - 1 })).length, 1)
+    t.strictSame(await metadata.listVersions(ownerId, first.id, { ...page, now: version.expiresAt }), [])
+    t.ok(await metadata.findVersion(ownerId, 'a', version.id, version.expiresAt - 1))
+    t.equal(await metadata.findVersion(ownerId, 'a', version.id, version.expiresAt), undefined)
+    t.strictSame((await metadata.listTrash(ownerId, { ...page, now: entry.expiresAt - 1 })).map(({ id, versions }) => [id, versions]), [[entry.id, 0]], 'its version has expired before')
+    t.strictSame(await metadata.listTrash(ownerId, { ...page, now: entry.expiresAt }), [])
+    const change = { quota: unlimited, precondition: always, name: undefined }
+    t.strictSame(await outcomes([
+      metadata.restoreVersion(ownerId, 'a', version.id, { ...change, now: version.expiresAt }),
+      metadata.removeVersion(ownerId, 'a', version.id, version.expiresAt),
+      metadata.restoreFile(ownerId, entry.id, { ...change, now: entry.expiresAt }),
+      metadata.removeFromTrash(ownerId, entry.id, entry.expiresAt)
+    ]), { not_found: 4 })
+    t.strictSame(await usage(), { bytes: 10, files: 1, keptBytes: 30 }, 'but it takes room until it is swept')
+    const longer = await reopen(month)
+    t.match(await versions(first.id), [{ id: version.id, expiresAt: version.keptAt + 30 * DAY }])
+    t.match(await trash(), [{ id: entry.id, expiresAt: entry.keptAt + 30 * DAY, versions: 1 }])
+    await longer.removeVersion(ownerId, 'a', version.id, version.keptAt + 30 * DAY - 1)
+    await longer.restoreFile(ownerId, entry.id, { ...change, now: entry.keptAt + 30 * DAY - 1 })
+  })
+
+  t.test('a restored version changes places with the content of the file', async t => {
+    const { put, restoreVersion, find, versions, usage, discarded } = await start(t)
+    const [first, second, third] = [await put('a', { size: 1, type: 'image/png' }), await put('a', { size: 2 }), await put('a', { size: 4 })]
+    const restored = await restoreVersion('a', { id: first.blobId })
+    t.strictSame(restored, { ...first, updatedAt: restored.updatedAt })
+    t.ok(restored.updatedAt > third.updatedAt)
+    t.strictSame(await find('a'), restored)
+    const { size, type, sha256, storedAt } = third
+    const kept = await versions(first.id)
+    t.match(kept[0], { id: third.blobId, size, type, sha256, storedAt, keptAt: restored.updatedAt })
+    t.strictSame(ids(kept), blobsOf([third, second]))
+    t.strictSame(await usage(), { bytes: 1, files: 1, keptBytes: 6 })
+    t.strictSame(await discarded(), [])
+
+    const same = await put('a', { size: 2, sha256: second.sha256 })
+    t.match(await restoreVersion('a', { id: second.blobId }), { blobId: second.blobId, storedAt: second.storedAt })
+    t.strictSame(ids(await versions(first.id)), blobsOf([first, third]), 'the same bytes make no version')
+    t.strictSame(await discarded(), [same.blobId])
+    t.strictSame(await usage(), { bytes: 2, files: 1, keptBytes: 5 })
+  })
+
+  t.test('a restore that is refused changes nothing', async t => {
+    const { metadata, ownerId, otherId, put, restoreVersion, find, versions, usage, newUpload } = await start(t)
+    const first = await put('a', { size: 10 })
+    const current = await put('a', { size: 4 })
+    await put('b', { size: 5 })
+    const id = first.blobId
+    const restore = (owner: number, name: string, version: string, fields = {}) => metadata.restoreVersion(owner, name, version, { quota: unlimited, precondition: always, ...fields })
+    t.strictSame(await outcomes([restore(otherId, 'a', id), restore(ownerId, 'b', id), restore(ownerId, 'c', id), restore(ownerId, 'a', hex(16)), restore(ownerId, 'a', current.blobId)]), { not_found: 5 })
+    t.strictSame(await outcomes([restore(ownerId, 'a', id, { precondition: never }), restore(ownerId, 'a', id, { precondition: { 'if-match': `"${first.sha256}"` } })]), { precondition_failed: 2 })
+    t.strictSame(await outcomes([restoreVersion('a', { id }, { bytes: 14, files: undefined })]), { quota_exceeded: 1 })
+    const upload = await metadata.addUpload(newUpload('c', { length: 1 }), { maxUploads: 1, quota: unlimited })
+    t.strictSame(await outcomes([restoreVersion('a', { id }, { bytes: 15, files: undefined })]), { quota_exceeded: 1 }, 'uploads count')
+    t.strictSame(await find('a'), current)
+    t.strictSame(ids(await versions(first.id)), [id])
+    t.strictSame(await usage(), { bytes: 9, files: 2, keptBytes: 10 })
+    t.match(await restore(ownerId, 'a', id, { quota: { bytes: 16, files: 1 }, precondition: { 'if-match': `"${current.sha256}"` } }), { blobId: id, size: 10 })
+    await metadata.removeUpload(ownerId, upload.id)
+    t.match(await restoreVersion('a', { id: current.blobId }, { bytes: 1, files: 1 }), { size: 4 }, 'what adds nothing is not refused')
+    t.strictSame(await metadata.usageMismatches(), [])
+  })
+
+  t.test('of many who restore one version at once exactly one does, and of many who want another one in place of the same content', async t => {
+    const { metadata, ownerId, put, versions, restoreVersion, usage } = await start(t, { ...month, versions: 100 })
+    const first = await put('a', { size: 1 })
+    for (let count = 0; count < 10; count++) await put('a', { size: 1 })
+    t.strictSame(await outcomes(Array.from({ length: 10 }, () => restoreVersion('a', { id: first.blobId }))), { ok: 1, not_found: 9 })
+    const isFirst = { 'if-match': `"${first.sha256}"` }
+    const others = await versions(first.id)
+    t.equal(others.length, 10)
+    t.strictSame(await outcomes(others.map(({ id }) => metadata.restoreVersion(ownerId, 'a', id, { quota: unlimited, precondition: isFirst }))), { ok: 1, precondition_failed: 9 })
+    t.strictSame(await usage(), { bytes: 1, files: 1, keptBytes: 10 })
+    t.strictSame(await metadata.usageMismatches(), [])
+  })
+
+  t.test('a deleted file is in the trash with its versions, and comes back with them as it was', async t => {
+    const { ownerId, otherId, metadata, put, remove, trash, find, versions, restoreFile, usage, discarded, tick } = await start(t)
+    const [first, last] = [await put('a', { size: 1 }), await put('a', { size: 2, type: 'image/png' })]
+    await put('b', { size: 4 })
+    const now = tick()
+    await remove('a', { now })
+    t.equal(await find('a'), undefined)
+    const { id: fileId, blobId: id, size, type, sha256, storedAt, createdAt } = last
+    t.strictSame(await trash(), [{ id, ownerId, fileId, size, type, sha256, storedAt, keptAt: now, expiresAt: now + 30 * DAY, name: 'a', versions: 1 }])
+    t.strictSame(await usage(), { bytes: 4, files: 1, keptBytes: 3 })
+    t.strictSame(await discarded(), [])
+    t.equal(await metadata.findVersion(ownerId, 'a', first.blobId), undefined)
+    const fresh = await put('a', { size: 8 })
+    t.not(fresh.id, fileId)
+    t.strictSame(await versions(fresh.id), [], 'a new file of that name begins without versions')
+    t.equal(await metadata.findVersion(ownerId, 'a', first.blobId), undefined)
+    t.strictSame(await outcomes([restoreFile({ id }), restoreFile({ id }, 'b')]), { name_taken: 2 })
+    t.strictSame(await outcomes([metadata.restoreFile(otherId, id, { quota: unlimited, name: 'c' }), restoreFile({ id: first.blobId }), restoreFile({ id: hex(16) })]), { not_found: 3 })
+    const restored = await restoreFile({ id }, 'c')
+    t.strictSame(restored, { ...last, name: 'c', createdAt, storedAt, updatedAt: restored.updatedAt })
+    t.ok(restored.updatedAt > now)
+    t.strictSame(await find('c'), restored)
+    t.strictSame(ids(await versions(fileId)), [first.blobId])
+    t.strictSame(await trash(), [])
+    t.strictSame(await usage(), { bytes: 14, files: 3, keptBytes: 1 })
+    t.strictSame(await outcomes([restoreFile({ id })]), { not_found: 1 })
+    await put('c', { size: 16 })
+    t.strictSame(ids(await versions(fileId)), [id, first.blobId])
+    t.strictSame(await metadata.usageMismatches(), [])
+  })
+
+  t.test('a clock that was set back makes nothing look older', async t => {
+    const { metadata, ownerId, put, remove, versions, trash } = await start(t)
+    const first = await put('a')
+    const last = await put('a', { now: first.updatedAt - 5000 })
+    t.match(await versions(first.id), [{ keptAt: first.updatedAt }])
+    t.equal(last.storedAt, first.updatedAt)
+    const restored = await metadata.restoreVersion(ownerId, 'a', first.blobId, { quota: unlimited, precondition: always, now: first.updatedAt - 9000 })
+    t.equal(restored.updatedAt, first.updatedAt)
+    await remove('a', { now: first.updatedAt - 9000 })
+    t.match(await trash(), [{ keptAt: first.updatedAt }])
+    t.match(await metadata.restoreFile(ownerId, first.blobId, { quota: unlimited, name: undefined, now: first.updatedAt - 9000 }), { updatedAt: first.updatedAt })
+  })
+
+  t.test('what has no time of its own gets that of the backend', async t => {
+    const { metadata, ownerId, newFile } = await start(t)
+    const before = await metadata.now()
+    const put = async () => {
+      const { now, ...file } = newFile('a')
+      return (await metadata.putFile(file, unlimited, always)).file
+    }
+    const [first, second] = [await put(), await put()]
+    const restored = await metadata.restoreVersion(ownerId, 'a', first.blobId, { quota: unlimited, precondition: always })
+    const [version] = await metadata.listVersions(ownerId, first.id, { after: undefined, limit: 9 })
+    t.match(version, { id: second.blobId, storedAt: second.updatedAt, keptAt: restored.updatedAt })
+    await metadata.removeFile(ownerId, 'a', { precondition: always, isPermanent: false })
+    const [entry] = await metadata.listTrash(ownerId, { after: undefined, limit: 9 }) as [TrashRecord]
+    const { updatedAt } = await metadata.restoreFile(ownerId, entry.id, { quota: unlimited, name: undefined })
+    const times = [before, first.storedAt, second.storedAt, restored.updatedAt, entry.keptAt, updatedAt, await metadata.now()]
+    t.strictSame(times, [...times].sort((a, b) => a - b))
+    t.equal(await metadata.removeExpiredContent(9), false)
+    t.equal((await metadata.listVersions(ownerId, first.id, { after: undefined, limit: 9 })).length, 1)
+  })
+
+  t.test('a restore of a file is refused beyond a quota, whatever is kept', async t => {
+    const { metadata, put, remove, restoreFile, trash, usage, newUpload } = await start(t)
+    const { blobId: id } = await put('a', { size: 10 })
+    await remove('a')
+    await put('b', { size: 5 })
+    const refused = [{ bytes: 14, files: undefined }, { bytes: undefined, files: 1 }]
+    for (const quota of refused) t.strictSame(await outcomes([restoreFile({ id }, 'a', quota)]), { quota_exceeded: 1 })
+    const upload = await metadata.addUpload(newUpload('c', { length: 1 }), { maxUploads: 1, quota: unlimited })
+    for (const quota of [{ bytes: 15, files: undefined }, { bytes: undefined, files: 2 }]) t.strictSame(await outcomes([restoreFile({ id }, 'a', quota)]), { quota_exceeded: 1 }, 'uploads count')
+    t.strictSame(ids(await trash()), [id])
+    t.strictSame(await usage(), { bytes: 5, files: 1, keptBytes: 10 })
+    await metadata.removeUpload(upload.ownerId, upload.id)
+    t.match(await restoreFile({ id }, undefined, { bytes: 15, files: 2 }), { name: 'a', size: 10 })
+  })
+
+  t.test('a new name takes the versions along, and meets no deleted file', async t => {
+    const { metadata, ownerId, put, remove, versions, trash } = await start(t)
+    const first = await put('a')
+    await put('a')
+    await put('b')
+    await remove('b')
+    const renamed = await metadata.renameFile(ownerId, 'a', 'b')
+    t.equal(renamed.id, first.id)
+    t.equal(renamed.storedAt, (await versions(first.id))[0]?.keptAt, 'its bytes are as old as before')
+    t.ok(await metadata.findVersion(ownerId, 'b', first.blobId))
+    t.equal(await metadata.findVersion(ownerId, 'a', first.blobId), undefined)
+    t.match(await trash(), [{ name: 'b' }])
+    await remove('b')
+    t.strictSame((await trash()).map(({ name, versions }) => [name, versions]), [['b', 1], ['b', 0]])
+  })
+
+  t.test('what is deleted for good goes with its versions and nothing else, unless a precondition refuses it', async t => {
+    const { metadata, ownerId, put, remove, versions, trash, usage, discarded } = await start(t)
+    const [first, second, last] = [await put('a', { size: 1 }), await put('a', { size: 2 }), await put('a', { size: 4 })]
+    const other = await put('b', { size: 8 })
+    await put('b', { size: 16 })
+    t.strictSame(await outcomes([
+      metadata.removeFile(ownerId, 'a', { precondition: never, isPermanent: true }),
+      metadata.removeFile(ownerId, 'a', { precondition: never, isPermanent: false }),
+      metadata.removeFile(ownerId, 'c', { precondition: always, isPermanent: true })
+    ]), { precondition_failed: 2, not_found: 1 })
+    t.strictSame(await discarded(), [])
+    await remove('a', { isPermanent: true })
+    t.strictSame(await trash(), [])
+    t.strictSame(await discarded(), blobsOf([first, second, last]).sort())
+    t.strictSame(ids(await versions(other.id)), [other.blobId])
+    t.strictSame(await usage(), { bytes: 16, files: 1, keptBytes: 8 })
+    t.strictSame(await metadata.usageMismatches(), [])
+  })
+
+  t.test('a version and an entry of the trash are deleted by their owner, each by its own way, once', async t => {
+    const { metadata, ownerId, otherId, put, remove, versions, trash, usage, discarded } = await start(t)
+    const [first, second] = [await put('a', { size: 1 }), await put('a', { size: 2 })]
+    await put('a', { size: 4 })
+    const [old, deleted] = [await put('b', { size: 8 }), await put('b', { size: 16 })]
+    await remove('b')
+    t.strictSame(await outcomes([
+      metadata.removeVersion(otherId, 'a', first.blobId), metadata.removeVersion(ownerId, 'b', old.blobId), metadata.removeVersion(ownerId, 'a', deleted.blobId),
+      metadata.removeFromTrash(otherId, deleted.blobId), metadata.removeFromTrash(ownerId, old.blobId), metadata.removeFromTrash(ownerId, first.blobId)
+    ]), { not_found: 6 })
+    t.strictSame(await outcomes([1, 2, 3].map(() => metadata.removeVersion(ownerId, 'a', first.blobId))), { ok: 1, not_found: 2 })
+    t.strictSame(ids(await versions(first.id)), [second.blobId])
+    t.strictSame(await usage(), { bytes: 4, files: 1, keptBytes: 26 })
+    t.strictSame(await outcomes([1, 2, 3].map(() => metadata.removeFromTrash(ownerId, deleted.blobId))), { ok: 1, not_found: 2 })
+    t.strictSame(await trash(), [])
+    t.strictSame(await discarded(), blobsOf([first, old, deleted]).sort())
+    t.strictSame(await usage(), { bytes: 4, files: 1, keptBytes: 2 })
+    t.strictSame(await metadata.usageMismatches(), [])
+  })
+
+  t.test('the trash is emptied in batches, the oldest first, also of what has expired', async t => {
+    const { metadata, ownerId, otherId, put, remove, versions, trash, usage, discarded } = await start(t)
+    const theirs = await metadata.putFile({ ownerId: otherId, name: 'a', size: 1, type: 'a/b', sha256: hex(32), blobId: hex(16), isLeased: false }, unlimited, always)
+    await metadata.removeFile(otherId, 'a', { precondition: always, isPermanent: false })
+    const living = await put('a', { size: 1 })
+    await put('a', { size: 1 })
+    const gone: FileRecord[] = []
+    for (const [index, name] of ['b', 'c', 'd', 'e', 'f'].entries()) {
+      gone.push(await put(name, { size: 10, now: 1000 + index }), await put(name, { size: 100, now: 2000 + index }))
+      await remove(name, index < 3 ? { now: 3000 + index } : {})
+    }
+    t.equal((await trash()).length, 2, 'three have expired')
+    t.strictSame(await metadata.emptyTrash(ownerId, 2), { files: 2, bytes: 220 })
+    t.strictSame(await discarded(), blobsOf(gone.slice(0, 4)).sort())
+    t.strictSame(await metadata.emptyTrash(ownerId, 2), { files: 2, bytes: 220 })
+    t.strictSame((await trash()).map(({ name }) => name), ['f'])
+    t.strictSame(await metadata.emptyTrash(ownerId, 2), { files: 1, bytes: 110 })
+    t.strictSame(await metadata.emptyTrash(ownerId, 2), { files: 0, bytes: 0 })
+    t.strictSame(await discarded(), blobsOf(gone).sort())
+    t.strictSame(ids(await versions(living.id)), [living.blobId])
+    t.strictSame(ids(await metadata.listTrash(otherId, { after: undefined, limit: 9 })), [theirs.file.blobId])
+    t.strictSame(await usage(), { bytes: 1, files: 1, keptBytes: 1 })
+    t.strictSame(await metadata.usageMismatches(), [])
+  })
+
+  t.test('a write that finds no room takes the longest-kept content, and no more than it needs', async t => {
+    const { metadata, put, remove, newFile, versions, trash, usage, discarded } = await start(t)
+    const quota = { bytes: 60, files: undefined }
+    const living = await put('a')
+    const second = await put('a')
+    const b = await put('b')
+    await remove('b')
+    const c = await put('c', { size: 5 })
+    const c2 = await put('c', { size: 5 })
+    await put('a')
+    await remove('c')
+    t.strictSame(await usage(), { bytes: 10, files: 1, keptBytes: 40 })
+
+    await put('fits', { size: 10 }, quota)
+    t.strictSame(await discarded(), [])
+    await put('one more', { size: 1 }, quota)
+    t.strictSame(await discarded(), [living.blobId])
+    t.strictSame(await usage(), { bytes: 21, files: 3, keptBytes: 30 })
+    await metadata.addFile(newFile('ten', { size: 10 }), quota)
+    t.strictSame(await discarded(), blobsOf([living, b]).sort())
+    t.strictSame(await usage(), { bytes: 31, files: 4, keptBytes: 20 })
+    await put('twenty', { size: 20 }, quota)
+    t.strictSame(await discarded(), blobsOf([living, b, c, second]).sort(), 'a version of a deleted file goes on its own')
+    t.strictSame(await usage(), { bytes: 51, files: 5, keptBytes: 5 })
+    t.strictSame(await versions(living.id), [])
+    t.strictSame((await trash()).map(({ id, versions }) => [id, versions]), [[c2.blobId, 0]])
+    await put('smaller', { size: 0 }, { bytes: 55, files: undefined })
+    t.strictSame(await usage(), { bytes: 51, files: 6, keptBytes: 0 }, 'a quota that was lowered')
+    t.strictSame(await metadata.usageMismatches(), [])
+  })
+
+  t.test('what is empty makes no room, and stays', async t => {
+    const { metadata, put, remove, usage, discarded, trash, versions } = await start(t)
+    const living = await put('a', { size: 0 })
+    await put('a', { size: 10 })
+    const second = await put('a', { size: 0 })
+    const deleted = await put('b', { size: 0 })
+    await remove('b')
+    await put('c', { size: 20 }, { bytes: 20, files: undefined })
+    t.strictSame(ids(await versions(living.id)), [living.blobId], 'the version of 10 bytes went')
+    t.strictSame(ids(await trash()), [deleted.blobId])
+    t.equal(await metadata.removeOldestContent(1, 10), 0)
+    t.notOk((await discarded()).some(id => [living, second, deleted].some(({ blobId }) => blobId === id)))
+    t.strictSame(await usage(), { bytes: 20, files: 2, keptBytes: 0 })
+  })
+
+  t.test('a deleted file that makes room goes with its versions', async t => {
+    const { tick, put, remove, usage, discarded, trash } = await start(t)
+    const now = tick()
+    // At one instant the lower id counts as older: the file before its version.
+    const [version, deleted] = [await put('a', { now, blobId: 'f'.repeat(32), size: 30 }), await put('a', { now, blobId: '0'.repeat(32), size: 1 })]
+    await remove('a', { now })
+    const next = await put('b', { size: 20 })
+    await remove('b')
+    await put('c', { size: 30 }, { bytes: 80, files: undefined })
+    t.strictSame(await discarded(), [deleted.blobId, version.blobId])
+    t.strictSame(ids(await trash()), [next.blobId], 'they make room for more than is needed')
+    t.strictSame(await usage(), { bytes: 30, files: 1, keptBytes: 20 })
+  })
+
+  t.test('what a write itself keeps goes last', async t => {
+    const { put, remove, tick, versions, trash, discarded, usage } = await start(t)
+    const quota = { bytes: 30, files: undefined }
+    const first = await put('a')
+    const second = await put('a')
+    const other = await put('b')
+    // Deleted later than the version will be made.
+    await remove('b', { now: tick() + 60_000 })
+    const third = await put('a', {}, quota)
+    t.strictSame(await discarded(), [first.blobId])
+    t.strictSame(ids(await versions(first.id)), [second.blobId])
+    await put('a', {}, { bytes: 20, files: undefined })
+    t.strictSame(await discarded(), blobsOf([first, second, other]).sort())
+    t.strictSame(await trash(), [])
+    t.strictSame(ids(await versions(first.id)), [third.blobId])
+    const fourth = await put('a', { size: 15 }, { bytes: 24, files: undefined })
+    t.strictSame(await versions(first.id), [], 'but it goes too')
+    t.equal((await discarded()).length, 5)
+    await put('a', { size: 20 }, { bytes: 20, files: undefined })
+    t.strictSame(await usage(), { bytes: 20, files: 1, keptBytes: 0 })
+    t.ok((await discarded()).includes(fourth.blobId))
+  })
+
+  t.test('what is kept never stands in the way, and a write that is refused takes none of it', async t => {
+    const { metadata, otherId, put, remove, usage, discarded, newUpload } = await start(t)
+    const theirs = await metadata.putFile({ ownerId: otherId, name: 'a', size: 50, type: 'a/b', sha256: hex(32), blobId: hex(16), isLeased: false, now: 1 }, unlimited, always)
+    await metadata.removeFile(otherId, 'a', { precondition: always, isPermanent: false, now: 1 })
+    const quota = { bytes: 20, files: 2 }
+    const deleted = await put('a', { size: 20 }, quota)
+    await remove('a')
+    t.strictSame(await outcomes([put('b', { size: 21 }, quota)]), { quota_exceeded: 1 })
+    const upload = await metadata.addUpload(newUpload('c', { length: 1 }), { maxUploads: 1, quota })
+    t.strictSame(await outcomes([put('b', { size: 20 }, quota)]), { quota_exceeded: 1 }, 'a reservation does')
+    await metadata.removeUpload(upload.ownerId, upload.id)
+    t.strictSame(await usage(), { bytes: 0, files: 0, keptBytes: 20 })
+    t.strictSame(await discarded(), [upload.blobId])
+    await put('b', { size: 20 }, quota)
+    await put('empty', { size: 0 }, quota)
+    t.strictSame(await outcomes([put('c', { size: 0 }, quota)]), { quota_exceeded: 1 })
+    t.strictSame(await discarded(), blobsOf([upload, deleted]).sort())
+    t.ok((await metadata.knownBlobs([theirs.file.blobId])).has(theirs.file.blobId), 'another account keeps what it has')
+  })
+
+  for (const { kept, bytes, writers, fits, left } of [
+    { kept: 100, bytes: 100, writers: 20, fits: 10, left: 0 },
+    { kept: 80, bytes: 100, writers: 5, fits: 5, left: 50 },
+    { kept: 80, bytes: 107, writers: 7, fits: 7, left: 35 },
+    { kept: 30, bytes: 125, writers: 20, fits: 12, left: 5 }
+  ]) {
+    t.test(`of ${writers} writers at once who have ${bytes} bytes, of which ${kept} are kept, ${fits} find room, and ${left} stay`, async t => {
+      const { metadata, put, newFile, remove, trash, usage, discarded } = await start(t)
+      const quota = { bytes, files: undefined }
+      const deleted: FileRecord[] = []
+      for (let index = 0; index < kept / 5; index++) {
+        deleted.push(await put(`old ${index}`, { size: 5 }))
+        await remove(`old ${index}`)
+      }
+      t.strictSame(await outcomes(Array.from({ length: writers }, (_, index) => index % 2 === 0
+        ? metadata.addFile(newFile(`new ${index}`), quota)
+        : metadata.putFile(newFile(`new ${index}`), quota, always))), { ok: fits, ...(writers > fits && { quota_exceeded: writers - fits }) })
+      t.strictSame(await usage(), { bytes: 10 * fits, files: fits, keptBytes: left })
+      const staying = left / 5
+      t.strictSame(ids(await trash()), blobsOf(deleted).reverse().slice(0, staying))
+      t.strictSame(await discarded(), blobsOf(deleted.slice(0, deleted.length - staying)).sort())
+      t.strictSame(await metadata.usageMismatches(), [])
+    })
+  }
+
+  t.test('of many who replace files at once each leaves what fits: the newest versions', async t => {
+    const { metadata, newFile, versions, usage } = await start(t, { ...month, versions: 100 })
+    const puts = await Promise.all(Array.from({ length: 60 }, (_, index) => {
+      const { now, ...file } = newFile(`${index % 3}`)
+      return metadata.putFile(file, { bytes: 100, files: undefined }, always)
+    }))
+    t.strictSame(await usage(), { bytes: 30, files: 3, keptBytes: 70 })
+    const listed = (await Promise.all(Array.from(new Set(puts.map(({ file }) => file.id)), id => versions(id)))).flat()
+    const latest = (times: number[]) => times.sort((a, b) => b - a).slice(0, 7)
+    t.strictSame(latest(listed.map(({ keptAt }) => keptAt)), latest(puts.map(({ file }) => file.updatedAt)))
+    t.equal(listed.length, 7)
+    t.strictSame(await metadata.usageMismatches(), [])
+  })
+
+  t.test('an upload takes room only with the bytes that have arrived', async t => {
+    const { metadata, ownerId, put, remove, trash, usage, discarded, newUpload } = await start(t)
+    const quota = { bytes: 20, files: undefined }
+    const deleted: FileRecord[] = []
+    for (let index = 0; index < 10; index++) {
+      deleted.push(await put(`${index}`, { size: 2 }, quota))
+      await remove(`${index}`)
+    }
+    const gone = (count: number) => blobsOf(deleted.slice(0, count)).sort()
+    const save = (upload: UploadRecord, offset: number) => metadata.saveUpload(changeOf(upload, offset), { isAppending: true, quota })
+    const add = (name: string, fields: Partial<NewUpload> = {}) => metadata.addUpload(newUpload(name, fields), { maxUploads: 9, quota })
+    const upload = await add('a')
+    t.strictSame(await discarded(), [])
+    await save(upload, 3)
+    t.strictSame(await discarded(), gone(2))
+    await save(upload, 4)
+    t.strictSame(await discarded(), gone(2), 'no more than needed')
+    const other = await add('b', { length: null })
+    await save(other, 1)
+    t.strictSame(await discarded(), gone(3))
+    t.strictSame(await metadata.uploadUsage(ownerId), { uploads: 2, bytes: 11, receivedBytes: 5 })
+    t.strictSame(await outcomes([save(other, 11)]), { quota_exceeded: 1 })
+    t.strictSame(await discarded(), gone(3), 'what is refused takes nothing')
+    t.match(await metadata.finishUpload(changeOf(upload, 10), { sha256: hex(32), quota }), { isNew: true })
+    t.strictSame(await discarded(), gone(6))
+    t.strictSame(await usage(), { bytes: 10, files: 1, keptBytes: 8 })
+    t.equal((await trash()).length, 4)
+    t.strictSame(await metadata.usageMismatches(), [])
+  })
+
+  t.test('the bytes of an upload that is refused at its end have arrived as well', async t => {
+    const { metadata, put, remove, newUpload, discarded, usage, find } = await start(t)
+    const quota = { bytes: 20, files: undefined }
+    const deleted: FileRecord[] = []
+    for (let index = 0; index < 10; index++) {
+      deleted.push(await put(`${index}`, { size: 2 }))
+      await remove(`${index}`)
+    }
+    const upload = await metadata.addUpload(newUpload('a', { length: 9, precondition: { 'if-match': '*' } }), { maxUploads: 9, quota })
+    t.equal(await metadata.finishUpload(changeOf(upload, 9), { sha256: hex(32), quota }), undefined)
+    t.strictSame(await discarded(), blobsOf(deleted.slice(0, 5)).sort())
+    t.strictSame(await usage(), { bytes: 0, files: 0, keptBytes: 10 })
+    await metadata.removeUpload(upload.ownerId, upload.id)
+    await put('b', { size: 10 }, quota)
+    t.equal((await discarded()).length, 6, 'what ends gives its room back')
+    t.ok(await find('b'))
+  })
+
+  t.test('an upload that replaces a file makes a version of it', async t => {
+    const { metadata, ownerId, put, newUpload, versions, find, usage, discarded } = await start(t)
+    const [first, second] = [await put('a', { size: 1 }), await put('a', { size: 2 })]
+    const quota = { bytes: 13, files: 2 }
+    const upload = await metadata.addUpload(newUpload('a'), { maxUploads: 9, quota })
+    const change = { ...changeOf(upload, 10), now: Date.now() }
+    const stored = await metadata.finishUpload(change, { sha256: hex(32), quota })
+    t.match(stored, { isNew: false, file: { id: first.id, blobId: upload.blobId, updatedAt: change.now, storedAt: change.now } })
+    t.strictSame(stored?.file, await find('a'))
+    t.strictSame((await metadata.findUpload(ownerId, upload.id))?.result, stored)
+    t.strictSame(ids(await versions(first.id)), blobsOf([second, first]))
+    t.strictSame(await usage(), { bytes: 10, files: 1, keptBytes: 3 })
+    const next = await metadata.addUpload(newUpload('a'), { maxUploads: 9, quota: unlimited })
+    await metadata.finishUpload(changeOf(next, 10), { sha256: hex(32), quota: { bytes: 21, files: undefined } })
+    t.strictSame(ids(await versions(first.id)), [upload.blobId], 'in its room')
+    const same = await metadata.addUpload(newUpload('a'), { maxUploads: 9, quota: unlimited })
+    const { sha256 } = await find('a') as FileRecord
+    await metadata.finishUpload(changeOf(same, 10), { sha256, quota: unlimited })
+    t.strictSame(ids(await versions(first.id)), [upload.blobId])
+    t.strictSame(await discarded(), blobsOf([first, second, next]).sort())
+    t.strictSame(await metadata.usageMismatches(), [])
+  })
+
+  t.test('what is kept of a deleted account goes with its files, batch by batch, and nobody restores it', async t => {
+    const { metadata, ownerId, otherId, put, remove, restoreVersion, restoreFile, newFile } = await start(t)
+    const theirs = await metadata.putFile(newFile('a', { ownerId: otherId }), unlimited, always)
+    await metadata.putFile(newFile('a', { ownerId: otherId }), unlimited, always)
+    const files: FileRecord[] = []
+    for (let index = 0; index < 3; index++) files.push(await put('a'), await put(`b${index}`), await put(`b${index}`))
+    for (let index = 0; index < 3; index++) await remove(`b${index}`)
+    await metadata.removeAccount(ownerId, Date.now())
+    const [version, , deleted] = files as [FileRecord, FileRecord, FileRecord]
+    t.strictSame(await outcomes([restoreVersion('a', { id: version.blobId }), restoreFile({ id: deleted.blobId })]), { not_found: 2 })
+    t.strictSame(await metadata.usageMismatches(), [])
+    let rounds = 0
+    for (; await metadata.purgeDeletedAccounts(2); rounds++) t.ok((await metadata.discardedBlobs(100, 0)).length <= 2 * (rounds + 1))
+    t.ok(rounds >= 5)
+    t.strictSame((await metadata.discardedBlobs(100, 0)).sort(), blobsOf(files).sort())
+    await metadata.clearDiscarded(blobsOf(files))
+    t.strictSame(await metadata.referencedBlobs(blobsOf(files)), new Set())
+    t.ok(await metadata.findVersion(otherId, 'a', theirs.file.blobId))
+    t.strictSame(await metadata.checkIntegrity(), [])
+  })
+
+  t.test('the blobs of what is kept are in use, and listed for fsck with those of files', async t => {
+    const { metadata, ownerId, put, remove } = await start(t)
+    const [version, current] = [await put('a', { size: 1 }), await put('a', { size: 2 })]
+    const [ofDeleted, deleted] = [await put('b', { size: 4 }), await put('b', { size: 8 })]
+    await remove('b')
+    const renamed = await metadata.renameFile(ownerId, 'a', 'c')
+    const gone = await put('d')
+    await remove('d', { isPermanent: true })
+    const all = [version, current, ofDeleted, deleted]
+    t.strictSame(await metadata.knownBlobs([...blobsOf([...all, gone]), hex(16)]), new Set(blobsOf(all)))
+    t.strictSame(await metadata.referencedBlobs([...blobsOf([...all, gone]), hex(16)]), new Set(blobsOf([...all, gone])))
+    const row = ({ blobId, size, sha256, ownerId }: FileRecord, content: StoredContent['content'], name: string | null): StoredContent => ({ blobId, content, size, sha256, ownerId, name })
+    const wanted = [row(version, 'version', 'c'), row(renamed, 'file', 'c'), row(ofDeleted, 'version', null), row(deleted, 'trash', 'b')].sort((a, b) => a.blobId < b.blobId ? -1 : 1)
+    for (const limit of [1, 2, 3, 4, 5]) {
+      const seen: StoredContent[] = []
+      for (let page; (page = await metadata.contentsAfter(seen.at(-1)?.blobId ?? '', limit)).length > 0;) {
+        t.ok(page.length <= limit)
+        seen.push(...page)
+      }
+      t.strictSame(seen, wanted, `pages of ${limit}`)
+    }
+    t.strictSame(await metadata.checkIntegrity(), [])
+  })
+
+  t.test('expired content is swept in batches, the versions of a deleted file with it, and what lives stays', async t => {
+    const { metadata, otherId, put, remove, newFile, versions, trash, usage, discarded } = await start(t, { ...month, versions: 10 })
+    t.equal(await metadata.removeExpiredContent(1), false, 'there is none')
+    const old: FileRecord[] = []
+    for (let index = 0; index < 6; index++) {
+      old.push(await put('a', { size: 1, now: 1000 + index }))
+      old.push((await metadata.putFile(newFile('b', { ownerId: otherId, size: 1, now: 1000 + index }), unlimited, always)).file)
+    }
+    const live = [await put('a', { size: 10 }), await put('a', { size: 100 })]
+    old.push(await put('c', { size: 1, now: 1000 }), await put('c', { size: 1, now: 2000 }))
+    await remove('c', { now: 3000 })
+    const staying = await put('d')
+    await remove('d')
+    // Of each account the last of these is in a file, or was replaced today.
+    const expired = [...old.slice(0, 10), ...old.slice(12)]
+    t.equal(await metadata.removeExpiredContent(3), true, 'there may be more')
+    t.equal((await discarded()).length, 3)
+    while (await metadata.removeExpiredContent(3));
+    t.equal(await metadata.removeExpiredContent(3), false)
+    t.strictSame(await discarded(), blobsOf(expired).sort())
+    t.strictSame(ids(await versions(Number(live[0]?.id))), [live[0]?.blobId, old[10]?.blobId])
+    t.strictSame(ids(await trash()), [staying.blobId])
+    t.strictSame(await usage(), { bytes: 100, files: 1, keptBytes: 21 })
+    t.match(await metadata.findAccount(otherId), { usedBytes: 1, keptBytes: 0 })
+    const [, last] = await versions(Number(live[0]?.id))
+    t.equal(await metadata.removeExpiredContent(9, Number(last?.expiresAt) - 1), false)
+    t.equal((await versions(Number(live[0]?.id))).length, 2)
+    t.equal(await metadata.removeExpiredContent(1, Number(last?.expiresAt)), true, 'from its instant')
+    t.equal((await versions(Number(live[0]?.id))).length, 1)
+    t.strictSame(await metadata.usageMismatches(), [])
+  })
+
+  t.test('sweeps at once, also beside writers, discard each content once', async t => {
+    const { metadata, put, remove, newFile, usage, discarded } = await start(t)
+    const deleted: FileRecord[] = []
+    for (let index = 0; index < 30; index++) {
+      deleted.push(await put(`${index}`, { now: 1000 + index }))
+      await remove(`${index}`, { now: 2000 + index })
+    }
+    const quota = { bytes: 300, files: undefined }
+    const adds = Array.from({ length: 10 }, (_, index) => metadata.addFile(newFile(`new ${index}`), quota))
+    const sweeps = [1, 2, 3].map(async () => { while (await metadata.removeExpiredContent(4)); })
+    await Promise.all([...adds, ...sweeps])
+    while (await metadata.removeExpiredContent(4));
+    t.strictSame(await discarded(), blobsOf(deleted).sort())
+    t.strictSame(await usage(), { bytes: 100, files: 10, keptBytes: 0 })
+    t.strictSame(await metadata.usageMismatches(), [])
+  })
+
+  t.test('for a full disk the oldest content of all goes, no more than is asked for', async t => {
+    const { metadata, otherId, put, remove, newFile, trash, usage, discarded } = await start(t)
+    t.equal(await metadata.removeOldestContent(100, 10), 0)
+    const old: FileRecord[] = []
+    for (let index = 0; index < 4; index++) {
+      old.push(await put(`${index}`, { size: 10, now: 1000 }))
+      await remove(`${index}`, { now: 2000 + 2 * index })
+      old.push((await metadata.putFile(newFile(`${index}`, { ownerId: otherId, size: 10, now: 1000 }), unlimited, always)).file)
+      await metadata.removeFile(otherId, `${index}`, { precondition: always, isPermanent: false, now: 2001 + 2 * index })
+    }
+    const [version, current] = [await put('a', { size: 1 }), await put('a', { size: 100 })]
+    const gone = (count: number) => blobsOf(old.slice(0, count)).sort()
+    t.equal(await metadata.removeOldestContent(0, 10), 0)
+    t.equal(await metadata.removeOldestContent(11, 10), 20)
+    t.strictSame(await discarded(), gone(2))
+    t.equal(await metadata.removeOldestContent(10, 10), 10)
+    t.strictSame(await discarded(), gone(3))
+    t.equal(await metadata.removeOldestContent(1000, 2), 20, 'two of them')
+    t.strictSame(await discarded(), gone(5))
+    t.equal(await metadata.removeOldestContent(1000, 10), 31)
+    t.strictSame(await discarded(), [...blobsOf(old), version.blobId].sort())
+    t.equal(await metadata.removeOldestContent(1000, 10), 0)
+    t.strictSame(await trash(), [])
+    t.strictSame(await usage(), { bytes: 100, files: 1, keptBytes: 0 })
+    t.ok((await metadata.knownBlobs([current.blobId])).has(current.blobId))
+    t.strictSame(await metadata.usageMismatches(), [])
+  })
+
+  t.test('bytes that wait for their removal are told, also before their grace is over', async t => {
+    const { metadata, ownerId, put, remove } = await start(t)
+    t.equal(await metadata.hasDiscardedBlobs(), false)
+    const { blobId } = await put('a')
+    await remove('a')
+    t.equal(await metadata.hasDiscardedBlobs(), false)
+    await metadata.removeFromTrash(ownerId, blobId)
+    t.strictSame(await metadata.discardedBlobs(9, 3600), [])
+    t.equal(await metadata.hasDiscardedBlobs(), true)
+    await metadata.clearDiscarded([blobId])
+    t.equal(await metadata.hasDiscardedBlobs(), false)
+  })
+
+  t.test('what is kept is summed up over everybody', async t => {
+    const { metadata, otherId, put, newFile } = await start(t)
+    await put('a', { size: 1 })
+    await put('a', { size: 2 })
+    await metadata.putFile(newFile('a', { ownerId: otherId, size: 4 }), unlimited, always)
+    await metadata.removeFile(otherId, 'a', { precondition: always, isPermanent: false })
+    t.strictSame(await metadata.totals(unlimited), { accounts: 2, files: 1, bytes: 2, keptBytes: 5, accountsNearQuota: 0 })
+    await metadata.removeAccount(otherId, 1)
+    t.strictSame(await metadata.totals(unlimited), { accounts: 1, files: 1, bytes: 2, keptBytes: 1, accountsNearQuota: 0 })
+  })
+}

@@ -1,0 +1,224 @@
+import { createHash } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { setTimeout as wait } from 'node:timers/promises'
+import t from 'tap'
+import { bytesPath, comparable, metadataPath, openAccount } from './kept-account.ts'
+import { formOf, type SendOptions } from './server.ts'
+import { runSql, storedBlobs } from './stores.ts'
+
+const DAY = 24 * 3600_000
+
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
+const httpDate = (date: string) => new Date(date).toUTCString()
+const later = (date: string, milliseconds: number) => new Date(Date.parse(date) + milliseconds).toISOString()
+
+t.test('a file that was replaced three times has three versions, newest replaced first', async t => {
+  const { put, listVersions, metadata, usage } = await openAccount(t)
+  const states: any[] = []
+  for (const [body, type] of [['one', 'text/x-one'], ['second', 'text/x-two'], ['3', 'text/x-three'], ['now', 'text/plain']] as const) states.push((await put('a b.txt', body, { 'content-type': type })).json)
+  const answer = await listVersions('a b.txt')
+  t.match(answer, { status: 200, headers: { 'cache-control': 'no-store', link: undefined } })
+  const { versions } = answer.json
+  t.strictSame(answer.json, {
+    versions: [2, 1, 0].map((index, place) => ({
+      id: versions[place].id,
+      size: states[index].size,
+      type: states[index].type,
+      sha256: states[index].sha256,
+      createdAt: states[index].updatedAt,
+      replacedAt: states[index + 1].updatedAt,
+      expiresAt: later(states[index + 1].updatedAt, 30 * DAY)
+    })),
+    next: null
+  })
+  t.equal(new Set(versions.map(({ id }: { id: string }) => id)).size, 3)
+  t.equal((await metadata('a b.txt')).json.createdAt, states[0].createdAt)
+  t.match(await usage(), { files: 1, bytes: 3, keptBytes: 10, uploadBytes: 0 })
+})
+
+t.test('a file without versions has an empty list, and one that is not there has none', async t => {
+  const { put, listVersions } = await openAccount(t)
+  await put('a', 'bytes')
+  t.match(await listVersions('a'), { status: 200, text: '{"versions":[],"next":null}' })
+  for (const name of ['b', '..', 'a/b', 'x'.repeat(256), '']) t.match(await listVersions(name), { status: 404, json: { code: 'not_found' } }, name.slice(0, 5))
+})
+
+t.test('the same bytes make no version, whatever stores them', async t => {
+  const { put, send, listVersions, versions, texts } = await openAccount(t)
+  await put('a', 'bytes', { 'content-type': 'text/x-one' })
+  t.equal((await put('a', 'bytes', { 'content-type': 'text/x-two' })).status, 200)
+  t.equal((await send('POST', '/', formOf('a', 'bytes'))).status, 200)
+  const tus = { 'tus-resumable': '1.0.0', 'upload-length': '5', 'content-type': 'application/offset+octet-stream', 'upload-metadata': `filename ${btoa('a')}` }
+  t.equal((await send('POST', '/api/uploads', { headers: tus, body: 'bytes' })).status, 201)
+  t.strictSame((await listVersions('a')).json.versions, [])
+  await put('empty', '')
+  await put('empty', '')
+  t.strictSame(await versions('empty'), [])
+  await put('empty', 'x')
+  await put('empty', '')
+  t.strictSame(await texts('empty'), ['x', ''], 'an empty file has versions as others')
+})
+
+t.test('the newest ten versions are kept, and the bytes of others leave the disk', async t => {
+  const { put, texts, usage, dataDir, server } = await openAccount(t)
+  for (let count = 0; count < 13; count++) await put('a', `${count}`.padStart(10, '.'))
+  t.strictSame(await texts('a'), Array.from({ length: 10 }, (_, index) => `${11 - index}`.padStart(10, '.')))
+  t.match(await usage(), { bytes: 10, keptBytes: 100 })
+  await server.close()
+  t.equal((await storedBlobs(dataDir)).length, 11)
+})
+
+t.test('a version is downloaded as a file is', async t => {
+  const { put, get, send, versions, rename } = await openAccount(t)
+  const { json: first } = await put('é.txt', 'the first bytes', { 'content-type': 'text/html' })
+  // The next one has another second.
+  await wait(1000 - Date.now() % 1000)
+  await put('é.txt', 'second', { 'content-type': 'image/png' })
+  const [{ id: version, createdAt } = { id: '', createdAt: '' }] = await versions('é.txt')
+  const etag = `"${sha256('the first bytes')}"`
+  const headers = {
+    etag,
+    'last-modified': httpDate(createdAt),
+    'content-type': 'text/html',
+    'content-disposition': 'attachment; filename=_.txt; filename*=UTF-8\'\'%C3%A9.txt',
+    'repr-digest': `sha-256=:${Buffer.from(first.sha256, 'hex').toString('base64')}:`,
+    'accept-ranges': 'bytes',
+    'cache-control': 'private, no-cache',
+    vary: /Authorization/
+  }
+  t.equal(createdAt, first.updatedAt)
+  t.match(await get('é.txt', { version }), { status: 200, text: 'the first bytes', headers: { ...headers, 'content-length': '15' } })
+  const head = await send('HEAD', `${bytesPath('é.txt')}?version=${version}`)
+  t.match(head, { status: 200, text: '', headers: { ...headers, 'content-length': '15' } })
+  t.match(await get('é.txt', { version }, { range: 'bytes=4-8' }), { status: 206, text: 'first', headers: { ...headers, 'content-range': 'bytes 4-8/15' } })
+  t.match(await get('é.txt', { version }, { range: 'bytes=-5' }), { status: 206, text: 'bytes' })
+  t.match(await get('é.txt', { version }, { range: 'bytes=0-2,4-8' }), { status: 206, text: /the[^]*first/, headers: { 'content-type': /^multipart\/byteranges; boundary=/ } })
+  t.match(await get('é.txt', { version }, { range: 'bytes=15-' }), { status: 416, headers: { 'content-range': 'bytes */15' } })
+  t.match(await get('é.txt', { version }, { range: 'bytes=0-2', 'if-range': etag }), { status: 206, text: 'the' })
+  t.match(await get('é.txt', { version }, { range: 'bytes=0-2', 'if-range': `"${sha256('second')}"` }), { status: 200 }, 'the tag of the file is not that of the version')
+  for (const [condition, status] of [
+    [{ 'if-none-match': etag }, 304], [{ 'if-modified-since': httpDate(createdAt) }, 304], [{ 'if-match': `"${sha256('second')}"` }, 412],
+    [{ 'if-unmodified-since': httpDate(later(createdAt, -1000)) }, 412], [{ 'if-match': etag }, 200], [{ 'if-unmodified-since': httpDate(createdAt) }, 200]
+  ] as [Record<string, string>, number][]) {
+    t.equal((await get('é.txt', { version }, condition)).status, status, JSON.stringify(condition))
+    t.equal((await send('HEAD', `${bytesPath('é.txt')}?version=${version}`, { headers: condition })).status, status, `HEAD ${JSON.stringify(condition)}`)
+  }
+  t.match(await get('é.txt', { version, disposition: 'inline' }), { headers: { 'content-disposition': /^attachment/ } }, 'as its own type permits')
+  t.match(await get('é.txt', { disposition: 'inline' }), { text: 'second', headers: { 'content-disposition': /^inline/, 'content-type': 'image/png' } })
+  await rename('é.txt', 'b.txt')
+  t.match(await get('b.txt', { version }), { status: 200, text: 'the first bytes', headers: { 'content-disposition': /filename=b\.txt;/, etag, 'last-modified': headers['last-modified'] } })
+  t.equal((await get('é.txt', { version })).status, 404)
+})
+
+t.test('a restore swaps: the version leaves the list, and the current content becomes one', async t => {
+  const { put, get, metadata, versions, restore, texts, usage, server } = await openAccount(t)
+  const { json: first } = await put('a.txt', 'one', { 'content-type': 'text/x-one' })
+  await put('a.txt', 'second', { 'content-type': 'text/x-two' })
+  const { json: current } = await put('a.txt', 'third!!')
+  const [, oldest] = await versions('a.txt')
+  const answer = await restore('a.txt', String(oldest?.id))
+  t.match(answer, { status: 200, headers: { 'cache-control': 'no-store' } })
+  t.strictSame(answer.json, { ...first, updatedAt: answer.json.updatedAt, url: `${server.url}/uploads/a.txt` })
+  t.ok(Date.parse(answer.json.updatedAt) > Date.parse(current.updatedAt) && Date.parse(answer.json.updatedAt) <= Date.now(), 'updated now')
+  t.strictSame((await metadata('a.txt')).json, answer.json)
+  t.match(await get('a.txt'), { text: 'one', headers: { 'content-type': 'text/x-one', 'last-modified': httpDate(answer.json.updatedAt) } })
+  t.strictSame(await texts('a.txt'), ['third!!', 'second'])
+  t.match((await versions('a.txt'))[0], { createdAt: current.updatedAt, replacedAt: answer.json.updatedAt, sha256: current.sha256 })
+  t.match(await usage(), { bytes: 3, keptBytes: 13 })
+  t.equal((await restore('a.txt', String(oldest?.id))).status, 404, 'it is no version any more')
+
+  await put('a.txt', 'fourth')
+  t.equal((await versions('a.txt'))[0]?.createdAt, first.updatedAt, 'restored bytes were stored when they were stored first')
+  await put('a.txt', 'one')
+  const [, before] = (await versions('a.txt')).filter(({ sha256: digest }) => digest !== sha256('third!!'))
+  t.equal(before?.sha256, sha256('one'))
+  t.equal((await restore('a.txt', String(before?.id))).status, 200)
+  t.strictSame(await texts('a.txt'), ['fourth', 'third!!', 'second'], 'the same bytes make no version')
+})
+
+t.test('a restore keeps to its preconditions, and one that is refused changes nothing', async t => {
+  const { put, versions, restore, listVersions, metadata } = await openAccount(t)
+  await put('a', 'one')
+  const { headers: { etag } } = await put('a', 'two')
+  const [{ id } = { id: '' }] = await versions('a')
+  const before = [(await listVersions('a')).text, (await metadata('a')).text]
+  for (const headers of [{ 'if-match': `"${sha256('one')}"` }, { 'if-match': `W/${etag}` }, { 'if-none-match': '*' }, { 'if-unmodified-since': 'Sun, 06 Nov 1994 08:49:37 GMT' }] as Record<string, string>[]) {
+    t.match(await restore('a', id, headers), { status: 412, json: { code: 'precondition_failed' } }, JSON.stringify(headers))
+  }
+  t.strictSame([(await listVersions('a')).text, (await metadata('a')).text], before)
+  t.equal((await restore('a', id, { 'if-match': String(etag) })).status, 200)
+})
+
+t.test('a restore of a version has no body: what is sent as one is not looked at', async t => {
+  const { put, versions, send } = await openAccount(t)
+  await put('a', 'one')
+  await put('a', 'two')
+  const bodies: SendOptions[] = [{ json: {} }, { json: null }, { body: '{' }, { body: '{', headers: { 'content-type': 'application/json' } }, { body: 'x', headers: { 'content-type': 'nonsense;;' } }, { body: Readable.from(['x']) }, { body: Buffer.alloc(3_000_000) }, formOf('a', 'b')]
+  for (const body of bodies) {
+    const [{ id } = { id: '' }] = await versions('a')
+    t.equal((await send('POST', `/api/files/a/versions/${id}/restore`, body)).status, 200)
+  }
+})
+
+t.test('a version is deleted for good, and its bytes with it', async t => {
+  const { put, versions, removeVersion, texts, get, usage, server, dataDir } = await openAccount(t)
+  for (const body of ['one', 'two', 'three']) await put('a', body)
+  const [newest] = await versions('a')
+  const answer = await removeVersion('a', String(newest?.id))
+  t.match(answer, { status: 204, text: '' })
+  t.strictSame(await texts('a'), ['one'])
+  t.equal((await get('a')).text, 'three')
+  t.equal((await get('a', { version: String(newest?.id) })).status, 404)
+  t.equal((await removeVersion('a', String(newest?.id))).status, 404)
+  t.match(await usage(), { files: 1, bytes: 5, keptBytes: 3 })
+  await server.close()
+  t.equal((await storedBlobs(dataDir)).length, 2)
+})
+
+t.test('versions go with the file when it is renamed, and meet only live names', async t => {
+  const { put, rename, texts, versions, listVersions, restore } = await openAccount(t)
+  for (const body of ['a1', 'a2', 'a3']) await put('a', body)
+  for (const body of ['b1', 'b2']) await put('b', body)
+  t.match(await rename('a', 'b'), { status: 409, json: { code: 'name_taken' } })
+  t.equal((await rename('a', 'c')).status, 200)
+  t.strictSame(await texts('c'), ['a2', 'a1'])
+  t.equal((await listVersions('a')).status, 404)
+  t.equal((await put('a', 'new')).status, 201)
+  t.strictSame(await texts('a'), [], 'a new file of the name starts without any')
+  await rename('b', 'd')
+  await rename('c', 'b')
+  t.strictSame([await texts('b'), await texts('d')], [['a2', 'a1'], ['b1']])
+  t.equal((await restore('b', String((await versions('b'))[1]?.id))).json.name, 'b')
+  t.strictSame(await texts('b'), ['a3', 'a2'])
+})
+
+t.test('an id that is not that of a version of this file is 404, the same for all', async t => {
+  const { put, remove, versions, trash, send, listVersions, listTrash, usage, server, dataDir } = await openAccount(t)
+  for (const body of ['a1', 'a2']) await put('a', body)
+  for (const body of ['b1', 'b2']) await put('b', body)
+  for (const body of ['c1', 'c2']) await put('c', body)
+  const ofDeleted = String((await versions('c'))[0]?.id)
+  await remove('c')
+  const [own, ofOther, deleted] = [String((await versions('a'))[0]?.id), String((await versions('b'))[0]?.id), String((await trash())[0]?.id)]
+  const [{ blob: current } = { blob: '' }] = await runSql(dataDir, "SELECT blob_id AS blob FROM files WHERE name = 'a'")
+  const before = await Promise.all([listVersions('a'), listVersions('b'), listTrash()].map(async answer => (await answer).text))
+  const ids = ['', 'f'.repeat(32), '0', 'x', 'null', '%00', 'a%00b', '%2F', 'a%2Fb', '%2E%2E', '%20', "'", '%22', '%F0%9F%98%80', 'x'.repeat(1024), own.toUpperCase(), `${own}%20`, own.slice(1), String(current), deleted, ofDeleted]
+  const requests: [method: string, path: (id: string) => string, ids: string[], options?: SendOptions][] = [
+    ['GET', id => `/uploads/a?version=${id}`, [...ids, ofOther]],
+    ['HEAD', id => `/uploads/a?version=${id}`, [...ids, ofOther]],
+    ['POST', id => `${metadataPath('a')}/versions/${id}/restore`, [...ids, ofOther]],
+    ['DELETE', id => `${metadataPath('a')}/versions/${id}`, [...ids, ofOther]],
+    ['POST', id => `/api/trash/${id}/restore`, [...ids.filter(id => id !== deleted), own]],
+    ['POST', id => `/api/trash/${id}/restore`, [...ids.filter(id => id !== deleted), own], { json: { name: 'd' } }],
+    ['DELETE', id => `/api/trash/${id}`, [...ids.filter(id => id !== deleted), own]]
+  ]
+  for (const [method, path, refused, options] of requests) {
+    const unknown = comparable(await send(method, path('0'.repeat(32)), options))
+    t.equal(unknown.status, 404)
+    for (const id of refused) t.strictSame(comparable(await send(method, path(id), options)), unknown, `${method} ${path(id.slice(0, 40))}`)
+  }
+  t.strictSame(await Promise.all([listVersions('a'), listVersions('b'), listTrash()].map(async answer => (await answer).text)), before, 'nothing has changed')
+  t.match(await usage(), { files: 2, bytes: 4, keptBytes: 8 })
+  await server.close()
+  t.equal((await storedBlobs(dataDir)).length, 6)
+})

@@ -1,0 +1,291 @@
+import t from 'tap'
+import { accountOf, bytesPath, metadataPath, openAccount, type KeptAccount, type ListedVersion } from './kept-account.ts'
+import { formOf, signUp, startServer, type Answer, type SendOptions } from './server.ts'
+import { storedBlobs, uploadsBegun } from './stores.ts'
+
+const DAY = 24 * 3600_000
+
+t.test('a deleted file is in the trash with its versions, newest deleted first', async t => {
+  const { put, remove, listTrash, get, usage, rename } = await openAccount(t)
+  t.match(await listTrash(), { status: 200, text: '{"files":[],"next":null}', headers: { 'cache-control': 'no-store' } })
+  const { json: a } = await put('a.txt', 'one')
+  await put('b', 'old', { 'content-type': 'text/x-b' })
+  await put('b', 'older now')
+  const { json: b } = await put('b', 'content', { 'content-type': 'text/x-new' })
+  await rename('b', 'é')
+  for (const name of ['a.txt', 'é']) t.match(await remove(name), { status: 204, text: '' })
+  const { json } = await listTrash()
+  const [first, second] = json.files
+  t.strictSame(json, {
+    files: [
+      { id: first.id, name: 'é', size: 7, type: 'text/x-new', sha256: b.sha256, deletedAt: first.deletedAt, expiresAt: new Date(Date.parse(first.deletedAt) + 30 * DAY).toISOString(), versions: 2 },
+      { id: second.id, name: 'a.txt', size: 3, type: 'text/plain', sha256: a.sha256, deletedAt: second.deletedAt, expiresAt: new Date(Date.parse(second.deletedAt) + 30 * DAY).toISOString(), versions: 0 }
+    ],
+    next: null
+  })
+  t.ok(Date.parse(first.deletedAt) > Date.parse(second.deletedAt) && Date.parse(first.deletedAt) <= Date.now())
+  t.equal((await get('é')).status, 404)
+  t.match(await usage(), { files: 0, bytes: 0, keptBytes: 22 })
+})
+
+t.test('a deleted file is restored whole, under its name or another one', async t => {
+  const { put, remove, trash, restoreFile, restore, metadata, texts, versions, get, usage, server } = await openAccount(t)
+  await put('a.txt', 'one')
+  const { json: before } = await put('a.txt', 'two', { 'content-type': 'text/x-two' })
+  const kept = await versions('a.txt')
+  for (const [body, name] of [[undefined, 'a.txt'], [{}, 'a.txt'], [{ name: 'a.txt' }, 'a.txt'], [{ name: 'cafe\u0301.md' }, 'café.md'], [{ name: 'b' }, 'b']] as const) {
+    await remove(before.name)
+    const [entry] = await trash()
+    const answer = await restoreFile(String(entry?.id), body)
+    t.match(answer, { status: 200, headers: { 'cache-control': 'no-store' } }, JSON.stringify(body))
+    t.strictSame(answer.json, { ...before, name, updatedAt: answer.json.updatedAt, url: `${server.url}${bytesPath(name)}` })
+    t.ok(answer.json.updatedAt > String(entry?.deletedAt) && Date.parse(answer.json.updatedAt) <= Date.now(), 'updated now')
+    t.strictSame((await metadata(name)).json, answer.json)
+    t.match(await get(name), { text: 'two', headers: { 'content-type': 'text/x-two' } })
+    t.strictSame(await versions(name), kept, 'with its versions')
+    t.strictSame(await trash(), [])
+    t.equal((await restoreFile(String(entry?.id))).status, 404, 'it is not there any more')
+    before.name = name
+  }
+  t.equal((await restore('b', String(kept[0]?.id))).status, 200)
+  t.strictSame(await texts('b'), ['two'])
+  t.match(await usage(), { files: 1, bytes: 3, keptBytes: 3 })
+})
+
+t.test('a restore that can\'t be is refused, and nothing changes', async t => {
+  const { put, remove, trash, restoreFile, listTrash, send, get } = await openAccount(t, { ALLOWED_EXTENSIONS: 'txt,md' })
+  await put('a.txt', 'deleted')
+  await remove('a.txt')
+  await put('a.txt', 'live')
+  await put('é.md', 'live')
+  const [{ id } = { id: '' }] = await trash()
+  const before = (await listTrash()).text
+  const path = `/api/trash/${id}/restore`
+  const cases: [what: string, status: number, code: string, options: SendOptions][] = [
+    ['its name is taken', 409, 'name_taken', {}],
+    ['its name is taken', 409, 'name_taken', { json: {} }],
+    ['another name that is taken', 409, 'name_taken', { json: { name: 'e\u0301.md' } }],
+    ['an extension that is not allowed', 415, 'extension_not_allowed', { json: { name: 'a.exe' } }],
+    ...['..', 'a/b.txt', 'a\\b.txt', '\u0000.txt', 'x'.repeat(256), '\uD800.txt'].map((name): [string, number, string, SendOptions] => [JSON.stringify(name), 400, 'name_invalid', { json: { name } }]),
+    ...['', 1, null, true, ['b.txt'], {}].map((name): [string, number, string, SendOptions] => [JSON.stringify(name), 400, 'validation_failed', { json: { name } }]),
+    ...['null', '[]', '"b.txt"', '1', '{"name":"b.txt","extra":1}', '{"Name":"b.txt"}', '{"id":"x"}'].map((body): [string, number, string, SendOptions] => [body, 400, 'validation_failed', { body, headers: { 'content-type': 'application/json' } }]),
+    ...['', '{', '{"name":"b.txt","__proto__":{}}'].map((body): [string, number, string, SendOptions] => [body, 400, 'malformed_json', { body, headers: { 'content-type': 'application/json' } }]),
+    ['another media type', 415, 'unsupported_media_type', { body: '{}', headers: { 'content-type': 'text/plain' } }],
+    ['a large body', 413, 'body_too_large', { json: { name: 'x'.repeat(70_000) } }]
+  ]
+  for (const [what, status, code, options] of cases) t.match(await send('POST', path, options), { status, json: { code } }, what)
+  t.equal((await listTrash()).text, before)
+  t.equal((await get('a.txt')).text, 'live')
+  t.equal((await restoreFile(id, { name: 'b.txt' })).status, 200)
+  t.equal((await get('b.txt')).text, 'deleted')
+})
+
+t.test('a file is restored under its own name, whatever ALLOWED_EXTENSIONS says by then', async t => {
+  const { put, remove, server, token, dataDir } = await openAccount(t)
+  await put('a.exe', 'bytes')
+  await remove('a.exe')
+  await server.close()
+  const { trash, restoreFile } = accountOf(await startServer(t, { ALLOWED_EXTENSIONS: 'txt', DATA_DIR: dataDir }), token)
+  t.match(await restoreFile(String((await trash())[0]?.id)), { status: 200, json: { name: 'a.exe' } })
+})
+
+t.test('a new file of the name of a deleted one starts without versions, and either is restored beside the other', async t => {
+  const { put, remove, send, trash, texts, restoreFile, get } = await openAccount(t)
+  for (const [store, text] of [
+    [() => put('a', 'first', { 'if-none-match': '*' }), 'first'],
+    [() => send('POST', '/', formOf('a', 'second')), 'second'],
+    [() => send('POST', '/api/uploads', { headers: { 'upload-complete': '?1', 'content-disposition': 'inline; filename=a', 'content-type': 'application/partial-upload' }, body: 'third' }), 'third']
+  ] as [() => Promise<Answer>, string][]) {
+    t.equal((await store()).status, 201, text)
+    t.strictSame(await texts('a'), [])
+    const { headers: { etag } } = await get('a')
+    t.equal((await put('a', `${text} replaced`, { 'if-match': String(etag) })).status, 200)
+    await remove('a')
+  }
+  const entries = await trash()
+  t.strictSame(entries.map(({ name, versions }) => [name, versions]), [['a', 1], ['a', 1], ['a', 1]])
+  for (const [index, { id }] of entries.entries()) t.equal((await restoreFile(id, { name: `${index}` })).status, 200)
+  t.strictSame(await Promise.all(['0', '1', '2'].map(texts)), [['third'], ['second'], ['first']])
+})
+
+t.test('what is deleted from the trash is gone for good, with its versions', async t => {
+  const { put, remove, trash, removeFromTrash, emptyTrash, versions, usage, server, dataDir } = await openAccount(t)
+  for (const name of ['a', 'b', 'c', 'stays']) for (const text of ['1', '2', '3']) await put(name, name + text)
+  for (const name of ['a', 'b', 'c']) await remove(name)
+  const [, b] = await trash()
+  t.match(await removeFromTrash(String(b?.id)), { status: 204, text: '' })
+  t.equal((await removeFromTrash(String(b?.id))).status, 404)
+  t.strictSame((await trash()).map(({ name }) => name), ['c', 'a'])
+  t.match(await usage(), { files: 1, bytes: 6, keptBytes: 24 })
+  t.match(await emptyTrash(), { status: 204, text: '' })
+  t.strictSame(await trash(), [])
+  t.equal((await emptyTrash()).status, 204, 'also where there is none')
+  t.equal((await versions('stays')).length, 2)
+  t.match(await usage(), { files: 1, bytes: 6, keptBytes: 12 })
+  await server.close()
+  t.equal((await storedBlobs(dataDir)).length, 3)
+})
+
+t.test('a permanent deletion leaves nothing, and any other value of permanent than true and false is refused', async t => {
+  const { put, remove, send, get, trash, listVersions, usage, server, dataDir } = await openAccount(t)
+  for (const text of ['1', '2', '3']) await put('a', text)
+  const before = (await listVersions('a')).text
+  for (const query of ['permanent=', 'permanent', 'permanent=1', 'permanent=0', 'permanent=yes', 'permanent=TRUE', 'permanent=true%20', 'permanent=true&permanent=true', 'permanent=true&permanent=false', 'version=x', 'version=', 'permanent=true&version=x']) {
+    t.match(await send('DELETE', `/uploads/a?${query}`), { status: 400, json: { code: 'validation_failed', errors: [{ field: /permanent|version/ }] } }, query)
+  }
+  t.match(await remove('a', { permanent: 'true' }, { 'if-match': '"other"' }), { status: 412 })
+  t.equal((await listVersions('a')).text, before)
+  t.match(await remove('nothing', { permanent: 'true' }), { status: 404 })
+  t.match(await remove('a', { permanent: 'true' }, { 'if-match': '*' }), { status: 204, text: '' })
+  t.equal((await get('a')).status, 404)
+  t.strictSame(await trash(), [])
+  t.match(await usage(), { files: 0, bytes: 0, keptBytes: 0 })
+  await put('a', 'again')
+  t.equal((await remove('a', { permanent: 'false' })).status, 204)
+  t.equal((await trash()).length, 1)
+  await server.close()
+  t.equal((await storedBlobs(dataDir)).length, 1)
+})
+
+t.test('version and permanent are refused, never ignored, where a method does not have them', async t => {
+  const { put, send, listVersions, metadata, trash, usage, server, dataDir } = await openAccount(t)
+  await put('a', 'one')
+  await put('a', 'two')
+  const before = [(await listVersions('a')).text, (await metadata('a')).text]
+  const version = JSON.parse(String(before[0])).versions[0].id
+  const draft = { 'upload-complete': '?0', 'content-type': 'application/partial-upload' }
+  const bodies: SendOptions[] = [{ body: 'new' }, { body: '' }, { body: Buffer.alloc(3_000_000) }, { body: 'new', headers: draft }, { body: 'n', headers: { 'content-range': 'bytes 0-0/2' } }]
+  for (const [method, parameters, options, path = '/uploads'] of [
+    ['GET', ['permanent'], [{}]],
+    ['HEAD', ['permanent'], [{}]],
+    ['DELETE', ['version'], [{}]],
+    ['PUT', ['version', 'permanent'], bodies],
+    ['GET', ['version', 'permanent'], [{}], '/api/files'],
+    ['PATCH', ['version', 'permanent'], [{ json: { name: 'c' } }], '/api/files']
+  ] as [string, string[], SendOptions[], string?][]) {
+    for (const query of parameters.flatMap(name => [name, `${name}=`, `${name}=true`, `${name}=false`, `${name}=${version}`, `%${name.charCodeAt(0).toString(16)}${name.slice(1)}=x`, `x=y&${name}=x&${name}=x`])) {
+      for (const name of ['a', 'b']) {
+        for (const more of options) {
+          const { status, text } = await send(method, `${path}/${name}?${query}`, more)
+          t.equal(status, 400, `${method} ${path} ${query}`)
+          if (method !== 'HEAD') t.match(JSON.parse(text), { code: 'validation_failed', errors: [{ field: /version|permanent/ }] })
+        }
+      }
+    }
+  }
+  t.strictSame([(await listVersions('a')).text, (await metadata('a')).text], before)
+  t.strictSame(await trash(), [])
+  t.strictSame((await send('GET', '/api/uploads')).json.uploads, [])
+  t.match(await usage(), { files: 1, bytes: 3, keptBytes: 3, uploadBytes: 0 })
+  await server.close()
+  t.equal(await uploadsBegun(dataDir), 0)
+  t.equal((await storedBlobs(dataDir)).length, 2)
+})
+
+t.test('another person\'s versions and trash are not there', async t => {
+  const { put, remove, trash, versions, server, listVersions, listTrash } = await openAccount(t)
+  await put('a', 'one')
+  await put('a', 'two')
+  await put('deleted', 'three')
+  await remove('deleted')
+  const [version, entry] = [String((await versions('a'))[0]?.id), String((await trash())[0]?.id)]
+  const before = [(await listVersions('a')).text, (await listTrash()).text]
+  const ben = accountOf(server, (await signUp(server, 'ben')).token)
+  const asBen = async () => [await ben.listVersions('a'), await ben.get('a', { version }), await ben.restore('a', version), await ben.removeVersion('a', version), await ben.restoreFile(entry, { name: 'mine' }), await ben.removeFromTrash(entry)]
+  for (const { status } of await asBen()) t.equal(status, 404)
+  await ben.put('a', 'of ben')
+  for (const { status } of (await asBen()).slice(1)) t.equal(status, 404, 'nor with a file of that name')
+  t.strictSame(await ben.trash(), [])
+  t.equal((await ben.emptyTrash()).status, 204)
+  t.strictSame([(await listVersions('a')).text, (await listTrash()).text], before)
+})
+
+/** Every entry of a listing, read page by page; `disturb` happens between two pages. */
+async function readAll (list: (query: Record<string, string>) => Promise<Answer>, disturb: (page: number) => Promise<unknown>): Promise<{ id: string }[]> {
+  const seen: { id: string }[] = []
+  let cursor: string | null = ''
+  for (let page = 0; cursor !== null; page++) {
+    const { json }: Answer = await list({ limit: '3', ...(cursor !== '' && { cursor }) })
+    seen.push(...json.versions ?? json.files)
+    cursor = json.next
+    await disturb(page)
+  }
+  return seen
+}
+
+t.test('paging shows what stays exactly once, while others come and go', async t => {
+  const { put, remove, listVersions, listTrash, versions, trash, restore, restoreFile, removeVersion, removeFromTrash } = await openAccount(t, { KEEP_VERSIONS: '100' })
+  for (let count = 0; count < 14; count++) await put('a', `${count}`)
+  for (let count = 0; count < 13; count++) {
+    await put(`${count}`, `${count}`)
+    await remove(`${count}`)
+  }
+  const ids = (entries: { id: string }[]) => entries.map(({ id }) => id)
+  const [ofFile, ofTrash] = [ids(await versions('a')), ids(await trash())]
+  const ofVersions = [
+    () => put('a', 'another'), () => removeVersion('a', String(ofFile[10])), () => restore('a', String(ofFile[12])), () => removeVersion('a', String(ofFile[0]))
+  ]
+  const ofDeleted = [
+    async () => { await put('new', 'x'); await remove('new') }, () => removeFromTrash(String(ofTrash[10])), () => restoreFile(String(ofTrash[12])), () => removeFromTrash(String(ofTrash[0]))
+  ]
+  t.strictSame(ids(await readAll(query => listVersions('a', query), async page => ofVersions[page]?.())), ofFile.filter((_, index) => ![10, 12].includes(index)))
+  t.strictSame(ids(await readAll(listTrash, async page => ofDeleted[page]?.())), ofTrash.filter((_, index) => ![10, 12].includes(index)))
+})
+
+t.test('a page leads to the next one, and a cursor is for its listing only', async t => {
+  const anna = await openAccount(t)
+  const { server } = anna
+  const ben = accountOf(server, (await signUp(server, 'ben')).token)
+  for (const { put, remove } of [anna, ben] as KeptAccount[]) {
+    for (const name of ['a b', 'b', 'c', 'd']) for (const text of ['1', '2', '3']) await put(name, text)
+    for (const name of ['c', 'd']) await remove(name)
+  }
+  const cursors = {
+    versions: (await anna.listVersions('a b', { limit: '1' })).json.next,
+    'another file': (await anna.listVersions('b', { limit: '1' })).json.next,
+    trash: (await anna.listTrash({ limit: '1' })).json.next,
+    files: (await anna.send('GET', '/api/files?limit=1')).json.next,
+    'versions of ben': (await ben.listVersions('a b', { limit: '1' })).json.next,
+    'trash of ben': (await ben.listTrash({ limit: '1' })).json.next
+  }
+  const altered = Buffer.from(cursors.versions, 'base64url')
+  altered[altered.length - 3] = (altered.at(-3) ?? 0) ^ 1
+  for (const [own, path, list] of [['versions', `${metadataPath('a b')}/versions`, (query: Record<string, string>) => anna.listVersions('a b', query)], ['trash', '/api/trash', anna.listTrash]] as const) {
+    const { json, headers } = await list({ limit: '1' })
+    const [, link = ''] = /^<([^>]+)>; rel="next"$/.exec(String(headers.link)) ?? []
+    t.equal(link, `${server.url}${path}?limit=1&cursor=${json.next}`)
+    const next = await anna.send('GET', link.slice(server.url.length))
+    t.match(next, { status: 200, headers: { link: undefined }, json: { next: null } })
+    t.equal((next.json.versions ?? next.json.files).length, 1)
+    for (const [what, cursor] of Object.entries({ ...cursors, altered: altered.toString('base64url'), longer: `${cursors[own]}A`, none: '' })) {
+      const { status, json } = await list({ cursor })
+      t.equal(status, what === own ? 200 : 400, `${own}: ${what}`)
+      if (what !== own) t.match(json, { code: 'validation_failed', errors: [{ field: 'cursor' }] })
+    }
+    for (const query of ['limit=0', 'limit=1001', 'limit=', 'limit=1&limit=1', 'order=name', 'x=y', `cursor=${cursors[own]}&cursor=${cursors[own]}`]) t.match(await anna.send('GET', `${path}?${query}`), { status: 400, json: { code: 'validation_failed' } }, query)
+  }
+  await anna.rename('a b', 'e')
+  t.match(await anna.listVersions('e', { cursor: cursors.versions }), { status: 200 }, 'a cursor belongs to the file')
+  await anna.remove('e')
+  await anna.put('a b', '1')
+  t.match(await anna.listVersions('a b', { cursor: cursors.versions }), { status: 400 }, 'and not to the name')
+})
+
+t.test('a token that may only read lists and downloads, and changes nothing', async t => {
+  const { put, remove, versions, trash, server, user } = await openAccount(t)
+  for (const text of ['1', '2']) for (const name of ['a', 'b']) await put(name, text)
+  await remove('b')
+  const [version, entry] = [String((await versions('a'))[0]?.id), String((await trash())[0]?.id)]
+  const tokenFor = async (scopes: string[]) => (await server.send('POST', '/api/tokens', { user, json: { name: 'x', scopes } })).json.token
+  const reader = accountOf(server, await tokenFor(['files:read']))
+  t.match((await reader.versions('a')) as ListedVersion[], [{ id: version }])
+  t.equal((await reader.get('a', { version })).text, '1')
+  t.match(await reader.trash(), [{ id: entry }])
+  for (const refused of [await reader.restore('a', version), await reader.removeVersion('a', version), await reader.restoreFile(entry), await reader.removeFromTrash(entry), await reader.emptyTrash(), await reader.remove('a', { permanent: 'true' })]) {
+    t.match(refused, { status: 403, json: { code: 'insufficient_scope' } })
+  }
+  const writer = accountOf(server, await tokenFor(['files:write']))
+  for (const refused of [await writer.listVersions('a'), await writer.get('a', { version }), await writer.listTrash()]) t.match(refused, { status: 403, json: { code: 'insufficient_scope' } })
+  t.equal((await writer.restore('a', version)).status, 200)
+  t.equal((await writer.restoreFile(entry)).status, 200)
+})
