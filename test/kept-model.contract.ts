@@ -46,7 +46,7 @@ export function suite (t: Test, open: (place: string, keeping: Keeping) => Promi
     await fc.assert(fc.asyncProperty(fc.array(act, { minLength: 20, maxLength: 80, size: 'max' }), async acts => {
       const username = `run ${++runs}`
       const { id: ownerId } = await metadata.addAccount({ username, usernameKey: username, passwordHash: '' })
-      const run = createRun({ metadata, ownerId, model: createKeptModel(keeping), prefix: runs })
+      const run = createRun({ metadata, ownerId, model: createKeptModel(keeping), number: runs })
       try {
         for (const each of acts) await run.act(each)
         await run.checkBlobs()
@@ -62,11 +62,11 @@ export function suite (t: Test, open: (place: string, keeping: Keeping) => Promi
 
 interface Run { act (act: Act): Promise<void>, checkBlobs (): Promise<void> }
 
-function createRun ({ metadata, ownerId, model, prefix }: { metadata: Metadata, ownerId: number, model: KeptModel, prefix: number }): Run {
+function createRun ({ metadata, ownerId, model, number }: { metadata: Metadata, ownerId: number, model: KeptModel, number: number }): Run {
   let now = Date.now()
   let blobs = 0
-  /** In no order: ties are decided by it. */
-  const id = () => createHash('sha256').update(`${prefix} ${++blobs}`).digest('hex').slice(0, 32)
+  /** In no order, because ties are decided by it, but in the same one in every run, so that a failure can be repeated. */
+  const id = () => createHash('sha256').update(`${++blobs}`).digest('hex').slice(0, 24) + number.toString(16).padStart(8, '0')
   const used: string[] = []
 
   function newBlob (): string {
