@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
+import { afterMakingRoom, afterReplacing, contentOf, trashOf, versionsOf, withoutContent } from './model-kept.ts'
 import type { Answer } from './server.ts'
 
 export type Scope = 'files:read' | 'files:write' | 'account'
@@ -17,6 +18,25 @@ export interface StoredFile {
   readonly type: string
   readonly createdAt: number
   readonly updatedAt: number
+  /** When these bytes were stored: a rename changes only `updatedAt`, and a restored version keeps its own time. */
+  readonly storedAt: number
+}
+
+/** A version of a file, or a deleted file. */
+export interface KeptContent {
+  /** Of the blob; undefined until it is listed. */
+  readonly id: string | undefined
+  /** Of the file. */
+  readonly serial: number
+  /** Of a deleted file; undefined for a version. */
+  readonly name: string | undefined
+  readonly bytes: Buffer
+  readonly type: string
+  readonly storedAt: number
+  /** When the file was created. */
+  readonly createdAt: number
+  /** When it was replaced or deleted, as far as it is known. */
+  readonly keptAt: Span
 }
 
 export interface IssuedToken {
@@ -39,10 +59,10 @@ export interface User {
   readonly tokens: readonly IssuedToken[]
 }
 
-/** The files of a user, and the serial of the next file. Immutable. */
-export interface State { readonly files: ReadonlyMap<string, StoredFile>, readonly serial: number }
+/** The files of a user, what is kept, and the serial of the next file. Immutable. */
+export interface State { readonly files: ReadonlyMap<string, StoredFile>, readonly kept: readonly KeptContent[], readonly serial: number }
 
-export interface Limits { readonly maxFileBytes: number, readonly quotaBytes: number, readonly quotaFiles: number }
+export interface Limits { readonly maxFileBytes: number, readonly quotaBytes: number, readonly quotaFiles: number, readonly keptVersions: number }
 
 interface Conditional { readonly conditions: Readonly<Record<string, string>> }
 
@@ -50,13 +70,21 @@ interface Conditional { readonly conditions: Readonly<Record<string, string>> }
 export type Operation =
   | { readonly kind: 'put', readonly name: string, readonly bytes: Buffer, readonly type: string } & Conditional
   | { readonly kind: 'post', readonly name: string, readonly bytes: Buffer, readonly type: string }
-  | { readonly kind: 'get' | 'head', readonly name: string, readonly range: string | undefined } & Conditional
+  | { readonly kind: 'get' | 'head', readonly name: string, readonly version: string | undefined, readonly range: string | undefined } & Conditional
   | { readonly kind: 'metadata', readonly name: string }
-  | { readonly kind: 'delete', readonly name: string } & Conditional
+  | { readonly kind: 'delete', readonly name: string, readonly isPermanent: boolean } & Conditional
   | { readonly kind: 'rename', readonly name: string, readonly to: string }
+  | { readonly kind: 'restore version', readonly name: string, readonly id: string } & Conditional
+  | { readonly kind: 'delete version', readonly name: string, readonly id: string }
+  | { readonly kind: 'restore file', readonly id: string, readonly to: string | undefined }
+  | { readonly kind: 'delete from trash', readonly id: string }
+  | { readonly kind: 'empty trash' }
 
-/** A response that is allowed, and the state after it. `next` throws if the rest of the response differs. */
-export interface Outcome { readonly status: number, readonly code?: string, readonly next: (answer: Answer) => State }
+/**
+ * A response that is allowed, and the states that are possible after it: several if it is not known which content was kept for the longest
+ * time. `next` throws if the rest of the response differs.
+ */
+export interface Outcome { readonly status: number, readonly code?: string, readonly next: (answer: Answer) => State[] }
 
 /** The input of a judgement besides the state: the time, the limits, and the URL of the server. */
 export interface Context {
@@ -83,8 +111,8 @@ export function keyOf (name: string): string | undefined {
   return isFit ? key : undefined
 }
 
-/** The next state, by the first outcome that matches the response. @throws if none does. */
-export function nextState (state: State, operation: Operation, answer: Answer, context: Context): State {
+/** The possible next states, by the first outcome that matches the response. @throws if none does. */
+export function nextStates (state: State, operation: Operation, answer: Answer, context: Context): State[] {
   const outcomes = outcomesOf(state, operation, context)
   const code = operation.kind !== 'head' && answer.status >= 400 ? answer.json.code : undefined
   const outcome = outcomes.find(({ status, ...expected }) => status === answer.status && (operation.kind === 'head' || expected.code === code))
@@ -102,13 +130,18 @@ function outcomesOf (state: State, operation: Operation, context: Context): Outc
     case 'post': return post(state, operation, context)
     case 'get':
     case 'head': return [read(state, operation)]
-    case 'metadata': return [withFile(state, operation.name, file => ({ status: 200, next: answer => { expectMetadata(answer.json, file, context); return state } }))]
-    case 'delete': return [withFile(state, operation.name, file => permits(operation.conditions, file) ? { status: 204, next: () => without(state, file.name) } : refusal(state, 412, 'precondition_failed'))]
+    case 'metadata': return [withFile(state, operation.name, file => ({ status: 200, next: answer => { expectMetadata(answer.json, file, context); return [state] } }))]
+    case 'delete': return [withFile(state, operation.name, file => permits(operation.conditions, file) ? { status: 204, next: () => [remove(state, file, operation, context)] } : refusal(state, 412, 'precondition_failed'))]
     case 'rename': return rename(state, operation, context)
+    case 'restore version': return restoreVersion(state, operation, context)
+    case 'restore file': return restoreFile(state, operation, context)
+    case 'delete version': return [withFile(state, operation.name, file => forget(state, versionsOf(state, file), operation))]
+    case 'delete from trash': return [forget(state, trashOf(state), operation)]
+    case 'empty trash': return [{ status: 204, next: () => [{ ...state, kept: trashOf(state).reduce(withoutContent, state.kept) }] }]
   }
 }
 
-const refusal = (state: State, status: number, code: string): Outcome => ({ status, code, next: () => state })
+const refusal = (state: State, status: number, code: string): Outcome => ({ status, code, next: () => [state] })
 
 function judged (state: State, { due, possible }: Refusals, success: () => Outcome): Outcome[] {
   const refusals = [...due, ...possible].map(([status, code]) => refusal(state, status, code))
@@ -120,10 +153,22 @@ function withFile (state: State, name: string, outcome: (file: StoredFile) => Ou
   return file === undefined ? refusal(state, 404, 'not_found') : outcome(file)
 }
 
-function without ({ files, serial }: State, name: string): State {
-  const left = new Map(files)
+function without (state: State, name: string): State {
+  const left = new Map(state.files)
   left.delete(name)
-  return { files: left, serial }
+  return { ...state, files: left }
+}
+
+function remove (state: State, file: StoredFile, { isPermanent }: { isPermanent: boolean }, { span: { from, to } }: Context): State {
+  const left = without(state, file.name)
+  const entry = contentOf(file, { from: Math.max(from, file.updatedAt), to: Math.max(to, file.updatedAt) }, file.name)
+  return { ...left, kept: isPermanent ? withoutContent(state.kept, entry) : [...state.kept, entry] }
+}
+
+/** Deletes what is kept under an id for good. */
+function forget (state: State, among: KeptContent[], { id }: { id: string }): Outcome {
+  const content = among.find(content => content.id === id)
+  return content === undefined ? refusal(state, 404, 'not_found') : { status: 204, next: () => [{ ...state, kept: withoutContent(state.kept, content) }] }
 }
 
 function putRefusals (state: State, { name, bytes, conditions }: Extract<Operation, { kind: 'put' }>, context: Context): Refusals {
@@ -135,12 +180,16 @@ function putRefusals (state: State, { name, bytes, conditions }: Extract<Operati
 }
 
 function sizeRefusals (state: State, size: number, current: StoredFile | undefined, { limits, usedBefore }: Context): Refusals {
-  const added = size - (current?.bytes.length ?? 0)
-  const isBeyond = ({ bytes, files }: Usage) => (added > 0 && bytes + added > limits.quotaBytes) || (current === undefined && files + 1 > limits.quotaFiles)
+  const added = { bytes: size - (current?.bytes.length ?? 0), files: current === undefined ? 1 : 0 }
   const due: Refusals['due'] = []
   if (size > limits.maxFileBytes) due.push([413, 'file_too_large'])
-  if (isBeyond(usageOf(state.files))) due.push([413, 'quota_exceeded'])
-  return { due, possible: isBeyond(usedBefore) ? [[413, 'quota_exceeded']] : [] }
+  if (isBeyond(usageOf(state.files), added, limits)) due.push([413, 'quota_exceeded'])
+  return { due, possible: isBeyond(usedBefore, added, limits) ? [[413, 'quota_exceeded']] : [] }
+}
+
+/** Whether a quota refuses something. What is kept never stands in the way. */
+function isBeyond (used: Usage, added: Usage, limits: Limits): boolean {
+  return (added.bytes > 0 && used.bytes + added.bytes > limits.quotaBytes) || (added.files > 0 && used.files + added.files > limits.quotaFiles)
 }
 
 function post (state: State, operation: Extract<Operation, { kind: 'post' }>, context: Context): Outcome[] {
@@ -148,7 +197,7 @@ function post (state: State, operation: Extract<Operation, { kind: 'post' }>, co
   const key = keyOf(name)
   const current = state.files.get(key ?? '')
   if (current !== undefined && current.bytes.equals(operation.bytes)) {
-    return [{ status: 200, next: answer => { expectMetadata(answer.json, current, context); return state } }]
+    return [{ status: 200, next: answer => { expectMetadata(answer.json, current, context); return [state] } }]
   }
   const { due, possible } = sizeRefusals(state, operation.bytes.length, current, context)
   // The server knows whether the name is free only after reading the form, but checks the number of files before.
@@ -167,12 +216,61 @@ function store (state: State, { bytes, type: declared }: { bytes: Buffer, type: 
     status: current === undefined ? 201 : 200,
     next: answer => {
       const updatedAt = changedAt(answer, current, context.span)
-      const file = { name: key, bytes, type, updatedAt, createdAt: current?.createdAt ?? updatedAt, serial: current?.serial ?? state.serial }
+      const file = { name: key, bytes, type, updatedAt, storedAt: updatedAt, createdAt: current?.createdAt ?? updatedAt, serial: current?.serial ?? state.serial }
       expectMetadata(answer.json, file, context)
       expect('the entity tag', answer.headers.etag, entityTag(file))
-      return { files: new Map(state.files).set(key, file), serial: state.serial + (current === undefined ? 1 : 0) }
+      const next = { ...state, files: new Map(state.files).set(key, file), serial: state.serial + (current === undefined ? 1 : 0) }
+      return current === undefined ? withRoom(next, context) : afterChange(next, { current, file }, context)
     }
   }
+}
+
+/** A state in which a file has got another content, with what is kept of its former one. */
+function afterChange (next: State, { current, file: { bytes, updatedAt } }: { current: StoredFile, file: StoredFile }, context: Context): State[] {
+  const ends = afterReplacing(next.kept, { file: current, bytes, at: updatedAt, keptVersions: context.limits.keptVersions })
+  return ends.flatMap(({ kept, newest }) => withRoom({ ...next, kept }, context, newest))
+}
+
+function withRoom (state: State, { limits: { quotaBytes } }: Context, newest?: KeptContent): State[] {
+  return afterMakingRoom(state.kept, { usedBytes: usageOf(state.files).bytes, quotaBytes, newest }).map(kept => ({ ...state, kept }))
+}
+
+/** The version and the current content change places. */
+function restoreVersion (state: State, { name, id, conditions }: Extract<Operation, { kind: 'restore version' }>, context: Context): Outcome[] {
+  const current = state.files.get(keyOf(name) ?? '')
+  const version = current && versionsOf(state, current).find(content => content.id === id)
+  if (current === undefined || version === undefined) return [refusal(state, 404, 'not_found')]
+  const due: Refusals['due'] = permits(conditions, current) ? [] : [[412, 'precondition_failed']]
+  if (isBeyond(usageOf(state.files), { bytes: version.bytes.length - current.bytes.length, files: 0 }, context.limits)) due.push([413, 'quota_exceeded'])
+  return judged(state, { due, possible: [] }, () => ({
+    status: 200,
+    next: answer => {
+      const { bytes, type, storedAt } = version
+      const file = { ...current, bytes, type, storedAt, updatedAt: changedAt(answer, current, context.span) }
+      expectMetadata(answer.json, file, context)
+      return afterChange({ ...state, files: new Map(state.files).set(file.name, file), kept: withoutContent(state.kept, version) }, { current, file }, context)
+    }
+  }))
+}
+
+function restoreFile (state: State, { id, to }: Extract<Operation, { kind: 'restore file' }>, context: Context): Outcome[] {
+  const entry = trashOf(state).find(content => content.id === id)
+  const key = to === undefined ? entry?.name : keyOf(to)
+  const due: Refusals['due'] = []
+  if (entry === undefined) due.push([404, 'not_found'])
+  if (to !== undefined && key === undefined) due.push([400, to === '' ? 'validation_failed' : 'name_invalid'])
+  if (key !== undefined && state.files.has(key)) due.push([409, 'name_taken'])
+  if (entry !== undefined && isBeyond(usageOf(state.files), { bytes: entry.bytes.length, files: 1 }, context.limits)) due.push([413, 'quota_exceeded'])
+  return judged(state, { due, possible: [] }, () => ({
+    status: 200,
+    next: answer => {
+      const { serial, bytes, type, storedAt, createdAt, keptAt } = entry as KeptContent
+      const file = { name: String(key), serial, bytes, type, storedAt, createdAt, updatedAt: changedAt(answer, { updatedAt: keptAt.from }, context.span) }
+      expectMetadata(answer.json, file, context)
+      // Its versions are now those of the file.
+      return [{ ...state, files: new Map(state.files).set(file.name, file), kept: state.kept.filter(content => content !== entry) }]
+    }
+  }))
 }
 
 function rename (state: State, { name, to }: Extract<Operation, { kind: 'rename' }>, context: Context): Outcome[] {
@@ -188,13 +286,13 @@ function rename (state: State, { name, to }: Extract<Operation, { kind: 'rename'
       const current = file as StoredFile
       const renamed = key === current.name ? current : { ...current, name: String(key), updatedAt: changedAt(answer, current, context.span) }
       expectMetadata(answer.json, renamed, context)
-      return { ...state, files: new Map(without(state, current.name).files).set(renamed.name, renamed) }
+      return [{ ...state, files: new Map(without(state, current.name).files).set(renamed.name, renamed) }]
     }
   }))
 }
 
 /** The time of a change according to the server: within the span, and never before the previous change. */
-function changedAt ({ json }: Answer, current: StoredFile | undefined, { from, to }: Span): number {
+function changedAt ({ json }: Answer, current: Pick<StoredFile, 'updatedAt'> | undefined, { from, to }: Span): number {
   const at = Date.parse(json.updatedAt)
   const earliest = current?.updatedAt ?? 0
   if (at < Math.max(from, earliest) || at > Math.max(to, earliest)) throw new Error(`updatedAt ${json.updatedAt} is not between ${from} and ${to}`)
@@ -224,14 +322,18 @@ function verdict (conditions: Readonly<Record<string, string | undefined>>, file
 }
 
 function read (state: State, operation: Extract<Operation, { kind: 'get' | 'head' }>): Outcome {
-  return withFile(state, operation.name, file => {
+  return withFile(state, operation.name, current => {
+    const version = versionsOf(state, current).find(({ id }) => id === operation.version)
+    if (operation.version !== undefined && version === undefined) return refusal(state, 404, 'not_found')
+    // A version is as old as its bytes.
+    const file = version === undefined ? current : { ...current, bytes: version.bytes, type: version.type, updatedAt: version.storedAt }
     const found = verdict(operation.conditions, file)
     if (found === 'failed') return refusal(state, 412, 'precondition_failed')
-    if (found === 'unchanged') return { status: 304, next: answer => { expectValidators(answer, file); return state } }
+    if (found === 'unchanged') return { status: 304, next: answer => { expectValidators(answer, file); return [state] } }
     const isRanged = operation.kind === 'get' && operation.range !== undefined && [undefined, entityTag(file)].includes(operation.conditions['if-range'])
     const range = isRanged ? rangeOf(String(operation.range), file.bytes.length) : undefined
-    if (range === 'unsatisfiable') return { ...refusal(state, 416, 'range_not_satisfiable'), next: answer => { expect('Content-Range', answer.headers['content-range'], `bytes */${file.bytes.length}`); return state } }
-    return { status: range === undefined ? 200 : 206, next: answer => { expectBytes(answer, operation.kind, file, range); return state } }
+    if (range === 'unsatisfiable') return { ...refusal(state, 416, 'range_not_satisfiable'), next: answer => { expect('Content-Range', answer.headers['content-range'], `bytes */${file.bytes.length}`); return [state] } }
+    return { status: range === undefined ? 200 : 206, next: answer => { expectBytes(answer, operation.kind, file, range); return [state] } }
   })
 }
 

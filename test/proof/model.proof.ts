@@ -3,7 +3,8 @@ import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { test, type Test } from 'tap'
 import { countOf } from '../counts.ts'
-import { allScopes, entityTag, expect, nextState, metadataOf, validityOf, judgeToken, keyOf, listed, usageOf, type Operation, type FileOrder, type IssuedToken, type Limits, type User, type Scope, type Span, type State, type StoredFile, type Usage } from '../model.ts'
+import { bytesOfKept, settle, trashOf, versionsOf, type Listed, type ListedKept } from '../model-kept.ts'
+import { allScopes, entityTag, expect, nextStates, metadataOf, validityOf, judgeToken, keyOf, listed, usageOf, type Operation, type FileOrder, type IssuedToken, type Limits, type User, type Scope, type Span, type State, type StoredFile, type Usage, sha256 } from '../model.ts'
 import { formOf, signUp, startServer, type Answer, type RunningServer, type SendOptions } from '../server.ts'
 
 const seed = Number(process.env.MODEL_SEED ?? randomInt(2 ** 31))
@@ -18,8 +19,14 @@ const ROUND_SEEDS = 1_000_003
 /** A token is watched until it expires, if that happens within this time. */
 const WATCHED_MILLISECONDS = 300
 
-const limits: Limits = { maxFileBytes: 1000, quotaBytes: 1500, quotaFiles: 5 }
+const KEEP_DAYS = 7
+const comparison = { keptMilliseconds: KEEP_DAYS * 86_400_000, sha256 }
+
+/** So little that what is kept often has to give way, to a write or to a newer version. */
+const limits: Limits = { maxFileBytes: 1000, quotaBytes: 1500, quotaFiles: 5, keptVersions: 2 }
 const settings = {
+  KEEP_DAYS: String(KEEP_DAYS),
+  KEEP_VERSIONS: String(limits.keptVersions),
   MAX_FILE_BYTES: String(limits.maxFileBytes),
   QUOTA_BYTES: String(limits.quotaBytes),
   QUOTA_FILES: String(limits.quotaFiles),
@@ -139,7 +146,7 @@ function expectAnswer (answer: Answer, status: number, code?: string): void {
 }
 
 interface NameRecipe { exists: boolean, isDecomposed: boolean, pick: number }
-interface OperationRecipe { kind: Operation['kind'], name: NameRecipe, to: NameRecipe, size: number | 'same' | 'rest' | 'one more' | 'limit' | 'above', fill: number, type: string, condition: string, range: { first: number | null, last: number | null } | null }
+interface OperationRecipe { kind: Operation['kind'], name: NameRecipe, to: NameRecipe, kept: NameRecipe, isPermanent: boolean, size: number | 'same' | 'rest' | 'one more' | 'limit' | 'above', fill: number, type: string, condition: string, range: { first: number | null, last: number | null } | null }
 
 function nameOf ({ files }: State, { exists, isDecomposed, pick }: NameRecipe): string {
   const choice = exists && files.size > 0 ? Array.from(files.keys()) : names
@@ -151,6 +158,14 @@ function bytesOf ({ files }: State, current: StoredFile | undefined, { size, fil
   const rest = limits.quotaBytes - usageOf(files).bytes + (current?.bytes.length ?? 0)
   const lengths = { same: 0, rest, 'one more': rest + 1, limit: limits.maxFileBytes, above: limits.maxFileBytes + 1 }
   return Buffer.alloc(typeof size === 'number' ? size : lengths[size], fill)
+}
+
+const NO_ID = '0'.repeat(32)
+
+/** The id of one of these contents, or of one that is none of them. */
+function idOf ({ kept }: State, among: readonly { id: string | undefined }[], { exists, pick }: NameRecipe): string {
+  const choice = exists && among.length > 0 ? among : kept
+  return choice[pick % choice.length]?.id ?? NO_ID
 }
 
 const STALE = `"${'0'.repeat(64)}"`
@@ -174,25 +189,43 @@ const conditionsOf: Record<string, (tag: string, at: number) => Record<string, s
   'range of a stale version': () => ({ 'if-range': STALE })
 }
 
+/** Where nothing is kept, most operations on what is kept make something that is. */
+function kindOf ({ kind, kept: { exists } }: OperationRecipe, { hasVersions, hasTrash }: { hasVersions: boolean, hasTrash: boolean }): Operation['kind'] {
+  if (exists && !hasVersions && kind.endsWith('version')) return 'put'
+  return exists && !hasTrash && (kind === 'restore file' || kind === 'delete from trash') ? 'delete' : kind
+}
+
 function operationOf (store: State, recipe: OperationRecipe): Operation {
-  const { kind, type, range: bounds } = recipe
-  const name = nameOf(store, recipe.name)
+  const { type, range: bounds } = recipe
+  const versioned = Array.from(store.files.values()).filter(file => versionsOf(store, file).length > 0)
+  const kind = kindOf(recipe, { hasVersions: versioned.length > 0, hasTrash: trashOf(store).length > 0 })
+  const isOfVersion = kind.endsWith('version') && recipe.name.exists && versioned.length > 0
+  const name = isOfVersion ? String(versioned[recipe.name.pick % versioned.length]?.name) : nameOf(store, recipe.name)
   const current = store.files.get(keyOf(name) ?? '')
+  const versions = current === undefined ? [] : versionsOf(store, current)
+  const id = idOf(store, kind.endsWith('version') || kind === 'get' || kind === 'head' ? versions : trashOf(store), recipe.kept)
   const conditions = conditionsOf[recipe.condition]?.(current === undefined ? STALE : entityTag(current), current?.updatedAt ?? Date.now()) ?? {}
   switch (kind) {
     case 'put': return { kind, name, bytes: bytesOf(store, current, recipe), type, conditions }
     case 'post': return { kind, name, bytes: bytesOf(store, current, recipe), type }
     case 'get':
-    case 'head': return { kind, name, conditions, range: bounds === null ? undefined : `bytes=${bounds.first ?? ''}-${bounds.last ?? (bounds.first === null ? 3 : '')}` }
+    case 'head': return { kind, name, version: versions.length > 0 && recipe.kept.pick % 3 > 0 ? id : undefined, conditions, range: bounds === null ? undefined : `bytes=${bounds.first ?? ''}-${bounds.last ?? (bounds.first === null ? 3 : '')}` }
     case 'metadata': return { kind, name }
-    case 'delete': return { kind, name, conditions }
+    case 'delete': return { kind, name, conditions, isPermanent: recipe.isPermanent }
     case 'rename': return { kind, name, to: nameOf(store, recipe.to) }
+    case 'restore version': return { kind, name, id, conditions }
+    case 'delete version': return { kind, name, id }
+    case 'restore file': return { kind, id, to: recipe.isPermanent ? undefined : nameOf(store, recipe.to) }
+    case 'delete from trash': return { kind, id }
+    case 'empty trash': return { kind }
   }
 }
 
 function requestOf (operation: Operation): Request & { need: Scope } {
-  const bytes = `/uploads/${encodeURIComponent(operation.name)}`
-  const metadata = `/api/files/${encodeURIComponent(operation.name)}`
+  const name = encodeURIComponent('name' in operation ? operation.name : '')
+  const metadata = `/api/files/${name}`
+  const query = operation.kind === 'delete' && operation.isPermanent ? '?permanent=true' : 'version' in operation && operation.version !== undefined ? `?version=${operation.version}` : ''
+  const bytes = `/uploads/${name}${query}`
   switch (operation.kind) {
     case 'put': return { need: 'files:write', method: 'PUT', path: bytes, body: operation.bytes, headers: { ...operation.conditions, ...(operation.type !== '' && { 'content-type': operation.type }) } }
     case 'post': return { need: 'files:write', method: 'POST', path: '/', ...formOf(operation.name.replaceAll('"', '\\"'), operation.bytes, { type: operation.type }) }
@@ -201,6 +234,11 @@ function requestOf (operation: Operation): Request & { need: Scope } {
     case 'metadata': return { need: 'files:read', method: 'GET', path: metadata }
     case 'delete': return { need: 'files:write', method: 'DELETE', path: bytes, headers: operation.conditions }
     case 'rename': return { need: 'files:write', method: 'PATCH', path: metadata, json: { name: operation.to } }
+    case 'restore version': return { need: 'files:write', method: 'POST', path: `${metadata}/versions/${operation.id}/restore`, headers: operation.conditions }
+    case 'delete version': return { need: 'files:write', method: 'DELETE', path: `${metadata}/versions/${operation.id}` }
+    case 'restore file': return { need: 'files:write', method: 'POST', path: `/api/trash/${operation.id}/restore`, ...(operation.to !== undefined && { json: { name: operation.to } }) }
+    case 'delete from trash': return { need: 'files:write', method: 'DELETE', path: `/api/trash/${operation.id}` }
+    case 'empty trash': return { need: 'files:write', method: 'DELETE', path: '/api/trash' }
   }
 }
 
@@ -219,20 +257,47 @@ async function perform (world: World, userIndex: UserIndex, operation: Operation
   const passed = await sendAs(world, userIndex, credential, requestOf(operation))
   if (passed === undefined) return
   note(operation, passed.answer)
-  change(world, userIndex, { store: nextState(store, operation, passed.answer, { span: passed.span, limits, url: world.server.url, usedBefore: usageOf(store.files) }) })
+  const ends = nextStates(store, operation, passed.answer, { span: passed.span, limits, url: world.server.url, usedBefore: usageOf(store.files) })
+  change(world, userIndex, { store: await settled(world, userIndex, ends) })
+}
+
+/** The one of some states that the server has, with the ids of all that is kept. Reads only if an id is not known or there are several. */
+async function settled (world: World, userIndex: UserIndex, ends: State[]): Promise<State> {
+  const [only, ...others] = ends
+  if (only !== undefined && others.length === 0 && only.kept.every(({ id }) => id !== undefined)) return only
+  const names = new Set(ends.flatMap(({ files }) => Array.from(files.keys())))
+  const listed = await readKept(world, userIndex, Array.from(names))
+  const found = ends.map(state => settle(state, listed, comparison)).find(state => state !== undefined)
+  if (found === undefined) throw new Error(`what is kept is ${JSON.stringify([...listed.versions, listed.trash])}, expected ${JSON.stringify(ends.map(keptAsListed))}`)
+  return found
+}
+
+/** What a state keeps, to explain a failure. */
+function keptAsListed ({ kept }: State): unknown {
+  return kept.map(({ id, serial, name, bytes, keptAt }) => ({ id, serial, name, size: bytes.length, sha256: sha256(bytes), keptAt }))
+}
+
+/** The versions of these files, and the trash. */
+async function readKept (world: World, userIndex: UserIndex, names: string[]): Promise<ListedKept> {
+  const token = (await openSession(world, userIndex)).secret
+  const versions = await Promise.all(names.map(async (name): Promise<[string, Listed[]]> => {
+    const { answer } = await send(world, { method: 'GET', path: `/api/files/${encodeURIComponent(name)}/versions`, token })
+    return [name, answer.status === 404 ? [] : answer.json.versions]
+  }))
+  return { versions: new Map(versions), trash: (await send(world, { method: 'GET', path: '/api/trash', token })).answer.json.files }
 }
 
 /** The possible states after concurrent operations: the result of every order that explains all responses. */
 function endsOf (store: State, done: { operation: Operation, answer: Answer, span: Span }[], circumstances: { url: string, usedBefore: Usage }): State[] {
   if (done.length === 0) return [store]
   return done.flatMap((first, index) => {
-    let next: State
+    let next: State[]
     try {
-      next = nextState(store, first.operation, first.answer, { ...circumstances, span: first.span, limits })
+      next = nextStates(store, first.operation, first.answer, { ...circumstances, span: first.span, limits })
     } catch {
       return []
     }
-    return endsOf(next, done.toSpliced(index, 1), circumstances)
+    return next.flatMap(state => endsOf(state, done.toSpliced(index, 1), circumstances))
   })
 }
 
@@ -264,11 +329,12 @@ async function race (world: World, userIndex: UserIndex, { operations: recipes, 
   const outcomes = passed.map(({ operation, answer }) => `${operation.kind} ${answer.status}`).join(', ')
   if (ends.length === 0) throw new Error(`no order of these explains their responses: ${outcomes}`)
   const found = await readStore(world, userIndex)
-  const possible = ends.filter(({ files }) => isDeepStrictEqual(contentsOf(files, world), found))
+  const listed = await readKept(world, userIndex, found.metadata.map(({ name }) => name))
+  const possible = ends.filter(({ files }) => isDeepStrictEqual(contentsOf(files, world), found)).flatMap(state => settle(state, listed, comparison) ?? [])
   const isCertain = new Set(possible.map(state => namesByAge(state).join('/'))).size < 2
   const names = isCertain ? [] : await readNamesByAge(world, userIndex)
   const end = possible.find(state => isCertain || isDeepStrictEqual(namesByAge(state), names))
-  if (end === undefined) throw new Error(`after ${outcomes} no order explains what is stored: ${JSON.stringify(found.metadata)}`)
+  if (end === undefined) throw new Error(`after ${outcomes} no order explains what is stored: ${JSON.stringify([found.metadata, ...listed.versions, listed.trash])}`)
   await expectBytes(world, userIndex, Array.from(end.files.values()).filter(file => store.files.get(file.name) !== file))
   change(world, userIndex, { store: end })
 }
@@ -361,9 +427,30 @@ function nextPage ({ json: { next }, headers: { link } }: Answer, query: URLSear
 /** Adds a file that does not exist, or deletes one that does. */
 async function comeOrGo (world: World, userIndex: UserIndex, recipe: OperationRecipe): Promise<void> {
   const { store } = world.users[userIndex]
-  const operation = operationOf(store, { ...recipe, condition: 'none' })
-  const exists = store.files.has(keyOf(operation.name) ?? '')
-  await perform(world, userIndex, exists ? { kind: 'delete', name: operation.name, conditions: {} } : { kind: 'put', name: operation.name, bytes: Buffer.alloc(1), type: '', conditions: {} }, session)
+  const name = nameOf(store, recipe.name)
+  const exists = store.files.has(keyOf(name) ?? '')
+  await perform(world, userIndex, exists ? { kind: 'delete', name, conditions: {}, isPermanent: recipe.isPermanent } : { kind: 'put', name, bytes: Buffer.alloc(1), type: '', conditions: {} }, session)
+}
+
+/** Reads the trash, or the versions of a file, page by page, newest first; a cursor is valid for this listing alone. */
+async function walkKept (world: World, userIndex: UserIndex, { limit, pick }: { limit: number, pick: number }): Promise<void> {
+  const { store } = world.users[userIndex]
+  const files = Array.from(store.files.values())
+  const listing = (file: StoredFile | undefined) => file === undefined ? '/api/trash' : `/api/files/${encodeURIComponent(file.name)}/versions`
+  const [file, other] = [0, 1].map(offset => files[(pick + offset) % (files.length + 1)])
+  const token = (await openSession(world, userIndex)).secret
+  const ids: string[] = []
+  for (let path: string | undefined = `${listing(file)}?limit=${limit}`; path !== undefined;) {
+    const { answer } = await send(world, { method: 'GET', path, token })
+    expectAnswer(answer, 200)
+    const { files, versions, next } = answer.json
+    ids.push(...(files ?? versions).map(({ id }: Listed) => id))
+    expect('a link to the next page', answer.headers.link !== undefined, next !== null)
+    path = next === null ? undefined : `${listing(file)}?limit=${limit}&cursor=${next}`
+    if (next === null || file === other) continue
+    expectAnswer((await send(world, { method: 'GET', path: `${listing(other)}?limit=${limit}&cursor=${next}`, token })).answer, 400, 'validation_failed')
+  }
+  expect('what is kept, newest first', ids, (file === undefined ? trashOf(store) : versionsOf(store, file)).map(({ id }) => id))
 }
 
 /** A cursor is valid only for the listing that returned it. */
@@ -386,13 +473,14 @@ async function readAccount (world: World, userIndex: UserIndex, credential: Cred
   expectAnswer(passed.answer, 200)
   const { bytes, files } = usageOf(store.files)
   const { createdAt, ...account } = passed.answer.json
-  expect('the account', account, { id, username, usage: { bytes, files, uploadBytes: 0, quotaBytes: limits.quotaBytes, quotaFiles: limits.quotaFiles } })
+  expect('the account', account, { id, username, usage: { bytes, files, keptBytes: bytesOfKept(store.kept), uploadBytes: 0, quotaBytes: limits.quotaBytes, quotaFiles: limits.quotaFiles } })
   expect('the public account', (await send(world, { method: 'GET', path: `/api/users/${id}` })).answer.json, { id, username, createdAt })
 }
 
 /** For resources of another user, the response equals that for missing ones, byte for byte. */
 async function readOthers (world: World, userIndex: UserIndex, pick: number): Promise<void> {
   const [mine, theirs] = [world.users[userIndex].store, world.users[1 - userIndex as UserIndex].store]
+  await readOthersKept(world, userIndex, { mine, theirs })
   const unseen = Array.from(theirs.files.keys()).filter(name => !mine.files.has(name))
   const name = unseen[pick % unseen.length]
   if (name === undefined) return
@@ -406,6 +494,28 @@ async function readOthers (world: World, userIndex: UserIndex, pick: number): Pr
   for (const [index, request] of requests(name).entries()) {
     const [theirs, none] = await Promise.all([request, nowhere[index] as Request].map(async each => (await send(world, { ...each, token })).answer))
     expect('the answer for another user\'s file', imageOf(theirs as Answer), imageOf(none as Answer))
+    expect('its status', theirs?.status, 404)
+  }
+}
+
+/** So it is for the ids of what is kept. */
+async function readOthersKept (world: World, userIndex: UserIndex, { mine, theirs }: { mine: State, theirs: State }): Promise<void> {
+  const id = theirs.kept.find(content => content.id !== undefined)?.id
+  if (id === undefined) return
+  const [name = 'missing'] = mine.files.keys()
+  const token = (await openSession(world, userIndex)).secret
+  const requests = (id: string): Request[] => [
+    { method: 'GET', path: `/uploads/${encodeURIComponent(name)}?version=${id}` },
+    { method: 'HEAD', path: `/uploads/${encodeURIComponent(name)}?version=${id}` },
+    { method: 'POST', path: `/api/files/${encodeURIComponent(name)}/versions/${id}/restore` },
+    { method: 'DELETE', path: `/api/files/${encodeURIComponent(name)}/versions/${id}` },
+    { method: 'POST', path: `/api/trash/${id}/restore` },
+    { method: 'DELETE', path: `/api/trash/${id}` }
+  ]
+  const nowhere = requests(NO_ID)
+  for (const [index, request] of requests(id).entries()) {
+    const [theirs, none] = await Promise.all([request, nowhere[index] as Request].map(async each => (await send(world, { ...each, token })).answer))
+    expect(`the answer to ${request.method} for what another user keeps`, imageOf(theirs as Answer), imageOf(none as Answer))
     expect('its status', theirs?.status, 404)
   }
 }
@@ -443,7 +553,7 @@ async function deleteAccount (world: World, userIndex: UserIndex): Promise<void>
   const { answer } = await send(world, { method: 'POST', path: '/api/users', json: { username: user[0], password: user[1] } })
   expectAnswer(answer, 201)
   if (world.users.some(user => user.id >= answer.json.id)) throw new Error(`the id ${answer.json.id} was used before`)
-  change(world, userIndex, { id: answer.json.id, store: { ...world.users[userIndex].store, files: new Map() } })
+  change(world, userIndex, { id: answer.json.id, store: { ...world.users[userIndex].store, files: new Map(), kept: [] } })
 }
 
 interface TokenRecipe { scopes: Scope[], lifeMilliseconds: number | null, pick: number }
@@ -557,7 +667,9 @@ const operationRecipe = (kinds: Operation['kind'][]): fc.Arbitrary<OperationReci
   kind: fc.constantFrom(...kinds),
   name: anyName,
   to: anyName,
-  size: fc.constantFrom<OperationRecipe['size']>(0, 1, 1, 2, 10, 10, 100, 300, 'same', 'same', 'same', 'rest', 'rest', 'one more', 'one more', 'limit', 'above'),
+  kept: anyName,
+  isPermanent: fc.constantFrom(false, false, true),
+  size: fc.constantFrom<OperationRecipe['size']>(0, 1, 1, 2, 10, 10, 100, 300, 600, 800, 'same', 'same', 'same', 'rest', 'rest', 'one more', 'one more', 'limit', 'above'),
   fill: fc.constantFrom(97, 98),
   type: fc.constantFrom(...types),
   condition: anyCondition,
@@ -565,6 +677,11 @@ const operationRecipe = (kinds: Operation['kind'][]): fc.Arbitrary<OperationReci
 })
 const walkRecipe: fc.Arbitrary<WalkRecipe> = fc.record({ order: fc.constantFrom(...orders, 'name' as const, '-name' as const, 'name' as const, '-name' as const), limit: fc.constantFrom(1, 2, 3, 1000), prefix: fc.option(fc.oneof(fc.constantFrom(...prefixes), anyName), { freq: 2 }), changes: fc.array(operationRecipe(['put']), { maxLength: 3 }), pick })
 const tokenRecipe: fc.Arbitrary<TokenRecipe> = fc.record({ scopes: fc.subarray([...allScopes], { minLength: 1 }), lifeMilliseconds: fc.option(fc.integer({ min: 0, max: 2000 }), { freq: 1 }), pick })
+
+const anyKind: Operation['kind'][] = [
+  ...Array.from({ length: 6 }, () => 'put' as const), 'post', 'post', 'post', 'get', 'get', 'get', 'head', 'metadata', 'delete', 'delete', 'delete', 'rename', 'rename',
+  ...Array.from({ length: 3 }, () => ['restore version', 'restore file'] as const).flat(), 'delete version', 'delete from trash'
+]
 
 type Step = fc.AsyncCommand<World, object>
 
@@ -586,10 +703,12 @@ function step<Recipe> (weight: number, name: string, recipe: fc.Arbitrary<Recipe
 }
 
 const steps = fc.commands([fc.oneof(
-  step(300, 'operate', fc.record({ recipe: operationRecipe(['put', 'put', 'put', 'post', 'post', 'get', 'get', 'head', 'metadata', 'delete', 'rename']), credential: usually }), (world, by, { recipe, credential }) => perform(world, by, operationOf(world.users[by].store, recipe), credential)),
-  step(60, 'race', fc.record({ operations: fc.array(operationRecipe(['put', 'put', 'post', 'get', 'delete', 'rename']), { minLength: 2, maxLength: 3 }), over: fc.constantFrom(...Object.keys(raceConditions) as RaceRecipe['over'][]) }), race),
+  step(300, 'operate', fc.record({ recipe: operationRecipe(anyKind), credential: usually }), (world, by, { recipe, credential }) => perform(world, by, operationOf(world.users[by].store, recipe), credential)),
+  step(60, 'race', fc.record({ operations: fc.array(operationRecipe(['put', 'put', 'put', 'post', 'get', 'delete', 'delete', 'rename', 'restore version', 'restore file', 'delete version']), { minLength: 2, maxLength: 3 }), over: fc.constantFrom(...Object.keys(raceConditions) as RaceRecipe['over'][]) }), race),
   step(40, 'walk', walkRecipe, walk),
   step(10, 'misuse a cursor', walkRecipe, misuseCursor),
+  step(3, 'empty the trash', usually, (world, by, credential) => perform(world, by, { kind: 'empty trash' }, credential)),
+  step(20, 'walk through what is kept', fc.record({ limit: fc.constantFrom(1, 2, 1000), pick }), walkKept),
   step(25, 'read the account', usually, readAccount),
   step(20, 'read the other user\'s files', pick, readOthers),
   step(5, 'register a taken name', fc.constant(null), registerTaken),
@@ -615,13 +734,31 @@ async function audit (world: World): Promise<void> {
     const { files } = world.users[by].store
     expect('what is stored', await readStore(world, by), contentsOf(files, world))
     await expectBytes(world, by, Array.from(files.values()))
+    await auditKept(world, by)
   }
+}
+
+/** Downloads every version, restores every deleted file that fits, and does so with its versions. */
+async function auditKept (world: World, by: UserIndex): Promise<void> {
+  const readVersions = async () => {
+    const { store } = world.users[by]
+    for (const file of store.files.values()) {
+      for (const { id } of versionsOf(store, file)) await perform(world, by, { kind: 'get', name: file.name, version: id, conditions: {}, range: undefined }, session)
+    }
+  }
+  await readVersions()
+  const { store } = world.users[by]
+  for (const { name } of store.files.values()) await perform(world, by, { kind: 'delete', name, conditions: {}, isPermanent: true }, session)
+  for (const { id } of trashOf(store)) await perform(world, by, { kind: 'restore file', id: String(id), to: undefined }, session)
+  await readVersions()
+  await expectBytes(world, by, Array.from(world.users[by].store.files.values()))
+  await readAccount(world, by, session)
 }
 
 async function register (world: World, userIndex: UserIndex, username: string): Promise<void> {
   const from = Date.now()
   const { id, user, token } = await signUp(world.server, username)
-  world.users[userIndex] = { id, user, store: { files: new Map(), serial: 0 }, tokens: [] }
+  world.users[userIndex] = { id, user, store: { files: new Map(), kept: [], serial: 0 }, tokens: [] }
   issued(world, userIndex, { secret: token, kind: 'access', name: null, scopes: allScopes, parent: undefined, expires: later({ from, to: Date.now() }, world.tokenSeconds), isRevoked: false })
   await makePersonalToken(world, userIndex, { scopes: [...allScopes], lifeMilliseconds: null, pick: 0 })
 }
