@@ -44,7 +44,7 @@ function beginUpload ({ port }: Pick<RunningServer, 'port'>, token: string, name
 
 test('files in a bucket are uploaded, downloaded, replaced and deleted, and stay there after a restart', async t => {
   const { s3, settings } = await startBucket(t)
-  const server = await startServer(t, { ...settings, BLOB_GRACE_SECONDS: '0' })
+  const server = await startServer(t, { ...settings, BLOB_GRACE_SECONDS: '0', KEEP_DAYS: '0' })
   const { token } = await signUp(server, 'ann')
   const [small, large] = [randomBytes(3000), randomBytes(12 * MIB)]
   const { headers, body } = formOf('small.bin', small)
@@ -56,7 +56,7 @@ test('files in a bucket are uploaded, downloaded, replaced and deleted, and stay
 
   const again = async () => {
     await server.close()
-    return startServer(t, { ...settings, BLOB_GRACE_SECONDS: '0' })
+    return startServer(t, { ...settings, BLOB_GRACE_SECONDS: '0', KEEP_DAYS: '0' })
   }
   const second = await again()
   t.ok((await second.send('GET', '/uploads/small.bin', { token })).bytes.equals(small))
@@ -89,6 +89,7 @@ test('a download goes on when its file is deleted, and the bytes go when they ha
   const answered = server.send('GET', '/uploads/a', { token, headers: { range: 'bytes=0-30000000,100-200' } })
   await until(() => s3.log.some(line => line.startsWith('GET store/')))
   t.match(await server.send('DELETE', '/uploads/a', { token }), { status: 204 })
+  t.match(await runBin(['trash', 'empty', '--all', '--yes'], settings), { code: 0, stdout: /^deleted 1 files of 1 accounts/ })
   t.ok((await answered).bytes.includes(bytes.subarray(100, 201)), 'also a range that is asked for after that')
   t.equal(s3.objects().length, 1)
   await server.close()
@@ -238,7 +239,7 @@ test('an object without a file is moved to the quarantine of the bucket, if it c
 
 test('bytes that can\'t be deleted keep no others from being deleted', async t => {
   const { s3, settings } = await startBucket(t)
-  const server = await startServer(t, { ...settings, BLOB_GRACE_SECONDS: '0' })
+  const server = await startServer(t, { ...settings, BLOB_GRACE_SECONDS: '0', KEEP_DAYS: '0' })
   const { token } = await signUp(server, 'ann')
   const blocked = Array.from({ length: 501 }, () => randomBytes(16).toString('hex'))
   const client = new Database(join(server.dataDir, 'magicstore.db'))
