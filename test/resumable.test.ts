@@ -651,6 +651,7 @@ t.test('a file of unknown length has a limit as well', async t => {
   refused(t, await ann.tusPatch(idOf(deferred), 0, chunked('12345678901')), 413, 'file_too_large')
   const override = { ...TUS_BYTES, 'x-http-method-override': 'PATCH', 'upload-offset': '0' }
   refused(t, await ann.ask('POST', `/api/uploads/${idOf(deferred)}`, override, chunked('12345678901')), 413, 'file_too_large', 'by POST')
+  refused(t, await ann.ask('POST', `/api/uploads/${idOf(deferred)}`, { ...override, 'content-type': 'text/plain' }, 'x'), 415, 'unsupported_media_type', 'by POST')
   t.same(stateOf(await ann.head(idOf(deferred))), [200, '0', undefined, '?0'])
 })
 
