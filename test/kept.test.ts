@@ -37,10 +37,13 @@ t.test('a file that was replaced three times has three versions, newest replaced
 })
 
 t.test('a file without versions has an empty list, and one that is not there has none', async t => {
-  const { put, listVersions } = await openAccount(t)
+  const { put, listVersions, restore, removeVersion } = await openAccount(t)
   await put('a', 'bytes')
   t.match(await listVersions('a'), { status: 200, text: '{"versions":[],"next":null}' })
-  for (const name of ['b', '..', 'a/b', 'x'.repeat(256), '']) t.match(await listVersions(name), { status: 404, json: { code: 'not_found' } }, name.slice(0, 5))
+  const id = 'a'.repeat(32)
+  for (const name of ['b', '..', 'a/b', 'x'.repeat(256), '']) {
+    for (const answer of [await listVersions(name), await restore(name, id), await removeVersion(name, id)]) t.match(answer, { status: 404, json: { code: 'not_found' } }, name.slice(0, 5))
+  }
 })
 
 t.test('the same bytes make no version, whatever stores them', async t => {
