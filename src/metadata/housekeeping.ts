@@ -20,7 +20,7 @@ const DRIFT_MILLISECONDS = 60_000
 const BATCH = 500
 
 /** Kept contents deleted in one commit: a request that waits for it is not late. */
-const CONTENT_BATCH = 100
+const CONTENT_BATCH = 20
 
 /** Pause between batches, in which requests are served. */
 const PAUSE_MILLISECONDS = 10
