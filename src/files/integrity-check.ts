@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { BlobStore } from '../blobs/blob-store.ts'
-import type { Metadata, StoredContent, UsageMismatch } from '../metadata/metadata.ts'
+import type { Metadata } from '../metadata/metadata.ts'
+import type { StoredContent, UsageMismatch } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
 
 /** Blobs in one query. */

@@ -16,9 +16,11 @@ import type {
   NewFile,
   NewToken,
   Quota,
+  StoredContent,
   TokenAndAccount,
   TokenConditions,
-  TokenRecord
+  TokenRecord,
+  UsageMismatch
 } from './records.ts'
 import type { UploadRepository } from './uploads.ts'
 
@@ -240,18 +242,3 @@ export interface Totals {
 
 /** Called when a commit is on stable storage, with the number of writes in it and the time it took. Must be fast and not throw. */
 export type CommitObserver = (commit: { readonly writes: number, readonly seconds: number }) => void
-
-/** Bytes that must be in the blob store. */
-export interface StoredContent {
-  readonly content: 'file' | 'version' | 'trash'
-  readonly blobId: string
-  readonly size: number
-  readonly sha256: string
-  readonly ownerId: number
-  /** Of the file; null for a version of a deleted one. */
-  readonly name: string | null
-}
-
-interface Usage { readonly bytes: number, readonly files: number, readonly keptBytes: number }
-
-export interface UsageMismatch { readonly accountId: number, readonly recorded: Usage, readonly actual: Usage }

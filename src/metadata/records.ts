@@ -164,3 +164,18 @@ export interface FilePage {
 
 /** The value that a listing is ordered by (name, creation time or size), and the id of the file. */
 export interface FilePosition { readonly key: string | number, readonly id: number }
+
+/** Bytes that must be in the blob store. */
+export interface StoredContent {
+  readonly content: 'file' | 'version' | 'trash'
+  readonly blobId: string
+  readonly size: number
+  readonly sha256: string
+  readonly ownerId: number
+  /** Of the file; null for a version of a deleted one. */
+  readonly name: string | null
+}
+
+interface Usage { readonly bytes: number, readonly files: number, readonly keptBytes: number }
+
+export interface UsageMismatch { readonly accountId: number, readonly recorded: Usage, readonly actual: Usage }

@@ -69,8 +69,6 @@ export interface ResumableUploads {
   close (): Promise<void>
 }
 
-interface Finish { readonly progress: UploadProgress, readonly watched?: WatchedBytes, readonly reprDigest?: string | undefined }
-
 interface ResumableOptions {
   metadata: Metadata
   blobs: BlobStore
@@ -131,7 +129,7 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
    * Makes a file of an upload whose bytes are all there; `watched` are the last of them. If that fails for now, the bytes are kept.
    * @throws precondition_failed; digest_mismatch, and then the upload ends.
    */
-  async function finish (owner: AccountRecord, upload: UploadRecord, { progress, watched, reprDigest }: Finish): Promise<UploadOutcome> {
+  async function finish (owner: AccountRecord, upload: UploadRecord, { progress, watched, reprDigest }: { progress: UploadProgress, watched?: WatchedBytes, reprDigest?: string | undefined }): Promise<UploadOutcome> {
     const size = progress.offset
     const whole = { ...progress, length: size }
     // Nothing can be appended after it: the next request, even after a crash, finds all bytes and goes on here.

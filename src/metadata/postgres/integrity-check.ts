@@ -1,6 +1,7 @@
 import { and, asc, eq, getTableName, gt, inArray, isNull, ne, or, sql } from 'drizzle-orm'
 import { getTableConfig, type PgColumn, type PgTable, union, unionAll } from 'drizzle-orm/pg-core'
-import type { Metadata, StoredContent } from '../metadata.ts'
+import type { Metadata } from '../metadata.ts'
+import type { StoredContent } from '../records.ts'
 import type { Connections, Db } from './connections.ts'
 import { accountNetworks, accounts, blobLeases, discardedBlobs, events, files, kept, tokens, uploads } from './schema.ts'
 
