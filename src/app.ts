@@ -35,7 +35,9 @@ import type { Store } from './store.ts'
 import { authenticate } from './tokens/authenticate.ts'
 import { createAccessTokenCodec, jwtOptions } from './tokens/jwt.ts'
 import { personalTokenRoutes, resourceRoutes, revocationRoutes, signInRoutes } from './tokens/routes.ts'
-import { AccessToken, Greeting, NewToken, PersonalToken, Token, TokenList } from './tokens/schemas.ts'
+import { AccessToken, Greeting, NewToken, PersonalToken, Session, Token, TokenList } from './tokens/schemas.ts'
+import { sessionRoutes, sessionSignInRoutes } from './tokens/session-routes.ts'
+import { createSessions } from './tokens/sessions.ts'
 import type { SigningKey } from './tokens/signing-keys.ts'
 import { createTokens } from './tokens/tokens.ts'
 import { uploadDiscoveryRoutes } from './uploads/discovery-routes.ts'
@@ -46,7 +48,7 @@ import { Upload, UploadList } from './uploads/schemas.ts'
 /** The shared schemas of the document, in its order. */
 const schemas = [
   ProblemDetails, NewUser, User, Account, NewPassword, AccountEvent, AccountEventList, AccessToken, Greeting, Token, TokenList, NewToken,
-  PersonalToken, StoredFile, FileList, Rename, Version, VersionList, DeletedFile, DeletedFileList, FileRestore, Upload, UploadList, ServiceFacts, Liveness, Readiness
+  PersonalToken, Session, StoredFile, FileList, Rename, Version, VersionList, DeletedFile, DeletedFileList, FileRestore, Upload, UploadList, ServiceFacts, Liveness, Readiness
 ]
 
 export interface App {
@@ -103,7 +105,7 @@ export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutp
 
 /** Every scope, the credential that it requires, and its routes. */
 async function registerRoutes (app: FastifyInstance, store: Store, connections: Connections): Promise<void> {
-  const { links, health, guard, transport, accountOptions, tokenOptions, fileOptions } = await createRouteOptions(app, store, connections)
+  const { links, health, guard, transport, accountOptions, tokenOptions, sessionOptions, fileOptions } = await createRouteOptions(app, store, connections)
 
   await app.register(userRoutes, { ...accountOptions, links, transport })
   await app.register(async scope => {
@@ -139,7 +141,9 @@ async function registerRoutes (app: FastifyInstance, store: Store, connections: 
     authenticate(scope, guard, { credential: 'password' })
     await scope.register(passwordRoutes, accountOptions)
     await scope.register(personalTokenRoutes, tokenOptions)
+    await scope.register(sessionSignInRoutes, sessionOptions)
   })
+  await app.register(sessionRoutes, sessionOptions)
   await app.register(uploadDiscoveryRoutes, fileOptions)
   await app.register(documentRoutes, { links })
   await app.register(docsRoutes)
@@ -162,6 +166,7 @@ async function createRouteOptions (app: FastifyInstance, store: Store, connectio
     guard: { signIn, tokens, transport: config },
     accountOptions: { accounts, files, quotas, securityLog },
     tokenOptions: { tokens, securityLog },
+    sessionOptions: { sessions: createSessions(tokens), securityLog, publicUrl: config.publicUrl },
     fileOptions: { files, keptFiles, uploads, cursors, links, maxFileBytes: config.maxFileBytes, limitTransfers: createTransferLimits(connections) }
   }
 }

@@ -5,7 +5,7 @@ import type { Origin } from './network.ts'
 /** Kinds of security events of an account. */
 export const eventKinds = [
   'registered', 'sign_in', 'sign_in_failed', 'sign_in_new_network', 'token_issued', 'token_revoked', 'tokens_revoked',
-  'personal_token_created', 'password_changed', 'disabled', 'enabled', 'account_removed'
+  'personal_token_created', 'session_created', 'password_changed', 'disabled', 'enabled', 'account_removed'
 ] as const
 
 export type EventKind = typeof eventKinds[number]
@@ -18,7 +18,7 @@ export const KEPT_EVENTS = 200
  * password with every request; the removal of the account, because its list is removed too; new tokens, because the event
  * is added in the same transaction as the token.
  */
-const LOGGED_ONLY = new Set<EventKind>(['sign_in', 'account_removed', 'token_issued', 'personal_token_created'])
+const LOGGED_ONLY = new Set<EventKind>(['sign_in', 'account_removed', 'token_issued', 'personal_token_created', 'session_created'])
 
 export interface SecurityEvent extends Origin {
   readonly kind: EventKind

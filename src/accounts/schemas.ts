@@ -83,7 +83,7 @@ export const NewPassword = Type.Object({
 
 export const AccountEvent = Type.Object({
   id: Id('Id of the event; later events have higher ids.', 17),
-  kind: Type.String({ enum: [...eventKinds], description: 'Kind of event.', examples: ['token_issued'] }),
+  kind: Type.String({ enum: [...eventKinds], description: 'Kind of event. More kinds may be added.', examples: ['token_issued'] }),
   network: Type.String({
     maxLength: 43,
     pattern: '^(?:[0-9a-f.:]+(?:/64)?|operator|unknown)$',

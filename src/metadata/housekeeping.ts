@@ -6,9 +6,14 @@ const INTERVAL_MILLISECONDS = 60_000
 
 /**
  * How long an expired token is kept. The text of an access token says when it expires, in whole seconds. Only the row of a
- * personal token does: for a day its user is told that it has expired rather than that it was revoked.
+ * personal token does: for a day its user is told that it has expired rather than that it was revoked. A session that has expired
+ * is answered like one that was revoked.
  */
-const EXPIRED_TOKEN_MILLISECONDS = { access: 60_000, personal: 24 * 3600 * 1000 } as const
+const EXPIRED_TOKENS = [
+  { kind: 'access', milliseconds: 60_000 },
+  { kind: 'personal', milliseconds: 24 * 3600 * 1000 },
+  { kind: 'session', milliseconds: 60_000 }
+] as const
 
 /** Longer than any limit counts attempts. */
 const ATTEMPT_MILLISECONDS = 2 * 3600 * 1000
@@ -69,8 +74,8 @@ export function startHousekeeping ({ metadata, blobs, reserve, sweep }: Housekee
     sweep()
     await reserve.withSpace(makeSpace)
     const now = await metadata.now()
-    for (const kind of ['access', 'personal'] as const) {
-      await untilNone(() => metadata.removeExpiredTokens({ kind, before: now - EXPIRED_TOKEN_MILLISECONDS[kind] }, BATCH))
+    for (const { kind, milliseconds } of EXPIRED_TOKENS) {
+      await untilNone(() => metadata.removeExpiredTokens({ kind, before: now - milliseconds }, BATCH))
     }
     await untilNone(() => metadata.removeAttempts({ since: now - ATTEMPT_MILLISECONDS, until: now + DRIFT_MILLISECONDS, limit: BATCH }))
     await untilNone(() => metadata.removeExpiredUploads(BATCH))

@@ -45,14 +45,14 @@ export interface AccountRecord extends NewAccount {
 
 export interface NewToken {
   readonly accountId: number
-  readonly kind: 'access' | 'personal'
-  /** The personal token that this access token was issued for; both are deleted together. */
+  readonly kind: 'access' | 'personal' | 'session'
+  /** The personal token or session that this access token was issued for; both are deleted together. */
   readonly parentId: number | null
   /** The name of a personal token. */
   readonly name: string | null
   /** Separated by spaces (RFC 6749 section 3.3). */
   readonly scopes: string
-  /** SHA-256 of a personal token, in hex. */
+  /** SHA-256 of a personal token, or of the secret of a session, in hex. */
   readonly secretHash: string | null
   /** Default: now. */
   readonly createdAt?: number

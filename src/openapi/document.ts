@@ -44,7 +44,7 @@ export function documentOptions (): SwaggerOptions {
       servers: [{ url: DEFAULT_ORIGIN, description: 'The server that serves this document: local, staging or production.', ...{ 'x-internal': false } }],
       tags: [
         { name: 'Users', description: 'Registration and public profiles.' },
-        { name: 'Tokens', description: 'Access tokens, and personal access tokens for scripts.' },
+        { name: 'Tokens', description: 'Access tokens, personal access tokens for scripts, and sessions of pages in a browser.' },
         { name: 'Files', description: 'Upload, list, download, rename and delete files.' },
         { name: 'Versions and trash', description: 'Former contents of files, and deleted files: list, restore, delete for good.' },
         { name: 'Uploads', description: 'Uploads that continue after a lost connection, with [tus](https://tus.io) or, experimentally, draft-ietf-httpbis-resumable-upload.' },
@@ -57,7 +57,8 @@ export function documentOptions (): SwaggerOptions {
         securitySchemes: {
           basic: { type: 'http', scheme: 'basic', description: '**For trying things out**: your username and password. A token as the username, with any password, works too.' },
           bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: '**For programs**: an access token or a personal access token. Access tokens are JWTs that follow RFC8725.' },
-          token: { type: 'apiKey', in: 'header', name: 'Authorization', description: '**For clients that send `Authorization: Token`**: enter the word `Token`, a space and the token. Other clients use `bearer`.' }
+          token: { type: 'apiKey', in: 'header', name: 'Authorization', description: '**For clients that send `Authorization: Token`**: enter the word `Token`, a space and the token. Other clients use `bearer`.' },
+          session: { type: 'apiKey', in: 'cookie', name: 'magicstore_session', description: '**For pages in a browser**: the cookie that `createSession` sets, which the browser sends by itself. Over TLS its name is `__Host-magicstore_session`.' }
         }
       }
     },

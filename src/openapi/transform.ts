@@ -16,7 +16,7 @@ interface OpenapiDocument {
 /** The order of paths within each tag: what a new user needs first comes first. */
 const PATHS = [
   '/api/users', '/api/users/{id}',
-  '/api/token', '/api/resource', '/api/tokens', '/api/tokens/{id}',
+  '/api/token', '/api/resource', '/api/tokens', '/api/tokens/{id}', '/api/session',
   '/', '/api/files', '/uploads/{name}', '/api/files/{name}',
   '/api/files/{name}/versions', '/api/files/{name}/versions/{id}/restore', '/api/files/{name}/versions/{id}', '/api/trash', '/api/trash/{id}/restore', '/api/trash/{id}',
   '/api/uploads', '/api/uploads/{id}',

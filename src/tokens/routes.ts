@@ -116,7 +116,7 @@ export const personalTokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> 
     const { token, record: created } = await tokens.issuePersonal(callerOf(request).account, originOf(request), newToken)
     record(securityLog, request, 'personal_token_created')
     reply.code(201)
-    return { ...tokenOf(created), token }
+    return { ...tokenOf(created), kind: 'personal' as const, token }
   })
 }
 

@@ -1,4 +1,5 @@
 import { Type } from '@sinclair/typebox'
+import { MAX_USERNAME_POINTS } from '../accounts/username.ts'
 import { NextId } from '../http/pagination.ts'
 import { Id, NullableText, ONE_LINE, Timestamp } from '../http/wire-values.ts'
 import { scopes, type Scope } from './scopes.ts'
@@ -12,6 +13,12 @@ export const AccessToken = Type.Object({
   }),
   duration: Type.Integer({ format: 'int32', minimum: 1, maximum: 86_400, description: 'Lifetime in seconds.', examples: [600] })
 }, { $id: 'AccessToken', additionalProperties: false, description: 'An access token and its lifetime.' })
+
+export const Session = Type.Object({
+  token: AccessToken.properties.token,
+  duration: AccessToken.properties.duration,
+  username: Type.String({ minLength: 1, maxLength: MAX_USERNAME_POINTS, pattern: ONE_LINE, description: 'The username as registered.', examples: ['test_user'] })
+}, { $id: 'Session', additionalProperties: false, description: 'An access token of a session, its lifetime, and whose session it is.' })
 
 export const Greeting = Type.Object({
   data: Type.String({
@@ -32,16 +39,16 @@ const NullableTimestamp = (description: string, example: string | null) =>
 
 const tokenProperties = {
   id: Id('Id of the token; never reused.', 7),
-  kind: Type.Unsafe<'access' | 'personal'>({
+  kind: Type.Unsafe<'access' | 'personal' | 'session'>({
     type: 'string',
-    enum: ['access', 'personal'],
-    description: '`access` for a short-lived access token, `personal` for a personal access token.',
+    enum: ['access', 'personal', 'session'],
+    description: '`access` for a short-lived access token, `personal` for a personal access token, `session` for a session of a browser. More kinds may be added.',
     examples: ['personal']
   }),
   name: NullableText({
     maxLength: 100,
     pattern: ONE_LINE,
-    description: 'Name given by the owner; null for an access token.',
+    description: 'Name given by the owner; null for an access token or a session.',
     examples: ['backup script']
   }),
   scopes: Scopes('Operations that the token allows.'),
@@ -78,6 +85,7 @@ export const NewToken = Type.Object({
 
 export const PersonalToken = Type.Object({
   ...tokenProperties,
+  kind: Type.Unsafe<'personal'>({ type: 'string', enum: ['personal'], description: 'Always `personal`.', examples: ['personal'] }),
   token: Type.String({
     maxLength: 40,
     pattern: '^mst_[0-9A-Za-z]{36}$',

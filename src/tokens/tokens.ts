@@ -24,25 +24,33 @@ interface TokensOptions {
   tokenSeconds: number
 }
 
-interface AddOptions { origin: Origin, passwordHash: string | undefined, lifetimeMilliseconds?: number }
+/** `event` is recorded with the token, unless it is undefined. */
+interface AddOptions { event: EventKind | undefined, origin: Origin, passwordHash: string | undefined, lifetimeMilliseconds?: number }
 
 export interface NewPersonalToken { name: string, scopes: readonly Scope[], expiresAt: number | null }
 
+/** An access token, and its lifetime in seconds. */
+export interface IssuedToken { token: string, duration: number }
+
 export interface Tokens {
   /**
-   * Creates an access token; `duration` is its lifetime in seconds. With a `parent`, it has the parent's scopes, expires no later
-   * and is revoked with it.
+   * Creates an access token. With a `parent`, it has the parent's scopes, expires no later and is revoked with it. It is an event of
+   * the account, unless the parent is a session: a page in use renews its token every few minutes, which is a use of the session.
    * @throws too_many_tokens, and if the password has changed or the parent was revoked since the request was authenticated:
    * credentials_wrong, token_revoked.
    */
-  issue (account: AccountRecord, origin: Origin, parent?: TokenRecord): Promise<{ token: string, duration: number }>
+  issue (account: AccountRecord, origin: Origin, parent?: TokenRecord): Promise<IssuedToken>
   /**
    * Creates a personal token. Its text is returned only here.
    * @throws validation_failed if `expiresAt` is not in the future or the name is not well-formed, too_many_tokens, credentials_wrong.
    */
   issuePersonal (account: AccountRecord, origin: Origin, token: NewPersonalToken): Promise<{ token: string, record: TokenRecord }>
+  /** Creates a session. @throws too_many_tokens, credentials_wrong. */
+  addSession (account: AccountRecord, origin: Origin, session: { secretHash: string, lifetimeMilliseconds: number }): Promise<TokenRecord>
   /** Returns a token and its account. @throws token_malformed, token_expired, token_revoked. */
   verify (token: string): Promise<TokenAndAccount>
+  /** Returns a session and its account, which may be disabled; undefined if no session has this secret or it has ended. */
+  findSession (secretHash: string): Promise<TokenAndAccount | undefined>
   /** Active tokens, newest first. */
   list (accountId: number, page: { beforeId: number | undefined, limit: number }): Promise<TokenRecord[]>
   /** Revokes the token that authenticated the request, and its child tokens. @throws token_revoked if it was revoked in the meantime. */
@@ -72,12 +80,12 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
   }
 
   /** Adds a token and its event, if `passwordHash` is still the account's, or the parent token still exists. */
-  function add (token: NewToken, kind: EventKind, { origin, passwordHash, ...lifetime }: AddOptions): Promise<TokenRecord> {
+  function add (token: NewToken, { event: kind, origin, passwordHash, ...lifetime }: AddOptions): Promise<TokenRecord> {
     const { accountId } = token
     return reserve.withSpace(() => metadata.addToken(token, {
-      withEvent: { event: { accountId, kind, ...origin }, keep: KEPT_EVENTS },
       maxTokens: MAX_TOKENS,
       ...lifetime,
+      ...(kind !== undefined && { withEvent: { event: { accountId, kind, ...origin }, keep: KEPT_EVENTS } }),
       ...(passwordHash !== undefined && { passwordHash })
     }))
   }
@@ -96,7 +104,13 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
         scopes: parent?.scopes ?? joinScopes(scopes),
         secretHash: null,
         expiresAt: parent?.expiresAt ?? null
-      }, 'token_issued', { origin, passwordHash: parent === undefined ? account.passwordHash : undefined, lifetimeMilliseconds: tokenSeconds * 1000 })
+      }, {
+        event: parent?.kind === 'session' ? undefined : 'token_issued',
+        origin,
+        passwordHash: parent === undefined ? account.passwordHash : undefined,
+        lifetimeMilliseconds: tokenSeconds * 1000
+      })
+      if (parent?.kind === 'session') touch(parent, issuedAt)
       const claims = { tokenId: id, accountId: account.id, issuedAt, expiresAt: Number(expiresAt) }
       return { token: await codec.sign(claims), duration: Math.ceil((claims.expiresAt - issuedAt) / 1000) }
     },
@@ -119,9 +133,19 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
         scopes: joinScopes(scopes),
         secretHash: hashPersonalToken(token),
         expiresAt
-      }, 'personal_token_created', { origin, passwordHash: account.passwordHash })
+      }, { event: 'personal_token_created', origin, passwordHash: account.passwordHash })
       return { token, record }
     },
+
+    addSession: (account, origin, { secretHash, lifetimeMilliseconds }) => add({
+      accountId: account.id,
+      kind: 'session',
+      parentId: null,
+      name: null,
+      scopes: joinScopes(scopes),
+      secretHash,
+      expiresAt: null
+    }, { event: 'session_created', origin, passwordHash: account.passwordHash, lifetimeMilliseconds }),
 
     async verify (text) {
       const found = await find(text)
@@ -129,6 +153,12 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
       if (found.account.disabledAt !== null) refuseRevoked()
       touch(found.token, found.now)
       return found
+    },
+
+    async findSession (secretHash) {
+      const found = await metadata.findTokenBySecret(secretHash)
+      // A personal token is found by its hash as well.
+      return found?.token.kind === 'session' && found.now < Number(found.token.expiresAt) ? found : undefined
     },
 
     list: (accountId, { beforeId, limit }) => metadata.listTokens(accountId, { beforeId, limit }),

@@ -8,7 +8,8 @@ export interface Document { info: { version: string }, paths: Record<string, Rec
 /**
  * The changes from one document to the next, each listed once: operations, credentials, parameters, bodies, statuses, headers
  * and codes. Texts and examples are not part of the contract. Removing an error status or code breaks no client. A new one is
- * handled like others of its class (RFC 9110 section 15), and so is a new kind of problem type.
+ * handled like others of its class (RFC 9110 section 15), and so is a new problem type, and a new kind where the document says that
+ * more may be added.
  */
 export function changesBetween (before: Document, after: Document): Change[] {
   const follow = { before: resolver(before), after: resolver(after) }
@@ -19,7 +20,7 @@ export function changesBetween (before: Document, after: Document): Change[] {
     if (y === undefined) return [{ level: 'breaking', subject: name, what: 'is gone' }]
     return [...identity(x, y, name), ...credentials(x, y, name), ...parameters(x, y, name), ...body(x, y, name), ...responses(x, y, name)]
   })
-  const judged = changes.map((change): Change => change.subject === 'Problem.type' ? { ...change, level: 'added' } : change)
+  const judged = changes.map((change): Change => isExpected(change) ? { ...change, level: 'added' } : change)
   return Array.from(new Map(judged.map(change => [JSON.stringify(change), change])).values())
 
   /** The level of a changed operation id: generated clients use it as a function name. */
@@ -84,6 +85,13 @@ export function changesBetween (before: Document, after: Document): Change[] {
       return compareSchemas(was.schema, is.schema, { direction, subject }, follow)
     })
   }
+}
+
+/** What grows from time to time. */
+const GROWING_KINDS = new Set(['Token.kind', 'AccountEvent.kind'])
+
+function isExpected ({ subject, what }: Change): boolean {
+  return subject === 'Problem.type' || (GROWING_KINDS.has(subject) && /^value .+ is new$/.test(what))
 }
 
 /** The codes of an error response, which are the names of its examples. */

@@ -49,8 +49,8 @@ export const accounts = pgTable('accounts', {
 export const tokens = pgTable('tokens', {
   id: identity(),
   accountId: int8('account_id').notNull().references(() => accounts.id, { onDelete: 'cascade' }),
-  kind: text('kind', { enum: ['access', 'personal'] }).notNull(),
-  // An access token is deleted with the personal token that it was issued for.
+  kind: text('kind', { enum: ['access', 'personal', 'session'] }).notNull(),
+  // An access token is deleted with the personal token or session that it was issued for.
   parentId: int8('parent_id').references((): AnyPgColumn => tokens.id, { onDelete: 'cascade' }),
   name: text('name'),
   scopes: text('scopes').notNull(),

@@ -75,5 +75,5 @@ export function createTokenRepository ({ read, execute, executeIdempotent }: Con
 
 function addedToken ({ outcome, token }: { outcome: Outcome, token: TokenRecord }, maxTokens: number | null): TokenRecord {
   if (outcome === 'added') return token
-  throw new Problem(outcome, outcome === 'too_many_tokens' ? { detail: `An account may have ${maxTokens} tokens; delete a personal token first.` } : {})
+  throw new Problem(outcome, outcome === 'too_many_tokens' ? { detail: `An account may have ${maxTokens} tokens; revoke some first.` } : {})
 }

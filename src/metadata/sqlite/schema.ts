@@ -33,8 +33,8 @@ export const accounts = sqliteTable('accounts', {
 export const tokens = sqliteTable('tokens', {
   id: integer('id').primaryKey({ autoIncrement: true }),
   accountId: integer('account_id').notNull().references(() => accounts.id, { onDelete: 'cascade' }),
-  kind: text('kind', { enum: ['access', 'personal'] }).notNull(),
-  // An access token is deleted with the personal token that it was issued for.
+  kind: text('kind', { enum: ['access', 'personal', 'session'] }).notNull(),
+  // An access token is deleted with the personal token or session that it was issued for.
   parentId: integer('parent_id').references((): AnySQLiteColumn => tokens.id, { onDelete: 'cascade' }),
   name: text('name'),
   scopes: text('scopes').notNull(),

@@ -1,0 +1,135 @@
+import cookie, { type CookieSerializeOptions } from '@fastify/cookie'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { SecurityLog } from '../accounts/events.ts'
+import { originOf } from '../accounts/network.ts'
+import { callerOf } from '../http/caller.ts'
+import { ignoreBodies } from '../http/schema-compilers.ts'
+import { codeSamples } from '../openapi/operation.ts'
+import { problems } from '../openapi/responses.ts'
+import { Problem } from '../problems.ts'
+import { Session } from './schemas.ts'
+import { SESSION_SECONDS, type Sessions } from './sessions.ts'
+
+/** `publicUrl` is undefined if PUBLIC_URL is not set. */
+interface SessionRoutesOptions { sessions: Sessions, securityLog: SecurityLog, publicUrl: string | undefined }
+
+const PATH = '/api/session'
+
+/** The name without TLS, and in the document. */
+const COOKIE = 'magicstore_session'
+
+/** A browser accepts a cookie of this name only over TLS, and only from this host (RFC 6265bis section 4.1.3.2). */
+const SECURE_COOKIE = `__Host-${COOKIE}`
+
+/** The `security` of operations that read the cookie. Without one they answer as well. */
+const byCookie: { [scheme: string]: string[] }[] = [{ session: [] }, {}]
+
+const SetCookie = (description: string) => ({
+  'Set-Cookie': { type: 'string', maxLength: 4096, pattern: `^(?:__Host-)?${COOKIE}=[A-Za-z0-9_-]*; `, description } as const
+})
+
+/** Creates sessions; requires the password. */
+export const sessionSignInRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = async (app, { sessions, securityLog, publicUrl }) => {
+  await app.register(cookie)
+  ignoreBodies(app)
+
+  app.post(PATH, {
+    schema: {
+      operationId: 'createSession',
+      summary: 'Create a session',
+      description: 'For pages in a browser: sets a cookie with which `GET /api/session` returns access tokens for 30 days. No other operation reads the cookie, and scripts can\'t. A session that the request already has ends. Programs use `GET /api/token`.',
+      ...codeSamples('curl -f -u test_user:pwd -c cookies.txt -X POST http://127.0.0.1:5000/api/session'),
+      tags: ['Tokens'],
+      response: {
+        201: { ...Type.Ref(Session), description: 'The new session.', headers: SetCookie('The cookie of the session: `HttpOnly`, `SameSite=Strict`; over TLS `Secure`, with the prefix `__Host-`.') },
+        ...problems(['too_many_tokens', 'storage_full'])
+      }
+    }
+  }, async (request, reply) => {
+    const { account } = callerOf(request)
+    // Whoever signs in again gets another secret (OWASP ASVS 5.0, V7.2.4).
+    await endSession(request, { sessions, securityLog })
+    const { secret, ...session } = await sessions.create(account, originOf(request))
+    securityLog.record({ kind: 'session_created', accountId: account.id, ...originOf(request) })
+    reply.code(201).setCookie(cookieName(request), secret, { ...attributesFor(request, publicUrl), maxAge: SESSION_SECONDS })
+    return session
+  })
+}
+
+/** Renews and ends the session that the cookie of a request names; no credentials required. */
+export const sessionRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = async (app, { sessions, securityLog, publicUrl }) => {
+  await app.register(cookie)
+  app.addHook('onRequest', async request => refuseOtherSites(request))
+
+  const clearCookie = (request: FastifyRequest, reply: FastifyReply) => {
+    if (secretOf(request) !== undefined) reply.clearCookie(cookieName(request), attributesFor(request, publicUrl))
+  }
+  const cleared = SetCookie('Deletes the cookie, if the request has one.')
+
+  app.get(PATH, {
+    schema: {
+      operationId: 'getSession',
+      summary: 'Get an access token for the session',
+      description: 'Returns a new access token if the request has the cookie of a session; otherwise 204. It ends with the session. The cookie stays the same, and the session does not get longer.',
+      ...codeSamples('curl -f -b cookies.txt http://127.0.0.1:5000/api/session'),
+      tags: ['Tokens'],
+      security: byCookie,
+      response: {
+        200: { ...Type.Ref(Session), description: 'The session, with a new access token.' },
+        204: { description: 'There is no session, or it has ended.', type: 'null', headers: cleared },
+        ...problems(['too_many_tokens', 'cross_site_request', 'storage_full'])
+      }
+    }
+  }, async (request, reply) => {
+    const session = await sessions.renew(secretOf(request) ?? '', originOf(request))
+    if (session !== undefined) return session
+    clearCookie(request, reply)
+    return reply.code(204).send()
+  })
+
+  app.delete(PATH, {
+    schema: {
+      operationId: 'deleteSession',
+      summary: 'End the session',
+      description: 'Revokes the session that the cookie of the request names, with all its access tokens, and deletes the cookie. Without a session it does nothing.',
+      ...codeSamples('curl -f -b cookies.txt -c cookies.txt -X DELETE http://127.0.0.1:5000/api/session'),
+      tags: ['Tokens'],
+      security: byCookie,
+      response: { 204: { description: 'There is no session any more.', type: 'null', headers: cleared }, ...problems(['cross_site_request', 'storage_full']) }
+    }
+  }, async (request, reply) => {
+    await endSession(request, { sessions, securityLog })
+    clearCookie(request, reply)
+    return reply.code(204).send()
+  })
+}
+
+async function endSession (request: FastifyRequest, { sessions, securityLog }: Pick<SessionRoutesOptions, 'sessions' | 'securityLog'>): Promise<void> {
+  const accountId = await sessions.end(secretOf(request) ?? '')
+  if (accountId !== undefined) securityLog.record({ kind: 'token_revoked', accountId, ...originOf(request) })
+}
+
+/** SameSite does not tell the ports of a host apart; Fetch Metadata does. Programs other than browsers do not send it. */
+function refuseOtherSites ({ headers }: FastifyRequest): void {
+  const site = headers['sec-fetch-site']
+  if (site === undefined || site === 'same-origin' || site === 'none') return
+  throw new Problem('cross_site_request', { detail: 'Only a page of this server can use its sessions.' })
+}
+
+function cookieName ({ protocol }: FastifyRequest): string {
+  return protocol === 'https' ? SECURE_COOKIE : COOKIE
+}
+
+function secretOf (request: FastifyRequest): string | undefined {
+  return request.cookies[cookieName(request)]
+}
+
+/** The prefix `__Host-` demands the path `/`; without TLS the cookie is sent to these operations only. */
+function attributesFor ({ protocol }: FastifyRequest, publicUrl: string | undefined): CookieSerializeOptions {
+  const shared = { httpOnly: true, sameSite: 'strict' } as const
+  if (protocol === 'https') return { ...shared, secure: true, path: '/' }
+  const folder = publicUrl === undefined ? '' : new URL(publicUrl).pathname.replace(/\/$/, '')
+  return { ...shared, path: folder + PATH }
+}
