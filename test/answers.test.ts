@@ -11,7 +11,7 @@ async function operationsOf (client: Client): Promise<Listed[]> {
   return Object.entries<Record<string, { security: object[] }>>(json.paths).flatMap(([path, item]) => Object.entries(item).map(([method, { security }]) => ({
     method: method.toUpperCase(),
     path: path.replace('{id}', '1').replace('{name}', 'report.pdf'),
-    isGuarded: JSON.stringify(security) !== '[{}]'
+    isGuarded: security.every(way => Object.keys(way).length > 0)
   })))
 }
 

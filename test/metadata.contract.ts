@@ -310,15 +310,20 @@ export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) =
     t.equal(replaced.createdAt, added.createdAt)
   })
 
-  t.test('an expired token of one kind goes without those of the other', async t => {
+  t.test('an expired token of one kind goes without those of the others', async t => {
     const { metadata, id } = await withAccount(t)
     await metadata.addToken(newToken(id, { expiresAt: 100 }))
     const personal = await metadata.addToken(newToken(id, { kind: 'personal', expiresAt: 100 }))
+    const session = await metadata.addToken(newToken(id, { kind: 'session', secretHash: 'abc', expiresAt: 100 }))
+    const idsOf = async () => (await metadata.listTokens(id, { now: 0, beforeId: undefined, limit: 10 })).map(token => token.id)
     t.equal(await metadata.removeExpiredTokens({ kind: 'access', before: 200 }, 10), false)
-    t.strictSame((await metadata.listTokens(id, { now: 0, beforeId: undefined, limit: 10 })).map(token => token.id), [personal.id])
+    t.strictSame(await idsOf(), [session.id, personal.id])
+    t.match(await metadata.findTokenBySecret('abc'), { token: session })
+    t.equal(await metadata.removeExpiredTokens({ kind: 'session', before: 200 }, 10), false)
+    t.strictSame(await idsOf(), [personal.id])
   })
 
-  t.test('the oldest access token of a full account ends for a new token; a personal one never does', async t => {
+  t.test('the oldest access token of a full account ends for a new token; a personal one and a session never do', async t => {
     const { metadata, id } = await withAccount(t)
     const bob = await metadata.addAccount(newAccount('bob'))
     const theirs = await metadata.addToken(newToken(bob.id), { maxTokens: 1 })
@@ -329,9 +334,9 @@ export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) =
     const third = await add({})
     t.strictSame(await idsOf(), [third.id, second.id, personal.id])
     const other = await add({ kind: 'personal' })
-    const last = await add({ kind: 'personal' })
+    const last = await add({ kind: 'session' })
     t.strictSame(await idsOf(), [last.id, other.id, personal.id])
-    t.strictSame(await outcomes([add({}), add({ kind: 'personal' })]), ['too_many_tokens', 'too_many_tokens'])
+    t.strictSame(await outcomes([add({}), add({ kind: 'personal' }), add({ kind: 'session' })]), ['too_many_tokens', 'too_many_tokens', 'too_many_tokens'])
     t.strictSame(await idsOf(), [last.id, other.id, personal.id])
     t.ok(await metadata.findToken(theirs.id), 'another account is left alone')
   })

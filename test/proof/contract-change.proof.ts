@@ -92,7 +92,7 @@ const cases: Record<string, [Change['level'][], (document: any) => void]> = {
   'another type of what is told': [['breaking', 'changed'], document => { schema(document, 'StoredFile').properties.size.type = 'string' }],
   'null where there was a value': [['breaking'], document => { schema(document, 'StoredFile').properties.type.type = ['string', 'null'] }],
   'never null any more': [['changed'], document => { schema(document, 'Token').properties.name.type = 'string' }],
-  'a new word in what is told': [['breaking'], document => { schema(document, 'Readiness').properties.database.enum.push('slow') }],
+  'a new word in what is told': [['breaking'], document => { schema(document, 'Liveness').properties.status.enum.push('slow') }],
   'a new kind of token': [['added'], document => { schema(document, 'Token').properties.kind.enum.push('certificate') }],
   'a word that is never told any more': [['changed'], document => { schema(document, 'Token').properties.kind.enum.pop() }],
   'more items than before': [['breaking'], document => { schema(document, 'FileList').properties.files.maxItems = 10_000 }],

@@ -82,6 +82,7 @@ const impossible: Record<string, string> = {
   'StoredFile.createdAt': clock,
   'StoredFile.updatedAt': clock,
   'AccessToken.token': random,
+  'Session.token': random,
   'PersonalToken.token': random,
   'ServiceFacts.version': 'another version is running',
   'headFile 200': 'an answer to HEAD has no body'
@@ -99,6 +100,8 @@ interface Walkthrough {
   readonly seen: Map<string, unknown[]>
   user: [string, string]
   token: string
+  /** The cookie of a session. */
+  cookie: string
 }
 
 interface Asked { parameters?: Record<string, unknown>, body?: SendOptions, isSignedInByPassword?: boolean, headers?: Record<string, string> }
@@ -112,8 +115,10 @@ async function ask (walkthrough: Walkthrough, operationId: string, { parameters 
   const address = placed('path').reduce((text, [name, value]) => text.replace(`{${name}}`, encodeURIComponent(value)), path)
   const schemes = operation.security.flatMap(requirement => Object.keys(requirement))
   const takesTokens = schemes.includes('bearer') && operationId !== 'getToken' && !isSignedInByPassword
-  const credential = schemes.length === 0 ? {} : takesTokens ? { token: walkthrough.token } : { user: walkthrough.user }
-  const answer = await walkthrough.server.send(method, query === '' ? address : `${address}?${query}`, { ...credential, ...body, headers: { ...Object.fromEntries(placed('header')), ...body.headers, ...headers } })
+  const cookie = schemes.includes('session') ? { cookie: walkthrough.cookie } : {}
+  const credential = schemes.length === 0 || schemes.includes('session') ? {} : takesTokens ? { token: walkthrough.token } : { user: walkthrough.user }
+  const answer = await walkthrough.server.send(method, query === '' ? address : `${address}?${query}`, { ...credential, ...body, headers: { ...Object.fromEntries(placed('header')), ...cookie, ...body.headers, ...headers } })
+  if (operationId === 'createSession') walkthrough.cookie = String(answer.headers['set-cookie']?.[0]?.split(';')[0])
   keep(walkthrough, listed, answer)
   return answer
 }
@@ -239,7 +244,7 @@ test('every example of a request is answered with a success, and every example o
   const server = await startServer(t, { PUBLIC_URL: 'http://127.0.0.1:5000', TRUST_PROXY: '127.0.0.1', PASSWORD_POLICY: 'open', RATE_LIMIT_PER_MINUTE: '0' })
   const named = { send: (method: string, path: string, options: SendOptions = {}) => server.send(method, path, { ...options, headers: { 'x-request-id': '9b3a2a3e-6a0f-4c36-8f0e-2f1d3b5c7a90', ...options.headers } }) }
   const document = await readDocument(server)
-  const walkthrough: Walkthrough = { server: { ...server, ...named }, document, seen: new Map(), user: ['test_user', 'pwd'], token: '' }
+  const walkthrough: Walkthrough = { server: { ...server, ...named }, document, seen: new Map(), user: ['test_user', 'pwd'], token: '', cookie: '' }
   const operations = operationsOf(document).sort((a, b) => LAST.indexOf(a.operation.operationId) - LAST.indexOf(b.operation.operationId))
   const [register] = operations.filter(({ operation }) => operation.operationId === 'registerUser')
   let requests = 0

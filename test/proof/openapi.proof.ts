@@ -38,7 +38,8 @@ async function readDocument (client: Client): Promise<{ document: any, operation
   return { document, operations }
 }
 
-const isPublic = ({ operation }: Listed) => JSON.stringify(operation.security) === '[{}]'
+/** Whether an operation answers without credentials. */
+const isPublic = ({ operation }: Listed) => operation.security.some(way => Object.keys(way).length === 0)
 const schemesOf = ({ operation }: Listed) => [...new Set(operation.security.flatMap(requirement => Object.keys(requirement)))].sort()
 
 /** Disables limits that are not under test. */
@@ -201,7 +202,7 @@ test('the operations stand in the order in which a newcomer needs them, in group
   const groups = document.tags.map(({ name }: { name: string }) => [name, operations.filter(({ operation }) => operation.tags[0] === name).map(({ operation }) => operation.operationId)])
   t.same(groups, [
     ['Users', ['registerUser', 'getUser']],
-    ['Tokens', ['getToken', 'endToken', 'getResource', 'createToken', 'listTokens', 'deleteTokens', 'deleteToken']],
+    ['Tokens', ['getToken', 'endToken', 'getResource', 'createToken', 'listTokens', 'deleteTokens', 'deleteToken', 'createSession', 'getSession', 'deleteSession']],
     ['Files', ['uploadFile', 'listFiles', 'downloadFile', 'putFile', 'headFile', 'deleteFile', 'getFile', 'renameFile']],
     ['Versions and trash', ['listVersions', 'restoreVersion', 'deleteVersion', 'listTrash', 'emptyTrash', 'restoreFile', 'deleteFromTrash']],
     ['Uploads', ['createUpload', 'listUploads', 'overrideUpload', 'getUpload', 'headUpload', 'appendUpload', 'cancelUpload']],
@@ -327,7 +328,7 @@ test('the rules of the lint are the public ones, less those that can\'t hold her
 test('the security of each operation is what the server asks for', async t => {
   const server = await startServer(t, unlimited)
   const { operations } = await readDocument(server)
-  t.same(operations.filter(isPublic).map(({ operation }) => operation.operationId).sort(), ['getLiveness', 'getOpenapiJson', 'getOpenapiYaml', 'getReadiness', 'getService', 'getUser', 'registerUser'])
+  t.same(operations.filter(isPublic).map(({ operation }) => operation.operationId).sort(), ['deleteSession', 'getLiveness', 'getOpenapiJson', 'getOpenapiYaml', 'getReadiness', 'getService', 'getSession', 'getUser', 'registerUser'])
   for (const listed of operations) {
     const { method, path, operation } = listed
     const isTaken = async (options: SendOptions) => (await server.send(method, addressOf(path), options)).status !== 401
@@ -351,7 +352,7 @@ test('the security of each operation is what the server asks for', async t => {
   }
 })
 
-interface Walker { token: string, personalId: number, uploadId: string, contentId: string }
+interface Walker { token: string, personalId: number, cookie: string, uploadId: string, contentId: string }
 
 const uploadPath = ({ uploadId }: Walker) => `/api/uploads/${uploadId}`
 const versionPath = ({ contentId }: Walker) => `/api/files/report-2026.pdf/versions/${contentId}`
@@ -429,6 +430,11 @@ const walk: { id: string, path?: string | ((walker: Walker) => string), status: 
   { id: 'endToken', status: 204, send: ({ token }) => ({ token }) },
   { id: 'endToken', status: 401, send: ({ token }) => ({ token }) },
   { id: 'deleteTokens', status: 204, send: () => ({ user: ['test_user', 'pwd'] }) },
+  { id: 'createSession', status: 201, send: () => ({ user: ['test_user', 'pwd'] }) },
+  { id: 'createSession', status: 401, send: () => ({}) },
+  { id: 'getSession', status: 200, send: ({ cookie }) => ({ headers: { cookie } }) },
+  { id: 'deleteSession', status: 204, send: ({ cookie }) => ({ headers: { cookie } }) },
+  { id: 'getSession', status: 204, send: ({ cookie }) => ({ headers: { cookie } }) },
   { id: 'changePassword', status: 204, send: (_, json) => ({ user: ['test_user', 'pwd'], json }) },
   { id: 'deleteAccount', status: 401, send: () => ({ user: ['test_user', 'pwd'] }) },
   { id: 'deleteAccount', status: 204, send: () => ({ user: ['test_user', 'a longer secret'] }) }
@@ -471,7 +477,7 @@ test('the examples of the document work, and every answer is as the document say
     t.ok(validate(answer.json), `${step}: its body`, { errors: validate.errors })
   }
 
-  const walker: Walker = { token: '', personalId: 0, uploadId: '', contentId: '' }
+  const walker: Walker = { token: '', personalId: 0, cookie: '', uploadId: '', contentId: '' }
   for (const { id, path: exact, status, send } of walk) {
     const { method, path, operation } = operations.find(listed => listed.operation.operationId === id) as Listed
     const address = typeof exact === 'function' ? exact(walker) : exact ?? addressOf(path)
@@ -480,6 +486,7 @@ test('the examples of the document work, and every answer is as the document say
     conforms(operation, answer, `${id} ${status}`)
     if (id === 'getToken') walker.token = answer.json.token
     if (id === 'createToken') walker.personalId = answer.json.id
+    if (id === 'createSession' && status === 201) walker.cookie = String(answer.headers['set-cookie']?.[0]?.split(';')[0])
     if (id === 'createUpload' && status === 201) walker.uploadId = answer.json.id
     if (/^list(?:Versions|Trash)$/.test(id) && status === 200) walker.contentId = (answer.json.versions ?? answer.json.files)[0].id
   }

@@ -31,6 +31,8 @@ async function fill (metadata: Metadata): Promise<void> {
   const token = { accountId: 1, kind: 'access', parentId: null, name: null, scopes: 'files:read', secretHash: null, createdAt: 1000, expiresAt: 2000 } as const
   const parent = await metadata.addToken({ ...token, kind: 'personal', name: 'kept', secretHash: 'ab'.repeat(32), expiresAt: null })
   await metadata.addToken({ ...token, parentId: parent.id })
+  const session = await metadata.addToken({ ...token, kind: 'session', secretHash: 'cd'.repeat(32) })
+  await metadata.addToken({ ...token, parentId: session.id })
   await metadata.removeToken(1, (await metadata.addToken(token)).id)
   await metadata.addKnownNetwork(1, '192.0.2.1', 7)
   await metadata.addKnownNetwork(1, '2001:db8::/64', 8)

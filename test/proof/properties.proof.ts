@@ -16,7 +16,7 @@ const runs = countOf({ quick: 10, full: 30 })
 
 /** Operations that hash a password, or need it afterwards, run fewer cases, by this factor: each takes 20 ms of CPU or more. */
 const HASHING_SHARE = 5
-const HASHING = new Set(['registerUser', 'createToken', 'changePassword', 'deleteAccount', 'deleteTokens'])
+const HASHING = new Set(['registerUser', 'createToken', 'createSession', 'deleteSession', 'changePassword', 'deleteAccount', 'deleteTokens'])
 
 /** Maximum number of attempts to get one success from an operation: few runs may all be unlucky. */
 const MAX_ROUNDS = 10
@@ -36,6 +36,8 @@ interface Fixture {
   /** An access token, and a personal token with every scope. */
   token: string
   personal: string
+  /** The cookie of a session. */
+  cookie: string
   userCount: number
 }
 
@@ -129,9 +131,10 @@ function contentOf (content: Record<string, { schema: Schema }>, drawn: any): { 
 }
 
 /** One of the operation's schemes: the password if no other is possible, and in one of 100 cases. */
-function credentials (security: Record<string, string[]>[], proof: number, { user, token, personal }: Fixture): [string, string][] {
+function credentials (security: Record<string, string[]>[], proof: number, { user, token, personal, cookie }: Fixture): [string, string][] {
   const schemes = security.flatMap(requirement => Object.keys(requirement))
   if (schemes.length === 0) return []
+  if (schemes.includes('session')) return [['cookie', cookie]]
   const basic = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`
   const byToken = [`Bearer ${token}`, `Bearer ${personal}`, `Token ${token}`, `Token ${personal}`, basic(`${token}:unused`)]
   return [['authorization', !schemes.includes('bearer') || proof === 0 ? basic(user.join(':')) : String(byToken[proof % byToken.length])]]
@@ -141,6 +144,7 @@ function credentials (security: Record<string, string[]>[], proof: number, { use
 async function prepare (fixture: Fixture, { path }: Pick<Listed, 'path'>, files: Recipe['files']): Promise<void> {
   const { server, known } = fixture
   if (!await hasTokens(fixture, path)) await signInAgain(fixture)
+  if (path === '/api/session') await renewCookie(fixture)
   if (path.includes('{id}')) learn(known, (await server.send('GET', '/api/tokens?limit=2', { token: fixture.token })).json)
   if (path.startsWith('/api/uploads/')) await renewUpload(fixture)
   if (/^\/(?:uploads|api\/files\/.+\/versions|api\/trash)\b/.test(path)) await renewKept(fixture)
@@ -154,6 +158,14 @@ async function prepare (fixture: Fixture, { path }: Pick<Listed, 'path'>, files:
     for (const field of ['if-modified-since', 'if-unmodified-since']) remember(known, field, date)
     for (const field of ['content-digest', 'repr-digest']) remember(known, field, `sha-256=:${Buffer.from(json.sha256, 'hex').toString('base64')}:`)
   }
+}
+
+/** Begins a session, unless there is one: each begin costs a hash. */
+async function renewCookie (fixture: Fixture): Promise<void> {
+  const { server, cookie, user } = fixture
+  if ((await server.send('GET', '/api/session', { headers: { cookie } })).status === 200) return
+  const { headers } = await server.send('POST', '/api/session', { user })
+  fixture.cookie = String(headers['set-cookie']?.[0]?.split(';')[0])
 }
 
 /** Begins an upload, and ends the one before: an account may have 1,000. */
@@ -222,7 +234,7 @@ async function openFixture (t: Test): Promise<{ fixture: Fixture, drawer: Drawer
     id: ['1'],
     range: ['bytes=0-9', 'bytes=5-', 'bytes=-3', 'bytes=0-1,4-5', 'bytes=9999-']
   }
-  const fixture: Fixture = { server, known, user: ['', ''], token: '', personal: '', userCount: 0 }
+  const fixture: Fixture = { server, known, user: ['', ''], token: '', personal: '', cookie: '', userCount: 0 }
   await signInAgain(fixture)
   return { fixture, drawer: createDrawer(document, hints), operations: operationsOf(document) }
 }

@@ -1,0 +1,356 @@
+import { execFile } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { request as httpsRequest } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import t, { type Test } from 'tap'
+import { buildApp } from '../src/app.ts'
+import { readConfig } from '../src/config.ts'
+import { openStore } from '../src/store.ts'
+import { checkServer } from './conformance.ts'
+import { runBin, signUp, startServer, type Answer, type Client, type RunningServer, type SendOptions } from './server.ts'
+import { refuseUpdates, runSql, storeSettings, textOfDatabase } from './stores.ts'
+
+const DAY_MILLISECONDS = 24 * 3600_000
+
+type User = [string, string]
+
+/** The cookie that a response sets, as a request sends it, and the attributes of the header line. */
+function cookieOf ({ headers }: Pick<Answer, 'headers'>): { pair: string, secret: string, attributes: string[] } {
+  const [line = '', ...more] = headers['set-cookie'] ?? []
+  if (more.length > 0) throw new Error('a response sets two cookies')
+  const [pair = '', ...attributes] = line.split('; ')
+  return { pair, secret: pair.slice(pair.indexOf('=') + 1), attributes: attributes.sort() }
+}
+
+/** Signs in for a session: its cookie, and its first access token. */
+async function beginSession (client: Client, user: User, headers: Record<string, string> = {}): Promise<{ cookie: string, token: string }> {
+  const answer = await client.send('POST', '/api/session', { user, headers })
+  if (answer.status !== 201) throw new Error(`no session: ${answer.status} ${answer.text}`)
+  return { cookie: cookieOf(answer).pair, token: answer.json.token }
+}
+
+const getSession = (client: Client, cookie: string, headers: Record<string, string> = {}) => client.send('GET', '/api/session', { headers: { cookie, ...headers } })
+const statusOf = async (client: Client, options: SendOptions) => (await client.send('GET', '/api/resource', options)).status
+const tokensOf = async (client: Client, user: User) => (await client.send('GET', '/api/tokens', { user })).json.tokens as { id: number, kind: string, createdAt: string, expiresAt: string, lastUsedAt: string | null }[]
+const kindsOf = async (client: Client, user: User) => (await client.send('GET', '/api/account/events?limit=1000', { user })).json.events.map(({ kind }: { kind: string }) => kind) as string[]
+
+/** Polls until something is the case that a server does after its response. */
+async function until (holds: () => Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + 10_000; !await holds();) if (Date.now() > end) throw new Error('it never came to that')
+}
+
+/** Asserts that a session is over: no access token for it any more, and the browser is told to forget the cookie. */
+async function isOver (t: Test, client: Client, session: { cookie: string, token: string }, message: string): Promise<void> {
+  const answer = await getSession(client, session.cookie)
+  t.equal(answer.status, 204, message)
+  t.equal(answer.text, '', message)
+  t.equal(cookieOf(answer).secret, '', message)
+  t.ok(cookieOf(answer).attributes.includes('Max-Age=0'), message)
+  t.equal(await statusOf(client, { token: session.token }), 401, `${message}: its access token has ended too`)
+}
+
+t.test('a password begins a session, whose cookie gives a new access token after every reload, for the same account', async t => {
+  const server = await startServer(t)
+  const { user } = await signUp(server, 'Zoë')
+  const begun = await server.send('POST', '/api/session', { user })
+  t.equal(begun.status, 201)
+  t.equal(begun.headers['cache-control'], 'no-store')
+  t.strictSame(Object.keys(begun.json).sort(), ['duration', 'token', 'username'])
+  t.match(begun.json, { duration: 600, username: 'Zoë' })
+  const { pair, secret, attributes } = cookieOf(begun)
+  t.match(secret, /^[\w-]{43}$/)
+  t.equal(pair, `magicstore_session=${secret}`)
+  t.strictSame(attributes, ['HttpOnly', `Max-Age=${30 * 24 * 3600}`, 'Path=/api/session', 'SameSite=Strict'])
+  const given = [begun.json.token]
+  for (const cookie of [pair, `other=1; ${pair}`, `${pair}; other=1`]) {
+    const renewed = await getSession(server, cookie)
+    t.equal(renewed.status, 200)
+    t.equal(renewed.headers['set-cookie'], undefined, 'the cookie stays as it is')
+    t.match(renewed.json, { duration: 600, username: 'Zoë' })
+    given.push(renewed.json.token)
+  }
+  t.equal(new Set(given).size, 4)
+  for (const token of given) t.strictSame((await server.send('GET', '/api/resource', { token })).json, { data: 'Hello, Zoë!' })
+  t.equal((await server.send('HEAD', '/api/session', { headers: { cookie: pair } })).status, 200)
+  t.notMatch(await textOfDatabase(server.dataDir), secret, 'the secret is not stored')
+})
+
+t.test('without a session that lasts the answer is 204, never a refusal', async t => {
+  const server = await startServer(t)
+  const { user, token } = await signUp(server, 'ann')
+  const { json: personal } = await server.send('POST', '/api/tokens', { user, json: { name: 'a script', scopes: ['account'] } })
+  const { cookie } = await beginSession(server, user)
+  const bare = await server.send('GET', '/api/session')
+  t.equal(bare.status, 204)
+  t.equal(bare.headers['set-cookie'], undefined, 'there is nothing to forget')
+  t.equal((await server.send('DELETE', '/api/session')).status, 204)
+  const others = ['', 'x', 'A'.repeat(43), 'A'.repeat(44), `${cookie.slice('magicstore_session='.length)}A`, token, personal.token, '%00', '"', 'é']
+  for (const value of others) {
+    for (const method of ['GET', 'DELETE']) {
+      const answer = await server.send(method, '/api/session', { headers: { cookie: Buffer.from(`magicstore_session=${value}`).toString('latin1') } })
+      t.equal(answer.status, 204, `${method} ${value}`)
+      t.equal(cookieOf(answer).secret, '', `${method} ${value}`)
+    }
+  }
+  for (const header of [`Magicstore_session=${cookie.slice('magicstore_session='.length)}`, `__Host-${cookie}`, 'magicstore_session', ';;;=']) {
+    t.equal((await getSession(server, header)).status, 204, header)
+  }
+  t.equal((await getSession(server, cookie, { authorization: 'Bearer x' })).status, 200, 'no other credential counts')
+  t.equal((await server.send('GET', '/api/session', { token })).status, 204)
+  t.equal(await statusOf(server, { token: personal.token }), 200, 'a token in the cookie is not revoked')
+})
+
+t.test('only the password begins a session', async t => {
+  const server = await startServer(t)
+  const { user, token } = await signUp(server, 'ann')
+  const { json: personal } = await server.send('POST', '/api/tokens', { user, json: { name: 'a script', scopes: ['account', 'files:read', 'files:write'] } })
+  const { cookie, token: issued } = await beginSession(server, user)
+  for (const [options, code] of [
+    [{}, 'credentials_missing'],
+    [{ headers: { cookie } }, 'credentials_missing'],
+    [{ user: ['ann', 'wrong'] }, 'credentials_wrong'],
+    [{ token }, 'password_required'],
+    [{ token: issued }, 'password_required'],
+    [{ token: personal.token }, 'password_required']
+  ] as [SendOptions, string][]) {
+    const answer = await server.send('POST', '/api/session', options)
+    t.match({ status: answer.status, code: answer.json.code }, { status: 401, code })
+    t.equal(answer.headers['set-cookie'], undefined, code)
+  }
+  for (const [type, body] of [['application/json', '{'], ['text/plain', 'x'], ['', 'x']] as const) {
+    t.equal((await server.send('POST', '/api/session', { user, headers: { 'content-type': type }, body })).status, 201, 'a body has no meaning')
+  }
+})
+
+t.test('a session is one of the account\'s tokens, lasts 30 days, and its access tokens do not outlast it', async t => {
+  const server = await startServer(t)
+  const { user } = await signUp(server, 'ann')
+  const before = Date.now()
+  const session = await beginSession(server, user)
+  await until(async () => (await tokensOf(server, user)).some(({ kind, lastUsedAt }) => kind === 'session' && lastUsedAt !== null))
+  const [, listed] = await tokensOf(server, user)
+  t.match(listed, { kind: 'session', name: null, scopes: ['files:read', 'files:write', 'account'] })
+  t.equal(Date.parse(String(listed?.expiresAt)) - Date.parse(String(listed?.createdAt)), 30 * DAY_MILLISECONDS)
+  t.ok(Date.parse(String(listed?.createdAt)) >= before)
+
+  // As if 30 days, less 100 seconds, had passed.
+  const moveExpiry = (milliseconds: number) => runSql(server.dataDir, `UPDATE tokens SET expires_at = ${Date.now() + milliseconds} WHERE kind = 'session'`)
+  await moveExpiry(100_000)
+  const late = await getSession(server, session.cookie)
+  t.ok(late.json.duration <= 100 && late.json.duration > 90, `${late.json.duration} s are left`)
+  await moveExpiry(0)
+  t.equal((await getSession(server, session.cookie)).status, 204)
+  t.equal((await server.send('DELETE', '/api/session', { headers: { cookie: session.cookie } })).status, 204)
+  t.notOk((await tokensOf(server, user)).some(({ kind }) => kind === 'session'), 'it is not listed any more')
+})
+
+t.test('a renewal is a use of the session, and no event: those of sign-in and sign-out are', async t => {
+  const server = await startServer(t)
+  const { user } = await signUp(server, 'ann')
+  const { cookie } = await beginSession(server, user)
+  const begun = await kindsOf(server, user)
+  t.strictSame(begun.filter(kind => kind === 'session_created').length, 1)
+  const issued = begun.filter(kind => kind === 'token_issued').length
+  await runSql(server.dataDir, `UPDATE tokens SET last_used_at = ${Date.now() - 3600_000} WHERE kind = 'session'`)
+  for (let count = 0; count < 5; count++) await getSession(server, cookie)
+  await until(async () => (await tokensOf(server, user)).some(({ kind, lastUsedAt }) => kind === 'session' && Date.parse(String(lastUsedAt)) > Date.now() - 60_000))
+  t.strictSame(await kindsOf(server, user), begun)
+  t.equal(issued, 1, 'the one of signUp')
+  await server.send('DELETE', '/api/session', { headers: { cookie } })
+  await until(async () => (await kindsOf(server, user))[0] === 'token_revoked')
+})
+
+const ends: { by: string, end: (server: RunningServer, session: { cookie: string, token: string, user: User, id: number }) => Promise<Answer> }[] = [
+  { by: 'signing out', end: (server, { cookie }) => server.send('DELETE', '/api/session', { headers: { cookie } }) },
+  { by: 'revoking it among the tokens', end: (server, { user, id }) => server.send('DELETE', `/api/tokens/${id}`, { user }) },
+  { by: 'revoking it with its own access token', end: (server, { token, id }) => server.send('DELETE', `/api/tokens/${id}`, { token }) },
+  { by: 'revoking all tokens', end: (server, { token }) => server.send('DELETE', '/api/tokens', { token }) },
+  { by: 'changing the password', end: (server, { user }) => server.send('PUT', '/api/account/password', { user, json: { password: 'another long secret' } }) },
+  { by: 'deleting the account', end: (server, { user }) => server.send('DELETE', '/api/account', { user }) },
+  { by: 'signing in again in the same browser', end: (server, { cookie, user }) => server.send('POST', '/api/session', { user, headers: { cookie } }) }
+]
+
+for (const { by, end } of ends) {
+  t.test(`a session and its access tokens end by ${by}, and at once`, async t => {
+    const server = await startServer(t)
+    const { user } = await signUp(server, 'ann')
+    const session = await beginSession(server, user)
+    const { json: { token } } = await getSession(server, session.cookie)
+    const id = (await tokensOf(server, user)).find(({ kind }) => kind === 'session')?.id as number
+    t.equal(await statusOf(server, { token }), 200)
+    t.ok((await end(server, { ...session, user, id })).status < 300)
+    await isOver(t, server, session, by)
+    await isOver(t, server, { ...session, token }, by)
+  })
+}
+
+t.test('two sessions of one account have nothing to do with each other', async t => {
+  const server = await startServer(t)
+  const { user } = await signUp(server, 'ann')
+  const other = await signUp(server, 'bob')
+  const [first, second, foreign] = [await beginSession(server, user), await beginSession(server, user), await beginSession(server, other.user)]
+  t.equal((await server.send('DELETE', '/api/session', { headers: { cookie: first.cookie } })).status, 204)
+  await isOver(t, server, first, 'the one that ended')
+  for (const [session, username] of [[second, 'ann'], [foreign, 'bob']] as const) {
+    t.match((await getSession(server, session.cookie)).json, { username })
+    t.equal(await statusOf(server, { token: session.token }), 200)
+  }
+  const id = (await tokensOf(server, other.user)).find(({ kind }) => kind === 'session')?.id
+  t.equal((await server.send('DELETE', `/api/tokens/${id}`, { token: second.token })).status, 404, 'nor with those of another account')
+  t.equal((await getSession(server, foreign.cookie)).status, 200)
+})
+
+t.test('an account that is disabled has no session until it is enabled, and can end one', async t => {
+  const server = await startServer(t)
+  const { user } = await signUp(server, 'ann')
+  const [session, other] = [await beginSession(server, user), await beginSession(server, user)]
+  t.equal((await runBin(['user', 'disable', 'ann'], { DATA_DIR: server.dataDir })).code, 0)
+  await isOver(t, server, session, 'disabled')
+  t.equal((await server.send('POST', '/api/session', { user })).status, 401)
+  t.equal((await server.send('DELETE', '/api/session', { headers: { cookie: other.cookie } })).status, 204)
+  t.equal((await runBin(['user', 'enable', 'ann'], { DATA_DIR: server.dataDir })).code, 0)
+  t.equal((await getSession(server, session.cookie)).status, 200, 'as every token of it')
+  await isOver(t, server, other, 'what was ended meanwhile')
+})
+
+t.test('only a page of this server and programs can use the cookie: those of other sites and of other ports are refused', async t => {
+  const server = await startServer(t)
+  const { user } = await signUp(server, 'ann')
+  const { cookie } = await beginSession(server, user)
+  for (const site of ['cross-site', 'same-site', 'SAME-ORIGIN', '']) {
+    for (const method of ['GET', 'DELETE']) {
+      const answer = await server.send(method, '/api/session', { headers: { cookie, 'sec-fetch-site': site } })
+      t.match({ status: answer.status, code: answer.json.code }, { status: 403, code: 'cross_site_request' }, `${method} ${site}`)
+      t.equal(answer.headers['set-cookie'], undefined)
+    }
+  }
+  const from = (origin: string) => server.send('POST', '/api/session', { user, headers: { cookie, origin, 'sec-fetch-site': 'same-site' } })
+  t.equal((await from('http://127.0.0.1:1')).status, 403)
+  for (const site of ['same-origin', 'none']) t.equal((await getSession(server, cookie, { 'sec-fetch-site': site })).status, 200, site)
+})
+
+t.test('no other operation reads the cookie', async t => {
+  const server = await startServer(t, { RATE_LIMIT_PER_MINUTE: '0' })
+  const { user } = await signUp(server, 'ann')
+  const { cookie } = await beginSession(server, user)
+  const { json } = await server.send('GET', '/openapi.json')
+  const operations = Object.entries<Record<string, { operationId: string, security: object[] }>>(json.paths).flatMap(([path, item]) => Object.entries(item).map(([method, operation]) => ({ method: method.toUpperCase(), path, ...operation })))
+  t.ok(operations.length > 40)
+  for (const { method, path, operationId, security } of operations.filter(({ operationId }) => !['getSession', 'deleteSession'].includes(operationId))) {
+    const address = path.replace('{id}', '1').replace('{name}', 'report.pdf')
+    const without = await server.send(method, address)
+    const withCookie = await server.send(method, address, { headers: { cookie } })
+    t.equal(withCookie.status, without.status, operationId)
+    t.equal(withCookie.headers['set-cookie'], undefined, operationId)
+    if (security.every(way => Object.keys(way).length > 0)) t.equal(withCookie.status, 401, operationId)
+  }
+  t.equal((await getSession(server, cookie)).status, 200, 'and none of them has ended the session')
+})
+
+t.test('the secret of a session is no token, however it is presented', async t => {
+  const server = await startServer(t)
+  const { user } = await signUp(server, 'ann')
+  const { cookie } = await beginSession(server, user)
+  const secret = cookie.slice('magicstore_session='.length)
+  for (const path of ['/api/resource', '/api/token', '/api/files']) {
+    for (const authorization of [`Bearer ${secret}`, `Token ${secret}`, `bearer ${cookie}`]) {
+      t.match((await server.send('GET', path, { headers: { authorization } })).json, { status: 401, code: 'token_malformed' }, authorization)
+    }
+    t.match((await server.send('GET', path, { user: [secret, 'unused'] })).json, { status: 401, code: 'credentials_wrong' })
+    t.match((await server.send('GET', `${path}?magicstore_session=${secret}`)).json, { status: 401, code: 'credentials_missing' })
+  }
+})
+
+t.test('where there is no room for an access token, no session is left behind', async t => {
+  const server = await startServer(t)
+  const { id, user } = await signUp(server, 'ann')
+  await runSql(server.dataDir, `
+    WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 9999)
+    INSERT INTO tokens (account_id, kind, scopes, created_at, expires_at) SELECT ${id}, 'personal', 'account', 0, 9e12 FROM numbers`)
+  await server.send('DELETE', '/api/token', { token: (await server.send('GET', '/api/token', { user })).json.token })
+  const sessions = async () => Number((await runSql(server.dataDir, "SELECT count(*) AS count FROM tokens WHERE kind = 'session'"))[0]?.count)
+  for (const round of ['once', 'twice']) {
+    t.match(await server.send('POST', '/api/session', { user }), { status: 409, json: { code: 'too_many_tokens' } }, round)
+    t.equal(await sessions(), 0, round)
+  }
+  await runSql(server.dataDir, 'DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE kind = \'personal\' ORDER BY id LIMIT 1)')
+  const { cookie } = await beginSession(server, user)
+  await runSql(server.dataDir, 'UPDATE tokens SET kind = \'personal\' WHERE kind = \'access\'')
+  t.match(await getSession(server, cookie), { status: 409, json: { code: 'too_many_tokens' } })
+})
+
+t.test('a session that can\'t be marked as used gives an access token all the same', async t => {
+  const server = await startServer(t)
+  const { user } = await signUp(server, 'ann')
+  await refuseUpdates(server.dataDir, 'tokens')
+  const { cookie } = await beginSession(server, user)
+  t.equal((await getSession(server, cookie)).status, 200)
+})
+
+t.test('of several who end one session at once, all are told that it is over, and one is an event', async t => {
+  const server = await startServer(t)
+  const { user } = await signUp(server, 'ann')
+  const { cookie } = await beginSession(server, user)
+  const answers = await Promise.all(Array.from({ length: 8 }, (_, index) => server.send(index % 2 === 0 ? 'DELETE' : 'GET', '/api/session', { headers: { cookie } })))
+  for (const [index, { status }] of answers.entries()) t.ok(status === 204 || (index % 2 === 1 && status === 200), `${index}: ${status}`)
+  await until(async () => (await kindsOf(server, user)).includes('token_revoked'))
+  t.equal((await kindsOf(server, user)).filter(kind => kind === 'token_revoked').length, 1)
+})
+
+t.test('behind a proxy that says the client used TLS the cookie is one that other hosts and plain HTTP can\'t set', async t => {
+  const server = await startServer(t, { TRUST_PROXY: '127.0.0.1', PUBLIC_URL: 'https://files.example.org/store' })
+  const secure = { 'x-forwarded-for': '192.0.2.1', 'x-forwarded-proto': 'https' }
+  const { user } = await signUp(server, 'ann')
+  const begun = await server.send('POST', '/api/session', { user, headers: secure })
+  const { pair, secret, attributes } = cookieOf(begun)
+  t.equal(pair, `__Host-magicstore_session=${secret}`)
+  t.strictSame(attributes, ['HttpOnly', `Max-Age=${30 * 24 * 3600}`, 'Path=/', 'SameSite=Strict', 'Secure'])
+  t.equal((await getSession(server, pair, secure)).status, 200)
+  t.equal((await getSession(server, `magicstore_session=${secret}`, secure)).status, 204, 'the name without the prefix counts only without TLS')
+  const ended = cookieOf(await server.send('DELETE', '/api/session', { headers: { cookie: pair, ...secure } }))
+  t.equal(ended.pair, '__Host-magicstore_session=')
+  for (const attribute of ['Secure', 'Path=/', 'Max-Age=0', 'HttpOnly']) t.ok(ended.attributes.includes(attribute), attribute)
+
+  const plain = await server.send('POST', '/api/session', { user })
+  t.ok(cookieOf(plain).attributes.includes('Path=/store/api/session'), 'below the folder of PUBLIC_URL')
+  const refused = await server.send('POST', '/api/session', { user, headers: { 'x-forwarded-for': '192.0.2.1', 'x-forwarded-proto': 'http' } })
+  t.match({ status: refused.status, code: refused.json.code, cookie: refused.headers['set-cookie'] }, { status: 403, code: 'tls_required', cookie: undefined })
+})
+
+/** A server with TLS and a self-signed certificate, and a client of it. */
+async function startTls (t: Test): Promise<(method: string, headers: Record<string, string>) => Promise<Pick<Answer, 'status' | 'headers'>>> {
+  const folder = t.testdir({ data: {} })
+  const [dataDir, cert, key] = ['data', 'a.crt', 'a.key'].map(name => join(folder, name)) as [string, string, string]
+  await promisify(execFile)('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1', '-out', cert, '-keyout', key])
+  const store = await openStore(readConfig({ LOG_LEVEL: 'silent', MIN_FREE_BYTES: '0', DATA_DIR: dataDir, ...await storeSettings(dataDir) }))
+  const ca = await readFile(cert)
+  const { http, connections } = await buildApp(store, { cert: ca, key: await readFile(key) })
+  checkServer(t, http.server)
+  t.teardown(async () => { connections.stop(); await http.close(); await store.close() })
+  await http.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = http.server.address() as AddressInfo
+  await store.accounts.add({ username: 'ann', password: 'correct horse battery' })
+  return (method, headers) => new Promise((resolve, reject) => {
+    const request = httpsRequest({ host: '127.0.0.1', port, method, path: '/api/session', headers, ca, agent: false }, response => {
+      response.resume().once('end', () => resolve({ status: Number(response.statusCode), headers: response.headers }))
+    })
+    request.once('error', reject).end()
+  })
+}
+
+t.test('over TLS the cookie is one that other hosts and plain HTTP can\'t set', async t => {
+  const ask = await startTls(t)
+  const begun = await ask('POST', { authorization: `Basic ${btoa('ann:correct horse battery')}` })
+  t.equal(begun.status, 201)
+  const { pair, secret, attributes } = cookieOf(begun)
+  t.equal(pair, `__Host-magicstore_session=${secret}`)
+  t.strictSame(attributes, ['HttpOnly', `Max-Age=${30 * 24 * 3600}`, 'Path=/', 'SameSite=Strict', 'Secure'])
+  t.equal((await ask('GET', { cookie: pair })).status, 200)
+  t.equal((await ask('GET', { cookie: `magicstore_session=${secret}` })).status, 204)
+  const ended = await ask('DELETE', { cookie: pair })
+  t.equal(ended.status, 204)
+  t.equal(cookieOf(ended).pair, '__Host-magicstore_session=')
+  t.equal((await ask('GET', { cookie: pair })).status, 204)
+})
