@@ -37,8 +37,17 @@ export type Problem = components['schemas']['Problem']
 
 export interface Password { username: string, password: string }
 
-/** With a password the client gets access tokens and renews them. A token is sent as it is. */
-export type Credentials = Password | { token: string }
+/** An access token, and its lifetime in seconds. */
+export interface IssuedToken { token: string, duration: number }
+
+/** A source of access tokens, such as a session: the client asks it for a token when it needs one. */
+export interface TokenSource { issue: () => Promise<IssuedToken> }
+
+/**
+ * With a password or a source of tokens, the client keeps an access token, renews it before it expires, and forgets it after a 401.
+ * A token is sent as it is.
+ */
+export type Credentials = Password | { token: string } | TokenSource
 
 type Fetch = (request: Request) => Promise<Response>
 
@@ -236,7 +245,7 @@ export function bodyOf<Body> ({ data, error, response }: { data?: Body, error?: 
 }
 
 /** The value of an Authorization header: Basic (RFC 7617) or Bearer (RFC 6750). */
-export function authorizationOf (credentials: Credentials): string {
+export function authorizationOf (credentials: Password | { token: string }): string {
   if ('token' in credentials) return `Bearer ${credentials.token}`
   const bytes = new TextEncoder().encode(`${credentials.username}:${credentials.password}`)
   return `Basic ${btoa(String.fromCharCode(...bytes))}`
@@ -346,24 +355,31 @@ function keeping (fetch: Fetch): Fetch {
 
 /** Adds the Authorization header to each request that needs one and has none. */
 function authorize (api: Client<paths>, credentials: Credentials): void {
-  const given = authorizationOf(credentials)
-  const signIn = async () => bodyOf(await api.GET('/api/token', { headers: { authorization: given } }))
-  const tokens = 'token' in credentials ? undefined : createTokens(signIn)
+  const { headerFor, forget } = createAuthorization(api, credentials)
   api.use({
     async onRequest ({ request, schemaPath }) {
       const operation = `${request.method} ${schemaPath}`
       if (request.headers.has('authorization') || publicOperations.includes(operation)) return
-      const isGiven = tokens === undefined || passwordOperations.includes(operation)
-      request.headers.set('authorization', isGiven ? given : authorizationOf({ token: await orAborted(tokens.get(), request.signal) }))
+      request.headers.set('authorization', await orAborted(headerFor(operation), request.signal))
     },
     onResponse ({ response }) {
-      if (response.status === 401) tokens?.forget()
+      if (response.status === 401) forget()
     }
   })
 }
 
+interface Authorization { headerFor (operation: string): Promise<string>, forget (): void }
+
+function createAuthorization (api: Client<paths>, credentials: Credentials): Authorization {
+  if ('token' in credentials) return { headerFor: async () => authorizationOf(credentials), forget () {} }
+  if ('issue' in credentials) return createTokens(credentials.issue)
+  const given = authorizationOf(credentials)
+  const { headerFor, forget } = createTokens(async () => bodyOf(await api.GET('/api/token', { headers: { authorization: given } })))
+  return { headerFor: async operation => passwordOperations.includes(operation) ? given : headerFor(operation), forget }
+}
+
 /** Keeps one access token and renews it before it expires. Calls that need a new one at the same time share the request. */
-function createTokens (issue: () => Promise<components['schemas']['AccessToken']>) {
+function createTokens (issue: () => Promise<IssuedToken>): Authorization {
   let held: Promise<string> | undefined
   let renewAt = Infinity
   const forget = () => { held = undefined }
@@ -372,12 +388,12 @@ function createTokens (issue: () => Promise<components['schemas']['AccessToken']
     renewAt = Infinity
     const { token, duration } = await issue()
     renewAt = Date.now() + duration * 1000 * RENEWAL_SHARE
-    return token
+    return authorizationOf({ token })
   }
 
   return {
     forget,
-    get (): Promise<string> {
+    headerFor (): Promise<string> {
       if (held !== undefined && Date.now() < renewAt) return held
       const renewed = renew()
       held = renewed
@@ -413,7 +429,9 @@ function progressOf (fetch: Fetch, file: Blob, { onProgress }: UploadOptions = {
   // A form is a little longer than its file.
   const report = (sentBytes: number) => onProgress(Math.min(sentBytes, file.size), file.size)
   const { XMLHttpRequest } = globalThis as unknown as { XMLHttpRequest?: new () => UploadRequest }
-  if (XMLHttpRequest !== undefined) return { fetch: request => sendByXhr(new XMLHttpRequest(), request, report) }
+  // The browser reads a file while it sends it. A form exists only in the request, from which it has to be read first.
+  const bodyOfRequest = async (request: Request) => request.method === 'POST' ? request.blob() : file
+  if (XMLHttpRequest !== undefined) return { fetch: async request => sendByXhr(new XMLHttpRequest(), request, { body: await bodyOfRequest(request), report }) }
   return {
     fetch (request) {
       const counted = new Request(request, { body: countedStream(request.body as ReadableStream<Uint8Array>, report), duplex: 'half' } as RequestInit)
@@ -461,8 +479,9 @@ interface UploadRequest {
   abort (): void
 }
 
-async function sendByXhr (xhr: UploadRequest, request: Request, report: (sentBytes: number) => void): Promise<Response> {
-  const body = await request.blob()
+interface Sending { body: Blob, report: (sentBytes: number) => void }
+
+function sendByXhr (xhr: UploadRequest, request: Request, { body, report }: Sending): Promise<Response> {
   return new Promise((resolve, reject) => {
     const abort = () => { xhr.abort(); reject(request.signal.reason) }
     if (request.signal.aborted) return abort()

@@ -27,10 +27,11 @@ ${astToString(types)}`
 /** @param {Document} document */
 function credentialsOf ({ paths }) {
   const operations = Object.entries(paths).flatMap(([path, item]) =>
-    Object.entries(item).map(([method, { security = [] }]) => ({ name: `${method.toUpperCase()} ${path}`, schemes: security.flatMap(one => Object.keys(one)) })))
+    Object.entries(item).map(([method, { security = [{}] }]) => ({ name: `${method.toUpperCase()} ${path}`, ways: security.map(way => Object.keys(way)) })))
   return {
-    publicOperations: operations.filter(({ schemes }) => schemes.length === 0).map(({ name }) => name),
+    // Also those that read a cookie if there is one: a token has no meaning for them.
+    publicOperations: operations.filter(({ ways }) => ways.some(way => way.length === 0)).map(({ name }) => name),
     // GET /api/token also accepts a personal access token, but no access token, so an access token can't extend its own lifetime.
-    passwordOperations: ['GET /api/token', ...operations.filter(({ schemes }) => schemes.join() === 'basic').map(({ name }) => name)]
+    passwordOperations: ['GET /api/token', ...operations.filter(({ ways }) => ways.flat().join() === 'basic').map(({ name }) => name)]
   }
 }

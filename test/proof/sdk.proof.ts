@@ -95,6 +95,12 @@ test('the client of `magicstore sdk` compiles under the strictest settings and g
       'what takes the password alone: POST /api/tokens Basic',
       'a token without the scope: 403 insufficient_scope 403',
       'an authorization of the call\'s own: Hello, zoë!',
+      'a session: 201 2592000 zoë, POST /api/session Basic',
+      'tokens of the session: Hello, zoë! Hello, zoë! GET /api/session none, GET /api/resource Bearer, GET /api/resource Bearer',
+      'near the end of such a token: GET /api/session none, GET /api/resource Bearer',
+      'what takes the password alone, of a session: 401 password_required 401',
+      'after a session that was revoked: 401 token_revoked 401, then no session',
+      'what needs no token: 204',
       'a whole file: 200 bytes of 3.txt',
       'a range: 206 bytes',
       'a range to the end: 206 3.txt',
@@ -159,6 +165,7 @@ test('the client of `magicstore sdk` compiles under the strictest settings and g
       refused: 'name_taken',
       aborted: 'enough',
       stored: 'not_found',
+      copied: 'POST,POST',
       unreachable: 'TypeError'
     })
   })

@@ -11,6 +11,9 @@ async function story (baseUrl: string): Promise<Record<string, string>> {
   const onProgress = (sentBytes: number) => { reports.push(sentBytes) }
   const hasReportedAll = () => reports.splice(0).at(-1) === bytes.size
   const failureOf = async (promise: Promise<unknown>) => promise.then(() => 'none', error => error.code ?? error.name ?? error)
+  const copied: string[] = []
+  const { blob } = Request.prototype
+  Request.prototype.blob = function () { copied.push(this.method); return blob.call(this) }
   const put = await store.put('put.bin', bytes, { onProgress })
   const putReport = hasReportedAll()
   const form = await store.upload(bytes, 'form.bin', { onProgress })
@@ -24,6 +27,7 @@ async function story (baseUrl: string): Promise<Record<string, string>> {
     refused: await failureOf(store.upload(new Blob(['other']), 'form.bin', { onProgress })),
     aborted: await failureOf(store.put('aborted.bin', huge, { signal: controller.signal, onProgress: () => controller.abort('enough') })),
     stored: await failureOf(store.download('aborted.bin')),
+    copied: copied.join(),
     unreachable: await failureOf(createMagicStore({ baseUrl: 'http://127.0.0.1:1', credentials: { token: 'x' } }).put('x', bytes, { onProgress }))
   }
 }

@@ -45,6 +45,34 @@ const reader = createMagicStore({ baseUrl, credentials: { token } })
 report('a token without the scope', await failureOf(reader.upload(new Blob(['x']), 'x.txt')))
 report('an authorization of the call\'s own', (await store.api.GET('/api/resource', { headers: { authorization: `Token ${token}` } })).data?.data)
 
+requests.splice(0)
+const begun = await store.api.POST('/api/session')
+const [cookie = ''] = begun.response.headers.getSetCookie()
+report('a session', `${begun.response.status} ${/Max-Age=(\d+)/.exec(cookie)?.[1]} ${bodyOf(begun).username}, ${noted()}`)
+const page = createMagicStore({
+  baseUrl,
+  fetch: fetchAndNote,
+  credentials: {
+    async issue () {
+      const session = bodyOf(await page.api.GET('/api/session', { headers: { cookie: cookie.split(';')[0] } }))
+      if (session === undefined) throw new Error('no session')
+      return session
+    }
+  }
+})
+const greet = async () => (await page.api.GET('/api/resource')).data?.data
+report('tokens of the session', `${(await Promise.all([greet(), greet()])).join(' ')} ${noted()}`)
+Date.now = () => now() + 541_000
+await greet()
+report('near the end of such a token', noted())
+Date.now = now
+report('what takes the password alone, of a session', await failureOf(page.api.DELETE('/api/account').then(bodyOf)))
+await greet()
+await store.api.DELETE('/api/tokens/{id}', { params: { path: { id: Number(bodyOf(await store.api.GET('/api/tokens')).tokens.find(({ kind }) => kind === 'session')?.id) } } })
+report('after a session that was revoked', `${await failureOf(page.list().next())}, then ${await page.list().next().catch((error: Error) => error.message)}`)
+report('what needs no token', (await page.api.DELETE('/api/session')).response.status)
+requests.splice(0)
+
 const read = async (name: string, range?: { first: number, last?: number }) => {
   const { stream, response } = await reader.download(name, range)
   return `${response.status} ${await text(stream)}`
