@@ -1,12 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { setTimeout as wait } from 'node:timers/promises'
-import { test, type Test } from 'tap'
+import tap, { test, type Test } from 'tap'
 import { startPostgres, startProxy, type PostgresServer, type Proxy } from '../postgres.ts'
 import { credentials, startS3, type Fault, type FakeS3, type S3Request } from '../s3.ts'
 import { formOf, signUp, spawnServer, type Answer, type SendOptions, type ServerProcess, type Settings } from '../server.ts'
 
 // What a server on PostgreSQL and S3 answers while one of them fails, and that it is as before when it is over.
+
+// Each test waits most of its time, with services of its own: they wait at the same time.
+tap.jobs = 4
 
 const MIB = 1024 ** 2
 const POOL = 11
@@ -109,7 +112,7 @@ async function checkClean (t: Test, { send, token, postgres, database, s3 }: Fau
   t.strictSame(await postgres.run(database, USAGE_ERRORS), [])
 }
 
-test('PostgreSQL is restarted under load: requests get 503 meanwhile, nothing acknowledged is lost, and the server goes on by itself', async t => {
+test('PostgreSQL is restarted under load: requests get 503 meanwhile, nothing acknowledged is lost, and the server goes on by itself', { buffered: true }, async t => {
   const server = await startFaulty(t)
   const { send, token, postgres } = server
   const sent = new Map<string, string>()
@@ -154,7 +157,7 @@ test('PostgreSQL is restarted under load: requests get 503 meanwhile, nothing ac
   await checkClean(t, server)
 })
 
-test('connections to PostgreSQL that are cut around a commit make nothing happen twice, and what happened stays', async t => {
+test('connections to PostgreSQL that are cut around a commit make nothing happen twice, and what happened stays', { buffered: true }, async t => {
   const server = await startFaulty(t)
   const { send, token, wire } = server
   const sent = new Map<string, string>()
@@ -212,7 +215,7 @@ test('connections to PostgreSQL that are cut around a commit make nothing happen
   await checkClean(t, server)
 })
 
-test('PostgreSQL that no longer answers makes each of many requests wait for a bounded time, and none of them later', async t => {
+test('PostgreSQL that no longer answers makes each of many requests wait for a bounded time, and none of them later', { buffered: true }, async t => {
   // Not so few IDLE_SECONDS that the server ends connections before it has given up PostgreSQL.
   const server = await startFaulty(t, { IDLE_SECONDS: '60' })
   const { send, token, wire } = server
@@ -250,7 +253,7 @@ const faults: { fault: Fault, isHarmless?: boolean }[] = [
   { fault: 'corrupt' }
 ]
 
-test('an upload to a bucket that fails once is repeated, and to one that fails always it is answered 503 and nothing of it stays', async t => {
+test('an upload to a bucket that fails once is repeated, and to one that fails always it is answered 503 and nothing of it stays', { buffered: true }, async t => {
   const server = await startFaulty(t)
   const { send, token, s3 } = server
   const before = await openFiles(server)
@@ -284,7 +287,7 @@ test('an upload to a bucket that fails once is repeated, and to one that fails a
   t.ok(await until(async () => await openFiles(server) <= before + POOL + 4), `${await openFiles(server)} open files, ${before} before`)
 })
 
-test('a download from a bucket that fails is answered 503, or cut if it has begun, and never ends with other bytes', async t => {
+test('a download from a bucket that fails is answered 503, or cut if it has begun, and never ends with other bytes', { buffered: true }, async t => {
   const server = await startFaulty(t)
   const { send, token, s3 } = server
   const files = { small: randomBytes(5000), large: randomBytes(12 * MIB) }
@@ -319,7 +322,7 @@ test('a download from a bucket that fails is answered 503, or cut if it has begu
   t.ok(await until(async () => await openFiles(server) <= before + POOL + 4), `${await openFiles(server)} open files, ${before} before`)
 })
 
-test('bytes that changed in the bucket differ from the digest that a client can ask for', async t => {
+test('bytes that changed in the bucket differ from the digest that a client can ask for', { buffered: true }, async t => {
   const { send, token, s3 } = await startFaulty(t)
   const body = randomBytes(3 * MIB)
   await send('PUT', '/uploads/a', { token, body })
@@ -332,7 +335,7 @@ test('bytes that changed in the bucket differ from the digest that a client can 
   t.ok((await send('GET', '/uploads/a', { token })).bytes.equals(body))
 })
 
-test('while the bucket hangs, many uploads and downloads get 503, and what needs no bytes goes on', async t => {
+test('while the bucket hangs, many uploads and downloads get 503, and what needs no bytes goes on', { buffered: true }, async t => {
   const server = await startFaulty(t)
   const { send, token, s3 } = server
   const before = await openFiles(server)
