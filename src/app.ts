@@ -16,6 +16,7 @@ import { prepareCaller } from './http/caller.ts'
 import { trackConnections, type Connections } from './http/connections.ts'
 import { handleError, handleNotFound, refuseOtherMethods } from './http/error-handler.ts'
 import { createLinks } from './http/links.ts'
+import { findPage, pageRoutes } from './http/page-routes.ts'
 import { protect, setSafeHeaders } from './http/protection.ts'
 import { RequestLog } from './http/request-log.ts'
 import { acceptJson, createValidators } from './http/schema-compilers.ts'
@@ -28,8 +29,9 @@ import type { Metrics } from './monitoring/metrics.ts'
 import { healthRoutes } from './monitoring/routes.ts'
 import { Liveness, Readiness } from './monitoring/schemas.ts'
 import { docsRoutes } from './openapi/docs-page.ts'
-import { documentOptions, documentRoutes, ServiceFacts } from './openapi/document.ts'
+import { documentOptions, documentRoutes } from './openapi/document.ts'
 import { addSharedResponses } from './openapi/responses.ts'
+import { ServiceFacts, serviceRoutes } from './openapi/service-routes.ts'
 import { ProblemDetails } from './problems.ts'
 import type { Store } from './store.ts'
 import { authenticate } from './tokens/authenticate.ts'
@@ -105,7 +107,7 @@ export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutp
 
 /** Every scope, the credential that it requires, and its routes. */
 async function registerRoutes (app: FastifyInstance, store: Store, connections: Connections): Promise<void> {
-  const { links, health, guard, transport, accountOptions, tokenOptions, sessionOptions, fileOptions } = await createRouteOptions(app, store, connections)
+  const { links, page, health, guard, transport, accountOptions, tokenOptions, sessionOptions, fileOptions } = await createRouteOptions(app, store, connections)
 
   await app.register(userRoutes, { ...accountOptions, links, transport })
   await app.register(async scope => {
@@ -145,6 +147,8 @@ async function registerRoutes (app: FastifyInstance, store: Store, connections: 
   })
   await app.register(sessionRoutes, sessionOptions)
   await app.register(uploadDiscoveryRoutes, fileOptions)
+  await app.register(serviceRoutes, { links, page })
+  if (page !== undefined) await app.register(pageRoutes, { page })
   await app.register(documentRoutes, { links })
   await app.register(docsRoutes)
   await app.register(healthRoutes, { health })
@@ -161,6 +165,7 @@ async function createRouteOptions (app: FastifyInstance, store: Store, connectio
   const cursors = createCursors(keyRing)
   return {
     links,
+    page: await findPage(config, app.log),
     health: createHealth({ metadata, blobs, log: app.log }),
     transport: config,
     guard: { signIn, tokens, transport: config },

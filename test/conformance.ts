@@ -16,7 +16,9 @@ interface Document { paths: Record<string, Record<string, Operation>> }
 /** General HTTP and CORS headers, which the document does not describe. */
 const UNIVERSAL = new Set([
   'date', 'connection', 'keep-alive', 'transfer-encoding', 'content-length', 'content-type', 'cache-control', 'vary',
-  'x-content-type-options', 'content-security-policy', 'strict-transport-security', 'access-control-allow-origin', 'access-control-expose-headers'
+  'x-content-type-options', 'content-security-policy', 'strict-transport-security', 'access-control-allow-origin', 'access-control-expose-headers',
+  'cross-origin-opener-policy', 'cross-origin-resource-policy', 'origin-agent-cluster', 'permissions-policy', 'referrer-policy', 'x-dns-prefetch-control',
+  'x-download-options', 'x-frame-options', 'x-permitted-cross-domain-policies', 'x-xss-protection'
 ])
 
 /** Documented headers that a response with this status may omit. */

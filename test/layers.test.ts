@@ -12,7 +12,7 @@ const src = fileURLToPath(new URL('../src', import.meta.url))
 const onlyHere: { what: string, pattern: RegExp, places: string[], typesIn?: string[] }[] = [
   { what: 'Fastify', pattern: /^import (fastify|@fastify\/.+)$/, places: ['app.ts', 'http/', 'openapi/', '*/routes.ts', '*/*-routes.ts', 'uploads/resumable-requests.ts', 'uploads/raw-body.ts', 'tokens/authenticate.ts', 'monitoring/'], typesIn: ['tokens/jwt.ts'] },
   { what: 'SQL', pattern: /^(import (drizzle-orm|better-sqlite3|better-sqlite3-node20|pg|postgres)(\/.+)?|sql)$/, places: ['metadata/*/'] },
-  { what: 'the file system', pattern: /^import (node:)?fs(\/promises)?$/, places: ['blobs/*/', 'metadata/*/', 'backends/', 'backup/', 'doctor/', 'config.ts', 'commands/'] },
+  { what: 'the file system', pattern: /^import (node:)?fs(\/promises)?$/, places: ['blobs/*/', 'metadata/*/', 'backends/', 'backup/', 'doctor/', 'config.ts', 'commands/', 'http/page-routes.ts'] },
   { what: 'S3', pattern: /^import @(aws-sdk|smithy)\/.+$/, places: ['blobs/s3/'] },
   { what: 'the environment', pattern: /^process\.env$/, places: ['config.ts'] },
   { what: 'the process', pattern: /^(process\.(?!env$|versions$).+|process|console|import close-with-grace)$/, places: ['main.ts', 'commands/'] },
@@ -21,6 +21,7 @@ const onlyHere: { what: string, pattern: RegExp, places: string[], typesIn?: str
   { what: 'the driver of PostgreSQL', pattern: /^import pg(\/.+)?$/, places: ['metadata/postgres/'] },
   { what: 'a blob store', pattern: /^import blobs\/(?!(blob-store|storage-url)\.ts|disk\/(data-folder|durable-files)\.ts).+$/, places: ['blobs/', 'backends/'] },
   { what: 'a metadata backend', pattern: /^import metadata\/.+\/.+$/, places: ['metadata/*/', 'backends/', 'store.ts'] },
+  { what: 'the code of the page', pattern: /^import (@?preact(\/.+)?|magicstore|page\/.+)$/, places: ['page/'] },
   { what: 'the caller of a request', pattern: /^import http\/caller\.ts$/, places: ['app.ts', 'http/', '*/routes.ts', '*/*-routes.ts', 'uploads/resumable-requests.ts', 'tokens/authenticate.ts'] },
   // These would import a module or read the environment in ways that the table can't check.
   { what: 'a hidden import', pattern: /^(import (node:)?(process|console|module)|require|a computed import|globalThis)$/, places: [] },
@@ -64,7 +65,9 @@ const rooms: { room: string, files: string[], knows: string[] }[] = [
   { room: 'files', files: ['files/'], knows: ground },
   { room: 'uploads', files: ['uploads/'], knows: ['files', ...ground] },
   { room: 'backup', files: ['backup/'], knows: ground },
-  { room: 'doctor', files: ['doctor/'], knows: ground }
+  { room: 'doctor', files: ['doctor/'], knows: ground },
+  // It runs in browsers, and knows of the server only its API, through the generated client `magicstore`.
+  { room: 'page', files: ['page/'], knows: [] }
 ]
 
 /** A fact about a file, in the terms of the patterns above. */
@@ -72,7 +75,7 @@ interface Use { what: string, line: number, isType: boolean }
 
 /** The facts about every file below `src`. */
 async function readUses (): Promise<Map<string, Use[]>> {
-  const names = (await readdir(src, { recursive: true })).filter(name => name.endsWith('.ts')).sort()
+  const names = (await readdir(src, { recursive: true })).filter(name => /\.tsx?$/.test(name)).sort()
   return new Map(await Promise.all(names.map(async (name): Promise<[string, Use[]]> => [name, usesOf(name, await readFile(join(src, name), 'utf8'))])))
 }
 
@@ -173,7 +176,7 @@ test('src keeps to the layout', async t => {
 })
 
 test('every room and every place of the tables exists, so that no rule is about nothing', async t => {
-  const names = (await readdir(src, { recursive: true })).filter(name => name.endsWith('.ts'))
+  const names = (await readdir(src, { recursive: true })).filter(name => /\.tsx?$/.test(name))
   const places = [...onlyHere.flatMap(({ places, typesIn = [] }) => [...places, ...typesIn]), ...rooms.flatMap(({ files }) => files)]
   t.same(places.filter(place => !names.some(name => isIn(name, [place]))), [])
 })
@@ -217,6 +220,8 @@ for (const { file, line, finds } of [
   { file: 'files/ranges.ts', line: 'export default 1', finds: ['has a default export: default export'] },
   { file: 'files/ranges.ts', line: 'export default function ranges () {}', finds: ['has a default export: default export'] },
   { file: 'files/ranges.ts', line: 'export { parseRanges as default }', finds: ['has a default export: default export'] },
+  { file: 'page/session.ts', line: "import { failures } from '../problems.ts'", finds: ['reaches from page to failures: import problems.ts'] },
+  { file: 'http/links.ts', line: "import { signal } from '@preact/signals'", finds: ['has the code of the page: import @preact/signals'] },
   { file: 'helpers/strings.ts', line: 'export const empty = 1', finds: ['helpers/strings.ts is in no room'] }
 ]) {
   test(`"${line}" in ${file} is found`, async t => {

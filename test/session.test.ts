@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { request as httpsRequest } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import { connect, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
@@ -10,7 +11,7 @@ import { readConfig } from '../src/config.ts'
 import { openStore } from '../src/store.ts'
 import { checkServer } from './conformance.ts'
 import { runBin, signUp, startServer, type Answer, type Client, type RunningServer, type SendOptions } from './server.ts'
-import { refuseUpdates, runSql, storeSettings, textOfDatabase } from './stores.ts'
+import { refuseUpdates, runSql, skipWithoutSqlite, storeSettings, textOfDatabase } from './stores.ts'
 
 const DAY_MILLISECONDS = 24 * 3600_000
 
@@ -57,8 +58,10 @@ t.test('a password begins a session, whose cookie gives a new access token after
   const begun = await server.send('POST', '/api/session', { user })
   t.equal(begun.status, 201)
   t.equal(begun.headers['cache-control'], 'no-store')
-  t.strictSame(Object.keys(begun.json).sort(), ['duration', 'token', 'username'])
+  t.strictSame(Object.keys(begun.json).sort(), ['duration', 'sessionId', 'token', 'username'])
   t.match(begun.json, { duration: 600, username: 'Zoë' })
+  const { json: { tokens } } = await server.send('GET', '/api/tokens', { token: begun.json.token })
+  t.strictSame(tokens.filter(({ kind }: { kind: string }) => kind === 'session').map(({ id }: { id: number }) => id), [begun.json.sessionId])
   const { pair, secret, attributes } = cookieOf(begun)
   t.match(secret, /^[\w-]{43}$/)
   t.equal(pair, `magicstore_session=${secret}`)
@@ -68,7 +71,7 @@ t.test('a password begins a session, whose cookie gives a new access token after
     const renewed = await getSession(server, cookie)
     t.equal(renewed.status, 200)
     t.equal(renewed.headers['set-cookie'], undefined, 'the cookie stays as it is')
-    t.match(renewed.json, { duration: 600, username: 'Zoë' })
+    t.match(renewed.json, { duration: 600, username: 'Zoë', sessionId: begun.json.sessionId })
     given.push(renewed.json.token)
   }
   t.equal(new Set(given).size, 4)
@@ -289,12 +292,43 @@ t.test('a session that can\'t be marked as used gives an access token all the sa
   t.equal((await getSession(server, cookie)).status, 200)
 })
 
-t.test('of several who end one session at once, all are told that it is over, and one is an event', async t => {
+t.test('a database that fails is an error, and neither the end of a session nor a renewal', { skip: skipWithoutSqlite }, async t => {
   const server = await startServer(t)
   const { user } = await signUp(server, 'ann')
   const { cookie } = await beginSession(server, user)
-  const answers = await Promise.all(Array.from({ length: 8 }, (_, index) => server.send(index % 2 === 0 ? 'DELETE' : 'GET', '/api/session', { headers: { cookie } })))
-  for (const [index, { status }] of answers.entries()) t.ok(status === 204 || (index % 2 === 1 && status === 200), `${index}: ${status}`)
+  for (const change of ['INSERT', 'DELETE']) await runSql(server.dataDir, `CREATE TRIGGER refuse_${change} BEFORE ${change} ON tokens BEGIN SELECT RAISE(ABORT, 'no'); END`)
+  for (const method of ['GET', 'DELETE']) {
+    const answer = await server.send(method, '/api/session', { headers: { cookie }, isBroken: true })
+    t.match({ status: answer.status, code: answer.json.code, cookie: answer.headers['set-cookie'] }, { status: 500, code: 'internal_error', cookie: undefined }, method)
+  }
+  t.equal((await server.send('POST', '/api/session', { user, isBroken: true })).status, 500)
+  for (const change of ['INSERT', 'DELETE']) await runSql(server.dataDir, `DROP TRIGGER refuse_${change}`)
+  t.equal((await getSession(server, cookie)).status, 200)
+})
+
+/** Sends requests over open connections, all in one turn, so that the server begins each before it has ended another. */
+async function sendAtOnce (port: number, requests: string[]): Promise<string[]> {
+  const sockets = await Promise.all(requests.map(async () => {
+    const socket = connect(port, '127.0.0.1').setEncoding('utf8')
+    socket.write('GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n')
+    // When this is answered, the server has accepted the connection.
+    await once(socket, 'data')
+    return socket
+  }))
+  for (const [index, socket] of sockets.entries()) socket.write(`${requests[index]}\r\nHost: a\r\nConnection: close\r\n\r\n`)
+  return Promise.all(sockets.map(async socket => (await socket.toArray()).join('')))
+}
+
+t.test('of several who end and renew one session at once, each is told that it is over, or has a token that is, and one end is an event', async t => {
+  const server = await startServer(t)
+  const { user } = await signUp(server, 'ann')
+  const { cookie } = await beginSession(server, user)
+  const answers = await sendAtOnce(server.port, ['DELETE', 'GET', 'DELETE', 'GET'].map(method => `${method} /api/session HTTP/1.1\r\nCookie: ${cookie}`))
+  for (const [index, answer] of answers.entries()) {
+    const [, token] = /"token":"([^"]+)"/.exec(answer) ?? []
+    t.match(answer, token === undefined ? /^HTTP\/1\.1 204 / : /^HTTP\/1\.1 200 /, `${index}`)
+    if (token !== undefined) t.equal(await statusOf(server, { token }), 401)
+  }
   await until(async () => (await kindsOf(server, user)).includes('token_revoked'))
   t.equal((await kindsOf(server, user)).filter(kind => kind === 'token_revoked').length, 1)
 })

@@ -3,11 +3,11 @@ import { dirname, join } from 'node:path'
 import { bundlePackages, folder } from './packages.js'
 import { stripTypes } from './strip-types.js'
 
-// Writes src/ to build/ without its types, which the tests run as the bin with coverage. `.js` has the length of `.ts`: each column
+// Writes src/, except the page, to build/ without its types, which the tests run as the bin with coverage. `.js` has the length of `.ts`: each column
 // stays where it is.
 
 rmSync('build', { recursive: true, force: true })
-for (const name of readdirSync('src', { encoding: 'utf8', recursive: true }).filter(name => name.endsWith('.ts'))) {
+for (const name of readdirSync('src', { encoding: 'utf8', recursive: true }).filter(name => name.endsWith('.ts') && !name.startsWith('page/'))) {
   const file = join('build', name.replace(/\.ts$/, '.js'))
   mkdirSync(dirname(file), { recursive: true })
   writeFileSync(file, (await stripTypes(readFileSync(join('src', name), 'utf8'))).replace(/((?:from|import)[ (]'\.[^']*)\.ts'/g, "$1.js'"))

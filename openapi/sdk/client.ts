@@ -84,6 +84,8 @@ export interface ResumableOptions extends PutOptions {
   id?: string | undefined
   /** Called with the id of the new upload, before its bytes are sent. With it, a later call can continue the upload. */
   onCreated?: ((id: string) => void) | undefined
+  /** Called with the error of an attempt that is to be repeated, before the wait. */
+  onRetry?: ((error: unknown) => void) | undefined
 }
 
 export interface RemoveOptions extends RequestOptions {
@@ -159,14 +161,18 @@ export class MagicStoreError extends Error {
   /** The stable code of the error; undefined if the response is not from MagicStore, but from a proxy for example. */
   readonly code: string | undefined
   readonly problem: Problem | undefined
+  /** How long to wait before the next attempt (`Retry-After`); undefined if the response does not say. */
+  readonly retryAfterSeconds: number | undefined
 
-  constructor (status: number, body: unknown) {
+  constructor (status: number, body: unknown, headers = new Headers()) {
     const problem = isProblem(body) ? body : undefined
     super(problem === undefined ? `status ${status}` : `${problem.code}: ${problem.detail}`)
     this.name = 'MagicStoreError'
     this.status = status
     this.code = problem?.code
     this.problem = problem
+    const seconds = Number.parseInt(headers.get('retry-after') ?? '')
+    this.retryAfterSeconds = Number.isNaN(seconds) ? undefined : seconds
   }
 }
 
@@ -189,7 +195,7 @@ export function createMagicStore ({ baseUrl = BASE_URL, credentials, fetch: send
       return bodyOf(await api.PUT('/uploads/{name}', { params, body: bytes, ...initOf(options), ...progressOf(fetch, bytes, options) }))
     },
     async putResumable (name, bytes, options = {}) {
-      return retried(resumableUpload({ api, fetch, name, bytes, options }), options.signal)
+      return retried(resumableUpload({ api, fetch, name, bytes, options }), options)
     },
     async download (name, options = {}) {
       const { first, last, version } = options
@@ -240,7 +246,7 @@ async function * entriesOf<Entry> (request: (query: { cursor?: string }) => Prom
 
 /** Returns the body of a success; throws a MagicStoreError otherwise. */
 export function bodyOf<Body> ({ data, error, response }: { data?: Body, error?: unknown, response: Response }): Body {
-  if (!response.ok) throw new MagicStoreError(response.status, error)
+  if (!response.ok) throw new MagicStoreError(response.status, error, response.headers)
   return data as Body
 }
 
@@ -308,7 +314,7 @@ function resumableUpload ({ api, fetch, name, bytes, options }: ResumableUpload)
 }
 
 /** The result of the first attempt that succeeds. An attempt that stores bytes before it fails starts the count and the waits again. */
-async function retried<Result> ({ attempt, storedBytes }: Attempts<Result>, signal: AbortSignal | undefined): Promise<Result> {
+async function retried<Result> ({ attempt, storedBytes }: Attempts<Result>, { signal, onRetry }: ResumableOptions): Promise<Result> {
   let failures = 0
   let knownBytes = 0
   for (;;) {
@@ -319,6 +325,7 @@ async function retried<Result> ({ attempt, storedBytes }: Attempts<Result>, sign
       knownBytes = storedBytes()
       signal?.throwIfAborted()
       if (!isTransient(error) || failures === RETRIES) throw error
+      onRetry?.(error)
       // At random, so that clients that lost the same server don't come back at the same time.
       await wait(Math.min(FIRST_WAIT_MS * 2 ** failures, MAX_WAIT_MS) * (0.5 + Math.random() / 2), signal)
       failures++

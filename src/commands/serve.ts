@@ -125,7 +125,7 @@ function welcome (config: Config, { address, metricsAddress }: { address: Addres
   const url = config.publicUrl ?? `${config.tls === undefined ? 'http' : 'https'}://${authority(address)}`
   return [
     `MagicStore serves at ${url}`,
-    `  try it in a browser: ${url}/docs`,
+    `  API documentation:   ${url}/docs`,
     ...(databaseUrl === undefined ? [] : [`  database:            ${placeOf(databaseUrl)}`]),
     ...(storageUrl === undefined ? [] : [`  files:               bucket ${storageUrl.bucket}`]),
     ...(databaseUrl !== undefined && storageUrl !== undefined ? [] : [`  data:                ${config.dataDir}`]),

@@ -1,10 +1,11 @@
 /**
- * Makes dist/, which is what runs in production: the server with the packages that can be bundled, their licences, and the files of
- * `magicstore sdk`. npm run bundle calls it.
+ * Makes dist/, which is what runs in production: the server with the packages that can be bundled, their licences, the page, and the files
+ * of `magicstore sdk`. npm run bundle calls it.
  */
 import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { build } from 'esbuild'
 import { schemaText } from '../../openapi/sdk/schema-text.js'
+import { bundlePage } from './page-bundle.js'
 
 /** Native code and the files of Swagger UI can't be bundled. They are the dependencies of the package. */
 const { dependencies, optionalDependencies } = readPackage('.')
@@ -45,10 +46,11 @@ const { metafile } = await build({
   // Bundled CommonJS modules call it.
   banner: { js: "import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url)" }
 })
-writeFileSync(`${folder}/THIRD-PARTY-NOTICES.txt`, noticesOf(Object.keys(metafile.inputs)))
 mkdirSync(`${folder}/sdk`)
 for (const name of ['client.ts', 'README.md']) cpSync(`openapi/sdk/${name}`, `${folder}/sdk/${name}`)
 writeFileSync(`${folder}/sdk/schema.ts`, await schemaText('openapi/openapi.json'))
+const pageFiles = await bundlePage({ folder: `${folder}/page`, sdk: `${folder}/sdk` })
+writeFileSync(`${folder}/THIRD-PARTY-NOTICES.txt`, noticesOf([...Object.keys(metafile.inputs), ...pageFiles]))
 rmSync('dist', { recursive: true, force: true })
 renameSync(folder, 'dist')
 

@@ -1,7 +1,6 @@
 import type { SwaggerOptions } from '@fastify/swagger'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import Negotiator from 'negotiator'
 import { readVersion } from '../config.ts'
 import type { Links } from '../http/links.ts'
 import { codeSamples, noCredential } from './operation.ts'
@@ -74,13 +73,6 @@ export function documentOptions (): SwaggerOptions {
   }
 }
 
-export const ServiceFacts = Type.Object({
-  name: Type.Literal('MagicStore', { description: 'Name of the service.', examples: ['MagicStore'] }),
-  version: Type.String({ maxLength: 64, pattern: '^[0-9]+\\.[0-9]+\\.[0-9]+', description: 'Version of the server (Semantic Versioning 2.0.0).', examples: ['1.0.0'] }),
-  openapi: Type.String({ format: 'uri-reference', maxLength: 4096, description: 'Address of the OpenAPI document.', examples: ['http://127.0.0.1:5000/openapi.json'] }),
-  docs: Type.String({ format: 'uri-reference', maxLength: 4096, description: 'Address of the documentation page.', examples: ['http://127.0.0.1:5000/docs'] })
-}, { $id: 'ServiceFacts', additionalProperties: false, description: 'Service information.' })
-
 /** The outline of the document, which is sent as text. */
 const OpenapiDocument = Type.Unsafe<string>(Type.Object({
   openapi: Type.String({ maxLength: 16, pattern: '^3\\.1\\.', description: 'Version of the OpenAPI Specification.', examples: ['3.1.0'] }),
@@ -97,29 +89,9 @@ function withOrigin (text: string, origin: string): string {
   return origin === '' ? text.replace(SERVER_URL, '/') : text.replaceAll(DEFAULT_ORIGIN, () => origin)
 }
 
-/** Service information and the OpenAPI document. */
+/** The OpenAPI document. */
 export const documentRoutes: FastifyPluginAsyncTypebox<{ links: Links }> = async (app, { links }) => {
   let json: string | undefined
-
-  app.get('/', {
-    schema: {
-      operationId: 'getService',
-      summary: 'Get service information',
-      description: 'Returns name, version and the address of the OpenAPI document. Browsers are redirected to `/docs`: `Accept` decides between JSON and HTML (RFC 9110 section 12.5.1); without a preference the response is JSON.',
-      ...codeSamples('curl -f http://127.0.0.1:5000/'),
-      tags: ['Document'],
-      security: noCredential,
-      response: {
-        200: { ...Type.Ref(ServiceFacts), description: 'Service information.' },
-        302: { description: 'For browsers: `Accept` prefers HTML.', type: 'null', headers: { Location: { type: 'string', enum: ['/docs'], description: 'Path of the documentation page.' } } }
-      }
-    }
-  }, async (request, reply) => {
-    reply.header('vary', 'Accept')
-    const [preferred] = new Negotiator(request.raw).mediaTypes(['application/json', 'text/html'])
-    if (preferred === 'text/html') return reply.redirect('/docs')
-    return { name: 'MagicStore' as const, version: readVersion(), openapi: links.to(request.raw, '/openapi.json'), docs: links.to(request.raw, '/docs') }
-  })
 
   app.get('/openapi.json', {
     schema: {

@@ -17,8 +17,9 @@ export const AccessToken = Type.Object({
 export const Session = Type.Object({
   token: AccessToken.properties.token,
   duration: AccessToken.properties.duration,
-  username: Type.String({ minLength: 1, maxLength: MAX_USERNAME_POINTS, pattern: ONE_LINE, description: 'The username as registered.', examples: ['test_user'] })
-}, { $id: 'Session', additionalProperties: false, description: 'An access token of a session, its lifetime, and whose session it is.' })
+  username: Type.String({ minLength: 1, maxLength: MAX_USERNAME_POINTS, pattern: ONE_LINE, description: 'The username as registered.', examples: ['test_user'] }),
+  sessionId: Id('Id of the session in the list of tokens.', 21)
+}, { $id: 'Session', additionalProperties: false, description: 'An access token of a session.' })
 
 export const Greeting = Type.Object({
   data: Type.String({

@@ -39,7 +39,7 @@ export const sessionSignInRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions
     schema: {
       operationId: 'createSession',
       summary: 'Create a session',
-      description: 'For pages in a browser: sets a cookie with which `GET /api/session` returns access tokens for 30 days. No other operation reads the cookie, and scripts can\'t. A session that the request already has ends. Programs use `GET /api/token`.',
+      description: 'For pages in a browser: sets a cookie with which `GET /api/session` returns access tokens for 30 days. No other operation reads the cookie, and scripts can\'t. If the request already has a session, that session ends. Programs use `GET /api/token`.',
       ...codeSamples('curl -f -u test_user:pwd -c cookies.txt -X POST http://127.0.0.1:5000/api/session'),
       tags: ['Tokens'],
       response: {
@@ -49,7 +49,7 @@ export const sessionSignInRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions
     }
   }, async (request, reply) => {
     const { account } = callerOf(request)
-    // Whoever signs in again gets another secret (OWASP ASVS 5.0, V7.2.4).
+    // A sign-in replaces the session of the browser (OWASP ASVS 5.0, V7.2.4).
     await endSession(request, { sessions, securityLog })
     const { secret, ...session } = await sessions.create(account, originOf(request))
     securityLog.record({ kind: 'session_created', accountId: account.id, ...originOf(request) })
@@ -72,7 +72,7 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = as
     schema: {
       operationId: 'getSession',
       summary: 'Get an access token for the session',
-      description: 'Returns a new access token if the request has the cookie of a session; otherwise 204. It ends with the session. The cookie stays the same, and the session does not get longer.',
+      description: 'Returns a new access token if the request has the cookie of a session; otherwise 204. The token ends with the session. The cookie and the expiry of the session do not change.',
       ...codeSamples('curl -f -b cookies.txt http://127.0.0.1:5000/api/session'),
       tags: ['Tokens'],
       security: byCookie,

@@ -12,8 +12,8 @@ const SECRET_BYTES = 32
 /** A secret as it is sent: base64url of 32 bytes. */
 const SECRET = /^[A-Za-z0-9_-]{43}$/
 
-/** A new access token of a session, and the username of its account. */
-export interface RenewedSession extends IssuedToken { username: string }
+/** A new access token of a session. */
+export interface RenewedSession extends IssuedToken { username: string, sessionId: number }
 
 /** Sessions of the page. A session is a token of the account that only creates access tokens. */
 export interface Sessions {
@@ -34,9 +34,9 @@ export function createSessions (tokens: Tokens): Sessions {
       const secret = randomBytes(SECRET_BYTES).toString('base64url')
       const session = await tokens.addSession(account, origin, { secretHash: hashOf(secret), lifetimeMilliseconds: SESSION_SECONDS * 1000 })
       try {
-        return { secret, username: account.username, ...await tokens.issue(account, origin, session) }
+        return { secret, username: account.username, sessionId: session.id, ...await tokens.issue(account, origin, session) }
       } catch (error) {
-        // Nobody gets to know its secret.
+        // The client never gets its secret.
         await tokens.revoke(account.id, session.id).catch(() => {})
         throw error
       }
@@ -47,7 +47,7 @@ export function createSessions (tokens: Tokens): Sessions {
       if (found === undefined || found.account.disabledAt !== null) return undefined
       const { account, token } = found
       const issued = await unlessRevoked(tokens.issue(account, origin, token))
-      return issued && { username: account.username, ...issued }
+      return issued && { username: account.username, sessionId: token.id, ...issued }
     },
 
     async end (secret) {

@@ -1,70 +1,24 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
-import { isDeepStrictEqual } from 'node:util'
-import { chromium, type Browser, type BrowserContextOptions, type Locator, type Page } from 'playwright-core'
-import tap, { test, type Test } from 'tap'
+import type { BrowserContextOptions, Locator, Page } from 'playwright-core'
+import type { Test } from 'tap'
 import { signUp, startServer, type Settings } from '../server.ts'
-
-const executablePath = '/usr/bin/chromium'
-const quiet = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
-
-/** The smallest common screen. */
-const phone: BrowserContextOptions = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true }
-
-const browserTest = (name: string, run: (t: Test) => Promise<void>) =>
-  test(name, { skip: existsSync(executablePath) ? false : `no browser at ${executablePath}` }, run)
-
-let launched: Promise<Browser> | undefined
-
-/** One browser for all tests, each of which has a context of its own. In other locales it names downloads with non-ASCII names `download`. */
-function browser (): Promise<Browser> {
-  launched ??= chromium.launch({ executablePath, args: quiet, env: { ...process.env, LC_ALL: 'C.UTF-8' } })
-  return launched
-}
-
-tap.teardown(async () => (await launched)?.close())
-
-interface Visit { page: Page, origin: string, requested: string[], complaints: string[] }
+import { browser, browserTest, isFocused, openTab, phone, shows, tabTo, type Visit } from './browser.ts'
 
 /** The page as a new visitor sees it, at the server's root. */
-async function visit (t: Test, options: BrowserContextOptions = {}, settings: Settings = {}): Promise<Visit> {
-  const { url: origin } = await startServer(t, settings)
-  const context = await (await browser()).newContext(options)
-  t.teardown(() => context.close())
-  const page = await context.newPage()
-  page.setDefaultTimeout(20_000)
-  const requested: string[] = []
-  const complaints: string[] = []
-  page.on('request', request => requested.push(request.url()))
-  page.on('pageerror', error => complaints.push(error.message))
-  page.on('console', message => { if (['error', 'warning'].includes(message.type())) complaints.push(message.text()) })
-  await page.exposeFunction('complain', (text: string) => { complaints.push(text) })
-  await page.addInitScript("document.addEventListener('securitypolicyviolation', event => complain('violates ' + event.violatedDirective + ': ' + event.blockedURI))")
-  await page.goto(origin)
-  await page.locator('.opblock').first().waitFor()
-  return { page, origin, requested, complaints }
+async function visit (t: Test, options: BrowserContextOptions = {}, settings: Settings = {}): Promise<Visit & { origin: string }> {
+  const { url: origin } = await startServer(t, { WEB_PAGE: 'off', ...settings })
+  const tab = await openTab(t, options)
+  await tab.page.goto(origin)
+  await tab.page.locator('.opblock').first().waitFor()
+  return { ...tab, origin }
 }
 
 const operation = (page: Page, id: string) => page.locator(`[id^=operations-][id$=-${id}]`)
-
-/** Polls until the page shows what is expected: it renders some time after a click. */
-async function shows (t: Test, read: () => Promise<unknown>, expected: unknown, message = 'is shown'): Promise<void> {
-  const end = Date.now() + 20_000
-  let found = await read()
-  while (!isDeepStrictEqual(found, expected) && Date.now() < end) {
-    await setTimeout(50)
-    found = await read()
-  }
-  t.strictSame(found, expected, message)
-}
-
-const isFocused = (locator: Locator) => locator.evaluate(element => element === document.activeElement)
 
 /** Opens an operation and closes the others, because every response renders all open ones again. */
 async function open (page: Page, id: string): Promise<Locator> {
@@ -238,7 +192,7 @@ browserTest('the page shows the way in first, in the order in which a newcomer g
   const box = page.getByRole('dialog')
   await box.waitFor()
   const texts = await box.locator('.auth-container').allInnerTexts()
-  const expected = [/^basic\b[^]*trying things out[^]*username and password/, /^bearer\b[^]*programs[^]*access token/, /^token\b[^]*Authorization: Token/]
+  const expected = [/^basic\b[^]*trying things out[^]*username and password/, /^bearer\b[^]*programs[^]*access token/, /^token\b[^]*Authorization: Token/, /^session\b[^]*pages in a browser/]
   t.equal(texts.length, expected.length)
   for (const [index, pattern] of expected.entries()) t.match(texts[index]?.trim(), pattern)
   await keepsKeyboard(t, page, box)
@@ -259,15 +213,6 @@ async function keepsKeyboard (t: Test, page: Page, box: Locator): Promise<void> 
     }
     await shows(t, () => isFocused(first), true, 'once round')
   }
-}
-
-/** Presses Tab or Shift+Tab until the element has the focus. */
-async function tabTo (page: Page, wanted: Locator, key: 'Tab' | 'Shift+Tab' = 'Tab'): Promise<void> {
-  for (let presses = 0; presses < 300; presses++) {
-    await page.keyboard.press(key)
-    if (await wanted.evaluate(element => element === document.activeElement)) return
-  }
-  throw new Error('Tab never reached it')
 }
 
 browserTest('the page is worked by the keyboard alone, from registration to the downloaded file', async t => {

@@ -237,6 +237,7 @@ t.test('with no byte free and the reserve given up, whatever writes is 507 and c
   const [version, entry] = [(await server.send('GET', '/api/files/a/versions', { user })).json.versions[0].id, (await server.send('GET', '/api/trash', { user })).json.files[0].id]
   const { json: personal } = await server.send('POST', '/api/tokens', { user, json: { name: 'for a test', scopes: ['account'] } })
   const other = { username: 'ben', password: 'correct horse battery' }
+  const cookie = String((await server.send('POST', '/api/session', { user })).headers['set-cookie']?.[0]?.split(';')[0])
   let empty = await fill(disk)
   // Each write makes the log longer; the space that the reserve frees for it is used at once.
   while ((await server.send('GET', '/api/token', { token: personal.token })).status === 200) empty = await fill(disk)
@@ -248,6 +249,9 @@ t.test('with no byte free and the reserve given up, whatever writes is 507 and c
     ['DELETE', '/api/tokens', { token }],
     ['POST', '/api/tokens', { user, json: { name: 'another', scopes: ['files:read'] } }],
     ['DELETE', `/api/tokens/${personal.id}`, { token }],
+    ['POST', '/api/session', { user }],
+    ['GET', '/api/session', { headers: { cookie } }],
+    ['DELETE', '/api/session', { headers: { cookie } }],
     ['PUT', '/api/account/password', { user, json: { password: 'another good one' } }],
     ['DELETE', '/api/account', { user }],
     ['PUT', '/uploads/b', { token, body: 'b' }],
@@ -269,6 +273,7 @@ t.test('with no byte free and the reserve given up, whatever writes is 507 and c
   await empty()
   t.equal((await server.send('POST', '/api/users', { json: other })).status, 201, 'the name is free')
   t.equal((await server.send('PATCH', '/api/files/a', { token, json: { name: 'b' } })).status, 200)
+  t.equal((await server.send('GET', '/api/session', { headers: { cookie } })).status, 200, 'the session has not ended')
   t.equal((await server.send('DELETE', `/api/tokens/${personal.id}`, { token })).status, 204)
 })
 

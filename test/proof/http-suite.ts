@@ -9,6 +9,7 @@ const FILES = [
   'test/kept.test.ts',
   'test/kept-quota.test.ts',
   'test/resumable.test.ts',
+  'test/session.test.ts',
   'test/sweeper.test.ts',
   'test/tokens.test.ts',
   'test/trash.test.ts',

@@ -416,7 +416,6 @@ const walk: { id: string, path?: string | ((walker: Walker) => string), status: 
   { id: 'cancelUpload', path: uploadPath, status: 204, send: ({ token }) => ({ token }) },
   { id: 'cancelUpload', path: uploadPath, status: 404, send: ({ token }) => ({ token }) },
   { id: 'getService', status: 200, send: () => ({}) },
-  { id: 'getService', status: 302, send: () => ({ headers: { accept: 'text/html' } }) },
   { id: 'getOpenapiJson', status: 200, send: () => ({}) },
   { id: 'getOpenapiYaml', status: 200, send: () => ({}) },
   { id: 'getLiveness', status: 200, send: () => ({}) },
@@ -508,13 +507,19 @@ const accepts: { who: string, accept?: string, isBrowser: boolean }[] = [
 ]
 
 for (const { who, accept, isBrowser } of accepts) {
-  test(`GET / ${isBrowser ? 'sends to /docs' : 'tells name, version and document to'} ${who}`, async t => {
-    const server = await startServer(t)
+  test(`GET / ${isBrowser ? 'is the page, or sends to /docs, for' : 'tells name, version and document to'} ${who}`, async t => {
+    const folder = t.testdir({ on: {}, off: {} })
+    const server = await startServer(t, { DATA_DIR: join(folder, 'on') })
+    const withoutPage = await startServer(t, { WEB_PAGE: 'off', DATA_DIR: join(folder, 'off') })
     for (const method of ['GET', 'HEAD']) {
-      const answer = await server.send(method, '/', accept === undefined ? {} : { headers: { accept } })
-      t.equal(answer.status, isBrowser ? 302 : 200)
-      t.equal(answer.headers.location, isBrowser ? '/docs' : undefined)
-      t.match(answer.headers.vary, /\baccept\b/i)
+      const ask = (client: Client) => client.send(method, '/', accept === undefined ? {} : { headers: { accept } })
+      const redirected = await ask(withoutPage)
+      t.equal(redirected.status, isBrowser ? 302 : 200)
+      t.equal(redirected.headers.location, isBrowser ? '/docs' : undefined)
+      const answer = await ask(server)
+      t.equal(answer.status, 200)
+      t.match(answer.headers['content-type'], isBrowser ? 'text/html; charset=utf-8' : 'application/json; charset=utf-8')
+      for (const { headers } of [answer, redirected]) t.match(headers.vary, /\baccept\b/i)
       if (isBrowser || method === 'HEAD') continue
       const { version } = JSON.parse(await readFile(fileURLToPath(new URL('../../package.json', import.meta.url)), 'utf8'))
       t.same(answer.json, { name: 'MagicStore', version, openapi: `${server.url}/openapi.json`, docs: `${server.url}/docs` })

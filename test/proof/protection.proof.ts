@@ -634,7 +634,8 @@ t.test('every kind of answer keeps browsers from guessing, storing and running',
     ['a file\'s head', 200, 'HEAD', '/uploads/a.html', { token }], ['a range', 206, 'GET', '/uploads/a.html', { token, headers: { range: 'bytes=0-1' } }],
     ['a deletion', 404, 'DELETE', '/uploads/none', { token }], ['no such address', 404, 'GET', '/nowhere'], ['no such method', 405, 'DELETE', '/api/users'],
     ['an ill-formed address', 400, 'GET', '/uploads/%ff'], ['no credential', 401, 'GET', '/api/files'], ['a refused body', 400, 'POST', '/api/users', { json: {} }],
-    ['too large', 413, 'PUT', '/uploads/b', { token, body: Buffer.alloc(11) }], ['a redirect', 302, 'GET', '/', { headers: { accept: 'text/html' } }]
+    ['too large', 413, 'PUT', '/uploads/b', { token, body: Buffer.alloc(11) }], ['a redirect', 302, 'GET', '/docs/json'],
+    ['the page for people', 200, 'GET', '/', { headers: { accept: 'text/html' } }]
   ]
   for (const [what, status, method, path, options] of requests) {
     const { status: actual, headers } = await server.send(method, path, options)
@@ -715,7 +716,7 @@ t.test('no spelling of an address gets around a guard', async t => {
     '//uploads/x', '///uploads/x', '/uploads//x', '/./uploads/x', '/uploads/./x', '/api/../uploads/x', '/docs/../uploads/x', '/docs/..%2fuploads/x', '/docs/%2e%2e/uploads/x',
     '/uploads/%2e%2e/', '/uploads/%2e%2e/uploads/x', '/uploads/..%2fx', '/UPLOADS/x', '/Uploads/x', '/uploads/x/', '/uploads/x//', '/uploads/x;a=b', '/uploads;a=b/x', '/;/uploads/x',
     '/uploads%2fx', '/uploads%2Fx', '/%75ploads/x', '/uploads/%78', '/uploads\\x', '/uploads/x%00', '/uploads/x%20', '/uploads/x?a=/../', '/uploads/x%3fa', '/uploads/x#a', '/uploads/x%23',
-    '/docs/static/../../uploads/x', '/docs/static/..%2f..%2f..%2fpackage.json', '/docs/static/%2e%2e/%2e%2e/%2e%2e/%2e%2e/package.json', '/docs//uploads/x', 'http://x/uploads/x', 'http://evil.example/uploads/x', '/api/files/../files/x', '/api/files/x/', '/API/files', '/api//files'
+    '/assets/../uploads/x', '/assets/..%2fuploads/x', '/assets/%2e%2e/%2e%2e/%2e%2e/package.json', '/service-worker.js/../uploads/x', '/docs/static/../../uploads/x', '/docs/static/..%2f..%2f..%2fpackage.json', '/docs/static/%2e%2e/%2e%2e/%2e%2e/%2e%2e/package.json', '/docs//uploads/x', 'http://x/uploads/x', 'http://evil.example/uploads/x', '/api/files/../files/x', '/api/files/x/', '/API/files', '/api//files'
   ]
   for (const path of paths) {
     for (const [who, credential] of [['nobody', ''], ['somebody else', `Authorization: Bearer ${other}\r\n`]] as const) {

@@ -3,8 +3,8 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import type { Test } from 'tap'
 import { startProcess, type ServerProcess } from './server-process.ts'
 
-/** What befalls a transfer when so many bytes have gone from the client to the server. */
-export interface Mishap { readonly atBytes: number, readonly kind: 'cut' | 'kill' }
+/** What befalls a transfer when so many bytes have gone from the client to the server. `restart` stops the server as an operator does. */
+export interface Mishap { readonly atBytes: number, readonly kind: 'cut' | 'kill' | 'restart' }
 
 /** A server whose clients reach it over a wire that is cut, and that is killed and started again. */
 export interface RoughServer {
@@ -27,14 +27,18 @@ export async function startRoughServer (t: Test, dataDir: string, origin: string
     for (const socket of sockets) socket.destroy()
   }
 
-  async function restart (running: ServerProcess): Promise<ServerProcess> {
-    running.child.kill('SIGKILL')
+  async function restart (running: ServerProcess, signal: NodeJS.Signals): Promise<ServerProcess> {
+    running.child.kill(signal)
     await running.ended
     return start()
   }
 
   function befall ({ kind }: Mishap): void {
-    if (kind === 'kill') server = server.then(restart)
+    if (kind === 'restart') {
+      server = server.then(running => restart(running, 'SIGTERM'))
+      return
+    }
+    if (kind === 'kill') server = server.then(running => restart(running, 'SIGKILL'))
     cut()
   }
 
@@ -47,7 +51,7 @@ export async function startRoughServer (t: Test, dataDir: string, origin: string
       rough.sent += chunk.length
       const [next] = rough.mishaps
       if (next !== undefined && rough.sent >= next.atBytes) befall(rough.mishaps.shift() as Mishap)
-      else if (!upstream.write(chunk)) client.pause()
+      if (!client.destroyed && !upstream.write(chunk)) client.pause()
     })
     upstream.on('drain', () => client.resume())
     upstream.on('data', chunk => client.write(chunk))

@@ -137,7 +137,7 @@ test('the client of `magicstore sdk` compiles under the strictest settings and g
       'responses that are lost, and a 409: 3 64 GET,PUT,PUT,HEAD,HEAD,PATCH,HEAD,PATCH',
       'responses that are lost, and a 429: 3 64 GET,PUT,PUT,HEAD,HEAD,PATCH,HEAD,PATCH',
       'responses that are lost, and a 503: 3 64 GET,PUT,PUT,HEAD,HEAD,PATCH,HEAD,PATCH',
-      'a server that stays away: TypeError after 11 requests',
+      'a server that stays away: TypeError after 11 requests, tells 10 times of TypeError',
       'uploads that are left: 0',
       'a server that stalls: TimeoutError, all sent: false',
       'a list that stalls: TimeoutError',

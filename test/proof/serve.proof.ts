@@ -22,7 +22,7 @@ const spawnServer = (t: Test, settings: Settings, start: Start = {}) => spawnUnc
 /** One line on standard error, from MagicStore itself. */
 const oneLine = /^magicstore: [^\n]+\n$/
 
-test('the welcome names the address, the page to try it in, the data folder and the password policy', async t => {
+test('the welcome names the address, the documentation of the API, the data folder and the password policy', async t => {
   const dataDir = t.testdir()
   const { welcome, url, send, end } = await spawnServer(t, { DATA_DIR: dataDir, LOG_LEVEL: 'silent' })
   t.equal(welcome.length, 4)

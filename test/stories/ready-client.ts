@@ -156,7 +156,9 @@ const wait = globalThis.setTimeout
 globalThis.setTimeout = Object.assign((next: (...args: unknown[]) => void, _ms?: number, ...args: unknown[]) => wait(next, 0, ...args), wait)
 let calls = 0
 const away = createMagicStore({ baseUrl, credentials: { token }, fetch: async () => { calls++; throw new TypeError('the network is down') } })
-report('a server that stays away', `${await failureOf(away.putResumable('x', big))} after ${calls} requests`)
+const retried: string[] = []
+const onRetry = (error: unknown) => { retried.push(error instanceof Error ? error.name : 'no error') }
+report('a server that stays away', `${await failureOf(away.putResumable('x', big, { onRetry }))} after ${calls} requests, tells ${retried.length} times of ${retried[0]}`)
 globalThis.setTimeout = wait
 report('uploads that are left', bodyOf(await store.api.GET('/api/uploads')).uploads.length)
 

@@ -1,0 +1,72 @@
+import { bodyOf } from 'magicstore'
+import type { ComponentChildren } from 'preact'
+import { useState } from 'preact/hooks'
+import { formatDate, formatNumber, formatSize } from '../format.ts'
+import { call } from '../session.ts'
+import { texts } from '../texts.ts'
+import { useLoaded } from '../use-loaded.ts'
+import { DeleteSection } from './delete-section.tsx'
+import { EventSection } from './event-section.tsx'
+import { PasswordSection } from './password-section.tsx'
+import { Section, Unloaded } from './section.tsx'
+import { SessionSection } from './session-section.tsx'
+import { TokenSection } from './token-section.tsx'
+import { loadTokens } from './tokens.ts'
+
+/** The account: password, tokens, sessions, events, deletion. */
+export function AccountView () {
+  const { value: tokens, error, reload } = useLoaded(loadTokens)
+  const [changes, setChanges] = useState(0)
+  async function refresh (): Promise<void> {
+    setChanges(changes + 1)
+    await reload()
+  }
+  const lists = { error, reload: refresh }
+  return (
+    <div class='account'>
+      <h2>{texts.views.account}</h2>
+      <ProfileSection />
+      <PasswordSection reload={refresh} />
+      <TokenSection tokens={tokens?.filter(({ kind }) => kind === 'personal')} {...lists} />
+      <SessionSection tokens={tokens?.filter(({ kind }) => kind === 'session')} {...lists} />
+      <EventSection key={changes} />
+      <DeleteSection />
+    </div>
+  )
+}
+
+type Account = Awaited<ReturnType<typeof loadAccount>>
+
+async function loadAccount () {
+  return call(async store => bodyOf(await store.api.GET('/api/account')))
+}
+
+/** Whose account it is, and how much it stores. */
+function ProfileSection () {
+  const { value: account, error, reload } = useLoaded(loadAccount)
+  return (
+    <Section title={texts.account.profile}>
+      {account === undefined ? <Unloaded error={error} reload={reload} /> : <Profile {...account} />}
+    </Section>
+  )
+}
+
+function Profile ({ username, createdAt, usage }: Account) {
+  const { files, bytes, keptBytes, uploadBytes, quotaFiles, quotaBytes } = usage
+  const usedBytes = bytes + keptBytes + uploadBytes
+  const words = texts.account
+  return (
+    <dl class='facts'>
+      <Fact name={words.username}><bdi>{username}</bdi></Fact>
+      <Fact name={words.since}><time dateTime={createdAt}>{formatDate(createdAt)}</time></Fact>
+      <Fact name={words.files}>{words.of(formatNumber(files), quotaFiles === null ? undefined : formatNumber(quotaFiles))}</Fact>
+      <Fact name={words.storage}>{words.of(formatSize(usedBytes), quotaBytes === null ? undefined : formatSize(quotaBytes))}</Fact>
+      <Fact name={words.kept}>{formatSize(keptBytes)}</Fact>
+      <Fact name={words.uploading}>{formatSize(uploadBytes)}</Fact>
+    </dl>
+  )
+}
+
+function Fact ({ name, children }: { name: string, children: ComponentChildren }) {
+  return <div><dt>{name}</dt><dd>{children}</dd></div>
+}

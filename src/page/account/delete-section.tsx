@@ -1,0 +1,65 @@
+import { bodyOf, MagicStoreError } from 'magicstore'
+import { useId, useState } from 'preact/hooks'
+import { Dialog } from '../dialog.tsx'
+import { AccountPassword } from '../password-field.tsx'
+import { ProblemText } from '../problem.tsx'
+import { call, leave, passwordHeaders, session } from '../session.ts'
+import { texts } from '../texts.ts'
+import { useAct } from '../use-act.ts'
+import { Section } from './section.tsx'
+
+/** Deletes the account with all that it has. */
+export function DeleteSection () {
+  const [isAsking, setAsking] = useState(false)
+  return (
+    <Section title={texts.account.remove} hint={texts.account.removeHint}>
+      <div class='actions'><button type='button' class='danger' onClick={() => setAsking(true)}>{texts.account.removeButton}</button></div>
+      {isAsking && (
+        <Dialog title={texts.account.removeTitle} onClose={() => setAsking(false)}>
+          <p class='warning'>{texts.account.removeWarning}</p>
+          <DeleteForm onCancel={() => setAsking(false)} />
+        </Dialog>
+      )}
+    </Section>
+  )
+}
+
+async function deleteAccount (password: string): Promise<void> {
+  const headers = passwordHeaders(password)
+  await call(async store => bodyOf(await store.api.DELETE('/api/account', { headers })))
+  leave(texts.account.removed)
+}
+
+function DeleteForm ({ onCancel }: { onCancel: () => void }) {
+  const id = useId()
+  const username = 'username' in session.value ? session.value.username : ''
+  const { run, isRunning, error } = useAct(deleteAccount)
+  const isPasswordWrong = error instanceof MagicStoreError && error.code === 'credentials_wrong'
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault()
+    void run(String(new FormData(event.currentTarget as HTMLFormElement).get('current')))
+  }
+  return (
+    <form onSubmit={submit}>
+      <div class='field'>
+        <label for={id}>{texts.account.typeUsername}</label>
+        <p class='name' dir='auto' id={`${id}-username`}>{username}</p>
+        <input
+          id={id} required data-autofocus autocomplete='off' autocapitalize='none' spellcheck={false} dir='auto'
+          aria-describedby={`${id}-username`} onInput={event => demand(event.currentTarget, username)}
+        />
+      </div>
+      <AccountPassword name='current' label={texts.account.currentPassword} error={isPasswordWrong ? error : undefined} />
+      <ProblemText error={isPasswordWrong ? undefined : error} />
+      <div class='actions end'>
+        <button type='button' onClick={onCancel}>{texts.cancel}</button>
+        <button class='danger' aria-disabled={isRunning}>{texts.account.removeButton}</button>
+      </div>
+    </form>
+  )
+}
+
+/** The browser submits the form only if the field contains this text. */
+function demand (field: HTMLInputElement, text: string): void {
+  field.setCustomValidity(field.value === text ? '' : texts.account.notUsername)
+}

@@ -1,0 +1,69 @@
+import { useState } from 'preact/hooks'
+import { formatTime } from '../format.ts'
+import { ProblemText } from '../problem.tsx'
+import { Question } from '../question.tsx'
+import { leave, session } from '../session.ts'
+import { texts } from '../texts.ts'
+import { useAct } from '../use-act.ts'
+import { Section, Unloaded } from './section.tsx'
+import type { TokenListProps } from './token-section.tsx'
+import { revoke, revokeAll, type Token } from './tokens.ts'
+
+/** Where the user is signed in. */
+export function SessionSection ({ tokens, error, reload }: TokenListProps) {
+  const [isAsking, setAsking] = useState(false)
+  const words = texts.account
+  async function endAll (): Promise<void> {
+    await revokeAll()
+    leave(words.signedOutEverywhere)
+  }
+  const everywhere = <button type='button' class='danger' onClick={() => setAsking(true)}>{words.everywhere}</button>
+  return (
+    <Section title={words.sessions} hint={words.sessionsHint} action={everywhere}>
+      {tokens === undefined
+        ? <Unloaded error={error} reload={reload} />
+        : <SessionList tokens={tokens} error={error} reload={reload} />}
+      {isAsking && (
+        <Question title={words.everywhereTitle} label={words.everywhere} act={endAll} onClose={() => setAsking(false)}>
+          <p>{words.everywhereHint}</p>
+        </Question>
+      )}
+    </Section>
+  )
+}
+
+function SessionList ({ tokens, error, reload }: TokenListProps & { tokens: Token[] }) {
+  return (
+    <>
+      <ul class='rows'>{tokens.map(token => <SessionRow key={token.id} token={token} reload={reload} />)}</ul>
+      <ProblemText error={error} />
+    </>
+  )
+}
+
+function SessionRow ({ token, reload }: { token: Token, reload: () => Promise<void> }) {
+  const { id, createdAt, lastUsedAt } = token
+  const { run, isRunning, error } = useAct(() => revoke(id).then(reload))
+  const words = texts.account
+  const isThis = 'sessionId' in session.value && session.value.sessionId === id
+  return (
+    <li>
+      <div>
+        <p class='name'>
+          <time dateTime={createdAt}>{words.signedIn(formatTime(createdAt))}</time>
+          {isThis && <span class='tag now'>{words.thisSession}</span>}
+        </p>
+        {lastUsedAt !== null && <p class='hint'><time dateTime={lastUsedAt}>{words.used(formatTime(lastUsedAt))}</time></p>}
+        <ProblemText error={error} />
+      </div>
+      {!isThis && (
+        <button
+          type='button' class='danger' aria-label={words.endOf(formatTime(createdAt))} aria-disabled={isRunning}
+          onClick={() => { void run() }}
+        >
+          {words.end}
+        </button>
+      )}
+    </li>
+  )
+}

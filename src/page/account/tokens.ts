@@ -1,0 +1,53 @@
+import { bodyOf } from 'magicstore'
+import { call } from '../session.ts'
+
+/** The server's largest page. */
+const PAGE_TOKENS = 1000
+
+export type Token = Awaited<ReturnType<typeof loadPage>>['tokens'][number]
+export type Scope = Token['scopes'][number]
+
+export interface NewToken { readonly name: string, readonly scopes: Scope[], readonly expiresAt: string | null }
+
+export const scopes = ['files:read', 'files:write', 'account'] as const satisfies Scope[]
+
+/** Personal tokens and sessions, newest first. The server lists access tokens as well. */
+export async function loadTokens (): Promise<Token[]> {
+  const tokens: Token[] = []
+  let cursor: string | null = null
+  do {
+    const page: Awaited<ReturnType<typeof loadPage>> = await loadPage(cursor)
+    tokens.push(...page.tokens.filter(({ kind }) => kind !== 'access'))
+    cursor = page.next
+  } while (cursor !== null)
+  return tokens
+}
+
+async function loadPage (cursor: string | null) {
+  const query = { limit: PAGE_TOKENS, ...(cursor !== null && { cursor }) }
+  return call(async store => bodyOf(await store.api.GET('/api/tokens', { params: { query } })))
+}
+
+/** Ends a personal token or a session. It may have ended already. */
+export async function revoke (id: number): Promise<void> {
+  await call(async store => {
+    const answer = await store.api.DELETE('/api/tokens/{id}', { params: { path: { id } } })
+    if (answer.response.status !== 404) bodyOf(answer)
+  })
+}
+
+/** Ends all personal tokens and sessions, including this one. */
+export async function revokeAll (): Promise<void> {
+  await call(async store => bodyOf(await store.api.DELETE('/api/tokens')))
+}
+
+export const lifetimes = ['30 days', '90 days', 'year', 'date', 'never'] as const
+export type Lifetime = typeof lifetimes[number]
+
+/** The expiry of a new token. `date` is the last day of the token in the user's time zone, such as `2027-01-31`. */
+export function expiryOf (lifetime: Lifetime, date: string, now = new Date()): string | null {
+  if (lifetime === 'never') return null
+  if (lifetime === 'date') return new Date(`${date}T23:59:59`).toISOString()
+  const days = { '30 days': 30, '90 days': 90, year: 365 }[lifetime]
+  return new Date(now.getTime() + days * 24 * 3600 * 1000).toISOString()
+}

@@ -1,0 +1,109 @@
+import { useEffect, useRef } from 'preact/hooks'
+import { AccountView } from './account/account-view.tsx'
+import { Dialog } from './dialog.tsx'
+import { FilesView } from './files/files-view.tsx'
+import { TrashView } from './files/trash-view.tsx'
+import { Icon, Logo } from './icon.tsx'
+import { Notices } from './notices.tsx'
+import { ProblemText } from './problem.tsx'
+import { restoreSession, session, signIn, signOut } from './session.ts'
+import { CredentialForm, SignIn } from './sign-in.tsx'
+import { texts } from './texts.ts'
+import { UploadPanel } from './uploads/upload-panel.tsx'
+import { useAct } from './use-act.ts'
+import { view, views, type View } from './view.ts'
+
+type Screen = View | 'loading' | 'none' | 'unreachable'
+
+/** The whole page. */
+export function App () {
+  const state = session.value
+  useScreen(state.kind === 'open' || state.kind === 'ended' ? view.value : state.kind)
+  if (state.kind === 'loading') return <main class='sign-in' aria-busy='true'><p class='muted'>{texts.loading}</p></main>
+  if (state.kind === 'unreachable') return <Unreachable error={state.error} />
+  if (state.kind === 'none') return <SignIn />
+  return (
+    <>
+      <a class='skip' href='#main' onClick={focusMain}>{texts.skipToMain}</a>
+      <TopBar username={state.username} />
+      <main id='main' tabIndex={-1}>
+        {view.value === 'files' && <FilesView />}
+        {view.value === 'trash' && <TrashView />}
+        {view.value === 'account' && <AccountView />}
+      </main>
+      <UploadPanel />
+      <Notices />
+      {state.kind === 'ended' && (
+        <Dialog title={texts.sign.endedTitle}>
+          <p>{texts.sign.ended}</p>
+          <CredentialForm label={texts.sign.in} isNew={false} username={state.username} act={signIn} />
+          <button type='button' class='link' onClick={() => location.reload()}>{texts.sign.asAnother}</button>
+        </Dialog>
+      )}
+    </>
+  )
+}
+
+/** Sets the title of the window, and after a change moves the focus to the heading: the element that had it may be gone. */
+function useScreen (screen: Screen): void {
+  const isLaterOne = useRef(false)
+  useEffect(() => {
+    const name = screen in texts.views ? texts.views[screen as View] : screen === 'none' ? texts.sign.in : undefined
+    document.title = name === undefined ? texts.title : `${name} – ${texts.title}`
+    if (screen === 'loading') return
+    if (isLaterOne.current) focusHeading()
+    isLaterOne.current = true
+  }, [screen])
+}
+
+function focusHeading (): void {
+  const heading = document.querySelector<HTMLElement>('#main h2') ?? document.getElementById('main')
+  heading?.setAttribute('tabindex', '-1')
+  heading?.focus()
+}
+
+function focusMain (event: MouseEvent): void {
+  event.preventDefault()
+  document.getElementById('main')?.focus()
+}
+
+/** Shown if the page could not ask the server for the session. */
+function Unreachable ({ error }: { error: unknown }) {
+  const button = useRef<HTMLButtonElement>(null)
+  useEffect(() => button.current?.focus(), [])
+  return (
+    <main class='sign-in'>
+      <h1 class='brand'><Logo />{texts.title}</h1>
+      <div class='card'>
+        <ProblemText error={error} />
+        <button type='button' class='primary' ref={button} onClick={() => { void restoreSession() }}>{texts.tryAgain}</button>
+      </div>
+    </main>
+  )
+}
+
+function TopBar ({ username }: { username: string }) {
+  const { run, isRunning, error } = useAct(signOut)
+  return (
+    <>
+      <header class='top-bar'>
+        <h1 class='brand'><Logo /><span>{texts.title}</span></h1>
+        <nav aria-label={texts.navigation}>
+          {views.map(name => (
+            <a key={name} href={`#${name}`} aria-current={view.value === name ? 'page' : undefined}><Icon name={name} />{texts.views[name]}</a>
+          ))}
+        </nav>
+        <div class='who'>
+          <span class='username' dir='auto' title={username}>{username}</span>
+          <button
+            type='button' class='quiet' aria-label={texts.sign.out} title={texts.sign.out} aria-disabled={isRunning}
+            onClick={() => { void run() }}
+          >
+            <Icon name='signOut' />
+          </button>
+        </div>
+      </header>
+      <ProblemText error={error} />
+    </>
+  )
+}

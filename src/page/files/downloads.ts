@@ -1,0 +1,58 @@
+import { bodyOf } from 'magicstore'
+import { notify } from '../notices.tsx'
+import { call } from '../session.ts'
+import { texts } from '../texts.ts'
+import { bytesAddress } from '../worker-link.ts'
+
+/** The bytes of a file, or of one of its versions. */
+export interface Bytes {
+  readonly name: string
+  readonly size: number
+  readonly version?: string | undefined
+}
+
+/** Frames of the latest downloads. A frame must stay until its download has begun, which no event tells. */
+const frames: HTMLIFrameElement[] = []
+const MAX_FRAMES = 20
+
+/**
+ * Lets the browser save a file, with its own progress. Without the service worker, the file is loaded into memory first.
+ * @throws MagicStoreError if the server refuses, and TypeError if it can't be reached.
+ */
+export async function download (bytes: Bytes): Promise<void> {
+  // What a frame loads can't be read reliably: this tells a refusal in the words of the server.
+  await readBytes(bytes, 1)
+  const address = bytesAddress(bytes)
+  if (address !== undefined) loadInFrame(address, bytes.name)
+  else save(await readBytes(bytes), bytes.name)
+}
+
+/** The first bytes, or all. @throws MagicStoreError if the server refuses. */
+export async function readBytes ({ name, size, version }: Bytes, count = size, signal?: AbortSignal): Promise<Blob> {
+  const range = count < size ? { range: `bytes=0-${count - 1}` } : {}
+  // With a condition, the server never redirects to a bucket: the page may not load from there.
+  const params = { path: { name }, query: version === undefined ? {} : { version }, header: { ...range, 'if-match': '*' } }
+  const init = { params, parseAs: 'blob', ...(signal && { signal }) } as const
+  return call(async store => bodyOf(await store.api.GET('/uploads/{name}', init)) ?? new Blob())
+}
+
+function loadInFrame (address: string, name: string): void {
+  const frame = document.createElement('iframe')
+  frame.hidden = true
+  frame.title = texts.files.download
+  frame.src = address
+  // A download loads nothing into its frame.
+  frame.addEventListener('load', () => notify({ text: texts.files.downloadFailed(name) }))
+  document.body.append(frame)
+  frames.push(frame)
+  if (frames.length > MAX_FRAMES) frames.shift()?.remove()
+}
+
+function save (blob: Blob, name: string): void {
+  const link = document.createElement('a')
+  link.href = URL.createObjectURL(blob)
+  link.download = name
+  link.click()
+  // The browser has its own reference to the bytes as soon as the download has begun.
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000)
+}

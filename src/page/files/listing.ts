@@ -1,0 +1,115 @@
+import { batch, signal, type ReadonlySignal } from '@preact/signals'
+import { throttled } from './throttle.ts'
+
+export interface Page<Entry> { readonly entries: readonly Entry[], readonly next: string | null }
+
+export interface PageQuery { readonly cursor?: string, readonly limit: number }
+
+/** A list of any length, of which the beginning is loaded. */
+export interface Listing<Entry> {
+  readonly entries: ReadonlySignal<readonly Entry[]>
+  /** Whether `entries` is the whole list. */
+  readonly isComplete: ReadonlySignal<boolean>
+  readonly isLoading: ReadonlySignal<boolean>
+  /** Why the last request failed. */
+  readonly error: ReadonlySignal<unknown>
+  /** Loads the beginning of another list, for example after the order changed. The entries stay until it is there. */
+  restart (): void
+  /** Loads again what is shown, at most once in two seconds. */
+  refresh (): void
+  /** Tells which entry is the last visible one. Loads more when the end comes near. */
+  see (index: number): void
+  /** Shows the effect of an act before the server is asked for the list again. */
+  change (edit: (entries: readonly Entry[]) => readonly Entry[]): void
+}
+
+const PAGE_ENTRIES = 200
+
+/** The largest page of the API. */
+const MAX_PAGE_ENTRIES = 1000
+
+/** Further down, a refresh waits until the user comes back: it would have to load all that is above. */
+const REFRESH_ENTRIES = 2000
+
+/** A thousand uploads must not cause a thousand requests. */
+const REFRESH_MS = 2000
+
+export function createListing<Entry> (request: (query: PageQuery, signal: AbortSignal) => Promise<Page<Entry>>): Listing<Entry> {
+  const entries = signal<readonly Entry[]>([])
+  const isComplete = signal(false)
+  const isLoading = signal(false)
+  const error = signal<unknown>()
+  let next: string | null = null
+  let seen = 0
+  let isStale = false
+  let running: AbortController | undefined
+
+  /** Continues `start` until it has `count` entries. A later load aborts an earlier one. */
+  async function load (start: Page<Entry>, count: number): Promise<void> {
+    running?.abort()
+    const { signal } = running = new AbortController()
+    isLoading.value = true
+    error.value = undefined
+    try {
+      const page = await extended(start, count, signal)
+      if (!signal.aborted) show(page)
+    } catch (failure) {
+      if (!signal.aborted) error.value = failure
+    } finally {
+      if (!signal.aborted) end()
+    }
+  }
+
+  async function extended (start: Page<Entry>, count: number, signal: AbortSignal): Promise<Page<Entry>> {
+    let page = start
+    do {
+      const limit = Math.min(Math.max(count - page.entries.length, PAGE_ENTRIES), MAX_PAGE_ENTRIES)
+      const more = await request({ limit, ...(page.next !== null && { cursor: page.next }) }, signal)
+      page = { entries: page.entries.concat(more.entries), next: more.next }
+    } while (page.next !== null && page.entries.length < count)
+    return page
+  }
+
+  function show (page: Page<Entry>): void {
+    next = page.next
+    batch(() => {
+      entries.value = page.entries
+      isComplete.value = next === null
+    })
+  }
+
+  function end (): void {
+    running = undefined
+    isLoading.value = false
+  }
+
+  const refresh = throttled(() => {
+    isStale = seen > REFRESH_ENTRIES
+    if (!isStale) void load({ entries: [], next: null }, seen + PAGE_ENTRIES)
+  }, REFRESH_MS)
+
+  return {
+    entries,
+    isComplete,
+    isLoading,
+    error,
+    refresh,
+    restart () {
+      seen = 0
+      void load({ entries: [], next: null }, PAGE_ENTRIES)
+    },
+    see (index) {
+      seen = index
+      if (isStale && index <= REFRESH_ENTRIES) refresh()
+      if (running !== undefined || next === null || error.value !== undefined) return
+      if (index + PAGE_ENTRIES / 2 >= entries.value.length) void load({ entries: entries.value, next }, entries.value.length + 1)
+    },
+    change (edit) {
+      // What is being loaded may not have the change yet.
+      running?.abort()
+      end()
+      entries.value = edit(entries.value)
+      refresh()
+    }
+  }
+}

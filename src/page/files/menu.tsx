@@ -1,0 +1,84 @@
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
+
+export interface MenuItem {
+  readonly label: string
+  readonly isDanger?: boolean
+  readonly act: () => void
+}
+
+interface MenuProps {
+  label: string
+  /** The button that opened it gets the focus back. */
+  opener: HTMLElement
+  items: readonly MenuItem[]
+  onClose: () => void
+}
+
+/** A menu at its button (ARIA menu button pattern). */
+export function Menu ({ label, opener, items, onClose }: MenuProps) {
+  const list = useRef<HTMLDivElement>(null)
+  // Before the next key is pressed.
+  useLayoutEffect(() => {
+    if (list.current !== null) place(list.current, opener.getBoundingClientRect())
+    list.current?.querySelector('button')?.focus({ preventScroll: true })
+  }, [])
+  useClosing(list, onClose)
+  const close = () => {
+    opener.focus({ preventScroll: true })
+    onClose()
+  }
+  function press (event: KeyboardEvent): void {
+    const buttons = Array.from(list.current?.querySelectorAll('button') ?? [])
+    const target = targetOf(event.key, buttons, document.activeElement)
+    if (event.key === 'Escape' || event.key === 'Tab') close()
+    else target?.focus()
+    // Tab goes on from the button.
+    if (event.key === 'Escape' || target !== undefined) event.preventDefault()
+  }
+  return (
+    <div class='menu' role='menu' aria-label={label} ref={list} onKeyDown={press}>
+      {items.map(({ label, isDanger = false, act }) => (
+        <button key={label} type='button' role='menuitem' tabIndex={-1} class={isDanger ? 'danger' : ''} onClick={() => { close(); act() }}>{label}</button>
+      ))}
+    </div>
+  )
+}
+
+function targetOf (key: string, buttons: HTMLElement[], focused: Element | null): HTMLElement | undefined {
+  const index = buttons.findIndex(button => button === focused)
+  switch (key) {
+    case 'ArrowDown': return buttons[(index + 1) % buttons.length]
+    case 'ArrowUp': return buttons.at(index - 1)
+    case 'Home': return buttons[0]
+    case 'End': return buttons.at(-1)
+    default: return key.length === 1 ? beginningWith(key, [...buttons.slice(index + 1), ...buttons.slice(0, index + 1)]) : undefined
+  }
+}
+
+function beginningWith (letter: string, buttons: HTMLElement[]): HTMLElement | undefined {
+  return buttons.find(({ textContent }) => textContent?.toLowerCase().startsWith(letter.toLowerCase()))
+}
+
+/** Below the button, or above it where there is no room. */
+function place (menu: HTMLElement, { top, bottom, right, left }: DOMRect): void {
+  const { offsetHeight, offsetWidth } = menu
+  const isBelow = bottom + offsetHeight < innerHeight || top < offsetHeight
+  menu.style.top = `${Math.max(0, isBelow ? Math.min(bottom, innerHeight - offsetHeight) : top - offsetHeight)}px`
+  const isLeftToRight = getComputedStyle(menu).direction === 'ltr'
+  menu.style.left = `${Math.max(4, Math.min(isLeftToRight ? right - offsetWidth : left, document.documentElement.clientWidth - offsetWidth - 4))}px`
+}
+
+/** The menu does not move with its button, and closes when something else is used. */
+function useClosing (list: { current: HTMLElement | null }, onClose: () => void): void {
+  useEffect(() => {
+    const press = ({ target }: Event) => { if (!(target instanceof Node) || list.current?.contains(target) !== true) onClose() }
+    addEventListener('pointerdown', press, true)
+    addEventListener('scroll', onClose, { passive: true })
+    addEventListener('resize', onClose)
+    return () => {
+      removeEventListener('pointerdown', press, true)
+      removeEventListener('scroll', onClose)
+      removeEventListener('resize', onClose)
+    }
+  }, [])
+}

@@ -1,0 +1,54 @@
+import { useId, useLayoutEffect, useRef } from 'preact/hooks'
+import { Icon } from '../icon.tsx'
+import { ProblemText } from '../problem.tsx'
+import { texts } from '../texts.ts'
+import { useAct } from '../use-act.ts'
+
+interface RenameFormProps {
+  name: string
+  /** Throws what the server refuses: it is shown next to what was typed. */
+  act: (newName: string) => Promise<void>
+  onCancel: () => void
+}
+
+/** A name in place of which another one can be typed. Enter saves, Escape leaves. */
+export function RenameForm ({ name, act, onCancel }: RenameFormProps) {
+  const input = useRef<HTMLInputElement>(null)
+  const problemId = useId()
+  const { run, isRunning, error } = useAct(act)
+  // Before the next key is pressed.
+  useLayoutEffect(() => {
+    input.current?.focus()
+    input.current?.setSelectionRange(0, stemLength(name))
+  }, [])
+  function submit (event: SubmitEvent): void {
+    event.preventDefault()
+    const newName = input.current?.value ?? name
+    if (newName === name) onCancel()
+    else void run(newName)
+  }
+  function leave (event: KeyboardEvent): void {
+    if (event.key !== 'Escape') return
+    // The dialog around it stays.
+    event.preventDefault()
+    event.stopPropagation()
+    onCancel()
+  }
+  return (
+    <form class='rename' onSubmit={submit} onKeyDown={leave}>
+      <input
+        ref={input} defaultValue={name} required dir='auto' autocomplete='off' spellcheck={false}
+        aria-label={texts.files.newName(name)} aria-describedby={problemId}
+      />
+      <button class='quiet' aria-disabled={isRunning} aria-label={texts.files.save}><Icon name='check' /></button>
+      <button type='button' class='quiet' onClick={onCancel} aria-label={texts.cancel}><Icon name='close' /></button>
+      <ProblemText id={problemId} error={error} />
+    </form>
+  )
+}
+
+/** Without the ending, which mostly stays. A leading dot begins no ending. */
+function stemLength (name: string): number {
+  const dot = name.lastIndexOf('.')
+  return dot <= 0 ? name.length : dot
+}

@@ -1,0 +1,175 @@
+import { useEffect, useState } from 'preact/hooks'
+import { MagicStoreError, type DeletedFile } from 'magicstore'
+import { Dialog } from '../dialog.tsx'
+import { formatSize, formatTime } from '../format.ts'
+import { Icon } from '../icon.tsx'
+import { ProblemText } from '../problem.tsx'
+import { Question } from '../question.tsx'
+import { session } from '../session.ts'
+import { texts } from '../texts.ts'
+import { nextName } from '../uploads/names.ts'
+import { useAct } from '../use-act.ts'
+import { changes } from './changes.ts'
+import { kindOf } from './kinds.ts'
+import { RowGrid } from './row-grid.tsx'
+import { deleteForGood, emptyTrash, restoreFile, trash, trashFocus } from './trash.ts'
+
+type Opened =
+  | { readonly kind: 'rename' | 'deletion', readonly file: DeletedFile }
+  | { readonly kind: 'emptying' }
+
+/** Deleted files: restore them, or delete them for good. */
+export function TrashView () {
+  const [opened, setOpened] = useState<Opened | undefined>()
+  const entries = trash.entries.value
+  useFreshTrash()
+  const close = () => {
+    setOpened(undefined)
+    if (trash.entries.value.length > 0) trashFocus.focus()
+  }
+  const onKey = (key: string, file: DeletedFile) => {
+    if (key === 'Delete') setOpened({ kind: 'deletion', file })
+    return key === 'Delete'
+  }
+  const cellsOf = (file: DeletedFile, isActive: boolean) => (
+    <TrashCells
+      file={file} isActive={isActive}
+      onTaken={() => setOpened({ kind: 'rename', file })} onDelete={() => setOpened({ kind: 'deletion', file })}
+    />
+  )
+  return (
+    <>
+      <div class='toolbar'>
+        <h2>{texts.views.trash}</h2>
+        {entries.length > 0 && (
+          <button type='button' class='danger' onClick={() => setOpened({ kind: 'emptying' })}>{texts.files.emptyTrash}</button>
+        )}
+      </div>
+      <TrashState />
+      {entries.length > 0 && (
+        <RowGrid
+          class='trash' label={texts.views.trash} listing={trash} keyOf={({ id }) => id} focus={trashFocus}
+          header={<TrashHeader />} cells={cellsOf} onKey={onKey}
+        />
+      )}
+      {opened?.kind === 'rename' && <RestoreAs file={opened.file} onClose={close} />}
+      {opened?.kind === 'deletion' && (
+        <Question title={texts.files.deleteForGoodTitle} label={texts.files.deleteForGood} act={() => deleteForGood(opened.file)} onClose={close}>
+          <p>{texts.files.deleteForGoodOf(opened.file.versions)} <bdi>{opened.file.name}</bdi></p>
+        </Question>
+      )}
+      {opened?.kind === 'emptying' && <EmptyQuestion onClose={close} />}
+    </>
+  )
+}
+
+function TrashState () {
+  const { entries, isComplete, error } = trash
+  if (error.value !== undefined) {
+    return (
+      <div class='list-state'>
+        <ProblemText error={error.value} />
+        <button type='button' onClick={() => trash.refresh()}>{texts.tryAgain}</button>
+      </div>
+    )
+  }
+  if (entries.value.length > 0) return <p class='muted'>{texts.files.trashHint}</p>
+  if (!isComplete.value) return <p class='list-state muted' role='status'>{texts.loading}</p>
+  return <div class='list-state empty'><h3>{texts.files.trashEmpty}</h3><p class='muted'>{texts.files.trashHint}</p></div>
+}
+
+function TrashHeader () {
+  const { name, size, deleted, expires, actions } = texts.files.columns
+  return (
+    <div role='row' class='row' aria-rowindex={1}>
+      <div role='columnheader' class='name-cell'>{name}</div>
+      <div role='columnheader' class='size'>{size}</div>
+      <div role='columnheader' class='date'>{deleted}</div>
+      <div role='columnheader' class='date expires'>{expires}</div>
+      <div role='columnheader' class='menu-cell'><span class='hidden'>{actions}</span></div>
+    </div>
+  )
+}
+
+interface TrashCellsProps { file: DeletedFile, isActive: boolean, onTaken: () => void, onDelete: () => void }
+
+function TrashCells ({ file, isActive, onTaken, onDelete }: TrashCellsProps) {
+  const { run, isRunning, error } = useAct(() => restoreFile(file))
+  const isTaken = error instanceof MagicStoreError && error.code === 'name_taken'
+  useEffect(() => { if (isTaken) onTaken() }, [error])
+  const tabIndex = isActive ? 0 : -1
+  return (
+    <>
+      <div role='gridcell' class='name-cell'>
+        <span class='file-name' title={file.name}><Icon name={kindOf(file)} /><bdi>{file.name}</bdi></span>
+        {error !== undefined && !isTaken && <div class='refusal'><ProblemText error={error} /></div>}
+      </div>
+      <div role='gridcell' class='size'>{formatSize(file.size)}</div>
+      <div role='gridcell' class='date'><time dateTime={file.deletedAt}>{formatTime(file.deletedAt)}</time></div>
+      <div role='gridcell' class='date expires'><time dateTime={file.expiresAt}>{formatTime(file.expiresAt)}</time></div>
+      <div role='gridcell' class='menu-cell'>
+        <button
+          type='button' data-cell tabIndex={tabIndex} aria-disabled={isRunning}
+          aria-label={texts.files.restoreOf(file.name)} onClick={() => { void run() }}
+        >
+          {texts.files.restore}
+        </button>
+        <button
+          type='button' class='quiet' data-cell tabIndex={tabIndex}
+          aria-label={texts.files.deleteForGoodNamed(file.name)} onClick={onDelete}
+        >
+          <Icon name='trash' />
+        </button>
+      </div>
+    </>
+  )
+}
+
+/** There is a file of that name. */
+function RestoreAs ({ file, onClose }: { file: DeletedFile, onClose: () => void }) {
+  const { run, isRunning, error } = useAct(async (name: string) => {
+    await restoreFile(file, name)
+    onClose()
+  })
+  function submit (event: SubmitEvent): void {
+    event.preventDefault()
+    void run(String(new FormData(event.currentTarget as HTMLFormElement).get('name')))
+  }
+  return (
+    <Dialog title={texts.files.restoreAs} onClose={onClose}>
+      <p>{texts.files.nameTaken} <bdi>{file.name}</bdi></p>
+      <form onSubmit={submit}>
+        <label>{texts.files.otherName}
+          <input name='name' defaultValue={nextName(file.name)} required dir='auto' autocomplete='off' spellcheck={false} />
+        </label>
+        <ProblemText error={error} />
+        <button class='primary' aria-disabled={isRunning}>{texts.files.restore}</button>
+      </form>
+    </Dialog>
+  )
+}
+
+/** Names some of what goes. */
+const NAMED_FILES = 5
+
+function EmptyQuestion ({ onClose }: { onClose: () => void }) {
+  const entries = trash.entries.value
+  const others = entries.length - NAMED_FILES
+  return (
+    <Question title={texts.files.emptyTrash} label={texts.files.deleteAllForGood} act={emptyTrash} onClose={onClose}>
+      <p>{texts.files.emptyTrashWarning}</p>
+      <ul class='named-files'>
+        {entries.slice(0, NAMED_FILES).map(({ id, name }) => <li key={id}><bdi>{name}</bdi></li>)}
+        {others > 0 && <li>{texts.files.andOthers(others, trash.isComplete.value)}</li>}
+      </ul>
+    </Question>
+  )
+}
+
+function useFreshTrash (): void {
+  useEffect(() => {
+    trash.refresh()
+    addEventListener('focus', trash.refresh)
+    return () => removeEventListener('focus', trash.refresh)
+  }, [changes.value, session.value.kind])
+}

@@ -1,0 +1,47 @@
+import { signal } from '@preact/signals'
+import { bodyOf, type MagicStore } from 'magicstore'
+import { formatNumber, formatSize } from '../format.ts'
+import { call } from '../session.ts'
+import { texts } from '../texts.ts'
+import { throttled } from './throttle.ts'
+
+const account = (store: MagicStore) => store.api.GET('/api/account').then(answer => bodyOf(answer).usage)
+
+type Usage = Awaited<ReturnType<typeof account>>
+
+export const usage = signal<Usage | undefined>(undefined)
+
+const REFRESH_MS = 2000
+
+/** Asks how much the account stores. What was known stays if it fails: the list tells why nothing can be loaded. */
+export const refreshUsage = throttled(() => {
+  call(account).then(value => { usage.value = value }, () => {})
+}, REFRESH_MS)
+
+/** How much the account stores: one bar with three parts, and the same in words. */
+export function UsageBar () {
+  if (usage.value === undefined) return <div class='storage' />
+  const { files, bytes, keptBytes, uploadBytes, quotaBytes, quotaFiles } = usage.value
+  const used = bytes + keptBytes + uploadBytes
+  const whole = Math.max(quotaBytes ?? used, used, 1)
+  const parts = [
+    { kind: 'stored', bytes, text: texts.files.usage.stored(formatNumber(files), files, formatSize(bytes)) },
+    { kind: 'kept', bytes: keptBytes, text: texts.files.usage.kept(formatSize(keptBytes)) },
+    { kind: 'uploading', bytes: uploadBytes, text: texts.files.usage.uploading(formatSize(uploadBytes)) }
+  ].filter(part => part.kind === 'stored' || part.bytes > 0)
+  const limits = [
+    ...quotaBytes === null ? [] : [texts.files.usage.ofBytes(formatSize(quotaBytes))],
+    ...quotaFiles === null ? [] : [texts.files.usage.ofFiles(formatNumber(quotaFiles))]
+  ]
+  return (
+    <section class='storage' aria-label={texts.files.usage.label}>
+      <div class='bar' aria-hidden='true'>
+        {parts.map(({ kind, bytes }) => <span key={kind} class={kind} style={{ width: `${bytes / whole * 100}%` }} />)}
+      </div>
+      <ul>
+        {parts.map(({ kind, text }) => <li key={kind}><span class={`dot ${kind}`} aria-hidden='true' />{text}</li>)}
+        {limits.map(text => <li key={text}>{text}</li>)}
+      </ul>
+    </section>
+  )
+}

@@ -1,0 +1,130 @@
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { bodyOf, type StoredFile, type Version } from 'magicstore'
+import { Dialog } from '../dialog.tsx'
+import { formatSize, formatTime } from '../format.ts'
+import { notify } from '../notices.tsx'
+import { ProblemText } from '../problem.tsx'
+import { Question } from '../question.tsx'
+import { call } from '../session.ts'
+import { texts } from '../texts.ts'
+import { useAct } from '../use-act.ts'
+import { filesChanged } from './changes.ts'
+import { download } from './downloads.ts'
+import { Facts } from './facts.tsx'
+import { files, notifyProblem } from './files.ts'
+import { PreviewContent } from './preview-content.tsx'
+
+interface Contents { readonly file: StoredFile, readonly versions: readonly Version[] }
+
+/** The former contents of a file. */
+export function Versions ({ name, onClose }: { name: string, onClose: () => void }) {
+  const list = useRef<HTMLUListElement>(null)
+  const [contents, setContents] = useState<Contents | undefined>()
+  const [removed, setRemoved] = useState('')
+  const { run, error } = useAct(async () => setContents(await contentsOf(name)))
+  useEffect(() => { void run() }, [])
+  // What had it is gone with the version.
+  useLayoutEffect(() => { if (removed !== '') list.current?.closest('dialog')?.querySelector('button')?.focus() }, [removed])
+  const remove = (version: Version) => {
+    setContents(contents && { ...contents, versions: contents.versions.filter(({ id }) => id !== version.id) })
+    setRemoved(texts.files.versionDeleted(formatTime(version.createdAt)))
+  }
+  return (
+    <Dialog title={texts.files.versionsOf(name)} class='versions' onClose={onClose}>
+      <ProblemText error={error} />
+      {contents === undefined && error === undefined && <p class='muted'>{texts.loading}</p>}
+      {contents && <p class='muted'>{texts.files.current(formatSize(contents.file.size), formatTime(contents.file.updatedAt))}</p>}
+      {contents?.versions.length === 0 && <p>{texts.files.noVersions}</p>}
+      <ul ref={list}>
+        {contents?.versions.map(version => (
+          <VersionRow key={version.id} file={contents.file} version={version} onRestored={onClose} onRemoved={() => remove(version)} />
+        ))}
+      </ul>
+      <p class='hidden' role='status'>{removed}</p>
+    </Dialog>
+  )
+}
+
+/** The file as it is now, which the list may not show yet, and all versions: a server keeps only some for each file. */
+async function contentsOf (name: string): Promise<Contents> {
+  return call(async store => {
+    const file = bodyOf(await store.api.GET('/api/files/{name}', { params: { path: { name } } }))
+    const versions: Version[] = []
+    for await (const version of store.versions(name)) versions.push(version)
+    return { file, versions }
+  })
+}
+
+interface VersionRowProps { file: StoredFile, version: Version, onRestored: () => void, onRemoved: () => void }
+
+function VersionRow ({ file, version, onRestored, onRemoved }: VersionRowProps) {
+  const [opened, setOpened] = useState<'view' | 'question' | undefined>()
+  const bytes = { name: file.name, size: version.size, version: version.id }
+  const downloading = useAct(() => download(bytes))
+  const restoring = useAct(async () => {
+    await restoreVersion(file, version)
+    onRestored()
+  })
+  const time = formatTime(version.createdAt)
+  const close = () => setOpened(undefined)
+  return (
+    <li>
+      <p>
+        <time dateTime={version.createdAt}>{time}</time>
+        {' '}
+        <span class='muted'>{formatSize(version.size)} · {texts.files.keptUntil(formatTime(version.expiresAt))}</span>
+      </p>
+      <div class='actions' role='group' aria-label={texts.files.versionOf(time)}>
+        <button type='button' onClick={() => setOpened('view')}>{texts.files.view}</button>
+        <button type='button' aria-disabled={downloading.isRunning} onClick={() => { void downloading.run() }}>{texts.files.download}</button>
+        <button type='button' aria-disabled={restoring.isRunning} onClick={() => { void restoring.run() }}>{texts.files.restore}</button>
+        <button type='button' class='danger' onClick={() => setOpened('question')}>{texts.files.deleteForGood}</button>
+      </div>
+      <ProblemText error={downloading.error ?? restoring.error} />
+      {opened === 'view' && (
+        <Dialog title={texts.files.versionOf(time)} class='wide preview' onClose={close}>
+          <PreviewContent content={{ ...bytes, type: version.type }} />
+          <Facts {...version} dates={[[texts.files.facts.stored, version.createdAt], [texts.files.facts.replaced, version.replacedAt]]} />
+        </Dialog>
+      )}
+      {opened === 'question' && <RemovalQuestion file={file} version={version} onClose={close} onRemoved={onRemoved} />}
+    </li>
+  )
+}
+
+interface RemovalQuestionProps { file: StoredFile, version: Version, onClose: () => void, onRemoved: () => void }
+
+function RemovalQuestion ({ file: { name }, version, onClose, onRemoved }: RemovalQuestionProps) {
+  const remove = async () => {
+    await call(async store => bodyOf(await store.api.DELETE('/api/files/{name}/versions/{id}', { params: { path: { name, id: version.id } } })))
+    filesChanged()
+    onRemoved()
+  }
+  return (
+    <Question title={texts.files.deleteVersion} label={texts.files.deleteForGood} act={remove} onClose={onClose}>
+      <p>{texts.files.deleteVersionOf(formatTime(version.createdAt))} <bdi>{name}</bdi></p>
+    </Question>
+  )
+}
+
+/**
+ * The content before becomes a version, so that the way back is to restore that one. Content that is newer than what the dialog
+ * shows is not replaced.
+ */
+async function restoreVersion ({ name, sha256 }: StoredFile, { id, createdAt }: Version): Promise<void> {
+  replaceEntry(await call(store => store.restoreVersion(name, id, { ifMatch: `"${sha256}"` })))
+  const { versions } = await contentsOf(name).catch(() => ({ versions: [] }))
+  const before = versions.find(version => version.sha256 === sha256)
+  const action = before && { label: texts.files.undo, run: () => { restoreAgain(name, before).catch(notifyProblem) } }
+  notify({ text: texts.files.versionRestored(name, formatTime(createdAt)), ...(action && { action }) })
+}
+
+async function restoreAgain (name: string, { id, createdAt }: Version): Promise<void> {
+  replaceEntry(await call(store => store.restoreVersion(name, id)))
+  notify({ text: texts.files.versionRestored(name, formatTime(createdAt)) })
+}
+
+function replaceEntry (restored: StoredFile): void {
+  files.change(entries => entries.map(entry => entry.name === restored.name ? restored : entry))
+  filesChanged()
+}

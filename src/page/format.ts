@@ -1,0 +1,41 @@
+import { texts } from './texts.ts'
+
+const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const
+
+/** Kept, because to create one takes longer than to format a number, and each row of a list has a size. */
+const sizeFormats = units.map((unit, power) => {
+  const style = { style: 'unit', unit, unitDisplay: power === 0 ? 'long' : 'short', maximumFractionDigits: power === 0 ? 0 : 1 } as const
+  return new Intl.NumberFormat(texts.language, style)
+})
+
+const numberFormat = new Intl.NumberFormat(texts.language)
+
+/** A size in powers of 1000, such as `1.2 MB`. */
+export function formatSize (bytes: number): string {
+  const power = bytes < 1000 ? 0 : Math.min(Math.floor(Math.log10(bytes) / 3), units.length - 1)
+  return sizeFormats[power]?.format(bytes / 1000 ** power) ?? ''
+}
+
+export function formatNumber (value: number): string {
+  return numberFormat.format(value)
+}
+
+const timeFormat = new Intl.DateTimeFormat(texts.language, { dateStyle: 'medium', timeStyle: 'short' })
+
+/** A timestamp (RFC 3339) in the time zone of the browser. */
+export function formatTime (timestamp: string): string {
+  return timeFormat.format(new Date(timestamp))
+}
+
+const dateFormat = new Intl.DateTimeFormat(texts.language, { dateStyle: 'medium' })
+
+/** The day of a timestamp (RFC 3339) in the time zone of the browser. */
+export function formatDate (timestamp: string): string {
+  return dateFormat.format(new Date(timestamp))
+}
+
+/** A wait in the largest unit that it fills, rounded up, such as `12 minutes`. */
+export function formatDuration (seconds: number): string {
+  const [unit, size] = seconds < 90 ? ['second', 1] as const : seconds < 5400 ? ['minute', 60] as const : ['hour', 3600] as const
+  return new Intl.NumberFormat(texts.language, { style: 'unit', unit, unitDisplay: 'long' }).format(Math.ceil(seconds / size))
+}

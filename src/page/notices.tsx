@@ -1,0 +1,63 @@
+import { signal } from '@preact/signals'
+import { useEffect, useRef } from 'preact/hooks'
+import { Icon } from './icon.tsx'
+import { texts } from './texts.ts'
+
+interface Notice {
+  readonly text: string
+  /** Such as undo. */
+  readonly action?: { readonly label: string, readonly run: () => void }
+}
+
+/** A notice without an action disappears after this time. */
+const SHOWN_MILLISECONDS = 8000
+
+const notice = signal<Notice | undefined>(undefined)
+
+/** Shows what was done, and announces it, until the next notice or until it is dismissed. */
+export function notify (next: Notice): void {
+  notice.value = next
+}
+
+function dismiss (): void {
+  notice.value = undefined
+}
+
+export function Notices () {
+  const { text, action } = notice.value ?? {}
+  const before = useRef<EventTarget | null>(null)
+  useExpiry()
+  const leave = (event: Event) => {
+    if (event.currentTarget === document.activeElement) returnFocus(before.current)
+    dismiss()
+  }
+  const act = (event: Event) => {
+    leave(event)
+    action?.run()
+  }
+  return (
+    <div class='notices' role='status'>
+      {text !== undefined && (
+        <div class='notice' onFocusIn={event => { before.current = event.relatedTarget ?? before.current }}>
+          <span dir='auto'>{text}</span>
+          {action !== undefined && <button type='button' onClick={act}>{action.label}</button>}
+          <button type='button' class='quiet' onClick={leave} aria-label={texts.dismiss}><Icon name='close' /></button>
+        </div>
+      )}
+    </div>
+  )
+}
+
+function useExpiry (): void {
+  useEffect(() => {
+    if (notice.value === undefined || notice.value.action !== undefined) return
+    const timer = setTimeout(() => { if (document.querySelector('.notice:is(:hover, :focus-within)') === null) dismiss() }, SHOWN_MILLISECONDS)
+    return () => clearTimeout(timer)
+  }, [notice.value])
+}
+
+/** Moves the focus back to where it was before the notice, if that element is still there. */
+function returnFocus (before: EventTarget | null): void {
+  if (before instanceof HTMLElement && before.isConnected && before.closest('.notice') === null) return before.focus()
+  document.getElementById('main')?.focus()
+}

@@ -1,0 +1,31 @@
+import { MagicStoreError, type Problem } from 'magicstore'
+import { formatDuration } from './format.ts'
+import { SessionEnded } from './session.ts'
+import { texts } from './texts.ts'
+
+/** The title and detail of a failure in words, as the server gave them. Undefined if there is nothing to say. */
+export function describe (error: unknown): { title: string, detail?: string } | undefined {
+  if (error === undefined || error instanceof SessionEnded) return undefined
+  if (!(error instanceof MagicStoreError)) return { title: texts.networkProblem }
+  const { problem, status } = error
+  if (problem === undefined) return { title: texts.unexpectedProblem(status) }
+  const wait = error.retryAfterSeconds === undefined ? '' : ` ${texts.retryAfter(formatDuration(error.retryAfterSeconds))}`
+  const detail = `${detailOf(problem)}${wait}`.trim()
+  return detail === '' ? { title: problem.title } : { title: problem.title, detail }
+}
+
+/** The detail of a `validation_failed` does not name the fields. */
+function detailOf ({ code, title, detail, errors = [] }: Problem): string {
+  if (code === 'validation_failed' && errors.length > 0) return `${errors.map(({ field, message }) => `${field} ${message}`).join('; ')}.`
+  return detail === title ? '' : detail
+}
+
+/** Shows a failure next to what caused it, and announces it. */
+export function ProblemText ({ error, id }: { error: unknown, id?: string }) {
+  const words = describe(error)
+  return (
+    <div class='problem' role='alert' id={id}>
+      {words !== undefined && <p><strong>{words.title}</strong>{words.detail !== undefined && <> <span>{words.detail}</span></>}</p>}
+    </div>
+  )
+}

@@ -1,0 +1,32 @@
+import type { ComponentChildren } from 'preact'
+import { Dialog } from './dialog.tsx'
+import { ProblemText } from './problem.tsx'
+import { texts } from './texts.ts'
+import { useAct } from './use-act.ts'
+
+interface QuestionProps {
+  title: string
+  /** The name of the button that does it. */
+  label: string
+  act: () => Promise<void>
+  onClose: () => void
+  children: ComponentChildren
+}
+
+/** Asks before something that can't be undone. The focus starts at the cancel button. */
+export function Question ({ title, label, act, onClose, children }: QuestionProps) {
+  const { run, isRunning, error } = useAct(async () => {
+    await act()
+    onClose()
+  })
+  return (
+    <Dialog title={title} onClose={onClose}>
+      {children}
+      <ProblemText error={error} />
+      <div class='actions end'>
+        <button type='button' data-autofocus onClick={onClose}>{texts.cancel}</button>
+        <button type='button' class='danger' aria-disabled={isRunning} onClick={() => { void run() }}>{label}</button>
+      </div>
+    </Dialog>
+  )
+}

@@ -1,0 +1,214 @@
+import { effect, signal } from '@preact/signals'
+import { authorizationOf, bodyOf, createMagicStore, MagicStoreError, type MagicStore, type Password } from 'magicstore'
+
+/**
+ * Whether someone is signed in. `loading` until the server has told; `unreachable` if it could not. `ended`: the session of this user
+ * ended while the page was in use; the page stays as it is, so that nothing is lost, until the same user signs in again.
+ */
+export type SessionState =
+  | { readonly kind: 'loading' }
+  | { readonly kind: 'none' }
+  | { readonly kind: 'unreachable', readonly error: unknown }
+  | { readonly kind: 'open' | 'ended', readonly username: string, readonly sessionId: number }
+
+interface OpenSession { readonly token: string, readonly duration: number, readonly username: string, readonly sessionId: number }
+
+export const session = signal<SessionState>({ kind: 'loading' })
+
+/** The folder that the page came from, which a proxy may have moved. */
+const baseUrl = new URL('.', location.href).href.replace(/\/$/, '')
+
+/** The token that came with the sign-in, until it is first used. */
+let fresh: OpenSession | undefined
+
+/** The newest token, for requests that the client does not send. */
+let newest: { readonly token: string, readonly renewAt: number } | undefined
+
+/** Requests that need a new token at the same time share it. */
+let renewal: Promise<unknown> | undefined
+
+/** Share of a token's lifetime after which a new one is requested. */
+const RENEWAL_SHARE = 0.9
+
+/** Without an access token: for sessions and registration. */
+const anonymous = createMagicStore({ baseUrl })
+
+/** Created again after each sign-in, because it keeps a token that may have ended. */
+let store = openStore()
+
+/** Tells the other windows of this browser that a user has signed in or out. */
+const windows = new BroadcastChannel('magicstore session')
+
+/** A window that gets the focus asks for its session again after this time. */
+const TRUST_MILLISECONDS = 60_000
+
+let checkedAt = 0
+
+/** Thrown by `accessToken` if the session has ended. The page already asks for the password. */
+export class SessionEnded extends Error {}
+
+/** Continues the session of the cookie, if there is one. */
+export async function restoreSession (): Promise<void> {
+  session.value = { kind: 'loading' }
+  try {
+    const found = await findSession()
+    if (found === undefined) session.value = { kind: 'none' }
+    else openWith(found)
+  } catch (error) {
+    session.value = { kind: 'unreachable', error }
+  }
+}
+
+/** Follows what other windows of this browser do to the session. */
+export function watchSession (): void {
+  windows.addEventListener('message', () => { void checkSession() })
+  for (const event of ['visibilitychange', 'focus']) addEventListener(event, checkAfterAbsence)
+}
+
+/** @throws MagicStoreError if the server refuses. */
+export async function signIn (credentials: Password): Promise<void> {
+  openWith(bodyOf(await anonymous.api.POST('/api/session', { headers: { authorization: authorizationOf(credentials) } })))
+  windows.postMessage('changed')
+}
+
+/** Creates an account and signs in. @throws MagicStoreError if the server refuses. */
+export async function register (credentials: Password): Promise<void> {
+  await anonymous.register(credentials)
+  await signIn(credentials)
+}
+
+/** Ends this session. @throws MagicStoreError if the server refuses. */
+export async function signOut (): Promise<void> {
+  bodyOf(await anonymous.api.DELETE('/api/session'))
+  leave()
+}
+
+/**
+ * Reloads the page after the session ended, so that nothing of the user stays in memory. The sign-in page shows `farewell`, which
+ * survives the reload in the state of the window's history.
+ */
+export function leave (farewell?: string): void {
+  windows.postMessage('changed')
+  history.replaceState({ farewell }, '', new URL('.', location.href))
+  location.reload()
+}
+
+/**
+ * Calls the API as the signed-in user. After a refused token it tries once more with a new one. If the session has ended, it waits until
+ * the user has signed in again, and continues.
+ * @throws MagicStoreError if the server refuses, and TypeError if it can't be reached.
+ */
+export async function call<Result> (act: (store: MagicStore) => Promise<Result>): Promise<Result> {
+  let refusals = 0
+  for (;;) {
+    try {
+      return await act(store)
+    } catch (error) {
+      if (error instanceof SessionEnded) await whenOpen()
+      else if (!isTokenRefused(error) || ++refusals > 1) throw error
+    }
+  }
+}
+
+/** The headers of an operation that needs the password of the signed-in user, not a token. */
+export function passwordHeaders (password: string): { authorization: string } {
+  return { authorization: authorizationOf({ username: usernameOf(session.value) ?? '', password }) }
+}
+
+/**
+ * The access token for what is not sent by the client: see service-worker.ts. `refused` is the one that the server did not accept.
+ * @throws SessionEnded.
+ */
+export async function accessToken (refused?: string): Promise<string> {
+  if (newest === undefined || newest.token === refused || Date.now() >= newest.renewAt) {
+    renewal ??= issue().finally(() => { renewal = undefined })
+    await renewal
+  }
+  if (newest === undefined) throw new SessionEnded()
+  return newest.token
+}
+
+/** A wrong password is never tried twice: each failure counts against the limit. */
+function isTokenRefused (error: unknown): boolean {
+  return error instanceof MagicStoreError && error.status === 401 && error.code !== 'credentials_wrong'
+}
+
+function openStore (): MagicStore {
+  return createMagicStore({ baseUrl, credentials: { issue } })
+}
+
+function whenOpen (): Promise<void> {
+  return new Promise(resolve => {
+    const stop = effect(() => {
+      if (session.value.kind !== 'open') return
+      resolve()
+      queueMicrotask(() => stop())
+    })
+  })
+}
+
+/** The session of the cookie, with a new access token; undefined if there is none. */
+async function findSession (): Promise<OpenSession | undefined> {
+  checkedAt = Date.now()
+  const { data, response, error } = await anonymous.api.GET('/api/session')
+  const found = bodyOf<OpenSession | undefined>({ data, response, error })
+  return response.status === 204 ? undefined : found
+}
+
+function checkAfterAbsence (): void {
+  if (document.visibilityState === 'visible' && Date.now() - checkedAt > TRUST_MILLISECONDS) void checkSession()
+}
+
+async function checkSession (): Promise<void> {
+  try {
+    const found = await findSession()
+    if (found !== undefined) open(found)
+    else end()
+  } catch {
+    // The next request shows what is wrong.
+  }
+}
+
+function open (found: OpenSession): void {
+  const before = usernameOf(session.value)
+  if (before !== undefined && before !== found.username) return startAnew()
+  session.value = { kind: 'open', username: found.username, sessionId: found.sessionId }
+}
+
+/** Another user has signed in in this browser: nothing of the previous user may stay in memory. */
+function startAnew (): void {
+  session.value = { kind: 'loading' }
+  location.reload()
+}
+
+function openWith (found: OpenSession): void {
+  store = openStore()
+  fresh = found
+  keep(found)
+  open(found)
+}
+
+function keep ({ token, duration }: OpenSession): void {
+  newest = { token, renewAt: Date.now() + duration * 1000 * RENEWAL_SHARE }
+}
+
+/** Renews the access token. */
+async function issue (): Promise<OpenSession> {
+  const issued = fresh ?? await findSession()
+  fresh = undefined
+  if (issued === undefined) end()
+  else open(issued)
+  if (issued === undefined || issued.username !== usernameOf(session.value)) throw new SessionEnded()
+  keep(issued)
+  return issued
+}
+
+function end (): void {
+  newest = undefined
+  const state = session.value
+  if ('username' in state) session.value = { ...state, kind: 'ended' }
+}
+
+function usernameOf (state: SessionState): string | undefined {
+  return 'username' in state ? state.username : undefined
+}

@@ -1,0 +1,92 @@
+import { MagicStoreError } from 'magicstore'
+import { useEffect, useId, useRef, useState } from 'preact/hooks'
+import { Logo } from './icon.tsx'
+import { PasswordField } from './password-field.tsx'
+import { ProblemText } from './problem.tsx'
+import { register, signIn } from './session.ts'
+import { texts } from './texts.ts'
+import { useAct } from './use-act.ts'
+
+const isRegistrationOpen = document.documentElement.dataset.registration === 'open'
+
+/** Signs in, or creates an account where the server lets everyone do so. */
+export function SignIn () {
+  const [isNew, setNew] = useState(false)
+  const [farewell] = useState(takeFarewell)
+  const title = isNew ? texts.sign.up : texts.sign.in
+  return (
+    <main class='sign-in'>
+      <h1 class='brand'><Logo />{texts.title}</h1>
+      {farewell === undefined ? <p class='muted'>{texts.sign.welcome}</p> : <p role='status'>{farewell}</p>}
+      <div class='card'>
+        <h2>{title}</h2>
+        {isNew && <p class='hint'>{texts.sign.upHint}</p>}
+        <CredentialForm label={title} isNew={isNew} act={isNew ? register : signIn} />
+        {isRegistrationOpen
+          ? <button type='button' class='link' onClick={() => setNew(!isNew)}>{isNew ? texts.sign.toSignIn : texts.sign.toSignUp}</button>
+          : <p class='hint'>{texts.sign.closed}</p>}
+      </div>
+    </main>
+  )
+}
+
+/** The message from before the reload, to be shown once. */
+function takeFarewell (): string | undefined {
+  const { farewell } = (history.state ?? {}) as { farewell?: string }
+  history.replaceState(null, '')
+  return farewell
+}
+
+interface CredentialFormProps {
+  label: string
+  isNew: boolean
+  /** The only user that may sign in. */
+  username?: string
+  act: (credentials: { username: string, password: string }) => Promise<void>
+}
+
+/** Username and password. What was typed stays when the form changes from signing in to registration. */
+export function CredentialForm ({ label, isNew, username, act }: CredentialFormProps) {
+  const id = useId()
+  const form = useRef<HTMLFormElement>(null)
+  const { run, isRunning, error } = useAct(act)
+  const field = fieldOf(error)
+  const errorAt = (place: typeof field) => place === field ? error : undefined
+  useEffect(() => focusField(form.current, username === undefined ? 'username' : 'password'), [isNew])
+  useEffect(() => { if (error !== undefined) focusField(form.current, field ?? 'password') }, [error])
+  function submit (event: SubmitEvent): void {
+    event.preventDefault()
+    const fields = new FormData(event.currentTarget as HTMLFormElement)
+    void run({ username: username ?? String(fields.get('username')), password: String(fields.get('password')) })
+  }
+  return (
+    <form ref={form} onSubmit={submit}>
+      <div class='field'>
+        <label for={id}>{texts.sign.username}</label>
+        <input
+          id={id} name='username' required readOnly={username !== undefined} defaultValue={username} maxLength={128} dir='auto'
+          autocomplete='username' autocapitalize='none' spellcheck={false} aria-invalid={field === 'username'} aria-describedby={`${id}-problem`}
+        />
+        <ProblemText id={`${id}-problem`} error={errorAt('username')} />
+      </div>
+      <PasswordField
+        name='password' label={texts.sign.password} autocomplete={isNew ? 'new-password' : 'current-password'}
+        error={errorAt('password')} autofocus={username !== undefined}
+      />
+      <ProblemText error={errorAt(undefined)} />
+      <button class='primary' aria-disabled={isRunning}>{label}</button>
+    </form>
+  )
+}
+
+/** The field that the server complains about. */
+function fieldOf (error: unknown): 'username' | 'password' | undefined {
+  if (!(error instanceof MagicStoreError)) return undefined
+  const field = error.problem?.errors?.[0]?.field
+  if (error.code === 'username_taken' || field === 'username') return 'username'
+  return field === 'password' ? 'password' : undefined
+}
+
+function focusField (form: HTMLFormElement | null, name: string): void {
+  form?.querySelector<HTMLElement>(`[name=${name}]`)?.focus()
+}

@@ -1,0 +1,37 @@
+import { signal } from '@preact/signals'
+import { formatNumber } from '../format.ts'
+import { texts } from '../texts.ts'
+import { failureText } from './failure.ts'
+import type { Upload } from './upload.ts'
+
+type News = 'added' | 'alike' | 'stored' | 'taken' | 'failed'
+
+/** What happens within this time is announced together, because an announcement of each of many small files would say too much. */
+const GATHER_MS = 1000
+
+/** The text for screen readers. */
+export const announcement = signal('')
+
+let gathered = new Map<News, Upload[]>()
+
+/** Announces what became of uploads. */
+export function tell (news: News, uploads: readonly Upload[]): void {
+  if (uploads.length === 0) return
+  if (gathered.size === 0) setTimeout(announce, GATHER_MS)
+  gathered.set(news, [...gathered.get(news) ?? [], ...uploads])
+}
+
+function announce (): void {
+  announcement.value = Array.from(gathered, ([news, uploads]) => sentenceOf(news, uploads)).join(' ')
+  gathered = new Map()
+}
+
+function sentenceOf (news: News, uploads: readonly Upload[]): string {
+  const [first] = uploads
+  if (first === undefined || uploads.length > 1) return texts.uploads.announced[news](formatNumber(uploads.length))
+  const name = first.name.peek()
+  const state = first.state.peek()
+  if (news !== 'failed') return texts.uploads.announced[`${news}One`](name)
+  const { title, detail } = failureText(state.kind === 'failed' ? state.error : undefined)
+  return texts.uploads.announced.failedOne(name, detail ?? title)
+}

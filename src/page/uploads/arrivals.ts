@@ -1,0 +1,56 @@
+import { signal } from '@preact/signals'
+import { filesOf } from './dropped-files.ts'
+import { pastedName } from './names.ts'
+import { addFiles } from './queue.ts'
+
+/** Whether files are being dragged over the page. */
+export const isDragging = signal(false)
+
+/** Uploads files that are dropped or pasted anywhere on the page, until the returned function is called. */
+export function takeFiles (): () => void {
+  const ended = new AbortController()
+  const options = { signal: ended.signal }
+  addEventListener('dragenter', dragOver, options)
+  addEventListener('dragover', dragOver, options)
+  addEventListener('dragleave', dragLeave, options)
+  addEventListener('drop', drop, options)
+  addEventListener('paste', paste, options)
+  return () => ended.abort()
+}
+
+function dragOver (event: DragEvent): void {
+  // Dragged links and text are not for this page.
+  if (event.dataTransfer?.types.includes('Files') !== true) return
+  event.preventDefault()
+  event.dataTransfer.dropEffect = 'copy'
+  isDragging.value = true
+}
+
+function dragLeave (event: DragEvent): void {
+  if (event.relatedTarget === null) isDragging.value = false
+}
+
+function drop (event: DragEvent): void {
+  isDragging.value = false
+  if (event.dataTransfer?.types.includes('Files') !== true) return
+  // Otherwise the browser would show the file in place of the page.
+  event.preventDefault()
+  void filesOf(event.dataTransfer).then(addFiles)
+}
+
+function paste (event: ClipboardEvent): void {
+  const files = Array.from(event.clipboardData?.files ?? [])
+  if (files.length === 0 || isTextField(event.target)) return
+  event.preventDefault()
+  addFiles(files.map(named))
+}
+
+function isTextField (target: EventTarget | null): boolean {
+  return target instanceof Element && target.closest('input, textarea, [contenteditable]') !== null
+}
+
+/** Browsers give a copied picture without a file this name or none. */
+function named (file: File): File {
+  const isNameless = file.name === '' || file.name === 'image.png'
+  return isNameless ? new File([file], pastedName(file.type, new Date()), { type: file.type, lastModified: file.lastModified }) : file
+}

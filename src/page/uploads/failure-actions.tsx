@@ -1,0 +1,41 @@
+import { MagicStoreError } from 'magicstore'
+import { useId, useState } from 'preact/hooks'
+import { texts } from '../texts.ts'
+import { failureText } from './failure.ts'
+import { renameUpload, resume } from './queue.ts'
+import { ImpossibleName } from './transfer.ts'
+import type { Upload } from './upload.ts'
+
+/** Why an upload failed, and what can be done about it. */
+export function FailureActions ({ upload, error }: { upload: Upload, error: unknown }) {
+  const id = useId()
+  const { title, detail } = failureText(error)
+  return (
+    <>
+      <div class='problem' id={id}><p><strong>{title}</strong>{detail !== undefined && <> <span dir='auto'>{detail}</span></>}</p></div>
+      {isOfName(error) ? <NameForm upload={upload} problemId={id} /> : <div class='actions'><button type='button' onClick={() => resume(upload)}>{texts.tryAgain}</button></div>}
+    </>
+  )
+}
+
+function NameForm ({ upload, problemId }: { upload: Upload, problemId: string }) {
+  const [name, setName] = useState(upload.name.value)
+  function submit (event: SubmitEvent): void {
+    event.preventDefault()
+    renameUpload(upload, name)
+  }
+  return (
+    <form class='upload-rename' onSubmit={submit} aria-describedby={problemId}>
+      <label>{texts.uploads.rename.label}
+        <input name='name' value={name} required dir='auto' autocomplete='off' spellcheck={false} onInput={({ currentTarget }) => setName(currentTarget.value)} />
+      </label>
+      <button>{texts.uploads.rename.submit}</button>
+    </form>
+  )
+}
+
+function isOfName (error: unknown): boolean {
+  if (error instanceof ImpossibleName) return true
+  if (!(error instanceof MagicStoreError)) return false
+  return error.code === 'name_invalid' || (error.problem?.errors?.some(({ field }) => field === 'name') ?? false)
+}

@@ -1,0 +1,56 @@
+import { useEffect } from 'preact/hooks'
+
+/**
+ * Moves the focus when the focused element is removed: to a control of the same row, of the row in its place, or to the first control of
+ * the panel. Without it, browsers reset the focus, and the next Tab begins at the top of the page.
+ */
+export function useKeptFocus (panel: { readonly current: HTMLElement | null }): void {
+  useEffect(() => {
+    const root = panel.current
+    if (root === null) return
+    let place: Place | undefined
+    const remember = ({ target }: FocusEvent) => { place = placeOf(root, target as HTMLElement) }
+    // A removed element loses the focus too: a microtask later it is known which of the two happened.
+    const leave = () => queueMicrotask(() => {
+      if (place?.element.isConnected === true && !root.contains(document.activeElement)) place = undefined
+    })
+    root.addEventListener('focusin', remember)
+    root.addEventListener('focusout', leave)
+    const observer = new MutationObserver(() => {
+      if (place !== undefined && isLost(place)) focusNear(root, place)
+    })
+    observer.observe(root, { childList: true, subtree: true })
+    return () => {
+      observer.disconnect()
+      root.removeEventListener('focusin', remember)
+      root.removeEventListener('focusout', leave)
+      if (place !== undefined && (root.contains(document.activeElement) || !isElsewhere())) document.getElementById('main')?.focus()
+    }
+  }, [])
+}
+
+interface Place { readonly element: HTMLElement, readonly row: HTMLElement | null, readonly index: number }
+
+const rowsOf = (root: HTMLElement) => Array.from(root.querySelectorAll<HTMLElement>('li'))
+
+function placeOf (root: HTMLElement, element: HTMLElement): Place {
+  const row = element.closest('li')
+  return { element, row, index: row === null ? -1 : rowsOf(root).indexOf(row) }
+}
+
+/** Whether any element has the focus. */
+function isElsewhere (): boolean {
+  return document.activeElement !== null && document.activeElement !== document.body
+}
+
+function isLost ({ element }: Place): boolean {
+  return !element.isConnected && !isElsewhere()
+}
+
+function focusNear (root: HTMLElement, { row, index }: Place): void {
+  const rows = rowsOf(root)
+  const next = row?.isConnected === true ? row : rows[index] ?? rows.at(-1)
+  const inRow = index === -1 ? undefined : next?.querySelector<HTMLElement>('button, input:not([hidden])')
+  const control = inRow ?? root.querySelector('button')
+  control?.focus()
+}

@@ -1,0 +1,72 @@
+import { bodyOf, MagicStoreError } from 'magicstore'
+import { call } from '../session.ts'
+import { forget } from './file-traits.ts'
+import { nextName } from './names.ts'
+import { EndedElsewhere, transfer } from './transfer.ts'
+import { cancelUnfinished, loadUnfinished } from './unfinished.ts'
+import type { Upload, UploadState } from './upload.ts'
+import { uploads } from './upload-list.ts'
+
+/** Sends an upload. Resolves to the state that follows. */
+export async function stateAfter (upload: Upload, aborter: AbortController): Promise<UploadState> {
+  const wasBegun = upload.id !== undefined
+  try {
+    const { size } = await transfer(upload, aborter)
+    upload.sentBytes.value = size
+    return { kind: 'stored' }
+  } catch (error) {
+    const status = error instanceof MagicStoreError ? error.status : undefined
+    if (status === 404) return afterEnd(upload, wasBegun)
+    if (status !== 412) return { kind: 'failed', error }
+    if (upload.id !== undefined) discard(upload)
+    return afterTaken(upload).catch((error: unknown) => ({ kind: 'failed', error }))
+  }
+}
+
+/** Makes an upload start from its beginning. */
+export function startAgain (upload: Upload): UploadState {
+  if (upload.id !== undefined) forgetUpload(upload, upload.id)
+  upload.replacedTag = undefined
+  return { kind: 'waiting' }
+}
+
+export function forgetUpload (upload: Upload, id: string): void {
+  forget(id)
+  upload.id = undefined
+  upload.sentBytes.value = 0
+}
+
+/** Ends the unfinished upload on the server, which frees its room. If that fails, it is listed as unfinished. */
+export function discard (upload: Upload): void {
+  const id = upload.id as string
+  upload.id = undefined
+  upload.sentBytes.value = 0
+  cancelUnfinished(id).catch(() => { void refreshUnfinished().catch(() => {}) })
+}
+
+/** Lists the unfinished uploads that this window does not have. @throws what `call` throws. */
+export async function refreshUnfinished (): Promise<void> {
+  await loadUnfinished(id => uploads.peek().some(upload => upload.id === id))
+}
+
+/**
+ * After a 404. An upload that existed before this transfer has expired, and starts again. One that this transfer created was ended by
+ * another client. It must not start again by itself: that would end the other client's upload of this name, and so on.
+ */
+function afterEnd (upload: Upload, wasBegun: boolean): UploadState {
+  const next = startAgain(upload)
+  return wasBegun ? next : { kind: 'failed', error: new EndedElsewhere() }
+}
+
+/** After a 412: the name is taken, or the file is no longer the one that the user agreed to replace. */
+async function afterTaken (upload: Upload): Promise<UploadState> {
+  const name = upload.name.peek()
+  if (upload.keepsBoth) {
+    upload.name.value = nextName(name)
+    return { kind: 'waiting' }
+  }
+  const answer = await call(store => store.api.GET('/api/files/{name}', { params: { path: { name } } }))
+  // It was deleted meanwhile.
+  if (answer.response.status === 404) return startAgain(upload)
+  return { kind: 'taken', current: bodyOf(answer) }
+}

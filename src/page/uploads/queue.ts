@@ -1,0 +1,176 @@
+import { batch, effect, untracked } from '@preact/signals'
+import { filesChanged } from '../files/changes.ts'
+import { session } from '../session.ts'
+import { tell } from './announcements.ts'
+import { keyOf, nextName } from './names.ts'
+import { discard, forgetUpload, startAgain, stateAfter } from './outcome.ts'
+import { FileUnreadable } from './transfer.ts'
+import { createMatcher, dropUnfinished, returnUnfinished } from './unfinished.ts'
+import { createUpload, type Upload, type UploadState } from './upload.ts'
+import { begunNames, counts, isBehind, isResumable, isStopped, remove, uploads } from './upload-list.ts'
+
+/** Two use the whole bandwidth, also while one of them waits for a response. More would only make each slower. */
+const MAX_RUNNING = 2
+
+export type Decision = 'replace' | 'keep' | 'skip'
+
+/** The transfers that have not ended, by upload. One that is aborted takes a moment to end. */
+const transfers = new Map<Upload, { aborter: AbortController, ended: Promise<void> }>()
+
+/** The user's decision for all names that are taken. It holds until all uploads have ended. */
+let decisionForAll: Decision | undefined
+
+/** Adds files. A file that matches a stopped or unfinished upload continues it. */
+export function addFiles (files: readonly File[]): void {
+  const match = createMatcher()
+  const stopped = new Map(uploads.peek().filter(isStopped).map(upload => [keyOf(upload.file.name), upload]))
+  const added = files.flatMap(file => {
+    const upload = stopped.get(keyOf(file.name))
+    if (upload === undefined || !takesUp(upload, file)) return [createMatched(file, match)]
+    upload.state.value = { kind: 'waiting' }
+    return []
+  })
+  uploads.value = [...uploads.peek(), ...added]
+  tell('added', added)
+  tell('alike', added.filter(({ state }) => state.peek().kind === 'alike'))
+  startNext()
+}
+
+/** Gives a stopped upload the same file again, or a new file if the browser can no longer read the old one. Returns whether it did. */
+function takesUp (upload: Upload, file: File): boolean {
+  const isSame = upload.file.size === file.size && upload.file.lastModified === file.lastModified
+  const state = upload.state.peek()
+  const isGone = state.kind === 'failed' && state.error instanceof FileUnreadable
+  if (isGone && !isSame) startAgain(upload)
+  if (isGone || isSame) upload.file = file
+  return isGone || isSame
+}
+
+function createMatched (file: File, match: ReturnType<typeof createMatcher>): Upload {
+  const upload = createUpload(file)
+  const found = match(file)
+  if (found === undefined) return upload
+  dropUnfinished(found.upload.id)
+  if (found.isCertain) upload.id = found.upload.id
+  else upload.state.value = { kind: 'alike', unfinished: found.upload }
+  upload.sentBytes.value = found.upload.offset
+  return upload
+}
+
+/** Continues the unfinished upload, or uploads the file from its beginning, which ends the unfinished upload. */
+export function answerAlike (upload: Upload, isSame: boolean): void {
+  const state = upload.state.peek()
+  if (state.kind !== 'alike') return
+  const { id } = state.unfinished
+  if (isSame) upload.id = id
+  else forgetUpload(upload, id)
+  requeue(upload)
+}
+
+/** Stops sending. The bytes that are stored stay. */
+export function pause (upload: Upload): void {
+  upload.state.value = { kind: 'paused' }
+  transfers.get(upload)?.aborter.abort()
+}
+
+/** Continues after a pause or a failure. */
+export function resume (upload: Upload): void {
+  requeue(upload)
+}
+
+/** Ends an upload for good. */
+export function cancel (upload: Upload): void {
+  const state = upload.state.peek()
+  remove(upload)
+  transfers.get(upload)?.aborter.abort()
+  if (state.kind === 'alike') returnUnfinished(state.unfinished)
+  if (upload.id !== undefined) discard(upload)
+  startNext()
+}
+
+export function answerTaken (upload: Upload, decision: Decision, { isForAll }: { isForAll: boolean }): void {
+  if (isForAll) decisionForAll = decision
+  const all = isForAll ? uploads.peek().filter(({ state }) => state.peek().kind === 'taken') : [upload]
+  batch(() => all.forEach(each => decide(each, decision)))
+  startNext()
+}
+
+/** Tries again under another name. */
+export function renameUpload (upload: Upload, name: string): void {
+  upload.name.value = name
+  requeue(upload)
+}
+
+export function pauseAll (): void {
+  batch(() => {
+    for (const upload of uploads.peek()) {
+      if (['waiting', 'running'].includes(upload.state.peek().kind)) pause(upload)
+    }
+  })
+}
+
+/** Continues all that are paused, and those that failed because the server could not be reached. */
+export function resumeAll (): void {
+  batch(() => uploads.peek().filter(isResumable).forEach(({ state }) => { state.value = { kind: 'waiting' } }))
+  startNext()
+}
+
+/** After a new sign-in, what waits goes on. */
+effect(() => {
+  if (session.value.kind === 'open') untracked(startNext)
+})
+
+function requeue (upload: Upload): void {
+  upload.state.value = { kind: 'waiting' }
+  startNext()
+}
+
+function startNext (): void {
+  if (session.peek().kind !== 'open') return
+  const busyNames = new Set(begunNames.peek())
+  let free = MAX_RUNNING - uploads.peek().filter(({ state }) => state.peek().kind === 'running').length
+  for (const upload of uploads.peek()) {
+    if (free <= 0) return
+    if (upload.state.peek().kind !== 'waiting' || isBehind(upload, busyNames)) continue
+    busyNames.add(keyOf(upload.name.peek()))
+    free--
+    void run(upload)
+  }
+  if (free === MAX_RUNNING && counts.peek().taken === 0) decisionForAll = undefined
+}
+
+async function run (upload: Upload): Promise<void> {
+  const running: UploadState = { kind: 'running' }
+  upload.state.value = running
+  const before = transfers.get(upload)?.ended
+  const aborter = new AbortController()
+  const send = async () => {
+    await before
+    const next = await stateAfter(upload, aborter)
+    // Unless it was paused or cancelled meanwhile.
+    if (upload.state.peek() === running) settle(upload, next)
+  }
+  const ended = send()
+  transfers.set(upload, { aborter, ended })
+  await ended
+  if (transfers.get(upload)?.aborter === aborter) transfers.delete(upload)
+  startNext()
+}
+
+function settle (upload: Upload, next: UploadState): void {
+  upload.state.value = next
+  if (next.kind === 'stored') filesChanged()
+  if (next.kind === 'taken' && decisionForAll !== undefined && upload.replacedTag === undefined) return decide(upload, decisionForAll)
+  if (next.kind === 'stored' || next.kind === 'taken' || next.kind === 'failed') tell(next.kind, [upload])
+}
+
+function decide (upload: Upload, decision: Decision): void {
+  const state = upload.state.peek()
+  if (state.kind !== 'taken') return
+  if (decision === 'skip') return remove(upload)
+  // Only what the user was told about is replaced: if someone replaces it meanwhile, the page asks again.
+  if (decision === 'replace') upload.replacedTag = `"${state.current.sha256}"`
+  else upload.name.value = nextName(upload.name.peek())
+  upload.keepsBoth = decision === 'keep'
+  upload.state.value = { kind: 'waiting' }
+}

@@ -1,0 +1,47 @@
+import { useId } from 'preact/hooks'
+import { formatNumber, formatSize } from '../format.ts'
+import { Icon } from '../icon.tsx'
+import { ProblemText } from '../problem.tsx'
+import { texts } from '../texts.ts'
+import { useAct } from '../use-act.ts'
+import { AddFiles } from './add-files.tsx'
+import { cancelUnfinished, unfinished, type UnfinishedUpload } from './unfinished.ts'
+
+/** An account can have a thousand. */
+const MAX_ROWS = 20
+
+/** Uploads that were interrupted, by a reload for example. */
+export function UnfinishedList () {
+  const titleId = useId()
+  const all = unfinished.value
+  if (all.length === 0) return null
+  return (
+    <section class='unfinished' aria-labelledby={titleId}>
+      <h3 id={titleId}>{texts.uploads.unfinished.title}</h3>
+      <p class='muted'>{texts.uploads.unfinished.explanation}</p>
+      <ul>
+        {all.slice(0, MAX_ROWS).map(upload => <UnfinishedRow key={upload.id} upload={upload} />)}
+      </ul>
+      {all.length > MAX_ROWS && <p class='muted'>{texts.uploads.more(formatNumber(all.length - MAX_ROWS))}</p>}
+    </section>
+  )
+}
+
+function UnfinishedRow ({ upload }: { upload: UnfinishedUpload }) {
+  const { run, isRunning, error } = useAct(() => cancelUnfinished(upload.id))
+  const { name, size, offset } = upload
+  const words = texts.uploads.unfinished
+  return (
+    <li class='upload'>
+      <div class='upload-head'>
+        <bdi class='upload-name' title={name}>{name}</bdi>
+        <span class='upload-controls'>
+          <button type='button' class='quiet' aria-disabled={isRunning} aria-label={texts.uploads.cancelUnfinished(name)} onClick={() => { void run() }}><Icon name='close' /></button>
+        </span>
+      </div>
+      <p class='muted'>{size === null ? words.sizeUnknown(formatSize(offset)) : words.progress(formatSize(offset), formatSize(size))}</p>
+      {size !== null && <div class='actions'><AddFiles label={words.choose} name={words.chooseFor(name)} class='' /></div>}
+      <ProblemText error={error} />
+    </li>
+  )
+}

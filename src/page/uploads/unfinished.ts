@@ -1,0 +1,80 @@
+import { signal } from '@preact/signals'
+import { bodyOf, type MagicStore } from 'magicstore'
+import { call } from '../session.ts'
+import { forget, remembered } from './file-traits.ts'
+import { keyOf } from './names.ts'
+import { heldNames } from './upload-locks.ts'
+
+/** An upload of this account that no window of this browser is sending. */
+export interface UnfinishedUpload {
+  readonly id: string
+  readonly name: string
+  /** Null while it is not announced. */
+  readonly size: number | null
+  readonly offset: number
+}
+
+export const unfinished = signal<readonly UnfinishedUpload[]>([])
+
+/** Loads the list, without the uploads that this window has. @throws what `call` throws. */
+export async function loadUnfinished (isOwn: (id: string) => boolean): Promise<void> {
+  const known = Object.keys(remembered())
+  const listed = await call(listUploads)
+  const elsewhere = await heldNames()
+  unfinished.value = listed.filter(({ id, name }) => !isOwn(id) && !elsewhere.has(name))
+  const ended = new Set(known)
+  for (const { id } of listed) ended.delete(id)
+  forget(...ended)
+}
+
+/** Ends an unfinished upload. @throws what `call` throws. */
+export async function cancelUnfinished (id: string): Promise<void> {
+  const params = { path: { id } }
+  const { response, error } = await call(store => store.api.DELETE('/api/uploads/{id}', { params }))
+  if (response.status !== 404) bodyOf({ response, error })
+  forget(id)
+  dropUnfinished(id)
+}
+
+/** Removes an upload from the list, because it ended or this window continues it. */
+export function dropUnfinished (id: string): void {
+  unfinished.value = unfinished.peek().filter(upload => upload.id !== id)
+}
+
+/** Removes uploads that ended because an upload of the same name was created. */
+export function dropReplaced (name: string): void {
+  const replaced = unfinished.peek().filter(upload => upload.name === keyOf(name))
+  forget(...replaced.map(({ id }) => id))
+  unfinished.value = unfinished.peek().filter(upload => !replaced.includes(upload))
+}
+
+/** Adds it to the list again. */
+export function returnUnfinished (upload: UnfinishedUpload): void {
+  unfinished.value = [upload, ...unfinished.peek()]
+}
+
+/** Returns a function that finds the unfinished upload of a file by name and size. `isCertain`: the file's time is the same too. */
+export function createMatcher (): (file: File) => { upload: UnfinishedUpload, isCertain: boolean } | undefined {
+  const names = new Set(unfinished.peek().map(({ name }) => name))
+  const traits = remembered()
+  return file => {
+    const name = keyOf(file.name)
+    // The name first, because reading the size of a file can need a disk access.
+    if (!names.has(name)) return undefined
+    const alike = unfinished.peek().filter(upload => upload.name === name && upload.size === file.size)
+    const same = alike.find(({ id }) => traits[id]?.lastModified === file.lastModified)
+    const upload = same ?? alike[0]
+    return upload && { upload, isCertain: same !== undefined }
+  }
+}
+
+async function listUploads (store: MagicStore): Promise<UnfinishedUpload[]> {
+  const all: UnfinishedUpload[] = []
+  let cursor: { cursor?: string } = {}
+  for (;;) {
+    const { uploads, next } = bodyOf(await store.api.GET('/api/uploads', { params: { query: { limit: 1000, ...cursor } } }))
+    all.push(...uploads)
+    if (next === null) return all
+    cursor = { cursor: next }
+  }
+}

@@ -1,0 +1,49 @@
+import { computed, signal } from '@preact/signals'
+import { MagicStoreError } from 'magicstore'
+import { keyOf } from './names.ts'
+import type { Upload, UploadState } from './upload.ts'
+
+export type Counts = Record<UploadState['kind'], number>
+
+/** All uploads of this window, in the order in which they were added. */
+export const uploads = signal<readonly Upload[]>([])
+
+export const counts = computed(() => {
+  const counts: Counts = { waiting: 0, running: 0, paused: 0, stored: 0, taken: 0, alike: 0, failed: 0 }
+  for (const { state } of uploads.value) counts[state.value.kind]++
+  return counts
+})
+
+/** The names of uploads that the server has begun to store. Another upload of such a name would end that one: it has to wait. */
+export const begunNames = computed(() => new Set(uploads.value.filter(hasBegun).map(({ name }) => keyOf(name.value))))
+
+export const hasResumable = computed(() => uploads.value.some(isResumable))
+
+export function isBehind ({ id, name }: Upload, begunNames: ReadonlySet<string>): boolean {
+  return id === undefined && begunNames.has(keyOf(name.peek()))
+}
+
+/** Whether it is paused, or failed because the server could not be reached. */
+export function isResumable ({ state }: Upload): boolean {
+  const now = state.value
+  if (now.kind !== 'failed') return now.kind === 'paused'
+  return !(now.error instanceof MagicStoreError) || now.error.status === 401 || now.error.status >= 500
+}
+
+/** Whether it waits for the user, who may add its file again. */
+export function isStopped ({ state }: Upload): boolean {
+  return ['paused', 'failed'].includes(state.peek().kind)
+}
+
+export function remove (upload: Upload): void {
+  uploads.value = uploads.peek().filter(other => other !== upload)
+}
+
+export function clearFinished (): void {
+  uploads.value = uploads.peek().filter(({ state }) => state.peek().kind !== 'stored')
+}
+
+function hasBegun ({ id, state }: Upload): boolean {
+  const { kind } = state.value
+  return kind === 'running' || (id !== undefined && kind !== 'stored')
+}

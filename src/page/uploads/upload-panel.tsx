@@ -1,0 +1,89 @@
+import { useComputed, useSignal, useSignalEffect } from '@preact/signals'
+import { useEffect, useId, useRef } from 'preact/hooks'
+import { formatNumber } from '../format.ts'
+import { Icon } from '../icon.tsx'
+import { ProblemText } from '../problem.tsx'
+import { session } from '../session.ts'
+import { texts } from '../texts.ts'
+import { useAct } from '../use-act.ts'
+import { announcement } from './announcements.ts'
+import { isDragging, takeFiles } from './arrivals.ts'
+import { useKeptFocus } from './kept-focus.ts'
+import { refreshUnfinished } from './outcome.ts'
+import { pauseAll, resumeAll } from './queue.ts'
+import { useProgressAnnouncements, useUnloadWarning } from './running.ts'
+import { shownUploads } from './shown-uploads.ts'
+import { summary } from './summary.ts'
+import { unfinished } from './unfinished.ts'
+import { UnfinishedList } from './unfinished-list.tsx'
+import { clearFinished, counts, hasResumable, uploads } from './upload-list.ts'
+import { UploadRow } from './upload-row.tsx'
+
+/** Uploads in progress, paused and refused. It stays while the page shows other things. */
+export function UploadPanel () {
+  const { run, error } = useAct(refreshUnfinished)
+  const isOpen = useComputed(() => session.value.kind === 'open')
+  useEffect(takeFiles, [])
+  useSignalEffect(() => { if (isOpen.value) void run() })
+  useUnloadWarning()
+  useProgressAnnouncements()
+  return (
+    <>
+      <div class='hidden' role='status'>{announcement}</div>
+      {isDragging.value && <div class='drop-target' role='status'><p>{texts.uploads.dropHere}</p></div>}
+      {(uploads.value.length > 0 || unfinished.value.length > 0 || error !== undefined) && <Panel error={error} onRetry={run} />}
+    </>
+  )
+}
+
+function Panel ({ error, onRetry }: { error: unknown, onRetry: () => Promise<void> }) {
+  const panel = useRef<HTMLElement>(null)
+  const titleId = useId()
+  const isOpen = useSignal(true)
+  const asking = useComputed(() => counts.value.taken + counts.value.alike)
+  // A question must be seen.
+  useSignalEffect(() => { if (asking.value > 0) isOpen.value = true })
+  useKeptFocus(panel)
+  return (
+    <section ref={panel} class='uploads' aria-labelledby={titleId}>
+      <header>
+        <h2 id={titleId}>{texts.uploads.title}</h2>
+        <p class='muted'>{summary}</p>
+        <button type='button' class='quiet' aria-expanded={isOpen.value} aria-label={texts.uploads.list} onClick={() => { isOpen.value = !isOpen.peek() }}>
+          <Icon name={isOpen.value ? 'down' : 'up'} />
+        </button>
+      </header>
+      {isOpen.value && <AllActions />}
+      {isOpen.value && (
+        <div class='uploads-body' tabIndex={0} role='group' aria-label={texts.uploads.list}>
+          {error !== undefined && <div class='actions'><ProblemText error={error} /><button type='button' onClick={() => { void onRetry() }}>{texts.tryAgain}</button></div>}
+          <UploadList />
+          <UnfinishedList />
+        </div>
+      )}
+    </section>
+  )
+}
+
+function AllActions () {
+  const { waiting, running, stored } = counts.value
+  return (
+    <div class='actions'>
+      {waiting + running > 1 && <button type='button' onClick={pauseAll}>{texts.uploads.pauseAll}</button>}
+      {hasResumable.value && <button type='button' onClick={resumeAll}>{texts.uploads.resumeAll}</button>}
+      {stored > 0 && <button type='button' onClick={clearFinished}>{texts.uploads.clearFinished}</button>}
+    </div>
+  )
+}
+
+function UploadList () {
+  const { shown, hiddenCount } = shownUploads.value
+  return (
+    <>
+      <ul>
+        {shown.map(upload => <UploadRow key={upload.key} upload={upload} />)}
+      </ul>
+      {hiddenCount > 0 && <p class='muted'>{texts.uploads.more(formatNumber(hiddenCount))}</p>}
+    </>
+  )
+}

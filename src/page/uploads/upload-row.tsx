@@ -1,0 +1,75 @@
+import { useComputed } from '@preact/signals'
+import { formatDuration, formatSize } from '../format.ts'
+import { Icon } from '../icon.tsx'
+import { session } from '../session.ts'
+import { texts } from '../texts.ts'
+import { failureText } from './failure.ts'
+import { FailureActions } from './failure-actions.tsx'
+import { AlikeQuestion, TakenQuestion } from './questions.tsx'
+import { cancel, pause, resume } from './queue.ts'
+import type { Upload } from './upload.ts'
+import { begunNames, isBehind } from './upload-list.ts'
+
+/** One upload of the list. */
+export function UploadRow ({ upload }: { upload: Upload }) {
+  const state = upload.state.value
+  const name = upload.name.value
+  return (
+    <li class={`upload ${state.kind}`}>
+      <div class='upload-head'>
+        <bdi class='upload-name' title={name}>{name}</bdi>
+        <Controls upload={upload} />
+      </div>
+      {['running', 'paused'].includes(state.kind) && <Bar upload={upload} />}
+      <StateText upload={upload} />
+      {state.kind === 'taken' && <TakenQuestion upload={upload} current={state.current} />}
+      {state.kind === 'alike' && <AlikeQuestion upload={upload} />}
+      {state.kind === 'failed' && <FailureActions upload={upload} error={state.error} />}
+    </li>
+  )
+}
+
+function Controls ({ upload }: { upload: Upload }) {
+  const { kind } = upload.state.value
+  const name = upload.name.value
+  if (kind === 'stored') return <span class='done'><Icon name='check' /></span>
+  return (
+    <span class='upload-controls'>
+      {(kind === 'running' || kind === 'waiting') &&
+        <button key='pause' type='button' class='quiet' aria-label={texts.uploads.pause(name)} onClick={() => pause(upload)}><Icon name='pause' /></button>}
+      {kind === 'paused' &&
+        <button key='pause' type='button' class='quiet' aria-label={texts.uploads.resume(name)} onClick={() => resume(upload)}><Icon name='resume' /></button>}
+      <button type='button' class='quiet' aria-label={texts.uploads.cancel(name)} onClick={() => cancel(upload)}><Icon name='close' /></button>
+    </span>
+  )
+}
+
+function Bar ({ upload }: { upload: Upload }) {
+  const share = useComputed(() => upload.file.size === 0 ? 0 : Math.floor(100 * upload.sentBytes.value / upload.file.size))
+  return <progress aria-label={texts.uploads.progressOf(upload.name.value)} max={100} value={share.value} />
+}
+
+function StateText ({ upload }: { upload: Upload }) {
+  const { kind } = upload.state.value
+  const { state } = texts.uploads
+  switch (kind) {
+    case 'waiting': return <p class='muted'>{isBehind(upload, begunNames.value) ? state.behind : state.waiting}</p>
+    case 'paused': return <p class='muted'>{state.paused(formatSize(upload.sentBytes.value), formatSize(upload.file.size))}</p>
+    case 'stored': return <p class='muted'>{state.stored(formatSize(upload.file.size))}</p>
+    case 'running': return <RunningText upload={upload} />
+    case 'taken': case 'alike': case 'failed': return null
+  }
+}
+
+function RunningText ({ upload }: { upload: Upload }) {
+  const { state } = texts.uploads
+  const error = upload.interruption.value
+  const bytesPerSecond = upload.speed.bytesPerSecond.value
+  const rest = upload.file.size - upload.sentBytes.value
+  if (session.value.kind === 'ended') return <p class='interrupted'>{state.sessionEnded}</p>
+  if (error !== undefined) return <p class='interrupted'>{state.interrupted(failureText(error).title)}</p>
+  if (rest === 0) return <p class='muted'>{state.finishing}</p>
+  const parts = [state.running(formatSize(upload.sentBytes.value), formatSize(upload.file.size))]
+  if (bytesPerSecond !== undefined && bytesPerSecond > 0) parts.push(state.speed(formatSize(bytesPerSecond)), state.timeLeft(formatDuration(rest / bytesPerSecond)))
+  return <p class='muted'>{parts.join(' · ')}</p>
+}

@@ -1,0 +1,49 @@
+import { signal, type Signal } from '@preact/signals'
+import type { StoredFile } from 'magicstore'
+import { createSpeedMeter, type SpeedMeter } from './speed.ts'
+import type { UnfinishedUpload } from './unfinished.ts'
+
+export type UploadState =
+  | { readonly kind: 'waiting' | 'running' | 'paused' | 'stored' }
+  /** A file of this name exists: replace it, keep both, or skip. */
+  | { readonly kind: 'taken', readonly current: StoredFile }
+  /** An unfinished upload has the same name and size, but perhaps other bytes: continue it, or start again. */
+  | { readonly kind: 'alike', readonly unfinished: UnfinishedUpload }
+  | { readonly kind: 'failed', readonly error: unknown }
+
+/** One file that is uploaded. Fields that are no signals change only together with the state. */
+export interface Upload {
+  readonly key: number
+  file: File
+  readonly name: Signal<string>
+  /** Of the unfinished upload on the server, once it is created. */
+  id: string | undefined
+  /** The content that the user agreed to replace. Unset, nothing is replaced. */
+  replacedTag: string | undefined
+  /** Whether the user wants another name if this one is taken. */
+  keepsBoth: boolean
+  readonly state: Signal<UploadState>
+  /** Bytes that are stored or sent. */
+  readonly sentBytes: Signal<number>
+  readonly speed: SpeedMeter
+  /** The error after which the transfer waits and then continues. */
+  readonly interruption: Signal<unknown>
+}
+
+/** Makes the keys of rows. */
+let count = 0
+
+export function createUpload (file: File): Upload {
+  return {
+    key: ++count,
+    file,
+    name: signal(file.name),
+    id: undefined,
+    replacedTag: undefined,
+    keepsBoth: false,
+    state: signal({ kind: 'waiting' }),
+    sentBytes: signal(0),
+    speed: createSpeedMeter(),
+    interruption: signal(undefined)
+  }
+}

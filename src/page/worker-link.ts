@@ -1,0 +1,56 @@
+import { accessToken } from './session.ts'
+
+/** Trusted Types of the browsers that have them. */
+interface TrustedTypes {
+  createPolicy (name: string, rules: { createScriptURL: (url: string) => string }): { createScriptURL (url: string): string }
+}
+
+/** The folder of the page. */
+const folder = new URL('.', location.href).href
+
+const workerUrl = `${folder}service-worker.js`
+
+/** What the service worker calls this window; undefined while it can't be used. */
+let windowId: string | undefined
+
+/**
+ * Starts the service worker, which adds the access token to requests of this window that the browser makes by itself. Plain HTTP
+ * on another machine and some private windows have none.
+ */
+export async function connectWorker (): Promise<void> {
+  if (!('serviceWorker' in navigator)) return
+  navigator.serviceWorker.addEventListener('message', answer)
+  await navigator.serviceWorker.register(scriptUrl())
+  const { active } = await navigator.serviceWorker.ready
+  const { port1, port2 } = new MessageChannel()
+  port1.onmessage = ({ data }: MessageEvent<string>) => { windowId = data }
+  active?.postMessage('window', [port2])
+}
+
+interface BytesAddress {
+  name: string
+  version?: string | undefined
+  disposition?: 'inline'
+}
+
+/** The address of a file's bytes for elements of this window, which the service worker answers. Undefined if there is none. */
+export function bytesAddress ({ name, version, disposition }: BytesAddress): string | undefined {
+  if (windowId === undefined || navigator.serviceWorker.controller === null) return undefined
+  const query = new URLSearchParams({ window: windowId, ...(version !== undefined && { version }), ...(disposition && { disposition }) })
+  return `${folder}uploads/${encodeURIComponent(name)}?${query}`
+}
+
+/** Lets only this one script pass, as a policy of Trusted Types where the browser has them. */
+function scriptUrl (): string {
+  const { trustedTypes } = window as { trustedTypes?: TrustedTypes }
+  const createScriptURL = (url: string) => {
+    if (url !== workerUrl) throw new TypeError('not the service worker')
+    return url
+  }
+  return trustedTypes === undefined ? workerUrl : trustedTypes.createPolicy('magicstore', { createScriptURL }).createScriptURL(workerUrl)
+}
+
+/** The service worker asks for the token at each request, and keeps none. */
+function answer ({ data, ports: [port] }: MessageEvent<{ refused?: string }>): void {
+  accessToken(data.refused).then(token => port?.postMessage(token), () => port?.postMessage(undefined))
+}

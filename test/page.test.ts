@@ -1,0 +1,179 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { brotliDecompressSync, gunzipSync } from 'node:zlib'
+import t from 'tap'
+import { findPage } from '../src/http/page-routes.ts'
+import { startServer, type Answer, type Client } from './server.ts'
+
+/** The page that the build made: these tests hold whatever is in it. */
+const folder = fileURLToPath(new URL('../dist/page', import.meta.url))
+const bytesOf = (path: string) => readFileSync(join(folder, path))
+const built = readdirSync(folder, { recursive: true, withFileTypes: true }).filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name).slice(folder.length))
+const paths = built.filter(path => !/\.(?:br|gz)$/.test(path) && path !== '/index.html')
+const assets = paths.filter(path => path.startsWith('/assets/'))
+
+const POLICY = [
+  "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' blob: data:", "media-src 'self' blob:", "frame-src 'self' blob:", "connect-src 'self'",
+  "worker-src 'self'", "manifest-src 'self'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'", "require-trusted-types-for 'script'", 'trusted-types magicstore'
+]
+
+const visit = (client: Client, method = 'GET') => client.send(method, '/', { headers: { accept: 'text/html' } })
+
+/** The headers that do not differ from one response to the next. */
+function lastingHeaders ({ headers }: Answer): object {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !/^(?:date|x-request-id|ratelimit-|connection|keep-alive)/.test(name)))
+}
+
+t.test('a browser gets the page at /, which is let do only what it needs', async t => {
+  const server = await startServer(t)
+  const answer = await visit(server)
+  t.equal(answer.status, 200)
+  t.equal(answer.text, bytesOf('index.html').toString().replace('data-registration=""', 'data-registration="open"'))
+  t.match(answer.text, 'data-registration="open"')
+  t.strictSame(String(answer.headers['content-security-policy']).split(';'), POLICY)
+  t.match(answer.headers, {
+    'content-type': 'text/html; charset=utf-8',
+    'cache-control': 'no-cache',
+    vary: 'Accept',
+    'x-content-type-options': 'nosniff',
+    'referrer-policy': 'no-referrer',
+    'cross-origin-opener-policy': 'same-origin',
+    'permissions-policy': 'camera=(), geolocation=(), microphone=()',
+    'x-frame-options': 'DENY'
+  })
+  t.equal(answer.headers['set-cookie'], undefined)
+  t.equal(answer.headers['strict-transport-security'], undefined)
+  const head = await visit(server, 'HEAD')
+  t.equal(head.bytes.length, 0)
+  t.strictSame(lastingHeaders(head), lastingHeaders(answer))
+})
+
+t.test('a program gets the service information as before, without the headers of the page', async t => {
+  const server = await startServer(t)
+  const answer = await server.send('GET', '/')
+  t.match(answer, { status: 200, json: { name: 'MagicStore' } })
+  t.strictSame(lastingHeaders(answer), {
+    vary: 'Accept',
+    'x-content-type-options': 'nosniff',
+    'cache-control': 'no-store',
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': String(answer.bytes.length)
+  })
+})
+
+t.test('the page knows whether people can register', async t => {
+  const server = await startServer(t, { REGISTRATION: 'closed' })
+  const { text } = await visit(server)
+  t.match(text, 'data-registration="closed"')
+  t.notMatch(text, 'data-registration="open"')
+})
+
+t.test('the page asks for nothing but files of this server, and has no script or style within', async t => {
+  const server = await startServer(t)
+  const { text } = await visit(server)
+  const loaded = Array.from(text.matchAll(/(?:src|href)="([^"]*)"/g), ([, path]) => new URL(String(path), `${server.url}/`))
+  t.ok(loaded.length > 1)
+  for (const { origin, pathname } of loaded) {
+    t.equal(origin, server.url)
+    t.equal((await server.send('GET', pathname)).status, 200, pathname)
+  }
+  t.notMatch(text, /<style|\sstyle=|\son[a-z]+=|<script(?![^>]*\ssrc=)/i)
+})
+
+t.test('every file of the page is served as it was built, small for whoever takes that, and kept for a year if its name is its hash', async t => {
+  const server = await startServer(t)
+  t.ok(assets.length > 1)
+  t.ok(paths.includes('/service-worker.js'))
+  for (const path of paths) {
+    const variants: [accepted: string | undefined, encoding: string | undefined, decode: (bytes: Buffer) => Buffer][] = [
+      [undefined, undefined, bytes => bytes],
+      ['identity', undefined, bytes => bytes],
+      ['br;q=0, gzip;q=0', undefined, bytes => bytes],
+      ['gzip', 'gzip', gunzipSync],
+      ['gzip, deflate, br, zstd', 'br', brotliDecompressSync]
+    ]
+    for (const [accepted, encoding, decode] of variants) {
+      const headers = accepted === undefined ? {} : { 'accept-encoding': accepted }
+      const answer = await server.send('GET', path, { headers })
+      const message = `${path} as ${accepted}`
+      t.equal(answer.status, 200, message)
+      t.equal(answer.headers['content-encoding'], encoding, message)
+      t.ok(decode(answer.bytes).equals(bytesOf(path)), `${message}: the same bytes`)
+      t.equal(Number(answer.headers['content-length']), answer.bytes.length, message)
+      t.match(answer.headers.vary, /accept-encoding/i, message)
+      t.equal(answer.headers['cache-control'], path.startsWith('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache', message)
+      t.equal(answer.headers['x-content-type-options'], 'nosniff', message)
+      t.equal(answer.headers['set-cookie'], undefined, message)
+      if (path.endsWith('.js')) t.match(answer.headers['content-type'], /^(?:text|application)\/javascript\b/, message)
+      const head = await server.send('HEAD', path, { headers })
+      t.equal(head.bytes.length, 0, message)
+      t.strictSame(lastingHeaders(head), lastingHeaders(answer), message)
+    }
+  }
+  t.equal((await server.send('GET', '/service-worker.js')).headers['content-security-policy'], "default-src 'none'; connect-src 'self'")
+  for (const path of assets) t.equal((await server.send('GET', path)).headers['content-security-policy'], "default-src 'none'", path)
+})
+
+t.test('a service worker is never said to be unchanged: files of a package all have one date', async t => {
+  const server = await startServer(t)
+  const { headers } = await server.send('GET', '/service-worker.js')
+  t.strictSame([headers.etag, headers['last-modified']], [undefined, undefined])
+  for (const conditions of [{ 'if-none-match': 'W/"1-2"' }, { 'if-modified-since': new Date().toUTCString() }]) {
+    t.equal((await server.send('GET', '/service-worker.js', { headers: conditions })).status, 200)
+  }
+})
+
+t.test('nothing else is served: no folder, no file outside, no other name for a file', async t => {
+  const server = await startServer(t)
+  const [asset = ''] = assets
+  const name = asset.slice('/assets/'.length)
+  const others = [
+    '/assets', '/assets/', '/assets/.', '/assets/..', '/assets/../index.html', '/assets/%2e%2e/index.html', '/assets/..%2findex.html', '/assets/%2e%2e%2findex.html', '/assets/..%5cindex.html',
+    '/assets/..\\index.html', '/assets/../../main.js', '/assets/../../../package.json', '/assets/%2e%2e/%2e%2e/%2e%2e/package.json', '/assets//etc/passwd', '/assets/%00', `/assets/${name}%00`,
+    `/assets/./${name}`, `/assets//${name}`, `//assets/${name}`, `/assets/x/../${name}`, `/assets/${name}/`, `/assets/${name}/.`, `/assets/${name.toUpperCase()}`, `/ASSETS/${name}`, `${asset}.br`, `${asset}.gz`, `${asset}.map`,
+    '/index.html', '/index.html.br', '/page', '/page/index.html', '/dist/page/index.html', '/service-worker.js.br', '/service-worker.js/', '/assets/.env', '/.env', '/assets/missing.js', '/main.js'
+  ]
+  for (const path of others) {
+    const answer = await server.send('GET', path, { headers: { accept: 'text/html', 'accept-encoding': 'br' } })
+    t.match({ status: answer.status, type: answer.headers['content-type'], cache: answer.headers['cache-control'] }, { status: 404, type: /^application\/problem\+json/, cache: 'no-store' }, path)
+  }
+  t.equal((await server.send('GET', `${asset}?a=../index.html`)).bytes.length, bytesOf(asset).length, 'a query has no meaning')
+})
+
+t.test('another method is 405 with Allow, and every limit on requests holds for the page', async t => {
+  const server = await startServer(t)
+  for (const path of paths) {
+    for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
+      const answer = await server.send(method, path)
+      t.match({ status: answer.status, allow: answer.headers.allow }, { status: 405, allow: 'GET, HEAD' }, `${method} ${path}`)
+    }
+  }
+  const [asset = ''] = assets
+  for (const path of ['/', '/service-worker.js', asset]) {
+    const limited = await startServer(t, { RATE_LIMIT_PER_MINUTE: '1', DATA_DIR: t.testdir() })
+    t.equal((await limited.send('GET', path)).status, 200)
+    const refused = await limited.send('GET', path)
+    t.match({ status: refused.status, code: refused.json.code }, { status: 429, code: 'too_many_requests' }, path)
+    await limited.close()
+  }
+})
+
+t.test('WEB_PAGE=off removes the page: a browser is sent to the document, as before', async t => {
+  const server = await startServer(t, { WEB_PAGE: 'off' })
+  const home = await visit(server)
+  t.match(home, { status: 302, headers: { location: '/docs', vary: 'Accept' } })
+  t.equal((await server.send('GET', '/')).json.name, 'MagicStore')
+  for (const path of paths) t.equal((await server.send('GET', path)).status, 404, path)
+})
+
+t.test('a checkout without a build serves without a page, and says so once', async t => {
+  const warnings: unknown[] = []
+  const log = { warn: (text: string) => { warnings.push(text) } } as Parameters<typeof findPage>[1]
+  const settings = { hasWebPage: true, registration: 'open' } as const
+  t.equal(await findPage(settings, log, t.testdir()), undefined)
+  t.equal(warnings.length, 1)
+  t.equal(await findPage({ ...settings, hasWebPage: false }, log), undefined)
+  t.equal(warnings.length, 1, 'nothing to say where it is off')
+  await t.rejects(findPage(settings, log, join(folder, 'index.html')), { code: 'ENOTDIR' }, 'what is broken is not passed over')
+})

@@ -1,0 +1,75 @@
+import { existsSync } from 'node:fs'
+import { setTimeout } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
+import { chromium, type Browser, type BrowserContextOptions, type Locator, type Page } from 'playwright-core'
+import tap, { test, type Test } from 'tap'
+
+const executablePath = '/usr/bin/chromium'
+const quiet = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
+
+/** The smallest common screen. */
+export const phone: BrowserContextOptions = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true }
+
+/** A test that is skipped where there is no Chromium. */
+export function browserTest (name: string, run: (t: Test) => Promise<void>): void {
+  void test(name, { skip: existsSync(executablePath) ? false : `no browser at ${executablePath}` }, run)
+}
+
+let launched: Promise<Browser> | undefined
+
+/** One browser for all tests, each of which has a context of its own. In other locales it names downloads with non-ASCII names `download`. */
+export function browser (): Promise<Browser> {
+  launched ??= chromium.launch({ executablePath, args: quiet, env: { ...process.env, LC_ALL: 'C.UTF-8' } })
+  return launched
+}
+
+tap.teardown(async () => (await launched)?.close())
+
+export interface Visit {
+  readonly page: Page
+  /** The addresses of all requests. */
+  readonly requested: string[]
+  /** Errors and warnings on the console, exceptions, and what the content security policy forbade. */
+  readonly complaints: string[]
+}
+
+/** A tab of a browser of its own, which writes down what it asks for and what goes wrong. */
+export async function openTab (t: Test, options: BrowserContextOptions = {}): Promise<Visit> {
+  const context = await (await browser()).newContext(options)
+  t.teardown(() => context.close())
+  return watch(await context.newPage())
+}
+
+export async function watch (page: Page): Promise<Visit> {
+  page.setDefaultTimeout(20_000)
+  const requested: string[] = []
+  const complaints: string[] = []
+  page.on('request', request => requested.push(request.url()))
+  page.on('pageerror', error => complaints.push(error.message))
+  page.on('console', message => { if (['error', 'warning'].includes(message.type())) complaints.push(message.text()) })
+  await page.exposeFunction('complain', (text: string) => { complaints.push(text) })
+  await page.addInitScript("document.addEventListener('securitypolicyviolation', event => complain('violates ' + event.violatedDirective + ': ' + event.blockedURI))")
+  return { page, requested, complaints }
+}
+
+/** Polls until the page shows what is expected: it renders some time after a click. */
+export async function shows (t: Test, read: () => Promise<unknown>, expected: unknown, message = 'is shown'): Promise<void> {
+  const end = Date.now() + 20_000
+  let found = await read()
+  while (!isDeepStrictEqual(found, expected) && Date.now() < end) {
+    await setTimeout(50)
+    found = await read()
+  }
+  t.strictSame(found, expected, message)
+}
+
+export const isFocused = (locator: Locator) => locator.evaluate(element => element === document.activeElement)
+
+/** Presses Tab or Shift+Tab until the element has the focus. */
+export async function tabTo (page: Page, wanted: Locator, key: 'Tab' | 'Shift+Tab' = 'Tab'): Promise<void> {
+  for (let presses = 0; presses < 300; presses++) {
+    await page.keyboard.press(key)
+    if (await isFocused(wanted)) return
+  }
+  throw new Error('Tab never reached it')
+}

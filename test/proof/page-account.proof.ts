@@ -1,0 +1,588 @@
+import { readFile } from 'node:fs/promises'
+import type { Locator, Page } from 'playwright-core'
+import type { Test } from 'tap'
+import { runBin, spawnServer, startServer, type RunningServer } from '../server.ts'
+import { browserTest, isFocused, shows, tabTo } from './browser.ts'
+import {
+  PASSWORD, checkAccessible, checkFits, checkQuiet, fillCredentials, goTo, hasFocusIn, openPage, openPageAs, openSecondWindow, registerOn, signedIn, signInOn,
+  type PageVisit
+} from './page.ts'
+
+/** What Chromium writes to the console about a response that the page expects. */
+const refused = (...statuses: number[]) => statuses.map(status => new RegExp(`status of ${status}\\b`))
+
+const section = (page: Page, name: string) => page.getByRole('region', { name, exact: true })
+const dialog = (page: Page, name: string) => page.getByRole('dialog', { name, exact: true })
+const button = (scope: Page | Locator, name: string | RegExp) => scope.getByRole('button', { name, exact: true })
+
+/** Waits until what the server refused is shown in words, and returns them. */
+async function problemIn (scope: Page | Locator): Promise<string> {
+  const problem = scope.locator('.problem p')
+  await problem.waitFor()
+  return problem.innerText()
+}
+
+/** From the narrowest phone to a wall, and with text of twice the size. */
+async function checkEveryWidth (t: Test, page: Page, what: string): Promise<void> {
+  const size = page.viewportSize()
+  await page.evaluate(() => { document.documentElement.style.fontSize = '200%' })
+  await checkFits(t, page, `${what} in large text`)
+  await page.evaluate(() => { document.documentElement.style.fontSize = '' })
+  for (const width of [320, 3840]) {
+    await page.setViewportSize({ width, height: 800 })
+    await checkFits(t, page, what)
+  }
+  if (size !== null) await page.setViewportSize(size)
+}
+
+/** Wherever Tab leads, one sees where one is, and everything is large enough for a finger. */
+async function checkStops (t: Test, page: Page): Promise<void> {
+  const stops: { label: string, isSeen: boolean, isLarge: boolean }[] = []
+  for (let presses = 0; presses < 100; presses++) {
+    await page.keyboard.press('Tab')
+    const stop = await page.evaluate(() => {
+      const element = document.activeElement
+      if (element === null || element === document.body) return undefined
+      const { outlineStyle, outlineWidth } = getComputedStyle(element)
+      const { width, height, top, bottom } = element.getBoundingClientRect()
+      const isSeen = outlineStyle === 'solid' && Number.parseFloat(outlineWidth) >= 2 && top >= 0 && bottom <= innerHeight
+      return { label: element.outerHTML.slice(0, 80), isSeen, isLarge: Math.min(width, height) >= 24 }
+    })
+    if (stop === undefined) break
+    stops.push(stop)
+  }
+  t.ok(stops.length > 10 && stops.length < 100, 'Tab leads through the page and out of it')
+  t.same(stops.filter(({ isSeen, isLarge }) => !isSeen || !isLarge), [])
+}
+
+/** Presses Tab until the element has the focus, then a key. */
+async function press (page: Page, target: Locator, key = 'Enter'): Promise<void> {
+  await tabTo(page, target)
+  await page.keyboard.press(key)
+}
+
+async function type (page: Page, target: Locator, text: string): Promise<void> {
+  await tabTo(page, target)
+  await page.keyboard.type(text)
+}
+
+browserTest('a newcomer registers, and is told at the field what the server refuses', async t => {
+  const server = await startServer(t, { PASSWORD_POLICY: 'strict' })
+  const visit = await openPage(t, server.url)
+  const { page } = visit
+  await shows(t, () => page.title(), 'Sign in – MagicStore')
+  await shows(t, () => isFocused(page.getByLabel('Username')), true, 'one can type at once')
+  await checkAccessible(t, page, 'the sign-in page')
+  await button(page, 'Create an account instead').click()
+  await checkAccessible(t, page, 'the registration')
+  await checkEveryWidth(t, page, 'the registration')
+
+  for (const username of ['a:b', '\u202Eevil', 'a\u200Bb', '<b>مرحبا</b>']) {
+    await fillCredentials(page, { username, password: 'a long sentence nobody guesses' })
+    const answered = page.waitForResponse(response => response.url().endsWith('/api/users'))
+    await button(page, 'Create an account').click()
+    t.equal((await answered).status(), 400)
+    await page.locator('.field', { hasText: 'Invalid username' }).getByLabel('Username').waitFor()
+    t.equal(await page.getByLabel('Username').inputValue(), username, 'what was typed stays')
+    t.equal(await page.getByLabel('Password', { exact: true }).inputValue(), 'a long sentence nobody guesses')
+  }
+  await fillCredentials(page, { username: '<b>Ann</b>', password: 'password' })
+  await button(page, 'Create an account').click()
+  await page.locator('.field', { hasText: 'Invalid password' }).getByLabel('Password', { exact: true }).waitFor()
+  t.equal(await page.getByLabel('Password', { exact: true }).getAttribute('aria-invalid'), 'true')
+  await shows(t, () => isFocused(page.getByLabel('Password', { exact: true })), true)
+  await checkAccessible(t, page, 'a refused registration')
+
+  await button(page, 'Show the password').click()
+  t.equal(await page.getByLabel('Password', { exact: true }).getAttribute('type'), 'text')
+  await page.getByLabel('Password', { exact: true }).fill('a long sentence nobody guesses')
+  await button(page, 'Create an account').click()
+  await signedIn(page)
+  await shows(t, () => page.title(), 'Files – MagicStore')
+  await shows(t, () => isFocused(page.getByRole('heading', { name: 'Files', exact: true })), true, 'a change of view moves the focus to its heading')
+  t.equal(await page.locator('.username').innerText(), '<b>Ann</b>', 'markup in a username is text')
+  await goTo(page, 'Account')
+  await checkEveryWidth(t, page, 'the account')
+  await checkAccessible(t, page, 'the account')
+  await page.reload()
+  await section(page, 'Recent events').getByRole('listitem').first().waitFor()
+  await checkStops(t, page)
+  await button(page, 'Sign out').click()
+  await button(page, 'Create an account instead').click()
+  await fillCredentials(page, { username: '<B>ANN</B>', password: 'a long sentence nobody guesses' })
+  await button(page, 'Create an account').click()
+  await page.locator('.field', { hasText: 'Username already taken' }).getByLabel('Username').waitFor()
+  await button(page, 'Sign in instead').click()
+  t.equal(await page.getByLabel('Password', { exact: true }).inputValue(), 'a long sentence nobody guesses', 'the other form keeps what was typed')
+  await button(page, 'Sign in').click()
+  await signedIn(page)
+  checkQuiet(t, visit, refused(400))
+})
+
+browserTest('from an empty server to a downloaded file takes five clicks and two fields', async t => {
+  const server = await startServer(t)
+  const visit = await openPage(t, server.url)
+  const { page } = visit
+  await page.evaluate("globalThis.clicks = 0; addEventListener('click', event => { clicks += Number(event.isTrusted) }, true)")
+  await registerOn(page, 'ann')
+  const chosen = page.waitForEvent('filechooser')
+  await button(page, 'Add files').click()
+  await (await chosen).setFiles({ name: 'report.txt', mimeType: 'text/plain', buffer: Buffer.from('the first report') })
+  await page.getByRole('button', { name: /^report.txt/ }).click()
+  const [download] = await Promise.all([page.waitForEvent('download'), button(page.getByRole('dialog'), 'Download').click()])
+  t.equal(await readFile(await download.path(), 'utf8'), 'the first report')
+  t.equal(await page.evaluate('clicks'), 5)
+  checkQuiet(t, visit)
+})
+
+browserTest('by the keyboard alone: register, create and revoke a token, change the password, sign out and in', async t => {
+  const server = await startServer(t)
+  const visit = await openPage(t, server.url)
+  const { page } = visit
+  await press(page, button(page, 'Create an account instead'))
+  await page.keyboard.press('Shift+Tab')
+  await type(page, page.getByLabel('Username'), 'ann')
+  await type(page, page.getByLabel('Password', { exact: true }), PASSWORD)
+  await page.keyboard.press('Enter')
+  await signedIn(page)
+  await press(page, page.getByRole('link', { name: 'Skip to the content' }))
+  await shows(t, () => isFocused(page.getByRole('main')), true)
+  await page.keyboard.press('Shift+Tab')
+  await press(page, page.getByRole('navigation').getByRole('link', { name: 'Account' }))
+  await shows(t, () => isFocused(page.getByRole('heading', { name: 'Account', exact: true })), true)
+
+  await press(page, button(page, 'New token'))
+  const form = dialog(page, 'New token')
+  await shows(t, () => isFocused(form.getByLabel('Name', { exact: true })), true)
+  await page.keyboard.type('keyboard')
+  await page.keyboard.press('Escape')
+  await shows(t, () => isFocused(button(page, 'New token')), true, 'Escape leads back to the button')
+  await page.keyboard.press('Enter')
+  await shows(t, () => isFocused(form.getByLabel('Name', { exact: true })), true)
+  await page.keyboard.type('keyboard')
+  await press(page, form.getByLabel('Change files'), 'Space')
+  await type(page, form.getByLabel('Current password'), PASSWORD)
+  await page.keyboard.press('Enter')
+  const secret = dialog(page, 'Token created').getByLabel('Token')
+  await secret.waitFor()
+  await shows(t, () => isFocused(secret), true)
+  const token = await secret.inputValue()
+  await page.keyboard.press('Escape')
+  await press(page, button(page, 'Done'))
+  t.equal((await server.send('PUT', '/uploads/a.txt', { token, body: 'a' })).status, 201)
+  await shows(t, () => isFocused(button(page, 'New token')), true, 'the focus returns to where the token began')
+
+  await press(page, button(page, 'Revoke keyboard'))
+  await shows(t, () => isFocused(button(page, 'Cancel')), true, 'a question begins at what does nothing')
+  await press(page, button(dialog(page, 'Revoke this token?'), 'Revoke'))
+  await page.getByText('You have no personal access tokens.').waitFor()
+  await shows(t, () => isFocused(page.getByRole('heading', { name: 'Personal access tokens' })), true, 'the focus is not lost with the row')
+  t.match((await server.send('GET', '/api/files', { token })).json, { code: 'token_revoked' })
+
+  const password = section(page, 'Password')
+  await page.keyboard.press('Shift+Tab')
+  await tabTo(page, password.getByLabel('Current password'), 'Shift+Tab')
+  await page.keyboard.type(PASSWORD)
+  await type(page, password.getByLabel('New password'), 'another password')
+  await press(page, button(password, 'Change the password'))
+  await page.getByRole('status').getByText('The password has changed.').waitFor()
+  await shows(t, () => isFocused(button(password, 'Change the password')), true)
+  await press(page, button(page, 'Dismiss'))
+  await shows(t, () => hasFocusIn(page.getByRole('main')), true, 'the focus is not lost with the notice')
+  await tabTo(page, button(page, 'Sign out'), 'Shift+Tab')
+  await page.keyboard.press('Enter')
+  await shows(t, () => isFocused(page.getByLabel('Username')), true)
+  await page.keyboard.type('ann')
+  await type(page, page.getByLabel('Password', { exact: true }), 'another password')
+  await page.keyboard.press('Enter')
+  await signedIn(page)
+  checkQuiet(t, visit)
+})
+
+browserTest('a new password ends everything else, and the user stays where they are', async t => {
+  const server = await startServer(t, { PASSWORD_POLICY: 'strict' })
+  const visit = await openPageAs(t, server.url, 'ann')
+  const { page } = visit
+  const { json: { token } } = await server.send('GET', '/api/token', { user: ['ann', PASSWORD] })
+  await goTo(page, 'Account')
+  const form = section(page, 'Password')
+  await form.getByLabel('Current password').fill('wrong')
+  await form.getByLabel('New password').fill('a much better sentence')
+  await button(form, 'Change the password').click()
+  t.match(await problemIn(form), /Wrong username or password/)
+  t.equal(await form.getByLabel('Current password').getAttribute('aria-invalid'), 'true')
+  t.equal(visit.requested.filter(address => address.endsWith('/api/account/password')).length, 1, 'each try counts against the limit')
+  await form.getByLabel('Current password').fill(PASSWORD)
+  await form.getByLabel('New password').fill('password')
+  await button(form, 'Change the password').click()
+  await form.locator('.field', { hasText: 'Invalid password' }).getByLabel('New password').waitFor()
+  t.equal(await form.getByLabel('Current password').inputValue(), PASSWORD, 'what was typed stays')
+  await checkAccessible(t, page, 'a refused password')
+
+  await form.getByLabel('New password').fill('a much better sentence')
+  await button(form, 'Change the password').click()
+  await page.getByRole('status').getByText('The password has changed.').waitFor()
+  t.equal(await form.getByLabel('New password').inputValue(), '')
+  t.equal((await server.send('GET', '/api/files', { token })).status, 401)
+  t.equal((await server.send('GET', '/api/token', { user: ['ann', PASSWORD] })).status, 401)
+  t.equal((await server.send('GET', '/api/token', { user: ['ann', 'a much better sentence'] })).status, 200)
+  await section(page, 'Recent events').getByText('Password changed').waitFor()
+  await goTo(page, 'Files')
+  await page.reload()
+  await signedIn(page)
+  t.equal(await page.getByRole('dialog').count(), 0)
+  checkQuiet(t, visit, refused(400, 401))
+})
+
+browserTest('a personal token works for programs within its scopes, its name is text, and its secret is shown once', async t => {
+  const server = await startServer(t)
+  const visit = await openPageAs(t, server.url, 'ann', { permissions: ['clipboard-read', 'clipboard-write'] })
+  const { page } = visit
+  const name = '"><img src=x onerror=complain("ran")> \u05D0\u05D1 \u202Eevil'
+  await goTo(page, 'Account')
+  await button(page, 'New token').click()
+  const form = dialog(page, 'New token')
+  await form.getByLabel('Name', { exact: true }).fill(name)
+  await form.getByLabel('Read files').uncheck()
+  await form.getByLabel('Current password').fill(PASSWORD)
+  await button(form, 'Create the token').click()
+  t.match(await problemIn(form), /scopes/, 'a token for nothing is refused')
+  t.equal(await form.getByLabel('Name', { exact: true }).inputValue(), name)
+  await form.getByLabel('Read files').check()
+  await form.getByLabel('It expires').selectOption('On a date')
+  await form.getByLabel('Last day of the token').fill('2020-02-02')
+  await button(form, 'Create the token').click()
+  await form.locator('.problem', { hasText: 'expiresAt' }).waitFor()
+  await checkAccessible(t, page, 'a refused token')
+  await form.getByLabel('Last day of the token').fill('2090-02-02')
+  await button(form, 'Create the token').click()
+  const shown = dialog(page, 'Token created')
+  await shown.waitFor()
+  await checkAccessible(t, page, 'a new token')
+  await checkEveryWidth(t, page, 'a new token')
+  await button(shown, 'Copy').click()
+  await shown.getByText('Copied.').waitFor()
+  const token = await page.evaluate(() => navigator.clipboard.readText())
+  t.match(token, /^mst_\w{36}$/)
+  t.equal(token, await shown.getByLabel('Token').inputValue())
+  await button(shown, 'Done').click()
+  const row = section(page, 'Personal access tokens').getByRole('listitem')
+  t.equal(await row.locator('.name').innerText(), name)
+  t.match(await row.innerText(), /Read files[^]*Expires Feb 2, 2090[^]*Never used/)
+  t.notMatch(await page.content(), token, 'the secret is not on the page any more')
+
+  t.equal((await server.send('GET', '/api/files', { token })).status, 200)
+  t.match((await server.send('PUT', '/uploads/a.txt', { token, body: 'a' })).json, { status: 403, code: 'insufficient_scope' })
+  await row.getByRole('button').click()
+  t.equal(await dialog(page, 'Revoke this token?').locator('.name').innerText(), name)
+  await checkAccessible(t, page, 'a question')
+  await button(dialog(page, 'Revoke this token?'), 'Revoke').click()
+  await row.waitFor({ state: 'detached' })
+  t.equal((await server.send('GET', '/api/files', { token })).status, 401)
+  checkQuiet(t, visit, refused(400))
+})
+
+/** Types a password that is not sent, to see that it stays, and does something that asks the server. */
+async function typeAndAsk (page: Page): Promise<void> {
+  await section(page, 'Password').getByLabel('New password').fill('typed, not sent')
+  await section(page, 'Signed-in sessions').getByRole('button', { name: /^End the session/ }).first().click()
+}
+
+async function checkGoesOn (t: Test, page: Page): Promise<void> {
+  const ended = dialog(page, 'Your session has ended')
+  await shows(t, () => isFocused(ended.getByLabel('Password', { exact: true })), true)
+  await page.keyboard.type(PASSWORD)
+  await page.keyboard.press('Enter')
+  await ended.waitFor({ state: 'detached' })
+  t.equal(await section(page, 'Password').getByLabel('New password').inputValue(), 'typed, not sent', 'nothing typed is lost')
+}
+
+browserTest('a token is listed however many access tokens are newer, and events are shown in portions', async t => {
+  const server = await startServer(t)
+  const visit = await openPageAs(t, server.url, 'ann')
+  const { page } = visit
+  for (const name of ['the oldest', 'newer']) await server.send('POST', '/api/tokens', { user: ['ann', PASSWORD], json: { name, scopes: ['account'] } })
+  const [cookie] = await page.context().cookies(`${server.url}/api/session`)
+  const renewals = Array.from({ length: 20 }, async () => {
+    for (let issued = 0; issued < 50; issued++) await server.send('GET', '/api/session', { headers: { cookie: `${cookie?.name}=${cookie?.value}` } })
+  })
+  await Promise.all(renewals)
+  for (let failed = 0; failed < 9; failed++) await server.send('GET', '/api/token', { user: ['ann', 'wrong'] })
+  await goTo(page, 'Account')
+  const names = section(page, 'Personal access tokens').locator('li .name')
+  await shows(t, () => names.allInnerTexts(), ['newer', 'the oldest'])
+
+  const events = section(page, 'Recent events')
+  const rows = events.getByRole('listitem')
+  await shows(t, () => rows.count(), 10)
+  await rows.filter({ hasText: 'Failed sign-in' }).first().waitFor()
+  await tabTo(page, button(events, 'Show more'))
+  await page.keyboard.press('Enter')
+  await rows.filter({ hasText: 'Account created' }).waitFor()
+  const shown = await rows.allInnerTexts()
+  t.equal(shown.length, (await server.send('GET', '/api/account/events?limit=100', { user: ['ann', PASSWORD] })).json.events.length)
+  t.match(shown.at(-1), /Account created[^]*from 127\.0\.0\.1/)
+  t.equal(await button(events, 'Show more').count(), 0)
+  await shows(t, () => hasFocusIn(events), true, 'the focus is not lost with the button')
+  checkQuiet(t, visit)
+})
+
+browserTest('sessions: the own one is marked, another one is ended, and goes on after a new sign-in with all that was typed', async t => {
+  const server = await startServer(t)
+  const visit = await openPageAs(t, server.url, 'ann')
+  const { page } = visit
+  const other = await openPage(t, server.url)
+  await signInOn(other.page, 'ann')
+  await goTo(other.page, 'Account')
+  await goTo(page, 'Account')
+  const rows = section(page, 'Signed-in sessions').getByRole('listitem')
+  await shows(t, () => rows.count(), 2)
+  t.match(await rows.filter({ hasText: 'This session' }).allInnerTexts(), [/Signed in/], 'one of them')
+  t.equal(await rows.filter({ hasText: 'This session' }).getByRole('button').count(), 0)
+  await rows.filter({ hasNotText: 'This session' }).getByRole('button').click()
+  await shows(t, () => rows.count(), 1)
+  await shows(t, () => isFocused(page.getByRole('heading', { name: 'Signed-in sessions' })), true, 'the focus is not lost with the row')
+
+  await typeAndAsk(other.page)
+  const ended = dialog(other.page, 'Your session has ended')
+  await ended.waitFor()
+  await checkAccessible(t, other.page, 'a session that has ended')
+  await other.page.keyboard.press('Escape')
+  await other.page.keyboard.press('Escape')
+  await other.page.mouse.click(5, 5)
+  t.ok(await ended.isVisible(), 'neither Escape nor a click beside it closes the dialog')
+  t.equal(await ended.getByLabel('Username').inputValue(), 'ann')
+  await ended.getByLabel('Password', { exact: true }).fill('wrong')
+  await button(ended, 'Sign in').click()
+  t.match(await problemIn(ended), /Wrong username or password/)
+  await ended.getByLabel('Password', { exact: true }).fill('')
+  await checkGoesOn(t, other.page)
+  await shows(t, () => section(other.page, 'Signed-in sessions').getByRole('listitem').count(), 1, 'it has done what it was asked')
+  await page.reload()
+  await dialog(page, 'Your session has ended').or(page.getByLabel('Username')).first().waitFor()
+  checkQuiet(t, visit)
+  checkQuiet(t, other, refused(401))
+})
+
+browserTest('by the keyboard alone: end another session, sign out everywhere, delete the account', async t => {
+  const server = await startServer(t)
+  const visit = await openPageAs(t, server.url, 'ann')
+  const { page } = visit
+  const { json: { token } } = await server.send('POST', '/api/session', { user: ['ann', PASSWORD] })
+  await press(page, page.getByRole('navigation').getByRole('link', { name: 'Account' }))
+  const end = button(section(page, 'Signed-in sessions'), /^End the session/)
+  await end.waitFor()
+  await press(page, end)
+  await end.waitFor({ state: 'detached' })
+  t.equal((await server.send('GET', '/api/files', { token })).status, 401)
+  await tabTo(page, button(page, 'Sign out everywhere'))
+  await page.keyboard.press('Enter')
+  await shows(t, () => isFocused(button(page, 'Cancel')), true)
+  await page.keyboard.press('Escape')
+  await shows(t, () => isFocused(button(page, 'Sign out everywhere')), true)
+  await page.keyboard.press('Enter')
+  await press(page, button(dialog(page, 'Sign out everywhere?'), 'Sign out everywhere'))
+  await page.getByText('You are signed out everywhere.').waitFor()
+  await type(page, page.getByLabel('Password', { exact: true }), PASSWORD)
+  await tabTo(page, page.getByLabel('Username'), 'Shift+Tab')
+  await page.keyboard.type('ann')
+  await page.keyboard.press('Enter')
+  await signedIn(page)
+
+  await press(page, page.getByRole('navigation').getByRole('link', { name: 'Account' }))
+  await press(page, button(page, 'Delete the account'))
+  const form = dialog(page, 'Delete the account?')
+  await shows(t, () => isFocused(form.getByLabel('Type your username')), true)
+  await page.keyboard.type('ann')
+  await type(page, form.getByLabel('Current password'), PASSWORD)
+  await page.keyboard.press('Enter')
+  await page.getByText('Your account and all your files are deleted.').waitFor()
+  await shows(t, () => isFocused(page.getByLabel('Username')), true)
+  checkQuiet(t, visit)
+})
+
+browserTest('signing out everywhere ends all sessions and tokens, and says so first', async t => {
+  const server = await startServer(t)
+  const visit = await openPageAs(t, server.url, 'ann')
+  const { page } = visit
+  const { json: { token } } = await server.send('POST', '/api/tokens', { user: ['ann', PASSWORD], json: { name: 'script', scopes: ['files:read'] } })
+  await goTo(page, 'Account')
+  await button(page, 'Sign out everywhere').click()
+  const question = dialog(page, 'Sign out everywhere?')
+  t.match(await question.innerText(), /personal access tokens/)
+  await button(question, 'Cancel').click()
+  t.equal((await server.send('GET', '/api/files', { token })).status, 200)
+  await button(page, 'Sign out everywhere').click()
+  await button(question, 'Sign out everywhere').click()
+  await page.getByRole('status').getByText('You are signed out everywhere.').waitFor()
+  await checkAccessible(t, page, 'the sign-in page after it')
+  t.equal((await server.send('GET', '/api/files', { token })).status, 401)
+  await page.reload()
+  await page.getByLabel('Username').waitFor()
+  t.equal(await page.getByText('You are signed out everywhere.').count(), 0, 'it is said once')
+  checkQuiet(t, visit)
+})
+
+browserTest('tokens that a program revokes in mid-use, and a user whom the operator disables', async t => {
+  const server = await startServer(t)
+  const visit = await openPageAs(t, server.url, 'ann')
+  const { page } = visit
+  const second = await openPage(t, server.url)
+  await signInOn(second.page, 'ann')
+  await goTo(page, 'Account')
+  await server.send('DELETE', '/api/tokens', { user: ['ann', PASSWORD] })
+  await typeAndAsk(page)
+  await checkGoesOn(t, page)
+
+  await signInOn((await openPage(t, server.url)).page, 'ann')
+  await page.reload()
+  await section(page, 'Signed-in sessions').getByRole('listitem').nth(1).waitFor()
+  t.equal((await operator(server, 'disable', 'ann')).code, 0)
+  await typeAndAsk(page)
+  const ended = dialog(page, 'Your session has ended')
+  await ended.getByLabel('Password', { exact: true }).fill(PASSWORD)
+  await button(ended, 'Sign in').click()
+  t.match(await problemIn(ended), /Wrong username or password/)
+  t.equal((await operator(server, 'enable', 'ann')).code, 0)
+  await ended.getByLabel('Password', { exact: true }).fill('')
+  await checkGoesOn(t, page)
+  await section(page, 'Recent events').getByText('Account enabled').waitFor()
+  checkQuiet(t, visit, refused(401, 404))
+})
+
+/** A command of the operator for the server's accounts. */
+const operator = ({ dataDir }: RunningServer, verb: string, name: string, input = '') =>
+  runBin(['user', verb, name], { DATA_DIR: dataDir }, input)
+
+/** How often a window has asked for its session. */
+const checksOf = ({ requested }: PageVisit) => requested.filter(address => address.endsWith('/api/session')).length
+
+browserTest('two windows of one browser: what one does to the session, the other notices, and never shows the files of another user', async t => {
+  const server = await startServer(t)
+  await server.send('POST', '/api/users', { json: { username: 'bob', password: PASSWORD } })
+  const first = await openPageAs(t, server.url, 'ann')
+  const second = await openSecondWindow(first)
+  await signedIn(second.page)
+  t.equal(await second.page.locator('.username').innerText(), 'ann', 'the session is the browser\'s')
+  await button(second.page, 'Sign out').click()
+  await dialog(first.page, 'Your session has ended').waitFor()
+  await signInOn(second.page, 'bob')
+  await shows(t, () => first.page.locator('.username').innerText(), 'bob')
+  t.equal(await first.page.getByRole('dialog').count(), 0)
+
+  const returnTwice = () => second.page.evaluate(() => { for (let times = 0; times < 2; times++) dispatchEvent(new Event('focus')) })
+  const checksBefore = checksOf(second)
+  await returnTwice()
+  await second.page.clock.setSystemTime(Date.now() + 61_000)
+  const checked = second.page.waitForResponse('**/api/session')
+  await returnTwice()
+  await checked
+  await button(second.page, 'Sign out').waitFor()
+  t.equal(checksOf(second), checksBefore + 1, 'a return asks once a minute')
+
+  // Not by the page: no window is told.
+  const signInAs = async (username: string) => {
+    const authorization = `Basic ${Buffer.from(`${username}:${PASSWORD}`).toString('base64')}`
+    t.equal((await first.page.context().request.post(`${server.url}/api/session`, { headers: { authorization } })).status(), 201)
+  }
+  await signInAs('ann')
+  await first.page.getByRole('navigation').getByRole('link', { name: 'Account' }).click()
+  await shows(t, () => first.page.locator('.username').innerText(), 'ann', 'the next renewal tells')
+  await second.page.clock.setSystemTime(Date.now() + 200_000)
+  await returnTwice()
+  await shows(t, () => second.page.locator('.username').innerText(), 'ann', 'so does the return to the window')
+  checkQuiet(t, first, refused(401))
+  checkQuiet(t, second, refused(401))
+})
+
+browserTest('where registration is closed, the page does not offer it, and people whom the operator adds sign in', async t => {
+  const server = await startServer(t, { REGISTRATION: 'closed' })
+  const visit = await openPage(t, server.url)
+  await visit.page.getByText('Only the operator of this server can create accounts.').waitFor()
+  t.equal(await visit.page.getByRole('button', { name: /account/ }).count(), 0)
+  await checkAccessible(t, visit.page, 'a closed sign-in page')
+  t.equal((await operator(server, 'add', 'ann', `${PASSWORD}\n`)).code, 0)
+  await signInOn(visit.page, 'ann')
+  checkQuiet(t, visit)
+})
+
+browserTest('a server that restarts with registration closed says so to a page that still offers it', async t => {
+  const settings = { DATA_DIR: t.testdir(), WEB_PAGE: 'on' }
+  const before = await spawnServer(t, settings)
+  const { page } = await openPage(t, before.url)
+  await button(page, 'Create an account instead').click()
+  await fillCredentials(page, { username: 'ann', password: PASSWORD })
+  await before.end('SIGTERM')
+  await button(page, 'Create an account').click()
+  t.match(await problemIn(page), /cannot be reached/)
+  const after = await spawnServer(t, { ...settings, PORT: String(before.port), REGISTRATION: 'closed' })
+  await button(page, 'Create an account').click()
+  await page.locator('.problem', { hasText: 'Registration is closed' }).waitFor()
+  t.equal(await page.getByLabel('Username').inputValue(), 'ann', 'what was typed stays')
+  t.equal(after.port, before.port)
+})
+
+browserTest('too many attempts and a network that fails are told in words, with the time to wait', async t => {
+  const server = await startServer(t, { SIGN_IN_FAILURES: '2', REGISTRATIONS_PER_HOUR: '1' })
+  const visit = await openPageAs(t, server.url, 'ann')
+  const { page } = visit
+  await page.context().setOffline(true)
+  await button(page, 'Sign out').click()
+  t.match(await problemIn(page), /cannot be reached/, 'a sign-out that fails is told')
+  await page.context().setOffline(false)
+  await button(page, 'Sign out').click()
+  await button(page, 'Create an account instead').click()
+  await fillCredentials(page, { username: 'bob', password: PASSWORD })
+  await button(page, 'Create an account').click()
+  t.match(await problemIn(page), /Too many registrations from this network\s+Try again in \d+ (second|minute|hour)s?\./)
+  await button(page, 'Sign in instead').click()
+  for (const expected of [/Wrong/, /Wrong/, /Too many failed sign-ins\s+Try again in \d+ minutes\./]) {
+    const answered = page.waitForResponse(response => response.url().endsWith('/api/session'))
+    await button(page, 'Sign in').click()
+    await answered
+    await page.locator('.problem', { hasText: expected }).waitFor()
+  }
+  t.equal(await page.getByLabel('Username').inputValue(), 'bob')
+  checkQuiet(t, visit, [...refused(401, 429), /ERR_INTERNET_DISCONNECTED/])
+})
+
+browserTest('a page that opens while the server does not answer says so, and tries again', async t => {
+  const server = await startServer(t)
+  const visit = await openPageAs(t, server.url, 'ann')
+  const { page } = visit
+  await page.route('**/api/session', route => route.abort())
+  await page.reload()
+  t.match(await problemIn(page), /cannot be reached/)
+  t.equal(await page.getByLabel('Username').count(), 0)
+  await checkAccessible(t, page, 'an unreachable server')
+  await shows(t, () => isFocused(button(page, 'Try again')), true)
+  await page.keyboard.press('Enter')
+  await shows(t, () => isFocused(button(page, 'Try again')), true)
+  await page.unroute('**/api/session')
+  await page.keyboard.press('Enter')
+  await signedIn(page)
+  checkQuiet(t, visit, [/ERR_FAILED/])
+})
+
+browserTest('deleting the account asks for the username and the password, and says when it is done', async t => {
+  const server = await startServer(t)
+  const visit = await openPageAs(t, server.url, 'אבא')
+  const { page } = visit
+  await goTo(page, 'Account')
+  await button(page, 'Delete the account').click()
+  const form = dialog(page, 'Delete the account?')
+  await checkAccessible(t, page, 'the question before a deletion')
+  await form.getByLabel('Type your username').fill('ann')
+  await form.getByLabel('Current password').fill('wrong')
+  await button(form, 'Delete the account').click()
+  t.equal(await form.getByLabel('Type your username').evaluate((field: HTMLInputElement) => field.validationMessage), 'This is not your username.')
+  await form.getByLabel('Type your username').fill('אבא')
+  await button(form, 'Delete the account').click()
+  t.match(await problemIn(form), /Wrong username or password/)
+  await form.getByLabel('Current password').fill(PASSWORD)
+  await page.keyboard.press('Enter')
+  await page.getByText('Your account and all your files are deleted.').waitFor()
+  t.equal((await server.send('GET', '/api/token', { user: ['אבא', PASSWORD] })).status, 401)
+  await registerOn(page, 'אבא')
+  checkQuiet(t, visit, refused(401))
+})

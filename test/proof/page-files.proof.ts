@@ -1,0 +1,486 @@
+import { readFile } from 'node:fs/promises'
+import type { Download, Page } from 'playwright-core'
+import type { Test } from 'tap'
+import { startServer, signUp, type RunningServer } from '../server.ts'
+import { browserTest, isFocused, shows, tabTo } from './browser.ts'
+import { checkAccessible, checkFits, checkQuiet, goTo, hasFocusIn, openPage, PASSWORD, signInOn, type PageVisit } from './page.ts'
+
+/** Bytes to upload, and their media type. */
+type Content = string | Buffer | { bytes: string | Buffer, type: string }
+
+interface FilesVisit extends PageVisit {
+  readonly server: RunningServer
+  put (name: string, content: Content): Promise<void>
+}
+
+/** The page of a new user who has these files. */
+async function visitAs (t: Test, username: string, files: Record<string, Content>, { server, ...options }: { server?: RunningServer, serviceWorkers?: 'block' } = {}): Promise<FilesVisit> {
+  const at = server ?? await startServer(t, { RATE_LIMIT_PER_MINUTE: '0' })
+  const { token } = await signUp(at, username, PASSWORD)
+  const put = async (name: string, content: Content) => {
+    const { bytes: body, type } = typeof content === 'string' || Buffer.isBuffer(content) ? { bytes: content, type: undefined } : content
+    const { status } = await at.send('PUT', `/uploads/${encodeURIComponent(name)}`, { token, body, headers: type === undefined ? {} : { 'content-type': type } })
+    if (status >= 300) t.fail(`no ${name}: ${status}`)
+  }
+  for (const [name, content] of Object.entries(files)) await put(name, content)
+  const visit = await openPage(t, at.url, options)
+  await signInOn(visit.page, username)
+  return { ...visit, server: at, put }
+}
+
+const fileButton = (page: Page, name: string) => page.getByRole('grid').getByRole('button', { name, exact: true })
+const menuButton = (page: Page, name: string) => page.getByRole('button', { name: `Actions for ${name}`, exact: true })
+const dialogButton = (page: Page, name: string) => page.getByRole('dialog').last().getByRole('button', { name, exact: true })
+const namesOf = (page: Page) => page.locator('.file-name').allInnerTexts()
+const noDialog = (page: Page) => page.getByRole('dialog').waitFor({ state: 'detached' })
+const refusal = (page: Page) => page.getByRole('alert').filter({ hasText: /\w/ })
+
+async function choose (page: Page, name: string, item: string): Promise<void> {
+  await menuButton(page, name).click()
+  await page.getByRole('menuitem', { name: item, exact: true }).click()
+}
+
+async function press (page: Page, ...keys: string[]): Promise<void> {
+  for (const key of keys) await page.keyboard.press(key)
+}
+
+/** The text of what the browser saves. */
+async function savedBy (page: Page, act: () => Promise<void>): Promise<{ name: string, bytes: Buffer }> {
+  const saved: Promise<Download> = page.waitForEvent('download')
+  await act()
+  const download = await saved
+  return { name: download.suggestedFilename(), bytes: await readFile(await download.path()) }
+}
+
+/** A refusal that a test provokes. */
+const REFUSED = [/status of 4\d\d/]
+
+/** What playwright says where it is told to have no service workers. */
+const BLOCKED = /Service Worker registration blocked/
+
+browserTest('a list is searched, sorted and opened, and files in it renamed, deleted and brought back with the mouse', async t => {
+  const visit = await visitAs(t, 'mouse', { 'a.txt': 'aaa', 'b.txt': 'b', 'beta.bin': 'bb' })
+  const { page } = visit
+  await shows(t, () => namesOf(page), ['a.txt', 'b.txt', 'beta.bin'])
+  await page.getByRole('button', { name: 'Size' }).click()
+  await shows(t, () => namesOf(page), ['a.txt', 'beta.bin', 'b.txt'], 'the largest first')
+  await page.getByRole('button', { name: 'Size' }).click()
+  await shows(t, () => namesOf(page), ['b.txt', 'beta.bin', 'a.txt'], 'the smallest first')
+  await page.getByRole('searchbox').fill('b')
+  await shows(t, () => namesOf(page), ['b.txt', 'beta.bin'], 'a search is in order of names')
+  t.ok(await page.getByRole('button', { name: 'Size' }).isDisabled())
+  await page.getByRole('searchbox').fill('nothing')
+  await page.getByText('No file has a name that begins with').waitFor()
+  await page.getByRole('searchbox').fill('')
+  await shows(t, () => namesOf(page), ['b.txt', 'beta.bin', 'a.txt'], 'the order before the search is back')
+
+  await choose(page, 'a.txt', 'Rename')
+  const input = page.getByRole('textbox', { name: 'New name of a.txt' })
+  await input.fill('b.txt')
+  await page.getByRole('button', { name: 'Save the name' }).click()
+  await refusal(page).waitFor()
+  t.equal(await input.inputValue(), 'b.txt', 'what was typed stays')
+  await input.fill('z.txt')
+  await page.getByRole('button', { name: 'Save the name' }).click()
+  await shows(t, () => isFocused(fileButton(page, 'z.txt')), true, 'the focus is on the renamed file')
+
+  await choose(page, 'beta.bin', 'Delete')
+  await shows(t, () => namesOf(page), ['b.txt', 'z.txt'])
+  await page.getByRole('button', { name: 'Undo' }).click()
+  await shows(t, async () => (await namesOf(page)).includes('beta.bin'), true)
+  await shows(t, () => isFocused(fileButton(page, 'beta.bin')), true, 'the focus is on what came back')
+  checkQuiet(t, visit, REFUSED)
+})
+
+browserTest('a list is walked, and files in it opened, renamed, deleted and brought back by the keyboard alone', async t => {
+  const visit = await visitAs(t, 'keys', { 'a.txt': 'aaa', 'b.txt': 'bee', 'c.txt': 'c' })
+  const { page } = visit
+  await tabTo(page, fileButton(page, 'a.txt'))
+  await press(page, 'ArrowDown', 'ArrowDown', 'ArrowUp', 'Enter')
+  await page.getByRole('dialog').getByText('bee').waitFor()
+  await tabTo(page, dialogButton(page, 'Next file'))
+  await press(page, 'ArrowRight')
+  await page.getByRole('heading', { name: 'c.txt' }).waitFor()
+  await press(page, 'Escape')
+  await shows(t, () => isFocused(fileButton(page, 'c.txt')), true, 'the focus is on the file that was shown last')
+
+  await press(page, 'F2')
+  await page.getByRole('textbox', { name: 'New name of c.txt' }).waitFor()
+  await page.keyboard.type('a')
+  await press(page, 'Enter')
+  await refusal(page).waitFor()
+  await page.keyboard.type('nother')
+  t.equal(await page.getByRole('textbox', { name: 'New name of c.txt' }).inputValue(), 'another.txt', 'the ending stays, and the cursor too')
+  await press(page, 'Escape')
+  await shows(t, () => isFocused(fileButton(page, 'c.txt')), true)
+  await press(page, 'F2')
+  await page.keyboard.type('d')
+  await press(page, 'Enter')
+  await shows(t, () => isFocused(fileButton(page, 'd.txt')), true)
+
+  await press(page, 'Home', 'Delete')
+  await shows(t, () => isFocused(fileButton(page, 'b.txt')), true, 'the focus is on the next file')
+  await tabTo(page, page.getByRole('button', { name: 'Undo' }))
+  await press(page, 'Enter')
+  await shows(t, () => isFocused(fileButton(page, 'a.txt')), true)
+
+  await press(page, 'ArrowRight', 'Enter')
+  await shows(t, () => isFocused(page.getByRole('menuitem', { name: 'Open' })), true)
+  await press(page, 'End', 'ArrowDown', 'v')
+  t.ok(await isFocused(page.getByRole('menuitem', { name: 'Versions' })), 'letters find an item')
+  await press(page, 'Escape')
+  t.ok(await isFocused(menuButton(page, 'a.txt')))
+  await press(page, 'Enter', 'ArrowUp', 'Enter')
+  await shows(t, () => namesOf(page), ['b.txt', 'd.txt'])
+  t.ok(await hasFocusIn(page.getByRole('grid')), 'the focus is never lost')
+  await press(page, 'Delete')
+  await shows(t, () => namesOf(page), ['d.txt'])
+  await press(page, 'Delete')
+  await page.getByText('No files yet').waitFor()
+  t.ok(await isFocused(page.getByRole('main')), 'nor with the last file')
+  checkQuiet(t, visit, REFUSED)
+})
+
+browserTest('only the rows near the view are in the document, whatever the length of the list', async t => {
+  const visit = await visitAs(t, 'many', {})
+  const { page } = visit
+  const numbered = (index: number) => `file ${String(index).padStart(4, '0')}`
+  for (let first = 0; first < 1000; first += 50) await Promise.all(Array.from({ length: 50 }, (_, index) => visit.put(numbered(first + index), 'x')))
+  await page.reload()
+  await fileButton(page, 'file 0000').waitFor()
+  const rows = () => page.locator('[data-index]').count()
+  await fileButton(page, 'file 0000').focus()
+  for (const end of [199, 399, 599, 799, 999]) {
+    await press(page, 'End')
+    await shows(t, () => isFocused(fileButton(page, numbered(end))), true, `row ${end}`)
+    t.ok(await rows() < 80)
+    if (end < 999) await page.waitForFunction(count => document.querySelector<HTMLElement>('.grid .body')!.offsetHeight > count * document.querySelector<HTMLElement>('[data-index]')!.offsetHeight * 1.1, end + 1)
+  }
+  await page.evaluate(() => scrollTo(0, 0))
+  await fileButton(page, 'file 0000').waitFor()
+  t.ok(await isFocused(fileButton(page, 'file 0999')), 'scrolling does not move the focus')
+  await press(page, 'ArrowUp')
+  t.ok(await isFocused(fileButton(page, 'file 0998')))
+  t.equal(await page.getByRole('grid').getAttribute('aria-rowcount'), '1001')
+  await page.getByRole('searchbox').fill('file 05')
+  await page.getByText('100 found').waitFor()
+
+  const listings = () => visit.requested.filter(address => address.includes('/api/files?')).length
+  await page.getByRole('searchbox').fill('')
+  await fileButton(page, 'file 0000').focus()
+  const before = listings()
+  for (let index = 0; index < 20; index++) {
+    await press(page, 'Delete')
+    await shows(t, () => isFocused(fileButton(page, numbered(index + 1))), true)
+  }
+  t.ok(listings() - before < 10, 'many changes are not as many listings')
+  checkQuiet(t, visit)
+})
+
+browserTest('a download has the bytes, by mouse and keyboard, with the service worker and without it; a refusal is told', async t => {
+  const large = Buffer.alloc(30_000_000, 'a large file ')
+  for (const [username, options] of [['worker', {}], ['without', { serviceWorkers: 'block' as const }]] as const) {
+    const visit = await visitAs(t, username, { 'large.bin': large, 'gone.txt': 'x' }, options)
+    const { page, server } = visit
+    const byMouse = await savedBy(page, () => choose(page, 'large.bin', 'Download'))
+    t.equal(byMouse.name, 'large.bin')
+    t.ok(byMouse.bytes.equals(large), `${username}: all bytes`)
+    await fileButton(page, 'gone.txt').focus()
+    const byKeys = await savedBy(page, () => press(page, 'ArrowRight', 'Enter', 'd', 'Enter'))
+    t.equal(byKeys.bytes.toString(), 'x')
+    t.ok(await isFocused(menuButton(page, 'gone.txt')))
+
+    await server.send('DELETE', '/uploads/gone.txt', { user: [username, PASSWORD] })
+    await choose(page, 'gone.txt', 'Download')
+    await refusal(page).waitFor()
+    checkQuiet(t, visit, [...REFUSED, BLOCKED])
+  }
+})
+
+/** Silence in PCM: long enough that a browser does not load it as a whole. */
+function silence (seconds: number): Buffer {
+  const rate = 44_100
+  const head = Buffer.from('RIFF....WAVEfmt ....................data....', 'latin1')
+  for (const [offset, value] of [[4, 36 + seconds * rate], [16, 16], [24, rate], [28, rate], [40, seconds * rate]] as const) head.writeUInt32LE(value, offset)
+  for (const [offset, value] of [[20, 1], [22, 1], [32, 1], [34, 8]] as const) head.writeUInt16LE(value, offset)
+  return Buffer.concat([head, Buffer.alloc(seconds * rate, 128)])
+}
+
+const picture = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64')
+const pdf = '%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]>>endobj\ntrailer<</Root 1 0 R>>'
+
+browserTest('pictures, sound, video, PDF and text are shown, each in what it can be', async t => {
+  const media = silence(600)
+  const visit = await visitAs(t, 'viewer', {
+    'a.png': { bytes: picture, type: 'image/png' },
+    'b.pdf': { bytes: pdf, type: 'application/pdf' },
+    'c.wav': { bytes: media, type: 'audio/wav' },
+    'd.mp4': { bytes: media, type: 'video/mp4' },
+    'e.log': { bytes: `${'x'.repeat(256 * 1024 - 1)}é${'y'.repeat(100_000)}`, type: 'text/plain' },
+    'f.zip': { bytes: 'PK', type: 'application/zip' }
+  })
+  const { page } = visit
+  const ranges: (string | undefined)[] = []
+  page.on('response', response => { if (response.status() === 206 && response.fromServiceWorker()) ranges.push(response.headers()['content-range']) })
+  await fileButton(page, 'a.png').click()
+  await shows(t, () => page.locator('dialog img').evaluate((image: HTMLImageElement) => image.naturalWidth), 1)
+  await dialogButton(page, 'Next file').click()
+  const viewer = page.frameLocator('dialog iframe').locator('html')
+  await viewer.waitFor({ state: 'attached' })
+  for (const kind of ['audio', 'video']) {
+    await dialogButton(page, 'Next file').click()
+    const player = page.locator(`dialog ${kind}`)
+    await shows(t, () => player.evaluate((element: HTMLMediaElement) => element.duration), 600, `${kind}: its length`)
+    await player.evaluate(async (element: HTMLMediaElement) => {
+      const sought = new Promise(resolve => element.addEventListener('seeked', resolve, { once: true }))
+      element.currentTime = 500
+      await sought
+    })
+    t.ok(ranges.some(range => Number(/\d+/.exec(String(range))?.[0]) > 400 * 44_100), `${kind}: the server sent the range`)
+    ranges.length = 0
+  }
+  await dialogButton(page, 'Next file').click()
+  await page.getByText('The first 262.1 kB of 362.1 kB').waitFor()
+  t.equal(await page.locator('dialog pre').innerText(), `${'x'.repeat(256 * 1024 - 1)}\uFFFD`)
+  await dialogButton(page, 'Next file').click()
+  await page.getByText('There is no preview').waitFor()
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+  await dialogButton(page, 'Copy').click()
+  await page.getByText('Copied').waitFor()
+  t.equal(await page.evaluate(() => navigator.clipboard.readText()), await page.locator('dialog code').innerText())
+  // The viewer of PDF is a page of the browser.
+  checkQuiet(t, { ...visit, requested: visit.requested.filter(address => !/^chrome/.test(address)) })
+})
+
+const attack = '<!doctype html><script>alert(document.domain); fetch("/stolen")</script><img src="https://attacker.example/x"><h1>attack</h1>'
+const svg = '<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"><script>alert(2)</script><image href="https://attacker.example/y"/><foreignObject><iframe xmlns="http://www.w3.org/1999/xhtml" src="https://attacker.example/z"/></foreignObject></svg>'
+
+const hostileNames = [
+  '<img src=x onerror=alert(1)>.txt', '"quoted" \'single\' &amp; <b>.txt', '%2F..%2Fetc%2Fpasswd', '..%00', '#?&=+ ;.txt', ' spaces ', '...',
+  'مرحبا بالعالم.txt', '\u202Egpj.exe', '👩‍👩‍👧 family.txt', '__proto__', 'constructor', `${'é'.repeat(125)}.text`, 'javascript:alert(1)'
+]
+
+browserTest('hostile names and contents run nothing', async t => {
+  const contents = [
+    ['html', 'text/html'], ['xhtml', 'application/xhtml+xml'], ['svg', 'image/svg+xml'], ['png', 'image/png'], ['pdf', 'application/pdf'],
+    ['mp4', 'video/mp4'], ['js', 'text/javascript'], ['bin', 'application/octet-stream'], ['odd', 'text/html; charset="<script>"']
+  ] as const
+  const files = Object.fromEntries(contents.map(([ending, type]) => [`attack.${ending}`, { bytes: ending === 'svg' ? svg : attack, type }]))
+  const visit = await visitAs(t, '<b>mallory', { ...files, ...Object.fromEntries(hostileNames.map(name => [name, { bytes: name, type: 'text/plain' }])) })
+  const { page } = visit
+  const dialogs: string[] = []
+  page.on('dialog', dialog => { dialogs.push(dialog.message()); void dialog.dismiss() })
+  for (const name of hostileNames) {
+    await fileButton(page, name).click()
+    t.equal(await page.getByRole('dialog').getByRole('heading').textContent(), name)
+    await page.getByRole('dialog').locator('pre', { hasText: name.trim() }).waitFor()
+    await press(page, 'Escape')
+    const { bytes } = await savedBy(page, () => choose(page, name, 'Download'))
+    t.equal(bytes.toString(), name)
+  }
+  for (const [ending] of contents) {
+    await fileButton(page, `attack.${ending}`).click()
+    await page.getByRole('dialog').locator('pre, img, .no-preview').waitFor()
+    if (['html', 'xhtml', 'js', 'odd'].includes(ending)) t.equal(await page.getByRole('dialog').locator('pre').textContent(), attack)
+    if (['png', 'pdf', 'mp4'].includes(ending)) await page.getByText('The browser can’t show this file.').waitFor()
+    await press(page, 'Escape')
+    await noDialog(page)
+  }
+  await choose(page, 'attack.html', 'Delete')
+  await page.getByRole('button', { name: 'Undo' }).waitFor()
+  t.same(dialogs, [])
+  t.equal(page.context().pages().length, 1)
+  checkQuiet(t, visit)
+})
+
+browserTest('two users never see each other\'s files, nor through the service worker by guessing addresses', async t => {
+  const alice = await visitAs(t, 'alice', { 'secret.png': { bytes: picture, type: 'image/png' } })
+  const bob = await visitAs(t, 'bob', { 'bob.png': { bytes: picture, type: 'image/png' } }, { server: alice.server })
+  t.same(await namesOf(alice.page), ['secret.png'])
+  t.same(await namesOf(bob.page), ['bob.png'])
+  const addressOf = async ({ page }: PageVisit, name: string) => {
+    await fileButton(page, name).click()
+    return String(await page.locator('dialog img').getAttribute('src'))
+  }
+  const [secret, own] = [await addressOf(alice, 'secret.png'), await addressOf(bob, 'bob.png')]
+  const read = (page: Page, address: string) => page.evaluate(url => fetch(url).then(({ status }) => status, () => 'failed'), address)
+  t.equal(await read(alice.page, secret), 200)
+  t.equal(await read(bob.page, own), 200)
+  t.equal(await read(bob.page, own.replace('bob.png', 'secret.png')), 404, 'as bob')
+  t.equal(await read(bob.page, secret), 'failed', 'with the address of alice')
+  t.equal(await read(bob.page, own.replace(/\?.*/, '')), 401, 'without a window')
+
+  const opened = await alice.page.context().newPage()
+  t.equal(await opened.goto(secret).then(response => response?.status(), () => 'failed'), 'failed', 'not even a window of alice opens it by itself')
+  const other = await alice.page.context().newPage()
+  await other.goto(`${alice.url}/docs`)
+  t.equal(await read(other, secret), 'failed', 'nor does another page of the server in her browser')
+  checkQuiet(t, alice)
+  checkQuiet(t, bob, REFUSED.concat(/ERR_FAILED/))
+})
+
+browserTest('versions are shown, restored and deleted for good, by mouse and by keyboard', async t => {
+  const visit = await visitAs(t, 'versions', { 'plan.txt': 'first' })
+  await visit.put('plan.txt', 'second')
+  await visit.put('plan.txt', 'third')
+  const { page, server } = visit
+  const content = async () => (await server.send('GET', '/uploads/plan.txt', { user: ['versions', PASSWORD] })).text
+  await choose(page, 'plan.txt', 'Versions')
+  await dialogButton(page, 'View').first().click()
+  await page.getByRole('dialog').last().getByText('second').waitFor()
+  await checkAccessible(t, page, 'a version')
+  await press(page, 'Escape')
+  t.equal((await savedBy(page, () => dialogButton(page, 'Download').first().click())).bytes.toString(), 'second')
+  await checkAccessible(t, page, 'versions')
+  await dialogButton(page, 'Restore').first().click()
+  await noDialog(page)
+  await shows(t, content, 'second')
+  await page.getByRole('button', { name: 'Undo' }).click()
+  await shows(t, content, 'third')
+
+  await fileButton(page, 'plan.txt').focus()
+  await press(page, 'ArrowRight', 'Enter', 'v', 'Enter')
+  await dialogButton(page, 'View').nth(1).waitFor()
+  await tabTo(page, dialogButton(page, 'Delete for good').nth(1))
+  await press(page, 'Enter')
+  await shows(t, () => isFocused(dialogButton(page, 'Cancel')), true, 'a question begins at the button that does nothing')
+  await press(page, 'Tab', 'Enter')
+  await shows(t, () => dialogButton(page, 'View').count(), 1)
+  t.ok(await hasFocusIn(page.getByRole('dialog')), 'the focus stays in the dialog')
+  await tabTo(page, dialogButton(page, 'Restore'))
+  await press(page, 'Enter')
+  await shows(t, content, 'second')
+  await shows(t, () => isFocused(menuButton(page, 'plan.txt')), true)
+  checkQuiet(t, visit)
+})
+
+browserTest('the trash gives files back, under another name if theirs is taken, and deletes for good after a question', async t => {
+  const visit = await visitAs(t, 'trash', { 'a.txt': 'a', 'b.txt': 'b', 'c.txt': 'c', 'd.txt': 'd' })
+  const { page, put } = visit
+  await fileButton(page, 'a.txt').focus()
+  for (const next of ['b.txt', 'c.txt', 'd.txt']) {
+    await press(page, 'Delete')
+    await shows(t, () => isFocused(fileButton(page, next)), true)
+  }
+  await put('a.txt', 'another')
+  await goTo(page, 'Trash')
+  await shows(t, () => namesOf(page), ['c.txt', 'b.txt', 'a.txt'])
+  await checkAccessible(t, page, 'the trash')
+  const restore = (name: string) => page.getByRole('button', { name: `Restore ${name}`, exact: true })
+  await restore('a.txt').click()
+  await shows(t, () => page.getByRole('textbox').inputValue(), 'a (2).txt')
+  await page.getByRole('textbox').fill('d.txt')
+  await dialogButton(page, 'Restore').click()
+  await refusal(page).waitFor()
+  await page.getByRole('textbox').fill('a (2).txt')
+  await dialogButton(page, 'Restore').click()
+  await noDialog(page)
+  await shows(t, () => isFocused(restore('b.txt')), true, 'the focus is on what is in its place')
+  await press(page, 'ArrowUp', 'Enter')
+  await shows(t, () => namesOf(page), ['b.txt'])
+  await shows(t, () => isFocused(restore('b.txt')), true)
+  await press(page, 'Delete')
+  await page.getByRole('dialog').getByText('b.txt').waitFor()
+  await checkAccessible(t, page, 'the question')
+  await tabTo(page, dialogButton(page, 'Delete for good'))
+  await press(page, 'Enter')
+  await page.getByText('The trash is empty').first().waitFor()
+  await shows(t, () => hasFocusIn(page.getByRole('main')), true)
+
+  await goTo(page, 'Files')
+  await shows(t, () => namesOf(page), ['a (2).txt', 'a.txt', 'c.txt', 'd.txt'])
+  await choose(page, 'c.txt', 'Delete')
+  await shows(t, () => namesOf(page), ['a (2).txt', 'a.txt', 'd.txt'])
+  await goTo(page, 'Trash')
+  await page.getByRole('button', { name: 'Empty the trash' }).click()
+  await page.getByRole('dialog').getByText('c.txt').waitFor()
+  await dialogButton(page, 'Delete all for good').click()
+  await page.getByText('The trash is empty').first().waitFor()
+  checkQuiet(t, visit, REFUSED)
+})
+
+browserTest('a server that keeps nothing deletes for good, and the page does not offer what it can\'t do', async t => {
+  const server = await startServer(t, { KEEP_DAYS: '0' })
+  const visit = await visitAs(t, 'brief', { 'a.txt': 'a' }, { server })
+  await choose(visit.page, 'a.txt', 'Delete')
+  await visit.page.getByText('Deleted for good: a.txt').waitFor()
+  t.equal(await visit.page.getByRole('button', { name: 'Undo' }).count(), 0)
+  checkQuiet(t, visit)
+})
+
+browserTest('axe finds nothing in the views of files, which fit every width', async t => {
+  const visit = await visitAs(t, 'axe', {})
+  const { page, put } = visit
+  await page.getByText('No files yet').waitFor()
+  await checkAccessible(t, page, 'no files')
+  for (const name of [...hostileNames, 'W'.repeat(255)]) await put(name, { bytes: 'word '.repeat(500), type: 'text/plain' })
+  await page.reload()
+  await fileButton(page, '__proto__').waitFor()
+  for (const width of [1280, 320]) {
+    await page.setViewportSize({ width, height: 800 })
+    await checkFits(t, page, 'the list')
+    await checkAccessible(t, page, `files, ${width} px`)
+    await menuButton(page, '__proto__').click()
+    await checkAccessible(t, page, `a menu, ${width} px`)
+    await page.getByRole('menuitem', { name: 'Rename' }).click()
+    await page.getByRole('textbox', { name: 'New name' }).fill('constructor')
+    await press(page, 'Enter')
+    await refusal(page).waitFor()
+    await checkAccessible(t, page, `a refused name, ${width} px`)
+    await press(page, 'Escape')
+    await fileButton(page, 'W'.repeat(255)).click()
+    await page.locator('dialog pre').waitFor()
+    await checkFits(t, page, 'a preview')
+    await checkAccessible(t, page, `a preview, ${width} px`)
+    await press(page, 'Escape')
+    await noDialog(page)
+  }
+  checkQuiet(t, visit, REFUSED)
+})
+
+browserTest('what the browser loads by itself gets a new token after a revocation, and goes on after a new sign-in', async t => {
+  const visit = await visitAs(t, 'renewal', { 'a.png': { bytes: picture, type: 'image/png' }, 'b.png': { bytes: picture, type: 'image/png' } })
+  const { page, server } = visit
+  const user: [string, string] = ['renewal', PASSWORD]
+  const isShown = () => page.locator('dialog img').evaluate((image: HTMLImageElement) => image.naturalWidth)
+  const { tokens } = (await server.send('GET', '/api/tokens', { user })).json
+  for (const { id, kind } of tokens) if (kind === 'access') await server.send('DELETE', `/api/tokens/${id}`, { user })
+  await fileButton(page, 'a.png').click()
+  await shows(t, isShown, 1, 'with a new token')
+  await press(page, 'Escape')
+  await server.send('DELETE', '/api/tokens', { user })
+  await fileButton(page, 'b.png').click()
+  await page.getByRole('dialog').getByLabel('Password', { exact: true }).fill(PASSWORD)
+  await dialogButton(page, 'Sign in').click()
+  await shows(t, isShown, 1, 'after the sign-in')
+  await press(page, 'Escape')
+  await shows(t, () => isFocused(fileButton(page, 'b.png')), true)
+  checkQuiet(t, visit, [...REFUSED, /ERR_FAILED/])
+})
+
+browserTest('a file is renamed and deleted from its preview, which tells what the server refuses', async t => {
+  const visit = await visitAs(t, 'inside', { 'a.png': { bytes: picture, type: 'image/png' }, 'b.txt': 'b' })
+  const { page, server } = visit
+  const dialog = page.getByRole('dialog')
+  await fileButton(page, 'a.png').click()
+  await dialogButton(page, 'Rename').click()
+  await dialog.getByRole('textbox').fill('b.txt')
+  await press(page, 'Enter')
+  await refusal(page).waitFor()
+  await dialog.getByRole('textbox').fill('c.png')
+  await press(page, 'Enter')
+  await dialog.getByRole('heading', { name: 'c.png' }).waitFor()
+  await shows(t, () => isFocused(dialogButton(page, 'Rename')), true)
+  await server.send('DELETE', '/uploads/c.png', { user: ['inside', PASSWORD] })
+  for (const act of ['Delete', 'Download']) {
+    await dialogButton(page, act).click()
+    await refusal(page).waitFor()
+  }
+  await press(page, 'Escape')
+  await fileButton(page, 'b.txt').click()
+  await dialogButton(page, 'Delete').click()
+  await noDialog(page)
+  await page.getByText('No files yet').waitFor()
+  t.ok(await hasFocusIn(page.getByRole('main')))
+  checkQuiet(t, visit, REFUSED)
+})

@@ -1,0 +1,470 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { utimesSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Locator, Page } from 'playwright-core'
+import type { Test } from 'tap'
+import { startServer, type Client } from '../server.ts'
+import { browserTest, isFocused, phone, shows, tabTo } from './browser.ts'
+import { checkAccessible, checkFits, checkQuiet, hasFocusIn, openPage, openPageAs, openSecondWindow, PASSWORD, signedIn, signInOn } from './page.ts'
+import { startRoughServer } from './rough-wire.ts'
+
+const MIB = 1024 ** 2
+
+/** The browser writes each response that is not a success on its console. */
+const refusals = [/^Failed to load resource: the server responded with a status of (400|401|404|409|412|413|415)/]
+
+interface Chosen { name: string, mimeType: string, buffer: Buffer }
+
+const fileOf = (name: string, content: string | Buffer = 'some text'): Chosen => ({ name, mimeType: 'text/plain', buffer: Buffer.from(content) })
+
+const hashOf = (bytes: Buffer | string) => createHash('sha256').update(bytes).digest('hex')
+
+const panel = (page: Page) => page.getByRole('region', { name: 'Uploads', exact: true })
+
+const row = (page: Page, name: string) => panel(page).getByRole('listitem').filter({ has: page.getByText(name, { exact: true }) })
+
+const button = (page: Page, name: string) => panel(page).getByRole('button', { name, exact: true })
+
+const addFiles = (page: Page) => page.getByRole('button', { name: 'Add files', exact: true })
+
+/** The progress of an upload, in percent. */
+const percentOf = (page: Page, name: string) => panel(page).getByRole('progressbar', { name: `Progress of ${name}` }).evaluate(bar => (bar as HTMLProgressElement).value)
+
+/** Answers the browser's own dialog, for which `open` is to ask. */
+async function choose (page: Page, files: Chosen[] | string[], open: () => Promise<unknown> = () => addFiles(page).click()): Promise<void> {
+  const [chooser] = await Promise.all([page.waitForEvent('filechooser'), open()])
+  await chooser.setFiles(files as string[])
+}
+
+/** The list says that a file is stored. */
+const isStored = (page: Page, name: string) => row(page, name).getByText(/^Uploaded, /).waitFor()
+
+async function checkStored (t: Test, client: Client, { username, files }: { username: string, files: Record<string, Buffer | string> }): Promise<void> {
+  for (const [name, bytes] of Object.entries(files)) {
+    const answer = await client.send('GET', `/api/files/${encodeURIComponent(name)}`, { user: [username, PASSWORD] })
+    t.equal(answer.json.sha256, hashOf(bytes), `the bytes of ${name}`)
+  }
+}
+
+/** A file on disk. Its time stays the same whenever it is chosen. */
+function diskFile (folder: string, name: string, bytes: Buffer): string {
+  const path = join(folder, name)
+  writeFileSync(path, bytes)
+  utimesSync(path, 1_700_000_000, 1_700_000_000)
+  return path
+}
+
+/** Makes the browser send so many bytes in a second, so that an upload is under way until the limit is lifted (-1). */
+async function limitSpeed (page: Page, uploadThroughput: number): Promise<void> {
+  const devTools = await page.context().newCDPSession(page)
+  await devTools.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput })
+}
+
+/** Waits until some bytes of an upload have gone, but not all. */
+async function isUnderWay (t: Test, page: Page, name: string): Promise<void> {
+  await shows(t, async () => { const percent = await percentOf(page, name); return percent > 0 && percent < 100 }, true, `${name} is under way`)
+}
+
+/** What dragging files over the page does, one event after the other. */
+async function drag (page: Page, files: { name: string, content: string }[], events: string[]): Promise<void> {
+  await page.evaluate(({ files, events }) => {
+    const dataTransfer = new DataTransfer()
+    for (const { name, content } of files) dataTransfer.items.add(new File([content], name, { type: 'text/plain' }))
+    for (const type of events) document.body.dispatchEvent(new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }))
+  }, { files, events })
+}
+
+/** Pastes files where the focus is. Tells whether the page took them. */
+async function paste (page: Page, files: { name: string, type: string }[]): Promise<boolean> {
+  return page.evaluate(files => {
+    const clipboardData = new DataTransfer()
+    for (const { name, type } of files) clipboardData.items.add(new File(['pasted bytes'], name, { type }))
+    return !(document.activeElement ?? document.body).dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true }))
+  }, files)
+}
+
+/** Neither the page nor the list scrolls sideways. */
+async function checkPanelFits (t: Test, page: Page, what: string): Promise<void> {
+  await checkFits(t, page, what)
+  const list = panel(page).getByRole('group', { name: 'List of uploads' })
+  t.equal(await list.evaluate(element => element.scrollWidth - element.clientWidth), 0, `${what}, in the list`)
+}
+
+browserTest('files that are dropped, pasted and chosen are stored, those in folders too', async t => {
+  const server = await startServer(t)
+  const visit = await openPageAs(t, server.url, 'ann')
+  const { page } = visit
+  const target = page.getByText('Drop files to upload them')
+
+  const dropped = [{ name: 'one.txt', content: 'first' }, { name: 'two.txt', content: 'second' }]
+  await drag(page, dropped, ['dragenter', 'dragover'])
+  await target.waitFor()
+  await checkAccessible(t, page, 'the page with files above it')
+  await drag(page, dropped, ['dragleave'])
+  await target.waitFor({ state: 'hidden' })
+  await drag(page, dropped, ['dragenter', 'dragover', 'drop'])
+  await target.waitFor({ state: 'hidden' })
+  for (const { name } of dropped) await isStored(page, name)
+
+  const folder = t.testdir({ trip: { 'map.txt': 'a map', days: { 'first.txt': 'day one' } } })
+  const devTools = await page.context().newCDPSession(page)
+  const data = { items: [], files: [join(folder, 'trip')], dragOperationsMask: 1 }
+  for (const type of ['dragEnter', 'dragOver', 'drop'] as const) await devTools.send('Input.dispatchDragEvent', { type, x: 300, y: 300, data })
+  for (const name of ['map.txt', 'first.txt']) await isStored(page, name)
+
+  t.ok(await paste(page, [{ name: 'image.png', type: 'image/png' }, { name: 'page.html', type: 'text/html' }]), 'the page takes pasted files')
+  await isStored(page, 'page.html')
+  await panel(page).getByText(/^pasted \d{4}-\d\d-\d\d \d\d[.]\d\d[.]\d\d[.]png$/).waitFor()
+  await choose(page, [fileOf('é'.repeat(200))])
+  await panel(page).getByLabel('Another name').focus()
+  t.notOk(await paste(page, [{ name: 'left.txt', type: 'text/plain' }]), 'pasting into a text field is left alone')
+
+  await choose(page, [fileOf('three.txt', 'third'), fileOf('empty.txt', '')])
+  for (const name of ['three.txt', 'empty.txt']) await isStored(page, name)
+  await checkStored(t, server, { username: 'ann', files: { 'one.txt': 'first', 'two.txt': 'second', 'map.txt': 'a map', 'first.txt': 'day one', 'page.html': 'pasted bytes', 'three.txt': 'third', 'empty.txt': '' } })
+  const { files } = (await server.send('GET', '/api/files', { user: ['ann', PASSWORD] })).json
+  t.equal(files.length, 8)
+  checkQuiet(t, visit, refusals)
+})
+
+browserTest('by keyboard alone, files are chosen, paused, resumed, cancelled and renamed, and the focus stays near', async t => {
+  const server = await startServer(t)
+  const visit = await openPageAs(t, server.url, 'ann')
+  const { page } = visit
+  const bytes = randomBytes(4 * MIB)
+  await limitSpeed(page, MIB)
+  await tabTo(page, addFiles(page))
+  await choose(page, [fileOf('large.bin', bytes), fileOf('other.bin', bytes), fileOf(`${'n'.repeat(252)}.txt`)], () => page.keyboard.press('Enter'))
+  await isUnderWay(t, page, 'large.bin')
+
+  await tabTo(page, button(page, 'Pause large.bin'))
+  await page.keyboard.press('Enter')
+  t.ok(await isFocused(button(page, 'Resume large.bin')), 'the focus stays on the control')
+  await row(page, 'large.bin').getByText(/^Paused at /).waitFor()
+  await checkAccessible(t, page, 'the panel with uploads under way and paused')
+  await page.keyboard.press('Space')
+  await button(page, 'Pause large.bin').waitFor()
+
+  await tabTo(page, button(page, 'Cancel other.bin'))
+  await page.keyboard.press('Enter')
+  await row(page, 'other.bin').waitFor({ state: 'hidden' })
+  t.ok(await hasFocusIn(panel(page)), 'the focus stays in the panel')
+  await limitSpeed(page, -1)
+  await isStored(page, 'large.bin')
+
+  const name = panel(page).getByLabel('Another name')
+  await name.waitFor()
+  await checkAccessible(t, page, 'the panel with a name to edit')
+  await tabTo(page, name)
+  await page.keyboard.press('ControlOrMeta+A')
+  await page.keyboard.type('short.txt')
+  await page.keyboard.press('Enter')
+  await isStored(page, 'short.txt')
+  t.ok(await hasFocusIn(panel(page)), 'the focus stays in the panel')
+
+  await tabTo(page, button(page, 'List of uploads'), 'Shift+Tab')
+  await page.keyboard.press('Enter')
+  await button(page, 'Clear finished').waitFor({ state: 'hidden' })
+  await checkAccessible(t, page, 'the closed panel')
+  await page.keyboard.press('Enter')
+  await tabTo(page, button(page, 'Clear finished'))
+  await page.keyboard.press('Enter')
+  await panel(page).waitFor({ state: 'hidden' })
+  t.ok(await hasFocusIn(page.getByRole('main')), 'the focus moves to the view')
+
+  await checkStored(t, server, { username: 'ann', files: { 'large.bin': bytes, 'short.txt': 'some text' } })
+  const { uploads } = (await server.send('GET', '/api/uploads', { user: ['ann', PASSWORD] })).json
+  t.same(uploads, [], 'nothing of the cancelled upload is left')
+  checkQuiet(t, visit, refusals)
+})
+
+/** Stores a file, and adds another one of its name, which the page asks about. */
+async function makeConflict (page: Page, name: string): Promise<Locator> {
+  await choose(page, [fileOf(name, 'old')])
+  await isStored(page, name)
+  await button(page, 'Clear finished').click()
+  await choose(page, [fileOf(name, 'new')])
+  const question = panel(page).getByRole('group', { name: `A file named ${name} already exists.` })
+  await question.waitFor()
+  return question
+}
+
+browserTest('if a name is taken, the page asks whether to replace it, to keep both, or to skip', async t => {
+  const server = await startServer(t)
+  const visit = await openPageAs(t, server.url, 'ann')
+  const { page } = visit
+  const answerTo = (question: Locator, answer: string) => question.getByRole('button', { name: answer })
+  const question = await makeConflict(page, 'a report.pdf')
+  await checkAccessible(t, page, 'the panel with a question')
+  await checkPanelFits(t, page, 'the panel with a question')
+  await answerTo(question, 'Replace it').click()
+  await isStored(page, 'a report.pdf')
+
+  await answerTo(await makeConflict(page, 'both.tar.gz'), 'Keep both').click()
+  await isStored(page, 'both (2).tar.gz')
+  await choose(page, [fileOf('both.tar.gz', 'newest')])
+  await tabTo(page, button(page, 'Keep both'))
+  await page.keyboard.press('Enter')
+  await isStored(page, 'both (3).tar.gz')
+
+  await makeConflict(page, 'skipped.txt')
+  await tabTo(page, button(page, 'Skip'))
+  await page.keyboard.press('Enter')
+  await panel(page).waitFor({ state: 'hidden' })
+  t.ok(await hasFocusIn(page.getByRole('main')), 'the focus moves to the view')
+
+  await t.test('content that someone stores meanwhile is not replaced unseen', async () => {
+    const question = await makeConflict(page, 'shared.txt')
+    await question.getByText(/^The stored file: 3 bytes/).waitFor()
+    t.equal((await server.send('PUT', '/uploads/shared.txt', { user: ['ann', PASSWORD], body: 'newer, of someone else' })).status, 200)
+    await answerTo(question, 'Replace it').click()
+    await question.getByText(/^The stored file: 22 bytes/).waitFor()
+    await checkStored(t, server, { username: 'ann', files: { 'shared.txt': 'newer, of someone else' } })
+    t.equal((await server.send('DELETE', '/uploads/shared.txt', { user: ['ann', PASSWORD] })).status, 204)
+    await answerTo(question, 'Replace it').click()
+    await isStored(page, 'shared.txt')
+  })
+
+  const files = { 'a report.pdf': 'new', 'both.tar.gz': 'old', 'both (2).tar.gz': 'new', 'both (3).tar.gz': 'newest', 'skipped.txt': 'old', 'shared.txt': 'new' }
+  await checkStored(t, server, { username: 'ann', files })
+  checkQuiet(t, visit, refusals)
+})
+
+browserTest('one answer holds for all names that are taken, and the other uploads go on meanwhile', async t => {
+  const server = await startServer(t)
+  const visit = await openPageAs(t, server.url, 'ann')
+  const { page } = visit
+  const names = ['1.txt', '2.txt', '3.txt', '4.txt']
+  const all = (content: string) => names.map(name => fileOf(name, content))
+  await choose(page, all('old'))
+  for (const name of names) await isStored(page, name)
+  const last = panel(page).getByRole('group', { name: 'A file named 4.txt already exists.' })
+
+  await choose(page, [...all('new'), fileOf('free.txt', 'free')])
+  await isStored(page, 'free.txt')
+  await last.waitFor()
+  await last.getByLabel('Do this for all that follow').check()
+  await last.getByRole('button', { name: 'Keep both' }).click()
+  for (const name of names) await isStored(page, name.replace('.', ' (2).'))
+
+  await button(page, 'Clear finished').click()
+  await choose(page, all('newest'))
+  const first = panel(page).getByRole('group', { name: 'A file named 1.txt already exists.' })
+  await first.getByLabel('Do this for all that follow').check()
+  await first.getByRole('button', { name: 'Replace it' }).click()
+  for (const name of names) await isStored(page, name)
+  await checkStored(t, server, { username: 'ann', files: { 'free.txt': 'free', ...Object.fromEntries(names.flatMap(name => [[name, 'newest'], [name.replace('.', ' (2).'), 'new']])) } })
+  checkQuiet(t, visit, refusals)
+})
+
+browserTest('what the server refuses is told in its words at the file, and stops no other one', async t => {
+  const server = await startServer(t, { MAX_FILE_BYTES: '100000', QUOTA_BYTES: '150000', ALLOWED_EXTENSIONS: 'txt,md' })
+  const visit = await openPageAs(t, server.url, 'ann')
+  const { page } = visit
+  const full = Buffer.alloc(90_000)
+  await choose(page, [fileOf('first.txt', full), fileOf('large.txt', Buffer.alloc(100_001)), fileOf('tool.exe'), fileOf('back\\slash.txt'), fileOf('last.txt')])
+  for (const name of ['first.txt', 'last.txt']) await isStored(page, name)
+  await choose(page, [fileOf('full.txt', full)])
+  for (const [name, title] of [['large.txt', 'The file is too large'], ['tool.exe', 'File extension not allowed'], ['back\\slash.txt', 'Invalid file name'], ['full.txt', 'Quota exceeded']] as const) {
+    await row(page, name).getByText(title).waitFor()
+  }
+  await page.getByRole('status').getByText(/Upload of full[.]txt failed: |uploads failed[.]/).waitFor()
+  await checkAccessible(t, page, 'the panel with refusals')
+  await page.setViewportSize({ width: 320, height: 640 })
+  await checkPanelFits(t, page, 'the panel with refusals')
+
+  t.equal((await server.send('DELETE', '/uploads/first.txt?permanent=true', { user: ['ann', PASSWORD] })).status, 204)
+  await row(page, 'full.txt').getByRole('button', { name: 'Try again' }).click()
+  await isStored(page, 'full.txt')
+  const form = row(page, 'back\\slash.txt').getByRole('textbox')
+  await form.fill('..')
+  await form.press('Enter')
+  await row(page, '..').getByText('A file can\'t have this name').waitFor()
+  await row(page, '..').getByRole('textbox').fill('slash.txt')
+  await row(page, '..').getByRole('button', { name: 'Upload under this name' }).click()
+  await isStored(page, 'slash.txt')
+  for (const name of ['large.txt', 'tool.exe']) await button(page, `Cancel ${name}`).click()
+  await button(page, 'Clear finished').click()
+  await panel(page).waitFor({ state: 'hidden' })
+  checkQuiet(t, visit, refusals)
+})
+
+browserTest('names of markup, of 255 bytes, from right to left and of emoji are stored as they are, and run nothing', async t => {
+  const server = await startServer(t)
+  const visit = await openPageAs(t, server.url, 'ann', phone)
+  const { page } = visit
+  const names = ['<img src=x onerror="document.title=1">.html', '"><svg onload=alert(1)>', `${'ü'.repeat(125)}x.txt`, 'שלום עולם.txt', '\u202Egnp.exe', '👩‍👩‍👧‍👦 📁.txt', '%2e%2e%2f?#&.txt', 'a'.repeat(255), ' lead and trail ']
+  await choose(page, names.map(name => fileOf(name, `the content of ${name}`)))
+  await panel(page).getByText(`${names.length} files uploaded`).waitFor()
+  await checkAccessible(t, page, 'the panel with hostile names')
+  await checkPanelFits(t, page, 'the panel with hostile names')
+  t.not(await page.title(), '1')
+  await checkStored(t, server, { username: 'ann', files: Object.fromEntries(names.map(name => [name, `the content of ${name}`])) })
+  await choose(page, [fileOf('a'.repeat(255), 'other')])
+  await button(page, 'Keep both').click()
+  await isStored(page, `${'a'.repeat(251)} (2)`)
+  checkQuiet(t, visit, refusals)
+})
+
+browserTest('after a reload, the same file continues, one that looks alike is asked about, and another one starts again', async t => {
+  const server = await startServer(t)
+  const folder = t.testdir({})
+  const bytes = Object.fromEntries(['same.bin', 'alike.bin', 'again.bin', 'size.bin', 'gone.bin'].map(name => [name, randomBytes(2 * MIB)])) as Record<string, Buffer>
+  const paths = Object.entries(bytes).map(([name, content]) => diskFile(folder, name, content))
+  const visit = await openPageAs(t, server.url, 'ann')
+  const { page } = visit
+  await limitSpeed(page, MIB)
+  await choose(page, paths)
+  for (const name of Object.keys(bytes)) {
+    await isUnderWay(t, page, name)
+    await button(page, `Pause ${name}`).click()
+  }
+  await choose(page, [fileOf('running.bin', Buffer.alloc(4 * MIB))])
+  await isUnderWay(t, page, 'running.bin')
+  const [warning] = await Promise.all([page.waitForEvent('dialog'), page.evaluate(() => { setTimeout(() => location.reload()) })])
+  t.equal(warning.type(), 'beforeunload', 'the browser warns while bytes are being sent')
+  await warning.dismiss()
+  await button(page, 'Cancel running.bin').click()
+  await page.reload()
+  await panel(page).getByText('Not finished').waitFor()
+
+  await limitSpeed(page, -1)
+  await choose(page, paths.slice(0, 1), () => panel(page).getByRole('button', { name: 'Choose the file same.bin to continue its upload' }).click())
+  await isStored(page, 'same.bin')
+  await choose(page, ['alike.bin', 'again.bin'].map(name => fileOf(name, bytes[name])))
+  await checkAccessible(t, page, 'the panel with unfinished uploads, which asks whether to continue')
+  await row(page, 'alike.bin').getByRole('button', { name: 'Continue' }).click()
+  await isStored(page, 'alike.bin')
+  await tabTo(page, row(page, 'again.bin').getByRole('button', { name: 'Start again' }))
+  await page.keyboard.press('Enter')
+  await isStored(page, 'again.bin')
+  await choose(page, [fileOf('size.bin', 'shorter')])
+  await isStored(page, 'size.bin')
+  await tabTo(page, button(page, 'Cancel the unfinished upload of gone.bin'))
+  await page.keyboard.press('Enter')
+  await row(page, 'gone.bin').waitFor({ state: 'hidden' })
+  t.ok(await hasFocusIn(panel(page)), 'the focus stays in the panel')
+
+  await checkStored(t, server, { username: 'ann', files: { ...Object.fromEntries(['same.bin', 'alike.bin', 'again.bin'].map(name => [name, bytes[name] ?? ''])), 'size.bin': 'shorter' } })
+  t.same((await server.send('GET', '/api/uploads', { user: ['ann', PASSWORD] })).json.uploads, [], 'no upload is left')
+  await shows(t, () => page.evaluate(() => Object.keys(localStorage)), [], 'the browser keeps nothing of uploads that ended')
+  checkQuiet(t, visit, refusals)
+})
+
+browserTest('all uploads are paused and resumed together, and of hundreds only some are shown', async t => {
+  const server = await startServer(t)
+  const visit = await openPageAs(t, server.url, 'ann')
+  const { page } = visit
+  const contents = Array.from({ length: 60 }, (_, index) => [`${index}.txt`, `content ${index}`] as const)
+  await choose(page, contents.map(([name, content]) => fileOf(name, content)))
+  await button(page, 'Pause all').click()
+  await button(page, 'Resume all').waitFor()
+  await button(page, 'Pause all').waitFor({ state: 'hidden' })
+  await panel(page).getByText(/^and \d+ more$/).waitFor()
+  t.ok(await panel(page).getByRole('listitem').count() <= 20, 'the list is short')
+  await checkAccessible(t, page, 'the panel with hundreds of uploads')
+  await button(page, 'Resume all').click()
+  await panel(page).getByText('60 files uploaded').waitFor()
+  await page.getByRole('status').getByText(/\d+ files uploaded[.]/).waitFor()
+  await checkStored(t, server, { username: 'ann', files: Object.fromEntries(contents.filter((_, index) => index % 20 === 0)) })
+  checkQuiet(t, visit, refusals)
+})
+
+browserTest('an upload goes on by itself after the network was cut and the server was restarted and killed', async t => {
+  const folder = t.testdir({ data: {} })
+  const server = await startRoughServer(t, join(folder, 'data'), 'http://127.0.0.1:1')
+  const { page } = await openPageAs(t, server.url, 'ann')
+  const bytes = randomBytes(24 * MIB)
+  const path = diskFile(folder, 'large.bin', bytes)
+  const created: string[] = []
+  const offsets: (string | undefined)[] = []
+  page.on('request', request => {
+    if (request.method() === 'PUT') created.push(request.url())
+    if (request.method() === 'PATCH') offsets.push(request.headers()['upload-offset'])
+  })
+  const before = server.sent
+  server.mishaps.push({ atBytes: before + 6 * MIB, kind: 'cut' }, { atBytes: before + 14 * MIB, kind: 'kill' }, { atBytes: before + 22 * MIB, kind: 'restart' })
+  await choose(page, [path])
+  await panel(page).getByText(/This upload continues by itself[.]$/).waitFor()
+  await checkAccessible(t, page, 'the panel with an upload that waits for the server')
+  await isStored(page, 'large.bin')
+  t.same(server.mishaps, [], 'all of it happened')
+  t.equal(created.length, 1, 'it did not start again')
+  t.ok(Number(offsets.at(-1)) > 4 * MIB, 'what was stored is not sent again', { offsets })
+  const answer = await fetch(`${server.url}/api/files/large.bin`, { headers: { authorization: `Basic ${btoa(`ann:${PASSWORD}`)}` } })
+  t.equal((await answer.json()).sha256, hashOf(bytes), 'the bytes')
+})
+
+browserTest('if the session ends during uploads, they go on after the next sign-in, and nothing is lost', async t => {
+  const server = await startServer(t, { TOKEN_SECONDS: '2' })
+  const visit = await openPageAs(t, server.url, 'ann')
+  const { page } = visit
+  const bytes = randomBytes(3 * MIB)
+  await limitSpeed(page, MIB)
+  await choose(page, [fileOf('large.bin', bytes), fileOf('expired.txt')])
+  await isStored(page, 'expired.txt')
+  await isUnderWay(t, page, 'large.bin')
+  t.equal((await server.send('DELETE', '/api/tokens', { user: ['ann', PASSWORD] })).status, 204)
+  await button(page, 'Pause large.bin').click()
+  await button(page, 'Resume large.bin').click()
+  await page.getByRole('dialog').waitFor()
+  await panel(page).getByText('This upload continues when you have signed in again.').waitFor()
+  await limitSpeed(page, -1)
+  await page.getByLabel('Password', { exact: true }).fill(PASSWORD)
+  await page.keyboard.press('Enter')
+  await page.getByRole('dialog').waitFor({ state: 'hidden' })
+  await isStored(page, 'large.bin')
+  await checkStored(t, server, { username: 'ann', files: { 'large.bin': bytes, 'expired.txt': 'some text' } })
+  checkQuiet(t, visit, refusals)
+})
+
+browserTest('two windows, two devices and two users do not take uploads from each other', async t => {
+  const server = await startServer(t)
+  const folder = t.testdir({})
+  const bytes = randomBytes(4 * MIB)
+  const path = diskFile(folder, 'large.bin', bytes)
+  const first = await openPageAs(t, server.url, 'ann')
+  await limitSpeed(first.page, MIB / 2)
+  await choose(first.page, [path])
+  await isUnderWay(t, first.page, 'large.bin')
+
+  const second = await openSecondWindow(first)
+  await signedIn(second.page)
+  await choose(second.page, [path])
+  await row(second.page, 'large.bin').getByText('Another window or device is sending this upload').waitFor()
+  await checkAccessible(t, second.page, 'the panel of the second window')
+
+  const bob = await openPageAs(t, server.url, 'bob')
+  await choose(bob.page, [fileOf('large.bin', 'of bob')])
+  await isStored(bob.page, 'large.bin')
+  await bob.page.reload()
+  await signedIn(bob.page)
+  t.equal(await panel(bob.page).count(), 0, 'bob sees nothing of it')
+
+  const device = await openPage(t, server.url)
+  await signInOn(device.page, 'ann')
+  await panel(device.page).getByText('Not finished').waitFor()
+  await choose(device.page, [path])
+  await button(device.page, 'Continue').click()
+  await isStored(device.page, 'large.bin')
+  await row(first.page, 'large.bin').getByText(/^(Another window or device is sending this upload|The upload was ended by another window or device)/).waitFor()
+
+  await checkStored(t, server, { username: 'ann', files: { 'large.bin': bytes } })
+  await checkStored(t, server, { username: 'bob', files: { 'large.bin': 'of bob' } })
+  for (const visit of [first, second, bob, device]) checkQuiet(t, visit, refusals)
+})
+
+browserTest('a file that was deleted on disk before it was sent is told, and can be added again', async t => {
+  const server = await startServer(t)
+  const folder = t.testdir({})
+  const { page } = await openPageAs(t, server.url, 'ann')
+  const path = diskFile(folder, 'gone.txt', Buffer.from('first'))
+  await limitSpeed(page, MIB)
+  const others = ['1.bin', '2.bin'].map(name => diskFile(folder, name, Buffer.alloc(MIB)))
+  await choose(page, [...others, path])
+  writeFileSync(path, 'changed since')
+  await row(page, 'gone.txt').getByText('The file can no longer be read').waitFor()
+  await choose(page, [path])
+  await panel(page).getByText('3 files uploaded').waitFor()
+  await checkStored(t, server, { username: 'ann', files: { 'gone.txt': 'changed since' } })
+})
