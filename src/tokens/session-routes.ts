@@ -1,7 +1,7 @@
 import cookie, { type CookieSerializeOptions } from '@fastify/cookie'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import type { SecurityLog } from '../accounts/events.ts'
 import { originOf } from '../accounts/network.ts'
 import { callerOf } from '../http/caller.ts'
@@ -63,11 +63,6 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = as
   await app.register(cookie)
   app.addHook('onRequest', async request => refuseOtherSites(request))
 
-  const clearCookie = (request: FastifyRequest, reply: FastifyReply) => {
-    if (secretOf(request) !== undefined) reply.clearCookie(cookieName(request), attributesFor(request, publicUrl))
-  }
-  const cleared = SetCookie('Deletes the cookie, if the request has one.')
-
   app.get(PATH, {
     schema: {
       operationId: 'getSession',
@@ -78,15 +73,14 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = as
       security: byCookie,
       response: {
         200: { ...Type.Ref(Session), description: 'The session, with a new access token.' },
-        204: { description: 'There is no session, or it has ended.', type: 'null', headers: cleared },
+        204: { description: 'There is no session, or it has ended.', type: 'null' },
         ...problems(['too_many_tokens', 'cross_site_request', 'storage_full'])
       }
     }
   }, async (request, reply) => {
     const session = await sessions.renew(secretOf(request) ?? '', originOf(request))
-    if (session !== undefined) return session
-    clearCookie(request, reply)
-    return reply.code(204).send()
+    // The cookie stays: meanwhile the browser may have that of a new session, which a late response would delete.
+    return session === undefined ? reply.code(204).send() : session
   })
 
   app.delete(PATH, {
@@ -97,11 +91,14 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = as
       ...codeSamples('curl -f -b cookies.txt -c cookies.txt -X DELETE http://127.0.0.1:5000/api/session'),
       tags: ['Tokens'],
       security: byCookie,
-      response: { 204: { description: 'There is no session any more.', type: 'null', headers: cleared }, ...problems(['cross_site_request', 'storage_full']) }
+      response: {
+        204: { description: 'There is no session any more.', type: 'null', headers: SetCookie('Deletes the cookie, if the request has one.') },
+        ...problems(['cross_site_request', 'storage_full'])
+      }
     }
   }, async (request, reply) => {
     await endSession(request, { sessions, securityLog })
-    clearCookie(request, reply)
+    if (secretOf(request) !== undefined) reply.clearCookie(cookieName(request), attributesFor(request, publicUrl))
     return reply.code(204).send()
   })
 }
