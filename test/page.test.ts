@@ -14,7 +14,7 @@ const paths = built.filter(path => !/\.(?:br|gz)$/.test(path) && path !== '/inde
 const assets = paths.filter(path => path.startsWith('/assets/'))
 
 const POLICY = [
-  "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' blob: data:", "media-src 'self' blob:", "frame-src 'self' blob:", "connect-src 'self'",
+  "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' blob: data:", "media-src 'self' blob:", "frame-src 'self'", "connect-src 'self'",
   "worker-src 'self'", "manifest-src 'self'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'", "require-trusted-types-for 'script'", 'trusted-types magicstore'
 ]
 

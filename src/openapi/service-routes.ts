@@ -16,14 +16,14 @@ export const ServiceFacts = Type.Object({
 
 const Html = Type.String({ maxLength: 64 * 1024, pattern: '^<!(?:doctype|DOCTYPE) html>', description: 'The page, for browsers.' })
 
-/** The page loads everything from this server, runs no inline script, and shows files of the user from `blob:` addresses. */
+/** The page loads everything from this server, runs no inline script, and shows media of the user from `blob:` addresses. */
 const directives = {
   defaultSrc: ["'none'"],
   scriptSrc: ["'self'"],
   styleSrc: ["'self'"],
   imgSrc: ["'self'", 'blob:', 'data:'],
   mediaSrc: ["'self'", 'blob:'],
-  frameSrc: ["'self'", 'blob:'],
+  frameSrc: ["'self'"],
   connectSrc: ["'self'"],
   workerSrc: ["'self'"],
   manifestSrc: ["'self'"],

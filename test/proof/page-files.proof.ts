@@ -310,6 +310,11 @@ browserTest('two users never see each other\'s files, nor through the service wo
   t.equal(await read(bob.page, secret), 'failed', 'with the address of alice')
   t.equal(await read(bob.page, own.replace(/\?.*/, '')), 401, 'without a window')
 
+  const script = own.replace('bob.png', 'run.js')
+  await bob.put('run.js', { bytes: '', type: 'text/javascript' })
+  t.equal(await read(bob.page, script), 200)
+  t.equal(await bob.page.evaluate(url => import(url).then(() => 'ran', () => 'refused'), script), 'refused', 'a file is no script of the page')
+
   const opened = await alice.page.context().newPage()
   t.equal(await opened.goto(secret).then(response => response?.status(), () => 'failed'), 'failed', 'not even a window of alice opens it by itself')
   const other = await alice.page.context().newPage()

@@ -24,9 +24,12 @@ worker.addEventListener('fetch', event => {
   event.respondWith(isFrom(event, windowId) ? respond(request, url.href, windowId) : Response.error())
 })
 
+/** Requests of scripts themselves have no destination. A file that is requested as a script or style of the page is none. */
+const DESTINATIONS = ['', 'audio', 'image', 'video']
+
 /** The window sends the request itself, or holds the frame that is loaded. No other knows its id. */
-function isFrom ({ request, clientId }: FetchEvent, windowId: string): boolean {
-  return request.mode === 'navigate' ? request.destination === 'iframe' : clientId === windowId
+function isFrom ({ request: { mode, destination }, clientId }: FetchEvent, windowId: string): boolean {
+  return mode === 'navigate' ? destination === 'iframe' : clientId === windowId && DESTINATIONS.includes(destination)
 }
 
 /** A token that was revoked in the meantime is replaced once. */
