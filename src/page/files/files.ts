@@ -59,7 +59,7 @@ export async function renameFile ({ name }: StoredFile, newName: string): Promis
   return renamed
 }
 
-/** Names of files that are being deleted: a key that is held down must not delete a file twice. */
+/** Names of files that are being deleted: a key that is pressed twice must not delete a file twice. */
 const leaving = new Set<string>()
 
 /**

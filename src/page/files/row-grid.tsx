@@ -37,7 +37,9 @@ export function RowGrid<Entry> ({ label, class: className, listing, keyOf, focus
     const at = placeOf(event.target)
     const entry = at && entries[at.index]
     if (at === undefined || entry === undefined || event.ctrlKey || event.metaKey || event.altKey) return
-    if (onKey?.(event.key, entry) !== true && !moveFocus(event.key, at)) return
+    // A key that is held down would act on each row that follows: it only moves the focus.
+    const isAct = !event.repeat && onKey?.(event.key, entry) === true
+    if (!isAct && !moveFocus(event.key, at)) return
     event.preventDefault()
   }
 
