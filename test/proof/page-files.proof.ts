@@ -359,7 +359,11 @@ browserTest('versions are shown, restored and deleted for good, by mouse and by 
   await press(page, 'Enter')
   await shows(t, content, 'second')
   await shows(t, () => isFocused(menuButton(page, 'plan.txt')), true)
-  checkQuiet(t, visit)
+  await visit.put('plan.txt', 'fourth')
+  await page.getByRole('button', { name: 'Undo' }).click()
+  await page.getByRole('status').getByText(/Precondition failed/i).waitFor()
+  t.equal(await content(), 'fourth', 'what was stored meanwhile is not replaced')
+  checkQuiet(t, visit, REFUSED)
 })
 
 browserTest('the trash gives files back, under another name if theirs is taken, and deletes for good after a question', async t => {

@@ -112,15 +112,16 @@ function RemovalQuestion ({ file: { name }, version, onClose, onRemoved }: Remov
  * shows is not replaced.
  */
 async function restoreVersion ({ name, sha256 }: StoredFile, { id, createdAt }: Version): Promise<void> {
-  replaceEntry(await call(store => store.restoreVersion(name, id, { ifMatch: `"${sha256}"` })))
+  const restored = await call(store => store.restoreVersion(name, id, { ifMatch: `"${sha256}"` }))
+  replaceEntry(restored)
   const { versions } = await contentsOf(name).catch(() => ({ versions: [] }))
   const before = versions.find(version => version.sha256 === sha256)
-  const action = before && { label: texts.files.undo, run: () => { restoreAgain(name, before).catch(notifyProblem) } }
+  const action = before && { label: texts.files.undo, run: () => { restoreAgain(restored, before).catch(notifyProblem) } }
   notify({ text: texts.files.versionRestored(name, formatTime(createdAt)), ...(action && { action }) })
 }
 
-async function restoreAgain (name: string, { id, createdAt }: Version): Promise<void> {
-  replaceEntry(await call(store => store.restoreVersion(name, id)))
+async function restoreAgain ({ name, sha256 }: StoredFile, { id, createdAt }: Version): Promise<void> {
+  replaceEntry(await call(store => store.restoreVersion(name, id, { ifMatch: `"${sha256}"` })))
   notify({ text: texts.files.versionRestored(name, formatTime(createdAt)) })
 }
 
