@@ -60,6 +60,7 @@ export const texts = {
     renamed: (name: string) => `Renamed to ${name}`,
     deleted: (name: string) => `Moved to the trash: ${name}`,
     deletedForGood: (name: string) => `Deleted for good: ${name}`,
+    removed: (name: string) => `Deleted: ${name}`,
     restored: (name: string) => `Restored: ${name}`,
     previous: 'Previous file',
     next: 'Next file',

@@ -411,6 +411,14 @@ browserTest('the trash gives files back, under another name if theirs is taken, 
   checkQuiet(t, visit, REFUSED)
 })
 
+browserTest('if it can\'t be told whether the trash has a deleted file, the page does not say that it is gone for good', async t => {
+  const visit = await visitAs(t, 'unsure', { 'a.txt': 'a' })
+  await visit.page.route('**/api/trash**', route => route.abort())
+  await choose(visit.page, 'a.txt', 'Delete')
+  await visit.page.getByRole('status').getByText('Deleted: a.txt', { exact: true }).waitFor()
+  checkQuiet(t, visit, [/ERR_FAILED/])
+})
+
 browserTest('a server that keeps nothing deletes for good, and the page does not offer what it can\'t do', async t => {
   const server = await startServer(t, { KEEP_DAYS: '0' })
   const visit = await visitAs(t, 'brief', { 'a.txt': 'a' }, { server })

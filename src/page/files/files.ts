@@ -87,14 +87,15 @@ async function showRemoval (file: StoredFile): Promise<void> {
   const index = files.entries.value.findIndex(({ name }) => name === file.name)
   files.change(entries => entries.filter(({ name }) => name !== file.name))
   filesChanged()
-  const deleted = await findDeleted(file).catch(() => undefined)
-  if (deleted === undefined) notify({ text: texts.files.deletedForGood(file.name) })
+  const deleted = await findDeleted(file).catch((error: unknown) => ({ error }))
+  if (deleted !== undefined && 'error' in deleted) notify({ text: texts.files.removed(file.name) })
+  else if (deleted === undefined) notify({ text: texts.files.deletedForGood(file.name) })
   else notify({ text: texts.files.deleted(file.name), action: { label: texts.files.undo, run: () => { void undoRemoval(deleted, index) } } })
 }
 
 /** Its entry in the trash: the newest one of its name. The content may be newer than what the list shows. */
 async function findDeleted (file: StoredFile): Promise<DeletedFile | undefined> {
-  const { files: newest } = await call(async store => bodyOf(await store.api.GET('/api/trash')))
+  const { files: newest } = await call(async store => bodyOf(await store.api.GET('/api/trash', { params: { query: { limit: 1000 } } })))
   return newest.find(({ name }) => name === file.name)
 }
 
