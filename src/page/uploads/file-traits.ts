@@ -1,11 +1,14 @@
 import { session } from '../session.ts'
 
-/** Identifies a file when the user chooses it again after a reload. Kept in the browser. */
-interface FileTraits { readonly name: string, readonly size: number, readonly lastModified: number }
+/**
+ * With the name and the size, which the server knows, it identifies a file when the user chooses it again after a reload. It stays in the
+ * browser after the user has signed out, so that it must not tell others the names of files.
+ */
+interface FileTraits { readonly lastModified: number }
 
 /** Keeps the traits of the file of an unfinished upload. */
-export function remember (id: string, { name, size, lastModified }: FileTraits): void {
-  write({ ...remembered(), [id]: { name, size, lastModified } })
+export function remember (id: string, { lastModified }: FileTraits): void {
+  write({ ...remembered(), [id]: { lastModified } })
 }
 
 /** Drops the traits of uploads that have ended. */
