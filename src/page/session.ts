@@ -21,6 +21,9 @@ const baseUrl = new URL('.', location.href).href.replace(/\/$/, '')
 /** The token that came with the sign-in, until it is first used. */
 let fresh: OpenSession | undefined
 
+/** Counts the sign-ins of this window. What was asked before the latest one says nothing about its session. */
+let signIns = 0
+
 /** The newest token, for requests that the client does not send. */
 let newest: { readonly token: string, readonly renewAt: number } | undefined
 
@@ -36,8 +39,13 @@ const anonymous = createMagicStore({ baseUrl })
 /** Created again after each sign-in, because it keeps a token that may have ended. */
 let store = openStore()
 
-/** Tells the other windows of this browser that a user has signed in or out. */
+/** Tells the other windows of this browser what the user has done: signed in, or left on purpose. */
 const windows = new BroadcastChannel('magicstore session')
+
+type News = 'entered' | 'left'
+
+/** Set when the page is about to be loaded again. What still runs until then must not continue as another user. */
+let isLeaving = false
 
 /** A window that gets the focus asks for its session again after this time. */
 const TRUST_MILLISECONDS = 60_000
@@ -61,14 +69,16 @@ export async function restoreSession (): Promise<void> {
 
 /** Follows what other windows of this browser do to the session. */
 export function watchSession (): void {
-  windows.addEventListener('message', () => { void checkSession() })
+  windows.addEventListener('message', ({ data }: MessageEvent<News>) => { void (data === 'left' ? leaveIfOver() : checkSession()) })
   for (const event of ['visibilitychange', 'focus']) addEventListener(event, checkAfterAbsence)
+  // The browser kept this page in memory while it showed another one, and told it nothing.
+  addEventListener('pageshow', ({ persisted }) => { if (persisted) void leaveIfOver() })
 }
 
 /** @throws MagicStoreError if the server refuses. */
 export async function signIn (credentials: Password): Promise<void> {
   openWith(bodyOf(await anonymous.api.POST('/api/session', { headers: { authorization: authorizationOf(credentials) } })))
-  windows.postMessage('changed')
+  tellWindows('entered')
 }
 
 /** Creates an account and signs in. @throws MagicStoreError if the server refuses. */
@@ -85,12 +95,12 @@ export async function signOut (): Promise<void> {
 
 /**
  * Reloads the page after the session ended, so that nothing of the user stays in memory. The sign-in page shows `farewell`, which
- * survives the reload in the state of the window's history.
+ * survives the reload in the state of the window's history. The other windows of this browser leave, too.
  */
 export function leave (farewell?: string): void {
-  windows.postMessage('changed')
+  tellWindows('left')
   history.replaceState({ farewell }, '', new URL('.', location.href))
-  location.reload()
+  startAnew()
 }
 
 /**
@@ -160,8 +170,10 @@ function checkAfterAbsence (): void {
 }
 
 async function checkSession (): Promise<void> {
+  const before = signIns
   try {
     const found = await findSession()
+    if (signIns !== before) return
     if (found !== undefined) open(found)
     else end()
   } catch {
@@ -169,19 +181,33 @@ async function checkSession (): Promise<void> {
   }
 }
 
+/** After the user left on purpose, nothing of theirs may stay on the screen. */
+async function leaveIfOver (): Promise<void> {
+  await checkSession()
+  if (session.peek().kind === 'ended') startAnew()
+}
+
+function tellWindows (news: News): void {
+  windows.postMessage(news)
+}
+
 function open (found: OpenSession): void {
+  if (isLeaving) return
   const before = usernameOf(session.value)
   if (before !== undefined && before !== found.username) return startAnew()
   session.value = { kind: 'open', username: found.username, sessionId: found.sessionId }
 }
 
-/** Another user has signed in in this browser: nothing of the previous user may stay in memory. */
+/** Loads the page again, so that nothing of the user stays in memory. */
 function startAnew (): void {
+  isLeaving = true
+  newest = undefined
   session.value = { kind: 'loading' }
   location.reload()
 }
 
 function openWith (found: OpenSession): void {
+  signIns++
   store = openStore()
   fresh = found
   keep(found)
@@ -194,7 +220,9 @@ function keep ({ token, duration }: OpenSession): void {
 
 /** Renews the access token. */
 async function issue (): Promise<OpenSession> {
+  const before = signIns
   const issued = fresh ?? await findSession()
+  if (signIns !== before) return issue()
   fresh = undefined
   if (issued === undefined) end()
   else open(issued)

@@ -465,7 +465,8 @@ browserTest('two windows of one browser: what one does to the session, the other
   await signedIn(second.page)
   t.equal(await second.page.locator('.username').innerText(), 'ann', 'the session is the browser\'s')
   await button(second.page, 'Sign out').click()
-  await dialog(first.page, 'Your session has ended').waitFor()
+  await first.page.getByLabel('Username').waitFor()
+  t.equal(await first.page.locator('body').getByText('ann').count(), 0, 'who signs out leaves nothing in the other window')
   await signInOn(second.page, 'bob')
   await shows(t, () => first.page.locator('.username').innerText(), 'bob')
   t.equal(await first.page.getByRole('dialog').count(), 0)
@@ -491,8 +492,46 @@ browserTest('two windows of one browser: what one does to the session, the other
   await second.page.clock.setSystemTime(Date.now() + 200_000)
   await returnTwice()
   await shows(t, () => second.page.locator('.username').innerText(), 'ann', 'so does the return to the window')
+
+  t.equal((await server.send('DELETE', '/api/tokens', { user: ['ann', PASSWORD] })).status, 204)
+  await second.page.evaluate(() => dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })))
+  await second.page.getByRole('heading', { name: 'Sign in', exact: true }).waitFor()
+  t.equal(await second.page.locator('.username').count(), 0, 'what the browser kept in memory leaves, if its session is over')
   checkQuiet(t, first, refused(401))
   checkQuiet(t, second, refused(401))
+})
+
+browserTest('a renewal that is answered after a later sign-in does not end its session', async t => {
+  const server = await startServer(t)
+  const visit = await openPageAs(t, server.url, 'ann')
+  const { page } = visit
+  let release = () => {}
+  const released = new Promise<void>(resolve => { release = resolve })
+  await page.route('**/api/session', async route => {
+    if (route.request().method() !== 'GET') return route.continue()
+    const response = await route.fetch()
+    t.equal(response.status(), 204)
+    await released
+    await route.fulfill({ response })
+  })
+  t.equal((await server.send('DELETE', '/api/tokens', { user: ['ann', PASSWORD] })).status, 204)
+  const renewal = page.waitForRequest(request => request.url().endsWith('/api/session'))
+  await goTo(page, 'Account')
+  await renewal
+  const form = section(page, 'Password')
+  await form.getByLabel('Current password').fill(PASSWORD)
+  await form.getByLabel('New password').fill(`${PASSWORD}, a new one`)
+  await button(form, 'Change the password').click()
+  await page.getByRole('status').getByText('The password has changed.').waitFor()
+  const answered = page.waitForResponse(response => response.url().endsWith('/api/session') && response.request().method() === 'GET')
+  release()
+  await answered
+  await page.unroute('**/api/session')
+  await shows(t, () => section(page, 'Signed-in sessions').getByText('This session').count(), 1)
+  t.equal(await page.getByRole('dialog').count(), 0)
+  await page.reload()
+  await signedIn(page)
+  checkQuiet(t, visit, refused(401))
 })
 
 browserTest('where registration is closed, the page does not offer it, and people whom the operator adds sign in', async t => {

@@ -418,6 +418,31 @@ browserTest('if the session ends during uploads, they go on after the next sign-
   checkQuiet(t, visit, refusals)
 })
 
+browserTest('a user who signs out during an upload leaves, and the next user of the browser neither sees nor continues it', async t => {
+  const server = await startServer(t)
+  await server.send('POST', '/api/users', { json: { username: 'bob', password: PASSWORD } })
+  const first = await openPageAs(t, server.url, 'ann')
+  const asked: string[] = []
+  first.page.on('dialog', dialog => { asked.push(dialog.type()); void dialog.dismiss() })
+  await limitSpeed(first.page, MIB / 2)
+  await choose(first.page, [fileOf('secret plan.bin', randomBytes(4 * MIB)), fileOf('secret list.bin', randomBytes(4 * MIB))])
+  await isUnderWay(t, first.page, 'secret plan.bin')
+  t.notMatch(await first.page.evaluate(() => JSON.stringify(localStorage)), 'secret', 'what stays in the browser does not tell the names')
+
+  const second = await openSecondWindow(first)
+  await signedIn(second.page)
+  await second.page.getByRole('button', { name: 'Sign out', exact: true }).click()
+  await signInOn(second.page, 'bob')
+  await shows(t, () => first.page.locator('.username').innerText(), 'bob')
+  await first.page.getByText('No files yet').waitFor()
+  t.equal(await first.page.getByText('secret').count(), 0)
+  t.same(asked, [], 'the browser does not ask whether to stay')
+  for (const [username, count] of [['bob', 0], ['ann', 2]] as const) {
+    t.equal((await server.send('GET', '/api/uploads', { user: [username, PASSWORD] })).json.uploads.length, count, `the uploads of ${username}`)
+  }
+  for (const visit of [first, second]) checkQuiet(t, visit, refusals)
+})
+
 browserTest('two windows, two devices and two users do not take uploads from each other', async t => {
   const server = await startServer(t)
   const folder = t.testdir({})

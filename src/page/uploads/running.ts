@@ -1,4 +1,5 @@
 import { useComputed, useSignalEffect } from '@preact/signals'
+import { session } from '../session.ts'
 import { texts } from '../texts.ts'
 import { announcement } from './announcements.ts'
 import { summary } from './summary.ts'
@@ -12,7 +13,10 @@ export function useUnloadWarning (): void {
   const isRunning = useComputed(() => counts.value.running > 0)
   useSignalEffect(() => {
     if (!isRunning.value) return
-    const warn = (event: BeforeUnloadEvent) => event.preventDefault()
+    const warn = (event: BeforeUnloadEvent) => {
+      // If the page leaves by itself, its user is gone, whose data must not stay on the screen.
+      if (session.peek().kind !== 'loading') event.preventDefault()
+    }
     addEventListener('beforeunload', warn)
     return () => removeEventListener('beforeunload', warn)
   })
