@@ -6,7 +6,7 @@ import t from 'tap'
 import { findPage } from '../src/http/page-routes.ts'
 import { startServer, type Answer, type Client } from './server.ts'
 
-/** The page that the build made: these tests hold whatever is in it. */
+/** The page that the build made. These tests do not depend on its content. */
 const folder = fileURLToPath(new URL('../dist/page', import.meta.url))
 const bytesOf = (path: string) => readFileSync(join(folder, path))
 const built = readdirSync(folder, { recursive: true, withFileTypes: true }).filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name).slice(folder.length))
@@ -25,7 +25,7 @@ function lastingHeaders ({ headers }: Answer): object {
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !/^(?:date|x-request-id|ratelimit-|connection|keep-alive)/.test(name)))
 }
 
-t.test('a browser gets the page at /, which is let do only what it needs', async t => {
+t.test('a browser gets the page at /, whose policy allows only what it needs', async t => {
   const server = await startServer(t)
   const answer = await visit(server)
   t.equal(answer.status, 200)
@@ -49,7 +49,7 @@ t.test('a browser gets the page at /, which is let do only what it needs', async
   t.strictSame(lastingHeaders(head), lastingHeaders(answer))
 })
 
-t.test('a program gets the service information as before, without the headers of the page', async t => {
+t.test('a program gets the service information, without the headers of the page', async t => {
   const server = await startServer(t)
   const answer = await server.send('GET', '/')
   t.match(answer, { status: 200, json: { name: 'MagicStore' } })
@@ -62,14 +62,14 @@ t.test('a program gets the service information as before, without the headers of
   })
 })
 
-t.test('the page knows whether people can register', async t => {
+t.test('the page knows whether registration is open', async t => {
   const server = await startServer(t, { REGISTRATION: 'closed' })
   const { text } = await visit(server)
   t.match(text, 'data-registration="closed"')
   t.notMatch(text, 'data-registration="open"')
 })
 
-t.test('the page asks for nothing but files of this server, and has no script or style within', async t => {
+t.test('the page loads only files of this server, and has no inline script or style', async t => {
   const server = await startServer(t)
   const { text } = await visit(server)
   const loaded = Array.from(text.matchAll(/(?:src|href)="([^"]*)"/g), ([, path]) => new URL(String(path), `${server.url}/`))
@@ -81,7 +81,7 @@ t.test('the page asks for nothing but files of this server, and has no script or
   t.notMatch(text, /<style|\sstyle=|\son[a-z]+=|<script(?![^>]*\ssrc=)/i)
 })
 
-t.test('every file of the page is served as it was built, small for whoever takes that, and kept for a year if its name is its hash', async t => {
+t.test('every file of the page is served as it was built, compressed if the client accepts that, and cached for a year if its name has a hash', async t => {
   const server = await startServer(t)
   t.ok(assets.length > 1)
   t.ok(paths.includes('/service-worker.js'))
@@ -115,7 +115,7 @@ t.test('every file of the page is served as it was built, small for whoever take
   for (const path of assets) t.equal((await server.send('GET', path)).headers['content-security-policy'], "default-src 'none'", path)
 })
 
-t.test('a service worker is never said to be unchanged: files of a package all have one date', async t => {
+t.test('the service worker has no validators: all files of a package have the same date', async t => {
   const server = await startServer(t)
   const { headers } = await server.send('GET', '/service-worker.js')
   t.strictSame([headers.etag, headers['last-modified']], [undefined, undefined])
@@ -124,7 +124,7 @@ t.test('a service worker is never said to be unchanged: files of a package all h
   }
 })
 
-t.test('nothing else is served: no folder, no file outside, no other name for a file', async t => {
+t.test('no other path is served: no folder, no file outside, no other name of a file', async t => {
   const server = await startServer(t)
   const [asset = ''] = assets
   const name = asset.slice('/assets/'.length)
@@ -141,7 +141,7 @@ t.test('nothing else is served: no folder, no file outside, no other name for a 
   t.equal((await server.send('GET', `${asset}?a=../index.html`)).bytes.length, bytesOf(asset).length, 'a query has no meaning')
 })
 
-t.test('another method is 405 with Allow, and every limit on requests holds for the page', async t => {
+t.test('another method is 405 with Allow, and the limit on requests includes the page', async t => {
   const server = await startServer(t)
   for (const path of paths) {
     for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
@@ -159,7 +159,7 @@ t.test('another method is 405 with Allow, and every limit on requests holds for 
   }
 })
 
-t.test('WEB_PAGE=off removes the page: a browser is sent to the document, as before', async t => {
+t.test('WEB_PAGE=off removes the page: a browser is redirected to /docs', async t => {
   const server = await startServer(t, { WEB_PAGE: 'off' })
   const home = await visit(server)
   t.match(home, { status: 302, headers: { location: '/docs', vary: 'Accept' } })
@@ -167,13 +167,13 @@ t.test('WEB_PAGE=off removes the page: a browser is sent to the document, as bef
   for (const path of paths) t.equal((await server.send('GET', path)).status, 404, path)
 })
 
-t.test('a checkout without a build serves without a page, and says so once', async t => {
+t.test('a checkout without a build has no page, and the log says so once', async t => {
   const warnings: unknown[] = []
   const log = { warn: (text: string) => { warnings.push(text) } } as Parameters<typeof findPage>[1]
   const settings = { hasWebPage: true, registration: 'open' } as const
   t.equal(await findPage(settings, log, t.testdir()), undefined)
   t.equal(warnings.length, 1)
   t.equal(await findPage({ ...settings, hasWebPage: false }, log), undefined)
-  t.equal(warnings.length, 1, 'nothing to say where it is off')
-  await t.rejects(findPage(settings, log, join(folder, 'index.html')), { code: 'ENOTDIR' }, 'what is broken is not passed over')
+  t.equal(warnings.length, 1, 'no warning if it is off')
+  await t.rejects(findPage(settings, log, join(folder, 'index.html')), { code: 'ENOTDIR' }, 'another error is not ignored')
 })

@@ -17,7 +17,7 @@ const DAY_MILLISECONDS = 24 * 3600_000
 
 type User = [string, string]
 
-/** The cookie that a response sets, as a request sends it, and the attributes of the header line. */
+/** The cookie that a response sets: the pair that a request sends, its secret, and its attributes. */
 function cookieOf ({ headers }: Pick<Answer, 'headers'>): { pair: string, secret: string, attributes: string[] } {
   const [line = '', ...more] = headers['set-cookie'] ?? []
   if (more.length > 0) throw new Error('a response sets two cookies')
@@ -25,7 +25,7 @@ function cookieOf ({ headers }: Pick<Answer, 'headers'>): { pair: string, secret
   return { pair, secret: pair.slice(pair.indexOf('=') + 1), attributes: attributes.sort() }
 }
 
-/** Signs in for a session: its cookie, and its first access token. */
+/** Creates a session. Returns its cookie and its first access token. */
 async function beginSession (client: Client, user: User, headers: Record<string, string> = {}): Promise<{ cookie: string, token: string }> {
   const answer = await client.send('POST', '/api/session', { user, headers })
   if (answer.status !== 201) throw new Error(`no session: ${answer.status} ${answer.text}`)
@@ -37,15 +37,12 @@ const statusOf = async (client: Client, options: SendOptions) => (await client.s
 const tokensOf = async (client: Client, user: User) => (await client.send('GET', '/api/tokens', { user })).json.tokens as { id: number, kind: string, createdAt: string, expiresAt: string, lastUsedAt: string | null }[]
 const kindsOf = async (client: Client, user: User) => (await client.send('GET', '/api/account/events?limit=1000', { user })).json.events.map(({ kind }: { kind: string }) => kind) as string[]
 
-/** Polls until something is the case that a server does after its response. */
+/** Polls until a change is visible that the server makes after its response. */
 async function until (holds: () => Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 10_000; !await holds();) if (Date.now() > end) throw new Error('it never came to that')
+  for (const end = Date.now() + 10_000; !await holds();) if (Date.now() > end) throw new Error('the change did not happen')
 }
 
-/**
- * Asserts that a session is over: no access token for it any more. The cookie is left alone: a response that is late would take that of
- * the session which a sign-in has begun meanwhile.
- */
+/** Asserts that a session has ended: it gets no access token. The cookie stays, because a late response could delete that of a newer session. */
 async function isOver (t: Test, client: Client, session: { cookie: string, token: string }, message: string): Promise<void> {
   const answer = await getSession(client, session.cookie)
   t.equal(answer.status, 204, message)
@@ -82,7 +79,7 @@ t.test('a password begins a session, whose cookie gives a new access token after
   t.notMatch(await textOfDatabase(server.dataDir), secret, 'the secret is not stored')
 })
 
-t.test('without a session that lasts the answer is 204, never a refusal', async t => {
+t.test('without a valid session the response is 204', async t => {
   const server = await startServer(t)
   const { user, token } = await signUp(server, 'ann')
   const { json: personal } = await server.send('POST', '/api/tokens', { user, json: { name: 'a script', scopes: ['account'] } })
@@ -130,7 +127,7 @@ t.test('only the password begins a session', async t => {
   }
 })
 
-t.test('a session is one of the account\'s tokens, lasts 30 days, and its access tokens do not outlast it', async t => {
+t.test('a session is one of the account\'s tokens, lasts 30 days, and its access tokens expire no later', async t => {
   const server = await startServer(t)
   const { user } = await signUp(server, 'ann')
   const before = Date.now()
@@ -152,7 +149,7 @@ t.test('a session is one of the account\'s tokens, lasts 30 days, and its access
   t.notOk((await tokensOf(server, user)).some(({ kind }) => kind === 'session'), 'it is not listed any more')
 })
 
-t.test('a renewal is a use of the session, and no event: those of sign-in and sign-out are', async t => {
+t.test('a renewal is a use of the session and no event; sign-in and sign-out are events', async t => {
   const server = await startServer(t)
   const { user } = await signUp(server, 'ann')
   const { cookie } = await beginSession(server, user)
@@ -192,7 +189,7 @@ for (const { by, end } of ends) {
   })
 }
 
-t.test('two sessions of one account have nothing to do with each other', async t => {
+t.test('two sessions of one account are independent', async t => {
   const server = await startServer(t)
   const { user } = await signUp(server, 'ann')
   const other = await signUp(server, 'bob')
@@ -217,11 +214,11 @@ t.test('an account that is disabled has no session until it is enabled, and can 
   t.equal((await server.send('POST', '/api/session', { user })).status, 401)
   t.equal((await server.send('DELETE', '/api/session', { headers: { cookie: other.cookie } })).status, 204)
   t.equal((await runBin(['user', 'enable', 'ann'], { DATA_DIR: server.dataDir })).code, 0)
-  t.equal((await getSession(server, session.cookie)).status, 200, 'as every token of it')
-  await isOver(t, server, other, 'what was ended meanwhile')
+  t.equal((await getSession(server, session.cookie)).status, 200, 'like every other token')
+  await isOver(t, server, other, 'a session that ended meanwhile')
 })
 
-t.test('only a page of this server and programs can use the cookie: those of other sites and of other ports are refused', async t => {
+t.test('only pages of this server and programs can use the cookie: pages of other sites and ports are refused', async t => {
   const server = await startServer(t)
   const { user } = await signUp(server, 'ann')
   const { cookie } = await beginSession(server, user)
@@ -255,7 +252,7 @@ t.test('no other operation reads the cookie', async t => {
   t.equal((await getSession(server, cookie)).status, 200, 'and none of them has ended the session')
 })
 
-t.test('the secret of a session is no token, however it is presented', async t => {
+t.test('the secret of a session is not accepted as a token', async t => {
   const server = await startServer(t)
   const { user } = await signUp(server, 'ann')
   const { cookie } = await beginSession(server, user)
@@ -269,7 +266,7 @@ t.test('the secret of a session is no token, however it is presented', async t =
   }
 })
 
-t.test('where there is no room for an access token, no session is left behind', async t => {
+t.test('if an access token can\'t be created, no session is left behind', async t => {
   const server = await startServer(t)
   const { id, user } = await signUp(server, 'ann')
   await runSql(server.dataDir, `
@@ -287,7 +284,7 @@ t.test('where there is no room for an access token, no session is left behind', 
   t.match(await getSession(server, cookie), { status: 409, json: { code: 'too_many_tokens' } })
 })
 
-t.test('a session that can\'t be marked as used gives an access token all the same', async t => {
+t.test('a session that can\'t be marked as used still gives an access token', async t => {
   const server = await startServer(t)
   const { user } = await signUp(server, 'ann')
   await refuseUpdates(server.dataDir, 'tokens')
@@ -295,7 +292,7 @@ t.test('a session that can\'t be marked as used gives an access token all the sa
   t.equal((await getSession(server, cookie)).status, 200)
 })
 
-t.test('a database that fails is an error, and neither the end of a session nor a renewal', { skip: skipWithoutSqlite }, async t => {
+t.test('if the database fails, a session is neither ended nor renewed', { skip: skipWithoutSqlite }, async t => {
   const server = await startServer(t)
   const { user } = await signUp(server, 'ann')
   const { cookie } = await beginSession(server, user)
@@ -309,7 +306,7 @@ t.test('a database that fails is an error, and neither the end of a session nor 
   t.equal((await getSession(server, cookie)).status, 200)
 })
 
-/** Sends requests over open connections, all in one turn, so that the server begins each before it has ended another. */
+/** Sends requests over open connections at the same time, so that the server begins each of them before another ends. */
 async function sendAtOnce (port: number, requests: string[]): Promise<string[]> {
   const sockets = await Promise.all(requests.map(async () => {
     const socket = connect(port, '127.0.0.1').setEncoding('utf8')
@@ -322,7 +319,7 @@ async function sendAtOnce (port: number, requests: string[]): Promise<string[]> 
   return Promise.all(sockets.map(async socket => (await socket.toArray()).join('')))
 }
 
-t.test('of several who end and renew one session at once, each is told that it is over, or has a token that is, and one end is an event', async t => {
+t.test('concurrent renewals and ends of one session leave no valid token, and only one event', async t => {
   const server = await startServer(t)
   const { user } = await signUp(server, 'ann')
   const { cookie } = await beginSession(server, user)
@@ -336,7 +333,7 @@ t.test('of several who end and renew one session at once, each is told that it i
   t.equal((await kindsOf(server, user)).filter(kind => kind === 'token_revoked').length, 1)
 })
 
-t.test('behind a proxy that says the client used TLS the cookie is one that other hosts and plain HTTP can\'t set', async t => {
+t.test('behind a proxy that reports TLS the cookie is one that other hosts and plain HTTP can\'t set', async t => {
   const server = await startServer(t, { TRUST_PROXY: '127.0.0.1', PUBLIC_URL: 'https://files.example.org/store' })
   const secure = { 'x-forwarded-for': '192.0.2.1', 'x-forwarded-proto': 'https' }
   const { user } = await signUp(server, 'ann')

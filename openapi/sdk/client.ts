@@ -436,9 +436,11 @@ function progressOf (fetch: Fetch, file: Blob, { onProgress }: UploadOptions = {
   // A form is a little longer than its file.
   const report = (sentBytes: number) => onProgress(Math.min(sentBytes, file.size), file.size)
   const { XMLHttpRequest } = globalThis as unknown as { XMLHttpRequest?: new () => UploadRequest }
-  // The browser reads a file while it sends it. A form exists only in the request, from which it has to be read first.
+  // The browser reads a file while it sends it. A form exists only in the request and has to be read first.
   const bodyOfRequest = async (request: Request) => request.method === 'POST' ? request.blob() : file
-  if (XMLHttpRequest !== undefined) return { fetch: async request => sendByXhr(new XMLHttpRequest(), request, { body: await bodyOfRequest(request), report }) }
+  if (XMLHttpRequest !== undefined) {
+    return { fetch: async request => sendByXhr(new XMLHttpRequest(), request, { body: await bodyOfRequest(request), report }) }
+  }
   return {
     fetch (request) {
       const counted = new Request(request, { body: countedStream(request.body as ReadableStream<Uint8Array>, report), duplex: 'half' } as RequestInit)

@@ -5,7 +5,7 @@ import { build } from 'esbuild'
 
 const source = 'src/page'
 
-/** Same for all builds of the page. */
+/** The page and its service worker are built alike. */
 const options = {
   bundle: true,
   minify: true,
@@ -19,9 +19,9 @@ const options = {
 
 /**
  * Bundles src/page/ into `folder`, with the client that is in `sdk`. The names of scripts and styles contain a hash of their content,
- * so that browsers can keep them for ever. Everything is compressed once, here.
+ * so that browsers can cache them without asking again. Everything is compressed here, once.
  * @param {{ folder: string, sdk: string }} folders
- * @returns {Promise<string[]>} the files that went into it
+ * @returns {Promise<string[]>} the source files
  */
 export async function bundlePage ({ folder, sdk }) {
   const assets = join(folder, 'assets')
@@ -29,20 +29,28 @@ export async function bundlePage ({ folder, sdk }) {
     ...options,
     entryPoints: [`${source}/main.tsx`, `${source}/page.css`, `${source}/icon.svg`],
     loader: { '.svg': 'copy' },
-    splitting: true,
     outdir: assets,
     entryNames: '[name]-[hash]',
-    chunkNames: '[name]-[hash]',
     alias: { magicstore: `./${sdk}/client.ts` }
   })
-  // Its address must stay the same.
+  // Without a hash, because browsers look for a new service worker at the same address.
   const worker = await build({ ...options, entryPoints: [`${source}/worker/service-worker.ts`], outdir: folder })
-  const names = Object.entries(page.metafile.outputs).map(([path, { entryPoint }]) => ({ entryPoint, name: basename(path) }))
-  const html = names.reduce((text, { entryPoint, name }) => entryPoint === undefined ? text : text.replace(`"${servedName(entryPoint)}"`, `"assets/${name}"`), readFileSync(`${source}/index.html`, 'utf8'))
-  writeFileSync(join(folder, 'index.html'), html)
+  writeFileSync(join(folder, 'index.html'), htmlFor(page.metafile.outputs))
   for (const name of readdirSync(assets)) compress(join(assets, name))
   compress(join(folder, 'service-worker.js'))
   return [...Object.keys(page.metafile.inputs), ...Object.keys(worker.metafile.inputs)]
+}
+
+/**
+ * index.html with the addresses of the built files.
+ * @param {import('esbuild').Metafile['outputs']} outputs
+ */
+function htmlFor (outputs) {
+  let html = readFileSync(`${source}/index.html`, 'utf8')
+  for (const [path, { entryPoint }] of Object.entries(outputs)) {
+    if (entryPoint !== undefined) html = html.replace(`"${servedName(entryPoint)}"`, `"assets/${basename(path)}"`)
+  }
+  return html
 }
 
 /** @param {string} entryPoint */

@@ -4,20 +4,22 @@ import fastifyStatic from '@fastify/static'
 import type { FastifyBaseLogger, FastifyPluginAsync } from 'fastify'
 import { packageFolder } from '../config.ts'
 
-/** The page for people, as the build made it. */
+/** The page for browsers. */
 export interface Page {
+  /** The files that the build made. */
   readonly folder: string
-  /** The HTML of `/`, with what the page must know of the settings. */
+  /** The HTML of `/`, with the settings that the page needs. */
   readonly html: string
 }
 
 interface PageSettings { readonly hasWebPage: boolean, readonly registration: 'open' | 'closed' }
 
-/** The build replaces the whole folder, and a server keeps to what it found when it started. */
+/** The build replaces this folder. A running server knows the files that were there at its start. */
 const FOLDER = join(packageFolder, 'dist/page')
 
-/** A checkout in which nothing was built has no page: its server works without one. */
-export async function findPage ({ hasWebPage, registration }: PageSettings, log: FastifyBaseLogger, folder = FOLDER): Promise<Page | undefined> {
+/** Reads the page. Undefined if it is off, or if it was not built, as in a new checkout. */
+export async function findPage (settings: PageSettings, log: FastifyBaseLogger, folder = FOLDER): Promise<Page | undefined> {
+  const { hasWebPage, registration } = settings
   if (!hasWebPage) return undefined
   try {
     const html = await readFile(join(folder, 'index.html'), 'utf8')
@@ -29,7 +31,7 @@ export async function findPage ({ hasWebPage, registration }: PageSettings, log:
   }
 }
 
-/** The files of the page. Only those that were there at the start are looked for: no other path reaches the file system. */
+/** The files of the page. Only the names of files that were there at the start reach the file system. */
 export const pageRoutes: FastifyPluginAsync<{ page: Page }> = async (app, { page: { folder } }) => {
   const assets = join(folder, 'assets')
   const [files, hashedFiles] = await Promise.all([folder, assets].map(namesIn)) as [Set<string>, Set<string>]
@@ -39,7 +41,7 @@ export const pageRoutes: FastifyPluginAsync<{ page: Page }> = async (app, { page
     root: folder,
     preCompressed: true,
     acceptRanges: false,
-    // Made of size and time: npm gives all files of a package the same time, and a new service worker may have the size of the old one.
+    // They depend on size and time only: npm gives all files the same time, and a new service worker can have the size of the old one.
     etag: false,
     lastModified: false,
     cacheControl: false
@@ -48,14 +50,16 @@ export const pageRoutes: FastifyPluginAsync<{ page: Page }> = async (app, { page
     app.get(`/${name}`, { schema: { hide: true } }, (_request, reply) => reply
       .header('cache-control', 'no-cache').header('content-security-policy', "default-src 'none'; connect-src 'self'").sendFile(name))
   }
-  // One route for all: a route for each takes a millisecond of the start.
+  // One route for all, because a route for each would delay the start by a millisecond.
   app.get<{ Params: { name: string } }>('/assets/:name', { schema: { hide: true } }, ({ params: { name } }, reply) => {
     if (!hashedFiles.has(name)) return reply.callNotFound()
-    return reply.header('cache-control', 'public, max-age=31536000, immutable').header('content-security-policy', "default-src 'none'").sendFile(name, assets)
+    return reply
+      .header('cache-control', 'public, max-age=31536000, immutable').header('content-security-policy', "default-src 'none'")
+      .sendFile(name, assets)
   })
 }
 
-/** The files in a folder, without the page itself and the compressed forms of files. */
+/** The names of the files in a folder, without index.html and the compressed forms. */
 async function namesIn (folder: string): Promise<Set<string>> {
   const entries = await readdir(folder, { withFileTypes: true })
   const names = entries.filter(entry => entry.isFile()).map(({ name }) => name)

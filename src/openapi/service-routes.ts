@@ -42,7 +42,7 @@ const security: FastifyHelmetOptions = {
   strictTransportSecurity: false
 }
 
-/** What `/` is: the page for a browser, and service information for a program. */
+/** `/`: the page for browsers, service information for programs. */
 export const serviceRoutes: FastifyPluginAsyncTypebox<{ links: Links, page: Page | undefined }> = async (app, { links, page }) => {
   await app.register(helmet, { ...security, global: false })
 
@@ -55,16 +55,28 @@ export const serviceRoutes: FastifyPluginAsyncTypebox<{ links: Links, page: Page
       tags: ['Document'],
       security: noCredential,
       response: {
-        200: { description: 'Service information, or the page.', content: { 'application/json': { schema: Type.Ref(ServiceFacts) }, 'text/html': { schema: Html } } },
-        302: { description: 'For browsers, if the server has no page.', type: 'null', headers: { Location: { type: 'string', enum: ['/docs'], description: 'Path of the documentation page.' } } }
+        200: {
+          description: 'Service information, or the page.',
+          content: { 'application/json': { schema: Type.Ref(ServiceFacts) }, 'text/html': { schema: Html } }
+        },
+        302: {
+          description: 'For browsers, if the server has no page.',
+          type: 'null',
+          headers: { Location: { type: 'string', enum: ['/docs'], description: 'Path of the documentation page.' } }
+        }
       }
     }
   }, async (request, reply) => {
     reply.header('vary', 'Accept')
     const [preferred] = new Negotiator(request.raw).mediaTypes(['application/json', 'text/html'])
-    if (preferred !== 'text/html') return { name: 'MagicStore' as const, version: readVersion(), openapi: links.to(request.raw, '/openapi.json'), docs: links.to(request.raw, '/docs') }
+    if (preferred !== 'text/html') {
+      const [openapi, docs] = [links.to(request.raw, '/openapi.json'), links.to(request.raw, '/docs')]
+      return { name: 'MagicStore' as const, version: readVersion(), openapi, docs }
+    }
     if (page === undefined) return reply.redirect('/docs')
     await reply.helmet()
-    return reply.header('cache-control', 'no-cache').header('permissions-policy', 'camera=(), geolocation=(), microphone=()').type('text/html; charset=utf-8').send(page.html)
+    return reply
+      .header('cache-control', 'no-cache').header('permissions-policy', 'camera=(), geolocation=(), microphone=()')
+      .type('text/html; charset=utf-8').send(page.html)
   })
 }

@@ -3,6 +3,7 @@ import { AccountView } from './account/account-view.tsx'
 import { Dialog } from './dialog.tsx'
 import { FilesView } from './files/files-view.tsx'
 import { TrashView } from './files/trash-view.tsx'
+import { focusMain } from './focus.ts'
 import { Icon, Logo } from './icon.tsx'
 import { Notices } from './notices.tsx'
 import { ProblemText } from './problem.tsx'
@@ -24,7 +25,7 @@ export function App () {
   if (state.kind === 'none') return <SignIn />
   return (
     <>
-      <a class='skip' href='#main' onClick={focusMain}>{texts.skipToMain}</a>
+      <a class='skip' href='#main' onClick={skipToMain}>{texts.skipToMain}</a>
       <TopBar username={state.username} />
       <main id='main' tabIndex={-1}>
         {view.value === 'files' && <FilesView />}
@@ -44,7 +45,7 @@ export function App () {
   )
 }
 
-/** Sets the title of the window, and after a change moves the focus to the heading: the element that had it may be gone. */
+/** Sets the title of the window. After a change of view, focuses the heading, because the focused element may be gone. */
 function useScreen (screen: Screen): void {
   const isLaterOne = useRef(false)
   useEffect(() => {
@@ -62,9 +63,10 @@ function focusHeading (): void {
   heading?.focus()
 }
 
-function focusMain (event: MouseEvent): void {
+/** The address stays: its part after `#` is the view. */
+function skipToMain (event: MouseEvent): void {
   event.preventDefault()
-  document.getElementById('main')?.focus()
+  focusMain()
 }
 
 /** Shown if the page could not ask the server for the session. */
@@ -90,10 +92,12 @@ function TopBar ({ username }: { username: string }) {
         <h1 class='brand'><Logo /><span>{texts.title}</span></h1>
         <nav aria-label={texts.navigation}>
           {views.map(name => (
-            <a key={name} href={`#${name}`} aria-current={view.value === name ? 'page' : undefined}><Icon name={name} />{texts.views[name]}</a>
+            <a key={name} href={`#${name}`} aria-current={view.value === name ? 'page' : undefined}>
+              <Icon name={name} />{texts.views[name]}
+            </a>
           ))}
         </nav>
-        <div class='who'>
+        <div class='user'>
           <span class='username' dir='auto' title={username}>{username}</span>
           <button
             type='button' class='quiet' aria-label={texts.sign.out} title={texts.sign.out} aria-disabled={isRunning}

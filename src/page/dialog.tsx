@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact'
 import { useId, useLayoutEffect, useRef } from 'preact/hooks'
+import { focusMain } from './focus.ts'
 import { Icon } from './icon.tsx'
 import { texts } from './texts.ts'
 
@@ -12,20 +13,20 @@ interface DialogProps {
 }
 
 /**
- * A modal dialog. The focus starts at the element with `data-autofocus`, stays inside, and returns when the dialog closes. `autofocus` would
- * do the same, but Chromium writes a message about it to the console. A click outside does nothing, so that no input is lost.
+ * A modal dialog. The focus starts at the element with `data-autofocus`, stays inside, and returns when the dialog closes. `autofocus`
+ * would do the same, but Chromium writes a message about it to the console. A click outside does nothing, so that no input is lost.
  */
 export function Dialog ({ title, onClose, class: className = '', children }: DialogProps) {
   const element = useRef<HTMLDialogElement>(null)
   const titleId = useId()
-  // Before the next key is pressed.
+  // A layout effect, so that the focus has moved before the next key is pressed.
   useLayoutEffect(() => {
     const dialog = element.current
     const opener = document.activeElement
     dialog?.showModal()
     dialog?.querySelector<HTMLElement>('[data-autofocus]')?.focus()
     return () => {
-      // While it is open, nothing outside of it can have the focus.
+      // First, because nothing outside of an open dialog can get the focus.
       dialog?.close()
       returnFocus(opener, dialog?.closest('section, main'))
     }
@@ -40,7 +41,9 @@ export function Dialog ({ title, onClose, class: className = '', children }: Dia
     <dialog ref={element} class={className} aria-labelledby={titleId} onCancel={cancel} onClose={open}>
       <header>
         <h2 id={titleId} dir='auto'>{title}</h2>
-        {onClose !== undefined && <button type='button' class='quiet' onClick={onClose} aria-label={texts.close}><Icon name='close' /></button>}
+        {onClose !== undefined && (
+          <button type='button' class='quiet' onClick={onClose} aria-label={texts.close}><Icon name='close' /></button>
+        )}
       </header>
       {children}
     </dialog>
@@ -48,8 +51,9 @@ export function Dialog ({ title, onClose, class: className = '', children }: Dia
 }
 
 /** If the element that opened the dialog is gone, such as the row of a revoked token, the heading of its section gets the focus. */
-function returnFocus (opener: Element | null, part: Element | null | undefined): void {
+function returnFocus (opener: Element | null, section: Element | null | undefined): void {
   const isThere = opener?.isConnected === true && opener !== document.body
-  const target = isThere ? opener : part?.querySelector('[tabindex="-1"]:is(h2, h3)') ?? document.getElementById('main')
+  const target = isThere ? opener : section?.querySelector('[tabindex="-1"]:is(h2, h3)')
   if (target instanceof HTMLElement) target.focus()
+  else focusMain()
 }

@@ -2,7 +2,7 @@ import { texts } from './texts.ts'
 
 const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const
 
-/** Kept, because to create one takes longer than to format a number, and each row of a list has a size. */
+/** Created once: that takes longer than to format a number, and each row of a list shows a size. */
 const sizeFormats = units.map((unit, power) => {
   const style = { style: 'unit', unit, unitDisplay: power === 0 ? 'long' : 'short', maximumFractionDigits: power === 0 ? 0 : 1 } as const
   return new Intl.NumberFormat(texts.language, style)
@@ -16,6 +16,7 @@ export function formatSize (bytes: number): string {
   return sizeFormats[power]?.format(bytes / 1000 ** power) ?? ''
 }
 
+/** A count with separators, such as `1,234`. */
 export function formatNumber (value: number): string {
   return numberFormat.format(value)
 }

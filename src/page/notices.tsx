@@ -1,5 +1,6 @@
 import { signal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
+import { focusMain } from './focus.ts'
 import { Icon } from './icon.tsx'
 import { texts } from './texts.ts'
 
@@ -14,7 +15,7 @@ const SHOWN_MILLISECONDS = 8000
 
 const notice = signal<Notice | undefined>(undefined)
 
-/** Shows what was done, and announces it, until the next notice or until it is dismissed. */
+/** Shows and announces a notice until it is dismissed or the next one replaces it. */
 export function notify (next: Notice): void {
   notice.value = next
 }
@@ -23,6 +24,7 @@ function dismiss (): void {
   notice.value = undefined
 }
 
+/** The place of the notice. */
 export function Notices () {
   const { text, action } = notice.value ?? {}
   const before = useRef<EventTarget | null>(null)
@@ -48,10 +50,15 @@ export function Notices () {
   )
 }
 
+/** A notice that is being read or used stays. */
+function dismissUnused (): void {
+  if (document.querySelector('.notice:is(:hover, :focus-within)') === null) dismiss()
+}
+
 function useExpiry (): void {
   useEffect(() => {
     if (notice.value === undefined || notice.value.action !== undefined) return
-    const timer = setTimeout(() => { if (document.querySelector('.notice:is(:hover, :focus-within)') === null) dismiss() }, SHOWN_MILLISECONDS)
+    const timer = setTimeout(dismissUnused, SHOWN_MILLISECONDS)
     return () => clearTimeout(timer)
   }, [notice.value])
 }
@@ -59,5 +66,5 @@ function useExpiry (): void {
 /** Moves the focus back to where it was before the notice, if that element is still there. */
 function returnFocus (before: EventTarget | null): void {
   if (before instanceof HTMLElement && before.isConnected && before.closest('.notice') === null) return before.focus()
-  document.getElementById('main')?.focus()
+  focusMain()
 }

@@ -1,7 +1,8 @@
+import { MagicStoreError } from 'magicstore'
 import { useId, useState } from 'preact/hooks'
 import { Icon } from './icon.tsx'
 import { ProblemText } from './problem.tsx'
-import { session } from './session.ts'
+import { session, usernameOf } from './session.ts'
 import { texts } from './texts.ts'
 
 interface PasswordFieldProps {
@@ -23,8 +24,8 @@ export function PasswordField ({ name, label, autocomplete, error, autofocus = f
       <label for={id}>{label}</label>
       <div class='password'>
         <input
-          id={id} name={name} type={isShown ? 'text' : 'password'} required autocomplete={autocomplete} data-autofocus={autofocus || undefined}
-          autocapitalize='none' spellcheck={false} aria-invalid={error !== undefined} aria-describedby={`${id}-problem`}
+          id={id} name={name} type={isShown ? 'text' : 'password'} required autocomplete={autocomplete} autocapitalize='none'
+          spellcheck={false} aria-invalid={error !== undefined} aria-describedby={`${id}-problem`} data-autofocus={autofocus || undefined}
         />
         <button
           type='button' class='quiet' aria-pressed={isShown} aria-label={texts.sign.showPassword} title={texts.sign.showPassword}
@@ -46,11 +47,17 @@ interface AccountPasswordProps {
 
 /** The current password of the user. The hidden username tells password managers which account it belongs to. */
 export function AccountPassword (field: AccountPasswordProps) {
-  const username = 'username' in session.value ? session.value.username : ''
   return (
     <>
-      <input class='hidden' name='username' value={username} autocomplete='username' readOnly tabIndex={-1} aria-hidden='true' />
+      <input
+        class='hidden' name='username' value={usernameOf(session.value)} autocomplete='username' readOnly tabIndex={-1} aria-hidden='true'
+      />
       <PasswordField {...field} autocomplete='current-password' />
     </>
   )
+}
+
+/** Whether the server refused the current password. */
+export function isPasswordWrong (error: unknown): boolean {
+  return error instanceof MagicStoreError && error.code === 'credentials_wrong'
 }

@@ -3,7 +3,7 @@ import { formatDuration } from './format.ts'
 import { SessionEnded } from './session.ts'
 import { texts } from './texts.ts'
 
-/** The title and detail of a failure in words, as the server gave them. Undefined if there is nothing to say. */
+/** The title and detail of an error, as the server sent them. Undefined if there is no error, or the page asks for the password instead. */
 export function describe (error: unknown): { title: string, detail?: string } | undefined {
   if (error === undefined || error instanceof SessionEnded) return undefined
   if (!(error instanceof MagicStoreError)) return { title: texts.networkProblem }
@@ -20,12 +20,22 @@ function detailOf ({ code, title, detail, errors = [] }: Problem): string {
   return detail === title ? '' : detail
 }
 
-/** Shows a failure next to what caused it, and announces it. */
+/** Shows an error next to what caused it, and announces it. */
 export function ProblemText ({ error, id }: { error: unknown, id?: string }) {
   const words = describe(error)
   return (
     <div class='problem' role='alert' id={id}>
       {words !== undefined && <p><strong>{words.title}</strong>{words.detail !== undefined && <> <span>{words.detail}</span></>}</p>}
     </div>
+  )
+}
+
+/** An error, with a button that tries again. */
+export function Retry ({ error, act }: { error: unknown, act: () => void }) {
+  return (
+    <>
+      <ProblemText error={error} />
+      <button type='button' onClick={act}>{texts.tryAgain}</button>
+    </>
   )
 }

@@ -6,14 +6,14 @@ import { useAct } from './use-act.ts'
 
 interface QuestionProps {
   title: string
-  /** The name of the button that does it. */
+  /** The label of the button that confirms. */
   label: string
   act: () => Promise<void>
   onClose: () => void
   children: ComponentChildren
 }
 
-/** Asks before something that can't be undone. The focus starts at the cancel button. */
+/** A dialog before an action that can't be undone. The focus starts at the cancel button. */
 export function Question ({ title, label, act, onClose, children }: QuestionProps) {
   const { run, isRunning, error } = useAct(async () => {
     await act()

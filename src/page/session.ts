@@ -2,10 +2,10 @@ import { effect, signal } from '@preact/signals'
 import { authorizationOf, bodyOf, createMagicStore, MagicStoreError, type MagicStore, type Password } from 'magicstore'
 
 /**
- * Whether someone is signed in. `loading` until the server has told; `unreachable` if it could not. `ended`: the session of this user
- * ended while the page was in use; the page stays as it is, so that nothing is lost, until the same user signs in again.
+ * `loading` until the server has answered; `unreachable` if it does not; `none` if no user is signed in. `ended`: the session of this user
+ * ended while the page was in use. The page then stays as it is until the same user signs in again, so that nothing is lost.
  */
-export type SessionState =
+type SessionState =
   | { readonly kind: 'loading' }
   | { readonly kind: 'none' }
   | { readonly kind: 'unreachable', readonly error: unknown }
@@ -13,18 +13,21 @@ export type SessionState =
 
 interface OpenSession { readonly token: string, readonly duration: number, readonly username: string, readonly sessionId: number }
 
+/** Whether a user is signed in. */
 export const session = signal<SessionState>({ kind: 'loading' })
 
-/** The folder that the page came from, which a proxy may have moved. */
-const baseUrl = new URL('.', location.href).href.replace(/\/$/, '')
+/** The folder of the page. Behind a proxy it can have a path. */
+export const folder = new URL('.', location.href)
 
-/** The token that came with the sign-in, until it is first used. */
+const baseUrl = folder.href.replace(/\/$/, '')
+
+/** The token of the last sign-in, until it is first used. */
 let fresh: OpenSession | undefined
 
 /** Counts the sign-ins of this window. What was asked before the latest one says nothing about its session. */
 let signIns = 0
 
-/** The newest token, for requests that the client does not send. */
+/** The newest token, for requests of the service worker. */
 let newest: { readonly token: string, readonly renewAt: number } | undefined
 
 /** Requests that need a new token at the same time share it. */
@@ -33,7 +36,7 @@ let renewal: Promise<unknown> | undefined
 /** Share of a token's lifetime after which a new one is requested. */
 const RENEWAL_SHARE = 0.9
 
-/** Without an access token: for sessions and registration. */
+/** A client without an access token, for sessions and registration. */
 const anonymous = createMagicStore({ baseUrl })
 
 /** Created again after each sign-in, because it keeps a token that may have ended. */
@@ -52,7 +55,7 @@ const TRUST_MILLISECONDS = 60_000
 
 let checkedAt = 0
 
-/** Thrown by `accessToken` if the session has ended. The page already asks for the password. */
+/** Thrown if the session has ended. The page already asks for the password. */
 export class SessionEnded extends Error {}
 
 /** Continues the session of the cookie, if there is one. */
@@ -122,12 +125,12 @@ export async function call<Result> (act: (store: MagicStore) => Promise<Result>)
 
 /** The headers of an operation that needs the password of the signed-in user, not a token. */
 export function passwordHeaders (password: string): { authorization: string } {
-  return { authorization: authorizationOf({ username: usernameOf(session.value) ?? '', password }) }
+  return { authorization: authorizationOf({ username: usernameOf(session.value), password }) }
 }
 
 /**
- * The access token for what is not sent by the client: see service-worker.ts. `refused` is the one that the server did not accept.
- * @throws SessionEnded.
+ * An access token for the requests of the service worker; a new one if the server refused the token `refused`.
+ * @throws SessionEnded, MagicStoreError and TypeError, as `call`.
  */
 export async function accessToken (refused?: string): Promise<string> {
   if (newest === undefined || newest.token === refused || Date.now() >= newest.renewAt) {
@@ -177,7 +180,7 @@ async function checkSession (): Promise<void> {
     if (found !== undefined) open(found)
     else end()
   } catch {
-    // The next request shows what is wrong.
+    // The next request shows the error.
   }
 }
 
@@ -194,7 +197,7 @@ function tellWindows (news: News): void {
 function open (found: OpenSession): void {
   if (isLeaving) return
   const before = usernameOf(session.value)
-  if (before !== undefined && before !== found.username) return startAnew()
+  if (before !== '' && before !== found.username) return startAnew()
   session.value = { kind: 'open', username: found.username, sessionId: found.sessionId }
 }
 
@@ -237,6 +240,7 @@ function end (): void {
   if ('username' in state) session.value = { ...state, kind: 'ended' }
 }
 
-function usernameOf (state: SessionState): string | undefined {
-  return 'username' in state ? state.username : undefined
+/** The name of the signed-in user; empty if there is none. */
+export function usernameOf (state: SessionState): string {
+  return 'username' in state ? state.username : ''
 }

@@ -4,15 +4,15 @@ import { Logo } from './icon.tsx'
 import { PasswordField } from './password-field.tsx'
 import { ProblemText } from './problem.tsx'
 import { register, signIn } from './session.ts'
+import { fieldsOf } from './submission.ts'
 import { texts } from './texts.ts'
 import { useAct } from './use-act.ts'
 
-const isRegistrationOpen = document.documentElement.dataset.registration === 'open'
-
-/** Signs in, or creates an account where the server lets everyone do so. */
+/** Signs in, or creates an account if registration is open. */
 export function SignIn () {
   const [isNew, setNew] = useState(false)
   const [farewell] = useState(takeFarewell)
+  const isRegistrationOpen = document.documentElement.dataset.registration === 'open'
   const title = isNew ? texts.sign.up : texts.sign.in
   return (
     <main class='sign-in'>
@@ -30,7 +30,7 @@ export function SignIn () {
   )
 }
 
-/** The message from before the reload, to be shown once. */
+/** The message from before the reload, which is shown once. */
 function takeFarewell (): string | undefined {
   const { farewell } = (history.state ?? {}) as { farewell?: string }
   history.replaceState(null, '')
@@ -40,23 +40,22 @@ function takeFarewell (): string | undefined {
 interface CredentialFormProps {
   label: string
   isNew: boolean
-  /** The only user that may sign in. */
+  /** Set if only this user may sign in. */
   username?: string
   act: (credentials: { username: string, password: string }) => Promise<void>
 }
 
-/** Username and password. What was typed stays when the form changes from signing in to registration. */
+/** Username and password. Typed text stays when the form changes from sign-in to registration. */
 export function CredentialForm ({ label, isNew, username, act }: CredentialFormProps) {
   const id = useId()
   const form = useRef<HTMLFormElement>(null)
   const { run, isRunning, error } = useAct(act)
-  const field = fieldOf(error)
+  const field = refusedField(error)
   const errorAt = (place: typeof field) => place === field ? error : undefined
   useEffect(() => focusField(form.current, username === undefined ? 'username' : 'password'), [isNew])
   useEffect(() => { if (error !== undefined) focusField(form.current, field ?? 'password') }, [error])
   function submit (event: SubmitEvent): void {
-    event.preventDefault()
-    const fields = new FormData(event.currentTarget as HTMLFormElement)
+    const fields = fieldsOf(event)
     void run({ username: username ?? String(fields.get('username')), password: String(fields.get('password')) })
   }
   return (
@@ -65,7 +64,8 @@ export function CredentialForm ({ label, isNew, username, act }: CredentialFormP
         <label for={id}>{texts.sign.username}</label>
         <input
           id={id} name='username' required readOnly={username !== undefined} defaultValue={username} maxLength={128} dir='auto'
-          autocomplete='username' autocapitalize='none' spellcheck={false} aria-invalid={field === 'username'} aria-describedby={`${id}-problem`}
+          autocomplete='username' autocapitalize='none' spellcheck={false}
+          aria-invalid={field === 'username'} aria-describedby={`${id}-problem`}
         />
         <ProblemText id={`${id}-problem`} error={errorAt('username')} />
       </div>
@@ -79,8 +79,8 @@ export function CredentialForm ({ label, isNew, username, act }: CredentialFormP
   )
 }
 
-/** The field that the server complains about. */
-function fieldOf (error: unknown): 'username' | 'password' | undefined {
+/** The field that the server refused. */
+function refusedField (error: unknown): 'username' | 'password' | undefined {
   if (!(error instanceof MagicStoreError)) return undefined
   const field = error.problem?.errors?.[0]?.field
   if (error.code === 'username_taken' || field === 'username') return 'username'

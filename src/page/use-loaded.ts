@@ -8,10 +8,14 @@ interface Loaded<Value> {
   readonly reload: () => Promise<void>
 }
 
-/** Loads what a view shows when the view appears. */
-export function useLoaded<Value> (load: () => Promise<Value>): Loaded<Value> {
+/** Loads what a view shows when the view appears. The signal aborts when the view disappears. */
+export function useLoaded<Value> (load: (signal?: AbortSignal) => Promise<Value>): Loaded<Value> {
   const [value, setValue] = useState<Value>()
-  const { run, error } = useAct(async () => setValue(await load()))
-  useEffect(() => { void run() }, [])
-  return { value, error, reload: run }
+  const { run, error } = useAct(async (signal?: AbortSignal) => setValue(await load(signal)))
+  useEffect(() => {
+    const ended = new AbortController()
+    void run(ended.signal)
+    return () => ended.abort()
+  }, [])
+  return { value, error, reload: () => run() }
 }

@@ -1,21 +1,18 @@
-import { accessToken } from './session.ts'
+import { accessToken, folder } from './session.ts'
 
 /** Trusted Types of the browsers that have them. */
 interface TrustedTypes {
   createPolicy (name: string, rules: { createScriptURL: (url: string) => string }): { createScriptURL (url: string): string }
 }
 
-/** The folder of the page. */
-const folder = new URL('.', location.href).href
-
 const workerUrl = `${folder}service-worker.js`
 
-/** What the service worker calls this window; undefined while it can't be used. */
+/** The id of this window at the service worker; undefined until the service worker can be used. */
 let windowId: string | undefined
 
 /**
- * Starts the service worker, which adds the access token to requests of this window that the browser makes by itself. Plain HTTP
- * on another machine and some private windows have none.
+ * Starts the service worker, which adds the access token to requests of this window that the browser makes by itself. Browsers offer no
+ * service worker over plain HTTP, except on the same machine, and in some private windows.
  */
 export async function connectWorker (): Promise<void> {
   if (!('serviceWorker' in navigator)) return
@@ -33,14 +30,14 @@ interface BytesAddress {
   disposition?: 'inline'
 }
 
-/** The address of a file's bytes for elements of this window, which the service worker answers. Undefined if there is none. */
+/** The address of a file's bytes for elements of this window. The service worker answers it; undefined without one. */
 export function bytesAddress ({ name, version, disposition }: BytesAddress): string | undefined {
   if (windowId === undefined || navigator.serviceWorker.controller === null) return undefined
   const query = new URLSearchParams({ window: windowId, ...(version !== undefined && { version }), ...(disposition && { disposition }) })
   return `${folder}uploads/${encodeURIComponent(name)}?${query}`
 }
 
-/** Lets only this one script pass, as a policy of Trusted Types where the browser has them. */
+/** The address of the service worker. With Trusted Types, a policy allows only this script. */
 function scriptUrl (): string {
   const { trustedTypes } = window as { trustedTypes?: TrustedTypes }
   const createScriptURL = (url: string) => {

@@ -20,10 +20,10 @@ const PATH = '/api/session'
 /** The name without TLS, and in the document. */
 const COOKIE = 'magicstore_session'
 
-/** A browser accepts a cookie of this name only over TLS, and only from this host (RFC 6265bis section 4.1.3.2). */
+/** Browsers accept a cookie of this name only over TLS and only from this host (RFC 6265bis section 4.1.3.2). */
 const SECURE_COOKIE = `__Host-${COOKIE}`
 
-/** The `security` of operations that read the cookie. Without one they answer as well. */
+/** The `security` of operations that read the cookie. They work without a credential too. */
 const byCookie: { [scheme: string]: string[] }[] = [{ session: [] }, {}]
 
 const SetCookie = (description: string) => ({
@@ -43,7 +43,11 @@ export const sessionSignInRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions
       ...codeSamples('curl -f -u test_user:pwd -c cookies.txt -X POST http://127.0.0.1:5000/api/session'),
       tags: ['Tokens'],
       response: {
-        201: { ...Type.Ref(Session), description: 'The new session.', headers: SetCookie('The cookie of the session: `HttpOnly`, `SameSite=Strict`; over TLS `Secure`, with the prefix `__Host-`.') },
+        201: {
+          ...Type.Ref(Session),
+          description: 'The new session.',
+          headers: SetCookie('The cookie of the session: `HttpOnly`, `SameSite=Strict`; over TLS `Secure`, with the prefix `__Host-`.')
+        },
         ...problems(['too_many_tokens', 'storage_full'])
       }
     }
@@ -103,12 +107,15 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = as
   })
 }
 
-async function endSession (request: FastifyRequest, { sessions, securityLog }: Pick<SessionRoutesOptions, 'sessions' | 'securityLog'>): Promise<void> {
+type Ending = Pick<SessionRoutesOptions, 'sessions' | 'securityLog'>
+
+/** Ends the session of the cookie, if there is one. */
+async function endSession (request: FastifyRequest, { sessions, securityLog }: Ending): Promise<void> {
   const accountId = await sessions.end(secretOf(request) ?? '')
   if (accountId !== undefined) securityLog.record({ kind: 'token_revoked', accountId, ...originOf(request) })
 }
 
-/** SameSite does not tell the ports of a host apart; Fetch Metadata does. Programs other than browsers do not send it. */
+/** SameSite does not distinguish the ports of a host; Fetch Metadata does. Only browsers send it. */
 function refuseOtherSites ({ headers }: FastifyRequest): void {
   const site = headers['sec-fetch-site']
   if (site === undefined || site === 'same-origin' || site === 'none') return
@@ -123,7 +130,7 @@ function secretOf (request: FastifyRequest): string | undefined {
   return request.cookies[cookieName(request)]
 }
 
-/** The prefix `__Host-` demands the path `/`; without TLS the cookie is sent to these operations only. */
+/** The prefix `__Host-` requires the path `/`. Without TLS, browsers send the cookie only to these operations. */
 function attributesFor ({ protocol }: FastifyRequest, publicUrl: string | undefined): CookieSerializeOptions {
   const shared = { httpOnly: true, sameSite: 'strict' } as const
   if (protocol === 'https') return { ...shared, secure: true, path: '/' }

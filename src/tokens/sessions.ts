@@ -4,7 +4,7 @@ import type { AccountRecord } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
 import type { IssuedToken, Tokens } from './tokens.ts'
 
-/** Time from sign-in to the end of a session, whether it is used or not. */
+/** Lifetime of a session. Use does not extend it. */
 export const SESSION_SECONDS = 30 * 24 * 3600
 
 const SECRET_BYTES = 32
@@ -22,7 +22,7 @@ export interface Sessions {
    * @throws too_many_tokens, and credentials_wrong if the password has changed since the request was authenticated.
    */
   create (account: AccountRecord, origin: Origin): Promise<RenewedSession & { secret: string }>
-  /** Creates an access token; undefined if no session has this secret, it has ended, or its account is disabled. @throws too_many_tokens. */
+  /** Creates an access token; undefined if no active session has this secret, or its account is disabled. @throws too_many_tokens. */
   renew (secret: string, origin: Origin): Promise<RenewedSession | undefined>
   /** Revokes a session and its access tokens. Returns the id of its account; undefined if there is no such session. */
   end (secret: string): Promise<number | undefined>

@@ -34,8 +34,8 @@ export interface IssuedToken { token: string, duration: number }
 
 export interface Tokens {
   /**
-   * Creates an access token. With a `parent`, it has the parent's scopes, expires no later and is revoked with it. It is an event of
-   * the account, unless the parent is a session: a page in use renews its token every few minutes, which is a use of the session.
+   * Creates an access token. With a `parent`, it has the parent's scopes, expires no later and is revoked with it. This is recorded as
+   * an event, unless the parent is a session: a page in use renews its token every few minutes.
    * @throws too_many_tokens, and if the password has changed or the parent was revoked since the request was authenticated:
    * credentials_wrong, token_revoked.
    */

@@ -73,3 +73,24 @@ export async function tabTo (page: Page, wanted: Locator, key: 'Tab' | 'Shift+Ta
   }
   throw new Error('Tab never reached it')
 }
+
+/** An element that had the focus. Lengths are in CSS pixels; `top` and `bottom` are relative to the window. */
+interface Stop { label: string, outline: string, width: number, height: number, top: number, bottom: number }
+
+/** Presses Tab until the focus leaves the page, at most 300 times. Returns the elements that had the focus. */
+export async function tabThrough (page: Page): Promise<Stop[]> {
+  const stops: Stop[] = []
+  while (stops.length < 300) {
+    await page.keyboard.press('Tab')
+    const stop = await page.evaluate(() => {
+      const element = document.activeElement
+      if (element === null || element === document.body) return undefined
+      const { outlineStyle, outlineWidth } = getComputedStyle(element)
+      const { width, height, top, bottom } = element.getBoundingClientRect()
+      return { label: element.outerHTML.slice(0, 100), outline: `${outlineStyle} ${outlineWidth}`, width, height, top, bottom }
+    })
+    if (stop === undefined) break
+    stops.push(stop)
+  }
+  return stops
+}

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import type { BrowserContextOptions, Locator, Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { signUp, startServer, type Settings } from '../server.ts'
-import { browser, browserTest, isFocused, openTab, phone, shows, tabTo, type Visit } from './browser.ts'
+import { browser, browserTest, isFocused, openTab, phone, shows, tabThrough, tabTo, type Visit } from './browser.ts'
 
 /** The page as a new visitor sees it, at the server's root. */
 async function visit (t: Test, options: BrowserContextOptions = {}, settings: Settings = {}): Promise<Visit & { origin: string }> {
@@ -324,24 +324,14 @@ browserTest('credentials are kept in the memory of the page alone, and are gone 
   t.equal((await ask(page, 'getResource')).status, '401')
 })
 
-browserTest('wherever Tab leads on the page, one sees where one is', async t => {
+browserTest('each element that Tab reaches has a visible outline', async t => {
   const { page } = await visit(t)
   await open(page, 'uploadFile')
-  const seen: { label: string, outline: string, width: number, height: number, isOnScreen: boolean }[] = []
-  for (let presses = 0; presses < 300; presses++) {
-    await page.keyboard.press('Tab')
-    const stop = await page.evaluate(() => {
-      const element = document.activeElement
-      if (element === null || element === document.body) return undefined
-      const { outlineStyle, outlineWidth } = getComputedStyle(element)
-      const { width, height, top, bottom } = element.getBoundingClientRect()
-      return { label: element.outerHTML.slice(0, 100), outline: `${outlineStyle} ${outlineWidth}`, width, height, isOnScreen: bottom > 0 && top < innerHeight }
-    })
-    if (stop === undefined) break
-    seen.push(stop)
-  }
+  const seen = await tabThrough(page)
+  const windowHeight = page.viewportSize()?.height ?? 0
   t.ok(seen.length > 60 && seen.length < 300, 'from the first stop to the last')
-  t.same(seen.filter(({ outline, width, height, isOnScreen }) => outline !== 'solid 3px' || width === 0 || height === 0 || !isOnScreen), [])
+  const isSeen = ({ top, bottom }: { top: number, bottom: number }) => bottom > 0 && top < windowHeight
+  t.same(seen.filter(stop => stop.outline !== 'solid 3px' || stop.width === 0 || stop.height === 0 || !isSeen(stop)), [])
 })
 
 browserTest('the page fits a phone: nothing runs out of the screen, and an upload works', async t => {

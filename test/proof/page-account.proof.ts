@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import type { Locator, Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { runBin, spawnServer, startServer, type RunningServer } from '../server.ts'
-import { browserTest, isFocused, shows, tabTo } from './browser.ts'
+import { browserTest, isFocused, shows, tabThrough, tabTo } from './browser.ts'
 import {
   PASSWORD, checkAccessible, checkFits, checkQuiet, fillCredentials, goTo, hasFocusIn, openPage, openPageAs, openSecondWindow, registerOn, signedIn, signInOn,
   type PageVisit
@@ -15,14 +15,14 @@ const section = (page: Page, name: string) => page.getByRole('region', { name, e
 const dialog = (page: Page, name: string) => page.getByRole('dialog', { name, exact: true })
 const button = (scope: Page | Locator, name: string | RegExp) => scope.getByRole('button', { name, exact: true })
 
-/** Waits until what the server refused is shown in words, and returns them. */
+/** Waits for a problem and returns its text. */
 async function problemIn (scope: Page | Locator): Promise<string> {
   const problem = scope.locator('.problem p')
   await problem.waitFor()
   return problem.innerText()
 }
 
-/** From the narrowest phone to a wall, and with text of twice the size. */
+/** Asserts that the page fits 320 px and 4K, and text of twice the size. */
 async function checkEveryWidth (t: Test, page: Page, what: string): Promise<void> {
   const size = page.viewportSize()
   await page.evaluate(() => { document.documentElement.style.fontSize = '200%' })
@@ -35,24 +35,13 @@ async function checkEveryWidth (t: Test, page: Page, what: string): Promise<void
   if (size !== null) await page.setViewportSize(size)
 }
 
-/** Wherever Tab leads, one sees where one is, and everything is large enough for a finger. */
+/** Asserts that each element with the focus has a visible outline and is large enough for touch. */
 async function checkStops (t: Test, page: Page): Promise<void> {
-  const stops: { label: string, isSeen: boolean, isLarge: boolean }[] = []
-  for (let presses = 0; presses < 100; presses++) {
-    await page.keyboard.press('Tab')
-    const stop = await page.evaluate(() => {
-      const element = document.activeElement
-      if (element === null || element === document.body) return undefined
-      const { outlineStyle, outlineWidth } = getComputedStyle(element)
-      const { width, height, top, bottom } = element.getBoundingClientRect()
-      const isSeen = outlineStyle === 'solid' && Number.parseFloat(outlineWidth) >= 2 && top >= 0 && bottom <= innerHeight
-      return { label: element.outerHTML.slice(0, 80), isSeen, isLarge: Math.min(width, height) >= 24 }
-    })
-    if (stop === undefined) break
-    stops.push(stop)
-  }
-  t.ok(stops.length > 10 && stops.length < 100, 'Tab leads through the page and out of it')
-  t.same(stops.filter(({ isSeen, isLarge }) => !isSeen || !isLarge), [])
+  const stops = await tabThrough(page)
+  const windowHeight = page.viewportSize()?.height ?? 0
+  t.ok(stops.length > 10 && stops.length < 100, 'Tab goes through the page and leaves it')
+  const isSeen = ({ outline, top, bottom }: typeof stops[number]) => outline === 'solid 2px' && top >= 0 && bottom <= windowHeight
+  t.same(stops.filter(stop => !isSeen(stop) || Math.min(stop.width, stop.height) < 24), [])
 }
 
 /** Presses Tab until the element has the focus, then a key. */
@@ -66,12 +55,12 @@ async function type (page: Page, target: Locator, text: string): Promise<void> {
   await page.keyboard.type(text)
 }
 
-browserTest('a newcomer registers, and is told at the field what the server refuses', async t => {
+browserTest('a new user registers, and each refusal is shown at its field', async t => {
   const server = await startServer(t, { PASSWORD_POLICY: 'strict' })
   const visit = await openPage(t, server.url)
   const { page } = visit
   await shows(t, () => page.title(), 'Sign in – MagicStore')
-  await shows(t, () => isFocused(page.getByLabel('Username')), true, 'one can type at once')
+  await shows(t, () => isFocused(page.getByLabel('Username')), true, 'the first field has the focus')
   await checkAccessible(t, page, 'the sign-in page')
   await button(page, 'Create an account instead').click()
   await checkAccessible(t, page, 'the registration')
@@ -83,7 +72,7 @@ browserTest('a newcomer registers, and is told at the field what the server refu
     await button(page, 'Create an account').click()
     t.equal((await answered).status(), 400)
     await page.locator('.field', { hasText: 'Invalid username' }).getByLabel('Username').waitFor()
-    t.equal(await page.getByLabel('Username').inputValue(), username, 'what was typed stays')
+    t.equal(await page.getByLabel('Username').inputValue(), username, 'the typed text stays')
     t.equal(await page.getByLabel('Password', { exact: true }).inputValue(), 'a long sentence nobody guesses')
   }
   await fillCredentials(page, { username: '<b>Ann</b>', password: 'password' })
@@ -156,7 +145,7 @@ browserTest('by the keyboard alone: register, create and revoke a token, change 
   await shows(t, () => isFocused(form.getByLabel('Name', { exact: true })), true)
   await page.keyboard.type('keyboard')
   await page.keyboard.press('Escape')
-  await shows(t, () => isFocused(button(page, 'New token')), true, 'Escape leads back to the button')
+  await shows(t, () => isFocused(button(page, 'New token')), true, 'Escape returns the focus to the button')
   await page.keyboard.press('Enter')
   await shows(t, () => isFocused(form.getByLabel('Name', { exact: true })), true)
   await page.keyboard.type('keyboard')
@@ -170,10 +159,10 @@ browserTest('by the keyboard alone: register, create and revoke a token, change 
   await page.keyboard.press('Escape')
   await press(page, button(page, 'Done'))
   t.equal((await server.send('PUT', '/uploads/a.txt', { token, body: 'a' })).status, 201)
-  await shows(t, () => isFocused(button(page, 'New token')), true, 'the focus returns to where the token began')
+  await shows(t, () => isFocused(button(page, 'New token')), true, 'the focus returns to the button')
 
   await press(page, button(page, 'Revoke keyboard'))
-  await shows(t, () => isFocused(button(page, 'Cancel')), true, 'a question begins at what does nothing')
+  await shows(t, () => isFocused(button(page, 'Cancel')), true, 'the focus of a question starts at Cancel')
   await press(page, button(dialog(page, 'Revoke this token?'), 'Revoke'))
   await page.getByText('You have no personal access tokens.').waitFor()
   await shows(t, () => isFocused(page.getByRole('heading', { name: 'Personal access tokens' })), true, 'the focus is not lost with the row')
@@ -199,7 +188,7 @@ browserTest('by the keyboard alone: register, create and revoke a token, change 
   checkQuiet(t, visit)
 })
 
-browserTest('a new password ends everything else, and the user stays where they are', async t => {
+browserTest('a new password ends other sessions and all tokens, and the user stays signed in', async t => {
   const server = await startServer(t, { PASSWORD_POLICY: 'strict' })
   const visit = await openPageAs(t, server.url, 'ann')
   const { page } = visit
@@ -211,12 +200,12 @@ browserTest('a new password ends everything else, and the user stays where they 
   await button(form, 'Change the password').click()
   t.match(await problemIn(form), /Wrong username or password/)
   t.equal(await form.getByLabel('Current password').getAttribute('aria-invalid'), 'true')
-  t.equal(visit.requested.filter(address => address.endsWith('/api/account/password')).length, 1, 'each try counts against the limit')
+  t.equal(visit.requested.filter(address => address.endsWith('/api/account/password')).length, 1, 'a wrong password is sent once, because each attempt counts against the limit')
   await form.getByLabel('Current password').fill(PASSWORD)
   await form.getByLabel('New password').fill('password')
   await button(form, 'Change the password').click()
   await form.locator('.field', { hasText: 'Invalid password' }).getByLabel('New password').waitFor()
-  t.equal(await form.getByLabel('Current password').inputValue(), PASSWORD, 'what was typed stays')
+  t.equal(await form.getByLabel('Current password').inputValue(), PASSWORD, 'the typed text stays')
   await checkAccessible(t, page, 'a refused password')
 
   await form.getByLabel('New password').fill('a much better sentence')
@@ -246,7 +235,7 @@ browserTest('a personal token works for programs within its scopes, its name is 
   await form.getByLabel('Read files').uncheck()
   await form.getByLabel('Current password').fill(PASSWORD)
   await button(form, 'Create the token').click()
-  t.match(await problemIn(form), /scopes/, 'a token for nothing is refused')
+  t.match(await problemIn(form), /scopes/, 'a token without scopes is refused')
   t.equal(await form.getByLabel('Name', { exact: true }).inputValue(), name)
   await form.getByLabel('Read files').check()
   await form.getByLabel('It expires').selectOption('On a date')
@@ -282,7 +271,7 @@ browserTest('a personal token works for programs within its scopes, its name is 
   checkQuiet(t, visit, refused(400))
 })
 
-/** Types a password that is not sent, to see that it stays, and does something that asks the server. */
+/** Types a password without sending it, then sends another request. */
 async function typeAndAsk (page: Page): Promise<void> {
   await section(page, 'Password').getByLabel('New password').fill('typed, not sent')
   await section(page, 'Signed-in sessions').getByRole('button', { name: /^End the session/ }).first().click()
@@ -294,10 +283,10 @@ async function checkGoesOn (t: Test, page: Page): Promise<void> {
   await page.keyboard.type(PASSWORD)
   await page.keyboard.press('Enter')
   await ended.waitFor({ state: 'detached' })
-  t.equal(await section(page, 'Password').getByLabel('New password').inputValue(), 'typed, not sent', 'nothing typed is lost')
+  t.equal(await section(page, 'Password').getByLabel('New password').inputValue(), 'typed, not sent', 'the typed text stays')
 }
 
-browserTest('a token is listed however many access tokens are newer, and events are shown in portions', async t => {
+browserTest('a token is listed even if a thousand access tokens are newer, and events are loaded page by page', async t => {
   const server = await startServer(t)
   const visit = await openPageAs(t, server.url, 'ann')
   const { page } = visit
@@ -327,7 +316,7 @@ browserTest('a token is listed however many access tokens are newer, and events 
   checkQuiet(t, visit)
 })
 
-browserTest('sessions: the own one is marked, another one is ended, and goes on after a new sign-in with all that was typed', async t => {
+browserTest('sessions: the current one is marked, another one can be ended, and its page continues after a new sign-in with the typed text', async t => {
   const server = await startServer(t)
   const visit = await openPageAs(t, server.url, 'ann')
   const { page } = visit
@@ -357,7 +346,7 @@ browserTest('sessions: the own one is marked, another one is ended, and goes on 
   t.match(await problemIn(ended), /Wrong username or password/)
   await ended.getByLabel('Password', { exact: true }).fill('')
   await checkGoesOn(t, other.page)
-  await shows(t, () => section(other.page, 'Signed-in sessions').getByRole('listitem').count(), 1, 'it has done what it was asked')
+  await shows(t, () => section(other.page, 'Signed-in sessions').getByRole('listitem').count(), 1, 'the action continued after the sign-in')
   await page.reload()
   await dialog(page, 'Your session has ended').or(page.getByLabel('Username')).first().waitFor()
   checkQuiet(t, visit)
@@ -401,7 +390,7 @@ browserTest('by the keyboard alone: end another session, sign out everywhere, de
   checkQuiet(t, visit)
 })
 
-browserTest('signing out everywhere ends all sessions and tokens, and says so first', async t => {
+browserTest('signing out everywhere asks first, then ends all sessions and tokens', async t => {
   const server = await startServer(t)
   const visit = await openPageAs(t, server.url, 'ann')
   const { page } = visit
@@ -419,11 +408,11 @@ browserTest('signing out everywhere ends all sessions and tokens, and says so fi
   t.equal((await server.send('GET', '/api/files', { token })).status, 401)
   await page.reload()
   await page.getByLabel('Username').waitFor()
-  t.equal(await page.getByText('You are signed out everywhere.').count(), 0, 'it is said once')
+  t.equal(await page.getByText('You are signed out everywhere.').count(), 0, 'it is shown once')
   checkQuiet(t, visit)
 })
 
-browserTest('tokens that a program revokes in mid-use, and a user whom the operator disables', async t => {
+browserTest('the page continues after a program revokes all tokens, and after the operator disables and enables the user', async t => {
   const server = await startServer(t)
   const visit = await openPageAs(t, server.url, 'ann')
   const { page } = visit
@@ -457,7 +446,7 @@ const operator = ({ dataDir }: RunningServer, verb: string, name: string, input 
 /** How often a window has asked for its session. */
 const checksOf = ({ requested }: PageVisit) => requested.filter(address => address.endsWith('/api/session')).length
 
-browserTest('two windows of one browser: what one does to the session, the other notices, and never shows the files of another user', async t => {
+browserTest('two windows of one browser follow each other\'s sign-in and sign-out, and never show the files of another user', async t => {
   const server = await startServer(t)
   await server.send('POST', '/api/users', { json: { username: 'bob', password: PASSWORD } })
   const first = await openPageAs(t, server.url, 'ann')
@@ -479,19 +468,19 @@ browserTest('two windows of one browser: what one does to the session, the other
   await returnTwice()
   await checked
   await button(second.page, 'Sign out').waitFor()
-  t.equal(checksOf(second), checksBefore + 1, 'a return asks once a minute')
+  t.equal(checksOf(second), checksBefore + 1, 'the window asks once a minute')
 
-  // Not by the page: no window is told.
+  // Not through the page, so that no window gets a message.
   const signInAs = async (username: string) => {
     const authorization = `Basic ${Buffer.from(`${username}:${PASSWORD}`).toString('base64')}`
     t.equal((await first.page.context().request.post(`${server.url}/api/session`, { headers: { authorization } })).status(), 201)
   }
   await signInAs('ann')
   await first.page.getByRole('navigation').getByRole('link', { name: 'Account' }).click()
-  await shows(t, () => first.page.locator('.username').innerText(), 'ann', 'the next renewal tells')
+  await shows(t, () => first.page.locator('.username').innerText(), 'ann', 'the next renewal finds the other user')
   await second.page.clock.setSystemTime(Date.now() + 200_000)
   await returnTwice()
-  await shows(t, () => second.page.locator('.username').innerText(), 'ann', 'so does the return to the window')
+  await shows(t, () => second.page.locator('.username').innerText(), 'ann', 'so does a window that gets the focus')
 
   t.equal((await server.send('DELETE', '/api/tokens', { user: ['ann', PASSWORD] })).status, 204)
   await second.page.evaluate(() => dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })))
@@ -534,7 +523,7 @@ browserTest('a renewal that is answered after a later sign-in does not end its s
   checkQuiet(t, visit, refused(401))
 })
 
-browserTest('where registration is closed, the page does not offer it, and people whom the operator adds sign in', async t => {
+browserTest('if registration is closed, the page does not offer it, and users that the operator adds can sign in', async t => {
   const server = await startServer(t, { REGISTRATION: 'closed' })
   const visit = await openPage(t, server.url)
   await visit.page.getByText('Only the operator of this server can create accounts.').waitFor()
@@ -545,7 +534,7 @@ browserTest('where registration is closed, the page does not offer it, and peopl
   checkQuiet(t, visit)
 })
 
-browserTest('a server that restarts with registration closed says so to a page that still offers it', async t => {
+browserTest('a page that still offers registration shows that a restarted server has closed it', async t => {
   const settings = { DATA_DIR: t.testdir(), WEB_PAGE: 'on' }
   const before = await spawnServer(t, settings)
   const { page } = await openPage(t, before.url)
@@ -557,17 +546,17 @@ browserTest('a server that restarts with registration closed says so to a page t
   const after = await spawnServer(t, { ...settings, PORT: String(before.port), REGISTRATION: 'closed' })
   await button(page, 'Create an account').click()
   await page.locator('.problem', { hasText: 'Registration is closed' }).waitFor()
-  t.equal(await page.getByLabel('Username').inputValue(), 'ann', 'what was typed stays')
+  t.equal(await page.getByLabel('Username').inputValue(), 'ann', 'the typed text stays')
   t.equal(after.port, before.port)
 })
 
-browserTest('too many attempts and a network that fails are told in words, with the time to wait', async t => {
+browserTest('rate limits are shown with the time to wait, and a lost connection is shown too', async t => {
   const server = await startServer(t, { SIGN_IN_FAILURES: '2', REGISTRATIONS_PER_HOUR: '1' })
   const visit = await openPageAs(t, server.url, 'ann')
   const { page } = visit
   await page.context().setOffline(true)
   await button(page, 'Sign out').click()
-  t.match(await problemIn(page), /cannot be reached/, 'a sign-out that fails is told')
+  t.match(await problemIn(page), /cannot be reached/, 'a failed sign-out is shown')
   await page.context().setOffline(false)
   await button(page, 'Sign out').click()
   await button(page, 'Create an account instead').click()
@@ -585,7 +574,7 @@ browserTest('too many attempts and a network that fails are told in words, with 
   checkQuiet(t, visit, [...refused(401, 429), /ERR_INTERNET_DISCONNECTED/])
 })
 
-browserTest('a page that opens while the server does not answer says so, and tries again', async t => {
+browserTest('a page that opens while the server does not answer shows that, and can try again', async t => {
   const server = await startServer(t)
   const visit = await openPageAs(t, server.url, 'ann')
   const { page } = visit
@@ -603,7 +592,7 @@ browserTest('a page that opens while the server does not answer says so, and tri
   checkQuiet(t, visit, [/ERR_FAILED/])
 })
 
-browserTest('deleting the account asks for the username and the password, and says when it is done', async t => {
+browserTest('deleting the account asks for the username and the password', async t => {
   const server = await startServer(t)
   const visit = await openPageAs(t, server.url, 'אבא')
   const { page } = visit

@@ -44,7 +44,7 @@ async function press (page: Page, ...keys: string[]): Promise<void> {
   for (const key of keys) await page.keyboard.press(key)
 }
 
-/** The text of what the browser saves. */
+/** The file that the browser saves. */
 async function savedBy (page: Page, act: () => Promise<void>): Promise<{ name: string, bytes: Buffer }> {
   const saved: Promise<Download> = page.waitForEvent('download')
   await act()
@@ -55,10 +55,10 @@ async function savedBy (page: Page, act: () => Promise<void>): Promise<{ name: s
 /** A refusal that a test provokes. */
 const REFUSED = [/status of 4\d\d/]
 
-/** What playwright says where it is told to have no service workers. */
+/** What playwright writes on the console if service workers are blocked. */
 const BLOCKED = /Service Worker registration blocked/
 
-browserTest('a list is searched, sorted and opened, and files in it renamed, deleted and brought back with the mouse', async t => {
+browserTest('by mouse, files are searched, sorted, renamed, deleted and restored', async t => {
   const visit = await visitAs(t, 'mouse', { 'a.txt': 'aaa', 'b.txt': 'b', 'beta.bin': 'bb' })
   const { page } = visit
   await shows(t, () => namesOf(page), ['a.txt', 'b.txt', 'beta.bin'])
@@ -79,7 +79,7 @@ browserTest('a list is searched, sorted and opened, and files in it renamed, del
   await input.fill('b.txt')
   await page.getByRole('button', { name: 'Save the name' }).click()
   await refusal(page).waitFor()
-  t.equal(await input.inputValue(), 'b.txt', 'what was typed stays')
+  t.equal(await input.inputValue(), 'b.txt', 'the typed text stays')
   await input.fill('z.txt')
   await page.getByRole('button', { name: 'Save the name' }).click()
   await shows(t, () => isFocused(fileButton(page, 'z.txt')), true, 'the focus is on the renamed file')
@@ -88,11 +88,11 @@ browserTest('a list is searched, sorted and opened, and files in it renamed, del
   await shows(t, () => namesOf(page), ['b.txt', 'z.txt'])
   await page.getByRole('button', { name: 'Undo' }).click()
   await shows(t, async () => (await namesOf(page)).includes('beta.bin'), true)
-  await shows(t, () => isFocused(fileButton(page, 'beta.bin')), true, 'the focus is on what came back')
+  await shows(t, () => isFocused(fileButton(page, 'beta.bin')), true, 'the focus is on the restored file')
   checkQuiet(t, visit, REFUSED)
 })
 
-browserTest('a list is walked, and files in it opened, renamed, deleted and brought back by the keyboard alone', async t => {
+browserTest('by keyboard alone, files are opened, renamed, deleted and restored', async t => {
   const visit = await visitAs(t, 'keys', { 'a.txt': 'aaa', 'b.txt': 'bee', 'c.txt': 'c' })
   const { page } = visit
   await tabTo(page, fileButton(page, 'a.txt'))
@@ -140,11 +140,11 @@ browserTest('a list is walked, and files in it opened, renamed, deleted and brou
   await shows(t, () => namesOf(page), ['d.txt'])
   await press(page, 'Delete')
   await page.getByText('No files yet').waitFor()
-  t.ok(await isFocused(page.getByRole('main')), 'nor with the last file')
+  t.ok(await isFocused(page.getByRole('main')), 'not even with the last file')
   checkQuiet(t, visit, REFUSED)
 })
 
-browserTest('only the rows near the view are in the document, whatever the length of the list', async t => {
+browserTest('only the rows near the view are in the document, even in a list of 1,000 files', async t => {
   const visit = await visitAs(t, 'many', {})
   const { page } = visit
   const numbered = (index: number) => `file ${String(index).padStart(4, '0')}`
@@ -176,11 +176,11 @@ browserTest('only the rows near the view are in the document, whatever the lengt
     await press(page, 'Delete')
     await shows(t, () => isFocused(fileButton(page, numbered(index + 1))), true)
   }
-  t.ok(listings() - before < 10, 'many changes are not as many listings')
+  t.ok(listings() - before < 10, 'twenty changes cause fewer than ten listings')
   checkQuiet(t, visit)
 })
 
-browserTest('a download has the bytes, by mouse and keyboard, with the service worker and without it; a refusal is told', async t => {
+browserTest('a download has the bytes, by mouse and keyboard, with and without the service worker; a refusal is shown', async t => {
   const large = Buffer.alloc(30_000_000, 'a large file ')
   for (const [username, options] of [['worker', {}], ['without', { serviceWorkers: 'block' as const }]] as const) {
     const visit = await visitAs(t, username, { 'large.bin': large, 'gone.txt': 'x' }, options)
@@ -200,7 +200,7 @@ browserTest('a download has the bytes, by mouse and keyboard, with the service w
   }
 })
 
-/** Silence in PCM: long enough that a browser does not load it as a whole. */
+/** Silence in PCM, so long that a browser loads only ranges of it. */
 function silence (seconds: number): Buffer {
   const rate = 44_100
   const head = Buffer.from('RIFF....WAVEfmt ....................data....', 'latin1')
@@ -212,7 +212,7 @@ function silence (seconds: number): Buffer {
 const picture = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64')
 const pdf = '%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]>>endobj\ntrailer<</Root 1 0 R>>'
 
-browserTest('pictures, sound, video, PDF and text are shown, each in what it can be', async t => {
+browserTest('images, audio, video, PDF and text have a preview', async t => {
   const media = silence(600)
   const visit = await visitAs(t, 'viewer', {
     'a.png': { bytes: picture, type: 'image/png' },
@@ -296,7 +296,7 @@ browserTest('hostile names and contents run nothing', async t => {
   checkQuiet(t, visit)
 })
 
-browserTest('two users never see each other\'s files, nor through the service worker by guessing addresses', async t => {
+browserTest('two users never see each other\'s files, even if they guess addresses of the service worker', async t => {
   const alice = await visitAs(t, 'alice', { 'secret.png': { bytes: picture, type: 'image/png' } })
   const bob = await visitAs(t, 'bob', { 'bob.png': { bytes: picture, type: 'image/png' } }, { server: alice.server })
   t.same(await namesOf(alice.page), ['secret.png'])
@@ -319,10 +319,10 @@ browserTest('two users never see each other\'s files, nor through the service wo
   t.equal(await bob.page.evaluate(url => import(url).then(() => 'ran', () => 'refused'), script), 'refused', 'a file is no script of the page')
 
   const opened = await alice.page.context().newPage()
-  t.equal(await opened.goto(secret).then(response => response?.status(), () => 'failed'), 'failed', 'not even a window of alice opens it by itself')
+  t.equal(await opened.goto(secret).then(response => response?.status(), () => 'failed'), 'failed', 'not even in a new window of alice')
   const other = await alice.page.context().newPage()
   await other.goto(`${alice.url}/docs`)
-  t.equal(await read(other, secret), 'failed', 'nor does another page of the server in her browser')
+  t.equal(await read(other, secret), 'failed', 'not from another page of the server in her browser')
   checkQuiet(t, alice)
   checkQuiet(t, bob, REFUSED.concat(/ERR_FAILED/))
 })
@@ -351,7 +351,7 @@ browserTest('versions are shown, restored and deleted for good, by mouse and by 
   await dialogButton(page, 'View').nth(1).waitFor()
   await tabTo(page, dialogButton(page, 'Delete for good').nth(1))
   await press(page, 'Enter')
-  await shows(t, () => isFocused(dialogButton(page, 'Cancel')), true, 'a question begins at the button that does nothing')
+  await shows(t, () => isFocused(dialogButton(page, 'Cancel')), true, 'the focus of a question starts at Cancel')
   await press(page, 'Tab', 'Enter')
   await shows(t, () => dialogButton(page, 'View').count(), 1)
   t.ok(await hasFocusIn(page.getByRole('dialog')), 'the focus stays in the dialog')
@@ -366,7 +366,7 @@ browserTest('versions are shown, restored and deleted for good, by mouse and by 
   checkQuiet(t, visit, REFUSED)
 })
 
-browserTest('the trash gives files back, under another name if theirs is taken, and deletes for good after a question', async t => {
+browserTest('files in the trash are restored, under another name if theirs is taken, and deleted for good after a question', async t => {
   const visit = await visitAs(t, 'trash', { 'a.txt': 'a', 'b.txt': 'b', 'c.txt': 'c', 'd.txt': 'd' })
   const { page, put } = visit
   await fileButton(page, 'a.txt').focus()
@@ -387,7 +387,7 @@ browserTest('the trash gives files back, under another name if theirs is taken, 
   await page.getByRole('textbox').fill('a (2).txt')
   await dialogButton(page, 'Restore').click()
   await noDialog(page)
-  await shows(t, () => isFocused(restore('b.txt')), true, 'the focus is on what is in its place')
+  await shows(t, () => isFocused(restore('b.txt')), true, 'the focus is on the row in its place')
   await press(page, 'ArrowUp', 'Enter')
   await shows(t, () => namesOf(page), ['b.txt'])
   await shows(t, () => isFocused(restore('b.txt')), true)
@@ -419,7 +419,7 @@ browserTest('if it can\'t be told whether the trash has a deleted file, the page
   checkQuiet(t, visit, [/ERR_FAILED/])
 })
 
-browserTest('a server that keeps nothing deletes for good, and the page does not offer what it can\'t do', async t => {
+browserTest('if the server keeps no deleted files, the page does not offer to undo a deletion', async t => {
   const server = await startServer(t, { KEEP_DAYS: '0' })
   const visit = await visitAs(t, 'brief', { 'a.txt': 'a' }, { server })
   await choose(visit.page, 'a.txt', 'Delete')
@@ -428,7 +428,7 @@ browserTest('a server that keeps nothing deletes for good, and the page does not
   checkQuiet(t, visit)
 })
 
-browserTest('axe finds nothing in the views of files, which fit every width', async t => {
+browserTest('axe finds nothing in the lists and previews, which fit 320 and 1280 px', async t => {
   const visit = await visitAs(t, 'axe', {})
   const { page, put } = visit
   await page.getByText('No files yet').waitFor()
@@ -458,7 +458,7 @@ browserTest('axe finds nothing in the views of files, which fit every width', as
   checkQuiet(t, visit, REFUSED)
 })
 
-browserTest('what the browser loads by itself gets a new token after a revocation, and goes on after a new sign-in', async t => {
+browserTest('previews load with a new token after a revocation, and after a new sign-in', async t => {
   const visit = await visitAs(t, 'renewal', { 'a.png': { bytes: picture, type: 'image/png' }, 'b.png': { bytes: picture, type: 'image/png' } })
   const { page, server } = visit
   const user: [string, string] = ['renewal', PASSWORD]
@@ -478,7 +478,7 @@ browserTest('what the browser loads by itself gets a new token after a revocatio
   checkQuiet(t, visit, [...REFUSED, /ERR_FAILED/])
 })
 
-browserTest('a file is renamed and deleted from its preview, which tells what the server refuses', async t => {
+browserTest('a file is renamed and deleted from its preview, which shows refusals', async t => {
   const visit = await visitAs(t, 'inside', { 'a.png': { bytes: picture, type: 'image/png' }, 'b.txt': 'b' })
   const { page, server } = visit
   const dialog = page.getByRole('dialog')

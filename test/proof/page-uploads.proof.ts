@@ -10,7 +10,7 @@ import { startRoughServer } from './rough-wire.ts'
 
 const MIB = 1024 ** 2
 
-/** The browser writes each response that is not a success on its console. */
+/** The browser writes each error response on its console. */
 const refusals = [/^Failed to load resource: the server responded with a status of (400|401|404|409|412|413|415)/]
 
 interface Chosen { name: string, mimeType: string, buffer: Buffer }
@@ -30,7 +30,7 @@ const addFiles = (page: Page) => page.getByRole('button', { name: 'Add files', e
 /** The progress of an upload, in percent. */
 const percentOf = (page: Page, name: string) => panel(page).getByRole('progressbar', { name: `Progress of ${name}` }).evaluate(bar => (bar as HTMLProgressElement).value)
 
-/** Answers the browser's own dialog, for which `open` is to ask. */
+/** Chooses files in the browser's dialog, which `open` opens. */
 async function choose (page: Page, files: Chosen[] | string[], open: () => Promise<unknown> = () => addFiles(page).click()): Promise<void> {
   const [chooser] = await Promise.all([page.waitForEvent('filechooser'), open()])
   await chooser.setFiles(files as string[])
@@ -65,7 +65,7 @@ async function isUnderWay (t: Test, page: Page, name: string): Promise<void> {
   await shows(t, async () => { const percent = await percentOf(page, name); return percent > 0 && percent < 100 }, true, `${name} is under way`)
 }
 
-/** What dragging files over the page does, one event after the other. */
+/** Dispatches the events of dragging files over the page. */
 async function drag (page: Page, files: { name: string, content: string }[], events: string[]): Promise<void> {
   await page.evaluate(({ files, events }) => {
     const dataTransfer = new DataTransfer()
@@ -74,7 +74,7 @@ async function drag (page: Page, files: { name: string, content: string }[], eve
   }, { files, events })
 }
 
-/** Pastes files where the focus is. Tells whether the page took them. */
+/** Pastes files at the focused element. Returns whether the page accepts them. */
 async function paste (page: Page, files: { name: string, type: string }[]): Promise<boolean> {
   return page.evaluate(files => {
     const clipboardData = new DataTransfer()
@@ -83,14 +83,14 @@ async function paste (page: Page, files: { name: string, type: string }[]): Prom
   }, files)
 }
 
-/** Neither the page nor the list scrolls sideways. */
+/** Asserts that neither the page nor the list scrolls sideways. */
 async function checkPanelFits (t: Test, page: Page, what: string): Promise<void> {
   await checkFits(t, page, what)
   const list = panel(page).getByRole('group', { name: 'List of uploads' })
   t.equal(await list.evaluate(element => element.scrollWidth - element.clientWidth), 0, `${what}, in the list`)
 }
 
-browserTest('files that are dropped, pasted and chosen are stored, those in folders too', async t => {
+browserTest('dropped, pasted and chosen files are stored, including those in folders', async t => {
   const server = await startServer(t)
   const visit = await openPageAs(t, server.url, 'ann')
   const { page } = visit
@@ -178,7 +178,7 @@ browserTest('by keyboard alone, files are chosen, paused, resumed, cancelled and
   checkQuiet(t, visit, refusals)
 })
 
-/** Stores a file, and adds another one of its name, which the page asks about. */
+/** Stores a file, and adds another one of the same name, so that the page asks. */
 async function makeConflict (page: Page, name: string): Promise<Locator> {
   await choose(page, [fileOf(name, 'old')])
   await isStored(page, name)
@@ -213,7 +213,7 @@ browserTest('if a name is taken, the page asks whether to replace it, to keep bo
   await panel(page).waitFor({ state: 'hidden' })
   t.ok(await hasFocusIn(page.getByRole('main')), 'the focus moves to the view')
 
-  await t.test('content that someone stores meanwhile is not replaced unseen', async () => {
+  await t.test('content that another client stores meanwhile is not replaced without a question', async () => {
     const question = await makeConflict(page, 'shared.txt')
     await question.getByText(/^The stored file: 3 bytes/).waitFor()
     t.equal((await server.send('PUT', '/uploads/shared.txt', { user: ['ann', PASSWORD], body: 'newer, of someone else' })).status, 200)
@@ -230,7 +230,7 @@ browserTest('if a name is taken, the page asks whether to replace it, to keep bo
   checkQuiet(t, visit, refusals)
 })
 
-browserTest('one answer holds for all names that are taken, and the other uploads go on meanwhile', async t => {
+browserTest('one answer applies to all names that are taken, and the other uploads continue meanwhile', async t => {
   const server = await startServer(t)
   const visit = await openPageAs(t, server.url, 'ann')
   const { page } = visit
@@ -257,7 +257,7 @@ browserTest('one answer holds for all names that are taken, and the other upload
   checkQuiet(t, visit, refusals)
 })
 
-browserTest('what the server refuses is told in its words at the file, and stops no other one', async t => {
+browserTest('a refusal is shown at its file, and other uploads continue', async t => {
   const server = await startServer(t, { MAX_FILE_BYTES: '100000', QUOTA_BYTES: '150000', ALLOWED_EXTENSIONS: 'txt,md' })
   const visit = await openPageAs(t, server.url, 'ann')
   const { page } = visit
@@ -289,7 +289,7 @@ browserTest('what the server refuses is told in its words at the file, and stops
   checkQuiet(t, visit, refusals)
 })
 
-browserTest('names of markup, of 255 bytes, from right to left and of emoji are stored as they are, and run nothing', async t => {
+browserTest('names with markup, of 255 bytes, right-to-left and with emoji are stored unchanged, and run nothing', async t => {
   const server = await startServer(t)
   const visit = await openPageAs(t, server.url, 'ann', phone)
   const { page } = visit
@@ -306,7 +306,7 @@ browserTest('names of markup, of 255 bytes, from right to left and of emoji are 
   checkQuiet(t, visit, refusals)
 })
 
-browserTest('after a reload, the same file continues, one that looks alike is asked about, and another one starts again', async t => {
+browserTest('after a reload, the same file continues, the page asks about a similar file, and another file starts again', async t => {
   const server = await startServer(t)
   const folder = t.testdir({})
   const bytes = Object.fromEntries(['same.bin', 'alike.bin', 'again.bin', 'size.bin', 'gone.bin'].map(name => [name, randomBytes(2 * MIB)])) as Record<string, Buffer>
@@ -370,7 +370,7 @@ browserTest('all uploads are paused and resumed together, and of hundreds only s
   checkQuiet(t, visit, refusals)
 })
 
-browserTest('an upload goes on by itself after the network was cut and the server was restarted and killed', async t => {
+browserTest('an upload continues by itself after the connection is cut and the server is killed and restarted', async t => {
   const folder = t.testdir({ data: {} })
   const server = await startRoughServer(t, join(folder, 'data'), 'http://127.0.0.1:1')
   const { page } = await openPageAs(t, server.url, 'ann')
@@ -395,7 +395,7 @@ browserTest('an upload goes on by itself after the network was cut and the serve
   t.equal((await answer.json()).sha256, hashOf(bytes), 'the bytes')
 })
 
-browserTest('if the session ends during uploads, they go on after the next sign-in, and nothing is lost', async t => {
+browserTest('if the session ends during uploads, they continue after the next sign-in', async t => {
   const server = await startServer(t, { TOKEN_SECONDS: '2' })
   const visit = await openPageAs(t, server.url, 'ann')
   const { page } = visit
@@ -479,7 +479,7 @@ browserTest('two windows, two devices and two users do not take uploads from eac
   for (const visit of [first, second, bob, device]) checkQuiet(t, visit, refusals)
 })
 
-browserTest('a file that was deleted on disk before it was sent is told, and can be added again', async t => {
+browserTest('a file that changed on disk before it was sent is refused, and can be added again', async t => {
   const server = await startServer(t)
   const folder = t.testdir({})
   const { page } = await openPageAs(t, server.url, 'ann')

@@ -4,7 +4,7 @@ import type { BrowserContextOptions, Locator, Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { openTab, watch, type Visit } from './browser.ts'
 
-/** Steps on the page for people, for a mouse unless they say otherwise. */
+/** Steps on the page. They use the mouse. */
 
 const axeSource = readFileSync(fileURLToPath(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url)), 'utf8')
 
@@ -12,7 +12,7 @@ export const PASSWORD = 'a password of the tests'
 
 export interface PageVisit extends Visit { readonly url: string }
 
-/** The page in a browser of its own, as someone sees it who was never here. */
+/** The page in a new browser without a session. */
 export async function openPage (t: Test, url: string, options: BrowserContextOptions = {}): Promise<PageVisit> {
   const tab = await openTab(t, { acceptDownloads: true, ...options })
   await tab.page.goto(url)
@@ -47,7 +47,7 @@ export async function fillCredentials (page: Page, { username, password }: { use
   await page.getByLabel('Password', { exact: true }).fill(password)
 }
 
-/** Waits until the page shows what only a user sees. */
+/** Waits until a user is signed in. */
 export async function signedIn (page: Page): Promise<void> {
   await page.getByRole('button', { name: 'Sign out', exact: true }).waitFor()
 }
@@ -59,19 +59,20 @@ export async function openPageAs (t: Test, url: string, username: string, option
   return visit
 }
 
-/** Goes to another view, by the links at the top. */
+/** Goes to another view, by the navigation. */
 export async function goTo (page: Page, view: 'Files' | 'Trash' | 'Account'): Promise<void> {
   await page.getByRole('navigation').getByRole('link', { name: view }).click()
   await page.getByRole('heading', { name: view, level: 2, exact: true }).waitFor()
 }
 
-/** axe-core finds nothing, in the light and in the dark scheme. `what` names the state of the page. */
+/** Asserts that axe-core finds nothing in the light and the dark colour scheme. `what` names the state of the page. */
 export async function checkAccessible (t: Test, page: Page, what: string): Promise<void> {
   await page.evaluate(axeSource)
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
     const found = await page.evaluate(async () => {
-      const { axe } = globalThis as unknown as { axe: { run: (options: object) => Promise<{ violations: { id: string, nodes: { target: unknown, failureSummary: string }[] }[] }> } }
+      interface Violation { id: string, nodes: { target: unknown, failureSummary: string }[] }
+      const { axe } = globalThis as unknown as { axe: { run: (options: object) => Promise<{ violations: Violation[] }> } }
       const { violations } = await axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
       return violations.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => `${id}: ${JSON.stringify(target)} ${failureSummary}`))
     })
@@ -80,17 +81,17 @@ export async function checkAccessible (t: Test, page: Page, what: string): Promi
   await page.emulateMedia({ colorScheme: null, reducedMotion: null })
 }
 
-/** The page does not scroll sideways. */
+/** Asserts that the page does not scroll sideways. */
 export async function checkFits (t: Test, page: Page, what: string): Promise<void> {
   const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
   t.equal(overflow, 0, `${what} fits ${page.viewportSize()?.width} px`)
 }
 
-/** Nothing was asked of another server, and nothing complained but what matches `expected`. */
+/** Asserts that the page sent no request to another server, and that no complaint is missing from `expected`. */
 export function checkQuiet (t: Test, { url, requested, complaints }: PageVisit, expected: RegExp[] = []): void {
-  t.same(requested.filter(address => new URL(address).origin !== url && !/^(blob|data):/.test(address)), [], 'asks no other server')
+  t.same(requested.filter(address => new URL(address).origin !== url && !/^(blob|data):/.test(address)), [], 'no request to another server')
   t.same(complaints.filter(text => !expected.some(pattern => pattern.test(text))), [], 'no complaints')
 }
 
-/** Whether the keyboard's focus is somewhere in an element. */
+/** Whether the focus is in an element. */
 export const hasFocusIn = (locator: Locator) => locator.evaluate(element => element.contains(document.activeElement))

@@ -1,6 +1,6 @@
 import { bodyOf } from 'magicstore'
-import type { ComponentChildren } from 'preact'
 import { useState } from 'preact/hooks'
+import { Fact } from '../fact.tsx'
 import { formatDate, formatNumber, formatSize } from '../format.ts'
 import { call } from '../session.ts'
 import { texts } from '../texts.ts'
@@ -41,7 +41,7 @@ async function loadAccount () {
   return call(async store => bodyOf(await store.api.GET('/api/account')))
 }
 
-/** Whose account it is, and how much it stores. */
+/** The username, and how much the account stores. */
 function ProfileSection () {
   const { value: account, error, reload } = useLoaded(loadAccount)
   return (
@@ -57,16 +57,12 @@ function Profile ({ username, createdAt, usage }: Account) {
   const words = texts.account
   return (
     <dl class='facts'>
-      <Fact name={words.username}><bdi>{username}</bdi></Fact>
-      <Fact name={words.since}><time dateTime={createdAt}>{formatDate(createdAt)}</time></Fact>
-      <Fact name={words.files}>{words.of(formatNumber(files), quotaFiles === null ? undefined : formatNumber(quotaFiles))}</Fact>
-      <Fact name={words.storage}>{words.of(formatSize(usedBytes), quotaBytes === null ? undefined : formatSize(quotaBytes))}</Fact>
-      <Fact name={words.kept}>{formatSize(keptBytes)}</Fact>
-      <Fact name={words.uploading}>{formatSize(uploadBytes)}</Fact>
+      <Fact label={words.username}><bdi>{username}</bdi></Fact>
+      <Fact label={words.since}><time dateTime={createdAt}>{formatDate(createdAt)}</time></Fact>
+      <Fact label={words.files}>{words.of(formatNumber(files), quotaFiles === null ? undefined : formatNumber(quotaFiles))}</Fact>
+      <Fact label={words.storage}>{words.of(formatSize(usedBytes), quotaBytes === null ? undefined : formatSize(quotaBytes))}</Fact>
+      <Fact label={words.kept}>{formatSize(keptBytes)}</Fact>
+      <Fact label={words.uploading}>{formatSize(uploadBytes)}</Fact>
     </dl>
   )
-}
-
-function Fact ({ name, children }: { name: string, children: ComponentChildren }) {
-  return <div><dt>{name}</dt><dd>{children}</dd></div>
 }

@@ -1,9 +1,10 @@
-import { bodyOf, MagicStoreError } from 'magicstore'
+import { bodyOf } from 'magicstore'
 import { useId, useState } from 'preact/hooks'
 import { Dialog } from '../dialog.tsx'
-import { AccountPassword } from '../password-field.tsx'
+import { AccountPassword, isPasswordWrong } from '../password-field.tsx'
 import { ProblemText } from '../problem.tsx'
-import { call, leave, passwordHeaders, session } from '../session.ts'
+import { call, leave, passwordHeaders, session, usernameOf } from '../session.ts'
+import { fieldsOf } from '../submission.ts'
 import { texts } from '../texts.ts'
 import { useAct } from '../use-act.ts'
 import { Section } from './section.tsx'
@@ -32,13 +33,9 @@ async function deleteAccount (password: string): Promise<void> {
 
 function DeleteForm ({ onCancel }: { onCancel: () => void }) {
   const id = useId()
-  const username = 'username' in session.value ? session.value.username : ''
+  const username = usernameOf(session.value)
   const { run, isRunning, error } = useAct(deleteAccount)
-  const isPasswordWrong = error instanceof MagicStoreError && error.code === 'credentials_wrong'
-  const submit = (event: SubmitEvent) => {
-    event.preventDefault()
-    void run(String(new FormData(event.currentTarget as HTMLFormElement).get('current')))
-  }
+  const submit = (event: SubmitEvent) => { void run(String(fieldsOf(event).get('current'))) }
   return (
     <form onSubmit={submit}>
       <div class='field'>
@@ -46,11 +43,11 @@ function DeleteForm ({ onCancel }: { onCancel: () => void }) {
         <p class='name' dir='auto' id={`${id}-username`}>{username}</p>
         <input
           id={id} required data-autofocus autocomplete='off' autocapitalize='none' spellcheck={false} dir='auto'
-          aria-describedby={`${id}-username`} onInput={event => demand(event.currentTarget, username)}
+          aria-describedby={`${id}-username`} onInput={event => requireText(event.currentTarget, username)}
         />
       </div>
-      <AccountPassword name='current' label={texts.account.currentPassword} error={isPasswordWrong ? error : undefined} />
-      <ProblemText error={isPasswordWrong ? undefined : error} />
+      <AccountPassword name='current' label={texts.account.currentPassword} error={isPasswordWrong(error) ? error : undefined} />
+      <ProblemText error={isPasswordWrong(error) ? undefined : error} />
       <div class='actions end'>
         <button type='button' onClick={onCancel}>{texts.cancel}</button>
         <button class='danger' aria-disabled={isRunning}>{texts.account.removeButton}</button>
@@ -60,6 +57,6 @@ function DeleteForm ({ onCancel }: { onCancel: () => void }) {
 }
 
 /** The browser submits the form only if the field contains this text. */
-function demand (field: HTMLInputElement, text: string): void {
+function requireText (field: HTMLInputElement, text: string): void {
   field.setCustomValidity(field.value === text ? '' : texts.account.notUsername)
 }

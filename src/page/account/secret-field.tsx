@@ -1,32 +1,27 @@
-import { useEffect, useId, useRef, useState } from 'preact/hooks'
+import { useEffect, useId, useRef } from 'preact/hooks'
 import { Icon } from '../icon.tsx'
 import { texts } from '../texts.ts'
+import { useCopy } from '../use-copy.ts'
 
-/** A secret with a button that copies it. Where the browser does not let the page copy (without TLS), it is selected for the user to copy. */
+/** A secret with a button that copies it. If the browser does not allow that, the secret is selected for the user to copy. */
 export function SecretField ({ label, secret }: { label: string, secret: string }) {
   const id = useId()
   const field = useRef<HTMLInputElement>(null)
-  const [said, setSaid] = useState('')
+  const { copy, isCopied } = useCopy(secret)
   useEffect(() => field.current?.select(), [])
-  async function copy (): Promise<void> {
-    try {
-      await navigator.clipboard.writeText(secret)
-      setSaid(texts.account.copied)
-    } catch {
-      field.current?.select()
-      setSaid(texts.account.copyByHand)
-    }
+  async function copyOrSelect (): Promise<void> {
+    if (!await copy()) field.current?.select()
   }
   return (
     <div class='field'>
       <label for={id}>{label}</label>
       <div class='secret'>
         <input id={id} ref={field} readOnly value={secret} data-autofocus onFocus={event => event.currentTarget.select()} />
-        <button type='button' onClick={() => { void copy() }}>
-          <Icon name={said === texts.account.copied ? 'check' : 'copy'} />{texts.account.copy}
+        <button type='button' onClick={() => { void copyOrSelect() }}>
+          <Icon name={isCopied === true ? 'check' : 'copy'} />{texts.copy}
         </button>
       </div>
-      <p class='hint' role='status'>{said}</p>
+      <p class='hint' role='status'>{isCopied !== undefined && (isCopied ? texts.copied : texts.account.copyByHand)}</p>
     </div>
   )
 }

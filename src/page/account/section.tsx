@@ -1,6 +1,7 @@
 import type { ComponentChildren } from 'preact'
 import { useEffect, useId, useRef } from 'preact/hooks'
-import { ProblemText } from '../problem.tsx'
+import { isFocusLost } from '../focus.ts'
+import { Retry } from '../problem.tsx'
 import { texts } from '../texts.ts'
 
 interface SectionProps {
@@ -17,7 +18,7 @@ export function Section ({ title, hint, action, children }: SectionProps) {
   const hadFocus = useRef(false)
   const id = useId()
   useEffect(() => {
-    if (hadFocus.current && document.activeElement === document.body) heading.current?.focus({ preventScroll: true })
+    if (hadFocus.current && isFocusLost()) heading.current?.focus({ preventScroll: true })
   })
   return (
     <section
@@ -37,10 +38,5 @@ export function Section ({ title, hint, action, children }: SectionProps) {
 /** Shown while something is loading, or if it could not be loaded. */
 export function Unloaded ({ error, reload }: { error: unknown, reload: () => Promise<void> }) {
   if (error === undefined) return <p class='muted'>{texts.loading}</p>
-  return (
-    <>
-      <ProblemText error={error} />
-      <button type='button' onClick={() => { void reload() }}>{texts.tryAgain}</button>
-    </>
-  )
+  return <Retry error={error} act={() => { void reload() }} />
 }

@@ -9,7 +9,7 @@ import { Section, Unloaded } from './section.tsx'
 import type { TokenListProps } from './token-section.tsx'
 import { revoke, revokeAll, type Token } from './tokens.ts'
 
-/** Where the user is signed in. */
+/** The sessions of the account. */
 export function SessionSection ({ tokens, error, reload }: TokenListProps) {
   const [isAsking, setAsking] = useState(false)
   const words = texts.account

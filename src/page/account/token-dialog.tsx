@@ -1,9 +1,10 @@
-import { bodyOf, MagicStoreError } from 'magicstore'
+import { bodyOf } from 'magicstore'
 import { useId, useState } from 'preact/hooks'
 import { Dialog } from '../dialog.tsx'
-import { AccountPassword } from '../password-field.tsx'
+import { AccountPassword, isPasswordWrong } from '../password-field.tsx'
 import { ProblemText } from '../problem.tsx'
 import { call, passwordHeaders } from '../session.ts'
+import { fieldsOf } from '../submission.ts'
 import { texts } from '../texts.ts'
 import { useAct } from '../use-act.ts'
 import { SecretField } from './secret-field.tsx'
@@ -14,7 +15,7 @@ interface TokenDialogProps {
   onClose: () => void
 }
 
-/** Creates a personal access token, then shows its secret. Escape does not close it then, because the secret can't be shown again. */
+/** Creates a personal access token, then shows its secret. Escape does not close the secret, which can't be shown again. */
 export function TokenDialog ({ onCreated, onClose }: TokenDialogProps) {
   const [secret, setSecret] = useState<string>()
   const words = texts.account
@@ -44,14 +45,9 @@ function TokenForm ({ onSecret, onCancel }: { onSecret: (secret: string) => void
   const { run, isRunning, error } = useAct(async (fields: FormData) => {
     onSecret(await createToken(tokenOf(fields), String(fields.get('current'))))
   })
-  const isPasswordWrong = error instanceof MagicStoreError && error.code === 'credentials_wrong'
   const words = texts.account
-  const submit = (event: SubmitEvent) => {
-    event.preventDefault()
-    void run(new FormData(event.currentTarget as HTMLFormElement))
-  }
   return (
-    <form onSubmit={submit}>
+    <form onSubmit={event => { void run(fieldsOf(event)) }}>
       <div class='field'>
         <label for={id}>{words.tokenName}</label>
         <input
@@ -60,8 +56,8 @@ function TokenForm ({ onSecret, onCancel }: { onSecret: (secret: string) => void
       </div>
       <ScopeFields />
       <ExpiryFields />
-      <AccountPassword name='current' label={words.currentPassword} error={isPasswordWrong ? error : undefined} />
-      <ProblemText error={isPasswordWrong ? undefined : error} />
+      <AccountPassword name='current' label={words.currentPassword} error={isPasswordWrong(error) ? error : undefined} />
+      <ProblemText error={isPasswordWrong(error) ? undefined : error} />
       <div class='actions end'>
         <button type='button' onClick={onCancel}>{texts.cancel}</button>
         <button class='primary' aria-disabled={isRunning}>{words.createToken}</button>

@@ -9,6 +9,7 @@ import { TokenDialog } from './token-dialog.tsx'
 import { revoke, type Token } from './tokens.ts'
 
 export interface TokenListProps {
+  /** Undefined until they are loaded. */
   tokens: Token[] | undefined
   error: unknown
   reload: () => Promise<void>
@@ -56,11 +57,17 @@ function TokenRow ({ token, onRevoke }: { token: Token, onRevoke: () => void }) 
         <p class='tags'>{scopes.map(scope => <span key={scope} class='tag'>{words.scopes[scope].name}</span>)}</p>
         <p class='hint'>
           <time dateTime={createdAt}>{words.created(formatDate(createdAt))}</time>
-          {expiresAt === null ? <span>{words.neverExpires}</span> : <time dateTime={expiresAt}>{words.expires(formatTime(expiresAt))}</time>}
-          {lastUsedAt === null ? <span>{words.neverUsed}</span> : <time dateTime={lastUsedAt}>{words.used(formatTime(lastUsedAt))}</time>}
+          <OptionalTime time={expiresAt} label={words.expires} otherwise={words.neverExpires} />
+          <OptionalTime time={lastUsedAt} label={words.used} otherwise={words.neverUsed} />
         </p>
       </div>
       <button type='button' class='danger' aria-label={words.revokeOf(name ?? '')} onClick={onRevoke}>{words.revoke}</button>
     </li>
   )
+}
+
+interface OptionalTimeProps { time: string | null, label: (time: string) => string, otherwise: string }
+
+function OptionalTime ({ time, label, otherwise }: OptionalTimeProps) {
+  return time === null ? <span>{otherwise}</span> : <time dateTime={time}>{label(formatTime(time))}</time>
 }

@@ -1,10 +1,8 @@
 import { bodyOf } from 'magicstore'
+import { loadAll, type PageQuery } from '../pages.ts'
 import { call } from '../session.ts'
 
-/** The server's largest page. */
-const PAGE_TOKENS = 1000
-
-export type Token = Awaited<ReturnType<typeof loadPage>>['tokens'][number]
+export type Token = Awaited<ReturnType<typeof loadPage>>['entries'][number]
 export type Scope = Token['scopes'][number]
 
 export interface NewToken { readonly name: string, readonly scopes: Scope[], readonly expiresAt: string | null }
@@ -13,19 +11,13 @@ export const scopes = ['files:read', 'files:write', 'account'] as const satisfie
 
 /** Personal tokens and sessions, newest first. The server lists access tokens as well. */
 export async function loadTokens (): Promise<Token[]> {
-  const tokens: Token[] = []
-  let cursor: string | null = null
-  do {
-    const page: Awaited<ReturnType<typeof loadPage>> = await loadPage(cursor)
-    tokens.push(...page.tokens.filter(({ kind }) => kind !== 'access'))
-    cursor = page.next
-  } while (cursor !== null)
-  return tokens
+  const tokens = await loadAll(loadPage)
+  return tokens.filter(({ kind }) => kind !== 'access')
 }
 
-async function loadPage (cursor: string | null) {
-  const query = { limit: PAGE_TOKENS, ...(cursor !== null && { cursor }) }
-  return call(async store => bodyOf(await store.api.GET('/api/tokens', { params: { query } })))
+async function loadPage (query: PageQuery) {
+  const { tokens: entries, next } = await call(async store => bodyOf(await store.api.GET('/api/tokens', { params: { query } })))
+  return { entries, next }
 }
 
 /** Ends a personal token or a session. It may have ended already. */
@@ -44,7 +36,7 @@ export async function revokeAll (): Promise<void> {
 export const lifetimes = ['30 days', '90 days', 'year', 'date', 'never'] as const
 export type Lifetime = typeof lifetimes[number]
 
-/** The expiry of a new token. `date` is the last day of the token in the user's time zone, such as `2027-01-31`. */
+/** When a new token expires. `date` is its last day in the user's time zone, such as `2027-01-31`. */
 export function expiryOf (lifetime: Lifetime, date: string, now = new Date()): string | null {
   if (lifetime === 'never') return null
   if (lifetime === 'date') return new Date(`${date}T23:59:59`).toISOString()

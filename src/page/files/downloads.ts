@@ -11,7 +11,7 @@ export interface Bytes {
   readonly version?: string | undefined
 }
 
-/** Frames of the latest downloads. A frame must stay until its download has begun, which no event tells. */
+/** Frames of the latest downloads. A frame must stay until its download has begun, but no event reports that. */
 const frames: HTMLIFrameElement[] = []
 const MAX_FRAMES = 20
 
@@ -20,17 +20,17 @@ const MAX_FRAMES = 20
  * @throws MagicStoreError if the server refuses, and TypeError if it can't be reached.
  */
 export async function download (bytes: Bytes): Promise<void> {
-  // What a frame loads can't be read reliably: this tells a refusal in the words of the server.
+  // The response in a frame can't be read: this request reports why the server refuses.
   await readBytes(bytes, 1)
   const address = bytesAddress(bytes)
   if (address !== undefined) loadInFrame(address, bytes.name)
   else save(await readBytes(bytes), bytes.name)
 }
 
-/** The first bytes, or all. @throws MagicStoreError if the server refuses. */
+/** Reads the first `count` bytes, by default all. @throws what `call` throws. */
 export async function readBytes ({ name, size, version }: Bytes, count = size, signal?: AbortSignal): Promise<Blob> {
   const range = count < size ? { range: `bytes=0-${count - 1}` } : {}
-  // With a condition, the server never redirects to a bucket: the page may not load from there.
+  // A request with a condition is never redirected to a bucket, from which the page may not load.
   const params = { path: { name }, query: version === undefined ? {} : { version }, header: { ...range, 'if-match': '*' } }
   const init = { params, parseAs: 'blob', ...(signal && { signal }) } as const
   return call(async store => bodyOf(await store.api.GET('/uploads/{name}', init)) ?? new Blob())
@@ -41,7 +41,7 @@ function loadInFrame (address: string, name: string): void {
   frame.hidden = true
   frame.title = texts.files.download
   frame.src = address
-  // A download loads nothing into its frame.
+  // A download does not cause this event; an error page does.
   frame.addEventListener('load', () => notify({ text: texts.files.downloadFailed(name) }))
   document.body.append(frame)
   frames.push(frame)
@@ -53,6 +53,6 @@ function save (blob: Blob, name: string): void {
   link.href = URL.createObjectURL(blob)
   link.download = name
   link.click()
-  // The browser has its own reference to the bytes as soon as the download has begun.
+  // Once the download has begun, the browser no longer needs the address.
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000)
 }

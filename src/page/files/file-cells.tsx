@@ -1,7 +1,7 @@
-import { Icon } from '../icon.tsx'
-import { ProblemText } from '../problem.tsx'
 import type { StoredFile } from 'magicstore'
 import { formatSize, formatTime } from '../format.ts'
+import { Icon } from '../icon.tsx'
+import { ProblemText } from '../problem.tsx'
 import { texts } from '../texts.ts'
 import { isByName, order, prefix, refused, renameFile, sortBy, type Order } from './files.ts'
 import { kindOf } from './kinds.ts'
@@ -49,18 +49,27 @@ export function FileCells ({ file, isActive, isRenaming, onOpen, onMenu, onRenam
   )
 }
 
-/** Why the last act with this file failed. */
+/** Why the last action on this file failed. */
 function Refusal ({ name }: { name: string }) {
   if (refused.value?.name !== name) return null
   return (
     <div class='refusal'>
       <ProblemText error={refused.value.error} />
-      <button type='button' class='quiet' onClick={() => { refused.value = undefined }} aria-label={texts.dismiss}><Icon name='close' /></button>
+      <button type='button' class='quiet' onClick={() => { refused.value = undefined }} aria-label={texts.dismiss}>
+        <Icon name='close' />
+      </button>
     </div>
   )
 }
 
-interface Column { readonly label: string, readonly class: string, readonly ascending: Order, readonly descending: Order, readonly first: Order }
+interface Column {
+  readonly label: string
+  readonly class: string
+  readonly ascending: Order
+  readonly descending: Order
+  /** The order after the first click. */
+  readonly first: Order
+}
 
 const columns: readonly Column[] = [
   { label: texts.files.columns.name, class: 'name-cell', ascending: 'name', descending: '-name', first: 'name' },
@@ -68,7 +77,7 @@ const columns: readonly Column[] = [
   { label: texts.files.columns.added, class: 'date', ascending: 'oldest', descending: 'newest', first: 'newest' }
 ]
 
-/** Sorts by a column; once more, in the other direction. */
+/** The column headers. A click sorts by the column; another click reverses the order. */
 export function FileHeader () {
   return (
     <div role='row' class='row' aria-rowindex={1}>

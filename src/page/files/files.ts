@@ -13,7 +13,7 @@ export type Order = NonNullable<ListQuery['order']>
 
 const chosenOrder = signal<Order>('name')
 
-/** The beginning of the names that are searched for; empty for all files. */
+/** The prefix that is searched for; empty for all files. */
 export const prefix = signal('')
 
 /** The API searches by name only in the orders by name. The chosen order comes back with an empty search. */
@@ -27,7 +27,7 @@ export const files = createListing<StoredFile>(async ({ limit, ...cursor }, sign
 
 export const filesFocus = createGridFocus()
 
-/** The file of this name whose act failed, and why. */
+/** The file whose last action failed, and why. */
 export const refused = signal<{ readonly name: string, readonly error: unknown } | undefined>(undefined)
 
 export function isByName (order: Order): boolean {
@@ -49,12 +49,17 @@ function showFromTop (): void {
   files.restart()
 }
 
-/** @throws what `call` throws; the server refuses a name that is taken or not possible. */
+/** Shows the new state of a file in the list, which may have had another name. */
+export function replaceEntry (file: StoredFile, oldName = file.name): void {
+  files.change(entries => entries.map(entry => entry.name === oldName ? file : entry))
+  filesChanged()
+}
+
+/** Renames a file. @throws what `call` throws; the server refuses a name that is taken or not possible. */
 export async function renameFile ({ name }: StoredFile, newName: string): Promise<StoredFile> {
   const renamed = await call(store => store.rename(name, newName))
-  files.change(entries => entries.map(entry => entry.name === name ? renamed : entry))
+  replaceEntry(renamed, name)
   filesFocus.focus({ key: renamed.name, column: 0 })
-  filesChanged()
   notify({ text: texts.files.renamed(renamed.name) })
   return renamed
 }
@@ -63,7 +68,7 @@ export async function renameFile ({ name }: StoredFile, newName: string): Promis
 const leaving = new Set<string>()
 
 /**
- * Moves a file to the trash and offers to bring it back. A server that keeps nothing deletes it for good.
+ * Moves a file to the trash and offers to undo that. A server without a trash deletes the file for good.
  * @throws what `call` throws.
  */
 export async function removeFile (file: StoredFile): Promise<void> {
@@ -77,7 +82,7 @@ export async function removeFile (file: StoredFile): Promise<void> {
   }
 }
 
-/** Does something with a file in the list, and shows at its row why it failed. */
+/** Runs an action on a file of the list. If it fails, the row of the file shows why. */
 export async function actInRow (file: StoredFile, act: (file: StoredFile) => Promise<void>): Promise<void> {
   refused.value = undefined
   await act(file).catch((error: unknown) => { refused.value = { name: file.name, error } })
@@ -111,7 +116,7 @@ async function undoRemoval ({ id }: DeletedFile, index: number): Promise<void> {
   }
 }
 
-/** For acts of a notice, which has no place of its own to show why they failed. */
+/** Shows why the action of a notice failed, in another notice. */
 export function notifyProblem (error: unknown): void {
   const { title, detail } = describe(error) ?? {}
   if (title !== undefined) notify({ text: [title, detail].filter(text => text !== undefined).join(' ') })

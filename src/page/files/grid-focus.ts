@@ -1,12 +1,12 @@
 import { signal, type Signal } from '@preact/signals'
 
-/** A control in a grid: the row, and the number of the control in it. */
+/** A control in a grid: the key of its row, and its index in the row. */
 export interface GridPosition { readonly key: string, readonly column: number }
 
-/** Which row of a grid has the keyboard's focus, or gets it back by Tab. */
+/** Which control of a grid has the focus, or gets it when Tab moves the focus into the grid. */
 export interface GridFocus {
   readonly active: Signal<GridPosition | undefined>
-  /** To focus a row as soon as it is there. */
+  /** The control that is to be focused as soon as its row is rendered. */
   readonly request: Signal<{ readonly position: GridPosition | undefined } | undefined>
   /** Focuses a row, or the active one. If it is gone, the focus goes to the row that is now in its place. */
   focus (position?: GridPosition): void

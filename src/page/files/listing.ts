@@ -1,9 +1,6 @@
 import { batch, signal, type ReadonlySignal } from '@preact/signals'
+import { MAX_PAGE_ENTRIES, type Page, type PageQuery } from '../pages.ts'
 import { throttled } from './throttle.ts'
-
-export interface Page<Entry> { readonly entries: readonly Entry[], readonly next: string | null }
-
-export interface PageQuery { readonly cursor?: string, readonly limit: number }
 
 /** A list of any length, of which the beginning is loaded. */
 export interface Listing<Entry> {
@@ -15,24 +12,18 @@ export interface Listing<Entry> {
   readonly error: ReadonlySignal<unknown>
   /** Loads the beginning of another list, for example after the order changed. The entries stay until it is there. */
   restart (): void
-  /** Loads again what is shown, at most once in two seconds. */
+  /** Loads the shown entries again, at most once in two seconds. */
   refresh (): void
-  /** Tells which entry is the last visible one. Loads more when the end comes near. */
+  /** Takes the index of the last visible entry. Near the end, loads more. */
   see (index: number): void
-  /** Shows the effect of an act before the server is asked for the list again. */
+  /** Shows the effect of an action before the server is asked for the list again. */
   change (edit: (entries: readonly Entry[]) => readonly Entry[]): void
 }
 
 const PAGE_ENTRIES = 200
 
-/** The largest page of the API. */
-const MAX_PAGE_ENTRIES = 1000
-
-/** Further down, a refresh waits until the user comes back: it would have to load all that is above. */
+/** Further down, a refresh waits until the user scrolls back, because it would have to load everything above. */
 const REFRESH_ENTRIES = 2000
-
-/** A thousand uploads must not cause a thousand requests. */
-const REFRESH_MS = 2000
 
 export function createListing<Entry> (request: (query: PageQuery, signal: AbortSignal) => Promise<Page<Entry>>): Listing<Entry> {
   const entries = signal<readonly Entry[]>([])
@@ -86,7 +77,7 @@ export function createListing<Entry> (request: (query: PageQuery, signal: AbortS
   const refresh = throttled(() => {
     isStale = seen > REFRESH_ENTRIES
     if (!isStale) void load({ entries: [], next: null }, seen + PAGE_ENTRIES)
-  }, REFRESH_MS)
+  })
 
   return {
     entries,

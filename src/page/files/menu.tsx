@@ -6,6 +6,9 @@ export interface MenuItem {
   readonly act: () => void
 }
 
+/** Room between the menu and the edge of the window. */
+const EDGE_PX = 4
+
 interface MenuProps {
   label: string
   /** The button that opened it gets the focus back. */
@@ -17,7 +20,7 @@ interface MenuProps {
 /** A menu at its button (ARIA menu button pattern). */
 export function Menu ({ label, opener, items, onClose }: MenuProps) {
   const list = useRef<HTMLDivElement>(null)
-  // Before the next key is pressed.
+  // A layout effect, so that the focus has moved before the next key is pressed.
   useLayoutEffect(() => {
     if (list.current !== null) place(list.current, opener.getBoundingClientRect())
     list.current?.querySelector('button')?.focus({ preventScroll: true })
@@ -32,13 +35,15 @@ export function Menu ({ label, opener, items, onClose }: MenuProps) {
     const target = targetOf(event.key, buttons, document.activeElement)
     if (event.key === 'Escape' || event.key === 'Tab') close()
     else target?.focus()
-    // Tab goes on from the button.
+    // Tab moves on from the button.
     if (event.key === 'Escape' || target !== undefined) event.preventDefault()
   }
   return (
     <div class='menu' role='menu' aria-label={label} ref={list} onKeyDown={press}>
       {items.map(({ label, isDanger = false, act }) => (
-        <button key={label} type='button' role='menuitem' tabIndex={-1} class={isDanger ? 'danger' : ''} onClick={() => { close(); act() }}>{label}</button>
+        <button key={label} type='button' role='menuitem' tabIndex={-1} class={isDanger ? 'danger' : ''} onClick={() => { close(); act() }}>
+          {label}
+        </button>
       ))}
     </div>
   )
@@ -59,16 +64,17 @@ function beginningWith (letter: string, buttons: HTMLElement[]): HTMLElement | u
   return buttons.find(({ textContent }) => textContent?.toLowerCase().startsWith(letter.toLowerCase()))
 }
 
-/** Below the button, or above it where there is no room. */
+/** Places the menu below its button, or above it if there is no room. */
 function place (menu: HTMLElement, { top, bottom, right, left }: DOMRect): void {
   const { offsetHeight, offsetWidth } = menu
   const isBelow = bottom + offsetHeight < innerHeight || top < offsetHeight
   menu.style.top = `${Math.max(0, isBelow ? Math.min(bottom, innerHeight - offsetHeight) : top - offsetHeight)}px`
   const isLeftToRight = getComputedStyle(menu).direction === 'ltr'
-  menu.style.left = `${Math.max(4, Math.min(isLeftToRight ? right - offsetWidth : left, document.documentElement.clientWidth - offsetWidth - 4))}px`
+  const mostLeft = document.documentElement.clientWidth - offsetWidth - EDGE_PX
+  menu.style.left = `${Math.max(EDGE_PX, Math.min(isLeftToRight ? right - offsetWidth : left, mostLeft))}px`
 }
 
-/** The menu does not move with its button, and closes when something else is used. */
+/** Closes the menu when another element is used, and when its button moves. */
 function useClosing (list: { current: HTMLElement | null }, onClose: () => void): void {
   useEffect(() => {
     const press = ({ target }: Event) => { if (!(target instanceof Node) || list.current?.contains(target) !== true) onClose() }

@@ -2,33 +2,35 @@ import { useEffect, useState } from 'preact/hooks'
 import { formatSize } from '../format.ts'
 import { ProblemText } from '../problem.tsx'
 import { texts } from '../texts.ts'
+import { useLoaded } from '../use-loaded.ts'
 import { bytesAddress } from '../worker-link.ts'
 import { readBytes, type Bytes } from './downloads.ts'
 import { kindOf, type Kind } from './kinds.ts'
 
-export interface Content extends Bytes { readonly type: string }
+interface Content extends Bytes { readonly type: string }
 
-/** The beginning of a text that is shown. */
+/** How much of a text is shown. */
 const TEXT_BYTES = 256 * 1024
 
-/** Within its first bytes, a PDF says that it is one. */
+/** The signature of a PDF, which is within its first 1,024 bytes. */
 const PDF_MARK = '%PDF-'
 const PDF_MARK_BYTES = 1024
 
-/** Without the service worker, what is shown must fit into memory. */
+/** Without the service worker, the shown file is loaded into memory. */
 const MAX_MEMORY_BYTES = 100 * 1000 ** 2
 
 /**
- * Shows the bytes of a file. Markup is shown as text and SVG only in an image, so that nothing in a file can run. The bytes of a wrong
- * type can't run either: images and media are not parsed as documents, and the server forbids browsers to guess the type.
+ * Shows the bytes of a file. Nothing in a file can run: markup is shown as text, and SVG only as an image. This holds for bytes of a wrong
+ * type too: images and media are not parsed as documents, and the server forbids browsers to guess the type.
  */
 export function PreviewContent ({ content }: { content: Content }) {
   const [failure, setFailure] = useState<{ error?: unknown } | undefined>()
   const kind = shownKind(content)
-  // An element does not tell why it has no bytes. If the server refuses them, it says so once more.
+  // The event of an element has no reason. If the server refused, it refuses this request too.
   const explain = () => { readBytes(content, 1).then(() => setFailure({}), (error: unknown) => setFailure({ error })) }
   if (failure?.error !== undefined) return <ProblemText error={failure.error} />
-  if (failure !== undefined || kind === 'other') return <p class='no-preview muted'>{failure ? texts.files.brokenPreview : texts.files.noPreview}</p>
+  if (failure !== undefined) return <p class='no-preview muted'>{texts.files.brokenPreview}</p>
+  if (kind === 'other') return <p class='no-preview muted'>{texts.files.noPreview}</p>
   if (kind === 'text') return <TextPreview content={content} />
   if (kind === 'pdf') return <PdfPreview content={content} onFail={() => setFailure({})} />
   return <MediaPreview content={content} kind={kind} onFail={explain} />
@@ -44,10 +46,9 @@ function shownKind (content: Content): Kind {
 interface MediaPreviewProps { content: Content, kind: 'image' | 'audio' | 'video', onFail: () => void }
 
 function MediaPreview ({ content, kind, onFail }: MediaPreviewProps) {
-  const { address, error } = useAddress(content)
+  const { value: address, error } = useAddress(content)
   const { name } = content
-  if (error !== undefined) return <ProblemText error={error} />
-  if (address === undefined) return <p class='muted' role='status'>{texts.loading}</p>
+  if (address === undefined) return <Unloaded error={error} />
   switch (kind) {
     case 'image': return <img class='shown' src={address} alt={name} onError={onFail} />
     case 'audio': return <audio class='shown' src={address} controls aria-label={name} onError={onFail} />
@@ -55,55 +56,34 @@ function MediaPreview ({ content, kind, onFail }: MediaPreviewProps) {
   }
 }
 
-/** In the browser's viewer, which would take the focus to complain of other bytes: they are not given to it. */
+/** A PDF in the browser's viewer. The viewer gets no other bytes, because its error message would take the focus. */
 function PdfPreview ({ content, onFail }: { content: Content, onFail: () => void }) {
-  const [isPdf, setPdf] = useState(false)
-  const [error, setError] = useState<unknown>()
-  useEffect(() => {
-    const running = new AbortController()
-    readBytes(content, PDF_MARK_BYTES, running.signal).then(bytes => bytes.text()).then(
-      text => text.includes(PDF_MARK) ? setPdf(true) : onFail(),
-      (failure: unknown) => { if (!running.signal.aborted) setError(failure) }
-    )
-    return () => running.abort()
-  }, [])
-  if (error !== undefined) return <ProblemText error={error} />
-  if (!isPdf) return <p class='muted' role='status'>{texts.loading}</p>
+  const { value: isPdf, error } = useLoaded(async signal => {
+    const bytes = await readBytes(content, PDF_MARK_BYTES, signal)
+    return (await bytes.text()).includes(PDF_MARK)
+  })
+  useEffect(() => { if (isPdf === false) onFail() }, [isPdf])
+  if (isPdf !== true) return <Unloaded error={error} />
   return <iframe class='shown' src={bytesAddress({ ...content, disposition: 'inline' })} title={content.name} />
 }
 
 /** The address of the bytes: at the service worker, or in memory. */
-function useAddress (content: Content): { address?: string | undefined, error?: unknown } {
-  const [loaded, setLoaded] = useState<{ address?: string, error?: unknown }>({})
+function useAddress (content: Content): { value: string | undefined, error?: unknown } {
   const address = bytesAddress(content)
-  useEffect(() => {
+  const loaded = useLoaded(async signal => {
     if (address !== undefined) return
-    const running = new AbortController()
-    let url: string | undefined
-    readBytes(content, content.size, running.signal).then(
-      bytes => { if (!running.signal.aborted) setLoaded({ address: url = URL.createObjectURL(bytes) }) },
-      (error: unknown) => { if (!running.signal.aborted) setLoaded({ error }) }
-    )
-    return () => {
-      running.abort()
-      if (url !== undefined) URL.revokeObjectURL(url)
-    }
-  }, [])
-  return address === undefined ? loaded : { address }
+    const bytes = await readBytes(content, content.size, signal)
+    signal?.throwIfAborted()
+    const url = URL.createObjectURL(bytes)
+    signal?.addEventListener('abort', () => URL.revokeObjectURL(url))
+    return url
+  })
+  return address === undefined ? loaded : { value: address }
 }
 
 function TextPreview ({ content }: { content: Content }) {
-  const [{ text, error }, setLoaded] = useState<{ text?: string, error?: unknown }>({})
-  useEffect(() => {
-    const running = new AbortController()
-    readBytes(content, TEXT_BYTES, running.signal).then(bytes => decoded(bytes, content.type)).then(
-      text => setLoaded({ text }),
-      (error: unknown) => { if (!running.signal.aborted) setLoaded({ error }) }
-    )
-    return () => running.abort()
-  }, [])
-  if (error !== undefined) return <ProblemText error={error} />
-  if (text === undefined) return <p class='muted' role='status'>{texts.loading}</p>
+  const { value: text, error } = useLoaded(async signal => decoded(await readBytes(content, TEXT_BYTES, signal), content.type))
+  if (text === undefined) return <Unloaded error={error} />
   return (
     <>
       {content.size > TEXT_BYTES && <p class='muted'>{texts.files.cut(formatSize(TEXT_BYTES), formatSize(content.size))}</p>}
@@ -112,7 +92,11 @@ function TextPreview ({ content }: { content: Content }) {
   )
 }
 
-/** In the charset of the type or of the byte order mark. What it can't decode is replaced. */
+function Unloaded ({ error }: { error: unknown }) {
+  return error === undefined ? <p class='muted' role='status'>{texts.loading}</p> : <ProblemText error={error} />
+}
+
+/** Decodes a text by the charset of its type or its byte order mark. Bytes that are not valid become U+FFFD. */
 async function decoded (bytes: Blob, type: string): Promise<string> {
   const buffer = new Uint8Array(await bytes.arrayBuffer())
   const [, charset = markOf(buffer)] = /;\s*charset="?([^\s";]+)/i.exec(type) ?? []

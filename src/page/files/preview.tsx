@@ -1,6 +1,7 @@
-import { useEffect, useRef, useState } from 'preact/hooks'
 import type { StoredFile } from 'magicstore'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import { Dialog } from '../dialog.tsx'
+import { isFocusLost } from '../focus.ts'
 import { Icon } from '../icon.tsx'
 import { ProblemText } from '../problem.tsx'
 import { session } from '../session.ts'
@@ -19,17 +20,18 @@ interface PreviewProps {
   onClose: () => void
 }
 
-/** One file, and the way to those next to it. */
+/** A preview of a file, with buttons for the previous file and the next one. */
 export function Preview ({ file, onMove, onVersions, onClose }: PreviewProps) {
   const [isRenaming, setRenaming] = useState(false)
   const { previous, next } = useNeighbours(file)
+  const { facts } = texts.files
   const move = (target: StoredFile | undefined) => {
     if (target === undefined) return
     filesFocus.active.value = { key: target.name, column: 0 }
     setRenaming(false)
     onMove(target)
   }
-  // Arrows have a meaning of their own in players, texts and inputs.
+  // Only on buttons: players, texts and inputs use the arrow keys themselves.
   function press ({ key, target }: KeyboardEvent): void {
     if (target instanceof HTMLButtonElement && key === 'ArrowLeft') move(previous)
     if (target instanceof HTMLButtonElement && key === 'ArrowRight') move(next)
@@ -38,31 +40,29 @@ export function Preview ({ file, onMove, onVersions, onClose }: PreviewProps) {
     onMove(await renameFile(file, newName))
     setRenaming(false)
   }
-  const toolbar = useRef<HTMLDivElement>(null)
-  // The input that had the focus is gone.
-  useEffect(() => {
-    if (!isRenaming && document.activeElement === document.body) toolbar.current?.querySelector<HTMLElement>('[data-rename]')?.focus()
-  }, [isRenaming])
+  const renameButton = useRef<HTMLButtonElement>(null)
+  // The input with the focus has been removed.
+  useEffect(() => { if (!isRenaming && isFocusLost()) renameButton.current?.focus() }, [isRenaming])
   return (
     <Dialog title={file.name} class='wide preview' onClose={onClose}>
       <div class='preview-body' onKeyDown={press}>
-        <div class='actions' ref={toolbar}>
+        <div class='actions'>
           <Step icon='previous' label={texts.files.previous} target={previous} act={move} />
           <Step icon='next' label={texts.files.next} target={next} act={move} />
-          <button type='button' data-rename onClick={() => setRenaming(true)}>{texts.files.rename}</button>
+          <button type='button' ref={renameButton} onClick={() => setRenaming(true)}>{texts.files.rename}</button>
           <button type='button' onClick={onVersions}>{texts.files.versions}</button>
           <FileActs file={file} onClose={onClose} />
         </div>
         {isRenaming && <RenameForm key={file.name} name={file.name} act={rename} onCancel={() => setRenaming(false)} />}
-        {/* Once more after a new sign-in. */}
+        {/* Loaded again after a new sign-in. */}
         <PreviewContent key={`${file.name} ${file.sha256} ${session.value.kind}`} content={file} />
-        <Facts key={file.sha256} {...file} dates={[[texts.files.facts.created, file.createdAt], [texts.files.facts.updated, file.updatedAt]]} />
+        <Facts key={file.sha256} {...file} dates={[[facts.created, file.createdAt], [facts.updated, file.updatedAt]]} />
       </div>
     </Dialog>
   )
 }
 
-/** The files before and after it in the list, as far as that is loaded. If it has left the list, those around its place. */
+/** The files before and after a file in the loaded part of the list. If the file has left the list, those around its place. */
 function useNeighbours ({ name }: StoredFile): { previous: StoredFile | undefined, next: StoredFile | undefined } {
   const last = useRef(0)
   const entries = files.entries.value
@@ -71,9 +71,14 @@ function useNeighbours ({ name }: StoredFile): { previous: StoredFile | undefine
   return { previous: entries[last.current - 1], next: entries[index === -1 ? last.current : index + 1] }
 }
 
-interface StepProps { icon: 'previous' | 'next', label: string, target: StoredFile | undefined, act: (target: StoredFile | undefined) => void }
+interface StepProps {
+  icon: 'previous' | 'next'
+  label: string
+  target: StoredFile | undefined
+  act: (target: StoredFile | undefined) => void
+}
 
-/** Keeps the focus at the end of the list: a disabled button would lose it. */
+/** A button to a neighbour. At the end of the list it is only `aria-disabled`, because a disabled button loses the focus. */
 function Step ({ icon, label, target, act }: StepProps) {
   return (
     <button type='button' class='quiet' aria-disabled={target === undefined} aria-label={label} onClick={() => act(target)}>
@@ -82,7 +87,7 @@ function Step ({ icon, label, target, act }: StepProps) {
   )
 }
 
-/** Download and deletion, and why they failed. */
+/** The buttons for download and deletion, and why they failed. */
 function FileActs ({ file, onClose }: { file: StoredFile, onClose: () => void }) {
   const downloading = useAct(() => download(file))
   const removing = useAct(async () => {

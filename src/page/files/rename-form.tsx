@@ -6,17 +6,17 @@ import { useAct } from '../use-act.ts'
 
 interface RenameFormProps {
   name: string
-  /** Throws what the server refuses: it is shown next to what was typed. */
+  /** An error that it throws is shown below the input. */
   act: (newName: string) => Promise<void>
   onCancel: () => void
 }
 
-/** A name in place of which another one can be typed. Enter saves, Escape leaves. */
+/** An input for a new name, in place of the name. Enter saves, Escape cancels. */
 export function RenameForm ({ name, act, onCancel }: RenameFormProps) {
   const input = useRef<HTMLInputElement>(null)
   const problemId = useId()
   const { run, isRunning, error } = useAct(act)
-  // Before the next key is pressed.
+  // A layout effect, so that the focus has moved before the next key is pressed.
   useLayoutEffect(() => {
     input.current?.focus()
     input.current?.setSelectionRange(0, stemLength(name))
@@ -29,7 +29,7 @@ export function RenameForm ({ name, act, onCancel }: RenameFormProps) {
   }
   function leave (event: KeyboardEvent): void {
     if (event.key !== 'Escape') return
-    // The dialog around it stays.
+    // The dialog around it must not close.
     event.preventDefault()
     event.stopPropagation()
     onCancel()
@@ -47,7 +47,7 @@ export function RenameForm ({ name, act, onCancel }: RenameFormProps) {
   )
 }
 
-/** Without the ending, which mostly stays. A leading dot begins no ending. */
+/** The length without the ending, which usually stays. A leading dot begins no ending. */
 function stemLength (name: string): number {
   const dot = name.lastIndexOf('.')
   return dot <= 0 ? name.length : dot

@@ -1,5 +1,8 @@
-/** Runs `act` at once, but at most once in `ms`. Calls that come meanwhile share one run at the end of that time. */
-export function throttled (act: () => void, ms: number): () => void {
+/** A thousand uploads must not cause a thousand requests. */
+const INTERVAL_MS = 2000
+
+/** Runs `act` at once, but at most once in two seconds. Calls in between share one run at the end of that time. */
+export function throttled (act: () => void): () => void {
   let lastRun = -Infinity
   let timer: ReturnType<typeof setTimeout> | undefined
   const run = () => {
@@ -7,5 +10,5 @@ export function throttled (act: () => void, ms: number): () => void {
     lastRun = Date.now()
     act()
   }
-  return () => { timer ??= setTimeout(run, Math.max(0, lastRun + ms - Date.now())) }
+  return () => { timer ??= setTimeout(run, Math.max(0, lastRun + INTERVAL_MS - Date.now())) }
 }

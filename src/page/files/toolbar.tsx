@@ -25,7 +25,9 @@ export function Toolbar () {
       <label class='order'>
         <span class='hidden'>{texts.files.order}</span>
         <select value={order.value} onChange={event => sortBy(event.currentTarget.value as Order)}>
-          {orders.map(value => <option key={value} value={value} disabled={isSearch && !isByName(value)}>{texts.files.orders[value]}</option>)}
+          {orders.map(value => (
+            <option key={value} value={value} disabled={isSearch && !isByName(value)}>{texts.files.orders[value]}</option>
+          ))}
         </select>
       </label>
       <p class={isSearch ? 'found muted' : 'hidden'} id={id} role='status'>{isSearch && found()}</p>
@@ -34,7 +36,5 @@ export function Toolbar () {
 }
 
 function found (): string {
-  const count = files.entries.value.length
-  if (files.isLoading.value) return texts.loading
-  return texts.files.found(count, files.isComplete.value)
+  return files.isLoading.value ? texts.loading : texts.files.found(files.entries.value.length, files.isComplete.value)
 }

@@ -1,18 +1,20 @@
-import { useEffect, useState } from 'preact/hooks'
 import { MagicStoreError, type DeletedFile } from 'magicstore'
+import { useEffect, useState } from 'preact/hooks'
 import { Dialog } from '../dialog.tsx'
 import { formatSize, formatTime } from '../format.ts'
 import { Icon } from '../icon.tsx'
+import { NameField } from '../name-field.tsx'
 import { ProblemText } from '../problem.tsx'
 import { Question } from '../question.tsx'
-import { session } from '../session.ts'
+import { fieldsOf } from '../submission.ts'
 import { texts } from '../texts.ts'
 import { nextName } from '../uploads/names.ts'
 import { useAct } from '../use-act.ts'
-import { changes } from './changes.ts'
 import { kindOf } from './kinds.ts'
+import { ListState } from './list-state.tsx'
 import { RowGrid } from './row-grid.tsx'
 import { deleteForGood, emptyTrash, restoreFile, trash, trashFocus } from './trash.ts'
+import { useFresh } from './use-fresh.ts'
 
 type Opened =
   | { readonly kind: 'rename' | 'deletion', readonly file: DeletedFile }
@@ -22,7 +24,7 @@ type Opened =
 export function TrashView () {
   const [opened, setOpened] = useState<Opened | undefined>()
   const entries = trash.entries.value
-  useFreshTrash()
+  useFresh(trash.refresh)
   const close = () => {
     setOpened(undefined)
     if (trash.entries.value.length > 0) trashFocus.focus()
@@ -45,7 +47,8 @@ export function TrashView () {
           <button type='button' class='danger' onClick={() => setOpened({ kind: 'emptying' })}>{texts.files.emptyTrash}</button>
         )}
       </div>
-      <TrashState />
+      <ListState listing={trash}><NoDeletedFiles /></ListState>
+      {entries.length > 0 && trash.error.value === undefined && <p class='muted'>{texts.files.trashHint}</p>}
       {entries.length > 0 && (
         <RowGrid
           class='trash' label={texts.views.trash} listing={trash} keyOf={({ id }) => id} focus={trashFocus}
@@ -53,28 +56,13 @@ export function TrashView () {
         />
       )}
       {opened?.kind === 'rename' && <RestoreAs file={opened.file} onClose={close} />}
-      {opened?.kind === 'deletion' && (
-        <Question title={texts.files.deleteForGoodTitle} label={texts.files.deleteForGood} act={() => deleteForGood(opened.file)} onClose={close}>
-          <p>{texts.files.deleteForGoodOf(opened.file.versions)} <bdi>{opened.file.name}</bdi></p>
-        </Question>
-      )}
+      {opened?.kind === 'deletion' && <DeletionQuestion file={opened.file} onClose={close} />}
       {opened?.kind === 'emptying' && <EmptyQuestion onClose={close} />}
     </>
   )
 }
 
-function TrashState () {
-  const { entries, isComplete, error } = trash
-  if (error.value !== undefined) {
-    return (
-      <div class='list-state'>
-        <ProblemText error={error.value} />
-        <button type='button' onClick={() => trash.refresh()}>{texts.tryAgain}</button>
-      </div>
-    )
-  }
-  if (entries.value.length > 0) return <p class='muted'>{texts.files.trashHint}</p>
-  if (!isComplete.value) return <p class='list-state muted' role='status'>{texts.loading}</p>
+function NoDeletedFiles () {
   return <div class='list-state empty'><h3>{texts.files.trashEmpty}</h3><p class='muted'>{texts.files.trashHint}</p></div>
 }
 
@@ -125,23 +113,17 @@ function TrashCells ({ file, isActive, onTaken, onDelete }: TrashCellsProps) {
   )
 }
 
-/** There is a file of that name. */
+/** Asks for another name, because the name of the deleted file is taken. */
 function RestoreAs ({ file, onClose }: { file: DeletedFile, onClose: () => void }) {
   const { run, isRunning, error } = useAct(async (name: string) => {
     await restoreFile(file, name)
     onClose()
   })
-  function submit (event: SubmitEvent): void {
-    event.preventDefault()
-    void run(String(new FormData(event.currentTarget as HTMLFormElement).get('name')))
-  }
   return (
     <Dialog title={texts.files.restoreAs} onClose={onClose}>
       <p>{texts.files.nameTaken} <bdi>{file.name}</bdi></p>
-      <form onSubmit={submit}>
-        <label>{texts.files.otherName}
-          <input name='name' defaultValue={nextName(file.name)} required dir='auto' autocomplete='off' spellcheck={false} />
-        </label>
+      <form onSubmit={event => { void run(String(fieldsOf(event).get('name'))) }}>
+        <NameField label={texts.files.otherName} name={nextName(file.name)} />
         <ProblemText error={error} />
         <button class='primary' aria-disabled={isRunning}>{texts.files.restore}</button>
       </form>
@@ -149,7 +131,16 @@ function RestoreAs ({ file, onClose }: { file: DeletedFile, onClose: () => void 
   )
 }
 
-/** Names some of what goes. */
+function DeletionQuestion ({ file, onClose }: { file: DeletedFile, onClose: () => void }) {
+  const { deleteForGoodTitle, deleteForGood: label, deleteForGoodOf } = texts.files
+  return (
+    <Question title={deleteForGoodTitle} label={label} act={() => deleteForGood(file)} onClose={onClose}>
+      <p>{deleteForGoodOf(file.versions)} <bdi>{file.name}</bdi></p>
+    </Question>
+  )
+}
+
+/** How many files the question names before it empties the trash. */
 const NAMED_FILES = 5
 
 function EmptyQuestion ({ onClose }: { onClose: () => void }) {
@@ -164,12 +155,4 @@ function EmptyQuestion ({ onClose }: { onClose: () => void }) {
       </ul>
     </Question>
   )
-}
-
-function useFreshTrash (): void {
-  useEffect(() => {
-    trash.refresh()
-    addEventListener('focus', trash.refresh)
-    return () => removeEventListener('focus', trash.refresh)
-  }, [changes.value, session.value.kind])
 }

@@ -5,18 +5,17 @@ import { call } from '../session.ts'
 import { texts } from '../texts.ts'
 import { throttled } from './throttle.ts'
 
-const account = (store: MagicStore) => store.api.GET('/api/account').then(answer => bodyOf(answer).usage)
+const loadUsage = (store: MagicStore) => store.api.GET('/api/account').then(answer => bodyOf(answer).usage)
 
-type Usage = Awaited<ReturnType<typeof account>>
+type Usage = Awaited<ReturnType<typeof loadUsage>>
 
+/** How much the account stores; undefined until it is loaded. */
 export const usage = signal<Usage | undefined>(undefined)
 
-const REFRESH_MS = 2000
-
-/** Asks how much the account stores. What was known stays if it fails: the list tells why nothing can be loaded. */
+/** Asks how much the account stores. If this fails, the last values stay: the list shows why nothing can be loaded. */
 export const refreshUsage = throttled(() => {
-  call(account).then(value => { usage.value = value }, () => {})
-}, REFRESH_MS)
+  call(loadUsage).then(value => { usage.value = value }, () => {})
+})
 
 /** How much the account stores: one bar with three parts, and the same in words. */
 export function UsageBar () {

@@ -1,5 +1,5 @@
-import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { bodyOf, type StoredFile, type Version } from 'magicstore'
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { Dialog } from '../dialog.tsx'
 import { formatSize, formatTime } from '../format.ts'
 import { notify } from '../notices.tsx'
@@ -11,19 +11,19 @@ import { useAct } from '../use-act.ts'
 import { filesChanged } from './changes.ts'
 import { download } from './downloads.ts'
 import { Facts } from './facts.tsx'
-import { files, notifyProblem } from './files.ts'
+import { notifyProblem, replaceEntry } from './files.ts'
 import { PreviewContent } from './preview-content.tsx'
 
 interface Contents { readonly file: StoredFile, readonly versions: readonly Version[] }
 
-/** The former contents of a file. */
+/** The older versions of a file. */
 export function Versions ({ name, onClose }: { name: string, onClose: () => void }) {
   const list = useRef<HTMLUListElement>(null)
   const [contents, setContents] = useState<Contents | undefined>()
   const [removed, setRemoved] = useState('')
   const { run, error } = useAct(async () => setContents(await contentsOf(name)))
   useEffect(() => { void run() }, [])
-  // What had it is gone with the version.
+  // The button with the focus has been removed together with its row.
   useLayoutEffect(() => { if (removed !== '') list.current?.closest('dialog')?.querySelector('button')?.focus() }, [removed])
   const remove = (version: Version) => {
     setContents(contents && { ...contents, versions: contents.versions.filter(({ id }) => id !== version.id) })
@@ -45,7 +45,7 @@ export function Versions ({ name, onClose }: { name: string, onClose: () => void
   )
 }
 
-/** The file as it is now, which the list may not show yet, and all versions: a server keeps only some for each file. */
+/** The current file, which the list may not show yet, and all versions: there are never many, because the server limits them. */
 async function contentsOf (name: string): Promise<Contents> {
   return call(async store => {
     const file = bodyOf(await store.api.GET('/api/files/{name}', { params: { path: { name } } }))
@@ -76,7 +76,9 @@ function VersionRow ({ file, version, onRestored, onRemoved }: VersionRowProps) 
       </p>
       <div class='actions' role='group' aria-label={texts.files.versionOf(time)}>
         <button type='button' onClick={() => setOpened('view')}>{texts.files.view}</button>
-        <button type='button' aria-disabled={downloading.isRunning} onClick={() => { void downloading.run() }}>{texts.files.download}</button>
+        <button type='button' aria-disabled={downloading.isRunning} onClick={() => { void downloading.run() }}>
+          {texts.files.download}
+        </button>
         <button type='button' aria-disabled={restoring.isRunning} onClick={() => { void restoring.run() }}>{texts.files.restore}</button>
         <button type='button' class='danger' onClick={() => setOpened('question')}>{texts.files.deleteForGood}</button>
       </div>
@@ -96,7 +98,8 @@ interface RemovalQuestionProps { file: StoredFile, version: Version, onClose: ()
 
 function RemovalQuestion ({ file: { name }, version, onClose, onRemoved }: RemovalQuestionProps) {
   const remove = async () => {
-    await call(async store => bodyOf(await store.api.DELETE('/api/files/{name}/versions/{id}', { params: { path: { name, id: version.id } } })))
+    const params = { path: { name, id: version.id } }
+    await call(async store => bodyOf(await store.api.DELETE('/api/files/{name}/versions/{id}', { params })))
     filesChanged()
     onRemoved()
   }
@@ -108,8 +111,8 @@ function RemovalQuestion ({ file: { name }, version, onClose, onRemoved }: Remov
 }
 
 /**
- * The content before becomes a version, so that the way back is to restore that one. Content that is newer than what the dialog
- * shows is not replaced.
+ * Restores a version and offers to undo that. The replaced content becomes a version too; undo restores it. If the file has changed since
+ * the dialog was opened, `ifMatch` makes the server refuse.
  */
 async function restoreVersion ({ name, sha256 }: StoredFile, { id, createdAt }: Version): Promise<void> {
   const restored = await call(store => store.restoreVersion(name, id, { ifMatch: `"${sha256}"` }))
@@ -123,9 +126,4 @@ async function restoreVersion ({ name, sha256 }: StoredFile, { id, createdAt }: 
 async function restoreAgain ({ name, sha256 }: StoredFile, { id, createdAt }: Version): Promise<void> {
   replaceEntry(await call(store => store.restoreVersion(name, id, { ifMatch: `"${sha256}"` })))
   notify({ text: texts.files.versionRestored(name, formatTime(createdAt)) })
-}
-
-function replaceEntry (restored: StoredFile): void {
-  files.change(entries => entries.map(entry => entry.name === restored.name ? restored : entry))
-  filesChanged()
 }

@@ -5,7 +5,7 @@ import { addFiles } from './queue.ts'
 
 interface AddFilesProps {
   label?: string
-  /** What a screen reader says in place of the label. */
+  /** The accessible name, by default the label. */
   name?: string
   class?: string
 }
@@ -16,12 +16,14 @@ export function AddFiles ({ label = texts.uploads.add, name, class: className = 
   function add ({ currentTarget }: Event): void {
     const { files } = currentTarget as HTMLInputElement
     addFiles(Array.from(files ?? []))
-    // Otherwise the same file could not be chosen once more.
+    // Otherwise the same file could not be chosen again.
     if (input.current !== null) input.current.value = ''
   }
   return (
     <>
-      <button type='button' class={className} aria-label={name} onClick={() => input.current?.click()}><Icon name='upload' />{label}</button>
+      <button type='button' class={className} aria-label={name} onClick={() => input.current?.click()}>
+        <Icon name='upload' />{label}
+      </button>
       <input ref={input} type='file' multiple hidden onChange={add} />
     </>
   )

@@ -6,7 +6,7 @@ import type { Upload } from './upload.ts'
 
 type News = 'added' | 'alike' | 'stored' | 'taken' | 'failed'
 
-/** What happens within this time is announced together, because an announcement of each of many small files would say too much. */
+/** Changes within this time are announced together: one announcement for each of many small files would be too many. */
 const GATHER_MS = 1000
 
 /** The text for screen readers. */
@@ -14,7 +14,7 @@ export const announcement = signal('')
 
 let gathered = new Map<News, Upload[]>()
 
-/** Announces what became of uploads. */
+/** Announces a change of uploads. */
 export function tell (news: News, uploads: readonly Upload[]): void {
   if (uploads.length === 0) return
   if (gathered.size === 0) setTimeout(announce, GATHER_MS)

@@ -1,7 +1,7 @@
 import { notify } from '../notices.tsx'
 import { texts } from '../texts.ts'
 
-/** The dropped files, and those in dropped folders and the folders in them. Call it while the event is dispatched: later it is empty. */
+/** The dropped files, with those in dropped folders and their subfolders. Call it during the event: afterwards `transfer` is empty. */
 export async function filesOf (transfer: DataTransfer): Promise<File[]> {
   const folders = Array.from(transfer.items, folderOf).filter(folder => folder !== undefined)
   const names = new Set(folders.map(({ name }) => name))
@@ -12,7 +12,7 @@ export async function filesOf (transfer: DataTransfer): Promise<File[]> {
   return found
 }
 
-/** `webkitGetAsEntry` blocks for 0.25 ms per item, and thousands can be dropped. An item with a media type is hardly ever a folder. */
+/** Items with a media type are files: `webkitGetAsEntry` blocks for 0.25 ms per item, and thousands can be dropped. */
 function folderOf (item: DataTransferItem): FileSystemEntry | undefined {
   if (item.kind !== 'file' || item.type !== '') return undefined
   const entry = item.webkitGetAsEntry()

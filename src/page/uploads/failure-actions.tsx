@@ -1,5 +1,7 @@
 import { MagicStoreError } from 'magicstore'
-import { useId, useState } from 'preact/hooks'
+import { useId } from 'preact/hooks'
+import { NameField } from '../name-field.tsx'
+import { fieldsOf } from '../submission.ts'
 import { texts } from '../texts.ts'
 import { failureText } from './failure.ts'
 import { renameUpload, resume } from './queue.ts'
@@ -13,27 +15,24 @@ export function FailureActions ({ upload, error }: { upload: Upload, error: unkn
   return (
     <>
       <div class='problem' id={id}><p><strong>{title}</strong>{detail !== undefined && <> <span dir='auto'>{detail}</span></>}</p></div>
-      {isOfName(error) ? <NameForm upload={upload} problemId={id} /> : <div class='actions'><button type='button' onClick={() => resume(upload)}>{texts.tryAgain}</button></div>}
+      {isOfName(error)
+        ? <NameForm upload={upload} problemId={id} />
+        : <div class='actions'><button type='button' onClick={() => resume(upload)}>{texts.tryAgain}</button></div>}
     </>
   )
 }
 
 function NameForm ({ upload, problemId }: { upload: Upload, problemId: string }) {
-  const [name, setName] = useState(upload.name.value)
-  function submit (event: SubmitEvent): void {
-    event.preventDefault()
-    renameUpload(upload, name)
-  }
+  const submit = (event: SubmitEvent) => renameUpload(upload, String(fieldsOf(event).get('name')))
   return (
     <form class='upload-rename' onSubmit={submit} aria-describedby={problemId}>
-      <label>{texts.uploads.rename.label}
-        <input name='name' value={name} required dir='auto' autocomplete='off' spellcheck={false} onInput={({ currentTarget }) => setName(currentTarget.value)} />
-      </label>
+      <NameField label={texts.uploads.rename.label} name={upload.name.value} />
       <button>{texts.uploads.rename.submit}</button>
     </form>
   )
 }
 
+/** Whether another name may help. */
 function isOfName (error: unknown): boolean {
   if (error instanceof ImpossibleName) return true
   if (!(error instanceof MagicStoreError)) return false

@@ -2,7 +2,7 @@ import { describe } from '../problem.tsx'
 import { texts } from '../texts.ts'
 import { EndedElsewhere, FileUnreadable, ImpossibleName, UploadedElsewhere } from './transfer.ts'
 
-export interface FailureText { readonly title: string, readonly detail?: string | undefined }
+interface FailureText { readonly title: string, readonly detail?: string | undefined }
 
 /** Why an upload failed, in words. */
 export function failureText (error: unknown): FailureText {

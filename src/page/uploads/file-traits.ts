@@ -1,4 +1,4 @@
-import { session } from '../session.ts'
+import { folder, session, usernameOf } from '../session.ts'
 
 /**
  * With the name and the size, which the server knows, it identifies a file when the user chooses it again after a reload. It stays in the
@@ -11,17 +11,16 @@ export function remember (id: string, { lastModified }: FileTraits): void {
   write({ ...remembered(), [id]: { lastModified } })
 }
 
-/** Drops the traits of uploads that have ended. */
+/** Removes the traits of uploads that have ended. */
 export function forget (...ids: string[]): void {
   const traits = remembered()
   const rest = Object.entries(traits).filter(([id]) => !ids.includes(id))
   if (rest.length < Object.keys(traits).length) write(Object.fromEntries(rest))
 }
 
-/** The key of what is kept for this account on this server. Another server may share the origin, under another path. */
+/** The storage key of this account. It contains the path, because several servers can share an origin. */
 export function uploadsKey (): string {
-  const state = session.peek()
-  return `uploads ${new URL('.', location.href).pathname} ${'username' in state ? state.username : ''}`
+  return `uploads ${folder.pathname} ${usernameOf(session.peek())}`
 }
 
 /** The traits by the id of the upload. */
@@ -29,7 +28,7 @@ export function remembered (): Record<string, FileTraits> {
   try {
     return JSON.parse(localStorage.getItem(uploadsKey()) ?? '{}') as Record<string, FileTraits>
   } catch {
-    // The browser does not allow storage, or the value is not ours. Without the traits, the page asks whether a file is the same.
+    // The browser does not allow storage, or the value is from other software. The page then asks whether a file is the same.
     return {}
   }
 }
@@ -39,6 +38,6 @@ function write (traits: Record<string, FileTraits>): void {
     if (Object.keys(traits).length === 0) localStorage.removeItem(uploadsKey())
     else localStorage.setItem(uploadsKey(), JSON.stringify(traits))
   } catch {
-    // As above.
+    // The browser does not allow storage, or it is full.
   }
 }

@@ -1,4 +1,5 @@
 import { useEffect } from 'preact/hooks'
+import { focusMain, isFocusLost } from '../focus.ts'
 
 /**
  * Moves the focus when the focused element is removed: to a control of the same row, of the row in its place, or to the first control of
@@ -10,21 +11,21 @@ export function useKeptFocus (panel: { readonly current: HTMLElement | null }): 
     if (root === null) return
     let place: Place | undefined
     const remember = ({ target }: FocusEvent) => { place = placeOf(root, target as HTMLElement) }
-    // A removed element loses the focus too: a microtask later it is known which of the two happened.
+    // The removal of an element causes this event too. A microtask later it is known whether the element was removed.
     const leave = () => queueMicrotask(() => {
       if (place?.element.isConnected === true && !root.contains(document.activeElement)) place = undefined
     })
     root.addEventListener('focusin', remember)
     root.addEventListener('focusout', leave)
     const observer = new MutationObserver(() => {
-      if (place !== undefined && isLost(place)) focusNear(root, place)
+      if (place?.element.isConnected === false && isFocusLost()) focusNear(root, place)
     })
     observer.observe(root, { childList: true, subtree: true })
     return () => {
       observer.disconnect()
       root.removeEventListener('focusin', remember)
       root.removeEventListener('focusout', leave)
-      if (place !== undefined && (root.contains(document.activeElement) || !isElsewhere())) document.getElementById('main')?.focus()
+      if (place !== undefined && (root.contains(document.activeElement) || isFocusLost())) focusMain()
     }
   }, [])
 }
@@ -36,15 +37,6 @@ const rowsOf = (root: HTMLElement) => Array.from(root.querySelectorAll<HTMLEleme
 function placeOf (root: HTMLElement, element: HTMLElement): Place {
   const row = element.closest('li')
   return { element, row, index: row === null ? -1 : rowsOf(root).indexOf(row) }
-}
-
-/** Whether any element has the focus. */
-function isElsewhere (): boolean {
-  return document.activeElement !== null && document.activeElement !== document.body
-}
-
-function isLost ({ element }: Place): boolean {
-  return !element.isConnected && !isElsewhere()
 }
 
 function focusNear (root: HTMLElement, { row, index }: Place): void {

@@ -1,4 +1,4 @@
-/** Bytes of UTF-8 that a name can have. */
+/** The longest name, in bytes of UTF-8. */
 const MAX_NAME_BYTES = 255
 
 /** The name as the server compares it. */
@@ -13,15 +13,19 @@ export function nextName (name: string): string {
   return cut(stem, MAX_NAME_BYTES - bytesOf(rest)) + rest
 }
 
-/** The name of a pasted picture, which has none of its own. */
+/** A name for a pasted picture without one, in local time. */
 export function pastedName (type: string, now: Date): string {
-  const [year, month, day, hours, minutes, seconds] = [now.getFullYear(), now.getMonth() + 1, now.getDate(), now.getHours(), now.getMinutes(), now.getSeconds()]
-    .map(part => String(part).padStart(2, '0'))
+  const date = [now.getFullYear(), now.getMonth() + 1, now.getDate()].map(twoDigits).join('-')
+  const time = [now.getHours(), now.getMinutes(), now.getSeconds()].map(twoDigits).join('.')
   const ending = /^image\/([a-z]+)/.exec(type)?.[1] ?? 'bin'
-  return `pasted ${year}-${month}-${day} ${hours}.${minutes}.${seconds}.${ending}`
+  return `pasted ${date} ${time}.${ending}`
 }
 
-/** The longest beginning that has so many bytes of UTF-8, in whole characters as readers see them. */
+function twoDigits (value: number): string {
+  return String(value).padStart(2, '0')
+}
+
+/** The longest prefix of at most `maxBytes` bytes of UTF-8 that cuts no grapheme cluster. */
 function cut (text: string, maxBytes: number): string {
   if (bytesOf(text) <= maxBytes) return text
   let kept = ''

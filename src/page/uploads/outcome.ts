@@ -18,40 +18,42 @@ export async function stateAfter (upload: Upload, aborter: AbortController): Pro
     const status = error instanceof MagicStoreError ? error.status : undefined
     if (status === 404) return afterEnd(upload, wasBegun)
     if (status !== 412) return { kind: 'failed', error }
-    if (upload.id !== undefined) discard(upload)
+    discard(upload)
     return afterTaken(upload).catch((error: unknown) => ({ kind: 'failed', error }))
   }
 }
 
-/** Makes an upload start from its beginning. */
+/** Makes an upload start from the beginning. */
 export function startAgain (upload: Upload): UploadState {
   if (upload.id !== undefined) forgetUpload(upload, upload.id)
   upload.replacedTag = undefined
   return { kind: 'waiting' }
 }
 
+/** Forgets the unfinished upload on the server, which the next upload of this name ends. */
 export function forgetUpload (upload: Upload, id: string): void {
   forget(id)
   upload.id = undefined
   upload.sentBytes.value = 0
 }
 
-/** Ends the unfinished upload on the server, which frees its room. If that fails, it is listed as unfinished. */
+/** Ends the unfinished upload on the server, if there is one, which frees its space. If that fails, it is listed as unfinished. */
 export function discard (upload: Upload): void {
-  const id = upload.id as string
+  const { id } = upload
+  if (id === undefined) return
   upload.id = undefined
   upload.sentBytes.value = 0
   cancelUnfinished(id).catch(() => { void refreshUnfinished().catch(() => {}) })
 }
 
-/** Lists the unfinished uploads that this window does not have. @throws what `call` throws. */
+/** Loads the unfinished uploads, without those of this window. @throws what `call` throws. */
 export async function refreshUnfinished (): Promise<void> {
   await loadUnfinished(id => uploads.peek().some(upload => upload.id === id))
 }
 
 /**
- * After a 404. An upload that existed before this transfer has expired, and starts again. One that this transfer created was ended by
- * another client. It must not start again by itself: that would end the other client's upload of this name, and so on.
+ * After a 404. An upload that existed before this transfer has expired, and starts again. An upload that this transfer created was ended
+ * by another client. It must not start again by itself: that would end the other client's upload of this name, which might do the same.
  */
 function afterEnd (upload: Upload, wasBegun: boolean): UploadState {
   const next = startAgain(upload)

@@ -7,36 +7,39 @@ import { answerAlike, answerTaken, type Decision } from './queue.ts'
 import type { Upload } from './upload.ts'
 import { counts } from './upload-list.ts'
 
-/** What to do with a file whose name is taken. */
+/** Asks what to do with a file whose name is taken. */
 export function TakenQuestion ({ upload, current }: { upload: Upload, current: StoredFile }) {
   const [isForAll, setForAll] = useState(false)
   const { taken } = texts.uploads
   const answer = (decision: Decision) => answerTaken(upload, decision, { isForAll })
   const { waiting, running, taken: asking } = counts.value
+  const explanation = taken.existing(formatSize(current.size), formatTime(current.updatedAt))
   return (
-    <Question text={taken.question(upload.name.value)} explanation={taken.existing(formatSize(current.size), formatTime(current.updatedAt))}>
+    <RowQuestion text={taken.question(upload.name.value)} explanation={explanation}>
       <div class='actions'>
         <button type='button' onClick={() => answer('keep')}>{taken.keep}</button>
         <button type='button' onClick={() => answer('replace')}>{taken.replace}</button>
         <button type='button' onClick={() => answer('skip')}>{taken.skip}</button>
       </div>
       {(isForAll || waiting + running + asking > 1) && (
-        <label class='for-all'><input type='checkbox' checked={isForAll} onChange={() => setForAll(!isForAll)} /> {taken.forAll}</label>
+        <label class='choice'>
+          <input type='checkbox' checked={isForAll} onChange={() => setForAll(!isForAll)} />{taken.forAll}
+        </label>
       )}
-    </Question>
+    </RowQuestion>
   )
 }
 
-/** Whether a file is the one of an unfinished upload. */
+/** Asks whether a file is the one of an unfinished upload. */
 export function AlikeQuestion ({ upload }: { upload: Upload }) {
   const { alike } = texts.uploads
   return (
-    <Question text={alike.question(upload.name.value)} explanation={alike.explanation}>
+    <RowQuestion text={alike.question(upload.name.value)} explanation={alike.explanation}>
       <div class='actions'>
         <button type='button' onClick={() => answerAlike(upload, true)}>{alike.continue}</button>
         <button type='button' onClick={() => answerAlike(upload, false)}>{alike.startAgain}</button>
       </div>
-    </Question>
+    </RowQuestion>
   )
 }
 
@@ -48,9 +51,10 @@ function showInList (element: HTMLElement | null): void {
   if (below > 0) list.scrollTop += below
 }
 
-interface QuestionProps { text: string, explanation: string, children: ComponentChildren }
+interface RowQuestionProps { text: string, explanation: string, children: ComponentChildren }
 
-function Question ({ text, explanation, children }: QuestionProps) {
+/** A question in the row of an upload: the other uploads go on. */
+function RowQuestion ({ text, explanation, children }: RowQuestionProps) {
   const element = useRef<HTMLDivElement>(null)
   const textId = useId()
   useEffect(() => showInList(element.current), [])

@@ -1,4 +1,4 @@
-import { batch, effect, untracked } from '@preact/signals'
+import { batch } from '@preact/signals'
 import { filesChanged } from '../files/changes.ts'
 import { session } from '../session.ts'
 import { tell } from './announcements.ts'
@@ -9,12 +9,12 @@ import { createMatcher, dropUnfinished, returnUnfinished } from './unfinished.ts
 import { createUpload, type Upload, type UploadState } from './upload.ts'
 import { begunNames, counts, isBehind, isResumable, isStopped, remove, uploads } from './upload-list.ts'
 
-/** Two use the whole bandwidth, also while one of them waits for a response. More would only make each slower. */
+/** Two use the whole bandwidth, even while one of them waits for a response. More would make each of them slower. */
 const MAX_RUNNING = 2
 
 export type Decision = 'replace' | 'keep' | 'skip'
 
-/** The transfers that have not ended, by upload. One that is aborted takes a moment to end. */
+/** The transfers that have not ended, by upload. An aborted transfer does not end at once. */
 const transfers = new Map<Upload, { aborter: AbortController, ended: Promise<void> }>()
 
 /** The user's decision for all names that are taken. It holds until all uploads have ended. */
@@ -26,7 +26,7 @@ export function addFiles (files: readonly File[]): void {
   const stopped = new Map(uploads.peek().filter(isStopped).map(upload => [keyOf(upload.file.name), upload]))
   const added = files.flatMap(file => {
     const upload = stopped.get(keyOf(file.name))
-    if (upload === undefined || !takesUp(upload, file)) return [createMatched(file, match)]
+    if (upload === undefined || !acceptsFile(upload, file)) return [createMatched(file, match)]
     upload.state.value = { kind: 'waiting' }
     return []
   })
@@ -36,8 +36,8 @@ export function addFiles (files: readonly File[]): void {
   startNext()
 }
 
-/** Gives a stopped upload the same file again, or a new file if the browser can no longer read the old one. Returns whether it did. */
-function takesUp (upload: Upload, file: File): boolean {
+/** A stopped upload accepts the same file again, and any file if the browser can no longer read the old one. */
+function acceptsFile (upload: Upload, file: File): boolean {
   const isSame = upload.file.size === file.size && upload.file.lastModified === file.lastModified
   const state = upload.state.peek()
   const isGone = state.kind === 'failed' && state.error instanceof FileUnreadable
@@ -64,7 +64,7 @@ export function answerAlike (upload: Upload, isSame: boolean): void {
   const { id } = state.unfinished
   if (isSame) upload.id = id
   else forgetUpload(upload, id)
-  requeue(upload)
+  resume(upload)
 }
 
 /** Stops sending. The bytes that are stored stay. */
@@ -73,9 +73,10 @@ export function pause (upload: Upload): void {
   transfers.get(upload)?.aborter.abort()
 }
 
-/** Continues after a pause or a failure. */
+/** Continues after a pause, a failure or an answer. */
 export function resume (upload: Upload): void {
-  requeue(upload)
+  upload.state.value = { kind: 'waiting' }
+  startNext()
 }
 
 /** Ends an upload for good. */
@@ -84,10 +85,11 @@ export function cancel (upload: Upload): void {
   remove(upload)
   transfers.get(upload)?.aborter.abort()
   if (state.kind === 'alike') returnUnfinished(state.unfinished)
-  if (upload.id !== undefined) discard(upload)
+  discard(upload)
   startNext()
 }
 
+/** Follows the user's decision for a name that is taken, or for all such names. */
 export function answerTaken (upload: Upload, decision: Decision, { isForAll }: { isForAll: boolean }): void {
   if (isForAll) decisionForAll = decision
   const all = isForAll ? uploads.peek().filter(({ state }) => state.peek().kind === 'taken') : [upload]
@@ -98,7 +100,7 @@ export function answerTaken (upload: Upload, decision: Decision, { isForAll }: {
 /** Tries again under another name. */
 export function renameUpload (upload: Upload, name: string): void {
   upload.name.value = name
-  requeue(upload)
+  resume(upload)
 }
 
 export function pauseAll (): void {
@@ -109,23 +111,14 @@ export function pauseAll (): void {
   })
 }
 
-/** Continues all that are paused, and those that failed because the server could not be reached. */
+/** Continues all uploads that are paused, and those that failed for a reason that may be over. */
 export function resumeAll (): void {
   batch(() => uploads.peek().filter(isResumable).forEach(({ state }) => { state.value = { kind: 'waiting' } }))
   startNext()
 }
 
-/** After a new sign-in, what waits goes on. */
-effect(() => {
-  if (session.value.kind === 'open') untracked(startNext)
-})
-
-function requeue (upload: Upload): void {
-  upload.state.value = { kind: 'waiting' }
-  startNext()
-}
-
-function startNext (): void {
+/** Starts waiting uploads, as many as may run. Without a session it does nothing: call it again after the sign-in. */
+export function startNext (): void {
   if (session.peek().kind !== 'open') return
   const busyNames = new Set(begunNames.peek())
   let free = MAX_RUNNING - uploads.peek().filter(({ state }) => state.peek().kind === 'running').length
@@ -147,7 +140,7 @@ async function run (upload: Upload): Promise<void> {
   const send = async () => {
     await before
     const next = await stateAfter(upload, aborter)
-    // Unless it was paused or cancelled meanwhile.
+    // The upload may have been paused or cancelled meanwhile.
     if (upload.state.peek() === running) settle(upload, next)
   }
   const ended = send()
@@ -168,7 +161,7 @@ function decide (upload: Upload, decision: Decision): void {
   const state = upload.state.peek()
   if (state.kind !== 'taken') return
   if (decision === 'skip') return remove(upload)
-  // Only what the user was told about is replaced: if someone replaces it meanwhile, the page asks again.
+  // Replaces only the content that the question describes: if the content changes meanwhile, the page asks again.
   if (decision === 'replace') upload.replacedTag = `"${state.current.sha256}"`
   else upload.name.value = nextName(upload.name.peek())
   upload.keepsBoth = decision === 'keep'

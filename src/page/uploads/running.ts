@@ -5,10 +5,10 @@ import { announcement } from './announcements.ts'
 import { summary } from './summary.ts'
 import { counts, uploads } from './upload-list.ts'
 
-/** How often a screen reader tells how far a long upload is. */
+/** How often the progress of uploads is announced. */
 const ANNOUNCE_MS = 10_000
 
-/** The browser asks before it leaves the page while bytes are being sent. */
+/** While bytes are being sent, the browser asks before it leaves the page. */
 export function useUnloadWarning (): void {
   const isRunning = useComputed(() => counts.value.running > 0)
   useSignalEffect(() => {
@@ -22,6 +22,7 @@ export function useUnloadWarning (): void {
   })
 }
 
+/** Announces the progress of uploads from time to time. */
 export function useProgressAnnouncements (): void {
   const isRunning = useComputed(() => counts.value.running > 0)
   useSignalEffect(() => {

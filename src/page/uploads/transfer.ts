@@ -14,18 +14,18 @@ export class EndedElsewhere extends Error {}
 /** Thrown if the browser can't read the file any more: it was changed, moved or deleted. */
 export class FileUnreadable extends Error {}
 
-/** Thrown for a name that no address can contain. */
+/** Thrown for a name that no URL can contain. */
 export class ImpossibleName extends Error {}
 
-/** The client would try again after these, but only the user can make room. */
+/** The client would try again after these, but only the user can make space. */
 const FINAL_CODES = ['too_many_uploads', 'storage_full']
 
 /** Browsers remove these segments from URLs, escaped or not, and would request another path. */
 const IMPOSSIBLE_NAMES = ['.', '..']
 
 /**
- * Sends what the server does not have yet. It goes on by itself after a network error. An abort keeps what is stored.
- * @throws what `call` throws, UploadedElsewhere, FileUnreadable, and the reason of an abort.
+ * Sends the bytes that the server does not have yet. It continues by itself after a network error. An abort keeps the stored bytes.
+ * @throws what `call` throws, ImpossibleName, UploadedElsewhere, FileUnreadable, and the reason of an abort.
  */
 export async function transfer (upload: Upload, aborter: AbortController): Promise<StoredFile> {
   const name = upload.name.peek()

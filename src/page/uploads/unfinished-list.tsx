@@ -10,7 +10,7 @@ import { cancelUnfinished, unfinished, type UnfinishedUpload } from './unfinishe
 /** An account can have a thousand. */
 const MAX_ROWS = 20
 
-/** Uploads that were interrupted, by a reload for example. */
+/** Uploads that were interrupted, for example by a reload. */
 export function UnfinishedList () {
   const titleId = useId()
   const all = unfinished.value
@@ -36,7 +36,12 @@ function UnfinishedRow ({ upload }: { upload: UnfinishedUpload }) {
       <div class='upload-head'>
         <bdi class='upload-name' title={name}>{name}</bdi>
         <span class='upload-controls'>
-          <button type='button' class='quiet' aria-disabled={isRunning} aria-label={texts.uploads.cancelUnfinished(name)} onClick={() => { void run() }}><Icon name='close' /></button>
+          <button
+            type='button' class='quiet' aria-disabled={isRunning} aria-label={texts.uploads.cancelUnfinished(name)}
+            onClick={() => { void run() }}
+          >
+            <Icon name='close' />
+          </button>
         </span>
       </div>
       <p class='muted'>{size === null ? words.sizeUnknown(formatSize(offset)) : words.progress(formatSize(offset), formatSize(size))}</p>

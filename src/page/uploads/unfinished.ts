@@ -1,5 +1,6 @@
 import { signal } from '@preact/signals'
-import { bodyOf, type MagicStore } from 'magicstore'
+import { bodyOf } from 'magicstore'
+import { loadAll, type PageQuery } from '../pages.ts'
 import { call } from '../session.ts'
 import { forget, remembered } from './file-traits.ts'
 import { keyOf } from './names.ts'
@@ -9,17 +10,18 @@ import { heldNames } from './upload-locks.ts'
 export interface UnfinishedUpload {
   readonly id: string
   readonly name: string
-  /** Null while it is not announced. */
+  /** Null until the client has announced it. */
   readonly size: number | null
   readonly offset: number
 }
 
+/** The list that is shown. */
 export const unfinished = signal<readonly UnfinishedUpload[]>([])
 
-/** Loads the list, without the uploads that this window has. @throws what `call` throws. */
+/** Loads the list, without uploads that this window (`isOwn`) or another one has. @throws what `call` throws. */
 export async function loadUnfinished (isOwn: (id: string) => boolean): Promise<void> {
   const known = Object.keys(remembered())
-  const listed = await call(listUploads)
+  const listed = await loadAll(loadPage)
   const elsewhere = await heldNames()
   unfinished.value = listed.filter(({ id, name }) => !isOwn(id) && !elsewhere.has(name))
   const ended = new Set(known)
@@ -48,12 +50,12 @@ export function dropReplaced (name: string): void {
   unfinished.value = unfinished.peek().filter(upload => !replaced.includes(upload))
 }
 
-/** Adds it to the list again. */
+/** Adds an upload to the list again, because this window does not continue it. */
 export function returnUnfinished (upload: UnfinishedUpload): void {
   unfinished.value = [upload, ...unfinished.peek()]
 }
 
-/** Returns a function that finds the unfinished upload of a file by name and size. `isCertain`: the file's time is the same too. */
+/** Returns a function that finds the unfinished upload of a file by name and size. `isCertain`: the time of change is the same too. */
 export function createMatcher (): (file: File) => { upload: UnfinishedUpload, isCertain: boolean } | undefined {
   const names = new Set(unfinished.peek().map(({ name }) => name))
   const traits = remembered()
@@ -68,13 +70,7 @@ export function createMatcher (): (file: File) => { upload: UnfinishedUpload, is
   }
 }
 
-async function listUploads (store: MagicStore): Promise<UnfinishedUpload[]> {
-  const all: UnfinishedUpload[] = []
-  let cursor: { cursor?: string } = {}
-  for (;;) {
-    const { uploads, next } = bodyOf(await store.api.GET('/api/uploads', { params: { query: { limit: 1000, ...cursor } } }))
-    all.push(...uploads)
-    if (next === null) return all
-    cursor = { cursor: next }
-  }
+async function loadPage (query: PageQuery) {
+  const { uploads: entries, next } = await call(async store => bodyOf(await store.api.GET('/api/uploads', { params: { query } })))
+  return { entries, next }
 }

@@ -3,34 +3,36 @@ import { MagicStoreError } from 'magicstore'
 import { keyOf } from './names.ts'
 import type { Upload, UploadState } from './upload.ts'
 
-export type Counts = Record<UploadState['kind'], number>
+type Counts = Record<UploadState['kind'], number>
 
 /** All uploads of this window, in the order in which they were added. */
 export const uploads = signal<readonly Upload[]>([])
 
+/** The number of uploads in each state. */
 export const counts = computed(() => {
   const counts: Counts = { waiting: 0, running: 0, paused: 0, stored: 0, taken: 0, alike: 0, failed: 0 }
   for (const { state } of uploads.value) counts[state.value.kind]++
   return counts
 })
 
-/** The names of uploads that the server has begun to store. Another upload of such a name would end that one: it has to wait. */
+/** The names of uploads that the server has begun to store. A new upload of such a name would end that one, so it has to wait. */
 export const begunNames = computed(() => new Set(uploads.value.filter(hasBegun).map(({ name }) => keyOf(name.value))))
 
 export const hasResumable = computed(() => uploads.value.some(isResumable))
 
+/** Whether an upload waits for another one of the same name. */
 export function isBehind ({ id, name }: Upload, begunNames: ReadonlySet<string>): boolean {
   return id === undefined && begunNames.has(keyOf(name.peek()))
 }
 
-/** Whether it is paused, or failed because the server could not be reached. */
+/** Whether an upload is paused, or failed for a reason that may be over: the network, the session or the server. */
 export function isResumable ({ state }: Upload): boolean {
   const now = state.value
   if (now.kind !== 'failed') return now.kind === 'paused'
   return !(now.error instanceof MagicStoreError) || now.error.status === 401 || now.error.status >= 500
 }
 
-/** Whether it waits for the user, who may add its file again. */
+/** Whether an upload waits for the user. */
 export function isStopped ({ state }: Upload): boolean {
   return ['paused', 'failed'].includes(state.peek().kind)
 }

@@ -1,8 +1,8 @@
-import { useComputed, useSignal, useSignalEffect } from '@preact/signals'
+import { untracked, useComputed, useSignal, useSignalEffect } from '@preact/signals'
 import { useEffect, useId, useRef } from 'preact/hooks'
 import { formatNumber } from '../format.ts'
 import { Icon } from '../icon.tsx'
-import { ProblemText } from '../problem.tsx'
+import { Retry } from '../problem.tsx'
 import { session } from '../session.ts'
 import { texts } from '../texts.ts'
 import { useAct } from '../use-act.ts'
@@ -10,7 +10,7 @@ import { announcement } from './announcements.ts'
 import { isDragging, takeFiles } from './arrivals.ts'
 import { useKeptFocus } from './kept-focus.ts'
 import { refreshUnfinished } from './outcome.ts'
-import { pauseAll, resumeAll } from './queue.ts'
+import { pauseAll, resumeAll, startNext } from './queue.ts'
 import { useProgressAnnouncements, useUnloadWarning } from './running.ts'
 import { shownUploads } from './shown-uploads.ts'
 import { summary } from './summary.ts'
@@ -19,12 +19,16 @@ import { UnfinishedList } from './unfinished-list.tsx'
 import { clearFinished, counts, hasResumable, uploads } from './upload-list.ts'
 import { UploadRow } from './upload-row.tsx'
 
-/** Uploads in progress, paused and refused. It stays while the page shows other things. */
+/** All uploads. The panel stays when the view changes. */
 export function UploadPanel () {
   const { run, error } = useAct(refreshUnfinished)
   const isOpen = useComputed(() => session.value.kind === 'open')
+  const continueUploads = () => {
+    void run()
+    startNext()
+  }
   useEffect(takeFiles, [])
-  useSignalEffect(() => { if (isOpen.value) void run() })
+  useSignalEffect(() => { if (isOpen.value) untracked(continueUploads) })
   useUnloadWarning()
   useProgressAnnouncements()
   return (
@@ -41,7 +45,7 @@ function Panel ({ error, onRetry }: { error: unknown, onRetry: () => Promise<voi
   const titleId = useId()
   const isOpen = useSignal(true)
   const asking = useComputed(() => counts.value.taken + counts.value.alike)
-  // A question must be seen.
+  // Opens the list for each question.
   useSignalEffect(() => { if (asking.value > 0) isOpen.value = true })
   useKeptFocus(panel)
   return (
@@ -49,14 +53,17 @@ function Panel ({ error, onRetry }: { error: unknown, onRetry: () => Promise<voi
       <header>
         <h2 id={titleId}>{texts.uploads.title}</h2>
         <p class='muted'>{summary}</p>
-        <button type='button' class='quiet' aria-expanded={isOpen.value} aria-label={texts.uploads.list} onClick={() => { isOpen.value = !isOpen.peek() }}>
+        <button
+          type='button' class='quiet' aria-expanded={isOpen.value} aria-label={texts.uploads.list}
+          onClick={() => { isOpen.value = !isOpen.peek() }}
+        >
           <Icon name={isOpen.value ? 'down' : 'up'} />
         </button>
       </header>
       {isOpen.value && <AllActions />}
       {isOpen.value && (
         <div class='uploads-body' tabIndex={0} role='group' aria-label={texts.uploads.list}>
-          {error !== undefined && <div class='actions'><ProblemText error={error} /><button type='button' onClick={() => { void onRetry() }}>{texts.tryAgain}</button></div>}
+          {error !== undefined && <div class='actions'><Retry error={error} act={() => { void onRetry() }} /></div>}
           <UploadList />
           <UnfinishedList />
         </div>

@@ -36,12 +36,15 @@ function Controls ({ upload }: { upload: Upload }) {
   return (
     <span class='upload-controls'>
       {(kind === 'running' || kind === 'waiting') &&
-        <button key='pause' type='button' class='quiet' aria-label={texts.uploads.pause(name)} onClick={() => pause(upload)}><Icon name='pause' /></button>}
-      {kind === 'paused' &&
-        <button key='pause' type='button' class='quiet' aria-label={texts.uploads.resume(name)} onClick={() => resume(upload)}><Icon name='resume' /></button>}
-      <button type='button' class='quiet' aria-label={texts.uploads.cancel(name)} onClick={() => cancel(upload)}><Icon name='close' /></button>
+        <Control key='pause' icon='pause' label={texts.uploads.pause(name)} act={() => pause(upload)} />}
+      {kind === 'paused' && <Control key='pause' icon='resume' label={texts.uploads.resume(name)} act={() => resume(upload)} />}
+      <Control icon='close' label={texts.uploads.cancel(name)} act={() => cancel(upload)} />
     </span>
   )
+}
+
+function Control ({ icon, label, act }: { icon: 'pause' | 'resume' | 'close', label: string, act: () => void }) {
+  return <button type='button' class='quiet' aria-label={label} onClick={act}><Icon name={icon} /></button>
 }
 
 function Bar ({ upload }: { upload: Upload }) {
@@ -70,6 +73,8 @@ function RunningText ({ upload }: { upload: Upload }) {
   if (error !== undefined) return <p class='interrupted'>{state.interrupted(failureText(error).title)}</p>
   if (rest === 0) return <p class='muted'>{state.finishing}</p>
   const parts = [state.running(formatSize(upload.sentBytes.value), formatSize(upload.file.size))]
-  if (bytesPerSecond !== undefined && bytesPerSecond > 0) parts.push(state.speed(formatSize(bytesPerSecond)), state.timeLeft(formatDuration(rest / bytesPerSecond)))
+  if (bytesPerSecond !== undefined && bytesPerSecond > 0) {
+    parts.push(state.speed(formatSize(bytesPerSecond)), state.timeLeft(formatDuration(rest / bytesPerSecond)))
+  }
   return <p class='muted'>{parts.join(' · ')}</p>
 }

@@ -11,14 +11,15 @@ export type UploadState =
   | { readonly kind: 'alike', readonly unfinished: UnfinishedUpload }
   | { readonly kind: 'failed', readonly error: unknown }
 
-/** One file that is uploaded. Fields that are no signals change only together with the state. */
+/** One file that is uploaded. Fields that are not signals change only together with the state. */
 export interface Upload {
+  /** Identifies the row in the list. */
   readonly key: number
   file: File
   readonly name: Signal<string>
-  /** Of the unfinished upload on the server, once it is created. */
+  /** The id of the unfinished upload on the server; undefined before it is created. */
   id: string | undefined
-  /** The content that the user agreed to replace. Unset, nothing is replaced. */
+  /** The entity tag of the content that the user agreed to replace; undefined to replace nothing. */
   replacedTag: string | undefined
   /** Whether the user wants another name if this one is taken. */
   keepsBoth: boolean
@@ -30,9 +31,10 @@ export interface Upload {
   readonly interruption: Signal<unknown>
 }
 
-/** Makes the keys of rows. */
+/** The last key. */
 let count = 0
 
+/** A new upload, which waits. */
 export function createUpload (file: File): Upload {
   return {
     key: ++count,

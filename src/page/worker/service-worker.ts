@@ -1,6 +1,6 @@
 /**
- * The service worker of the page: adds the access token to requests for bytes that the browser makes by itself, such as those of images,
- * videos and downloads. It keeps no token: it asks the window that wants the bytes, because two windows may belong to two users.
+ * The service worker of the page. It adds the access token to requests for bytes that the browser makes by itself, such as those for
+ * images, videos and downloads. It keeps no token, but asks the window of the request: two windows may have different users.
  */
 const worker = self as unknown as ServiceWorkerGlobalScope
 
@@ -9,7 +9,7 @@ const folder = `${worker.registration.scope}uploads/`
 worker.addEventListener('install', () => { void worker.skipWaiting() })
 worker.addEventListener('activate', event => event.waitUntil(worker.clients.claim()))
 
-/** A window asks for its own id. After a forced reload it has no service worker, unless it is claimed. */
+/** Tells a window its id. After a forced reload, a window has no service worker until it is claimed. */
 worker.addEventListener('message', event => {
   const { source, ports: [port] } = event
   event.waitUntil(worker.clients.claim().then(() => port?.postMessage(source instanceof Client ? source.id : undefined)))
@@ -32,7 +32,7 @@ function isFrom ({ request: { mode, destination }, clientId }: FetchEvent, windo
   return mode === 'navigate' ? destination === 'iframe' : clientId === windowId && DESTINATIONS.includes(destination)
 }
 
-/** A token that was revoked in the meantime is replaced once. */
+/** Sends the request with a token, and once more with a new token if the server refuses the first one. */
 async function respond (request: Request, url: string, windowId: string): Promise<Response> {
   const window = await worker.clients.get(windowId)
   const token = window && await askToken(window)
@@ -42,7 +42,7 @@ async function respond (request: Request, url: string, windowId: string): Promis
   return newToken === undefined ? response : send(request, url, newToken)
 }
 
-/** Undefined if nobody is signed in there. */
+/** The access token of a window; undefined if no user is signed in. `refused` is a token that the server refused. */
 function askToken (window: Client, refused?: string): Promise<string | undefined> {
   const { port1, port2 } = new MessageChannel()
   return new Promise(resolve => {
@@ -51,10 +51,10 @@ function askToken (window: Client, refused?: string): Promise<string | undefined
   })
 }
 
-/** The response goes to the browser as it is, so that its bytes don't pass through this script. */
+/** The response is passed on unread, so that its bytes do not go through this script. */
 function send ({ headers, signal }: Request, url: string, token: string): Promise<Response> {
   const passed = ['range', 'if-range'].flatMap(name => headers.has(name) ? [[name, headers.get(name) ?? '']] : [])
-  // With a condition, the server never redirects to a bucket: the page may not load from there.
+  // A request with a condition is never redirected to a bucket, from which the page may not load.
   const added = { authorization: `Bearer ${token}`, 'if-match': '*' }
   return fetch(url, { headers: { ...Object.fromEntries(passed), ...added }, signal, redirect: 'error' })
 }

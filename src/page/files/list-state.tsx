@@ -1,0 +1,18 @@
+import type { ComponentChildren } from 'preact'
+import { Retry } from '../problem.tsx'
+import { texts } from '../texts.ts'
+import type { Listing } from './listing.ts'
+
+interface ListStateProps<Entry> {
+  listing: Listing<Entry>
+  /** Shown if the list has no entries. */
+  children: ComponentChildren
+}
+
+/** Why the last request failed; without an error and without rows, that the list is loading or empty. */
+export function ListState<Entry> ({ listing: { entries, isComplete, isLoading, error, refresh }, children }: ListStateProps<Entry>) {
+  if (error.value !== undefined) return <div class='list-state'><Retry error={error.value} act={refresh} /></div>
+  if (entries.value.length > 0) return null
+  if (!isComplete.value) return <p class='list-state muted' role='status'>{isLoading.value && texts.loading}</p>
+  return <>{children}</>
+}
