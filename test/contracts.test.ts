@@ -6,6 +6,7 @@ import { copyFile, mkdir, readdir, readlink, rm, stat, truncate, writeFile } fro
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { test } from 'tap'
 import { createBlobId } from '../src/blobs/blob-store.ts'
@@ -82,6 +83,7 @@ test('a row that belongs to nothing and a wrong sum are found', async t => {
   operator.pragma('foreign_keys = OFF')
   operator.exec("INSERT INTO events (account_id, kind, network, request_id, at) VALUES (77, 'k', 'n', 'r', 1); UPDATE accounts SET used_bytes = 5, used_files = 2, kept_bytes = 3")
   operator.close()
+  await nextTurn()
   t.match(await metadata.checkIntegrity(), [/events/])
   t.strictSame(await metadata.usageMismatches(), [{ accountId: id, recorded: { bytes: 5, files: 2, keptBytes: 3 }, actual: { bytes: 0, files: 0, keptBytes: 0 } }])
   await metadata.repairUsage()
@@ -327,6 +329,26 @@ test('a database that is full fails all acts of the commit and does none, and go
   client.pragma('max_page_count = 1000000')
   t.strictSame(await codesOf([add('a'), add('b')]), [1, 1])
   t.strictSame(all(), ['a', 'b'])
+})
+
+test('the reads of one turn of the event loop agree, and the next turn sees what another process wrote meanwhile', async t => {
+  const file = join(t.testdir(), 'notes.db')
+  let syncs = 0
+  const { client, add, read } = openNotes(file, { syncLog: async () => { syncs++ } })
+  t.teardown(() => client.close())
+  const other = new Database(file)
+  t.teardown(() => other.close())
+  await add('mine')
+  t.strictSame(await read(), ['mine'])
+  other.exec("INSERT INTO notes VALUES ('theirs')")
+  t.strictSame(await read(), ['mine'])
+  await nextTurn()
+  t.equal(syncs, 1)
+  t.strictSame(await read(), ['mine', 'theirs'])
+  t.equal(syncs, 2, 'the commit of another process may not be on stable storage yet')
+  t.strictSame(await Promise.all([read(), add('mine, too'), read()]), [['mine', 'theirs'], 1, ['mine', 'theirs']])
+  t.strictSame(await read(), ['mine', 'theirs', 'mine, too'])
+  t.notOk(await nextTurn().then(nextTurn).then(() => client.inTransaction))
 })
 
 test('a database in which another process writes for too long is overloaded, for all acts of the commit', async t => {

@@ -18,7 +18,8 @@ export interface Committer {
    */
   commit<T> (write: () => T): Promise<T>
   /**
-   * Runs `query` at once and resolves with its result once everything that it could see is on stable storage, so that no
+   * Runs `query` at once, on what was committed when this turn of the event loop read first, and on this process's own writes.
+   * Resolves with its result once everything that it could see is on stable storage, so that no
    * caller acts on data that a power failure could undo. @throws {OutcomeUnknown}.
    */
   read<T> (query: () => T): Promise<T>
@@ -42,6 +43,7 @@ interface QueuedWrite { run: () => void, finish: () => void, reject: (error: unk
  * `client` must have `busy_timeout = 0`, or waiting for a lock would block the event loop.
  */
 export function createCommitter (client: Database, syncLog: () => Promise<void>): Committer {
+  const beginReads = client.prepare('BEGIN')
   const begin = client.prepare('BEGIN IMMEDIATE')
   const commitAll = client.prepare('COMMIT')
   const rollbackAll = client.prepare('ROLLBACK')
@@ -63,11 +65,26 @@ export function createCommitter (client: Database, syncLog: () => Promise<void>)
   }
 
   async function read<T> (query: () => T): Promise<T> {
-    detectForeignChange()
+    startReading()
     const found = query()
     const pending = log.pending()
     if (pending !== undefined) await pending
     return found
+  }
+
+  /**
+   * The reads of one turn of the event loop share a transaction: to look for changes and to lock the log for each took a fifth
+   * of the CPU time of a small request (42 and 33 µs).
+   */
+  function startReading (): void {
+    if (client.inTransaction) return
+    beginReads.run()
+    setImmediate(stopReading)
+    detectForeignChange()
+  }
+
+  function stopReading (): void {
+    if (client.inTransaction) commitAll.run()
   }
 
   /** Commits of other processes are in the same log, and may not be on stable storage yet. */
@@ -102,6 +119,7 @@ export function createCommitter (client: Database, syncLog: () => Promise<void>)
     const failure = log.failure()
     if (failure !== undefined) return rejectAll(failure)
     try {
+      stopReading()
       begin.run()
       busySince = undefined
       return true
