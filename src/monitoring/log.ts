@@ -33,6 +33,8 @@ function bufferedLog ({ fd }: LogOutput): Log {
   const stream = destination({
     dest: fd,
     sync: true,
+    // With strings it measures all that is buffered for each line: a tenth of the CPU time of a small request.
+    contentMode: 'buffer',
     minLength: BUFFER_BYTES,
     maxLength: MAX_BUFFERED_BYTES,
     // By default a full pipe, whose reader has stopped, blocks the event loop until it is read.
@@ -47,7 +49,8 @@ function bufferedLog ({ fd }: LogOutput): Log {
   }
   return {
     write (line) {
-      stream.write(line)
+      // The type knows strings only.
+      stream.write(Buffer.from(line) as unknown as string)
       // Not the stream's own periodic flush, which wakes an idle server ten times a second.
       timer ??= setTimeout(flush, FLUSH_MILLISECONDS).unref()
     },
