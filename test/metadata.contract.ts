@@ -302,7 +302,7 @@ export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) =
     const events = await metadata.listEvents(id, { beforeId: undefined, limit: 9 })
     t.strictSame(events.map(({ requestId }) => requestId), ['r2', 'r1'])
     const { id: claim = 0 } = await metadata.claimAttempt({ kind: 'sign_in', network: 'n1', usernameKey: 'bob', isKnownNetwork: false }, []) as { id?: number }
-    await metadata.settleAttempt(claim, 'failed')
+    await metadata.finishAttempt(claim, 'failed')
     for (const kind of ['sign_in', 'registration'] as const) t.equal(await countFailures(metadata, { kind, network: 'n1' }), 1)
     const times = [createdAt, short.createdAt, added.createdAt, replaced.updatedAt, renamed.updatedAt, Number(corrected?.updatedAt), ...events.map(({ at }) => at).reverse()]
     t.ok([start, ...times, await metadata.now()].every((time, index, all) => index === 0 || time >= Number(all[index - 1]) || index >= times.length - 1), times.join())
@@ -354,7 +354,7 @@ export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) =
     t.equal(await countFailures(metadata, { kind: 'sign_in', usernameKey: 'ada', isKnownNetwork: false }), 2)
     const claim = await metadata.claimAttempt(attempt('n1', 'ada'), [])
     if (claim.state !== 'granted') return t.fail()
-    await metadata.settleAttempt(claim.id, 'succeeded', Date.now())
+    await metadata.finishAttempt(claim.id, 'succeeded', Date.now())
     t.equal(await countFailures(metadata, { kind: 'sign_in', network: 'n1' }), 1)
     t.equal(await countFailures(metadata, { kind: 'registration', network: 'n1' }), 1, 'a sign-in forgives no registration')
     const all = { since: Date.now() + 1000, until: Date.now() + 1000 }
@@ -382,12 +382,12 @@ export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) =
     t.strictSame(count(claims.map(({ state }) => state)), { granted: 3, busy: 17 })
     const [first = 0, second = 0, third = 0] = claims.flatMap(claim => claim.state === 'granted' ? [claim.id] : [])
     t.match(await metadata.claimAttempt(attempt('n1', 'bob'), [{ matching: { kind: 'sign_in', network: 'n1', usernameKey: 'bob' }, limit: 1, seconds: 900 }]), { state: 'granted' }, 'another name')
-    await metadata.settleAttempt(first, 'failed', Date.now())
+    await metadata.finishAttempt(first, 'failed', Date.now())
     t.strictSame(await metadata.claimAttempt(attempt('n1', 'ada'), limits), { state: 'busy' })
-    await metadata.settleAttempt(second, 'released', Date.now())
+    await metadata.finishAttempt(second, 'released', Date.now())
     const next = await Promise.all([1, 2].map(() => metadata.claimAttempt(attempt('n1', 'ada'), limits)))
     t.strictSame(count(next.map(({ state }) => state)), { granted: 1, busy: 1 })
-    await metadata.settleAttempt(third, 'succeeded', Date.now())
+    await metadata.finishAttempt(third, 'succeeded', Date.now())
     t.match(await metadata.claimAttempt(attempt('n1', 'ada'), limits), { state: 'granted' }, 'a success forgives the failure')
   })
 

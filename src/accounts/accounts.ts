@@ -63,11 +63,11 @@ export function createAccounts (options: AccountsOptions): Accounts {
       const kind = 'registration'
       const attempt = { kind, network, usernameKey: attemptKey(findUsernameKey(credentials.username) ?? ''), isKnownNetwork: false } as const
       const limit = { matching: { kind, network }, limit: registrationsPerHour, seconds: REGISTRATION_WINDOW_SECONDS } as const
-      const settle = await attemptLimiter.acquire(attempt, [limit], 'too_many_registrations')
+      const finish = await attemptLimiter.acquire(attempt, [limit], 'too_many_registrations')
       try {
         return await create(credentials, attempt)
       } finally {
-        await settle('released')
+        await finish('released')
       }
     },
 

@@ -23,7 +23,7 @@ export function attemptKey (usernameKey: string): string {
   return createHash('sha256').update(usernameKey).digest('hex')
 }
 
-export function createAttemptLimiter (metadata: Pick<Metadata, 'claimAttempt' | 'settleAttempt'>): AttemptLimiter {
+export function createAttemptLimiter (metadata: Pick<Metadata, 'claimAttempt' | 'finishAttempt'>): AttemptLimiter {
   const waiting = new Set<() => void>()
 
   /** Resolves when an attempt of this process has ended, or after a moment, because one of another process may have. */
@@ -49,7 +49,7 @@ export function createAttemptLimiter (metadata: Pick<Metadata, 'claimAttempt' | 
         if (claim.state === 'busy') await waitForOthers()
         else {
           return async outcome => {
-            await metadata.settleAttempt(claim.id, outcome)
+            await metadata.finishAttempt(claim.id, outcome)
             for (const resume of waiting) resume()
           }
         }

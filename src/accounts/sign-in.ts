@@ -68,7 +68,7 @@ export function createSignIn ({ metadata, passwords, attemptLimiter, securityLog
       const usernameKey = findUsernameKey(username) ?? ''
       const isKnownNetwork = await metadata.isKnownNetwork(usernameKey, origin.network)
       const attempt = { kind: 'sign_in', network: origin.network, usernameKey: attemptKey(usernameKey), isKnownNetwork } as const
-      const settle = await attemptLimiter.acquire(attempt, limitsFor(attempt, maxFailures), 'too_many_sign_ins')
+      const finish = await attemptLimiter.acquire(attempt, limitsFor(attempt, maxFailures), 'too_many_sign_ins')
       let outcome: AttemptOutcome = 'released'
       try {
         const account = await metadata.findAccountByKey(usernameKey)
@@ -79,7 +79,7 @@ export function createSignIn ({ metadata, passwords, attemptLimiter, securityLog
         securityLog.record({ kind, accountId: account?.id, ...origin })
         return verified
       } finally {
-        await settle(outcome)
+        await finish(outcome)
       }
     },
 

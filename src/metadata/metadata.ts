@@ -36,8 +36,8 @@ import type { UploadRepository } from './uploads.ts'
  * stable storage, so no caller ever acts on data that a power failure could undo. Every method that finds a file
  * takes the owner's id, except those documented for recovery, fsck and backup.
  *
- * Times. "Now" is the time of the act by the clock of the backend, after it has waited for others: processes that share a database
- * share its clock. A caller that names a time instead has it from the backend.
+ * Times. "Now" is the time of the transaction by the clock of the backend, after any wait for locks: processes that share a
+ * database share its clock. A caller that names a time instead has it from the backend.
  *
  * Values. Times are milliseconds since 1970 (UTC), sizes are bytes, `sha256` is 64 lower-case hex digits. Names are compared
  * by code point; callers normalise them to NFC.
@@ -105,16 +105,16 @@ export interface Metadata extends UploadRepository, KeptRepository {
   removeExpiredTokens (expired: { kind: NewToken['kind'], before: number }, limit: number): Promise<boolean>
 
   /**
-   * Decides in one act whether an attempt may go on, and if so claims its place under each limit, so that parallel attempts
-   * can't exceed one. A claim lapses with the process that made it. Attempts in the future are from before the clock was set
+   * Decides whether an attempt may go on, and if so claims its place under each limit, in one transaction: parallel attempts can't
+   * exceed a limit. A claim lapses with the process that made it. Attempts in the future are from before the clock was set
    * back, and do not count.
    */
   claimAttempt (attempt: NewAttempt, limits: readonly AttemptLimit[]): Promise<AttemptClaim>
   /**
-   * Ends a claim in one act with what its outcome changes: a failure at `now` is recorded, a success deletes the failed sign-ins
-   * for that username from that network. A failure that can't be recorded (full disk) still counts, and is no error.
+   * Ends a claim and applies its outcome, in one transaction: a failure at `now` is recorded, a success deletes the failed sign-ins for
+   * that username from that network. A failure that can't be recorded (full disk) still counts, and is no error.
    */
-  settleAttempt (claimId: number, outcome: AttemptOutcome, now?: number): Promise<void>
+  finishAttempt (claimId: number, outcome: AttemptOutcome, now?: number): Promise<void>
   /** Deletes up to `limit` attempts before `since` or after `until`; true if there may be more. */
   removeAttempts (range: { since: number, until: number, limit: number }): Promise<boolean>
   isKnownNetwork (usernameKey: string, network: string): Promise<boolean>

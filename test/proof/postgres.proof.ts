@@ -164,7 +164,7 @@ t.test('between two processes exactly as many acts succeed as may', async t => {
       if (claim.state === 'refused') return
       if (claim.state === 'busy') { await setTimeout(5); continue }
       failed++
-      await metadata.settleAttempt(claim.id, 'failed', Date.now())
+      await metadata.finishAttempt(claim.id, 'failed', Date.now())
     }
   }))
   t.equal(failed, 3, 'attempts')
@@ -381,11 +381,11 @@ t.test('a failure of an attempt that can\'t be recorded is no error, but anythin
     CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'of the test' USING ERRCODE = '${code}'; END $$;
     CREATE OR REPLACE TRIGGER fail BEFORE INSERT ON attempts FOR EACH ROW EXECUTE FUNCTION fail()`)
   await failWith('53100')
-  await metadata.settleAttempt(first, 'failed', Date.now())
+  await metadata.finishAttempt(first, 'failed', Date.now())
   const limits = [{ matching: { kind: 'sign_in', network: 'n' }, limit: 1, seconds: 9 }] as const
   t.match(await metadata.claimAttempt({ kind: 'sign_in', network: 'n', usernameKey: 'k', isKnownNetwork: false, at: Date.now() }, limits), { state: 'busy' }, 'its claim counts')
   await failWith('P0001')
-  await t.rejects(metadata.settleAttempt(second, 'failed', Date.now()), { code: 'P0001' })
+  await t.rejects(metadata.finishAttempt(second, 'failed', Date.now()), { code: 'P0001' })
   await server.run(url, 'UPDATE attempt_claims SET expires_at = 1')
   t.match(await metadata.claimAttempt({ kind: 'sign_in', network: 'n', usernameKey: 'k', isKnownNetwork: false, at: Date.now() }, limits), { state: 'granted' }, 'a claim lapses')
   await metadata.removeAttempts({ since: 0, until: Date.now(), limit: 9 })

@@ -317,12 +317,12 @@ t.test('near a limit attempts wait for the outcome of others, at most 256 of the
   const matching = { kind: 'sign_in', network: '192.0.2.1', usernameKey: attemptKey('ann') } as const
   const attempt = { ...matching, isKnownNetwork: false }
   const acquire = () => attemptLimiter.acquire(attempt, [{ matching, limit: 1, seconds: 900 }], 'too_many_sign_ins')
-  const settle = await acquire()
+  const finish = await acquire()
   const waiting = Array.from({ length: 256 }, acquire)
   await t.rejects(acquire(), { code: 'overloaded', options: { headers: { 'retry-after': '1' } } })
-  await settle('released')
-  const settleSecond = await Promise.race(waiting)
-  await settleSecond('failed')
+  await finish('released')
+  const finishSecond = await Promise.race(waiting)
+  await finishSecond('failed')
   const outcomes = await Promise.allSettled(waiting)
   t.same(outcomes.filter(outcome => outcome.status === 'fulfilled').length, 1, 'one by one')
   t.ok(outcomes.every(outcome => outcome.status === 'fulfilled' || outcome.reason.code === 'too_many_sign_ins'), 'and none once one has failed')
@@ -342,14 +342,14 @@ t.test('where ten thousand attempts could not be recorded, no more are let in un
     if (claim.state === 'granted') claims.push(claim.id)
   }
   const succeeding = await metadata.claimAttempt({ ...attempt, at: Date.now() }, [])
-  const fail = (times: number, secondsAgo: number) => Promise.all(claims.splice(0, times).map(id => metadata.settleAttempt(id, 'failed', Date.now() - secondsAgo * 1000)))
+  const fail = (times: number, secondsAgo: number) => Promise.all(claims.splice(0, times).map(id => metadata.finishAttempt(id, 'failed', Date.now() - secondsAgo * 1000)))
   await fail(5000, 3000)
   await fail(5000, 0)
   const refusal = await acquire().then(() => undefined, (error: unknown) => error) as Problem
   t.equal(refusal.code, 'too_many_sign_ins')
   const retry = Number((refusal.options.headers as Record<string, string>)['retry-after'])
   t.ok(retry >= 1 && retry <= 600, `again in ${retry} s`)
-  if (succeeding.state === 'granted') await metadata.settleAttempt(succeeding.id, 'succeeded', Date.now())
+  if (succeeding.state === 'granted') await metadata.finishAttempt(succeeding.id, 'succeeded', Date.now())
   await fail(10_000, 3600)
   await t.resolves(acquire(), 'what is an hour old is forgotten')
 })

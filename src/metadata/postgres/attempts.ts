@@ -6,10 +6,10 @@ import { callOf } from './results.ts'
 import { accountNetworks, accounts, attemptClaims, attempts } from './schema.ts'
 
 type AttemptRepository = Pick<Metadata,
-  'claimAttempt' | 'settleAttempt' | 'removeAttempts' | 'isKnownNetwork' | 'addKnownNetwork'
+  'claimAttempt' | 'finishAttempt' | 'removeAttempts' | 'isKnownNetwork' | 'addKnownNetwork'
 >
 
-/** A claim counts for so long if its process does not settle it. Checking a password takes a second at most. */
+/** A claim counts for so long if its process does not finish it. Checking a password takes a second at most. */
 const CLAIM_MILLISECONDS = 60_000
 
 /**
@@ -25,7 +25,7 @@ const claim = prepared(db => db.select({
   retrySeconds: sql`retry_seconds`.mapWith(Number)
 }).from(callOf('claim_attempt', ['kind', 'network', 'usernameKey', 'isKnownNetwork', 'at', 'limits', 'claimMilliseconds', 'skewMilliseconds'])).prepare('claim_attempt'))
 
-const settle = prepared(db => db.select({ done: sql`true` }).from(callOf('settle_attempt', ['claimId', 'outcome', 'now'])).prepare('settle_attempt'))
+const finish = prepared(db => db.select({ done: sql`true` }).from(callOf('settle_attempt', ['claimId', 'outcome', 'now'])).prepare('settle_attempt'))
 
 const known = prepared(db => db.select({ network: accountNetworks.network }).from(accountNetworks)
   .innerJoin(accounts, eq(accounts.id, accountNetworks.accountId))
@@ -40,9 +40,9 @@ export function createAttemptRepository ({ read, execute, executeIdempotent }: C
       return state === 'refused' ? { state, retrySeconds } : { state }
     }),
 
-    async settleAttempt (claimId, outcome, now) {
+    async finishAttempt (claimId, outcome, now) {
       // While nothing can be recorded, nothing can be claimed either. A claim that stays counts until it expires.
-      await executeIdempotent(db => settle(db).execute({ claimId, outcome, now: now ?? null })).catch((error: unknown) => {
+      await executeIdempotent(db => finish(db).execute({ claimId, outcome, now: now ?? null })).catch((error: unknown) => {
         if (!(error instanceof Problem)) throw error
       })
     },

@@ -82,7 +82,7 @@ export const attempts = pgTable('attempts', {
   index('attempts_at').on(table.at)
 ])
 
-/** Attempts under way. A row counts until it expires, in case its process ends before it settles the attempt. */
+/** Attempts under way. A row counts until it expires, in case its process ends before the attempt is finished. */
 export const attemptClaims = pgTable('attempt_claims', {
   id: identity(),
   kind: text('kind', { enum: ['sign_in', 'registration'] }).notNull(),

@@ -8,7 +8,7 @@ import { accountNetworks, accounts, attempts } from './schema.ts'
 import { createUnrecordedAttempts, matches } from './unrecorded-attempts.ts'
 
 type AttemptRepository = Pick<Metadata,
-  'claimAttempt' | 'settleAttempt' | 'removeAttempts' | 'isKnownNetwork' | 'addKnownNetwork'
+  'claimAttempt' | 'finishAttempt' | 'removeAttempts' | 'isKnownNetwork' | 'addKnownNetwork'
 >
 
 /** One process serves this database: its claims are in memory, and so lapse with it. */
@@ -65,7 +65,7 @@ export function createAttemptRepository (db: BetterSQLite3Database, { commit, re
       return { state: 'granted', id: lastClaim }
     }),
 
-    async settleAttempt (claimId, outcome, now = Date.now()) {
+    async finishAttempt (claimId, outcome, now = Date.now()) {
       const { usernameKey, network, ...attempt } = claims.get(claimId) as Attempt
       const isPair = and(eq(attempts.kind, 'sign_in'), eq(attempts.usernameKey, usernameKey), eq(attempts.network, network))
       try {

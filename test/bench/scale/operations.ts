@@ -62,10 +62,10 @@ const acts: Record<string, (metadata: PostgresMetadata, index: number) => Promis
   'putFile that replaces': (on, index) => on.putFile(newFile(ownerOf(index), pageOf(index)), quota, {}),
   'putFile with If-Match: *': (on, index) => on.putFile(newFile(ownerOf(index), pageOf(index)), quota, { 'if-match': '*' }),
   removeFile: on => { const index = removed++; return on.removeFile(ownerOf(index), `file-${index}`, { precondition: {}, isPermanent: false }) },
-  'claimAttempt and settleAttempt': async (on, index) => {
+  'claimAttempt and finishAttempt': async (on, index) => {
     const { kind, network, usernameKey } = attempt(index)
     const claim = await on.claimAttempt(attempt(index), [{ matching: { kind, network }, limit: 100, seconds: 900 }, { matching: { kind, network, usernameKey }, limit: 10, seconds: 900 }])
-    if (claim.state === 'granted') await on.settleAttempt(claim.id, 'succeeded', Date.now())
+    if (claim.state === 'granted') await on.finishAttempt(claim.id, 'succeeded', Date.now())
   }
 }
 
