@@ -19,7 +19,7 @@ export interface KeySource {
   read (): Promise<readonly SigningKey[]>
   /** The keys as they are now; undefined if they are gone. */
   find (): Promise<readonly SigningKey[] | undefined>
-  /** Puts a key in first place and keeps `count` in all, in one act. */
+  /** Puts a key in first place and keeps `count` in all, as one change. */
   rotate (key: SigningKey, count: number): Promise<unknown>
 }
 

@@ -39,8 +39,8 @@ interface KeptFilesOptions {
 
 export function createKeptFiles ({ metadata, reserve, quotas, files }: KeptFilesOptions): KeptFiles {
   /** Changes what is kept, also on a full disk, and then requests the removal of bytes. */
-  async function change<T> (act: () => Promise<T>): Promise<T> {
-    const result = await reserve.withSpace(act)
+  async function change<T> (write: () => Promise<T>): Promise<T> {
+    const result = await reserve.withSpace(write)
     files.sweep()
     return result
   }

@@ -30,9 +30,9 @@ const CONTENT_BATCH = 20
 /** Pause between batches, in which requests are served. */
 const PAUSE_MILLISECONDS = 10
 
-/** How often, and how long each time, a sweep is waited for. Where requests delete all the time, some bytes are always waiting for one. */
-const SETTLING_TRIES = 10
-const SETTLING_MILLISECONDS = 500
+/** How often, and how long each time, to wait for a sweep. Where requests delete all the time, some bytes always wait for one. */
+const SWEEP_TRIES = 10
+const SWEEP_MILLISECONDS = 500
 
 export interface Housekeeping { stop (): void }
 
@@ -46,8 +46,8 @@ interface HousekeepingOptions {
 
 /** Once a minute, deletes expired tokens, uploads and kept content, old attempts and discarded blobs, and restores the reserve if there is space. */
 export function startHousekeeping ({ metadata, blobs, reserve, sweep }: HousekeepingOptions): Housekeeping {
-  /** Whether a backup holds bytes that are deleted: until it ends, deleting more would make no space. A folder has no grace period. */
-  async function isHeldByBackup (): Promise<boolean> {
+  /** Whether a backup retains the bytes of deleted files: until it ends, deleting more makes no space. A folder has no grace period. */
+  async function isRetainedByBackup (): Promise<boolean> {
     return (await metadata.discardedBlobs(1, 0)).length === 0 && await metadata.hasDiscardedBlobs()
   }
 
@@ -57,9 +57,9 @@ export function startHousekeeping ({ metadata, blobs, reserve, sweep }: Housekee
     if (space === undefined) return
     const missingBytes = () => space().then(({ kept, free }) => 2 * kept - free)
     // Bytes that are being deleted make space first.
-    for (let tries = 0; tries < SETTLING_TRIES && await missingBytes() > 0 && await metadata.hasDiscardedBlobs(); tries++) {
-      if (await isHeldByBackup()) return
-      await pause(SETTLING_MILLISECONDS)
+    for (let tries = 0; tries < SWEEP_TRIES && await missingBytes() > 0 && await metadata.hasDiscardedBlobs(); tries++) {
+      if (await isRetainedByBackup()) return
+      await pause(SWEEP_MILLISECONDS)
     }
     for (let missing = await missingBytes(); missing > 0;) {
       const bytes = await metadata.removeOldestContent(missing, CONTENT_BATCH)

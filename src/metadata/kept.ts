@@ -24,7 +24,7 @@ interface KeptContent {
   readonly storedAt: number
   /** When it was replaced or deleted. */
   readonly keptAt: number
-  /** By the settings of today. */
+  /** By the current settings. */
   readonly expiresAt: number
 }
 
@@ -60,9 +60,9 @@ interface Change { readonly quota: Quota, readonly now?: number }
  * Versions and trash: a part of the contract of {@link Metadata}. A file that gets other bytes keeps its former content as a version,
  * and a deleted file its last content as an entry of the trash, with its versions. Both belong to the file, whatever its name is.
  *
- * Kept content counts in `AccountRecord.keptBytes`. A write for which the quota in bytes has no room left deletes the owner's longest-kept
- * content, in the same act and no more than it needs, so nothing that is empty; what the act itself keeps goes last. Unfinished uploads take
- * room with the bytes that have arrived.
+ * Kept content counts in `AccountRecord.keptBytes`. If a write would exceed the byte quota, its transaction deletes the owner's oldest kept
+ * content, just enough to fit. It skips empty content, and deletes what it keeps itself last. Of unfinished uploads, only the bytes that
+ * have arrived count here.
  *
  * What has expired does not exist: it is not found. Neither are versions beyond the newest `Keeping.versions` of a file.
  */

@@ -114,8 +114,8 @@ export interface UploadRepository {
    */
   saveUpload (change: UploadChange, to: { isAppending: boolean, quota: Quota }): Promise<void>
   /**
-   * Makes a file of an upload whose bytes are all there, and records its progress, in one act. The name and its precondition are judged
-   * as by `addFile` and `putFile`. If they refuse the file, the progress is recorded with `isRefused`, and the result is undefined.
+   * Makes a file of an upload whose bytes are all there, and records its progress, in one transaction. The name and its precondition are
+   * judged as by `addFile` and `putFile`. If they refuse the file, the progress is recorded with `isRefused`, and the result is undefined.
    * A replaced blob, or that of the upload if the file is there already, becomes discarded.
    * @throws as `saveUpload`.
    */

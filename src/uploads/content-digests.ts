@@ -5,8 +5,8 @@ import { expectDigests, matchesSha256 } from '../files/digests.ts'
 import type { UploadRecord } from '../metadata/uploads.ts'
 import { Problem } from '../problems.ts'
 
-/** Uploads whose digests are remembered between two requests: 1 kB each. */
-const MAX_REMEMBERED = 10_000
+/** Uploads whose digests are cached between two requests: 1 kB each. */
+const MAX_CACHED = 10_000
 
 /** The SHA-256 of the first `size` bytes of an upload. */
 interface RunningDigest { readonly hash: Hash, size: number }
@@ -18,7 +18,7 @@ export interface WatchedBytes { readonly bytes: AsyncIterable<Buffer>, readonly 
 export interface ContentDigests {
   watch (upload: UploadRecord, bytes: AsyncIterable<Buffer>): WatchedBytes
   /** To be called with what `watch` returned, when this many bytes of the upload are recorded: they never change any more. */
-  remember (upload: UploadRecord, watched: WatchedBytes, recordedBytes: number): void
+  cacheDigest (upload: UploadRecord, watched: WatchedBytes, recordedBytes: number): void
   /**
    * The SHA-256 of the whole upload; `watched` is its end, if it has just arrived.
    * @throws digest_mismatch if it does not match each of `reprDigests`, the fields that clients sent.
@@ -32,11 +32,11 @@ export interface ContentDigests {
  * digest in WebAssembly, which is six times as slow, for every upload.
  */
 export function createContentDigests (blobs: BlobStore): ContentDigests {
-  const remembered = new LRUCache<string, RunningDigest>({ max: MAX_REMEMBERED })
+  const cached = new LRUCache<string, RunningDigest>({ max: MAX_CACHED })
 
   function start ({ blobId, offset }: UploadRecord): RunningDigest | undefined {
     if (offset === 0) return { hash: createHash('sha256'), size: 0 }
-    const known = remembered.get(blobId)
+    const known = cached.get(blobId)
     return known?.size === offset ? { hash: known.hash.copy(), size: offset } : undefined
   }
 
@@ -71,12 +71,12 @@ export function createContentDigests (blobs: BlobStore): ContentDigests {
       return digest === undefined ? { bytes, digest } : { bytes: hashed(bytes, digest), digest }
     },
 
-    remember ({ blobId }, { digest }, recordedBytes) {
-      if (digest?.size === recordedBytes) remembered.set(blobId, digest)
+    cacheDigest ({ blobId }, { digest }, recordedBytes) {
+      if (digest?.size === recordedBytes) cached.set(blobId, digest)
     },
 
     async verify (upload, size, { watched, reprDigests }) {
-      const known = watched?.digest ?? remembered.get(upload.blobId)
+      const known = watched?.digest ?? cached.get(upload.blobId)
       if (known?.size !== size) return readAll(upload, size, reprDigests)
       const sha256 = known.hash.copy().digest('hex')
       const matches = reprDigests.map(field => matchesSha256(field, sha256))

@@ -43,7 +43,7 @@ interface Reception { readonly length: number | null, readonly append: UploadApp
 export interface Received { readonly progress: UploadProgress, readonly watched: WatchedBytes }
 
 /** Receives the bytes of uploads. */
-export interface Receiver extends Pick<ContentDigests, 'verify' | 'remember'> {
+export interface Receiver extends Pick<ContentDigests, 'verify' | 'cacheDigest'> {
   /** The length that upload and request agree on; null while it is unknown. @throws upload_length_inconsistent, file_too_large. */
   agreeOnLength (owner: AccountRecord, upload: UploadRecord, append: UploadAppend): Promise<number | null>
   /**
@@ -65,7 +65,7 @@ export function createReceiver ({ blobs, quotas, maxFileBytes, save, end }: Rece
   return {
     verify: digests.verify,
 
-    remember: digests.remember,
+    cacheDigest: digests.cacheDigest,
 
     async agreeOnLength (owner, upload, { offset, announcedBytes, length, isLast }) {
       const known = new Set<number>()
@@ -89,10 +89,10 @@ export function createReceiver ({ blobs, quotas, maxFileBytes, save, end }: Rece
       const maxBytes = length ?? Math.min(maxFileBytes, await quotas.availableBytes(owner, upload.offset))
       const watched = digests.watch(upload, untilAborted(append, signal))
       const saveDraft = async ({ size, state }: { size: number, state: string | null }) => {
-        // The last offset is recorded with the file, in one act.
+        // The last offset is recorded with the file, in one transaction.
         if (size === length) return
         await save(owner, upload, { offset: size, state, length }, true)
-        digests.remember(upload, watched, size)
+        digests.cacheDigest(upload, watched, size)
       }
       try {
         const { size, state } = await blobs.append(upload.blobId, { size: upload.offset, state: upload.state }, watched.bytes, {

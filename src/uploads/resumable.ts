@@ -108,7 +108,7 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
   }
 
   /** The upload with its offset on stable storage: what appends in another process, or did when it died, can't change it any more. */
-  async function settle (owner: AccountRecord, id: string): Promise<UploadRecord> {
+  async function takeOverIfAppending (owner: AccountRecord, id: string): Promise<UploadRecord> {
     const upload = await get(owner, id)
     return upload.isAppending ? takeOver(owner, id, { isAppending: false }) : upload
   }
@@ -147,7 +147,7 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
       else await record().catch(() => {})
       throw error
     })
-    if (watched !== undefined) receiver.remember(upload, watched, size)
+    if (watched !== undefined) receiver.cacheDigest(upload, watched, size)
     if (stored === undefined) throw refusal(size)
     // Bytes that were replaced, are there already, or made room.
     if (!stored.isNew || owner.keptBytes > 0) files.sweep()
@@ -155,7 +155,7 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
   }
 
   async function append (owner: AccountRecord, id: string, { append, signal }: { append: UploadAppend, signal: AbortSignal }): Promise<UploadOutcome> {
-    const found = await settle(owner, id)
+    const found = await takeOverIfAppending(owner, id)
     requireOffset(found, append.offset)
     if (found.result !== undefined) return repeat(found, append, signal)
     const length = await receiver.agreeOnLength(owner, found, append)
@@ -173,7 +173,7 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
     if (isComplete && (length === null || progress.offset === length)) return finish(owner, upload, { progress, watched, reprDigest: append.reprDigest?.() })
     await save(owner, upload, progress, false)
     if (owner.keptBytes > 0) files.sweep()
-    receiver.remember(upload, watched, progress.offset)
+    receiver.cacheDigest(upload, watched, progress.offset)
     if (isComplete) throw new Problem('upload_length_inconsistent')
     return { upload: { ...upload, ...progress }, stored: undefined }
   }
@@ -186,7 +186,7 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
 
   /** The offset, after what all bytes of an upload ask for is done: to store the file, or to tell why it was refused. */
   async function conclude (owner: AccountRecord, id: string): Promise<UploadOutcome> {
-    const upload = await settle(owner, id)
+    const upload = await takeOverIfAppending(owner, id)
     const { offset, length, result, isRefused } = upload
     if (result !== undefined || offset !== length) return { upload, stored: result }
     if (isRefused) throw refusal(offset)

@@ -23,7 +23,7 @@ export interface BatchWriter {
   /** Writes what was added so far. */
   flush (): Promise<void>
   /** Waits for the writes in progress, and leaves the rest. */
-  settle (): Promise<void>
+  waitForWrites (): Promise<void>
   /** The bytes of all batches that were written whole. */
   written (): number
 }
@@ -56,7 +56,7 @@ export function createBatchWriter (handle: FileHandle, { freeSpace, countWriters
       if (chunkBytes > 0) void enqueue()
       await writing
     },
-    settle: () => writing,
+    waitForWrites: () => writing,
     written: () => written
   }
 }

@@ -84,7 +84,7 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
       }
       await writer.flush()
     } finally {
-      await writer.settle()
+      await writer.waitForWrites()
     }
     return { size, sha256: hash.digest('hex') }
   }

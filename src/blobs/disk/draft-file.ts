@@ -85,6 +85,6 @@ async function appendAll (handle: FileHandle, draft: Draft, bytes: AsyncIterable
   } finally {
     isOver = true
     await checkpoints.stop()
-    await writer.settle().catch(() => {})
+    await writer.waitForWrites().catch(() => {})
   }
 }

@@ -9,7 +9,7 @@ import { checkObject, readPieces } from './download.ts'
 import { failAsUnavailable } from './failures.ts'
 import { completeMultipart, createMultipart, type Multipart, sendPart, type SentPart } from './multipart.ts'
 import { createPartBuffers, MAX_OBJECT_BYTES, partBytes } from './parts.ts'
-import { removeRemains } from './removal.ts'
+import { removeUnfinished } from './removal.ts'
 
 /** An append saves that it will use so many part numbers before it uses them: enough for what arrives between two checkpoints. */
 const RESERVED_NUMBERS = 16
@@ -89,8 +89,8 @@ async function openDraft (bucket: Bucket, id: string, draft: Draft, options: App
   let sending: Promise<void> = Promise.resolve()
   let turn: Promise<unknown> = Promise.resolve()
 
-  function inTurn<T> (act: () => Promise<T>): Promise<T> {
-    const result = turn.then(act)
+  function inTurn<T> (work: () => Promise<T>): Promise<T> {
+    const result = turn.then(work)
     turn = result.catch(() => {})
     return result
   }
@@ -127,7 +127,8 @@ async function openDraft (bucket: Bucket, id: string, draft: Draft, options: App
     }
   }
 
-  async function settle (): Promise<Progress> {
+  /** Sends what was added so far, and what is shorter than a part as the new tail. */
+  async function flush (): Promise<Progress> {
     await sending
     if (size === saved.size) return { size, state: { ...saved.state, next } }
     const bytes = buffers.filled()
@@ -144,14 +145,14 @@ async function openDraft (bucket: Bucket, id: string, draft: Draft, options: App
     add: chunk => inTurn(() => add(chunk)),
 
     save: reservedNumbers => inTurn(async () => {
-      const { size, state } = await settle()
+      const { size, state } = await flush()
       // Without an upload in parts no number is in use, and there may never be one.
       const draft = await saveProgress({ size, state: { ...state, next: multipart === undefined ? next : next + reservedNumbers } })
       if (state.formerTail !== null) await removeTail(bucket, state.formerTail)
       return draft
     }),
 
-    end: () => inTurn(async () => draftOf(await settle())),
+    end: () => inTurn(async () => draftOf(await flush())),
 
     async abort () {
       failure.abort()
@@ -169,8 +170,8 @@ export async function assembleDraft (bucket: Bucket, id: string, draft: Draft): 
     const isThere = await checkObject(bucket, { key, size: draft.size }).then(() => true, () => false)
     if (!isThere) throw error
   })
-  // What appends left that were superseded, too.
-  await removeRemains(bucket, [id]).catch(() => {})
+  // Superseded appends may have left parts and tails.
+  await removeUnfinished(bucket, [id]).catch(() => {})
 }
 
 async function assemble (bucket: Bucket, key: string, { uploadId, parts, tail, next }: DraftState): Promise<void> {
@@ -191,7 +192,7 @@ async function readTail (bucket: Bucket, tail: { key: string, size: number }): P
   return Buffer.isBuffer(bytes) ? [bytes] : bytes
 }
 
-/** If it fails, the tail is removed with the other remains of the draft. */
+/** If it fails, the tail is removed with what else is left of the draft. */
 async function removeTail (bucket: Bucket, key: string): Promise<void> {
   await bucket.tryCleanup(new DeleteObjectCommand({ Bucket: bucket.name, Key: key }))
 }

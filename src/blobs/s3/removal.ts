@@ -14,12 +14,12 @@ const BATCH = 250
 
 const ID_LENGTH = 32
 
-/** Deletes objects, and what appends and uploads in parts have left of them. Returns the ids of those of which nothing is left. Never fails. */
+/** Deletes objects, and what unfinished appends and uploads in parts left behind. Returns the ids of which nothing is left. Never fails. */
 export async function removeObjects (bucket: Bucket, ids: string[]): Promise<string[]> {
   const removed: string[] = []
   try {
     // First, because an upload could still become an object.
-    await removeRemains(bucket, ids)
+    await removeUnfinished(bucket, ids)
     for (let first = 0; first < ids.length; first += BATCH) {
       const batch = ids.slice(first, first + BATCH)
       const failed = await deleteBatch(bucket, batch.map(bucket.keyOf))
@@ -31,8 +31,8 @@ export async function removeObjects (bucket: Bucket, ids: string[]): Promise<str
   return removed
 }
 
-/** Aborts the uploads in parts of objects, and deletes the tails of their drafts. */
-export async function removeRemains (bucket: Bucket, ids: string[]): Promise<void> {
+/** Aborts unfinished uploads in parts, and deletes the tails of drafts. */
+export async function removeUnfinished (bucket: Bucket, ids: string[]): Promise<void> {
   await abortUploads(bucket, ids)
   const tails = await tailsOf(bucket, ids)
   for (let first = 0; first < tails.length; first += BATCH) {

@@ -22,7 +22,7 @@ const CLOSE_MILLISECONDS = 3000
 /** A connection costs the server memory, and a new one costs this process the hashing of the password. */
 const IDLE_MILLISECONDS = 60_000
 
-/** How often an act is tried that was undone because of others, or whose connection broke. */
+/** How often a transaction is tried: after a serialisation failure, a deadlock or a lost connection. */
 const MAX_TRIES = 4
 
 /** A transaction has limits for the case that this process stops in the middle: others wait for its locks. */
@@ -39,7 +39,7 @@ export interface Connections {
   /** Runs a query that changes nothing. It is repeated if the connection breaks. @throws unavailable. */
   read<T> (query: (db: Db) => Promise<T>): Promise<T>
   /** Runs a transaction, again if it was undone. @throws unavailable if nothing has happened, {OutcomeUnknown} if the connection breaks in its commit. */
-  write<T> (act: (db: Db) => Promise<T>): Promise<T>
+  write<T> (transaction: (db: Db) => Promise<T>): Promise<T>
   /** Runs one statement that is a transaction of its own, in one round trip. @throws unavailable, {OutcomeUnknown}. */
   execute<T> (statement: (db: Db) => Promise<T>): Promise<T>
   /**
@@ -119,9 +119,9 @@ export function createConnections ({ url, poolSize, work }: ConnectionOptions): 
     )
   }
 
-  async function observed<T> (act: () => Promise<T>): Promise<T> {
+  async function observed<T> (operation: () => Promise<T>): Promise<T> {
     const start = performance.now()
-    const result = await act()
+    const result = await operation()
     const seconds = (performance.now() - start) / 1000
     for (const observer of observers) observer({ writes: 1, seconds })
     return result
@@ -129,7 +129,7 @@ export function createConnections ({ url, poolSize, work }: ConnectionOptions): 
 
   return {
     read: query => repeated(() => withConnection(query), isHarmless),
-    write: act => observed(() => repeated(() => withConnection(db => inTransaction(db, BEGIN[work], act)), isHarmless)),
+    write: transaction => observed(() => repeated(() => withConnection(db => inTransaction(db, BEGIN[work], transaction)), isHarmless)),
     execute: statement => observed(() => repeated(() => withConnection(db => knownOutcome(statement(db))), isUndone)),
     executeIdempotent: statement => observed(() => repeated(
       isRepeated => withConnection(db => knownOutcome(statement(db, isRepeated))),
@@ -170,9 +170,9 @@ function operationOf ({ name, text }: pg.QueryConfig): string {
   return name ?? String(/^\w*/.exec(text)).toLowerCase()
 }
 
-async function inTransaction<T> (db: Db, begin: string, act: (db: Db) => Promise<T>): Promise<T> {
+async function inTransaction<T> (db: Db, begin: string, transaction: (db: Db) => Promise<T>): Promise<T> {
   await db.execute(begin)
-  const result = await act(db).catch(async (error: unknown) => {
+  const result = await transaction(db).catch(async (error: unknown) => {
     // If the connection broke, or no answer came, the server undoes the transaction by itself.
     if (!isConnectionLost(error)) await db.execute('ROLLBACK')
     throw error

@@ -124,10 +124,10 @@ function judge (precondition: Precondition, current: FileRecord | undefined): Ju
   return current?.blobId ?? 'none'
 }
 
-/** Calls `act`, which judges a precondition, again if the file was changed after that: then it returns undefined. */
-export async function untilJudged<T> (act: () => Promise<T | undefined>): Promise<T> {
+/** Calls `write`, which judges a precondition, again if the file was changed after that: then it returns undefined. */
+export async function untilJudged<T> (write: () => Promise<T | undefined>): Promise<T> {
   for (let count = 0; count < MAX_JUDGEMENTS; count++) {
-    const result = await act()
+    const result = await write()
     if (result !== undefined) return result
   }
   throw new Problem('overloaded', { headers: { 'retry-after': '1' } })

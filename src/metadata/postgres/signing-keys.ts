@@ -8,7 +8,7 @@ import { signingKeys } from './schema.ts'
 export interface SigningKeyRepository {
   /** By position: the first one signs. Made at the first call, once, however many processes ask. */
   readSigningKeys (): Promise<SigningKey[]>
-  /** Puts a key in first place and keeps `count` in all, in one act. */
+  /** Puts a key in first place and keeps `count` in all, in one transaction. */
   rotateSigningKeys (key: SigningKey, count: number): Promise<void>
 }
 
