@@ -11,7 +11,7 @@ import { restoreSession, session, signIn, signOut } from './session.ts'
 import { CredentialForm, SignIn } from './sign-in.tsx'
 import { texts } from './texts.ts'
 import { UploadPanel } from './uploads/upload-panel.tsx'
-import { useAct } from './use-act.ts'
+import { useAction } from './use-action.ts'
 import { view, views, type View } from './view.ts'
 
 type Screen = View | 'loading' | 'none' | 'unreachable'
@@ -37,7 +37,7 @@ export function App () {
       {state.kind === 'ended' && (
         <Dialog title={texts.sign.endedTitle}>
           <p>{texts.sign.ended}</p>
-          <CredentialForm label={texts.sign.in} isNew={false} username={state.username} act={signIn} />
+          <CredentialForm label={texts.sign.in} isNew={false} username={state.username} action={signIn} />
           <button type='button' class='link' onClick={() => location.reload()}>{texts.sign.asAnother}</button>
         </Dialog>
       )}
@@ -85,7 +85,7 @@ function Unreachable ({ error }: { error: unknown }) {
 }
 
 function TopBar ({ username }: { username: string }) {
-  const { run, isRunning, error } = useAct(signOut)
+  const { run, isRunning, error } = useAction(signOut)
   return (
     <>
       <header class='top-bar'>

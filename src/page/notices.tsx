@@ -33,7 +33,7 @@ export function Notices () {
     if (event.currentTarget === document.activeElement) returnFocus(before.current)
     dismiss()
   }
-  const act = (event: Event) => {
+  const runAction = (event: Event) => {
     leave(event)
     action?.run()
   }
@@ -42,7 +42,7 @@ export function Notices () {
       {text !== undefined && (
         <div class='notice' onFocusIn={event => { before.current = event.relatedTarget ?? before.current }}>
           <span dir='auto'>{text}</span>
-          {action !== undefined && <button type='button' onClick={act}>{action.label}</button>}
+          {action !== undefined && <button type='button' onClick={runAction}>{action.label}</button>}
           <button type='button' class='quiet' onClick={leave} aria-label={texts.dismiss}><Icon name='close' /></button>
         </div>
       )}

@@ -31,11 +31,11 @@ export function ProblemText ({ error, id }: { error: unknown, id?: string }) {
 }
 
 /** An error, with a button that tries again. */
-export function Retry ({ error, act }: { error: unknown, act: () => void }) {
+export function Retry ({ error, action }: { error: unknown, action: () => void }) {
   return (
     <>
       <ProblemText error={error} />
-      <button type='button' onClick={act}>{texts.tryAgain}</button>
+      <button type='button' onClick={action}>{texts.tryAgain}</button>
     </>
   )
 }

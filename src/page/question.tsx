@@ -2,21 +2,21 @@ import type { ComponentChildren } from 'preact'
 import { Dialog } from './dialog.tsx'
 import { ProblemText } from './problem.tsx'
 import { texts } from './texts.ts'
-import { useAct } from './use-act.ts'
+import { useAction } from './use-action.ts'
 
 interface QuestionProps {
   title: string
   /** The label of the button that confirms. */
   label: string
-  act: () => Promise<void>
+  action: () => Promise<void>
   onClose: () => void
   children: ComponentChildren
 }
 
 /** A dialog before an action that can't be undone. The focus starts at the cancel button. */
-export function Question ({ title, label, act, onClose, children }: QuestionProps) {
-  const { run, isRunning, error } = useAct(async () => {
-    await act()
+export function Question ({ title, label, action, onClose, children }: QuestionProps) {
+  const { run, isRunning, error } = useAction(async () => {
+    await action()
     onClose()
   })
   return (

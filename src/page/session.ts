@@ -111,11 +111,11 @@ export function leave (farewell?: string): void {
  * the user has signed in again, and continues.
  * @throws MagicStoreError if the server refuses, and TypeError if it can't be reached.
  */
-export async function call<Result> (act: (store: MagicStore) => Promise<Result>): Promise<Result> {
+export async function call<Result> (request: (store: MagicStore) => Promise<Result>): Promise<Result> {
   let refusals = 0
   for (;;) {
     try {
-      return await act(store)
+      return await request(store)
     } catch (error) {
       if (error instanceof SessionEnded) await whenOpen()
       else if (!isTokenRefused(error) || ++refusals > 1) throw error

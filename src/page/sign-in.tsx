@@ -6,7 +6,7 @@ import { ProblemText } from './problem.tsx'
 import { register, signIn } from './session.ts'
 import { fieldsOf } from './submission.ts'
 import { texts } from './texts.ts'
-import { useAct } from './use-act.ts'
+import { useAction } from './use-action.ts'
 
 /** Signs in, or creates an account if registration is open. */
 export function SignIn () {
@@ -21,7 +21,7 @@ export function SignIn () {
       <div class='card'>
         <h2>{title}</h2>
         {isNew && <p class='hint'>{texts.sign.upHint}</p>}
-        <CredentialForm label={title} isNew={isNew} act={isNew ? register : signIn} />
+        <CredentialForm label={title} isNew={isNew} action={isNew ? register : signIn} />
         {isRegistrationOpen
           ? <button type='button' class='link' onClick={() => setNew(!isNew)}>{isNew ? texts.sign.toSignIn : texts.sign.toSignUp}</button>
           : <p class='hint'>{texts.sign.closed}</p>}
@@ -42,14 +42,14 @@ interface CredentialFormProps {
   isNew: boolean
   /** Set if only this user may sign in. */
   username?: string
-  act: (credentials: { username: string, password: string }) => Promise<void>
+  action: (credentials: { username: string, password: string }) => Promise<void>
 }
 
 /** Username and password. Typed text stays when the form changes from sign-in to registration. */
-export function CredentialForm ({ label, isNew, username, act }: CredentialFormProps) {
+export function CredentialForm ({ label, isNew, username, action }: CredentialFormProps) {
   const id = useId()
   const form = useRef<HTMLFormElement>(null)
-  const { run, isRunning, error } = useAct(act)
+  const { run, isRunning, error } = useAction(action)
   const field = refusedField(error)
   const errorAt = (place: typeof field) => place === field ? error : undefined
   useEffect(() => focusField(form.current, username === undefined ? 'username' : 'password'), [isNew])

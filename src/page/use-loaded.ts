@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'preact/hooks'
-import { useAct } from './use-act.ts'
+import { useAction } from './use-action.ts'
 
 interface Loaded<Value> {
   /** Undefined until it is first loaded. It stays while it is loaded again. */
@@ -11,7 +11,7 @@ interface Loaded<Value> {
 /** Loads what a view shows when the view appears. The signal aborts when the view disappears. */
 export function useLoaded<Value> (load: (signal?: AbortSignal) => Promise<Value>): Loaded<Value> {
   const [value, setValue] = useState<Value>()
-  const { run, error } = useAct(async (signal?: AbortSignal) => setValue(await load(signal)))
+  const { run, error } = useAction(async (signal?: AbortSignal) => setValue(await load(signal)))
   useEffect(() => {
     const ended = new AbortController()
     void run(ended.signal)

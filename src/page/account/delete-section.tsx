@@ -6,7 +6,7 @@ import { ProblemText } from '../problem.tsx'
 import { call, leave, passwordHeaders, session, usernameOf } from '../session.ts'
 import { fieldsOf } from '../submission.ts'
 import { texts } from '../texts.ts'
-import { useAct } from '../use-act.ts'
+import { useAction } from '../use-action.ts'
 import { Section } from './section.tsx'
 
 /** Deletes the account with all that it has. */
@@ -34,7 +34,7 @@ async function deleteAccount (password: string): Promise<void> {
 function DeleteForm ({ onCancel }: { onCancel: () => void }) {
   const id = useId()
   const username = usernameOf(session.value)
-  const { run, isRunning, error } = useAct(deleteAccount)
+  const { run, isRunning, error } = useAction(deleteAccount)
   const submit = (event: SubmitEvent) => { void run(String(fieldsOf(event).get('current'))) }
   return (
     <form onSubmit={submit}>

@@ -4,7 +4,7 @@ import { formatTime } from '../format.ts'
 import { ProblemText } from '../problem.tsx'
 import { call } from '../session.ts'
 import { texts } from '../texts.ts'
-import { useAct } from '../use-act.ts'
+import { useAction } from '../use-action.ts'
 import { Section, Unloaded } from './section.tsx'
 
 const PAGE_EVENTS = 10
@@ -20,7 +20,7 @@ async function loadPage (cursor: string | undefined) {
 export function EventSection () {
   const [events, setEvents] = useState<AccountEvent[]>()
   const [next, setNext] = useState<string | null>()
-  const { run, isRunning, error } = useAct(async () => {
+  const { run, isRunning, error } = useAction(async () => {
     const page = await loadPage(next ?? undefined)
     setEvents([...events ?? [], ...page.events])
     setNext(page.next)

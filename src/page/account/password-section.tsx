@@ -6,7 +6,7 @@ import { ProblemText } from '../problem.tsx'
 import { call, passwordHeaders, session, signIn, usernameOf } from '../session.ts'
 import { fieldsOf } from '../submission.ts'
 import { texts } from '../texts.ts'
-import { useAct } from '../use-act.ts'
+import { useAction } from '../use-action.ts'
 import { Section } from './section.tsx'
 
 interface Change { readonly current: string, readonly next: string }
@@ -23,7 +23,7 @@ async function changePassword ({ current, next }: Change): Promise<void> {
 /** The form that changes the password. */
 export function PasswordSection ({ reload }: { reload: () => Promise<void> }) {
   const form = useRef<HTMLFormElement>(null)
-  const { run, isRunning, error } = useAct(async (change: Change) => {
+  const { run, isRunning, error } = useAction(async (change: Change) => {
     await changePassword(change)
     form.current?.reset()
     notify({ text: texts.account.passwordChanged })

@@ -38,5 +38,5 @@ export function Section ({ title, hint, action, children }: SectionProps) {
 /** Shown while something is loading, or if it could not be loaded. */
 export function Unloaded ({ error, reload }: { error: unknown, reload: () => Promise<void> }) {
   if (error === undefined) return <p class='muted'>{texts.loading}</p>
-  return <Retry error={error} act={() => { void reload() }} />
+  return <Retry error={error} action={() => { void reload() }} />
 }

@@ -4,7 +4,7 @@ import { ProblemText } from '../problem.tsx'
 import { Question } from '../question.tsx'
 import { leave, session } from '../session.ts'
 import { texts } from '../texts.ts'
-import { useAct } from '../use-act.ts'
+import { useAction } from '../use-action.ts'
 import { Section, Unloaded } from './section.tsx'
 import type { TokenListProps } from './token-section.tsx'
 import { revoke, revokeAll, type Token } from './tokens.ts'
@@ -24,7 +24,7 @@ export function SessionSection ({ tokens, error, reload }: TokenListProps) {
         ? <Unloaded error={error} reload={reload} />
         : <SessionList tokens={tokens} error={error} reload={reload} />}
       {isAsking && (
-        <Question title={words.everywhereTitle} label={words.everywhere} act={endAll} onClose={() => setAsking(false)}>
+        <Question title={words.everywhereTitle} label={words.everywhere} action={endAll} onClose={() => setAsking(false)}>
           <p>{words.everywhereHint}</p>
         </Question>
       )}
@@ -43,7 +43,7 @@ function SessionList ({ tokens, error, reload }: TokenListProps & { tokens: Toke
 
 function SessionRow ({ token, reload }: { token: Token, reload: () => Promise<void> }) {
   const { id, createdAt, lastUsedAt } = token
-  const { run, isRunning, error } = useAct(() => revoke(id).then(reload))
+  const { run, isRunning, error } = useAction(() => revoke(id).then(reload))
   const words = texts.account
   const isThis = 'sessionId' in session.value && session.value.sessionId === id
   return (

@@ -6,7 +6,7 @@ import { ProblemText } from '../problem.tsx'
 import { call, passwordHeaders } from '../session.ts'
 import { fieldsOf } from '../submission.ts'
 import { texts } from '../texts.ts'
-import { useAct } from '../use-act.ts'
+import { useAction } from '../use-action.ts'
 import { SecretField } from './secret-field.tsx'
 import { expiryOf, lifetimes, scopes, type Lifetime, type NewToken, type Scope } from './tokens.ts'
 
@@ -42,7 +42,7 @@ async function createToken (token: NewToken, password: string): Promise<string> 
 
 function TokenForm ({ onSecret, onCancel }: { onSecret: (secret: string) => void, onCancel: () => void }) {
   const id = useId()
-  const { run, isRunning, error } = useAct(async (fields: FormData) => {
+  const { run, isRunning, error } = useAction(async (fields: FormData) => {
     onSecret(await createToken(tokenOf(fields), String(fields.get('current'))))
   })
   const words = texts.account

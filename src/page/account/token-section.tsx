@@ -28,7 +28,7 @@ export function TokenSection ({ tokens, error, reload }: TokenListProps) {
       {isAdding && <TokenDialog onCreated={reload} onClose={() => setAdding(false)} />}
       {revoked !== undefined && (
         <Question
-          title={words.revokeTitle} label={words.revoke} act={() => revoke(revoked.id).then(reload)} onClose={() => setRevoked(undefined)}
+          title={words.revokeTitle} label={words.revoke} action={() => revoke(revoked.id).then(reload)} onClose={() => setRevoked(undefined)}
         >
           <p><bdi class='name'>{revoked.name}</bdi></p>
           <p>{words.revokeHint}</p>

@@ -27,7 +27,7 @@ export function FileCells ({ file, isActive, isRenaming, onOpen, onMenu, onRenam
     <>
       <div role='gridcell' class='name-cell'>
         {isRenaming
-          ? <RenameForm name={file.name} act={rename} onCancel={onRenamed} />
+          ? <RenameForm name={file.name} action={rename} onCancel={onRenamed} />
           : (
             <button type='button' class='file-name' data-cell tabIndex={tabIndex} title={file.name} onClick={onOpen}>
               <Icon name={kindOf(file)} /><bdi>{file.name}</bdi>

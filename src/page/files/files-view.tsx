@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks'
 import { texts } from '../texts.ts'
 import { download } from './downloads.ts'
 import { FileCells, FileHeader } from './file-cells.tsx'
-import { actInRow, files, filesFocus, prefix, removeFile } from './files.ts'
+import { runInRow, files, filesFocus, prefix, removeFile } from './files.ts'
 import { ListState } from './list-state.tsx'
 import { Menu, type MenuItem } from './menu.tsx'
 import { Preview } from './preview.tsx'
@@ -70,18 +70,18 @@ function refresh (): void {
 
 function itemsOf (file: StoredFile, open: Open): MenuItem[] {
   return [
-    { label: texts.files.open, act: () => open('preview', file) },
-    { label: texts.files.download, act: () => { void actInRow(file, download) } },
-    { label: texts.files.rename, act: () => open('renaming', file) },
-    { label: texts.files.versions, act: () => open('versions', file) },
-    { label: texts.files.remove, isDanger: true, act: () => { void actInRow(file, removeFile) } }
+    { label: texts.files.open, action: () => open('preview', file) },
+    { label: texts.files.download, action: () => { void runInRow(file, download) } },
+    { label: texts.files.rename, action: () => open('renaming', file) },
+    { label: texts.files.versions, action: () => open('versions', file) },
+    { label: texts.files.remove, isDanger: true, action: () => { void runInRow(file, removeFile) } }
   ]
 }
 
 /** Returns whether the key has a meaning. */
 function pressKey (key: string, file: StoredFile, open: Open): boolean {
   if (key === 'F2') open('renaming', file)
-  else if (key === 'Delete') void actInRow(file, removeFile)
+  else if (key === 'Delete') void runInRow(file, removeFile)
   else return false
   return true
 }

@@ -83,9 +83,9 @@ export async function removeFile (file: StoredFile): Promise<void> {
 }
 
 /** Runs an action on a file of the list. If it fails, the row of the file shows why. */
-export async function actInRow (file: StoredFile, act: (file: StoredFile) => Promise<void>): Promise<void> {
+export async function runInRow (file: StoredFile, action: (file: StoredFile) => Promise<void>): Promise<void> {
   refused.value = undefined
-  await act(file).catch((error: unknown) => { refused.value = { name: file.name, error } })
+  await action(file).catch((error: unknown) => { refused.value = { name: file.name, error } })
 }
 
 async function showRemoval (file: StoredFile): Promise<void> {

@@ -28,7 +28,7 @@ export function listenersOf<Entry> ({ entries, keyOf, focus, page, onKey, onMove
       const at = placeOf(event.target)
       const entry = at && entries[at.index]
       if (at === undefined || entry === undefined || event.ctrlKey || event.metaKey || event.altKey) return
-      // A key that is held down would act on each row that follows: it only moves the focus.
+      // A key that is held down would apply to each row that follows: it only moves the focus.
       const isAct = !event.repeat && onKey?.(event.key, entry) === true
       if (isAct || moveFocus(event.key, at)) event.preventDefault()
     },

@@ -3,7 +3,7 @@ import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 export interface MenuItem {
   readonly label: string
   readonly isDanger?: boolean
-  readonly act: () => void
+  readonly action: () => void
 }
 
 /** Room between the menu and the edge of the window. */
@@ -40,8 +40,8 @@ export function Menu ({ label, opener, items, onClose }: MenuProps) {
   }
   return (
     <div class='menu' role='menu' aria-label={label} ref={list} onKeyDown={press}>
-      {items.map(({ label, isDanger = false, act }) => (
-        <button key={label} type='button' role='menuitem' tabIndex={-1} class={isDanger ? 'danger' : ''} onClick={() => { close(); act() }}>
+      {items.map(({ label, isDanger = false, action }) => (
+        <button key={label} type='button' role='menuitem' tabIndex={-1} class={isDanger ? 'danger' : ''} onClick={() => { close(); action() }}>
           {label}
         </button>
       ))}

@@ -6,7 +6,7 @@ import { Icon } from '../icon.tsx'
 import { ProblemText } from '../problem.tsx'
 import { session } from '../session.ts'
 import { texts } from '../texts.ts'
-import { useAct } from '../use-act.ts'
+import { useAction } from '../use-action.ts'
 import { download } from './downloads.ts'
 import { Facts } from './facts.tsx'
 import { files, filesFocus, removeFile, renameFile } from './files.ts'
@@ -47,13 +47,13 @@ export function Preview ({ file, onMove, onVersions, onClose }: PreviewProps) {
     <Dialog title={file.name} class='wide preview' onClose={onClose}>
       <div class='preview-body' onKeyDown={press}>
         <div class='actions'>
-          <Step icon='previous' label={texts.files.previous} target={previous} act={move} />
-          <Step icon='next' label={texts.files.next} target={next} act={move} />
+          <Step icon='previous' label={texts.files.previous} target={previous} action={move} />
+          <Step icon='next' label={texts.files.next} target={next} action={move} />
           <button type='button' ref={renameButton} onClick={() => setRenaming(true)}>{texts.files.rename}</button>
           <button type='button' onClick={onVersions}>{texts.files.versions}</button>
           <FileActs file={file} onClose={onClose} />
         </div>
-        {isRenaming && <RenameForm key={file.name} name={file.name} act={rename} onCancel={() => setRenaming(false)} />}
+        {isRenaming && <RenameForm key={file.name} name={file.name} action={rename} onCancel={() => setRenaming(false)} />}
         {/* Loaded again after a new sign-in. */}
         <PreviewContent key={`${file.name} ${file.sha256} ${session.value.kind}`} content={file} />
         <Facts key={file.sha256} {...file} dates={[[facts.created, file.createdAt], [facts.updated, file.updatedAt]]} />
@@ -75,13 +75,13 @@ interface StepProps {
   icon: 'previous' | 'next'
   label: string
   target: StoredFile | undefined
-  act: (target: StoredFile | undefined) => void
+  action: (target: StoredFile | undefined) => void
 }
 
 /** A button to a neighbour. At the end of the list it is only `aria-disabled`, because a disabled button loses the focus. */
-function Step ({ icon, label, target, act }: StepProps) {
+function Step ({ icon, label, target, action }: StepProps) {
   return (
-    <button type='button' class='quiet' aria-disabled={target === undefined} aria-label={label} onClick={() => act(target)}>
+    <button type='button' class='quiet' aria-disabled={target === undefined} aria-label={label} onClick={() => action(target)}>
       <Icon name={icon} />
     </button>
   )
@@ -89,8 +89,8 @@ function Step ({ icon, label, target, act }: StepProps) {
 
 /** The buttons for download and deletion, and why they failed. */
 function FileActs ({ file, onClose }: { file: StoredFile, onClose: () => void }) {
-  const downloading = useAct(() => download(file))
-  const removing = useAct(async () => {
+  const downloading = useAction(() => download(file))
+  const removing = useAction(async () => {
     await removeFile(file)
     onClose()
   })

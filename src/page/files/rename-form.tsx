@@ -2,20 +2,20 @@ import { useId, useLayoutEffect, useRef } from 'preact/hooks'
 import { Icon } from '../icon.tsx'
 import { ProblemText } from '../problem.tsx'
 import { texts } from '../texts.ts'
-import { useAct } from '../use-act.ts'
+import { useAction } from '../use-action.ts'
 
 interface RenameFormProps {
   name: string
   /** An error that it throws is shown below the input. */
-  act: (newName: string) => Promise<void>
+  action: (newName: string) => Promise<void>
   onCancel: () => void
 }
 
 /** An input for a new name, in place of the name. Enter saves, Escape cancels. */
-export function RenameForm ({ name, act, onCancel }: RenameFormProps) {
+export function RenameForm ({ name, action, onCancel }: RenameFormProps) {
   const input = useRef<HTMLInputElement>(null)
   const problemId = useId()
-  const { run, isRunning, error } = useAct(act)
+  const { run, isRunning, error } = useAction(action)
   // A layout effect, so that the focus has moved before the next key is pressed.
   useLayoutEffect(() => {
     input.current?.focus()

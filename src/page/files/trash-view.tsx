@@ -9,7 +9,7 @@ import { Question } from '../question.tsx'
 import { fieldsOf } from '../submission.ts'
 import { texts } from '../texts.ts'
 import { nextName } from '../uploads/names.ts'
-import { useAct } from '../use-act.ts'
+import { useAction } from '../use-action.ts'
 import { kindOf } from './kinds.ts'
 import { ListState } from './list-state.tsx'
 import { RowGrid } from './row-grid.tsx'
@@ -82,7 +82,7 @@ function TrashHeader () {
 interface TrashCellsProps { file: DeletedFile, isActive: boolean, onTaken: () => void, onDelete: () => void }
 
 function TrashCells ({ file, isActive, onTaken, onDelete }: TrashCellsProps) {
-  const { run, isRunning, error } = useAct(() => restoreFile(file))
+  const { run, isRunning, error } = useAction(() => restoreFile(file))
   const isTaken = error instanceof MagicStoreError && error.code === 'name_taken'
   useEffect(() => { if (isTaken) onTaken() }, [error])
   const tabIndex = isActive ? 0 : -1
@@ -115,7 +115,7 @@ function TrashCells ({ file, isActive, onTaken, onDelete }: TrashCellsProps) {
 
 /** Asks for another name, because the name of the deleted file is taken. */
 function RestoreAs ({ file, onClose }: { file: DeletedFile, onClose: () => void }) {
-  const { run, isRunning, error } = useAct(async (name: string) => {
+  const { run, isRunning, error } = useAction(async (name: string) => {
     await restoreFile(file, name)
     onClose()
   })
@@ -134,7 +134,7 @@ function RestoreAs ({ file, onClose }: { file: DeletedFile, onClose: () => void 
 function DeletionQuestion ({ file, onClose }: { file: DeletedFile, onClose: () => void }) {
   const { deleteForGoodTitle, deleteForGood: label, deleteForGoodOf } = texts.files
   return (
-    <Question title={deleteForGoodTitle} label={label} act={() => deleteForGood(file)} onClose={onClose}>
+    <Question title={deleteForGoodTitle} label={label} action={() => deleteForGood(file)} onClose={onClose}>
       <p>{deleteForGoodOf(file.versions)} <bdi>{file.name}</bdi></p>
     </Question>
   )
@@ -147,7 +147,7 @@ function EmptyQuestion ({ onClose }: { onClose: () => void }) {
   const entries = trash.entries.value
   const others = entries.length - NAMED_FILES
   return (
-    <Question title={texts.files.emptyTrash} label={texts.files.deleteAllForGood} act={emptyTrash} onClose={onClose}>
+    <Question title={texts.files.emptyTrash} label={texts.files.deleteAllForGood} action={emptyTrash} onClose={onClose}>
       <p>{texts.files.emptyTrashWarning}</p>
       <ul class='named-files'>
         {entries.slice(0, NAMED_FILES).map(({ id, name }) => <li key={id}><bdi>{name}</bdi></li>)}

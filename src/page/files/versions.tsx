@@ -7,7 +7,7 @@ import { ProblemText } from '../problem.tsx'
 import { Question } from '../question.tsx'
 import { call } from '../session.ts'
 import { texts } from '../texts.ts'
-import { useAct } from '../use-act.ts'
+import { useAction } from '../use-action.ts'
 import { filesChanged } from './changes.ts'
 import { download } from './downloads.ts'
 import { Facts } from './facts.tsx'
@@ -21,7 +21,7 @@ export function Versions ({ name, onClose }: { name: string, onClose: () => void
   const list = useRef<HTMLUListElement>(null)
   const [contents, setContents] = useState<Contents | undefined>()
   const [removed, setRemoved] = useState('')
-  const { run, error } = useAct(async () => setContents(await contentsOf(name)))
+  const { run, error } = useAction(async () => setContents(await contentsOf(name)))
   useEffect(() => { void run() }, [])
   // The button with the focus has been removed together with its row.
   useLayoutEffect(() => { if (removed !== '') list.current?.closest('dialog')?.querySelector('button')?.focus() }, [removed])
@@ -60,8 +60,8 @@ interface VersionRowProps { file: StoredFile, version: Version, onRestored: () =
 function VersionRow ({ file, version, onRestored, onRemoved }: VersionRowProps) {
   const [opened, setOpened] = useState<'view' | 'question' | undefined>()
   const bytes = { name: file.name, size: version.size, version: version.id }
-  const downloading = useAct(() => download(bytes))
-  const restoring = useAct(async () => {
+  const downloading = useAction(() => download(bytes))
+  const restoring = useAction(async () => {
     await restoreVersion(file, version)
     onRestored()
   })
@@ -104,7 +104,7 @@ function RemovalQuestion ({ file: { name }, version, onClose, onRemoved }: Remov
     onRemoved()
   }
   return (
-    <Question title={texts.files.deleteVersion} label={texts.files.deleteForGood} act={remove} onClose={onClose}>
+    <Question title={texts.files.deleteVersion} label={texts.files.deleteForGood} action={remove} onClose={onClose}>
       <p>{texts.files.deleteVersionOf(formatTime(version.createdAt))} <bdi>{name}</bdi></p>
     </Question>
   )

@@ -7,23 +7,23 @@ import type { Upload } from './upload.ts'
 type News = 'added' | 'alike' | 'stored' | 'taken' | 'failed'
 
 /** Changes within this time are announced together: one announcement for each of many small files would be too many. */
-const GATHER_MS = 1000
+const BATCH_MS = 1000
 
 /** The text for screen readers. */
 export const announcement = signal('')
 
-let gathered = new Map<News, Upload[]>()
+let queued = new Map<News, Upload[]>()
 
 /** Announces a change of uploads. */
-export function tell (news: News, uploads: readonly Upload[]): void {
+export function announce (news: News, uploads: readonly Upload[]): void {
   if (uploads.length === 0) return
-  if (gathered.size === 0) setTimeout(announce, GATHER_MS)
-  gathered.set(news, [...gathered.get(news) ?? [], ...uploads])
+  if (queued.size === 0) setTimeout(flush, BATCH_MS)
+  queued.set(news, [...queued.get(news) ?? [], ...uploads])
 }
 
-function announce (): void {
-  announcement.value = Array.from(gathered, ([news, uploads]) => sentenceOf(news, uploads)).join(' ')
-  gathered = new Map()
+function flush (): void {
+  announcement.value = Array.from(queued, ([news, uploads]) => sentenceOf(news, uploads)).join(' ')
+  queued = new Map()
 }
 
 function sentenceOf (news: News, uploads: readonly Upload[]): string {

@@ -2,18 +2,18 @@ import { folder, session, usernameOf } from '../session.ts'
 
 /**
  * With the name and the size, which the server knows, it identifies a file when the user chooses it again after a reload. It stays in the
- * browser after the user has signed out, so that it must not tell others the names of files.
+ * browser after the user has signed out, so it must not contain file names.
  */
 interface FileTraits { readonly lastModified: number }
 
-/** Keeps the traits of the file of an unfinished upload. */
-export function remember (id: string, { lastModified }: FileTraits): void {
-  write({ ...remembered(), [id]: { lastModified } })
+/** Saves the traits of the file of an unfinished upload. */
+export function saveTraits (id: string, { lastModified }: FileTraits): void {
+  write({ ...loadTraits(), [id]: { lastModified } })
 }
 
 /** Removes the traits of uploads that have ended. */
-export function forget (...ids: string[]): void {
-  const traits = remembered()
+export function removeTraits (...ids: string[]): void {
+  const traits = loadTraits()
   const rest = Object.entries(traits).filter(([id]) => !ids.includes(id))
   if (rest.length < Object.keys(traits).length) write(Object.fromEntries(rest))
 }
@@ -24,7 +24,7 @@ export function uploadsKey (): string {
 }
 
 /** The traits by the id of the upload. */
-export function remembered (): Record<string, FileTraits> {
+export function loadTraits (): Record<string, FileTraits> {
   try {
     return JSON.parse(localStorage.getItem(uploadsKey()) ?? '{}') as Record<string, FileTraits>
   } catch {

@@ -10,12 +10,12 @@ export function useKeptFocus (panel: { readonly current: HTMLElement | null }): 
     const root = panel.current
     if (root === null) return
     let place: Place | undefined
-    const remember = ({ target }: FocusEvent) => { place = placeOf(root, target as HTMLElement) }
+    const savePlace = ({ target }: FocusEvent) => { place = placeOf(root, target as HTMLElement) }
     // The removal of an element causes this event too. A microtask later it is known whether the element was removed.
     const leave = () => queueMicrotask(() => {
       if (place?.element.isConnected === true && !root.contains(document.activeElement)) place = undefined
     })
-    root.addEventListener('focusin', remember)
+    root.addEventListener('focusin', savePlace)
     root.addEventListener('focusout', leave)
     const observer = new MutationObserver(() => {
       if (place?.element.isConnected === false && isFocusLost()) focusNear(root, place)
@@ -23,7 +23,7 @@ export function useKeptFocus (panel: { readonly current: HTMLElement | null }): 
     observer.observe(root, { childList: true, subtree: true })
     return () => {
       observer.disconnect()
-      root.removeEventListener('focusin', remember)
+      root.removeEventListener('focusin', savePlace)
       root.removeEventListener('focusout', leave)
       if (place !== undefined && (root.contains(document.activeElement) || isFocusLost())) focusMain()
     }

@@ -1,6 +1,6 @@
 import { bodyOf, MagicStoreError } from 'magicstore'
 import { call } from '../session.ts'
-import { forget } from './file-traits.ts'
+import { removeTraits } from './file-traits.ts'
 import { nextName } from './names.ts'
 import { EndedElsewhere, transfer } from './transfer.ts'
 import { cancelUnfinished, loadUnfinished } from './unfinished.ts'
@@ -32,7 +32,7 @@ export function startAgain (upload: Upload): UploadState {
 
 /** Forgets the unfinished upload on the server, which the next upload of this name ends. */
 export function forgetUpload (upload: Upload, id: string): void {
-  forget(id)
+  removeTraits(id)
   upload.id = undefined
   upload.sentBytes.value = 0
 }

@@ -1,7 +1,7 @@
 import { batch } from '@preact/signals'
 import { filesChanged } from '../files/changes.ts'
 import { session } from '../session.ts'
-import { tell } from './announcements.ts'
+import { announce } from './announcements.ts'
 import { keyOf, nextName } from './names.ts'
 import { discard, forgetUpload, startAgain, stateAfter } from './outcome.ts'
 import { FileUnreadable } from './transfer.ts'
@@ -31,8 +31,8 @@ export function addFiles (files: readonly File[]): void {
     return []
   })
   uploads.value = [...uploads.peek(), ...added]
-  tell('added', added)
-  tell('alike', added.filter(({ state }) => state.peek().kind === 'alike'))
+  announce('added', added)
+  announce('alike', added.filter(({ state }) => state.peek().kind === 'alike'))
   startNext()
 }
 
@@ -141,7 +141,7 @@ async function run (upload: Upload): Promise<void> {
     await before
     const next = await stateAfter(upload, aborter)
     // The upload may have been paused or cancelled meanwhile.
-    if (upload.state.peek() === running) settle(upload, next)
+    if (upload.state.peek() === running) finish(upload, next)
   }
   const ended = send()
   transfers.set(upload, { aborter, ended })
@@ -150,11 +150,11 @@ async function run (upload: Upload): Promise<void> {
   startNext()
 }
 
-function settle (upload: Upload, next: UploadState): void {
+function finish (upload: Upload, next: UploadState): void {
   upload.state.value = next
   if (next.kind === 'stored') filesChanged()
   if (next.kind === 'taken' && decisionForAll !== undefined && upload.replacedTag === undefined) return decide(upload, decisionForAll)
-  if (next.kind === 'stored' || next.kind === 'taken' || next.kind === 'failed') tell(next.kind, [upload])
+  if (next.kind === 'stored' || next.kind === 'taken' || next.kind === 'failed') announce(next.kind, [upload])
 }
 
 function decide (upload: Upload, decision: Decision): void {

@@ -3,7 +3,7 @@ import { formatNumber, formatSize } from '../format.ts'
 import { Icon } from '../icon.tsx'
 import { ProblemText } from '../problem.tsx'
 import { texts } from '../texts.ts'
-import { useAct } from '../use-act.ts'
+import { useAction } from '../use-action.ts'
 import { AddFiles } from './add-files.tsx'
 import { cancelUnfinished, unfinished, type UnfinishedUpload } from './unfinished.ts'
 
@@ -28,7 +28,7 @@ export function UnfinishedList () {
 }
 
 function UnfinishedRow ({ upload }: { upload: UnfinishedUpload }) {
-  const { run, isRunning, error } = useAct(() => cancelUnfinished(upload.id))
+  const { run, isRunning, error } = useAction(() => cancelUnfinished(upload.id))
   const { name, size, offset } = upload
   const words = texts.uploads.unfinished
   return (

@@ -5,7 +5,7 @@ import { Icon } from '../icon.tsx'
 import { Retry } from '../problem.tsx'
 import { session } from '../session.ts'
 import { texts } from '../texts.ts'
-import { useAct } from '../use-act.ts'
+import { useAction } from '../use-action.ts'
 import { announcement } from './announcements.ts'
 import { isDragging, takeFiles } from './arrivals.ts'
 import { useKeptFocus } from './kept-focus.ts'
@@ -21,7 +21,7 @@ import { UploadRow } from './upload-row.tsx'
 
 /** All uploads. The panel stays when the view changes. */
 export function UploadPanel () {
-  const { run, error } = useAct(refreshUnfinished)
+  const { run, error } = useAction(refreshUnfinished)
   const isOpen = useComputed(() => session.value.kind === 'open')
   const continueUploads = () => {
     void run()
@@ -63,7 +63,7 @@ function Panel ({ error, onRetry }: { error: unknown, onRetry: () => Promise<voi
       {isOpen.value && <AllActions />}
       {isOpen.value && (
         <div class='uploads-body' tabIndex={0} role='group' aria-label={texts.uploads.list}>
-          {error !== undefined && <div class='actions'><Retry error={error} act={() => { void onRetry() }} /></div>}
+          {error !== undefined && <div class='actions'><Retry error={error} action={() => { void onRetry() }} /></div>}
           <UploadList />
           <UnfinishedList />
         </div>

@@ -36,15 +36,15 @@ function Controls ({ upload }: { upload: Upload }) {
   return (
     <span class='upload-controls'>
       {(kind === 'running' || kind === 'waiting') &&
-        <Control key='pause' icon='pause' label={texts.uploads.pause(name)} act={() => pause(upload)} />}
-      {kind === 'paused' && <Control key='pause' icon='resume' label={texts.uploads.resume(name)} act={() => resume(upload)} />}
-      <Control icon='close' label={texts.uploads.cancel(name)} act={() => cancel(upload)} />
+        <Control key='pause' icon='pause' label={texts.uploads.pause(name)} action={() => pause(upload)} />}
+      {kind === 'paused' && <Control key='pause' icon='resume' label={texts.uploads.resume(name)} action={() => resume(upload)} />}
+      <Control icon='close' label={texts.uploads.cancel(name)} action={() => cancel(upload)} />
     </span>
   )
 }
 
-function Control ({ icon, label, act }: { icon: 'pause' | 'resume' | 'close', label: string, act: () => void }) {
-  return <button type='button' class='quiet' aria-label={label} onClick={act}><Icon name={icon} /></button>
+function Control ({ icon, label, action }: { icon: 'pause' | 'resume' | 'close', label: string, action: () => void }) {
+  return <button type='button' class='quiet' aria-label={label} onClick={action}><Icon name={icon} /></button>
 }
 
 function Bar ({ upload }: { upload: Upload }) {

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks'
 
-interface Act<Args extends unknown[]> {
+interface Action<Args extends unknown[]> {
   readonly run: (...args: Args) => Promise<void>
   readonly isRunning: boolean
   /** Why the last run failed. */
@@ -8,7 +8,7 @@ interface Act<Args extends unknown[]> {
 }
 
 /** Runs something that takes time, one at a time, and keeps its failure to be shown. */
-export function useAct<Args extends unknown[]> (act: (...args: Args) => Promise<void>): Act<Args> {
+export function useAction<Args extends unknown[]> (action: (...args: Args) => Promise<void>): Action<Args> {
   const [isRunning, setRunning] = useState(false)
   const [error, setError] = useState<unknown>()
   async function run (...args: Args): Promise<void> {
@@ -16,7 +16,7 @@ export function useAct<Args extends unknown[]> (act: (...args: Args) => Promise<
     setRunning(true)
     setError(undefined)
     try {
-      await act(...args)
+      await action(...args)
     } catch (failure) {
       setError(failure)
     } finally {
