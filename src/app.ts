@@ -176,7 +176,7 @@ async function createRouteOptions (app: FastifyInstance, store: Store, connectio
   }
 }
 
-/** `@fastify/jwt` keeps the keys it was registered with. So each set of keys gets an instance of its own. */
+/** `@fastify/jwt` takes its keys at registration, so each set of keys needs its own instance. */
 async function registerJwts (keys: readonly SigningKey[], audience: string): Promise<Record<string, JWT>> {
   const holder = Fastify()
   for (const key of keys) await holder.register(jwt, jwtOptions(key, audience))

@@ -64,7 +64,7 @@ export const Account = Type.Object({
   usage: Type.Object({
     files: Count('Number of stored files.', 3),
     bytes: Count('Total size of the stored files, in bytes.', 52417),
-    keptBytes: Count('Bytes of versions and trash. They count towards the quota, and give way to whatever needs the room.', 0),
+    keptBytes: Count('Bytes of versions and trash. They count towards the quota. The oldest are deleted when an upload needs the space.', 0),
     uploadBytes: Count('Bytes reserved for unfinished uploads. They count towards the quota.', 0),
     quotaBytes: Quota('Quota in bytes; null if unlimited.'),
     quotaFiles: Quota('Quota in files, each unfinished upload counted as one; null if unlimited.')

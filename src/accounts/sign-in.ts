@@ -40,7 +40,7 @@ export interface SignIn {
   isCurrent (account: AccountRecord): Promise<boolean>
 }
 
-/** The whole rule of signing in: limits first, then the hash, then what is remembered of the outcome. */
+/** Signs users in: checks the limits, then the hash, and records the outcome. */
 export function createSignIn ({ metadata, passwords, attemptLimiter, securityLog, maxFailures }: SignInOptions): SignIn {
   async function verifyPassword (account: AccountRecord | undefined, password: string): Promise<AccountRecord | undefined> {
     // An unknown username is hashed like a known one, so that the response time does not reveal which usernames exist.

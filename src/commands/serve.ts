@@ -87,7 +87,7 @@ function stopOnSignal (store: Store, { http, connections, metrics }: App): void 
 async function exitUnsynced ({ cause }: OutcomeUnknown, { http }: App): Promise<void> {
   http.log.fatal(
     { err: cause },
-    'the log of the database could not be synced, so it is unknown what is stored: the server exits; check the disk before a restart'
+    'the database log could not be synced, so it is uncertain what is stored; exiting, check the disk before you restart'
   )
   await wait(EXIT_DELAY_MILLISECONDS)
   process.exit(1)

@@ -72,7 +72,7 @@ export function checkOwner (folder: string, entries: Entry[], userId: number): D
   const foreign = entries.filter(entry => entry.userId !== owner && entry.name !== LOST_AND_FOUND).map(({ name }) => name)
   if (foreign.length > 0) {
     return fault(
-    `DATA_DIR belongs to user ${owner}, but these in it to other users: ${foreign.join(', ')}`,
+    `DATA_DIR belongs to user ${owner}, but these entries belong to other users: ${foreign.join(', ')}`,
     `chown -R ${owner} ${folder}`
     )
   }

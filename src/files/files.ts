@@ -199,7 +199,7 @@ export function createFiles ({ metadata, blobs, reserve, quotas, limits }: Files
     async store (request) {
       const received = await readUpload(request)
       const stored = await commit(received.blobId, record(request, received))
-      // Bytes were replaced, or kept ones made room.
+      // Bytes were replaced, or kept content was deleted for space.
       if ((request.mode === 'put' && !stored.isNew) || request.owner.keptBytes > 0) sweeper.request()
       return stored
     },

@@ -37,7 +37,7 @@ export const readKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = asyn
     schema: {
       operationId: 'listVersions',
       summary: 'List the versions of a file',
-      description: 'Lists the former contents of a file, newest replaced first. They belong to the file and keep to it when it is renamed. Storing the same bytes again makes no version. The server keeps them for some time (30 days by default), and a limited number for each file (10 by default). Download one with `GET /uploads/{name}?version={id}`.',
+      description: 'Lists earlier versions of a file, most recently replaced first. They stay with the file when it is renamed. Storing the same bytes again creates no version. The server keeps them for some time (30 days by default), and a limited number for each file (10 by default). Download one with `GET /uploads/{name}?version={id}`.',
       ...codeSamples(
         'printf one | curl -f -u test_user:pwd -T - http://127.0.0.1:5000/uploads/notes.txt',
         'printf two | curl -f -u test_user:pwd -T - http://127.0.0.1:5000/uploads/notes.txt',
@@ -63,7 +63,7 @@ export const readKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = asyn
     schema: {
       operationId: 'listTrash',
       summary: 'List deleted files',
-      description: 'Lists the trash, newest deleted first. A deleted file stays there with its versions for some time, 30 days by default. It counts towards the quota in bytes, but gives way to whatever needs the room: the content that has been kept for the longest time is deleted first.',
+      description: 'Lists the trash, newest deleted first. A deleted file stays there with its versions for some time, 30 days by default. Trash counts towards the quota in bytes. If an upload needs the space, the oldest versions and deleted files are removed first.',
       ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/trash'),
       tags,
       querystring: KeptListQuery,
@@ -167,7 +167,7 @@ const restoreVersionRoute: FastifyPluginAsyncTypebox<Pick<KeptRoutesOptions, 'ke
     schema: {
       operationId: 'restoreVersion',
       summary: 'Restore a version',
-      description: 'Gives the file the content of a version again. The two change places: the version leaves the list, and the current content becomes a version. `createdAt` stays, `updatedAt` is now. With `If-Match`, only if the file still has that content.',
+      description: 'Restores the content of a version. The version leaves the list, and the current content becomes a version. `createdAt` stays, `updatedAt` is now. With `If-Match`, only if the file still has that content.',
       ...codeSamples(
         'version=$(curl -f -u test_user:pwd http://127.0.0.1:5000/api/files/notes.txt/versions | grep -Eo "[0-9a-f]{32}" | head -n 1)',
         'curl -f -u test_user:pwd -X POST http://127.0.0.1:5000/api/files/notes.txt/versions/$version/restore'

@@ -66,7 +66,7 @@ export const ContentId = (description: string) => Type.String({ ...AnyContentId(
 
 export const DownloadQuery = Type.Object({
   // Without an example: Swagger UI would send it.
-  version: Type.Optional(AnyContentId('Id of a version of the file, which is sent instead of the file. Its date is when its bytes were stored.')),
+  version: Type.Optional(AnyContentId('Download this version instead of the current content. `Last-Modified` is when the version was stored.')),
   disposition: Type.Optional(OneOf(['attachment', 'inline'], { default: 'attachment', description: '`inline` lets a browser display images (except SVG), audio, video, PDF and plain text. Other types remain attachments.' }))
 })
 

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { Problem } from '../problems.ts'
 
-/** Query parameters of some methods of a file. Whoever sends one elsewhere would get or change something else. */
+/** Query parameters that only some file operations have. Ignored elsewhere, they would return or change the wrong content. */
 const PARAMETERS = ['version', 'permanent']
 
 /** Refuses such a parameter on an operation that does not have it. @throws validation_failed. */

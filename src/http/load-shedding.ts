@@ -39,7 +39,7 @@ export function shedLoad (app: FastifyInstance, limits: LoadLimits, countInProgr
   app.addHook('onListen', async () => {
     timer = setInterval(() => {
       const began = performance.now()
-      // By the second of two immediates the event loop has gone round once: so long does a new request wait.
+      // Two immediates span one turn of the event loop, which is how long a new request waits.
       setImmediate(() => setImmediate(() => {
         delays.shift()
         delays.push(performance.now() - began)

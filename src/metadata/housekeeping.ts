@@ -5,9 +5,8 @@ import type { Metadata } from './metadata.ts'
 const INTERVAL_MILLISECONDS = 60_000
 
 /**
- * How long an expired token is kept. The text of an access token says when it expires, in whole seconds. Only the row of a
- * personal token does: for a day its user is told that it has expired rather than that it was revoked. A session that has expired
- * is answered like one that was revoked.
+ * How long the row of an expired token is kept. An access token contains its expiry. A personal token does not: its row is kept for a day,
+ * so that the error is `token_expired`, not `token_revoked`. An expired session gets the same response as a revoked one.
  */
 const EXPIRED_TOKENS = [
   { kind: 'access', milliseconds: 60_000 },
@@ -51,7 +50,7 @@ export function startHousekeeping ({ metadata, blobs, reserve, sweep }: Housekee
     return (await metadata.discardedBlobs(1, 0)).length === 0 && await metadata.hasDiscardedBlobs()
   }
 
-  /** Deletes everybody's oldest versions and trash if the disk has less than twice the space that uploads must leave. */
+  /** Deletes the oldest versions and trash of all accounts if the disk has less than twice the space that uploads must leave. */
   async function makeSpace (): Promise<void> {
     const { space } = blobs
     if (space === undefined) return

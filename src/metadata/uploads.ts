@@ -6,7 +6,7 @@ import type { FileRecord, Quota } from './records.ts'
 export interface UploadProgress {
   /** Bytes from the beginning. */
   readonly offset: number
-  /** What the blob store needs to go on; null at the beginning. Opaque to everybody else. */
+  /** What the blob store needs to go on; null at the beginning. Opaque to all other code. */
   readonly state: string | null
   /** The length of the file; null while the client has not announced it. */
   readonly length: number | null

@@ -74,7 +74,7 @@ export async function restoreSession (): Promise<void> {
 export function watchSession (): void {
   windows.addEventListener('message', ({ data }: MessageEvent<News>) => { void (data === 'left' ? leaveIfOver() : checkSession()) })
   for (const event of ['visibilitychange', 'focus']) addEventListener(event, checkAfterAbsence)
-  // The browser kept this page in memory while it showed another one, and told it nothing.
+  // The browser kept this page in memory while it showed another one, and sent it no messages.
   addEventListener('pageshow', ({ persisted }) => { if (persisted) void leaveIfOver() })
 }
 

@@ -155,7 +155,7 @@ export const texts = {
       replace: 'Replace it',
       keep: 'Keep both',
       skip: 'Skip',
-      forAll: 'Do this for all that follow'
+      forAll: 'Do the same for the remaining files'
     },
     alike: {
       question: (name: string) => `An unfinished upload of ${name} has the same size.`,

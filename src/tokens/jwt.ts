@@ -22,7 +22,7 @@ export interface AccessClaims { tokenId: number, accountId: number, issuedAt: nu
 
 export interface AccessTokenCodec {
   sign (claims: AccessClaims): Promise<string>
-  /** Leaves the expiry, in whole seconds, to the caller: the database has the exact time, and the clock. @throws token_malformed if the signature, format or encoding is wrong. */
+  /** Does not check the expiry: the caller compares it with the database's clock. @throws token_malformed if the signature, format or encoding is wrong. */
   verify (token: string): Promise<{ tokenId: number, accountId: number, expiresAt: number }>
 }
 
@@ -75,7 +75,7 @@ export async function createAccessTokenCodec (ring: KeyRing, registerJwts: Regis
     if (verifier === undefined || !isCanonical(token)) throw new Problem('token_malformed')
     try {
       const payload = verifier.verify<Payload>(token)
-      // The verifier would also judge it by the clock of this process, and does neither.
+      // With `ignoreExpiration` the verifier does not check `exp` at all, not even its type.
       if (typeof payload.exp !== 'number') throw new TypeError('exp is no number')
       cache.set(token, payload)
       return payload

@@ -116,7 +116,7 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
     },
 
     async issuePersonal (account, origin, { name, scopes, expiresAt }) {
-      // PostgreSQL would get other characters.
+      // The driver would replace ill-formed characters.
       if (!name.isWellFormed()) throw new Problem('validation_failed', { errors: [{ field: 'name', message: 'is not well-formed Unicode' }] })
       const now = await metadata.now()
       // Also refuses NaN: Date.parse does not accept everything in RFC 3339, such as leap seconds.

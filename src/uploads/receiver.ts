@@ -71,7 +71,7 @@ export function createReceiver ({ blobs, quotas, maxFileBytes, save, end }: Rece
       const known = new Set<number>()
       if (upload.length !== null) known.add(upload.length)
       if (length !== undefined) known.add(length)
-      // What contradicts itself changes nothing.
+      // A request that contradicts itself changes nothing.
       if (known.size > 1) throw new Problem('upload_length_inconsistent')
       const [agreed] = known
       if (agreed !== undefined && agreed < upload.offset) throw new Problem('upload_length_inconsistent', { detail: `The upload has ${upload.offset} bytes already.` })

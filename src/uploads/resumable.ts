@@ -107,7 +107,7 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
     return reserve.withSpace(() => metadata.takeOverUpload(owner.id, id, { ...to, lifetimeMilliseconds }))
   }
 
-  /** The upload with its offset on stable storage: what appends in another process, or did when it died, can't change it any more. */
+  /** Returns the upload with a final offset: takes it over from an append that is in progress, or was when its process died. */
   async function takeOverIfAppending (owner: AccountRecord, id: string): Promise<UploadRecord> {
     const upload = await get(owner, id)
     return upload.isAppending ? takeOver(owner, id, { isAppending: false }) : upload
@@ -117,7 +117,7 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
     expectDigests({ 'repr-digest': reprDigest })
     if (length !== undefined && length > limits.maxFileBytes) refuseSize(limits.maxFileBytes)
     const current = await metadata.findFile(owner.id, name)
-    // A file with the same bytes is no conflict, and another length tells that they are others.
+    // A file with the same bytes is no conflict. A different length proves that the bytes differ.
     const isRefused = method === 'POST' && isUnconditional(precondition)
       ? current !== undefined && length !== undefined && length !== current.size
       : !permits(precondition, current)
@@ -149,7 +149,7 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
     })
     if (watched !== undefined) receiver.cacheDigest(upload, watched, size)
     if (stored === undefined) throw refusal(size)
-    // Bytes that were replaced, are there already, or made room.
+    // Bytes that were replaced, duplicates, or kept content that was deleted for space.
     if (!stored.isNew || owner.keptBytes > 0) files.sweep()
     return { upload: { ...upload, ...whole, result: stored }, stored }
   }
@@ -184,7 +184,7 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
     return { upload, stored: upload.result }
   }
 
-  /** The offset, after what all bytes of an upload ask for is done: to store the file, or to tell why it was refused. */
+  /** Returns the offset. If all bytes have arrived, first stores the file, or throws why it was refused. */
   async function conclude (owner: AccountRecord, id: string): Promise<UploadOutcome> {
     const upload = await takeOverIfAppending(owner, id)
     const { offset, length, result, isRefused } = upload

@@ -357,7 +357,7 @@ t.test('a log that can\'t be synced ends the server, which says so before', { sk
   t.match(await server.send('GET', '/health/ready'), { status: 503, json: { code: 'not_ready', detail: /database/ } })
   t.match(await server.send('GET', '/uploads/victim', { token }), { status: 503, json: { code: 'stopping' } }, 'nobody knows what is stored')
   t.strictSame(await ended, [1, null])
-  t.match(log.find(line => line.includes('"level":60')), /the log of the database could not be synced/)
+  t.match(log.find(line => line.includes('"level":60')), /the database log could not be synced/)
   const again = await spawnServer(t, settings)
   t.match(await again.send('GET', '/uploads/victim', { user }), { status: 200, text: /before|after/ }, 'whole, whatever the disk kept')
   await checkNoLeftovers(t, settings.DATA_DIR, 1)

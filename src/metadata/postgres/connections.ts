@@ -76,8 +76,8 @@ export function createConnections ({ url, poolSize, work }: ConnectionOptions): 
   const dbs = new WeakMap<pg.PoolClient, Db>()
   const observers: CommitObserver[] = []
   const requestObservers: RequestObserver[] = []
-  // A connection that breaks while nobody uses it leaves the pool. One that is used tells its user; without a listener of its own
-  // it would end the process as well.
+  // A connection that breaks while nobody uses it leaves the pool. One in use rejects its query; without
+  // a listener of its own, its `error` event would also crash the process.
   pool.on('error', () => {})
   pool.on('connect', client => {
     client.on('error', () => {})
@@ -186,7 +186,7 @@ async function knownOutcome<T> (statement: Promise<T>): Promise<T> {
   return statement.catch((error: unknown) => { throw isConnectionLost(error) ? new OutcomeUnknown(error, 'unavailable') : error })
 }
 
-/** Tries again while `canRepeat` says so. Once a try may have been executed, only the refusal of a later one says that none was. */
+/** Repeats while `canRepeat` allows. If a try may have been executed, the error stays {@link OutcomeUnknown} unless a later try is refused. */
 async function repeated<T> (run: (isRepeated: boolean) => Promise<T>, canRepeat: (error: unknown) => boolean): Promise<T> {
   let unknown: OutcomeUnknown | undefined
   const start = performance.now()

@@ -143,7 +143,7 @@ export function createKeptRepository ({ read, write }: Connections, keeping: Kee
         return isNeeded
       })
       await lockOwners(db, needed)
-      // What was restored meanwhile, and replaced again, is not old.
+      // Content that was restored and replaced again in the meantime is no longer old.
       return remove(db, await stillKept(db, needed, lte(kept.keptAt, Number(needed.at(-1)?.keptAt ?? 0))))
     })
   }
@@ -179,7 +179,7 @@ async function stillKept (db: Db, content: Owned[], condition: SQL | undefined):
   return db.select({ id: kept.id }).from(kept).where(and(inArray(kept.id, content.map(({ id }) => id)), condition))
 }
 
-/** Refuses what an account has no room for, whatever is kept. @throws quota_exceeded. */
+/** Refuses content that exceeds the quota even if nothing is kept. @throws quota_exceeded. */
 async function refuseBeyond (db: Db, { ownerId, used, added, quota }: { ownerId: number, used: Used, added: Used, quota: Quota }): Promise<void> {
   const { bytes, uploads } = await sumUploads(db, ownerId)
   refuseBeyondQuota('bytes', { used: used.bytes + bytes, added: added.bytes, limit: quota.bytes })

@@ -147,6 +147,6 @@ function refuse ({ outcome, used, added }: Result, quota: Quota): void {
   if (outcome === 'not_found' || outcome === 'upload_taken_over') throw new Problem(outcome)
   if (outcome === 'quota_bytes') refuseBeyondQuota('bytes', { used, added, limit: quota.bytes })
   if (outcome === 'quota_files') refuseBeyondQuota('files', { used, added, limit: quota.files })
-  // An earlier try may have succeeded, and another request has ended the upload since: the outcome stays unknown.
-  if (outcome === 'unknown') throw new Problem('unavailable', { detail: 'The upload was ended meanwhile.', headers: { 'retry-after': '1' } })
+  // An earlier try may have succeeded before another request ended the upload: the outcome stays unknown.
+  if (outcome === 'unknown') throw new Problem('unavailable', { detail: 'The upload has ended.', headers: { 'retry-after': '1' } })
 }

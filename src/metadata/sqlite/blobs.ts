@@ -12,7 +12,7 @@ type BlobRepository = Pick<Metadata,
   'knownBlobs' | 'leaseBlob' | 'renewLeases' | 'endLease' | 'abandonedBlobs' | 'clearAbandoned' | 'discardedBlobs' | 'hasDiscardedBlobs' | 'postponeDiscarded' | 'clearDiscarded'
 >
 
-/** How long whoever got an abandoned blob has to delete its bytes, before it is given out again. */
+/** How long a caller has to delete the bytes of an abandoned blob, before another caller gets it. */
 const CLEAN_UP_MILLISECONDS = 10 * 60_000
 
 /** A process that was paused may still finish its write, but not after a day. */

@@ -7,16 +7,16 @@ import { accounts, discardedBlobs, kept } from './schema.ts'
 
 export type KeptRow = typeof kept.$inferSelect
 
-/** What changes kept content inside the current transaction, with the usage of its owner and the blobs that are no longer used. */
+/** Changes kept content in the current transaction, and with it the usage of its owner and the discarded blobs. */
 export interface KeptWriter {
   /**
-   * Keeps the content of a file that gets that of `next`, unless it has the same bytes or no versions are kept. Returns the bytes that
-   * are kept more than before.
+   * Keeps the current content of a file as a version, unless `next` has the same bytes or no versions are kept. Returns how many more
+   * bytes are kept.
    */
   replaced (current: FileRecord, next: Pick<NewFile, 'size' | 'sha256'>, keptAt: number): number
   /** Keeps a deleted file, or deletes its versions too. */
   deleted (file: FileRecord, keptAt: number, isPermanent: boolean): void
-  /** Ends the keeping of content whose blob belongs to a file again. */
+  /** Removes an entry whose blob a file uses again. */
   take (row: KeptRow): void
   /** Deletes what matches, and the versions of deleted files among it. Returns its bytes. */
   remove (matching: SQL | undefined): number
@@ -46,7 +46,7 @@ export function createKeptWriter (db: BetterSQLite3Database, keeping: Keeping): 
   // Without the one that was just made, which stays.
   const surplus = db.select().from(kept).where(and(eq(kept.fileId, placeholder('fileId')), isNull(kept.name), ne(kept.id, placeholder('newest'))))
     .orderBy(limitedTo(sql`${desc(kept.keptAt)}, ${desc(kept.id)}`, -1, keeping.versions - 1)).prepare()
-  // Empty content makes no room.
+  // Deleting empty content frees nothing.
   const oldest = db.select().from(kept).where(and(
     eq(kept.ownerId, placeholder('ownerId')), gt(kept.size, 0), ne(kept.id, placeholder('newest')), sql`(${kept.keptAt}, ${kept.id}) > (${placeholder('keptAt')}, ${placeholder('id')})`
   )).orderBy(asc(kept.keptAt), asc(kept.id)).limit(1).prepare()

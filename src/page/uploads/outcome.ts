@@ -68,7 +68,7 @@ async function afterTaken (upload: Upload): Promise<UploadState> {
     return { kind: 'waiting' }
   }
   const answer = await call(store => store.api.GET('/api/files/{name}', { params: { path: { name } } }))
-  // It was deleted meanwhile.
+  // It has been deleted.
   if (answer.response.status === 404) return startAgain(upload)
   return { kind: 'taken', current: bodyOf(answer) }
 }

@@ -14,7 +14,7 @@ export function useUnloadWarning (): void {
   useSignalEffect(() => {
     if (!isRunning.value) return
     const warn = (event: BeforeUnloadEvent) => {
-      // If the page leaves by itself, its user is gone, whose data must not stay on the screen.
+      // If the page leaves by itself, the session has ended, and the user's data must not stay on the screen.
       if (session.peek().kind !== 'loading') event.preventDefault()
     }
     addEventListener('beforeunload', warn)
