@@ -356,6 +356,10 @@ t.test('a form that is not well formed is refused, and nothing is stored', async
     const answer = await post(good, { 'content-type': `multipart/form-data${parameters}` })
     refused(t, answer, 400, 'malformed_multipart', `multipart/form-data${parameters}`)
   }
+  // The boundary is inside another parameter, so that the parser finds none, or one that is too long for it.
+  for (const parameters of ['; x="; boundary=x "', `; x="; boundary=x "; boundary="${'x'.repeat(300)}"`]) {
+    refused(t, await post(good, { 'content-type': `multipart/form-data${parameters}` }), 400, 'upload_incomplete', `multipart/form-data${parameters}`)
+  }
   for (const type of ['application/json', 'application/x-www-form-urlencoded', 'multipart/mixed; boundary=x', 'text/plain', 'nonsense', '']) {
     refused(t, await server.send('POST', '/', { token, headers: { 'content-type': type }, body: good }), 415, 'unsupported_media_type', `a form as ${type}`)
   }

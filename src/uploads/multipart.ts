@@ -94,17 +94,17 @@ async function * watch (bytes: AsyncIterable<Buffer>, { maxFileBytes, readers }:
   }
 }
 
-/** Errors of the parser as problems. */
+/** Turns the parser's own errors into problems. Other errors are not the client's. */
 async function * translateErrors<T> (items: AsyncIterable<T>): AsyncGenerator<T> {
   try {
     yield * items
   } catch (error) {
-    if (error instanceof Problem) throw error
-    const { code } = error as NodeJS.ErrnoException
+    const { code, constructor } = error as NodeJS.ErrnoException
     // Another field is called like a property of `Object.prototype`. The parser says so at the end of the form, and skips the field.
     if (code === 'FST_PROTO_VIOLATION') return
     if (code === 'FST_PARTS_LIMIT') throw new Problem('malformed_multipart', { detail: `A form may have ${multipartLimits.parts} parts.`, cause: error })
-    throw new Problem('upload_incomplete', { cause: error })
+    // The parser's other errors are plain ones. A TypeError, for example, is a fault of the server.
+    throw constructor === Error ? new Problem('upload_incomplete', { cause: error }) : error
   }
 }
 
