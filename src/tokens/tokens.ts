@@ -67,7 +67,8 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
     metadata.recordTokenUse(id, now).catch(() => {})
   }
 
-  async function find (text: string): Promise<TokenAndAccount> {
+  /** @throws token_malformed, token_expired, token_revoked. */
+  async function get (text: string): Promise<TokenAndAccount> {
     if (text.startsWith('mst_')) {
       if (!isPersonalToken(text)) throw new Problem('token_malformed')
       return await metadata.findTokenBySecret(hashPersonalToken(text)) ?? refuseRevoked()
@@ -148,7 +149,7 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
     }, { event: 'session_created', origin, passwordHash: account.passwordHash, lifetimeMilliseconds }),
 
     async verify (text) {
-      const found = await find(text)
+      const found = await get(text)
       if (found.token.expiresAt !== null && found.now >= found.token.expiresAt) throw new Problem('token_expired')
       if (found.account.disabledAt !== null) refuseRevoked()
       touch(found.token, found.now)
