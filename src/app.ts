@@ -14,7 +14,7 @@ import { DeletedFile, DeletedFileList, FileRestore, Version, VersionList } from 
 import { FileList, Rename, StoredFile } from './files/schemas.ts'
 import { prepareCaller } from './http/caller.ts'
 import { trackConnections, type Connections } from './http/connections.ts'
-import { handleError, handleNotFound, refuseOtherMethods } from './http/error-handler.ts'
+import { sendProblem, refuseUnknownPath, refuseOtherMethods } from './http/error-handler.ts'
 import { createLinks } from './http/links.ts'
 import { findPage, pageRoutes } from './http/page-routes.ts'
 import { protect, setSafeHeaders } from './http/protection.ts'
@@ -89,11 +89,11 @@ export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutp
   const connections = trackConnections(app, { idleSeconds: config.idleSeconds, isTls })
   const addOtherMethods = refuseOtherMethods(app)
   app.setValidatorCompiler(createValidators(app, strictValidation))
-  app.setErrorHandler(handleError)
+  app.setErrorHandler(sendProblem)
   prepareCaller(app)
   addSharedResponses(app)
   await protect(app, { ...config, countInProgress: connections.countInProgress })
-  app.setNotFoundHandler(handleNotFound)
+  app.setNotFoundHandler(refuseUnknownPath)
   acceptJson(app)
   await app.register(swagger, documentOptions())
   for (const schema of schemas) app.addSchema(schema)

@@ -6,7 +6,7 @@ import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { createPasswords } from '../src/accounts/password.ts'
 import { callerOf, prepareCaller } from '../src/http/caller.ts'
-import { clientErrorResponse, handleError } from '../src/http/error-handler.ts'
+import { clientErrorResponse, sendProblem } from '../src/http/error-handler.ts'
 import { createLinks } from '../src/http/links.ts'
 import { normaliseWithin } from '../src/http/wire-values.ts'
 import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
@@ -564,7 +564,7 @@ t.test('a row that breaks another rule than uniqueness is not told as a name tak
 t.test('a route outside the authenticated scopes fails at its first call, and the client learns nothing of it', async t => {
   const app = Fastify()
   t.teardown(() => app.close())
-  app.setErrorHandler(handleError)
+  app.setErrorHandler(sendProblem)
   prepareCaller(app)
   app.get('/', async request => callerOf(request).account.id)
   app.get('/broken', async () => { throw Object.assign(new Error('hunter2'), { statusCode: 502 }) })

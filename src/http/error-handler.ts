@@ -6,7 +6,7 @@ import { failures, Problem, problemDetails, type FailureCode, type FieldError } 
 const MAX_FIELD_ERRORS = 32
 
 /** Answers any error with a problem. Errors of the server are logged; unexpected ones are answered as `internal_error`. */
-export function handleError (error: FastifyError | Problem, request: FastifyRequest, reply: FastifyReply) {
+export function sendProblem (error: FastifyError | Problem, request: FastifyRequest, reply: FastifyReply) {
   const problem = problemOf(error)
   const { status } = failures[problem.code]
   if (status === 500) request.log.error({ err: problem.cause ?? problem, code: problem.code }, 'request failed')
@@ -17,7 +17,7 @@ export function handleError (error: FastifyError | Problem, request: FastifyRequ
 }
 
 /** Answers requests for unknown paths. */
-export function handleNotFound (): never {
+export function refuseUnknownPath (): never {
   throw new Problem('not_found')
 }
 

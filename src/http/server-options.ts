@@ -2,7 +2,7 @@ import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyHttpOptions, FastifyReply, FastifyRequest } from 'fastify'
 import { HTTP2_WINDOW_BYTES } from './http2-sessions.ts'
-import { handleError } from './error-handler.ts'
+import { sendProblem } from './error-handler.ts'
 import { setSafeHeaders } from './protection.ts'
 import { createRequestIds, type RequestLog } from './request-log.ts'
 import { createSerializers } from './schema-compilers.ts'
@@ -79,7 +79,7 @@ export function serverOptions (given: ServerOptions): FastifyHttpOptions<Server>
         requestLog.requestCompleted(error, request, reply)
         onFrameworkError?.(error, request, reply)
       })
-      void handleError(error, request, reply)
+      void sendProblem(error, request, reply)
       // Over HTTP/2 the body would stay in memory until the client reads the response.
       request.raw.resume()
     },

@@ -3,7 +3,7 @@ import { originOf } from '../accounts/network.ts'
 import type { SignIn } from '../accounts/sign-in.ts'
 import { looksLikeToken } from '../accounts/username.ts'
 import { type Caller, callerOf, countFieldLines, setCaller } from '../http/caller.ts'
-import { handleError } from '../http/error-handler.ts'
+import { sendProblem } from '../http/error-handler.ts'
 import { refuseInsecurePassword, type Transport } from '../http/protection.ts'
 import { addFailures } from '../openapi/responses.ts'
 import { failures, Problem, type FailureCode } from '../problems.ts'
@@ -53,9 +53,9 @@ export function authenticate (guarded: FastifyInstance, options: AuthenticateOpt
 
   // A credential that was revoked during its request gets the same challenge as one refused at the start.
   guarded.setErrorHandler((error: FastifyError | Problem, request, reply) => {
-    if (!isUnauthorized(error) || error.options.headers !== undefined) return handleError(error, request, reply)
+    if (!isUnauthorized(error) || error.options.headers !== undefined) return sendProblem(error, request, reply)
     const reason: Reason = error.code === 'token_revoked' ? { error: 'invalid_token', cause: error } : { cause: error }
-    return handleError(challenge(error.code, request, reason), request, reply)
+    return sendProblem(challenge(error.code, request, reason), request, reply)
   })
 
   function identify (request: FastifyRequest): Promise<Caller> {
