@@ -53,6 +53,7 @@ const schemas = [
   PersonalToken, Session, StoredFile, FileList, Rename, Version, VersionList, DeletedFile, DeletedFileList, FileRestore, Upload, UploadList, ServiceFacts, Liveness, Readiness
 ]
 
+/** The application and what its process must do with it: listen, renew TLS, flush the log. */
 export interface App {
   readonly http: FastifyInstance
   readonly connections: Connections

@@ -72,6 +72,7 @@ export const failures = {
   storage_full: { status: 507, title: 'The disk is full' }
 } as const satisfies Record<string, Failure>
 
+/** The `code` of a problem. */
 export type FailureCode = keyof typeof failures
 
 /** A validation error. `field` is a dotted path into the body, or the name of a parameter. */

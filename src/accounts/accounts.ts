@@ -25,6 +25,7 @@ type Registration = Omit<Attempt, 'at'>
 /** The input of registration and of sign-in. */
 export interface UsernameAndPassword { username: string, password: string }
 
+/** The rules of accounts: registration, password changes and removal. Signing in is in `sign-in.ts`. */
 export interface Accounts {
   /**
    * Adds an account that a user registers.

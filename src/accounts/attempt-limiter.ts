@@ -9,6 +9,7 @@ const MAX_WAITING = 256
 /** How long an attempt waits for those of other processes before it asks again. */
 const RETRY_MILLISECONDS = 250
 
+/** Limits failed sign-ins and registrations, across all processes that share the database. */
 export interface AttemptLimiter {
   /**
    * Admits an attempt unless a limit is reached; the returned function must be called with its outcome. Only as many attempts

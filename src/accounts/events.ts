@@ -26,6 +26,7 @@ export interface SecurityEvent extends Origin {
   readonly accountId: number | undefined
 }
 
+/** Records security events: each in the server's log, most of them also in the list of the account. */
 export interface SecurityLog {
   /**
    * Writes a log line and adds the event to the account's list. Not awaited and never throws, because response times must not

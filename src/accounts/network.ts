@@ -5,6 +5,7 @@ type Address = ipaddr.IPv4 | ipaddr.IPv6
 /** Where a request came from, as security events record it. */
 export interface Origin { readonly network: string, readonly requestId: string }
 
+/** The origin of a request: the network of its client address, and the request id. */
 export function originOf ({ ip, id }: { ip: string, id: string }): Origin {
   return { network: networkOf(ip), requestId: id }
 }

@@ -20,6 +20,7 @@ const MAX_HASHING = 3
 /** Hashes that may be queued; beyond this, sign-ins are refused at once instead of answered late. */
 const MAX_WAITING = 256
 
+/** The password policy, and hashing with Argon2id in a queue. */
 export interface Passwords {
   /** Returns the form that is hashed and compared: NFC, otherwise unchanged. @throws password_invalid if the policy refuses it. */
   accept (password: string, username: string): string
@@ -33,6 +34,7 @@ export interface Passwords {
   readonly queue: { readonly running: number, readonly waiting: number }
 }
 
+/** `strict` also refuses short and common passwords, and the username. */
 export async function createPasswords (policy: 'open' | 'strict'): Promise<Passwords> {
   // The hash of a random value: verifying against it makes an unknown user cost as much as a known one.
   const unknownUserHash = argon2.hash(randomBytes(32), parameters)

@@ -29,6 +29,7 @@ interface SignInOptions {
 /** A sign-in under way; its failure is counted by these values. */
 type SignInAttempt = Omit<Attempt, 'at'>
 
+/** Checks usernames and passwords, within the limits of failed sign-ins. */
 export interface SignIn {
   /**
    * Returns the account with this username and password, and records the sign-in or its failure as a security event. Undefined

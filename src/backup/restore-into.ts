@@ -21,6 +21,7 @@ export interface RestoreTarget {
   close (): Promise<void>
 }
 
+/** A backup that was read from `folder`, and the empty store for it. */
 export interface RestoreIntoOptions {
   readonly folder: string
   readonly backup: BackupSummary

@@ -97,6 +97,7 @@ export interface BlobStore {
 /** Called when a request to a server that stores facts or bytes has ended. Must be fast and not throw. */
 export type RequestObserver = (request: BackendRequest) => void
 
+/** One request to a server that stores facts or bytes, after it has ended. */
 export interface BackendRequest {
   /** One of a few names that the backend's code fixes. */
   readonly operation: string
@@ -124,6 +125,7 @@ export interface Draft {
   readonly state: string | null
 }
 
+/** The limit of an append, and where its progress is recorded. */
 export interface AppendOptions {
   /** Of the whole draft. */
   readonly maxBytes: number
@@ -153,6 +155,7 @@ export interface DiskSpace {
   readonly kept: number
 }
 
+/** What is known of a blob once its bytes are on stable storage. */
 export interface StoredBlob {
   readonly id: string
   /** Bytes. */

@@ -31,6 +31,7 @@ import {
 /** The functions of the backends that the checks need. */
 export interface DoctorTools extends DatabaseTools, ServiceTools {}
 
+/** The result of one check, with the name of the check. */
 export interface Finding extends Diagnosis { readonly check: string }
 
 interface Environment {

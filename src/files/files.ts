@@ -87,6 +87,7 @@ export interface Files {
   close (): Promise<void>
 }
 
+/** The files of a store. `limits` are those of the settings. */
 export function createFiles ({ metadata, blobs, reserve, quotas, limits }: FilesOptions): Files {
   const incoming = createIncomingBlobs(metadata, blobs)
   const cleanup = createBlobCleanup({ metadata, blobs, reserve })

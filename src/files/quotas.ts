@@ -7,6 +7,7 @@ export interface QuotaLimits {
   readonly quotaFiles: number | undefined
 }
 
+/** What an account uses, and its limits; null if unlimited. */
 export interface AccountUsage {
   readonly files: number
   readonly bytes: number

@@ -37,6 +37,7 @@ export const StoredFile = Type.Object({
 }, { $id: 'StoredFile', additionalProperties: false, description: 'Metadata of a stored file.' })
 export type StoredFile = Static<typeof StoredFile>
 
+/** The form of an opaque cursor. */
 export const CURSOR = { pattern: '^[A-Za-z0-9_-]+$', maxLength: 2048 }
 
 /** The cursor of a listing, as a parameter. */
@@ -116,6 +117,7 @@ export const representation = {
   'Repr-Digest': { type: 'string', maxLength: 54, pattern: '^sha-256=:[A-Za-z0-9+/]{43}=:$', description: 'SHA-256 of the whole file, in Base64 (RFC 9530). Absent if `Want-Repr-Digest` declines it.' }
 }
 
+/** The header of a response with one range. */
 export const contentRange = { 'Content-Range': { type: 'string', maxLength: 64, pattern: '^bytes [0-9]+-[0-9]+/[0-9]+$', description: 'For a single range: its bytes and the size of the file.' } }
 
 /** The temporary address of a download. */
@@ -124,6 +126,7 @@ export const presigned = { Location: { type: 'string', format: 'uri', maxLength:
 /** The path of a new file. */
 export const location = { Location: { type: 'string', format: 'uri-reference', maxLength: 1024, pattern: '^/uploads/[^/]+$', description: 'Path of the file.' } }
 
+/** The header of a listing that links its next page. */
 export const nextPage = { Link: { type: 'string', maxLength: 8192, pattern: '^<[^<>\\s]+>; rel="next"$', description: 'The next page, `rel="next"` (RFC 8288). Absent on the last page.' } }
 
 /** Operations on the file in a response (OpenAPI links). */

@@ -12,6 +12,7 @@ import { isHttp2, trackSessions } from './http2-sessions.ts'
 /** The idle time-out once the server is stopping. */
 const STOPPING_IDLE_MILLISECONDS = 15_000
 
+/** The client connections of the server, and the requests in progress on them. */
 export interface Connections {
   /** Refuses new requests, closes idle connections and shortens the idle time-out; active transfers complete. */
   stop (): void

@@ -7,6 +7,7 @@ interface LinkRequest {
   readonly socket: Pick<Socket, 'localAddress' | 'localPort'> & { encrypted?: boolean }
 }
 
+/** Makes the links in responses. */
 export interface Links {
   /** The link to `path`: absolute if the server knows its own address, else just the path. */
   to (request: LinkRequest, path: string): string

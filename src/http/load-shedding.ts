@@ -2,6 +2,7 @@ import { getHeapStatistics } from 'node:v8'
 import type { FastifyInstance } from 'fastify'
 import { Problem } from '../problems.ts'
 
+/** Limits above which new requests get 503. */
 export interface LoadLimits {
   /** Mean delay of the event loop; 0 disables the limit. */
   readonly maxEventLoopDelayMilliseconds: number
@@ -9,6 +10,7 @@ export interface LoadLimits {
   readonly maxMemoryBytes: number
 }
 
+/** Answered even under overload. */
 export const LIVENESS_PATH = '/health/live'
 
 const SAMPLE_MILLISECONDS = 1000

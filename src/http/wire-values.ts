@@ -22,9 +22,13 @@ export const ONE_LINE = '^[^\\u0000-\\u001f\\u007f-\\u009f]*$'
 const integerFrom = (minimum: 0 | 1) => (description: string, example: number) =>
   Type.Integer({ format: 'int64', minimum, maximum: Number.MAX_SAFE_INTEGER, description, examples: [example] })
 
+/** An id, from 1. */
 export const Id = integerFrom(1)
+
+/** A number, from 0. */
 export const Count = integerFrom(0)
 
+/** A time in a response. */
 export const Timestamp = (description: string) => Type.String({
   format: 'date-time',
   pattern: 'Z$',

@@ -9,6 +9,7 @@ export interface Keeping {
   readonly versions: number
 }
 
+/** The default of a backend: replaced and deleted content is discarded. */
 export const KEEP_NOTHING: Keeping = { milliseconds: 0, versions: 0 }
 
 /** Content that is no longer that of a file: an earlier version of it, or the content that it had when it was deleted. */
@@ -52,6 +53,7 @@ export interface KeptPage {
   readonly now?: number
 }
 
+/** Where a page ends: when its last entry was kept, and its id. */
 export interface KeptPosition { readonly key: number, readonly id: string }
 
 interface Change { readonly quota: Quota, readonly now?: number }

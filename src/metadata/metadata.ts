@@ -230,6 +230,7 @@ export class OutcomeUnknown extends Problem {
   }
 }
 
+/** Sums over all accounts that are not deleted. */
 export interface Totals {
   readonly accounts: number
   readonly files: number

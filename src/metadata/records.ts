@@ -19,6 +19,7 @@ export function refuseBeyondQuota (
   throw new Problem('quota_exceeded', { detail: `The quota is ${limit} ${unit}, ${used} are used, and this would add ${added}.` })
 }
 
+/** An account to be added. */
 export interface NewAccount {
   /** As typed at registration. */
   readonly username: string
@@ -29,6 +30,7 @@ export interface NewAccount {
   readonly createdAt?: number
 }
 
+/** An account with its usage, as of when it was read. */
 export interface AccountRecord extends NewAccount {
   readonly id: number
   readonly createdAt: number
@@ -43,6 +45,7 @@ export interface AccountRecord extends NewAccount {
   readonly disabledAt: number | null
 }
 
+/** A token to be added: an access token, a personal access token or a session. No kind is stored as its text. */
 export interface NewToken {
   readonly accountId: number
   readonly kind: 'access' | 'personal' | 'session'
@@ -71,6 +74,7 @@ export interface TokenConditions {
   readonly lifetimeMilliseconds?: number
 }
 
+/** A token as stored. */
 export interface TokenRecord extends NewToken {
   readonly id: number
   readonly createdAt: number
@@ -80,6 +84,7 @@ export interface TokenRecord extends NewToken {
 /** `now` is the time at which the token was read: it tells whether the token has expired. */
 export interface TokenAndAccount { readonly token: TokenRecord, readonly account: AccountRecord, readonly now: number }
 
+/** A sign-in or a registration, counted by its network and its username. */
 export interface Attempt {
   readonly kind: 'sign_in' | 'registration'
   readonly network: string
@@ -116,6 +121,7 @@ export type AttemptClaim =
 /** `released`: neither a failure nor a success. */
 export type AttemptOutcome = 'failed' | 'succeeded' | 'released'
 
+/** A security event to be added to the log of an account. */
 export interface NewEvent {
   readonly accountId: number
   readonly kind: string
@@ -125,8 +131,10 @@ export interface NewEvent {
   readonly at?: number
 }
 
+/** A security event as stored; a later one has a higher id. */
 export interface EventRecord extends NewEvent { readonly id: number, readonly at: number }
 
+/** A file whose bytes are on stable storage already. */
 export interface NewFile {
   readonly ownerId: number
   readonly name: string
@@ -141,6 +149,7 @@ export interface NewFile {
   readonly now?: number
 }
 
+/** A file as stored. Its id stays when it is renamed or gets new content. */
 export interface FileRecord extends Omit<NewFile, 'isLeased' | 'now'> {
   readonly id: number
   readonly createdAt: number
@@ -153,6 +162,7 @@ export interface FileRecord extends Omit<NewFile, 'isLeased' | 'now'> {
 export const fileOrders = ['name', '-name', 'newest', 'oldest', 'largest', 'smallest'] as const
 export type FileOrder = typeof fileOrders[number]
 
+/** Which part of a listing to read. */
 export interface FilePage {
   readonly order: FileOrder
   /** Only names with this prefix; valid with the orders by name only. */
@@ -178,4 +188,5 @@ export interface StoredContent {
 
 interface Usage { readonly bytes: number, readonly files: number, readonly keptBytes: number }
 
+/** An account whose recorded usage is not the sum of its files. */
 export interface UsageMismatch { readonly accountId: number, readonly recorded: Usage, readonly actual: Usage }

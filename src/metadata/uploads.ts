@@ -36,6 +36,7 @@ export interface NewUpload {
   readonly now?: number
 }
 
+/** An upload as stored, whether unfinished, refused or complete. */
 export interface UploadRecord extends Omit<NewUpload, 'lifetimeMilliseconds' | 'now'>, UploadProgress {
   readonly createdAt: number
   readonly expiresAt: number
@@ -51,6 +52,7 @@ export interface UploadRecord extends Omit<NewUpload, 'lifetimeMilliseconds' | '
   readonly result: StoredUpload | undefined
 }
 
+/** The file that an upload became, and whether it is new. */
 export interface StoredUpload { readonly file: FileRecord, readonly isNew: boolean }
 
 /** What an account's unfinished uploads use of its quota. */
@@ -80,6 +82,7 @@ export interface UploadChange extends UploadProgress {
   readonly now?: number
 }
 
+/** How a request takes an upload over. */
 export interface TakeOver {
   readonly isAppending: boolean
   readonly lifetimeMilliseconds: number

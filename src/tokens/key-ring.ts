@@ -9,6 +9,7 @@ const FRESH_MILLISECONDS = 1000
  */
 export const NEW_KEY_MILLISECONDS = 100
 
+/** The signing keys in use, which another process can rotate. */
 export interface KeyRing {
   /**
    * The keys as they were at most `milliseconds` ago, 1,000 if not given; the first one signs. The array is another one only if

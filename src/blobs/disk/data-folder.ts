@@ -74,6 +74,7 @@ async function holdsFiles (folder: string): Promise<boolean> {
   return false
 }
 
+/** The server and the doctor report this in the same words. */
 export const TWO_FILE_SYSTEMS = 'incoming and blobs in DATA_DIR are on two file systems, so files can\'t be moved between them'
 export const TWO_FILE_SYSTEMS_REMEDY = 'mount the disk at DATA_DIR itself'
 
