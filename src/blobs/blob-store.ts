@@ -33,8 +33,9 @@ export interface BlobStore {
    * If `bytes` fail or are too many, what arrived before is saved in the same way, and then the append fails with their error. Without
    * `save`, an append that fails leaves the draft as it was.
    *
-   * Once metadata refers to a draft as a file, it is a blob, and nothing is appended to it. A draft begins with size 0 and no state. An append continues the draft that was saved last; what an earlier one wrote beyond that is
-   * dropped. A process whose append was superseded by another process may still be writing: its writes change nothing that is saved.
+   * A draft begins with size 0 and no state. An append continues the draft that was saved last, and drops what was written beyond it.
+   * A process whose append was superseded by another process may still be writing: its writes change nothing that is saved. Once
+   * metadata refers to a draft as a file, it is a blob, and nothing is appended to it.
    * @throws file_too_large if the draft would have more than `maxBytes`, storage_full.
    */
   append (id: string, draft: Draft, bytes: AsyncIterable<Uint8Array>, options: AppendOptions): Promise<Draft>
@@ -132,7 +133,7 @@ export interface AppendOptions {
   readonly save?: (draft: Draft) => Promise<void>
   /**
    * Must be given without `save`. Called with the draft as it was, of the same size but with another state, which must be recorded before
-   * the append goes on: it tells what this append writes from what a later one does. A store that needs no such thing never calls it.
+   * the append goes on: it distinguishes what this append writes from what a later one writes. A store that does not need this never calls it.
    */
   readonly reserve?: (draft: Draft) => Promise<void>
 }

@@ -7,7 +7,7 @@ import type { SigningKey } from '../tokens/signing-keys.ts'
 /** Length of the signature: an attacker needs 2 to the 96 guesses. */
 const SIGNATURE_BYTES = 12
 
-/** What tells a listing from all others, beginning with the id of the owner. A cursor is valid for one listing. */
+/** Identifies a listing; begins with the id of the owner. A cursor is valid for one listing. */
 export type Listing = readonly [ownerId: number, ...rest: (string | number)[]]
 
 /** The value that a listing is ordered by, and what decides between equal ones. */

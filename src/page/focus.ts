@@ -3,7 +3,7 @@ export function isFocusLost (): boolean {
   return document.activeElement === null || document.activeElement === document.body
 }
 
-/** Focuses the content of the page, for want of a closer element. */
+/** Focuses the content of the page, if no closer element can get the focus. */
 export function focusMain (): void {
   document.getElementById('main')?.focus()
 }

@@ -11,8 +11,8 @@ interface DraftFileOptions extends AppendOptions {
 }
 
 /**
- * Appends to the file of a draft, which is where the file of a blob is: what tells them apart is only that metadata refers to the
- * draft as an upload. So nothing moves when it becomes a blob, and a start has nothing to look for.
+ * Appends to the file of a draft. It is in the place of a blob: only metadata knows that it belongs to an upload. So nothing moves
+ * when it becomes a blob, and a start has nothing to look for.
  */
 export async function appendToDraft (path: string, draft: Draft, bytes: AsyncIterable<Uint8Array>, options: DraftFileOptions): Promise<Draft> {
   const handle = await openDraft(path, draft)

@@ -15,7 +15,7 @@ export async function createMultipart (bucket: Bucket, key: string): Promise<Mul
   return { key, uploadId: String(UploadId) }
 }
 
-/** Sends a part. The store holds it against its SHA-256. @throws unavailable. */
+/** Sends a part. The store verifies its SHA-256. @throws unavailable. */
 export async function sendPart (bucket: Bucket, { key, uploadId }: Multipart, part: { number: number, bytes: Buffer, signal?: AbortSignal }): Promise<SentPart> {
   const { number, bytes, signal } = part
   const command = new UploadPartCommand({ Bucket: bucket.name, Key: key, UploadId: uploadId, PartNumber: number, Body: bytes, ContentLength: bytes.length })

@@ -10,7 +10,7 @@ import { inParts, MAX_OBJECT_BYTES, type Part, PARTS_AT_ONCE } from './parts.ts'
 type Bytes = AsyncIterable<Uint8Array>
 
 /**
- * Stores bytes as one object: in one request if they fit into a part, else as an upload in parts, each of which the store holds
+ * Stores bytes as one object: in one request if they fit into a part, else as an upload in parts. The store verifies each
  * against its SHA-256. If it fails, neither an object nor a part stays. @throws file_too_large, unavailable.
  */
 export async function upload (bucket: Bucket, key: string, bytes: Bytes, limits: { maxBytes: number }): Promise<Content> {

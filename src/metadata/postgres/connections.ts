@@ -13,7 +13,7 @@ const CONNECT_MILLISECONDS = 10_000
 /** After this time without an answer a connection is given up. A lock is waited for at most 5 s. */
 const ANSWER_MILLISECONDS = 15_000
 
-/** What has taken so long is not tried again: a server that does not answer would keep a request waiting several times. */
+/** After this time nothing is tried again: a request would wait several times for a server that does not answer. */
 const REPEAT_MILLISECONDS = 5000
 
 /** How long closing waits for the server to close its side. */
@@ -97,7 +97,7 @@ export function createConnections ({ url, poolSize, work }: ConnectionOptions): 
     }
   }
 
-  /** What the driver rejects with is an answer of the server, or else the connection broke. */
+  /** The driver rejects with the answer of the server, or with any other error if the connection broke. */
   function watched (client: pg.PoolClient): pg.PoolClient {
     const query = (config: pg.QueryConfig, values: unknown[]) =>
       timed(operationOf(config), () => client.query(config, values)).catch((error: unknown) => {

@@ -197,7 +197,7 @@ export const discardedBlobs = pgTable('discarded_blobs', {
   claimedUntil: int8('claimed_until').notNull().default(0)
 }, table => [
   uniqueIndex('discarded_blobs_blob').on(table.blobId),
-  // The oldest first. Those whose grace is not over yet are not even looked at, though they are most.
+  // Oldest first, so that rows in their grace period, which are most, are not read.
   index('discarded_blobs_age').on(table.discardedAt, table.id)
 ])
 
