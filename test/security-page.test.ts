@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
 import { connect as connectHttp2 } from 'node:http2'
-import { connect as connectTcp, type AddressInfo } from 'node:net'
+import { connect as connectTcp, createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { connect as connectTls, getCiphers, type ConnectionOptions } from 'node:tls'
+import { connect as connectTls, getCiphers, TLSSocket, type ConnectionOptions } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { build } from 'esbuild'
 import { test, type Test } from 'tap'
 import ts from 'typescript'
 import { NETWORK_FACTOR, SIGN_IN_WINDOW_SECONDS, UNKNOWN_NETWORK_FAILURES } from '../src/accounts/sign-in.ts'
@@ -126,7 +127,7 @@ test('every test that the security page names exists, under this name and in thi
       continue
     }
     for (const named of proof.split('<br>')) {
-      const [, file = '', name = ''] = /^`((?:proof\/)?[a-z-]+\.(?:test|proof)\.ts)`: (.+)$/.exec(named) ?? []
+      const [, file = '', name = ''] = /^`((?:proof\/)?[a-z0-9-]+\.(?:test|proof)\.ts)`: (.+)$/.exec(named) ?? []
       t.ok(present.get(file)?.includes(name), `${id}: ${named}`)
     }
   }
@@ -182,7 +183,25 @@ const outward = /^(?:node:)?(?:http2?|https|net|tls|dgram|dns(?:\/promises)?|chi
 const known = ['doctor/network.ts: all of it of node:http', 'doctor/network.ts: all of it of node:https']
 const harmless = ['METHODS', 'STATUS_CODES', 'constants', 'isIP', 'createServer', 'createSecureContext', 'lookup']
 
-test('no part of the server can open a connection to another machine or run a program', async t => {
+/** The settings that make the server or a command connect to another machine, and the packages that then do it. */
+const connecting: Record<string, string[]> = {
+  DATABASE_URL: ['pg'],
+  STORAGE_URL: ['@aws-sdk/credential-provider-process', '@smithy/core', '@smithy/credential-provider-imds', '@smithy/node-http-handler'],
+  PUBLIC_URL: []
+}
+/** Packages that listen, write the log in a thread, or have code for it that is never called: the server pushes no metrics. */
+const listening = ['@fastify/rate-limit', 'fastify', 'light-my-request', 'pino', 'pino-abstract-transport', 'pino-pretty', 'prom-client', 'thread-stream']
+
+/** The bundled packages that import such modules. */
+async function outwardPackages (): Promise<string[]> {
+  const { dependencies, optionalDependencies } = JSON.parse(await read('package.json'))
+  const external = Object.keys({ ...dependencies, ...optionalDependencies }).filter(name => name !== '@fastify/swagger-ui')
+  const { metafile } = await build({ absWorkingDir: root, entryPoints: ['src/main.ts'], bundle: true, write: false, outdir: 'none', format: 'esm', splitting: true, platform: 'node', metafile: true, external, logLevel: 'error' })
+  const files = Object.entries(metafile.inputs).filter(([, { imports }]) => imports.some(({ path, external = false }) => external && outward.test(path)))
+  return Array.from(new Set(files.flatMap(([file]) => /(?:.*\/)?node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1] ?? []))).sort()
+}
+
+test('only the clients of PostgreSQL and S3, and doctor, can reach another machine, and src runs no program', async t => {
   // The page runs in browsers, whose content security policy keeps it to its server.
   const files = (await readdir(join(root, 'src'), { recursive: true })).filter(name => name.endsWith('.ts') && !name.startsWith('page/'))
   t.ok(files.length > 30)
@@ -203,6 +222,33 @@ test('no part of the server can open a connection to another machine or run a pr
     look(source)
   }
   t.same(found.sort(), known)
+  t.same(await outwardPackages(), [...Object.values(connecting).flat(), ...listening].sort(), 'each library that can open a connection is known, with the setting that makes it do so')
+})
+
+test('the security page has each setting that makes the server connect to another machine', async t => {
+  const { text } = await readPage()
+  const [, section = ''] = text.split('\n## Connections to other machines\n')
+  const [table = ''] = section.split('\n## ')
+  const settings = Array.from(table.matchAll(/^\| `([A-Z_]+)` \|/gm), ([, name = '']) => name)
+  t.same(settings, Object.keys(connecting))
+  t.same(Object.keys(Settings.properties).filter(name => name.endsWith('_URL')).sort(), settings.sort())
+})
+
+test('a database or a bucket whose certificate is not trusted is refused', async t => {
+  const { port, cert, key } = await startTls(t)
+  const database = createServer(socket => {
+    socket.on('error', () => {})
+    // The request for TLS, which PostgreSQL answers with one letter.
+    socket.once('data', () => { socket.write('S'); new TLSSocket(socket, { isServer: true, cert, key }).on('error', () => {}) })
+  })
+  t.teardown(() => database.close())
+  await new Promise<void>(resolve => database.listen(0, '127.0.0.1', resolve))
+  const place = `127.0.0.1:${(database.address() as AddressInfo).port}`
+  for (const mode of ['verify-full', 'require']) {
+    t.match(await runBin(['serve'], { DATABASE_URL: `postgres://ann:secret@${place}/files?sslmode=${mode}`, STORAGE_URL: 's3://files' }), { code: 1, stderr: /self-signed certificate/ }, mode)
+  }
+  const settings = { DATA_DIR: t.testdir(), STORAGE_URL: `s3://files?endpoint=https://127.0.0.1:${port}&region=eu-central-1`, AWS_ACCESS_KEY_ID: 'id', AWS_SECRET_ACCESS_KEY: 'secret' }
+  t.match(await runBin(['serve'], settings), { code: 1, stderr: /DEPTH_ZERO_SELF_SIGNED_CERT/ })
 })
 
 /** The TLS version and cipher suite negotiated with a server, or the code of the failure. */
@@ -239,10 +285,11 @@ async function startTls (t: Test) {
   await promisify(execFile)('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=localhost',
     '-addext', 'subjectAltName=IP:127.0.0.1', '-out', cert, '-keyout', key])
   const store = await openStore(readConfig({ LOG_LEVEL: 'silent', MIN_FREE_BYTES: '0', DATA_DIR: join(folder, 'data') }))
-  const { http, connections } = await buildApp(store, { cert: await readFile(cert), key: await readFile(key) })
+  const context = { cert: await readFile(cert), key: await readFile(key) }
+  const { http, connections } = await buildApp(store, context)
   t.teardown(async () => { connections.stop(); await http.close(); await store.close() })
   await http.listen({ host: '127.0.0.1', port: 0 })
-  return { port: (http.server.address() as AddressInfo).port, ca: await readFile(cert) }
+  return { port: (http.server.address() as AddressInfo).port, ca: context.cert, ...context }
 }
 
 test('TLS 1.3 is preferred, 1.2 is taken, and nothing older or without authentication', async t => {
