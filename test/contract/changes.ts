@@ -17,7 +17,7 @@ export function changesBetween (before: Document, after: Document): Change[] {
   const changes = Array.from(new Set([...old.keys(), ...now.keys()])).flatMap((name): Change[] => {
     const [x, y] = [old.get(name), now.get(name)]
     if (x === undefined) return [{ level: 'added', subject: name, what: String(y?.summary) }]
-    if (y === undefined) return [{ level: 'breaking', subject: name, what: 'is gone' }]
+    if (y === undefined) return [{ level: 'breaking', subject: name, what: 'operation removed' }]
     return [...identity(x, y, name), ...credentials(x, y, name), ...parameters(x, y, name), ...body(x, y, name), ...responses(x, y, name)]
   })
   const judged = changes.map((change): Change => isExpected(change) ? { ...change, level: 'added' } : change)
@@ -25,7 +25,7 @@ export function changesBetween (before: Document, after: Document): Change[] {
 
   /** The level of a changed operation id: generated clients use it as a function name. */
   function identity (x: Schema, y: Schema, subject: string): Change[] {
-    return x.operationId === y.operationId ? [] : [{ level: 'breaking', subject, what: `is called \`${y.operationId}\`, no longer \`${x.operationId}\`` }]
+    return x.operationId === y.operationId ? [] : [{ level: 'breaking', subject, what: `operation id \`${x.operationId}\` → \`${y.operationId}\`` }]
   }
 
   function credentials (x: Schema, y: Schema, subject: string): Change[] {
@@ -34,8 +34,8 @@ export function changesBetween (before: Document, after: Document): Change[] {
     const suffices = (way: object, ways: object[]) => ways.some(other => Object.keys(other).every(scheme => scheme in way))
     const [scope, scopeNow] = [x['x-required-scope'], y['x-required-scope']]
     return [
-      ...was.filter(way => !suffices(way, is)).map((way): Change => ({ level: 'breaking', subject, what: `${schemes(way)} is no longer enough` })),
-      ...is.filter(way => !suffices(way, was)).map((way): Change => ({ level: 'added', subject, what: `${schemes(way)} is enough` })),
+      ...was.filter(way => !suffices(way, is)).map((way): Change => ({ level: 'breaking', subject, what: `${schemes(way)} is no longer accepted` })),
+      ...is.filter(way => !suffices(way, was)).map((way): Change => ({ level: 'added', subject, what: `${schemes(way)} is accepted` })),
       ...(scope === scopeNow ? [] : [{ level: scopeNow === undefined ? 'added' : 'breaking', subject, what: `scope ${scope ?? 'none'} → ${scopeNow ?? 'none'}` } as Change])
     ]
   }
@@ -44,28 +44,28 @@ export function changesBetween (before: Document, after: Document): Change[] {
     const named = ({ parameters = [] }: Schema) => Object.fromEntries((parameters as Schema[]).map(parameter => [`${parameter.in} \`${parameter.name}\``, parameter]))
     return entries(named(x), named(y)).flatMap(([key, was, is]): Change[] => {
       const subject = `${name}, ${key}`
-      if (was === undefined) return [{ level: is?.required === true ? 'breaking' : 'added', subject, what: 'is taken' }]
-      if (is === undefined) return [{ level: 'breaking', subject, what: 'is no longer taken' }]
+      if (was === undefined) return [{ level: is?.required === true ? 'breaking' : 'added', subject, what: 'parameter added' }]
+      if (is === undefined) return [{ level: 'breaking', subject, what: 'parameter removed' }]
       return [...need(was, is, subject), ...compareSchemas(was.schema, is.schema, { direction: 'request', subject }, follow)]
     })
   }
 
   function need (was: Schema, is: Schema, subject: string): Change[] {
-    return was.required === is.required ? [] : [{ level: is.required === true ? 'breaking' : 'added', subject, what: is.required === true ? 'is needed' : 'can be left out' }]
+    return was.required === is.required ? [] : [{ level: is.required === true ? 'breaking' : 'added', subject, what: is.required === true ? 'is now required' : 'is now optional' }]
   }
 
   function body (x: Schema, y: Schema, name: string): Change[] {
     const subject = `${name}, body`
     const [was, is] = [x.requestBody, y.requestBody]
-    if (was === undefined || is === undefined) return was === is ? [] : [{ level: is?.required === false ? 'added' : 'breaking', subject, what: is === undefined ? 'is no longer taken' : 'is taken' }]
+    if (was === undefined || is === undefined) return was === is ? [] : [{ level: is?.required === false ? 'added' : 'breaking', subject, what: is === undefined ? 'removed' : 'added' }]
     return [...need(was, is, subject), ...media(was, is, { subject, direction: 'request' })]
   }
 
   function responses (x: Schema, y: Schema, name: string): Change[] {
     return entries<Schema>(x.responses, y.responses).flatMap(([status, was, is]): Change[] => {
       const subject = `${name}, ${status}`
-      if (was === undefined) return [{ level: 'added', subject, what: 'is answered' }]
-      if (is === undefined) return [{ level: Number(status) < 400 ? 'breaking' : 'changed', subject, what: 'is no longer answered' }]
+      if (was === undefined) return [{ level: 'added', subject, what: 'response added' }]
+      if (is === undefined) return [{ level: Number(status) < 400 ? 'breaking' : 'changed', subject, what: 'response removed' }]
       return [...headers(was, is, subject), ...media(was, is, { subject, direction: 'response' }), ...codes(was, is, subject)]
     })
   }
@@ -73,15 +73,15 @@ export function changesBetween (before: Document, after: Document): Change[] {
   function headers (x: Schema, y: Schema, name: string): Change[] {
     return entries<Schema>(x.headers, y.headers).flatMap(([header, was, is]): Change[] => {
       const subject = `${name}, ${header}`
-      if (was === undefined) return [{ level: 'added', subject, what: 'is sent' }]
-      if (is === undefined) return [{ level: 'breaking', subject, what: 'is no longer sent' }]
+      if (was === undefined) return [{ level: 'added', subject, what: 'header added' }]
+      if (is === undefined) return [{ level: 'breaking', subject, what: 'header removed' }]
       return compareSchemas(follow.before(was).schema, follow.after(is).schema, { direction: 'response', subject: was.$ref === undefined ? subject : header }, follow)
     })
   }
 
   function media (x: Schema, y: Schema, { subject, direction }: { subject: string, direction: Direction }): Change[] {
     return entries<Schema>(x.content, y.content).flatMap(([type, was, is]): Change[] => {
-      if (was === undefined || is === undefined) return [{ level: was === undefined ? 'added' : 'breaking', subject, what: `\`${type}\` is ${was === undefined ? 'new' : 'gone'}` }]
+      if (was === undefined || is === undefined) return [{ level: was === undefined ? 'added' : 'breaking', subject, what: `media type \`${type}\` ${was === undefined ? 'added' : 'removed'}` }]
       return compareSchemas(was.schema, is.schema, { direction, subject }, follow)
     })
   }
@@ -91,7 +91,7 @@ export function changesBetween (before: Document, after: Document): Change[] {
 const GROWING_KINDS = new Set(['Token.kind', 'AccountEvent.kind'])
 
 function isExpected ({ subject, what }: Change): boolean {
-  return subject === 'Problem.type' || (GROWING_KINDS.has(subject) && /^value .+ is new$/.test(what))
+  return subject === 'Problem.type' || (GROWING_KINDS.has(subject) && /^value .+ added$/.test(what))
 }
 
 /** The codes of an error response, which are the names of its examples. */
@@ -99,7 +99,7 @@ function codes (x: Schema, y: Schema, subject: string): Change[] {
   const known = ({ content }: Schema): Record<string, object> => content?.['application/problem+json']?.examples
   return entries(known(x), known(y)).flatMap(([code, was, is]): Change[] => {
     if (was !== undefined && is !== undefined) return []
-    return [{ level: was === undefined ? 'added' : 'changed', subject, what: `code \`${code}\` is ${was === undefined ? 'new' : 'gone'}` }]
+    return [{ level: was === undefined ? 'added' : 'changed', subject, what: `code \`${code}\` ${was === undefined ? 'added' : 'removed'}` }]
   })
 }
 

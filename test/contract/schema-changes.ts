@@ -40,12 +40,12 @@ export function compareSchemas (before: Schema, after: Schema, place: Place, fol
       const [x, y] = [a[keyword], b[keyword]]
       if (JSON.stringify(x) === JSON.stringify(y) && x?.$ref === undefined && !['properties', 'items', 'anyOf'].includes(keyword)) return []
       const changed = `\`${keyword}\` ${text(x)} → ${text(y)}`
-      if (keyword === 'properties') return properties(x ?? {}, y ?? {}, { direction, subject }, within)
+      if (keyword === 'properties') return properties(x ?? {}, y ?? {}, subject, within)
       if (keyword === 'items' && x !== undefined && y !== undefined) return within(x, y, '[]')
       if (keyword === 'anyOf' && x !== undefined && y !== undefined) return members(x, y, report, within)
       if (keyword === 'type') return sets([x].flat(), [y].flat(), 'type', report)
       if (keyword === 'enum' && x !== undefined && y !== undefined) return sets(x, y, 'value', report)
-      if (keyword === 'required') return sets(y ?? [], x ?? [], 'need of', report)
+      if (keyword === 'required') return required(x ?? [], y ?? [], report)
       if (keyword === 'additionalProperties') return [report(y === false ? 'narrower' : 'wider', changed)].map(change => direction === 'response' && change.level === 'breaking' ? { ...change, level: 'added' } : change)
       if (keyword === 'default') return [{ level: 'breaking', subject, what: changed }]
       if (UPPER.has(keyword) || LOWER.has(keyword)) return [report(isTighter(keyword, x, y) ? 'narrower' : 'wider', changed)]
@@ -63,22 +63,30 @@ function isTighter (keyword: string, x: number | undefined, y: number | undefine
 }
 
 /** Clients ignore unknown properties, but may read or send each existing one. */
-function properties (before: Schema, after: Schema, { direction, subject }: Place, within: (x: Schema, y: Schema, name: string) => Change[]): Change[] {
+function properties (before: Schema, after: Schema, subject: string, within: (x: Schema, y: Schema, name: string) => Change[]): Change[] {
   return Object.keys({ ...before, ...after }).flatMap((name): Change[] => {
     const [x, y] = [before[name], after[name]]
-    if (x === undefined) return [{ level: 'added', subject: `${subject}.${name}`, what: direction === 'request' ? 'is taken' : 'is told' }]
-    if (y === undefined) return [{ level: 'breaking', subject: `${subject}.${name}`, what: direction === 'request' ? 'is no longer taken' : 'is no longer told' }]
+    if (x === undefined) return [{ level: 'added', subject: `${subject}.${name}`, what: 'property added' }]
+    if (y === undefined) return [{ level: 'breaking', subject: `${subject}.${name}`, what: 'property removed' }]
     return within(x, y, `.${name}`)
   })
 }
 
 type Report = (kind: 'narrower' | 'wider', what: string) => Change
 
+/** The names of required properties. */
+function required (before: string[], after: string[], report: Report): Change[] {
+  return [
+    ...after.filter(name => !before.includes(name)).map(name => report('narrower', `${text(name)} is now required`)),
+    ...before.filter(name => !after.includes(name)).map(name => report('wider', `${text(name)} is now optional`))
+  ]
+}
+
 /** A set of words: fewer words accept less. */
 function sets (before: unknown[], after: unknown[], noun: string, report: Report): Change[] {
   return [
-    ...before.filter(word => !after.includes(word)).map(word => report('narrower', `${noun} ${text(word)} ${noun === 'need of' ? 'is new' : 'is gone'}`)),
-    ...after.filter(word => !before.includes(word)).map(word => report('wider', `${noun} ${text(word)} ${noun === 'need of' ? 'is gone' : 'is new'}`))
+    ...before.filter(word => !after.includes(word)).map(word => report('narrower', `${noun} ${text(word)} removed`)),
+    ...after.filter(word => !before.includes(word)).map(word => report('wider', `${noun} ${text(word)} added`))
   ]
 }
 

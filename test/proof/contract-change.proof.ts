@@ -146,9 +146,9 @@ for (const [last, next, change, isFit] of versions) {
 }
 
 test('the changelog is the same however often it is written, and keeps what was released', t => {
-  const changes: Change[] = [{ level: 'added', subject: 'GET /a', what: 'New' }, { level: 'breaking', subject: 'GET /b', what: 'is gone' }]
+  const changes: Change[] = [{ level: 'added', subject: 'GET /a', what: 'New' }, { level: 'breaking', subject: 'GET /b', what: 'operation removed' }]
   const once = withUnreleased('# Title\n\nText.\n', changes)
-  t.equal(once, '# Title\n\nText.\n\n## Unreleased\n\nBreaking:\n\n- GET /b: is gone\n\nAdded:\n\n- GET /a: New\n')
+  t.equal(once, '# Title\n\nText.\n\n## Unreleased\n\nBreaking:\n\n- GET /b: operation removed\n\nAdded:\n\n- GET /a: New\n')
   t.equal(withUnreleased(once, changes), once)
   const released = withRelease(once, { version: '2.0.0', day: '2026-11-25' })
   t.match(released, '## 2.0.0 (2026-11-25)\n\nBreaking:')
@@ -179,5 +179,5 @@ test('npm run contract fails on a broken contract, and its release makes the doc
   t.equal(await run('check'), 1)
   t.equal(await run('release'), 1)
   t.same(JSON.parse(await readFolder('released.json')), first, 'the released document stays')
-  t.match(await readFolder('CHANGELOG.md'), /^# Changelog\n\n## Unreleased\n\nBreaking:\n\n- GET \/api\/resource: is gone\n\n## 1\.0\.0 /)
+  t.match(await readFolder('CHANGELOG.md'), /^# Changelog\n\n## Unreleased\n\nBreaking:\n\n- GET \/api\/resource: operation removed\n\n## 1\.0\.0 /)
 })
