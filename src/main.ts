@@ -25,8 +25,8 @@ const usage = `magicstore: a private file store with REST authentication
   magicstore keys rotate      sign tokens with a new key
   magicstore fsck             check the database against the stored bytes
   magicstore doctor           check what the server depends on, and say how to fix what is wrong
-  magicstore backup FOLDER    back up DATA_DIR, also while the server runs
-  magicstore restore FOLDER   restore a backup into an empty DATA_DIR
+  magicstore backup FOLDER    back up the store, also while servers run
+  magicstore restore FOLDER   restore a backup into an empty store of any kind
   magicstore openapi FOLDER   write the OpenAPI document to a folder
   magicstore sdk FOLDER       write a TypeScript client to a folder
   magicstore --version

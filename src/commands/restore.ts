@@ -9,14 +9,15 @@ import { restoreTools } from '../store.ts'
 import { folderArgument } from './command.ts'
 import { createProgress } from './terminal.ts'
 
-export const help = `magicstore restore FOLDER: restore the backup in FOLDER into DATA_DIR, which must be empty or not exist.
+export const help = `magicstore restore FOLDER: restore the backup in FOLDER into the empty store that the settings name.
 
   --json     one JSON object
 
-  Every file is compared with its digest in the backup. Run it as the user of the server.
+  DATA_DIR must be empty or not exist, and the database of DATABASE_URL one that no server has used. Every file is compared with
+  its digest in the backup. Run it as the user of the server.
 
-Exit code: 0 if everything was restored; 1 if the backup is damaged or of a newer version, or if DATA_DIR is not empty. DATA_DIR is
-then unchanged.`
+Exit code: 0 if everything was restored; 1 if the backup is damaged or of a newer version, if DATA_DIR is not empty, or if a
+service can't be reached; 2 if a setting is wrong or the database is in use. A restore that failed added no account, and can be repeated.`
 
 /** Restores a backup and prints what was in it. */
 export async function run (args: string[]): Promise<void> {
