@@ -14,6 +14,9 @@ export function unwatched (script: string): string {
   return `unset NODE_OPTIONS; ${script}`
 }
 
+/** npm may need environment variables of the machine, such as a proxy or certificates, but not those of the test runner. */
+export const npmEnvironment = Object.fromEntries(Object.entries(process.env as Record<string, string>).filter(([name]) => !/^(?:NODE_OPTIONS$|TAP_|_TAPJS_|npm_)/.test(name)))
+
 export interface Ended { code: number | null, stdout: string, stderr: string }
 
 /** Runs a program without the test runner's environment. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'tap'
-import { runUnwatched } from '../programs.ts'
+import { npmEnvironment, runUnwatched } from '../programs.ts'
 import { checkSession } from '../readme.ts'
 import { spawnServer } from '../server.ts'
 
@@ -11,9 +11,6 @@ import { spawnServer } from '../server.ts'
 const nodesPackage = fileURLToPath(new URL('nodes', import.meta.url))
 
 const isAvailable = process.platform === 'linux' && process.arch === 'x64'
-
-/** npm may need environment variables of the machine, such as a proxy or certificates, but not those of the test runner. */
-const npmEnvironment = Object.fromEntries(Object.entries(process.env as Record<string, string>).filter(([name]) => !/^(?:NODE_OPTIONS$|TAP_|_TAPJS_|npm_)/.test(name)))
 
 /** npm's own script, to run with a chosen Node version. */
 async function findNpm (): Promise<string> {
