@@ -26,6 +26,14 @@ export const fencedIn = (text: string) =>
 export const blocksOf = (text: string, language: string) =>
   fencedIn(text).filter(block => block.language === language).map(({ lines }) => lines)
 
+/** The commands of scaling.md: those that make secrets, those that move a store, and those that only another machine could run. */
+export async function scalingCommands (): Promise<Record<'secrets' | 'move' | 'elsewhere', string[]>> {
+  const page = await readFile(join(root, 'src/deployment/scaling.md'), 'utf8')
+  const byRoot = blocksOf(page, 'console').flat()
+  const isElsewhere = (line: string) => /^# (?:cp|systemctl|docker) /.test(line)
+  return { secrets: byRoot.filter(line => !isElsewhere(line)), move: blocksOf(page, 'bash').flat(), elsewhere: byRoot.filter(isElsewhere) }
+}
+
 /** Makes curl also print the status of each response to standard error. */
 const curlrc = 'no-progress-meter\nwrite-out = "%{stderr}%{http_code}\\n"\n'
 

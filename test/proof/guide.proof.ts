@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { Database } from '../../src/metadata/sqlite/driver.ts'
 import { unwatched } from '../programs.ts'
-import { fencedIn, readGuide, root, sectionOf } from '../readme.ts'
+import { fencedIn, readGuide, root, scalingCommands, sectionOf } from '../readme.ts'
 import { clientOf, signUp, spawnServer, type Client, type ServerProcess } from '../server.ts'
 
 const MIB = 1024 ** 2
@@ -115,6 +115,17 @@ t.test('every command of the guide is below a heading that a test follows', asyn
   t.equal(fencedIn(guide).flatMap(({ lines }) => lines).length, inParts.flat().length)
   t.same(new Set(inParts.flat().map(({ language }) => language)), new Set(['bash', 'console', 'ini']))
   t.same((await linesOf('Run behind TLS')).filter(({ language }) => language !== 'ini'), [])
+})
+
+t.test('every command of the pages about growth and speed is typed by a test, needs another machine or measures this one', async t => {
+  const [scaling = '', benchmarks = ''] = await Promise.all(['src/deployment/scaling.md', 'openapi/benchmarks.md'].map(name => readFile(join(root, name), 'utf8')))
+  t.same(new Set(fencedIn(scaling).map(({ language }) => language)), new Set(['console', 'bash']))
+  const { secrets, move, elsewhere } = await scalingCommands()
+  t.ok(secrets.length > 0 && move.length > 0, 'topology.proof.ts and move.proof.ts type them')
+  t.same(elsewhere.map(line => line.split(' ').slice(1, 3).join(' ')), ['cp src/deployment/magicstore@.service', 'systemctl enable', 'docker compose'])
+  t.same(fencedIn(benchmarks), [])
+  const inText = `${scaling}${benchmarks}`.matchAll(/`((?:npm|node|npx|docker) [^`]+)`/g)
+  t.same(Array.from(inText, ([, command]) => command), ['npm run bench -- --scale', 'npm run bench', 'npm run bench -- --brief', 'node --import tsx test/bench/curve.ts'])
 })
 
 t.test('the guide as typed, from the first start to a new disk: the same people, the same bytes, and tokens that hold', async t => {

@@ -3,6 +3,8 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path'
 import { test } from 'tap'
 import { startPostgres } from '../postgres.ts'
+import { run } from '../programs.ts'
+import { scalingCommands } from '../readme.ts'
 import { credentials, startS3 } from '../s3.ts'
 import { runBin, signUp, spawnServer, type Client, type Settings } from '../server.ts'
 
@@ -95,6 +97,28 @@ test('a store moves from SQLite and a folder to PostgreSQL and S3, to every othe
   t.match(await runBin(['restore', join(folder, 'backup-0')], settingsOf('none', { ...first.settings, DATABASE_URL: await postgres.newDatabase() })), { code: 1, stderr: unreachable })
   await postgres.stop()
   t.match(await doctor(settingsOf('postgres-s3', first.settings)), { code: 1, database: /^fault: DATABASE_URL: can't connect/, storage: /^fault: STORAGE_URL: bucket files at .* can't be reached/ })
+})
+
+test('the commands of scaling.md, as typed, move a store to PostgreSQL and S3', async t => {
+  const folder = t.testdir()
+  const postgres = await startPostgres(t)
+  const s3 = await startS3(join(folder, 'bucket'))
+  t.teardown(() => s3.stop())
+  const before = await spawnServer(t, { DATA_DIR: join(folder, 'data') })
+  const { token } = await signUp(before, 'ada')
+  await before.send('PUT', '/uploads/report.pdf', { token, body: 'the report' })
+  await before.end('SIGTERM')
+
+  const settings = { DATABASE_URL: await postgres.newDatabase(), STORAGE_URL: s3.url(), ...credentials }
+  const { move } = await scalingCommands()
+  t.equal(move.at(-1), 'magicstore serve')
+  const script = move.slice(0, -1).join('\n')
+    .replaceAll(' /backup', ` ${join(folder, 'backup')}`)
+    .replaceAll(/(?<= )(\w+)=(?:'[^']*'|\S+)/g, (_, name: keyof typeof settings) => `${name}='${settings[name]}'`)
+  const moved = await run('bash', ['-e', '-c', `magicstore () { node dist/main.js "$@"; }\n${script}`], { env: { DATA_DIR: join(folder, 'data'), MIN_FREE_BYTES: '0' } })
+  t.match(moved, { code: 0, stderr: '', stdout: /all is well\n$/ })
+  const after = await spawnServer(t, settings)
+  t.equal((await after.send('GET', '/uploads/report.pdf', { token })).text, 'the report')
 })
 
 test('a restore into PostgreSQL and S3 that breaks off continues, and a damaged backup makes no account', async t => {

@@ -9,7 +9,7 @@ import { test, type Test } from 'tap'
 import { parse } from 'yaml'
 import { readConfig } from '../../src/config.ts'
 import { startPostgres, type PostgresServer } from '../postgres.ts'
-import { blocksOf, root, sectionOf } from '../readme.ts'
+import { root, scalingCommands } from '../readme.ts'
 import { credentials, startS3, type FakeS3 } from '../s3.ts'
 import { formOf, signUp, spawnServer, type ServerProcess, type Settings } from '../server.ts'
 import { clusterProxy, NAME, read, skipWithout, startFront } from './fronts.ts'
@@ -45,8 +45,8 @@ const readCompose = async (): Promise<Compose> => parse(await read('compose.yaml
 
 /** The commands of the page that make the secrets, and write them to `file`. */
 async function secretCommands (file: string): Promise<string> {
-  const [, lines = []] = blocksOf(sectionOf(await read('scaling.md'), '## Run several servers'), 'console')
-  return lines.filter(line => !/^# docker /.test(line)).join('\n').replaceAll(/^# /gm, '').replace('/etc/magicstore.env', file)
+  const { secrets } = await scalingCommands()
+  return secrets.join('\n').replaceAll(/^# /gm, '').replace('/etc/magicstore.env', file)
 }
 
 test('what runs in the containers is confined, healthy or restarted, and has no secret that the file tells', async t => {
