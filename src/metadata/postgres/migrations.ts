@@ -1,3 +1,7 @@
+// Drizzle reads the migration files, but its migrator does not apply them: it can't keep the promise that processes which start
+// together upgrade the database once. It reads the history before its transaction begins: of ten processes seven failed. A lock around it
+// would have to belong to the session, and a transaction pooler such as PgBouncer may give each transaction another session.
+
 import { join } from 'node:path'
 import { sql } from 'drizzle-orm'
 import { type MigrationMeta, readMigrationFiles } from 'drizzle-orm/migrator'
@@ -14,8 +18,8 @@ const LOCK = [0x4d61_6769, 1] as const
 const OLDEST_VERSION = 15
 
 /**
- * Applies the pending migrations: all of them in one transaction, or none. A lock on the same connection makes processes that
- * start together apply them once: with Drizzle's migrator seven of ten failed.
+ * Applies the pending migrations: all of them in one transaction, or none. A lock in this transaction makes processes
+ * that start together apply them once.
  * `patient` is for a migration that changes a large table.
  * @throws {ConfigError} if the server is too old, {OperatorError} if a newer version made the database. Nothing has changed then.
  */
