@@ -42,7 +42,7 @@ test('the README\'s session runs as typed in any shell, from registration to dow
   await checkSession(t, await openWorkspace(t))
 })
 
-test('the session of the first issue runs as typed: `Token` without a space behind the colon, a download by -GET', async t => {
+test('a session with `Authorization:Token` without a space, `$(< token.txt)` and a download by -GET runs as typed in bash', async t => {
   const { folder, type } = await openWorkspace(t)
   const registered = await type([
     'curl -i -X POST -H "Content-Type: application/json" -d \'{"username":"test_user","password":"pwd"}\' http://127.0.0.1:5000/api/users',
