@@ -107,7 +107,7 @@ t.test('names that RFC 8265 calls the same are one name, shown as it was registe
   }
 })
 
-t.test('names that RFC 8265 tells apart are different people', async t => {
+t.test('names that RFC 8265 tells apart are different users', async t => {
   const server = await startServer(t)
   const names = ['strasse', 'straße', 'ο', 'o', 'ı', 'i', 'resume', 'résumé', 'a b', 'ab', 'a_b', 'a-b']
   const created = await Promise.all(names.map(name => register(server, name)))

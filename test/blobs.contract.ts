@@ -295,7 +295,7 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     await t.rejects(again.check(id, size), { code: 'file_damaged' })
   })
 
-  t.test('what can be stored is admitted, and what no disk holds is refused', async t => {
+  t.test('what can be stored is admitted, and what no disk has room for is refused', async t => {
     const { store } = await fresh(t)
     await store.requireSpace(0)
     await store.requireSpace(1000)

@@ -271,7 +271,7 @@ test('syncs that arrive together are one, and one that arrives during another wa
   t.not(sync(), together[0])
 })
 
-test('a folder has one holder, until it lets go', async t => {
+test('a folder has one lock, until it is released', async t => {
   const file = join(t.testdir(), 'lock.db')
   const first = lockFolder(file)
   const second = await Promise.resolve().then(() => lockFolder(file)).catch((error: unknown) => error)
@@ -319,7 +319,7 @@ async function codesOf (promises: Promise<unknown>[]): Promise<unknown[]> {
   return (await Promise.allSettled(promises)).map(end => end.status === 'fulfilled' ? end.value : end.reason.code)
 }
 
-test('a database that is full fails all acts of the commit and does none, and goes on when there is room', async t => {
+test('a database that is full fails all writes of the commit and does none, and goes on when there is room', async t => {
   const { client, add, all } = openNotes(join(t.testdir(), 'notes.db'))
   t.teardown(() => client.close())
   client.pragma(`max_page_count = ${client.pragma('page_count', { simple: true })}`)
@@ -351,7 +351,7 @@ test('the reads of one turn of the event loop agree, and the next turn sees what
   t.notOk(await nextTurn().then(nextTurn).then(() => client.inTransaction))
 })
 
-test('a database in which another process writes for too long is overloaded, for all acts of the commit', async t => {
+test('a database in which another process writes for too long is overloaded, for all writes of the commit', async t => {
   const file = join(t.testdir(), 'notes.db')
   const { client, add, all } = openNotes(file)
   t.teardown(() => client.close())
@@ -437,7 +437,7 @@ test('after a sync that failed nothing is told or done any more, also if a later
   t.match(failure, { code: 'stopping', cause: { message: 'EIO' } })
 })
 
-test('an act waits while another process writes, and is done when that has ended', async t => {
+test('a write waits while another process writes, and is done when that has ended', async t => {
   const file = join(t.testdir(), 'notes.db')
   const { client, add, all } = openNotes(file)
   t.teardown(() => client.close())
@@ -451,14 +451,14 @@ test('an act waits while another process writes, and is done when that has ended
   t.strictSame(all(), ['a'])
 })
 
-test('an act that fails is told its own failure, and those beside it are done', async t => {
+test('a write that fails is told its own failure, and those beside it are done', async t => {
   const { client, add, all } = openNotes(join(t.testdir(), 'notes.db'))
   t.teardown(() => client.close())
   t.strictSame(await codesOf([add('a'), add(null), add('b')]), [1, 'SQLITE_CONSTRAINT_NOTNULL', 1])
   t.strictSame(all(), ['a', 'b'])
 })
 
-test('acts that come while a commit is written go into the next, and none is forgotten', async t => {
+test('writes that come while a commit is written go into the next, and none is forgotten', async t => {
   const { client, add, all } = openNotes(join(t.testdir(), 'notes.db'))
   t.teardown(() => client.close())
   const texts = Array.from({ length: 600 }, (_, index) => String(index))

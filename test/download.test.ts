@@ -67,14 +67,14 @@ async function exchange (port: number, text: string): Promise<string> {
 }
 
 /** Paths of the committed blobs, once no upload or removal is in progress. */
-async function settledBlobs (dataDir: string): Promise<string[]> {
+async function committedBlobs (dataDir: string): Promise<string[]> {
   while ((await readdir(join(dataDir, 'incoming'))).length > 0) await turn()
   const entries = await readdir(join(dataDir, 'blobs'), { recursive: true, withFileTypes: true })
   return entries.filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name))
 }
 
 async function blobOf (dataDir: string): Promise<string> {
-  const [path, ...others] = await settledBlobs(dataDir)
+  const [path, ...others] = await committedBlobs(dataDir)
   if (path === undefined || others.length > 0) throw new Error('there is not exactly one blob')
   return path
 }
@@ -732,7 +732,7 @@ t.test('a client that goes away leaves no file open', { skip: skipWithoutFolder 
     return links.filter(link => link.startsWith(blob)).length
   }
   /** A request that was given up may still open the file for a moment. */
-  const settled = async (expected: number) => {
+  const eventualCount = async (expected: number) => {
     let count = await openCount()
     for (const end = Date.now() + 10_000; count !== expected && Date.now() < end; count = await openCount()) await turn()
     return count
@@ -740,7 +740,7 @@ t.test('a client that goes away leaves no file open', { skip: skipWithoutFolder 
   const authorization = `Bearer ${token}`
   for (const range of ['bytes=0-', 'bytes=0-9,20-']) {
     const responses = await Promise.all(Array.from({ length: 8 }, () => beginDownload(server.port, '/uploads/big.bin', { authorization, range })))
-    t.equal(await settled(8), 8, 'eight downloads are under way')
+    t.equal(await eventualCount(8), 8, 'eight downloads are under way')
     for (const response of responses) response.destroy()
     // The server may remove these at any time before the response.
     for (let count = 0; count < 20; count++) {
@@ -750,12 +750,12 @@ t.test('a client that goes away leaves no file open', { skip: skipWithoutFolder 
       for (let turns = 0; turns < count; turns++) await turn()
       socket.resetAndDestroy()
     }
-    t.equal(await settled(0), 0, 'and none after that')
+    t.equal(await eventualCount(0), 0, 'and none after that')
   }
   t.equal((await send('HEAD', '/uploads/big.bin')).status, 200)
   t.equal((await get('big.bin', { 'if-none-match': '*' })).status, 304)
   t.equal((await get('big.bin', { 'if-match': OTHER })).status, 412)
   t.equal((await get('big.bin', { range: 'bytes=99999999-' })).status, 416)
-  t.equal(await settled(0), 0, 'nor does an answer without a body')
+  t.equal(await eventualCount(0), 0, 'nor does an answer without a body')
   t.strictSame(collected, [])
 })

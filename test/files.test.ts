@@ -299,7 +299,7 @@ t.test('a file is not renamed to a name that is taken, and nothing changes', asy
   t.equal((await list({ prefix: 'racer-' })).json.files.length, 9)
 })
 
-t.test('a new name is held to the rules for names', async t => {
+t.test('a new name must follow the rules for names', async t => {
   const { put, rename, send, get } = await openAccount(t)
   await put('a.txt', 'bytes')
   const bad: [name: unknown, code: string][] = [
@@ -392,7 +392,7 @@ t.test('where nothing is kept, the bytes of deleted and replaced files leave the
   t.equal((await storedBlobs(dataDir)).length, 3)
 })
 
-t.test("another person's files are not there: by name, in the listing, for any act", async t => {
+t.test("another user's files are not there: by name, in the listing, for any operation", async t => {
   const { put, get, server, list: listOfAnna } = await openAccount(t)
   const tag = (await put('diary.txt', 'anna was here')).headers.etag as string
   const before = (await listOfAnna()).json
@@ -448,7 +448,7 @@ t.test('the date of a file from before the clock was set back is never in the fu
   })) {
     const date = String((await get(name)).headers['last-modified'])
     t.ok(isPast(date), `${name}: ${date}`)
-    t.ok(isPast((await metadata(name)).json.updatedAt), 'the same date for whoever asks again')
+    t.ok(isPast((await metadata(name)).json.updatedAt), 'the same date when asked again')
     const { status } = await operation({ 'if-unmodified-since': date })
     t.ok(status < 300, `${name}: ${status}`)
   }

@@ -9,13 +9,13 @@ import { createKeptModel, type KeptModel, type ModelContent } from './kept-model
 
 const HOUR = 3600_000
 
-/** Every number chooses among what there is at that time, so that shrinking keeps an act possible. */
+/** Every number chooses among what there is at that time, so that shrinking keeps an operation possible. */
 const pick = fc.nat({ max: 7 })
 const name = fc.constantFrom('a', 'b', 'c')
 // Few sizes and contents, so that there are ties, the same bytes, and quotas that are met exactly.
 const content = fc.record({ size: fc.nat({ max: 4 }), text: fc.constantFrom('x', 'y', 'z') })
 
-const act = fc.oneof(
+const operation = fc.oneof(
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('put' as const), name, content }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('remove' as const), name, isPermanent: fc.constantFrom(false, false, false, true) }) },
   fc.record({ kind: fc.constant('rename' as const), name, to: name }),
@@ -34,21 +34,21 @@ const act = fc.oneof(
   fc.record({ kind: fc.constant('quota' as const), quota: fc.record({ bytes: fc.option(fc.nat({ max: 16 }), { nil: undefined }), files: fc.constantFrom(undefined, 2) }) })
 )
 
-type Act = typeof act extends fc.Arbitrary<infer T> ? T : never
+type Operation = typeof operation extends fc.Arbitrary<infer T> ? T : never
 
-/** Random acts, each of which must have the outcome of a model that keeps everything in lists, and leave the same behind. */
+/** Random operations, each of which must have the outcome of a model that keeps everything in lists, and leave the same behind. */
 export function suite (t: Test, open: (place: string, keeping: Keeping) => Promise<Metadata>): void {
-  t.test('after whatever acts, what is kept is what a simple model says', async t => {
+  t.test('after whatever operations, what is kept is what a simple model says', async t => {
     const keeping = { milliseconds: 12, versions: 2 }
     const metadata = await open(t.testdir(), keeping)
     t.teardown(() => metadata.close())
     let runs = 0
-    await fc.assert(fc.asyncProperty(fc.array(act, { minLength: 20, maxLength: 80, size: 'max' }), async acts => {
+    await fc.assert(fc.asyncProperty(fc.array(operation, { minLength: 20, maxLength: 80, size: 'max' }), async operations => {
       const username = `run ${++runs}`
       const { id: ownerId } = await metadata.addAccount({ username, usernameKey: username, passwordHash: '' })
       const run = createRun({ metadata, ownerId, model: createKeptModel(keeping), number: runs })
       try {
-        for (const each of acts) await run.act(each)
+        for (const each of operations) await run.perform(each)
         await run.checkBlobs()
       } finally {
         // What one run leaves must not be swept by the next.
@@ -60,7 +60,7 @@ export function suite (t: Test, open: (place: string, keeping: Keeping) => Promi
   })
 }
 
-interface Run { act (act: Act): Promise<void>, checkBlobs (): Promise<void> }
+interface Run { perform (operation: Operation): Promise<void>, checkBlobs (): Promise<void> }
 
 function createRun ({ metadata, ownerId, model, number }: { metadata: Metadata, ownerId: number, model: KeptModel, number: number }): Run {
   let now = Date.now()
@@ -92,44 +92,44 @@ function createRun ({ metadata, ownerId, model, number }: { metadata: Metadata, 
     return choose(model.kept().filter(({ name }) => name !== undefined || pick === 7), pick)?.blobId ?? 'none'
   }
 
-  async function perform (act: Act): Promise<[() => Promise<unknown>, () => unknown] | undefined> {
+  async function callsFor (operation: Operation): Promise<[() => Promise<unknown>, () => unknown] | undefined> {
     const { quota } = model
     const type = 'text/plain'
-    switch (act.kind) {
+    switch (operation.kind) {
       case 'put': {
-        const { name } = act
-        const content = contentOf(act.content)
+        const { name } = operation
+        const content = contentOf(operation.content)
         return [() => metadata.putFile({ ownerId, name, type, ...content, isLeased: false, now }, quota, {}), () => model.put(name, content, now)]
       }
       case 'remove':
-        return [() => metadata.removeFile(ownerId, act.name, { precondition: {}, isPermanent: act.isPermanent, now }), () => model.remove(act.name, act.isPermanent, now)]
+        return [() => metadata.removeFile(ownerId, operation.name, { precondition: {}, isPermanent: operation.isPermanent, now }), () => model.remove(operation.name, operation.isPermanent, now)]
       case 'rename':
-        return [() => metadata.renameFile(ownerId, act.name, act.to, now), () => model.rename(act.name, act.to, now)]
+        return [() => metadata.renameFile(ownerId, operation.name, operation.to, now), () => model.rename(operation.name, operation.to, now)]
       // What has expired, or is beyond the newest few, is chosen too.
       case 'restore version': {
-        const { name, version } = chooseVersion(act.pick)
+        const { name, version } = chooseVersion(operation.pick)
         return [() => metadata.restoreVersion(ownerId, name, version, { quota, precondition: {}, now }), () => model.restoreVersion(name, version, now)]
       }
       case 'remove version': {
-        const { name, version } = chooseVersion(act.pick)
+        const { name, version } = chooseVersion(operation.pick)
         return [() => metadata.removeVersion(ownerId, name, version, now), () => model.removeVersion(name, version, now)]
       }
       case 'restore file': {
-        const entry = chooseEntry(act.pick)
-        return [() => metadata.restoreFile(ownerId, entry, { name: act.name, quota, now }), () => model.restoreFile(entry, act.name, now)]
+        const entry = chooseEntry(operation.pick)
+        return [() => metadata.restoreFile(ownerId, entry, { name: operation.name, quota, now }), () => model.restoreFile(entry, operation.name, now)]
       }
       case 'remove from trash': {
-        const entry = chooseEntry(act.pick)
+        const entry = chooseEntry(operation.pick)
         return [() => metadata.removeFromTrash(ownerId, entry, now), () => model.removeFromTrash(entry, now)]
       }
       case 'empty trash':
-        return [() => metadata.emptyTrash(ownerId, act.limit), () => model.emptyTrash(act.limit)]
+        return [() => metadata.emptyTrash(ownerId, operation.limit), () => model.emptyTrash(operation.limit)]
       case 'sweep':
-        return [() => metadata.removeExpiredContent(act.limit, now), () => model.sweep(act.limit, now)]
+        return [() => metadata.removeExpiredContent(operation.limit, now), () => model.sweep(operation.limit, now)]
       case 'full disk':
-        return [() => metadata.removeOldestContent(act.bytes, act.limit), () => model.removeOldest(act.bytes, act.limit)]
+        return [() => metadata.removeOldestContent(operation.bytes, operation.limit), () => model.removeOldest(operation.bytes, operation.limit)]
       case 'begin upload': {
-        const { name, length, isConditional } = act
+        const { name, length, isConditional } = operation
         const upload = { id: id(), name, length, isConditional, blobId: newBlob(), offset: 0 }
         const { offset: _offset, isConditional: _isConditional, ...fields } = upload
         return [
@@ -138,29 +138,29 @@ function createRun ({ metadata, ownerId, model, number }: { metadata: Metadata, 
         ]
       }
       case 'append': {
-        const upload = choose(model.uploads(), act.pick)
+        const upload = choose(model.uploads(), operation.pick)
         if (upload === undefined) return undefined
-        const offset = Math.min(upload.offset + act.bytes, upload.length ?? Infinity)
+        const offset = Math.min(upload.offset + operation.bytes, upload.length ?? Infinity)
         const change = { id: upload.id, generation: 1, offset, state: null, length: upload.length, lifetimeMilliseconds: HOUR, now }
         return [() => metadata.saveUpload(change, { isAppending: true, quota }), () => model.append(upload, offset)]
       }
       case 'finish': {
-        const upload = choose(model.uploads(), act.pick)
+        const upload = choose(model.uploads(), operation.pick)
         if (upload === undefined) return undefined
         const size = upload.length ?? upload.offset
-        const content = contentOf({ size, text: act.text }, upload.blobId)
+        const content = contentOf({ size, text: operation.text }, upload.blobId)
         const change = { id: upload.id, generation: 1, offset: size, state: null, length: upload.length, lifetimeMilliseconds: HOUR, now }
         return [async () => await metadata.finishUpload(change, { sha256: content.sha256, quota }) ?? 'refused', () => model.finish(upload, content, now)]
       }
       case 'cancel': {
-        const upload = choose(model.uploads(), act.pick)
+        const upload = choose(model.uploads(), operation.pick)
         return upload && [() => metadata.removeUpload(ownerId, upload.id, now), () => model.cancel(upload)]
       }
       case 'wait':
-        now += act.milliseconds
+        now += operation.milliseconds
         return undefined
       case 'quota':
-        model.quota = act.quota
+        model.quota = operation.quota
         return undefined
     }
   }
@@ -180,8 +180,8 @@ function createRun ({ metadata, ownerId, model, number }: { metadata: Metadata, 
   }
 
   return {
-    async act (act) {
-      const both = await perform(act)
+    async perform (operation) {
+      const both = await callsFor(operation)
       if (both !== undefined) expectSame(await outcomeOf(both[0]), await outcomeOf(async () => both[1]()))
       await compare()
     },
@@ -199,9 +199,9 @@ function createRun ({ metadata, ownerId, model, number }: { metadata: Metadata, 
 }
 
 /** The result, unless it is a file, which is compared anyway; or the code of a problem. */
-async function outcomeOf (act: () => Promise<unknown>): Promise<unknown> {
+async function outcomeOf (operation: () => Promise<unknown>): Promise<unknown> {
   try {
-    const result = await act() ?? 'ok'
+    const result = await operation() ?? 'ok'
     return typeof result === 'object' && !('bytes' in result) ? 'ok' : result
   } catch (error) {
     if (error instanceof Problem) return error.code

@@ -271,7 +271,7 @@ t.test('whatever is done at once to a few files, no answer is an error and every
   const pick = <T> (list: readonly T[]): T | undefined => list[Math.floor(Math.random() * list.length)]
   const name = () => String(pick(['a', 'b', 'c']))
   const version = async () => { const of = name(); return `/api/files/${of}/versions/${pick(await versions(of))?.id ?? '0'}` }
-  const acts: (() => Promise<Answer>)[] = [
+  const operations: (() => Promise<Answer>)[] = [
     () => send('PUT', `/uploads/${name()}`, { body: bytes(1 + Math.floor(Math.random() * 600), name()) }),
     () => send('PUT', `/uploads/${name()}`, { body: randomBytes(300) }),
     () => send('POST', '/', formOf(name(), randomBytes(200))),
@@ -290,7 +290,7 @@ t.test('whatever is done at once to a few files, no answer is an error and every
   const rounds = countOf({ quick: 60, full: 400 })
   await Promise.all(Array.from({ length: 8 }, async () => {
     for (let round = 0; round < rounds; round++) {
-      const { status } = await (pick(acts) as () => Promise<Answer>)()
+      const { status } = await (pick(operations) as () => Promise<Answer>)()
       counts[status] = (counts[status] ?? 0) + 1
     }
   }))

@@ -33,7 +33,7 @@ const blobsOf = (files: { blobId: string }[]) => files.map(({ blobId }) => blobI
 export function suite (t: Test, open: (place: string, keeping: Keeping) => Promise<Metadata>): void {
   modelSuite(t, open)
 
-  /** A store with two accounts, in which one second passes between two acts of the first. */
+  /** A store with two accounts, in which one second passes between two operations of the first. */
   async function start (t: Test, keeping: Keeping = month) {
     const place = t.testdir()
     let metadata = await open(place, keeping)

@@ -103,7 +103,7 @@ export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) =
     await other.close()
   })
 
-  t.test('ids of people count from 1 and are never used twice', async t => {
+  t.test('ids of accounts count from 1 and are never used twice', async t => {
     const { metadata, reopen } = await fresh(t)
     const [ada, bob] = [await metadata.addAccount(newAccount('ada')), await metadata.addAccount(newAccount('bob'))]
     t.equal(ada.id, 1)
@@ -114,7 +114,7 @@ export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) =
     t.ok(cleo.id > bob.id)
   })
 
-  t.test('a person is found by id and by key as they were added, without quotas of their own and without files', async t => {
+  t.test('an account is found by id and by key as it was added, without quotas of its own and without files', async t => {
     const { metadata } = await fresh(t)
     const added = await metadata.addAccount(newAccount('ada'))
     t.strictSame(added, { id: 1, ...newAccount('ada'), quotaBytes: null, quotaFiles: null, usedBytes: 0, usedFiles: 0, keptBytes: 0, disabledAt: null })
@@ -124,14 +124,14 @@ export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) =
     t.equal(await metadata.findAccountByKey('ADA'), undefined)
   })
 
-  t.test('a registration is counted in one act with the person, and not where there is none', async t => {
+  t.test('a registration is counted in one transaction with the account, and not where there is none', async t => {
     const { metadata } = await fresh(t)
     const attempt = { kind: 'registration', network: 'n1', usernameKey: 'ada', isKnownNetwork: false, at: Date.now() } as const
     t.strictSame((await outcomes([metadata.addAccount(newAccount('ada'), attempt), metadata.addAccount(newAccount('ada'), attempt)])).sort(), ['ok', 'username_taken'])
     t.equal(await countFailures(metadata, { kind: 'registration', network: 'n1' }), 1)
   })
 
-  t.test('of fifty people who want one name at once, exactly one gets it, and those who want another get theirs', async t => {
+  t.test('of fifty users who want one name at once, exactly one gets it, and those who want another get theirs', async t => {
     const { metadata } = await fresh(t)
     const same = Array.from({ length: 50 }, () => newAccount('ada'))
     const others = Array.from({ length: 50 }, (_, index) => newAccount(`other-${index}`))
@@ -148,7 +148,7 @@ export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) =
     t.strictSame((await metadata.accountsAfter(first.at(-1)?.id ?? 0, 3)).map(account => account.usernameKey), ['a'])
   })
 
-  t.test('password, quota and exclusion of one person are set and leave others alone', async t => {
+  t.test('password, quota and exclusion of one account are set and leave others alone', async t => {
     const { metadata, id } = await withAccount(t)
     const bob = await metadata.addAccount(newAccount('bob'))
     await metadata.setPasswordHash(id, 'new', { revokesTokens: false })
@@ -161,7 +161,7 @@ export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) =
     t.match(await metadata.findAccount(id), { quotaBytes: null, quotaFiles: 0, disabledAt: null })
   })
 
-  t.test('a new password ends the tokens of the person where it is asked to, and nobody else\'s', async t => {
+  t.test('a new password ends the tokens of the account where it is asked to, and nobody else\'s', async t => {
     const { metadata, id } = await withAccount(t)
     const bob = await metadata.addAccount(newAccount('bob'))
     const mine = await metadata.addToken(newToken(id))
@@ -173,7 +173,7 @@ export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) =
     t.ok(await metadata.findToken(other.id))
   })
 
-  t.test('a token that a password was proved for is added while the person has that password, and not once it is changed', async t => {
+  t.test('a token that a password was proved for is added while the account has that password, and not once it is changed', async t => {
     const { metadata, id } = await withAccount(t)
     const { passwordHash } = newAccount('ada')
     const [, changed] = await outcomes([
@@ -196,7 +196,7 @@ export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) =
     t.strictSame(await outcomes([metadata.setPasswordHash(id, 'late', { revokesTokens: false })]), ['credentials_wrong'])
   })
 
-  t.test('a person who was removed is gone for everybody at once, their name is free, and their files follow', async t => {
+  t.test('an account that was removed is gone for everybody at once, its name is free, and its files follow', async t => {
     const { metadata, id } = await withAccount(t)
     const bob = await metadata.addAccount(newAccount('bob'))
     const token = await metadata.addToken(newToken(id, { secretHash: 'secret' }))
@@ -224,7 +224,7 @@ export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) =
     t.strictSame(await metadata.findFile(bob.id, 'theirs'), theirs.file)
   })
 
-  t.test('a token is found with the person it speaks for, by id and by secret, also after a restart', async t => {
+  t.test('a token is found with its account, by id and by secret, also after a restart', async t => {
     const { metadata, reopen, id } = await withAccount(t)
     const parent = await metadata.addToken(newToken(id, { kind: 'personal', name: 'backup', secretHash: 'abc', expiresAt: null }))
     const child = await metadata.addToken(newToken(id, { parentId: parent.id }))
@@ -257,17 +257,17 @@ export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) =
     t.equal(await metadata.findToken(other.id), undefined)
   })
 
-  t.test('the tokens that hold are listed, the newest first, each once', async t => {
+  t.test('the valid tokens are listed, the newest first, each once', async t => {
     const { metadata, id } = await withAccount(t)
     const bob = await metadata.addAccount(newAccount('bob'))
     await metadata.addToken(newToken(bob.id))
     const tokens = []
     for (const expiresAt of [100, 200, null, 300, 200]) tokens.push(await metadata.addToken(newToken(id, { expiresAt })))
-    const holding = tokens.filter(token => token.expiresAt === null || token.expiresAt > 200).map(token => token.id).reverse()
+    const valid = tokens.filter(token => token.expiresAt === null || token.expiresAt > 200).map(token => token.id).reverse()
     const first = await metadata.listTokens(id, { now: 200, beforeId: undefined, limit: 1 })
     const rest = await metadata.listTokens(id, { now: 200, beforeId: first[0]?.id, limit: 10 })
-    t.strictSame([...first, ...rest].map(token => token.id), holding)
-    await Promise.all([metadata.recordTokenUse(holding[0] ?? 0, 150), metadata.recordTokenUse(holding[1] ?? 0, 160)])
+    t.strictSame([...first, ...rest].map(token => token.id), valid)
+    await Promise.all([metadata.recordTokenUse(valid[0] ?? 0, 150), metadata.recordTokenUse(valid[1] ?? 0, 160)])
     t.strictSame((await metadata.listTokens(id, { now: 200, beforeId: undefined, limit: 10 })).map(token => token.lastUsedAt), [150, 160])
     t.equal(await metadata.removeExpiredTokens({ kind: 'access', before: 200 }, 10), false)
     t.strictSame((await metadata.listTokens(id, { now: 0, beforeId: undefined, limit: 10 })).length, 4)
@@ -391,7 +391,7 @@ export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) =
     t.match(await metadata.claimAttempt(attempt('n1', 'ada'), limits), { state: 'granted' }, 'a success forgives the failure')
   })
 
-  t.test('a lease ends with the act that adds its file, which needs it', async t => {
+  t.test('a lease ends with the write that adds its file, which needs it', async t => {
     const { metadata, id } = await withAccount(t)
     const leased = async (name: string) => {
       const file = newFile(id, name, { isLeased: true })
@@ -434,7 +434,7 @@ export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) =
     t.strictSame(await metadata.discardedBlobs(10, 0), [file.blobId])
   })
 
-  t.test('a network is new to a person once', async t => {
+  t.test('a network is new to an account once', async t => {
     const { metadata, id } = await withAccount(t)
     const bob = await metadata.addAccount(newAccount('bob'))
     t.notOk(await metadata.isKnownNetwork('ada', 'n1'))
@@ -654,7 +654,7 @@ export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) =
     t.notOk(await metadata.hasFileOfSize(id + 1, { minBytes: 0, maxBytes: 1000 }))
   })
 
-  t.test('an act that fails takes no other with it, though they share a commit', async t => {
+  t.test('a write that fails takes no other with it, though they share a commit', async t => {
     const { metadata, reopen, id } = await withAccount(t)
     for (const name of ['taken', 'kept']) await metadata.addFile(newFile(id, name), unlimited)
     const ends = await outcomes([
@@ -677,7 +677,7 @@ export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) =
     t.strictSame(await again.discardedBlobs(10, 0), [])
   })
 
-  t.test('a thousand acts at once are all done, one after the other', async t => {
+  t.test('a thousand writes at once are all done, one after the other', async t => {
     const { metadata, reopen, id } = await withAccount(t)
     const sizes = Array.from({ length: 1000 }, (_, index) => index)
     const put = await Promise.all(sizes.map(size => metadata.putFile(newFile(id, 'a', { size }), unlimited, always)))
@@ -709,7 +709,7 @@ export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) =
     t.equal((await metadata.totals({ bytes: 1, files: 1 })).accountsNearQuota, 0)
   })
 
-  t.test('a probe commits, changes nothing that can be asked for, and whoever watches hears of each commit', async t => {
+  t.test('a probe commits, changes nothing that can be asked for, and observers hear of each commit', async t => {
     const { metadata, id, reopen } = await withAccount(t)
     const commits: { writes: number, seconds: number }[] = []
     metadata.watchCommits(commit => commits.push(commit))

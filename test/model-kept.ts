@@ -84,7 +84,7 @@ export function afterReplacing (kept: Kept, { file, bytes, at, keptVersions }: {
 interface Comparison { readonly keptMilliseconds: number, readonly sha256: (bytes: Uint8Array) => string }
 
 /** The state with the ids and times of what is listed; undefined if it is not what is listed. */
-export function settle (state: State, listed: ListedKept, comparison: Comparison): State | undefined {
+export function matchListed (state: State, listed: ListedKept, comparison: Comparison): State | undefined {
   let kept: KeptContent[] = [...state.kept]
   const pairs: [contents: KeptContent[], entries: readonly Listed[]][] = [
     ...Array.from(state.files.values(), (file): [KeptContent[], readonly Listed[]] => [versionsOf(state, file), listed.versions.get(file.name) ?? []]),

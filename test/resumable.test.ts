@@ -80,7 +80,7 @@ function begin ({ server, token }: Pick<Ann, 'server' | 'token'>, method: string
   return { request, answered }
 }
 
-/** Polls until the condition holds; fails after ten seconds. */
+/** Polls until the condition is true; fails after ten seconds. */
 async function until<T> (find: () => Promise<T | undefined | false>): Promise<T> {
   for (const end = Date.now() + 10_000; Date.now() < end; await wait(10)) {
     const found = await find()

@@ -24,7 +24,7 @@ export const credentials = { AWS_ACCESS_KEY_ID: ACCESS_KEY, AWS_SECRET_ACCESS_KE
 
 /**
  * What goes wrong with a request: an answer with this code; no answer; one after `slow` ms; a connection that is cut before the answer,
- * after the act was done (`lost`), or in the middle of the body; a body that stops in the middle (`stall`), or ends there (`short`); a byte that changes
+ * after the operation was done (`lost`), or in the middle of the body; a body that stops in the middle (`stall`), or ends there (`short`); a byte that changes
  * on its way, up or down.
  */
 export type Fault = { status: number, code: string } | { slow: number } | 'hang' | 'reset' | 'lost' | 'cut' | 'stall' | 'short' | 'corrupt'

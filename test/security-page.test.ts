@@ -95,8 +95,8 @@ const required = Object.entries(standard).flatMap(([section, levels]) =>
 async function readPage () {
   const [text = '', omitted = ''] = (await read('openapi', 'security.md')).split('\n## What does not apply\n')
   const rows = text.split('\n').filter(line => line.startsWith('| V')).map(line => {
-    const [id = '', level = '', requirement = '', how = '', proof = '', ...more] = line.slice(2, -2).split(' | ')
-    return { id, level, requirement, how, proof, more }
+    const [id = '', level = '', requirement = '', how = '', tests = '', ...more] = line.slice(2, -2).split(' | ')
+    return { id, level, requirement, how, tests, more }
   })
   const named = Array.from(omitted.matchAll(/\bV\d+\.\d+(?:\.\d+)?\b/g), ([id]) => id)
   return { text, rows, omitted: named.flatMap(id => required.filter(each => each.id === id || each.id.startsWith(`${id}.`)).map(each => each.id)), named }
@@ -120,13 +120,13 @@ test('every test that the security page names exists, under this name and in thi
   const { rows } = await readPage()
   const present = new Map<string, string[]>()
   for (const file of await readdir(join(root, 'test'), { recursive: true })) if (/\.(?:test|proof)\.ts$/.test(file)) present.set(file, await testsIn(file))
-  for (const { id, how, proof } of rows) {
-    if (/^none\b/.test(proof)) {
-      t.match(proof, /^none(?:: .+)?$/, id)
-      t.ok(how.startsWith('Not met: ') || proof.length > 'none: '.length, `${id}: a met one without a test says why`)
+  for (const { id, how, tests } of rows) {
+    if (/^none\b/.test(tests)) {
+      t.match(tests, /^none(?:: .+)?$/, id)
+      t.ok(how.startsWith('Not met: ') || tests.length > 'none: '.length, `${id}: a met one without a test says why`)
       continue
     }
-    for (const named of proof.split('<br>')) {
+    for (const named of tests.split('<br>')) {
       const [, file = '', name = ''] = /^`((?:proof\/)?[a-z0-9-]+\.(?:test|proof)\.ts)`: (.+)$/.exec(named) ?? []
       t.ok(present.get(file)?.includes(name), `${id}: ${named}`)
     }

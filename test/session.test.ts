@@ -38,8 +38,8 @@ const tokensOf = async (client: Client, user: User) => (await client.send('GET',
 const kindsOf = async (client: Client, user: User) => (await client.send('GET', '/api/account/events?limit=1000', { user })).json.events.map(({ kind }: { kind: string }) => kind) as string[]
 
 /** Polls until a change is visible that the server makes after its response. */
-async function until (holds: () => Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 10_000; !await holds();) if (Date.now() > end) throw new Error('the change did not happen')
+async function until (isTrue: () => Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + 10_000; !await isTrue();) if (Date.now() > end) throw new Error('the change did not happen')
 }
 
 /** Asserts that a session has ended: it gets no access token. The cookie stays, because a late response could delete that of a newer session. */

@@ -47,7 +47,7 @@ function isUnauthorized (test: Test, answer: Answer, code: string, message = cod
   test.ok(challengesOf(answer).length > 0, message)
 }
 
-t.test('a password is traded for an access token that names its holder and its life, and no secret', async t => {
+t.test('a password gets an access token that names its user and its lifetime, and no secret', async t => {
   const server = await startServer(t)
   await server.send('POST', '/api/users', { json: { username: 'test_user', password: 'pwd' } })
   const before = Math.floor(Date.now() / 1000)
@@ -309,8 +309,8 @@ t.test('a token that we did not sign, or not like this, is 401', async t => {
     ['expired', jws(ours, { ...claims, exp: now - 1 }), 'token_expired'],
     ['a token that was never issued', jws(ours, { ...claims, jti: '4711' }), 'token_revoked'],
     ['a token without a number', jws(ours, { ...claims, jti: 'x' }), 'token_revoked'],
-    ['another person\'s token', jws(ours, { ...claims, sub: String(other.id) }), 'token_revoked'],
-    ['a person who never was', jws(ours, { ...claims, sub: '4711' }), 'token_revoked']
+    ['another user\'s token', jws(ours, { ...claims, sub: String(other.id) }), 'token_revoked'],
+    ['an account that never existed', jws(ours, { ...claims, sub: '4711' }), 'token_revoked']
   ] as const) {
     isUnauthorized(t, await server.send('GET', '/api/resource', { token: text }), code, kind)
     t.equal((await server.send('GET', '/api/resource', { user: [text, 'unused'] })).json.code, code, `${kind}, as the username of Basic`)

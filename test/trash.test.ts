@@ -182,7 +182,7 @@ t.test('version and permanent are refused, never ignored, where a method does no
   t.equal((await storedBlobs(dataDir)).length, 2)
 })
 
-t.test('another person\'s versions and trash are not there', async t => {
+t.test('another user\'s versions and trash are not there', async t => {
   const { put, remove, trash, versions, server, listVersions, listTrash } = await openAccount(t)
   await put('a', 'one')
   await put('a', 'two')

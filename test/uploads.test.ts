@@ -86,7 +86,7 @@ async function eventually (isSo: () => boolean | Promise<boolean>): Promise<bool
 }
 
 /** The path of the only blob, once it is committed. */
-async function settledBlob ({ dataDir }: RunningServer): Promise<string> {
+async function committedBlob ({ dataDir }: RunningServer): Promise<string> {
   await eventually(async () => await uploadsBegun(dataDir) === 0 && (await storedBlobs(dataDir)).length === 1)
   const [id = ''] = await storedBlobs(dataDir)
   return join(dataDir, 'blobs', id.slice(0, 2), id)
@@ -281,7 +281,7 @@ t.test('the media type is the declared one if it is well formed, else the one of
   t.notOk(isMediaType(`a/b${'; '.repeat(120)}!`), 'a type made to be slow is judged at once')
 })
 
-t.test('a form is taken with one file in the field named file, whatever else it holds', async t => {
+t.test('a form is taken with one file in the field named file, whatever else it contains', async t => {
   const { server, post, get, names } = await open(t)
   const field: [string, string] = [disposition('name="comment"'), 'text\r\n--not-the-boundary\r\n']
   const nameless: [string, string] = [disposition('name="file"'), 'a field without a filename is no file']
@@ -579,7 +579,7 @@ t.test('the same form again is 200 and the file that is there, with other bytes 
   await endsWith(t, server, 1)
 })
 
-t.test('two people hold the same name, and none reaches the other\'s', async t => {
+t.test('two users have files of the same name, and neither reaches the other\'s', async t => {
   const { server, token, post, put } = await open(t)
   const ben = await signUp(server, 'ben')
   const bensForm = formOf('shared.txt', 'of ben')
@@ -736,7 +736,7 @@ t.test('a quota of files is exact, however many write at once', async t => {
   await endsWith(t, server, 5)
 })
 
-t.test('a start settles what was acknowledged and sweeps what was not, however much it is', { skip: skipWithoutSqlite }, async t => {
+t.test('a start commits what was acknowledged and sweeps what was not, however much it is', { skip: skipWithoutSqlite }, async t => {
   const { server, token, put } = await open(t)
   await put('committed.txt', 'committed')
   await put('pending.txt', 'pending')
@@ -767,7 +767,7 @@ t.test('a start settles what was acknowledged and sweeps what was not, however m
 t.test('bytes that were lost behind the server\'s back are an error, never others with a good status', { skip: skipWithoutFolder }, async t => {
   const { server, token, put, get } = await open(t, { KEEP_DAYS: '0' })
   await put('cut.bin', randomBytes(1000))
-  const path = await settledBlob(server)
+  const path = await committedBlob(server)
   for (const damage of [() => writeFileSync(path, randomBytes(999)), () => writeFileSync(path, randomBytes(1001)), () => rmSync(path)]) {
     damage()
     refused(t, await get('cut.bin'), 500, 'file_damaged', String(damage))
@@ -778,7 +778,7 @@ t.test('bytes that were lost behind the server\'s back are an error, never other
   t.equal((await server.send('DELETE', '/uploads/cut.bin', { token })).status, 204)
 
   await put('large.bin', randomBytes(20_000_000))
-  const large = await settledBlob(server)
+  const large = await committedBlob(server)
   const request = httpRequest({ host: '127.0.0.1', port: server.port, path: '/uploads/large.bin', headers: { authorization: `Bearer ${token}` }, agent: false }).end()
   const [response] = await once(request, 'response')
   truncateSync(large, 19_999_999)
@@ -789,7 +789,7 @@ t.test('bytes that were lost behind the server\'s back are an error, never other
 t.test('what lies where the bytes of a deleted file were does not stop the server', { skip: skipWithoutFolder }, async t => {
   const { server, token, put, names } = await open(t, { KEEP_DAYS: '0' })
   await put('a.txt', 'a')
-  const path = await settledBlob(server)
+  const path = await committedBlob(server)
   rmSync(path)
   mkdirSync(path)
   t.equal((await server.send('DELETE', '/uploads/a.txt', { token })).status, 204)
@@ -861,7 +861,7 @@ t.test('a write to a blob that fails leaves nothing, says storage_full for want 
   blobs.commit('0'.repeat(32))
 })
 
-t.test('acts that arrive together share a commit: one that fails takes no other with it, a failed commit takes all', async t => {
+t.test('writes that arrive together share a commit: one that fails takes no other with it, a failed commit takes all', async t => {
   const file = join(t.testdir(), 'db')
   const client = new Database(file, { timeout: 0 })
   t.teardown(() => client.close())

@@ -38,7 +38,7 @@ async function makeToken (client: Client, user: User, scopes: string[], more: { 
 }
 
 /** Creates an access token with a credential. */
-async function trade (client: Client, credential: SendOptions): Promise<string> {
+async function issueToken (client: Client, credential: SendOptions): Promise<string> {
   return (await client.send('GET', '/api/token', credential)).json.token
 }
 
@@ -96,12 +96,12 @@ t.test('an account shows its owner what is stored and what may be, to any creden
   }
 })
 
-t.test('the present password sets a new one, and every token of the account ends', async t => {
+t.test('the current password sets a new one, and every token of the account ends', async t => {
   const server = await startServer(t)
   const { user, token } = await signUp(server, 'ab', 'old')
   const other = await signUp(server, 'other', 'old')
   const personal = await makeToken(server, user, ['files:read', 'files:write', 'account'])
-  const issued = await trade(server, { token: personal.token })
+  const issued = await issueToken(server, { token: personal.token })
   const tokens = [token, personal.token, issued]
   for (const each of tokens) {
     for (const credential of [{ token: each }, { headers: { authorization: `Token ${each}` } }, { user: [each, 'old'] as User }]) {
@@ -135,14 +135,14 @@ t.test('the present password sets a new one, and every token of the account ends
   t.equal((await server.send('GET', '/api/resource', { user: other.user })).status, 200)
 })
 
-t.test('a new password is held to the policy in force', async t => {
+t.test('a new password is checked against the policy in force', async t => {
   const server = await startServer(t, { PASSWORD_POLICY: 'strict' })
   const { user } = await signUp(server, 'émile.zola')
   for (const password of ['tr0ub4d', 'password1', 'ÉMILE.ZOLA']) isProblem(t, await server.send('PUT', '/api/account/password', { user, json: { password } }), 400, 'password_invalid', password)
   t.equal((await server.send('PUT', '/api/account/password', { user, json: { password: 'battery horse' } })).status, 204)
 })
 
-t.test('a request that held its body back while the password was changed is refused', async t => {
+t.test('a request whose body comes only after the password was changed is refused', async t => {
   const requests: [line: string, body: string][] = [
     ['POST /api/tokens', '{"name":"mine","scopes":["account"]}'],
     ['PUT /api/account/password', '{"password":"mine"}']
@@ -169,7 +169,7 @@ t.test('of two who change a password at once, one is told that it was another by
   t.equal((await server.send('GET', '/api/resource', { user: ['ab', String(winners[0]?.password)] })).status, 200)
 })
 
-t.test('a token traded for the old password while it is changed does not outlive the change', async t => {
+t.test('a token issued for the old password while it is changed does not outlive the change', async t => {
   const server = await startServer(t, { SIGN_IN_FAILURES: '1000' })
   const { user } = await signUp(server, 'ab', 'old')
   const sendOld = (method: string, path: string, json?: unknown) => server.send(method, path, { user, ...(json !== undefined && { json }) })
@@ -190,7 +190,7 @@ t.test('a token traded for the old password while it is changed does not outlive
   t.strictSame((await server.send('GET', '/api/tokens', { user: ['ab', 'new'] })).json.tokens, [])
 })
 
-t.test('a person who is gone when their token is written is challenged like one whose credential was refused', { skip: skipWithoutSqlite }, async t => {
+t.test('an account that is gone when its token is written is challenged like one whose credential was refused', { skip: skipWithoutSqlite }, async t => {
   const dataDir = t.testdir()
   const server = await startServer(t, { DATA_DIR: dataDir })
   const { user } = await signUp(server, 'ab')
@@ -221,7 +221,7 @@ t.test('a password that was hashed with other parameters is hashed anew by who s
     for (const { status } of await Promise.all(Array.from({ length: count }, () => send(server)))) t.ok(status < 300, String(status))
     t.match(await passwordHash(dataDir, id), /^\$argon2id\$v=19\$m=19456,(?:t=2,p=1)\$/)
     t.equal((await server.send('GET', '/api/resource', { user })).status, 200)
-    t.equal((await server.send('GET', '/api/resource', { token })).status, 200, 'tokens hold on')
+    t.equal((await server.send('GET', '/api/resource', { token })).status, 200, 'tokens stay valid')
     await server.close()
   }
 })
@@ -233,19 +233,19 @@ t.test('a sign-in whose password can\'t be hashed anew is as good', async t => {
   const old = await argon2.hash('cde', { memoryCost: 8192, timeCost: 1, parallelism: 1 })
   await runSql(dataDir, `UPDATE accounts SET password_hash = '${old}'`)
   await refuseUpdates(dataDir, 'accounts')
-  await trade(server, { user })
+  await issueToken(server, { user })
   t.equal(await passwordHash(dataDir, id), old)
   await allowUpdates(dataDir, 'accounts')
-  await trade(server, { user })
+  await issueToken(server, { user })
   t.not(await passwordHash(dataDir, id), old)
 })
 
-t.test('a deleted account is gone at once: person, tokens, files and bytes; its name is free and its id is not used again', async t => {
+t.test('a deleted account is gone at once: user, tokens, files and bytes; its name is free and its id is not used again', async t => {
   const server = await startServer(t)
   const { user, token } = await signUp(server, 'ab', 'cde')
   const other = await signUp(server, 'other', 'cde')
   const personal = await makeToken(server, user, ['files:read', 'files:write', 'account'])
-  const tokens = [token, personal.token, await trade(server, { token: personal.token })]
+  const tokens = [token, personal.token, await issueToken(server, { token: personal.token })]
   for (const name of ['a', 'b', 'c']) await server.send('PUT', `/uploads/${name}`, { user, body: `bytes of ${name}` })
   await server.send('PUT', '/uploads/a', { user: other.user, body: 'bytes of a' })
   for (const each of tokens) isProblem(t, await server.send('DELETE', '/api/account', { token: each }), 401, 'password_required')
@@ -319,14 +319,14 @@ t.test('a deletion that a crash cuts off right after its answer is finished by t
   t.equal((await signUp(again, 'ab')).id, 3)
 })
 
-t.test('the tokens that hold are listed to any credential, the newest first, without their secrets', async t => {
+t.test('the valid tokens are listed to any credential, the newest first, without their secrets', async t => {
   const server = await startServer(t)
   const { user, token } = await signUp(server, 'ab', 'cde')
   await signUp(server, 'other')
   const before = Date.now()
   const personal = await makeToken(server, user, ['account', 'files:read'], { expiresAt: '2099-01-01T00:00:00+02:00' })
   const endless = await makeToken(server, user, ['files:write'])
-  const issued = await trade(server, { token: personal.token })
+  const issued = await issueToken(server, { token: personal.token })
   const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
   await until(async () => (await server.send('GET', '/api/tokens', { user })).json.tokens[2].lastUsedAt !== null)
   for (const credential of [{ user }, { token }, { token: endless.token }, { token: issued }]) {
@@ -369,7 +369,7 @@ t.test('a token that was not used yet says so, and the time of its last use is k
 t.test('tokens and events are paged by cursor, each entry once, also while others come', async t => {
   const server = await startServer(t)
   const { user, token } = await signUp(server, 'ab')
-  for (let index = 0; index < 6; index++) await trade(server, { user })
+  for (let index = 0; index < 6; index++) await issueToken(server, { user })
   for (const [path, key] of [['/api/tokens', 'tokens'], ['/api/account/events', 'events']] as const) {
     const whole = (await server.send('GET', path, { token })).json
     t.equal(whole.next, null)
@@ -382,7 +382,7 @@ t.test('tokens and events are paged by cursor, each entry once, also while other
       const { json } = await server.send('GET', `${path}?limit=3${cursor}`, { token })
       seen.push(...json[key].map((entry: { id: number }) => entry.id))
       pages++
-      await trade(server, { user })
+      await issueToken(server, { user })
       if (json.next === null) break
       t.equal(json[key].length, 3)
       cursor = `&cursor=${json.next}`
@@ -405,7 +405,7 @@ t.test('a token is ended by being presented, by its id, or with all others, and 
   const other = await signUp(server, 'other', 'cde')
 
   for (const forms of ['bearer', 'token', 'basic']) {
-    const mine = await trade(server, { user })
+    const mine = await issueToken(server, { user })
     const credential = forms === 'bearer' ? { token: mine } : forms === 'token' ? { headers: { authorization: `Token ${mine}` } } : { user: [mine, 'x'] as User }
     const ended = await server.send('DELETE', '/api/token', credential)
     t.equal(ended.status, 204, forms)
@@ -415,7 +415,7 @@ t.test('a token is ended by being presented, by its id, or with all others, and 
     }
   }
   for (let round = 0; round < 3; round++) {
-    const mine = await trade(server, { user })
+    const mine = await issueToken(server, { user })
     // Written in one turn to connections that are open, so that all of them are authenticated before the first has ended it.
     const sockets = await Promise.all(Array.from({ length: 4 }, async () => {
       const socket = connect(server.port, '127.0.0.1')
@@ -437,7 +437,7 @@ t.test('a token is ended by being presented, by its id, or with all others, and 
   isProblem(t, await server.send('DELETE', '/api/token'), 401, 'credentials_missing')
 
   const personal = await makeToken(server, user, ['account'])
-  const issued = await trade(server, { token: personal.token })
+  const issued = await issueToken(server, { token: personal.token })
   const [listed] = (await server.send('GET', '/api/tokens', { token: other.token })).json.tokens
   const unknown = await server.send('DELETE', '/api/tokens/4711', { user })
   isProblem(t, unknown, 404, 'not_found')
@@ -454,7 +454,7 @@ t.test('a token is ended by being presented, by its id, or with all others, and 
   for (const each of [personal.token, issued]) isProblem(t, await server.send('GET', '/api/resource', { token: each }), 401, 'token_revoked')
   isProblem(t, await server.send('DELETE', `/api/tokens/${personal.id}`, { user }), 404, 'not_found')
 
-  const more = [token, (await makeToken(server, user, ['account'])).token, await trade(server, { user })]
+  const more = [token, (await makeToken(server, user, ['account'])).token, await issueToken(server, { user })]
   t.equal((await server.send('DELETE', '/api/tokens', { token: String(more[1]) })).status, 204)
   for (const each of more) isProblem(t, await server.send('GET', '/api/resource', { token: each }), 401, 'token_revoked')
   t.strictSame((await server.send('GET', '/api/tokens', { user })).json.tokens, [])
@@ -476,7 +476,7 @@ t.test('a personal access token is made with the password alone, shown once, and
     t.strictSame((await server.send('GET', '/api/resource', { headers: { authorization } })).json, { data: 'Hello, ab!' }, authorization.slice(0, 8))
     t.equal((await server.send('GET', '/api/token', { headers: { authorization } })).status, 200, authorization.slice(0, 8))
   }
-  for (const each of [token, personal, await trade(server, { token: personal })]) isProblem(t, await server.send('POST', '/api/tokens', { token: each, json }), 401, 'password_required')
+  for (const each of [token, personal, await issueToken(server, { token: personal })]) isProblem(t, await server.send('POST', '/api/tokens', { token: each, json }), 401, 'password_required')
   isProblem(t, await server.send('POST', '/api/tokens', { json }), 401, 'credentials_missing')
   const wrong: Record<string, object> = {
     'no name': { scopes: ['account'] },
@@ -624,7 +624,7 @@ t.test('every operation asks of a token the scope that the document names, and o
         const endsTokens = name === 'deleteTokens' || name === 'endToken' || name === 'getResource'
         const fresh = endsTokens ? await makeToken(server, user, granted) : undefined
         const personal = fresh?.token ?? current
-        const token = isIssued ? await trade(server, { token: personal }) : personal
+        const token = isIssued ? await issueToken(server, { token: personal }) : personal
         const answer = await server.send(method, path, { ...options, token })
         const message = `${name} with ${granted} ${isIssued ? 'issued' : ''}`
         if (name === 'getResource') current = personal
@@ -638,9 +638,9 @@ t.test('every operation asks of a token the scope that the document names, and o
       }
     }
   }
-  const full = await trade(server, { user })
+  const full = await issueToken(server, { user })
   for (const [name, [method, path, scope, status, options]] of Object.entries(operations)) {
-    if (scope !== 'password') t.equal((await server.send(method, path, { ...options, token: name === 'endToken' ? await trade(server, { user }) : full })).status, status, `${name} with a token for the password`)
+    if (scope !== 'password') t.equal((await server.send(method, path, { ...options, token: name === 'endToken' ? await issueToken(server, { user }) : full })).status, status, `${name} with a token for the password`)
   }
 })
 
@@ -655,7 +655,7 @@ t.test('a token that is refused says whether it expired, was revoked or is malfo
   await server.send('DELETE', '/api/token', { token })
   const end = Date.now() + 3000
   const expired = await makeToken(server, user, ['account'], { expiresAt: new Date(end).toISOString() })
-  const issued = await trade(server, { token: expired.token })
+  const issued = await issueToken(server, { token: expired.token })
   await until(() => Date.now() > end)
   const kinds: Record<string, string[]> = {
     token_expired: [expired.token, issued],
@@ -689,7 +689,7 @@ t.test('what happened to an account is listed for its owner, and for nobody else
   const other = await signUp(server, 'other', 'cde')
   await server.send('GET', '/api/token', { user: ['AB', 'wrong'] })
   const personal = await makeToken(server, user, ['account'])
-  await trade(server, { token: personal.token })
+  await issueToken(server, { token: personal.token })
   await server.send('DELETE', `/api/tokens/${personal.id}`, { user })
   await server.send('DELETE', '/api/tokens', { user })
   await server.send('PUT', '/api/account/password', { user, json: { password: 'new' } })
@@ -713,7 +713,7 @@ t.test('of each account the latest 200 events are kept', async t => {
   const { user } = await signUp(server, 'ab')
   const other = await signUp(server, 'other')
   const { token } = await makeToken(server, user, ['account'])
-  for (let first = 0; first < 210; first += 30) await Promise.all(Array.from({ length: 30 }, () => trade(server, { token })))
+  for (let first = 0; first < 210; first += 30) await Promise.all(Array.from({ length: 30 }, () => issueToken(server, { token })))
   const list = async () => (await server.send('GET', '/api/account/events?limit=1000', { token })).json.events.map((event: { kind: string }) => event.kind)
   await until(async () => (await list()).every((kind: string) => kind === 'token_issued'))
   t.equal((await list()).length, 200)
@@ -734,7 +734,7 @@ t.test('no password and no token is in the log or the data folder of a busy serv
     secret(token)
     secret(String(token.split('.')[2]))
     const personal = secret((await makeToken(server, user, ['files:read', 'files:write', 'account'])).token)
-    const issued = secret(await trade(server, { token: personal }))
+    const issued = secret(await issueToken(server, { token: personal }))
     for (const each of [token, personal, issued]) {
       for (const credential of [{ token: each }, { headers: { authorization: `Token ${each}` } }, { user: [each, 'x'] as User }]) {
         await server.send('PUT', '/uploads/a.txt', { ...credential, body: 'a' })
@@ -754,7 +754,7 @@ t.test('no password and no token is in the log or the data folder of a busy serv
     await server.send('GET', '/api/resource', { headers: { authorization: secret(`Nonsense credential-of-${name}`) } })
     const changed = secret(`new-password-of-${name}`)
     t.equal((await server.send('PUT', '/api/account/password', { user, json: { password: changed } })).status, 204)
-    secret(await trade(server, { user: [name, changed] }))
+    secret(await issueToken(server, { user: [name, changed] }))
     if (name === 'ben') t.equal((await server.send('DELETE', '/api/account', { user: [name, changed] })).status, 204)
   }
   t.equal(await server.end('SIGTERM'), 0)
@@ -764,7 +764,7 @@ t.test('no password and no token is in the log or the data folder of a busy serv
   for (const line of lines) t.match(line, { kind: /^[a-z_]+$/, network: '127.0.0.1', requestId: /./ })
   const files = readdirSync(dataDir, { recursive: true, withFileTypes: true }).filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name))
   for (const [place, bytes] of [['the log', Buffer.from(written)], ['the database', Buffer.from(await textOfDatabase(dataDir))], ...files.map(file => [file, readFileSync(file)])] as [string, Buffer][]) {
-    for (const text of secrets) if (bytes.includes(text)) t.fail(`${place} holds ${text}`)
+    for (const text of secrets) if (bytes.includes(text)) t.fail(`${place} contains ${text}`)
   }
   t.ok(secrets.length > 100)
 })
@@ -795,10 +795,10 @@ t.test('what time has made useless is forgotten a minute later, however much the
   // The test advances the clock by a minute.
   const { setInterval, clearInterval } = globalThis
   const timers = new Map<unknown, () => void>()
-  globalThis.setInterval = ((act: () => void, milliseconds: number) => {
+  globalThis.setInterval = ((action: () => void, milliseconds: number) => {
     t.equal(milliseconds, 60_000)
     const timer = setInterval(() => {}, milliseconds)
-    timers.set(timer, act)
+    timers.set(timer, action)
     return timer
   }) as typeof setInterval
   globalThis.clearInterval = timer => { timers.delete(timer); clearInterval(timer) }
@@ -806,18 +806,18 @@ t.test('what time has made useless is forgotten a minute later, however much the
   const housekeeping = startHousekeeping({ metadata, blobs: {}, reserve, sweep: () => {} })
   t.teardown(() => housekeeping.stop())
   t.equal(timers.size, 1)
-  for (const act of timers.values()) act()
+  for (const action of timers.values()) action()
   const tokens = () => metadata.listTokens(id, { now: 0, beforeId: undefined, limit: 2000 })
   // At a time when all of them would count.
   const attempts = () => countFailures(metadata, { kind: 'sign_in', network: '192.0.2.1' }, { seconds: 10 * 3600, at: now + hour })
   await until(async () => (await tokens()).length <= 3 && await attempts() <= 1)
-  t.strictSame((await tokens()).map(({ expiresAt }) => expiresAt), [null, now + hour, now - 23 * hour], 'a personal one that expired today is remembered, so that it is told as expired')
+  t.strictSame((await tokens()).map(({ expiresAt }) => expiresAt), [null, now + hour, now - 23 * hour], 'a personal one that expired today is kept, so that it is reported as expired')
   t.equal(await attempts(), 1, 'of the last two hours')
   housekeeping.stop()
   t.equal(timers.size, 0)
 })
 
-t.test('a token is refused, not an error, where the person or the token it is issued for is gone meanwhile', async t => {
+t.test('a token is refused, not an error, where the account or the token it is issued for is gone meanwhile', async t => {
   const metadata = await openSqliteMetadata(join(t.testdir(), 'magicstore.db'))
   t.teardown(() => metadata.close())
   const { id } = await metadata.addAccount({ username: 'ab', usernameKey: 'ab', passwordHash: 'hash', createdAt: 1 })

@@ -20,7 +20,7 @@ const MIB = 1024 ** 2
 /** Rounds of the test under load. */
 const ROUNDS = countOf({ quick: 1, full: 3 })
 
-t.test('a backup of a running server is restored elsewhere with the same people, tokens, names and bytes, and nothing that came later', async t => {
+t.test('a backup of a running server is restored elsewhere with the same accounts, tokens, names and bytes, and nothing that came later', async t => {
   const server = await spawnServer(t, { DATA_DIR: join(t.testdir(), 'data') })
   const [data, folder, target] = ['data', 'backup', 'restored'].map(name => join(t.testdirName, name)) as [string, string, string]
   const ada = await signUp(server, 'Ada')
@@ -144,7 +144,7 @@ t.test('a store without files, one that never served and one whose server was ki
   t.equal((await again.send('GET', '/uploads/a', { user })).text, 'in the log alone')
 })
 
-t.test('keys of SIGNING_KEYS are in no backup, which says so, and tokens hold where they are set again', async t => {
+t.test('keys of SIGNING_KEYS are in no backup, which says so, and tokens stay valid where they are set again', async t => {
   const keys = { SIGNING_KEYS: `here:${'0123456789abcdef'.repeat(3)}` }
   const { folder: root, dataDir, token } = await createStore(t, { a: 'a' }, keys)
   const folder = join(root, 'backup')
@@ -241,18 +241,18 @@ t.test('backups made under load are each whole, of one moment, and restored to w
   t.ok(figures.every(({ operations }) => operations > 0), 'something happened during each')
   const again = await spawnServer(t, { DATA_DIR: dataDir, LOG_LEVEL: 'silent' })
   await again.end('SIGTERM')
-  t.equal((await blobsIn(dataDir)).length, workers.reduce((sum, { history }) => sum + Number(history.states.at(-1)?.size), 0), 'what the backups held is gone after them')
+  t.equal((await blobsIn(dataDir)).length, workers.reduce((sum, { history }) => sum + Number(history.states.at(-1)?.size), 0), 'what the backups kept is gone after them')
 })
 
 function isSame (one: ReadonlyMap<string, string>, other: Record<string, string>): boolean {
   return one.size === Object.keys(other).length && [...one].every(([name, value]) => other[name] === value)
 }
 
-t.test('bytes that a backup holds stay when their file is replaced, deleted or its owner leaves, also through a restart, and go afterwards', async t => {
+t.test('bytes that a backup needs stay when their file is replaced, deleted or its owner leaves, also through a restart, and go afterwards', async t => {
   const { dataDir, user } = await createStore(t, { replaced: 'one', deleted: 'two', kept: 'three' })
   const before = await blobsIn(dataDir)
-  const hold = takeRetentionLock(join(dataDir, 'magicstore.db'))
-  t.teardown(() => hold.close())
+  const lock = takeRetentionLock(join(dataDir, 'magicstore.db'))
+  t.teardown(() => lock.close())
   const settings = { DATA_DIR: dataDir, KEEP_DAYS: '0' }
   const server = await startServer(t, settings)
   await server.send('PUT', '/uploads/replaced', { user, body: 'another' })
@@ -270,14 +270,14 @@ t.test('bytes that a backup holds stay when their file is replaced, deleted or i
   t.strictSame(before.filter(id => !all.includes(id)), [], 'none is gone')
   t.strictSame(await runBin(['fsck', '--deep'], { DATA_DIR: dataDir }), { code: 0, stdout: 'all is well\n', stderr: '' }, 'and none is foreign')
   await expectRefusal(t, ['backup', join(dataDir, '../backup')], { DATA_DIR: dataDir })
-  hold.close()
+  lock.close()
   await again.send('DELETE', '/uploads/kept', { user })
   await again.close()
   t.equal((await blobsIn(dataDir)).length, 1)
   t.strictSame(await readdir(join(dataDir, 'incoming')), [])
 })
 
-t.test('a hold that is no lock stops the start, and the folder can be served when it is gone', async t => {
+t.test('a retention lock whose file is damaged stops the start, and the folder can be served when it is gone', async t => {
   const { dataDir, user } = await createStore(t, { a: 'a' })
   const path = join(dataDir, 'magicstore.db-hold')
   await writeFile(path, 'not what it should be. '.repeat(100))

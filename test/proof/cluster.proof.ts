@@ -29,7 +29,7 @@ function count (answers: Answer[]): Record<number, number> {
 test('races across four processes end as they do in one', async t => {
   const { servers, s3, postgres, database } = await startCluster(t, 4, { QUOTA_BYTES: '100', SIGN_IN_FAILURES: '5', REGISTRATIONS_PER_HOUR: '12' })
   const [first] = servers as [ServerProcess]
-  const onEach = (times: number, act: (server: Client, index: number) => Promise<Answer>) => Promise.all(Array.from({ length: times }, (_, index) => act(servers[index % 4] as Client, index)))
+  const onEach = (times: number, operation: (server: Client, index: number) => Promise<Answer>) => Promise.all(Array.from({ length: times }, (_, index) => operation(servers[index % 4] as Client, index)))
   const registration = { username: 'ada', password: 'correct horse battery' }
   t.strictSame(count(await onEach(8, server => server.send('POST', '/api/users', { json: registration }))), { 201: 1, 400: 7 }, 'one name')
   const user: [string, string] = [registration.username, registration.password]
@@ -126,7 +126,7 @@ test('of three processes one is killed in the middle of uploads, replacements an
   t.equal(lost, 0, `${acknowledged} acknowledged, ${lost} lost`)
   const kept = new Set((await postgres.run(database, 'SELECT sha256 FROM kept')).map(({ sha256 }) => sha256))
   t.strictSame(former.filter(digest => !kept.has(digest)), [], `${former.length} versions and deleted files`)
-  t.ok(acknowledged > 30, `${acknowledged} acts`)
+  t.ok(acknowledged > 30, `${acknowledged} writes`)
 
   await untilClean(cluster, token)
   t.match(await leftovers(postgres, database, s3), { unreferenced: [], missing: [] })

@@ -96,7 +96,7 @@ async function logout (page: Page, scheme: string): Promise<void> {
   await page.locator('.dialog-ux .close-modal').click()
 }
 
-browserTest('in a browser a person registers, authorizes with a token as Token, uploads a file of any name and downloads the same bytes', async t => {
+browserTest('in a browser a user registers, authorizes with a token as Token, uploads a file of any name and downloads the same bytes', async t => {
   const { page, origin, requested, complaints } = await visit(t, { acceptDownloads: true })
   t.equal(page.url(), `${origin}/docs`, 'the root sends a browser to the page')
   t.equal(await register(page, 'test_user', 'pwd'), '201')
@@ -124,7 +124,7 @@ browserTest('in a browser a person registers, authorizes with a token as Token, 
   t.same(complaints, [], 'no error, no warning, no breach of the content security policy')
 })
 
-browserTest('in a browser a person goes through the whole story click by click, and sees each refusal as a problem', async t => {
+browserTest('in a browser a user goes through the whole story click by click, and sees each refusal as a problem', async t => {
   const bytes = randomBytes(50 * 1024 * 1024)
   const other = { name: 'large.bin', type: 'application/octet-stream', bytes: Buffer.from('other bytes') }
   const desk = t.testdir({ data: {}, 'large.bin': bytes })

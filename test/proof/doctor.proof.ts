@@ -95,7 +95,7 @@ t.test('what a server left is good in every respect, and so is a folder that is 
   t.notOk(readdirSync(dataDir).includes('not'), 'and is not made')
 })
 
-t.test('people read a line for each check, below a fault or a warning how to mend it, and how many there are', async t => {
+t.test('without --json there is a line for each check, below a fault or a warning how to mend it, and how many there are', async t => {
   const { dataDir } = await makeStore(t)
   writeFileSync(join(dataDir, 'notes'), '')
   const sound = await runBin(['doctor'], { DATA_DIR: dataDir, PORT: '0' })
@@ -151,7 +151,7 @@ t.test('a Node.js older than the package asks for is a fault', async t => {
   }
 })
 
-t.test('a certificate that ends soon is a warning; one that does not hold now, or can\'t be used, a fault', async t => {
+t.test('a certificate that ends soon is a warning; one that is not valid now, or can\'t be used, a fault', async t => {
   const folder = t.testdir()
   const DATA_DIR = join(folder, 'new')
   const day = 24 * 3600 * 1000
@@ -190,7 +190,7 @@ t.test('what other users may read is found: a fault where it is keys or the data
   }
 })
 
-t.test('a data folder of another user is a warning to whoever works on it', async t => {
+t.test('a data folder of another user is a warning', async t => {
   const { dataDir } = await makeStore(t)
   t.match(await examine({ DATA_DIR: dataDir, ...withFault('process.geteuid = () => 4711') }), { code: 0, verdicts: { owner: 'warning' } })
 })
@@ -260,7 +260,7 @@ t.test('a server that runs is asked whether it is ready, and what has its place 
   }
 })
 
-t.test('a server with TLS is asked by its address; people\'s way to it is good where its certificate is', async t => {
+t.test('a server with TLS is asked by its address; its public address is good where its certificate is', async t => {
   const folder = t.testdir()
   const files = await certify(folder, 30)
   const settings = { DATA_DIR: join(folder, 'data'), ...files }

@@ -56,7 +56,7 @@ test('every example matches the schema that it stands beside', async t => {
     ...operationsOf(document).flatMap(listed => [...requestedBy(listed), ...answeredBy(listed)])
   ]
   for (const { where, value, schema } of all) t.ok(isValid(schema, value), `${where}: ${JSON.stringify(value)}`)
-  t.comment(`${all.length} examples held against their schemas`)
+  t.comment(`${all.length} examples compared with their schemas`)
 })
 
 const clock = 'the server\'s clock decides'
@@ -213,10 +213,10 @@ const LAST = ['deleteFile', 'deleteToken', 'endToken', 'deleteTokens', 'changePa
 async function prepare (walkthrough: Walkthrough): Promise<void> {
   await renewToken(walkthrough)
   const all = await ask(walkthrough, 'createToken', { body: { json: { name: 'all', scopes: ['files:read', 'files:write', 'account'] } } })
-  const trade = () => walkthrough.server.send('GET', '/api/token', { token: all.json.token })
-  for (let id = all.json.id + 1; id < PERSONAL_TOKEN_ID; id++) await trade()
+  const issueToken = () => walkthrough.server.send('GET', '/api/token', { token: all.json.token })
+  for (let id = all.json.id + 1; id < PERSONAL_TOKEN_ID; id++) await issueToken()
   const { json: { id } } = await ask(walkthrough, 'createToken', { body: { json: { name: 'backup script', scopes: ['files:read'], expiresAt: '2099-11-24T09:30:00Z' } } })
-  for (let next = id + 1; next <= LAST_LISTED_ID; next++) await trade()
+  for (let next = id + 1; next <= LAST_LISTED_ID; next++) await issueToken()
   for (const name of ['empty', 'also empty']) await ask(walkthrough, 'putFile', { parameters: { name }, body: { body: '' } })
   await ask(walkthrough, 'putFile', { parameters: { name: 'report.pdf' }, body: { body: Buffer.alloc(EXAMPLE_SIZE), headers: { 'content-type': 'application/pdf' } } })
   await ask(walkthrough, 'getAccount')

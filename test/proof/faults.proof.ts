@@ -164,10 +164,10 @@ test('connections to PostgreSQL that are cut around a commit make nothing happen
   const acknowledged = new Set<string>()
 
   /** The answer while connections are cut at a statement, the first `times` times. */
-  async function during (kind: 'cutRequest' | 'cutAnswer', what: RegExp, times: number, act: () => Promise<Answer>): Promise<Answer> {
+  async function during (kind: 'cutRequest' | 'cutAnswer', what: RegExp, times: number, operation: () => Promise<Answer>): Promise<Answer> {
     const target = wire.cuts + times
     wire[kind] = { test: (text: string) => wire.cuts < target && what.test(text) } as RegExp
-    const answer = await act()
+    const answer = await operation()
     wire[kind] = undefined
     return answer
   }

@@ -127,27 +127,27 @@ t.test('uploads leave MIN_FREE_BYTES alone', async t => {
 
 const KEPT_BYTES = 2 * MIB
 
-/** A server on a disk with less than twice its MIN_FREE_BYTES free, where two people have four versions and four deleted files of 2 MiB, in turn. */
+/** A server on a disk with less than twice its MIN_FREE_BYTES free, where two users have four versions and four deleted files of 2 MiB, in turn. */
 async function fillWithKept (t: Test, disk: string, settings: Settings = {}) {
   const passMinute = holdMinutes(t)
   const server = await startServer(t, { DATA_DIR: join(disk, 'data'), MIN_FREE_BYTES: String(8 * MIB), ...settings })
-  const people = [await signUp(server, 'ada'), await signUp(server, 'ben')]
+  const users = [await signUp(server, 'ada'), await signUp(server, 'ben')]
   const put = (token: string, name: string) => server.send('PUT', `/uploads/${name}`, { token, body: randomBytes(KEPT_BYTES) })
   for (let round = 0; round < 2; round++) {
-    for (const { token } of people) {
+    for (const { token } of users) {
       await put(token, 'replaced')
       await put(token, 'deleted')
       await server.send('DELETE', '/uploads/deleted', { token })
     }
   }
-  for (const { token } of people) await put(token, 'replaced')
-  await server.send('PUT', '/uploads/unwanted', { token: String(people[0]?.token), body: randomBytes(8 * MIB) })
+  for (const { token } of users) await put(token, 'replaced')
+  await server.send('PUT', '/uploads/unwanted', { token: String(users[0]?.token), body: randomBytes(8 * MIB) })
   await writeFile(join(disk, 'half'), Buffer.alloc(await freeBytes(disk) - 10 * MIB, 1))
 
   /** All that is kept, oldest first, with what shows that it is whole. */
   async function kept (): Promise<string[]> {
     const found: { at: string, text: string }[] = []
-    for (const { token } of people) {
+    for (const { token } of users) {
       const versions = (await server.send('GET', '/api/files/replaced/versions', { token })).json.versions
       for (const { id, sha256, replacedAt } of versions) {
         const { bytes } = await server.send('GET', `/uploads/replaced?version=${id}`, { token })
@@ -159,7 +159,7 @@ async function fillWithKept (t: Test, disk: string, settings: Settings = {}) {
     return found.sort((a, b) => a.at < b.at ? -1 : 1).map(({ text }) => text)
   }
 
-  return { server, token: String(people[0]?.token), passMinute, kept }
+  return { server, token: String(users[0]?.token), passMinute, kept }
 }
 
 t.test('on a disk that gets full the oldest of all that is kept gives way, no more than needed, and an upload fits again', async t => {
@@ -188,12 +188,12 @@ t.test('on a disk that gets full the oldest of all that is kept gives way, no mo
   t.match(await runBin(['fsck', '--deep'], { DATA_DIR: join(disk, 'data') }), { code: 0, stdout: 'all is well\n' })
 })
 
-t.test('what is kept does not give way to bytes that only a backup holds', async t => {
+t.test('what is kept does not give way to bytes that only the retention lock of a backup keeps', async t => {
   const disk = await mountDisk(t, 'size=48m')
   if (disk === undefined) return t.comment('this machine does not let the test mount a disk')
   const { server, token, passMinute, kept } = await fillWithKept(t, disk)
-  const hold = takeRetentionLock(join(disk, 'data', 'magicstore.db'))
-  t.teardown(() => hold.close())
+  const lock = takeRetentionLock(join(disk, 'data', 'magicstore.db'))
+  t.teardown(() => lock.close())
   const before = await kept()
   await server.send('DELETE', '/uploads/unwanted?permanent=true', { token })
   for (let minute = 0; minute < 3; minute++) {
@@ -202,7 +202,7 @@ t.test('what is kept does not give way to bytes that only a backup holds', async
     await wait(2000)
   }
   t.strictSame(await kept(), before)
-  hold.close()
+  lock.close()
   passMinute()
   // The log of the database takes some of it.
   while (await freeBytes(disk) < 15 * MIB) await wait(20)

@@ -128,7 +128,7 @@ t.test('every command of the pages about growth and speed is typed by a test, ne
   t.same(Array.from(inText, ([, command]) => command), ['npm run bench -- --scale', 'npm run bench', 'npm run bench -- --brief', 'node --import tsx test/bench/curve.ts'])
 })
 
-t.test('the guide as typed, from the first start to a new disk: the same people, the same bytes, and tokens that hold', async t => {
+t.test('the guide as typed, from the first start to a new disk: the same users, the same bytes, and valid tokens', async t => {
   const machine = await openMachine(t)
   const others = await machine.follow(await linesOf('Install'))
   t.same(others.map(line => line.split(' ').slice(1, 3).join(' ')), ['useradd --system', 'npm ci', 'cp src/deployment/magicstore.service', 'npm ci', 'npm install', 'docker build', 'docker run', 'sudo -u'])

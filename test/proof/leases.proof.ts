@@ -22,9 +22,9 @@ test('a lease is renewed while its bytes arrive, ends with the upload, and what 
   // The test calls what runs once a minute.
   const { setInterval } = globalThis
   const timers: (() => void)[] = []
-  globalThis.setInterval = ((act: () => void, milliseconds: number) => {
+  globalThis.setInterval = ((action: () => void, milliseconds: number) => {
     t.equal(milliseconds, 60_000)
-    timers.push(act)
+    timers.push(action)
     return setInterval(() => {}, milliseconds)
   }) as typeof setInterval
   t.teardown(() => { globalThis.setInterval = setInterval })

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { test, type Test } from 'tap'
 import { countOf } from '../counts.ts'
-import { bytesOfKept, settle, trashOf, versionsOf, type Listed, type ListedKept } from '../model-kept.ts'
+import { bytesOfKept, matchListed, trashOf, versionsOf, type Listed, type ListedKept } from '../model-kept.ts'
 import { allScopes, entityTag, expect, nextStates, metadataOf, validityOf, judgeToken, keyOf, listed, usageOf, type Operation, type FileOrder, type IssuedToken, type Limits, type User, type Scope, type Span, type State, type StoredFile, type Usage, sha256 } from '../model.ts'
 import { formOf, signUp, startServer, type Answer, type RunningServer, type SendOptions } from '../server.ts'
 
@@ -258,16 +258,16 @@ async function perform (world: World, userIndex: UserIndex, operation: Operation
   if (passed === undefined) return
   note(operation, passed.answer)
   const ends = nextStates(store, operation, passed.answer, { span: passed.span, limits, url: world.server.url, usedBefore: usageOf(store.files) })
-  change(world, userIndex, { store: await settled(world, userIndex, ends) })
+  change(world, userIndex, { store: await matchingState(world, userIndex, ends) })
 }
 
 /** The one of some states that the server has, with the ids of all that is kept. Reads only if an id is not known or there are several. */
-async function settled (world: World, userIndex: UserIndex, ends: State[]): Promise<State> {
+async function matchingState (world: World, userIndex: UserIndex, ends: State[]): Promise<State> {
   const [only, ...others] = ends
   if (only !== undefined && others.length === 0 && only.kept.every(({ id }) => id !== undefined)) return only
   const names = new Set(ends.flatMap(({ files }) => Array.from(files.keys())))
   const listed = await readKept(world, userIndex, Array.from(names))
-  const found = ends.map(state => settle(state, listed, comparison)).find(state => state !== undefined)
+  const found = ends.map(state => matchListed(state, listed, comparison)).find(state => state !== undefined)
   if (found === undefined) throw new Error(`what is kept is ${JSON.stringify([...listed.versions, listed.trash])}, expected ${JSON.stringify(ends.map(keptAsListed))}`)
   return found
 }
@@ -330,7 +330,7 @@ async function race (world: World, userIndex: UserIndex, { operations: recipes, 
   if (ends.length === 0) throw new Error(`no order of these explains their responses: ${outcomes}`)
   const found = await readStore(world, userIndex)
   const listed = await readKept(world, userIndex, found.metadata.map(({ name }) => name))
-  const possible = ends.filter(({ files }) => isDeepStrictEqual(contentsOf(files, world), found)).flatMap(state => settle(state, listed, comparison) ?? [])
+  const possible = ends.filter(({ files }) => isDeepStrictEqual(contentsOf(files, world), found)).flatMap(state => matchListed(state, listed, comparison) ?? [])
   const isCertain = new Set(possible.map(state => namesByAge(state).join('/'))).size < 2
   const names = isCertain ? [] : await readNamesByAge(world, userIndex)
   const end = possible.find(state => isCertain || isDeepStrictEqual(namesByAge(state), names))
@@ -778,7 +778,7 @@ async function checkAgainstModel (t: Test, { tokenSeconds, stepsWanted }: { toke
   for (let round = 0, end = counts.steps + stepsWanted; counts.steps < end; round++) await fc.assert(property, { seed: (seed + round * ROUND_SEEDS) % 2 ** 31, numRuns: 2, interruptAfterTimeLimit: SHRINKING_MILLISECONDS })
 }
 
-test('whatever two people do, alone and at once, the store does what a simple model of it says', async t => {
+test('whatever two users do, alone and at once, the store does what a simple model of it says', async t => {
   t.comment(`MODEL_SEED=${seed}`)
   await checkAgainstModel(t, { tokenSeconds: 600, stepsWanted: wantedSteps })
   t.comment(`${counts.steps} steps in ${counts.sequences} sequences, ${counts.requests} requests, ${counts.restarts} restarts`)

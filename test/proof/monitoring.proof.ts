@@ -393,7 +393,7 @@ test('the metrics tell the rest where the database fails, and say so where they 
   t.ok(Number.isNaN(samples.get('magicstore_accounts')))
   t.ok(Number(samples.get('magicstore_disk_free_bytes')) > 0)
   await alter(server.dataDir, 'ALTER TABLE elsewhere RENAME TO accounts')
-  t.equal((await scrape(server.metricsPort)).samples.get('magicstore_accounts'), 0, 'what failed is not remembered')
+  t.equal((await scrape(server.metricsPort)).samples.get('magicstore_accounts'), 0, 'what failed is not cached')
   server.child.kill('SIGWINCH')
   let status = 200
   while (status === 200) ({ status } = await fetch(`http://127.0.0.1:${server.metricsPort}/metrics`))
@@ -538,7 +538,7 @@ async function onTerminal (t: Test, settings: Settings, last: RegExp, use: (port
   return shown.replaceAll('\r\n', '\n')
 }
 
-test('on a terminal a line is for a person, and nothing in it moves the cursor or turns the text around', { skip: lacksTerminal }, async t => {
+test('on a terminal a line is readable text, and nothing in it moves the cursor or turns the text around', { skip: lacksTerminal }, async t => {
   const dataDir = t.testdir()
   const shown = await onTerminal(t, { DATA_DIR: dataDir, TRUST_PROXY: '127.0.0.1' }, /GET \/api\/users\/1 500 [^\n]*\n/, async port => {
     // The server trusts an address from the proxy, which can be any text.
@@ -595,7 +595,7 @@ test('a server that can\'t keep up refuses new requests, says that it lives, and
   t.equal(await server.end('SIGTERM'), 0)
 })
 
-test('a server that holds too much refuses new requests, ends the uploads that it let in, and comes back', async t => {
+test('a server that uses too much memory refuses new requests, ends the uploads that it let in, and comes back', async t => {
   const idle = await spawnMeasured(t, { DATA_DIR: join(t.testdir({ idle: {}, busy: {} }), 'idle') })
   await signUp(idle, 'ann')
   const { sum } = await scrape(idle.metricsPort)

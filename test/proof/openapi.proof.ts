@@ -311,7 +311,7 @@ test('every command in the document runs as typed, in its order, against a serve
   t.same(statuses.filter(status => status < 200 || status > 299), [])
 })
 
-test('the rules of the lint are the public ones, less those that can\'t hold here', async t => {
+test('the rules of the lint are the public ones, less those that can\'t apply here', async t => {
   const { extends: rulesets, rules, overrides } = parse(await committed('spectral.yaml'))
   t.same(rulesets, ['spectral:oas', '@stoplight/spectral-owasp-ruleset'])
   t.same(Object.keys(rules).sort(), ['owasp:api1:2023-no-numeric-ids', 'owasp:api2:2023-no-http-basic', 'owasp:api8:2023-define-cors-origin', 'owasp:api8:2023-define-error-responses-500'])

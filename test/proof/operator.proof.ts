@@ -39,9 +39,9 @@ function storedBytes (dataDir: string): string[] {
 
 const makeToken = async (client: Client, user: User): Promise<string> => (await client.send('POST', '/api/tokens', { user, json: { name: 'x', scopes: ['files:read', 'files:write', 'account'] } })).json.token
 
-const trade = async (client: Client, credential: SendOptions): Promise<string> => (await client.send('GET', '/api/token', credential)).json.token
+const issueToken = async (client: Client, credential: SendOptions): Promise<string> => (await client.send('GET', '/api/token', credential)).json.token
 
-t.test('a person added beside a running server, whose registration is closed, can sign in at once', async t => {
+t.test('an account added beside a running server, whose registration is closed, can sign in at once', async t => {
   const server = await startServer(t, { REGISTRATION: 'closed' })
   const operator = operatorOf(server.dataDir)
   t.equal((await server.send('POST', '/api/users', { json: { username: 'ann', password: 'pwd' } })).status, 403)
@@ -126,7 +126,7 @@ t.test('who is disabled is refused by the very next request, with the password a
   const { user, token } = await signUp(server, 'ann')
   const other = await signUp(server, 'ben')
   const personal = await makeToken(server, user)
-  const issued = await trade(server, { token: personal })
+  const issued = await issueToken(server, { token: personal })
   await server.send('PUT', '/uploads/a', { user, body: 'a' })
   const requests: [method: string, path: string][] = [
     ['GET', '/api/resource'], ['GET', '/api/account'], ['GET', '/api/tokens'], ['GET', '/uploads/a'], ['HEAD', '/uploads/a'], ['PUT', '/uploads/b'], ['DELETE', '/uploads/a'], ['GET', '/api/files'], ['DELETE', '/api/tokens'], ['GET', '/api/token']
@@ -160,7 +160,7 @@ t.test('a password set by the operator ends every token and the old password', a
   t.equal((await server.send('GET', '/api/resource', { user: ['ann', 'new'] })).status, 200)
 })
 
-t.test('a person removed beside a running server is gone with their bytes when the command ends, an upload under way included', async t => {
+t.test('an account removed beside a running server is gone with its bytes when the command ends, an upload under way included', async t => {
   const server = await startServer(t)
   const operator = operatorOf(server.dataDir)
   const { user, token } = await signUp(server, 'ann')
@@ -183,7 +183,7 @@ t.test('a person removed beside a running server is gone with their bytes when t
   t.match(await operator.json(['user', 'list']), [{ id: 2 }, { id: 3 }])
 })
 
-t.test('a quota set for one person holds from their next upload on, and not for others', async t => {
+t.test('a quota set for one account applies from its next upload on, and not for others', async t => {
   const server = await startServer(t, { QUOTA_BYTES: '10', QUOTA_FILES: '2' })
   const operator = operatorOf(server.dataDir)
   const { user } = await signUp(server, 'ann')
@@ -310,7 +310,7 @@ t.test('at a terminal the trash is emptied only after a yes', { skip: lacksTermi
   t.equal(await count(), 0)
 })
 
-t.test('keys are rotated without signing people out: a token holds through two rotations, and its key is gone with the third', async t => {
+t.test('keys are rotated without signing people out: a token stays valid through two rotations, and its key is gone with the third', async t => {
   const dataDir = t.testdir()
   const operator = operatorOf(dataDir)
   const file = join(dataDir, 'signing-keys')
@@ -334,7 +334,7 @@ t.test('keys are rotated without signing people out: a token holds through two r
       await server.close()
       server = await startServer(t, { DATA_DIR: dataDir })
     } else await wait(1100)
-    tokens.push(await trade(server, { user }))
+    tokens.push(await issueToken(server, { user }))
     t.equal(kidOf(tokens.at(-1) ?? ''), kids()[0], round === 2 ? 'after a restart' : 'without a restart')
     t.not(kidOf(tokens.at(-1) ?? ''), kid)
     for (const [index, each] of tokens.entries()) {

@@ -45,9 +45,9 @@ async function press (page: Page, ...keys: string[]): Promise<void> {
 }
 
 /** The file that the browser saves. */
-async function savedBy (page: Page, act: () => Promise<void>): Promise<{ name: string, bytes: Buffer }> {
+async function savedBy (page: Page, action: () => Promise<void>): Promise<{ name: string, bytes: Buffer }> {
   const saved: Promise<Download> = page.waitForEvent('download')
-  await act()
+  await action()
   const download = await saved
   return { name: download.suggestedFilename(), bytes: await readFile(await download.path()) }
 }
@@ -492,8 +492,8 @@ browserTest('a file is renamed and deleted from its preview, which shows refusal
   await dialog.getByRole('heading', { name: 'c.png' }).waitFor()
   await shows(t, () => isFocused(dialogButton(page, 'Rename')), true)
   await server.send('DELETE', '/uploads/c.png', { user: ['inside', PASSWORD] })
-  for (const act of ['Delete', 'Download']) {
-    await dialogButton(page, act).click()
+  for (const action of ['Delete', 'Download']) {
+    await dialogButton(page, action).click()
     await refusal(page).waitFor()
   }
   await press(page, 'Escape')

@@ -29,9 +29,9 @@ const newFile = (ownerId: number, name: string, fields: Partial<NewFile> = {}): 
   ({ ownerId, name, size: 10, type: 'text/plain', sha256: hex(32), blobId: hex(16), isLeased: false, now: 5000, ...fields })
 
 /** How often each outcome occurred: `ok`, or the code of a problem. */
-async function outcomes (acts: Promise<unknown>[]): Promise<Record<string, number>> {
+async function outcomes (operations: Promise<unknown>[]): Promise<Record<string, number>> {
   const counts: Record<string, number> = {}
-  for (const end of await Promise.allSettled(acts)) {
+  for (const end of await Promise.allSettled(operations)) {
     const word = end.status === 'fulfilled' ? 'ok' : end.reason instanceof Problem ? end.reason.code : String(end.reason)
     counts[word] = (counts[word] ?? 0) + 1
   }
@@ -136,12 +136,12 @@ t.test('a server that can\'t be used is told in one line, without the password',
   t.match(await runBin(['serve'], { DATABASE_URL: `${url}?sslmode=require`, DATA_DIR: t.testdir() }), { code: 1, stdout: '', stderr: /^magicstore: DATABASE_URL: [^\n]*SSL[^\n]*\n$/ }, 'without a warning of the driver')
 })
 
-t.test('between two processes exactly as many acts succeed as may', async t => {
+t.test('between two processes exactly as many operations succeed as may', async t => {
   const url = await server.newDatabase()
   const both = await Promise.all([open(t, url), open(t, url)])
   const [one] = both
-  const many = <T>(act: (metadata: PostgresMetadata, index: number) => Promise<T>): Promise<T>[] =>
-    Array.from({ length: 40 }, (_, index) => act(both[index % 2] as PostgresMetadata, index))
+  const many = <T>(operation: (metadata: PostgresMetadata, index: number) => Promise<T>): Promise<T>[] =>
+    Array.from({ length: 40 }, (_, index) => operation(both[index % 2] as PostgresMetadata, index))
   const { id } = await one.addAccount(newAccount('ada'))
 
   t.strictSame(await outcomes(many(metadata => metadata.addAccount(newAccount('ben')))), { ok: 1, username_taken: 39 }, 'registration')
@@ -170,7 +170,7 @@ t.test('between two processes exactly as many acts succeed as may', async t => {
   t.equal(failed, 3, 'attempts')
 })
 
-t.test('two processes do not delete the same bytes at the same time, and none while a backup holds them', async t => {
+t.test('two processes do not delete the same bytes at the same time, and none while a backup needs them', async t => {
   const url = await server.newDatabase()
   const [one, two] = await Promise.all([open(t, url), open(t, url)])
   const { id } = await one.addAccount(newAccount('ada'))
@@ -246,10 +246,10 @@ t.test('of all that is kept only what goes is read', async t => {
     UPDATE accounts SET kept_bytes = 100000; ANALYZE kept, accounts`)
   const read = async () => (await server.run(url, "SELECT seq_tup_read + idx_tup_fetch AS rows, seq_scan AS scans FROM pg_stat_user_tables WHERE relname = 'kept'"))[0] as { rows: string, scans: string }
   /** What all connections have counted is told a second later, or when they end. */
-  async function rowsRead (act: (metadata: PostgresMetadata) => Promise<unknown>): Promise<number> {
+  async function rowsRead (operation: (metadata: PostgresMetadata) => Promise<unknown>): Promise<number> {
     const before = await read()
     const own = await openPostgresMetadata({ url, poolSize: 1, keeping })
-    await act(own)
+    await operation(own)
     await own.close()
     await setTimeout(200)
     const after = await read()
@@ -351,8 +351,8 @@ t.test('what is undone because of others is tried again, and other failures are 
   }
   for (const [code, problem] of [['40P01', 'overloaded'], ['53100', 'storage_full'], ['53200', 'unavailable'], ['57014', 'overloaded']] as const) {
     await failChanges(url, code, 1000)
-    const acts = [metadata.addAccount(newAccount('no')), metadata.setQuota(id, { bytes: 2, files: 2 }), metadata.addEvent(event, 9), metadata.addFile(newFile(id, 'no'), unlimited)]
-    t.strictSame(await outcomes(acts), { [problem]: 4 }, code)
+    const operations = [metadata.addAccount(newAccount('no')), metadata.setQuota(id, { bytes: 2, files: 2 }), metadata.addEvent(event, 9), metadata.addFile(newFile(id, 'no'), unlimited)]
+    t.strictSame(await outcomes(operations), { [problem]: 4 }, code)
   }
   await failChanges(url, 'P0001', 1000)
   await t.rejects(metadata.addAccount(newAccount('no')), { code: 'P0001', message: 'of the test' }, 'what is nobody\'s fault stays what it is')
@@ -406,18 +406,18 @@ t.test('who waits for a lock too long, or sees a file change again and again, is
   t.strictSame(await outcomes([metadata.removeFile(id, 'a', { ...removal, precondition: { 'if-match': `"${file.sha256}"` } })]), { overloaded: 1 })
 })
 
-t.test('a connection that is cut before or after an act loses nothing and does nothing twice', async t => {
+t.test('a connection that is cut before or after a write loses nothing and does nothing twice', async t => {
   const url = await server.newDatabase()
   const proxy = await startProxy(t, server.port)
   const metadata = await open(t, new URL(new URL(url).pathname, server.url('', proxy.port)).href)
   const { id } = await metadata.addAccount(newAccount('ada'))
 
-  /** The result of an act while connections are cut, the first `times` times. */
-  async function during<T> (kind: 'cutRequest' | 'cutAnswer', { what, times }: { what: RegExp, times: number }, act: () => Promise<T>): Promise<T> {
+  /** The result of an operation while connections are cut, the first `times` times. */
+  async function during<T> (kind: 'cutRequest' | 'cutAnswer', { what, times }: { what: RegExp, times: number }, operation: () => Promise<T>): Promise<T> {
     const target = proxy.cuts + times
     proxy[kind] = { test: (text: string) => proxy.cuts < target && what.test(text) } as RegExp
     try {
-      return await act()
+      return await operation()
     } finally {
       proxy[kind] = undefined
     }
@@ -490,10 +490,10 @@ t.test('an upload whose answer is lost is added, saved, taken over and finished 
   const changeOf = ({ id, generation }: UploadRecord) => ({ id, generation, offset: 10, state: 's', length: 10, lifetimeMilliseconds: 3600_000 })
   const finish = (upload: UploadRecord, sha256: string) => metadata.finishUpload(changeOf(upload), { sha256, quota: limits.quota })
 
-  async function during<T> (kind: 'cutRequest' | 'cutAnswer', what: RegExp, act: () => Promise<T>): Promise<T> {
+  async function during<T> (kind: 'cutRequest' | 'cutAnswer', what: RegExp, operation: () => Promise<T>): Promise<T> {
     const target = proxy.cuts + 1
     proxy[kind] = { test: (text: string) => proxy.cuts < target && what.test(text) } as RegExp
-    return act().finally(() => { proxy[kind] = undefined })
+    return operation().finally(() => { proxy[kind] = undefined })
   }
 
   for (const kind of ['cutRequest', 'cutAnswer'] as const) {
@@ -533,9 +533,9 @@ t.test('a server that no longer answers is given up after a while, and used agai
   const proxy = await startProxy(t, server.port)
   const metadata = await openPostgresMetadata({ url: new URL(new URL(url).pathname, server.url('', proxy.port)).href, poolSize: POOL })
   const { id } = await metadata.addAccount(newAccount('ada'))
-  const seconds = async (act: () => Promise<unknown>) => {
+  const seconds = async (operation: () => Promise<unknown>) => {
     const start = performance.now()
-    await act()
+    await operation()
     return (performance.now() - start) / 1000
   }
   proxy.isSilent = true

@@ -48,7 +48,7 @@ interface Recipe {
   files: { name: string, bytes: Uint8Array }[]
   parameters: Record<string, Drawn | null>
   body: unknown
-  proof: number
+  credential: number
 }
 
 const hints = {
@@ -86,7 +86,7 @@ function recipesFor (drawer: Drawer, listed: Listed): fc.Arbitrary<Recipe> {
       return [parameter.name, parameter.required === true ? values : fc.option(values, { freq: 1 })]
     }))),
     body: bodyValues(drawer, listed),
-    proof: fc.nat(99)
+    credential: fc.nat(99)
   })
 }
 
@@ -102,7 +102,7 @@ function requestOf ({ method, path, operation }: Listed, recipe: Recipe, fixture
     const kind = name === 'id' ? kindOfId(path) : name
     return drawn === null || drawn === undefined ? [] : [{ name, place, value: valueOf(kind, drawn, fixture) }]
   })
-  const fixed = recipe.proof % 2 === 0 ? byProtocol[operation.operationId] : undefined
+  const fixed = recipe.credential % 2 === 0 ? byProtocol[operation.operationId] : undefined
   const placed = (place: string) => place === 'header' && fixed !== undefined ? Object.entries(fixed).map(([name, value]) => ({ name, value })) : given.filter(each => each.place === place)
   const query = new URLSearchParams(placed('query').map(({ name, value }) => [name, value])).toString()
   const address = placed('path').reduce((text, { name, value }) => text.replace(`{${name}}`, encodeURIComponent(value)), path)
@@ -111,7 +111,7 @@ function requestOf ({ method, path, operation }: Listed, recipe: Recipe, fixture
     method,
     target: query === '' ? address : `${address}?${query}`,
     version: 'HTTP/1.1',
-    headers: [['host', `127.0.0.1:${fixture.server.port}`], ['connection', 'close'], ...Object.entries(headers), ...credentials(operation.security, recipe.proof, fixture), ...placed('header').map(({ name, value }): [string, string] => [name, value])],
+    headers: [['host', `127.0.0.1:${fixture.server.port}`], ['connection', 'close'], ...Object.entries(headers), ...credentials(operation.security, recipe.credential, fixture), ...placed('header').map(({ name, value }): [string, string] => [name, value])],
     lines: [],
     body,
     framing: body.length === 0 && operation.requestBody === undefined ? 'none' : 'length'
@@ -131,13 +131,13 @@ function contentOf (content: Record<string, { schema: Schema }>, drawn: any): { 
 }
 
 /** One of the operation's schemes: the password if no other is possible, and in one of 100 cases. */
-function credentials (security: Record<string, string[]>[], proof: number, { user, token, personal, cookie }: Fixture): [string, string][] {
+function credentials (security: Record<string, string[]>[], choice: number, { user, token, personal, cookie }: Fixture): [string, string][] {
   const schemes = security.flatMap(requirement => Object.keys(requirement))
   if (schemes.length === 0) return []
   if (schemes.includes('session')) return [['cookie', cookie]]
   const basic = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`
   const byToken = [`Bearer ${token}`, `Bearer ${personal}`, `Token ${token}`, `Token ${personal}`, basic(`${token}:unused`)]
-  return [['authorization', !schemes.includes('bearer') || proof === 0 ? basic(user.join(':')) : String(byToken[proof % byToken.length])]]
+  return [['authorization', !schemes.includes('bearer') || choice === 0 ? basic(user.join(':')) : String(byToken[choice % byToken.length])]]
 }
 
 /** Ensures that the account and its tokens are valid, whatever the last request did, and stores the files. */

@@ -72,7 +72,7 @@ t.test('the eleventh sign-in to an account from a network where ten failed is re
   for (const path of ['/api/resource', '/api/account', '/uploads/x']) {
     t.equal((await server.send('GET', path, from('198.51.100.1', { user: ['ann', password] }))).status, 429, `${path} with Basic`)
   }
-  t.equal((await server.send('GET', '/api/resource', from('198.51.100.1', { token }))).status, 200, 'a token that holds goes on')
+  t.equal((await server.send('GET', '/api/resource', from('198.51.100.1', { token }))).status, 200, 'a valid token goes on')
   t.equal((await signIn(server, 'ANN', password, '198.51.100.1')).status, 429, 'another spelling is the same account')
   t.equal((await signIn(server, 'ann', password, '198.51.100.2')).status, 200, 'another network is not slowed')
 })
@@ -287,7 +287,7 @@ t.test('REGISTRATIONS_PER_HOUR=0 lifts that limit, and an hour forgives', async 
   }
 })
 
-t.test('a storm of sign-ins is refused beyond a queue of 256, and a download meanwhile is not held up by it', async t => {
+t.test('a storm of sign-ins is refused beyond a queue of 256, and a download meanwhile is not delayed by it', async t => {
   const server = await startServer(t, { SIGN_IN_FAILURES: '1000' })
   const { token } = await signUp(server, 'ann')
   const small = Buffer.alloc(4096, 'x')
@@ -392,7 +392,7 @@ t.test('PASSWORD_POLICY=strict refuses short and common passwords and the userna
     t.equal((await signIn(server, `ann-${index}`, secret)).status, 200)
   }
   const change = await server.send('PUT', '/api/account/password', { user: ['ann-0', 'lower case only'], json: { password: 'password1' } })
-  t.match(change, { status: 400, json: { code: 'password_invalid' } }, 'a change is held to it')
+  t.match(change, { status: 400, json: { code: 'password_invalid' } }, 'a change is checked against it')
   t.equal((await signIn(server, 'ann-0', 'lower case only')).status, 200)
 })
 
@@ -586,7 +586,7 @@ t.test('a page of another site changes nothing, whatever the credential', async 
     ['a listed origin beside another', true, { origin: `${listed}, ${foreign}` }],
     ['the server\'s own page', false, { origin: own, 'sec-fetch-site': 'same-origin' }],
     ['a page of its public address', false, { origin: 'https://files.example.org', 'sec-fetch-site': 'same-origin' }],
-    ['a person who typed the address', false, { 'sec-fetch-site': 'none' }],
+    ['a user who typed the address', false, { 'sec-fetch-site': 'none' }],
     ['a page at the address that the proxy was asked for', false, { origin: 'https://other.example.org', 'x-forwarded-host': 'other.example.org', 'x-forwarded-proto': 'https' }],
     ['an address that is none', true, { origin: own, 'x-forwarded-host': 'a b' }]
   ]
@@ -635,7 +635,7 @@ t.test('every kind of answer keeps browsers from guessing, storing and running',
     ['a deletion', 404, 'DELETE', '/uploads/none', { token }], ['no such address', 404, 'GET', '/nowhere'], ['no such method', 405, 'DELETE', '/api/users'],
     ['an ill-formed address', 400, 'GET', '/uploads/%ff'], ['no credential', 401, 'GET', '/api/files'], ['a refused body', 400, 'POST', '/api/users', { json: {} }],
     ['too large', 413, 'PUT', '/uploads/b', { token, body: Buffer.alloc(11) }], ['a redirect', 302, 'GET', '/docs/json'],
-    ['the page for people', 200, 'GET', '/', { headers: { accept: 'text/html' } }]
+    ['the page for browsers', 200, 'GET', '/', { headers: { accept: 'text/html' } }]
   ]
   for (const [what, status, method, path, options] of requests) {
     const { status: actual, headers } = await server.send(method, path, options)

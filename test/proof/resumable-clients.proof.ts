@@ -147,9 +147,9 @@ function * slices (bytes: Buffer): Generator<Buffer> {
   for (let start = 0; start < bytes.length; start += 65_536) yield bytes.subarray(start, start + 65_536)
 }
 
-async function untilAnswered (act: () => Promise<Reply | undefined>): Promise<Reply> {
+async function untilAnswered (operation: () => Promise<Reply | undefined>): Promise<Reply> {
   for (;;) {
-    const reply = await act()
+    const reply = await operation()
     if (reply !== undefined && reply.status !== 503) return reply
     await setTimeout(250)
   }

@@ -94,7 +94,7 @@ test('an upload whose file could not be stored keeps its bytes, and becomes a fi
   await t.rejects(uploads.append(owner, (await uploads.create(creation('e'))).upload.id, appendOf('abc')), { code: 'stopping' })
 })
 
-test('a digest is remembered for recorded bytes only', async t => {
+test('a digest is cached for recorded bytes only', async t => {
   const folder = t.testdir()
   const metadata = await openSqliteMetadata(join(folder, 'db'))
   const blobs = await openDiskBlobs({ folder, minFreeBytes: () => 0 })

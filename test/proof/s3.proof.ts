@@ -54,14 +54,14 @@ async function open (store: BlobStore, { id, size }: StoredBlob): Promise<Readab
 }
 
 /** What a request does: `PUT`, `GET`, `uploads` (of POST), `partNumber`, `uploadId` (of POST or DELETE), `delete`. */
-const isAct = (act: string) => ({ method, key, query }: S3Request) => act === 'PUT' || act === 'GET' || act === 'HEAD'
-  ? method === act && query.get('partNumber') === null && key !== ''
-  : query.has(act) && method === (act === 'partNumber' ? 'PUT' : 'POST')
+const isRequest = (kind: string) => ({ method, key, query }: S3Request) => kind === 'PUT' || kind === 'GET' || kind === 'HEAD'
+  ? method === kind && query.get('partNumber') === null && key !== ''
+  : query.has(kind) && method === (kind === 'partNumber' ? 'PUT' : 'POST')
 
-/** Gives `fault` to the first `times` requests of an act. */
-function failing (act: string, fault: Fault, times = Infinity): (request: S3Request) => Fault | undefined {
+/** Gives `fault` to the first `times` requests of a kind. */
+function failing (kind: string, fault: Fault, times = Infinity): (request: S3Request) => Fault | undefined {
   let left = times
-  return request => isAct(act)(request) && left-- > 0 ? fault : undefined
+  return request => isRequest(kind)(request) && left-- > 0 ? fault : undefined
 }
 
 test('S3 keeps the contract of blobs', async t => {
@@ -103,37 +103,37 @@ function later (name: string, run: (t: Test) => Promise<void>): void {
   delayed.push({ name, run })
 }
 
-for (const { act, size } of [
-  { act: 'PUT', size: 1000 },
-  { act: 'uploads', size: 12 * MIB },
-  { act: 'partNumber', size: 12 * MIB },
-  { act: 'uploadId', size: 12 * MIB }
+for (const { kind, size } of [
+  { kind: 'PUT', size: 1000 },
+  { kind: 'uploads', size: 12 * MIB },
+  { kind: 'partNumber', size: 12 * MIB },
+  { kind: 'uploadId', size: 12 * MIB }
 ]) {
   const faults: Fault[] = [{ status: 500, code: 'InternalError' }, { status: 503, code: 'SlowDown' }, 'reset', 'hang', { slow: 300 }]
   for (const fault of faults) {
     const name = typeof fault === 'string' ? fault : JSON.stringify(fault)
-    later(`an upload whose request "${act}" meets ${name} once succeeds`, async t => {
+    later(`an upload whose request "${kind}" meets ${name} once succeeds`, async t => {
       const { s3, store } = await start(t, { idleMilliseconds: 500 })
-      s3.fault = failing(act, fault, 1)
+      s3.fault = failing(kind, fault, 1)
       const bytes = randomBytes(size)
       t.ok((await readAll(store, await put(store, bytes))).equals(bytes))
       t.strictSame(s3.uploads(), [])
     })
   }
-  for (const fault of [...faults.slice(0, 4), 'lost' as const, ...(size > 1000 && act === 'uploads' ? [] : ['corrupt' as const])]) {
+  for (const fault of [...faults.slice(0, 4), 'lost' as const, ...(size > 1000 && kind === 'uploads' ? [] : ['corrupt' as const])]) {
     const name = typeof fault === 'string' ? fault : JSON.stringify(fault)
-    later(`an upload whose request "${act}" always meets ${name} is unavailable, and leaves nothing`, async t => {
+    later(`an upload whose request "${kind}" always meets ${name} is unavailable, and leaves nothing`, async t => {
       const { s3, store } = await start(t, { idleMilliseconds: fault === 'hang' ? 500 : 5000 })
-      s3.fault = failing(act, fault)
+      s3.fault = failing(kind, fault)
       const id = createBlobId()
       const putting = store.put(id, inChunks(Buffer.alloc(size)), { maxBytes: size })
-      if (act === 'uploadId' && fault === 'lost') {
+      if (kind === 'uploadId' && fault === 'lost') {
         t.match(await putting, { id, size }, 'except that it is complete, which the store says')
         return
       }
       await t.rejects(putting, unavailable)
       // An upload without parts, whose id was lost, is found by the name of its object.
-      if (act === 'uploads' && fault === 'lost') t.equal(s3.uploads().length, 3)
+      if (kind === 'uploads' && fault === 'lost') t.equal(s3.uploads().length, 3)
       else t.strictSame(s3.uploads(), [])
       t.strictSame(s3.objects(), [])
       s3.fault = () => undefined
@@ -143,24 +143,24 @@ for (const { act, size } of [
   }
 }
 
-for (const { act, size } of [
-  { act: 'PUT', size: 1000 },
-  { act: 'PUT', size: 12 * MIB },
-  { act: 'GET', size: 1000 },
-  { act: 'uploads', size: 12 * MIB },
-  { act: 'partNumber', size: 12 * MIB }
+for (const { kind, size } of [
+  { kind: 'PUT', size: 1000 },
+  { kind: 'PUT', size: 12 * MIB },
+  { kind: 'GET', size: 1000 },
+  { kind: 'uploads', size: 12 * MIB },
+  { kind: 'partNumber', size: 12 * MIB }
 ]) {
-  for (const fault of [{ status: 500, code: 'InternalError' }, 'reset', 'hang', ...(act === 'GET' ? [] : ['lost'])] as Fault[]) {
-    later(`an append of ${size} bytes whose request "${act}" always meets ${JSON.stringify(fault)} is unavailable, and continues later`, async t => {
+  for (const fault of [{ status: 500, code: 'InternalError' }, 'reset', 'hang', ...(kind === 'GET' ? [] : ['lost'])] as Fault[]) {
+    later(`an append of ${size} bytes whose request "${kind}" always meets ${JSON.stringify(fault)} is unavailable, and continues later`, async t => {
       const { s3, store } = await start(t, { idleMilliseconds: fault === 'hang' || fault === 'lost' ? 1000 : 5000 })
       const [id, row] = [createBlobId(), createRow()]
       const bytes = randomBytes(1000 + size)
       await append(store, id, row, inChunks(bytes.subarray(0, 1000)))
       const { size: saved } = row.draft
-      s3.fault = failing(act, fault)
+      s3.fault = failing(kind, fault)
       for (const append_ of [append, appendAtomically]) await t.rejects(append_(store, id, row, inChunks(bytes.subarray(1000))), unavailable)
       t.ok(row.draft.size >= saved)
-      s3.fault = failing(act, fault, 1)
+      s3.fault = failing(kind, fault, 1)
       await append(store, id, row, inChunks(bytes.subarray(row.draft.size)))
       s3.fault = () => undefined
       t.ok((await readDraft(store, id, row.draft)).equals(bytes))
@@ -169,16 +169,16 @@ for (const { act, size } of [
   }
 }
 
-for (const { act, size } of [{ act: 'PUT', size: 1000 }, { act: 'GET', size: 1000 }, { act: 'partNumber', size: 12 * MIB }, { act: 'uploadId', size: 12 * MIB }, { act: 'uploadId', size: 10 * MIB }]) {
-  for (const fault of [{ status: 500, code: 'InternalError' }, 'reset', 'hang', ...(act === 'GET' ? [] : ['lost'])] as Fault[]) {
-    later(`an assembly of ${size} bytes whose request "${act}" always meets ${JSON.stringify(fault)} can be repeated`, async t => {
+for (const { kind, size } of [{ kind: 'PUT', size: 1000 }, { kind: 'GET', size: 1000 }, { kind: 'partNumber', size: 12 * MIB }, { kind: 'uploadId', size: 12 * MIB }, { kind: 'uploadId', size: 10 * MIB }]) {
+  for (const fault of [{ status: 500, code: 'InternalError' }, 'reset', 'hang', ...(kind === 'GET' ? [] : ['lost'])] as Fault[]) {
+    later(`an assembly of ${size} bytes whose request "${kind}" always meets ${JSON.stringify(fault)} can be repeated`, async t => {
       const { s3, store } = await start(t, { idleMilliseconds: fault === 'hang' || fault === 'lost' ? 1000 : 5000 })
       const [id, row] = [createBlobId(), createRow()]
       const bytes = randomBytes(size)
       await append(store, id, row, inChunks(bytes))
-      s3.fault = failing(act, fault)
+      s3.fault = failing(kind, fault)
       const assembly = store.assemble?.(id, row.draft) as Promise<void>
-      if (fault === 'lost' && (act === 'uploadId' || act === 'PUT')) await assembly
+      if (fault === 'lost' && (kind === 'uploadId' || kind === 'PUT')) await assembly
       else await t.rejects(assembly, unavailable)
       s3.fault = () => undefined
       t.ok((await readDraft(store, id, row.draft)).equals(bytes))
@@ -350,7 +350,7 @@ test('objects that can\'t be deleted are not told as removed', async t => {
 
 test('a source is read no further ahead than three parts while the store is slow', async t => {
   const { s3, store } = await start(t)
-  s3.fault = request => isAct('partNumber')(request) ? 'hang' : undefined
+  s3.fault = request => isRequest('partNumber')(request) ? 'hang' : undefined
   let yielded = 0
   const endless = async function * () { for (;;) { yielded++; yield Buffer.alloc(MIB) } }
   const failed = store.put(createBlobId(), endless(), { maxBytes: 1024 * MIB })
@@ -466,7 +466,7 @@ for (const { what, options = {}, env = {}, fault, isFailing = () => true, isRead
   { what: 'an unknown key', env: { AWS_ACCESS_KEY_ID: 'AKIAWRONG' }, exitCode: 2, words: /the access key does not exist \(InvalidAccessKeyId\)$/ },
   { what: 'no credentials', env: { AWS_ACCESS_KEY_ID: undefined, AWS_SECRET_ACCESS_KEY: undefined, AWS_CONFIG_FILE: '/dev/null', AWS_SHARED_CREDENTIALS_FILE: '/dev/null' }, exitCode: 2, words: /there are no credentials/ },
   { what: 'a bucket that can only be read', isReadOnly: true, exitCode: 2, words: /have no right to list, read, write and delete in the bucket \(AccessDenied\)$/ },
-  { what: 'a bucket that can only be listed', fault: { status: 403, code: 'AccessDenied' }, isFailing: isAct('GET'), exitCode: 2, words: /have no right to list, read/ },
+  { what: 'a bucket that can only be listed', fault: { status: 403, code: 'AccessDenied' }, isFailing: isRequest('GET'), exitCode: 2, words: /have no right to list, read/ },
   { what: 'a region that is not set', options: { region: undefined }, env: { AWS_CONFIG_FILE: '/dev/null' }, exitCode: 2, words: /^STORAGE_URL: bucket files can't be used: the region is not set; add region=… to the address, or set AWS_REGION \(RegionMissing\)$/ },
   { what: 'another region', options: { region: 'us-east-1' }, exitCode: 2, words: /the bucket is in another region/ },
   { what: 'a clock that is off', fault: { status: 403, code: 'RequestTimeTooSkewed' }, exitCode: 1, words: /the clock here differs from that of bucket / },

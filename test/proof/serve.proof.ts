@@ -34,7 +34,7 @@ test('the welcome names the address, the documentation of the API, the data fold
   t.equal(await end('SIGTERM'), 0)
 })
 
-test('the welcome shows the address that people use where PUBLIC_URL says it', async t => {
+test('the welcome shows the address that clients use where PUBLIC_URL says it', async t => {
   const { welcome, end } = await spawnServer(t, { DATA_DIR: t.testdir(), PUBLIC_URL: 'http://files.example:8443/', LOG_LEVEL: 'silent' })
   t.ok(welcome[0]?.endsWith(' http://files.example:8443'))
   t.ok(welcome[1]?.endsWith(' http://files.example:8443/docs'))
@@ -69,7 +69,7 @@ test('where a sandbox lets no thread have a priority the server serves as well',
   t.strictSame(await exited, [0, null])
 })
 
-test('people, tokens and files survive a restart', async t => {
+test('accounts, tokens and files survive a restart', async t => {
   const dataDir = t.testdir()
   const first = await spawnServer(t, { DATA_DIR: dataDir })
   const { id, user, token } = await signUp(first, 'ada')

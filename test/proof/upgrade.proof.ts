@@ -88,8 +88,8 @@ for (const number of numbers) {
       t.strictSame((await server.send('GET', '/api/files', { user })).json.files.map(({ name, size, type, sha256 }: Fixture['files'][0]) => ({ owner: username, name, size, type, sha256 })).sort(byName), own.sort(byName))
       for (const { name, sha256 } of own) t.equal(digest((await server.send('GET', `/uploads/${encodeURIComponent(name)}`, { user })).bytes), sha256, name)
       t.equal((await server.send('GET', '/uploads/gone', { user })).status, 404)
-      const held = await server.send('GET', '/api/resource', { token: access })
-      t.ok(held.status === 200 || held.json.code === 'token_expired', 'signed by a key that is still there')
+      const answer = await server.send('GET', '/api/resource', { token: access })
+      t.ok(answer.status === 200 || answer.json.code === 'token_expired', 'signed by a key that is still there')
       if (personal !== null) t.equal((await server.send('GET', '/uploads/report.pdf', { token: personal })).text, 'the first report')
       t.equal((await server.send('PUT', '/uploads/new', { user, body: 'new' })).status, 201)
       t.equal((await server.send('GET', '/api/account', { user })).json.usage.files, own.length + 1)
@@ -129,7 +129,7 @@ async function checkKept (t: Test, server: Client, { user, stored }: { user: [st
 const byName = (one: { name: string }, other: { name: string }) => one.name < other.name ? -1 : 1
 const digest = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 
-t.test('access tokens of the first format hold on, with all that a password may do, and their ids are not used again', async t => {
+t.test('access tokens of the first format stay valid, with all that a password may do, and their ids are not used again', async t => {
   const { database, stored } = await unpack(t, '0000')
   const old = new Database(database)
   const ids = old.prepare('SELECT id FROM tokens ORDER BY id').pluck().all() as number[]

@@ -340,7 +340,7 @@ function emptyTrash (user: User, state: UserState, session: string): Operation {
 
 const TUS = { 'tus-resumable': '1.0.0' }
 
-/** The bytes of a resumable upload, which depend on its name alone: whoever finds it can finish it. */
+/** The bytes of a resumable upload, which depend on its name alone: anyone who finds it can finish it. */
 export function uploadBytes (name: string): Uint8Array<ArrayBuffer> {
   const size = 1 + Number.parseInt(name, 16) % 200_000
   return new Uint8Array(createCipheriv('aes-128-ctr', Buffer.alloc(16, name), Buffer.alloc(16)).update(Buffer.alloc(size)))
