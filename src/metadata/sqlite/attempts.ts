@@ -17,6 +17,10 @@ export function createAttemptRepository (db: BetterSQLite3Database, { commit, re
     .innerJoin(accounts, eq(accounts.id, accountNetworks.accountId))
     .where(and(eq(accounts.usernameKey, sql.placeholder('usernameKey')), eq(accountNetworks.network, sql.placeholder('network')))).prepare()
 
+  const isOfPair = and(eq(attempts.kind, 'sign_in'), eq(attempts.usernameKey, sql.placeholder('usernameKey')), eq(attempts.network, sql.placeholder('network')))
+  const failures = db.select({ id: attempts.id }).from(attempts).where(isOfPair).limit(1).prepare()
+  const removeFailures = db.delete(attempts).where(isOfPair).prepare()
+
   // Building a statement takes Drizzle ten times as long as running it, and every sign-in runs two or three of these.
   const statements = new Map<string, ReturnType<typeof prepareTimes>>()
   const claims = new Map<number, Attempt>()
@@ -67,7 +71,6 @@ export function createAttemptRepository (db: BetterSQLite3Database, { commit, re
 
     async finishAttempt (claimId, outcome, now = Date.now()) {
       const { usernameKey, network, ...attempt } = claims.get(claimId) as Attempt
-      const isPair = and(eq(attempts.kind, 'sign_in'), eq(attempts.usernameKey, usernameKey), eq(attempts.network, network))
       try {
         if (outcome === 'failed') {
           const failure = { ...attempt, usernameKey, network, at: now }
@@ -75,8 +78,8 @@ export function createAttemptRepository (db: BetterSQLite3Database, { commit, re
         } else if (outcome === 'succeeded') {
           unrecorded.clear(usernameKey, network)
           // Usually there is none, and a transaction would cost a sync. Those that can't be deleted (full disk) stay.
-          const hasFailed = await read(() => db.select().from(attempts).where(isPair).limit(1).get()) !== undefined
-          if (hasFailed) await commit(() => { db.delete(attempts).where(isPair).run() }).catch(() => {})
+          const hasFailed = await read(() => failures.get({ usernameKey, network })) !== undefined
+          if (hasFailed) await commit(() => { removeFailures.run({ usernameKey, network }) }).catch(() => {})
         }
       } finally {
         claims.delete(claimId)
