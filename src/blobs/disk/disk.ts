@@ -10,7 +10,6 @@ import { appendToDraft } from './draft-file.ts'
 import { failAsDamaged, failAsStorage, makeFolder, openSharedSync, READ_BYTES, readStart, sync, writeDurably } from './durable-files.ts'
 import { ignoreMissing, removeDurably } from './durable-removal.ts'
 import { createFreeSpace } from './free-space.ts'
-import { createMarks } from './marks.ts'
 
 /** Size of one read, if few blobs are read: 256 MiB took 100 ms of CPU time, and 130 ms with 256 KiB. */
 const MAX_READ_BYTES = 512 * 1024
@@ -220,6 +219,21 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
       await Promise.allSettled([...writing, ...committing.values()])
       await syncIncoming.close()
     }
+  }
+}
+
+/** Marks as files in a folder of their own, which is made with the first one. */
+function createMarks (folder: string): Pick<BlobStore, 'marks' | 'mark' | 'unmark'> {
+  return {
+    marks: () => readdir(folder).catch(() => []),
+
+    async mark (name) {
+      await makeFolder(folder)
+      await writeDurably(join(folder, name), [])
+      await sync(folder)
+    },
+
+    unmark: name => rm(join(folder, name), { force: true })
   }
 }
 

@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises'
 import {
+  CopyObjectCommand,
   DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
@@ -8,19 +9,20 @@ import {
   paginateListObjectsV2,
   PutObjectCommand
 } from '@aws-sdk/client-s3'
+import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import { Problem } from '../../problems.ts'
-import { type BlobStore, createBlobId, type StoredBlob } from '../blob-store.ts'
+import { type BlobStore, createBlobId, type Presigned, type StoredBlob } from '../blob-store.ts'
 import { writeDurably } from '../disk/durable-files.ts'
 import type { StorageUrl } from '../storage-url.ts'
 import { openBucket, type Bucket } from './bucket.ts'
 import { checkObject, readPieces } from './download.ts'
 import { appendToDraft, assembleDraft } from './drafts.ts'
 import { failAsUnavailable, failAsUnusable, ignoreMissing } from './failures.ts'
-import { createMarks } from './marks.ts'
-import { presignObject } from './presign.ts'
-import { quarantineObject } from './quarantine.ts'
 import { removeObjects } from './removal.ts'
 import { upload } from './upload.ts'
+
+/** How a store refuses to copy an object of more than 5 GiB in one request. */
+const TOO_LARGE = new Set(['InvalidRequest', 'EntityTooLarge'])
 
 interface S3BlobsOptions {
   url: StorageUrl
@@ -117,6 +119,56 @@ async function checkExists ({ requests }: Bucket, command: HeadObjectCommand | G
     ignoreMissing(error)
     return false
   })
+}
+
+/** Marks as objects named `<prefix>installations/<mark>`. There are few. */
+function createMarks ({ requests, name: Bucket, prefix }: Bucket): Pick<BlobStore, 'marks' | 'mark' | 'unmark'> {
+  const Prefix = `${prefix}installations/`
+
+  return {
+    async marks () {
+      const { Contents = [] } = await requests.send(new ListObjectsV2Command({ Bucket, Prefix })).catch(failAsUnavailable)
+      return Contents.map(({ Key = '' }) => Key.slice(Prefix.length))
+    },
+
+    async mark (name) {
+      await requests.send(new PutObjectCommand({ Bucket, Key: Prefix + name, Body: Buffer.from(name) })).catch(failAsUnavailable)
+    },
+
+    async unmark (name) {
+      await requests.send(new DeleteObjectCommand({ Bucket, Key: Prefix + name })).catch(failAsUnavailable)
+    }
+  }
+}
+
+/**
+ * Moves an object to `<prefix>quarantine/<id>`. False for one of more than 5 GiB: a copy in parts would need its own recovery, for what
+ * hardly ever occurs.
+ */
+async function quarantineObject ({ requests, name: Bucket, prefix, keyOf }: Bucket, id: string): Promise<boolean> {
+  try {
+    const CopySource = `${Bucket}/${keyOf(id)}`
+    await requests.send(new CopyObjectCommand({ Bucket, Key: `${prefix}quarantine/${id}`, CopySource })).catch(failAsUnavailable)
+    await requests.send(new DeleteObjectCommand({ Bucket, Key: keyOf(id) })).catch(failAsUnavailable)
+    return true
+  } catch (error) {
+    const { code, cause } = error as Problem
+    if (code === 'file_damaged') return true
+    if (TOO_LARGE.has((cause as Error).name)) return false
+    throw error
+  }
+}
+
+/** A URL of an object, with a signature that covers the headers of the response too. Sends no request. */
+async function presignObject (bucket: Bucket, key: string, { seconds, type, disposition }: Presigned): Promise<string> {
+  const command = new GetObjectCommand({
+    Bucket: bucket.name,
+    Key: key,
+    ResponseContentType: type,
+    ResponseContentDisposition: disposition,
+    ResponseCacheControl: 'private, no-cache'
+  })
+  return getSignedUrl(bucket.downloads, command, { expiresIn: seconds })
 }
 
 /** An object that is written and removed to check that the bucket can be written to. */
