@@ -1,10 +1,10 @@
+import { and, desc, eq, lt, sql } from 'drizzle-orm'
 import { KEEP_NOTHING, type Keeping } from '../kept.ts'
 import type { Metadata } from '../metadata.ts'
 import { createAccountRepository } from './accounts.ts'
 import { createAttemptRepository } from './attempts.ts'
 import { createBlobRepository } from './blobs.ts'
-import { createConnections, readClock } from './connections.ts'
-import { createEventRepository } from './events.ts'
+import { type Connections, createConnections, readClock } from './connections.ts'
 import { createFileRepository } from './files.ts'
 import { type BlobHolds, createBlobHolds } from './holds.ts'
 import { createIntegrityRepository } from './integrity-check.ts'
@@ -12,12 +12,18 @@ import { createKeptRepository } from './kept.ts'
 import { applyMigrations, checkVersions } from './migrations.ts'
 import { createMonitoringRepository } from './monitoring.ts'
 import { createPortableFacts, type PortableFacts } from './portable-facts.ts'
-import { installation } from './schema.ts'
+import { events, installation } from './schema.ts'
 import { createSigningKeyRepository, type SigningKeyRepository } from './signing-keys.ts'
 import { driverAddress, explainConnectionFailure } from './startup.ts'
-import { createStorageRecord, type StorageRecord } from './storage-record.ts'
 import { createTokenRepository } from './tokens.ts'
 import { createUploadRepository } from './uploads.ts'
+
+/** Which blob store all processes that share the database must use. */
+interface StorageRecord {
+  findStorageId (): Promise<string | undefined>
+  /** Records an id unless there is one. Returns the one that is recorded then. */
+  recordStorageId (id: string): Promise<string>
+}
 
 /** What PostgreSQL stores besides the contract. */
 export interface PostgresMetadata extends Metadata, BlobHolds, PortableFacts, SigningKeyRepository, StorageRecord {}
@@ -71,6 +77,32 @@ export async function openPostgresMetadata ({ poolSize = 10, keeping = KEEP_NOTH
   } catch (error) {
     await close()
     throw explainConnectionFailure(error)
+  }
+}
+
+function createEventRepository ({ read, execute }: Connections): Pick<Metadata, 'addEvent' | 'listEvents'> {
+  return {
+    addEvent: ({ accountId, kind, network, requestId, at = null }, keep) => execute(async db => {
+      await db.execute(sql`SELECT add_event(${accountId}, ${kind}, ${network}, ${requestId}, ${at}, ${keep})`)
+    }),
+
+    listEvents: (accountId, { beforeId, limit }) => read(db => db.select().from(events)
+      .where(and(eq(events.accountId, accountId), beforeId === undefined ? undefined : lt(events.id, beforeId)))
+      .orderBy(desc(events.id)).limit(limit))
+  }
+}
+
+function createStorageRecord ({ read, executeIdempotent }: Connections): StorageRecord {
+  return {
+    async findStorageId () {
+      const [row] = await read(db => db.select({ id: installation.storageId }).from(installation))
+      return row?.id ?? undefined
+    },
+
+    async recordStorageId (id) {
+      const [row] = await executeIdempotent(db => db.update(installation).set({ storageId: sql`coalesce(${installation.storageId}, ${id})` }).returning({ id: installation.storageId }))
+      return String(row?.id)
+    }
   }
 }
 
