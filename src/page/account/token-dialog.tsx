@@ -1,13 +1,14 @@
 import { bodyOf } from 'magicstore'
-import { useId, useState } from 'preact/hooks'
+import { useEffect, useId, useRef, useState } from 'preact/hooks'
 import { Dialog } from '../dialog.tsx'
+import { Icon } from '../icon.tsx'
 import { AccountPassword, isPasswordWrong } from '../password-field.tsx'
 import { ProblemText } from '../problem.tsx'
 import { call, passwordHeaders } from '../session.ts'
 import { fieldsOf } from '../submission.ts'
 import { texts } from '../texts.ts'
 import { useAction } from '../use-action.ts'
-import { SecretField } from './secret-field.tsx'
+import { useCopy } from '../use-copy.ts'
 import { expiryOf, lifetimes, scopes, type Lifetime, type NewToken, type Scope } from './tokens.ts'
 
 interface TokenDialogProps {
@@ -99,6 +100,29 @@ function ExpiryFields () {
       </select>
       {lifetime === 'date' && <input type='date' name='date' required aria-label={texts.account.lastDay} />}
       {lifetime === 'never' && <p class='hint'>{texts.account.neverHint}</p>}
+    </div>
+  )
+}
+
+/** A secret with a button that copies it. If the browser does not allow that, the secret is selected for the user to copy. */
+function SecretField ({ label, secret }: { label: string, secret: string }) {
+  const id = useId()
+  const field = useRef<HTMLInputElement>(null)
+  const { copy, isCopied } = useCopy(secret)
+  useEffect(() => field.current?.select(), [])
+  async function copyOrSelect (): Promise<void> {
+    if (!await copy()) field.current?.select()
+  }
+  return (
+    <div class='field'>
+      <label for={id}>{label}</label>
+      <div class='secret'>
+        <input id={id} ref={field} readOnly value={secret} data-autofocus onFocus={event => event.currentTarget.select()} />
+        <button type='button' onClick={() => { void copyOrSelect() }}>
+          <Icon name={isCopied === true ? 'check' : 'copy'} />{texts.copy}
+        </button>
+      </div>
+      <p class='hint' role='status'>{isCopied !== undefined && (isCopied ? texts.copied : texts.account.copyByHand)}</p>
     </div>
   )
 }

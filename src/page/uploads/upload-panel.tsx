@@ -1,4 +1,4 @@
-import { untracked, useComputed, useSignal, useSignalEffect } from '@preact/signals'
+import { computed, untracked, useComputed, useSignal, useSignalEffect } from '@preact/signals'
 import { useEffect, useId, useRef } from 'preact/hooks'
 import { formatNumber } from '../format.ts'
 import { Icon } from '../icon.tsx'
@@ -12,12 +12,25 @@ import { useKeptFocus } from './kept-focus.ts'
 import { refreshUnfinished } from './outcome.ts'
 import { pauseAll, resumeAll, startNext } from './queue.ts'
 import { useProgressAnnouncements, useUnloadWarning } from './running.ts'
-import { shownUploads } from './shown-uploads.ts'
 import { summary } from './summary.ts'
 import { unfinished } from './unfinished.ts'
 import { UnfinishedList } from './unfinished-list.tsx'
+import type { Upload, UploadState } from './upload.ts'
 import { clearFinished, counts, hasResumable, uploads } from './upload-list.ts'
 import { UploadRow } from './upload-row.tsx'
+
+/** The most rows of each state. The summary counts all uploads. */
+const MAX_ROWS: Record<UploadState['kind'], number> = { running: 10, taken: 20, alike: 20, failed: 20, paused: 10, waiting: 10, stored: 5 }
+
+/** The uploads that the list shows, in the order of all uploads: the last stored ones, and the first ones in each other state. */
+const shownUploads = computed(() => {
+  const left = { ...MAX_ROWS, stored: Infinity }
+  const first = uploads.value.filter(({ state }) => left[state.value.kind]-- > 0)
+  const isStored = ({ state }: Upload) => state.peek().kind === 'stored'
+  let surplus = first.filter(isStored).length - MAX_ROWS.stored
+  const shown = first.filter(upload => !isStored(upload) || surplus-- <= 0)
+  return { shown, hiddenCount: uploads.value.length - shown.length }
+})
 
 /** All uploads. The panel stays when the view changes. */
 export function UploadPanel () {
