@@ -42,9 +42,8 @@ import { sessionRoutes, sessionSignInRoutes } from './tokens/session-routes.ts'
 import { createSessions } from './tokens/sessions.ts'
 import type { SigningKey } from './tokens/signing-keys.ts'
 import { createTokens } from './tokens/tokens.ts'
-import { uploadDiscoveryRoutes } from './uploads/discovery-routes.ts'
 import { resumableUploadRoutes } from './uploads/resumable-routes.ts'
-import { formUploadRoutes, rawUploadRoutes } from './uploads/routes.ts'
+import { formUploadRoutes, rawUploadRoutes, uploadDiscoveryRoutes } from './uploads/routes.ts'
 import { Upload, UploadList } from './uploads/schemas.ts'
 
 /** The shared schemas of the document, in its order. */

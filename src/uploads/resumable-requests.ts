@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { ServerHttp2Stream } from 'node:http2'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import { isMediaType } from '../files/media-type.ts'
 import { fileOf, pathOf } from '../files/schemas.ts'
 import { callerOf } from '../http/caller.ts'
 import type { Links } from '../http/links.ts'
@@ -77,6 +78,19 @@ function sendInterim (request: IncomingMessage, fields: Record<string, string>):
   if (request.httpVersion !== '1.1' || !request.socket.writable) return
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
   request.socket.write(`HTTP/1.1 104 Upload Resumption Supported\r\n${lines.join('')}\r\n`)
+}
+
+/** A streamed body is not validated: Ajv would refuse it, because it is not a JSON value. */
+export const streamedBody = () => () => true
+
+/** Accepts bodies of any type, and leaves them to the routes of this Fastify scope. */
+export function acceptAnyBody (app: FastifyInstance): void {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
+  // Fastify refuses an ill-formed Content-Type. Here it is ignored, as if there were none.
+  app.addHook('onRequest', async ({ headers }) => {
+    if (headers['content-type'] !== undefined && !isMediaType(headers['content-type'].trim())) headers['content-type'] = 'application/octet-stream;ill-formed'
+  })
 }
 
 /** Adds the headers that are the same for all answers of a Fastify scope, failures included, and describes them. */

@@ -13,8 +13,7 @@ import { problems } from '../openapi/responses.ts'
 import { Problem, type FailureCode } from '../problems.ts'
 import { openPartialBody } from './body.ts'
 import { partOf, startOf } from './protocol.ts'
-import { acceptAnyBody, streamedBody } from './raw-body.ts'
-import { addUploadHeaders, createUploadRequests, type Exchange } from './resumable-requests.ts'
+import { acceptAnyBody, addUploadHeaders, createUploadRequests, streamedBody, type Exchange } from './resumable-requests.ts'
 import type { ResumableUploads } from './resumable.ts'
 import {
   echoedMetadata, nextUploadsLinks, OverrideHeaders, Upload, UploadAppendHeaders, UploadBytes, UploadCreationHeaders, uploadHeaders, uploadLinks, UploadList,

@@ -19,13 +19,12 @@ import { openPartialBody, openUploadBody } from './body.ts'
 import { draftContent, isDraft } from './draft.ts'
 import { FORM_OVERHEAD_BYTES, multipartLimits, readForm } from './multipart.ts'
 import { findRest, nothingToContinue } from './ranged-put.ts'
-import { acceptAnyBody, streamedBody } from './raw-body.ts'
 import type { UploadAppend } from './receiver.ts'
-import { addUploadHeaders, createUploadRequests, type Exchange } from './resumable-requests.ts'
+import { acceptAnyBody, addUploadHeaders, createUploadRequests, streamedBody, type Exchange } from './resumable-requests.ts'
 import type { ResumableUploads, UploadOutcome } from './resumable.ts'
-import { DigestHeaders, ResumablePutHeaders, UploadBytes, UploadForm, uploadHeaders, uploadOf, uploadUrl } from './schemas.ts'
-import { isTus } from './tus.ts'
-import { fieldOf, refuseField } from './upload-fields.ts'
+import { DigestHeaders, ResumablePutHeaders, UPLOAD_PATH, UploadBytes, UploadForm, uploadHeaders, uploadOf, UPLOADS_PATH, uploadUrl } from './schemas.ts'
+import { isTus, tusDiscovery } from './tus.ts'
+import { DRAFT_BYTES, fieldOf, refuseField, TUS_BYTES, uploadLimit } from './upload-fields.ts'
 
 interface UploadRoutesOptions { files: Files, uploads: ResumableUploads, links: Links, maxFileBytes: number, limitTransfers: TransferLimits }
 
@@ -37,6 +36,13 @@ const refusedUploads: FailureCode[] = ['name_invalid', 'not_found', 'upload_inco
 
 /** Further failures of uploads that can be continued. */
 const refusedParts: FailureCode[] = ['content_range_invalid', 'upload_header_invalid', 'tus_version_unsupported', 'upload_length_inconsistent', 'upload_completed', 'upload_offset_mismatch', 'upload_taken_over', 'too_many_uploads']
+
+/** The methods of each path of uploads. */
+const METHODS = {
+  [UPLOADS_PATH]: 'GET, HEAD, OPTIONS, POST',
+  [UPLOAD_PATH]: 'DELETE, GET, HEAD, OPTIONS, PATCH, POST',
+  '/uploads/:name': 'DELETE, GET, HEAD, OPTIONS, PUT'
+}
 
 /** `POST /`: a form with one file. */
 export const formUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (app, { files, links, maxFileBytes, limitTransfers }) => {
@@ -148,6 +154,23 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
     const precondition = preconditionOf(request.headers)
     const isConditional = Object.values(precondition).some(value => value !== undefined)
     return requests.append(exchange, upload.id, { ...rest, ...(isConditional && { precondition }) })
+  }
+}
+
+/** `OPTIONS`, which tells without a credential what uploads can do. */
+export const uploadDiscoveryRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (app, { uploads: { limits } }) => {
+  for (const [url, allow] of Object.entries(METHODS)) {
+    app.options(url, {
+      // A preflight gets the headers of CORS as well.
+      config: { cors: { preflightContinue: true } },
+      schema: { hide: true }
+    }, async (_request, reply) => reply.code(204).headers({
+      allow,
+      ...tusDiscovery,
+      'tus-max-size': String(limits.maxBytes),
+      'accept-patch': `${DRAFT_BYTES}, ${TUS_BYTES}`,
+      'upload-limit': uploadLimit(limits)
+    }).send())
   }
 }
 
