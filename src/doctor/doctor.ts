@@ -1,6 +1,5 @@
 import type { Config } from '../config.ts'
 import { checkDatabase, type DatabaseTools } from './database.ts'
-import { checkServerOfDatabase, checkStorage, type ServiceTools } from './services.ts'
 import type { Diagnosis } from './diagnosis.ts'
 import {
   checkClock,
@@ -14,7 +13,7 @@ import {
   entriesOf,
   existingPart
 } from './folder.ts'
-import { checkPublicAddress, checkServer } from './network.ts'
+import { checkPublicAddress, checkServer, checkServerOfDatabase, checkStorage, type ServiceTools } from './network.ts'
 import {
   checkCertificate,
   checkKeyFile,
