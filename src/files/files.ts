@@ -5,12 +5,11 @@ import { permits, type Precondition, seconds } from '../metadata/preconditions.t
 import type { AccountRecord, FilePage, FileRecord, NewFile } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
 import { createBlobCleanup } from './blob-cleanup.ts'
-import { openBytes, planDownload, type DownloadPlan, type DownloadRequest } from './download.ts'
+import { openBytes, planDownload, redirectLarge, type DownloadPlan, type DownloadRequest } from './download.ts'
 import { createIncomingBlobs } from './incoming-blobs.ts'
 import { mediaTypeOf } from './media-type.ts'
 import { extensionOf, fileName, findFileName } from './names.ts'
 import type { Quotas } from './quotas.ts'
-import { redirectLarge } from './redirect.ts'
 import { createSweeper } from './sweeper.ts'
 
 interface FilesOptions {
