@@ -1,12 +1,12 @@
-import { and, between, eq, gt, sql } from 'drizzle-orm'
+import { and, asc, between, desc, eq, gt, gte, lt, sql, type SQL } from 'drizzle-orm'
 import { Problem } from '../../problems.ts'
 import type { Keeping } from '../kept.ts'
 import type { Metadata } from '../metadata.ts'
 import { isUnconditional, permits, type Precondition } from '../preconditions.ts'
-import { type FileRecord, type NewFile, type Quota, refuseBeyondQuota } from '../records.ts'
+import { afterPrefix } from '../prefix.ts'
+import { type FileOrder, type FilePage, type FileRecord, type NewFile, type Quota, refuseBeyondQuota } from '../records.ts'
 import { clock, prepared, type Connections } from './connections.ts'
 import { isUniqueViolation } from './failures.ts'
-import { afterPosition, ordering } from './paging.ts'
 import { callOf, createRowQuery } from './results.ts'
 import { accounts, files } from './schema.ts'
 
@@ -43,6 +43,16 @@ const store = createRowQuery<Omit<StoreResult, 'file'> & FileRecord>({
 
 const remove = prepared(db => db.select({ outcome: sql<'removed' | 'not_found' | 'changed'>`remove_file` })
   .from(callOf('remove_file', ['ownerId', 'name', 'judged', 'isKept', 'now'])).prepare('remove_file'))
+
+/** Column and direction of each sort order. */
+const sorting = {
+  name: { column: files.name, isAscending: true },
+  '-name': { column: files.name, isAscending: false },
+  oldest: { column: files.createdAt, isAscending: true },
+  newest: { column: files.createdAt, isAscending: false },
+  smallest: { column: files.size, isAscending: true },
+  largest: { column: files.size, isAscending: false }
+} as const satisfies Record<FileOrder, unknown>
 
 export function createFileRepository ({ read, write, execute, executeIdempotent }: Connections, keeping: Keeping): FileRepository {
   const find = (ownerId: number, name: string) => read(async db => (await byName(db).execute({ ownerId, name }))[0])
@@ -138,4 +148,32 @@ function stored ({ outcome, used, added, file }: StoreResult, quota: Quota): { f
   if (outcome === 'quota_bytes') refuseBeyondQuota('bytes', { used, added, limit: quota.bytes })
   if (outcome === 'quota_files') refuseBeyondQuota('files', { used, added, limit: quota.files })
   return { file, isNew: outcome === 'added' }
+}
+
+/** ORDER BY of a file listing. An owner has a name only once: with the id PostgreSQL would sort again. */
+function ordering (order: FileOrder): SQL[] {
+  const { column, isAscending } = sorting[order]
+  const direction = isAscending ? asc : desc
+  return column === files.name ? [direction(column)] : [direction(column), direction(files.id)]
+}
+
+/**
+ * Condition for the files after the previous page. Compares (column, id) as one row value, so PostgreSQL seeks in the index to
+ * the end of that page.
+ */
+function afterPosition ({ order, prefix = '', after }: FilePage): SQL | undefined {
+  const { column, isAscending } = sorting[order]
+  if (column === files.name) {
+    const end = afterPrefix(prefix)
+    const further = isAscending ? gt : lt
+    return and(
+      gte(column, prefix),
+      end === undefined ? undefined : lt(column, end),
+      after === undefined ? undefined : further(column, String(after.key))
+    )
+  }
+  if (after === undefined) return undefined
+  return isAscending
+    ? sql`(${column}, ${files.id}) > (${after.key}, ${after.id})`
+    : sql`(${column}, ${files.id}) < (${after.key}, ${after.id})`
 }
