@@ -17,7 +17,7 @@ import { blobPlaceOf, markRestored, refuseStranger } from './pairing.ts'
 const noReserve = { missingBytes: 0 }
 
 /** How long discarded bytes stay if the process that makes a backup died. */
-const HOLD_SECONDS = 60
+const RETENTION_LOCK_SECONDS = 60
 
 /** Opens the store for a backup, with or without running servers. @throws {FolderInUseError} if another backup of the same folder is running. */
 export async function openBackupSource (config: Config): Promise<BackupSource> {
@@ -52,7 +52,7 @@ async function openPostgresSource (config: Config, url: string): Promise<BackupS
   const metadata = await openPostgres(url)
   try {
     const blobs = await openBlobs(config, noReserve)
-    const release = await holdBlobs(metadata)
+    const release = await keepDiscardedBlobs(metadata)
     let closing: Promise<void> | undefined
     return {
       installationId: metadata.installationId,
@@ -79,13 +79,13 @@ async function closeAll (release: () => Promise<void>, blobs: BlobStore, metadat
   await metadata.close()
 }
 
-/** Holds the bytes of discarded blobs until the returned function is called. A hold that ends too early makes the backup fail: bytes are missing then. */
-async function holdBlobs (metadata: PostgresMetadata): Promise<() => Promise<void>> {
-  const id = await metadata.holdBlobs(HOLD_SECONDS)
-  const timer = setInterval(() => { metadata.renewHold(id, HOLD_SECONDS).catch(() => {}) }, HOLD_SECONDS * 1000 / 4)
+/** Keeps the bytes of discarded blobs until the returned function is called. If the lock expires early, bytes may be missing and the backup fails. */
+async function keepDiscardedBlobs (metadata: PostgresMetadata): Promise<() => Promise<void>> {
+  const id = await metadata.takeRetentionLock(RETENTION_LOCK_SECONDS)
+  const timer = setInterval(() => { metadata.renewRetentionLock(id, RETENTION_LOCK_SECONDS).catch(() => {}) }, RETENTION_LOCK_SECONDS * 1000 / 4)
   return async () => {
     clearInterval(timer)
-    await metadata.releaseHold(id)
+    await metadata.releaseRetentionLock(id)
   }
 }
 

@@ -3,11 +3,20 @@ import { and, asc, eq, gt, inArray, isNull, lte, notExists, or, sql } from 'driz
 import { union } from 'drizzle-orm/pg-core'
 import type { Metadata } from '../metadata.ts'
 import { clock, prepared, type Connections, type Db } from './connections.ts'
-import { blobHolds, blobLeases, discardedBlobs, files, kept } from './schema.ts'
+import { blobLeases, discardedBlobs, files, kept, retentionLocks } from './schema.ts'
 
 type BlobRepository = Pick<Metadata,
   'knownBlobs' | 'leaseBlob' | 'renewLeases' | 'endLease' | 'abandonedBlobs' | 'clearAbandoned' | 'discardedBlobs' | 'hasDiscardedBlobs' | 'postponeDiscarded' | 'clearDiscarded'
 >
+
+/** Until a retention lock expires, no bytes of discarded blobs are given out to be deleted. A backup renews its lock while it runs. */
+export interface RetentionLocks {
+  /** Commits the lock, which must happen before the backup reads which files there are. Returns its id. */
+  takeRetentionLock (seconds: number): Promise<number>
+  /** False if the lock expired: bytes may have been deleted since. */
+  renewRetentionLock (id: number, seconds: number): Promise<boolean>
+  releaseRetentionLock (id: number): Promise<void>
+}
 
 /** How long a process that got abandoned blobs has to delete their bytes, before they are given out again. */
 const CLEAN_UP_MILLISECONDS = 10 * 60_000
@@ -63,11 +72,11 @@ export function createBlobRepository ({ read, write, executeIdempotent }: Connec
     }),
 
     async discardedBlobs (limit, graceSeconds) {
-      // One statement sees one state: a blob that was discarded before a hold began is in no backup that began after it.
+      // One statement sees one state: a blob that was discarded before a retention lock was taken is in no backup that began after it.
       const free = (db: Db) => db.select({ id: discardedBlobs.id }).from(discardedBlobs).where(and(
         lte(discardedBlobs.discardedAt, sql`${clock} - ${graceSeconds * 1000}`),
         or(lte(discardedBlobs.claimedUntil, clock), eq(discardedBlobs.claimedBy, sweeper)),
-        notExists(db.select({ id: blobHolds.id }).from(blobHolds).where(gt(blobHolds.expiresAt, clock)))
+        notExists(db.select({ id: retentionLocks.id }).from(retentionLocks).where(gt(retentionLocks.expiresAt, clock)))
       )).orderBy(asc(discardedBlobs.discardedAt), asc(discardedBlobs.id)).limit(limit)
       // Usually there is none, and a write costs a sync.
       if ((await read(free)).length === 0) return []
@@ -83,5 +92,24 @@ export function createBlobRepository ({ read, write, executeIdempotent }: Connec
     }),
 
     clearDiscarded: blobIds => executeIdempotent(async db => { await db.delete(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds)) })
+  }
+}
+
+export function createRetentionLocks ({ write, executeIdempotent }: Connections): RetentionLocks {
+  const expiry = (seconds: number) => sql`${clock} + ${seconds * 1000}`
+
+  return {
+    takeRetentionLock: seconds => write(async db => {
+      await db.delete(retentionLocks).where(lte(retentionLocks.expiresAt, clock))
+      const [lock] = await db.insert(retentionLocks).values({ expiresAt: expiry(seconds) }).returning()
+      return Number(lock?.id)
+    }),
+
+    renewRetentionLock: (id, seconds) => executeIdempotent(async db => {
+      const { rowCount } = await db.update(retentionLocks).set({ expiresAt: expiry(seconds) }).where(and(eq(retentionLocks.id, id), gt(retentionLocks.expiresAt, clock)))
+      return rowCount === 1
+    }),
+
+    releaseRetentionLock: id => executeIdempotent(async db => { await db.delete(retentionLocks).where(eq(retentionLocks.id, id)) })
   }
 }

@@ -3,10 +3,9 @@ import { KEEP_NOTHING, type Keeping } from '../kept.ts'
 import type { Metadata } from '../metadata.ts'
 import { createAccountRepository } from './accounts.ts'
 import { createAttemptRepository } from './attempts.ts'
-import { createBlobRepository } from './blobs.ts'
+import { createBlobRepository, createRetentionLocks, type RetentionLocks } from './blobs.ts'
 import { type Connections, createConnections, readClock } from './connections.ts'
 import { createFileRepository } from './files.ts'
-import { type BlobHolds, createBlobHolds } from './holds.ts'
 import { createIntegrityRepository } from './integrity-check.ts'
 import { createKeptRepository } from './kept.ts'
 import { applyMigrations, checkVersions } from './migrations.ts'
@@ -26,7 +25,7 @@ interface StorageRecord {
 }
 
 /** What PostgreSQL stores besides the contract. */
-export interface PostgresMetadata extends Metadata, BlobHolds, PortableFacts, SigningKeyRepository, StorageRecord {}
+export interface PostgresMetadata extends Metadata, PortableFacts, RetentionLocks, SigningKeyRepository, StorageRecord {}
 
 export interface PostgresOptions {
   readonly url: string
@@ -68,7 +67,7 @@ export async function openPostgresMetadata ({ poolSize = 10, keeping = KEEP_NOTH
       ...createBlobRepository(connections),
       ...createIntegrityRepository(connections, patient),
       ...createMonitoringRepository(connections, patient),
-      ...createBlobHolds(connections),
+      ...createRetentionLocks(connections),
       ...createPortableFacts(patient),
       ...createSigningKeyRepository(connections),
       ...createStorageRecord(connections),

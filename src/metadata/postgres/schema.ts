@@ -212,8 +212,8 @@ export const blobLeases = pgTable('blob_leases', {
   index('blob_leases_expiry').on(table.expiresAt)
 ])
 
-/** Backups that are running: while one has not expired, no bytes of discarded blobs are deleted. */
-export const blobHolds = pgTable('blob_holds', {
+/** The retention locks of running backups: until they expire, no bytes of discarded blobs are deleted. */
+export const retentionLocks = pgTable('blob_holds', {
   id: identity(),
   expiresAt: int8('expires_at').notNull()
 })

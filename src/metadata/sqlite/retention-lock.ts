@@ -4,6 +4,7 @@ import { lockFolder, type FolderLock } from './lock.ts'
 /** How long to wait: a server that checks the lock holds it for a moment. */
 const WAIT_MILLISECONDS = 5000
 
+/** The suffix stays as it was in the first version: processes of different versions must lock the same file. */
 const retentionLockFile = (file: string) => `${file}-hold`
 
 /**
