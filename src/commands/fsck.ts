@@ -36,7 +36,7 @@ export async function run (args: string[]): Promise<void> {
     for await (const finding of checkIntegrity(store, { isDeep: values.deep, onLook: done => progress.show('checked', done) })) {
       const isRepaired = values.repair && await repair(store, finding)
       progress.clear()
-      print(finding, isRepaired)
+      print({ ...finding, isRepaired })
       count++
       if (!isRepaired) remaining++
     }
@@ -48,12 +48,13 @@ export async function run (args: string[]): Promise<void> {
   if (remaining > 0) process.exitCode = 1
 }
 
-function printJson (finding: Finding, isRepaired: boolean): void {
-  console.log(JSON.stringify({ ...finding, isRepaired }))
+type Result = Finding & { readonly isRepaired: boolean }
+
+function printJson (result: Result): void {
+  console.log(JSON.stringify(result))
 }
 
-function printText (finding: Finding, isRepaired: boolean): void {
-  const { kind, ...properties } = finding
+function printText ({ kind, isRepaired, ...properties }: Result): void {
   const details = Object.entries(properties).map(([key, value]) => `${key}=${JSON.stringify(value)}`).join(' ')
   console.log(`${kind}: ${details}${isRepaired ? ' (repaired)' : ''}`)
 }

@@ -111,19 +111,15 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
   }
 
   app.addHook('onRequest', ({ raw }, reply, done) => {
-    function start (isOpen: boolean): void {
-      if (!isOpen) {
-        reply.hijack()
-        return
-      }
+    function start (): void {
       const exchange = begin(raw, reply.raw)
       if (isStopping) return done(new Problem('stopping', { headers: { 'retry-after': '5' } }))
       // The client is not idle while the server hashes or syncs.
       raw.once('end', () => { if (!exchange.isDecided) exchange.transfer.setTimeout(0) })
       done()
     }
-    if (isHttp2(raw)) start(true)
-    else pipelines.onTurn(raw, reply.raw, start)
+    if (isHttp2(raw)) start()
+    else pipelines.onTurn(raw, reply.raw, { start, drop: () => { reply.hijack() } })
   })
 
   app.addHook('onSend', ({ raw }, reply, payload) => {

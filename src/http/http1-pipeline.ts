@@ -28,10 +28,10 @@ export interface Pipelines {
   add (request: IncomingMessage, response: ServerResponse): void
   /**
    * Runs unsafe requests alone: they wait for the requests before them, and the requests after them wait (RFC 9112 section 9.3.2).
-   * Calls `start` when it is the request's turn; with false if the connection has been closed, so that nothing may change
+   * Calls `start` when it is the request's turn, or `drop` if the connection has been closed, so that nothing may change
    * (section 9.6).
    */
-  onTurn (request: IncomingMessage, response: ServerResponse, start: (isOpen: boolean) => void): void
+  onTurn (request: IncomingMessage, response: ServerResponse, turn: { start: () => void, drop: () => void }): void
   /** The response to the newest request on a connection, unless it is finished. */
   newestOn (socket: Socket): ServerResponse | undefined
 }
@@ -52,14 +52,15 @@ export function createPipelines (): Pipelines {
       open.add(response)
       response.once('close', () => open.delete(response))
     },
-    onTurn ({ socket, method }, response, start) {
+    onTurn ({ socket, method }, response, { start, drop }) {
+      const begin = () => socket.writable ? start() : drop()
       const queue = queues.get(socket) as Queue
       const isSafe = SAFE_METHODS.has(String(method))
       const before = isSafe ? queue.lastUnsafe : queue.last
       queue.last = response
       if (!isSafe) queue.lastUnsafe = response
-      if (before?.writableFinished === false && socket.writable) void waitFor(before, queue, socket).then(() => start(socket.writable))
-      else start(socket.writable)
+      if (before?.writableFinished === false && socket.writable) void waitFor(before, queue, socket).then(begin)
+      else begin()
     },
     newestOn: socket => Array.from(queues.get(socket)?.open ?? []).at(-1)
   }

@@ -29,11 +29,14 @@ export interface UploadAppend {
   readonly precondition?: Precondition
 }
 
+/** What is recorded of an upload while its bytes arrive, and whether more follow in this request. */
+export interface SavedProgress extends UploadProgress { readonly isAppending: boolean }
+
 interface ReceiverOptions {
   blobs: BlobStore
   quotas: Quotas
   maxFileBytes: number
-  save: (owner: AccountRecord, upload: UploadRecord, progress: UploadProgress, isAppending: boolean) => Promise<void>
+  save: (owner: AccountRecord, upload: UploadRecord, progress: SavedProgress) => Promise<void>
   end: (owner: AccountRecord, id: string) => Promise<void>
 }
 
@@ -85,13 +88,13 @@ export function createReceiver ({ blobs, quotas, maxFileBytes, save, end }: Rece
     },
 
     async receive (owner, upload, { length, append, signal }) {
-      if (length !== upload.length) await save(owner, upload, { ...progressOf(upload), length }, true)
+      if (length !== upload.length) await save(owner, upload, { ...progressOf(upload), length, isAppending: true })
       const maxBytes = length ?? Math.min(maxFileBytes, await quotas.availableBytes(owner, upload.offset))
       const watched = digests.watch(upload, untilAborted(append, signal))
       const saveDraft = async ({ size, state }: { size: number, state: string | null }) => {
         // The last offset is recorded with the file, in one transaction.
         if (size === length) return
-        await save(owner, upload, { offset: size, state, length }, true)
+        await save(owner, upload, { offset: size, state, length, isAppending: true })
         digests.cacheDigest(upload, watched, size)
       }
       try {

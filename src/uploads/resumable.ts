@@ -9,7 +9,7 @@ import type { AccountRecord } from '../metadata/records.ts'
 import type { StoredUpload, UploadProgress, UploadRecord } from '../metadata/uploads.ts'
 import { Problem } from '../problems.ts'
 import type { WatchedBytes } from './content-digests.ts'
-import { createReceiver, refusal, refuseSize, requireEmpty, requireOffset, type UploadAppend } from './receiver.ts'
+import { createReceiver, refusal, refuseSize, requireEmpty, requireOffset, type SavedProgress, type UploadAppend } from './receiver.ts'
 import { createTurns } from './turns.ts'
 
 /** Unfinished uploads of an account. */
@@ -84,7 +84,7 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
 
   const changeOf = ({ id, generation }: UploadRecord, { offset, state, length }: UploadProgress) => ({ id, generation, offset, state, length, lifetimeMilliseconds })
 
-  function save (owner: AccountRecord, upload: UploadRecord, progress: UploadProgress, isAppending: boolean): Promise<void> {
+  function save (owner: AccountRecord, upload: UploadRecord, { isAppending, ...progress }: SavedProgress): Promise<void> {
     return metadata.saveUpload(changeOf(upload, progress), { isAppending, quota: quotas.of(owner) })
   }
 
@@ -133,7 +133,7 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
     const size = progress.offset
     const whole = { ...progress, length: size }
     // Nothing can be appended after it: the next request, even after a crash, finds all bytes and goes on here.
-    const record = () => save(owner, upload, whole, true)
+    const record = () => save(owner, upload, { ...whole, isAppending: true })
     if (blobs.assemble !== undefined) {
       await record()
       await blobs.assemble(upload.blobId, { size, state: progress.state })
@@ -171,7 +171,7 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
     const { progress, watched } = await receiver.receive(owner, upload, { length, append, signal })
     const isComplete = append.isLast || progress.offset === length
     if (isComplete && (length === null || progress.offset === length)) return finish(owner, upload, { progress, watched, reprDigest: append.reprDigest?.() })
-    await save(owner, upload, progress, false)
+    await save(owner, upload, { ...progress, isAppending: false })
     if (owner.keptBytes > 0) files.sweep()
     receiver.cacheDigest(upload, watched, progress.offset)
     if (isComplete) throw new Problem('upload_length_inconsistent')

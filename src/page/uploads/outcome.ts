@@ -16,7 +16,7 @@ export async function stateAfter (upload: Upload, aborter: AbortController): Pro
     return { kind: 'stored' }
   } catch (error) {
     const status = error instanceof MagicStoreError ? error.status : undefined
-    if (status === 404) return afterEnd(upload, wasBegun)
+    if (status === 404) return afterEnd(upload, { wasBegun })
     if (status !== 412) return { kind: 'failed', error }
     discard(upload)
     return afterTaken(upload).catch((error: unknown) => ({ kind: 'failed', error }))
@@ -55,7 +55,7 @@ export async function refreshUnfinished (): Promise<void> {
  * After a 404. An upload that existed before this transfer has expired, and starts again. An upload that this transfer created was ended
  * by another client. It must not start again by itself: that would end the other client's upload of this name, which might do the same.
  */
-function afterEnd (upload: Upload, wasBegun: boolean): UploadState {
+function afterEnd (upload: Upload, { wasBegun }: { wasBegun: boolean }): UploadState {
   const next = startAgain(upload)
   return wasBegun ? next : { kind: 'failed', error: new EndedElsewhere() }
 }

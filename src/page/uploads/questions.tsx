@@ -36,8 +36,8 @@ export function AlikeQuestion ({ upload }: { upload: Upload }) {
   return (
     <RowQuestion text={alike.question(upload.name.value)} explanation={alike.explanation}>
       <div class='actions'>
-        <button type='button' onClick={() => answerAlike(upload, true)}>{alike.continue}</button>
-        <button type='button' onClick={() => answerAlike(upload, false)}>{alike.startAgain}</button>
+        <button type='button' onClick={() => answerAlike(upload, 'continue')}>{alike.continue}</button>
+        <button type='button' onClick={() => answerAlike(upload, 'startAgain')}>{alike.startAgain}</button>
       </div>
     </RowQuestion>
   )

@@ -58,11 +58,11 @@ function createMatched (file: File, match: ReturnType<typeof createMatcher>): Up
 }
 
 /** Continues the unfinished upload, or uploads the file from its beginning, which ends the unfinished upload. */
-export function answerAlike (upload: Upload, isSame: boolean): void {
+export function answerAlike (upload: Upload, answer: 'continue' | 'startAgain'): void {
   const state = upload.state.peek()
   if (state.kind !== 'alike') return
   const { id } = state.unfinished
-  if (isSame) upload.id = id
+  if (answer === 'continue') upload.id = id
   else forgetUpload(upload, id)
   resume(upload)
 }
