@@ -65,7 +65,7 @@ export function planDownload (request: DownloadRequest, file: FileMetadata, now:
   if (ranges === 'unsatisfiable') return { status: 416, headers: { 'content-range': `bytes */${file.size}` } }
   const headers = { ...validators, ...representation(request, file) }
   if (ranges === undefined) return { status: 200, headers: { ...headers, 'content-type': file.type, 'content-length': String(file.size) }, pieces: request.method === 'HEAD' || file.size === 0 ? [] : [whole] }
-  return { status: 206, ...partial(ranges, headers, file, request.createBoundary) }
+  return { status: 206, ...partial(ranges, { headers, file, createBoundary: request.createBoundary }) }
 }
 
 /** Opens the bytes that are to be sent; undefined if there are none. @throws file_damaged. */
@@ -124,7 +124,9 @@ function rangesOf ({ method, headers }: DownloadRequest, file: FileMetadata): Re
   return parseRanges(headers.range, file.size)
 }
 
-function partial (ranges: ByteRange[], headers: Record<string, string>, { size, type }: FileMetadata, createBoundary: () => string) {
+interface PartialContent { readonly headers: Record<string, string>, readonly file: FileMetadata, readonly createBoundary: () => string }
+
+function partial (ranges: ByteRange[], { headers, file: { size, type }, createBoundary }: PartialContent) {
   const [only] = ranges
   if (ranges.length === 1 && only !== undefined) {
     return {

@@ -97,8 +97,7 @@ export const changeKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = as
       response: { 204: { description: 'The version was deleted.', type: 'null' }, ...problems(['not_found', 'storage_full']) }
     }
   }, async (request, reply) => {
-    const { name, id } = request.params
-    await keptFiles.removeVersion(callerOf(request).account.id, name, id)
+    await keptFiles.removeVersion(callerOf(request).account.id, request.params)
     return reply.code(204).send()
   })
 
@@ -178,8 +177,8 @@ const restoreVersionRoute: FastifyPluginAsyncTypebox<Pick<KeptRoutesOptions, 'ke
       response: { 200: { ...Type.Ref(StoredFile), description: 'The file.' }, ...problems(['not_found', 'precondition_failed', 'quota_exceeded', 'storage_full']) }
     }
   }, async request => {
-    const { params: { name, id }, headers } = request
-    return fileOf(await keptFiles.restoreVersion(callerOf(request).account, name, id, preconditionOf(headers)), request.raw, links)
+    const version = { ...request.params, precondition: preconditionOf(request.headers) }
+    return fileOf(await keptFiles.restoreVersion(callerOf(request).account, version), request.raw, links)
   })
 }
 

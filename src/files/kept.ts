@@ -18,9 +18,9 @@ export interface KeptFiles {
   /** A page of the versions of a file. `after`: reads the position from a cursor of this file. @throws not_found, and what `after` throws. */
   listVersions (ownerId: number, name: string, page: { limit: number, after: (fileId: number) => Promise<KeptPosition | undefined> }): Promise<{ fileId: number, versions: VersionRecord[] }>
   /** @throws not_found, precondition_failed, quota_exceeded. */
-  restoreVersion (owner: AccountRecord, name: string, id: string, precondition: Precondition): Promise<FileRecord>
+  restoreVersion (owner: AccountRecord, version: { name: string, id: string, precondition: Precondition }): Promise<FileRecord>
   /** @throws not_found. */
-  removeVersion (ownerId: number, name: string, id: string): Promise<void>
+  removeVersion (ownerId: number, version: { name: string, id: string }): Promise<void>
   listTrash (ownerId: number, page: Page): Promise<TrashRecord[]>
   /** `name`: another name for the file. @throws not_found, name_taken, quota_exceeded, name_invalid, extension_not_allowed. */
   restoreFile (owner: AccountRecord, id: string, name: string | undefined): Promise<FileRecord>
@@ -51,9 +51,9 @@ export function createKeptFiles ({ metadata, reserve, quotas, files }: KeptFiles
       return { fileId, versions: await metadata.listVersions(ownerId, fileId, { limit, after: await after(fileId) }) }
     },
 
-    restoreVersion: (owner, name, id, precondition) => change(() => metadata.restoreVersion(owner.id, storedName(name), contentId(id), { quota: quotas.of(owner), precondition })),
+    restoreVersion: (owner, { name, id, precondition }) => change(() => metadata.restoreVersion(owner.id, storedName(name), contentId(id), { quota: quotas.of(owner), precondition })),
 
-    removeVersion: (ownerId, name, id) => change(() => metadata.removeVersion(ownerId, storedName(name), contentId(id))),
+    removeVersion: (ownerId, { name, id }) => change(() => metadata.removeVersion(ownerId, storedName(name), contentId(id))),
 
     listTrash: (ownerId, page) => metadata.listTrash(ownerId, page),
 

@@ -168,7 +168,7 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
 
     put: (id, bytes, limits) => counted(put(id, bytes, limits)),
 
-    append: (id, draft, bytes, options) => counted(appendToDraft(committedPath(id), draft, bytes, { ...options, createWriter }).catch(failAsStorage)),
+    append: (id, draft, bytes, options) => counted(appendToDraft(committedPath(id), { draft, bytes, ...options, createWriter }).catch(failAsStorage)),
 
     requireSpace: freeSpace.check,
 

@@ -6,7 +6,9 @@ import { createCheckpoints } from '../checkpoints.ts'
 import type { BatchWriter } from './batch-writer.ts'
 import { failAsDamaged, makeFolder, sync } from './durable-files.ts'
 
-interface DraftFileOptions extends AppendOptions {
+interface DraftAppend extends AppendOptions {
+  readonly draft: Draft
+  readonly bytes: AsyncIterable<Uint8Array>
   readonly createWriter: (handle: FileHandle) => BatchWriter
 }
 
@@ -14,10 +16,10 @@ interface DraftFileOptions extends AppendOptions {
  * Appends to the file of a draft. It is in the place of a blob: only metadata knows that it belongs to an upload. So nothing moves
  * when it becomes a blob, and a start has nothing to look for.
  */
-export async function appendToDraft (path: string, draft: Draft, bytes: AsyncIterable<Uint8Array>, options: DraftFileOptions): Promise<Draft> {
-  const handle = await openDraft(path, draft)
+export async function appendToDraft (path: string, append: DraftAppend): Promise<Draft> {
+  const handle = await openDraft(path, append.draft)
   try {
-    return await appendAll(handle, draft, bytes, options)
+    return await appendAll(handle, append)
   } finally {
     await handle.close()
   }
@@ -44,7 +46,7 @@ async function createDraft (path: string): Promise<FileHandle> {
   return handle
 }
 
-async function appendAll (handle: FileHandle, draft: Draft, bytes: AsyncIterable<Uint8Array>, { maxBytes, save, createWriter }: DraftFileOptions): Promise<Draft> {
+async function appendAll (handle: FileHandle, { draft, bytes, maxBytes, save, createWriter }: DraftAppend): Promise<Draft> {
   const writer = createWriter(handle)
   let size = draft.size
   let isOver = false

@@ -29,7 +29,7 @@ export async function readPieces (bucket: Bucket, blob: Blob, pieces: readonly P
   }
   const abort = new AbortController()
   const { signal } = abort
-  const opened = await openRange(bucket, blob, first, signal)
+  const opened = await openRange(bucket, blob, { range: first, signal })
   return streamOf(bytesOf(bucket, blob, { pieces, opened, signal }), () => abort.abort())
 }
 
@@ -63,10 +63,9 @@ async function readSmall (bucket: Bucket, { key, size }: Blob): Promise<Buffer> 
 }
 
 /** The response body of one range, after its head was checked. */
-async function openRange (bucket: Bucket, { key, size }: Blob, range: ByteRange, abortSignal: AbortSignal): Promise<Readable> {
-  const { start, end } = range
+async function openRange (bucket: Bucket, { key, size }: Blob, { range: { start, end }, signal }: { range: ByteRange, signal: AbortSignal }): Promise<Readable> {
   const command = new GetObjectCommand({ Bucket: bucket.name, Key: key, Range: `bytes=${start}-${end}` })
-  const { Body, ContentRange } = await bucket.downloads.send(command, { abortSignal }).catch(failAsUnavailable)
+  const { Body, ContentRange } = await bucket.downloads.send(command, { abortSignal: signal }).catch(failAsUnavailable)
   const body = Body as Readable
   if (ContentRange === `bytes ${start}-${end}/${size}`) return body
   body.destroy()
@@ -81,7 +80,7 @@ async function * bytesOf (bucket: Bucket, blob: Blob, { pieces, opened, signal }
   for (const piece of pieces) {
     if (typeof piece === 'string') yield Buffer.from(piece)
     else if (piece.start <= piece.end) {
-      yield * whole(bucket, next ?? await openRange(bucket, blob, piece, signal), piece.end - piece.start + 1)
+      yield * whole(bucket, next ?? await openRange(bucket, blob, { range: piece, signal }), piece.end - piece.start + 1)
       next = undefined
     }
   }

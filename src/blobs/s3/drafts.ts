@@ -30,10 +30,12 @@ interface DraftState {
 
 interface Progress { readonly size: number, readonly state: DraftState }
 
-/** Appends to a draft as the contract says. @throws file_too_large, unavailable. */
-export async function appendToDraft (bucket: Bucket, id: string, draft: Draft, bytes: AsyncIterable<Uint8Array>, options: AppendOptions): Promise<Draft> {
-  const { save } = options
-  const writer = await openDraft(bucket, id, draft, options)
+interface DraftAppend extends AppendOptions { readonly draft: Draft, readonly bytes: AsyncIterable<Uint8Array> }
+
+/** Appends to a draft, like {@link BlobStore.append}. @throws file_too_large, unavailable. */
+export async function appendToDraft (bucket: Bucket, id: string, append: DraftAppend): Promise<Draft> {
+  const { bytes, save } = append
+  const writer = await openDraft(bucket, id, append)
   let isOver = false
 
   async function write (): Promise<void> {
@@ -73,10 +75,10 @@ interface DraftWriter {
 }
 
 /** Continues a draft, beginning with the bytes of its tail. */
-async function openDraft (bucket: Bucket, id: string, draft: Draft, options: AppendOptions): Promise<DraftWriter> {
+async function openDraft (bucket: Bucket, id: string, { draft, save, reserve, ...limit }: DraftAppend): Promise<DraftWriter> {
   const key = bucket.keyOf(id)
-  const maxBytes = Math.min(options.maxBytes, MAX_OBJECT_BYTES)
-  const record = (options.save ?? options.reserve) as NonNullable<AppendOptions['save']>
+  const maxBytes = Math.min(limit.maxBytes, MAX_OBJECT_BYTES)
+  const record = (save ?? reserve) as NonNullable<AppendOptions['save']>
   const buffers = createPartBuffers()
   const failure = new AbortController()
   let saved: Progress = { size: draft.size, state: stateOf(draft) }

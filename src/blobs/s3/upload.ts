@@ -7,14 +7,14 @@ import { failAsUnavailable } from './failures.ts'
 import { completeMultipart, createMultipart, sendPart, type SentPart } from './multipart.ts'
 import { inParts, MAX_OBJECT_BYTES, type Part, PARTS_AT_ONCE } from './parts.ts'
 
-type Bytes = AsyncIterable<Uint8Array>
+interface BlobContent { readonly bytes: AsyncIterable<Uint8Array>, readonly maxBytes: number }
 
 /**
  * Stores bytes as one object: in one request if they fit into a part, else as an upload in parts. The store verifies each
  * against its SHA-256. If it fails, neither an object nor a part stays. @throws file_too_large, unavailable.
  */
-export async function upload (bucket: Bucket, key: string, bytes: Bytes, limits: { maxBytes: number }): Promise<Content> {
-  const maxBytes = Math.min(limits.maxBytes, MAX_OBJECT_BYTES)
+export async function upload (bucket: Bucket, key: string, { bytes, ...limit }: BlobContent): Promise<Content> {
+  const maxBytes = Math.min(limit.maxBytes, MAX_OBJECT_BYTES)
   const hash = createHash('sha256')
   let size = 0
 

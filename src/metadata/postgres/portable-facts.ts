@@ -43,6 +43,8 @@ const tables = [
 
 type TableName = typeof tables[number]['name']
 
+interface KeyedTable { readonly name: TableName, readonly key: readonly string[] }
+
 /** Rows in one query. */
 const BATCH = 1000
 
@@ -57,7 +59,7 @@ export function createPortableFacts (patient: Connections): PortableFacts {
       await withSqlite(file, async target => {
         target.delete(sqlite.installation).run()
         for (const { name, key, hasSequence } of tables) {
-          for await (const rows of batches(last => readPostgres(db, name, key, last))) target.insert(sqlite[name]).values(rows as never).run()
+          for await (const rows of batches(last => readPostgres(db, { name, key }, last))) target.insert(sqlite[name]).values(rows as never).run()
           if (hasSequence) setSqliteSequence(target, name, await lastId(db, name))
         }
       })
@@ -73,7 +75,7 @@ export function createPortableFacts (patient: Connections): PortableFacts {
         const [replaced] = await db.delete(postgres.installation).returning()
         if (typeof replaced?.storageId === 'string') throw new OperatorError('DATABASE_URL: the database was used by a server; a backup is restored into a new one')
         for (const { name, key, hasSequence } of tables) {
-          for await (const rows of batches(async last => readSqlite(source, name, key, last))) await db.insert(postgres[name]).values(rows as never)
+          for await (const rows of batches(async last => readSqlite(source, { name, key }, last))) await db.insert(postgres[name]).values(rows as never)
           if (hasSequence) await setSequence(db, name, sqliteSequence(source, name))
         }
         if (keys !== undefined) await replaceSigningKeys(db, keys)
@@ -94,14 +96,14 @@ async function * batches (read: (last: Row | undefined) => Promise<Row[]>): Asyn
   }
 }
 
-async function readPostgres (db: Db, name: TableName, key: readonly string[], last: Row | undefined): Promise<Row[]> {
+async function readPostgres (db: Db, { name, key }: KeyedTable, last: Row | undefined): Promise<Row[]> {
   const table: PgTable = postgres[name]
   const columns: Record<string, PgColumn> = getTableColumns(table)
   const order = key.map(field => columns[field] as PgColumn)
   return db.select().from(table).where(isAfter(order, key, last)).orderBy(...order.map(column => asc(column))).limit(BATCH)
 }
 
-function readSqlite (db: BetterSQLite3Database, name: TableName, key: readonly string[], last: Row | undefined): Row[] {
+function readSqlite (db: BetterSQLite3Database, { name, key }: KeyedTable, last: Row | undefined): Row[] {
   const table: SQLiteTable = sqlite[name]
   const columns: Record<string, SQLiteColumn> = getTableColumns(table)
   const order = key.map(field => columns[field] as SQLiteColumn)

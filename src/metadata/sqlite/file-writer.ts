@@ -10,22 +10,29 @@ import { accounts, files, uploads } from './schema.ts'
 /** What changes files inside the current transaction, with the usage of their owner and what is kept of them. */
 export interface FileWriter {
   find (ownerId: number, name: string): FileRecord | undefined
-  /** `uploadId`: the upload that becomes the file, and whose reservation it takes. @throws quota_exceeded, not_found. */
-  create (file: NewFile, quota: Quota, uploadId?: string): FileRecord
-  replace (current: FileRecord, file: NewFile, quota: Quota, uploadId?: string): FileRecord
+  /** @throws quota_exceeded, not_found. */
+  create (file: NewFile, limit: Limit): FileRecord
+  /** @throws quota_exceeded, not_found. */
+  replace (current: FileRecord, file: NewFile, limit: Limit): FileRecord
   remove (file: FileRecord, options: { isPermanent: boolean, now: number }): void
   /** Gives a file the content of a version. @throws quota_exceeded, not_found. */
   restoreVersion (current: FileRecord, version: KeptRow, options: { quota: Quota, now: number }): FileRecord
   /** Makes a file of an entry of the trash. @throws quota_exceeded, not_found. */
   restoreFile (entry: KeptRow, options: { name: string, quota: Quota, now: number }): FileRecord
   /** Refuses an upload that needs more than a quota leaves, whatever is kept. @throws quota_exceeded, not_found. */
-  reserve (ownerId: number, added: Change, quota: Quota): void
+  reserve (ownerId: number, added: Change, limit: Limit): void
   /** Deletes kept content for bytes of uploads that have arrived. */
   makeRoomForUploads (ownerId: number, quota: Quota): void
   reservedBy (ownerId: number, now: number, except?: string): UploadUsage
 }
 
 interface Change { bytes: number, files: number }
+
+interface Limit {
+  quota: Quota
+  /** The upload that becomes the file, and whose reservation it takes. */
+  uploadId?: string
+}
 
 export function createFileWriter (db: BetterSQLite3Database, keptWriter: KeptWriter): FileWriter {
   const { placeholder } = sql
@@ -62,7 +69,7 @@ export function createFileWriter (db: BetterSQLite3Database, keptWriter: KeptWri
   }
 
   /** By how many bytes files, kept content and what has arrived of uploads exceed the quota; negative if they do not. @throws quota_exceeded, not_found. */
-  function reserve (ownerId: number, added: Change, quota: Quota, uploadId?: string): number {
+  function reserve (ownerId: number, added: Change, { quota, uploadId }: Limit): number {
     const used = recorded.get({ ownerId })
     // The account was deleted during the upload.
     if (used === undefined) throw new Problem('not_found')
@@ -73,8 +80,8 @@ export function createFileWriter (db: BetterSQLite3Database, keptWriter: KeptWri
     return quota.bytes === undefined ? -Infinity : used.bytes + used.kept + receivedBytes - quota.bytes
   }
 
-  function occupy (ownerId: number, change: Change, quota: Quota, uploadId?: string): number {
-    const excess = reserve(ownerId, change, quota, uploadId)
+  function occupy (ownerId: number, change: Change, limit: Limit): number {
+    const excess = reserve(ownerId, change, limit)
     charging.run({ ownerId, ...change })
     return excess
   }
@@ -82,18 +89,18 @@ export function createFileWriter (db: BetterSQLite3Database, keptWriter: KeptWri
   return {
     find: (ownerId, name) => byName.get({ ownerId, name }),
 
-    create (file, quota, uploadId) {
+    create (file, limit) {
       const { ownerId, size } = file
       if (file.isLeased) endLease(file.blobId)
-      keptWriter.makeRoom(ownerId, occupy(ownerId, { bytes: size, files: 1 }, quota, uploadId) + size)
+      keptWriter.makeRoom(ownerId, occupy(ownerId, { bytes: size, files: 1 }, limit) + size)
       return insert.get({ now: Date.now(), ...file })
     },
 
-    replace (current, { size, type, sha256, blobId, isLeased, now = Date.now() }, quota, uploadId) {
+    replace (current, { size, type, sha256, blobId, isLeased, now = Date.now() }, limit) {
       const { id, ownerId } = current
       if (isLeased) endLease(blobId)
       const updatedAt = later(current, now)
-      const excess = occupy(ownerId, { bytes: size - current.size, files: 0 }, quota, uploadId)
+      const excess = occupy(ownerId, { bytes: size - current.size, files: 0 }, limit)
       const keptBytes = keptWriter.replaced(current, { size, sha256 }, updatedAt)
       keptWriter.makeRoom(ownerId, excess + size - current.size + keptBytes, current.blobId)
       return db.update(files).set({ size, type, sha256, blobId, updatedAt, storedAt: updatedAt }).where(eq(files.id, id)).returning().get()
@@ -108,7 +115,7 @@ export function createFileWriter (db: BetterSQLite3Database, keptWriter: KeptWri
     restoreVersion (current, version, { quota, now }) {
       const { id: blobId, size, type, sha256, storedAt } = version
       const updatedAt = later(current, now)
-      occupy(current.ownerId, { bytes: size - current.size, files: 0 }, quota)
+      occupy(current.ownerId, { bytes: size - current.size, files: 0 }, { quota })
       keptWriter.take(version)
       keptWriter.replaced(current, version, updatedAt)
       return db.update(files).set({ size, type, sha256, blobId, updatedAt, storedAt }).where(eq(files.id, current.id)).returning().get()
@@ -116,7 +123,7 @@ export function createFileWriter (db: BetterSQLite3Database, keptWriter: KeptWri
 
     restoreFile (entry, { name, quota, now }) {
       const { id: blobId, fileId, ownerId, size, type, sha256, storedAt, createdAt, keptAt } = entry
-      occupy(ownerId, { bytes: size, files: 1 }, quota)
+      occupy(ownerId, { bytes: size, files: 1 }, { quota })
       keptWriter.take(entry)
       return db.insert(files).values({ id: fileId, ownerId, name, size, type, sha256, blobId, createdAt: createdAt as number, updatedAt: Math.max(keptAt, now), storedAt }).returning().get()
     },
@@ -124,7 +131,7 @@ export function createFileWriter (db: BetterSQLite3Database, keptWriter: KeptWri
     reserve,
 
     makeRoomForUploads (ownerId, quota) {
-      keptWriter.makeRoom(ownerId, reserve(ownerId, { bytes: 0, files: 0 }, quota))
+      keptWriter.makeRoom(ownerId, reserve(ownerId, { bytes: 0, files: 0 }, { quota }))
     },
 
     reservedBy

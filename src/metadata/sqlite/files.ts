@@ -22,7 +22,7 @@ export function createFileRepository (db: BetterSQLite3Database, { commit, read 
   return {
     addFile: (file, quota) => commit(() => {
       const current = find(file.ownerId, file.name)
-      if (current === undefined) return { file: create(file, quota), isNew: true }
+      if (current === undefined) return { file: create(file, { quota }), isNew: true }
       if (current.sha256 !== file.sha256 || current.size !== file.size) throw new Problem('name_taken')
       return { file: current, isNew: false }
     }),
@@ -31,8 +31,8 @@ export function createFileRepository (db: BetterSQLite3Database, { commit, read 
       const current = find(file.ownerId, file.name)
       if (!permits(precondition, current)) throw new Problem('precondition_failed')
       return current === undefined
-        ? { file: create(file, quota), isNew: true }
-        : { file: replace(current, file, quota), isNew: false }
+        ? { file: create(file, { quota }), isNew: true }
+        : { file: replace(current, file, { quota }), isNew: false }
     }),
 
     findFile: (ownerId, name) => read(() => find(ownerId, name)),

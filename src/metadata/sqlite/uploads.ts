@@ -54,15 +54,15 @@ export function createUploadRepository (db: BetterSQLite3Database, { commit, rea
     }
     if (!permits(upload.precondition, current)) return undefined
     return current === undefined
-      ? { file: writer.create(file, quota, upload.id), isNew: true }
-      : { file: writer.replace(current, file, quota, upload.id), isNew: false }
+      ? { file: writer.create(file, { quota, uploadId: upload.id }), isNew: true }
+      : { file: writer.replace(current, file, { quota, uploadId: upload.id }), isNew: false }
   }
 
   return {
     addUpload: ({ lifetimeMilliseconds, now = Date.now(), ...upload }, { maxUploads, quota }) => commit(() => {
       const { ownerId, name, length, method } = upload
       if (method === 'PUT') remove(and(eq(uploads.ownerId, ownerId), isUnfinished, eq(uploads.method, 'PUT'), eq(uploads.name, name)))
-      writer.reserve(ownerId, { bytes: length ?? 0, files: 1 }, quota)
+      writer.reserve(ownerId, { bytes: length ?? 0, files: 1 }, { quota })
       if (writer.reservedBy(ownerId, now).uploads >= maxUploads) refuseMoreUploads(maxUploads)
       return recordOf(db.insert(uploads).values({ ...upload, createdAt: now, expiresAt: now + lifetimeMilliseconds }).returning().get())
     }),
@@ -86,7 +86,7 @@ export function createUploadRepository (db: BetterSQLite3Database, { commit, rea
     saveUpload: (change, { isAppending, quota }) => commit(() => {
       const upload = getTaken(change)
       const { offset, state, length } = change
-      writer.reserve(upload.ownerId, { bytes: reservation(change) - reservation(upload), files: 0 }, quota)
+      writer.reserve(upload.ownerId, { bytes: reservation(change) - reservation(upload), files: 0 }, { quota })
       update(upload.id, { offset, state, length, expiresAt: expiryOf(change), isAppending })
       writer.makeRoomForUploads(upload.ownerId, quota)
     }),
