@@ -56,8 +56,8 @@ export interface ResumableUploads {
    */
   offset (owner: AccountRecord, id: string): Promise<UploadOutcome>
   /**
-   * Appends bytes. Ends an append that is under way. When the length is reached, or the last bytes have ended, the upload becomes a file
-   * in the same act as the last offset. An empty append at the full offset tries that again, or repeats its answer.
+   * Appends bytes. Ends an append that is under way. When the length is reached, or the last bytes have ended, one transaction ends the
+   * upload and adds the file, which `Files.store` can't do. An empty append at the full offset tries that again, or repeats its answer.
    * @throws not_found, upload_offset_mismatch, upload_length_inconsistent, upload_completed, upload_taken_over, file_too_large, quota_exceeded,
    * digest_mismatch, precondition_failed, storage_full, and what `bytes` throws, after what arrived is committed.
    */
