@@ -1,18 +1,12 @@
 import { createAccounts, type Accounts } from './accounts/accounts.ts'
 import { createAttemptLimiter, type AttemptLimiter } from './accounts/attempt-limiter.ts'
 import { createPasswords, type Passwords } from './accounts/password.ts'
-import { checkBlobStore, checkDatabaseServer, openBackends, lockDataFolder, prepareFolder, type Backends, type KeySource } from './backends/backends.ts'
-import type { RestoreTools } from './backup/restore.ts'
+import { openBackends, lockDataFolder, prepareFolder, type Backends, type KeySource } from './backends/backends.ts'
 import type { Config } from './config.ts'
-import type { DoctorTools } from './doctor/doctor.ts'
 import { createFiles, type Files } from './files/files.ts'
 import { createKeptFiles, type KeptFiles } from './files/kept.ts'
 import { createQuotas, type Quotas } from './files/quotas.ts'
 import { startHousekeeping } from './metadata/housekeeping.ts'
-import { findReadableDatabase, isBesideDatabase } from './metadata/sqlite/database-file.ts'
-import { checkDatabaseIntegrity } from './metadata/sqlite/integrity-check.ts'
-import { lockFolder, type FolderLock } from './metadata/sqlite/lock.ts'
-import { openSnapshot } from './metadata/sqlite/snapshot.ts'
 import { createKeyRing, type KeyRing } from './tokens/key-ring.ts'
 import { createResumableUploads, type ResumableUploads } from './uploads/resumable.ts'
 
@@ -81,17 +75,6 @@ export async function openStore (config: Config): Promise<Store> {
     throw error
   }
 }
-
-/** Locks a backup folder. @throws {FolderInUseError}. */
-export function lockBackupFolder (file: string): FolderLock {
-  return lockFolder(file, { inUse: 'another backup to this folder is running' })
-}
-
-/** The backend functions that restoring a backup needs. */
-export const restoreTools: RestoreTools = { openSnapshot, lockFolder }
-
-/** The backend functions that `magicstore doctor` needs. */
-export const doctorTools: DoctorTools = { isBesideDatabase, findReadableDatabase, checkDatabaseIntegrity, checkDatabaseServer, checkBlobStore }
 
 /** Keys of the environment stay as they are. Others can be rotated while the server runs. */
 async function openKeyRing ({ signingKeys }: Config, keys: KeySource): Promise<KeyRing> {

@@ -5,9 +5,12 @@ import { openDiskBlobs } from '../blobs/disk/disk.ts'
 import { readIfThere, sync, writeDurably } from '../blobs/disk/durable-files.ts'
 import { openReserve } from '../blobs/disk/reserve.ts'
 import type { Config } from '../config.ts'
+import type { DoctorTools } from '../doctor/doctor.ts'
 import type { Keeping } from '../metadata/kept.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { PostgresMetadata } from '../metadata/postgres/postgres.ts'
+import { findReadableDatabase, isBesideDatabase } from '../metadata/sqlite/database-file.ts'
+import { checkDatabaseIntegrity } from '../metadata/sqlite/integrity-check.ts'
 import { lockFolder, type FolderLock } from '../metadata/sqlite/lock.ts'
 import { openSqliteMetadata } from '../metadata/sqlite/sqlite.ts'
 import type { SigningKey } from '../tokens/signing-keys.ts'
@@ -110,16 +113,22 @@ export async function openPostgres (url: string, keeping?: Keeping): Promise<Pos
   return openPostgresMetadata({ url, ...(keeping && { keeping }) })
 }
 
-/** Asks a database server for its version, and whether the next start upgrades the database. Changes nothing. @throws {OperatorError}. */
-export async function checkDatabaseServer (url: string): Promise<{ version: string, isOutdated: boolean }> {
-  const { checkPostgres } = await import('../metadata/postgres/postgres.ts')
-  return checkPostgres(url)
-}
+/** The backend functions that `magicstore doctor` needs. */
+export const doctorTools: DoctorTools = {
+  isBesideDatabase,
+  findReadableDatabase,
+  checkDatabaseIntegrity,
 
-/** Lists, writes, reads and deletes in the blob store. @throws {OperatorError}. */
-export async function checkBlobStore (config: Config): Promise<void> {
-  const blobs = await openBlobs(config, { missingBytes: 0 })
-  await blobs.close()
+  async checkDatabaseServer (url) {
+    const { checkPostgres } = await import('../metadata/postgres/postgres.ts')
+    return checkPostgres(url)
+  },
+
+  // Opening it lists, writes, reads and deletes.
+  async checkBlobStore (config) {
+    const blobs = await openBlobs(config, { missingBytes: 0 })
+    await blobs.close()
+  }
 }
 
 /** Opens the signing keys for a command. */

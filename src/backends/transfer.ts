@@ -2,11 +2,13 @@ import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
 import type { BackupSource } from '../backup/backup.ts'
 import type { RestoreTarget } from '../backup/restore-into.ts'
+import type { RestoreTools } from '../backup/restore.ts'
 import type { BlobStore } from '../blobs/blob-store.ts'
 import { dataFolderLayout, hasDatabase, writeSigningKeys } from '../blobs/disk/data-folder.ts'
 import { readIfThere, sync, writeDurably } from '../blobs/disk/durable-files.ts'
 import type { Config } from '../config.ts'
 import type { PostgresMetadata } from '../metadata/postgres/postgres.ts'
+import { lockFolder, type FolderLock } from '../metadata/sqlite/lock.ts'
 import { takeRetentionLock } from '../metadata/sqlite/retention-lock.ts'
 import { openSnapshot, takeSnapshot } from '../metadata/sqlite/snapshot.ts'
 import { ConfigError } from '../problems.ts'
@@ -18,6 +20,14 @@ const noReserve = { missingBytes: 0 }
 
 /** How long discarded bytes stay if the process that makes a backup died. */
 const RETENTION_LOCK_SECONDS = 60
+
+/** The backend functions that restoring a backup needs. */
+export const restoreTools: RestoreTools = { openSnapshot, lockFolder }
+
+/** Locks a backup folder. @throws {FolderInUseError}. */
+export function lockBackupFolder (file: string): FolderLock {
+  return lockFolder(file, { inUse: 'another backup to this folder is running' })
+}
 
 /** Opens the store for a backup, with or without running servers. @throws {FolderInUseError} if another backup of the same folder is running. */
 export async function openBackupSource (config: Config): Promise<BackupSource> {

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
+import { doctorTools } from '../backends/backends.ts'
 import { readConfig } from '../config.ts'
 import { runChecks, type Finding } from '../doctor/doctor.ts'
-import { doctorTools } from '../store.ts'
 import { createProgress } from './terminal.ts'
 
 export const help = `magicstore doctor: check everything the server depends on, and say how to fix what is wrong.

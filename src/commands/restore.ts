@@ -1,11 +1,10 @@
 import { parseArgs } from 'node:util'
 import { usesDataFolder } from '../backends/backends.ts'
-import { openRestoreTarget } from '../backends/transfer.ts'
+import { openRestoreTarget, restoreTools } from '../backends/transfer.ts'
 import { readManifest, type BackupSummary } from '../backup/manifest.ts'
 import { restoreInto, type RestoreIntoOptions } from '../backup/restore-into.ts'
 import { restoreBackup } from '../backup/restore.ts'
 import { readConfig, type Config } from '../config.ts'
-import { restoreTools } from '../store.ts'
 import { folderArgument } from './command.ts'
 import { createProgress } from './terminal.ts'
 
