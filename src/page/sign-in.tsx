@@ -1,10 +1,9 @@
 import { MagicStoreError } from 'magicstore'
 import { useEffect, useId, useRef, useState } from 'preact/hooks'
+import { fieldsOf, PasswordField } from './fields.tsx'
 import { Logo } from './icon.tsx'
-import { PasswordField } from './password-field.tsx'
 import { ProblemText } from './problem.tsx'
 import { register, signIn } from './session.ts'
-import { fieldsOf } from './submission.ts'
 import { texts } from './texts.ts'
 import { useAction } from './use-action.ts'
 

@@ -1,7 +1,6 @@
 import { MagicStoreError } from 'magicstore'
 import { useId } from 'preact/hooks'
-import { NameField } from '../name-field.tsx'
-import { fieldsOf } from '../submission.ts'
+import { fieldsOf, NameField } from '../fields.tsx'
 import { texts } from '../texts.ts'
 import { failureText } from './failure.ts'
 import { renameUpload, resume } from './queue.ts'

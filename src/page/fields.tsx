@@ -5,6 +5,21 @@ import { ProblemText } from './problem.tsx'
 import { session, usernameOf } from './session.ts'
 import { texts } from './texts.ts'
 
+/** Returns the fields of a form that is submitted. The browser does not leave the page. */
+export function fieldsOf (event: SubmitEvent): FormData {
+  event.preventDefault()
+  return new FormData(event.currentTarget as HTMLFormElement)
+}
+
+/** A field for the name of a file, called `name` in its form. */
+export function NameField ({ label, name }: { label: string, name: string }) {
+  return (
+    <label>{label}
+      <input name='name' defaultValue={name} required dir='auto' autocomplete='off' spellcheck={false} />
+    </label>
+  )
+}
+
 interface PasswordFieldProps {
   name: string
   label: string
