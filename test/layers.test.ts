@@ -12,14 +12,14 @@ const src = fileURLToPath(new URL('../src', import.meta.url))
 const onlyHere: { what: string, pattern: RegExp, places: string[], typesIn?: string[] }[] = [
   { what: 'Fastify', pattern: /^import (fastify|@fastify\/.+)$/, places: ['app.ts', 'http/', 'openapi/', '*/routes.ts', '*/*-routes.ts', 'uploads/resumable-requests.ts', 'tokens/authenticate.ts', 'monitoring/'], typesIn: ['tokens/jwt.ts'] },
   { what: 'SQL', pattern: /^(import (drizzle-orm|better-sqlite3|better-sqlite3-node20|pg|postgres)(\/.+)?|sql)$/, places: ['metadata/*/'] },
-  { what: 'the file system', pattern: /^import (node:)?fs(\/promises)?$/, places: ['blobs/*/', 'metadata/*/', 'backends/', 'backup/', 'doctor/', 'config.ts', 'commands/', 'http/page-routes.ts'] },
+  { what: 'the file system', pattern: /^import (node:)?fs(\/promises)?$/, places: ['data-folder/', 'blobs/*/', 'metadata/*/', 'backends/', 'backup/', 'doctor/', 'config.ts', 'commands/', 'http/page-routes.ts'] },
   { what: 'S3', pattern: /^import @(aws-sdk|smithy)\/.+$/, places: ['blobs/s3/'] },
   { what: 'the environment', pattern: /^process\.env$/, places: ['config.ts'] },
   { what: 'the process', pattern: /^(process\.(?!env$|versions$).+|process|console|import close-with-grace)$/, places: ['main.ts', 'commands/'] },
   { what: 'the version of Node', pattern: /^process\.versions$/, places: ['metadata/sqlite/driver.ts'] },
   { what: 'a database driver', pattern: /^import better-sqlite3(-node20)?$/, places: ['metadata/sqlite/driver.ts'] },
   { what: 'the driver of PostgreSQL', pattern: /^import pg(\/.+)?$/, places: ['metadata/postgres/'] },
-  { what: 'a blob store', pattern: /^import blobs\/(?!(blob-store|storage-url)\.ts|disk\/(data-folder|durable-files)\.ts).+$/, places: ['blobs/', 'backends/'] },
+  { what: 'a blob store', pattern: /^import blobs\/(?!(blob-store|storage-url)\.ts).+$/, places: ['blobs/', 'backends/'] },
   { what: 'a metadata backend', pattern: /^import metadata\/.+\/.+$/, places: ['metadata/*/', 'backends/'] },
   { what: 'the code of the page', pattern: /^import (@?preact(\/.+)?|magicstore|page\/.+)$/, places: ['page/'] },
   { what: 'the caller of a request', pattern: /^import http\/caller\.ts$/, places: ['app.ts', 'http/', '*/routes.ts', '*/*-routes.ts', 'uploads/resumable-requests.ts', 'tokens/authenticate.ts'] },
@@ -29,7 +29,7 @@ const onlyHere: { what: string, pattern: RegExp, places: string[], typesIn?: str
   { what: 'a default export', pattern: /^default export$/, places: [] }
 ]
 
-/** Every room may import these: failures, settings, contracts, and two files about data on disk that backends and commands share. */
+/** Every room may import these: failures, settings, contracts, and what backends and commands share about data on disk. */
 const ground = ['failures', 'settings', 'wire values', 'contracts', 'data folder']
 const face = [...ground, 'http', 'openapi']
 
@@ -55,7 +55,7 @@ const rooms: { room: string, files: string[], knows: string[] }[] = [
   { room: 'openapi', files: ['openapi/'], knows: [...ground, 'http'] },
   { room: 'http', files: ['http/'], knows: [...ground, 'accounts'] },
   { room: 'contracts', files: ['blobs/blob-store.ts', 'blobs/checkpoints.ts', 'metadata/*.ts'], knows: ['failures'] },
-  { room: 'data folder', files: ['blobs/disk/data-folder.ts', 'blobs/disk/durable-files.ts'], knows: ['failures', 'settings'] },
+  { room: 'data folder', files: ['data-folder/'], knows: ['failures', 'settings'] },
   { room: 'disk', files: ['blobs/disk/'], knows: ground },
   { room: 's3', files: ['blobs/s3/'], knows: ground },
   { room: 'sqlite', files: ['metadata/sqlite/'], knows: ground },

@@ -6,8 +6,8 @@ import { createInterface } from 'node:readline'
 import { type Static, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import pLimit from 'p-limit'
-import { blobPath, dataFolderLayout } from '../blobs/disk/data-folder.ts'
-import { contentOf } from '../blobs/disk/durable-files.ts'
+import { blobPath, dataFolderLayout } from '../data-folder/data-folder.ts'
+import { contentOf } from '../data-folder/durable-files.ts'
 import { OperatorError } from '../problems.ts'
 
 /** A backup can't be made or used. The message is one line for the operator. */

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
-import { requireDatabase } from '../blobs/disk/data-folder.ts'
 import { readConfig } from '../config.ts'
+import { requireDatabase } from '../data-folder/data-folder.ts'
 import { checkIntegrity, repair, type Finding } from '../files/integrity-check.ts'
 import { openOperatorStore } from '../store.ts'
 import { createProgress } from './terminal.ts'

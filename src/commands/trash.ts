@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
-import { requireDatabase } from '../blobs/disk/data-folder.ts'
 import { readConfig } from '../config.ts'
+import { requireDatabase } from '../data-folder/data-folder.ts'
 import type { AccountRecord } from '../metadata/records.ts'
 import { openOperatorStore, type OperatorStore } from '../store.ts'
 import { allAccounts } from './accounts.ts'

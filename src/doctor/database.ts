@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { dataFolderLayout, hasDatabase, hasLostDatabase, isHalfRestored, LOST_DATABASE_REMEDY } from '../blobs/disk/data-folder.ts'
+import { dataFolderLayout, hasDatabase, hasLostDatabase, isHalfRestored, LOST_DATABASE_REMEDY } from '../data-folder/data-folder.ts'
 import { OperatorError } from '../problems.ts'
 import { fault, good, warning, type Diagnosis } from './diagnosis.ts'
 

@@ -6,7 +6,7 @@ import {
   LOST_AND_FOUND,
   TWO_FILE_SYSTEMS,
   TWO_FILE_SYSTEMS_REMEDY
-} from '../blobs/disk/data-folder.ts'
+} from '../data-folder/data-folder.ts'
 import type { DatabaseTools } from './database.ts'
 import { fault, good, warning, type Diagnosis } from './diagnosis.ts'
 

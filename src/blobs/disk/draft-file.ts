@@ -1,10 +1,10 @@
 import { constants, open, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { failAsDamaged, makeFolder, sync } from '../../data-folder/durable-files.ts'
 import { Problem } from '../../problems.ts'
 import type { AppendOptions, Draft } from '../blob-store.ts'
 import { createCheckpoints } from '../checkpoints.ts'
 import type { BatchWriter } from './batch-writer.ts'
-import { failAsDamaged, makeFolder, sync } from './durable-files.ts'
 
 interface DraftAppend extends AppendOptions {
   readonly draft: Draft

@@ -1,6 +1,6 @@
 import { unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { sync } from './durable-files.ts'
+import { sync } from '../../data-folder/durable-files.ts'
 
 /** Paths of a blob before and after it is committed. */
 interface Paths {

@@ -10,9 +10,9 @@ import {
   PutObjectCommand
 } from '@aws-sdk/client-s3'
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
+import { writeDurably } from '../../data-folder/durable-files.ts'
 import { Problem } from '../../problems.ts'
 import { type BlobStore, createBlobId, type Presigned, type StoredBlob } from '../blob-store.ts'
-import { writeDurably } from '../disk/durable-files.ts'
 import type { StorageUrl } from '../storage-url.ts'
 import { openBucket, type Bucket } from './bucket.ts'
 import { checkObject, readPieces } from './download.ts'

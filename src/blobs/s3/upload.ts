@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { AbortMultipartUploadCommand, DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
+import type { Content } from '../../data-folder/durable-files.ts'
 import { Problem } from '../../problems.ts'
-import type { Content } from '../disk/durable-files.ts'
 import type { Bucket } from './bucket.ts'
 import { failAsUnavailable } from './failures.ts'
 import { completeMultipart, createMultipart, sendPart, type SentPart } from './multipart.ts'

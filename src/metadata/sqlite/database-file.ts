@@ -1,7 +1,7 @@
 import { constants, copyFile, mkdir, open, readdir, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { isThere } from '../../blobs/disk/data-folder.ts'
-import { sync } from '../../blobs/disk/durable-files.ts'
+import { isThere } from '../../data-folder/data-folder.ts'
+import { sync } from '../../data-folder/durable-files.ts'
 import { Database } from './driver.ts'
 import { failureOf } from './failures.ts'
 

@@ -1,5 +1,5 @@
 import { closeSync, openSync } from 'node:fs'
-import { overloadOf } from '../../blobs/disk/durable-files.ts'
+import { overloadOf } from '../../data-folder/durable-files.ts'
 import { Problem } from '../../problems.ts'
 import { Database } from './driver.ts'
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { dirname } from 'node:path'
 import { drizzle, type BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
-import { openSharedSync, type SharedSync, sync } from '../../blobs/disk/durable-files.ts'
+import { openSharedSync, type SharedSync, sync } from '../../data-folder/durable-files.ts'
 import { KEEP_NOTHING, type Keeping } from '../kept.ts'
 import type { Metadata } from '../metadata.ts'
 import { createAccountRepository } from './accounts.ts'

@@ -4,7 +4,7 @@ import { type FileHandle, mkdir, open, readFile, rename, rm } from 'node:fs/prom
 import { constants } from 'node:os'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
-import { Problem } from '../../problems.ts'
+import { Problem } from '../problems.ts'
 
 /** Size of one read when a whole file is read. */
 export const READ_BYTES = 1024 ** 2
