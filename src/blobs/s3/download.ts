@@ -88,16 +88,24 @@ async function * bytesOf (bucket: Bucket, blob: Blob, { pieces, opened, signal }
 
 /** The bytes of a response body. @throws unavailable if it ends before or after `size` bytes, or if none comes for too long. */
 async function * whole ({ idleMilliseconds }: Bucket, body: Readable, size: number): AsyncGenerator<Buffer> {
-  const chunks = body[Symbol.asyncIterator]() as AsyncIterableIterator<Buffer>
   let received = 0
-  for (;;) {
-    // Only while a chunk is waited for: a client that takes its time is no failure of the store.
-    const stop = () => body.destroy(new Error(`the file storage sent nothing for ${idleMilliseconds} ms`))
-    const timer = setTimeout(stop, idleMilliseconds)
-    const { done, value } = await chunks.next().finally(() => clearTimeout(timer)).catch(failAsUnavailable)
-    if (done === true) break
-    received += value.length
-    yield value
+  // Only while a chunk is waited for: a client that takes its time is no failure of the store.
+  let isWaiting = true
+  const timer = setTimeout(() => {
+    if (isWaiting) body.destroy(new Error(`the file storage sent nothing for ${idleMilliseconds} ms`))
+  }, idleMilliseconds).unref()
+  try {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      isWaiting = false
+      received += chunk.length
+      yield chunk
+      isWaiting = true
+      timer.refresh()
+    }
+  } catch (error) {
+    failAsUnavailable(error)
+  } finally {
+    clearTimeout(timer)
   }
   if (received !== size) failAsUnavailable(new Error(`the file storage sent ${received} bytes instead of ${size}`))
 }
