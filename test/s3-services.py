@@ -42,7 +42,8 @@ def start_swift(folder):
         ring.add_dev({'id': 0, 'region': 1, 'zone': 1, 'weight': 1, 'ip': '127.0.0.1', 'port': serve(controller(conf)), 'device': 'device'})
         ring.rebalance()
         ring.get_ring().save(os.path.join(folder, name + '.ring.gz'))
-    app = Application(conf)
+    # By default it gives up a server that takes half a second to accept a connection, and after ten of these leaves it out for a minute.
+    app = Application({**conf, 'conn_timeout': '30', 'node_timeout': '60', 'error_suppression_limit': '1000'})
     for factory, options in ((slo, {}), (bulk, {}), (tempauth, {'user_test_tester': 'secret .admin'}), (s3api, {'location': 'eu-central-1'})):
         app = factory.filter_factory(conf, **options)(app)
     cache = Cache()
