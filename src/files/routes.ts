@@ -162,7 +162,7 @@ interface Download { request: FastifyRequest, reply: FastifyReply, name: string,
 async function sendFile ({ request, reply, name, query: { version, disposition } }: Download, files: Files) {
   const { plan, bytes } = await files.download(callerOf(request).account.id, name, {
     method: request.method === 'HEAD' ? 'HEAD' : 'GET',
-    headers: { ...request.headers, 'want-repr-digest': request.headers['want-repr-digest']?.toString() },
+    headers: request.headers,
     disposition,
     version,
     createBoundary: () => randomBytes(16).toString('hex')

@@ -87,7 +87,7 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
   }
 
   function begin (raw: IncomingMessage, response: ServerResponse): Exchange {
-    const exchange = { isDecided: false, ...transferOf(raw) }
+    const exchange = open(raw)
     setIdleTimeout(exchange)
     exchanges.set(response, exchange)
     inProgress.add(exchange)
@@ -104,10 +104,10 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
     if (transfer.timeout !== idleMilliseconds) transfer.setTimeout(idleMilliseconds)
   }
 
-  function transferOf (raw: IncomingMessage): Omit<Exchange, 'isDecided'> {
-    if (!isHttp2(raw)) return { socket: raw.socket, transfer: raw.socket }
+  function open (raw: IncomingMessage): Exchange {
+    if (!isHttp2(raw)) return { socket: raw.socket, transfer: raw.socket, isDecided: false }
     const { session, socket, stream } = sessions.begin(raw)
-    return { session, socket, transfer: stream }
+    return { session, socket, transfer: stream, isDecided: false }
   }
 
   app.addHook('onRequest', ({ raw }, reply, done) => {

@@ -13,15 +13,16 @@ export class RequestLog extends LogController {
 
   override requestCompleted (_error: Error | null | undefined, request: FastifyRequest, reply: FastifyReply): void {
     const { method, url, ip, log } = request
-    const accountId = findCaller(request)?.account.id
+    const query = url.indexOf('?')
+    // A field that is undefined is left out.
     log.info({
       method,
-      path: url.split('?', 1)[0],
+      path: query === -1 ? url : url.slice(0, query),
       status: reply.statusCode,
       milliseconds: Math.round(reply.elapsedTime * 100) / 100,
       client: ip,
-      ...(accountId !== undefined && { accountId }),
-      ...(!reply.raw.writableFinished && { isCut: true })
+      accountId: findCaller(request)?.account.id,
+      isCut: reply.raw.writableFinished ? undefined : true
     }, 'request')
   }
 }

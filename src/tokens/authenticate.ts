@@ -7,7 +7,7 @@ import { sendProblem } from '../http/error-handler.ts'
 import { refuseInsecurePassword, type Transport } from '../http/protection.ts'
 import { addFailures } from '../openapi/responses.ts'
 import { failures, Problem, type FailureCode } from '../problems.ts'
-import { splitScopes, type Scope } from './scopes.ts'
+import { hasScope, type Scope } from './scopes.ts'
 import type { Tokens } from './tokens.ts'
 
 /** Which credentials the routes of a Fastify scope accept. */
@@ -117,7 +117,7 @@ function isUnauthorized (error: unknown): error is Problem {
 
 /** A password has every scope, a token those it was created with (RFC 6750 section 3.1). */
 function requireScope ({ token }: Caller, { scope }: AuthRequirement): void {
-  if (scope === undefined || token === undefined || splitScopes(token.scopes).includes(scope)) return
+  if (scope === undefined || token === undefined || hasScope(token.scopes, scope)) return
   throw new Problem('insufficient_scope', {
     detail: `The token needs the scope ${scope}.`,
     headers: { 'www-authenticate': `Bearer realm="MagicStore", error="insufficient_scope", scope="${scope}"` }

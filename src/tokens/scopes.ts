@@ -9,5 +9,9 @@ export function joinScopes (granted: readonly Scope[]): string {
 }
 
 export function splitScopes (stored: string): Scope[] {
-  return scopes.filter(scope => stored.split(' ').includes(scope))
+  return scopes.filter(scope => hasScope(stored, scope))
+}
+
+export function hasScope (stored: string, scope: Scope): boolean {
+  return stored.split(' ').includes(scope)
 }
