@@ -206,7 +206,8 @@ export function createFiles ({ metadata, blobs, reserve, quotas, limits }: Files
 
     get,
 
-    async download (ownerId, name, { version, ...request }) {
+    async download (ownerId, name, request) {
+      const { version } = request
       const find = () => version === undefined ? getWithPastDate(ownerId, name) : getVersion(ownerId, name, version)
       for (;;) {
         const file = await find()
@@ -234,8 +235,9 @@ export function createFiles ({ metadata, blobs, reserve, quotas, limits }: Files
     },
 
     async remove (ownerId, name, removal) {
-      const file = await get(ownerId, name)
-      await reserve.withSpace(() => metadata.removeFile(ownerId, file.name, removal))
+      const stored = findFileName(name)
+      if (stored === undefined) throw new Problem('not_found')
+      await reserve.withSpace(() => metadata.removeFile(ownerId, stored, removal))
       sweeper.request()
     },
 

@@ -1,5 +1,6 @@
 import { unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import pLimit from 'p-limit'
 import { sync } from '../../data-folder/durable-files.ts'
 
 /** Paths of a blob before and after it is committed. */
@@ -8,16 +9,25 @@ interface Paths {
   readonly committedPath: (id: string) => string
 }
 
+/**
+ * Calls to the file system at a time, which wake the event loop together: a delete takes 225 µs of CPU time, and 250 µs with one
+ * call at a time. One of libuv's four threads stays free for requests.
+ */
+const CONCURRENT_CALLS = 3
+
 /** Removes the files of blobs. Returns the ids of those that do not reappear after a power failure. Each folder is synced once. */
 export async function removeDurably (ids: string[], paths: Paths): Promise<string[]> {
+  const limit = pLimit(CONCURRENT_CALLS)
   const removed: string[] = []
   const unsynced = new Map<string, string[]>()
-  for (const id of ids) {
+  await limit.map(ids, async id => {
     const folder = await unlinkBlob(id, paths).catch(() => undefined)
     if (folder === 'incoming') removed.push(id)
     else if (folder !== undefined) unsynced.set(folder, [...unsynced.get(folder) ?? [], id])
-  }
-  for (const [folder, unlinked] of unsynced) if (await isSynced(folder)) removed.push(...unlinked)
+  })
+  await limit.map(unsynced, async ([folder, unlinked]) => {
+    if (await isSynced(folder)) removed.push(...unlinked)
+  })
   return removed
 }
 
