@@ -3,17 +3,21 @@ import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import { Problem } from '../../problems.ts'
 import type { Metadata } from '../metadata.ts'
 import { permits } from '../preconditions.ts'
+import type { FileRecord } from '../records.ts'
 import type { Committer } from './committer.ts'
 import { isUniqueViolation } from './failures.ts'
 import { later, type FileWriter } from './file-writer.ts'
 import { afterPosition, ordering } from './paging.ts'
+import { createRowCache } from './row-cache.ts'
 import { files } from './schema.ts'
 
 type FileRepository = Pick<Metadata,
   'addFile' | 'putFile' | 'findFile' | 'hasFileOfSize' | 'listFiles' | 'renameFile' | 'correctFileDate' | 'removeFile'
 >
 
-export function createFileRepository (db: BetterSQLite3Database, { commit, read }: Committer, writer: FileWriter): FileRepository {
+export function createFileRepository (db: BetterSQLite3Database, committer: Committer, writer: FileWriter): FileRepository {
+  const { commit, read } = committer
+  const cached = createRowCache<FileRecord>(committer)
   const { find, create, replace, remove } = writer
   const ofSize = db.select({ id: files.id }).from(files).where(and(
     eq(files.ownerId, sql.placeholder('ownerId')), between(files.size, sql.placeholder('minBytes'), sql.placeholder('maxBytes'))
@@ -35,7 +39,7 @@ export function createFileRepository (db: BetterSQLite3Database, { commit, read 
         : { file: replace(current, file, { quota }), isNew: false }
     }),
 
-    findFile: (ownerId, name) => read(() => find(ownerId, name)),
+    findFile: (ownerId, name) => read(() => cached(`${ownerId}/${name}`, () => find(ownerId, name))),
 
     hasFileOfSize: (ownerId, sizes) => read(() => ofSize.get({ ownerId, ...sizes }) !== undefined),
 

@@ -1,4 +1,3 @@
-import { LRUCache } from 'lru-cache'
 import { and, asc, desc, eq, gt, inArray, isNull, lt, or, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import { Problem } from '../../problems.ts'
@@ -9,6 +8,7 @@ import type { Committer } from './committer.ts'
 import type { WriteEvent } from './events.ts'
 import { isOwnerMissing } from './failures.ts'
 import { limitedTo } from './paging.ts'
+import { createRowCache } from './row-cache.ts'
 import { accounts, tokens } from './schema.ts'
 import { createTokenRemover } from './token-remover.ts'
 
@@ -21,7 +21,7 @@ interface TokenRepositoryOptions { db: BetterSQLite3Database, committer: Committ
 
 export function createTokenRepository ({ db, committer, writeEvent }: TokenRepositoryOptions): TokenRepository {
   const { commit, read } = committer
-  const cached = createTokenCache(committer)
+  const cached = createRowCache<TokenRow>(committer)
   const statements = prepareStatements(db)
   const remover = createTokenRemover(db, committer)
 
@@ -117,35 +117,8 @@ function prepareStatements (db: BetterSQLite3Database) {
   return { byId, bySecret, insert, tokenBeyondLimit, oldestAccess, accountWithHash }
 }
 
-/** Size limit of the cache; a token with its account takes about a kilobyte. */
-const MAX_CACHED_TOKENS = 4096
-
 type TokenRow = Omit<TokenAndAccount, 'now'>
 
 function dated (row: TokenRow | undefined): TokenAndAccount | undefined {
-  return row && { ...row, now: Date.now() }
-}
-
-/** Returns the cached row for a key, or else the result of `find`, which it then caches. */
-type TokenCache = (key: number | string, find: () => TokenRow | undefined) => TokenRow | undefined
-
-/**
- * Caches tokens until anything in the database changes, which `committer.version` tells. Reading the version takes one or
- * two microseconds, finding a token through Drizzle 15.
- */
-function createTokenCache (committer: Pick<Committer, 'version'>): TokenCache {
-  const rows = new LRUCache<number | string, TokenRow>({ max: MAX_CACHED_TOKENS })
-  let cachedVersion = committer.version
-
-  return (key, find) => {
-    // Read before `find`: if the row changes between the two, the next call clears the cache.
-    const { version } = committer
-    if (version !== cachedVersion) rows.clear()
-    cachedVersion = version
-    const cached = rows.get(key)
-    if (cached !== undefined) return cached
-    const found = find()
-    if (found !== undefined) rows.set(key, found)
-    return found
-  }
+  return row && { token: row.token, account: row.account, now: Date.now() }
 }
