@@ -175,7 +175,9 @@ export function bytesIn (pieces: readonly Piece[]): number {
 
 /** The pieces, in their order, of a blob that is in memory. */
 export function cutPieces (bytes: Buffer, pieces: readonly Piece[]): Buffer {
-  return Buffer.concat(pieces.map(piece => typeof piece === 'string' ? Buffer.from(piece) : bytes.subarray(piece.start, piece.end + 1)))
+  const parts = pieces.map(piece => typeof piece === 'string' ? Buffer.from(piece) : bytes.subarray(piece.start, piece.end + 1))
+  const [only] = parts
+  return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts)
 }
 
 /** Disk space that is allocated in advance, and released if the disk is full, for what must work then: reads, deletes and restarts. */
