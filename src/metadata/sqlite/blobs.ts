@@ -73,7 +73,7 @@ export function createBlobRepository (db: BetterSQLite3Database, { commit, read 
       }
     }),
 
-    clearDiscarded: blobIds => commit(() => { for (const blobId of blobIds) clear.run({ blobId }) })
+    clearDiscarded: blobIds => commit(() => { db.delete(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds)).run() })
   }
 }
 
