@@ -351,6 +351,31 @@ test('the reads of one turn of the event loop agree, and the next turn sees what
   t.notOk(await nextTurn().then(nextTurn).then(() => client.inTransaction))
 })
 
+test('a file that another process or this one changes is never found as it was, however often it was found', async t => {
+  const file = join(t.testdir(), 'magicstore.db')
+  const metadata = await openSqliteMetadata(file)
+  t.teardown(() => metadata.close())
+  const { id } = await metadata.addAccount({ username: 'ada', usernameKey: 'ada', passwordHash: 'hash', createdAt: 1 })
+  const other = await metadata.addAccount({ username: 'bob', usernameKey: 'bob', passwordHash: 'hash', createdAt: 1 })
+  const unlimited = { bytes: undefined, files: undefined }
+  const find = async () => [(await metadata.findFile(id, 'a'))?.type, (await metadata.findFile(id, 'a'))?.type]
+  t.strictSame(await find(), [undefined, undefined])
+  await metadata.addFile({ ownerId: id, name: 'a', size: 1, type: 'text/plain', sha256: 'aa', blobId: 'b1', isLeased: false, now: 1 }, unlimited)
+  t.strictSame(await find(), ['text/plain', 'text/plain'])
+  t.equal(await metadata.findFile(other.id, 'a'), undefined, 'of somebody else')
+  const operator = new Database(file)
+  operator.exec("UPDATE files SET type = 'text/html'")
+  await nextTurn()
+  t.strictSame(await find(), ['text/html', 'text/html'])
+  await metadata.renameFile(id, 'a', 'b', 2)
+  t.strictSame(await find(), [undefined, undefined])
+  t.match(await metadata.findFile(id, 'b'), { name: 'b' })
+  operator.exec('DELETE FROM files')
+  operator.close()
+  await nextTurn()
+  t.equal(await metadata.findFile(id, 'b'), undefined)
+})
+
 test('a database in which another process writes for too long is overloaded, for all writes of the commit', async t => {
   const file = join(t.testdir(), 'notes.db')
   const { client, add, all } = openNotes(file)

@@ -87,10 +87,10 @@ interface Redirect {
  * Sends the client of a large download to the store of the bytes, if that can serve clients: with one range or none, because
  * it can't send several, and without conditions. Otherwise returns the plan. The caller has decided that it may have the bytes.
  */
-export async function redirectLarge (blobs: BlobStore, { file, request, plan, seconds: limit }: Redirect): Promise<DownloadPlan> {
+export async function redirectLarge (blobs: BlobStore, { file, request, plan, seconds: allowed }: Redirect): Promise<DownloadPlan> {
   const { headers, method } = request
   // No longer than the bytes of a file that is deleted now are kept.
-  const seconds = Math.min(limit, blobs.graceSeconds)
+  const seconds = Math.min(allowed, blobs.graceSeconds)
   if (seconds === 0 || blobs.presign === undefined || method === 'HEAD' || file.size <= MAX_DIRECT_BYTES) return plan
   if (!('pieces' in plan) || plan.pieces.length !== 1 || UNREDIRECTED.some(name => headers[name] !== undefined) || String(headers.range).includes(',')) return plan
   const disposition = String(plan.headers['content-disposition'])
