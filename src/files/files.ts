@@ -235,9 +235,9 @@ export function createFiles ({ metadata, blobs, reserve, quotas, limits }: Files
     },
 
     async remove (ownerId, name, removal) {
-      const stored = findFileName(name)
-      if (stored === undefined) throw new Problem('not_found')
-      await reserve.withSpace(() => metadata.removeFile(ownerId, stored, removal))
+      // Not left to the transaction: what changes nothing waits for no other writer, and empties no cache.
+      const file = await get(ownerId, name)
+      await reserve.withSpace(() => metadata.removeFile(ownerId, file.name, removal))
       sweeper.request()
     },
 

@@ -133,10 +133,12 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
 
   /** All bytes of a small blob. One byte more tells a longer file. */
   async function readSmall (id: string, size: number): Promise<Buffer> {
-    const read = readLately.has(id) ? readStartNow : readStart
-    readLately.set(id, true)
+    const read = readLately.get(id) === true ? readStartNow : readStart
+    // Until the bytes have come, and after a failure, a disk may be what others wait for.
+    readLately.delete(id)
     const bytes = await atItsPath(id, path => read(path, size + 1)).catch(failAsDamaged)
     checkSize(id, { size: bytes.length }, size)
+    readLately.set(id, true)
     return bytes
   }
 
