@@ -84,6 +84,7 @@ export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutp
   // The order matters: each hook runs before those of the lines below it.
   app.addHook('onRequest', (request, reply, done) => {
     setSafeHeaders(request, reply)
+    requestLog.watch(request, reply)
     done()
   })
   const connections = trackConnections(app, { idleSeconds: config.idleSeconds, isTls })

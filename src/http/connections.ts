@@ -94,7 +94,9 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
     response.once('close', () => {
       exchanges.delete(response)
       inProgress.delete(exchange)
-      if (exchange.session?.closed === true) sessions.end(exchange.session, exchange.socket)
+      const { session, socket } = exchange
+      if (session === undefined) noteIdle(socket, response)
+      else if (session.closed) sessions.end(session, socket)
     })
     return exchange
   }
@@ -150,12 +152,7 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
     return Readable.from(linger(payload, raw))
   }
 
-  app.addHook('onResponse', ({ raw }, reply, done) => {
-    if (!isHttp2(raw)) noteIdle(raw, reply.raw)
-    done()
-  })
-
-  function noteIdle ({ socket }: IncomingMessage, response: ServerResponse): void {
+  function noteIdle (socket: Socket, response: ServerResponse): void {
     // A client that expects to send more requests would keep the connection open.
     if (isStopping || last.has(response)) socket.destroySoon()
     else if (sockets.has(socket)) sockets.set(socket, socket.bytesRead)

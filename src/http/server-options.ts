@@ -75,10 +75,8 @@ export function serverOptions (given: ServerOptions): FastifyHttpOptions<Server>
     frameworkErrors (error, request, reply) {
       setSafeHeaders(request, reply)
       // Such a request runs no hook that would log or count it.
-      reply.raw.once('close', () => {
-        requestLog.requestCompleted(error, request, reply)
-        onFrameworkError?.(error, request, reply)
-      })
+      requestLog.watch(request, reply)
+      reply.raw.once('close', () => { onFrameworkError?.(error, request, reply) })
       void sendProblem(error, request, reply)
       // Over HTTP/2 the body would stay in memory until the client reads the response.
       request.raw.resume()

@@ -4,7 +4,8 @@ import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import { mkdir, readFile, rm, rmdir } from 'node:fs/promises'
 import { METHODS, request as httpRequest, type ClientRequest } from 'node:http'
-import { connect as connectHttp2 } from 'node:http2'
+import { connect as connectHttp2, type OutgoingHttpHeaders } from 'node:http2'
+import { request as httpsRequest } from 'node:https'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -354,12 +355,52 @@ test('passwords that are being hashed and those that wait are seen while they do
   t.ok((await Promise.all(signIns)).every(({ status }) => status === 200))
 })
 
-test('bytes are counted inside TLS, over HTTP/2 too', async t => {
-  const dataDir = t.testdir()
+/** Settings with a certificate for 127.0.0.1. */
+async function withTls (dataDir: string) {
   const files = { TLS_CERT: join(dataDir, 'a.crt'), TLS_KEY: join(dataDir, 'a.key') }
   await run('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1', '-out', files.TLS_CERT, '-keyout', files.TLS_KEY])
-  const { port, metricsPort } = await spawnMeasured(t, { DATA_DIR: dataDir, ...files })
-  const session = connectHttp2(`https://127.0.0.1:${port}`, { ca: await readFile(files.TLS_CERT) })
+  return { DATA_DIR: dataDir, ...files }
+}
+
+test('a transfer that is cut is logged like any other, over HTTP/1.1 and HTTP/2', async t => {
+  const settings = await withTls(t.testdir())
+  const server = await spawnServer(t, { ...settings, PASSWORD_POLICY: 'open' })
+  const log = entriesOf(server)
+  const { port } = server
+  const ca = await readFile(settings.TLS_CERT)
+  const authorization = `Basic ${btoa('ann:pwd')}`
+  const session = connectHttp2(`https://127.0.0.1:${port}`, { ca })
+  t.teardown(() => session.destroy())
+  async function send (headers: OutgoingHttpHeaders, body: string | Buffer) {
+    const stream = session.request(headers).end(body)
+    const [head] = await once(stream, 'response')
+    await stream.toArray()
+    return head[':status']
+  }
+  t.equal(await send({ ':method': 'POST', ':path': '/api/users', 'content-type': 'application/json' }, '{"username":"ann","password":"pwd"}'), 201)
+  t.equal(await send({ ':method': 'PUT', ':path': '/uploads/large', authorization }, randomBytes(30 * MIB)), 201)
+  const byHttp2 = session.request({ ':path': '/uploads/large', authorization })
+  await once(byHttp2, 'data')
+  byHttp2.destroy()
+  const options = { port, ca, agent: false, headers: { authorization } }
+  const download = httpsRequest({ ...options, path: '/uploads/large?disposition=inline' }).end()
+  const [response] = await once(download, 'response')
+  await once(response, 'data')
+  download.destroy()
+  const upload = httpsRequest({ ...options, method: 'PUT', path: '/uploads/other', headers: { authorization, expect: '100-continue', 'content-length': 1000 } }).on('error', () => {})
+  upload.flushHeaders()
+  await once(upload, 'continue')
+  upload.destroy()
+  session.close()
+  t.equal(await server.end('SIGTERM'), 0)
+  const cut = (await log).filter(({ isCut }) => isCut).map(({ method, path, client, accountId }) => [method, path, client, accountId])
+  t.strictSame(cut.sort(), [['GET', '/uploads/large', '127.0.0.1', 1], ['GET', '/uploads/large', '127.0.0.1', 1], ['PUT', '/uploads/other', '127.0.0.1', 1]])
+})
+
+test('bytes are counted inside TLS, over HTTP/2 too', async t => {
+  const settings = await withTls(t.testdir())
+  const { port, metricsPort } = await spawnMeasured(t, settings)
+  const session = connectHttp2(`https://127.0.0.1:${port}`, { ca: await readFile(settings.TLS_CERT) })
   t.teardown(() => session.destroy())
   const stream = session.request({ ':path': '/openapi.json' })
   const length = (await stream.toArray()).reduce((total, chunk) => total + chunk.length, 0)
