@@ -173,7 +173,7 @@ export function bytesIn (pieces: readonly Piece[]): number {
   return pieces.reduce((sum, piece) => sum + (typeof piece === 'string' ? Buffer.byteLength(piece) : piece.end - piece.start + 1), 0)
 }
 
-/** The pieces, in their order, of a blob that is in memory. */
+/** The pieces, in order, of a blob in memory. A single piece is not copied: it shares the memory of `bytes`. */
 export function cutPieces (bytes: Buffer, pieces: readonly Piece[]): Buffer {
   const parts = pieces.map(piece => typeof piece === 'string' ? Buffer.from(piece) : bytes.subarray(piece.start, piece.end + 1))
   const [only] = parts

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto'
 import { chmod, link, mkdir, open, opendir, readdir, rename, rm, stat, unlink, type FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { LRUCache } from 'lru-cache'
 import { blobPath, dataFolderLayout, isThere } from '../../data-folder/data-folder.ts'
-import { failAsDamaged, failAsStorage, makeFolder, openSharedSync, READ_BYTES, readStart, readStartNow, sync, writeDurably } from '../../data-folder/durable-files.ts'
+import { failAsDamaged, failAsStorage, makeFolder, openSharedSync, READ_BYTES, sync, writeDurably } from '../../data-folder/durable-files.ts'
 import { Problem } from '../../problems.ts'
 import { type BlobStore, cutPieces, isBlobId, type Piece, type StoredBlob } from '../blob-store.ts'
 import { createBatchWriter } from './batch-writer.ts'
@@ -11,6 +10,7 @@ import { BlobReadStream } from './blob-read-stream.ts'
 import { appendToDraft } from './draft-file.ts'
 import { ignoreMissing, removeDurably } from './durable-removal.ts'
 import { createFreeSpace } from './free-space.ts'
+import { createSmallFileReader } from './small-file-reader.ts'
 
 /** Size of one read, if few blobs are read: 256 MiB took 100 ms of CPU time, and 130 ms with 256 KiB. */
 const MAX_READ_BYTES = 512 * 1024
@@ -23,12 +23,6 @@ const READERS_BYTES = 8 * 1024 ** 2
 
 /** A blob of so few bytes is read at once: a stream took twice the CPU time for 4 KiB. */
 const SMALL_BYTES = 64 * 1024
-
-/**
- * Small blobs that count as read lately. The kernel has their bytes in memory, so that reading one again waits for no disk and
- * needs no thread: 4 KiB took 79 µs of CPU time with the whole request, and 125 µs by a thread.
- */
-const MAX_READ_LATELY = 1000
 
 interface DiskBlobsOptions {
   folder: string
@@ -57,7 +51,7 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
   const writing = new Set<Promise<unknown>>()
   const createWriter = (handle: FileHandle) => createBatchWriter(handle, { freeSpace, countWriters: () => writing.size })
   const committing = new Map<string, Promise<void>>()
-  const readLately = new LRUCache<string, true>({ max: MAX_READ_LATELY })
+  const readSmallFile = createSmallFileReader()
   let readers = 0
 
   async function put (id: string, bytes: AsyncIterable<Uint8Array>, { maxBytes }: { maxBytes: number }): Promise<StoredBlob> {
@@ -133,12 +127,8 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
 
   /** All bytes of a small blob. One byte more tells a longer file. */
   async function readSmall (id: string, size: number): Promise<Buffer> {
-    const read = readLately.get(id) === true ? readStartNow : readStart
-    // Until the bytes have come, and after a failure, a disk may be what others wait for.
-    readLately.delete(id)
-    const bytes = await atItsPath(id, path => read(path, size + 1)).catch(failAsDamaged)
+    const bytes = await atItsPath(id, path => readSmallFile(id, path, size + 1)).catch(failAsDamaged)
     checkSize(id, { size: bytes.length }, size)
-    readLately.set(id, true)
     return bytes
   }
 

@@ -10,8 +10,8 @@ interface Paths {
 }
 
 /**
- * Calls to the file system at a time, which wake the event loop together: a delete takes 225 µs of CPU time, and 250 µs with one
- * call at a time. One of libuv's four threads stays free for requests.
+ * File system calls at a time. Together they wake the event loop less often: a delete takes 225 µs of CPU time, and 250 µs with one
+ * call at a time. Fewer than libuv's four threads, so that a sweep alone leaves one for requests.
  */
 const CONCURRENT_CALLS = 3
 
