@@ -14,7 +14,7 @@ const MIN_STRICT_POINTS = 8
 /** OWASP's minimum for argon2id: 19 MiB, two passes, one lane; about 20 ms of one core. */
 const parameters = { type: argon2.argon2id, memoryCost: 19456, timeCost: 2, parallelism: 1 } as const
 
-/** Most hashes at once on any machine: each uses 19 MiB, and one of libuv's four threads stays free for the file system. */
+/** Most hashes at once on any machine: each uses 19 MiB, and they leave one of libuv's four threads for the file system. */
 const MAX_HASHING = 3
 
 /** Hashes that may be queued; beyond this, sign-ins are refused at once instead of answered late. */
@@ -41,7 +41,7 @@ export async function createPasswords (policy: 'open' | 'strict'): Promise<Passw
   unknownUserHash.catch(() => {})
   const commonPasswords = policy === 'strict' ? await readCommonPasswords() : undefined
 
-  // One on each core: one more signs in nobody sooner, and other requests wait for it (a p99 of 16 ms instead of 9 on two cores).
+  // One per core: one more makes sign-ins no faster, and delays other requests (p99 of GET /api/resource on two cores: 16 ms instead of 9).
   const limit = pLimit(Math.min(availableParallelism(), MAX_HASHING))
 
   async function queued<T> (work: () => Promise<T>): Promise<T> {

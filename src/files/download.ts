@@ -62,7 +62,7 @@ export function planDownload (request: DownloadRequest, file: FileMetadata, now:
   if (verdict === 'unchanged') return { status: 304, headers }
   const ranges = rangesOf(request, file)
   if (ranges === 'unsatisfiable') return { status: 416, headers: { 'content-range': `bytes */${file.size}` } }
-  describe(file, request, headers)
+  addFileHeaders(file, request, headers)
   if (ranges === undefined) return { status: 200, headers, pieces: request.method === 'HEAD' || file.size === 0 ? [] : [{ start: 0, end: file.size - 1 }] }
   return { status: 206, ...partial(ranges, { headers, file, createBoundary: request.createBoundary }) }
 }
@@ -87,10 +87,10 @@ interface Redirect {
  * Sends the client of a large download to the store of the bytes, if that can serve clients: with one range or none, because
  * it can't send several, and without conditions. Otherwise returns the plan. The caller has decided that it may have the bytes.
  */
-export async function redirectLarge (blobs: BlobStore, { file, request, plan, seconds: allowed }: Redirect): Promise<DownloadPlan> {
+export async function redirectLarge (blobs: BlobStore, { file, request, plan, seconds: maxSeconds }: Redirect): Promise<DownloadPlan> {
   const { headers, method } = request
   // No longer than the bytes of a file that is deleted now are kept.
-  const seconds = Math.min(allowed, blobs.graceSeconds)
+  const seconds = Math.min(maxSeconds, blobs.graceSeconds)
   if (seconds === 0 || blobs.presign === undefined || method === 'HEAD' || file.size <= MAX_DIRECT_BYTES) return plan
   if (!('pieces' in plan) || plan.pieces.length !== 1 || UNREDIRECTED.some(name => headers[name] !== undefined) || String(headers.range).includes(',')) return plan
   const disposition = String(plan.headers['content-disposition'])
@@ -98,8 +98,8 @@ export async function redirectLarge (blobs: BlobStore, { file, request, plan, se
   return { status: 307, headers: { location, 'cache-control': 'no-store', vary: 'Authorization' } }
 }
 
-/** Adds the headers that describe the whole file. One by one: merging objects took 3 µs of every download. */
-function describe ({ name, size, type, sha256 }: FileMetadata, { headers: wanted, disposition }: DownloadRequest, headers: Record<string, string>): void {
+/** Adds the headers of the whole file, one at a time: merging objects took 3 µs of each download. */
+function addFileHeaders ({ name, size, type, sha256 }: FileMetadata, { headers: wanted, disposition }: DownloadRequest, headers: Record<string, string>): void {
   const isInline = disposition === 'inline' && INLINE_TYPE.test(type)
   headers['accept-ranges'] = 'bytes'
   headers['content-disposition'] = dispositionOf(name, isInline ? 'inline' : 'attachment')

@@ -207,8 +207,7 @@ export function createFiles ({ metadata, blobs, reserve, quotas, limits }: Files
     get,
 
     async download (ownerId, name, request) {
-      const { version } = request
-      const find = () => version === undefined ? getWithPastDate(ownerId, name) : getVersion(ownerId, name, version)
+      const find = () => request.version === undefined ? getWithPastDate(ownerId, name) : getVersion(ownerId, name, request.version)
       for (;;) {
         const file = await find()
         const planned = planDownload(request, file, Date.now())
@@ -235,7 +234,7 @@ export function createFiles ({ metadata, blobs, reserve, quotas, limits }: Files
     },
 
     async remove (ownerId, name, removal) {
-      // Not left to the transaction: what changes nothing waits for no other writer, and empties no cache.
+      // Checked first, because a transaction waits for other writers and empties the row cache, even if it changes nothing.
       const file = await get(ownerId, name)
       await reserve.withSpace(() => metadata.removeFile(ownerId, file.name, removal))
       sweeper.request()

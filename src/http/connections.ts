@@ -87,7 +87,7 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
   }
 
   function begin (raw: IncomingMessage, response: ServerResponse): Exchange {
-    const exchange = open(raw)
+    const exchange = exchangeOf(raw)
     setIdleTimeout(exchange)
     exchanges.set(response, exchange)
     inProgress.add(exchange)
@@ -106,7 +106,7 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
     if (transfer.timeout !== idleMilliseconds) transfer.setTimeout(idleMilliseconds)
   }
 
-  function open (raw: IncomingMessage): Exchange {
+  function exchangeOf (raw: IncomingMessage): Exchange {
     if (!isHttp2(raw)) return { socket: raw.socket, transfer: raw.socket, isDecided: false }
     const { session, socket, stream } = sessions.begin(raw)
     return { session, socket, transfer: stream, isDecided: false }

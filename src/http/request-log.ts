@@ -11,20 +11,19 @@ import { findCaller } from './caller.ts'
 export class RequestLog extends LogController {
   override incomingRequest (): void {}
 
-  /** Fastify does not call it for a response that is cut over HTTP/1.1. */
+  /** Not used: Fastify does not call it if an HTTP/1.1 connection closes before the end of the response. */
   override requestCompleted (): void {}
 
-  /** Logs a request once its response is over. */
+  /** Logs the request when its response is finished or its connection closes. */
   watch (request: FastifyRequest, reply: FastifyReply): void {
-    // Later, HTTP/2 does not tell it.
+    // Read now: after the stream has closed, HTTP/2 no longer gives the address.
     const { ip } = request
     reply.raw.once('close', () => {
       const { method, url, log } = request
-      const query = url.indexOf('?')
-      // A field that is undefined is left out.
+      // pino leaves undefined fields out.
       log.info({
         method,
-        path: query === -1 ? url : url.slice(0, query),
+        path: url.split('?', 1)[0],
         status: reply.statusCode,
         milliseconds: Math.round(reply.elapsedTime * 100) / 100,
         client: ip,

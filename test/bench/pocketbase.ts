@@ -29,8 +29,8 @@ interface PocketBase extends Running {
   readonly headers: Record<string, string>
   /** Path of the user's record. */
   readonly account: string
-  /** Uploads a file, and returns the path of its record. `file` gives that of its bytes, for two minutes. */
-  store (bytes: Uint8Array<ArrayBuffer>): Promise<{ record: string, file: () => Promise<string> }>
+  /** Uploads a file. `record` is the path of its record; `createFilePath` returns a path to its bytes that is valid for two minutes. */
+  store (bytes: Uint8Array<ArrayBuffer>): Promise<{ record: string, createFilePath: () => Promise<string> }>
 }
 
 export async function startPocketBase (folder: string): Promise<PocketBase> {
@@ -67,7 +67,7 @@ export async function startPocketBase (folder: string): Promise<PocketBase> {
       const form = new FormData()
       form.set('file', new Blob([bytes]), 'file.bin')
       const { id, file } = await post(RECORDS, form, token)
-      return { record: `${RECORDS}/${id}`, file: async () => `/api/files/files/${id}/${file}?token=${(await post('/api/files/token', {}, token)).token}` }
+      return { record: `${RECORDS}/${id}`, createFilePath: async () => `/api/files/files/${id}/${file}?token=${(await post('/api/files/token', {}, token)).token}` }
     }
   }
 }
@@ -101,7 +101,7 @@ export async function comparePocketBase (bench: Bench): Promise<Comparison[]> {
   const ourPaths = stored(async () => {
     const path = `/uploads/${randomUUID()}`
     await fetch(`http://127.0.0.1:${ours.port}${path}`, { method: 'PUT', headers, body: SMALL })
-    // For good, as theirs.
+    // Permanent: PocketBase has no trash.
     return `${path}?permanent=true`
   })
   const theirPaths = stored(async () => (await theirs.store(SMALL)).record)
@@ -117,7 +117,7 @@ export async function comparePocketBase (bench: Bench): Promise<Comparison[]> {
     const comparisons = [
       ...await compare('small authenticated GET, 32 connections', MICROSECONDS, get(ours, { path: '/api/resource', headers }, 32), get(theirs, { path: theirs.account, headers: theirs.headers }, 32)),
       ...await compare('4 KiB uploads by form, 16 connections', MICROSECONDS, send(ours, { method: 'POST', headers: { ...headers, ...formHeaders }, next: () => ({ path: '/', body: form() }) }), send(theirs, { method: 'POST', headers: { ...theirs.headers, ...formHeaders }, next: () => ({ path: RECORDS, body: form() }) })),
-      ...await compare('4 KiB downloads, 16 connections', MICROSECONDS, get(ours, { path: '/uploads/small', headers }, 16), async () => get(theirs, { path: await small.file() }, 16)()),
+      ...await compare('4 KiB downloads, 16 connections', MICROSECONDS, get(ours, { path: '/uploads/small', headers }, 16), async () => get(theirs, { path: await small.createFilePath() }, 16)()),
       ...await compare('deletes of 4 KiB, 16 connections', MICROSECONDS, remove(ours, headers, ourPaths), remove(theirs, theirs.headers, theirPaths))
     ]
     for (const streams of [1, 4]) {
@@ -126,7 +126,7 @@ export async function comparePocketBase (bench: Bench): Promise<Comparison[]> {
       const large = await theirs.store(Buffer.alloc(bytes, 'MagicStore '))
       comparisons.push(
         ...await compare(`upload 256 MiB by form, ${stream}`, PER_GIB, transfer(ours, post(ours, '/', headers), streams), transfer(theirs, post(theirs, RECORDS, theirs.headers), streams)),
-        ...await compare(`download 256 MiB, ${stream}`, PER_GIB, transfer(ours, () => download({ port: ours.port, path: '/uploads/large', headers }, bytes), streams), transfer(theirs, async () => download({ port: theirs.port, path: await large.file() }, bytes), streams))
+        ...await compare(`download 256 MiB, ${stream}`, PER_GIB, transfer(ours, () => download({ port: ours.port, path: '/uploads/large', headers }, bytes), streams), transfer(theirs, async () => download({ port: theirs.port, path: await large.createFilePath() }, bytes), streams))
       )
     }
     return comparisons

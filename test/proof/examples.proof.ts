@@ -432,7 +432,7 @@ const provoked: Record<string, (fixture: Fixture) => Promise<Problem>> = {
   async too_many_transfers (fixture) {
     const server = await withSettings(fixture, {})
     const { token } = await signUp(server, 'ann')
-    // Uploads whose body never arrives. The server asks for it once they have begun.
+    // Uploads whose body never arrives. 100 Continue shows that each has begun.
     const sockets = Array.from({ length: 256 }, () => connect(server.port, '127.0.0.1').on('error', () => {}))
     for (const [index, socket] of sockets.entries()) socket.write(`PUT /uploads/${index} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n`)
     await Promise.all(sockets.map(socket => once(socket, 'data')))

@@ -362,7 +362,7 @@ async function withTls (dataDir: string) {
   return { DATA_DIR: dataDir, ...files }
 }
 
-test('a transfer that is cut is logged like any other, over HTTP/1.1 and HTTP/2', async t => {
+test('a cut transfer is logged with its client and account, over HTTP/1.1 and HTTP/2', async t => {
   const settings = await withTls(t.testdir())
   const server = await spawnServer(t, { ...settings, PASSWORD_POLICY: 'open' })
   const log = entriesOf(server)

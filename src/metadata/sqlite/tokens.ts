@@ -120,5 +120,6 @@ function prepareStatements (db: BetterSQLite3Database) {
 type TokenRow = Omit<TokenAndAccount, 'now'>
 
 function dated (row: TokenRow | undefined): TokenAndAccount | undefined {
+  // Not a spread: it took 3 % of a small GET.
   return row && { token: row.token, account: row.account, now: Date.now() }
 }
