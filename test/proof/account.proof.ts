@@ -682,6 +682,13 @@ t.test('a token that is refused says whether it expired, was revoked or is malfo
   t.equal(descriptions.size, 3)
 })
 
+/** Kinds of events in their order, those of one request by name: PostgreSQL may get them in either order. */
+function kindsOf (events: { requestId: string, kind: string }[]): string[] {
+  const requests = new Map<string, string[]>()
+  for (const { requestId, kind } of events) requests.set(requestId, [...requests.get(requestId) ?? [], kind].sort())
+  return Array.from(requests.values()).flat()
+}
+
 t.test('what happened to an account is listed for its owner, and for nobody else', async t => {
   const server = await startServer(t)
   const before = Date.now()
@@ -696,7 +703,7 @@ t.test('what happened to an account is listed for its owner, and for nobody else
   const events = async () => (await server.send('GET', '/api/account/events', { user: ['ab', 'new'] })).json.events
   await until(async () => (await events())[0].kind === 'password_changed')
   const listed = await events()
-  t.strictSame(listed.map((event: { kind: string }) => event.kind).reverse(), [
+  t.strictSame(kindsOf(listed.toReversed()), [
     'registered', 'sign_in_new_network', 'token_issued', 'sign_in_failed', 'personal_token_created', 'token_issued', 'token_revoked', 'tokens_revoked', 'password_changed'
   ])
   for (const event of listed) {
@@ -704,7 +711,7 @@ t.test('what happened to an account is listed for its owner, and for nobody else
     t.match(event, { network: '127.0.0.1', requestId: /./ })
     t.ok(Date.parse(event.createdAt) >= before && Date.parse(event.createdAt) <= Date.now())
   }
-  t.strictSame((await server.send('GET', '/api/account/events', { token: other.token })).json.events.map((event: { kind: string }) => event.kind), ['token_issued', 'sign_in_new_network', 'registered'])
+  t.strictSame(kindsOf((await server.send('GET', '/api/account/events', { token: other.token })).json.events), ['sign_in_new_network', 'token_issued', 'registered'])
   isProblem(t, await server.send('GET', '/api/account/events'), 401, 'credentials_missing')
 })
 
