@@ -77,6 +77,8 @@ function closeWaiting (responses: Set<ServerResponse>): void {
 
 async function waitFor (response: ServerResponse, queue: Queue, socket: Socket): Promise<void> {
   if (++queue.waiting > MAX_WAITING) socket.pause()
+  // Node warns of a leak at eleven listeners.
+  response.setMaxListeners(response.getMaxListeners() + 1)
   await new Promise(resolve => { response.once('close', resolve) })
   if (--queue.waiting === MAX_WAITING) socket.resume()
 }

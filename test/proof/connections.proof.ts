@@ -744,3 +744,18 @@ t.test('a server without a descriptor left says that it has too much to do, and 
   t.match(await server.send('GET', '/uploads/a', { token }), { status: 200, text: 'bytes' })
   t.equal(await server.end('SIGTERM'), 0)
 })
+
+t.test('many requests that wait for one on their connection are no leak to Node', async t => {
+  const server = await startServer(t)
+  const { token } = await signUp(server, 'ann')
+  const warnings: Error[] = []
+  const listen = (warning: Error) => { warnings.push(warning) }
+  process.on('warning', listen)
+  t.teardown(() => process.off('warning', listen))
+  const wire = dial(t, server)
+  const head = (line: string) => `${line} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\n`
+  wire.socket.write(`${head('PUT /uploads/a')}Content-Length: 5\r\n\r\nbytes${`${head('GET /uploads/a')}\r\n`.repeat(14)}${head('GET /uploads/a')}Connection: close\r\n\r\n`)
+  t.equal(await wire.closed, undefined)
+  t.equal(wire.text().match(/HTTP\/1\.1 20[01]/g)?.length, 16)
+  t.strictSame(warnings, [])
+})
