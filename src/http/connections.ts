@@ -7,7 +7,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import { Problem } from '../problems.ts'
 import { clientErrorResponse } from './error-handler.ts'
 import { continueWhenRead, createPipelines, linger } from './http1-pipeline.ts'
-import { isHttp2, trackSessions } from './http2-sessions.ts'
+import { cutStream, isHttp2, trackSessions } from './http2-sessions.ts'
 
 /** The idle time-out once the server is stopping. */
 const STOPPING_IDLE_MILLISECONDS = 15_000
@@ -29,7 +29,7 @@ interface Exchange {
   readonly socket: Socket
   readonly session?: ServerHttp2Session
   /** What the idle time-out applies to: the socket, or over HTTP/2 the stream. */
-  readonly transfer: { readonly timeout?: number | undefined, setTimeout (milliseconds: number): void }
+  readonly transfer: { setTimeout (milliseconds: number): void }
   /** Whether the response is decided, so that the request body is no longer read. */
   isDecided: boolean
 }
@@ -67,7 +67,13 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
   Object.assign(app.server, { httpAllowHalfOpen: true })
   // HTTP/2 over TLS restores Node's limit of five minutes for a whole request.
   app.server.requestTimeout = 0
-  server.on('timeout', (idle: Socket | ServerHttp2Session) => { if (!('goaway' in idle)) idle.destroy() })
+  // A client that waits for the server, which hashes or syncs, is not idle: its time begins again.
+  server.on('timeout', (idle: Socket | ServerHttp2Session) => {
+    if ('goaway' in idle) return
+    const current = pipelines.oldestOn(idle)
+    if (current?.req.complete === true && !current.headersSent) idle.setTimeout(idleMilliseconds)
+    else idle.destroy()
+  })
   listenForRequests()
 
   function listenForRequests (): void {
@@ -86,9 +92,8 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
     server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => app.routing(request, response))
   }
 
-  function begin (raw: IncomingMessage, response: ServerResponse): Exchange {
+  function begin (raw: IncomingMessage, response: ServerResponse): void {
     const exchange = exchangeOf(raw)
-    setIdleTimeout(exchange)
     exchanges.set(response, exchange)
     inProgress.add(exchange)
     response.once('close', () => {
@@ -98,27 +103,23 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
       if (session === undefined) noteIdle(socket, response)
       else if (session.closed) sessions.end(session, socket)
     })
-    return exchange
   }
 
-  /** Setting it anew would cost a timer; most requests find it set. */
-  function setIdleTimeout ({ transfer }: Exchange): void {
-    if (transfer.timeout !== idleMilliseconds) transfer.setTimeout(idleMilliseconds)
-  }
-
-  function exchangeOf (raw: IncomingMessage): Exchange {
-    if (!isHttp2(raw)) return { socket: raw.socket, transfer: raw.socket, isDecided: false }
-    const { session, socket, stream } = sessions.begin(raw)
+  function exchangeOf (request: IncomingMessage): Exchange {
+    if (!isHttp2(request)) return { socket: request.socket, transfer: request.socket, isDecided: false }
+    const { session, socket, stream } = sessions.begin(request)
+    stream.setTimeout(idleMilliseconds)
+    stream.on('timeout', () => {
+      if (stream.state.remoteClose === 1 && !stream.headersSent) stream.setTimeout(idleMilliseconds)
+      else cutStream(stream)
+    })
     return { session, socket, transfer: stream, isDecided: false }
   }
 
   app.addHook('onRequest', ({ raw }, reply, done) => {
     function start (): void {
-      const exchange = begin(raw, reply.raw)
-      if (isStopping) return done(new Problem('stopping', { headers: { 'retry-after': '5' } }))
-      // The client is not idle while the server hashes or syncs.
-      raw.once('end', () => { if (!exchange.isDecided) exchange.transfer.setTimeout(0) })
-      done()
+      begin(raw, reply.raw)
+      done(isStopping ? new Problem('stopping', { headers: { 'retry-after': '5' } }) : undefined)
     }
     if (isHttp2(raw)) start()
     else pipelines.onTurn(raw, reply.raw, { start, drop: () => { reply.hijack() } })
@@ -126,10 +127,7 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
 
   app.addHook('onSend', ({ raw }, reply, payload) => {
     const exchange = exchanges.get(reply.raw)
-    if (exchange !== undefined) {
-      exchange.isDecided = true
-      setIdleTimeout(exchange)
-    }
+    if (exchange !== undefined) exchange.isDecided = true
     if (isHttp2(raw)) {
       // Fastify sets it on some refusals; HTTP/2 has no such field (RFC 9113 section 8.2.2).
       reply.removeHeader('connection')

@@ -32,6 +32,8 @@ export interface Pipelines {
    * (section 9.6).
    */
   onTurn (request: IncomingMessage, response: ServerResponse, turn: { start: () => void, drop: () => void }): void
+  /** The response that is being sent on a connection, or decided. */
+  oldestOn (socket: Socket): ServerResponse | undefined
   /** The response to the newest request on a connection, unless it is finished. */
   newestOn (socket: Socket): ServerResponse | undefined
 }
@@ -62,6 +64,7 @@ export function createPipelines (): Pipelines {
       if (before?.writableFinished === false && socket.writable) void waitFor(before, queue, socket).then(begin)
       else begin()
     },
+    oldestOn: socket => queues.get(socket)?.open.values().next().value,
     newestOn: socket => Array.from(queues.get(socket)?.open ?? []).at(-1)
   }
 }

@@ -77,8 +77,6 @@ export function trackSessions (server: EventEmitter, { idleMilliseconds, newestS
         // Node keeps a stream until everything that arrived has been read.
         request.resume()
       })
-      // Closing alone would wait for a client that no longer reads.
-      stream.once('timeout', () => { stream.close(constants.NGHTTP2_CANCEL); stream.destroy() })
       return { session, socket: sessions.get(session) as Socket, stream }
     },
     end,
@@ -87,6 +85,12 @@ export function trackSessions (server: EventEmitter, { idleMilliseconds, newestS
       for (const [session, socket] of sessions) end(session, socket)
     }
   }
+}
+
+/** Ends a transfer that is idle. Closing alone would wait for a client that no longer reads. */
+export function cutStream (stream: ServerHttp2Stream): void {
+  stream.close(constants.NGHTTP2_CANCEL)
+  stream.destroy()
 }
 
 /** Decided by the connection, because a request line of HTTP/1.1 may claim to be HTTP/2.0. */

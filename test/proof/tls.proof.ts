@@ -416,6 +416,15 @@ t.test('downloads that an HTTP/2 client gives up at any time, before the answer 
   t.ok(await eventually(() => openHandles(server.dataDir).length === 0), 'nothing is left open')
 })
 
+t.test('a client that waits for the server longer than IDLE_SECONDS is answered, in both protocols', async t => {
+  const server = await startTls(t, { IDLE_SECONDS: '1', RATE_LIMIT_PER_MINUTE: '0' })
+  await signUp(overHttp1(server))
+  // Hashing takes turns, so the last of them wait for seconds.
+  const signIns = Array.from({ length: 3 }, () => clientsOf(t, server)).flat()
+    .flatMap(([protocol, ask]) => Array.from({ length: 40 }, async () => `${protocol} ${(await ask('GET', '/api/token', { user: 'ann:correct horse battery' })).status}`))
+  t.same(new Set(await Promise.all(signIns)), new Set(clientsOf(t, server).map(([protocol]) => `${protocol} 200`)))
+})
+
 t.test('the HTTP/2 connection of a client that stops reading is closed, and its resources are released', async t => {
   const server = await startTls(t, { IDLE_SECONDS: '1' })
   const token = await signUp(overHttp1(server))
