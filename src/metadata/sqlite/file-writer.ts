@@ -1,6 +1,7 @@
 import { and, eq, gt, isNull, ne, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import { Problem } from '../../problems.ts'
+import { permits, type Precondition } from '../preconditions.ts'
 import { refuseBeyondQuota, type FileRecord, type NewFile, type Quota } from '../records.ts'
 import type { UploadUsage } from '../uploads.ts'
 import { createLeaseEnder } from './blobs.ts'
@@ -14,7 +15,8 @@ export interface FileWriter {
   create (file: NewFile, limit: Limit): FileRecord
   /** @throws quota_exceeded, not_found. */
   replace (current: FileRecord, file: NewFile, limit: Limit): FileRecord
-  remove (file: FileRecord, options: { isPermanent: boolean, now: number }): void
+  /** @throws not_found, precondition_failed. */
+  remove (ownerId: number, name: string, options: { precondition: Precondition, isPermanent: boolean, now: number }): void
   /** Gives a file the content of a version. @throws quota_exceeded, not_found. */
   restoreVersion (current: FileRecord, version: KeptRow, options: { quota: Quota, now: number }): FileRecord
   /** Makes a file of an entry of the trash. @throws quota_exceeded, not_found. */
@@ -49,7 +51,7 @@ export function createFileWriter (db: BetterSQLite3Database, keptWriter: KeptWri
     updatedAt: placeholder('now'),
     storedAt: placeholder('now')
   }).returning().prepare()
-  const removal = db.delete(files).where(eq(files.id, placeholder('id'))).prepare()
+  const removal = db.delete(files).where(and(eq(files.ownerId, placeholder('ownerId')), eq(files.name, placeholder('name')))).returning().prepare()
   const recorded = db.select({ bytes: accounts.usedBytes, files: accounts.usedFiles, kept: accounts.keptBytes }).from(accounts)
     .where(and(eq(accounts.id, placeholder('ownerId')), isNull(accounts.removedAt))).prepare()
   const reserved = db.select({
@@ -106,10 +108,13 @@ export function createFileWriter (db: BetterSQLite3Database, keptWriter: KeptWri
       return db.update(files).set({ size, type, sha256, blobId, updatedAt, storedAt: updatedAt }).where(eq(files.id, id)).returning().get()
     },
 
-    remove (file, { isPermanent, now }) {
-      charging.run({ ownerId: file.ownerId, bytes: -file.size, files: -1 })
+    remove (ownerId, name, { precondition, isPermanent, now }) {
+      // Deletes first, to need one statement. If it throws, the transaction undoes that.
+      const file = removal.get({ ownerId, name })
+      if (file === undefined) throw new Problem('not_found')
+      if (!permits(precondition, file)) throw new Problem('precondition_failed')
+      charging.run({ ownerId, bytes: -file.size, files: -1 })
       keptWriter.deleted(file, later(file, now), isPermanent)
-      removal.run({ id: file.id })
     },
 
     restoreVersion (current, version, { quota, now }) {

@@ -63,11 +63,6 @@ export function createFileRepository (db: BetterSQLite3Database, committer: Comm
       db.update(files).set({ updatedAt: now }).where(and(eq(files.ownerId, ownerId), eq(files.name, name), gt(files.updatedAt, now))).run()
     }),
 
-    removeFile: (ownerId, name, { precondition, isPermanent, now = Date.now() }) => commit(() => {
-      const current = find(ownerId, name)
-      if (current === undefined) throw new Problem('not_found')
-      if (!permits(precondition, current)) throw new Problem('precondition_failed')
-      remove(current, { isPermanent, now })
-    })
+    removeFile: (ownerId, name, { precondition, isPermanent, now = Date.now() }) => commit(() => remove(ownerId, name, { precondition, isPermanent, now }))
   }
 }
