@@ -10,10 +10,11 @@ interface Paths {
 }
 
 /**
- * File system calls at a time. Together they wake the event loop less often: a delete takes 225 µs of CPU time, and 250 µs with one
- * call at a time. Fewer than libuv's four threads, so that a sweep alone leaves one for requests.
+ * File system calls at a time: more than libuv has threads, so that a thread finds the next call without sleeping. Waking one takes more
+ * CPU time than an `unlink`: a delete takes 240 µs, and 270 µs with three calls. Few, because requests wait behind them: with 16 calls,
+ * the 99th percentile of uploads beside deletes was 12 ms instead of 10.
  */
-const CONCURRENT_CALLS = 3
+const CONCURRENT_CALLS = 6
 
 /** Removes the files of blobs. Returns the ids of those that do not reappear after a power failure. Each folder is synced once. */
 export async function removeDurably (ids: string[], paths: Paths): Promise<string[]> {
@@ -33,11 +34,12 @@ export async function removeDurably (ids: string[], paths: Paths): Promise<strin
 
 /** Returns the folder that needs a sync. `incoming` needs none: the next start removes what reappears there. */
 async function unlinkBlob (id: string, { pendingPath, committedPath }: Paths): Promise<string> {
-  const folder = dirname(committedPath(id))
-  if (await unlinkIfPresent(committedPath(id))) return folder
+  const path = committedPath(id)
+  const folder = dirname(path)
+  if (await unlinkIfPresent(path)) return folder
   if (await unlinkIfPresent(pendingPath(id))) return 'incoming'
   // Another process may have moved it between the two attempts.
-  await unlinkIfPresent(committedPath(id))
+  await unlinkIfPresent(path)
   return folder
 }
 
