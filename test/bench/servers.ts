@@ -1,6 +1,6 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { openSync, readFileSync } from 'node:fs'
+import { openSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -113,19 +113,17 @@ export async function peakAbove (pid: number, work: () => Promise<unknown>): Pro
   return peak - idle
 }
 
-/** Clock ticks of `/proc`, per second. */
-const TICKS = 100
-
-/** CPU time that a process has used, in seconds, in steps of 10 ms. */
+/** CPU time that the threads of a process have used, in seconds. From `schedstat`: `stat` counts in steps of 10 ms, a fifth of 200 deletes. */
 export function cpuSeconds (pid: number): number {
-  const [, fields = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')
-  const values = fields.split(' ')
-  return (Number(values[11]) + Number(values[12])) / TICKS
+  return readdirSync(`/proc/${pid}/task`).reduce((sum, thread) => sum + Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ', 1)[0]) / 1e9, 0)
 }
 
-/** Waits until a process has used no CPU time for half a second, so that its background work is done. */
+/** A process that is idle uses less CPU time in half a second. */
+const QUIET_SECONDS = 0.005
+
+/** Waits until a process has used next to no CPU time for half a second, so that its background work is done. */
 export async function untilQuiet (pid: number): Promise<void> {
-  for (let before = -1, now = cpuSeconds(pid); now > before; now = cpuSeconds(pid)) {
+  for (let before = -1, now = cpuSeconds(pid); now - before > QUIET_SECONDS; now = cpuSeconds(pid)) {
     before = now
     await wait(500)
   }
