@@ -20,7 +20,7 @@ export function createAccountRepository (db: BetterSQLite3Database, committer: C
   const tokenRemover = createTokenRemover(db, committer)
   const isActive = isNull(accounts.removedAt)
   const byId = db.select(accountColumns).from(accounts).where(and(eq(accounts.id, sql.placeholder('id')), isActive)).prepare()
-  const deleted = db.select({ id: accounts.id }).from(accounts).where(isNotNull(accounts.removedAt)).limit(1).prepare()
+  const deleted = db.select({ id: accounts.id }).from(accounts).where(isNotNull(accounts.removedAt)).prepare()
   const byKey = db.select(accountColumns).from(accounts).where(and(eq(accounts.usernameKey, sql.placeholder('key')), isActive)).prepare()
 
   return {

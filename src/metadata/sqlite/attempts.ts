@@ -34,7 +34,7 @@ export function createAttemptRepository (db: BetterSQLite3Database, { commit, re
     .where(and(eq(accounts.usernameKey, sql.placeholder('usernameKey')), eq(accountNetworks.network, sql.placeholder('network')))).prepare()
 
   const isOfPair = and(eq(attempts.kind, 'sign_in'), eq(attempts.usernameKey, sql.placeholder('usernameKey')), eq(attempts.network, sql.placeholder('network')))
-  const failures = db.select({ id: attempts.id }).from(attempts).where(isOfPair).limit(1).prepare()
+  const failures = db.select({ id: attempts.id }).from(attempts).where(isOfPair).prepare()
   const removeFailures = db.delete(attempts).where(isOfPair).prepare()
 
   // Building a statement takes Drizzle ten times as long as running it, and every sign-in runs two or three of these.

@@ -21,7 +21,7 @@ export function createFileRepository (db: BetterSQLite3Database, committer: Comm
   const { find, create, replace, remove } = writer
   const ofSize = db.select({ id: files.id }).from(files).where(and(
     eq(files.ownerId, sql.placeholder('ownerId')), between(files.size, sql.placeholder('minBytes'), sql.placeholder('maxBytes'))
-  )).limit(1).prepare()
+  )).prepare()
 
   return {
     addFile: (file, quota) => commit(() => {

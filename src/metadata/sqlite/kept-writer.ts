@@ -49,7 +49,7 @@ export function createKeptWriter (db: BetterSQLite3Database, keeping: Keeping): 
   // Deleting empty content frees nothing.
   const oldest = db.select().from(kept).where(and(
     eq(kept.ownerId, placeholder('ownerId')), gt(kept.size, 0), ne(kept.id, placeholder('newest')), sql`(${kept.keptAt}, ${kept.id}) > (${placeholder('keptAt')}, ${placeholder('id')})`
-  )).orderBy(asc(kept.keptAt), asc(kept.id)).limit(1).prepare()
+  )).orderBy(limitedTo(sql`${asc(kept.keptAt)}, ${asc(kept.id)}`, 1)).prepare()
   const byId = db.select().from(kept).where(and(eq(kept.id, placeholder('id')), gt(kept.size, 0))).prepare()
 
   function discard (blobId: string): void {

@@ -4,8 +4,9 @@ import type { FileOrder, FilePage, FilePosition } from '../records.ts'
 import { files } from './schema.ts'
 
 /**
- * ORDER BY, LIMIT and OFFSET for a prepared statement. If the limit is a bare parameter, SQLite's planner reads its value and
- * prepares the statement again whenever it changes; it does not look into a cast.
+ * ORDER BY, LIMIT and OFFSET for a prepared statement. If the limit is a bare parameter, as Drizzle's `limit(1)` makes it, SQLite's
+ * planner reads its value and prepares the statement again at each execution; it does not look into a cast. A statement for `get`
+ * needs no limit.
  */
 export function limitedTo (order: SQL, limit: Placeholder | number, offset: Placeholder | number = 0): SQL {
   return sql`${order} limit cast(${limit} as integer) offset cast(${offset} as integer)`
