@@ -72,6 +72,8 @@ export async function checkAccessible (t: Test, page: Page, what: string): Promi
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
     const found = await page.evaluate(async () => {
       interface Violation { id: string, nodes: { target: unknown, failureSummary: string }[] }
+      // Of a transition that has begun before, a colour in between would be judged.
+      await Promise.allSettled(document.getAnimations().map(animation => animation.finished))
       const { axe } = globalThis as unknown as { axe: { run: (options: object) => Promise<{ violations: Violation[] }> } }
       const { violations } = await axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
       return violations.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => `${id}: ${JSON.stringify(target)} ${failureSummary}`))
