@@ -32,7 +32,7 @@ export interface Pipelines {
    * (section 9.6).
    */
   onTurn (request: IncomingMessage, response: ServerResponse, turn: { start: () => void, drop: () => void }): void
-  /** The response that is being sent on a connection, or decided. */
+  /** The response to the oldest unfinished request on a connection: the one that is being sent, or else the next. */
   oldestOn (socket: Socket): ServerResponse | undefined
   /** The response to the newest request on a connection, unless it is finished. */
   newestOn (socket: Socket): ServerResponse | undefined
