@@ -107,7 +107,7 @@ export async function contentOf (path: string): Promise<Content> {
 
 /** Syncs a file, or the names in a folder, to stable storage. */
 export async function sync (path: string): Promise<void> {
-  // Opened in the event loop, because the caller has just written to it: waking a thread took more time.
+  // Opened in the event loop: waking a thread took more time, and the kernel still knows a path that was just written to.
   const descriptor = fs.openSync(path, 'r')
   try {
     await syncDescriptor(descriptor)
