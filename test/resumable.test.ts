@@ -480,6 +480,22 @@ t.test('an announced length is never below the offset', async t => {
   t.same(stateOf(await ann.tusPatch(idOf(created), 5, '', { 'upload-length': '5' })), [204, '5', '5', '?1'])
 })
 
+t.test('an upload that ends at its offset has no bytes of an append that failed', async t => {
+  const ann = await open(t)
+  const failed = Buffer.alloc(5 * MIB, 'x')
+  const wrong = { 'content-digest': `sha-256=:${base64('x'.repeat(32))}:` }
+  const ends: [string, (id: string) => Promise<Answer>][] = [
+    ['tus', id => ann.tusPatch(id, 3, '', { 'upload-length': '3' })],
+    ['draft', id => ann.patch(id, 3, '?1', '')]
+  ]
+  for (const [name, end] of ends) {
+    const id = idOf(await ann.create({ 'upload-complete': '?0', 'content-disposition': `inline; filename=${name}` }, 'abc'))
+    refused(t, await ann.patch(id, 3, '?0', failed, wrong), 400, 'digest_mismatch')
+    t.ok((await end(id)).status < 300, name)
+    t.equal((await ann.file(name)).text, 'abc', name)
+  }
+})
+
 t.test('no answer says that all bytes are there unless the file is', async t => {
   const ann = await open(t)
   await ann.put('a.txt', {}, 'old')

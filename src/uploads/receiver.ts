@@ -88,7 +88,8 @@ export function createReceiver ({ blobs, quotas, maxFileBytes, save, end }: Rece
     },
 
     async receive (owner, upload, { length, append, signal }) {
-      if (length !== upload.length) await save(owner, upload, { ...progressOf(upload), length, isAppending: true })
+      // The length of an upload without more bytes is recorded with its file: until then a crash must leave it unknown.
+      if (length !== upload.length && length !== upload.offset) await save(owner, upload, { ...progressOf(upload), length, isAppending: true })
       const maxBytes = length ?? Math.min(maxFileBytes, await quotas.availableBytes(owner, upload.offset))
       const watched = digests.watch(upload, untilAborted(append, signal))
       const saveDraft = async ({ size, state }: { size: number, state: string | null }) => {

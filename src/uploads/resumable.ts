@@ -15,6 +15,9 @@ import { createTurns } from './turns.ts'
 /** Unfinished uploads of an account. */
 const MAX_UPLOADS = 1000
 
+/** No bytes. */
+const nothing = { bytes: { async * [Symbol.asyncIterator] () {} }, confirm: undefined }
+
 /** A request to create an upload. Its values are as sent, except for numbers. */
 export interface UploadCreation {
   readonly owner: AccountRecord
@@ -166,7 +169,9 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
     // An empty file is received as well: that is what makes its bytes.
     if (upload.offset === length && length > 0) {
       await requireEmpty(append, signal)
-      return finish(owner, upload, { progress: { ...upload, length }, reprDigest: append.reprDigest?.() })
+      // While the length was unknown, a failed append may have left bytes after the offset. Receiving removes them.
+      const received = upload.length === length ? { progress: upload } : await receiver.receive(owner, upload, { length, append: { ...append, ...nothing }, signal })
+      return finish(owner, upload, { ...received, reprDigest: append.reprDigest?.() })
     }
     const { progress, watched } = await receiver.receive(owner, upload, { length, append, signal })
     const isComplete = append.isLast || progress.offset === length
@@ -221,7 +226,7 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
         lifetimeMilliseconds
       }, { maxUploads: MAX_UPLOADS, quota: quotas.of(owner) })
       if (length !== 0 || hasContent) return { upload, stored: undefined }
-      return appendExclusively(owner, upload.id, { offset: 0, bytes: (async function * () {})(), announcedBytes: 0, length: undefined, isLast: true, confirm: undefined })
+      return appendExclusively(owner, upload.id, { ...nothing, offset: 0, announcedBytes: 0, length: undefined, isLast: true })
     },
 
     async get (owner, id) {
