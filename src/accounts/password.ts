@@ -4,6 +4,7 @@ import argon2 from 'argon2'
 import pLimit from 'p-limit'
 import { normaliseWithin } from '../http/wire-values.ts'
 import { Problem } from '../problems.ts'
+import { isUsername } from './username.ts'
 
 /** Longest password, in bytes of UTF-8 after NFC. A longer one is refused before hashing. */
 export const MAX_PASSWORD_BYTES = 1024
@@ -55,9 +56,8 @@ export async function createPasswords (policy: 'open' | 'strict'): Promise<Passw
     if (normalised === '') refuse('The password is empty.')
     if (commonPasswords === undefined) return normalised
     if (Array.from(normalised).length < MIN_STRICT_POINTS) refuse(`The password must have at least ${MIN_STRICT_POINTS} characters.`)
-    const folded = normalised.toLowerCase()
-    if (commonPasswords.has(folded)) refuse('The password is too common.')
-    if (folded === username.normalize('NFC').toLowerCase()) refuse('The password must not be the username.')
+    if (commonPasswords.has(normalised.toLowerCase())) refuse('The password is too common.')
+    if (isUsername(normalised, username)) refuse('The password must not be the username.')
     return normalised
   }
 

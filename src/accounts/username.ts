@@ -39,10 +39,10 @@ export function usernameKey (username: string): string {
   if (!username.isWellFormed()) refuse('The username is not well-formed Unicode.')
   const points = Array.from(username).length
   if (points === 0 || points > MAX_USERNAME_POINTS) refuse(`The username must have 1 to ${MAX_USERNAME_POINTS} characters.`)
-  const mapped = username.replace(WIDE, character => character.normalize('NFKC'))
+  const mapped = mapWidth(username)
   if (/^ | $| {2}/.test(mapped)) refuse('The username must not start or end with a space or contain two spaces in a row.')
   if (mapped.includes(':')) refuse('The username must not contain a colon, which HTTP Basic can\'t transmit.')
-  const key = mapped.toLowerCase().normalize('NFC')
+  const key = mapCase(mapped)
   const characters = Array.from(mapped)
   for (const [index, character] of characters.entries()) {
     const isAllowed = character === ' ' || isIdentifierCharacter(character) ||
@@ -52,6 +52,19 @@ export function usernameKey (username: string): string {
   if (looksLikeToken(username) || looksLikeToken(key)) refuse('The username looks like a token.')
   if (!key.split(' ').every(obeysBidiRule)) refuse('The username mixes left-to-right and right-to-left text.')
   return key
+}
+
+/** Whether a password is the username in any width and case, valid as a username or not. */
+export function isUsername (password: string, username: string): boolean {
+  return mapCase(mapWidth(password)) === mapCase(mapWidth(username))
+}
+
+function mapWidth (text: string): string {
+  return text.replace(WIDE, character => character.normalize('NFKC'))
+}
+
+function mapCase (text: string): string {
+  return text.toLowerCase().normalize('NFC')
 }
 
 /** Like {@link usernameKey}, but returns undefined for an invalid username. */
