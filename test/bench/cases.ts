@@ -63,29 +63,32 @@ export async function compareResource (bench: Bench): Promise<Comparison[]> {
   ]
 }
 
-function signInRepeatedly ({ ours, user }: Bench, seconds: number): Promise<Load> {
-  return getRepeatedly({ port: ours.port, path: '/api/token', headers: { Authorization: `Basic ${btoa(user)}` } }, { connections: 8, seconds })
+function signInRepeatedly ({ port }: Running, user: string, seconds: number): Promise<Load> {
+  return getRepeatedly({ port, path: '/api/token', headers: { Authorization: `Basic ${btoa(user)}` } }, { connections: 8, seconds })
 }
 
 /** Longer rounds: when time is up, eight sign-ins are in progress, which wrk does not count and our own loop waits for. */
 export async function compareSignIns (bench: Bench): Promise<Comparison[]> {
   const seconds = 3 * bench.seconds
-  const rounds = await interleave(bench.rounds, async () => (await signInRepeatedly(bench, seconds)).perSecond, () => measureBaseline('argon2', String(seconds)))
+  const rounds = await interleave(bench.rounds, async () => (await signInRepeatedly(bench.ours, bench.user, seconds)).perSecond, () => measureBaseline('argon2', String(seconds)))
   return [{ work: 'sign-ins, 8 connections', against: 'raw argon2', target: { least: 0.95 }, unit: '/s', rounds }]
 }
 
+/** Against the same server alone, and against bare Node that hashes too, which shows what the hashes cost any server. */
 export async function compareUnderSignIns (bench: Bench): Promise<Comparison[]> {
+  const { rounds, seconds, user, ours, http } = bench
   const headers = await signIn(bench)
   await putSmall(bench, headers)
-  const cases = [['GET /api/resource, 32 connections', '/api/resource', 32], ['4 KiB downloads, 16 connections', '/uploads/small', 16]] as const
-  const comparisons: Comparison[] = []
-  for (const [work, path, connections] of cases) {
-    const target = { port: bench.ours.port, path, headers }
-    const alone = async () => (await getRepeatedly(target, { connections, seconds: bench.seconds })).p99Milliseconds
-    const beside = async () => (await Promise.all([alone(), signInRepeatedly(bench, bench.seconds)]))[0]
-    comparisons.push({ work: `p99 of ${work}, beside 8 sign-in loops`, against: 'alone', target: { most: 3 }, unit: 'ms', rounds: await interleave(bench.rounds, beside, alone) })
-  }
-  return comparisons
+  const get = { path: '/api/resource', connections: 32 }
+  const download = { path: '/uploads/small', connections: 16 }
+  const alone = (server: Running, { path, connections }: typeof get) => async () => (await getRepeatedly({ port: server.port, path, headers }, { connections, seconds })).p99Milliseconds
+  const beside = (server: Running, target: typeof get) => async () => (await Promise.all([alone(server, target)(), signInRepeatedly(server, user, seconds)]))[0]
+  const row = (work: string) => ({ work: `p99 of ${work}, beside 8 sign-in loops`, unit: 'ms' })
+  return [
+    { ...row('GET /api/resource, 32 connections'), against: 'alone', target: { most: 3 }, rounds: await interleave(rounds, beside(ours, get), alone(ours, get)) },
+    { ...row('GET /api/resource, 32 connections'), against: 'bare Node beside the same', target: { most: 1 }, rounds: await interleave(rounds, beside(ours, get), beside(http, get)) },
+    { ...row('4 KiB downloads, 16 connections'), against: 'alone', target: { most: 3 }, rounds: await interleave(rounds, beside(ours, download), alone(ours, download)) }
+  ]
 }
 
 export async function putSmall ({ ours }: Bench, headers: Record<string, string>): Promise<void> {
