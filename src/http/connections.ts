@@ -67,6 +67,8 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
   Object.assign(app.server, { httpAllowHalfOpen: true })
   // HTTP/2 over TLS restores Node's limit of five minutes for a whole request.
   app.server.requestTimeout = 0
+  // Node drops the header fields after the thousandth, preconditions among them; the length of the head has a limit.
+  app.server.maxHeadersCount = 0
   // A client that waits for the server, which hashes or syncs, is not idle: its time begins again.
   server.on('timeout', (idle: Socket | ServerHttp2Session) => {
     if ('goaway' in idle) return

@@ -28,6 +28,9 @@ const HSTS_SECONDS = 31_536_000
 /** Number of requests examined for an unconfigured proxy. */
 const PROXY_SAMPLE = 100
 
+/** A host and perhaps a port (RFC 3986 sections 3.2.2 and 3.2.3). */
+const AUTHORITY = /^(?:\[[0-9A-Fa-f:.]+\]|(?:[\w.~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::\d*)?$/
+
 /** Response headers that a page of another origin may read. */
 const EXPOSED_HEADERS = [
   'ETag', 'Location', 'Link', 'Content-Range', 'Content-Disposition', 'Repr-Digest', 'Retry-After',
@@ -39,21 +42,17 @@ const EXPOSED_HEADERS = [
 const CORS_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
 
 /**
- * The checks of every request: well-formed head, CORS, load, rate limit, cross-site. Logs refusals. Hooks that wait for nothing are
+ * The checks of every request: CORS, load, rate limit, well-formed head, cross-site. Logs refusals. Hooks that wait for nothing are
  * no async functions: a promise costs each request a microsecond.
  */
 export async function protect (app: FastifyInstance, options: ProtectionOptions): Promise<void> {
   const { corsOrigins, rateLimitPerMinute, trustProxy, publicUrl, countInProgress } = options
-  app.addHook('onRequest', ({ raw }, _reply, done) => {
-    refuseMalformed(raw)
-    done()
-  })
   app.addHook('onError', async (request, _reply, error: Error) => logRefusal(request, error))
   if (trustProxy === undefined) warnOfProxy(app)
   if (corsOrigins !== undefined) {
     app.addHook('onSend', async (_request, reply) => varyByOrigin(reply))
-    const shared = { credentials: false, exposedHeaders: EXPOSED_HEADERS, maxAge: 600, strictPreflight: false }
-    await app.register(cors, { origin: corsOrigins, methods: CORS_METHODS, ...shared })
+    const shared = { origin: corsOrigins, methods: CORS_METHODS, credentials: false, exposedHeaders: EXPOSED_HEADERS, maxAge: 600, preflightContinue: true }
+    await app.register(cors, () => async (request: FastifyRequest) => ({ ...shared, preflight: isPreflight(request) }))
   }
   // After CORS, so that a page can read Retry-After; before anything that costs more.
   shedLoad(app, options, countInProgress)
@@ -63,11 +62,29 @@ export async function protect (app: FastifyInstance, options: ProtectionOptions)
     // One hook for all routes, ahead of authentication: failed sign-ins count, and requests over the limit cost no hashing.
     app.addHook('onRequest', app.rateLimit())
   }
+  app.addHook('onRequest', ({ raw }, _reply, done) => {
+    refuseMalformed(raw)
+    done()
+  })
+  if (corsOrigins !== undefined) answerPreflights(app)
   // Ahead of authentication: no password is verified for a cross-site request.
   const refuseCrossSite = createCrossSiteCheck({ publicUrl, corsOrigins })
   app.addHook('onRequest', (request, _reply, done) => {
     refuseCrossSite(request)
     done()
+  })
+}
+
+/** A preflight asks for permission (Fetch Standard section 3.3.2). Any other OPTIONS request is one for the path. */
+function isPreflight ({ method, headers }: FastifyRequest): boolean {
+  return method === 'OPTIONS' && headers.origin !== undefined && headers['access-control-request-method'] !== undefined
+}
+
+/** The CORS plugin has added the headers. Whether the path exists is not said. */
+function answerPreflights (app: FastifyInstance): void {
+  app.addHook('onRequest', (request, reply, done) => {
+    if (isPreflight(request)) void reply.code(204).send()
+    else done()
   })
 }
 
@@ -81,6 +98,7 @@ function refuseMalformed (request: IncomingMessage): void {
   // RFC 9112 section 3.2: exactly one Host; HTTP/1.0 may omit it.
   const hosts = countFieldLines(request, 'host')
   if (hosts > 1 || (hosts === 0 && request.httpVersion === '1.1')) refuse('It must have exactly one Host field.', { connection: 'close' })
+  if (!AUTHORITY.test(request.headers.host ?? '')) refuse('Its host is not valid.', { connection: 'close' })
   // RFC 9112 section 6.1: the bytes of any other coding would be stored as the file.
   const coding = request.headers['transfer-encoding']
   if (coding !== undefined && request.httpVersion === '1.0') refuse('HTTP/1.0 has no Transfer-Encoding.', { connection: 'close' })

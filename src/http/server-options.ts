@@ -1,7 +1,8 @@
-import type { Server } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyHttpOptions, FastifyReply, FastifyRequest } from 'fastify'
 import { HTTP2_WINDOW_BYTES } from './http2-sessions.ts'
+import type { Problem } from '../problems.ts'
 import { sendProblem } from './error-handler.ts'
 import { setSafeHeaders } from './protection.ts'
 import { createRequestIds, type RequestLog } from './request-log.ts'
@@ -65,6 +66,7 @@ export function serverOptions (given: ServerOptions): FastifyHttpOptions<Server>
     trustProxy: trustProxy ?? false,
     genReqId: createRequestIds(trustProxy),
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    rewriteUrl: takeAuthority,
     // Transfers have an idle time-out, and no limit in total.
     requestTimeout: 0,
     ...(tls === undefined ? { http: heads } : http2Options(tls, heads)),
@@ -77,12 +79,32 @@ export function serverOptions (given: ServerOptions): FastifyHttpOptions<Server>
       // Such a request runs no hook that would log or count it.
       requestLog.watch(request, reply)
       reply.raw.once('close', () => { onFrameworkError?.(error, request, reply) })
-      void sendProblem(error, request, reply)
+      void refusalOf(error, request, reply).then(refusal => sendProblem(refusal, request, reply))
       // Over HTTP/2 the body would stay in memory until the client reads the response.
       request.raw.resume()
     },
     clientErrorHandler: onClientError
   }
+}
+
+/** A request that runs no hook counts for the rate limit too. Returns what to answer: `error`, or that the limit is exceeded. */
+async function refusalOf (error: FastifyError, request: FastifyRequest, reply: FastifyReply): Promise<FastifyError | Problem> {
+  const { server } = reply
+  if (!server.hasDecorator('rateLimit')) return error
+  return server.rateLimit().call(server, request, reply).then(() => error, (refusal: Problem) => refusal)
+}
+
+/**
+ * The path of a target in absolute form, `http://host/path`. Its authority replaces the Host field, as RFC 9112 section 3.2.2 demands,
+ * for links and the cross-site check.
+ */
+function takeAuthority (request: IncomingMessage): string {
+  const target = String(request.url)
+  if (target.startsWith('/')) return target
+  const [, authority, path] = /^https?:\/\/([^/?#]*)(.*)$/is.exec(target) ?? []
+  if (authority === undefined || path === undefined) return target
+  request.headers.host = authority
+  return path.startsWith('/') ? path : `/${path}`
 }
 
 /** The TLS options for a certificate, at the start and after a renewal. */

@@ -67,25 +67,24 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = as
   await app.register(cookie)
   app.addHook('onRequest', async request => refuseOtherSites(request))
 
-  app.get(PATH, {
-    schema: {
-      operationId: 'getSession',
-      summary: 'Get an access token for the session',
-      description: 'Returns a new access token if the request has the cookie of a session; otherwise 204. The token ends with the session. The cookie and the expiry of the session do not change.',
-      ...codeSamples('curl -f -b cookies.txt http://127.0.0.1:5000/api/session'),
-      tags: ['Tokens'],
-      security: byCookie,
-      response: {
-        200: { ...Type.Ref(Session), description: 'The session, with a new access token.' },
-        204: { description: 'There is no session, or it has ended.', type: 'null' },
-        ...problems(['too_many_tokens', 'cross_site_request', 'storage_full'])
-      }
+  const schema = {
+    operationId: 'getSession',
+    summary: 'Get an access token for the session',
+    description: 'Returns a new access token if the request has the cookie of a session; otherwise 204. The token ends with the session. The cookie and the expiry of the session do not change.',
+    ...codeSamples('curl -f -b cookies.txt http://127.0.0.1:5000/api/session'),
+    tags: ['Tokens'],
+    security: byCookie,
+    response: {
+      200: { ...Type.Ref(Session), description: 'The session, with a new access token.' },
+      204: { description: 'There is no session, or it has ended.', type: 'null' },
+      ...problems(['too_many_tokens', 'cross_site_request', 'storage_full'])
     }
-  }, async (request, reply) => {
-    const session = await sessions.renew(secretOf(request) ?? '', originOf(request))
-    // The cookie stays: meanwhile the browser may have that of a new session, which a late response would delete.
-    return session === undefined ? reply.code(204).send() : session
-  })
+  }
+  const renew = (request: FastifyRequest) => sessions.renew(secretOf(request) ?? '', originOf(request))
+  // The cookie stays: meanwhile the browser may have that of a new session, which a late response would delete.
+  app.get(PATH, { schema, exposeHeadRoute: false }, async (request, reply) => await renew(request) ?? reply.code(204).send())
+  // Fastify's own answer to HEAD has a Content-Length with 204, which RFC 9110 section 8.6 forbids.
+  app.head(PATH, { schema: { ...schema, hide: true } }, async (request, reply) => await renew(request) ?? reply.code(204).send())
 
   app.delete(PATH, {
     schema: {
