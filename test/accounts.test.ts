@@ -324,7 +324,7 @@ t.test('the password rule itself refuses the empty one, for those who do not com
 
 t.test('the strict policy asks for 8 characters and refuses common passwords and the username', async t => {
   const server = await startServer(t, { PASSWORD_POLICY: 'strict' })
-  const refused = { short: 'tr0ub4d', 'short, in 14 units of UTF-16': '😀😁😂😃😄😅😆', common: 'password1', 'common, in capitals': 'PASSWORD1', numbers: '123456789', 'the username': 'émile.zola', 'the username in capitals': 'ÉMILE.ZOLA', 'the username, decomposed': 'e\u0301mile.zola' }
+  const refused = { short: 'tr0ub4d', 'short, in 14 units of UTF-16': '😀😁😂😃😄😅😆', common: 'password1', 'common, in capitals': 'PASSWORD1', numbers: '123456789', 'the username': 'émile.zola', 'the username in capitals': 'ÉMILE.ZOLA', 'the username, decomposed': 'e\u0301mile.zola', 'the username in another width': '\uFF45\u0301\uFF4Dile.zola' }
   for (const [kind, password] of Object.entries(refused)) isProblem(t, await register(server, 'Émile.Zola', password), 400, 'password_invalid', kind)
   t.equal((await register(server, 'Émile.Zola', 'j4ccuse!')).status, 201)
   t.equal((await register(server, 'smiling', '😀😁😂😃😄😅😆😇')).status, 201)
@@ -501,14 +501,7 @@ t.test('Location is absolute for the address that the server listens on, and a p
     ['evil.example', ''],
     [`evil.example:${port}`, ''],
     [`localhost.evil.example:${port}`, ''],
-    [`127.0.0.1:${port}@evil.example`, ''],
-    [`evil@127.0.0.1:${port}`, ''],
-    [`127.0.0.1:${port}/evil`, ''],
-    [`127.0.0.1:${port}?evil`, ''],
-    [`127.0.0.1:${port}#evil`, ''],
-    [`127.0.0.1:${port}, evil.example`, ''],
     ['127.0.0.1:99999', ''],
-    ['http://evil.example', ''],
     ['', '']
   ]
   for (const [index, [host, origin]] of hosts.entries()) {
@@ -516,6 +509,9 @@ t.test('Location is absolute for the address that the server listens on, and a p
     t.match(answer, /^HTTP\/1\.1 201 /, host)
     t.equal(locationOf(answer), `${origin}/api/users/${index + 1}`, host)
     t.notMatch(answer, 'evil', host)
+  }
+  for (const host of ['127.0.0.1@evil.example', 'evil@127.0.0.1', '127.0.0.1/evil', '127.0.0.1?evil', '127.0.0.1#evil', '127.0.0.1, evil.example', 'http://evil.example', 'a b', '[::1', 'a:b:c', 'a:x', 'é', '%zz']) {
+    t.match(await exchange(port, rawRegistration('nobody', { fields: [`Host: ${host}`] })), /^HTTP\/1\.1 400 [^]*"code":"malformed_request"/, host)
   }
   const old = await exchange(port, rawRegistration('old', { version: '1.0' }))
   t.match(old, /^HTTP\/1\.1 201 /)

@@ -47,6 +47,56 @@ test('every operation counts against the rate limit, and refuses what is above i
   }
 })
 
+test('what no route sees counts against the rate limit too', async t => {
+  const origin = 'https://app.example.org'
+  const server = await startServer(t, { RATE_LIMIT_PER_MINUTE: '2', CORS_ORIGINS: origin })
+  const preflight = { origin, 'access-control-request-method': 'PUT' }
+  t.equal((await server.send('OPTIONS', '/api/files', { headers: preflight })).status, 204)
+  t.match(await server.send('GET', '/uploads/%ff'), { status: 400, json: { code: 'malformed_url' }, headers: { 'ratelimit-remaining': '0' } })
+  for (const [method, path, headers] of [['GET', '/uploads/%ff', {}], ['GET', '/?%ff', {}], ['OPTIONS', '/api/files', preflight], ['GET', '/none', {}]] as const) {
+    const answer = await server.send(method, path, { headers })
+    t.match(answer, { status: 429, json: { code: 'too_many_requests' }, headers: { 'retry-after': /^\d+$/ } }, `${method} ${path}`)
+  }
+})
+
+test('only a preflight is answered for other origins, and any other OPTIONS for its path', async t => {
+  const origin = 'https://app.example.org'
+  const server = await startServer(t, { CORS_ORIGINS: origin })
+  const preflight = await server.send('OPTIONS', '/api/users', { headers: { origin, 'access-control-request-method': 'POST' } })
+  t.match(preflight, { status: 204, headers: { 'access-control-allow-origin': origin, 'content-length': undefined } })
+  for (const headers of [{}, { origin }, { 'access-control-request-method': 'POST' }]) {
+    t.match(await server.send('OPTIONS', '/api/users', { headers }), { status: 405, headers: { allow: 'POST' }, json: { code: 'method_not_allowed' } })
+    t.equal((await server.send('OPTIONS', '/none', { headers })).status, 404)
+  }
+  t.match((await server.send('GET', '/?%ff', { headers: { origin } })), { status: 400, headers: { 'access-control-allow-origin': origin } })
+})
+
+test('no header field is overlooked, however many there are', async t => {
+  const server = await startServer(t)
+  const { token } = await signUp(server, 'ann')
+  await server.send('PUT', '/uploads/a', { token, body: 'old' })
+  for (const [field, status] of [['If-Match: "other"', 412], ['If-None-Match: *', 412], ['Content-Range: bytes 5-7/8', 409], ['Content-Encoding: gzip', 415], ['Origin: https://evil.example', 403], ['Host: other', 400]] as const) {
+    const wire = await dial(server)
+    wire.send(`PUT /uploads/a HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer ${token}\r\nContent-Length: 3\r\n${'a:\r\n'.repeat(2000)}${field}\r\n\r\nnew`)
+    t.match(await wire.read(), new RegExp(`^HTTP/1\\.1 ${status} `), field)
+  }
+  t.equal((await server.send('GET', '/uploads/a', { token })).text, 'old')
+})
+
+test('the host of an absolute target is that of the request', async t => {
+  const server = await startServer(t)
+  const body = JSON.stringify({ username: 'ann', password: 'pwd' })
+  const own = `http://127.0.0.1:${server.port}`
+  const post = async (target: string, ...fields: string[]) => {
+    const wire = await dial(server)
+    wire.send([`POST ${target} HTTP/1.1`, ...fields, 'Connection: close', 'Content-Type: application/json', `Content-Length: ${body.length}`, '', body].join('\r\n'))
+    return wire.read()
+  }
+  t.match(await post('http://evil.example/api/users', `Host: ${own.slice(7)}`, `Origin: ${own}`), /^HTTP\/1\.1 403 /)
+  t.match(await post('http://ann:pwd@a/api/users', 'Host: a'), /^HTTP\/1\.1 400 /, 'no userinfo (RFC 9110 section 4.2.4)')
+  t.match(await post(`${own}/api/users`, 'Host: evil.example', `Origin: ${own}`), new RegExp(`^HTTP/1\\.1 201 [^]*\r\nlocation: ${own}/api/users/1\r\n`))
+})
+
 test('a request that was arriving when the server was told to stop is answered 503, whatever it asks for', async t => {
   const server = await startServer(t)
   const operations = await operationsOf(server)

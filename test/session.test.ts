@@ -87,6 +87,7 @@ t.test('without a valid session the response is 204', async t => {
   const bare = await server.send('GET', '/api/session')
   t.equal(bare.status, 204)
   t.equal(bare.headers['set-cookie'], undefined, 'there is nothing to forget')
+  for (const method of ['GET', 'HEAD']) t.equal((await server.send(method, '/api/session')).headers['content-length'], undefined, 'RFC 9110 section 8.6')
   t.equal((await server.send('DELETE', '/api/session')).status, 204)
   const others = ['', 'x', 'A'.repeat(43), 'A'.repeat(44), `${cookie.slice('magicstore_session='.length)}A`, token, personal.token, '%00', '"', 'é']
   for (const value of others) {
