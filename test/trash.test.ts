@@ -161,12 +161,18 @@ t.test('version and permanent are refused, never ignored, where a method does no
     ['DELETE', ['version'], [{}]],
     ['PUT', ['version', 'permanent'], bodies],
     ['GET', ['version', 'permanent'], [{}], '/api/files'],
-    ['PATCH', ['version', 'permanent'], [{ json: { name: 'c' } }], '/api/files']
+    ['PATCH', ['version', 'permanent'], [{ json: { name: 'c' } }], '/api/files'],
+    ['POST', ['version', 'permanent'], [{}], `/api/files/a/versions/${version}/restore?`],
+    ['DELETE', ['version', 'permanent'], [{}], `/api/files/a/versions/${version}?`],
+    ['POST', ['version', 'permanent'], [{}, { json: { name: 'd' } }], '/api/trash/none/restore?'],
+    ['DELETE', ['version', 'permanent'], [{}], '/api/trash/none?'],
+    ['DELETE', ['version', 'permanent'], [{}], '/api/trash?'],
+    ['POST', ['version', 'permanent'], [formOf('d', 'new')], '/?']
   ] as [string, string[], SendOptions[], string?][]) {
     for (const query of parameters.flatMap(name => [name, `${name}=`, `${name}=true`, `${name}=false`, `${name}=${version}`, `%${name.charCodeAt(0).toString(16)}${name.slice(1)}=x`, `x=y&${name}=x&${name}=x`])) {
       for (const name of ['a', 'b']) {
         for (const more of options) {
-          const { status, text } = await send(method, `${path}/${name}?${query}`, more)
+          const { status, text } = await send(method, path.endsWith('?') ? path + query : `${path}/${name}?${query}`, more)
           t.equal(status, 400, `${method} ${path} ${query}`)
           if (method !== 'HEAD') t.match(JSON.parse(text), { code: 'validation_failed', errors: [{ field: /version|permanent/ }] })
         }

@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf } from '../http/caller.ts'
+import { refuseForeignParameters } from '../http/foreign-parameters.ts'
 import type { Links } from '../http/links.ts'
 import { cutPage, limitOf } from '../http/pagination.ts'
 import { ignoreBodies } from '../http/schema-compilers.ts'
@@ -81,6 +82,7 @@ export const readKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = asyn
 
 /** Operations that restore what is kept, or delete it for good. */
 export const changeKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = async (app, { keptFiles, links }) => {
+  app.addHook('preValidation', refuseForeignParameters)
   await app.register(restoreVersionRoute, { keptFiles, links })
 
   app.delete(`${VERSIONS_PATH}/:id`, {
@@ -94,7 +96,7 @@ export const changeKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = as
       ),
       tags,
       params: VersionParams,
-      response: { 204: { description: 'The version was deleted.', type: 'null' }, ...problems(['not_found', 'storage_full']) }
+      response: { 204: { description: 'The version was deleted.', type: 'null' }, ...problems(['validation_failed', 'not_found', 'storage_full']) }
     }
   }, async (request, reply) => {
     await keptFiles.removeVersion(callerOf(request).account.id, request.params)
@@ -136,7 +138,7 @@ export const changeKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = as
       ),
       tags,
       params: TrashParams,
-      response: { 204: { description: 'The file was deleted for good.', type: 'null' }, ...problems(['not_found', 'storage_full']) }
+      response: { 204: { description: 'The file was deleted for good.', type: 'null' }, ...problems(['validation_failed', 'not_found', 'storage_full']) }
     }
   }, async (request, reply) => {
     await keptFiles.removeFromTrash(callerOf(request).account.id, request.params.id)
@@ -150,7 +152,7 @@ export const changeKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = as
       description: 'Deletes all files in the trash for good, with their versions. Versions of other files stay.',
       ...codeSamples('curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/trash'),
       tags,
-      response: { 204: { description: 'The trash is empty.', type: 'null' }, ...problems(['storage_full']) }
+      response: { 204: { description: 'The trash is empty.', type: 'null' }, ...problems(['validation_failed', 'storage_full']) }
     }
   }, async (request, reply) => {
     await keptFiles.emptyTrash(callerOf(request).account.id)
@@ -174,7 +176,7 @@ const restoreVersionRoute: FastifyPluginAsyncTypebox<Pick<KeptRoutesOptions, 'ke
       tags,
       params: VersionParams,
       headers: ChangeHeaders,
-      response: { 200: { ...Type.Ref(StoredFile), description: 'The file.' }, ...problems(['not_found', 'precondition_failed', 'quota_exceeded', 'storage_full']) }
+      response: { 200: { ...Type.Ref(StoredFile), description: 'The file.' }, ...problems(['validation_failed', 'not_found', 'precondition_failed', 'quota_exceeded', 'storage_full']) }
     }
   }, async request => {
     const version = { ...request.params, precondition: preconditionOf(request.headers) }

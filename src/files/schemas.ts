@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { Type, type Static } from '@sinclair/typebox'
 import type { Links } from '../http/links.ts'
 import { PageSize } from '../http/pagination.ts'
-import { Count, MAX_TEXT_POINTS, NullableText, Timestamp } from '../http/wire-values.ts'
+import { Count, MAX_FIELD_LENGTH, MAX_TEXT_POINTS, NullableText, Timestamp } from '../http/wire-values.ts'
 import { fileOrders, type FileRecord } from '../metadata/records.ts'
 import { MAX_TYPE_LENGTH } from './media-type.ts'
 import { MAX_NAME_BYTES } from './names.ts'
@@ -13,9 +13,6 @@ const OneOf = <const Word extends string>(words: readonly Word[], options: { def
 
 /** Any field value (RFC 9110 section 5.5). The code that reads a header ignores or refuses what it does not understand. */
 const FIELD_VALUE = '^[^\\u0000-\\u0008\\u000a-\\u001f\\u007f]*$'
-
-/** Maximum length of a field value: the limit of Node for a whole header section over HTTP/2, and more than that over HTTP/1.1. */
-const MAX_FIELD_LENGTH = 65_535
 
 /** An optional request header. It has no example, because Swagger UI would send it. */
 export const Field = (description: string) => Type.Optional(Type.String({ pattern: FIELD_VALUE, maxLength: MAX_FIELD_LENGTH, description }))
@@ -57,11 +54,11 @@ export const FileListQuery = Type.Object({
 
 // Not a pattern: a lookup by a name that no file can have is 404, not 400.
 export const FileParams = Type.Object({
-  name: Type.String({ format: 'file-name', maxLength: 1024, description: 'Name of the file: in NFC, 1 to 255 bytes of UTF-8, without `/`, `\\` or control characters.', examples: ['report.pdf'] })
+  name: Type.String({ format: 'file-name', maxLength: MAX_FIELD_LENGTH, description: 'Name of the file: in NFC, 1 to 255 bytes of UTF-8, without `/`, `\\` or control characters.', examples: ['report.pdf'] })
 })
 
 // Not a pattern: a lookup by an id that nothing can have is 404, not 400.
-const AnyContentId = (description: string) => Type.String({ format: 'content-id', maxLength: 1024, description })
+const AnyContentId = (description: string) => Type.String({ format: 'content-id', maxLength: MAX_FIELD_LENGTH, description })
 
 export const ContentId = (description: string) => Type.String({ ...AnyContentId(description), examples: ['6f1ed002ab5595859014ebf0951522d9'] })
 

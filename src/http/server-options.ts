@@ -7,9 +7,7 @@ import { sendProblem } from './error-handler.ts'
 import { setSafeHeaders } from './protection.ts'
 import { createRequestIds, type RequestLog } from './request-log.ts'
 import { createSerializers } from './schema-compilers.ts'
-
-/** Longest path parameter, in characters: enough for a name of 255 bytes, each percent-encoded. */
-const MAX_PARAM_LENGTH = 1024
+import { MAX_FIELD_LENGTH } from './wire-values.ts'
 
 /** Time limit for a request head. */
 const HEAD_MILLISECONDS = 60_000
@@ -65,7 +63,7 @@ export function serverOptions (given: ServerOptions): FastifyHttpOptions<Server>
     childLoggerFactory: (logger, bindings) => logger.child(bindings),
     trustProxy: trustProxy ?? false,
     genReqId: createRequestIds(trustProxy),
-    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    routerOptions: { maxParamLength: MAX_FIELD_LENGTH },
     rewriteUrl: takeAuthority,
     // Transfers have an idle time-out, and no limit in total.
     requestTimeout: 0,

@@ -3,6 +3,9 @@ import { Type } from '@sinclair/typebox'
 /** Longest string in a JSON body, in code points. Lower limits, such as bytes after NFC, have problem codes of their own. */
 export const MAX_TEXT_POINTS = 64 * 1024
 
+/** Maximum length of a field value or a part of a URL: the limit of Node for a whole header section over HTTP/2, and more than that over HTTP/1.1. */
+export const MAX_FIELD_LENGTH = 65_535
+
 /** Most UTF-16 code units that NFC turns into one byte of UTF-8: U+1FBE U+0308 U+0301 becomes U+0390, which has two bytes. */
 const MAX_UNITS_PER_BYTE = 1.5
 

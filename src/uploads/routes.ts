@@ -51,6 +51,7 @@ export const formUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = 
 
   app.post('/', {
     onRequest: limitTransfers,
+    preValidation: refuseForeignParameters,
     validatorCompiler: streamedBody,
     links: { 200: fileLinks, 201: fileLinks },
     schema: {
@@ -65,7 +66,7 @@ export const formUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = 
       response: {
         200: { ...Type.Ref(StoredFile), description: 'A file with the same name and bytes already exists.', headers: { ...location, ...etag } },
         201: { ...Type.Ref(StoredFile), description: 'The new file.', headers: { ...location, ...etag } },
-        ...problems([...refusedUploads, 'malformed_multipart', 'file_missing', 'file_unexpected', 'name_taken', 'unsupported_media_type'])
+        ...problems([...refusedUploads, 'validation_failed', 'malformed_multipart', 'file_missing', 'file_unexpected', 'name_taken', 'unsupported_media_type'])
       }
     }
   }, async (request, reply) => {

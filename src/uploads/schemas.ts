@@ -3,7 +3,7 @@ import { Type, type Static } from '@sinclair/typebox'
 import { Bytes, ChangeHeaders, Field, StoredFile } from '../files/schemas.ts'
 import type { Links } from '../http/links.ts'
 import { NextId, PageQuery } from '../http/pagination.ts'
-import { Count, Timestamp } from '../http/wire-values.ts'
+import { Count, MAX_FIELD_LENGTH, Timestamp } from '../http/wire-values.ts'
 import type { UploadRecord } from '../metadata/uploads.ts'
 import type { Header } from '../openapi/responses.ts'
 
@@ -25,7 +25,7 @@ export const UPLOADS_PATH = '/api/uploads'
 export const UPLOAD_PATH = `${UPLOADS_PATH}/:id`
 
 // Not a pattern: a lookup by an id that no upload can have is 404, not 400.
-const id = Type.String({ format: 'upload-id', maxLength: 1024, description: 'Id of the upload: the last segment of its URL.', examples: ['0f8fad5bd9cb469fa16570867728950e'] })
+const id = Type.String({ format: 'upload-id', maxLength: MAX_FIELD_LENGTH, description: 'Id of the upload: the last segment of its URL.', examples: ['0f8fad5bd9cb469fa16570867728950e'] })
 
 export const Upload = Type.Object({
   id,
