@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util'
 import type { Accounts } from '../accounts/accounts.ts'
 import { KEPT_EVENTS, type EventKind } from '../accounts/events.ts'
 import { parseByteSize, readConfig } from '../config.ts'
+import { requireDatabase } from '../data-folder/data-folder.ts'
 import { NO_LIMIT, type AccountRecord } from '../metadata/records.ts'
 import { openOperatorStore, type OperatorStore } from '../store.ts'
 import { allAccounts } from './accounts.ts'
@@ -45,7 +46,13 @@ export async function run (args: string[]): Promise<void> {
   if (verb === 'rm' && !values.yes && !process.stdin.isTTY) {
     throw new UsageError('rm asks for confirmation, which needs a terminal: use --yes to delete without it')
   }
-  const store = await openOperatorStore(readConfig())
+  if ((verb === 'list' && name !== undefined) || (verb !== 'quota' && (values.bytes ?? values.files) !== undefined)) {
+    throw new UsageError(`user ${verb} takes no such argument; see magicstore user --help`)
+  }
+  const config = readConfig()
+  // A mistyped DATA_DIR must not look like an empty store.
+  if (verb !== 'add' && config.databaseUrl === undefined) await requireDatabase(config.dataDir)
+  const store = await openOperatorStore(config)
   const print = values.json ? printJson : printText
   try {
     if (verb === 'list' || name === undefined) {

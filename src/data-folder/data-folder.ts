@@ -40,8 +40,9 @@ interface FolderUse { readonly hasDatabase: boolean, readonly hasBlobs: boolean 
  * a database, or if it is on two file systems.
  */
 export async function prepareDataFolder (folder: string, use: FolderUse): Promise<void> {
-  await makeFolder(folder)
-  await chmod(folder, 0o700)
+  await makeFolder(folder).then(() => chmod(folder, 0o700)).catch((cause: Error) => {
+    throw new ConfigError(`DATA_DIR: ${folder} can't be used as a folder: ${cause.message}`, { cause })
+  })
   if (await isHalfRestored(folder)) throw new ConfigError(`DATA_DIR: the restore into ${folder} was interrupted; run it again`)
   if (!use.hasDatabase && await hasDatabase(folder)) {
     throw new ConfigError(`DATA_DIR: ${folder} has a database of its own; with DATABASE_URL use another folder, into which you can restore a backup of this one`)
@@ -50,9 +51,13 @@ export async function prepareDataFolder (folder: string, use: FolderUse): Promis
     throw new ConfigError(`DATA_DIR: ${folder} has files of its own; with STORAGE_URL use another folder, into which you can restore a backup of this one`)
   }
   if (use.hasDatabase && use.hasBlobs && await hasLostDatabase(folder)) {
-    throw new ConfigError(`DATA_DIR: ${folder} contains files, but no database; ${LOST_DATABASE_REMEDY}`)
+    throw new ConfigError(lostDatabase(folder))
   }
   if (use.hasBlobs && await isOnTwoFileSystems(folder)) throw new ConfigError(`DATA_DIR: ${TWO_FILE_SYSTEMS}; ${TWO_FILE_SYSTEMS_REMEDY}`)
+}
+
+function lostDatabase (folder: string): string {
+  return `DATA_DIR: ${folder} contains files, but no database; ${LOST_DATABASE_REMEDY}`
 }
 
 /** How to continue without the database. A new one would make every blob an orphan. */
@@ -103,7 +108,8 @@ export async function hasDatabase (folder: string): Promise<boolean> {
 
 /** @throws {ConfigError} if the folder has no database. */
 export async function requireDatabase (folder: string): Promise<void> {
-  if (!await hasDatabase(folder)) throw new ConfigError(`DATA_DIR: there is no database in ${folder}`)
+  if (await hasDatabase(folder)) return
+  throw new ConfigError(await hasLostDatabase(folder) ? lostDatabase(folder) : `DATA_DIR: there is no database in ${folder}`)
 }
 
 /** Whether a restore into the folder was interrupted. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
-import { type FileHandle, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
@@ -75,13 +75,27 @@ function errorNumber (error: unknown): number {
   return -Number((error as NodeJS.ErrnoException).errno)
 }
 
-/** Creates a folder, mode 0700, with its missing parents, all on stable storage. Returns whether something was created. */
+/**
+ * Creates a folder, mode 0700, with its missing parents, all on stable storage. Returns whether something was created. One at a time: with
+ * `recursive`, Node 20 never returns where a file system allows no folders, such as /proc.
+ */
 export async function makeFolder (path: string): Promise<boolean> {
-  const first = await mkdir(path, { recursive: true, mode: 0o700 })
-  if (first === undefined) return false
+  const isNew = await makeOne(path).catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+    await makeFolder(dirname(path))
+    return makeOne(path)
+  })
   // The name of a folder is stored in its parent.
-  for (let folder = path; folder.length >= first.length; folder = dirname(folder)) await sync(dirname(folder))
-  return true
+  if (isNew) await sync(dirname(path))
+  return isNew
+}
+
+/** Returns false if the folder exists. */
+async function makeOne (path: string): Promise<boolean> {
+  return mkdir(path, 0o700).then(() => true, async (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EEXIST' && (await stat(path)).isDirectory()) return false
+    throw error
+  })
 }
 
 /** The content of a file; undefined if it does not exist. */

@@ -45,6 +45,17 @@ test('the names of the data folder, of what is above it and of what is in it are
   }
 })
 
+test('a data folder that can\'t be made is refused in one line', async t => {
+  const folder = t.testdir({ file: 'text' })
+  // Without an end, Node made folders in /proc.
+  for (const dataDir of [join(folder, 'file'), join(folder, 'file/data'), '/proc/data']) {
+    const { code, stderr } = await runBin(['serve'], { DATA_DIR: dataDir, PORT: '0' })
+    t.equal(code, 2, dataDir)
+    t.match(stderr, oneLine)
+    t.match(stderr, `DATA_DIR: ${dataDir}`)
+  }
+})
+
 test('a folder of blobs on another file system than the incoming files is refused in one line, and the doctor says the same', async t => {
   const { dataDir } = await makeStore(t)
   const isElsewhere = existsSync('/dev/shm') && (await stat('/dev/shm')).dev !== (await stat(dataDir)).dev

@@ -83,7 +83,8 @@ t.test('a command that can\'t be carried out is one clear line, 2 for a misspelt
     [['trash']], [['trash', 'frobnicate', '--all', '--yes']], [['trash', 'empty', '--yes']], [['trash', 'empty', 'ann']], [['trash', 'empty', '--all']],
     [['trash', 'empty', 'ann', '--all', '--yes']], [['trash', 'empty', 'ann', 'ben', '--yes']], [['trash', 'empty', '--all', '--yes'], { DATA_DIR: join(dataDir, 'nowhere') }],
     [['fsck', '--frob']], [['fsck', 'everything']], [['fsck'], { DATA_DIR: join(dataDir, 'empty') }], [['fsck'], { DATA_DIR: join(dataDir, 'nowhere') }],
-    [['user', 'list'], { PORT: 'x' }]
+    [['user', 'list'], { PORT: 'x' }], [['user', 'list', 'ann']], [['user', 'show', 'ann', '--files=3']],
+    ...[['list'], ['show', 'ann'], ['rm', 'ann', '--yes']].map(words => [['user', ...words], { DATA_DIR: join(dataDir, 'nowhere') }] as [string[], Settings])
   ]
   const refused: [args: string[], settings?: Settings, input?: string][] = [
     ...[['show'], ['passwd'], ['rm', '--yes']].map(words => [['user', ...words, 'nobody']] as [string[]]),
