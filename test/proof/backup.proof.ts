@@ -137,11 +137,13 @@ t.test('a store without files, one that never served and one whose server was ki
   const server = await spawnServer(t, settings)
   const user: User = ['ann', 'pwd']
   await server.send('PUT', '/uploads/a', { user, body: 'in the log alone' })
+  for (let count = 0; count < 10; count++) await server.send('GET', '/api/token', { user: ['ann', 'wrong'] })
+  t.equal((await server.send('GET', '/api/token', { user })).status, 429)
   await server.end('SIGKILL')
   t.match(await report(['backup', join(folder, 'backup'), '--prove'], settings), { files: 1, hasSigningKeys: true })
   await report(['restore', join(folder, 'backup')], { DATA_DIR: join(folder, 'second') })
   const again = await startServer(t, { DATA_DIR: join(folder, 'second') })
-  t.equal((await again.send('GET', '/uploads/a', { user })).text, 'in the log alone')
+  t.equal((await again.send('GET', '/uploads/a', { user })).text, 'in the log alone', 'failed attempts are not restored')
 })
 
 t.test('keys of SIGNING_KEYS are in no backup, which says so, and tokens stay valid where they are set again', async t => {

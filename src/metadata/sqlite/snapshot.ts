@@ -1,25 +1,25 @@
-import { and, gte, lt, sql } from 'drizzle-orm'
+import { and, getTableName, gte, lt, sql } from 'drizzle-orm'
 import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
 import type { StoredBlob } from '../../blobs/blob-store.ts'
 import type { Snapshot } from '../snapshot.ts'
 import { copyDatabase } from './database-file.ts'
 import { Database } from './driver.ts'
 import { refuseNewer } from './migrations.ts'
-import { accounts, files, installation, kept, uploads } from './schema.ts'
+import { accounts, attempts, blobLeases, files, installation, kept, uploads } from './schema.ts'
 
 /** Copies the database `file` into a new file `copy` and opens the copy. @throws {NewerDatabaseError} before it copies. */
 export async function takeSnapshot (file: string, copy: string): Promise<Snapshot> {
   refuseNewer(file)
   await copyDatabase(file, copy)
-  removeUploads(copy)
+  removePassing(copy)
   return openSnapshot(copy)
 }
 
-/** Unfinished uploads have bytes that no backup has. */
-function removeUploads (copy: string): void {
+/** Unfinished uploads have bytes that no backup has; leases and attempts belong to running servers. Older databases lack some of the tables. */
+function removePassing (copy: string): void {
   const client = new Database(copy)
   try {
-    if (hasTable(client, 'uploads')) drizzle({ client }).delete(uploads).run()
+    for (const table of [uploads, blobLeases, attempts]) if (hasTable(client, getTableName(table))) drizzle({ client }).delete(table).run()
   } finally {
     client.close()
   }
