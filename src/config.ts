@@ -28,7 +28,7 @@ export const Settings = Type.Object({
   HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'Address to listen on.' }),
   PORT: Type.Integer({ default: 5000, minimum: 0, maximum: 65535, description: 'Port to listen on; 0 picks a free one.' }),
   DATA_DIR: Type.String({ default: './data', minLength: 1, description: 'Folder for files, database and signing keys, unless DATABASE_URL or STORAGE_URL is set; created with mode 0700.' }),
-  DATABASE_URL: Type.Optional(Type.String({ description: 'PostgreSQL 15 or newer instead of SQLite, such as postgres://user:password@host/database?sslmode=verify-full.' })),
+  DATABASE_URL: Type.String({ default: 'sqlite:', description: 'SQLite in DATA_DIR, or PostgreSQL 15 or newer, such as postgres://user:password@host/database?sslmode=verify-full.' }),
   STORAGE_URL: Type.Optional(Type.String({ description: 'S3-compatible bucket for the bytes of files: s3://bucket/prefix?endpoint=https://s3.example.org&region=eu-central-1. Credentials as for the AWS SDK.' })),
   BLOB_GRACE_SECONDS: Type.Integer({ default: 3600, minimum: 0, maximum: 2_592_000, description: 'How long a bucket keeps deleted bytes, for downloads in progress.' }),
   DOWNLOAD_REDIRECT_SECONDS: Type.Integer({ default: 0, minimum: 0, maximum: 86400, description: 'Downloads over 5 MiB redirect to a bucket URL that is valid this long (at most BLOB_GRACE_SECONDS); 0: never.' }),
@@ -79,7 +79,7 @@ export function readConfig (env: NodeJS.ProcessEnv = process.env) {
     dataDir: resolve(settings.DATA_DIR),
     storageUrl: settings.STORAGE_URL === undefined ? undefined : storageUrl(settings.STORAGE_URL),
     blobGraceSeconds: settings.BLOB_GRACE_SECONDS,
-    databaseUrl: settings.DATABASE_URL === undefined ? undefined : databaseUrl(settings.DATABASE_URL),
+    databaseUrl: databaseUrl(settings.DATABASE_URL),
     downloadRedirectSeconds: settings.DOWNLOAD_REDIRECT_SECONDS,
     publicUrl: settings.PUBLIC_URL === undefined ? undefined : publicUrl(settings.PUBLIC_URL),
     tokenSeconds: settings.TOKEN_SECONDS,
@@ -167,9 +167,10 @@ function storageUrl (text: string): StorageUrl {
   return parseStorageUrl(text)
 }
 
-/** The error omits the value, which contains a password. */
-function databaseUrl (text: string): string {
+/** Undefined for SQLite. The error omits the value, which contains a password. */
+function databaseUrl (text: string): string | undefined {
   const url = text.trim()
+  if (url === 'sqlite:') return undefined
   if (!/^postgres(ql)?:\/\//.test(url) || !URL.canParse(url)) throw new ConfigError('DATABASE_URL: expected an address such as postgres://user:password@host:5432/database')
   return url
 }
