@@ -180,6 +180,7 @@ export function createMagicStore ({ baseUrl = BASE_URL, credentials, fetch: send
   const fetch = keeping(send)
   // Without a Content-Type from openapi-fetch, fetch uses that of the body.
   const api = createClient<paths>({ baseUrl, fetch, headers: { 'Content-Type': null }, bodySerializer: writeBody })
+  api.use({ onRequest: ({ params }) => refuseDots(Object.values(params.path ?? {})) })
   if (credentials !== undefined) authorize(api, credentials)
   return {
     api,
@@ -361,6 +362,12 @@ function keeping (fetch: Fetch): Fetch {
 }
 
 /** Adds the Authorization header to each request that needs one and has none. */
+/** fetch removes `.` and `..` from a path, also percent-encoded, so that another operation would answer. Nothing has such a name. */
+function refuseDots (values: unknown[]): Response | undefined {
+  if (!values.some(value => value === '.' || value === '..')) return undefined
+  return Response.json({ status: 400, code: 'name_invalid', detail: 'A name is not . or ..' }, { status: 400 })
+}
+
 function authorize (api: Client<paths>, credentials: Credentials): void {
   const { headerFor, forget } = createAuthorization(api, credentials)
   api.use({

@@ -106,6 +106,7 @@ test('the client of `magicstore sdk` compiles under the strictest settings and g
       'a range to the end: 206 3.txt',
       'an empty file: 200 ',
       'a missing file: 404 not_found 404',
+      'names that fetch would take for another path: 400 name_invalid 400,400 name_invalid 400,400 name_invalid 400',
       'a type by the name: text/html',
       'a type of its own: application/vnd.own+json',
       'creating what is there: 412 precondition_failed 412',

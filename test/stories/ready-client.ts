@@ -83,6 +83,7 @@ report('a range to the end', await read('3.txt', { first: 9 }))
 await store.put('empty', new Blob([]))
 report('an empty file', await read('empty'))
 report('a missing file', await failureOf(reader.download('missing')))
+report('names that fetch would take for another path', await Promise.all([reader.download('..'), store.remove('.'), store.putResumable('..', new Blob([]))].map(failureOf)))
 
 const put = await store.put('page.html', new Blob(['<p>one']))
 report('a type by the name', put.type)
