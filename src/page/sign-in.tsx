@@ -44,17 +44,20 @@ interface CredentialFormProps {
   action: (credentials: { username: string, password: string }) => Promise<void>
 }
 
-/** Username and password. Typed text stays when the form changes from sign-in to registration. */
+/** Username and password. Typed text stays when the form changes from sign-in to registration, an error does not. */
 export function CredentialForm ({ label, isNew, username, action }: CredentialFormProps) {
   const id = useId()
   const form = useRef<HTMLFormElement>(null)
-  const { run, isRunning, error } = useAction(action)
+  const { run, isRunning, error: failure } = useAction(action)
+  const [sentAsNew, setSentAsNew] = useState(isNew)
+  const error = sentAsNew === isNew ? failure : undefined
   const field = refusedField(error)
   const errorAt = (place: typeof field) => place === field ? error : undefined
   useEffect(() => focusField(form.current, username === undefined ? 'username' : 'password'), [isNew])
   useEffect(() => { if (error !== undefined) focusField(form.current, field ?? 'password') }, [error])
   function submit (event: SubmitEvent): void {
     const fields = fieldsOf(event)
+    setSentAsNew(isNew)
     void run({ username: username ?? String(fields.get('username')), password: String(fields.get('password')) })
   }
   return (

@@ -103,6 +103,7 @@ browserTest('a new user registers, and each refusal is shown at its field', asyn
   await page.locator('.field', { hasText: 'Username already taken' }).getByLabel('Username').waitFor()
   await button(page, 'Sign in instead').click()
   t.equal(await page.getByLabel('Password', { exact: true }).inputValue(), 'a long sentence nobody guesses', 'the other form keeps what was typed')
+  t.equal(await page.getByText('Username already taken').count(), 0, 'but not the problem')
   await button(page, 'Sign in').click()
   await signedIn(page)
   checkQuiet(t, visit, refused(400))

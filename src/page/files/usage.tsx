@@ -17,12 +17,11 @@ export const refreshUsage = throttled(() => {
   call(loadUsage).then(value => { usage.value = value }, () => {})
 })
 
-/** How much the account stores: one bar with three parts, and the same in words. */
+/** How much the account stores, in words, and of a quota as a bar with three parts. */
 export function UsageBar () {
   if (usage.value === undefined) return <div class='storage' />
   const { files, bytes, keptBytes, uploadBytes, quotaBytes, quotaFiles } = usage.value
-  const used = bytes + keptBytes + uploadBytes
-  const whole = Math.max(quotaBytes ?? used, used, 1)
+  const whole = Math.max(quotaBytes ?? 0, bytes + keptBytes + uploadBytes, 1)
   const parts = [
     { kind: 'stored', bytes, text: texts.files.usage.stored(formatNumber(files), files, formatSize(bytes)) },
     { kind: 'kept', bytes: keptBytes, text: texts.files.usage.kept(formatSize(keptBytes)) },
@@ -34,9 +33,11 @@ export function UsageBar () {
   ]
   return (
     <section class='storage' aria-label={texts.files.usage.label}>
-      <div class='bar' aria-hidden='true'>
-        {parts.map(({ kind, bytes }) => <span key={kind} class={kind} style={{ width: `${bytes / whole * 100}%` }} />)}
-      </div>
+      {quotaBytes !== null && (
+        <div class='bar' aria-hidden='true'>
+          {parts.map(({ kind, bytes }) => <span key={kind} class={kind} style={{ width: `${bytes / whole * 100}%` }} />)}
+        </div>
+      )}
       <ul>
         {parts.map(({ kind, text }) => <li key={kind}><span class={`dot ${kind}`} aria-hidden='true' />{text}</li>)}
         {limits.map(text => <li key={text}>{text}</li>)}
