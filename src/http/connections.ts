@@ -8,6 +8,7 @@ import { Problem } from '../problems.ts'
 import { clientErrorResponse } from './error-handler.ts'
 import { continueWhenRead, createPipelines, linger } from './http1-pipeline.ts'
 import { cutStream, isHttp2, trackSessions } from './http2-sessions.ts'
+import { createStallProbe, type Probed } from './stall-probe.ts'
 
 /** The idle time-out once the server is stopping. */
 const STOPPING_IDLE_MILLISECONDS = 15_000
@@ -25,11 +26,8 @@ export interface Connections {
 }
 
 /** A response in progress. */
-interface Exchange {
+interface Exchange extends Probed {
   readonly socket: Socket
-  readonly session?: ServerHttp2Session
-  /** What the idle time-out applies to: the socket, or over HTTP/2 the stream. */
-  readonly transfer: { setTimeout (milliseconds: number): void }
   /** Whether the response is decided, so that the request body is no longer read. */
   isDecided: boolean
 }
@@ -49,6 +47,7 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
   const server: EventEmitter = app.server
   const endOfTurn = createTurn()
   const pipelines = createPipelines()
+  const stallProbe = createStallProbe(inProgress, () => idleMilliseconds)
   let newestSocket: Socket
 
   // Ahead of Node's own listener, which emits `session` while it handles the socket.
@@ -71,7 +70,7 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
   app.server.maxHeadersCount = 0
   // A client that waits for the server, which hashes or syncs, is not idle: its time begins again.
   server.on('timeout', (idle: Socket | ServerHttp2Session) => {
-    if ('goaway' in idle) return
+    if ('goaway' in idle || stallProbe.isProbing()) return
     const current = pipelines.oldestOn(idle)
     if (current?.req.complete === true && !current.headersSent) idle.setTimeout(idleMilliseconds)
     else idle.destroy()
@@ -98,6 +97,7 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
     const exchange = exchangeOf(raw)
     exchanges.set(response, exchange)
     inProgress.add(exchange)
+    stallProbe.begin()
     response.once('close', () => {
       exchanges.delete(response)
       inProgress.delete(exchange)
@@ -112,6 +112,7 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
     const { session, socket, stream } = sessions.begin(request)
     stream.setTimeout(idleMilliseconds)
     stream.on('timeout', () => {
+      if (stallProbe.isProbing()) return
       if (stream.state.remoteClose === 1 && !stream.headersSent) stream.setTimeout(idleMilliseconds)
       else cutStream(stream)
     })
@@ -175,6 +176,8 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
       app.server.setTimeout(idleMilliseconds)
       for (const { transfer } of inProgress) transfer.setTimeout(idleMilliseconds)
       sessions.stop()
+      // Once each session has sent that it ends, which would count as a move of its transfers.
+      setImmediate(stallProbe.restart)
       closeIdle()
     },
     refuse (error, socket) {

@@ -583,6 +583,22 @@ t.test('a transfer without a byte for IDLE_SECONDS is cut, a slow one that moves
   t.same(await names(server, token), ['large', 'slow'])
 })
 
+t.test('a download that stalls before an upload does is cut before it', async t => {
+  const { server, token, authorization } = await open(t, { IDLE_SECONDS: '2' })
+  await server.send('PUT', '/uploads/large', { token, body: Buffer.alloc(16 * MIB) })
+  const download = dial(t, server)
+  download.socket.write(head('GET', '/uploads/large', { authorization }))
+  await once(download.socket, 'data')
+  download.socket.pause()
+  const upload = dial(t, server)
+  upload.socket.write(`${head('PUT', '/uploads/stalled', { authorization, 'content-length': 1000 })}some`)
+  await wait(1000)
+  t.equal(openHandles(server.dataDir).length, 2, 'neither is cut before its time')
+  upload.socket.write('more')
+  await upload.closed
+  t.same(openHandles(server.dataDir).filter(path => path.includes('/blobs/')), [], 'the download was cut before')
+})
+
 t.test('bytes that are no HTTP get a problem of 400, and the server goes on', async t => {
   const { server, token, authorization } = await open(t)
   const nonsense: [what: string, bytes: string | Buffer][] = [
