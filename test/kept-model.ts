@@ -25,6 +25,7 @@ export function createKeptModel (keeping: Keeping) {
   const sum = (items: readonly { size: number }[]) => items.reduce((bytes, { size }) => bytes + size, 0)
   const byAge = (a: ModelKept, b: ModelKept) => a.keptAt - b.keptAt || (a.blobId < b.blobId ? -1 : 1)
   const newestFirst = (a: ModelKept, b: ModelKept) => byAge(b, a)
+  const laterThan = (others: ModelKept[], at: number) => Math.max(at, ...others.map(({ keptAt }) => keptAt + 1))
   const isLive = ({ keptAt }: ModelKept, now: number) => keptAt > now - keeping.milliseconds
   const versionsOf = (fileId: number) => kept.filter(content => content.fileId === fileId && content.name === undefined).sort(newestFirst)
   const liveVersionsOf = (fileId: number, now: number) => versionsOf(fileId).filter(content => isLive(content, now)).slice(0, keeping.versions)
@@ -54,7 +55,7 @@ export function createKeptModel (keeping: Keeping) {
       if (isPermanent) {
         discard([file])
         drop(versionsOf(file.fileId))
-      } else kept.push({ ...file, keptAt: Math.max(file.updatedAt, now) })
+      } else kept.push({ ...file, keptAt: laterThan(kept.filter(({ name }) => name !== undefined), Math.max(file.updatedAt, now)) })
     },
 
     rename (name: string, to: string, now: number) {
@@ -196,9 +197,8 @@ export function createKeptModel (keeping: Keeping) {
   function keepVersion (file: ModelFile, next: ModelContent, keptAt: number): void {
     if (next.size === file.size && next.sha256 === file.sha256) return discard([file])
     const { updatedAt: _updatedAt, ...content } = file
-    const version = { ...content, name: undefined, keptAt }
-    kept.push(version)
-    drop(versionsOf(file.fileId).filter(other => other !== version).slice(keeping.versions - 1))
+    kept.push({ ...content, name: undefined, keptAt: laterThan(versionsOf(file.fileId), keptAt) })
+    drop(versionsOf(file.fileId).slice(keeping.versions))
   }
 
   function makeRoom (others: readonly ModelUpload[], newest?: string): void {

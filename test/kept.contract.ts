@@ -111,30 +111,62 @@ export function suite (t: Test, open: (place: string, keeping: Keeping) => Promi
     t.strictSame(await (await reopen(month)).findVersion(ownerId, 'a', first.blobId), found)
   })
 
-  t.test('versions and trash are listed page by page, also those of one instant', async t => {
-    const { tick, put, remove, versions, trash } = await start(t, { milliseconds: 30 * DAY, versions: 10 })
+  /** Ids that fall, so that an order by id would be the wrong way round. */
+  const falling = (count: number) => Array.from({ length: count }, () => hex(16)).sort().reverse()
+
+  t.test('versions of one instant are listed page by page in the order of their replacement', async t => {
+    const { tick, put, versions } = await start(t, { milliseconds: 30 * DAY, versions: 10 })
     const now = tick()
+    const blobs = falling(8)
     const files = []
-    for (let index = 0; index < 8; index++) files.push(await put('a', { now }))
-    const id = files[0]?.id as number
-    const byId = blobsOf(files.slice(0, -1)).sort().reverse()
-    for (const limit of [1, 2, 3, 7, 8]) t.strictSame(ids(await versions(id, limit)), byId, `pages of ${limit}`)
-    const later = tick()
-    const deleted = []
-    for (let index = 0; index < 5; index++) {
-      deleted.push(await put(`b${index}`))
-      await remove(`b${index}`, { now: index === 0 ? tick() : later })
+    for (const blobId of blobs) files.push(await put('a', { now, blobId }))
+    t.ok(files.every(({ updatedAt }) => updatedAt === now))
+    const id = Number(files[0]?.id)
+    for (const limit of [1, 2, 3, 7, 8]) t.strictSame(ids(await versions(id, limit)), blobs.slice(0, -1).reverse(), `pages of ${limit}`)
+    t.strictSame((await versions(id)).map(({ keptAt }) => keptAt - now), [6, 5, 4, 3, 2, 1, 0])
+  })
+
+  t.test('a trash is listed page by page in the order of the deletions, also those of one instant', async t => {
+    const { metadata, otherId, tick, newFile, put, remove, trash } = await start(t)
+    const blobs = falling(20)
+    for (const [index, blobId] of blobs.entries()) await put(`${index}`, { blobId })
+    // Neither is in this trash.
+    for (let count = 0; count < 2; count++) await put('versions', { now: tick() + HOUR })
+    await metadata.putFile(newFile('other', { ownerId: otherId }), unlimited, always)
+    const now = tick()
+    await metadata.removeFile(otherId, 'other', { precondition: always, isPermanent: false, now: now + HOUR })
+    for (const index of blobs.keys()) await remove(`${index}`, { now })
+    for (const limit of [1, 2, 7, 20]) t.strictSame(ids(await trash(limit)), [...blobs].reverse(), `pages of ${limit}`)
+    t.strictSame((await trash()).map(({ keptAt }) => keptAt - now), Array.from(blobs.keys()).reverse())
+    await put('late', { now })
+    await remove('late', { now: now + 1000 })
+    t.equal((await trash())[0]?.keptAt, now + 1000, 'the clock has caught up')
+  })
+
+  t.test('of deletions at once each has a time of its own', async t => {
+    const { tick, put, remove, trash } = await start(t)
+    const names = Array.from({ length: 20 }, (_, index) => `${index}`)
+    for (const name of names) await put(name)
+    const now = tick()
+    await Promise.all(names.map(name => remove(name, { now })))
+    t.strictSame((await trash()).map(({ keptAt }) => keptAt - now), Array.from(names.keys()).reverse())
+  })
+
+  t.test('a file is not deleted before it was changed, nor before another that is less than a day ahead', async t => {
+    const { tick, put, remove, trash } = await start(t)
+    const now = tick()
+    const times = async (changed: number, deleted: number) => {
+      const name = hex(4)
+      await put(name, { now: changed })
+      await remove(name, { now: deleted })
+      return (await trash()).find(entry => entry.name === name)?.keptAt
     }
-    // A file is not deleted before it was changed.
-    const wanted = [...deleted].sort((a, b) => b.updatedAt - a.updatedAt)
-    for (const limit of [1, 2, 5]) t.strictSame(ids(await trash(limit)), blobsOf(wanted), `pages of ${limit}`)
-    for (let index = 0; index < 3; index++) {
-      await put(`c${index}`, { now })
-      await remove(`c${index}`, { now })
-    }
-    const same = (await trash()).slice(5)
-    t.strictSame(same.map(({ keptAt }) => keptAt), [now, now, now])
-    t.strictSame(ids(same), ids(same).sort().reverse())
+    t.equal(await times(now + 400 * DAY, now), now + 400 * DAY, 'by a clock that was years ahead')
+    t.equal(await times(now, now), now, 'which others do not wait for')
+    t.equal(await times(now + DAY, now), now + DAY)
+    t.equal(await times(now, now), now + 1, 'a day ahead')
+    t.equal(await times(now, now + 2), now + DAY + 1, 'less than a day ahead')
+    t.equal(await times(now, now + 3), now + DAY + 2)
   })
 
   t.test('a file has so many versions, and the oldest go for a new one', async t => {
@@ -146,14 +178,26 @@ export function suite (t: Test, open: (place: string, keeping: Keeping) => Promi
     t.strictSame(await usage(), { bytes: 32, files: 1, keptBytes: 28 })
   })
 
-  t.test('the version that was just made stays, also by a clock that was set back', async t => {
-    const { put, tick, versions, discarded } = await start(t, { milliseconds: 30 * DAY, versions: 1 })
+  t.test('after the clock was set back, the newest versions stay', async t => {
+    for (const count of [1, 3]) {
+      const { put, tick, versions, discarded } = await start(t, { milliseconds: 30 * DAY, versions: count })
+      const now = tick()
+      const blobs = falling(8)
+      const { id } = await put('a', { now, blobId: blobs[0] as string })
+      for (const [index, blobId] of blobs.slice(1).entries()) t.equal((await put('a', { now: now - HOUR + index, blobId })).updatedAt, now)
+      for (const limit of [1, 2, 3]) t.strictSame(ids(await versions(id, limit)), blobs.slice(-1 - count, -1).reverse(), `${count} in pages of ${limit}`)
+      t.strictSame(await discarded(), blobs.slice(0, -1 - count).sort())
+    }
+  })
+
+  t.test('a version that a restore replaces is the newest, also after the clock was set back', async t => {
+    const { metadata, ownerId, put, tick, versions } = await start(t)
     const now = tick()
-    const blobId = 'f'.repeat(32)
-    const [first, second] = [await put('a', { now, blobId }), await put('a', { now: now - 5000, blobId: '0'.repeat(32) })]
-    await put('a', { now: now - 5000 })
-    t.strictSame(ids(await versions(first.id)), [second.blobId], 'of the same instant, with the lower id')
-    t.strictSame(await discarded(), [blobId])
+    const blobs = falling(4)
+    for (const blobId of blobs) await put('a', { now, blobId })
+    const [first, second, third, last] = blobs as [string, string, string, string]
+    const { id } = await metadata.restoreVersion(ownerId, 'a', second, { quota: unlimited, precondition: always, now: now - HOUR })
+    t.strictSame(ids(await versions(id)), [last, third, first])
   })
 
   t.test('fewer versions than before are found at once, and deleted with the next one', async t => {
@@ -591,9 +635,13 @@ export function suite (t: Test, open: (place: string, keeping: Keeping) => Promi
       return metadata.putFile(file, { bytes: 100, files: undefined }, always)
     }))
     t.strictSame(await usage(), { bytes: 30, files: 3, keptBytes: 70 })
-    const listed = (await Promise.all(Array.from(new Set(puts.map(({ file }) => file.id)), id => versions(id)))).flat()
+    const files = Array.from(new Set(puts.map(({ file }) => file.id)))
+    const listed = (await Promise.all(files.map(id => versions(id)))).flat()
+    // When the versions of a file were kept: each was replaced by the next content, and later than the one before.
+    const timesOf = (fileId: number) => puts.map(({ file }) => file).filter(({ id }) => id === fileId).map(({ updatedAt }) => updatedAt).sort((a, b) => a - b).slice(1)
+      .reduce<number[]>((times, at) => [...times, Math.max(at, (times.at(-1) ?? 0) + 1)], [])
     const latest = (times: number[]) => times.sort((a, b) => b - a).slice(0, 7)
-    t.strictSame(latest(listed.map(({ keptAt }) => keptAt)), latest(puts.map(({ file }) => file.updatedAt)))
+    t.strictSame(latest(listed.map(({ keptAt }) => keptAt)), latest(files.flatMap(timesOf)))
     t.equal(listed.length, 7)
     t.strictSame(await metadata.usageMismatches(), [])
   })

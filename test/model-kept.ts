@@ -1,7 +1,8 @@
 import type { KeptContent, Span, State, StoredFile } from './model.ts'
 
-// What the model keeps: versions of files, and deleted files with theirs. The server decides between contents that were kept in the same
-// millisecond by their ids, which only its listings show: where these are not known yet, every order is possible.
+// What the model keeps: versions of files, and deleted files with theirs. Each list has an order, but what has to make room is chosen among
+// all lists. The server decides between contents that were kept in the same millisecond by their ids, which only its listings show: where
+// these are not known yet, every order is possible.
 
 /** One entry of a listing of versions or of the trash. */
 export interface Listed {
@@ -37,6 +38,14 @@ function newestFirst (contents: KeptContent[]): KeptContent[] {
 /** The content of a file that is replaced or deleted. */
 export function contentOf ({ serial, bytes, type, storedAt, createdAt }: StoredFile, keptAt: Span, name?: string): KeptContent {
   return { id: undefined, serial, name, bytes, type, storedAt, createdAt, keptAt }
+}
+
+/** When something is kept that enters a list: after all that is in it. */
+export function timeAfter (list: Kept, { from, to }: Span): Span {
+  return {
+    from: Math.max(from, ...list.map(({ keptAt }) => keptAt.from + 1)),
+    to: Math.max(to, ...list.map(({ keptAt }) => keptAt.to + 1))
+  }
 }
 
 /** Without a content; a deleted file goes with its versions. */
@@ -76,7 +85,7 @@ export function afterMakingRoom (kept: Kept, { usedBytes, quotaBytes, newest }: 
 /** What is kept after a file got other bytes, and the version that this made; none if they are the same. */
 export function afterReplacing (kept: Kept, { file, bytes, at, keptVersions }: { file: StoredFile, bytes: Buffer, at: number, keptVersions: number }): { kept: Kept, newest: KeptContent | undefined }[] {
   if (bytes.equals(file.bytes)) return [{ kept, newest: undefined }]
-  const newest = contentOf(file, { from: at, to: at })
+  const newest = contentOf(file, timeAfter(versionsOf({ kept }, file), { from: at, to: at }))
   const others = (left: Kept) => versionsOf({ kept: left }, file).filter(content => content !== newest)
   return withoutOldest([...kept, newest], others, left => others(left).length < keptVersions).map(left => ({ kept: left, newest }))
 }
@@ -106,10 +115,7 @@ export function matchListed (state: State, listed: ListedKept, comparison: Compa
 const timeOf = ({ replacedAt, deletedAt }: Listed) => Date.parse(String(replacedAt ?? deletedAt))
 
 function isInOrder (entries: readonly Listed[]): boolean {
-  return entries.every((entry, index) => {
-    const next = entries[index + 1]
-    return next === undefined || timeOf(entry) > timeOf(next) || (timeOf(entry) === timeOf(next) && entry.id > next.id)
-  })
+  return entries.every((entry, index) => entries.slice(index + 1, index + 2).every(next => timeOf(entry) > timeOf(next)))
 }
 
 function fits (content: KeptContent, entry: Listed, state: State, { keptMilliseconds, sha256 }: Comparison): boolean {

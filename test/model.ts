@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
-import { afterMakingRoom, afterReplacing, contentOf, trashOf, versionsOf, withoutContent } from './model-kept.ts'
+import { afterMakingRoom, afterReplacing, contentOf, timeAfter, trashOf, versionsOf, withoutContent } from './model-kept.ts'
 import type { Answer } from './server.ts'
 
 export type Scope = 'files:read' | 'files:write' | 'account'
@@ -161,7 +161,8 @@ function without (state: State, name: string): State {
 
 function remove (state: State, file: StoredFile, { isPermanent }: { isPermanent: boolean }, { span: { from, to } }: Context): State {
   const left = without(state, file.name)
-  const entry = contentOf(file, { from: Math.max(from, file.updatedAt), to: Math.max(to, file.updatedAt) }, file.name)
+  const at = timeAfter(trashOf(state), { from: Math.max(from, file.updatedAt), to: Math.max(to, file.updatedAt) })
+  const entry = contentOf(file, at, file.name)
   return { ...left, kept: isPermanent ? withoutContent(state.kept, entry) : [...state.kept, entry] }
 }
 

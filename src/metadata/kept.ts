@@ -12,6 +12,12 @@ export interface Keeping {
 /** The default of a backend: replaced and deleted content is discarded. */
 export const KEEP_NOTHING: Keeping = { milliseconds: 0, versions: 0 }
 
+/**
+ * How far entries of the trash may be ahead of a deletion and still move its time. Any further, and they are from a clock that was badly
+ * wrong: files that are deleted today must not be kept for years because of one of them.
+ */
+export const FURTHEST_AHEAD_MILLISECONDS = 24 * 3600 * 1000
+
 /** Content that is no longer that of a file: an earlier version of it, or the content that it had when it was deleted. */
 interface KeptContent {
   /** The id of its blob. */
@@ -65,6 +71,10 @@ interface Change { readonly quota: Quota, readonly now?: number }
  * Kept content counts in `AccountRecord.keptBytes`. If a write would exceed the byte quota, its transaction deletes the owner's oldest kept
  * content, just enough to fit. It skips empty content, and deletes what it keeps itself last. Of unfinished uploads, only the bytes that
  * have arrived count here.
+ *
+ * `keptAt` is the time of the replacement or deletion, and not before the file's last change. If it is not later than that of every other
+ * version of the file, or of every entry of the owner's trash that is less than {@link FURTHEST_AHEAD_MILLISECONDS} ahead, it becomes one
+ * millisecond later than these. So both lists have the order of the changes, also within one millisecond and after the clock was set back.
  *
  * What has expired does not exist: it is not found. Neither are versions beyond the newest `Keeping.versions` of a file.
  */

@@ -1,6 +1,6 @@
-import { and, asc, desc, eq, gt, inArray, isNull, ne, or, sql, type SQL } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, inArray, isNotNull, isNull, lt, ne, or, sql, type SQL } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
-import type { Keeping } from '../kept.ts'
+import { FURTHEST_AHEAD_MILLISECONDS, type Keeping } from '../kept.ts'
 import type { FileRecord, NewFile } from '../records.ts'
 import { limitedTo } from './paging.ts'
 import { accounts, discardedBlobs, kept } from './schema.ts'
@@ -10,8 +10,8 @@ export type KeptRow = typeof kept.$inferSelect
 /** Changes kept content in the current transaction, and with it the usage of its owner and the discarded blobs. */
 export interface KeptWriter {
   /**
-   * Keeps the current content of a file as a version, unless `next` has the same bytes or no versions are kept. Returns how many more
-   * bytes are kept.
+   * Keeps the current content of a file as a version, unless `next` has the same bytes or no versions are kept. It is kept at `keptAt`,
+   * or later to be the newest, here and in the trash. Returns how many more bytes are kept.
    */
   replaced (current: FileRecord, next: Pick<NewFile, 'size' | 'sha256'>, keptAt: number): number
   /** Keeps a deleted file, or deletes its versions too. */
@@ -43,9 +43,13 @@ export function createKeptWriter (db: BetterSQLite3Database, keeping: Keeping): 
   const charging = db.update(accounts).set({ keptBytes: sql`${accounts.keptBytes} + ${placeholder('bytes')}` }).where(eq(accounts.id, placeholder('ownerId'))).prepare()
   const removal = db.delete(kept).where(eq(kept.id, placeholder('id'))).prepare()
   const versions = db.select().from(kept).where(and(eq(kept.fileId, placeholder('fileId')), isNull(kept.name))).prepare()
-  // Without the one that was just made, which stays.
-  const surplus = db.select().from(kept).where(and(eq(kept.fileId, placeholder('fileId')), isNull(kept.name), ne(kept.id, placeholder('newest'))))
-    .orderBy(limitedTo(sql`${desc(kept.keptAt)}, ${desc(kept.id)}`, -1, keeping.versions - 1)).prepare()
+  const surplus = db.select().from(kept).where(and(eq(kept.fileId, placeholder('fileId')), isNull(kept.name)))
+    .orderBy(limitedTo(sql`${desc(kept.keptAt)}, ${desc(kept.id)}`, -1, keeping.versions)).prepare()
+  // Each reads one entry of an index. Of a file that exists only versions are kept.
+  const next = { keptAt: sql<number>`coalesce(max(${kept.keptAt}) + 1, 0)` }
+  const nextVersion = db.select(next).from(kept).where(eq(kept.fileId, placeholder('fileId'))).prepare()
+  const nextDeleted = db.select(next).from(kept)
+    .where(and(eq(kept.ownerId, placeholder('ownerId')), isNotNull(kept.name), lt(kept.keptAt, placeholder('end')))).prepare()
   // Deleting empty content frees nothing.
   const oldest = db.select().from(kept).where(and(
     eq(kept.ownerId, placeholder('ownerId')), gt(kept.size, 0), ne(kept.id, placeholder('newest')), sql`(${kept.keptAt}, ${kept.id}) > (${placeholder('keptAt')}, ${placeholder('id')})`
@@ -59,6 +63,16 @@ export function createKeptWriter (db: BetterSQLite3Database, keeping: Keeping): 
   function add (file: FileRecord, keptAt: number, deleted: { deletedName: string | null, deletedCreatedAt: number | null }): void {
     insert.run({ ...file, ...deleted, keptAt })
     charging.run({ ownerId: file.ownerId, bytes: file.size })
+  }
+
+  /** Later than all other versions, also if the clock was set back. */
+  function timeOfVersion ({ id: fileId }: FileRecord, keptAt: number): number {
+    return Math.max(keptAt, Number(nextVersion.get({ fileId })?.keptAt))
+  }
+
+  /** Later than the rest of the trash. In a burst of deletions, many in one millisecond, it runs ahead of the clock. */
+  function timeOfDeletion ({ ownerId }: FileRecord, keptAt: number): number {
+    return Math.max(keptAt, Number(nextDeleted.get({ ownerId, end: keptAt + FURTHEST_AHEAD_MILLISECONDS })?.keptAt))
   }
 
   function take ({ id, ownerId, size }: KeptRow): void {
@@ -81,12 +95,14 @@ export function createKeptWriter (db: BetterSQLite3Database, keeping: Keeping): 
         discard(current.blobId)
         return 0
       }
-      add(current, keptAt, { deletedName: null, deletedCreatedAt: null })
-      return current.size - drop(surplus.all({ fileId: current.id, newest: current.blobId }))
+      add(current, timeOfVersion(current, keptAt), { deletedName: null, deletedCreatedAt: null })
+      return current.size - drop(surplus.all({ fileId: current.id }))
     },
 
     deleted (file, keptAt, isPermanent) {
-      if (keeping.milliseconds > 0 && !isPermanent) return add(file, keptAt, { deletedName: file.name, deletedCreatedAt: file.createdAt })
+      if (keeping.milliseconds > 0 && !isPermanent) {
+        return add(file, timeOfDeletion(file, keptAt), { deletedName: file.name, deletedCreatedAt: file.createdAt })
+      }
       discard(file.blobId)
       drop(versions.all({ fileId: file.id }))
     },
