@@ -62,9 +62,9 @@ function hasMoved (transfer: Socket | ServerHttp2Stream): boolean {
   let isStill = false
   const note = () => { isStill = true }
   transfer.once('timeout', note)
-  // What Node calls at an expiry; its types lack it.
-  const { _onTimeout: compare } = transfer as unknown as { _onTimeout (): void }
-  compare.call(transfer)
+  // What Node calls at an expiry. It is not documented, so that a later version may lack it: then stalled downloads are cut later.
+  const { _onTimeout: compare } = transfer as unknown as { _onTimeout?: () => void }
+  compare?.call(transfer)
   transfer.off('timeout', note)
-  return !isStill
+  return compare !== undefined && !isStill
 }
