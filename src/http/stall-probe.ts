@@ -47,7 +47,6 @@ export function createStallProbe (inProgress: ReadonlySet<Probed>, idleMilliseco
     // Node counts what it sends per session, and a comparison uses the count up: the first result is valid for all its writes.
     const moved = new Set<ServerHttp2Session>()
     for (const { session, transfer } of inProgress) {
-      if (transfer.destroyed) continue
       if (session === undefined) hasMoved(transfer)
       else if (moved.has(session) && transfer.writableLength > 0) transfer.setTimeout(idleMilliseconds())
       else if (hasMoved(transfer)) moved.add(session)
@@ -66,5 +65,6 @@ function hasMoved (transfer: Socket | ServerHttp2Stream): boolean {
   const { _onTimeout: compare } = transfer as unknown as { _onTimeout?: () => void }
   compare?.call(transfer)
   transfer.off('timeout', note)
-  return compare !== undefined && !isStill
+  // Node compares nothing for a destroyed stream.
+  return compare !== undefined && !isStill && !transfer.destroyed
 }
