@@ -182,7 +182,7 @@ for (const { what, args, settings = {}, code } of [
   { what: 'an argument that serve does not take', args: ['serve', '--port=80'], code: 2 },
   { what: 'openapi without a folder', args: ['openapi'], code: 2 },
   { what: 'openapi into a folder that is not there', args: ['openapi', '/nowhere/at/all'], code: 1 },
-  { what: 'a DATA_DIR that is a file', args: ['serve'], settings: { DATA_DIR: fileURLToPath(import.meta.url) }, code: 1 }
+  { what: 'a DATA_DIR that is a file', args: ['serve'], settings: { DATA_DIR: fileURLToPath(import.meta.url) }, code: 2 }
 ]) {
   test(`${what} is one line on standard error and exit ${code}`, async t => {
     const end = await runBin(args, { DATA_DIR: t.testdir(), ...settings } as Record<string, string>)
