@@ -46,7 +46,7 @@ interface ServerOptions {
   readonly trustProxy: string[] | undefined
   readonly tls: TlsContext | undefined
   /** Called for requests that Fastify refuses before any hook. */
-  readonly onFrameworkError: ((error: FastifyError, request: FastifyRequest, reply: FastifyReply) => void) | undefined
+  readonly onFrameworkError: ((error: FastifyError | Problem, request: FastifyRequest, reply: FastifyReply) => void) | undefined
   /** Answers bytes that are not HTTP. */
   readonly onClientError: (error: NodeJS.ErrnoException, socket: Socket) => void
 }
@@ -76,8 +76,9 @@ export function serverOptions (given: ServerOptions): FastifyHttpOptions<Server>
       setSafeHeaders(request, reply)
       // Such a request runs no hook that would log or count it.
       requestLog.watch(request, reply)
-      reply.raw.once('close', () => { onFrameworkError?.(error, request, reply) })
-      void refusalOf(error, request, reply).then(refusal => sendProblem(refusal, request, reply))
+      const refusal = refusalOf(error, request, reply)
+      reply.raw.once('close', () => { void refusal.then(refused => onFrameworkError?.(refused, request, reply)) })
+      void refusal.then(refused => sendProblem(refused, request, reply))
       // Over HTTP/2 the body would stay in memory until the client reads the response.
       request.raw.resume()
     },

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import { problemOf } from '../http/error-handler.ts'
-import type { FailureCode } from '../problems.ts'
+import type { FailureCode, Problem } from '../problems.ts'
 
 /** Methods with their own label; all others share one. */
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
@@ -14,7 +14,7 @@ export interface RequestMetrics {
   /** Counts all requests from now on. Call it before any other hook is added. */
   watch (app: FastifyInstance, connections: { isTls: boolean }): void
   /** Counts a request that Fastify refuses before any hook. */
-  countFrameworkError (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void
+  countFrameworkError (error: FastifyError | Problem, request: FastifyRequest, reply: FastifyReply): void
 }
 
 export function createRequestMetrics (registry: Registry): RequestMetrics {
@@ -25,7 +25,7 @@ export function createRequestMetrics (registry: Registry): RequestMetrics {
   const uploads = new Counter({ name: 'magicstore_uploads_total', help: 'Uploads by outcome: created, replaced, unchanged, cut, or refused with a code.', labelNames: ['outcome', 'code'], registers })
   const codes = new WeakMap<FastifyRequest, FailureCode>()
 
-  function countProblem (error: FastifyError, request: FastifyRequest): void {
+  function countProblem (error: FastifyError | Problem, request: FastifyRequest): void {
     const { code } = problemOf(error)
     codes.set(request, code)
     problems.inc({ code })
