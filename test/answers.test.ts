@@ -94,11 +94,12 @@ test('the host of an absolute target is that of the request', async t => {
   }
   t.match(await post('http://evil.example/api/users', `Host: ${own.slice(7)}`, `Origin: ${own}`), /^HTTP\/1\.1 403 /)
   t.match(await post('http://ann:pwd@a/api/users', 'Host: a'), /^HTTP\/1\.1 400 /, 'no userinfo (RFC 9110 section 4.2.4)')
+  for (const target of [own, `${own}?a=b`]) t.match(await post(target, `Host: ${own.slice(7)}`), /^HTTP\/1\.1 401 /, 'POST / needs an account')
   t.match(await post(`${own}/api/users`, 'Host: evil.example', `Origin: ${own}`), new RegExp(`^HTTP/1\\.1 201 [^]*\r\nlocation: ${own}/api/users/1\r\n`))
 })
 
 test('a request that was arriving when the server was told to stop is answered 503, whatever it asks for', async t => {
-  const server = await startServer(t)
+  const server = await startServer(t, { CORS_ORIGINS: 'https://app.example.org' })
   const operations = await operationsOf(server)
   const wires = await Promise.all(operations.map(async ({ method, path }) => {
     const wire = await dial(server)
@@ -115,6 +116,7 @@ test('a request that was arriving when the server was told to stop is answered 5
     t.match(answer, method === 'HEAD' ? /^HTTP\/1\.1 503 / : /^HTTP\/1\.1 503 [^]*"code":"stopping"/, `${method} ${path}`)
     t.match(answer, /\r\nretry-after: \d+\r\n/i)
     t.match(answer, /\r\nconnection: close\r\n/i)
+    t.match(answer, /\r\nvary: Origin\r\n/i)
   }
   await closed
 })

@@ -99,11 +99,12 @@ async function refusalOf (error: FastifyError, request: FastifyRequest, reply: F
  */
 function takeAuthority (request: IncomingMessage): string {
   const target = String(request.url)
-  if (target.startsWith('/')) return target
-  const [, authority, path] = /^https?:\/\/([^/?#]*)(.*)$/is.exec(target) ?? []
-  if (authority === undefined || path === undefined) return target
-  request.headers.host = authority
-  return path.startsWith('/') ? path : `/${path}`
+  return target.startsWith('/')
+    ? target
+    : target.replace(/^https?:\/\/([^/?#]*)\/?/i, (_match, authority: string) => {
+      request.headers.host = authority
+      return '/'
+    })
 }
 
 /** The TLS options for a certificate, at the start and after a renewal. */

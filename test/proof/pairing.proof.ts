@@ -64,7 +64,7 @@ test('two databases do not share a bucket', async t => {
   t.equal((await open({ DATABASE_URL: await postgres.newDatabase(), ...storage })).code, 0)
   const stranger = refusal('STORAGE_URL', 'belongs to another database, by its mark installations/[0-9a-f.-]{73};')
   t.match(await open({ DATABASE_URL: await postgres.newDatabase(), ...storage }), stranger)
-  t.match(await open({ DATA_DIR: join(t.testdirName, 'data'), ...storage }), stranger)
+  t.match(await runBin(['serve'], { ...credentials, DATA_DIR: join(t.testdirName, 'data'), PORT: '0', ...storage }), stranger)
   t.equal(s3.marks().length, 1)
 })
 
