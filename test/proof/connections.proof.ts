@@ -595,6 +595,8 @@ t.test('a download that stalls before an upload does is cut before it', async t 
   await wait(1000)
   t.equal(openHandles(server.dataDir).length, 2, 'neither is cut before its time')
   upload.socket.write('more')
+  await wait(700)
+  upload.socket.write('more')
   await upload.closed
   t.same(openHandles(server.dataDir).filter(path => path.includes('/blobs/')), [], 'the download was cut before')
 })

@@ -404,6 +404,8 @@ t.test('downloads that stall before an upload does are cut before it, in both pr
   await wait(1000)
   t.equal(openHandles(server.dataDir).length, 4, 'none is cut before its time')
   upload.write('more')
+  await wait(700)
+  upload.write('more')
   await once(upload, 'close')
   t.equal(upload.rstCode, constants.NGHTTP2_CANCEL)
   t.same(openHandles(server.dataDir).filter(path => path.includes('/blobs/')), [], 'the downloads were cut before')
