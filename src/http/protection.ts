@@ -75,7 +75,7 @@ export async function protect (app: FastifyInstance, options: ProtectionOptions)
   })
 }
 
-/** A preflight asks for permission (Fetch Standard section 3.3.2). Any other OPTIONS request is one for the path. */
+/** A preflight asks for permission (Fetch Standard, CORS protocol). Any other OPTIONS request is one for the path. */
 function isPreflight ({ method, headers }: FastifyRequest): boolean {
   return method === 'OPTIONS' && headers.origin !== undefined && headers['access-control-request-method'] !== undefined
 }

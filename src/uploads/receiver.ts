@@ -54,7 +54,11 @@ export interface Receiver extends Pick<ContentDigests, 'verify' | 'cacheDigest'>
    * @throws upload_length_inconsistent beyond the length, and then the upload ends; file_too_large, quota_exceeded.
    */
   receive (owner: AccountRecord, upload: UploadRecord, reception: Reception): Promise<Received>
+  /** The same at the end of the upload, where no bytes may follow. @throws upload_completed if the request has some. */
+  receiveEnd (owner: AccountRecord, upload: UploadRecord, reception: Reception): Promise<Pick<Received, 'progress'> & Partial<Received>>
 }
+
+export const noBytes: Pick<UploadAppend, 'bytes' | 'confirm'> = { bytes: { async * [Symbol.asyncIterator] () {} }, confirm: undefined }
 
 export function createReceiver ({ blobs, quotas, maxFileBytes, save, end }: ReceiverOptions): Receiver {
   const digests = createContentDigests(blobs)
@@ -63,6 +67,32 @@ export function createReceiver ({ blobs, quotas, maxFileBytes, save, end }: Rece
   async function refuseExcess (owner: AccountRecord, { id }: UploadRecord, cause?: unknown): Promise<never> {
     await end(owner, id)
     throw new Problem('upload_length_inconsistent', { detail: 'There are more bytes than announced; the upload has ended.', cause })
+  }
+
+  async function receive (owner: AccountRecord, upload: UploadRecord, { length, append, signal }: Reception): Promise<Received> {
+    // The length of an upload without more bytes is recorded with its file: until then a crash must leave it unknown.
+    if (length !== upload.length && length !== upload.offset) await save(owner, upload, { ...progressOf(upload), length, isAppending: true })
+    const maxBytes = length ?? Math.min(maxFileBytes, await quotas.availableBytes(owner, upload.offset))
+    const watched = digests.watch(upload, untilAborted(append, signal))
+    const saveDraft = async ({ size, state }: { size: number, state: string | null }) => {
+      // The last offset is recorded with the file, in one transaction.
+      if (size === length) return
+      await save(owner, upload, { offset: size, state, length, isAppending: true })
+      digests.cacheDigest(upload, watched, size)
+    }
+    try {
+      const { size, state } = await blobs.append(upload.blobId, { size: upload.offset, state: upload.state }, watched.bytes, {
+        maxBytes,
+        // Bytes with a digest are kept all or not at all.
+        ...(append.confirm === undefined ? { save: saveDraft } : { reserve: saveDraft })
+      })
+      return { progress: { offset: size, state, length }, watched }
+    } catch (error) {
+      if (!(error instanceof Problem) || error.code !== 'file_too_large') throw error
+      if (length !== null) return await refuseExcess(owner, upload, error)
+      if (maxBytes < maxFileBytes) throw new Problem('quota_exceeded', { detail: `The quota leaves ${maxBytes} bytes for this file.`, cause: error })
+      throw error
+    }
   }
 
   return {
@@ -87,30 +117,13 @@ export function createReceiver ({ blobs, quotas, maxFileBytes, save, end }: Rece
       return final
     },
 
-    async receive (owner, upload, { length, append, signal }) {
-      // The length of an upload without more bytes is recorded with its file: until then a crash must leave it unknown.
-      if (length !== upload.length && length !== upload.offset) await save(owner, upload, { ...progressOf(upload), length, isAppending: true })
-      const maxBytes = length ?? Math.min(maxFileBytes, await quotas.availableBytes(owner, upload.offset))
-      const watched = digests.watch(upload, untilAborted(append, signal))
-      const saveDraft = async ({ size, state }: { size: number, state: string | null }) => {
-        // The last offset is recorded with the file, in one transaction.
-        if (size === length) return
-        await save(owner, upload, { offset: size, state, length, isAppending: true })
-        digests.cacheDigest(upload, watched, size)
-      }
-      try {
-        const { size, state } = await blobs.append(upload.blobId, { size: upload.offset, state: upload.state }, watched.bytes, {
-          maxBytes,
-          // Bytes with a digest are kept all or not at all.
-          ...(append.confirm === undefined ? { save: saveDraft } : { reserve: saveDraft })
-        })
-        return { progress: { offset: size, state, length }, watched }
-      } catch (error) {
-        if (!(error instanceof Problem) || error.code !== 'file_too_large') throw error
-        if (length !== null) return await refuseExcess(owner, upload, error)
-        if (maxBytes < maxFileBytes) throw new Problem('quota_exceeded', { detail: `The quota leaves ${maxBytes} bytes for this file.`, cause: error })
-        throw error
-      }
+    receive,
+
+    async receiveEnd (owner, upload, { length, append, signal }) {
+      await requireEmpty(append, signal)
+      if (upload.length === length) return { progress: progressOf(upload) }
+      // While the length was unknown, a failed append may have left bytes after the offset. Receiving removes them.
+      return receive(owner, upload, { length, append: { ...append, ...noBytes }, signal })
     }
   }
 }

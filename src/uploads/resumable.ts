@@ -9,14 +9,11 @@ import type { AccountRecord } from '../metadata/records.ts'
 import type { StoredUpload, UploadProgress, UploadRecord } from '../metadata/uploads.ts'
 import { Problem } from '../problems.ts'
 import type { WatchedBytes } from './content-digests.ts'
-import { createReceiver, refusal, refuseSize, requireEmpty, requireOffset, type SavedProgress, type UploadAppend } from './receiver.ts'
+import { createReceiver, noBytes, refusal, refuseSize, requireEmpty, requireOffset, type SavedProgress, type UploadAppend } from './receiver.ts'
 import { createTurns } from './turns.ts'
 
 /** Unfinished uploads of an account. */
 const MAX_UPLOADS = 1000
-
-/** No bytes. */
-const nothing = { bytes: { async * [Symbol.asyncIterator] () {} }, confirm: undefined }
 
 /** A request to create an upload. Its values are as sent, except for numbers. */
 export interface UploadCreation {
@@ -168,10 +165,7 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
     if (upload.result !== undefined) return repeat(upload, append, signal)
     // An empty file is received as well: that is what makes its bytes.
     if (upload.offset === length && length > 0) {
-      await requireEmpty(append, signal)
-      // While the length was unknown, a failed append may have left bytes after the offset. Receiving removes them.
-      const received = upload.length === length ? { progress: upload } : await receiver.receive(owner, upload, { length, append: { ...append, ...nothing }, signal })
-      return finish(owner, upload, { ...received, reprDigest: append.reprDigest?.() })
+      return finish(owner, upload, { ...await receiver.receiveEnd(owner, upload, { length, append, signal }), reprDigest: append.reprDigest?.() })
     }
     const { progress, watched } = await receiver.receive(owner, upload, { length, append, signal })
     const isComplete = append.isLast || progress.offset === length
@@ -226,7 +220,7 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
         lifetimeMilliseconds
       }, { maxUploads: MAX_UPLOADS, quota: quotas.of(owner) })
       if (length !== 0 || hasContent) return { upload, stored: undefined }
-      return appendExclusively(owner, upload.id, { ...nothing, offset: 0, announcedBytes: 0, length: undefined, isLast: true })
+      return appendExclusively(owner, upload.id, { ...noBytes, offset: 0, announcedBytes: 0, length: undefined, isLast: true })
     },
 
     async get (owner, id) {

@@ -10,11 +10,11 @@ export type KeptRow = typeof kept.$inferSelect
 /** Changes kept content in the current transaction, and with it the usage of its owner and the discarded blobs. */
 export interface KeptWriter {
   /**
-   * Keeps the current content of a file as a version, unless `next` has the same bytes or no versions are kept. It is kept at `keptAt`,
-   * or later to be the newest, here and in the trash. Returns how many more bytes are kept.
+   * Keeps the current content of a file as a version, unless `next` has the same bytes or no versions are kept. Its time is
+   * `keptAt`, or later, so that it is the newest version. Returns how many more bytes are kept.
    */
   replaced (current: FileRecord, next: Pick<NewFile, 'size' | 'sha256'>, keptAt: number): number
-  /** Keeps a deleted file, or deletes its versions too. */
+  /** Keeps a deleted file, as the newest in the trash, or deletes its versions too. */
   deleted (file: FileRecord, keptAt: number, isPermanent: boolean): void
   /** Removes an entry whose blob a file uses again. */
   take (row: KeptRow): void
