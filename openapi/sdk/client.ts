@@ -361,13 +361,13 @@ function keeping (fetch: Fetch): Fetch {
   }
 }
 
-/** Adds the Authorization header to each request that needs one and has none. */
 /** fetch removes `.` and `..` from a path, also percent-encoded, so that another operation would answer. Nothing has such a name. */
 function refuseDots (values: unknown[]): Response | undefined {
   if (!values.some(value => value === '.' || value === '..')) return undefined
   return Response.json({ status: 400, code: 'name_invalid', detail: 'A name is not . or ..' }, { status: 400 })
 }
 
+/** Adds the Authorization header to each request that needs one and has none. */
 function authorize (api: Client<paths>, credentials: Credentials): void {
   const { headerFor, forget } = createAuthorization(api, credentials)
   api.use({
