@@ -155,7 +155,7 @@ async function registerRoutes (app: FastifyInstance, store: Store, connections: 
   await app.register(healthRoutes, { health })
 }
 
-/** The rules that need the application, and what each group of routes is given. */
+/** Creates the rules that need the application, and the options of each group of routes. */
 async function createRouteOptions (app: FastifyInstance, store: Store, connections: Connections) {
   const { config, accounts, passwords, attemptLimiter, files, keptFiles, uploads, quotas, metadata, blobs, reserve, keyRing } = store
   const codec = await createAccessTokenCodec(keyRing, keys => registerJwts(keys, metadata.installationId))

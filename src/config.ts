@@ -221,7 +221,7 @@ const WRITTEN = ['TiB', 'GiB', 'MiB', 'KiB', '']
 
 /**
  * Reads a size such as `1000`, `64 MiB` or `1.5g` as bytes: K, M, G and T, also with iB, are powers of 1024; with B alone
- * they are powers of 1000. Undefined for anything else, also where the bytes are not a whole number that is counted exactly.
+ * they are powers of 1000. Undefined for anything else, and if the result is not a whole number of bytes that is a safe integer.
  */
 export function parseByteSize (text: string): number | undefined {
   const [, digits, unit = ''] = /^\s*(\d+(?:\.\d+)?) ?([a-z]*)\s*$/i.exec(text) ?? []
@@ -230,7 +230,7 @@ export function parseByteSize (text: string): number | undefined {
 }
 
 /** Writes a size in the largest unit of which it is a whole number or a half. */
-export function byteSizeText (bytes: number): string {
+function byteSizeText (bytes: number): string {
   const inUnit = (unit: string) => bytes / Number(UNITS.get(unit.toUpperCase()))
   const unit = String(WRITTEN.find(name => 2 * inUnit(name) % 1 === 0))
   return `${inUnit(unit)} ${unit}`.trim()

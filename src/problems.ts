@@ -3,7 +3,7 @@ import { Count, ONE_LINE } from './http/wire-values.ts'
 
 interface Failure { readonly status: number, readonly title: string, readonly type?: string }
 
-/** Problem types that are registered for everybody (RFC 9457 section 4.2). */
+/** The registry of problem types (RFC 9457 section 4.2). */
 const IANA = 'https://iana.org/assignments/http-problem-types#'
 
 /** Every failure a client can see. Codes are part of the API: a code is never renamed and its status never changes. `type` is set for problems that others have defined. */
@@ -99,6 +99,11 @@ export class Problem extends Error {
   }
 }
 
+/** @throws file_too_large. */
+export function refuseSize (maxBytes: number): never {
+  throw new Problem('file_too_large', { detail: `A file may have at most ${maxBytes} bytes.` })
+}
+
 const text = (maxLength: number, options: { description: string, examples: string[] }) =>
   Type.String({ minLength: 1, maxLength, pattern: ONE_LINE, ...options })
 
@@ -118,7 +123,7 @@ export const ProblemDetails = Type.Object({
     format: 'uri',
     maxLength: 128,
     pattern: '^urn:magicstore:request:[A-Za-z0-9-]+$',
-    description: 'URI of this occurrence, with the request id. Omitted for 404, so that all 404 responses of an operation are identical.',
+    description: 'URI of this occurrence, with the request id. Omitted for 404, so that all 404 bodies of an operation are identical.',
     examples: ['urn:magicstore:request:9b3a2a3e-6a0f-4c36-8f0e-2f1d3b5c7a90']
   })),
   errors: Type.Optional(Type.Array(Type.Object({
@@ -142,7 +147,7 @@ export type ProblemDetails = Static<typeof ProblemDetails>
 export function problemDetails (problem: Problem, requestId?: string): ProblemDetails {
   const { status, title, type = `urn:magicstore:problem:${problem.code}` }: Failure = failures[problem.code]
   const { errors, members } = problem.options
-  // Another user's file and a missing file get byte-identical responses, so a 404 has no request id.
+  // The bodies for another user's file and for a missing file are byte-identical, so a 404 has no request id in its body.
   const instance = requestId === undefined || status === 404 ? {} : { instance: `urn:magicstore:request:${requestId}` }
   return { type, title, status, detail: problem.message, code: problem.code, ...instance, ...(errors && { errors }), ...members }
 }

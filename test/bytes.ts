@@ -14,7 +14,7 @@ export function memoryInUse (): number {
   setFlagsFromString('--expose-gc')
   const collectGarbage = runInNewContext('gc')
   collectGarbage()
-  // Counts the buffers that the first one found, and frees in another thread.
+  // The first collection frees buffers in another thread; the second waits until they are counted.
   collectGarbage()
   const { heapUsed, arrayBuffers } = process.memoryUsage()
   return heapUsed + arrayBuffers

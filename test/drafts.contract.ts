@@ -80,7 +80,7 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
       const { store, id, row, reopen } = await fresh(t)
       const bytes = randomBytes(sizes.reduce((sum, size) => sum + size, 0))
       let current = store
-      // What is written by no call at all is made by an empty one.
+      // Without any append a draft has no bytes to read: an empty append makes them.
       for (const [index, size] of (sizes.length === 0 ? [0] : sizes).entries()) {
         const part = bytes.subarray(row.draft.size, row.draft.size + size)
         await (index % 2 === 0 ? append : appendAtomically)(current, id, row, inChunks(part, chunk))

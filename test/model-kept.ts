@@ -53,7 +53,7 @@ export function withoutContent (kept: Kept, content: KeptContent): Kept {
   return kept.filter(other => other !== content && (content.name === undefined || other.serial !== content.serial))
 }
 
-/** Whether the server takes a content for the older one, whatever is not known. */
+/** Whether the server certainly treats `a` as older than `b`. */
 function isBefore (a: KeptContent, b: KeptContent): boolean {
   const isSame = a.keptAt.from === a.keptAt.to && b.keptAt.from === b.keptAt.to && a.keptAt.from === b.keptAt.from
   return a.keptAt.to < b.keptAt.from || (isSame && a.id !== undefined && b.id !== undefined && a.id < b.id)
@@ -71,7 +71,7 @@ function withoutOldest (kept: Kept, among: (left: Kept) => Kept, isEnough: (left
   return oldest.flatMap(content => withoutOldest(withoutContent(kept, content), among, isEnough))
 }
 
-/** What may be left after there is room for `usedBytes` of files; `newest` goes last, and nothing empty does. */
+/** What may be left after content was deleted to make room for `usedBytes` of files: `newest` last, and never empty content. */
 export function afterMakingRoom (kept: Kept, { usedBytes, quotaBytes, newest }: { usedBytes: number, quotaBytes: number, newest?: KeptContent | undefined }): Kept[] {
   const isEnough = (left: Kept) => usedBytes + bytesOfKept(left) <= quotaBytes
   function among (left: Kept): Kept {
@@ -92,7 +92,7 @@ export function afterReplacing (kept: Kept, { file, bytes, at, keptVersions }: {
 
 interface Comparison { readonly keptMilliseconds: number, readonly sha256: (bytes: Uint8Array) => string }
 
-/** The state with the ids and times of what is listed; undefined if it is not what is listed. */
+/** The state with the ids and times of the listing; undefined if the listing does not match it. */
 export function matchListed (state: State, listed: ListedKept, comparison: Comparison): State | undefined {
   let kept: KeptContent[] = [...state.kept]
   const pairs: [contents: KeptContent[], entries: readonly Listed[]][] = [

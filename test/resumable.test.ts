@@ -89,7 +89,10 @@ async function until<T> (find: () => Promise<T | undefined | false>): Promise<T>
   throw new Error('it did not happen within ten seconds')
 }
 
-/** Begins an append with some bytes, and resolves when the server reads them: the append renews the expiry. */
+/** Waits until the server has read what was sent to it. Nothing shows that it has. */
+const untilRead = () => wait(200)
+
+/** Begins an append with some bytes, and resolves when the server has read them: the append renews the expiry. */
 async function beginAppend (ann: Ann, id: string, { offset, length, bytes }: { offset: number, length: number, bytes: string }): Promise<Sending> {
   const expiry = async () => (await ann.ask('GET', `/api/uploads/${id}`)).json.expiresAt
   const before = await expiry()
@@ -98,7 +101,7 @@ async function beginAppend (ann: Ann, id: string, { offset, length, bytes }: { o
   const sending = begin(ann, 'PATCH', `/api/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': String(offset), 'content-length': String(length - offset) })
   sending.request.write(bytes)
   await until(async () => await expiry() !== before)
-  await wait(100)
+  await untilRead()
   return sending
 }
 
@@ -508,7 +511,7 @@ t.test('no answer says that all bytes are there unless the file is', async t => 
   const id = await ann.tus(5, `filename ${base64('b.txt')}`)
   const sending = begin(ann, 'PATCH', `/api/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': '0', 'transfer-encoding': 'chunked' })
   sending.request.write('12345')
-  await wait(200)
+  await untilRead()
   t.same(stateOf(await ann.ask('GET', `/api/uploads/${id}`)), [200, '0', '5', '?0'])
   sending.request.destroy()
   await sending.answered
@@ -517,7 +520,7 @@ t.test('no answer says that all bytes are there unless the file is', async t => 
 
   // An append that waits for its end is ended like any other.
   const waiting = begin(ann, 'PATCH', `/api/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': '5', 'transfer-encoding': 'chunked' })
-  await wait(200)
+  await untilRead()
   t.equal((await ann.head(id)).status, 200)
   t.equal((await ann.ask('DELETE', `/api/uploads/${id}`)).status, 204)
   const ended = await waiting.answered
@@ -603,7 +606,7 @@ t.test('a lost connection keeps what arrived', async t => {
   const creation = begin(ann, 'PUT', '/uploads/b.bin', { 'upload-complete': '?1', 'content-length': String(2 * MIB) })
   creation.request.write(Buffer.alloc(MIB, 'a'))
   await until(async () => (await ann.uploads('?name=b.bin')).length > 0)
-  await wait(200)
+  await untilRead()
   creation.request.destroy()
   const upload = await until(async () => (await ann.uploads('?name=b.bin')).find(({ offset }) => offset > 0))
   const rest = 2 * MIB - upload.offset
@@ -613,7 +616,7 @@ t.test('a lost connection keeps what arrived', async t => {
   const half = connect({ port: ann.server.port, host: '127.0.0.1', allowHalfOpen: true })
   half.write(`POST /api/uploads HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${ann.token}\r\nUpload-Complete: ?1\r\nContent-Disposition: inline; filename=c.bin\r\nContent-Length: 5\r\n\r\nabc`)
   await until(async () => (await ann.uploads('?name=c.bin')).length > 0)
-  await wait(200)
+  await untilRead()
   half.end()
   await half.toArray()
   const [kept] = await until(async () => { const found = await ann.uploads('?name=c.bin'); return found[0]?.offset === 3 && found })
@@ -787,7 +790,7 @@ t.test('refusals that are rare are answered as documented', async t => {
   const overtaken = ann.create({ 'upload-complete': '?1', 'content-disposition': 'inline; filename=b.txt' }, bytes)
   bytes.write('abc')
   const [upload] = await until(async () => { const found = await ann.uploads('?name=b.txt'); return found.length > 0 && found })
-  await wait(200)
+  await untilRead()
   t.equal((await ann.head(String(upload?.id))).status, 200)
   refused(t, await overtaken, 409, 'upload_taken_over')
   bytes.end()
@@ -800,7 +803,7 @@ t.test('refusals that are rare are answered as documented', async t => {
   const ended = begin(other, 'POST', '/api/uploads', creation)
   ended.request.write('abc')
   await until(async () => (await other.uploads('?name=b.txt')).length > 0)
-  await wait(200)
+  await untilRead()
   t.equal((await other.server.send('DELETE', '/api/account', { user: ['ann', 'correct horse battery'] })).status, 204)
   ended.request.end('def')
   t.match(await ended.answered, { status: 404, code: 'not_found' })

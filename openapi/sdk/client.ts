@@ -10,13 +10,13 @@ const RENEWAL_SHARE = 0.9
 /** Largest part of a body that is sent before progress is reported again. */
 const PIECE_BYTES = 64 * 1024
 
-/** Statuses below 500 after which an upload goes on: the server waited too long, has another offset, or has too much to do. */
+/** Statuses below 500 after which an upload is tried again: timeout, another offset, rate limit. */
 const TRANSIENT_STATUSES = [408, 409, 429]
 
 /** How often an upload is tried again while no byte of it is stored. */
 const RETRIES = 10
 
-/** The longest first wait before that. Waits double, up to 30 s. */
+/** The longest wait before the first retry. It doubles with each retry, up to 30 s. */
 const FIRST_WAIT_MS = 500
 const MAX_WAIT_MS = 30_000
 
@@ -71,9 +71,9 @@ export interface UploadOptions extends RequestOptions {
   onProgress?: ((sentBytes: number, totalBytes: number) => void) | undefined
 }
 
-/** If one of them is false, the request fails with 412 and changes nothing. */
+/** If a precondition is not met, the request fails with 412 and changes nothing. */
 export interface PutOptions extends UploadOptions {
-  /** The entity tag of the version to replace. */
+  /** The entity tag of the content to replace. */
   ifMatch?: string | undefined
   /** `*` to create a file and never replace one. */
   ifNoneMatch?: string | undefined
@@ -134,7 +134,7 @@ export interface MagicStore {
   put (name: string, bytes: Blob, options?: PutOptions): Promise<StoredFile>
   /**
    * Creates or replaces a file as `put` does, in an upload that continues from its last stored byte after a network error or while
-   * the server is unavailable. It rejects if ten attempts in a row store nothing. After that or an abort, a call with the `id` continues it.
+   * the server is unavailable. It rejects if ten retries in a row store nothing. After that or an abort, a call with the `id` continues it.
    */
   putResumable (name: string, bytes: Blob, options?: ResumableOptions): Promise<StoredFile>
   /** Downloads a file or a range of it as a stream. */
@@ -346,7 +346,7 @@ async function wait (ms: number, signal: AbortSignal | undefined): Promise<void>
   await (signal === undefined ? over : orAborted(over, signal)).finally(() => clearTimeout(timer))
 }
 
-/** What belongs to a stream that is being read. */
+/** The request and the response of each stream that is being read. */
 const kept = new WeakMap<ReadableStream, { request: Request, response: Response }>()
 
 /**

@@ -7,7 +7,7 @@ import { Problem } from '../problems.ts'
 import { isUsername } from './username.ts'
 
 /** Longest password, in bytes of UTF-8 after NFC. A longer one is refused before hashing. */
-export const MAX_PASSWORD_BYTES = 1024
+const MAX_PASSWORD_BYTES = 1024
 
 /** Fewest characters under the strict policy (NIST SP 800-63B section 5.1.1.2). */
 const MIN_STRICT_POINTS = 8

@@ -75,10 +75,14 @@ async function openSqlite ({ dataDir, keeping }: Config, takeFolder?: () => Fold
 }
 
 function keysIn (dataDir: string): KeySource {
-  return { read: () => readSigningKeys(dataDir), find: () => findSigningKeys(dataDir), rotate: async (key, count) => writeSigningKeys(dataDir, [key, ...await readSigningKeys(dataDir)].slice(0, count)) }
+  return {
+    read: () => readSigningKeys(dataDir),
+    find: () => findSigningKeys(dataDir),
+    rotate: async (key, count) => writeSigningKeys(dataDir, [key, ...await readSigningKeys(dataDir)].slice(0, count))
+  }
 }
 
-/** A data folder with a database is for one server: nobody else records an id. */
+/** Only one server uses a data folder with a database, so no other process records an id. */
 export function storageRecordIn (dataDir: string): StorageRecord {
   const file = join(dataDir, dataFolderLayout.storageId)
   return {

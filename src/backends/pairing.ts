@@ -11,14 +11,14 @@ export interface StorageRecord {
   record (id: string): Promise<string>
 }
 
-/** What belongs together. */
+/** A database, a blob store, and where the database records the id of the store. */
 export interface Pair {
   readonly metadata: Pick<Metadata, 'installationId' | 'contentsAfter'>
   readonly blobs: BlobStore
   readonly storage: StorageRecord
 }
 
-/** Blobs of which one must be in a blob store without a mark. More than one, because some may be damaged. */
+/** How many blobs of the database are looked for in a store without a mark; one must be there. Several, because some may be damaged. */
 const SAMPLE = 20
 
 /** The name of the mark in a blob store with which the database records `storageId`. */
@@ -27,11 +27,12 @@ function markOf (installationId: string, storageId: string): string {
 }
 
 /**
- * Checks that a database and a blob store belong together: the store has the mark with the id that the database records. A server
- * with another bucket, prefix or folder would find no bytes, and leave those of deleted files behind.
+ * Checks that a database and a blob store belong together: the store has a mark with the id that the database records. With another
+ * bucket, prefix or folder, a server would find no files and would never delete their bytes.
  *
- * Two that are used together for the first time become a pair; so do a database and its own files without a mark, which an older
- * version stored. The mark comes first: whichever of several processes is the first to record its id, the others then look for it.
+ * A database and a store that are used together for the first time become a pair. So do a database and a store of an older version,
+ * which made no marks, if the store has its files. The mark is written before the id is recorded: once one process has recorded its
+ * id, all others find its mark.
  * @throws {ConfigError} if they do not belong together; both are as before.
  */
 export async function requirePair (place: string, pair: Pair): Promise<void> {
@@ -39,7 +40,8 @@ export async function requirePair (place: string, pair: Pair): Promise<void> {
   const recorded = await storage.find()
   if (recorded !== undefined && (await blobs.marks()).includes(markOf(installationId, recorded))) return
   await refuseStranger(place, pair)
-  if (!await holdsFiles(pair, recorded === undefined)) refuse(place, 'does not have the files of the database')
+  const { isEmpty, isFound } = await findFiles(pair)
+  if (!isFound && !(isEmpty && recorded === undefined)) refuse(place, 'does not have the files of the database')
   const id = recorded ?? randomUUID()
   await blobs.mark(markOf(installationId, id))
   if (await storage.record(id) === id) return
@@ -60,11 +62,11 @@ export async function refuseStranger (place: string, { metadata: { installationI
   if (other !== undefined) refuse(place, `belongs to another database, by its mark installations/${other}`)
 }
 
-/** Whether the store has one of the first blobs of the database; `ifNone` if it has none. */
-async function holdsFiles ({ metadata, blobs }: Pair, ifNone: boolean): Promise<boolean> {
+/** Whether the store has one of the first blobs of the database. `isEmpty`: the database has no blobs. */
+async function findFiles ({ metadata, blobs }: Pair): Promise<{ isEmpty: boolean, isFound: boolean }> {
   const contents = await metadata.contentsAfter('', SAMPLE)
-  for (const { blobId } of contents) if (await blobs.has(blobId)) return true
-  return contents.length === 0 && ifNone
+  for (const { blobId } of contents) if (await blobs.has(blobId)) return { isEmpty: false, isFound: true }
+  return { isEmpty: contents.length === 0, isFound: false }
 }
 
 function refuse (place: string, reason: string): never {

@@ -12,6 +12,7 @@ import { lockFolder, type FolderLock } from '../metadata/sqlite/lock.ts'
 import { takeRetentionLock } from '../metadata/sqlite/retention-lock.ts'
 import { openSnapshot, takeSnapshot } from '../metadata/sqlite/snapshot.ts'
 import { ConfigError } from '../problems.ts'
+import { signingKeyLines } from '../tokens/signing-keys.ts'
 import { lockDataFolder, openBlobs, openPostgres, prepareFolder, storageRecordIn } from './backends.ts'
 import { blobPlaceOf, markRestored, refuseStranger } from './pairing.ts'
 
@@ -67,7 +68,7 @@ async function openPostgresSource (config: Config, url: string): Promise<BackupS
     return {
       installationId: metadata.installationId,
       blobs,
-      readKeys: async () => config.signingKeys === undefined ? Buffer.from(keyLines(await metadata.readSigningKeys())) : undefined,
+      readKeys: async () => config.signingKeys === undefined ? Buffer.from(signingKeyLines(await metadata.readSigningKeys())) : undefined,
       async takeSnapshot (copy) {
         await metadata.exportFacts(copy)
         return openSnapshot(copy)
@@ -97,10 +98,6 @@ async function keepDiscardedBlobs (metadata: PostgresMetadata): Promise<() => Pr
     clearInterval(timer)
     await metadata.releaseRetentionLock(id)
   }
-}
-
-function keyLines (keys: readonly { kid: string, secret: string }[]): string {
-  return keys.map(({ kid, secret }) => `${kid}:${secret}\n`).join('')
 }
 
 /**

@@ -63,7 +63,7 @@ async function putBlob (folder: string, { path, sha256 }: Sum, blobs: BlobStore)
   const id = basename(path)
   const { size } = await stat(from).catch(failAsUnreadable(from))
   if (await isPresent(blobs, { id, size, sha256 })) return
-  // Also ends an upload that a restore which was killed has begun.
+  // Also aborts an upload that an interrupted restore has begun.
   await blobs.remove([id])
   const stored = await blobs.put(id, bytesOf(from), { maxBytes: size })
   if (stored.sha256 !== sha256) await blobs.remove([id])
@@ -71,7 +71,7 @@ async function putBlob (folder: string, { path, sha256 }: Sum, blobs: BlobStore)
   blobs.commit(id)
 }
 
-/** Whether the store has the blob with these bytes, which are read: a restore may be the answer to damage. */
+/** Whether the store has the blob with these bytes. Reads all of them, because the restore may be meant to repair damage. */
 async function isPresent (blobs: BlobStore, { id, size, sha256 }: StoredBlob): Promise<boolean> {
   try {
     const bytes = await blobs.read(id, size, [{ start: 0, end: size - 1 }])

@@ -144,7 +144,7 @@ export async function * bytesOf (path: string): AsyncGenerator<Buffer> {
   }
 }
 
-/** What a file that can't be read is for the operator. */
+/** Handles the error of a file of the backup that can't be read. @throws {BackupError}. */
 export const failAsUnreadable = (path: string) => (cause: Error): never => {
   throw new BackupError(`${path} is missing or can't be read: ${cause.message}`, { cause })
 }

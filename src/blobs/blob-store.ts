@@ -21,7 +21,7 @@ export interface BlobStore {
   readonly graceSeconds: number
   /**
    * Stores `bytes`. Resolves when the bytes and their name are on stable storage. Applies back pressure: at most 20 MiB are in
-   * memory. If it fails for any reason, including an error of the source, nothing is left behind, unless the store can't be reached.
+   * memory, or more for a file of more than 5 GB if `maxBytes` exceeds 24 GiB. If it fails for any reason, including an error of the source, nothing is left behind, unless the store can't be reached.
    * @throws file_too_large beyond `maxBytes`; the rest of the source is not read.
    * @throws storage_full if the disk is full, or would have less free space than is to be kept.
    */
@@ -102,7 +102,7 @@ export type RequestObserver = (request: BackendRequest) => void
 export interface BackendRequest {
   /** One of a few names that the backend's code fixes. */
   readonly operation: string
-  /** `refused`: the answer was an error; `failed`: there was no answer; `cancelled`: nobody waits for the answer any more. */
+  /** `refused`: the answer was an error; `failed`: there was no answer; `cancelled`: the answer is no longer needed. */
   readonly outcome: 'ok' | 'refused' | 'failed' | 'cancelled'
   /** Until the head of the answer; the bytes of a download may take longer. */
   readonly seconds: number

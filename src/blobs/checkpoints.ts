@@ -1,9 +1,9 @@
 import type { AppendOptions, Draft } from './blob-store.ts'
 
-/** An append saves its progress after so many bytes. */
+/** An append saves its progress after this many bytes, */
 const SAVE_BYTES = 64 * 1024 ** 2
 
-/** And after so much time, if bytes arrived in it. */
+/** and after this time, if bytes arrived in it. */
 const SAVE_MILLISECONDS = 5000
 
 export interface Checkpoints {

@@ -15,7 +15,7 @@ The client has the types of this version of MagicStore and needs the package ope
 
 Exit code: 0 if the client was written, 1 if it could not be, 2 for a wrong argument.`
 
-/** In the first line of each file. A folder that has files without it belongs to someone else. */
+/** In the first line of each file. A folder that has files without it was not written by this command. */
 const MARK = 'Written by magicstore sdk'
 
 const NAMES = ['schema.ts', 'client.ts', 'README.md'] as const

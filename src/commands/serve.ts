@@ -152,7 +152,7 @@ function settingsText (): string {
 const CHECK_MILLISECONDS = 1000
 
 /** Calls `onExit` when the parent process has ended, unless `stop` is called before. Does not keep the process alive. */
-export function watchParent (onExit: () => void): { stop (): void } {
+function watchParent (onExit: () => void): { stop (): void } {
   const parent = process.ppid
   const timer = setInterval(() => {
     // An orphaned process gets another parent.
@@ -170,7 +170,7 @@ const BACKGROUND_NICENESS = 10
  * to GET /api/resource, and 12,000 without. On an idle machine it changes nothing. Only Linux has priorities per thread.
  * Call it once the thread pool has started, which the first hash does.
  */
-export function prioritiseEventLoop (): void {
+function prioritiseEventLoop (): void {
   try {
     for (const id of readdirSync('/proc/self/task').map(Number)) if (id !== process.pid) setPriority(id, BACKGROUND_NICENESS)
   } catch {

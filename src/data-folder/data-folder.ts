@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { access, chmod, opendir, rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ConfigError } from '../problems.ts'
-import { createSigningKey, parseSigningKeys, type SigningKey } from '../tokens/signing-keys.ts'
+import { createSigningKey, parseSigningKeys, signingKeyLines, type SigningKey } from '../tokens/signing-keys.ts'
 import { makeFolder, readIfThere, sync, writeDurably } from './durable-files.ts'
 
 /** Files and folders in DATA_DIR. SQLite adds files next to the database, with longer names. */
@@ -141,8 +141,7 @@ export async function findSigningKeys (folder: string): Promise<SigningKey[] | u
 
 /** Replaces the signing keys atomically. */
 export async function writeSigningKeys (folder: string, keys: SigningKey[]): Promise<SigningKey[]> {
-  const text = keys.map(key => `${key.kid}:${key.secret}\n`).join('')
-  await writeDurably(join(folder, dataFolderLayout.signingKeys), [Buffer.from(text)])
+  await writeDurably(join(folder, dataFolderLayout.signingKeys), [Buffer.from(signingKeyLines(keys))])
   await sync(folder)
   return keys
 }

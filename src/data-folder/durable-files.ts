@@ -68,7 +68,9 @@ export function failAsDamaged (error: unknown): never {
 
 /** The problem `overloaded` if `error` says that no file descriptor is left, else undefined. */
 export function overloadOf (error: unknown): Problem | undefined {
-  return OUT_OF_DESCRIPTORS.has(errorNumber(error)) ? new Problem('overloaded', { detail: 'The server has too many files and connections open.', headers: { 'retry-after': '1' }, cause: error }) : undefined
+  if (!OUT_OF_DESCRIPTORS.has(errorNumber(error))) return undefined
+  const detail = 'The server has too many files and connections open.'
+  return new Problem('overloaded', { detail, headers: { 'retry-after': '1' }, cause: error })
 }
 
 function errorNumber (error: unknown): number {

@@ -16,8 +16,8 @@ export interface Entry { readonly name: string, readonly mode: number, readonly 
 /** What servers and commands create in the data folder beside the database, and what a new disk contains. */
 const ownNames: string[] = ['', ...Object.values(dataFolderLayout), `${dataFolderLayout.signingKeys}.new`, LOST_AND_FOUND]
 
-/** When this version was made: a correct clock is later. */
-const RELEASED_AT = Date.UTC(2026, 0)
+/** Before this version was made: a correct clock is later. */
+const EARLIEST_TIME = Date.UTC(2026, 0)
 
 /** The clocks of file systems and machines differ by less. */
 const DRIFT_MILLISECONDS = 60_000
@@ -92,7 +92,7 @@ export function checkNames (entries: Entry[], { isBesideDatabase }: DatabaseTool
 
 /** Tokens expire by the clock. */
 export function checkClock (entries: Entry[], now: number): Diagnosis {
-  const newest = Math.max(RELEASED_AT, ...entries.map(entry => entry.changedAt))
+  const newest = Math.max(EARLIEST_TIME, ...entries.map(entry => entry.changedAt))
   const text = new Date(now).toISOString()
   if (newest <= now + DRIFT_MILLISECONDS) return good(`it is ${text}`)
   return fault(

@@ -85,11 +85,11 @@ interface Redirect {
 
 /**
  * Sends the client of a large download to the store of the bytes, if that can serve clients: with one range or none, because
- * it can't send several, and without conditions. Otherwise returns the plan. The caller has decided that it may have the bytes.
+ * it can't send several, and without conditions. Otherwise returns the plan. The caller has already checked that the client may have the bytes.
  */
 export async function redirectLarge (blobs: BlobStore, { file, request, plan, seconds: maxSeconds }: Redirect): Promise<DownloadPlan> {
   const { headers, method } = request
-  // No longer than the bytes of a file that is deleted now are kept.
+  // Not longer than the store keeps the bytes of a file that is deleted now.
   const seconds = Math.min(maxSeconds, blobs.graceSeconds)
   if (seconds === 0 || blobs.presign === undefined || method === 'HEAD' || file.size <= MAX_DIRECT_BYTES) return plan
   if (!('pieces' in plan) || plan.pieces.length !== 1 || UNREDIRECTED.some(name => headers[name] !== undefined) || String(headers.range).includes(',')) return plan
@@ -115,7 +115,10 @@ function dispositionOf (name: string, type: string): string {
   return format({ type, parameters: { filename: plain, 'filename*': encodeExtended(name) } }, { extended: false })
 }
 
-/** Ranges apply to GET only (RFC 9110 section 14.2). A date in `If-Range` never matches: two versions can have the same second, so that it is no strong validator. */
+/**
+ * Ranges apply to GET only (RFC 9110 section 14.2). A date in `If-Range` never matches: two contents can have the same second, so it is no
+ * strong validator (section 8.8.2.2).
+ */
 function rangesOf ({ method, headers }: DownloadRequest, file: FileMetadata): ReturnType<typeof parseRanges> {
   if (method !== 'GET' || headers.range === undefined) return undefined
   const ifRange = headers['if-range']?.trim()

@@ -3,7 +3,7 @@ import { isBlobId, type BlobStore, type Reserve } from '../blobs/blob-store.ts'
 import { type Metadata, OutcomeUnknown } from '../metadata/metadata.ts'
 import { permits, type Precondition, seconds } from '../metadata/preconditions.ts'
 import type { AccountRecord, FilePage, FileRecord, NewFile } from '../metadata/records.ts'
-import { Problem } from '../problems.ts'
+import { Problem, refuseSize } from '../problems.ts'
 import { createBlobCleanup } from './blob-cleanup.ts'
 import { openBytes, planDownload, redirectLarge, type DownloadPlan, type DownloadRequest } from './download.ts'
 import { createIncomingBlobs } from './incoming-blobs.ts'
@@ -116,7 +116,7 @@ export function createFiles ({ metadata, blobs, reserve, quotas, limits }: Files
   }
 
   async function checkLimits (owner: AccountRecord, size: number, current: FileRecord | undefined): Promise<void> {
-    if (size > limits.maxFileBytes) throw new Problem('file_too_large', { detail: `A file may have ${limits.maxFileBytes} bytes.` })
+    if (size > limits.maxFileBytes) refuseSize(limits.maxFileBytes)
     await quotas.check(owner, { bytes: size - (current?.size ?? 0), files: current === undefined ? 1 : 0 })
     await blobs.requireSpace(size)
   }

@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf } from '../http/caller.ts'
 import { refuseForeignParameters } from '../http/foreign-parameters.ts'
 import type { Links } from '../http/links.ts'
-import { cutPage, limitOf } from '../http/pagination.ts'
+import { cutPage, limitOf, nextPageOf } from '../http/pagination.ts'
 import { ignoreBodies } from '../http/schema-compilers.ts'
 import type { KeptPosition } from '../metadata/kept.ts'
 import { preconditionOf } from '../metadata/preconditions.ts'
@@ -12,7 +12,7 @@ import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
 import type { Cursors, Listing } from './cursor.ts'
 import type { KeptFiles } from './kept.ts'
-import { DeletedFileList, deletedFileOf, FileRestore, KeptListQuery, nextKeptPage, TRASH_PATH, TrashParams, VersionList, VersionParams, versionOf, VERSIONS_PATH } from './kept-schemas.ts'
+import { DeletedFileList, deletedFileOf, FileRestore, KeptListQuery, TRASH_PATH, TrashParams, VersionList, VersionParams, versionOf, VERSIONS_PATH } from './kept-schemas.ts'
 import { ChangeHeaders, FileParams, fileLinks, fileOf, nextPage, StoredFile } from './schemas.ts'
 
 interface KeptRoutesOptions { keptFiles: KeptFiles, cursors: Cursors, links: Links }
@@ -29,12 +29,12 @@ export const readKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = asyn
     const limit = limitOf(query)
     const page = cutPage(found, limit, last => cursors.write(last, listing))
     const next = await page.next
-    if (next !== null) reply.header('link', `<${links.to(request.raw, `${path}?${new URLSearchParams({ ...query, limit: String(limit - 1), cursor: next })}`)}>; rel="next"`)
+    if (next !== null) reply.header('link', links.toNext(request.raw, path, { ...query, limit: String(limit - 1), cursor: next }))
     return { entries: page.entries, next }
   }
 
   app.get(VERSIONS_PATH, {
-    links: { 200: nextKeptPage('listVersions', { name: '$request.path.name' }) },
+    links: { 200: nextPageOf('listVersions', { name: '$request.path.name' }) },
     schema: {
       operationId: 'listVersions',
       summary: 'List the versions of a file',
@@ -60,7 +60,7 @@ export const readKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = asyn
   })
 
   app.get(TRASH_PATH, {
-    links: { 200: nextKeptPage('listTrash') },
+    links: { 200: nextPageOf('listTrash') },
     schema: {
       operationId: 'listTrash',
       summary: 'List deleted files',
@@ -184,7 +184,7 @@ const restoreVersionRoute: FastifyPluginAsyncTypebox<Pick<KeptRoutesOptions, 'ke
   })
 }
 
-/** With what its listing is ordered by. */
+/** Adds the key that its listing is ordered by. */
 function withKey<Entry extends { keptAt: number }> (entry: Entry): Entry & { key: number } {
   return { ...entry, key: entry.keptAt }
 }

@@ -56,15 +56,6 @@ export const VersionParams = Type.Object({ ...FileParams.properties, id: Content
 
 export const TrashParams = Type.Object({ id: ContentId('Id of the deleted file.') })
 
-/** The next page of the same listing (OpenAPI links). */
-export const nextKeptPage = (operationId: string, parameters: Record<string, string> = {}) => ({
-  nextPage: {
-    operationId,
-    parameters: { ...parameters, cursor: '$response.body#/next', limit: '$request.query.limit' },
-    description: 'The next page, unless `next` is null.'
-  }
-})
-
 /** A version as clients see it. */
 export function versionOf ({ id, size, type, sha256, storedAt, keptAt, expiresAt }: VersionRecord): Static<typeof Version> {
   return { id, size, type, sha256, createdAt: dateOf(storedAt), replacedAt: dateOf(keptAt), expiresAt: dateOf(expiresAt) }

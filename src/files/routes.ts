@@ -7,7 +7,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf } from '../http/caller.ts'
 import { refuseForeignParameters } from '../http/foreign-parameters.ts'
 import type { Links } from '../http/links.ts'
-import { cutPage, limitOf } from '../http/pagination.ts'
+import { cutPage, limitOf, nextPageOf } from '../http/pagination.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
 import { preconditionOf } from '../metadata/preconditions.ts'
 import type { FilePosition } from '../metadata/records.ts'
@@ -17,7 +17,7 @@ import { Problem } from '../problems.ts'
 import { positionOf, type Cursors, type Listing } from './cursor.ts'
 import type { Files } from './files.ts'
 import { namePrefix } from './names.ts'
-import { Bytes, ChangeHeaders, contentRange, DeletionQuery, DownloadHeaders, DownloadQuery, FileList, FileListQuery, FileParams, fileLinks, fileOf, HeadHeaders, nextPage, nextPageLinks, presigned, Rename, representation, StoredFile, validators } from './schemas.ts'
+import { Bytes, ChangeHeaders, contentRange, DeletionQuery, DownloadHeaders, DownloadQuery, FileList, FileListQuery, FileParams, fileLinks, fileOf, HeadHeaders, nextPage, presigned, Rename, representation, StoredFile, validators } from './schemas.ts'
 
 interface FileRoutesOptions { files: Files, cursors: Cursors, links: Links, limitTransfers: TransferLimits }
 
@@ -73,7 +73,7 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
   }, async (request, reply) => sendFile({ request, reply, name: request.params.name, query: request.query }, files))
 
   app.get('/api/files', {
-    links: { 200: nextPageLinks },
+    links: { 200: nextPageOf('listFiles', { order: '$request.query.order', prefix: '$request.query.prefix' }) },
     schema: {
       operationId: 'listFiles',
       summary: 'List files',
@@ -96,7 +96,7 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
     const limit = limitOf(request.query)
     const page = cutPage(await files.list(ownerId, { ...selection, limit, after }), limit, last => cursors.write(positionOf(last, order), listing))
     const next = await page.next
-    if (next !== null) reply.header('link', `<${links.to(request.raw, `/api/files?${new URLSearchParams({ ...request.query, limit: String(limit - 1), cursor: next })}`)}>; rel="next"`)
+    if (next !== null) reply.header('link', links.toNext(request.raw, '/api/files', { ...request.query, limit: String(limit - 1), cursor: next }))
     return { files: page.entries.map(file => fileOf(file, request.raw, links)), next }
   })
 

@@ -68,7 +68,7 @@ export const DownloadQuery = Type.Object({
   disposition: Type.Optional(OneOf(['attachment', 'inline'], { default: 'attachment', description: '`inline` lets a browser display images (except SVG), audio, video, PDF and plain text. Other types remain attachments.' }))
 })
 
-/** A deletion without return. */
+/** The query of a deletion. */
 export const DeletionQuery = Type.Object({
   permanent: Type.Optional(Type.Boolean({ default: false, description: 'Delete the file and its versions for good, instead of moving them to the trash.' }))
 })
@@ -133,15 +133,6 @@ export const fileLinks = Object.fromEntries(Object.entries({
   renameFile: 'Rename it.',
   deleteFile: 'Delete it.'
 }).map(([operationId, description]) => [operationId, { operationId, parameters: { name: '$response.body#/name' }, description }]))
-
-/** The next page of the same listing (OpenAPI links). */
-export const nextPageLinks = {
-  nextPage: {
-    operationId: 'listFiles',
-    parameters: { cursor: '$response.body#/next', limit: '$request.query.limit', order: '$request.query.order', prefix: '$request.query.prefix' },
-    description: 'The next page, unless `next` is null.'
-  }
-}
 
 /** The path of a file's bytes. */
 export function pathOf ({ name }: FileRecord): string {

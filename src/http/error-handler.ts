@@ -5,7 +5,7 @@ import { failures, Problem, problemDetails, type FailureCode, type FieldError } 
 /** Maximum number of validation messages in one response. */
 const MAX_FIELD_ERRORS = 32
 
-/** Answers any error with a problem. Errors of the server are logged; unexpected ones are answered as `internal_error`. */
+/** Answers any error with a problem, an unexpected one with `internal_error`. Logs a 500 with its cause; other statuses are in the request line only. */
 export function sendProblem (error: FastifyError | Problem, request: FastifyRequest, reply: FastifyReply) {
   const problem = problemOf(error)
   const { status } = failures[problem.code]

@@ -18,14 +18,14 @@ export const LIVENESS_PATH = '/health/live'
 
 const SAMPLE_MILLISECONDS = 1000
 
-/** The delay is averaged over two seconds, so that a single stall, over before it is measured, refuses nothing. */
+/** The delay is averaged over two seconds: a single stall that has already ended refuses nothing. */
 const SAMPLES = 2
 
 const RETRY_SECONDS = 3
 
 /**
- * With no more requests than this in progress, which hold 2 MiB each at most, memory above the limit is garbage, and only further
- * requests make V8 collect it: a server that refused them all came back after 100 seconds.
+ * With no more requests than this in progress, which hold at most 2 MiB each on a disk and 20 MiB with a bucket, most memory above the
+ * limit is garbage, and only further requests make V8 collect it: a server that refused them all came back after 100 seconds.
  */
 const FEW_REQUESTS = 16
 

@@ -26,12 +26,12 @@ export const PageQuery = Type.Object({
 }, { additionalProperties: false })
 export type PageQuery = Static<typeof PageQuery>
 
-/** The next page of a list ordered by id (OpenAPI links). */
-export const nextPageOf = (operationId: string) => ({
+/** The next page of the same listing (OpenAPI links). `parameters` are further ones that it repeats. */
+export const nextPageOf = (operationId: string, parameters: Record<string, string> = {}) => ({
   nextPage: {
     operationId,
-    parameters: { cursor: '$response.body#/next', limit: '$request.query.limit' },
-    description: 'Get the next page, unless `next` is null.'
+    parameters: { ...parameters, cursor: '$response.body#/next', limit: '$request.query.limit' },
+    description: 'The next page, unless `next` is null.'
   }
 })
 

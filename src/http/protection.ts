@@ -58,7 +58,14 @@ export async function protect (app: FastifyInstance, options: ProtectionOptions)
   shedLoad(app, options, countInProgress)
   if (rateLimitPerMinute > 0) {
     const errorResponseBuilder = () => new Problem('too_many_requests')
-    await app.register(rateLimit, { global: false, max: rateLimitPerMinute, timeWindow: 60_000, enableDraftSpec: true, errorResponseBuilder, allowList: ({ routeOptions }) => isUploadState(routeOptions) })
+    await app.register(rateLimit, {
+      global: false,
+      max: rateLimitPerMinute,
+      timeWindow: 60_000,
+      enableDraftSpec: true,
+      errorResponseBuilder,
+      allowList: ({ routeOptions }) => isUploadState(routeOptions)
+    })
     // One hook for all routes, ahead of authentication: failed sign-ins count, and requests over the limit cost no hashing.
     app.addHook('onRequest', app.rateLimit())
   }

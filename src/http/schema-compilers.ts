@@ -66,7 +66,7 @@ const MAX_JSON_BYTES = 64 * 1024
 export function ignoreBodies (app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
-  // Fastify refuses an ill-formed one.
+  // Fastify would refuse a malformed Content-Type.
   app.addHook('onRequest', async ({ headers }) => { delete headers['content-type'] })
 }
 

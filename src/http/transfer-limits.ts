@@ -42,6 +42,6 @@ export function createTransferLimits ({ onceOver }: Connections): TransferLimits
 }
 
 function refuse (subject: string, limit: number): never {
-  const detail = `${subject} may have ${limit} concurrent uploads and downloads.`
+  const detail = `${subject} may have at most ${limit} concurrent uploads and downloads.`
   throw new Problem('too_many_transfers', { detail, headers: { 'retry-after': String(RETRY_SECONDS) } })
 }

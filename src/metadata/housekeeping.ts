@@ -29,7 +29,7 @@ const CONTENT_BATCH = 20
 /** Pause between batches, in which requests are served. */
 const PAUSE_MILLISECONDS = 10
 
-/** How often, and how long each time, to wait for a sweep. Where requests delete all the time, some bytes always wait for one. */
+/** How often to check, and how long to wait each time, whether a sweep has freed enough. Under constant deletion some bytes always wait. */
 const SWEEP_TRIES = 10
 const SWEEP_MILLISECONDS = 500
 

@@ -13,8 +13,8 @@ export interface Keeping {
 export const KEEP_NOTHING: Keeping = { milliseconds: 0, versions: 0 }
 
 /**
- * How far entries of the trash may be ahead of a deletion and still move its time. Any further, and they are from a clock that was badly
- * wrong: files that are deleted today must not be kept for years because of one of them.
+ * How far the newest entry of the trash may be ahead of a deletion. An entry further ahead is from a wrong clock and is ignored:
+ * otherwise files that are deleted today would be kept for years.
  */
 export const FURTHEST_AHEAD_MILLISECONDS = 24 * 3600 * 1000
 
@@ -69,8 +69,8 @@ interface Change { readonly quota: Quota, readonly now?: number }
  * and a deleted file its last content as an entry of the trash, with its versions. Both belong to the file, whatever its name is.
  *
  * Kept content counts in `AccountRecord.keptBytes`. If a write would exceed the byte quota, its transaction deletes the owner's oldest kept
- * content, just enough to fit. It skips empty content, and deletes what it keeps itself last. Of unfinished uploads, only the bytes that
- * have arrived count here.
+ * content, just enough to fit. It skips empty content. The content that this write itself replaces is deleted last. Of unfinished uploads,
+ * only the bytes that have arrived count here.
  *
  * `keptAt` is the time of the replacement or deletion, and not before the file's last change. If it is not later than that of every other
  * version of the file, or of every entry of the owner's trash that is less than {@link FURTHEST_AHEAD_MILLISECONDS} ahead, it becomes one
@@ -96,10 +96,10 @@ export interface KeptRepository {
   restoreFile (ownerId: number, id: string, change: Change & { readonly name: string | undefined }): Promise<FileRecord>
   /** Deletes an entry of the trash with its versions; the blobs become discarded. @throws not_found. */
   removeFromTrash (ownerId: number, id: string, now?: number): Promise<void>
-  /** Deletes up to `limit` entries of the owner's trash with their versions, the oldest first. Fewer than `limit` are deleted at the end. */
+  /** Deletes up to `limit` entries of the owner's trash with their versions, the oldest first. If fewer than `limit` were deleted, the trash is empty. */
   emptyTrash (ownerId: number, limit: number): Promise<RemovedTrash>
   /** Deletes up to `limit` kept contents of all owners that have expired; true if there may be more. */
   removeExpiredContent (limit: number, now?: number): Promise<boolean>
-  /** Deletes the longest-kept content of all owners, until `bytes` or `limit` is reached; nothing that is empty. Returns its bytes; 0 if nothing else is kept. */
+  /** Deletes the longest-kept content of all owners, except empty content, until `bytes` or `limit` is reached. Returns the deleted bytes; 0 if there was none. */
   removeOldestContent (bytes: number, limit: number): Promise<number>
 }

@@ -37,7 +37,8 @@ import type { UploadRepository } from './uploads.ts'
  * takes the owner's id, except those documented for recovery, fsck and backup.
  *
  * Times. "Now" is the time of the transaction by the clock of the backend, after any wait for locks: processes that share a
- * database share its clock. A caller that names a time instead has it from the backend.
+ * database share its clock. A caller that passes a time to be compared has it from the backend. The times of `removeAccount`,
+ * `setDisabled` and `addKnownNetwork` are only recorded: they are those of the caller's clock.
  *
  * Values. Times are milliseconds since 1970 (UTC), sizes are bytes, `sha256` is 64 lower-case hex digits. Names are compared
  * by code point; callers normalise them to NFC.

@@ -70,7 +70,7 @@ export interface TokenConditions {
   /** The password hash that the account must still have. */
   readonly passwordHash?: string
   readonly maxTokens?: number
-  /** The token expires so long after it was created, or at its `expiresAt` if that is earlier. */
+  /** The token expires this long after it was created, or at its `expiresAt` if that is earlier. */
   readonly lifetimeMilliseconds?: number
 }
 

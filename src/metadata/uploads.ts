@@ -69,7 +69,7 @@ const RETRY_SECONDS = 60
 
 /** For an account that has `maxUploads` unfinished ones. @throws too_many_uploads. */
 export function refuseMoreUploads (maxUploads: number): never {
-  throw new Problem('too_many_uploads', { detail: `An account may have ${maxUploads} unfinished uploads.`, headers: { 'retry-after': String(RETRY_SECONDS) } })
+  throw new Problem('too_many_uploads', { detail: `An account may have at most ${maxUploads} unfinished uploads.`, headers: { 'retry-after': String(RETRY_SECONDS) } })
 }
 
 /** A change of one upload by the request that has taken it over. */

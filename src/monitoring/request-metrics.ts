@@ -19,10 +19,26 @@ export interface RequestMetrics {
 
 export function createRequestMetrics (registry: Registry): RequestMetrics {
   const registers = [registry]
-  const requests = new Counter({ name: 'magicstore_requests_total', help: 'Finished requests by method, operation and status class; cut: the connection closed before the end of the response.', labelNames: ['method', 'operation', 'status'], registers })
-  const durations = new Histogram({ name: 'magicstore_request_duration_seconds', help: 'Time from the head of a request to the end of its response.', labelNames: ['operation'], buckets: DURATION_BUCKETS, registers })
+  const requests = new Counter({
+    name: 'magicstore_requests_total',
+    help: 'Finished requests by method, operation and status class; cut: the connection closed before the end of the response.',
+    labelNames: ['method', 'operation', 'status'],
+    registers
+  })
+  const durations = new Histogram({
+    name: 'magicstore_request_duration_seconds',
+    help: 'Time from the head of a request to the end of its response.',
+    labelNames: ['operation'],
+    buckets: DURATION_BUCKETS,
+    registers
+  })
   const problems = new Counter({ name: 'magicstore_problems_total', help: 'Error responses by code.', labelNames: ['code'], registers })
-  const uploads = new Counter({ name: 'magicstore_uploads_total', help: 'Uploads by outcome: created, replaced, unchanged, cut, or refused with a code.', labelNames: ['outcome', 'code'], registers })
+  const uploads = new Counter({
+    name: 'magicstore_uploads_total',
+    help: 'Uploads by outcome: created, replaced, unchanged, cut, or refused with a code.',
+    labelNames: ['outcome', 'code'],
+    registers
+  })
   const codes = new WeakMap<FastifyRequest, FailureCode>()
 
   function countProblem (error: FastifyError | Problem, request: FastifyRequest): void {

@@ -11,7 +11,7 @@ const seconds = (bounds: { minimum: number, maximum: number }, description: stri
 const requests = (minimum: number, description: string): Header => ({ type: 'integer', format: 'int32', minimum, maximum: 1_000_000_000, description })
 
 /** Headers of every response: the request id and the general rate limit (draft-ietf-httpapi-ratelimit-headers). */
-export const sharedHeaders: Record<string, Header> = {
+const sharedHeaders: Record<string, Header> = {
   'X-Request-Id': { type: 'string', maxLength: 64, pattern: '^[A-Za-z0-9-]+$', description: 'Id of the request, also found in the server log.' },
   'RateLimit-Limit': requests(1, 'Requests allowed per minute from one client address. The three `RateLimit` headers are absent if the limit is disabled or does not apply, or if the request was refused before it was counted.'),
   'RateLimit-Remaining': requests(0, 'Requests left in the current minute.'),
@@ -76,7 +76,7 @@ export function addHeaders (route: RouteOptions, headersOf: (status: number) => 
   route.schema.response = Object.fromEntries(responses.map(([status, response]) => [status, { ...response, headers: { ...response.headers, ...headersOf(Number(status)) } }]))
 }
 
-/** False for what is answered without accounts and files: the document, the health checks, and what the service is. */
+/** False for operations that use neither accounts nor files: the document, the health checks and the service information. */
 function usesStore ({ method, url }: RouteOptions): boolean {
   return !/^\/(?:health\/|openapi\.)/.test(url) && !(method === 'GET' && url === '/')
 }

@@ -4,8 +4,8 @@ import type { SigningKey } from './signing-keys.ts'
 const FRESH_MILLISECONDS = 1000
 
 /**
- * How old the keys may be where none of them fits: another process may have signed with one that was added a moment ago. Forged tokens
- * and cursors make a server read the keys so often at most.
+ * How old the keys may be if none of them fits: another process may have added one a moment ago. It also limits how often forged tokens
+ * and cursors make the server read the keys.
  */
 export const NEW_KEY_MILLISECONDS = 100
 

@@ -27,6 +27,11 @@ export function createSigningKey (): SigningKey {
   return { kid: randomBytes(6).toString('hex'), secret: randomBytes(32).toString('base64url') }
 }
 
+/** Keys as lines of `kid:secret`, the form of the key file. */
+export function signingKeyLines (keys: readonly SigningKey[]): string {
+  return keys.map(({ kid, secret }) => `${kid}:${secret}\n`).join('')
+}
+
 /** A `kid:secret` item, and where it was read from. */
 export interface KeyItem { readonly text: string, readonly place: string }
 

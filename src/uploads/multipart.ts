@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import type { IncomingFile } from '../files/files.ts'
-import { Problem } from '../problems.ts'
+import { Problem, refuseSize } from '../problems.ts'
 import type { UploadBody } from './body.ts'
 
 /** Bytes that a form may have in addition to the largest file, for delimiters and other fields. */
@@ -88,7 +88,7 @@ async function * watch (bytes: AsyncIterable<Buffer>, { maxFileBytes, readers }:
   let received = 0
   for await (const chunk of bytes) {
     received += chunk.length
-    if (received > maxFileBytes + FORM_OVERHEAD_BYTES) throw new Problem('file_too_large', { detail: `A file may have ${maxFileBytes} bytes.` })
+    if (received > maxFileBytes + FORM_OVERHEAD_BYTES) refuseSize(maxFileBytes)
     for (const reader of readers) reader.read(chunk)
     yield chunk
   }
@@ -102,7 +102,7 @@ async function * translateErrors<T> (items: AsyncIterable<T>): AsyncGenerator<T>
     const { code, constructor } = error as NodeJS.ErrnoException
     // Another field is called like a property of `Object.prototype`. The parser says so at the end of the form, and skips the field.
     if (code === 'FST_PROTO_VIOLATION') return
-    if (code === 'FST_PARTS_LIMIT') throw new Problem('malformed_multipart', { detail: `A form may have ${multipartLimits.parts} parts.`, cause: error })
+    if (code === 'FST_PARTS_LIMIT') throw new Problem('malformed_multipart', { detail: `A form may have at most ${multipartLimits.parts} parts.`, cause: error })
     // The parser's other errors are plain ones. A TypeError, for example, is a fault of the server.
     throw constructor === Error ? new Problem('upload_incomplete', { cause: error }) : error
   }

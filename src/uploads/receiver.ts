@@ -3,7 +3,7 @@ import type { Quotas } from '../files/quotas.ts'
 import type { Precondition } from '../metadata/preconditions.ts'
 import type { AccountRecord } from '../metadata/records.ts'
 import type { UploadProgress, UploadRecord } from '../metadata/uploads.ts'
-import { Problem } from '../problems.ts'
+import { Problem, refuseSize } from '../problems.ts'
 import { createContentDigests, type ContentDigests, type WatchedBytes } from './content-digests.ts'
 import { untilAborted } from './turns.ts'
 
@@ -28,6 +28,9 @@ export interface UploadAppend {
   /** Replaces the recorded precondition (ranged `PUT` only). */
   readonly precondition?: Precondition
 }
+
+/** The end of an upload: `watched` are its last bytes, and `reprDigest` is the field of the request that sent them. */
+export interface Ending { readonly progress: UploadProgress, readonly watched?: WatchedBytes, readonly reprDigest?: string | undefined }
 
 /** What is recorded of an upload while its bytes arrive, and whether more follow in this request. */
 export interface SavedProgress extends UploadProgress { readonly isAppending: boolean }
@@ -129,10 +132,6 @@ export function createReceiver ({ blobs, quotas, maxFileBytes, save, end }: Rece
 }
 
 const progressOf = ({ offset, state, length }: UploadRecord): UploadProgress => ({ offset, state, length })
-
-export function refuseSize (maxFileBytes: number): never {
-  throw new Problem('file_too_large', { detail: `A file may have ${maxFileBytes} bytes.` })
-}
 
 /** @throws upload_offset_mismatch, with the offset of the upload. */
 export function requireOffset ({ offset, result }: UploadRecord, provided: number): void {

@@ -5,7 +5,7 @@ import { findFileName } from '../files/names.ts'
 import { etag, location, nextPage, StoredFile } from '../files/schemas.ts'
 import { callerOf } from '../http/caller.ts'
 import type { Links } from '../http/links.ts'
-import { cutPage, pageOf } from '../http/pagination.ts'
+import { cutPage, nextPageOf, pageOf } from '../http/pagination.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
 import { preconditionOf } from '../metadata/preconditions.ts'
 import { codeSamples } from '../openapi/operation.ts'
@@ -16,7 +16,7 @@ import { partOf, startOf } from './protocol.ts'
 import { acceptAnyBody, addUploadHeaders, createUploadRequests, streamedBody, type Exchange } from './resumable-requests.ts'
 import type { ResumableUploads } from './resumable.ts'
 import {
-  echoedMetadata, nextUploadsLinks, OverrideHeaders, Upload, UploadAppendHeaders, UploadBytes, UploadCreationHeaders, uploadHeaders, uploadLinks, UploadList,
+  echoedMetadata, OverrideHeaders, Upload, UploadAppendHeaders, UploadBytes, UploadCreationHeaders, uploadHeaders, uploadLinks, UploadList,
   UploadListQuery, uploadLocation, UploadLookupHeaders, uploadOf, UploadParams, UPLOAD_PATH, UPLOADS_PATH, uploadUrl
 } from './schemas.ts'
 import { isTus, OVERRIDES } from './tus.ts'
@@ -39,6 +39,7 @@ export const resumableUploadRoutes: FastifyPluginAsyncTypebox<ResumableRoutesOpt
   acceptAnyBody(app)
   addUploadHeaders(app, uploads)
   app.addHook('onRequest', (request, _reply, done) => {
+    // Throws for an unsupported version, before the body is read.
     isTus(request.headers)
     done()
   })
@@ -80,7 +81,7 @@ export const resumableUploadRoutes: FastifyPluginAsyncTypebox<ResumableRoutesOpt
   })
 
   app.get(UPLOADS_PATH, {
-    links: { 200: nextUploadsLinks },
+    links: { 200: nextPageOf('listUploads', { name: '$request.query.name' }) },
     schema: {
       operationId: 'listUploads',
       summary: 'List unfinished uploads',
@@ -99,7 +100,7 @@ export const resumableUploadRoutes: FastifyPluginAsyncTypebox<ResumableRoutesOpt
     const { name } = request.query
     const found = await uploads.list(callerOf(request).account, { name: name === undefined ? undefined : storedName(name), before, limit })
     const { entries, next } = cutPage(found, limit, ({ sequence }) => String(sequence))
-    if (next !== null) reply.header('link', `<${links.to(request.raw, `${UPLOADS_PATH}?${new URLSearchParams({ ...request.query, limit: String(limit - 1), cursor: next })}`)}>; rel="next"`)
+    if (next !== null) reply.header('link', links.toNext(request.raw, UPLOADS_PATH, { ...request.query, limit: String(limit - 1), cursor: next }))
     return { uploads: entries.map(uploadOf), next }
   })
 
@@ -125,7 +126,7 @@ export const resumableUploadRoutes: FastifyPluginAsyncTypebox<ResumableRoutesOpt
 
   const headResponses = {
     200: { description: 'The headers.', type: 'null', headers: { ...uploadHeaders, ...echoedMetadata } },
-    ...problems(['not_found', 'precondition_failed', 'tus_version_unsupported'])
+    ...lookupFailures
   }
 
   app.head(UPLOAD_PATH, {

@@ -7,10 +7,10 @@ import type { Metadata } from '../metadata/metadata.ts'
 import { isUnconditional, permits, type Precondition } from '../metadata/preconditions.ts'
 import type { AccountRecord } from '../metadata/records.ts'
 import type { StoredUpload, UploadProgress, UploadRecord } from '../metadata/uploads.ts'
-import { Problem } from '../problems.ts'
-import type { WatchedBytes } from './content-digests.ts'
-import { createReceiver, noBytes, refusal, refuseSize, requireEmpty, requireOffset, type SavedProgress, type UploadAppend } from './receiver.ts'
+import { Problem, refuseSize } from '../problems.ts'
+import { createReceiver, type Ending, noBytes, refusal, requireEmpty, requireOffset, type SavedProgress, type UploadAppend } from './receiver.ts'
 import { createTurns } from './turns.ts'
+import type { UploadLimits } from './upload-fields.ts'
 
 /** Unfinished uploads of an account. */
 const MAX_UPLOADS = 1000
@@ -37,7 +37,7 @@ export interface UploadOutcome { readonly upload: UploadRecord, readonly stored:
 /** Uploads that survive lost connections and restarts, whatever protocol their clients speak. */
 export interface ResumableUploads {
   /** `max-size` and `max-age` for clients: bytes, and seconds since the last byte. */
-  readonly limits: { readonly maxBytes: number, readonly maxAgeSeconds: number }
+  readonly limits: UploadLimits
   /**
    * Creates an upload without bytes; one of length 0 is complete, unless it has content, which is to be refused.
    * @throws name_invalid, extension_not_allowed, file_too_large, quota_exceeded, too_many_uploads, precondition_failed if it is certain,
@@ -126,10 +126,10 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
   }
 
   /**
-   * Makes a file of an upload whose bytes are all there; `watched` are the last of them. If that fails for now, the bytes are kept.
+   * Makes a file of an upload whose bytes are all there. If that fails for now, the bytes are kept.
    * @throws precondition_failed; digest_mismatch, and then the upload ends.
    */
-  async function finish (owner: AccountRecord, upload: UploadRecord, { progress, watched, reprDigest }: { progress: UploadProgress, watched?: WatchedBytes, reprDigest?: string | undefined }): Promise<UploadOutcome> {
+  async function finish (owner: AccountRecord, upload: UploadRecord, { progress, watched, reprDigest }: Ending): Promise<UploadOutcome> {
     const size = progress.offset
     const whole = { ...progress, length: size }
     // Nothing can be appended after it: the next request, even after a crash, finds all bytes and goes on here.

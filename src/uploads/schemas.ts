@@ -7,10 +7,17 @@ import { Count, MAX_FIELD_LENGTH, Timestamp } from '../http/wire-values.ts'
 import type { UploadRecord } from '../metadata/uploads.ts'
 import type { Header } from '../openapi/responses.ts'
 
-/** Digests that an upload is verified with. */
+const bodyDigest = {
+  'content-digest': Field('Digest of the body as sent, `sha-256` or `sha-512` (RFC 9530 section 2). It may be a trailer field, if `Trailer` announces it.')
+}
+
+/** Digests that a form is verified with. */
+export const FormDigestHeaders = Type.Object({ ...bodyDigest, 'repr-digest': Field('The same as `Content-Digest`, because a form is always complete.') })
+
+/** Digests that a raw upload is verified with. */
 export const DigestHeaders = Type.Object({
-  'content-digest': Field('Digest of the body as sent, `sha-256` or `sha-512` (RFC 9530 section 2). It may be a trailer field, if `Trailer` announces it.'),
-  'repr-digest': Field('The same as `Content-Digest`, because an upload is never partial.')
+  ...bodyDigest,
+  'repr-digest': Field('Digest of the whole file (RFC 9530 section 3). The same as `Content-Digest` if the body is the whole file.')
 })
 
 /** A form with one part `file`. For the document only: the parts are checked as they arrive. */
@@ -133,14 +140,6 @@ export const uploadLinks = Object.fromEntries(Object.entries({
   appendUpload: 'Send more bytes.',
   cancelUpload: 'Cancel it.'
 }).map(([operationId, description]) => [operationId, { operationId, parameters: { id: '$response.body#/id' }, description }]))
-
-export const nextUploadsLinks = {
-  nextPage: {
-    operationId: 'listUploads',
-    parameters: { cursor: '$response.body#/next', limit: '$request.query.limit', name: '$request.query.name' },
-    description: 'The next page, unless `next` is null.'
-  }
-}
 
 /** The address of an upload. */
 export function uploadUrl ({ id }: { id: string }, request: IncomingMessage, links: Links): string {

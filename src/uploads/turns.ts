@@ -3,8 +3,8 @@ import { Problem } from '../problems.ts'
 /** Requests about one upload, one at a time. A new one ends those before it. */
 export interface Turns {
   /**
-   * Aborts the works on the same upload that are under way, waits for their end, and runs `work`. Its signal is aborted with the problem
-   * `upload_taken_over` by the next work on the upload, or with that of `abort`.
+   * Aborts the requests for the same upload that are in progress, waits until they have ended, and runs `work`. Its signal is aborted with
+   * `upload_taken_over` by the next request for the upload, or with the reason of `abort`.
    */
   take<T> (id: string, work: (signal: AbortSignal) => Promise<T>): Promise<T>
   /** Aborts all that are under way, and all that follow. */

@@ -3,7 +3,7 @@ import { chmod, link, mkdir, open, opendir, readdir, rename, rm, stat, unlink, t
 import { dirname, join } from 'node:path'
 import { blobPath, dataFolderLayout, isThere } from '../../data-folder/data-folder.ts'
 import { failAsDamaged, failAsStorage, makeFolder, openSharedSync, READ_BYTES, sync, writeDurably } from '../../data-folder/durable-files.ts'
-import { Problem } from '../../problems.ts'
+import { Problem, refuseSize } from '../../problems.ts'
 import { type BlobStore, cutPieces, isBlobId, type Piece, type StoredBlob } from '../blob-store.ts'
 import { createBatchWriter } from './batch-writer.ts'
 import { BlobReadStream } from './blob-read-stream.ts'
@@ -21,7 +21,7 @@ const MIN_READ_BYTES = 64 * 1024
 /** The reads of concurrent readers add up to this: a client that stops reading keeps up to three chunks, and 400 of them kept 819 MB with chunks of 1 MiB. */
 const READERS_BYTES = 8 * 1024 ** 2
 
-/** A blob of so few bytes is read at once: a stream took twice the CPU time for 4 KiB. */
+/** A blob of at most this size is read at once: a stream took twice the CPU time for 4 KiB. */
 const SMALL_BYTES = 64 * 1024
 
 interface DiskBlobsOptions {
@@ -78,7 +78,7 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
     try {
       for await (const chunk of bytes) {
         size += chunk.length
-        if (size > maxBytes) throw new Problem('file_too_large', { detail: `A file may have ${maxBytes} bytes.` })
+        if (size > maxBytes) refuseSize(maxBytes)
         hash.update(chunk)
         const writing = writer.add(chunk)
         if (writing !== undefined) await writing

@@ -1,7 +1,7 @@
 import { constants, open, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { failAsDamaged, makeFolder, sync } from '../../data-folder/durable-files.ts'
-import { Problem } from '../../problems.ts'
+import { Problem, refuseSize } from '../../problems.ts'
 import type { AppendOptions, Draft } from '../blob-store.ts'
 import { createCheckpoints } from '../checkpoints.ts'
 import type { BatchWriter } from './batch-writer.ts'
@@ -69,7 +69,7 @@ async function appendAll (handle: FileHandle, { draft, bytes, maxBytes, save, cr
     for await (const chunk of bytes) {
       // A save has failed, and the file may be closed.
       if (isOver) return
-      if (size + chunk.length > maxBytes) throw new Problem('file_too_large', { detail: `A file may have ${maxBytes} bytes.` })
+      if (size + chunk.length > maxBytes) refuseSize(maxBytes)
       size += chunk.length
       await writer.add(chunk)
       await checkpoints.count(chunk.length)

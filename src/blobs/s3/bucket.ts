@@ -9,7 +9,7 @@ const CONNECT_MILLISECONDS = 5000
 /** Requests that run at the same time; more have to wait. */
 const MAX_REQUESTS = 64
 
-/** A download keeps its connection for as long as its client reads: so many, because slow clients must not block others. */
+/** A download holds its connection until its client has read everything: a high limit, so that slow clients do not block others. */
 const MAX_DOWNLOADS = 1024
 
 /** A request is sent up to three times, with an exponential delay. Each one can be repeated: its body is in memory. */

@@ -5,7 +5,7 @@ import { cutPieces, type Piece } from '../blob-store.ts'
 import type { Bucket } from './bucket.ts'
 import { failAsUnavailable } from './failures.ts'
 
-/** A blob of so few bytes is read in one request. */
+/** A blob of at most this size is read in one request. */
 const SMALL_BYTES = 64 * 1024
 
 interface Blob { readonly key: string, readonly size: number }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
-import { Problem } from '../../problems.ts'
+import { refuseSize } from '../../problems.ts'
 import type { AppendOptions, Draft } from '../blob-store.ts'
 import { createCheckpoints } from '../checkpoints.ts'
 import type { Bucket } from './bucket.ts'
@@ -11,7 +11,7 @@ import { completeMultipart, createMultipart, type Multipart, sendPart, type Sent
 import { createPartBuffers, MAX_OBJECT_BYTES, partBytes } from './parts.ts'
 import { removeUnfinished } from './removal.ts'
 
-/** An append saves that it will use so many part numbers before it uses them: enough for what arrives between two checkpoints. */
+/** Part numbers that an append reserves, and saves as reserved, before it uses them: enough for what arrives between two checkpoints. */
 const RESERVED_NUMBERS = 16
 
 /** A draft has the parts of one upload in parts. What is shorter than a part is an object of its own, the tail. */
@@ -66,7 +66,7 @@ export async function appendToDraft (bucket: Bucket, id: string, append: DraftAp
 interface DraftWriter {
   /** Takes bytes, and sends a part as soon as there is a whole one. @throws file_too_large. */
   add (chunk: Uint8Array): Promise<void>
-  /** Saves what was added so far, and that the next so many part numbers may be in use. */
+  /** Saves what was added so far, and that this many part numbers are reserved from now on. */
   save (reservedNumbers: number): Promise<Draft>
   /** The draft with all that was added, on stable storage. */
   end (): Promise<Draft>
@@ -118,7 +118,7 @@ async function openDraft (bucket: Bucket, id: string, { draft, save, reserve, ..
   }
 
   async function add (chunk: Uint8Array): Promise<void> {
-    if (size + chunk.length > maxBytes) throw new Problem('file_too_large', { detail: `A file may have ${maxBytes} bytes.` })
+    if (size + chunk.length > maxBytes) refuseSize(maxBytes)
     for (let start = 0; start < chunk.length;) {
       // As for a file of twice the size, because some numbers remain unused.
       const partSize = partBytes(next - 1, 2 * maxBytes)

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { AbortMultipartUploadCommand, DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
 import type { Content } from '../../data-folder/durable-files.ts'
-import { Problem } from '../../problems.ts'
+import { refuseSize } from '../../problems.ts'
 import type { Bucket } from './bucket.ts'
 import { failAsUnavailable } from './failures.ts'
 import { completeMultipart, createMultipart, sendPart, type SentPart } from './multipart.ts'
@@ -21,7 +21,7 @@ export async function upload (bucket: Bucket, key: string, { bytes, ...limit }: 
   async function * counted (): AsyncGenerator<Uint8Array> {
     for await (const chunk of bytes) {
       size += chunk.length
-      if (size > maxBytes) throw new Problem('file_too_large', { detail: `A file may have ${maxBytes} bytes.` })
+      if (size > maxBytes) refuseSize(maxBytes)
       hash.update(chunk)
       yield chunk
     }

@@ -9,7 +9,7 @@ type AttemptRepository = Pick<Metadata,
   'claimAttempt' | 'finishAttempt' | 'removeAttempts' | 'isKnownNetwork' | 'addKnownNetwork'
 >
 
-/** A claim counts for so long if its process does not finish it. Checking a password takes a second at most. */
+/** How long a claim counts if its process does not finish it. Checking a password takes a second at most. */
 const CLAIM_MILLISECONDS = 60_000
 
 /**

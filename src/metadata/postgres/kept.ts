@@ -13,7 +13,7 @@ type Row = typeof kept.$inferSelect
 /** By default that of the database. */
 type Now = number | undefined
 
-/** Content, and who must be locked before it is deleted. */
+/** Content, and its owner, whose row must be locked before it is deleted. */
 interface Owned { readonly id: string, readonly ownerId: number }
 
 const isDeleted = isNotNull(kept.name)

@@ -12,7 +12,7 @@ import { rootOf } from './failures.ts'
 
 const ownMigrations = join(packageFolder, 'drizzle/postgres')
 
-/** Two numbers that stand for migrations of MagicStore; attempts use locks of one number, which are others. */
+/** The two keys of the advisory lock for migrations. Attempts use locks with one key, which never conflict with it. */
 const LOCK = [0x4d61_6769, 1] as const
 
 const OLDEST_VERSION = 15

@@ -1,4 +1,4 @@
-import { gte, isNull, or, sql, type SQL } from 'drizzle-orm'
+import { type Column, gte, isNull, or, sql, type SQL } from 'drizzle-orm'
 import type { Metadata } from '../metadata.ts'
 import { NO_LIMIT } from '../records.ts'
 import type { Connections } from './connections.ts'
@@ -11,7 +11,7 @@ export function createMonitoringRepository ({ read, executeIdempotent, watch, wa
   return {
     totals: quota => read(async db => {
       // An account is near a quota from nine tenths of it.
-      const near = (used: typeof accounts.usedBytes | typeof accounts.usedFiles, own: typeof accounts.quotaBytes | typeof accounts.quotaFiles, usual = NO_LIMIT): SQL => gte(used, sql`0.9 * coalesce(${own}, ${usual}::bigint)`)
+      const near = (used: Column, own: Column, usual = NO_LIMIT): SQL => gte(used, sql`0.9 * coalesce(${own}, ${usual}::bigint)`)
       const isNear = or(near(accounts.usedBytes, accounts.quotaBytes, quota.bytes), near(accounts.usedFiles, accounts.quotaFiles, quota.files))
       const [row] = await db.select({
         accounts: sql`count(*)`.mapWith(Number),

@@ -14,14 +14,14 @@ export function callOf (name: string, parameters: readonly string[]): SQL {
   return sql`${sql.identifier(name)}(${sql.join(placeholders, sql`, `)})`
 }
 
-/** Types of PostgreSQL that the driver would return as text. */
+/** The type id of `int8` in PostgreSQL, which the driver would return as text. */
 const INT8 = 20
 
 /** The result of a call: all integers are safe, and everything else is text. */
 const types = { getTypeParser: (oid: number) => oid === INT8 ? Number : String }
 
 /**
- * A query of one row for the driver, prepared once on each connection. For a row of twelve columns Drizzle takes 60 us of CPU more.
+ * A query of one row for the driver, prepared once on each connection. For a row of twelve columns Drizzle takes 60 µs of CPU more.
  */
 export function createRowQuery<T> (query: { name: string, text: string }): (db: Db, values: readonly unknown[]) => Promise<T> {
   const config = { ...query, types }

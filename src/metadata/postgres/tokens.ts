@@ -77,14 +77,14 @@ export function createTokenRepository ({ read, execute, executeIdempotent }: Con
 
 function addedToken ({ outcome, token }: { outcome: Outcome, token: TokenRecord }, maxTokens: number | null): TokenRecord {
   if (outcome === 'added') return token
-  throw new Problem(outcome, outcome === 'too_many_tokens' ? { detail: `An account may have ${maxTokens} tokens; revoke some first.` } : {})
+  throw new Problem(outcome, outcome === 'too_many_tokens' ? { detail: `An account may have at most ${maxTokens} tokens; revoke some first.` } : {})
 }
 
 interface Waiting<K, V> { readonly key: K, readonly resolve: (value: V | undefined) => void, readonly reject: (error: unknown) => void }
 
 /**
  * Finds by one query what is asked for in one turn of the event loop. It is not a cache: the query begins after the last of its
- * callers has asked. With 32 requests at once a look-up takes this process 25 us of CPU instead of 65.
+ * callers has asked. With 32 requests at once a look-up takes this process 25 µs of CPU instead of 65.
  */
 function createBatchedFinder<K, V> (findAll: (keys: K[]) => Promise<Map<K, V>>): (key: K) => Promise<V | undefined> {
   let waiting: Waiting<K, V>[] = []

@@ -79,7 +79,8 @@ export function createUploadRepository ({ read, write, executeIdempotent }: Conn
 
     // If the answer is lost, it is taken over once more.
     async takeOverUpload (ownerId, id, { isAppending, now, lifetimeMilliseconds, precondition }) {
-      const changes = { generation: sql`${uploads.generation} + 1`, isAppending, ...(isAppending && { expiresAt: now === undefined ? sql`${clock} + ${lifetimeMilliseconds}` : now + lifetimeMilliseconds }), ...(precondition && { precondition }) }
+      const expiresAt = now === undefined ? sql`${clock} + ${lifetimeMilliseconds}` : now + lifetimeMilliseconds
+      const changes = { generation: sql`${uploads.generation} + 1`, isAppending, ...(isAppending && { expiresAt }), ...(precondition && { precondition }) }
       const [row] = await executeIdempotent(db => db.update(uploads).set(changes).where(and(isUpload(ownerId, id, now), isUnfinished)).returning())
       const upload = row === undefined ? await find(ownerId, id, now) : recordOf(row)
       if (upload === undefined) throw new Problem('not_found')

@@ -21,7 +21,7 @@ interface UnrecordedAttempts {
   add (attempt: Attempt): void
   /** The times of matching attempts from `since` to `until`, both inclusive. */
   times (matching: AttemptFilter, range: { since: number, until: number }): number[]
-  /** While no more can be kept, further attempts must be refused for so many seconds; else 0. */
+  /** The seconds for which further attempts must be refused, because no more can be kept; 0 if they can. */
   retrySeconds (now: number): number
   /** Deletes the failed sign-ins for a username from a network. */
   clear (usernameKey: string, network: string): void

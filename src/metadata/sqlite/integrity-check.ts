@@ -57,9 +57,11 @@ export function createIntegrityRepository (db: BetterSQLite3Database, client: Da
     ).all().map(row => row.blobId))),
 
     // One statement reads one state: a file that is added meanwhile is in both sums or in neither.
-    usageMismatches: () => read(() => db.select({ accountId: accounts.id, usedBytes: accounts.usedBytes, usedFiles: accounts.usedFiles, usedKept: accounts.keptBytes, bytes, count, keptBytes })
-      .from(accounts).where(isWrong).all()
-      .map(row => ({ accountId: row.accountId, recorded: { bytes: row.usedBytes, files: row.usedFiles, keptBytes: row.usedKept }, actual: { bytes: row.bytes, files: row.count, keptBytes: row.keptBytes } }))),
+    usageMismatches: () => read(() => db.select({
+      accountId: accounts.id,
+      recorded: { bytes: accounts.usedBytes, files: accounts.usedFiles, keptBytes: accounts.keptBytes },
+      actual: { bytes, files: count, keptBytes }
+    }).from(accounts).where(isWrong).all()),
 
     repairUsage: () => commit(() => { db.update(accounts).set({ usedBytes: bytes, usedFiles: count, keptBytes }).where(isWrong).run() }),
 
@@ -68,7 +70,7 @@ export function createIntegrityRepository (db: BetterSQLite3Database, client: Da
 }
 
 /** Errors in the database itself, one line each. */
-export function integrityErrors (client: Database): string[] {
+function integrityErrors (client: Database): string[] {
   const lines = [...client.pragma('integrity_check') as { integrity_check: string }[]].map(row => row.integrity_check).filter(line => line !== 'ok')
   const violations = client.pragma('foreign_key_check') as { table: string, rowid: number }[]
   return [...lines, ...violations.map(({ table, rowid }) => `row ${rowid} of ${table} refers to a row that does not exist`)]

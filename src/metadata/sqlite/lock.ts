@@ -1,5 +1,6 @@
 import { OperatorError } from '../../problems.ts'
 import { Database } from './driver.ts'
+import { isBusy } from './failures.ts'
 
 /** Another process has locked what this one needs; the message says what. */
 export class FolderInUseError extends OperatorError {}
@@ -27,7 +28,7 @@ export function lockFolder (file: string, { inUse = 'another MagicStore server u
     client.exec('BEGIN EXCLUSIVE')
   } catch (error) {
     client.close()
-    if (error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY')) throw new FolderInUseError(inUse, { cause: error })
+    if (isBusy(error)) throw new FolderInUseError(inUse, { cause: error })
     throw error
   }
   return client

@@ -1,4 +1,4 @@
-import { gte, isNull, or, sql, type SQL } from 'drizzle-orm'
+import { type Column, gte, isNull, or, sql, type SQL } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import type { Metadata } from '../metadata.ts'
 import { NO_LIMIT } from '../records.ts'
@@ -14,7 +14,7 @@ const NEAR = 0.9
 export function createMonitoringRepository (db: BetterSQLite3Database, client: Database, { commit, read, watch }: Committer): MonitoringRepository {
   return {
     totals: quota => read(() => {
-      const near = (used: typeof accounts.usedBytes | typeof accounts.usedFiles, own: typeof accounts.quotaBytes | typeof accounts.quotaFiles, usual = NO_LIMIT): SQL => gte(used, sql`${NEAR} * coalesce(${own}, ${usual})`)
+      const near = (used: Column, own: Column, usual = NO_LIMIT): SQL => gte(used, sql`${NEAR} * coalesce(${own}, ${usual})`)
       const isNear = or(near(accounts.usedBytes, accounts.quotaBytes, quota.bytes), near(accounts.usedFiles, accounts.quotaFiles, quota.files))
       const [row] = db.select({
         accounts: sql<number>`count(*)`,

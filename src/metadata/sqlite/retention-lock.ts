@@ -1,4 +1,5 @@
 import { Database } from './driver.ts'
+import { isBusy } from './failures.ts'
 import { lockFolder, type FolderLock } from './lock.ts'
 
 /** How long to wait: a server that checks the lock holds it for a moment. */
@@ -18,7 +19,7 @@ export function takeRetentionLock (file: string): FolderLock {
 
 export interface RetentionLockWatch { isHeld (): boolean, close (): void }
 
-/** Checks whether another process holds the retention lock, which takes a few microseconds. */
+/** Opens a watch on the retention lock of the database in `file`. `isHeld` tells whether another process holds it, in a few microseconds. */
 export function watchRetentionLock (file: string): RetentionLockWatch {
   const client = new Database(retentionLockFile(file), { timeout: 0 })
 
@@ -28,7 +29,7 @@ export function watchRetentionLock (file: string): RetentionLockWatch {
       client.exec('SELECT 1 FROM sqlite_master')
       return false
     } catch (error) {
-      if (error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY')) return true
+      if (isBusy(error)) return true
       throw error
     }
   }

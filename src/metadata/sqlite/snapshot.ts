@@ -11,12 +11,12 @@ import { accounts, attempts, blobLeases, files, installation, kept, uploads } fr
 export async function takeSnapshot (file: string, copy: string): Promise<Snapshot> {
   refuseNewer(file)
   await copyDatabase(file, copy)
-  removePassing(copy)
+  removeTransientRows(copy)
   return openSnapshot(copy)
 }
 
 /** Unfinished uploads have bytes that no backup has; leases and attempts belong to running servers. Older databases lack some of the tables. */
-function removePassing (copy: string): void {
+function removeTransientRows (copy: string): void {
   const client = new Database(copy)
   try {
     for (const table of [uploads, blobLeases, attempts]) if (hasTable(client, getTableName(table))) drizzle({ client }).delete(table).run()

@@ -30,7 +30,7 @@ export function createTokenRepository ({ db, committer, writeEvent }: TokenRepos
     if (statements.tokenBeyondLimit.get({ accountId, maxTokens }) === undefined) return
     const oldest = statements.oldestAccess.get({ accountId, newId })
     if (oldest === undefined) {
-      const detail = `An account may have ${maxTokens} tokens; revoke some first.`
+      const detail = `An account may have at most ${maxTokens} tokens; revoke some first.`
       throw new Problem('too_many_tokens', { detail })
     }
     db.delete(tokens).where(eq(tokens.id, oldest.id)).run()

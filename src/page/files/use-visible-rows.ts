@@ -13,7 +13,7 @@ export interface VisibleRows {
 /** Rows above and below the view that are in the document as well. */
 const AHEAD = 15
 
-/** The range moves by so many rows, so that most scroll events change nothing. */
+/** The range moves in steps of this many rows, so that most scroll events change nothing. */
 const STEP = 5
 
 /** Until the first row is measured. */

@@ -24,10 +24,10 @@ worker.addEventListener('fetch', event => {
   event.respondWith(isFrom(event, windowId) ? respond(request, url.href, windowId) : Response.error())
 })
 
-/** Requests of scripts themselves have no destination. A file that is requested as a script or style of the page is none. */
+/** Destinations that are answered; a `fetch` by a script has ''. Scripts and styles are missing: a stored file must never run as code of the page. */
 const DESTINATIONS = ['', 'audio', 'image', 'video']
 
-/** The window sends the request itself, or holds the frame that is loaded. No other knows its id. */
+/** Whether this window sends the request, or loads it into a frame. Only the window itself knows its id. */
 function isFrom ({ request: { mode, destination }, clientId }: FetchEvent, windowId: string): boolean {
   return mode === 'navigate' ? destination === 'iframe' : clientId === windowId && DESTINATIONS.includes(destination)
 }
