@@ -150,5 +150,5 @@ export async function openBlobs (config: Config, reserve: Pick<Reserve, 'missing
   if (storageUrl === undefined) return openDiskBlobs({ folder: dataDir, minFreeBytes: () => Math.max(minFreeBytes, reserve.missingBytes) })
   // Loaded on demand: the AWS SDK takes 0.15 s and 23 MB.
   const { openS3Blobs } = await import('../blobs/s3/s3.ts')
-  return openS3Blobs({ url: storageUrl, graceSeconds: blobGraceSeconds, idleMilliseconds: idleSeconds * 1000 / REQUESTS_IN_IDLE_TIME })
+  return openS3Blobs({ url: storageUrl, graceSeconds: blobGraceSeconds, idleMilliseconds: Math.ceil(idleSeconds * 1000 / REQUESTS_IN_IDLE_TIME) })
 }

@@ -20,7 +20,7 @@ const MIB = 1024 ** 2
 async function startBucket (t: Test): Promise<{ s3: FakeS3, settings: Settings }> {
   const s3 = await startS3(t.testdir())
   t.teardown(s3.stop)
-  return { s3, settings: { DATA_DIR: join(t.testdirName, 'data'), STORAGE_URL: s3.url('store'), IDLE_SECONDS: '6', ...credentials } }
+  return { s3, settings: { DATA_DIR: join(t.testdirName, 'data'), STORAGE_URL: s3.url('store'), IDLE_SECONDS: '5', ...credentials } }
 }
 
 /** Waits until something is true. */
