@@ -87,6 +87,11 @@ export interface BlobStore {
    * the outcome of an earlier call may be unknown.
    */
   assemble? (id: string, draft: Draft): Promise<void>
+  /**
+   * If the bytes of an append can stay where no later one finds them: deletes what belongs to `draft`, which could not be saved because
+   * another append has superseded it, and not to `saved`, the draft as it is now; undefined if its upload has ended. Never fails.
+   */
+  dropUnsaved? (id: string, draft: Draft, saved: Draft | undefined): Promise<void>
   /** If clients can reach the store: a URL from which a blob can be downloaded without credentials, for some time. Does not check it. */
   presign? (id: string, options: Presigned): Promise<string>
   /** If the store is on a disk: the space where the bytes are stored. For monitoring. */

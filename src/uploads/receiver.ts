@@ -5,6 +5,7 @@ import type { AccountRecord } from '../metadata/records.ts'
 import type { UploadProgress, UploadRecord } from '../metadata/uploads.ts'
 import { Problem, refuseSize } from '../problems.ts'
 import { createContentDigests, type ContentDigests, type WatchedBytes } from './content-digests.ts'
+import type { SaveProgress } from './progress.ts'
 import { untilAborted } from './turns.ts'
 
 /** Bytes to be added to an upload. */
@@ -32,14 +33,11 @@ export interface UploadAppend {
 /** The end of an upload: `watched` are its last bytes, and `reprDigest` is the field of the request that sent them. */
 export interface Ending { readonly progress: UploadProgress, readonly watched?: WatchedBytes, readonly reprDigest?: string | undefined }
 
-/** What is recorded of an upload while its bytes arrive, and whether more follow in this request. */
-export interface SavedProgress extends UploadProgress { readonly isAppending: boolean }
-
 interface ReceiverOptions {
   blobs: BlobStore
   quotas: Quotas
   maxFileBytes: number
-  save: (owner: AccountRecord, upload: UploadRecord, progress: SavedProgress) => Promise<void>
+  save: SaveProgress
   end: (owner: AccountRecord, id: string) => Promise<void>
 }
 

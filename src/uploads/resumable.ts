@@ -8,7 +8,8 @@ import { isUnconditional, permits, type Precondition } from '../metadata/precond
 import type { AccountRecord } from '../metadata/records.ts'
 import type { StoredUpload, UploadProgress, UploadRecord } from '../metadata/uploads.ts'
 import { Problem, refuseSize } from '../problems.ts'
-import { createReceiver, type Ending, noBytes, refusal, requireEmpty, requireOffset, type SavedProgress, type UploadAppend } from './receiver.ts'
+import { createSaveProgress } from './progress.ts'
+import { createReceiver, type Ending, noBytes, refusal, requireEmpty, requireOffset, type UploadAppend } from './receiver.ts'
 import { createTurns } from './turns.ts'
 import type { UploadLimits } from './upload-fields.ts'
 
@@ -84,9 +85,7 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
 
   const changeOf = ({ id, generation }: UploadRecord, { offset, state, length }: UploadProgress) => ({ id, generation, offset, state, length, lifetimeMilliseconds })
 
-  function save (owner: AccountRecord, upload: UploadRecord, { isAppending, ...progress }: SavedProgress): Promise<void> {
-    return metadata.saveUpload(changeOf(upload, progress), { isAppending, quota: quotas.of(owner) })
-  }
+  const save = createSaveProgress({ metadata, blobs, quotas, changeOf })
 
   async function end (owner: AccountRecord, id: string): Promise<void> {
     if (!isBlobId(id)) throw new Problem('not_found')

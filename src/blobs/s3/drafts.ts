@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
-import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
-import { refuseSize } from '../../problems.ts'
+import { AbortMultipartUploadCommand, DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
+import { refuseSize, type Problem } from '../../problems.ts'
 import type { AppendOptions, Draft } from '../blob-store.ts'
 import { createCheckpoints } from '../checkpoints.ts'
 import type { Bucket } from './bucket.ts'
 import { checkObject, readPieces } from './download.ts'
-import { failAsUnavailable } from './failures.ts'
+import { failAsUnavailable, isNoUpload } from './failures.ts'
 import { completeMultipart, createMultipart, type Multipart, sendPart, type SentPart } from './multipart.ts'
 import { createPartBuffers, MAX_OBJECT_BYTES, partBytes } from './parts.ts'
 import { removeUnfinished } from './removal.ts'
@@ -105,8 +105,16 @@ async function openDraft (bucket: Bucket, id: string, { draft, save, reserve, ..
     return draft
   }
 
+  async function sent (): Promise<void> {
+    await sending.catch(async (error: Problem) => {
+      // The append that has superseded this one may have completed the upload in parts. If so, this fails with its problem.
+      if (isNoUpload(error.cause)) await saveProgress(saved)
+      throw error
+    })
+  }
+
   async function sendFilled (): Promise<void> {
-    await sending
+    await sent()
     if (next === reserved) {
       multipart ??= await createMultipart(bucket, key)
       await saveProgress({ size: saved.size, state: { ...saved.state, uploadId: multipart.uploadId, next: next + RESERVED_NUMBERS } })
@@ -131,7 +139,7 @@ async function openDraft (bucket: Bucket, id: string, { draft, save, reserve, ..
 
   /** Sends what was added so far, and what is shorter than a part as the new tail. */
   async function flush (): Promise<Progress> {
-    await sending
+    await sent()
     if (size === saved.size) return { size, state: { ...saved.state, next } }
     const bytes = buffers.filled()
     const tail = bytes.length === 0 ? null : { key: `${bucket.tailPrefix(id)}${randomBytes(8).toString('hex')}`, size: bytes.length }
@@ -182,6 +190,15 @@ async function assemble (bucket: Bucket, key: string, { uploadId, parts, tail, n
   const multipart = { key, uploadId }
   const last = tail === null ? [] : [await sendPart(bucket, multipart, { number: next, bytes })]
   await completeMultipart(bucket, multipart, [...parts, ...last])
+}
+
+/** Deletes what belongs to an unsaved draft only, like {@link BlobStore.dropUnsaved}. */
+export async function dropUnsaved (bucket: Bucket, id: string, draft: Draft, saved: Draft | undefined): Promise<void> {
+  const { uploadId, tail } = stateOf(draft)
+  const used = saved && stateOf(saved)
+  if (tail !== null && tail.key !== used?.tail?.key) await removeTail(bucket, tail.key)
+  if (uploadId === null || uploadId === used?.uploadId) return
+  await bucket.tryCleanup(new AbortMultipartUploadCommand({ Bucket: bucket.name, Key: bucket.keyOf(id), UploadId: uploadId }))
 }
 
 /** Unlike that of a new blob, this object is not removed if the request fails: another process may have stored it as well. */

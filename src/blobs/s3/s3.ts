@@ -16,7 +16,7 @@ import { type BlobStore, createBlobId, type Presigned, type StoredBlob } from '.
 import type { StorageUrl } from '../storage-url.ts'
 import { openBucket, type Bucket } from './bucket.ts'
 import { checkObject, readPieces } from './download.ts'
-import { appendToDraft, assembleDraft } from './drafts.ts'
+import { appendToDraft, assembleDraft, dropUnsaved } from './drafts.ts'
 import { failAsUnavailable, failAsUnusable, ignoreMissing } from './failures.ts'
 import { removeObjects } from './removal.ts'
 import { upload } from './upload.ts'
@@ -68,6 +68,7 @@ export async function openS3Blobs ({ url, graceSeconds, idleMilliseconds }: S3Bl
     append: (id, draft, bytes, options) => counted(appendToDraft(bucket, id, { draft, bytes, ...options })),
 
     assemble: (id, draft) => counted(assembleDraft(bucket, id, draft)),
+    dropUnsaved: (id, draft, saved) => counted(dropUnsaved(bucket, id, draft, saved)),
 
     // A bucket has no limit that could be asked for.
     requireSpace: async () => {},
