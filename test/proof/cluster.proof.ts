@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { setTimeout as wait } from 'node:timers/promises'
 import { test, type Test } from 'tap'
+import type { Start } from '../bin.ts'
 import { startPostgres, type PostgresServer } from '../postgres.ts'
 import { credentials, startS3, type FakeS3 } from '../s3.ts'
 import { runBin, signUp, spawnServer, type Answer, type Client, type ServerProcess, type Settings } from '../server.ts'
@@ -11,12 +12,12 @@ import { append, beginUpload, offsetOf, stall } from './tus.ts'
 
 interface Cluster { readonly servers: ServerProcess[], readonly postgres: PostgresServer, readonly database: string, readonly s3: FakeS3, start (): Promise<ServerProcess> }
 
-async function startCluster (t: Test, size: number, settings: Settings = {}): Promise<Cluster> {
+async function startCluster (t: Test, size: number, settings: Settings = {}, how: Start = {}): Promise<Cluster> {
   const postgres = await startPostgres(t)
   const s3 = await startS3(t.testdir())
   t.teardown(() => s3.stop())
   const database = await postgres.newDatabase()
-  const start = () => spawnServer(t, { DATABASE_URL: database, STORAGE_URL: s3.url(), BLOB_GRACE_SECONDS: '0', ...credentials, ...settings })
+  const start = () => spawnServer(t, { DATABASE_URL: database, STORAGE_URL: s3.url(), BLOB_GRACE_SECONDS: '0', ...credentials, ...settings }, how)
   return { servers: await Promise.all(Array.from({ length: size }, start)), postgres, database, s3, start }
 }
 
@@ -203,7 +204,7 @@ test('an upload goes on at another process, also when the one that appends is ki
 })
 
 test('of two clients that append at two processes at once one is cut, and every byte is right', async t => {
-  const cluster = await startCluster(t, 2)
+  const cluster = await startCluster(t, 2, {}, { isCounted: true })
   const [first, second] = cluster.servers as [ServerProcess, ServerProcess]
   const { token } = await signUp(first, 'ada')
   const bytes = randomBytes(25_000_000)
@@ -231,4 +232,5 @@ test('of two clients that append at two processes at once one is cut, and every 
   await untilClean(cluster, token)
   t.strictSame(await leftovers(cluster.postgres, cluster.database, cluster.s3), NOTHING_LEFT)
   t.strictSame(cluster.s3.uploads(), [], 'no upload in parts is left')
+  for (const server of cluster.servers) t.equal(await server.end('SIGTERM'), 0)
 })

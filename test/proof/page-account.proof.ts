@@ -421,6 +421,7 @@ browserTest('the page continues after a program revokes all tokens, and after th
   const second = await openPage(t, server.url)
   await signInOn(second.page, 'ann')
   await goTo(page, 'Account')
+  await section(page, 'Signed-in sessions').getByRole('listitem').nth(1).waitFor()
   await server.send('DELETE', '/api/tokens', { user: ['ann', PASSWORD] })
   await typeAndAsk(page)
   await checkGoesOn(t, page)

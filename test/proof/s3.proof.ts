@@ -242,6 +242,31 @@ test('part numbers are saved before they are used, and none is used twice', asyn
   t.equal(new Set(used).size, used.length)
 })
 
+test('what only a superseded append has written is deleted, and nothing that is in use', async t => {
+  const { s3, store } = await start(t)
+  for (const size of [1000, 6 * MIB]) {
+    const [id, row] = [createBlobId(), createRow()]
+    const bytes = randomBytes(12 * MIB)
+    await append(store, id, row, inChunks(bytes.subarray(0, size)))
+    const before = [s3.objects(), s3.uploads()]
+    const unsaved: Draft[] = []
+    const save = async (draft: Draft) => {
+      unsaved.push(draft)
+      throw new Error('taken over')
+    }
+    await t.rejects(store.append(id, row.draft, inChunks(randomBytes(6 * MIB)), { maxBytes: 12 * MIB, save }), { message: 'taken over' })
+    t.notSame([s3.objects(), s3.uploads()], before)
+    for (const draft of [...unsaved, row.draft]) await store.dropUnsaved?.(id, draft, row.draft)
+    t.strictSame([s3.objects(), s3.uploads()], before)
+    await append(store, id, row, inChunks(bytes.subarray(size)))
+    t.ok((await readDraft(store, id, row.draft)).equals(bytes))
+    const { draft } = row
+    await store.dropUnsaved?.(id, draft, undefined)
+    t.ok(await store.has(id))
+    await store.remove([id])
+  }
+})
+
 test('what is left of appends that could not save goes when the draft becomes a blob, or is removed', async t => {
   const { s3, store } = await start(t)
   const [kept, removed, other] = [createBlobId(), createBlobId(), createBlobId()]
