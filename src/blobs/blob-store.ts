@@ -20,8 +20,9 @@ export interface BlobStore {
   /** How long the bytes of a discarded blob are kept for readers: 0 if removing a blob does not affect readers that have it open. */
   readonly graceSeconds: number
   /**
-   * Stores `bytes`. Resolves when the bytes and their name are on stable storage. Applies back pressure: at most 20 MiB are in
-   * memory, or more for a file of more than 5 GB if `maxBytes` exceeds 24 GiB. If it fails for any reason, including an error of the source, nothing is left behind, unless the store can't be reached.
+   * Stores `bytes`. Resolves when the bytes and their name are on stable storage. Applies back pressure: at most 20 MiB are in memory, or
+   * more for a file of more than 5 GB if `maxBytes` exceeds 24 GiB. If it fails for any reason, including an error of the source, nothing
+   * is left behind, unless the store can't be reached.
    * @throws file_too_large beyond `maxBytes`; the rest of the source is not read.
    * @throws storage_full if the disk is full, or would have less free space than is to be kept.
    */
