@@ -212,6 +212,30 @@ t.test('a creation that is wrong is refused, and nothing is created', async t =>
   t.same(await ann.uploads(), [])
 })
 
+t.test('bytes announced beyond the limit or the quota are not read, also while the length of the file is unknown', async t => {
+  const ann = await open(t, { MAX_FILE_BYTES: '1000', QUOTA_BYTES: '900' })
+  const draft = { 'upload-complete': '?0', 'content-disposition': 'inline; filename="a.txt"' }
+  const tus = { ...TUS_BYTES, ...named, 'upload-defer-length': '1' }
+  async function refuse (what: string, [method, path, headers]: [string, string, Record<string, string>], bytes: number, code: string): Promise<void> {
+    const { request, answered } = begin(ann, method, path, { ...headers, expect: '100-continue', 'content-length': String(bytes) })
+    request.on('continue', () => t.fail(`${what}: is asked to continue`))
+    t.same(await answered, { status: 413, code }, what)
+    request.destroy()
+  }
+  for (const [bytes, code] of [[1001, 'file_too_large'], [901, 'quota_exceeded']] as const) {
+    await refuse(`${bytes} bytes by PUT`, ['PUT', '/uploads/a.txt', { 'upload-complete': '?0' }], bytes, code)
+    await refuse(`${bytes} bytes of a draft`, ['POST', '/api/uploads', draft], bytes, code)
+    await refuse(`${bytes} bytes of tus`, ['POST', '/api/uploads', tus], bytes, code)
+    t.same(await ann.uploads(), [], 'nothing is created')
+  }
+  const created = await ann.create(tus, 'abc')
+  const id = idOf(created)
+  for (const [bytes, code] of [[998, 'file_too_large'], [898, 'quota_exceeded']] as const) {
+    await refuse(`${bytes} bytes of an append`, ['PATCH', `/api/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': '3' }], bytes, code)
+  }
+  t.same(stateOf(await ann.tusPatch(id, 3, 'x'.repeat(897))), [204, '900', undefined, '?0'], 'what fits is taken')
+})
+
 t.test('an append that is wrong is refused, and the upload stays as it is', async t => {
   const ann = await open(t)
   const id = await ann.tus(10)

@@ -48,7 +48,7 @@ export interface Received { readonly progress: UploadProgress, readonly watched:
 
 /** Receives the bytes of uploads. */
 export interface Receiver extends Pick<ContentDigests, 'verify' | 'cacheDigest'> {
-  /** The length that upload and request agree on; null while it is unknown. @throws upload_length_inconsistent, file_too_large. */
+  /** The length that upload and request agree on; null while it is unknown. @throws upload_length_inconsistent, file_too_large, quota_exceeded. */
   agreeOnLength (owner: AccountRecord, upload: UploadRecord, append: UploadAppend): Promise<number | null>
   /**
    * Appends bytes to an upload that the request has taken over. If the bytes fail, what arrived is recorded.
@@ -114,7 +114,9 @@ export function createReceiver ({ blobs, quotas, maxFileBytes, save, end }: Rece
       if (isLast && announcedBytes !== undefined && agreed !== offset) known.add(offset + announcedBytes)
       if (known.size > 1) throw new Problem('upload_length_inconsistent')
       const [final = null] = known
-      if (upload.length === null && final !== null && final > maxFileBytes) refuseSize(maxFileBytes)
+      if (upload.length === null && (final ?? offset + (announcedBytes ?? 0)) > maxFileBytes) refuseSize(maxFileBytes)
+      // The record of a length that becomes known is checked against the quota, also before bytes are read.
+      if (final === null) await quotas.check(owner, { bytes: announcedBytes ?? 0, files: 0 })
       return final
     },
 

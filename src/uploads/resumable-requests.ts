@@ -25,7 +25,7 @@ export interface Exchange { readonly request: FastifyRequest, readonly reply: Fa
 /** What all requests about uploads share, whatever their protocol. */
 export interface UploadRequests {
   /** Creates an upload, and appends the content of the request to it. */
-  begin (exchange: Exchange, creation: Omit<UploadCreation, 'owner' | 'hasContent'>, content: Content & { body: PartialBody }): Promise<UploadOutcome>
+  begin (exchange: Exchange, creation: Omit<UploadCreation, 'owner' | 'announcedBytes'>, content: Content & { body: PartialBody }): Promise<UploadOutcome>
   append (exchange: Exchange, id: string, append: UploadAppend): Promise<UploadOutcome>
   /** Adds the headers of a success. */
   describe (exchange: Exchange, upload: UploadRecord): void
@@ -42,7 +42,7 @@ export function createUploadRequests ({ uploads, links }: RequestsOptions): Uplo
       const { announcedBytes, confirm } = body
       // No content is appended, so nothing else would compare its digest.
       if (announcedBytes === 0) confirm?.()
-      const created = await uploads.create({ ...creation, owner: callerOf(request).account, hasContent: announcedBytes !== 0 })
+      const created = await uploads.create({ ...creation, owner: callerOf(request).account, announcedBytes })
       const { upload } = created
       if (wantsInterim(request.headers)) {
         sendInterim(request.raw, { location: uploadUrl(upload, request.raw, links), 'upload-limit': remainingLimit(uploads.limits, upload, Date.now()) })

@@ -23,8 +23,8 @@ export interface UploadCreation {
   readonly type: string | undefined
   /** Bytes of the file; undefined if they are announced later. */
   readonly length: number | undefined
-  /** Whether bytes follow, which are to be appended. */
-  readonly hasContent: boolean
+  /** Bytes that follow and are to be appended; undefined if their number is not known. */
+  readonly announcedBytes: number | undefined
   readonly method: 'POST' | 'PUT'
   readonly precondition: Precondition
   readonly uploadMetadata: string | undefined
@@ -112,16 +112,18 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
     return upload.isAppending ? takeOver(owner, id, { isAppending: false }) : upload
   }
 
-  async function checkCreation ({ owner, length, method, precondition, reprDigest }: UploadCreation, name: string): Promise<void> {
+  async function checkCreation ({ owner, length, announcedBytes = 0, method, precondition, reprDigest }: UploadCreation, name: string): Promise<void> {
     expectDigests({ 'repr-digest': reprDigest })
-    if (length !== undefined && length > limits.maxFileBytes) refuseSize(limits.maxFileBytes)
+    const leastBytes = length ?? announcedBytes
+    if (leastBytes > limits.maxFileBytes) refuseSize(limits.maxFileBytes)
+    if (length === undefined) await quotas.check(owner, { bytes: announcedBytes, files: 0 })
     const current = await metadata.findFile(owner.id, name)
     // A file with the same bytes is no conflict. A different length proves that the bytes differ.
     const isRefused = method === 'POST' && isUnconditional(precondition)
       ? current !== undefined && length !== undefined && length !== current.size
       : !permits(precondition, current)
     if (isRefused) throw new Problem('precondition_failed')
-    await blobs.requireSpace(length ?? 0)
+    await blobs.requireSpace(leastBytes)
   }
 
   /**
@@ -202,7 +204,7 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
     limits: { maxBytes: limits.maxFileBytes, maxAgeSeconds: lifetimeMilliseconds / 1000 },
 
     async create (request) {
-      const { owner, type, length, hasContent, method, precondition, uploadMetadata = null, reprDigest = null } = request
+      const { owner, type, length, announcedBytes, method, precondition, uploadMetadata = null, reprDigest = null } = request
       const name = files.acceptName(request.name)
       await checkCreation(request, name)
       const upload = await metadata.addUpload({
@@ -218,7 +220,7 @@ export function createResumableUploads ({ metadata, blobs, reserve, files, quota
         reprDigest,
         lifetimeMilliseconds
       }, { maxUploads: MAX_UPLOADS, quota: quotas.of(owner) })
-      if (length !== 0 || hasContent) return { upload, stored: undefined }
+      if (length !== 0 || announcedBytes !== 0) return { upload, stored: undefined }
       return appendExclusively(owner, upload.id, { ...noBytes, offset: 0, announcedBytes: 0, length: undefined, isLast: true })
     },
 

@@ -22,7 +22,7 @@ test('an upload whose file could not be stored keeps its bytes, and becomes a fi
     limits: { maxFileBytes: 1000, uploadExpiryHours: 1 }
   }
   const creation = (name: string, length: number | undefined = 3): UploadCreation => ({
-    owner, name, type: undefined, length, hasContent: true, method: 'POST', precondition: {}, uploadMetadata: undefined, reprDigest: undefined
+    owner, name, type: undefined, length, announcedBytes: undefined, method: 'POST', precondition: {}, uploadMetadata: undefined, reprDigest: undefined
   })
   async function * bytes (text: string) { yield Buffer.from(text) }
   const appendOf = (text: string, offset = 0) => ({ offset, bytes: bytes(text), announcedBytes: text.length, length: undefined, isLast: false, confirm: undefined })
@@ -81,7 +81,7 @@ test('an upload whose file could not be stored keeps its bytes, and becomes a fi
 
   // The digest of no bytes, of another algorithm.
   const sha512 = `sha-512=:${createHash('sha512').digest('base64')}:`
-  t.match((await uploads.create({ ...creation('none', 0), hasContent: false, reprDigest: sha512 })).stored, { file: { size: 0 } })
+  t.match((await uploads.create({ ...creation('none', 0), announcedBytes: 0, reprDigest: sha512 })).stored, { file: { size: 0 } })
 
   // A store that has to assemble its drafts.
   const assembled: number[] = []
@@ -110,7 +110,7 @@ test('a digest is cached for recorded bytes only', async t => {
   })
   t.teardown(async () => { await uploads.close(); await blobs.close(); await metadata.close() })
   async function * bytes (text: string) { yield Buffer.from(text) }
-  const { upload } = await uploads.create({ owner, name: 'a', type: undefined, length: 6, hasContent: true, method: 'POST', precondition: {}, uploadMetadata: undefined, reprDigest: undefined })
+  const { upload } = await uploads.create({ owner, name: 'a', type: undefined, length: 6, announcedBytes: undefined, method: 'POST', precondition: {}, uploadMetadata: undefined, reprDigest: undefined })
   const append = (offset: number, text: string) => uploads.append(owner, upload.id, { offset, bytes: bytes(text), announcedBytes: text.length, length: undefined, isLast: false, confirm: undefined })
   await t.rejects(append(0, 'AAA'), { message: 'full' })
   isFull = false
