@@ -14,6 +14,9 @@ const MIB = 1024 ** 2
 const PROXIES = 'addresses such as 10.0.0.1, or ranges such as 10.0.0.0/8'
 
 const PUBLIC_URL = /^https?:\/\/[^/?#\s]+(\/[^?#\s]*)?$/
+
+/** A path that can stand in YAML and in a shell command as it is. */
+const PLAIN_PATH = /^(?:[\w\-./~:@!+,=]|%[0-9A-F]{2})*$/i
 const MAX_PUBLIC_URL_LENGTH = 2048
 
 /** Comma-separated items that match a pattern; `expected` describes them in error messages. */
@@ -89,7 +92,7 @@ export function readConfig (env: NodeJS.ProcessEnv = process.env) {
     keeping: { milliseconds: settings.KEEP_DAYS * 24 * 3600_000, versions: settings.KEEP_VERSIONS },
     quotaBytes: settings.QUOTA_BYTES,
     quotaFiles: settings.QUOTA_FILES,
-    allowedExtensions: settings.ALLOWED_EXTENSIONS?.split(',').map(text => text.trim().replace(/^\./, '').toLowerCase()),
+    allowedExtensions: settings.ALLOWED_EXTENSIONS?.split(',').map(text => text.trim().replace(/^\./, '').normalize('NFC').toLowerCase()),
     minFreeBytes: settings.MIN_FREE_BYTES,
     passwordPolicy: policy.name,
     passwordPolicyReason: policy.reason,
@@ -178,7 +181,9 @@ function databaseUrl (text: string): string | undefined {
 /** The URL as it is used in headers: ASCII only, without a trailing slash. The error omits the value, which may contain a password. */
 function publicUrl (text: string): string {
   const url = PUBLIC_URL.test(text) && text.length <= MAX_PUBLIC_URL_LENGTH && URL.canParse(text) ? new URL(text) : undefined
-  if (url === undefined || url.username !== '' || url.password !== '') throw new ConfigError('PUBLIC_URL: expected an address such as https://files.example.org, without a password or a query')
+  if (url === undefined || url.username !== '' || url.password !== '' || !PLAIN_PATH.test(url.pathname)) {
+    throw new ConfigError('PUBLIC_URL: expected an address such as https://files.example.org, without a password, a query or quotes')
+  }
   return url.origin + url.pathname.replace(/\/+$/, '')
 }
 

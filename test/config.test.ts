@@ -27,7 +27,7 @@ const table: { name: string, field: keyof Config, unset: unknown, set: [string, 
   { name: 'BLOB_GRACE_SECONDS', field: 'blobGraceSeconds', unset: 3600, set: [['0', 0], ['2592000', 2_592_000]], wrong: ['-1', '2592001', '1h'] },
   { name: 'DATABASE_URL', field: 'databaseUrl', unset: undefined, set: [['sqlite:', undefined], ['postgres://ann:secret@db.example:5432/files?sslmode=verify-full', 'postgres://ann:secret@db.example:5432/files?sslmode=verify-full'], [' postgresql:///files ', 'postgresql:///files']], wrong: ['mysql://db.example/files', 'db.example/files', 'postgres:db', 'postgres://db.example:port/files', '/var/lib/files.db'] },
   { name: 'DOWNLOAD_REDIRECT_SECONDS', field: 'downloadRedirectSeconds', unset: 0, set: [['600', 600]], wrong: ['-1', '86401', 'on'] },
-  { name: 'PUBLIC_URL', field: 'publicUrl', unset: undefined, set: [['https://files.example', 'https://files.example'], ['http://files.example:81/store//', 'http://files.example:81/store'], ['https://例え.jp/é', 'https://xn--r8jz45g.jp/%C3%A9']], wrong: ['files.example', 'http://[bad', 'https://x:99999', 'https://a<b>', 'https://ann:secret@files.example', 'ftp://files.example', 'https://', 'https://files.example?a', 'https://files.example/#a', 'https://files example'] },
+  { name: 'PUBLIC_URL', field: 'publicUrl', unset: undefined, set: [['https://files.example', 'https://files.example'], ['http://files.example:81/store//', 'http://files.example:81/store'], ['https://例え.jp/é', 'https://xn--r8jz45g.jp/%C3%A9']], wrong: ['files.example', 'http://[bad', 'https://x:99999', 'https://a<b>', 'https://ann:secret@files.example', 'ftp://files.example', 'https://', 'https://files.example?a', 'https://files.example/#a', 'https://files example', 'https://files.example/it\'s', 'https://files.example/%', 'https://files.example/$(x)'] },
   { name: 'TOKEN_SECONDS', field: 'tokenSeconds', unset: 600, set: [['1', 1], ['86400', 86400]], wrong: ['0', '-5', '86401', 'ten', '1.5'] },
   { name: 'MAX_FILE_BYTES', field: 'maxFileBytes', unset: 5 * GIB, set: [['0', 0], ['9007199254740991', Number.MAX_SAFE_INTEGER], ['5GiB', 5 * GIB]], wrong: ['-1', '9007199254740993', '5e9', '1e300', '8192T'] },
   { name: 'UPLOAD_EXPIRY_HOURS', field: 'uploadExpiryHours', unset: 24, set: [['1', 1], ['8760', 8760]], wrong: ['0', '8761', '1d'] },
@@ -35,7 +35,7 @@ const table: { name: string, field: keyof Config, unset: unknown, set: [string, 
   { name: 'KEEP_VERSIONS', field: 'keeping', unset: { milliseconds: 30 * 86_400_000, versions: 10 }, set: [['0', { milliseconds: 30 * 86_400_000, versions: 0 }], ['1000', { milliseconds: 30 * 86_400_000, versions: 1000 }]], wrong: ['-1', '1001', 'all'] },
   { name: 'QUOTA_BYTES', field: 'quotaBytes', unset: undefined, set: [['0', 0], ['1000', 1000], ['10G', 10 * GIB], [' 1.5 gb ', 1_500_000_000]], wrong: ['-1', 'none', '0.5', '0.1K', '1 X', 'G', '1.G', '10GiBB', '1,000'] },
   { name: 'QUOTA_FILES', field: 'quotaFiles', unset: undefined, set: [['0', 0], ['12', 12]], wrong: ['-1', 'unlimited', '1,000'] },
-  { name: 'ALLOWED_EXTENSIONS', field: 'allowedExtensions', unset: undefined, set: [['pdf', ['pdf']], ['.PDF, Jpg ,tar', ['pdf', 'jpg', 'tar']], ['é', ['é']]], wrong: [',', 'pdf,', 'tar.gz', 'a/b', '..'] },
+  { name: 'ALLOWED_EXTENSIONS', field: 'allowedExtensions', unset: undefined, set: [['pdf', ['pdf']], ['.PDF, Jpg ,tar', ['pdf', 'jpg', 'tar']], ['é', ['é']], ['E\u0301', ['é']]], wrong: [',', 'pdf,', 'tar.gz', 'a/b', '..'] },
   { name: 'MIN_FREE_BYTES', field: 'minFreeBytes', unset: 64 * 1024 ** 2, set: [['0', 0], ['64 MiB', 64 * 1024 ** 2]], wrong: ['-1', '64  MiB', '-1K'] },
   { name: 'PASSWORD_POLICY', field: 'passwordPolicy', unset: 'open', set: [['open', 'open'], ['strict', 'strict']], wrong: ['Strict', 'none'] },
   { name: 'REGISTRATION', field: 'registration', unset: 'open', set: [['open', 'open'], ['closed', 'closed']], wrong: ['no', 'CLOSED'] },
@@ -85,8 +85,8 @@ for (const { settings, words } of [
   { settings: { TRUST_PROXY: 'the\nproxy' }, words: 'TRUST_PROXY: expected addresses such as 10.0.0.1, or ranges such as 10.0.0.0/8, separated by commas, not "the\\nproxy"' },
   { settings: { TRUST_PROXY: '10.0.0.0/0' }, words: 'TRUST_PROXY: expected addresses such as 10.0.0.1, or ranges such as 10.0.0.0/8, not "10.0.0.0/0"' },
   { settings: { STORAGE_URL: 's3://key:secret@files' }, words: 'STORAGE_URL: expected s3://bucket/prefix?endpoint=https://s3.example.org&region=eu-central-1, without credentials' },
-  { settings: { PUBLIC_URL: 'https://ann:secret@files.example' }, words: 'PUBLIC_URL: expected an address such as https://files.example.org, without a password or a query' },
-  { settings: { PUBLIC_URL: `https://files.example/${'a'.repeat(2048)}` }, words: 'PUBLIC_URL: expected an address such as https://files.example.org, without a password or a query' }
+  { settings: { PUBLIC_URL: 'https://ann:secret@files.example' }, words: 'PUBLIC_URL: expected an address such as https://files.example.org, without a password, a query or quotes' },
+  { settings: { PUBLIC_URL: `https://files.example/${'a'.repeat(2048)}` }, words: 'PUBLIC_URL: expected an address such as https://files.example.org, without a password, a query or quotes' }
 ]) {
   test(`a wrong ${Object.keys(settings)} is told in words: ${words}`, async t => {
     t.equal(refusalOf(settings), words)

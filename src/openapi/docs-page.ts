@@ -113,10 +113,12 @@ export const docsRoutes: FastifyPluginAsync = async app => {
   })
   // The plugin serves copies of the document that lack the address of this server.
   app.addHook('onRequest', async ({ routeOptions: { url } }, reply) => {
-    if (url === '/docs/json' || url === '/docs/yaml') return reply.redirect(url.replace('/docs/', '/openapi.'))
+    if (url === '/docs/json' || url === '/docs/yaml') return reply.redirect(url.replace('/docs/', '../openapi.'))
   })
   await app.register(swaggerUi, {
     routePrefix: '/docs',
+    // Makes the addresses of scripts and styles relative: a proxy may add a path.
+    indexPrefix: '.',
     uiConfig: {
       // Without the bar that opens another server's document.
       layout: 'BaseLayout',

@@ -296,6 +296,7 @@ browserTest('the page links to the document, and asks the server that it came fr
   const link = page.locator('.info a', { hasText: 'openapi.json' })
   await shows(t, () => link.innerText(), '/openapi.json')
   await shows(t, () => link.evaluate(element => (element as HTMLAnchorElement).href), `${origin}/openapi.json`)
+  t.notMatch(await (await fetch(`${origin}/docs`)).text(), /(?:src|href)="\//, 'a proxy may add the path')
   t.equal(await register(page, 'test_user', 'pwd'), '201')
   t.same(requested.filter(url => !url.startsWith(`${origin}/`) && !url.startsWith('data:')), [])
   t.same(complaints, [])
