@@ -103,7 +103,7 @@ export function spawnBin (args: string[], settings: Settings = {}, start: Start 
 }
 
 /** Runs the bin until it exits. */
-export async function runBin (args: string[], settings: Settings = {}, input = ''): Promise<{ code: number | null, stdout: string, stderr: string }> {
+export async function runBin (args: string[], settings: Settings = {}, input: string | Uint8Array = ''): Promise<{ code: number | null, stdout: string, stderr: string }> {
   const child = spawnBin(args, await withStore(settings))
   child.stdin?.end(input)
   const exited = once(child, 'exit') as Promise<[number | null]>

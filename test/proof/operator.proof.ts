@@ -55,6 +55,8 @@ t.test('an account added beside a running server, whose registration is closed, 
   t.match(text.stdout, /^2\tben\t[^\n]+\n$/)
   t.equal((await server.send('GET', '/api/resource', { user: ['ben', 'two\nlines\n'] })).status, 200, 'only the last line end is cut')
   await server.send('PUT', '/uploads/a', { user: ['ben', 'two\nlines\n'], body: 'abc' })
+  await operator.json(['user', 'passwd', 'ann'], '\uFEFFpassé')
+  t.equal((await server.send('GET', '/api/resource', { user: ['ann', '\uFEFFpassé'] })).status, 200, 'a byte order mark is part of the password')
 
   t.match(await operator.json(['user', 'show', 'BEN']), [{ id: 2, username: 'ben', usedFiles: 1, usedBytes: 3 }])
   t.match(await operator.json(['user', 'list']), [{ id: 1, username: 'Ann' }, { id: 2, username: 'ben' }])
@@ -86,10 +88,11 @@ t.test('a command that can\'t be carried out is one clear line, 2 for a misspelt
     [['user', 'list'], { PORT: 'x' }], [['user', 'list', 'ann']], [['user', 'show', 'ann', '--files=3']],
     ...[['list'], ['show', 'ann'], ['rm', 'ann', '--yes']].map(words => [['user', ...words], { DATA_DIR: join(dataDir, 'nowhere') }] as [string[], Settings])
   ]
-  const refused: [args: string[], settings?: Settings, input?: string][] = [
+  const refused: [args: string[], settings?: Settings, input?: string | Uint8Array][] = [
     ...[['show'], ['passwd'], ['rm', '--yes']].map(words => [['user', ...words, 'nobody']] as [string[]]),
     [['user', 'show', 'a:b']], [['trash', 'empty', 'nobody', '--yes']],
     [['user', 'add', 'ANN']], [['user', 'add', 'a:b'], {}, 'pwd'], [['user', 'add', 'ben'], {}, '\n'], [['user', 'add', 'ben'], { PASSWORD_POLICY: 'strict' }, 'short\n'],
+    [['user', 'add', 'ben'], {}, Buffer.from('pass\xff', 'latin1')], [['user', 'passwd', 'ann'], {}, Buffer.from('pass\xff', 'latin1')],
     [['user', 'passwd', 'ann'], {}, ''], [['user', 'passwd', 'ann'], {}, 'x'.repeat(1025)],
     [['keys', 'rotate'], { DATA_DIR: join(dataDir, 'nowhere') }]
   ]
