@@ -2,11 +2,13 @@ import { once } from 'node:events'
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { Database } from '../../src/metadata/sqlite/driver.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
-import { runBin, signUp, startServer, type Client, type RunningServer, type SendOptions, type Settings } from '../server.ts'
+import { runBin, signUp, spawnBin, startServer, type Client, type RunningServer, type SendOptions, type Settings } from '../server.ts'
+import { storeSettings } from '../stores.ts'
 import { lacksTerminal, spawnOnTerminal } from '../terminal.ts'
 
 type User = [string, string]
@@ -114,6 +116,34 @@ t.test('a command that can\'t be carried out is one clear line, 2 for a misspelt
   t.strictSame([readdirSync(join(dataDir, 'empty')), readdirSync(dataDir).sort()], [[], ['empty', 'store']])
   const server = await startServer(t, { DATA_DIR: join(dataDir, 'store') })
   t.equal((await server.send('GET', '/api/resource', { user: ['ann', 'pwd'] })).status, 200)
+})
+
+t.test('a command goes on without the reader of its output, with the exit code of its result, and fails in one line if the output is lost otherwise', async t => {
+  const server = await startServer(t)
+  const { user } = await signUp(server, 'ann')
+  await server.send('PUT', '/uploads/a', { user, body: 'abc' })
+  await server.close()
+  const { dataDir } = server
+  const end = async (args: string[], under: string[]) => {
+    const child = spawnBin(args, { DATA_DIR: dataDir, PORT: '0', ...await storeSettings(dataDir) }, { under })
+    child.stdin?.end()
+    child.stdout?.destroy()
+    const exited = once(child, 'exit') as Promise<[number | null]>
+    const stderr = (await (child.stderr as Readable).setEncoding('utf8').toArray()).join('')
+    return { code: (await exited)[0], stderr }
+  }
+  const quiet = [['doctor', '--json'], ['doctor'], ['user', 'list'], ['fsck'], ['--help']]
+  for (const args of quiet) {
+    const { code } = await runBin(args, { DATA_DIR: dataDir, PORT: '0' })
+    t.strictSame(await end(args, []), { code, stderr: '' }, args.join(' '))
+  }
+  for (const args of quiet) {
+    const { code, stderr } = await end(args, ['sh', '-c', 'exec "$@" > /dev/full', 'sh'])
+    t.equal(code, 1, args.join(' '))
+    t.match(stderr, /^magicstore: [^\n]*ENOSPC[^\n]*\n$/)
+  }
+  rmSync((await blobsOf(dataDir)).a?.path ?? '')
+  t.strictSame(await end(['fsck', '--json'], []), { code: 1, stderr: '' })
 })
 
 t.test('each command explains itself', async t => {
