@@ -47,13 +47,25 @@ test('the names of the data folder, of what is above it and of what is in it are
 })
 
 test('a data folder that can\'t be made is refused in one line', async t => {
-  const folder = t.testdir({ file: 'text' })
+  const { dataDir: used } = await makeStore(t)
+  const folder = join(dirname(used), 'others')
+  await mkdir(folder)
+  await writeFile(join(folder, 'file'), 'text', { mode: 0o755 })
+  t.equal((await runBin(['backup', join(folder, 'backup')], { DATA_DIR: used })).code, 0)
   // Without an end, Node made folders in /proc.
   for (const dataDir of [join(folder, 'file'), join(folder, 'file/data'), '/proc/data']) {
-    const { code, stderr } = await runBin(['serve'], { DATA_DIR: dataDir, PORT: '0' })
-    t.equal(code, 2, dataDir)
+    for (const args of [['serve'], ['restore', join(folder, 'backup')]]) {
+      const { code, stderr } = await runBin(args, { DATA_DIR: dataDir, PORT: '0' })
+      t.equal(code, 2, `${args[0]} ${dataDir}`)
+      t.match(stderr, oneLine)
+      t.match(stderr, `DATA_DIR: ${dataDir} can't be used as a folder`)
+    }
+  }
+  for (const args of [['keys', 'rotate'], ['user', 'list']]) {
+    const { code, stderr } = await runBin(args, { DATA_DIR: join(folder, 'file') })
+    t.equal(code, 2)
     t.match(stderr, oneLine)
-    t.match(stderr, `DATA_DIR: ${dataDir}`)
+    t.match(stderr, `DATA_DIR: ${join(folder, 'file')} can't be used as a folder`)
   }
 })
 
