@@ -19,6 +19,8 @@ const PUBLIC_URL = /^https?:\/\/[^/?#\s]+(\/[^?#\s]*)?$/
 const PLAIN_PATH = /^(?:[\w\-./~:@!+,=]|%[0-9A-F]{2})*$/i
 const MAX_PUBLIC_URL_LENGTH = 2048
 
+const ORIGIN = /^https?:\/\/[^/\\\s]+$/
+
 /** Comma-separated items that match a pattern; `expected` describes them in error messages. */
 const List = (description: string, { item, expected }: { item: string, expected: string }) => Type.String({ pattern: `^${item}(?:,${item})*$`, description, expected })
 
@@ -50,7 +52,7 @@ export const Settings = Type.Object({
   REGISTRATION: Type.Union([Type.Literal('open'), Type.Literal('closed')], { default: 'open', description: '`open` or `closed`; if closed, only the operator adds accounts.' }),
   WEB_PAGE: Type.Union([Type.Literal('on'), Type.Literal('off')], { default: 'on', description: '`off` removes the page for browsers.' }),
   TRUST_PROXY: Type.Optional(List('Proxies whose forwarding headers are trusted: addresses or CIDR ranges, comma-separated.', { item: ' *[0-9A-Fa-f.:]+(?:/[0-9]{1,3})? *', expected: PROXIES })),
-  CORS_ORIGINS: Type.Optional(List('Origins whose pages may call the API, such as https://app.example.org, comma-separated.', { item: 'https?://[^\\s,/]+', expected: 'origins such as https://app.example.org' })),
+  CORS_ORIGINS: Type.Optional(Type.String({ description: 'Origins whose pages may call the API, such as https://app.example.org, comma-separated.' })),
   TLS_CERT: Type.Optional(Type.String({ minLength: 1, description: 'Certificate chain file (PEM); enables HTTPS with HTTP/2 and 1.1. Reloaded on SIGHUP.' })),
   TLS_KEY: Type.Optional(Type.String({ minLength: 1, description: 'Private key file (PEM) for TLS_CERT.' })),
   RATE_LIMIT_PER_MINUTE: Type.Integer({ default: 6000, minimum: 0, maximum: 1_000_000_000, description: 'Requests per minute from one client address; 0: no limit.' }),
@@ -99,7 +101,7 @@ export function readConfig (env: NodeJS.ProcessEnv = process.env) {
     registration: settings.REGISTRATION,
     hasWebPage: settings.WEB_PAGE === 'on',
     trustProxy: settings.TRUST_PROXY?.split(',').map(text => proxyRange(text.trim())),
-    corsOrigins: settings.CORS_ORIGINS?.split(','),
+    corsOrigins: settings.CORS_ORIGINS?.split(',').map(corsOrigin),
     tls: tlsFiles(settings),
     rateLimitPerMinute: settings.RATE_LIMIT_PER_MINUTE,
     signInFailures: settings.SIGN_IN_FAILURES,
@@ -185,6 +187,14 @@ function publicUrl (text: string): string {
     throw new ConfigError('PUBLIC_URL: expected an address such as https://files.example.org, without a password, a query or quotes')
   }
   return url.origin + url.pathname.replace(/\/+$/, '')
+}
+
+/** The origin as browsers send it: in lower case, ASCII only, without a default port. The error omits the value, which may contain a password. */
+function corsOrigin (text: string): string {
+  const url = ORIGIN.test(text) && URL.canParse(text) ? new URL(text) : undefined
+  // The href of an address with a user, a password, a query or a fragment is longer.
+  if (url === undefined || url.href !== `${url.origin}/`) throw new ConfigError('CORS_ORIGINS: expected origins such as https://app.example.org, separated by commas, without a password, a path or a query')
+  return url.origin
 }
 
 /** An address, or a CIDR range with a prefix of 1 bit or more. */

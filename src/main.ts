@@ -58,6 +58,21 @@ function lineOf (error: unknown): string {
   return error instanceof OperatorError || code !== undefined ? message : String((error as Error).stack)
 }
 
+/**
+ * Without listeners, Node.js ends the process with a stack trace. A command goes on if the reader of its output exits, as
+ * `head` does, and ends with the exit code of its result. Output that is lost in another way is a failure.
+ */
+function surviveLostOutput ({ stdout, stderr }: NodeJS.Process): void {
+  stdout.on('error', () => {})
+  stderr.on('error', () => {})
+  stdout.once('error', ({ code, message }: NodeJS.ErrnoException) => {
+    if (code === 'EPIPE') return
+    console.error(`magicstore: can't write to standard output: ${message}`)
+    process.exitCode = 1
+  })
+}
+
+surviveLostOutput(process)
 // Only the owner has access to what the process creates: folders 0700, files 0600.
 process.umask(0o077)
 run(process.argv.slice(2)).catch((error: unknown) => {

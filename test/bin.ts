@@ -8,7 +8,7 @@ const isMeasured = process.env.COVERAGE === '1'
 
 export interface Start {
   /** A program that runs Node, with its arguments. */
-  under?: string[]
+  under?: readonly string[]
   /** Another Node than that of the test. */
   node?: string
   /** Arguments for Node, before the bin. */

@@ -41,7 +41,7 @@ const table: { name: string, field: keyof Config, unset: unknown, set: [string, 
   { name: 'REGISTRATION', field: 'registration', unset: 'open', set: [['open', 'open'], ['closed', 'closed']], wrong: ['no', 'CLOSED'] },
   { name: 'WEB_PAGE', field: 'hasWebPage', unset: true, set: [['on', true], ['off', false]], wrong: ['no', 'ON'] },
   { name: 'TRUST_PROXY', field: 'trustProxy', unset: undefined, set: [['10.0.0.1', ['10.0.0.1']], ['10.0.0.0/8, fd00::/8', ['10.0.0.0/8', 'fd00::/8']], ['::1/128,10.0.0.1/32', ['::1/128', '10.0.0.1/32']]], wrong: ['10.0.0.0/0', '999.1.1.1', 'abc', '1.2.3', '010.0.0.1', '10.0.0.0/33', '::1/129', 'true', 'proxy.example', '10.0.0.1;10.0.0.2', ','] },
-  { name: 'CORS_ORIGINS', field: 'corsOrigins', unset: undefined, set: [['https://app.example', ['https://app.example']], ['https://app.example,http://localhost:8080', ['https://app.example', 'http://localhost:8080']]], wrong: ['*', 'app.example', 'https://app.example/', 'null', 'https://app.example,'] },
+  { name: 'CORS_ORIGINS', field: 'corsOrigins', unset: undefined, set: [['https://app.example', ['https://app.example']], ['https://app.example,http://localhost:8080', ['https://app.example', 'http://localhost:8080']], ['https://A.Example,https://münchen.de,https://a:443,http://[::1]:80', ['https://a.example', 'https://xn--mnchen-3ya.de', 'https://a', 'http://[::1]']]], wrong: ['*', 'app.example', 'https://app.example/', 'null', 'https://app.example,', 'https://u:pw@h', 'https://u@h', 'https://a:99999', 'https://a?x', 'https://a?', 'https://a#x', 'https://a\\b', 'https://a b', 'https://a,https://[bad'] },
   { name: 'TLS_CERT', field: 'tls', unset: undefined, set: [], wrong: [] },
   { name: 'TLS_KEY', field: 'tls', unset: undefined, set: [], wrong: [] },
   { name: 'RATE_LIMIT_PER_MINUTE', field: 'rateLimitPerMinute', unset: 6000, set: [['0', 0], ['1', 1]], wrong: ['-1', 'off', '1.5'] },
@@ -85,6 +85,7 @@ for (const { settings, words } of [
   { settings: { TRUST_PROXY: 'the\nproxy' }, words: 'TRUST_PROXY: expected addresses such as 10.0.0.1, or ranges such as 10.0.0.0/8, separated by commas, not "the\\nproxy"' },
   { settings: { TRUST_PROXY: '10.0.0.0/0' }, words: 'TRUST_PROXY: expected addresses such as 10.0.0.1, or ranges such as 10.0.0.0/8, not "10.0.0.0/0"' },
   { settings: { STORAGE_URL: 's3://key:secret@files' }, words: 'STORAGE_URL: expected s3://bucket/prefix?endpoint=https://s3.example.org&region=eu-central-1, without credentials' },
+  { settings: { CORS_ORIGINS: 'https://app.example,https://ann:secret@app.example/' }, words: 'CORS_ORIGINS: expected origins such as https://app.example.org, separated by commas, without a password, a path or a query' },
   { settings: { PUBLIC_URL: 'https://ann:secret@files.example' }, words: 'PUBLIC_URL: expected an address such as https://files.example.org, without a password, a query or quotes' },
   { settings: { PUBLIC_URL: `https://files.example/${'a'.repeat(2048)}` }, words: 'PUBLIC_URL: expected an address such as https://files.example.org, without a password, a query or quotes' }
 ]) {
@@ -183,6 +184,7 @@ for (const { settings, name } of [
   { settings: { REGISTRATION: 'maybe' }, name: 'REGISTRATION' },
   { settings: { SIGNING_KEYS: `a:${secret},b:a-secret-nobody-may-see` }, name: 'SIGNING_KEYS' },
   { settings: { TRUST_PROXY: 'the-proxy' }, name: 'TRUST_PROXY' },
+  { settings: { CORS_ORIGINS: 'https://ann:nobody-may-see@app.example' }, name: 'CORS_ORIGINS' },
   { settings: { DATABASE_URL: 'mysql://ann:nobody-may-see@db.example/files' }, name: 'DATABASE_URL' },
   { settings: { DATABASE_URL: 'postgres://ann:nobody-may-see@db.example/files?sslmode=verify-full&sslrootcert=/nowhere.pem' }, name: 'DATABASE_URL' }
 ]) {

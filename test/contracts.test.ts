@@ -1,7 +1,7 @@
 import { getTableConfig } from 'drizzle-orm/sqlite-core'
 import { execFile, spawn } from 'node:child_process'
 import { once as onceEmitted } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, symlinkSync } from 'node:fs'
 import { copyFile, mkdir, open, readdir, readlink, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -17,7 +17,7 @@ import { createSmallFileReader } from '../src/blobs/disk/small-file-reader.ts'
 import { OutcomeUnknown } from '../src/metadata/metadata.ts'
 import { createCommitter } from '../src/metadata/sqlite/committer.ts'
 import { Database } from '../src/metadata/sqlite/driver.ts'
-import { failureOf } from '../src/metadata/sqlite/failures.ts'
+import { DeniedFileError, failureOf } from '../src/metadata/sqlite/failures.ts'
 import { lockFolder, FolderInUseError } from '../src/metadata/sqlite/lock.ts'
 import * as schema from '../src/metadata/sqlite/schema.ts'
 import { createRowCache } from '../src/metadata/sqlite/row-cache.ts'
@@ -206,9 +206,14 @@ test('the reserve is lent a little at a time to what finds no room, to nothing e
   t.equal(again.missingBytes, 0)
 })
 
-test('a file that SQLite can\'t open means a full disk, or a process without a descriptor left, which is told apart', { skip: !existsSync('/usr/bin/prlimit') && 'prlimit is not installed' }, async t => {
+test('a file that SQLite can\'t open means a full disk, a process without a descriptor left, or missing access, which are told apart', { skip: !existsSync('/usr/bin/prlimit') && 'prlimit is not installed' }, async t => {
   const error = new Database.SqliteError('unable to open database file', 'SQLITE_CANTOPEN')
-  t.match(failureOf(error), { code: 'storage_full' })
+  const folder = t.testdir()
+  const file = join(folder, 'magicstore.db')
+  t.match(failureOf(error, file), { code: 'storage_full' })
+  // It leads to itself, so that not even root can open it.
+  symlinkSync('looped.db-hold', join(folder, 'looped.db-hold'))
+  t.type(failureOf(error, join(folder, 'looped.db')), DeniedFileError)
   // Started first: without a free descriptor no program can start.
   const shell = spawn('sh')
   t.teardown(() => { shell.stdin.end() })
@@ -217,7 +222,7 @@ test('a file that SQLite can\'t open means a full disk, or a process without a d
     await onceEmitted(shell.stdout, 'data')
   }
   await limitDescriptors(0)
-  const failure = failureOf(error)
+  const failure = failureOf(error, file)
   await limitDescriptors(1024)
   t.match(failure, { code: 'overloaded', options: { headers: { 'retry-after': '1' } } })
 })

@@ -1,8 +1,8 @@
 import { createReadStream } from 'node:fs'
 import { chmod, link, mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { dataFolderLayout, LOST_AND_FOUND } from '../data-folder/data-folder.ts'
-import { contentOf, makeFolder, READ_BYTES, sync, writeDurably } from '../data-folder/durable-files.ts'
+import { dataFolderLayout, LOST_AND_FOUND, makeDataFolder } from '../data-folder/data-folder.ts'
+import { contentOf, READ_BYTES, sync, writeDurably } from '../data-folder/durable-files.ts'
 import type { Snapshot } from '../metadata/snapshot.ts'
 import type { OnProgress } from './backup.ts'
 import { BackupError, type BackupSummary, inParallel, readSums, type Sum } from './manifest.ts'
@@ -39,7 +39,7 @@ interface FillOptions {
 export async function restoreBackup (
   { target, tools, ...options }: Omit<FillOptions, 'copyFile' | 'openSnapshot'> & { tools: RestoreTools }
 ): Promise<void> {
-  const isNew = await makeFolder(target)
+  const isNew = await makeDataFolder(target)
   await refuseUsed(target)
   await chmod(target, 0o700)
   const lock = tools.lockFolder(join(target, dataFolderLayout.lock))

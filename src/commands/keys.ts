@@ -1,5 +1,6 @@
 import { readConfig } from '../config.ts'
 import { openKeySource } from '../backends/backends.ts'
+import { requireDatabase } from '../data-folder/data-folder.ts'
 import { createSigningKey } from '../tokens/signing-keys.ts'
 import { UsageError } from './command.ts'
 
@@ -16,6 +17,8 @@ export async function run ([verb, ...rest]: string[]): Promise<void> {
   if (verb !== 'rotate' || rest.length > 0) throw new UsageError('the only verb is rotate; see magicstore keys --help')
   const config = readConfig()
   if (config.signingKeys !== undefined) throw new UsageError('SIGNING_KEYS is set: add a new key there, in first place')
+  // A mistyped DATA_DIR must not get a key that no server uses.
+  if (config.databaseUrl === undefined) await requireDatabase(config.dataDir)
   const keys = await openKeySource(config)
   const key = createSigningKey()
   await keys.rotate(key, KEPT_KEYS).finally(() => keys.close())

@@ -34,8 +34,8 @@ export async function run (args: string[]): Promise<void> {
   const config = readConfig()
   const tls = await readTls(config)
   const store = await openStore(config)
-  // The server keeps running if the process that reads its log exits.
-  process.stdout.on('error', () => {})
+  // The server keeps running, and succeeds, if its log can't be written. `main.ts` would make that a failure.
+  process.stdout.removeAllListeners('error').on('error', () => {})
   const app = await buildApp(store, tls, process.stdout)
   process.on('exit', app.flushLog)
   const metricsAddress = await listen(config, app).catch(async (error: unknown) => {

@@ -4,6 +4,7 @@ import { KEPT_EVENTS, type EventKind } from '../accounts/events.ts'
 import { parseByteSize, readConfig } from '../config.ts'
 import { requireDatabase } from '../data-folder/data-folder.ts'
 import { NO_LIMIT, type AccountRecord } from '../metadata/records.ts'
+import { Problem } from '../problems.ts'
 import { openOperatorStore, type OperatorStore } from '../store.ts'
 import { allAccounts } from './accounts.ts'
 import { UsageError } from './command.ts'
@@ -135,9 +136,18 @@ function parseCount (text: string): number | undefined {
 async function readPassword (): Promise<string> {
   if (!process.stdin.isTTY) {
     const chunks = await process.stdin.toArray() as Buffer[]
-    return Buffer.concat(chunks).toString().replace(/\r?\n$/, '')
+    return textOf(Buffer.concat(chunks)).replace(/\r?\n$/, '')
   }
   return await askSecret('Password: ') ?? missingPassword()
+}
+
+/** Decoded like the password of a request: replacing bytes that are not UTF-8 would set another password. @throws password_invalid. */
+function textOf (bytes: Buffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch (cause) {
+    throw new Problem('password_invalid', { detail: 'The password is not valid UTF-8.', cause })
+  }
 }
 
 /** After Ctrl-C or Ctrl-D at the prompt. */

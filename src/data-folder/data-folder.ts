@@ -40,9 +40,8 @@ interface FolderUse { readonly hasDatabase: boolean, readonly hasBlobs: boolean 
  * a database, or if it is on two file systems.
  */
 export async function prepareDataFolder (folder: string, use: FolderUse): Promise<void> {
-  await makeFolder(folder).then(() => chmod(folder, 0o700)).catch((cause: Error) => {
-    throw new ConfigError(`DATA_DIR: ${folder} can't be used as a folder: ${cause.message}`, { cause })
-  })
+  await makeDataFolder(folder)
+  await chmod(folder, 0o700).catch(failAsFolder(folder))
   if (await isHalfRestored(folder)) throw new ConfigError(`DATA_DIR: the restore into ${folder} was interrupted; run it again`)
   if (!use.hasDatabase && await hasDatabase(folder)) {
     throw new ConfigError(`DATA_DIR: ${folder} has a database of its own; with DATABASE_URL use another folder, into which you can restore a backup of this one`)
@@ -54,6 +53,15 @@ export async function prepareDataFolder (folder: string, use: FolderUse): Promis
     throw new ConfigError(lostDatabase(folder))
   }
   if (use.hasBlobs && await isOnTwoFileSystems(folder)) throw new ConfigError(`DATA_DIR: ${TWO_FILE_SYSTEMS}; ${TWO_FILE_SYSTEMS_REMEDY}`)
+}
+
+/** Creates the folder if it is missing, and returns whether it was. @throws {ConfigError} if it can't be created, or is something else. */
+export async function makeDataFolder (folder: string): Promise<boolean> {
+  return makeFolder(folder).catch(failAsFolder(folder))
+}
+
+const failAsFolder = (folder: string) => (cause: Error): never => {
+  throw new ConfigError(`DATA_DIR: ${folder} can't be used as a folder: ${cause.message}`, { cause })
 }
 
 function lostDatabase (folder: string): string {
@@ -109,6 +117,8 @@ export async function hasDatabase (folder: string): Promise<boolean> {
 /** @throws {ConfigError} if the folder has no database. */
 export async function requireDatabase (folder: string): Promise<void> {
   if (await hasDatabase(folder)) return
+  // With the dot, a file in its place is an error.
+  await access(`${folder}/.`).catch((error: NodeJS.ErrnoException) => error.code === 'ENOENT' || failAsFolder(folder)(error))
   throw new ConfigError(await hasLostDatabase(folder) ? lostDatabase(folder) : `DATA_DIR: there is no database in ${folder}`)
 }
 

@@ -19,10 +19,13 @@ export interface DatabaseTools {
   checkDatabaseIntegrity (file: string): { readonly isOutdated: boolean, readonly findings: string[] }
 }
 
-export async function checkDatabase (dataDir: string, { findReadableDatabase, checkDatabaseIntegrity }: DatabaseTools): Promise<Diagnosis> {
+/** `denied`: what this user can't read and write in DATA_DIR, which the check of the folder reports. */
+export async function checkDatabase (dataDir: string, denied: string[], { findReadableDatabase, checkDatabaseIntegrity }: DatabaseTools): Promise<Diagnosis> {
   if (await isHalfRestored(dataDir)) return fault('a restore into DATA_DIR was interrupted', 'run it again')
   if (await hasLostDatabase(dataDir)) return fault('it is missing, but the bytes of files are still there', LOST_DATABASE_REMEDY)
   if (!await hasDatabase(dataDir)) return good('it does not exist yet; the first start creates it')
+  const unread = denied.filter(name => name.startsWith(dataFolderLayout.database))
+  if (unread.length > 0) return warning(`it was not checked, because this user can't read and write ${unread.join(', ')}`, 'run as the user that owns DATA_DIR')
   const scratch = join(tmpdir(), `magicstore-doctor-${randomUUID()}`)
   try {
     return await findReadableDatabase(join(dataDir, dataFolderLayout.database), scratch).then(

@@ -10,6 +10,7 @@ import {
   checkOwner,
   checkPermissions,
   checkSpace,
+  deniedEntries,
   entriesOf,
   existingPart
 } from './folder.ts'
@@ -50,6 +51,7 @@ export async function * runChecks ({ config, nodeVersion, userId, tools, onProgr
   const now = Date.now()
   const entries = await entriesOf(dataDir)
   const existing = await existingPart(dataDir)
+  const denied = await deniedEntries(dataDir, entries, tools)
   // The slow ones are last.
   const checks: Record<string, () => Diagnosis | Promise<Diagnosis>> = {
     node: () => checkNode(nodeVersion),
@@ -64,7 +66,7 @@ export async function * runChecks ({ config, nodeVersion, userId, tools, onProgr
     metrics: () => checkMetrics(config),
     // With a database server and a bucket there is no data folder.
     ...((databaseUrl === undefined || storageUrl === undefined) && {
-      folder: () => checkFolder(dataDir, existing),
+      folder: () => checkFolder(dataDir, existing, denied),
       permissions: () => checkPermissions(dataDir, entries),
       owner: () => checkOwner(dataDir, entries, userId),
       names: () => checkNames(entries, tools),
@@ -75,7 +77,7 @@ export async function * runChecks ({ config, nodeVersion, userId, tools, onProgr
     clock: () => checkClock(entries, now),
     server: () => checkServer(config),
     public_address: () => checkPublicAddress(config),
-    database: () => databaseUrl === undefined ? checkDatabase(dataDir, tools) : checkServerOfDatabase(databaseUrl, tools),
+    database: () => databaseUrl === undefined ? checkDatabase(dataDir, denied, tools) : checkServerOfDatabase(databaseUrl, tools),
     storage: () => checkStorage(config, tools)
   }
   const all = Object.entries(checks)

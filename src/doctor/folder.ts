@@ -1,4 +1,4 @@
-import { access, constants, readdir, stat, statfs } from 'node:fs/promises'
+import { access, constants, lstat, readdir, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import {
   dataFolderLayout,
@@ -45,16 +45,47 @@ export async function existingPart (folder: string): Promise<string> {
   return stat(folder).then(() => folder, () => existingPart(dirname(folder)))
 }
 
-/** `existing` is the result of `existingPart(folder)`. */
-export async function checkFolder (folder: string, existing: string): Promise<Diagnosis> {
-  try {
-    await access(join(existing, '.'), constants.R_OK | constants.W_OK | constants.X_OK)
-    return good(existing === folder ? `${folder} can be read and written` : `${folder} does not exist yet; the first start creates it`)
-  } catch (error) {
+/** The files and folders of MagicStore in the data folder that this user can't read and write. Not what is in the folders: that can be a lot. */
+export async function deniedEntries (folder: string, entries: Entry[], { isBesideDatabase }: DatabaseTools): Promise<string[]> {
+  const names = entries.map(({ name }) => name)
+    .filter(name => Object.values<string>(dataFolderLayout).includes(name) || isBesideDatabase(name, dataFolderLayout.database))
+  const results = await Promise.allSettled(names.map(name => access(join(folder, name), constants.R_OK | constants.W_OK)))
+  // A server may have deleted some meanwhile.
+  return names.filter((_name, index) => {
+    const result = results[index]
+    return result?.status === 'rejected' && (result.reason as NodeJS.ErrnoException).code !== 'ENOENT'
+  })
+}
+
+/** `existing` is the result of `existingPart(folder)`, and `denied` that of `deniedEntries`. */
+export async function checkFolder (folder: string, existing: string, denied: string[]): Promise<Diagnosis> {
+  const obstacle = await findObstacle(folder, existing)
+  if (obstacle !== undefined) return fault(`${folder} can't be created: ${obstacle}`, 'set DATA_DIR to a folder that exists or can be created')
+  const problem = await access(`${existing}/.`, constants.R_OK | constants.W_OK | constants.X_OK).then(() => undefined, (error: Error) => error.message)
+  if (problem !== undefined) {
     return fault(
-      `this user can't read and write the folder ${existing}: ${(error as Error).message}`,
+      `this user can't read and write the folder ${existing}: ${problem}`,
       'run as the user that owns DATA_DIR, or set DATA_DIR to a folder that this user can write to'
     )
+  }
+  if (denied.length > 0) {
+    return fault(
+      `this user can't read and write ${denied.map(name => join('DATA_DIR', name)).join(', ')}`,
+      `run as the user that owns DATA_DIR, or as that user: chmod -R u=rwX ${folder}`
+    )
+  }
+  return good(existing === folder ? `${folder} can be read and written` : `${folder} does not exist yet; the first start creates it`)
+}
+
+/** Why the folder can't be created below `existing`, in words: something other than a folder is in its place, or its name is not possible. */
+async function findObstacle (folder: string, existing: string): Promise<string | undefined> {
+  if (folder === existing) return undefined
+  try {
+    await lstat(folder)
+    return `${folder} is a link that leads nowhere`
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    return code === 'ENOENT' ? findObstacle(dirname(folder), existing) : message
   }
 }
 

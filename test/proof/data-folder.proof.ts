@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { test, type Test } from 'tap'
 import { mountDisk } from '../disks.ts'
+import { WITHOUT_ROOTS_ACCESS } from '../programs.ts'
 import { runBin, signUp, spawnServer, startServer, type RunningServer } from '../server.ts'
 
 const run = promisify(execFile)
@@ -46,14 +47,48 @@ test('the names of the data folder, of what is above it and of what is in it are
 })
 
 test('a data folder that can\'t be made is refused in one line', async t => {
-  const folder = t.testdir({ file: 'text' })
+  const { dataDir: used } = await makeStore(t)
+  const folder = join(dirname(used), 'others')
+  await mkdir(folder)
+  await writeFile(join(folder, 'file'), 'text', { mode: 0o755 })
+  t.equal((await runBin(['backup', join(folder, 'backup')], { DATA_DIR: used })).code, 0)
   // Without an end, Node made folders in /proc.
   for (const dataDir of [join(folder, 'file'), join(folder, 'file/data'), '/proc/data']) {
-    const { code, stderr } = await runBin(['serve'], { DATA_DIR: dataDir, PORT: '0' })
-    t.equal(code, 2, dataDir)
-    t.match(stderr, oneLine)
-    t.match(stderr, `DATA_DIR: ${dataDir}`)
+    for (const args of [['serve'], ['restore', join(folder, 'backup')]]) {
+      const { code, stderr } = await runBin(args, { DATA_DIR: dataDir, PORT: '0' })
+      t.equal(code, 2, `${args[0]} ${dataDir}`)
+      t.match(stderr, oneLine)
+      t.match(stderr, `DATA_DIR: ${dataDir} can't be used as a folder`)
+    }
   }
+  for (const args of [['keys', 'rotate'], ['user', 'list']]) {
+    const { code, stderr } = await runBin(args, { DATA_DIR: join(folder, 'file') })
+    t.equal(code, 2)
+    t.match(stderr, oneLine)
+    t.match(stderr, `DATA_DIR: ${join(folder, 'file')} can't be used as a folder`)
+  }
+})
+
+test('a file of the database that this user may not open is named in one line, which speaks of no full disk', async t => {
+  const { dataDir } = await makeStore(t)
+  await writeFile(join(dataDir, 'magicstore.db-wal'), '')
+  for (const { name, commands } of [
+    { name: 'magicstore.db', commands: [['serve'], ['user', 'list'], ['backup', join(t.testdirName, 'backup')]] },
+    { name: 'magicstore.db-wal', commands: [['serve'], ['user', 'list'], ['backup', join(t.testdirName, 'backup')]] },
+    { name: 'magicstore.db-hold', commands: [['serve'], ['user', 'list'], ['backup', join(t.testdirName, 'backup')]] },
+    { name: 'lock.db', commands: [['serve']] }
+  ]) {
+    const file = join(dataDir, name)
+    await chmod(file, 0)
+    for (const args of commands) {
+      const { code, stderr } = await runBin(args, { DATA_DIR: dataDir, PORT: '0' }, '', { under: WITHOUT_ROOTS_ACCESS })
+      t.equal(code, 1, `${args[0]}, ${name}`)
+      t.match(stderr, oneLine)
+      t.ok(stderr.includes(`${file} `) && stderr.includes('owner and mode'), stderr)
+    }
+    await chmod(file, 0o600)
+  }
+  await (await startServer(t, { DATA_DIR: dataDir })).close()
 })
 
 test('a folder of blobs on another file system than the incoming files is refused in one line, and the doctor says the same', async t => {

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statfsSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statfsSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -10,7 +10,8 @@ import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { Database } from '../../src/metadata/sqlite/driver.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
-import { withFault } from '../bin.ts'
+import { withFault, type Start } from '../bin.ts'
+import { WITHOUT_ROOTS_ACCESS } from '../programs.ts'
 import { runBin, signUp, spawnServer, startServer, type Settings } from '../server.ts'
 import { lacksTerminal, runOnTerminal } from '../terminal.ts'
 
@@ -25,8 +26,8 @@ type Verdict = 'good' | 'warning' | 'fault'
 interface Finding { check: string, verdict: Verdict, message: string, remedy?: string }
 
 /** The doctor's result for each check; it contacts a server only if PORT is set. */
-async function examine (settings: Settings): Promise<{ code: number | null, findings: Finding[], verdicts: Record<string, Verdict> }> {
-  const { code, stdout, stderr } = await runBin(['doctor', '--json'], { PORT: '0', MIN_FREE_BYTES: '0', ...settings })
+async function examine (settings: Settings, start: Start = {}): Promise<{ code: number | null, findings: Finding[], verdicts: Record<string, Verdict> }> {
+  const { code, stdout, stderr } = await runBin(['doctor', '--json'], { PORT: '0', MIN_FREE_BYTES: '0', ...settings }, '', start)
   if (stderr !== '') throw new Error(stderr)
   const findings = stdout.trim().split('\n').map(line => JSON.parse(line))
   return { code, findings, verdicts: Object.fromEntries(findings.map(({ check, verdict }) => [check, verdict])) }
@@ -175,7 +176,22 @@ t.test('a certificate that ends soon is a warning; one that is not valid now, or
 
 t.test('a DATA_DIR that is no folder, or can\'t be made, is a fault', async t => {
   const folder = t.testdir({ file: 'no folder' })
-  for (const path of ['file', 'file/data']) t.match(await examine({ DATA_DIR: join(folder, path) }), { code: 1, verdicts: { folder: 'fault' } })
+  writeFileSync(join(folder, 'program'), '', { mode: 0o755 })
+  symlinkSync('nowhere', join(folder, 'link'))
+  for (const path of ['file', 'file/data', 'program', 'link', 'link/data', 'x'.repeat(300), `${'x'.repeat(300)}/data`]) t.match(await examine({ DATA_DIR: join(folder, path) }), { code: 1, verdicts: { folder: 'fault' } })
+})
+
+t.test('a file of the server that this user can\'t read and write is a fault that names it', async t => {
+  const { dataDir, database } = await makeStore(t)
+  for (const [file, mode, other] of [[database, 0o400, 'warning'], [`${database}-hold`, 0, 'warning'], [join(dataDir, 'signing-keys'), 0o400, 'good'], [join(dataDir, 'blobs'), 0o500, 'good']] as [string, number, Verdict][]) {
+    const before = statSync(file).mode
+    chmodSync(file, mode)
+    const { code, findings, verdicts } = await examine({ DATA_DIR: dataDir }, { under: WITHOUT_ROOTS_ACCESS })
+    t.match({ code, verdicts }, { code: 1, verdicts: { folder: 'fault', database: other } }, file)
+    t.match(findings.find(({ check }) => check === 'folder'), { message: join('DATA_DIR', relative(dataDir, file)), remedy: /chmod/ })
+    chmodSync(file, before)
+  }
+  t.match(await examine({ DATA_DIR: dataDir }, { under: WITHOUT_ROOTS_ACCESS }), { code: 0, verdicts: { folder: 'good', database: 'good' } })
 })
 
 t.test('what other users may read is found: a fault where it is keys or the database, else a warning', async t => {

@@ -2,11 +2,13 @@ import { once } from 'node:events'
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { Database } from '../../src/metadata/sqlite/driver.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
-import { runBin, signUp, startServer, type Client, type RunningServer, type SendOptions, type Settings } from '../server.ts'
+import { runBin, signUp, spawnBin, startServer, type Client, type RunningServer, type SendOptions, type Settings } from '../server.ts'
+import { storeSettings } from '../stores.ts'
 import { lacksTerminal, spawnOnTerminal } from '../terminal.ts'
 
 type User = [string, string]
@@ -55,6 +57,8 @@ t.test('an account added beside a running server, whose registration is closed, 
   t.match(text.stdout, /^2\tben\t[^\n]+\n$/)
   t.equal((await server.send('GET', '/api/resource', { user: ['ben', 'two\nlines\n'] })).status, 200, 'only the last line end is cut')
   await server.send('PUT', '/uploads/a', { user: ['ben', 'two\nlines\n'], body: 'abc' })
+  await operator.json(['user', 'passwd', 'ann'], '\uFEFFpassé')
+  t.equal((await server.send('GET', '/api/resource', { user: ['ann', '\uFEFFpassé'] })).status, 200, 'a byte order mark is part of the password')
 
   t.match(await operator.json(['user', 'show', 'BEN']), [{ id: 2, username: 'ben', usedFiles: 1, usedBytes: 3 }])
   t.match(await operator.json(['user', 'list']), [{ id: 1, username: 'Ann' }, { id: 2, username: 'ben' }])
@@ -79,6 +83,7 @@ t.test('a command that can\'t be carried out is one clear line, 2 for a misspelt
     [['user']], [['user', 'frobnicate', 'ann']], [['user', 'constructor', 'ann']], [['user', 'rm']], [['user', 'rm', 'ann']], [['user', 'add', 'ben', 'hunter2']], [['user', 'show', 'ann', '--frob']],
     ...['-1', '1e3', '', '10 apples', '0.5'].map(limit => [['user', 'quota', 'ann', `--bytes=${limit}`]] as [string[]]),
     [['user', 'quota', 'ann', '--files=many', '--bytes=1']], [['user', 'quota', 'ann', '--files=1K']],
+    ...['nowhere', 'empty'].map(name => [['keys', 'rotate'], { DATA_DIR: join(dataDir, name) }] as [string[], Settings]),
     [['keys']], [['keys', 'rotate', 'now']], [['keys', 'rotate'], { SIGNING_KEYS: 'first:zN2pX8qL4vR7tW1yB6mK9dF3hJ5sG0cA' }],
     [['trash']], [['trash', 'frobnicate', '--all', '--yes']], [['trash', 'empty', '--yes']], [['trash', 'empty', 'ann']], [['trash', 'empty', '--all']],
     [['trash', 'empty', 'ann', '--all', '--yes']], [['trash', 'empty', 'ann', 'ben', '--yes']], [['trash', 'empty', '--all', '--yes'], { DATA_DIR: join(dataDir, 'nowhere') }],
@@ -86,12 +91,12 @@ t.test('a command that can\'t be carried out is one clear line, 2 for a misspelt
     [['user', 'list'], { PORT: 'x' }], [['user', 'list', 'ann']], [['user', 'show', 'ann', '--files=3']],
     ...[['list'], ['show', 'ann'], ['rm', 'ann', '--yes']].map(words => [['user', ...words], { DATA_DIR: join(dataDir, 'nowhere') }] as [string[], Settings])
   ]
-  const refused: [args: string[], settings?: Settings, input?: string][] = [
+  const refused: [args: string[], settings?: Settings, input?: string | Uint8Array][] = [
     ...[['show'], ['passwd'], ['rm', '--yes']].map(words => [['user', ...words, 'nobody']] as [string[]]),
     [['user', 'show', 'a:b']], [['trash', 'empty', 'nobody', '--yes']],
     [['user', 'add', 'ANN']], [['user', 'add', 'a:b'], {}, 'pwd'], [['user', 'add', 'ben'], {}, '\n'], [['user', 'add', 'ben'], { PASSWORD_POLICY: 'strict' }, 'short\n'],
-    [['user', 'passwd', 'ann'], {}, ''], [['user', 'passwd', 'ann'], {}, 'x'.repeat(1025)],
-    [['keys', 'rotate'], { DATA_DIR: join(dataDir, 'nowhere') }]
+    [['user', 'add', 'ben'], {}, Buffer.from('pass\xff', 'latin1')], [['user', 'passwd', 'ann'], {}, Buffer.from('pass\xff', 'latin1')],
+    [['user', 'passwd', 'ann'], {}, ''], [['user', 'passwd', 'ann'], {}, 'x'.repeat(1025)]
   ]
   const commands = [...misspelt.map(([args, settings]) => ({ args, settings, input: 'pwd', expected: 2 })), ...refused.map(([args, settings, input = 'pwd']) => ({ args, settings, input, expected: 1 }))]
   await Promise.all(Array.from({ length: 3 }, async () => {
@@ -111,6 +116,34 @@ t.test('a command that can\'t be carried out is one clear line, 2 for a misspelt
   t.strictSame([readdirSync(join(dataDir, 'empty')), readdirSync(dataDir).sort()], [[], ['empty', 'store']])
   const server = await startServer(t, { DATA_DIR: join(dataDir, 'store') })
   t.equal((await server.send('GET', '/api/resource', { user: ['ann', 'pwd'] })).status, 200)
+})
+
+t.test('a command goes on without the reader of its output, with the exit code of its result, and fails in one line if the output is lost otherwise', async t => {
+  const server = await startServer(t)
+  const { user } = await signUp(server, 'ann')
+  await server.send('PUT', '/uploads/a', { user, body: 'abc' })
+  await server.close()
+  const { dataDir } = server
+  const end = async (args: string[], under: string[]) => {
+    const child = spawnBin(args, { DATA_DIR: dataDir, PORT: '0', ...await storeSettings(dataDir) }, { under })
+    child.stdin?.end()
+    child.stdout?.destroy()
+    const exited = once(child, 'exit') as Promise<[number | null]>
+    const stderr = (await (child.stderr as Readable).setEncoding('utf8').toArray()).join('')
+    return { code: (await exited)[0], stderr }
+  }
+  const quiet = [['doctor', '--json'], ['doctor'], ['user', 'list'], ['fsck'], ['--help']]
+  for (const args of quiet) {
+    const { code } = await runBin(args, { DATA_DIR: dataDir, PORT: '0' })
+    t.strictSame(await end(args, []), { code, stderr: '' }, args.join(' '))
+  }
+  for (const args of quiet) {
+    const { code, stderr } = await end(args, ['sh', '-c', 'exec "$@" > /dev/full', 'sh'])
+    t.equal(code, 1, args.join(' '))
+    t.match(stderr, /^magicstore: [^\n]*ENOSPC[^\n]*\n$/)
+  }
+  rmSync((await blobsOf(dataDir)).a?.path ?? '')
+  t.strictSame(await end(['fsck', '--json'], []), { code: 1, stderr: '' })
 })
 
 t.test('each command explains itself', async t => {
@@ -344,10 +377,10 @@ t.test('keys are rotated without signing people out: a token stays valid through
     }
     t.equal((await server.send('GET', '/api/resource', { token: personal })).status, 200)
   }
-  const empty = join(t.testdir(), 'empty')
-  mkdirSync(empty)
-  t.equal((await operatorOf(empty).run(['keys', 'rotate'])).code, 0, 'also before the first start')
-  t.match(readFileSync(join(empty, 'signing-keys'), 'utf8'), /^(?:[0-9a-f]{12}:[\w-]{43}\n){2}$/)
+  const unserved = operatorOf(join(t.testdir(), 'unserved'))
+  await unserved.json(['user', 'add', 'ben'], 'pwd')
+  t.equal((await unserved.run(['keys', 'rotate'])).code, 0, 'also before the first start')
+  t.match(readFileSync(join(t.testdirName, 'unserved', 'signing-keys'), 'utf8'), /^(?:[0-9a-f]{12}:[\w-]{43}\n){2}$/)
 })
 
 t.test('fsck finds a healthy store well, and says of every kind of damage where it is', async t => {

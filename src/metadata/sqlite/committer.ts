@@ -108,7 +108,7 @@ export function createCommitter (client: Database, syncLog: () => Promise<void>)
       commitAll.run()
     } catch (error) {
       if (client.inTransaction) rollbackAll.run()
-      for (const write of batch) write.reject(failureOf(error))
+      for (const write of batch) write.reject(failureOf(error, client.name))
       return
     }
     log.sync().then(() => acknowledge(batch, start), (error: unknown) => { for (const write of batch) write.reject(error) })
@@ -125,7 +125,7 @@ export function createCommitter (client: Database, syncLog: () => Promise<void>)
       return true
     } catch (error) {
       busySince ??= performance.now()
-      if (!isBusy(error) || performance.now() - busySince > BUSY_MILLISECONDS) return rejectAll(failureOf(error))
+      if (!isBusy(error) || performance.now() - busySince > BUSY_MILLISECONDS) return rejectAll(failureOf(error, client.name))
       setTimeout(flush, RETRY_MILLISECONDS)
       return false
     }
@@ -171,7 +171,7 @@ function createSavepoints (client: Database): PrepareWrite {
         // After SQLITE_FULL or SQLITE_IOERR SQLite may have rolled back the whole transaction: then none of its writes has happened.
         if (!client.inTransaction) throw error
         rollback.run()
-        finish = () => reject(failureOf(error))
+        finish = () => reject(failureOf(error, client.name))
       }
       release.run()
     }

@@ -32,7 +32,7 @@ export async function copyDatabase (file: string, copy: string): Promise<void> {
     await sync(copy)
   } catch (error) {
     await rm(copy, { force: true })
-    throw failureOf(error)
+    throw failureOf(error, file)
   }
 }
 

@@ -1,15 +1,23 @@
-import { closeSync, openSync } from 'node:fs'
+import { accessSync, closeSync, constants, openSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { overloadOf } from '../../data-folder/durable-files.ts'
-import { Problem } from '../../problems.ts'
+import { OperatorError, Problem } from '../../problems.ts'
 import { Database } from './driver.ts'
+
+/** This process may not read and write a file of the database. */
+export class DeniedFileError extends OperatorError {}
 
 /** SQLite's codes for a file that it cannot create or grow. */
 const OUT_OF_SPACE = new Set(['SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE', 'SQLITE_IOERR_SHMOPEN', 'SQLITE_IOERR_WRITE', 'SQLITE_CANTOPEN'])
 
-/** Maps SQLite's errors to problems, by their codes. Other errors are returned as they are. */
-export function failureOf (cause: unknown): unknown {
+/** Endings of the files that SQLite and the retention lock open beside a database. */
+const COMPANIONS = ['-wal', '-shm', '-journal', '-hold']
+
+/** Maps SQLite's errors of the database in `file` to problems, by their codes. Other errors are returned as they are. */
+export function failureOf (cause: unknown, file: string): unknown {
   if (!(cause instanceof Database.SqliteError)) return cause
-  if (OUT_OF_SPACE.has(cause.code)) return descriptorShortage() ?? new Problem('storage_full', { cause })
+  if (OUT_OF_SPACE.has(cause.code)) return descriptorShortage() ?? denialOf(file, cause) ?? new Problem('storage_full', { cause })
+  if (cause.code.startsWith('SQLITE_READONLY')) return denialOf(file, cause) ?? cause
   if (isBusy(cause)) return new Problem('overloaded', { headers: { 'retry-after': '1' }, cause })
   return cause
 }
@@ -22,6 +30,19 @@ function descriptorShortage (): Problem | undefined {
   } catch (error) {
     return overloadOf(error)
   }
+}
+
+/** SQLite does not say which file it could not open or write, nor why. Opening them here would drop its locks; this only asks for access. */
+function denialOf (file: string, cause: unknown): DeniedFileError | undefined {
+  for (const path of [dirname(file), file, ...COMPANIONS.map(ending => file + ending)]) {
+    try {
+      accessSync(path, constants.R_OK | constants.W_OK)
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (code !== 'ENOENT') return new DeniedFileError(`${path} can't be read and written (${code}); check its owner and mode, and which user this is`, { cause })
+    }
+  }
+  return undefined
 }
 
 /** True if a transaction was cut off and must be rolled back first, which needs a writable connection. */

@@ -1,6 +1,6 @@
 import { OperatorError } from '../../problems.ts'
 import { Database } from './driver.ts'
-import { isBusy } from './failures.ts'
+import { failureOf, isBusy } from './failures.ts'
 
 /** Another process has locked what this one needs; the message says what. */
 export class FolderInUseError extends OperatorError {}
@@ -18,18 +18,19 @@ interface LockOptions {
 /**
  * Locks the data folder, or anything else that `file` stands for, until `close` or the end of the process. The lock is an open
  * SQLite transaction, which ends with its process: Node has no `flock`, and a file with a pid goes stale.
- * @throws {FolderInUseError} if another process holds the lock.
+ * @throws {FolderInUseError} if another process holds the lock, {DeniedFileError} if this user may not write it.
  */
 export function lockFolder (file: string, { inUse = 'another MagicStore server uses this data folder', waitMilliseconds = 0 }: LockOptions = {}): FolderLock {
-  const client = new Database(file, { timeout: waitMilliseconds })
+  let client: Database | undefined
   try {
+    client = new Database(file, { timeout: waitMilliseconds })
     // Otherwise SQLite creates a journal beside the file, which fails on a full disk.
     client.pragma('journal_mode = MEMORY')
     client.exec('BEGIN EXCLUSIVE')
+    return client
   } catch (error) {
-    client.close()
+    client?.close()
     if (isBusy(error)) throw new FolderInUseError(inUse, { cause: error })
-    throw error
+    throw failureOf(error, file)
   }
-  return client
 }

@@ -14,7 +14,7 @@ import { sync } from '../../data-folder/durable-files.ts'
 import { packageFolder } from '../../config.ts'
 import { OperatorError } from '../../problems.ts'
 import { copyDatabase } from './database-file.ts'
-import { failureOf, isCutOff } from './failures.ts'
+import { DeniedFileError, failureOf, isCutOff } from './failures.ts'
 import type { FolderLock } from './lock.ts'
 
 const ownMigrations = join(packageFolder, 'drizzle/sqlite')
@@ -54,7 +54,7 @@ export async function applyMigrations (client: Database, file: string, { migrati
     client.exec('COMMIT')
   } catch (error) {
     if (client.inTransaction) client.exec('ROLLBACK')
-    const cause = failureOf(error instanceof DrizzleError ? error.cause : error)
+    const cause = failureOf(error instanceof DrizzleError ? error.cause : error, file)
     if (isNew) throw cause
     throw new MigrationError(`the database could not be upgraded and was left unchanged: ${(cause as Error).message}`, { cause })
   } finally {
@@ -125,7 +125,7 @@ async function removeOldCopies (file: string): Promise<void> {
  * Uses a read-only connection: even closing a writable one would move the log into the database. A database whose first
  * start was cut off before it had a log can only be read by a writable connection, which rolls that start back:
  * `refuseNewerIn` checks it then.
- * @throws {NewerDatabaseError}.
+ * @throws {NewerDatabaseError}, {DeniedFileError}.
  */
 export function refuseNewer (file: string, options?: MigrationOptions): void {
   const client = openReadOnly(file)
@@ -133,7 +133,7 @@ export function refuseNewer (file: string, options?: MigrationOptions): void {
   try {
     refuseNewerIn(client, options)
   } catch (error) {
-    if (!isCutOff(error)) throw error
+    if (!isCutOff(error)) throw failureOf(error, file)
   } finally {
     client.close()
   }
@@ -145,11 +145,16 @@ export function refuseNewerIn (client: Database, { migrationsFolder = ownMigrati
   if ((newestIn(client) ?? known) > known) throw new NewerDatabaseError('the database was made by a newer version of MagicStore; it was not changed')
 }
 
-/** Undefined if there is no database yet. If the file is something else, opening it for writing reports what. */
+/**
+ * Undefined if there is no database yet. If the file is something else, opening it for writing reports what.
+ * @throws {DeniedFileError}.
+ */
 function openReadOnly (file: string): Database | undefined {
   try {
     return new Database(file, { readonly: true })
-  } catch {
+  } catch (error) {
+    const failure = failureOf(error, file)
+    if (failure instanceof DeniedFileError) throw failure
     return undefined
   }
 }

@@ -31,6 +31,7 @@ export interface SqliteOptions extends MigrationOptions { readonly keeping?: Kee
 /**
  * Opens the database in `file`, creates it if it does not exist, and applies pending migrations.
  * @throws {NewerDatabaseError} before it changes anything, {MigrationError} if a migration fails; nothing has changed then.
+ * {DeniedFileError} if this user may not read and write a file of the database.
  */
 export async function openSqliteMetadata (file: string, { keeping = KEEP_NOTHING, ...options }: SqliteOptions = {}): Promise<Metadata> {
   refuseNewer(file, options)
@@ -78,7 +79,7 @@ export async function openSqliteMetadata (file: string, { keeping = KEEP_NOTHING
     }
   } catch (error) {
     client.close()
-    throw failureOf(error)
+    throw failureOf(error, file)
   }
 }
 
