@@ -110,7 +110,7 @@ for (const { kind, size } of [
   { kind: 'uploadId', size: 12 * MIB }
 ]) {
   const faults: Fault[] = [{ status: 500, code: 'InternalError' }, { status: 503, code: 'SlowDown' }, 'reset', 'hang', { slow: 300 }]
-  for (const fault of faults) {
+  for (const fault of [...faults, 'lost' as const]) {
     const name = typeof fault === 'string' ? fault : JSON.stringify(fault)
     later(`an upload whose request "${kind}" meets ${name} once succeeds`, async t => {
       const { s3, store } = await start(t, { idleMilliseconds: 500 })

@@ -9,10 +9,10 @@ export interface Multipart { readonly key: string, readonly uploadId: string }
 /** A part that the store has: its number, from 1 to 10,000, its entity tag, and its size. */
 export type SentPart = readonly [number: number, etag: string, size: number]
 
-/** @throws unavailable. */
-export async function createMultipart (bucket: Bucket, key: string): Promise<Multipart> {
-  const { UploadId } = await bucket.requests.send(new CreateMultipartUploadCommand({ Bucket: bucket.name, Key: key })).catch(failAsUnavailable)
-  return { key, uploadId: String(UploadId) }
+/** `isRepeated`: the answer to an earlier request may have been lost, and with it the id of another upload of this object. @throws unavailable. */
+export async function createMultipart (bucket: Bucket, key: string): Promise<Multipart & { readonly isRepeated: boolean }> {
+  const { UploadId, $metadata } = await bucket.requests.send(new CreateMultipartUploadCommand({ Bucket: bucket.name, Key: key })).catch(failAsUnavailable)
+  return { key, uploadId: String(UploadId), isRepeated: Number($metadata.attempts) > 1 }
 }
 
 /** Sends a part. The store verifies its SHA-256. @throws unavailable. */

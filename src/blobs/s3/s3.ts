@@ -63,7 +63,7 @@ export async function openS3Blobs ({ url, graceSeconds, idleMilliseconds }: S3Bl
 
     graceSeconds,
 
-    put: (id, bytes, limits) => counted(upload(bucket, bucket.keyOf(id), { bytes, ...limits }).then(content => ({ id, ...content }))),
+    put: (id, bytes, limits) => counted(upload(bucket, id, { bytes, ...limits }).then(content => ({ id, ...content }))),
 
     append: (id, draft, bytes, options) => counted(appendToDraft(bucket, id, { draft, bytes, ...options })),
 

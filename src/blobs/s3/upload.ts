@@ -6,14 +6,15 @@ import type { Bucket } from './bucket.ts'
 import { failAsUnavailable } from './failures.ts'
 import { completeMultipart, createMultipart, sendPart, type SentPart } from './multipart.ts'
 import { inParts, MAX_OBJECT_BYTES, type Part, PARTS_AT_ONCE } from './parts.ts'
+import { removeUnfinished } from './removal.ts'
 
 interface BlobContent { readonly bytes: AsyncIterable<Uint8Array>, readonly maxBytes: number }
 
 /**
- * Stores bytes as one object: in one request if they fit into a part, else as an upload in parts. The store verifies each
+ * Stores the bytes of a blob as one object: in one request if they fit into a part, else as an upload in parts. The store verifies each
  * against its SHA-256. If it fails, neither an object nor a part stays. @throws file_too_large, unavailable.
  */
-export async function upload (bucket: Bucket, key: string, { bytes, ...limit }: BlobContent): Promise<Content> {
+export async function upload (bucket: Bucket, id: string, { bytes, ...limit }: BlobContent): Promise<Content> {
   const maxBytes = Math.min(limit.maxBytes, MAX_OBJECT_BYTES)
   const hash = createHash('sha256')
   let size = 0
@@ -27,17 +28,17 @@ export async function upload (bucket: Bucket, key: string, { bytes, ...limit }: 
     }
   }
 
-  await send(bucket, key, inParts(counted(), maxBytes))
+  await send(bucket, id, inParts(counted(), maxBytes))
   return { size, sha256: hash.digest('hex') }
 }
 
 /** Sends an object that fits into one part in one request, and any other in parts. */
-async function send (bucket: Bucket, key: string, parts: AsyncIterable<Part>): Promise<void> {
+async function send (bucket: Bucket, id: string, parts: AsyncIterable<Part>): Promise<void> {
   let upload: Upload | undefined
   try {
     for await (const { bytes, isLast } of parts) {
-      if (isLast && upload === undefined) return await putObject(bucket, key, bytes)
-      upload ??= await openUpload(bucket, key)
+      if (isLast && upload === undefined) return await putObject(bucket, bucket.keyOf(id), bytes)
+      upload ??= await openUpload(bucket, id)
       await upload.add(bytes)
     }
     await upload?.complete()
@@ -65,7 +66,8 @@ interface Upload {
   abort (): Promise<void>
 }
 
-async function openUpload (bucket: Bucket, key: string): Promise<Upload> {
+async function openUpload (bucket: Bucket, id: string): Promise<Upload> {
+  const key = bucket.keyOf(id)
   const multipart = await createMultipart(bucket, key)
   const failure = new AbortController()
   const sending: Promise<SentPart>[] = []
@@ -80,6 +82,8 @@ async function openUpload (bucket: Bucket, key: string): Promise<Upload> {
 
     async complete () {
       await completeMultipart(bucket, multipart, await Promise.all(sending))
+      // If it fails, the object is complete all the same. The one left is removed with it.
+      if (multipart.isRepeated) await removeUnfinished(bucket, [id]).catch(() => {})
     },
 
     async abort () {
