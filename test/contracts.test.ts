@@ -300,6 +300,21 @@ test('a folder has one lock, until it is released', async t => {
   lockFolder(file).close()
 })
 
+test('a write to a database that this connection may only read, though the user may write it, fails with the error of SQLite', t => {
+  const file = join(t.testdir(), 'magicstore.db')
+  new Database(file).exec('CREATE TABLE notes (text TEXT)').close()
+  const reader = new Database(file, { readonly: true })
+  t.teardown(() => reader.close())
+  try {
+    reader.exec('DELETE FROM notes')
+    t.fail('it was written')
+  } catch (error) {
+    t.match(error, { code: 'SQLITE_READONLY' })
+    t.equal(failureOf(error, file), error)
+  }
+  t.end()
+})
+
 test('a database whose first start was cut off in the middle of a write is opened', async t => {
   const [from, to] = [t.testdir({ from: {}, to: {} }) + '/from/magicstore.db', join(t.testdirName, 'to', 'magicstore.db')]
   const writer = new Database(from)
