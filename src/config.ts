@@ -13,13 +13,11 @@ const MIB = 1024 ** 2
 
 const PROXIES = 'addresses such as 10.0.0.1, or ranges such as 10.0.0.0/8'
 
-const PUBLIC_URL = /^https?:\/\/[^/?#\s]+(\/[^?#\s]*)?$/
+const HTTP_URL = /^https?:\/\/[^/?#\s]+(\/[^?#\s]*)?$/
+const MAX_PUBLIC_URL_LENGTH = 2048
 
 /** A path that can stand in YAML and in a shell command as it is. */
 const PLAIN_PATH = /^(?:[\w\-./~:@!+,=]|%[0-9A-F]{2})*$/i
-const MAX_PUBLIC_URL_LENGTH = 2048
-
-const ORIGIN = /^https?:\/\/[^/\\\s]+$/
 
 /** Comma-separated items that match a pattern; `expected` describes them in error messages. */
 const List = (description: string, { item, expected }: { item: string, expected: string }) => Type.String({ pattern: `^${item}(?:,${item})*$`, description, expected })
@@ -182,7 +180,7 @@ function databaseUrl (text: string): string | undefined {
 
 /** The URL as it is used in headers: ASCII only, without a trailing slash. The error omits the value, which may contain a password. */
 function publicUrl (text: string): string {
-  const url = PUBLIC_URL.test(text) && text.length <= MAX_PUBLIC_URL_LENGTH && URL.canParse(text) ? new URL(text) : undefined
+  const url = HTTP_URL.test(text) && text.length <= MAX_PUBLIC_URL_LENGTH && URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || url.username !== '' || url.password !== '' || !PLAIN_PATH.test(url.pathname)) {
     throw new ConfigError('PUBLIC_URL: expected an address such as https://files.example.org, without a password, a query or quotes')
   }
@@ -191,8 +189,8 @@ function publicUrl (text: string): string {
 
 /** The origin as browsers send it: in lower case, ASCII only, without a default port. The error omits the value, which may contain a password. */
 function corsOrigin (text: string): string {
-  const url = ORIGIN.test(text) && URL.canParse(text) ? new URL(text) : undefined
-  // The href of an address with a user, a password, a query or a fragment is longer.
+  const url = HTTP_URL.test(text) && !text.endsWith('/') && URL.canParse(text) ? new URL(text) : undefined
+  // The href of an address with a user, a password or a path is longer.
   if (url === undefined || url.href !== `${url.origin}/`) throw new ConfigError('CORS_ORIGINS: expected origins such as https://app.example.org, separated by commas, without a password, a path or a query')
   return url.origin
 }

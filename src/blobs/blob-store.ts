@@ -89,8 +89,8 @@ export interface BlobStore {
    */
   assemble? (id: string, draft: Draft): Promise<void>
   /**
-   * If the bytes of an append can stay where no later one finds them: deletes what belongs to `draft`, which could not be saved because
-   * another append has superseded it, and not to `saved`, the draft as it is now; undefined if its upload has ended. Never fails.
+   * If an append can leave bytes that no later one finds: deletes those that belong to `draft` alone, which could not be saved because
+   * another append has superseded it. `saved` is the draft as it is saved now; undefined if the upload has ended. Never fails.
    */
   dropUnsaved? (id: string, draft: Draft, saved: Draft | undefined): Promise<void>
   /** If clients can reach the store: a URL from which a blob can be downloaded without credentials, for some time. Does not check it. */

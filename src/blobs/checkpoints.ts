@@ -1,9 +1,9 @@
 import type { AppendOptions, Draft } from './blob-store.ts'
 
-/** An append saves its progress after this many bytes, */
+/** An append saves its progress after this many bytes. */
 const SAVE_BYTES = 64 * 1024 ** 2
 
-/** and after this time, if bytes arrived in it. */
+/** It also saves after this time, if bytes arrived in it. */
 const SAVE_MILLISECONDS = 5000
 
 export interface Checkpoints {

@@ -115,7 +115,7 @@ export function createReceiver ({ blobs, quotas, maxFileBytes, save, end }: Rece
       if (known.size > 1) throw new Problem('upload_length_inconsistent')
       const [final = null] = known
       if (upload.length === null && (final ?? offset + (announcedBytes ?? 0)) > maxFileBytes) refuseSize(maxFileBytes)
-      // The record of a length that becomes known is checked against the quota, also before bytes are read.
+      // If the length is known, it is checked against the quota when it is recorded, also before bytes are read.
       if (final === null) await quotas.check(owner, { bytes: announcedBytes ?? 0, files: 0 })
       return final
     },

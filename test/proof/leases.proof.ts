@@ -52,7 +52,7 @@ test('a lease is renewed while its bytes arrive, ends with the upload, and what 
   t.ok(lease.expires_at > Date.now() + 250_000 && lease.expires_at <= Date.now() + 300_000)
   database.exec('UPDATE blob_leases SET expires_at = expires_at - 200000')
   await until(() => {
-    // Its lease is in the database a moment before the process knows that it has it.
+    // The lease is in the database a moment before the process renews it.
     renew()
     return leases().every(({ expires_at: at }) => at >= lease.expires_at)
   })
