@@ -4,9 +4,9 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { Errors, type ValueError } from '@sinclair/typebox/errors'
-import { parseStorageUrl, type StorageUrl } from './blobs/storage-url.ts'
+import { parseSigningKeys } from './config/signing-keys.ts'
+import { parseStorageUrl, type StorageUrl } from './config/storage-url.ts'
 import { ConfigError } from './problems.ts'
-import { parseSigningKeys } from './tokens/signing-keys.ts'
 
 const GIB = 1024 ** 3
 const MIB = 1024 ** 2

@@ -1,12 +1,10 @@
-import { Type, type Static } from '@sinclair/typebox'
-import { Count, ONE_LINE } from './http/wire-values.ts'
-
-interface Failure { readonly status: number, readonly title: string, readonly type?: string }
+/** `type` is the URI of a problem type that others have defined (RFC 9457 section 3.1.1). */
+export interface Failure { readonly status: number, readonly title: string, readonly type?: string }
 
 /** The registry of problem types (RFC 9457 section 4.2). */
 const IANA = 'https://iana.org/assignments/http-problem-types#'
 
-/** Every failure a client can see. Codes are part of the API: a code is never renamed and its status never changes. `type` is set for problems that others have defined. */
+/** Every failure a client can see. Codes are part of the API: a code is never renamed and its status never changes. */
 export const failures = {
   malformed_request: { status: 400, title: 'Malformed request' },
   malformed_url: { status: 400, title: 'Malformed URL' },
@@ -27,7 +25,6 @@ export const failures = {
   digest_mismatch: { status: 400, title: 'The body does not match its digest' },
   content_range_invalid: { status: 400, title: 'The range does not reach the end of the file' },
   upload_header_invalid: { status: 400, title: 'A header of the upload is missing or invalid' },
-  upload_protocol_missing: { status: 400, title: 'The request follows no upload protocol' },
   upload_length_inconsistent: { status: 400, title: 'The announced lengths contradict each other', type: `${IANA}inconsistent-upload-length` },
   upload_completed: { status: 400, title: 'The upload is already complete', type: `${IANA}completed-upload` },
   credentials_missing: { status: 401, title: 'Credentials required' },
@@ -50,6 +47,7 @@ export const failures = {
   upload_taken_over: { status: 409, title: 'A later request has taken over the upload' },
   precondition_failed: { status: 412, title: 'Precondition failed' },
   tus_version_unsupported: { status: 412, title: 'Unsupported version of the tus protocol' },
+  upload_protocol_missing: { status: 412, title: 'The request follows no upload protocol' },
   body_too_large: { status: 413, title: 'The body is too large' },
   file_too_large: { status: 413, title: 'The file is too large' },
   quota_exceeded: { status: 413, title: 'Quota exceeded' },
@@ -99,57 +97,17 @@ export class Problem extends Error {
   }
 }
 
+/** Seconds until housekeeping has looked for space again. */
+const STORAGE_RETRY_SECONDS = 60
+
+/** The problem `storage_full`. */
+export function storageFull (options: Pick<ProblemOptions, 'detail' | 'cause'> = {}): Problem {
+  return new Problem('storage_full', { ...options, headers: { 'retry-after': String(STORAGE_RETRY_SECONDS) } })
+}
+
 /** @throws file_too_large. */
 export function refuseSize (maxBytes: number): never {
   throw new Problem('file_too_large', { detail: `A file may have at most ${maxBytes} bytes.` })
-}
-
-const text = (maxLength: number, options: { description: string, examples: string[] }) =>
-  Type.String({ minLength: 1, maxLength, pattern: ONE_LINE, ...options })
-
-export const ProblemDetails = Type.Object({
-  type: Type.String({
-    format: 'uri',
-    maxLength: 128,
-    pattern: '^(?:urn:magicstore:problem:[a-z_]+|https://iana[.]org/assignments/http-problem-types#[a-z-]+)$',
-    description: 'URI of the problem type; there is one for each code.',
-    examples: ['urn:magicstore:problem:not_found']
-  }),
-  title: text(128, { description: 'Short summary of the problem type.', examples: ['Not found'] }),
-  status: Type.Integer({ format: 'int32', minimum: 400, maximum: 599, description: 'The HTTP status code.', examples: [404] }),
-  detail: text(1024, { description: 'Explanation of this occurrence, for humans.', examples: ['Not found'] }),
-  code: Type.String({ maxLength: 64, pattern: '^[a-z_]+$', description: 'Stable code for programs.', examples: ['not_found'] }),
-  instance: Type.Optional(Type.String({
-    format: 'uri',
-    maxLength: 128,
-    pattern: '^urn:magicstore:request:[A-Za-z0-9-]+$',
-    description: 'URI of this occurrence, with the request id. Omitted for 404, so that all 404 bodies of an operation are identical.',
-    examples: ['urn:magicstore:request:9b3a2a3e-6a0f-4c36-8f0e-2f1d3b5c7a90']
-  })),
-  errors: Type.Optional(Type.Array(Type.Object({
-    field: Type.String({
-      maxLength: 256,
-      pattern: ONE_LINE,
-      description: 'A dotted path into the body, or the name of a parameter.',
-      examples: ['username']
-    }),
-    message: text(1024, { description: 'What is wrong with the field.', examples: ['must NOT have fewer than 1 characters'] })
-  }, { additionalProperties: false, description: 'A validation error.' }), {
-    maxItems: 32,
-    description: 'Validation errors, one for each mismatch with the schema.'
-  })),
-  'expected-offset': Type.Optional(Count('For `upload_offset_mismatch`: the offset of the upload.', 0)),
-  'provided-offset': Type.Optional(Count('For `upload_offset_mismatch`: the offset in the request.', 5))
-}, { $id: 'Problem', additionalProperties: false, description: 'Why a request failed (RFC 9457).' })
-export type ProblemDetails = Static<typeof ProblemDetails>
-
-/** The body of a problem response (RFC 9457 section 3). */
-export function problemDetails (problem: Problem, requestId?: string): ProblemDetails {
-  const { status, title, type = `urn:magicstore:problem:${problem.code}` }: Failure = failures[problem.code]
-  const { errors, members } = problem.options
-  // The bodies for another user's file and for a missing file are byte-identical, so a 404 has no request id in its body.
-  const instance = requestId === undefined || status === 404 ? {} : { instance: `urn:magicstore:request:${requestId}` }
-  return { type, title, status, detail: problem.message, code: problem.code, ...instance, ...(errors && { errors }), ...members }
 }
 
 /** A failure of a command or of the server start: printed for the operator on one line, without a stack. */

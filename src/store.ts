@@ -3,10 +3,12 @@ import { createAttemptLimiter, type AttemptLimiter } from './accounts/attempt-li
 import { createPasswords, type Passwords } from './accounts/password.ts'
 import { openBackends, lockDataFolder, prepareFolder, type Backends, type KeySource } from './backends/backends.ts'
 import type { Config } from './config.ts'
+import { createBlobCleanup, type BlobCleanup } from './files/blob-cleanup.ts'
+import { createDiskRoom } from './files/disk-room.ts'
 import { createFiles, type Files } from './files/files.ts'
+import { startHousekeeping } from './files/housekeeping.ts'
 import { createKeptFiles, type KeptFiles } from './files/kept.ts'
 import { createQuotas, type Quotas } from './files/quotas.ts'
-import { startHousekeeping } from './metadata/housekeeping.ts'
 import { createKeyRing, type KeyRing } from './tokens/key-ring.ts'
 import { createResumableUploads, type ResumableUploads } from './uploads/resumable.ts'
 
@@ -15,6 +17,7 @@ interface Rules {
   readonly attemptLimiter: AttemptLimiter
   readonly accounts: Accounts
   readonly quotas: Quotas
+  readonly cleanup: BlobCleanup
   readonly files: Files
   readonly keptFiles: KeptFiles
   readonly uploads: ResumableUploads
@@ -22,7 +25,7 @@ interface Rules {
 
 /** The store as operator commands use it, with or without a running server. */
 export interface OperatorStore extends Backends, Rules {
-  /** Waits for pending work, then closes the backends. */
+  /** Waits for pending work, then closes the backends. A server's store leaves long removals to its next start. */
   close (): Promise<void>
 }
 
@@ -47,8 +50,8 @@ export async function openOperatorStore (config: Config): Promise<OperatorStore>
 }
 
 /**
- * Opens the store for the server, and recovers from uploads that were interrupted when the last one ended. A data folder is
- * opened exclusively. @throws {FolderInUseError} if another server uses it, {NewerDatabaseError} if a newer version made the database.
+ * Opens the store for the server, and recovers from uploads that were interrupted when the last one ended. What else is to be removed
+ * goes in the background. A data folder is opened exclusively. @throws {FolderInUseError} if another server uses it, {NewerDatabaseError} if a newer version made the database.
  */
 export async function openStore (config: Config): Promise<Store> {
   await prepareFolder(config)
@@ -57,8 +60,9 @@ export async function openStore (config: Config): Promise<Store> {
     const backends = await openBackends(config)
     const keyRing = await openKeyRing(config, backends.keys)
     const rules = await createRules(config, backends)
-    await rules.files.recover()
-    const housekeeping = startHousekeeping({ ...backends, sweep: rules.files.sweep })
+    await rules.cleanup.recover()
+    rules.cleanup.sweep()
+    const housekeeping = startHousekeeping({ ...backends, sweep: rules.cleanup.sweep })
     return {
       ...backends,
       ...rules,
@@ -66,6 +70,7 @@ export async function openStore (config: Config): Promise<Store> {
       keyRing,
       async close () {
         housekeeping.stop()
+        rules.cleanup.stop()
         await closeAll(backends, rules)
         lock.close()
       }
@@ -84,7 +89,7 @@ async function openKeyRing ({ signingKeys }: Config, keys: KeySource): Promise<K
 
 async function createRules (config: Config, { metadata, blobs, reserve }: Backends): Promise<Rules> {
   const passwords = await createPasswords(config.passwordPolicy)
-  const attemptLimiter = createAttemptLimiter(metadata)
+  const attemptLimiter = createAttemptLimiter(metadata.attempts)
   const accounts = createAccounts({
     metadata,
     reserve,
@@ -93,16 +98,19 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
     registration: config.registration,
     registrationsPerHour: config.registrationsPerHour
   })
-  const quotas = createQuotas(metadata, config)
-  const files = createFiles({ metadata, blobs, reserve, quotas, limits: { ...config, redirectSeconds: config.downloadRedirectSeconds } })
+  const quotas = createQuotas(metadata.uploads, config)
+  const cleanup = createBlobCleanup({ metadata, blobs, reserve })
+  const room = createDiskRoom({ metadata, blobs, reserve, cleanup })
+  const files = createFiles({ metadata, blobs, reserve, cleanup, room, quotas, limits: { ...config, redirectSeconds: config.downloadRedirectSeconds } })
   return {
     passwords,
     attemptLimiter,
     accounts,
     quotas,
+    cleanup,
     files,
     keptFiles: createKeptFiles({ metadata, reserve, quotas, files }),
-    uploads: createResumableUploads({ metadata, blobs, reserve, files, quotas, limits: config })
+    uploads: createResumableUploads({ metadata, blobs, reserve, room, files, quotas, limits: config })
   }
 }
 

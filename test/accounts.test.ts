@@ -11,19 +11,13 @@ import { createLinks } from '../src/http/links.ts'
 import { normaliseWithin } from '../src/http/wire-values.ts'
 import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
 import { Problem } from '../src/problems.ts'
-import { startServer, type Answer, type Client } from './server.ts'
-import { textOfDatabase } from './stores.ts'
+import { startServer, type Answer, type Client } from './kit/server.ts'
+import { KIB, MIB } from './kit/sizes.ts'
+import { textOfDatabase } from './kit/stores.ts'
+import { sendRaw } from './kit/wire.ts'
 
 const register = (client: Client, username: unknown, password: unknown = 'pwd') => client.send('POST', '/api/users', { json: { username, password } })
 const signIn = (client: Client, username: string, password = 'pwd') => client.send('GET', '/api/token', { user: [username, password] })
-
-/** Sends raw bytes, and reads until the server closes the connection. */
-async function exchange (port: number, head: string, body: string | Uint8Array = ''): Promise<string> {
-  const socket = connect(port, '127.0.0.1')
-  socket.write(head)
-  socket.write(body)
-  return Buffer.concat(await socket.toArray()).toString()
-}
 
 /** The raw bytes of a registration, for headers that no client library would send. */
 const rawRegistration = (username: string, { version = '1.1', fields = [] as string[] } = {}) => {
@@ -380,7 +374,7 @@ t.test('a body that is not JSON, not UTF-8 or reaches for prototypes is 400 and 
   const server = await startServer(t)
   const whole = '{"username":"a","password":"hunter2"}'
   const bodies: (string | Buffer)[] = [
-    '', ' ', 'hunter2', 'username=a&password=hunter2', whole.slice(0, -1), whole + whole, whole + ',', "{'username':'a','password':'hunter2'}", '{"username":"a","password":"hunter2",}', '{"username":"a","password":hunter2}',
+    ' ', 'hunter2', 'username=a&password=hunter2', whole.slice(0, -1), whole + whole, whole + ',', "{'username':'a','password':'hunter2'}", '{"username":"a","password":"hunter2",}', '{"username":"a","password":hunter2}',
     '{"username":"a","password":"hunter2\n"}', '{"username":"a","password":"\\x41hunter2"}', '// hunter2\n' + whole, 'NaN', 'undefined',
     '{"username":"a","password":"hunter2","__proto__":{"isAdmin":true}}',
     '{"__proto__":{"username":"a","password":"hunter2"}}',
@@ -424,13 +418,13 @@ t.test('a JSON body of 64 KiB is read and one byte more is 413, announced or not
     return frame.replace('""', `"${'x'.repeat(bytes - frame.length)}"`)
   }
   const headers = { 'content-type': 'application/json' }
-  const largest = bodyOf(64 * 1024)
+  const largest = bodyOf(64 * KIB)
   t.equal(largest.length, 65_536)
   isProblem(t, await server.send('POST', '/api/users', { headers, body: largest }), 400, 'password_invalid')
   isProblem(t, await server.send('POST', '/api/users', { headers, body: Readable.from([largest]) }), 400, 'password_invalid')
   isProblem(t, await server.send('POST', '/api/users', { headers, body: bodyOf(65_537) }), 413, 'body_too_large')
   isProblem(t, await server.send('POST', '/api/users', { headers, body: Readable.from([largest, ' ']) }), 413, 'body_too_large')
-  isProblem(t, await server.send('POST', '/api/users', { headers, body: bodyOf(10 * 1024 ** 2) }), 413, 'body_too_large', 'a password of 10 MB')
+  isProblem(t, await server.send('POST', '/api/users', { headers, body: bodyOf(10 * MIB) }), 413, 'body_too_large', 'a password of 10 MB')
   isProblem(t, await server.send('POST', '/api/users', { headers, body: Readable.from(Array.from({ length: 160 }, () => 'x'.repeat(65_536))) }), 413, 'body_too_large', '10 MB in chunks')
   const socket = connect(server.port, '127.0.0.1')
   t.teardown(() => socket.destroy())
@@ -448,6 +442,7 @@ t.test('a body of another type is 415, and JSON may name its charset', async t =
   }
   isProblem(t, await server.send('POST', '/api/users', { body }), 415, 'unsupported_media_type', 'no type')
   isProblem(t, await server.send('POST', '/api/users'), 400, 'validation_failed', 'neither a type nor a body')
+  isProblem(t, await server.send('POST', '/api/users', { headers: { 'content-type': 'application/json' }, body: '' }), 400, 'validation_failed', 'a type without a body')
   for (const [index, type] of ['application/json', 'application/json; charset=utf-8', 'application/json;charset="UTF-8"', 'Application/JSON'].entries()) {
     const answer = await server.send('POST', '/api/users', { headers: { 'content-type': type }, json: { username: `user${index}`, password: 'pwd' } })
     t.equal(answer.status, 201, type)
@@ -505,15 +500,15 @@ t.test('Location is absolute for the address that the server listens on, and a p
     ['', '']
   ]
   for (const [index, [host, origin]] of hosts.entries()) {
-    const answer = await exchange(port, rawRegistration(`user${index}`, { fields: [`Host: ${host}`, 'X-Forwarded-Host: evil.example', 'X-Forwarded-Proto: https', 'Forwarded: host=evil.example;proto=https'] }))
+    const answer = await sendRaw(port, rawRegistration(`user${index}`, { fields: [`Host: ${host}`, 'X-Forwarded-Host: evil.example', 'X-Forwarded-Proto: https', 'Forwarded: host=evil.example;proto=https'] }))
     t.match(answer, /^HTTP\/1\.1 201 /, host)
     t.equal(locationOf(answer), `${origin}/api/users/${index + 1}`, host)
     t.notMatch(answer, 'evil', host)
   }
   for (const host of ['127.0.0.1@evil.example', 'evil@127.0.0.1', '127.0.0.1/evil', '127.0.0.1?evil', '127.0.0.1#evil', '127.0.0.1, evil.example', 'http://evil.example', 'a b', '[::1', 'a:b:c', 'a:x', 'é', '%zz']) {
-    t.match(await exchange(port, rawRegistration('nobody', { fields: [`Host: ${host}`] })), /^HTTP\/1\.1 400 [^]*"code":"malformed_request"/, host)
+    t.match(await sendRaw(port, rawRegistration('nobody', { fields: [`Host: ${host}`] })), /^HTTP\/1\.1 400 [^]*"code":"malformed_request"/, host)
   }
-  const old = await exchange(port, rawRegistration('old', { version: '1.0' }))
+  const old = await sendRaw(port, rawRegistration('old', { version: '1.0' }))
   t.match(old, /^HTTP\/1\.1 201 /)
   t.equal(locationOf(old), `/api/users/${hosts.length + 1}`, 'HTTP/1.0 without Host')
 })
@@ -523,9 +518,9 @@ t.test('PUBLIC_URL is the base of Location, whatever Host is sent', async t => {
     await t.test(publicUrl, async t => {
       const server = await startServer(t, { PUBLIC_URL: publicUrl })
       for (const [index, fields] of [[`Host: 127.0.0.1:${server.port}`], ['Host: evil.example'], ['Host: ']].entries()) {
-        t.equal(locationOf(await exchange(server.port, rawRegistration(`user${index}`, { fields }))), `${base}/api/users/${index + 1}`, String(fields))
+        t.equal(locationOf(await sendRaw(server.port, rawRegistration(`user${index}`, { fields }))), `${base}/api/users/${index + 1}`, String(fields))
       }
-      t.equal(locationOf(await exchange(server.port, rawRegistration('old', { version: '1.0' }))), `${base}/api/users/4`)
+      t.equal(locationOf(await sendRaw(server.port, rawRegistration('old', { version: '1.0' }))), `${base}/api/users/4`)
     })
   }
 })
@@ -551,10 +546,10 @@ t.test('a row that breaks another rule than uniqueness is not told as a name tak
   const metadata = await openSqliteMetadata(join(t.testdir(), 'magicstore.db'))
   t.teardown(() => metadata.close())
   const account = { username: 'a', usernameKey: 'a', passwordHash: 'hash', createdAt: 1 }
-  await t.rejects(metadata.addAccount({ ...account, passwordHash: null as unknown as string }), { code: 'SQLITE_CONSTRAINT_NOTNULL' })
-  t.equal((await metadata.addAccount(account)).id, 1)
-  await t.rejects(metadata.addAccount({ ...account, username: 'A' }), { code: 'username_taken' })
-  t.equal((await metadata.addAccount({ ...account, usernameKey: 'b' })).id, 2)
+  await t.rejects(metadata.accounts.add({ ...account, passwordHash: null as unknown as string }), { code: 'SQLITE_CONSTRAINT_NOTNULL' })
+  t.equal((await metadata.accounts.add(account)).id, 1)
+  await t.rejects(metadata.accounts.add({ ...account, username: 'A' }), { code: 'username_taken' })
+  t.equal((await metadata.accounts.add({ ...account, usernameKey: 'b' })).id, 2)
 })
 
 t.test('a route outside the authenticated scopes fails at its first call, and the client learns nothing of it', async t => {
@@ -588,14 +583,14 @@ t.test('bytes that are no HTTP request are answered with a problem too', async t
     [`GET /api/token HTTP/1.1\r\nHost: a\r\nAuthorization: Basic ${Buffer.from('a:' + 'x'.repeat(20_000)).toString('base64')}\r\n\r\n`, 431, 'head_too_large']
   ]
   for (const [bytes, status, code] of wire) {
-    const answer = await exchange(server.port, bytes)
+    const answer = await sendRaw(server.port, bytes)
     const [head = '', body = ''] = answer.split('\r\n\r\n')
     t.match(head, new RegExp(`^HTTP/1\\.1 ${status} `), code)
     for (const field of ['Content-Type: application/problem+json', 'Cache-Control: no-store', 'X-Content-Type-Options: nosniff', `Content-Length: ${body.length}`]) t.match(head, field)
     t.match(JSON.parse(body), { status, code, type: `urn:magicstore:problem:${code}` })
   }
   for (const fields of ['', 'Host: a\r\nHost: a\r\n', 'Host: a\r\nhost: b\r\n']) {
-    const answer = await exchange(server.port, `GET /api/users/1 HTTP/1.1\r\n${fields}Connection: close\r\n\r\n`)
+    const answer = await sendRaw(server.port, `GET /api/users/1 HTTP/1.1\r\n${fields}Connection: close\r\n\r\n`)
     t.match(answer, /^HTTP\/1\.1 400 /, `HTTP/1.1 with ${fields}`)
     t.match(answer, /x-content-type-options: nosniff[^]*"code":"malformed_request"/, `HTTP/1.1 with ${fields}`)
   }

@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { test } from 'tap'
-import { signUp, startServer, type Client } from './server.ts'
+import { signUp, startServer, type Client } from './kit/server.ts'
+import { KIB } from './kit/sizes.ts'
 
 interface Listed { method: string, path: string, isGuarded: boolean }
 
@@ -147,7 +148,7 @@ test('every operation that takes JSON refuses another type, and more than 64 KiB
   for (const [method, path] of [['POST', '/api/users'], ['POST', '/api/tokens'], ['PUT', '/api/account/password'], ['PATCH', '/api/files/report.pdf'], ['POST', '/api/trash/1/restore']] as const) {
     const refused = await server.send(method, path, { user, headers: { 'content-type': 'text/plain' }, body: '{}' })
     t.match({ status: refused.status, code: refused.json.code }, { status: 415, code: 'unsupported_media_type' }, `${method} ${path}`)
-    const tooLarge = await server.send(method, path, { user, json: { padding: 'x'.repeat(64 * 1024) } })
+    const tooLarge = await server.send(method, path, { user, json: { padding: 'x'.repeat(64 * KIB) } })
     t.match({ status: tooLarge.status, code: tooLarge.json.code }, { status: 413, code: 'body_too_large' }, `${method} ${path}`)
   }
 })

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -6,14 +6,13 @@ import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import type { Test } from 'tap'
 import { bytesIn, createBlobId, type BlobStore, type Piece, type StoredBlob } from '../src/blobs/blob-store.ts'
-import { inChunks, KIB, memoryInUse, MIB } from './bytes.ts'
 import { suite as draftsSuite } from './drafts.contract.ts'
+import { inChunks, memoryInUse } from './kit/bytes.ts'
+import { sha256Of } from './kit/digests.ts'
+import { openFresh } from './kit/reopening.ts'
+import { KIB, MIB } from './kit/sizes.ts'
 
 const anySize = { maxBytes: Number.MAX_SAFE_INTEGER }
-
-function digest (bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex')
-}
 
 /** Stores bytes under a new id. */
 export async function putNew (store: BlobStore, bytes: AsyncIterable<Uint8Array>, limits: { maxBytes: number } = anySize): Promise<StoredBlob> {
@@ -22,6 +21,12 @@ export async function putNew (store: BlobStore, bytes: AsyncIterable<Uint8Array>
 
 export async function readPieces (store: BlobStore, { id, size }: { id: string, size: number }, pieces: readonly Piece[]): Promise<Buffer> {
   const bytes = await store.read(id, size, pieces)
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.concat(await bytes.toArray())
+}
+
+/** The same, as a download of the whole blob. */
+export async function readWhole (store: BlobStore, blob: StoredBlob): Promise<Buffer> {
+  const bytes = await store.readWhole(blob)
   return Buffer.isBuffer(bytes) ? bytes : Buffer.concat(await bytes.toArray())
 }
 
@@ -51,15 +56,8 @@ async function storedIn (store: BlobStore): Promise<string[]> {
 export function suite (t: Test, open: (place: string) => Promise<BlobStore>): void {
   /** A new store, closed when the test ends. */
   async function fresh (t: Test): Promise<{ store: BlobStore, place: string, reopen: () => Promise<BlobStore> }> {
-    const place = t.testdir()
-    let current = await open(place)
-    t.teardown(() => current.close())
-    const reopen = async () => {
-      await current.close()
-      current = await open(place)
-      return current
-    }
-    return { store: current, place, reopen }
+    const { opened: store, place, reopen } = await openFresh(t, open)
+    return { store, place, reopen }
   }
 
   draftsSuite(t, open)
@@ -79,8 +77,9 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
       const { store, reopen } = await fresh(t)
       const bytes = randomBytes(size)
       const stored = await putNew(store, inChunks(bytes, chunk), { maxBytes: size })
-      t.match(stored, { id: /^[0-9a-f]{32}$/, size, sha256: digest(bytes) })
+      t.match(stored, { id: /^[0-9a-f]{32}$/, size, sha256: sha256Of(bytes) })
       t.ok((await readAll(store, stored)).equals(bytes))
+      if (size > 0) t.ok((await readWhole(store, stored)).equals(bytes))
       store.commit(stored.id)
       t.ok((await readAll(store, stored)).equals(bytes))
       t.ok((await readAll(await reopen(), stored)).equals(bytes))
@@ -90,7 +89,7 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
   t.test('empty chunks change nothing', async t => {
     const { store } = await fresh(t)
     const stored = await putNew(store, (async function * () { yield Buffer.alloc(0); yield Buffer.from('a'); yield Buffer.alloc(0) }()))
-    t.match(stored, { size: 1, sha256: digest(Buffer.from('a')) })
+    t.match(stored, { size: 1, sha256: sha256Of(Buffer.from('a')) })
   })
 
   t.test('the chunks of one blob may be views of one buffer, as a socket gives them', async t => {

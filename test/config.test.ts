@@ -2,10 +2,11 @@ import { test } from 'tap'
 import { resolve } from 'node:path'
 import { isLoopback, readConfig, settingRows, type Config } from '../src/config.ts'
 import { ConfigError } from '../src/problems.ts'
-import { runBin, spawnServer, startServer, type Settings } from './server.ts'
+import { DAY } from './kit/durations.ts'
+import { runBin, spawnServer, startServer, type Settings } from './kit/server.ts'
+import { GIB, MIB } from './kit/sizes.ts'
 
 const secret = 'vH2mQ8xN4rT6bJ1kZ0wY5sD7gF3aL9pE'
-const GIB = 1024 ** 3
 
 /** For every setting: its default, a parsed example, and invalid values. */
 const table: { name: string, field: keyof Config, unset: unknown, set: [string, unknown][], wrong: string[] }[] = [
@@ -31,12 +32,12 @@ const table: { name: string, field: keyof Config, unset: unknown, set: [string, 
   { name: 'TOKEN_SECONDS', field: 'tokenSeconds', unset: 600, set: [['1', 1], ['86400', 86400]], wrong: ['0', '-5', '86401', 'ten', '1.5'] },
   { name: 'MAX_FILE_BYTES', field: 'maxFileBytes', unset: 5 * GIB, set: [['0', 0], ['9007199254740991', Number.MAX_SAFE_INTEGER], ['5GiB', 5 * GIB]], wrong: ['-1', '9007199254740993', '5e9', '1e300', '8192T'] },
   { name: 'UPLOAD_EXPIRY_HOURS', field: 'uploadExpiryHours', unset: 24, set: [['1', 1], ['8760', 8760]], wrong: ['0', '8761', '1d'] },
-  { name: 'KEEP_DAYS', field: 'keeping', unset: { milliseconds: 30 * 86_400_000, versions: 10 }, set: [['0', { milliseconds: 0, versions: 10 }], ['36500', { milliseconds: 36_500 * 86_400_000, versions: 10 }]], wrong: ['-1', '36501', '1d', '0.5'] },
-  { name: 'KEEP_VERSIONS', field: 'keeping', unset: { milliseconds: 30 * 86_400_000, versions: 10 }, set: [['0', { milliseconds: 30 * 86_400_000, versions: 0 }], ['1000', { milliseconds: 30 * 86_400_000, versions: 1000 }]], wrong: ['-1', '1001', 'all'] },
+  { name: 'KEEP_DAYS', field: 'keeping', unset: { milliseconds: 30 * DAY, versions: 10 }, set: [['0', { milliseconds: 0, versions: 10 }], ['36500', { milliseconds: 36_500 * DAY, versions: 10 }]], wrong: ['-1', '36501', '1d', '0.5'] },
+  { name: 'KEEP_VERSIONS', field: 'keeping', unset: { milliseconds: 30 * DAY, versions: 10 }, set: [['0', { milliseconds: 30 * DAY, versions: 0 }], ['1000', { milliseconds: 30 * DAY, versions: 1000 }]], wrong: ['-1', '1001', 'all'] },
   { name: 'QUOTA_BYTES', field: 'quotaBytes', unset: undefined, set: [['0', 0], ['1000', 1000], ['10G', 10 * GIB], [' 1.5 gb ', 1_500_000_000]], wrong: ['-1', 'none', '0.5', '0.1K', '1 X', 'G', '1.G', '10GiBB', '1,000'] },
   { name: 'QUOTA_FILES', field: 'quotaFiles', unset: undefined, set: [['0', 0], ['12', 12]], wrong: ['-1', 'unlimited', '1,000'] },
   { name: 'ALLOWED_EXTENSIONS', field: 'allowedExtensions', unset: undefined, set: [['pdf', ['pdf']], ['.PDF, Jpg ,tar', ['pdf', 'jpg', 'tar']], ['é', ['é']], ['E\u0301', ['é']]], wrong: [',', 'pdf,', 'tar.gz', 'a/b', '..'] },
-  { name: 'MIN_FREE_BYTES', field: 'minFreeBytes', unset: 64 * 1024 ** 2, set: [['0', 0], ['64 MiB', 64 * 1024 ** 2]], wrong: ['-1', '64  MiB', '-1K'] },
+  { name: 'MIN_FREE_BYTES', field: 'minFreeBytes', unset: 64 * MIB, set: [['0', 0], ['64 MiB', 64 * MIB]], wrong: ['-1', '64  MiB', '-1K'] },
   { name: 'PASSWORD_POLICY', field: 'passwordPolicy', unset: 'open', set: [['open', 'open'], ['strict', 'strict']], wrong: ['Strict', 'none'] },
   { name: 'REGISTRATION', field: 'registration', unset: 'open', set: [['open', 'open'], ['closed', 'closed']], wrong: ['no', 'CLOSED'] },
   { name: 'WEB_PAGE', field: 'hasWebPage', unset: true, set: [['on', true], ['off', false]], wrong: ['no', 'ON'] },

@@ -1,4 +1,4 @@
-import { getTableConfig } from 'drizzle-orm/sqlite-core'
+import { getTableConfig, type SQLiteTable } from 'drizzle-orm/sqlite-core'
 import { execFile, spawn } from 'node:child_process'
 import { once as onceEmitted } from 'node:events'
 import { existsSync, symlinkSync } from 'node:fs'
@@ -24,9 +24,11 @@ import { createRowCache } from '../src/metadata/sqlite/row-cache.ts'
 import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
 import { Problem } from '../src/problems.ts'
 import { readAll, suite as blobsContract } from './blobs.contract.ts'
+import { createTestClock } from './kit/clock.ts'
+import { unlimited } from './kit/records.ts'
+import { KIB, MIB } from './kit/sizes.ts'
 import { suite as metadataContract } from './metadata.contract.ts'
 
-const MIB = 1024 ** 2
 const anySize = { maxBytes: Number.MAX_SAFE_INTEGER }
 const roomy = () => 0
 
@@ -34,7 +36,7 @@ async function * once (bytes: Uint8Array | string): AsyncGenerator<Buffer> {
   yield Buffer.from(bytes)
 }
 
-test('SQLite keeps the contract of metadata', async t => metadataContract(t, (place, keeping) => openSqliteMetadata(join(place, 'magicstore.db'), { keeping })))
+test('SQLite keeps the contract of metadata', async t => metadataContract(t, (place, options) => openSqliteMetadata(join(place, 'magicstore.db'), options)))
 
 test('the migrations make the tables, columns, indexes and references that the schema says, and no others', async t => {
   const file = join(t.testdir(), 'magicstore.db')
@@ -42,7 +44,7 @@ test('the migrations make the tables, columns, indexes and references that the s
   const client = new Database(file, { readonly: true })
   t.teardown(() => client.close())
   const rows = (pragma: string) => client.pragma(pragma) as Record<string, any>[]
-  const tables = Object.values(schema).map(table => getTableConfig(table))
+  const tables = Object.values(schema).map(table => getTableConfig(table as unknown as SQLiteTable))
   const made = client.prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE '__drizzle%'").pluck().all()
   t.strictSame(made.sort(), tables.map(({ name }) => name).sort())
   for (const { name, columns, indexes, foreignKeys } of tables) {
@@ -51,7 +53,8 @@ test('the migrations make the tables, columns, indexes and references that the s
       columns.map(column => [column.name, column.getSQLType(), column.notNull]).sort(), `columns of ${name}`)
     t.strictSame(
       rows(`index_list(${name})`).filter(row => row.origin === 'c').map(row => [row.name, row.unique === 1, rows(`index_info(${row.name})`).map(({ name }) => name)]).sort(),
-      indexes.map(({ config }) => [config.name, config.unique, config.columns.map(column => 'name' in column && column.name)]).sort(), `indexes of ${name}`)
+      [...indexes.map(({ config }) => config), ...columns.filter(({ isUnique }) => isUnique).map(column => ({ name: column.uniqueName, unique: true, columns: [column] }))]
+        .map(({ name, unique, columns }) => [name, unique, columns.map(column => 'name' in column && column.name)]).sort(), `indexes of ${name}`)
     t.strictSame(
       rows(`foreign_key_list(${name})`).map(row => [row.from, row.table, row.to, row.on_delete.toLowerCase()]).sort(),
       foreignKeys.map(key => { const { columns, foreignColumns, foreignTable } = key.reference(); return [columns[0]?.name, getTableConfig(foreignTable).name, foreignColumns[0]?.name, key.onDelete ?? 'no action'] }).sort(), `references of ${name}`)
@@ -60,37 +63,40 @@ test('the migrations make the tables, columns, indexes and references that the s
 
 test('a failure of the database that is nobody\'s fault is no name that is taken, and what asked for it is undone', async t => {
   const file = join(t.testdir(), 'magicstore.db')
-  const metadata = await openSqliteMetadata(file)
+  const clock = createTestClock()
+  const metadata = await openSqliteMetadata(file, { clock: clock.now })
   t.teardown(() => metadata.close())
   const ada = { username: 'ada', usernameKey: 'ada', passwordHash: 'hash', createdAt: 1 }
-  const { id } = await metadata.addAccount(ada)
-  await metadata.addFile({ ownerId: id, name: 'a', size: 1, type: 'text/plain', sha256: 'aa', blobId: 'b1', isLeased: false, now: 1 }, { bytes: undefined, files: undefined })
+  const { id } = await metadata.accounts.add(ada)
+  clock.set(1)
+  await metadata.files.add({ ownerId: id, name: 'a', size: 1, type: 'text/plain', sha256: 'aa', blobId: 'b1', isLeased: false }, { bytes: undefined, files: undefined })
+  clock.set(2)
   const operator = new Database(file)
   operator.exec("CREATE TRIGGER no_accounts BEFORE INSERT ON accounts BEGIN SELECT RAISE(ABORT, 'no'); END; CREATE TRIGGER no_tokens BEFORE INSERT ON tokens BEGIN SELECT RAISE(ABORT, 'no'); END; CREATE TRIGGER no_files BEFORE UPDATE ON files BEGIN SELECT RAISE(ABORT, 'no'); END")
   operator.close()
-  await t.rejects(metadata.addAccount({ ...ada, usernameKey: 'bob' }), { code: 'SQLITE_CONSTRAINT_TRIGGER' })
-  await t.rejects(metadata.renameFile(id, 'a', 'b', 2), { code: 'SQLITE_CONSTRAINT_TRIGGER' })
-  await t.rejects(metadata.addToken({ accountId: id, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, createdAt: 1, expiresAt: 2 }), { code: 'SQLITE_CONSTRAINT_TRIGGER' })
-  t.equal(await metadata.findAccountByKey('bob'), undefined)
-  t.match(await metadata.findFile(id, 'a'), { updatedAt: 1 })
+  await t.rejects(metadata.accounts.add({ ...ada, usernameKey: 'bob' }), { code: 'SQLITE_CONSTRAINT_TRIGGER' })
+  await t.rejects(metadata.files.rename(id, 'a', 'b'), { code: 'SQLITE_CONSTRAINT_TRIGGER' })
+  await t.rejects(metadata.tokens.add({ accountId: id, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, createdAt: 1, expiresAt: 2 }), { code: 'SQLITE_CONSTRAINT_TRIGGER' })
+  t.equal(await metadata.accounts.findByKey('bob'), undefined)
+  t.match(await metadata.files.find(id, 'a'), { updatedAt: 1 })
 })
 
 test('a row that belongs to nothing and a wrong sum are found', async t => {
   const file = join(t.testdir(), 'magicstore.db')
   const metadata = await openSqliteMetadata(file)
   t.teardown(() => metadata.close())
-  const { id } = await metadata.addAccount({ username: 'ada', usernameKey: 'ada', passwordHash: 'hash', createdAt: 1 })
+  const { id } = await metadata.accounts.add({ username: 'ada', usernameKey: 'ada', passwordHash: 'hash', createdAt: 1 })
   t.strictSame(await metadata.checkIntegrity(), [])
   const operator = new Database(file)
   operator.pragma('foreign_keys = OFF')
-  operator.exec("INSERT INTO events (account_id, kind, network, request_id, at) VALUES (77, 'k', 'n', 'r', 1); UPDATE accounts SET used_bytes = 5, used_files = 2, kept_bytes = 3")
+  operator.exec("INSERT INTO events (account_id, kind, network, request_id, at) VALUES (77, 'k', 'n', 'r', 1); UPDATE accounts SET used_bytes = 5, used_files = 2, kept_bytes = 3, kept_contents = 4")
   operator.close()
   await nextTurn()
   t.match(await metadata.checkIntegrity(), [/events/])
-  t.strictSame(await metadata.usageMismatches(), [{ accountId: id, recorded: { bytes: 5, files: 2, keptBytes: 3 }, actual: { bytes: 0, files: 0, keptBytes: 0 } }])
-  await metadata.repairUsage()
-  t.strictSame(await metadata.usageMismatches(), [])
-  t.match(await metadata.findAccount(id), { usedBytes: 0, usedFiles: 0, keptBytes: 0 })
+  t.strictSame(await metadata.accounts.usageMismatches(), [{ accountId: id, recorded: { bytes: 5, files: 2, keptBytes: 3, keptContents: 4 }, actual: { bytes: 0, files: 0, keptBytes: 0, keptContents: 0 } }])
+  await metadata.accounts.repairUsage()
+  t.strictSame(await metadata.accounts.usageMismatches(), [])
+  t.match(await metadata.accounts.find(id), { usedBytes: 0, usedFiles: 0, keptBytes: 0 })
 })
 
 test('the disk keeps the contract of blobs', async t => blobsContract(t, place => openDiskBlobs({ folder: place, minFreeBytes: roomy })))
@@ -192,7 +198,7 @@ test('the reserve is lent a little at a time to what finds no room, to nothing e
 
   let tries = 0
   t.equal(await reserve.withSpace(async () => { if (++tries < 4) throw new Problem('storage_full'); return 'done' }), 'done')
-  t.equal(await sizeOf(), whole - 3 * 64 * 1024)
+  t.equal(await sizeOf(), whole - 3 * 64 * KIB)
   t.ok(reserve.missingBytes > 0, 'uploads leave room for it')
   await t.rejects(reserve.withSpace(async () => { throw new Problem('storage_full') }), { code: 'storage_full' })
   t.equal(await sizeOf(), 0, 'all of it, before it is given up')
@@ -331,7 +337,7 @@ test('a database whose first start was cut off in the middle of a write is opene
   const metadata = await openSqliteMetadata(to)
   t.teardown(() => metadata.close())
   t.strictSame(await metadata.checkIntegrity(), [])
-  t.equal((await metadata.addAccount({ username: 'ada', usernameKey: 'ada', passwordHash: 'hash', createdAt: 1 })).id, 1)
+  t.equal((await metadata.accounts.add({ username: 'ada', usernameKey: 'ada', passwordHash: 'hash', createdAt: 1 })).id, 1)
 })
 
 /** A database with one table, in write-ahead mode like the real one, with group commits. */
@@ -340,9 +346,11 @@ function openNotes (file: string, { timeout = 0, journal = 'WAL', syncLog = asyn
   client.pragma(`journal_mode = ${journal}`)
   client.exec('CREATE TABLE IF NOT EXISTS notes (text TEXT NOT NULL)')
   const insert = client.prepare('INSERT INTO notes VALUES (?)')
-  const { commit, read, failed } = createCommitter(client, syncLog)
+  const { commit, read, watch, failed } = createCommitter(client, syncLog)
   return {
     client,
+    commit,
+    watch,
     failed,
     add: (text: string | null) => commit(() => insert.run(text).changes),
     read: () => read(() => client.prepare('SELECT text FROM notes').pluck().all()),
@@ -390,25 +398,24 @@ test('a file is found as this or another process left it, however often it was f
   const file = join(t.testdir(), 'magicstore.db')
   const metadata = await openSqliteMetadata(file)
   t.teardown(() => metadata.close())
-  const { id } = await metadata.addAccount({ username: 'ada', usernameKey: 'ada', passwordHash: 'hash', createdAt: 1 })
-  const other = await metadata.addAccount({ username: 'bob', usernameKey: 'bob', passwordHash: 'hash', createdAt: 1 })
-  const unlimited = { bytes: undefined, files: undefined }
-  const find = async () => [(await metadata.findFile(id, 'a'))?.type, (await metadata.findFile(id, 'a'))?.type]
+  const { id } = await metadata.accounts.add({ username: 'ada', usernameKey: 'ada', passwordHash: 'hash', createdAt: 1 })
+  const other = await metadata.accounts.add({ username: 'bob', usernameKey: 'bob', passwordHash: 'hash', createdAt: 1 })
+  const find = async () => [(await metadata.files.find(id, 'a'))?.type, (await metadata.files.find(id, 'a'))?.type]
   t.strictSame(await find(), [undefined, undefined])
-  await metadata.addFile({ ownerId: id, name: 'a', size: 1, type: 'text/plain', sha256: 'aa', blobId: 'b1', isLeased: false, now: 1 }, unlimited)
+  await metadata.files.add({ ownerId: id, name: 'a', size: 1, type: 'text/plain', sha256: 'aa', blobId: 'b1', isLeased: false }, unlimited)
   t.strictSame(await find(), ['text/plain', 'text/plain'])
-  t.equal(await metadata.findFile(other.id, 'a'), undefined, 'of another account')
+  t.equal(await metadata.files.find(other.id, 'a'), undefined, 'of another account')
   const operator = new Database(file)
   operator.exec("UPDATE files SET type = 'text/html'")
   await nextTurn()
   t.strictSame(await find(), ['text/html', 'text/html'])
-  await metadata.renameFile(id, 'a', 'b', 2)
+  await metadata.files.rename(id, 'a', 'b')
   t.strictSame(await find(), [undefined, undefined])
-  t.match(await metadata.findFile(id, 'b'), { name: 'b' })
+  t.match(await metadata.files.find(id, 'b'), { name: 'b' })
   operator.exec('DELETE FROM files')
   operator.close()
   await nextTurn()
-  t.equal(await metadata.findFile(id, 'b'), undefined)
+  t.equal(await metadata.files.find(id, 'b'), undefined)
 })
 
 test('a full cache of rows is emptied, and so is one whose database has changed', async t => {
@@ -540,6 +547,24 @@ test('writes that come while a commit is written go into the next, and none is f
   const rest = texts.map(text => first.then(() => add(text)))
   await Promise.all(rest)
   t.strictSame(all(), ['first', ...texts])
+})
+
+test('a write that takes long shares its commit with none after it, so that the event loop runs in between', async t => {
+  const { client, commit, watch, all } = openNotes(join(t.testdir(), 'notes.db'))
+  t.teardown(() => client.close())
+  const sizes: number[] = []
+  watch(({ writes }) => { sizes.push(writes) })
+  const addSlowly = (text: string) => commit(() => {
+    client.prepare('INSERT INTO notes VALUES (?)').run(text)
+    for (const start = performance.now(); performance.now() < start + 20;);
+  })
+  let turns = 0
+  const turn = setInterval(() => { turns++ }, 1)
+  await Promise.all(['a', 'b', 'c'].map(addSlowly))
+  clearInterval(turn)
+  t.strictSame(sizes, [1, 1, 1])
+  t.ok(turns >= 2)
+  t.strictSame(all(), ['a', 'b', 'c'])
 })
 
 test('a database that was closed refuses what still waits', async t => {

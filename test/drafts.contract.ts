@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import type { Test } from 'tap'
 import { createBlobId, type BlobStore, type Draft } from '../src/blobs/blob-store.ts'
-import { inChunks, memoryInUse, MIB } from './bytes.ts'
+import { inChunks, memoryInUse } from './kit/bytes.ts'
+import { openFresh } from './kit/reopening.ts'
+import { KIB, MIB } from './kit/sizes.ts'
 
 const maxBytes = 1024 ** 4
 const noDraft: Draft = { size: 0, state: null }
@@ -11,7 +13,7 @@ export interface DraftRow {
   draft: Draft
   /** Every draft that was saved. */
   readonly saved: Draft[]
-  takeOver (): (draft: Draft) => Promise<void>
+  takeOver (): (draft: Draft) => Promise<true>
 }
 
 export function createRow (): DraftRow {
@@ -25,6 +27,7 @@ export function createRow (): DraftRow {
         if (own !== generation) throw new Error('taken over')
         row.saved.push(draft)
         row.draft = draft
+        return true
       }
     }
   }
@@ -53,18 +56,11 @@ export async function readDraft (store: BlobStore, id: string, { size, state }: 
 /** The part of the contract in src/blobs/blob-store.ts that is about drafts. */
 export function suite (t: Test, open: (place: string) => Promise<BlobStore>): void {
   async function fresh (t: Test): Promise<{ store: BlobStore, id: string, row: DraftRow, reopen: () => Promise<BlobStore> }> {
-    const place = t.testdir()
-    let current = await open(place)
-    t.teardown(() => current.close())
-    const reopen = async () => {
-      await current.close()
-      current = await open(place)
-      return current
-    }
-    return { store: current, id: createBlobId(), row: createRow(), reopen }
+    const { opened: store, reopen } = await openFresh(t, open)
+    return { store, id: createBlobId(), row: createRow(), reopen }
   }
 
-  for (const { sizes, chunk = 64 * 1024 } of [
+  for (const { sizes, chunk = 64 * KIB } of [
     { sizes: [0] },
     { sizes: [] },
     { sizes: [0, 1, 0] },
@@ -113,7 +109,7 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     const late: number[] = []
     await save(await store.append(id, noDraft, (async function * () {
       for (; arrived < 200 * MIB; arrived += MIB) yield chunk
-    }()), { maxBytes, save: async draft => { if (draft.size > arrived + MIB) late.push(draft.size); await save(draft) } }))
+    }()), { maxBytes, save: draft => { if (draft.size > arrived + MIB) late.push(draft.size); return save(draft) } }))
     t.strictSame(late, [])
     const sizes = row.saved.map(({ size }) => size)
     t.strictSame(sizes, [...sizes].sort((a, b) => a - b))
@@ -132,7 +128,7 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
       yield * inChunks(first)
       await seen
       yield * inChunks(bytes.subarray(first.length))
-    }()), { maxBytes, save: async draft => { await save(draft); if (draft.size === first.length) saw() } }))
+    }()), { maxBytes, save: async draft => { await save(draft); if (draft.size === first.length) saw(); return true } }))
     t.equal(row.draft.size, bytes.length)
     t.ok((await readDraft(store, id, row.draft)).equals(bytes))
   })
@@ -170,6 +166,54 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
       t.ok((await readDraft(again, id, row.draft)).equals(bytes))
     })
   }
+
+  for (const { first, arrives } of [{ first: 50_000, arrives: 50_000 }, { first: 6 * MIB, arrives: 100 }, { first: 100, arrives: 12 * MIB }]) {
+    t.test(`${arrives} bytes after the first ${first} that are not recorded leave the draft as it was`, async t => {
+      const { store, id, row, reopen } = await fresh(t)
+      const bytes = randomBytes(first + arrives)
+      const failure = new Error('the client went away')
+      await append(store, id, row, inChunks(bytes.subarray(0, first)))
+      const save = row.takeOver()
+      const isUnrecorded: number[] = []
+      const saveAllButTheLast = async (draft: Draft) => {
+        if (draft.size < bytes.length) return save(draft)
+        isUnrecorded.push(draft.size)
+        return false
+      }
+      await t.rejects(store.append(id, row.draft, (async function * () {
+        yield * inChunks(bytes.subarray(first))
+        throw failure
+      }()), { maxBytes, save: saveAllButTheLast }), failure)
+      t.strictSame(isUnrecorded, [bytes.length])
+      t.equal(row.draft.size, first)
+      const again = await reopen()
+      await append(again, id, row, inChunks(bytes.subarray(first)))
+      t.ok((await readDraft(again, id, row.draft)).equals(bytes))
+    })
+  }
+
+  t.test('bytes that come after others that were not recorded are appended to them', async t => {
+    const { store, id, row } = await fresh(t)
+    const bytes = randomBytes(7 * MIB)
+    const first = 6 * MIB
+    await append(store, id, row, inChunks(bytes.subarray(0, 1000)))
+    const save = row.takeOver()
+    let saw = () => {}
+    const seen = new Promise<void>(resolve => { saw = resolve })
+    await save(await store.append(id, row.draft, (async function * () {
+      yield * inChunks(bytes.subarray(1000, first))
+      await seen
+      yield * inChunks(bytes.subarray(first))
+    }()), {
+      maxBytes,
+      save: async draft => {
+        if (draft.size < first) return save(draft)
+        saw()
+        return false
+      }
+    }))
+    t.ok((await readDraft(store, id, row.draft)).equals(bytes))
+  })
 
   t.test('a draft has exactly the limit at most', async t => {
     const { store, id, row } = await fresh(t)
@@ -230,6 +274,30 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
       await t.rejects(old, { message: 'taken over' })
       await current
       t.ok((await readDraft(store, id, row.draft)).equals(mine))
+    })
+  }
+
+  for (const { moment, checks } of [
+    { moment: 'before its first byte', checks: ['gone'] },
+    { moment: 'and is removed at that moment', checks: ['removed', 'gone'] }
+  ]) {
+    t.test(`an append whose draft ended ${moment} leaves nothing behind`, async t => {
+      const { store, id } = await fresh(t)
+      const gone = new Error('the upload has ended')
+      const next = checks.values()
+      const append = store.append(id, noDraft, inChunks(randomBytes(100)), {
+        maxBytes,
+        save: async () => { throw gone },
+        async checkCurrent () {
+          if (next.next().value === 'gone') throw gone
+          await store.remove([id])
+        }
+      })
+      // A store that makes nothing before the bytes have arrived tells by the draft that the caller can't save.
+      const draft = await append.catch((error: unknown) => { t.equal(error, gone) })
+      if (draft !== undefined) await store.dropUnsaved?.(id, draft, undefined)
+      t.notOk(await store.has(id))
+      t.strictSame(await store.pending(), [])
     })
   }
 

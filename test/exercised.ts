@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, rmSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import { exchangesFolder } from './conformance.ts'
+import { join } from 'node:path'
+import { exchangesFolder } from './kit/conformance.ts'
+import { root } from './kit/root.ts'
 
 /**
  * After the tests: every documented pair of operation and status, and every documented code, was answered in some test.
@@ -8,7 +9,7 @@ import { exchangesFolder } from './conformance.ts'
  */
 interface Operation { operationId: string, responses: Record<string, { content?: Record<string, { examples?: Record<string, unknown> }> }> }
 
-const document = JSON.parse(readFileSync(fileURLToPath(new URL('../openapi/openapi.json', import.meta.url)), 'utf8'))
+const document = JSON.parse(readFileSync(join(root, 'openapi/openapi.json'), 'utf8'))
 const lines = readdirSync(exchangesFolder).flatMap(name => readFileSync(`${exchangesFolder}/${name}`, 'utf8').trimEnd().split('\n'))
 rmSync(exchangesFolder, { recursive: true })
 

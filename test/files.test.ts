@@ -1,11 +1,14 @@
-import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Precondition } from '../src/metadata/preconditions.ts'
 import type { NewFile } from '../src/metadata/records.ts'
 import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
-import { signUp, startServer, type Answer, type Client, type SendOptions, type Settings } from './server.ts'
-import { allowUpdates, refuseUpdates, runSql, storedBlobs, uploadsBegun } from './stores.ts'
+import { createTestClock } from './kit/clock.ts'
+import { sha256Of } from './kit/digests.ts'
+import { DAY } from './kit/durations.ts'
+import { bytesPath, metadataPath } from './kit/kept-account.ts'
+import { comparable, signUp, startServer, type Answer, type Client, type SendOptions, type Settings } from './kit/server.ts'
+import { allowUpdates, refuseUpdates, runSql, storedBlobs, uploadsBegun } from './kit/stores.ts'
 
 const ORDERS = ['name', '-name', 'newest', 'oldest', 'largest', 'smallest'] as const
 
@@ -50,22 +53,9 @@ function filesOf (client: Client, token: string) {
   return { send, put, get, metadata, rename, remove, list, listAll }
 }
 
-function bytesPath (name: string): string {
-  return `/uploads/${encodeURIComponent(name)}`
-}
-
-function metadataPath (name: string): string {
-  return `/api/files/${encodeURIComponent(name)}`
-}
-
 /** Code point order, which equals the byte order of UTF-8. */
 function byCodePoint (a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b))
-}
-
-/** A response without its date and request id, to compare two. */
-function comparable ({ status, rawHeaders, text }: Answer) {
-  return { status, text, headers: rawHeaders.filter((_, index) => !['Date', 'x-request-id'].includes(String(rawHeaders[index - index % 2]))) }
 }
 
 t.test('a listing has a page of files, and says where the next one begins', async t => {
@@ -83,7 +73,7 @@ t.test('a listing has a page of files, and says where the next one begins', asyn
     name: 'a b+c&d.txt',
     size: 11,
     type: 'text/plain',
-    sha256: createHash('sha256').update('a b+c&d.txt').digest('hex'),
+    sha256: sha256Of('a b+c&d.txt'),
     createdAt: first.createdAt,
     updatedAt: first.createdAt,
     url: `${server.url}/uploads/a%20b%2Bc%26d.txt`
@@ -319,7 +309,8 @@ t.test('a new name must follow the rules for names', async t => {
     ['"b"', 'application/json', 400, 'validation_failed'],
     ['null', 'application/json', 400, 'validation_failed'],
     ['{"name":"b"', 'application/json', 400, 'malformed_json'],
-    ['', 'application/json', 400, 'malformed_json'],
+    ['', 'application/json', 400, 'validation_failed'],
+    ['', 'application/x-www-form-urlencoded', 400, 'validation_failed'],
     ['{"name":"b","__proto__":{}}', 'application/json', 400, 'malformed_json'],
     ['{"name":"b"}', 'text/plain', 415, 'unsupported_media_type'],
     [JSON.stringify({ name: 'x'.repeat(70_000) }), 'application/json', 413, 'body_too_large']
@@ -435,7 +426,7 @@ t.test("another user's files are not there: by name, in the listing, for any ope
 
 t.test('the date of a file from before the clock was set back is never in the future, and refuses nobody who sends it back', async t => {
   const { put, send, get, metadata, remove, dataDir } = await openAccount(t)
-  const setBack = (name: string) => runSql(dataDir, `UPDATE files SET updated_at = ${Date.now() + 24 * 3600_000} WHERE name = '${name}'`)
+  const setBack = (name: string) => runSql(dataDir, `UPDATE files SET updated_at = ${Date.now() + DAY} WHERE name = '${name}'`)
   const isPast = (date: string | undefined) => Date.parse(String(date)) <= Date.now()
   for (const name of ['a', 'b', 'c']) {
     await put(name)
@@ -475,44 +466,51 @@ t.test('a failing database is not told as a name that is taken', async t => {
 })
 
 t.test('the facts of files keep to the contract', async t => {
-  const metadata = await openSqliteMetadata(join(t.testdir(), 'magicstore.db'))
+  const clock = createTestClock()
+  const metadata = await openSqliteMetadata(join(t.testdir(), 'magicstore.db'), { clock: clock.now })
   t.teardown(() => metadata.close())
-  const { id: ownerId } = await metadata.addAccount({ username: 'anna', usernameKey: 'anna', passwordHash: '', createdAt: 0 })
+  const { id: ownerId } = await metadata.accounts.add({ username: 'anna', usernameKey: 'anna', passwordHash: '', createdAt: 0 })
   const quota = { bytes: undefined, files: undefined }
   const second = 1_700_000_000_000
-  const file = (blobId: string, now: number, name = 'a'): NewFile => ({ ownerId, name, size: 5, type: 'text/plain', sha256: blobId.padEnd(64, '0'), blobId, isLeased: false, now })
-  const put = async (blobId: string, now: number) => (await metadata.putFile(file(blobId, now), quota, {})).file
-  const remove = (name: string, precondition: Precondition = {}) => metadata.removeFile(ownerId, name, { precondition, isPermanent: false })
+  const file = (blobId: string, name = 'a'): NewFile => ({ ownerId, name, size: 5, type: 'text/plain', sha256: blobId.padEnd(64, '0'), blobId, isLeased: false })
+  async function put (blobId: string, time: number) {
+    clock.set(time)
+    return (await metadata.files.put(file(blobId), quota, {})).file
+  }
+  const remove = (name: string, precondition: Precondition = {}) => metadata.files.remove(ownerId, name, { precondition, isPermanent: false })
 
   t.match(await put('1', second), { createdAt: second, updatedAt: second })
   t.match(await put('2', second + 999), { createdAt: second, updatedAt: second + 999 })
   t.match(await put('3', second + 1000), { updatedAt: second + 1000 })
   t.match(await put('4', second + 500), { updatedAt: second + 1000 }, 'a clock set back makes nothing look older')
-  t.match(await metadata.renameFile(ownerId, 'a', 'b', second), { name: 'b', createdAt: second, updatedAt: second + 1000 })
+  clock.set(second)
+  t.match(await metadata.files.rename(ownerId, 'a', 'b'), { name: 'b', createdAt: second, updatedAt: second + 1000 })
 
   // A file is created if the name is free; uploading the same bytes again returns the existing file.
-  const { file: kept } = await metadata.addFile(file('6', second, 'kept'), quota)
-  t.strictSame(await metadata.addFile({ ...file('7', second + 5, 'kept'), sha256: kept.sha256 }, quota), { file: kept, isNew: false })
-  await t.rejects(metadata.addFile(file('7', second, 'kept'), quota), { code: 'name_taken' })
-  await t.rejects(metadata.addFile({ ...file('7', second, 'kept'), sha256: kept.sha256, size: 6 }, quota), { code: 'name_taken' })
-  await t.rejects(metadata.renameFile(ownerId, 'kept', 'b', second), { code: 'name_taken' })
+  const { file: kept } = await metadata.files.add(file('6', 'kept'), quota)
+  clock.set(second + 5)
+  t.strictSame(await metadata.files.add({ ...file('7', 'kept'), sha256: kept.sha256 }, quota), { file: kept, isNew: false })
+  await t.rejects(metadata.files.add(file('7', 'kept'), quota), { code: 'name_taken' })
+  await t.rejects(metadata.files.add({ ...file('7', 'kept'), sha256: kept.sha256, size: 6 }, quota), { code: 'name_taken' })
+  await t.rejects(metadata.files.rename(ownerId, 'kept', 'b'), { code: 'name_taken' })
   await remove('kept', { 'if-match': `"${kept.sha256}"` })
-  await metadata.clearDiscarded(['6'])
+  await metadata.blobs.clearDiscarded(['6'])
 
-  await t.rejects(metadata.addFile({ ...file('5', second), ownerId: ownerId + 1 }, quota), { code: 'not_found' }, 'a deleted account gets no file')
-  await t.rejects(metadata.putFile(file('5', second), quota, { 'if-match': '*' }), { code: 'precondition_failed' })
-  await t.rejects(metadata.renameFile(ownerId, 'nothing', 'c', second), { code: 'not_found' })
+  await t.rejects(metadata.files.add({ ...file('5'), ownerId: ownerId + 1 }, quota), { code: 'not_found' }, 'a deleted account gets no file')
+  await t.rejects(metadata.files.put(file('5'), quota, { 'if-match': '*' }), { code: 'precondition_failed' })
+  await t.rejects(metadata.files.rename(ownerId, 'nothing', 'c'), { code: 'not_found' })
   await t.rejects(remove('nothing'), { code: 'not_found' })
   await t.rejects(remove('b', { 'if-none-match': '*' }), { code: 'precondition_failed' })
 
-  t.equal(await metadata.hasFileOfSize(ownerId, { minBytes: 5, maxBytes: 5 }), true)
-  t.equal(await metadata.hasFileOfSize(ownerId, { minBytes: 6, maxBytes: 99 }), false)
-  t.equal(await metadata.hasFileOfSize(ownerId + 1, { minBytes: 0, maxBytes: 99 }), false)
+  t.equal(await metadata.files.hasOfSize(ownerId, { minBytes: 5, maxBytes: 5 }), true)
+  t.equal(await metadata.files.hasOfSize(ownerId, { minBytes: 6, maxBytes: 99 }), false)
+  t.equal(await metadata.files.hasOfSize(ownerId + 1, { minBytes: 0, maxBytes: 99 }), false)
 
-  t.strictSame(await metadata.knownBlobs(['3', '4', 'x']), new Set(['4']))
-  t.strictSame(await metadata.discardedBlobs(2, 0), ['1', '2'], 'oldest first')
-  await metadata.clearDiscarded(['1', '2'])
-  t.strictSame(await metadata.discardedBlobs(9, 0), ['3'])
+  clock.set(second + 2000)
+  t.strictSame(await metadata.blobs.findKnown(['3', '4', 'x']), new Set(['4']))
+  t.strictSame(await metadata.blobs.claimDiscarded(2, 0), ['1', '2'], 'oldest first')
+  await metadata.blobs.clearDiscarded(['1', '2'])
+  t.strictSame(await metadata.blobs.claimDiscarded(9, 0), ['3'])
   await remove('b')
-  t.strictSame(await metadata.discardedBlobs(9, 0), ['3', '4'])
+  t.strictSame(await metadata.blobs.claimDiscarded(9, 0), ['3', '4'])
 })

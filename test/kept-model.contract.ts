@@ -1,13 +1,13 @@
-import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import type { Test } from 'tap'
-import type { Keeping } from '../src/metadata/kept.ts'
 import type { Metadata } from '../src/metadata/metadata.ts'
 import type { AccountRecord, FileRecord } from '../src/metadata/records.ts'
 import { Problem } from '../src/problems.ts'
 import { createKeptModel, type KeptModel, type ModelContent } from './kept-model.ts'
-
-const HOUR = 3600_000
+import { createTestClock, type TestClock } from './kit/clock.ts'
+import { sha256Of } from './kit/digests.ts'
+import { HOUR } from './kit/durations.ts'
+import type { OpenMetadata } from './kit/reopening.ts'
 
 /** Every number chooses among what there is at that time, so that shrinking keeps an operation possible. */
 const pick = fc.nat({ max: 7 })
@@ -37,36 +37,39 @@ const operation = fc.oneof(
 type Operation = typeof operation extends fc.Arbitrary<infer T> ? T : never
 
 /** Random operations, each of which must have the outcome of a model that keeps everything in lists, and leave the same behind. */
-export function suite (t: Test, open: (place: string, keeping: Keeping) => Promise<Metadata>): void {
+export function suite (t: Test, open: OpenMetadata): void {
   t.test('after whatever operations, what is kept is what a simple model says', async t => {
-    const keeping = { milliseconds: 12, versions: 2 }
-    const metadata = await open(t.testdir(), keeping)
+    const keeping = { milliseconds: 12, versions: 2, contents: 5, deletions: 2 }
+    const clock = createTestClock()
+    const metadata = await open(t.testdir(), { keeping, clock: clock.now })
     t.teardown(() => metadata.close())
     let runs = 0
     await fc.assert(fc.asyncProperty(fc.array(operation, { minLength: 20, maxLength: 80, size: 'max' }), async operations => {
       const username = `run ${++runs}`
-      const { id: ownerId } = await metadata.addAccount({ username, usernameKey: username, passwordHash: '' })
-      const run = createRun({ metadata, ownerId, model: createKeptModel(keeping), number: runs })
+      const { id: ownerId } = await metadata.accounts.add({ username, usernameKey: username, passwordHash: '' })
+      clock.set(Date.now())
+      const run = createRun({ metadata, clock, ownerId, model: createKeptModel(keeping), number: runs })
       try {
         for (const each of operations) await run.perform(each)
         await run.checkBlobs()
       } finally {
         // What one run leaves must not be swept by the next.
-        await metadata.removeAccount(ownerId, Date.now())
-        while (await metadata.purgeDeletedAccounts(100));
+        await metadata.accounts.remove(ownerId, Date.now())
+        while (await metadata.accounts.purgeDeleted(100));
       }
     }), { numRuns: 50 })
     t.pass(`${runs} runs`)
   })
 }
 
+interface RunOptions { readonly metadata: Metadata, readonly clock: TestClock, readonly ownerId: number, readonly model: KeptModel, readonly number: number }
+
 interface Run { perform (operation: Operation): Promise<void>, checkBlobs (): Promise<void> }
 
-function createRun ({ metadata, ownerId, model, number }: { metadata: Metadata, ownerId: number, model: KeptModel, number: number }): Run {
-  let now = Date.now()
+function createRun ({ metadata, clock, ownerId, model, number }: RunOptions): Run {
   let blobs = 0
   /** In no order, because ties are decided by it, but in the same one in every run, so that a failure can be repeated. */
-  const id = () => createHash('sha256').update(`${++blobs}`).digest('hex').slice(0, 24) + number.toString(16).padStart(8, '0')
+  const id = () => sha256Of(`${++blobs}`).slice(0, 24) + number.toString(16).padStart(8, '0')
   const used: string[] = []
 
   function newBlob (): string {
@@ -76,7 +79,7 @@ function createRun ({ metadata, ownerId, model, number }: { metadata: Metadata, 
   }
 
   function contentOf ({ size, text }: { size: number, text: string }, blobId = newBlob()): ModelContent {
-    return { size, sha256: createHash('sha256').update(text).digest('hex'), blobId }
+    return { size, sha256: sha256Of(text), blobId }
   }
 
   const choose = <T>(items: readonly T[], pick: number) => items[pick % items.length]
@@ -94,46 +97,47 @@ function createRun ({ metadata, ownerId, model, number }: { metadata: Metadata, 
 
   async function callsFor (operation: Operation): Promise<[() => Promise<unknown>, () => unknown] | undefined> {
     const { quota } = model
+    const now = clock.now()
     const type = 'text/plain'
     switch (operation.kind) {
       case 'put': {
         const { name } = operation
         const content = contentOf(operation.content)
-        return [() => metadata.putFile({ ownerId, name, type, ...content, isLeased: false, now }, quota, {}), () => model.put(name, content, now)]
+        return [() => metadata.files.put({ ownerId, name, type, ...content, isLeased: false }, quota, {}), () => model.put(name, content, now)]
       }
       case 'remove':
-        return [() => metadata.removeFile(ownerId, operation.name, { precondition: {}, isPermanent: operation.isPermanent, now }), () => model.remove(operation.name, operation.isPermanent, now)]
+        return [() => metadata.files.remove(ownerId, operation.name, { precondition: {}, isPermanent: operation.isPermanent }), () => model.remove(operation.name, operation.isPermanent, now)]
       case 'rename':
-        return [() => metadata.renameFile(ownerId, operation.name, operation.to, now), () => model.rename(operation.name, operation.to, now)]
+        return [() => metadata.files.rename(ownerId, operation.name, operation.to), () => model.rename(operation.name, operation.to, now)]
       // What has expired, or is beyond the newest few, is chosen too.
       case 'restore version': {
         const { name, version } = chooseVersion(operation.pick)
-        return [() => metadata.restoreVersion(ownerId, name, version, { quota, precondition: {}, now }), () => model.restoreVersion(name, version, now)]
+        return [() => metadata.kept.restoreVersion(ownerId, name, version, { quota, precondition: {} }), () => model.restoreVersion(name, version, now)]
       }
       case 'remove version': {
         const { name, version } = chooseVersion(operation.pick)
-        return [() => metadata.removeVersion(ownerId, name, version, now), () => model.removeVersion(name, version, now)]
+        return [() => metadata.kept.removeVersion(ownerId, name, version), () => model.removeVersion(name, version, now)]
       }
       case 'restore file': {
         const entry = chooseEntry(operation.pick)
-        return [() => metadata.restoreFile(ownerId, entry, { name: operation.name, quota, now }), () => model.restoreFile(entry, operation.name, now)]
+        return [() => metadata.kept.restoreFile(ownerId, entry, { name: operation.name, quota }), () => model.restoreFile(entry, operation.name, now)]
       }
       case 'remove from trash': {
         const entry = chooseEntry(operation.pick)
-        return [() => metadata.removeFromTrash(ownerId, entry, now), () => model.removeFromTrash(entry, now)]
+        return [() => metadata.kept.removeFromTrash(ownerId, entry), () => model.removeFromTrash(entry, now)]
       }
       case 'empty trash':
-        return [() => metadata.emptyTrash(ownerId, operation.limit), () => model.emptyTrash(operation.limit)]
+        return [() => metadata.kept.emptyTrash(ownerId, operation.limit), () => model.emptyTrash(operation.limit)]
       case 'sweep':
-        return [() => metadata.removeExpiredContent(operation.limit, now), () => model.sweep(operation.limit, now)]
+        return [() => metadata.kept.removeExpired(operation.limit), () => model.sweep(operation.limit, now)]
       case 'full disk':
-        return [() => metadata.removeOldestContent(operation.bytes, operation.limit), () => model.removeOldest(operation.bytes, operation.limit)]
+        return [() => metadata.kept.removeOldest(operation.bytes, operation.limit), () => model.removeOldest(operation.bytes, operation.limit)]
       case 'begin upload': {
         const { name, length, isConditional } = operation
         const upload = { id: id(), name, length, isConditional, blobId: newBlob(), offset: 0 }
         const { offset: _offset, isConditional: _isConditional, ...fields } = upload
         return [
-          () => metadata.addUpload({ ...fields, ownerId, type, method: 'PUT', precondition: isConditional ? { 'if-match': '*' } : {}, uploadMetadata: null, reprDigest: null, lifetimeMilliseconds: HOUR, now }, { maxUploads: 99, quota }),
+          () => metadata.uploads.add({ ...fields, ownerId, type, method: 'PUT', precondition: isConditional ? { 'if-match': '*' } : {}, uploadMetadata: null, reprDigest: null, lifetimeMilliseconds: HOUR }, { maxUploads: 99, quota }),
           () => model.beginUpload(upload)
         ]
       }
@@ -141,23 +145,23 @@ function createRun ({ metadata, ownerId, model, number }: { metadata: Metadata, 
         const upload = choose(model.uploads(), operation.pick)
         if (upload === undefined) return undefined
         const offset = Math.min(upload.offset + operation.bytes, upload.length ?? Infinity)
-        const change = { id: upload.id, generation: 1, offset, state: null, length: upload.length, lifetimeMilliseconds: HOUR, now }
-        return [() => metadata.saveUpload(change, { isAppending: true, quota }), () => model.append(upload, offset)]
+        const change = { id: upload.id, ownerId, generation: 1, offset, state: null, length: upload.length, lifetimeMilliseconds: HOUR }
+        return [() => metadata.uploads.save(change, { isAppending: true, quota }), () => model.append(upload, offset)]
       }
       case 'finish': {
         const upload = choose(model.uploads(), operation.pick)
         if (upload === undefined) return undefined
         const size = upload.length ?? upload.offset
         const content = contentOf({ size, text: operation.text }, upload.blobId)
-        const change = { id: upload.id, generation: 1, offset: size, state: null, length: upload.length, lifetimeMilliseconds: HOUR, now }
-        return [async () => await metadata.finishUpload(change, { sha256: content.sha256, quota }) ?? 'refused', () => model.finish(upload, content, now)]
+        const change = { id: upload.id, ownerId, generation: 1, offset: size, state: null, length: upload.length, lifetimeMilliseconds: HOUR }
+        return [async () => await metadata.uploads.finish(change, { sha256: content.sha256, quota }) ?? 'refused', () => model.finish(upload, content, now)]
       }
       case 'cancel': {
         const upload = choose(model.uploads(), operation.pick)
-        return upload && [() => metadata.removeUpload(ownerId, upload.id, now), () => model.cancel(upload)]
+        return upload && [() => metadata.uploads.remove(ownerId, upload.id), () => model.cancel(upload)]
       }
       case 'wait':
-        now += operation.milliseconds
+        clock.advance(operation.milliseconds)
         return undefined
       case 'quota':
         model.quota = operation.quota
@@ -166,17 +170,17 @@ function createRun ({ metadata, ownerId, model, number }: { metadata: Metadata, 
   }
 
   async function compare (): Promise<void> {
-    const page = { after: undefined, limit: 100, now }
-    const files = await metadata.listFiles(ownerId, { order: 'name', prefix: undefined, limit: 100, after: undefined })
+    const page = { after: undefined, limit: 100 }
+    const files = await metadata.files.list(ownerId, { order: 'name', prefix: undefined, limit: 100, after: undefined })
     const of = ({ name, size, sha256, blobId, createdAt, updatedAt, storedAt }: Omit<FileRecord, 'id'>) => ({ name, size, sha256, blobId, createdAt, updatedAt, storedAt })
     const found = {
       files: files.map(of),
-      versions: (await Promise.all(files.map(file => metadata.listVersions(ownerId, file.id, page)))).map(versions => versions.map(({ id, storedAt, keptAt }) => ({ id, storedAt, keptAt }))),
-      trash: (await metadata.listTrash(ownerId, page)).map(({ id, name, storedAt, keptAt, versions }) => ({ id, name, storedAt, keptAt, versions })),
-      usage: await metadata.findAccount(ownerId).then(account => { const { usedBytes, usedFiles, keptBytes } = account as AccountRecord; return { usedBytes, usedFiles, keptBytes } }),
-      uploads: await metadata.uploadUsage(ownerId)
+      versions: (await Promise.all(files.map(file => metadata.kept.listVersions(ownerId, file.id, page)))).map(versions => versions.map(({ id, storedAt, keptAt }) => ({ id, storedAt, keptAt }))),
+      trash: (await metadata.kept.listTrash(ownerId, page)).map(({ id, name, storedAt, keptAt, versions }) => ({ id, name, storedAt, keptAt, versions })),
+      usage: await metadata.accounts.find(ownerId).then(account => { const { usedBytes, usedFiles, keptBytes } = account as AccountRecord; return { usedBytes, usedFiles, keptBytes } }),
+      uploads: await metadata.uploads.usage(ownerId)
     }
-    expectSame(found, model.state(now))
+    expectSame(found, model.state(clock.now()))
   }
 
   return {
@@ -187,11 +191,11 @@ function createRun ({ metadata, ownerId, model, number }: { metadata: Metadata, 
     },
 
     async checkBlobs () {
-      expectSame(await metadata.usageMismatches(), [])
+      expectSame(await metadata.accounts.usageMismatches(), [])
       // Each blob is in use or discarded, and none is both.
       const inUse = model.blobs()
-      expectSame(Array.from(await metadata.knownBlobs(used)).sort(), inUse.stored)
-      const discarded = new Set(await metadata.discardedBlobs(100_000, 0))
+      expectSame(Array.from(await metadata.blobs.findKnown(used)).sort(), inUse.stored)
+      const discarded = new Set(await metadata.blobs.claimDiscarded(100_000, 0))
       expectSame([...inUse.stored, ...inUse.uploads].filter(blobId => discarded.has(blobId)), [])
       expectSame(model.discarded().filter(blobId => !discarded.has(blobId)), [])
     }

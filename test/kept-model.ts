@@ -1,4 +1,4 @@
-import type { Keeping } from '../src/metadata/kept.ts'
+import type { Keeping } from '../src/metadata/kept-repository.ts'
 import type { Quota } from '../src/metadata/records.ts'
 import { Problem } from '../src/problems.ts'
 
@@ -13,9 +13,11 @@ interface ModelKept extends ModelContent { fileId: number, name: string | undefi
 
 export interface ModelUpload { readonly id: string, readonly name: string, readonly length: number | null, readonly isConditional: boolean, readonly blobId: string, offset: number }
 
+const CROWDED = new Error('more kept content must be deleted first')
+
 export type KeptModel = ReturnType<typeof createKeptModel>
 
-export function createKeptModel (keeping: Keeping) {
+export function createKeptModel (keeping: Required<Keeping>) {
   let files: ModelFile[] = []
   let kept: ModelKept[] = []
   let uploads: ModelUpload[] = []
@@ -47,7 +49,7 @@ export function createKeptModel (keeping: Keeping) {
       uploads: { uploads: uploads.length, bytes: reserved(uploads), receivedBytes: received(uploads) }
     }),
 
-    put: (name: string, content: ModelContent, now: number) => store(name, content, { now, others: uploads }),
+    put: (name: string, content: ModelContent, now: number) => makingRoom(() => store(name, content, { now, others: uploads })),
 
     remove (name: string, isPermanent: boolean, now: number) {
       const file = get(name)
@@ -55,7 +57,10 @@ export function createKeptModel (keeping: Keeping) {
       if (isPermanent) {
         discard([file])
         drop(versionsOf(file.fileId))
-      } else kept.push({ ...file, keptAt: laterThan(kept.filter(({ name }) => name !== undefined), Math.max(file.updatedAt, now)) })
+        return
+      }
+      kept.push({ ...file, keptAt: laterThan(kept.filter(({ name }) => name !== undefined), Math.max(file.updatedAt, now)) })
+      trim(file.blobId)
     },
 
     rename (name: string, to: string, now: number) {
@@ -100,7 +105,9 @@ export function createKeptModel (keeping: Keeping) {
     },
 
     emptyTrash (limit: number) {
-      const entries = kept.filter(({ name }) => name !== undefined).sort(byAge).slice(0, limit)
+      const oldest = kept.filter(({ name }) => name !== undefined).sort(byAge).slice(0, limit)
+      const contents = (entries: ModelKept[]) => entries.reduce((count, { fileId }) => count + 1 + versionsOf(fileId).length, 0)
+      const entries = oldest.filter((_, index) => index === 0 || contents(oldest.slice(0, index + 1)) <= keeping.deletions)
       return { files: entries.length, bytes: drop(entries) }
     },
 
@@ -129,18 +136,18 @@ export function createKeptModel (keeping: Keeping) {
     append (upload: ModelUpload, offset: number) {
       refuse({ bytes: upload.length === null ? offset - upload.offset : 0, files: 0 }, uploads)
       upload.offset = offset
-      makeRoom(uploads)
+      makingRoom(() => makeRoom(uploads))
     },
 
     finish (upload: ModelUpload, content: ModelContent, now: number) {
       if (upload.isConditional && find(upload.name) === undefined) {
         upload.offset = content.size
         Object.assign(upload, { length: content.size })
-        makeRoom(uploads)
+        makingRoom(() => makeRoom(uploads))
         return 'refused'
       }
       const others = uploads.filter(other => other !== upload)
-      store(upload.name, content, { now, others })
+      makingRoom(() => store(upload.name, content, { now, others }))
       uploads = others
       return undefined
     },
@@ -192,6 +199,7 @@ export function createKeptModel (keeping: Keeping) {
     keepVersion(file, content, updatedAt)
     Object.assign(file, { ...content, updatedAt, storedAt: updatedAt })
     makeRoom(others, blobId)
+    trim(blobId)
   }
 
   function keepVersion (file: ModelFile, next: ModelContent, keptAt: number): void {
@@ -201,9 +209,45 @@ export function createKeptModel (keeping: Keeping) {
     drop(versionsOf(file.fileId).slice(keeping.versions))
   }
 
+  /** A write that needs the room of too many contents is undone, some are deleted, and it begins again. */
+  function makingRoom (write: () => void): void {
+    for (;;) {
+      const before = { files: files.map(file => ({ ...file })), kept: [...kept], discarded: discarded.length }
+      try {
+        write()
+        return
+      } catch (error) {
+        if (error !== CROWDED) throw error
+        files = before.files
+        kept = before.kept
+        discarded.length = before.discarded
+        drop(withBytes().slice(0, keeping.deletions))
+      }
+    }
+  }
+
+  function withBytes (): ModelKept[] {
+    return kept.filter(({ size }) => size > 0).sort(byAge)
+  }
+
   function makeRoom (others: readonly ModelUpload[], newest?: string): void {
-    for (const content of kept.filter(({ size }) => size > 0).sort(byAge).sort((a, b) => Number(a.blobId === newest) - Number(b.blobId === newest))) {
-      if (sum(files) + sum(kept) + received(others) <= (model.quota.bytes ?? Infinity)) return
+    const isEnough = () => sum(files) + sum(kept) + received(others) <= (model.quota.bytes ?? Infinity)
+    const oldest = withBytes().filter(({ blobId }) => blobId !== newest).slice(0, keeping.deletions)
+    for (const content of oldest) {
+      if (isEnough()) return
+      if (kept.includes(content)) drop([content])
+    }
+    if (isEnough()) return
+    if (oldest.length === keeping.deletions) throw CROWDED
+    drop(kept.filter(({ blobId, size }) => blobId === newest && size > 0))
+  }
+
+  /** Deletes what is too much, a few at a time. */
+  function trim (newest: string): void {
+    const most = Math.min(kept.length - keeping.contents, keeping.deletions)
+    const before = kept.length
+    for (const content of kept.filter(({ blobId }) => blobId !== newest).sort(byAge)) {
+      if (before - kept.length >= most) return
       if (kept.includes(content)) drop([content])
     }
   }

@@ -1,14 +1,12 @@
-import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
-import { bytesPath, comparable, metadataPath, openAccount } from './kept-account.ts'
-import { formOf, type SendOptions } from './server.ts'
-import { runSql, storedBlobs } from './stores.ts'
+import { sha256Of } from './kit/digests.ts'
+import { DAY } from './kit/durations.ts'
+import { bytesPath, metadataPath, openAccount } from './kit/kept-account.ts'
+import { comparable, formOf, type SendOptions } from './kit/server.ts'
+import { runSql, storedBlobs } from './kit/stores.ts'
 
-const DAY = 24 * 3600_000
-
-const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 const httpDate = (date: string) => new Date(date).toUTCString()
 const later = (date: string, milliseconds: number) => new Date(Date.parse(date) + milliseconds).toISOString()
 
@@ -78,7 +76,7 @@ t.test('a version is downloaded as a file is', async t => {
   await wait(1000 - Date.now() % 1000)
   await put('é.txt', 'second', { 'content-type': 'image/png' })
   const [{ id: version, createdAt } = { id: '', createdAt: '' }] = await versions('é.txt')
-  const etag = `"${sha256('the first bytes')}"`
+  const etag = `"${sha256Of('the first bytes')}"`
   const headers = {
     etag,
     'last-modified': httpDate(createdAt),
@@ -98,9 +96,9 @@ t.test('a version is downloaded as a file is', async t => {
   t.match(await get('é.txt', { version }, { range: 'bytes=0-2,4-8' }), { status: 206, text: /the[^]*first/, headers: { 'content-type': /^multipart\/byteranges; boundary=/ } })
   t.match(await get('é.txt', { version }, { range: 'bytes=15-' }), { status: 416, headers: { 'content-range': 'bytes */15' } })
   t.match(await get('é.txt', { version }, { range: 'bytes=0-2', 'if-range': etag }), { status: 206, text: 'the' })
-  t.match(await get('é.txt', { version }, { range: 'bytes=0-2', 'if-range': `"${sha256('second')}"` }), { status: 200 }, 'the tag of the file is not that of the version')
+  t.match(await get('é.txt', { version }, { range: 'bytes=0-2', 'if-range': `"${sha256Of('second')}"` }), { status: 200 }, 'the tag of the file is not that of the version')
   for (const [condition, status] of [
-    [{ 'if-none-match': etag }, 304], [{ 'if-modified-since': httpDate(createdAt) }, 304], [{ 'if-match': `"${sha256('second')}"` }, 412],
+    [{ 'if-none-match': etag }, 304], [{ 'if-modified-since': httpDate(createdAt) }, 304], [{ 'if-match': `"${sha256Of('second')}"` }, 412],
     [{ 'if-unmodified-since': httpDate(later(createdAt, -1000)) }, 412], [{ 'if-match': etag }, 200], [{ 'if-unmodified-since': httpDate(createdAt) }, 200]
   ] as [Record<string, string>, number][]) {
     t.equal((await get('é.txt', { version }, condition)).status, status, JSON.stringify(condition))
@@ -133,8 +131,8 @@ t.test('a restore swaps: the version leaves the list, and the current content be
   await put('a.txt', 'fourth')
   t.equal((await versions('a.txt'))[0]?.createdAt, first.updatedAt, 'restored bytes were stored when they were stored first')
   await put('a.txt', 'one')
-  const [, before] = (await versions('a.txt')).filter(({ sha256: digest }) => digest !== sha256('third!!'))
-  t.equal(before?.sha256, sha256('one'))
+  const [, before] = (await versions('a.txt')).filter(({ sha256: digest }) => digest !== sha256Of('third!!'))
+  t.equal(before?.sha256, sha256Of('one'))
   t.equal((await restore('a.txt', String(before?.id))).status, 200)
   t.strictSame(await texts('a.txt'), ['fourth', 'third!!', 'second'], 'the same bytes make no version')
 })
@@ -145,7 +143,7 @@ t.test('a restore keeps to its preconditions, and one that is refused changes no
   const { headers: { etag } } = await put('a', 'two')
   const [{ id } = { id: '' }] = await versions('a')
   const before = [(await listVersions('a')).text, (await metadata('a')).text]
-  for (const headers of [{ 'if-match': `"${sha256('one')}"` }, { 'if-match': `W/${etag}` }, { 'if-none-match': '*' }, { 'if-unmodified-since': 'Sun, 06 Nov 1994 08:49:37 GMT' }] as Record<string, string>[]) {
+  for (const headers of [{ 'if-match': `"${sha256Of('one')}"` }, { 'if-match': `W/${etag}` }, { 'if-none-match': '*' }, { 'if-unmodified-since': 'Sun, 06 Nov 1994 08:49:37 GMT' }] as Record<string, string>[]) {
     t.match(await restore('a', id, headers), { status: 412, json: { code: 'precondition_failed' } }, JSON.stringify(headers))
   }
   t.strictSame([(await listVersions('a')).text, (await metadata('a')).text], before)

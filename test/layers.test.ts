@@ -1,74 +1,84 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { join, posix } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { test } from 'tap'
 import ts from 'typescript'
+import { blocksOf, sectionOf } from './kit/readme.ts'
+import { root } from './kit/root.ts'
 
-const src = fileURLToPath(new URL('../src', import.meta.url))
+const src = join(root, 'src')
 
-// In every pattern `*` stands for one name, and a trailing slash for everything in a folder.
+/** Things that may appear only in the places of a table in src/README.md. */
+const things: Record<string, RegExp> = {
+  'the routes of a feature': /^import (.+\/(.+-)?routes|tokens\/authenticate)\.ts$/,
+  Fastify: /^import (fastify|@fastify\/.+)$/,
+  'the caller of a request': /^import http\/caller\.ts$/,
+  SQL: /^(import (drizzle-orm|better-sqlite3|better-sqlite3-node20|pg|postgres)(\/.+)?|sql)$/,
+  'the driver of SQLite': /^import better-sqlite3(-node20)?$/,
+  'the driver of PostgreSQL': /^import pg(\/.+)?$/,
+  'a kind of database': /^import metadata\/.+\/.+$/,
+  'a kind of blob store': /^import blobs\/(?!blob-store\.ts).+$/,
+  S3: /^import @(aws-sdk|smithy)\/.+$/,
+  'the file system': /^import (node:)?fs(\/promises)?$/,
+  'the environment': /^process\.env$/,
+  'the process': /^(process\.(?!env$|versions$).+|process|console|import close-with-grace)$/,
+  'the version of Node.js': /^process\.versions$/,
+  'the code of the page': /^import (@?preact(\/.+)?|magicstore|page\/.+)$/
+}
 
-/** Things that may appear only in some places. */
-const onlyHere: { what: string, pattern: RegExp, places: string[], typesIn?: string[] }[] = [
-  { what: 'Fastify', pattern: /^import (fastify|@fastify\/.+)$/, places: ['app.ts', 'http/', 'openapi/', '*/routes.ts', '*/*-routes.ts', 'uploads/resumable-requests.ts', 'tokens/authenticate.ts', 'monitoring/'], typesIn: ['tokens/jwt.ts'] },
-  { what: 'SQL', pattern: /^(import (drizzle-orm|better-sqlite3|better-sqlite3-node20|pg|postgres)(\/.+)?|sql)$/, places: ['metadata/*/'] },
-  { what: 'the file system', pattern: /^import (node:)?fs(\/promises)?$/, places: ['data-folder/', 'blobs/*/', 'metadata/*/', 'backends/', 'backup/', 'doctor/', 'config.ts', 'commands/', 'http/page-routes.ts'] },
-  { what: 'S3', pattern: /^import @(aws-sdk|smithy)\/.+$/, places: ['blobs/s3/'] },
-  { what: 'the environment', pattern: /^process\.env$/, places: ['config.ts'] },
-  { what: 'the process', pattern: /^(process\.(?!env$|versions$).+|process|console|import close-with-grace)$/, places: ['main.ts', 'commands/'] },
-  { what: 'the version of Node', pattern: /^process\.versions$/, places: ['metadata/sqlite/driver.ts'] },
-  { what: 'a database driver', pattern: /^import better-sqlite3(-node20)?$/, places: ['metadata/sqlite/driver.ts'] },
-  { what: 'the driver of PostgreSQL', pattern: /^import pg(\/.+)?$/, places: ['metadata/postgres/'] },
-  { what: 'a blob store', pattern: /^import blobs\/(?!(blob-store|storage-url)\.ts).+$/, places: ['blobs/', 'backends/'] },
-  { what: 'a metadata backend', pattern: /^import metadata\/.+\/.+$/, places: ['metadata/*/', 'backends/'] },
-  { what: 'the code of the page', pattern: /^import (@?preact(\/.+)?|magicstore|page\/.+)$/, places: ['page/'] },
-  { what: 'the caller of a request', pattern: /^import http\/caller\.ts$/, places: ['app.ts', 'http/', '*/routes.ts', '*/*-routes.ts', 'uploads/resumable-requests.ts', 'tokens/authenticate.ts'] },
-  // These would import a module or read the environment in ways that the table can't check.
-  { what: 'a hidden import', pattern: /^(import (node:)?(process|console|module)|require|a computed import|globalThis)$/, places: [] },
-  { what: 'a barrel', pattern: /^re-export$/, places: [] },
-  { what: 'a default export', pattern: /^default export$/, places: [] }
-]
+/** Things that may appear nowhere. A hidden import would import a module or read the environment in ways that the tables can't check. */
+const nowhere: Record<string, RegExp> = {
+  'a hidden import': /^(import (node:)?(process|console|module)|require|a computed import|globalThis)$/,
+  'a barrel': /^re-export$/,
+  'a default export': /^default export$/
+}
 
-/** Every room may import these: failures, settings, contracts, and what backends and commands share about data on disk. */
-const ground = ['failures', 'settings', 'wire values', 'contracts', 'data folder']
-const face = [...ground, 'http', 'openapi']
+interface Room { room: string, files: string[], knows: string[] }
 
-/** The rooms, outermost first. A file is in the first room that names it; it may import only from its room and those in `knows`. */
-const rooms: { room: string, files: string[], knows: string[] }[] = [
-  { room: 'main', files: ['main.ts'], knows: ['commands', ...ground] },
-  { room: 'commands', files: ['commands/'], knows: ['app', 'store', 'backends', 'accounts', 'files', 'backup', 'doctor', ...ground] },
-  { room: 'app', files: ['app.ts'], knows: ['store', 'accounts routes', 'tokens routes', 'files routes', 'uploads routes', 'monitoring', 'accounts schemas', 'tokens schemas', 'files schemas', 'uploads schemas', 'accounts', 'tokens', 'files', ...face] },
-  { room: 'store', files: ['store.ts'], knows: ['backends', 'accounts', 'files', 'uploads', ...ground] },
-  { room: 'backends', files: ['backends/'], knows: ['backup', 'doctor', 'disk', 's3', 'sqlite', 'postgres', ...ground] },
-  { room: 'accounts routes', files: ['accounts/routes.ts'], knows: ['accounts schemas', 'accounts', 'files', ...face] },
-  { room: 'tokens routes', files: ['tokens/routes.ts', 'tokens/*-routes.ts', 'tokens/authenticate.ts'], knows: ['tokens schemas', 'tokens', 'accounts', ...face] },
-  { room: 'files routes', files: ['files/routes.ts', 'files/*-routes.ts'], knows: ['files schemas', 'files', ...face] },
-  { room: 'uploads routes', files: ['uploads/routes.ts', 'uploads/*-routes.ts', 'uploads/resumable-requests.ts'], knows: ['uploads schemas', 'uploads', 'files schemas', 'files', ...face] },
-  { room: 'monitoring', files: ['monitoring/'], knows: ['accounts', ...face] },
-  { room: 'accounts schemas', files: ['accounts/schemas.ts'], knows: ['accounts', ...face] },
-  { room: 'tokens schemas', files: ['tokens/schemas.ts'], knows: ['tokens', 'accounts', ...face] },
-  { room: 'files schemas', files: ['files/schemas.ts', 'files/*-schemas.ts'], knows: ['files', ...face] },
-  { room: 'uploads schemas', files: ['uploads/schemas.ts'], knows: ['files schemas', ...face] },
-  { room: 'settings', files: ['config.ts', 'tokens/key-ring.ts', 'tokens/signing-keys.ts', 'blobs/storage-url.ts'], knows: ['failures'] },
-  { room: 'failures', files: ['problems.ts'], knows: ['wire values'] },
-  { room: 'wire values', files: ['http/wire-values.ts'], knows: [] },
-  { room: 'openapi', files: ['openapi/'], knows: [...ground, 'http'] },
-  { room: 'http', files: ['http/'], knows: [...ground, 'accounts'] },
-  { room: 'contracts', files: ['blobs/blob-store.ts', 'blobs/checkpoints.ts', 'metadata/*.ts'], knows: ['failures'] },
-  { room: 'data folder', files: ['data-folder/'], knows: ['failures', 'settings'] },
-  { room: 'disk', files: ['blobs/disk/'], knows: ground },
-  { room: 's3', files: ['blobs/s3/'], knows: ground },
-  { room: 'sqlite', files: ['metadata/sqlite/'], knows: ground },
-  { room: 'postgres', files: ['metadata/postgres/'], knows: ['sqlite', ...ground] },
-  { room: 'accounts', files: ['accounts/'], knows: ground },
-  { room: 'tokens', files: ['tokens/'], knows: ['accounts', ...ground] },
-  { room: 'files', files: ['files/'], knows: ground },
-  { room: 'uploads', files: ['uploads/'], knows: ['files', ...ground] },
-  { room: 'backup', files: ['backup/'], knows: ground },
-  { room: 'doctor', files: ['doctor/'], knows: ground },
-  // It runs in browsers, and knows of the server only its API, through the generated client `magicstore`.
-  { room: 'page', files: ['page/'], knows: [] }
-]
+interface Rule { what: string, pattern: RegExp, places: string[], typesIn: string[] }
+
+/** The tables of src/README.md. @throws if they can't be read, so that no rule is lost. */
+function readTables (text: string): { rooms: Room[], rules: Rule[] } {
+  const rooms = rowsBelow(text, '## Who may import what', ['room', 'files', 'may import'])
+    .map(([room = '', files = '', knows = '']) => ({ room, files: patternsIn(files), knows: knows === 'nothing' ? [] : knows.split(', ') }))
+  rooms.forEach(({ room, knows }, index) => {
+    const lower = rooms.slice(index + 1).map(({ room }) => room)
+    if (lower.includes(room)) throw new Error(`two rows are called ${room}`)
+    for (const name of knows) if (!lower.includes(name)) throw new Error(`${room} may import ${name}, which is in no lower row`)
+    if (new Set(knows).size < knows.length) throw new Error(`${room} names a room twice`)
+  })
+  const patterns = rooms.flatMap(({ files }) => files)
+  if (new Set(patterns).size < patterns.length) throw new Error('two rooms have the same files')
+
+  const cells = rowsBelow(text, '## What may appear only in some places', ['what', 'only in'])
+  const names = cells.map(([what]) => what)
+  if (names.sort().join() !== Object.keys(things).sort().join()) throw new Error(`these are not the things with a pattern: ${names.join()}`)
+  const rules = cells.map(([what = '', cell = '']) => {
+    const [places = '', types] = cell.split('; types also in ')
+    return { what, pattern: things[what] as RegExp, places: patternsIn(places), typesIn: types === undefined ? [] : patternsIn(types) }
+  })
+  return { rooms, rules: [...rules, ...Object.entries(nowhere).map(([what, pattern]) => ({ what, pattern, places: [], typesIn: [] }))] }
+}
+
+/** The cells of the table below a heading. */
+function rowsBelow (text: string, heading: string, columns: string[]): string[][] {
+  const lines = sectionOf(text, heading).split('\n').filter(line => line.includes('|'))
+  const [header, line, ...rows] = lines.map(line => /^\| (.+) \|$/.exec(line)?.[1]?.split(' | ') ?? [line])
+  if (header?.join() !== columns.join() || line?.[0] !== `|${columns.map(() => '---|').join('')}` || rows.length === 0) throw new Error(`there is no table below ${heading}`)
+  for (const row of rows) if (row.length !== columns.length) throw new Error(`this is not a row: ${row.join(' | ')}`)
+  return rows
+}
+
+/** The patterns in a cell: in backticks, with commas between them. */
+function patternsIn (cell: string): string[] {
+  if (!/^`[\w./*-]+`(, `[\w./*-]+`)*$/.test(cell)) throw new Error(`these are not patterns: ${cell}`)
+  return cell.replaceAll('`', '').split(', ')
+}
+
+const sourceMap = await readFile(join(src, 'README.md'), 'utf8')
+const { rooms, rules } = readTables(sourceMap)
+
+/** The patterns of the rooms. Of several for a file, the longest counts. */
+const patterns = rooms.flatMap(({ room, files }) => files.map(pattern => ({ room, pattern }))).sort((a, b) => b.pattern.length - a.pattern.length)
 
 /** A fact about a file, in the terms of the patterns above. */
 interface Use { what: string, line: number, isType: boolean }
@@ -90,8 +100,8 @@ function findViolations (uses: Map<string, Use[]>): string[] {
 }
 
 function forbidden (name: string, { what, isType }: Use): string[] {
-  const misplaced = onlyHere
-    .filter(({ pattern, places, typesIn = [] }) => pattern.test(what) && !isIn(name, places) && !(isType && isIn(name, typesIn)))
+  const misplaced = rules
+    .filter(({ pattern, places, typesIn }) => pattern.test(what) && !isIn(name, places) && !(isType && isIn(name, typesIn)))
     .map(rule => `has ${rule.what}: ${what}`)
   const from = rooms.find(({ room }) => room === roomOf(name))
   const to = what.startsWith('import ') ? roomOf(what.slice('import '.length)) : undefined
@@ -100,7 +110,7 @@ function forbidden (name: string, { what, isType }: Use): string[] {
 }
 
 function roomOf (name: string): string | undefined {
-  return rooms.find(({ files }) => isIn(name, files))?.room
+  return patterns.find(({ pattern }) => isIn(name, [pattern]))?.room
 }
 
 function isIn (name: string, places: string[]): boolean {
@@ -175,11 +185,44 @@ test('src keeps to the layout', async t => {
   t.same(present, [])
 })
 
-test('every room and every place of the tables exists, so that no rule is about nothing', async t => {
-  const names = (await readdir(src, { recursive: true })).filter(name => /\.tsx?$/.test(name))
-  const places = [...onlyHere.flatMap(({ places, typesIn = [] }) => [...places, ...typesIn]), ...rooms.flatMap(({ files }) => files)]
-  t.same(places.filter(place => !names.some(name => isIn(name, [place]))), [])
+test('every room and every place of the tables exists, and a room imports all that it may, so that no rule is about nothing', async t => {
+  const names = Array.from(uses.keys())
+  t.same([...rules.flatMap(({ places, typesIn }) => [...places, ...typesIn]), ...patterns.map(({ pattern }) => pattern)].filter(place => !names.some(name => isIn(name, [place]))), [])
+  const present = new Set(Array.from(uses).flatMap(([name, all]) => all.map(({ what }) => `${roomOf(name)} imports ${roomOf(what.slice('import '.length))}`)))
+  t.same(rooms.flatMap(({ room, knows }) => knows.map(name => `${room} imports ${name}`)).filter(text => !present.has(text)), [])
 })
+
+test('the map has every folder and every file of src, and no other', async t => {
+  const [map = []] = blocksOf(sourceMap, '')
+  const mapped = map.map(line => /^([\w./-]+) {2,}\S/.exec(line)?.[1] ?? line)
+  const entries = (await readdir(src, { withFileTypes: true })).map(entry => entry.isDirectory() ? `${entry.name}/` : entry.name)
+  t.same(mapped.filter(name => !/.\/./.test(name)).sort(), entries.filter(name => name !== 'README.md').sort())
+  for (const name of mapped) t.ok((await stat(join(src, name))).isDirectory() === name.endsWith('/'), name)
+})
+
+for (const { what, old, changed, says } of [
+  { what: 'without the heading of the rooms', old: '## Who may import what', changed: '## Who imports what', says: /no table/ },
+  { what: 'with another column', old: '| room | files | may import |', changed: '| room | files | must import |', says: /no table/ },
+  { what: 'without the line below the header', old: '|---|---|---|', changed: '|---|---|', says: /no table/ },
+  { what: 'with a row of two cells', old: '| doctor | `doctor/` |', changed: '| doctor |', says: /not a row/ },
+  { what: 'with a row that does not begin', old: '| doctor | `doctor/`', changed: 'doctor | `doctor/`', says: /not a row/ },
+  { what: 'with a file that is not marked', old: '| `doctor/` |', changed: '| doctor/ |', says: /not patterns/ },
+  { what: 'without a room that others import', old: '| problems | `problems.ts` | nothing |\n', changed: '', says: /may import problems, which is in no lower row/ },
+  { what: 'with a room that imports a higher one', old: '| config | `config.ts`, `config/` | problems |', changed: '| config | `config.ts`, `config/` | files, problems |', says: /config may import files, which is in no lower row/ },
+  { what: 'with a room that imports nothing by another word', old: '| `problems.ts` | nothing |', changed: '| `problems.ts` | - |', says: /no lower row/ },
+  { what: 'with two rows of one room', old: '| page | `page/` |', changed: '| doctor | `page/` |', says: /two rows are called doctor/ },
+  { what: 'with a room that is named twice', old: '| key ring | `tokens/key-ring.ts` | config |', changed: '| key ring | `tokens/key-ring.ts` | config, config |', says: /names a room twice/ },
+  { what: 'with two rooms of the same files', old: '| page | `page/` |', changed: '| page | `page/`, `doctor/` |', says: /same files/ },
+  { what: 'without the row of a thing', old: '| the environment | `config.ts` |\n', changed: '', says: /not the things/ },
+  { what: 'with two rows of one thing', old: '| the environment |', changed: '| the process |', says: /not the things/ },
+  { what: 'with a thing that no pattern finds', old: '| the environment |', changed: '| the weather |', says: /not the things/ },
+  { what: 'with places that are not marked', old: '| the environment | `config.ts` |', changed: '| the environment | config.ts |', says: /not patterns/ }
+]) {
+  test(`tables ${what} are refused`, async t => {
+    t.equal(sourceMap.split(old).length, 2, 'the text is there once')
+    t.throws(() => readTables(sourceMap.replace(old, changed)), { message: says })
+  })
+}
 
 for (const { file, line, finds } of [
   { file: 'accounts/accounts.ts', line: "import Fastify from 'fastify'", finds: ['has Fastify: import fastify'] },
@@ -187,12 +230,12 @@ for (const { file, line, finds } of [
   { file: 'tokens/tokens.ts', line: "import jwt from '@fastify/jwt'", finds: ['has Fastify: import @fastify/jwt'] },
   { file: 'tokens/jwt.ts', line: "import jwt from '@fastify/jwt'", finds: ['has Fastify: import @fastify/jwt'] },
   { file: 'accounts/routes.ts', line: "import { eq } from 'drizzle-orm'", finds: ['has SQL: import drizzle-orm'] },
-  { file: 'blobs/disk/disk.ts', line: "import Database from 'better-sqlite3'", finds: ['has SQL: import better-sqlite3', 'has a database driver: import better-sqlite3'] },
+  { file: 'blobs/disk/disk.ts', line: "import Database from 'better-sqlite3'", finds: ['has SQL: import better-sqlite3', 'has the driver of SQLite: import better-sqlite3'] },
   { file: 'metadata/sqlite/lock.ts', line: "import pg from 'pg'", finds: ['has the driver of PostgreSQL: import pg'] },
-  { file: 'metadata/sqlite/lock.ts', line: "import Driver from 'better-sqlite3-node20'", finds: ['has a database driver: import better-sqlite3-node20'] },
-  { file: 'config.ts', line: 'export const { node } = process.versions', finds: ['has the version of Node: process.versions'] },
+  { file: 'metadata/sqlite/lock.ts', line: "import Driver from 'better-sqlite3-node20'", finds: ['has the driver of SQLite: import better-sqlite3-node20'] },
+  { file: 'config.ts', line: 'export const { node } = process.versions', finds: ['has the version of Node.js: process.versions'] },
   { file: 'files/names.ts', line: "export const query = 'SELECT name FROM files'", finds: ['has SQL: sql'] },
-  { file: 'metadata/records.ts', line: "type Db = import('drizzle-orm').SQL", finds: ['has SQL: import drizzle-orm'] },
+  { file: 'files/files.ts', line: "type Db = import('drizzle-orm').SQL", finds: ['has SQL: import drizzle-orm'] },
   { file: 'files/files.ts', line: "import { rm } from 'node:fs/promises'", finds: ['has the file system: import node:fs/promises'] },
   { file: 'accounts/password.ts', line: "export const fs = await import('fs')", finds: ['has the file system: import fs'] },
   { file: 'store.ts', line: "import { readFile } from 'fs/promises'", finds: ['has the file system: import fs/promises'] },
@@ -205,22 +248,31 @@ for (const { file, line, finds } of [
   { file: 'problems.ts', line: "console.log('here')", finds: ['has the process: console'] },
   { file: 'http/links.ts', line: "import { env } from 'node:process'", finds: ['has a hidden import: import node:process'] },
   { file: 'files/files.ts', line: "export const name = 'fs'; await import(name)", finds: ['has a hidden import: a computed import'] },
-  { file: 'files/files.ts', line: "import { openDiskBlobs } from '../blobs/disk/disk.ts'", finds: ['has a blob store: import blobs/disk/disk.ts', 'reaches from files to disk: import blobs/disk/disk.ts'] },
-  { file: 'app.ts', line: "import { openSqliteMetadata } from './metadata/sqlite/sqlite.ts'", finds: ['has a metadata backend: import metadata/sqlite/sqlite.ts', 'reaches from app to sqlite: import metadata/sqlite/sqlite.ts'] },
+  { file: 'files/files.ts', line: "import { openDiskBlobs } from '../blobs/disk/disk.ts'", finds: ['has a kind of blob store: import blobs/disk/disk.ts', 'reaches from files to disk: import blobs/disk/disk.ts'] },
+  { file: 'app.ts', line: "import { openSqliteMetadata } from './metadata/sqlite/sqlite.ts'", finds: ['has a kind of database: import metadata/sqlite/sqlite.ts', 'reaches from app to sqlite: import metadata/sqlite/sqlite.ts'] },
   { file: 'tokens/tokens.ts', line: "import { callerOf } from '../http/caller.ts'", finds: ['has the caller of a request: import http/caller.ts', 'reaches from tokens to http: import http/caller.ts'] },
   { file: 'accounts/accounts.ts', line: "import type { Links } from '../http/links.ts'", finds: ['reaches from accounts to http: import http/links.ts'] },
-  { file: 'files/names.ts', line: "import type { AuthenticateOptions } from '../tokens/authenticate.ts'", finds: ['reaches from files to tokens routes: import tokens/authenticate.ts'] },
+  { file: 'files/names.ts', line: "import type { AuthenticateOptions } from '../tokens/authenticate.ts'", finds: ['has the routes of a feature: import tokens/authenticate.ts', 'reaches from files to tokens routes: import tokens/authenticate.ts'] },
+  { file: 'uploads/routes.ts', line: "import { listHeaders } from '../files/routes.ts'", finds: ['has the routes of a feature: import files/routes.ts', 'reaches from uploads routes to files routes: import files/routes.ts'] },
+  { file: 'openapi/service-routes.ts', line: "import type { pageRoutes } from '../http/page-routes.ts'", finds: ['has the routes of a feature: import http/page-routes.ts'] },
+  { file: 'monitoring/metrics.ts', line: "import { healthRoutes } from './routes.ts'", finds: ['has the routes of a feature: import monitoring/routes.ts'] },
+  { file: 'problems.ts', line: "import { ONE_LINE } from './http/wire-values.ts'", finds: ['reaches from problems to wire values: import http/wire-values.ts'] },
+  { file: 'config.ts', line: "import type { KeyRing } from './tokens/key-ring.ts'", finds: ['reaches from config to key ring: import tokens/key-ring.ts'] },
+  { file: 'data-folder/data-folder.ts', line: "import type { Metadata } from '../metadata/metadata.ts'", finds: ['reaches from data folder to metadata: import metadata/metadata.ts'] },
+  { file: 'metadata/records.ts', line: "import type { StoredBlob } from '../blobs/blob-store.ts'", finds: ['reaches from metadata to blobs: import blobs/blob-store.ts'] },
+  { file: 'blobs/blob-store.ts', line: "import type { Metadata } from '../metadata/metadata.ts'", finds: ['reaches from blobs to metadata: import metadata/metadata.ts'] },
+  { file: 'files/files.ts', line: "import { checkIntegrity } from '../fsck/fsck.ts'", finds: ['reaches from files to fsck: import fsck/fsck.ts'] },
   { file: 'http/links.ts', line: "import { problems } from '../openapi/responses.ts'", finds: ['reaches from http to openapi: import openapi/responses.ts'] },
   { file: 'http/links.ts', line: "import type { Store } from '../store.ts'", finds: ['reaches from http to store: import store.ts'] },
-  { file: 'metadata/metadata.ts', line: "import type { ByteRange } from '../files/ranges.ts'", finds: ['reaches from contracts to files: import files/ranges.ts'] },
-  { file: 'metadata/sqlite/lock.ts', line: "import type { BlobStore } from '../../blobs/disk/disk.ts'", finds: ['has a blob store: import blobs/disk/disk.ts', 'reaches from sqlite to disk: import blobs/disk/disk.ts'] },
+  { file: 'metadata/metadata.ts', line: "import type { ByteRange } from '../files/ranges.ts'", finds: ['reaches from metadata to files: import files/ranges.ts'] },
+  { file: 'metadata/sqlite/lock.ts', line: "import type { BlobStore } from '../../blobs/disk/disk.ts'", finds: ['has a kind of blob store: import blobs/disk/disk.ts', 'reaches from sqlite to disk: import blobs/disk/disk.ts'] },
   { file: 'files/ranges.ts', line: "import type { DownloadPlan } from './download.ts'", finds: ['files/download.ts and files/ranges.ts import each other'] },
   { file: 'problems.ts', line: "export { Problem as Failure } from './problems.ts'", finds: ['has a barrel: re-export'] },
   { file: 'http/caller.ts', line: "export * from './problems.ts'", finds: ['has a barrel: re-export'] },
   { file: 'files/ranges.ts', line: 'export default 1', finds: ['has a default export: default export'] },
   { file: 'files/ranges.ts', line: 'export default function ranges () {}', finds: ['has a default export: default export'] },
   { file: 'files/ranges.ts', line: 'export { parseRanges as default }', finds: ['has a default export: default export'] },
-  { file: 'page/session.ts', line: "import { failures } from '../problems.ts'", finds: ['reaches from page to failures: import problems.ts'] },
+  { file: 'page/session.ts', line: "import { failures } from '../problems.ts'", finds: ['reaches from page to problems: import problems.ts'] },
   { file: 'http/links.ts', line: "import { signal } from '@preact/signals'", finds: ['has the code of the page: import @preact/signals'] },
   { file: 'helpers/strings.ts', line: 'export const empty = 1', finds: ['helpers/strings.ts is in no room'] }
 ]) {

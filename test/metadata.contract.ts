@@ -1,19 +1,19 @@
-import { randomBytes } from 'node:crypto'
 import type { Test } from 'tap'
-import { KEEP_NOTHING, type Keeping } from '../src/metadata/kept.ts'
 import type { Metadata } from '../src/metadata/metadata.ts'
-import { fileOrders, type AccountRecord, type Attempt, type FileOrder, type FilePage, type FilePosition, type FileRecord, type NewFile, type NewToken, type StoredContent } from '../src/metadata/records.ts'
+import { fileOrders, type AccountRecord, type AttemptLimit, type FileOrder, type FilePage, type FilePosition, type FileRecord, type NewAttempt, type NewFile, type NewToken, type StoredContent } from '../src/metadata/records.ts'
 import { Problem } from '../src/problems.ts'
-import { countFailures, recordFailure } from './attempts.ts'
 import { suite as keptSuite } from './kept.contract.ts'
+import { countFailures, recordFailure } from './kit/attempts.ts'
+import { createTestClock, type TestClock } from './kit/clock.ts'
+import { DAY } from './kit/durations.ts'
+import { hex, newFile, unlimited } from './kit/records.ts'
+import { openFresh, type OpenMetadata } from './kit/reopening.ts'
 import { suite as uploadsSuite } from './uploads.contract.ts'
 
-const unlimited = { bytes: undefined, files: undefined }
 const always = {}
 /** Permits no change: there is no such version, but there is one. */
 const never = { 'if-match': '"other"' }
 const removal = { precondition: always, isPermanent: false }
-const hex = (bytes: number) => randomBytes(bytes).toString('hex')
 
 function newAccount (name: string) {
   return { username: name.toUpperCase(), usernameKey: name, passwordHash: `hash of ${name}`, createdAt: 1000 }
@@ -21,10 +21,6 @@ function newAccount (name: string) {
 
 function newToken (accountId: number, fields: Partial<NewToken> = {}): NewToken {
   return { accountId, kind: 'access', parentId: null, name: null, scopes: 'files:read', secretHash: null, createdAt: 1000, expiresAt: 601_000, ...fields }
-}
-
-function newFile (ownerId: number, name: string, fields: Partial<NewFile> = {}): NewFile {
-  return { ownerId, name, size: 10, type: 'text/plain', sha256: hex(32), blobId: hex(16), isLeased: false, now: 5000, ...fields }
 }
 
 /** The outcome of each promise: `ok`, or the code of its problem. */
@@ -49,30 +45,21 @@ const keyOf: Record<FileOrder, (file: FileRecord) => string | number> = {
 }
 
 /** The contract in src/metadata/metadata.ts, for the backend that `open` opens at a path; reopening a path gives the same records. */
-export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) => Promise<Metadata>): void {
-  const open = (place: string) => openKeeping(place, KEEP_NOTHING)
-
+export function suite (t: Test, open: OpenMetadata): void {
   /** A new metadata store, closed when the test ends. */
-  async function fresh (t: Test): Promise<{ metadata: Metadata, reopen: () => Promise<Metadata> }> {
-    const place = t.testdir()
-    let current = await open(place)
-    t.teardown(() => current.close())
-    const reopen = async () => {
-      await current.close()
-      current = await open(place)
-      return current
-    }
-    return { metadata: current, reopen }
+  async function fresh (t: Test, clock?: TestClock): Promise<{ metadata: Metadata, reopen: () => Promise<Metadata> }> {
+    const { opened: metadata, reopen } = await openFresh(t, place => open(place, clock && { clock: clock.now }))
+    return { metadata, reopen }
   }
 
-  async function withAccount (t: Test): Promise<{ metadata: Metadata, reopen: () => Promise<Metadata>, id: number }> {
-    const { metadata, reopen } = await fresh(t)
-    const { id } = await metadata.addAccount(newAccount('ada'))
+  async function withAccount (t: Test, clock?: TestClock): Promise<{ metadata: Metadata, reopen: () => Promise<Metadata>, id: number }> {
+    const { metadata, reopen } = await fresh(t, clock)
+    const { id } = await metadata.accounts.add(newAccount('ada'))
     return { metadata, reopen, id }
   }
 
   async function usage (metadata: Metadata, id: number): Promise<{ bytes: number, files: number }> {
-    const { usedBytes, usedFiles } = await metadata.findAccount(id) as AccountRecord
+    const { usedBytes, usedFiles } = await metadata.accounts.find(id) as AccountRecord
     return { bytes: usedBytes, files: usedFiles }
   }
 
@@ -81,7 +68,7 @@ export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) =
     const seen: FileRecord[] = []
     let after: FilePosition | undefined
     for (;;) {
-      const files = await metadata.listFiles(ownerId, { ...all, ...page, after })
+      const files = await metadata.files.list(ownerId, { ...all, ...page, after })
       seen.push(...files)
       const last = files.at(-1)
       if (last === undefined) return seen
@@ -91,7 +78,7 @@ export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) =
   }
 
   uploadsSuite(t, open)
-  keptSuite(t, openKeeping)
+  keptSuite(t, open)
 
   t.test('the id of an installation stays, and no two have the same', async t => {
     const { metadata, reopen } = await fresh(t)
@@ -105,29 +92,29 @@ export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) =
 
   t.test('ids of accounts count from 1 and are never used twice', async t => {
     const { metadata, reopen } = await fresh(t)
-    const [ada, bob] = [await metadata.addAccount(newAccount('ada')), await metadata.addAccount(newAccount('bob'))]
+    const [ada, bob] = [await metadata.accounts.add(newAccount('ada')), await metadata.accounts.add(newAccount('bob'))]
     t.equal(ada.id, 1)
-    await metadata.removeAccount(bob.id, 2000)
-    while (await metadata.purgeDeletedAccounts(100));
+    await metadata.accounts.remove(bob.id, 2000)
+    while (await metadata.accounts.purgeDeleted(100));
     const again = await reopen()
-    const cleo = await again.addAccount(newAccount('cleo'))
+    const cleo = await again.accounts.add(newAccount('cleo'))
     t.ok(cleo.id > bob.id)
   })
 
   t.test('an account is found by id and by key as it was added, without quotas of its own and without files', async t => {
     const { metadata } = await fresh(t)
-    const added = await metadata.addAccount(newAccount('ada'))
+    const added = await metadata.accounts.add(newAccount('ada'))
     t.strictSame(added, { id: 1, ...newAccount('ada'), quotaBytes: null, quotaFiles: null, usedBytes: 0, usedFiles: 0, keptBytes: 0, disabledAt: null })
-    t.strictSame(await metadata.findAccount(1), added)
-    t.strictSame(await metadata.findAccountByKey('ada'), added)
-    t.equal(await metadata.findAccount(2), undefined)
-    t.equal(await metadata.findAccountByKey('ADA'), undefined)
+    t.strictSame(await metadata.accounts.find(1), added)
+    t.strictSame(await metadata.accounts.findByKey('ada'), added)
+    t.equal(await metadata.accounts.find(2), undefined)
+    t.equal(await metadata.accounts.findByKey('ADA'), undefined)
   })
 
   t.test('a registration is counted in one transaction with the account, and not where there is none', async t => {
     const { metadata } = await fresh(t)
     const attempt = { kind: 'registration', network: 'n1', usernameKey: 'ada', isKnownNetwork: false, at: Date.now() } as const
-    t.strictSame((await outcomes([metadata.addAccount(newAccount('ada'), attempt), metadata.addAccount(newAccount('ada'), attempt)])).sort(), ['ok', 'username_taken'])
+    t.strictSame((await outcomes([metadata.accounts.add(newAccount('ada'), attempt), metadata.accounts.add(newAccount('ada'), attempt)])).sort(), ['ok', 'username_taken'])
     t.equal(await countFailures(metadata, { kind: 'registration', network: 'n1' }), 1)
   })
 
@@ -135,174 +122,184 @@ export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) =
     const { metadata } = await fresh(t)
     const same = Array.from({ length: 50 }, () => newAccount('ada'))
     const others = Array.from({ length: 50 }, (_, index) => newAccount(`other-${index}`))
-    const ends = await outcomes(same.flatMap((one, index) => [one, others[index] ?? one]).map(one => metadata.addAccount(one)))
+    const ends = await outcomes(same.flatMap((one, index) => [one, others[index] ?? one]).map(one => metadata.accounts.add(one)))
     t.strictSame(count(ends), { ok: 51, username_taken: 49 })
     t.strictSame(count(ends.filter((_, index) => index % 2 === 1)), { ok: 50 })
   })
 
   t.test('everybody is listed by id, page by page', async t => {
     const { metadata } = await fresh(t)
-    for (const name of ['d', 'c', 'b', 'a']) await metadata.addAccount(newAccount(name))
-    const first = await metadata.accountsAfter(0, 3)
+    for (const name of ['d', 'c', 'b', 'a']) await metadata.accounts.add(newAccount(name))
+    const first = await metadata.accounts.listAfter(0, 3)
     t.strictSame(first.map(account => account.usernameKey), ['d', 'c', 'b'])
-    t.strictSame((await metadata.accountsAfter(first.at(-1)?.id ?? 0, 3)).map(account => account.usernameKey), ['a'])
+    t.strictSame((await metadata.accounts.listAfter(first.at(-1)?.id ?? 0, 3)).map(account => account.usernameKey), ['a'])
   })
 
   t.test('password, quota and exclusion of one account are set and leave others alone', async t => {
     const { metadata, id } = await withAccount(t)
-    const bob = await metadata.addAccount(newAccount('bob'))
-    await metadata.setPasswordHash(id, 'new', { revokesTokens: false })
-    await metadata.setQuota(id, { bytes: 100, files: 3 })
-    await metadata.setDisabled(id, 7000)
-    t.match(await metadata.findAccount(id), { passwordHash: 'new', quotaBytes: 100, quotaFiles: 3, disabledAt: 7000 })
-    t.strictSame(await metadata.findAccount(bob.id), bob)
-    await metadata.setQuota(id, { bytes: null, files: 0 })
-    await metadata.setDisabled(id, null)
-    t.match(await metadata.findAccount(id), { quotaBytes: null, quotaFiles: 0, disabledAt: null })
+    const bob = await metadata.accounts.add(newAccount('bob'))
+    await metadata.accounts.setPasswordHash(id, 'new', { revokesTokens: false })
+    await metadata.accounts.setQuota(id, { bytes: 100, files: 3 })
+    await metadata.accounts.setDisabled(id, 7000)
+    t.match(await metadata.accounts.find(id), { passwordHash: 'new', quotaBytes: 100, quotaFiles: 3, disabledAt: 7000 })
+    t.strictSame(await metadata.accounts.find(bob.id), bob)
+    await metadata.accounts.setQuota(id, { bytes: null, files: 0 })
+    await metadata.accounts.setDisabled(id, null)
+    t.match(await metadata.accounts.find(id), { quotaBytes: null, quotaFiles: 0, disabledAt: null })
   })
 
   t.test('a new password ends the tokens of the account where it is asked to, and nobody else\'s', async t => {
     const { metadata, id } = await withAccount(t)
-    const bob = await metadata.addAccount(newAccount('bob'))
-    const mine = await metadata.addToken(newToken(id))
-    const other = await metadata.addToken(newToken(bob.id))
-    await metadata.setPasswordHash(id, 'new', { revokesTokens: false })
-    t.ok(await metadata.findToken(mine.id))
-    await metadata.setPasswordHash(id, 'newer', { revokesTokens: true })
-    t.equal(await metadata.findToken(mine.id), undefined)
-    t.ok(await metadata.findToken(other.id))
+    const bob = await metadata.accounts.add(newAccount('bob'))
+    const mine = await metadata.tokens.add(newToken(id))
+    const other = await metadata.tokens.add(newToken(bob.id))
+    await metadata.accounts.setPasswordHash(id, 'new', { revokesTokens: false })
+    t.ok(await metadata.tokens.find(mine.id))
+    await metadata.accounts.setPasswordHash(id, 'newer', { revokesTokens: true })
+    t.equal(await metadata.tokens.find(mine.id), undefined)
+    t.ok(await metadata.tokens.find(other.id))
   })
 
   t.test('a token that a password was proved for is added while the account has that password, and not once it is changed', async t => {
-    const { metadata, id } = await withAccount(t)
+    const clock = createTestClock(1000)
+    const { metadata, id } = await withAccount(t, clock)
     const { passwordHash } = newAccount('ada')
     const [, changed] = await outcomes([
-      metadata.addToken(newToken(id), { passwordHash }),
-      metadata.setPasswordHash(id, 'new', { revokesTokens: true })
+      metadata.tokens.add(newToken(id), { passwordHash }),
+      metadata.accounts.setPasswordHash(id, 'new', { revokesTokens: true })
     ])
     t.equal(changed, 'ok')
-    t.strictSame(await outcomes([metadata.addToken(newToken(id), { passwordHash }), metadata.addToken(newToken(id), { passwordHash: 'new' })]), ['credentials_wrong', 'ok'])
-    t.equal((await metadata.listTokens(id, { now: 0, beforeId: undefined, limit: 9 })).length, 1)
+    t.strictSame(await outcomes([metadata.tokens.add(newToken(id), { passwordHash }), metadata.tokens.add(newToken(id), { passwordHash: 'new' })]), ['credentials_wrong', 'ok'])
+    t.equal((await metadata.tokens.list(id, { beforeId: undefined, limit: 9 })).length, 1)
   })
 
   t.test('of many who replace one password at once exactly one does, and nobody replaces one that is not there any more', async t => {
     const { metadata, id } = await withAccount(t)
     const present = newAccount('ada').passwordHash
     const hashes = ['one', 'two', 'three']
-    const ends = await outcomes(hashes.map(hash => metadata.setPasswordHash(id, hash, { revokesTokens: false, expectedHash: present })))
+    const ends = await outcomes(hashes.map(hash => metadata.accounts.setPasswordHash(id, hash, { revokesTokens: false, expectedHash: present })))
     t.strictSame(count(ends), { ok: 1, credentials_wrong: 2 })
-    t.equal((await metadata.findAccount(id))?.passwordHash, hashes[ends.indexOf('ok')])
-    await metadata.removeAccount(id, 9000)
-    t.strictSame(await outcomes([metadata.setPasswordHash(id, 'late', { revokesTokens: false })]), ['credentials_wrong'])
+    t.equal((await metadata.accounts.find(id))?.passwordHash, hashes[ends.indexOf('ok')])
+    await metadata.accounts.remove(id, 9000)
+    t.strictSame(await outcomes([metadata.accounts.setPasswordHash(id, 'late', { revokesTokens: false })]), ['credentials_wrong'])
   })
 
   t.test('an account that was removed is gone for everybody at once, its name is free, and its files follow', async t => {
     const { metadata, id } = await withAccount(t)
-    const bob = await metadata.addAccount(newAccount('bob'))
-    const token = await metadata.addToken(newToken(id, { secretHash: 'secret' }))
+    const bob = await metadata.accounts.add(newAccount('bob'))
+    const token = await metadata.tokens.add(newToken(id, { secretHash: 'secret' }))
     const mine = Array.from({ length: 5 }, (_, index) => newFile(id, `${index}`))
-    for (const file of mine) await metadata.addFile(file, unlimited)
-    const theirs = await metadata.addFile(newFile(bob.id, 'theirs'), unlimited)
-    await metadata.removeAccount(id, 9000)
+    for (const file of mine) await metadata.files.add(file, unlimited)
+    const theirs = await metadata.files.add(newFile(bob.id, 'theirs'), unlimited)
+    await metadata.accounts.remove(id, 9000)
 
-    t.equal(await metadata.findAccount(id), undefined)
-    t.equal(await metadata.findAccountByKey('ada'), undefined)
-    t.strictSame((await metadata.accountsAfter(0, 10)).map(account => account.id), [bob.id])
-    t.equal(await metadata.findToken(token.id), undefined)
-    t.equal(await metadata.findTokenBySecret('secret'), undefined)
-    t.strictSame(await outcomes([metadata.addFile(newFile(id, 'late'), unlimited), metadata.putFile(newFile(id, '0'), unlimited, always)]), ['not_found', 'not_found'], 'an upload that was under way finds nobody')
-    const successor = await metadata.addAccount(newAccount('ada'))
+    t.equal(await metadata.accounts.find(id), undefined)
+    t.equal(await metadata.accounts.findByKey('ada'), undefined)
+    t.strictSame((await metadata.accounts.listAfter(0, 10)).map(account => account.id), [bob.id])
+    t.equal(await metadata.tokens.find(token.id), undefined)
+    t.equal(await metadata.tokens.findBySecret('secret'), undefined)
+    t.strictSame(await outcomes([metadata.files.add(newFile(id, 'late'), unlimited), metadata.files.put(newFile(id, '0'), unlimited, always)]), ['not_found', 'not_found'], 'an upload that was under way finds nobody')
+    const successor = await metadata.accounts.add(newAccount('ada'))
     t.not(successor.id, id)
 
     let rounds = 0
-    while (await metadata.purgeDeletedAccounts(2)) {
+    while (await metadata.accounts.purgeDeleted(2)) {
       rounds++
-      t.strictSame(await metadata.usageMismatches(), [])
-      t.ok((await metadata.discardedBlobs(100, 0)).length <= rounds * 2)
+      t.strictSame(await metadata.accounts.usageMismatches(), [])
+      t.ok((await metadata.blobs.claimDiscarded(100, 0)).length <= rounds * 2)
     }
-    t.strictSame((await metadata.discardedBlobs(100, 0)).sort(), mine.map(file => file.blobId).sort())
-    t.strictSame(await metadata.findFile(bob.id, 'theirs'), theirs.file)
+    t.strictSame((await metadata.blobs.claimDiscarded(100, 0)).sort(), mine.map(file => file.blobId).sort())
+    t.strictSame(await metadata.files.find(bob.id, 'theirs'), theirs.file)
   })
 
   t.test('a token is found with its account, by id and by secret, also after a restart', async t => {
     const { metadata, reopen, id } = await withAccount(t)
-    const parent = await metadata.addToken(newToken(id, { kind: 'personal', name: 'backup', secretHash: 'abc', expiresAt: null }))
-    const child = await metadata.addToken(newToken(id, { parentId: parent.id }))
+    const parent = await metadata.tokens.add(newToken(id, { kind: 'personal', name: 'backup', secretHash: 'abc', expiresAt: null }))
+    const child = await metadata.tokens.add(newToken(id, { parentId: parent.id }))
     t.strictSame(parent, { ...newToken(id, { kind: 'personal', name: 'backup', secretHash: 'abc', expiresAt: null }), id: parent.id, lastUsedAt: null })
     const again = await reopen()
-    const account = await again.findAccount(id)
-    for (const [found, token] of [[await again.findToken(child.id), child], [await again.findTokenBySecret('abc'), parent]] as const) {
+    const account = await again.accounts.find(id)
+    for (const [found, token] of [[await again.tokens.find(child.id), child], [await again.tokens.findBySecret('abc'), parent]] as const) {
       t.strictSame({ token: found?.token, account: found?.account }, { token, account })
       t.ok(Math.abs(Date.now() - Number(found?.now)) < 60_000)
     }
-    t.equal(await again.findToken(child.id + 1), undefined)
-    t.equal(await again.findTokenBySecret('abd'), undefined)
+    t.equal(await again.tokens.find(child.id + 1), undefined)
+    t.equal(await again.tokens.findBySecret('abd'), undefined)
   })
 
   t.test('a token ends with the one it was issued for, and only its owner can end it', async t => {
     const { metadata, id } = await withAccount(t)
-    const bob = await metadata.addAccount(newAccount('bob'))
-    const parent = await metadata.addToken(newToken(id, { kind: 'personal' }))
-    const child = await metadata.addToken(newToken(id, { parentId: parent.id }))
-    const other = await metadata.addToken(newToken(id))
-    t.strictSame(await outcomes([metadata.removeToken(bob.id, parent.id), metadata.removeToken(id, 999)]), ['not_found', 'not_found'])
-    await metadata.removeToken(id, parent.id)
-    t.strictSame(await outcomes([metadata.removeToken(id, parent.id)]), ['not_found'])
-    t.strictSame([await metadata.findToken(parent.id), await metadata.findToken(child.id)], [undefined, undefined])
-    t.strictSame(await outcomes([metadata.addToken(newToken(id, { parentId: parent.id }))]), ['token_revoked'], 'nothing is issued for it any more')
-    t.ok(await metadata.findToken(other.id))
-    await metadata.removeTokens(bob.id)
-    t.ok(await metadata.findToken(other.id))
-    await metadata.removeTokens(id)
-    t.equal(await metadata.findToken(other.id), undefined)
+    const bob = await metadata.accounts.add(newAccount('bob'))
+    const parent = await metadata.tokens.add(newToken(id, { kind: 'personal' }))
+    const child = await metadata.tokens.add(newToken(id, { parentId: parent.id }))
+    const other = await metadata.tokens.add(newToken(id))
+    t.strictSame(await outcomes([metadata.tokens.remove(bob.id, parent.id), metadata.tokens.remove(id, 999)]), ['not_found', 'not_found'])
+    await metadata.tokens.remove(id, parent.id)
+    t.strictSame(await outcomes([metadata.tokens.remove(id, parent.id)]), ['not_found'])
+    t.strictSame([await metadata.tokens.find(parent.id), await metadata.tokens.find(child.id)], [undefined, undefined])
+    t.strictSame(await outcomes([metadata.tokens.add(newToken(id, { parentId: parent.id }))]), ['token_revoked'], 'nothing is issued for it any more')
+    t.ok(await metadata.tokens.find(other.id))
+    await metadata.tokens.removeAll(bob.id)
+    t.ok(await metadata.tokens.find(other.id))
+    await metadata.tokens.removeAll(id)
+    t.equal(await metadata.tokens.find(other.id), undefined)
   })
 
   t.test('the valid tokens are listed, the newest first, each once', async t => {
-    const { metadata, id } = await withAccount(t)
-    const bob = await metadata.addAccount(newAccount('bob'))
-    await metadata.addToken(newToken(bob.id))
+    const clock = createTestClock()
+    const { metadata, id } = await withAccount(t, clock)
+    const bob = await metadata.accounts.add(newAccount('bob'))
+    await metadata.tokens.add(newToken(bob.id))
     const tokens = []
-    for (const expiresAt of [100, 200, null, 300, 200]) tokens.push(await metadata.addToken(newToken(id, { expiresAt })))
+    for (const expiresAt of [100, 200, null, 300, 200]) tokens.push(await metadata.tokens.add(newToken(id, { expiresAt })))
     const valid = tokens.filter(token => token.expiresAt === null || token.expiresAt > 200).map(token => token.id).reverse()
-    const first = await metadata.listTokens(id, { now: 200, beforeId: undefined, limit: 1 })
-    const rest = await metadata.listTokens(id, { now: 200, beforeId: first[0]?.id, limit: 10 })
+    clock.set(200)
+    const first = await metadata.tokens.list(id, { beforeId: undefined, limit: 1 })
+    const rest = await metadata.tokens.list(id, { beforeId: first[0]?.id, limit: 10 })
     t.strictSame([...first, ...rest].map(token => token.id), valid)
-    await Promise.all([metadata.recordTokenUse(valid[0] ?? 0, 150), metadata.recordTokenUse(valid[1] ?? 0, 160)])
-    t.strictSame((await metadata.listTokens(id, { now: 200, beforeId: undefined, limit: 10 })).map(token => token.lastUsedAt), [150, 160])
-    t.equal(await metadata.removeExpiredTokens({ kind: 'access', before: 200 }, 10), false)
-    t.strictSame((await metadata.listTokens(id, { now: 0, beforeId: undefined, limit: 10 })).length, 4)
-    t.equal(await metadata.removeExpiredTokens({ kind: 'access', before: 1000 }, 2), true, 'there may be more')
-    t.strictSame((await metadata.listTokens(id, { now: 0, beforeId: undefined, limit: 10 })).length, 2)
-    t.equal(await metadata.removeExpiredTokens({ kind: 'access', before: 1000 }, 2), false)
-    t.strictSame((await metadata.listTokens(id, { now: 0, beforeId: undefined, limit: 10 })).map(token => token.expiresAt), [null], 'a token without an end never expires')
+    await Promise.all([metadata.tokens.recordUse(valid[0] ?? 0, 150), metadata.tokens.recordUse(valid[1] ?? 0, 160)])
+    t.strictSame((await metadata.tokens.list(id, { beforeId: undefined, limit: 10 })).map(token => token.lastUsedAt), [150, 160])
+    // When none had expired.
+    clock.set(0)
+    t.equal(await metadata.tokens.removeExpired({ kind: 'access', before: 200 }, 10), false)
+    t.strictSame((await metadata.tokens.list(id, { beforeId: undefined, limit: 10 })).length, 4)
+    t.equal(await metadata.tokens.removeExpired({ kind: 'access', before: 1000 }, 2), true, 'there may be more')
+    t.strictSame((await metadata.tokens.list(id, { beforeId: undefined, limit: 10 })).length, 2)
+    t.equal(await metadata.tokens.removeExpired({ kind: 'access', before: 1000 }, 2), false)
+    t.strictSame((await metadata.tokens.list(id, { beforeId: undefined, limit: 10 })).map(token => token.expiresAt), [null], 'a token without an end never expires')
   })
 
-  t.test('what has no time of its own gets that of the backend, and a token its lifetime from then on', async t => {
-    const { metadata } = await withAccount(t)
+  t.test('the time is that of the backend if no clock is given, and a token has its lifetime from then on', async t => {
+    let options: { clock?: () => number } = { clock: () => Date.now() + 600_000 }
+    const { opened: ahead, reopen } = await openFresh(t, place => open(place, options))
+    const { id: ada } = await ahead.accounts.add(newAccount('ada'))
+    const { file: future } = await ahead.files.add(newFile(ada, 'future'), unlimited)
+    options = {}
+    const metadata = await reopen()
     const start = await metadata.now()
+    t.ok(future.updatedAt > start + 500_000)
     const { createdAt: _createdAt, ...account } = newAccount('bob')
-    const { id, createdAt } = await metadata.addAccount(account, { kind: 'registration', network: 'n1', usernameKey: 'bob', isKnownNetwork: false })
+    const { id, createdAt } = await metadata.accounts.add(account, { kind: 'registration', network: 'n1', usernameKey: 'bob', isKnownNetwork: false })
     const { createdAt: _, expiresAt: __, ...token } = newToken(id)
-    const add = (expiresAt: number | null, lifetimeMilliseconds?: number) => metadata.addToken({ ...token, expiresAt }, {
+    const add = (expiresAt: number | null, lifetimeMilliseconds?: number) => metadata.tokens.add({ ...token, expiresAt }, {
       withEvent: { event: { accountId: id, kind: 'token_issued', network: 'n1', requestId: 'r1' }, keep: 1 },
       ...(lifetimeMilliseconds !== undefined && { lifetimeMilliseconds })
     })
     const [short, capped, endless, expired] = [await add(null, 5000), await add(start + 3000, 600_000), await add(null), await add(start - 1)]
     t.equal(short.expiresAt, short.createdAt + 5000)
     t.strictSame([capped.expiresAt, endless.expiresAt, expired.expiresAt], [start + 3000, null, start - 1])
-    t.strictSame((await metadata.listTokens(id, { beforeId: undefined, limit: 9 })).map(({ id }) => id), [endless.id, capped.id, short.id])
-    const { now, ...file } = newFile(id, 'a')
-    const { file: added } = await metadata.addFile(file, unlimited)
-    const { file: replaced } = await metadata.putFile({ ...file, sha256: hex(32), blobId: hex(16) }, unlimited, always)
-    const renamed = await metadata.renameFile(id, 'a', 'b')
-    await metadata.putFile({ ...file, name: 'future', blobId: hex(16), now: start + 600_000 }, unlimited, always)
-    await metadata.correctFileDate(id, 'future')
-    const corrected = await metadata.findFile(id, 'future')
-    await metadata.addEvent({ accountId: id, kind: 'disabled', network: 'n1', requestId: 'r2' }, 9)
-    const events = await metadata.listEvents(id, { beforeId: undefined, limit: 9 })
+    t.strictSame((await metadata.tokens.list(id, { beforeId: undefined, limit: 9 })).map(({ id }) => id), [endless.id, capped.id, short.id])
+    const file = newFile(id, 'a')
+    const { file: added } = await metadata.files.add(file, unlimited)
+    const { file: replaced } = await metadata.files.put({ ...file, sha256: hex(32), blobId: hex(16) }, unlimited, always)
+    const renamed = await metadata.files.rename(id, 'a', 'b')
+    await metadata.files.correctDate(ada, 'future')
+    const corrected = await metadata.files.find(ada, 'future')
+    await metadata.events.add({ accountId: id, kind: 'disabled', network: 'n1', requestId: 'r2' }, 9)
+    const events = await metadata.events.list(id, { beforeId: undefined, limit: 9 })
     t.strictSame(events.map(({ requestId }) => requestId), ['r2', 'r1'])
-    const { id: claim = 0 } = await metadata.claimAttempt({ kind: 'sign_in', network: 'n1', usernameKey: 'bob', isKnownNetwork: false }, []) as { id?: number }
-    await metadata.finishAttempt(claim, 'failed')
+    const { id: claim = 0 } = await metadata.attempts.claim({ kind: 'sign_in', network: 'n1', usernameKey: 'bob', isKnownNetwork: false }, []) as { id?: number }
+    await metadata.attempts.finish(claim, 'failed')
     for (const kind of ['sign_in', 'registration'] as const) t.equal(await countFailures(metadata, { kind, network: 'n1' }), 1)
     const times = [createdAt, short.createdAt, added.createdAt, replaced.updatedAt, renamed.updatedAt, Number(corrected?.updatedAt), ...events.map(({ at }) => at).reverse()]
     t.ok([start, ...times, await metadata.now()].every((time, index, all) => index === 0 || time >= Number(all[index - 1]) || index >= times.length - 1), times.join())
@@ -311,24 +308,26 @@ export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) =
   })
 
   t.test('an expired token of one kind goes without those of the others', async t => {
-    const { metadata, id } = await withAccount(t)
-    await metadata.addToken(newToken(id, { expiresAt: 100 }))
-    const personal = await metadata.addToken(newToken(id, { kind: 'personal', expiresAt: 100 }))
-    const session = await metadata.addToken(newToken(id, { kind: 'session', secretHash: 'abc', expiresAt: 100 }))
-    const idsOf = async () => (await metadata.listTokens(id, { now: 0, beforeId: undefined, limit: 10 })).map(token => token.id)
-    t.equal(await metadata.removeExpiredTokens({ kind: 'access', before: 200 }, 10), false)
+    const clock = createTestClock(0)
+    const { metadata, id } = await withAccount(t, clock)
+    await metadata.tokens.add(newToken(id, { expiresAt: 100 }))
+    const personal = await metadata.tokens.add(newToken(id, { kind: 'personal', expiresAt: 100 }))
+    const session = await metadata.tokens.add(newToken(id, { kind: 'session', secretHash: 'abc', expiresAt: 100 }))
+    const idsOf = async () => (await metadata.tokens.list(id, { beforeId: undefined, limit: 10 })).map(token => token.id)
+    t.equal(await metadata.tokens.removeExpired({ kind: 'access', before: 200 }, 10), false)
     t.strictSame(await idsOf(), [session.id, personal.id])
-    t.match(await metadata.findTokenBySecret('abc'), { token: session })
-    t.equal(await metadata.removeExpiredTokens({ kind: 'session', before: 200 }, 10), false)
+    t.match(await metadata.tokens.findBySecret('abc'), { token: session })
+    t.equal(await metadata.tokens.removeExpired({ kind: 'session', before: 200 }, 10), false)
     t.strictSame(await idsOf(), [personal.id])
   })
 
   t.test('the oldest access token of a full account ends for a new token; a personal one and a session never do', async t => {
-    const { metadata, id } = await withAccount(t)
-    const bob = await metadata.addAccount(newAccount('bob'))
-    const theirs = await metadata.addToken(newToken(bob.id), { maxTokens: 1 })
-    const add = (fields: Partial<NewToken>) => metadata.addToken(newToken(id, fields), { maxTokens: 3 })
-    const idsOf = async () => (await metadata.listTokens(id, { now: 0, beforeId: undefined, limit: 10 })).map(token => token.id)
+    const clock = createTestClock(1000)
+    const { metadata, id } = await withAccount(t, clock)
+    const bob = await metadata.accounts.add(newAccount('bob'))
+    const theirs = await metadata.tokens.add(newToken(bob.id), { maxTokens: 1 })
+    const add = (fields: Partial<NewToken>) => metadata.tokens.add(newToken(id, fields), { maxTokens: 3 })
+    const idsOf = async () => (await metadata.tokens.list(id, { beforeId: undefined, limit: 10 })).map(token => token.id)
     const personal = await add({ kind: 'personal' })
     const [, second] = [await add({}), await add({})]
     const third = await add({})
@@ -338,10 +337,10 @@ export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) =
     t.strictSame(await idsOf(), [last.id, other.id, personal.id])
     t.strictSame(await outcomes([add({}), add({ kind: 'personal' }), add({ kind: 'session' })]), ['too_many_tokens', 'too_many_tokens', 'too_many_tokens'])
     t.strictSame(await idsOf(), [last.id, other.id, personal.id])
-    t.ok(await metadata.findToken(theirs.id), 'another account is left alone')
+    t.ok(await metadata.tokens.find(theirs.id), 'another account is left alone')
   })
 
-  const attempt = (network: string, usernameKey: string, fields: Partial<Attempt> = {}): Attempt => ({ kind: 'sign_in', network, usernameKey, isKnownNetwork: false, at: Date.now(), ...fields })
+  const attempt = (network: string, usernameKey: string, fields: Partial<NewAttempt> = {}): NewAttempt => ({ kind: 'sign_in', network, usernameKey, isKnownNetwork: false, ...fields })
 
   t.test('failures are counted by network, by name from it, and by name from unknown networks; a success ends those of its pair', async t => {
     const { metadata } = await withAccount(t)
@@ -352,191 +351,216 @@ export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) =
     t.equal(await countFailures(metadata, { kind: 'registration', network: 'n1' }), 1)
     t.equal(await countFailures(metadata, { kind: 'sign_in', network: 'n1', usernameKey: 'ada' }), 1)
     t.equal(await countFailures(metadata, { kind: 'sign_in', usernameKey: 'ada', isKnownNetwork: false }), 2)
-    const claim = await metadata.claimAttempt(attempt('n1', 'ada'), [])
+    const claim = await metadata.attempts.claim(attempt('n1', 'ada'), [])
     if (claim.state !== 'granted') return t.fail()
-    await metadata.finishAttempt(claim.id, 'succeeded', Date.now())
+    await metadata.attempts.finish(claim.id, 'succeeded')
     t.equal(await countFailures(metadata, { kind: 'sign_in', network: 'n1' }), 1)
     t.equal(await countFailures(metadata, { kind: 'registration', network: 'n1' }), 1, 'a sign-in forgives no registration')
     const all = { since: Date.now() + 1000, until: Date.now() + 1000 }
-    t.ok(await metadata.removeAttempts({ ...all, limit: 1 }), 'there may be more')
-    while (await metadata.removeAttempts({ ...all, limit: 1 }));
+    t.ok(await metadata.attempts.removeOutside({ ...all, limit: 1 }), 'there may be more')
+    while (await metadata.attempts.removeOutside({ ...all, limit: 1 }));
     t.equal(await countFailures(metadata, { kind: 'sign_in', network: 'n1' }), 0)
     t.equal(await countFailures(metadata, { kind: 'sign_in', network: 'n2' }), 0)
   })
 
   t.test('a limit that is reached refuses for as long as its latest failures count', async t => {
-    const { metadata } = await withAccount(t)
+    const clock = createTestClock(5000)
+    const { metadata } = await withAccount(t, clock)
     const matching = { kind: 'sign_in', network: 'n1' } as const
+    const claim = (...limits: AttemptLimit[]) => metadata.attempts.claim(attempt('n1', 'ada'), limits)
     for (let count = 0; count < 2; count++) await recordFailure(metadata, attempt('n1', 'ada'))
-    const refusal = await metadata.claimAttempt(attempt('n1', 'ada'), [{ matching, limit: 5, seconds: 900 }, { matching, limit: 2, seconds: 900 }])
-    t.equal(refusal.state, 'refused')
-    if (refusal.state === 'refused') t.ok(refusal.retrySeconds > 890 && refusal.retrySeconds <= 900, `again in ${refusal.retrySeconds} s`)
-    await new Promise(resolve => setTimeout(resolve, 1100))
-    t.match(await metadata.claimAttempt(attempt('n1', 'ada'), [{ matching, limit: 1, seconds: 1 }]), { state: 'granted' })
+    t.strictSame(await claim({ matching, limit: 5, seconds: 900 }, { matching, limit: 2, seconds: 900 }), { state: 'refused', retrySeconds: 900 })
+    clock.advance(999)
+    t.strictSame(await claim({ matching, limit: 1, seconds: 1 }), { state: 'refused', retrySeconds: 1 })
+    clock.advance(1)
+    t.match(await claim({ matching, limit: 1, seconds: 1 }), { state: 'granted' })
   })
 
   t.test('of twenty attempts at once only as many go on as may still fail, and each outcome decides about the others', async t => {
     const { metadata } = await withAccount(t)
     const limits = [{ matching: { kind: 'sign_in', network: 'n1', usernameKey: 'ada' }, limit: 3, seconds: 900 }] as const
-    const claims = await Promise.all(Array.from({ length: 20 }, () => metadata.claimAttempt(attempt('n1', 'ada'), limits)))
+    const claims = await Promise.all(Array.from({ length: 20 }, () => metadata.attempts.claim(attempt('n1', 'ada'), limits)))
     t.strictSame(count(claims.map(({ state }) => state)), { granted: 3, busy: 17 })
     const [first = 0, second = 0, third = 0] = claims.flatMap(claim => claim.state === 'granted' ? [claim.id] : [])
-    t.match(await metadata.claimAttempt(attempt('n1', 'bob'), [{ matching: { kind: 'sign_in', network: 'n1', usernameKey: 'bob' }, limit: 1, seconds: 900 }]), { state: 'granted' }, 'another name')
-    await metadata.finishAttempt(first, 'failed', Date.now())
-    t.strictSame(await metadata.claimAttempt(attempt('n1', 'ada'), limits), { state: 'busy' })
-    await metadata.finishAttempt(second, 'released', Date.now())
-    const next = await Promise.all([1, 2].map(() => metadata.claimAttempt(attempt('n1', 'ada'), limits)))
+    t.match(await metadata.attempts.claim(attempt('n1', 'bob'), [{ matching: { kind: 'sign_in', network: 'n1', usernameKey: 'bob' }, limit: 1, seconds: 900 }]), { state: 'granted' }, 'another name')
+    await metadata.attempts.finish(first, 'failed')
+    t.strictSame(await metadata.attempts.claim(attempt('n1', 'ada'), limits), { state: 'busy' })
+    await metadata.attempts.finish(second, 'released')
+    const next = await Promise.all([1, 2].map(() => metadata.attempts.claim(attempt('n1', 'ada'), limits)))
     t.strictSame(count(next.map(({ state }) => state)), { granted: 1, busy: 1 })
-    await metadata.finishAttempt(third, 'succeeded', Date.now())
-    t.match(await metadata.claimAttempt(attempt('n1', 'ada'), limits), { state: 'granted' }, 'a success forgives the failure')
+    await metadata.attempts.finish(third, 'succeeded')
+    t.match(await metadata.attempts.claim(attempt('n1', 'ada'), limits), { state: 'granted' }, 'a success forgives the failure')
   })
 
   t.test('a lease ends with the write that adds its file, which needs it', async t => {
     const { metadata, id } = await withAccount(t)
     const leased = async (name: string) => {
       const file = newFile(id, name, { isLeased: true })
-      await metadata.leaseBlob(file.blobId, 60)
+      await metadata.blobs.lease(file.blobId, 60)
       return file
     }
     const [added, put, replacing, ended] = [await leased('a'), await leased('b'), await leased('b'), await leased('c')]
-    t.strictSame(await outcomes([metadata.addFile(added, unlimited)]), ['ok'])
-    t.strictSame(await outcomes([metadata.putFile(put, unlimited, always)]), ['ok'])
-    t.strictSame(await outcomes([metadata.putFile(replacing, unlimited, always)]), ['ok'])
-    await metadata.endLease(ended.blobId)
-    t.strictSame(await outcomes([metadata.addFile(ended, unlimited), metadata.putFile({ ...ended, name: 'a' }, unlimited, always)]), ['unavailable', 'unavailable'])
-    t.strictSame((await metadata.listFiles(id, all)).map(file => file.blobId), [added.blobId, replacing.blobId])
-    t.strictSame(await metadata.abandonedBlobs(10), [])
+    t.strictSame(await outcomes([metadata.files.add(added, unlimited)]), ['ok'])
+    t.strictSame(await outcomes([metadata.files.put(put, unlimited, always)]), ['ok'])
+    t.strictSame(await outcomes([metadata.files.put(replacing, unlimited, always)]), ['ok'])
+    await metadata.blobs.endLease(ended.blobId)
+    t.strictSame(await outcomes([metadata.files.add(ended, unlimited), metadata.files.put({ ...ended, name: 'a' }, unlimited, always)]), ['unavailable', 'unavailable'])
+    t.strictSame((await metadata.files.list(id, all)).map(file => file.blobId), [added.blobId, replacing.blobId])
+    t.strictSame(await metadata.blobs.claimAbandoned(10), [])
   })
 
-  t.test('a blob whose lease ran out is given out to be deleted, once, and no file can use it any more', async t => {
-    const { metadata, reopen, id } = await withAccount(t)
+  t.test('a blob whose lease ran out is given out to be deleted, once more a day later, and no file can use it any more', async t => {
+    const clock = createTestClock(5000)
+    const { metadata, reopen, id } = await withAccount(t, clock)
     const [paused, renewed, other] = [1, 2, 3].map(() => newFile(id, hex(4), { isLeased: true })) as [NewFile, NewFile, NewFile]
-    for (const { blobId } of [paused, renewed, other]) await metadata.leaseBlob(blobId, 1)
-    await metadata.renewLeases([renewed.blobId], 60)
-    await new Promise(resolve => setTimeout(resolve, 1100))
-    const first = await metadata.abandonedBlobs(1)
-    const rest = await Promise.all([metadata.abandonedBlobs(10), metadata.abandonedBlobs(10)])
-    t.strictSame([...first, ...rest.flat()].sort(), [paused.blobId, other.blobId].sort())
-    await metadata.renewLeases([paused.blobId], 60)
-    t.strictSame(await outcomes([metadata.addFile(paused, unlimited), metadata.addFile(renewed, unlimited)]), ['unavailable', 'ok'])
-    await metadata.clearAbandoned([paused.blobId, other.blobId])
+    for (const { blobId } of [paused, renewed, other]) await metadata.blobs.lease(blobId, 1)
+    await metadata.blobs.renewLeases([renewed.blobId], 60)
+    clock.advance(999)
+    t.strictSame(await metadata.blobs.claimAbandoned(10), [])
+    clock.advance(1)
+    const first = await metadata.blobs.claimAbandoned(1)
+    const rest = await Promise.all([metadata.blobs.claimAbandoned(10), metadata.blobs.claimAbandoned(10)])
+    const abandoned = [paused.blobId, other.blobId].sort()
+    t.strictSame([...first, ...rest.flat()].sort(), abandoned)
+    await metadata.blobs.renewLeases([paused.blobId], 60)
+    t.strictSame(await outcomes([metadata.files.add(paused, unlimited), metadata.files.add(renewed, unlimited)]), ['unavailable', 'ok'])
+    await metadata.blobs.clearAbandoned(abandoned)
     const again = await reopen()
-    t.strictSame(await again.abandonedBlobs(10), [], 'again a day later')
-    t.strictSame(await outcomes([again.addFile(paused, unlimited)]), ['unavailable'])
+    clock.advance(DAY - 1)
+    t.strictSame(await again.blobs.claimAbandoned(10), [])
+    t.strictSame(await outcomes([again.files.add(paused, unlimited)]), ['unavailable'])
+    clock.advance(1)
+    t.strictSame((await again.blobs.claimAbandoned(10)).sort(), abandoned)
+    await again.blobs.clearAbandoned(abandoned)
+    clock.advance(DAY)
+    t.strictSame(await again.blobs.claimAbandoned(10), [])
+    t.strictSame(await outcomes([again.files.add(paused, unlimited)]), ['unavailable'])
   })
 
   t.test('discarded blobs are given out when their grace is over', async t => {
     const { metadata, id } = await withAccount(t)
     const file = newFile(id, 'a')
-    await metadata.addFile(file, unlimited)
-    await metadata.removeFile(id, 'a', removal)
-    t.strictSame(await metadata.discardedBlobs(10, 60), [])
-    t.strictSame(await metadata.discardedBlobs(10, 0), [file.blobId])
+    await metadata.files.add(file, unlimited)
+    await metadata.files.remove(id, 'a', removal)
+    t.strictSame(await metadata.blobs.claimDiscarded(10, 60), [])
+    t.strictSame(await metadata.blobs.claimDiscarded(10, 0), [file.blobId])
   })
 
   t.test('a network is new to an account once', async t => {
     const { metadata, id } = await withAccount(t)
-    const bob = await metadata.addAccount(newAccount('bob'))
-    t.notOk(await metadata.isKnownNetwork('ada', 'n1'))
-    t.strictSame((await Promise.all([1, 2, 3].map(at => metadata.addKnownNetwork(id, 'n1', at)))).sort(), [false, false, true])
-    t.ok(await metadata.isKnownNetwork('ada', 'n1'))
-    t.notOk(await metadata.isKnownNetwork('ada', 'n2'))
-    t.notOk(await metadata.isKnownNetwork('bob', 'n1'))
-    t.ok(await metadata.addKnownNetwork(bob.id, 'n1', 4))
+    const bob = await metadata.accounts.add(newAccount('bob'))
+    t.notOk(await metadata.attempts.isKnownNetwork('ada', 'n1'))
+    t.strictSame((await Promise.all([1, 2, 3].map(at => metadata.attempts.addKnownNetwork(id, 'n1', at)))).sort(), [false, false, true])
+    t.ok(await metadata.attempts.isKnownNetwork('ada', 'n1'))
+    t.notOk(await metadata.attempts.isKnownNetwork('ada', 'n2'))
+    t.notOk(await metadata.attempts.isKnownNetwork('bob', 'n1'))
+    t.ok(await metadata.attempts.addKnownNetwork(bob.id, 'n1', 4))
   })
 
   t.test('of the events of an account the latest stay, and are listed the latest first', async t => {
     const { metadata, id } = await withAccount(t)
-    const bob = await metadata.addAccount(newAccount('bob'))
+    const bob = await metadata.accounts.add(newAccount('bob'))
     const event = { accountId: id, kind: 'signed_in', network: 'n1', requestId: 'r' }
-    await metadata.addEvent({ ...event, accountId: bob.id, at: 0 }, 3)
-    for (const at of [1, 2, 3, 4, 5]) await metadata.addEvent({ ...event, at }, 3)
-    const page = await metadata.listEvents(id, { beforeId: undefined, limit: 2 })
+    await metadata.events.add({ ...event, accountId: bob.id, at: 0 }, 3)
+    for (const at of [1, 2, 3, 4, 5]) await metadata.events.add({ ...event, at }, 3)
+    const page = await metadata.events.list(id, { beforeId: undefined, limit: 2 })
     t.strictSame(page.map(({ id, ...fields }) => fields), [{ ...event, at: 5 }, { ...event, at: 4 }])
-    t.strictSame((await metadata.listEvents(id, { beforeId: page.at(-1)?.id, limit: 2 })).map(({ at }) => at), [3])
-    t.equal((await metadata.listEvents(bob.id, { beforeId: undefined, limit: 2 })).length, 1)
-    await metadata.addToken(newToken(id), { withEvent: { event: { ...event, at: 6 }, keep: 3 } })
-    t.strictSame((await metadata.listEvents(id, { beforeId: undefined, limit: 9 })).map(({ at }) => at), [6, 5, 4], 'also those that are told with a token')
-    await t.rejects(metadata.addToken(newToken(999), { withEvent: { event: { ...event, at: 7 }, keep: 3 } }), { code: 'token_revoked' })
-    t.equal((await metadata.listEvents(id, { beforeId: undefined, limit: 9 })).length, 3, 'and only where that is added')
+    t.strictSame((await metadata.events.list(id, { beforeId: page.at(-1)?.id, limit: 2 })).map(({ at }) => at), [3])
+    t.equal((await metadata.events.list(bob.id, { beforeId: undefined, limit: 2 })).length, 1)
+    await metadata.tokens.add(newToken(id), { withEvent: { event: { ...event, at: 6 }, keep: 3 } })
+    t.strictSame((await metadata.events.list(id, { beforeId: undefined, limit: 9 })).map(({ at }) => at), [6, 5, 4], 'also those that are told with a token')
+    await t.rejects(metadata.tokens.add(newToken(999), { withEvent: { event: { ...event, at: 7 }, keep: 3 } }), { code: 'token_revoked' })
+    t.equal((await metadata.events.list(id, { beforeId: undefined, limit: 9 })).length, 3, 'and only where that is added')
   })
 
   t.test('a file is found as it was added, by its owner alone, also after a restart', async t => {
-    const { metadata, reopen, id } = await withAccount(t)
-    const bob = await metadata.addAccount(newAccount('bob'))
+    const clock = createTestClock(5000)
+    const { metadata, reopen, id } = await withAccount(t, clock)
+    const bob = await metadata.accounts.add(newAccount('bob'))
     const wanted = newFile(id, 'a.txt', { size: 123 })
-    const { file, isNew } = await metadata.addFile(wanted, unlimited)
-    const { now, isLeased, ...fields } = wanted
-    t.strictSame(file, { id: file.id, ...fields, createdAt: now, updatedAt: now, storedAt: now })
+    const { file, isNew } = await metadata.files.add(wanted, unlimited)
+    const { isLeased, ...fields } = wanted
+    t.strictSame(file, { id: file.id, ...fields, createdAt: 5000, updatedAt: 5000, storedAt: 5000 })
+    clock.set(6000)
     t.ok(isNew)
-    t.strictSame(await metadata.findFile(id, 'a.txt'), file)
-    t.equal(await metadata.findFile(bob.id, 'a.txt'), undefined)
+    t.strictSame(await metadata.files.find(id, 'a.txt'), file)
+    t.equal(await metadata.files.find(bob.id, 'a.txt'), undefined)
     t.strictSame(await usage(metadata, id), { bytes: 123, files: 1 })
-    t.ok((await metadata.addFile(newFile(bob.id, 'a.txt'), unlimited)).isNew, 'two accounts may use the same name')
-    t.strictSame(await (await reopen()).findFile(id, 'a.txt'), file)
+    t.ok((await metadata.files.add(newFile(bob.id, 'a.txt'), unlimited)).isNew, 'two accounts may use the same name')
+    t.strictSame(await (await reopen()).files.find(id, 'a.txt'), file)
   })
 
   t.test('the same bytes under the same name change nothing; other bytes are refused', async t => {
-    const { metadata, id } = await withAccount(t)
+    const clock = createTestClock(5000)
+    const { metadata, id } = await withAccount(t, clock)
     const first = newFile(id, 'a', { sha256: 'aa', size: 5 })
-    const { file } = await metadata.addFile(first, { bytes: 5, files: 1 })
-    t.strictSame(await metadata.addFile({ ...first, blobId: hex(16), now: 9000, type: 'text/html' }, { bytes: 5, files: 1 }), { file, isNew: false })
+    const { file } = await metadata.files.add(first, { bytes: 5, files: 1 })
+    clock.set(9000)
+    t.strictSame(await metadata.files.add({ ...first, blobId: hex(16), type: 'text/html' }, { bytes: 5, files: 1 }), { file, isNew: false })
     t.strictSame(await outcomes([
-      metadata.addFile({ ...first, blobId: hex(16), sha256: 'bb' }, unlimited),
-      metadata.addFile({ ...first, blobId: hex(16), size: 6 }, unlimited)
+      metadata.files.add({ ...first, blobId: hex(16), sha256: 'bb' }, unlimited),
+      metadata.files.add({ ...first, blobId: hex(16), size: 6 }, unlimited)
     ]), ['name_taken', 'name_taken'])
-    t.strictSame(await metadata.listFiles(id, all), [file])
+    t.strictSame(await metadata.files.list(id, all), [file])
     t.strictSame(await usage(metadata, id), { bytes: 5, files: 1 })
-    t.strictSame(await metadata.discardedBlobs(10, 0), [])
+    t.strictSame(await metadata.blobs.claimDiscarded(10, 0), [])
   })
 
   t.test('of many who add one name at once exactly one wins', async t => {
     const { metadata, id } = await withAccount(t)
-    const ends = await outcomes(Array.from({ length: 40 }, () => metadata.addFile(newFile(id, 'a'), unlimited)))
+    const ends = await outcomes(Array.from({ length: 40 }, () => metadata.files.add(newFile(id, 'a'), unlimited)))
     t.strictSame(count(ends), { ok: 1, name_taken: 39 })
     t.strictSame(await usage(metadata, id), { bytes: 10, files: 1 })
   })
 
   t.test('a replaced file keeps its id and its creation time, and its old blob is discarded', async t => {
-    const { metadata, id } = await withAccount(t)
-    const [one, two] = [newFile(id, 'a', { size: 10, now: 1500 }), newFile(id, 'a', { size: 7, now: 9900, type: 'image/png' })]
-    const first = await metadata.putFile(one, unlimited, { 'if-none-match': '*' })
-    const second = await metadata.putFile(two, unlimited, { 'if-match': `"${one.sha256}"` })
+    const clock = createTestClock()
+    const { metadata, id } = await withAccount(t, clock)
+    const [one, two] = [newFile(id, 'a', { size: 10 }), newFile(id, 'a', { size: 7, type: 'image/png' })]
+    clock.set(1500)
+    const first = await metadata.files.put(one, unlimited, { 'if-none-match': '*' })
+    clock.set(9900)
+    const second = await metadata.files.put(two, unlimited, { 'if-match': `"${one.sha256}"` })
     t.ok(first.isNew)
     t.notOk(second.isNew)
-    const { now, isLeased, ...fields } = two
-    t.strictSame(second.file, { ...fields, id: first.file.id, createdAt: 1500, updatedAt: now, storedAt: now })
-    t.strictSame(await metadata.findFile(id, 'a'), second.file)
-    t.strictSame(await metadata.discardedBlobs(10, 0), [one.blobId])
+    const { isLeased, ...fields } = two
+    t.strictSame(second.file, { ...fields, id: first.file.id, createdAt: 1500, updatedAt: 9900, storedAt: 9900 })
+    t.strictSame(await metadata.files.find(id, 'a'), second.file)
+    t.strictSame(await metadata.blobs.claimDiscarded(10, 0), [one.blobId])
     t.strictSame(await usage(metadata, id), { bytes: 7, files: 1 })
   })
 
   t.test('a change never sets the date of a file back', async t => {
-    const { metadata, id } = await withAccount(t)
-    const put = async (now: number) => (await metadata.putFile(newFile(id, 'a', { now }), unlimited, always)).file
+    const clock = createTestClock()
+    const { metadata, id } = await withAccount(t, clock)
+    async function put (time: number) {
+      clock.set(time)
+      return (await metadata.files.put(newFile(id, 'a'), unlimited, always)).file
+    }
     t.match(await put(6000), { updatedAt: 6000 })
     t.match(await put(4000), { updatedAt: 6000 }, 'a clock that was set back')
-    t.match(await metadata.renameFile(id, 'a', 'b', 3000), { updatedAt: 6000 })
+    clock.set(3000)
+    t.match(await metadata.files.rename(id, 'a', 'b'), { updatedAt: 6000 })
   })
 
   t.test('what the condition does not permit leaves everything as it was', async t => {
     const { metadata, id } = await withAccount(t)
-    t.strictSame(await outcomes([metadata.putFile(newFile(id, 'a'), unlimited, never)]), ['precondition_failed'])
-    const { file } = await metadata.putFile(newFile(id, 'a'), unlimited, always)
-    t.strictSame(await outcomes([metadata.putFile(newFile(id, 'a'), unlimited, never), metadata.removeFile(id, 'a', { ...removal, precondition: never })]), ['precondition_failed', 'precondition_failed'])
-    t.strictSame(await metadata.listFiles(id, all), [file])
-    t.strictSame(await metadata.discardedBlobs(10, 0), [])
+    t.strictSame(await outcomes([metadata.files.put(newFile(id, 'a'), unlimited, never)]), ['precondition_failed'])
+    const { file } = await metadata.files.put(newFile(id, 'a'), unlimited, always)
+    t.strictSame(await outcomes([metadata.files.put(newFile(id, 'a'), unlimited, never), metadata.files.remove(id, 'a', { ...removal, precondition: never })]), ['precondition_failed', 'precondition_failed'])
+    t.strictSame(await metadata.files.list(id, all), [file])
+    t.strictSame(await metadata.blobs.claimDiscarded(10, 0), [])
     t.strictSame(await usage(metadata, id), { bytes: 10, files: 1 })
   })
 
   t.test('of twenty who replace one version at once exactly one wins', async t => {
     const { metadata, id } = await withAccount(t)
-    const { file } = await metadata.putFile(newFile(id, 'a'), unlimited, always)
+    const { file } = await metadata.files.put(newFile(id, 'a'), unlimited, always)
     const isThatVersion = { 'if-match': `"${file.sha256}"` }
     const writers = Array.from({ length: 20 }, () => newFile(id, 'a'))
-    const ends = await outcomes(writers.map(writer => metadata.putFile(writer, unlimited, isThatVersion)))
+    const ends = await outcomes(writers.map(writer => metadata.files.put(writer, unlimited, isThatVersion)))
     t.strictSame(count(ends), { ok: 1, precondition_failed: 19 })
-    t.equal((await metadata.findFile(id, 'a'))?.blobId, writers[ends.indexOf('ok')]?.blobId)
+    t.equal((await metadata.files.find(id, 'a'))?.blobId, writers[ends.indexOf('ok')]?.blobId)
   })
 
   for (const { what, quota, size, fits } of [
@@ -548,21 +572,21 @@ export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) =
   ]) {
     t.test(`a quota of ${what} is exact under concurrency`, async t => {
       const { metadata, id } = await withAccount(t)
-      const adds = Array.from({ length: 10 }, (_, index) => metadata.addFile(newFile(id, `add-${index}`, { size }), quota))
-      const puts = Array.from({ length: 10 }, (_, index) => metadata.putFile(newFile(id, `put-${index}`, { size }), quota, always))
+      const adds = Array.from({ length: 10 }, (_, index) => metadata.files.add(newFile(id, `add-${index}`, { size }), quota))
+      const puts = Array.from({ length: 10 }, (_, index) => metadata.files.put(newFile(id, `put-${index}`, { size }), quota, always))
       const ends = await outcomes([...adds, ...puts])
       t.strictSame(count(ends), { ...(fits > 0 && { ok: fits }), quota_exceeded: 20 - fits })
-      const stored = await metadata.listFiles(id, all)
+      const stored = await metadata.files.list(id, all)
       t.equal(stored.length, fits)
       t.strictSame(await usage(metadata, id), { bytes: fits * size, files: fits })
-      t.strictSame(await metadata.usageMismatches(), [])
+      t.strictSame(await metadata.accounts.usageMismatches(), [])
     })
   }
 
   t.test('a full quota takes what adds nothing, and what is removed makes room', async t => {
     const { metadata, id } = await withAccount(t)
     const quota = { bytes: 20, files: 2 }
-    const put = (name: string, size: number, limits = quota) => outcomes([metadata.putFile(newFile(id, name, { size }), limits, always)])
+    const put = (name: string, size: number, limits = quota) => outcomes([metadata.files.put(newFile(id, name, { size }), limits, always)])
     t.strictSame(await put('a', 10), ['ok'])
     t.strictSame(await put('b', 10), ['ok'])
     t.strictSame(await put('b', 11), ['quota_exceeded'])
@@ -570,122 +594,129 @@ export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) =
     t.strictSame(await put('a', 10), ['ok'], 'in place of as many bytes')
     t.strictSame(await put('b', 9, { bytes: 5, files: 1 }), ['ok'], 'of less bytes, though the quota was lowered')
     t.strictSame(await put('b', 10, { bytes: 5, files: 1 }), ['quota_exceeded'])
-    await metadata.removeFile(id, 'a', removal)
+    await metadata.files.remove(id, 'a', removal)
     t.strictSame(await usage(metadata, id), { bytes: 9, files: 1 })
     t.strictSame(await put('c', 11), ['ok'])
-    const bob = await metadata.addAccount(newAccount('bob'))
-    t.strictSame(await outcomes([metadata.addFile(newFile(bob.id, 'a', { size: 20 }), quota)]), ['ok'], 'each account has its own quota')
+    const bob = await metadata.accounts.add(newAccount('bob'))
+    t.strictSame(await outcomes([metadata.files.add(newFile(bob.id, 'a', { size: 20 }), quota)]), ['ok'], 'each account has its own quota')
   })
 
   t.test('a renamed file keeps its bytes and its creation time', async t => {
-    const { metadata, id } = await withAccount(t)
-    const { file } = await metadata.addFile(newFile(id, 'a', { now: 1000 }), unlimited)
-    const other = await metadata.addFile(newFile(id, 'taken'), unlimited)
-    t.strictSame(await metadata.renameFile(id, 'a', 'a', 2000), file, 'to its own name: nothing changes')
-    t.strictSame(await outcomes([metadata.renameFile(id, 'a', 'taken', 2000), metadata.renameFile(id, 'nothing', 'b', 2000), metadata.renameFile(id + 1, 'a', 'b', 2000)]), ['name_taken', 'not_found', 'not_found'])
-    t.strictSame(await metadata.findFile(id, 'a'), file)
-    const renamed = await metadata.renameFile(id, 'a', 'b', 3000)
+    const clock = createTestClock()
+    const { metadata, id } = await withAccount(t, clock)
+    clock.set(1000)
+    const { file } = await metadata.files.add(newFile(id, 'a'), unlimited)
+    const other = await metadata.files.add(newFile(id, 'taken'), unlimited)
+    clock.set(2000)
+    t.strictSame(await metadata.files.rename(id, 'a', 'a'), file, 'to its own name: nothing changes')
+    t.strictSame(await outcomes([metadata.files.rename(id, 'a', 'taken'), metadata.files.rename(id, 'nothing', 'b'), metadata.files.rename(id + 1, 'a', 'b')]), ['name_taken', 'not_found', 'not_found'])
+    t.strictSame(await metadata.files.find(id, 'a'), file)
+    clock.set(3000)
+    const renamed = await metadata.files.rename(id, 'a', 'b')
     t.strictSame(renamed, { ...file, name: 'b', updatedAt: 3000 })
-    t.equal(await metadata.findFile(id, 'a'), undefined)
-    t.strictSame(await metadata.listFiles(id, all), [renamed, other.file])
-    t.strictSame(await metadata.discardedBlobs(10, 0), [])
+    t.equal(await metadata.files.find(id, 'a'), undefined)
+    t.strictSame(await metadata.files.list(id, all), [renamed, other.file])
+    t.strictSame(await metadata.blobs.claimDiscarded(10, 0), [])
   })
 
   t.test('a file with a date later than now gets that of now, and no other file does', async t => {
-    const { metadata, id } = await withAccount(t)
-    const bob = await metadata.addAccount(newAccount('bob'))
-    for (const [owner, name] of [[id, 'a'], [id, 'b'], [bob.id, 'a']] as const) await metadata.addFile(newFile(owner, name, { now: 5000 }), unlimited)
-    await metadata.correctFileDate(id, 'a', 4000)
-    await metadata.correctFileDate(id, 'a', 4500)
-    await metadata.correctFileDate(id, 'nothing', 4000)
-    t.match(await metadata.findFile(id, 'a'), { createdAt: 5000, updatedAt: 4000 })
-    t.match([await metadata.findFile(id, 'b'), await metadata.findFile(bob.id, 'a')], [{ updatedAt: 5000 }, { updatedAt: 5000 }])
+    const clock = createTestClock(5000)
+    const { metadata, id } = await withAccount(t, clock)
+    const bob = await metadata.accounts.add(newAccount('bob'))
+    for (const [owner, name] of [[id, 'a'], [id, 'b'], [bob.id, 'a']] as const) await metadata.files.add(newFile(owner, name), unlimited)
+    for (const time of [4000, 4500]) {
+      clock.set(time)
+      await metadata.files.correctDate(id, 'a')
+    }
+    await metadata.files.correctDate(id, 'nothing')
+    t.match(await metadata.files.find(id, 'a'), { createdAt: 5000, updatedAt: 4000 })
+    t.match([await metadata.files.find(id, 'b'), await metadata.files.find(bob.id, 'a')], [{ updatedAt: 5000 }, { updatedAt: 5000 }])
   })
 
   t.test('a removed file is gone, and its blob is discarded until it is forgotten', async t => {
     const { metadata, reopen, id } = await withAccount(t)
     const files = Array.from({ length: 5 }, (_, index) => newFile(id, `${index}`))
-    for (const file of files) await metadata.addFile(file, unlimited)
-    t.strictSame(await outcomes([metadata.removeFile(id, 'nothing', removal), metadata.removeFile(id + 1, '0', removal)]), ['not_found', 'not_found'])
-    for (const file of [...files].reverse()) await metadata.removeFile(id, file.name, removal)
-    t.equal(await metadata.findFile(id, '0'), undefined)
+    for (const file of files) await metadata.files.add(file, unlimited)
+    t.strictSame(await outcomes([metadata.files.remove(id, 'nothing', removal), metadata.files.remove(id + 1, '0', removal)]), ['not_found', 'not_found'])
+    for (const file of [...files].reverse()) await metadata.files.remove(id, file.name, removal)
+    t.equal(await metadata.files.find(id, '0'), undefined)
     t.strictSame(await usage(metadata, id), { bytes: 0, files: 0 })
     const again = await reopen()
     const discarded = files.map(file => file.blobId).reverse()
-    t.strictSame(await again.discardedBlobs(10, 0), discarded)
-    t.strictSame(await again.discardedBlobs(2, 0), discarded.slice(0, 2))
-    await again.postponeDiscarded([String(discarded[0]), 'unknown'])
-    t.strictSame(await again.discardedBlobs(10, 0), [...discarded.slice(1), discarded[0]], 'one that can\'t be deleted now is the last')
-    await again.clearDiscarded(discarded.slice(0, 2))
-    t.strictSame(await again.discardedBlobs(10, 0), discarded.slice(2))
+    t.strictSame(await again.blobs.claimDiscarded(10, 0), discarded)
+    t.strictSame(await again.blobs.claimDiscarded(2, 0), discarded.slice(0, 2))
+    await again.blobs.postponeDiscarded([String(discarded[0]), 'unknown'])
+    t.strictSame(await again.blobs.claimDiscarded(10, 0), [...discarded.slice(1), discarded[0]], 'one that can\'t be deleted now is the last')
+    await again.blobs.clearDiscarded(discarded.slice(0, 2))
+    t.strictSame(await again.blobs.claimDiscarded(10, 0), discarded.slice(2))
   })
 
   t.test('recovery and fsck are told which blobs have a file, and fsck which are discarded or being written as well', async t => {
     const { metadata, id } = await withAccount(t)
     const [kept, removed, leased, never] = [newFile(id, 'kept'), newFile(id, 'removed'), hex(16), hex(16)]
-    for (const file of [kept, removed]) await metadata.addFile(file, unlimited)
-    await metadata.removeFile(id, 'removed', removal)
-    await metadata.leaseBlob(leased, 60)
+    for (const file of [kept, removed]) await metadata.files.add(file, unlimited)
+    await metadata.files.remove(id, 'removed', removal)
+    await metadata.blobs.lease(leased, 60)
     const many = Array.from({ length: 496 }, () => hex(16))
     const asked = [kept.blobId, removed.blobId, leased, never, ...many]
-    t.strictSame(await metadata.knownBlobs(asked), new Set([kept.blobId]))
-    t.strictSame(await metadata.referencedBlobs(asked), new Set([kept.blobId, removed.blobId, leased]))
-    t.strictSame(await metadata.knownBlobs([]), new Set())
+    t.strictSame(await metadata.blobs.findKnown(asked), new Set([kept.blobId]))
+    t.strictSame(await metadata.blobs.findReferenced(asked), new Set([kept.blobId, removed.blobId, leased]))
+    t.strictSame(await metadata.blobs.findKnown([]), new Set())
     t.strictSame(await metadata.checkIntegrity(), [])
   })
 
   t.test('everybody\'s files are listed for fsck by their blobs, page by page', async t => {
     const { metadata, id } = await withAccount(t)
-    const bob = await metadata.addAccount(newAccount('bob'))
+    const bob = await metadata.accounts.add(newAccount('bob'))
     const files = ['c', 'b', 'a'].flatMap(name => [id, bob.id].map(owner => newFile(owner, name)))
-    for (const file of files) await metadata.addFile(file, unlimited)
+    for (const file of files) await metadata.files.add(file, unlimited)
     const seen: StoredContent[] = []
-    for (let page; (page = await metadata.contentsAfter(seen.at(-1)?.blobId ?? '', 4)).length > 0;) seen.push(...page)
+    for (let page; (page = await metadata.blobs.listContents(seen.at(-1)?.blobId ?? '', 4)).length > 0;) seen.push(...page)
     const wanted = files.map(({ blobId, size, sha256, ownerId, name }) => ({ blobId, content: 'file', size, sha256, ownerId, name }))
     t.strictSame(seen, wanted.sort((a, b) => a.blobId < b.blobId ? -1 : 1))
   })
 
   t.test('a file of some size is known to be there', async t => {
     const { metadata, id } = await withAccount(t)
-    await metadata.addFile(newFile(id, 'a', { size: 100 }), unlimited)
+    await metadata.files.add(newFile(id, 'a', { size: 100 }), unlimited)
     for (const { least, most, isThere } of [{ least: 100, most: 100, isThere: true }, { least: 0, most: 99, isThere: false }, { least: 101, most: 1000, isThere: false }, { least: 0, most: 1000, isThere: true }]) {
-      t.equal(await metadata.hasFileOfSize(id, { minBytes: least, maxBytes: most }), isThere, `${least} to ${most}`)
+      t.equal(await metadata.files.hasOfSize(id, { minBytes: least, maxBytes: most }), isThere, `${least} to ${most}`)
     }
-    t.notOk(await metadata.hasFileOfSize(id + 1, { minBytes: 0, maxBytes: 1000 }))
+    t.notOk(await metadata.files.hasOfSize(id + 1, { minBytes: 0, maxBytes: 1000 }))
   })
 
   t.test('a write that fails takes no other with it, though they share a commit', async t => {
     const { metadata, reopen, id } = await withAccount(t)
-    for (const name of ['taken', 'kept']) await metadata.addFile(newFile(id, name), unlimited)
+    for (const name of ['taken', 'kept']) await metadata.files.add(newFile(id, name), unlimited)
     const ends = await outcomes([
-      metadata.addFile(newFile(id, 'a'), unlimited),
-      metadata.addAccount(newAccount('ada')),
-      metadata.addFile(newFile(id, 'taken'), unlimited),
-      metadata.addFile(newFile(id, 'b', { size: 5000 }), { bytes: 100, files: undefined }),
-      metadata.renameFile(id, 'kept', 'taken', 9000),
-      metadata.addToken(newToken(id)),
-      metadata.removeFile(id, 'nothing', removal),
-      metadata.putFile(newFile(id, 'c'), unlimited, always),
-      metadata.addToken(newToken(999)),
-      metadata.addAccount(newAccount('bob'))
+      metadata.files.add(newFile(id, 'a'), unlimited),
+      metadata.accounts.add(newAccount('ada')),
+      metadata.files.add(newFile(id, 'taken'), unlimited),
+      metadata.files.add(newFile(id, 'b', { size: 5000 }), { bytes: 100, files: undefined }),
+      metadata.files.rename(id, 'kept', 'taken'),
+      metadata.tokens.add(newToken(id)),
+      metadata.files.remove(id, 'nothing', removal),
+      metadata.files.put(newFile(id, 'c'), unlimited, always),
+      metadata.tokens.add(newToken(999)),
+      metadata.accounts.add(newAccount('bob'))
     ])
     t.strictSame(ends, ['ok', 'username_taken', 'name_taken', 'quota_exceeded', 'name_taken', 'ok', 'not_found', 'ok', 'token_revoked', 'ok'])
     const again = await reopen()
-    t.strictSame((await again.listFiles(id, all)).map(file => file.name), ['a', 'c', 'kept', 'taken'])
-    t.ok(await again.findAccountByKey('bob'))
-    t.strictSame(await again.usageMismatches(), [])
-    t.strictSame(await again.discardedBlobs(10, 0), [])
+    t.strictSame((await again.files.list(id, all)).map(file => file.name), ['a', 'c', 'kept', 'taken'])
+    t.ok(await again.accounts.findByKey('bob'))
+    t.strictSame(await again.accounts.usageMismatches(), [])
+    t.strictSame(await again.blobs.claimDiscarded(10, 0), [])
   })
 
   t.test('a thousand writes at once are all done, one after the other', async t => {
     const { metadata, reopen, id } = await withAccount(t)
     const sizes = Array.from({ length: 1000 }, (_, index) => index)
-    const put = await Promise.all(sizes.map(size => metadata.putFile(newFile(id, 'a', { size }), unlimited, always)))
+    const put = await Promise.all(sizes.map(size => metadata.files.put(newFile(id, 'a', { size }), unlimited, always)))
     t.strictSame(put.map(({ file }) => file.size), sizes)
     t.strictSame(count(put.map(({ isNew }) => String(isNew))), { true: 1, false: 999 })
     const again = await reopen()
-    const last = await again.findFile(id, 'a')
-    const discarded = await again.discardedBlobs(2000, 0)
+    const last = await again.files.find(id, 'a')
+    const discarded = await again.blobs.claimDiscarded(2000, 0)
     t.equal(discarded.length, 999)
     t.strictSame(new Set([...discarded, last?.blobId]), new Set(put.map(({ file }) => file.blobId)), 'every other one was replaced')
     t.strictSame(await usage(again, id), { bytes: last?.size, files: 1 })
@@ -696,36 +727,36 @@ export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) =
 
   t.test('what is stored is summed up over everybody who is not gone, by their own limits where they have some', async t => {
     const { metadata, id } = await withAccount(t)
-    t.strictSame(await metadata.totals(unlimited), { accounts: 1, files: 0, bytes: 0, keptBytes: 0, accountsNearQuota: 0 })
-    const { id: ben } = await metadata.addAccount(newAccount('ben'))
-    const { id: deleted } = await metadata.addAccount(newAccount('gone'))
-    for (const [owner, size] of [[id, 90], [ben, 89], [deleted, 1000]] as const) await metadata.addFile(newFile(owner, 'a', { size }), unlimited)
-    await metadata.removeAccount(deleted, 6000)
-    t.strictSame(await metadata.totals(unlimited), { accounts: 2, files: 2, bytes: 179, keptBytes: 0, accountsNearQuota: 0 })
-    t.equal((await metadata.totals({ bytes: 100, files: undefined })).accountsNearQuota, 1)
-    t.equal((await metadata.totals({ bytes: undefined, files: 1 })).accountsNearQuota, 2)
-    await metadata.setQuota(id, { bytes: 1000, files: 1000 })
-    await metadata.setQuota(ben, { bytes: Number.MAX_SAFE_INTEGER, files: Number.MAX_SAFE_INTEGER })
-    t.equal((await metadata.totals({ bytes: 1, files: 1 })).accountsNearQuota, 0)
+    t.strictSame(await metadata.accounts.totals(unlimited), { accounts: 1, files: 0, bytes: 0, keptBytes: 0, accountsNearQuota: 0 })
+    const { id: ben } = await metadata.accounts.add(newAccount('ben'))
+    const { id: deleted } = await metadata.accounts.add(newAccount('gone'))
+    for (const [owner, size] of [[id, 90], [ben, 89], [deleted, 1000]] as const) await metadata.files.add(newFile(owner, 'a', { size }), unlimited)
+    await metadata.accounts.remove(deleted, 6000)
+    t.strictSame(await metadata.accounts.totals(unlimited), { accounts: 2, files: 2, bytes: 179, keptBytes: 0, accountsNearQuota: 0 })
+    t.equal((await metadata.accounts.totals({ bytes: 100, files: undefined })).accountsNearQuota, 1)
+    t.equal((await metadata.accounts.totals({ bytes: undefined, files: 1 })).accountsNearQuota, 2)
+    await metadata.accounts.setQuota(id, { bytes: 1000, files: 1000 })
+    await metadata.accounts.setQuota(ben, { bytes: Number.MAX_SAFE_INTEGER, files: Number.MAX_SAFE_INTEGER })
+    t.equal((await metadata.accounts.totals({ bytes: 1, files: 1 })).accountsNearQuota, 0)
   })
 
   t.test('a probe commits, changes nothing that can be asked for, and observers hear of each commit', async t => {
     const { metadata, id, reopen } = await withAccount(t)
     const commits: { writes: number, seconds: number }[] = []
     metadata.watchCommits(commit => commits.push(commit))
-    const before = await metadata.findAccount(id)
+    const before = await metadata.accounts.find(id)
     for (let round = 0; round < 3; round++) await metadata.probe()
     t.equal(commits.length, 3)
-    await Promise.all([metadata.probe(), metadata.probe(), metadata.addToken(newToken(id))])
+    await Promise.all([metadata.probe(), metadata.probe(), metadata.tokens.add(newToken(id))])
     t.equal(commits.reduce((sum, { writes }) => sum + writes, 0), 6)
     t.ok(commits.length <= 6, 'concurrent writes may share one')
     t.ok(commits.every(({ seconds }) => seconds > 0))
-    t.strictSame(await (await reopen()).findAccount(id), before)
+    t.strictSame(await (await reopen()).accounts.find(id), before)
   })
 
   t.test('a listing by name goes code point by code point, both ways', async t => {
     const { metadata, id } = await withAccount(t)
-    for (const name of [...names].reverse()) await metadata.addFile(newFile(id, name), unlimited)
+    for (const name of [...names].reverse()) await metadata.files.add(newFile(id, name), unlimited)
     t.strictSame((await walk(metadata, id, { limit: 3 })).map(file => file.name), names)
     t.strictSame((await walk(metadata, id, { limit: 3, order: '-name' })).map(file => file.name), [...names].reverse())
   })
@@ -734,7 +765,7 @@ export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) =
     t.test(`a listing of the prefix ${JSON.stringify(prefix)} has the names that begin so, page by page`, async t => {
       const { metadata, id } = await withAccount(t)
       const more = [...names, '\uD7FF', '\uD7FFx', '\uE000', 'ab\u{10FFFF}', 'ab\u{10FFFF}z', 'ac']
-      for (const name of more) await metadata.addFile(newFile(id, name), unlimited)
+      for (const name of more) await metadata.files.add(newFile(id, name), unlimited)
       const wanted = more.filter(name => name.startsWith(prefix)).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
       t.strictSame((await walk(metadata, id, { prefix, limit: 2 })).map(file => file.name), wanted)
       t.strictSame((await walk(metadata, id, { prefix, limit: 2, order: '-name' })).map(file => file.name), wanted.reverse())
@@ -743,16 +774,21 @@ export function suite (t: Test, openKeeping: (place: string, keeping: Keeping) =
 
   for (const order of fileOrders) {
     t.test(`a listing in the order ${order} is total, shows each file once, and loses none while others come and go`, async t => {
-      const { metadata, id } = await withAccount(t)
-      const bob = await metadata.addAccount(newAccount('bob'))
-      await metadata.addFile(newFile(bob.id, 'theirs'), unlimited)
+      const clock = createTestClock()
+      const { metadata, id } = await withAccount(t, clock)
+      const bob = await metadata.accounts.add(newAccount('bob'))
+      await metadata.files.add(newFile(bob.id, 'theirs'), unlimited)
       // Many files have the same size and date.
-      for (let index = 0; index < 30; index++) await metadata.addFile(newFile(id, `stays-${(index * 7) % 30}`, { size: index % 3, now: 1000 + index % 4 }), unlimited)
-      for (let index = 0; index < 8; index++) await metadata.addFile(newFile(id, `goes-${index}`, { size: index % 3, now: 1000 + index % 4 }), unlimited)
+      async function add (name: string, index: number) {
+        clock.set(1000 + index % 4)
+        await metadata.files.add(newFile(id, name, { size: index % 3 }), unlimited)
+      }
+      for (let index = 0; index < 30; index++) await add(`stays-${(index * 7) % 30}`, index)
+      for (let index = 0; index < 8; index++) await add(`goes-${index}`, index)
       let turn = 0
       const seen = await walk(metadata, id, { order, limit: 4 }, async () => {
-        if (turn < 8) await metadata.removeFile(id, `goes-${turn}`, removal)
-        if (turn < 20) await metadata.addFile(newFile(id, `comes-${turn}`, { size: turn % 3, now: 1000 + turn % 4 }), unlimited)
+        if (turn < 8) await metadata.files.remove(id, `goes-${turn}`, removal)
+        if (turn < 20) await add(`comes-${turn}`, turn)
         turn++
       })
       t.equal(new Set(seen.map(file => file.id)).size, seen.length, 'none twice')

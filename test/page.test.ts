@@ -1,13 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import t from 'tap'
-import { findPage } from '../src/http/page-routes.ts'
-import { startServer, type Answer, type Client } from './server.ts'
+import { findPage } from '../src/http/page.ts'
+import { root } from './kit/root.ts'
+import { startServer, type Answer, type Client } from './kit/server.ts'
 
 /** The page that the build made. These tests do not depend on its content. */
-const folder = fileURLToPath(new URL('../dist/page', import.meta.url))
+const folder = join(root, 'dist/page')
 const bytesOf = (path: string) => readFileSync(join(folder, path))
 const built = readdirSync(folder, { recursive: true, withFileTypes: true }).filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name).slice(folder.length))
 const paths = built.filter(path => !/\.(?:br|gz)$/.test(path) && path !== '/index.html')

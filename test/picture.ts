@@ -2,13 +2,14 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { chromium, type Page } from 'playwright-core'
+import { chromiumPath } from './kit/chromium.ts'
+import { root } from './kit/root.ts'
 import { startProcess } from './proof/server-process.ts'
 
 // Makes the picture of the README from a server with some files: `npm run picture`.
 
-const target = fileURLToPath(new URL('../src/page/picture.png', import.meta.url))
+const target = join(root, 'src/page/picture.png')
 
 const files = [
   { name: 'Contract, signed.pdf', type: 'application/pdf', size: 284_123 },
@@ -44,7 +45,7 @@ async function signIn (page: Page, url: string): Promise<void> {
 
 const dataDir = await mkdtemp(join(tmpdir(), 'magicstore-picture-'))
 const server = await startProcess(dataDir)
-const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'] })
+const browser = await chromium.launch({ executablePath: chromiumPath, args: ['--no-sandbox', '--disable-gpu'] })
 try {
   await fill(server.url)
   const page = await browser.newPage({ viewport: { width: 1000, height: 600 } })

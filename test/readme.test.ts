@@ -7,9 +7,10 @@ import { Readable } from 'node:stream'
 import { test, type Test } from 'tap'
 import { settingRows } from '../src/config.ts'
 import { sectionOf as resultsOf, withResults } from './bench/report.ts'
-import { unwatched } from './programs.ts'
-import { blocksOf, checkSession, fencedIn, isOfSession, readGuide, readReadme, root, sectionOf, typeLines, type Typed } from './readme.ts'
-import { clientOf, runBin, spawnServer } from './server.ts'
+import { unwatched } from './kit/programs.ts'
+import { blocksOf, checkSession, fencedIn, isOfSession, readGuide, readReadme, sectionOf, typeLines, type Typed } from './kit/readme.ts'
+import { root } from './kit/root.ts'
+import { clientOf, runBin, spawnServer } from './kit/server.ts'
 
 /** The rows of the table below a heading, without its header. */
 const tableBelow = (text: string, heading: string) => sectionOf(text, heading).split('\n').filter(line => line.startsWith('|')).slice(2)
@@ -146,15 +147,6 @@ test('the README has fewer than 1,500 words, and its links lead to files', async
   const targets = Array.from(readme.matchAll(/\]\(([^)]+)\)/g), ([, target = '']) => target)
   t.ok(targets.length > 5)
   for (const target of targets) await t.resolves(access(join(root, target)), target)
-})
-
-test('the README\'s map has ten lines, each folder of src is on it, and what is on it exists', async t => {
-  const [map = []] = blocksOf(await readReadme(), '')
-  t.equal(map.length, 10)
-  const mapped = map.flatMap(line => line.match(/src\/[a-z-]+(?:\/|\.ts)/g) ?? [])
-  const entries = (await readdir(join(root, 'src'), { withFileTypes: true })).map(entry => `src/${entry.name}${entry.isDirectory() ? '/' : ''}`)
-  t.same(mapped.filter(name => !entries.includes(name)), [])
-  t.same(entries.filter(name => name.endsWith('/') && !mapped.includes(name)), [])
 })
 
 test('the README names every command of the bin, and no other', async t => {

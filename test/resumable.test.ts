@@ -1,15 +1,16 @@
-import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { PassThrough, Readable } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { signUp, startServer, type Answer, type RunningServer, type SendOptions, type Settings } from './server.ts'
-import { runSql, skipWithoutFolder } from './stores.ts'
+import { digestField } from './kit/digests.ts'
+import { issueToken, signUp, startServer, type Answer, type RunningServer, type SendOptions, type Settings } from './kit/server.ts'
+import { MIB } from './kit/sizes.ts'
+import { runSql, skipWithoutFolder } from './kit/stores.ts'
+import { TUS } from './kit/tus.ts'
+import { until } from './kit/waiting.ts'
 
-const MIB = 1024 ** 2
-const TUS = { 'tus-resumable': '1.0.0' }
 const TUS_BYTES = { ...TUS, 'content-type': 'application/offset+octet-stream' }
 const DRAFT_BYTES = { 'content-type': 'application/partial-upload' }
 const IANA = 'https://iana.org/assignments/http-problem-types#'
@@ -80,29 +81,47 @@ function begin ({ server, token }: Pick<Ann, 'server' | 'token'>, method: string
   return { request, answered }
 }
 
-/** Polls until the condition is true; fails after ten seconds. */
-async function until<T> (find: () => Promise<T | undefined | false>): Promise<T> {
-  for (const end = Date.now() + 10_000; Date.now() < end; await wait(10)) {
-    const found = await find()
-    if (found !== undefined && found !== false) return found
-  }
-  throw new Error('it did not happen within ten seconds')
-}
-
 /** Waits until the server has read what was sent to it. Nothing shows that it has. */
 const untilRead = () => wait(200)
 
-/** Begins an append with some bytes, and resolves when the server has read them: the append renews the expiry. */
-async function beginAppend (ann: Ann, id: string, { offset, length, bytes }: { offset: number, length: number, bytes: string }): Promise<Sending> {
+/** Begins an append, and resolves when the server has read its first bytes: the append renews the expiry. */
+async function untilAppending<T> (ann: Ann, id: string, start: () => T): Promise<T> {
   const expiry = async () => (await ann.ask('GET', `/api/uploads/${id}`)).json.expiresAt
   const before = await expiry()
   // Not within the same millisecond.
   await wait(5)
-  const sending = begin(ann, 'PATCH', `/api/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': String(offset), 'content-length': String(length - offset) })
-  sending.request.write(bytes)
+  const started = start()
   await until(async () => await expiry() !== before)
   await untilRead()
-  return sending
+  return started
+}
+
+function beginAppend (ann: Ann, id: string, { offset, length, bytes }: { offset: number, length: number, bytes: string }): Promise<Sending> {
+  return untilAppending(ann, id, () => {
+    const sending = begin(ann, 'PATCH', `/api/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': String(offset), 'content-length': String(length - offset) })
+    sending.request.write(bytes)
+    return sending
+  })
+}
+
+/** An append of a client that, like Chromium, reads nothing before it has sent everything. */
+function appendUnread ({ server, token }: Ann, id: string, { offset, size }: { offset: number, size: number }) {
+  const socket = connect(server.port, '127.0.0.1').pause()
+  const closed = new Promise(resolve => socket.on('error', () => {}).once('close', resolve))
+  const head = [`PATCH /api/uploads/${id} HTTP/1.1`, 'Host: a', `Authorization: Bearer ${token}`, 'Tus-Resumable: 1.0.0', 'Content-Type: application/offset+octet-stream', `Upload-Offset: ${offset}`, `Content-Length: ${size}`]
+  const piece = Buffer.alloc(MIB / 4)
+  socket.write(`${head.join('\r\n')}\r\n\r\n`)
+  socket.write(piece)
+  return {
+    /** Sends the rest; returns how many bytes the server took, those in the buffers of both systems included. */
+    async sendRest (): Promise<number> {
+      let sent = piece.length
+      for (; sent < size && !socket.destroyed; sent += piece.length) if (!socket.write(piece)) await Promise.race([new Promise(resolve => socket.once('drain', resolve)), closed])
+      socket.resume()
+      await closed
+      return sent
+    }
+  }
 }
 
 t.test('tus: a file is created in two appends', async t => {
@@ -155,6 +174,9 @@ t.test('tus: content of the creation is the beginning, and the length can come l
   t.equal((await ann.file('empty')).text, '')
 })
 
+/** `Upload-Metadata` of this length. */
+const metadataOf = (bytes: number) => `filename ${base64('a.txt')},`.padEnd(bytes, 'k')
+
 const named = { 'upload-metadata': `filename ${base64('a.txt')}` }
 
 t.test('an id that no upload can have is 404, whatever it is', async t => {
@@ -169,7 +191,7 @@ t.test('a creation that is wrong is refused, and nothing is created', async t =>
   const tus = { ...TUS, ...named }
   const draft = { 'upload-complete': '?0', 'content-disposition': 'inline; filename="a.txt"' }
   for (const [what, headers, status, code, body] of [
-    ['no protocol', named, 400, 'upload_protocol_missing'],
+    ['no protocol', named, 412, 'upload_protocol_missing'],
     ['an unknown version of tus', { ...tus, 'tus-resumable': '0.2.2', 'upload-length': '1' }, 412, 'tus_version_unsupported'],
     ['another version of tus beside the draft', { ...draft, 'tus-resumable': '2.0.0' }, 412, 'tus_version_unsupported'],
     ['no length', tus, 400, 'upload_header_invalid'],
@@ -180,23 +202,22 @@ t.test('a creation that is wrong is refused, and nothing is created', async t =>
     ['two lines of length', { ...tus, 'upload-length': ['1', '1'] }, 400, 'upload_header_invalid'],
     ['a length over the limit', { ...tus, 'upload-length': '1001' }, 413, 'file_too_large'],
     ['a length beyond all numbers', { ...tus, 'upload-length': '9'.repeat(400) }, 413, 'file_too_large'],
-    ['metadata without a name', { ...TUS, 'upload-length': '1', 'upload-metadata': 'type dGV4dC9wbGFpbg==' }, 400, 'name_invalid'],
-    ['no metadata', { ...TUS, 'upload-length': '1' }, 400, 'name_invalid'],
-    ['an empty name', { ...TUS, 'upload-length': '1', 'upload-metadata': 'filename' }, 400, 'name_invalid'],
+    ['no name, and so no extension', { ...TUS, 'upload-length': '1' }, 415, 'extension_not_allowed'],
     ['a path as the name', { ...TUS, 'upload-length': '1', 'upload-metadata': `filename ${base64('../a.txt')}` }, 400, 'name_invalid'],
     ['metadata that is no Base64', { ...TUS, 'upload-length': '1', 'upload-metadata': 'filename a.txt' }, 400, 'upload_header_invalid'],
     ['metadata with a key without a name', { ...TUS, 'upload-length': '1', 'upload-metadata': 'filename YS50eHQ=,,' }, 400, 'upload_header_invalid'],
     ['metadata with a key twice', { ...TUS, 'upload-length': '1', 'upload-metadata': 'filename YS50eHQ=,filename YS50eHQ=' }, 400, 'upload_header_invalid'],
     ['metadata with two values', { ...TUS, 'upload-length': '1', 'upload-metadata': 'filename YS50eHQ= YS50eHQ=' }, 400, 'upload_header_invalid'],
     ['a name that is not UTF-8', { ...TUS, 'upload-length': '1', 'upload-metadata': 'filename /w==' }, 400, 'upload_header_invalid'],
+    ['metadata over the limit', { ...TUS, 'upload-length': '1', 'upload-metadata': metadataOf(4097) }, 400, 'upload_header_invalid'],
+    ['metadata over the limit (draft)', { ...draft, 'upload-metadata': metadataOf(4097) }, 400, 'upload_header_invalid'],
     ['an extension that is not allowed', { ...TUS, 'upload-length': '1', 'upload-metadata': `filename ${base64('a.exe')}` }, 415, 'extension_not_allowed'],
     ['concatenation', { ...tus, 'upload-length': '1', 'upload-concat': 'partial' }, 400, 'upload_header_invalid'],
     ['a checksum', { ...tus, 'upload-length': '1', 'upload-checksum': 'sha1 AAAA' }, 400, 'upload_header_invalid'],
     ['content of another type', { ...tus, 'upload-length': '1', 'content-type': 'text/plain' }, 415, 'unsupported_media_type', 'x'],
     ['compressed content', { ...draft, 'content-encoding': 'gzip' }, 415, 'content_encoding_unsupported', 'x'],
     ['a range', { ...draft, 'content-range': 'bytes 0-0/1' }, 400, 'partial_upload', 'x'],
-    ['no name (draft)', { 'upload-complete': '?0' }, 400, 'name_invalid'],
-    ['an invalid Upload-Complete', { ...draft, 'upload-complete': 'true' }, 400, 'upload_protocol_missing'],
+    ['an invalid Upload-Complete', { ...draft, 'upload-complete': 'true' }, 412, 'upload_protocol_missing'],
     ['contradictory lengths (draft)', { ...draft, 'upload-complete': '?1', 'upload-length': '2' }, 400, 'upload_length_inconsistent', 'x'],
     ['a length over the limit (draft)', { ...draft, 'upload-length': '1001' }, 413, 'file_too_large'],
     ['a malformed digest', { ...draft, 'repr-digest': 'sha-256=1' }, 400, 'digest_malformed'],
@@ -205,7 +226,7 @@ t.test('a creation that is wrong is refused, and nothing is created', async t =>
   ] as [string, Headers, number, string, Body?][]) {
     const answer = await ann.create(headers, body)
     refused(t, answer, status, code, what)
-    t.equal(answer.headers['tus-version'], code === 'tus_version_unsupported' ? '1.0.0' : undefined, `${what}: Tus-Version`)
+    t.equal(answer.headers['tus-version'], status === 412 ? '1.0.0' : undefined, `${what}: Tus-Version`)
     t.equal(answer.headers['upload-limit'] !== undefined, status === 413, `${what}: Upload-Limit`)
     if (code === 'upload_length_inconsistent') t.equal(answer.json.type, `${IANA}inconsistent-upload-length`)
   }
@@ -241,7 +262,7 @@ t.test('an append that is wrong is refused, and the upload stays as it is', asyn
   const id = await ann.tus(10)
   await ann.tusPatch(id, 0, '123')
   for (const [what, headers, status, code] of [
-    ['no protocol', { 'upload-offset': '3', ...DRAFT_BYTES }, 400, 'upload_protocol_missing'],
+    ['no protocol', { 'upload-offset': '3', ...DRAFT_BYTES }, 412, 'upload_protocol_missing'],
     ['an unknown version of tus', { ...TUS_BYTES, 'tus-resumable': '0.2.2', 'upload-offset': '3' }, 412, 'tus_version_unsupported'],
     ['another type (tus)', { ...TUS, 'content-type': 'application/partial-upload', 'upload-offset': '3' }, 415, 'unsupported_media_type'],
     ['no type (tus)', { ...TUS, 'upload-offset': '3' }, 415, 'unsupported_media_type'],
@@ -260,7 +281,9 @@ t.test('an append that is wrong is refused, and the upload stays as it is', asyn
     ['another Upload-Length than the content (draft)', { ...DRAFT_BYTES, 'upload-complete': '?1', 'upload-offset': '3', 'upload-length': '10' }, 400, 'upload_length_inconsistent'],
     ['compressed content', { ...TUS_BYTES, 'upload-offset': '3', 'content-encoding': 'gzip' }, 415, 'content_encoding_unsupported']
   ] as [string, Headers, number, string][]) {
-    refused(t, await ann.ask('PATCH', `/api/uploads/${id}`, headers, 'x'), status, code, what)
+    const answer = await ann.ask('PATCH', `/api/uploads/${id}`, headers, 'x')
+    refused(t, answer, status, code, what)
+    t.equal(answer.headers['tus-version'], status === 412 ? '1.0.0' : undefined, `${what}: Tus-Version`)
   }
   for (const [what, answer] of [
     ['tus', await ann.tusPatch(id, 2, 'x')],
@@ -277,6 +300,21 @@ t.test('an append that is wrong is refused, and the upload stays as it is', asyn
   const chunkedId = await ann.tus(5)
   refused(t, await ann.tusPatch(chunkedId, 0, chunked('123', '456')), 400, 'upload_length_inconsistent', 'without an announced length')
   refused(t, await ann.head(chunkedId), 404, 'not_found')
+})
+
+t.test('an append is refused without taking the rest of its bytes', async t => {
+  const ann = await open(t)
+  const size = 256 * MIB
+  const id = await ann.tus(size)
+  const wrong = await appendUnread(ann, id, { offset: 5, size: size - 5 }).sendRest()
+  t.ok(wrong < size / 2, `at a wrong offset: ${wrong / MIB} MiB were taken`)
+  t.same(stateOf(await ann.head(id)), [200, '0', String(size), '?0'])
+
+  const older = await untilAppending(ann, id, () => appendUnread(ann, id, { offset: 0, size }))
+  t.same(stateOf(await ann.head(id)), [200, String(MIB / 4), String(size), '?0'])
+  const rest = await older.sendRest()
+  t.ok(rest < size / 2, `when it is taken over: ${rest / MIB} MiB were taken`)
+  t.same(stateOf(await ann.head(id)), [200, String(MIB / 4), String(size), '?0'])
 })
 
 t.test('an upload that is complete takes no more bytes', async t => {
@@ -304,7 +342,7 @@ t.test('tus: POST with X-HTTP-Method-Override stands for other methods', async t
   t.same(stateOf(await post('head')), [200, '2', '5', '?0'])
   refused(t, await post('PUT'), 400, 'upload_header_invalid')
   refused(t, await ann.ask('POST', `/api/uploads/${id}`, TUS), 400, 'upload_header_invalid')
-  refused(t, await ann.ask('POST', `/api/uploads/${id}`, { 'upload-complete': '?0', 'x-http-method-override': 'PATCH' }), 400, 'upload_protocol_missing')
+  refused(t, await ann.ask('POST', `/api/uploads/${id}`, { 'upload-complete': '?0', 'x-http-method-override': 'PATCH' }), 412, 'upload_protocol_missing')
   t.equal((await post('DELETE')).status, 204)
   refused(t, await post('HEAD'), 404, 'not_found')
 })
@@ -337,6 +375,23 @@ t.test('draft: appends, of which the last answers like PUT', async t => {
   t.same(stateOf(await ann.create({ 'upload-complete': '?0', 'upload-length': '-1', 'content-disposition': 'inline; filename=b.txt' })), [201, '0', undefined, '?0'], 'an invalid length is ignored')
 })
 
+t.test('an upload without a name is called like its id', async t => {
+  const ann = await open(t)
+  for (const [what, headers] of [
+    ['tus', { ...TUS, 'upload-length': '3' }],
+    ['tus with a type', { ...TUS, 'upload-length': '3', 'upload-metadata': `filetype ${base64('text/x-a')}` }],
+    ['tus with an empty name', { ...TUS, 'upload-length': '3', 'upload-metadata': 'filename' }],
+    ['draft', { 'upload-complete': '?0', 'upload-length': '3' }],
+    ['draft without a filename', { 'upload-complete': '?0', 'upload-length': '3', 'content-disposition': 'inline' }]
+  ] as [string, Headers][]) {
+    const created = await ann.create(headers)
+    const id = idOf(created)
+    t.match([created.status, created.json.id, created.json.name], [201, id, id], what)
+    t.equal((await ann.tusPatch(id, 0, 'abc')).status, 204, what)
+    t.same([(await ann.file(id)).text, (await ann.file(id)).headers['content-type']], ['abc', what === 'tus with a type' ? 'text/x-a' : 'application/octet-stream'], what)
+  }
+})
+
 t.test('draft: the name and the type', async t => {
   const ann = await open(t)
   for (const [headers, name, type] of [
@@ -346,6 +401,7 @@ t.test('draft: the name and the type', async t => {
     [{ 'content-disposition': 'inline', ...named }, 'a.txt', 'text/plain'],
     [{ ...named, 'content-type': 'image/png' }, 'a.txt', 'image/png'],
     [{ ...named, ...DRAFT_BYTES }, 'a.txt', 'text/plain'],
+    [{ ...named, 'content-type': 'application/x-www-form-urlencoded' }, 'a.txt', 'text/plain'],
     [{ 'upload-metadata': `filename ${base64('b.txt')},filetype ${base64('text/x-b')}`, ...DRAFT_BYTES }, 'b.txt', 'text/x-b'],
     [{ 'upload-metadata': `filename ${base64('b.txt')},type ${base64('no type')}` }, 'b.txt', 'text/plain']
   ] as [Headers, string, string][]) {
@@ -362,6 +418,7 @@ t.test('PUT with Upload-Complete can be continued, unless it is small', async t 
   const replaced = await ann.put('a.bin', { 'upload-complete': '?1', 'content-type': 'text/x-a' }, large)
   t.same(stateOf(replaced), [200, String(MIB + 1), String(MIB + 1), '?1'])
   t.match(replaced.json, { name: 'a.bin', size: MIB + 1, type: 'text/x-a' })
+  t.equal((await ann.put('a.txt', { 'upload-complete': '?1', 'content-type': 'application/x-www-form-urlencoded' }, large)).json.type, 'text/plain')
   t.match(replaced.headers, { etag: `"${replaced.json.sha256}"` })
   t.same(stateOf(await ann.put('b.bin', { 'upload-complete': '?1' }, chunked('chunk'))), [201, '5', '5', '?1'])
   refused(t, await ann.put('c.bin', { 'upload-complete': '?1', 'upload-length': '6' }, '12345'), 400, 'upload_length_inconsistent')
@@ -388,6 +445,16 @@ t.test('PUT with Upload-Complete can be continued, unless it is small', async t 
   t.equal((await ann.head(second)).status, 200)
 })
 
+t.test('Upload-Metadata of up to 4 KiB is repeated, and a longer one is refused', async t => {
+  const ann = await open(t)
+  for (const upload of [
+    await ann.create({ ...TUS, 'upload-length': '1', 'upload-metadata': metadataOf(4096) }),
+    await ann.put('a.txt', { 'upload-complete': '?0', 'upload-metadata': metadataOf(4096) }, '')
+  ]) t.match(await ann.head(idOf(upload)), { status: 200, headers: { 'upload-metadata': metadataOf(4096) } })
+  refused(t, await ann.put('a.txt', { 'upload-complete': '?0', 'upload-metadata': metadataOf(4097) }, ''), 400, 'upload_header_invalid')
+  t.equal((await ann.uploads('?name=a.txt')).length, 2)
+})
+
 t.test('PUT with Content-Range sends the rest of an upload that was begun with PUT', async t => {
   const ann = await open(t)
   await ann.put('a.txt', { 'upload-complete': '?0', 'upload-length': '10' }, '12345')
@@ -410,6 +477,10 @@ t.test('PUT with Content-Range sends the rest of an upload that was begun with P
   t.match(none.json, { 'expected-offset': 0, 'provided-offset': 5 })
   await ann.tus(10, `filename ${base64('b.txt')}`)
   refused(t, await ann.put('b.txt', { 'content-range': 'bytes 5-9/10' }, '67890'), 409, 'upload_offset_mismatch', 'one that was begun with POST is not meant')
+  await ann.put('b.txt', { 'upload-complete': '?0' }, 'byPUT')
+  await ann.tus(10, `filename ${base64('b.txt')}`)
+  t.same(stateOf(await ann.put('b.txt', { 'content-range': 'bytes 5-9/10' }, '67890')), [201, '10', '10', '?1'], 'also if it is newer')
+  t.equal((await ann.file('b.txt')).text, 'byPUT67890')
   refused(t, await ann.put('%2E%2E', { 'content-range': 'bytes 5-9/10' }, '67890'), 400, 'name_invalid')
 
   const rest = await ann.put('a.txt', { 'content-range': 'bytes 5-9/10', 'upload-complete': '?1' }, '67890')
@@ -453,7 +524,7 @@ t.test('preconditions are judged at the beginning and at the end', async t => {
 
 t.test('digests cover the content of a request, or the file', async t => {
   const ann = await open(t)
-  const sha256 = (text: string) => `sha-256=:${createHash('sha256').update(text).digest('base64')}:`
+  const sha256 = (text: string) => digestField('sha-256', text)
   const id = await ann.tus(6)
   refused(t, await ann.tusPatch(id, 0, 'abc', { 'content-digest': sha256('xyz') }), 400, 'digest_mismatch')
   t.same(stateOf(await ann.head(id)), [200, '0', '6', '?0'], 'none of the content is kept')
@@ -482,7 +553,7 @@ t.test('digests cover the content of a request, or the file', async t => {
   refused(t, await append(ending, sha256('other')), 400, 'digest_mismatch')
   refused(t, await ann.head(ending), 404, 'not_found')
   t.equal((await append(await ann.tus(3, `filename ${base64('e.txt')}`), sha256('abc'))).status, 204)
-  const sha512 = (text: string) => `sha-512=:${createHash('sha512').update(text).digest('base64')}:`
+  const sha512 = (text: string) => digestField('sha-512', text)
   refused(t, await append(await ann.tus(3, `filename ${base64('f.txt')}`), sha512('other')), 400, 'digest_mismatch')
   t.equal((await append(await ann.tus(3, `filename ${base64('f.txt')}`), sha512('abc'))).status, 204)
   const large = 'x'.repeat(100_000)
@@ -541,6 +612,25 @@ t.test('no answer says that all bytes are there unless the file is', async t => 
   await sending.answered
   t.same(stateOf(await until(async () => { const answer = await ann.head(id); return answer.status === 200 && answer })), [200, '0', '5', '?0'])
   t.equal((await ann.tusPatch(id, 0, '12345')).status, 204)
+
+  // The same after an append that was recorded, whose request is cut, or ended by another request.
+  for (const [name, end] of Object.entries<(id: string, sending: Sending) => Promise<unknown>>({
+    cut: async (_id, { request, answered }) => { request.destroy(); await answered },
+    HEAD: id => ann.head(id),
+    PATCH: id => ann.tusPatch(id, 3, '')
+  })) {
+    const text = 'x'.repeat(50_000)
+    const id = await ann.tus(2 * text.length, `filename ${base64(name)}`)
+    t.equal((await ann.tusPatch(id, 0, text)).status, 204)
+    const sending = begin(ann, 'PATCH', `/api/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': String(text.length), 'transfer-encoding': 'chunked' })
+    sending.request.write(text)
+    await untilRead()
+    await end(id, sending)
+    t.same(stateOf(await ann.head(id)), [200, '50000', '100000', '?0'], name)
+    t.equal((await ann.tusPatch(id, text.length, text)).status, 204, name)
+    t.equal((await ann.file(name)).text, text + text)
+    sending.request.destroy()
+  }
 
   // An append that waits for its end is ended like any other.
   const waiting = begin(ann, 'PATCH', `/api/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': '5', 'transfer-encoding': 'chunked' })
@@ -681,7 +771,7 @@ t.test('stopping keeps what arrived, and the next server goes on', async t => {
   t.match(await sending.answered, { status: 503, code: 'stopping' })
   sending.request.destroy()
   const again = await startServer(t, { DATA_DIR: dataDir })
-  const { json: { token } } = await again.send('GET', '/api/token', { user: ['ann', 'correct horse battery'] })
+  const token = await issueToken(again, { user: ['ann', 'correct horse battery'] })
   const later = clientOf(again, token)
   t.same(stateOf(await later.head(id)), [200, '5', '10', '?0'])
   t.equal((await later.tusPatch(id, 5, '67890')).status, 204)
@@ -760,7 +850,7 @@ t.test('pages of other origins may use every field', async t => {
   for (const path of ['/api/uploads', '/api/uploads/none', '/uploads/a.txt']) {
     const preflight = await server.send('OPTIONS', path, { headers: { origin, 'access-control-request-method': 'PATCH', 'access-control-request-headers': fields.join(',') } })
     t.match(preflight, { status: 204, text: '' })
-    t.match(preflight.headers, { 'access-control-allow-origin': origin, 'access-control-allow-methods': /PATCH/, 'access-control-allow-headers': fields.join(',') })
+    t.match(preflight.headers, { 'access-control-allow-origin': origin, 'access-control-allow-methods': /PATCH/, 'access-control-allow-headers': fields.join(', ') })
     const exposed = String((await server.send('GET', path, { headers: { origin } })).headers['access-control-expose-headers'])
     for (const field of ['Upload-Offset', 'Upload-Length', 'Upload-Defer-Length', 'Upload-Complete', 'Upload-Limit', 'Upload-Expires', 'Upload-Metadata', 'Tus-Resumable', 'Tus-Version', 'Tus-Extension', 'Tus-Max-Size', 'Location']) t.ok(exposed.split(', ').includes(field), field)
     t.match((await server.send('OPTIONS', path, { headers: { origin } })).headers, { 'tus-version': '1.0.0' }, 'discovery')
@@ -817,6 +907,7 @@ t.test('refusals that are rare are answered as documented', async t => {
   await untilRead()
   t.equal((await ann.head(String(upload?.id))).status, 200)
   refused(t, await overtaken, 409, 'upload_taken_over')
+  t.match((await overtaken).headers, { 'upload-offset': '3', 'upload-complete': '?0' })
   bytes.end()
   await ann.ask('DELETE', `/api/uploads/${upload?.id}`)
 
@@ -839,7 +930,7 @@ t.test('an upload needs space on the disk', { skip: skipWithoutFolder }, async t
   const id = await ann.tus(10)
   await ann.server.close()
   const full = await startServer(t, { DATA_DIR: dataDir, MIN_FREE_BYTES: '1000 TB' })
-  const { json: { token } } = await full.send('GET', '/api/token', { user: ['ann', 'correct horse battery'] })
+  const token = await issueToken(full, { user: ['ann', 'correct horse battery'] })
   const later = clientOf(full, token)
   refused(t, await later.create({ ...TUS, 'upload-length': '5', ...named }), 507, 'storage_full')
   refused(t, await later.ask('POST', `/api/uploads/${id}`, { ...TUS_BYTES, 'x-http-method-override': 'PATCH', 'upload-offset': '0' }, '12345'), 507, 'storage_full')

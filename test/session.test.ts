@@ -1,19 +1,12 @@
-import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
 import { request as httpsRequest } from 'node:https'
-import { connect, type AddressInfo } from 'node:net'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
+import { connect } from 'node:net'
 import t, { type Test } from 'tap'
-import { buildApp } from '../src/app.ts'
-import { readConfig } from '../src/config.ts'
-import { openStore } from '../src/store.ts'
-import { checkServer } from './conformance.ts'
-import { runBin, signUp, startServer, type Answer, type Client, type RunningServer, type SendOptions } from './server.ts'
-import { refuseUpdates, runSql, skipWithoutSqlite, storeSettings, textOfDatabase } from './stores.ts'
-
-const DAY_MILLISECONDS = 24 * 3600_000
+import { sha256Of } from './kit/digests.ts'
+import { DAY, HOUR } from './kit/durations.ts'
+import { issueToken, runBin, signUp, startServer, startTls, type Answer, type Client, type RunningServer, type SendOptions } from './kit/server.ts'
+import { refuseUpdates, runSql, skipWithoutSqlite, textOfDatabase } from './kit/stores.ts'
+import { until } from './kit/waiting.ts'
 
 type User = [string, string]
 
@@ -25,26 +18,26 @@ function cookieOf ({ headers }: Pick<Answer, 'headers'>): { pair: string, secret
   return { pair, secret: pair.slice(pair.indexOf('=') + 1), attributes: attributes.sort() }
 }
 
-/** Creates a session. Returns its cookie and its first access token. */
-async function beginSession (client: Client, user: User, headers: Record<string, string> = {}): Promise<{ cookie: string, token: string }> {
+/** What a browser sends with a session, and its first access token. */
+interface Begun { cookie: string, key: string, token: string }
+
+async function beginSession (client: Client, user: User, headers: Record<string, string> = {}): Promise<Begun> {
   const answer = await client.send('POST', '/api/session', { user, headers })
   if (answer.status !== 201) throw new Error(`no session: ${answer.status} ${answer.text}`)
-  return { cookie: cookieOf(answer).pair, token: answer.json.token }
+  return { cookie: cookieOf(answer).pair, key: answer.json.key, token: answer.json.token }
 }
 
-const getSession = (client: Client, cookie: string, headers: Record<string, string> = {}) => client.send('GET', '/api/session', { headers: { cookie, ...headers } })
+type Secrets = Pick<Begun, 'cookie' | 'key'>
+
+const headersOf = ({ cookie, key }: Secrets) => ({ cookie, 'session-key': key })
+const getSession = (client: Client, secrets: Secrets, headers: Record<string, string> = {}) => client.send('GET', '/api/session', { headers: { ...headersOf(secrets), ...headers } })
 const statusOf = async (client: Client, options: SendOptions) => (await client.send('GET', '/api/resource', options)).status
 const tokensOf = async (client: Client, user: User) => (await client.send('GET', '/api/tokens', { user })).json.tokens as { id: number, kind: string, createdAt: string, expiresAt: string, lastUsedAt: string | null }[]
 const kindsOf = async (client: Client, user: User) => (await client.send('GET', '/api/account/events?limit=1000', { user })).json.events.map(({ kind }: { kind: string }) => kind) as string[]
 
-/** Polls until a change is visible that the server makes after its response. */
-async function until (isTrue: () => Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 10_000; !await isTrue();) if (Date.now() > end) throw new Error('the change did not happen')
-}
-
 /** Asserts that a session has ended: it gets no access token. The cookie stays, because a late response could delete that of a newer session. */
-async function isOver (t: Test, client: Client, session: { cookie: string, token: string }, message: string): Promise<void> {
-  const answer = await getSession(client, session.cookie)
+async function isOver (t: Test, client: Client, session: Begun, message: string): Promise<void> {
+  const answer = await getSession(client, session)
   t.equal(answer.status, 204, message)
   t.equal(answer.text, '', message)
   t.equal(answer.headers['set-cookie'], undefined, message)
@@ -57,33 +50,37 @@ t.test('a password begins a session, whose cookie gives a new access token after
   const begun = await server.send('POST', '/api/session', { user })
   t.equal(begun.status, 201)
   t.equal(begun.headers['cache-control'], 'no-store')
-  t.strictSame(Object.keys(begun.json).sort(), ['duration', 'sessionId', 'token', 'username'])
+  t.strictSame(Object.keys(begun.json).sort(), ['duration', 'key', 'sessionId', 'token', 'username'])
   t.match(begun.json, { duration: 600, username: 'Zoë' })
   const { json: { tokens } } = await server.send('GET', '/api/tokens', { token: begun.json.token })
   t.strictSame(tokens.filter(({ kind }: { kind: string }) => kind === 'session').map(({ id }: { id: number }) => id), [begun.json.sessionId])
   const { pair, secret, attributes } = cookieOf(begun)
-  t.match(secret, /^[\w-]{43}$/)
+  const { key } = begun.json
+  for (const text of [secret, key]) t.match(text, /^[\w-]{43}$/)
+  t.not(key, secret)
   t.equal(pair, `magicstore_session=${secret}`)
   t.strictSame(attributes, ['HttpOnly', `Max-Age=${30 * 24 * 3600}`, 'Path=/api/session', 'SameSite=Strict'])
   const given = [begun.json.token]
   for (const cookie of [pair, `other=1; ${pair}`, `${pair}; other=1`]) {
-    const renewed = await getSession(server, cookie)
+    const renewed = await getSession(server, { cookie, key })
     t.equal(renewed.status, 200)
     t.equal(renewed.headers['set-cookie'], undefined, 'the cookie stays as it is')
     t.match(renewed.json, { duration: 600, username: 'Zoë', sessionId: begun.json.sessionId })
+    t.equal(renewed.json.key, undefined, 'the key is returned once')
     given.push(renewed.json.token)
   }
   t.equal(new Set(given).size, 4)
   for (const token of given) t.strictSame((await server.send('GET', '/api/resource', { token })).json, { data: 'Hello, Zoë!' })
-  t.equal((await server.send('HEAD', '/api/session', { headers: { cookie: pair } })).status, 200)
-  t.notMatch(await textOfDatabase(server.dataDir), secret, 'the secret is not stored')
+  t.equal((await server.send('HEAD', '/api/session', { headers: headersOf({ cookie: pair, key }) })).status, 200)
+  const database = await textOfDatabase(server.dataDir)
+  for (const text of [secret, key]) t.notOk(database.includes(text), 'the secrets are not stored')
 })
 
 t.test('without a valid session the response is 204', async t => {
   const server = await startServer(t)
   const { user, token } = await signUp(server, 'ann')
   const { json: personal } = await server.send('POST', '/api/tokens', { user, json: { name: 'a script', scopes: ['account'] } })
-  const { cookie } = await beginSession(server, user)
+  const { cookie, key } = await beginSession(server, user)
   const bare = await server.send('GET', '/api/session')
   t.equal(bare.status, 204)
   t.equal(bare.headers['set-cookie'], undefined, 'there is nothing to forget')
@@ -92,16 +89,16 @@ t.test('without a valid session the response is 204', async t => {
   const others = ['', 'x', 'A'.repeat(43), 'A'.repeat(44), `${cookie.slice('magicstore_session='.length)}A`, token, personal.token, '%00', '"', 'é']
   for (const value of others) {
     for (const method of ['GET', 'DELETE']) {
-      const answer = await server.send(method, '/api/session', { headers: { cookie: Buffer.from(`magicstore_session=${value}`).toString('latin1') } })
+      const answer = await server.send(method, '/api/session', { headers: { cookie: Buffer.from(`magicstore_session=${value}`).toString('latin1'), 'session-key': key } })
       t.equal(answer.status, 204, `${method} ${value}`)
       if (method === 'GET') t.equal(answer.headers['set-cookie'], undefined, value)
       else t.match(cookieOf(answer), { secret: '', attributes: ['Expires=Thu, 01 Jan 1970 00:00:00 GMT', 'HttpOnly', 'Max-Age=0', 'Path=/api/session', 'SameSite=Strict'] }, value)
     }
   }
   for (const header of [`Magicstore_session=${cookie.slice('magicstore_session='.length)}`, `__Host-${cookie}`, 'magicstore_session', ';;;=']) {
-    t.equal((await getSession(server, header)).status, 204, header)
+    t.equal((await getSession(server, { cookie: header, key })).status, 204, header)
   }
-  t.equal((await getSession(server, cookie, { authorization: 'Bearer x' })).status, 200, 'no other credential counts')
+  t.equal((await getSession(server, { cookie, key }, { authorization: 'Bearer x' })).status, 200, 'no other credential counts')
   t.equal((await server.send('GET', '/api/session', { token })).status, 204)
   t.equal(await statusOf(server, { token: personal.token }), 200, 'a token in the cookie is not revoked')
 })
@@ -110,10 +107,10 @@ t.test('only the password begins a session', async t => {
   const server = await startServer(t)
   const { user, token } = await signUp(server, 'ann')
   const { json: personal } = await server.send('POST', '/api/tokens', { user, json: { name: 'a script', scopes: ['account', 'files:read', 'files:write'] } })
-  const { cookie, token: issued } = await beginSession(server, user)
+  const { cookie, key, token: issued } = await beginSession(server, user)
   for (const [options, code] of [
     [{}, 'credentials_missing'],
-    [{ headers: { cookie } }, 'credentials_missing'],
+    [{ headers: headersOf({ cookie, key }) }, 'credentials_missing'],
     [{ user: ['ann', 'wrong'] }, 'credentials_wrong'],
     [{ token }, 'password_required'],
     [{ token: issued }, 'password_required'],
@@ -136,44 +133,44 @@ t.test('a session is one of the account\'s tokens, lasts 30 days, and its access
   await until(async () => (await tokensOf(server, user)).some(({ kind, lastUsedAt }) => kind === 'session' && lastUsedAt !== null))
   const [, listed] = await tokensOf(server, user)
   t.match(listed, { kind: 'session', name: null, scopes: ['files:read', 'files:write', 'account'] })
-  t.equal(Date.parse(String(listed?.expiresAt)) - Date.parse(String(listed?.createdAt)), 30 * DAY_MILLISECONDS)
+  t.equal(Date.parse(String(listed?.expiresAt)) - Date.parse(String(listed?.createdAt)), 30 * DAY)
   t.ok(Date.parse(String(listed?.createdAt)) >= before)
 
   // As if 30 days, less 100 seconds, had passed.
   const moveExpiry = (milliseconds: number) => runSql(server.dataDir, `UPDATE tokens SET expires_at = ${Date.now() + milliseconds} WHERE kind = 'session'`)
   await moveExpiry(100_000)
-  const late = await getSession(server, session.cookie)
+  const late = await getSession(server, session)
   t.ok(late.json.duration <= 100 && late.json.duration > 90, `${late.json.duration} s are left`)
   await moveExpiry(0)
-  t.equal((await getSession(server, session.cookie)).status, 204)
-  t.equal((await server.send('DELETE', '/api/session', { headers: { cookie: session.cookie } })).status, 204)
+  t.equal((await getSession(server, session)).status, 204)
+  t.equal((await server.send('DELETE', '/api/session', { headers: headersOf(session) })).status, 204)
   t.notOk((await tokensOf(server, user)).some(({ kind }) => kind === 'session'), 'it is not listed any more')
 })
 
 t.test('a renewal is a use of the session and no event; sign-in and sign-out are events', async t => {
   const server = await startServer(t)
   const { user } = await signUp(server, 'ann')
-  const { cookie } = await beginSession(server, user)
+  const session = await beginSession(server, user)
   const begun = await kindsOf(server, user)
   t.strictSame(begun.filter(kind => kind === 'session_created').length, 1)
   const issued = begun.filter(kind => kind === 'token_issued').length
-  await runSql(server.dataDir, `UPDATE tokens SET last_used_at = ${Date.now() - 3600_000} WHERE kind = 'session'`)
-  for (let count = 0; count < 5; count++) await getSession(server, cookie)
+  await runSql(server.dataDir, `UPDATE tokens SET last_used_at = ${Date.now() - HOUR} WHERE kind = 'session'`)
+  for (let count = 0; count < 5; count++) await getSession(server, session)
   await until(async () => (await tokensOf(server, user)).some(({ kind, lastUsedAt }) => kind === 'session' && Date.parse(String(lastUsedAt)) > Date.now() - 60_000))
   t.strictSame(await kindsOf(server, user), begun)
   t.equal(issued, 1, 'the one of signUp')
-  await server.send('DELETE', '/api/session', { headers: { cookie } })
+  await server.send('DELETE', '/api/session', { headers: headersOf(session) })
   await until(async () => (await kindsOf(server, user))[0] === 'token_revoked')
 })
 
-const ends: { by: string, end: (server: RunningServer, session: { cookie: string, token: string, user: User, id: number }) => Promise<Answer> }[] = [
-  { by: 'signing out', end: (server, { cookie }) => server.send('DELETE', '/api/session', { headers: { cookie } }) },
+const ends: { by: string, end: (server: RunningServer, session: Begun & { user: User, id: number }) => Promise<Answer> }[] = [
+  { by: 'signing out', end: (server, session) => server.send('DELETE', '/api/session', { headers: headersOf(session) }) },
   { by: 'revoking it among the tokens', end: (server, { user, id }) => server.send('DELETE', `/api/tokens/${id}`, { user }) },
   { by: 'revoking it with its own access token', end: (server, { token, id }) => server.send('DELETE', `/api/tokens/${id}`, { token }) },
   { by: 'revoking all tokens', end: (server, { token }) => server.send('DELETE', '/api/tokens', { token }) },
   { by: 'changing the password', end: (server, { user }) => server.send('PUT', '/api/account/password', { user, json: { password: 'another long secret' } }) },
   { by: 'deleting the account', end: (server, { user }) => server.send('DELETE', '/api/account', { user }) },
-  { by: 'signing in again in the same browser', end: (server, { cookie, user }) => server.send('POST', '/api/session', { user, headers: { cookie } }) }
+  { by: 'signing in again in the same browser', end: (server, session) => server.send('POST', '/api/session', { user: session.user, headers: headersOf(session) }) }
 ]
 
 for (const { by, end } of ends) {
@@ -181,7 +178,7 @@ for (const { by, end } of ends) {
     const server = await startServer(t)
     const { user } = await signUp(server, 'ann')
     const session = await beginSession(server, user)
-    const { json: { token } } = await getSession(server, session.cookie)
+    const { json: { token } } = await getSession(server, session)
     const id = (await tokensOf(server, user)).find(({ kind }) => kind === 'session')?.id as number
     t.equal(await statusOf(server, { token }), 200)
     t.ok((await end(server, { ...session, user, id })).status < 300)
@@ -195,15 +192,15 @@ t.test('two sessions of one account are independent', async t => {
   const { user } = await signUp(server, 'ann')
   const other = await signUp(server, 'bob')
   const [first, second, foreign] = [await beginSession(server, user), await beginSession(server, user), await beginSession(server, other.user)]
-  t.equal((await server.send('DELETE', '/api/session', { headers: { cookie: first.cookie } })).status, 204)
+  t.equal((await server.send('DELETE', '/api/session', { headers: headersOf(first) })).status, 204)
   await isOver(t, server, first, 'the one that ended')
   for (const [session, username] of [[second, 'ann'], [foreign, 'bob']] as const) {
-    t.match((await getSession(server, session.cookie)).json, { username })
+    t.match((await getSession(server, session)).json, { username })
     t.equal(await statusOf(server, { token: session.token }), 200)
   }
   const id = (await tokensOf(server, other.user)).find(({ kind }) => kind === 'session')?.id
   t.equal((await server.send('DELETE', `/api/tokens/${id}`, { token: second.token })).status, 404, 'nor with those of another account')
-  t.equal((await getSession(server, foreign.cookie)).status, 200)
+  t.equal((await getSession(server, foreign)).status, 200)
 })
 
 t.test('an account that is disabled has no session until it is enabled, and can end one', async t => {
@@ -213,52 +210,103 @@ t.test('an account that is disabled has no session until it is enabled, and can 
   t.equal((await runBin(['user', 'disable', 'ann'], { DATA_DIR: server.dataDir })).code, 0)
   await isOver(t, server, session, 'disabled')
   t.equal((await server.send('POST', '/api/session', { user })).status, 401)
-  t.equal((await server.send('DELETE', '/api/session', { headers: { cookie: other.cookie } })).status, 204)
+  t.equal((await server.send('DELETE', '/api/session', { headers: headersOf(other) })).status, 204)
   t.equal((await runBin(['user', 'enable', 'ann'], { DATA_DIR: server.dataDir })).code, 0)
-  t.equal((await getSession(server, session.cookie)).status, 200, 'like every other token')
+  t.equal((await getSession(server, session)).status, 200, 'like every other token')
   await isOver(t, server, other, 'a session that ended meanwhile')
 })
 
 t.test('only pages of this server and programs can use the cookie: pages of other sites and ports are refused', async t => {
   const server = await startServer(t)
   const { user } = await signUp(server, 'ann')
-  const { cookie } = await beginSession(server, user)
+  const session = await beginSession(server, user)
   for (const site of ['cross-site', 'same-site', 'SAME-ORIGIN', '']) {
     for (const method of ['GET', 'DELETE']) {
-      const answer = await server.send(method, '/api/session', { headers: { cookie, 'sec-fetch-site': site } })
+      const answer = await server.send(method, '/api/session', { headers: { ...headersOf(session), 'sec-fetch-site': site } })
       t.match({ status: answer.status, code: answer.json.code }, { status: 403, code: 'cross_site_request' }, `${method} ${site}`)
       t.equal(answer.headers['set-cookie'], undefined)
     }
   }
-  const from = (origin: string) => server.send('POST', '/api/session', { user, headers: { cookie, origin, 'sec-fetch-site': 'same-site' } })
+  const from = (origin: string) => server.send('POST', '/api/session', { user, headers: { ...headersOf(session), origin, 'sec-fetch-site': 'same-site' } })
   t.equal((await from('http://127.0.0.1:1')).status, 403)
-  for (const site of ['same-origin', 'none']) t.equal((await getSession(server, cookie, { 'sec-fetch-site': site })).status, 200, site)
+  for (const site of ['same-origin', 'none']) t.equal((await getSession(server, session, { 'sec-fetch-site': site })).status, 200, site)
+})
+
+t.test('the cookie and the key of a session work only together', async t => {
+  const server = await startServer(t)
+  const { user } = await signUp(server, 'ann')
+  const mallory = await signUp(server, 'mallory')
+  const [session, other, foreign] = [await beginSession(server, user), await beginSession(server, user), await beginSession(server, mallory.user)]
+  const none = { cookie: session.cookie }
+  for (const [what, headers] of [
+    ['no key', none],
+    ['an empty key', { ...none, 'session-key': '' }],
+    ['the cookie as the key', { ...none, 'session-key': session.cookie.slice('magicstore_session='.length) }],
+    ['a key that is too long', { ...none, 'session-key': `${session.key}A` }],
+    ['the key twice', { ...none, 'session-key': [session.key, session.key] }],
+    ['the key of another session', { ...none, 'session-key': other.key }],
+    ['the key of another account', { ...none, 'session-key': foreign.key }],
+    ['no cookie', { 'session-key': session.key }],
+    ['the key in the cookie', { cookie: `magicstore_session=${session.key}`, 'session-key': session.key }],
+    // What a page on another port can plant.
+    ['the cookie of another account', { cookie: foreign.cookie, 'session-key': session.key }]
+  ] as [string, Record<string, string | string[]>][]) {
+    for (const method of ['GET', 'DELETE']) t.match(await server.send(method, '/api/session', { headers }), { status: 204, text: '' }, `${what}: ${method}`)
+    t.equal((await server.send('POST', '/api/session', { user, headers })).status, 201, `${what}: a sign-in begins a session of its own`)
+  }
+  for (const [begun, username] of [[session, 'ann'], [other, 'ann'], [foreign, 'mallory']] as const) {
+    t.match(await getSession(server, begun), { status: 200, json: { username } }, 'and none of them has ended a session')
+  }
+})
+
+t.test('a session from before there were keys has ended', async t => {
+  const server = await startServer(t)
+  const { user } = await signUp(server, 'ann')
+  const { cookie, key } = await beginSession(server, user)
+  const secret = cookie.slice('magicstore_session='.length)
+  await runSql(server.dataDir, `UPDATE tokens SET secret_hash = '${sha256Of(secret)}' WHERE kind = 'session'`)
+  t.equal((await server.send('GET', '/api/session', { headers: { cookie } })).status, 204)
+  t.equal((await getSession(server, { cookie, key })).status, 204)
+})
+
+t.test('a preflight never allows the key of a session, and a page of CORS_ORIGINS has no session', async t => {
+  const origin = 'https://app.example.org'
+  const server = await startServer(t, { CORS_ORIGINS: origin })
+  // Without the client that checks responses against the document: a preflight is not an operation.
+  const allowed = async (asked: string) => (await fetch(`${server.url}/api/session`, {
+    method: 'OPTIONS', headers: { origin, 'access-control-request-method': 'GET', 'access-control-request-headers': asked }
+  })).headers.get('access-control-allow-headers')
+  t.equal(await allowed('authorization, session-key,range'), 'authorization, range')
+  t.notMatch(await allowed('Session-Key'), /session-key/i)
+  const { user } = await signUp(server, 'ann')
+  const answer = await getSession(server, await beginSession(server, user), { origin, 'sec-fetch-site': 'cross-site' })
+  t.match(answer, { status: 403, json: { code: 'cross_site_request' } })
 })
 
 t.test('no other operation reads the cookie', async t => {
   const server = await startServer(t, { RATE_LIMIT_PER_MINUTE: '0' })
   const { user } = await signUp(server, 'ann')
-  const { cookie } = await beginSession(server, user)
+  const session = await beginSession(server, user)
   const { json } = await server.send('GET', '/openapi.json')
   const operations = Object.entries<Record<string, { operationId: string, security: object[] }>>(json.paths).flatMap(([path, item]) => Object.entries(item).map(([method, operation]) => ({ method: method.toUpperCase(), path, ...operation })))
   t.ok(operations.length > 40)
   for (const { method, path, operationId, security } of operations.filter(({ operationId }) => !['getSession', 'deleteSession'].includes(operationId))) {
     const address = path.replace('{id}', '1').replace('{name}', 'report.pdf')
     const without = await server.send(method, address)
-    const withCookie = await server.send(method, address, { headers: { cookie } })
+    const withCookie = await server.send(method, address, { headers: headersOf(session) })
     t.equal(withCookie.status, without.status, operationId)
     t.equal(withCookie.headers['set-cookie'], undefined, operationId)
     if (security.every(way => Object.keys(way).length > 0)) t.equal(withCookie.status, 401, operationId)
   }
-  t.equal((await getSession(server, cookie)).status, 200, 'and none of them has ended the session')
+  t.equal((await getSession(server, session)).status, 200, 'and none of them has ended the session')
 })
 
 t.test('the secret of a session is not accepted as a token', async t => {
   const server = await startServer(t)
   const { user } = await signUp(server, 'ann')
-  const { cookie } = await beginSession(server, user)
-  const secret = cookie.slice('magicstore_session='.length)
-  for (const path of ['/api/resource', '/api/token', '/api/files']) {
+  const { cookie, key } = await beginSession(server, user)
+  const texts = [cookie.slice('magicstore_session='.length), key]
+  for (const [path, secret] of ['/api/resource', '/api/token', '/api/files'].flatMap(path => texts.map(secret => [path, secret] as const))) {
     for (const authorization of [`Bearer ${secret}`, `Token ${secret}`, `bearer ${cookie}`]) {
       t.match((await server.send('GET', path, { headers: { authorization } })).json, { status: 401, code: 'token_malformed' }, authorization)
     }
@@ -273,38 +321,38 @@ t.test('if an access token can\'t be created, no session is left behind', async 
   await runSql(server.dataDir, `
     WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 9999)
     INSERT INTO tokens (account_id, kind, scopes, created_at, expires_at) SELECT ${id}, 'personal', 'account', 0, 9e12 FROM numbers`)
-  await server.send('DELETE', '/api/token', { token: (await server.send('GET', '/api/token', { user })).json.token })
+  await server.send('DELETE', '/api/token', { token: await issueToken(server, { user }) })
   const sessions = async () => Number((await runSql(server.dataDir, "SELECT count(*) AS count FROM tokens WHERE kind = 'session'"))[0]?.count)
   for (const round of ['once', 'twice']) {
     t.match(await server.send('POST', '/api/session', { user }), { status: 409, json: { code: 'too_many_tokens' } }, round)
     t.equal(await sessions(), 0, round)
   }
   await runSql(server.dataDir, 'DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE kind = \'personal\' ORDER BY id LIMIT 1)')
-  const { cookie } = await beginSession(server, user)
+  const session = await beginSession(server, user)
   await runSql(server.dataDir, 'UPDATE tokens SET kind = \'personal\' WHERE kind = \'access\'')
-  t.match(await getSession(server, cookie), { status: 409, json: { code: 'too_many_tokens' } })
+  t.match(await getSession(server, session), { status: 409, json: { code: 'too_many_tokens' } })
 })
 
 t.test('a session that can\'t be marked as used still gives an access token', async t => {
   const server = await startServer(t)
   const { user } = await signUp(server, 'ann')
   await refuseUpdates(server.dataDir, 'tokens')
-  const { cookie } = await beginSession(server, user)
-  t.equal((await getSession(server, cookie)).status, 200)
+  const session = await beginSession(server, user)
+  t.equal((await getSession(server, session)).status, 200)
 })
 
 t.test('if the database fails, a session is neither ended nor renewed', { skip: skipWithoutSqlite }, async t => {
   const server = await startServer(t)
   const { user } = await signUp(server, 'ann')
-  const { cookie } = await beginSession(server, user)
+  const session = await beginSession(server, user)
   for (const change of ['INSERT', 'DELETE']) await runSql(server.dataDir, `CREATE TRIGGER refuse_${change} BEFORE ${change} ON tokens BEGIN SELECT RAISE(ABORT, 'no'); END`)
   for (const method of ['GET', 'DELETE']) {
-    const answer = await server.send(method, '/api/session', { headers: { cookie }, isBroken: true })
+    const answer = await server.send(method, '/api/session', { headers: headersOf(session), isBroken: true })
     t.match({ status: answer.status, code: answer.json.code, cookie: answer.headers['set-cookie'] }, { status: 500, code: 'internal_error', cookie: undefined }, method)
   }
   t.equal((await server.send('POST', '/api/session', { user, isBroken: true })).status, 500)
   for (const change of ['INSERT', 'DELETE']) await runSql(server.dataDir, `DROP TRIGGER refuse_${change}`)
-  t.equal((await getSession(server, cookie)).status, 200)
+  t.equal((await getSession(server, session)).status, 200)
 })
 
 /** Sends requests over open connections at the same time, so that the server begins each of them before another ends. */
@@ -323,8 +371,8 @@ async function sendAtOnce (port: number, requests: string[]): Promise<string[]> 
 t.test('concurrent renewals and ends of one session leave no valid token, and only one event', async t => {
   const server = await startServer(t)
   const { user } = await signUp(server, 'ann')
-  const { cookie } = await beginSession(server, user)
-  const answers = await sendAtOnce(server.port, ['DELETE', 'GET', 'DELETE', 'GET'].map(method => `${method} /api/session HTTP/1.1\r\nCookie: ${cookie}`))
+  const { cookie, key } = await beginSession(server, user)
+  const answers = await sendAtOnce(server.port, ['DELETE', 'GET', 'DELETE', 'GET'].map(method => `${method} /api/session HTTP/1.1\r\nCookie: ${cookie}\r\nSession-Key: ${key}`))
   for (const [index, answer] of answers.entries()) {
     const [, token] = /"token":"([^"]+)"/.exec(answer) ?? []
     t.match(answer, token === undefined ? /^HTTP\/1\.1 204 / : /^HTTP\/1\.1 200 /, `${index}`)
@@ -340,11 +388,12 @@ t.test('behind a proxy that reports TLS the cookie is one that other hosts and p
   const { user } = await signUp(server, 'ann')
   const begun = await server.send('POST', '/api/session', { user, headers: secure })
   const { pair, secret, attributes } = cookieOf(begun)
+  const { key } = begun.json
   t.equal(pair, `__Host-magicstore_session=${secret}`)
   t.strictSame(attributes, ['HttpOnly', `Max-Age=${30 * 24 * 3600}`, 'Path=/', 'SameSite=Strict', 'Secure'])
-  t.equal((await getSession(server, pair, secure)).status, 200)
-  t.equal((await getSession(server, `magicstore_session=${secret}`, secure)).status, 204, 'the name without the prefix counts only without TLS')
-  const ended = cookieOf(await server.send('DELETE', '/api/session', { headers: { cookie: pair, ...secure } }))
+  t.equal((await getSession(server, { cookie: pair, key }, secure)).status, 200)
+  t.equal((await getSession(server, { cookie: `magicstore_session=${secret}`, key }, secure)).status, 204, 'the name without the prefix counts only without TLS')
+  const ended = cookieOf(await server.send('DELETE', '/api/session', { headers: { cookie: pair, 'session-key': key, ...secure } }))
   t.equal(ended.pair, '__Host-magicstore_session=')
   for (const attribute of ['Secure', 'Path=/', 'Max-Age=0', 'HttpOnly']) t.ok(ended.attributes.includes(attribute), attribute)
 
@@ -354,38 +403,33 @@ t.test('behind a proxy that reports TLS the cookie is one that other hosts and p
   t.match({ status: refused.status, code: refused.json.code, cookie: refused.headers['set-cookie'] }, { status: 403, code: 'tls_required', cookie: undefined })
 })
 
-/** A server with TLS and a self-signed certificate, and a client of it. */
-async function startTls (t: Test): Promise<(method: string, headers: Record<string, string>) => Promise<Pick<Answer, 'status' | 'headers'>>> {
-  const folder = t.testdir({ data: {} })
-  const [dataDir, cert, key] = ['data', 'a.crt', 'a.key'].map(name => join(folder, name)) as [string, string, string]
-  await promisify(execFile)('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1', '-out', cert, '-keyout', key])
-  const store = await openStore(readConfig({ LOG_LEVEL: 'silent', MIN_FREE_BYTES: '0', DATA_DIR: dataDir, ...await storeSettings(dataDir) }))
-  const ca = await readFile(cert)
-  const { http, connections } = await buildApp(store, { cert: ca, key: await readFile(key) })
-  checkServer(t, http.server)
-  t.teardown(async () => { connections.stop(); await http.close(); await store.close() })
-  await http.listen({ host: '127.0.0.1', port: 0 })
-  const { port } = http.server.address() as AddressInfo
+/** A server with TLS and an account, and a client of it. */
+async function openTls (t: Test): Promise<(method: string, headers: Record<string, string>) => Promise<Pick<Answer, 'status' | 'headers' | 'json'>>> {
+  const { port, ca, store } = await startTls(t)
   await store.accounts.add({ username: 'ann', password: 'correct horse battery' })
   return (method, headers) => new Promise((resolve, reject) => {
     const request = httpsRequest({ host: '127.0.0.1', port, method, path: '/api/session', headers, ca, agent: false }, response => {
-      response.resume().once('end', () => resolve({ status: Number(response.statusCode), headers: response.headers }))
+      response.toArray().then(chunks => {
+        const text = Buffer.concat(chunks).toString()
+        resolve({ status: Number(response.statusCode), headers: response.headers, json: text === '' ? undefined : JSON.parse(text) })
+      }, reject)
     })
     request.once('error', reject).end()
   })
 }
 
 t.test('over TLS the cookie is one that other hosts and plain HTTP can\'t set', async t => {
-  const ask = await startTls(t)
+  const ask = await openTls(t)
   const begun = await ask('POST', { authorization: `Basic ${btoa('ann:correct horse battery')}` })
   t.equal(begun.status, 201)
   const { pair, secret, attributes } = cookieOf(begun)
+  const { key } = begun.json
   t.equal(pair, `__Host-magicstore_session=${secret}`)
   t.strictSame(attributes, ['HttpOnly', `Max-Age=${30 * 24 * 3600}`, 'Path=/', 'SameSite=Strict', 'Secure'])
-  t.equal((await ask('GET', { cookie: pair })).status, 200)
-  t.equal((await ask('GET', { cookie: `magicstore_session=${secret}` })).status, 204)
-  const ended = await ask('DELETE', { cookie: pair })
+  t.equal((await ask('GET', headersOf({ cookie: pair, key }))).status, 200)
+  t.equal((await ask('GET', headersOf({ cookie: `magicstore_session=${secret}`, key }))).status, 204)
+  const ended = await ask('DELETE', headersOf({ cookie: pair, key }))
   t.equal(ended.status, 204)
   t.equal(cookieOf(ended).pair, '__Host-magicstore_session=')
-  t.equal((await ask('GET', { cookie: pair })).status, 204)
+  t.equal((await ask('GET', headersOf({ cookie: pair, key }))).status, 204)
 })

@@ -7,8 +7,9 @@ import type { Upload } from '../src/files/files.ts'
 import { createSweeper } from '../src/files/sweeper.ts'
 import { Database } from '../src/metadata/sqlite/driver.ts'
 import { openStore } from '../src/store.ts'
-import { signUp, spawnServer, startServer } from './server.ts'
-import { skipWithoutSqlite, storedBlobs } from './stores.ts'
+import { signUp, spawnServer, startServer } from './kit/server.ts'
+import { skipWithoutSqlite, storedBlobs } from './kit/stores.ts'
+import { until } from './kit/waiting.ts'
 
 t.test('sweeps that are asked for together are one, and what is asked for while one runs is served by one more', async t => {
   let running = 0
@@ -48,7 +49,7 @@ t.test('the bytes of many files that were replaced and deleted together go, and 
   await put('first')
   await put('second')
   await Promise.all(names.slice(50).map(name => server.send('DELETE', `/uploads/${name}`, { token })))
-  while ((await storedBlobs(server.dataDir)).length > 50) await new Promise(resolve => setTimeout(resolve, 20))
+  await until(async () => (await storedBlobs(server.dataDir)).length <= 50)
   const texts = await Promise.all(names.slice(0, 50).map(async name => (await server.send('GET', `/uploads/${name}`, { token })).text))
   t.strictSame(texts, names.slice(0, 50).map(name => `second ${name}`))
 })
@@ -81,11 +82,11 @@ t.test('bytes that the disk does not give up are not forgotten', { skip: skipWit
   const upload: Upload = { name: 'a', minBytes: 1, maxBytes: 1, read: use => use({ name: 'a', type: undefined, bytes: (async function * () { yield Buffer.from('a') }()) }) }
   const { file: { blobId: id } } = await store.files.store({ owner, upload, mode: 'create' })
   const path = join(dataDir, 'blobs', id.slice(0, 2), id)
-  while (!existsSync(path)) await new Promise(resolve => setTimeout(resolve, 10))
+  await until(() => existsSync(path))
   await rm(path)
   // A folder can't be removed like a file.
   await mkdir(path)
   await store.files.remove(ownerId, 'a', { precondition: {}, isPermanent: true })
   await store.files.close()
-  t.strictSame(await store.metadata.discardedBlobs(10, 0), [id])
+  t.strictSame(await store.metadata.blobs.claimDiscarded(10, 0), [id])
 })

@@ -1,9 +1,9 @@
+import { Readable } from 'node:stream'
 import t from 'tap'
-import { accountOf, bytesPath, metadataPath, openAccount, type KeptAccount, type ListedVersion } from './kept-account.ts'
-import { formOf, signUp, startServer, type Answer, type SendOptions } from './server.ts'
-import { storedBlobs, uploadsBegun } from './stores.ts'
-
-const DAY = 24 * 3600_000
+import { DAY } from './kit/durations.ts'
+import { accountOf, bytesPath, metadataPath, openAccount, type KeptAccount, type ListedVersion } from './kit/kept-account.ts'
+import { formOf, signUp, startServer, type Answer, type SendOptions } from './kit/server.ts'
+import { storedBlobs, uploadsBegun } from './kit/stores.ts'
 
 t.test('a deleted file is in the trash with its versions, newest deleted first', async t => {
   const { put, remove, listTrash, get, usage, rename } = await openAccount(t)
@@ -52,6 +52,20 @@ t.test('a deleted file is restored whole, under its name or another one', async 
   t.match(await usage(), { files: 1, bytes: 3, keptBytes: 3 })
 })
 
+t.test('an empty body is no body, whatever its type', async t => {
+  const { put, remove, trash, send } = await openAccount(t)
+  const types = ['application/x-www-form-urlencoded', 'application/json', 'text/plain', 'multipart/form-data; boundary=x']
+  const bodies: [what: string, options: SendOptions][] = [['a length of 0', { body: '' }], ['no length', {}]]
+  for (const type of types) {
+    for (const [what, options] of bodies) {
+      await put('a.txt', 'bytes')
+      await remove('a.txt')
+      const [{ id } = { id: '' }] = await trash()
+      t.match(await send('POST', `/api/trash/${id}/restore`, { ...options, headers: { 'content-type': type } }), { status: 200, json: { name: 'a.txt' } }, `${type}, ${what}`)
+    }
+  }
+})
+
 t.test('a restore that can\'t be is refused, and nothing changes', async t => {
   const { put, remove, trash, restoreFile, listTrash, send, get } = await openAccount(t, { ALLOWED_EXTENSIONS: 'txt,md' })
   await put('a.txt', 'deleted')
@@ -69,8 +83,9 @@ t.test('a restore that can\'t be is refused, and nothing changes', async t => {
     ...['..', 'a/b.txt', 'a\\b.txt', '\u0000.txt', 'x'.repeat(256), '\uD800.txt'].map((name): [string, number, string, SendOptions] => [JSON.stringify(name), 400, 'name_invalid', { json: { name } }]),
     ...['', 1, null, true, ['b.txt'], {}].map((name): [string, number, string, SendOptions] => [JSON.stringify(name), 400, 'validation_failed', { json: { name } }]),
     ...['null', '[]', '"b.txt"', '1', '{"name":"b.txt","extra":1}', '{"Name":"b.txt"}', '{"id":"x"}'].map((body): [string, number, string, SendOptions] => [body, 400, 'validation_failed', { body, headers: { 'content-type': 'application/json' } }]),
-    ...['', '{', '{"name":"b.txt","__proto__":{}}'].map((body): [string, number, string, SendOptions] => [body, 400, 'malformed_json', { body, headers: { 'content-type': 'application/json' } }]),
+    ...['{', '{"name":"b.txt","__proto__":{}}'].map((body): [string, number, string, SendOptions] => [body, 400, 'malformed_json', { body, headers: { 'content-type': 'application/json' } }]),
     ['another media type', 415, 'unsupported_media_type', { body: '{}', headers: { 'content-type': 'text/plain' } }],
+    ['another media type without a length', 415, 'unsupported_media_type', { body: Readable.from(['{}']), headers: { 'content-type': 'text/plain' } }],
     ['a large body', 413, 'body_too_large', { json: { name: 'x'.repeat(70_000) } }]
   ]
   for (const [what, status, code, options] of cases) t.match(await send('POST', path, options), { status, json: { code } }, what)

@@ -1,27 +1,31 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, readlinkSync, realpathSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { createBlobId } from '../src/blobs/blob-store.ts'
 import { openDiskBlobs } from '../src/blobs/disk/disk.ts'
 import { openReserve } from '../src/blobs/disk/reserve.ts'
-import { createFiles, type Upload } from '../src/files/files.ts'
+import type { Upload } from '../src/files/files.ts'
 import { createQuotas } from '../src/files/quotas.ts'
 import { isMediaType } from '../src/files/media-type.ts'
 import { createCommitter } from '../src/metadata/sqlite/committer.ts'
 import { Database } from '../src/metadata/sqlite/driver.ts'
 import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
-import { formOf, signUp, startServer, type Answer, type Client, type RunningServer, type Settings } from './server.ts'
-import { isInFolder, runSql, skipWithoutFolder, skipWithoutSqlite, storedBlobs, uploadsBegun } from './stores.ts'
+import { digestField, sha256Of } from './kit/digests.ts'
+import { filesOver } from './kit/rules.ts'
+import { formOf, namesOf, signUp, startServer, type Answer, type Client, type RunningServer, type Settings } from './kit/server.ts'
+import { KIB, MIB } from './kit/sizes.ts'
+import { isInFolder, openHandles, runSql, skipWithoutFolder, skipWithoutSqlite, storedBlobs, uploadsBegun } from './kit/stores.ts'
+import { eventually, until } from './kit/waiting.ts'
 
 const BOUNDARY = 'boundary-of-a-test'
 const FORM_TYPE = `multipart/form-data; boundary=${BOUNDARY}`
-const FORM_OVERHEAD = 64 * 1024
+const FORM_OVERHEAD = 64 * KIB
 
 /** A server with a signed-in user. */
 async function open (t: Test, settings: Settings = {}) {
@@ -34,13 +38,8 @@ async function open (t: Test, settings: Settings = {}) {
     put: (name: string, body: string | Uint8Array | Readable, headers: Record<string, string | string[]> = {}) => server.send('PUT', `/uploads/${percent(name)}`, { token, headers, body }),
     post: (body: Uint8Array | Readable, headers: Record<string, string | string[]> = {}) => server.send('POST', '/', { token, headers: { 'content-type': FORM_TYPE, ...headers }, body }),
     get: (name: string) => server.send('GET', `/uploads/${percent(name)}`, { token }),
-    names: () => listed(server, token)
+    names: () => namesOf(server, { token })
   }
-}
-
-async function listed (client: Client, token: string): Promise<string[]> {
-  const { json } = await client.send('GET', '/api/files?limit=1000', { token })
-  return json.files.map((file: { name: string }) => file.name)
 }
 
 /** Every byte of a name as %XX. */
@@ -73,21 +72,9 @@ function nameIn (header: string | undefined): string | undefined {
   return extended === undefined ? undefined : decodeURIComponent(extended)
 }
 
-/** The blob files in a data folder that this process has open. */
-function openHandles (dataDir: string): string[] {
-  const targets = readdirSync('/proc/self/fd').map(fd => { try { return readlinkSync(`/proc/self/fd/${fd}`) } catch { return '' } })
-  return targets.filter(target => ['incoming', 'blobs'].some(folder => target.startsWith(`${join(realpathSync(dataDir), folder)}/`)))
-}
-
-/** Polls until the condition is true; false after five seconds. */
-async function eventually (isSo: () => boolean | Promise<boolean>): Promise<boolean> {
-  for (const end = Date.now() + 5000; Date.now() < end; await wait(5)) if (await isSo()) return true
-  return false
-}
-
 /** The path of the only blob, once it is committed. */
 async function committedBlob ({ dataDir }: RunningServer): Promise<string> {
-  await eventually(async () => await uploadsBegun(dataDir) === 0 && (await storedBlobs(dataDir)).length === 1)
+  await until(async () => await uploadsBegun(dataDir) === 0 && (await storedBlobs(dataDir)).length === 1)
   const [id = ''] = await storedBlobs(dataDir)
   return join(dataDir, 'blobs', id.slice(0, 2), id)
 }
@@ -140,10 +127,6 @@ function heldBack () {
     yield bytes.subarray(-1)
   })())
   return { body, finish }
-}
-
-function digestField (algorithm: 'sha-256' | 'sha-512', bytes: string | Uint8Array): string {
-  return `${algorithm}=:${createHash(algorithm.replace('-', '')).update(bytes).digest('base64')}:`
 }
 
 const keptNames = [
@@ -278,6 +261,10 @@ t.test('the media type is the declared one if it is well formed, else the one of
     const bare = await server.send('PUT', `/uploads/${name}`, { token, headers: { 'transfer-encoding': 'chunked', ...(declared !== undefined && { 'content-type': declared }) }, body: Readable.from(['xxx']) })
     answered(t, bare, { status: 200, type }, `PUT chunked ${name} as ${declared}`)
   }
+  for (const declared of ['application/x-www-form-urlencoded', 'Application/X-WWW-Form-URLEncoded; charset=UTF-8']) {
+    answered(t, await put('a.txt', 'xx', { 'content-type': declared }), { status: 200, type: 'text/plain' }, `PUT as ${declared}, as curl and wget declare every body`)
+    answered(t, await post(form([`${filePart('p.txt')[0]}\r\nContent-Type: ${declared}`, 'x'])), { status: declared.startsWith('a') ? 201 : 200, type: 'application/x-www-form-urlencoded' }, 'a part of a form is not declared by itself')
+  }
   t.notOk(isMediaType(`a/b${'; '.repeat(120)}!`), 'a type made to be slow is judged at once')
 })
 
@@ -332,7 +319,7 @@ t.test('a form that is not well formed is refused, and nothing is stored', async
     ['a field name that is not UTF-8', disposition('name="\xFF"; filename="x.txt"'), 'file_unexpected'],
     ['a line without a colon before', `nonsense\r\n${disposition('name="file"; filename="x.txt"')}`, 'malformed_multipart'],
     ['space before the colon', 'Content-Disposition : form-data; name="file"; filename="x.txt"', 'malformed_multipart'],
-    ['a giant field before', `X: ${'x'.repeat(16 * 1024)}\r\n${disposition('name="file"; filename="x.txt"')}`, 'malformed_multipart'],
+    ['a giant field before', `X: ${'x'.repeat(16 * KIB)}\r\n${disposition('name="file"; filename="x.txt"')}`, 'malformed_multipart'],
     ['a giant filename', disposition(`name="file"; filename="${'x'.repeat(1_000_000)}"`), 'name_invalid'],
     ['very many fields before', `${Array.from({ length: 100 }, (_, index) => `X-${index}: 1\r\n`).join('')}${disposition('name="file"; filename="x.txt"')}`, 'malformed_multipart']
   ]
@@ -373,7 +360,7 @@ t.test('a part\'s head of 16 KiB and a boundary of 70 characters of every kind a
   const { server, post } = await open(t)
   const start = 'X: '
   const end = `\r\n${disposition('name="file"; filename="x.txt"')}`
-  const full = `${start}${'x'.repeat(16 * 1024 - start.length - end.length - 2)}${end}`
+  const full = `${start}${'x'.repeat(16 * KIB - start.length - end.length - 2)}${end}`
   t.equal((await post(form([full, 'bytes']))).status, 201)
   const boundary = `0aZ'()+_,-./:=? ${'x'.repeat(54)}`
   const body = Buffer.from(form(filePart('x.txt')).toString().replaceAll(BOUNDARY, boundary))
@@ -393,7 +380,7 @@ t.test('a form cut anywhere before its end answers 400 and leaves nothing', asyn
   t.same(await names(), [])
   t.ok(await eventually(async () => (await storedBlobs(server.dataDir)).length === 0))
   t.equal((await post(body.subarray(0, wholeAt))).status, 201, 'the closing boundary is whole')
-  t.same(await listed(server, token), ['cut.txt'])
+  t.same(await namesOf(server, { token }), ['cut.txt'])
   await endsWith(t, server, 1)
 })
 
@@ -406,7 +393,7 @@ t.test('bytes that look like a boundary are bytes, wherever the body is cut into
     for (const headers of [{}, { 'content-length': String(body.length) }]) {
       const answer = await post(Readable.from(inPieces(body, size)), headers)
       t.match(answer.status, /^20[01]$/)
-      answered(t, answer, { status: answer.status, size: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') }, `pieces of ${size} over the wire`)
+      answered(t, answer, { status: answer.status, size: bytes.length, sha256: sha256Of(bytes) }, `pieces of ${size} over the wire`)
     }
     t.equal((await put('raw.bin', Readable.from(inPieces(bytes, size)))).json.size, bytes.length)
     t.ok((await get('raw.bin')).bytes.equals(bytes))
@@ -450,7 +437,7 @@ t.test('a file of exactly the limit is taken, one byte more is refused', async t
 
 t.test('with a limit of nothing only empty files are taken', async t => {
   const { server, post, put, get } = await open(t, { MAX_FILE_BYTES: '0' })
-  answered(t, await post(form(filePart('a.txt', ''))), { status: 201, size: 0, sha256: createHash('sha256').digest('hex') })
+  answered(t, await post(form(filePart('a.txt', ''))), { status: 201, size: 0, sha256: sha256Of('') })
   t.equal((await put('b.txt', '')).status, 201)
   t.equal((await put('c.txt', Readable.from([]))).status, 201)
   t.match(await get('c.txt'), { status: 200, text: '', headers: { 'content-length': '0' } })
@@ -532,7 +519,6 @@ t.test('PUT stores any body as it is and never reads it as anything', async t =>
     ['application/json', '{"__proto__": {"x": 1}}'],
     ['application/json', JSON.stringify('x'.repeat(100_000))],
     [FORM_TYPE, form(filePart('inner.txt')).toString()],
-    ['application/x-www-form-urlencoded', 'a=b&c=d'],
     ['text/plain', 'text']
   ]
   for (const [index, [type, bytes]] of bodies.entries()) {
@@ -540,11 +526,13 @@ t.test('PUT stores any body as it is and never reads it as anything', async t =>
     answered(t, answer, { status: index === 0 ? 201 : 200, type }, type)
     t.equal((await get('any')).text, bytes)
   }
+  answered(t, await put('any', 'a=b&c=d', { 'content-type': 'application/x-www-form-urlencoded' }), { status: 200, type: 'application/octet-stream' })
+  t.equal((await get('any')).text, 'a=b&c=d')
   const created = await server.send('PUT', '/uploads/new.txt', { token, body: 'new' })
-  const etag = `"${createHash('sha256').update('new').digest('hex')}"`
+  const etag = `"${sha256Of('new')}"`
   t.match(created, { status: 201, headers: { location: '/uploads/new.txt', etag } })
   const replaced = await server.send('PUT', '/uploads/new.txt', { token, body: 'newer' })
-  t.match(replaced, { status: 200, headers: { etag: `"${createHash('sha256').update('newer').digest('hex')}"` } })
+  t.match(replaced, { status: 200, headers: { etag: `"${sha256Of('newer')}"` } })
   t.notOk('location' in replaced.headers)
   t.equal(replaced.json.createdAt, created.json.createdAt)
   const without = await server.send('PUT', '/uploads/nothing', { token })
@@ -758,6 +746,8 @@ t.test('a start commits what was acknowledged and sweeps what was not, however m
 
   const again = await startServer(t, { DATA_DIR: dataDir })
   for (const name of ['committed', 'pending']) t.equal((await again.send('GET', `/uploads/${name}.txt`, { token })).text, name)
+  t.equal(await uploadsBegun(dataDir), 0, 'at once')
+  await until(async () => (await runSql(dataDir, 'SELECT blob_id FROM discarded_blobs LIMIT 1')).length === 0)
   await endsWith(t, again, 2)
   const after = new Database(join(dataDir, 'magicstore.db'))
   t.same(after.prepare('SELECT count(*) AS count FROM discarded_blobs').get(), { count: 0 })
@@ -802,25 +792,28 @@ t.test('a reader whose file is replaced between two looks gets the new one whole
   const metadata = await openSqliteMetadata(join(folder, 'db'))
   const blobs = await openDiskBlobs({ folder, minFreeBytes: () => 0 })
   const reserve = await openReserve(join(folder, 'reserve'))
-  const owner = await metadata.addAccount({ username: 'ann', usernameKey: 'ann', passwordHash: 'x', createdAt: 1 })
+  const owner = await metadata.accounts.add({ username: 'ann', usernameKey: 'ann', passwordHash: 'x', createdAt: 1 })
   const limits = { maxFileBytes: 1000, allowedExtensions: undefined }
-  const quotas = createQuotas(metadata, { quotaBytes: undefined, quotaFiles: undefined })
-  const files = createFiles({ metadata, blobs, reserve, quotas, limits })
+  const quotas = createQuotas(metadata.uploads, { quotaBytes: undefined, quotaFiles: undefined })
+  const files = filesOver({ metadata, blobs, reserve, quotas, limits })
   const upload = (text: string): Upload => ({ name: 'a', minBytes: 0, maxBytes: 1000, read: use => use({ name: 'a', type: undefined, bytes: Readable.from([Buffer.from(text)]) }) })
   const put = (text: string) => files.store({ owner, upload: upload(text), mode: 'put', precondition: {} })
   await put('old')
   let isReplaced = false
-  const slowReader = createFiles({
+  const slowReader = filesOver({
     metadata: {
       ...metadata,
-      async findFile (ownerId, name) {
-        const found = await metadata.findFile(ownerId, name)
-        if (!isReplaced) {
-          isReplaced = true
-          await put('new bytes')
-          await files.close()
+      files: {
+        ...metadata.files,
+        async find (ownerId, name) {
+          const found = await metadata.files.find(ownerId, name)
+          if (!isReplaced) {
+            isReplaced = true
+            await put('new bytes')
+            await files.close()
+          }
+          return found
         }
-        return found
       }
     },
     blobs,
@@ -842,7 +835,7 @@ t.test('a write to a blob that fails leaves nothing, says storage_full for want 
   t.teardown(() => blobs.close())
   const batches = async function * () {
     for (let count = 0; count < 4; count++) {
-      yield randomBytes(1024 ** 2)
+      yield randomBytes(MIB)
       minFreeBytes = Number.MAX_SAFE_INTEGER
     }
   }

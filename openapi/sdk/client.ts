@@ -58,6 +58,9 @@ export interface MagicStoreOptions {
   fetch?: Fetch | undefined
 }
 
+/** What can be stored: a `File` or another `Blob`, a string, an `ArrayBuffer`, or a view of one such as `Uint8Array` or `Buffer`. */
+export type Content = Blob | string | ArrayBuffer | ArrayBufferView
+
 export interface RequestOptions {
   /** Cancels the request, such as `AbortSignal.timeout(10_000)`. The call then rejects with the signal's reason. */
   signal?: AbortSignal | undefined
@@ -129,14 +132,14 @@ export interface MagicStore {
   /** Creates an account. The client needs no credentials for it. */
   register (account: Password, options?: RequestOptions): Promise<User>
   /** Creates a file. If one of this name exists, the same bytes are accepted and other bytes fail with `name_taken`. */
-  upload (file: Blob, name?: string, options?: UploadOptions): Promise<StoredFile>
+  upload (file: Content, name?: string, options?: UploadOptions): Promise<StoredFile>
   /** Creates or replaces a file. */
-  put (name: string, bytes: Blob, options?: PutOptions): Promise<StoredFile>
+  put (name: string, content: Content, options?: PutOptions): Promise<StoredFile>
   /**
    * Creates or replaces a file as `put` does, in an upload that continues from its last stored byte after a network error or while
    * the server is unavailable. It rejects if ten retries in a row store nothing. After that or an abort, a call with the `id` continues it.
    */
-  putResumable (name: string, bytes: Blob, options?: ResumableOptions): Promise<StoredFile>
+  putResumable (name: string, content: Content, options?: ResumableOptions): Promise<StoredFile>
   /** Downloads a file or a range of it as a stream. */
   download (name: string, options?: DownloadOptions): Promise<Download>
   /** Lists all files. Pages are requested when they are needed. */
@@ -187,16 +190,21 @@ export function createMagicStore ({ baseUrl = BASE_URL, credentials, fetch: send
     async register (account, options) {
       return bodyOf(await api.POST('/api/users', { body: account, ...initOf(options) }))
     },
-    async upload (file, name, options) {
-      const named = name === undefined ? file : new File([file], name, { type: file.type })
-      return bodyOf(await api.POST('/', { body: { file: named }, ...initOf(options), ...progressOf(fetch, file, options) }))
+    async upload (file, name, options = {}) {
+      const bytes = blobOf(file, name)
+      const named = name === undefined ? bytes : new File([bytes], name, { type: bytes.type })
+      return whileFollowed(options, async options =>
+        bodyOf(await api.POST('/', { body: { file: named }, ...initOf(options), ...progressOf(fetch, bytes, options) })))
     },
-    async put (name, bytes, options) {
+    async put (name, content, options = {}) {
+      const bytes = blobOf(content, name)
       const params = { path: { name }, header: preconditionOf(options) }
-      return bodyOf(await api.PUT('/uploads/{name}', { params, body: bytes, ...initOf(options), ...progressOf(fetch, bytes, options) }))
+      return whileFollowed(options, async options =>
+        bodyOf(await api.PUT('/uploads/{name}', { params, body: bytes, ...initOf(options), ...progressOf(fetch, bytes, options) })))
     },
-    async putResumable (name, bytes, options = {}) {
-      return retried(resumableUpload({ api, fetch, name, bytes, options }), options)
+    async putResumable (name, content, options = {}) {
+      const bytes = blobOf(content, name)
+      return whileFollowed(options, async options => retried(resumableUpload({ api, fetch, name, bytes, options }), options))
     },
     async download (name, options = {}) {
       const { first, last, version } = options
@@ -268,6 +276,31 @@ function ifMatchOf ({ ifMatch }: { ifMatch?: string | undefined } = {}): { 'if-m
 
 function preconditionOf (options: PutOptions = {}): { 'if-match'?: string, 'if-none-match'?: string } {
   return { ...ifMatchOf(options), ...(options.ifNoneMatch !== undefined && { 'if-none-match': options.ifNoneMatch }) }
+}
+
+/**
+ * The bytes to store. A string is encoded as UTF-8. Without a type, the server chooses one by the ending of the name; for a string under a
+ * name that has none, it is `text/plain`. @throws TypeError for anything else, which would be stored as JSON.
+ */
+function blobOf (content: Content, name = ''): Blob {
+  if (content instanceof Blob) return content
+  if (typeof content === 'string') return new Blob([content], name.includes('.') ? {} : { type: 'text/plain;charset=utf-8' })
+  if (content instanceof ArrayBuffer || ArrayBuffer.isView(content)) return new Blob([content as ArrayBuffer])
+  throw new TypeError('a file must be a Blob, a string, an ArrayBuffer or a view of one')
+}
+
+/**
+ * Runs a call with a signal of its own, which follows that of the caller until the call ends. The requests of the call add listeners to
+ * the signal, some of which stay as long as it does: a signal that lives longer than the call would keep the file of each upload.
+ */
+async function whileFollowed<Options extends RequestOptions, Result> (options: Options, call: (options: Options) => Promise<Result>): Promise<Result> {
+  const { signal } = options
+  if (signal === undefined) return call(options)
+  const own = new AbortController()
+  const abort = () => own.abort(signal.reason)
+  if (signal.aborted) abort()
+  signal.addEventListener('abort', abort)
+  return call({ ...options, signal: own.signal }).finally(() => signal.removeEventListener('abort', abort))
 }
 
 /** What can be tried again. */
@@ -422,14 +455,14 @@ function orAborted<Value> (promise: Promise<Value>, signal: AbortSignal): Promis
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason)
     if (signal.aborted) abort()
-    signal.addEventListener('abort', abort, { once: true })
-    promise.then(resolve, reject)
+    signal.addEventListener('abort', abort)
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
   })
 }
 
-/** Sends a file as raw bytes, an object that contains one as a form, anything else as JSON. */
+/** Sends a file as raw bytes, an object that contains one as a form, any other object as JSON: no JSON body of the API is anything else. */
 function writeBody (body: unknown): Blob | FormData {
-  if (body instanceof Blob) return body
+  if (typeof body !== 'object' || body instanceof Blob || body instanceof ArrayBuffer || ArrayBuffer.isView(body)) return blobOf(body as Content)
   const fields = Object.entries(body as object)
   if (!fields.some(([, value]) => value instanceof Blob)) return new Blob([JSON.stringify(body)], { type: 'application/json' })
   const form = new FormData()
@@ -487,6 +520,7 @@ interface UploadRequest {
   readonly response: Blob
   responseType: string
   onload: (() => void) | null
+  onloadend: (() => void) | null
   onerror: (() => void) | null
   open (method: string, url: string): void
   setRequestHeader (name: string, value: string): void
@@ -501,7 +535,8 @@ function sendByXhr (xhr: UploadRequest, request: Request, { body, report }: Send
   return new Promise((resolve, reject) => {
     const abort = () => { xhr.abort(); reject(request.signal.reason) }
     if (request.signal.aborted) return abort()
-    request.signal.addEventListener('abort', abort, { once: true })
+    request.signal.addEventListener('abort', abort)
+    xhr.onloadend = () => request.signal.removeEventListener('abort', abort)
     xhr.open(request.method, request.url)
     xhr.responseType = 'blob'
     request.headers.forEach((value, name) => xhr.setRequestHeader(name, value))

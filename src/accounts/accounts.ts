@@ -53,9 +53,9 @@ export function createAccounts (options: AccountsOptions): Accounts {
   async function create ({ username, password }: UsernameAndPassword, attempt?: Registration): Promise<AccountRecord> {
     const key = usernameKey(username)
     // Refused here before the expensive hash; the unique index decides between concurrent registrations.
-    if (await metadata.findAccountByKey(key) !== undefined) throw new Problem('username_taken')
+    if (await metadata.accounts.findByKey(key) !== undefined) throw new Problem('username_taken')
     const passwordHash = await passwords.hash(passwords.accept(password, username))
-    return metadata.addAccount({ username, usernameKey: key, passwordHash }, attempt)
+    return metadata.accounts.add({ username, usernameKey: key, passwordHash }, attempt)
   }
 
   return {
@@ -75,20 +75,20 @@ export function createAccounts (options: AccountsOptions): Accounts {
     add: credentials => create(credentials),
 
     async get (id) {
-      return await metadata.findAccount(id) ?? refuseUnknown()
+      return await metadata.accounts.find(id) ?? refuseUnknown()
     },
 
     async getByUsername (username) {
       const key = findUsernameKey(username)
-      return (key === undefined ? undefined : await metadata.findAccountByKey(key)) ?? refuseUnknown()
+      return (key === undefined ? undefined : await metadata.accounts.findByKey(key)) ?? refuseUnknown()
     },
 
     async changePassword (account, password) {
       const passwordHash = await passwords.hash(passwords.accept(password, account.username))
-      await reserve.withSpace(() => metadata.setPasswordHash(account.id, passwordHash, { revokesTokens: true, expectedHash: account.passwordHash }))
+      await reserve.withSpace(() => metadata.accounts.setPasswordHash(account.id, passwordHash, { revokesTokens: true, expectedHash: account.passwordHash }))
     },
 
-    remove: ({ id }) => reserve.withSpace(() => metadata.removeAccount(id, Date.now()))
+    remove: ({ id }) => reserve.withSpace(() => metadata.accounts.remove(id, Date.now()))
   }
 }
 

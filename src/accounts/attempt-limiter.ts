@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Metadata } from '../metadata/metadata.ts'
+import type { AttemptRepository } from '../metadata/metadata.ts'
 import type { Attempt, AttemptLimit, AttemptOutcome } from '../metadata/records.ts'
 import { Problem, type FailureCode } from '../problems.ts'
 
@@ -24,7 +24,7 @@ export function attemptKey (usernameKey: string): string {
   return createHash('sha256').update(usernameKey).digest('hex')
 }
 
-export function createAttemptLimiter (metadata: Pick<Metadata, 'claimAttempt' | 'finishAttempt'>): AttemptLimiter {
+export function createAttemptLimiter (attempts: Pick<AttemptRepository, 'claim' | 'finish'>): AttemptLimiter {
   const waiting = new Set<() => void>()
 
   /** Resolves when an attempt of this process has ended, or after a moment, because one of another process may have. */
@@ -45,12 +45,12 @@ export function createAttemptLimiter (metadata: Pick<Metadata, 'claimAttempt' | 
     async acquire (attempt, limits, code) {
       const applied = limits.filter(({ limit }) => limit > 0)
       for (;;) {
-        const claim = await metadata.claimAttempt(attempt, applied)
+        const claim = await attempts.claim(attempt, applied)
         if (claim.state === 'refused') throw new Problem(code, { headers: { 'retry-after': String(claim.retrySeconds) } })
         if (claim.state === 'busy') await waitForOthers()
         else {
           return async outcome => {
-            await metadata.finishAttempt(claim.id, outcome)
+            await attempts.finish(claim.id, outcome)
             for (const resume of waiting) resume()
           }
         }

@@ -44,9 +44,9 @@ export function createSecurityLog (metadata: Metadata, write: (event: SecurityEv
       write(event)
       const { kind, accountId, network, requestId } = event
       if (accountId === undefined || LOGGED_ONLY.has(kind)) return
-      metadata.addEvent({ accountId, kind, network, requestId }, KEPT_EVENTS).catch(() => {})
+      metadata.events.add({ accountId, kind, network, requestId }, KEPT_EVENTS).catch(() => {})
     },
 
-    list: (accountId, page) => metadata.listEvents(accountId, page)
+    list: (accountId, page) => metadata.events.list(accountId, page)
   }
 }

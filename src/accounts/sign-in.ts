@@ -54,12 +54,12 @@ export function createSignIn ({ metadata, passwords, attemptLimiter, securityLog
   async function rehash (account: AccountRecord, password: string): Promise<AccountRecord | undefined> {
     const passwordHash = await passwords.hash(password.normalize('NFC'))
     try {
-      await metadata.setPasswordHash(account.id, passwordHash, { revokesTokens: false, expectedHash: account.passwordHash })
+      await metadata.accounts.setPasswordHash(account.id, passwordHash, { revokesTokens: false, expectedHash: account.passwordHash })
       return { ...account, passwordHash }
     } catch (error) {
       const isReplaced = error instanceof Problem && error.code === 'credentials_wrong'
       // Either a concurrent sign-in has rehashed it, or the password has been changed.
-      return isReplaced ? verifyPassword(await metadata.findAccount(account.id), password) : account
+      return isReplaced ? verifyPassword(await metadata.accounts.find(account.id), password) : account
     }
   }
 
@@ -67,15 +67,15 @@ export function createSignIn ({ metadata, passwords, attemptLimiter, securityLog
     async verify ({ username, password }, origin) {
       // Invalid usernames belong to no account and are counted together.
       const usernameKey = findUsernameKey(username) ?? ''
-      const isKnownNetwork = await metadata.isKnownNetwork(usernameKey, origin.network)
+      const isKnownNetwork = await metadata.attempts.isKnownNetwork(usernameKey, origin.network)
       const attempt = { kind: 'sign_in', network: origin.network, usernameKey: attemptKey(usernameKey), isKnownNetwork } as const
       const finish = await attemptLimiter.acquire(attempt, limitsFor(attempt, maxFailures), 'too_many_sign_ins')
       let outcome: AttemptOutcome = 'released'
       try {
-        const account = await metadata.findAccountByKey(usernameKey)
+        const account = await metadata.accounts.findByKey(usernameKey)
         const verified = await verifyPassword(account, password)
         outcome = verified === undefined ? 'failed' : 'succeeded'
-        if (verified !== undefined && !isKnownNetwork) await metadata.addKnownNetwork(verified.id, origin.network, Date.now()).catch(() => {})
+        if (verified !== undefined && !isKnownNetwork) await metadata.attempts.addKnownNetwork(verified.id, origin.network, Date.now()).catch(() => {})
         const kind = verified === undefined ? 'sign_in_failed' : isKnownNetwork ? 'sign_in' : 'sign_in_new_network'
         securityLog.record({ kind, accountId: account?.id, ...origin })
         return verified
@@ -85,7 +85,7 @@ export function createSignIn ({ metadata, passwords, attemptLimiter, securityLog
     },
 
     async isCurrent ({ id, passwordHash }) {
-      const current = await metadata.findAccount(id)
+      const current = await metadata.accounts.find(id)
       return current?.passwordHash === passwordHash && current.disabledAt === null
     }
   }

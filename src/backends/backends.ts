@@ -3,17 +3,17 @@ import type { BlobStore, Reserve } from '../blobs/blob-store.ts'
 import { openDiskBlobs } from '../blobs/disk/disk.ts'
 import { openReserve } from '../blobs/disk/reserve.ts'
 import type { Config } from '../config.ts'
+import type { SigningKey } from '../config/signing-keys.ts'
 import { dataFolderLayout, findSigningKeys, prepareDataFolder, readSigningKeys, writeSigningKeys } from '../data-folder/data-folder.ts'
 import { readIfThere, sync, writeDurably } from '../data-folder/durable-files.ts'
 import type { DoctorTools } from '../doctor/doctor.ts'
-import type { Keeping } from '../metadata/kept.ts'
+import type { Keeping } from '../metadata/kept-repository.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { PostgresMetadata } from '../metadata/postgres/postgres.ts'
 import { findReadableDatabase, isBesideDatabase } from '../metadata/sqlite/database-file.ts'
 import { checkDatabaseIntegrity } from '../metadata/sqlite/integrity-check.ts'
 import { lockFolder, type FolderLock } from '../metadata/sqlite/lock.ts'
 import { openSqliteMetadata } from '../metadata/sqlite/sqlite.ts'
-import type { SigningKey } from '../tokens/signing-keys.ts'
 import { blobPlaceOf, requirePair, type StorageRecord } from './pairing.ts'
 
 /** The signing keys, which are kept beside the database. */
@@ -145,10 +145,24 @@ export async function openKeySource ({ dataDir, databaseUrl }: Place): Promise<K
 /** A request to a bucket, with its repetitions, fails sooner than the transfer that waits for it is cut. */
 const REQUESTS_IN_IDLE_TIME = 6
 
+/** Of `MAX_MEMORY_BYTES`: the rest is for downloads, requests, and memory that waits to be collected. */
+const PART_MEMORY_SHARE = 1 / 4
+
+/** A few parts, however small the limit is. */
+const MIN_PART_MEMORY_BYTES = 32 * 1024 ** 2
+
+/** If there is no limit. */
+const DEFAULT_PART_MEMORY_BYTES = 384 * 1024 ** 2
+
 export async function openBlobs (config: Config, reserve: Pick<Reserve, 'missingBytes'>): Promise<BlobStore> {
-  const { storageUrl, blobGraceSeconds, idleSeconds, dataDir, minFreeBytes } = config
+  const { storageUrl, blobGraceSeconds, idleSeconds, dataDir, minFreeBytes, maxMemoryBytes } = config
   if (storageUrl === undefined) return openDiskBlobs({ folder: dataDir, minFreeBytes: () => Math.max(minFreeBytes, reserve.missingBytes) })
   // Loaded on demand: the AWS SDK takes 0.15 s and 23 MB.
   const { openS3Blobs } = await import('../blobs/s3/s3.ts')
-  return openS3Blobs({ url: storageUrl, graceSeconds: blobGraceSeconds, idleMilliseconds: Math.ceil(idleSeconds * 1000 / REQUESTS_IN_IDLE_TIME) })
+  return openS3Blobs({
+    url: storageUrl,
+    graceSeconds: blobGraceSeconds,
+    idleMilliseconds: Math.ceil(idleSeconds * 1000 / REQUESTS_IN_IDLE_TIME),
+    partMemoryBytes: maxMemoryBytes === 0 ? DEFAULT_PART_MEMORY_BYTES : Math.max(MIN_PART_MEMORY_BYTES, Math.floor(maxMemoryBytes * PART_MEMORY_SHARE))
+  })
 }

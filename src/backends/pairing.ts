@@ -13,7 +13,7 @@ export interface StorageRecord {
 
 /** A database, a blob store, and where the database records the id of the store. */
 export interface Pair {
-  readonly metadata: Pick<Metadata, 'installationId' | 'contentsAfter'>
+  readonly metadata: Pick<Metadata, 'installationId' | 'blobs'>
   readonly blobs: BlobStore
   readonly storage: StorageRecord
 }
@@ -64,7 +64,7 @@ export async function refuseStranger (place: string, { metadata: { installationI
 
 /** Whether the store has one of the first blobs of the database. `isEmpty`: the database has no blobs. */
 async function findFiles ({ metadata, blobs }: Pair): Promise<{ isEmpty: boolean, isFound: boolean }> {
-  const contents = await metadata.contentsAfter('', SAMPLE)
+  const contents = await metadata.blobs.listContents('', SAMPLE)
   for (const { blobId } of contents) if (await blobs.has(blobId)) return { isEmpty: false, isFound: true }
   return { isEmpty: contents.length === 0, isFound: false }
 }

@@ -5,6 +5,7 @@ import type { RestoreTarget } from '../backup/restore-into.ts'
 import type { RestoreTools } from '../backup/restore.ts'
 import type { BlobStore } from '../blobs/blob-store.ts'
 import type { Config } from '../config.ts'
+import { signingKeyLines } from '../config/signing-keys.ts'
 import { dataFolderLayout, hasDatabase, writeSigningKeys } from '../data-folder/data-folder.ts'
 import { readIfThere, sync, writeDurably } from '../data-folder/durable-files.ts'
 import type { PostgresMetadata } from '../metadata/postgres/postgres.ts'
@@ -12,7 +13,6 @@ import { lockFolder, type FolderLock } from '../metadata/sqlite/lock.ts'
 import { takeRetentionLock } from '../metadata/sqlite/retention-lock.ts'
 import { openSnapshot, takeSnapshot } from '../metadata/sqlite/snapshot.ts'
 import { ConfigError } from '../problems.ts'
-import { signingKeyLines } from '../tokens/signing-keys.ts'
 import { lockDataFolder, openBlobs, openPostgres, prepareFolder, storageRecordIn } from './backends.ts'
 import { blobPlaceOf, markRestored, refuseStranger } from './pairing.ts'
 
@@ -128,7 +128,7 @@ export async function openRestoreTarget (config: Config, installationId: string)
 /** Refused here before any blob is written; the import refuses it again, in its transaction. */
 async function openEmptyPostgres (url: string): Promise<PostgresMetadata> {
   const metadata = await openPostgres(url)
-  const hasAccounts = (await metadata.accountsAfter(0, 1)).length > 0
+  const hasAccounts = (await metadata.accounts.listAfter(0, 1)).length > 0
   // The servers on it would go on with tokens of another installation.
   if (!hasAccounts && await metadata.findStorageId() === undefined) return metadata
   await metadata.close()

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Readable } from 'node:stream'
+import type { RequestObserver } from '../monitoring/request-observer.ts'
 
 /**
  * Stores bytes by opaque id. This is the contract of every blob store; a store knows neither accounts nor file names.
@@ -26,11 +27,12 @@ export interface BlobStore {
    * @throws file_too_large beyond `maxBytes`; the rest of the source is not read.
    * @throws storage_full if the disk is full, or would have less free space than is to be kept.
    */
-  put (id: string, bytes: AsyncIterable<Uint8Array>, limits: { maxBytes: number }): Promise<StoredBlob>
+  put (id: string, bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredBlob>
   /**
    * Appends `bytes` to a draft, a blob that is written in several calls. Resolves with the draft when all of them are on stable storage.
    * While they arrive, `save` is called with the draft as it is on stable storage, at least after each 64 MiB and each 5 s. The append
    * goes on meanwhile, but takes no more than another 64 MiB until `save` has resolved; if it rejects, the append stops with its error.
+   * If it resolves with false, the draft that was recorded before is still the one to continue: nothing that belongs to it may go.
    * If `bytes` fail or are too many, what arrived before is saved in the same way, and then the append fails with their error. Without
    * `save`, an append that fails leaves the draft as it was.
    *
@@ -52,6 +54,12 @@ export interface BlobStore {
    * @throws file_damaged if it is missing or has another size.
    */
   read (id: string, size: number, pieces: readonly Piece[]): Promise<Readable | Buffer>
+  /**
+   * All bytes of a blob that is not empty, like `read`. A store whose bytes come over a network compares them with their digest, and gives out
+   * the last of them only if they match: the stream fails before its end. Others may not.
+   * @throws file_damaged if it is missing or has another size, or is small and has another digest.
+   */
+  readWhole (blob: StoredBlob): Promise<Readable | Buffer>
   /**
    * Puts a blob's bytes into a new file at `path`, outside the store: as a hard link if the store can, else as a copy on stable
    * storage. The file is complete or does not exist. For backup.
@@ -93,25 +101,19 @@ export interface BlobStore {
    * another append has superseded it. `saved` is the draft as it is saved now; undefined if the upload has ended. Never fails.
    */
   dropUnsaved? (id: string, draft: Draft, saved: Draft | undefined): Promise<void>
+  /**
+   * If bytes may change on their way from the store: the parts of a draft in their order, with their digests. Whoever reads the draft
+   * compares them.
+   */
+  partsOf? (draft: Draft): readonly DraftPart[]
   /** If clients can reach the store: a URL from which a blob can be downloaded without credentials, for some time. Does not check it. */
   presign? (id: string, options: Presigned): Promise<string>
+  /** If the store is on a disk: how much must be freed there before this many bytes could be stored; 0 or less if nothing. */
+  missingSpace? (bytes: number): Promise<number>
   /** If the store is on a disk: the space where the bytes are stored. For monitoring. */
   space? (): Promise<DiskSpace>
   /** If the store is a server: calls `observer` after every request to it from now on, each repetition included. For monitoring. */
   watchRequests? (observer: RequestObserver): void
-}
-
-/** Called when a request to a server that stores facts or bytes has ended. Must be fast and not throw. */
-export type RequestObserver = (request: BackendRequest) => void
-
-/** One request to a server that stores facts or bytes, after it has ended. */
-export interface BackendRequest {
-  /** One of a few names that the backend's code fixes. */
-  readonly operation: string
-  /** `refused`: the answer was an error; `failed`: there was no answer; `cancelled`: the answer is no longer needed. */
-  readonly outcome: 'ok' | 'refused' | 'failed' | 'cancelled'
-  /** Until the head of the answer; the bytes of a download may take longer. */
-  readonly seconds: number
 }
 
 /** What a presigned URL answers with. */
@@ -132,16 +134,39 @@ export interface Draft {
   readonly state: string | null
 }
 
+/** Bytes of a draft that were stored at once. `sha256` is of the bytes as they arrived; an earlier version did not record it. */
+export interface DraftPart { readonly size: number, readonly sha256: string | undefined }
+
+/**
+ * Makes room for so many bytes, on the disk where the bytes are stored. The store calls it when they do not fit, and then tries once more.
+ * @throws storage_full if there can't be room for them.
+ */
+export type MakeRoom = (bytes: number) => Promise<void>
+
+/** The limit of a blob, and where its store finds more space. */
+export interface PutOptions {
+  readonly maxBytes: number
+  /** For a store on a disk. Without it, a full disk fails at once. */
+  readonly makeRoom?: MakeRoom
+}
+
 /** The limit of an append, and where its progress is recorded. */
-export interface AppendOptions {
+export interface AppendOptions extends PutOptions {
   /** Of the whole draft. */
   readonly maxBytes: number
-  readonly save?: (draft: Draft) => Promise<void>
+  /** Records a draft, and resolves with whether it did: a draft with more bytes than were recorded before may have to wait. */
+  readonly save?: (draft: Draft) => Promise<boolean>
+  /**
+   * Rejects if metadata no longer refer to the draft: `remove` may have been called for it already. Called before an append makes
+   * something that only `remove` deletes. If it rejects, the append leaves nothing behind and fails with its error. A store in which
+   * `dropUnsaved` does that never calls it.
+   */
+  readonly checkCurrent?: () => Promise<unknown>
   /**
    * Must be given without `save`. Called with the draft as it was, of the same size but with another state, which must be recorded before
    * the append goes on: it distinguishes what this append writes from what a later one writes. A store that does not need this never calls it.
    */
-  readonly reserve?: (draft: Draft) => Promise<void>
+  readonly reserve?: (draft: Draft) => Promise<unknown>
 }
 
 /** A new random id. */

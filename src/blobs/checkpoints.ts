@@ -11,7 +11,7 @@ export interface Checkpoints {
    * Counts bytes that arrived. Begins to save if enough have; the append goes on meanwhile. A promise if the caller must wait before
    * the next bytes: when as many have arrived again, but that save is still in progress.
    */
-  count (bytes: number): Promise<void> | undefined
+  count (bytes: number): Promise<unknown> | undefined
   /** Resolves with the result of `work`, or rejects as soon as a save fails. */
   guard<T> (work: Promise<T>): Promise<T>
   /** Ends the saving: waits for the one in progress. Never fails. */
@@ -21,7 +21,7 @@ export interface Checkpoints {
 /** Saves the progress of an append at intervals. `makeDurable` brings to stable storage what arrived before its call. */
 export function createCheckpoints (makeDurable: () => Promise<Draft>, save: AppendOptions['save']): Checkpoints {
   let unsavedBytes = 0
-  let saving: Promise<void> | undefined
+  let saving: Promise<unknown> | undefined
   let fail: (error: unknown) => void
   const failed = new Promise<never>((_resolve, reject) => { fail = reject })
   failed.catch(() => {})

@@ -1,14 +1,14 @@
-import type { Metadata } from '../metadata/metadata.ts'
+import type { AccountRepository } from '../metadata/metadata.ts'
 import type { AccountRecord } from '../metadata/records.ts'
 
 /** Accounts read at a time. */
 const PAGE = 500
 
 /** All accounts, by id. */
-export async function * allAccounts ({ accountsAfter }: Pick<Metadata, 'accountsAfter'>): AsyncGenerator<AccountRecord> {
+export async function * allAccounts (accounts: Pick<AccountRepository, 'listAfter'>): AsyncGenerator<AccountRecord> {
   let afterId: number | undefined = 0
   while (afterId !== undefined) {
-    const page: AccountRecord[] = await accountsAfter(afterId, PAGE)
+    const page: AccountRecord[] = await accounts.listAfter(afterId, PAGE)
     yield * page
     afterId = page.at(-1)?.id
   }

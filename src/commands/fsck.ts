@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { readConfig } from '../config.ts'
 import { requireDatabase } from '../data-folder/data-folder.ts'
-import { checkIntegrity, repair, type Finding } from '../files/integrity-check.ts'
+import { checkIntegrity, repair, type Finding } from '../fsck/fsck.ts'
 import { openOperatorStore } from '../store.ts'
 import { createProgress } from './terminal.ts'
 

@@ -1,7 +1,7 @@
-import { readConfig } from '../config.ts'
 import { openKeySource } from '../backends/backends.ts'
+import { readConfig } from '../config.ts'
+import { createSigningKey } from '../config/signing-keys.ts'
 import { requireDatabase } from '../data-folder/data-folder.ts'
-import { createSigningKey } from '../tokens/signing-keys.ts'
 import { UsageError } from './command.ts'
 
 export const help = `magicstore keys rotate: add a new signing key in DATA_DIR, or in the database of DATABASE_URL, in first place.

@@ -38,6 +38,7 @@ export async function run (args: string[]): Promise<void> {
   process.stdout.removeAllListeners('error').on('error', () => {})
   const app = await buildApp(store, tls, process.stdout)
   process.on('exit', app.flushLog)
+  store.cleanup.watch(removal => app.http.log.info(removal, removal.seconds === undefined ? 'removing many deleted files' : 'removed deleted files'))
   const metricsAddress = await listen(config, app).catch(async (error: unknown) => {
     await store.close()
     throw error

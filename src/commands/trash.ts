@@ -33,7 +33,7 @@ export async function run (args: string[]): Promise<void> {
   try {
     const account = name === undefined ? undefined : await store.accounts.getByUsername(name)
     if (!values.yes) await confirm(`Permanently delete the trash of ${account?.username ?? 'all accounts'}?`)
-    const removed = await empty(store, account === undefined ? allAccounts(store.metadata) : [account])
+    const removed = await empty(store, account === undefined ? allAccounts(store.metadata.accounts) : [account])
     console.log(values.json ? JSON.stringify(removed) : `deleted ${removed.files} files of ${removed.accounts} accounts, ${removed.bytes} bytes with their versions`)
   } finally {
     await store.close()

@@ -57,7 +57,7 @@ export async function run (args: string[]): Promise<void> {
   const print = values.json ? printJson : printText
   try {
     if (verb === 'list' || name === undefined) {
-      for await (const account of allAccounts(store.metadata)) print(account)
+      for await (const account of allAccounts(store.metadata.accounts)) print(account)
       return
     }
     const account = await carryOut(store, { verb, name, values })
@@ -77,10 +77,10 @@ async function carryOut (
   switch (verb) {
     case 'show': return account
     case 'disable':
-      await metadata.setDisabled(account.id, account.disabledAt ?? Date.now())
+      await metadata.accounts.setDisabled(account.id, account.disabledAt ?? Date.now())
       return accounts.get(account.id)
     case 'enable':
-      await metadata.setDisabled(account.id, null)
+      await metadata.accounts.setDisabled(account.id, null)
       return accounts.get(account.id)
     case 'quota': return setQuota(account, values, { accounts, metadata })
     case 'passwd': {
@@ -100,7 +100,7 @@ async function carryOut (
 /** Adds what the operator did to the event log of the account. */
 async function recordEvent ({ id }: AccountRecord, verb: Verb, { metadata }: OperatorStore): Promise<void> {
   const kind = EVENTS[verb]
-  if (kind !== undefined) await metadata.addEvent({ accountId: id, kind, network: 'operator', requestId: '-' }, KEPT_EVENTS)
+  if (kind !== undefined) await metadata.events.add({ accountId: id, kind, network: 'operator', requestId: '-' }, KEPT_EVENTS)
 }
 
 async function setQuota (
@@ -110,7 +110,7 @@ async function setQuota (
 ): Promise<AccountRecord> {
   const bytes = values.bytes === undefined ? account.quotaBytes : readLimit(values.bytes, parseByteSize)
   const files = values.files === undefined ? account.quotaFiles : readLimit(values.files, parseCount)
-  await metadata.setQuota(account.id, { bytes, files })
+  await metadata.accounts.setQuota(account.id, { bytes, files })
   return accounts.get(account.id)
 }
 

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { access, chmod, opendir, rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { createSigningKey, parseSigningKeys, signingKeyLines, type SigningKey } from '../config/signing-keys.ts'
 import { ConfigError } from '../problems.ts'
-import { createSigningKey, parseSigningKeys, signingKeyLines, type SigningKey } from '../tokens/signing-keys.ts'
 import { makeFolder, readIfThere, sync, writeDurably } from './durable-files.ts'
 
 /** Files and folders in DATA_DIR. SQLite adds files next to the database, with longer names. */

@@ -4,7 +4,7 @@ import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:f
 import { constants } from 'node:os'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
-import { Problem } from '../problems.ts'
+import { Problem, storageFull } from '../problems.ts'
 
 /** Size of one read when a whole file is read. */
 export const READ_BYTES = 1024 ** 2
@@ -57,8 +57,13 @@ async function writeNew (path: string, bytes: AsyncIterable<Uint8Array> | Iterab
 
 /** Translates an error of the file system. @throws storage_full, overloaded, or the error itself. */
 export function failAsStorage (error: unknown): never {
-  if (OUT_OF_SPACE.has(errorNumber(error))) throw new Problem('storage_full', { cause: error })
+  if (OUT_OF_SPACE.has(errorNumber(error))) throw storageFull({ cause: error })
   throw overloadOf(error) ?? error
+}
+
+/** Whether the disk, or the disk quota, had no space. */
+export function isDiskFull (error: unknown): boolean {
+  return [ENOSPC, EDQUOT].includes(errorNumber(error))
 }
 
 /** Translates the error of a blob that can't be opened. Without a free file descriptor the blob may be intact. @throws file_damaged, overloaded. */

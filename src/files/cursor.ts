@@ -1,8 +1,8 @@
 import { createHmac } from 'node:crypto'
+import type { SigningKey } from '../config/signing-keys.ts'
 import type { FileOrder, FilePosition, FileRecord } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
-import { type KeyRing, NEW_KEY_MILLISECONDS } from '../tokens/key-ring.ts'
-import type { SigningKey } from '../tokens/signing-keys.ts'
+import type { KeyRing } from '../tokens/key-ring.ts'
 
 /** Length of the signature: an attacker needs 2 to the 96 guesses. */
 const SIGNATURE_BYTES = 12
@@ -41,10 +41,9 @@ export function createCursors (keyRing: KeyRing): Cursors {
     return createHmac('sha256', secret).update(JSON.stringify(['cursor', ...listing, position])).digest().subarray(0, SIGNATURE_BYTES)
   }
 
-  /** Whether one of the keys has signed these bytes. `milliseconds`: how old the keys may be. */
-  async function isSigned (bytes: Buffer, listing: Listing, milliseconds?: number): Promise<boolean> {
+  /** Whether one of these keys has signed the bytes. */
+  function isSigned (bytes: Buffer, listing: Listing, keys: readonly SigningKey[]): boolean {
     const position = bytes.toString('utf8', SIGNATURE_BYTES)
-    const keys = await keyRing.current(milliseconds)
     return keys.some(({ secret }) => bytes.subarray(0, SIGNATURE_BYTES).equals(sign(secret, position, listing)))
   }
 
@@ -60,7 +59,7 @@ export function createCursors (keyRing: KeyRing): Cursors {
       const bytes = Buffer.from(cursor, 'base64url')
       // The decoder ignores characters that are not base64url, so compare with the canonical form.
       const isCanonical = bytes.toString('base64url') === cursor
-      if (!isCanonical || !(await isSigned(bytes, listing) || await isSigned(bytes, listing, NEW_KEY_MILLISECONDS))) {
+      if (!isCanonical || !(isSigned(bytes, listing, await keyRing.current()) || isSigned(bytes, listing, await keyRing.latest()))) {
         throw new Problem('validation_failed', { errors: [{ field: 'cursor', message: 'is not a cursor of this listing' }] })
       }
       const [key, id] = JSON.parse(bytes.toString('utf8', SIGNATURE_BYTES))

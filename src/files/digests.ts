@@ -30,7 +30,7 @@ export type Fields = Readonly<Record<string, string | string[] | undefined>>
 export function expectDigests (head: Fields, trailers?: () => Fields): DigestCheck {
   const expected = parseFields(head)
   const needed = trailers === undefined ? expected.map(({ algorithm }) => algorithm) : Object.keys(algorithms) as Algorithm[]
-  const hashes = new Map<Algorithm, Hash>(needed.map(algorithm => [algorithm, createHash(algorithms[algorithm].name)]))
+  const hashes = createHashes(needed)
 
   async function * watched (bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     for await (const chunk of bytes) {
@@ -50,14 +50,46 @@ export function expectDigests (head: Fields, trailers?: () => Fields): DigestChe
   }
 }
 
-/**
- * Whether a file matches a `Repr-Digest`, as far as its SHA-256 tells: undefined if a digest of another supported algorithm is announced.
- * @throws digest_malformed.
- */
-export function matchesSha256 (field: string | undefined, sha256: string): boolean | undefined {
-  const expected = parseFields({ 'repr-digest': field })
-  if (expected.some(({ algorithm }) => algorithm !== 'sha-256')) return undefined
-  return expected.every(({ digest }) => digest.toString('hex') === sha256)
+/** The digests of the first bytes of a file, while more may follow. */
+export interface RunningDigest {
+  /** Bytes so far. */
+  readonly size: number
+  update (chunk: Buffer): void
+  /** Whether it has the digests of all these algorithms. */
+  covers (algorithms: readonly Algorithm[]): boolean
+  /** The digest of the bytes so far. */
+  read (algorithm: Algorithm): Buffer
+  /** One that goes on from here by itself. */
+  copy (): RunningDigest
+}
+
+/** Computes SHA-256, and the digests of further algorithms. */
+export function createRunningDigest (algorithms: readonly Algorithm[]): RunningDigest {
+  return runningDigest(createHashes(['sha-256', ...algorithms]), 0)
+}
+
+function runningDigest (hashes: Map<Algorithm, Hash>, size: number): RunningDigest {
+  return {
+    get size () { return size },
+    update (chunk) {
+      for (const hash of hashes.values()) hash.update(chunk)
+      size += chunk.length
+    },
+    covers: algorithms => algorithms.every(algorithm => hashes.has(algorithm)),
+    read: algorithm => (hashes.get(algorithm) as Hash).copy().digest(),
+    copy: () => runningDigest(new Map(Array.from(hashes, ([algorithm, hash]) => [algorithm, hash.copy()])), size)
+  }
+}
+
+/** The supported algorithms that a `Repr-Digest` announces. @throws digest_malformed. */
+export function algorithmsIn (field: string | undefined): Algorithm[] {
+  return parseFields({ 'repr-digest': field }).map(({ algorithm }) => algorithm)
+}
+
+/** Compares a file with a `Repr-Digest`, whose algorithms must be covered. @throws digest_mismatch, digest_malformed. */
+export function requireDigests (file: RunningDigest, field: string | undefined): void {
+  const wrong = parseFields({ 'repr-digest': field }).find(({ algorithm, digest }) => !file.read(algorithm).equals(digest))
+  if (wrong !== undefined) throw new Problem('digest_mismatch', { detail: `The file has another ${wrong.algorithm}.` })
 }
 
 /** The `Repr-Digest` of a file (RFC 9530 section 3) for its SHA-256 in hex. */
@@ -73,6 +105,10 @@ export function wantsSha256 (wantReprDigest: string | undefined): boolean {
   } catch {
     return true
   }
+}
+
+function createHashes (needed: readonly Algorithm[]): Map<Algorithm, Hash> {
+  return new Map(needed.map(algorithm => [algorithm, createHash(algorithms[algorithm].name)]))
 }
 
 function parseFields ({ 'content-digest': content, 'repr-digest': repr }: Fields): Expected[] {

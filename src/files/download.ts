@@ -40,6 +40,9 @@ const SANDBOX = "default-src 'none'; sandbox"
 /** For media that a browser displays itself. A sandbox would disable its PDF viewer. */
 const MEDIA_ONLY = "default-src 'none'; img-src 'self'; media-src 'self'; object-src 'self'; style-src 'unsafe-inline'"
 
+/** Pages of other origins can't embed a file, also not with a password that the browser remembers. `fetch` is subject to CORS instead. */
+const SAME_ORIGIN = 'same-origin'
+
 /** Types that a browser may display, because they can't run scripts. SVG and other XML (`+xml`) can. */
 const INLINE_TYPE = /^(?:(?:image|audio|video)\/(?!svg)[^;+\s]+|application\/pdf|text\/plain)\s*(?:;|$)/i
 
@@ -57,6 +60,7 @@ export function planDownload (request: DownloadRequest, file: FileMetadata, now:
     etag: entityTag(file.sha256),
     'last-modified': new Date(Math.min(file.updatedAt, now)).toUTCString(),
     'cache-control': 'private, no-cache',
+    'cross-origin-resource-policy': SAME_ORIGIN,
     vary: 'Authorization'
   }
   if (verdict === 'unchanged') return { status: 304, headers }
@@ -68,11 +72,17 @@ export function planDownload (request: DownloadRequest, file: FileMetadata, now:
 }
 
 /** Opens the bytes that are to be sent; undefined if there are none. @throws file_damaged. */
-export async function openBytes (blobs: BlobStore, { blobId, size }: { blobId: string, size: number }, plan: DownloadPlan): Promise<Readable | Buffer | undefined> {
+export async function openBytes (blobs: BlobStore, { blobId, size, sha256 }: { blobId: string, size: number, sha256: string }, plan: DownloadPlan): Promise<Readable | Buffer | undefined> {
   if (!('pieces' in plan)) return undefined
+  if (isWhole(plan.pieces, size)) return blobs.readWhole({ id: blobId, size, sha256 })
   if (plan.pieces.length > 0) return blobs.read(blobId, size, plan.pieces)
   await blobs.check(blobId, size)
   return undefined
+}
+
+/** Whether pieces are the whole file, which has a digest. That of a range is not known. */
+function isWhole ([only, ...others]: readonly Piece[], size: number): boolean {
+  return typeof only === 'object' && others.length === 0 && only.start === 0 && only.end === size - 1
 }
 
 interface Redirect {
@@ -95,7 +105,7 @@ export async function redirectLarge (blobs: BlobStore, { file, request, plan, se
   if (!('pieces' in plan) || plan.pieces.length !== 1 || UNREDIRECTED.some(name => headers[name] !== undefined) || String(headers.range).includes(',')) return plan
   const disposition = String(plan.headers['content-disposition'])
   const location = await blobs.presign(file.blobId, { seconds, type: file.type, disposition })
-  return { status: 307, headers: { location, 'cache-control': 'no-store', vary: 'Authorization' } }
+  return { status: 307, headers: { location, 'cache-control': 'no-store', 'cross-origin-resource-policy': SAME_ORIGIN, vary: 'Authorization' } }
 }
 
 /** Adds the headers of the whole file, one at a time: merging objects took 3 µs of each download. */

@@ -4,18 +4,20 @@ import { type Metadata, OutcomeUnknown } from '../metadata/metadata.ts'
 import { permits, type Precondition, seconds } from '../metadata/preconditions.ts'
 import type { AccountRecord, FilePage, FileRecord, NewFile } from '../metadata/records.ts'
 import { Problem, refuseSize } from '../problems.ts'
-import { createBlobCleanup } from './blob-cleanup.ts'
+import type { BlobCleanup } from './blob-cleanup.ts'
+import type { DiskRoom } from './disk-room.ts'
 import { openBytes, planDownload, redirectLarge, type DownloadPlan, type DownloadRequest } from './download.ts'
 import { createIncomingBlobs } from './incoming-blobs.ts'
 import { mediaTypeOf } from './media-type.ts'
 import { extensionOf, fileName, findFileName } from './names.ts'
 import type { Quotas } from './quotas.ts'
-import { createSweeper } from './sweeper.ts'
 
 interface FilesOptions {
   metadata: Metadata
   blobs: BlobStore
   reserve: Reserve
+  cleanup: Pick<BlobCleanup, 'sweep' | 'close'>
+  room: DiskRoom
   quotas: Quotas
   limits: {
     maxFileBytes: number
@@ -80,17 +82,13 @@ export interface Files {
   acceptName (text: string): string
   /** Requests the removal of deleted accounts and unreferenced bytes, in the background. What fails is tried again within a minute. */
   sweep (): void
-  /** At start: completes or removes what the last process left unfinished. The cost depends on the uploads it had in progress only. */
-  recover (): Promise<void>
   /** Waits for the sweeps that were requested. */
   close (): Promise<void>
 }
 
 /** The files of a store. `limits` are those of the settings. */
-export function createFiles ({ metadata, blobs, reserve, quotas, limits }: FilesOptions): Files {
-  const incoming = createIncomingBlobs(metadata, blobs)
-  const cleanup = createBlobCleanup({ metadata, blobs, reserve })
-  const sweeper = createSweeper(() => cleanup.removeUnreferenced().then(reserve.restore))
+export function createFiles ({ metadata, blobs, reserve, cleanup, room, quotas, limits }: FilesOptions): Files {
+  const incoming = createIncomingBlobs(metadata.blobs, blobs)
 
   function acceptedName (text: string): string {
     const name = fileName(text)
@@ -106,10 +104,10 @@ export function createFiles ({ metadata, blobs, reserve, quotas, limits }: Files
     const { owner, upload: { name, minBytes, maxBytes } } = request
     if (name === undefined) {
       // The file may be a retry of one that is stored, which succeeds even if the quota is used up.
-      if (!await metadata.hasFileOfSize(owner.id, { minBytes, maxBytes })) await checkLimits(owner, minBytes, undefined)
+      if (!await metadata.files.hasOfSize(owner.id, { minBytes, maxBytes })) await checkLimits(owner, minBytes, undefined)
       return undefined
     }
-    const current = await metadata.findFile(owner.id, acceptedName(name))
+    const current = await metadata.files.find(owner.id, acceptedName(name))
     if (request.mode === 'put' && !permits(request.precondition, current)) throw new Problem('precondition_failed')
     await checkLimits(owner, minBytes, current)
     return current
@@ -118,14 +116,14 @@ export function createFiles ({ metadata, blobs, reserve, quotas, limits }: Files
   async function checkLimits (owner: AccountRecord, size: number, current: FileRecord | undefined): Promise<void> {
     if (size > limits.maxFileBytes) refuseSize(limits.maxFileBytes)
     await quotas.check(owner, { bytes: size - (current?.size ?? 0), files: current === undefined ? 1 : 0 })
-    await blobs.requireSpace(size)
+    await room.requireSpace(size)
   }
 
   async function receive ({ owner, upload }: StoreRequest, { name: text, type, bytes }: IncomingFile, announced: FileRecord | undefined): Promise<NewFile> {
     const name = acceptedName(text)
-    const available = await availableBytes(owner, upload.name === undefined ? await metadata.findFile(owner.id, name) : announced)
+    const available = await availableBytes(owner, upload.name === undefined ? await metadata.files.find(owner.id, name) : announced)
     try {
-      const { id: blobId, size, sha256 } = await incoming.put(bytes, { maxBytes: Math.min(limits.maxFileBytes, available) })
+      const { id: blobId, size, sha256 } = await incoming.put(bytes, { maxBytes: Math.min(limits.maxFileBytes, available), makeRoom: room.makerFor(owner.id) })
       return { ownerId: owner.id, name, type: mediaTypeOf(name, type), blobId, isLeased: blobs.needsLeases, size, sha256 }
     } catch (error) {
       if (!(error instanceof Problem) || error.code !== 'file_too_large' || available >= limits.maxFileBytes) throw error
@@ -153,7 +151,7 @@ export function createFiles ({ metadata, blobs, reserve, quotas, limits }: Files
 
   function record (request: StoreRequest, file: NewFile): Promise<StoredFile> {
     const quota = quotas.of(request.owner)
-    return request.mode === 'create' ? metadata.addFile(file, quota) : metadata.putFile(file, quota, request.precondition)
+    return room.withRoom(request.owner.id, () => request.mode === 'create' ? metadata.files.add(file, quota) : metadata.files.put(file, quota, request.precondition))
   }
 
   /** Removes the received bytes unless the record refers to them. If the outcome is unknown they stay, and recovery decides. */
@@ -170,7 +168,7 @@ export function createFiles ({ metadata, blobs, reserve, quotas, limits }: Files
 
   async function get (ownerId: number, name: string): Promise<FileRecord> {
     const stored = findFileName(name)
-    const file = stored === undefined ? undefined : await metadata.findFile(ownerId, stored)
+    const file = stored === undefined ? undefined : await metadata.files.find(ownerId, stored)
     if (file === undefined) throw new Problem('not_found')
     return file
   }
@@ -182,14 +180,14 @@ export function createFiles ({ metadata, blobs, reserve, quotas, limits }: Files
   async function getWithPastDate (ownerId: number, name: string): Promise<FileRecord> {
     const file = await get(ownerId, name)
     if (seconds(file.updatedAt) <= seconds(Date.now())) return file
-    await reserve.withSpace(() => metadata.correctFileDate(ownerId, file.name)).catch(() => {})
+    await reserve.withSpace(() => metadata.files.correctDate(ownerId, file.name)).catch(() => {})
     return get(ownerId, name)
   }
 
   /** A version as a file: its content is that of the version, and so is the date. */
   async function getVersion (ownerId: number, name: string, id: string): Promise<FileRecord> {
     const stored = findFileName(name)
-    const found = stored === undefined || !isBlobId(id) ? undefined : await metadata.findVersion(ownerId, stored, id)
+    const found = stored === undefined || !isBlobId(id) ? undefined : await metadata.kept.findVersion(ownerId, stored, id)
     if (found === undefined) throw new Problem('not_found')
     const { file, version: { size, type, sha256, storedAt } } = found
     return { ...file, size, type, sha256, storedAt, blobId: id, updatedAt: storedAt }
@@ -200,7 +198,7 @@ export function createFiles ({ metadata, blobs, reserve, quotas, limits }: Files
       const received = await readUpload(request)
       const stored = await commit(received.blobId, record(request, received))
       // Bytes were replaced, or kept content was deleted for space.
-      if ((request.mode === 'put' && !stored.isNew) || request.owner.keptBytes > 0) sweeper.request()
+      if ((request.mode === 'put' && !stored.isNew) || request.owner.keptBytes > 0) cleanup.sweep()
       return stored
     },
 
@@ -224,27 +222,25 @@ export function createFiles ({ metadata, blobs, reserve, quotas, limits }: Files
 
     acceptName: acceptedName,
 
-    sweep: sweeper.request,
+    sweep: cleanup.sweep,
 
-    list: (ownerId, page) => metadata.listFiles(ownerId, page),
+    list: (ownerId, page) => metadata.files.list(ownerId, page),
 
     async rename (ownerId, name, newName) {
       const file = await get(ownerId, name)
-      return metadata.renameFile(ownerId, file.name, acceptedName(newName))
+      return metadata.files.rename(ownerId, file.name, acceptedName(newName))
     },
 
     async remove (ownerId, name, removal) {
       // Checked first, because a transaction waits for other writers and empties the row cache, even if it changes nothing.
       const file = await get(ownerId, name)
-      await reserve.withSpace(() => metadata.removeFile(ownerId, file.name, removal))
-      sweeper.request()
+      await reserve.withSpace(() => metadata.files.remove(ownerId, file.name, removal))
+      cleanup.sweep()
     },
-
-    recover: cleanup.recover,
 
     async close () {
       incoming.close()
-      await sweeper.close()
+      await cleanup.close()
     }
   }
 }

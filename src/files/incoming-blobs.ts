@@ -1,5 +1,5 @@
-import { type BlobStore, createBlobId, type StoredBlob } from '../blobs/blob-store.ts'
-import type { Metadata } from '../metadata/metadata.ts'
+import { type BlobStore, createBlobId, type PutOptions, type StoredBlob } from '../blobs/blob-store.ts'
+import type { BlobRepository } from '../metadata/metadata.ts'
 import { Problem } from '../problems.ts'
 
 /** How long a lease lasts if it is not renewed: after this time the bytes of a process that died are deleted. */
@@ -9,7 +9,7 @@ const RENEWAL_MILLISECONDS = LEASE_SECONDS * 1000 / 5
 
 /** Blobs that no file refers to yet. While a store needs it, each has a lease, which ends in the transaction that adds the file. */
 export interface IncomingBlobs {
-  put (bytes: AsyncIterable<Uint8Array>, limits: { maxBytes: number }): Promise<StoredBlob>
+  put (bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredBlob>
   /** To be called when a file refers to the blob. */
   commit (id: string): void
   /** Deletes the bytes: no file refers to them. */
@@ -19,28 +19,28 @@ export interface IncomingBlobs {
   close (): void
 }
 
-type Leases = Pick<Metadata, 'leaseBlob' | 'renewLeases' | 'endLease'>
+type Leases = Pick<BlobRepository, 'lease' | 'renewLeases' | 'endLease'>
 
-export function createIncomingBlobs (metadata: Leases, blobs: BlobStore): IncomingBlobs {
+export function createIncomingBlobs (leases: Leases, blobs: BlobStore): IncomingBlobs {
   const leased = new Set<string>()
   // A renewal that fails is repeated before the leases run out.
-  const renew = () => { if (leased.size > 0) metadata.renewLeases(Array.from(leased), LEASE_SECONDS).catch(() => {}) }
+  const renew = () => { if (leased.size > 0) leases.renewLeases(Array.from(leased), LEASE_SECONDS).catch(() => {}) }
   const timer = blobs.needsLeases ? setInterval(renew, RENEWAL_MILLISECONDS).unref() : undefined
 
   async function discard (id: string): Promise<void> {
     const removed = await blobs.remove([id])
     // The bytes that can't be deleted now are deleted when the lease has run out, and so are those whose lease can't be ended now.
-    if (leased.delete(id) && removed.includes(id)) await metadata.endLease(id).catch(() => {})
+    if (leased.delete(id) && removed.includes(id)) await leases.endLease(id).catch(() => {})
   }
 
   return {
-    async put (bytes, limits) {
+    async put (bytes, options) {
       const id = createBlobId()
-      if (!blobs.needsLeases) return blobs.put(id, bytes, limits)
-      await metadata.leaseBlob(id, LEASE_SECONDS)
+      if (!blobs.needsLeases) return blobs.put(id, bytes, options)
+      await leases.lease(id, LEASE_SECONDS)
       leased.add(id)
       try {
-        return await blobs.put(id, bytes, limits)
+        return await blobs.put(id, bytes, options)
       } catch (error) {
         // A store that gave no answer may still finish the write. The lease runs out, and then the bytes are deleted twice.
         if (error instanceof Problem && error.code === 'unavailable') leased.delete(id)

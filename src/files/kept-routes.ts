@@ -6,7 +6,7 @@ import { refuseForeignParameters } from '../http/foreign-parameters.ts'
 import type { Links } from '../http/links.ts'
 import { cutPage, limitOf, nextPageOf } from '../http/pagination.ts'
 import { ignoreBodies } from '../http/schema-compilers.ts'
-import type { KeptPosition } from '../metadata/kept.ts'
+import type { KeptPosition } from '../metadata/kept-repository.ts'
 import { preconditionOf } from '../metadata/preconditions.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
@@ -38,7 +38,7 @@ export const readKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = asyn
     schema: {
       operationId: 'listVersions',
       summary: 'List the versions of a file',
-      description: 'Lists earlier versions of a file, most recently replaced first. They stay with the file when it is renamed. Storing the same bytes again creates no version. The server keeps them for some time (30 days by default), and a limited number for each file (10 by default). Download one with `GET /uploads/{name}?version={id}`.',
+      description: 'Lists earlier versions of a file, most recently replaced first. They stay with the file when it is renamed. Storing the same bytes again creates no version. The server keeps them for some time (30 days by default), and a limited number for each file (10 by default). An account keeps at most 10,000 versions and deleted files; beyond that, the oldest are deleted. Download one with `GET /uploads/{name}?version={id}`.',
       ...codeSamples(
         'printf one | curl -f -u test_user:pwd -T - http://127.0.0.1:5000/uploads/notes.txt',
         'printf two | curl -f -u test_user:pwd -T - http://127.0.0.1:5000/uploads/notes.txt',
@@ -64,7 +64,7 @@ export const readKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = asyn
     schema: {
       operationId: 'listTrash',
       summary: 'List deleted files',
-      description: 'Lists the trash, newest deleted first. A deleted file stays there with its versions for some time, 30 days by default. Trash counts towards the quota in bytes. If an upload needs the space, the oldest versions and deleted files are removed first.',
+      description: 'Lists the trash, newest deleted first. A deleted file stays there with its versions for some time, 30 days by default. Trash counts towards the quota in bytes. If an upload needs the space, the oldest versions and deleted files are removed first. An account keeps at most 10,000 of both; beyond that, the oldest are deleted.',
       ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/trash'),
       tags,
       querystring: KeptListQuery,

@@ -1,7 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { PageSize } from '../http/pagination.ts'
 import { Count, NullableText, Timestamp } from '../http/wire-values.ts'
-import type { TrashRecord, VersionRecord } from '../metadata/kept.ts'
+import type { TrashRecord, VersionRecord } from '../metadata/kept-repository.ts'
 import { ContentId, Cursor, CURSOR, FileParams, Rename, StoredFile } from './schemas.ts'
 
 /** The paths of versions and of the trash. */

@@ -1,5 +1,5 @@
 import { isBlobId, type Reserve } from '../blobs/blob-store.ts'
-import type { KeptPage, KeptPosition, RemovedTrash, TrashRecord, VersionRecord } from '../metadata/kept.ts'
+import type { KeptPage, KeptPosition, RemovedTrash, TrashRecord, VersionRecord } from '../metadata/kept-repository.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { Precondition } from '../metadata/preconditions.ts'
 import type { AccountRecord, FileRecord } from '../metadata/records.ts'
@@ -48,28 +48,28 @@ export function createKeptFiles ({ metadata, reserve, quotas, files }: KeptFiles
   return {
     async listVersions (ownerId, name, { limit, after }) {
       const { id: fileId } = await files.get(ownerId, name)
-      return { fileId, versions: await metadata.listVersions(ownerId, fileId, { limit, after: await after(fileId) }) }
+      return { fileId, versions: await metadata.kept.listVersions(ownerId, fileId, { limit, after: await after(fileId) }) }
     },
 
-    restoreVersion: (owner, { name, id, precondition }) => change(() => metadata.restoreVersion(owner.id, storedName(name), contentId(id), { quota: quotas.of(owner), precondition })),
+    restoreVersion: (owner, { name, id, precondition }) => change(() => metadata.kept.restoreVersion(owner.id, storedName(name), contentId(id), { quota: quotas.of(owner), precondition })),
 
-    removeVersion: (ownerId, { name, id }) => change(() => metadata.removeVersion(ownerId, storedName(name), contentId(id))),
+    removeVersion: (ownerId, { name, id }) => change(() => metadata.kept.removeVersion(ownerId, storedName(name), contentId(id))),
 
-    listTrash: (ownerId, page) => metadata.listTrash(ownerId, page),
+    listTrash: (ownerId, page) => metadata.kept.listTrash(ownerId, page),
 
     restoreFile (owner, id, name) {
       const accepted = name === undefined ? undefined : files.acceptName(name)
-      return change(() => metadata.restoreFile(owner.id, contentId(id), { name: accepted, quota: quotas.of(owner) }))
+      return change(() => metadata.kept.restoreFile(owner.id, contentId(id), { name: accepted, quota: quotas.of(owner) }))
     },
 
-    removeFromTrash: (ownerId, id) => change(() => metadata.removeFromTrash(ownerId, contentId(id))),
+    removeFromTrash: (ownerId, id) => change(() => metadata.kept.removeFromTrash(ownerId, contentId(id))),
 
     async emptyTrash (ownerId) {
       let removed: RemovedTrash = { files: 0, bytes: 0 }
       for (;;) {
-        const { files, bytes } = await change(() => metadata.emptyTrash(ownerId, BATCH))
+        const { files, bytes } = await change(() => metadata.kept.emptyTrash(ownerId, BATCH))
         removed = { files: removed.files + files, bytes: removed.bytes + bytes }
-        if (files < BATCH) return removed
+        if (files === 0) return removed
       }
     }
   }

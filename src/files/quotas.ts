@@ -1,5 +1,5 @@
-import type { Metadata } from '../metadata/metadata.ts'
 import { type AccountRecord, NO_LIMIT, type Quota, refuseBeyondQuota } from '../metadata/records.ts'
+import type { UploadRepository } from '../metadata/uploads-repository.ts'
 
 /** Limits for accounts for which the operator set none. */
 export interface QuotaLimits {
@@ -31,7 +31,7 @@ export interface Quotas {
   check (owner: AccountRecord, added: { bytes: number, files: number }): Promise<void>
 }
 
-export function createQuotas (metadata: Pick<Metadata, 'uploadUsage'>, limits: QuotaLimits): Quotas {
+export function createQuotas (stored: Pick<UploadRepository, 'usage'>, limits: QuotaLimits): Quotas {
   function of (owner: AccountRecord): Quota {
     const chosen = (own: number | null, usual: number | undefined) => own === NO_LIMIT ? undefined : own ?? usual
     return { bytes: chosen(owner.quotaBytes, limits.quotaBytes), files: chosen(owner.quotaFiles, limits.quotaFiles) }
@@ -39,7 +39,7 @@ export function createQuotas (metadata: Pick<Metadata, 'uploadUsage'>, limits: Q
 
   /** Files and unfinished uploads. */
   async function usedBy (owner: AccountRecord): Promise<{ bytes: number, files: number }> {
-    const { bytes, uploads } = await metadata.uploadUsage(owner.id)
+    const { bytes, uploads } = await stored.usage(owner.id)
     return { bytes: owner.usedBytes + bytes, files: owner.usedFiles + uploads }
   }
 
@@ -48,7 +48,7 @@ export function createQuotas (metadata: Pick<Metadata, 'uploadUsage'>, limits: Q
 
     async usageOf (owner) {
       const { bytes = null, files = null } = of(owner)
-      const { bytes: uploadBytes } = await metadata.uploadUsage(owner.id)
+      const { bytes: uploadBytes } = await stored.usage(owner.id)
       return { files: owner.usedFiles, bytes: owner.usedBytes, keptBytes: owner.keptBytes, uploadBytes, quotaBytes: bytes, quotaFiles: files }
     },
 

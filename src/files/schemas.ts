@@ -15,7 +15,7 @@ const OneOf = <const Word extends string>(words: readonly Word[], options: { def
 const FIELD_VALUE = '^[^\\u0000-\\u0008\\u000a-\\u001f\\u007f]*$'
 
 /** An optional request header. It has no example, because Swagger UI would send it. */
-export const Field = (description: string) => Type.Optional(Type.String({ pattern: FIELD_VALUE, maxLength: MAX_FIELD_LENGTH, description }))
+export const Field = (description: string, maxLength = MAX_FIELD_LENGTH) => Type.Optional(Type.String({ pattern: FIELD_VALUE, maxLength, description }))
 
 /** Bytes. The operator sets the maximum (MAX_FILE_BYTES). */
 export const Bytes = (description: string) => Type.String({ format: 'binary', description })
@@ -54,7 +54,7 @@ export const FileListQuery = Type.Object({
 
 // Not a pattern: a lookup by a name that no file can have is 404, not 400.
 export const FileParams = Type.Object({
-  name: Type.String({ format: 'file-name', maxLength: MAX_FIELD_LENGTH, description: 'Name of the file: in NFC, 1 to 255 bytes of UTF-8, without `/`, `\\` or control characters.', examples: ['report.pdf'] })
+  name: Type.String({ format: 'file-name', maxLength: MAX_FIELD_LENGTH, description: 'Name of the file: in NFC, 1 to 255 bytes of UTF-8, without `/`, `\\` or control characters. Clients that swagger-typescript-api, orval, kubb or openapi-zod-client generate do not percent-encode it, so `#` and `?` would cut it: pass them `encodeURIComponent(name)`.', examples: ['report.pdf'] })
 })
 
 // Not a pattern: a lookup by an id that nothing can have is 404, not 400.

@@ -6,6 +6,10 @@ const DELAY_MILLISECONDS = 250
 export interface Sweeper {
   /** Requests a sweep, which starts soon. */
   request (): void
+  /** Starts the next sweep without the delay. Resolves when it has ended. */
+  sweepNow (): Promise<void>
+  /** Aborts the signal of the sweep that runs, and of those that follow. */
+  stop (): void
   /** Resolves when all requested sweeps have ended. */
   close (): Promise<void>
 }
@@ -14,28 +18,46 @@ export interface Sweeper {
  * Runs `sweep` on request, one at a time. Requests during a sweep share one that follows it. A failed sweep is not repeated
  * until the next request.
  */
-export function createSweeper (sweep: () => Promise<void>): Sweeper {
-  const closing = new AbortController()
-  let isRequested = false
-  let running: Promise<void> | undefined
+export function createSweeper (sweep: (signal: AbortSignal) => Promise<void>): Sweeper {
+  const stopping = new AbortController()
+  let running: Promise<void> = Promise.resolve()
+  let next: { readonly delay: AbortController, readonly ended: Promise<void> } | undefined
+  let isClosing = false
 
-  async function run (): Promise<void> {
-    while (isRequested) {
-      await wait(DELAY_MILLISECONDS, undefined, { signal: closing.signal }).catch(() => {})
-      isRequested = false
-      await sweep().catch(() => {})
-    }
-    running = undefined
+  function request (): NonNullable<typeof next> {
+    if (next !== undefined) return next
+    const delay = new AbortController()
+    if (isClosing) delay.abort()
+    running = run(running, delay.signal)
+    next = { delay, ended: running }
+    return next
+  }
+
+  async function run (before: Promise<void>, delayed: AbortSignal): Promise<void> {
+    await before
+    await wait(DELAY_MILLISECONDS, undefined, { signal: delayed }).catch(() => {})
+    next = undefined
+    await sweep(stopping.signal).catch(() => {})
+  }
+
+  function sweepNow (): Promise<void> {
+    const { delay, ended } = request()
+    delay.abort()
+    return ended
   }
 
   return {
-    request () {
-      isRequested = true
-      running ??= run()
-    },
+    request () { request() },
+    sweepNow,
+    stop: () => stopping.abort(),
     async close () {
-      closing.abort()
-      await running
+      isClosing = true
+      let last: Promise<void>
+      do {
+        next?.delay.abort()
+        last = running
+        await last
+      } while (last !== running)
     }
   }
 }

@@ -150,7 +150,7 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
     if (isUnread || isStopping || last.has(reply.raw)) reply.header('connection', 'close')
     if (!isUnread || !(typeof payload === 'string' || Buffer.isBuffer(payload))) return undefined
     reply.header('content-length', Buffer.byteLength(payload))
-    return Readable.from(linger(payload, raw))
+    return Readable.from(linger(payload, raw, { isResumable: reply.hasHeader('upload-offset') }))
   }
 
   function noteIdle (socket: Socket, response: ServerResponse): void {

@@ -1,6 +1,7 @@
 import { METHODS, STATUS_CODES, type IncomingMessage } from 'node:http'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { failures, Problem, problemDetails, type FailureCode, type FieldError } from '../problems.ts'
+import { failures, Problem, type FailureCode, type FieldError } from '../problems.ts'
+import { problemDetails } from './problem-details.ts'
 
 /** Maximum number of validation messages in one response. */
 const MAX_FIELD_ERRORS = 32

@@ -39,6 +39,9 @@ const EXPOSED_HEADERS = [
   'Tus-Resumable', 'Tus-Version', 'Tus-Extension', 'Tus-Max-Size'
 ]
 
+/** The header with the key of a session. Pages of other origins can't send it. */
+export const SESSION_KEY = 'session-key'
+
 const CORS_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
 
 /**
@@ -52,7 +55,7 @@ export async function protect (app: FastifyInstance, options: ProtectionOptions)
   if (corsOrigins !== undefined) {
     app.addHook('onSend', async (_request, reply) => varyByOrigin(reply))
     const shared = { origin: corsOrigins, methods: CORS_METHODS, credentials: false, exposedHeaders: EXPOSED_HEADERS, maxAge: 600, preflightContinue: true }
-    await app.register(cors, () => async (request: FastifyRequest) => ({ ...shared, preflight: isPreflight(request) }))
+    await app.register(cors, () => async (request: FastifyRequest) => ({ ...shared, ...allowedHeaders(request), preflight: isPreflight(request) }))
   }
   // After CORS, so that a page can read Retry-After; before anything that costs more.
   shedLoad(app, options, countInProgress)
@@ -85,6 +88,12 @@ export async function protect (app: FastifyInstance, options: ProtectionOptions)
 /** A preflight asks for permission (Fetch Standard, CORS protocol). Any other OPTIONS request is one for the path. */
 function isPreflight ({ method, headers }: FastifyRequest): boolean {
   return method === 'OPTIONS' && headers.origin !== undefined && headers['access-control-request-method'] !== undefined
+}
+
+/** A page of another origin may send all headers except the key of a session, which only pages of the server have. */
+function allowedHeaders ({ headers }: FastifyRequest): { allowedHeaders?: string[] } {
+  const asked = headers['access-control-request-headers']?.split(',').map(name => name.trim())
+  return asked === undefined ? {} : { allowedHeaders: asked.filter(name => name.toLowerCase() !== SESSION_KEY) }
 }
 
 /** The CORS plugin has added the headers. Whether the path exists is not said. */

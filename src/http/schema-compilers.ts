@@ -3,6 +3,7 @@ import { type SerializerFactory, SerializerSelector } from '@fastify/fast-json-s
 import type { FastifyInstance, FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify'
 import type { FastifyValidationResult } from 'fastify/types/schema.js'
 import { Problem } from '../problems.ts'
+import { announcedLength } from './wire-values.ts'
 
 /**
  * Fastify's serializers, each compiled once, when first used. Compiling one takes 2 ms, and every operation has the error response:
@@ -70,13 +71,17 @@ export function ignoreBodies (app: FastifyInstance): void {
   app.addHook('onRequest', async ({ headers }) => { delete headers['content-type'] })
 }
 
-/** Accepts only JSON bodies. Refuses bodies that are not UTF-8, and the keys `__proto__` and `constructor`. */
+/**
+ * Accepts only JSON bodies, and empty ones of any type as no body: `curl -d ''` and axios declare a form. Refuses bodies that are not
+ * UTF-8, and the keys `__proto__` and `constructor`.
+ */
 export function acceptJson (app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
   // The body of a DELETE has no meaning (RFC 9110 section 9.3.5), so it is ignored.
   app.addHttpMethod('DELETE', { hasBody: false, overrideExisting: true })
   const parse = app.getDefaultJsonParser('error', 'error')
   app.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit: MAX_JSON_BYTES }, (request, body, done) => {
+    if (announcedLength(request.raw) === 0) return done(null)
     let text: string
     try {
       text = new TextDecoder('utf-8', { fatal: true }).decode(body as Buffer)
@@ -85,5 +90,8 @@ export function acceptJson (app: FastifyInstance): void {
       return
     }
     void parse(request, text, done)
+  })
+  app.addContentTypeParser('*', ({ raw, is404 }, _payload, done) => {
+    done(is404 || announcedLength(raw) === 0 ? null : new Problem('unsupported_media_type'))
   })
 }

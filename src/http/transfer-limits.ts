@@ -1,4 +1,5 @@
 import type { onRequestHookHandler } from 'fastify'
+import { networkOf } from '../accounts/network.ts'
 import { Problem } from '../problems.ts'
 import { callerOf } from './caller.ts'
 import type { Connections } from './connections.ts'
@@ -6,15 +7,15 @@ import type { Connections } from './connections.ts'
 /** Concurrent uploads and downloads, well above what a browser or a download manager opens. */
 const MAX_TRANSFERS_PER_ACCOUNT = 256
 
-/** Users behind one address share it. */
-const MAX_TRANSFERS_PER_ADDRESS = 512
+/** Users behind one address share it. An IPv6 client has all addresses of its /64. */
+const MAX_TRANSFERS_PER_NETWORK = 512
 
 /** Most transfers take seconds. */
 const RETRY_SECONDS = 5
 
 /**
- * An `onRequest` hook for uploads and downloads: limits the concurrent transfers of each account and each client address. A transfer
- * ends when its response is finished or its connection closes.
+ * An `onRequest` hook for uploads and downloads: limits the concurrent transfers of each account and each network, which is one
+ * IPv4 address or one IPv6 /64. A transfer ends when its response is finished or its connection closes.
  */
 export type TransferLimits = onRequestHookHandler
 
@@ -31,10 +32,11 @@ export function createTransferLimits ({ onceOver }: Connections): TransferLimits
 
   return (request, reply, done) => {
     const { account } = callerOf(request)
-    // One map for both: ids are numbers, addresses are strings.
+    const network = networkOf(request.ip)
+    // One map for both: ids are numbers, networks are strings.
     if (countOf(account.id) >= MAX_TRANSFERS_PER_ACCOUNT) refuse('An account', MAX_TRANSFERS_PER_ACCOUNT)
-    if (countOf(request.ip) >= MAX_TRANSFERS_PER_ADDRESS) refuse('A client address', MAX_TRANSFERS_PER_ADDRESS)
-    const keys = [account.id, request.ip]
+    if (countOf(network) >= MAX_TRANSFERS_PER_NETWORK) refuse('A client address, or an IPv6 /64,', MAX_TRANSFERS_PER_NETWORK)
+    const keys = [account.id, network]
     for (const key of keys) change(key, 1)
     onceOver(reply.raw, () => { for (const key of keys) change(key, -1) })
     done()

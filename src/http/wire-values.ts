@@ -1,3 +1,5 @@
+import type { IncomingMessage } from 'node:http'
+import type { ServerHttp2Stream } from 'node:http2'
 import { Type } from '@sinclair/typebox'
 
 /** Longest string in a JSON body, in code points. Lower limits, such as bytes after NFC, have problem codes of their own. */
@@ -44,3 +46,11 @@ interface NullableTextOptions { description: string, maxLength: number, pattern?
 
 /** A nullable string. Not a union, because the serialiser would check its members on every response. */
 export const NullableText = (options: NullableTextOptions) => Type.Unsafe<string | null>({ type: ['string', 'null'], ...options })
+
+/** The length of a request body as its head announces it; undefined if it is not known in advance. */
+export function announcedLength (request: IncomingMessage): number | undefined {
+  const length = request.headers['content-length']
+  if (length !== undefined) return Number(length)
+  const hasBody = 'stream' in request ? !(request.stream as ServerHttp2Stream).endAfterHeaders : request.headers['transfer-encoding'] !== undefined
+  return hasBody ? undefined : 0
+}

@@ -1,105 +1,159 @@
-import type { Precondition } from './preconditions.ts'
-import type { FileRecord, Quota } from './records.ts'
+import { and, asc, type Column, desc, eq, getTableColumns, gt, inArray, isNotNull, lte, type SQL, sql } from 'drizzle-orm'
+import { Problem } from '../problems.ts'
+import type { Engine } from './engine.ts'
+import type { FileContents } from './file-contents.ts'
+import type { KeptContents, KeptRow } from './kept-contents.ts'
+import { type Keeping, type KeptPage, type KeptRepository, MAX_DELETIONS, type VersionRecord, withContents } from './kept-repository.ts'
+import type { Owners } from './owners.ts'
+import { permits } from './preconditions.ts'
+import { ask, reading, together, type Rule } from './rule.ts'
 
-/** How long replaced and deleted content is kept. */
-export interface Keeping {
-  /** From its replacement or deletion; 0 keeps nothing. */
-  readonly milliseconds: number
-  /** Versions of one file at most. */
-  readonly versions: number
-}
+interface KeptOptions { readonly engine: Engine, readonly owners: Owners, readonly contents: FileContents, readonly keptContents: KeptContents, readonly keeping: Keeping }
 
-/** The default of a backend: replaced and deleted content is discarded. */
-export const KEEP_NOTHING: Keeping = { milliseconds: 0, versions: 0 }
+export function createKeptRepository ({ engine, owners, contents, keptContents, keeping }: KeptOptions): KeptRepository {
+  const { tables: { accounts, files, kept }, clock, now, read, transact, transactFor, locking, skippingLocked } = engine
+  const { milliseconds, versions, deletions = MAX_DELETIONS } = keeping
+  const isDeleted = isNotNull(kept.name)
+  const byAge = [asc(kept.keptAt), asc(kept.id)]
+  const newestFirst = [desc(kept.keptAt), desc(kept.id)]
+  /** What was kept by then has expired. */
+  const expiry = sql`${clock} - cast(${milliseconds} AS bigint)`
+  const isLive = gt(kept.keptAt, expiry)
+  // Raw SQL: in a query of one table Drizzle omits the table's name.
+  const countOfContents = sql`(SELECT count(*) FROM kept k WHERE k.file_id = kept.file_id)`.mapWith(Number)
 
-/**
- * How far the newest entry of the trash may be ahead of a deletion. An entry further ahead is from a wrong clock and is ignored:
- * otherwise files that are deleted today would be kept for years.
- */
-export const FURTHEST_AHEAD_MILLISECONDS = 24 * 3600 * 1000
+  /** The versions of a file that exist: not those that have expired, or are beyond the newest few. */
+  const isVersionOf = (fileId: Column | number) => and(isLive, sql`${kept.id} IN (SELECT v.id FROM kept v
+    WHERE v.file_id = ${fileId} AND v.name IS NULL ORDER BY v.kept_at DESC, v.id DESC LIMIT ${versions})`)
 
-/** Content that is no longer that of a file: an earlier version of it, or the content that it had when it was deleted. */
-interface KeptContent {
-  /** The id of its blob. */
-  readonly id: string
-  readonly ownerId: number
-  readonly fileId: number
-  readonly size: number
-  readonly type: string
-  readonly sha256: string
-  /** When its bytes were stored. */
-  readonly storedAt: number
-  /** When it was replaced or deleted. */
-  readonly keptAt: number
-  /** By the current settings. */
-  readonly expiresAt: number
-}
+  /** How many versions a restore of a deleted file brings back. */
+  const versionCount = sql`(SELECT count(*) FROM
+    (SELECT 1 FROM kept v WHERE v.file_id = kept.file_id AND v.name IS NULL AND v.kept_at > ${expiry} LIMIT ${versions}) newest)`.mapWith(Number)
 
-/** A replaced content of a file. */
-export type VersionRecord = KeptContent
+  function * findVersion (ownerId: number, name: string, id: string) {
+    const [found] = yield * ask(reading('', db => db.select({ file: files, version: kept }).from(files).innerJoin(kept, eq(kept.fileId, files.id))
+      .where(and(eq(files.ownerId, ownerId), eq(files.name, name), eq(kept.id, id), isVersionOf(files.id)))))
+    return found
+  }
 
-/** A deleted file with its last content. */
-export interface TrashRecord extends KeptContent {
-  readonly name: string
-  /** How many versions of the file a restore brings back. */
-  readonly versions: number
-}
+  function * getVersion (ownerId: number, name: string, id: string) {
+    const found = yield * findVersion(ownerId, name, id)
+    if (found === undefined) throw new Problem('not_found')
+    return found
+  }
 
-/** What was deleted from a trash. */
-export interface RemovedTrash {
-  readonly files: number
-  /** With those of the versions of these files. */
-  readonly bytes: number
-}
+  function * getEntry (ownerId: number, id: string): Rule<KeptRow> {
+    const [entry] = yield * ask(reading('', db => db.select().from(kept).where(and(eq(kept.id, id), eq(kept.ownerId, ownerId), isDeleted, isLive))))
+    if (entry === undefined) throw new Problem('not_found')
+    return entry
+  }
 
-/** A page, newest first: at most `limit` after the position, which is that of the last entry of the page before. */
-export interface KeptPage {
-  readonly after: KeptPosition | undefined
-  readonly limit: number
-  readonly now?: number
-}
+  const oldest = (condition: SQL | undefined, limit: number) => reading('', db => db
+    .select({ id: kept.id, ownerId: kept.ownerId, size: kept.size, keptAt: kept.keptAt }).from(kept).where(condition).orderBy(...byAge).limit(limit))
 
-/** Where a page ends: when its last entry was kept, and its id. */
-export interface KeptPosition { readonly key: number, readonly id: string }
+  /** Locks accounts in the order of their ids, so that no two transactions wait for each other. Returns the ids. */
+  function * lockOwners (ownerIds: readonly number[], lock = locking): Rule<number[]> {
+    const ids = Array.from(new Set(ownerIds))
+    const locked = yield * ask(reading('', db => lock(db.select({ id: accounts.id }).from(accounts).where(inArray(accounts.id, ids)).orderBy(asc(accounts.id)))))
+    return locked.map(({ id }) => id)
+  }
 
-interface Change { readonly quota: Quota, readonly now?: number }
+  /** The ids of the content that still exists and meets the condition, once its owners are locked. */
+  function * stillKept (content: readonly { readonly id: string }[], condition: SQL | undefined): Rule<string[]> {
+    const rows = yield * ask(reading('', db => db.select({ id: kept.id }).from(kept).where(and(inArray(kept.id, content.map(({ id }) => id)), condition))))
+    return rows.map(({ id }) => id)
+  }
 
-/**
- * Versions and trash: a part of the contract of {@link Metadata}. A file that gets other bytes keeps its former content as a version,
- * and a deleted file its last content as an entry of the trash, with its versions. Both belong to the file, whatever its name is.
- *
- * Kept content counts in `AccountRecord.keptBytes`. If a write would exceed the byte quota, its transaction deletes the owner's oldest kept
- * content, just enough to fit. It skips empty content. The content that this write itself replaces is deleted last. Of unfinished uploads,
- * only the bytes that have arrived count here.
- *
- * `keptAt` is the time of the replacement or deletion, and not before the file's last change. If it is not later than that of every other
- * version of the file, or of every entry of the owner's trash that is less than {@link FURTHEST_AHEAD_MILLISECONDS} ahead, it becomes one
- * millisecond later than these. So both lists have the order of the changes, also within one millisecond and after the clock was set back.
- *
- * What has expired does not exist: it is not found. Neither are versions beyond the newest `Keeping.versions` of a file.
- */
-export interface KeptRepository {
-  /** Newest replaced first. */
-  listVersions (ownerId: number, fileId: number, page: KeptPage): Promise<VersionRecord[]>
-  /** A version of the file with this name, and the file; undefined if either does not exist. */
-  findVersion (ownerId: number, name: string, id: string, now?: number): Promise<{ file: FileRecord, version: VersionRecord } | undefined>
-  /**
-   * Gives the file the content of a version, which leaves the list; the current content becomes a version, unless it has the same bytes.
-   * `createdAt` stays. @throws not_found, precondition_failed, quota_exceeded.
-   */
-  restoreVersion (ownerId: number, name: string, id: string, change: Change & { readonly precondition: Precondition }): Promise<FileRecord>
-  /** Deletes a version; its blob becomes discarded. @throws not_found. */
-  removeVersion (ownerId: number, name: string, id: string, now?: number): Promise<void>
-  /** Newest deleted first. */
-  listTrash (ownerId: number, page: KeptPage): Promise<TrashRecord[]>
-  /** Restores a deleted file with its versions, under its name or `name`. @throws not_found, name_taken, quota_exceeded. */
-  restoreFile (ownerId: number, id: string, change: Change & { readonly name: string | undefined }): Promise<FileRecord>
-  /** Deletes an entry of the trash with its versions; the blobs become discarded. @throws not_found. */
-  removeFromTrash (ownerId: number, id: string, now?: number): Promise<void>
-  /** Deletes up to `limit` entries of the owner's trash with their versions, the oldest first. If fewer than `limit` were deleted, the trash is empty. */
-  emptyTrash (ownerId: number, limit: number): Promise<RemovedTrash>
-  /** Deletes up to `limit` kept contents of all owners that have expired; true if there may be more. */
-  removeExpiredContent (limit: number, now?: number): Promise<boolean>
-  /** Deletes the longest-kept content of all owners, except empty content, until `bytes` or `limit` is reached. Returns the deleted bytes; 0 if there was none. */
-  removeOldestContent (bytes: number, limit: number): Promise<number>
+  return {
+    listVersions: (ownerId, fileId, { after, limit }) => read(function * () {
+      const rows = yield * ask(reading('', db => db.select().from(kept)
+        .where(and(eq(kept.fileId, fileId), eq(kept.ownerId, ownerId), isVersionOf(fileId), isAfter(after))).orderBy(...newestFirst).limit(limit)))
+      return rows.map(recordOf)
+    }),
+
+    findVersion: (ownerId, name, id) => read(function * () {
+      const found = yield * findVersion(ownerId, name, id)
+      return found && { file: found.file, version: recordOf(found.version) }
+    }),
+
+    restoreVersion: (ownerId, name, id, { quota, precondition }) => transactFor(ownerId, function * () {
+      const beginning = yield * contents.begin(ownerId, name, quota)
+      const { file, version } = yield * getVersion(ownerId, name, id)
+      if (!permits(precondition, file)) throw new Problem('precondition_failed')
+      return yield * contents.restoreVersion(file, version, beginning)
+    }),
+
+    removeVersion: (ownerId, name, id) => transactFor(ownerId, function * () {
+      const [, time] = yield * together(owners.lock(ownerId), now())
+      yield * getVersion(ownerId, name, id)
+      yield * keptContents.remove([id], time)
+    }),
+
+    listTrash: (ownerId, { after, limit }) => read(function * () {
+      const rows = yield * ask(reading('', db => db.select({ ...getTableColumns(kept), versions: versionCount }).from(kept)
+        .where(and(eq(kept.ownerId, ownerId), isDeleted, isLive, isAfter(after))).orderBy(...newestFirst).limit(limit)))
+      return rows.map(row => ({ ...recordOf(row as never), name: String(row.name), versions: Number(row.versions) }))
+    }),
+
+    restoreFile: (ownerId, id, { name, quota }) => transactFor(ownerId, function * () {
+      yield * owners.lock(ownerId)
+      const entry = yield * getEntry(ownerId, id)
+      const restored = name ?? String(entry.name)
+      const beginning = yield * contents.begin(ownerId, restored, quota)
+      if (beginning.current !== undefined) throw new Problem('name_taken')
+      return yield * contents.restoreFile(entry, restored, beginning)
+    }),
+
+    removeFromTrash: (ownerId, id) => transactFor(ownerId, function * () {
+      const [, time] = yield * together(owners.lock(ownerId), now())
+      yield * getEntry(ownerId, id)
+      yield * keptContents.remove([id], time)
+    }),
+
+    emptyTrash: (ownerId, limit) => transactFor(ownerId, function * () {
+      yield * lockOwners([ownerId])
+      // Counted only after the limit: otherwise PostgreSQL takes the index of the age, which has the content of everybody.
+      const entries = withContents(yield * ask(reading('', db => {
+        const page = db.select().from(kept).where(and(eq(kept.ownerId, ownerId), isDeleted)).orderBy(...byAge).limit(limit).as('kept')
+        return db.select({ id: page.id, contents: countOfContents }).from(page).orderBy(asc(page.keptAt), asc(page.id))
+      })), deletions)
+      return { files: entries.length, bytes: yield * keptContents.remove(entries.map(({ id }) => id), yield * now()) }
+    }),
+
+    async removeExpired (limit) {
+      const hasExpired = lte(kept.keptAt, expiry)
+      // Usually there is none, and a write costs a sync.
+      if ((await read(() => ask(oldest(hasExpired, 1)))).length === 0) return false
+      return transact(function * () {
+        const found = yield * ask(oldest(hasExpired, limit))
+        // What another process or a request is changing is left for the next time.
+        const free = yield * lockOwners(found.map(({ ownerId }) => ownerId), skippingLocked)
+        const removable = yield * stillKept(found, and(inArray(kept.ownerId, free), hasExpired))
+        yield * keptContents.remove(removable, yield * now())
+        return removable.length === limit
+      })
+    },
+
+    removeOldest: (bytes, limit, ownerId) => transact(function * () {
+      const found = yield * ask(oldest(and(gt(kept.size, 0), ownerId === undefined ? undefined : eq(kept.ownerId, ownerId)), limit))
+      let missing = bytes
+      const needed = found.filter(({ size }) => {
+        const isNeeded = missing > 0
+        missing -= size
+        return isNeeded
+      })
+      yield * lockOwners(needed.map(({ ownerId }) => ownerId))
+      // Content that was restored and replaced again in the meantime is no longer old.
+      const removable = yield * stillKept(needed, lte(kept.keptAt, needed.at(-1)?.keptAt ?? 0))
+      return yield * keptContents.remove(removable, yield * now())
+    })
+  }
+
+  function recordOf ({ id, ownerId, fileId, size, type, sha256, storedAt, keptAt }: KeptRow): VersionRecord {
+    return { id, ownerId, fileId, size, type, sha256, storedAt, keptAt, expiresAt: keptAt + milliseconds }
+  }
+
+  function isAfter (after: KeptPage['after']): SQL | undefined {
+    return after && sql`(${kept.keptAt}, ${kept.id}) < (${after.key}, ${after.id})`
+  }
 }

@@ -1,6 +1,6 @@
-import type { RequestObserver } from '../blobs/blob-store.ts'
+import type { RequestObserver } from '../monitoring/request-observer.ts'
 import { Problem } from '../problems.ts'
-import type { KeptRepository } from './kept.ts'
+import type { KeptRepository } from './kept-repository.ts'
 import type { Precondition } from './preconditions.ts'
 import type {
   AccountRecord,
@@ -22,7 +22,7 @@ import type {
   TokenRecord,
   UsageMismatch
 } from './records.ts'
-import type { UploadRepository } from './uploads.ts'
+import type { UploadRepository } from './uploads-repository.ts'
 
 /**
  * Accounts, tokens and file metadata: the contract of every backend.
@@ -37,8 +37,9 @@ import type { UploadRepository } from './uploads.ts'
  * takes the owner's id, except those documented for recovery, fsck and backup.
  *
  * Times. "Now" is the time of the transaction by the clock of the backend, after any wait for locks: processes that share a
- * database share its clock. A caller that passes a time to be compared has it from the backend. The times of `removeAccount`,
- * `setDisabled` and `addKnownNetwork` are only recorded: they are those of the caller's clock.
+ * database share its clock. A test can open a backend with another clock. A caller that passes a time to be compared has it
+ * from the backend. The times of `accounts.remove`, `setDisabled` and `attempts.addKnownNetwork` are only recorded: they are
+ * those of the caller's clock.
  *
  * Values. Times are milliseconds since 1970 (UTC), sizes are bytes, `sha256` is 64 lower-case hex digits. Names are compared
  * by code point; callers normalise them to NFC.
@@ -47,7 +48,15 @@ import type { UploadRepository } from './uploads.ts'
  * `overloaded` if another process keeps the database locked, and every method can throw `unavailable` if the database can't be
  * reached (nothing has happened then), or `OutcomeUnknown`.
  */
-export interface Metadata extends UploadRepository, KeptRepository {
+export interface Metadata {
+  readonly accounts: AccountRepository
+  readonly tokens: TokenRepository
+  readonly attempts: AttemptRepository
+  readonly events: EventRepository
+  readonly files: FileRepository
+  readonly kept: KeptRepository
+  readonly uploads: UploadRepository
+  readonly blobs: BlobRepository
   /** A random id of this installation, created with the database. It is the audience of the tokens. */
   readonly installationId: string
   /**
@@ -57,18 +66,30 @@ export interface Metadata extends UploadRepository, KeptRepository {
   readonly failed: Promise<OutcomeUnknown>
   /** The time by the clock of the backend. May cost a round trip. */
   now (): Promise<number>
+  /** Errors in the database itself, one line each. For fsck. */
+  checkIntegrity (): Promise<string[]>
+  /** Reads, and commits a change without effect: rejects if reads or writes would fail. For monitoring. */
+  probe (): Promise<void>
+  /** Calls `observer` after every commit from now on. For monitoring. */
+  watchCommits (observer: CommitObserver): void
+  /** Undefined if the database is a file of this process. For monitoring. */
+  readonly server: DatabaseServer | undefined
+  close (): Promise<void>
+}
 
+/** Accounts. One that was removed is not found, and its name is free. */
+export interface AccountRepository {
   /**
    * Adds an account, and the registration `attempt` if given. Ids start at 1 and are never reused. @throws username_taken
    * if another account has `usernameKey`.
    */
-  addAccount (account: NewAccount, attempt?: NewAttempt): Promise<AccountRecord>
-  findAccount (id: number): Promise<AccountRecord | undefined>
-  findAccountByKey (usernameKey: string): Promise<AccountRecord | undefined>
+  add (account: NewAccount, attempt?: NewAttempt): Promise<AccountRecord>
+  find (id: number): Promise<AccountRecord | undefined>
+  findByKey (usernameKey: string): Promise<AccountRecord | undefined>
   /** All accounts with an id above `afterId`, by id, at most `limit`. For the operator. */
-  accountsAfter (afterId: number, limit: number): Promise<AccountRecord[]>
+  listAfter (afterId: number, limit: number): Promise<AccountRecord[]>
   /**
-   * Sets a password. `revokesTokens` also deletes every token of the account, as `removeTokens` does. With `expectedHash` it
+   * Sets a password. `revokesTokens` also deletes every token of the account, as `tokens.removeAll` does. With `expectedHash` it
    * only replaces that hash, so a concurrent password change is never lost.
    * @throws credentials_wrong if the account has another hash by now, or was deleted.
    */
@@ -79,135 +100,144 @@ export interface Metadata extends UploadRepository, KeptRepository {
   setDisabled (id: number, at: number | null): Promise<void>
   /**
    * Marks an account as deleted, in one transaction: from then on neither it nor its tokens are found, it gets no new files,
-   * and its name is free. `purgeDeletedAccounts` deletes its files.
+   * and its name is free. `accounts.purgeDeleted` deletes its files.
    */
-  removeAccount (id: number, at: number): Promise<void>
+  remove (id: number, at: number): Promise<void>
   /** Deletes up to `limit` files, kept contents or uploads of deleted accounts, and their tokens. The blobs become discarded. False if nothing is left to delete. */
-  purgeDeletedAccounts (limit: number): Promise<boolean>
+  purgeDeleted (limit: number): Promise<boolean>
+  /** Sums over all accounts that are not deleted. Reads every account. For monitoring. */
+  totals (quota: Quota): Promise<Totals>
+  /** Accounts whose recorded usage is not the sum of their files. For fsck. */
+  usageMismatches (): Promise<UsageMismatch[]>
+  /** Sets the recorded usage of every account to the sum of its files. For fsck. */
+  repairUsage (): Promise<void>
+}
 
+/** Access tokens, personal tokens and sessions. */
+export interface TokenRepository {
   /**
    * Adds a token. If the account then has more than `maxTokens`, its oldest access token is deleted in the same transaction.
    * @throws token_revoked if the account, or the parent token, was deleted; credentials_wrong if the account no longer has
    * `passwordHash`; too_many_tokens if the account has no access token to delete.
    */
-  addToken (token: NewToken, conditions?: TokenConditions): Promise<TokenRecord>
+  add (token: NewToken, conditions?: TokenConditions): Promise<TokenRecord>
   /** The token and its account, in one query; undefined if either was deleted. */
-  findToken (id: number): Promise<TokenAndAccount | undefined>
-  findTokenBySecret (secretHash: string): Promise<TokenAndAccount | undefined>
-  /** Tokens that have not expired at `now`, which is now by default, newest first: at most `limit` with an id below `beforeId`. */
-  listTokens (accountId: number, page: { now?: number, beforeId: number | undefined, limit: number }): Promise<TokenRecord[]>
+  find (id: number): Promise<TokenAndAccount | undefined>
+  findBySecret (secretHash: string): Promise<TokenAndAccount | undefined>
+  /** Tokens that have not expired, newest first: at most `limit` with an id below `beforeId`. */
+  list (accountId: number, page: { beforeId: number | undefined, limit: number }): Promise<TokenRecord[]>
   /** Sets the time at which a token was last used. */
-  recordTokenUse (id: number, at: number): Promise<void>
+  recordUse (id: number, at: number): Promise<void>
   /** Deletes a token and the tokens issued for it. @throws not_found if the account has no such token. */
-  removeToken (accountId: number, id: number): Promise<void>
+  remove (accountId: number, id: number): Promise<void>
   /** Deletes all tokens of an account. If they are more than a few hundred, the oldest are deleted first, in transactions of their own. */
-  removeTokens (accountId: number): Promise<void>
+  removeAll (accountId: number): Promise<void>
   /** Deletes up to `limit` tokens of a kind that expired before `before`; true if there may be more. */
-  removeExpiredTokens (expired: { kind: NewToken['kind'], before: number }, limit: number): Promise<boolean>
+  removeExpired (expired: { kind: NewToken['kind'], before: number }, limit: number): Promise<boolean>
+}
 
+/** Failed sign-ins and registrations, which limits count, and the networks that accounts are known to use. */
+export interface AttemptRepository {
   /**
    * Decides whether an attempt may go on, and if so claims its place under each limit, in one transaction: parallel attempts can't
    * exceed a limit. A claim lapses with the process that made it. Attempts in the future are from before the clock was set
    * back, and do not count.
    */
-  claimAttempt (attempt: NewAttempt, limits: readonly AttemptLimit[]): Promise<AttemptClaim>
+  claim (attempt: NewAttempt, limits: readonly AttemptLimit[]): Promise<AttemptClaim>
   /**
-   * Ends a claim and applies its outcome, in one transaction: a failure at `now` is recorded, a success deletes the failed sign-ins for
+   * Ends a claim and applies its outcome, in one transaction: a failure is recorded, a success deletes the failed sign-ins for
    * that username from that network. A failure that can't be recorded (full disk) still counts, and is no error.
    */
-  finishAttempt (claimId: number, outcome: AttemptOutcome, now?: number): Promise<void>
+  finish (claimId: number, outcome: AttemptOutcome): Promise<void>
   /** Deletes up to `limit` attempts before `since` or after `until`; true if there may be more. */
-  removeAttempts (range: { since: number, until: number, limit: number }): Promise<boolean>
+  removeOutside (range: { since: number, until: number, limit: number }): Promise<boolean>
   isKnownNetwork (usernameKey: string, network: string): Promise<boolean>
   /** Records that an account signed in from a network; true if it is the first time. */
   addKnownNetwork (accountId: number, network: string, at: number): Promise<boolean>
+}
 
+/** The security log of each account. */
+export interface EventRepository {
   /** Adds an event to the log of an account, and deletes all but the account's latest `keep`. */
-  addEvent (event: NewEvent, keep: number): Promise<void>
+  add (event: NewEvent, keep: number): Promise<void>
   /** Latest first: at most `limit` events with an id below `beforeId`. */
-  listEvents (accountId: number, page: { beforeId: number | undefined, limit: number }): Promise<EventRecord[]>
+  list (accountId: number, page: { beforeId: number | undefined, limit: number }): Promise<EventRecord[]>
+}
 
+/** Files by owner and name. */
+export interface FileRepository {
   /**
    * Adds a file under a free name. If the owner has a file of that name with the same size and sha256, nothing changes:
    * `isNew` is false, and the new blob is not used.
    * @throws name_taken if the existing file has other bytes, quota_exceeded, not_found if the owner was deleted.
    */
-  addFile (file: NewFile, quota: Quota): Promise<{ file: FileRecord, isNew: boolean }>
+  add (file: NewFile, quota: Quota): Promise<{ file: FileRecord, isNew: boolean }>
   /**
    * Adds a file, or replaces the bytes of the file with that name. What it replaces is kept as a version, or its blob becomes discarded.
    * @throws precondition_failed if the precondition does not permit it, quota_exceeded (only the difference counts), not_found
    * if the owner was deleted.
    */
-  putFile (file: NewFile, quota: Quota, precondition: Precondition): Promise<{ file: FileRecord, isNew: boolean }>
-  findFile (ownerId: number, name: string): Promise<FileRecord | undefined>
+  put (file: NewFile, quota: Quota, precondition: Precondition): Promise<{ file: FileRecord, isNew: boolean }>
+  find (ownerId: number, name: string): Promise<FileRecord | undefined>
   /** Whether the owner has a file of `minBytes` to `maxBytes`, both inclusive. */
-  hasFileOfSize (ownerId: number, bounds: { minBytes: number, maxBytes: number }): Promise<boolean>
+  hasOfSize (ownerId: number, bounds: { minBytes: number, maxBytes: number }): Promise<boolean>
   /** One page in the given order. Concurrent changes never make a file appear on two pages. */
-  listFiles (ownerId: number, page: FilePage): Promise<FileRecord[]>
+  list (ownerId: number, page: FilePage): Promise<FileRecord[]>
   /** Renames a file; its bytes and `createdAt` do not change. @throws not_found, name_taken. */
-  renameFile (ownerId: number, name: string, newName: string, now?: number): Promise<FileRecord>
-  /** Sets the date of a file to `now` if it is later, because the clock was set back. No error if the file does not exist. */
-  correctFileDate (ownerId: number, name: string, now?: number): Promise<void>
+  rename (ownerId: number, name: string, newName: string): Promise<FileRecord>
+  /** Sets the date of a file to the present if it is later, because the clock was set back. No error if the file does not exist. */
+  correctDate (ownerId: number, name: string): Promise<void>
   /**
    * Deletes a file. It is kept in the trash, unless `isPermanent` or nothing is kept: then its blob and those of its versions become
    * discarded. @throws not_found, precondition_failed.
    */
-  removeFile (ownerId: number, name: string, removal: { precondition: Precondition, isPermanent: boolean, now?: number }): Promise<void>
+  remove (ownerId: number, name: string, removal: { precondition: Precondition, isPermanent: boolean }): Promise<void>
+}
 
+/** What is known of blobs: which are in use, being written, or to be deleted. */
+export interface BlobRepository {
   /** Those of the given blobs that belong to a file or are kept. For recovery. */
-  knownBlobs (blobIds: string[]): Promise<Set<string>>
+  findKnown (blobIds: string[]): Promise<Set<string>>
+  /** Those of the given blobs that belong to a file or an unfinished upload, are kept, are discarded or have a lease, as of one moment. For recovery and fsck. */
+  findReferenced (blobIds: string[]): Promise<Set<string>>
+  /** What files of all owners contain and what is kept of them, by the id of the blob, at most `limit` above `afterId`. For fsck and backup. */
+  listContents (afterId: string, limit: number): Promise<StoredContent[]>
   /**
    * Records that the bytes of a blob are about to be written. Adding a file with that blob ends the lease, and fails with
    * `unavailable` if it ran out: then another process may already delete the bytes. Only where `BlobStore.needsLeases`.
    */
-  leaseBlob (blobId: string, seconds: number): Promise<void>
+  lease (blobId: string, seconds: number): Promise<void>
   /** Prolongs leases that have not ended. */
   renewLeases (blobIds: string[], seconds: number): Promise<void>
   /** Ends a lease whose bytes are deleted. */
   endLease (blobId: string): Promise<void>
   /**
    * Claims up to `limit` blobs whose lease ran out: their bytes can be deleted. Each is given out again a day after
-   * `clearAbandoned`, because a process that was paused may still have finished its write. For recovery.
+   * `blobs.clearAbandoned`, because a process that was paused may still have finished its write. For recovery.
    */
-  abandonedBlobs (limit: number): Promise<string[]>
+  claimAbandoned (limit: number): Promise<string[]>
   /** The bytes of abandoned blobs were deleted. */
   clearAbandoned (blobIds: string[]): Promise<void>
   /**
    * Blobs that were discarded `graceSeconds` ago or earlier, oldest first, at most `limit`: no file uses them, their bytes can be
    * deleted. Empty while a backup holds the retention lock. For recovery.
    */
-  discardedBlobs (limit: number, graceSeconds: number): Promise<string[]>
+  claimDiscarded (limit: number, graceSeconds: number): Promise<string[]>
   /** Whether discarded blobs wait for the removal of their bytes, also while a backup holds the retention lock. */
-  hasDiscardedBlobs (): Promise<boolean>
+  hasDiscarded (): Promise<boolean>
   /** Puts discarded blobs, whose bytes can't be deleted now, behind all others, so that those do not wait for them. */
   postponeDiscarded (blobIds: string[]): Promise<void>
   /** Deletes the records of discarded blobs. The caller has deleted their bytes. */
   clearDiscarded (blobIds: string[]): Promise<void>
+  /** Whether a backup holds the retention lock: until it ends, no bytes of discarded blobs are deleted. */
+  hasRetentionLock (): Promise<boolean>
+}
 
-  /** What files of all owners contain and what is kept of them, by the id of the blob, at most `limit` above `afterId`. For fsck and backup. */
-  contentsAfter (afterId: string, limit: number): Promise<StoredContent[]>
-  /** Those of the given blobs that belong to a file or an unfinished upload, are kept, are discarded or have a lease, as of one moment. For recovery and fsck. */
-  referencedBlobs (blobIds: string[]): Promise<Set<string>>
-  /** Accounts whose recorded usage is not the sum of their files. For fsck. */
-  usageMismatches (): Promise<UsageMismatch[]>
-  /** Sets the recorded usage of every account to the sum of its files. For fsck. */
-  repairUsage (): Promise<void>
-  /** Errors in the database itself, one line each. For fsck. */
-  checkIntegrity (): Promise<string[]>
-
-  /** Sums over all accounts that are not deleted. Reads every account. For monitoring. */
-  totals (quota: Quota): Promise<Totals>
-  /** Reads, and commits a change without effect: rejects if reads or writes would fail. For monitoring. */
-  probe (): Promise<void>
-  /** Calls `observer` after every commit from now on. For monitoring. */
-  watchCommits (observer: CommitObserver): void
-
-  close (): Promise<void>
-
-  /** If the database is a server: calls `observer` after every round trip to it from now on. For monitoring. */
-  watchRequests? (observer: RequestObserver): void
-  /** If the database is a server: the connections to it. For monitoring. */
-  connections? (): ConnectionCounts
+/** A database server, and what this process asks it. */
+export interface DatabaseServer {
+  /** Calls `observer` after every query from now on. */
+  watchRequests (observer: RequestObserver): void
+  countConnections (): ConnectionCounts
 }
 
 /** The connections of this process to a database server. */

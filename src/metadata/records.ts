@@ -16,7 +16,7 @@ export function refuseBeyondQuota (
   { used, added, limit }: { used: number, added: number, limit: number | undefined }
 ): void {
   if (limit === undefined || added <= 0 || used + added <= limit) return
-  throw new Problem('quota_exceeded', { detail: `The quota is ${limit} ${unit}, ${used} are used, and this would add ${added}.` })
+  throw new Problem('quota_exceeded', { detail: `The quota is ${limit} ${unit}, ${used} ${unit} are used, and this would add ${added} ${unit}.` })
 }
 
 /** An account to be added. */
@@ -65,7 +65,7 @@ export interface NewToken {
 
 /** Conditions for adding a token, and what to do with it. */
 export interface TokenConditions {
-  /** Added in the same transaction, as by `addEvent`. */
+  /** Added in the same transaction, as by `events.add`. */
   readonly withEvent?: { readonly event: NewEvent, readonly keep: number }
   /** The password hash that the account must still have. */
   readonly passwordHash?: string
@@ -145,12 +145,10 @@ export interface NewFile {
   readonly blobId: string
   /** Whether the blob has a lease, which must not have run out. */
   readonly isLeased: boolean
-  /** Sets `updatedAt`, and `createdAt` if the file is new. Default: now. */
-  readonly now?: number
 }
 
 /** A file as stored. Its id stays when it is renamed or gets new content. */
-export interface FileRecord extends Omit<NewFile, 'isLeased' | 'now'> {
+export interface FileRecord extends Omit<NewFile, 'isLeased'> {
   readonly id: number
   readonly createdAt: number
   readonly updatedAt: number
@@ -186,7 +184,7 @@ export interface StoredContent {
   readonly name: string | null
 }
 
-interface Usage { readonly bytes: number, readonly files: number, readonly keptBytes: number }
+interface Usage { readonly bytes: number, readonly files: number, readonly keptBytes: number, readonly keptContents: number }
 
 /** An account whose recorded usage is not the sum of its files. */
 export interface UsageMismatch { readonly accountId: number, readonly recorded: Usage, readonly actual: Usage }

@@ -1,4 +1,4 @@
-import type { StoredBlob } from '../blobs/blob-store.ts'
+import type { Content } from '../data-folder/durable-files.ts'
 
 /**
  * A copy of the database as of one moment, in a file of its own, for backups. It offers only what databases of every version
@@ -8,10 +8,12 @@ export interface Snapshot {
   readonly installationId: string
   readonly totals: SnapshotTotals
   /** The blobs of all files, versions and trash whose ids start with `prefix`, by id. */
-  blobs (prefix: string): StoredBlob[]
+  blobs (prefix: string): SnapshotBlob[]
   /** Must be called before anything else opens the file. */
   close (): void
 }
+
+export interface SnapshotBlob extends Content { readonly id: string }
 
 export interface SnapshotTotals {
   /** Includes deleted accounts whose files are still being deleted. */

@@ -1,12 +1,13 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Passwords } from '../accounts/password.ts'
-import type { BlobStore, RequestObserver } from '../blobs/blob-store.ts'
+import type { BlobStore } from '../blobs/blob-store.ts'
 import { readVersion } from '../config.ts'
 import type { Metadata, Totals } from '../metadata/metadata.ts'
 import type { Quota } from '../metadata/records.ts'
 import { createMetricsServer, type MetricsServer } from './metrics-server.ts'
 import { createRequestMetrics, type RequestMetrics } from './request-metrics.ts'
+import type { RequestObserver } from './request-observer.ts'
 
 /** Totals are cached: they block the event loop for milliseconds per ten thousand accounts. */
 const TOTALS_MILLISECONDS = 60_000
@@ -58,7 +59,7 @@ export function createMetrics ({ metadata, blobs, passwords, quota }: MetricsOpt
     seconds.observe(commit.seconds)
   })
 
-  const totals = cached(TOTALS_MILLISECONDS, () => metadata.totals(quota))
+  const totals = cached(TOTALS_MILLISECONDS, () => metadata.accounts.totals(quota))
   const stored = (name: string, help: string, key: keyof Totals) => gauge(name, `${help} Updated at most once a minute.`, async () => (await totals())[key])
   stored('magicstore_accounts', 'Registered accounts.', 'accounts')
   stored('magicstore_files', 'Stored files.', 'files')
@@ -82,21 +83,21 @@ export function createMetrics ({ metadata, blobs, passwords, quota }: MetricsOpt
 
 /** The requests to a database server and to a blob store, and the connections to the database; nothing for what is in this process. */
 function watchBackends (registry: Registry, { metadata, blobs }: { metadata: Metadata, blobs: BlobStore }): void {
-  metadata.watchRequests?.(observerOf(registry, 'magicstore_database_request_duration_seconds', 'Duration of a round trip to the database by operation and outcome; connect: the wait for a connection.'))
+  metadata.server?.watchRequests(observerOf(registry, 'magicstore_database_request_duration_seconds', 'Duration of a round trip to the database by operation and outcome; connect: the wait for a connection.'))
   blobs.watchRequests?.(observerOf(registry, 'magicstore_storage_request_duration_seconds', 'Time from a request to the file storage to the head of its response, by operation and outcome.'))
-  const { connections } = metadata
-  if (connections === undefined) return
+  const { server } = metadata
+  if (server === undefined) return
 
   const registers = [registry]
-  new Gauge({ name: 'magicstore_database_connections_max', help: 'Most connections to the database.', registers }).set(connections().max)
-  registry.registerMetric(new Gauge({ name: 'magicstore_database_connections_waiting', help: 'Calls that wait for a connection.', registers: [], collect () { this.set(connections().waiting) } }))
+  new Gauge({ name: 'magicstore_database_connections_max', help: 'Most connections to the database.', registers }).set(server.countConnections().max)
+  registry.registerMetric(new Gauge({ name: 'magicstore_database_connections_waiting', help: 'Calls that wait for a connection.', registers: [], collect () { this.set(server.countConnections().waiting) } }))
   registry.registerMetric(new Gauge({
     name: 'magicstore_database_connections',
     help: 'Open connections to the database by state.',
     labelNames: ['state'],
     registers: [],
     collect () {
-      const { inUse, idle } = connections()
+      const { inUse, idle } = server.countConnections()
       this.set({ state: 'in_use' }, inUse)
       this.set({ state: 'idle' }, idle)
     }

@@ -57,7 +57,8 @@ export function documentOptions (): SwaggerOptions {
           basic: { type: 'http', scheme: 'basic', description: '**For trying things out**: your username and password. A token as the username, with any password, works too.' },
           bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: '**For programs**: an access token or a personal access token. Access tokens are JWTs that follow RFC8725.' },
           token: { type: 'apiKey', in: 'header', name: 'Authorization', description: '**For clients that send `Authorization: Token`**: enter the word `Token`, a space and the token. Other clients use `bearer`.' },
-          session: { type: 'apiKey', in: 'cookie', name: 'magicstore_session', description: '**For pages in a browser**: the cookie that `createSession` sets, which the browser sends by itself. Over TLS its name is `__Host-magicstore_session`.' }
+          session: { type: 'apiKey', in: 'cookie', name: 'magicstore_session', description: '**For pages in a browser**: the cookie that `createSession` sets, which the browser sends by itself. Over TLS its name is `__Host-magicstore_session`.' },
+          sessionKey: { type: 'apiKey', in: 'header', name: 'Session-Key', description: '**For pages in a browser**: the key that `createSession` returned, beside the cookie.' }
         }
       }
     },

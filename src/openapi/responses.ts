@@ -2,7 +2,8 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import { SAFE_METHODS } from '../http/http1-pipeline.ts'
 import { isEssential, isUploadState } from '../http/load-shedding.ts'
-import { failures, Problem, problemDetails, ProblemDetails, type FailureCode } from '../problems.ts'
+import { problemDetails, ProblemDetails } from '../http/problem-details.ts'
+import { failures, Problem, type FailureCode } from '../problems.ts'
 
 /** A response header: the schema of its value, and a description. */
 export interface Header { type: 'string' | 'integer', description: string, [keyword: string]: unknown }
@@ -26,7 +27,8 @@ const headersByStatus: Record<number, Record<string, Header>> = {
   403: { 'WWW-Authenticate': { type: 'string', maxLength: 128, pattern: '^Bearer realm="MagicStore", error="insufficient_scope", scope="[a-z:]+"$', description: 'For `insufficient_scope`: the scope that is required (RFC 6750 section 3).' } },
   416: { 'Content-Range': { type: 'string', maxLength: 32, pattern: '^bytes [*]/(?:0|[1-9][0-9]*)$', description: 'The size of the file in bytes (RFC 9110 section 14.4).' } },
   429: { 'Retry-After': retryAfter },
-  503: { 'Retry-After': retryAfter }
+  503: { 'Retry-After': retryAfter },
+  507: { 'Retry-After': retryAfter }
 }
 
 /** Further headers of error responses, by code. */

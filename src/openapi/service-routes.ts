@@ -4,7 +4,7 @@ import { Type } from '@sinclair/typebox'
 import Negotiator from 'negotiator'
 import { readVersion } from '../config.ts'
 import type { Links } from '../http/links.ts'
-import type { Page } from '../http/page-routes.ts'
+import type { Page } from '../http/page.ts'
 import { codeSamples, noCredential } from './operation.ts'
 
 export const ServiceFacts = Type.Object({

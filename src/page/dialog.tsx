@@ -1,13 +1,15 @@
 import type { ComponentChildren } from 'preact'
 import { useId, useLayoutEffect, useRef } from 'preact/hooks'
+import { addDialog } from './dialog-history.ts'
 import { focusMain } from './focus.ts'
 import { Icon } from './icon.tsx'
 import { texts } from './texts.ts'
 
 interface DialogProps {
-  title: string
-  /** Called by Escape and the close button. Without it the dialog can't be closed. */
+  title: ComponentChildren
+  /** Called by Escape, the close button and Back. Without it the dialog can't be closed. */
   onClose?: () => void
+  onKeyDown?: (event: KeyboardEvent) => void
   class?: string
   children: ComponentChildren
 }
@@ -16,7 +18,9 @@ interface DialogProps {
  * A modal dialog. The focus starts at the element with `data-autofocus`, stays inside, and returns when the dialog closes. `autofocus`
  * would do the same, but Chromium writes a message about it to the console. A click outside does nothing, so that no input is lost.
  */
-export function Dialog ({ title, onClose, class: className = '', children }: DialogProps) {
+export function Dialog ({ title, onClose, onKeyDown, class: className = '', children }: DialogProps) {
+  const close = useRef(onClose)
+  close.current = onClose
   const element = useRef<HTMLDialogElement>(null)
   const titleId = useId()
   // A layout effect, so that the focus has moved before the next key is pressed.
@@ -31,6 +35,7 @@ export function Dialog ({ title, onClose, class: className = '', children }: Dia
       returnFocus(opener, dialog?.closest('section, main'))
     }
   }, [])
+  useLayoutEffect(() => onClose && addDialog(() => close.current?.()), [])
   const cancel = (event: Event) => {
     event.preventDefault()
     onClose?.()
@@ -38,7 +43,7 @@ export function Dialog ({ title, onClose, class: className = '', children }: Dia
   // Browsers close a dialog at the second Escape, even if the page prevents it.
   const open = () => { if (element.current?.isConnected === true) element.current.showModal() }
   return (
-    <dialog ref={element} class={className} aria-labelledby={titleId} onCancel={cancel} onClose={open}>
+    <dialog ref={element} class={className} aria-labelledby={titleId} onCancel={cancel} onClose={open} onKeyDown={onKeyDown}>
       <header>
         <h2 id={titleId} dir='auto'>{title}</h2>
         {onClose !== undefined && (

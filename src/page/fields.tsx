@@ -4,6 +4,7 @@ import { Icon } from './icon.tsx'
 import { ProblemText } from './problem.tsx'
 import { session, usernameOf } from './session.ts'
 import { texts } from './texts.ts'
+import { withoutInvisible } from './visible-name.ts'
 
 /** Returns the fields of a form that is submitted. The browser does not leave the page. */
 export function fieldsOf (event: SubmitEvent): FormData {
@@ -15,7 +16,7 @@ export function fieldsOf (event: SubmitEvent): FormData {
 export function NameField ({ label, name }: { label: string, name: string }) {
   return (
     <label>{label}
-      <input name='name' defaultValue={name} required dir='auto' autocomplete='off' spellcheck={false} />
+      <input name='name' defaultValue={withoutInvisible(name)} required dir='auto' autocomplete='off' spellcheck={false} />
     </label>
   )
 }

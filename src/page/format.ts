@@ -21,14 +21,15 @@ export function formatNumber (value: number): string {
   return numberFormat.format(value)
 }
 
-const timeFormat = new Intl.DateTimeFormat(texts.language, { dateStyle: 'medium', timeStyle: 'short' })
+/** In the locale of the browser: the order of day and month, and a clock of 12 or 24 hours, are what its user is used to. */
+const timeFormat = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
 
 /** A timestamp (RFC 3339) in the time zone of the browser. */
 export function formatTime (timestamp: string): string {
   return timeFormat.format(new Date(timestamp))
 }
 
-const dateFormat = new Intl.DateTimeFormat(texts.language, { dateStyle: 'medium' })
+const dateFormat = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' })
 
 /** The day of a timestamp (RFC 3339) in the time zone of the browser. */
 export function formatDate (timestamp: string): string {

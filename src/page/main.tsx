@@ -1,12 +1,16 @@
 import { render } from 'preact'
 import { App } from './app.tsx'
+import { watchDialogs } from './dialog-history.ts'
 import { restoreSession, watchSession } from './session.ts'
+import { removeNamedTraits } from './uploads/file-traits.ts'
 import { watchView } from './view.ts'
 import { connectWorker } from './worker-link.ts'
 
+removeNamedTraits()
 void restoreSession()
 watchSession()
 watchView()
+watchDialogs()
 // Without the service worker, downloads are loaded into memory first.
 connectWorker().catch(() => {})
 render(<App />, document.body)

@@ -1,16 +1,16 @@
 import { MagicStoreError, type Problem } from 'magicstore'
-import { formatDuration } from './format.ts'
+import { formatDuration, formatSize } from './format.ts'
 import { SessionEnded } from './session.ts'
 import { texts } from './texts.ts'
 
-/** The title and detail of an error, as the server sent them. Undefined if there is no error, or the page asks for the password instead. */
+/** The title and detail of an error, as the server sent them, with sizes as elsewhere on the page. Undefined if there is no error, or the page asks for the password instead. */
 export function describe (error: unknown): { title: string, detail?: string } | undefined {
   if (error === undefined || error instanceof SessionEnded) return undefined
   if (!(error instanceof MagicStoreError)) return { title: texts.networkProblem }
   const { problem, status } = error
   if (problem === undefined) return { title: texts.unexpectedProblem(status) }
   const wait = error.retryAfterSeconds === undefined ? '' : ` ${texts.retryAfter(formatDuration(error.retryAfterSeconds))}`
-  const detail = `${detailOf(problem)}${wait}`.trim()
+  const detail = `${detailOf(problem).replace(/\b(\d+) bytes\b/g, (_, bytes) => formatSize(Number(bytes)))}${wait}`.trim()
   return detail === '' ? { title: problem.title } : { title: problem.title, detail }
 }
 

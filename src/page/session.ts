@@ -1,5 +1,7 @@
 import { effect, signal } from '@preact/signals'
 import { authorizationOf, bodyOf, createMagicStore, MagicStoreError, type MagicStore, type Password } from 'magicstore'
+import { folder } from './folder.ts'
+import { loadKey, removeKey, saveKey } from './session-key.ts'
 
 /**
  * `loading` until the server has answered; `unreachable` if it does not; `none` if no user is signed in. `ended`: the session of this user
@@ -15,9 +17,6 @@ interface OpenSession { readonly token: string, readonly duration: number, reado
 
 /** Whether a user is signed in. */
 export const session = signal<SessionState>({ kind: 'loading' })
-
-/** The folder of the page. Behind a proxy it can have a path. */
-export const folder = new URL('.', location.href)
 
 const baseUrl = folder.href.replace(/\/$/, '')
 
@@ -58,7 +57,7 @@ let checkedAt = 0
 /** Thrown if the session has ended. The page already asks for the password. */
 export class SessionEnded extends Error {}
 
-/** Continues the session of the cookie, if there is one. */
+/** Continues the session of this browser, if there is one. */
 export async function restoreSession (): Promise<void> {
   session.value = { kind: 'loading' }
   try {
@@ -80,7 +79,12 @@ export function watchSession (): void {
 
 /** @throws MagicStoreError if the server refuses. */
 export async function signIn (credentials: Password): Promise<void> {
-  openWith(bodyOf(await anonymous.api.POST('/api/session', { headers: { authorization: authorizationOf(credentials) } })))
+  const headers = { authorization: authorizationOf(credentials), ...await keyHeaders() }
+  const begun = bodyOf(await anonymous.api.POST('/api/session', { headers }))
+  // What was asked with the new cookie and the old key says nothing about this session.
+  signIns++
+  await saveKey(begun.key)
+  openWith(begun)
   tellWindows('entered')
 }
 
@@ -92,17 +96,19 @@ export async function register (credentials: Password): Promise<void> {
 
 /** Ends this session. @throws MagicStoreError if the server refuses. */
 export async function signOut (): Promise<void> {
-  bodyOf(await anonymous.api.DELETE('/api/session'))
-  leave()
+  bodyOf(await anonymous.api.DELETE('/api/session', { headers: await keyHeaders() }))
+  await leave()
 }
 
 /**
  * Reloads the page after the session ended, so that nothing of the user stays in memory. The sign-in page shows `farewell`, which
  * survives the reload in the state of the window's history. The other windows of this browser leave, too.
  */
-export function leave (farewell?: string): void {
+export async function leave (farewell?: string): Promise<void> {
+  isLeaving = true
+  await removeKey()
   tellWindows('left')
-  history.replaceState({ farewell }, '', new URL('.', location.href))
+  history.replaceState({ farewell }, '', folder)
   startAnew()
 }
 
@@ -160,12 +166,17 @@ function whenOpen (): Promise<void> {
   })
 }
 
-/** The session of the cookie, with a new access token; undefined if there is none. */
+/** The session of this browser, with a new access token; undefined if there is none. */
 async function findSession (): Promise<OpenSession | undefined> {
   checkedAt = Date.now()
-  const { data, response, error } = await anonymous.api.GET('/api/session')
+  const { data, response, error } = await anonymous.api.GET('/api/session', { headers: await keyHeaders() })
   const found = bodyOf<OpenSession | undefined>({ data, response, error })
   return response.status === 204 ? undefined : found
+}
+
+async function keyHeaders (): Promise<Record<string, string>> {
+  const key = await loadKey()
+  return key === undefined ? {} : { 'session-key': key }
 }
 
 function checkAfterAbsence (): void {
@@ -235,6 +246,7 @@ async function issue (): Promise<OpenSession> {
 }
 
 function end (): void {
+  if (isLeaving) return
   newest = undefined
   const state = session.value
   if ('username' in state) session.value = { ...state, kind: 'ended' }

@@ -1,6 +1,8 @@
+import { visibleName } from './visible-name.ts'
+
 /** Every text of the page, in English. A translation is another object of this shape. */
 export const texts = {
-  /** BCP 47, for dates and numbers. */
+  /** BCP 47, for numbers. */
   language: 'en',
   title: 'MagicStore',
   close: 'Close',
@@ -13,6 +15,7 @@ export const texts = {
   copy: 'Copy',
   copied: 'Copied.',
   dismiss: 'Dismiss',
+  invisible: 'An invisible character',
   skipToMain: 'Skip to the content',
   navigation: 'Pages',
   views: { files: 'Files', trash: 'Trash', account: 'Account' },
@@ -45,10 +48,11 @@ export const texts = {
     order: 'Order',
     search: 'Names that begin with…',
     found: (count: number, isAll: boolean) => `${isAll ? count : `More than ${count}`} found, sorted by name.`,
+    searchFailed: 'The search failed.',
     nothingFound: 'No file has a name that begins with',
     empty: 'No files yet',
     emptyHint: 'Drop files anywhere on this page, paste them, or choose them with the button above.',
-    menuOf: (name: string) => `Actions for ${name}`,
+    menuOf: (name: string) => `Actions for ${visibleName(name)}`,
     open: 'Open',
     download: 'Download',
     rename: 'Rename',
@@ -58,36 +62,39 @@ export const texts = {
     undo: 'Undo',
     view: 'View',
     save: 'Save the name',
-    newName: (name: string) => `New name of ${name}`,
-    renamed: (name: string) => `Renamed to ${name}`,
-    deleted: (name: string) => `Moved to the trash: ${name}`,
-    deletedForGood: (name: string) => `Deleted for good: ${name}`,
-    removed: (name: string) => `Deleted: ${name}`,
-    restored: (name: string) => `Restored: ${name}`,
+    newName: (name: string) => `New name of ${visibleName(name)}`,
+    renamed: (name: string) => `Renamed to ${visibleName(name)}`,
+    deleted: (name: string) => `Moved to the trash: ${visibleName(name)}`,
+    deletedForGood: (name: string) => `Deleted for good: ${visibleName(name)}`,
+    removed: (name: string) => `Deleted: ${visibleName(name)}`,
+    restored: (name: string) => `Restored: ${visibleName(name)}`,
     previous: 'Previous file',
     next: 'Next file',
     noPreview: 'There is no preview for files of this type.',
+    noPdfViewer: 'This browser has no viewer for PDF files. Download the file to see it.',
+    insecure: 'The browser shows this file only over HTTPS. Download the file to see it.',
+    noWorker: 'The browser runs no service worker here, and cannot show this file without one. Download the file to see it.',
     brokenPreview: 'The browser can’t show this file.',
     cut: (shown: string, whole: string) => `The first ${shown} of ${whole}. Download the file to see all of it.`,
     facts: { type: 'Type', size: 'Size', created: 'Added', updated: 'Changed', stored: 'Stored', replaced: 'Replaced', sha256: 'SHA-256' },
-    downloadFailed: (name: string) => `Download failed: ${name}`,
+    downloadFailed: (name: string) => `Download failed: ${visibleName(name)}`,
     notCopied: 'The browser does not allow copying.',
-    versionsOf: (name: string) => `Versions of ${name}`,
+    versionsOf: (name: string) => `Versions of ${visibleName(name)}`,
     versionOf: (time: string) => `Version of ${time}`,
     current: (size: string, time: string) => `Current content: ${size}, ${time}`,
     noVersions: 'This file has no older versions.',
     keptUntil: (time: string) => `kept until ${time}`,
-    versionRestored: (name: string, time: string) => `Restored the version of ${time}: ${name}`,
+    versionRestored: (name: string, time: string) => `Restored the version of ${time}: ${visibleName(name)}`,
     versionDeleted: (time: string) => `Deleted for good: the version of ${time}`,
     deleteVersion: 'Delete this version for good?',
     deleteVersionOf: (time: string) => `This deletes the version of ${time} and cannot be undone. The file itself stays:`,
     deleteForGood: 'Delete for good',
-    deleteForGoodNamed: (name: string) => `Delete ${name} for good`,
+    deleteForGoodNamed: (name: string) => `Delete ${visibleName(name)} for good`,
     deleteForGoodTitle: 'Delete this file for good?',
     deleteForGoodOf: (versions: number) => versions === 0
       ? 'This cannot be undone:'
       : `This also deletes ${versions === 1 ? 'its older version' : `its ${versions} older versions`} and cannot be undone:`,
-    restoreOf: (name: string) => `Restore ${name}`,
+    restoreOf: (name: string) => `Restore ${visibleName(name)}`,
     restoreAs: 'Restore under another name',
     nameTaken: 'A file of this name already exists:',
     otherName: 'Name of the restored file',
@@ -111,7 +118,7 @@ export const texts = {
     title: 'Uploads',
     add: 'Add files',
     dropHere: 'Drop files to upload them',
-    folderUnreadable: (name: string) => `The folder ${name} could not be read completely.`,
+    folderUnreadable: (name: string) => `The folder ${visibleName(name)} could not be read completely.`,
     fileUnreadable: 'The file can no longer be read',
     fileUnreadableDetail: 'It was changed, moved or deleted. Add it again.',
     elsewhere: 'Another window or device is sending this upload',
@@ -124,11 +131,11 @@ export const texts = {
     clearFinished: 'Clear finished',
     list: 'List of uploads',
     more: (count: string) => `and ${count} more`,
-    pause: (name: string) => `Pause ${name}`,
-    resume: (name: string) => `Resume ${name}`,
-    cancel: (name: string) => `Cancel ${name}`,
-    cancelUnfinished: (name: string) => `Cancel the unfinished upload of ${name}`,
-    progressOf: (name: string) => `Progress of ${name}`,
+    pause: (name: string) => `Pause ${visibleName(name)}`,
+    resume: (name: string) => `Resume ${visibleName(name)}`,
+    cancel: (name: string) => `Cancel ${visibleName(name)}`,
+    cancelUnfinished: (name: string) => `Cancel the unfinished upload of ${visibleName(name)}`,
+    progressOf: (name: string) => `Progress of ${visibleName(name)}`,
     summary: {
       uploading: (done: string, all: string) => `${done} of ${all} uploaded`,
       done: (all: string) => all === '1' ? '1 file uploaded' : `${all} files uploaded`,
@@ -150,7 +157,7 @@ export const texts = {
       sessionEnded: 'This upload continues when you have signed in again.'
     },
     taken: {
-      question: (name: string) => `A file named ${name} already exists.`,
+      question: (name: string) => `A file named ${visibleName(name)} already exists.`,
       existing: (size: string, time: string) => `The stored file: ${size}, changed ${time}.`,
       replace: 'Replace it',
       keep: 'Keep both',
@@ -158,7 +165,7 @@ export const texts = {
       forAll: 'Do the same for the remaining files'
     },
     alike: {
-      question: (name: string) => `An unfinished upload of ${name} has the same size.`,
+      question: (name: string) => `An unfinished upload of ${visibleName(name)} has the same size.`,
       explanation: 'Continue only if the file has not changed since.',
       continue: 'Continue',
       startAgain: 'Start again'
@@ -170,20 +177,20 @@ export const texts = {
       progress: (done: string, all: string) => `${done} of ${all} stored`,
       sizeUnknown: (done: string) => `${done} stored`,
       choose: 'Choose the file',
-      chooseFor: (name: string) => `Choose the file ${name} to continue its upload`
+      chooseFor: (name: string) => `Choose the file ${visibleName(name)} to continue its upload`
     },
     announced: {
       added: (count: string) => `Uploading ${count} files.`,
-      addedOne: (name: string) => `Uploading ${name}.`,
+      addedOne: (name: string) => `Uploading ${visibleName(name)}.`,
       stored: (count: string) => `${count} files uploaded.`,
-      storedOne: (name: string) => `${name} uploaded.`,
+      storedOne: (name: string) => `${visibleName(name)} uploaded.`,
       failed: (count: string) => `${count} uploads failed.`,
-      failedOne: (name: string, why: string) => `Upload of ${name} failed: ${why}.`,
+      failedOne: (name: string, why: string) => `Upload of ${visibleName(name)} failed: ${why}.`,
       taken: (count: string) => `${count} files already exist. Choose in the list of uploads what to do.`,
-      takenOne: (name: string) => `A file named ${name} already exists. Choose in the list of uploads what to do.`,
+      takenOne: (name: string) => `A file named ${visibleName(name)} already exists. Choose in the list of uploads what to do.`,
       alike: (count: string) => `${count} unfinished uploads exist. Choose in the list of uploads what to do.`,
-      alikeOne: (name: string) => `An unfinished upload of ${name} exists. Choose in the list of uploads what to do.`,
-      progress: (percent: string, name: string) => `${percent} of ${name} sent.`
+      alikeOne: (name: string) => `An unfinished upload of ${visibleName(name)} exists. Choose in the list of uploads what to do.`,
+      progress: (percent: string, name: string) => `${percent} of ${visibleName(name)} sent.`
     }
   },
   account: {

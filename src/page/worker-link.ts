@@ -1,4 +1,6 @@
-import { accessToken, folder } from './session.ts'
+import { signal } from '@preact/signals'
+import { folder } from './folder.ts'
+import { accessToken } from './session.ts'
 
 /** Trusted Types of the browsers that have them. */
 interface TrustedTypes {
@@ -8,7 +10,7 @@ interface TrustedTypes {
 const workerUrl = `${folder}service-worker.js`
 
 /** The id of this window at the service worker; undefined until the service worker can be used. */
-let windowId: string | undefined
+const windowId = signal<string | undefined>(undefined)
 
 /**
  * Starts the service worker, which adds the access token to requests of this window that the browser makes by itself. Browsers offer no
@@ -20,7 +22,7 @@ export async function connectWorker (): Promise<void> {
   await navigator.serviceWorker.register(scriptUrl())
   const { active } = await navigator.serviceWorker.ready
   const { port1, port2 } = new MessageChannel()
-  port1.onmessage = ({ data }: MessageEvent<string>) => { windowId = data }
+  port1.onmessage = ({ data }: MessageEvent<string>) => { windowId.value = data }
   active?.postMessage('window', [port2])
 }
 
@@ -32,8 +34,8 @@ interface BytesAddress {
 
 /** The address of a file's bytes for elements of this window. The service worker answers it; undefined without one. */
 export function bytesAddress ({ name, version, disposition }: BytesAddress): string | undefined {
-  if (windowId === undefined || navigator.serviceWorker.controller === null) return undefined
-  const query = new URLSearchParams({ window: windowId, ...(version !== undefined && { version }), ...(disposition && { disposition }) })
+  if (windowId.value === undefined || navigator.serviceWorker.controller === null) return undefined
+  const query = new URLSearchParams({ window: windowId.value, ...(version !== undefined && { version }), ...(disposition && { disposition }) })
   return `${folder}uploads/${encodeURIComponent(name)}?${query}`
 }
 

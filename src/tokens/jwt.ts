@@ -1,8 +1,8 @@
 import type { FastifyJWTOptions, JWT } from '@fastify/jwt'
 import { LRUCache } from 'lru-cache'
+import type { SigningKey } from '../config/signing-keys.ts'
 import { Problem } from '../problems.ts'
-import { type KeyRing, NEW_KEY_MILLISECONDS } from './key-ring.ts'
-import type { SigningKey } from './signing-keys.ts'
+import type { KeyRing } from './key-ring.ts'
 
 /** The format of an access token (RFC 7519, RFC 9068): one algorithm, one type, these claims. */
 const format = {
@@ -56,8 +56,7 @@ export async function createAccessTokenCodec (ring: KeyRing, registerJwts: Regis
 
   let replacing: Promise<void> | undefined
 
-  async function refresh (milliseconds?: number): Promise<void> {
-    const current = await ring.current(milliseconds)
+  async function use (current: readonly SigningKey[]): Promise<void> {
     if (current !== keys) await (replacing ??= replaceKeys(current).finally(() => { replacing = undefined }))
   }
 
@@ -70,7 +69,7 @@ export async function createAccessTokenCodec (ring: KeyRing, registerJwts: Regis
   async function verifySignature (token: string): Promise<Payload> {
     const kid = keyIdOf(token)
     // Another process may have signed with a key that was added a moment ago.
-    if (kid !== undefined && !keys.some(key => key.kid === kid)) await refresh(NEW_KEY_MILLISECONDS)
+    if (kid !== undefined && !keys.some(key => key.kid === kid)) await use(await ring.latest())
     const verifier = keys.some(key => key.kid === kid) ? jwts[String(kid)] : undefined
     if (verifier === undefined || !isCanonical(token)) throw new Problem('token_malformed')
     try {
@@ -86,7 +85,7 @@ export async function createAccessTokenCodec (ring: KeyRing, registerJwts: Regis
 
   return {
     async sign ({ tokenId, accountId, issuedAt, expiresAt }) {
-      await refresh()
+      await use(await ring.current())
       const signer = jwts[(keys[0] as SigningKey).kid] as JWT
       return signer.sign({
         jti: String(tokenId),
@@ -98,7 +97,7 @@ export async function createAccessTokenCodec (ring: KeyRing, registerJwts: Regis
     },
 
     async verify (token) {
-      await refresh()
+      await use(await ring.current())
       const payload = cache.get(token) ?? await verifySignature(token)
       return { tokenId: Number(payload.jti), accountId: Number(payload.sub), expiresAt: payload.exp * 1000 }
     }

@@ -1,21 +1,18 @@
-import type { SigningKey } from './signing-keys.ts'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { SigningKey } from '../config/signing-keys.ts'
 
 /** How long the keys are used before they are read again: a rotation takes effect after this time. */
 const FRESH_MILLISECONDS = 1000
 
-/**
- * How old the keys may be if none of them fits: another process may have added one a moment ago. It also limits how often forged tokens
- * and cursors make the server read the keys.
- */
-export const NEW_KEY_MILLISECONDS = 100
+/** Time from a read to one for a key that is unknown, so that forged tokens and cursors can't make the server read more often. */
+const PAUSE_MILLISECONDS = 100
 
-/** The signing keys in use, which another process can rotate. */
+/** The signing keys in use, which another process can rotate. Both methods return the key that signs first, and the same array until the keys change. */
 export interface KeyRing {
-  /**
-   * The keys as they were at most `milliseconds` ago, 1,000 if not given; the first one signs. The array is another one only if
-   * the keys are.
-   */
-  current (milliseconds?: number): Promise<readonly SigningKey[]>
+  /** The keys as they were at most 1,000 ms ago. */
+  current (): Promise<readonly SigningKey[]>
+  /** The keys as they are now, after up to 100 ms: if no current key fits, another process may have added one a moment ago. */
+  latest (): Promise<readonly SigningKey[]>
 }
 
 /**
@@ -26,6 +23,7 @@ export function createKeyRing (first: readonly SigningKey[], read: () => Promise
   let keys = first
   let readAt = performance.now()
   let reading: Promise<void> | undefined
+  let nextReading: Promise<void> | undefined
 
   async function refresh (): Promise<void> {
     const found = await read().catch(() => undefined)
@@ -34,9 +32,22 @@ export function createKeyRing (first: readonly SigningKey[], read: () => Promise
     reading = undefined
   }
 
+  async function readNext (): Promise<void> {
+    await wait(Math.max(0, readAt + PAUSE_MILLISECONDS - performance.now()))
+    // A read in progress may have begun before the key was added.
+    await reading
+    nextReading = undefined
+    await (reading ??= refresh())
+  }
+
   return {
-    async current (milliseconds = FRESH_MILLISECONDS) {
-      if (performance.now() - readAt >= milliseconds) await (reading ??= refresh())
+    async current () {
+      if (performance.now() - readAt >= FRESH_MILLISECONDS) await (reading ??= refresh())
+      return keys
+    },
+
+    async latest () {
+      await (nextReading ??= readNext())
       return keys
     }
   }

@@ -3,6 +3,7 @@ import { MAX_USERNAME_POINTS } from '../accounts/username.ts'
 import { NextId } from '../http/pagination.ts'
 import { Id, NullableText, ONE_LINE, Timestamp } from '../http/wire-values.ts'
 import { scopes, type Scope } from './scopes.ts'
+import { SECRET_PATTERN } from './sessions.ts'
 
 export const AccessToken = Type.Object({
   token: Type.String({
@@ -20,6 +21,16 @@ export const Session = Type.Object({
   username: Type.String({ minLength: 1, maxLength: MAX_USERNAME_POINTS, pattern: ONE_LINE, description: 'The username as registered.', examples: ['test_user'] }),
   sessionId: Id('Id of the session in the list of tokens.', 21)
 }, { $id: 'Session', additionalProperties: false, description: 'An access token of a session.' })
+
+export const NewSession = Type.Object({
+  ...Session.properties,
+  key: Type.String({
+    maxLength: 43,
+    pattern: SECRET_PATTERN,
+    description: 'The key of the session. It is returned only here. Keep it where only pages of your origin can read it, such as IndexedDB, and send it in `Session-Key`.',
+    examples: ['0123456789abcdefghijklmnopqrstuvwxyzABCDEFG']
+  })
+}, { $id: 'NewSession', additionalProperties: false, description: 'A new session, with its key and its first access token.' })
 
 export const Greeting = Type.Object({
   data: Type.String({

@@ -5,12 +5,13 @@ import type { FastifyRequest } from 'fastify'
 import type { SecurityLog } from '../accounts/events.ts'
 import { originOf } from '../accounts/network.ts'
 import { callerOf } from '../http/caller.ts'
+import { SESSION_KEY } from '../http/protection.ts'
 import { ignoreBodies } from '../http/schema-compilers.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
 import { Problem } from '../problems.ts'
-import { Session } from './schemas.ts'
-import { SESSION_SECONDS, type Sessions } from './sessions.ts'
+import { NewSession, Session } from './schemas.ts'
+import { SESSION_SECONDS, type Sessions, type SessionSecrets } from './sessions.ts'
 
 /** `publicUrl` is undefined if PUBLIC_URL is not set. */
 interface SessionRoutesOptions { sessions: Sessions, securityLog: SecurityLog, publicUrl: string | undefined }
@@ -23,8 +24,8 @@ const COOKIE = 'magicstore_session'
 /** Browsers accept a cookie of this name only over TLS and only from this host (RFC 6265bis section 4.1.3.2). */
 const SECURE_COOKIE = `__Host-${COOKIE}`
 
-/** The `security` of operations that read the cookie. They work without a credential too. */
-const byCookie: { [scheme: string]: string[] }[] = [{ session: [] }, {}]
+/** The `security` of operations that read the cookie and the key. They work without a credential too. */
+const bySession: { [scheme: string]: string[] }[] = [{ session: [], sessionKey: [] }, {}]
 
 const SetCookie = (description: string) => ({
   'Set-Cookie': { type: 'string', maxLength: 4096, pattern: `^(?:__Host-)?${COOKIE}=[A-Za-z0-9_-]*; `, description } as const
@@ -39,12 +40,12 @@ export const sessionSignInRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions
     schema: {
       operationId: 'createSession',
       summary: 'Create a session',
-      description: 'For pages in a browser: sets a cookie with which `GET /api/session` returns access tokens for 30 days. No other operation reads the cookie, and scripts can\'t. If the request already has a session, that session ends. Programs use `GET /api/token`.',
+      description: 'For pages in a browser: sets a cookie and returns a key. With both, `GET /api/session` returns access tokens for 30 days. No other operation reads the cookie, and scripts can\'t; the browser sends it to every port of the host, so it is of no use without the key. If the request has the cookie and the key of a session, that session ends. Programs use `GET /api/token`.',
       ...codeSamples('curl -f -u test_user:pwd -c cookies.txt -X POST http://127.0.0.1:5000/api/session'),
       tags: ['Tokens'],
       response: {
         201: {
-          ...Type.Ref(Session),
+          ...Type.Ref(NewSession),
           description: 'The new session.',
           headers: SetCookie('The cookie of the session: `HttpOnly`, `SameSite=Strict`; over TLS `Secure`, with the prefix `__Host-`.')
         },
@@ -55,14 +56,14 @@ export const sessionSignInRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions
     const { account } = callerOf(request)
     // A sign-in replaces the session of the browser (OWASP ASVS 5.0, V7.2.4).
     await endSession(request, { sessions, securityLog })
-    const { secret, ...session } = await sessions.create(account, originOf(request))
+    const { cookie, ...session } = await sessions.create(account, originOf(request))
     securityLog.record({ kind: 'session_created', accountId: account.id, ...originOf(request) })
-    reply.code(201).setCookie(cookieName(request), secret, { ...attributesFor(request, publicUrl), maxAge: SESSION_SECONDS })
+    reply.code(201).setCookie(cookieName(request), cookie, { ...attributesFor(request, publicUrl), maxAge: SESSION_SECONDS })
     return session
   })
 }
 
-/** Renews and ends the session that the cookie of a request names; no credentials required. */
+/** Renews and ends the session whose cookie and key a request has; no credentials required. */
 export const sessionRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = async (app, { sessions, securityLog, publicUrl }) => {
   await app.register(cookie)
   app.addHook('onRequest', async request => refuseOtherSites(request))
@@ -70,17 +71,17 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = as
   const schema = {
     operationId: 'getSession',
     summary: 'Get an access token for the session',
-    description: 'Returns a new access token if the request has the cookie of a session; otherwise 204. The token ends with the session. The cookie and the expiry of the session do not change.',
-    ...codeSamples('curl -f -b cookies.txt http://127.0.0.1:5000/api/session'),
+    description: 'Returns a new access token if the request has the cookie and the key of a session; otherwise 204. The token ends with the session. The cookie, the key and the expiry of the session do not change.',
+    ...codeSamples('curl -f -b cookies.txt -H "Session-Key: <key>" http://127.0.0.1:5000/api/session'),
     tags: ['Tokens'],
-    security: byCookie,
+    security: bySession,
     response: {
       200: { ...Type.Ref(Session), description: 'The session, with a new access token.' },
       204: { description: 'There is no session, or it has ended.', type: 'null' },
       ...problems(['too_many_tokens', 'cross_site_request', 'storage_full'])
     }
   }
-  const renew = (request: FastifyRequest) => sessions.renew(secretOf(request) ?? '', originOf(request))
+  const renew = (request: FastifyRequest) => sessions.renew(secretsOf(request), originOf(request))
   // The cookie stays: meanwhile the browser may have that of a new session, which a late response would delete.
   app.get(PATH, { schema, exposeHeadRoute: false }, async (request, reply) => await renew(request) ?? reply.code(204).send())
   // Fastify's own answer to HEAD has a Content-Length with 204, which RFC 9110 section 8.6 forbids.
@@ -90,10 +91,10 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = as
     schema: {
       operationId: 'deleteSession',
       summary: 'End the session',
-      description: 'Revokes the session that the cookie of the request names, with all its access tokens, and deletes the cookie. Without a session it does nothing.',
-      ...codeSamples('curl -f -b cookies.txt -c cookies.txt -X DELETE http://127.0.0.1:5000/api/session'),
+      description: 'Revokes the session whose cookie and key the request has, with all its access tokens, and deletes the cookie. Without a session it only deletes the cookie.',
+      ...codeSamples('curl -f -b cookies.txt -c cookies.txt -H "Session-Key: <key>" -X DELETE http://127.0.0.1:5000/api/session'),
       tags: ['Tokens'],
-      security: byCookie,
+      security: bySession,
       response: {
         204: { description: 'There is no session any more.', type: 'null', headers: SetCookie('Deletes the cookie, if the request has one.') },
         ...problems(['cross_site_request', 'storage_full'])
@@ -101,16 +102,16 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = as
     }
   }, async (request, reply) => {
     await endSession(request, { sessions, securityLog })
-    if (secretOf(request) !== undefined) reply.clearCookie(cookieName(request), attributesFor(request, publicUrl))
+    if (secretsOf(request).cookie !== undefined) reply.clearCookie(cookieName(request), attributesFor(request, publicUrl))
     return reply.code(204).send()
   })
 }
 
 type Ending = Pick<SessionRoutesOptions, 'sessions' | 'securityLog'>
 
-/** Ends the session of the cookie, if there is one. */
+/** Ends the session of a request, if it has one. */
 async function endSession (request: FastifyRequest, { sessions, securityLog }: Ending): Promise<void> {
-  const accountId = await sessions.end(secretOf(request) ?? '')
+  const accountId = await sessions.end(secretsOf(request))
   if (accountId !== undefined) securityLog.record({ kind: 'token_revoked', accountId, ...originOf(request) })
 }
 
@@ -125,8 +126,10 @@ function cookieName ({ protocol }: FastifyRequest): string {
   return protocol === 'https' ? SECURE_COOKIE : COOKIE
 }
 
-function secretOf (request: FastifyRequest): string | undefined {
-  return request.cookies[cookieName(request)]
+function secretsOf (request: FastifyRequest): Partial<SessionSecrets> {
+  const cookie = request.cookies[cookieName(request)]
+  const key = request.headers[SESSION_KEY]?.toString()
+  return { ...(cookie !== undefined && { cookie }), ...(key !== undefined && { key }) }
 }
 
 /** The prefix `__Host-` requires the path `/`. Without TLS, browsers send the cookie only to these operations. */

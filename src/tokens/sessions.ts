@@ -10,7 +10,15 @@ export const SESSION_SECONDS = 30 * 24 * 3600
 const SECRET_BYTES = 32
 
 /** A secret as it is sent: base64url of 32 bytes. */
-const SECRET = /^[A-Za-z0-9_-]{43}$/
+export const SECRET_PATTERN = '^[A-Za-z0-9_-]{43}$'
+
+const SECRET = new RegExp(SECRET_PATTERN)
+
+/**
+ * The two secrets of a session; each is useless without the other. Scripts can't read the cookie, but browsers send it to every port of
+ * the host, and every port can set it (RFC 6265 section 8.5). Only pages of the same origin, which includes the port, can read the key.
+ */
+export interface SessionSecrets { readonly cookie: string, readonly key: string }
 
 /** A new access token of a session. */
 export interface RenewedSession extends IssuedToken { username: string, sessionId: number }
@@ -18,52 +26,56 @@ export interface RenewedSession extends IssuedToken { username: string, sessionI
 /** Sessions of the page. A session is a token of the account that only creates access tokens. */
 export interface Sessions {
   /**
-   * Creates a session and its first access token. The secret is returned only here.
+   * Creates a session and its first access token. The secrets are returned only here.
    * @throws too_many_tokens, and credentials_wrong if the password has changed since the request was authenticated.
    */
-  create (account: AccountRecord, origin: Origin): Promise<RenewedSession & { secret: string }>
-  /** Creates an access token; undefined if no active session has this secret, or its account is disabled. @throws too_many_tokens. */
-  renew (secret: string, origin: Origin): Promise<RenewedSession | undefined>
+  create (account: AccountRecord, origin: Origin): Promise<RenewedSession & SessionSecrets>
+  /** Creates an access token; undefined if no active session has these secrets, or its account is disabled. @throws too_many_tokens. */
+  renew (secrets: Partial<SessionSecrets>, origin: Origin): Promise<RenewedSession | undefined>
   /** Revokes a session and its access tokens. Returns the id of its account; undefined if there is no such session. */
-  end (secret: string): Promise<number | undefined>
+  end (secrets: Partial<SessionSecrets>): Promise<number | undefined>
 }
 
 export function createSessions (tokens: Tokens): Sessions {
   return {
     async create (account, origin) {
-      const secret = randomBytes(SECRET_BYTES).toString('base64url')
-      const session = await tokens.addSession(account, origin, { secretHash: hashOf(secret), lifetimeMilliseconds: SESSION_SECONDS * 1000 })
+      const secrets = { cookie: createSecret(), key: createSecret() }
+      const session = await tokens.addSession(account, origin, { secretHash: hashOf(secrets), lifetimeMilliseconds: SESSION_SECONDS * 1000 })
       try {
-        return { secret, username: account.username, sessionId: session.id, ...await tokens.issue(account, origin, session) }
+        return { ...secrets, username: account.username, sessionId: session.id, ...await tokens.issue(account, origin, session) }
       } catch (error) {
-        // The client never gets its secret.
+        // The client never gets its secrets.
         await tokens.revoke(account.id, session.id).catch(() => {})
         throw error
       }
     },
 
-    async renew (secret, origin) {
-      const found = await find(secret)
+    async renew (secrets, origin) {
+      const found = await find(secrets)
       if (found === undefined || found.account.disabledAt !== null) return undefined
       const { account, token } = found
       const issued = await unlessRevoked(tokens.issue(account, origin, token))
       return issued && { username: account.username, sessionId: token.id, ...issued }
     },
 
-    async end (secret) {
-      const found = await find(secret)
+    async end (secrets) {
+      const found = await find(secrets)
       return found && unlessRevoked(tokens.revokeCurrent(found.token).then(() => found.account.id))
     }
   }
 
-  async function find (secret: string) {
-    return SECRET.test(secret) ? tokens.findSession(hashOf(secret)) : undefined
+  async function find ({ cookie = '', key = '' }: Partial<SessionSecrets>) {
+    return SECRET.test(cookie) && SECRET.test(key) ? tokens.findSession(hashOf({ cookie, key })) : undefined
   }
 }
 
-/** The stored hash of a secret, in hex. An unsalted hash is enough, because the secret has 256 random bits. */
-function hashOf (secret: string): string {
-  return createHash('sha256').update(secret).digest('hex')
+function createSecret (): string {
+  return randomBytes(SECRET_BYTES).toString('base64url')
+}
+
+/** The stored hash of the two secrets, in hex. An unsalted hash is enough, because each has 256 random bits. */
+function hashOf ({ cookie, key }: SessionSecrets): string {
+  return createHash('sha256').update(`${cookie}.${key}`).digest('hex')
 }
 
 /** Undefined if the session was revoked after it was found. */

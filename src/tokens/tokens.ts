@@ -64,17 +64,17 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
   function touch ({ id, lastUsedAt }: TokenRecord, now: number): void {
     if (lastUsedAt !== null && Math.abs(now - lastUsedAt) < TOUCH_MILLISECONDS) return
     // Not awaited, and errors are ignored: downloads must work on a full disk.
-    metadata.recordTokenUse(id, now).catch(() => {})
+    metadata.tokens.recordUse(id, now).catch(() => {})
   }
 
   /** @throws token_malformed, token_expired, token_revoked. */
   async function get (text: string): Promise<TokenAndAccount> {
     if (text.startsWith('mst_')) {
       if (!isPersonalToken(text)) throw new Problem('token_malformed')
-      return await metadata.findTokenBySecret(hashPersonalToken(text)) ?? refuseRevoked()
+      return await metadata.tokens.findBySecret(hashPersonalToken(text)) ?? refuseRevoked()
     }
     const { tokenId, accountId, expiresAt } = await codec.verify(text)
-    const found = await metadata.findToken(tokenId)
+    const found = await metadata.tokens.find(tokenId)
     // Soon after a token expires its row is deleted: then the clock of this process decides, but only which reason is given.
     if ((found?.now ?? Date.now()) >= expiresAt) throw new Problem('token_expired')
     return found?.account.id === accountId && found.token.kind === 'access' ? found : refuseRevoked()
@@ -83,7 +83,7 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
   /** Adds a token and its event, if `passwordHash` is still the account's, or the parent token still exists. */
   function add (token: NewToken, { event: kind, origin, passwordHash, ...lifetime }: AddOptions): Promise<TokenRecord> {
     const { accountId } = token
-    return reserve.withSpace(() => metadata.addToken(token, {
+    return reserve.withSpace(() => metadata.tokens.add(token, {
       maxTokens: MAX_TOKENS,
       ...lifetime,
       ...(kind !== undefined && { withEvent: { event: { accountId, kind, ...origin }, keep: KEPT_EVENTS } }),
@@ -92,7 +92,7 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
   }
 
   function revoke (accountId: number, id: number): Promise<void> {
-    return reserve.withSpace(() => metadata.removeToken(accountId, id))
+    return reserve.withSpace(() => metadata.tokens.remove(accountId, id))
   }
 
   return {
@@ -157,12 +157,12 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
     },
 
     async findSession (secretHash) {
-      const found = await metadata.findTokenBySecret(secretHash)
+      const found = await metadata.tokens.findBySecret(secretHash)
       // A personal token is found by its hash as well.
       return found?.token.kind === 'session' && found.now < Number(found.token.expiresAt) ? found : undefined
     },
 
-    list: (accountId, { beforeId, limit }) => metadata.listTokens(accountId, { beforeId, limit }),
+    list: (accountId, { beforeId, limit }) => metadata.tokens.list(accountId, { beforeId, limit }),
 
     async revokeCurrent ({ accountId, id }) {
       await revoke(accountId, id).catch((error: unknown) => {
@@ -173,7 +173,7 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
 
     revoke,
 
-    revokeAll: accountId => reserve.withSpace(() => metadata.removeTokens(accountId))
+    revokeAll: accountId => reserve.withSpace(() => metadata.tokens.removeAll(accountId))
   }
 }
 

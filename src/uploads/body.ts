@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
-import type { Http2Stream, ServerHttp2Stream } from 'node:http2'
+import type { Http2Stream } from 'node:http2'
 import { expectDigests, type Fields } from '../files/digests.ts'
+import { announcedLength } from '../http/wire-values.ts'
 import { Problem } from '../problems.ts'
 
 const DIGEST_FIELDS = ['content-digest', 'repr-digest'] as const
@@ -72,13 +73,7 @@ function openBody (request: IncomingMessage, fields: readonly DigestField[]): Up
 function announcedBytesOf (request: IncomingMessage): number | undefined {
   const encoding = request.headers['content-encoding']?.trim().toLowerCase() ?? ''
   if (encoding !== '' && encoding !== 'identity') throw new Problem('content_encoding_unsupported', { headers: { 'accept-encoding': 'identity' } })
-  const length = request.headers['content-length']
-  return length === undefined && hasBody(request) ? undefined : Number(length ?? 0)
-}
-
-/** Whether a request without `Content-Length` has a body. */
-function hasBody (request: IncomingMessage): boolean {
-  return 'stream' in request ? !(request.stream as ServerHttp2Stream).endAfterHeaders : request.headers['transfer-encoding'] !== undefined
+  return announcedLength(request)
 }
 
 /** Reads the body without destroying the request when the reader stops early: the response must still be sent on its connection. */

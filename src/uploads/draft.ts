@@ -2,8 +2,8 @@ import { parse } from 'content-disposition'
 import { Problem } from '../problems.ts'
 import type { UploadAppend } from './receiver.ts'
 import type { UploadCreation } from './resumable.ts'
-import { agreedLength, DRAFT_BYTES, fieldOf, findBoolean, findCount, hasType, refuseField, TUS_BYTES, type Headers } from './upload-fields.ts'
-import { declaredFile, requireName } from './upload-metadata.ts'
+import { agreedLength, DRAFT_BYTES, fieldOf, findBoolean, findCount, FORM_FIELDS, hasType, refuseField, TUS_BYTES, type Headers } from './upload-fields.ts'
+import { declaredFile } from './upload-metadata.ts'
 
 // draft-ietf-httpbis-resumable-upload-12. Older versions, down to 05, differ from it only in what is optional.
 
@@ -26,13 +26,13 @@ export function draftContent (headers: Headers, announcedBytes: number | undefin
   return { length: agreedLength(findCount(headers, 'upload-length'), isLast ? announcedBytes : undefined), isLast }
 }
 
-/** The name and the type of the file that `POST` creates. @throws name_invalid, upload_header_invalid. */
+/** The name and the type of the file that `POST` creates. @throws upload_header_invalid. */
 export function draftFile (headers: Headers): Pick<UploadCreation, 'name' | 'type'> {
   const declared = declaredFile(headers)
-  const isAppend = hasType(headers, DRAFT_BYTES) || hasType(headers, TUS_BYTES)
+  const isOfFile = ![DRAFT_BYTES, TUS_BYTES, FORM_FIELDS].some(type => hasType(headers, type))
   return {
-    name: requireName(dispositionName(headers) || declared.name, 'Content-Disposition or Upload-Metadata'),
-    type: isAppend ? declared.type : fieldOf(headers, 'content-type') ?? declared.type
+    name: dispositionName(headers) || declared.name,
+    type: (isOfFile ? fieldOf(headers, 'content-type') : undefined) ?? declared.type
   }
 }
 

@@ -2,7 +2,7 @@ import { Problem } from '../problems.ts'
 import { draftAppend, draftContent, draftFile, isDraft } from './draft.ts'
 import type { UploadAppend } from './receiver.ts'
 import type { UploadCreation } from './resumable.ts'
-import { isTus, requireTusBytes, tusAppend, tusCreation } from './tus.ts'
+import { isTus, protocolMissing, requireTusBytes, tusAppend, tusCreation } from './tus.ts'
 import type { Headers } from './upload-fields.ts'
 
 /** What the content of a request says about the file. */
@@ -10,7 +10,7 @@ export type Content = Pick<UploadAppend, 'length' | 'isLast'>
 
 /**
  * What a creation by `POST` says about the file and its beginning.
- * @throws upload_protocol_missing, partial_upload, tus_version_unsupported, upload_header_invalid, name_invalid, unsupported_media_type,
+ * @throws upload_protocol_missing, partial_upload, tus_version_unsupported, upload_header_invalid, unsupported_media_type,
  * upload_length_inconsistent.
  */
 export function startOf (headers: Headers, announcedBytes: number | undefined): Pick<UploadCreation, 'name' | 'type'> & Content {
@@ -20,7 +20,7 @@ export function startOf (headers: Headers, announcedBytes: number | undefined): 
   return { ...tusCreation(headers), isLast: false }
 }
 
-/** What an append by `PATCH` says about its bytes. @throws as `startOf`, but for name_invalid. */
+/** What an append by `PATCH` says about its bytes. @throws as `startOf`. */
 export function partOf (headers: Headers, announcedBytes: number | undefined): Pick<UploadAppend, 'offset'> & Content {
   return protocolOf(headers) === 'tus' ? tusAppend(headers) : draftAppend(headers, announcedBytes)
 }
@@ -29,5 +29,5 @@ function protocolOf (headers: Headers): 'tus' | 'draft' {
   if (headers['content-range'] !== undefined) throw new Problem('partial_upload', { detail: 'Content-Range is for PUT only.' })
   if (isTus(headers)) return 'tus'
   if (isDraft(headers)) return 'draft'
-  throw new Problem('upload_protocol_missing', { detail: 'Send Tus-Resumable: 1.0.0 for tus, or Upload-Complete for the IETF draft.' })
+  throw protocolMissing('Send Tus-Resumable: 1.0.0 for tus, or Upload-Complete for the IETF draft.')
 }

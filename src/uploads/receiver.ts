@@ -1,8 +1,9 @@
 import type { BlobStore } from '../blobs/blob-store.ts'
+import type { DiskRoom } from '../files/disk-room.ts'
 import type { Quotas } from '../files/quotas.ts'
 import type { Precondition } from '../metadata/preconditions.ts'
 import type { AccountRecord } from '../metadata/records.ts'
-import type { UploadProgress, UploadRecord } from '../metadata/uploads.ts'
+import type { UploadProgress, UploadRecord } from '../metadata/uploads-repository.ts'
 import { Problem, refuseSize } from '../problems.ts'
 import { createContentDigests, type ContentDigests, type WatchedBytes } from './content-digests.ts'
 import type { SaveProgress } from './progress.ts'
@@ -28,16 +29,24 @@ export interface UploadAppend {
   readonly reprDigest?: () => string | undefined
   /** Replaces the recorded precondition (ranged `PUT` only). */
   readonly precondition?: Precondition
+  /** Aborted when the client is gone. */
+  readonly clientGone?: AbortSignal
 }
 
-/** The end of an upload: `watched` are its last bytes, and `reprDigest` is the field of the request that sent them. */
-export interface Ending { readonly progress: UploadProgress, readonly watched?: WatchedBytes, readonly reprDigest?: string | undefined }
+/**
+ * The end of an upload: `watched` are its last bytes, and `reprDigest` is the field of the request that sent them. `signal` ends the
+ * verification of the bytes, with its reason.
+ */
+export interface Ending { readonly progress: UploadProgress, readonly watched?: WatchedBytes, readonly reprDigest?: string | undefined, readonly signal: AbortSignal }
 
 interface ReceiverOptions {
   blobs: BlobStore
+  room: Pick<DiskRoom, 'makerFor'>
   quotas: Quotas
   maxFileBytes: number
   save: SaveProgress
+  /** @throws not_found if the upload has ended. */
+  checkCurrent: (owner: AccountRecord, upload: UploadRecord) => Promise<unknown>
   end: (owner: AccountRecord, id: string) => Promise<void>
 }
 
@@ -61,7 +70,7 @@ export interface Receiver extends Pick<ContentDigests, 'verify' | 'cacheDigest'>
 
 export const noBytes: Pick<UploadAppend, 'bytes' | 'confirm'> = { bytes: { async * [Symbol.asyncIterator] () {} }, confirm: undefined }
 
-export function createReceiver ({ blobs, quotas, maxFileBytes, save, end }: ReceiverOptions): Receiver {
+export function createReceiver ({ blobs, room, quotas, maxFileBytes, save, checkCurrent, end }: ReceiverOptions): Receiver {
   const digests = createContentDigests(blobs)
 
   /** Bytes beyond the length end the upload. */
@@ -77,13 +86,16 @@ export function createReceiver ({ blobs, quotas, maxFileBytes, save, end }: Rece
     const watched = digests.watch(upload, untilAborted(append, signal))
     const saveDraft = async ({ size, state }: { size: number, state: string | null }) => {
       // The last offset is recorded with the file, in one transaction.
-      if (size === length) return
+      if (size === length) return false
       await save(owner, upload, { offset: size, state, length, isAppending: true })
       digests.cacheDigest(upload, watched, size)
+      return true
     }
     try {
       const { size, state } = await blobs.append(upload.blobId, { size: upload.offset, state: upload.state }, watched.bytes, {
         maxBytes,
+        makeRoom: room.makerFor(owner.id),
+        checkCurrent: () => checkCurrent(owner, upload),
         // Bytes with a digest are kept all or not at all.
         ...(append.confirm === undefined ? { save: saveDraft } : { reserve: saveDraft })
       })
@@ -133,13 +145,19 @@ export function createReceiver ({ blobs, quotas, maxFileBytes, save, end }: Rece
 
 const progressOf = ({ offset, state, length }: UploadRecord): UploadProgress => ({ offset, state, length })
 
+/** What the refusal of an append says about the upload. */
+export function offsetFields ({ offset, result }: UploadRecord): Record<string, string> {
+  return { 'upload-offset': String(offset), 'upload-complete': result === undefined ? '?0' : '?1' }
+}
+
 /** @throws upload_offset_mismatch, with the offset of the upload. */
-export function requireOffset ({ offset, result }: UploadRecord, provided: number): void {
+export function requireOffset (upload: UploadRecord, provided: number): void {
+  const { offset } = upload
   if (provided === offset) return
   throw new Problem('upload_offset_mismatch', {
     detail: `The upload has ${offset} bytes, and the request begins at ${provided}.`,
     members: { 'expected-offset': offset, 'provided-offset': provided },
-    headers: { 'upload-offset': String(offset), 'upload-complete': result === undefined ? '?0' : '?1' }
+    headers: offsetFields(upload)
   })
 }
 

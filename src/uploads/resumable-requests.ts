@@ -6,8 +6,9 @@ import { fileOf, pathOf } from '../files/schemas.ts'
 import { callerOf } from '../http/caller.ts'
 import type { Links } from '../http/links.ts'
 import { entityTag } from '../metadata/preconditions.ts'
-import type { StoredUpload, UploadRecord } from '../metadata/uploads.ts'
+import type { StoredUpload, UploadRecord } from '../metadata/uploads-repository.ts'
 import { addHeaders } from '../openapi/responses.ts'
+import { Problem } from '../problems.ts'
 import type { PartialBody } from './body.ts'
 import { INTEROP_VERSION, wantsInterim } from './draft.ts'
 import type { Content } from './protocol.ts'
@@ -34,7 +35,8 @@ export interface UploadRequests {
 }
 
 export function createUploadRequests ({ uploads, links }: RequestsOptions): UploadRequests {
-  const append: UploadRequests['append'] = ({ request }, id, append) => uploads.append(callerOf(request).account, id, append)
+  const append: UploadRequests['append'] = ({ request, reply }, id, append) =>
+    uploads.append(callerOf(request).account, id, { ...append, clientGone: signalOfClient(reply) })
 
   return {
     async begin (exchange, creation, { body, length, isLast }) {
@@ -64,6 +66,13 @@ export function createUploadRequests ({ uploads, links }: RequestsOptions): Uplo
       return fileOf(file, request.raw, links)
     }
   }
+}
+
+/** Aborted when the connection closes before the response is sent. */
+export function signalOfClient ({ raw }: FastifyReply): AbortSignal {
+  const controller = new AbortController()
+  raw.once('close', () => { if (!raw.writableFinished) controller.abort(new Problem('upload_incomplete')) })
+  return controller.signal
 }
 
 /** Tells the address of an upload before its content is read: with it the client can continue after a lost connection. */

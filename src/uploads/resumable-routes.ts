@@ -10,17 +10,18 @@ import type { TransferLimits } from '../http/transfer-limits.ts'
 import { preconditionOf } from '../metadata/preconditions.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
-import { Problem, type FailureCode } from '../problems.ts'
+import type { FailureCode } from '../problems.ts'
 import { openPartialBody } from './body.ts'
 import { partOf, startOf } from './protocol.ts'
-import { acceptAnyBody, addUploadHeaders, createUploadRequests, streamedBody, type Exchange } from './resumable-requests.ts'
+import { acceptAnyBody, addUploadHeaders, createUploadRequests, signalOfClient, streamedBody, type Exchange } from './resumable-requests.ts'
 import type { ResumableUploads } from './resumable.ts'
 import {
   echoedMetadata, OverrideHeaders, Upload, UploadAppendHeaders, UploadBytes, UploadCreationHeaders, uploadHeaders, uploadLinks, UploadList,
   UploadListQuery, uploadLocation, UploadLookupHeaders, uploadOf, UploadParams, UPLOAD_PATH, UPLOADS_PATH, uploadUrl
 } from './schemas.ts'
-import { isTus, OVERRIDES } from './tus.ts'
+import { isTus, OVERRIDES, protocolMissing } from './tus.ts'
 import { DRAFT_BYTES, fieldOf, refuseField, TUS_BYTES } from './upload-fields.ts'
+import { findUploadMetadata } from './upload-metadata.ts'
 
 interface ResumableRoutesOptions { uploads: ResumableUploads, links: Links, limitTransfers: TransferLimits }
 
@@ -51,7 +52,7 @@ export const resumableUploadRoutes: FastifyPluginAsyncTypebox<ResumableRoutesOpt
     schema: {
       operationId: 'createUpload',
       summary: 'Create a resumable upload',
-      description: 'Creates an upload with the tus protocol (`Tus-Resumable`) or, experimentally, draft-ietf-httpbis-resumable-upload (`Upload-Complete`). The content, if any, is the beginning of the file. The upload becomes a file when its last byte is stored. Without a precondition, a file of this name must not exist, unless it has the same bytes.',
+      description: 'Creates an upload with the tus protocol (`Tus-Resumable`) or, experimentally, draft-ietf-httpbis-resumable-upload (`Upload-Complete`). The content, if any, is the beginning of the file. The upload becomes a file when its last byte is stored; if no name is given, its id is the name. Without a precondition, a file of this name must not exist, unless it has the same bytes.',
       ...codeSamples('curl -f -u test_user:pwd -X POST -H "Upload-Complete: ?0" -H "Content-Disposition: inline; filename=large.bin" http://127.0.0.1:5000/api/uploads'),
       tags: ['Uploads'],
       headers: UploadCreationHeaders,
@@ -71,7 +72,7 @@ export const resumableUploadRoutes: FastifyPluginAsyncTypebox<ResumableRoutesOpt
       length: content.length,
       method: 'POST' as const,
       precondition: preconditionOf(request.headers),
-      uploadMetadata: fieldOf(request.headers, 'upload-metadata'),
+      uploadMetadata: findUploadMetadata(request.headers),
       reprDigest: fieldOf(request.headers, 'repr-digest')
     }
     const { upload } = await requests.begin({ request, reply }, creation, { ...content, body })
@@ -119,7 +120,7 @@ export const resumableUploadRoutes: FastifyPluginAsyncTypebox<ResumableRoutesOpt
       response: { 200: { ...Type.Ref(Upload), description: 'The upload.', headers: uploadHeaders }, ...lookupFailures }
     }
   }, async (request, reply) => {
-    const upload = await uploads.get(callerOf(request).account, request.params.id)
+    const upload = await uploads.get(callerOf(request).account, request.params.id, signalOfClient(reply))
     requests.describe({ request, reply }, upload)
     return uploadOf(upload)
   })
@@ -134,7 +135,7 @@ export const resumableUploadRoutes: FastifyPluginAsyncTypebox<ResumableRoutesOpt
     config: { swagger: { exposeHeadRoute: true }, swaggerTransform: ({ schema, url }) => ({ schema: { ...schema, operationId: 'headUpload' }, url }) },
     schema: {
       summary: 'Get the offset of an upload',
-      description: 'Returns the offset to continue from. An append in progress ends: its bytes up to this offset are stored. The response is 412 if all bytes are there and the file was refused. This operation has no rate limit.',
+      description: 'Returns the offset to continue from. An append in progress ends: its bytes up to this offset are stored. The response is 412 if all bytes are there and the file was refused. A complete upload is found until `Upload-Expires`; the server remembers at most 1,000 of an account. This operation has no rate limit.',
       ...codeSamples('curl -f -I -u test_user:pwd http://127.0.0.1:5000/api/uploads/$upload'),
       tags: ['Uploads'],
       params: UploadParams,
@@ -188,7 +189,7 @@ export const resumableUploadRoutes: FastifyPluginAsyncTypebox<ResumableRoutesOpt
       }
     }
   }, async (request, reply) => {
-    if (!isTus(request.headers)) throw new Problem('upload_protocol_missing', { detail: 'X-HTTP-Method-Override is for clients of tus, which send Tus-Resumable.' })
+    if (!isTus(request.headers)) throw protocolMissing('X-HTTP-Method-Override is for clients of tus, which send Tus-Resumable.')
     const { id } = request.params
     const override = fieldOf(request.headers, 'x-http-method-override')?.trim().toUpperCase()
     if (override === 'PATCH') return append({ request, reply }, id)
@@ -211,7 +212,7 @@ export const resumableUploadRoutes: FastifyPluginAsyncTypebox<ResumableRoutesOpt
   }, async (request, reply) => cancel({ request, reply }, request.params.id))
 
   async function sendOffset (exchange: Exchange, id: string): Promise<FastifyReply> {
-    const { upload } = await uploads.offset(callerOf(exchange.request).account, id)
+    const { upload } = await uploads.offset(callerOf(exchange.request).account, id, signalOfClient(exchange.reply))
     requests.describe(exchange, upload)
     if (upload.uploadMetadata !== null) exchange.reply.header('upload-metadata', upload.uploadMetadata)
     return exchange.reply.code(200).send()

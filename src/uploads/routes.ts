@@ -11,7 +11,7 @@ import { refuseForeignParameters } from '../http/foreign-parameters.ts'
 import type { Links } from '../http/links.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
 import { entityTag, isUnconditional, preconditionOf } from '../metadata/preconditions.ts'
-import type { UploadRecord } from '../metadata/uploads.ts'
+import type { UploadRecord } from '../metadata/uploads-repository.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
 import { Problem, type FailureCode } from '../problems.ts'
@@ -24,7 +24,8 @@ import { acceptAnyBody, addUploadHeaders, createUploadRequests, streamedBody, ty
 import type { ResumableUploads, UploadOutcome } from './resumable.ts'
 import { DigestHeaders, FormDigestHeaders, ResumablePutHeaders, UPLOAD_PATH, UploadBytes, UploadForm, uploadHeaders, uploadOf, UPLOADS_PATH, uploadUrl } from './schemas.ts'
 import { isTus, tusDiscovery } from './tus.ts'
-import { DRAFT_BYTES, fieldOf, refuseField, TUS_BYTES, uploadLimit } from './upload-fields.ts'
+import { DRAFT_BYTES, fieldOf, FORM_FIELDS, hasType, refuseField, TUS_BYTES, uploadLimit } from './upload-fields.ts'
+import { findUploadMetadata } from './upload-metadata.ts'
 
 interface UploadRoutesOptions { files: Files, uploads: ResumableUploads, links: Links, maxFileBytes: number, limitTransfers: TransferLimits }
 
@@ -90,7 +91,7 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
     schema: {
       operationId: 'putFile',
       summary: 'Create or replace a file',
-      description: 'Stores the request body under this name. `Content-Type` is its media type. `If-None-Match: *` only creates, `If-Match` only replaces that content; otherwise the response is 412. Replaced content is kept as a version of the file. `Content-Digest` and `Repr-Digest` are verified before the file becomes visible.\n\nAn upload of more than 1 MiB with `Upload-Complete: ?1` can be continued after a lost connection: find it with `GET /api/uploads?name=…`, and send the rest with `Content-Range`.',
+      description: 'Stores the request body under this name. `Content-Type` is its media type; without it, or with `application/x-www-form-urlencoded`, which curl and wget add to every body, the type of the name\'s extension is used. `If-None-Match: *` only creates, `If-Match` only replaces that content; otherwise the response is 412. Replaced content is kept as a version of the file. `Content-Digest` and `Repr-Digest` are verified before the file becomes visible.\n\nAn upload of more than 1 MiB with `Upload-Complete: ?1` can be continued after a lost connection: find it with `GET /api/uploads?name=…`, and send the rest with `Content-Range`.\n\nClients that swagger-typescript-api generates, or orval for `fetch`, send a `File` or `Blob` as the JSON text `{}`. With them, use `uploadFile`.\n\nOver HTTP/2, a body whose length is not its `Content-Length` is never stored: Node.js 20 resets the stream, and newer versions end the connection with its other streams. What was acknowledged on it is stored.',
       ...codeSamples('curl -f -u test_user:pwd -H "Upload-Complete: ?1" -T report.pdf http://127.0.0.1:5000/uploads/second.pdf'),
       tags: ['Files'],
       params: FileParams,
@@ -142,7 +143,7 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
       length: content.length,
       method: 'PUT' as const,
       precondition: preconditionOf(headers),
-      uploadMetadata: fieldOf(headers, 'upload-metadata'),
+      uploadMetadata: findUploadMetadata(headers),
       reprDigest: fieldOf(headers, 'repr-digest')
     }
     return requests.begin(exchange, creation, { ...content, body })
@@ -212,7 +213,7 @@ function rawUpload (request: FastifyRequest, name: string): Upload {
 }
 
 /** The declared type of a raw upload, from the headers as sent. */
-function declaredType ({ raw }: FastifyRequest): string | undefined {
+function declaredType ({ raw, headers }: FastifyRequest): string | undefined {
   const at = raw.rawHeaders.findIndex((text, index) => index % 2 === 0 && text.toLowerCase() === 'content-type')
-  return at === -1 ? undefined : raw.rawHeaders[at + 1]
+  return at === -1 || hasType(headers, FORM_FIELDS) ? undefined : raw.rawHeaders[at + 1]
 }

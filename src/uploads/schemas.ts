@@ -4,7 +4,7 @@ import { Bytes, ChangeHeaders, Field, StoredFile } from '../files/schemas.ts'
 import type { Links } from '../http/links.ts'
 import { NextId, PageQuery } from '../http/pagination.ts'
 import { Count, MAX_FIELD_LENGTH, Timestamp } from '../http/wire-values.ts'
-import type { UploadRecord } from '../metadata/uploads.ts'
+import { type ListedUpload, MAX_METADATA_BYTES } from '../metadata/uploads-repository.ts'
 import type { Header } from '../openapi/responses.ts'
 
 const bodyDigest = {
@@ -72,7 +72,7 @@ export const UploadCreationHeaders = Type.Composite([Type.Object({
   'upload-complete': uploadComplete,
   ...uploadLength,
   'upload-defer-length': Field('`1` if the length is announced later (tus).'),
-  'upload-metadata': Field('Keys with Base64 values (tus): `filename` or `name`, and `filetype` or `type`.'),
+  'upload-metadata': Field('Keys with Base64 values (tus): `filename` or `name`, and `filetype` or `type`. At most 4 KiB.', MAX_METADATA_BYTES),
   'content-disposition': Field('The name of the file, such as `inline; filename="report.pdf"` (draft).'),
   ...contentDigest,
   'repr-digest': Field('Digest of the whole file, `sha-256` or `sha-512` (RFC 9530 section 3). If it does not match at the end, the upload ends.'),
@@ -132,7 +132,7 @@ export const uploadLocation = { Location: { type: 'string' as const, format: 'ur
 /** After a creation whose content was refused. */
 export const createdUpload = { Location: { ...uploadLocation.Location, description: 'Address of the upload, if it was created before its content was refused.' } }
 
-export const echoedMetadata = { 'Upload-Metadata': { type: 'string', maxLength: 65535, pattern: '^[^\\u0000-\\u0008\\u000a-\\u001f\\u007f]*$', description: 'As the upload was created with it; else absent.' } }
+export const echoedMetadata = { 'Upload-Metadata': { type: 'string', maxLength: MAX_METADATA_BYTES, pattern: '^[^\\u0000-\\u0008\\u000a-\\u001f\\u007f]*$', description: 'As the upload was created with it; else absent.' } }
 
 /** Operations on the upload in a response (OpenAPI links). */
 export const uploadLinks = Object.fromEntries(Object.entries({
@@ -147,6 +147,6 @@ export function uploadUrl ({ id }: { id: string }, request: IncomingMessage, lin
 }
 
 /** An upload as clients see it. */
-export function uploadOf ({ id, name, length, offset, type, createdAt, expiresAt }: UploadRecord): Upload {
+export function uploadOf ({ id, name, length, offset, type, createdAt, expiresAt }: ListedUpload): Upload {
   return { id, name, size: length, offset, type, createdAt: new Date(createdAt).toISOString(), expiresAt: new Date(expiresAt).toISOString() }
 }

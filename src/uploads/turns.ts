@@ -42,6 +42,11 @@ export function createTurns (): Turns {
   }
 }
 
+/** Aborted with `signal`, or with the other one if there is one. */
+export function either (signal: AbortSignal, other: AbortSignal | undefined): AbortSignal {
+  return other === undefined ? signal : AbortSignal.any([signal, other])
+}
+
 interface Confirmed { readonly bytes: AsyncIterable<Buffer>, readonly confirm: (() => void) | undefined }
 
 /** Bytes until the signal is aborted, and the confirmation at their end. Fails with the reason of the signal. */

@@ -1,13 +1,16 @@
-import type { UploadRecord } from '../metadata/uploads.ts'
+import type { UploadRecord } from '../metadata/uploads-repository.ts'
 import { Problem } from '../problems.ts'
 import type { UploadAppend } from './receiver.ts'
 import type { UploadCreation } from './resumable.ts'
 import { fieldOf, hasType, refuseField, TUS_BYTES, type FieldValues, type Headers } from './upload-fields.ts'
-import { declaredFile, requireName } from './upload-metadata.ts'
+import { declaredFile } from './upload-metadata.ts'
 
 // The protocol of https://tus.io/protocols/resumable-upload, version 1.0.0.
 
 export const TUS_VERSION = '1.0.0'
+
+/** What a 412 must have, if it is about the version. */
+const tellVersion = { 'tus-version': TUS_VERSION }
 
 /** What `OPTIONS` says about the protocol. */
 export const tusDiscovery: FieldValues = {
@@ -22,19 +25,23 @@ export const OVERRIDES = ['PATCH', 'HEAD', 'DELETE'] as const
 export function isTus (headers: Headers): boolean {
   const version = fieldOf(headers, 'tus-resumable')
   if (version === undefined) return false
-  if (version.trim() !== TUS_VERSION) throw new Problem('tus_version_unsupported', { headers: { 'tus-version': TUS_VERSION } })
+  if (version.trim() !== TUS_VERSION) throw new Problem('tus_version_unsupported', { headers: tellVersion })
   return true
 }
 
-/** What a creation says about the upload. The content, if any, is the beginning of the file. @throws upload_header_invalid, name_invalid. */
+/** For a request that follows no protocol: a client of tus forgot its version. */
+export function protocolMissing (detail: string): Problem {
+  return new Problem('upload_protocol_missing', { detail, headers: tellVersion })
+}
+
+/** What a creation says about the upload. The content, if any, is the beginning of the file. @throws upload_header_invalid. */
 export function tusCreation (headers: Headers): Pick<UploadCreation, 'name' | 'type' | 'length'> {
   refuseUnsupported(headers)
   const deferred = fieldOf(headers, 'upload-defer-length')?.trim()
   if (deferred !== undefined && deferred !== '1') refuseField('Upload-Defer-Length can only be 1.')
   const length = findTusCount(headers, 'upload-length')
   if ((length === undefined) === (deferred === undefined)) refuseField('Either Upload-Length or Upload-Defer-Length is needed.')
-  const { name, type } = declaredFile(headers)
-  return { name: requireName(name, 'Upload-Metadata'), type, length }
+  return { ...declaredFile(headers), length }
 }
 
 /** @throws unsupported_media_type, upload_header_invalid. */

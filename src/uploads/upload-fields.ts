@@ -1,5 +1,5 @@
 import { parseItem } from 'structured-headers'
-import type { UploadRecord } from '../metadata/uploads.ts'
+import type { UploadRecord } from '../metadata/uploads-repository.ts'
 import { Problem } from '../problems.ts'
 
 /** Header fields of a request. */
@@ -11,6 +11,9 @@ export type FieldValues = Record<string, string>
 /** The media types of bytes that are appended: of tus, and of the IETF draft. They say nothing about the file. */
 export const TUS_BYTES = 'application/offset+octet-stream'
 export const DRAFT_BYTES = 'application/partial-upload'
+
+/** What `curl --data-binary` and `wget --body-file` call every body, unless they are told its type. It says nothing about the file. */
+export const FORM_FIELDS = 'application/x-www-form-urlencoded'
 
 /** Integers of structured fields have up to 15 digits (RFC 9651 section 3.3.1). */
 const MAX_FIELD_INTEGER = 999_999_999_999_999

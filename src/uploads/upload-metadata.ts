@@ -1,4 +1,4 @@
-import { Problem } from '../problems.ts'
+import { MAX_METADATA_BYTES } from '../metadata/uploads-repository.ts'
 import { fieldOf, refuseField, type Headers } from './upload-fields.ts'
 
 /** What `Upload-Metadata` of tus says about the file; undefined if it does not. */
@@ -7,13 +7,20 @@ export interface DeclaredFile { readonly name: string | undefined, readonly type
 /** Base64 with padding, as tus requires. */
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
 
+/** `Upload-Metadata` as sent. @throws upload_header_invalid if it is too long. */
+export function findUploadMetadata (headers: Headers): string | undefined {
+  const field = fieldOf(headers, 'upload-metadata')
+  if (field !== undefined && field.length > MAX_METADATA_BYTES) refuseField(`Upload-Metadata is longer than ${MAX_METADATA_BYTES} bytes.`)
+  return field
+}
+
 /**
  * Reads `Upload-Metadata`: pairs of a key and a value in Base64. Clients use two keys for the name and two for the type.
  * @throws upload_header_invalid.
  */
 export function declaredFile (headers: Headers): DeclaredFile {
   const values = new Map<string, string>()
-  const pairs = fieldOf(headers, 'upload-metadata')?.trim() ?? ''
+  const pairs = findUploadMetadata(headers)?.trim() ?? ''
   for (const pair of pairs === '' ? [] : pairs.split(',')) {
     const [key = '', value = '', ...rest] = pair.trim().split(/ +/)
     if (key === '' || rest.length > 0 || values.has(key)) refuseField('Upload-Metadata needs distinct keys, each with at most one value.')
@@ -21,13 +28,6 @@ export function declaredFile (headers: Headers): DeclaredFile {
     values.set(key, value)
   }
   return { name: textOf(values, ['filename', 'name']), type: textOf(values, ['filetype', 'type']) }
-}
-
-/** The name of the file, which one of `fields` has to give. @throws name_invalid. */
-export function requireName (name: string | undefined, fields: string): string {
-  if (name !== undefined) return name
-  const message = `is needed in ${fields}`
-  throw new Problem('name_invalid', { detail: `A name ${message}.`, errors: [{ field: 'name', message }] })
 }
 
 /** The first text that is not empty. */

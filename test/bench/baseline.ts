@@ -13,8 +13,8 @@ import { pipeline } from 'node:stream/promises'
 import argon2 from 'argon2'
 import Fastify from 'fastify'
 import { Database } from '../../src/metadata/sqlite/driver.ts'
+import { MIB } from '../kit/sizes.ts'
 
-const MIB = 1024 ** 2
 const PASSWORD = 'correct horse battery'
 /** The server's parameters. */
 const HASHING = { type: argon2.argon2id, memoryCost: 19456, timeCost: 2, parallelism: 1 } as const

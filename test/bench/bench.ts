@@ -7,15 +7,14 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { MIB } from '../kit/sizes.ts'
 import { compareIdle, compareMemory, compareResource, compareSignIns, compareUnderSignIns, type Bench } from './cases.ts'
 import { compareGrowth } from './growth.ts'
 import { comparePocketBase } from './pocketbase.ts'
 import { chartOf, rowOf, sectionOf, withResults, type Comparison } from './report.ts'
-import { compareDeletes, compareSmall } from './small.ts'
 import { hasNginx, openWorkbench, startBaseline, startMagicStore, startNginx } from './servers.ts'
+import { compareDeletes, compareSmall } from './small.ts'
 import { compareAppends, compareDownloads, compareUploads } from './transfers.ts'
-
-const MIB = 1024 ** 2
 
 const isBrief = process.argv.includes('--brief')
 const only = process.argv.find(argument => argument.startsWith('--only='))?.slice('--only='.length) ?? ''

@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
+import { MIB } from '../kit/sizes.ts'
 import { download, getRepeatedly, upload, type Load, type Target } from './load.ts'
 import type { Comparison } from './report.ts'
 import { cpuSeconds, measureBaseline, peakAbove, untilQuiet, type Running } from './servers.ts'
 import { interleave, MICROSECONDS, rowsOf, speedOf, workOf } from './speed.ts'
-
-const MIB = 1024 ** 2
 
 /** Memory that transfers may use above idle, in MiB. */
 const MEMORY_LIMIT_MIB = 64

@@ -4,11 +4,11 @@
  */
 import { mkdir, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
+import { MIB } from '../kit/sizes.ts'
 import { signIn } from './cases.ts'
 import { download, getRepeatedly, upload } from './load.ts'
 import { openWorkbench, residentBytes, startMagicStore } from './servers.ts'
 
-const MIB = 1024 ** 2
 const CONNECTIONS = [1, 10, 100, 1000]
 const SIZES = [0, 4096, MIB, 64 * MIB, 1024 * MIB, 8192 * MIB]
 const SECONDS = 3

@@ -1,10 +1,7 @@
-import { execFile } from 'node:child_process'
 import { connect, type Socket } from 'node:net'
 import { once } from 'node:events'
-import { promisify } from 'node:util'
-
-const run = promisify(execFile)
-const MIB = 1024 ** 2
+import { execute } from '../kit/programs.ts'
+import { MIB } from '../kit/sizes.ts'
 
 /** A server's port and path, and the request headers. */
 export interface Target { port: number, path: string, headers?: Record<string, string> }
@@ -12,7 +9,7 @@ export interface Target { port: number, path: string, headers?: Record<string, s
 export interface Load { count: number, perSecond: number, p99Milliseconds: number }
 
 /** Whether wrk is installed; it uses less CPU than our own loop. */
-export const hasWrk = await run('wrk', ['-v']).then(() => true, (error: { code?: unknown }) => error.code !== 'ENOENT')
+export const hasWrk = await execute('wrk', ['-v']).then(() => true, (error: { code?: unknown }) => error.code !== 'ENOENT')
 
 /** Sends GETs over persistent connections. @throws if a response is not 2xx. */
 export async function getRepeatedly (target: Target, { connections, seconds }: { connections: number, seconds: number }): Promise<Load> {
@@ -21,7 +18,7 @@ export async function getRepeatedly (target: Target, { connections, seconds }: {
 
 async function getByWrk ({ port, path, headers = {} }: Target, { connections, seconds }: { connections: number, seconds: number }): Promise<Load> {
   const lines = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
-  const { stdout } = await run('wrk', ['-t1', `-c${connections}`, `-d${Math.max(1, Math.round(seconds))}s`, '--latency', '--timeout', '10s', ...lines, `http://127.0.0.1:${port}${path}`])
+  const { stdout } = await execute('wrk', ['-t1', `-c${connections}`, `-d${Math.max(1, Math.round(seconds))}s`, '--latency', '--timeout', '10s', ...lines, `http://127.0.0.1:${port}${path}`])
   if (/Non-2xx|Socket errors/.test(stdout)) throw new Error(`wrk met failures: ${stdout}`)
   const [, value = '', unit = ''] = /99%\s+([\d.]+)(us|ms|s)/.exec(stdout) ?? []
   return { count: Number(/(\d+) requests in/.exec(stdout)?.[1]), perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]), p99Milliseconds: Number(value) * ({ us: 0.001, ms: 1, s: 1000 }[unit] ?? NaN) }

@@ -1,11 +1,12 @@
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { openSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import pLimit from 'p-limit'
+import { execute } from '../kit/programs.ts'
+import { GIB } from '../kit/sizes.ts'
 import { putSmall, signIn, SMALL, type Bench } from './cases.ts'
 import { download, getRepeatedly, openRequester, repeat, upload, type RequestTarget, type Target } from './load.ts'
 import type { Comparison } from './report.ts'
@@ -14,9 +15,7 @@ import { afterFile, beforeFile, formHeaders } from './small.ts'
 import { interleave, MICROSECONDS, MIB_PER_SECOND, PER_GIB, rowsOf, speedOf, workOf, type Speed } from './speed.ts'
 import { inParallel } from './transfers.ts'
 
-const run = promisify(execFile)
-
-export const hasPocketBase = await run('pocketbase', ['--version']).then(() => true, (error: { code?: unknown }) => error.code !== 'ENOENT')
+export const hasPocketBase = await execute('pocketbase', ['--version']).then(() => true, (error: { code?: unknown }) => error.code !== 'ENOENT')
 
 const password = 'correct horse battery'
 /** Deletes in one round. */
@@ -37,8 +36,8 @@ export async function startPocketBase (folder: string): Promise<PocketBase> {
   await mkdir(folder)
   const port = 6180 + process.pid % 100
   const admin = { identity: 'bench@example.org', password }
-  await run('pocketbase', ['migrate', 'up', '--dir', folder])
-  await run('pocketbase', ['admin', 'create', admin.identity, admin.password, '--dir', folder])
+  await execute('pocketbase', ['migrate', 'up', '--dir', folder])
+  await execute('pocketbase', ['admin', 'create', admin.identity, admin.password, '--dir', folder])
   const child = spawn('pocketbase', ['serve', '--http', `127.0.0.1:${port}`, '--dir', folder], { stdio: ['ignore', openSync(join(folder, 'log'), 'w'), 'inherit'] })
   const origin = `http://127.0.0.1:${port}`
 
@@ -53,7 +52,7 @@ export async function startPocketBase (folder: string): Promise<PocketBase> {
   const { token: ofAdmin } = await post('/api/admins/auth-with-password', admin)
   const rule = '@request.auth.id != ""'
   const rules = { listRule: rule, viewRule: rule, createRule: rule, updateRule: rule, deleteRule: rule }
-  const field = { name: 'file', type: 'file', options: { maxSelect: 1, maxSize: 5 * 1024 ** 3, protected: true } }
+  const field = { name: 'file', type: 'file', options: { maxSelect: 1, maxSize: 5 * GIB, protected: true } }
   await post('/api/collections', { name: 'files', type: 'base', schema: [field], ...rules }, ofAdmin)
   const { id } = await post('/api/collections/users/records', { username: 'bench', password, passwordConfirm: password }, ofAdmin)
   const { token } = await post('/api/collections/users/auth-with-password', { identity: 'bench', password })

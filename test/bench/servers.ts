@@ -1,4 +1,4 @@
-import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { openSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -6,10 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
+import { execute } from '../kit/programs.ts'
+import { root } from '../kit/root.ts'
 
-const run = promisify(execFile)
-const root = fileURLToPath(new URL('../..', import.meta.url))
 const baseline = fileURLToPath(new URL('baseline.ts', import.meta.url))
 
 export interface Running { readonly port: number, readonly pid: number, stop (): Promise<void> }
@@ -53,17 +52,17 @@ export async function startScript (script: string, args: string[], log: string):
 
 /** What a script prints as JSON. */
 export async function resultOf<T> (script: string, args: string[], env: Record<string, string> = {}): Promise<T> {
-  const { stdout } = await run(process.execPath, ['--import', 'tsx', script, ...args], { cwd: root, env: { ...process.env, ...env } })
+  const { stdout } = await execute(process.execPath, ['--import', 'tsx', script, ...args], { cwd: root, env: { ...process.env, ...env } })
   return JSON.parse(stdout) as T
 }
 
 /** The figure that a baseline prints: `argon2` for so many seconds, or `deletes` in a folder. */
 export async function measureBaseline (kind: 'argon2' | 'deletes', argument: string): Promise<number> {
-  const { stdout } = await run(process.execPath, ['--import', 'tsx', baseline, kind, argument], { cwd: root })
+  const { stdout } = await execute(process.execPath, ['--import', 'tsx', baseline, kind, argument], { cwd: root })
   return Number(stdout)
 }
 
-export const hasNginx = await run('nginx', ['-v']).then(() => true, (error: { code?: unknown }) => error.code !== 'ENOENT')
+export const hasNginx = await execute('nginx', ['-v']).then(() => true, (error: { code?: unknown }) => error.code !== 'ENOENT')
 
 /** nginx serving a folder, with PUT; one worker per core. */
 export async function startNginx (folder: string): Promise<Running> {

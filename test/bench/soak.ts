@@ -2,14 +2,15 @@
  * Mixed load on the built server for SOAK_MINUTES (20): node --import tsx test/bench/soak.ts
  * Prints memory, open handles and event loop delay each minute; exits with 1 if a response was unexpected.
  */
-import { createHash, randomFillSync, randomInt } from 'node:crypto'
+import { randomFillSync, randomInt } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import { sha256Of } from '../kit/digests.ts'
+import { KIB, MIB } from '../kit/sizes.ts'
 import { openWorkbench, residentBytes, startMagicStore } from './servers.ts'
 
-const MIB = 1024 ** 2
 const WORKERS = 8
 /** Pause between two requests of a worker: the load is steady and leaves some CPU idle. */
 const PAUSE_MILLISECONDS = 20
@@ -49,14 +50,14 @@ async function work (index: number): Promise<void> {
       digests.delete(name)
     } else if (count % 5 === 1) expect((await send('GET', '/api/files?limit=50', { headers })).status === 200, 'list')
     else if (count % 5 === 2 || known === undefined) {
-      const body = randomFillSync(Buffer.alloc(randomInt(50) === 0 ? randomInt(8 * MIB) : randomInt(64 * 1024)))
+      const body = randomFillSync(Buffer.alloc(randomInt(50) === 0 ? randomInt(8 * MIB) : randomInt(64 * KIB)))
       const isRight = [200, 201].includes((await send('PUT', `/uploads/${name}`, { headers, body })).status)
       expect(isRight, 'PUT')
-      if (isRight) digests.set(name, createHash('sha256').update(body).digest('hex'))
+      if (isRight) digests.set(name, sha256Of(body))
     } else {
       const answer = await send('GET', `/uploads/${name}`, { headers })
       const bytes = Buffer.from(await answer.arrayBuffer())
-      expect(answer.status === 200 && createHash('sha256').update(bytes).digest('hex') === known, 'GET')
+      expect(answer.status === 200 && sha256Of(bytes) === known, 'GET')
     }
     await wait(PAUSE_MILLISECONDS)
   }

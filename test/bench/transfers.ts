@@ -1,14 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { GIB, MIB } from '../kit/sizes.ts'
 import { signIn, type Bench } from './cases.ts'
-import { afterFile, beforeFile, deleteUploads, formHeaders } from './small.ts'
 import { download, upload, type Target } from './load.ts'
 import { median, type Comparison } from './report.ts'
 import type { Running } from './servers.ts'
+import { afterFile, beforeFile, deleteUploads, formHeaders } from './small.ts'
 import { bestOf, interleave, MIB_PER_SECOND, PER_GIB, rowsOf, speedOf } from './speed.ts'
-
-const GIB = 1024 ** 3
 
 /** Resolves with the gibibytes that parallel transfers moved, and the seconds from the first byte to the last response. */
 export async function inParallel (streams: number, bytes: number, transfer: (index: number) => Promise<unknown>): Promise<{ units: number, seconds: number }> {
@@ -68,7 +67,7 @@ async function uploadByTus (target: Omit<Target, 'path'>, name: string, bytes: n
   await append({ ...target, path: await beginUpload(target, name, bytes) }, 0, bytes)
 }
 
-const PART_BYTES = 5 * 1024 ** 2
+const PART_BYTES = 5 * MIB
 
 /** What it costs to send a file in parts of 5 MiB: each is as durable as a file of this size. */
 export async function compareAppends (bench: Bench): Promise<Comparison[]> {

@@ -8,15 +8,18 @@ import t, { type Test } from 'tap'
 import { buildApp } from '../../src/app.ts'
 import { openReserve } from '../../src/blobs/disk/reserve.ts'
 import { readConfig } from '../../src/config.ts'
-import { startHousekeeping } from '../../src/metadata/housekeeping.ts'
+import { startHousekeeping } from '../../src/files/housekeeping.ts'
 import { Database } from '../../src/metadata/sqlite/driver.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import { openStore } from '../../src/store.ts'
 import { createPersonalToken } from '../../src/tokens/personal-token.ts'
-import { countFailures, recordFailure } from '../attempts.ts'
-import { checkServer } from '../conformance.ts'
-import { clientOf, formOf, signUp, spawnServer, startServer, type Answer, type Client, type SendOptions } from '../server.ts'
-import { allowUpdates, refuseUpdates, runSql, skipWithoutSqlite, storedBlobs, textOfDatabase, uploadsBegun } from '../stores.ts'
+import { countFailures, recordFailure } from '../kit/attempts.ts'
+import { createTestClock } from '../kit/clock.ts'
+import { checkServer } from '../kit/conformance.ts'
+import { DAY } from '../kit/durations.ts'
+import { clientOf, formOf, issueToken, signUp, spawnServer, startServer, type Answer, type Client, type SendOptions } from '../kit/server.ts'
+import { allowUpdates, refuseUpdates, runSql, skipWithoutSqlite, storedBlobs, textOfDatabase, uploadsBegun } from '../kit/stores.ts'
+import { until } from '../kit/waiting.ts'
 
 const base64 = (text: string) => Buffer.from(text).toString('base64')
 
@@ -35,16 +38,6 @@ async function makeToken (client: Client, user: User, scopes: string[], more: { 
   const { status, json } = await client.send('POST', '/api/tokens', { user, json: { name: 'a script', scopes, ...more } })
   if (status !== 201) throw new Error(`no token was created: ${JSON.stringify(json)}`)
   return json
-}
-
-/** Creates an access token with a credential. */
-async function issueToken (client: Client, credential: SendOptions): Promise<string> {
-  return (await client.send('GET', '/api/token', credential)).json.token
-}
-
-/** Polls until a condition is true. */
-async function until (condition: () => unknown): Promise<void> {
-  while (!await condition()) await wait(5)
 }
 
 async function passwordHash (dataDir: string, id: number): Promise<string> {
@@ -312,7 +305,7 @@ t.test('a deletion that a crash cuts off right after its answer is finished by t
   await server.end('SIGKILL')
   t.comment(`${(await storedBlobs(dataDir)).length - 1} of 600 blobs were still there`)
   const again = await startServer(t, { DATA_DIR: dataDir })
-  t.equal((await storedBlobs(dataDir)).length, 1)
+  await until(async () => (await storedBlobs(dataDir)).length === 1)
   isProblem(t, await again.send('GET', '/api/resource', { token }), 401, 'token_revoked')
   isProblem(t, await again.send('GET', '/api/resource', { user }), 401, 'credentials_wrong')
   t.equal((await again.send('GET', '/uploads/mine', { user: other.user })).text, 'mine')
@@ -361,7 +354,7 @@ t.test('a token that was not used yet says so, and the time of its last use is k
   const first = await used()
   await server.send('GET', '/api/resource', { token })
   t.equal(await used(), first)
-  await runSql(server.dataDir, `UPDATE tokens SET last_used_at = ${Date.now() + 24 * 3600_000} WHERE last_used_at IS NOT NULL`)
+  await runSql(server.dataDir, `UPDATE tokens SET last_used_at = ${Date.now() + DAY} WHERE last_used_at IS NOT NULL`)
   await server.send('GET', '/api/resource', { token })
   await until(async () => Date.parse(await used()) <= Date.now())
 })
@@ -504,7 +497,7 @@ t.test('a personal access token is made with the password alone, shown once, and
   // Valid formats that Date.parse does not know must not become "no expiry".
   for (const expiresAt of ['2098-12-31T23:59:60Z', '2099-01-01T00:00:00+05', '2099-01-01T00:00:00+0530', '2099-01-01t00:00:00z', '2099-01-01 00:00:00Z', '2099-01-01T00:00:00.123456789Z', '2099-06-30T23:59:59-00:00']) {
     const { status, json: answer } = await server.send('POST', '/api/tokens', { user, json: { name: 'x', scopes: ['account'], expiresAt } })
-    t.ok(status === 400 || (status === 201 && Math.abs(Date.parse(answer.expiresAt) - Date.UTC(2099, 0, 1)) < 200 * 86_400_000), `${expiresAt}: ${status} ${answer.expiresAt}`)
+    t.ok(status === 400 || (status === 201 && Math.abs(Date.parse(answer.expiresAt) - Date.UTC(2099, 0, 1)) < 200 * DAY), `${expiresAt}: ${status} ${answer.expiresAt}`)
   }
 })
 
@@ -778,27 +771,33 @@ t.test('no password and no token is in the log or the data folder of a busy serv
 
 t.test('what time has made useless is forgotten a minute later, however much there is', async t => {
   const folder = t.testdir()
-  const metadata = await openSqliteMetadata(join(folder, 'magicstore.db'))
+  const clock = createTestClock()
+  const metadata = await openSqliteMetadata(join(folder, 'magicstore.db'), { clock: clock.now })
   t.teardown(() => metadata.close())
+  // At a time when no token has expired.
+  const early = await openSqliteMetadata(join(folder, 'magicstore.db'), { clock: () => 0 })
+  t.teardown(() => early.close())
   const reserve = await openReserve(join(folder, 'reserve'))
-  const { id } = await metadata.addAccount({ username: 'ab', usernameKey: 'ab', passwordHash: 'hash', createdAt: 1 })
+  const { id } = await metadata.accounts.add({ username: 'ab', usernameKey: 'ab', passwordHash: 'hash', createdAt: 1 })
   const hour = 3600 * 1000
   const now = Date.now()
   const token = { accountId: id, kind: 'access', parentId: null, name: null, scopes: 'account', secretHash: null, createdAt: 1 } as const
   const attempt = { kind: 'sign_in', network: '192.0.2.1', usernameKey: 'ab', isKnownNetwork: false } as const
   await Promise.all([
-    ...Array.from({ length: 1200 }, () => metadata.addToken({ ...token, expiresAt: now - 25 * hour })),
-    ...Array.from({ length: 1200 }, () => recordFailure(metadata, { ...attempt, at: now - 3 * hour })),
-    metadata.addToken({ ...token, expiresAt: now - hour }),
-    metadata.addToken({ ...token, kind: 'personal', expiresAt: now - 25 * hour }),
-    metadata.addToken({ ...token, kind: 'personal', expiresAt: now - 23 * hour }),
-    metadata.addToken({ ...token, kind: 'session', expiresAt: now - hour }),
-    metadata.addToken({ ...token, expiresAt: now + hour }),
-    metadata.addToken({ ...token, kind: 'personal', expiresAt: null }),
-    recordFailure(metadata, { ...attempt, at: now - hour }),
-    // As if the clock had been set back since.
-    recordFailure(metadata, { ...attempt, at: now + hour })
+    ...Array.from({ length: 1200 }, () => metadata.tokens.add({ ...token, expiresAt: now - 25 * hour })),
+    metadata.tokens.add({ ...token, expiresAt: now - hour }),
+    metadata.tokens.add({ ...token, kind: 'personal', expiresAt: now - 25 * hour }),
+    metadata.tokens.add({ ...token, kind: 'personal', expiresAt: now - 23 * hour }),
+    metadata.tokens.add({ ...token, kind: 'session', expiresAt: now - hour }),
+    metadata.tokens.add({ ...token, expiresAt: now + hour }),
+    metadata.tokens.add({ ...token, kind: 'personal', expiresAt: null })
   ])
+  // The last one as if the clock had been set back since.
+  for (const { time, times } of [{ time: now - 3 * hour, times: 1200 }, { time: now - hour, times: 1 }, { time: now + hour, times: 1 }]) {
+    clock.set(time)
+    await Promise.all(Array.from({ length: times }, () => recordFailure(metadata, attempt)))
+  }
+  clock.set(now)
   // The test advances the clock by a minute.
   const { setInterval, clearInterval } = globalThis
   const timers = new Map<unknown, () => void>()
@@ -814,7 +813,7 @@ t.test('what time has made useless is forgotten a minute later, however much the
   t.teardown(() => housekeeping.stop())
   t.equal(timers.size, 1)
   for (const action of timers.values()) action()
-  const tokens = () => metadata.listTokens(id, { now: 0, beforeId: undefined, limit: 2000 })
+  const tokens = () => early.tokens.list(id, { beforeId: undefined, limit: 2000 })
   // At a time when all of them would count.
   const attempts = () => countFailures(metadata, { kind: 'sign_in', network: '192.0.2.1' }, { seconds: 10 * 3600, at: now + hour })
   await until(async () => (await tokens()).length <= 3 && await attempts() <= 1)
@@ -827,13 +826,13 @@ t.test('what time has made useless is forgotten a minute later, however much the
 t.test('a token is refused, not an error, where the account or the token it is issued for is gone meanwhile', async t => {
   const metadata = await openSqliteMetadata(join(t.testdir(), 'magicstore.db'))
   t.teardown(() => metadata.close())
-  const { id } = await metadata.addAccount({ username: 'ab', usernameKey: 'ab', passwordHash: 'hash', createdAt: 1 })
+  const { id } = await metadata.accounts.add({ username: 'ab', usernameKey: 'ab', passwordHash: 'hash', createdAt: 1 })
   const token = { accountId: id, kind: 'access', parentId: null, name: null, scopes: 'account', secretHash: null, createdAt: 1, expiresAt: null } as const
-  await t.rejects(metadata.addToken({ ...token, parentId: 7 }), { code: 'token_revoked' })
-  await t.rejects(metadata.addToken({ ...token, accountId: 7 }), { code: 'token_revoked' })
-  await t.rejects(metadata.addToken({ ...token, scopes: null as unknown as string }), { code: 'SQLITE_CONSTRAINT_NOTNULL' })
-  await t.rejects(metadata.setPasswordHash(id, 'new', { revokesTokens: true, expectedHash: 'other' }), { code: 'credentials_wrong' })
-  await t.rejects(metadata.setPasswordHash(7, 'new', { revokesTokens: true }), { code: 'credentials_wrong' })
-  await metadata.setPasswordHash(id, 'new', { revokesTokens: true, expectedHash: 'hash' })
-  t.equal((await metadata.findAccount(id))?.passwordHash, 'new')
+  await t.rejects(metadata.tokens.add({ ...token, parentId: 7 }), { code: 'token_revoked' })
+  await t.rejects(metadata.tokens.add({ ...token, accountId: 7 }), { code: 'token_revoked' })
+  await t.rejects(metadata.tokens.add({ ...token, scopes: null as unknown as string }), { code: 'SQLITE_CONSTRAINT_NOTNULL' })
+  await t.rejects(metadata.accounts.setPasswordHash(id, 'new', { revokesTokens: true, expectedHash: 'other' }), { code: 'credentials_wrong' })
+  await t.rejects(metadata.accounts.setPasswordHash(7, 'new', { revokesTokens: true }), { code: 'credentials_wrong' })
+  await metadata.accounts.setPasswordHash(id, 'new', { revokesTokens: true, expectedHash: 'hash' })
+  t.equal((await metadata.accounts.find(id))?.passwordHash, 'new')
 })

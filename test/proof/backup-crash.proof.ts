@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import { cp, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { blobsIn, hasStrace, createBackup, createStore, namesIn, expectRefusal, report, filesOfUser } from '../backups.ts'
-import { commandOf } from '../bin.ts'
-import { startServer, type Settings } from '../server.ts'
+import { blobsIn, hasStrace, createBackup, createStore, namesIn, expectRefusal, report, filesOfUser } from '../kit/backups.ts'
+import { commandOf } from '../kit/bin.ts'
+import { startServer, type Settings } from '../kit/server.ts'
 
 /** Runs the bin under strace, which kills it when it enters the given system call. */
 async function killedAt (call: string, when: number, args: string[], settings: Settings): Promise<void> {

@@ -1,18 +1,16 @@
-import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { appendFile, cp, mkdir, readdir, readFile, rename, rm, rmdir, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import t from 'tap'
 import { manifestText, type BackupSummary } from '../../src/backup/manifest.ts'
 import { Database } from '../../src/metadata/sqlite/driver.ts'
 import { lockFolder } from '../../src/metadata/sqlite/lock.ts'
-import { blobsIn, contentsOf, digest, filesIn, createBackup, createStore, namesIn, expectRefusal, report } from '../backups.ts'
-import { mountDisk } from '../disks.ts'
-import { runBin, startServer, type Settings } from '../server.ts'
-
-const run = promisify(execFile)
-const MIB = 1024 ** 2
+import { blobsIn, contentsOf, filesIn, createBackup, createStore, namesIn, expectRefusal, report } from '../kit/backups.ts'
+import { sha256Of } from '../kit/digests.ts'
+import { mountDisk } from '../kit/disks.ts'
+import { execute } from '../kit/programs.ts'
+import { runBin, startServer, type Settings } from '../kit/server.ts'
+import { MIB } from '../kit/sizes.ts'
 
 /** A way to damage a backup, given its folder, the folder of its snapshot and one of its blobs. */
 interface Damage { what: string, spoil: (place: { folder: string, snapshot: string, blob: string }) => Promise<unknown> }
@@ -31,7 +29,7 @@ async function reseal (folder: string, snapshot: string, change: (lines: string[
   const text = change((await readFile(path, 'utf8')).split('\n')).join('\n')
   await writeFile(path, text)
   const { sha256, ...summary } = JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8'))
-  await writeFile(join(folder, 'manifest.json'), manifestText({ ...summary, sums: digest(Buffer.from(text)) } as BackupSummary))
+  await writeFile(join(folder, 'manifest.json'), manifestText({ ...summary, sums: sha256Of(Buffer.from(text)) } as BackupSummary))
 }
 
 const inManifest = (change: (manifest: any) => unknown): Damage['spoil'] => async ({ folder }) => {
@@ -240,7 +238,7 @@ t.test('a disk that is full fails a backup or a restore in one line: the backup 
     t.strictSame(await readdir(target).catch(error => error.code), target.endsWith('empty') ? [] : 'ENOENT')
   }
   const filler = join(disk, 'filler')
-  await run('dd', ['if=/dev/zero', `of=${filler}`, 'bs=4096']).catch(() => {})
+  await execute('dd', ['if=/dev/zero', `of=${filler}`, 'bs=4096']).catch(() => {})
   await expectRefusal(t, ['backup', folder], { DATA_DIR: dataDir }, { why: 'without room for the database', says })
   await rm(filler)
   t.strictSame(await namesIn(t, folder, user), ['small'])

@@ -1,24 +1,35 @@
-import { execFile, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { randomBytes, randomInt } from 'node:crypto'
 import { lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { setTimeout } from 'node:timers/promises'
-import { promisify } from 'node:util'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { takeRetentionLock } from '../../src/metadata/sqlite/retention-lock.ts'
-import { blobsIn, contentsOf, digest, filesIn, hasStrace, createStore, expectRefusal, keptOfUser, report, filesOfUser, type User } from '../backups.ts'
-import { commandOf } from '../bin.ts'
-import { countOf } from '../counts.ts'
-import { mountDisk } from '../disks.ts'
-import { formOf, runBin, signUp, spawnServer, startServer, type Client } from '../server.ts'
-import { lacksTerminal, runOnTerminal } from '../terminal.ts'
-
-const run = promisify(execFile)
-const MIB = 1024 ** 2
+import { blobsIn, contentsOf, filesIn, hasStrace, createStore, expectRefusal, report, filesOfUser, type User } from '../kit/backups.ts'
+import { commandOf } from '../kit/bin.ts'
+import { countOf } from '../kit/counts.ts'
+import { sha256Of } from '../kit/digests.ts'
+import { mountDisk } from '../kit/disks.ts'
+import { execute } from '../kit/programs.ts'
+import { root } from '../kit/root.ts'
+import { formOf, issueToken, runBin, signUp, spawnServer, startServer, type Client } from '../kit/server.ts'
+import { MIB } from '../kit/sizes.ts'
+import { lacksTerminal, runOnTerminal } from '../kit/terminal.ts'
+import { until } from '../kit/waiting.ts'
 
 /** Rounds of the test under load. */
 const ROUNDS = countOf({ quick: 1, full: 3 })
+
+/** The versions and the trash of a user, after checking the bytes of the versions. */
+async function keptOfUser (t: Test, client: Client, user: User): Promise<{ versions: Record<string, unknown[]>, trash: { id: string, name: string, sha256: string }[] }> {
+  const token = await issueToken(client, { user })
+  const versions: Record<string, unknown[]> = {}
+  for (const { name } of (await client.send('GET', '/api/files?limit=1000', { token })).json.files.map(({ name }: { name: string }) => ({ name: encodeURIComponent(name) }))) {
+    const listed = (await client.send('GET', `/api/files/${name}/versions?limit=1000`, { token })).json.versions
+    for (const { id, sha256 } of listed) t.equal(sha256Of((await client.send('GET', `/uploads/${name}?version=${id}`, { token })).bytes), sha256, `a version of ${name}`)
+    if (listed.length > 0) versions[name] = listed
+  }
+  return { versions, trash: (await client.send('GET', '/api/trash?limit=1000', { token })).json.files }
+}
 
 t.test('a backup of a running server is restored elsewhere with the same accounts, tokens, names and bytes, and nothing that came later', async t => {
   const server = await spawnServer(t, { DATA_DIR: join(t.testdir(), 'data') })
@@ -56,13 +67,13 @@ t.test('a backup of a running server is restored elsewhere with the same account
   t.strictSame(await Promise.all([ada, zoe].map(({ user }) => keptOfUser(t, again, user))), keptBefore)
   t.equal((await again.send('POST', `/api/trash/${keptBefore[1]?.trash[0]?.id}/restore`, { user: zoe.user, json: { name: 'restored' } })).status, 200)
   t.equal((await again.send('GET', '/uploads/restored', { user: zoe.user })).text, 'last')
-  t.match((await keptOfUser(t, again, zoe.user)).versions, { restored: [{ sha256: digest(Buffer.from('before')) }] })
+  t.match((await keptOfUser(t, again, zoe.user)).versions, { restored: [{ sha256: sha256Of(Buffer.from('before')) }] })
   for (const token of [ada.token, personal.token]) t.equal((await again.send('GET', '/uploads/report.pdf', { token })).text, 'the first')
   t.equal((await again.send('GET', '/api/resource', { user: ['late', 'correct horse battery'] })).status, 401)
   t.equal((await again.send('PUT', '/uploads/new', { user: ada.user, body: 'new' })).status, 201)
 
   // The bytes move to their place some time after the answer.
-  while ((await readdir(join(target, 'incoming'))).length > 0) await setTimeout(5)
+  await until(async () => (await readdir(join(target, 'incoming'))).length === 0)
   for (const root of [folder, target]) {
     for (const name of ['.', ...await readdir(root, { recursive: true })]) {
       const { mode, isDirectory } = await lstat(join(root, name)).then(stats => ({ mode: stats.mode & 0o777, isDirectory: stats.isDirectory() }))
@@ -121,7 +132,7 @@ t.test('onto another file system the files are copied, once', async t => {
 t.test('a file system that makes no links gets copies, and its backup is proven by copies', { skip: hasStrace ? false : 'strace is not installed' }, async t => {
   const { folder: root, dataDir } = await createStore(t, { one: 'one', empty: '' })
   const folder = join(root, 'backup')
-  const { stdout } = await run(...commandOf(['backup', folder, '--prove', '--json'], { DATA_DIR: dataDir }, { under: ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=link', '-e', 'inject=link:error=EPERM'] }))
+  const { stdout } = await execute(...commandOf(['backup', folder, '--prove', '--json'], { DATA_DIR: dataDir }, { under: ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=link', '-e', 'inject=link:error=EPERM'] }))
   t.match(JSON.parse(stdout), { linked: 0, copied: 2, isProven: true })
   for (const [path, { nlink }] of Object.entries(await filesIn(folder))) t.equal(nlink, 1, path)
   await report(['restore', folder], { DATA_DIR: join(root, 'restored') })
@@ -159,7 +170,7 @@ t.test('keys of SIGNING_KEYS are in no backup, which says so, and tokens stay va
 
 t.test('a data folder of an older format is backed up as it is, and brought up to date where it is restored', async t => {
   const folder = t.testdir()
-  await run('tar', ['--extract', '--gzip', '--file', fileURLToPath(new URL('../fixtures/0000.tar.gz', import.meta.url)), '--directory', folder])
+  await execute('tar', ['--extract', '--gzip', '--file', join(root, 'test/fixtures/0000.tar.gz'), '--directory', folder])
   const settings = { DATA_DIR: join(folder, 'data') }
   t.match(await report(['backup', join(folder, 'backup'), '--prove'], settings), { files: 12, accounts: 2 })
   t.notOk((await readdir(join(folder, 'data'))).some(name => name.startsWith('magicstore.db.before')), 'the folder was not touched')
@@ -169,14 +180,14 @@ t.test('a data folder of an older format is backed up as it is, and brought up t
   t.ok((await readdir(join(folder, 'restored'))).some(name => name.startsWith('magicstore.db.before')))
 })
 
-/** A worker's files after each acknowledged operation (name to digest, `trash DIGEST` for a deleted one), and their state after the one in progress. */
+/** A worker's files after each acknowledged operation (name to `trash DIGEST` for a deleted one), and their state after the one in progress. */
 interface History { states: ReadonlyMap<string, string>[], next: ReadonlyMap<string, string> | undefined }
 
 /** Creates, replaces, renames and deletes few names, so files in a backup are soon deleted; signs in every 25 operations. */
 async function work (client: Client, { user, history, signal }: { user: User, history: History, signal: AbortSignal }): Promise<void> {
   let token = ''
   for (let count = 0; !signal.aborted; count++) {
-    if (count % 25 === 0) token = (await client.send('GET', '/api/token', { user })).json.token
+    if (count % 25 === 0) token = await issueToken(client, { user })
     const current = history.states.at(-1) ?? new Map<string, string>()
     const [name, newName] = [randomInt(8), randomInt(8)].map(index => `file-${index}`) as [string, string]
     const next = new Map(current)
@@ -188,7 +199,7 @@ async function work (client: Client, { user, history, signal }: { user: User, hi
     next.delete(name)
     if (kind === 'delete') next.set(`trash ${current.get(name)}`, String(current.get(name)))
     if (kind === 'rename') next.set(newName, String(current.get(name)))
-    else if (kind !== 'delete') next.set(name, digest(bytes))
+    else if (kind !== 'delete') next.set(name, sha256Of(bytes))
     history.next = next
     const operations = {
       rename: () => client.send('PATCH', `/api/files/${name}`, { token, json: { name: newName } }),
@@ -212,7 +223,7 @@ t.test('backups made under load are each whole, of one moment, and restored to w
   const workers = await Promise.all(Array.from({ length: 6 }, async (_, index) => ({ ...await signUp(server, `worker${index}`), history: { states: [new Map()], next: undefined } as History })))
   const working = Promise.all(workers.map(({ user, history }) => work(server, { user, history, signal: end.signal })))
   // Before that they sign in, and nothing would happen during the first backup.
-  while (!workers.every(({ history }) => history.states.length > 1)) await setTimeout(5)
+  await until(() => workers.every(({ history }) => history.states.length > 1))
   const figures = []
   for (let round = 0; round < ROUNDS; round++) {
     // Alternates between links and copies, always into the same two folders.
@@ -265,7 +276,7 @@ t.test('bytes that a backup needs stay when their file is replaced, deleted or i
   await server.close()
   t.equal((await blobsIn(dataDir)).length, 5)
   // A crash before the commit leaves a replaced blob here.
-  const [moved = ''] = Object.entries(await contentsOf(join(dataDir, 'blobs'))).find(([, sha256]) => sha256 === digest(Buffer.from('one'))) ?? []
+  const [moved = ''] = Object.entries(await contentsOf(join(dataDir, 'blobs'))).find(([, sha256]) => sha256 === sha256Of(Buffer.from('one'))) ?? []
   await rename(join(dataDir, 'blobs', moved), join(dataDir, 'incoming', moved.slice('00/'.length)))
   const again = await startServer(t, settings)
   const all = [...await blobsIn(dataDir), ...await readdir(join(dataDir, 'incoming'))]

@@ -1,25 +1,24 @@
-import { existsSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { chromium, type Browser, type BrowserContextOptions, type Locator, type Page } from 'playwright-core'
 import tap, { test, type Test } from 'tap'
+import { chromiumPath, lacksChromium } from '../kit/chromium.ts'
 
-const executablePath = '/usr/bin/chromium'
-const quiet = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
+const quiet = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--host-resolver-rules=MAP files.test 127.0.0.1']
 
 /** The smallest common screen. */
 export const phone: BrowserContextOptions = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true }
 
 /** A test that is skipped where there is no Chromium. */
 export function browserTest (name: string, run: (t: Test) => Promise<void>): void {
-  void test(name, { skip: existsSync(executablePath) ? false : `no browser at ${executablePath}` }, run)
+  void test(name, { skip: lacksChromium }, run)
 }
 
 let launched: Promise<Browser> | undefined
 
 /** One browser for all tests, each of which has a context of its own. In other locales it names downloads with non-ASCII names `download`. */
 export function browser (): Promise<Browser> {
-  launched ??= chromium.launch({ executablePath, args: quiet, env: { ...process.env, LC_ALL: 'C.UTF-8' } })
+  launched ??= chromium.launch({ executablePath: chromiumPath, args: quiet, env: { ...process.env, LC_ALL: 'C.UTF-8' } })
   return launched
 }
 
@@ -33,9 +32,9 @@ export interface Visit {
   readonly complaints: string[]
 }
 
-/** A tab of a browser of its own, which writes down what it asks for and what goes wrong. */
+/** A tab of a browser of its own, which writes down what it asks for and what goes wrong. `files.test` is this machine. */
 export async function openTab (t: Test, options: BrowserContextOptions = {}): Promise<Visit> {
-  const context = await (await browser()).newContext(options)
+  const context = await (await browser()).newContext({ locale: 'en-US', ...options })
   t.teardown(() => context.close())
   return watch(await context.newPage())
 }

@@ -1,9 +1,8 @@
 import { test } from 'tap'
-import { startPostgres } from '../postgres.ts'
-import { credentials, startS3 } from '../s3.ts'
-import { signUp, spawnServer, type Settings } from '../server.ts'
-
-const HOUR = 3600_000
+import { HOUR } from '../kit/durations.ts'
+import { startPostgres } from '../kit/postgres.ts'
+import { credentials, openS3 } from '../kit/s3.ts'
+import { signUp, spawnServer, type Settings } from '../kit/server.ts'
 
 /** Sets the clock of a process by so many milliseconds before its own code runs. S3 refuses a signature of another time. */
 const clockOff = (milliseconds: number) => ({
@@ -14,8 +13,7 @@ const clockOff = (milliseconds: number) => ({
 for (const { what, milliseconds } of [{ what: 'an hour ahead', milliseconds: HOUR }, { what: 'an hour behind', milliseconds: -HOUR }]) {
   test(`a server whose clock is ${what} serves the same tokens and dates as the others`, async t => {
     const postgres = await startPostgres(t)
-    const s3 = await startS3(t.testdir())
-    t.teardown(() => s3.stop())
+    const s3 = await openS3(t)
     const settings: Settings = { DATABASE_URL: await postgres.newDatabase(), STORAGE_URL: s3.url(), TOKEN_SECONDS: '600', SIGN_IN_FAILURES: '3', ...credentials }
     const right = await spawnServer(t, settings, { isCounted: true })
     const wrong = await spawnServer(t, settings, clockOff(milliseconds))

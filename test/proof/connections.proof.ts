@@ -1,14 +1,16 @@
 import { execFileSync } from 'node:child_process'
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { formOf, signUp, spawnServer, startServer, type Client, type Settings } from '../server.ts'
-
-const MIB = 1024 ** 2
+import { digestField } from '../kit/digests.ts'
+import { formOf, namesOf, signUp, spawnServer, startServer, type Settings } from '../kit/server.ts'
+import { MIB } from '../kit/sizes.ts'
+import { openHandles } from '../kit/stores.ts'
+import { eventually } from '../kit/waiting.ts'
 
 interface Response { status: number, headers: Record<string, string>, body: Buffer, wholeAt: number }
 
@@ -75,23 +77,6 @@ async function open (t: Test, settings: Settings = {}) {
   return { server, token, authorization: `Bearer ${token}` }
 }
 
-async function names (client: Client, token: string): Promise<string[]> {
-  const { json } = await client.send('GET', '/api/files', { token })
-  return json.files.map((file: { name: string }) => file.name)
-}
-
-/** The blob files in a data folder that this process has open. */
-function openHandles (dataDir: string): string[] {
-  const targets = readdirSync('/proc/self/fd').map(fd => { try { return readlinkSync(`/proc/self/fd/${fd}`) } catch { return '' } })
-  return targets.filter(target => ['incoming', 'blobs'].some(folder => target.startsWith(`${join(realpathSync(dataDir), folder)}/`)))
-}
-
-/** Polls until the condition is true; false after ten seconds. */
-async function eventually (isSo: () => boolean | Promise<boolean>): Promise<boolean> {
-  for (const end = Date.now() + 10_000; Date.now() < end; await wait(5)) if (await isSo()) return true
-  return false
-}
-
 function codeIn ({ body }: Response): string {
   return JSON.parse(body.toString()).code
 }
@@ -138,7 +123,7 @@ t.test('what is refused by its head is never told to continue, and the connectio
     t.equal(await wire.closed, undefined, `${what}: the connection ends in order`)
     t.notMatch(wire.text(), 'HTTP/1.1 100', `${what}: no 100`)
   }))
-  t.same(await names(server, token), [])
+  t.same(await namesOf(server, { token }), [])
 })
 
 t.test('what is accepted by its head is told to continue, once, before its body is read', async t => {
@@ -166,7 +151,7 @@ t.test('what is accepted by its head is told to continue, once, before its body 
   const eager = dial(t, server)
   eager.socket.write(`${head('PUT', '/uploads/eager.bin', { authorization, expect: '100-continue', 'content-length': 5 })}bytes`)
   t.equal((await eager.response()).status, 201, 'a client that does not wait')
-  t.same(await names(server, token), ['chunked.bin', 'eager.bin', 'form.bin', 'other.bin', 'raw.bin'])
+  t.same(await namesOf(server, { token }), ['chunked.bin', 'eager.bin', 'form.bin', 'other.bin', 'raw.bin'])
 })
 
 t.test('a refusal reaches a client that is still sending megabytes', async t => {
@@ -197,7 +182,7 @@ t.test('a refusal reaches a client that is still sending megabytes', async t => 
     await wire.closed
     t.equal(wire.text().split('HTTP/1.1 ').length, 2, `${what}: one answer, and then the end`)
   }))
-  t.same(await names(server, token), ['there.bin'])
+  t.same(await namesOf(server, { token }), ['there.bin'])
   t.ok(await eventually(() => openHandles(server.dataDir).length === 0))
 })
 
@@ -272,7 +257,7 @@ t.test('an upload without any length is an empty one', async t => {
     const response = await wire.response()
     t.same({ status: response.status, connection: response.headers.connection }, { status, connection: 'keep-alive' })
   }
-  t.same(await names(server, token), ['empty'])
+  t.same(await namesOf(server, { token }), ['empty'])
 })
 
 /** The statuses of the responses received, in order. */
@@ -290,7 +275,7 @@ t.test('requests that are sent before the answers to those ahead of them are don
     t.strictSame(statuses(wire.text()), [201, 200, 200, 200, 204, 404])
     t.match(wire.text(), /\r\nfirst[^]*\r\nsecond/)
   }
-  t.same(await names(server, token), [])
+  t.same(await namesOf(server, { token }), [])
 })
 
 t.test('a client that closes its half of the connection behind its requests gets every answer', async t => {
@@ -307,7 +292,7 @@ t.test('a client that closes its half of the connection behind its requests gets
   cut.socket.end(`${head('PUT', '/uploads/cut', { authorization, 'content-length': 10 })}bytes`)
   await cut.closed
   t.notMatch(cut.text(), / 20\d /)
-  t.same(await names(server, token), [])
+  t.same(await namesOf(server, { token }), [])
   t.ok(await eventually(() => openHandles(server.dataDir).length === 0))
 })
 
@@ -329,7 +314,7 @@ t.test('what Node lets pass and others would read in another way is refused', as
     t.match(JSON.parse(response.body.toString()), { code: 'malformed_request' }, path)
     wire.socket.destroy()
   }
-  t.same(await names(server, token), ['report'])
+  t.same(await namesOf(server, { token }), ['report'])
   t.equal((await server.send('GET', '/uploads/report', { token })).text, 'precious')
   t.equal((await server.send('GET', '/api/files?prefix=%e2%82%ac&limit=1', { token })).status, 200)
 })
@@ -337,7 +322,7 @@ t.test('what Node lets pass and others would read in another way is refused', as
 t.test('a digest that is announced to come behind the bytes is verified as one ahead of them is', async t => {
   const { server, token, authorization } = await open(t)
   const sent = { authorization, 'transfer-encoding': 'chunked', trailer: 'X-Other, Content-Digest,Repr-Digest' }
-  const right = `sha-256=:${createHash('sha256').update('hello').digest('base64')}:`
+  const right = digestField('sha-256', 'hello')
   const wrong = `sha-512=:${Buffer.alloc(64).toString('base64')}:`
   for (const [name, fields, status] of [['a', `Content-Digest: ${wrong}`, 400], ['b', 'Repr-Digest: !!!', 400], ['c', `content-digest: ${right}\r\nrepr-digest: ${right}`, 201], ['d', 'X-Other: x', 201]] as const) {
     const wire = dial(t, server)
@@ -345,7 +330,7 @@ t.test('a digest that is announced to come behind the bytes is verified as one a
     t.equal((await wire.response()).status, status, name)
     wire.socket.destroy()
   }
-  t.same(await names(server, token), ['c', 'd'])
+  t.same(await namesOf(server, { token }), ['c', 'd'])
   t.same(openHandles(server.dataDir), [])
 })
 
@@ -361,7 +346,7 @@ t.test('behind an answer that ends the connection nothing more is done', async t
     await wire.closed
     t.strictSame(statuses(wire.text()), [status])
   }
-  t.same(await names(server, token), ['kept'])
+  t.same(await namesOf(server, { token }), ['kept'])
 })
 
 t.test('more requests than a connection has patience for are answered in their order, and a client that goes leaves nothing behind', async t => {
@@ -468,6 +453,13 @@ t.test('an account has at most 256 transfers under way, an address 512, and each
   t.ok(await eventually(() => openHandles(server.dataDir).length === 0))
   for (const socket of [...await stall(ann, '192.0.2.1', 256), ...await stall(bob, '192.0.2.1', 256)]) socket.destroy()
   t.ok(await eventually(() => openHandles(server.dataDir).length === 0), 'as many again')
+
+  const [first, second] = ['2001:db8:0:1::1', '2001:db8:0:1:ffff:ffff:ffff:ffff']
+  const ofNetwork = [...await stall(ann, first, 256), ...await stall(bob, second, 256)]
+  await refuses(cleo, '2001:db8:0:1::3', 'one more from the IPv6 /64')
+  await allows(cleo, '2001:db8:0:2::1', 'another /64')
+  for (const socket of ofNetwork) socket.destroy()
+  t.ok(await eventually(() => openHandles(server.dataDir).length === 0))
   await allows(cleo, '192.0.2.1', 'nothing is counted any more')
 })
 
@@ -498,7 +490,7 @@ t.test('HTTP/1.0 with a Transfer-Encoding is refused, and the connection closes'
   await wire.closed
   t.match(parse(Buffer.from(wire.text(), 'latin1')), { status: 400, headers: { connection: 'close' } })
   t.strictSame(statuses(wire.text()), [400])
-  t.same(await names(server, token), [])
+  t.same(await namesOf(server, { token }), [])
 })
 
 t.test('the connection closes behind a request to change the protocol, for what came with it is lost', async t => {
@@ -580,7 +572,7 @@ t.test('a transfer without a byte for IDLE_SECONDS is cut, a slow one that moves
   stalledDownload.socket.resume()
   await stalledDownload.closed
   t.ok(stalledDownload.socket.bytesRead < large.length)
-  t.same(await names(server, token), ['large', 'slow'])
+  t.same(await namesOf(server, { token }), ['large', 'slow'])
 })
 
 t.test('a download that stalls before an upload does is cut before it', async t => {
@@ -625,7 +617,7 @@ t.test('bytes that are no HTTP get a problem of 400, and the server goes on', as
     t.match(response.headers, { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', connection: 'close' })
     await wire.closed
   }
-  t.same(await names(server, token), [])
+  t.same(await namesOf(server, { token }), [])
   t.ok(await eventually(() => openHandles(server.dataDir).length === 0))
 })
 

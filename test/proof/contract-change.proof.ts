@@ -2,12 +2,11 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { test } from 'tap'
 import { releaseFault, versionFault, withRelease, withUnreleased } from '../contract/changelog.ts'
 import { changesBetween, type Change, type Document } from '../contract/changes.ts'
+import { root } from '../kit/root.ts'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
 const read = (name: string) => readFile(join(root, 'openapi', name), 'utf8')
 
 /** The committed document, for a test to modify. */

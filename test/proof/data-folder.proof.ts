@@ -1,15 +1,11 @@
-import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { promisify } from 'node:util'
 import { test, type Test } from 'tap'
-import { mountDisk } from '../disks.ts'
-import { WITHOUT_ROOTS_ACCESS } from '../programs.ts'
-import { runBin, signUp, spawnServer, startServer, type RunningServer } from '../server.ts'
-
-const run = promisify(execFile)
+import { mountDisk } from '../kit/disks.ts'
+import { execute, WITHOUT_ROOTS_ACCESS } from '../kit/programs.ts'
+import { runBin, signUp, spawnServer, startServer, type RunningServer } from '../kit/server.ts'
 
 /** One line on standard error, from MagicStore itself. */
 const oneLine = /^magicstore: [^\n]+\n$/
@@ -114,14 +110,14 @@ test('blobs on another mount of the same file system are refused too', async t =
   const dataDir = join(disk, 'data')
   await mkdir(join(dataDir, 'blobs'), { recursive: true })
   await mkdir(join(disk, 'other'))
-  await run('mount', ['--bind', join(disk, 'other'), join(dataDir, 'blobs')])
+  await execute('mount', ['--bind', join(disk, 'other'), join(dataDir, 'blobs')])
   try {
     const { code, stderr } = await runBin(['serve'], { DATA_DIR: dataDir, PORT: '0' })
     t.equal(code, 2)
     t.match(stderr, oneLine)
     t.equal(await verdictOf('file_system', dataDir), 'fault')
   } finally {
-    await run('umount', [join(dataDir, 'blobs')])
+    await execute('umount', [join(dataDir, 'blobs')])
   }
   await (await startServer(t, { DATA_DIR: dataDir })).close()
 })

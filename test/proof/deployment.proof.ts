@@ -1,4 +1,4 @@
-import { execFile, spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { access, cp, mkdir, readFile, symlink, truncate, writeFile } from 'node:fs/promises'
@@ -8,18 +8,19 @@ import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
-import { commandOf } from '../bin.ts'
-import { checkRecorded } from '../conformance.ts'
-import { blocksOf, readGuide, root, sectionOf } from '../readme.ts'
-import { spawnBin } from '../server.ts'
-import { certify, lineOf, NAME, proxies, read, skipWithout, startFront, type Front } from './fronts.ts'
-import { freePort } from '../wire.ts'
+import { commandOf } from '../kit/bin.ts'
+import { certify } from '../kit/certificates.ts'
+import { checkRecorded } from '../kit/conformance.ts'
+import { execute } from '../kit/programs.ts'
+import { blocksOf, readGuide, sectionOf } from '../kit/readme.ts'
+import { root } from '../kit/root.ts'
+import { spawnBin } from '../kit/server.ts'
+import { KIB, MIB } from '../kit/sizes.ts'
+import { freePort } from '../kit/wire.ts'
+import { lineOf, NAME, proxies, read, skipWithout, startFront, type Front } from './fronts.ts'
 
-const MIB = 1024 ** 2
 const PASSWORD = 'correct horse battery'
-const run = promisify(execFile)
 
 /** An instruction of the Dockerfile and its arguments. */
 interface Instruction { word: string, rest: string }
@@ -126,8 +127,8 @@ function spawnCommand ([, ...args]: string[], { cwd, settings }: { cwd: string, 
 const hasDocker = skipWithout('docker') === false && spawnSync('docker', ['info']).status === 0
 
 t.test('Docker builds the image, and what runs in it is not root', { skip: !hasDocker && 'there is no Docker', timeout: 900_000 }, async t => {
-  await run('docker', ['build', '--file', 'src/deployment/Dockerfile', '--tag', 'magicstore:test', '.'], { cwd: root })
-  const { stdout } = await run('docker', ['run', '--rm', '--read-only', '--cap-drop', 'ALL', 'magicstore:test', 'sh', '-c', 'id --user && stat --format=%U:%a /data && node dist/main.js user list'])
+  await execute('docker', ['build', '--file', 'src/deployment/Dockerfile', '--tag', 'magicstore:test', '.'], { cwd: root })
+  const { stdout } = await execute('docker', ['run', '--rm', '--read-only', '--cap-drop', 'ALL', 'magicstore:test', 'sh', '-c', 'id --user && stat --format=%U:%a /data && node dist/main.js user list'])
   t.equal(stdout, '1000\nnode:700\n')
 })
 
@@ -167,7 +168,7 @@ t.test('each instance of the template is as confined as the one server, and list
   ])
   const [, command = ''] = /^ExecStart=(.*)$/m.exec(await read('magicstore@.service')) ?? []
   // Settings come before, so that none of them can make two servers want the same port.
-  const { stdout } = await run('/bin/sh', ['-c', command.replace('%i', '5001').replace('/usr/bin/node dist/main.js serve', 'printenv PORT')], { env: { ...process.env, PORT: '5000' } })
+  const { stdout } = await execute('/bin/sh', ['-c', command.replace('%i', '5001').replace('/usr/bin/node dist/main.js serve', 'printenv PORT')], { env: { ...process.env, PORT: '5000' } })
   t.equal(stdout, '5001\n')
 })
 
@@ -177,7 +178,7 @@ t.test('a reload signals a server that has a certificate, and leaves alone one t
     const child = spawn('cat', { stdio: ['pipe', 'ignore', 'ignore'] })
     const ended = once(child, 'exit')
     // systemd writes a dollar sign as two.
-    await run('/bin/sh', ['-c', command.replaceAll('$$', '$')], { env: { TLS_CERT: certificate, MAINPID: String(child.pid) } })
+    await execute('/bin/sh', ['-c', command.replaceAll('$$', '$')], { env: { TLS_CERT: certificate, MAINPID: String(child.pid) } })
     child.stdin.end()
     t.same(await ended, end)
   }
@@ -252,7 +253,7 @@ function createCurl (t: Test, { cert, http, https }: Front, protocol: string): C
 
 /** An endless body. */
 function endless (): Readable {
-  const chunk = Buffer.alloc(64 * 1024)
+  const chunk = Buffer.alloc(64 * KIB)
   return new Readable({ read () { this.push(chunk) } })
 }
 
@@ -268,7 +269,7 @@ async function proxySettings (): Promise<Record<string, string>> {
 async function startBehind (t: Test, settings: Record<string, string>): Promise<{ port: number, log: Buffer[], end (): Promise<number | null> }> {
   const folder = t.testdir({ data: {} })
   const [port, exchanges] = [await freePort(), join(folder, 'exchanges')]
-  const recorded = ['--import', new URL('../recorder.js', import.meta.url).href]
+  const recorded = ['--import', new URL('../kit/recorder.js', import.meta.url).href]
   const child = spawnBin(['serve'], { ...await proxySettings(), PORT: String(port), DATA_DIR: join(folder, 'data'), MIN_FREE_BYTES: '0', EXCHANGES: exchanges, ...settings }, { nodeArgs: recorded })
   const ended = once(child, 'exit')
   const end = async () => { child.kill('SIGTERM'); return (await ended)[0] }

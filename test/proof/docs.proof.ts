@@ -6,7 +6,8 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { BrowserContextOptions, Locator, Page } from 'playwright-core'
 import type { Test } from 'tap'
-import { signUp, startServer, type Settings } from '../server.ts'
+import { signUp, startServer, type Settings } from '../kit/server.ts'
+import { MIB } from '../kit/sizes.ts'
 import { browser, browserTest, isFocused, openTab, phone, shows, tabThrough, tabTo, type Visit } from './browser.ts'
 
 /** The page as a new visitor sees it, at the server's root. */
@@ -125,7 +126,7 @@ browserTest('in a browser a user registers, authorizes with a token as Token, up
 })
 
 browserTest('in a browser a user goes through the whole story click by click, and sees each refusal as a problem', async t => {
-  const bytes = randomBytes(50 * 1024 * 1024)
+  const bytes = randomBytes(50 * MIB)
   const other = { name: 'large.bin', type: 'application/octet-stream', bytes: Buffer.from('other bytes') }
   const desk = t.testdir({ data: {}, 'large.bin': bytes })
   const sha256 = createHash('sha256').update(bytes)
@@ -192,7 +193,7 @@ browserTest('the page shows the way in first, in the order in which a newcomer g
   const box = page.getByRole('dialog')
   await box.waitFor()
   const texts = await box.locator('.auth-container').allInnerTexts()
-  const expected = [/^basic\b[^]*trying things out[^]*username and password/, /^bearer\b[^]*programs[^]*access token/, /^token\b[^]*Authorization: Token/, /^session\b[^]*pages in a browser/]
+  const expected = [/^basic\b[^]*trying things out[^]*username and password/, /^bearer\b[^]*programs[^]*access token/, /^token\b[^]*Authorization: Token/, /^session\b[^]*pages in a browser/, /^sessionKey\b[^]*beside the cookie/]
   t.equal(texts.length, expected.length)
   for (const [index, pattern] of expected.entries()) t.match(texts[index]?.trim(), pattern)
   await keepsKeyboard(t, page, box)

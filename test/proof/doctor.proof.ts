@@ -1,22 +1,19 @@
-import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statfsSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join, relative } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { Database } from '../../src/metadata/sqlite/driver.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
-import { withFault, type Start } from '../bin.ts'
-import { WITHOUT_ROOTS_ACCESS } from '../programs.ts'
-import { runBin, signUp, spawnServer, startServer, type Settings } from '../server.ts'
-import { lacksTerminal, runOnTerminal } from '../terminal.ts'
+import { withFault, type Start } from '../kit/bin.ts'
+import { certify } from '../kit/certificates.ts'
+import { execute, WITHOUT_ROOTS_ACCESS } from '../kit/programs.ts'
+import { root } from '../kit/root.ts'
+import { runBin, signUp, spawnServer, startServer, type Settings } from '../kit/server.ts'
+import { lacksTerminal, runOnTerminal } from '../kit/terminal.ts'
 
-const run = promisify(execFile)
-const root = fileURLToPath(new URL('../..', import.meta.url))
 const KEY = 'first:zN2pX8qL4vR7tW1yB6mK9dF3hJ5sG0cA'
 
 // The bin does the same: new files are private to their owner.
@@ -60,15 +57,6 @@ const fileSystemOf = (statistics: object) => withFault(`
   const { statfs } = fs
   fs.statfs = async path => ({ ...await statfs(path), ...${JSON.stringify(statistics)} })
   syncBuiltinESMExports()`)
-
-/** A self-signed certificate for this machine. */
-async function certify (folder: string, days: number): Promise<{ TLS_CERT: string, TLS_KEY: string }> {
-  const files = { TLS_CERT: join(folder, `${days}.crt`), TLS_KEY: join(folder, `${days}.key`) }
-  await run('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', String(days), '-subj', '/CN=localhost',
-    '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1', '-out', files.TLS_CERT, '-keyout', files.TLS_KEY])
-  chmodSync(files.TLS_KEY, 0o600)
-  return files
-}
 
 /** An HTTP server that is not MagicStore, or imitates it; returns its port. */
 async function listen (t: Test, answer: RequestListener, tls?: { TLS_CERT: string, TLS_KEY: string }): Promise<number> {
@@ -156,7 +144,7 @@ t.test('a certificate that ends soon is a warning; one that is not valid now, or
   const folder = t.testdir()
   const DATA_DIR = join(folder, 'new')
   const day = 24 * 3600 * 1000
-  const [long, soon] = [await certify(folder, 30), await certify(folder, 2)]
+  const [long, soon] = [await certify(folder, { days: 30 }), await certify(folder)]
   chmodSync(soon.TLS_KEY, 0o640)
   writeFileSync(join(folder, 'none.crt'), 'no certificate')
   for (const { settings, certificate, key = 'good' } of [
@@ -219,7 +207,7 @@ t.test('a file that belongs to another user than its folder is a fault', { skip:
 
 t.test('what does not belong into DATA_DIR is a warning; what servers and commands leave there is not', async t => {
   const folder = t.testdir({ fixture: {} })
-  await run('tar', ['--extract', '--gzip', '--file', join(root, 'test/fixtures/0000.tar.gz'), '--directory', join(folder, 'fixture')])
+  await execute('tar', ['--extract', '--gzip', '--file', join(root, 'test/fixtures/0000.tar.gz'), '--directory', join(folder, 'fixture')])
   const dataDir = join(folder, 'fixture', 'data')
   const settings = { DATA_DIR: dataDir }
   const server = await spawnServer(t, settings)
@@ -278,7 +266,7 @@ t.test('a server that runs is asked whether it is ready, and what has its place 
 
 t.test('a server with TLS is asked by its address; its public address is good where its certificate is', async t => {
   const folder = t.testdir()
-  const files = await certify(folder, 30)
+  const files = await certify(folder, { days: 30 })
   const settings = { DATA_DIR: join(folder, 'data'), ...files }
   const { port } = await spawnServer(t, settings)
   const asked = { ...settings, PORT: String(port), PUBLIC_URL: `https://localhost:${port}` }
@@ -288,7 +276,7 @@ t.test('a server with TLS is asked by its address; its public address is good wh
 
 t.test('a PUBLIC_URL that does not lead to a server which knows of its TLS is a warning', async t => {
   const folder = t.testdir()
-  const files = await certify(folder, 30)
+  const files = await certify(folder, { days: 30 })
   const server = await startServer(t, { DATA_DIR: join(folder, 'data') })
   const alive = answerJson({ status: 'alive' })
   for (const [url, verdict] of [
@@ -346,7 +334,7 @@ t.test('a damaged database is a fault, whatever is damaged, and is left as it is
 
 t.test('a database of an older version is good, one of a newer version a fault, and neither is changed', async t => {
   const folder = t.testdir({ fixture: {} })
-  await run('tar', ['--extract', '--gzip', '--file', join(root, 'test/fixtures/0000.tar.gz'), '--directory', join(folder, 'fixture')])
+  await execute('tar', ['--extract', '--gzip', '--file', join(root, 'test/fixtures/0000.tar.gz'), '--directory', join(folder, 'fixture')])
   const dataDir = join(folder, 'fixture', 'data')
   const database = join(dataDir, 'magicstore.db')
   const older = snapshotOf(dataDir)

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { createHash, randomBytes, randomInt } from 'node:crypto'
+import { randomBytes, randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
@@ -7,9 +7,11 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
-import { Database } from '../../src/metadata/sqlite/driver.ts'
-import { countOf } from '../counts.ts'
-import { formOf, runBin, signUp, spawnServer, type Answer, type Client, type ServerProcess } from '../server.ts'
+import { countOf } from '../kit/counts.ts'
+import { sha256Of } from '../kit/digests.ts'
+import { formOf, issueToken, runBin, signUp, spawnServer, type Answer, type Client, type ServerProcess } from '../kit/server.ts'
+import { runSql } from '../kit/stores.ts'
+import { until } from '../kit/waiting.ts'
 
 /** Rounds of the random test. */
 const ROUNDS = countOf({ quick: 5, full: 15 })
@@ -33,7 +35,7 @@ t.test('what was acknowledged survives kill -9, versions and trash included, and
   const { user } = await signUp(server, 'ada')
   const states: WorkerState[] = Array.from({ length: WORKERS }, () => ({ acknowledged: new Map(), inFlight: undefined, operationCount: 0 }))
   for (let round = 0; round < ROUNDS; round++) {
-    const { json: { token } } = await server.send('GET', '/api/token', { user })
+    const token = await issueToken(server, { user })
     const working = states.map((state, worker) => work(server, { state, worker, token }))
     setTimeout(() => server.child.kill('SIGKILL'), randomInt(20, 500))
     await Promise.all(working)
@@ -88,7 +90,7 @@ function create (state: State, { name, kind }: { name: string, kind: 'put' | 'po
   const bytes = randomContent()
   return {
     what: `${kind} ${name}`,
-    after: new Map(state).set(name, { name, digest: digest(bytes), versions: [] }),
+    after: new Map(state).set(name, { name, digest: sha256Of(bytes), versions: [] }),
     send: (client, token) => kind === 'put' ? client.send('PUT', `/uploads/${name}`, { token, body: bytes }) : client.send('POST', '/', { token, ...formOf(name, bytes) })
   }
 }
@@ -122,7 +124,7 @@ function change (state: State, { file, newName, kind }: { file: Entry, newName: 
     }
     case 'replace': {
       const bytes = randomContent()
-      after.set(name, { name, digest: digest(bytes), versions: [file.digest, ...versions] })
+      after.set(name, { name, digest: sha256Of(bytes), versions: [file.digest, ...versions] })
       return { what, after, send: (client, token) => client.send('PUT', `/uploads/${name}`, { token, body: bytes }) }
     }
   }
@@ -163,14 +165,14 @@ function seenOf (state: State): Map<string, string> {
 }
 
 async function checkState (t: Test, client: Client, { user, states, dataDir }: { user: [string, string], states: WorkerState[], dataDir: string }): Promise<void> {
-  const { json: { token } } = await client.send('GET', '/api/token', { user })
+  const token = await issueToken(client, { user })
   const { json: { files } } = await client.send('GET', '/api/files?limit=1000', { token })
   const found = new Map<string, string>()
   let blobCount = 0
   for (const { name } of files) {
     const { json: { versions } } = await client.send('GET', `/api/files/${name}/versions?limit=1000`, { token })
-    const old = await Promise.all(versions.map(async ({ id }: Listed) => digest((await client.send('GET', `/uploads/${name}?version=${id}`, { token })).bytes)))
-    found.set(name, [digest((await client.send('GET', `/uploads/${name}`, { token })).bytes), ...old.sort()].join())
+    const old = await Promise.all(versions.map(async ({ id }: Listed) => sha256Of((await client.send('GET', `/uploads/${name}?version=${id}`, { token })).bytes)))
+    found.set(name, [sha256Of((await client.send('GET', `/uploads/${name}`, { token })).bytes), ...old.sort()].join())
     blobCount += 1 + old.length
   }
   for (const { name, sha256, versions } of await trashOf(client, token)) {
@@ -188,10 +190,15 @@ async function checkState (t: Test, client: Client, { user, states, dataDir }: {
   await checkNoLeftovers(t, dataDir, blobCount)
 }
 
-/** No temporary files are left, and no blobs but those that files, versions and trash need. */
+/** No temporary files are left, and no blobs but those that files, versions and trash need. A start does not wait for what its sweep removes. */
 async function checkNoLeftovers (t: Test, dataDir: string, blobCount: number): Promise<void> {
+  await untilSwept(dataDir)
   t.strictSame(await readdir(join(dataDir, 'incoming')), [], 'no temporary bytes remain')
   t.equal((await blobsOf(dataDir)).length, blobCount, 'no bytes without a file')
+}
+
+async function untilSwept (dataDir: string): Promise<void> {
+  await until(async () => (await runSql(dataDir, 'SELECT blob_id FROM discarded_blobs LIMIT 1')).length === 0)
 }
 
 async function blobsOf (dataDir: string): Promise<string[]> {
@@ -203,14 +210,10 @@ function isSame (a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>)
   return a.size === b.size && [...a].every(([name, value]) => b.get(name) === value)
 }
 
-function digest (bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex')
-}
-
 /** Steps of the commit protocol and their system calls. Only the main thread writes the log of the database; the thread pool syncs it. */
-const steps: { step: string, call: string, threads: 'all' | 'main', when?: number }[] = [
+const steps: { step: string, call: string, threads: 'all' | 'main', path?: string }[] = [
   { step: 'bytes or log are synced', call: 'fdatasync', threads: 'all' },
-  { step: 'the other of them is synced', call: 'fdatasync', threads: 'all', when: 2 },
+  { step: 'the log is synced', call: 'fdatasync', threads: 'all', path: 'magicstore.db-wal' },
   { step: 'the folder is synced', call: 'fsync', threads: 'all' },
   { step: 'the log is written', call: 'pwrite64', threads: 'main' },
   { step: 'the blob is committed', call: 'rename', threads: 'all' },
@@ -230,14 +233,14 @@ async function dieAtEachStep (t: Test, settings: { DATA_DIR: string, KEEP_DAYS: 
   const kept = Number(settings.KEEP_DAYS) > 0
   let version = kept ? await put(server, user, randomBytes(3000)) : undefined
   let before = await put(server, user, randomBytes(3000))
-  for (const { step, call, threads, when = 1 } of steps) {
+  for (const { step, call, threads, path } of steps) {
     const bytes = randomBytes(3000)
-    await straced(t, server, [...(threads === 'all' ? ['-f'] : []), '-e', `inject=${call}:signal=KILL:when=${when}`])
+    await straced(t, server, [...(threads === 'all' ? ['-f'] : []), ...(path === undefined ? [] : ['-P', join(settings.DATA_DIR, path)]), '-e', `inject=${call}:signal=KILL`])
     const answer = await put(server, user, bytes).catch(() => undefined)
     await once(server.child, 'close').catch(() => {})
     server = await spawnServer(t, settings)
-    const now = digest((await server.send('GET', '/uploads/victim', { user })).bytes)
-    t.ok([before, digest(bytes)].includes(now), `${step}: whole`)
+    const now = sha256Of((await server.send('GET', '/uploads/victim', { user })).bytes)
+    t.ok([before, sha256Of(bytes)].includes(now), `${step}: whole`)
     if (answer !== undefined) t.equal(now, answer, `${step}: acknowledged`)
     if (kept && now !== before) version = before
     before = now
@@ -315,10 +318,7 @@ t.test('a blob is forgotten only when its removal from its folder is on stable s
   await put(server, user, 'hello')
   const strace = await straced(t, server, ['-f', '-y', '-o', trace, '-e', 'trace=unlink,fsync,pwrite64'])
   t.equal((await server.send('DELETE', '/uploads/victim', { user })).status, 204)
-  const database = new Database(join(settings.DATA_DIR, 'magicstore.db'), { readonly: true })
-  t.teardown(() => database.close())
-  const discarded = database.prepare('SELECT count(*) FROM discarded_blobs').pluck()
-  while (discarded.get() !== 0) await new Promise(resolve => setTimeout(resolve, 20))
+  await untilSwept(settings.DATA_DIR)
   await strace.end()
   const calls = await callsIn(trace)
   const unlinked = find(calls, /unlink\(".*\/blobs\/[0-9a-f]{2}\/[0-9a-f]{32}"/)

@@ -5,10 +5,13 @@ import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { test, type Test } from 'tap'
 import { Database } from '../../src/metadata/sqlite/driver.ts'
-import { createDrawer, operationsOf, type Document, type Listed, type Operation, type Schema } from '../arbitraries.ts'
-import { credentials, startS3 } from '../s3.ts'
-import { formOf, signUp, startServer, type Answer, type Client, type RunningServer, type SendOptions } from '../server.ts'
-import { exchange } from '../wire.ts'
+import { credentials, startS3 } from '../kit/s3.ts'
+import { formOf, signUp, startServer, type Answer, type Client, type RunningServer, type SendOptions } from '../kit/server.ts'
+import { KIB } from '../kit/sizes.ts'
+import { TUS } from '../kit/tus.ts'
+import { until } from '../kit/waiting.ts'
+import { exchange } from '../kit/wire.ts'
+import { createDrawer, operationsOf, type Document, type Listed, type Operation, type Schema } from './arbitraries.ts'
 
 /** An example, its place in the document, and the schema it must match. */
 interface Example { where: string, value: unknown, schema: Schema }
@@ -82,6 +85,8 @@ const impossible: Record<string, string> = {
   'StoredFile.createdAt': clock,
   'StoredFile.updatedAt': clock,
   'AccessToken.token': random,
+  'NewSession.key': random,
+  'NewSession.token': random,
   'Session.token': random,
   'PersonalToken.token': random,
   'ServiceFacts.version': 'another version is running',
@@ -100,8 +105,8 @@ interface Walkthrough {
   readonly seen: Map<string, unknown[]>
   user: [string, string]
   token: string
-  /** The cookie of a session. */
-  cookie: string
+  /** The headers of a session. */
+  session: Record<string, string>
 }
 
 interface Asked { parameters?: Record<string, unknown>, body?: SendOptions, isSignedInByPassword?: boolean, headers?: Record<string, string> }
@@ -115,10 +120,10 @@ async function ask (walkthrough: Walkthrough, operationId: string, { parameters 
   const address = placed('path').reduce((text, [name, value]) => text.replace(`{${name}}`, encodeURIComponent(value)), path)
   const schemes = operation.security.flatMap(requirement => Object.keys(requirement))
   const takesTokens = schemes.includes('bearer') && operationId !== 'getToken' && !isSignedInByPassword
-  const cookie = schemes.includes('session') ? { cookie: walkthrough.cookie } : {}
+  const session = schemes.includes('session') ? walkthrough.session : {}
   const credential = schemes.length === 0 || schemes.includes('session') ? {} : takesTokens ? { token: walkthrough.token } : { user: walkthrough.user }
-  const answer = await walkthrough.server.send(method, query === '' ? address : `${address}?${query}`, { ...credential, ...body, headers: { ...Object.fromEntries(placed('header')), ...cookie, ...body.headers, ...headers } })
-  if (operationId === 'createSession') walkthrough.cookie = String(answer.headers['set-cookie']?.[0]?.split(';')[0])
+  const answer = await walkthrough.server.send(method, query === '' ? address : `${address}?${query}`, { ...credential, ...body, headers: { ...Object.fromEntries(placed('header')), ...session, ...body.headers, ...headers } })
+  if (operationId === 'createSession') walkthrough.session = { cookie: String(answer.headers['set-cookie']?.[0]?.split(';')[0]), 'session-key': answer.json.key }
   keep(walkthrough, listed, answer)
   return answer
 }
@@ -173,8 +178,6 @@ function exampleBodies (content: Record<string, Media>, document: Document): Sen
 }
 
 /** Announces the protocol of tus. */
-const TUS = { 'tus-resumable': '1.0.0' }
-
 /** Headers without an example that operations on uploads need. */
 const uploadHeaders: Record<string, Record<string, string>> = {
   createUpload: { 'upload-complete': '?0', 'upload-length': String(EXAMPLE_SIZE), 'if-match': '*', 'content-disposition': 'inline; filename=report.pdf', 'content-type': 'application/pdf' },
@@ -244,7 +247,7 @@ test('every example of a request is answered with a success, and every example o
   const server = await startServer(t, { PUBLIC_URL: 'http://127.0.0.1:5000', TRUST_PROXY: '127.0.0.1', PASSWORD_POLICY: 'open', RATE_LIMIT_PER_MINUTE: '0' })
   const named = { send: (method: string, path: string, options: SendOptions = {}) => server.send(method, path, { ...options, headers: { 'x-request-id': '9b3a2a3e-6a0f-4c36-8f0e-2f1d3b5c7a90', ...options.headers } }) }
   const document = await readDocument(server)
-  const walkthrough: Walkthrough = { server: { ...server, ...named }, document, seen: new Map(), user: ['test_user', 'pwd'], token: '', cookie: '' }
+  const walkthrough: Walkthrough = { server: { ...server, ...named }, document, seen: new Map(), user: ['test_user', 'pwd'], token: '', session: {} }
   const operations = operationsOf(document).sort((a, b) => LAST.indexOf(a.operation.operationId) - LAST.indexOf(b.operation.operationId))
   const [register] = operations.filter(({ operation }) => operation.operationId === 'registerUser')
   let requests = 0
@@ -342,7 +345,7 @@ const provoked: Record<string, (fixture: Fixture) => Promise<Problem>> = {
     older.write(`PATCH /api/uploads/${id} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\nContent-Type: application/offset+octet-stream\r\nContent-Length: 5\r\n\r\n`)
     // The append renews the expiry.
     const get = async () => (await server.send('GET', `/api/uploads/${id}`, { token })).json.expiresAt
-    for (const end = Date.now() + 10_000; await get() === expiresAt && Date.now() < end;);
+    await until(get, renewed => renewed !== expiresAt)
     await server.send('HEAD', `/api/uploads/${id}`, { token })
     const [head = '', body = ''] = Buffer.concat(await older.toArray()).toString().split('\r\n\r\n')
     return { status: Number(head.split(' ')[1]), json: JSON.parse(body) }
@@ -384,7 +387,7 @@ const provoked: Record<string, (fixture: Fixture) => Promise<Problem>> = {
   not_found: ({ server, token }) => server.send('GET', '/uploads/nothing', { token }),
   name_taken: fixture => form(fixture, formOf('present.txt', 'other bytes')),
   precondition_failed: fixture => put(fixture, 'present.txt', { headers: { 'if-none-match': '*' } }),
-  body_too_large: ({ server }) => server.send('POST', '/api/users', { json: { username: 'a', password: 'x'.repeat(64 * 1024) } }),
+  body_too_large: ({ server }) => server.send('POST', '/api/users', { json: { username: 'a', password: 'x'.repeat(64 * KIB) } }),
   file_too_large: fixture => put(fixture, 'a.txt', { body: 'x'.repeat(101) }),
   quota_exceeded: fixture => put(fixture, 'a.txt', { body: 'x'.repeat(100) }),
   unsupported_media_type: ({ server }) => server.send('POST', '/api/users', { headers: { 'content-type': 'text/plain' }, body: '{}' }),
@@ -460,10 +463,8 @@ const provoked: Record<string, (fixture: Fixture) => Promise<Problem>> = {
       upload.write(`PUT /uploads/${count}.txt HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\nContent-Length: 5\r\n\r\n`)
       fixture.t.teardown(() => upload.destroy())
     }
-    let answer = await server.send('GET', '/')
     // The process checks its memory once a second.
-    for (const end = Date.now() + 10_000; answer.status === 200 && Date.now() < end;) answer = await server.send('GET', '/')
-    return answer
+    return until(() => server.send('GET', '/'), ({ status }) => status !== 200)
   },
   async unavailable (fixture) {
     const s3 = await startS3(fixture.t.testdir())

@@ -1,15 +1,13 @@
-import { execFile, spawn, spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
-import { promisify } from 'node:util'
 import type { Test } from 'tap'
-import { root } from '../readme.ts'
-import { freePort } from '../wire.ts'
-
-const run = promisify(execFile)
+import { certify } from '../kit/certificates.ts'
+import { root } from '../kit/root.ts'
+import { freePort } from '../kit/wire.ts'
 
 /** The host name of the examples. */
 export const NAME = 'files.example.org'
@@ -35,13 +33,6 @@ export async function lineOf (stream: Readable | null, pattern: RegExp): Promise
     return
   }
   throw new Error(`it did not start: ${lines.join('\n')}`)
-}
-
-/** A self-signed certificate for the host name of the examples. */
-export async function certify (folder: string): Promise<{ TLS_CERT: string, TLS_KEY: string }> {
-  const files = { TLS_CERT: join(folder, 'front.crt'), TLS_KEY: join(folder, 'front.key') }
-  await run('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', `/CN=${NAME}`, '-addext', `subjectAltName=DNS:${NAME}`, '-out', files.TLS_CERT, '-keyout', files.TLS_KEY])
-  return files
 }
 
 /** Replacements for the ports and files in the example of a proxy. */
@@ -102,7 +93,7 @@ export interface Front { readonly cert: string, readonly http: number, readonly 
 export async function startFront (t: Test, proxy: Proxy, ...servers: number[]): Promise<Front> {
   const folder = join(t.testdirName, 'front')
   await mkdir(folder)
-  const { TLS_CERT: cert, TLS_KEY: key } = await certify(folder)
+  const { TLS_CERT: cert, TLS_KEY: key } = await certify(folder, { name: NAME })
   const place = { folder, cert, key, http: await freePort(), https: await freePort(), servers }
   let example = await read(proxy.example)
   for (const [text, own] of proxy.replaced(place)) {

@@ -1,12 +1,15 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'tap'
-import { compile, run, runUnwatched, strict } from '../programs.ts'
-import { startServer } from '../server.ts'
+import { sha256Of } from '../kit/digests.ts'
+import { compile, run, runUnwatched, strict } from '../kit/programs.ts'
+import { root } from '../kit/root.ts'
+import { startServer } from '../kit/server.ts'
+import { MIB } from '../kit/sizes.ts'
 
-const stories = fileURLToPath(new URL('../stories', import.meta.url))
+const stories = join(root, 'test/stories')
 
 /** A separate package with the generators and the run-time packages of their clients: 250 packages, too many to install for every test. */
 const generatorPackage = fileURLToPath(new URL('generators', import.meta.url))
@@ -22,8 +25,8 @@ const generators: Generator[] = [
   { name: 'openapi-client-axios', command: 'typegen', args: url => [url], isPrinted: true, written: 'client.d.ts' }
 ]
 
-const bytes = randomBytes(1024 * 1024)
-const sha256 = createHash('sha256').update(bytes).digest('hex')
+const bytes = randomBytes(MIB)
+const sha256 = sha256Of(bytes)
 
 const story = [
   'register story',

@@ -1,18 +1,16 @@
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { access, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { Database } from '../../src/metadata/sqlite/driver.ts'
-import { unwatched } from '../programs.ts'
-import { fencedIn, readGuide, root, scalingCommands, sectionOf } from '../readme.ts'
-import { clientOf, signUp, spawnServer, type Client, type ServerProcess } from '../server.ts'
-
-const MIB = 1024 ** 2
-const run = promisify(execFile)
+import { execute, unwatched } from '../kit/programs.ts'
+import { fencedIn, readGuide, scalingCommands, sectionOf } from '../kit/readme.ts'
+import { root } from '../kit/root.ts'
+import { clientOf, signUp, spawnServer, type Client, type ServerProcess } from '../kit/server.ts'
+import { MIB } from '../kit/sizes.ts'
 
 /** A line of the guide: typed into bash by the server's user, or by root at a prompt. */
 interface Line { language: string, text: string }
@@ -131,7 +129,7 @@ t.test('every command of the pages about growth and speed is typed by a test, ne
 t.test('the guide as typed, from the first start to a new disk: the same users, the same bytes, and valid tokens', async t => {
   const machine = await openMachine(t)
   const others = await machine.follow(await linesOf('Install'))
-  t.same(others.map(line => line.split(' ').slice(1, 3).join(' ')), ['useradd --system', 'npm ci', 'cp src/deployment/magicstore.service', 'npm ci', 'npm install', 'docker build', 'docker run', 'sudo -u'])
+  t.same(others.map(line => line.split(' ').slice(1, 3).join(' ')), ['useradd --system', 'npm ci', 'cp src/deployment/magicstore.service', 'npm ci', 'npm install', 'npm ci', 'docker build', 'docker run', 'sudo -u'])
   const { token, user } = await signUp(machine.client(), 'ann')
   const bytes = randomBytes(MIB)
   t.equal((await machine.client().send('PUT', '/uploads/report.pdf', { token, body: bytes })).status, 201)
@@ -169,7 +167,7 @@ function headOf (token: string): { kid: string } {
 t.test('the guide as typed, from an older version to this one and back: each finds the database that it knows', async t => {
   const machine = await openMachine(t)
   const parent = dirname(machine.dataDir)
-  await run('tar', ['--extract', '--gzip', '--file', join(root, 'test/fixtures/0000.tar.gz'), '--directory', parent])
+  await execute('tar', ['--extract', '--gzip', '--file', join(root, 'test/fixtures/0000.tar.gz'), '--directory', parent])
   await rename(join(parent, 'data'), machine.dataDir)
   const database = join(machine.dataDir, 'magicstore.db')
   const { people: [{ username, password }] } = JSON.parse(await readFile(join(parent, 'facts.json'), 'utf8'))

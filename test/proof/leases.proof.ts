@@ -1,21 +1,19 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { setTimeout as wait } from 'node:timers/promises'
 import { test } from 'tap'
 import { createBlobId } from '../../src/blobs/blob-store.ts'
 import { openDiskBlobs } from '../../src/blobs/disk/disk.ts'
 import { openReserve } from '../../src/blobs/disk/reserve.ts'
-import { createFiles, type Upload } from '../../src/files/files.ts'
+import type { Upload } from '../../src/files/files.ts'
 import { createQuotas } from '../../src/files/quotas.ts'
 import { OutcomeUnknown } from '../../src/metadata/metadata.ts'
 import { Database } from '../../src/metadata/sqlite/driver.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import { Problem } from '../../src/problems.ts'
-
-async function until (isTrue: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 200 && !isTrue(); tries++) await wait(20)
-}
+import { DAY } from '../kit/durations.ts'
+import { filesOver } from '../kit/rules.ts'
+import { until } from '../kit/waiting.ts'
 
 test('a lease is renewed while its bytes arrive, ends with the upload, and what an ended process left is deleted twice', async t => {
   const folder = t.testdir()
@@ -33,19 +31,20 @@ test('a lease is renewed while its bytes arrive, ends with the upload, and what 
   // A folder that processes share, as a bucket is.
   const disk = await openDiskBlobs({ folder, minFreeBytes: () => 0 })
   const limits = { maxFileBytes: 1000, allowedExtensions: undefined }
-  const quotas = createQuotas(metadata, { quotaBytes: undefined, quotaFiles: undefined })
-  const files = createFiles({ metadata, blobs: { ...disk, needsLeases: true }, reserve: await openReserve(join(folder, 'reserve')), quotas, limits })
+  const quotas = createQuotas(metadata.uploads, { quotaBytes: undefined, quotaFiles: undefined })
+  const files = filesOver({ metadata, blobs: { ...disk, needsLeases: true }, reserve: await openReserve(join(folder, 'reserve')), quotas, limits })
   const database = new Database(file)
   t.teardown(async () => { database.close(); await files.close(); await disk.close(); await metadata.close() })
   interface Lease { blob_id: string, expires_at: number, abandoned_at: number | null }
   const leases = () => database.prepare('SELECT * FROM blob_leases').all() as Lease[]
-  const owner = await metadata.addAccount({ username: 'ann', usernameKey: 'ann', passwordHash: 'x', createdAt: 1 })
+  const owner = await metadata.accounts.add({ username: 'ann', usernameKey: 'ann', passwordHash: 'x', createdAt: 1 })
   const upload = (bytes: AsyncIterable<Uint8Array>): Upload => ({ name: 'a', minBytes: 0, maxBytes: 1000, read: use => use({ name: 'a', type: undefined, bytes }) })
   const [renew] = timers as [() => void]
 
   renew()
   let arrive = (_text: string) => {}
-  const slow = Readable.from((async function * () { yield Buffer.from(await new Promise<string>(resolve => { arrive = resolve })) })())
+  const text = new Promise<string>(resolve => { arrive = resolve })
+  const slow = Readable.from((async function * () { yield Buffer.from(await text) })())
   const storing = files.store({ owner, upload: upload(slow), mode: 'create' })
   await until(() => leases().length === 1)
   const [lease] = leases() as [Lease]
@@ -68,22 +67,21 @@ test('a lease is renewed while its bytes arrive, ends with the upload, and what 
   // Bytes of a process that ended before it recorded them.
   const id = createBlobId()
   await disk.put(id, Readable.from([Buffer.from('left')]), { maxBytes: 10 })
-  await metadata.leaseBlob(id, 0)
+  await metadata.blobs.lease(id, 0)
   files.sweep()
   await until(() => !existsSync(join(folder, 'incoming', id)))
   t.notOk(existsSync(join(folder, 'incoming', id)))
-  const day = 24 * 3600_000
-  await until(() => leases().some(({ expires_at: at }) => at > Date.now() + day - 60_000))
+  await until(() => leases().some(({ expires_at: at }) => at > Date.now() + DAY - 60_000))
   t.match(leases(), [{ blob_id: id, abandoned_at: Number }])
-  t.ok(leases().every(({ expires_at: at }) => at > Date.now() + day - 60_000), 'once more a day later')
-  database.exec(`UPDATE blob_leases SET expires_at = 1, abandoned_at = abandoned_at - ${day}`)
+  t.ok(leases().every(({ expires_at: at }) => at > Date.now() + DAY - 60_000), 'once more a day later')
+  database.exec(`UPDATE blob_leases SET expires_at = 1, abandoned_at = abandoned_at - ${DAY}`)
   files.sweep()
   await until(() => leases().length === 0)
   t.strictSame(leases(), [])
 
   // The connection to the database breaks in the commit: the bytes may belong to a file, and stay until the lease has run out.
-  const cut = createFiles({
-    metadata: { ...metadata, async putFile () { throw new OutcomeUnknown(new Error('cut'), 'unavailable') } },
+  const cut = filesOver({
+    metadata: { ...metadata, files: { ...metadata.files, async put () { throw new OutcomeUnknown(new Error('cut'), 'unavailable') } } },
     blobs: { ...disk, needsLeases: true },
     reserve: await openReserve(join(folder, 'reserve')),
     quotas,
@@ -93,10 +91,10 @@ test('a lease is renewed while its bytes arrive, ends with the upload, and what 
   await t.rejects(cut.store({ owner, upload: upload(Readable.from([Buffer.from('kept')])), mode: 'put', precondition: {} }), { code: 'unavailable' })
   const [kept] = leases() as [Lease]
   t.ok(existsSync(join(folder, 'incoming', kept.blob_id)))
-  await metadata.endLease(kept.blob_id)
+  await metadata.blobs.endLease(kept.blob_id)
 
   // A store that gave no answer may still finish the write, so that the lease stays until it has run out.
-  const away = createFiles({
+  const away = filesOver({
     metadata,
     blobs: { ...disk, needsLeases: true, async put () { throw new Problem('unavailable') } },
     reserve: await openReserve(join(folder, 'reserve')),
@@ -107,10 +105,11 @@ test('a lease is renewed while its bytes arrive, ends with the upload, and what 
   await t.rejects(away.store({ owner, upload: upload(Readable.from([Buffer.from('late')])), mode: 'put', precondition: {} }), { code: 'unavailable' })
   const [late] = leases() as [Lease]
   t.equal(late.abandoned_at, null)
-  await metadata.endLease(late.blob_id)
+  await metadata.blobs.endLease(late.blob_id)
 
   // Leases that can't be renewed or ended are no failure of their own.
-  const lost = Readable.from((async function * () { yield Buffer.from(await new Promise<string>(resolve => { arrive = resolve })); throw new Error('of the client') })())
+  const arrival = new Promise<string>(resolve => { arrive = resolve })
+  const lost = Readable.from((async function * () { yield Buffer.from(await arrival); throw new Error('of the client') })())
   const failed = files.store({ owner, upload: upload(lost), mode: 'put', precondition: {} })
   await until(() => leases().length === 1)
   database.exec('DROP TABLE blob_leases')

@@ -2,10 +2,12 @@ import { randomInt } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { test, type Test } from 'tap'
-import { countOf } from '../counts.ts'
-import { bytesOfKept, matchListed, trashOf, versionsOf, type Listed, type ListedKept } from '../model-kept.ts'
-import { allScopes, entityTag, expect, nextStates, metadataOf, validityOf, judgeToken, keyOf, listed, usageOf, type Operation, type FileOrder, type IssuedToken, type Limits, type User, type Scope, type Span, type State, type StoredFile, type Usage, sha256 } from '../model.ts'
-import { formOf, signUp, startServer, type Answer, type RunningServer, type SendOptions } from '../server.ts'
+import { countOf } from '../kit/counts.ts'
+import { sha256Of } from '../kit/digests.ts'
+import { DAY } from '../kit/durations.ts'
+import { formOf, signUp, startServer, type Answer, type RunningServer, type SendOptions } from '../kit/server.ts'
+import { bytesOfKept, matchListed, trashOf, versionsOf, type Listed, type ListedKept } from './model-kept.ts'
+import { allScopes, entityTag, expect, nextStates, metadataOf, validityOf, judgeToken, keyOf, listed, usageOf, type Operation, type FileOrder, type IssuedToken, type Limits, type User, type Scope, type Span, type State, type StoredFile, type Usage } from './model.ts'
 
 const seed = Number(process.env.MODEL_SEED ?? randomInt(2 ** 31))
 const wantedSteps = countOf({ quick: 500, full: 2000 })
@@ -20,7 +22,7 @@ const ROUND_SEEDS = 1_000_003
 const WATCHED_MILLISECONDS = 300
 
 const KEEP_DAYS = 7
-const comparison = { keptMilliseconds: KEEP_DAYS * 86_400_000, sha256 }
+const keptMilliseconds = KEEP_DAYS * DAY
 
 /** So little that what is kept often has to give way, to a write or to a newer version. */
 const limits: Limits = { maxFileBytes: 1000, quotaBytes: 1500, quotaFiles: 5, keptVersions: 2 }
@@ -267,14 +269,14 @@ async function matchingState (world: World, userIndex: UserIndex, ends: State[])
   if (only !== undefined && others.length === 0 && only.kept.every(({ id }) => id !== undefined)) return only
   const names = new Set(ends.flatMap(({ files }) => Array.from(files.keys())))
   const listed = await readKept(world, userIndex, Array.from(names))
-  const found = ends.map(state => matchListed(state, listed, comparison)).find(state => state !== undefined)
+  const found = ends.map(state => matchListed(state, listed, keptMilliseconds)).find(state => state !== undefined)
   if (found === undefined) throw new Error(`what is kept is ${JSON.stringify([...listed.versions, listed.trash])}, expected ${JSON.stringify(ends.map(keptAsListed))}`)
   return found
 }
 
 /** What a state keeps, to explain a failure. */
 function keptAsListed ({ kept }: State): unknown {
-  return kept.map(({ id, serial, name, bytes, keptAt }) => ({ id, serial, name, size: bytes.length, sha256: sha256(bytes), keptAt }))
+  return kept.map(({ id, serial, name, bytes, keptAt }) => ({ id, serial, name, size: bytes.length, sha256: sha256Of(bytes), keptAt }))
 }
 
 /** The versions of these files, and the trash. */
@@ -330,7 +332,7 @@ async function race (world: World, userIndex: UserIndex, { operations: recipes, 
   if (ends.length === 0) throw new Error(`no order of these explains their responses: ${outcomes}`)
   const found = await readStore(world, userIndex)
   const listed = await readKept(world, userIndex, found.metadata.map(({ name }) => name))
-  const possible = ends.filter(({ files }) => isDeepStrictEqual(contentsOf(files, world), found)).flatMap(state => matchListed(state, listed, comparison) ?? [])
+  const possible = ends.filter(({ files }) => isDeepStrictEqual(contentsOf(files, world), found)).flatMap(state => matchListed(state, listed, keptMilliseconds) ?? [])
   const isCertain = new Set(possible.map(state => namesByAge(state).join('/'))).size < 2
   const names = isCertain ? [] : await readNamesByAge(world, userIndex)
   const end = possible.find(state => isCertain || isDeepStrictEqual(namesByAge(state), names))

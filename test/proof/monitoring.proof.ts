@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
@@ -9,34 +8,24 @@ import { request as httpsRequest } from 'node:https'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { setImmediate as nextTurn } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { test, type Test } from 'tap'
 import { Database } from '../../src/metadata/sqlite/driver.ts'
-import { withFault } from '../bin.ts'
-import { startPostgres, startProxy, type PostgresServer } from '../postgres.ts'
-import { credentials, startS3, type FakeS3 } from '../s3.ts'
-import { clientOf, formOf, runBin, signUp, spawnBin, spawnServer, startServer, type Client, type ServerProcess, type Settings } from '../server.ts'
-import { lacksTerminal, spawnOnTerminal } from '../terminal.ts'
-import { freePort } from '../wire.ts'
+import { withFault } from '../kit/bin.ts'
+import { certify } from '../kit/certificates.ts'
+import { startPostgres, startProxy, type PostgresServer } from '../kit/postgres.ts'
+import { execute } from '../kit/programs.ts'
+import { root } from '../kit/root.ts'
+import { credentials, openS3, type FakeS3 } from '../kit/s3.ts'
+import { clientOf, formOf, runBin, signUp, spawnBin, spawnServer, startServer, type Client, type ServerProcess, type Settings } from '../kit/server.ts'
+import { MIB } from '../kit/sizes.ts'
+import { lacksTerminal, spawnOnTerminal } from '../kit/terminal.ts'
+import { until } from '../kit/waiting.ts'
+import { freePort } from '../kit/wire.ts'
 
-const MIB = 1024 ** 2
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
-const run = promisify(execFile)
 
 /** Disables limits that are not under test. */
 const unlimited = { RATE_LIMIT_PER_MINUTE: '0', REGISTRATIONS_PER_HOUR: '0' }
-
-/** Repeats a request until its result is the expected one. @throws after three minutes. */
-async function until<T> (ask: () => Promise<T>, isExpected: (answer: T) => boolean): Promise<T> {
-  for (const end = performance.now() + 180_000; performance.now() < end;) {
-    const answer = await ask()
-    if (isExpected(answer)) return answer
-    await nextTurn()
-  }
-  throw new Error('the expected result did not come')
-}
 
 /** The log entries of a server, from now until it exits. */
 async function entriesOf ({ child }: ServerProcess): Promise<any[]> {
@@ -81,8 +70,7 @@ interface Scaled extends Measured { postgres: PostgresServer, s3: FakeS3 }
 /** The bin on PostgreSQL, whose address `reach` tells, and a bucket. */
 async function spawnScaled (t: Test, reach = async (postgres: PostgresServer) => postgres.newDatabase(), settings: Settings = {}): Promise<Scaled> {
   const postgres = await startPostgres(t)
-  const s3 = await startS3(t.testdir())
-  t.teardown(s3.stop)
+  const s3 = await openS3(t)
   const server = await spawnMeasured(t, { DATABASE_URL: await reach(postgres), STORAGE_URL: s3.url(), ...credentials, ...settings })
   return { ...server, postgres, s3 }
 }
@@ -129,7 +117,7 @@ const faults: { what: string, check: string, break: (dataDir: string) => Promise
     what: 'a disk that hangs',
     check: 'disk',
     // Opening a pipe blocks until a reader opens it.
-    break: async dataDir => { await run('mkfifo', [join(dataDir, 'probe')]) },
+    break: async dataDir => { await execute('mkfifo', [join(dataDir, 'probe')]) },
     repair: async dataDir => {
       for await (const chunk of createReadStream(join(dataDir, 'probe'))) if (chunk) break
       await rm(join(dataDir, 'probe'), { force: true })
@@ -228,10 +216,7 @@ test('requests, failures, uploads by outcome, bytes, hashes, commits and what is
   t.equal((await server.send('GET', '/uploads/raw.bin', { token })).status, 200)
   const cut = beginUpload(server, { token, name: 'cut.bin', size: MIB })
   cut.write(bytes.subarray(0, 1000), () => cut.destroy())
-  const isCounted = async () => (await scrape(server.metricsPort)).sum('magicstore_uploads_total', { outcome: 'cut' }) === 1
-  while (!await isCounted());
-
-  const { sum } = await scrape(server.metricsPort)
+  const { sum } = await until(() => scrape(server.metricsPort), ({ sum }) => sum('magicstore_uploads_total', { outcome: 'cut' }) === 1)
   for (const [outcome, code, count] of [['created', '', 3], ['unchanged', '', 1], ['replaced', '', 1], ['cut', '', 1], ['refused', 'name_taken', 1], ['refused', 'quota_exceeded', 1], ['refused', 'credentials_missing', 1]] as const) {
     t.equal(sum('magicstore_uploads_total', { outcome, code }), count, `${outcome} ${code}`)
   }
@@ -301,7 +286,7 @@ test('round trips to PostgreSQL and its connections, and requests to S3, are cou
   const [response] = await once(download, 'response')
   response.on('error', () => {})
   await once(response, 'data')
-  await until(async () => isHanging, value => value)
+  await until(() => isHanging)
   // A client that only ends its side may still read.
   download.socket?.resetAndDestroy()
   const before = await until(() => scrape(metricsPort), ({ sum }) => sum('magicstore_storage_request_duration_seconds_count', { outcome: 'cancelled' }) > 0)
@@ -317,8 +302,8 @@ test('round trips to PostgreSQL and its connections, and requests to S3, are cou
   t.equal(storage('GetObject', 'failed'), 3)
   t.ok(sum('magicstore_storage_request_duration_seconds_sum') > 0)
   const database = (operation: string, outcome = 'ok') => sum('magicstore_database_request_duration_seconds_count', { operation, outcome })
-  t.equal(database('store_file'), 2)
-  for (const operation of ['tokens_by_id', 'file_by_name', 'lease_blob', 'begin', 'insert', 'commit', 'connect']) t.ok(database(operation) > 0, operation)
+  t.equal(database('add_file'), 2)
+  for (const operation of ['tokens_by_id', 'lock_owner', 'file_by_name', 'lease_blob', 'begin', 'insert', 'commit', 'connect']) t.ok(database(operation) > 0, operation)
   t.equal(database('file_by_name', 'failed'), 4, 'and each repetition')
   t.equal(before.sum('magicstore_database_request_duration_seconds_count', { outcome: 'failed' }), 0)
   t.equal(sum('magicstore_database_connections_max'), 11)
@@ -357,9 +342,7 @@ test('passwords that are being hashed and those that wait are seen while they do
 
 /** Settings with a certificate for 127.0.0.1. */
 async function withTls (dataDir: string) {
-  const files = { TLS_CERT: join(dataDir, 'a.crt'), TLS_KEY: join(dataDir, 'a.key') }
-  await run('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1', '-out', files.TLS_CERT, '-keyout', files.TLS_KEY])
-  return { DATA_DIR: dataDir, ...files }
+  return { DATA_DIR: dataDir, ...await certify(dataDir) }
 }
 
 test('a cut transfer is logged with its client and account, over HTTP/1.1 and HTTP/2', async t => {
@@ -451,7 +434,7 @@ test('the dashboard shows what the metrics tell, all of it, and nothing else', a
   await scaled.send('PUT', '/uploads/a', { token: (await signUp(scaled, 'ann')).token, body: 'bytes' })
   const samples = new Map((await Promise.all([server, scaled].map(({ metricsPort }) => scrape(metricsPort)))).flatMap(({ samples }) => Array.from(samples)))
   const names = new Set(Array.from(samples.keys(), key => key.replace(/\{.*/, '')))
-  const dashboard = JSON.parse(await readFile(fileURLToPath(new URL('../../src/monitoring/grafana-dashboard.json', import.meta.url)), 'utf8'))
+  const dashboard = JSON.parse(await readFile(join(root, 'src/monitoring/grafana-dashboard.json'), 'utf8'))
   const shown = new Set<string>()
   const labels = new Set<string>()
   for (const { title, description, targets } of dashboard.panels) {
@@ -603,7 +586,7 @@ test('a server ends with its terminal', { skip: lacksTerminal }, async t => {
   const terminal = spawnOnTerminal(t, ['serve'], { PORT: '0', DATA_DIR: t.testdir() })
   let shown = ''
   terminal.stdout.setEncoding('utf8').on('data', chunk => { shown += chunk })
-  await until(async () => shown, text => text.includes('password policy'))
+  await until(() => shown.includes('password policy'))
   const server = Number(await readFile(`/proc/${terminal.pid}/task/${terminal.pid}/children`, 'utf8'))
   // Until its parent reaps it, the process stays listed.
   const state = () => readFile(`/proc/${server}/stat`, 'utf8').then(text => text.split(' ')[2], () => 'gone')

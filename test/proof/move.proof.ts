@@ -1,12 +1,12 @@
-import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
-import { startPostgres } from '../postgres.ts'
-import { run } from '../programs.ts'
-import { scalingCommands } from '../readme.ts'
-import { credentials, startS3 } from '../s3.ts'
-import { runBin, signUp, spawnServer, type Client, type Settings } from '../server.ts'
+import { sha256Of } from '../kit/digests.ts'
+import { startPostgres } from '../kit/postgres.ts'
+import { run } from '../kit/programs.ts'
+import { scalingCommands } from '../kit/readme.ts'
+import { credentials, openS3 } from '../kit/s3.ts'
+import { runBin, signUp, spawnServer, type Client, type Settings } from '../kit/server.ts'
 
 /** Name, size, digest, dates, bytes and versions of every file, as its owner sees them, and the trash. */
 async function filesOf (client: Client, token: string): Promise<object[]> {
@@ -15,15 +15,14 @@ async function filesOf (client: Client, token: string): Promise<object[]> {
     const { bytes, headers } = await client.send('GET', `/uploads/${encodeURIComponent(file.name)}`, { token })
     const { json: { versions } } = await client.send('GET', `/api/files/${encodeURIComponent(file.name)}/versions`, { token })
     const old = await Promise.all(versions.map(async ({ id }: { id: string }) => (await client.send('GET', `/uploads/${encodeURIComponent(file.name)}?version=${id}`, { token })).text))
-    return { ...file, etag: headers.etag, modified: headers['last-modified'], bytes: createHash('sha256').update(bytes).digest('hex'), versions, old }
+    return { ...file, etag: headers.etag, modified: headers['last-modified'], bytes: sha256Of(bytes), versions, old }
   })).then(async files => [...files, (await client.send('GET', '/api/trash', { token })).json])
 }
 
 test('a store moves from SQLite and a folder to PostgreSQL and S3, to every other pair, and back, with equal digests, ids and tokens', async t => {
   const folder = t.testdir()
   const postgres = await startPostgres(t)
-  const s3 = await startS3(join(folder, 'bucket'))
-  t.teardown(() => s3.stop())
+  const s3 = await openS3(t, join(folder, 'bucket'))
   const pairs: { name: string, settings: Settings }[] = [
     { name: 'postgres-s3', settings: { DATABASE_URL: await postgres.newDatabase(), STORAGE_URL: s3.url('one/') } },
     { name: 'postgres-folder', settings: { DATABASE_URL: await postgres.newDatabase() } },
@@ -102,8 +101,7 @@ test('a store moves from SQLite and a folder to PostgreSQL and S3, to every othe
 test('the commands of scaling.md, as typed, move a store to PostgreSQL and S3', async t => {
   const folder = t.testdir()
   const postgres = await startPostgres(t)
-  const s3 = await startS3(join(folder, 'bucket'))
-  t.teardown(() => s3.stop())
+  const s3 = await openS3(t, join(folder, 'bucket'))
   const before = await spawnServer(t, { DATA_DIR: join(folder, 'data') })
   const { token } = await signUp(before, 'ada')
   await before.send('PUT', '/uploads/report.pdf', { token, body: 'the report' })
@@ -124,8 +122,7 @@ test('the commands of scaling.md, as typed, move a store to PostgreSQL and S3', 
 test('a restore into PostgreSQL and S3 that breaks off continues, and a damaged backup makes no account', async t => {
   const folder = t.testdir()
   const postgres = await startPostgres(t)
-  const s3 = await startS3(join(folder, 'bucket'))
-  t.teardown(() => s3.stop())
+  const s3 = await openS3(t, join(folder, 'bucket'))
   const first = { DATA_DIR: join(folder, 'first'), SIGNING_KEYS: `kid:${'0123456789abcdef'.repeat(3)}` }
   const server = await spawnServer(t, first)
   const { token } = await signUp(server, 'ada')

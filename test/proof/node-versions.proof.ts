@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'tap'
-import { npmEnvironment, runUnwatched } from '../programs.ts'
-import { checkSession } from '../readme.ts'
-import { spawnServer } from '../server.ts'
+import { npmEnvironment, runUnwatched } from '../kit/programs.ts'
+import { checkSession } from '../kit/readme.ts'
+import { spawnServer } from '../kit/server.ts'
 
 /** A separate package with the other Node versions: 600 MB, too much to install for every test. */
 const nodesPackage = fileURLToPath(new URL('nodes', import.meta.url))

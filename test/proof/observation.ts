@@ -1,4 +1,5 @@
-import { basic, digest, namesOf, request, type User, type UserState } from './user.ts'
+import { sha256Of } from '../kit/digests.ts'
+import { basic, namesOf, request, type User, type UserState } from './user.ts'
 
 /** What a user has, and the id of the last response that was needed to find out. */
 export interface Observation { readonly state: UserState, readonly requestId: string }
@@ -36,10 +37,10 @@ export async function observe (url: string, user: User): Promise<Observation> {
   }
   for (const { name } of (await get('/api/files?limit=1000', credential)).json().files) {
     const { status, bytes } = await get(`/uploads/${name}`, credential)
-    state.set(`file ${name}`, status === 200 ? digest(bytes) : `status ${status}`)
+    state.set(`file ${name}`, status === 200 ? sha256Of(bytes) : `status ${status}`)
     for (const { id, sha256 } of (await get(`/api/files/${name}/versions?limit=1000`, credential)).json().versions) {
       const version = await get(`/uploads/${name}?version=${id}`, credential)
-      const key = `version ${name} ${version.status === 200 && digest(version.bytes) === sha256 ? sha256 : `status ${version.status}`}`
+      const key = `version ${name} ${version.status === 200 && sha256Of(version.bytes) === sha256 ? sha256 : `status ${version.status}`}`
       state.set(key, String(1 + Number(state.get(key) ?? 0)))
     }
   }

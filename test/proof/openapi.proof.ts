@@ -9,7 +9,8 @@ import addFormats from 'ajv-formats'
 import { test } from 'tap'
 import { parse } from 'yaml'
 import { failures } from '../../src/problems.ts'
-import { clientOf, formOf, runBin, signUp, spawnServer, startServer, type Answer, type Client, type SendOptions } from '../server.ts'
+import { root } from '../kit/root.ts'
+import { clientOf, formOf, runBin, signUp, spawnServer, startServer, type Answer, type Client, type SendOptions } from '../kit/server.ts'
 
 const committed = (name: string) => readFile(fileURLToPath(new URL(`../../openapi/${name}`, import.meta.url)), 'utf8')
 
@@ -352,7 +353,7 @@ test('the security of each operation is what the server asks for', async t => {
   }
 })
 
-interface Walker { token: string, personalId: number, cookie: string, uploadId: string, contentId: string }
+interface Walker { token: string, personalId: number, session: Record<string, string>, uploadId: string, contentId: string }
 
 const uploadPath = ({ uploadId }: Walker) => `/api/uploads/${uploadId}`
 const versionPath = ({ contentId }: Walker) => `/api/files/report-2026.pdf/versions/${contentId}`
@@ -405,7 +406,7 @@ const walk: { id: string, path?: string | ((walker: Walker) => string), status: 
   { id: 'deleteFromTrash', path: trashPath, status: 404, send: ({ token }) => ({ token }) },
   { id: 'emptyTrash', status: 204, send: ({ token }) => ({ token }) },
   { id: 'createUpload', status: 201, send: ({ token }) => ({ token, headers: { ...tus, 'upload-length': '10' }, body: '12' }) },
-  { id: 'createUpload', status: 400, send: ({ token }) => ({ token }) },
+  { id: 'createUpload', status: 400, send: ({ token }) => ({ token, headers: { ...tus, 'upload-length': '10', 'upload-defer-length': '1' } }) },
   { id: 'createUpload', status: 201, send: ({ token }) => ({ token, headers: { ...tus, 'upload-length': '10' } }) },
   { id: 'listUploads', path: '/api/uploads?limit=1', status: 200, send: ({ token }) => ({ token }) },
   { id: 'getUpload', path: uploadPath, status: 200, send: ({ token }) => ({ token }) },
@@ -431,9 +432,9 @@ const walk: { id: string, path?: string | ((walker: Walker) => string), status: 
   { id: 'deleteTokens', status: 204, send: () => ({ user: ['test_user', 'pwd'] }) },
   { id: 'createSession', status: 201, send: () => ({ user: ['test_user', 'pwd'] }) },
   { id: 'createSession', status: 401, send: () => ({}) },
-  { id: 'getSession', status: 200, send: ({ cookie }) => ({ headers: { cookie } }) },
-  { id: 'deleteSession', status: 204, send: ({ cookie }) => ({ headers: { cookie } }) },
-  { id: 'getSession', status: 204, send: ({ cookie }) => ({ headers: { cookie } }) },
+  { id: 'getSession', status: 200, send: ({ session }) => ({ headers: session }) },
+  { id: 'deleteSession', status: 204, send: ({ session }) => ({ headers: session }) },
+  { id: 'getSession', status: 204, send: ({ session }) => ({ headers: session }) },
   { id: 'changePassword', status: 204, send: (_, json) => ({ user: ['test_user', 'pwd'], json }) },
   { id: 'deleteAccount', status: 401, send: () => ({ user: ['test_user', 'pwd'] }) },
   { id: 'deleteAccount', status: 204, send: () => ({ user: ['test_user', 'a longer secret'] }) }
@@ -476,7 +477,7 @@ test('the examples of the document work, and every answer is as the document say
     t.ok(validate(answer.json), `${step}: its body`, { errors: validate.errors })
   }
 
-  const walker: Walker = { token: '', personalId: 0, cookie: '', uploadId: '', contentId: '' }
+  const walker: Walker = { token: '', personalId: 0, session: {}, uploadId: '', contentId: '' }
   for (const { id, path: exact, status, send } of walk) {
     const { method, path, operation } = operations.find(listed => listed.operation.operationId === id) as Listed
     const address = typeof exact === 'function' ? exact(walker) : exact ?? addressOf(path)
@@ -485,7 +486,7 @@ test('the examples of the document work, and every answer is as the document say
     conforms(operation, answer, `${id} ${status}`)
     if (id === 'getToken') walker.token = answer.json.token
     if (id === 'createToken') walker.personalId = answer.json.id
-    if (id === 'createSession' && status === 201) walker.cookie = String(answer.headers['set-cookie']?.[0]?.split(';')[0])
+    if (id === 'createSession' && status === 201) walker.session = { cookie: String(answer.headers['set-cookie']?.[0]?.split(';')[0]), 'session-key': answer.json.key }
     if (id === 'createUpload' && status === 201) walker.uploadId = answer.json.id
     if (/^list(?:Versions|Trash)$/.test(id) && status === 200) walker.contentId = (answer.json.versions ?? answer.json.files)[0].id
   }
@@ -521,7 +522,7 @@ for (const { who, accept, isBrowser } of accepts) {
       t.match(answer.headers['content-type'], isBrowser ? 'text/html; charset=utf-8' : 'application/json; charset=utf-8')
       for (const { headers } of [answer, redirected]) t.match(headers.vary, /\baccept\b/i)
       if (isBrowser || method === 'HEAD') continue
-      const { version } = JSON.parse(await readFile(fileURLToPath(new URL('../../package.json', import.meta.url)), 'utf8'))
+      const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
       t.same(answer.json, { name: 'MagicStore', version, openapi: `${server.url}/openapi.json`, docs: `${server.url}/docs` })
       t.equal((await server.send('GET', new URL(answer.json.openapi).pathname)).json.info.version, version)
     }

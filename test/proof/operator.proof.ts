@@ -7,9 +7,9 @@ import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { Database } from '../../src/metadata/sqlite/driver.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
-import { runBin, signUp, spawnBin, startServer, type Client, type RunningServer, type SendOptions, type Settings } from '../server.ts'
-import { storeSettings } from '../stores.ts'
-import { lacksTerminal, spawnOnTerminal } from '../terminal.ts'
+import { issueToken, runBin, signUp, spawnBin, startServer, type Client, type RunningServer, type Settings } from '../kit/server.ts'
+import { storeSettings } from '../kit/stores.ts'
+import { lacksTerminal, spawnOnTerminal } from '../kit/terminal.ts'
 
 type User = [string, string]
 
@@ -29,7 +29,7 @@ function operatorOf (dataDir: string, settings: Settings = {}) {
 /** The blob id and path of each file, by name, of a version as `version NAME`, and of a deleted file as `trash NAME`, for a data folder without a running server. */
 async function blobsOf (dataDir: string): Promise<Record<string, { id: string, path: string }>> {
   const metadata = await openSqliteMetadata(join(dataDir, 'magicstore.db'))
-  const contents = await metadata.contentsAfter('', 1000)
+  const contents = await metadata.blobs.listContents('', 1000)
   await metadata.close()
   return Object.fromEntries(contents.map(({ content, name, blobId }) =>
     [content === 'file' ? String(name) : `${content} ${name}`, { id: blobId, path: join(dataDir, 'blobs', blobId.slice(0, 2), blobId) }]))
@@ -40,8 +40,6 @@ function storedBytes (dataDir: string): string[] {
 }
 
 const makeToken = async (client: Client, user: User): Promise<string> => (await client.send('POST', '/api/tokens', { user, json: { name: 'x', scopes: ['files:read', 'files:write', 'account'] } })).json.token
-
-const issueToken = async (client: Client, credential: SendOptions): Promise<string> => (await client.send('GET', '/api/token', credential)).json.token
 
 t.test('an account added beside a running server, whose registration is closed, can sign in at once', async t => {
   const server = await startServer(t, { REGISTRATION: 'closed' })
@@ -69,7 +67,7 @@ t.test('an account added beside a running server, whose registration is closed, 
 t.test('everybody is listed, however many they are', async t => {
   const dataDir = t.testdir()
   const metadata = await openSqliteMetadata(join(dataDir, 'magicstore.db'))
-  await Promise.all(Array.from({ length: 1001 }, (_, index) => metadata.addAccount({ username: `user${index}`, usernameKey: `user${index}`, passwordHash: 'hash', createdAt: 1 })))
+  await Promise.all(Array.from({ length: 1001 }, (_, index) => metadata.accounts.add({ username: `user${index}`, usernameKey: `user${index}`, passwordHash: 'hash', createdAt: 1 })))
   await metadata.close()
   const listed = await operatorOf(dataDir).json(['user', 'list'])
   t.strictSame(listed.map(({ id }) => id), Array.from({ length: 1001 }, (_, index) => index + 1))
@@ -451,7 +449,7 @@ t.test('fsck finds a healthy store well, and says of every kind of damage where 
   t.match(shallow.found.filter(({ kind }) => kind === 'orphan'), [{ blobId: orphan, isRepaired: false }])
   t.match(shallow.found.filter(({ kind }) => kind === 'usage'), [{
     accountId: 1,
-    detail: `recorded ${size + 39} bytes in 8 files, and 9 bytes of versions and trash; stored ${size + 34} bytes in 9 files, and 16 bytes of versions and trash`,
+    detail: `recorded ${size + 39} bytes in 8 files, and 9 bytes in 3 versions and deleted files; stored ${size + 34} bytes in 9 files, and 16 bytes in 3 versions and deleted files`,
     isRepaired: false
   }])
   t.match(shallow.found.filter(({ kind }) => kind === 'database'), [{ detail: /events/, isRepaired: false }])

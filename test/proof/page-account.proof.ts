@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { Locator, Page } from 'playwright-core'
 import type { Test } from 'tap'
-import { runBin, spawnServer, startServer, type RunningServer } from '../server.ts'
+import { issueToken, runBin, spawnServer, startServer, type RunningServer } from '../kit/server.ts'
 import { browserTest, isFocused, shows, tabThrough, tabTo } from './browser.ts'
 import {
   PASSWORD, checkAccessible, checkFits, checkQuiet, fillCredentials, goTo, hasFocusIn, openPage, openPageAs, openSecondWindow, registerOn, signedIn, signInOn,
@@ -193,7 +193,7 @@ browserTest('a new password ends other sessions and all tokens, and the user sta
   const server = await startServer(t, { PASSWORD_POLICY: 'strict' })
   const visit = await openPageAs(t, server.url, 'ann')
   const { page } = visit
-  const { json: { token } } = await server.send('GET', '/api/token', { user: ['ann', PASSWORD] })
+  const token = await issueToken(server, { user: ['ann', PASSWORD] })
   await goTo(page, 'Account')
   const form = section(page, 'Password')
   await form.getByLabel('Current password').fill('wrong')
@@ -474,10 +474,19 @@ browserTest('two windows of one browser follow each other\'s sign-in and sign-ou
   t.equal(checksOf(second), checksBefore + 1, 'the window asks once a minute')
 
   // Not through the page, so that no window gets a message.
-  const signInAs = async (username: string) => {
-    const authorization = `Basic ${Buffer.from(`${username}:${PASSWORD}`).toString('base64')}`
-    t.equal((await first.page.context().request.post(`${server.url}/api/session`, { headers: { authorization } })).status(), 201)
-  }
+  const signInAs = (username: string) => first.page.evaluate(async authorization => {
+    const settled = <Result>(request: IDBRequest<Result>) => new Promise<Result>((resolve, reject) => {
+      request.onsuccess = () => resolve(request.result)
+      request.onerror = reject
+    })
+    const database = await settled(indexedDB.open('magicstore'))
+    const keys = (mode: IDBTransactionMode) => database.transaction('session keys', mode).objectStore('session keys')
+    const before = await settled<string>(keys('readonly').get('/'))
+    const begun = await fetch('/api/session', { method: 'POST', headers: { authorization, 'session-key': before } })
+    const { key } = await begun.json() as { key: string }
+    await settled(keys('readwrite').put(key, '/'))
+    database.close()
+  }, `Basic ${Buffer.from(`${username}:${PASSWORD}`).toString('base64')}`)
   await signInAs('ann')
   await first.page.getByRole('navigation').getByRole('link', { name: 'Account' }).click()
   await shows(t, () => first.page.locator('.username').innerText(), 'ann', 'the next renewal finds the other user')

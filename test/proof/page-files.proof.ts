@@ -1,48 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import type { Download, Page } from 'playwright-core'
-import type { Test } from 'tap'
-import { startServer, signUp, type RunningServer } from '../server.ts'
+import { visibleName } from '../../src/page/visible-name.ts'
+import { startServer } from '../kit/server.ts'
+import { KIB } from '../kit/sizes.ts'
 import { browserTest, isFocused, shows, tabTo } from './browser.ts'
-import { checkAccessible, checkFits, checkQuiet, goTo, hasFocusIn, openPage, PASSWORD, signInOn, type PageVisit } from './page.ts'
-
-/** Bytes to upload, and their media type. */
-type Content = string | Buffer | { bytes: string | Buffer, type: string }
-
-interface FilesVisit extends PageVisit {
-  readonly server: RunningServer
-  put (name: string, content: Content): Promise<void>
-}
-
-/** The page of a new user who has these files. */
-async function visitAs (t: Test, username: string, files: Record<string, Content>, { server, ...options }: { server?: RunningServer, serviceWorkers?: 'block' } = {}): Promise<FilesVisit> {
-  const at = server ?? await startServer(t, { RATE_LIMIT_PER_MINUTE: '0' })
-  const { token } = await signUp(at, username, PASSWORD)
-  const put = async (name: string, content: Content) => {
-    const { bytes: body, type } = typeof content === 'string' || Buffer.isBuffer(content) ? { bytes: content, type: undefined } : content
-    const { status } = await at.send('PUT', `/uploads/${encodeURIComponent(name)}`, { token, body, headers: type === undefined ? {} : { 'content-type': type } })
-    if (status >= 300) t.fail(`no ${name}: ${status}`)
-  }
-  for (const [name, content] of Object.entries(files)) await put(name, content)
-  const visit = await openPage(t, at.url, options)
-  await signInOn(visit.page, username)
-  return { ...visit, server: at, put }
-}
-
-const fileButton = (page: Page, name: string) => page.getByRole('grid').getByRole('button', { name, exact: true })
-const menuButton = (page: Page, name: string) => page.getByRole('button', { name: `Actions for ${name}`, exact: true })
-const dialogButton = (page: Page, name: string) => page.getByRole('dialog').last().getByRole('button', { name, exact: true })
-const namesOf = (page: Page) => page.locator('.file-name').allInnerTexts()
-const noDialog = (page: Page) => page.getByRole('dialog').waitFor({ state: 'detached' })
-const refusal = (page: Page) => page.getByRole('alert').filter({ hasText: /\w/ })
-
-async function choose (page: Page, name: string, item: string): Promise<void> {
-  await menuButton(page, name).click()
-  await page.getByRole('menuitem', { name: item, exact: true }).click()
-}
-
-async function press (page: Page, ...keys: string[]): Promise<void> {
-  for (const key of keys) await page.keyboard.press(key)
-}
+import { choose, dialogButton, fileButton, menuButton, namesOf, noDialog, press, refusal, visitAs } from './files-page.ts'
+import { checkAccessible, checkFits, checkQuiet, goTo, hasFocusIn, PASSWORD, type PageVisit } from './page.ts'
 
 /** The file that the browser saves. */
 async function savedBy (page: Page, action: () => Promise<void>): Promise<{ name: string, bytes: Buffer }> {
@@ -219,7 +182,7 @@ browserTest('images, audio, video, PDF and text have a preview', async t => {
     'b.pdf': { bytes: pdf, type: 'application/pdf' },
     'c.wav': { bytes: media, type: 'audio/wav' },
     'd.mp4': { bytes: media, type: 'video/mp4' },
-    'e.log': { bytes: `${'x'.repeat(256 * 1024 - 1)}é${'y'.repeat(100_000)}`, type: 'text/plain' },
+    'e.log': { bytes: `${'x'.repeat(256 * KIB - 1)}é${'y'.repeat(100_000)}`, type: 'text/plain' },
     'f.zip': { bytes: 'PK', type: 'application/zip' }
   })
   const { page } = visit
@@ -244,7 +207,7 @@ browserTest('images, audio, video, PDF and text have a preview', async t => {
   }
   await dialogButton(page, 'Next file').click()
   await page.getByText('The first 262.1 kB of 362.1 kB').waitFor()
-  t.equal(await page.locator('dialog pre').innerText(), `${'x'.repeat(256 * 1024 - 1)}\uFFFD`)
+  t.equal(await page.locator('dialog pre').innerText(), `${'x'.repeat(256 * KIB - 1)}\uFFFD`)
   await dialogButton(page, 'Next file').click()
   await page.getByText('There is no preview').waitFor()
   await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
@@ -274,11 +237,11 @@ browserTest('hostile names and contents run nothing', async t => {
   const dialogs: string[] = []
   page.on('dialog', dialog => { dialogs.push(dialog.message()); void dialog.dismiss() })
   for (const name of hostileNames) {
-    await fileButton(page, name).click()
-    t.equal(await page.getByRole('dialog').getByRole('heading').textContent(), name)
+    await fileButton(page, visibleName(name)).click()
+    t.equal(await page.getByRole('dialog').getByRole('heading').textContent(), visibleName(name))
     await page.getByRole('dialog').locator('pre', { hasText: name.trim() }).waitFor()
     await press(page, 'Escape')
-    const { bytes } = await savedBy(page, () => choose(page, name, 'Download'))
+    const { bytes } = await savedBy(page, () => choose(page, visibleName(name), 'Download'))
     t.equal(bytes.toString(), name)
   }
   for (const [ending] of contents) {

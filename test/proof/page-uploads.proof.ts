@@ -1,14 +1,14 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Locator, Page } from 'playwright-core'
 import type { Test } from 'tap'
-import { startServer, type Client } from '../server.ts'
+import { sha256Of } from '../kit/digests.ts'
+import { startServer, type Client } from '../kit/server.ts'
+import { MIB } from '../kit/sizes.ts'
 import { browserTest, isFocused, phone, shows, tabTo } from './browser.ts'
 import { checkAccessible, checkFits, checkQuiet, hasFocusIn, openPage, openPageAs, openSecondWindow, PASSWORD, signedIn, signInOn } from './page.ts'
 import { startRoughServer } from './rough-wire.ts'
-
-const MIB = 1024 ** 2
 
 /** The browser writes each error response on its console. */
 const refusals = [/^Failed to load resource: the server responded with a status of (400|401|404|409|412|413|415)/]
@@ -16,8 +16,6 @@ const refusals = [/^Failed to load resource: the server responded with a status 
 interface Chosen { name: string, mimeType: string, buffer: Buffer }
 
 const fileOf = (name: string, content: string | Buffer = 'some text'): Chosen => ({ name, mimeType: 'text/plain', buffer: Buffer.from(content) })
-
-const hashOf = (bytes: Buffer | string) => createHash('sha256').update(bytes).digest('hex')
 
 const panel = (page: Page) => page.getByRole('region', { name: 'Uploads', exact: true })
 
@@ -42,7 +40,7 @@ const isStored = (page: Page, name: string) => row(page, name).getByText(/^Uploa
 async function checkStored (t: Test, client: Client, { username, files }: { username: string, files: Record<string, Buffer | string> }): Promise<void> {
   for (const [name, bytes] of Object.entries(files)) {
     const answer = await client.send('GET', `/api/files/${encodeURIComponent(name)}`, { user: [username, PASSWORD] })
-    t.equal(answer.json.sha256, hashOf(bytes), `the bytes of ${name}`)
+    t.equal(answer.json.sha256, sha256Of(bytes), `the bytes of ${name}`)
   }
 }
 
@@ -91,7 +89,8 @@ async function checkPanelFits (t: Test, page: Page, what: string): Promise<void>
 }
 
 browserTest('dropped, pasted and chosen files are stored, including those in folders', async t => {
-  const server = await startServer(t)
+  const folder = t.testdir({ data: {}, trip: { 'map.txt': 'a map', days: { 'first.txt': 'day one' } } })
+  const server = await startServer(t, { DATA_DIR: join(folder, 'data') })
   const visit = await openPageAs(t, server.url, 'ann')
   const { page } = visit
   const target = page.getByText('Drop files to upload them')
@@ -106,7 +105,6 @@ browserTest('dropped, pasted and chosen files are stored, including those in fol
   await target.waitFor({ state: 'hidden' })
   for (const { name } of dropped) await isStored(page, name)
 
-  const folder = t.testdir({ trip: { 'map.txt': 'a map', days: { 'first.txt': 'day one' } } })
   const devTools = await page.context().newCDPSession(page)
   const data = { items: [], files: [join(folder, 'trip')], dragOperationsMask: 1 }
   for (const type of ['dragEnter', 'dragOver', 'drop'] as const) await devTools.send('Input.dispatchDragEvent', { type, x: 300, y: 300, data })
@@ -268,6 +266,8 @@ browserTest('a refusal is shown at its file, and other uploads continue', async 
   for (const [name, title] of [['large.txt', 'The file is too large'], ['tool.exe', 'File extension not allowed'], ['back\\slash.txt', 'Invalid file name'], ['full.txt', 'Quota exceeded']] as const) {
     await row(page, name).getByText(title).waitFor()
   }
+  await row(page, 'large.txt').getByText('at most 100 kB.').waitFor()
+  await row(page, 'full.txt').getByText('The quota is 150 kB, 90 kB are used, and this would add 90 kB.').waitFor()
   await page.getByRole('status').getByText(/Upload of full[.]txt failed: |uploads failed[.]/).waitFor()
   await checkAccessible(t, page, 'the panel with refusals')
   await page.setViewportSize({ width: 320, height: 640 })
@@ -307,8 +307,8 @@ browserTest('names with markup, of 255 bytes, right-to-left and with emoji are s
 })
 
 browserTest('after a reload, the same file continues, the page asks about a similar file, and another file starts again', async t => {
-  const server = await startServer(t)
-  const folder = t.testdir({})
+  const folder = t.testdir({ data: {} })
+  const server = await startServer(t, { DATA_DIR: join(folder, 'data') })
   const bytes = Object.fromEntries(['same.bin', 'alike.bin', 'again.bin', 'size.bin', 'gone.bin'].map(name => [name, randomBytes(2 * MIB)])) as Record<string, Buffer>
   const paths = Object.entries(bytes).map(([name, content]) => diskFile(folder, name, content))
   const visit = await openPageAs(t, server.url, 'ann')
@@ -392,7 +392,7 @@ browserTest('an upload continues by itself after the connection is cut and the s
   t.equal(created.length, 1, 'it did not start again')
   t.ok(Number(offsets.at(-1)) > 4 * MIB, 'what was stored is not sent again', { offsets })
   const answer = await fetch(`${server.url}/api/files/large.bin`, { headers: { authorization: `Basic ${btoa(`ann:${PASSWORD}`)}` } })
-  t.equal((await answer.json()).sha256, hashOf(bytes), 'the bytes')
+  t.equal((await answer.json()).sha256, sha256Of(bytes), 'the bytes')
 })
 
 browserTest('if the session ends during uploads, they continue after the next sign-in', async t => {
@@ -444,8 +444,8 @@ browserTest('a user who signs out during an upload leaves, and the next user of 
 })
 
 browserTest('two windows, two devices and two users do not take uploads from each other', async t => {
-  const server = await startServer(t)
-  const folder = t.testdir({})
+  const folder = t.testdir({ data: {} })
+  const server = await startServer(t, { DATA_DIR: join(folder, 'data') })
   const bytes = randomBytes(4 * MIB)
   const path = diskFile(folder, 'large.bin', bytes)
   const first = await openPageAs(t, server.url, 'ann')
@@ -480,8 +480,8 @@ browserTest('two windows, two devices and two users do not take uploads from eac
 })
 
 browserTest('a file that changed on disk before it was sent is refused, and can be added again', async t => {
-  const server = await startServer(t)
-  const folder = t.testdir({})
+  const folder = t.testdir({ data: {} })
+  const server = await startServer(t, { DATA_DIR: join(folder, 'data') })
   const { page } = await openPageAs(t, server.url, 'ann')
   const path = diskFile(folder, 'gone.txt', Buffer.from('first'))
   await limitSpeed(page, MIB)

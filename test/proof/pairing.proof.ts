@@ -1,17 +1,16 @@
 import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
 import { test, type Test } from 'tap'
-import { startPostgres, type PostgresServer } from '../postgres.ts'
-import { credentials, startS3, type FakeS3 } from '../s3.ts'
-import { runBin, signUp, spawnServer, type Settings } from '../server.ts'
+import { startPostgres, type PostgresServer } from '../kit/postgres.ts'
+import { credentials, openS3, type FakeS3 } from '../kit/s3.ts'
+import { runBin, signUp, spawnServer, type Settings } from '../kit/server.ts'
+import { until } from '../kit/waiting.ts'
 
 // A database and a blob store belong together.
 
 async function services (t: Test): Promise<{ postgres: PostgresServer, s3: FakeS3 }> {
   const postgres = await startPostgres(t)
-  const s3 = await startS3(join(t.testdir(), 'bucket'))
-  t.teardown(() => s3.stop())
+  const s3 = await openS3(t, join(t.testdir(), 'bucket'))
   return { postgres, s3 }
 }
 
@@ -51,7 +50,7 @@ test('of servers with different prefixes that start at once on an empty database
   const writing: string[] = []
   s3.fault = ({ method, key }) => method === 'PUT' && key.includes('installations/') ? { slow: writing.push(key) <= 2 ? 8000 : 0 } : undefined
   const early = ['one/', 'two/'].map(start)
-  while (writing.length < 2) await setTimeout(20)
+  await until(() => writing.length >= 2)
   t.match(await start('one/'), { code: 0, stderr: '' })
   t.match(await Promise.all(early), [{ code: 0, stderr: '' }, withoutFiles('STORAGE_URL')])
   t.match(s3.marks(), [/^one\//], 'and there is one mark')

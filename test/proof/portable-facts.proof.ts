@@ -5,7 +5,10 @@ import { openPostgresMetadata } from '../../src/metadata/postgres/postgres.ts'
 import { Database } from '../../src/metadata/sqlite/driver.ts'
 import { copyDatabase } from '../../src/metadata/sqlite/database-file.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
-import { startPostgres } from '../postgres.ts'
+import { createTestClock, type TestClock } from '../kit/clock.ts'
+import { DAY } from '../kit/durations.ts'
+import { startPostgres } from '../kit/postgres.ts'
+import { unlimited } from '../kit/records.ts'
 
 const TABLES = ['installation', 'accounts', 'tokens', 'account_networks', 'events', 'files', 'kept', 'sqlite_sequence']
 
@@ -20,47 +23,53 @@ function rowsOf (file: string): Record<string, unknown[]> {
   }
 }
 
-const keeping = { milliseconds: 30 * 24 * 3600_000, versions: 10 }
+const keeping = { milliseconds: 30 * DAY, versions: 10 }
 
 /** A bit of everything: more rows than one batch, versions and trash, removed rows with the highest ids, a deleted account, odd names. */
-async function fill (metadata: Metadata): Promise<void> {
-  const unlimited = { bytes: undefined, files: undefined }
-  for (const name of ['ada', 'zoë', 'gone', 'last']) await metadata.addAccount({ username: name, usernameKey: name, passwordHash: `hash of ${name}`, createdAt: 1000 })
-  await metadata.setQuota(1, { bytes: 2 ** 50, files: null })
-  await metadata.setDisabled(2, 5)
+async function fill (metadata: Metadata, clock: TestClock): Promise<void> {
+  for (const name of ['ada', 'zoë', 'gone', 'last']) await metadata.accounts.add({ username: name, usernameKey: name, passwordHash: `hash of ${name}`, createdAt: 1000 })
+  await metadata.accounts.setQuota(1, { bytes: 2 ** 50, files: null })
+  await metadata.accounts.setDisabled(2, 5)
   const token = { accountId: 1, kind: 'access', parentId: null, name: null, scopes: 'files:read', secretHash: null, createdAt: 1000, expiresAt: 2000 } as const
-  const parent = await metadata.addToken({ ...token, kind: 'personal', name: 'kept', secretHash: 'ab'.repeat(32), expiresAt: null })
-  await metadata.addToken({ ...token, parentId: parent.id })
-  const session = await metadata.addToken({ ...token, kind: 'session', secretHash: 'cd'.repeat(32) })
-  await metadata.addToken({ ...token, parentId: session.id })
-  await metadata.removeToken(1, (await metadata.addToken(token)).id)
-  await metadata.addKnownNetwork(1, '192.0.2.1', 7)
-  await metadata.addKnownNetwork(1, '2001:db8::/64', 8)
-  await metadata.addKnownNetwork(2, '192.0.2.1', 9)
-  await metadata.addEvent({ accountId: 1, kind: 'sign_in', network: '192.0.2.1', requestId: 'r', at: 3 }, 100)
-  const file = (ownerId: number, name: string, index: number) => ({ ownerId, name, size: index, type: 'text/plain', sha256: `${index}`.padStart(64, '0'), blobId: `${ownerId}${index}`.padStart(32, '0'), isLeased: false, now: 5000 + index })
-  await Promise.all(Array.from({ length: 1500 }, (_, index) => metadata.addFile(file(1, `file ${index} עברית 😀`, index), unlimited)))
+  const parent = await metadata.tokens.add({ ...token, kind: 'personal', name: 'kept', secretHash: 'ab'.repeat(32), expiresAt: null })
+  await metadata.tokens.add({ ...token, parentId: parent.id })
+  const session = await metadata.tokens.add({ ...token, kind: 'session', secretHash: 'cd'.repeat(32) })
+  await metadata.tokens.add({ ...token, parentId: session.id })
+  await metadata.tokens.remove(1, (await metadata.tokens.add(token)).id)
+  await metadata.attempts.addKnownNetwork(1, '192.0.2.1', 7)
+  await metadata.attempts.addKnownNetwork(1, '2001:db8::/64', 8)
+  await metadata.attempts.addKnownNetwork(2, '192.0.2.1', 9)
+  await metadata.events.add({ accountId: 1, kind: 'sign_in', network: '192.0.2.1', requestId: 'r', at: 3 }, 100)
+  const file = (ownerId: number, name: string, index: number) => ({ ownerId, name, size: index, type: 'text/plain', sha256: `${index}`.padStart(64, '0'), blobId: `${ownerId}${index}`.padStart(32, '0'), isLeased: false })
+  for (let batch = 0; batch < 15; batch++) {
+    clock.set(5000 + batch)
+    await Promise.all(Array.from({ length: 100 }, (_, index) => metadata.files.add(file(1, `file ${100 * batch + index} עברית 😀`, 100 * batch + index), unlimited)))
+  }
   // Versions of some, and deleted files with versions; of the deleted account as well.
   const replaced = (ownerId: number, index: number) => ({ ...file(ownerId, `file ${index} עברית 😀`, index), blobId: `${ownerId}${index}`.padStart(32, 'a') })
-  await Promise.all(Array.from({ length: 1100 }, (_, index) => metadata.putFile({ ...replaced(1, index), size: index + 1, now: Date.now() }, unlimited, {})))
-  for (let index = 0; index < 50; index++) await metadata.removeFile(1, `file ${index} עברית 😀`, { precondition: {}, isPermanent: false })
+  clock.set(Date.now())
+  await Promise.all(Array.from({ length: 1100 }, (_, index) => metadata.files.put({ ...replaced(1, index), size: index + 1 }, unlimited, {})))
+  for (let index = 0; index < 50; index++) await metadata.files.remove(1, `file ${index} עברית 😀`, { precondition: {}, isPermanent: false })
   for (const owner of [2, 3]) {
-    await metadata.addFile(file(owner, 'a', 1), unlimited)
-    await metadata.putFile({ ...file(owner, 'a', 2), now: Date.now() }, unlimited, {})
+    clock.set(6000)
+    await metadata.files.add(file(owner, 'a', 1), unlimited)
+    clock.set(Date.now())
+    await metadata.files.put(file(owner, 'a', 2), unlimited, {})
   }
-  await metadata.addFile(file(1, 'removed', 9999), unlimited)
-  await metadata.removeFile(1, 'removed', { precondition: {}, isPermanent: true })
-  await metadata.removeAccount(3, 10)
-  await metadata.removeAccount(4, 11)
-  while (await metadata.purgeDeletedAccounts(1));
+  await metadata.files.add(file(1, 'removed', 9999), unlimited)
+  await metadata.files.remove(1, 'removed', { precondition: {}, isPermanent: true })
+  await metadata.accounts.remove(3, 10)
+  await metadata.accounts.remove(4, 11)
+  while (await metadata.accounts.purgeDeleted(1));
 }
 
 test('facts go from SQLite to PostgreSQL and back unchanged, and ids that were deleted do not return', async t => {
   const folder = t.testdir()
   const server = await startPostgres(t)
   const [original, copy, back] = ['original', 'copy', 'back'].map(name => join(folder, name)) as [string, string, string]
-  const sqlite = await openSqliteMetadata(original, { keeping })
-  await fill(sqlite)
+  const clock = createTestClock()
+  const sqlite = await openSqliteMetadata(original, { keeping, clock: clock.now })
+  await fill(sqlite, clock)
   await sqlite.close()
   await copyDatabase(original, copy)
 
@@ -70,26 +79,26 @@ test('facts go from SQLite to PostgreSQL and back unchanged, and ids that were d
   await postgres.importFacts(copy, keys)
   await t.rejects(postgres.importFacts(copy, [{ kid: 'other', secret: 'another secret that is long enough' }]), { message: /has accounts/ })
   t.strictSame(await postgres.readSigningKeys(), keys, 'those of a store that is in use stay')
-  t.strictSame(await postgres.usageMismatches(), [])
+  t.strictSame(await postgres.accounts.usageMismatches(), [])
   t.strictSame(await postgres.checkIntegrity(), [])
   await postgres.exportFacts(back)
   t.strictSame(rowsOf(back), rowsOf(original))
 
-  const account = await postgres.addAccount({ username: 'new', usernameKey: 'new', passwordHash: '', createdAt: 1 })
+  const account = await postgres.accounts.add({ username: 'new', usernameKey: 'new', passwordHash: '', createdAt: 1 })
   t.equal(account.id, 5)
   const page = { after: undefined, limit: 1000 }
-  const trash = await postgres.listTrash(1, page)
+  const trash = await postgres.kept.listTrash(1, page)
   t.equal(trash.length, 50)
   t.ok(trash.every(({ versions }) => versions === 1))
   const [deleted] = trash
-  const restored = await postgres.restoreFile(1, String(deleted?.id), { name: undefined, quota: { bytes: undefined, files: undefined } })
+  const restored = await postgres.kept.restoreFile(1, String(deleted?.id), { name: undefined, quota: { bytes: undefined, files: undefined } })
   t.equal(restored.id, deleted?.fileId)
-  t.equal((await postgres.listVersions(1, restored.id, page)).length, 1)
-  const { file } = await postgres.addFile({ ownerId: 1, name: 'new', size: 1, type: 'text/plain', sha256: '0'.repeat(64), blobId: 'f'.repeat(32), isLeased: false, now: 1 }, { bytes: undefined, files: undefined })
+  t.equal((await postgres.kept.listVersions(1, restored.id, page)).length, 1)
+  const { file } = await postgres.files.add({ ownerId: 1, name: 'new', size: 1, type: 'text/plain', sha256: '0'.repeat(64), blobId: 'f'.repeat(32), isLeased: false }, { bytes: undefined, files: undefined })
   t.equal(file.id, 1504)
   const again = await openSqliteMetadata(back)
   t.teardown(() => again.close())
-  t.equal((await again.addAccount({ username: 'new', usernameKey: 'new', passwordHash: '', createdAt: 1 })).id, 5)
+  t.equal((await again.accounts.add({ username: 'new', usernameKey: 'new', passwordHash: '', createdAt: 1 })).id, 5)
 })
 
 test('a store without accounts moves as well', async t => {
@@ -100,7 +109,7 @@ test('a store without accounts moves as well', async t => {
   const postgres = await openPostgresMetadata({ url: await server.newDatabase() })
   t.teardown(() => postgres.close())
   await postgres.importFacts(file)
-  t.equal((await postgres.addAccount({ username: 'new', usernameKey: 'new', passwordHash: '', createdAt: 1 })).id, 1)
+  t.equal((await postgres.accounts.add({ username: 'new', usernameKey: 'new', passwordHash: '', createdAt: 1 })).id, 1)
 })
 
 test('a database that a server began to use during a restore stays as it is', async t => {
@@ -122,8 +131,9 @@ test('an import that fails leaves the database as it was', async t => {
   const folder = t.testdir()
   const server = await startPostgres(t)
   const file = join(folder, 'facts')
-  const sqlite = await openSqliteMetadata(file, { keeping })
-  await fill(sqlite)
+  const clock = createTestClock()
+  const sqlite = await openSqliteMetadata(file, { keeping, clock: clock.now })
+  await fill(sqlite, clock)
   await sqlite.close()
   const client = new Database(file)
   client.pragma('foreign_keys = OFF')
@@ -132,6 +142,6 @@ test('an import that fails leaves the database as it was', async t => {
   const postgres = await openPostgresMetadata({ url: await server.newDatabase() })
   t.teardown(() => postgres.close())
   await t.rejects(postgres.importFacts(file))
-  t.strictSame(await postgres.accountsAfter(0, 10), [])
-  t.equal((await postgres.totals({ bytes: undefined, files: undefined })).files, 0)
+  t.strictSame(await postgres.accounts.listAfter(0, 10), [])
+  t.equal((await postgres.accounts.totals({ bytes: undefined, files: undefined })).files, 0)
 })

@@ -4,12 +4,12 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { test, type Test } from 'tap'
 import { createLinks } from '../../src/http/links.ts'
-import { createDrawer, operationsOf, type Document, type Drawer, type Listed, type Parameter, type Schema } from '../arbitraries.ts'
-import { checkConformance } from '../conformance.ts'
-import { countOf } from '../counts.ts'
-import { bytesOf, mutate, mutations, type WireRequest } from '../mutations.ts'
-import { formOf, runBin, signUp, startServer, type Answer, type RunningServer } from '../server.ts'
-import { exchange } from '../wire.ts'
+import { checkConformance } from '../kit/conformance.ts'
+import { countOf } from '../kit/counts.ts'
+import { formOf, runBin, signUp, startServer, type Answer, type RunningServer } from '../kit/server.ts'
+import { exchange } from '../kit/wire.ts'
+import { createDrawer, operationsOf, type Document, type Drawer, type Listed, type Parameter, type Schema } from './arbitraries.ts'
+import { bytesOf, mutate, mutations, type WireRequest } from './mutations.ts'
 
 const seed = Number(process.env.PROPERTY_SEED ?? randomInt(2 ** 31))
 const runs = countOf({ quick: 10, full: 30 })
@@ -36,8 +36,8 @@ interface Fixture {
   /** An access token, and a personal token with every scope. */
   token: string
   personal: string
-  /** The cookie of a session. */
-  cookie: string
+  /** The headers of a session. */
+  session: Record<string, string>
   userCount: number
 }
 
@@ -131,10 +131,10 @@ function contentOf (content: Record<string, { schema: Schema }>, drawn: any): { 
 }
 
 /** One of the operation's schemes: the password if no other is possible, and in one of 100 cases. */
-function credentials (security: Record<string, string[]>[], choice: number, { user, token, personal, cookie }: Fixture): [string, string][] {
+function credentials (security: Record<string, string[]>[], choice: number, { user, token, personal, session }: Fixture): [string, string][] {
   const schemes = security.flatMap(requirement => Object.keys(requirement))
   if (schemes.length === 0) return []
-  if (schemes.includes('session')) return [['cookie', cookie]]
+  if (schemes.includes('session')) return Object.entries(session)
   const basic = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`
   const byToken = [`Bearer ${token}`, `Bearer ${personal}`, `Token ${token}`, `Token ${personal}`, basic(`${token}:unused`)]
   return [['authorization', !schemes.includes('bearer') || choice === 0 ? basic(user.join(':')) : String(byToken[choice % byToken.length])]]
@@ -144,7 +144,7 @@ function credentials (security: Record<string, string[]>[], choice: number, { us
 async function prepare (fixture: Fixture, { path }: Pick<Listed, 'path'>, files: Recipe['files']): Promise<void> {
   const { server, known } = fixture
   if (!await hasTokens(fixture, path)) await signInAgain(fixture)
-  if (path === '/api/session') await renewCookie(fixture)
+  if (path === '/api/session') await renewSession(fixture)
   if (path.includes('{id}')) learn(known, (await server.send('GET', '/api/tokens?limit=2', { token: fixture.token })).json)
   if (path.startsWith('/api/uploads/')) await renewUpload(fixture)
   if (/^\/(?:uploads|api\/files\/.+\/versions|api\/trash)\b/.test(path)) await renewKept(fixture)
@@ -161,11 +161,11 @@ async function prepare (fixture: Fixture, { path }: Pick<Listed, 'path'>, files:
 }
 
 /** Begins a session, unless there is one: each begin costs a hash. */
-async function renewCookie (fixture: Fixture): Promise<void> {
-  const { server, cookie, user } = fixture
-  if ((await server.send('GET', '/api/session', { headers: { cookie } })).status === 200) return
-  const { headers } = await server.send('POST', '/api/session', { user })
-  fixture.cookie = String(headers['set-cookie']?.[0]?.split(';')[0])
+async function renewSession (fixture: Fixture): Promise<void> {
+  const { server, session, user } = fixture
+  if ((await server.send('GET', '/api/session', { headers: session })).status === 200) return
+  const { headers, json } = await server.send('POST', '/api/session', { user })
+  fixture.session = { cookie: String(headers['set-cookie']?.[0]?.split(';')[0]), 'session-key': json.key }
 }
 
 /** Begins an upload, and ends the one before: an account may have 1,000. */
@@ -234,7 +234,7 @@ async function openFixture (t: Test): Promise<{ fixture: Fixture, drawer: Drawer
     id: ['1'],
     range: ['bytes=0-9', 'bytes=5-', 'bytes=-3', 'bytes=0-1,4-5', 'bytes=9999-']
   }
-  const fixture: Fixture = { server, known, user: ['', ''], token: '', personal: '', cookie: '', userCount: 0 }
+  const fixture: Fixture = { server, known, user: ['', ''], token: '', personal: '', session: {}, userCount: 0 }
   await signInAgain(fixture)
   return { fixture, drawer: createDrawer(document, hints), operations: operationsOf(document) }
 }

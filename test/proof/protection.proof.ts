@@ -11,8 +11,10 @@ import type { Metadata } from '../../src/metadata/metadata.ts'
 import { Database } from '../../src/metadata/sqlite/driver.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import type { Problem } from '../../src/problems.ts'
-import { recordFailure } from '../attempts.ts'
-import { formOf, signUp, spawnServer, startServer, type Answer, type Client, type RunningServer, type SendOptions, type Settings } from '../server.ts'
+import { recordFailure } from '../kit/attempts.ts'
+import { createTestClock } from '../kit/clock.ts'
+import { HOUR } from '../kit/durations.ts'
+import { formOf, signUp, spawnServer, startServer, type Answer, type Client, type RunningServer, type SendOptions, type Settings } from '../kit/server.ts'
 
 const password = 'correct horse battery'
 
@@ -46,9 +48,9 @@ function refusedFor (t: Test, answer: Answer, code: string, seconds: number): vo
   t.ok(retry >= 1 && retry <= seconds, `again in ${retry} s`)
 }
 
-/** Opens the database of a running server, as other processes do. */
-async function openMetadata (t: Test, { dataDir }: RunningServer): Promise<Metadata> {
-  const metadata = await openSqliteMetadata(join(dataDir, 'magicstore.db'))
+/** Opens the database of a running server, as other processes do; with another clock, if one is given. */
+async function openMetadata (t: Test, { dataDir }: RunningServer, clock: () => number = Date.now): Promise<Metadata> {
+  const metadata = await openSqliteMetadata(join(dataDir, 'magicstore.db'), { clock })
   t.teardown(() => metadata.close())
   return metadata
 }
@@ -104,13 +106,16 @@ t.test('a network that failed ten times as often, at whatever names, is refused 
 
 t.test('after a hundred failures from strange networks these are slowed for that account, and never the ones its owner signed in from', async t => {
   const server = await startServer(t, behindProxy)
-  const metadata = await openMetadata(t, server)
+  const clock = createTestClock()
+  const metadata = await openMetadata(t, server, clock.now)
   await register(server, 'ann', '198.51.100.1')
   await register(server, 'bob', '198.51.100.1')
-  const attempt = (index: number, at: number) => recordFailure(metadata, { kind: 'sign_in', network: `203.0.113.${index}`, usernameKey: attemptKey('ann'), isKnownNetwork: false, at })
+  const attempt = (index: number) => recordFailure(metadata, { kind: 'sign_in', network: `203.0.113.${index}`, usernameKey: attemptKey('ann'), isKnownNetwork: false })
   const now = Date.now()
-  await Promise.all(Array.from({ length: 50 }, (_, index) => attempt(index, now - 15 * 60_000 - 1000)))
-  await Promise.all(Array.from({ length: 99 }, (_, index) => attempt(index, now)))
+  for (const { time, times } of [{ time: now - 15 * 60_000 - 1000, times: 50 }, { time: now, times: 99 }]) {
+    clock.set(time)
+    await Promise.all(Array.from({ length: times }, (_, index) => attempt(index)))
+  }
   t.equal((await signIn(server, 'ann', 'wrong', '192.0.2.1')).status, 401, 'the hundredth')
   refusedFor(t, await signIn(server, 'ann', 'wrong', '192.0.2.2'), 'too_many_sign_ins', 900)
   refusedFor(t, await signIn(server, 'ann', password, '192.0.2.3'), 'too_many_sign_ins', 900)
@@ -123,9 +128,9 @@ t.test('what the owner mistypes at home does not count against strange networks'
   const server = await startServer(t, { ...behindProxy, SIGN_IN_FAILURES: '1000' })
   const metadata = await openMetadata(t, server)
   await register(server, 'ann', '198.51.100.1')
-  await Promise.all(Array.from({ length: 200 }, () => recordFailure(metadata, { kind: 'sign_in', network: '198.51.100.1', usernameKey: attemptKey('ann'), isKnownNetwork: true, at: Date.now() })))
+  await Promise.all(Array.from({ length: 200 }, () => recordFailure(metadata, { kind: 'sign_in', network: '198.51.100.1', usernameKey: attemptKey('ann'), isKnownNetwork: true })))
   t.equal((await signIn(server, 'ann', password, '192.0.2.1')).status, 200)
-  t.equal(await metadata.isKnownNetwork('ann', '192.0.2.1'), true, 'which is known from now on')
+  t.equal(await metadata.attempts.isKnownNetwork('ann', '192.0.2.1'), true, 'which is known from now on')
 })
 
 t.test('of thirty guesses at once exactly ten are looked at', async t => {
@@ -221,21 +226,25 @@ t.test('a registration that can\'t be counted adds nobody', async t => {
 
 t.test('a failure is forgotten after fifteen minutes', async t => {
   const server = await startServer(t, { SIGN_IN_FAILURES: '2' })
-  const metadata = await openMetadata(t, server)
+  const clock = createTestClock()
+  const metadata = await openMetadata(t, server, clock.now)
   await signUp(server, 'ann')
-  const fail = (secondsAgo: number) => recordFailure(metadata, { kind: 'sign_in', network: '127.0.0.1', usernameKey: attemptKey('ann'), isKnownNetwork: true, at: Date.now() - secondsAgo * 1000 })
-  await fail(901)
-  await fail(890)
+  for (const secondsAgo of [901, 890]) {
+    clock.set(Date.now() - secondsAgo * 1000)
+    await recordFailure(metadata, { kind: 'sign_in', network: '127.0.0.1', usernameKey: attemptKey('ann'), isKnownNetwork: true })
+  }
   t.same(await failures(server, 1, 'ann'), [401])
   refusedFor(t, await signIn(server, 'ann', password), 'too_many_sign_ins', 10)
 })
 
 t.test('attempts from before the clock was set back lock nobody out', async t => {
   const server = await startServer(t, { SIGN_IN_FAILURES: '2', REGISTRATIONS_PER_HOUR: '2' })
-  const metadata = await openMetadata(t, server)
+  const clock = createTestClock()
+  const metadata = await openMetadata(t, server, clock.now)
   await signUp(server, 'ann')
-  for (const kind of ['sign_in', 'registration'] as const) {
-    for (const hours of [1, 24, 24 * 365]) await recordFailure(metadata, { kind, network: '127.0.0.1', usernameKey: attemptKey('ann'), isKnownNetwork: true, at: Date.now() + hours * 3600_000 })
+  for (const hours of [1, 24, 24 * 365]) {
+    clock.set(Date.now() + hours * HOUR)
+    for (const kind of ['sign_in', 'registration'] as const) await recordFailure(metadata, { kind, network: '127.0.0.1', usernameKey: attemptKey('ann'), isKnownNetwork: true })
   }
   t.equal((await signIn(server, 'ann', password)).status, 200)
   t.equal((await server.send('POST', '/api/users', { json: { username: 'ben', password } })).status, 201)
@@ -281,8 +290,9 @@ t.test('REGISTRATIONS_PER_HOUR=0 lifts that limit, and an hour forgives', async 
   const folder = t.testdir()
   for (const [limit, ago, status] of [['0', 0, 201], ['100', 0, 429], ['100', 3601, 201]] as const) {
     const server = await startServer(t, { REGISTRATIONS_PER_HOUR: limit, DATA_DIR: join(folder, `${limit}-${ago}`) })
-    const metadata = await openMetadata(t, server)
-    await Promise.all(Array.from({ length: 100 }, (_, index) => recordFailure(metadata, { kind: 'registration', network: '127.0.0.1', usernameKey: `${index}`, isKnownNetwork: false, at: Date.now() - ago * 1000 })))
+    const clock = createTestClock(Date.now() - ago * 1000)
+    const metadata = await openMetadata(t, server, clock.now)
+    await Promise.all(Array.from({ length: 100 }, (_, index) => recordFailure(metadata, { kind: 'registration', network: '127.0.0.1', usernameKey: `${index}`, isKnownNetwork: false })))
     t.equal((await server.send('POST', '/api/users', { json: { username: 'ann', password } })).status, status, `a limit of ${limit}, ${ago} s later`)
   }
 })
@@ -313,7 +323,7 @@ t.test('a storm of sign-ins is refused beyond a queue of 256, and a download mea
 t.test('near a limit attempts wait for the outcome of others, at most 256 of them', async t => {
   const metadata = await openSqliteMetadata(join(t.testdir(), 'metadata.db'))
   t.teardown(() => metadata.close())
-  const attemptLimiter = createAttemptLimiter(metadata)
+  const attemptLimiter = createAttemptLimiter(metadata.attempts)
   const matching = { kind: 'sign_in', network: '192.0.2.1', usernameKey: attemptKey('ann') } as const
   const attempt = { ...matching, isKnownNetwork: false }
   const acquire = () => attemptLimiter.acquire(attempt, [{ matching, limit: 1, seconds: 900 }], 'too_many_sign_ins')
@@ -330,26 +340,31 @@ t.test('near a limit attempts wait for the outcome of others, at most 256 of the
 
 t.test('where ten thousand attempts could not be recorded, no more are let in until the oldest is an hour old', async t => {
   const dataDir = t.testdir()
-  const metadata = await openSqliteMetadata(join(dataDir, 'magicstore.db'))
+  const clock = createTestClock()
+  const metadata = await openSqliteMetadata(join(dataDir, 'magicstore.db'), { clock: clock.now })
   t.teardown(() => metadata.close())
   refuseAttempts(t, { dataDir })
-  const attemptLimiter = createAttemptLimiter(metadata)
+  const attemptLimiter = createAttemptLimiter(metadata.attempts)
   const attempt = { kind: 'sign_in', network: '192.0.2.1', usernameKey: attemptKey('ann'), isKnownNetwork: false } as const
   const acquire = () => attemptLimiter.acquire(attempt, [{ matching: { kind: 'sign_in', network: '192.0.2.2' }, limit: 1, seconds: 900 }], 'too_many_sign_ins')
   const claims: number[] = []
   for (let count = 0; count < 20_000; count++) {
-    const claim = await metadata.claimAttempt({ ...attempt, at: Date.now() }, [])
+    const claim = await metadata.attempts.claim(attempt, [])
     if (claim.state === 'granted') claims.push(claim.id)
   }
-  const succeeding = await metadata.claimAttempt({ ...attempt, at: Date.now() }, [])
-  const fail = (times: number, secondsAgo: number) => Promise.all(claims.splice(0, times).map(id => metadata.finishAttempt(id, 'failed', Date.now() - secondsAgo * 1000)))
+  const succeeding = await metadata.attempts.claim(attempt, [])
+  async function fail (times: number, secondsAgo: number) {
+    clock.set(Date.now() - secondsAgo * 1000)
+    await Promise.all(claims.splice(0, times).map(id => metadata.attempts.finish(id, 'failed')))
+    clock.set(Date.now())
+  }
   await fail(5000, 3000)
   await fail(5000, 0)
   const refusal = await acquire().then(() => undefined, (error: unknown) => error) as Problem
   t.equal(refusal.code, 'too_many_sign_ins')
   const retry = Number((refusal.options.headers as Record<string, string>)['retry-after'])
   t.ok(retry >= 1 && retry <= 600, `again in ${retry} s`)
-  if (succeeding.state === 'granted') await metadata.finishAttempt(succeeding.id, 'succeeded', Date.now())
+  if (succeeding.state === 'granted') await metadata.attempts.finish(succeeding.id, 'succeeded')
   await fail(10_000, 3600)
   await t.resolves(acquire(), 'what is an hour old is forgotten')
 })
@@ -358,10 +373,10 @@ t.test('a password hashed with older parameters is hashed anew when its owner ne
   const server = await startServer(t)
   const { id, user, token } = await signUp(server, 'ann')
   const metadata = await openMetadata(t, server)
-  const hash = async () => (await metadata.findAccount(id))?.passwordHash ?? ''
+  const hash = async () => (await metadata.accounts.find(id))?.passwordHash ?? ''
   const current = await hash()
   const old = await argon2.hash(password, { type: argon2.argon2id, memoryCost: 8192, timeCost: 1, parallelism: 1 })
-  await metadata.setPasswordHash(id, old, { revokesTokens: false })
+  await metadata.accounts.setPasswordHash(id, old, { revokesTokens: false })
   t.equal((await signIn(server, 'ann', 'wrong')).status, 401)
   t.equal(await hash(), old, 'a wrong password changes nothing')
   t.equal((await server.send('GET', '/api/token', { user })).status, 200)

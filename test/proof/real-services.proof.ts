@@ -9,8 +9,9 @@ import { test, type Test } from 'tap'
 import { openS3Blobs } from '../../src/blobs/s3/s3.ts'
 import { openPostgresMetadata } from '../../src/metadata/postgres/postgres.ts'
 import { suite as blobsSuite } from '../blobs.contract.ts'
+import { startPostgres } from '../kit/postgres.ts'
+import { MIB } from '../kit/sizes.ts'
 import { suite as metadataSuite } from '../metadata.contract.ts'
-import { startPostgres } from '../postgres.ts'
 
 // The contracts on services that others wrote, as Debian's packages install them. The other tests use a PostgreSQL from npm and an
 // S3 of the tests' own. What is not installed is skipped, but not in `.ci/run`, which installs it all and sets REQUIRE_SERVICES.
@@ -41,7 +42,7 @@ function skipWithout (packages: string, isInstalled: boolean): false | string {
 
 /** Starts a service with an empty bucket, which ends with the test. */
 async function startService (t: Test, name: string): Promise<string> {
-  const child = spawn('env', ['-i', DEBIAN_PYTHON, fileURLToPath(new URL('../s3-services.py', import.meta.url)), name, t.testdir()], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const child = spawn('env', ['-i', DEBIAN_PYTHON, fileURLToPath(new URL('s3-services.py', import.meta.url)), name, t.testdir()], { stdio: ['pipe', 'pipe', 'inherit'] })
   const exited = once(child, 'exit')
   t.teardown(async () => {
     child.stdin.end()
@@ -62,7 +63,7 @@ test('PostgreSQL of Debian keeps the contract of metadata', { skip: skipWithout(
   const server = await startPostgres(t, { programs })
   const [row] = await server.run(server.url('postgres'), 'SELECT version()')
   t.comment(row?.version)
-  await t.test('contract', async t => metadataSuite(t, async (place, keeping) => openPostgresMetadata({ url: await server.databaseOf(place), keeping })))
+  await t.test('contract', async t => metadataSuite(t, async (place, options) => openPostgresMetadata({ url: await server.databaseOf(place), ...options })))
 })
 
 for (const { name, service, modules, packages } of [
@@ -75,7 +76,8 @@ for (const { name, service, modules, packages } of [
       url: { bucket: BUCKET, prefix: `${basename(place)}/`, endpoint, region: REGION, isPathStyle: true },
       graceSeconds: 3600,
       // Swift deletes the objects of one request one by one.
-      idleMilliseconds: 60_000
+      idleMilliseconds: 60_000,
+      partMemoryBytes: 64 * MIB
     })))
   })
 }

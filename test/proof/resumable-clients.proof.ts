@@ -1,6 +1,4 @@
-import { execFile } from 'node:child_process'
-import { createHash, randomBytes, randomInt } from 'node:crypto'
-import { existsSync } from 'node:fs'
+import { randomBytes, randomInt } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { createServer, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { once } from 'node:events'
@@ -8,23 +6,22 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import { build } from 'esbuild'
-import { chromium } from 'playwright-core'
 import tap, { test, type Test } from 'tap'
 import * as tus from 'tus-js-client'
-import { countOf } from '../counts.ts'
+import { lacksChromium, openBrowser } from '../kit/chromium.ts'
+import { countOf } from '../kit/counts.ts'
+import { sha256Of } from '../kit/digests.ts'
+import { execute } from '../kit/programs.ts'
+import { MIB } from '../kit/sizes.ts'
 import { startRoughServer, type Mishap, type RoughServer } from './rough-wire.ts'
 
-const SIZE = countOf({ quick: 20, full: 200 }) * 1024 ** 2
+const SIZE = countOf({ quick: 20, full: 200 }) * MIB
 const CUTS = countOf({ quick: 3, full: 10 })
 const KILLS = countOf({ quick: 1, full: 2 })
 
 /** Before so many bytes were sent, a client may not know yet where its upload is. */
-const FIRST_BYTES = 8 * 1024 ** 2
-
-const executablePath = '/usr/bin/chromium'
-const run = promisify(execFile)
+const FIRST_BYTES = 8 * MIB
 
 const CREDENTIALS = `Basic ${Buffer.from('ann:pwd').toString('base64')}`
 
@@ -79,7 +76,7 @@ function story (name: string, upload: (story: Story) => Promise<void>, skip: str
     })
     t.equal(server.mishaps.length, 0, 'everything that could go wrong did')
     const answer = await fetch(`${server.url}/api/files/file.bin`, { headers: { authorization: CREDENTIALS } })
-    t.match(await answer.json(), { size: SIZE, sha256: createHash('sha256').update(bytes).digest('hex') })
+    t.match(await answer.json(), { size: SIZE, sha256: sha256Of(bytes) })
     const { uploads } = await (await fetch(`${server.url}/api/uploads`, { headers: { authorization: CREDENTIALS } })).json() as { uploads: unknown[] }
     t.strictSame(uploads, [])
     t.comment(`${name}: ${CUTS} cuts, ${KILLS} kills, ${resumptions} appends, ${server.sent - begun} bytes sent for ${SIZE}`)
@@ -119,7 +116,7 @@ function tusStory (protocol: 'tus-v1' | 'ietf-draft-05', chunkSize: number) {
 }
 
 story('tus-js-client', tusStory('tus-v1', Infinity))
-story('tus-js-client in chunks', tusStory('tus-v1', 5 * 1024 ** 2))
+story('tus-js-client in chunks', tusStory('tus-v1', 5 * MIB))
 story('tus-js-client with the IETF draft', tusStory('ietf-draft-05', Infinity))
 
 interface Sent { method: string, path: string, headers: Record<string, string>, body?: Buffer }
@@ -173,7 +170,7 @@ story('a client of draft 12', async ({ server: { url }, bytes, diary, t }) => {
 })
 
 story('curl', async ({ server: { url }, file, diary }) => {
-  const curl = (...args: string[]) => run('curl', ['-sS', '-f', '-u', 'ann:pwd', ...args]).then(({ stdout }) => stdout, () => undefined)
+  const curl = (...args: string[]) => execute('curl', ['-sS', '-f', '-u', 'ann:pwd', ...args]).then(({ stdout }) => stdout, () => undefined)
   // Curl sends `Content-Range` from the second byte on only. `Upload-Complete` has a meaning without it: at offset 0 the upload begins anew.
   const uploadFrom = (offset: number) => curl('-C', String(offset), '-T', file, '-H', 'Upload-Complete: ?1', `${url}/uploads/file.bin`)
   let stored = await uploadFrom(0)
@@ -215,11 +212,10 @@ story('Uppy in a browser', async ({ server: { url }, file, diary, t }) => {
     })`
   const { outputFiles: [bundle] } = await build({ stdin: { contents: entry, resolveDir: import.meta.dirname }, bundle: true, write: false, format: 'iife', minify: true })
   script = String(bundle?.text)
-  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'] })
-  t.teardown(() => browser.close())
+  const browser = await openBrowser(t)
   const page = await browser.newPage()
   await page.exposeFunction('note', (kind: 'send' | 'acknowledge', offset: number) => diary[kind](offset))
   await page.goto(origin)
   await page.setInputFiles('input', file)
   await page.evaluate(([endpoint, authorization]) => (globalThis as unknown as { upload (...args: unknown[]): Promise<void> }).upload(endpoint, authorization), [`${url}/api/uploads`, CREDENTIALS])
-}, existsSync(executablePath) ? false : `no browser at ${executablePath}`)
+}, lacksChromium)

@@ -2,16 +2,19 @@ import { spawn } from 'node:child_process'
 import { randomBytes, randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { readdir, readFile } from 'node:fs/promises'
+import { request as httpRequest } from 'node:http'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { blobsIn, createStore, hasStrace, report } from '../backups.ts'
-import { MIB } from '../bytes.ts'
-import { countOf } from '../counts.ts'
-import { runBin, signUp, spawnServer, startServer, type Client, type ServerProcess } from '../server.ts'
-import { append, beginUpload, offsetOf, stall } from './tus.ts'
+import { blobsIn, createStore, hasStrace, report } from '../kit/backups.ts'
+import { countOf } from '../kit/counts.ts'
+import { issueToken, namesOf, runBin, signUp, spawnServer, startServer, type Client, type ServerProcess } from '../kit/server.ts'
+import { MIB } from '../kit/sizes.ts'
+import { runSql } from '../kit/stores.ts'
+import { append, beginUpload, offsetOf, stall } from '../kit/tus.ts'
+import { until } from '../kit/waiting.ts'
 
 const UPLOADS = 4
 const UPLOAD_BYTES = countOf({ quick: 20, full: 100 }) * MIB
@@ -78,7 +81,7 @@ t.test('a process that dies at a step of the last append leaves an offset before
   ]
   for (const [index, { step, call, when = 1 }] of steps.entries()) {
     const name = `${index}`
-    const { json: { token } } = await server.send('GET', '/api/token', { user })
+    const token = await issueToken(server, { user })
     const path = await beginUpload(server, token, { name, length: bytes.length })
     await append(server, token, { path, offset: 0, bytes: bytes.subarray(0, 1000) })
     await attach(t, server, ['-f', '-e', `inject=${call}:signal=KILL:when=${when}`])
@@ -105,6 +108,39 @@ async function attach (t: Test, server: ServerProcess, args: string[]): Promise<
   child.stderr?.resume()
 }
 
+/** How long the disk needs to make a folder: a sweep begins and ends meanwhile. */
+const FOLDER_MICROSECONDS = 2_000_000
+
+for (const { kind, end } of [
+  { kind: 'ends', end: undefined },
+  { kind: 'ends, with a digest that does not match', end: randomBytes(32) },
+  { kind: 'is cut', end: 'cut' as const }
+]) {
+  t.test(`a slow disk makes the file of an upload after another has replaced it: nothing is left if the append ${kind}`, needsStrace, async t => {
+    const settings = { DATA_DIR: t.testdir() }
+    const server = await spawnServer(t, settings)
+    const { token } = await signUp(server, 'ada')
+    await server.send('PUT', '/uploads/unwanted', { token, body: 'x' })
+    await attach(t, server, ['-f', '-e', 'trace=mkdir', '-e', `inject=mkdir:delay_enter=${FOLDER_MICROSECONDS}`])
+    const digest = Buffer.isBuffer(end) ? { 'content-digest': `sha-256=:${end.toString('base64')}:` } : {}
+    const first = httpRequest({ port: server.port, method: 'PUT', path: '/uploads/a', agent: false, headers: { authorization: `Bearer ${token}`, 'upload-complete': '?0', 'content-length': '100', ...digest } })
+    const ended = new Promise(resolve => first.on('response', resolve).on('error', resolve))
+    if (end === undefined || Buffer.isBuffer(end)) first.end(randomBytes(100))
+    else first.write(randomBytes(50))
+    const begun = async () => (await server.send('GET', '/api/uploads?name=a', { token })).json.uploads.length
+    await until(begun)
+    const replaced = server.send('PUT', '/uploads/a', { token, headers: { 'upload-complete': '?0' }, body: 'y' })
+    await server.send('DELETE', '/uploads/unwanted?permanent=true', { token })
+    await until(async () => (await runSql(settings.DATA_DIR, 'SELECT blob_id FROM discarded_blobs')).length === 0)
+    if (end === 'cut') first.destroy()
+    await ended
+    t.equal((await replaced).status, 201)
+    await server.end('SIGTERM')
+    t.match(await runBin(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' })
+    t.strictSame(await readdir(join(settings.DATA_DIR, 'incoming')), [])
+  })
+}
+
 t.test('SIGTERM in the middle of an append keeps what arrived, and the exit is clean', async t => {
   const settings = { DATA_DIR: t.testdir() }
   const bytes = randomBytes(30 * MIB)
@@ -114,7 +150,7 @@ t.test('SIGTERM in the middle of an append keeps what arrived, and the exit is c
   const sent = 20 * MIB
   const request = stall(server, token, { path, offset: 0, bytes: bytes.subarray(0, sent), length: bytes.length })
   const blobSize = async () => (await Promise.all((await readdir(join(settings.DATA_DIR, 'blobs'), { recursive: true, withFileTypes: true })).filter(entry => entry.isFile()).map(entry => readFile(join(entry.parentPath, entry.name))))).reduce((sum, { length }) => sum + length, 0)
-  while (await blobSize() < sent - 2 * MIB) await wait(10)
+  await until(blobSize, size => size >= sent - 2 * MIB)
   t.equal(await server.end('SIGTERM'), 0)
   request.destroy()
   const again = await spawnServer(t, settings)
@@ -127,7 +163,7 @@ t.test('SIGTERM in the middle of an append keeps what arrived, and the exit is c
 t.test('fsck has nothing to say about unfinished uploads, and a backup leaves them out', async t => {
   const { folder, dataDir, user } = await createStore(t, { kept: 'a file' })
   const server = await startServer(t, { DATA_DIR: dataDir })
-  const { json: { token } } = await server.send('GET', '/api/token', { user })
+  const token = await issueToken(server, { user })
   const bytes = randomBytes(MIB)
   await beginUpload(server, token, { name: 'empty', length: 5 })
   const path = await beginUpload(server, token, { name: 'half', length: bytes.length })
@@ -147,7 +183,7 @@ t.test('fsck has nothing to say about unfinished uploads, and a backup leaves th
   t.strictSame((await restored.send('GET', '/api/uploads', { user })).json.uploads, [])
   t.equal((await restored.send('HEAD', path, { user })).status, 404)
   t.match((await restored.send('GET', '/api/account', { user })).json.usage, { files: 2, bytes: 10, uploadBytes: 0 })
-  t.strictSame((await restored.send('GET', '/api/files', { user })).json.files.map(({ name }: { name: string }) => name), ['finished', 'kept'])
+  t.strictSame(await namesOf(restored, { user }), ['finished', 'kept'])
   t.equal((await blobsIn(settings.DATA_DIR)).length, 2)
   t.equal((await restored.send('PUT', '/uploads/third', { user, body: 'x' })).status, 201, 'no file is reserved')
 })
@@ -166,8 +202,7 @@ t.test('uploads end with their account, and their bytes go from the disk', async
   await wait(100)
   t.equal((await blobsIn(settings.DATA_DIR)).length, 3)
   t.equal((await server.send('DELETE', '/api/account', { user })).status, 204)
-  for (let tries = 0; tries < 500 && (await blobsIn(settings.DATA_DIR)).length > 0; tries++) await wait(20)
-  t.strictSame(await blobsIn(settings.DATA_DIR), [])
+  await until(async () => (await blobsIn(settings.DATA_DIR)).length === 0)
   request.destroy()
   await server.close()
   t.strictSame(await blobsIn(settings.DATA_DIR), [], 'an append that was under way brings nothing back')

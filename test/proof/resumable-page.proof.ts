@@ -1,17 +1,17 @@
-import { createHash, randomBytes } from 'node:crypto'
-import { existsSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { build } from 'esbuild'
-import { chromium } from 'playwright-core'
 import { test } from 'tap'
-import { compile, strict } from '../programs.ts'
-import { blocksOf, fencedIn, root, sectionOf, typeLines } from '../readme.ts'
-import { clientOf, runBin, signUp, startServer } from '../server.ts'
+import { lacksChromium, openBrowser } from '../kit/chromium.ts'
+import { sha256Of } from '../kit/digests.ts'
+import { compile, strict } from '../kit/programs.ts'
+import { blocksOf, fencedIn, sectionOf, typeLines } from '../kit/readme.ts'
+import { root } from '../kit/root.ts'
+import { clientOf, runBin, signUp, startServer } from '../kit/server.ts'
+import { MIB } from '../kit/sizes.ts'
 import { startRoughServer } from './rough-wire.ts'
 
-const MIB = 1024 ** 2
-const executablePath = '/usr/bin/chromium'
 const page = await readFile(join(root, 'openapi/resumable-uploads.md'), 'utf8')
 const commandsOf = (heading: string) => blocksOf(sectionOf(page, heading), 'bash')
 
@@ -24,7 +24,7 @@ test('the commands of the page on resumable uploads run as typed, over a wire th
   const user: [string, string] = ['test_user', 'pwd']
   t.equal((await client.send('POST', '/api/users', { json: { username: 'test_user', password: 'pwd' } })).status, 201)
   const bytes = randomBytes(20 * MIB)
-  const sha256 = createHash('sha256').update(bytes).digest('hex')
+  const sha256 = sha256Of(bytes)
   await writeFile(join(desk, 'large.bin'), bytes)
   const type = (lines: string[]) => typeLines(lines, { port, folder: desk, shell: 'bash' })
   const [[upload = ''] = [], rest = []] = commandsOf('## curl')
@@ -59,10 +59,9 @@ test('the code of the page on resumable uploads compiles under strict and upload
   const { code, stdout } = await compile(target, { ...strict, lib: ['es2023', 'dom', 'dom.iterable'], module: 'esnext', moduleResolution: 'bundler' })
   t.equal(code, 0, { stdout })
 
-  await t.test('in a browser', { skip: existsSync(executablePath) ? false : `no browser at ${executablePath}` }, async t => {
+  await t.test('in a browser', { skip: lacksChromium }, async t => {
     const { outputFiles: [bundle] } = await build({ entryPoints: [join(target, 'entry.ts')], bundle: true, nodePaths: [join(root, 'node_modules')], write: false })
-    const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'] })
-    t.teardown(() => browser.close())
+    const browser = await openBrowser(t)
     const tab = await browser.newPage()
     await tab.goto(`${url}/health/live`)
     await tab.evaluate(bundle?.text ?? '')

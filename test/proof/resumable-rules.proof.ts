@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'tap'
@@ -6,19 +5,24 @@ import { openReserve } from '../../src/blobs/disk/reserve.ts'
 import { openDiskBlobs } from '../../src/blobs/disk/disk.ts'
 import { createQuotas } from '../../src/files/quotas.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
+import { storageFull } from '../../src/problems.ts'
 import { createResumableUploads, type UploadCreation } from '../../src/uploads/resumable.ts'
+import { digestField, sha256Of } from '../kit/digests.ts'
+import { roomOver } from '../kit/rules.ts'
+import { MIB } from '../kit/sizes.ts'
 
 test('an upload whose file could not be stored keeps its bytes, and becomes a file when the offset is asked for', async t => {
   const folder = t.testdir()
   const metadata = await openSqliteMetadata(join(folder, 'db'))
   const blobs = await openDiskBlobs({ folder, minFreeBytes: () => 0 })
   const reserve = await openReserve(join(folder, 'reserve'))
-  const owner = await metadata.addAccount({ username: 'ann', usernameKey: 'ann', passwordHash: 'x', createdAt: 1 })
+  const owner = await metadata.accounts.add({ username: 'ann', usernameKey: 'ann', passwordHash: 'x', createdAt: 1 })
   const shared = {
     blobs,
     reserve,
+    room: roomOver({ metadata, blobs, reserve }),
     files: { acceptName: (name: string) => name, sweep () {} },
-    quotas: createQuotas(metadata, { quotaBytes: undefined, quotaFiles: undefined }),
+    quotas: createQuotas(metadata.uploads, { quotaBytes: undefined, quotaFiles: undefined }),
     limits: { maxFileBytes: 1000, uploadExpiryHours: 1 }
   }
   const creation = (name: string, length: number | undefined = 3): UploadCreation => ({
@@ -33,12 +37,12 @@ test('an upload whose file could not be stored keeps its bytes, and becomes a fi
   let isAway = true
   const away = createResumableUploads({
     ...shared,
-    metadata: { ...metadata, async finishUpload (...args) { if (isAway) throw new Error('away'); return metadata.finishUpload(...args) } }
+    metadata: { ...metadata, uploads: { ...metadata.uploads, async finish (...args) { if (isAway) throw new Error('away'); return metadata.uploads.finish(...args) } } }
   })
   const { upload: { id } } = await away.create(creation('a'))
   await t.rejects(away.append(owner, id, appendOf('abc')), { message: 'away' })
   isAway = false
-  t.match(await metadata.findUpload(owner.id, id), { offset: 3, length: 3, result: undefined })
+  t.match(await metadata.uploads.find(owner.id, id), { offset: 3, length: 3, result: undefined })
   t.match(await uploads.get(owner, id), { offset: 3, result: { isNew: true, file: { name: 'a', size: 3 } } })
 
   // Between the look at an upload and its take-over another process finishes it.
@@ -50,9 +54,12 @@ test('an upload whose file could not be stored keeps its bytes, and becomes a fi
     ...shared,
     metadata: {
       ...metadata,
-      async takeOverUpload (ownerId, id, to) {
-        await meanwhile.shift()?.()
-        return metadata.takeOverUpload(ownerId, id, to)
+      uploads: {
+        ...metadata.uploads,
+        async takeOver (ownerId, id, to) {
+          await meanwhile.shift()?.()
+          return metadata.uploads.takeOver(ownerId, id, to)
+        }
       }
     }
   })
@@ -69,7 +76,7 @@ test('an upload whose file could not be stored keeps its bytes, and becomes a fi
   // Bytes that were not recorded do not count in the digest of those that were.
   const { upload: deferred } = await away.create(creation('d', undefined))
   await t.rejects(away.append(owner, deferred.id, { ...appendOf('AAA'), isLast: true, length: 3, announcedBytes: 3 }), { message: 'away' })
-  await metadata.removeUpload(owner.id, deferred.id)
+  await metadata.uploads.remove(owner.id, deferred.id)
 
   // What contradicts the length.
   const { upload: long } = await uploads.create(creation('long', 10))
@@ -80,7 +87,7 @@ test('an upload whose file could not be stored keeps its bytes, and becomes a fi
   await t.rejects(uploads.append(owner, huge.id, { ...appendOf('abc'), length: 1001 }), { code: 'file_too_large' })
 
   // The digest of no bytes, of another algorithm.
-  const sha512 = `sha-512=:${createHash('sha512').digest('base64')}:`
+  const sha512 = digestField('sha-512', '')
   t.match((await uploads.create({ ...creation('none', 0), announcedBytes: 0, reprDigest: sha512 })).stored, { file: { size: 0 } })
 
   // A store that has to assemble its drafts.
@@ -98,14 +105,16 @@ test('a digest is cached for recorded bytes only', async t => {
   const folder = t.testdir()
   const metadata = await openSqliteMetadata(join(folder, 'db'))
   const blobs = await openDiskBlobs({ folder, minFreeBytes: () => 0 })
-  const owner = await metadata.addAccount({ username: 'ann', usernameKey: 'ann', passwordHash: 'x', createdAt: 1 })
+  const owner = await metadata.accounts.add({ username: 'ann', usernameKey: 'ann', passwordHash: 'x', createdAt: 1 })
+  const reserve = await openReserve(join(folder, 'reserve'))
   let isFull = true
   const uploads = createResumableUploads({
-    metadata: { ...metadata, async saveUpload (...args) { if (isFull) throw new Error('full'); return metadata.saveUpload(...args) } },
+    metadata: { ...metadata, uploads: { ...metadata.uploads, async save (...args) { if (isFull) throw new Error('full'); return metadata.uploads.save(...args) } } },
     blobs,
-    reserve: await openReserve(join(folder, 'reserve')),
+    reserve,
+    room: roomOver({ metadata, blobs, reserve }),
     files: { acceptName: name => name, sweep () {} },
-    quotas: createQuotas(metadata, { quotaBytes: undefined, quotaFiles: undefined }),
+    quotas: createQuotas(metadata.uploads, { quotaBytes: undefined, quotaFiles: undefined }),
     limits: { maxFileBytes: 1000, uploadExpiryHours: 1 }
   })
   t.teardown(async () => { await uploads.close(); await blobs.close(); await metadata.close() })
@@ -120,14 +129,33 @@ test('a digest is cached for recorded bytes only', async t => {
   await t.rejects(append(3, 'BBB'), { code: 'file_damaged' })
   await writeFile(blob, 'BBB')
   const { stored } = await append(3, 'BBB')
-  t.equal(stored?.file.sha256, createHash('sha256').update('BBBBBB').digest('hex'))
+  t.equal(stored?.file.sha256, sha256Of('BBBBBB'))
 })
 
 test('an append that is kept all or not at all saves nothing meanwhile, however large it is', async t => {
   const blobs = await openDiskBlobs({ folder: t.testdir(), minFreeBytes: () => 0 })
   t.teardown(() => blobs.close())
-  const chunk = Buffer.alloc(1024 ** 2)
+  const chunk = Buffer.alloc(MIB)
   async function * bytes () { for (let count = 0; count < 70; count++) yield chunk }
   const reserve = async () => { t.fail('a folder has nothing to reserve') }
   t.same(await blobs.append('0'.repeat(32), { size: 0, state: null }, bytes(), { maxBytes: 100 * chunk.length, reserve }), { size: 70 * chunk.length, state: null })
+})
+
+test('a full database refuses a file whose bytes are not on a disk of the server, and nothing that is kept is deleted for it', async t => {
+  const folder = t.testdir()
+  const metadata = await openSqliteMetadata(join(folder, 'db'))
+  const disk = await openDiskBlobs({ folder, minFreeBytes: () => 0 })
+  t.teardown(async () => { await disk.close(); await metadata.close() })
+  const { missingSpace, space, ...bucket } = disk
+  let tries = 0
+  const room = roomOver({
+    metadata: { ...metadata, kept: { ...metadata.kept, async removeOldest () { throw new Error('not for this') } } },
+    blobs: bucket,
+    reserve: await openReserve(join(folder, 'reserve'))
+  })
+  await t.rejects(room.withRoom(1, async () => {
+    tries++
+    throw storageFull()
+  }), { code: 'storage_full' })
+  t.ok(tries > 1, 'it is tried again')
 })

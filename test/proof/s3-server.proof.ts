@@ -6,26 +6,20 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { test, type Test } from 'tap'
 import { Database } from '../../src/metadata/sqlite/driver.ts'
-import { credentials, startS3, type FakeS3, type Fault } from '../s3.ts'
-import { formOf, runBin, signUp, spawnServer, startServer, type RunningServer, type Settings } from '../server.ts'
+import { credentials, openS3, type FakeS3, type Fault } from '../kit/s3.ts'
+import { formOf, runBin, signUp, spawnServer, startServer, type RunningServer, type Settings } from '../kit/server.ts'
+import { MIB } from '../kit/sizes.ts'
+import { until } from '../kit/waiting.ts'
 
 // SQLite for the facts and S3 for the bytes, through HTTP and the commands.
 
 // The AWS SDK reads its credentials from the environment.
 Object.assign(process.env, credentials)
 
-const MIB = 1024 ** 2
-
 /** A bucket, and the settings of a server that stores bytes in it. */
 async function startBucket (t: Test): Promise<{ s3: FakeS3, settings: Settings }> {
-  const s3 = await startS3(t.testdir())
-  t.teardown(s3.stop)
+  const s3 = await openS3(t)
   return { s3, settings: { DATA_DIR: join(t.testdirName, 'data'), STORAGE_URL: s3.url('store'), IDLE_SECONDS: '5', ...credentials } }
-}
-
-/** Waits until something is true. */
-async function until (isTrue: () => boolean): Promise<void> {
-  for (const end = Date.now() + 20_000; !isTrue() && Date.now() < end;) await wait(20)
 }
 
 /** Lets every lease run out, as five minutes would. */
@@ -142,7 +136,7 @@ test('of a server that was killed during uploads nothing stays in the bucket but
   await second.end('SIGTERM')
   endLeases(String(settings.DATA_DIR))
   const third = await spawnServer(t, settings)
-  await until(() => s3.objects().length === 1)
+  await until(() => s3.uploads().length === 0 && s3.objects().length === 1)
   t.strictSame([s3.uploads().length, s3.objects().length], [0, 1])
   t.ok((await third.send('GET', '/uploads/kept', { token })).bytes.equals(acknowledged))
   for (const name of ['parts', 'object']) t.match(await third.send('GET', `/uploads/${name}`, { token }), { status: 404 })
@@ -173,7 +167,7 @@ test('a large download is redirected to the bucket, where it keeps its name, typ
   }
   const path = `/uploads/${encodeURIComponent('résumé.txt')}`
   const redirected = await server.send('GET', path, { token })
-  t.match(redirected, { status: 307, text: '', headers: { 'cache-control': 'no-store' } })
+  t.match(redirected, { status: 307, text: '', headers: { 'cache-control': 'no-store', 'cross-origin-resource-policy': 'same-origin' } })
   const url = String(redirected.headers.location)
   const response = await fetch(url)
   t.match([response.status, ...['content-type', 'content-disposition'].map(name => response.headers.get(name))],
@@ -239,7 +233,7 @@ test('an object without a file is moved to the quarantine of the bucket, if it c
 
 test('bytes that can\'t be deleted keep no others from being deleted', async t => {
   const { s3, settings } = await startBucket(t)
-  const server = await startServer(t, { ...settings, BLOB_GRACE_SECONDS: '0', KEEP_DAYS: '0' })
+  const server = await startServer(t, { ...settings, BLOB_GRACE_SECONDS: '0', KEEP_DAYS: '0', MAX_MEMORY_BYTES: '0' })
   const { token } = await signUp(server, 'ann')
   const blocked = Array.from({ length: 501 }, () => randomBytes(16).toString('hex'))
   const client = new Database(join(server.dataDir, 'magicstore.db'))

@@ -7,47 +7,59 @@ import { finished } from 'node:stream/promises'
 import { setTimeout as wait } from 'node:timers/promises'
 import { test, type Test } from 'tap'
 import { createBlobId, type BlobStore, type Draft, type StoredBlob } from '../../src/blobs/blob-store.ts'
+import { type Bucket, openBucket } from '../../src/blobs/s3/bucket.ts'
+import { PartBuffer } from '../../src/blobs/s3/part-buffer.ts'
+import { PartMemory } from '../../src/blobs/s3/part-memory.ts'
 import { MAX_OBJECT_BYTES, PART_BYTES, partBytes } from '../../src/blobs/s3/parts.ts'
 import { openS3Blobs } from '../../src/blobs/s3/s3.ts'
-import { putNew, readAll, readPieces, suite } from '../blobs.contract.ts'
-import { append, appendAtomically, createRow, readDraft } from '../drafts.contract.ts'
-import { credentials, startS3, type FakeS3, type Fault, type S3Request } from '../s3.ts'
+import { putNew, readAll, readPieces, readWhole, suite } from '../blobs.contract.ts'
+import { append, appendAtomically, createRow, type DraftRow, readDraft } from '../drafts.contract.ts'
+import { inChunks } from '../kit/bytes.ts'
+import { sha256Of } from '../kit/digests.ts'
+import { credentials, openS3, startS3, type FakeS3, type Fault, type S3Request } from '../kit/s3.ts'
+import { GIB, KIB, MIB } from '../kit/sizes.ts'
+import { until } from '../kit/waiting.ts'
 
 // The AWS SDK reads its credentials from the environment.
 Object.assign(process.env, credentials)
 
-const MIB = 1024 ** 2
 const unavailable = { code: 'unavailable', options: { headers: { 'retry-after': '5' } } }
 
-interface Options { prefix?: string, idleMilliseconds?: number, region?: string | undefined, bucket?: string }
+interface Options { prefix?: string, idleMilliseconds?: number, partMemoryBytes?: number, region?: string | undefined, bucket?: string }
 
-function openBlobs ({ port }: Pick<FakeS3, 'port'>, { prefix = 'blobs/', idleMilliseconds = 5000, bucket = 'files', ...options }: Options = {}): Promise<BlobStore> {
+function openBlobs ({ port }: Pick<FakeS3, 'port'>, { prefix = 'blobs/', idleMilliseconds = 5000, partMemoryBytes = 64 * MIB, bucket = 'files', ...options }: Options = {}): Promise<BlobStore> {
   const region = 'region' in options ? options.region : 'eu-central-1'
   // Without a region it is Amazon's.
   const endpoint = region === undefined ? undefined : `http://127.0.0.1:${port}`
   const url = { bucket, prefix, endpoint, region, isPathStyle: true }
-  return openS3Blobs({ url, graceSeconds: 3600, idleMilliseconds })
+  return openS3Blobs({ url, graceSeconds: 3600, idleMilliseconds, partMemoryBytes })
 }
 
 /** A server and a store, both closed when the test ends. */
 async function start (t: Test, options: Options = {}): Promise<{ s3: FakeS3, store: BlobStore }> {
-  const s3 = await startS3(t.testdir())
-  t.teardown(s3.stop)
+  const s3 = await openS3(t)
   const store = await openBlobs(s3, options)
   t.teardown(store.close)
   s3.log.length = 0
   return { s3, store }
 }
 
-async function * inChunks (bytes: Buffer): AsyncGenerator<Buffer> {
-  for (let start = 0; start < bytes.length; start += 64 * 1024) yield bytes.subarray(start, start + 64 * 1024)
-}
-
 const keyOf = (id: string) => `blobs/${id.slice(0, 2)}/${id}`
 
 const stateOf = ({ state }: Draft) => JSON.parse(String(state)) as { parts: [number, string, number][], tail: unknown, next: number }
 
-const put = (store: BlobStore, bytes: Buffer) => putNew(store, inChunks(bytes))
+/** Stores bytes, which end when `end` is there. */
+const put = (store: BlobStore, bytes: Buffer, end?: Promise<void>) => putNew(store, (async function * () {
+  yield * inChunks(bytes)
+  await end
+}()))
+
+/** A promise, and the function that resolves it. */
+function gate (): { opened: Promise<void>, open: () => void } {
+  let open = () => {}
+  const opened = new Promise<void>(resolve => { open = resolve })
+  return { opened, open }
+}
 
 async function open (store: BlobStore, { id, size }: StoredBlob): Promise<Readable> {
   return await store.read(id, size, [{ start: 0, end: size - 1 }]) as Readable
@@ -65,8 +77,7 @@ function failing (kind: string, fault: Fault, times = Infinity): (request: S3Req
 }
 
 test('S3 keeps the contract of blobs', async t => {
-  const s3 = await startS3(t.testdir())
-  t.teardown(s3.stop)
+  const s3 = await openS3(t)
   suite(t, place => openBlobs(s3, { prefix: `${basename(place)}/` }))
 })
 
@@ -220,9 +231,10 @@ test('part numbers are saved before they are used, and none is used twice', asyn
   const [id, row] = [createBlobId(), createRow()]
   const bytes = randomBytes(130 * MIB)
   const used: number[] = []
-  s3.fault = ({ query }) => {
+  s3.fault = ({ query, headers }) => {
     const number = Number(query.get('partNumber'))
-    if (number > 0) {
+    // A part that nothing refers to is emptied by another one with its number.
+    if (number > 0 && headers['content-length'] !== '1') {
       used.push(number)
       t.ok(number < stateOf(row.draft).next)
     }
@@ -242,6 +254,35 @@ test('part numbers are saved before they are used, and none is used twice', asyn
   t.equal(new Set(used).size, used.length)
 })
 
+test('appends that are refused at their end leave nothing of their parts, however often they are repeated', async t => {
+  const { s3, store } = await start(t)
+  for (const first of [0, 1000, 6 * MIB]) {
+    const [id, row] = [createBlobId(), createRow()]
+    const bytes = randomBytes(first + 12 * MIB)
+    await append(store, id, row, inChunks(bytes.subarray(0, first)))
+    const before = s3.storedBytes()
+    const refused = new Error('the digest does not match')
+    for (let count = 0; count < 5; count++) {
+      for (const after of [100, 12 * MIB]) {
+        await t.rejects(appendAtomically(store, id, row, (async function * () {
+          yield * inChunks(randomBytes(after))
+          throw refused
+        }())), refused)
+      }
+      await t.rejects(store.append(id, row.draft, (async function * () {
+        yield * inChunks(bytes.subarray(first))
+        throw refused
+      }()), { maxBytes: bytes.length, save: async draft => draft.size < bytes.length && row.takeOver()(draft) }), refused, 'or whose last bytes are not recorded')
+    }
+    t.ok(s3.storedBytes() - before < 1000, `${s3.storedBytes() - before} bytes`)
+    await append(store, id, row, inChunks(bytes.subarray(first)))
+    t.ok((await readDraft(store, id, row.draft)).equals(bytes))
+    t.equal(s3.storedBytes() - before, bytes.length - first)
+    await store.remove([id])
+  }
+  t.equal(s3.storedBytes(), 0)
+})
+
 test('what only a superseded append has written is deleted, and nothing that is in use', async t => {
   const { s3, store } = await start(t)
   for (const size of [1000, 6 * MIB]) {
@@ -249,6 +290,7 @@ test('what only a superseded append has written is deleted, and nothing that is 
     const bytes = randomBytes(12 * MIB)
     await append(store, id, row, inChunks(bytes.subarray(0, size)))
     const before = [s3.objects(), s3.uploads()]
+    const bytesBefore = s3.storedBytes()
     const unsaved: Draft[] = []
     const save = async (draft: Draft) => {
       unsaved.push(draft)
@@ -258,6 +300,7 @@ test('what only a superseded append has written is deleted, and nothing that is 
     t.notSame([s3.objects(), s3.uploads()], before)
     for (const draft of [...unsaved, row.draft]) await store.dropUnsaved?.(id, draft, row.draft)
     t.strictSame([s3.objects(), s3.uploads()], before)
+    t.ok(s3.storedBytes() - bytesBefore < 1000, 'a part of an upload in parts that is in use is emptied')
     await append(store, id, row, inChunks(bytes.subarray(size)))
     t.ok((await readDraft(store, id, row.draft)).equals(bytes))
     const { draft } = row
@@ -305,6 +348,45 @@ test('a draft whose tail is lost is damaged', async t => {
   await t.rejects(store.assemble?.(id, row.draft) as Promise<void>, { code: 'file_damaged' })
 })
 
+for (const size of [1000, 3 * MIB]) {
+  test(`a draft whose tail of ${size} bytes comes back as other bytes never becomes other bytes`, async t => {
+    const { s3, store } = await start(t)
+    const bytes = randomBytes(size + 100)
+    const corrupt = (times: number) => {
+      let left = times
+      s3.fault = ({ method, key }) => method === 'GET' && key.includes('drafts/') && left-- > 0 ? 'corrupt' : undefined
+    }
+    const [id, row] = [createBlobId(), createRow()]
+    await append(store, id, row, inChunks(bytes.subarray(0, size)))
+    corrupt(Infinity)
+    await t.rejects(append(store, id, row, inChunks(bytes.subarray(size))), { code: 'file_damaged' })
+    await t.rejects(store.assemble?.(id, row.draft) as Promise<void>, { code: 'file_damaged' })
+    t.equal(row.draft.size, size)
+    corrupt(1)
+    await append(store, id, row, inChunks(bytes.subarray(size)))
+    corrupt(1)
+    t.ok((await readDraft(store, id, row.draft)).equals(bytes), 'what changed only on its way is read once more')
+  })
+}
+
+test('a draft that an earlier version saved has no digests of its parts and its tail, and continues', async t => {
+  const { store } = await start(t)
+  const [id, row] = [createBlobId(), createRow()]
+  const bytes = randomBytes(12 * MIB)
+  await append(store, id, row, inChunks(bytes.subarray(0, 6 * MIB)))
+  t.strictSame(store.partsOf?.(row.draft), [bytes.subarray(0, 5 * MIB), bytes.subarray(5 * MIB, 6 * MIB)].map(part => ({ size: part.length, sha256: sha256Of(part) })))
+  const state = stateOf(row.draft)
+  const { key, size } = state.tail as { key: string, size: number }
+  const parts = state.parts.map(([number, etag, size]) => [number, etag, size])
+  row.draft = { size: row.draft.size, state: JSON.stringify({ ...state, parts, tail: { key, size } }) }
+  await append(store, id, row, inChunks(bytes.subarray(6 * MIB)))
+  t.strictSame(store.partsOf?.(row.draft), [
+    { size: 5 * MIB, sha256: undefined },
+    ...[bytes.subarray(5 * MIB, 10 * MIB), bytes.subarray(10 * MIB)].map(part => ({ size: part.length, sha256: sha256Of(part) }))
+  ])
+  t.ok((await readDraft(store, id, row.draft)).equals(bytes))
+})
+
 test('a draft of which a part was changed is never assembled', async t => {
   const { s3, store } = await start(t)
   const [id, row] = [createBlobId(), createRow()]
@@ -339,7 +421,7 @@ test('an upload that another process aborts while it is aborted is aborted', asy
   s3.fault = ({ method, query }) => method === 'POST' && query.has('uploadId') ? 'hang' : undefined
   const id = createBlobId()
   const failed = store.put(id, inChunks(Buffer.alloc(6 * MIB)), { maxBytes: 6 * MIB }).catch(() => {})
-  while (s3.uploads().length === 0) await wait(10)
+  await until(() => s3.uploads().length > 0)
   s3.fault = ({ method, query }) => method === 'DELETE' && query.has('uploadId') ? { status: 404, code: 'NoSuchUpload' } : undefined
   t.strictSame(await store.remove([id]), [id])
   s3.fault = () => undefined
@@ -356,7 +438,7 @@ test('what others upload is left alone, however many do', async t => {
     yield Buffer.alloc(PART_BYTES + 1)
     await released
   }()), { maxBytes: 10 * MIB }))
-  while (s3.uploads().length < 8) await wait(10)
+  await until(() => s3.uploads().length >= 8)
   t.strictSame((await store.remove(ids.slice(5))).sort(), ids.slice(5), 'a batch, beyond the first page')
   t.equal(s3.uploads().length, 5)
   release()
@@ -421,6 +503,140 @@ for (const fault of [{ status: 500, code: 'InternalError' }, { status: 503, code
   })
 }
 
+test('all bytes of a blob that are not what was stored are given out but for the last, or not at all', async t => {
+  const { s3, store } = await start(t)
+  const blobs = await Promise.all([1, 64 * KIB, 64 * KIB + 1, 12 * MIB].map(size => put(store, randomBytes(size))))
+  for (const blob of blobs) {
+    t.equal(sha256Of(await readWhole(store, blob)), blob.sha256)
+    s3.fault = failing('GET', 'corrupt')
+    if (blob.size <= 64 * KIB) {
+      await t.rejects(store.readWhole(blob), { code: 'file_damaged' })
+    } else {
+      const stream = await store.readWhole(blob) as Readable
+      let read = 0
+      stream.on('data', (chunk: Buffer) => { read += chunk.length })
+      await t.rejects(finished(stream), { code: 'file_damaged' })
+      t.ok(read < blob.size)
+    }
+    s3.fault = () => undefined
+  }
+})
+
+/** Uploads of slow clients that wait at the same time. */
+const SLOW_UPLOADS = 60
+
+/** More than the part memory and what the fake bucket is receiving, and much less than a part for each upload. */
+const MAX_HELD_BYTES = 150 * MIB
+
+for (const way of ['put', 'append'] as const) {
+  test(`uploads of slow clients share a little memory, nobody waits for them, and each one ends (${way})`, async t => {
+    const { s3, store } = await start(t, { partMemoryBytes: 24 * MIB, idleMilliseconds: 60_000 })
+    const bytes = randomBytes(7 * MIB)
+    const { opened, open } = gate()
+    const rows = new Map<string, DraftRow>()
+    const arrivals: number[] = []
+    async function * slowly (first: number): AsyncGenerator<Buffer> {
+      yield * inChunks(bytes.subarray(0, first))
+      arrivals.push(first)
+      await opened
+      yield * inChunks(bytes.subarray(first))
+    }
+    async function upload (source: AsyncIterable<Buffer>): Promise<string> {
+      const [id, row] = [createBlobId(), createRow()]
+      rows.set(id, row)
+      if (way === 'put') await store.put(id, source, { maxBytes: GIB })
+      else await append(store, id, row, source)
+      return id
+    }
+    const before = process.memoryUsage().arrayBuffers
+    const slow = Array.from({ length: SLOW_UPLOADS }, (_, index) => upload(slowly(3 * MIB + index * 40_000)))
+    await until(() => arrivals.length >= SLOW_UPLOADS)
+    const held = process.memoryUsage().arrayBuffers - before
+    t.ok(held < MAX_HELD_BYTES, `${Math.round(held / MIB)} MiB`)
+    await Promise.all([1, 2, 3].map(() => upload(inChunks(bytes))))
+    open()
+    for (const id of await Promise.all(slow)) {
+      const stored = way === 'put' ? await readAll(store, { id, size: bytes.length }) : await readDraft(store, id, rows.get(id)?.draft as Draft)
+      t.ok(stored.equals(bytes))
+    }
+    t.ok(s3.log.some(line => line.startsWith('PUT blobs/drafts/')))
+    if (way === 'put') t.strictSame([s3.objects().length, s3.uploads()], [SLOW_UPLOADS + 3, []], 'nothing else is left')
+  })
+}
+
+test('an upload whose memory can\'t be moved to the bucket fails, so that nobody waits for it', async t => {
+  const { s3, store } = await start(t, { partMemoryBytes: 6 * MIB, idleMilliseconds: 300 })
+  s3.fault = ({ key }) => key.includes('/drafts/') ? { status: 500, code: 'InternalError' } : undefined
+  const { opened, open } = gate()
+  const slow = put(store, randomBytes(4 * MIB), opened)
+  const bytes = randomBytes(12 * MIB)
+  let stored: StoredBlob | undefined
+  while (stored === undefined) stored = await put(store, bytes).catch(() => undefined)
+  t.ok((await readAll(store, stored)).equals(bytes))
+  open()
+  await t.rejects(slow, unavailable)
+  s3.fault = () => undefined
+  t.equal(s3.objects().length, 1)
+})
+
+test('an upload that gets no memory in time is refused, and others wait no longer for it', async t => {
+  const memory = new PartMemory(6 * MIB, 50)
+  const first = await memory.acquire({ bytes: PART_BYTES, isFirst: true })
+  await t.rejects(memory.acquire({ bytes: PART_BYTES, isFirst: true }), { code: 'overloaded', options: { headers: { 'retry-after': '5' } } })
+  first.release()
+  const next = await memory.acquire({ bytes: PART_BYTES, isFirst: false })
+  t.equal(next.buffer, first.buffer, 'the same memory')
+})
+
+/** The bucket as the parts of an upload see it. */
+function openPartBucket (t: Test, { port }: FakeS3, partMemoryBytes: number): Bucket {
+  const url = { bucket: 'files', prefix: 'blobs/', endpoint: `http://127.0.0.1:${port}`, region: 'eu-central-1', isPathStyle: true }
+  const bucket = openBucket({ url, idleMilliseconds: 5000, partMemoryBytes })
+  t.teardown(bucket.close)
+  return bucket
+}
+
+test('a part that becomes larger than its memory moves to another', async t => {
+  const { s3 } = await start(t)
+  const buffer = new PartBuffer(openPartBucket(t, s3, 64 * MIB), createBlobId())
+  const bytes = randomBytes(9 * MIB)
+  await buffer.fill(bytes.subarray(0, MIB), PART_BYTES)
+  await buffer.fill(bytes.subarray(MIB), 2 * PART_BYTES)
+  t.equal(await buffer.use(async whole => whole.equals(bytes)), true)
+  await buffer.close()
+  t.strictSame(s3.objects(), [])
+})
+
+test('bytes that arrive while those before them are moved follow them', async t => {
+  const { s3 } = await start(t)
+  const bucket = openPartBucket(t, s3, 6 * MIB)
+  const [slow, other] = [new PartBuffer(bucket, createBlobId()), new PartBuffer(bucket, createBlobId())]
+  const bytes = randomBytes(2 * MIB)
+  const { opened: isMoving, open: begin } = gate()
+  s3.fault = ({ method, key }) => {
+    if (method !== 'PUT' || !key.includes('/drafts/')) return undefined
+    begin()
+    return { slow: 100 }
+  }
+  await slow.fill(bytes.subarray(0, MIB), PART_BYTES)
+  const waiting = other.fill(bytes, PART_BYTES)
+  await isMoving
+  await slow.fill(bytes.subarray(MIB, MIB + 1000), PART_BYTES)
+  await waiting
+  await slow.fill(bytes.subarray(MIB + 1000), PART_BYTES)
+  for (const buffer of [slow, other]) {
+    t.equal(await buffer.use(async whole => whole.equals(bytes)), true)
+    await buffer.close()
+  }
+  t.strictSame(s3.objects(), [])
+})
+
+test('a part that is larger than the memory has it to itself', async t => {
+  const { store } = await start(t, { partMemoryBytes: 2 * MIB })
+  const bytes = randomBytes(11 * MIB)
+  for (const blob of await Promise.all([1, 2, 3].map(() => put(store, bytes)))) t.ok((await readAll(store, blob)).equals(bytes))
+})
+
 test('a download of fewer bytes than the file has fails', async t => {
   const { s3, store } = await start(t)
   const [blob, small, empty] = [await put(store, Buffer.alloc(3 * MIB)), await put(store, Buffer.alloc(3000)), await put(store, Buffer.alloc(0))]
@@ -449,14 +665,14 @@ test('a reader who leaves ends its request, also that for a later range', async 
   await once(stream, 'readable')
   const before = await s3.connections()
   stream.destroy()
-  while (await s3.connections() >= before) await wait(10)
+  await until(s3.connections, count => count < before)
   s3.fault = ({ headers }) => headers.range?.startsWith('bytes=7-') ? 'hang' : undefined
   const second = await store.read(blob.id, blob.size, [{ start: 0, end: 1 }, { start: 7, end: blob.size - 1 }]) as Readable
   second.resume()
-  while (!s3.log.some(line => line.startsWith('GET')) || await s3.connections() < before) await wait(10)
+  await until(async () => s3.log.some(line => line.startsWith('GET')) && await s3.connections() >= before)
   await wait(100)
   second.destroy()
-  while (await s3.connections() >= before) await wait(10)
+  await until(s3.connections, count => count < before)
 })
 
 test('a copy of other bytes than were stored is not made', async t => {
@@ -500,8 +716,7 @@ for (const { what, options = {}, env = {}, fault, isFailing = () => true, isRead
   { what: 'a connection that is cut', fault: 'reset', exitCode: 1, words: /can't be reached: ECONNRESET$/ }
 ] as { what: string, options?: Options, env?: Record<string, string | undefined>, fault?: Fault, isFailing?: (request: S3Request) => boolean, isReadOnly?: boolean, exitCode: number, words: RegExp }[]) {
   test(`${what} is told in one line when the store is opened`, async t => {
-    const s3 = await startS3(t.testdir(), { isReadOnly })
-    t.teardown(s3.stop)
+    const s3 = await openS3(t, t.testdir(), { isReadOnly })
     s3.fault = request => isFailing(request) ? fault : undefined
     const before = { ...process.env }
     for (const [name, value] of Object.entries(env)) {

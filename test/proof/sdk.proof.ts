@@ -1,35 +1,24 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { existsSync } from 'node:fs'
 import { copyFile, cp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { createClient } from '@hey-api/openapi-ts'
 import { build } from 'esbuild'
-import { chromium, type Browser } from 'playwright-core'
 import { test, type Test } from 'tap'
-import { compile, run, strict } from '../programs.ts'
-import { runBin, startServer } from '../server.ts'
+import { lacksChromium, openBrowser } from '../kit/chromium.ts'
+import { compile, run, strict } from '../kit/programs.ts'
+import { root } from '../kit/root.ts'
+import { runBin, startServer } from '../kit/server.ts'
+import { MIB } from '../kit/sizes.ts'
 import { startRoughServer } from './rough-wire.ts'
 
-const MIB = 1024 ** 2
-
-const root = fileURLToPath(new URL('../..', import.meta.url))
 const stories = join(root, 'test/stories')
-const executablePath = '/usr/bin/chromium'
-const noBrowser = existsSync(executablePath) ? false : `no browser at ${executablePath}`
-
-async function openBrowser (t: Test): Promise<Browser> {
-  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'] })
-  t.teardown(() => browser.close())
-  return browser
-}
 
 const writeSdk = (args: string[]) => runBin(['sdk', ...args])
 
 /** Other strict options of the compiler. */
 const strictest = { ...strict, exactOptionalPropertyTypes: true, noImplicitOverride: true, noUnusedLocals: true, noUnusedParameters: true, noPropertyAccessFromIndexSignature: true, verbatimModuleSyntax: true, erasableSyntaxOnly: true, isolatedModules: true }
 
-const large = randomBytes(50 * 1024 * 1024)
+const large = randomBytes(50 * MIB)
 const other = Buffer.from('other bytes')
 const hashOf = (bytes: Buffer, encoding: 'hex' | 'base64') => createHash('sha256').update(bytes).digest(encoding)
 
@@ -60,24 +49,26 @@ async function checkStory (t: Test, [command = '', ...args]: string[]): Promise<
 }
 
 test('the client of `magicstore sdk` compiles under the strictest settings and goes through the whole story', async t => {
-  const folder = t.testdir({ data: {}, program: {}, page: {} })
-  const [program, page] = [join(folder, 'program'), join(folder, 'page')]
+  const folder = t.testdir({ data: {}, program: {}, page: {}, mixed: {} })
+  const [program, page, mixed] = [join(folder, 'program'), join(folder, 'page'), join(folder, 'mixed')]
   const { url } = await startServer(t, { DATA_DIR: join(folder, 'data') })
   const { code, stderr } = await writeSdk([join(program, 'sdk'), '--base-url', `${url}/`])
   t.equal(code, 0, { stderr })
   const readme = await readFile(join(program, 'sdk/README.md'), 'utf8')
-  await cp(join(program, 'sdk'), join(page, 'sdk'), { recursive: true })
+  for (const other of [page, mixed]) await cp(join(program, 'sdk'), join(other, 'sdk'), { recursive: true })
   const [example = '', examplePage = ''] = Array.from(readme.matchAll(/^```ts\n([\s\S]*?)^```$/gm), ([, code = '']) => code)
   await writeFile(join(program, 'sdk/example.ts'), example)
   await writeFile(join(page, 'sdk/example.ts'), examplePage)
+  await writeFile(join(mixed, 'sdk/example.ts'), example)
   for (const name of ['openapi-fetch.ts', 'ready-client.ts']) await copyFile(join(stories, name), join(program, name))
   await copyFile(join(stories, 'browser.ts'), join(page, 'browser.ts'))
 
   const compiled = await Promise.all([
     compile(program, { ...strictest, lib: ['es2023'] }),
-    compile(page, { ...strictest, module: 'esnext', moduleResolution: 'bundler' })
+    compile(page, { ...strictest, module: 'esnext', moduleResolution: 'bundler' }),
+    compile(mixed, { ...strictest, lib: ['es2023', 'dom', 'dom.iterable'] })
   ])
-  for (const { code, stdout } of compiled) t.equal(code, 0, 'compiles under the strictest settings of a program, and of a page', { stdout })
+  for (const { code, stdout } of compiled) t.equal(code, 0, 'compiles under the strictest settings of a program, of a page, and of a program with the types of a page', { stdout })
   const script = (name: string) => join(program, 'out', name)
 
   await t.test('goes through the whole story', t => checkStory(t, [process.execPath, script('openapi-fetch.js'), url]))
@@ -125,6 +116,13 @@ test('the client of `magicstore sdk` compiles under the strictest settings and g
       'the trash: notes.txt 2',
       'restoring under another name: more notes.txt',
       'deleting for good: 1',
+      'strings and bytes by put: tëxt,bÿtes,bÿtes,bÿtes,b\uFFFD,AA',
+      'strings and bytes by putResumable: tëxt,bÿtes,bÿtes,bÿtes,b\uFFFD,AA',
+      'strings and bytes by upload: tëxt,bÿtes,bÿtes,bÿtes,b\uFFFD,AA',
+      'the types of strings and bytes: text/html,text/plain;charset=utf-8,application/octet-stream,text/markdown',
+      'a string through the API: 6',
+      'anything else: TypeError, requests: ',
+      'listeners that uploads leave at a signal: 0',
       'progress of a form: 20971520 true 20971520',
       'progress of a put: 20971520 true 20971520',
       'progress of a refusal: 412 precondition_failed 412',
@@ -154,13 +152,14 @@ test('the client of `magicstore sdk` compiles under the strictest settings and g
     ], { stderr })
   })
 
-  await t.test('uploads from a browser, reports progress, can be aborted and throws what the server refuses', { skip: noBrowser }, async t => {
+  await t.test('uploads from a browser, reports progress, can be aborted and throws what the server refuses', { skip: lacksChromium }, async t => {
     const { outputFiles: [bundle] } = await build({ entryPoints: [join(page, 'browser.ts')], bundle: true, nodePaths: [join(root, 'node_modules')], write: false })
     const browser = await openBrowser(t)
     const tab = await browser.newPage()
     await tab.goto(`${url}/health/live`)
     await tab.evaluate(bundle?.text ?? '')
     t.same(await tab.evaluate(`story('${url}')`), {
+      listeners: 'true 0',
       put: 'application/x-story 20971520 true',
       form: 'application/x-story 20971520 true',
       refused: 'name_taken',
@@ -214,7 +213,7 @@ test('the client continues an upload after the wire was cut and the server was k
     return { begin: type, finish: type }
   }))
 
-  await t.test('in a browser', { skip: noBrowser }, async t => checkResumed(t, async url => {
+  await t.test('in a browser', { skip: lacksChromium }, async t => checkResumed(t, async url => {
     const browser = await openBrowser(t)
     const { outputFiles: [bundle] } = await build({ entryPoints: [join(target, 'resumable.ts')], bundle: true, format: 'esm', nodePaths: [join(root, 'node_modules')], write: false })
     const inNewPage = async (call: string) => {

@@ -8,14 +8,15 @@ import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { setTimeout as wait } from 'node:timers/promises'
 import { test, type Test } from 'tap'
 import { Database } from '../../src/metadata/sqlite/driver.ts'
-import { withFault, type Start } from '../bin.ts'
-import { clientOf, formOf, runBin, signUp, spawnServer as spawnUncounted, startServer, type Settings } from '../server.ts'
+import { withFault, type Start } from '../kit/bin.ts'
+import { root } from '../kit/root.ts'
+import { clientOf, formOf, runBin, signUp, spawnServer as spawnUncounted, startServer, type Settings } from '../kit/server.ts'
+import { MIB } from '../kit/sizes.ts'
+import { until } from '../kit/waiting.ts'
 
-const MIB = 1024 ** 2
-const manifest = JSON.parse(await readFile(fileURLToPath(new URL('../../package.json', import.meta.url)), 'utf8'))
+const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
 
 const spawnServer = (t: Test, settings: Settings, start: Start = {}) => spawnUncounted(t, settings, { isCounted: true, ...start })
 
@@ -288,7 +289,7 @@ test('after kill -9 in the middle of an upload, what was acknowledged is there w
 
   const again = await spawnServer(t, { DATA_DIR: dataDir })
   // What was acknowledged may move to its place after the start.
-  while ((await readdir(incoming)).length > 0) await wait(5)
+  await until(async () => (await readdir(incoming)).length === 0)
   t.equal((await again.send('GET', '/uploads/new.bin', { token })).status, 404)
   t.equal((await again.send('GET', '/uploads/replaced.bin', { token })).text, 'the old version')
   for (const name of names) t.equal((await again.send('GET', `/uploads/${name}`, { token })).text, name.repeat(100))

@@ -1,9 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
+import { root } from '../kit/root.ts'
 
 /** The bundle that users run; it starts faster than the source. */
-const bundle = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+const bundle = join(root, 'dist/main.js')
 
 /** Time limit for a start; with slow syncs the first one takes some seconds. */
 const START_MILLISECONDS = 60_000

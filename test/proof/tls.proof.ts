@@ -1,7 +1,6 @@
-import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { readdirSync, readlinkSync, realpathSync } from 'node:fs'
+import { readdirSync, readlinkSync } from 'node:fs'
 import { copyFile, readFile, writeFile } from 'node:fs/promises'
 import { connect as connectHttp2, constants, type ClientHttp2Session, type ClientHttp2Stream, type OutgoingHttpHeaders } from 'node:http2'
 import { request as httpsRequest } from 'node:https'
@@ -11,20 +10,18 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
-import { buildApp } from '../../src/app.ts'
-import { readConfig } from '../../src/config.ts'
-import { openStore } from '../../src/store.ts'
-import { checkServer } from '../conformance.ts'
-import { dataFrames, headersFrame, PREFACE, readAllowed, resetFrame, SETTINGS_ACK, settingsFrame } from '../http2-frames.ts'
-import { formOf, runBin, spawnServer, type Settings } from '../server.ts'
-
-const MIB = 1024 ** 2
-const run = promisify(execFile)
+import { certify } from '../kit/certificates.ts'
+import { execute } from '../kit/programs.ts'
+import { formOf, runBin, spawnServer, startTls, type Settings, type TlsServer } from '../kit/server.ts'
+import { KIB, MIB } from '../kit/sizes.ts'
+import { openHandles } from '../kit/stores.ts'
+import { eventually } from '../kit/waiting.ts'
+import { dataFrames, headersFrame, PREFACE, readAllowed, resetFrame, SETTINGS_ACK, settingsFrame } from './http2-frames.ts'
 
 /** The address of the server, and its certificate. */
 interface Place { readonly port: number, readonly ca: Buffer }
 
-interface TlsServer extends Place { readonly dataDir: string, connectionCount (): Promise<number>, close (): Promise<void> }
+const connectionCount = async ({ http: { server } }: TlsServer) => promisify(server.getConnections.bind(server))()
 
 interface Answer { status: number, headers: Record<string, string | string[] | undefined>, bytes: Buffer, code: string | undefined }
 
@@ -32,31 +29,6 @@ interface Asked { headers?: OutgoingHttpHeaders, body?: string | Uint8Array, tok
 
 /** A client of one of the two protocols. */
 type Ask = (method: string, path: string, asked?: Asked) => Promise<Answer>
-
-/** A self-signed certificate for this machine. */
-async function certify (folder: string, name = 'localhost'): Promise<{ TLS_CERT: string, TLS_KEY: string }> {
-  const files = { TLS_CERT: join(folder, `${name}.crt`), TLS_KEY: join(folder, `${name}.key`) }
-  await run('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', `/CN=${name}`,
-    '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1', '-out', files.TLS_CERT, '-keyout', files.TLS_KEY])
-  return files
-}
-
-async function startTls (t: Test, settings: Settings = {}): Promise<TlsServer> {
-  const dataDir = t.testdir()
-  const { TLS_CERT, TLS_KEY } = await certify(dataDir)
-  const [cert, key] = [await readFile(TLS_CERT), await readFile(TLS_KEY)]
-  const store = await openStore(readConfig({ LOG_LEVEL: 'silent', MIN_FREE_BYTES: '0', DATA_DIR: dataDir, ...settings }))
-  const { http, connections } = await buildApp(store, { cert, key })
-  checkServer(t, http.server)
-  await http.listen({ host: '127.0.0.1', port: 0 })
-  let closing: Promise<void> | undefined
-  const close = () => {
-    closing ??= (async () => { connections.stop(); await http.close(); await store.close() })()
-    return closing
-  }
-  t.teardown(close)
-  return { port: (http.server.address() as AddressInfo).port, ca: cert, dataDir, connectionCount: async () => promisify(http.server.getConnections.bind(http.server))(), close }
-}
 
 async function spawnTls (t: Test, settings: Settings = {}) {
   const dataDir = t.testdir()
@@ -88,7 +60,7 @@ function overHttp1 ({ port, ca }: Place): Ask {
   }
 }
 
-function openSession (t: Test, { port, ca }: Place, { initialWindowSize = 64 * 1024 } = {}): ClientHttp2Session {
+function openSession (t: Test, { port, ca }: Place, { initialWindowSize = 64 * KIB } = {}): ClientHttp2Session {
   // Node's client applies a limit to data that it has not sent yet.
   const session = connectHttp2(`https://127.0.0.1:${port}`, { ca, maxSessionMemory: 256, settings: { initialWindowSize } })
   session.on('error', () => {})
@@ -130,18 +102,6 @@ async function signUp (ask: Ask, username = 'ann'): Promise<string> {
   await ask('POST', '/api/users', { headers: { 'content-type': 'application/json' }, body: JSON.stringify({ username, password: 'correct horse battery' }) })
   const { bytes } = await ask('GET', '/api/token', { user: `${username}:correct horse battery` })
   return JSON.parse(bytes.toString()).token
-}
-
-/** The blob files in a data folder that this process has open. */
-function openHandles (dataDir: string): string[] {
-  const targets = readdirSync('/proc/self/fd').map(fd => { try { return readlinkSync(`/proc/self/fd/${fd}`) } catch { return '' } })
-  return targets.filter(target => ['incoming', 'blobs'].some(folder => target.startsWith(`${join(realpathSync(dataDir), folder)}/`)))
-}
-
-/** Polls until the condition is true; false after twenty seconds. */
-async function eventually (isSo: () => boolean | Promise<boolean>): Promise<boolean> {
-  for (const end = Date.now() + 20_000; Date.now() < end; await wait(5)) if (await isSo()) return true
-  return false
 }
 
 /** The name on the certificate that a new connection receives. */
@@ -216,11 +176,11 @@ t.test('over HTTP/2 a form without a length may be sent again where the quota of
 
 t.test('curl does the whole story with --http2 and with --http1.1', async t => {
   const server = await startTls(t)
-  const folder = server.dataDir
-  const certificate = join(folder, 'localhost.crt')
+  const folder = t.testdirName
+  const certificate = join(folder, 'localhost-2.crt')
   await writeFile(join(folder, 'report.bin'), randomBytes(2 * MIB))
   for (const [option, version] of [['--http2', '2'], ['--http1.1', '1.1']] as const) {
-    const curl = async (...args: string[]) => (await run('curl', ['-sS', option, '--cacert', certificate, '-w', '\n%{http_version} %{http_code}', ...args], { maxBuffer: 8 * MIB })).stdout.split('\n')
+    const curl = async (...args: string[]) => (await execute('curl', ['-sS', option, '--cacert', certificate, '-w', '\n%{http_version} %{http_code}', ...args], { maxBuffer: 8 * MIB })).stdout.split('\n')
     const at = `https://127.0.0.1:${server.port}`
     const username = `curl-${version}`
     t.equal((await curl('-H', 'Content-Type: application/json', '-d', JSON.stringify({ username, password: 'pwd' }), `${at}/api/users`)).at(-1), `${version} 201`)
@@ -462,7 +422,7 @@ t.test('the HTTP/2 connection of a client that stops reading is closed, and its 
   session.setLocalWindowSize(64 * MIB)
   stream.once('data', () => relay.stall())
   t.ok(await eventually(() => openHandles(server.dataDir).length === 0), 'the file is let go')
-  t.ok(await eventually(async () => await server.connectionCount() === 0), 'and so is the connection')
+  t.ok(await eventually(async () => await connectionCount(server) === 0), 'and so is the connection')
   t.ok(relay.received() < 24 * MIB, 'though not all of it had gone')
 })
 
@@ -551,7 +511,7 @@ t.test('the body of a refused request is read and dropped, though the HTTP/2 cli
     t.ok(await eventually(() => allowed().later.has(stream)), `${method} ${path}: the client may go on`)
   }
   socket.destroy()
-  t.ok(await eventually(async () => await server.connectionCount() === 0))
+  t.ok(await eventually(async () => await connectionCount(server) === 0))
 })
 
 t.test('bytes that are no TLS end the connection, and the server goes on', async t => {
@@ -582,7 +542,7 @@ t.test('SIGHUP brings a new certificate to new connections and drops none; a bro
   upload.write('before ')
   t.equal(await shownName(server), 'localhost')
 
-  const next = await certify(server.dataDir, 'next')
+  const next = await certify(server.dataDir, { name: 'next' })
   await copyFile(next.TLS_CERT, server.files.TLS_CERT)
   server.child.kill('SIGHUP')
   t.ok(await eventually(() => lines.some(line => line.level === 50)), 'a certificate without its key is an error in the log')
@@ -658,7 +618,7 @@ t.test('an HTTP/2 connection that is still being opened when the server stops is
   const server = await startTls(t)
   const tcp = connectTcp(server.port, '127.0.0.1')
   await once(tcp, 'connect')
-  t.ok(await eventually(async () => await server.connectionCount() === 1))
+  t.ok(await eventually(async () => await connectionCount(server) === 1))
   const closed = server.close()
   const session = connectHttp2(`https://127.0.0.1:${server.port}`, { createConnection: () => connectTls({ socket: tcp, ca: server.ca, servername: 'localhost', ALPNProtocols: ['h2'] }) })
   session.on('error', () => {})
@@ -670,7 +630,7 @@ t.test('an HTTP/2 connection that is still being opened when the server stops is
 t.test('TLS settings that can not be used are one line and exit 2', async t => {
   const folder = t.testdir({ 'garbage.pem': 'garbage' })
   const { TLS_CERT, TLS_KEY } = await certify(folder)
-  const other = await certify(folder, 'other')
+  const other = await certify(folder, { name: 'other' })
   const settings: [what: string, settings: Settings, names: RegExp][] = [
     ['TLS_CERT alone', { TLS_CERT }, /TLS_KEY/],
     ['TLS_KEY alone', { TLS_KEY }, /TLS_CERT/],

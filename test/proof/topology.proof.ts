@@ -1,23 +1,23 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { access, readdir, readFile, writeFile } from 'node:fs/promises'
 import { request as httpsRequest } from 'node:https'
 import { join } from 'node:path'
-import { setTimeout as wait } from 'node:timers/promises'
 import { test, type Test } from 'tap'
 import { parse } from 'yaml'
 import { readConfig } from '../../src/config.ts'
-import { startPostgres, type PostgresServer } from '../postgres.ts'
-import { root, scalingCommands } from '../readme.ts'
-import { credentials, startS3, type FakeS3 } from '../s3.ts'
-import { formOf, signUp, spawnServer, type ServerProcess, type Settings } from '../server.ts'
+import { sha256Of } from '../kit/digests.ts'
+import { startPostgres, type PostgresServer } from '../kit/postgres.ts'
+import { scalingCommands } from '../kit/readme.ts'
+import { root } from '../kit/root.ts'
+import { credentials, openS3, type FakeS3 } from '../kit/s3.ts'
+import { formOf, signUp, spawnServer, type ServerProcess, type Settings } from '../kit/server.ts'
+import { MIB } from '../kit/sizes.ts'
+import { eventually, until } from '../kit/waiting.ts'
 import { clusterProxy, NAME, read, skipWithout, startFront } from './fronts.ts'
 
 // Several servers behind nginx: compose.yaml, and what it describes, started by hand.
-
-const MIB = 1024 ** 2
-const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 
 /** A service of compose.yaml, as far as it is used there. */
 interface Service {
@@ -130,8 +130,7 @@ interface Topology {
 /** nginx with the committed configuration, three servers, PostgreSQL and S3. */
 async function startTopology (t: Test, settings: Settings = {}): Promise<Topology> {
   const postgres = await startPostgres(t)
-  const s3 = await startS3(t.testdir())
-  t.teardown(s3.stop)
+  const s3 = await openS3(t)
   const database = await postgres.newDatabase()
   const counts: number[] = []
   async function start (port = 0): Promise<ServerProcess> {
@@ -177,10 +176,7 @@ test('files go up and down through nginx over all servers, and nothing of them s
   const { send, s3, folder, counts } = await startTopology(t)
   const [large, other] = [randomBytes(24 * MIB), randomBytes(6 * MIB)]
   // nginx passes the bytes on as they come: the bucket has some while half of the body is still to be sent.
-  const streamed = async () => {
-    for (const end = Date.now() + 20_000; s3.uploads().length === 0 && Date.now() < end;) await wait(20)
-    t.equal(s3.uploads().length, 1)
-  }
+  const streamed = async () => { t.ok(await eventually(() => s3.uploads().length === 1)) }
   const created = await send('PUT', '/uploads/large.bin', { body: large, pause: streamed })
   t.equal(created.status, 201)
   t.equal(created.headers.location, '/uploads/large.bin')
@@ -215,7 +211,7 @@ test('of three servers behind nginx one is killed during uploads: nothing acknow
       try {
         const { status } = await send('PUT', `/uploads/${name}`, { body })
         note(`PUT ${status}`)
-        if (status === 201) known.set(name, sha256(body))
+        if (status === 201) known.set(name, sha256Of(body))
       } catch {
         note('PUT cut')
       }
@@ -227,8 +223,7 @@ test('of three servers behind nginx one is killed during uploads: nothing acknow
     while (!over.signal.aborted) note(`GET ${await send('GET', '/api/files').then(({ status }) => status, () => 'cut')}`)
   }
 
-  const until = async (isReached: () => boolean) => { for (const end = Date.now() + 60_000; !isReached() && Date.now() < end;) await wait(20) }
-  const more = async (count: number) => { const size = known.size + count; await until(() => known.size >= size); t.ok(known.size >= size, `${known.size} uploads`) }
+  const more = async (count: number) => { const size = known.size + count; t.ok(await eventually(() => known.size >= size), `${known.size} uploads`) }
   const work = Promise.all([...Array.from({ length: 9 }, (_, id) => worker(id)), reader()])
   await more(30)
   const [stopped, killed] = servers as [ServerProcess, ServerProcess]
@@ -249,7 +244,7 @@ test('of three servers behind nginx one is killed during uploads: nothing acknow
   await Promise.all(Array.from({ length: 8 }, async () => {
     for (let file = left.pop(); file !== undefined; file = left.pop()) {
       const { status, bytes } = await send('GET', `/uploads/${file[0]}`)
-      if (status !== 200 || sha256(bytes) !== file[1]) lost++
+      if (status !== 200 || sha256Of(bytes) !== file[1]) lost++
     }
   }))
   t.equal(lost, 0, `${known.size} acknowledged, ${lost} lost`)

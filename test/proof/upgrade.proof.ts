@@ -1,21 +1,20 @@
-import { execFile } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { appendFile, copyFile, cp, mkdir, mkdtemp, readdir, readFile, rm, rmdir, stat, statfs, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { appendFile, copyFile, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { Database } from '../../src/metadata/sqlite/driver.ts'
 import { lockFolder } from '../../src/metadata/sqlite/lock.ts'
 import { MigrationError, NewerDatabaseError } from '../../src/metadata/sqlite/migrations.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
-import { runBin, spawnServer, startServer, type Client } from '../server.ts'
+import { sha256Of } from '../kit/digests.ts'
+import { mountDisk } from '../kit/disks.ts'
+import { execute } from '../kit/programs.ts'
+import { root } from '../kit/root.ts'
+import { runBin, spawnServer, startServer, type Client } from '../kit/server.ts'
+import { KIB } from '../kit/sizes.ts'
 
-const run = promisify(execFile)
-const migrations = fileURLToPath(new URL('../../drizzle/sqlite', import.meta.url))
-const fixtures = fileURLToPath(new URL('../fixtures', import.meta.url))
+const migrations = join(root, 'drizzle/sqlite')
+const fixtures = join(root, 'test/fixtures')
 const FIXTURE = /^(\d{4})\.tar\.gz$/
 
 interface Stored { owner: string, name: string, size: number, sha256: string }
@@ -35,7 +34,7 @@ const newest: string = (await journalOf(migrations)).entries.at(-1).tag.slice(0,
 /** The data folder of a fixture, as its version left it, and what was stored in it. */
 async function unpack (t: Test, number = newest): Promise<{ dataDir: string, database: string, stored: Fixture }> {
   const folder = join(t.testdir({ fixture: {} }), 'fixture')
-  await run('tar', ['--extract', '--gzip', '--file', join(fixtures, `${number}.tar.gz`), '--directory', folder])
+  await execute('tar', ['--extract', '--gzip', '--file', join(fixtures, `${number}.tar.gz`), '--directory', folder])
   const dataDir = join(folder, 'data')
   return { dataDir, database: join(dataDir, 'magicstore.db'), stored: JSON.parse(await readFile(join(folder, 'facts.json'), 'utf8')) }
 }
@@ -86,7 +85,7 @@ for (const number of numbers) {
       const user: [string, string] = [username, password]
       const own = stored.files.filter(({ owner }) => owner === username)
       t.strictSame((await server.send('GET', '/api/files', { user })).json.files.map(({ name, size, type, sha256 }: Fixture['files'][0]) => ({ owner: username, name, size, type, sha256 })).sort(byName), own.sort(byName))
-      for (const { name, sha256 } of own) t.equal(digest((await server.send('GET', `/uploads/${encodeURIComponent(name)}`, { user })).bytes), sha256, name)
+      for (const { name, sha256 } of own) t.equal(sha256Of((await server.send('GET', `/uploads/${encodeURIComponent(name)}`, { user })).bytes), sha256, name)
       t.equal((await server.send('GET', '/uploads/gone', { user })).status, 404)
       const answer = await server.send('GET', '/api/resource', { token: access })
       t.ok(answer.status === 200 || answer.json.code === 'token_expired', 'signed by a key that is still there')
@@ -112,7 +111,7 @@ async function checkKept (t: Test, server: Client, { user, stored }: { user: [st
   for (const { name } of stored.files.filter(isOwn)) {
     const versions = await versionsOf(name)
     t.strictSame(versions.map(({ sha256 }: Stored) => sha256), stored.versions?.filter(version => isOwn(version) && version.name === name).map(({ sha256 }) => sha256) ?? [], name)
-    for (const { id, sha256 } of versions) t.equal(digest((await server.send('GET', `/uploads/${encodeURIComponent(name)}?version=${id}`, { user })).bytes), sha256)
+    for (const { id, sha256 } of versions) t.equal(sha256Of((await server.send('GET', `/uploads/${encodeURIComponent(name)}?version=${id}`, { user })).bytes), sha256)
   }
   const { json: trash } = await server.send('GET', '/api/trash', { user })
   t.strictSame(trash.files.map(({ name, sha256 }: Stored) => [name, sha256]), stored.trash?.filter(isOwn).map(({ name, sha256 }) => [name, sha256]) ?? [])
@@ -127,8 +126,6 @@ async function checkKept (t: Test, server: Client, { user, stored }: { user: [st
 }
 
 const byName = (one: { name: string }, other: { name: string }) => one.name < other.name ? -1 : 1
-const digest = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
-
 t.test('access tokens of the first format stay valid, with all that a password may do, and their ids are not used again', async t => {
   const { database, stored } = await unpack(t, '0000')
   const old = new Database(database)
@@ -137,8 +134,8 @@ t.test('access tokens of the first format stay valid, with all that a password m
   old.close()
   const metadata = await openSqliteMetadata(database)
   t.teardown(() => metadata.close())
-  t.match(await metadata.findToken(Number(ids[0])), { token: { kind: 'access', parentId: null, scopes: 'files:read files:write account', lastUsedAt: null }, account: { username: stored.people[0]?.username } })
-  const { id } = await metadata.addToken({ accountId: 1, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, createdAt: 1, expiresAt: 2 })
+  t.match(await metadata.tokens.find(Number(ids[0])), { token: { kind: 'access', parentId: null, scopes: 'files:read files:write account', lastUsedAt: null }, account: { username: stored.people[0]?.username } })
+  const { id } = await metadata.tokens.add({ accountId: 1, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, createdAt: 1, expiresAt: 2 })
   t.equal(id, Number(ids.at(-1)) + 1)
 })
 
@@ -150,7 +147,7 @@ t.test('ids of tokens that all ended before the upgrade are not used again', asy
   old.close()
   const metadata = await openSqliteMetadata(database)
   t.teardown(() => metadata.close())
-  const { id } = await metadata.addToken({ accountId: 1, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, createdAt: 1, expiresAt: 2 })
+  const { id } = await metadata.tokens.add({ accountId: 1, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, createdAt: 1, expiresAt: 2 })
   t.equal(id, Number(last) + 1)
 })
 
@@ -202,7 +199,7 @@ t.test('a migration that makes a table anew keeps what refers to its rows', asyn
   const migrationsFolder = await laterMigrations(t, [[sql.replace('accounts', 'new_accounts'), 'INSERT INTO new_accounts SELECT * FROM accounts', 'DROP TABLE accounts', 'ALTER TABLE new_accounts RENAME TO accounts', 'CREATE UNIQUE INDEX accounts_username_key ON accounts (username_key)']])
   const metadata = await openSqliteMetadata(database, { migrationsFolder })
   t.strictSame(await metadata.checkIntegrity(), [])
-  await t.rejects(metadata.addToken({ accountId: 77, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, createdAt: 1, expiresAt: 2 }), { code: 'token_revoked' }, 'references are in force again')
+  await t.rejects(metadata.tokens.add({ accountId: 77, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, createdAt: 1, expiresAt: 2 }), { code: 'token_revoked' }, 'references are in force again')
   await metadata.close()
   const after = dump(database)
   for (const name of ['accounts', 'tokens', 'files', 'account_networks']) t.strictSame(after[name], before[name], name)
@@ -231,20 +228,15 @@ t.test('the copy that was made before an upgrade can be put back', async t => {
 })
 
 t.test('a disk without room for the copy stops the upgrade before it begins, in one line, and it works when there is room', async t => {
-  const disk = await mkdtemp(join(tmpdir(), 'magicstore-disk-'))
-  const isMounted = await run('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', disk]).then(() => true, () => false)
-  t.teardown(async () => {
-    if (isMounted) await run('umount', ['-l', disk])
-    await rmdir(disk)
-  })
-  if (!isMounted) return t.comment('this machine does not let the test mount a disk')
+  const disk = await mountDisk(t, 'size=16m')
+  if (disk === undefined) return
   const { dataDir: packed } = await unpack(t, '0000')
   const dataDir = join(disk, 'data')
   await cp(packed, dataDir, { recursive: true })
   // An existing reserve would be freed for it, one part at a time.
   await mkdir(join(dataDir, 'reserve'))
   const { bavail, bsize } = await statfs(disk)
-  await appendFile(join(disk, 'filler'), Buffer.alloc(bavail * bsize - 64 * 1024, 1))
+  await appendFile(join(disk, 'filler'), Buffer.alloc(bavail * bsize - 64 * KIB, 1))
   const { code, stderr } = await runBin(['serve'], { DATA_DIR: dataDir, PORT: '0' })
   t.equal(code, 1)
   t.match(stderr, /^magicstore: [^\n]+\n$/)
@@ -285,7 +277,7 @@ t.test('a database that another process brings up to date first is taken as it i
     return { close: () => {} }
   }
   const metadata = await openSqliteMetadata(database, { takeFolder })
-  t.match(await metadata.findAccount(1), { username: 'Ada', disabledAt: null })
+  t.match(await metadata.accounts.find(1), { username: 'Ada', disabledAt: null })
   await metadata.close()
   t.strictSame(await copiesIn(dataDir), [])
 })

@@ -1,4 +1,6 @@
-import { createCipheriv, createHash, randomBytes } from 'node:crypto'
+import { createCipheriv, randomBytes } from 'node:crypto'
+import { sha256Of } from '../kit/digests.ts'
+import { TUS } from '../kit/tus.ts'
 
 /**
  * What a user has: `username`, `password`, each `file <name>` with its digest, each `version <name> <digest>` with how often it is
@@ -48,10 +50,6 @@ export function createUser (id: number): User {
 /** What the user has after all operations. */
 export function stateOf ({ steps }: User): UserState {
   return steps.at(-1)?.after ?? new Map()
-}
-
-export function digest (bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex')
 }
 
 interface Sent { readonly credential?: string, readonly json?: unknown, readonly body?: BodyInit, readonly fields?: Record<string, string> }
@@ -235,7 +233,7 @@ function create (user: User, state: UserState, session: string): Operation {
   const credential = bearer(user, session)
   return {
     what: `create ${name}`,
-    after: changed(state, { [`file ${name}`]: digest(bytes) }),
+    after: changed(state, { [`file ${name}`]: sha256Of(bytes) }),
     send: url => Math.random() < 0.5
       ? request(`${url}/`, 'POST', { credential, body: form })
       : request(`${url}/uploads/${name}`, 'PUT', { credential, body: bytes })
@@ -248,7 +246,7 @@ function replace (user: User, state: UserState, { session, name }: Target): Oper
   const bytes = someBytes()
   return {
     what: `replace ${name}`,
-    after: withFile(state, name, replaced(fileIn(state, name), digest(bytes))),
+    after: withFile(state, name, replaced(fileIn(state, name), sha256Of(bytes))),
     send: url => request(`${url}/uploads/${name}`, 'PUT', { credential: bearer(user, session), body: bytes })
   }
 }
@@ -338,8 +336,6 @@ function emptyTrash (user: User, state: UserState, session: string): Operation {
   }
 }
 
-const TUS = { 'tus-resumable': '1.0.0' }
-
 /** The bytes of a resumable upload, which depend on its name alone: anyone who finds it can finish it. */
 export function uploadBytes (name: string): Uint8Array<ArrayBuffer> {
   const size = 1 + Number.parseInt(name, 16) % 200_000
@@ -364,7 +360,7 @@ function append (user: User, state: UserState, { session, name }: { session: str
   const isWhole = end === bytes.length
   return {
     what: `append to ${name} from ${offset} to ${end} of ${bytes.length}`,
-    after: changed(state, isWhole ? { [`upload ${name}`]: undefined, [`file ${name}`]: digest(bytes) } : { [`upload ${name}`]: String(end) }),
+    after: changed(state, isWhole ? { [`upload ${name}`]: undefined, [`file ${name}`]: sha256Of(bytes) } : { [`upload ${name}`]: String(end) }),
     send: url => appendTo(url, { name, credential: bearer(user, session), offset, bytes: bytes.subarray(offset, end) })
   }
 }

@@ -1,8 +1,9 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { sha256Of } from '../kit/digests.ts'
 import { differences, observe, type Past } from './observation.ts'
 import { runBundle, startProcess } from './server-process.ts'
-import { appendTo, basic, digest, namesOf, request, uploadBytes, type UserState } from './user.ts'
+import { appendTo, basic, namesOf, request, uploadBytes, type UserState } from './user.ts'
 
 /** Maximum number of fsck findings to print. */
 const FINDINGS = 3
@@ -40,7 +41,7 @@ async function finishUpload (url: string, { state, name }: { state: UserState, n
   const { status } = await appendTo(url, { name, credential, offset, bytes: bytes.subarray(offset) })
   if (status !== 204) return [`does not go on: upload ${name} at ${offset} is ${status}`]
   const file = await request(`${url}/uploads/${name}`, 'GET', { credential })
-  return file.status === 200 && digest(file.bytes) === digest(bytes) ? [] : [`changed: the bytes of upload ${name} before ${offset}`]
+  return file.status === 200 && sha256Of(file.bytes) === sha256Of(bytes) ? [] : [`changed: the bytes of upload ${name} before ${offset}`]
 }
 
 /** Blobs that belong to nothing, and that nothing will delete. */

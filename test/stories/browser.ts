@@ -14,6 +14,15 @@ async function story (baseUrl: string): Promise<Record<string, string>> {
   const copied: string[] = []
   const { blob } = Request.prototype
   Request.prototype.blob = function () { copied.push(this.method); return blob.call(this) }
+  const counts = countListeners()
+  const lasting = { onProgress, signal: new AbortController().signal }
+  await store.put('small.txt', 'text', lasting)
+  await store.putResumable('small.txt', new Uint8Array([65]), lasting)
+  await store.upload(new Blob(['A']), 'small.txt', lasting)
+  await failureOf(store.upload(new Blob(['other']), 'small.txt', lasting))
+  reports.length = 0
+  const listeners = counts()
+  copied.length = 0
   const put = await store.put('put.bin', bytes, { onProgress })
   const putReport = hasReportedAll()
   const form = await store.upload(bytes, 'form.bin', { onProgress })
@@ -22,6 +31,7 @@ async function story (baseUrl: string): Promise<Record<string, string>> {
   // Progress is reported every 50 ms: by then a smaller upload may be stored.
   const huge = new Blob(Array.from({ length: 20 }, () => bytes))
   return {
+    listeners: `${listeners.added > 0} ${listeners.left}`,
     put: `${put.type} ${put.size} ${putReport}`,
     form: `${form.type} ${form.size} ${formReport}`,
     refused: await failureOf(store.upload(new Blob(['other']), 'form.bin', { onProgress })),
@@ -29,6 +39,29 @@ async function story (baseUrl: string): Promise<Record<string, string>> {
     stored: await failureOf(store.download('aborted.bin')),
     copied: copied.join(),
     unreachable: await failureOf(createMagicStore({ baseUrl: 'http://127.0.0.1:1', credentials: { token: 'x' } }).put('x', bytes, { onProgress }))
+  }
+}
+
+/** Counts the listeners that are added to signals, and those that are left. */
+function countListeners (): () => { added: number, left: number } {
+  const { addEventListener, removeEventListener } = EventTarget.prototype
+  const counts = { added: 0, left: 0 }
+  const count = (target: EventTarget, change: 1 | -1) => {
+    if (!(target instanceof AbortSignal)) return
+    counts.left += change
+    counts.added += Math.max(change, 0)
+  }
+  EventTarget.prototype.addEventListener = function (...args) {
+    count(this, 1)
+    addEventListener.apply(this, args)
+  }
+  EventTarget.prototype.removeEventListener = function (...args) {
+    count(this, -1)
+    removeEventListener.apply(this, args)
+  }
+  return () => {
+    Object.assign(EventTarget.prototype, { addEventListener, removeEventListener })
+    return counts
   }
 }
 

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { setTimeout } from 'node:timers/promises'
@@ -54,7 +55,7 @@ const page = createMagicStore({
   fetch: fetchAndNote,
   credentials: {
     async issue () {
-      const session = bodyOf(await page.api.GET('/api/session', { headers: { cookie: cookie.split(';')[0] } }))
+      const session = bodyOf(await page.api.GET('/api/session', { headers: { cookie: cookie.split(';')[0], 'session-key': bodyOf(begun).key } }))
       if (session === undefined) throw new Error('no session')
       return session
     }
@@ -114,6 +115,36 @@ report('the trash', `${deleted?.name} ${deleted?.versions}`)
 report('restoring under another name', (await store.restore(String(deleted?.id), { name: 'more notes.txt' })).name)
 await store.remove('more notes.txt', { permanent: true })
 report('deleting for good', (await all(store.trash())).length)
+
+const bytes = Buffer.from('bÿtes')
+const contents = ['tëxt', bytes, new Uint8Array(bytes), Uint8Array.from(bytes).buffer, new DataView(bytes.buffer, bytes.byteOffset, 2), new Uint16Array([0x4141])]
+for (const act of ['put', 'putResumable', 'upload'] as const) {
+  const stored: string[] = []
+  for (const [index, content] of contents.entries()) {
+    const name = `${act} ${index}.txt`
+    await (act === 'upload' ? store.upload(content, name) : store[act](name, content))
+    stored.push(await text((await store.download(name)).stream))
+  }
+  report(`strings and bytes by ${act}`, stored.join())
+}
+const typed = [await store.put('page.html', '<p>'), await store.put('README', 'text'), await store.put('README', bytes), await store.put('README', new Blob(['#'], { type: 'text/markdown' }))]
+report('the types of strings and bytes', typed.map(({ type }) => type).join())
+report('a string through the API', bodyOf(await store.api.PUT('/uploads/{name}', { params: { path: { name: 'direct.txt' } }, body: 'direct' as never })).size)
+requests.splice(0)
+const others: unknown[] = [undefined, null, 1, true, {}, ['x'], new ReadableStream(), (async function * () {})(), Promise.resolve('x'), new FormData()]
+const refused = new Set<string>()
+for (const other of others) {
+  for (const act of [() => store.put('x', other as string), () => store.putResumable('x', other as string), () => store.upload(other as string, 'x')]) refused.add(await failureOf(act()))
+}
+report('anything else', `${[...refused].join()}, requests: ${noted()}`)
+
+const lasting = new AbortController()
+for (const act of ['put', 'putResumable', 'upload'] as const) {
+  const options = { signal: lasting.signal, onProgress: () => {} }
+  await (act === 'upload' ? store.upload(bytes, 'listened.txt', options) : store[act]('listened.txt', bytes, options))
+}
+await failureOf(store.put('listened.txt', bytes, { signal: lasting.signal, ifNoneMatch: '*' }))
+report('listeners that uploads leave at a signal', getEventListeners(lasting.signal, 'abort').length)
 
 const MIB = 1024 ** 2
 const big = new Blob([new Uint8Array(20 * MIB)])

@@ -1,4 +1,5 @@
 import type { FileHandle } from 'node:fs/promises'
+import type { MakeRoom } from '../blob-store.ts'
 import type { FreeSpace } from './free-space.ts'
 
 /** Size of one write if there is one upload: 1.7 times as fast as writes of 64 KiB, which is what a socket delivers at a time. */
@@ -14,6 +15,7 @@ interface BatchWriterOptions {
   readonly freeSpace: FreeSpace
   /** The number of files that are written now. */
   readonly countWriters: () => number
+  readonly makeRoom: MakeRoom | undefined
 }
 
 /** Writes chunks to the end of a file, in batches. */
@@ -28,7 +30,7 @@ export interface BatchWriter {
   written (): number
 }
 
-export function createBatchWriter (handle: FileHandle, { freeSpace, countWriters }: BatchWriterOptions): BatchWriter {
+export function createBatchWriter (handle: FileHandle, { freeSpace, countWriters, makeRoom }: BatchWriterOptions): BatchWriter {
   let chunks: Uint8Array[] = []
   let chunkBytes = 0
   let writing: Promise<void> = Promise.resolve()
@@ -40,9 +42,18 @@ export function createBatchWriter (handle: FileHandle, { freeSpace, countWriters
     const [batch, bytes] = [chunks, chunkBytes]
     chunks = []
     chunkBytes = 0
-    writing = before.then(() => freeSpace.during(bytes, () => writeBatch(handle, batch, bytes))).then(() => { written += bytes })
+    writing = before.then(() => writeBatch(batch, bytes)).then(() => { written += bytes })
     writing.catch(() => {})
     return before
+  }
+
+  /** A short write means that the disk is full; the next one then fails, and begins where the short one ended. */
+  async function writeBatch (batch: Uint8Array[], bytes: number): Promise<void> {
+    for (let done = 0; done < bytes;) {
+      const write = async () => done === 0 ? handle.writev(batch) : handle.write(Buffer.concat(batch).subarray(done))
+      const { bytesWritten } = await freeSpace.during(bytes - done, write, makeRoom)
+      done += bytesWritten
+    }
   }
 
   return {
@@ -59,10 +70,4 @@ export function createBatchWriter (handle: FileHandle, { freeSpace, countWriters
     waitForWrites: () => writing,
     written: () => written
   }
-}
-
-async function writeBatch (handle: FileHandle, chunks: Uint8Array[], bytes: number): Promise<void> {
-  const { bytesWritten } = await handle.writev(chunks)
-  // A short write means that the disk is full; the next write then fails.
-  if (bytesWritten < bytes) await handle.appendFile(Buffer.concat(chunks).subarray(bytesWritten))
 }

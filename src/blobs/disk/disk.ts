@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { blobPath, dataFolderLayout, isThere } from '../../data-folder/data-folder.ts'
 import { failAsDamaged, failAsStorage, makeFolder, openSharedSync, READ_BYTES, sync, writeDurably } from '../../data-folder/durable-files.ts'
 import { Problem, refuseSize } from '../../problems.ts'
-import { type BlobStore, cutPieces, isBlobId, type Piece, type StoredBlob } from '../blob-store.ts'
+import { type BlobStore, cutPieces, isBlobId, type MakeRoom, type Piece, type PutOptions, type StoredBlob } from '../blob-store.ts'
 import { createBatchWriter } from './batch-writer.ts'
 import { BlobReadStream } from './blob-read-stream.ts'
 import { appendToDraft } from './draft-file.ts'
@@ -24,6 +24,9 @@ const READERS_BYTES = 8 * 1024 ** 2
 /** A blob of at most this size is read at once: a stream took twice the CPU time for 4 KiB. */
 const SMALL_BYTES = 64 * 1024
 
+/** What a file takes before its first byte. */
+const FILE_BYTES = 4096
+
 interface DiskBlobsOptions {
   folder: string
   /** Space that `put` keeps free, asked for at every write. */
@@ -33,7 +36,7 @@ interface DiskBlobsOptions {
 /**
  * Blobs as files. A blob is written and synced in `incoming/`, and moved to `blobs/<first two digits>/` when it is
  * committed. The move is one atomic rename that needs no sync: after a crash, a blob in `incoming/` is committed again or
- * removed, and no other folder needs to be searched.
+ * removed, and no other folder needs to be searched. A draft is moved before its first byte.
  */
 export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions): Promise<BlobStore> {
   const incoming = join(folder, dataFolderLayout.incoming)
@@ -49,15 +52,15 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
   const syncIncoming = await openSharedSync(incoming, entries => entries.sync())
   const freeSpace = createFreeSpace({ folder, minFreeBytes })
   const writing = new Set<Promise<unknown>>()
-  const createWriter = (handle: FileHandle) => createBatchWriter(handle, { freeSpace, countWriters: () => writing.size })
+  const createWriter = (handle: FileHandle, makeRoom: MakeRoom | undefined) => createBatchWriter(handle, { freeSpace, countWriters: () => writing.size, makeRoom })
   const committing = new Map<string, Promise<void>>()
   const readSmallFile = createSmallFileReader()
   let readers = 0
 
-  async function put (id: string, bytes: AsyncIterable<Uint8Array>, { maxBytes }: { maxBytes: number }): Promise<StoredBlob> {
-    const handle = await open(pendingPath(id), 'wx', 0o600).catch(failAsStorage)
+  async function put (id: string, bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredBlob> {
+    const handle = await freeSpace.during(FILE_BYTES, () => open(pendingPath(id), 'wx', 0o600), options.makeRoom).catch(failAsStorage)
     try {
-      const stored = await writeAll(handle, bytes, maxBytes)
+      const stored = await writeAll(handle, bytes, options)
       // Concurrently, because the journal commits both together. Both must end before the handle is closed.
       const syncs = [handle.datasync(), syncIncoming()]
       await Promise.allSettled(syncs)
@@ -71,9 +74,9 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
     }
   }
 
-  async function writeAll (handle: FileHandle, bytes: AsyncIterable<Uint8Array>, maxBytes: number): Promise<{ size: number, sha256: string }> {
+  async function writeAll (handle: FileHandle, bytes: AsyncIterable<Uint8Array>, { maxBytes, makeRoom }: PutOptions): Promise<{ size: number, sha256: string }> {
     const hash = createHash('sha256')
-    const writer = createWriter(handle)
+    const writer = createWriter(handle, makeRoom)
     let size = 0
     try {
       for await (const chunk of bytes) {
@@ -143,6 +146,10 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
     return streamOf(handle, pieces)
   }
 
+  async function read (id: string, size: number, pieces: readonly Piece[]): Promise<BlobReadStream | Buffer> {
+    return size <= SMALL_BYTES ? cutPieces(await readSmall(id, size), pieces) : openStream(id, size, pieces)
+  }
+
   function streamOf (handle: FileHandle, pieces: readonly Piece[]): BlobReadStream {
     readers++
     const reader = new BlobReadStream(handle, pieces, () => Math.max(MIN_READ_BYTES, Math.min(MAX_READ_BYTES, Math.floor(READERS_BYTES / readers))))
@@ -170,7 +177,13 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
 
     put: (id, bytes, limits) => counted(put(id, bytes, limits)),
 
-    append: (id, draft, bytes, options) => counted(appendToDraft(committedPath(id), { draft, bytes, ...options, createWriter }).catch(failAsStorage)),
+    append: (id, draft, bytes, options) => counted(appendToDraft({ pending: pendingPath(id), path: committedPath(id) }, {
+      draft,
+      bytes,
+      ...options,
+      createWriter: handle => createWriter(handle, options.makeRoom),
+      withRoom: make => freeSpace.during(FILE_BYTES, make, options.makeRoom)
+    }).catch(failAsStorage)),
 
     requireSpace: freeSpace.check,
 
@@ -184,7 +197,10 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
       checkSize(id, await atItsPath(id, path => stat(path)).catch(failAsDamaged), size)
     },
 
-    read: async (id, size, pieces) => size <= SMALL_BYTES ? cutPieces(await readSmall(id, size), pieces) : openStream(id, size, pieces),
+    read,
+
+    // Without a digest: file systems and disks have checksums of their own, and the digest would take most of the CPU time of a download.
+    readWhole: ({ id, size }) => read(id, size, [{ start: 0, end: size - 1 }]),
 
     copyTo,
 
@@ -212,6 +228,8 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
     },
 
     ...createMarks(join(folder, dataFolderLayout.installations)),
+
+    missingSpace: freeSpace.missing,
 
     space: freeSpace.measure,
 

@@ -1,7 +1,8 @@
 import { type AbortMultipartUploadCommand, type DeleteObjectCommand, S3Client } from '@aws-sdk/client-s3'
-import type { RequestObserver } from '../blob-store.ts'
-import type { StorageUrl } from '../storage-url.ts'
+import type { StorageUrl } from '../../config/storage-url.ts'
+import type { RequestObserver } from '../../monitoring/request-observer.ts'
 import { outcomeOf } from './failures.ts'
+import { PartMemory } from './part-memory.ts'
 
 /** How long a connection may take, including the wait for a free one. */
 const CONNECT_MILLISECONDS = 5000
@@ -27,6 +28,8 @@ export interface Bucket {
   readonly requests: S3Client
   /** For requests whose response is read as fast as a client takes it. The start of the response is due in `idleMilliseconds`. */
   readonly downloads: S3Client
+  /** Where uploads collect their parts. */
+  readonly partMemory: PartMemory
   keyOf (id: string): string
   /** The id in the name of an object with the prefix; undefined if it is no blob. */
   idOf (key: string): string | undefined
@@ -42,7 +45,16 @@ export interface Bucket {
   close (): void
 }
 
-export function openBucket ({ bucket, prefix, endpoint, region, isPathStyle }: StorageUrl, idleMilliseconds: number): Bucket {
+/** How long an upload waits for memory, in idle times of the bucket: it ends before the idle client is cut. */
+const MEMORY_WAITS = 3
+
+interface BucketOptions {
+  readonly url: StorageUrl
+  readonly idleMilliseconds: number
+  readonly partMemoryBytes: number
+}
+
+export function openBucket ({ url: { bucket, prefix, endpoint, region, isPathStyle }, idleMilliseconds, partMemoryBytes }: BucketOptions): Bucket {
   const clientOf = (maxSockets: number, timeouts: { socketTimeout?: number, requestTimeout?: number }) => new S3Client({
     ...(endpoint !== undefined && { endpoint }),
     ...(region !== undefined && { region }),
@@ -69,6 +81,7 @@ export function openBucket ({ bucket, prefix, endpoint, region, isPathStyle }: S
     idleMilliseconds,
     requests,
     downloads,
+    partMemory: new PartMemory(partMemoryBytes, MEMORY_WAITS * idleMilliseconds),
     keyOf: id => `${prefix}${id.slice(0, 2)}/${id}`,
     idOf: key => blobKey.exec(key.slice(prefix.length))?.[2],
     tailPrefix: id => `${prefix}drafts/${id === undefined ? '' : `${id}-`}`,

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { GetObjectCommand, HeadObjectCommand } from '@aws-sdk/client-s3'
 import { Problem } from '../../problems.ts'
@@ -8,7 +9,13 @@ import { failAsUnavailable } from './failures.ts'
 /** A blob of at most this size is read in one request. */
 const SMALL_BYTES = 64 * 1024
 
+/** How often bytes are read that are not what was stored: they may have changed on their way. */
+const READ_ATTEMPTS = 2
+
 interface Blob { readonly key: string, readonly size: number }
+
+/** An object whose bytes are known by their digest. */
+export interface KnownObject extends Blob { readonly sha256: string }
 
 interface ByteRange { readonly start: number, readonly end: number }
 
@@ -27,10 +34,48 @@ export async function readPieces (bucket: Bucket, blob: Blob, pieces: readonly P
     await checkObject(bucket, blob)
     return Readable.from(pieces.filter(piece => typeof piece === 'string').map(text => Buffer.from(text)), { objectMode: false })
   }
+  return openStream(bucket, blob, { pieces, first, check: bytes => bytes })
+}
+
+/** All bytes of an object: if they are not what was stored, a small one is refused, and the stream fails before its end. @throws file_damaged, unavailable. */
+export async function readWhole (bucket: Bucket, object: KnownObject): Promise<Readable | Buffer> {
+  if (object.size <= SMALL_BYTES) return readObject(bucket, object, Buffer.allocUnsafe(object.size))
+  const first = { start: 0, end: object.size - 1 }
+  return openStream(bucket, object, { pieces: [first], first, check: bytes => verified(bytes, object) })
+}
+
+/** Reads all bytes of an object into `bytes`, which has its size. An object of an earlier version may have no digest. @throws file_damaged, unavailable. */
+export async function readObject (bucket: Bucket, object: Blob & Partial<KnownObject>, bytes: Buffer): Promise<Buffer> {
+  const { key, size, sha256 } = object
+  for (let attempt = 1; attempt <= READ_ATTEMPTS; attempt++) {
+    let length = 0
+    const read = await readPieces(bucket, { key, size }, [{ start: 0, end: size - 1 }])
+    for await (const chunk of Buffer.isBuffer(read) ? [read] : read as AsyncIterable<Buffer>) length += chunk.copy(bytes, length)
+    if (sha256 === undefined || createHash('sha256').update(bytes).digest('hex') === sha256) return bytes
+  }
+  return failAsWrong(key)
+}
+
+interface Opening { readonly pieces: readonly Piece[], readonly first: ByteRange, readonly check: (bytes: AsyncGenerator<Buffer>) => AsyncGenerator<Buffer> }
+
+async function openStream (bucket: Bucket, blob: Blob, { pieces, first, check }: Opening): Promise<Readable> {
   const abort = new AbortController()
   const { signal } = abort
   const opened = await openRange(bucket, blob, { range: first, signal })
-  return streamOf(bytesOf(bucket, blob, { pieces, opened, signal }), () => abort.abort())
+  return streamOf(check(bytesOf(bucket, blob, { pieces, opened, signal })), () => abort.abort())
+}
+
+/** Holds back the last chunk until the digest of all is known. @throws file_damaged. */
+async function * verified (bytes: AsyncIterable<Buffer>, { key, sha256 }: KnownObject): AsyncGenerator<Buffer> {
+  const hash = createHash('sha256')
+  let last: Buffer = Buffer.alloc(0)
+  for await (const chunk of bytes) {
+    hash.update(chunk)
+    if (last.length > 0) yield last
+    last = chunk
+  }
+  if (hash.digest('hex') !== sha256) failAsWrong(key)
+  yield last
 }
 
 /** Calls `stop` as soon as the stream is destroyed: `Readable.from` would wait for the next chunk before. */
@@ -108,6 +153,10 @@ async function * whole ({ idleMilliseconds }: Bucket, body: Readable, size: numb
     clearTimeout(timer)
   }
   if (received !== size) failAsUnavailable(new Error(`the file storage sent ${received} bytes instead of ${size}`))
+}
+
+function failAsWrong (key: string): never {
+  throw new Problem('file_damaged', { cause: new Error(`object ${key} has other bytes than were stored`) })
 }
 
 function failAsOther (key: string, found: string, size: number): never {

@@ -1,34 +1,18 @@
-import { randomBytes } from 'node:crypto'
-import { Readable } from 'node:stream'
 import { AbortMultipartUploadCommand, DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
 import { refuseSize, type Problem } from '../../problems.ts'
 import type { AppendOptions, Draft } from '../blob-store.ts'
 import { createCheckpoints } from '../checkpoints.ts'
 import type { Bucket } from './bucket.ts'
-import { checkObject, readPieces } from './download.ts'
+import { checkObject } from './download.ts'
+import { draftOf, numbersOf, type DraftState, type Progress, stateOf } from './draft-state.ts'
 import { failAsUnavailable, isNoUpload } from './failures.ts'
-import { completeMultipart, createMultipart, type Multipart, sendPart, type SentPart } from './multipart.ts'
-import { createPartBuffers, MAX_OBJECT_BYTES, partBytes } from './parts.ts'
+import { completeMultipart, createMultipart, emptyParts, type Multipart, sendPart } from './multipart.ts'
+import { PartBuffer, sha256Of, storeBytes } from './part-buffer.ts'
+import { MAX_OBJECT_BYTES, partBytes } from './parts.ts'
 import { removeUnfinished } from './removal.ts'
 
 /** Part numbers that an append reserves, and saves as reserved, before it uses them: enough for what arrives between two checkpoints. */
 const RESERVED_NUMBERS = 16
-
-/** A draft has the parts of one upload in parts. What is shorter than a part is an object of its own, the tail. */
-interface DraftState {
-  readonly uploadId: string | null
-  readonly parts: readonly SentPart[]
-  readonly tail: { readonly key: string, readonly size: number } | null
-  /**
-   * Part numbers below this one may be in use by an append that was superseded and does not know it yet: a part that it still sends
-   * must not replace that of another append.
-   */
-  readonly next: number
-  /** The tail of the draft before, which is not needed once this draft is saved. */
-  readonly formerTail: string | null
-}
-
-interface Progress { readonly size: number, readonly state: DraftState }
 
 interface DraftAppend extends AppendOptions { readonly draft: Draft, readonly bytes: AsyncIterable<Uint8Array> }
 
@@ -49,7 +33,7 @@ export async function appendToDraft (bucket: Bucket, id: string, append: DraftAp
   }
 
   // The writer saves in turn with its other work, so that no state is saved after a later one.
-  const checkpoints = createCheckpoints(() => writer.save(RESERVED_NUMBERS), save && (async () => {}))
+  const checkpoints = createCheckpoints(() => writer.save(RESERVED_NUMBERS), save && (async () => true))
   try {
     const failure = await checkpoints.guard(write()).then(() => undefined, (error: unknown) => ({ error }))
     await checkpoints.stop()
@@ -79,15 +63,18 @@ async function openDraft (bucket: Bucket, id: string, { draft, save, reserve, ..
   const key = bucket.keyOf(id)
   const maxBytes = Math.min(limit.maxBytes, MAX_OBJECT_BYTES)
   const record = (save ?? reserve) as NonNullable<AppendOptions['save']>
-  const buffers = createPartBuffers()
   const failure = new AbortController()
   let saved: Progress = { size: draft.size, state: stateOf(draft) }
   const { uploadId, tail, formerTail } = saved.state
+  const buffer = new PartBuffer(bucket, id, tail)
   let multipart: Multipart | undefined = uploadId === null ? undefined : { key, uploadId }
   const parts = [...saved.state.parts]
-  let { next } = saved.state
+  const first = saved.state.next
+  let next = first
   let reserved = next
-  let size = draft.size - (tail?.size ?? 0)
+  let { size } = draft
+  /** How many of the parts the recorded draft may have: more than the saved one, if the outcome of a save is unknown. */
+  let recordedParts = parts.length
   let sending: Promise<void> = Promise.resolve()
   let turn: Promise<unknown> = Promise.resolve()
 
@@ -97,32 +84,42 @@ async function openDraft (bucket: Bucket, id: string, { draft, save, reserve, ..
     return result
   }
 
-  async function saveProgress (progress: Progress): Promise<Draft> {
-    const draft = draftOf(progress)
-    await record(draft)
-    saved = progress
-    reserved = progress.state.next
-    return draft
+  /** Returns whether the draft was recorded. */
+  async function saveProgress (progress: Progress): Promise<boolean> {
+    recordedParts = progress.state.parts.length
+    const isRecorded = await record(draftOf(progress)) !== false
+    if (isRecorded) {
+      saved = progress
+      reserved = progress.state.next
+    } else {
+      recordedParts = saved.state.parts.length
+    }
+    return isRecorded
   }
 
-  async function sent (): Promise<void> {
-    await sending.catch(async (error: Problem) => {
-      // The append that has superseded this one may have completed the upload in parts. If so, this fails with its problem.
-      if (isNoUpload(error.cause)) await saveProgress(saved)
-      throw error
-    })
+  /** Part numbers that this append has used, and no recorded draft can refer to. */
+  function unrecordedNumbers (): number[] {
+    const recorded = numbersOf(parts.slice(0, recordedParts))
+    return Array.from({ length: next - first }, (_, index) => first + index).filter(number => !recorded.has(number))
+  }
+
+  /** The append that has superseded this one may have removed what this one needs. If so, this fails with its problem. */
+  async function failAsSuperseded (error: Problem): Promise<never> {
+    if (isNoUpload(error.cause) || error.code === 'file_damaged') await saveProgress(saved)
+    throw error
   }
 
   async function sendFilled (): Promise<void> {
-    await sent()
+    await sending.catch(failAsSuperseded)
     if (next === reserved) {
       multipart ??= await createMultipart(bucket, key)
       await saveProgress({ size: saved.size, state: { ...saved.state, uploadId: multipart.uploadId, next: next + RESERVED_NUMBERS } })
     }
-    const part = { number: next++, bytes: buffers.filled(), signal: failure.signal }
-    sending = sendPart(bucket, multipart as Multipart, part).then(sent => { parts.push(sent) })
+    const { bytes, release } = await buffer.take().catch(failAsSuperseded)
+    const sha256 = sha256Of(bytes)
+    const part = { number: next++, bytes, signal: failure.signal }
+    sending = sendPart(bucket, multipart as Multipart, part).finally(release).then(([number, etag, size]) => { parts.push([number, etag, size, sha256]) })
     sending.catch(() => {})
-    buffers.turn()
   }
 
   async function add (chunk: Uint8Array): Promise<void> {
@@ -130,44 +127,50 @@ async function openDraft (bucket: Bucket, id: string, { draft, save, reserve, ..
     for (let start = 0; start < chunk.length;) {
       // As for a file of twice the size, because some numbers remain unused.
       const partSize = partBytes(next - 1, 2 * maxBytes)
-      const taken = buffers.fill(chunk.subarray(start), partSize)
+      // The tail may be longer, if the limit was another one when it was stored.
+      const taken = buffer.length < partSize ? await buffer.fill(chunk.subarray(start), partSize) : 0
       start += taken
       size += taken
-      if (buffers.filled().length === partSize) await sendFilled()
+      if (buffer.length >= partSize) await sendFilled()
     }
   }
 
   /** Sends what was added so far, and what is shorter than a part as the new tail. */
   async function flush (): Promise<Progress> {
-    await sent()
+    await sending.catch(failAsSuperseded)
     if (size === saved.size) return { size, state: { ...saved.state, next } }
-    const bytes = buffers.filled()
-    const tail = bytes.length === 0 ? null : { key: `${bucket.tailPrefix(id)}${randomBytes(8).toString('hex')}`, size: bytes.length }
-    if (tail !== null) await putObject(bucket, tail.key, bytes)
+    const tail = buffer.length === 0 ? null : await buffer.use(bytes => storeBytes(bucket, id, bytes)).catch(failAsSuperseded)
     const state = { uploadId: multipart?.uploadId ?? null, parts: [...parts], tail, next, formerTail: saved.state.tail?.key ?? null }
     return { size, state }
   }
 
   if (formerTail !== null) await removeTail(bucket, formerTail)
-  if (tail !== null) for await (const chunk of await readTail(bucket, tail)) await add(chunk)
 
   return {
     add: chunk => inTurn(() => add(chunk)),
 
     save: reservedNumbers => inTurn(async () => {
+      const before = saved.state.tail?.key
       const { size, state } = await flush()
       // Without an upload in parts no number is in use, and there may never be one.
-      const draft = await saveProgress({ size, state: { ...state, next: multipart === undefined ? next : next + reservedNumbers } })
-      if (state.formerTail !== null) await removeTail(bucket, state.formerTail)
-      return draft
+      const progress = { size, state: { ...state, next: multipart === undefined ? next : next + reservedNumbers } }
+      const unused = await saveProgress(progress) ? before : state.tail?.key
+      if (unused !== undefined && unused !== saved.state.tail?.key) await removeTail(bucket, unused)
+      return draftOf(progress)
     }),
 
-    end: () => inTurn(async () => draftOf(await flush())),
+    end: () => inTurn(async () => {
+      const progress = await flush()
+      recordedParts = parts.length
+      return draftOf(progress)
+    }),
 
     async abort () {
       failure.abort()
       await turn
       await sending.catch(() => {})
+      await buffer.close()
+      if (multipart !== undefined) await emptyParts(bucket, multipart, unrecordedNumbers())
     }
   }
 }
@@ -175,7 +178,7 @@ async function openDraft (bucket: Bucket, id: string, { draft, save, reserve, ..
 /** Makes an object of a draft, unless an earlier call has done it. @throws unavailable. */
 export async function assembleDraft (bucket: Bucket, id: string, draft: Draft): Promise<void> {
   const key = bucket.keyOf(id)
-  await assemble(bucket, key, stateOf(draft)).catch(async (error: unknown) => {
+  await assemble(bucket, id, stateOf(draft)).catch(async (error: unknown) => {
     // The earlier call has removed the tail and the upload in parts, or its answer was lost.
     const isThere = await checkObject(bucket, { key, size: draft.size }).then(() => true, () => false)
     if (!isThere) throw error
@@ -184,20 +187,30 @@ export async function assembleDraft (bucket: Bucket, id: string, draft: Draft): 
   await removeUnfinished(bucket, [id]).catch(() => {})
 }
 
-async function assemble (bucket: Bucket, key: string, { uploadId, parts, tail, next }: DraftState): Promise<void> {
-  const bytes = tail === null ? Buffer.alloc(0) : Buffer.concat(await readTail(bucket, tail).then(chunks => Readable.from(chunks).toArray()))
-  if (uploadId === null || parts.length === 0) return putObject(bucket, key, bytes)
-  const multipart = { key, uploadId }
-  const last = tail === null ? [] : [await sendPart(bucket, multipart, { number: next, bytes })]
-  await completeMultipart(bucket, multipart, [...parts, ...last])
+async function assemble (bucket: Bucket, id: string, { uploadId, parts, tail, next }: DraftState): Promise<void> {
+  const key = bucket.keyOf(id)
+  const buffer = new PartBuffer(bucket, id, tail)
+  try {
+    if (uploadId === null || parts.length === 0) return await buffer.use(bytes => putObject(bucket, key, bytes))
+    const multipart = { key, uploadId }
+    const last = tail === null ? [] : [await buffer.use(bytes => sendPart(bucket, multipart, { number: next, bytes }))]
+    await completeMultipart(bucket, multipart, [...parts, ...last])
+  } finally {
+    await buffer.close()
+  }
 }
 
 /** Deletes what belongs to an unsaved draft only, like {@link BlobStore.dropUnsaved}. */
 export async function dropUnsaved (bucket: Bucket, id: string, draft: Draft, saved: Draft | undefined): Promise<void> {
-  const { uploadId, tail } = stateOf(draft)
+  const { uploadId, parts, tail } = stateOf(draft)
   const used = saved && stateOf(saved)
   if (tail !== null && tail.key !== used?.tail?.key) await removeTail(bucket, tail.key)
-  if (uploadId === null || uploadId === used?.uploadId) return
+  if (uploadId === null) return
+  const multipart = { key: bucket.keyOf(id), uploadId }
+  if (uploadId === used?.uploadId) {
+    const recorded = numbersOf(used.parts)
+    return emptyParts(bucket, multipart, Array.from(numbersOf(parts)).filter(number => !recorded.has(number)))
+  }
   await bucket.tryCleanup(new AbortMultipartUploadCommand({ Bucket: bucket.name, Key: bucket.keyOf(id), UploadId: uploadId }))
 }
 
@@ -206,20 +219,7 @@ async function putObject (bucket: Bucket, key: string, bytes: Buffer): Promise<v
   await bucket.requests.send(new PutObjectCommand({ Bucket: bucket.name, Key: key, Body: bytes, ContentLength: bytes.length })).catch(failAsUnavailable)
 }
 
-async function readTail (bucket: Bucket, tail: { key: string, size: number }): Promise<AsyncIterable<Buffer> | Buffer[]> {
-  const bytes = await readPieces(bucket, tail, [{ start: 0, end: tail.size - 1 }])
-  return Buffer.isBuffer(bytes) ? [bytes] : bytes
-}
-
 /** If it fails, the tail is removed with what else is left of the draft. */
 async function removeTail (bucket: Bucket, key: string): Promise<void> {
   await bucket.tryCleanup(new DeleteObjectCommand({ Bucket: bucket.name, Key: key }))
-}
-
-function stateOf ({ state }: Draft): DraftState {
-  return state === null ? { uploadId: null, parts: [], tail: null, next: 1, formerTail: null } : JSON.parse(state) as DraftState
-}
-
-function draftOf ({ size, state }: Progress): Draft {
-  return { size, state: JSON.stringify(state) }
 }

@@ -1,5 +1,5 @@
+import type { BackendRequest } from '../../monitoring/request-observer.ts'
 import { ConfigError, OperatorError, Problem } from '../../problems.ts'
-import type { BackendRequest } from '../blob-store.ts'
 
 /** Answers of the store where an object is missing. `NotFound` is made from an answer to HEAD. */
 const MISSING = new Set(['NoSuchKey', 'NotFound'])

@@ -3,11 +3,14 @@ import type { Bucket } from './bucket.ts'
 import { checkObject } from './download.ts'
 import { failAsUnavailable, isNoUpload } from './failures.ts'
 
+/** Small requests at the same time. */
+const EMPTIED_AT_ONCE = 8
+
 /** An upload in parts of the object `key`. */
 export interface Multipart { readonly key: string, readonly uploadId: string }
 
-/** A part that the store has: its number, from 1 to 10,000, its entity tag, and its size. */
-export type SentPart = readonly [number: number, etag: string, size: number]
+/** A part that the store has: its number, from 1 to 10,000, its entity tag, its size, and its SHA-256 if it is kept. */
+export type SentPart = readonly [number: number, etag: string, size: number, sha256?: string]
 
 /** `isRepeated`: the answer to an earlier request may have been lost, and with it the id of another upload of this object. @throws unavailable. */
 export async function createMultipart (bucket: Bucket, key: string): Promise<Multipart & { readonly isRepeated: boolean }> {
@@ -21,6 +24,18 @@ export async function sendPart (bucket: Bucket, { key, uploadId }: Multipart, pa
   const command = new UploadPartCommand({ Bucket: bucket.name, Key: key, UploadId: uploadId, PartNumber: number, Body: bytes, ContentLength: bytes.length })
   const { ETag } = await bucket.requests.send(command, { ...(signal && { abortSignal: signal }) }).catch(failAsUnavailable)
   return [number, String(ETag), bytes.length]
+}
+
+/**
+ * Replaces parts that no draft refers to by parts of one byte, because S3 can't delete a single part: so an append that is repeated and
+ * refused each time does not fill the bucket. Never fails: what stays is removed when the upload ends.
+ */
+export async function emptyParts (bucket: Bucket, multipart: Multipart, numbers: readonly number[]): Promise<void> {
+  for (let first = 0; first < numbers.length; first += EMPTIED_AT_ONCE) {
+    const batch = numbers.slice(first, first + EMPTIED_AT_ONCE)
+    const sent = await Promise.allSettled(batch.map(number => sendPart(bucket, multipart, { number, bytes: Buffer.alloc(1) })))
+    if (sent.some(({ status }) => status === 'rejected')) return
+  }
 }
 
 /** Makes an object of parts. @throws unavailable. */

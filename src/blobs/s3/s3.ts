@@ -10,12 +10,13 @@ import {
   PutObjectCommand
 } from '@aws-sdk/client-s3'
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
+import type { StorageUrl } from '../../config/storage-url.ts'
 import { writeDurably } from '../../data-folder/durable-files.ts'
 import { Problem } from '../../problems.ts'
 import { type BlobStore, createBlobId, type Presigned, type StoredBlob } from '../blob-store.ts'
-import type { StorageUrl } from '../storage-url.ts'
 import { openBucket, type Bucket } from './bucket.ts'
-import { checkObject, readPieces } from './download.ts'
+import { checkObject, readPieces, readWhole } from './download.ts'
+import { partsOf } from './draft-state.ts'
 import { appendToDraft, assembleDraft, dropUnsaved } from './drafts.ts'
 import { failAsUnavailable, failAsUnusable, ignoreMissing } from './failures.ts'
 import { removeObjects } from './removal.ts'
@@ -30,6 +31,8 @@ interface S3BlobsOptions {
   graceSeconds: number
   /** How long a request waits for the store before it is sent again. */
   idleMilliseconds: number
+  /** Memory in which all uploads together collect their parts. */
+  partMemoryBytes: number
 }
 
 /**
@@ -37,8 +40,8 @@ interface S3BlobsOptions {
  * bytes are stored. Whether a file refers to it is known to the database only, so that the caller needs leases.
  * @throws {ConfigError} or {OperatorError} with the reason if the bucket can't be used.
  */
-export async function openS3Blobs ({ url, graceSeconds, idleMilliseconds }: S3BlobsOptions): Promise<BlobStore> {
-  const bucket = openBucket(url, idleMilliseconds)
+export async function openS3Blobs ({ graceSeconds, ...options }: S3BlobsOptions): Promise<BlobStore> {
+  const bucket = openBucket(options)
   const writing = new Set<Promise<unknown>>()
   await checkRights(bucket).catch((error: unknown) => {
     bucket.close()
@@ -68,6 +71,7 @@ export async function openS3Blobs ({ url, graceSeconds, idleMilliseconds }: S3Bl
     append: (id, draft, bytes, options) => counted(appendToDraft(bucket, id, { draft, bytes, ...options })),
 
     assemble: (id, draft) => counted(assembleDraft(bucket, id, draft)),
+    partsOf,
     dropUnsaved: (id, draft, saved) => counted(dropUnsaved(bucket, id, draft, saved)),
 
     // A bucket has no limit that could be asked for.
@@ -79,6 +83,8 @@ export async function openS3Blobs ({ url, graceSeconds, idleMilliseconds }: S3Bl
     check: (id, size) => checkObject(bucket, { key: bucket.keyOf(id), size }),
 
     read: (id, size, pieces) => readPieces(bucket, { key: bucket.keyOf(id), size }, pieces),
+
+    readWhole: ({ id, ...content }) => readWhole(bucket, { key: bucket.keyOf(id), ...content }),
 
     copyTo,
 

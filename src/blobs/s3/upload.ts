@@ -5,7 +5,8 @@ import { refuseSize } from '../../problems.ts'
 import type { Bucket } from './bucket.ts'
 import { failAsUnavailable } from './failures.ts'
 import { completeMultipart, createMultipart, sendPart, type SentPart } from './multipart.ts'
-import { inParts, MAX_OBJECT_BYTES, type Part, PARTS_AT_ONCE } from './parts.ts'
+import { type Part, PartBuffer } from './part-buffer.ts'
+import { MAX_OBJECT_BYTES, partBytes, PARTS_AT_ONCE } from './parts.ts'
 import { removeUnfinished } from './removal.ts'
 
 interface BlobContent { readonly bytes: AsyncIterable<Uint8Array>, readonly maxBytes: number }
@@ -28,23 +29,40 @@ export async function upload (bucket: Bucket, id: string, { bytes, ...limit }: B
     }
   }
 
-  await send(bucket, id, inParts(counted(), maxBytes))
+  await send(bucket, id, { bytes: counted(), maxBytes })
   return { size, sha256: hash.digest('hex') }
 }
 
 /** Sends an object that fits into one part in one request, and any other in parts. */
-async function send (bucket: Bucket, id: string, parts: AsyncIterable<Part>): Promise<void> {
+async function send (bucket: Bucket, id: string, { bytes, maxBytes }: BlobContent): Promise<void> {
+  const buffer = new PartBuffer(bucket, id)
   let upload: Upload | undefined
+
+  async function sendFilled (): Promise<void> {
+    upload ??= await openUpload(bucket, id)
+    await upload.add(await buffer.take())
+  }
+
   try {
-    for await (const { bytes, isLast } of parts) {
-      if (isLast && upload === undefined) return await putObject(bucket, bucket.keyOf(id), bytes)
-      upload ??= await openUpload(bucket, id)
-      await upload.add(bytes)
+    let index = 0
+    for await (const chunk of bytes) {
+      for (let start = 0; start < chunk.length;) {
+        // A full part is sent when the next byte is there, because only then it is known not to be the last one.
+        if (buffer.length === partBytes(index, maxBytes)) {
+          await sendFilled()
+          index++
+        }
+        start += await buffer.fill(chunk.subarray(start), partBytes(index, maxBytes))
+      }
     }
-    await upload?.complete()
+    if (upload === undefined) return await buffer.use(last => putObject(bucket, bucket.keyOf(id), last))
+    await sendFilled()
+    await upload.complete()
   } catch (error) {
     await upload?.abort()
     throw error
+  } finally {
+    await buffer.close()
   }
 }
 
@@ -60,7 +78,7 @@ async function putObject (bucket: Bucket, key: string, bytes: Buffer): Promise<v
 
 interface Upload {
   /** Begins to send a part, when fewer than `PARTS_AT_ONCE` are being sent. */
-  add (bytes: Buffer): Promise<void>
+  add (part: Part): Promise<void>
   complete (): Promise<void>
   /** Removes the parts, and the object that a failed request to complete it may have made. Never fails. */
   abort (): Promise<void>
@@ -73,11 +91,11 @@ async function openUpload (bucket: Bucket, id: string): Promise<Upload> {
   const sending: Promise<SentPart>[] = []
 
   return {
-    async add (bytes) {
+    async add ({ bytes, release }) {
       await sending.at(-PARTS_AT_ONCE)
-      const part = sendPart(bucket, multipart, { number: sending.length + 1, bytes, signal: failure.signal })
-      part.catch(() => {})
-      sending.push(part)
+      const sent = sendPart(bucket, multipart, { number: sending.length + 1, bytes, signal: failure.signal }).finally(release)
+      sent.catch(() => {})
+      sending.push(sent)
     },
 
     async complete () {

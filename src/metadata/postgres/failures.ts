@@ -1,6 +1,7 @@
 import { DrizzleQueryError } from 'drizzle-orm'
 import pg from 'pg'
-import { Problem } from '../../problems.ts'
+import { Problem, storageFull } from '../../problems.ts'
+import { Refusal } from '../rule.ts'
 
 /** The connection broke while a statement was being executed. It may have been executed or not. */
 export class ConnectionLost extends Error {}
@@ -39,9 +40,11 @@ export function isUndone (error: unknown): boolean {
   return REPEATABLE.has(codeOf(error))
 }
 
-/** True if a unique index refused a row. */
-export function isUniqueViolation (error: unknown): boolean {
-  return codeOf(error) === '23505'
+/** A failed query, as rules see it. */
+export function refusalOf (error: unknown): unknown {
+  const code = codeOf(error)
+  if (code === '23505') return new Refusal('unique', error)
+  return code === '23503' ? new Refusal('reference', error) : error
 }
 
 /** The database can't be reached, and nothing has happened. */
@@ -53,7 +56,7 @@ export function unavailable (cause: unknown): Problem {
 export function failureOf (error: unknown): unknown {
   const cause = rootOf(error)
   const code = codeOf(error)
-  if (code === DISK_FULL) return new Problem('storage_full', { cause })
+  if (code === DISK_FULL) return storageFull({ cause })
   if (TOO_SLOW.has(code) || isUndone(error)) return new Problem('overloaded', { headers: { 'retry-after': '1' }, cause })
   if (OUT_OF_SERVICE.test(code) || isConnectionLost(error)) return unavailable(cause)
   return cause

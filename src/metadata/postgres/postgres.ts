@@ -1,21 +1,18 @@
-import { and, desc, eq, lt, sql } from 'drizzle-orm'
-import { KEEP_NOTHING, type Keeping } from '../kept.ts'
-import type { Metadata } from '../metadata.ts'
-import { createAccountRepository } from './accounts.ts'
-import { createAttemptRepository } from './attempts.ts'
-import { createBlobRepository, createRetentionLocks, type RetentionLocks } from './blobs.ts'
-import { type Connections, createConnections, readClock } from './connections.ts'
-import { createFileRepository } from './files.ts'
-import { createIntegrityRepository } from './integrity-check.ts'
-import { createKeptRepository } from './kept.ts'
+import { sql } from 'drizzle-orm'
+import { KEEP_NOTHING, type Keeping } from '../kept-repository.ts'
+import type { DatabaseServer, Metadata } from '../metadata.ts'
+import { createRepositories } from '../repositories.ts'
+import { createAttemptClaims } from './attempt-claims.ts'
+import { type Connections, createConnections } from './connections.ts'
+import { createDiscardedBlobs, createRetentionLocks, type RetentionLocks } from './discarded-blobs.ts'
+import { createPostgresEngine } from './engine.ts'
+import { checkIntegrity } from './integrity-check.ts'
 import { applyMigrations, checkVersions } from './migrations.ts'
-import { createMonitoringRepository } from './monitoring.ts'
 import { createPortableFacts, type PortableFacts } from './portable-facts.ts'
-import { events, installation } from './schema.ts'
+import { installation } from './schema.ts'
 import { createSigningKeyRepository, type SigningKeyRepository } from './signing-keys.ts'
+import { createTokenFinder } from './token-finder.ts'
 import { driverAddress, explainConnectionFailure } from './startup.ts'
-import { createTokenRepository } from './tokens.ts'
-import { createUploadRepository } from './uploads.ts'
 
 /** Which blob store all processes that share the database must use. */
 interface StorageRecord {
@@ -30,6 +27,8 @@ export interface PostgresMetadata extends Metadata, PortableFacts, RetentionLock
 export interface PostgresOptions {
   readonly url: string
   readonly keeping?: Keeping
+  /** Milliseconds since 1970. Default: the clock of the database. */
+  readonly clock?: () => number
   /** How many connections this process uses at most, and one more for what takes long. */
   readonly poolSize?: number
   /** Folder written by drizzle-kit. Default: the migrations of this version. */
@@ -40,7 +39,7 @@ export interface PostgresOptions {
  * Connects to the database and applies pending migrations. Any number of processes may use it.
  * @throws {OperatorError} with one line: the server can't be reached or is too old, or the database is newer; nothing has changed then.
  */
-export async function openPostgresMetadata ({ poolSize = 10, keeping = KEEP_NOTHING, migrationsFolder, ...options }: PostgresOptions): Promise<PostgresMetadata> {
+export async function openPostgresMetadata ({ poolSize = 10, keeping = KEEP_NOTHING, clock, migrationsFolder, ...options }: PostgresOptions): Promise<PostgresMetadata> {
   const url = driverAddress(options.url)
   const connections = createConnections({ url, poolSize, work: 'short' })
   const patient = createConnections({ url, poolSize: 1, work: 'long' })
@@ -50,24 +49,28 @@ export async function openPostgresMetadata ({ poolSize = 10, keeping = KEEP_NOTH
   }
 
   try {
+    const engine = createPostgresEngine(connections, clock)
     await applyMigrations(connections, patient, migrationsFolder)
     const [row] = await connections.read(db => db.select().from(installation))
     return {
       installationId: String(row?.id),
       // The server answers for its storage: nothing that fails there makes this process unfit to go on.
       failed: new Promise(() => {}),
-      now: () => connections.read(readClock),
-      ...createAccountRepository(connections),
-      ...createTokenRepository(connections),
-      ...createEventRepository(connections),
-      ...createAttemptRepository(connections),
-      ...createFileRepository(connections, keeping),
-      ...createUploadRepository(connections, keeping),
-      ...createKeptRepository(connections, keeping),
-      ...createBlobRepository(connections),
-      ...createIntegrityRepository(connections, patient),
-      ...createMonitoringRepository(connections, patient),
-      ...createRetentionLocks(connections),
+      now: () => engine.read(engine.now),
+      ...createRepositories({
+        engine,
+        patient: createPostgresEngine(patient, clock),
+        keeping,
+        tokenFinder: createTokenFinder(engine),
+        attemptClaims: createAttemptClaims(engine),
+        discardedBlobs: createDiscardedBlobs(engine)
+      }),
+      checkIntegrity: () => checkIntegrity(patient),
+      // A row with the same values is a new version of it, and so a commit.
+      probe: () => connections.apply(async db => { await db.update(installation).set({ id: sql`${installation.id}` }) }),
+      watchCommits: connections.watch,
+      server: serverOf(connections, patient),
+      ...createRetentionLocks(engine),
       ...createPortableFacts(patient),
       ...createSigningKeyRepository(connections),
       ...createStorageRecord(connections),
@@ -79,19 +82,15 @@ export async function openPostgresMetadata ({ poolSize = 10, keeping = KEEP_NOTH
   }
 }
 
-function createEventRepository ({ read, execute }: Connections): Pick<Metadata, 'addEvent' | 'listEvents'> {
+function serverOf (...pools: Connections[]): DatabaseServer {
   return {
-    addEvent: ({ accountId, kind, network, requestId, at = null }, keep) => execute(async db => {
-      await db.execute(sql`SELECT add_event(${accountId}, ${kind}, ${network}, ${requestId}, ${at}, ${keep})`)
-    }),
-
-    listEvents: (accountId, { beforeId, limit }) => read(db => db.select().from(events)
-      .where(and(eq(events.accountId, accountId), beforeId === undefined ? undefined : lt(events.id, beforeId)))
-      .orderBy(desc(events.id)).limit(limit))
+    watchRequests: observer => { for (const { watchRequests } of pools) watchRequests(observer) },
+    countConnections: () => pools.map(({ count }) => count()).reduce((sum, { inUse, idle, waiting, max }) =>
+      ({ inUse: sum.inUse + inUse, idle: sum.idle + idle, waiting: sum.waiting + waiting, max: sum.max + max }))
   }
 }
 
-function createStorageRecord ({ read, executeIdempotent }: Connections): StorageRecord {
+function createStorageRecord ({ read, apply }: Connections): StorageRecord {
   return {
     async findStorageId () {
       const [row] = await read(db => db.select({ id: installation.storageId }).from(installation))
@@ -99,7 +98,7 @@ function createStorageRecord ({ read, executeIdempotent }: Connections): Storage
     },
 
     async recordStorageId (id) {
-      const [row] = await executeIdempotent(db => db.update(installation).set({ storageId: sql`coalesce(${installation.storageId}, ${id})` }).returning({ id: installation.storageId }))
+      const [row] = await apply(db => db.update(installation).set({ storageId: sql`coalesce(${installation.storageId}, ${id})` }).returning({ id: installation.storageId }))
       return String(row?.id)
     }
   }

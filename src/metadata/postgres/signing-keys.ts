@@ -1,6 +1,6 @@
 import { asc, sql } from 'drizzle-orm'
-import type { SigningKey } from '../../tokens/signing-keys.ts'
-import { createSigningKey } from '../../tokens/signing-keys.ts'
+import type { SigningKey } from '../../config/signing-keys.ts'
+import { createSigningKey } from '../../config/signing-keys.ts'
 import type { Connections, Db } from './connections.ts'
 import { signingKeys } from './schema.ts'
 

@@ -5,6 +5,9 @@ import { failureOf, isBusy } from './failures.ts'
 /** Writes per commit, so that one transaction does not block the event loop for long. */
 const MAX_WRITES = 256
 
+/** After this time no more writes join a commit: one that deletes much takes as long as hundreds of others. */
+const MAX_MILLISECONDS = 10
+
 /** How long writes wait for another process that is writing. Operator commands write in batches of less than 50 ms. */
 const BUSY_MILLISECONDS = 5000
 
@@ -98,18 +101,19 @@ export function createCommitter (client: Database, syncLog: () => Promise<void>)
 
   function flush (): void {
     if (!hasBegun()) return
-    const batch = queue.slice(0, MAX_WRITES)
-    queue = queue.slice(MAX_WRITES)
-    if (queue.length > 0) setImmediate(flush)
     const start = performance.now()
+    let batch = queue.slice(0, MAX_WRITES)
     ownChanges++
     try {
-      for (const write of batch) write.run()
+      batch = batch.slice(0, runWrites(batch))
       commitAll.run()
     } catch (error) {
       if (client.inTransaction) rollbackAll.run()
       for (const write of batch) write.reject(failureOf(error, client.name))
       return
+    } finally {
+      queue = queue.slice(batch.length)
+      if (queue.length > 0) setImmediate(flush)
     }
     log.sync().then(() => acknowledge(batch, start), (error: unknown) => { for (const write of batch) write.reject(error) })
   }
@@ -150,6 +154,16 @@ export function createCommitter (client: Database, syncLog: () => Promise<void>)
     get version () { return ownChanges + foreignChanges },
     failed: log.failed
   }
+}
+
+/** Runs the first writes, until it has taken too long. Returns how many. */
+function runWrites (writes: readonly QueuedWrite[]): number {
+  const start = performance.now()
+  for (const [index, write] of writes.entries()) {
+    write.run()
+    if (performance.now() - start > MAX_MILLISECONDS) return index + 1
+  }
+  return writes.length
 }
 
 type PrepareWrite = <T>(write: () => T, resolve: (value: T) => void, reject: (error: unknown) => void) => QueuedWrite

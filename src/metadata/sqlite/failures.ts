@@ -1,7 +1,8 @@
 import { accessSync, closeSync, constants, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { overloadOf } from '../../data-folder/durable-files.ts'
-import { OperatorError, Problem } from '../../problems.ts'
+import { OperatorError, Problem, storageFull } from '../../problems.ts'
+import { Refusal } from '../rule.ts'
 import { Database } from './driver.ts'
 
 /** This process may not read and write a file of the database. */
@@ -16,7 +17,7 @@ const COMPANIONS = ['-wal', '-shm', '-journal', '-hold']
 /** Maps SQLite's errors of the database in `file` to problems, by their codes. Other errors are returned as they are. */
 export function failureOf (cause: unknown, file: string): unknown {
   if (!(cause instanceof Database.SqliteError)) return cause
-  if (OUT_OF_SPACE.has(cause.code)) return descriptorShortage() ?? denialOf(file, cause) ?? new Problem('storage_full', { cause })
+  if (OUT_OF_SPACE.has(cause.code)) return descriptorShortage() ?? denialOf(file, cause) ?? storageFull({ cause })
   if (cause.code.startsWith('SQLITE_READONLY')) return denialOf(file, cause) ?? cause
   if (isBusy(cause)) return new Problem('overloaded', { headers: { 'retry-after': '1' }, cause })
   return cause
@@ -55,12 +56,12 @@ export function isBusy (error: unknown): boolean {
   return error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY')
 }
 
-/** True if a unique index refused a row. */
-export function isUniqueViolation (error: unknown): boolean {
-  return error instanceof Database.SqliteError && error.code === 'SQLITE_CONSTRAINT_UNIQUE'
+function isRefusedFor (error: unknown, constraint: 'UNIQUE' | 'FOREIGNKEY'): boolean {
+  return error instanceof Database.SqliteError && error.code === `SQLITE_CONSTRAINT_${constraint}`
 }
 
-/** True if a row refers to an account or token that does not exist. */
-export function isOwnerMissing (error: unknown): boolean {
-  return error instanceof Database.SqliteError && error.code === 'SQLITE_CONSTRAINT_FOREIGNKEY'
+/** A failed query, as rules see it. */
+export function refusalOf (error: unknown): unknown {
+  if (isRefusedFor(error, 'UNIQUE')) return new Refusal('unique', error)
+  return isRefusedFor(error, 'FOREIGNKEY') ? new Refusal('reference', error) : error
 }

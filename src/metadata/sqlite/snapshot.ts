@@ -1,7 +1,6 @@
 import { and, getTableName, gte, lt, sql } from 'drizzle-orm'
 import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
-import type { StoredBlob } from '../../blobs/blob-store.ts'
-import type { Snapshot } from '../snapshot.ts'
+import type { Snapshot, SnapshotBlob } from '../snapshot.ts'
 import { copyDatabase } from './database-file.ts'
 import { Database } from './driver.ts'
 import { refuseNewer } from './migrations.ts'
@@ -53,13 +52,13 @@ export function openSnapshot (file: string): Snapshot {
 
 interface Content {
   sum (): { count: number, bytes: number }
-  blobs (prefix: string): StoredBlob[]
+  blobs (prefix: string): SnapshotBlob[]
 }
 
 /** What a table says about blobs. */
 function contentOf (db: BetterSQLite3Database, table: typeof files | typeof kept, id: typeof files.blobId | typeof kept.id): Content {
   // A range uses the index, a pattern would not.
-  const byPrefix = db.select({ id: sql<string>`${id}`, size: table.size, sha256: table.sha256 }).from(table)
+  const byPrefix = db.select({ id: sql<string>`${id}`, size: sql<number>`${table.size}`, sha256: sql<string>`${table.sha256}` }).from(table)
     .where(and(gte(id, sql.placeholder('prefix')), lt(id, sql.placeholder('end')))).prepare()
   return {
     sum: () => db.select({ count: sql<number>`count(*)`, bytes: sql<number>`coalesce(sum(${table.size}), 0)` }).from(table).get() as { count: number, bytes: number },

@@ -2,38 +2,36 @@ import { randomUUID } from 'node:crypto'
 import { dirname } from 'node:path'
 import { drizzle, type BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import { openSharedSync, type SharedSync, sync } from '../../data-folder/durable-files.ts'
-import { KEEP_NOTHING, type Keeping } from '../kept.ts'
+import { KEEP_NOTHING, type Keeping } from '../kept-repository.ts'
 import type { Metadata } from '../metadata.ts'
-import { createAccountRepository } from './accounts.ts'
-import { createAttemptRepository } from './attempts.ts'
-import { createBlobRepository } from './blobs.ts'
+import { createRepositories } from '../repositories.ts'
+import { createAttemptClaims } from './attempt-claims.ts'
 import { createCommitter } from './committer.ts'
+import { createDiscardedBlobs } from './discarded-blobs.ts'
 import { Database } from './driver.ts'
-import { createEventRepository, createEventWriter } from './events.ts'
+import { createSqliteEngine } from './engine.ts'
 import { failureOf } from './failures.ts'
-import { createFileWriter } from './file-writer.ts'
-import { createFileRepository } from './files.ts'
-import { createIntegrityRepository } from './integrity-check.ts'
-import { createKeptRepository } from './kept.ts'
-import { createKeptWriter } from './kept-writer.ts'
+import { integrityErrors } from './integrity-check.ts'
 import { applyMigrations, refuseNewer, refuseNewerIn, type MigrationOptions } from './migrations.ts'
-import { createMonitoringRepository } from './monitoring.ts'
 import { watchRetentionLock } from './retention-lock.ts'
 import { installation } from './schema.ts'
-import { createTokenRepository } from './tokens.ts'
-import { createUploadRepository } from './uploads.ts'
+import { createTokenFinder } from './token-finder.ts'
 
 /** How long opening the database waits for another process that is writing to it. */
 const OPENING_MILLISECONDS = 5000
 
-export interface SqliteOptions extends MigrationOptions { readonly keeping?: Keeping }
+export interface SqliteOptions extends MigrationOptions {
+  readonly keeping?: Keeping
+  /** Milliseconds since 1970. Default: the clock of this machine. */
+  readonly clock?: () => number
+}
 
 /**
  * Opens the database in `file`, creates it if it does not exist, and applies pending migrations.
  * @throws {NewerDatabaseError} before it changes anything, {MigrationError} if a migration fails; nothing has changed then.
  * {DeniedFileError} if this user may not read and write a file of the database.
  */
-export async function openSqliteMetadata (file: string, { keeping = KEEP_NOTHING, ...options }: SqliteOptions = {}): Promise<Metadata> {
+export async function openSqliteMetadata (file: string, { keeping = KEEP_NOTHING, clock = Date.now, ...options }: SqliteOptions = {}): Promise<Metadata> {
   refuseNewer(file, options)
   const client = new Database(file, { timeout: OPENING_MILLISECONDS })
   try {
@@ -45,6 +43,7 @@ export async function openSqliteMetadata (file: string, { keeping = KEEP_NOTHING
     client.pragma('temp_store = MEMORY')
     await applyMigrations(client, file, options)
     client.pragma('foreign_keys = ON')
+    client.function('clock', clock)
     const db = drizzle({ client })
     const installationId = identify(db)
     const retentionLock = watchRetentionLock(file)
@@ -54,23 +53,23 @@ export async function openSqliteMetadata (file: string, { keeping = KEEP_NOTHING
     // The committer also waits for locks: SQLite would block the event loop.
     client.pragma('busy_timeout = 0')
     const committer = createCommitter(client, syncLog)
-    const writeEvent = createEventWriter(db)
-    const keptWriter = createKeptWriter(db, keeping)
-    const writer = createFileWriter(db, keptWriter)
+    const engine = createSqliteEngine({ db, committer, clock })
     return {
       installationId,
       failed: committer.failed,
-      now: async () => Date.now(),
-      ...createAccountRepository(db, committer),
-      ...createTokenRepository({ db, committer, writeEvent }),
-      ...createEventRepository(db, committer, writeEvent),
-      ...createAttemptRepository(db, committer),
-      ...createFileRepository(db, committer, writer),
-      ...createUploadRepository(db, committer, { writer, keptWriter }),
-      ...createKeptRepository({ db, committer, writer, keptWriter, keeping }),
-      ...createBlobRepository(db, committer, retentionLock),
-      ...createIntegrityRepository(db, client, committer),
-      ...createMonitoringRepository(db, client, committer),
+      now: async () => clock(),
+      ...createRepositories({
+        engine,
+        patient: engine,
+        keeping,
+        tokenFinder: createTokenFinder(engine, clock),
+        attemptClaims: createAttemptClaims(engine),
+        discardedBlobs: createDiscardedBlobs(engine, retentionLock)
+      }),
+      checkIntegrity: () => committer.read(() => integrityErrors(client)),
+      probe: () => committer.commit(() => probe(db, client)),
+      watchCommits: committer.watch,
+      server: undefined,
       async close () {
         await syncLog.close()
         retentionLock.close()
@@ -87,6 +86,13 @@ export async function openSqliteMetadata (file: string, { keeping = KEEP_NOTHING
 function identify (db: BetterSQLite3Database): string {
   const row = db.select().from(installation).get() ?? db.insert(installation).values({ id: randomUUID() }).returning().get()
   return row.id
+}
+
+/** Reads, and changes the database without effect. */
+function probe (db: BetterSQLite3Database, client: Database): void {
+  db.select().from(installation).all()
+  // Writing a row with the same values writes nothing to the disk. This number in the file's header has no other use.
+  client.pragma(`user_version = ${1 - Number(client.pragma('user_version', { simple: true }))}`)
 }
 
 /**

@@ -27,7 +27,7 @@ export function DeleteSection () {
 async function deleteAccount (password: string): Promise<void> {
   const headers = passwordHeaders(password)
   await call(async store => bodyOf(await store.api.DELETE('/api/account', { headers })))
-  leave(texts.account.removed)
+  await leave(texts.account.removed)
 }
 
 function DeleteForm ({ onCancel }: { onCancel: () => void }) {

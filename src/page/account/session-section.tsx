@@ -15,7 +15,7 @@ export function SessionSection ({ tokens, error, reload }: TokenListProps) {
   const words = texts.account
   async function endAll (): Promise<void> {
     await revokeAll()
-    leave(words.signedOutEverywhere)
+    await leave(words.signedOutEverywhere)
   }
   const everywhere = <button type='button' class='danger' onClick={() => setAsking(true)}>{words.everywhere}</button>
   return (

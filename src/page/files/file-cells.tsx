@@ -1,4 +1,5 @@
 import type { StoredFile } from 'magicstore'
+import { FileName } from '../file-name.tsx'
 import { formatSize, formatTime } from '../format.ts'
 import { Icon } from '../icon.tsx'
 import { ProblemText } from '../problem.tsx'
@@ -29,8 +30,8 @@ export function FileCells ({ file, isActive, isRenaming, onOpen, onMenu, onRenam
         {isRenaming
           ? <RenameForm name={file.name} action={rename} onCancel={onRenamed} />
           : (
-            <button type='button' class='file-name' data-cell tabIndex={tabIndex} title={file.name} onClick={onOpen}>
-              <Icon name={kindOf(file)} /><bdi>{file.name}</bdi>
+            <button type='button' class='file-name' data-cell tabIndex={tabIndex} onClick={onOpen}>
+              <Icon name={kindOf(file)} /><FileName name={file.name} />
             </button>
             )}
         <Refusal name={file.name} />

@@ -1,5 +1,6 @@
 import type { StoredFile } from 'magicstore'
 import { useState } from 'preact/hooks'
+import { FileName } from '../file-name.tsx'
 import { texts } from '../texts.ts'
 import { download } from './downloads.ts'
 import { FileCells, FileHeader } from './file-cells.tsx'
@@ -87,6 +88,6 @@ function pressKey (key: string, file: StoredFile, open: Open): boolean {
 }
 
 function NoFiles () {
-  if (prefix.value !== '') return <p class='list-state muted'>{texts.files.nothingFound} <bdi>{prefix.value}</bdi></p>
+  if (prefix.value !== '') return <p class='list-state muted'>{texts.files.nothingFound} <FileName name={prefix.value} /></p>
   return <div class='list-state empty'><h3>{texts.files.empty}</h3><p class='muted'>{texts.files.emptyHint}</p></div>
 }

@@ -87,6 +87,7 @@ export function createListing<Entry> (request: (query: PageQuery, signal: AbortS
     refresh,
     restart () {
       seen = 0
+      isComplete.value = false
       void load({ entries: [], next: null }, PAGE_ENTRIES)
     },
     see (index) {

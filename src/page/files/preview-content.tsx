@@ -3,9 +3,11 @@ import { formatSize } from '../format.ts'
 import { ProblemText } from '../problem.tsx'
 import { texts } from '../texts.ts'
 import { useLoaded } from '../use-loaded.ts'
+import { visibleName } from '../visible-name.ts'
 import { bytesAddress } from '../worker-link.ts'
 import { readBytes, type Bytes } from './downloads.ts'
-import { kindOf, type Kind } from './kinds.ts'
+import { kindOf } from './kinds.ts'
+import { PdfViewer } from './pdf-viewer.tsx'
 
 interface Content extends Bytes { readonly type: string }
 
@@ -25,22 +27,26 @@ const MAX_MEMORY_BYTES = 100 * 1000 ** 2
  */
 export function PreviewContent ({ content }: { content: Content }) {
   const [failure, setFailure] = useState<{ error?: unknown } | undefined>()
-  const kind = shownKind(content)
+  const kind = kindOf(content)
+  const obstacle = obstacleOf(content)
   // The event of an element has no reason. If the server refused, it refuses this request too.
   const explain = () => { readBytes(content, 1).then(() => setFailure({}), (error: unknown) => setFailure({ error })) }
   if (failure?.error !== undefined) return <ProblemText error={failure.error} />
   if (failure !== undefined) return <p class='no-preview muted'>{texts.files.brokenPreview}</p>
+  if (obstacle !== undefined) return <p class='no-preview muted'>{obstacle}</p>
   if (kind === 'other') return <p class='no-preview muted'>{texts.files.noPreview}</p>
   if (kind === 'text') return <TextPreview content={content} />
   if (kind === 'pdf') return <PdfPreview content={content} onFail={() => setFailure({})} />
   return <MediaPreview content={content} kind={kind} onFail={explain} />
 }
 
-function shownKind (content: Content): Kind {
+/** Why a file can't be shown that another browser, or this one over HTTPS, would show. */
+function obstacleOf (content: Content): string | undefined {
   const kind = kindOf(content)
-  const hasWorker = bytesAddress(content) !== undefined
-  if (kind === 'pdf') return navigator.pdfViewerEnabled && hasWorker ? 'pdf' : 'other'
-  return kind === 'text' || hasWorker || content.size <= MAX_MEMORY_BYTES ? kind : 'other'
+  if (kind === 'other' || kind === 'text') return undefined
+  if (kind === 'pdf' && !navigator.pdfViewerEnabled) return texts.files.noPdfViewer
+  if (bytesAddress(content) !== undefined || (kind !== 'pdf' && content.size <= MAX_MEMORY_BYTES)) return undefined
+  return isSecureContext ? texts.files.noWorker : texts.files.insecure
 }
 
 interface MediaPreviewProps { content: Content, kind: 'image' | 'audio' | 'video', onFail: () => void }
@@ -50,13 +56,13 @@ function MediaPreview ({ content, kind, onFail }: MediaPreviewProps) {
   const { name } = content
   if (address === undefined) return <Unloaded error={error} />
   switch (kind) {
-    case 'image': return <img class='shown' src={address} alt={name} onError={onFail} />
-    case 'audio': return <audio class='shown' src={address} controls aria-label={name} onError={onFail} />
-    case 'video': return <video class='shown' src={address} controls playsInline aria-label={name} onError={onFail} />
+    case 'image': return <img class='shown' src={address} alt={visibleName(name)} onError={onFail} />
+    case 'audio': return <audio class='shown' src={address} controls aria-label={visibleName(name)} onError={onFail} />
+    case 'video': return <video class='shown' src={address} controls playsInline aria-label={visibleName(name)} onError={onFail} />
   }
 }
 
-/** A PDF in the browser's viewer. The viewer gets no other bytes, because its error message would take the focus. */
+/** A PDF in the browser's viewer, which gets no other bytes. */
 function PdfPreview ({ content, onFail }: { content: Content, onFail: () => void }) {
   const { value: isPdf, error } = useLoaded(async signal => {
     const bytes = await readBytes(content, PDF_MARK_BYTES, signal)
@@ -64,7 +70,7 @@ function PdfPreview ({ content, onFail }: { content: Content, onFail: () => void
   })
   useEffect(() => { if (isPdf === false) onFail() }, [isPdf])
   if (isPdf !== true) return <Unloaded error={error} />
-  return <iframe class='shown' src={bytesAddress({ ...content, disposition: 'inline' })} title={content.name} />
+  return <PdfViewer address={bytesAddress({ ...content, disposition: 'inline' })} title={visibleName(content.name)} />
 }
 
 /** The address of the bytes: at the service worker, or in memory. */
@@ -87,7 +93,7 @@ function TextPreview ({ content }: { content: Content }) {
   return (
     <>
       {content.size > TEXT_BYTES && <p class='muted'>{texts.files.cut(formatSize(TEXT_BYTES), formatSize(content.size))}</p>}
-      <pre class='shown' tabIndex={0} role='region' aria-label={content.name} dir='auto'>{text}</pre>
+      <pre class='shown' tabIndex={0} role='region' aria-label={visibleName(content.name)} dir='auto'>{text}</pre>
     </>
   )
 }

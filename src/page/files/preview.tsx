@@ -1,6 +1,7 @@
 import type { StoredFile } from 'magicstore'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { Dialog } from '../dialog.tsx'
+import { FileName } from '../file-name.tsx'
 import { isFocusLost } from '../focus.ts'
 import { Icon } from '../icon.tsx'
 import { ProblemText } from '../problem.tsx'
@@ -31,10 +32,12 @@ export function Preview ({ file, onMove, onVersions, onClose }: PreviewProps) {
     setRenaming(false)
     onMove(target)
   }
-  // Only on buttons: players, texts and inputs use the arrow keys themselves.
+  const body = useRef<HTMLDivElement>(null)
+  // Players, texts and inputs use the arrow keys themselves. A click beside them focuses the body.
   function press ({ key, target }: KeyboardEvent): void {
-    if (target instanceof HTMLButtonElement && key === 'ArrowLeft') move(previous)
-    if (target instanceof HTMLButtonElement && key === 'ArrowRight') move(next)
+    if (!(target instanceof HTMLButtonElement) && target !== body.current) return
+    if (key === 'ArrowLeft') move(previous)
+    if (key === 'ArrowRight') move(next)
   }
   const rename = async (newName: string) => {
     onMove(await renameFile(file, newName))
@@ -44,8 +47,8 @@ export function Preview ({ file, onMove, onVersions, onClose }: PreviewProps) {
   // The input with the focus has been removed.
   useEffect(() => { if (!isRenaming && isFocusLost()) renameButton.current?.focus() }, [isRenaming])
   return (
-    <Dialog title={file.name} class='wide preview' onClose={onClose}>
-      <div class='preview-body' onKeyDown={press}>
+    <Dialog title={<FileName name={file.name} />} class='wide preview' onClose={onClose} onKeyDown={press}>
+      <div class='preview-body' ref={body} tabIndex={-1}>
         <div class='actions'>
           <Step icon='previous' label={texts.files.previous} target={previous} action={move} />
           <Step icon='next' label={texts.files.next} target={next} action={move} />

@@ -3,6 +3,7 @@ import { Icon } from '../icon.tsx'
 import { ProblemText } from '../problem.tsx'
 import { texts } from '../texts.ts'
 import { useAction } from '../use-action.ts'
+import { withoutInvisible } from '../visible-name.ts'
 
 interface RenameFormProps {
   name: string
@@ -13,13 +14,14 @@ interface RenameFormProps {
 
 /** An input for a new name, in place of the name. Enter saves, Escape cancels. */
 export function RenameForm ({ name, action, onCancel }: RenameFormProps) {
+  const offered = withoutInvisible(name)
   const input = useRef<HTMLInputElement>(null)
   const problemId = useId()
   const { run, isRunning, error } = useAction(action)
   // A layout effect, so that the focus has moved before the next key is pressed.
   useLayoutEffect(() => {
     input.current?.focus()
-    input.current?.setSelectionRange(0, stemLength(name))
+    input.current?.setSelectionRange(0, stemLength(offered))
   }, [])
   function submit (event: SubmitEvent): void {
     event.preventDefault()
@@ -37,7 +39,7 @@ export function RenameForm ({ name, action, onCancel }: RenameFormProps) {
   return (
     <form class='rename' onSubmit={submit} onKeyDown={leave}>
       <input
-        ref={input} defaultValue={name} required dir='auto' autocomplete='off' spellcheck={false}
+        ref={input} defaultValue={offered} required dir='auto' autocomplete='off' spellcheck={false}
         aria-label={texts.files.newName(name)} aria-describedby={problemId}
       />
       <button class='quiet' aria-disabled={isRunning} aria-label={texts.files.save}><Icon name='check' /></button>

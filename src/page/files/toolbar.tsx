@@ -36,5 +36,6 @@ export function Toolbar () {
 }
 
 function found (): string {
+  if (files.error.value !== undefined) return texts.files.searchFailed
   return files.isLoading.value ? texts.loading : texts.files.found(files.entries.value.length, files.isComplete.value)
 }

@@ -2,6 +2,7 @@ import { MagicStoreError, type DeletedFile } from 'magicstore'
 import { useEffect, useState } from 'preact/hooks'
 import { Dialog } from '../dialog.tsx'
 import { fieldsOf, NameField } from '../fields.tsx'
+import { FileName } from '../file-name.tsx'
 import { formatSize, formatTime } from '../format.ts'
 import { Icon } from '../icon.tsx'
 import { ProblemText } from '../problem.tsx'
@@ -88,7 +89,7 @@ function TrashCells ({ file, isActive, onTaken, onDelete }: TrashCellsProps) {
   return (
     <>
       <div role='gridcell' class='name-cell'>
-        <span class='file-name' title={file.name}><Icon name={kindOf(file)} /><bdi>{file.name}</bdi></span>
+        <span class='file-name'><Icon name={kindOf(file)} /><FileName name={file.name} /></span>
         {error !== undefined && !isTaken && <div class='refusal'><ProblemText error={error} /></div>}
       </div>
       <div role='gridcell' class='size'>{formatSize(file.size)}</div>
@@ -120,7 +121,7 @@ function RestoreAs ({ file, onClose }: { file: DeletedFile, onClose: () => void 
   })
   return (
     <Dialog title={texts.files.restoreAs} onClose={onClose}>
-      <p>{texts.files.nameTaken} <bdi>{file.name}</bdi></p>
+      <p>{texts.files.nameTaken} <FileName name={file.name} /></p>
       <form onSubmit={event => { void run(String(fieldsOf(event).get('name'))) }}>
         <NameField label={texts.files.otherName} name={nextName(file.name)} />
         <ProblemText error={error} />
@@ -134,7 +135,7 @@ function DeletionQuestion ({ file, onClose }: { file: DeletedFile, onClose: () =
   const { deleteForGoodTitle, deleteForGood: label, deleteForGoodOf } = texts.files
   return (
     <Question title={deleteForGoodTitle} label={label} action={() => deleteForGood(file)} onClose={onClose}>
-      <p>{deleteForGoodOf(file.versions)} <bdi>{file.name}</bdi></p>
+      <p>{deleteForGoodOf(file.versions)} <FileName name={file.name} /></p>
     </Question>
   )
 }
@@ -149,7 +150,7 @@ function EmptyQuestion ({ onClose }: { onClose: () => void }) {
     <Question title={texts.files.emptyTrash} label={texts.files.deleteAllForGood} action={emptyTrash} onClose={onClose}>
       <p>{texts.files.emptyTrashWarning}</p>
       <ul class='named-files'>
-        {entries.slice(0, NAMED_FILES).map(({ id, name }) => <li key={id}><bdi>{name}</bdi></li>)}
+        {entries.slice(0, NAMED_FILES).map(({ id, name }) => <li key={id}><FileName name={name} /></li>)}
         {others > 0 && <li>{texts.files.andOthers(others, trash.isComplete.value)}</li>}
       </ul>
     </Question>

@@ -1,6 +1,7 @@
 import { bodyOf, type StoredFile, type Version } from 'magicstore'
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { Dialog } from '../dialog.tsx'
+import { FileName } from '../file-name.tsx'
 import { formatSize, formatTime } from '../format.ts'
 import { notify } from '../notices.tsx'
 import { ProblemText } from '../problem.tsx'
@@ -105,7 +106,7 @@ function RemovalQuestion ({ file: { name }, version, onClose, onRemoved }: Remov
   }
   return (
     <Question title={texts.files.deleteVersion} label={texts.files.deleteForGood} action={remove} onClose={onClose}>
-      <p>{texts.files.deleteVersionOf(formatTime(version.createdAt))} <bdi>{name}</bdi></p>
+      <p>{texts.files.deleteVersionOf(formatTime(version.createdAt))} <FileName name={name} /></p>
     </Question>
   )
 }

@@ -1,8 +1,8 @@
-import { folder, session, usernameOf } from '../session.ts'
+import { folder } from '../folder.ts'
 
 /**
  * With the name and the size, which the server knows, it identifies a file when the user chooses it again after a reload. It stays in the
- * browser after the user has signed out, so it must not contain file names.
+ * browser after the user has signed out, so it must not contain names of files or users.
  */
 interface FileTraits { readonly lastModified: number }
 
@@ -18,15 +18,22 @@ export function removeTraits (...ids: string[]): void {
   if (rest.length < Object.keys(traits).length) write(Object.fromEntries(rest))
 }
 
-/** The storage key of this account. It contains the path, because several servers can share an origin. */
-export function uploadsKey (): string {
-  return `uploads ${folder.pathname} ${usernameOf(session.peek())}`
+/** The storage key. It contains the path, because several servers can share an origin. */
+const KEY = `uploads ${folder.pathname}`
+
+/** Removes what a former version of the page stored under the names of users. */
+export function removeNamedTraits (): void {
+  try {
+    for (const key of Object.keys(localStorage)) if (key.startsWith(`${KEY} `)) localStorage.removeItem(key)
+  } catch {
+    // The browser does not allow storage.
+  }
 }
 
 /** The traits by the id of the upload. */
 export function loadTraits (): Record<string, FileTraits> {
   try {
-    return JSON.parse(localStorage.getItem(uploadsKey()) ?? '{}') as Record<string, FileTraits>
+    return JSON.parse(localStorage.getItem(KEY) ?? '{}') as Record<string, FileTraits>
   } catch {
     // The browser does not allow storage, or the value is from other software. The page then asks whether a file is the same.
     return {}
@@ -35,8 +42,8 @@ export function loadTraits (): Record<string, FileTraits> {
 
 function write (traits: Record<string, FileTraits>): void {
   try {
-    if (Object.keys(traits).length === 0) localStorage.removeItem(uploadsKey())
-    else localStorage.setItem(uploadsKey(), JSON.stringify(traits))
+    if (Object.keys(traits).length === 0) localStorage.removeItem(KEY)
+    else localStorage.setItem(KEY, JSON.stringify(traits))
   } catch {
     // The browser does not allow storage, or it is full.
   }

@@ -1,4 +1,5 @@
 import { useId } from 'preact/hooks'
+import { FileName } from '../file-name.tsx'
 import { formatNumber, formatSize } from '../format.ts'
 import { Icon } from '../icon.tsx'
 import { ProblemText } from '../problem.tsx'
@@ -34,7 +35,7 @@ function UnfinishedRow ({ upload }: { upload: UnfinishedUpload }) {
   return (
     <li class='upload'>
       <div class='upload-head'>
-        <bdi class='upload-name' title={name}>{name}</bdi>
+        <FileName name={name} class='upload-name' />
         <span class='upload-controls'>
           <button
             type='button' class='quiet' aria-disabled={isRunning} aria-label={texts.uploads.cancelUnfinished(name)}

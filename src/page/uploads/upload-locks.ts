@@ -1,4 +1,5 @@
-import { uploadsKey } from './file-traits.ts'
+import { folder } from '../folder.ts'
+import { session, usernameOf } from '../session.ts'
 import { keyOf } from './names.ts'
 
 /*
@@ -30,7 +31,7 @@ function heldUntil (take: (release: () => void) => void): Promise<void> {
 }
 
 function lockName (name: string): string {
-  return `${uploadsKey()} ${keyOf(name)}`
+  return `uploads ${folder.pathname} ${usernameOf(session.peek())} ${keyOf(name)}`
 }
 
 function lockManager (): LockManager | undefined {

@@ -1,4 +1,5 @@
 import { useComputed } from '@preact/signals'
+import { FileName } from '../file-name.tsx'
 import { formatDuration, formatSize } from '../format.ts'
 import { Icon } from '../icon.tsx'
 import { session } from '../session.ts'
@@ -17,7 +18,7 @@ export function UploadRow ({ upload }: { upload: Upload }) {
   return (
     <li class={`upload ${state.kind}`}>
       <div class='upload-head'>
-        <bdi class='upload-name' title={name}>{name}</bdi>
+        <FileName name={name} class='upload-name' />
         <Controls upload={upload} />
       </div>
       {['running', 'paused'].includes(state.kind) && <Bar upload={upload} />}

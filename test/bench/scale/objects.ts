@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
-import { credentials } from '../../s3.ts'
+import { credentials } from '../../kit/s3.ts'
+import { MIB } from '../../kit/sizes.ts'
 import { download, upload } from '../load.ts'
 import type { Comparison } from '../report.ts'
 import { peakAbove, resultOf } from '../servers.ts'
@@ -8,8 +9,6 @@ import { interleave, MIB_PER_SECOND, PER_GIB, rowsOf, speedOf, type Speed } from
 import { inParallel } from '../transfers.ts'
 import type { Scale } from './scale.ts'
 import { signUp, startServer } from './services.ts'
-
-const MIB = 1024 ** 2
 
 /** Memory that four uploads may use above idle, in MiB. */
 const MEMORY_LIMIT_MIB = 160

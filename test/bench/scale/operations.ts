@@ -8,6 +8,7 @@ import { connect, createServer, type AddressInfo } from 'node:net'
 import pg from 'pg'
 import type { Attempt } from '../../../src/metadata/records.ts'
 import { openPostgresMetadata, type PostgresMetadata } from '../../../src/metadata/postgres/postgres.ts'
+import { HOUR } from '../../kit/durations.ts'
 
 export interface Operation {
   readonly name: string
@@ -34,19 +35,19 @@ const fillIds = (count: number) => { while (ids.length < count) ids.push(randomB
 const newId = () => ids.pop() as string
 const quota = { bytes: undefined, files: undefined }
 const SHA256 = '0'.repeat(64)
-const NEVER = Date.now() + 3600_000
+const NEVER = Date.now() + HOUR
 
 const metadata = await openPostgresMetadata({ url })
 const owners = await Promise.all(Array.from({ length: ACCOUNTS }, (_, index) =>
-  metadata.addAccount({ username: `owner-${index}`, usernameKey: `owner-${index}`, passwordHash: 'hash', createdAt: 1 })))
+  metadata.accounts.add({ username: `owner-${index}`, usernameKey: `owner-${index}`, passwordHash: 'hash', createdAt: 1 })))
 /** Acts that run at the same time replace other files. */
 const pageOf = (index: number) => `page-${8 + (index >> 5) % 50}`
 const ownerOf = (index: number) => owners[index % ACCOUNTS]?.id as number
 const tokens = await Promise.all(owners.map(({ id }) =>
-  metadata.addToken({ accountId: id, kind: 'access', parentId: null, name: null, scopes: 'files:read', secretHash: null, createdAt: 1, expiresAt: NEVER })))
-const newFile = (ownerId: number, name: string) => ({ ownerId, name, size: 4096, type: 'text/plain', sha256: SHA256, blobId: newId(), isLeased: false, now: Date.now() })
+  metadata.tokens.add({ accountId: id, kind: 'access', parentId: null, name: null, scopes: 'files:read', secretHash: null, createdAt: 1, expiresAt: NEVER })))
+const newFile = (ownerId: number, name: string) => ({ ownerId, name, size: 4096, type: 'text/plain', sha256: SHA256, blobId: newId(), isLeased: false })
 fillIds(60 * ACCOUNTS + 1000)
-for (const { id } of owners) for (let index = 0; index < 60; index++) await metadata.addFile(newFile(id, `page-${index}`), quota)
+for (const { id } of owners) for (let index = 0; index < 60; index++) await metadata.files.add(newFile(id, `page-${index}`), quota)
 
 let added = 0
 let removed = 0
@@ -54,18 +55,18 @@ const attempt = (index: number): Attempt => ({ kind: 'sign_in', network: `10.0.$
 
 /** Each is called with 0, 1, 2 and so on. */
 const acts: Record<string, (metadata: PostgresMetadata, index: number) => Promise<unknown>> = {
-  findToken: (on, index) => on.findToken(tokens[index % ACCOUNTS]?.id as number),
-  findFile: (on, index) => on.findFile(ownerOf(index), 'page-7'),
-  'listFiles, 50 of 60': (on, index) => on.listFiles(ownerOf(index), { order: 'name', prefix: undefined, limit: 50, after: undefined }),
-  leaseBlob: on => on.leaseBlob(newId(), 300),
-  addFile: on => { const index = added++; return on.addFile(newFile(ownerOf(index), `file-${index}`), quota) },
-  'putFile that replaces': (on, index) => on.putFile(newFile(ownerOf(index), pageOf(index)), quota, {}),
-  'putFile with If-Match: *': (on, index) => on.putFile(newFile(ownerOf(index), pageOf(index)), quota, { 'if-match': '*' }),
-  removeFile: on => { const index = removed++; return on.removeFile(ownerOf(index), `file-${index}`, { precondition: {}, isPermanent: false }) },
+  findToken: (on, index) => on.tokens.find(tokens[index % ACCOUNTS]?.id as number),
+  findFile: (on, index) => on.files.find(ownerOf(index), 'page-7'),
+  'listFiles, 50 of 60': (on, index) => on.files.list(ownerOf(index), { order: 'name', prefix: undefined, limit: 50, after: undefined }),
+  leaseBlob: on => on.blobs.lease(newId(), 300),
+  addFile: on => { const index = added++; return on.files.add(newFile(ownerOf(index), `file-${index}`), quota) },
+  'putFile that replaces': (on, index) => on.files.put(newFile(ownerOf(index), pageOf(index)), quota, {}),
+  'putFile with If-Match: *': (on, index) => on.files.put(newFile(ownerOf(index), pageOf(index)), quota, { 'if-match': '*' }),
+  removeFile: on => { const index = removed++; return on.files.remove(ownerOf(index), `file-${index}`, { precondition: {}, isPermanent: false }) },
   'claimAttempt and finishAttempt': async (on, index) => {
     const { kind, network, usernameKey } = attempt(index)
-    const claim = await on.claimAttempt(attempt(index), [{ matching: { kind, network }, limit: 100, seconds: 900 }, { matching: { kind, network, usernameKey }, limit: 10, seconds: 900 }])
-    if (claim.state === 'granted') await on.finishAttempt(claim.id, 'succeeded', Date.now())
+    const claim = await on.attempts.claim(attempt(index), [{ matching: { kind, network }, limit: 100, seconds: 900 }, { matching: { kind, network, usernameKey }, limit: 10, seconds: 900 }])
+    if (claim.state === 'granted') await on.attempts.finish(claim.id, 'succeeded')
   }
 }
 
@@ -126,8 +127,8 @@ for (const [name, act] of Object.entries(acts)) {
   operations.push({ name, roundTrips: roundTrips[name] ?? NaN, rounds: pairs })
 }
 
-const toOne = () => metadata.addFile(newFile(ownerOf(0), newId()), quota)
-const toAll = (index: number) => metadata.addFile(newFile(ownerOf(index), newId()), quota)
+const toOne = () => metadata.files.add(newFile(ownerOf(0), newId()), quota)
+const toAll = (index: number) => metadata.files.add(newFile(ownerOf(index), newId()), quota)
 const pairs = []
 for (let round = 0; round < Number(rounds); round++) pairs.push({ ours: (await cost(times, toOne)).perSecond, baseline: (await cost(times, toAll)).perSecond })
 

@@ -1,5 +1,5 @@
 /** The S3 server of the tests in a process of its own: node --import tsx test/bench/scale/s3-server.ts FOLDER. Prints its port. */
-import { startS3 } from '../../s3.ts'
+import { startS3 } from '../../kit/s3.ts'
 
 const s3 = await startS3(String(process.argv[2]))
 // The tests read the log; here it would only grow.

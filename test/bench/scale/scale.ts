@@ -6,15 +6,15 @@
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
+import { root } from '../../kit/root.ts'
+import { MIB } from '../../kit/sizes.ts'
 import { rowOf, sectionOf, withResults, type Comparison } from '../report.ts'
 import { openWorkbench } from '../servers.ts'
 import { compareObjects, compareUploadMemory } from './objects.ts'
 import { compareProcesses, compareResource, compareSmallUploads, compareStarts } from './requests.ts'
 import { openServices, type Services } from './services.ts'
 import { compareListings, compareOperations, compareSweep } from './walls.ts'
-
-const MIB = 1024 ** 2
 
 export interface Scale {
   readonly services: Services
@@ -60,7 +60,7 @@ try {
 const result = { node: process.version, cores: cpus().length, rounds: sizes.rounds, rows: comparisons.map(rowOf) }
 console.log(sectionOf(result))
 if (!isBrief && only === '') {
-  const page = fileURLToPath(new URL('../../../src/deployment/scaling.md', import.meta.url))
+  const page = join(root, 'src/deployment/scaling.md')
   await writeFile(new URL('results.json', import.meta.url), `${JSON.stringify(result, null, 2)}\n`)
   await writeFile(page, withResults(await readFile(page, 'utf8'), sectionOf(result)))
 }

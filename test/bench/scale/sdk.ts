@@ -6,9 +6,9 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import { CompleteMultipartUploadCommand, CreateMultipartUploadCommand, DeleteObjectCommand, GetObjectCommand, ListObjectsV2Command, PutObjectCommand, S3Client, UploadPartCommand } from '@aws-sdk/client-s3'
+import { GIB, MIB } from '../../kit/sizes.ts'
 import type { Speed } from '../speed.ts'
 
-const MIB = 1024 ** 2
 const PART_BYTES = 5 * MIB
 /** Of the SDK's own upload in parts (lib-storage). */
 const PARTS_AT_ONCE = 4
@@ -76,7 +76,7 @@ const began = performance.now()
 await ways[way]?.()
 const seconds = (performance.now() - began) / 1000
 const { user, system } = process.cpuUsage(before)
-const gibibytes = bytes / 1024 ** 3
+const gibibytes = bytes / GIB
 console.log(JSON.stringify({ perSecond: gibibytes / seconds, cpuSeconds: (user + system) / 1e6 / gibibytes } satisfies Speed))
 if (way === 'parts') await client.send(new DeleteObjectCommand(target))
 client.destroy()

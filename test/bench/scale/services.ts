@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { startPostgres, type PostgresServer } from '../../postgres.ts'
-import { credentials } from '../../s3.ts'
+import { startPostgres, type PostgresServer } from '../../kit/postgres.ts'
+import { credentials } from '../../kit/s3.ts'
 import { startMagicStore, startScript, type Running } from '../servers.ts'
 
 const password = 'correct horse battery'

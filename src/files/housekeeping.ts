@@ -1,0 +1,92 @@
+import { setTimeout } from 'node:timers/promises'
+import type { BlobStore, Reserve } from '../blobs/blob-store.ts'
+import type { Metadata } from '../metadata/metadata.ts'
+
+const INTERVAL_MILLISECONDS = 60_000
+
+/**
+ * How long the row of an expired token is kept. An access token contains its expiry. A personal token does not: its row is kept for a day,
+ * so that the error is `token_expired`, not `token_revoked`. An expired session gets the same response as a revoked one.
+ */
+const EXPIRED_TOKENS = [
+  { kind: 'access', milliseconds: 60_000 },
+  { kind: 'personal', milliseconds: 24 * 3600 * 1000 },
+  { kind: 'session', milliseconds: 60_000 }
+] as const
+
+/** Longer than any limit counts attempts. */
+const ATTEMPT_MILLISECONDS = 2 * 3600 * 1000
+
+/** An attempt that is later than this is from before the clock was set back. */
+const DRIFT_MILLISECONDS = 60_000
+
+/** Rows deleted in one commit, which takes a few milliseconds. */
+const BATCH = 500
+
+/** Kept contents deleted in one commit: a request that waits for it is not late. */
+const CONTENT_BATCH = 20
+
+/** Pause between batches, in which requests are served. */
+const PAUSE_MILLISECONDS = 10
+
+/** How often to check, and how long to wait each time, whether a sweep has freed enough. Under constant deletion some bytes always wait. */
+const SWEEP_TRIES = 10
+const SWEEP_MILLISECONDS = 500
+
+export interface Housekeeping { stop (): void }
+
+interface HousekeepingOptions {
+  metadata: Metadata
+  blobs: Pick<BlobStore, 'space'>
+  reserve: Reserve
+  /** Deletes the bytes of discarded blobs, also those that could not be deleted earlier: a backup retained them, or the disk refused. */
+  sweep: () => void
+}
+
+/** Once a minute, deletes expired tokens, uploads and kept content, old attempts and discarded blobs, and restores the reserve if there is space. */
+export function startHousekeeping ({ metadata, blobs, reserve, sweep }: HousekeepingOptions): Housekeeping {
+  /** Deletes the oldest versions and trash of all accounts if the disk has less than twice the space that uploads must leave. */
+  async function makeSpace (): Promise<void> {
+    const { space } = blobs
+    if (space === undefined) return
+    const missingBytes = () => space().then(({ kept, free }) => 2 * kept - free)
+    // Until the backup ends, deleting more makes no space.
+    if (await metadata.blobs.hasRetentionLock()) return
+    // Bytes that are being deleted make space first.
+    for (let tries = 0; tries < SWEEP_TRIES && await missingBytes() > 0 && await metadata.blobs.hasDiscarded(); tries++) {
+      await pause(SWEEP_MILLISECONDS)
+    }
+    for (let missing = await missingBytes(); missing > 0;) {
+      const bytes = await metadata.kept.removeOldest(missing, CONTENT_BATCH)
+      if (bytes === 0) return
+      missing -= bytes
+      await pause()
+    }
+  }
+
+  async function run (): Promise<void> {
+    // First, because on a full disk the rest fails.
+    sweep()
+    await reserve.withSpace(makeSpace)
+    const now = await metadata.now()
+    for (const { kind, milliseconds } of EXPIRED_TOKENS) {
+      await untilNone(() => metadata.tokens.removeExpired({ kind, before: now - milliseconds }, BATCH))
+    }
+    await untilNone(() => metadata.attempts.removeOutside({ since: now - ATTEMPT_MILLISECONDS, until: now + DRIFT_MILLISECONDS, limit: BATCH }))
+    await untilNone(() => metadata.uploads.removeExpired(BATCH))
+    await untilNone(() => metadata.kept.removeExpired(CONTENT_BATCH))
+    sweep()
+    await reserve.restore()
+  }
+  // A run that fails, on a full disk for example, is repeated a minute later.
+  const timer = setInterval(() => { run().catch(() => {}) }, INTERVAL_MILLISECONDS)
+  timer.unref()
+  return { stop: () => clearInterval(timer) }
+}
+
+const pause = (milliseconds = PAUSE_MILLISECONDS) => setTimeout(milliseconds, undefined, { ref: false })
+
+/** Removes batches until there may be no more. */
+async function untilNone (removeBatch: () => Promise<boolean>): Promise<void> {
+  while (await removeBatch()) await pause()
+}

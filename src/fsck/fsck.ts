@@ -1,0 +1,126 @@
+import { createHash } from 'node:crypto'
+import type { BlobStore } from '../blobs/blob-store.ts'
+import type { Metadata } from '../metadata/metadata.ts'
+import type { StoredContent, UsageMismatch } from '../metadata/records.ts'
+import { Problem } from '../problems.ts'
+
+/** Blobs in one query. */
+const BATCH = 500
+
+interface Stores { metadata: Metadata, blobs: BlobStore }
+
+/**
+ * One inconsistency: the bytes of a file, a version or a deleted file in the trash are `missing`, have the `wrong_size`, are
+ * `unreadable` or have the `wrong_digest`; an `orphan` is a blob that belongs to none of them; a recorded `usage` is not the sum of what
+ * is stored; the `database` itself is damaged. `name` is that of the file; null for a version of a deleted one.
+ */
+export type Finding =
+  | { readonly kind: Fault } & Pick<StoredContent, 'content' | 'blobId' | 'ownerId' | 'name'>
+  | { readonly kind: 'orphan', readonly blobId: string }
+  | { readonly kind: 'usage', readonly accountId: number, readonly detail: string }
+  | { readonly kind: 'database', readonly detail: string }
+
+/**
+ * Compares metadata and blobs in both directions. It may run beside a server: before it reports something, it checks that it
+ * was not just changed. `isDeep` reads every byte; `onLook` gets the number of blobs checked so far.
+ */
+export async function * checkIntegrity ({ metadata, blobs }: Stores, { isDeep, onLook }: { isDeep: boolean, onLook: (done: number) => void }): AsyncGenerator<Finding> {
+  for (const detail of await metadata.checkIntegrity()) yield { kind: 'database', detail }
+  yield * checkContents({ metadata, blobs }, { check: isDeep ? checkDigest : checkSize, onLook })
+  yield * checkBlobs({ metadata, blobs })
+  for (const { accountId, recorded, actual } of await metadata.accounts.usageMismatches()) {
+    yield { kind: 'usage', accountId, detail: `recorded ${usageText(recorded)}; stored ${usageText(actual)}` }
+  }
+}
+
+/** Repairs what can be repaired without loss: moves an orphan to the quarantine, or recomputes the usage. Returns whether it did. */
+export async function repair ({ metadata, blobs }: Stores, finding: Finding): Promise<boolean> {
+  switch (finding.kind) {
+    case 'orphan':
+      return blobs.quarantine(finding.blobId)
+    case 'usage':
+      await metadata.accounts.repairUsage()
+      return true
+    default:
+      return false
+  }
+}
+
+function usageText ({ bytes, files, keptBytes, keptContents }: UsageMismatch['actual']): string {
+  return `${bytes} bytes in ${files} files, and ${keptBytes} bytes in ${keptContents} versions and deleted files`
+}
+
+type Fault = 'missing' | 'wrong_size' | 'unreadable' | 'wrong_digest'
+
+type Check = (content: Pick<StoredContent, 'blobId' | 'size' | 'sha256'>, blobs: BlobStore) => Promise<Fault | undefined>
+
+async function * checkContents ({ metadata, blobs }: Stores, { check, onLook }: { check: Check, onLook: (done: number) => void }): AsyncGenerator<Finding> {
+  let afterId = ''
+  let done = 0
+  for (;;) {
+    const contents = await metadata.blobs.listContents(afterId, BATCH)
+    for (const stored of contents) {
+      const { content, blobId, ownerId, name } = stored
+      const kind = await check(stored, blobs)
+      if (kind !== undefined && await isCurrent(blobId, metadata)) yield { kind, content, blobId, ownerId, name }
+      onLook(++done)
+    }
+    const last = contents.at(-1)
+    if (last === undefined) return
+    afterId = last.blobId
+  }
+}
+
+/** A blob that was discarded meanwhile may be removed already. */
+async function isCurrent (blobId: string, metadata: Metadata): Promise<boolean> {
+  return (await metadata.blobs.findKnown([blobId])).has(blobId)
+}
+
+const checkSize: Check = async ({ blobId, size }, blobs) => {
+  try {
+    await blobs.check(blobId, size)
+    return undefined
+  } catch (error) {
+    return faultOf(error)
+  }
+}
+
+const checkDigest: Check = async ({ blobId, size, sha256 }, blobs) => {
+  try {
+    const hash = createHash('sha256')
+    const bytes = await blobs.read(blobId, size, [{ start: 0, end: size - 1 }])
+    for await (const chunk of Buffer.isBuffer(bytes) ? [bytes] : bytes) hash.update(chunk as Buffer)
+    return hash.digest('hex') === sha256 ? undefined : 'wrong_digest'
+  } catch (error) {
+    return faultOf(error)
+  }
+}
+
+/** A read error is a finding, and must not end the check. A store that can't be reached ends it. */
+function faultOf (error: unknown): Fault {
+  if (!(error instanceof Problem)) return 'unreadable'
+  if (error.code === 'unavailable') throw error
+  const { code } = error.cause as NodeJS.ErrnoException
+  if (code === 'ENOENT') return 'missing'
+  return code === undefined ? 'wrong_size' : 'unreadable'
+}
+
+/** Blobs are listed before the metadata is read, because the metadata of a committed blob is written first. */
+async function * checkBlobs ({ metadata, blobs }: Stores): AsyncGenerator<Finding> {
+  let batch: string[] = []
+  for await (const id of blobs.committed()) {
+    batch.push(id)
+    if (batch.length < BATCH) continue
+    yield * orphansAmong(batch, { metadata, blobs })
+    batch = []
+  }
+  yield * orphansAmong(batch, { metadata, blobs })
+}
+
+async function * orphansAmong (ids: string[], { metadata, blobs }: Stores): AsyncGenerator<Finding> {
+  const referenced = await metadata.blobs.findReferenced(ids)
+  for (const blobId of ids) {
+    // A blob that was discarded since it was listed is no longer referenced, and no longer there.
+    if (!referenced.has(blobId) && await blobs.has(blobId)) yield { kind: 'orphan', blobId }
+  }
+}

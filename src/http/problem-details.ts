@@ -1,0 +1,51 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { type Failure, failures, type Problem } from '../problems.ts'
+import { Count, ONE_LINE } from './wire-values.ts'
+
+const text = (maxLength: number, options: { description: string, examples: string[] }) =>
+  Type.String({ minLength: 1, maxLength, pattern: ONE_LINE, ...options })
+
+export const ProblemDetails = Type.Object({
+  type: Type.String({
+    format: 'uri',
+    maxLength: 128,
+    pattern: '^(?:urn:magicstore:problem:[a-z_]+|https://iana[.]org/assignments/http-problem-types#[a-z-]+)$',
+    description: 'URI of the problem type; there is one for each code.',
+    examples: ['urn:magicstore:problem:not_found']
+  }),
+  title: text(128, { description: 'Short summary of the problem type.', examples: ['Not found'] }),
+  status: Type.Integer({ format: 'int32', minimum: 400, maximum: 599, description: 'The HTTP status code.', examples: [404] }),
+  detail: text(1024, { description: 'Explanation of this occurrence, for humans.', examples: ['Not found'] }),
+  code: Type.String({ maxLength: 64, pattern: '^[a-z_]+$', description: 'Stable code for programs.', examples: ['not_found'] }),
+  instance: Type.Optional(Type.String({
+    format: 'uri',
+    maxLength: 128,
+    pattern: '^urn:magicstore:request:[A-Za-z0-9-]+$',
+    description: 'URI of this occurrence, with the request id. Omitted for 404, so that all 404 bodies of an operation are identical.',
+    examples: ['urn:magicstore:request:9b3a2a3e-6a0f-4c36-8f0e-2f1d3b5c7a90']
+  })),
+  errors: Type.Optional(Type.Array(Type.Object({
+    field: Type.String({
+      maxLength: 256,
+      pattern: ONE_LINE,
+      description: 'A dotted path into the body, or the name of a parameter.',
+      examples: ['username']
+    }),
+    message: text(1024, { description: 'What is wrong with the field.', examples: ['must NOT have fewer than 1 characters'] })
+  }, { additionalProperties: false, description: 'A validation error.' }), {
+    maxItems: 32,
+    description: 'Validation errors, one for each mismatch with the schema.'
+  })),
+  'expected-offset': Type.Optional(Count('For `upload_offset_mismatch`: the offset of the upload.', 0)),
+  'provided-offset': Type.Optional(Count('For `upload_offset_mismatch`: the offset in the request.', 5))
+}, { $id: 'Problem', additionalProperties: false, description: 'Why a request failed (RFC 9457).' })
+export type ProblemDetails = Static<typeof ProblemDetails>
+
+/** The body of a problem response (RFC 9457 section 3). */
+export function problemDetails (problem: Problem, requestId?: string): ProblemDetails {
+  const { status, title, type = `urn:magicstore:problem:${problem.code}` }: Failure = failures[problem.code]
+  const { errors, members } = problem.options
+  // The bodies for another user's file and for a missing file are byte-identical, so a 404 has no request id in its body.
+  const instance = requestId === undefined || status === 404 ? {} : { instance: `urn:magicstore:request:${requestId}` }
+  return { type, title, status, detail: problem.message, code: problem.code, ...instance, ...(errors && { errors }), ...members }
+}

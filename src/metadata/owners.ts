@@ -1,0 +1,66 @@
+import { and, eq, gt, isNull, ne, sql } from 'drizzle-orm'
+import { Problem } from '../problems.ts'
+import type { Engine } from './engine.ts'
+import { refuseBeyondQuota, type Quota } from './records.ts'
+import { type Ask, ask, reading, writing } from './rule.ts'
+import type { UploadUsage } from './uploads-repository.ts'
+
+const { placeholder } = sql
+
+/** What an account uses, read with its row locked, until the transaction ends: names, quotas and preconditions are exact. */
+export interface Owner { readonly id: number, readonly bytes: number, readonly files: number, readonly keptBytes: number, readonly keptContents: number }
+
+/** What changes in the usage of an account; 0 if not given. */
+export interface Change { readonly bytes?: number, readonly files?: number, readonly keptBytes?: number, readonly keptContents?: number }
+
+/** The usage of unfinished uploads, and the time. */
+export interface Reserved extends UploadUsage { readonly time: number }
+
+/** The usage of accounts: quotas are decided by it, and every change of files and kept content updates it. */
+export interface Owners {
+  /** Locks an account. @throws not_found if it was deleted. */
+  lock (id: number): Ask<Owner>
+  /** What unfinished uploads reserve now, without the upload `except`. */
+  reserved (ownerId: number, except?: string): Ask<Reserved>
+  charge (ownerId: number, change: Change): Ask<unknown>
+}
+
+export function createOwners ({ tables: { accounts, uploads }, clock, locking }: Engine): Owners {
+  const sums = reading('reserved_by_uploads', db => db.select({
+    uploads: sql`count(*)`.mapWith(Number),
+    bytes: sql`coalesce(sum(coalesce(${uploads.length}, ${uploads.offset})), 0)`.mapWith(Number),
+    receivedBytes: sql`coalesce(sum(${uploads.offset}), 0)`.mapWith(Number),
+    time: clock.mapWith(Number)
+  }).from(uploads).where(and(
+    eq(uploads.ownerId, placeholder('ownerId')), isNull(uploads.result), gt(uploads.expiresAt, clock), ne(uploads.id, placeholder('except'))
+  )))
+  const locked = reading('lock_owner', db => locking(db.select({
+    id: accounts.id, bytes: accounts.usedBytes, files: accounts.usedFiles, keptBytes: accounts.keptBytes, keptContents: accounts.keptContents
+  }).from(accounts).where(and(eq(accounts.id, placeholder('id')), isNull(accounts.removedAt)))))
+  const charging = writing('charge_owner', db => db.update(accounts).set({
+    usedBytes: sql`${accounts.usedBytes} + cast(${placeholder('bytes')} AS bigint)`,
+    usedFiles: sql`${accounts.usedFiles} + cast(${placeholder('files')} AS bigint)`,
+    keptBytes: sql`${accounts.keptBytes} + cast(${placeholder('keptBytes')} AS bigint)`,
+    keptContents: sql`${accounts.keptContents} + cast(${placeholder('keptContents')} AS bigint)`
+  }).where(eq(accounts.id, placeholder('id'))))
+
+  return {
+    lock: id => ask(locked, { id }, ([owner]) => {
+      // The account was deleted during the upload.
+      if (owner === undefined) throw new Problem('not_found')
+      return owner
+    }),
+    reserved: (ownerId, except = '') => ask(sums, { ownerId, except }, ([usage]) => usage as Reserved),
+    charge: (id, { bytes = 0, files = 0, keptBytes = 0, keptContents = 0 }) => ask(charging, { id, bytes, files, keptBytes, keptContents })
+  }
+}
+
+/**
+ * Refuses a change that exceeds a quota even without kept content. Returns how many bytes of kept content must go for it; 0 or less if none.
+ * @throws quota_exceeded.
+ */
+export function refuseBeyond (quota: Quota, { owner, reserved, added }: { owner: Owner, reserved: UploadUsage, added: { bytes: number, files: number } }): number {
+  refuseBeyondQuota('bytes', { used: owner.bytes + reserved.bytes, added: added.bytes, limit: quota.bytes })
+  refuseBeyondQuota('files', { used: owner.files + reserved.uploads, added: added.files, limit: quota.files })
+  return quota.bytes === undefined ? -Infinity : owner.bytes + owner.keptBytes + reserved.receivedBytes + added.bytes - quota.bytes
+}

@@ -1,0 +1,77 @@
+import { and, desc, eq, gt, inArray, lte, type SQL, sql } from 'drizzle-orm'
+import { Problem } from '../../problems.ts'
+import { type AttemptClaims, isCounted } from '../attempts.ts'
+import type { Engine } from '../engine.ts'
+import type { AttemptLimit } from '../records.ts'
+import { ask, reading, together, writing } from '../rule.ts'
+import { attemptClaims, attempts } from './schema.ts'
+
+/** How long a claim counts if its process does not finish it. Checking a password takes a second at most. */
+const CLAIM_MILLISECONDS = 60_000
+
+/**
+ * A failure that another process recorded is in the future if its clock is ahead, or if this attempt has waited for a connection.
+ * One that is later than this is from before the clock was set back.
+ */
+const SKEW_MILLISECONDS = 60_000
+
+const { placeholder } = sql
+
+/** Any number of processes serve this database: their claims are in a table. */
+export function createAttemptClaims ({ clock, transactFor }: Engine): AttemptClaims {
+  // Attempts that a limit counts together have the network or the username in common. Sorted, so that no two wait for each other.
+  const lock = reading('lock_attempts', db => db.select({ locked: sql`pg_advisory_xact_lock(key)` }).from(sql`(
+    SELECT hashtextextended(shared, 0) AS key FROM unnest(ARRAY[${placeholder('kind')}::text || ' network ' || ${placeholder('network')}::text,
+      ${placeholder('kind')}::text || ' username ' || ${placeholder('usernameKey')}::text]) shared ORDER BY 1) keys`))
+
+  /** The failures that a limit counts and the claims that may become failures, as of one moment: an attempt that is finished meanwhile is one of the two. */
+  const counts = ({ matching, limit, seconds }: AttemptLimit, time: SQL<number>) => reading('', db => {
+    const latest = db.select({ at: attempts.at }).from(attempts)
+      .where(and(isCounted(matching, attempts), gt(attempts.at, sql`${time} - cast(${seconds * 1000} AS bigint)`), lte(attempts.at, sql`${time} + cast(${SKEW_MILLISECONDS} AS bigint)`)))
+      .orderBy(desc(attempts.at)).limit(limit).as('latest')
+    const claimed = db.select({ count: sql`count(*)` }).from(attemptClaims).where(and(isCounted(matching, attemptClaims), gt(attemptClaims.expiresAt, clock)))
+    return db.select({
+      failed: sql`count(*)`.mapWith(Number), earliest: sql`min(${latest.at})`.mapWith(Number), claimed: sql`(${claimed})`.mapWith(Number), time: time.mapWith(Number)
+    }).from(latest)
+  })
+
+  return {
+    claim: (attempt, limits) => transactFor(attempt.network, function * () {
+      const { kind, network, usernameKey, isKnownNetwork, at } = attempt
+      const time = at === undefined ? clock : sql<number>`cast(${at} AS bigint)`
+      const [, ...found] = yield * together(ask(lock, { kind, network, usernameKey }), ...limits.map(limit => ask(counts(limit, time), {}, ([row]) => row as NonNullable<typeof row>)))
+      const retries = found.map(({ failed, earliest, time }, index) => {
+        const { limit, seconds } = limits[index] as AttemptLimit
+        return failed < limit ? 0 : Math.max(1, Math.ceil((earliest + seconds * 1000 - time) / 1000))
+      })
+      const retrySeconds = Math.max(0, ...retries)
+      if (retrySeconds > 0) return { state: 'refused', retrySeconds }
+      if (found.some(({ failed, claimed }, index) => failed + claimed >= (limits[index] as AttemptLimit).limit)) return { state: 'busy' }
+      const [claim] = yield * ask(writing('', db => db.insert(attemptClaims)
+        .values({ kind, network, usernameKey, isKnownNetwork, expiresAt: sql`${clock} + ${CLAIM_MILLISECONDS}` }).returning({ id: attemptClaims.id })))
+      return { state: 'granted', id: Number(claim?.id) }
+    }),
+
+    async finish (claimId, outcome) {
+      // While nothing can be recorded, nothing can be claimed either. A claim that stays counts until it expires.
+      await transactFor(`claim ${claimId}`, function * () {
+        const [claim] = yield * ask(writing('', db => db.delete(attemptClaims).where(eq(attemptClaims.id, claimId)).returning()))
+        // A second call changes nothing, so that one whose answer was lost can be repeated.
+        if (claim === undefined) return
+        const { kind, network, usernameKey, isKnownNetwork } = claim
+        if (outcome === 'failed') {
+          yield * ask(writing('', db => db.insert(attempts).values({ kind, network, usernameKey, isKnownNetwork, at: clock })))
+        } else if (outcome === 'succeeded') {
+          yield * ask(writing('', db => db.delete(attempts).where(isCounted({ kind: 'sign_in', usernameKey, network }, attempts))))
+        }
+      }, { repeats: true }).catch((error: unknown) => {
+        if (!(error instanceof Problem)) throw error
+      })
+    },
+
+    * removeLapsed (limit) {
+      yield * ask(writing('', db => db.delete(attemptClaims).where(inArray(attemptClaims.id,
+        db.select({ id: attemptClaims.id }).from(attemptClaims).where(lte(attemptClaims.expiresAt, clock)).limit(limit)))))
+    }
+  }
+}

@@ -1,0 +1,72 @@
+import { randomUUID } from 'node:crypto'
+import { and, asc, eq, gt, inArray, lte, notExists, or, sql } from 'drizzle-orm'
+import type { OwnBlobMethods } from '../blobs.ts'
+import type { Engine } from '../engine.ts'
+import { ask, reading, writing, type Db } from '../rule.ts'
+import { discardedBlobs, retentionLocks } from './schema.ts'
+
+/** Until a retention lock expires, no bytes of discarded blobs are given out to be deleted. A backup renews its lock while it runs. */
+export interface RetentionLocks {
+  /** Commits the lock, which must happen before the backup reads which files there are. Returns its id. */
+  takeRetentionLock (seconds: number): Promise<number>
+  /** False if the lock expired: bytes may have been deleted since. */
+  renewRetentionLock (id: number, seconds: number): Promise<boolean>
+  releaseRetentionLock (id: number): Promise<void>
+}
+
+/**
+ * How long a process that got discarded blobs has to delete their bytes before another process gets them too, which costs nothing
+ * but time. Short, because the server that follows one that was killed waits for it.
+ */
+const SWEEP_MILLISECONDS = 15_000
+
+/** The discarded blobs of a database that any number of processes serve. */
+export function createDiscardedBlobs ({ clock, read, apply, skippingLocked }: Engine): OwnBlobMethods {
+  // Blobs that this process has claimed are given to it again.
+  const sweeper = randomUUID()
+  const anyLock = reading('retention_lock', db => db.select({ id: retentionLocks.id }).from(retentionLocks).where(gt(retentionLocks.expiresAt, clock)).limit(1))
+
+  return {
+    async claimDiscarded (limit, graceSeconds) {
+      // One statement sees one state: a blob that was discarded before a retention lock was taken is in no backup that began after it.
+      const free = (db: Db) => db.select({ id: discardedBlobs.id }).from(discardedBlobs).where(and(
+        lte(discardedBlobs.discardedAt, sql`${clock} - ${graceSeconds * 1000}`),
+        or(lte(discardedBlobs.claimedUntil, clock), eq(discardedBlobs.claimedBy, sweeper)),
+        notExists(db.select({ id: retentionLocks.id }).from(retentionLocks).where(gt(retentionLocks.expiresAt, clock)))
+      )).orderBy(asc(discardedBlobs.discardedAt), asc(discardedBlobs.id)).limit(limit)
+      // Usually there is none, and a write costs a sync.
+      if ((await read(() => ask(reading('', free)))).length === 0) return []
+      const claimed = await apply(() => ask(writing('', db => db.update(discardedBlobs)
+        .set({ claimedBy: sweeper, claimedUntil: sql`${clock} + ${SWEEP_MILLISECONDS}` })
+        .where(inArray(discardedBlobs.id, skippingLocked(free(db)) as never))
+        .returning({ id: discardedBlobs.id, blobId: discardedBlobs.blobId, discardedAt: discardedBlobs.discardedAt }))))
+      return claimed.sort((a, b) => a.discardedAt - b.discardedAt || a.id - b.id).map(row => row.blobId)
+    },
+
+    hasRetentionLock: () => read(() => ask(anyLock, {}, found => found.length > 0)),
+
+    postponeDiscarded: blobIds => apply(function * () {
+      yield * ask(writing('', db => db.update(discardedBlobs).set({ discardedAt: clock }).where(inArray(discardedBlobs.blobId, blobIds))))
+    })
+  }
+}
+
+export function createRetentionLocks ({ clock, transact, apply }: Engine): RetentionLocks {
+  const expiry = (seconds: number) => sql`${clock} + ${seconds * 1000}`
+
+  return {
+    takeRetentionLock: seconds => transact(function * () {
+      yield * ask(writing('', db => db.delete(retentionLocks).where(lte(retentionLocks.expiresAt, clock))))
+      const [lock] = yield * ask(writing('', db => db.insert(retentionLocks).values({ expiresAt: expiry(seconds) }).returning()))
+      return Number(lock?.id)
+    }),
+
+    renewRetentionLock: (id, seconds) => apply(function * () {
+      const renewed = yield * ask(writing('', db => db.update(retentionLocks).set({ expiresAt: expiry(seconds) })
+        .where(and(eq(retentionLocks.id, id), gt(retentionLocks.expiresAt, clock))).returning()))
+      return renewed.length > 0
+    }),
+
+    releaseRetentionLock: id => apply(function * () { yield * ask(writing('', db => db.delete(retentionLocks).where(eq(retentionLocks.id, id)))) })
+  }
+}

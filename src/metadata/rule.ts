@@ -1,0 +1,84 @@
+import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
+
+/** A connection to a database, as Drizzle types one to PostgreSQL. */
+export type Db = PgDatabase<PgQueryResultHKT>
+
+/** Values of the placeholders of a query. */
+export type Values = Record<string, unknown>
+
+interface Prepared<Rows> { execute (values?: Values): PromiseLike<Rows> }
+export interface Preparable<Rows> { prepare (name: string): Prepared<Rows> }
+
+/** A query with placeholders. An engine prepares it once for each connection: building one takes Drizzle ten times as long as running it. */
+export interface Query<Rows> {
+  /** Of the prepared statement, unique; empty for a query that is built for each use. */
+  readonly name: string
+  readonly build: (db: Db) => Preparable<Rows>
+  /** Whether it changes rows: then it is sent only once the transaction has begun. */
+  readonly isWrite: boolean
+}
+
+/** A query that reads, or locks rows. */
+export function reading<Rows> (name: string, build: (db: Db) => Preparable<Rows>): Query<Rows> {
+  return { name, build, isWrite: false }
+}
+
+/** A query that changes rows. */
+export function writing<Rows> (name: string, build: (db: Db) => Preparable<Rows>): Query<Rows> {
+  return { name, build, isWrite: true }
+}
+
+export interface Step { readonly query: Query<unknown>, readonly values: Values }
+
+/**
+ * What to do in the database: a generator that yields queries and gets their rows. An engine runs it: SQLite's in one go, PostgreSQL's query
+ * by query. A rule can wait for nothing but queries. After an error it may only throw.
+ */
+export interface Rule<T> { [Symbol.iterator] (): Generator<readonly Step[], T, readonly unknown[]> }
+
+/** The rule of one query, which can also go out beside others. */
+export class Ask<T> implements Step, Rule<T> {
+  readonly query: Query<unknown>
+  readonly values: Values
+  /** What the rows mean. May throw. */
+  readonly result: (rows: never) => T
+
+  constructor (query: Query<unknown>, values: Values, result: (rows: never) => T) {
+    this.query = query
+    this.values = values
+    this.result = result
+  }
+
+  * [Symbol.iterator] (): Generator<readonly Step[], T, readonly unknown[]> {
+    const [rows] = yield [this]
+    return this.result(rows as never)
+  }
+}
+
+const asTheyAre = (rows: never): never => rows
+
+/** Sends one query. Returns its rows, or what `result` makes of them. @throws {Refusal} if a constraint refuses a row. */
+export function ask<Rows> (query: Query<Rows>, values?: Values): Ask<Rows>
+export function ask<Rows, T> (query: Query<Rows>, values: Values, result: (rows: Rows) => T): Ask<T>
+export function ask (query: Query<unknown>, values: Values = {}, result: (rows: never) => unknown = asTheyAre): Ask<unknown> {
+  return new Ask(query, values, result)
+}
+
+type Answer<T> = T extends Ask<infer R> ? R : undefined
+
+/** Runs queries in their order, with PostgreSQL in one round trip. Of those that are undefined the result is undefined. */
+export function * together<T extends readonly (Ask<unknown> | undefined)[]> (...asks: T): Rule<{ [K in keyof T]: Answer<T[K]> }> {
+  const answers = yield asks.filter(ask => ask !== undefined)
+  let answered = 0
+  return asks.map(ask => ask?.result(answers[answered++] as never)) as never
+}
+
+/** A row that a constraint of the tables refuses: a key that is taken, or a reference to a row that does not exist. */
+export class Refusal extends Error {
+  readonly constraint: 'unique' | 'reference'
+
+  constructor (constraint: 'unique' | 'reference', cause: unknown) {
+    super(`refused by a constraint: ${constraint}`, { cause })
+    this.constraint = constraint
+  }
+}

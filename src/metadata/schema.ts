@@ -1,0 +1,211 @@
+import { type HasDefault, isNotNull, isNull, type NotNull } from 'drizzle-orm'
+import type { AnyPgColumn, index, PgBigInt53BuilderInitial, PgBooleanBuilderInitial, PgCustomColumnBuilder, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core'
+import type { Precondition } from './preconditions.ts'
+import type { StoredUpload } from './uploads-repository.ts'
+
+type NumberColumn = PgBigInt53BuilderInitial<string>
+type CustomColumn<T> = PgCustomColumnBuilder<{ name: string, dataType: 'custom', columnType: 'PgCustomColumn', data: T, driverParam: string, enumValues: undefined }>
+
+/** The kinds of tables, indexes and columns of a database, as Drizzle types those of PostgreSQL. */
+export interface Dialect {
+  readonly table: typeof pgTable
+  readonly index: typeof index
+  readonly uniqueIndex: typeof uniqueIndex
+  readonly primaryKey: typeof primaryKey
+  /** A safe integer: milliseconds, bytes, a count or an id. */
+  number (name: string): NumberColumn
+  boolean (name: string): PgBooleanBuilderInitial<string>
+  readonly text: typeof text
+  /** Text that is compared by code point. */
+  key (name: string): CustomColumn<string>
+  /** JSON that nothing looks into. */
+  json<T> (name: string): CustomColumn<T>
+  /** The primary key: a number that is never used twice. */
+  identity (name: string): HasDefault<NotNull<NumberColumn>>
+  /** SQLite needs `sequence` as the primary key of `uploads` to count it up; in PostgreSQL that is `id`. */
+  uploadId (name: string): NotNull<CustomColumn<string>>
+  uploadSequence (name: string): HasDefault<NotNull<NumberColumn>>
+}
+
+/** A kind of columns: JSON in text that no query looks into. Of a placeholder, Drizzle also encodes null. */
+export const jsonText = {
+  dataType: () => 'text',
+  toDriver: (value: unknown): string => value === null ? value as never : JSON.stringify(value),
+  fromDriver: (text: unknown): never => JSON.parse(String(text)) as never
+}
+
+/** The columns that all databases have of the blobs whose bytes are to be deleted. */
+type DiscardedBlobs = ReturnType<typeof pgTable<'discarded_blobs', { id: HasDefault<NotNull<NumberColumn>>, blobId: NotNull<CustomColumn<string>>, discardedAt: NotNull<NumberColumn> }>>
+
+/** The tables that every database has. */
+export type Tables = ReturnType<typeof createTables> & { readonly discardedBlobs: DiscardedBlobs }
+
+/** The tables that every database has. What only one has, or has with other columns, is in the `schema.ts` of that one. */
+export function createTables ({ table, index, uniqueIndex, primaryKey, number, boolean, text, key, json, identity, uploadId, uploadSequence }: Dialect) {
+  const accounts = table('accounts', {
+    id: identity('id'),
+    username: text('username').notNull(),
+    usernameKey: key('username_key').notNull(),
+    passwordHash: text('password_hash').notNull(),
+    createdAt: number('created_at').notNull(),
+    quotaBytes: number('quota_bytes'),
+    quotaFiles: number('quota_files'),
+    // Updated with every change of a file, in the same transaction, so that checking a quota does not sum all files.
+    usedBytes: number('used_bytes').notNull().default(0),
+    usedFiles: number('used_files').notNull().default(0),
+    keptBytes: number('kept_bytes').notNull().default(0),
+    keptContents: number('kept_contents').notNull().default(0),
+    disabledAt: number('disabled_at'),
+    // Set when the account is deleted; the row stays until its files are deleted, in batches.
+    removedAt: number('removed_at')
+  }, columns => [
+    uniqueIndex('accounts_username_key').on(columns.usernameKey),
+    // Partial: few accounts are being deleted, and every sweep looks for one.
+    index('accounts_removed').on(columns.removedAt).where(isNotNull(columns.removedAt))
+  ])
+
+  const tokens = table('tokens', {
+    id: identity('id'),
+    accountId: number('account_id').notNull().references(() => accounts.id, { onDelete: 'cascade' }),
+    kind: text('kind', { enum: ['access', 'personal', 'session'] }).notNull(),
+    // An access token is deleted with the personal token or session that it was issued for.
+    parentId: number('parent_id').references((): AnyPgColumn => tokens.id, { onDelete: 'cascade' }),
+    name: text('name'),
+    scopes: text('scopes').notNull(),
+    secretHash: key('secret_hash'),
+    createdAt: number('created_at').notNull(),
+    expiresAt: number('expires_at'),
+    lastUsedAt: number('last_used_at')
+  }, columns => [
+    uniqueIndex('tokens_secret_hash').on(columns.secretHash),
+    index('tokens_account').on(columns.accountId, columns.id),
+    index('tokens_parent').on(columns.parentId),
+    index('tokens_expiry').on(columns.kind, columns.expiresAt)
+  ])
+
+  /** Recent failed sign-ins and registrations, for the attempt limiter. */
+  const attempts = table('attempts', {
+    id: identity('id'),
+    kind: text('kind', { enum: ['sign_in', 'registration'] }).notNull(),
+    network: key('network').notNull(),
+    // A digest of the username, whether an account has it or not: counting must not reveal which exist.
+    usernameKey: key('username_key').notNull(),
+    // Whether the account had signed in from this network before.
+    isKnownNetwork: boolean('is_known_network').notNull(),
+    at: number('at').notNull()
+  }, columns => [
+    index('attempts_pair').on(columns.kind, columns.usernameKey, columns.network, columns.at),
+    index('attempts_network').on(columns.kind, columns.network, columns.at),
+    index('attempts_account').on(columns.kind, columns.usernameKey, columns.isKnownNetwork, columns.at),
+    index('attempts_at').on(columns.at)
+  ])
+
+  /** Networks that an account has signed in from. */
+  const accountNetworks = table('account_networks', {
+    accountId: number('account_id').notNull().references(() => accounts.id, { onDelete: 'cascade' }),
+    network: key('network').notNull(),
+    firstAt: number('first_at').notNull()
+  }, columns => [
+    primaryKey({ columns: [columns.accountId, columns.network] })
+  ])
+
+  /** The event log of an account, for its owner. */
+  const events = table('events', {
+    id: identity('id'),
+    accountId: number('account_id').notNull().references(() => accounts.id, { onDelete: 'cascade' }),
+    kind: text('kind').notNull(),
+    network: text('network').notNull(),
+    requestId: text('request_id').notNull(),
+    at: number('at').notNull()
+  }, columns => [
+    index('events_account').on(columns.accountId, columns.id)
+  ])
+
+  const files = table('files', {
+    id: identity('id'),
+    ownerId: number('owner_id').notNull().references(() => accounts.id),
+    name: key('name').notNull(),
+    size: number('size').notNull(),
+    type: text('type').notNull(),
+    sha256: text('sha256').notNull(),
+    blobId: key('blob_id').notNull(),
+    createdAt: number('created_at').notNull(),
+    updatedAt: number('updated_at').notNull(),
+    storedAt: number('stored_at').notNull().default(0)
+  }, columns => [
+    uniqueIndex('files_owner_name').on(columns.ownerId, columns.name),
+    uniqueIndex('files_blob').on(columns.blobId),
+    index('files_owner_created').on(columns.ownerId, columns.createdAt, columns.id),
+    index('files_owner_size').on(columns.ownerId, columns.size, columns.id)
+  ])
+
+  /** Versions of files, and deleted files with their last content. */
+  const kept = table('kept', {
+    // Of the blob: it is what is kept.
+    id: key('id').primaryKey(),
+    ownerId: number('owner_id').notNull().references(() => accounts.id),
+    // A file that is restored gets its id back.
+    fileId: number('file_id').notNull(),
+    // Of a deleted file; null for a version.
+    name: key('name'),
+    size: number('size').notNull(),
+    type: text('type').notNull(),
+    sha256: text('sha256').notNull(),
+    storedAt: number('stored_at').notNull(),
+    // When the deleted file was created.
+    createdAt: number('created_at'),
+    keptAt: number('kept_at').notNull()
+  }, columns => [
+    // With the size, because what makes room is looked for among what may be empty.
+    index('kept_owner').on(columns.ownerId, columns.keptAt, columns.id, columns.size),
+    index('kept_trash').on(columns.ownerId, columns.keptAt, columns.id).where(isNotNull(columns.name)),
+    index('kept_file').on(columns.fileId, columns.keptAt, columns.id),
+    index('kept_age').on(columns.keptAt, columns.id)
+  ])
+
+  /** Uploads that a client can continue. A row without a result is unfinished, and owns its blob. */
+  const uploads = table('uploads', {
+    sequence: uploadSequence('sequence'),
+    id: uploadId('id'),
+    ownerId: number('owner_id').notNull().references(() => accounts.id),
+    name: key('name').notNull(),
+    type: text('type').notNull(),
+    blobId: key('blob_id').notNull(),
+    length: number('length'),
+    method: text('method', { enum: ['POST', 'PUT'] }).notNull(),
+    // JSON that no query looks into, as `result`.
+    precondition: json<Precondition>('precondition').notNull(),
+    uploadMetadata: text('upload_metadata'),
+    reprDigest: text('repr_digest'),
+    createdAt: number('created_at').notNull(),
+    expiresAt: number('expires_at').notNull(),
+    offset: number('received_bytes').notNull().default(0),
+    // Of the blob store.
+    state: text('state'),
+    generation: number('generation').notNull().default(1),
+    isAppending: boolean('is_appending').notNull().default(false),
+    isRefused: boolean('is_refused').notNull().default(false),
+    result: json<StoredUpload>('result')
+  }, columns => [
+    uniqueIndex('uploads_blob').on(columns.blobId),
+    index('uploads_owner').on(columns.ownerId),
+    // Partial, because every change of a file under a quota sums the unfinished uploads of its owner, and most are finished.
+    index('uploads_unfinished').on(columns.ownerId, columns.sequence).where(isNull(columns.result)),
+    // Of these only the newest are remembered.
+    index('uploads_finished').on(columns.ownerId, columns.expiresAt, columns.sequence).where(isNotNull(columns.result)),
+    index('uploads_expiry').on(columns.expiresAt)
+  ])
+
+  /** Blobs that are being written to a store that can't tell which writes were interrupted. */
+  const blobLeases = table('blob_leases', {
+    blobId: key('blob_id').primaryKey(),
+    // After this time the lease is given out to be cleaned up.
+    expiresAt: number('expires_at').notNull(),
+    // When it was first given out: from then on no file can use the blob.
+    abandonedAt: number('abandoned_at')
+  }, columns => [
+    index('blob_leases_expiry').on(columns.expiresAt)
+  ])
+
+  return { accounts, tokens, attempts, accountNetworks, events, files, kept, uploads, blobLeases }
+}

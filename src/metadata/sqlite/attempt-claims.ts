@@ -1,0 +1,107 @@
+import { and, desc, gte, lte } from 'drizzle-orm'
+import { type AttemptClaims, isCounted } from '../attempts.ts'
+import type { Engine } from '../engine.ts'
+import type { Attempt, AttemptFilter, AttemptLimit } from '../records.ts'
+import { ask, reading, writing, type Rule } from '../rule.ts'
+
+/** Attempts kept in memory because they could not be recorded; 2 MiB. */
+const MAX_UNRECORDED = 10_000
+
+/** How long such an attempt is kept; no limit has a longer window. */
+const UNRECORDED_MILLISECONDS = 3600 * 1000
+
+/** Failed attempts that the database could not record, because the disk is full: they count all the same. */
+interface UnrecordedAttempts {
+  add (attempt: Attempt): void
+  /** The times of matching attempts from `since` to `until`, both inclusive. */
+  times (matching: AttemptFilter, range: { since: number, until: number }): number[]
+  /** The seconds for which further attempts must be refused, because no more can be kept; 0 if they can. */
+  retrySeconds (now: number): number
+  /** Deletes the failed sign-ins for a username from a network. */
+  clear (usernameKey: string, network: string): void
+}
+
+/** One process serves this database: its claims are in memory, and so lapse with it. */
+export function createAttemptClaims ({ tables: { attempts }, now, read, transact }: Engine): AttemptClaims {
+  const claims = new Map<number, Attempt>()
+  const unrecorded = createUnrecordedAttempts()
+  let lastClaim = 0
+
+  function * timesOf (matching: AttemptFilter, { since, until }: { since: number, until: number }, limit: number): Rule<number[]> {
+    const rows = yield * ask(reading('', db => db.select({ at: attempts.at }).from(attempts)
+      .where(and(isCounted(matching, attempts), gte(attempts.at, since), lte(attempts.at, until))).orderBy(desc(attempts.at)).limit(limit)))
+    return rows.map(({ at }) => at)
+  }
+
+  /** How many more attempts a limit allows now, and the seconds until it allows one again. */
+  function * check ({ matching, limit, seconds }: AttemptLimit, time: number): Rule<{ remaining: number, retrySeconds: number }> {
+    const range = { since: time - seconds * 1000 + 1, until: time }
+    const times = [...yield * timesOf(matching, range, limit), ...unrecorded.times(matching, range)].sort((a, b) => b - a)
+    const last = times[limit - 1]
+    const retrySeconds = last === undefined ? 0 : Math.max(1, Math.ceil((last + seconds * 1000 - time) / 1000))
+    const claimed = Array.from(claims.values()).filter(claim => matches(claim, matching)).length
+    return { remaining: limit - times.length - claimed, retrySeconds }
+  }
+
+  return {
+    // The counts are read and the claim is made in one turn of the event loop, so no other attempt comes between.
+    claim: (newAttempt, limits) => read(function * () {
+      const attempt = { at: yield * now(), ...newAttempt }
+      const checks = []
+      for (const limit of limits) checks.push(yield * check(limit, attempt.at))
+      const retrySeconds = Math.max(unrecorded.retrySeconds(attempt.at), ...checks.map(check => check.retrySeconds))
+      if (retrySeconds > 0) return { state: 'refused', retrySeconds }
+      if (checks.some(({ remaining }) => remaining <= 0)) return { state: 'busy' }
+      claims.set(++lastClaim, attempt)
+      return { state: 'granted', id: lastClaim }
+    }),
+
+    async finish (claimId, outcome) {
+      const { at: _at, ...attempt } = claims.get(claimId) as Attempt
+      const { usernameKey, network } = attempt
+      try {
+        if (outcome === 'failed') {
+          const at = await read(now)
+          await transact(() => ask(writing('', db => db.insert(attempts).values({ ...attempt, at })))).catch(() => unrecorded.add({ ...attempt, at }))
+        } else if (outcome === 'succeeded') {
+          unrecorded.clear(usernameKey, network)
+          const isOfPair = isCounted({ kind: 'sign_in', usernameKey, network }, attempts)
+          // Usually there is none, and a transaction would cost a sync. Those that can't be deleted (full disk) stay.
+          const [failed] = await read(() => ask(reading('', db => db.select({ id: attempts.id }).from(attempts).where(isOfPair).limit(1))))
+          if (failed !== undefined) await transact(() => ask(writing('', db => db.delete(attempts).where(isOfPair)))).catch(() => {})
+        }
+      } finally {
+        claims.delete(claimId)
+      }
+    },
+
+    * removeLapsed () {}
+  }
+}
+
+function createUnrecordedAttempts (): UnrecordedAttempts {
+  let kept: Attempt[] = []
+
+  return {
+    add (attempt) { kept.push(attempt) },
+
+    times: (matching, { since, until }) => kept.filter(attempt => attempt.at >= since && attempt.at <= until && matches(attempt, matching)).map(({ at }) => at),
+
+    retrySeconds (now) {
+      if (kept.length < MAX_UNRECORDED) return 0
+      kept = kept.filter(({ at }) => at > now - UNRECORDED_MILLISECONDS && at <= now)
+      if (kept.length < MAX_UNRECORDED) return 0
+      const oldest = Math.min(...kept.map(({ at }) => at))
+      return Math.ceil((oldest + UNRECORDED_MILLISECONDS - now) / 1000)
+    },
+
+    clear (usernameKey, network) {
+      kept = kept.filter(attempt => !matches(attempt, { kind: 'sign_in', network, usernameKey }))
+    }
+  }
+}
+
+/** Whether a limit counts this attempt. */
+function matches (attempt: Attempt, matching: AttemptFilter): boolean {
+  return Object.entries(matching).every(([field, value]) => attempt[field as keyof Attempt] === value)
+}

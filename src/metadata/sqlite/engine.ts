@@ -1,0 +1,88 @@
+import { and, type Column, gte, lt, ne, type SQL, sql } from 'drizzle-orm'
+import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
+import type { Engine, NameRange } from '../engine.ts'
+import { afterPrefix } from '../prefix.ts'
+import { ask, type Db, type Query, type Rule, type Step, type Values } from '../rule.ts'
+import type { Tables } from '../schema.ts'
+import { createRowCache } from './row-cache.ts'
+import type { Committer } from './committer.ts'
+import { refusalOf } from './failures.ts'
+import * as schema from './schema.ts'
+
+/** Rows deleted in one commit, which takes a few milliseconds. */
+const MAX_DELETED_ROWS = 500
+
+interface SyncPrepared { execute (values: Values): { sync (): unknown } }
+
+interface SqliteEngineOptions {
+  readonly db: BetterSQLite3Database
+  readonly committer: Committer
+  /** Milliseconds since 1970. */
+  readonly clock: () => number
+}
+
+/** Runs rules on the one connection that there is, each in one go: nothing else comes between its queries. */
+export function createSqliteEngine ({ db, committer, clock }: SqliteEngineOptions): Engine {
+  const { commit, read } = committer
+  const prepared = new Map<Query<unknown>, SyncPrepared>()
+  const cached = createRowCache<unknown>(committer)
+  // No query: the clock is in this process.
+  const time: Query<number> = { name: 'clock', isWrite: false, build: () => ({ prepare: () => ({ execute: () => ({ sync: clock }) }) }) as never }
+  const build = ({ build }: Query<unknown>) => build(db as unknown as Db).prepare('') as unknown as SyncPrepared
+
+  function statementOf (query: Query<unknown>): SyncPrepared {
+    if (query.name === '') return build(query)
+    const statement = prepared.get(query) ?? build(query)
+    prepared.set(query, statement)
+    return statement
+  }
+
+  const perform = ({ query, values }: Step): unknown => statementOf(query).execute(values).sync()
+
+  function run<T> (rule: Rule<T>): T {
+    const generator = rule[Symbol.iterator]()
+    let step = generator.next([])
+    while (step.done !== true) {
+      let rows: unknown[]
+      try {
+        rows = step.value.map(perform)
+      } catch (error) {
+        step = generator.throw(refusalOf(error))
+        continue
+      }
+      step = generator.next(rows)
+    }
+    return step.value
+  }
+
+  return {
+    tables: schema as unknown as Tables,
+    // The function that `sqlite.ts` defines; in a query of its own, so that it is called once.
+    clock: sql`(SELECT clock())`,
+    now: () => ask(time),
+    read: rule => read(() => run(rule())),
+    readCached: <Row>(key: string | number, rule: () => Rule<Row | undefined>) => read(() => cached(key, () => run(rule())) as Row | undefined),
+    transact: rule => commit(() => run(rule())),
+    transactFor: (_key, rule) => commit(() => run(rule(false))),
+    apply: rule => commit(() => run(rule())),
+    locking: query => query,
+    skippingLocked: query => query,
+    maxDeletedRows: MAX_DELETED_ROWS,
+    isAmong: (column, placeholder) => sql`${column} IN (SELECT value FROM json_each(${sql.param(sql.placeholder(placeholder), { mapToDriverValue: JSON.stringify })}))`,
+    namesBetween
+  }
+}
+
+/** One bound on each side: with two lower bounds SQLite seeks to one of them and scans to the other, 100,000 files in 8 ms. */
+function namesBetween (column: Column, { prefix, after, isAscending }: NameRange): SQL | undefined {
+  if (after === undefined) return and(gte(column, prefix), lt(column, endOf(prefix)))
+  return isAscending
+    ? and(gte(column, sql`max(${prefix}, ${after})`), ne(column, after), lt(column, endOf(prefix)))
+    : and(gte(column, prefix), lt(column, sql`min(${endOf(prefix)}, ${after})`))
+}
+
+/** A value greater than every name with this prefix. Any blob is greater than any text. */
+function endOf (prefix: string): SQL {
+  const end = afterPrefix(prefix)
+  return end === undefined ? sql`x''` : sql`${end}`
+}

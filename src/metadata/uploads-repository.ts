@@ -1,0 +1,149 @@
+import { Problem } from '../problems.ts'
+import type { Precondition } from './preconditions.ts'
+import type { FileRecord, Quota } from './records.ts'
+
+/** Longest `Upload-Metadata`, in bytes: it is stored with each upload. */
+export const MAX_METADATA_BYTES = 4096
+
+/** How far the bytes of an upload are on stable storage. */
+export interface UploadProgress {
+  /** Bytes from the beginning. */
+  readonly offset: number
+  /** What the blob store needs to go on; null at the beginning. Opaque to all other code. */
+  readonly state: string | null
+  /** The length of the file; null while the client has not announced it. */
+  readonly length: number | null
+}
+
+/** An upload that a client can continue, in as many requests as it needs, until it becomes a file. */
+export interface NewUpload {
+  /** 32 lower-case hex digits, random: part of its URL. */
+  readonly id: string
+  readonly ownerId: number
+  /** The name of the file that it becomes. */
+  readonly name: string
+  /** A well-formed media type. */
+  readonly type: string
+  readonly blobId: string
+  readonly length: number | null
+  /** The method that created it: `POST` creates a file, `PUT` also replaces one. With a precondition, that decides instead. */
+  readonly method: 'POST' | 'PUT'
+  readonly precondition: Precondition
+  /** `Upload-Metadata` as sent. */
+  readonly uploadMetadata: string | null
+  /** `Repr-Digest` as sent: the file must match it. */
+  readonly reprDigest: string | null
+  /** Until it expires, from now on. */
+  readonly lifetimeMilliseconds: number
+}
+
+/** An upload as stored, whether unfinished, refused or complete. */
+export interface UploadRecord extends Omit<NewUpload, 'lifetimeMilliseconds'>, UploadProgress {
+  readonly createdAt: number
+  readonly expiresAt: number
+  /** Newer uploads have a higher one. For pages. */
+  readonly sequence: number
+  /** Raised by each request that takes the upload over: one with an older generation can no longer change it. */
+  readonly generation: number
+  /** Whether a request appends bytes, or did when its process died. */
+  readonly isAppending: boolean
+  /** Whether all bytes are there, but a precondition refused the file. */
+  readonly isRefused: boolean
+  /** The file as it was stored, and whether it was new; undefined until the upload is complete. */
+  readonly result: StoredUpload | undefined
+}
+
+/** An upload as a list shows it: without what clients sent with it, which may be several kilobytes. */
+export type ListedUpload = Pick<UploadRecord, 'id' | 'name' | 'type' | 'length' | 'offset' | 'createdAt' | 'expiresAt' | 'sequence'>
+
+/** Which unfinished uploads to list: at most `limit` with a sequence below `before`, only those with this name or created by this method if they are given. */
+export interface UploadPage {
+  readonly name: string | undefined
+  readonly method?: NewUpload['method']
+  readonly before: number | undefined
+  readonly limit: number
+}
+
+/** The file that an upload became, and whether it is new. */
+export interface StoredUpload { readonly file: FileRecord, readonly isNew: boolean }
+
+/** What an account's unfinished uploads use of its quota. */
+export interface UploadUsage {
+  readonly uploads: number
+  /** Reserved bytes: the announced length, or what has arrived while there is none. */
+  readonly bytes: number
+  /** Bytes that have arrived. */
+  readonly receivedBytes: number
+}
+
+/** Finished uploads of an account that are remembered. */
+export const MAX_FINISHED = 1000
+
+/** Finished uploads that one transaction forgets at most. */
+export const MAX_FORGOTTEN = 100
+
+/** Seconds after which one of many uploads may have ended. */
+const RETRY_SECONDS = 60
+
+/** For an account that has `maxUploads` unfinished ones. @throws too_many_uploads. */
+export function refuseMoreUploads (maxUploads: number): never {
+  throw new Problem('too_many_uploads', { detail: `An account may have at most ${maxUploads} unfinished uploads.`, headers: { 'retry-after': String(RETRY_SECONDS) } })
+}
+
+/** A change of one upload by the request that has taken it over. */
+export interface UploadChange extends UploadProgress {
+  readonly id: string
+  readonly ownerId: number
+  readonly generation: number
+  /** Until it expires, from now on. */
+  readonly lifetimeMilliseconds: number
+}
+
+/** How a request takes an upload over. */
+export interface TakeOver {
+  readonly isAppending: boolean
+  readonly lifetimeMilliseconds: number
+  readonly precondition?: Precondition | undefined
+}
+
+/**
+ * Unfinished uploads: a part of the contract of {@link Metadata}. The bytes of an unfinished upload belong to it, and become discarded
+ * when it ends without a file. It counts towards the quotas of its owner: as one file, and with its reserved bytes.
+ *
+ * An upload that has expired does not exist: it is not found, and counts nowhere. A finished one is found until it expires or is forgotten,
+ * but neither listed nor counted, and its bytes belong to the file. Of it remains what its answers need: its `state`, `precondition` and
+ * `reprDigest` are gone.
+ */
+export interface UploadRepository {
+  /**
+   * Adds an upload, with offset 0 and generation 1. One created by `PUT` ends the owner's unfinished ones by `PUT` with this name first.
+   * @throws too_many_uploads if the owner has `maxUploads` unfinished ones, quota_exceeded, not_found if the owner was deleted.
+   */
+  add (upload: NewUpload, limits: { maxUploads: number, quota: Quota }): Promise<UploadRecord>
+  find (ownerId: number, id: string): Promise<UploadRecord | undefined>
+  /** Unfinished uploads, newest first. */
+  list (ownerId: number, page: UploadPage): Promise<ListedUpload[]>
+  /**
+   * Takes an upload over: raises its generation, and sets `isAppending`. With `isAppending` it lives on from now, and `precondition`, if given, replaces its own.
+   * A finished upload is returned unchanged. @throws not_found.
+   */
+  takeOver (ownerId: number, id: string, to: TakeOver): Promise<UploadRecord>
+  /**
+   * Records progress. `isAppending` says whether the request goes on.
+   * @throws upload_taken_over if the upload has another generation or is finished; not_found; quota_exceeded, and then nothing changes.
+   */
+  save (change: UploadChange, to: { isAppending: boolean, quota: Quota }): Promise<void>
+  /**
+   * Makes a file of an upload whose bytes are all there, and records its progress, in one transaction. The name and its precondition are
+   * judged as by `files.add` and `files.put`. If they refuse the file, the progress is recorded with `isRefused`, and the result is undefined.
+   * A replaced blob, or that of the upload if the file is there already, becomes discarded. If the owner then has more than `maxFinished`
+   * finished uploads ({@link MAX_FINISHED}), up to {@link MAX_FORGOTTEN} of the first that were finished are forgotten.
+   * @throws as `uploads.save`.
+   */
+  finish (change: UploadChange, content: { sha256: string, quota: Quota, maxFinished?: number }): Promise<StoredUpload | undefined>
+  /** Ends an upload; a file that it became stays. @throws not_found. */
+  remove (ownerId: number, id: string): Promise<void>
+  usage (ownerId: number): Promise<UploadUsage>
+  /** Deletes up to `limit` uploads that have expired; true if there may be more. */
+  removeExpired (limit: number): Promise<boolean>
+}

@@ -1,0 +1,32 @@
+import { useEffect, useRef } from 'preact/hooks'
+
+/** The viewer of the browser. */
+export function PdfViewer ({ address, title }: { address: string | undefined, title: string }) {
+  const frame = useRef<HTMLIFrameElement>(null)
+  useEffect(() => returnFocus(frame.current), [])
+  return <iframe class='shown' ref={frame} src={address} title={title} />
+}
+
+/**
+ * Returns the focus when the viewer takes it to report that a file is damaged: there, Escape would not reach the page. The page can't tell
+ * this from a click into the viewer, so that it returns the focus only once. Tab moves the focus there as usual.
+ */
+function returnFocus (frame: HTMLIFrameElement | null): () => void {
+  const ended = new AbortController()
+  let before = document.activeElement
+  let isByTab = false
+  const note = ({ target }: FocusEvent) => {
+    before = target as Element
+    isByTab = false
+  }
+  const leave = () => {
+    if (document.activeElement !== frame || isByTab) return
+    ended.abort()
+    // Afterwards: the browser has not yet moved the focus of the keyboard.
+    setTimeout(() => { if (before instanceof HTMLElement) before.focus() })
+  }
+  document.addEventListener('keydown', ({ key }) => { isByTab = key === 'Tab' }, { signal: ended.signal })
+  document.addEventListener('focusin', note, { signal: ended.signal })
+  addEventListener('blur', leave, { signal: ended.signal })
+  return () => ended.abort()
+}

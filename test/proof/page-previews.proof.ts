@@ -1,0 +1,196 @@
+import { startServer } from '../kit/server.ts'
+import { browserTest, isFocused, shows, tabTo } from './browser.ts'
+import { choose, dialogButton, fileButton, namesOf, noDialog, press, visitAs } from './files-page.ts'
+import { checkAccessible, checkQuiet, goTo } from './page.ts'
+
+const damaged = { bytes: '%PDF-1.4\nnothing of a PDF', type: 'application/pdf' }
+const sound = {
+  bytes: '%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]>>endobj\ntrailer<</Root 1 0 R>>',
+  type: 'application/pdf'
+}
+
+browserTest('Back closes the dialog on top, and leaves the page only when none is open', async t => {
+  const visit = await visitAs(t, 'back', { 'a.txt': 'aaa', 'b.txt': 'bee' })
+  const { page, put } = visit
+  await put('a.txt', 'newer')
+  const dialogs = () => page.getByRole('dialog').count()
+  await goTo(page, 'Trash')
+  await goTo(page, 'Files')
+
+  await fileButton(page, 'a.txt').click()
+  await dialogButton(page, 'Next file').click()
+  await page.getByRole('heading', { name: 'b.txt' }).waitFor()
+  await page.goBack()
+  await noDialog(page)
+  await shows(t, () => isFocused(fileButton(page, 'b.txt')), true, 'the focus is on the file that was shown last')
+  t.match(page.url(), /#files$/)
+
+  await choose(page, 'a.txt', 'Versions')
+  await dialogButton(page, 'View').click()
+  await shows(t, dialogs, 2)
+  await page.goBack()
+  await shows(t, dialogs, 1, 'only the version is closed')
+  await page.goBack()
+  await noDialog(page)
+
+  await fileButton(page, 'a.txt').click()
+  await dialogButton(page, 'Versions').click()
+  await page.getByRole('heading', { name: 'Versions of a.txt' }).waitFor()
+  await page.goBack()
+  await noDialog(page)
+
+  for (const close of ['Escape', 'the button']) {
+    await fileButton(page, 'a.txt').click()
+    await page.getByRole('dialog').waitFor()
+    if (close === 'Escape') await press(page, 'Escape')
+    else await dialogButton(page, 'Close').click()
+    await noDialog(page)
+    await shows(t, () => page.evaluate(() => history.state), null, `${close} leaves no entry behind`)
+  }
+  await page.goBack()
+  await page.getByRole('heading', { name: 'Trash', level: 2 }).waitFor()
+  await page.goForward()
+  await fileButton(page, 'a.txt').waitFor()
+  t.equal(await dialogs(), 0)
+  checkQuiet(t, visit)
+})
+
+browserTest('a page that is reloaded with an open preview, or gets Forward after it, needs no second Back', async t => {
+  const visit = await visitAs(t, 'again', { 'a.txt': 'aaa' })
+  const { page } = visit
+  const depth = () => page.evaluate(() => history.state)
+  await goTo(page, 'Trash')
+  await goTo(page, 'Files')
+  await fileButton(page, 'a.txt').click()
+  await page.getByRole('dialog').waitFor()
+  await page.reload()
+  await fileButton(page, 'a.txt').waitFor()
+  await shows(t, depth, null)
+  await page.goForward()
+  await shows(t, depth, null)
+  t.equal(await page.getByRole('dialog').count(), 0)
+  await page.goBack()
+  await page.getByRole('heading', { name: 'Trash', level: 2 }).waitFor()
+  await goTo(page, 'Files')
+  await fileButton(page, 'a.txt').click()
+  await page.getByRole('dialog').waitFor()
+  await page.evaluate(() => { location.hash = '#trash' })
+  await page.getByRole('heading', { name: 'Trash', level: 2 }).waitFor()
+  await page.goBack()
+  await fileButton(page, 'a.txt').waitFor()
+  await shows(t, depth, null)
+  checkQuiet(t, visit)
+})
+
+browserTest('arrow keys show the next file in a preview just opened, and after a click beside the buttons', async t => {
+  const visit = await visitAs(t, 'arrows', { 'a.txt': 'aaa', 'b.txt': 'bee', 'c.zip': { bytes: 'PK', type: 'application/zip' } })
+  const { page } = visit
+  const heading = (name: string) => page.getByRole('heading', { name }).waitFor()
+  await fileButton(page, 'a.txt').focus()
+  await press(page, 'Enter')
+  await page.getByRole('dialog').waitFor()
+  await press(page, 'ArrowRight')
+  await heading('b.txt')
+  await press(page, 'ArrowRight')
+  await heading('c.zip')
+  await page.getByText('There is no preview').click()
+  await press(page, 'ArrowLeft')
+  await heading('b.txt')
+  await page.getByRole('dialog').locator('pre').click()
+  await press(page, 'ArrowRight')
+  t.equal(await page.getByRole('heading', { name: 'b.txt' }).count(), 1, 'a text scrolls with these keys')
+  await dialogButton(page, 'Rename').click()
+  await press(page, 'ArrowLeft')
+  t.equal(await page.getByRole('textbox', { name: 'New name of b.txt' }).count(), 1, 'a text field keeps them')
+  checkQuiet(t, visit)
+})
+
+browserTest('Escape closes the preview of a damaged PDF, whose viewer takes the focus', async t => {
+  const visit = await visitAs(t, 'damaged', { 'a.pdf': damaged, 'b.pdf': sound })
+  const { page } = visit
+  await page.evaluate(() => addEventListener('blur', ({ target }) => {
+    if (target === window) document.documentElement.dataset.blurred = document.activeElement?.tagName
+  }))
+  for (const open of [() => fileButton(page, 'a.pdf').click(), () => press(page, 'Enter')]) {
+    await page.evaluate(() => { delete document.documentElement.dataset.blurred })
+    await open()
+    await shows(t, () => page.evaluate(() => document.documentElement.dataset.blurred), 'IFRAME', 'the viewer has taken the focus')
+    await shows(t, () => isFocused(dialogButton(page, 'Close')), true)
+    await press(page, 'Escape')
+    await noDialog(page)
+    await shows(t, () => isFocused(fileButton(page, 'a.pdf')), true)
+  }
+  await fileButton(page, 'b.pdf').click()
+  const frame = page.locator('dialog iframe')
+  await tabTo(page, frame)
+  t.ok(await isFocused(frame), 'Tab goes to the viewer')
+  checkQuiet(t, { ...visit, requested: visit.requested.filter(address => !/^chrome/.test(address)) })
+})
+
+browserTest('a PDF over plain HTTP, or without a service worker, says what it lacks', async t => {
+  const server = await startServer(t, { RATE_LIMIT_PER_MINUTE: '0' })
+  const large = { bytes: Buffer.alloc(100_000_001), type: 'video/mp4' }
+  const plain = await visitAs(t, 'plain', { 'a.pdf': sound, 'b.mp4': large, 'c.zip': { bytes: 'PK', type: 'application/zip' } }, { server, url: server.url.replace('127.0.0.1', 'files.test') })
+  for (const name of ['a.pdf', 'b.mp4']) {
+    await fileButton(plain.page, name).click()
+    await plain.page.getByRole('dialog').getByText('shows this file only over HTTPS').waitFor()
+    await checkAccessible(t, plain.page, name)
+    await press(plain.page, 'Escape')
+  }
+  await fileButton(plain.page, 'c.zip').click()
+  await plain.page.getByRole('dialog').getByText('There is no preview for files of this type').waitFor()
+
+  const blocked = await visitAs(t, 'blocked', { 'a.pdf': sound }, { server, serviceWorkers: 'block' })
+  await fileButton(blocked.page, 'a.pdf').click()
+  await blocked.page.getByRole('dialog').getByText('runs no service worker').waitFor()
+
+  const without = await visitAs(t, 'without', { 'a.pdf': sound }, { server })
+  await without.page.evaluate(() => Object.defineProperty(navigator, 'pdfViewerEnabled', { value: false }))
+  await fileButton(without.page, 'a.pdf').click()
+  await without.page.getByRole('dialog').getByText('has no viewer for PDF files').waitFor()
+})
+
+browserTest('a search that failed says so', async t => {
+  const visit = await visitAs(t, 'search', { 'a.txt': 'a', 'b.txt': 'b' })
+  const { page } = visit
+  const status = page.locator('.toolbar').getByRole('status')
+  let isBroken = true
+  await page.route('**/api/files?*prefix=*', route => isBroken ? route.abort() : route.continue())
+  await page.getByRole('searchbox').fill('b')
+  await shows(t, () => status.innerText(), 'The search failed.')
+  await checkAccessible(t, page, 'a failed search')
+  isBroken = false
+  await page.getByRole('button', { name: 'Try again' }).click()
+  await shows(t, () => status.innerText(), '1 found, sorted by name.')
+  t.same(await namesOf(page), ['b.txt'])
+  checkQuiet(t, visit, [/ERR_FAILED/])
+})
+
+browserTest('a search that is still running does not say that nothing was found', async t => {
+  const visit = await visitAs(t, 'slow', { 'a.txt': 'a' })
+  const { page } = visit
+  await page.getByRole('searchbox').fill('x')
+  await page.getByText('No file has a name that begins with').waitFor()
+  let answer = () => {}
+  await page.route('**/api/files?*prefix=*', async route => {
+    await new Promise<void>(resolve => { answer = resolve })
+    await route.continue()
+  })
+  await page.getByRole('searchbox').fill('a')
+  await page.getByText('Loading…').first().waitFor()
+  t.equal(await page.getByText('No file has a name that begins with').count(), 0)
+  answer()
+  await shows(t, () => namesOf(page), ['a.txt'])
+  checkQuiet(t, visit)
+})
+
+browserTest('dates are in the locale of the browser', async t => {
+  const server = await startServer(t)
+  for (const locale of ['en-US', 'en-GB', 'de-DE', 'ar-EG']) {
+    const username = locale.toLowerCase()
+    const { page } = await visitAs(t, username, { 'a.txt': 'a' }, { server, locale, timezoneId: 'Asia/Tokyo' })
+    const time = page.getByRole('grid').locator('time')
+    const format = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short', timeZone: 'Asia/Tokyo' })
+    t.equal(await time.innerText(), format.format(new Date(String(await time.getAttribute('datetime')))), locale)
+  }
+})

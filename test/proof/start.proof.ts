@@ -1,0 +1,87 @@
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
+import { test } from 'tap'
+import { Database } from '../../src/metadata/sqlite/driver.ts'
+import { blobsIn } from '../kit/backups.ts'
+import { countOf } from '../kit/counts.ts'
+import { sha256Of } from '../kit/digests.ts'
+import { runBin, signUp, spawnServer, startServer, type ServerProcess } from '../kit/server.ts'
+import { until } from '../kit/waiting.ts'
+
+/** Several seconds of removal. Half of them are as many as the server says in its log. */
+const FILES = countOf({ quick: 20_000, full: 100_000 })
+
+const SHA256_OF_NOTHING = sha256Of('')
+
+/** A data folder whose server was killed after an account with many files was deleted, beside an account with one file. */
+async function createDeletedAccount (dataDir: string, setUp: Parameters<typeof startServer>[0]): Promise<{ token: string }> {
+  const server = await startServer(setUp, { DATA_DIR: dataDir, TOKEN_SECONDS: '86400' })
+  const { id } = await signUp(server, 'ben')
+  const { token } = await signUp(server, 'ada')
+  await server.send('PUT', '/uploads/kept', { token, body: 'kept' })
+  await server.close()
+  const database = new Database(join(dataDir, 'magicstore.db'))
+  for (let number = 0; number < 256; number++) mkdirSync(join(dataDir, 'blobs', number.toString(16).padStart(2, '0')), { recursive: true, mode: 0o700 })
+  const insert = database.prepare('INSERT INTO files (owner_id, name, size, type, sha256, blob_id, created_at, updated_at) VALUES (?, ?, 0, \'text/plain\', ?, ?, 1, 1)')
+  database.exec('BEGIN')
+  for (let number = 0; number < FILES; number++) {
+    const blobId = randomBytes(16).toString('hex')
+    insert.run(id, `${number}`, SHA256_OF_NOTHING, blobId)
+    writeFileSync(join(dataDir, 'blobs', blobId.slice(0, 2), blobId), '')
+  }
+  database.exec(`UPDATE accounts SET removed_at = 1, username = '', username_key = 'removed:${id}', password_hash = '' WHERE id = ${id}`)
+  database.exec('COMMIT')
+  database.close()
+  return { token }
+}
+
+/** What the database still has to remove. */
+function waiting (dataDir: string): number {
+  const database = new Database(join(dataDir, 'magicstore.db'))
+  try {
+    return (database.prepare('SELECT (SELECT count(*) FROM files WHERE owner_id IN (SELECT id FROM accounts WHERE removed_at IS NOT NULL)) + (SELECT count(*) FROM discarded_blobs) + (SELECT count(*) FROM accounts WHERE removed_at IS NOT NULL) AS count').get() as { count: number }).count
+  } finally {
+    database.close()
+  }
+}
+
+/** The log of a server, as far as it was written. */
+function logOf ({ child }: ServerProcess): { msg: string, blobs?: number, seconds?: number }[] {
+  const lines: { msg: string }[] = []
+  createInterface(child.stdout as Readable).on('line', line => { if (line.startsWith('{')) lines.push(JSON.parse(line)) })
+  return lines
+}
+
+test('a start does not wait for the files of a deleted account, which go in the background, with a line in the log', { timeout: 600_000 }, async t => {
+  const folder = t.testdir()
+  const settings = { DATA_DIR: join(folder, 'data') }
+  const { token } = await createDeletedAccount(settings.DATA_DIR, t)
+  const first = await spawnServer(t, settings, { isCounted: true })
+  const logs = [logOf(first)]
+  t.equal((await first.send('GET', '/health/ready')).status, 200)
+  const atFirst = waiting(settings.DATA_DIR)
+  t.ok(atFirst > 0, 'ready before all are gone')
+  t.equal((await first.send('PUT', '/uploads/new', { token, body: 'new' })).status, 201)
+  t.match(await runBin(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' }, 'what waits is no damage')
+  t.match(await runBin(['backup', join(folder, 'backup')], settings), { code: 0 })
+
+  t.equal(await first.end('SIGTERM'), 0)
+  const afterStop = waiting(settings.DATA_DIR)
+  t.ok(afterStop > 0 && afterStop < FILES, `the end does not wait for them either: ${afterStop} of ${FILES}`)
+  t.match(await runBin(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' })
+
+  const second = await spawnServer(t, settings, { isCounted: true })
+  logs.push(logOf(second))
+  await until(() => waiting(settings.DATA_DIR) === 0)
+  t.equal((await second.send('GET', '/uploads/kept', { token })).text, 'kept')
+  t.equal(await second.end('SIGTERM'), 0)
+  t.equal((await blobsIn(settings.DATA_DIR)).length, 2)
+  t.match(await runBin(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' })
+  // One of the two has removed at least half of them.
+  const lines = logs.map(log => log.filter(({ blobs }) => blobs !== undefined)).filter(({ length }) => length > 0)
+  t.ok(lines.length > 0)
+  for (const removal of lines) t.match(removal, [{ msg: 'removing many deleted files' }, { msg: 'removed deleted files', seconds: Number }])
+})
