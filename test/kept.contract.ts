@@ -917,6 +917,11 @@ export function suite (t: Test, open: OpenMetadata): void {
     await metadata.uploads.finish(changeOf(upload, 1), { sha256: hex(32), quota: unlimited })
     t.strictSame(ids(await trash()), blobsOf(deleted.slice(3)).reverse(), 'and for that of an upload')
     t.strictSame(await usage(), { bytes: 1, files: 1, keptBytes: 18 })
+    t.equal((await trash()).length + (await versions(living.id)).length, 5)
+    // 4 bytes too many: the deleted file that gives them is also the one for which there is no room in number.
+    await put('a', { size: 6 }, { bytes: 21, files: undefined })
+    t.strictSame(ids(await trash()), blobsOf(deleted.slice(4)).reverse(), 'not one more where too many bytes were kept')
+    t.equal((await trash()).length + (await versions(living.id)).length, 5)
     t.strictSame(await metadata.accounts.usageMismatches(), [])
   })
 
