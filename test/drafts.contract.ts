@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { createBlobId, type BlobStore, type Draft } from '../src/blobs/blob-store.ts'
 import { inChunks, memoryInUse } from './kit/bytes.ts'
@@ -115,6 +116,31 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     t.strictSame(sizes, [...sizes].sort((a, b) => a - b))
     t.strictSame(sizes.filter((size, index) => size - (sizes[index - 1] ?? 0) > 64 * MIB + chunk.length), [], sizes.join(' '))
     t.equal(row.draft.size, 200 * MIB)
+  })
+
+  t.test('while a save takes its time, no more than another 64 MiB are taken, and then those are saved', async t => {
+    const { store, id, row } = await fresh(t)
+    const chunk = randomBytes(MIB)
+    let arrived = 0
+    const save = row.takeOver()
+    let isSlow = true
+    await save(await store.append(id, noDraft, (async function * () {
+      for (; arrived < 140 * MIB; arrived += MIB) yield chunk
+    }()), {
+      maxBytes,
+      async save (draft) {
+        if (isSlow && draft.size > 0) {
+          isSlow = false
+          let before = -1
+          // Until nothing more is taken.
+          for (; before !== arrived; await pause(500)) before = arrived
+          t.ok(arrived <= draft.size + 65 * MIB, `${arrived / MIB} MiB have arrived, ${draft.size / MIB} are being saved`)
+        }
+        return save(draft)
+      }
+    }))
+    t.ok(row.saved.some(({ size }) => size > 100 * MIB && size < 140 * MIB), 'as soon as the first ones are')
+    t.equal(row.draft.size, 140 * MIB)
   })
 
   t.test('what has arrived is saved after some seconds, though nothing more comes', async t => {

@@ -121,7 +121,8 @@ export function spawnBin (args: string[], settings: Settings = {}, start: Start 
 /** Runs the bin until it exits. */
 export async function runBin (args: string[], settings: Settings = {}, input: string | Uint8Array = '', start: Start = {}): Promise<{ code: number | null, stdout: string, stderr: string }> {
   const child = spawnBin(args, await withStore(settings), start)
-  child.stdin?.end(input)
+  // A command that reads no input may have ended before.
+  child.stdin?.on('error', () => {}).end(input)
   const exited = once(child, 'exit') as Promise<[number | null]>
   const [stdout, stderr] = await Promise.all([child.stdout, child.stderr].map(stream => (stream as Readable).setEncoding('utf8').toArray()))
   return { code: (await exited)[0], stdout: stdout?.join('') ?? '', stderr: stderr?.join('') ?? '' }
