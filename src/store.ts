@@ -10,7 +10,7 @@ import { startHousekeeping } from './files/housekeeping.ts'
 import { createKeptFiles, type KeptFiles } from './files/kept.ts'
 import { createQuotas, type Quotas } from './files/quotas.ts'
 import { createKeyRing, type KeyRing } from './tokens/key-ring.ts'
-import { createResumableUploads, type ResumableUploads } from './uploads/resumable.ts'
+import { ResumableUploads } from './uploads/resumable.ts'
 
 interface Rules {
   readonly passwords: Passwords
@@ -110,7 +110,7 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
     cleanup,
     files,
     keptFiles: createKeptFiles({ metadata, reserve, quotas, files }),
-    uploads: createResumableUploads({ metadata, blobs, reserve, room, files, quotas, limits: config })
+    uploads: new ResumableUploads({ metadata, blobs, reserve, room, files, quotas, limits: config })
   }
 }
 

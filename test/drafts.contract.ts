@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { createBlobId, type BlobStore, type Draft } from '../src/blobs/blob-store.ts'
+import type { Problem } from '../src/problems.ts'
 import { inChunks, memoryInUse } from './kit/bytes.ts'
 import { openFresh } from './kit/reopening.ts'
 import { KIB, MIB } from './kit/sizes.ts'
@@ -14,7 +15,7 @@ export interface DraftRow {
   draft: Draft
   /** Every draft that was saved. */
   readonly saved: Draft[]
-  takeOver (): (draft: Draft) => Promise<true>
+  takeOver (): (draft: Draft) => Promise<Draft>
 }
 
 export function createRow (): DraftRow {
@@ -28,7 +29,7 @@ export function createRow (): DraftRow {
         if (own !== generation) throw new Error('taken over')
         row.saved.push(draft)
         row.draft = draft
-        return true
+        return draft
       }
     }
   }
@@ -38,18 +39,18 @@ export function createRow (): DraftRow {
 /** Appends to a draft as a request does, and records what comes of it. */
 export async function append (store: BlobStore, id: string, row: DraftRow, bytes: AsyncIterable<Uint8Array>, limit = maxBytes): Promise<void> {
   const save = row.takeOver()
-  await save(await store.append(id, row.draft, bytes, { maxBytes: limit, save }))
+  await store.append(id, row.draft, bytes, { maxBytes: limit, save })
 }
 
 /** The same, but all of the bytes are kept or none. */
 export async function appendAtomically (store: BlobStore, id: string, row: DraftRow, bytes: AsyncIterable<Uint8Array>, limit = maxBytes): Promise<void> {
   const save = row.takeOver()
-  await save(await store.append(id, row.draft, bytes, { maxBytes: limit, reserve: save }))
+  await store.append(id, row.draft, bytes, { maxBytes: limit, save, isAtomic: true })
 }
 
 /** The bytes of a draft that is whole, after it was made a blob. */
 export async function readDraft (store: BlobStore, id: string, { size, state }: Draft): Promise<Buffer> {
-  await store.assemble?.(id, { size, state })
+  await store.finish(id, { size, state })
   const bytes = await store.read(id, size, [{ start: 0, end: size - 1 }])
   return Buffer.isBuffer(bytes) ? bytes : Buffer.concat(await bytes.toArray())
 }
@@ -95,7 +96,7 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
       const { store, id, row } = await fresh(t)
       const bytes = randomBytes(size)
       await append(store, id, row, inChunks(bytes))
-      for (const end of await Promise.allSettled([1, 2, 3].map(() => store.assemble?.(id, row.draft)))) {
+      for (const end of await Promise.allSettled([1, 2, 3].map(() => store.finish(id, row.draft)))) {
         if (end.status === 'rejected') t.equal(end.reason.code, 'unavailable')
       }
       t.ok((await readDraft(store, id, row.draft)).equals(bytes))
@@ -108,9 +109,9 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     let arrived = 0
     const save = row.takeOver()
     const late: number[] = []
-    await save(await store.append(id, noDraft, (async function * () {
+    await store.append(id, noDraft, (async function * () {
       for (; arrived < 200 * MIB; arrived += MIB) yield chunk
-    }()), { maxBytes, save: draft => { if (draft.size > arrived + MIB) late.push(draft.size); return save(draft) } }))
+    }()), { maxBytes, save: draft => { if (draft.size > arrived + MIB) late.push(draft.size); return save(draft) } })
     t.strictSame(late, [])
     const sizes = row.saved.map(({ size }) => size)
     t.strictSame(sizes, [...sizes].sort((a, b) => a - b))
@@ -150,11 +151,11 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     const first = bytes.subarray(0, 6 * MIB)
     let saw = () => {}
     const seen = new Promise<void>(resolve => { saw = resolve })
-    await save(await store.append(id, noDraft, (async function * () {
+    await store.append(id, noDraft, (async function * () {
       yield * inChunks(first)
       await seen
       yield * inChunks(bytes.subarray(first.length))
-    }()), { maxBytes, save: async draft => { await save(draft); if (draft.size === first.length) saw(); return true } }))
+    }()), { maxBytes, save: async draft => { if (draft.size === first.length) saw(); return save(draft) } })
     t.equal(row.draft.size, bytes.length)
     t.ok((await readDraft(store, id, row.draft)).equals(bytes))
   })
@@ -204,7 +205,7 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
       const saveAllButTheLast = async (draft: Draft) => {
         if (draft.size < bytes.length) return save(draft)
         isUnrecorded.push(draft.size)
-        return false
+        return row.draft
       }
       await t.rejects(store.append(id, row.draft, (async function * () {
         yield * inChunks(bytes.subarray(first))
@@ -226,18 +227,18 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     const save = row.takeOver()
     let saw = () => {}
     const seen = new Promise<void>(resolve => { saw = resolve })
-    await save(await store.append(id, row.draft, (async function * () {
+    await store.append(id, row.draft, (async function * () {
       yield * inChunks(bytes.subarray(1000, first))
       await seen
       yield * inChunks(bytes.subarray(first))
     }()), {
       maxBytes,
-      save: async draft => {
-        if (draft.size < first) return save(draft)
+      save: async (draft, isLast) => {
+        if (isLast || draft.size < first) return save(draft)
         saw()
-        return false
+        return row.draft
       }
-    }))
+    })
     t.ok((await readDraft(store, id, row.draft)).equals(bytes))
   })
 
@@ -313,15 +314,14 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
       const next = checks.values()
       const append = store.append(id, noDraft, inChunks(randomBytes(100)), {
         maxBytes,
-        save: async () => { throw gone },
+        save: async () => undefined,
         async checkCurrent () {
           if (next.next().value === 'gone') throw gone
           await store.remove([id])
         }
       })
-      // A store that makes nothing before the bytes have arrived tells by the draft that the caller can't save.
-      const draft = await append.catch((error: unknown) => { t.equal(error, gone) })
-      if (draft !== undefined) await store.dropUnsaved?.(id, draft, undefined)
+      const failure = await append.catch((error: unknown) => error)
+      t.ok(failure === gone || (failure as Problem).code === 'upload_taken_over')
       t.notOk(await store.has(id))
       t.strictSame(await store.pending(), [])
     })
@@ -346,7 +346,7 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     const drafts = await Promise.all([0, 100, 6 * MIB, 6 * MIB].map(async (size, index) => {
       const [id, row] = [createBlobId(), createRow()]
       await append(store, id, row, inChunks(Buffer.alloc(size)))
-      if (index === 3) await store.assemble?.(id, row.draft)
+      if (index === 3) await store.finish(id, row.draft)
       return { id, row }
     }))
     const ids = drafts.map(({ id }) => id)

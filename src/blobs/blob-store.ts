@@ -29,19 +29,22 @@ export interface BlobStore {
    */
   put (id: string, bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredBlob>
   /**
-   * Appends `bytes` to a draft, a blob that is written in several calls. Resolves with the draft when all of them are on stable storage.
-   * While they arrive, `save` is called with the draft as it is on stable storage, at least after each 64 MiB and each 5 s. The append
-   * goes on meanwhile, but takes no more than another 64 MiB until `save` has resolved; if it rejects, the append stops with its error.
-   * If it resolves with false, the draft that was recorded before is still the one to continue: nothing that belongs to it may go.
-   * If `bytes` fail or are too many, what arrived before is saved in the same way, and then the append fails with their error. Without
-   * `save`, an append that fails leaves the draft as it was.
+   * Appends `bytes` to a draft, a blob that is written in several calls. Resolves with the draft when all of them are on stable storage, and
+   * saved. While they arrive they are saved at least after each 64 MiB and each 5 s. The append goes on meanwhile, but takes no more than
+   * another 64 MiB until that is done; if it fails, the append stops with its error. If `bytes` fail or are too many, what arrived before
+   * is saved, and then the append fails with their error.
    *
    * A draft begins with size 0 and no state. An append continues the draft that was saved last, and drops what was written beyond it.
-   * A process whose append was superseded by another process may still be writing: its writes change nothing that is saved. Once
-   * metadata refers to a draft as a file, it is a blob, and nothing is appended to it.
-   * @throws file_too_large if the draft would have more than `maxBytes`, storage_full.
+   * A process whose append was superseded by another process may still be writing: its writes change nothing that is saved, and the store
+   * deletes what only it has written.
+   * @throws file_too_large if the draft would have more than `maxBytes`, storage_full, upload_taken_over.
    */
   append (id: string, draft: Draft, bytes: AsyncIterable<Uint8Array>, options: AppendOptions): Promise<Draft>
+  /**
+   * Makes a blob of a draft that was saved with all its bytes: nothing is appended to it from then on. Can be repeated, by any process,
+   * because the outcome of an earlier call may be unknown.
+   */
+  finish (id: string, draft: Draft): Promise<void>
   /** Checks that this many bytes could be stored now. @throws storage_full. */
   requireSpace (bytes: number): Promise<void>
   /** To be called when the blob's metadata is committed. Never fails: a blob that can't be committed now is listed by `pending` after a restart. */
@@ -91,16 +94,6 @@ export interface BlobStore {
 
   /** Moves a blob out of the store to where the operator finds it. A missing blob is no error. False if the store can't move it. For fsck. */
   quarantine (id: string): Promise<boolean>
-  /**
-   * If a draft can't be read as it is: makes a blob of one that was saved with all its bytes. Can be repeated, by any process, because
-   * the outcome of an earlier call may be unknown.
-   */
-  assemble? (id: string, draft: Draft): Promise<void>
-  /**
-   * If an append can leave bytes that no later one finds: deletes those that belong to `draft` alone, which could not be saved because
-   * another append has superseded it. `saved` is the draft as it is saved now; undefined if the upload has ended. Never fails.
-   */
-  dropUnsaved? (id: string, draft: Draft, saved: Draft | undefined): Promise<void>
   /**
    * If bytes may change on their way from the store: the parts of a draft in their order, with their digests. Whoever reads the draft
    * compares them.
@@ -154,19 +147,22 @@ export interface PutOptions {
 export interface AppendOptions extends PutOptions {
   /** Of the whole draft. */
   readonly maxBytes: number
-  /** Records a draft, and resolves with whether it did: a draft with more bytes than were recorded before may have to wait. */
-  readonly save?: (draft: Draft) => Promise<boolean>
+  /**
+   * Records a draft, and resolves with the one that is recorded now: this one, or still the one before, which is then the one to continue. If
+   * it is another one, or undefined because the upload has ended, this append was superseded. `isLast`: the bytes have ended.
+   */
+  readonly save: (draft: Draft, isLast: boolean) => Promise<Draft | undefined>
+  /**
+   * Whether the bytes are kept all or not at all: then none are saved before they have ended. `save` may be called all the same with
+   * the draft as it was, of the same size but with another state, which distinguishes what this append writes from what a later one writes.
+   */
+  readonly isAtomic?: boolean
   /**
    * Rejects if metadata no longer refer to the draft: `remove` may have been called for it already. Called before an append makes
-   * something that only `remove` deletes. If it rejects, the append leaves nothing behind and fails with its error. A store in which
-   * `dropUnsaved` does that never calls it.
+   * something that only `remove` deletes. If it rejects, the append leaves nothing behind and fails with its error. A store that does
+   * not need this never calls it.
    */
   readonly checkCurrent?: () => Promise<unknown>
-  /**
-   * Must be given without `save`. Called with the draft as it was, of the same size but with another state, which must be recorded before
-   * the append goes on: it distinguishes what this append writes from what a later one writes. A store that does not need this never calls it.
-   */
-  readonly reserve?: (draft: Draft) => Promise<unknown>
 }
 
 /** A new random id. */

@@ -1,9 +1,7 @@
-import type { AppendOptions, Draft } from './blob-store.ts'
-
-/** An append saves its progress after this many bytes. */
+/** Progress is saved after this many bytes. */
 const SAVE_BYTES = 64 * 1024 ** 2
 
-/** It also saves after this time, if bytes arrived in it. */
+/** It is also saved after this time, if bytes arrived in it. */
 const SAVE_MILLISECONDS = 5000
 
 export interface Checkpoints {
@@ -18,8 +16,8 @@ export interface Checkpoints {
   stop (): Promise<void>
 }
 
-/** Saves the progress of an append at intervals. `makeDurable` brings to stable storage what arrived before its call. */
-export function createCheckpoints (makeDurable: () => Promise<Draft>, save: AppendOptions['save']): Checkpoints {
+/** Saves progress at intervals by `save`; never without it. */
+export function createCheckpoints (save: (() => Promise<unknown>) | undefined): Checkpoints {
   let unsavedBytes = 0
   let saving: Promise<unknown> | undefined
   let fail: (error: unknown) => void
@@ -29,7 +27,7 @@ export function createCheckpoints (makeDurable: () => Promise<Draft>, save: Appe
   function begin (): void {
     if (save === undefined || saving !== undefined || unsavedBytes === 0) return
     unsavedBytes = 0
-    saving = makeDurable().then(save).then(() => { saving = undefined }, (error: unknown) => fail(error))
+    saving = save().then(() => { saving = undefined }, (error: unknown) => fail(error))
   }
 
   const timer = setInterval(begin, SAVE_MILLISECONDS)

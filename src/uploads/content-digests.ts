@@ -5,7 +5,7 @@ import type { BlobStore, Draft, DraftPart } from '../blobs/blob-store.ts'
 import { algorithmsIn, createRunningDigest, requireDigests, type RunningDigest } from '../files/digests.ts'
 import type { UploadRecord } from '../metadata/uploads-repository.ts'
 import { Problem } from '../problems.ts'
-import { untilAborted } from './turns.ts'
+import { untilAborted } from './upload-append.ts'
 
 /** Uploads whose digests are cached between two requests: 1 kB each. */
 const MAX_CACHED = 10_000

@@ -1,6 +1,6 @@
 import { parse } from 'content-disposition'
 import { Problem } from '../problems.ts'
-import type { UploadAppend } from './receiver.ts'
+import type { UploadAppend } from './upload-append.ts'
 import type { UploadCreation } from './resumable.ts'
 import { agreedLength, DRAFT_BYTES, fieldOf, findBoolean, findCount, FORM_FIELDS, hasType, refuseField, TUS_BYTES, type Headers } from './upload-fields.ts'
 import { declaredFile } from './upload-metadata.ts'

@@ -1,6 +1,6 @@
 import { Problem } from '../problems.ts'
 import { draftAppend, draftContent, draftFile, isDraft } from './draft.ts'
-import type { UploadAppend } from './receiver.ts'
+import type { UploadAppend } from './upload-append.ts'
 import type { UploadCreation } from './resumable.ts'
 import { isTus, protocolMissing, requireTusBytes, tusAppend, tusCreation } from './tus.ts'
 import type { Headers } from './upload-fields.ts'

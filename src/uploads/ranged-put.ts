@@ -1,5 +1,5 @@
 import { Problem } from '../problems.ts'
-import type { UploadAppend } from './receiver.ts'
+import type { UploadAppend } from './upload-append.ts'
 import { fieldOf, type Headers } from './upload-fields.ts'
 
 // `PUT` with `Content-Range` (RFC 9110 section 14.5), which `curl -C OFFSET -T FILE` sends: the rest of a file.

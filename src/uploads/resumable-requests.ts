@@ -12,8 +12,8 @@ import { Problem } from '../problems.ts'
 import type { PartialBody } from './body.ts'
 import { INTEROP_VERSION, wantsInterim } from './draft.ts'
 import type { Content } from './protocol.ts'
-import type { UploadAppend } from './receiver.ts'
-import type { ResumableUploads, UploadCreation, UploadOutcome } from './resumable.ts'
+import type { UploadAppend } from './upload-append.ts'
+import type { ResumableUploads, UploadCreation } from './resumable.ts'
 import { createdUpload, failureHeaders, tusHeaders, UPLOADS_PATH, uploadUrl } from './schemas.ts'
 import { TUS_VERSION, tusFields } from './tus.ts'
 import { remainingLimit, uploadFields, uploadLimit } from './upload-fields.ts'
@@ -26,8 +26,8 @@ export interface Exchange { readonly request: FastifyRequest, readonly reply: Fa
 /** What all requests about uploads share, whatever their protocol. */
 export interface UploadRequests {
   /** Creates an upload, and appends the content of the request to it. */
-  begin (exchange: Exchange, creation: Omit<UploadCreation, 'owner' | 'announcedBytes'>, content: Content & { body: PartialBody }): Promise<UploadOutcome>
-  append (exchange: Exchange, id: string, append: UploadAppend): Promise<UploadOutcome>
+  begin (exchange: Exchange, creation: Omit<UploadCreation, 'owner' | 'announcedBytes'>, content: Content & { body: PartialBody }): Promise<UploadRecord>
+  append (exchange: Exchange, id: string, append: UploadAppend): Promise<UploadRecord>
   /** Adds the headers of a success. */
   describe (exchange: Exchange, upload: UploadRecord): void
   /** Answers like `PUT /uploads/{name}`. */
@@ -44,12 +44,11 @@ export function createUploadRequests ({ uploads, links }: RequestsOptions): Uplo
       const { announcedBytes, confirm } = body
       // No content is appended, so nothing else would compare its digest.
       if (announcedBytes === 0) confirm?.()
-      const created = await uploads.create({ ...creation, owner: callerOf(request).account, announcedBytes })
-      const { upload } = created
+      const upload = await uploads.create({ ...creation, owner: callerOf(request).account, announcedBytes })
       if (wantsInterim(request.headers)) {
         sendInterim(request.raw, { location: uploadUrl(upload, request.raw, links), 'upload-limit': remainingLimit(uploads.limits, upload, Date.now()) })
       }
-      if (announcedBytes === 0) return created
+      if (announcedBytes === 0) return upload
       // Also of a failure: the client can continue or cancel what was created.
       exchange.reply.header('location', uploadUrl(upload, request.raw, links))
       return append(exchange, upload.id, { ...body, offset: 0, length, isLast })

@@ -75,7 +75,7 @@ export const resumableUploadRoutes: FastifyPluginAsyncTypebox<ResumableRoutesOpt
       uploadMetadata: findUploadMetadata(request.headers),
       reprDigest: fieldOf(request.headers, 'repr-digest')
     }
-    const { upload } = await requests.begin({ request, reply }, creation, { ...content, body })
+    const upload = await requests.begin({ request, reply }, creation, { ...content, body })
     requests.describe({ request, reply }, upload)
     reply.code(201).header('location', uploadUrl(upload, request.raw, links))
     return uploadOf(upload)
@@ -212,7 +212,7 @@ export const resumableUploadRoutes: FastifyPluginAsyncTypebox<ResumableRoutesOpt
   }, async (request, reply) => cancel({ request, reply }, request.params.id))
 
   async function sendOffset (exchange: Exchange, id: string): Promise<FastifyReply> {
-    const { upload } = await uploads.offset(callerOf(exchange.request).account, id, signalOfClient(exchange.reply))
+    const upload = await uploads.offset(callerOf(exchange.request).account, id, signalOfClient(exchange.reply))
     requests.describe(exchange, upload)
     if (upload.uploadMetadata !== null) exchange.reply.header('upload-metadata', upload.uploadMetadata)
     return exchange.reply.code(200).send()
@@ -221,10 +221,10 @@ export const resumableUploadRoutes: FastifyPluginAsyncTypebox<ResumableRoutesOpt
   async function append (exchange: Exchange, id: string) {
     const { headers, raw } = exchange.request
     const body = openPartialBody(raw)
-    const { upload, stored } = await requests.append(exchange, id, { ...partOf(headers, body.announcedBytes), ...body })
+    const upload = await requests.append(exchange, id, { ...partOf(headers, body.announcedBytes), ...body })
     requests.describe(exchange, upload)
     // Clients of tus accept no other status.
-    return stored === undefined || isTus(headers) ? exchange.reply.code(204).send() : requests.answerFile(exchange, stored)
+    return upload.result === undefined || isTus(headers) ? exchange.reply.code(204).send() : requests.answerFile(exchange, upload.result)
   }
 
   async function cancel ({ request, reply }: Exchange, id: string): Promise<FastifyReply> {

@@ -19,9 +19,9 @@ import { openPartialBody, openUploadBody } from './body.ts'
 import { draftContent, isDraft } from './draft.ts'
 import { FORM_OVERHEAD_BYTES, multipartLimits, readForm } from './multipart.ts'
 import { findRest, nothingToContinue } from './ranged-put.ts'
-import type { UploadAppend } from './receiver.ts'
+import type { UploadAppend } from './upload-append.ts'
 import { acceptAnyBody, addUploadHeaders, createUploadRequests, streamedBody, type Exchange } from './resumable-requests.ts'
-import type { ResumableUploads, UploadOutcome } from './resumable.ts'
+import type { ResumableUploads } from './resumable.ts'
 import { DigestHeaders, FormDigestHeaders, ResumablePutHeaders, UPLOAD_PATH, UploadBytes, UploadForm, uploadHeaders, uploadOf, UPLOADS_PATH, uploadUrl } from './schemas.ts'
 import { isTus, tusDiscovery } from './tus.ts'
 import { DRAFT_BYTES, fieldOf, FORM_FIELDS, hasType, refuseField, TUS_BYTES, uploadLimit } from './upload-fields.ts'
@@ -106,14 +106,13 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
     }
   }, async (request, reply) => {
     const exchange = { request, reply }
-    const outcome = await storePart(exchange, request.params.name)
-    if (outcome === undefined) {
+    const part = await storePart(exchange, request.params.name)
+    if (part === undefined) {
       const upload = rawUpload(request, request.params.name)
       return requests.answerFile(exchange, await files.store({ owner: callerOf(request).account, upload, mode: 'put', precondition: preconditionOf(request.headers) }))
     }
-    requests.describe(exchange, outcome.upload)
-    if (outcome.stored !== undefined) return requests.answerFile(exchange, outcome.stored)
-    return sendUpload(exchange, outcome.upload)
+    requests.describe(exchange, part)
+    return part.result === undefined ? sendUpload(exchange, part) : requests.answerFile(exchange, part.result)
   })
 
   /** Answers like `POST /api/uploads`. The document says so only in words: with two schemas, every generated client would have to handle both answers. */
@@ -123,7 +122,7 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
   }
 
   /** Stores the content of a request as a part of an upload that can be continued; undefined if it is to be stored as a whole. */
-  async function storePart (exchange: Exchange, name: string): Promise<UploadOutcome | undefined> {
+  async function storePart (exchange: Exchange, name: string): Promise<UploadRecord | undefined> {
     const { request } = exchange
     const { headers } = request
     if (isTus(headers)) refuseField('Clients of tus create uploads with POST /api/uploads.')
@@ -149,7 +148,7 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
     return requests.begin(exchange, creation, { ...content, body })
   }
 
-  async function storeRest (exchange: Exchange, name: string, rest: UploadAppend): Promise<UploadOutcome> {
+  async function storeRest (exchange: Exchange, name: string, rest: UploadAppend): Promise<UploadRecord> {
     const { request } = exchange
     const upload = await uploads.findByName(callerOf(request).account, fileName(name))
     if (upload === undefined) throw nothingToContinue(rest.offset)

@@ -1,6 +1,6 @@
 import type { UploadRecord } from '../metadata/uploads-repository.ts'
 import { Problem } from '../problems.ts'
-import type { UploadAppend } from './receiver.ts'
+import type { UploadAppend } from './upload-append.ts'
 import type { UploadCreation } from './resumable.ts'
 import { fieldOf, hasType, refuseField, TUS_BYTES, type FieldValues, type Headers } from './upload-fields.ts'
 import { declaredFile } from './upload-metadata.ts'

@@ -1,12 +1,13 @@
 import { truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'tap'
+import type { Draft } from '../../src/blobs/blob-store.ts'
 import { openReserve } from '../../src/blobs/disk/reserve.ts'
 import { openDiskBlobs } from '../../src/blobs/disk/disk.ts'
 import { createQuotas } from '../../src/files/quotas.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import { storageFull } from '../../src/problems.ts'
-import { createResumableUploads, type UploadCreation } from '../../src/uploads/resumable.ts'
+import { ResumableUploads, type UploadCreation } from '../../src/uploads/resumable.ts'
 import { digestField, sha256Of } from '../kit/digests.ts'
 import { roomOver } from '../kit/rules.ts'
 import { MIB } from '../kit/sizes.ts'
@@ -30,16 +31,16 @@ test('an upload whose file could not be stored keeps its bytes, and becomes a fi
   })
   async function * bytes (text: string) { yield Buffer.from(text) }
   const appendOf = (text: string, offset = 0) => ({ offset, bytes: bytes(text), announcedBytes: text.length, length: undefined, isLast: false, confirm: undefined })
-  const uploads = createResumableUploads({ ...shared, metadata })
+  const uploads = new ResumableUploads({ ...shared, metadata })
   t.teardown(async () => { await uploads.close(); await blobs.close(); await metadata.close() })
 
   // Another process, whose database is out of reach when it finishes the upload.
   let isAway = true
-  const away = createResumableUploads({
+  const away = new ResumableUploads({
     ...shared,
     metadata: { ...metadata, uploads: { ...metadata.uploads, async finish (...args) { if (isAway) throw new Error('away'); return metadata.uploads.finish(...args) } } }
   })
-  const { upload: { id } } = await away.create(creation('a'))
+  const { id } = await away.create(creation('a'))
   await t.rejects(away.append(owner, id, appendOf('abc')), { message: 'away' })
   isAway = false
   t.match(await metadata.uploads.find(owner.id, id), { offset: 3, length: 3, result: undefined })
@@ -47,10 +48,10 @@ test('an upload whose file could not be stored keeps its bytes, and becomes a fi
 
   // Between the look at an upload and its take-over another process finishes it.
   isAway = true
-  const { upload: late } = await away.create(creation('b'))
+  const late = await away.create(creation('b'))
   await t.rejects(away.append(owner, late.id, appendOf('abc')), { message: 'away' })
   const meanwhile: (() => Promise<unknown>)[] = []
-  const slow = createResumableUploads({
+  const slow = new ResumableUploads({
     ...shared,
     metadata: {
       ...metadata,
@@ -64,41 +65,41 @@ test('an upload whose file could not be stored keeps its bytes, and becomes a fi
     }
   })
   meanwhile.push(async () => {}, () => uploads.offset(owner, late.id))
-  t.match((await slow.offset(owner, late.id)).stored, { isNew: true, file: { name: 'b' } })
-  const { upload: empty } = await uploads.create(creation('empty', 0))
+  t.match((await slow.offset(owner, late.id)).result, { isNew: true, file: { name: 'b' } })
+  const empty = await uploads.create(creation('empty', 0))
   meanwhile.push(() => uploads.append(owner, empty.id, appendOf('')))
-  t.match((await slow.append(owner, empty.id, appendOf(''))).stored, { isNew: true, file: { name: 'empty' } })
-  const { upload: raced } = await away.create(creation('c'))
+  t.match((await slow.append(owner, empty.id, appendOf(''))).result, { isNew: true, file: { name: 'empty' } })
+  const raced = await away.create(creation('c'))
   await t.rejects(away.append(owner, raced.id, appendOf('abc')), { message: 'away' })
   meanwhile.push(() => uploads.offset(owner, raced.id))
-  t.match((await slow.append(owner, raced.id, appendOf('', 3))).stored, { isNew: true, file: { name: 'c' } })
+  t.match((await slow.append(owner, raced.id, appendOf('', 3))).result, { isNew: true, file: { name: 'c' } })
 
   // Bytes that were not recorded do not count in the digest of those that were.
-  const { upload: deferred } = await away.create(creation('d', undefined))
+  const deferred = await away.create(creation('d', undefined))
   await t.rejects(away.append(owner, deferred.id, { ...appendOf('AAA'), isLast: true, length: 3, announcedBytes: 3 }), { message: 'away' })
   await metadata.uploads.remove(owner.id, deferred.id)
 
   // What contradicts the length.
-  const { upload: long } = await uploads.create(creation('long', 10))
+  const long = await uploads.create(creation('long', 10))
   await t.rejects(uploads.append(owner, long.id, { ...appendOf('abc'), isLast: true }), { code: 'upload_length_inconsistent' })
   await t.rejects(uploads.append(owner, long.id, { ...appendOf('abc'), isLast: true, announcedBytes: undefined }), { code: 'upload_length_inconsistent' })
   t.match(await uploads.get(owner, long.id), { offset: 3, length: 10 })
-  const { upload: huge } = await uploads.create({ ...creation('huge'), length: undefined })
+  const huge = await uploads.create({ ...creation('huge'), length: undefined })
   await t.rejects(uploads.append(owner, huge.id, { ...appendOf('abc'), length: 1001 }), { code: 'file_too_large' })
 
   // The digest of no bytes, of another algorithm.
   const sha512 = digestField('sha-512', '')
-  t.match((await uploads.create({ ...creation('none', 0), announcedBytes: 0, reprDigest: sha512 })).stored, { file: { size: 0 } })
+  t.match((await uploads.create({ ...creation('none', 0), announcedBytes: 0, reprDigest: sha512 })).result, { file: { size: 0 } })
 
   // A store that has to assemble its drafts.
   const assembled: number[] = []
-  const assembling = createResumableUploads({ ...shared, metadata, blobs: { ...blobs, assemble: async (_id, { size }) => { assembled.push(size) } } })
-  const { upload: parts } = await assembling.create(creation('parts'))
-  t.match((await assembling.append(owner, parts.id, appendOf('abc'))).stored, { file: { size: 3 } })
+  const assembling = new ResumableUploads({ ...shared, metadata, blobs: { ...blobs, finish: async (_id, { size }) => { assembled.push(size) } } })
+  const parts = await assembling.create(creation('parts'))
+  t.match((await assembling.append(owner, parts.id, appendOf('abc'))).result, { file: { size: 3 } })
   t.strictSame(assembled, [3])
 
   uploads.stop()
-  await t.rejects(uploads.append(owner, (await uploads.create(creation('e'))).upload.id, appendOf('abc')), { code: 'stopping' })
+  await t.rejects(uploads.append(owner, (await uploads.create(creation('e'))).id, appendOf('abc')), { code: 'stopping' })
 })
 
 test('a digest is cached for recorded bytes only', async t => {
@@ -108,7 +109,7 @@ test('a digest is cached for recorded bytes only', async t => {
   const owner = await metadata.accounts.add({ username: 'ann', usernameKey: 'ann', passwordHash: 'x', createdAt: 1 })
   const reserve = await openReserve(join(folder, 'reserve'))
   let isFull = true
-  const uploads = createResumableUploads({
+  const uploads = new ResumableUploads({
     metadata: { ...metadata, uploads: { ...metadata.uploads, async save (...args) { if (isFull) throw new Error('full'); return metadata.uploads.save(...args) } } },
     blobs,
     reserve,
@@ -119,7 +120,7 @@ test('a digest is cached for recorded bytes only', async t => {
   })
   t.teardown(async () => { await uploads.close(); await blobs.close(); await metadata.close() })
   async function * bytes (text: string) { yield Buffer.from(text) }
-  const { upload } = await uploads.create({ owner, name: 'a', type: undefined, length: 6, announcedBytes: undefined, method: 'POST', precondition: {}, uploadMetadata: undefined, reprDigest: undefined })
+  const upload = await uploads.create({ owner, name: 'a', type: undefined, length: 6, announcedBytes: undefined, method: 'POST', precondition: {}, uploadMetadata: undefined, reprDigest: undefined })
   const append = (offset: number, text: string) => uploads.append(owner, upload.id, { offset, bytes: bytes(text), announcedBytes: text.length, length: undefined, isLast: false, confirm: undefined })
   await t.rejects(append(0, 'AAA'), { message: 'full' })
   isFull = false
@@ -128,8 +129,8 @@ test('a digest is cached for recorded bytes only', async t => {
   await truncate(blob, 2)
   await t.rejects(append(3, 'BBB'), { code: 'file_damaged' })
   await writeFile(blob, 'BBB')
-  const { stored } = await append(3, 'BBB')
-  t.equal(stored?.file.sha256, sha256Of('BBBBBB'))
+  const { result } = await append(3, 'BBB')
+  t.equal(result?.file.sha256, sha256Of('BBBBBB'))
 })
 
 test('an append that is kept all or not at all saves nothing meanwhile, however large it is', async t => {
@@ -137,8 +138,14 @@ test('an append that is kept all or not at all saves nothing meanwhile, however 
   t.teardown(() => blobs.close())
   const chunk = Buffer.alloc(MIB)
   async function * bytes () { for (let count = 0; count < 70; count++) yield chunk }
-  const reserve = async () => { t.fail('a folder has nothing to reserve') }
-  t.same(await blobs.append('0'.repeat(32), { size: 0, state: null }, bytes(), { maxBytes: 100 * chunk.length, reserve }), { size: 70 * chunk.length, state: null })
+  const saved: { draft: Draft, isLast: boolean }[] = []
+  const save = async (draft: Draft, isLast: boolean) => {
+    saved.push({ draft, isLast })
+    return draft
+  }
+  const draft = { size: 70 * chunk.length, state: null }
+  t.same(await blobs.append('0'.repeat(32), { size: 0, state: null }, bytes(), { maxBytes: 100 * chunk.length, save, isAtomic: true }), draft)
+  t.strictSame(saved, [{ draft, isLast: true }])
 })
 
 test('a full database refuses a file whose bytes are not on a disk of the server, and nothing that is kept is deleted for it', async t => {

@@ -7,7 +7,7 @@ import { openReserve } from '../../src/blobs/disk/reserve.ts'
 import { openS3Blobs } from '../../src/blobs/s3/s3.ts'
 import { createQuotas } from '../../src/files/quotas.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
-import { createResumableUploads } from '../../src/uploads/resumable.ts'
+import { ResumableUploads } from '../../src/uploads/resumable.ts'
 import { inChunks } from '../kit/bytes.ts'
 import { digestField, sha256Of } from '../kit/digests.ts'
 import { roomOver } from '../kit/rules.ts'
@@ -124,7 +124,7 @@ async function openProcesses (t: Test) {
   const blobs = await openS3Blobs({ url, graceSeconds: 0, idleMilliseconds: 5000, partMemoryBytes: 64 * MIB })
   const reserve = await openReserve(join(folder, 'reserve'))
   const owner = await metadata.accounts.add({ username: 'ann', usernameKey: 'ann', passwordHash: 'x', createdAt: 1 })
-  const processes = Array.from({ length: 2 }, () => createResumableUploads({
+  const processes = Array.from({ length: 2 }, () => new ResumableUploads({
     metadata,
     blobs,
     reserve,
@@ -132,7 +132,7 @@ async function openProcesses (t: Test) {
     files: { acceptName: name => name, sweep () {} },
     quotas: createQuotas(metadata.uploads, { quotaBytes: undefined, quotaFiles: undefined }),
     limits: { maxFileBytes: 100 * MIB, uploadExpiryHours: 1 }
-  })) as [ReturnType<typeof createResumableUploads>, ReturnType<typeof createResumableUploads>]
+  })) as [ResumableUploads, ResumableUploads]
   t.teardown(async () => {
     for (const uploads of processes) await uploads.close()
     await blobs.close()
@@ -141,7 +141,7 @@ async function openProcesses (t: Test) {
   })
   const create = async (length: number) => (await processes[0].create({
     owner, name: 'a', type: undefined, length, announcedBytes: undefined, method: 'POST', precondition: {}, uploadMetadata: undefined, reprDigest: undefined
-  })).upload
+  }))
   /** Appends with one of the processes. */
   async function append (index: 0 | 1, id: string, { offset, bytes }: { offset: number, bytes: Buffer }) {
     return processes[index].append(owner, id, { offset, bytes: inChunks(bytes), announcedBytes: bytes.length, length: undefined, isLast: false, confirm: undefined })
@@ -181,8 +181,8 @@ for (const { name, sizes, wrong, reads } of [
     t.match(await metadata.uploads.find(owner.id, id), { offset, result: undefined, isRefused: false })
     t.equal(await metadata.files.find(owner.id, 'a'), undefined)
     fault = undefined
-    const { stored } = await append(0, id, { offset, bytes: Buffer.of() })
-    t.match(stored, { isNew: true, file: { size: bytes.length, sha256: sha256Of(bytes) } })
+    const { result } = await append(0, id, { offset, bytes: Buffer.of() })
+    t.match(result, { isNew: true, file: { size: bytes.length, sha256: sha256Of(bytes) } })
     t.strictSame(seen, reads)
   })
 }
@@ -199,6 +199,6 @@ test('of an upload whose reading found a wrong part only that one and what follo
     return seen.length < 2 ? { corruptAt: 7 * MIB } : undefined
   }
   await t.rejects(append(0, id, { offset: SIZE - 1, bytes: bytes.subarray(-1) }), { code: 'file_damaged' })
-  t.match((await append(0, id, { offset: SIZE, bytes: Buffer.of() })).stored, { file: { sha256: sha256Of(bytes) } })
+  t.match((await append(0, id, { offset: SIZE, bytes: Buffer.of() })).result, { file: { sha256: sha256Of(bytes) } })
   t.strictSame(seen, [`bytes=0-${SIZE - 1}`, `bytes=${5 * MIB}-${SIZE - 1}`])
 })

@@ -1,14 +1,14 @@
-import { createHash } from 'node:crypto'
 import { chmod, link, mkdir, open, opendir, readdir, rename, rm, stat, unlink, type FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { blobPath, dataFolderLayout, isThere } from '../../data-folder/data-folder.ts'
 import { failAsDamaged, failAsStorage, makeFolder, openSharedSync, READ_BYTES, sync, writeDurably } from '../../data-folder/durable-files.ts'
-import { Problem, refuseSize } from '../../problems.ts'
-import { type BlobStore, cutPieces, isBlobId, type MakeRoom, type Piece, type PutOptions, type StoredBlob } from '../blob-store.ts'
+import { Problem } from '../../problems.ts'
+import { type AppendOptions, type BlobStore, cutPieces, type Draft, isBlobId, type Piece, type PutOptions, type StoredBlob } from '../blob-store.ts'
+import { appendBytes, putBytes } from '../blob-writer.ts'
 import { createBatchWriter } from './batch-writer.ts'
 import { BlobReadStream } from './blob-read-stream.ts'
-import { appendToDraft } from './draft-file.ts'
 import { ignoreMissing, removeDurably } from './durable-removal.ts'
+import { openDraft, openPending } from './file-writer.ts'
 import { createFreeSpace } from './free-space.ts'
 import { createSmallFileReader } from './small-file-reader.ts'
 
@@ -29,7 +29,7 @@ const FILE_BYTES = 4096
 
 interface DiskBlobsOptions {
   folder: string
-  /** Space that `put` keeps free, asked for at every write. */
+  /** Space that uploads keep free, asked for at every write. */
   minFreeBytes: () => number
 }
 
@@ -52,45 +52,24 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
   const syncIncoming = await openSharedSync(incoming, entries => entries.sync())
   const freeSpace = createFreeSpace({ folder, minFreeBytes })
   const writing = new Set<Promise<unknown>>()
-  const createWriter = (handle: FileHandle, makeRoom: MakeRoom | undefined) => createBatchWriter(handle, { freeSpace, countWriters: () => writing.size, makeRoom })
   const committing = new Map<string, Promise<void>>()
   const readSmallFile = createSmallFileReader()
   let readers = 0
 
+  const pathsOf = (id: string) => ({ pending: pendingPath(id), path: committedPath(id) })
+
+  const writingWith = ({ makeRoom }: PutOptions) => ({
+    createBatches: (handle: FileHandle) => createBatchWriter(handle, { freeSpace, countWriters: () => writing.size, makeRoom }),
+    withRoom: (make: () => Promise<FileHandle>) => freeSpace.during(FILE_BYTES, make, makeRoom),
+    syncPending: syncIncoming
+  })
+
   async function put (id: string, bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredBlob> {
-    const handle = await freeSpace.during(FILE_BYTES, () => open(pendingPath(id), 'wx', 0o600), options.makeRoom).catch(failAsStorage)
-    try {
-      const stored = await writeAll(handle, bytes, options)
-      // Concurrently, because the journal commits both together. Both must end before the handle is closed.
-      const syncs = [handle.datasync(), syncIncoming()]
-      await Promise.allSettled(syncs)
-      await Promise.all(syncs)
-      await handle.close()
-      return { id, ...stored }
-    } catch (error) {
-      await handle.close().catch(() => {})
-      await unlink(pendingPath(id)).catch(() => {})
-      return failAsStorage(error)
-    }
+    return { id, ...await putBytes(await openPending(pathsOf(id), writingWith(options)), bytes, options.maxBytes) }
   }
 
-  async function writeAll (handle: FileHandle, bytes: AsyncIterable<Uint8Array>, { maxBytes, makeRoom }: PutOptions): Promise<{ size: number, sha256: string }> {
-    const hash = createHash('sha256')
-    const writer = createWriter(handle, makeRoom)
-    let size = 0
-    try {
-      for await (const chunk of bytes) {
-        size += chunk.length
-        if (size > maxBytes) refuseSize(maxBytes)
-        hash.update(chunk)
-        const writing = writer.add(chunk)
-        if (writing !== undefined) await writing
-      }
-      await writer.flush()
-    } finally {
-      await writer.waitForWrites()
-    }
-    return { size, sha256: hash.digest('hex') }
+  async function append (id: string, draft: Draft, bytes: AsyncIterable<Uint8Array>, options: AppendOptions): Promise<Draft> {
+    return appendBytes(await openDraft(pathsOf(id), { draft, ...options }, writingWith(options)), bytes, { draft, ...options })
   }
 
   function counted<T> (writes: Promise<T>): Promise<T> {
@@ -175,15 +154,12 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions)
 
     graceSeconds: 0,
 
-    put: (id, bytes, limits) => counted(put(id, bytes, limits)),
+    put: (id, bytes, options) => counted(put(id, bytes, options).catch(failAsStorage)),
 
-    append: (id, draft, bytes, options) => counted(appendToDraft({ pending: pendingPath(id), path: committedPath(id) }, {
-      draft,
-      bytes,
-      ...options,
-      createWriter: handle => createWriter(handle, options.makeRoom),
-      withRoom: make => freeSpace.during(FILE_BYTES, make, options.makeRoom)
-    }).catch(failAsStorage)),
+    append: (id, draft, bytes, options) => counted(append(id, draft, bytes, options).catch(failAsStorage)),
+
+    // A draft whose file is in the place of a blob is one.
+    finish: async () => {},
 
     requireSpace: freeSpace.check,
 

@@ -19,17 +19,13 @@ export interface DraftState {
   readonly formerTail: string | null
 }
 
-export interface Progress { readonly size: number, readonly state: DraftState }
-
 export function stateOf ({ state }: Draft): DraftState {
   return state === null ? { uploadId: null, parts: [], tail: null, next: 1, formerTail: null } : JSON.parse(state) as DraftState
 }
 
-export function draftOf ({ size, state }: Progress): Draft {
+export function draftOf (size: number, state: DraftState): Draft {
   return { size, state: JSON.stringify(state) }
 }
-
-export const numbersOf = (parts: readonly SentPart[]): Set<number> => new Set(parts.map(([number]) => number))
 
 /** Like {@link BlobStore.partsOf}. The tail is the last part of the object. */
 export function partsOf (draft: Draft): DraftPart[] {

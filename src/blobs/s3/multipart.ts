@@ -2,6 +2,7 @@ import { CompleteMultipartUploadCommand, CreateMultipartUploadCommand, UploadPar
 import type { Bucket } from './bucket.ts'
 import { checkObject } from './download.ts'
 import { failAsUnavailable, isNoUpload } from './failures.ts'
+import { sha256Of } from './part-buffer.ts'
 
 /** Small requests at the same time. */
 const EMPTIED_AT_ONCE = 8
@@ -18,12 +19,19 @@ export async function createMultipart (bucket: Bucket, key: string): Promise<Mul
   return { key, uploadId: String(UploadId), isRepeated: Number($metadata.attempts) > 1 }
 }
 
+interface Part {
+  readonly number: number
+  readonly bytes: Buffer
+  readonly signal?: AbortSignal
+  /** Whether its SHA-256 is kept. */
+  readonly isKnown?: boolean
+}
+
 /** Sends a part. The store verifies its SHA-256. @throws unavailable. */
-export async function sendPart (bucket: Bucket, { key, uploadId }: Multipart, part: { number: number, bytes: Buffer, signal?: AbortSignal }): Promise<SentPart> {
-  const { number, bytes, signal } = part
+export async function sendPart (bucket: Bucket, { key, uploadId }: Multipart, { number, bytes, signal, isKnown = false }: Part): Promise<SentPart> {
   const command = new UploadPartCommand({ Bucket: bucket.name, Key: key, UploadId: uploadId, PartNumber: number, Body: bytes, ContentLength: bytes.length })
   const { ETag } = await bucket.requests.send(command, { ...(signal && { abortSignal: signal }) }).catch(failAsUnavailable)
-  return [number, String(ETag), bytes.length]
+  return isKnown ? [number, String(ETag), bytes.length, sha256Of(bytes)] : [number, String(ETag), bytes.length]
 }
 
 /**

@@ -13,14 +13,16 @@ import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import type { StorageUrl } from '../../config/storage-url.ts'
 import { writeDurably } from '../../data-folder/durable-files.ts'
 import { Problem } from '../../problems.ts'
-import { type BlobStore, createBlobId, type Presigned, type StoredBlob } from '../blob-store.ts'
+import { type AppendOptions, type BlobStore, createBlobId, type Draft, type Presigned, type PutOptions, type StoredBlob } from '../blob-store.ts'
+import { appendBytes, putBytes } from '../blob-writer.ts'
+import { finishDraft } from './assembly.ts'
 import { openBucket, type Bucket } from './bucket.ts'
 import { checkObject, readPieces, readWhole } from './download.ts'
 import { partsOf } from './draft-state.ts'
-import { appendToDraft, assembleDraft, dropUnsaved } from './drafts.ts'
 import { failAsUnavailable, failAsUnusable, ignoreMissing } from './failures.ts'
+import { ObjectWriter } from './object-writer.ts'
+import { MAX_OBJECT_BYTES } from './parts.ts'
 import { removeObjects } from './removal.ts'
-import { upload } from './upload.ts'
 
 /** How a store refuses to copy an object of more than 5 GiB in one request. */
 const TOO_LARGE = new Set(['InvalidRequest', 'EntityTooLarge'])
@@ -56,6 +58,16 @@ export async function openS3Blobs ({ graceSeconds, ...options }: S3BlobsOptions)
     throw new Problem('file_damaged', { cause: new Error(`blob ${id} has other bytes than recorded`) })
   }
 
+  async function put (id: string, bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredBlob> {
+    const maxBytes = Math.min(options.maxBytes, MAX_OBJECT_BYTES)
+    return { id, ...await putBytes(new ObjectWriter(bucket, id, { maxBytes }), bytes, maxBytes) }
+  }
+
+  async function append (id: string, draft: Draft, bytes: AsyncIterable<Uint8Array>, options: AppendOptions): Promise<Draft> {
+    const maxBytes = Math.min(options.maxBytes, MAX_OBJECT_BYTES)
+    return appendBytes(new ObjectWriter(bucket, id, { maxBytes, draft, save: options.save }), bytes, { ...options, draft, maxBytes })
+  }
+
   function counted<T> (writes: Promise<T>): Promise<T> {
     writing.add(writes)
     return writes.finally(() => writing.delete(writes))
@@ -66,13 +78,13 @@ export async function openS3Blobs ({ graceSeconds, ...options }: S3BlobsOptions)
 
     graceSeconds,
 
-    put: (id, bytes, limits) => counted(upload(bucket, id, { bytes, ...limits }).then(content => ({ id, ...content }))),
+    put: (id, bytes, options) => counted(put(id, bytes, options)),
 
-    append: (id, draft, bytes, options) => counted(appendToDraft(bucket, id, { draft, bytes, ...options })),
+    append: (id, draft, bytes, options) => counted(append(id, draft, bytes, options)),
 
-    assemble: (id, draft) => counted(assembleDraft(bucket, id, draft)),
+    finish: (id, draft) => counted(finishDraft(bucket, id, draft)),
+
     partsOf,
-    dropUnsaved: (id, draft, saved) => counted(dropUnsaved(bucket, id, draft, saved)),
 
     // A bucket has no limit that could be asked for.
     requireSpace: async () => {},

@@ -1,0 +1,73 @@
+import { createHash } from 'node:crypto'
+import { refuseSize } from '../problems.ts'
+import type { AppendOptions, Draft, StoredBlob } from './blob-store.ts'
+import { createCheckpoints } from './checkpoints.ts'
+
+/**
+ * What a store writes one blob with: a new one, or a draft from its end on. The caller waits for one call before the next, except that
+ * `checkpoint` may run beside `add`.
+ */
+export interface BlobWriter {
+  /** Takes bytes. A promise if the caller must wait before the next ones. */
+  add (chunk: Uint8Array): Promise<void> | undefined
+  /**
+   * Of a draft: brings to stable storage and saves what was added before; unless it `isLast`, only as much as could be written. Resolves with
+   * the draft. @throws upload_taken_over if another append has superseded this one.
+   */
+  checkpoint (isLast: boolean): Promise<Draft>
+  /** Of a new blob: brings the blob and its name to stable storage. */
+  finish (): Promise<void>
+  /** To be called last. Nothing stays of a new blob that is not finished, nor of a draft what no saved one refers to. Never fails. */
+  close (): Promise<void>
+}
+
+/** Writes a new blob, like {@link BlobStore.put}. */
+export async function putBytes (writer: BlobWriter, bytes: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Omit<StoredBlob, 'id'>> {
+  const hash = createHash('sha256')
+  let size = 0
+  try {
+    for await (const chunk of bytes) {
+      size += chunk.length
+      if (size > maxBytes) refuseSize(maxBytes)
+      hash.update(chunk)
+      const added = writer.add(chunk)
+      if (added !== undefined) await added
+    }
+    await writer.finish()
+  } finally {
+    await writer.close()
+  }
+  return { size, sha256: hash.digest('hex') }
+}
+
+interface Append extends Pick<AppendOptions, 'maxBytes' | 'isAtomic'> { readonly draft: Draft }
+
+/** Writes what follows a draft, like {@link BlobStore.append}. */
+export async function appendBytes (writer: BlobWriter, bytes: AsyncIterable<Uint8Array>, { draft, maxBytes, isAtomic = false }: Append): Promise<Draft> {
+  const checkpoints = createCheckpoints(isAtomic ? undefined : () => writer.checkpoint(false))
+  let { size } = draft
+  let isOver = false
+
+  async function write (): Promise<void> {
+    for await (const chunk of bytes) {
+      // A save has failed, and the writer may be closed.
+      if (isOver) return
+      size += chunk.length
+      if (size > maxBytes) refuseSize(maxBytes)
+      await writer.add(chunk)
+      await checkpoints.count(chunk.length)
+    }
+  }
+
+  try {
+    const failure = await checkpoints.guard(write()).then(() => undefined, (error: unknown) => ({ error }))
+    isOver = true
+    await checkpoints.stop()
+    if (failure === undefined) return await writer.checkpoint(true)
+    if (!isAtomic) await writer.checkpoint(false)
+    throw failure.error
+  } finally {
+    await checkpoints.stop()
+    await writer.close()
+  }
+}

@@ -1,0 +1,250 @@
+import type { BlobStore, Draft, Reserve } from '../blobs/blob-store.ts'
+import type { DiskRoom } from '../files/disk-room.ts'
+import type { Files } from '../files/files.ts'
+import type { Quotas } from '../files/quotas.ts'
+import type { Metadata } from '../metadata/metadata.ts'
+import type { Precondition } from '../metadata/preconditions.ts'
+import type { AccountRecord } from '../metadata/records.ts'
+import type { UploadChange, UploadProgress, UploadRecord } from '../metadata/uploads-repository.ts'
+import { Problem, refuseSize } from '../problems.ts'
+import type { ContentDigests, WatchedBytes } from './content-digests.ts'
+import { either, noBytes, requireEmpty, requireOffset, untilAborted, type UploadAppend } from './upload-append.ts'
+
+/** What all sessions share. */
+export interface SessionOptions {
+  readonly metadata: Pick<Metadata, 'uploads'>
+  readonly blobs: BlobStore
+  readonly reserve: Reserve
+  readonly room: DiskRoom
+  readonly files: Pick<Files, 'sweep'>
+  readonly quotas: Quotas
+  readonly digests: ContentDigests
+  readonly maxFileBytes: number
+  readonly lifetimeMilliseconds: number
+}
+
+/** `receiving`: bytes are missing. `received`: all are there, and it is to become a file. `refused`: it could not, because of its precondition. */
+type State = 'receiving' | 'received' | 'refused' | 'stored'
+
+function stateOf ({ offset, length, result, isRefused }: UploadRecord): State {
+  if (result !== undefined) return 'stored'
+  if (offset !== length) return 'receiving'
+  return isRefused ? 'refused' : 'received'
+}
+
+/** The last bytes, the field of the request that sent them, and what ends their verification. */
+interface Ending { readonly watched?: WatchedBytes | undefined, readonly reprDigest?: string | undefined, readonly signal: AbortSignal }
+
+/** The upload with its bytes, which are on stable storage. */
+interface Received { readonly received: UploadRecord, readonly watched: WatchedBytes, readonly isComplete: boolean }
+
+/** Problems of a request whose upload another process has taken over, completed or cancelled. */
+const SUPERSEDED = ['upload_taken_over', 'not_found']
+
+/** One request about an upload, while no other one is in progress in this process. */
+export class UploadSession {
+  readonly #options: SessionOptions
+  readonly #owner: AccountRecord
+  readonly #id: string
+  /** Aborted with `upload_taken_over` when the next request comes. */
+  readonly #signal: AbortSignal
+
+  constructor (options: SessionOptions, { owner, id, signal }: { owner: AccountRecord, id: string, signal: AbortSignal }) {
+    this.#options = options
+    this.#owner = owner
+    this.#id = id
+    this.#signal = signal
+  }
+
+  /** Ends the upload. @throws not_found. */
+  async end (): Promise<void> {
+    const { reserve, metadata, files } = this.#options
+    await reserve.withSpace(() => metadata.uploads.remove(this.#owner.id, this.#id))
+    files.sweep()
+  }
+
+  /** Returns the offset. If all bytes have arrived, first stores the file, or throws why it was refused. */
+  async conclude (clientGone: AbortSignal | undefined): Promise<UploadRecord> {
+    const upload = await this.#settle()
+    const state = stateOf(upload)
+    if (state === 'refused') throw refusal(upload.offset)
+    if (state !== 'received') return upload
+    // The process that received the last bytes could not store the file.
+    const taken = await this.#takeOver({ isAppending: true })
+    return stateOf(taken) === 'stored' ? taken : this.#store(taken, { signal: either(this.#signal, clientGone) })
+  }
+
+  /** Appends bytes, and stores the file if they are the last. */
+  async append (append: UploadAppend): Promise<UploadRecord> {
+    const found = await this.#settle()
+    requireOffset(found, append.offset)
+    const repeat = (upload: UploadRecord) => requireEmpty(append, this.#signal).then(() => upload)
+    if (stateOf(found) === 'stored') return repeat(found)
+    const length = await this.#agreeOnLength(found, append)
+    const upload = await this.#takeOver({ isAppending: true, precondition: append.precondition })
+    // Another process may have been faster.
+    requireOffset(upload, append.offset)
+    if (stateOf(upload) === 'stored') return repeat(upload)
+    const signal = either(this.#signal, append.clientGone)
+    const store = (whole: UploadRecord, watched?: WatchedBytes) => this.#store(whole, { watched, reprDigest: append.reprDigest?.(), signal })
+    // An empty file is received as well: that is what makes its bytes.
+    if (upload.offset === length && length > 0) {
+      await requireEmpty(append, this.#signal)
+      if (stateOf(upload) !== 'receiving') return store(upload)
+      // While the length was unknown, a failed append may have left bytes after the offset. Receiving removes them.
+      const { received, watched } = await this.#receive(upload, { ...append, ...noBytes }, length)
+      return store(received, watched)
+    }
+    const { received, watched, isComplete } = await this.#receive(upload, append, length)
+    if (isComplete) return store({ ...received, length: received.offset }, watched)
+    if (this.#owner.keptBytes > 0) this.#options.files.sweep()
+    if (append.isLast) throw new Problem('upload_length_inconsistent')
+    return received
+  }
+
+  /** Reads the upload with a final offset: takes it over from an append that is in progress, or was when its process died. */
+  async #settle (): Promise<UploadRecord> {
+    const upload = await this.read()
+    return upload.isAppending ? this.#takeOver({ isAppending: false }) : upload
+  }
+
+  /** Reads the upload. @throws not_found. */
+  async read (): Promise<UploadRecord> {
+    const upload = await this.#find()
+    if (upload === undefined) throw new Problem('not_found')
+    return upload
+  }
+
+  #find (): Promise<UploadRecord | undefined> {
+    return this.#options.metadata.uploads.find(this.#owner.id, this.#id)
+  }
+
+  async #takeOver (to: { isAppending: boolean, precondition?: Precondition | undefined }): Promise<UploadRecord> {
+    const { reserve, metadata, lifetimeMilliseconds } = this.#options
+    // A full disk must not hide the offset.
+    return reserve.withSpace(() => metadata.uploads.takeOver(this.#owner.id, this.#id, { ...to, lifetimeMilliseconds }))
+  }
+
+  /** The length that upload and request agree on; null while it is unknown. @throws upload_length_inconsistent, file_too_large, quota_exceeded. */
+  async #agreeOnLength (upload: UploadRecord, { offset, announcedBytes, length, isLast }: UploadAppend): Promise<number | null> {
+    const { maxFileBytes, quotas } = this.#options
+    const known = new Set<number>()
+    if (upload.length !== null) known.add(upload.length)
+    if (length !== undefined) known.add(length)
+    // A request that contradicts itself changes nothing.
+    if (known.size > 1) throw new Problem('upload_length_inconsistent')
+    const [agreed] = known
+    if (agreed !== undefined && agreed < upload.offset) throw new Problem('upload_length_inconsistent', { detail: `The upload has ${upload.offset} bytes already.` })
+    // Bytes after the last one are refused as they are where an upload is complete.
+    if (agreed !== undefined && offset < agreed && offset + (announcedBytes ?? 0) > agreed) return this.#refuseExcess()
+    if (isLast && announcedBytes !== undefined && agreed !== offset) known.add(offset + announcedBytes)
+    if (known.size > 1) throw new Problem('upload_length_inconsistent')
+    const [final = null] = known
+    if (upload.length === null && (final ?? offset + (announcedBytes ?? 0)) > maxFileBytes) refuseSize(maxFileBytes)
+    // If the length is known, it is checked against the quota when it is recorded, also before bytes are read.
+    if (final === null) await quotas.check(this.#owner, { bytes: announcedBytes ?? 0, files: 0 })
+    return final
+  }
+
+  /** Bytes beyond the length end the upload. */
+  async #refuseExcess (cause?: unknown): Promise<never> {
+    await this.end()
+    throw new Problem('upload_length_inconsistent', { detail: 'There are more bytes than announced; the upload has ended.', cause })
+  }
+
+  /**
+   * Receives bytes. If they fail, what arrived is recorded.
+   * @throws upload_length_inconsistent beyond the length, and then the upload ends; file_too_large, quota_exceeded.
+   */
+  async #receive (upload: UploadRecord, append: UploadAppend, length: number | null): Promise<Received> {
+    const { blobs, room, quotas, digests, maxFileBytes } = this.#options
+    const { offset, state } = upload
+    // The length of an upload without more bytes is recorded with its file: until then a crash must leave it unknown.
+    if (length !== upload.length && length !== offset) await this.#save(upload, { offset, state, length }, { isAppending: true })
+    const maxBytes = length ?? Math.min(maxFileBytes, await quotas.availableBytes(this.#owner, offset))
+    const watched = digests.watch(upload, untilAborted(append, this.#signal))
+    let recorded: Draft = { size: offset, state }
+    let superseded: unknown
+
+    // Without a length the bytes are all there when those of the last request have ended.
+    const isWhole = (size: number, isOver: boolean) => size === length || (length === null && append.isLast && isOver)
+
+    const save = async (draft: Draft, isOver: boolean) => {
+      const { size, state } = draft
+      const isAll = isWhole(size, isOver)
+      // The last offset is recorded with the file, in one transaction. A draft with a state is made a blob before, which can be repeated.
+      if (isAll && !(isOver && state !== null)) return recorded
+      try {
+        await this.#save(upload, { offset: size, state, length: isAll ? size : length }, { isAppending: isAll || !isOver })
+      } catch (error) {
+        if (!(error instanceof Problem) || !SUPERSEDED.includes(error.code)) throw error
+        superseded = error
+        // Read again: the answer to an earlier attempt to save may have been lost, and then its bytes are in use.
+        const current = await this.#find()
+        return current && { size: current.offset, state: current.state }
+      }
+      digests.cacheDigest(upload, watched, size)
+      recorded = draft
+      return draft
+    }
+
+    try {
+      const { size, state } = await blobs.append(upload.blobId, recorded, watched.bytes, {
+        maxBytes,
+        save,
+        makeRoom: room.makerFor(this.#owner.id),
+        checkCurrent: () => this.read(),
+        // Bytes with a digest are kept all or not at all.
+        isAtomic: append.confirm !== undefined
+      })
+      return { received: { ...upload, offset: size, state, length }, watched, isComplete: isWhole(size, true) }
+    } catch (error) {
+      if (superseded !== undefined) throw superseded
+      if (!(error instanceof Problem) || error.code !== 'file_too_large') throw error
+      if (length !== null) return await this.#refuseExcess(error)
+      if (maxBytes < maxFileBytes) throw new Problem('quota_exceeded', { detail: `The quota leaves ${maxBytes} bytes for this file.`, cause: error })
+      throw error
+    }
+  }
+
+  /** Records what has arrived, also on a full disk. @throws upload_taken_over, not_found, quota_exceeded, storage_full. */
+  async #save (upload: UploadRecord, progress: UploadProgress, { isAppending }: { isAppending: boolean }): Promise<void> {
+    const { metadata, reserve, room, quotas } = this.#options
+    const record = () => metadata.uploads.save(this.#changeOf(upload, progress), { isAppending, quota: quotas.of(this.#owner) })
+    await reserve.withSpace(() => room.withRoom(this.#owner.id, record))
+  }
+
+  #changeOf ({ id, ownerId, generation }: UploadRecord, { offset, state, length }: UploadProgress): UploadChange {
+    return { id, ownerId, generation, offset, state, length, lifetimeMilliseconds: this.#options.lifetimeMilliseconds }
+  }
+
+  /**
+   * Makes a file of an upload whose bytes are all there. If that fails for now, the bytes are kept.
+   * @throws precondition_failed; digest_mismatch, and then the upload ends.
+   */
+  async #store (upload: UploadRecord, { watched, reprDigest, signal }: Ending): Promise<UploadRecord> {
+    const { metadata, blobs, room, quotas, digests, files } = this.#options
+    const { blobId, offset: size, state } = upload
+    const whole = { offset: size, state, length: size }
+    await blobs.finish(blobId, { size, state })
+    const store = async () => {
+      const sha256 = await digests.verify(upload, { size, state }, { watched, reprDigests: [upload.reprDigest ?? undefined, reprDigest], signal })
+      return room.withRoom(this.#owner.id, () => metadata.uploads.finish(this.#changeOf(upload, whole), { sha256, quota: quotas.of(this.#owner) }))
+    }
+    const stored = await store().catch(async (error: unknown) => {
+      if (error instanceof Problem && error.code === 'digest_mismatch') await this.end()
+      // Nothing can be appended after it: the next request finds all bytes, and goes on here.
+      else await this.#save(upload, whole, { isAppending: true }).catch(() => {})
+      throw error
+    })
+    if (stored === undefined) throw refusal(size)
+    // Bytes that were replaced, duplicates, or kept content that was deleted for space.
+    if (!stored.isNew || this.#owner.keptBytes > 0) files.sweep()
+    return { ...upload, ...whole, result: stored }
+  }
+}
+
+/** All bytes are there, but the file is refused. */
+function refusal (offset: number): Problem {
+  return new Problem('precondition_failed', { headers: { 'upload-offset': String(offset), 'upload-complete': '?1' } })
+}
