@@ -233,7 +233,7 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
       yield * inChunks(bytes.subarray(first))
     }()), {
       maxBytes,
-      save: async (draft, isLast) => {
+      save: async (draft, { isLast }) => {
         if (isLast || draft.size < first) return save(draft)
         saw()
         return row.draft

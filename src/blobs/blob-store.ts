@@ -151,7 +151,7 @@ export interface AppendOptions extends PutOptions {
    * Records a draft, and resolves with the one that is recorded now: this one, or still the one before, which is then the one to continue. If
    * it is another one, or undefined because the upload has ended, this append was superseded. `isLast`: the bytes have ended.
    */
-  readonly save: (draft: Draft, isLast: boolean) => Promise<Draft | undefined>
+  readonly save: (draft: Draft, at: { isLast: boolean }) => Promise<Draft | undefined>
   /**
    * Whether the bytes are kept all or not at all: then none are saved before they have ended. `save` may be called all the same with
    * the draft as it was, of the same size but with another state, which distinguishes what this append writes from what a later one writes.

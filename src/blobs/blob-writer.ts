@@ -14,7 +14,7 @@ export interface BlobWriter {
    * Of a draft: brings to stable storage and saves what was added before; unless it `isLast`, only as much as could be written. Resolves with
    * the draft. @throws upload_taken_over if another append has superseded this one.
    */
-  checkpoint (isLast: boolean): Promise<Draft>
+  checkpoint (at: { isLast: boolean }): Promise<Draft>
   /** Of a new blob: brings the blob and its name to stable storage. */
   finish (): Promise<void>
   /** To be called last. Nothing stays of a new blob that is not finished, nor of a draft what no saved one refers to. Never fails. */
@@ -44,7 +44,7 @@ interface Append extends Pick<AppendOptions, 'maxBytes' | 'isAtomic'> { readonly
 
 /** Writes what follows a draft, like {@link BlobStore.append}. */
 export async function appendBytes (writer: BlobWriter, bytes: AsyncIterable<Uint8Array>, { draft, maxBytes, isAtomic = false }: Append): Promise<Draft> {
-  const checkpoints = createCheckpoints(isAtomic ? undefined : () => writer.checkpoint(false))
+  const checkpoints = createCheckpoints(isAtomic ? undefined : () => writer.checkpoint({ isLast: false }))
   let { size } = draft
   let isOver = false
 
@@ -63,8 +63,8 @@ export async function appendBytes (writer: BlobWriter, bytes: AsyncIterable<Uint
     const failure = await checkpoints.guard(write()).then(() => undefined, (error: unknown) => ({ error }))
     isOver = true
     await checkpoints.stop()
-    if (failure === undefined) return await writer.checkpoint(true)
-    if (!isAtomic) await writer.checkpoint(false)
+    if (failure === undefined) return await writer.checkpoint({ isLast: true })
+    if (!isAtomic) await writer.checkpoint({ isLast: false })
     throw failure.error
   } finally {
     await checkpoints.stop()

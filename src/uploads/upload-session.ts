@@ -167,15 +167,15 @@ export class UploadSession {
     let superseded: unknown
 
     // Without a length the bytes are all there when those of the last request have ended.
-    const isWhole = (size: number, isOver: boolean) => size === length || (length === null && append.isLast && isOver)
+    const isWhole = (size: number, { isLast }: { isLast: boolean }) => size === length || (length === null && append.isLast && isLast)
 
-    const save = async (draft: Draft, isOver: boolean) => {
+    const save = async (draft: Draft, { isLast }: { isLast: boolean }) => {
       const { size, state } = draft
-      const isAll = isWhole(size, isOver)
+      const isAll = isWhole(size, { isLast })
       // The last offset is recorded with the file, in one transaction. A draft with a state is made a blob before, which can be repeated.
-      if (isAll && !(isOver && state !== null)) return recorded
+      if (isAll && !(isLast && state !== null)) return recorded
       try {
-        await this.#save(upload, { offset: size, state, length: isAll ? size : length }, { isAppending: isAll || !isOver })
+        await this.#save(upload, { offset: size, state, length: isAll ? size : length }, { isAppending: isAll || !isLast })
       } catch (error) {
         if (!(error instanceof Problem) || !SUPERSEDED.includes(error.code)) throw error
         superseded = error
@@ -197,7 +197,7 @@ export class UploadSession {
         // Bytes with a digest are kept all or not at all.
         isAtomic: append.confirm !== undefined
       })
-      return { received: { ...upload, offset: size, state, length }, watched, isComplete: isWhole(size, true) }
+      return { received: { ...upload, offset: size, state, length }, watched, isComplete: isWhole(size, { isLast: true }) }
     } catch (error) {
       if (superseded !== undefined) throw superseded
       if (!(error instanceof Problem) || error.code !== 'file_too_large') throw error

@@ -139,7 +139,7 @@ test('an append that is kept all or not at all saves nothing meanwhile, however 
   const chunk = Buffer.alloc(MIB)
   async function * bytes () { for (let count = 0; count < 70; count++) yield chunk }
   const saved: { draft: Draft, isLast: boolean }[] = []
-  const save = async (draft: Draft, isLast: boolean) => {
+  const save = async (draft: Draft, { isLast }: { isLast: boolean }) => {
     saved.push({ draft, isLast })
     return draft
   }

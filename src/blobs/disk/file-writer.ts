@@ -105,12 +105,12 @@ class FileWriter implements BlobWriter {
     return this.#batches.add(chunk)
   }
 
-  async checkpoint (isLast: boolean): Promise<Draft> {
+  async checkpoint ({ isLast }: { isLast: boolean }): Promise<Draft> {
     const flushed = this.#batches.flush()
     await (isLast ? flushed : flushed.catch(() => {}))
     const draft = { size: this.#offset + this.#batches.written(), state: null }
     await this.#handle.datasync()
-    if (await this.#save?.(draft, isLast) === undefined) throw new Problem('upload_taken_over')
+    if (await this.#save?.(draft, { isLast }) === undefined) throw new Problem('upload_taken_over')
     return draft
   }
 

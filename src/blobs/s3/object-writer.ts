@@ -83,10 +83,10 @@ export class ObjectWriter implements BlobWriter {
     })
   }
 
-  checkpoint (isLast: boolean): Promise<Draft> {
+  checkpoint (at: { isLast: boolean }): Promise<Draft> {
     return this.#inTurn(async () => {
       const draft = await this.#flush()
-      await this.#save(draft, isLast)
+      await this.#save(draft, at)
       return draft
     })
   }
@@ -142,7 +142,7 @@ export class ObjectWriter implements BlobWriter {
   }
 
   async #reserve ({ uploadId }: Multipart): Promise<void> {
-    await this.#save(draftOf(this.#saved.size, { ...stateOf(this.#saved), uploadId, next: this.#next + RESERVED_NUMBERS }), false)
+    await this.#save(draftOf(this.#saved.size, { ...stateOf(this.#saved), uploadId, next: this.#next + RESERVED_NUMBERS }), { isLast: false })
   }
 
   async #settle (): Promise<void> {
@@ -166,9 +166,9 @@ export class ObjectWriter implements BlobWriter {
   }
 
   /** @throws upload_taken_over if another append has superseded this one. */
-  async #save (draft: Draft, isLast: boolean): Promise<void> {
+  async #save (draft: Draft, at: { isLast: boolean }): Promise<void> {
     this.#inUse.push(draft)
-    const recorded = await this.#record?.(draft, isLast)
+    const recorded = await this.#record?.(draft, at)
     if (isSame(recorded, draft)) {
       this.#saved = draft
       this.#inUse = [draft]
@@ -185,7 +185,7 @@ export class ObjectWriter implements BlobWriter {
 
   /** The append that has superseded this one may have removed what this one needs. If so, this fails with its problem. */
   readonly #failAsSuperseded = async (error: Problem): Promise<never> => {
-    if (this.#record !== undefined && (isNoUpload(error.cause) || error.code === 'file_damaged')) await this.#save(this.#saved, false)
+    if (this.#record !== undefined && (isNoUpload(error.cause) || error.code === 'file_damaged')) await this.#save(this.#saved, { isLast: false })
     throw error
   }
 
