@@ -219,7 +219,7 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
       const { id } = await putNew(store, inChunks(Buffer.alloc(size)))
       await store.check(id, size)
       const ways: ((id: string, size: number) => Promise<unknown>)[] = [
-        store.check,
+        (id, size) => store.check(id, size),
         (id, size) => store.read(id, size, [{ start: 0, end: size - 1 }]),
         (id, size) => store.read(id, size, ['text', { start: 0, end: 0 }]),
         (id, size) => store.read(id, size, ['text'])

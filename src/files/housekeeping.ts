@@ -47,8 +47,8 @@ interface HousekeepingOptions {
 export function startHousekeeping ({ metadata, blobs, reserve, sweep }: HousekeepingOptions): Housekeeping {
   /** Deletes the oldest versions and trash of all accounts if the disk has less than twice the space that uploads must leave. */
   async function makeSpace (): Promise<void> {
-    const { space } = blobs
-    if (space === undefined) return
+    if (blobs.space === undefined) return
+    const space = blobs.space.bind(blobs)
     const missingBytes = () => space().then(({ kept, free }) => 2 * kept - free)
     // Until the backup ends, deleting more makes no space.
     if (await metadata.blobs.hasRetentionLock()) return

@@ -49,8 +49,8 @@ export function createHealth ({ metadata, blobs, log }: HealthOptions): Health {
     }
   }
 
-  const checkDatabase = createCheck('database', metadata.probe)
-  const checkDisk = createCheck('disk', blobs.probe)
+  const checkDatabase = createCheck('database', () => metadata.probe())
+  const checkDisk = createCheck('disk', () => blobs.probe())
   return {
     async check () {
       const [database, disk] = await Promise.all([checkDatabase(), checkDisk()])

@@ -12,6 +12,7 @@ import { Database } from '../../src/metadata/sqlite/driver.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import { Problem } from '../../src/problems.ts'
 import { DAY } from '../kit/durations.ts'
+import { override } from '../kit/override.ts'
 import { filesOver } from '../kit/rules.ts'
 import { until } from '../kit/waiting.ts'
 
@@ -32,7 +33,7 @@ test('a lease is renewed while its bytes arrive, ends with the upload, and what 
   const disk = await openDiskBlobs({ folder, minFreeBytes: () => 0 })
   const limits = { maxFileBytes: 1000, allowedExtensions: undefined }
   const quotas = createQuotas(metadata.uploads, { quotaBytes: undefined, quotaFiles: undefined })
-  const files = filesOver({ metadata, blobs: { ...disk, needsLeases: true }, reserve: await openReserve(join(folder, 'reserve')), quotas, limits })
+  const files = filesOver({ metadata, blobs: override(disk, { needsLeases: true }), reserve: await openReserve(join(folder, 'reserve')), quotas, limits })
   const database = new Database(file)
   t.teardown(async () => { database.close(); await files.close(); await disk.close(); await metadata.close() })
   interface Lease { blob_id: string, expires_at: number, abandoned_at: number | null }
@@ -82,7 +83,7 @@ test('a lease is renewed while its bytes arrive, ends with the upload, and what 
   // The connection to the database breaks in the commit: the bytes may belong to a file, and stay until the lease has run out.
   const cut = filesOver({
     metadata: { ...metadata, files: { ...metadata.files, async put () { throw new OutcomeUnknown(new Error('cut'), 'unavailable') } } },
-    blobs: { ...disk, needsLeases: true },
+    blobs: override(disk, { needsLeases: true }),
     reserve: await openReserve(join(folder, 'reserve')),
     quotas,
     limits
@@ -96,7 +97,7 @@ test('a lease is renewed while its bytes arrive, ends with the upload, and what 
   // A store that gave no answer may still finish the write, so that the lease stays until it has run out.
   const away = filesOver({
     metadata,
-    blobs: { ...disk, needsLeases: true, async put () { throw new Problem('unavailable') } },
+    blobs: override(disk, { needsLeases: true, async put () { throw new Problem('unavailable') } }),
     reserve: await openReserve(join(folder, 'reserve')),
     quotas,
     limits

@@ -9,6 +9,7 @@ import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import { storageFull } from '../../src/problems.ts'
 import { ResumableUploads, type UploadCreation } from '../../src/uploads/resumable.ts'
 import { digestField, sha256Of } from '../kit/digests.ts'
+import { override } from '../kit/override.ts'
 import { roomOver } from '../kit/rules.ts'
 import { MIB } from '../kit/sizes.ts'
 
@@ -93,7 +94,7 @@ test('an upload whose file could not be stored keeps its bytes, and becomes a fi
 
   // A store that has to assemble its drafts.
   const assembled: number[] = []
-  const assembling = new ResumableUploads({ ...shared, metadata, blobs: { ...blobs, finish: async (_id, { size }) => { assembled.push(size) } } })
+  const assembling = new ResumableUploads({ ...shared, metadata, blobs: override(blobs, { finish: async (_id, { size }) => { assembled.push(size) } }) })
   const parts = await assembling.create(creation('parts'))
   t.match((await assembling.append(owner, parts.id, appendOf('abc'))).result, { file: { size: 3 } })
   t.strictSame(assembled, [3])
@@ -153,11 +154,10 @@ test('a full database refuses a file whose bytes are not on a disk of the server
   const metadata = await openSqliteMetadata(join(folder, 'db'))
   const disk = await openDiskBlobs({ folder, minFreeBytes: () => 0 })
   t.teardown(async () => { await disk.close(); await metadata.close() })
-  const { missingSpace, space, ...bucket } = disk
   let tries = 0
   const room = roomOver({
     metadata: { ...metadata, kept: { ...metadata.kept, async removeOldest () { throw new Error('not for this') } } },
-    blobs: bucket,
+    blobs: override(disk, { missingSpace: undefined, space: undefined }),
     reserve: await openReserve(join(folder, 'reserve'))
   })
   await t.rejects(room.withRoom(1, async () => {

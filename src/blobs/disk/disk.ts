@@ -1,15 +1,15 @@
 import { chmod, link, mkdir, open, opendir, readdir, rename, rm, stat, unlink, type FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { blobPath, dataFolderLayout, isThere } from '../../data-folder/data-folder.ts'
-import { failAsDamaged, failAsStorage, makeFolder, openSharedSync, READ_BYTES, sync, writeDurably } from '../../data-folder/durable-files.ts'
+import { failAsDamaged, failAsStorage, makeFolder, openSharedSync, READ_BYTES, type SharedSync, sync, writeDurably } from '../../data-folder/durable-files.ts'
 import { Problem } from '../../problems.ts'
-import { type AppendOptions, type BlobStore, cutPieces, type Draft, isBlobId, type Piece, type PutOptions, type StoredBlob } from '../blob-store.ts'
+import { type AppendOptions, type BlobStore, cutPieces, type DiskSpace, type Draft, isBlobId, type Piece, type PutOptions, type StoredBlob } from '../blob-store.ts'
 import { appendBytes, putBytes } from '../blob-writer.ts'
 import { createBatchWriter } from './batch-writer.ts'
 import { BlobReadStream } from './blob-read-stream.ts'
 import { ignoreMissing, removeDurably } from './durable-removal.ts'
-import { openDraft, openPending } from './file-writer.ts'
-import { createFreeSpace } from './free-space.ts'
+import { type BlobPaths, type FileWriting, openDraft, openPending } from './file-writer.ts'
+import { createFreeSpace, type FreeSpace } from './free-space.ts'
 import { createSmallFileReader } from './small-file-reader.ts'
 
 /** Size of one read, if few blobs are read: 256 MiB took 100 ms of CPU time, and 130 ms with 256 KiB. */
@@ -27,10 +27,16 @@ const SMALL_BYTES = 64 * 1024
 /** What a file takes before its first byte. */
 const FILE_BYTES = 4096
 
-interface DiskBlobsOptions {
-  folder: string
-  /** Space that uploads keep free, asked for at every write. */
-  minFreeBytes: () => number
+/** Opens the blobs in a folder, and makes the folders in it. `minFreeBytes`: space that uploads leave free, asked for at every write. */
+export async function openDiskBlobs ({ folder, minFreeBytes }: { folder: string, minFreeBytes: () => number }): Promise<BlobStore> {
+  const incoming = join(folder, dataFolderLayout.incoming)
+  for (const path of [incoming, join(folder, dataFolderLayout.blobs)]) {
+    await makeFolder(path)
+    await chmod(path, 0o700)
+  }
+  // Always, because the process that created them may have died before it could.
+  await sync(folder)
+  return new DiskBlobs(folder, createFreeSpace({ folder, minFreeBytes }), await openSharedSync(incoming, entries => entries.sync()))
 }
 
 /**
@@ -38,198 +44,200 @@ interface DiskBlobsOptions {
  * committed. The move is one atomic rename that needs no sync: after a crash, a blob in `incoming/` is committed again or
  * removed, and no other folder needs to be searched. A draft is moved before its first byte.
  */
-export async function openDiskBlobs ({ folder, minFreeBytes }: DiskBlobsOptions): Promise<BlobStore> {
-  const incoming = join(folder, dataFolderLayout.incoming)
-  const blobs = join(folder, dataFolderLayout.blobs)
-  const pendingPath = (id: string) => join(incoming, id)
-  const committedPath = (id: string) => join(folder, blobPath(id))
-  for (const path of [incoming, blobs]) {
-    await makeFolder(path)
-    await chmod(path, 0o700)
-  }
-  // Always, because the process that created them may have died before it could.
-  await sync(folder)
-  const syncIncoming = await openSharedSync(incoming, entries => entries.sync())
-  const freeSpace = createFreeSpace({ folder, minFreeBytes })
-  const writing = new Set<Promise<unknown>>()
-  const committing = new Map<string, Promise<void>>()
-  const readSmallFile = createSmallFileReader()
-  let readers = 0
+class DiskBlobs implements BlobStore {
+  readonly needsLeases = false
+  readonly graceSeconds = 0
+  readonly #folder: string
+  readonly #freeSpace: FreeSpace
+  readonly #syncIncoming: SharedSync
+  readonly #writing = new Set<Promise<unknown>>()
+  readonly #committing = new Map<string, Promise<void>>()
+  readonly #readSmallFile = createSmallFileReader()
+  #readers = 0
 
-  const pathsOf = (id: string) => ({ pending: pendingPath(id), path: committedPath(id) })
-
-  const writingWith = ({ makeRoom }: PutOptions) => ({
-    createBatches: (handle: FileHandle) => createBatchWriter(handle, { freeSpace, countWriters: () => writing.size, makeRoom }),
-    withRoom: (make: () => Promise<FileHandle>) => freeSpace.during(FILE_BYTES, make, makeRoom),
-    syncPending: syncIncoming
-  })
-
-  async function put (id: string, bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredBlob> {
-    return { id, ...await putBytes(await openPending(pathsOf(id), writingWith(options)), bytes, options.maxBytes) }
+  constructor (folder: string, freeSpace: FreeSpace, syncIncoming: SharedSync) {
+    this.#folder = folder
+    this.#freeSpace = freeSpace
+    this.#syncIncoming = syncIncoming
   }
 
-  async function append (id: string, draft: Draft, bytes: AsyncIterable<Uint8Array>, options: AppendOptions): Promise<Draft> {
-    return appendBytes(await openDraft(pathsOf(id), { draft, ...options }, writingWith(options)), bytes, { draft, ...options })
+  put (id: string, bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredBlob> {
+    return this.#counted(async () => ({ id, ...await putBytes(await openPending(this.#pathsOf(id), this.#writingWith(options)), bytes, options.maxBytes) }))
   }
 
-  function counted<T> (writes: Promise<T>): Promise<T> {
-    writing.add(writes)
-    return writes.finally(() => writing.delete(writes))
+  append (id: string, draft: Draft, bytes: AsyncIterable<Uint8Array>, options: AppendOptions): Promise<Draft> {
+    return this.#counted(async () => appendBytes(await openDraft(this.#pathsOf(id), { draft, ...options }, this.#writingWith(options)), bytes, { draft, ...options }))
   }
 
-  async function probe (): Promise<void> {
-    const path = join(folder, dataFolderLayout.probe)
-    const handle = await open(path, 'w', 0o600)
-    try {
-      await handle.writeFile('probe')
-      await handle.datasync()
-    } finally {
-      await handle.close()
-      await unlink(path)
-    }
-    await freeSpace.check(0)
+  /** A draft whose file is in the place of a blob is one. */
+  async finish (): Promise<void> {}
+
+  requireSpace (bytes: number): Promise<void> {
+    return this.#freeSpace.check(bytes)
   }
 
-  async function moveToCommitted (id: string): Promise<void> {
-    try {
-      await rename(pendingPath(id), committedPath(id))
-    } catch {
-      // The folder is missing. Another blob may create it at the same time.
-      await makeFolder(dirname(committedPath(id)))
-      await rename(pendingPath(id), committedPath(id))
-    }
+  missingSpace (bytes: number): Promise<number> {
+    return this.#freeSpace.missing(bytes)
   }
 
-  /** The blob may be moved between the first two attempts; then the third one finds it. */
-  async function atItsPath<T> (id: string, operation: (path: string) => Promise<T>): Promise<T> {
-    return operation(committedPath(id)).catch(() => operation(pendingPath(id))).catch(() => operation(committedPath(id)))
+  space (): Promise<DiskSpace> {
+    return this.#freeSpace.measure()
   }
 
-  const openFile = (id: string): Promise<FileHandle> => atItsPath(id, path => open(path))
-
-  /** All bytes of a small blob. One byte more tells a longer file. */
-  async function readSmall (id: string, size: number): Promise<Buffer> {
-    const bytes = await atItsPath(id, path => readSmallFile(id, path, size + 1)).catch(failAsDamaged)
-    checkSize(id, { size: bytes.length }, size)
-    return bytes
+  commit (id: string): void {
+    // A full disk may refuse the move. Then the blob stays readable at its pending path, and the next start commits it.
+    const moved = this.#moveToCommitted(id).catch(() => {}).finally(() => { this.#committing.delete(id) })
+    this.#committing.set(id, moved)
   }
 
-  async function openStream (id: string, size: number, pieces: readonly Piece[]): Promise<BlobReadStream> {
-    const handle = await openFile(id).catch(failAsDamaged)
-    try {
-      checkSize(id, await handle.stat(), size)
-    } catch (error) {
-      await handle.close()
-      throw error
-    }
-    return streamOf(handle, pieces)
+  async check (id: string, size: number): Promise<void> {
+    checkSize(id, await this.#atItsPath(id, path => stat(path)).catch(failAsDamaged), size)
   }
 
-  async function read (id: string, size: number, pieces: readonly Piece[]): Promise<BlobReadStream | Buffer> {
-    return size <= SMALL_BYTES ? cutPieces(await readSmall(id, size), pieces) : openStream(id, size, pieces)
+  async read (id: string, size: number, pieces: readonly Piece[]): Promise<BlobReadStream | Buffer> {
+    return size <= SMALL_BYTES ? cutPieces(await this.#readSmall(id, size), pieces) : this.#openStream(id, size, pieces)
   }
 
-  function streamOf (handle: FileHandle, pieces: readonly Piece[]): BlobReadStream {
-    readers++
-    const reader = new BlobReadStream(handle, pieces, () => Math.max(MIN_READ_BYTES, Math.min(MAX_READ_BYTES, Math.floor(READERS_BYTES / readers))))
-    return reader.once('close', () => { readers-- })
+  /** Without a digest: file systems and disks have checksums of their own, and the digest would take most of the CPU time of a download. */
+  readWhole ({ id, size }: StoredBlob): Promise<BlobReadStream | Buffer> {
+    return this.read(id, size, [{ start: 0, end: size - 1 }])
   }
 
-  /** Returns false if no link is possible: on another file system, without support for links, or beyond the maximum number of links. */
-  async function linkTo (id: string, path: string): Promise<boolean> {
-    return atItsPath(id, from => link(from, path)).then(() => true, () => false)
-  }
-
-  async function copyTo ({ id, size, sha256 }: StoredBlob, path: string): Promise<'linked' | 'copied'> {
-    const isLinked = await linkTo(id, path)
-    const copied = isLinked ? undefined : await writeDurably(path, (await openFile(id).catch(failAsDamaged)).createReadStream({ highWaterMark: READ_BYTES }))
+  async copyTo ({ id, size, sha256 }: StoredBlob, path: string): Promise<'linked' | 'copied'> {
+    // No link is possible on another file system, without support for links, or beyond the maximum number of links.
+    const isLinked = await this.#atItsPath(id, from => link(from, path)).then(() => true, () => false)
+    const copied = isLinked ? undefined : await writeDurably(path, (await this.#openFile(id)).createReadStream({ highWaterMark: READ_BYTES }))
     const isWhole = copied === undefined ? (await stat(path)).size === size : copied.size === size && copied.sha256 === sha256
     if (isWhole) return isLinked ? 'linked' : 'copied'
     await rm(path)
     throw new Problem('file_damaged', { cause: new Error(`blob ${id} has other bytes than recorded`) })
   }
 
-  return {
-    needsLeases: false,
+  async remove (ids: string[]): Promise<string[]> {
+    await Promise.all(ids.map(id => this.#committing.get(id)))
+    return removeDurably(ids, id => this.#pathsOf(id))
+  }
 
-    graceSeconds: 0,
+  async pending (): Promise<string[]> {
+    return (await readdir(join(this.#folder, dataFolderLayout.incoming))).filter(isBlobId)
+  }
 
-    put: (id, bytes, options) => counted(put(id, bytes, options).catch(failAsStorage)),
-
-    append: (id, draft, bytes, options) => counted(append(id, draft, bytes, options).catch(failAsStorage)),
-
-    // A draft whose file is in the place of a blob is one.
-    finish: async () => {},
-
-    requireSpace: freeSpace.check,
-
-    commit (id) {
-      // A full disk may refuse the move. Then the blob stays readable at its pending path, and the next start commits it.
-      const moved = moveToCommitted(id).catch(() => {}).finally(() => { committing.delete(id) })
-      committing.set(id, moved)
-    },
-
-    async check (id, size) {
-      checkSize(id, await atItsPath(id, path => stat(path)).catch(failAsDamaged), size)
-    },
-
-    read,
-
-    // Without a digest: file systems and disks have checksums of their own, and the digest would take most of the CPU time of a download.
-    readWhole: ({ id, size }) => read(id, size, [{ start: 0, end: size - 1 }]),
-
-    copyTo,
-
-    async remove (ids) {
-      await Promise.all(ids.map(id => committing.get(id)))
-      return removeDurably(ids, { pendingPath, committedPath })
-    },
-
-    pending: async () => (await readdir(incoming)).filter(isBlobId),
-
-    async * committed () {
-      for (const { name } of (await readdir(blobs, { withFileTypes: true })).filter(entry => entry.isDirectory())) {
-        for await (const entry of await opendir(join(blobs, name))) {
-          if (isBlobId(entry.name)) yield entry.name
-        }
+  async * committed (): AsyncGenerator<string> {
+    const blobs = join(this.#folder, dataFolderLayout.blobs)
+    for (const { name } of (await readdir(blobs, { withFileTypes: true })).filter(entry => entry.isDirectory())) {
+      for await (const entry of await opendir(join(blobs, name))) {
+        if (isBlobId(entry.name)) yield entry.name
       }
-    },
-
-    has: id => isThere(committedPath(id)),
-
-    async quarantine (id) {
-      const quarantine = join(folder, dataFolderLayout.quarantine)
-      await mkdir(quarantine, { recursive: true, mode: 0o700 })
-      return rename(committedPath(id), join(quarantine, id)).catch(ignoreMissing).then(() => true)
-    },
-
-    ...createMarks(join(folder, dataFolderLayout.installations)),
-
-    missingSpace: freeSpace.missing,
-
-    space: freeSpace.measure,
-
-    probe: () => probe().catch(failAsStorage),
-
-    async close () {
-      await Promise.allSettled([...writing, ...committing.values()])
-      await syncIncoming.close()
     }
+  }
+
+  has (id: string): Promise<boolean> {
+    return isThere(this.#pathsOf(id).path)
+  }
+
+  async quarantine (id: string): Promise<boolean> {
+    const quarantine = join(this.#folder, dataFolderLayout.quarantine)
+    await mkdir(quarantine, { recursive: true, mode: 0o700 })
+    return rename(this.#pathsOf(id).path, join(quarantine, id)).catch(ignoreMissing).then(() => true)
+  }
+
+  /** Marks are files in a folder of their own, which is made with the first one. */
+  marks (): Promise<string[]> {
+    return readdir(this.#markPath('')).catch(() => [])
+  }
+
+  async mark (name: string): Promise<void> {
+    await makeFolder(this.#markPath(''))
+    await writeDurably(this.#markPath(name), [])
+    await sync(this.#markPath(''))
+  }
+
+  unmark (name: string): Promise<void> {
+    return rm(this.#markPath(name), { force: true })
+  }
+
+  async probe (): Promise<void> {
+    await writeProbe(join(this.#folder, dataFolderLayout.probe)).catch(failAsStorage)
+    await this.#freeSpace.check(0)
+  }
+
+  async close (): Promise<void> {
+    await Promise.allSettled([...this.#writing, ...this.#committing.values()])
+    await this.#syncIncoming.close()
+  }
+
+  #markPath (name: string): string {
+    return join(this.#folder, dataFolderLayout.installations, name)
+  }
+
+  #pathsOf (id: string): BlobPaths {
+    return { pending: join(this.#folder, dataFolderLayout.incoming, id), path: join(this.#folder, blobPath(id)) }
+  }
+
+  #writingWith ({ makeRoom }: PutOptions): FileWriting {
+    return {
+      createBatches: handle => createBatchWriter(handle, { freeSpace: this.#freeSpace, countWriters: () => this.#writing.size, makeRoom }),
+      withRoom: make => this.#freeSpace.during(FILE_BYTES, make, makeRoom),
+      syncPending: this.#syncIncoming
+    }
+  }
+
+  #counted<T> (write: () => Promise<T>): Promise<T> {
+    const writing = write().catch(failAsStorage)
+    this.#writing.add(writing)
+    return writing.finally(() => this.#writing.delete(writing))
+  }
+
+  async #moveToCommitted (id: string): Promise<void> {
+    const { pending, path } = this.#pathsOf(id)
+    try {
+      await rename(pending, path)
+    } catch {
+      // The folder is missing. Another blob may create it at the same time.
+      await makeFolder(dirname(path))
+      await rename(pending, path)
+    }
+  }
+
+  /** The blob may be moved between the first two attempts; then the third one finds it. */
+  async #atItsPath<T> (id: string, operation: (path: string) => Promise<T>): Promise<T> {
+    const { pending, path } = this.#pathsOf(id)
+    return operation(path).catch(() => operation(pending)).catch(() => operation(path))
+  }
+
+  #openFile (id: string): Promise<FileHandle> {
+    return this.#atItsPath(id, path => open(path)).catch(failAsDamaged)
+  }
+
+  /** All bytes of a small blob. One byte more tells a longer file. */
+  async #readSmall (id: string, size: number): Promise<Buffer> {
+    const bytes = await this.#atItsPath(id, path => this.#readSmallFile(id, path, size + 1)).catch(failAsDamaged)
+    checkSize(id, { size: bytes.length }, size)
+    return bytes
+  }
+
+  async #openStream (id: string, size: number, pieces: readonly Piece[]): Promise<BlobReadStream> {
+    const handle = await this.#openFile(id)
+    try {
+      checkSize(id, await handle.stat(), size)
+    } catch (error) {
+      await handle.close()
+      throw error
+    }
+    this.#readers++
+    const reader = new BlobReadStream(handle, pieces, () => Math.max(MIN_READ_BYTES, Math.min(MAX_READ_BYTES, Math.floor(READERS_BYTES / this.#readers))))
+    return reader.once('close', () => { this.#readers-- })
   }
 }
 
-/** Marks as files in a folder of their own, which is made with the first one. */
-function createMarks (folder: string): Pick<BlobStore, 'marks' | 'mark' | 'unmark'> {
-  return {
-    marks: () => readdir(folder).catch(() => []),
-
-    async mark (name) {
-      await makeFolder(folder)
-      await writeDurably(join(folder, name), [])
-      await sync(folder)
-    },
-
-    unmark: name => rm(join(folder, name), { force: true })
+async function writeProbe (path: string): Promise<void> {
+  const handle = await open(path, 'w', 0o600)
+  try {
+    await handle.writeFile('probe')
+    await handle.datasync()
+  } finally {
+    await handle.close()
+    await unlink(path)
   }
 }
 

@@ -2,12 +2,7 @@ import { unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import pLimit from 'p-limit'
 import { sync } from '../../data-folder/durable-files.ts'
-
-/** Paths of a blob before and after it is committed. */
-interface Paths {
-  readonly pendingPath: (id: string) => string
-  readonly committedPath: (id: string) => string
-}
+import type { BlobPaths } from './file-writer.ts'
 
 /**
  * File system calls at a time. Fewer than libuv's four threads, so that a sweep alone leaves one for requests: with six calls a delete
@@ -16,12 +11,12 @@ interface Paths {
 const CONCURRENT_CALLS = 3
 
 /** Removes the files of blobs. Returns the ids of those that do not reappear after a power failure. Each folder is synced once. */
-export async function removeDurably (ids: string[], paths: Paths): Promise<string[]> {
+export async function removeDurably (ids: string[], pathsOf: (id: string) => BlobPaths): Promise<string[]> {
   const limit = pLimit(CONCURRENT_CALLS)
   const removed: string[] = []
   const unsynced = new Map<string, string[]>()
   await limit.map(ids, async id => {
-    const folder = await unlinkBlob(id, paths).catch(() => undefined)
+    const folder = await unlinkBlob(pathsOf(id)).catch(() => undefined)
     if (folder === 'incoming') removed.push(id)
     else if (folder !== undefined) unsynced.set(folder, [...unsynced.get(folder) ?? [], id])
   })
@@ -32,11 +27,10 @@ export async function removeDurably (ids: string[], paths: Paths): Promise<strin
 }
 
 /** Returns the folder that needs a sync. `incoming` needs none: the next start removes what reappears there. */
-async function unlinkBlob (id: string, { pendingPath, committedPath }: Paths): Promise<string> {
-  const path = committedPath(id)
+async function unlinkBlob ({ pending, path }: BlobPaths): Promise<string> {
   const folder = dirname(path)
   if (await unlinkIfPresent(path)) return folder
-  if (await unlinkIfPresent(pendingPath(id))) return 'incoming'
+  if (await unlinkIfPresent(pending)) return 'incoming'
   // Another process may have moved it between the two attempts.
   await unlinkIfPresent(path)
   return folder
