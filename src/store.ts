@@ -3,11 +3,11 @@ import { createAttemptLimiter, type AttemptLimiter } from './accounts/attempt-li
 import { createPasswords, type Passwords } from './accounts/password.ts'
 import { openBackends, lockDataFolder, prepareFolder, type Backends, type KeySource } from './backends/backends.ts'
 import type { Config } from './config.ts'
-import { createBlobCleanup, type BlobCleanup } from './files/blob-cleanup.ts'
-import { createDiskRoom } from './files/disk-room.ts'
-import { createFiles, type Files } from './files/files.ts'
+import { BlobCleanup } from './files/blob-cleanup.ts'
+import { DiskRoom } from './files/disk-room.ts'
+import { Files } from './files/files.ts'
 import { startHousekeeping } from './files/housekeeping.ts'
-import { createKeptFiles, type KeptFiles } from './files/kept.ts'
+import { KeptFiles } from './files/kept.ts'
 import { createQuotas, type Quotas } from './files/quotas.ts'
 import { createKeyRing, type KeyRing } from './tokens/key-ring.ts'
 import { ResumableUploads } from './uploads/resumable.ts'
@@ -62,7 +62,7 @@ export async function openStore (config: Config): Promise<Store> {
     const rules = await createRules(config, backends)
     await rules.cleanup.recover()
     rules.cleanup.sweep()
-    const housekeeping = startHousekeeping({ ...backends, sweep: rules.cleanup.sweep })
+    const housekeeping = startHousekeeping({ ...backends, sweep: () => rules.cleanup.sweep() })
     return {
       ...backends,
       ...rules,
@@ -99,9 +99,9 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
     registrationsPerHour: config.registrationsPerHour
   })
   const quotas = createQuotas(metadata.uploads, config)
-  const cleanup = createBlobCleanup({ metadata, blobs, reserve })
-  const room = createDiskRoom({ metadata, blobs, reserve, cleanup })
-  const files = createFiles({ metadata, blobs, reserve, cleanup, room, quotas, limits: { ...config, redirectSeconds: config.downloadRedirectSeconds } })
+  const cleanup = new BlobCleanup({ metadata, blobs, reserve })
+  const room = new DiskRoom({ metadata, blobs, reserve, cleanup })
+  const files = new Files({ metadata, blobs, reserve, cleanup, room, quotas, limits: { ...config, redirectSeconds: config.downloadRedirectSeconds } })
   return {
     passwords,
     attemptLimiter,
@@ -109,7 +109,7 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
     quotas,
     cleanup,
     files,
-    keptFiles: createKeptFiles({ metadata, reserve, quotas, files }),
+    keptFiles: new KeptFiles({ metadata, reserve, quotas, files }),
     uploads: new ResumableUploads({ metadata, blobs, reserve, room, files, quotas, limits: config })
   }
 }

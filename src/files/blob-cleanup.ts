@@ -1,6 +1,6 @@
 import type { BlobStore, Reserve } from '../blobs/blob-store.ts'
 import type { Metadata } from '../metadata/metadata.ts'
-import { createSweeper } from './sweeper.ts'
+import { createSweeper, type Sweeper } from './sweeper.ts'
 
 /** Blobs or files in one step. */
 const BATCH = 500
@@ -19,28 +19,50 @@ export interface LongRemoval { readonly blobs: number, readonly seconds?: number
 /** Called when a removal has become long, and when it ends. Must not throw. */
 export type RemovalObserver = (removal: LongRemoval) => void
 
-/** Removes deleted accounts and the bytes that no file uses, in the background. */
-export interface BlobCleanup {
+/** Removes deleted accounts and the bytes that no file uses, in the background, in batches, so that requests are served in between. */
+export class BlobCleanup {
+  readonly #stores: Stores
+  readonly #sweeper: Sweeper
+  #observer: RemovalObserver | undefined
+
+  constructor (stores: Stores) {
+    this.#stores = stores
+    this.#sweeper = createSweeper(signal => this.#removeUnreferenced(signal).then(() => stores.reserve.restore()))
+  }
+
   /** At start: completes or removes the uploads that the last process had in progress. The cost depends on their number only. */
-  recover (): Promise<void>
+  async recover (): Promise<void> {
+    const pending = await this.#stores.blobs.pending()
+    for (let first = 0; first < pending.length; first += BATCH) await this.#recoverBatch(pending.slice(first, first + BATCH))
+  }
+
   /** Requests a removal, which starts soon. What fails is tried again within a minute. */
-  sweep (): void
+  sweep (): void {
+    this.#sweeper.request()
+  }
+
   /** Removes without delay. Resolves when what is discarded now is removed, or can't be. */
-  sweepNow (): Promise<void>
+  sweepNow (): Promise<void> {
+    return this.#sweeper.sweepNow()
+  }
+
   /** Ends long removals after the step in progress: the next start goes on. */
-  stop (): void
+  stop (): void {
+    this.#sweeper.stop()
+  }
+
   /** Waits for the removals that were requested. */
-  close (): Promise<void>
+  close (): Promise<void> {
+    return this.#sweeper.close()
+  }
+
   /** Calls `observer` for every long removal from now on. For the log. */
-  watch (observer: RemovalObserver): void
-}
+  watch (observer: RemovalObserver): void {
+    this.#observer = observer
+  }
 
-/** In batches, so that requests are served in between. */
-export function createBlobCleanup ({ metadata, blobs, reserve }: Stores): BlobCleanup {
-  const sweeper = createSweeper(signal => removeUnreferenced(signal).then(reserve.restore))
-  let observer: RemovalObserver | undefined
-
-  async function removeUnreferenced (signal: AbortSignal): Promise<void> {
+  async #removeUnreferenced (signal: AbortSignal): Promise<void> {
+    const { metadata, blobs, reserve } = this.#stores
     const startedAt = performance.now()
     let count = 0
     let steps = 0
@@ -48,20 +70,21 @@ export function createBlobCleanup ({ metadata, blobs, reserve }: Stores): BlobCl
       do {
         steps++
         const isMore = await reserve.withSpace(() => metadata.accounts.purgeDeleted(BATCH))
-        const { removed, isFull } = await removeDiscarded()
-        if (count < LONG_REMOVAL && count + removed >= LONG_REMOVAL) observer?.({ blobs: count + removed })
+        const { removed, isFull } = await this.#removeDiscarded()
+        if (count < LONG_REMOVAL && count + removed >= LONG_REMOVAL) this.#observer?.({ blobs: count + removed })
         count += removed
         if (isMore || isFull) continue
-        if (blobs.needsLeases) await removeAbandoned()
+        if (blobs.needsLeases) await this.#removeAbandoned()
         return
       } while (!signal.aborted || steps < SHORT_STEPS)
     } finally {
-      if (count >= LONG_REMOVAL) observer?.({ blobs: count, seconds: (performance.now() - startedAt) / 1000 })
+      if (count >= LONG_REMOVAL) this.#observer?.({ blobs: count, seconds: (performance.now() - startedAt) / 1000 })
     }
   }
 
   /** One batch. `isFull`: there may be more that can be removed. */
-  async function removeDiscarded (): Promise<{ removed: number, isFull: boolean }> {
+  async #removeDiscarded (): Promise<{ removed: number, isFull: boolean }> {
+    const { metadata, blobs, reserve } = this.#stores
     const ids = await metadata.blobs.claimDiscarded(BATCH, blobs.graceSeconds)
     if (ids.length === 0) return { removed: 0, isFull: false }
     const removed = await blobs.remove(ids)
@@ -73,12 +96,14 @@ export function createBlobCleanup ({ metadata, blobs, reserve }: Stores): BlobCl
   }
 
   /** One batch: only uploads that a process did not end leave such blobs. */
-  async function removeAbandoned (): Promise<void> {
+  async #removeAbandoned (): Promise<void> {
+    const { metadata, blobs } = this.#stores
     const ids = await metadata.blobs.claimAbandoned(BATCH)
     if (ids.length > 0) await metadata.blobs.clearAbandoned(await blobs.remove(ids))
   }
 
-  async function recoverBatch (pending: string[]): Promise<void> {
+  async #recoverBatch (pending: string[]): Promise<void> {
+    const { metadata, blobs } = this.#stores
     const known = await metadata.blobs.findKnown(pending)
     for (const id of pending) {
       if (known.has(id)) blobs.commit(id)
@@ -86,22 +111,5 @@ export function createBlobCleanup ({ metadata, blobs, reserve }: Stores): BlobCl
     // Discarded blobs are left to the sweep: a backup may need them.
     const referenced = await metadata.blobs.findReferenced(pending)
     await blobs.remove(pending.filter(id => !referenced.has(id)))
-  }
-
-  return {
-    async recover () {
-      const pending = await blobs.pending()
-      for (let first = 0; first < pending.length; first += BATCH) await recoverBatch(pending.slice(first, first + BATCH))
-    },
-
-    sweep: sweeper.request,
-
-    sweepNow: sweeper.sweepNow,
-
-    stop: sweeper.stop,
-
-    close: sweeper.close,
-
-    watch (watching) { observer = watching }
   }
 }

@@ -20,43 +20,77 @@ const RECORD_BYTES = 1024 ** 2
 /** How often something is recorded: meanwhile other uploads can take the room that was made. */
 const RECORD_TRIES = 10
 
-/** Room on the disk for uploads. What is kept gives way, as their bytes arrive: its owner's first, then everybody's, the oldest first. */
-export interface DiskRoom {
-  /** Checks that an announced number of bytes could be stored, if what is kept gives way. Deletes nothing of it yet. @throws storage_full. */
-  requireSpace (bytes: number): Promise<void>
-  /** What makes room for the bytes of an owner's upload. Waits for that at most 5 s. */
-  makerFor (ownerId: number): MakeRoom
-  /** Records something of an owner's upload, again if it first needs room. @throws storage_full, and what `record` throws. */
-  withRoom<T> (ownerId: number, record: () => Promise<T>): Promise<T>
-}
-
 interface DiskRoomOptions {
-  metadata: Metadata
-  blobs: BlobStore
-  reserve: Reserve
-  cleanup: Pick<BlobCleanup, 'sweepNow'>
+  readonly metadata: Metadata
+  readonly blobs: BlobStore
+  readonly reserve: Reserve
+  readonly cleanup: Pick<BlobCleanup, 'sweepNow'>
 }
 
-export function createDiskRoom ({ metadata, blobs, reserve, cleanup }: DiskRoomOptions): DiskRoom {
-  // One at a time: what is freed for one upload is often enough for those that wait as well.
-  const inTurn = pLimit(1)
-  const missingSpace = async (bytes: number) => await blobs.missingSpace?.(bytes) ?? 0
-  const deadline = () => performance.now() + WAIT_MILLISECONDS
-  const isPast = (deadline: number) => performance.now() >= deadline
+/** Room on the disk for uploads. What is kept gives way, as their bytes arrive: its owner's first, then everybody's, the oldest first. */
+export class DiskRoom {
+  readonly #options: DiskRoomOptions
+  /** One at a time: what is freed for one upload is often enough for those that wait as well. */
+  readonly #inTurn = pLimit(1)
+
+  constructor (options: DiskRoomOptions) {
+    this.#options = options
+  }
+
+  /** Checks that an announced number of bytes could be stored, if what is kept gives way. Deletes nothing of it yet. @throws storage_full. */
+  async requireSpace (bytes: number): Promise<void> {
+    await this.#options.blobs.requireSpace(bytes).catch(async error => { if (!isFull(error) || !await this.#couldFit(bytes)) throw error })
+  }
+
+  /** What makes room for the bytes of an owner's upload. Waits for that at most 5 s. */
+  makerFor (ownerId: number): MakeRoom {
+    return bytes => {
+      const end = deadline()
+      return this.#inTurn(() => this.#make(ownerId, bytes, end))
+    }
+  }
+
+  /** Records something of an owner's upload, again if it first needs room. @throws storage_full, and what `record` throws. */
+  async withRoom<T> (ownerId: number, record: () => Promise<T>): Promise<T> {
+    let tries = 0
+    for (;;) {
+      tries++
+      try {
+        return await record()
+      } catch (error) {
+        if (!isFull(error) || tries === RECORD_TRIES) throw error
+        await this.makerFor(ownerId)(RECORD_BYTES)
+      }
+    }
+  }
+
+  async #make (ownerId: number, bytes: number, deadline: number): Promise<void> {
+    if (await this.#missingSpace(bytes) <= 0) return
+    // Deleting would free nothing until the backup has ended.
+    if (await this.#options.metadata.blobs.hasRetentionLock()) refuse()
+    for (let missing = await this.#sweep(bytes, deadline); missing > 0; missing = await this.#sweep(bytes, deadline)) {
+      if (isPast(deadline) || await this.#deleteKept(ownerId, missing, deadline) === 0) refuse()
+    }
+  }
+
+  async #missingSpace (bytes: number): Promise<number> {
+    return await this.#options.blobs.missingSpace?.(bytes) ?? 0
+  }
 
   /** Frees what is deleted already. Returns what is missing then. */
-  async function sweep (bytes: number, deadline: number): Promise<number> {
-    const swept = cleanup.sweepNow().then(() => true)
+  async #sweep (bytes: number, deadline: number): Promise<number> {
+    const swept = this.#options.cleanup.sweepNow().then(() => true)
     let isSwept = false
     for (;;) {
-      const missing = await missingSpace(bytes)
+      const missing = await this.#missingSpace(bytes)
       if (missing <= 0 || isSwept || isPast(deadline)) return missing
       isSwept = await Promise.race([swept, wait(LOOK_MILLISECONDS, false)])
     }
   }
 
   /** Deletes kept content of so many bytes, unless there is less. Returns its bytes. */
-  async function deleteKept (ownerId: number, bytes: number, deadline: number): Promise<number> {
+  async #deleteKept (ownerId: number, bytes: number, deadline: number): Promise<number> {
+    const { metadata, reserve } = this.#options
     let left = bytes
     for (const owner of [ownerId, undefined]) {
       while (left > 0 && !isPast(deadline)) {
@@ -68,50 +102,17 @@ export function createDiskRoom ({ metadata, blobs, reserve, cleanup }: DiskRoomO
     return bytes - left
   }
 
-  async function make (ownerId: number, bytes: number, deadline: number): Promise<void> {
-    if (await missingSpace(bytes) <= 0) return
-    // Deleting would free nothing until the backup has ended.
-    if (await metadata.blobs.hasRetentionLock()) refuse()
-    for (let missing = await sweep(bytes, deadline); missing > 0; missing = await sweep(bytes, deadline)) {
-      if (isPast(deadline) || await deleteKept(ownerId, missing, deadline) === 0) refuse()
-    }
-  }
-
-  function makerFor (ownerId: number): MakeRoom {
-    return bytes => {
-      const end = deadline()
-      return inTurn(() => make(ownerId, bytes, end))
-    }
-  }
-
   /** Whether the bytes fit once all that is kept is deleted. */
-  async function couldFit (bytes: number): Promise<boolean> {
+  async #couldFit (bytes: number): Promise<boolean> {
+    const { metadata } = this.#options
     if (await metadata.blobs.hasRetentionLock()) return false
-    const missing = await sweep(bytes, deadline())
+    const missing = await this.#sweep(bytes, deadline())
     return missing <= 0 || missing <= (await metadata.accounts.totals({ bytes: undefined, files: undefined })).keptBytes
   }
-
-  return {
-    async requireSpace (bytes) {
-      await blobs.requireSpace(bytes).catch(async error => { if (!isFull(error) || !await couldFit(bytes)) throw error })
-    },
-
-    makerFor,
-
-    async withRoom (ownerId, record) {
-      let tries = 0
-      for (;;) {
-        tries++
-        try {
-          return await record()
-        } catch (error) {
-          if (!isFull(error) || tries === RECORD_TRIES) throw error
-          await makerFor(ownerId)(RECORD_BYTES)
-        }
-      }
-    }
-  }
 }
+
+const deadline = () => performance.now() + WAIT_MILLISECONDS
+const isPast = (deadline: number) => performance.now() >= deadline
 
 function isFull (error: unknown): boolean {
   return error instanceof Problem && error.code === 'storage_full'

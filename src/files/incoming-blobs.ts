@@ -7,53 +7,60 @@ const LEASE_SECONDS = 300
 
 const RENEWAL_MILLISECONDS = LEASE_SECONDS * 1000 / 5
 
-/** Blobs that no file refers to yet. While a store needs it, each has a lease, which ends in the transaction that adds the file. */
-export interface IncomingBlobs {
-  put (bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredBlob>
-  /** To be called when a file refers to the blob. */
-  commit (id: string): void
-  /** Deletes the bytes: no file refers to them. */
-  discard (id: string): Promise<void>
-  /** Leaves the bytes to recovery: it is unknown whether a file refers to them. */
-  leave (id: string): void
-  close (): void
-}
-
 type Leases = Pick<BlobRepository, 'lease' | 'renewLeases' | 'endLease'>
 
-export function createIncomingBlobs (leases: Leases, blobs: BlobStore): IncomingBlobs {
-  const leased = new Set<string>()
-  // A renewal that fails is repeated before the leases run out.
-  const renew = () => { if (leased.size > 0) leases.renewLeases(Array.from(leased), LEASE_SECONDS).catch(() => {}) }
-  const timer = blobs.needsLeases ? setInterval(renew, RENEWAL_MILLISECONDS).unref() : undefined
+/** Blobs that no file refers to yet. While a store needs it, each has a lease, which ends in the transaction that adds the file. */
+export class IncomingBlobs {
+  readonly #leases: Leases
+  readonly #blobs: BlobStore
+  readonly #leased = new Set<string>()
+  readonly #timer: NodeJS.Timeout | undefined
 
-  async function discard (id: string): Promise<void> {
-    const removed = await blobs.remove([id])
-    // The bytes that can't be deleted now are deleted when the lease has run out, and so are those whose lease can't be ended now.
-    if (leased.delete(id) && removed.includes(id)) await leases.endLease(id).catch(() => {})
+  constructor (leases: Leases, blobs: BlobStore) {
+    this.#leases = leases
+    this.#blobs = blobs
+    this.#timer = blobs.needsLeases ? setInterval(() => this.#renew(), RENEWAL_MILLISECONDS).unref() : undefined
   }
 
-  return {
-    async put (bytes, options) {
-      const id = createBlobId()
-      if (!blobs.needsLeases) return blobs.put(id, bytes, options)
-      await leases.lease(id, LEASE_SECONDS)
-      leased.add(id)
-      try {
-        return await blobs.put(id, bytes, options)
-      } catch (error) {
-        // A store that gave no answer may still finish the write. The lease runs out, and then the bytes are deleted twice.
-        if (error instanceof Problem && error.code === 'unavailable') leased.delete(id)
-        await discard(id)
-        throw error
-      }
-    },
-    commit (id) {
-      leased.delete(id)
-      blobs.commit(id)
-    },
-    discard,
-    leave: id => { leased.delete(id) },
-    close: () => clearInterval(timer)
+  async put (bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredBlob> {
+    const id = createBlobId()
+    if (!this.#blobs.needsLeases) return this.#blobs.put(id, bytes, options)
+    await this.#leases.lease(id, LEASE_SECONDS)
+    this.#leased.add(id)
+    try {
+      return await this.#blobs.put(id, bytes, options)
+    } catch (error) {
+      // A store that gave no answer may still finish the write. The lease runs out, and then the bytes are deleted twice.
+      if (error instanceof Problem && error.code === 'unavailable') this.#leased.delete(id)
+      await this.discard(id)
+      throw error
+    }
+  }
+
+  /** To be called when a file refers to the blob. */
+  commit (id: string): void {
+    this.#leased.delete(id)
+    this.#blobs.commit(id)
+  }
+
+  /** Deletes the bytes: no file refers to them. */
+  async discard (id: string): Promise<void> {
+    const removed = await this.#blobs.remove([id])
+    // The bytes that can't be deleted now are deleted when the lease has run out, and so are those whose lease can't be ended now.
+    if (this.#leased.delete(id) && removed.includes(id)) await this.#leases.endLease(id).catch(() => {})
+  }
+
+  /** Leaves the bytes to recovery: it is unknown whether a file refers to them. */
+  leave (id: string): void {
+    this.#leased.delete(id)
+  }
+
+  close (): void {
+    clearInterval(this.#timer)
+  }
+
+  /** A renewal that fails is repeated before the leases run out. */
+  #renew (): void {
+    if (this.#leased.size > 0) this.#leases.renewLeases(Array.from(this.#leased), LEASE_SECONDS).catch(() => {})
   }
 }

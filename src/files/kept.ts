@@ -13,65 +13,73 @@ const BATCH = 50
 
 type Page = Pick<KeptPage, 'after' | 'limit'>
 
-/** Versions and trash. Every method takes the owner, and content of other accounts does not exist. */
-export interface KeptFiles {
-  /** A page of the versions of a file. `after`: reads the position from a cursor of this file. @throws not_found, and what `after` throws. */
-  listVersions (ownerId: number, name: string, page: { limit: number, after: (fileId: number) => Promise<KeptPosition | undefined> }): Promise<{ fileId: number, versions: VersionRecord[] }>
-  /** @throws not_found, precondition_failed, quota_exceeded. */
-  restoreVersion (owner: AccountRecord, version: { name: string, id: string, precondition: Precondition }): Promise<FileRecord>
-  /** @throws not_found. */
-  removeVersion (ownerId: number, version: { name: string, id: string }): Promise<void>
-  listTrash (ownerId: number, page: Page): Promise<TrashRecord[]>
-  /** `name`: another name for the file. @throws not_found, name_taken, quota_exceeded, name_invalid, extension_not_allowed. */
-  restoreFile (owner: AccountRecord, id: string, name: string | undefined): Promise<FileRecord>
-  /** @throws not_found. */
-  removeFromTrash (ownerId: number, id: string): Promise<void>
-  /** Deletes the trash in batches. */
-  emptyTrash (ownerId: number): Promise<RemovedTrash>
-}
+interface VersionsPage { readonly limit: number, readonly after: (fileId: number) => Promise<KeptPosition | undefined> }
 
 interface KeptFilesOptions {
-  metadata: Metadata
-  reserve: Reserve
-  quotas: Quotas
-  files: Pick<Files, 'acceptName' | 'get' | 'sweep'>
+  readonly metadata: Metadata
+  readonly reserve: Reserve
+  readonly quotas: Quotas
+  readonly files: Pick<Files, 'acceptName' | 'get' | 'sweep'>
 }
 
-export function createKeptFiles ({ metadata, reserve, quotas, files }: KeptFilesOptions): KeptFiles {
-  /** Changes what is kept, also on a full disk, and then requests the removal of bytes. */
-  async function change<T> (write: () => Promise<T>): Promise<T> {
-    const result = await reserve.withSpace(write)
-    files.sweep()
-    return result
+/** Versions and trash. Every method takes the owner, and content of other accounts does not exist. */
+export class KeptFiles {
+  readonly #options: KeptFilesOptions
+
+  constructor (options: KeptFilesOptions) {
+    this.#options = options
   }
 
-  return {
-    async listVersions (ownerId, name, { limit, after }) {
-      const { id: fileId } = await files.get(ownerId, name)
-      return { fileId, versions: await metadata.kept.listVersions(ownerId, fileId, { limit, after: await after(fileId) }) }
-    },
+  /** A page of the versions of a file. `after`: reads the position from a cursor of this file. @throws not_found, and what `after` throws. */
+  async listVersions (ownerId: number, name: string, { limit, after }: VersionsPage): Promise<{ fileId: number, versions: VersionRecord[] }> {
+    const { files, metadata } = this.#options
+    const { id: fileId } = await files.get(ownerId, name)
+    return { fileId, versions: await metadata.kept.listVersions(ownerId, fileId, { limit, after: await after(fileId) }) }
+  }
 
-    restoreVersion: (owner, { name, id, precondition }) => change(() => metadata.kept.restoreVersion(owner.id, storedName(name), contentId(id), { quota: quotas.of(owner), precondition })),
+  /** @throws not_found, precondition_failed, quota_exceeded. */
+  async restoreVersion (owner: AccountRecord, { name, id, precondition }: { name: string, id: string, precondition: Precondition }): Promise<FileRecord> {
+    const quota = this.#options.quotas.of(owner)
+    return this.#change(kept => kept.restoreVersion(owner.id, storedName(name), contentId(id), { quota, precondition }))
+  }
 
-    removeVersion: (ownerId, { name, id }) => change(() => metadata.kept.removeVersion(ownerId, storedName(name), contentId(id))),
+  /** @throws not_found. */
+  async removeVersion (ownerId: number, { name, id }: { name: string, id: string }): Promise<void> {
+    return this.#change(kept => kept.removeVersion(ownerId, storedName(name), contentId(id)))
+  }
 
-    listTrash: (ownerId, page) => metadata.kept.listTrash(ownerId, page),
+  async listTrash (ownerId: number, page: Page): Promise<TrashRecord[]> {
+    return this.#options.metadata.kept.listTrash(ownerId, page)
+  }
 
-    restoreFile (owner, id, name) {
-      const accepted = name === undefined ? undefined : files.acceptName(name)
-      return change(() => metadata.kept.restoreFile(owner.id, contentId(id), { name: accepted, quota: quotas.of(owner) }))
-    },
+  /** `name`: another name for the file. @throws not_found, name_taken, quota_exceeded, name_invalid, extension_not_allowed. */
+  async restoreFile (owner: AccountRecord, id: string, name: string | undefined): Promise<FileRecord> {
+    const { files, quotas } = this.#options
+    const accepted = name === undefined ? undefined : files.acceptName(name)
+    return this.#change(kept => kept.restoreFile(owner.id, contentId(id), { name: accepted, quota: quotas.of(owner) }))
+  }
 
-    removeFromTrash: (ownerId, id) => change(() => metadata.kept.removeFromTrash(ownerId, contentId(id))),
+  /** @throws not_found. */
+  async removeFromTrash (ownerId: number, id: string): Promise<void> {
+    return this.#change(kept => kept.removeFromTrash(ownerId, contentId(id)))
+  }
 
-    async emptyTrash (ownerId) {
-      let removed: RemovedTrash = { files: 0, bytes: 0 }
-      for (;;) {
-        const { files, bytes } = await change(() => metadata.kept.emptyTrash(ownerId, BATCH))
-        removed = { files: removed.files + files, bytes: removed.bytes + bytes }
-        if (files === 0) return removed
-      }
+  /** Deletes the trash in batches. */
+  async emptyTrash (ownerId: number): Promise<RemovedTrash> {
+    let removed: RemovedTrash = { files: 0, bytes: 0 }
+    for (;;) {
+      const { files, bytes } = await this.#change(kept => kept.emptyTrash(ownerId, BATCH))
+      removed = { files: removed.files + files, bytes: removed.bytes + bytes }
+      if (files === 0) return removed
     }
+  }
+
+  /** Changes what is kept, also on a full disk, and then requests the removal of bytes. */
+  async #change<T> (write: (kept: Metadata['kept']) => Promise<T>): Promise<T> {
+    const { reserve, metadata, files } = this.#options
+    const result = await reserve.withSpace(async () => write(metadata.kept))
+    files.sweep()
+    return result
   }
 }
 
