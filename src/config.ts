@@ -56,7 +56,7 @@ export const Settings = Type.Object({
   RATE_LIMIT_PER_MINUTE: Type.Integer({ default: 6000, minimum: 0, maximum: 1_000_000_000, description: 'Requests per minute from one client address; 0: no limit.' }),
   SIGN_IN_FAILURES: Type.Integer({ default: 10, minimum: 1, maximum: 1_000_000, description: 'Failed sign-ins allowed in 15 minutes for one account from one network; ten times as many for the whole network.' }),
   REGISTRATIONS_PER_HOUR: Type.Integer({ default: 100, minimum: 0, maximum: 1_000_000, description: 'Registrations per hour from one network (an IPv4 address or an IPv6 /64); 0: no limit.' }),
-  IDLE_SECONDS: Type.Integer({ default: 60, minimum: 1, maximum: 86400, description: 'A transfer is cut after this many seconds without a byte.' }),
+  IDLE_SECONDS: Type.Integer({ default: 60, minimum: 1, maximum: 86400, description: 'A transfer is cut after this many seconds without a byte, a download that its client stops reading after up to twice as many.' }),
   MAX_EVENT_LOOP_DELAY_MS: Type.Integer({ default: 1000, minimum: 0, maximum: 3_600_000, description: 'Event loop delay, averaged over two seconds, above which new requests get 503; 0: no limit.' }),
   MAX_MEMORY_BYTES: Bytes('Memory above which new requests get 503 while more than 16 are in progress; 0: no limit.', 1.5 * GIB),
   METRICS_HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'Address of the metrics, which need no credentials.' }),

@@ -1,17 +1,19 @@
 import type { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { ServerHttp2Session } from 'node:http2'
+import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { Problem } from '../problems.ts'
 import { clientErrorResponse } from './error-handler.ts'
-import { continueWhenRead, createPipelines, linger } from './http1-pipeline.ts'
+import { createPipelines, linger } from './http1-pipeline.ts'
 import { cutStream, isHttp2, trackSessions } from './http2-sessions.ts'
-import { createStallProbe, type Probed } from './stall-probe.ts'
 
-/** The idle time-out once the server is stopping. */
-const STOPPING_IDLE_MILLISECONDS = 15_000
+/**
+ * The idle time-out once the server is stopping. Node first notices that a write has stopped when the time-out expires a second time,
+ * so a stalled download is cut after up to twice that.
+ */
+const STOPPING_IDLE_MILLISECONDS = 7500
 
 /** The client connections of the server, and the requests in progress on them. */
 export interface Connections {
@@ -26,10 +28,11 @@ export interface Connections {
 }
 
 /** A response in progress. */
-interface Exchange extends Probed {
+interface Exchange {
+  readonly session?: ServerHttp2Session
   readonly socket: Socket
-  /** Whether the response is decided, so that the request body is no longer read. */
-  isDecided: boolean
+  /** What the idle time-out applies to: the socket, or over HTTP/2 the stream. */
+  readonly transfer: Socket | ServerHttp2Stream
 }
 
 /** Idle time-outs, `Expect: 100-continue`, graceful stop, and refusals that reach a client while it is sending. */
@@ -40,14 +43,13 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
   const sockets = new Map<Socket, number>()
   // Not a Map of responses: V8 links its outgrown tables, and until a full collection they keep the responses that were in them.
   const inProgress = new Set<Exchange>()
-  const exchanges = new WeakMap<ServerResponse, Exchange>()
+  const begun = new WeakSet<ServerResponse>()
   // Responses after which the connection closes.
   const last = new WeakSet<ServerResponse>()
   // Typed for HTTP/1.1, as the application is; an HTTP/2 server also emits `session`.
   const server: EventEmitter = app.server
   const endOfTurn = createTurn()
   const pipelines = createPipelines()
-  const stallProbe = createStallProbe(inProgress, () => idleMilliseconds)
   let newestSocket: Socket
 
   // Ahead of Node's own listener, which emits `session` while it handles the socket.
@@ -57,7 +59,7 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
     socket.once('close', () => sockets.delete(socket))
   })
   const isBusy = (socket: Socket) => Array.from(inProgress).some(exchange => exchange.socket === socket)
-  const sessions = trackSessions(server, { idleMilliseconds, newestSocket: () => newestSocket, isBusy })
+  const sessions = trackSessions(server, { idleMilliseconds, newestSocket: () => newestSocket, isBusy, cutResponses })
 
   app.server.setTimeout(idleMilliseconds)
   // Between two requests as well: Fastify's default is 72 s.
@@ -70,7 +72,7 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
   app.server.maxHeadersCount = 0
   // A client that waits for the server, which hashes or syncs, is not idle: its time begins again.
   server.on('timeout', (idle: Socket | ServerHttp2Session) => {
-    if ('goaway' in idle || stallProbe.isProbing()) return
+    if ('goaway' in idle) return
     const current = pipelines.oldestOn(idle)
     if (current?.req.complete === true && !current.headersSent) idle.setTimeout(idleMilliseconds)
     else idle.destroy()
@@ -78,28 +80,31 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
   listenForRequests()
 
   function listenForRequests (): void {
-    function enqueue (request: IncomingMessage, response: ServerResponse): void {
-      if (isHttp2(request)) return
-      pipelines.add(request, response)
-      // The protocol is never changed, but Node drops what follows such a request: the client must send it on another connection.
-      if (request.headers.upgrade !== undefined) last.add(response)
-    }
-    for (const event of ['request', 'checkContinue', 'checkExpectation']) server.prependListener(event, enqueue)
+    // Fastify's own listener would start all requests of a connection at once.
+    server.removeAllListeners('request')
+    server.on('request', route)
     server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
-      continueWhenRead(request, response, () => exchanges.get(response)?.isDecided === false)
-      app.routing(request, response)
+      continueWhenRead(request, response)
+      route(request, response)
     })
     // An unknown expectation may be ignored (RFC 9110 section 10.1.1); Node itself would answer 417.
-    server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => app.routing(request, response))
+    server.on('checkExpectation', route)
+  }
+
+  function route (request: IncomingMessage, response: ServerResponse): void {
+    const start = () => app.routing(request, response)
+    if (isHttp2(request)) return start()
+    // The protocol is never changed, but Node drops what follows such a request: the client must send it on another connection.
+    if (request.headers.upgrade !== undefined) last.add(response)
+    pipelines.onTurn(request, response, start)
   }
 
   function begin (raw: IncomingMessage, response: ServerResponse): void {
     const exchange = exchangeOf(raw)
-    exchanges.set(response, exchange)
+    begun.add(response)
     inProgress.add(exchange)
-    stallProbe.begin()
     response.once('close', () => {
-      exchanges.delete(response)
+      begun.delete(response)
       inProgress.delete(exchange)
       const { session, socket } = exchange
       if (session === undefined) noteIdle(socket, response)
@@ -108,29 +113,24 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
   }
 
   function exchangeOf (request: IncomingMessage): Exchange {
-    if (!isHttp2(request)) return { socket: request.socket, transfer: request.socket, isDecided: false }
+    if (!isHttp2(request)) return { socket: request.socket, transfer: request.socket }
     const { session, socket, stream } = sessions.begin(request)
     stream.setTimeout(idleMilliseconds)
     stream.on('timeout', () => {
-      if (stallProbe.isProbing()) return
+      // What is being sent is cut when the whole session stops: Node does not know which of its streams move.
+      if (stream.writableLength > 0) return
       if (stream.state.remoteClose === 1 && !stream.headersSent) stream.setTimeout(idleMilliseconds)
       else cutStream(stream)
     })
-    return { session, socket, transfer: stream, isDecided: false }
+    return { session, socket, transfer: stream }
   }
 
   app.addHook('onRequest', ({ raw }, reply, done) => {
-    function start (): void {
-      begin(raw, reply.raw)
-      done(isStopping ? new Problem('stopping', { headers: { 'retry-after': '5' } }) : undefined)
-    }
-    if (isHttp2(raw)) start()
-    else pipelines.onTurn(raw, reply.raw, { start, drop: () => { reply.hijack() } })
+    begin(raw, reply.raw)
+    done(isStopping ? new Problem('stopping', { headers: { 'retry-after': '5' } }) : undefined)
   })
 
   app.addHook('onSend', ({ raw }, reply, payload) => {
-    const exchange = exchanges.get(reply.raw)
-    if (exchange !== undefined) exchange.isDecided = true
     if (isHttp2(raw)) {
       // Fastify sets it on some refusals; HTTP/2 has no such field (RFC 9113 section 8.2.2).
       reply.removeHeader('connection')
@@ -151,6 +151,10 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
     if (!isUnread || !(typeof payload === 'string' || Buffer.isBuffer(payload))) return undefined
     reply.header('content-length', Buffer.byteLength(payload))
     return Readable.from(linger(payload, raw, { isResumable: reply.hasHeader('upload-offset') }))
+  }
+
+  function cutResponses (of: ServerHttp2Session): void {
+    for (const { session, transfer } of inProgress) if (session === of && transfer.writableLength > 0) cutStream(transfer as ServerHttp2Stream)
   }
 
   function noteIdle (socket: Socket, response: ServerResponse): void {
@@ -175,9 +179,7 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
       idleMilliseconds = Math.min(idleMilliseconds, STOPPING_IDLE_MILLISECONDS)
       app.server.setTimeout(idleMilliseconds)
       for (const { transfer } of inProgress) transfer.setTimeout(idleMilliseconds)
-      sessions.stop()
-      // Once each session has sent that it ends, which would count as a move of its transfers.
-      setImmediate(stallProbe.restart)
+      sessions.stop(idleMilliseconds)
       closeIdle()
     },
     refuse (error, socket) {
@@ -191,10 +193,21 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
     },
     countInProgress: () => inProgress.size,
     onceOver (response, onOver) {
-      if (exchanges.has(response)) response.once('close', onOver)
+      if (begun.has(response)) response.once('close', onOver)
       else onOver()
     }
   }
+}
+
+/** Sends `100 Continue` when the body is first read, so that a client whose head is refused never sends its body. */
+function continueWhenRead (request: IncomingMessage, response: ServerResponse): void {
+  request.on('newListener', function listen (event) {
+    if (event !== 'data' && event !== 'readable') return
+    request.off('newListener', listen)
+    // A refused body is dropped behind the response, and a client may reset its stream before the body is read.
+    const isWanted = isHttp2(request) ? !request.stream.closed : !response.headersSent
+    if (isWanted) response.writeContinue()
+  })
 }
 
 /**

@@ -1,7 +1,9 @@
 import type { FastifyRequest } from 'fastify'
 import { Problem } from '../problems.ts'
 import { parseUrl } from './links.ts'
-import { SAFE_METHODS } from './http1-pipeline.ts'
+
+/** Methods that change nothing (RFC 9110 section 9.2.1). */
+export const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 
 interface OwnSites {
   /** PUBLIC_URL; undefined if not set. */

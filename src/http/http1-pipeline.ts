@@ -1,11 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** Methods that change nothing (RFC 9110 section 9.2.1). */
-export const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
-
-/** Maximum number of requests that wait on one connection before reading from it is paused. */
-const MAX_WAITING = 16
+/** Maximum number of requests on one connection before reading from it is paused: one in progress, and 16 that wait. */
+const MAX_OPEN = 1 + 16
 
 /**
  * How long a refused body is read and dropped: closing at once could reset the connection before the client reads the response.
@@ -23,24 +20,19 @@ const LINGER_BYTES = 1024 ** 2
 interface Queue {
   /** Unfinished responses, oldest first. */
   readonly open: Set<ServerResponse>
-  last: ServerResponse | undefined
-  lastUnsafe: ServerResponse | undefined
-  waiting: number
+  newest: ServerResponse | undefined
 }
 
-/** The pipelined requests of each HTTP/1.1 connection. Node starts them all at once. */
+/** The pipelined requests of each HTTP/1.1 connection. Node would start them all at once. */
 export interface Pipelines {
-  /** Call this first for each request. From then on its response always emits `close`. */
-  add (request: IncomingMessage, response: ServerResponse): void
   /**
-   * Runs unsafe requests alone: they wait for the requests before them, and the requests after them wait (RFC 9112 section 9.3.2).
-   * Calls `start` when it is the request's turn, or `drop` if the connection has been closed, so that nothing may change
-   * (section 9.6).
+   * Calls `start` when the response to the request before it is over; never if the connection has been closed by then, so that
+   * nothing may change (RFC 9112 section 9.6).
    */
-  onTurn (request: IncomingMessage, response: ServerResponse, turn: { start: () => void, drop: () => void }): void
-  /** The response to the oldest unfinished request on a connection: the one that is being sent, or else the next. */
+  onTurn (request: IncomingMessage, response: ServerResponse, start: () => void): void
+  /** The response to the oldest unfinished request on a connection. */
   oldestOn (socket: Socket): ServerResponse | undefined
-  /** The response to the newest request on a connection, unless it is finished. */
+  /** The response to the newest request on a connection. */
   newestOn (socket: Socket): ServerResponse | undefined
 }
 
@@ -48,58 +40,36 @@ export function createPipelines (): Pipelines {
   const queues = new WeakMap<Socket, Queue>()
 
   function openQueue (socket: Socket): Queue {
-    const queue: Queue = { open: new Set(), last: undefined, lastUnsafe: undefined, waiting: 0 }
+    const queue: Queue = { open: new Set(), newest: undefined }
     queues.set(socket, queue)
-    socket.once('close', () => closeWaiting(queue.open))
+    // Node resumes reading at the end of each request, and for each body.
+    socket.on('resume', () => holdBack(socket, queue))
     return queue
   }
 
   return {
-    add ({ socket }, response) {
-      const { open } = queues.get(socket) ?? openQueue(socket)
+    onTurn ({ socket }, response, start) {
+      const queue = queues.get(socket) ?? openQueue(socket)
+      const { open, newest: before } = queue
       open.add(response)
-      response.once('close', () => open.delete(response))
-    },
-    onTurn ({ socket, method }, response, { start, drop }) {
-      const begin = () => socket.writable ? start() : drop()
-      const queue = queues.get(socket) as Queue
-      const isSafe = SAFE_METHODS.has(String(method))
-      const before = isSafe ? queue.lastUnsafe : queue.last
-      queue.last = response
-      if (!isSafe) queue.lastUnsafe = response
-      if (before?.writableFinished === false && socket.writable) void waitFor(before, queue, socket).then(begin)
+      queue.newest = response
+      response.once('close', () => {
+        open.delete(response)
+        if (open.size === MAX_OPEN) socket.resume()
+      })
+      holdBack(socket, queue)
+      const begin = () => { if (socket.writable) start() }
+      // After all other listeners: they may close the connection.
+      if (before !== undefined && open.has(before)) before.once('close', () => queueMicrotask(begin))
       else begin()
     },
     oldestOn: socket => queues.get(socket)?.open.values().next().value,
-    newestOn: socket => Array.from(queues.get(socket)?.open ?? []).at(-1)
+    newestOn: socket => queues.get(socket)?.newest
   }
 }
 
-/** When a connection closes, Node emits `close` only on the response being sent. The others, and their files, would never be freed. */
-function closeWaiting (responses: Set<ServerResponse>): void {
-  for (const response of responses) {
-    if (response.socket !== null) continue
-    response.destroy()
-    response.emit('close')
-  }
-}
-
-async function waitFor (response: ServerResponse, queue: Queue, socket: Socket): Promise<void> {
-  if (++queue.waiting > MAX_WAITING) socket.pause()
-  // Node warns of a leak at eleven listeners.
-  response.setMaxListeners(response.getMaxListeners() + 1)
-  await new Promise(resolve => { response.once('close', resolve) })
-  if (--queue.waiting === MAX_WAITING) socket.resume()
-}
-
-/** Sends `100 Continue` when the body is first read, so that a client whose head is refused never sends its body. */
-export function continueWhenRead (request: IncomingMessage, response: ServerResponse, isWanted: () => boolean): void {
-  const read = request._read
-  request._read = function (size) {
-    request._read = read
-    if (isWanted()) response.writeContinue()
-    read.call(request, size)
-  }
+function holdBack (socket: Socket, { open }: Queue): void {
+  if (open.size > MAX_OPEN) socket.pause()
 }
 
 /** Yields the whole payload, then delays the end while the rest of the request body is dropped, less of it if the client can continue. */

@@ -21,8 +21,8 @@ export interface Http2Sessions {
   begin (request: Http2ServerRequest): { session: ServerHttp2Session, socket: Socket, stream: ServerHttp2Stream }
   /** Accepts no more streams, completes those in progress, then closes the connection, even if the client keeps its side open. */
   end (session: ServerHttp2Session, socket: Socket): void
-  /** Ends all sessions, and each new one at once. */
-  stop (): void
+  /** Ends all sessions, and each new one at once; from then on with this idle time-out. */
+  stop (idleMilliseconds: number): void
 }
 
 interface SessionOptions {
@@ -31,9 +31,11 @@ interface SessionOptions {
   readonly newestSocket: () => Socket
   /** Whether a response is in progress on a socket. */
   readonly isBusy: (socket: Socket) => boolean
+  /** Cuts the responses of a session whose client has stopped reading. */
+  readonly cutResponses: (session: ServerHttp2Session) => void
 }
 
-export function trackSessions (server: EventEmitter, { idleMilliseconds, newestSocket, isBusy }: SessionOptions): Http2Sessions {
+export function trackSessions (server: EventEmitter, { idleMilliseconds, newestSocket, isBusy, cutResponses }: SessionOptions): Http2Sessions {
   const sessions = new Map<ServerHttp2Session, Socket>()
   let isStopping = false
   let checking: NodeJS.Timeout | undefined
@@ -42,7 +44,11 @@ export function trackSessions (server: EventEmitter, { idleMilliseconds, newestS
     const socket = newestSocket()
     sessions.set(session, socket)
     session.setLocalWindowSize(HTTP2_WINDOW_BYTES)
-    session.setTimeout(idleMilliseconds, () => end(session, socket))
+    session.setTimeout(idleMilliseconds)
+    session.on('timeout', () => {
+      cutResponses(session)
+      end(session, socket)
+    })
     checking ??= setInterval(destroyLeftSockets, CHECK_MILLISECONDS).unref()
     socket.once('close', () => {
       sessions.delete(session)
@@ -80,9 +86,12 @@ export function trackSessions (server: EventEmitter, { idleMilliseconds, newestS
       return { session, socket: sessions.get(session) as Socket, stream }
     },
     end,
-    stop () {
+    stop (idleMilliseconds) {
       isStopping = true
-      for (const [session, socket] of sessions) end(session, socket)
+      for (const [session, socket] of sessions) {
+        session.setTimeout(idleMilliseconds)
+        end(session, socket)
+      }
     }
   }
 }

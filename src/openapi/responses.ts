@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, RouteOptions } from 'fastify'
-import { SAFE_METHODS } from '../http/http1-pipeline.ts'
+import { SAFE_METHODS } from '../http/cross-site.ts'
 import { isEssential, isUploadState } from '../http/load-shedding.ts'
 import { problemDetails, ProblemDetails } from '../http/problem-details.ts'
 import { failures, Problem, type FailureCode } from '../problems.ts'

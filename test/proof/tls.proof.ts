@@ -347,7 +347,7 @@ t.test('a transfer without a byte for IDLE_SECONDS is cut, a slow one that moves
   t.same(JSON.parse(bytes.toString()).files.map((file: { name: string }) => file.name), ['large', 'slow-1', 'slow-2'])
 })
 
-t.test('downloads that stall before an upload does are cut before it, in both protocols', async t => {
+t.test('downloads that their clients stop reading are cut after at most twice IDLE_SECONDS, in both protocols', async t => {
   const server = await startTls(t, { IDLE_SECONDS: '2' })
   const token = await signUp(overHttp1(server))
   await overHttp1(server)('PUT', '/uploads/large', { token, body: Buffer.alloc(24 * MIB) })
@@ -363,12 +363,50 @@ t.test('downloads that stall before an upload does are cut before it, in both pr
   upload.write('some')
   await wait(1000)
   t.equal(openHandles(server.dataDir).length, 4, 'none is cut before its time')
+  for (let paused = 0; paused < 2; paused++) {
+    upload.write('more')
+    await wait(1000)
+  }
   upload.write('more')
-  await wait(700)
-  upload.write('more')
+  // Five seconds after the beginning.
   await once(upload, 'close')
   t.equal(upload.rstCode, constants.NGHTTP2_CANCEL)
   t.same(openHandles(server.dataDir).filter(path => path.includes('/blobs/')), [], 'the downloads were cut before')
+})
+
+t.test('downloads on one HTTP/2 connection go on as long as their client reads them, though slowly', async t => {
+  const server = await startTls(t, { IDLE_SECONDS: '1' })
+  const session = openSession(t, server)
+  const token = await signUp(overHttp2(session))
+  const large = randomBytes(2 * MIB)
+  await overHttp2(session)('PUT', '/uploads/large', { token, body: large })
+  // Each piece that the server reads from the disk takes longer than the idle time.
+  const slowly = async () => {
+    const stream = session.request({ ':path': '/uploads/large', authorization: `Bearer ${token}` })
+    const chunks: Buffer[] = []
+    for await (const chunk of stream) {
+      chunks.push(chunk)
+      await wait(chunk.length / 300)
+    }
+    return Buffer.concat(chunks).equals(large)
+  }
+  t.strictSame(await Promise.all([slowly(), slowly(), slowly()]), [true, true, true])
+})
+
+t.test('an HTTP/2 client that resets a stream before its body is wanted gets no 100, and the server goes on', async t => {
+  const server = await startTls(t)
+  const session = openSession(t, server)
+  const ask = overHttp2(session)
+  await signUp(ask)
+  for (const [method, path, type] of [['PUT', '/uploads/a', 'text/plain'], ['PUT', '/api/account/password', 'application/json']] as const) {
+    // The password is hashed first.
+    const stream = beginOn(session, method, path, { user: 'ann:correct horse battery', headers: { expect: '100-continue', 'content-type': type } })
+    stream.on('continue', () => t.fail('the body is not wanted any more'))
+    await new Promise(resolve => setImmediate(resolve))
+    stream.close(constants.NGHTTP2_CANCEL)
+    if (!stream.destroyed) await once(stream, 'close')
+  }
+  t.equal((await ask('GET', '/api/resource', { user: 'ann:correct horse battery' })).status, 200)
 })
 
 /** A session over a connection that the test can stop reading. */
