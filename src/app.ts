@@ -60,9 +60,9 @@ export interface App {
   /** The server for Prometheus, if configured; not listening yet. */
   readonly metrics: MetricsServer | undefined
   /** Replaces the certificate for new connections. Only for a server with TLS. */
-  renewTls (tls: TlsContext): void
+  readonly renewTls: (tls: TlsContext) => void
   /** Writes the buffered log lines; call it when the process exits. */
-  flushLog (): void
+  readonly flushLog: () => void
 }
 
 /** The HTTP application of a store, ready to listen; with `tls`, over HTTPS. Logs to `output`, by default to standard output. */

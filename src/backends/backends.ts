@@ -19,11 +19,11 @@ import { blobPlaceOf, requirePair, type StorageRecord } from './pairing.ts'
 /** The signing keys, which are kept beside the database. */
 export interface KeySource {
   /** Makes one if there is none yet. */
-  read (): Promise<readonly SigningKey[]>
+  readonly read: () => Promise<readonly SigningKey[]>
   /** The keys as they are now; undefined if they are gone. */
-  find (): Promise<readonly SigningKey[] | undefined>
+  readonly find: () => Promise<readonly SigningKey[] | undefined>
   /** Puts a key in first place and keeps `count` in all, as one change. */
-  rotate (key: SigningKey, count: number): Promise<unknown>
+  readonly rotate: (key: SigningKey, count: number) => Promise<unknown>
 }
 
 /** What the settings choose: where the facts are, and where the bytes. */
@@ -103,12 +103,13 @@ async function openPostgresFacts (url: string, keeping: Keeping): Promise<Facts>
   return { metadata, reserve: noReserve, keys: keysOf(metadata), storage: storageRecordOf(metadata) }
 }
 
-function keysOf ({ readSigningKeys, rotateSigningKeys }: PostgresMetadata): KeySource {
-  return { read: readSigningKeys, find: readSigningKeys, rotate: rotateSigningKeys }
+function keysOf (metadata: PostgresMetadata): KeySource {
+  const read = () => metadata.readSigningKeys()
+  return { read, find: read, rotate: (key, count) => metadata.rotateSigningKeys(key, count) }
 }
 
-function storageRecordOf ({ findStorageId, recordStorageId }: PostgresMetadata): StorageRecord {
-  return { find: findStorageId, record: recordStorageId }
+function storageRecordOf (metadata: PostgresMetadata): StorageRecord {
+  return { find: () => metadata.findStorageId(), record: id => metadata.recordStorageId(id) }
 }
 
 /** Loaded on demand: the driver takes as long to load as the rest of the server's start. */
@@ -139,7 +140,7 @@ export const doctorTools: DoctorTools = {
 export async function openKeySource ({ dataDir, databaseUrl }: Place): Promise<KeySource & { close (): Promise<void> }> {
   if (databaseUrl === undefined) return { ...keysIn(dataDir), close: async () => {} }
   const metadata = await openPostgres(databaseUrl)
-  return { ...keysOf(metadata), close: metadata.close }
+  return { ...keysOf(metadata), close: () => metadata.close() }
 }
 
 /** A request to a bucket, with its repetitions, fails sooner than the transfer that waits for it is cut. */

@@ -16,9 +16,9 @@ type CopyFile = (from: string, to: string, sha256: string) => Promise<void>
 /** The functions of the metadata backend that restoring needs. */
 export interface RestoreTools {
   /** Opens a copy of a database. @throws if a newer version made it. */
-  openSnapshot (file: string): Snapshot
+  readonly openSnapshot: (file: string) => Snapshot
   /** Locks the data folder, so that no server starts in it meanwhile. */
-  lockFolder (file: string): { close (): void }
+  readonly lockFolder: (file: string) => { close (): void }
 }
 
 interface FillOptions {

@@ -39,7 +39,7 @@ export async function run (args: string[]): Promise<void> {
 /** Into a database server or a bucket. */
 async function restoreElsewhere (config: Config, options: Pick<RestoreIntoOptions, 'folder' | 'backup' | 'onProgress'>): Promise<void> {
   const target = await openRestoreTarget(config, options.backup.installationId)
-  await restoreInto({ ...options, target, openSnapshot: restoreTools.openSnapshot }).finally(target.close)
+  await restoreInto({ ...options, target, openSnapshot: restoreTools.openSnapshot }).finally(() => target.close())
 }
 
 function isDataFolderAlone ({ databaseUrl, storageUrl }: Config): boolean {

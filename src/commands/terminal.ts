@@ -7,9 +7,9 @@ const UPDATE_MILLISECONDS = 100
 
 export interface Progress {
   /** Shows how much is done, and the total if it is given. */
-  show (what: string, done: number, total?: number): void
+  readonly show: (what: string, done: number, total?: number) => void
   /** Deletes the line, before other output and at the end. */
-  clear (): void
+  readonly clear: () => void
 }
 
 /** A progress line on standard error, updated in place; nothing if that is not a terminal. `unit` is what is counted. */

@@ -9,14 +9,14 @@ import { fault, good, warning, type Diagnosis } from './diagnosis.ts'
 /** The functions of the metadata backend that the checks need. */
 export interface DatabaseTools {
   /** Whether a file called `name` belongs beside the database called `file`. */
-  isBesideDatabase (name: string, file: string): boolean
+  readonly isBesideDatabase: (name: string, file: string) => boolean
   /** The database `file`, or a copy in the new folder `scratch` if reading the original would change its folder. */
-  findReadableDatabase (file: string, scratch: string): Promise<string>
+  readonly findReadableDatabase: (file: string, scratch: string) => Promise<string>
   /**
    * Checks a database without changing it: whether the next start upgrades it, and its errors, one line each.
    * @throws {OperatorError} if a newer version made it, and the backend's error if it is damaged.
    */
-  checkDatabaseIntegrity (file: string): { readonly isOutdated: boolean, readonly findings: string[] }
+  readonly checkDatabaseIntegrity: (file: string) => { readonly isOutdated: boolean, readonly findings: string[] }
 }
 
 /** `denied`: what this user can't read and write in DATA_DIR, which the check of the folder reports. */

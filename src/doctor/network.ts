@@ -19,9 +19,9 @@ interface Body {
 /** The functions of the backends on other machines that the checks need. Each throws an error with the reason in one line. */
 export interface ServiceTools {
   /** The version of the database server, and whether the next start upgrades the database. Changes nothing. */
-  checkDatabaseServer (url: string): Promise<{ readonly version: string, readonly isOutdated: boolean }>
+  readonly checkDatabaseServer: (url: string) => Promise<{ readonly version: string, readonly isOutdated: boolean }>
   /** Lists, writes, reads and deletes in the blob store. */
-  checkBlobStore (config: Config): Promise<void>
+  readonly checkBlobStore: (config: Config) => Promise<void>
 }
 
 interface Answer { readonly status: number | undefined, readonly headers: IncomingHttpHeaders, readonly body: Body }

@@ -14,9 +14,9 @@ export interface DigestCheck {
   /** Whether a digest is, or may be, announced. */
   readonly isNeeded: boolean
   /** Passes `bytes` through unchanged. */
-  watch (bytes: AsyncIterable<Buffer>): AsyncIterable<Buffer>
+  readonly watch: (bytes: AsyncIterable<Buffer>) => AsyncIterable<Buffer>
   /** To be called when the bytes have ended. @throws digest_mismatch, digest_malformed for a trailer field. */
-  confirm (): void
+  readonly confirm: () => void
 }
 
 /** Header or trailer fields. */

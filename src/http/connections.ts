@@ -18,13 +18,13 @@ const STOPPING_IDLE_MILLISECONDS = 7500
 /** The client connections of the server, and the requests in progress on them. */
 export interface Connections {
   /** Refuses new requests, closes idle connections and shortens the idle time-out; active transfers complete. */
-  stop (): void
+  readonly stop: () => void
   /** Answers bytes that are not HTTP, and closes the connection. */
-  refuse (error: NodeJS.ErrnoException, socket: Socket): void
+  readonly refuse: (error: NodeJS.ErrnoException, socket: Socket) => void
   /** The number of requests in progress. */
-  countInProgress (): number
+  readonly countInProgress: () => number
   /** Calls `onOver` when the response of a routed request is finished or its connection closes; at once if that has happened. */
-  onceOver (response: ServerResponse, onOver: () => void): void
+  readonly onceOver: (response: ServerResponse, onOver: () => void) => void
 }
 
 /** A response in progress. */

@@ -10,7 +10,7 @@ const { placeholder } = sql
 /** Claims of attempts under way, which each database keeps in its own way. */
 export interface AttemptClaims extends Pick<AttemptRepository, 'claim' | 'finish'> {
   /** Deletes up to `limit` claims whose processes have ended. */
-  removeLapsed (limit: number): Rule<void>
+  readonly removeLapsed: (limit: number) => Rule<void>
 }
 
 /** Whether a row of attempts, or of claims, is one that a limit counts. */

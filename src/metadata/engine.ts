@@ -24,28 +24,28 @@ export interface Engine {
   /** Milliseconds since 1970 by the clock of the database, as of the start of a query. */
   readonly clock: SQL<number>
   /** The same, after the queries that were sent before it. */
-  now (): Ask<number>
+  readonly now: () => Ask<number>
   /** Runs a rule that changes nothing. */
-  read<T> (rule: () => Rule<T>): Promise<T>
+  readonly read: <T>(rule: () => Rule<T>) => Promise<T>
   /** The same; may return the row that it returned before for this key, unless anything was changed since. */
-  readCached<Row> (key: string | number, rule: () => Rule<Row | undefined>): Promise<Row | undefined>
+  readonly readCached: <Row>(key: string | number, rule: () => Rule<Row | undefined>) => Promise<Row | undefined>
   /** Runs a rule in a transaction, again if that was rolled back because of others or of a lost connection. */
-  transact<T> (rule: () => Rule<T>): Promise<T>
+  readonly transact: <T>(rule: () => Rule<T>) => Promise<T>
   /**
    * The same, for rules that wait for the same lock, such as that of an account: they queue by `key` before they take a connection.
    * With `repeats` the rule also runs again if it is unknown whether it was committed, and is told so: its first query must lock what it changes.
    */
-  transactFor<T> (key: QueueKey, rule: (isRepeated: boolean) => Rule<T>, options?: { repeats: boolean }): Promise<T>
+  readonly transactFor: <T>(key: QueueKey, rule: (isRepeated: boolean) => Rule<T>, options?: { repeats: boolean }) => Promise<T>
   /** Runs a rule of one query, which is a transaction of its own and has no further effect if it is repeated. */
-  apply<T> (rule: () => Rule<T>, key?: QueueKey): Promise<T>
+  readonly apply: <T>(rule: () => Rule<T>, key?: QueueKey) => Promise<T>
   /** The query, which then locks its rows until the transaction ends. */
-  locking<Rows> (query: Lockable<Rows>): Preparable<Rows>
+  readonly locking: <Rows>(query: Lockable<Rows>) => Preparable<Rows>
   /** The same, without rows that others have locked. */
-  skippingLocked<Rows> (query: Lockable<Rows>): Preparable<Rows>
+  readonly skippingLocked: <Rows>(query: Lockable<Rows>) => Preparable<Rows>
   /** Rows that one transaction may delete without making others wait. */
   readonly maxDeletedRows: number
   /** Whether the value of a column is in the list of a placeholder. */
-  isAmong (column: Column, placeholder: string): SQL
+  readonly isAmong: (column: Column, placeholder: string) => SQL
   /** Whether a name begins with `prefix` and comes after another one, in an order. */
-  namesBetween (column: Column, range: NameRange): SQL | undefined
+  readonly namesBetween: (column: Column, range: NameRange) => SQL | undefined
 }

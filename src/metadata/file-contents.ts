@@ -23,17 +23,17 @@ export interface Beginning {
 
 /** Changes files in the current transaction, in which their owner is locked, with the usage of the owner and what is kept. */
 export interface FileContents {
-  find (ownerId: number, name: string): Ask<FileRecord | undefined>
+  readonly find: (ownerId: number, name: string) => Ask<FileRecord | undefined>
   /** Locks the owner, and finds what a change of the file with this name must know. @throws not_found if the owner was deleted. */
-  begin (ownerId: number, name: string, quota: Quota): Rule<Beginning>
+  readonly begin: (ownerId: number, name: string, quota: Quota) => Rule<Beginning>
   /** Adds a file, or replaces the content of the one that has its name. @throws quota_exceeded, unavailable if the lease of the blob ran out. */
-  store (file: NewFile, beginning: Beginning): Rule<StoredUpload>
+  readonly store: (file: NewFile, beginning: Beginning) => Rule<StoredUpload>
   /** @throws not_found, precondition_failed. */
-  remove (beginning: Pick<Beginning, 'owner' | 'current' | 'time'>, options: { precondition: Precondition, isPermanent: boolean }): Rule<void>
+  readonly remove: (beginning: Pick<Beginning, 'owner' | 'current' | 'time'>, options: { precondition: Precondition, isPermanent: boolean }) => Rule<void>
   /** Gives a file the content of a version. @throws quota_exceeded. */
-  restoreVersion (current: FileRecord, version: KeptRow, beginning: Beginning): Rule<FileRecord>
+  readonly restoreVersion: (current: FileRecord, version: KeptRow, beginning: Beginning) => Rule<FileRecord>
   /** Makes a file of an entry of the trash. @throws quota_exceeded. */
-  restoreFile (entry: KeptRow, name: string, beginning: Beginning): Rule<FileRecord>
+  readonly restoreFile: (entry: KeptRow, name: string, beginning: Beginning) => Rule<FileRecord>
 }
 
 /** The content of a file. */

@@ -13,18 +13,18 @@ export interface Dialect {
   readonly uniqueIndex: typeof uniqueIndex
   readonly primaryKey: typeof primaryKey
   /** A safe integer: milliseconds, bytes, a count or an id. */
-  number (name: string): NumberColumn
-  boolean (name: string): PgBooleanBuilderInitial<string>
+  readonly number: (name: string) => NumberColumn
+  readonly boolean: (name: string) => PgBooleanBuilderInitial<string>
   readonly text: typeof text
   /** Text that is compared by code point. */
-  key (name: string): CustomColumn<string>
+  readonly key: (name: string) => CustomColumn<string>
   /** JSON that nothing looks into. */
-  json<T> (name: string): CustomColumn<T>
+  readonly json: <T>(name: string) => CustomColumn<T>
   /** The primary key: a number that is never used twice. */
-  identity (name: string): HasDefault<NotNull<NumberColumn>>
+  readonly identity: (name: string) => HasDefault<NotNull<NumberColumn>>
   /** SQLite needs `sequence` as the primary key of `uploads` to count it up; in PostgreSQL that is `id`. */
-  uploadId (name: string): NotNull<CustomColumn<string>>
-  uploadSequence (name: string): HasDefault<NotNull<NumberColumn>>
+  readonly uploadId: (name: string) => NotNull<CustomColumn<string>>
+  readonly uploadSequence: (name: string) => HasDefault<NotNull<NumberColumn>>
 }
 
 /** A kind of columns: JSON in text that no query looks into. Of a placeholder, Drizzle also encodes null. */

@@ -6,9 +6,9 @@ import type { Registry } from 'prom-client'
 
 /** The server for Prometheus, on its own address. */
 export interface MetricsServer {
-  listen (address: { host: string, port: number }): Promise<AddressInfo>
+  readonly listen: (address: { host: string, port: number }) => Promise<AddressInfo>
   /** Closes all connections at once. */
-  close (): Promise<void>
+  readonly close: () => Promise<void>
 }
 
 /** Answers `GET /metrics` in Prometheus' text format. Needs no authentication, because it has its own address. */

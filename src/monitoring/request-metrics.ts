@@ -12,9 +12,9 @@ const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.
 
 export interface RequestMetrics {
   /** Counts all requests from now on. Call it before any other hook is added. */
-  watch (app: FastifyInstance, connections: { isTls: boolean }): void
+  readonly watch: (app: FastifyInstance, connections: { isTls: boolean }) => void
   /** Counts a request that Fastify refuses before any hook. */
-  countFrameworkError (error: FastifyError | Problem, request: FastifyRequest, reply: FastifyReply): void
+  readonly countFrameworkError: (error: FastifyError | Problem, request: FastifyRequest, reply: FastifyReply) => void
 }
 
 export function createRequestMetrics (registry: Registry): RequestMetrics {

@@ -14,7 +14,7 @@ export interface UploadBody {
   readonly announcedBytes: number | undefined
   readonly bytes: AsyncIterable<Buffer>
   /** To be called when `bytes` have ended. @throws digest_mismatch, digest_malformed for a trailer field. */
-  confirm (): void
+  readonly confirm: () => void
 }
 
 /** The content of one of the requests that a resumable upload is made of. */

@@ -30,19 +30,19 @@ export interface Bucket {
   readonly downloads: S3Client
   /** Where uploads collect their parts. */
   readonly partMemory: PartMemory
-  keyOf (id: string): string
+  readonly keyOf: (id: string) => string
   /** The id in the name of an object with the prefix; undefined if it is no blob. */
-  idOf (key: string): string | undefined
+  readonly idOf: (key: string) => string | undefined
   /** The start of the names of objects with the last bytes of drafts: of one, or of all. */
-  tailPrefix (id?: string): string
+  readonly tailPrefix: (id?: string) => string
   /**
    * Sends requests that remove what a failed upload left. What they can't remove in `idleMilliseconds` is removed when the
    * lease of the blob has run out.
    */
-  tryCleanup (...commands: (AbortMultipartUploadCommand | DeleteObjectCommand)[]): Promise<void>
+  readonly tryCleanup: (...commands: (AbortMultipartUploadCommand | DeleteObjectCommand)[]) => Promise<void>
   /** Calls `observer` after every attempt of a request from now on. */
-  watch (observer: RequestObserver): void
-  close (): void
+  readonly watch: (observer: RequestObserver) => void
+  readonly close: () => void
 }
 
 /** How long an upload waits for memory, in idle times of the bucket: it ends before the idle client is cut. */

@@ -16,7 +16,7 @@ export type StoredBytes = Pick<KnownObject, 'key' | 'size'> & Partial<KnownObjec
 export interface Part {
   readonly bytes: Buffer
   /** To be called when it is sent: its memory is used again. */
-  release (): void
+  readonly release: () => void
 }
 
 export function sha256Of (bytes: Buffer): string {

@@ -45,19 +45,19 @@ export type Db = NodePgDatabase & { readonly $client: Pick<pg.PoolClient, 'query
 /** All that this process asks the database goes through here: connections, transactions, and what to do if one breaks. */
 export interface Connections {
   /** Runs queries that change nothing. They are repeated if the connection breaks. @throws unavailable. */
-  read<T> (query: (db: Db) => Promise<T>): Promise<T>
+  readonly read: <T>(query: (db: Db) => Promise<T>) => Promise<T>
   /** Runs a transaction, again if it was undone. @throws unavailable if nothing has happened, {OutcomeUnknown} if the connection breaks in its commit. */
-  write<T> (transaction: (db: Db) => Promise<T>): Promise<T>
+  readonly write: <T>(transaction: (db: Db) => Promise<T>) => Promise<T>
   /** The same, with queries that may go out before the answer to BEGIN. */
-  transact<T> (transaction: (db: Db, state: TransactionState) => Promise<T>, options?: TransactOptions): Promise<T>
+  readonly transact: <T>(transaction: (db: Db, state: TransactionState) => Promise<T>, options?: TransactOptions) => Promise<T>
   /** Runs one statement that is a transaction of its own and has no further effect if it is repeated. @throws unavailable, {OutcomeUnknown}. */
-  apply<T> (statement: (db: Db) => Promise<T>, key?: QueueKey): Promise<T>
+  readonly apply: <T>(statement: (db: Db) => Promise<T>, key?: QueueKey) => Promise<T>
   /** Calls `observer` after every commit from now on. */
-  watch (observer: CommitObserver): void
+  readonly watch: (observer: CommitObserver) => void
   /** Calls `observer` after every query from now on, and when a connection was waited for. */
-  watchRequests (observer: RequestObserver): void
-  count (): ConnectionCounts
-  close (): Promise<void>
+  readonly watchRequests: (observer: RequestObserver) => void
+  readonly count: () => ConnectionCounts
+  readonly close: () => Promise<void>
 }
 
 interface TransactionState {

@@ -19,15 +19,15 @@ export interface Committer {
    * Runs `write` inside a transaction and resolves with its result once that is on stable storage. If it throws, only this
    * write is undone. @throws {OutcomeUnknown}, overloaded if another process writes for too long.
    */
-  commit<T> (write: () => T): Promise<T>
+  readonly commit: <T>(write: () => T) => Promise<T>
   /**
    * Runs `query` at once, on what was committed when this turn of the event loop read first, and on this process's own writes.
    * Resolves with its result once everything that it could see is on stable storage, so that no
    * caller acts on data that a power failure could undo. @throws {OutcomeUnknown}.
    */
-  read<T> (query: () => T): Promise<T>
+  readonly read: <T>(query: () => T) => Promise<T>
   /** Calls `observer` after every commit from now on. */
-  watch (observer: CommitObserver): void
+  readonly watch: (observer: CommitObserver) => void
   /**
    * Changes whenever this or another process may have changed the database. Use it inside `read`, which detects changes by
    * other processes.

@@ -33,7 +33,7 @@ export function openSnapshot (file: string): Snapshot {
     // Older databases have no table of kept content.
     const parts = hasTable(client, 'kept') ? [contentOf(db, files, files.blobId), contentOf(db, kept, kept.id)] : [contentOf(db, files, files.blobId)]
     const owners = db.select({ count: sql<number>`count(*)` }).from(accounts).get()
-    const sums = parts.map(({ sum }) => sum())
+    const sums = parts.map(part => part.sum())
     return {
       installationId: String(db.select().from(installation).get()?.id),
       totals: {
@@ -41,7 +41,7 @@ export function openSnapshot (file: string): Snapshot {
         files: sums.reduce((total, { count }) => total + count, 0),
         bytes: sums.reduce((total, { bytes }) => total + bytes, 0)
       },
-      blobs: prefix => parts.flatMap(({ blobs }) => blobs(prefix)).sort((a, b) => a.id < b.id ? -1 : 1),
+      blobs: prefix => parts.flatMap(part => part.blobs(prefix)).sort((a, b) => a.id < b.id ? -1 : 1),
       close: () => { client.close() }
     }
   } catch (error) {

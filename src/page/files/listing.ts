@@ -11,13 +11,13 @@ export interface Listing<Entry> {
   /** Why the last request failed. */
   readonly error: ReadonlySignal<unknown>
   /** Loads the beginning of another list, for example after the order changed. The entries stay until it is there. */
-  restart (): void
+  readonly restart: () => void
   /** Loads the shown entries again, at most once in two seconds. */
-  refresh (): void
+  readonly refresh: () => void
   /** Takes the index of the last visible entry. Near the end, loads more. */
-  see (index: number): void
+  readonly see: (index: number) => void
   /** Shows the effect of an action before the server is asked for the list again. */
-  change (edit: (entries: readonly Entry[]) => readonly Entry[]): void
+  readonly change: (edit: (entries: readonly Entry[]) => readonly Entry[]) => void
 }
 
 const PAGE_ENTRIES = 200
