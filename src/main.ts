@@ -1,7 +1,17 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --heap-growing-percent=300 --no-concurrent-array-buffer-sweeping
 import { UsageError, type Command } from './commands/command.ts'
 import { readVersion } from './config.ts'
 import { failures, OperatorError, Problem } from './problems.ts'
+
+/*
+ * The two flags of V8 above, which counts the buffers of uploads as heap. Whatever else starts the server has them too.
+ *
+ * The heap may grow to four times its size between two full collections: V8 keeps its limit low after a quiet time. An upload
+ * of 256 MiB caused ten full collections, ran at 300 MiB per second instead of 450, and took 1.2 s of CPU time instead of 0.5.
+ *
+ * The event loop frees buffers itself: another thread falls behind. Four transfers of 1 GiB each way took 56 to 80 MiB above
+ * idle instead of 51 MiB, and uploads 2 to 4 % more CPU time.
+ */
 
 /** Loaded on demand: most commands need little of the server's code, and start in half the time. */
 const commands: Record<string, () => Promise<Command>> = {

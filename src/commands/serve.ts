@@ -4,7 +4,6 @@ import type { AddressInfo } from 'node:net'
 import { setPriority } from 'node:os'
 import { setTimeout as wait } from 'node:timers/promises'
 import { createSecureContext } from 'node:tls'
-import { setFlagsFromString } from 'node:v8'
 import closeWithGrace from 'close-with-grace'
 import { buildApp, type App } from '../app.ts'
 import { isStartedByNpm, readConfig, settingRows, type Config } from '../config.ts'
@@ -30,7 +29,6 @@ const EXIT_DELAY_MILLISECONDS = 2000
 /** Starts the server, which then runs until a signal stops it. */
 export async function run (args: string[]): Promise<void> {
   if (args.length > 0) throw new UsageError('serve takes its settings from the environment; see magicstore serve --help')
-  tuneCollector()
   const config = readConfig()
   const tls = await readTls(config)
   const store = await openStore(config)
@@ -177,18 +175,4 @@ function prioritiseEventLoop (): void {
   } catch {
     // Not Linux, or a sandbox: everything still works, but slower during many sign-ins.
   }
-}
-
-/**
- * Sets two flags of V8, which counts the buffers of uploads as heap.
- *
- * The heap may grow to four times its size between two full collections: V8 keeps its limit low after a quiet time. An upload
- * of 256 MiB caused ten full collections, ran at 300 MiB per second instead of 450, and took 1.2 s of CPU time instead of 0.5.
- *
- * The event loop frees buffers itself: another thread falls behind. Four transfers of 1 GiB each way took 56 to 80 MiB above
- * idle instead of 51 MiB, and uploads 2 to 4 % more CPU time.
- */
-function tuneCollector (): void {
-  setFlagsFromString('--heap-growing-percent=300')
-  setFlagsFromString('--no-concurrent-array-buffer-sweeping')
 }

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { v8Flags } from '../kit/bin.ts'
 import { execute } from '../kit/programs.ts'
 import { root } from '../kit/root.ts'
 
@@ -22,7 +23,7 @@ export async function openWorkbench (): Promise<{ folder: string, close (): Prom
 /** The built server with default settings, except for rate limits and `settings`; its log goes to a file. */
 export async function startMagicStore (dataDir: string, settings: Record<string, string> = {}): Promise<Running> {
   const log = `${dataDir}.log`
-  const child = spawn(process.execPath, [join(root, 'dist/main.js'), 'serve'], {
+  const child = spawn(process.execPath, [...v8Flags, join(root, 'dist/main.js'), 'serve'], {
     env: { PATH: process.env.PATH, DATA_DIR: dataDir, PORT: '0', RATE_LIMIT_PER_MINUTE: '0', ...settings },
     stdio: ['ignore', openSync(log, 'w'), 'inherit']
   })

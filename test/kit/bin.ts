@@ -1,8 +1,11 @@
-import { readdirSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from './root.ts'
 
 const isMeasured = process.env.COVERAGE === '1'
+
+/** The flags of V8 that the first line of the bin gives to Node; whatever starts the server has them too. */
+export const v8Flags: readonly string[] = String(/^#!\/usr\/bin\/env -S node (.+)$/m.exec(readFileSync(join(root, 'src/main.ts'), 'utf8'))?.[1]).split(' ')
 
 export interface Start {
   /** A program that runs Node, with its arguments. */
@@ -22,7 +25,7 @@ export interface Start {
 export function commandOf (args: string[], settings: Record<string, string> = {}, { under = [], node = process.execPath, nodeArgs = [], isCounted = true }: Start = {}): [program: string, args: string[]] {
   const bin = binOf(isCounted && isMeasured)
   const variables = Object.entries({ ...bin.env, ...settings }).map(([name, value]) => `${name}=${value}`)
-  return ['env', ['-i', ...variables, ...under, node, ...nodeArgs, ...bin.args, ...args]]
+  return ['env', ['-i', ...variables, ...under, node, ...v8Flags, ...nodeArgs, ...bin.args, ...args]]
 }
 
 /**

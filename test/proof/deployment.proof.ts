@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import t, { type Test } from 'tap'
-import { commandOf } from '../kit/bin.ts'
+import { commandOf, v8Flags } from '../kit/bin.ts'
 import { certify } from '../kit/certificates.ts'
 import { checkRecorded } from '../kit/conformance.ts'
 import { execute } from '../kit/programs.ts'
@@ -66,7 +66,7 @@ t.test('the image is made of files of the repository that reach its builder, and
   }
   t.same(restsOf(last, 'USER'), ['node'])
   t.same(restsOf(last, 'STOPSIGNAL'), ['SIGTERM'])
-  t.same(commandIn(restsOf(last, 'CMD')[0]), ['node', 'dist/main.js', 'serve'])
+  t.same(commandIn(restsOf(last, 'CMD')[0]), ['node', ...v8Flags, 'dist/main.js', 'serve'])
   t.same(restsOf(last, 'VOLUME'), [settingsOfImage(last).DATA_DIR])
   const [, version = ''] = /^ARG NODE_VERSION=(\d+)$/m.exec(await read('Dockerfile')) ?? []
   t.ok(Number(version) >= 22, 'older ones need the optional package, which the image leaves out')
@@ -141,6 +141,9 @@ async function unitFile (t: Test, unit: string): Promise<string> {
 
 const units = ['magicstore.service', 'magicstore@.service']
 
+/** How the units start the server. */
+const command = `/usr/bin/node ${v8Flags.join(' ')} dist/main.js serve`
+
 for (const unit of units) {
   t.test(`systemd finds nothing wrong with ${unit}, and little that it leaves open`, { skip: skipWithout('systemd-analyze') }, async t => {
     const file = await unitFile(t, unit)
@@ -154,7 +157,8 @@ for (const unit of units) {
 
 t.test('the unit starts what the README starts, and knows where things lie', async t => {
   const unit = await read('magicstore.service')
-  t.match(unit, /^ExecStart=\/usr\/bin\/node dist\/main\.js serve$/m)
+  t.ok(unit.split('\n').includes(`ExecStart=${command}`))
+  t.equal(JSON.parse(await readFile(join(root, 'package.json'), 'utf8')).scripts.start, command.replace('/usr/bin/', 'exec '))
   t.match(unit, /^WorkingDirectory=\/opt\/magicstore$/m)
   const guide = await readGuide()
   for (const path of ['/opt/magicstore', '/etc/magicstore.env', '/var/lib/magicstore', '/etc/systemd/system/']) t.ok(guide.includes(path), path)
@@ -164,11 +168,11 @@ t.test('each instance of the template is as confined as the one server, and list
   const [one = [], template = []] = await Promise.all(units.map(async unit => (await read(unit)).split('\n').filter(line => /^[A-Z]\w+=/.test(line))))
   t.same(one.filter(line => !template.includes(line)), [
     'Description=MagicStore, a private file store', 'StateDirectory=magicstore', 'StateDirectoryMode=0700',
-    'Environment=NODE_ENV=production DATA_DIR=%S/magicstore', 'EnvironmentFile=-/etc/magicstore.env', 'ExecStart=/usr/bin/node dist/main.js serve'
+    'Environment=NODE_ENV=production DATA_DIR=%S/magicstore', 'EnvironmentFile=-/etc/magicstore.env', `ExecStart=${command}`
   ])
-  const [, command = ''] = /^ExecStart=(.*)$/m.exec(await read('magicstore@.service')) ?? []
+  const [, line = ''] = /^ExecStart=(.*)$/m.exec(await read('magicstore@.service')) ?? []
   // Settings come before, so that none of them can make two servers want the same port.
-  const { stdout } = await execute('/bin/sh', ['-c', command.replace('%i', '5001').replace('/usr/bin/node dist/main.js serve', 'printenv PORT')], { env: { ...process.env, PORT: '5000' } })
+  const { stdout } = await execute('/bin/sh', ['-c', line.replace('%i', '5001').replace(command, 'printenv PORT')], { env: { ...process.env, PORT: '5000' } })
   t.equal(stdout, '5001\n')
 })
 

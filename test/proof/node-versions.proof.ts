@@ -21,7 +21,7 @@ async function findNpm (): Promise<string> {
   throw new Error('npm is not on the PATH')
 }
 
-test('the server, the README\'s session and the database driver work on Node 22, 24 and 26, and no package asks for another', { skip: isAvailable ? false : 'the versions are installed for Linux on x64' }, async t => {
+test('the server with its flags, the README\'s session and the database driver work on Node 22, 24 and 26, and no package asks for another', { skip: isAvailable ? false : 'the versions are installed for Linux on x64' }, async t => {
   const nodes = await mkdtemp(join(tmpdir(), 'magicstore-nodes-'))
   t.teardown(() => rm(nodes, { recursive: true }))
   for (const name of ['package.json', 'package-lock.json']) await copyFile(join(nodesPackage, name), join(nodes, name))

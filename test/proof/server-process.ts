@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { v8Flags } from '../kit/bin.ts'
 import { root } from '../kit/root.ts'
 
 /** The bundle that users run; it starts faster than the source. */
@@ -70,5 +71,5 @@ export async function runBundle (args: string[], dataDir: string): Promise<{ cod
 function spawnBundle (args: string[], dataDir: string, under: string[] = []): ChildProcess {
   const settings = Object.entries({ PATH: process.env.PATH, ...SETTINGS, DATA_DIR: dataDir }).map(([name, value]) => `${name}=${value}`)
   // `env -i` removes the loader that tap adds to the environment of every child, which would slow each start.
-  return spawn('env', ['-i', ...settings, ...under, process.execPath, bundle, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  return spawn('env', ['-i', ...settings, ...under, process.execPath, ...v8Flags, bundle, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
 }
