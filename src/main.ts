@@ -1,6 +1,7 @@
 #!/usr/bin/env -S node --heap-growing-percent=300 --no-concurrent-array-buffer-sweeping
+import module from 'node:module'
+import { fileURLToPath } from 'node:url'
 import { UsageError, type Command } from './commands/command.ts'
-import { readVersion } from './config.ts'
 import { failures, OperatorError, Problem } from './problems.ts'
 
 /*
@@ -44,7 +45,7 @@ const usage = `magicstore: a private file store with REST authentication
 Add --help to a command for details. Exit codes: 0 success, 1 failure or a fault found, 2 wrong usage or setting.`
 
 async function run ([name = '--help', ...rest]: string[]): Promise<void> {
-  if (name === '--version') return console.log(readVersion())
+  if (name === '--version') return console.log((await import('./config.ts')).readVersion())
   if (isHelp(name)) return console.log(usage)
   const load = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (load === undefined) throw new UsageError(`unknown command ${name}; see magicstore --help`)
@@ -82,9 +83,34 @@ function surviveLostOutput ({ stdout, stderr }: NodeJS.Process): void {
   })
 }
 
+/** What newer versions of Node.js have. */
+interface NewLoader {
+  enableCompileCache? (folder: string): unknown
+  registerHooks? (hooks: { resolve: (specifier: string, context: { parentURL?: string }, next: (specifier: string) => unknown) => unknown }): unknown
+}
+
+/* c8 ignore start: Node.js 20 has neither; test/proof/node-versions.proof.ts runs the server on newer versions. */
+/**
+ * Two measures for a faster start, as measured on Node.js 24:
+ * - Compiled code is kept: 0.7 s of CPU time instead of 0.8. Beside the packages, because in the default folder below /tmp another user of
+ *   the machine could put code for this one.
+ * - Imports inside Drizzle are resolved here: 0.8 s instead of 1.4, and 145 MB instead of 280. For each of them, Node.js 22 and newer parse
+ *   Drizzle's package.json, which has 180 kB.
+ */
+function startFaster ({ enableCompileCache, registerHooks }: NewLoader): void {
+  enableCompileCache?.(fileURLToPath(new URL('../node_modules/.cache/magicstore', import.meta.url)))
+  registerHooks?.({
+    resolve: (specifier, { parentURL }, next) => specifier.startsWith('.') && parentURL?.includes('/drizzle-orm/') === true
+      ? { url: new URL(specifier, parentURL).href, format: 'module', shortCircuit: true }
+      : next(specifier)
+  })
+}
+/* c8 ignore stop */
+
 surviveLostOutput(process)
 // Only the owner has access to what the process creates: folders 0700, files 0600.
 process.umask(0o077)
+startFaster(module as NewLoader)
 run(process.argv.slice(2)).catch((error: unknown) => {
   console.error(`magicstore: ${lineOf(error)}`)
   process.exit(exitCodeOf(error))

@@ -5,7 +5,7 @@ import { isLoopback, type Config } from '../config.ts'
 import { fault, good, warning, type Diagnosis } from './diagnosis.ts'
 
 /** The oldest Node.js that is supported, as in `engines` of package.json. */
-const OLDEST_NODE = [20, 15] as const
+const OLDEST_NODE = [20, 19] as const
 
 /** A shorter prefix is no private network: 10.0.0.0/8 (RFC 1918) and fc00::/7 (RFC 4193) are the largest. */
 const MIN_PROXY_PREFIX = 7
@@ -15,7 +15,7 @@ const DAY_MILLISECONDS = 24 * 3600 * 1000
 /** Certificates are usually renewed weeks before they expire: below this, renewal has probably failed. */
 const RENEWAL_DAYS = 14
 
-/** `version` is `process.version`, such as v20.15.0. */
+/** `version` is `process.version`, such as v20.19.0. */
 export function checkNode (version: string): Diagnosis {
   const [major = 0, minor = 0] = version.slice(1).split('.').map(Number)
   const isOld = major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1])

@@ -1,5 +1,4 @@
 import { and, asc, eq, gt, inArray, isNull, lte, type Placeholder, sql } from 'drizzle-orm'
-import { union, unionAll } from 'drizzle-orm/pg-core'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
 import type { BlobRepository } from './metadata.ts'
@@ -64,21 +63,17 @@ export function createBlobRepository ({ tables, clock, read, apply, transact, sk
     ...own,
 
     findKnown: blobIds => read(function * () {
-      const rows = yield * ask(reading('', db => union(
-        db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds)),
-        db.select({ blobId: kept.id }).from(kept).where(inArray(kept.id, blobIds))
-      )))
+      const rows = yield * ask(reading('', db => db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds))
+        .union(db.select({ blobId: kept.id }).from(kept).where(inArray(kept.id, blobIds)))))
       return new Set(rows.map(row => row.blobId))
     }),
 
     findReferenced: blobIds => read(function * () {
-      const rows = yield * ask(reading('', db => union(
-        db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds)),
-        db.select({ blobId: kept.id }).from(kept).where(inArray(kept.id, blobIds)),
-        db.select({ blobId: uploads.blobId }).from(uploads).where(and(inArray(uploads.blobId, blobIds), isNull(uploads.result))),
-        db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds)),
-        db.select({ blobId: blobLeases.blobId }).from(blobLeases).where(inArray(blobLeases.blobId, blobIds))
-      )))
+      const rows = yield * ask(reading('', db => db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds))
+        .union(db.select({ blobId: kept.id }).from(kept).where(inArray(kept.id, blobIds)))
+        .union(db.select({ blobId: uploads.blobId }).from(uploads).where(and(inArray(uploads.blobId, blobIds), isNull(uploads.result))))
+        .union(db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds)))
+        .union(db.select({ blobId: blobLeases.blobId }).from(blobLeases).where(inArray(blobLeases.blobId, blobIds)))))
       return new Set(rows.map(row => row.blobId))
     }),
 
@@ -86,7 +81,7 @@ export function createBlobRepository ({ tables, clock, read, apply, transact, sk
     listContents: (afterId, limit) => read(() => ask(reading('', db => {
       const first = db.select(fileContent).from(files).where(gt(files.blobId, afterId)).orderBy(asc(files.blobId)).limit(limit).as('of_files')
       const second = db.select(keptContent).from(kept).leftJoin(files, eq(files.id, kept.fileId)).where(gt(kept.id, afterId)).orderBy(asc(kept.id)).limit(limit).as('of_kept')
-      return unionAll(db.select().from(first), db.select().from(second) as never).orderBy(sql`1`).limit(limit)
+      return db.select().from(first).unionAll(db.select().from(second) as never).orderBy(sql`1`).limit(limit)
     })) as Rule<StoredContent[]>),
 
     lease: (blobId, seconds) => apply(function * () { yield * ask(lease, { blobId, milliseconds: seconds * 1000 }) }),

@@ -29,14 +29,14 @@ export function commandOf (args: string[], settings: Record<string, string> = {}
 }
 
 /**
- * The bundle, as users run it, or the source if that is newer. With coverage it is the source without its types, file by file, because
- * the functions of the bundle start at other columns. A start takes 0.2 s of CPU with the bundle, and 0.5 s with the source.
+ * What the build made, as users run it, or the source if that is newer. With coverage it is the source without its types, because
+ * compiled functions start at other columns.
  */
 function binOf (isCounted: boolean): { args: string[], env: Record<string, string> } {
   const env = environment(/^(?:PATH|HOME)$/)
   const beside = (name: string) => ['--import', new URL(`../${name}`, import.meta.url).href]
   if (isCounted) return { args: [...beside('coverage.js'), join(root, 'build/main.js')], env }
-  if (isNewer('dist/main.js', newestSource())) return { args: [join(root, 'dist/main.js')], env }
+  if (isNewer('dist/page/index.html', newestSource())) return { args: [join(root, 'dist/main.js')], env }
   return { args: [...beside('strip-types.js'), join(root, 'src/main.ts')], env }
 }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { v8Flags } from '../kit/bin.ts'
 import { root } from '../kit/root.ts'
 
-/** The bundle that users run; it starts faster than the source. */
+/** What users run. */
 const bundle = join(root, 'dist/main.js')
 
 /** Time limit for a start; with slow syncs the first one takes some seconds. */
