@@ -1,25 +1,32 @@
 import { randomBytes } from 'node:crypto'
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'tap'
 import { sha256Of } from '../kit/digests.ts'
-import { compile, run, runUnwatched, strict } from '../kit/programs.ts'
+import { compile, npmEnvironment, run, runUnwatched, strict } from '../kit/programs.ts'
 import { root } from '../kit/root.ts'
 import { startServer } from '../kit/server.ts'
 import { MIB } from '../kit/sizes.ts'
 
 const stories = join(root, 'test/stories')
 
-/** A separate package with the generators and the run-time packages of their clients: 250 packages, too many to install for every test. */
+/** A separate package with the generators and the run-time packages of their clients: 300 packages, too many to install for every test. */
 const generatorPackage = fileURLToPath(new URL('generators', import.meta.url))
 
-/** npm may need environment variables of the machine, such as a proxy or certificates, but not those of the test runner. */
-const npmEnvironment = Object.fromEntries(Object.entries(process.env as Record<string, string>).filter(([name]) => !/^(?:NODE_OPTIONS$|TAP_|_TAPJS_|npm_)/.test(name)))
+/** hey-api's generator has no option for the extension of imports. */
+const heyApi = (url: string) => `import { createClient } from '@hey-api/openapi-ts'
+  await createClient({
+    input: '${url}',
+    output: { path: 'sdk', module: { extension: '.js' } },
+    plugins: ['@hey-api/typescript', '@hey-api/sdk', '@hey-api/client-fetch'],
+    logs: { level: 'silent' }
+  })`
 
 interface Generator { name: string, command: string, args: (documentUrl: string) => string[], isPrinted?: boolean, written: string }
 
 const generators: Generator[] = [
+  { name: 'hey-api', command: process.execPath, args: url => ['--input-type=module', '--eval', heyApi(url)], written: 'sdk/types.gen.ts' },
   { name: 'swagger-typescript-api', command: 'swagger-typescript-api', args: url => ['generate', '-p', url, '-o', '.', '-n', 'client.ts', '--silent'], written: 'client.ts' },
   { name: 'openapi-zod-client', command: 'openapi-zod-client', args: url => [url, '-o', 'client.ts'], written: 'client.ts' },
   { name: 'openapi-client-axios', command: 'typegen', args: url => [url], isPrinted: true, written: 'client.d.ts' }
@@ -48,7 +55,7 @@ test('clients that generators make of the served document compile under strict a
       const program = join(folder, name)
       await mkdir(program)
       const { url } = await startServer(t, { DATA_DIR: join(folder, 'data', name) })
-      const generated = await run(join(folder, 'node_modules/.bin', command), args(`${url}/openapi.json`), { cwd: program })
+      const generated = await run(resolve(folder, 'node_modules/.bin', command), args(`${url}/openapi.json`), { cwd: program })
       t.equal(generated.code, 0, { stderr: generated.stderr })
       if (isPrinted) await writeFile(join(program, written), generated.stdout)
       t.match(await readFile(join(program, written), 'utf8'), 'StoredFile')

@@ -1,7 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { copyFile, cp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createClient } from '@hey-api/openapi-ts'
 import { build } from 'esbuild'
 import { test, type Test } from 'tap'
 import { lacksChromium, openBrowser } from '../kit/chromium.ts'
@@ -224,22 +223,6 @@ test('the client continues an upload after the wire was cut and the server was k
     }
     return { begin: () => inNewPage(`begin('${url}')`), finish: id => inNewPage(`finish('${url}', '${id}')`) }
   }))
-})
-
-test('the SDK that hey-api makes of the served document compiles under strict and goes through the whole story', async t => {
-  const folder = t.testdir({ data: {}, program: {} })
-  const program = join(folder, 'program')
-  const { url } = await startServer(t, { DATA_DIR: join(folder, 'data') })
-  await createClient({
-    input: `${url}/openapi.json`,
-    output: { path: join(program, 'sdk'), module: { extension: '.js' } },
-    plugins: ['@hey-api/typescript', '@hey-api/sdk', '@hey-api/client-fetch'],
-    logs: { level: 'silent' }
-  })
-  await copyFile(join(stories, 'hey-api.ts'), join(program, 'hey-api.ts'))
-  const { code, stdout } = await compile(program, strict)
-  t.equal(code, 0, { stdout })
-  await t.test('by its functions', t => checkStory(t, [process.execPath, join(program, 'out/hey-api.js'), url]))
 })
 
 test('curl goes through the whole story', async t => {
