@@ -190,7 +190,7 @@ const listening = ['@fastify/rate-limit', 'fastify', 'light-my-request', 'pino',
 /** The packages that import such modules; native code can't be bundled to find out. */
 async function outwardPackages (): Promise<string[]> {
   const external = ['argon2', 'better-sqlite3', 'better-sqlite3-node20']
-  const { metafile } = await build({ absWorkingDir: root, entryPoints: ['src/main.ts'], bundle: true, write: false, outdir: 'none', format: 'esm', splitting: true, platform: 'node', metafile: true, external, logLevel: 'error' })
+  const { metafile } = await build({ absWorkingDir: root, entryPoints: ['dist/main.js'], bundle: true, write: false, outdir: 'none', format: 'esm', splitting: true, platform: 'node', metafile: true, external, logLevel: 'error' })
   const files = Object.entries(metafile.inputs).filter(([, { imports }]) => imports.some(({ path, external = false }) => external && outward.test(path)))
   return Array.from(new Set(files.flatMap(([file]) => /(?:.*\/)?node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1] ?? []))).sort()
 }

@@ -67,9 +67,9 @@ function bufferedLog ({ fd }: LogOutput): Log {
 
 /** Time, level and message, then the other fields as JSON; the stack of an error on lines of its own. */
 async function terminalLog (output: LogOutput): Promise<Log> {
-  // Loaded only for a terminal, to start faster without one. Once bundled, the CommonJS module has no other export.
-  const { default: pretty } = await import('pino-pretty')
-  const format = pretty.prettyFactory({
+  // Loaded only for a terminal, to start faster without one.
+  const { prettyFactory } = await import('pino-pretty')
+  const format = prettyFactory({
     colorize: false,
     singleLine: true,
     translateTime: 'SYS:HH:MM:ss.l',

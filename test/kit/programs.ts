@@ -5,10 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { root } from './root.ts'
 
-/**
- * A bash script that the test runner does not instrument: the functions of the bundle start at other columns than in the source,
- * so coverage would count them as different functions that never ran.
- */
+/** A bash script without the test runner's loader, which every Node in it would load. */
 export function unwatched (script: string): string {
   return `unset NODE_OPTIONS; ${script}`
 }

@@ -1,11 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
-import { v8Flags } from '../kit/bin.ts'
-import { root } from '../kit/root.ts'
-
-/** What users run. */
-const bundle = join(root, 'dist/main.js')
+import { commandOf } from '../kit/bin.ts'
 
 /** Time limit for a start; with slow syncs the first one takes some seconds. */
 const START_MILLISECONDS = 60_000
@@ -37,7 +32,7 @@ export interface ServerProcess {
  * @throws with its output if it does not start.
  */
 export async function startProcess (dataDir: string, under: string[] = []): Promise<ServerProcess> {
-  const child = spawnBundle(['serve'], dataDir, under)
+  const child = spawnQuietly(['serve'], dataDir, under)
   const ended = once(child, 'close')
   const timer = setTimeout(() => child.kill('SIGKILL'), START_MILLISECONDS)
   try {
@@ -60,16 +55,14 @@ export async function startProcess (dataDir: string, under: string[] = []): Prom
 }
 
 /** Runs a command until it exits. */
-export async function runBundle (args: string[], dataDir: string): Promise<{ code: number | null, text: string }> {
-  const child = spawnBundle(args, dataDir)
+export async function runCommand (args: string[], dataDir: string): Promise<{ code: number | null, text: string }> {
+  const child = spawnQuietly(args, dataDir)
   let text = ''
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', chunk => { text += chunk })
   const [code] = await once(child, 'close') as [number | null]
   return { code, text }
 }
 
-function spawnBundle (args: string[], dataDir: string, under: string[] = []): ChildProcess {
-  const settings = Object.entries({ PATH: process.env.PATH, ...SETTINGS, DATA_DIR: dataDir }).map(([name, value]) => `${name}=${value}`)
-  // `env -i` removes the loader that tap adds to the environment of every child, which would slow each start.
-  return spawn('env', ['-i', ...settings, ...under, process.execPath, ...v8Flags, bundle, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+function spawnQuietly (args: string[], dataDir: string, under: string[] = []): ChildProcess {
+  return spawn(...commandOf(args, { ...SETTINGS, DATA_DIR: dataDir }, { under, isCounted: false }), { stdio: ['ignore', 'pipe', 'pipe'] })
 }
