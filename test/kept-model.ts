@@ -1,6 +1,6 @@
-import type { Keeping } from '../src/metadata/kept-repository.ts'
-import type { Quota } from '../src/metadata/records.ts'
-import { Problem } from '../src/problems.ts'
+import type { Keeping } from '#src/metadata/kept-repository.ts'
+import type { Quota } from '#src/metadata/records.ts'
+import { Problem } from '#src/problems.ts'
 
 // What src/metadata/kept.ts says, of one account, in lists: no index, no sum that is carried along.
 

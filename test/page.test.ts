@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import t from 'tap'
-import { findPage } from '../src/http/page.ts'
+import { findPage } from '#src/http/page.ts'
 import { root } from './kit/root.ts'
 import { startServer, type Answer, type Client } from './kit/server.ts'
 

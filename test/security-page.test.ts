@@ -6,8 +6,8 @@ import { connect as connectTls, getCiphers, TLSSocket, type ConnectionOptions } 
 import { build } from 'esbuild'
 import { test } from 'tap'
 import ts from 'typescript'
-import { NETWORK_FACTOR, SIGN_IN_WINDOW_SECONDS, UNKNOWN_NETWORK_FAILURES } from '../src/accounts/sign-in.ts'
-import { Settings } from '../src/config.ts'
+import { NETWORK_FACTOR, SIGN_IN_WINDOW_SECONDS, UNKNOWN_NETWORK_FAILURES } from '#src/accounts/sign-in.ts'
+import { Settings } from '#src/config.ts'
 import { root } from './kit/root.ts'
 import { formOf, runBin, signUp, spawnServer, startServer, startTls } from './kit/server.ts'
 

@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
-import type { Quota } from '../src/metadata/records.ts'
-import type { ListedUpload, NewUpload, UploadChange, UploadPage, UploadRecord } from '../src/metadata/uploads-repository.ts'
+import type { Quota } from '#src/metadata/records.ts'
+import type { ListedUpload, NewUpload, UploadChange, UploadPage, UploadRecord } from '#src/metadata/uploads-repository.ts'
 import { createTestClock, type TestClock } from './kit/clock.ts'
 import { HOUR } from './kit/durations.ts'
 import { hex, newFile, outcomes, unlimited } from './kit/records.ts'

@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import argon2 from 'argon2'
 import Fastify from 'fastify'
-import { Database } from '../../src/metadata/sqlite/driver.ts'
+import { Database } from '#src/metadata/sqlite/driver.ts'
 import { MIB } from '../kit/sizes.ts'
 
 const PASSWORD = 'correct horse battery'

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { Database } from '../../src/metadata/sqlite/driver.ts'
+import { Database } from '#src/metadata/sqlite/driver.ts'
 import { signIn, type Bench } from './cases.ts'
 import { openRequester, type Requester } from './load.ts'
 import { median, type Comparison } from './report.ts'

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import type { NewFile, Quota } from '../../src/metadata/records.ts'
-import { Problem } from '../../src/problems.ts'
+import type { NewFile, Quota } from '#src/metadata/records.ts'
+import { Problem } from '#src/problems.ts'
 
 export const unlimited: Quota = { bytes: undefined, files: undefined }
 

@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
-import type { Keeping } from '../../src/metadata/kept-repository.ts'
-import type { Metadata } from '../../src/metadata/metadata.ts'
+import type { Keeping } from '#src/metadata/kept-repository.ts'
+import type { Metadata } from '#src/metadata/metadata.ts'
 
 /** Opens a database at a path. By default nothing is kept, and the time is that of the database. */
 export type OpenMetadata = (place: string, options?: { readonly keeping?: Keeping, readonly clock?: () => number }) => Promise<Metadata>

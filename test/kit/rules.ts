@@ -1,6 +1,6 @@
-import { BlobCleanup } from '../../src/files/blob-cleanup.ts'
-import { DiskRoom } from '../../src/files/disk-room.ts'
-import { Files } from '../../src/files/files.ts'
+import { BlobCleanup } from '#src/files/blob-cleanup.ts'
+import { DiskRoom } from '#src/files/disk-room.ts'
+import { Files } from '#src/files/files.ts'
 
 type Options = Omit<ConstructorParameters<typeof Files>[0], 'cleanup' | 'room'>
 

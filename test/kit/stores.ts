@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import tap from 'tap'
-import { Database } from '../../src/metadata/sqlite/driver.ts'
+import { Database } from '#src/metadata/sqlite/driver.ts'
 import type { PostgresServer } from './postgres.ts'
 import type { FakeS3 } from './s3.ts'
 
@@ -27,7 +27,7 @@ let services: Promise<{ postgres: PostgresServer, s3: FakeS3, credentials: Recor
 async function startServices () {
   // Loaded on demand: most test files use SQLite and a folder.
   const { startPostgres } = await import('./postgres.ts')
-  const { openPostgresMetadata } = await import('../../src/metadata/postgres/postgres.ts')
+  const { openPostgresMetadata } = await import('#src/metadata/postgres/postgres.ts')
   const { credentials, startS3 } = await import('./s3.ts')
   const postgres = await startPostgres(tap)
   const template = await postgres.newDatabase()

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import t from 'tap'
-import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
+import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
 import { suite } from '../metadata.contract.ts'
 
 // Run by node-versions.proof.ts under each Node version; contracts.test.ts runs it under the version of the tests.

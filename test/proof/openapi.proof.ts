@@ -8,7 +8,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import { test } from 'tap'
 import { parse } from 'yaml'
-import { failures } from '../../src/problems.ts'
+import { failures } from '#src/problems.ts'
 import { root } from '../kit/root.ts'
 import { clientOf, formOf, runBin, signUp, spawnServer, startServer, type Answer, type Client, type SendOptions } from '../kit/server.ts'
 
