@@ -85,8 +85,8 @@ function surviveLostOutput ({ stdout, stderr }: NodeJS.Process): void {
 
 /** What newer versions of Node.js have. */
 interface NewLoader {
-  enableCompileCache? (folder: string): unknown
-  registerHooks? (hooks: { resolve: (specifier: string, context: { parentURL?: string }, next: (specifier: string) => unknown) => unknown }): unknown
+  readonly enableCompileCache?: (folder: string) => unknown
+  readonly registerHooks?: (hooks: { resolve: (specifier: string, context: { parentURL?: string }, next: (specifier: string) => unknown) => unknown }) => unknown
 }
 
 /* c8 ignore start: Node.js 20 has neither; test/proof/node-versions.proof.ts runs the server on newer versions. */
