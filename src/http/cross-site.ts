@@ -1,9 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { Problem } from '../problems.ts'
 import { parseUrl } from './links.ts'
-
-/** Methods that change nothing (RFC 9110 section 9.2.1). */
-export const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
+import { SAFE_METHODS } from './wire-values.ts'
 
 interface OwnSites {
   /** PUBLIC_URL; undefined if not set. */

@@ -2,6 +2,9 @@ import type { IncomingMessage } from 'node:http'
 import type { ServerHttp2Stream } from 'node:http2'
 import { Type } from '@sinclair/typebox'
 
+/** Methods that change nothing (RFC 9110 section 9.2.1). */
+export const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
+
 /** Longest string in a JSON body, in code points. Lower limits, such as bytes after NFC, have problem codes of their own. */
 export const MAX_TEXT_POINTS = 64 * 1024
 

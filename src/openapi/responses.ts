@@ -1,8 +1,8 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, RouteOptions } from 'fastify'
-import { SAFE_METHODS } from '../http/cross-site.ts'
 import { isEssential, isUploadState } from '../http/load-shedding.ts'
 import { problemDetails, ProblemDetails } from '../http/problem-details.ts'
+import { SAFE_METHODS } from '../http/wire-values.ts'
 import { failures, Problem, type FailureCode } from '../problems.ts'
 
 /** A response header: the schema of its value, and a description. */
