@@ -1,5 +1,5 @@
 import type { Server as TlsServer } from 'node:tls'
-import jwt, { type JWT } from '@fastify/jwt'
+import jwt from '@fastify/jwt'
 import swagger from '@fastify/swagger'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyInstance } from 'fastify'
@@ -7,7 +7,6 @@ import { createSecurityLog } from './accounts/events.ts'
 import { accountRoutes, passwordRoutes, userRoutes } from './accounts/routes.ts'
 import { Account, AccountEvent, AccountEventList, NewPassword, NewUser, User } from './accounts/schemas.ts'
 import { createSignIn } from './accounts/sign-in.ts'
-import type { SigningKey } from './config/signing-keys.ts'
 import { createCursors } from './files/cursor.ts'
 import { changeFileRoutes, readFileRoutes } from './files/routes.ts'
 import { changeKeptRoutes, readKeptRoutes } from './files/kept-routes.ts'
@@ -37,7 +36,7 @@ import { addSharedResponses } from './openapi/responses.ts'
 import { ServiceFacts, serviceRoutes } from './openapi/service-routes.ts'
 import type { Store } from './store.ts'
 import { authenticate } from './tokens/authenticate.ts'
-import { createAccessTokenCodec, jwtOptions } from './tokens/jwt.ts'
+import { createAccessTokens } from './tokens/jwt.ts'
 import { personalTokenRoutes, resourceRoutes, revocationRoutes, signInRoutes } from './tokens/routes.ts'
 import { AccessToken, Greeting, NewSession, NewToken, PersonalToken, Session, Token, TokenList } from './tokens/schemas.ts'
 import { sessionRoutes, sessionSignInRoutes } from './tokens/session-routes.ts'
@@ -159,8 +158,9 @@ async function registerRoutes (app: FastifyInstance, store: Store, connections: 
 /** Creates the rules that need the application, and the options of each group of routes. */
 async function createRouteOptions (app: FastifyInstance, store: Store, connections: Connections) {
   const { config, accounts, passwords, attemptLimiter, files, keptFiles, uploads, quotas, metadata, blobs, reserve, keyRing } = store
-  const codec = await createAccessTokenCodec(keyRing, keys => registerJwts(keys, metadata.installationId))
-  const tokens = createTokens({ metadata, reserve, codec, tokenSeconds: config.tokenSeconds })
+  const accessTokens = createAccessTokens(keyRing, metadata.installationId)
+  await app.register(jwt, accessTokens.pluginOptions)
+  const tokens = createTokens({ metadata, reserve, tokenSeconds: config.tokenSeconds })
   const securityLog = createSecurityLog(metadata, event => app.log.info({ security: event }, event.kind))
   const signIn = createSignIn({ metadata, passwords, attemptLimiter, securityLog, maxFailures: config.signInFailures })
   const links = createLinks(config.publicUrl)
@@ -170,20 +170,12 @@ async function createRouteOptions (app: FastifyInstance, store: Store, connectio
     page: await findPage(config, app.log),
     health: createHealth({ metadata, blobs, log: app.log }),
     transport: config,
-    guard: { signIn, tokens, transport: config },
+    guard: { signIn, tokens, accessTokens, transport: config },
     accountOptions: { accounts, files, quotas, securityLog },
-    tokenOptions: { tokens, securityLog },
-    sessionOptions: { sessions: createSessions(tokens), securityLog, publicUrl: config.publicUrl },
+    tokenOptions: { tokens, accessTokens, securityLog },
+    sessionOptions: { sessions: createSessions(tokens), accessTokens, securityLog, publicUrl: config.publicUrl },
     fileOptions: { files, keptFiles, uploads, cursors, links, maxFileBytes: config.maxFileBytes, limitTransfers: createTransferLimits(connections) }
   }
-}
-
-/** `@fastify/jwt` takes its keys at registration, so each set of keys needs its own instance. */
-async function registerJwts (keys: readonly SigningKey[], audience: string): Promise<Record<string, JWT>> {
-  const holder = Fastify()
-  for (const key of keys) await holder.register(jwt, jwtOptions(key, audience))
-  await holder.ready()
-  return holder.jwt as unknown as Record<string, JWT>
 }
 
 /** Loaded only if configured: they take 50 ms of the start, and 10 MB. */

@@ -7,6 +7,7 @@ import { sendProblem } from '../http/error-handler.ts'
 import { refuseInsecurePassword, type Transport } from '../http/protection.ts'
 import { addFailures } from '../openapi/responses.ts'
 import { failures, Problem, type FailureCode } from '../problems.ts'
+import type { AccessTokens } from './jwt.ts'
 import { hasScope, type Scope } from './scopes.ts'
 import type { Tokens } from './tokens.ts'
 
@@ -16,6 +17,7 @@ export type CredentialKind = 'password' | 'password or personal token' | 'any'
 export interface AuthenticateOptions {
   signIn: SignIn
   tokens: Tokens
+  accessTokens: AccessTokens
   transport: Transport
 }
 
@@ -33,7 +35,7 @@ type SecurityRequirement = { [scheme: string]: string[] }
  * It also writes the `security` of the scope's operations into the OpenAPI document.
  */
 export function authenticate (guarded: FastifyInstance, options: AuthenticateOptions, requirement: AuthRequirement): void {
-  const { signIn, tokens, transport } = options
+  const { signIn, tokens, accessTokens, transport } = options
 
   guarded.addHook('onRoute', route => {
     if (route.schema !== undefined) Object.assign(route.schema, requirementsOf(requirement))
@@ -74,7 +76,7 @@ export function authenticate (guarded: FastifyInstance, options: AuthenticateOpt
     // Not verified: valid and invalid tokens get the same response.
     if (requirement.credential === 'password') return refuse('password_required', request, { error: 'invalid_token' })
     try {
-      const { token, account } = await tokens.verify(text)
+      const { token, account } = await tokens.verify(text, text => accessTokens.verify(request, text))
       if (requirement.credential === 'password or personal token' && token.kind === 'access') throw new Problem('password_required')
       return { token, account }
     } catch (error) {

@@ -1,4 +1,5 @@
-import type { FastifyJWTOptions, JWT } from '@fastify/jwt'
+import type { FastifyJWTOptions, JwtHeader, TokenOrHeader } from '@fastify/jwt'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { LRUCache } from 'lru-cache'
 import type { SigningKey } from '../config/signing-keys.ts'
 import { Problem } from '../problems.ts'
@@ -20,97 +21,92 @@ const MAX_CACHED = 4096
 /** The claims of a token: its id, its account, and when it was issued and expires, in milliseconds since 1970. */
 export interface AccessClaims { tokenId: number, accountId: number, issuedAt: number, expiresAt: number }
 
-export interface AccessTokenCodec {
-  sign (claims: AccessClaims): Promise<string>
+/** Signs and verifies access tokens with `@fastify/jwt`. */
+export interface AccessTokens {
+  /** The options of the plugin, which is registered once. */
+  readonly pluginOptions: FastifyJWTOptions
+  sign (reply: FastifyReply, claims: AccessClaims): Promise<string>
   /** Does not check the expiry: the caller compares it with the database's clock. @throws token_malformed if the signature, format or encoding is wrong. */
-  verify (token: string): Promise<{ tokenId: number, accountId: number, expiresAt: number }>
+  verify (request: FastifyRequest, token: string): Promise<Omit<AccessClaims, 'issuedAt'>>
 }
-
-/** Instances of `@fastify/jwt` by the id of their key. */
-type Jwts = Record<string, JWT>
-
-/** What makes the instances: one for each key. */
-export type RegisterJwts = (keys: readonly SigningKey[]) => Promise<Jwts>
 
 interface Payload { jti: string, sub: string, exp: number }
-
-/** Options of the `@fastify/jwt` instance for one key of the ring; the key's id is its namespace. */
-export function jwtOptions ({ kid, secret }: SigningKey, audience: string): FastifyJWTOptions {
-  return {
-    namespace: kid,
-    secret,
-    sign: { algorithm: format.algorithm, kid, header: { alg: format.algorithm, typ: format.type }, aud: audience },
-    verify: { algorithms: [format.algorithm], allowedAud: audience, checkTyp: format.type, requiredClaims: [...format.claims], ignoreExpiration: true }
-  }
-}
 
 /**
  * Signs with the first key of the ring, and verifies with the key that a token's `kid` header names. Keys in the token's own
  * header (`jwk`, `jku`, `x5u`) are ignored.
  */
-export async function createAccessTokenCodec (ring: KeyRing, registerJwts: RegisterJwts): Promise<AccessTokenCodec> {
-  let keys = await ring.current()
-  let jwts = await registerJwts(keys)
+export function createAccessTokens (ring: KeyRing, audience: string): AccessTokens {
+  let keys: readonly SigningKey[] = []
   // As long as the keys are the same, so is the result. Revocation is checked in the database on every request.
-  const cache = new LRUCache<string, Payload>({ max: MAX_CACHED })
+  let verified = new LRUCache<string, Payload>({ max: MAX_CACHED })
 
-  let replacing: Promise<void> | undefined
+  // The tokens of requests, as `authenticate` found them: they also come with Basic and Token.
+  const presented = new WeakMap<FastifyRequest, string>()
+  const signingKey = () => keys[0] as SigningKey
 
-  async function use (current: readonly SigningKey[]): Promise<void> {
-    if (current !== keys) await (replacing ??= replaceKeys(current).finally(() => { replacing = undefined }))
-  }
-
-  async function replaceKeys (current: readonly SigningKey[]): Promise<void> {
-    jwts = await registerJwts(current)
+  async function refresh (): Promise<void> {
+    const current = await ring.current()
+    if (current === keys) return
     keys = current
-    cache.clear()
+    verified = new LRUCache({ max: MAX_CACHED })
   }
 
-  async function verifySignature (token: string): Promise<Payload> {
-    const kid = keyIdOf(token)
+  async function findSecret (kid: unknown): Promise<string> {
+    const isMeant = (key: SigningKey) => key.kid === kid
     // Another process may have signed with a key that was added a moment ago.
-    if (kid !== undefined && !keys.some(key => key.kid === kid)) await use(await ring.latest())
-    const verifier = keys.some(key => key.kid === kid) ? jwts[String(kid)] : undefined
-    if (verifier === undefined || !isCanonical(token)) throw new Problem('token_malformed')
+    const key = (await ring.current()).find(isMeant) ?? (await ring.latest()).find(isMeant)
+    if (key === undefined) throw new Problem('token_malformed')
+    return key.secret
+  }
+
+  async function verifySignature (request: FastifyRequest, token: string): Promise<Payload> {
+    presented.set(request, token)
     try {
-      const payload = verifier.verify<Payload>(token)
+      const payload = await request.jwtVerify<Payload>()
       // With `ignoreExpiration` the verifier does not check `exp` at all, not even its type.
       if (typeof payload.exp !== 'number') throw new TypeError('exp is no number')
-      cache.set(token, payload)
       return payload
-    } catch (error) {
-      throw new Problem('token_malformed', { cause: error })
+    } catch (cause) {
+      throw new Problem('token_malformed', { cause })
     }
   }
 
   return {
-    async sign ({ tokenId, accountId, issuedAt, expiresAt }) {
-      await use(await ring.current())
-      const signer = jwts[(keys[0] as SigningKey).kid] as JWT
-      return signer.sign({
+    pluginOptions: {
+      secret: {
+        // Called before `sign` goes on: `kid` names the same key.
+        private: (_request, _claims, done) => done(null, signingKey().secret),
+        public: (_request: FastifyRequest, token: TokenOrHeader) => findSecret((token as { header: JwtHeader }).header.kid)
+      },
+      decode: { complete: true },
+      sign: { algorithm: format.algorithm, header: { alg: format.algorithm, typ: format.type }, aud: audience },
+      verify: { algorithms: [format.algorithm], allowedAud: audience, checkTyp: format.type, requiredClaims: [...format.claims], ignoreExpiration: true, extractToken: request => presented.get(request) }
+    },
+
+    async sign (reply, { tokenId, accountId, issuedAt, expiresAt }) {
+      await refresh()
+      return reply.jwtSign({
         jti: String(tokenId),
         sub: String(accountId),
         iat: Math.floor(issuedAt / 1000),
         // Rounded up: the database has the exact time, and this claim must not be earlier.
         exp: Math.ceil(expiresAt / 1000)
-      })
+      }, { kid: signingKey().kid })
     },
 
-    async verify (token) {
-      await use(await ring.current())
-      const payload = cache.get(token) ?? await verifySignature(token)
+    async verify (request, token) {
+      await refresh()
+      // Kept with the keys of now, also if they change meanwhile.
+      const cache = verified
+      let payload = cache.get(token)
+      if (payload === undefined) {
+        if (!isCanonical(token)) throw new Problem('token_malformed')
+        payload = await verifySignature(request, token)
+        cache.set(token, payload)
+      }
       return { tokenId: Number(payload.jti), accountId: Number(payload.sub), expiresAt: payload.exp * 1000 }
     }
-  }
-}
-
-/** The `kid` of an unverified header; undefined if there is none. */
-function keyIdOf (token: string): string | undefined {
-  try {
-    const header: unknown = JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString())
-    return typeof header === 'object' && header !== null && 'kid' in header && typeof header.kid === 'string' ? header.kid : undefined
-  } catch {
-    return undefined
   }
 }
 

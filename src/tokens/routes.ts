@@ -9,14 +9,15 @@ import type { TokenRecord } from '../metadata/records.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
 import { Problem } from '../problems.ts'
+import type { AccessTokens } from './jwt.ts'
 import { AccessToken, Greeting, NewToken, PersonalToken, personalTokenLinks, TokenList, TokenParams } from './schemas.ts'
 import { splitScopes } from './scopes.ts'
 import type { Tokens } from './tokens.ts'
 
-interface TokenRoutesOptions { tokens: Tokens, securityLog: SecurityLog }
+interface TokenRoutesOptions { tokens: Tokens, accessTokens: AccessTokens, securityLog: SecurityLog }
 
 /** Creates access tokens; accepts a password or a personal access token. */
-export const signInRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, { tokens, securityLog }) => {
+export const signInRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, { tokens, accessTokens, securityLog }) => {
   app.get('/api/token', {
     schema: {
       operationId: 'getToken',
@@ -36,11 +37,11 @@ export const signInRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async
         ...problems(['too_many_tokens', 'storage_full'])
       }
     }
-  }, async request => {
+  }, async (request, reply) => {
     const { account, token } = callerOf(request)
-    const issued = await tokens.issue(account, originOf(request), token)
+    const { claims, duration } = await tokens.issue(account, originOf(request), token)
     record(securityLog, request, 'token_issued')
-    return issued
+    return { token: await accessTokens.sign(reply, claims), duration }
   })
 }
 

@@ -1,7 +1,7 @@
 import cookie, { type CookieSerializeOptions } from '@fastify/cookie'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { SecurityLog } from '../accounts/events.ts'
 import { originOf } from '../accounts/network.ts'
 import { callerOf } from '../http/caller.ts'
@@ -10,11 +10,12 @@ import { ignoreBodies } from '../http/schema-compilers.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
 import { Problem } from '../problems.ts'
+import type { AccessTokens } from './jwt.ts'
 import { NewSession, Session } from './schemas.ts'
 import { SESSION_SECONDS, type Sessions, type SessionSecrets } from './sessions.ts'
 
 /** `publicUrl` is undefined if PUBLIC_URL is not set. */
-interface SessionRoutesOptions { sessions: Sessions, securityLog: SecurityLog, publicUrl: string | undefined }
+interface SessionRoutesOptions { sessions: Sessions, accessTokens: AccessTokens, securityLog: SecurityLog, publicUrl: string | undefined }
 
 const PATH = '/api/session'
 
@@ -32,7 +33,7 @@ const SetCookie = (description: string) => ({
 })
 
 /** Creates sessions; requires the password. */
-export const sessionSignInRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = async (app, { sessions, securityLog, publicUrl }) => {
+export const sessionSignInRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = async (app, { sessions, accessTokens, securityLog, publicUrl }) => {
   await app.register(cookie)
   ignoreBodies(app)
 
@@ -56,15 +57,15 @@ export const sessionSignInRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions
     const { account } = callerOf(request)
     // A sign-in replaces the session of the browser (OWASP ASVS 5.0, V7.2.4).
     await endSession(request, { sessions, securityLog })
-    const { cookie, ...session } = await sessions.create(account, originOf(request))
+    const { cookie, claims, ...session } = await sessions.create(account, originOf(request))
     securityLog.record({ kind: 'session_created', accountId: account.id, ...originOf(request) })
     reply.code(201).setCookie(cookieName(request), cookie, { ...attributesFor(request, publicUrl), maxAge: SESSION_SECONDS })
-    return session
+    return { ...session, token: await accessTokens.sign(reply, claims) }
   })
 }
 
 /** Renews and ends the session whose cookie and key a request has; no credentials required. */
-export const sessionRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = async (app, { sessions, securityLog, publicUrl }) => {
+export const sessionRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = async (app, { sessions, accessTokens, securityLog, publicUrl }) => {
   await app.register(cookie)
   app.addHook('onRequest', async request => refuseOtherSites(request))
 
@@ -81,11 +82,16 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = as
       ...problems(['too_many_tokens', 'cross_site_request', 'storage_full'])
     }
   }
-  const renew = (request: FastifyRequest) => sessions.renew(secretsOf(request), originOf(request))
+  async function renew (request: FastifyRequest, reply: FastifyReply) {
+    const renewed = await sessions.renew(secretsOf(request), originOf(request))
+    if (renewed === undefined) return reply.code(204).send()
+    const { claims, ...session } = renewed
+    return { ...session, token: await accessTokens.sign(reply, claims) }
+  }
   // The cookie stays: meanwhile the browser may have that of a new session, which a late response would delete.
-  app.get(PATH, { schema, exposeHeadRoute: false }, async (request, reply) => await renew(request) ?? reply.code(204).send())
+  app.get(PATH, { schema, exposeHeadRoute: false }, renew)
   // Fastify's own answer to HEAD has a Content-Length with 204, which RFC 9110 section 8.6 forbids.
-  app.head(PATH, { schema: { ...schema, hide: true } }, async (request, reply) => await renew(request) ?? reply.code(204).send())
+  app.head(PATH, { schema: { ...schema, hide: true } }, renew)
 
   app.delete(PATH, {
     schema: {

@@ -4,7 +4,7 @@ import type { Reserve } from '../blobs/blob-store.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord, NewToken, TokenAndAccount, TokenRecord } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
-import type { AccessTokenCodec } from './jwt.ts'
+import type { AccessClaims } from './jwt.ts'
 import { createPersonalToken, hashPersonalToken, isPersonalToken } from './personal-token.ts'
 import { joinScopes, scopes, type Scope } from './scopes.ts'
 
@@ -20,7 +20,6 @@ const MAX_TIME = Date.parse('9999-12-31T23:59:59.999Z')
 interface TokensOptions {
   metadata: Metadata
   reserve: Reserve
-  codec: AccessTokenCodec
   tokenSeconds: number
 }
 
@@ -29,8 +28,10 @@ interface AddOptions { event: EventKind | undefined, origin: Origin, passwordHas
 
 export interface NewPersonalToken { name: string, scopes: readonly Scope[], expiresAt: number | null }
 
-/** An access token, and its lifetime in seconds. */
-export interface IssuedToken { token: string, duration: number }
+/** The claims of a new access token, and its lifetime in seconds. */
+export interface IssuedToken { claims: AccessClaims, duration: number }
+
+type ReadClaims = (token: string) => Promise<Omit<AccessClaims, 'issuedAt'>>
 
 export interface Tokens {
   /**
@@ -47,8 +48,11 @@ export interface Tokens {
   issuePersonal (account: AccountRecord, origin: Origin, token: NewPersonalToken): Promise<{ token: string, record: TokenRecord }>
   /** Creates a session. @throws too_many_tokens, credentials_wrong. */
   addSession (account: AccountRecord, origin: Origin, session: { secretHash: string, lifetimeMilliseconds: number }): Promise<TokenRecord>
-  /** Returns a token and its account. @throws token_malformed, token_expired, token_revoked. */
-  verify (token: string): Promise<TokenAndAccount>
+  /**
+   * Returns a token and its account. `readClaims` verifies the text of an access token.
+   * @throws token_malformed, token_expired, token_revoked.
+   */
+  verify (token: string, readClaims: ReadClaims): Promise<TokenAndAccount>
   /** Returns a session and its account, which may be disabled; undefined if no session has this secret or it has ended. */
   findSession (secretHash: string): Promise<TokenAndAccount | undefined>
   /** Active tokens, newest first. */
@@ -60,7 +64,7 @@ export interface Tokens {
   revokeAll (accountId: number): Promise<void>
 }
 
-export function createTokens ({ metadata, reserve, codec, tokenSeconds }: TokensOptions): Tokens {
+export function createTokens ({ metadata, reserve, tokenSeconds }: TokensOptions): Tokens {
   function touch ({ id, lastUsedAt }: TokenRecord, now: number): void {
     if (lastUsedAt !== null && Math.abs(now - lastUsedAt) < TOUCH_MILLISECONDS) return
     // Not awaited, and errors are ignored: downloads must work on a full disk.
@@ -68,12 +72,12 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
   }
 
   /** @throws token_malformed, token_expired, token_revoked. */
-  async function get (text: string): Promise<TokenAndAccount> {
+  async function get (text: string, readClaims: ReadClaims): Promise<TokenAndAccount> {
     if (text.startsWith('mst_')) {
       if (!isPersonalToken(text)) throw new Problem('token_malformed')
       return await metadata.tokens.findBySecret(hashPersonalToken(text)) ?? refuseRevoked()
     }
-    const { tokenId, accountId, expiresAt } = await codec.verify(text)
+    const { tokenId, accountId, expiresAt } = await readClaims(text)
     const found = await metadata.tokens.find(tokenId)
     // Soon after a token expires its row is deleted: then the clock of this process decides, but only which reason is given.
     if ((found?.now ?? Date.now()) >= expiresAt) throw new Problem('token_expired')
@@ -113,7 +117,7 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
       })
       if (parent?.kind === 'session') touch(parent, issuedAt)
       const claims = { tokenId: id, accountId: account.id, issuedAt, expiresAt: Number(expiresAt) }
-      return { token: await codec.sign(claims), duration: Math.ceil((claims.expiresAt - issuedAt) / 1000) }
+      return { claims, duration: Math.ceil((claims.expiresAt - issuedAt) / 1000) }
     },
 
     async issuePersonal (account, origin, { name, scopes, expiresAt }) {
@@ -148,8 +152,8 @@ export function createTokens ({ metadata, reserve, codec, tokenSeconds }: Tokens
       expiresAt: null
     }, { event: 'session_created', origin, passwordHash: account.passwordHash, lifetimeMilliseconds }),
 
-    async verify (text) {
-      const found = await get(text)
+    async verify (text, readClaims) {
+      const found = await get(text, readClaims)
       if (found.token.expiresAt !== null && found.now >= found.token.expiresAt) throw new Problem('token_expired')
       if (found.account.disabledAt !== null) refuseRevoked()
       touch(found.token, found.now)
