@@ -13,7 +13,7 @@ import { changeKeptRoutes, readKeptRoutes } from './files/kept-routes.ts'
 import { DeletedFile, DeletedFileList, FileRestore, Version, VersionList } from './files/kept-schemas.ts'
 import { FileList, Rename, StoredFile } from './files/schemas.ts'
 import { prepareCaller } from './http/caller.ts'
-import { trackConnections, type Connections } from './http/connections.ts'
+import { Connections } from './http/connections.ts'
 import { sendProblem, refuseUnknownPath, refuseOtherMethods } from './http/error-handler.ts'
 import { createLinks } from './http/links.ts'
 import { pageRoutes } from './http/page-routes.ts'
@@ -87,13 +87,13 @@ export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutp
     requestLog.watch(request, reply)
     done()
   })
-  const connections = trackConnections(app, { idleSeconds: config.idleSeconds, isTls })
+  const connections = new Connections(app, { idleSeconds: config.idleSeconds, isTls })
   const addOtherMethods = refuseOtherMethods(app)
   app.setValidatorCompiler(createValidators(app, strictValidation))
   app.setErrorHandler(sendProblem)
   prepareCaller(app)
   addSharedResponses(app)
-  await protect(app, { ...config, countInProgress: connections.countInProgress })
+  await protect(app, { ...config, countInProgress: () => connections.countInProgress() })
   app.setNotFoundHandler(refuseUnknownPath)
   acceptJson(app)
   await app.register(swagger, documentOptions())

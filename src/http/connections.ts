@@ -7,25 +7,13 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import { Problem } from '../problems.ts'
 import { clientErrorResponse } from './error-handler.ts'
 import { createPipelines, linger } from './http1-pipeline.ts'
-import { cutStream, isHttp2, trackSessions } from './http2-sessions.ts'
+import { cutStream, type Http2Sessions, isHttp2, trackSessions } from './http2-sessions.ts'
 
 /**
  * The idle time-out once the server is stopping. Node first notices that a write has stopped when the time-out expires a second time,
  * so a stalled download is cut after up to twice that.
  */
 const STOPPING_IDLE_MILLISECONDS = 7500
-
-/** The client connections of the server, and the requests in progress on them. */
-export interface Connections {
-  /** Refuses new requests, closes idle connections and shortens the idle time-out; active transfers complete. */
-  readonly stop: () => void
-  /** Answers bytes that are not HTTP, and closes the connection. */
-  readonly refuse: (error: NodeJS.ErrnoException, socket: Socket) => void
-  /** The number of requests in progress. */
-  readonly countInProgress: () => number
-  /** Calls `onOver` when the response of a routed request is finished or its connection closes; at once if that has happened. */
-  readonly onceOver: (response: ServerResponse, onOver: () => void) => void
-}
 
 /** A response in progress. */
 interface Exchange {
@@ -35,51 +23,101 @@ interface Exchange {
   readonly transfer: Socket | ServerHttp2Stream
 }
 
-/** Idle time-outs, `Expect: 100-continue`, graceful stop, and refusals that reach a client while it is sending. */
-export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: { idleSeconds: number, isTls: boolean }): Connections {
-  let idleMilliseconds = idleSeconds * 1000
-  let isStopping = false
+/**
+ * The client connections of the server, and the requests in progress on them: idle time-outs, `Expect: 100-continue`, graceful stop,
+ * and refusals that reach a client while it is sending.
+ */
+export class Connections {
+  readonly #app: FastifyInstance
   // Each open socket, and how many bytes it had received when it was last idle.
-  const sockets = new Map<Socket, number>()
+  readonly #sockets = new Map<Socket, number>()
+  readonly #sessions: Http2Sessions
+  readonly #pipelines = createPipelines()
   // Not a Map of responses: V8 links its outgrown tables, and until a full collection they keep the responses that were in them.
-  const inProgress = new Set<Exchange>()
-  const begun = new WeakSet<ServerResponse>()
+  readonly #inProgress = new Set<Exchange>()
+  readonly #begun = new WeakSet<ServerResponse>()
   // Responses after which the connection closes.
-  const last = new WeakSet<ServerResponse>()
-  // Typed for HTTP/1.1, as the application is; an HTTP/2 server also emits `session`.
-  const server: EventEmitter = app.server
-  const endOfTurn = createTurn()
-  const pipelines = createPipelines()
-  let newestSocket: Socket
+  readonly #last = new WeakSet<ServerResponse>()
+  #idleMilliseconds: number
+  #isStopping = false
 
-  // Ahead of Node's own listener, which emits `session` while it handles the socket.
-  server.prependListener(isTls ? 'secureConnection' : 'connection', (socket: Socket) => {
-    newestSocket = socket
-    sockets.set(socket, socket.bytesRead)
-    socket.once('close', () => sockets.delete(socket))
-  })
-  const isBusy = (socket: Socket) => Array.from(inProgress).some(exchange => exchange.socket === socket)
-  const sessions = trackSessions(server, { idleMilliseconds, newestSocket: () => newestSocket, isBusy, cutResponses })
+  constructor (app: FastifyInstance, { idleSeconds, isTls }: { idleSeconds: number, isTls: boolean }) {
+    this.#app = app
+    this.#idleMilliseconds = idleSeconds * 1000
+    // Typed for HTTP/1.1, as the application is; an HTTP/2 server also emits `session`.
+    const server: EventEmitter = app.server
+    let newestSocket: Socket
+    // Ahead of Node's own listener, which emits `session` while it handles the socket.
+    server.prependListener(isTls ? 'secureConnection' : 'connection', (socket: Socket) => {
+      newestSocket = socket
+      this.#sockets.set(socket, socket.bytesRead)
+      socket.once('close', () => this.#sockets.delete(socket))
+    })
+    this.#sessions = trackSessions(server, {
+      idleMilliseconds: this.#idleMilliseconds,
+      newestSocket: () => newestSocket,
+      isBusy: socket => this.#isBusy(socket),
+      cutResponses: session => this.#cutResponses(session)
+    })
+    this.#setTimeouts()
+    this.#listenForRequests(server)
+    this.#addHooks()
+  }
 
-  app.server.setTimeout(idleMilliseconds)
-  // Between two requests as well: Fastify's default is 72 s.
-  app.server.keepAliveTimeout = idleMilliseconds
-  // A client that closes its side after the whole request still gets its response (a switch of Node that its types lack).
-  Object.assign(app.server, { httpAllowHalfOpen: true })
-  // HTTP/2 over TLS restores Node's limit of five minutes for a whole request.
-  app.server.requestTimeout = 0
-  // Node drops the header fields after the thousandth, preconditions among them; the length of the head has a limit.
-  app.server.maxHeadersCount = 0
-  // A client that waits for the server, which hashes or syncs, is not idle: its time begins again.
-  server.on('timeout', (idle: Socket | ServerHttp2Session) => {
-    if ('goaway' in idle) return
-    const current = pipelines.oldestOn(idle)
-    if (current?.req.complete === true && !current.headersSent) idle.setTimeout(idleMilliseconds)
-    else idle.destroy()
-  })
-  listenForRequests()
+  /** Refuses new requests, closes idle connections and shortens the idle time-out; active transfers complete. */
+  stop (): void {
+    this.#isStopping = true
+    this.#idleMilliseconds = Math.min(this.#idleMilliseconds, STOPPING_IDLE_MILLISECONDS)
+    this.#app.server.setTimeout(this.#idleMilliseconds)
+    for (const { transfer } of this.#inProgress) transfer.setTimeout(this.#idleMilliseconds)
+    this.#sessions.stop(this.#idleMilliseconds)
+    this.#closeIdle()
+  }
 
-  function listenForRequests (): void {
+  /** Answers bytes that are not HTTP, and closes the connection. */
+  refuse (error: NodeJS.ErrnoException, socket: Socket): void {
+    const newest = this.#pipelines.newestOn(socket)
+    const isAnswering = newest !== undefined && !newest.writableFinished
+    // Inside a response the refusal would be read as part of it; before the TLS handshake is complete nothing can be sent.
+    if (!this.#sockets.has(socket) || (isAnswering && newest.headersSent)) socket.destroy()
+    // A complete request gets its response, whatever follows it.
+    else if (isAnswering && newest.req.complete && socket.writable) this.#last.add(newest)
+    else socket.end(clientErrorResponse(error))
+  }
+
+  /** The number of requests in progress. */
+  countInProgress (): number {
+    return this.#inProgress.size
+  }
+
+  /** Calls `onOver` when the response of a routed request is finished or its connection closes; at once if that has happened. */
+  onceOver (response: ServerResponse, onOver: () => void): void {
+    if (this.#begun.has(response)) response.once('close', onOver)
+    else onOver()
+  }
+
+  #setTimeouts (): void {
+    const { server } = this.#app
+    server.setTimeout(this.#idleMilliseconds)
+    // Between two requests as well: Fastify's default is 72 s.
+    server.keepAliveTimeout = this.#idleMilliseconds
+    // A client that closes its side after the whole request still gets its response (a switch of Node that its types lack).
+    Object.assign(server, { httpAllowHalfOpen: true })
+    // HTTP/2 over TLS restores Node's limit of five minutes for a whole request.
+    server.requestTimeout = 0
+    // Node drops the header fields after the thousandth, preconditions among them; the length of the head has a limit.
+    server.maxHeadersCount = 0
+    server.on('timeout', (idle: Socket | ServerHttp2Session) => {
+      if ('goaway' in idle) return
+      const current = this.#pipelines.oldestOn(idle)
+      // A client that waits for the server, which hashes or syncs, is not idle: its time begins again.
+      if (current?.req.complete === true && !current.headersSent) idle.setTimeout(this.#idleMilliseconds)
+      else idle.destroy()
+    })
+  }
+
+  #listenForRequests (server: EventEmitter): void {
+    const route = (request: IncomingMessage, response: ServerResponse) => this.#route(request, response)
     // Fastify's own listener would start all requests of a connection at once.
     server.removeAllListeners('request')
     server.on('request', route)
@@ -91,110 +129,93 @@ export function trackConnections (app: FastifyInstance, { idleSeconds, isTls }: 
     server.on('checkExpectation', route)
   }
 
-  function route (request: IncomingMessage, response: ServerResponse): void {
-    const start = () => app.routing(request, response)
+  #route (request: IncomingMessage, response: ServerResponse): void {
+    const start = () => this.#app.routing(request, response)
     if (isHttp2(request)) return start()
     // The protocol is never changed, but Node drops what follows such a request: the client must send it on another connection.
-    if (request.headers.upgrade !== undefined) last.add(response)
-    pipelines.onTurn(request, response, start)
+    if (request.headers.upgrade !== undefined) this.#last.add(response)
+    this.#pipelines.onTurn(request, response, start)
   }
 
-  function begin (raw: IncomingMessage, response: ServerResponse): void {
-    const exchange = exchangeOf(raw)
-    begun.add(response)
-    inProgress.add(exchange)
-    response.once('close', () => {
-      begun.delete(response)
-      inProgress.delete(exchange)
-      const { session, socket } = exchange
-      if (session === undefined) noteIdle(socket, response)
-      else if (session.closed) sessions.end(session, socket)
+  #addHooks (): void {
+    const endOfTurn = createTurn()
+
+    this.#app.addHook('onRequest', ({ raw }, reply, done) => {
+      this.#begin(raw, reply.raw)
+      done(this.#isStopping ? new Problem('stopping', { headers: { 'retry-after': '5' } }) : undefined)
+    })
+
+    this.#app.addHook('onSend', ({ raw }, reply, payload) => {
+      if (isHttp2(raw)) {
+        // Fastify sets it on some refusals; HTTP/2 has no such field (RFC 9113 section 8.2.2).
+        reply.removeHeader('connection')
+        // Drops the rest of the body: the client may leave the response unread for as long as it likes.
+        raw.resume()
+      } else {
+        const lingering = this.#closeHttp1(raw, reply, payload)
+        if (lingering !== undefined) return Promise.resolve(lingering)
+      }
+      return endOfTurn()
     })
   }
 
-  function exchangeOf (request: IncomingMessage): Exchange {
+  #begin (request: IncomingMessage, response: ServerResponse): void {
+    const exchange = this.#exchangeOf(request)
+    this.#begun.add(response)
+    this.#inProgress.add(exchange)
+    response.once('close', () => {
+      this.#begun.delete(response)
+      this.#inProgress.delete(exchange)
+      const { session, socket } = exchange
+      if (session === undefined) this.#noteIdle(socket, response)
+      else if (session.closed) this.#sessions.end(session, socket)
+    })
+  }
+
+  #exchangeOf (request: IncomingMessage): Exchange {
     if (!isHttp2(request)) return { socket: request.socket, transfer: request.socket }
-    const { session, socket, stream } = sessions.begin(request)
-    stream.setTimeout(idleMilliseconds)
+    const { session, socket, stream } = this.#sessions.begin(request)
+    stream.setTimeout(this.#idleMilliseconds)
     stream.on('timeout', () => {
       // What is being sent is cut when the whole session stops: Node does not know which of its streams move.
       if (stream.writableLength > 0) return
-      if (stream.state.remoteClose === 1 && !stream.headersSent) stream.setTimeout(idleMilliseconds)
+      if (stream.state.remoteClose === 1 && !stream.headersSent) stream.setTimeout(this.#idleMilliseconds)
       else cutStream(stream)
     })
     return { session, socket, transfer: stream }
   }
 
-  app.addHook('onRequest', ({ raw }, reply, done) => {
-    begin(raw, reply.raw)
-    done(isStopping ? new Problem('stopping', { headers: { 'retry-after': '5' } }) : undefined)
-  })
-
-  app.addHook('onSend', ({ raw }, reply, payload) => {
-    if (isHttp2(raw)) {
-      // Fastify sets it on some refusals; HTTP/2 has no such field (RFC 9113 section 8.2.2).
-      reply.removeHeader('connection')
-      // Drops the rest of the body: the client may leave the response unread for as long as it likes.
-      raw.resume()
-    } else {
-      const lingering = closeHttp1(raw, reply, payload)
-      if (lingering !== undefined) return Promise.resolve(lingering)
-    }
-    return endOfTurn()
-  })
-
   /** Announces the end of the connection if there is one; a refusal of an unread body then lingers. */
-  function closeHttp1 (raw: IncomingMessage, reply: FastifyReply, payload: unknown): Readable | undefined {
+  #closeHttp1 (request: IncomingMessage, reply: FastifyReply, payload: unknown): Readable | undefined {
     // A request without a body is complete with its head.
-    const isUnread = !raw.complete
-    if (isUnread || isStopping || last.has(reply.raw)) reply.header('connection', 'close')
+    const isUnread = !request.complete
+    if (isUnread || this.#isStopping || this.#last.has(reply.raw)) reply.header('connection', 'close')
     if (!isUnread || !(typeof payload === 'string' || Buffer.isBuffer(payload))) return undefined
     reply.header('content-length', Buffer.byteLength(payload))
-    return Readable.from(linger(payload, raw, { isResumable: reply.hasHeader('upload-offset') }))
+    return Readable.from(linger(payload, request, { isResumable: reply.hasHeader('upload-offset') }))
   }
 
-  function cutResponses (of: ServerHttp2Session): void {
-    for (const { session, transfer } of inProgress) if (session === of && transfer.writableLength > 0) cutStream(transfer as ServerHttp2Stream)
+  #isBusy (socket: Socket): boolean {
+    return Array.from(this.#inProgress).some(exchange => exchange.socket === socket)
   }
 
-  function noteIdle (socket: Socket, response: ServerResponse): void {
+  #cutResponses (of: ServerHttp2Session): void {
+    for (const { session, transfer } of this.#inProgress) if (session === of && transfer.writableLength > 0) cutStream(transfer as ServerHttp2Stream)
+  }
+
+  #noteIdle (socket: Socket, response: ServerResponse): void {
     // A client that expects to send more requests would keep the connection open.
-    if (isStopping || last.has(response)) socket.destroySoon()
-    else if (sockets.has(socket)) sockets.set(socket, socket.bytesRead)
+    if (this.#isStopping || this.#last.has(response)) socket.destroySoon()
+    else if (this.#sockets.has(socket)) this.#sockets.set(socket, socket.bytesRead)
   }
 
-  function closeIdle (): void {
-    const ofSessions = sessions.sockets()
-    for (const [socket, bytesRead] of sockets) {
-      if (ofSessions.has(socket) || isBusy(socket)) continue
+  #closeIdle (): void {
+    const ofSessions = this.#sessions.sockets()
+    for (const [socket, bytesRead] of this.#sockets) {
+      if (ofSessions.has(socket) || this.#isBusy(socket)) continue
       // A request head that has begun to arrive is answered.
       if (socket.bytesRead === bytesRead) socket.destroy()
-      else socket.setTimeout(idleMilliseconds)
-    }
-  }
-
-  return {
-    stop () {
-      isStopping = true
-      idleMilliseconds = Math.min(idleMilliseconds, STOPPING_IDLE_MILLISECONDS)
-      app.server.setTimeout(idleMilliseconds)
-      for (const { transfer } of inProgress) transfer.setTimeout(idleMilliseconds)
-      sessions.stop(idleMilliseconds)
-      closeIdle()
-    },
-    refuse (error, socket) {
-      const newest = pipelines.newestOn(socket)
-      const isAnswering = newest !== undefined && !newest.writableFinished
-      // Inside a response the refusal would be read as part of it; before the TLS handshake is complete nothing can be sent.
-      if (!sockets.has(socket) || (isAnswering && newest.headersSent)) socket.destroy()
-      // A complete request gets its response, whatever follows it.
-      else if (isAnswering && newest.req.complete && socket.writable) last.add(newest)
-      else socket.end(clientErrorResponse(error))
-    },
-    countInProgress: () => inProgress.size,
-    onceOver (response, onOver) {
-      if (begun.has(response)) response.once('close', onOver)
-      else onOver()
+      else socket.setTimeout(this.#idleMilliseconds)
     }
   }
 }

@@ -19,7 +19,7 @@ const RETRY_SECONDS = 5
  */
 export type TransferLimits = onRequestHookHandler
 
-export function createTransferLimits ({ onceOver }: Connections): TransferLimits {
+export function createTransferLimits (connections: Connections): TransferLimits {
   const inProgress = new Map<string | number, number>()
 
   function change (key: string | number, by: number): void {
@@ -38,7 +38,7 @@ export function createTransferLimits ({ onceOver }: Connections): TransferLimits
     if (countOf(network) >= MAX_TRANSFERS_PER_NETWORK) refuse('A client address, or an IPv6 /64,', MAX_TRANSFERS_PER_NETWORK)
     const keys = [account.id, network]
     for (const key of keys) change(key, 1)
-    onceOver(reply.raw, () => { for (const key of keys) change(key, -1) })
+    connections.onceOver(reply.raw, () => { for (const key of keys) change(key, -1) })
     done()
   }
 }
