@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { Download, Page } from 'playwright-core'
-import { visibleName } from '#src/page/visible-name.ts'
+import { visibleName } from '../../src/page/visible-name.ts'
 import { startServer } from '../kit/server.ts'
 import { KIB } from '../kit/sizes.ts'
 import { browserTest, isFocused, shows, tabTo } from './browser.ts'

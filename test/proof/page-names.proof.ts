@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core'
 import type { Test } from 'tap'
-import { piecesOf, visibleName, withoutInvisible } from '#src/page/visible-name.ts'
+import { piecesOf, visibleName, withoutInvisible } from '../../src/page/visible-name.ts'
 import { signUp, startServer } from '../kit/server.ts'
 import { browserTest, shows } from './browser.ts'
 import { checkAccessible, checkFits, checkQuiet, goTo, openPage, PASSWORD, signInOn } from './page.ts'
