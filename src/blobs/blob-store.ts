@@ -37,7 +37,7 @@ export interface BlobStore {
    * A draft begins with size 0 and no state. An append continues the draft that was saved last, and drops what was written beyond it.
    * A process whose append was superseded by another process may still be writing: its writes change nothing that is saved, and the store
    * deletes what only it has written.
-   * @throws file_too_large if the draft would have more than `maxBytes`, storage_full, upload_taken_over.
+   * @throws file_too_large if the draft would have more than `maxBytes`, storage_full, and what `save` rejects with.
    */
   append (id: string, draft: Draft, bytes: AsyncIterable<Uint8Array>, options: AppendOptions): Promise<Draft>
   /**
@@ -148,10 +148,10 @@ export interface AppendOptions extends PutOptions {
   /** Of the whole draft. */
   readonly maxBytes: number
   /**
-   * Records a draft, and resolves with the one that is recorded now: this one, or still the one before, which is then the one to continue. If
-   * it is another one, or undefined because the upload has ended, this append was superseded. `isLast`: the bytes have ended.
+   * Records a draft, and resolves with the one that is recorded now: this one, or still the one before, which is then the one to continue.
+   * `isLast`: the bytes have ended. Rejects with {@link Superseded} if another append has taken the draft over, or the upload has ended.
    */
-  readonly save: (draft: Draft, at: { isLast: boolean }) => Promise<Draft | undefined>
+  readonly save: (draft: Draft, at: { isLast: boolean }) => Promise<Draft>
   /**
    * Whether the bytes are kept all or not at all: then none are saved before they have ended. `save` may be called all the same with
    * the draft as it was, of the same size but with another state, which distinguishes what this append writes from what a later one writes.
@@ -163,6 +163,16 @@ export interface AppendOptions extends PutOptions {
    * not need this never calls it.
    */
   readonly checkCurrent?: () => Promise<unknown>
+}
+
+/** A draft can't be saved any more. `recorded` is the one that is recorded now, whose bytes must stay; undefined if the upload has ended. */
+export class Superseded extends Error {
+  readonly recorded: Draft | undefined
+
+  constructor (recorded: Draft | undefined, options?: ErrorOptions) {
+    super('another append has superseded this one', options)
+    this.recorded = recorded
+  }
 }
 
 /** A new random id. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { refuseSize } from '../problems.ts'
-import type { AppendOptions, Draft, StoredBlob } from './blob-store.ts'
+import { type AppendOptions, type Draft, type StoredBlob, Superseded } from './blob-store.ts'
 import { createCheckpoints } from './checkpoints.ts'
 
 /**
@@ -12,7 +12,7 @@ export interface BlobWriter {
   add (chunk: Uint8Array): Promise<void> | undefined
   /**
    * Of a draft: brings to stable storage and saves what was added before; unless it `isLast`, only as much as could be written. Resolves with
-   * the draft. @throws upload_taken_over if another append has superseded this one.
+   * the draft. @throws {Superseded}.
    */
   checkpoint (at: { isLast: boolean }): Promise<Draft>
   /** Of a new blob: brings the blob and its name to stable storage. */
@@ -64,7 +64,7 @@ export async function appendBytes (writer: BlobWriter, bytes: AsyncIterable<Uint
     isOver = true
     await checkpoints.stop()
     if (failure === undefined) return await writer.checkpoint({ isLast: true })
-    if (!isAtomic) await writer.checkpoint({ isLast: false })
+    if (!isAtomic && !(failure.error instanceof Superseded)) await writer.checkpoint({ isLast: false })
     throw failure.error
   } finally {
     await checkpoints.stop()

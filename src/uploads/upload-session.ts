@@ -1,4 +1,4 @@
-import type { BlobStore, Draft, Reserve } from '../blobs/blob-store.ts'
+import { type BlobStore, type Draft, type Reserve, Superseded } from '../blobs/blob-store.ts'
 import type { DiskRoom } from '../files/disk-room.ts'
 import type { Files } from '../files/files.ts'
 import type { Quotas } from '../files/quotas.ts'
@@ -164,7 +164,6 @@ export class UploadSession {
     const maxBytes = length ?? Math.min(maxFileBytes, await quotas.availableBytes(this.#owner, offset))
     const watched = digests.watch(upload, untilAborted(append, this.#signal))
     let recorded: Draft = { size: offset, state }
-    let superseded: unknown
 
     // Without a length the bytes are all there when those of the last request have ended.
     const isWhole = (size: number, { isLast }: { isLast: boolean }) => size === length || (length === null && append.isLast && isLast)
@@ -178,10 +177,9 @@ export class UploadSession {
         await this.#save(upload, { offset: size, state, length: isAll ? size : length }, { isAppending: isAll || !isLast })
       } catch (error) {
         if (!(error instanceof Problem) || !SUPERSEDED.includes(error.code)) throw error
-        superseded = error
         // Read again: the answer to an earlier attempt to save may have been lost, and then its bytes are in use.
         const current = await this.#find()
-        return current && { size: current.offset, state: current.state }
+        throw new Superseded(current && { size: current.offset, state: current.state }, { cause: error })
       }
       digests.cacheDigest(upload, watched, size)
       recorded = draft
@@ -199,7 +197,7 @@ export class UploadSession {
       })
       return { received: { ...upload, offset: size, state, length }, watched, isComplete: isWhole(size, { isLast: true }) }
     } catch (error) {
-      if (superseded !== undefined) throw superseded
+      if (error instanceof Superseded) throw error.cause
       if (!(error instanceof Problem) || error.code !== 'file_too_large') throw error
       if (length !== null) return await this.#refuseExcess(error)
       if (maxBytes < maxFileBytes) throw new Problem('quota_exceeded', { detail: `The quota leaves ${maxBytes} bytes for this file.`, cause: error })

@@ -6,7 +6,7 @@ import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { setTimeout as wait } from 'node:timers/promises'
 import { test, type Test } from 'tap'
-import { createBlobId, type BlobStore, type Draft, type StoredBlob } from '#src/blobs/blob-store.ts'
+import { createBlobId, Superseded, type BlobStore, type Draft, type StoredBlob } from '#src/blobs/blob-store.ts'
 import { type Bucket, openBucket } from '#src/blobs/s3/bucket.ts'
 import { PartBuffer } from '#src/blobs/s3/part-buffer.ts'
 import { PartMemory } from '#src/blobs/s3/part-memory.ts'
@@ -286,8 +286,9 @@ test('appends that are refused at their end leave nothing of their parts, howeve
 
 test('what only a superseded append has written is deleted, and nothing that is in use', async t => {
   const { s3, store } = await start(t)
-  const superseded = { code: 'upload_taken_over' }
-  for (const { size, saves } of [{ size: 1000, saves: 0 }, { size: 1000, saves: 1 }, { size: 6 * MIB, saves: 0 }, { size: 6 * MIB, saves: 1 }]) {
+  const superseded = { message: new Superseded(undefined).message }
+  // The other append may have saved something, or nothing yet.
+  for (const { size, saves, isChanged } of [1000, 6 * MIB].flatMap(size => [0, 1].flatMap(saves => [true, false].map(isChanged => ({ size, saves, isChanged }))))) {
     const [id, row] = [createBlobId(), createRow()]
     const bytes = randomBytes(12 * MIB)
     await append(store, id, row, inChunks(bytes.subarray(0, size)))
@@ -301,14 +302,14 @@ test('what only a superseded append has written is deleted, and nothing that is 
         before = [s3.objects(), s3.uploads()]
         return record(draft)
       }
-      return { size: row.draft.size, state: JSON.stringify({ ...stateOf(row.draft), next: 100 }) }
+      throw new Superseded(isChanged ? { ...row.draft, state: JSON.stringify({ ...stateOf(row.draft), next: 100 }) } : row.draft)
     }
     await t.rejects(store.append(id, row.draft, inChunks(randomBytes(6 * MIB)), { maxBytes: 12 * MIB, save }), superseded)
     t.strictSame([s3.objects(), s3.uploads()], before)
     t.ok(s3.storedBytes() - bytesBefore < 1000, 'a part of an upload in parts that is in use is emptied')
     await append(store, id, row, inChunks(bytes.subarray(size)))
     t.ok((await readDraft(store, id, row.draft)).equals(bytes))
-    await t.rejects(store.append(id, row.draft, inChunks(randomBytes(6 * MIB)), { maxBytes: 24 * MIB, save: async () => undefined }), superseded)
+    await t.rejects(store.append(id, row.draft, inChunks(randomBytes(6 * MIB)), { maxBytes: 24 * MIB, save: async () => { throw new Superseded(undefined) } }), superseded)
     t.ok(await store.has(id))
     t.strictSame([s3.objects(), s3.uploads()], [[keyOf(id)], []])
     await store.remove([id])

@@ -110,7 +110,7 @@ class FileWriter implements BlobWriter {
     await (isLast ? flushed : flushed.catch(() => {}))
     const draft = { size: this.#offset + this.#batches.written(), state: null }
     await this.#handle.datasync()
-    if (await this.#save?.(draft, { isLast }) === undefined) throw new Problem('upload_taken_over')
+    await this.#save?.(draft, { isLast })
     return draft
   }
 

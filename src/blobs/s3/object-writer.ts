@@ -1,6 +1,6 @@
 import { AbortMultipartUploadCommand, DeleteObjectCommand } from '@aws-sdk/client-s3'
-import { Problem } from '../../problems.ts'
-import type { AppendOptions, Draft } from '../blob-store.ts'
+import type { Problem } from '../../problems.ts'
+import { type AppendOptions, type Draft, Superseded } from '../blob-store.ts'
 import type { BlobWriter } from '../blob-writer.ts'
 import { completeObject } from './assembly.ts'
 import type { Bucket } from './bucket.ts'
@@ -165,25 +165,25 @@ export class ObjectWriter implements BlobWriter {
     return draftOf(this.#size, { uploadId, parts: this.#parts, tail, next: this.#next, formerTail: state.tail?.key ?? null })
   }
 
-  /** @throws upload_taken_over if another append has superseded this one. */
+  /** @throws {Superseded}. */
   async #save (draft: Draft, at: { isLast: boolean }): Promise<void> {
     this.#inUse.push(draft)
-    const recorded = await this.#record?.(draft, at)
+    const recorded = await this.#record?.(draft, at).catch((error: unknown) => {
+      if (error instanceof Superseded) this.#inUse = error.recorded === undefined ? [] : [error.recorded]
+      throw error
+    })
     if (isSame(recorded, draft)) {
       this.#saved = draft
       this.#inUse = [draft]
-    } else if (isSame(recorded, this.#saved)) {
-      // So may be one whose save has an unknown outcome.
-      this.#inUse.pop()
     } else {
-      this.#inUse = recorded === undefined ? [] : [recorded]
+      // The one before is still recorded, or another one whose save has an unknown outcome.
+      this.#inUse.pop()
     }
     await this.#dropTails()
-    if (!isSame(recorded, this.#saved)) throw new Problem('upload_taken_over')
     this.#reserved = stateOf(this.#saved).next
   }
 
-  /** The append that has superseded this one may have removed what this one needs. If so, this fails with its problem. */
+  /** The append that has superseded this one may have removed what this one needs. If so, this fails with {@link Superseded}. */
   readonly #failAsSuperseded = async (error: Problem): Promise<never> => {
     if (this.#record !== undefined && (isNoUpload(error.cause) || error.code === 'file_damaged')) await this.#save(this.#saved, { isLast: false })
     throw error
