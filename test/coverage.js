@@ -14,9 +14,14 @@ if (process.env.COVERAGE === '1') {
   session.connect()
   session.post('Profiler.enable')
   session.post('Profiler.startPreciseCoverage', { callCount: false, detailed: true })
-  process.on('exit', () => session.post('Profiler.takePreciseCoverage', (error, coverage) => {
+  const write = () => session.post('Profiler.takePreciseCoverage', (error, coverage) => {
     if (error) throw error
     mkdirSync(folder, { recursive: true })
     writeFileSync(new URL(`${randomUUID()}.json`, folder), JSON.stringify({ result: coverage.result.filter(({ url }) => url.startsWith(built)) }))
-  }))
+  })
+  process.on('exit', write)
+  // The last listener of all: what the others do counts as well.
+  process.on('newListener', (event, listener) => {
+    if (event === 'exit' && listener !== write) queueMicrotask(() => process.off('exit', write).on('exit', write))
+  })
 }

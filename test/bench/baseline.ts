@@ -1,5 +1,5 @@
 /**
- * Servers that do the same work with Node alone: node --import tsx test/bench/baseline.ts http|fastify|files|argon2|deletes [argument]
+ * Servers that do the same work with Node alone: node --import ts-blank-space/register test/bench/baseline.ts http|fastify|files|argon2|deletes [argument]
  * A server prints its port. `argon2` prints the hashes verified per second, `deletes` the CPU milliseconds of one delete.
  */
 import { createHash, randomUUID } from 'node:crypto'

@@ -1,5 +1,5 @@
 /**
- * Speed by number of connections and file size: node --import tsx test/bench/curve.ts
+ * Speed by number of connections and file size: node --import ts-blank-space/register test/bench/curve.ts
  * Requests over 1 to 1,000 connections, and files of 0 bytes to 8 GiB, which need that much space on the disk.
  */
 import { mkdir, statfs } from 'node:fs/promises'

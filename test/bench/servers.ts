@@ -47,19 +47,19 @@ export async function startBaseline (kind: 'http' | 'fastify' | 'files', folder:
 
 /** A script that prints its port. */
 export async function startScript (script: string, args: string[], log: string): Promise<Running> {
-  const child = spawn(process.execPath, ['--import', 'tsx', script, ...args], { cwd: root, stdio: ['ignore', openSync(log, 'w'), 'inherit'] })
+  const child = spawn(process.execPath, ['--import', 'ts-blank-space/register', script, ...args], { cwd: root, stdio: ['ignore', openSync(log, 'w'), 'inherit'] })
   return ready(child, () => Number(/^\d+/.exec(readFileSync(log, 'utf8'))?.[0]))
 }
 
 /** What a script prints as JSON. */
 export async function resultOf<T> (script: string, args: string[], env: Record<string, string> = {}): Promise<T> {
-  const { stdout } = await execute(process.execPath, ['--import', 'tsx', script, ...args], { cwd: root, env: { ...process.env, ...env } })
+  const { stdout } = await execute(process.execPath, ['--import', 'ts-blank-space/register', script, ...args], { cwd: root, env: { ...process.env, ...env } })
   return JSON.parse(stdout) as T
 }
 
 /** The figure that a baseline prints: `argon2` for so many seconds, or `deletes` in a folder. */
 export async function measureBaseline (kind: 'argon2' | 'deletes', argument: string): Promise<number> {
-  const { stdout } = await execute(process.execPath, ['--import', 'tsx', baseline, kind, argument], { cwd: root })
+  const { stdout } = await execute(process.execPath, ['--import', 'ts-blank-space/register', baseline, kind, argument], { cwd: root })
   return Number(stdout)
 }
 

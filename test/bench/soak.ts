@@ -1,5 +1,5 @@
 /**
- * Mixed load on the built server for SOAK_MINUTES (20): node --import tsx test/bench/soak.ts
+ * Mixed load on the built server for SOAK_MINUTES (20): node --import ts-blank-space/register test/bench/soak.ts
  * Prints memory, open handles and event loop delay each minute; exits with 1 if a response was unexpected.
  */
 import { randomFillSync, randomInt } from 'node:crypto'

@@ -46,8 +46,6 @@ export async function watch (page: Page): Promise<Visit> {
   page.on('request', request => requested.push(request.url()))
   page.on('pageerror', error => complaints.push(error.message))
   page.on('console', message => { if (['error', 'warning'].includes(message.type())) complaints.push(message.text()) })
-  // tsx names the functions that it transforms, by this one.
-  await page.addInitScript('globalThis.__name = named => named')
   await page.exposeFunction('complain', (text: string) => { complaints.push(text) })
   await page.addInitScript("document.addEventListener('securitypolicyviolation', event => complain('violates ' + event.violatedDirective + ': ' + event.blockedURI))")
   return { page, requested, complaints }

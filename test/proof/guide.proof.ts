@@ -123,7 +123,7 @@ t.test('every command of the pages about growth and speed is typed by a test, ne
   t.same(elsewhere.map(line => line.split(' ').slice(1, 3).join(' ')), ['cp src/deployment/magicstore@.service', 'systemctl enable', 'docker compose'])
   t.same(fencedIn(benchmarks), [])
   const inText = `${scaling}${benchmarks}`.matchAll(/`((?:npm|node|npx|docker) [^`]+)`/g)
-  t.same(Array.from(inText, ([, command]) => command), ['npm run bench -- --scale', 'npm run bench', 'npm run bench -- --brief', 'node --import tsx test/bench/curve.ts'])
+  t.same(Array.from(inText, ([, command]) => command), ['npm run bench -- --scale', 'npm run bench', 'npm run bench -- --brief', 'node --import ts-blank-space/register test/bench/curve.ts'])
 })
 
 t.test('the guide as typed, from the first start to a new disk: the same users, the same bytes, and valid tokens', async t => {

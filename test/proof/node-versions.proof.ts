@@ -44,7 +44,7 @@ test('the server with its flags, the README\'s session and the database driver w
       await checkSession(t, { port: server.port, folder: desk })
       t.equal(await server.end('SIGTERM'), 0)
 
-      const suite = await runUnwatched(node, ['--import', 'tsx', 'test/proof/metadata-suite.ts'])
+      const suite = await runUnwatched(node, ['--import', 'ts-blank-space/register', 'test/proof/metadata-suite.ts'])
       t.equal(suite.code, 0, { stdout: suite.stdout, stderr: suite.stderr })
       t.match(suite.stdout, /^ok 1 - SQLite keeps the contract of metadata/m)
 

@@ -49,8 +49,6 @@ export class PartBuffer {
   #length = 0
   /** Where `#bytes` is, unless it is the initial buffer. */
   #space: PartSpace | undefined
-  /** Those of parts that are being sent. */
-  readonly #taken = new Set<PartSpace>()
   #moving: Promise<void> | undefined
   #failure: { readonly error: unknown } | undefined
 
@@ -94,17 +92,14 @@ export class PartBuffer {
   async take (): Promise<Part> {
     await this.#gather()
     const [space, bytes] = [this.#space, this.#bytes.subarray(0, this.#length)]
-    if (space !== undefined) this.#taken.add(space)
     this.#clear()
-    return { bytes, release: () => { if (space !== undefined && this.#taken.delete(space)) space.release() } }
+    return { bytes, release: () => space?.release() }
   }
 
-  /** Releases the memory, also that of parts, and removes what was moved. Never fails. */
+  /** Releases the memory, but not that of parts, and removes what was moved. Never fails. */
   async close (): Promise<void> {
     this.#space?.keep()
     await this.#moving
-    for (const space of this.#taken) space.release()
-    this.#taken.clear()
     this.#space?.release()
     this.#clear()
     await this.#removeMoved()

@@ -1,5 +1,5 @@
 /**
- * What the acts on metadata take: node --import tsx test/bench/scale/operations.ts DATABASE_URL ROUNDS COUNT
+ * What the acts on metadata take: node --import ts-blank-space/register test/bench/scale/operations.ts DATABASE_URL ROUNDS COUNT
  * A process of its own, so that nothing else is in its CPU time. Prints JSON, as `Operations`.
  */
 import { randomBytes } from 'node:crypto'

@@ -1,5 +1,5 @@
 /**
- * The AWS SDK alone, from memory and into nothing: node --import tsx test/bench/scale/sdk.ts PORT parts|put|get BYTES
+ * The AWS SDK alone, from memory and into nothing: node --import ts-blank-space/register test/bench/scale/sdk.ts PORT parts|put|get BYTES
  * Prints gibibytes per second and CPU seconds per gibibyte, without what starting takes.
  */
 import { createHash } from 'node:crypto'
