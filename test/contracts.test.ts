@@ -15,7 +15,7 @@ import { openSharedSync } from '#src/data-folder/durable-files.ts'
 import { openReserve } from '#src/blobs/disk/reserve.ts'
 import { createSmallFileReader } from '#src/blobs/disk/small-file-reader.ts'
 import { OutcomeUnknown } from '#src/metadata/metadata.ts'
-import { createCommitter } from '#src/metadata/sqlite/committer.ts'
+import { Committer } from '#src/metadata/sqlite/committer.ts'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { DeniedFileError, failureOf } from '#src/metadata/sqlite/failures.ts'
 import { lockFolder, FolderInUseError } from '#src/metadata/sqlite/lock.ts'
@@ -346,14 +346,12 @@ function openNotes (file: string, { timeout = 0, journal = 'WAL', syncLog = asyn
   client.pragma(`journal_mode = ${journal}`)
   client.exec('CREATE TABLE IF NOT EXISTS notes (text TEXT NOT NULL)')
   const insert = client.prepare('INSERT INTO notes VALUES (?)')
-  const { commit, read, watch, failed } = createCommitter(client, syncLog)
+  const committer = new Committer(client, syncLog)
   return {
     client,
-    commit,
-    watch,
-    failed,
-    add: (text: string | null) => commit(() => insert.run(text).changes),
-    read: () => read(() => client.prepare('SELECT text FROM notes').pluck().all()),
+    committer,
+    add: (text: string | null) => committer.commit(() => insert.run(text).changes),
+    read: () => committer.read(() => client.prepare('SELECT text FROM notes').pluck().all()),
     all: () => client.prepare('SELECT text FROM notes').pluck().all()
   }
 }
@@ -503,7 +501,7 @@ test('what another process committed is told when the log that both write is on 
 
 test('after a sync that failed nothing is told or done any more, also if a later sync does not fail', async t => {
   const { syncs, syncLog } = openSyncs()
-  const { client, add, read, failed } = openNotes(join(t.testdir(), 'notes.db'), { syncLog })
+  const { client, add, read, committer: { failed } } = openNotes(join(t.testdir(), 'notes.db'), { syncLog })
   t.teardown(() => client.close())
   const first = add('a')
   await new Promise(resolve => setImmediate(resolve))
@@ -550,11 +548,11 @@ test('writes that come while a commit is written go into the next, and none is f
 })
 
 test('a write that takes long shares its commit with none after it, so that the event loop runs in between', async t => {
-  const { client, commit, watch, all } = openNotes(join(t.testdir(), 'notes.db'))
+  const { client, committer, all } = openNotes(join(t.testdir(), 'notes.db'))
   t.teardown(() => client.close())
   const sizes: number[] = []
-  watch(({ writes }) => { sizes.push(writes) })
-  const addSlowly = (text: string) => commit(() => {
+  committer.watch(({ writes }) => { sizes.push(writes) })
+  const addSlowly = (text: string) => committer.commit(() => {
     client.prepare('INSERT INTO notes VALUES (?)').run(text)
     for (const start = performance.now(); performance.now() < start + 20;);
   })

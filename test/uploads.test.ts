@@ -13,7 +13,7 @@ import { openReserve } from '#src/blobs/disk/reserve.ts'
 import type { Upload } from '#src/files/files.ts'
 import { createQuotas } from '#src/files/quotas.ts'
 import { isMediaType } from '#src/files/media-type.ts'
-import { createCommitter } from '#src/metadata/sqlite/committer.ts'
+import { Committer } from '#src/metadata/sqlite/committer.ts'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
 import { digestField, sha256Of } from './kit/digests.ts'
@@ -859,8 +859,8 @@ t.test('writes that arrive together share a commit: one that fails takes no othe
   const client = new Database(file, { timeout: 0 })
   t.teardown(() => client.close())
   client.exec('CREATE TABLE numbers (n INTEGER UNIQUE)')
-  const { commit } = createCommitter(client, async () => {})
-  const insert = (n: number, how = 'INSERT') => commit(() => { client.prepare(`${how} INTO numbers VALUES (?)`).run(n) })
+  const committer = new Committer(client, async () => {})
+  const insert = (n: number, how = 'INSERT') => committer.commit(() => { client.prepare(`${how} INTO numbers VALUES (?)`).run(n) })
   const stored = () => client.prepare('SELECT n FROM numbers ORDER BY n').pluck().all()
 
   const many = await Promise.allSettled(Array.from({ length: 600 }, (_, n) => insert(n === 300 ? 299 : n)))
@@ -874,7 +874,7 @@ t.test('writes that arrive together share a commit: one that fails takes no othe
 
   client.exec('CREATE TABLE parents (id INTEGER PRIMARY KEY); CREATE TABLE children (parent REFERENCES parents DEFERRABLE INITIALLY DEFERRED)')
   client.pragma('foreign_keys = ON')
-  const orphaned = await Promise.allSettled([insert(1000), commit(() => { client.exec('INSERT INTO children VALUES (1)') })])
+  const orphaned = await Promise.allSettled([insert(1000), committer.commit(() => { client.exec('INSERT INTO children VALUES (1)') })])
   for (const result of orphaned) t.match(result, { status: 'rejected', reason: { code: 'SQLITE_CONSTRAINT_FOREIGNKEY' } })
   t.equal(stored().length, 599, 'a commit that is refused fails all')
 
@@ -886,7 +886,7 @@ t.test('writes that arrive together share a commit: one that fails takes no othe
   other.close()
 
   client.pragma(`max_page_count = ${client.pragma('page_count', { simple: true })}`)
-  const full = await Promise.allSettled([commit(() => { client.exec('CREATE TABLE more (text)') })])
+  const full = await Promise.allSettled([committer.commit(() => { client.exec('CREATE TABLE more (text)') })])
   t.match(full[0], { status: 'rejected', reason: { code: 'storage_full' } })
   client.pragma('max_page_count = 100000')
   await insert(1000)

@@ -2,7 +2,7 @@ import { and, eq, gt, inArray, lt, or, type SQL, sql } from 'drizzle-orm'
 import type { PgColumn } from 'drizzle-orm/pg-core'
 import type { Engine } from './engine.ts'
 import type { AttemptRepository } from './metadata.ts'
-import type { AttemptFilter } from './records.ts'
+import type { AttemptClaim, AttemptFilter, AttemptLimit, AttemptOutcome, NewAttempt } from './records.ts'
 import { ask, reading, writing, type Rule } from './rule.ts'
 
 const { placeholder } = sql
@@ -18,29 +18,51 @@ export function isCounted (matching: AttemptFilter, table: Record<'kind' | 'netw
   return and(...Object.entries(matching).map(([field, value]) => eq(table[field as keyof typeof table], value)))
 }
 
-export function createAttemptRepository ({ tables, read, apply, transact, skippingLocked }: Engine, { claim, finish, removeLapsed }: AttemptClaims): AttemptRepository {
-  const { accounts, accountNetworks, attempts } = tables
-  const known = reading('known_network', db => db.select({ network: accountNetworks.network }).from(accountNetworks)
+export class AttemptRules implements AttemptRepository {
+  readonly #engine: Engine
+  readonly #claims: AttemptClaims
+  readonly #known: ReturnType<typeof knownNetwork>
+
+  constructor (engine: Engine, claims: AttemptClaims) {
+    this.#engine = engine
+    this.#claims = claims
+    this.#known = knownNetwork(engine)
+  }
+
+  claim (attempt: NewAttempt, limits: readonly AttemptLimit[]): Promise<AttemptClaim> {
+    return this.#claims.claim(attempt, limits)
+  }
+
+  finish (claimId: number, outcome: AttemptOutcome): Promise<void> {
+    return this.#claims.finish(claimId, outcome)
+  }
+
+  removeOutside (range: { since: number, until: number, limit: number }): Promise<boolean> {
+    return this.#engine.transact(() => this.#removeOutside(range))
+  }
+
+  * #removeOutside ({ since, until, limit }: { since: number, until: number, limit: number }): Rule<boolean> {
+    const { tables: { attempts }, skippingLocked } = this.#engine
+    yield * this.#claims.removeLapsed(limit)
+    const batch = yield * ask(reading('', db => skippingLocked(db.select({ id: attempts.id }).from(attempts)
+      .where(or(lt(attempts.at, since), gt(attempts.at, until))).limit(limit))))
+    yield * ask(writing('', db => db.delete(attempts).where(inArray(attempts.id, batch.map(({ id }) => id)))))
+    return batch.length === limit
+  }
+
+  isKnownNetwork (usernameKey: string, network: string): Promise<boolean> {
+    return this.#engine.read(() => ask(this.#known, { usernameKey, network }, found => found.length > 0))
+  }
+
+  addKnownNetwork (accountId: number, network: string, at: number): Promise<boolean> {
+    const { tables: { accountNetworks }, apply } = this.#engine
+    return apply(() => ask(writing('', db => db.insert(accountNetworks).values({ accountId, network, firstAt: at })
+      .onConflictDoNothing().returning()), {}, added => added.length > 0), accountId)
+  }
+}
+
+function knownNetwork ({ tables: { accounts, accountNetworks } }: Engine) {
+  return reading('known_network', db => db.select({ network: accountNetworks.network }).from(accountNetworks)
     .innerJoin(accounts, eq(accounts.id, accountNetworks.accountId))
     .where(and(eq(accounts.usernameKey, placeholder('usernameKey')), eq(accountNetworks.network, placeholder('network')))))
-
-  return {
-    claim,
-    finish,
-
-    removeOutside: ({ since, until, limit }) => transact(function * () {
-      yield * removeLapsed(limit)
-      const batch = yield * ask(reading('', db => skippingLocked(db.select({ id: attempts.id }).from(attempts)
-        .where(or(lt(attempts.at, since), gt(attempts.at, until))).limit(limit))))
-      yield * ask(writing('', db => db.delete(attempts).where(inArray(attempts.id, batch.map(({ id }) => id)))))
-      return batch.length === limit
-    }),
-
-    isKnownNetwork: (usernameKey, network) => read(() => ask(known, { usernameKey, network }, found => found.length > 0)),
-
-    addKnownNetwork: (accountId, network, at) => apply(function * () {
-      const added = yield * ask(writing('', db => db.insert(accountNetworks).values({ accountId, network, firstAt: at }).onConflictDoNothing().returning()))
-      return added.length > 0
-    }, accountId)
-  }
 }

@@ -1,9 +1,10 @@
-import { and, asc, eq, gt, inArray, isNull, lte, type Placeholder, sql } from 'drizzle-orm'
+import { and, asc, eq, gt, inArray, isNull, lte, type Placeholder, type SQL, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
 import type { BlobRepository } from './metadata.ts'
 import type { StoredContent } from './records.ts'
 import { type Ask, ask, reading, writing, type Rule } from './rule.ts'
+import type { Tables } from './schema.ts'
 
 const { placeholder } = sql
 
@@ -41,81 +42,151 @@ export function createLeaseEnder ({ tables: { blobLeases } }: Engine): EndLease 
 /** What the databases do in ways of their own. */
 export type OwnBlobMethods = Pick<BlobRepository, 'claimDiscarded' | 'postponeDiscarded' | 'hasRetentionLock'>
 
-export function createBlobRepository ({ tables, clock, read, apply, transact, skippingLocked }: Engine, own: OwnBlobMethods): BlobRepository {
-  const { blobLeases, discardedBlobs, files, kept, uploads } = tables
-  const expiry = (milliseconds: number | Placeholder) => sql`${clock} + cast(${milliseconds} AS bigint)`
-  const lease = writing('lease_blob', db => db.insert(blobLeases).values({ blobId: placeholder('blobId'), expiresAt: expiry(placeholder('milliseconds')) }).onConflictDoNothing())
-  const anyDiscarded = reading('discarded_blob', db => db.select({ id: discardedBlobs.id }).from(discardedBlobs).limit(1))
-  const isOneOf = (blobIds: string[]) => inArray(blobLeases.blobId, blobIds)
+export class BlobRules implements BlobRepository {
+  readonly #engine: Engine
+  readonly #queries: ReturnType<typeof queriesOf>
+  readonly #own: OwnBlobMethods
 
-  type Kind = StoredContent['content']
-  const fileContent = { blobId: files.blobId, content: sql<Kind>`'file'`.as('content'), size: files.size, sha256: files.sha256, ownerId: files.ownerId, name: sql<string | null>`${files.name}`.as('file_name') }
-  const keptContent = {
-    blobId: sql<string>`${kept.id}`.as('blob_id'),
-    content: sql<Kind>`CASE WHEN ${kept.name} IS NULL THEN 'version' ELSE 'trash' END`.as('content'),
-    size: kept.size,
-    sha256: kept.sha256,
-    ownerId: kept.ownerId,
-    name: sql<string | null>`coalesce(${kept.name}, ${files.name})`.as('file_name')
+  constructor (engine: Engine, own: OwnBlobMethods) {
+    this.#engine = engine
+    this.#queries = queriesOf(engine)
+    this.#own = own
   }
 
+  findKnown (blobIds: string[]): Promise<Set<string>> {
+    const { tables: { files, kept }, read } = this.#engine
+    return read(() => ask(reading('', db => db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds))
+      .union(db.select({ blobId: kept.id }).from(kept).where(inArray(kept.id, blobIds)))), {}, setOf))
+  }
+
+  findReferenced (blobIds: string[]): Promise<Set<string>> {
+    const { tables: { blobLeases, discardedBlobs, files, kept, uploads }, read } = this.#engine
+    return read(() => ask(reading('', db => db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds))
+      .union(db.select({ blobId: kept.id }).from(kept).where(inArray(kept.id, blobIds)))
+      .union(db.select({ blobId: uploads.blobId }).from(uploads).where(and(inArray(uploads.blobId, blobIds), isNull(uploads.result))))
+      .union(db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds)))
+      .union(db.select({ blobId: blobLeases.blobId }).from(blobLeases).where(inArray(blobLeases.blobId, blobIds)))), {}, setOf))
+  }
+
+  // Each part is read in the order of its own index, and no further than needed.
+  listContents (afterId: string, limit: number): Promise<StoredContent[]> {
+    const { tables: { files, kept }, read } = this.#engine
+    const { fileContent, keptContent } = contentsOf(this.#engine.tables)
+    return read(() => ask(reading('', db => {
+      const first = db.select(fileContent).from(files).where(gt(files.blobId, afterId)).orderBy(asc(files.blobId)).limit(limit)
+      const second = db.select(keptContent).from(kept).leftJoin(files, eq(files.id, kept.fileId)).where(gt(kept.id, afterId))
+        .orderBy(asc(kept.id)).limit(limit)
+      return db.select().from(first.as('of_files')).unionAll(db.select().from(second.as('of_kept')) as never)
+        .orderBy(sql`1`).limit(limit)
+    })) as Rule<StoredContent[]>)
+  }
+
+  lease (blobId: string, seconds: number): Promise<void> {
+    return this.#engine.apply(() => ask(this.#queries.lease, { blobId, milliseconds: seconds * 1000 }, () => {}))
+  }
+
+  renewLeases (blobIds: string[], seconds: number): Promise<void> {
+    const { tables: { blobLeases }, clock, apply } = this.#engine
+    return apply(() => ask(writing('', db => db.update(blobLeases).set({ expiresAt: inFuture(clock, seconds * 1000) })
+      .where(and(inArray(blobLeases.blobId, blobIds), isNull(blobLeases.abandonedAt)))), {}, () => {}))
+  }
+
+  endLease (blobId: string): Promise<void> {
+    const { tables: { blobLeases }, apply } = this.#engine
+    return apply(() => ask(writing('', db => db.delete(blobLeases).where(eq(blobLeases.blobId, blobId))), {}, () => {}))
+  }
+
+  async claimAbandoned (limit: number): Promise<string[]> {
+    // Usually there is none, and a write costs a sync.
+    if (!(await this.#engine.read(() => ask(this.#queries.anyEnded, {}, isAny)))) return []
+    return this.#claimEnded(limit)
+  }
+
+  // If the answer is lost, these are claimed again later.
+  #claimEnded (limit: number): Promise<string[]> {
+    const { tables: { blobLeases }, clock, apply, skippingLocked } = this.#engine
+    return apply(() => ask(writing('', db => db.update(blobLeases)
+      .set({ expiresAt: inFuture(clock, CLEAN_UP_MILLISECONDS), abandonedAt: sql`coalesce(${blobLeases.abandonedAt}, ${clock})` })
+      .where(inArray(blobLeases.blobId, skippingLocked(db.select({ blobId: blobLeases.blobId }).from(blobLeases)
+        .where(lte(blobLeases.expiresAt, clock)).orderBy(asc(blobLeases.expiresAt)).limit(limit)) as never))
+      .returning({ blobId: blobLeases.blobId })), {}, rows => rows.map(({ blobId }) => blobId)))
+  }
+
+  clearAbandoned (blobIds: string[]): Promise<void> {
+    const { tables: { blobLeases }, clock, transact } = this.#engine
+    const isOneOf = inArray(blobLeases.blobId, blobIds)
+    const dayAgo = inFuture(clock, -ABANDONED_MILLISECONDS)
+    const dayLater = sql`${blobLeases.abandonedAt} + cast(${ABANDONED_MILLISECONDS} AS bigint)`
+    return transact(function * () {
+      yield * ask(writing('', db => db.delete(blobLeases).where(and(isOneOf, lte(blobLeases.abandonedAt, dayAgo)))))
+      yield * ask(writing('', db => db.update(blobLeases).set({ expiresAt: dayLater })
+        .where(and(isOneOf, gt(blobLeases.abandonedAt, dayAgo)))))
+    })
+  }
+
+  claimDiscarded (limit: number, graceSeconds: number): Promise<string[]> {
+    return this.#own.claimDiscarded(limit, graceSeconds)
+  }
+
+  postponeDiscarded (blobIds: string[]): Promise<void> {
+    return this.#own.postponeDiscarded(blobIds)
+  }
+
+  hasRetentionLock (): Promise<boolean> {
+    return this.#own.hasRetentionLock()
+  }
+
+  hasDiscarded (): Promise<boolean> {
+    return this.#engine.read(() => ask(this.#queries.anyDiscarded, {}, isAny))
+  }
+
+  clearDiscarded (blobIds: string[]): Promise<void> {
+    const { tables: { discardedBlobs }, apply } = this.#engine
+    return apply(() => ask(writing('', db => db.delete(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds))), {}, () => {}))
+  }
+}
+
+function queriesOf ({ tables: { blobLeases, discardedBlobs }, clock }: Engine) {
   return {
-    ...own,
-
-    findKnown: blobIds => read(function * () {
-      const rows = yield * ask(reading('', db => db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds))
-        .union(db.select({ blobId: kept.id }).from(kept).where(inArray(kept.id, blobIds)))))
-      return new Set(rows.map(row => row.blobId))
-    }),
-
-    findReferenced: blobIds => read(function * () {
-      const rows = yield * ask(reading('', db => db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds))
-        .union(db.select({ blobId: kept.id }).from(kept).where(inArray(kept.id, blobIds)))
-        .union(db.select({ blobId: uploads.blobId }).from(uploads).where(and(inArray(uploads.blobId, blobIds), isNull(uploads.result))))
-        .union(db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds)))
-        .union(db.select({ blobId: blobLeases.blobId }).from(blobLeases).where(inArray(blobLeases.blobId, blobIds)))))
-      return new Set(rows.map(row => row.blobId))
-    }),
-
-    // Each part is read in the order of its own index, and no further than needed.
-    listContents: (afterId, limit) => read(() => ask(reading('', db => {
-      const first = db.select(fileContent).from(files).where(gt(files.blobId, afterId)).orderBy(asc(files.blobId)).limit(limit).as('of_files')
-      const second = db.select(keptContent).from(kept).leftJoin(files, eq(files.id, kept.fileId)).where(gt(kept.id, afterId)).orderBy(asc(kept.id)).limit(limit).as('of_kept')
-      return db.select().from(first).unionAll(db.select().from(second) as never).orderBy(sql`1`).limit(limit)
-    })) as Rule<StoredContent[]>),
-
-    lease: (blobId, seconds) => apply(function * () { yield * ask(lease, { blobId, milliseconds: seconds * 1000 }) }),
-
-    renewLeases: (blobIds, seconds) => apply(function * () {
-      yield * ask(writing('', db => db.update(blobLeases).set({ expiresAt: expiry(seconds * 1000) }).where(and(isOneOf(blobIds), isNull(blobLeases.abandonedAt)))))
-    }),
-
-    endLease: blobId => apply(function * () { yield * ask(writing('', db => db.delete(blobLeases).where(eq(blobLeases.blobId, blobId)))) }),
-
-    async claimAbandoned (limit) {
-      const ended = reading('', db => db.select({ blobId: blobLeases.blobId }).from(blobLeases).where(lte(blobLeases.expiresAt, clock)).limit(1))
-      // Usually there is none, and a write costs a sync.
-      if ((await read(() => ask(ended))).length === 0) return []
-      // If the answer is lost, these are given out again later.
-      return apply(function * () {
-        const claimed = yield * ask(writing('', db => db.update(blobLeases)
-          .set({ expiresAt: expiry(CLEAN_UP_MILLISECONDS), abandonedAt: sql`coalesce(${blobLeases.abandonedAt}, ${clock})` })
-          .where(inArray(blobLeases.blobId, skippingLocked(db.select({ blobId: blobLeases.blobId }).from(blobLeases)
-            .where(lte(blobLeases.expiresAt, clock)).orderBy(asc(blobLeases.expiresAt)).limit(limit)) as never))
-          .returning({ blobId: blobLeases.blobId })))
-        return claimed.map(row => row.blobId)
-      })
-    },
-
-    clearAbandoned: blobIds => transact(function * () {
-      const dayAgo = expiry(-ABANDONED_MILLISECONDS)
-      yield * ask(writing('', db => db.delete(blobLeases).where(and(isOneOf(blobIds), lte(blobLeases.abandonedAt, dayAgo)))))
-      yield * ask(writing('', db => db.update(blobLeases).set({ expiresAt: sql`${blobLeases.abandonedAt} + cast(${ABANDONED_MILLISECONDS} AS bigint)` })
-        .where(and(isOneOf(blobIds), gt(blobLeases.abandonedAt, dayAgo)))))
-    }),
-
-    hasDiscarded: () => read(() => ask(anyDiscarded, {}, found => found.length > 0)),
-
-    clearDiscarded: blobIds => apply(function * () { yield * ask(writing('', db => db.delete(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds)))) })
+    lease: writing('lease_blob', db => db.insert(blobLeases)
+      .values({ blobId: placeholder('blobId'), expiresAt: inFuture(clock, placeholder('milliseconds')) }).onConflictDoNothing()),
+    anyEnded: reading('ended_lease', db => db.select({ blobId: blobLeases.blobId }).from(blobLeases)
+      .where(lte(blobLeases.expiresAt, clock)).limit(1)),
+    anyDiscarded: reading('discarded_blob', db => db.select({ id: discardedBlobs.id }).from(discardedBlobs).limit(1))
   }
+}
+
+/** The columns of a `StoredContent`, of files and of kept content. */
+function contentsOf ({ files, kept }: Tables) {
+  type Kind = StoredContent['content']
+  return {
+    fileContent: {
+      blobId: files.blobId,
+      content: sql<Kind>`'file'`.as('content'),
+      size: files.size,
+      sha256: files.sha256,
+      ownerId: files.ownerId,
+      name: sql<string | null>`${files.name}`.as('file_name')
+    },
+    keptContent: {
+      blobId: sql<string>`${kept.id}`.as('blob_id'),
+      content: sql<Kind>`CASE WHEN ${kept.name} IS NULL THEN 'version' ELSE 'trash' END`.as('content'),
+      size: kept.size,
+      sha256: kept.sha256,
+      ownerId: kept.ownerId,
+      name: sql<string | null>`coalesce(${kept.name}, ${files.name})`.as('file_name')
+    }
+  }
+}
+
+function inFuture (clock: SQL<number>, milliseconds: number | Placeholder): SQL<number> {
+  return sql`${clock} + cast(${milliseconds} AS bigint)`
+}
+
+function setOf (rows: readonly { readonly blobId: string }[]): Set<string> {
+  return new Set(rows.map(({ blobId }) => blobId))
+}
+
+function isAny (rows: readonly unknown[]): boolean {
+  return rows.length > 0
 }

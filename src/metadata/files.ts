@@ -6,82 +6,133 @@ import type { KeptContents } from './kept-contents.ts'
 import type { FileRepository } from './metadata.ts'
 import type { Owners } from './owners.ts'
 import { afterPosition, limitedTo, ordering } from './paging.ts'
-import { permits } from './preconditions.ts'
-import type { FileRecord, NewFile, Quota } from './records.ts'
+import { permits, type Precondition } from './preconditions.ts'
+import type { FilePage, FileRecord, NewFile, Quota } from './records.ts'
 import { ask, reading, Refusal, together, writing, type Rule } from './rule.ts'
 import type { StoredUpload } from './uploads-repository.ts'
 
 const { placeholder } = sql
 
-interface FileOptions { readonly engine: Engine, readonly owners: Owners, readonly contents: FileContents, readonly keptContents: KeptContents }
+interface FileOptions {
+  readonly engine: Engine
+  readonly owners: Owners
+  readonly contents: FileContents
+  readonly keptContents: KeptContents
+}
 
-export function createFileRepository ({ engine, owners, contents, keptContents }: FileOptions): FileRepository {
-  const { tables: { files, blobLeases }, clock, now, read, readCached, apply, transactFor } = engine
-  const { find, begin } = contents
-  const ofSize = reading('file_of_size', db => db.select({ id: files.id }).from(files).where(and(
-    eq(files.ownerId, placeholder('ownerId')), between(files.size, placeholder('minBytes'), placeholder('maxBytes'))
-  )).orderBy(limitedTo(asc(files.size), 1)))
-  const byBlob = reading('file_by_blob', db => db.select().from(files).where(eq(files.blobId, placeholder('blobId'))))
-  const leaseOf = reading('lease_of_blob', db => db.select({ blobId: blobLeases.blobId }).from(blobLeases).where(eq(blobLeases.blobId, placeholder('blobId'))))
+/** What becomes of a file of that name: it stays, or the new one is stored. @throws if neither may be. */
+type Decide = (current: FileRecord | undefined) => StoredUpload | undefined
 
-  /** What an earlier try has stored whose answer was lost; undefined if it stored nothing. */
-  function * storedEarlier ({ blobId }: NewFile): Rule<StoredUpload | undefined> {
-    const [[file], [lease]] = yield * together(ask(byBlob, { blobId }), ask(leaseOf, { blobId }))
-    if (file !== undefined) return { file, isNew: file.createdAt === file.updatedAt }
-    // Without a lease it may have added the file, and another request has already replaced or removed it: the outcome stays unknown.
-    if (lease === undefined) throw new Problem('unavailable', { detail: 'It is not known whether the file was stored.', headers: { 'retry-after': '1' } })
-    return undefined
+export class FileRules implements FileRepository {
+  readonly #engine: Engine
+  readonly #queries: ReturnType<typeof queriesOf>
+  readonly #owners: Owners
+  readonly #contents: FileContents
+  readonly #keptContents: KeptContents
+
+  constructor ({ engine, owners, contents, keptContents }: FileOptions) {
+    this.#engine = engine
+    this.#queries = queriesOf(engine)
+    this.#owners = owners
+    this.#contents = contents
+    this.#keptContents = keptContents
   }
 
-  /** Stores a file, unless `decide` finds that the one with its name stays. */
-  function store (file: NewFile, quota: Quota, decide: (current: FileRecord | undefined) => StoredUpload | undefined): Promise<StoredUpload> {
-    return keptContents.transactWithRoom(file.ownerId, function * (isRepeated) {
-      const beginning = yield * begin(file.ownerId, file.name, quota)
-      const earlier = isRepeated ? yield * storedEarlier(file) : undefined
+  add (file: NewFile, quota: Quota): Promise<StoredUpload> {
+    return this.#store(file, quota, current => {
+      if (current === undefined) return undefined
+      if (current.sha256 !== file.sha256 || current.size !== file.size) throw new Problem('name_taken')
+      return { file: current, isNew: false }
+    })
+  }
+
+  put (file: NewFile, quota: Quota, precondition: Precondition): Promise<StoredUpload> {
+    return this.#store(file, quota, current => {
+      if (!permits(precondition, current)) throw new Problem('precondition_failed')
+      return undefined
+    })
+  }
+
+  #store (file: NewFile, quota: Quota, decide: Decide): Promise<StoredUpload> {
+    const { ownerId, name } = file
+    const [contents, storedEarlier] = [this.#contents, () => this.#storedEarlier(file)]
+    return this.#keptContents.transactWithRoom(ownerId, function * (isRepeated) {
+      const beginning = yield * contents.begin(ownerId, name, quota)
+      const earlier = isRepeated ? yield * storedEarlier() : undefined
       return earlier ?? decide(beginning.current) ?? (yield * contents.store(file, beginning))
     })
   }
 
+  /** What an earlier try has stored whose answer was lost; undefined if it stored nothing. */
+  * #storedEarlier ({ blobId }: NewFile): Rule<StoredUpload | undefined> {
+    const { byBlob, leaseOf } = this.#queries
+    const [[file], [lease]] = yield * together(ask(byBlob, { blobId }), ask(leaseOf, { blobId }))
+    if (file !== undefined) return { file, isNew: file.createdAt === file.updatedAt }
+    // Without a lease it may have added the file, and another request has already replaced or removed it.
+    const detail = 'It is not known whether the file was stored.'
+    if (lease === undefined) throw new Problem('unavailable', { detail, headers: { 'retry-after': '1' } })
+    return undefined
+  }
+
+  find (ownerId: number, name: string): Promise<FileRecord | undefined> {
+    return this.#engine.readCached(`${ownerId}/${name}`, () => this.#contents.find(ownerId, name))
+  }
+
+  hasOfSize (ownerId: number, { minBytes, maxBytes }: { minBytes: number, maxBytes: number }): Promise<boolean> {
+    return this.#engine.read(() => ask(this.#queries.ofSize, { ownerId, minBytes, maxBytes }, found => found.length > 0))
+  }
+
+  list (ownerId: number, page: FilePage): Promise<FileRecord[]> {
+    const { tables: { files }, read } = this.#engine
+    return read(() => ask(reading('', db => db.select().from(files)
+      .where(and(eq(files.ownerId, ownerId), afterPosition(page, this.#engine)))
+      .orderBy(...ordering(page.order, files)).limit(page.limit))))
+  }
+
+  rename (ownerId: number, name: string, newName: string): Promise<FileRecord> {
+    return this.#engine.transactFor(ownerId, () => this.#rename(ownerId, name, newName))
+  }
+
+  * #rename (ownerId: number, name: string, newName: string): Rule<FileRecord> {
+    const { tables: { files }, now } = this.#engine
+    // The owner's lock orders this with files that are added under the new name.
+    const [, current, time] = yield * together(this.#owners.lock(ownerId), this.#contents.find(ownerId, name), now())
+    if (current === undefined) throw new Problem('not_found')
+    if (newName === name) return current
+    try {
+      const [renamed] = yield * ask(writing('', db => db.update(files).set({ name: newName, updatedAt: later(current, time) })
+        .where(eq(files.id, current.id)).returning()))
+      return renamed as FileRecord
+    } catch (error) {
+      throw error instanceof Refusal ? new Problem('name_taken', { cause: error }) : error
+    }
+  }
+
+  correctDate (ownerId: number, name: string): Promise<void> {
+    const { tables: { files }, clock, apply } = this.#engine
+    return apply(() => ask(writing('', db => db.update(files).set({ updatedAt: clock })
+      .where(and(eq(files.ownerId, ownerId), eq(files.name, name), gt(files.updatedAt, clock)))), {}, () => {}), ownerId)
+  }
+
+  remove (ownerId: number, name: string, removal: { precondition: Precondition, isPermanent: boolean }): Promise<void> {
+    return this.#engine.transactFor(ownerId, () => this.#remove(ownerId, name, removal))
+  }
+
+  * #remove (ownerId: number, name: string, removal: { precondition: Precondition, isPermanent: boolean }): Rule<void> {
+    const [owner, current, time] = yield * together(
+      this.#owners.lock(ownerId), this.#contents.find(ownerId, name), this.#engine.now()
+    )
+    yield * this.#contents.remove({ owner, current, time }, removal)
+  }
+}
+
+function queriesOf ({ tables: { files, blobLeases } }: Engine) {
   return {
-    add: (file, quota) => store(file, quota, current => {
-      if (current === undefined) return undefined
-      if (current.sha256 !== file.sha256 || current.size !== file.size) throw new Problem('name_taken')
-      return { file: current, isNew: false }
-    }),
-
-    put: (file, quota, precondition) => store(file, quota, current => {
-      if (!permits(precondition, current)) throw new Problem('precondition_failed')
-      return undefined
-    }),
-
-    find: (ownerId, name) => readCached(`${ownerId}/${name}`, () => find(ownerId, name)),
-
-    hasOfSize: (ownerId, { minBytes, maxBytes }) => read(() => ask(ofSize, { ownerId, minBytes, maxBytes }, found => found.length > 0)),
-
-    list: (ownerId, page) => read(() => ask(reading('', db => db.select().from(files)
-      .where(and(eq(files.ownerId, ownerId), afterPosition(page, engine)))
-      .orderBy(...ordering(page.order, files)).limit(page.limit)))),
-
-    rename: (ownerId, name, newName) => transactFor(ownerId, function * () {
-      // The owner's lock orders this with files that are added under the new name.
-      const [, current, time] = yield * together(owners.lock(ownerId), find(ownerId, name), now())
-      if (current === undefined) throw new Problem('not_found')
-      if (newName === name) return current
-      try {
-        const [renamed] = yield * ask(writing('', db => db.update(files).set({ name: newName, updatedAt: later(current, time) }).where(eq(files.id, current.id)).returning()))
-        return renamed as FileRecord
-      } catch (error) {
-        throw error instanceof Refusal ? new Problem('name_taken', { cause: error }) : error
-      }
-    }),
-
-    correctDate: (ownerId, name) => apply(function * () {
-      yield * ask(writing('', db => db.update(files).set({ updatedAt: clock }).where(and(eq(files.ownerId, ownerId), eq(files.name, name), gt(files.updatedAt, clock)))))
-    }, ownerId),
-
-    remove: (ownerId, name, removal) => transactFor(ownerId, function * () {
-      const [owner, current, time] = yield * together(owners.lock(ownerId), find(ownerId, name), now())
-      yield * contents.remove({ owner, current, time }, removal)
-    })
+    ofSize: reading('file_of_size', db => db.select({ id: files.id }).from(files).where(and(
+      eq(files.ownerId, placeholder('ownerId')), between(files.size, placeholder('minBytes'), placeholder('maxBytes'))
+    )).orderBy(limitedTo(asc(files.size), 1))),
+    byBlob: reading('file_by_blob', db => db.select().from(files).where(eq(files.blobId, placeholder('blobId')))),
+    leaseOf: reading('lease_of_blob', db => db.select({ blobId: blobLeases.blobId }).from(blobLeases)
+      .where(eq(blobLeases.blobId, placeholder('blobId'))))
   }
 }

@@ -17,41 +17,58 @@ export interface Change { readonly bytes?: number, readonly files?: number, read
 export interface Reserved extends UploadUsage { readonly time: number }
 
 /** The usage of accounts: quotas are decided by it, and every change of files and kept content updates it. */
-export interface Owners {
+export class Owners {
+  readonly #queries: ReturnType<typeof queriesOf>
+
+  constructor (engine: Engine) {
+    this.#queries = queriesOf(engine)
+  }
+
   /** Locks an account. @throws not_found if it was deleted. */
-  lock (id: number): Ask<Owner>
-  /** What unfinished uploads reserve now, without the upload `except`. */
-  reserved (ownerId: number, except?: string): Ask<Reserved>
-  charge (ownerId: number, change: Change): Ask<unknown>
-}
-
-export function createOwners ({ tables: { accounts, uploads }, clock, locking }: Engine): Owners {
-  const sums = reading('reserved_by_uploads', db => db.select({
-    uploads: sql`count(*)`.mapWith(Number),
-    bytes: sql`coalesce(sum(coalesce(${uploads.length}, ${uploads.offset})), 0)`.mapWith(Number),
-    receivedBytes: sql`coalesce(sum(${uploads.offset}), 0)`.mapWith(Number),
-    time: clock.mapWith(Number)
-  }).from(uploads).where(and(
-    eq(uploads.ownerId, placeholder('ownerId')), isNull(uploads.result), gt(uploads.expiresAt, clock), ne(uploads.id, placeholder('except'))
-  )))
-  const locked = reading('lock_owner', db => locking(db.select({
-    id: accounts.id, bytes: accounts.usedBytes, files: accounts.usedFiles, keptBytes: accounts.keptBytes, keptContents: accounts.keptContents
-  }).from(accounts).where(and(eq(accounts.id, placeholder('id')), isNull(accounts.removedAt)))))
-  const charging = writing('charge_owner', db => db.update(accounts).set({
-    usedBytes: sql`${accounts.usedBytes} + cast(${placeholder('bytes')} AS bigint)`,
-    usedFiles: sql`${accounts.usedFiles} + cast(${placeholder('files')} AS bigint)`,
-    keptBytes: sql`${accounts.keptBytes} + cast(${placeholder('keptBytes')} AS bigint)`,
-    keptContents: sql`${accounts.keptContents} + cast(${placeholder('keptContents')} AS bigint)`
-  }).where(eq(accounts.id, placeholder('id'))))
-
-  return {
-    lock: id => ask(locked, { id }, ([owner]) => {
+  lock (id: number): Ask<Owner> {
+    return ask(this.#queries.lock, { id }, ([owner]) => {
       // The account was deleted during the upload.
       if (owner === undefined) throw new Problem('not_found')
       return owner
-    }),
-    reserved: (ownerId, except = '') => ask(sums, { ownerId, except }, ([usage]) => usage as Reserved),
-    charge: (id, { bytes = 0, files = 0, keptBytes = 0, keptContents = 0 }) => ask(charging, { id, bytes, files, keptBytes, keptContents })
+    })
+  }
+
+  /** What unfinished uploads reserve now, without the upload `except`. */
+  reserved (ownerId: number, except = ''): Ask<Reserved> {
+    return ask(this.#queries.sums, { ownerId, except }, ([usage]) => usage as Reserved)
+  }
+
+  charge (id: number, { bytes = 0, files = 0, keptBytes = 0, keptContents = 0 }: Change): Ask<unknown> {
+    return ask(this.#queries.charge, { id, bytes, files, keptBytes, keptContents })
+  }
+}
+
+function queriesOf ({ tables: { accounts, uploads }, clock, locking }: Engine) {
+  return {
+    sums: reading('reserved_by_uploads', db => db.select({
+      uploads: sql`count(*)`.mapWith(Number),
+      bytes: sql`coalesce(sum(coalesce(${uploads.length}, ${uploads.offset})), 0)`.mapWith(Number),
+      receivedBytes: sql`coalesce(sum(${uploads.offset}), 0)`.mapWith(Number),
+      time: clock.mapWith(Number)
+    }).from(uploads).where(and(
+      eq(uploads.ownerId, placeholder('ownerId')),
+      isNull(uploads.result),
+      gt(uploads.expiresAt, clock),
+      ne(uploads.id, placeholder('except'))
+    ))),
+    lock: reading('lock_owner', db => locking(db.select({
+      id: accounts.id,
+      bytes: accounts.usedBytes,
+      files: accounts.usedFiles,
+      keptBytes: accounts.keptBytes,
+      keptContents: accounts.keptContents
+    }).from(accounts).where(and(eq(accounts.id, placeholder('id')), isNull(accounts.removedAt))))),
+    charge: writing('charge_owner', db => db.update(accounts).set({
+      usedBytes: sql`${accounts.usedBytes} + cast(${placeholder('bytes')} AS bigint)`,
+      usedFiles: sql`${accounts.usedFiles} + cast(${placeholder('files')} AS bigint)`,
+      keptBytes: sql`${accounts.keptBytes} + cast(${placeholder('keptBytes')} AS bigint)`,
+      keptContents: sql`${accounts.keptContents} + cast(${placeholder('keptContents')} AS bigint)`
+    }).where(eq(accounts.id, placeholder('id'))))
   }
 }
 

@@ -1,17 +1,17 @@
-import { createAccountRepository } from './accounts.ts'
-import { type AttemptClaims, createAttemptRepository } from './attempts.ts'
-import { createBlobRepository, createDiscard, createLeaseEnder, type OwnBlobMethods } from './blobs.ts'
+import { AccountRules } from './accounts.ts'
+import { type AttemptClaims, AttemptRules } from './attempts.ts'
+import { BlobRules, createDiscard, createLeaseEnder, type OwnBlobMethods } from './blobs.ts'
 import type { Engine } from './engine.ts'
 import { createEventRepository, createEventWriter } from './events.ts'
-import { createFileContents } from './file-contents.ts'
-import { createFileRepository } from './files.ts'
-import { createKeptContents } from './kept-contents.ts'
+import { FileContents } from './file-contents.ts'
+import { FileRules } from './files.ts'
+import { KeptContents } from './kept-contents.ts'
 import type { Keeping } from './kept-repository.ts'
-import { createKeptRepository } from './kept.ts'
+import { KeptRules } from './kept.ts'
 import type { Metadata } from './metadata.ts'
-import { createOwners } from './owners.ts'
-import { createTokenRemover, createTokenRepository, type TokenFinder } from './tokens.ts'
-import { createUploadRepository } from './uploads.ts'
+import { Owners } from './owners.ts'
+import { type TokenFinder, TokenRemover, TokenRules } from './tokens.ts'
+import { UploadRules } from './uploads.ts'
 
 interface RepositoryOptions {
   readonly engine: Engine
@@ -27,20 +27,20 @@ export type Repositories = Pick<Metadata, 'accounts' | 'tokens' | 'attempts' | '
 
 /** The repositories of a database: the rules that all have, and what this one does in its own way. */
 export function createRepositories ({ engine, patient, keeping, tokenFinder, attemptClaims, discardedBlobs }: RepositoryOptions): Repositories {
-  const owners = createOwners(engine)
+  const owners = new Owners(engine)
   const discard = createDiscard(engine)
   const writeEvent = createEventWriter(engine)
-  const tokenRemover = createTokenRemover(engine)
-  const keptContents = createKeptContents({ engine, owners, discard, keeping })
-  const contents = createFileContents({ engine, owners, keptContents, discard, endLease: createLeaseEnder(engine), keepsDeleted: keeping.milliseconds > 0 })
+  const tokenRemover = new TokenRemover(engine)
+  const keptContents = new KeptContents({ engine, owners, discard, keeping })
+  const contents = new FileContents({ engine, owners, keptContents, discard, endLease: createLeaseEnder(engine), keepsDeleted: keeping.milliseconds > 0 })
   return {
-    accounts: createAccountRepository({ engine, patient, tokenRemover, discard }),
-    tokens: createTokenRepository({ engine, writeEvent, tokenRemover, tokenFinder }),
-    attempts: createAttemptRepository(engine, attemptClaims),
+    accounts: new AccountRules({ engine, patient, tokenRemover, discard }),
+    tokens: new TokenRules({ engine, writeEvent, tokenRemover, tokenFinder }),
+    attempts: new AttemptRules(engine, attemptClaims),
     events: createEventRepository(engine, writeEvent),
-    files: createFileRepository({ engine, owners, contents, keptContents }),
-    kept: createKeptRepository({ engine, owners, contents, keptContents, keeping }),
-    uploads: createUploadRepository({ engine, owners, contents, keptContents, discard }),
-    blobs: createBlobRepository(engine, discardedBlobs)
+    files: new FileRules({ engine, owners, contents, keptContents }),
+    kept: new KeptRules({ engine, owners, contents, keptContents, keeping }),
+    uploads: new UploadRules({ engine, owners, contents, keptContents, discard }),
+    blobs: new BlobRules(engine, discardedBlobs)
   }
 }

@@ -41,8 +41,15 @@ type DiscardedBlobs = ReturnType<typeof pgTable<'discarded_blobs', { id: HasDefa
 export type Tables = ReturnType<typeof createTables> & { readonly discardedBlobs: DiscardedBlobs }
 
 /** The tables that every database has. What only one has, or has with other columns, is in the `schema.ts` of that one. */
-export function createTables ({ table, index, uniqueIndex, primaryKey, number, boolean, text, key, json, identity, uploadId, uploadSequence }: Dialect) {
-  const accounts = table('accounts', {
+export function createTables (dialect: Dialect) {
+  const accounts = accountTable(dialect)
+  return { accounts, ...signInTables(dialect, accounts), ...fileTables(dialect, accounts), ...uploadTables(dialect, accounts) }
+}
+
+type Accounts = ReturnType<typeof accountTable>
+
+function accountTable ({ table, index, uniqueIndex, number, text, key, identity }: Dialect) {
+  return table('accounts', {
     id: identity('id'),
     username: text('username').notNull(),
     usernameKey: key('username_key').notNull(),
@@ -63,7 +70,9 @@ export function createTables ({ table, index, uniqueIndex, primaryKey, number, b
     // Partial: few accounts are being deleted, and every sweep looks for one.
     index('accounts_removed').on(columns.removedAt).where(isNotNull(columns.removedAt))
   ])
+}
 
+function signInTables ({ table, index, uniqueIndex, primaryKey, number, boolean, text, key, identity }: Dialect, accounts: Accounts) {
   const tokens = table('tokens', {
     id: identity('id'),
     accountId: number('account_id').notNull().references(() => accounts.id, { onDelete: 'cascade' }),
@@ -121,6 +130,10 @@ export function createTables ({ table, index, uniqueIndex, primaryKey, number, b
     index('events_account').on(columns.accountId, columns.id)
   ])
 
+  return { tokens, attempts, accountNetworks, events }
+}
+
+function fileTables ({ table, index, uniqueIndex, number, text, key, identity }: Dialect, accounts: Accounts) {
   const files = table('files', {
     id: identity('id'),
     ownerId: number('owner_id').notNull().references(() => accounts.id),
@@ -162,6 +175,12 @@ export function createTables ({ table, index, uniqueIndex, primaryKey, number, b
     index('kept_file').on(columns.fileId, columns.keptAt, columns.id),
     index('kept_age').on(columns.keptAt, columns.id)
   ])
+
+  return { files, kept }
+}
+
+function uploadTables (dialect: Dialect, accounts: Accounts) {
+  const { table, index, uniqueIndex, number, boolean, text, key, json, uploadId, uploadSequence } = dialect
 
   /** Uploads that a client can continue. A row without a result is unfinished, and owns its blob. */
   const uploads = table('uploads', {
@@ -207,5 +226,5 @@ export function createTables ({ table, index, uniqueIndex, primaryKey, number, b
     index('blob_leases_expiry').on(columns.expiresAt)
   ])
 
-  return { accounts, tokens, attempts, accountNetworks, events, files, kept, uploads, blobLeases }
+  return { uploads, blobLeases }
 }

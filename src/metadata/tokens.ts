@@ -4,121 +4,177 @@ import type { Engine } from './engine.ts'
 import type { WriteEvent } from './events.ts'
 import type { TokenRepository } from './metadata.ts'
 import { limitedTo } from './paging.ts'
-import type { TokenRecord } from './records.ts'
-import { ask, reading, Refusal, together, writing, type Rule } from './rule.ts'
+import type { NewToken, TokenAndAccount, TokenConditions, TokenRecord } from './records.ts'
+import { ask, type Db, reading, Refusal, together, writing, type Rule } from './rule.ts'
 
 const { placeholder } = sql
 
 /** Deletes all tokens of an account, even if they are too many for one transaction. */
-export interface TokenRemover {
+export class TokenRemover {
+  readonly #engine: Engine
+  readonly #queries: ReturnType<typeof removalsOf>
+
+  constructor (engine: Engine) {
+    this.#engine = engine
+    this.#queries = removalsOf(engine)
+  }
+
   /** Deletes the oldest tokens in transactions of their own until few enough are left. Most accounts never have more. */
-  thinOut (accountId: number): Promise<void>
+  async thinOut (accountId: number): Promise<void> {
+    const { maxDeletedRows, read, transactFor } = this.#engine
+    const { surplus, removeOldest } = this.#queries
+    if (maxDeletedRows === Infinity) return
+    while ((await read(() => ask(surplus, { accountId }))).length > 0) {
+      await transactFor(accountId, () => ask(removeOldest, { accountId }))
+    }
+  }
+
   /** Deletes the rest in the current transaction, after `thinOut`. */
-  removeRest (accountId: number): Rule<void>
+  * removeRest (accountId: number): Rule<void> {
+    yield * ask(this.#queries.removeAll, { accountId })
+  }
 }
 
-export function createTokenRemover ({ tables: { tokens }, maxDeletedRows, read, transactFor }: Engine): TokenRemover {
+function removalsOf ({ tables: { tokens }, maxDeletedRows }: Engine) {
   const isOfAccount = eq(tokens.accountId, placeholder('accountId'))
-  const beyond = reading('token_beyond_transaction', db => db.select({ id: tokens.id }).from(tokens).where(isOfAccount).orderBy(limitedTo(asc(tokens.id), 1, maxDeletedRows)))
-  const removeOldest = writing('remove_oldest_tokens', db => db.delete(tokens)
-    .where(inArray(tokens.id, db.select({ id: tokens.id }).from(tokens).where(isOfAccount).orderBy(limitedTo(asc(tokens.id), maxDeletedRows)))))
-  const removeAll = writing('remove_tokens', db => db.delete(tokens).where(isOfAccount))
-
+  const someOf = (db: Db, limit: number, offset = 0) => db.select({ id: tokens.id }).from(tokens).where(isOfAccount)
+    .orderBy(limitedTo(asc(tokens.id), limit, offset))
   return {
-    async thinOut (accountId) {
-      if (maxDeletedRows === Infinity) return
-      while ((await read(() => ask(beyond, { accountId }))).length > 0) await transactFor(accountId, () => ask(removeOldest, { accountId }))
-    },
-    * removeRest (accountId) { yield * ask(removeAll, { accountId }) }
+    surplus: reading('surplus_token', db => someOf(db, 1, maxDeletedRows)),
+    removeOldest: writing('remove_oldest_tokens', db => db.delete(tokens).where(inArray(tokens.id, someOf(db, maxDeletedRows)))),
+    removeAll: writing('remove_tokens', db => db.delete(tokens).where(isOfAccount))
   }
 }
 
 /** What the databases do in ways of their own. */
 export type TokenFinder = Pick<TokenRepository, 'find' | 'findBySecret'>
 
-interface TokenOptions { readonly engine: Engine, readonly writeEvent: WriteEvent, readonly tokenRemover: TokenRemover, readonly tokenFinder: TokenFinder }
+interface TokenOptions {
+  readonly engine: Engine
+  readonly writeEvent: WriteEvent
+  readonly tokenRemover: TokenRemover
+  readonly tokenFinder: TokenFinder
+}
 
-export function createTokenRepository ({ engine, writeEvent, tokenRemover, tokenFinder }: TokenOptions): TokenRepository {
-  const { tables: { accounts, tokens }, clock, now, read, transactFor, apply, locking } = engine
-  const isOfAccount = eq(tokens.accountId, placeholder('accountId'))
+export class TokenRules implements TokenRepository {
+  readonly #engine: Engine
+  readonly #queries: ReturnType<typeof queriesOf>
+  readonly #writeEvent: WriteEvent
+  readonly #tokenRemover: TokenRemover
+  readonly #tokenFinder: TokenFinder
 
-  const activeAccount = reading('account_for_token', db => locking(db.select({ passwordHash: accounts.passwordHash }).from(accounts)
-    .where(and(eq(accounts.id, placeholder('accountId')), isNull(accounts.removedAt)))))
-  const insert = writing('add_token', db => db.insert(tokens).values({
-    accountId: placeholder('accountId'),
-    kind: placeholder('kind'),
-    parentId: placeholder('parentId'),
-    name: placeholder('name'),
-    scopes: placeholder('scopes'),
-    secretHash: placeholder('secretHash'),
-    createdAt: placeholder('createdAt'),
-    expiresAt: placeholder('expiresAt')
-  }).returning())
-  const beyondLimit = reading('token_beyond_limit', db => db.select({ id: tokens.id }).from(tokens).where(isOfAccount)
-    .orderBy(limitedTo(desc(tokens.id), 1, placeholder('maxTokens'))))
-  const oldestAccess = reading('oldest_access_token', db => db.select({ id: tokens.id }).from(tokens)
-    .where(and(isOfAccount, eq(tokens.kind, 'access'), lt(tokens.id, placeholder('newId')))).orderBy(limitedTo(asc(tokens.id), 1)))
-  const removeById = writing('remove_token', db => db.delete(tokens).where(and(isOfAccount, eq(tokens.id, placeholder('id')))).returning({ id: tokens.id }))
-  const recordUse = writing('record_token_use', db => db.update(tokens).set({ lastUsedAt: placeholder('at') as never }).where(eq(tokens.id, placeholder('id'))))
-
-  /** Deletes the oldest access token if the account has more than `maxTokens`. */
-  function * enforceLimit (accountId: number, newId: number, maxTokens: number): Rule<void> {
-    const [surplus] = yield * ask(beyondLimit, { accountId, maxTokens })
-    if (surplus === undefined) return
-    const [oldest] = yield * ask(oldestAccess, { accountId, newId })
-    if (oldest === undefined) throw new Problem('too_many_tokens', { detail: `An account may have at most ${maxTokens} tokens; revoke some first.` })
-    yield * ask(removeById, { accountId, id: oldest.id })
+  constructor ({ engine, writeEvent, tokenRemover, tokenFinder }: TokenOptions) {
+    this.#engine = engine
+    this.#queries = queriesOf(engine)
+    this.#writeEvent = writeEvent
+    this.#tokenRemover = tokenRemover
+    this.#tokenFinder = tokenFinder
   }
 
-  return {
-    add: (token, { withEvent, passwordHash, maxTokens, lifetimeMilliseconds = Infinity } = {}) => transactFor(token.accountId, function * () {
-      // Locked: a password change deletes the tokens that exist by then, and no later ones.
-      const [[account], time] = yield * together(ask(activeAccount, { accountId: token.accountId }), now())
-      if (passwordHash !== undefined && account?.passwordHash !== passwordHash) throw new Problem('credentials_wrong')
-      if (account === undefined) throw new Problem('token_revoked')
-      const { createdAt = time } = token
-      const expiresAt = Math.min(token.expiresAt ?? Infinity, createdAt + lifetimeMilliseconds)
-      const added = yield * insertToken({ ...token, createdAt, expiresAt: expiresAt === Infinity ? null : expiresAt })
-      if (maxTokens !== undefined) yield * enforceLimit(token.accountId, added.id, maxTokens)
-      if (withEvent !== undefined) yield * writeEvent(withEvent.event, withEvent.keep)
-      return added
-    }),
-
-    ...tokenFinder,
-
-    list: (accountId, { beforeId, limit }) => read(() => ask(reading('', db => db.select().from(tokens)
-      .where(and(
-        eq(tokens.accountId, accountId),
-        or(isNull(tokens.expiresAt), gt(tokens.expiresAt, clock)),
-        beforeId === undefined ? undefined : lt(tokens.id, beforeId)
-      )).orderBy(desc(tokens.id)).limit(limit)))),
-
-    recordUse: (id, at) => apply(function * () { yield * ask(recordUse, { id, at }) }),
-
-    remove: (accountId, id) => transactFor(accountId, function * () {
-      const removed = yield * ask(removeById, { accountId, id })
-      if (removed.length === 0) throw new Problem('not_found')
-    }),
-
-    async removeAll (accountId) {
-      await tokenRemover.thinOut(accountId)
-      await apply(() => tokenRemover.removeRest(accountId), accountId)
-    },
-
-    removeExpired: ({ kind, before }, limit) => apply(function * () {
-      const removed = yield * ask(writing('', db => db.delete(tokens).where(inArray(tokens.id, engine.skippingLocked(
-        db.select({ id: tokens.id }).from(tokens).where(and(eq(tokens.kind, kind), lt(tokens.expiresAt, before))).orderBy(asc(tokens.expiresAt)).limit(limit)
-      ) as never)).returning({ id: tokens.id })))
-      return removed.length === limit
-    })
+  add (token: NewToken, conditions: TokenConditions = {}): Promise<TokenRecord> {
+    return this.#engine.transactFor(token.accountId, () => this.#add(token, conditions))
   }
 
-  function * insertToken (values: Record<string, unknown>): Rule<TokenRecord> {
+  * #add (token: NewToken, conditions: TokenConditions): Rule<TokenRecord> {
+    const { withEvent, passwordHash, maxTokens, lifetimeMilliseconds = Infinity } = conditions
+    const { accountId } = token
+    // Locked: a password change deletes the tokens that exist by then, and no later ones.
+    const [[account], time] = yield * together(ask(this.#queries.lockAccount, { accountId }), this.#engine.now())
+    if (passwordHash !== undefined && account?.passwordHash !== passwordHash) throw new Problem('credentials_wrong')
+    if (account === undefined) throw new Problem('token_revoked')
+    const { createdAt = time } = token
+    const expiresAt = Math.min(token.expiresAt ?? Infinity, createdAt + lifetimeMilliseconds)
+    const added = yield * this.#insert({ ...token, createdAt, expiresAt: expiresAt === Infinity ? null : expiresAt })
+    if (maxTokens !== undefined) yield * this.#enforceLimit(accountId, added.id, maxTokens)
+    if (withEvent !== undefined) yield * this.#writeEvent(withEvent.event, withEvent.keep)
+    return added
+  }
+
+  * #insert (values: Record<string, unknown>): Rule<TokenRecord> {
     try {
-      const [added] = yield * ask(insert, values)
+      const [added] = yield * ask(this.#queries.insert, values)
       return added as TokenRecord
     } catch (error) {
       throw error instanceof Refusal && error.constraint === 'reference' ? new Problem('token_revoked', { cause: error }) : error
     }
+  }
+
+  /** Deletes the oldest access token if the account has more than `maxTokens`. */
+  * #enforceLimit (accountId: number, newId: number, maxTokens: number): Rule<void> {
+    const { beyondLimit, oldestAccess, remove } = this.#queries
+    const [surplus] = yield * ask(beyondLimit, { accountId, maxTokens })
+    if (surplus === undefined) return
+    const [oldest] = yield * ask(oldestAccess, { accountId, newId })
+    if (oldest === undefined) throw new Problem('too_many_tokens', { detail: `An account may have at most ${maxTokens} tokens; revoke some first.` })
+    yield * ask(remove, { accountId, id: oldest.id })
+  }
+
+  find (id: number): Promise<TokenAndAccount | undefined> {
+    return this.#tokenFinder.find(id)
+  }
+
+  findBySecret (secretHash: string): Promise<TokenAndAccount | undefined> {
+    return this.#tokenFinder.findBySecret(secretHash)
+  }
+
+  list (accountId: number, { beforeId, limit }: { beforeId: number | undefined, limit: number }): Promise<TokenRecord[]> {
+    const { tables: { tokens }, clock, read } = this.#engine
+    return read(() => ask(reading('', db => db.select().from(tokens)
+      .where(and(
+        eq(tokens.accountId, accountId),
+        or(isNull(tokens.expiresAt), gt(tokens.expiresAt, clock)),
+        beforeId === undefined ? undefined : lt(tokens.id, beforeId)
+      )).orderBy(desc(tokens.id)).limit(limit))))
+  }
+
+  recordUse (id: number, at: number): Promise<void> {
+    return this.#engine.apply(() => ask(this.#queries.recordUse, { id, at }, () => {}))
+  }
+
+  remove (accountId: number, id: number): Promise<void> {
+    return this.#engine.transactFor(accountId, () => ask(this.#queries.remove, { accountId, id }, removed => {
+      if (removed.length === 0) throw new Problem('not_found')
+    }))
+  }
+
+  async removeAll (accountId: number): Promise<void> {
+    await this.#tokenRemover.thinOut(accountId)
+    await this.#engine.apply(() => this.#tokenRemover.removeRest(accountId), accountId)
+  }
+
+  removeExpired ({ kind, before }: { kind: NewToken['kind'], before: number }, limit: number): Promise<boolean> {
+    const { tables: { tokens }, apply, skippingLocked } = this.#engine
+    return apply(() => ask(writing('', db => db.delete(tokens).where(inArray(tokens.id, skippingLocked(
+      db.select({ id: tokens.id }).from(tokens).where(and(eq(tokens.kind, kind), lt(tokens.expiresAt, before)))
+        .orderBy(asc(tokens.expiresAt)).limit(limit)
+    ) as never)).returning({ id: tokens.id })), {}, removed => removed.length === limit))
+  }
+}
+
+function queriesOf ({ tables: { accounts, tokens }, locking }: Engine) {
+  const isOfAccount = eq(tokens.accountId, placeholder('accountId'))
+  const idsOf = (db: Db) => db.select({ id: tokens.id }).from(tokens)
+  return {
+    lockAccount: reading('account_for_token', db => locking(db.select({ passwordHash: accounts.passwordHash }).from(accounts)
+      .where(and(eq(accounts.id, placeholder('accountId')), isNull(accounts.removedAt))))),
+    insert: writing('add_token', db => db.insert(tokens).values({
+      accountId: placeholder('accountId'),
+      kind: placeholder('kind'),
+      parentId: placeholder('parentId'),
+      name: placeholder('name'),
+      scopes: placeholder('scopes'),
+      secretHash: placeholder('secretHash'),
+      createdAt: placeholder('createdAt'),
+      expiresAt: placeholder('expiresAt')
+    }).returning()),
+    beyondLimit: reading('token_beyond_limit', db => idsOf(db).where(isOfAccount)
+      .orderBy(limitedTo(desc(tokens.id), 1, placeholder('maxTokens')))),
+    oldestAccess: reading('oldest_access_token', db => idsOf(db)
+      .where(and(isOfAccount, eq(tokens.kind, 'access'), lt(tokens.id, placeholder('newId'))))
+      .orderBy(limitedTo(asc(tokens.id), 1))),
+    remove: writing('remove_token', db => db.delete(tokens).where(and(isOfAccount, eq(tokens.id, placeholder('id'))))
+      .returning({ id: tokens.id })),
+    recordUse: writing('record_token_use', db => db.update(tokens).set({ lastUsedAt: placeholder('at') as never })
+      .where(eq(tokens.id, placeholder('id'))))
   }
 }

@@ -8,9 +8,12 @@ import { refuseBeyond, type Owners } from './owners.ts'
 import { limitedTo } from './paging.ts'
 import { isUnconditional, permits } from './preconditions.ts'
 import type { NewFile } from './records.ts'
-import { ask, reading, together, writing, type Rule } from './rule.ts'
+import { type Ask, ask, type Db, type Query, reading, together, writing, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
-import { MAX_FINISHED, MAX_FORGOTTEN, refuseMoreUploads, type StoredUpload, type UploadRecord, type UploadRepository } from './uploads-repository.ts'
+import {
+  type ListedUpload, MAX_FINISHED, MAX_FORGOTTEN, type NewUpload, refuseMoreUploads, type StoredUpload, type TakeOver, type UploadChange,
+  type UploadPage, type UploadRecord, type UploadRepository, type UploadUsage
+} from './uploads-repository.ts'
 
 const { placeholder } = sql
 
@@ -25,179 +28,270 @@ interface UploadOptions {
   readonly discard: Discard
 }
 
-export function createUploadRepository ({ engine, owners, contents, keptContents, discard }: UploadOptions): UploadRepository {
-  const { tables: { files, uploads, discardedBlobs }, clock, now, read, transact, transactFor, locking, skippingLocked } = engine
-  const isUnfinished = isNull(uploads.result)
-  const isLive = gt(uploads.expiresAt, clock)
-  const byId = reading('upload_by_id', db => db.select().from(uploads).where(and(eq(uploads.id, placeholder('id')), isLive)))
-  const lockById = reading('lock_upload', db => locking(db.select().from(uploads).where(and(eq(uploads.id, placeholder('id')), isLive))))
-  const itsFile = reading('file_of_upload', db => db.select().from(files).where(and(
-    eq(files.ownerId, placeholder('ownerId')),
-    eq(files.name, sql`(SELECT u.name FROM uploads u WHERE u.id = ${placeholder('id')})`)
-  )))
-  const itsDiscard = reading('discard_of_upload', db => db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs).where(eq(discardedBlobs.blobId, placeholder('blobId'))))
-  /** The columns, as placeholders. */
-  const values = <Names extends readonly (keyof Row)[]>(...names: Names) => Object.fromEntries(names.map(name => [name, placeholder(name)])) as Record<Names[number], never>
-  const inserting = writing('add_upload', db => db.insert(uploads).values(values(
-    'id', 'ownerId', 'name', 'type', 'blobId', 'length', 'method', 'precondition', 'uploadMetadata', 'reprDigest', 'createdAt', 'expiresAt'
-  )).returning())
-  const updating = writing('change_upload', db => db.update(uploads).set(values(
-    'length', 'precondition', 'reprDigest', 'expiresAt', 'offset', 'state', 'generation', 'isAppending', 'isRefused', 'result'
-  )).where(eq(uploads.id, placeholder('id'))).returning())
-  const finished = and(eq(uploads.ownerId, placeholder('ownerId')), isNotNull(uploads.result))
-  const firstFinished = reading('first_finished_uploads', db => db.select({ sequence: uploads.sequence }).from(uploads).where(finished)
-    .orderBy(limitedTo(sql`${asc(uploads.expiresAt)}, ${asc(uploads.sequence)}`, placeholder('surplus'))))
-  const surplusFinished = reading('surplus_finished_uploads', db => db.select({ sequence: uploads.sequence }).from(uploads).where(finished)
-    .orderBy(limitedTo(sql`${desc(uploads.expiresAt)}, ${desc(uploads.sequence)}`, MAX_FORGOTTEN, placeholder('maxFinished'))))
+type Limits = Parameters<UploadRepository['add']>[1]
+type Saving = Parameters<UploadRepository['save']>[1]
+type Finishing = Parameters<UploadRepository['finish']>[1]
 
-  const listed = {
-    id: uploads.id,
-    name: uploads.name,
-    type: uploads.type,
-    length: uploads.length,
-    offset: uploads.offset,
-    createdAt: uploads.createdAt,
-    expiresAt: uploads.expiresAt,
-    sequence: uploads.sequence
+export class UploadRules implements UploadRepository {
+  readonly #engine: Engine
+  readonly #queries: ReturnType<typeof queriesOf>
+  readonly #owners: Owners
+  readonly #contents: FileContents
+  readonly #keptContents: KeptContents
+  readonly #discard: Discard
+
+  constructor ({ engine, owners, contents, keptContents, discard }: UploadOptions) {
+    this.#engine = engine
+    this.#queries = queriesOf(engine)
+    this.#owners = owners
+    this.#contents = contents
+    this.#keptContents = keptContents
+    this.#discard = discard
   }
 
-  const find = (ownerId: number, id: string, query = byId) => ask(query, { id }, ([row]) => row?.ownerId === ownerId ? recordOf(row) : undefined)
+  add (upload: NewUpload, limits: Limits): Promise<UploadRecord> {
+    return this.#engine.transactFor(upload.ownerId, isRepeated => this.#add(upload, limits, isRepeated), { repeats: true })
+  }
 
-  /** The upload, which the request must not have lost to a later one. */
-  function taken ([row]: Row[], generation: number, isRepeated = false): UploadRecord {
-    // An earlier try may have made a file, and another request has ended the upload since: the outcome stays unknown.
-    if (row === undefined && isRepeated) throw ended()
-    if (row === undefined) throw new Problem('not_found')
-    if (row.generation !== generation || (row.result !== null && !isRepeated)) throw new Problem('upload_taken_over')
-    return recordOf(row)
+  * #add ({ lifetimeMilliseconds, ...upload }: NewUpload, { maxUploads, quota }: Limits, isRepeated: boolean): Rule<UploadRecord> {
+    const { ownerId, name, length, method } = upload
+    const [owner, createdAt] = yield * together(this.#owners.lock(ownerId), this.#engine.now())
+    const earlier = isRepeated ? yield * this.#addedEarlier(upload) : undefined
+    if (earlier !== undefined) return earlier
+    if (method === 'PUT') yield * this.#removePuts(ownerId, name)
+    const reserved = yield * this.#owners.reserved(ownerId)
+    refuseBeyond(quota, { owner, reserved, added: { bytes: length ?? 0, files: 1 } })
+    if (reserved.uploads >= maxUploads) refuseMoreUploads(maxUploads)
+    const values = { ...upload, createdAt, expiresAt: createdAt + lifetimeMilliseconds }
+    return yield * ask(this.#queries.insert, values, ([added]) => recordOf(added as Row))
   }
 
   /** What an earlier try has added whose answer was lost; undefined if it added nothing. */
-  function * addedEarlier ({ id, blobId }: Pick<UploadRecord, 'id' | 'blobId'>): Rule<UploadRecord | undefined> {
+  * #addedEarlier ({ id, blobId }: Pick<UploadRecord, 'id' | 'blobId'>): Rule<UploadRecord | undefined> {
+    const { byId, itsDiscard } = this.#queries
     const [[row], [discarded]] = yield * together(ask(byId, { id }), ask(itsDiscard, { blobId }))
-    // Another request has ended it since: its bytes are to be deleted, and must not become those of a new one. The outcome stays unknown.
+    // Another request has ended it since: its bytes are to be deleted, and must not become those of a new one.
     if (discarded !== undefined) throw ended()
     return row && recordOf(row)
   }
 
-  const update = (upload: UploadRecord, changes: Changes) => ask(updating, { ...upload, result: upload.result ?? null, ...changes }, ([row]) => recordOf(row as Row))
-
-  /** Deletes uploads. The blobs of those that are unfinished become discarded. Returns their number. */
-  function * remove (condition: SQL | undefined): Rule<number> {
-    const deleted = yield * ask(writing('', db => db.delete(uploads).where(condition).returning({ blobId: uploads.blobId, result: uploads.result })))
-    yield * together(discard(deleted.filter(({ result }) => result === null).map(({ blobId }) => blobId), yield * now()))
-    return deleted.length
+  * #removePuts (ownerId: number, name: string): Rule<void> {
+    const { uploads } = this.#engine.tables
+    yield * this.#remove(and(
+      eq(uploads.ownerId, ownerId), isNull(uploads.result), eq(uploads.method, 'PUT'), eq(uploads.name, name)
+    ))
   }
 
-  /** Forgets the first finished uploads of an owner who has too many, a few at a time. */
-  function * forgetFinished (ownerId: number, maxFinished: number): Rule<void> {
-    const surplus = (yield * ask(surplusFinished, { ownerId, maxFinished })).length
-    if (surplus === 0) return
-    const first = (yield * ask(firstFinished, { ownerId, surplus })).map(({ sequence }) => sequence)
-    yield * ask(writing('', db => db.delete(uploads).where(inArray(uploads.sequence, first))))
+  find (ownerId: number, id: string): Promise<UploadRecord | undefined> {
+    return this.#engine.read(() => this.#find(ownerId, id, this.#queries.byId))
   }
 
-  /** The file that the upload becomes; undefined if its precondition, or a file of that name, refuses it. */
-  function * store (upload: UploadRecord, file: NewFile, beginning: Beginning): Rule<StoredUpload | undefined> {
-    const { current, time } = beginning
-    if (upload.method === 'POST' && isUnconditional(upload.precondition) && current !== undefined) {
-      if (current.sha256 !== file.sha256 || current.size !== file.size) return undefined
-      yield * together(discard([file.blobId], time))
-      return { file: current, isNew: false }
-    }
-    if (!permits(upload.precondition, current)) return undefined
-    return yield * contents.store(file, beginning)
+  #find (ownerId: number, id: string, query: Query<Row[]>): Ask<UploadRecord | undefined> {
+    return ask(query, { id }, ([row]) => row?.ownerId === ownerId ? recordOf(row) : undefined)
   }
 
-  return {
-    add: ({ lifetimeMilliseconds, ...upload }, { maxUploads, quota }) => transactFor(upload.ownerId, function * (isRepeated) {
-      const { ownerId, name, length, method } = upload
-      const [owner, createdAt] = yield * together(owners.lock(ownerId), now())
-      const earlier = isRepeated ? yield * addedEarlier(upload) : undefined
-      if (earlier !== undefined) return earlier
-      if (method === 'PUT') yield * remove(and(eq(uploads.ownerId, ownerId), isUnfinished, eq(uploads.method, 'PUT'), eq(uploads.name, name)))
-      const reserved = yield * owners.reserved(ownerId)
-      refuseBeyond(quota, { owner, reserved, added: { bytes: length ?? 0, files: 1 } })
-      if (reserved.uploads >= maxUploads) refuseMoreUploads(maxUploads)
-      return yield * ask(inserting, { ...upload, createdAt, expiresAt: createdAt + lifetimeMilliseconds }, ([added]) => recordOf(added as Row))
-    }, { repeats: true }),
-
-    find: (ownerId, id) => read(() => find(ownerId, id)),
-
-    list: (ownerId, { name, method, before, limit }) => read(() => ask(reading('', db => db.select(listed).from(uploads).where(and(
+  list (ownerId: number, { name, method, before, limit }: UploadPage): Promise<ListedUpload[]> {
+    const { tables: { uploads }, clock, read } = this.#engine
+    const columns = listedColumns(uploads)
+    return read(() => ask(reading('', db => db.select(columns).from(uploads).where(and(
       eq(uploads.ownerId, ownerId),
-      isUnfinished,
-      isLive,
+      isNull(uploads.result),
+      gt(uploads.expiresAt, clock),
       name === undefined ? undefined : eq(uploads.name, name),
       method === undefined ? undefined : eq(uploads.method, method),
       before === undefined ? undefined : lt(uploads.sequence, before)
-    )).orderBy(desc(uploads.sequence)).limit(limit)))),
-
-    // If the answer is lost, it is taken over once more.
-    takeOver: (ownerId, id, { isAppending, lifetimeMilliseconds, precondition }) => transactFor(ownerId, function * () {
-      const [, upload, time] = yield * together(owners.lock(ownerId), find(ownerId, id, lockById), now())
-      if (upload === undefined) throw new Problem('not_found')
-      if (upload.result !== undefined) return upload
-      const expiresAt = isAppending ? time + lifetimeMilliseconds : upload.expiresAt
-      return yield * update(upload, { generation: upload.generation + 1, isAppending, expiresAt, precondition: precondition ?? upload.precondition })
-    }, { repeats: true }),
-
-    save: (change, { isAppending, quota }) => keptContents.transactWithRoom(change.ownerId, function * () {
-      const { id, ownerId, offset, state, length, lifetimeMilliseconds } = change
-      const [owner, found, reserved] = yield * together(owners.lock(ownerId), ask(lockById, { id }), owners.reserved(ownerId))
-      const upload = taken(found, change.generation)
-      const { time } = reserved
-      const bytes = reservation(change) - reservation(upload)
-      const excess = refuseBeyond(quota, { owner, reserved, added: { bytes, files: 0 } })
-      yield * update(upload, { offset, state, length, expiresAt: time + lifetimeMilliseconds, isAppending })
-      // Only what has arrived needs room.
-      yield * keptContents.makeRoom(ownerId, { bytes: excess - bytes + offset - upload.offset, time })
-    }),
-
-    finish: (change, { sha256, quota, maxFinished = MAX_FINISHED }) => keptContents.transactWithRoom(change.ownerId, function * (isRepeated) {
-      const { id, ownerId, offset, state, lifetimeMilliseconds } = change
-      const [owner, found, reserved, [current]] = yield * together(owners.lock(ownerId), ask(lockById, { id }), owners.reserved(ownerId, id), ask(itsFile, { ownerId, id }))
-      const upload = taken(found, change.generation, isRepeated)
-      const { time } = reserved
-      if (upload.result !== undefined) return upload.result
-      const { name, type, blobId } = upload
-      const file = { ownerId, name, type, blobId, size: offset, sha256, isLeased: false }
-      const result = yield * store(upload, file, { owner, current, time, reserved, quota })
-      const progress = { offset, length: offset, expiresAt: time + lifetimeMilliseconds, isAppending: false }
-      if (result === undefined) {
-        yield * update(upload, { ...progress, state, isRefused: true })
-        // The bytes of a refused upload stay with it.
-        const all = yield * owners.reserved(ownerId)
-        yield * keptContents.makeRoom(ownerId, { bytes: refuseBeyond(quota, { owner, reserved: all, added: { bytes: 0, files: 0 } }), time })
-        return undefined
-      }
-      yield * update(upload, { ...progress, state: null, precondition: {}, reprDigest: null, isRefused: false, result })
-      yield * forgetFinished(ownerId, maxFinished)
-      return result
-    }),
-
-    remove: (ownerId, id) => transactFor(ownerId, function * () {
-      const [, upload] = yield * together(owners.lock(ownerId), find(ownerId, id, lockById))
-      if (upload === undefined) throw new Problem('not_found')
-      yield * remove(eq(uploads.id, id))
-    }),
-
-    usage: ownerId => read(function * () {
-      const { uploads, bytes, receivedBytes } = yield * owners.reserved(ownerId)
-      return { uploads, bytes, receivedBytes }
-    }),
-
-    async removeExpired (limit) {
-      const hasExpired = lte(uploads.expiresAt, clock)
-      // Usually there is none, and a write costs a sync.
-      if ((await read(() => ask(reading('', db => db.select({ id: uploads.id }).from(uploads).where(hasExpired).limit(1))))).length === 0) return false
-      return transact(function * () {
-        // Those that another process is deleting are left to it.
-        const expired = yield * ask(reading('', db => skippingLocked(db.select({ id: uploads.id }).from(uploads).where(hasExpired).limit(limit))))
-        return (yield * remove(inArray(uploads.id, expired.map(({ id }) => id)))) === limit
-      })
-    }
+    )).orderBy(desc(uploads.sequence)).limit(limit))))
   }
+
+  // If the answer is lost, it is taken over once more.
+  takeOver (ownerId: number, id: string, to: TakeOver): Promise<UploadRecord> {
+    return this.#engine.transactFor(ownerId, () => this.#takeOver(ownerId, id, to), { repeats: true })
+  }
+
+  * #takeOver (ownerId: number, id: string, { isAppending, lifetimeMilliseconds, precondition }: TakeOver): Rule<UploadRecord> {
+    const [upload, time] = yield * this.#lock(ownerId, id)
+    if (upload.result !== undefined) return upload
+    const expiresAt = isAppending ? time + lifetimeMilliseconds : upload.expiresAt
+    const changes = { generation: upload.generation + 1, isAppending, expiresAt, precondition: precondition ?? upload.precondition }
+    return yield * this.#update(upload, changes)
+  }
+
+  /** The upload, locked with its owner, and the time. */
+  * #lock (ownerId: number, id: string): Rule<[UploadRecord, number]> {
+    const [, upload, time] = yield * together(
+      this.#owners.lock(ownerId), this.#find(ownerId, id, this.#queries.lockById), this.#engine.now()
+    )
+    if (upload === undefined) throw new Problem('not_found')
+    return [upload, time]
+  }
+
+  #update (upload: UploadRecord, changes: Changes): Ask<UploadRecord> {
+    const values = { ...upload, result: upload.result ?? null, ...changes }
+    return ask(this.#queries.update, values, ([row]) => recordOf(row as Row))
+  }
+
+  save (change: UploadChange, saving: Saving): Promise<void> {
+    return this.#keptContents.transactWithRoom(change.ownerId, () => this.#save(change, saving))
+  }
+
+  * #save (change: UploadChange, { isAppending, quota }: Saving): Rule<void> {
+    const { id, ownerId, offset, state, length, lifetimeMilliseconds } = change
+    const [owner, found, reserved] = yield * together(
+      this.#owners.lock(ownerId), ask(this.#queries.lockById, { id }), this.#owners.reserved(ownerId)
+    )
+    const upload = takenOver(found, change.generation)
+    const { time } = reserved
+    const bytes = reservation(change) - reservation(upload)
+    const excess = refuseBeyond(quota, { owner, reserved, added: { bytes, files: 0 } })
+    yield * this.#update(upload, { offset, state, length, expiresAt: time + lifetimeMilliseconds, isAppending })
+    // Only what has arrived needs room.
+    yield * this.#keptContents.makeRoom(ownerId, { bytes: excess - bytes + offset - upload.offset, time })
+  }
+
+  finish (change: UploadChange, finishing: Finishing): Promise<StoredUpload | undefined> {
+    return this.#keptContents.transactWithRoom(change.ownerId, isRepeated => this.#finish(change, finishing, isRepeated))
+  }
+
+  * #finish (change: UploadChange, { sha256, quota, maxFinished = MAX_FINISHED }: Finishing, isRepeated: boolean) {
+    const { id, ownerId, offset, state, lifetimeMilliseconds } = change
+    const [owner, found, reserved, [current]] = yield * together(
+      this.#owners.lock(ownerId),
+      ask(this.#queries.lockById, { id }),
+      this.#owners.reserved(ownerId, id),
+      ask(this.#queries.itsFile, { ownerId, id })
+    )
+    const upload = takenOver(found, change.generation, isRepeated)
+    if (upload.result !== undefined) return upload.result
+    const { time } = reserved
+    const { name, type, blobId } = upload
+    const file = { ownerId, name, type, blobId, size: offset, sha256, isLeased: false }
+    const result = yield * this.#store(upload, file, { owner, current, time, reserved, quota })
+    const progress = { offset, length: offset, expiresAt: time + lifetimeMilliseconds, isAppending: false }
+    if (result === undefined) return yield * this.#refuse(upload, { ...progress, state, isRefused: true }, { owner, time, quota })
+    yield * this.#update(upload, { ...progress, state: null, precondition: {}, reprDigest: null, isRefused: false, result })
+    yield * this.#forgetFinished(ownerId, maxFinished)
+    return result
+  }
+
+  /** The file that the upload becomes; undefined if its precondition, or a file of that name, refuses it. */
+  * #store (upload: UploadRecord, file: NewFile, beginning: Beginning): Rule<StoredUpload | undefined> {
+    const { current, time } = beginning
+    if (upload.method === 'POST' && isUnconditional(upload.precondition) && current !== undefined) {
+      if (current.sha256 !== file.sha256 || current.size !== file.size) return undefined
+      yield * together(this.#discard([file.blobId], time))
+      return { file: current, isNew: false }
+    }
+    if (!permits(upload.precondition, current)) return undefined
+    return yield * this.#contents.store(file, beginning)
+  }
+
+  * #refuse (upload: UploadRecord, changes: Changes, { owner, time, quota }: Pick<Beginning, 'owner' | 'time' | 'quota'>): Rule<undefined> {
+    yield * this.#update(upload, changes)
+    // The bytes of a refused upload stay with it.
+    const reserved = yield * this.#owners.reserved(owner.id)
+    const bytes = refuseBeyond(quota, { owner, reserved, added: { bytes: 0, files: 0 } })
+    yield * this.#keptContents.makeRoom(owner.id, { bytes, time })
+    return undefined
+  }
+
+  /** Forgets the first finished uploads of an owner who has too many, a few at a time. */
+  * #forgetFinished (ownerId: number, maxFinished: number): Rule<void> {
+    const { uploads } = this.#engine.tables
+    const surplus = (yield * ask(this.#queries.surplusFinished, { ownerId, maxFinished })).length
+    if (surplus === 0) return
+    const first = (yield * ask(this.#queries.firstFinished, { ownerId, surplus })).map(({ sequence }) => sequence)
+    yield * ask(writing('', db => db.delete(uploads).where(inArray(uploads.sequence, first))))
+  }
+
+  remove (ownerId: number, id: string): Promise<void> {
+    return this.#engine.transactFor(ownerId, () => this.#removeById(ownerId, id))
+  }
+
+  * #removeById (ownerId: number, id: string): Rule<void> {
+    yield * this.#lock(ownerId, id)
+    yield * this.#remove(eq(this.#engine.tables.uploads.id, id))
+  }
+
+  /** Deletes uploads. The blobs of those that are unfinished become discarded. Returns their number. */
+  * #remove (condition: SQL | undefined): Rule<number> {
+    const { tables: { uploads }, now } = this.#engine
+    const deleted = yield * ask(writing('', db => db.delete(uploads).where(condition)
+      .returning({ blobId: uploads.blobId, result: uploads.result })))
+    const unfinished = deleted.filter(({ result }) => result === null).map(({ blobId }) => blobId)
+    yield * together(this.#discard(unfinished, yield * now()))
+    return deleted.length
+  }
+
+  usage (ownerId: number): Promise<UploadUsage> {
+    return this.#engine.read(() => this.#usage(ownerId))
+  }
+
+  * #usage (ownerId: number): Rule<UploadUsage> {
+    const { uploads, bytes, receivedBytes } = yield * this.#owners.reserved(ownerId)
+    return { uploads, bytes, receivedBytes }
+  }
+
+  async removeExpired (limit: number): Promise<boolean> {
+    // Usually there is none, and a write costs a sync.
+    if ((await this.#engine.read(() => ask(this.#queries.anyExpired))).length === 0) return false
+    return this.#engine.transact(() => this.#removeExpired(limit))
+  }
+
+  * #removeExpired (limit: number): Rule<boolean> {
+    const { tables: { uploads }, clock, skippingLocked } = this.#engine
+    // Those that another process is deleting are left to it.
+    const expired = yield * ask(reading('', db => skippingLocked(db.select({ id: uploads.id }).from(uploads)
+      .where(lte(uploads.expiresAt, clock)).limit(limit))))
+    return (yield * this.#remove(inArray(uploads.id, expired.map(({ id }) => id)))) === limit
+  }
+}
+
+function queriesOf ({ tables: { files, uploads, discardedBlobs }, clock, locking }: Engine) {
+  const isThis = and(eq(uploads.id, placeholder('id')), gt(uploads.expiresAt, clock))
+  const finished = and(eq(uploads.ownerId, placeholder('ownerId')), isNotNull(uploads.result))
+  const sequences = (db: Db) => db.select({ sequence: uploads.sequence }).from(uploads)
+  return {
+    byId: reading('upload_by_id', db => db.select().from(uploads).where(isThis)),
+    lockById: reading('lock_upload', db => locking(db.select().from(uploads).where(isThis))),
+    itsFile: reading('file_of_upload', db => db.select().from(files).where(and(
+      eq(files.ownerId, placeholder('ownerId')),
+      eq(files.name, sql`(SELECT u.name FROM uploads u WHERE u.id = ${placeholder('id')})`)
+    ))),
+    itsDiscard: reading('discard_of_upload', db => db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs)
+      .where(eq(discardedBlobs.blobId, placeholder('blobId')))),
+    insert: writing('add_upload', db => db.insert(uploads).values(placeholders(
+      'id', 'ownerId', 'name', 'type', 'blobId', 'length', 'method', 'precondition', 'uploadMetadata', 'reprDigest', 'createdAt', 'expiresAt'
+    )).returning()),
+    update: writing('change_upload', db => db.update(uploads).set(placeholders(
+      'length', 'precondition', 'reprDigest', 'expiresAt', 'offset', 'state', 'generation', 'isAppending', 'isRefused', 'result'
+    )).where(eq(uploads.id, placeholder('id'))).returning()),
+    firstFinished: reading('first_finished_uploads', db => sequences(db).where(finished)
+      .orderBy(limitedTo(sql`${asc(uploads.expiresAt)}, ${asc(uploads.sequence)}`, placeholder('surplus')))),
+    surplusFinished: reading('surplus_finished_uploads', db => sequences(db).where(finished).orderBy(
+      limitedTo(sql`${desc(uploads.expiresAt)}, ${desc(uploads.sequence)}`, MAX_FORGOTTEN, placeholder('maxFinished'))
+    )),
+    anyExpired: reading('expired_upload', db => db.select({ id: uploads.id }).from(uploads)
+      .where(lte(uploads.expiresAt, clock)).limit(1))
+  }
+}
+
+/** The columns of a `ListedUpload`. */
+function listedColumns ({ id, name, type, length, offset, createdAt, expiresAt, sequence }: Tables['uploads']) {
+  return { id, name, type, length, offset, createdAt, expiresAt, sequence }
+}
+
+/** The columns, as placeholders. */
+function placeholders<Names extends readonly (keyof Row)[]> (...names: Names): Record<Names[number], never> {
+  return Object.fromEntries(names.map(name => [name, placeholder(name)])) as Record<Names[number], never>
+}
+
+/** The upload, which the request must not have lost to a later one. */
+function takenOver ([row]: Row[], generation: number, isRepeated = false): UploadRecord {
+  // An earlier try may have made a file, and another request has ended the upload since: the outcome stays unknown.
+  if (row === undefined && isRepeated) throw ended()
+  if (row === undefined) throw new Problem('not_found')
+  if (row.generation !== generation || (row.result !== null && !isRepeated)) throw new Problem('upload_taken_over')
+  return recordOf(row)
 }
 
 function ended (): Problem {

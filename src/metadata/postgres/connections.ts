@@ -42,24 +42,6 @@ const BEGIN = {
 /** One connection, as Drizzle sees it; `$client` is the driver's. */
 export type Db = NodePgDatabase & { readonly $client: Pick<pg.PoolClient, 'query'> }
 
-/** All that this process asks the database goes through here: connections, transactions, and what to do if one breaks. */
-export interface Connections {
-  /** Runs queries that change nothing. They are repeated if the connection breaks. @throws unavailable. */
-  readonly read: <T>(query: (db: Db) => Promise<T>) => Promise<T>
-  /** Runs a transaction, again if it was undone. @throws unavailable if nothing has happened, {OutcomeUnknown} if the connection breaks in its commit. */
-  readonly write: <T>(transaction: (db: Db) => Promise<T>) => Promise<T>
-  /** The same, with queries that may go out before the answer to BEGIN. */
-  readonly transact: <T>(transaction: (db: Db, state: TransactionState) => Promise<T>, options?: TransactOptions) => Promise<T>
-  /** Runs one statement that is a transaction of its own and has no further effect if it is repeated. @throws unavailable, {OutcomeUnknown}. */
-  readonly apply: <T>(statement: (db: Db) => Promise<T>, key?: QueueKey) => Promise<T>
-  /** Calls `observer` after every commit from now on. */
-  readonly watch: (observer: CommitObserver) => void
-  /** Calls `observer` after every query from now on, and when a connection was waited for. */
-  readonly watchRequests: (observer: RequestObserver) => void
-  readonly count: () => ConnectionCounts
-  readonly close: () => Promise<void>
-}
-
 interface TransactionState {
   /** Resolves when the transaction has begun: nothing may be changed before. */
   readonly begun: Promise<unknown>
@@ -84,36 +66,89 @@ interface ConnectionOptions {
   readonly work: keyof typeof BEGIN
 }
 
-export function createConnections ({ url, poolSize, work }: ConnectionOptions): Connections {
-  const pool = new pg.Pool({
-    Client: CorkedClient,
-    connectionString: url,
-    application_name: 'magicstore',
-    max: poolSize,
-    connectionTimeoutMillis: CONNECT_MILLISECONDS,
-    query_timeout: work === 'short' ? ANSWER_MILLISECONDS : 0,
-    idleTimeoutMillis: IDLE_MILLISECONDS,
-    // Queries go out without waiting for the answers to those before.
-    pipeline: true,
-    keepAlive: true,
-    keepAliveInitialDelayMillis: IDLE_MILLISECONDS
-  })
-  const dbs = new WeakMap<pg.PoolClient, Db>()
-  const observers: CommitObserver[] = []
-  const requestObservers: RequestObserver[] = []
-  const queue = createCallQueues({ concurrency: MAX_CONNECTIONS_PER_KEY, maxWaitMilliseconds: CONNECT_MILLISECONDS })
-  // A connection that breaks while nobody uses it leaves the pool. One in use rejects its query; without
-  // a listener of its own, its `error` event would also crash the process.
-  pool.on('error', () => {})
-  pool.on('connect', client => {
-    client.on('error', () => {})
-    dbs.set(client, drizzle({ client: watched(client as CorkedClient & pg.PoolClient) }))
-  })
+/** All that this process asks the database goes through here: connections, transactions, and what to do if one breaks. */
+export class Connections {
+  readonly #pool: pg.Pool
+  readonly #begin: string
+  readonly #dbs = new WeakMap<pg.PoolClient, Db>()
+  readonly #observers: CommitObserver[] = []
+  readonly #requestObservers: RequestObserver[] = []
+  readonly #queue = createCallQueues({ concurrency: MAX_CONNECTIONS_PER_KEY, maxWaitMilliseconds: CONNECT_MILLISECONDS })
 
-  async function withConnection<T> (use: (db: Db) => Promise<T>): Promise<T> {
-    const client = await timed('connect', () => pool.connect()).catch((error: unknown) => { throw unavailable(error) })
+  constructor ({ url, poolSize, work }: ConnectionOptions) {
+    this.#begin = BEGIN[work]
+    this.#pool = new pg.Pool({
+      Client: CorkedClient,
+      connectionString: url,
+      application_name: 'magicstore',
+      max: poolSize,
+      connectionTimeoutMillis: CONNECT_MILLISECONDS,
+      query_timeout: work === 'short' ? ANSWER_MILLISECONDS : 0,
+      idleTimeoutMillis: IDLE_MILLISECONDS,
+      // Queries go out without waiting for the answers to those before.
+      pipeline: true,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: IDLE_MILLISECONDS
+    })
+    // A connection that breaks while nobody uses it leaves the pool. One in use rejects its query; without
+    // a listener of its own, its `error` event would also crash the process.
+    this.#pool.on('error', () => {})
+    this.#pool.on('connect', client => {
+      client.on('error', () => {})
+      this.#dbs.set(client, drizzle({ client: this.#watched(client as CorkedClient & pg.PoolClient) }))
+    })
+  }
+
+  /** Runs queries that change nothing. They are repeated if the connection breaks. @throws unavailable. */
+  read<T> (query: (db: Db) => Promise<T>): Promise<T> {
+    return repeated(() => this.#withConnection(query), isHarmless)
+  }
+
+  /** Runs a transaction, again if it was undone. @throws unavailable if nothing has happened, {OutcomeUnknown} if the connection breaks in its commit. */
+  write<T> (transaction: (db: Db) => Promise<T>): Promise<T> {
+    return this.transact(async (db, { begun }) => {
+      await begun
+      return transaction(db)
+    })
+  }
+
+  /** The same, with queries that may go out before the answer to BEGIN. */
+  transact<T> (transaction: (db: Db, state: TransactionState) => Promise<T>, { key, repeats = false }: TransactOptions = {}): Promise<T> {
+    const run = (isRepeated: boolean) => this.#withConnection(db =>
+      inTransaction(db, this.#begin, begun => transaction(db, { begun, isRepeated })))
+    const canRepeat = (error: unknown) => isHarmless(error) || (repeats && error instanceof OutcomeUnknown)
+    return this.#queued(key, () => repeated(run, canRepeat))
+  }
+
+  /** Runs one statement that is a transaction of its own and has no further effect if it is repeated. @throws unavailable, {OutcomeUnknown}. */
+  apply<T> (statement: (db: Db) => Promise<T>, key?: QueueKey): Promise<T> {
+    const run = () => this.#withConnection(db => committing(statement(db)))
+    return this.#queued(key, () => repeated(run, error => isUndone(error) || error instanceof OutcomeUnknown))
+  }
+
+  /** Calls `observer` after every commit from now on. */
+  watch (observer: CommitObserver): void {
+    this.#observers.push(observer)
+  }
+
+  /** Calls `observer` after every query from now on, and when a connection was waited for. */
+  watchRequests (observer: RequestObserver): void {
+    this.#requestObservers.push(observer)
+  }
+
+  count (): ConnectionCounts {
+    const { totalCount, idleCount, waitingCount, options } = this.#pool
+    return { inUse: totalCount - idleCount, idle: idleCount, waiting: waitingCount, max: options.max }
+  }
+
+  async close (): Promise<void> {
+    await Promise.race([this.#pool.end(), setTimeout(CLOSE_MILLISECONDS, undefined, { ref: false })])
+  }
+
+  async #withConnection<T> (use: (db: Db) => Promise<T>): Promise<T> {
+    const client = await this.#timed('connect', () => this.#pool.connect()).catch((error: unknown) => { throw unavailable(error) })
     try {
-      const result = await use(dbs.get(client) as Db)
+      const result = await use(this.#dbs.get(client) as Db)
       client.release()
       return result
     } catch (error) {
@@ -124,20 +159,20 @@ export function createConnections ({ url, poolSize, work }: ConnectionOptions): 
   }
 
   /** The driver rejects with the answer of the server, or with any other error if the connection broke. */
-  function watched (client: CorkedClient & pg.PoolClient): pg.PoolClient {
+  #watched (client: CorkedClient & pg.PoolClient): pg.PoolClient {
     const query = (config: pg.QueryConfig, values: unknown[]) =>
-      timed(operationOf(config), () => client.corked().query(config, values)).catch((error: unknown) => {
+      this.#timed(operationOf(config), () => client.corked().query(config, values)).catch((error: unknown) => {
         throw error instanceof pg.DatabaseError ? error : new ConnectionLost('the connection to PostgreSQL broke', { cause: error })
       })
     return { query } as unknown as pg.PoolClient
   }
 
-  function timed<T> (operation: string, request: () => Promise<T>): Promise<T> {
-    if (requestObservers.length === 0) return request()
+  #timed<T> (operation: string, request: () => Promise<T>): Promise<T> {
+    if (this.#requestObservers.length === 0) return request()
     const start = performance.now()
     const end = (outcome: BackendRequest['outcome']) => {
       const seconds = (performance.now() - start) / 1000
-      for (const observer of requestObservers) observer({ operation, outcome, seconds })
+      for (const observer of this.#requestObservers) observer({ operation, outcome, seconds })
     }
     return request().then(
       result => { end('ok'); return result },
@@ -145,36 +180,17 @@ export function createConnections ({ url, poolSize, work }: ConnectionOptions): 
     )
   }
 
-  async function observed<T> (operation: () => Promise<T>): Promise<T> {
-    const start = performance.now()
-    const result = await operation()
-    const seconds = (performance.now() - start) / 1000
-    for (const observer of observers) observer({ writes: 1, seconds })
-    return result
+  /** Runs a write: without a key at once, else once those with this key before it allow. */
+  #queued<T> (key: QueueKey | undefined, write: () => Promise<T>): Promise<T> {
+    return key === undefined ? this.#observed(write) : this.#queue(key, () => this.#observed(write))
   }
 
-  const queued = <T>(key: QueueKey | undefined, call: () => Promise<T>) => key === undefined ? call() : queue(key, call)
-
-  const transact: Connections['transact'] = (transaction, { key, repeats = false } = {}) => queued(key, () => observed(() => repeated(
-    isRepeated => withConnection(db => inTransaction(db, BEGIN[work], begun => transaction(db, { begun, isRepeated }))),
-    error => isHarmless(error) || (repeats && error instanceof OutcomeUnknown)
-  )))
-
-  return {
-    read: query => repeated(() => withConnection(query), isHarmless),
-    write: transaction => transact(async (db, { begun }) => {
-      await begun
-      return transaction(db)
-    }),
-    transact,
-    apply: (statement, key) => queued(key, () => observed(() => repeated(
-      () => withConnection(db => committing(statement(db))),
-      error => isUndone(error) || error instanceof OutcomeUnknown
-    ))),
-    watch: observer => { observers.push(observer) },
-    watchRequests: observer => { requestObservers.push(observer) },
-    count: () => ({ inUse: pool.totalCount - pool.idleCount, idle: pool.idleCount, waiting: pool.waitingCount, max: poolSize }),
-    close: () => Promise.race([pool.end(), setTimeout(CLOSE_MILLISECONDS, undefined, { ref: false })])
+  async #observed<T> (write: () => Promise<T>): Promise<T> {
+    const start = performance.now()
+    const result = await write()
+    const seconds = (performance.now() - start) / 1000
+    for (const observer of this.#observers) observer({ writes: 1, seconds })
+    return result
   }
 }
 

@@ -13,7 +13,7 @@ interface Prepared { execute (values: Values): PromiseLike<unknown> }
 const serverClock = sql<number>`(extract(epoch FROM statement_timestamp()) * 1000)::bigint`
 
 /** Runs rules on the connections of a pool. `testClock`: instead of that of the database. */
-export function createPostgresEngine ({ read, transact, apply }: Connections, testClock: (() => number) | undefined): Engine {
+export function createPostgresEngine (connections: Connections, testClock: (() => number) | undefined): Engine {
   const clock = testClock === undefined ? serverClock : sql<number>`${sql.placeholder('clock')}::bigint`
   const prepared = new WeakMap<Db, Map<Query<unknown>, Prepared>>()
   const time = reading('clock', db => db.select({ now: clock.mapWith(Number) }).from(sql`(SELECT 1) AS one`))
@@ -53,11 +53,12 @@ export function createPostgresEngine ({ read, transact, apply }: Connections, te
     tables: schema as unknown as Tables,
     clock,
     now: () => ask(time, {}, ([row]) => Number(row?.now)),
-    read: rule => read(db => run(db, rule())),
-    readCached: (_key, rule) => read(db => run(db, rule())),
-    transact: rule => transact((db, { begun }) => run(db, rule(), begun)),
-    transactFor: (key, rule, options) => transact((db, { begun, isRepeated }) => run(db, rule(isRepeated), begun), { key, ...options }),
-    apply: (rule, key) => apply(db => run(db, rule()), key),
+    read: rule => connections.read(db => run(db, rule())),
+    readCached: (_key, rule) => connections.read(db => run(db, rule())),
+    transact: rule => connections.transact((db, { begun }) => run(db, rule(), begun)),
+    transactFor: (key, rule, options) =>
+      connections.transact((db, { begun, isRepeated }) => run(db, rule(isRepeated), begun), { key, ...options }),
+    apply: (rule, key) => connections.apply(db => run(db, rule()), key),
     locking: query => query.for('no key update') as typeof query,
     skippingLocked: query => query.for('no key update', { skipLocked: true }) as typeof query,
     maxDeletedRows: Infinity,

@@ -23,11 +23,11 @@ const OLDEST_VERSION = 15
  * `patient` is for a migration that changes a large table.
  * @throws {ConfigError} if the server is too old, {OperatorError} if a newer version made the database. Nothing has changed then.
  */
-export async function applyMigrations ({ read }: Connections, patient: Connections, migrationsFolder = ownMigrations): Promise<void> {
-  await read(refuseOldServer)
+export async function applyMigrations (connections: Connections, patient: Connections, migrationsFolder = ownMigrations): Promise<void> {
+  await connections.read(refuseOldServer)
   const known = readMigrationFiles({ migrationsFolder })
   // Usually there is none, and a lock would make processes that start wait for each other.
-  if ((await read(db => pending(db, known))).length === 0) return
+  if ((await connections.read(db => pending(db, known))).length === 0) return
   await patient.write(async db => {
     await db.execute(sql`SELECT pg_advisory_xact_lock(${LOCK[0]}, ${LOCK[1]})`)
     for (const migration of await pending(db, known)) {
@@ -40,9 +40,9 @@ export async function applyMigrations ({ read }: Connections, patient: Connectio
 }
 
 /** Changes nothing. @throws {ConfigError} if the server is too old, {OperatorError} if a newer version made the database. */
-export async function checkVersions ({ read }: Connections): Promise<{ version: string, isOutdated: boolean }> {
-  const version = await read(refuseOldServer)
-  return { version, isOutdated: (await read(db => pending(db, readMigrationFiles({ migrationsFolder: ownMigrations })))).length > 0 }
+export async function checkVersions (connections: Connections): Promise<{ version: string, isOutdated: boolean }> {
+  const version = await connections.read(refuseOldServer)
+  return { version, isOutdated: (await connections.read(db => pending(db, readMigrationFiles({ migrationsFolder: ownMigrations })))).length > 0 }
 }
 
 /** Returns the version of the server. */

@@ -3,7 +3,7 @@ import { KEEP_NOTHING, type Keeping } from '../kept-repository.ts'
 import type { DatabaseServer, Metadata } from '../metadata.ts'
 import { createRepositories } from '../repositories.ts'
 import { createAttemptClaims } from './attempt-claims.ts'
-import { type Connections, createConnections } from './connections.ts'
+import { Connections } from './connections.ts'
 import { createDiscardedBlobs, createRetentionLocks, type RetentionLocks } from './discarded-blobs.ts'
 import { createPostgresEngine } from './engine.ts'
 import { checkIntegrity } from './integrity-check.ts'
@@ -41,8 +41,8 @@ export interface PostgresOptions {
  */
 export async function openPostgresMetadata ({ poolSize = 10, keeping = KEEP_NOTHING, clock, migrationsFolder, ...options }: PostgresOptions): Promise<PostgresMetadata> {
   const url = driverAddress(options.url)
-  const connections = createConnections({ url, poolSize, work: 'short' })
-  const patient = createConnections({ url, poolSize: 1, work: 'long' })
+  const connections = new Connections({ url, poolSize, work: 'short' })
+  const patient = new Connections({ url, poolSize: 1, work: 'long' })
 
   async function close (): Promise<void> {
     await Promise.all([connections.close(), patient.close()])
@@ -68,7 +68,7 @@ export async function openPostgresMetadata ({ poolSize = 10, keeping = KEEP_NOTH
       checkIntegrity: () => checkIntegrity(patient),
       // A row with the same values is a new version of it, and so a commit.
       probe: () => connections.apply(async db => { await db.update(installation).set({ id: sql`${installation.id}` }) }),
-      watchCommits: connections.watch,
+      watchCommits: observer => connections.watch(observer),
       server: serverOf(connections, patient),
       ...createRetentionLocks(engine),
       ...createPortableFacts(patient),
@@ -84,21 +84,22 @@ export async function openPostgresMetadata ({ poolSize = 10, keeping = KEEP_NOTH
 
 function serverOf (...pools: Connections[]): DatabaseServer {
   return {
-    watchRequests: observer => { for (const { watchRequests } of pools) watchRequests(observer) },
-    countConnections: () => pools.map(({ count }) => count()).reduce((sum, { inUse, idle, waiting, max }) =>
+    watchRequests: observer => { for (const pool of pools) pool.watchRequests(observer) },
+    countConnections: () => pools.map(pool => pool.count()).reduce((sum, { inUse, idle, waiting, max }) =>
       ({ inUse: sum.inUse + inUse, idle: sum.idle + idle, waiting: sum.waiting + waiting, max: sum.max + max }))
   }
 }
 
-function createStorageRecord ({ read, apply }: Connections): StorageRecord {
+function createStorageRecord (connections: Connections): StorageRecord {
   return {
     async findStorageId () {
-      const [row] = await read(db => db.select({ id: installation.storageId }).from(installation))
+      const [row] = await connections.read(db => db.select({ id: installation.storageId }).from(installation))
       return row?.id ?? undefined
     },
 
     async recordStorageId (id) {
-      const [row] = await apply(db => db.update(installation).set({ storageId: sql`coalesce(${installation.storageId}, ${id})` }).returning({ id: installation.storageId }))
+      const [row] = await connections.apply(db => db.update(installation)
+        .set({ storageId: sql`coalesce(${installation.storageId}, ${id})` }).returning({ id: installation.storageId }))
       return String(row?.id)
     }
   }
@@ -106,6 +107,6 @@ function createStorageRecord ({ read, apply }: Connections): StorageRecord {
 
 /** Checks a database without changing it: the version of its server, and whether the next start upgrades it. @throws {OperatorError} with one line. */
 export async function checkPostgres (url: string): Promise<{ version: string, isOutdated: boolean }> {
-  const connections = createConnections({ url: driverAddress(url), poolSize: 1, work: 'short' })
-  return checkVersions(connections).finally(connections.close).catch((error: unknown) => { throw explainConnectionFailure(error) })
+  const connections = new Connections({ url: driverAddress(url), poolSize: 1, work: 'short' })
+  return checkVersions(connections).finally(() => connections.close()).catch((error: unknown) => { throw explainConnectionFailure(error) })
 }

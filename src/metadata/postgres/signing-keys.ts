@@ -18,16 +18,16 @@ export async function replaceSigningKeys (db: Db, keys: readonly SigningKey[]): 
   await db.insert(signingKeys).values(keys.map((key, position) => ({ ...key, position })))
 }
 
-export function createSigningKeyRepository ({ read, write }: Connections): SigningKeyRepository {
+export function createSigningKeyRepository (connections: Connections): SigningKeyRepository {
   const find = (db: Db) => db.select({ kid: signingKeys.kid, secret: signingKeys.secret }).from(signingKeys).orderBy(asc(signingKeys.position))
   // Reads go on; a second writer waits.
   const lock = (db: Db) => db.execute(sql`LOCK TABLE ${signingKeys} IN SHARE ROW EXCLUSIVE MODE`)
 
   return {
     async readSigningKeys () {
-      const present = await read(find)
+      const present = await connections.read(find)
       if (present.length > 0) return present
-      return write(async db => {
+      return connections.write(async db => {
         await lock(db)
         const made = await find(db)
         if (made.length > 0) return made
@@ -37,7 +37,7 @@ export function createSigningKeyRepository ({ read, write }: Connections): Signi
       })
     },
 
-    rotateSigningKeys: (key, count) => write(async db => {
+    rotateSigningKeys: (key, count) => connections.write(async db => {
       await lock(db)
       await replaceSigningKeys(db, [key, ...await find(db)].slice(0, count))
     })

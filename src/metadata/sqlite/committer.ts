@@ -14,63 +14,72 @@ const BUSY_MILLISECONDS = 5000
 /** Pause between two attempts to begin while another process is writing. */
 const RETRY_MILLISECONDS = 5
 
-export interface Committer {
-  /**
-   * Runs `write` inside a transaction and resolves with its result once that is on stable storage. If it throws, only this
-   * write is undone. @throws {OutcomeUnknown}, overloaded if another process writes for too long.
-   */
-  readonly commit: <T>(write: () => T) => Promise<T>
-  /**
-   * Runs `query` at once, on what was committed when this turn of the event loop read first, and on this process's own writes.
-   * Resolves with its result once everything that it could see is on stable storage, so that no
-   * caller acts on data that a power failure could undo. @throws {OutcomeUnknown}.
-   */
-  readonly read: <T>(query: () => T) => Promise<T>
-  /** Calls `observer` after every commit from now on. */
-  readonly watch: (observer: CommitObserver) => void
-  /**
-   * Changes whenever this or another process may have changed the database. Use it inside `read`, which detects changes by
-   * other processes.
-   */
-  readonly version: number
-  /** Resolves if the log could not be synced. From then on everything is refused. */
-  readonly failed: Promise<OutcomeUnknown>
-}
-
 interface QueuedWrite { run: () => void, finish: () => void, reject: (error: unknown) => void }
 
 /**
  * Concurrent writes share one commit. Each runs in its own savepoint, so that a write that fails undoes no other. Commits made
  * while the log is being synced share the next sync. The sync does not block the event loop: with SQLite's own sync in each
  * commit, 4 KiB uploads over 16 connections spent two fifths of the loop's time in it.
- * `client` must have `busy_timeout = 0`, or waiting for a lock would block the event loop.
  */
-export function createCommitter (client: Database, syncLog: () => Promise<void>): Committer {
-  const beginReads = client.prepare('BEGIN')
-  const begin = client.prepare('BEGIN IMMEDIATE')
-  const commitAll = client.prepare('COMMIT')
-  const rollbackAll = client.prepare('ROLLBACK')
-  const dataVersion = client.prepare<[], number>('PRAGMA data_version').pluck()
-  const prepare = createSavepoints(client)
-  const log = trackSyncs(syncLog)
-  const observers: CommitObserver[] = []
-  let queue: QueuedWrite[] = []
-  let busySince: number | undefined
-  let ownChanges = 0
-  let foreignVersion = dataVersion.get()
-  let foreignChanges = 0
+export class Committer {
+  readonly #client: Database
+  readonly #statements: ReturnType<typeof statementsOf>
+  readonly #prepare: PrepareWrite
+  readonly #log: TrackedSyncs
+  readonly #observers: CommitObserver[] = []
+  #queue: QueuedWrite[] = []
+  #busySince: number | undefined
+  #ownChanges = 0
+  #foreignVersion: number | undefined
+  #foreignChanges = 0
 
-  function commit<T> (write: () => T): Promise<T> {
+  /** `client` must have `busy_timeout = 0`, or waiting for a lock would block the event loop. */
+  constructor (client: Database, syncLog: () => Promise<void>) {
+    this.#client = client
+    this.#statements = statementsOf(client)
+    this.#prepare = createSavepoints(client)
+    this.#log = trackSyncs(syncLog)
+    this.#foreignVersion = this.#statements.dataVersion.get()
+  }
+
+  /**
+   * Changes whenever this or another process may have changed the database. Use it inside `read`, which detects changes by
+   * other processes.
+   */
+  get version (): number {
+    return this.#ownChanges + this.#foreignChanges
+  }
+
+  /** Resolves if the log could not be synced. From then on everything is refused. */
+  get failed (): Promise<OutcomeUnknown> {
+    return this.#log.failed
+  }
+
+  /** Calls `observer` after every commit from now on. */
+  watch (observer: CommitObserver): void {
+    this.#observers.push(observer)
+  }
+
+  /**
+   * Runs `write` inside a transaction and resolves with its result once that is on stable storage. If it throws, only this
+   * write is undone. @throws {OutcomeUnknown}, overloaded if another process writes for too long.
+   */
+  commit<T> (write: () => T): Promise<T> {
     return new Promise((resolve, reject) => {
-      queue.push(prepare(write, resolve, reject))
-      if (queue.length === 1) setImmediate(flush)
+      this.#queue.push(this.#prepare(write, resolve, reject))
+      if (this.#queue.length === 1) setImmediate(this.#flush)
     })
   }
 
-  async function read<T> (query: () => T): Promise<T> {
-    startReading()
+  /**
+   * Runs `query` at once, on what was committed when this turn of the event loop read first, and on this process's own writes.
+   * Resolves with its result once everything that it could see is on stable storage, so that no
+   * caller acts on data that a power failure could undo. @throws {OutcomeUnknown}.
+   */
+  async read<T> (query: () => T): Promise<T> {
+    this.#startReading()
     const found = query()
-    const pending = log.pending()
+    const pending = this.#log.pending()
     if (pending !== undefined) await pending
     return found
   }
@@ -79,81 +88,88 @@ export function createCommitter (client: Database, syncLog: () => Promise<void>)
    * The reads of one turn of the event loop share a transaction. In a profile of small requests, looking for changes before each
    * read took 16 % of the time, and takes 2 % now.
    */
-  function startReading (): void {
-    if (client.inTransaction) return
-    beginReads.run()
-    setImmediate(stopReading)
-    detectForeignChange()
+  #startReading (): void {
+    if (this.#client.inTransaction) return
+    this.#statements.beginReads.run()
+    setImmediate(this.#stopReading)
+    this.#detectForeignChange()
   }
 
-  function stopReading (): void {
-    if (client.inTransaction) commitAll.run()
+  readonly #stopReading = (): void => {
+    if (this.#client.inTransaction) this.#statements.commit.run()
   }
 
   /** Commits of other processes are in the same log, and may not be on stable storage yet. */
-  function detectForeignChange (): void {
-    const version = dataVersion.get()
-    if (version === foreignVersion) return
-    foreignVersion = version
-    foreignChanges++
-    void log.sync()
+  #detectForeignChange (): void {
+    const version = this.#statements.dataVersion.get()
+    if (version === this.#foreignVersion) return
+    this.#foreignVersion = version
+    this.#foreignChanges++
+    void this.#log.sync()
   }
 
-  function flush (): void {
-    if (!hasBegun()) return
+  readonly #flush = (): void => {
+    if (!this.#hasBegun()) return
     const start = performance.now()
-    let batch = queue.slice(0, MAX_WRITES)
-    ownChanges++
+    let batch = this.#queue.slice(0, MAX_WRITES)
+    this.#ownChanges++
     try {
       batch = batch.slice(0, runWrites(batch))
-      commitAll.run()
+      this.#statements.commit.run()
     } catch (error) {
-      if (client.inTransaction) rollbackAll.run()
-      for (const write of batch) write.reject(failureOf(error, client.name))
+      if (this.#client.inTransaction) this.#statements.rollback.run()
+      rejectAll(batch, failureOf(error, this.#client.name))
       return
     } finally {
-      queue = queue.slice(batch.length)
-      if (queue.length > 0) setImmediate(flush)
+      this.#queue = this.#queue.slice(batch.length)
+      if (this.#queue.length > 0) setImmediate(this.#flush)
     }
-    log.sync().then(() => acknowledge(batch, start), (error: unknown) => { for (const write of batch) write.reject(error) })
+    this.#log.sync().then(() => this.#acknowledge(batch, start), (error: unknown) => rejectAll(batch, error))
   }
 
   /** Begins a transaction. While another process is writing, tries again later without blocking the event loop. */
-  function hasBegun (): boolean {
-    const failure = log.failure()
-    if (failure !== undefined) return rejectAll(failure)
+  #hasBegun (): boolean {
+    const failure = this.#log.failure()
+    if (failure !== undefined) return this.#refuse(failure)
     try {
-      stopReading()
-      begin.run()
-      busySince = undefined
+      this.#stopReading()
+      this.#statements.begin.run()
+      this.#busySince = undefined
       return true
     } catch (error) {
-      busySince ??= performance.now()
-      if (!isBusy(error) || performance.now() - busySince > BUSY_MILLISECONDS) return rejectAll(failureOf(error, client.name))
-      setTimeout(flush, RETRY_MILLISECONDS)
+      this.#busySince ??= performance.now()
+      const isLate = performance.now() - this.#busySince > BUSY_MILLISECONDS
+      if (!isBusy(error) || isLate) return this.#refuse(failureOf(error, this.#client.name))
+      setTimeout(this.#flush, RETRY_MILLISECONDS)
       return false
     }
   }
 
-  function rejectAll (error: unknown): false {
-    busySince = undefined
-    for (const write of queue.splice(0)) write.reject(error)
+  #refuse (error: unknown): false {
+    this.#busySince = undefined
+    rejectAll(this.#queue.splice(0), error)
     return false
   }
 
-  function acknowledge (batch: QueuedWrite[], start: number): void {
+  #acknowledge (batch: QueuedWrite[], start: number): void {
     const seconds = (performance.now() - start) / 1000
-    for (const observer of observers) observer({ writes: batch.length, seconds })
+    for (const observer of this.#observers) observer({ writes: batch.length, seconds })
     for (const write of batch) write.finish()
   }
+}
 
+function statementsOf (client: Database) {
   return {
-    commit,
-    read,
-    watch: observer => { observers.push(observer) },
-    get version () { return ownChanges + foreignChanges },
-    failed: log.failed
+    beginReads: client.prepare('BEGIN'),
+    begin: client.prepare('BEGIN IMMEDIATE'),
+    commit: client.prepare('COMMIT'),
+    rollback: client.prepare('ROLLBACK'),
+    dataVersion: client.prepare<[], number>('PRAGMA data_version').pluck()
   }
+}
+
+function rejectAll (writes: readonly QueuedWrite[], error: unknown): void {
+  for (const write of writes) write.reject(error)
 }
 
 /** Runs the first writes, until it has taken too long. Returns how many. */

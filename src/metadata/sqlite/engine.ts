@@ -23,7 +23,6 @@ interface SqliteEngineOptions {
 
 /** Runs rules on the one connection that there is, each in one go: nothing else comes between its queries. */
 export function createSqliteEngine ({ db, committer, clock }: SqliteEngineOptions): Engine {
-  const { commit, read } = committer
   const prepared = new Map<Query<unknown>, SyncPrepared>()
   const cached = createRowCache<unknown>(committer)
   // No query: the clock is in this process.
@@ -60,15 +59,19 @@ export function createSqliteEngine ({ db, committer, clock }: SqliteEngineOption
     // The function that `sqlite.ts` defines; in a query of its own, so that it is called once.
     clock: sql`(SELECT clock())`,
     now: () => ask(time),
-    read: rule => read(() => run(rule())),
-    readCached: <Row>(key: string | number, rule: () => Rule<Row | undefined>) => read(() => cached(key, () => run(rule())) as Row | undefined),
-    transact: rule => commit(() => run(rule())),
-    transactFor: (_key, rule) => commit(() => run(rule(false))),
-    apply: rule => commit(() => run(rule())),
+    read: rule => committer.read(() => run(rule())),
+    readCached: <Row>(key: string | number, rule: () => Rule<Row | undefined>) =>
+      committer.read(() => cached(key, () => run(rule())) as Row | undefined),
+    transact: rule => committer.commit(() => run(rule())),
+    transactFor: (_key, rule) => committer.commit(() => run(rule(false))),
+    apply: rule => committer.commit(() => run(rule())),
     locking: query => query,
     skippingLocked: query => query,
     maxDeletedRows: MAX_DELETED_ROWS,
-    isAmong: (column, placeholder) => sql`${column} IN (SELECT value FROM json_each(${sql.param(sql.placeholder(placeholder), { mapToDriverValue: JSON.stringify })}))`,
+    isAmong: (column, placeholder) => {
+      const list = sql.param(sql.placeholder(placeholder), { mapToDriverValue: JSON.stringify })
+      return sql`${column} IN (SELECT value FROM json_each(${list}))`
+    },
     namesBetween
   }
 }

@@ -6,7 +6,7 @@ import { KEEP_NOTHING, type Keeping } from '../kept-repository.ts'
 import type { Metadata } from '../metadata.ts'
 import { createRepositories } from '../repositories.ts'
 import { createAttemptClaims } from './attempt-claims.ts'
-import { createCommitter } from './committer.ts'
+import { Committer } from './committer.ts'
 import { createDiscardedBlobs } from './discarded-blobs.ts'
 import { Database } from './driver.ts'
 import { createSqliteEngine } from './engine.ts'
@@ -52,7 +52,7 @@ export async function openSqliteMetadata (file: string, { keeping = KEEP_NOTHING
     client.pragma('synchronous = NORMAL')
     // The committer also waits for locks: SQLite would block the event loop.
     client.pragma('busy_timeout = 0')
-    const committer = createCommitter(client, syncLog)
+    const committer = new Committer(client, syncLog)
     const engine = createSqliteEngine({ db, committer, clock })
     return {
       installationId,
@@ -68,7 +68,7 @@ export async function openSqliteMetadata (file: string, { keeping = KEEP_NOTHING
       }),
       checkIntegrity: () => committer.read(() => integrityErrors(client)),
       probe: () => committer.commit(() => probe(db, client)),
-      watchCommits: committer.watch,
+      watchCommits: observer => committer.watch(observer),
       server: undefined,
       async close () {
         await syncLog.close()
