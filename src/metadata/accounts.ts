@@ -75,12 +75,15 @@ export class AccountRules implements AccountRepository {
       .where(and(gt(accounts.id, afterId), isNull(accounts.removedAt))).orderBy(asc(accounts.id)).limit(limit))))
   }
 
-  async setPasswordHash (id: number, passwordHash: string, consequences: { revokesTokens: boolean, expectedHash?: string }): Promise<void> {
+  async setPasswordHash (
+    id: number, passwordHash: string, consequences: { revokesTokens: boolean, expectedHash?: string }
+  ): Promise<void> {
     if (consequences.revokesTokens) await this.#tokenRemover.thinOut(id)
     await this.#engine.transactFor(id, () => this.#setPasswordHash(id, passwordHash, consequences))
   }
 
-  // The update locks the account, which a new token needs: the tokens that exist by then are deleted, and later ones have the new hash.
+  // The update locks the account, which a new token needs: the tokens that exist by then are deleted, and later ones
+  // have the new hash.
   * #setPasswordHash (id: number, passwordHash: string, { revokesTokens, expectedHash }: { revokesTokens: boolean, expectedHash?: string }): Rule<void> {
     const { accounts } = this.#tables
     const isExpected = expectedHash === undefined ? undefined : eq(accounts.passwordHash, expectedHash)
@@ -131,7 +134,9 @@ export class AccountRules implements AccountRepository {
   * #removeSome (ownerId: number, limit: number): Rule<boolean> {
     const { files, kept, uploads } = this.#tables
     const someUploads = yield * ask(writing('', db => db.delete(uploads)
-      .where(inArray(uploads.id, db.select({ id: uploads.id }).from(uploads).where(eq(uploads.ownerId, ownerId)).limit(limit)))
+      .where(inArray(
+        uploads.id, db.select({ id: uploads.id }).from(uploads).where(eq(uploads.ownerId, ownerId)).limit(limit)
+      ))
       .returning({ blobId: uploads.blobId, result: uploads.result })))
     if (someUploads.length > 0) return yield * this.#discardAll(someUploads.filter(({ result }) => result === null))
     const someFiles = yield * ask(writing('', db => db.delete(files)
@@ -158,7 +163,8 @@ export class AccountRules implements AccountRepository {
     // An account is near a quota from nine tenths of it.
     const near = (used: Column, own: Column, usual = NO_LIMIT): SQL => gte(used, sql`0.9 * coalesce(${own}, cast(${usual} AS bigint))`)
     const isNear = or(
-      near(accounts.usedBytes, accounts.quotaBytes, quota.bytes), near(accounts.usedFiles, accounts.quotaFiles, quota.files)
+      near(accounts.usedBytes, accounts.quotaBytes, quota.bytes),
+      near(accounts.usedFiles, accounts.quotaFiles, quota.files)
     )
     return reading('', db => db.select({
       accounts: sql`count(*)`.mapWith(Number),
@@ -190,7 +196,8 @@ function queriesOf ({ tables, locking, skippingLocked }: Engine) {
   const columns = accountColumns(tables)
   const isActive = isNull(accounts.removedAt)
   const isThis = eq(accounts.id, placeholder('id'))
-  const removed = (db: Db) => db.select({ id: accounts.id }).from(accounts).where(isNotNull(accounts.removedAt)).limit(1)
+  const removed = (db: Db) =>
+    db.select({ id: accounts.id }).from(accounts).where(isNotNull(accounts.removedAt)).limit(1)
   // Raw SQL: in a query of one table Drizzle omits the table's name, and `id` would be the file's.
   const actual = {
     bytes: sql`(SELECT cast(coalesce(sum(f.size), 0) AS bigint) FROM files f WHERE f.owner_id = accounts.id)`.mapWith(Number),
@@ -199,7 +206,10 @@ function queriesOf ({ tables, locking, skippingLocked }: Engine) {
     keptContents: sql`(SELECT count(*) FROM kept k WHERE k.owner_id = accounts.id)`.mapWith(Number)
   }
   const recorded = {
-    bytes: accounts.usedBytes, files: accounts.usedFiles, keptBytes: accounts.keptBytes, keptContents: accounts.keptContents
+    bytes: accounts.usedBytes,
+    files: accounts.usedFiles,
+    keptBytes: accounts.keptBytes,
+    keptContents: accounts.keptContents
   }
   // The files of deleted accounts are deleted in batches, which does not update the usage.
   const isWrong = and(isActive, or(

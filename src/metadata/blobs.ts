@@ -63,9 +63,14 @@ export class BlobRules implements BlobRepository {
     const { tables: { blobLeases, discardedBlobs, files, kept, uploads }, read } = this.#engine
     return read(() => ask(reading('', db => db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds))
       .union(db.select({ blobId: kept.id }).from(kept).where(inArray(kept.id, blobIds)))
-      .union(db.select({ blobId: uploads.blobId }).from(uploads).where(and(inArray(uploads.blobId, blobIds), isNull(uploads.result))))
-      .union(db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds)))
-      .union(db.select({ blobId: blobLeases.blobId }).from(blobLeases).where(inArray(blobLeases.blobId, blobIds)))), {}, setOf))
+      .union(db.select({ blobId: uploads.blobId }).from(uploads)
+        .where(and(inArray(uploads.blobId, blobIds), isNull(uploads.result))))
+      .union(
+        db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds))
+      )
+      .union(
+        db.select({ blobId: blobLeases.blobId }).from(blobLeases).where(inArray(blobLeases.blobId, blobIds))
+      )), {}, setOf))
   }
 
   // Each part is read in the order of its own index, and no further than needed.
@@ -73,9 +78,11 @@ export class BlobRules implements BlobRepository {
     const { tables: { files, kept }, read } = this.#engine
     const { fileContent, keptContent } = contentsOf(this.#engine.tables)
     return read(() => ask(reading('', db => {
-      const first = db.select(fileContent).from(files).where(gt(files.blobId, afterId)).orderBy(asc(files.blobId)).limit(limit)
-      const second = db.select(keptContent).from(kept).leftJoin(files, eq(files.id, kept.fileId)).where(gt(kept.id, afterId))
-        .orderBy(asc(kept.id)).limit(limit)
+      const first = db.select(fileContent).from(files).where(gt(files.blobId, afterId)).orderBy(asc(files.blobId))
+        .limit(limit)
+      const second =
+        db.select(keptContent).from(kept).leftJoin(files, eq(files.id, kept.fileId)).where(gt(kept.id, afterId))
+          .orderBy(asc(kept.id)).limit(limit)
       return db.select().from(first.as('of_files')).unionAll(db.select().from(second.as('of_kept')) as never)
         .orderBy(sql`1`).limit(limit)
     })) as Rule<StoredContent[]>)

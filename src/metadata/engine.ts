@@ -2,7 +2,8 @@
 //
 // Not shared, because the databases do it too differently:
 // - Claims of attempts: SQLite's are in the memory of its only process, PostgreSQL's in a table.
-// - Discarded blobs: several processes of PostgreSQL claim them with SKIP LOCKED and look for a retention lock in a table.
+// - Discarded blobs: several processes of PostgreSQL claim them with SKIP LOCKED and look for a retention lock in a
+//   table.
 // - The look-up of tokens: PostgreSQL finds those of many requests by one query, SQLite has them in a cache.
 // - Conditions on names: each database finds the end of a page of names in its index by another form of them.
 // - Snapshots for backups, and portable facts.
@@ -17,7 +18,11 @@ export type QueueKey = number | string
 interface Lockable<Rows> extends Preparable<Rows> { for (strength: 'no key update', config?: { skipLocked?: true }): unknown }
 
 /** A part of an owner's names; `after`: the last one of the page before. */
-export interface NameRange { readonly prefix: string, readonly after: string | undefined, readonly isAscending: boolean }
+export interface NameRange {
+  readonly prefix: string
+  readonly after: string | undefined
+  readonly isAscending: boolean
+}
 
 export interface Engine {
   readonly tables: Tables
@@ -32,10 +37,13 @@ export interface Engine {
   /** Runs a rule in a transaction, again if that was rolled back because of others or of a lost connection. */
   readonly transact: <T>(rule: () => Rule<T>) => Promise<T>
   /**
-   * The same, for rules that wait for the same lock, such as that of an account: they queue by `key` before they take a connection.
-   * With `repeats` the rule also runs again if it is unknown whether it was committed, and is told so: its first query must lock what it changes.
+   * The same, for rules that wait for the same lock, such as that of an account: they queue by `key` before they take a
+   * connection. With `repeats` the rule also runs again if it is unknown whether it was committed, and is told so: its
+   * first query must lock what it changes.
    */
-  readonly transactFor: <T>(key: QueueKey, rule: (isRepeated: boolean) => Rule<T>, options?: { repeats: boolean }) => Promise<T>
+  readonly transactFor: <T>(
+    key: QueueKey, rule: (isRepeated: boolean) => Rule<T>, options?: { repeats: boolean }
+  ) => Promise<T>
   /** Runs a rule of one query, which is a transaction of its own and has no further effect if it is repeated. */
   readonly apply: <T>(rule: () => Rule<T>, key?: QueueKey) => Promise<T>
   /** The query, which then locks its rows until the transaction ends. */

@@ -29,7 +29,9 @@ export function createEventWriter ({ tables: { events }, now }: Pick<Engine, 'ta
   }
 }
 
-export function createEventRepository ({ tables: { events }, read, transactFor }: Engine, writeEvent: WriteEvent): EventRepository {
+export function createEventRepository (
+  { tables: { events }, read, transactFor }: Engine, writeEvent: WriteEvent
+): EventRepository {
   return {
     add: (event, keep) => transactFor(event.accountId, () => writeEvent(event, keep)),
 

@@ -39,7 +39,10 @@ interface FileContentsOptions {
 /** What an exchange does besides: it ends a lease, or takes the version that is restored from the kept content. */
 interface ExchangeOptions { readonly lease?: Ask<void> | undefined, readonly version?: KeptRow }
 
-/** Changes files in the current transaction, in which their owner is locked, with the usage of the owner and what is kept. */
+/**
+ * Changes files in the current transaction, in which their owner is locked, with the usage of the owner and what is
+ * kept.
+ */
 export class FileContents {
   readonly #queries: ReturnType<typeof queriesOf>
   readonly #options: FileContentsOptions
@@ -53,14 +56,21 @@ export class FileContents {
     return ask(this.#queries.byName, { ownerId, name }, ([file]) => file)
   }
 
-  /** Locks the owner, and finds what a change of the file with this name must know. @throws not_found if the owner was deleted. */
+  /**
+   * Locks the owner, and finds what a change of the file with this name must know.
+   * @throws not_found if the owner was deleted.
+   */
   * begin (ownerId: number, name: string, quota: Quota): Rule<Beginning> {
     const { owners } = this.#options
-    const [owner, current, reserved] = yield * together(owners.lock(ownerId), this.find(ownerId, name), owners.reserved(ownerId))
+    const [owner, current, reserved] =
+      yield * together(owners.lock(ownerId), this.find(ownerId, name), owners.reserved(ownerId))
     return { owner, current, time: reserved.time, reserved, quota }
   }
 
-  /** Adds a file, or replaces the content of the one that has its name. @throws quota_exceeded, unavailable if the lease of the blob ran out. */
+  /**
+   * Adds a file, or replaces the content of the one that has its name.
+   * @throws quota_exceeded, unavailable if the lease of the blob ran out.
+   */
   * store (file: NewFile, beginning: Beginning): Rule<StoredUpload> {
     const { current } = beginning
     if (current === undefined) return { file: yield * this.#create(file, beginning), isNew: true }
@@ -72,7 +82,10 @@ export class FileContents {
     const { ownerId, name, size, type, sha256, blobId, isLeased } = file
     const excess = refuseBeyond(quota, { owner, reserved, added: { bytes: size, files: 1 } })
     const [[created]] = yield * together(
-      ask(this.#queries.insert, { ownerId, name, size, type, sha256, blobId, createdAt: time, updatedAt: time, storedAt: time }),
+      ask(
+        this.#queries.insert,
+        { ownerId, name, size, type, sha256, blobId, createdAt: time, updatedAt: time, storedAt: time }
+      ),
       owners.charge(ownerId, { bytes: size, files: 1 }),
       isLeased ? endLease(blobId) : undefined
     )
@@ -93,8 +106,8 @@ export class FileContents {
   }
 
   /**
-   * Replaces the content of a file, and keeps or discards the old one. Returns the file, what exceeds the quota, and by how much
-   * `keptBytes` grew.
+   * Replaces the content of a file, and keeps or discards the old one. Returns the file, what exceeds the quota, and by
+   * how much `keptBytes` grew.
    */
   * #exchange (current: FileRecord, next: Content, beginning: Beginning, { lease, version }: ExchangeOptions) {
     const { owners, keptContents, discard } = this.#options

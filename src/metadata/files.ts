@@ -79,7 +79,8 @@ export class FileRules implements FileRepository {
   }
 
   hasOfSize (ownerId: number, { minBytes, maxBytes }: { minBytes: number, maxBytes: number }): Promise<boolean> {
-    return this.#engine.read(() => ask(this.#queries.ofSize, { ownerId, minBytes, maxBytes }, found => found.length > 0))
+    return this.#engine.read(() =>
+      ask(this.#queries.ofSize, { ownerId, minBytes, maxBytes }, found => found.length > 0))
   }
 
   list (ownerId: number, page: FilePage): Promise<FileRecord[]> {
@@ -111,7 +112,9 @@ export class FileRules implements FileRepository {
   correctDate (ownerId: number, name: string): Promise<void> {
     const { tables: { files }, clock, apply } = this.#engine
     return apply(() => ask(writing('', db => db.update(files).set({ updatedAt: clock })
-      .where(and(eq(files.ownerId, ownerId), eq(files.name, name), gt(files.updatedAt, clock)))), {}, () => {}), ownerId)
+      .where(
+        and(eq(files.ownerId, ownerId), eq(files.name, name), gt(files.updatedAt, clock))
+      )), {}, () => {}), ownerId)
   }
 
   remove (ownerId: number, name: string, removal: { precondition: Precondition, isPermanent: boolean }): Promise<void> {

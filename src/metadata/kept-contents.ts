@@ -39,8 +39,8 @@ interface KeptContentsOptions {
 }
 
 /**
- * Changes kept content in the current transaction, in which its owner is locked, and with it the usage of the owner and the
- * discarded blobs.
+ * Changes kept content in the current transaction, in which its owner is locked, and with it the usage of the owner and
+ * the discarded blobs.
  */
 export class KeptContents {
   readonly #engine: Engine
@@ -65,14 +65,19 @@ export class KeptContents {
     return milliseconds > 0 && versions > 0 && !(current.size === next.size && current.sha256 === next.sha256)
   }
 
-  /** Keeps the content of a file as a version; the caller charges it. Its time is `keptAt`, or later, so that it is the newest version. */
+  /**
+   * Keeps the content of a file as a version; the caller charges it. Its time is `keptAt`, or later, so that it is the
+   * newest version.
+   */
   keepVersion ({ id, blobId, ownerId, size, type, sha256, storedAt }: FileRecord, keptAt: number): Ask<unknown> {
     const content = { id, blobId, ownerId, size, type, sha256, storedAt, keptAt }
     return ask(this.#queries.addVersion, { ...content, deletedName: null, deletedCreatedAt: null })
   }
 
   /** Keeps a deleted file, as the newest in the trash; the caller charges it. */
-  keepDeleted ({ id, blobId, ownerId, size, type, sha256, storedAt, name, createdAt }: FileRecord, keptAt: number): Ask<unknown> {
+  keepDeleted (
+    { id, blobId, ownerId, size, type, sha256, storedAt, name, createdAt }: FileRecord, keptAt: number
+  ): Ask<unknown> {
     const content = { id, blobId, ownerId, size, type, sha256, storedAt, keptAt }
     const end = keptAt + FURTHEST_AHEAD_MILLISECONDS
     return ask(this.#queries.addDeleted, { ...content, end, deletedName: name, deletedCreatedAt: createdAt })
@@ -143,7 +148,10 @@ export class KeptContents {
     return { ...yield * this.#choose(contents, bytes, ({ size }) => size), count: contents.length }
   }
 
-  /** The first of the contents, deleted files with their versions, until they weigh as much as `wanted`; and how much is missing. */
+  /**
+   * The first of the contents, deleted files with their versions, until they weigh as much as `wanted`; and how much is
+   * missing.
+   */
   * #choose (contents: Content[], wanted: number, weigh: (content: Content) => number): Rule<Choice> {
     // Without the versions. One query for all of them: with one query each they would take as many round trips.
     let rest = wanted
@@ -181,8 +189,8 @@ export class KeptContents {
   }
 
   /**
-   * Runs a rule that may make room in a transaction for its owner. If it is too crowded, other transactions delete some content
-   * first, and it runs again. A rule is refused before it makes room, so a refused one deletes nothing.
+   * Runs a rule that may make room in a transaction for its owner. If it is too crowded, other transactions delete some
+   * content first, and it runs again. A rule is refused before it makes room, so a refused one deletes nothing.
    */
   async transactWithRoom<T> (ownerId: number, rule: (isRepeated: boolean) => Rule<T>): Promise<T> {
     for (;;) {
@@ -233,7 +241,10 @@ function queriesOf ({ tables: { accounts, kept }, isAmong }: Engine, maxVersions
   }
 }
 
-/** The values of new kept content. Its time is `keptAt`, or the millisecond after all that match: always later, even if the clock goes back. */
+/**
+ * The values of new kept content. Its time is `keptAt`, or the millisecond after all that match: always later, even if
+ * the clock goes back.
+ */
 function inserting (matching: SQL | undefined) {
   const keptAt = sql`(SELECT max(t) FROM
     (SELECT cast(${placeholder('keptAt')} AS bigint) AS t UNION ALL SELECT max(kept_at) + 1 FROM kept WHERE ${matching}) times)`

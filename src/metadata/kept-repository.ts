@@ -9,11 +9,16 @@ export interface Keeping {
   readonly versions: number
   /** Contents of one account at most, empty ones included. Default: {@link MAX_KEPT}. */
   readonly contents?: number
-  /** Contents that one transaction deletes at most, apart from the versions of one file. Default: {@link MAX_DELETIONS}. */
+  /**
+   * Contents that one transaction deletes at most, apart from the versions of one file. Default: {@link MAX_DELETIONS}.
+   */
   readonly deletions?: number
 }
 
-/** Without a limit an account could keep any number of small or empty contents, because only files count towards a quota of files. */
+/**
+ * Without a limit an account could keep any number of small or empty contents, because only files count towards a quota
+ * of files.
+ */
 export const MAX_KEPT = 10_000
 
 /** With SQLite, deleting so many takes 3 ms of the event loop. */
@@ -26,12 +31,14 @@ export const MAX_TRIMMED = 100
 export const KEEP_NOTHING: Keeping = { milliseconds: 0, versions: 0 }
 
 /**
- * How far the newest entry of the trash may be ahead of a deletion. An entry further ahead is from a wrong clock and is ignored:
- * otherwise files that are deleted today would be kept for years.
+ * How far the newest entry of the trash may be ahead of a deletion. An entry further ahead is from a wrong clock and is
+ * ignored: otherwise files that are deleted today would be kept for years.
  */
 export const FURTHEST_AHEAD_MILLISECONDS = 24 * 3600 * 1000
 
-/** Content that is no longer that of a file: an earlier version of it, or the content that it had when it was deleted. */
+/**
+ * Content that is no longer that of a file: an earlier version of it, or the content that it had when it was deleted.
+ */
 interface KeptContent {
   /** The id of its blob. */
   readonly id: string
@@ -86,52 +93,64 @@ export function withContents<T extends { readonly contents: number }> (files: re
 interface Change { readonly quota: Quota }
 
 /**
- * Versions and trash: a part of the contract of {@link Metadata}. A file that gets other bytes keeps its former content as a version,
- * and a deleted file its last content as an entry of the trash, with its versions. Both belong to the file, whatever its name is.
+ * Versions and trash: a part of the contract of {@link Metadata}. A file that gets other bytes keeps its former content
+ * as a version, and a deleted file its last content as an entry of the trash, with its versions. Both belong to the
+ * file, whatever its name is.
  *
- * Kept content counts in `AccountRecord.keptBytes`. If a write would exceed the byte quota, its transaction deletes the owner's oldest kept
- * content, just enough to fit. It skips empty content. The content that this write itself replaces is deleted last. Of unfinished uploads,
- * only the bytes that have arrived count here. If the write needs the room of more than `Keeping.deletions` contents, that many at a time
- * are deleted in transactions before its own, each only if the write would not be refused.
+ * Kept content counts in `AccountRecord.keptBytes`. If a write would exceed the byte quota, its transaction deletes the
+ * owner's oldest kept content, just enough to fit. It skips empty content. The content that this write itself replaces
+ * is deleted last. Of unfinished uploads, only the bytes that have arrived count here. If the write needs the room of
+ * more than `Keeping.deletions` contents, that many at a time are deleted in transactions before its own, each only if
+ * the write would not be refused.
  *
- * An account keeps at most `Keeping.contents` contents. The transaction that keeps one more also deletes the oldest beyond that, except the
- * one that it keeps itself. An account may have more, from a version without this limit or from a backup: then at most
- * {@link MAX_TRIMMED} go with each such transaction.
+ * An account keeps at most `Keeping.contents` contents. The transaction that keeps one more also deletes the oldest
+ * beyond that, except the one that it keeps itself. An account may have more, from a version without this limit or from
+ * a backup: then at most {@link MAX_TRIMMED} go with each such transaction.
  *
- * `keptAt` is the time of the replacement or deletion, and not before the file's last change. If it is not later than that of every other
- * version of the file, or of every entry of the owner's trash that is less than {@link FURTHEST_AHEAD_MILLISECONDS} ahead, it becomes one
- * millisecond later than these. So both lists have the order of the changes, also within one millisecond and after the clock was set back.
+ * `keptAt` is the time of the replacement or deletion, and not before the file's last change. If it is not later than
+ * that of every other version of the file, or of every entry of the owner's trash that is less than {@link
+ * FURTHEST_AHEAD_MILLISECONDS} ahead, it becomes one millisecond later than these. So both lists have the order of the
+ * changes, also within one millisecond and after the clock was set back.
  *
- * What has expired does not exist: it is not found. Neither are versions beyond the newest `Keeping.versions` of a file.
+ * What has expired does not exist: it is not found. Neither are versions beyond the newest `Keeping.versions` of a
+ * file.
  */
 export interface KeptRepository {
   /** Newest replaced first. */
   listVersions (ownerId: number, fileId: number, page: KeptPage): Promise<VersionRecord[]>
   /** A version of the file with this name, and the file; undefined if either does not exist. */
-  findVersion (ownerId: number, name: string, id: string): Promise<{ file: FileRecord, version: VersionRecord } | undefined>
+  findVersion (
+    ownerId: number, name: string, id: string
+  ): Promise<{ file: FileRecord, version: VersionRecord } | undefined>
   /**
-   * Gives the file the content of a version, which leaves the list; the current content becomes a version, unless it has the same bytes.
-   * `createdAt` stays. @throws not_found, precondition_failed, quota_exceeded.
+   * Gives the file the content of a version, which leaves the list; the current content becomes a version, unless it
+   * has the same bytes. `createdAt` stays.
+   * @throws not_found, precondition_failed, quota_exceeded.
    */
-  restoreVersion (ownerId: number, name: string, id: string, change: Change & { readonly precondition: Precondition }): Promise<FileRecord>
+  restoreVersion (
+    ownerId: number, name: string, id: string, change: Change & { readonly precondition: Precondition }
+  ): Promise<FileRecord>
   /** Deletes a version; its blob becomes discarded. @throws not_found. */
   removeVersion (ownerId: number, name: string, id: string): Promise<void>
   /** Newest deleted first. */
   listTrash (ownerId: number, page: KeptPage): Promise<TrashRecord[]>
-  /** Restores a deleted file with its versions, under its name or `name`. @throws not_found, name_taken, quota_exceeded. */
+  /**
+   * Restores a deleted file with its versions, under its name or `name`.
+   * @throws not_found, name_taken, quota_exceeded.
+   */
   restoreFile (ownerId: number, id: string, change: Change & { readonly name: string | undefined }): Promise<FileRecord>
   /** Deletes an entry of the trash with its versions; the blobs become discarded. @throws not_found. */
   removeFromTrash (ownerId: number, id: string): Promise<void>
   /**
-   * Deletes up to `limit` entries of the owner's trash with their versions, the oldest first; fewer, but at least one, if these are more than
-   * `Keeping.deletions` contents. If none was deleted, the trash is empty.
+   * Deletes up to `limit` entries of the owner's trash with their versions, the oldest first; fewer, but at least one,
+   * if these are more than `Keeping.deletions` contents. If none was deleted, the trash is empty.
    */
   emptyTrash (ownerId: number, limit: number): Promise<RemovedTrash>
   /** Deletes up to `limit` kept contents of all owners that have expired; true if there may be more. */
   removeExpired (limit: number): Promise<boolean>
   /**
-   * Deletes the longest-kept content of all owners, or of one, except empty content, until `bytes` or `limit` is reached. Returns the
-   * deleted bytes; 0 if there was none.
+   * Deletes the longest-kept content of all owners, or of one, except empty content, until `bytes` or `limit` is
+   * reached. Returns the deleted bytes; 0 if there was none.
    */
   removeOldest (bytes: number, limit: number, ownerId?: number): Promise<number>
 }

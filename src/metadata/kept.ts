@@ -4,7 +4,8 @@ import type { Engine } from './engine.ts'
 import type { FileContents } from './file-contents.ts'
 import type { KeptContents, KeptRow } from './kept-contents.ts'
 import {
-  type Keeping, type KeptPage, type KeptRepository, MAX_DELETIONS, type RemovedTrash, type TrashRecord, type VersionRecord, withContents
+  type Keeping, type KeptPage, type KeptRepository, MAX_DELETIONS, type RemovedTrash, type TrashRecord, type VersionRecord,
+  withContents
 } from './kept-repository.ts'
 import type { Owners } from './owners.ts'
 import { permits } from './preconditions.ts'
@@ -41,10 +42,13 @@ export class KeptRules implements KeptRepository {
   }
 
   listVersions (ownerId: number, fileId: number, page: KeptPage): Promise<VersionRecord[]> {
-    return this.#engine.read(() => ask(this.#kept.versionsOf(ownerId, fileId, page), {}, rows => rows.map(row => this.#recordOf(row))))
+    return this.#engine.read(() =>
+      ask(this.#kept.versionsOf(ownerId, fileId, page), {}, rows => rows.map(row => this.#recordOf(row))))
   }
 
-  findVersion (ownerId: number, name: string, id: string): Promise<{ file: FileRecord, version: VersionRecord } | undefined> {
+  findVersion (
+    ownerId: number, name: string, id: string
+  ): Promise<{ file: FileRecord, version: VersionRecord } | undefined> {
     return this.#engine.read(() => ask(this.#kept.versionById(ownerId, name, id), {},
       ([found]) => found && { file: found.file, version: this.#recordOf(found.version) }))
   }
@@ -114,7 +118,10 @@ export class KeptRules implements KeptRepository {
     const { deletions = MAX_DELETIONS } = this.#keeping
     yield * this.#lockOwners([ownerId])
     const entries = withContents(yield * ask(this.#kept.oldestEntries(ownerId, limit)), deletions)
-    return { files: entries.length, bytes: yield * this.#keptContents.remove(entries.map(({ id }) => id), yield * this.#engine.now()) }
+    return {
+      files: entries.length,
+      bytes: yield * this.#keptContents.remove(entries.map(({ id }) => id), yield * this.#engine.now())
+    }
   }
 
   async removeExpired (limit: number): Promise<boolean> {
@@ -180,7 +187,9 @@ class KeptQueries {
 
   versionsOf (ownerId: number, fileId: number, { after, limit }: KeptPage) {
     const { kept } = this.#tables
-    const isThis = and(eq(kept.fileId, fileId), eq(kept.ownerId, ownerId), this.#isVersionOf(fileId), this.#isAfter(after))
+    const isThis = and(
+      eq(kept.fileId, fileId), eq(kept.ownerId, ownerId), this.#isVersionOf(fileId), this.#isAfter(after)
+    )
     return reading('', db => db.select().from(kept).where(isThis).orderBy(desc(kept.keptAt), desc(kept.id)).limit(limit))
   }
 
@@ -212,7 +221,8 @@ class KeptQueries {
     const { kept } = this.#tables
     // Raw SQL: in a query of one table Drizzle omits the table's name.
     const contents = sql`(SELECT count(*) FROM kept k WHERE k.file_id = kept.file_id)`.mapWith(Number)
-    // Counted only after the limit: otherwise PostgreSQL takes the index of the age, which has the content of everybody.
+    // Counted only after the limit: otherwise PostgreSQL takes the index of the age, which has the content of
+    // everybody.
     return reading('', db => {
       const page = db.select().from(kept).where(and(eq(kept.ownerId, ownerId), isNotNull(kept.name)))
         .orderBy(asc(kept.keptAt), asc(kept.id)).limit(limit).as('kept')

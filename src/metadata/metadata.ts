@@ -27,26 +27,26 @@ import type { UploadRepository } from './uploads-repository.ts'
 /**
  * Accounts, tokens and file metadata: the contract of every backend.
  *
- * Writes. Each method is one transaction, even if the process or the power fails: it happens whole or not at all. Checks
- * (is the name taken, does the quota allow it) run inside the transaction that writes. When the promise of a write
- * resolves, the change is on stable storage. Concurrent writes may share one commit. If that commit fails, all of them
- * reject and none of them has happened.
+ * Writes. Each method is one transaction, even if the process or the power fails: it happens whole or not at all.
+ * Checks (is the name taken, does the quota allow it) run inside the transaction that writes. When the promise of a
+ * write resolves, the change is on stable storage. Concurrent writes may share one commit. If that commit fails, all of
+ * them reject and none of them has happened.
  *
- * Reads. A read sees every write that was committed before it was called. It resolves once everything it could see is on
- * stable storage, so no caller ever acts on data that a power failure could undo. Every method that finds a file
+ * Reads. A read sees every write that was committed before it was called. It resolves once everything it could see is
+ * on stable storage, so no caller ever acts on data that a power failure could undo. Every method that finds a file
  * takes the owner's id, except those documented for recovery, fsck and backup.
  *
- * Times. "Now" is the time of the transaction by the clock of the backend, after any wait for locks: processes that share a
- * database share its clock. A test can open a backend with another clock. A caller that passes a time to be compared has it
- * from the backend. The times of `accounts.remove`, `setDisabled` and `attempts.addKnownNetwork` are only recorded: they are
- * those of the caller's clock.
+ * Times. "Now" is the time of the transaction by the clock of the backend, after any wait for locks: processes that
+ * share a database share its clock. A test can open a backend with another clock. A caller that passes a time to be
+ * compared has it from the backend. The times of `accounts.remove`, `setDisabled` and `attempts.addKnownNetwork` are
+ * only recorded: they are those of the caller's clock.
  *
- * Values. Times are milliseconds since 1970 (UTC), sizes are bytes, `sha256` is 64 lower-case hex digits. Names are compared
- * by code point; callers normalise them to NFC.
+ * Values. Times are milliseconds since 1970 (UTC), sizes are bytes, `sha256` is 64 lower-case hex digits. Names are
+ * compared by code point; callers normalise them to NFC.
  *
- * Errors. A method throws `Problem` with the codes it documents only. In addition every write can throw `storage_full`, or
- * `overloaded` if another process keeps the database locked, and every method can throw `unavailable` if the database can't be
- * reached (nothing has happened then), or `OutcomeUnknown`.
+ * Errors. A method throws `Problem` with the codes it documents only. In addition every write can throw `storage_full`,
+ * or `overloaded` if another process keeps the database locked, and every method can throw `unavailable` if the
+ * database can't be reached (nothing has happened then), or `OutcomeUnknown`.
  */
 export interface Metadata {
   readonly accounts: AccountRepository
@@ -60,8 +60,8 @@ export interface Metadata {
   /** A random id of this installation, created with the database. It is the audience of the tokens. */
   readonly installationId: string
   /**
-   * Resolves if stable storage fails. From then on every method throws this error, and the process should exit: the next
-   * start finds out what is stored.
+   * Resolves if stable storage fails. From then on every method throws this error, and the process should exit: the
+   * next start finds out what is stored.
    */
   readonly failed: Promise<OutcomeUnknown>
   /** The time by the clock of the backend. May cost a round trip. */
@@ -80,8 +80,8 @@ export interface Metadata {
 /** Accounts. One that was removed is not found, and its name is free. */
 export interface AccountRepository {
   /**
-   * Adds an account, and the registration `attempt` if given. Ids start at 1 and are never reused. @throws username_taken
-   * if another account has `usernameKey`.
+   * Adds an account, and the registration `attempt` if given. Ids start at 1 and are never reused.
+   * @throws username_taken if another account has `usernameKey`.
    */
   add (account: NewAccount, attempt?: NewAttempt): Promise<AccountRecord>
   find (id: number): Promise<AccountRecord | undefined>
@@ -89,21 +89,26 @@ export interface AccountRepository {
   /** All accounts with an id above `afterId`, by id, at most `limit`. For the operator. */
   listAfter (afterId: number, limit: number): Promise<AccountRecord[]>
   /**
-   * Sets a password. `revokesTokens` also deletes every token of the account, as `tokens.removeAll` does. With `expectedHash` it
-   * only replaces that hash, so a concurrent password change is never lost.
+   * Sets a password. `revokesTokens` also deletes every token of the account, as `tokens.removeAll` does. With
+   * `expectedHash` it only replaces that hash, so a concurrent password change is never lost.
    * @throws credentials_wrong if the account has another hash by now, or was deleted.
    */
-  setPasswordHash (id: number, passwordHash: string, consequences: { revokesTokens: boolean, expectedHash?: string }): Promise<void>
+  setPasswordHash (
+    id: number, passwordHash: string, consequences: { revokesTokens: boolean, expectedHash?: string }
+  ): Promise<void>
   /** Sets the limits of one account; null: those of the settings apply. */
   setQuota (id: number, quota: { bytes: number | null, files: number | null }): Promise<void>
   /** Disables an account at the time `at`, or enables it if `at` is null. */
   setDisabled (id: number, at: number | null): Promise<void>
   /**
-   * Marks an account as deleted, in one transaction: from then on neither it nor its tokens are found, it gets no new files,
-   * and its name is free. `accounts.purgeDeleted` deletes its files.
+   * Marks an account as deleted, in one transaction: from then on neither it nor its tokens are found, it gets no new
+   * files, and its name is free. `accounts.purgeDeleted` deletes its files.
    */
   remove (id: number, at: number): Promise<void>
-  /** Deletes up to `limit` files, kept contents or uploads of deleted accounts, and their tokens. The blobs become discarded. False if nothing is left to delete. */
+  /**
+   * Deletes up to `limit` files, kept contents or uploads of deleted accounts, and their tokens. The blobs become
+   * discarded. False if nothing is left to delete.
+   */
   purgeDeleted (limit: number): Promise<boolean>
   /** Sums over all accounts that are not deleted. Reads every account. For monitoring. */
   totals (quota: Quota): Promise<Totals>
@@ -116,9 +121,10 @@ export interface AccountRepository {
 /** Access tokens, personal tokens and sessions. */
 export interface TokenRepository {
   /**
-   * Adds a token. If the account then has more than `maxTokens`, its oldest access token is deleted in the same transaction.
-   * @throws token_revoked if the account, or the parent token, was deleted; credentials_wrong if the account no longer has
-   * `passwordHash`; too_many_tokens if the account has no access token to delete.
+   * Adds a token. If the account then has more than `maxTokens`, its oldest access token is deleted in the same
+   * transaction.
+   * @throws token_revoked if the account, or the parent token, was deleted; credentials_wrong if the account no longer
+   * has `passwordHash`; too_many_tokens if the account has no access token to delete.
    */
   add (token: NewToken, conditions?: TokenConditions): Promise<TokenRecord>
   /** The token and its account, in one query; undefined if either was deleted. */
@@ -130,7 +136,10 @@ export interface TokenRepository {
   recordUse (id: number, at: number): Promise<void>
   /** Deletes a token and the tokens issued for it. @throws not_found if the account has no such token. */
   remove (accountId: number, id: number): Promise<void>
-  /** Deletes all tokens of an account. If they are more than a few hundred, the oldest are deleted first, in transactions of their own. */
+  /**
+   * Deletes all tokens of an account. If they are more than a few hundred, the oldest are deleted first, in
+   * transactions of their own.
+   */
   removeAll (accountId: number): Promise<void>
   /** Deletes up to `limit` tokens of a kind that expired before `before`; true if there may be more. */
   removeExpired (expired: { kind: NewToken['kind'], before: number }, limit: number): Promise<boolean>
@@ -139,14 +148,15 @@ export interface TokenRepository {
 /** Failed sign-ins and registrations, which limits count, and the networks that accounts are known to use. */
 export interface AttemptRepository {
   /**
-   * Decides whether an attempt may go on, and if so claims its place under each limit, in one transaction: parallel attempts can't
-   * exceed a limit. A claim lapses with the process that made it. Attempts in the future are from before the clock was set
-   * back, and do not count.
+   * Decides whether an attempt may go on, and if so claims its place under each limit, in one transaction: parallel
+   * attempts can't exceed a limit. A claim lapses with the process that made it. Attempts in the future are from before
+   * the clock was set back, and do not count.
    */
   claim (attempt: NewAttempt, limits: readonly AttemptLimit[]): Promise<AttemptClaim>
   /**
-   * Ends a claim and applies its outcome, in one transaction: a failure is recorded, a success deletes the failed sign-ins for
-   * that username from that network. A failure that can't be recorded (full disk) still counts, and is no error.
+   * Ends a claim and applies its outcome, in one transaction: a failure is recorded, a success deletes the failed
+   * sign-ins for that username from that network. A failure that can't be recorded (full disk) still counts, and is no
+   * error.
    */
   finish (claimId: number, outcome: AttemptOutcome): Promise<void>
   /** Deletes up to `limit` attempts before `since` or after `until`; true if there may be more. */
@@ -173,9 +183,10 @@ export interface FileRepository {
    */
   add (file: NewFile, quota: Quota): Promise<{ file: FileRecord, isNew: boolean }>
   /**
-   * Adds a file, or replaces the bytes of the file with that name. What it replaces is kept as a version, or its blob becomes discarded.
-   * @throws precondition_failed if the precondition does not permit it, quota_exceeded (only the difference counts), not_found
-   * if the owner was deleted.
+   * Adds a file, or replaces the bytes of the file with that name. What it replaces is kept as a version, or its blob
+   * becomes discarded.
+   * @throws precondition_failed if the precondition does not permit it, quota_exceeded (only the difference counts),
+   * not_found if the owner was deleted.
    */
   put (file: NewFile, quota: Quota, precondition: Precondition): Promise<{ file: FileRecord, isNew: boolean }>
   find (ownerId: number, name: string): Promise<FileRecord | undefined>
@@ -185,11 +196,15 @@ export interface FileRepository {
   list (ownerId: number, page: FilePage): Promise<FileRecord[]>
   /** Renames a file; its bytes and `createdAt` do not change. @throws not_found, name_taken. */
   rename (ownerId: number, name: string, newName: string): Promise<FileRecord>
-  /** Sets the date of a file to the present if it is later, because the clock was set back. No error if the file does not exist. */
+  /**
+   * Sets the date of a file to the present if it is later, because the clock was set back. No error if the file does
+   * not exist.
+   */
   correctDate (ownerId: number, name: string): Promise<void>
   /**
-   * Deletes a file. It is kept in the trash, unless `isPermanent` or nothing is kept: then its blob and those of its versions become
-   * discarded. @throws not_found, precondition_failed.
+   * Deletes a file. It is kept in the trash, unless `isPermanent` or nothing is kept: then its blob and those of its
+   * versions become discarded.
+   * @throws not_found, precondition_failed.
    */
   remove (ownerId: number, name: string, removal: { precondition: Precondition, isPermanent: boolean }): Promise<void>
 }
@@ -198,13 +213,20 @@ export interface FileRepository {
 export interface BlobRepository {
   /** Those of the given blobs that belong to a file or are kept. For recovery. */
   findKnown (blobIds: string[]): Promise<Set<string>>
-  /** Those of the given blobs that belong to a file or an unfinished upload, are kept, are discarded or have a lease, as of one moment. For recovery and fsck. */
+  /**
+   * Those of the given blobs that belong to a file or an unfinished upload, are kept, are discarded or have a lease, as
+   * of one moment. For recovery and fsck.
+   */
   findReferenced (blobIds: string[]): Promise<Set<string>>
-  /** What files of all owners contain and what is kept of them, by the id of the blob, at most `limit` above `afterId`. For fsck and backup. */
+  /**
+   * What files of all owners contain and what is kept of them, by the id of the blob, at most `limit` above `afterId`.
+   * For fsck and backup.
+   */
   listContents (afterId: string, limit: number): Promise<StoredContent[]>
   /**
-   * Records that the bytes of a blob are about to be written. Adding a file with that blob ends the lease, and fails with
-   * `unavailable` if it ran out: then another process may already delete the bytes. Only where `BlobStore.needsLeases`.
+   * Records that the bytes of a blob are about to be written. Adding a file with that blob ends the lease, and fails
+   * with `unavailable` if it ran out: then another process may already delete the bytes. Only where
+   * `BlobStore.needsLeases`.
    */
   lease (blobId: string, seconds: number): Promise<void>
   /** Prolongs leases that have not ended. */
@@ -219,8 +241,8 @@ export interface BlobRepository {
   /** The bytes of abandoned blobs were deleted. */
   clearAbandoned (blobIds: string[]): Promise<void>
   /**
-   * Blobs that were discarded `graceSeconds` ago or earlier, oldest first, at most `limit`: no file uses them, their bytes can be
-   * deleted. Empty while a backup holds the retention lock. For recovery.
+   * Blobs that were discarded `graceSeconds` ago or earlier, oldest first, at most `limit`: no file uses them, their
+   * bytes can be deleted. Empty while a backup holds the retention lock. For recovery.
    */
   claimDiscarded (limit: number, graceSeconds: number): Promise<string[]>
   /** Whether discarded blobs wait for the removal of their bytes, also while a backup holds the retention lock. */
@@ -251,8 +273,9 @@ export interface ConnectionCounts {
 }
 
 /**
- * It is unknown whether a write was committed. The caller must not delete anything because of it. With the code `stopping` the
- * process is about to exit, because its stable storage failed; with `unavailable` the connection to the database was lost.
+ * It is unknown whether a write was committed. The caller must not delete anything because of it. With the code
+ * `stopping` the process is about to exit, because its stable storage failed; with `unavailable` the connection to the
+ * database was lost.
  */
 export class OutcomeUnknown extends Problem {
   constructor (cause: unknown, code: 'stopping' | 'unavailable' = 'stopping') {
@@ -272,5 +295,8 @@ export interface Totals {
   readonly accountsNearQuota: number
 }
 
-/** Called when a commit is on stable storage, with the number of writes in it and the time it took. Must be fast and not throw. */
+/**
+ * Called when a commit is on stable storage, with the number of writes in it and the time it took. Must be fast and not
+ * throw.
+ */
 export type CommitObserver = (commit: { readonly writes: number, readonly seconds: number }) => void

@@ -7,11 +7,25 @@ import type { UploadUsage } from './uploads-repository.ts'
 
 const { placeholder } = sql
 
-/** What an account uses, read with its row locked, until the transaction ends: names, quotas and preconditions are exact. */
-export interface Owner { readonly id: number, readonly bytes: number, readonly files: number, readonly keptBytes: number, readonly keptContents: number }
+/**
+ * What an account uses, read with its row locked, until the transaction ends: names, quotas and preconditions are
+ * exact.
+ */
+export interface Owner {
+  readonly id: number
+  readonly bytes: number
+  readonly files: number
+  readonly keptBytes: number
+  readonly keptContents: number
+}
 
 /** What changes in the usage of an account; 0 if not given. */
-export interface Change { readonly bytes?: number, readonly files?: number, readonly keptBytes?: number, readonly keptContents?: number }
+export interface Change {
+  readonly bytes?: number
+  readonly files?: number
+  readonly keptBytes?: number
+  readonly keptContents?: number
+}
 
 /** The usage of unfinished uploads, and the time. */
 export interface Reserved extends UploadUsage { readonly time: number }
@@ -73,11 +87,17 @@ function queriesOf ({ tables: { accounts, uploads }, clock, locking }: Engine) {
 }
 
 /**
- * Refuses a change that exceeds a quota even without kept content. Returns how many bytes of kept content must go for it; 0 or less if none.
+ * Refuses a change that exceeds a quota even without kept content. Returns how many bytes of kept content must go for
+ * it; 0 or less if none.
  * @throws quota_exceeded.
  */
-export function refuseBeyond (quota: Quota, { owner, reserved, added }: { owner: Owner, reserved: UploadUsage, added: { bytes: number, files: number } }): number {
+export function refuseBeyond (
+  quota: Quota,
+  { owner, reserved, added }: { owner: Owner, reserved: UploadUsage, added: { bytes: number, files: number } }
+): number {
   refuseBeyondQuota('bytes', { used: owner.bytes + reserved.bytes, added: added.bytes, limit: quota.bytes })
   refuseBeyondQuota('files', { used: owner.files + reserved.uploads, added: added.files, limit: quota.files })
-  return quota.bytes === undefined ? -Infinity : owner.bytes + owner.keptBytes + reserved.receivedBytes + added.bytes - quota.bytes
+  return quota.bytes === undefined
+    ? -Infinity
+    : owner.bytes + owner.keptBytes + reserved.receivedBytes + added.bytes - quota.bytes
 }

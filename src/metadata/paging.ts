@@ -4,8 +4,8 @@ import type { FileOrder, FilePage } from './records.ts'
 import type { Tables } from './schema.ts'
 
 /**
- * ORDER BY, LIMIT and OFFSET for a prepared query. If the limit is a bare parameter, as Drizzle's `limit(1)` makes it, SQLite's planner reads
- * its value and prepares the statement again at each execution; it does not look into a cast.
+ * ORDER BY, LIMIT and OFFSET for a prepared query. If the limit is a bare parameter, as Drizzle's `limit(1)` makes it,
+ * SQLite's planner reads its value and prepares the statement again at each execution; it does not look into a cast.
  */
 export function limitedTo (order: SQL, limit: Placeholder | number, offset: Placeholder | number = 0): SQL {
   return sql`${order} limit cast(${limit} as bigint) offset cast(${offset} as bigint)`
@@ -31,8 +31,8 @@ export function ordering (order: FileOrder, files: Tables['files']): SQL[] {
 }
 
 /**
- * Condition for the files after the previous page. Compares (column, id) as one row value, so the database seeks in the index to the end of
- * that page.
+ * Condition for the files after the previous page. Compares (column, id) as one row value, so the database seeks in the
+ * index to the end of that page.
  */
 export function afterPosition ({ order, prefix = '', after }: FilePage, { tables: { files }, namesBetween }: Pick<Engine, 'tables' | 'namesBetween'>): SQL | undefined {
   const { column, isAscending } = sortingOf(order, files)

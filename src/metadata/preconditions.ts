@@ -32,8 +32,8 @@ export function judge (headers: ConditionHeaders, current: Validators | undefine
 }
 
 /**
- * The condition of a change, as plain values. A backend compares it with the file inside the transaction that changes the file.
- * `If-Modified-Since` does not apply to methods that change something (RFC 9110 section 13.1.3).
+ * The condition of a change, as plain values. A backend compares it with the file inside the transaction that changes
+ * the file. `If-Modified-Since` does not apply to methods that change something (RFC 9110 section 13.1.3).
  */
 export type Precondition = Omit<ConditionHeaders, 'if-modified-since'>
 
@@ -93,7 +93,10 @@ function fullYear (lastDigits: number, now: number): number {
   return latest - (latest - lastDigits) % 100
 }
 
-/** Whether a list of entity tags has the current one; `*` matches any existing file. A weak tag never matches in a strong comparison (RFC 9110 section 8.8.3.2). */
+/**
+ * Whether a list of entity tags has the current one; `*` matches any existing file. A weak tag never matches in a
+ * strong comparison (RFC 9110 section 8.8.3.2).
+ */
 function listHas (list: string, current: Validators | undefined, comparison: 'strong' | 'weak'): boolean {
   if (current === undefined) return false
   if (list.trim() === '*') return true

@@ -7,8 +7,8 @@ export interface Quota { readonly bytes: number | undefined, readonly files: num
 export const NO_LIMIT = Number.MAX_SAFE_INTEGER
 
 /**
- * Refuses a change that would exceed a quota. A change that adds nothing is never refused: an account above a lowered quota
- * can still replace a file by a smaller one.
+ * Refuses a change that would exceed a quota. A change that adds nothing is never refused: an account above a lowered
+ * quota can still replace a file by a smaller one.
  * @throws quota_exceeded with the numbers.
  */
 export function refuseBeyondQuota (
@@ -110,8 +110,8 @@ export type AttemptFilter =
 export interface AttemptLimit { readonly matching: AttemptFilter, readonly limit: number, readonly seconds: number }
 
 /**
- * Granted, with the id of the claim; refused for `retrySeconds`, because a limit is reached; or busy, because the attempts
- * under way may still reach one.
+ * Granted, with the id of the claim; refused for `retrySeconds`, because a limit is reached; or busy, because the
+ * attempts under way may still reach one.
  */
 export type AttemptClaim =
   | { readonly state: 'granted', readonly id: number }
@@ -184,7 +184,12 @@ export interface StoredContent {
   readonly name: string | null
 }
 
-interface Usage { readonly bytes: number, readonly files: number, readonly keptBytes: number, readonly keptContents: number }
+interface Usage {
+  readonly bytes: number
+  readonly files: number
+  readonly keptBytes: number
+  readonly keptContents: number
+}
 
 /** An account whose recorded usage is not the sum of its files. */
 export interface UsageMismatch { readonly accountId: number, readonly recorded: Usage, readonly actual: Usage }

@@ -26,13 +26,17 @@ interface RepositoryOptions {
 export type Repositories = Pick<Metadata, 'accounts' | 'tokens' | 'attempts' | 'events' | 'files' | 'kept' | 'uploads' | 'blobs'>
 
 /** The repositories of a database: the rules that all have, and what this one does in its own way. */
-export function createRepositories ({ engine, patient, keeping, tokenFinder, attemptClaims, discardedBlobs }: RepositoryOptions): Repositories {
+export function createRepositories ({
+  engine, patient, keeping, tokenFinder, attemptClaims, discardedBlobs
+}: RepositoryOptions): Repositories {
   const owners = new Owners(engine)
   const discard = createDiscard(engine)
   const writeEvent = createEventWriter(engine)
   const tokenRemover = new TokenRemover(engine)
   const keptContents = new KeptContents({ engine, owners, discard, keeping })
-  const contents = new FileContents({ engine, owners, keptContents, discard, endLease: createLeaseEnder(engine), keepsDeleted: keeping.milliseconds > 0 })
+  const contents = new FileContents({
+    engine, owners, keptContents, discard, endLease: createLeaseEnder(engine), keepsDeleted: keeping.milliseconds > 0
+  })
   return {
     accounts: new AccountRules({ engine, patient, tokenRemover, discard }),
     tokens: new TokenRules({ engine, writeEvent, tokenRemover, tokenFinder }),

@@ -9,7 +9,10 @@ export type Values = Record<string, unknown>
 interface Prepared<Rows> { execute (values?: Values): PromiseLike<Rows> }
 export interface Preparable<Rows> { prepare (name: string): Prepared<Rows> }
 
-/** A query with placeholders. An engine prepares it once for each connection: building one takes Drizzle ten times as long as running it. */
+/**
+ * A query with placeholders. An engine prepares it once for each connection: building one takes Drizzle ten times as
+ * long as running it.
+ */
 export interface Query<Rows> {
   /** Of the prepared statement, unique; empty for a query that is built for each use. */
   readonly name: string
@@ -31,8 +34,8 @@ export function writing<Rows> (name: string, build: (db: Db) => Preparable<Rows>
 export interface Step { readonly query: Query<unknown>, readonly values: Values }
 
 /**
- * What to do in the database: a generator that yields queries and gets their rows. An engine runs it: SQLite's in one go, PostgreSQL's query
- * by query. A rule can wait for nothing but queries. After an error it may only throw.
+ * What to do in the database: a generator that yields queries and gets their rows. An engine runs it: SQLite's in one
+ * go, PostgreSQL's query by query. A rule can wait for nothing but queries. After an error it may only throw.
  */
 export interface Rule<T> { [Symbol.iterator] (): Generator<readonly Step[], T, readonly unknown[]> }
 
@@ -57,17 +60,26 @@ export class Ask<T> implements Step, Rule<T> {
 
 const asTheyAre = (rows: never): never => rows
 
-/** Sends one query. Returns its rows, or what `result` makes of them. @throws {Refusal} if a constraint refuses a row. */
+/**
+ * Sends one query. Returns its rows, or what `result` makes of them.
+ * @throws {Refusal} if a constraint refuses a row.
+ */
 export function ask<Rows> (query: Query<Rows>, values?: Values): Ask<Rows>
 export function ask<Rows, T> (query: Query<Rows>, values: Values, result: (rows: Rows) => T): Ask<T>
-export function ask (query: Query<unknown>, values: Values = {}, result: (rows: never) => unknown = asTheyAre): Ask<unknown> {
+export function ask (
+  query: Query<unknown>, values: Values = {}, result: (rows: never) => unknown = asTheyAre
+): Ask<unknown> {
   return new Ask(query, values, result)
 }
 
 type Answer<T> = T extends Ask<infer R> ? R : undefined
 
-/** Runs queries in their order, with PostgreSQL in one round trip. Of those that are undefined the result is undefined. */
-export function * together<T extends readonly (Ask<unknown> | undefined)[]> (...asks: T): Rule<{ [K in keyof T]: Answer<T[K]> }> {
+/**
+ * Runs queries in their order, with PostgreSQL in one round trip. Of those that are undefined the result is undefined.
+ */
+export function * together<T extends readonly (Ask<unknown> | undefined)[]> (
+  ...asks: T
+): Rule<{ [K in keyof T]: Answer<T[K]> }> {
   const answers = yield asks.filter(ask => ask !== undefined)
   let answered = 0
   return asks.map(ask => ask?.result(answers[answered++] as never)) as never

@@ -40,10 +40,14 @@ type DiscardedBlobs = ReturnType<typeof pgTable<'discarded_blobs', { id: HasDefa
 /** The tables that every database has. */
 export type Tables = ReturnType<typeof createTables> & { readonly discardedBlobs: DiscardedBlobs }
 
-/** The tables that every database has. What only one has, or has with other columns, is in the `schema.ts` of that one. */
+/**
+ * The tables that every database has. What only one has, or has with other columns, is in the `schema.ts` of that one.
+ */
 export function createTables (dialect: Dialect) {
   const accounts = accountTable(dialect)
-  return { accounts, ...signInTables(dialect, accounts), ...fileTables(dialect, accounts), ...uploadTables(dialect, accounts) }
+  return {
+    accounts, ...signInTables(dialect, accounts), ...fileTables(dialect, accounts), ...uploadTables(dialect, accounts)
+  }
 }
 
 type Accounts = ReturnType<typeof accountTable>
@@ -72,7 +76,9 @@ function accountTable ({ table, index, uniqueIndex, number, text, key, identity 
   ])
 }
 
-function signInTables ({ table, index, uniqueIndex, primaryKey, number, boolean, text, key, identity }: Dialect, accounts: Accounts) {
+function signInTables (
+  { table, index, uniqueIndex, primaryKey, number, boolean, text, key, identity }: Dialect, accounts: Accounts
+) {
   const tokens = table('tokens', {
     id: identity('id'),
     accountId: number('account_id').notNull().references(() => accounts.id, { onDelete: 'cascade' }),
@@ -208,7 +214,8 @@ function uploadTables (dialect: Dialect, accounts: Accounts) {
   }, columns => [
     uniqueIndex('uploads_blob').on(columns.blobId),
     index('uploads_owner').on(columns.ownerId),
-    // Partial, because every change of a file under a quota sums the unfinished uploads of its owner, and most are finished.
+    // Partial, because every change of a file under a quota sums the unfinished uploads of its owner, and most are
+    // finished.
     index('uploads_unfinished').on(columns.ownerId, columns.sequence).where(isNull(columns.result)),
     // Of these only the newest are remembered.
     index('uploads_finished').on(columns.ownerId, columns.expiresAt, columns.sequence).where(isNotNull(columns.result)),

@@ -1,8 +1,8 @@
 import type { Content } from '../data-folder/durable-files.ts'
 
 /**
- * A copy of the database as of one moment, in a file of its own, for backups. It offers only what databases of every version
- * have, so a database that was not upgraded yet can be backed up too.
+ * A copy of the database as of one moment, in a file of its own, for backups. It offers only what databases of every
+ * version have, so a database that was not upgraded yet can be backed up too.
  */
 export interface Snapshot {
   readonly installationId: string

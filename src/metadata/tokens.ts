@@ -19,7 +19,9 @@ export class TokenRemover {
     this.#queries = removalsOf(engine)
   }
 
-  /** Deletes the oldest tokens in transactions of their own until few enough are left. Most accounts never have more. */
+  /**
+   * Deletes the oldest tokens in transactions of their own until few enough are left. Most accounts never have more.
+   */
   async thinOut (accountId: number): Promise<void> {
     const { maxDeletedRows, read, transactFor } = this.#engine
     const { surplus, removeOldest } = this.#queries
@@ -117,7 +119,9 @@ export class TokenRules implements TokenRepository {
     return this.#tokenFinder.findBySecret(secretHash)
   }
 
-  list (accountId: number, { beforeId, limit }: { beforeId: number | undefined, limit: number }): Promise<TokenRecord[]> {
+  list (
+    accountId: number, { beforeId, limit }: { beforeId: number | undefined, limit: number }
+  ): Promise<TokenRecord[]> {
     const { tables: { tokens }, clock, read } = this.#engine
     return read(() => ask(reading('', db => db.select().from(tokens)
       .where(and(

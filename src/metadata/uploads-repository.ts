@@ -26,7 +26,10 @@ export interface NewUpload {
   readonly type: string
   readonly blobId: string
   readonly length: number | null
-  /** The method that created it: `POST` creates a file, `PUT` also replaces one. With a precondition, that decides instead. */
+  /**
+   * The method that created it: `POST` creates a file, `PUT` also replaces one. With a precondition, that decides
+   * instead.
+   */
   readonly method: 'POST' | 'PUT'
   readonly precondition: Precondition
   /** `Upload-Metadata` as sent. */
@@ -56,7 +59,10 @@ export interface UploadRecord extends Omit<NewUpload, 'lifetimeMilliseconds'>, U
 /** An upload as a list shows it: without what clients sent with it, which may be several kilobytes. */
 export type ListedUpload = Pick<UploadRecord, 'id' | 'name' | 'type' | 'length' | 'offset' | 'createdAt' | 'expiresAt' | 'sequence'>
 
-/** Which unfinished uploads to list: at most `limit` with a sequence below `before`, only those with this name or created by this method if they are given. */
+/**
+ * Which unfinished uploads to list: at most `limit` with a sequence below `before`, only those with this name or
+ * created by this method if they are given.
+ */
 export interface UploadPage {
   readonly name: string | undefined
   readonly method?: NewUpload['method']
@@ -107,40 +113,48 @@ export interface TakeOver {
 }
 
 /**
- * Unfinished uploads: a part of the contract of {@link Metadata}. The bytes of an unfinished upload belong to it, and become discarded
- * when it ends without a file. It counts towards the quotas of its owner: as one file, and with its reserved bytes.
+ * Unfinished uploads: a part of the contract of {@link Metadata}. The bytes of an unfinished upload belong to it, and
+ * become discarded when it ends without a file. It counts towards the quotas of its owner: as one file, and with its
+ * reserved bytes.
  *
- * An upload that has expired does not exist: it is not found, and counts nowhere. A finished one is found until it expires or is forgotten,
- * but neither listed nor counted, and its bytes belong to the file. Of it remains what its answers need: its `state`, `precondition` and
- * `reprDigest` are gone.
+ * An upload that has expired does not exist: it is not found, and counts nowhere. A finished one is found until it
+ * expires or is forgotten, but neither listed nor counted, and its bytes belong to the file. Of it remains what its
+ * answers need: its `state`, `precondition` and `reprDigest` are gone.
  */
 export interface UploadRepository {
   /**
-   * Adds an upload, with offset 0 and generation 1. One created by `PUT` ends the owner's unfinished ones by `PUT` with this name first.
-   * @throws too_many_uploads if the owner has `maxUploads` unfinished ones, quota_exceeded, not_found if the owner was deleted.
+   * Adds an upload, with offset 0 and generation 1. One created by `PUT` ends the owner's unfinished ones by `PUT` with
+   * this name first.
+   * @throws too_many_uploads if the owner has `maxUploads` unfinished ones, quota_exceeded, not_found if the owner was
+   * deleted.
    */
   add (upload: NewUpload, limits: { maxUploads: number, quota: Quota }): Promise<UploadRecord>
   find (ownerId: number, id: string): Promise<UploadRecord | undefined>
   /** Unfinished uploads, newest first. */
   list (ownerId: number, page: UploadPage): Promise<ListedUpload[]>
   /**
-   * Takes an upload over: raises its generation, and sets `isAppending`. With `isAppending` it lives on from now, and `precondition`, if given, replaces its own.
-   * A finished upload is returned unchanged. @throws not_found.
+   * Takes an upload over: raises its generation, and sets `isAppending`. With `isAppending` it lives on from now, and
+   * `precondition`, if given, replaces its own. A finished upload is returned unchanged.
+   * @throws not_found.
    */
   takeOver (ownerId: number, id: string, to: TakeOver): Promise<UploadRecord>
   /**
    * Records progress. `isAppending` says whether the request goes on.
-   * @throws upload_taken_over if the upload has another generation or is finished; not_found; quota_exceeded, and then nothing changes.
+   * @throws upload_taken_over if the upload has another generation or is finished; not_found; quota_exceeded, and then
+   * nothing changes.
    */
   save (change: UploadChange, to: { isAppending: boolean, quota: Quota }): Promise<void>
   /**
-   * Makes a file of an upload whose bytes are all there, and records its progress, in one transaction. The name and its precondition are
-   * judged as by `files.add` and `files.put`. If they refuse the file, the progress is recorded with `isRefused`, and the result is undefined.
-   * A replaced blob, or that of the upload if the file is there already, becomes discarded. If the owner then has more than `maxFinished`
-   * finished uploads ({@link MAX_FINISHED}), up to {@link MAX_FORGOTTEN} of the first that were finished are forgotten.
+   * Makes a file of an upload whose bytes are all there, and records its progress, in one transaction. The name and its
+   * precondition are judged as by `files.add` and `files.put`. If they refuse the file, the progress is recorded with
+   * `isRefused`, and the result is undefined. A replaced blob, or that of the upload if the file is there already,
+   * becomes discarded. If the owner then has more than `maxFinished` finished uploads ({@link MAX_FINISHED}), up to
+   * {@link MAX_FORGOTTEN} of the first that were finished are forgotten.
    * @throws as `uploads.save`.
    */
-  finish (change: UploadChange, content: { sha256: string, quota: Quota, maxFinished?: number }): Promise<StoredUpload | undefined>
+  finish (
+    change: UploadChange, content: { sha256: string, quota: Quota, maxFinished?: number }
+  ): Promise<StoredUpload | undefined>
   /** Ends an upload; a file that it became stays. @throws not_found. */
   remove (ownerId: number, id: string): Promise<void>
   usage (ownerId: number): Promise<UploadUsage>

@@ -11,8 +11,8 @@ import type { NewFile } from './records.ts'
 import { type Ask, ask, type Db, type Query, reading, together, writing, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
 import {
-  type ListedUpload, MAX_FINISHED, MAX_FORGOTTEN, type NewUpload, refuseMoreUploads, type StoredUpload, type TakeOver, type UploadChange,
-  type UploadPage, type UploadRecord, type UploadRepository, type UploadUsage
+  type ListedUpload, MAX_FINISHED, MAX_FORGOTTEN, type NewUpload, refuseMoreUploads, type StoredUpload, type TakeOver,
+  type UploadChange, type UploadPage, type UploadRecord, type UploadRepository, type UploadUsage
 } from './uploads-repository.ts'
 
 const { placeholder } = sql
@@ -50,7 +50,9 @@ export class UploadRules implements UploadRepository {
   }
 
   add (upload: NewUpload, limits: Limits): Promise<UploadRecord> {
-    return this.#engine.transactFor(upload.ownerId, isRepeated => this.#add(upload, limits, isRepeated), { repeats: true })
+    return this.#engine.transactFor(
+      upload.ownerId, isRepeated => this.#add(upload, limits, isRepeated), { repeats: true }
+    )
   }
 
   * #add ({ lifetimeMilliseconds, ...upload }: NewUpload, { maxUploads, quota }: Limits, isRepeated: boolean): Rule<UploadRecord> {
@@ -112,7 +114,9 @@ export class UploadRules implements UploadRepository {
     const [upload, time] = yield * this.#lock(ownerId, id)
     if (upload.result !== undefined) return upload
     const expiresAt = isAppending ? time + lifetimeMilliseconds : upload.expiresAt
-    const changes = { generation: upload.generation + 1, isAppending, expiresAt, precondition: precondition ?? upload.precondition }
+    const changes = {
+      generation: upload.generation + 1, isAppending, expiresAt, precondition: precondition ?? upload.precondition
+    }
     return yield * this.#update(upload, changes)
   }
 
@@ -149,7 +153,9 @@ export class UploadRules implements UploadRepository {
   }
 
   finish (change: UploadChange, finishing: Finishing): Promise<StoredUpload | undefined> {
-    return this.#keptContents.transactWithRoom(change.ownerId, isRepeated => this.#finish(change, finishing, isRepeated))
+    return this.#keptContents.transactWithRoom(
+      change.ownerId, isRepeated => this.#finish(change, finishing, isRepeated)
+    )
   }
 
   * #finish (change: UploadChange, { sha256, quota, maxFinished = MAX_FINISHED }: Finishing, isRepeated: boolean) {
@@ -167,8 +173,12 @@ export class UploadRules implements UploadRepository {
     const file = { ownerId, name, type, blobId, size: offset, sha256, isLeased: false }
     const result = yield * this.#store(upload, file, { owner, current, time, reserved, quota })
     const progress = { offset, length: offset, expiresAt: time + lifetimeMilliseconds, isAppending: false }
-    if (result === undefined) return yield * this.#refuse(upload, { ...progress, state, isRefused: true }, { owner, time, quota })
-    yield * this.#update(upload, { ...progress, state: null, precondition: {}, reprDigest: null, isRefused: false, result })
+    if (result === undefined) {
+      return yield * this.#refuse(upload, { ...progress, state, isRefused: true }, { owner, time, quota })
+    }
+    yield * this.#update(
+      upload, { ...progress, state: null, precondition: {}, reprDigest: null, isRefused: false, result }
+    )
     yield * this.#forgetFinished(ownerId, maxFinished)
     return result
   }

@@ -10,8 +10,8 @@ import { attemptClaims, attempts } from './schema.ts'
 const CLAIM_MILLISECONDS = 60_000
 
 /**
- * A failure that another process recorded is in the future if its clock is ahead, or if this attempt has waited for a connection.
- * One that is later than this is from before the clock was set back.
+ * A failure that another process recorded is in the future if its clock is ahead, or if this attempt has waited for a
+ * connection. One that is later than this is from before the clock was set back.
  */
 const SKEW_MILLISECONDS = 60_000
 
@@ -19,12 +19,16 @@ const { placeholder } = sql
 
 /** Any number of processes serve this database: their claims are in a table. */
 export function createAttemptClaims ({ clock, transactFor }: Engine): AttemptClaims {
-  // Attempts that a limit counts together have the network or the username in common. Sorted, so that no two wait for each other.
+  // Attempts that a limit counts together have the network or the username in common. Sorted, so that no two wait for
+  // each other.
   const lock = reading('lock_attempts', db => db.select({ locked: sql`pg_advisory_xact_lock(key)` }).from(sql`(
     SELECT hashtextextended(shared, 0) AS key FROM unnest(ARRAY[${placeholder('kind')}::text || ' network ' || ${placeholder('network')}::text,
       ${placeholder('kind')}::text || ' username ' || ${placeholder('usernameKey')}::text]) shared ORDER BY 1) keys`))
 
-  /** The failures that a limit counts and the claims that may become failures, as of one moment: an attempt that is finished meanwhile is one of the two. */
+  /**
+   * The failures that a limit counts and the claims that may become failures, as of one moment: an attempt that is
+   * finished meanwhile is one of the two.
+   */
   const counts = ({ matching, limit, seconds }: AttemptLimit, time: SQL<number>) => reading('', db => {
     const latest = db.select({ at: attempts.at }).from(attempts)
       .where(and(isCounted(matching, attempts), gt(attempts.at, sql`${time} - cast(${seconds * 1000} AS bigint)`), lte(attempts.at, sql`${time} + cast(${SKEW_MILLISECONDS} AS bigint)`)))
@@ -39,7 +43,10 @@ export function createAttemptClaims ({ clock, transactFor }: Engine): AttemptCla
     claim: (attempt, limits) => transactFor(attempt.network, function * () {
       const { kind, network, usernameKey, isKnownNetwork, at } = attempt
       const time = at === undefined ? clock : sql<number>`cast(${at} AS bigint)`
-      const [, ...found] = yield * together(ask(lock, { kind, network, usernameKey }), ...limits.map(limit => ask(counts(limit, time), {}, ([row]) => row as NonNullable<typeof row>)))
+      const [, ...found] = yield * together(
+        ask(lock, { kind, network, usernameKey }),
+        ...limits.map(limit => ask(counts(limit, time), {}, ([row]) => row as NonNullable<typeof row>))
+      )
       const retries = found.map(({ failed, earliest, time }, index) => {
         const { limit, seconds } = limits[index] as AttemptLimit
         return failed < limit ? 0 : Math.max(1, Math.ceil((earliest + seconds * 1000 - time) / 1000))
@@ -71,7 +78,8 @@ export function createAttemptClaims ({ clock, transactFor }: Engine): AttemptCla
 
     * removeLapsed (limit) {
       yield * ask(writing('', db => db.delete(attemptClaims).where(inArray(attemptClaims.id,
-        db.select({ id: attemptClaims.id }).from(attemptClaims).where(lte(attemptClaims.expiresAt, clock)).limit(limit)))))
+        db.select({ id: attemptClaims.id }).from(attemptClaims).where(lte(attemptClaims.expiresAt, clock))
+          .limit(limit)))))
     }
   }
 }

@@ -25,15 +25,19 @@ const CLOSE_MILLISECONDS = 3000
 const IDLE_MILLISECONDS = 60_000
 
 /**
- * Connections that writes of one account use at most. They wait for each other, because they lock its row: with all connections, one
- * account would stop everybody. With three, the next write is at the server when the lock becomes free.
+ * Connections that writes of one account use at most. They wait for each other, because they lock its row: with all
+ * connections, one account would stop everybody. With three, the next write is at the server when the lock becomes
+ * free.
  */
 const MAX_CONNECTIONS_PER_KEY = 3
 
 /** How often a transaction is tried: after a serialisation failure, a deadlock or a lost connection. */
 const MAX_TRIES = 4
 
-/** If this process stops in the middle of a transaction, PostgreSQL ends that before those who wait for its locks give up. */
+/**
+ * If this process stops in the middle of a transaction, PostgreSQL ends that before those who wait for its locks give
+ * up.
+ */
 const BEGIN = {
   short: "BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '15s'; SET LOCAL idle_in_transaction_session_timeout = '3s'",
   long: 'BEGIN'
@@ -51,8 +55,8 @@ interface TransactionState {
 
 interface TransactOptions {
   /**
-   * Of writes that wait for each other, such as those that lock the row of the same account: they queue before they take a connection, so
-   * that those of others find one. Each may also throw overloaded.
+   * Of writes that wait for each other, such as those that lock the row of the same account: they queue before they
+   * take a connection, so that those of others find one. Each may also throw overloaded.
    */
   readonly key?: QueueKey | undefined
   /** Whether the transaction is repeated also if the connection breaks in its commit. */
@@ -66,14 +70,18 @@ interface ConnectionOptions {
   readonly work: keyof typeof BEGIN
 }
 
-/** All that this process asks the database goes through here: connections, transactions, and what to do if one breaks. */
+/**
+ * All that this process asks the database goes through here: connections, transactions, and what to do if one breaks.
+ */
 export class Connections {
   readonly #pool: pg.Pool
   readonly #begin: string
   readonly #dbs = new WeakMap<pg.PoolClient, Db>()
   readonly #observers: CommitObserver[] = []
   readonly #requestObservers: RequestObserver[] = []
-  readonly #queue = createCallQueues({ concurrency: MAX_CONNECTIONS_PER_KEY, maxWaitMilliseconds: CONNECT_MILLISECONDS })
+  readonly #queue = createCallQueues({
+    concurrency: MAX_CONNECTIONS_PER_KEY, maxWaitMilliseconds: CONNECT_MILLISECONDS
+  })
 
   constructor ({ url, poolSize, work }: ConnectionOptions) {
     this.#begin = BEGIN[work]
@@ -104,7 +112,10 @@ export class Connections {
     return repeated(() => this.#withConnection(query), isHarmless)
   }
 
-  /** Runs a transaction, again if it was undone. @throws unavailable if nothing has happened, {OutcomeUnknown} if the connection breaks in its commit. */
+  /**
+   * Runs a transaction, again if it was undone.
+   * @throws unavailable if nothing has happened, {OutcomeUnknown} if the connection breaks in its commit.
+   */
   write<T> (transaction: (db: Db) => Promise<T>): Promise<T> {
     return this.transact(async (db, { begun }) => {
       await begun
@@ -113,14 +124,19 @@ export class Connections {
   }
 
   /** The same, with queries that may go out before the answer to BEGIN. */
-  transact<T> (transaction: (db: Db, state: TransactionState) => Promise<T>, { key, repeats = false }: TransactOptions = {}): Promise<T> {
+  transact<T> (
+    transaction: (db: Db, state: TransactionState) => Promise<T>, { key, repeats = false }: TransactOptions = {}
+  ): Promise<T> {
     const run = (isRepeated: boolean) => this.#withConnection(db =>
       inTransaction(db, this.#begin, begun => transaction(db, { begun, isRepeated })))
     const canRepeat = (error: unknown) => isHarmless(error) || (repeats && error instanceof OutcomeUnknown)
     return this.#queued(key, () => repeated(run, canRepeat))
   }
 
-  /** Runs one statement that is a transaction of its own and has no further effect if it is repeated. @throws unavailable, {OutcomeUnknown}. */
+  /**
+   * Runs one statement that is a transaction of its own and has no further effect if it is repeated.
+   * @throws unavailable, {OutcomeUnknown}.
+   */
   apply<T> (statement: (db: Db) => Promise<T>, key?: QueueKey): Promise<T> {
     const run = () => this.#withConnection(db => committing(statement(db)))
     return this.#queued(key, () => repeated(run, error => isUndone(error) || error instanceof OutcomeUnknown))
@@ -194,7 +210,10 @@ export class Connections {
   }
 }
 
-/** Sends the queries of one turn of the event loop by one system call: 16 at once, adding a file takes 350 µs of CPU time, and 410 without. */
+/**
+ * Sends the queries of one turn of the event loop by one system call: 16 at once, adding a file takes 350 µs of CPU
+ * time, and 410 without.
+ */
 class CorkedClient extends pg.Client {
   readonly #socket: Socket
   #isCorked = false
@@ -223,7 +242,9 @@ function operationOf ({ name, text }: pg.QueryConfig): string {
   return name === undefined || name === '' ? String(/^\w*/.exec(text)).toLowerCase() : name
 }
 
-async function inTransaction<T> (db: Db, begin: string, transaction: (begun: Promise<unknown>) => Promise<T>): Promise<T> {
+async function inTransaction<T> (
+  db: Db, begin: string, transaction: (begun: Promise<unknown>) => Promise<T>
+): Promise<T> {
   const begun = db.execute(begin).then()
   const result = await transaction(begun).catch(async (error: unknown) => {
     // If the connection broke, or no answer came, the server undoes the transaction by itself.
@@ -239,8 +260,13 @@ async function committing<T> (statement: Promise<T>): Promise<T> {
   return statement.catch((error: unknown) => { throw isConnectionLost(error) ? new OutcomeUnknown(error, 'unavailable') : error })
 }
 
-/** Repeats while `canRepeat` allows. If a try may have been executed, the error stays {@link OutcomeUnknown} unless a later try is refused. */
-async function repeated<T> (run: (isRepeated: boolean) => Promise<T>, canRepeat: (error: unknown) => boolean): Promise<T> {
+/**
+ * Repeats while `canRepeat` allows. If a try may have been executed, the error stays {@link OutcomeUnknown} unless a
+ * later try is refused.
+ */
+async function repeated<T> (
+  run: (isRepeated: boolean) => Promise<T>, canRepeat: (error: unknown) => boolean
+): Promise<T> {
   let unknown: OutcomeUnknown | undefined
   const start = performance.now()
   for (let tries = 1; ; tries++) {

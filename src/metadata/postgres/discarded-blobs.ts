@@ -5,7 +5,10 @@ import type { Engine } from '../engine.ts'
 import { ask, reading, writing, type Db } from '../rule.ts'
 import { discardedBlobs, retentionLocks } from './schema.ts'
 
-/** Until a retention lock expires, no bytes of discarded blobs are given out to be deleted. A backup renews its lock while it runs. */
+/**
+ * Until a retention lock expires, no bytes of discarded blobs are given out to be deleted. A backup renews its lock
+ * while it runs.
+ */
 export interface RetentionLocks {
   /** Commits the lock, which must happen before the backup reads which files there are. Returns its id. */
   takeRetentionLock (seconds: number): Promise<number>
@@ -15,8 +18,8 @@ export interface RetentionLocks {
 }
 
 /**
- * How long a process that got discarded blobs has to delete their bytes before another process gets them too, which costs nothing
- * but time. Short, because the server that follows one that was killed waits for it.
+ * How long a process that got discarded blobs has to delete their bytes before another process gets them too, which
+ * costs nothing but time. Short, because the server that follows one that was killed waits for it.
  */
 const SWEEP_MILLISECONDS = 15_000
 
@@ -28,7 +31,8 @@ export function createDiscardedBlobs ({ clock, read, apply, skippingLocked }: En
 
   return {
     async claimDiscarded (limit, graceSeconds) {
-      // One statement sees one state: a blob that was discarded before a retention lock was taken is in no backup that began after it.
+      // One statement sees one state: a blob that was discarded before a retention lock was taken is in no backup that
+      // began after it.
       const free = (db: Db) => db.select({ id: discardedBlobs.id }).from(discardedBlobs).where(and(
         lte(discardedBlobs.discardedAt, sql`${clock} - ${graceSeconds * 1000}`),
         or(lte(discardedBlobs.claimedUntil, clock), eq(discardedBlobs.claimedBy, sweeper)),

@@ -9,7 +9,10 @@ import * as schema from './schema.ts'
 
 interface Prepared { execute (values: Values): PromiseLike<unknown> }
 
-/** Milliseconds since 1970, as of the start of the query: with a time that advances meanwhile PostgreSQL can't use an index. */
+/**
+ * Milliseconds since 1970, as of the start of the query: with a time that advances meanwhile PostgreSQL can't use an
+ * index.
+ */
 const serverClock = sql<number>`(extract(epoch FROM statement_timestamp()) * 1000)::bigint`
 
 /** Runs rules on the connections of a pool. `testClock`: instead of that of the database. */
@@ -27,7 +30,8 @@ export function createPostgresEngine (connections: Connections, testClock: (() =
     return statement
   }
 
-  const perform = (db: Db, { query, values }: Step) => statementOf(db, query).execute(testClock === undefined ? values : { ...values, clock: testClock() })
+  const perform = (db: Db, { query, values }: Step) =>
+    statementOf(db, query).execute(testClock === undefined ? values : { ...values, clock: testClock() })
 
   /** Sends queries at once, and waits for all. */
   async function answersTo (db: Db, steps: readonly Step[], begun?: Promise<unknown>): Promise<unknown[]> {
@@ -70,5 +74,9 @@ export function createPostgresEngine (connections: Connections, testClock: (() =
 function namesBetween (column: Column, { prefix, after, isAscending }: NameRange): SQL | undefined {
   const end = afterPrefix(prefix)
   const further = isAscending ? gt : lt
-  return and(gte(column, prefix), end === undefined ? undefined : lt(column, end), after === undefined ? undefined : further(column, after))
+  return and(
+    gte(column, prefix),
+    end === undefined ? undefined : lt(column, end),
+    after === undefined ? undefined : further(column, after)
+  )
 }

@@ -17,11 +17,13 @@ export function checkIntegrity (patient: Connections): Promise<string[]> {
 
 type Reference = ReturnType<typeof getTableConfig>['foreignKeys'][number]
 
-const references = [accountNetworks, events, files, kept, tokens, uploads].flatMap(table => getTableConfig(table).foreignKeys)
+const references = [accountNetworks, events, files, kept, tokens, uploads].flatMap(table =>
+  getTableConfig(table).foreignKeys)
 
 /** Rows that refer to a row that does not exist: PostgreSQL prevents them, unless someone has switched that off. */
 async function danglingRows (db: Db, key: Reference): Promise<string[]> {
-  const { columns: [column], foreignTable, foreignColumns: [target] } = key.reference() as { columns: [PgColumn], foreignTable: PgTable, foreignColumns: [PgColumn] }
+  const { columns: [column], foreignTable, foreignColumns: [target] } =
+    key.reference() as { columns: [PgColumn], foreignTable: PgTable, foreignColumns: [PgColumn] }
   const { rows } = await db.execute<{ value: string }>(sql`
     SELECT ${column} AS value FROM ${column.table}
     LEFT JOIN ${foreignTable} parents ON parents.${sql.identifier(target.name)} = ${column}

@@ -1,6 +1,7 @@
-// Drizzle reads the migration files, but its migrator does not apply them: it can't keep the promise that processes which start
-// together upgrade the database once. It reads the history before its transaction begins: of ten processes seven failed. A lock around it
-// would have to belong to the session, and a transaction pooler such as PgBouncer may give each transaction another session.
+// Drizzle reads the migration files, but its migrator does not apply them: it can't keep the promise that processes
+// which start together upgrade the database once. It reads the history before its transaction begins: of ten processes
+// seven failed. A lock around it would have to belong to the session, and a transaction pooler such as PgBouncer may
+// give each transaction another session.
 
 import { join } from 'node:path'
 import { sql } from 'drizzle-orm'
@@ -19,11 +20,13 @@ const OLDEST_VERSION = 15
 
 /**
  * Applies the pending migrations: all of them in one transaction, or none. A lock in this transaction makes processes
- * that start together apply them once.
- * `patient` is for a migration that changes a large table.
- * @throws {ConfigError} if the server is too old, {OperatorError} if a newer version made the database. Nothing has changed then.
+ * that start together apply them once. `patient` is for a migration that changes a large table.
+ * @throws {ConfigError} if the server is too old, {OperatorError} if a newer version made the database. Nothing has
+ * changed then.
  */
-export async function applyMigrations (connections: Connections, patient: Connections, migrationsFolder = ownMigrations): Promise<void> {
+export async function applyMigrations (
+  connections: Connections, patient: Connections, migrationsFolder = ownMigrations
+): Promise<void> {
   await connections.read(refuseOldServer)
   const known = readMigrationFiles({ migrationsFolder })
   // Usually there is none, and a lock would make processes that start wait for each other.
@@ -39,10 +42,17 @@ export async function applyMigrations (connections: Connections, patient: Connec
   })
 }
 
-/** Changes nothing. @throws {ConfigError} if the server is too old, {OperatorError} if a newer version made the database. */
+/**
+ * Changes nothing.
+ * @throws {ConfigError} if the server is too old, {OperatorError} if a newer version made the database.
+ */
 export async function checkVersions (connections: Connections): Promise<{ version: string, isOutdated: boolean }> {
   const version = await connections.read(refuseOldServer)
-  return { version, isOutdated: (await connections.read(db => pending(db, readMigrationFiles({ migrationsFolder: ownMigrations })))).length > 0 }
+  return {
+    version,
+    isOutdated: (await connections.read(db =>
+      pending(db, readMigrationFiles({ migrationsFolder: ownMigrations })))).length > 0
+  }
 }
 
 /** Returns the version of the server. */

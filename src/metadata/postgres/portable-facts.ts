@@ -14,22 +14,23 @@ import * as postgres from './schema.ts'
 import { replaceSigningKeys } from './signing-keys.ts'
 
 /**
- * The portable form of all facts is a SQLite database, whatever backend they come from and go to. Both directions keep every id,
- * and the next id of each table: an id that was deleted never returns.
+ * The portable form of all facts is a SQLite database, whatever backend they come from and go to. Both directions keep
+ * every id, and the next id of each table: an id that was deleted never returns.
  */
 export interface PortableFacts {
   /** Writes the facts as of one moment into a new SQLite database. */
   exportFacts (file: string): Promise<void>
   /**
-   * Fills the database, which no server has used, from a SQLite database, which is upgraded first if an older version made it.
-   * `keys` replace the signing keys, and `storageId` is recorded. All or nothing. @throws {OperatorError}.
+   * Fills the database, which no server has used, from a SQLite database, which is upgraded first if an older version
+   * made it. `keys` replace the signing keys, and `storageId` is recorded. All or nothing.
+   * @throws {OperatorError}.
    */
   importFacts (file: string, keys?: readonly SigningKey[], storageId?: string): Promise<void>
 }
 
 /**
- * The tables with the columns they are ordered by, so that no row refers to a later one. Attempts and claims, leases and the
- * blobs that wait to be deleted belong to the running store.
+ * The tables with the columns they are ordered by, so that no row refers to a later one. Attempts and claims, leases
+ * and the blobs that wait to be deleted belong to the running store.
  */
 const tables = [
   { name: 'installation', key: ['id'], hasSequence: false },
@@ -59,7 +60,9 @@ export function createPortableFacts (patient: Connections): PortableFacts {
       await withSqlite(file, async target => {
         target.delete(sqlite.installation).run()
         for (const { name, key, hasSequence } of tables) {
-          for await (const rows of batches(last => readPostgres(db, { name, key }, last))) target.insert(sqlite[name]).values(rows as never).run()
+          for await (const rows of batches(last => readPostgres(db, { name, key }, last))) {
+            target.insert(sqlite[name]).values(rows as never).run()
+          }
           if (hasSequence) setSqliteSequence(target, name, await lastId(db, name))
         }
       })
@@ -71,11 +74,14 @@ export function createPortableFacts (patient: Connections): PortableFacts {
       await withSqlite(file, source => patient.write(async db => {
         const [accounts] = await db.select({ count: count() }).from(postgres.accounts)
         if (accounts?.count !== 0) throw new OperatorError('DATABASE_URL: the database has accounts; a backup is restored into a new one')
-        // Its servers would go on with tokens of another installation. A server that starts now waits for this row, and then finds another.
+        // Its servers would go on with tokens of another installation. A server that starts now waits for this row, and
+        // then finds another.
         const [replaced] = await db.delete(postgres.installation).returning()
         if (typeof replaced?.storageId === 'string') throw new OperatorError('DATABASE_URL: the database was used by a server; a backup is restored into a new one')
         for (const { name, key, hasSequence } of tables) {
-          for await (const rows of batches(async last => readSqlite(source, { name, key }, last))) await db.insert(postgres[name]).values(rows as never)
+          for await (const rows of batches(async last => readSqlite(source, { name, key }, last))) {
+            await db.insert(postgres[name]).values(rows as never)
+          }
           if (hasSequence) await setSequence(db, name, sqliteSequence(source, name))
         }
         if (keys !== undefined) await replaceSigningKeys(db, keys)
@@ -100,14 +106,16 @@ async function readPostgres (db: Db, { name, key }: KeyedTable, last: Row | unde
   const table: PgTable = postgres[name]
   const columns: Record<string, PgColumn> = getTableColumns(table)
   const order = key.map(field => columns[field] as PgColumn)
-  return db.select().from(table).where(isAfter(order, key, last)).orderBy(...order.map(column => asc(column))).limit(BATCH)
+  return db.select().from(table).where(isAfter(order, key, last)).orderBy(...order.map(column => asc(column)))
+    .limit(BATCH)
 }
 
 function readSqlite (db: BetterSQLite3Database, { name, key }: KeyedTable, last: Row | undefined): Row[] {
   const table: SQLiteTable = sqlite[name]
   const columns: Record<string, SQLiteColumn> = getTableColumns(table)
   const order = key.map(field => columns[field] as SQLiteColumn)
-  return db.select().from(table).where(isAfter(order, key, last)).orderBy(...order.map(column => asc(column))).limit(BATCH).all()
+  return db.select().from(table).where(isAfter(order, key, last)).orderBy(...order.map(column => asc(column)))
+    .limit(BATCH).all()
 }
 
 /** Rows whose key is above that of `last`, as a comparison of rows, which an index answers. */

@@ -22,7 +22,8 @@ interface StorageRecord {
 }
 
 /** What PostgreSQL stores besides the contract. */
-export interface PostgresMetadata extends Metadata, PortableFacts, RetentionLocks, SigningKeyRepository, StorageRecord {}
+export interface PostgresMetadata
+  extends Metadata, PortableFacts, RetentionLocks, SigningKeyRepository, StorageRecord {}
 
 export interface PostgresOptions {
   readonly url: string
@@ -37,9 +38,12 @@ export interface PostgresOptions {
 
 /**
  * Connects to the database and applies pending migrations. Any number of processes may use it.
- * @throws {OperatorError} with one line: the server can't be reached or is too old, or the database is newer; nothing has changed then.
+ * @throws {OperatorError} with one line: the server can't be reached or is too old, or the database is newer; nothing
+ * has changed then.
  */
-export async function openPostgresMetadata ({ poolSize = 10, keeping = KEEP_NOTHING, clock, migrationsFolder, ...options }: PostgresOptions): Promise<PostgresMetadata> {
+export async function openPostgresMetadata ({
+  poolSize = 10, keeping = KEEP_NOTHING, clock, migrationsFolder, ...options
+}: PostgresOptions): Promise<PostgresMetadata> {
   const url = driverAddress(options.url)
   const connections = new Connections({ url, poolSize, work: 'short' })
   const patient = new Connections({ url, poolSize: 1, work: 'long' })
@@ -105,8 +109,12 @@ function createStorageRecord (connections: Connections): StorageRecord {
   }
 }
 
-/** Checks a database without changing it: the version of its server, and whether the next start upgrades it. @throws {OperatorError} with one line. */
+/**
+ * Checks a database without changing it: the version of its server, and whether the next start upgrades it.
+ * @throws {OperatorError} with one line.
+ */
 export async function checkPostgres (url: string): Promise<{ version: string, isOutdated: boolean }> {
   const connections = new Connections({ url: driverAddress(url), poolSize: 1, work: 'short' })
-  return checkVersions(connections).finally(() => connections.close()).catch((error: unknown) => { throw explainConnectionFailure(error) })
+  return checkVersions(connections).finally(() => connections.close())
+    .catch((error: unknown) => { throw explainConnectionFailure(error) })
 }

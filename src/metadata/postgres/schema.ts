@@ -25,9 +25,13 @@ const dialect: Dialect = {
   uploadSequence: name => int8(name).generatedByDefaultAsIdentity().notNull()
 }
 
-export const { accounts, tokens, attempts, accountNetworks, events, files, kept, uploads, blobLeases } = createTables(dialect)
+export const { accounts, tokens, attempts, accountNetworks, events, files, kept, uploads, blobLeases } =
+  createTables(dialect)
 
-/** One row: the id of the installation, which is the audience of its tokens, and the id of the blob store that it was first used with. */
+/**
+ * One row: the id of the installation, which is the audience of its tokens, and the id of the blob store that it was
+ * first used with.
+ */
 export const installation = pgTable('installation', {
   id: text('id').primaryKey(),
   storageId: text('storage_id')
@@ -46,7 +50,10 @@ export const attemptClaims = pgTable('attempt_claims', {
   index('attempt_claims_account').on(table.kind, table.usernameKey)
 ])
 
-/** Blobs whose bytes are to be deleted. A row is added in the transaction that deletes the file, and deleted when the bytes are. */
+/**
+ * Blobs whose bytes are to be deleted. A row is added in the transaction that deletes the file, and deleted when the
+ * bytes are.
+ */
 export const discardedBlobs = pgTable('discarded_blobs', {
   id: identity('id'),
   blobId: byCodePoint('blob_id').notNull(),

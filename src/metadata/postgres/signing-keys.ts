@@ -19,7 +19,8 @@ export async function replaceSigningKeys (db: Db, keys: readonly SigningKey[]): 
 }
 
 export function createSigningKeyRepository (connections: Connections): SigningKeyRepository {
-  const find = (db: Db) => db.select({ kid: signingKeys.kid, secret: signingKeys.secret }).from(signingKeys).orderBy(asc(signingKeys.position))
+  const find = (db: Db) =>
+    db.select({ kid: signingKeys.kid, secret: signingKeys.secret }).from(signingKeys).orderBy(asc(signingKeys.position))
   // Reads go on; a second writer waits.
   const lock = (db: Db) => db.execute(sql`LOCK TABLE ${signingKeys} IN SHARE ROW EXCLUSIVE MODE`)
 

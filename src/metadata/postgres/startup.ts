@@ -8,7 +8,10 @@ const REFUSALS = new Map([
   ['3D000', 'PostgreSQL has no such database']
 ])
 
-/** One line for the operator, without the URL, which has a password; an error that is not about connecting is returned as it is. */
+/**
+ * One line for the operator, without the URL, which has a password; an error that is not about connecting is returned
+ * as it is.
+ */
 export function explainConnectionFailure (error: unknown): unknown {
   if (!(error instanceof Problem) || error.code !== 'unavailable') return error
   const { code = '', message } = error.cause as NodeJS.ErrnoException
@@ -21,12 +24,16 @@ export function explainConnectionFailure (error: unknown): unknown {
 /** Values of `sslmode` that the driver knows. */
 const SSL_MODES = ['disable', 'no-verify', 'prefer', 'require', 'verify-ca', 'verify-full']
 
-/** The driver treats these as `verify-full`, and prints a warning of several lines. With `uselibpqcompat` they mean less, as in PostgreSQL's own programs. */
+/**
+ * The driver treats these as `verify-full`, and prints a warning of several lines. With `uselibpqcompat` they mean
+ * less, as in PostgreSQL's own programs.
+ */
 const ALIASES = /(?<=[?&]sslmode=)(?:prefer|require|verify-ca)(?=[&#]|$)/g
 
 /**
  * The address for the driver: the same, without what would make it print a warning.
- * @throws {ConfigError} if the driver can't read it, or a certificate that it names, or if it has a port or mode that does not exist.
+ * @throws {ConfigError} if the driver can't read it, or a certificate that it names, or if it has a port or mode that
+ * does not exist.
  */
 export function driverAddress (url: string): string {
   const { searchParams } = new URL(url)

@@ -27,16 +27,22 @@ export function createAttemptClaims ({ tables: { attempts }, now, read, transact
   const unrecorded = createUnrecordedAttempts()
   let lastClaim = 0
 
-  function * timesOf (matching: AttemptFilter, { since, until }: { since: number, until: number }, limit: number): Rule<number[]> {
+  function * timesOf (
+    matching: AttemptFilter, { since, until }: { since: number, until: number }, limit: number
+  ): Rule<number[]> {
     const rows = yield * ask(reading('', db => db.select({ at: attempts.at }).from(attempts)
-      .where(and(isCounted(matching, attempts), gte(attempts.at, since), lte(attempts.at, until))).orderBy(desc(attempts.at)).limit(limit)))
+      .where(and(isCounted(matching, attempts), gte(attempts.at, since), lte(attempts.at, until)))
+      .orderBy(desc(attempts.at)).limit(limit)))
     return rows.map(({ at }) => at)
   }
 
   /** How many more attempts a limit allows now, and the seconds until it allows one again. */
-  function * check ({ matching, limit, seconds }: AttemptLimit, time: number): Rule<{ remaining: number, retrySeconds: number }> {
+  function * check (
+    { matching, limit, seconds }: AttemptLimit, time: number
+  ): Rule<{ remaining: number, retrySeconds: number }> {
     const range = { since: time - seconds * 1000 + 1, until: time }
-    const times = [...yield * timesOf(matching, range, limit), ...unrecorded.times(matching, range)].sort((a, b) => b - a)
+    const times = [...yield * timesOf(matching, range, limit), ...unrecorded.times(matching, range)].sort((a, b) =>
+      b - a)
     const last = times[limit - 1]
     const retrySeconds = last === undefined ? 0 : Math.max(1, Math.ceil((last + seconds * 1000 - time) / 1000))
     const claimed = Array.from(claims.values()).filter(claim => matches(claim, matching)).length
@@ -85,7 +91,8 @@ function createUnrecordedAttempts (): UnrecordedAttempts {
   return {
     add (attempt) { kept.push(attempt) },
 
-    times: (matching, { since, until }) => kept.filter(attempt => attempt.at >= since && attempt.at <= until && matches(attempt, matching)).map(({ at }) => at),
+    times: (matching, { since, until }) => kept.filter(attempt =>
+      attempt.at >= since && attempt.at <= until && matches(attempt, matching)).map(({ at }) => at),
 
     retrySeconds (now) {
       if (kept.length < MAX_UNRECORDED) return 0

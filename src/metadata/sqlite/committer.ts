@@ -17,9 +17,9 @@ const RETRY_MILLISECONDS = 5
 interface QueuedWrite { run: () => void, finish: () => void, reject: (error: unknown) => void }
 
 /**
- * Concurrent writes share one commit. Each runs in its own savepoint, so that a write that fails undoes no other. Commits made
- * while the log is being synced share the next sync. The sync does not block the event loop: with SQLite's own sync in each
- * commit, 4 KiB uploads over 16 connections spent two fifths of the loop's time in it.
+ * Concurrent writes share one commit. Each runs in its own savepoint, so that a write that fails undoes no other.
+ * Commits made while the log is being synced share the next sync. The sync does not block the event loop: with SQLite's
+ * own sync in each commit, 4 KiB uploads over 16 connections spent two fifths of the loop's time in it.
  */
 export class Committer {
   readonly #client: Database
@@ -43,8 +43,8 @@ export class Committer {
   }
 
   /**
-   * Changes whenever this or another process may have changed the database. Use it inside `read`, which detects changes by
-   * other processes.
+   * Changes whenever this or another process may have changed the database. Use it inside `read`, which detects changes
+   * by other processes.
    */
   get version (): number {
     return this.#ownChanges + this.#foreignChanges
@@ -61,8 +61,9 @@ export class Committer {
   }
 
   /**
-   * Runs `write` inside a transaction and resolves with its result once that is on stable storage. If it throws, only this
-   * write is undone. @throws {OutcomeUnknown}, overloaded if another process writes for too long.
+   * Runs `write` inside a transaction and resolves with its result once that is on stable storage. If it throws, only
+   * this write is undone.
+   * @throws {OutcomeUnknown}, overloaded if another process writes for too long.
    */
   commit<T> (write: () => T): Promise<T> {
     return new Promise((resolve, reject) => {
@@ -72,9 +73,10 @@ export class Committer {
   }
 
   /**
-   * Runs `query` at once, on what was committed when this turn of the event loop read first, and on this process's own writes.
-   * Resolves with its result once everything that it could see is on stable storage, so that no
-   * caller acts on data that a power failure could undo. @throws {OutcomeUnknown}.
+   * Runs `query` at once, on what was committed when this turn of the event loop read first, and on this process's own
+   * writes. Resolves with its result once everything that it could see is on stable storage, so that no caller acts on
+   * data that a power failure could undo.
+   * @throws {OutcomeUnknown}.
    */
   async read<T> (query: () => T): Promise<T> {
     this.#startReading()
@@ -85,8 +87,8 @@ export class Committer {
   }
 
   /**
-   * The reads of one turn of the event loop share a transaction. In a profile of small requests, looking for changes before each
-   * read took 16 % of the time, and takes 2 % now.
+   * The reads of one turn of the event loop share a transaction. In a profile of small requests, looking for changes
+   * before each read took 16 % of the time, and takes 2 % now.
    */
   #startReading (): void {
     if (this.#client.inTransaction) return
@@ -198,7 +200,8 @@ function createSavepoints (client: Database): PrepareWrite {
         const value = write()
         finish = () => resolve(value)
       } catch (error) {
-        // After SQLITE_FULL or SQLITE_IOERR SQLite may have rolled back the whole transaction: then none of its writes has happened.
+        // After SQLITE_FULL or SQLITE_IOERR SQLite may have rolled back the whole transaction: then none of its writes
+        // has happened.
         if (!client.inTransaction) throw error
         rollback.run()
         finish = () => reject(failureOf(error, client.name))
@@ -236,7 +239,10 @@ function trackSyncs (syncLog: () => Promise<void>): TrackedSyncs {
     return done
   }
 
-  /** After a failed sync it is unknown what is on the disk, even to the kernel, and a later sync that succeeds does not change that. */
+  /**
+   * After a failed sync it is unknown what is on the disk, even to the kernel, and a later sync that succeeds does not
+   * change that.
+   */
   function fail (cause: unknown): never {
     failure ??= new OutcomeUnknown(cause)
     resolveFailed(failure)

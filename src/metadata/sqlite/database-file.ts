@@ -14,9 +14,9 @@ export function isBesideDatabase (name: string, file: string): boolean {
 }
 
 /**
- * Copies what is committed in the database `file` into a new file `copy`, and syncs it, but not the folder that it is in.
- * Others can read and write meanwhile; the copy has what was committed when it began. A copy by the file system would miss
- * what is still in the log, and closing the file would drop this process's locks on it.
+ * Copies what is committed in the database `file` into a new file `copy`, and syncs it, but not the folder that it is
+ * in. Others can read and write meanwhile; the copy has what was committed when it began. A copy by the file system
+ * would miss what is still in the log, and closing the file would drop this process's locks on it.
  * @throws storage_full; then there is no copy.
  */
 export async function copyDatabase (file: string, copy: string): Promise<void> {
@@ -37,9 +37,9 @@ export async function copyDatabase (file: string, copy: string): Promise<void> {
 }
 
 /**
- * A database file that can be read without leaving files beside `file`: `file` itself if a process has it open or was killed
- * while it had (its shared memory file exists then), else a copy in `scratch`, a folder that this function creates.
- * SQLite's `immutable` option would need no copy, but better-sqlite3 does not offer it.
+ * A database file that can be read without leaving files beside `file`: `file` itself if a process has it open or was
+ * killed while it had (its shared memory file exists then), else a copy in `scratch`, a folder that this function
+ * creates. SQLite's `immutable` option would need no copy, but better-sqlite3 does not offer it.
  */
 export async function findReadableDatabase (file: string, scratch: string): Promise<string> {
   const isOpen = await isThere(`${file}-shm`)

@@ -6,7 +6,9 @@ import { ask, reading, writing } from '../rule.ts'
 import type { RetentionLockWatch } from './retention-lock.ts'
 
 /** The discarded blobs of a database that one process serves. Their order is that of the ids. */
-export function createDiscardedBlobs ({ tables: { discardedBlobs }, now, read, transact }: Engine, retentionLock: RetentionLockWatch): OwnBlobMethods {
+export function createDiscardedBlobs (
+  { tables: { discardedBlobs }, now, read, transact }: Engine, retentionLock: RetentionLockWatch
+): OwnBlobMethods {
   const { placeholder } = sql
   const oldest = reading('oldest_discarded', db => db.select().from(discardedBlobs).orderBy(limitedTo(asc(discardedBlobs.id), placeholder('limit'))))
   const clear = writing('clear_discarded', db => db.delete(discardedBlobs).where(eq(discardedBlobs.blobId, placeholder('blobId'))).returning())

@@ -1,8 +1,8 @@
 import type BetterSqlite3 from 'better-sqlite3'
 
 /**
- * The database driver for the Node that runs: better-sqlite3 13 needs Node 22, and better-sqlite3 12, which runs on Node 20,
- * aborts on Node 24.19 and newer. Everything else imports the driver from here.
+ * The database driver for the Node that runs: better-sqlite3 13 needs Node 22, and better-sqlite3 12, which runs on
+ * Node 20, aborts on Node 24.19 and newer. Everything else imports the driver from here.
  */
 const isNode20 = Number.parseInt(process.versions.node) < 22
 

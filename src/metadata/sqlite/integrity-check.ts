@@ -1,7 +1,10 @@
 import { Database } from './driver.ts'
 import { isOutdated, refuseNewer } from './migrations.ts'
 
-/** Checks the database `file`, without writing to it. @throws {NewerDatabaseError}, and SQLite's error for a file that it can't read. */
+/**
+ * Checks the database `file`, without writing to it.
+ * @throws {NewerDatabaseError}, and SQLite's error for a file that it can't read.
+ */
 export function checkDatabaseIntegrity (file: string): { isOutdated: boolean, findings: string[] } {
   refuseNewer(file)
   const client = new Database(file, { readonly: true, fileMustExist: true })

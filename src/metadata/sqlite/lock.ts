@@ -16,8 +16,8 @@ interface LockOptions {
 }
 
 /**
- * Locks the data folder, or anything else that `file` stands for, until `close` or the end of the process. The lock is an open
- * SQLite transaction, which ends with its process: Node has no `flock`, and a file with a pid goes stale.
+ * Locks the data folder, or anything else that `file` stands for, until `close` or the end of the process. The lock is
+ * an open SQLite transaction, which ends with its process: Node has no `flock`, and a file with a pid goes stale.
  * @throws {FolderInUseError} if another process holds the lock, {DeniedFileError} if this user may not write it.
  */
 export function lockFolder (file: string, { inUse = 'another MagicStore server uses this data folder', waitMilliseconds = 0 }: LockOptions = {}): FolderLock {

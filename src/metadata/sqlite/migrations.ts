@@ -1,7 +1,7 @@
 // Drizzle's migrator applies the migrations, inside a transaction of ours. On its own it cannot keep three promises: a
-// migration that leaves foreign-key violations is undone (it has committed before anything can be checked), the copy made
-// before an upgrade misses no write (it takes the write lock too late), and a full disk is reported as one (SQLite may
-// have rolled back already; its ROLLBACK then fails and hides the reason).
+// migration that leaves foreign-key violations is undone (it has committed before anything can be checked), the copy
+// made before an upgrade misses no write (it takes the write lock too late), and a full disk is reported as one (SQLite
+// may have rolled back already; its ROLLBACK then fails and hides the reason).
 
 import { readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
@@ -36,14 +36,16 @@ export interface MigrationOptions {
 }
 
 /**
- * Applies the pending migrations to the database in `file`, open as `client`: all of them in one transaction, or none. If
- * the database is not new, it is first copied to `<file>.before-<number of the first pending migration>`.
- * Turns `foreign_keys` off.
+ * Applies the pending migrations to the database in `file`, open as `client`: all of them in one transaction, or none.
+ * If the database is not new, it is first copied to `<file>.before-<number of the first pending migration>`. Turns
+ * `foreign_keys` off.
  * @throws {MigrationError}; for a new database the error itself.
  */
-export async function applyMigrations (client: Database, file: string, { migrationsFolder = ownMigrations, takeFolder }: MigrationOptions): Promise<void> {
-  // SQLite changes a table by copying it: dropping the old one would delete every row that refers to it. The pragma has no
-  // effect inside a transaction.
+export async function applyMigrations (
+  client: Database, file: string, { migrationsFolder = ownMigrations, takeFolder }: MigrationOptions
+): Promise<void> {
+  // SQLite changes a table by copying it: dropping the old one would delete every row that refers to it. The pragma has
+  // no effect inside a transaction.
   client.pragma('foreign_keys = OFF')
   if (pendingIn(client, migrationsFolder).length === 0) return
   const isNew = newestIn(client) === undefined
@@ -74,7 +76,10 @@ async function copyAndMigrate (client: Database, file: string, migrationsFolder:
   if (countForeignKeyViolations(client) > violations) throw new Error('it would leave foreign-key violations')
 }
 
-/** The connection for Drizzle's migrator, which already runs inside a transaction: its own BEGIN, COMMIT and ROLLBACK do nothing. */
+/**
+ * The connection for Drizzle's migrator, which already runs inside a transaction: its own BEGIN, COMMIT and ROLLBACK do
+ * nothing.
+ */
 function withoutTransactions (client: Database): Database {
   const nothing = { run: () => {} }
   const prepare = (sql: string) => ['BEGIN', 'COMMIT', 'ROLLBACK'].includes(sql) ? nothing : client.prepare(sql)
@@ -86,7 +91,10 @@ export function isOutdated (client: Database): boolean {
   return pendingIn(client, ownMigrations).length > 0
 }
 
-/** The migrations that were not applied yet, as Drizzle decides it: by their time. `index` is the number in a migration's name. */
+/**
+ * The migrations that were not applied yet, as Drizzle decides it: by their time. `index` is the number in a
+ * migration's name.
+ */
 function pendingIn (client: Database, migrationsFolder: string): { readonly index: number }[] {
   const newest = newestIn(client) ?? -Infinity
   return timesOf(migrationsFolder).map((time, index) => ({ time, index })).filter(({ time }) => time > newest)

@@ -9,8 +9,9 @@ const WAIT_MILLISECONDS = 5000
 const retentionLockFile = (file: string) => `${file}-hold`
 
 /**
- * Takes the retention lock of the database in `file`: until `close` or the end of this process, no process deletes the bytes
- * of a blob that a file has now or gets later, even if that file is deleted. A backup takes it before its snapshot.
+ * Takes the retention lock of the database in `file`: until `close` or the end of this process, no process deletes the
+ * bytes of a blob that a file has now or gets later, even if that file is deleted. A backup takes it before its
+ * snapshot.
  * @throws {FolderInUseError} if another backup of the same database holds it.
  */
 export function takeRetentionLock (file: string): FolderLock {
@@ -19,13 +20,17 @@ export function takeRetentionLock (file: string): FolderLock {
 
 export interface RetentionLockWatch { isHeld (): boolean, close (): void }
 
-/** Opens a watch on the retention lock of the database in `file`. `isHeld` tells whether another process holds it, in a few microseconds. */
+/**
+ * Opens a watch on the retention lock of the database in `file`. `isHeld` tells whether another process holds it, in a
+ * few microseconds.
+ */
 export function watchRetentionLock (file: string): RetentionLockWatch {
   const client = new Database(retentionLockFile(file), { timeout: 0 })
 
   function isHeld (): boolean {
     try {
-      // Reading any table takes a shared lock, which other checks allow and a held lock does not. This one exists in every database.
+      // Reading any table takes a shared lock, which other checks allow and a held lock does not. This one exists in
+      // every database.
       client.exec('SELECT 1 FROM sqlite_master')
       return false
     } catch (error) {

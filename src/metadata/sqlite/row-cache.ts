@@ -7,8 +7,8 @@ const MAX_CACHED_ROWS = 4096
 type RowCache<Row> = (key: number | string, find: () => Row | undefined) => Row | undefined
 
 /**
- * Caches rows until `committer.version` changes. Finding a token through Drizzle takes 15 µs, and a file 6. A Map, because
- * clearing an LRUCache took 2 % of a delete.
+ * Caches rows until `committer.version` changes. Finding a token through Drizzle takes 15 µs, and a file 6. A Map,
+ * because clearing an LRUCache took 2 % of a delete.
  */
 export function createRowCache<Row> (committer: Pick<Committer, 'version'>): RowCache<Row> {
   const rows = new Map<number | string, Row>()

@@ -20,7 +20,10 @@ const dialect = {
   uploadSequence: identity
 }
 
-/** Blobs whose bytes are to be deleted. A row is added in the transaction that deletes the file, and deleted when the bytes are. */
+/**
+ * Blobs whose bytes are to be deleted. A row is added in the transaction that deletes the file, and deleted when the
+ * bytes are.
+ */
 export const discardedBlobs = sqliteTable('discarded_blobs', {
   id: identity('id'),
   blobId: text('blob_id').notNull(),
@@ -29,7 +32,8 @@ export const discardedBlobs = sqliteTable('discarded_blobs', {
   uniqueIndex('discarded_blobs_blob').on(table.blobId)
 ])
 
-export const { accounts, tokens, attempts, accountNetworks, events, files, kept, uploads, blobLeases } = createTables(dialect as unknown as Dialect)
+export const { accounts, tokens, attempts, accountNetworks, events, files, kept, uploads, blobLeases } =
+  createTables(dialect as unknown as Dialect)
 
 /** One row: the id of the installation, which is the audience of its tokens. */
 export const installation = sqliteTable('installation', {

@@ -6,7 +6,10 @@ import { Database } from './driver.ts'
 import { refuseNewer } from './migrations.ts'
 import { accounts, attempts, blobLeases, files, installation, kept, uploads } from './schema.ts'
 
-/** Copies the database `file` into a new file `copy` and opens the copy. @throws {NewerDatabaseError} before it copies. */
+/**
+ * Copies the database `file` into a new file `copy` and opens the copy.
+ * @throws {NewerDatabaseError} before it copies.
+ */
 export async function takeSnapshot (file: string, copy: string): Promise<Snapshot> {
   refuseNewer(file)
   await copyDatabase(file, copy)
@@ -14,11 +17,16 @@ export async function takeSnapshot (file: string, copy: string): Promise<Snapsho
   return openSnapshot(copy)
 }
 
-/** Unfinished uploads have bytes that no backup has; leases and attempts belong to running servers. Older databases lack some of the tables. */
+/**
+ * Unfinished uploads have bytes that no backup has; leases and attempts belong to running servers. Older databases lack
+ * some of the tables.
+ */
 function removeTransientRows (copy: string): void {
   const client = new Database(copy)
   try {
-    for (const table of [uploads, blobLeases, attempts]) if (hasTable(client, getTableName(table))) drizzle({ client }).delete(table).run()
+    for (const table of [uploads, blobLeases, attempts]) {
+      if (hasTable(client, getTableName(table))) drizzle({ client }).delete(table).run()
+    }
   } finally {
     client.close()
   }
@@ -56,7 +64,9 @@ interface Content {
 }
 
 /** What a table says about blobs. */
-function contentOf (db: BetterSQLite3Database, table: typeof files | typeof kept, id: typeof files.blobId | typeof kept.id): Content {
+function contentOf (
+  db: BetterSQLite3Database, table: typeof files | typeof kept, id: typeof files.blobId | typeof kept.id
+): Content {
   // A range uses the index, a pattern would not.
   const byPrefix = db.select({ id: sql<string>`${id}`, size: sql<number>`${table.size}`, sha256: sql<string>`${table.sha256}` }).from(table)
     .where(and(gte(id, sql.placeholder('prefix')), lt(id, sql.placeholder('end')))).prepare()

@@ -28,10 +28,12 @@ export interface SqliteOptions extends MigrationOptions {
 
 /**
  * Opens the database in `file`, creates it if it does not exist, and applies pending migrations.
- * @throws {NewerDatabaseError} before it changes anything, {MigrationError} if a migration fails; nothing has changed then.
- * {DeniedFileError} if this user may not read and write a file of the database.
+ * @throws {NewerDatabaseError} before it changes anything, {MigrationError} if a migration fails; nothing has changed
+ * then. {DeniedFileError} if this user may not read and write a file of the database.
  */
-export async function openSqliteMetadata (file: string, { keeping = KEEP_NOTHING, clock = Date.now, ...options }: SqliteOptions = {}): Promise<Metadata> {
+export async function openSqliteMetadata (
+  file: string, { keeping = KEEP_NOTHING, clock = Date.now, ...options }: SqliteOptions = {}
+): Promise<Metadata> {
   refuseNewer(file, options)
   const client = new Database(file, { timeout: OPENING_MILLISECONDS })
   try {
@@ -84,7 +86,8 @@ export async function openSqliteMetadata (file: string, { keeping = KEEP_NOTHING
 
 /** The id of the installation, created at the first start. */
 function identify (db: BetterSQLite3Database): string {
-  const row = db.select().from(installation).get() ?? db.insert(installation).values({ id: randomUUID() }).returning().get()
+  const row = db.select().from(installation).get() ??
+    db.insert(installation).values({ id: randomUUID() }).returning().get()
   return row.id
 }
 
@@ -96,15 +99,16 @@ function probe (db: BetterSQLite3Database, client: Database): void {
 }
 
 /**
- * Opens the sync of the write-ahead log, which runs in a thread of the pool: SQLite's own would block the event loop. The log
- * has a checksum for each commit, so a commit is in it whole or not at all, in whatever order its pages are written. SQLite
- * holds no lock on the log that closing it here could drop.
+ * Opens the sync of the write-ahead log, which runs in a thread of the pool: SQLite's own would block the event loop.
+ * The log has a checksum for each commit, so a commit is in it whole or not at all, in whatever order its pages are
+ * written. SQLite holds no lock on the log that closing it here could drop.
  */
 async function openLogSync (file: string): Promise<SharedSync> {
   // SQLite creates the log at each start, and its name must be as durable as its content.
   await sync(dirname(file))
   const syncLog = await openSharedSync(`${file}-wal`, log => log.datasync())
-  // A process that was killed may have committed without syncing: that can be read now, and a power failure would undo it.
+  // A process that was killed may have committed without syncing: that can be read now, and a power failure would undo
+  // it.
   await syncLog()
   return syncLog
 }
