@@ -2,11 +2,11 @@ import { render } from 'preact'
 import { App } from './app.tsx'
 import { watchDialogs } from './dialog-history.ts'
 import { restoreSession, watchSession } from './session.ts'
-import { removeNamedTraits } from './uploads/file-traits.ts'
+import { removeNamedFingerprints } from './uploads/fingerprints.ts'
 import { watchView } from './view.ts'
 import { connectWorker } from './worker-link.ts'
 
-removeNamedTraits()
+removeNamedFingerprints()
 void restoreSession()
 watchSession()
 watchView()

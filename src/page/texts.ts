@@ -76,7 +76,7 @@ export const texts = {
     noWorker: 'The browser runs no service worker here, and cannot show this file without one. Download the file to see it.',
     brokenPreview: 'The browser can’t show this file.',
     cut: (shown: string, whole: string) => `The first ${shown} of ${whole}. Download the file to see all of it.`,
-    facts: { type: 'Type', size: 'Size', created: 'Added', updated: 'Changed', stored: 'Stored', replaced: 'Replaced', sha256: 'SHA-256' },
+    details: { type: 'Type', size: 'Size', created: 'Added', updated: 'Changed', stored: 'Stored', replaced: 'Replaced', sha256: 'SHA-256' },
     downloadFailed: (name: string) => `Download failed: ${visibleName(name)}`,
     notCopied: 'The browser does not allow copying.',
     versionsOf: (name: string) => `Versions of ${visibleName(name)}`,
@@ -156,7 +156,7 @@ export const texts = {
       interrupted: (why: string) => `${why.replace(/[.]$/, '')}. This upload continues by itself.`,
       sessionEnded: 'This upload continues when you have signed in again.'
     },
-    taken: {
+    conflict: {
       question: (name: string) => `A file named ${visibleName(name)} already exists.`,
       existing: (size: string, time: string) => `The stored file: ${size}, changed ${time}.`,
       replace: 'Replace it',
@@ -164,7 +164,7 @@ export const texts = {
       skip: 'Skip',
       forAll: 'Do the same for the remaining files'
     },
-    alike: {
+    resumable: {
       question: (name: string) => `An unfinished upload of ${visibleName(name)} has the same size.`,
       explanation: 'Continue only if the file has not changed since.',
       continue: 'Continue',
@@ -186,10 +186,10 @@ export const texts = {
       storedOne: (name: string) => `${visibleName(name)} uploaded.`,
       failed: (count: string) => `${count} uploads failed.`,
       failedOne: (name: string, why: string) => `Upload of ${visibleName(name)} failed: ${why}.`,
-      taken: (count: string) => `${count} files already exist. Choose in the list of uploads what to do.`,
-      takenOne: (name: string) => `A file named ${visibleName(name)} already exists. Choose in the list of uploads what to do.`,
-      alike: (count: string) => `${count} unfinished uploads exist. Choose in the list of uploads what to do.`,
-      alikeOne: (name: string) => `An unfinished upload of ${visibleName(name)} exists. Choose in the list of uploads what to do.`,
+      conflict: (count: string) => `${count} files already exist. Choose in the list of uploads what to do.`,
+      conflictOne: (name: string) => `A file named ${visibleName(name)} already exists. Choose in the list of uploads what to do.`,
+      resumable: (count: string) => `${count} unfinished uploads exist. Choose in the list of uploads what to do.`,
+      resumableOne: (name: string) => `An unfinished upload of ${visibleName(name)} exists. Choose in the list of uploads what to do.`,
       progress: (percent: string, name: string) => `${percent} of ${visibleName(name)} sent.`
     }
   },

@@ -1,6 +1,6 @@
 import { bodyOf } from 'magicstore'
 import { useState } from 'preact/hooks'
-import { Fact } from '../fact.tsx'
+import { Detail } from '../detail.tsx'
 import { formatDate, formatNumber, formatSize } from '../format.ts'
 import { call } from '../session.ts'
 import { texts } from '../texts.ts'
@@ -56,13 +56,13 @@ function Profile ({ username, createdAt, usage }: Account) {
   const usedBytes = bytes + keptBytes + uploadBytes
   const words = texts.account
   return (
-    <dl class='facts'>
-      <Fact label={words.username}><bdi>{username}</bdi></Fact>
-      <Fact label={words.since}><time dateTime={createdAt}>{formatDate(createdAt)}</time></Fact>
-      <Fact label={words.files}>{words.of(formatNumber(files), quotaFiles === null ? undefined : formatNumber(quotaFiles))}</Fact>
-      <Fact label={words.storage}>{words.of(formatSize(usedBytes), quotaBytes === null ? undefined : formatSize(quotaBytes))}</Fact>
-      <Fact label={words.kept}>{formatSize(keptBytes)}</Fact>
-      <Fact label={words.uploading}>{formatSize(uploadBytes)}</Fact>
+    <dl class='details'>
+      <Detail label={words.username}><bdi>{username}</bdi></Detail>
+      <Detail label={words.since}><time dateTime={createdAt}>{formatDate(createdAt)}</time></Detail>
+      <Detail label={words.files}>{words.of(formatNumber(files), quotaFiles === null ? undefined : formatNumber(quotaFiles))}</Detail>
+      <Detail label={words.storage}>{words.of(formatSize(usedBytes), quotaBytes === null ? undefined : formatSize(quotaBytes))}</Detail>
+      <Detail label={words.kept}>{formatSize(keptBytes)}</Detail>
+      <Detail label={words.uploading}>{formatSize(uploadBytes)}</Detail>
     </dl>
   )
 }

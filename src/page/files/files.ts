@@ -7,7 +7,7 @@ import { texts } from '../texts.ts'
 import { view } from '../view.ts'
 import { filesChanged } from './changes.ts'
 import { createGridFocus } from './grid-focus.ts'
-import { createListing } from './listing.ts'
+import { Listing } from './listing.ts'
 
 export type Order = NonNullable<ListQuery['order']>
 
@@ -19,7 +19,7 @@ export const prefix = signal('')
 /** The API searches by name only in the orders by name. The chosen order comes back with an empty search. */
 export const order = computed<Order>(() => prefix.value === '' || isByName(chosenOrder.value) ? chosenOrder.value : 'name')
 
-export const files = createListing<StoredFile>(async ({ limit, ...cursor }, signal) => {
+export const files = new Listing<StoredFile>(async ({ limit, ...cursor }, signal) => {
   const query = { limit, ...cursor, order: order.value, ...(prefix.value !== '' && { prefix: prefix.value }) }
   const { files: entries, next } = await call(async store => bodyOf(await store.api.GET('/api/files', { params: { query }, signal })))
   return { entries, next }

@@ -9,7 +9,7 @@ import { session } from '../session.ts'
 import { texts } from '../texts.ts'
 import { useAction } from '../use-action.ts'
 import { download } from './downloads.ts'
-import { Facts } from './facts.tsx'
+import { FileDetails } from './file-details.tsx'
 import { files, filesFocus, removeFile, renameFile } from './files.ts'
 import { PreviewContent } from './preview-content.tsx'
 import { RenameForm } from './rename-form.tsx'
@@ -25,7 +25,7 @@ interface PreviewProps {
 export function Preview ({ file, onMove, onVersions, onClose }: PreviewProps) {
   const [isRenaming, setRenaming] = useState(false)
   const { previous, next } = useNeighbours(file)
-  const { facts } = texts.files
+  const { details } = texts.files
   const move = (target: StoredFile | undefined) => {
     if (target === undefined) return
     filesFocus.active.value = { key: target.name, column: 0 }
@@ -59,7 +59,7 @@ export function Preview ({ file, onMove, onVersions, onClose }: PreviewProps) {
         {isRenaming && <RenameForm key={file.name} name={file.name} action={rename} onCancel={() => setRenaming(false)} />}
         {/* Loaded again after a new sign-in. */}
         <PreviewContent key={`${file.name} ${file.sha256} ${session.value.kind}`} content={file} />
-        <Facts key={file.sha256} {...file} dates={[[facts.created, file.createdAt], [facts.updated, file.updatedAt]]} />
+        <FileDetails key={file.sha256} {...file} dates={[[details.created, file.createdAt], [details.updated, file.updatedAt]]} />
       </div>
     </Dialog>
   )

@@ -4,9 +4,9 @@ import { call } from '../session.ts'
 import { texts } from '../texts.ts'
 import { filesChanged } from './changes.ts'
 import { createGridFocus } from './grid-focus.ts'
-import { createListing } from './listing.ts'
+import { Listing } from './listing.ts'
 
-export const trash = createListing<DeletedFile>(async (query, signal) => {
+export const trash = new Listing<DeletedFile>(async (query, signal) => {
   const { files: entries, next } = await call(async store => bodyOf(await store.api.GET('/api/trash', { params: { query }, signal })))
   return { entries, next }
 })

@@ -11,7 +11,7 @@ import { texts } from '../texts.ts'
 import { useAction } from '../use-action.ts'
 import { filesChanged } from './changes.ts'
 import { download } from './downloads.ts'
-import { Facts } from './facts.tsx'
+import { FileDetails } from './file-details.tsx'
 import { notifyProblem, replaceEntry } from './files.ts'
 import { PreviewContent } from './preview-content.tsx'
 
@@ -87,7 +87,7 @@ function VersionRow ({ file, version, onRestored, onRemoved }: VersionRowProps) 
       {opened === 'view' && (
         <Dialog title={texts.files.versionOf(time)} class='wide preview' onClose={close}>
           <PreviewContent content={{ ...bytes, type: version.type }} />
-          <Facts {...version} dates={[[texts.files.facts.stored, version.createdAt], [texts.files.facts.replaced, version.replacedAt]]} />
+          <FileDetails {...version} dates={[[texts.files.details.stored, version.createdAt], [texts.files.details.replaced, version.replacedAt]]} />
         </Dialog>
       )}
       {opened === 'question' && <RemovalQuestion file={file} version={version} onClose={close} onRemoved={onRemoved} />}

@@ -1,6 +1,6 @@
 import { bodyOf, MagicStoreError } from 'magicstore'
 import { call } from '../session.ts'
-import { removeTraits } from './file-traits.ts'
+import { removeFingerprints } from './fingerprints.ts'
 import { nextName } from './names.ts'
 import { EndedElsewhere, transfer } from './transfer.ts'
 import { cancelUnfinished, loadUnfinished } from './unfinished.ts'
@@ -32,7 +32,7 @@ export function startAgain (upload: Upload): UploadState {
 
 /** Forgets the unfinished upload on the server, which the next upload of this name ends. */
 export function forgetUpload (upload: Upload, id: string): void {
-  removeTraits(id)
+  removeFingerprints(id)
   upload.id = undefined
   upload.sentBytes.value = 0
 }
@@ -70,5 +70,5 @@ async function afterTaken (upload: Upload): Promise<UploadState> {
   const answer = await call(store => store.api.GET('/api/files/{name}', { params: { path: { name } } }))
   // It has been deleted.
   if (answer.response.status === 404) return startAgain(upload)
-  return { kind: 'taken', current: bodyOf(answer) }
+  return { kind: 'conflict', current: bodyOf(answer) }
 }

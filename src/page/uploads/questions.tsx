@@ -3,27 +3,27 @@ import type { ComponentChildren } from 'preact'
 import { useEffect, useId, useRef, useState } from 'preact/hooks'
 import { formatSize, formatTime } from '../format.ts'
 import { texts } from '../texts.ts'
-import { answerAlike, answerTaken, type Decision } from './queue.ts'
+import { answerResume, answerTaken, type Decision } from './queue.ts'
 import type { Upload } from './upload.ts'
 import { counts } from './upload-list.ts'
 
-/** Asks what to do with a file whose name is taken. */
-export function TakenQuestion ({ upload, current }: { upload: Upload, current: StoredFile }) {
+/** Asks what to do with a file whose name is conflict. */
+export function ConflictQuestion ({ upload, current }: { upload: Upload, current: StoredFile }) {
   const [isForAll, setForAll] = useState(false)
-  const { taken } = texts.uploads
+  const { conflict } = texts.uploads
   const answer = (decision: Decision) => answerTaken(upload, decision, { isForAll })
-  const { waiting, running, taken: asking } = counts.value
-  const explanation = taken.existing(formatSize(current.size), formatTime(current.updatedAt))
+  const { waiting, running, conflict: asking } = counts.value
+  const explanation = conflict.existing(formatSize(current.size), formatTime(current.updatedAt))
   return (
-    <RowQuestion text={taken.question(upload.name.value)} explanation={explanation}>
+    <RowQuestion text={conflict.question(upload.name.value)} explanation={explanation}>
       <div class='actions'>
-        <button type='button' onClick={() => answer('keep')}>{taken.keep}</button>
-        <button type='button' onClick={() => answer('replace')}>{taken.replace}</button>
-        <button type='button' onClick={() => answer('skip')}>{taken.skip}</button>
+        <button type='button' onClick={() => answer('keep')}>{conflict.keep}</button>
+        <button type='button' onClick={() => answer('replace')}>{conflict.replace}</button>
+        <button type='button' onClick={() => answer('skip')}>{conflict.skip}</button>
       </div>
       {(isForAll || waiting + running + asking > 1) && (
         <label class='choice'>
-          <input type='checkbox' checked={isForAll} onChange={() => setForAll(!isForAll)} />{taken.forAll}
+          <input type='checkbox' checked={isForAll} onChange={() => setForAll(!isForAll)} />{conflict.forAll}
         </label>
       )}
     </RowQuestion>
@@ -31,13 +31,13 @@ export function TakenQuestion ({ upload, current }: { upload: Upload, current: S
 }
 
 /** Asks whether a file is the one of an unfinished upload. */
-export function AlikeQuestion ({ upload }: { upload: Upload }) {
-  const { alike } = texts.uploads
+export function ResumeQuestion ({ upload }: { upload: Upload }) {
+  const { resumable } = texts.uploads
   return (
-    <RowQuestion text={alike.question(upload.name.value)} explanation={alike.explanation}>
+    <RowQuestion text={resumable.question(upload.name.value)} explanation={resumable.explanation}>
       <div class='actions'>
-        <button type='button' onClick={() => answerAlike(upload, 'continue')}>{alike.continue}</button>
-        <button type='button' onClick={() => answerAlike(upload, 'startAgain')}>{alike.startAgain}</button>
+        <button type='button' onClick={() => answerResume(upload, 'continue')}>{resumable.continue}</button>
+        <button type='button' onClick={() => answerResume(upload, 'startAgain')}>{resumable.startAgain}</button>
       </div>
     </RowQuestion>
   )

@@ -17,7 +17,7 @@ export type Decision = 'replace' | 'keep' | 'skip'
 /** The transfers that have not ended, by upload. An aborted transfer does not end at once. */
 const transfers = new Map<Upload, { aborter: AbortController, ended: Promise<void> }>()
 
-/** The user's decision for all names that are taken. It holds until all uploads have ended. */
+/** The user's decision for all names that are conflict. It holds until all uploads have ended. */
 let decisionForAll: Decision | undefined
 
 /** Adds files. A file that matches a stopped or unfinished upload continues it. */
@@ -32,7 +32,7 @@ export function addFiles (files: readonly File[]): void {
   })
   uploads.value = [...uploads.peek(), ...added]
   announce('added', added)
-  announce('alike', added.filter(({ state }) => state.peek().kind === 'alike'))
+  announce('resumable', added.filter(({ state }) => state.peek().kind === 'resumable'))
   startNext()
 }
 
@@ -52,15 +52,15 @@ function createMatched (file: File, match: ReturnType<typeof createMatcher>): Up
   if (found === undefined) return upload
   dropUnfinished(found.upload.id)
   if (found.isCertain) upload.id = found.upload.id
-  else upload.state.value = { kind: 'alike', unfinished: found.upload }
+  else upload.state.value = { kind: 'resumable', unfinished: found.upload }
   upload.sentBytes.value = found.upload.offset
   return upload
 }
 
 /** Continues the unfinished upload, or uploads the file from its beginning, which ends the unfinished upload. */
-export function answerAlike (upload: Upload, answer: 'continue' | 'startAgain'): void {
+export function answerResume (upload: Upload, answer: 'continue' | 'startAgain'): void {
   const state = upload.state.peek()
-  if (state.kind !== 'alike') return
+  if (state.kind !== 'resumable') return
   const { id } = state.unfinished
   if (answer === 'continue') upload.id = id
   else forgetUpload(upload, id)
@@ -84,7 +84,7 @@ export function cancel (upload: Upload): void {
   const state = upload.state.peek()
   remove(upload)
   transfers.get(upload)?.aborter.abort()
-  if (state.kind === 'alike') returnUnfinished(state.unfinished)
+  if (state.kind === 'resumable') returnUnfinished(state.unfinished)
   discard(upload)
   startNext()
 }
@@ -92,7 +92,7 @@ export function cancel (upload: Upload): void {
 /** Follows the user's decision for a name that is taken, or for all such names. */
 export function answerTaken (upload: Upload, decision: Decision, { isForAll }: { isForAll: boolean }): void {
   if (isForAll) decisionForAll = decision
-  const all = isForAll ? uploads.peek().filter(({ state }) => state.peek().kind === 'taken') : [upload]
+  const all = isForAll ? uploads.peek().filter(({ state }) => state.peek().kind === 'conflict') : [upload]
   batch(() => all.forEach(each => decide(each, decision)))
   startNext()
 }
@@ -129,7 +129,7 @@ export function startNext (): void {
     free--
     void run(upload)
   }
-  if (free === MAX_RUNNING && counts.peek().taken === 0) decisionForAll = undefined
+  if (free === MAX_RUNNING && counts.peek().conflict === 0) decisionForAll = undefined
 }
 
 async function run (upload: Upload): Promise<void> {
@@ -153,13 +153,13 @@ async function run (upload: Upload): Promise<void> {
 function finish (upload: Upload, next: UploadState): void {
   upload.state.value = next
   if (next.kind === 'stored') filesChanged()
-  if (next.kind === 'taken' && decisionForAll !== undefined && upload.replacedTag === undefined) return decide(upload, decisionForAll)
-  if (next.kind === 'stored' || next.kind === 'taken' || next.kind === 'failed') announce(next.kind, [upload])
+  if (next.kind === 'conflict' && decisionForAll !== undefined && upload.replacedTag === undefined) return decide(upload, decisionForAll)
+  if (next.kind === 'stored' || next.kind === 'conflict' || next.kind === 'failed') announce(next.kind, [upload])
 }
 
 function decide (upload: Upload, decision: Decision): void {
   const state = upload.state.peek()
-  if (state.kind !== 'taken') return
+  if (state.kind !== 'conflict') return
   if (decision === 'skip') return remove(upload)
   // Replaces only the content that the question describes: if the content changes meanwhile, the page asks again.
   if (decision === 'replace') upload.replacedTag = `"${state.current.sha256}"`

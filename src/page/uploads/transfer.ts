@@ -1,6 +1,6 @@
 import { MagicStoreError, type ResumableOptions, type StoredFile } from 'magicstore'
 import { call } from '../session.ts'
-import { removeTraits, saveTraits } from './file-traits.ts'
+import { removeFingerprints, saveFingerprint } from './fingerprints.ts'
 import { dropReplaced } from './unfinished.ts'
 import type { Upload } from './upload.ts'
 import { hold } from './upload-locks.ts'
@@ -35,7 +35,7 @@ export async function transfer (upload: Upload, aborter: AbortController): Promi
   upload.speed.reset()
   try {
     const stored = await call(store => store.putResumable(name, upload.file, optionsOf(upload, aborter)))
-    if (upload.id !== undefined) removeTraits(upload.id)
+    if (upload.id !== undefined) removeFingerprints(upload.id)
     return stored
   } finally {
     upload.interruption.value = undefined
@@ -51,7 +51,7 @@ function optionsOf (upload: Upload, aborter: AbortController): ResumableOptions 
     signal: aborter.signal,
     onCreated (id) {
       upload.id = id
-      saveTraits(id, file)
+      saveFingerprint(id, file)
       dropReplaced(name.peek())
     },
     onProgress (bytes) {

@@ -2,7 +2,7 @@ import { signal } from '@preact/signals'
 import { bodyOf } from 'magicstore'
 import { loadAll, type PageQuery } from '../pages.ts'
 import { call } from '../session.ts'
-import { loadTraits, removeTraits } from './file-traits.ts'
+import { loadFingerprints, removeFingerprints } from './fingerprints.ts'
 import { keyOf } from './names.ts'
 import { heldNames } from './upload-locks.ts'
 
@@ -20,13 +20,13 @@ export const unfinished = signal<readonly UnfinishedUpload[]>([])
 
 /** Loads the list, without uploads that this window (`isOwn`) or another one has. @throws what `call` throws. */
 export async function loadUnfinished (isOwn: (id: string) => boolean): Promise<void> {
-  const known = Object.keys(loadTraits())
+  const known = Object.keys(loadFingerprints())
   const listed = await loadAll(loadPage)
   const elsewhere = await heldNames()
   unfinished.value = listed.filter(({ id, name }) => !isOwn(id) && !elsewhere.has(name))
   const ended = new Set(known)
   for (const { id } of listed) ended.delete(id)
-  removeTraits(...ended)
+  removeFingerprints(...ended)
 }
 
 /** Ends an unfinished upload. @throws what `call` throws. */
@@ -34,7 +34,7 @@ export async function cancelUnfinished (id: string): Promise<void> {
   const params = { path: { id } }
   const { response, error } = await call(store => store.api.DELETE('/api/uploads/{id}', { params }))
   if (response.status !== 404) bodyOf({ response, error })
-  removeTraits(id)
+  removeFingerprints(id)
   dropUnfinished(id)
 }
 
@@ -46,7 +46,7 @@ export function dropUnfinished (id: string): void {
 /** Removes uploads that ended because an upload of the same name was created. */
 export function dropReplaced (name: string): void {
   const replaced = unfinished.peek().filter(upload => upload.name === keyOf(name))
-  removeTraits(...replaced.map(({ id }) => id))
+  removeFingerprints(...replaced.map(({ id }) => id))
   unfinished.value = unfinished.peek().filter(upload => !replaced.includes(upload))
 }
 
@@ -58,14 +58,14 @@ export function returnUnfinished (upload: UnfinishedUpload): void {
 /** Returns a function that finds the unfinished upload of a file by name and size. `isCertain`: the time of change is the same too. */
 export function createMatcher (): (file: File) => { upload: UnfinishedUpload, isCertain: boolean } | undefined {
   const names = new Set(unfinished.peek().map(({ name }) => name))
-  const traits = loadTraits()
+  const fingerprints = loadFingerprints()
   return file => {
     const name = keyOf(file.name)
     // The name first, because reading the size of a file can need a disk access.
     if (!names.has(name)) return undefined
-    const alike = unfinished.peek().filter(upload => upload.name === name && upload.size === file.size)
-    const same = alike.find(({ id }) => traits[id]?.lastModified === file.lastModified)
-    const upload = same ?? alike[0]
+    const candidates = unfinished.peek().filter(upload => upload.name === name && upload.size === file.size)
+    const same = candidates.find(({ id }) => fingerprints[id]?.lastModified === file.lastModified)
+    const upload = same ?? candidates[0]
     return upload && { upload, isCertain: same !== undefined }
   }
 }

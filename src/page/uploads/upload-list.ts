@@ -10,7 +10,7 @@ export const uploads = signal<readonly Upload[]>([])
 
 /** The number of uploads in each state. */
 export const counts = computed(() => {
-  const counts: Counts = { waiting: 0, running: 0, paused: 0, stored: 0, taken: 0, alike: 0, failed: 0 }
+  const counts: Counts = { waiting: 0, running: 0, paused: 0, stored: 0, conflict: 0, resumable: 0, failed: 0 }
   for (const { state } of uploads.value) counts[state.value.kind]++
   return counts
 })

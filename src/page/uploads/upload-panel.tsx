@@ -20,7 +20,7 @@ import { clearFinished, counts, hasResumable, uploads } from './upload-list.ts'
 import { UploadRow } from './upload-row.tsx'
 
 /** The most rows of each state. The summary counts all uploads. */
-const MAX_ROWS: Record<UploadState['kind'], number> = { running: 10, taken: 20, alike: 20, failed: 20, paused: 10, waiting: 10, stored: 5 }
+const MAX_ROWS: Record<UploadState['kind'], number> = { running: 10, conflict: 20, resumable: 20, failed: 20, paused: 10, waiting: 10, stored: 5 }
 
 /** The uploads that the list shows, in the order of all uploads: the last stored ones, and the first ones in each other state. */
 const shownUploads = computed(() => {
@@ -57,7 +57,7 @@ function Panel ({ error, onRetry }: { error: unknown, onRetry: () => Promise<voi
   const panel = useRef<HTMLElement>(null)
   const titleId = useId()
   const isOpen = useSignal(true)
-  const asking = useComputed(() => counts.value.taken + counts.value.alike)
+  const asking = useComputed(() => counts.value.conflict + counts.value.resumable)
   // Opens the list for each question.
   useSignalEffect(() => { if (asking.value > 0) isOpen.value = true })
   useKeptFocus(panel)

@@ -6,7 +6,7 @@ import { session } from '../session.ts'
 import { texts } from '../texts.ts'
 import { failureText } from './failure.ts'
 import { FailureActions } from './failure-actions.tsx'
-import { AlikeQuestion, TakenQuestion } from './questions.tsx'
+import { ResumeQuestion, ConflictQuestion } from './questions.tsx'
 import { cancel, pause, resume } from './queue.ts'
 import type { Upload } from './upload.ts'
 import { begunNames, isBehind } from './upload-list.ts'
@@ -23,8 +23,8 @@ export function UploadRow ({ upload }: { upload: Upload }) {
       </div>
       {['running', 'paused'].includes(state.kind) && <Bar upload={upload} />}
       <StateText upload={upload} />
-      {state.kind === 'taken' && <TakenQuestion upload={upload} current={state.current} />}
-      {state.kind === 'alike' && <AlikeQuestion upload={upload} />}
+      {state.kind === 'conflict' && <ConflictQuestion upload={upload} current={state.current} />}
+      {state.kind === 'resumable' && <ResumeQuestion upload={upload} />}
       {state.kind === 'failed' && <FailureActions upload={upload} error={state.error} />}
     </li>
   )
@@ -61,7 +61,7 @@ function StateText ({ upload }: { upload: Upload }) {
     case 'paused': return <p class='muted'>{state.paused(formatSize(upload.sentBytes.value), formatSize(upload.file.size))}</p>
     case 'stored': return <p class='muted'>{state.stored(formatSize(upload.file.size))}</p>
     case 'running': return <RunningText upload={upload} />
-    case 'taken': case 'alike': case 'failed': return null
+    case 'conflict': case 'resumable': case 'failed': return null
   }
 }
 

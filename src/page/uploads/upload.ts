@@ -6,9 +6,9 @@ import type { UnfinishedUpload } from './unfinished.ts'
 export type UploadState =
   | { readonly kind: 'waiting' | 'running' | 'paused' | 'stored' }
   /** A file of this name exists: replace it, keep both, or skip. */
-  | { readonly kind: 'taken', readonly current: StoredFile }
+  | { readonly kind: 'conflict', readonly current: StoredFile }
   /** An unfinished upload has the same name and size, but perhaps other bytes: continue it, or start again. */
-  | { readonly kind: 'alike', readonly unfinished: UnfinishedUpload }
+  | { readonly kind: 'resumable', readonly unfinished: UnfinishedUpload }
   | { readonly kind: 'failed', readonly error: unknown }
 
 /** One file that is uploaded. Fields that are not signals change only together with the state. */
@@ -21,7 +21,7 @@ export interface Upload {
   id: string | undefined
   /** The entity tag of the content that the user agreed to replace; undefined to replace nothing. */
   replacedTag: string | undefined
-  /** Whether the user wants another name if this one is taken. */
+  /** Whether the user wants another name if this one is conflict. */
   keepsBoth: boolean
   readonly state: Signal<UploadState>
   /** Bytes that are stored or sent. */
