@@ -45,7 +45,9 @@ export function App () {
   )
 }
 
-/** Sets the title of the window. After a change of view, focuses the heading, because the focused element may be gone. */
+/**
+ * Sets the title of the window. After a change of view, focuses the heading, because the focused element may be gone.
+ */
 function useScreen (screen: Screen): void {
   const isLaterOne = useRef(false)
   useEffect(() => {

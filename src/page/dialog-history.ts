@@ -7,8 +7,9 @@ const closers: (() => void)[] = []
 let isReturning = false
 
 /**
- * Gives an open dialog an entry in the history of the window, so that Back closes it. Returns what removes the entry. Several dialogs can
- * open and close in one step, such as a preview that makes way for its versions: the history follows afterwards.
+ * Gives an open dialog an entry in the history of the window, so that Back closes it. Returns what removes the entry.
+ * Several dialogs can open and close in one step, such as a preview that makes way for its versions: the history
+ * follows afterwards.
  */
 export function addDialog (close: () => void): () => void {
   closers.push(close)

@@ -15,8 +15,9 @@ interface DialogProps {
 }
 
 /**
- * A modal dialog. The focus starts at the element with `data-autofocus`, stays inside, and returns when the dialog closes. `autofocus`
- * would do the same, but Chromium writes a message about it to the console. A click outside does nothing, so that no input is lost.
+ * A modal dialog. The focus starts at the element with `data-autofocus`, stays inside, and returns when the dialog
+ * closes. `autofocus` would do the same, but Chromium writes a message about it to the console. A click outside does
+ * nothing, so that no input is lost.
  */
 export function Dialog ({ title, onClose, onKeyDown, class: className = '', children }: DialogProps) {
   const close = useRef(onClose)
@@ -43,7 +44,9 @@ export function Dialog ({ title, onClose, onKeyDown, class: className = '', chil
   // Browsers close a dialog at the second Escape, even if the page prevents it.
   const open = () => { if (element.current?.isConnected === true) element.current.showModal() }
   return (
-    <dialog ref={element} class={className} aria-labelledby={titleId} onCancel={cancel} onClose={open} onKeyDown={onKeyDown}>
+    <dialog
+      ref={element} class={className} aria-labelledby={titleId} onCancel={cancel} onClose={open} onKeyDown={onKeyDown}
+    >
       <header>
         <h2 id={titleId} dir='auto'>{title}</h2>
         {onClose !== undefined && (
@@ -55,7 +58,10 @@ export function Dialog ({ title, onClose, onKeyDown, class: className = '', chil
   )
 }
 
-/** If the element that opened the dialog is gone, such as the row of a revoked token, the heading of its section gets the focus. */
+/**
+ * If the element that opened the dialog is gone, such as the row of a revoked token, the heading of its section gets
+ * the focus.
+ */
 function returnFocus (opener: Element | null, section: Element | null | undefined): void {
   const isThere = opener?.isConnected === true && opener !== document.body
   const target = isThere ? opener : section?.querySelector('[tabindex="-1"]:is(h2, h3)')

@@ -5,7 +5,8 @@ import { piecesOf, visibleName } from './visible-name.ts'
 export function FileName ({ name, class: className }: { name: string, class?: string }) {
   return (
     <bdi class={className} title={visibleName(name)}>
-      {piecesOf(name).map((piece, index) => index % 2 === 0 ? piece : <mark key={index} title={texts.invisible}>{piece}</mark>)}
+      {piecesOf(name)
+        .map((piece, index) => index % 2 === 0 ? piece : <mark key={index} title={texts.invisible}>{piece}</mark>)}
     </bdi>
   )
 }

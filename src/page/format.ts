@@ -21,7 +21,10 @@ export function formatNumber (value: number): string {
   return numberFormat.format(value)
 }
 
-/** In the locale of the browser: the order of day and month, and a clock of 12 or 24 hours, are what its user is used to. */
+/**
+ * In the locale of the browser: the order of day and month, and a clock of 12 or 24 hours, are what its user is used
+ * to.
+ */
 const timeFormat = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
 
 /** A timestamp (RFC 3339) in the time zone of the browser. */

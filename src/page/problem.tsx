@@ -3,7 +3,10 @@ import { formatDuration, formatSize } from './format.ts'
 import { SessionEnded } from './session.ts'
 import { texts } from './texts.ts'
 
-/** The title and detail of an error, as the server sent them, with sizes as elsewhere on the page. Undefined if there is no error, or the page asks for the password instead. */
+/**
+ * The title and detail of an error, as the server sent them, with sizes as elsewhere on the page. Undefined if there is
+ * no error, or the page asks for the password instead.
+ */
 export function describe (error: unknown): { title: string, detail?: string } | undefined {
   if (error === undefined || error instanceof SessionEnded) return undefined
   if (!(error instanceof MagicStoreError)) return { title: texts.networkProblem }
@@ -25,7 +28,8 @@ export function ProblemText ({ error, id }: { error: unknown, id?: string }) {
   const words = describe(error)
   return (
     <div class='problem' role='alert' id={id}>
-      {words !== undefined && <p><strong>{words.title}</strong>{words.detail !== undefined && <> <span>{words.detail}</span></>}</p>}
+      {words !== undefined &&
+        <p><strong>{words.title}</strong>{words.detail !== undefined && <> <span>{words.detail}</span></>}</p>}
     </div>
   )
 }

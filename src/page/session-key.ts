@@ -29,7 +29,9 @@ export async function removeKey (): Promise<void> {
 }
 
 /** Runs a request, and waits until its result is stored. Undefined if the browser allows no storage. */
-async function withKeys<Result> (mode: IDBTransactionMode, ask: (keys: IDBObjectStore) => IDBRequest<Result>): Promise<Result | undefined> {
+async function withKeys<Result> (
+  mode: IDBTransactionMode, ask: (keys: IDBObjectStore) => IDBRequest<Result>
+): Promise<Result | undefined> {
   try {
     const database = await open()
     // Closes when the transaction has ended.

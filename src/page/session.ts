@@ -4,8 +4,9 @@ import { folder } from './folder.ts'
 import { loadKey, removeKey, saveKey } from './session-key.ts'
 
 /**
- * `loading` until the server has answered; `unreachable` if it does not; `none` if no user is signed in. `ended`: the session of this user
- * ended while the page was in use. The page then stays as it is until the same user signs in again, so that nothing is lost.
+ * `loading` until the server has answered; `unreachable` if it does not; `none` if no user is signed in. `ended`: the
+ * session of this user ended while the page was in use. The page then stays as it is until the same user signs in
+ * again, so that nothing is lost.
  */
 type SessionState =
   | { readonly kind: 'loading' }
@@ -13,7 +14,12 @@ type SessionState =
   | { readonly kind: 'unreachable', readonly error: unknown }
   | { readonly kind: 'open' | 'ended', readonly username: string, readonly sessionId: number }
 
-interface OpenSession { readonly token: string, readonly duration: number, readonly username: string, readonly sessionId: number }
+interface OpenSession {
+  readonly token: string
+  readonly duration: number
+  readonly username: string
+  readonly sessionId: number
+}
 
 /** Whether a user is signed in. */
 export const session = signal<SessionState>({ kind: 'loading' })
@@ -101,8 +107,9 @@ export async function signOut (): Promise<void> {
 }
 
 /**
- * Reloads the page after the session ended, so that nothing of the user stays in memory. The sign-in page shows `farewell`, which
- * survives the reload in the state of the window's history. The other windows of this browser leave, too.
+ * Reloads the page after the session ended, so that nothing of the user stays in memory. The sign-in page shows
+ * `farewell`, which survives the reload in the state of the window's history. The other windows of this browser leave,
+ * too.
  */
 export async function leave (farewell?: string): Promise<void> {
   isLeaving = true
@@ -113,8 +120,8 @@ export async function leave (farewell?: string): Promise<void> {
 }
 
 /**
- * Calls the API as the signed-in user. After a refused token it tries once more with a new one. If the session has ended, it waits until
- * the user has signed in again, and continues.
+ * Calls the API as the signed-in user. After a refused token it tries once more with a new one. If the session has
+ * ended, it waits until the user has signed in again, and continues.
  * @throws MagicStoreError if the server refuses, and TypeError if it can't be reached.
  */
 export async function call<Result> (request: (store: MagicStore) => Promise<Result>): Promise<Result> {

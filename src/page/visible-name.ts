@@ -1,7 +1,10 @@
 /** Invisible characters that belong to what is seen: those in an emoji, and those that select the form of a letter. */
 const NEEDED = String.raw`\p{RGI_Emoji}|[[\p{Script=Arabic}\p{Mark}]--\p{Default_Ignorable_Code_Point}][\u200C\u200D]|\p{Script=Han}[\u{E0100}-\u{E01EF}]`
 
-/** Characters that can't be seen. Those that change the direction of text make `photo\u202Egpj.exe` look like `photoexe.jpg`. */
+/**
+ * Characters that can't be seen. Those that change the direction of text make `photo\u202Egpj.exe` look like
+ * `photoexe.jpg`.
+ */
 const INVISIBLE = new RegExp(String.raw`(${NEEDED})|[\p{Bidi_Control}\p{Default_Ignorable_Code_Point}\u2028\u2029\uFFF9-\uFFFB]`, 'gv')
 
 /** Splits a name at its invisible characters. Each second piece is the code point of one, such as `[U+202E]`. */

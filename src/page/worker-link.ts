@@ -4,7 +4,9 @@ import { accessToken } from './session.ts'
 
 /** Trusted Types of the browsers that have them. */
 interface TrustedTypes {
-  createPolicy (name: string, rules: { createScriptURL: (url: string) => string }): { createScriptURL (url: string): string }
+  createPolicy (
+    name: string, rules: { createScriptURL: (url: string) => string }
+  ): { createScriptURL (url: string): string }
 }
 
 const workerUrl = `${folder}service-worker.js`
@@ -13,8 +15,8 @@ const workerUrl = `${folder}service-worker.js`
 const windowId = signal<string | undefined>(undefined)
 
 /**
- * Starts the service worker, which adds the access token to requests of this window that the browser makes by itself. Browsers offer no
- * service worker over plain HTTP, except on the same machine, and in some private windows.
+ * Starts the service worker, which adds the access token to requests of this window that the browser makes by itself.
+ * Browsers offer no service worker over plain HTTP, except on the same machine, and in some private windows.
  */
 export async function connectWorker (): Promise<void> {
   if (!('serviceWorker' in navigator)) return
@@ -35,7 +37,9 @@ interface BytesAddress {
 /** The address of a file's bytes for elements of this window. The service worker answers it; undefined without one. */
 export function bytesAddress ({ name, version, disposition }: BytesAddress): string | undefined {
   if (windowId.value === undefined || navigator.serviceWorker.controller === null) return undefined
-  const query = new URLSearchParams({ window: windowId.value, ...(version !== undefined && { version }), ...(disposition && { disposition }) })
+  const query = new URLSearchParams({
+    window: windowId.value, ...(version !== undefined && { version }), ...(disposition && { disposition })
+  })
   return `${folder}uploads/${encodeURIComponent(name)}?${query}`
 }
 

@@ -59,8 +59,12 @@ function Profile ({ username, createdAt, usage }: Account) {
     <dl class='details'>
       <Detail label={words.username}><bdi>{username}</bdi></Detail>
       <Detail label={words.since}><time dateTime={createdAt}>{formatDate(createdAt)}</time></Detail>
-      <Detail label={words.files}>{words.of(formatNumber(files), quotaFiles === null ? undefined : formatNumber(quotaFiles))}</Detail>
-      <Detail label={words.storage}>{words.of(formatSize(usedBytes), quotaBytes === null ? undefined : formatSize(quotaBytes))}</Detail>
+      <Detail label={words.files}>
+        {words.of(formatNumber(files), quotaFiles === null ? undefined : formatNumber(quotaFiles))}
+      </Detail>
+      <Detail label={words.storage}>
+        {words.of(formatSize(usedBytes), quotaBytes === null ? undefined : formatSize(quotaBytes))}
+      </Detail>
       <Detail label={words.kept}>{formatSize(keptBytes)}</Detail>
       <Detail label={words.uploading}>{formatSize(uploadBytes)}</Detail>
     </dl>

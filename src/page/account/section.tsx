@@ -12,7 +12,9 @@ interface SectionProps {
   children: ComponentChildren
 }
 
-/** A part of the account. If the focused element is removed, such as the row of a session, the heading gets the focus. */
+/**
+ * A part of the account. If the focused element is removed, such as the row of a session, the heading gets the focus.
+ */
 export function Section ({ title, hint, action, children }: SectionProps) {
   const heading = useRef<HTMLHeadingElement>(null)
   const hadFocus = useRef(false)

@@ -24,7 +24,9 @@ export function SessionSection ({ tokens, error, reload }: TokenListProps) {
         ? <Unloaded error={error} reload={reload} />
         : <SessionList tokens={tokens} error={error} reload={reload} />}
       {isAsking && (
-        <Question title={words.everywhereTitle} label={words.everywhere} action={endAll} onClose={() => setAsking(false)}>
+        <Question
+          title={words.everywhereTitle} label={words.everywhere} action={endAll} onClose={() => setAsking(false)}
+        >
           <p>{words.everywhereHint}</p>
         </Question>
       )}

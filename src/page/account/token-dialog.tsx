@@ -15,7 +15,9 @@ interface TokenDialogProps {
   onClose: () => void
 }
 
-/** Creates a personal access token, then shows its secret. Escape does not close the secret, which can't be shown again. */
+/**
+ * Creates a personal access token, then shows its secret. Escape does not close the secret, which can't be shown again.
+ */
 export function TokenDialog ({ onCreated, onClose }: TokenDialogProps) {
   const [secret, setSecret] = useState<string>()
   const words = texts.account
@@ -103,7 +105,10 @@ function ExpiryFields () {
   )
 }
 
-/** A secret with a button that copies it. If the browser does not allow that, the secret is selected for the user to copy. */
+/**
+ * A secret with a button that copies it. If the browser does not allow that, the secret is selected for the user to
+ * copy.
+ */
 function SecretField ({ label, secret }: { label: string, secret: string }) {
   const id = useId()
   const field = useRef<HTMLInputElement>(null)
@@ -116,7 +121,9 @@ function SecretField ({ label, secret }: { label: string, secret: string }) {
     <div class='field'>
       <label for={id}>{label}</label>
       <div class='secret'>
-        <input id={id} ref={field} readOnly value={secret} data-autofocus onFocus={event => event.currentTarget.select()} />
+        <input
+          id={id} ref={field} readOnly value={secret} data-autofocus onFocus={event => event.currentTarget.select()}
+        />
         <button type='button' onClick={() => { void copyOrSelect() }}>
           <Icon name={isCopied === true ? 'check' : 'copy'} />{texts.copy}
         </button>

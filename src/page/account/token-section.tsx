@@ -23,12 +23,17 @@ export function TokenSection ({ tokens, error, reload }: TokenListProps) {
   const add = <button type='button' onClick={() => setAdding(true)}><Icon name='plus' />{words.newToken}</button>
   return (
     <Section title={words.tokens} hint={words.tokensHint} action={add}>
-      {tokens === undefined ? <Unloaded error={error} reload={reload} /> : <TokenList tokens={tokens} onRevoke={setRevoked} />}
+      {tokens === undefined
+        ? <Unloaded error={error} reload={reload} />
+        : <TokenList tokens={tokens} onRevoke={setRevoked} />}
       {tokens !== undefined && <ProblemText error={error} />}
       {isAdding && <TokenDialog onCreated={reload} onClose={() => setAdding(false)} />}
       {revoked !== undefined && (
         <Question
-          title={words.revokeTitle} label={words.revoke} action={() => revoke(revoked.id).then(reload)} onClose={() => setRevoked(undefined)}
+          title={words.revokeTitle}
+          label={words.revoke}
+          action={() => revoke(revoked.id).then(reload)}
+          onClose={() => setRevoked(undefined)}
         >
           <p><bdi class='name'>{revoked.name}</bdi></p>
           <p>{words.revokeHint}</p>

@@ -16,7 +16,8 @@ const frames: HTMLIFrameElement[] = []
 const MAX_FRAMES = 20
 
 /**
- * Lets the browser save a file, with its own progress. Without the service worker, the file is loaded into memory first.
+ * Lets the browser save a file, with its own progress. Without the service worker, the file is loaded into memory
+ * first.
  * @throws MagicStoreError if the server refuses, and TypeError if it can't be reached.
  */
 export async function download (bytes: Bytes): Promise<void> {

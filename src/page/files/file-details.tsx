@@ -3,7 +3,12 @@ import { formatSize, formatTime } from '../format.ts'
 import { texts } from '../texts.ts'
 import { useCopy } from '../use-copy.ts'
 
-interface FileDetailsProps { type: string, size: number, sha256: string, dates: readonly (readonly [label: string, timestamp: string])[] }
+interface FileDetailsProps {
+  type: string
+  size: number
+  sha256: string
+  dates: readonly (readonly [label: string, timestamp: string])[]
+}
 
 /** The metadata of a file or a version. */
 export function FileDetails ({ type, size, sha256, dates }: FileDetailsProps) {
@@ -12,7 +17,8 @@ export function FileDetails ({ type, size, sha256, dates }: FileDetailsProps) {
     <dl class='file-details'>
       <Detail label={texts.files.details.type}><bdi>{type}</bdi></Detail>
       <Detail label={texts.files.details.size}>{formatSize(size)}</Detail>
-      {dates.map(([label, timestamp]) => <Detail key={label} label={label}><time dateTime={timestamp}>{formatTime(timestamp)}</time></Detail>)}
+      {dates.map(([label, timestamp]) =>
+        <Detail key={label} label={label}><time dateTime={timestamp}>{formatTime(timestamp)}</time></Detail>)}
       <Detail label={texts.files.details.sha256}>
         <code>{sha256}</code>
         {isSecureContext && <button type='button' onClick={() => { void copy() }}>{texts.copy}</button>}

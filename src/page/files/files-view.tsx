@@ -51,7 +51,12 @@ export function FilesView () {
         />
       )}
       {opened?.kind === 'menu' && (
-        <Menu label={texts.files.menuOf(opened.file.name)} opener={opened.opener} items={itemsOf(opened.file, open)} onClose={close} />
+        <Menu
+          label={texts.files.menuOf(opened.file.name)}
+          opener={opened.opener}
+          items={itemsOf(opened.file, open)}
+          onClose={close}
+        />
       )}
       {opened?.kind === 'preview' && (
         <Preview

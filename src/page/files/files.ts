@@ -95,10 +95,18 @@ async function showRemoval (file: StoredFile): Promise<void> {
   const deleted = await findDeleted(file).catch((error: unknown) => ({ error }))
   if (deleted !== undefined && 'error' in deleted) notify({ text: texts.files.removed(file.name) })
   else if (deleted === undefined) notify({ text: texts.files.deletedForGood(file.name) })
-  else notify({ text: texts.files.deleted(file.name), action: { label: texts.files.undo, run: () => { void undoRemoval(deleted, index) } } })
+  else {
+    notify({
+      text: texts.files.deleted(file.name),
+      action: { label: texts.files.undo, run: () => { void undoRemoval(deleted, index) } }
+    })
+  }
 }
 
-/** The entry of a deleted file in the trash: the newest one with its name. Its content may be newer than what the list shows. */
+/**
+ * The entry of a deleted file in the trash: the newest one with its name. Its content may be newer than what the list
+ * shows.
+ */
 async function findDeleted (file: StoredFile): Promise<DeletedFile | undefined> {
   const { files: newest } = await call(async store => bodyOf(await store.api.GET('/api/trash', { params: { query: { limit: 1000 } } })))
   return newest.find(({ name }) => name === file.name)

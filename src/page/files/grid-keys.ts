@@ -12,7 +12,10 @@ interface GridKeys<Entry> {
   onMove: () => void
 }
 
-/** The event listeners of the rows of a grid: keys change the active control, and a control that gets the focus becomes the active one. */
+/**
+ * The event listeners of the rows of a grid: keys change the active control, and a control that gets the focus becomes
+ * the active one.
+ */
 export function listenersOf<Entry> ({ entries, keyOf, focus, page, onKey, onMove }: GridKeys<Entry>) {
   function moveFocus (key: string, from: Place): boolean {
     const target = targetOf(key, { ...from, count: entries.length, page })
@@ -55,7 +58,9 @@ function placeOf (target: EventTarget | null): Place | undefined {
 
 interface Position extends Place { readonly count: number, readonly page: number }
 
-function targetOf (key: string, { index, column, count, columns, page }: Position): { index: number, column: number } | undefined {
+function targetOf (
+  key: string, { index, column, count, columns, page }: Position
+): { index: number, column: number } | undefined {
   const to = (target: number) => ({ index: Math.max(0, Math.min(target, count - 1)), column })
   switch (key) {
     case 'ArrowDown': return to(index + 1)

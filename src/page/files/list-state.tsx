@@ -10,7 +10,9 @@ interface ListStateProps<Entry> {
 }
 
 /** Why the last request failed; without an error and without rows, that the list is loading or empty. */
-export function ListState<Entry> ({ listing: { entries, isComplete, isLoading, error, refresh }, children }: ListStateProps<Entry>) {
+export function ListState<Entry> ({
+  listing: { entries, isComplete, isLoading, error, refresh }, children
+}: ListStateProps<Entry>) {
   if (error.value !== undefined) return <div class='list-state'><Retry error={error.value} action={refresh} /></div>
   if (entries.value.length > 0) return null
   if (!isComplete.value) return <p class='list-state muted' role='status'>{isLoading.value && texts.loading}</p>

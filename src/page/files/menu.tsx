@@ -56,7 +56,9 @@ function targetOf (key: string, buttons: HTMLElement[], focused: Element | null)
     case 'ArrowUp': return buttons.at(index - 1)
     case 'Home': return buttons[0]
     case 'End': return buttons.at(-1)
-    default: return key.length === 1 ? beginningWith(key, [...buttons.slice(index + 1), ...buttons.slice(0, index + 1)]) : undefined
+    default: return key.length === 1
+      ? beginningWith(key, [...buttons.slice(index + 1), ...buttons.slice(0, index + 1)])
+      : undefined
   }
 }
 
@@ -77,7 +79,8 @@ function place (menu: HTMLElement, { top, bottom, right, left }: DOMRect): void 
 /** Closes the menu when another element is used, and when its button moves. */
 function useClosing (list: { current: HTMLElement | null }, onClose: () => void): void {
   useEffect(() => {
-    const press = ({ target }: Event) => { if (!(target instanceof Node) || list.current?.contains(target) !== true) onClose() }
+    const press =
+      ({ target }: Event) => { if (!(target instanceof Node) || list.current?.contains(target) !== true) onClose() }
     addEventListener('pointerdown', press, true)
     addEventListener('scroll', onClose, { passive: true })
     addEventListener('resize', onClose)

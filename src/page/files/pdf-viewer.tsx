@@ -8,8 +8,9 @@ export function PdfViewer ({ address, title }: { address: string | undefined, ti
 }
 
 /**
- * Returns the focus when the viewer takes it to report that a file is damaged: there, Escape would not reach the page. The page can't tell
- * this from a click into the viewer, so that it returns the focus only once. Tab moves the focus there as usual.
+ * Returns the focus when the viewer takes it to report that a file is damaged: there, Escape would not reach the page.
+ * The page can't tell this from a click into the viewer, so that it returns the focus only once. Tab moves the focus
+ * there as usual.
  */
 function returnFocus (frame: HTMLIFrameElement | null): () => void {
   const ended = new AbortController()

@@ -22,8 +22,9 @@ const PDF_MARK_BYTES = 1024
 const MAX_MEMORY_BYTES = 100 * 1000 ** 2
 
 /**
- * Shows the bytes of a file. Nothing in a file can run: markup is shown as text, and SVG only as an image. This holds for bytes of a wrong
- * type too: images and media are not parsed as documents, and the server forbids browsers to guess the type.
+ * Shows the bytes of a file. Nothing in a file can run: markup is shown as text, and SVG only as an image. This holds
+ * for bytes of a wrong type too: images and media are not parsed as documents, and the server forbids browsers to guess
+ * the type.
  */
 export function PreviewContent ({ content }: { content: Content }) {
   const [failure, setFailure] = useState<{ error?: unknown } | undefined>()
@@ -88,7 +89,8 @@ function useAddress (content: Content): { value: string | undefined, error?: unk
 }
 
 function TextPreview ({ content }: { content: Content }) {
-  const { value: text, error } = useLoaded(async signal => decoded(await readBytes(content, TEXT_BYTES, signal), content.type))
+  const { value: text, error } = useLoaded(async signal =>
+    decoded(await readBytes(content, TEXT_BYTES, signal), content.type))
   if (text === undefined) return <Unloaded error={error} />
   return (
     <>

@@ -56,16 +56,22 @@ export function Preview ({ file, onMove, onVersions, onClose }: PreviewProps) {
           <button type='button' onClick={onVersions}>{texts.files.versions}</button>
           <FileActs file={file} onClose={onClose} />
         </div>
-        {isRenaming && <RenameForm key={file.name} name={file.name} action={rename} onCancel={() => setRenaming(false)} />}
+        {isRenaming &&
+          <RenameForm key={file.name} name={file.name} action={rename} onCancel={() => setRenaming(false)} />}
         {/* Loaded again after a new sign-in. */}
         <PreviewContent key={`${file.name} ${file.sha256} ${session.value.kind}`} content={file} />
-        <FileDetails key={file.sha256} {...file} dates={[[details.created, file.createdAt], [details.updated, file.updatedAt]]} />
+        <FileDetails
+          key={file.sha256} {...file} dates={[[details.created, file.createdAt], [details.updated, file.updatedAt]]}
+        />
       </div>
     </Dialog>
   )
 }
 
-/** The files before and after a file in the loaded part of the list. If the file has left the list, those around its place. */
+/**
+ * The files before and after a file in the loaded part of the list. If the file has left the list, those around its
+ * place.
+ */
 function useNeighbours ({ name }: StoredFile): { previous: StoredFile | undefined, next: StoredFile | undefined } {
   const last = useRef(0)
   const entries = files.entries.value
@@ -81,7 +87,10 @@ interface StepProps {
   action: (target: StoredFile | undefined) => void
 }
 
-/** A button to a neighbour. At the end of the list it is only `aria-disabled`, because a disabled button loses the focus. */
+/**
+ * A button to a neighbour. At the end of the list it is only `aria-disabled`, because a disabled button loses the
+ * focus.
+ */
 function Step ({ icon, label, target, action }: StepProps) {
   return (
     <button type='button' class='quiet' aria-disabled={target === undefined} aria-label={label} onClick={() => action(target)}>

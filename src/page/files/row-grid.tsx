@@ -23,10 +23,13 @@ interface RowGridProps<Entry> {
 }
 
 /**
- * A list of any length as an ARIA grid. Only the rows near the view are in the document, and the active one, so that scrolling never
- * loses the focus. The page scrolls, not the grid: with large text, a small window would leave a scrolling box no room.
+ * A list of any length as an ARIA grid. Only the rows near the view are in the document, and the active one, so that
+ * scrolling never loses the focus. The page scrolls, not the grid: with large text, a small window would leave a
+ * scrolling box no room.
  */
-export function RowGrid<Entry> ({ label, class: className, listing, keyOf, focus, header, cells, onKey, total }: RowGridProps<Entry>) {
+export function RowGrid<Entry> ({
+  label, class: className, listing, keyOf, focus, header, cells, onKey, total
+}: RowGridProps<Entry>) {
   const body = useRef<HTMLDivElement>(null)
   const entries = listing.entries.value
   const isMoving = useRef(false)
@@ -34,7 +37,8 @@ export function RowGrid<Entry> ({ label, class: className, listing, keyOf, focus
   const activeIndex = useActiveIndex(entries, keyOf, focus)
   useRowFocus({ body, isMoving, activeIndex, focus, indexOf: key => entries.findIndex(entry => keyOf(entry) === key) })
   useEffect(() => listing.see(rows.end - 1), [rows.end, entries, listing.isLoading.value])
-  const listeners = listenersOf({ entries, keyOf, focus, page: rows.page, onKey, onMove: () => { isMoving.current = true } })
+  const listeners =
+    listenersOf({ entries, keyOf, focus, page: rows.page, onKey, onMove: () => { isMoving.current = true } })
   // ARIA: -1 if it is not known. The header counts as a row.
   const rowCount = listing.isComplete.value ? entries.length + 1 : (total ?? -2) + 1
   return (
@@ -64,7 +68,9 @@ function indexesOf ({ start, end }: VisibleRows, activeIndex: number): number[] 
 }
 
 /** The index of the active row. If it is gone, the index of the row in its place. -1 if there are no rows. */
-function useActiveIndex<Entry> (entries: readonly Entry[], keyOf: (entry: Entry) => string, { active }: GridFocus): number {
+function useActiveIndex<Entry> (
+  entries: readonly Entry[], keyOf: (entry: Entry) => string, { active }: GridFocus
+): number {
   const last = useRef(0)
   const key = active.value?.key
   const isAt = (entry: Entry | undefined) => entry !== undefined && keyOf(entry) === key
@@ -88,7 +94,8 @@ interface RowFocus {
 function useRowFocus ({ body, isMoving, activeIndex, focus, indexOf }: RowFocus): void {
   const request = focus.request.value
   const hadFocus = body.current?.contains(document.activeElement) === true
-  const focusRow = (index: number, position: GridPosition | undefined) => focusControl(rowAt(body.current, index), position?.column ?? 0)
+  const focusRow = (index: number, position: GridPosition | undefined) =>
+    focusControl(rowAt(body.current, index), position?.column ?? 0)
   // A layout effect, so that the focus has moved before the next key is pressed.
   useLayoutEffect(() => {
     if (isMoving.current || (hadFocus && isFocusLost())) focusRow(activeIndex, focus.active.value)

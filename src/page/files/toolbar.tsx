@@ -26,7 +26,9 @@ export function Toolbar () {
         <span class='hidden'>{texts.files.order}</span>
         <select value={order.value} onChange={event => sortBy(event.currentTarget.value as Order)}>
           {orders.map(value => (
-            <option key={value} value={value} disabled={isSearch && !isByName(value)}>{texts.files.orders[value]}</option>
+            <option key={value} value={value} disabled={isSearch && !isByName(value)}>
+              {texts.files.orders[value]}
+            </option>
           ))}
         </select>
       </label>

@@ -2,7 +2,9 @@ import { useEffect } from 'preact/hooks'
 import { session } from '../session.ts'
 import { changes } from './changes.ts'
 
-/** Loads a list when it appears, after this page changed it, when the window gets the focus, and after a new sign-in. */
+/**
+ * Loads a list when it appears, after this page changed it, when the window gets the focus, and after a new sign-in.
+ */
 export function useFresh (refresh: () => void): void {
   useEffect(() => {
     refresh()

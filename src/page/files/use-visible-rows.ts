@@ -21,7 +21,8 @@ const FIRST_HEIGHT_PX = 48
 
 /** Which rows of a list are near the view. `body` holds them and has the height of all. */
 export function useVisibleRows (body: { readonly current: HTMLElement | null }, count: number): VisibleRows {
-  const [rows, setRows] = useState<VisibleRows>({ start: 0, end: Math.min(count, 2 * AHEAD), height: FIRST_HEIGHT_PX, page: AHEAD })
+  const [rows, setRows] =
+    useState<VisibleRows>({ start: 0, end: Math.min(count, 2 * AHEAD), height: FIRST_HEIGHT_PX, page: AHEAD })
   useLayoutEffect(() => {
     const measure = () => setRows(before => changed(before, measured(body.current, count, before.height)))
     measure()
@@ -46,6 +47,7 @@ function measured (body: HTMLElement | null, count: number, lastHeight: number):
 
 /** The same object if nothing changed, so that nothing is rendered. */
 function changed (before: VisibleRows, now: VisibleRows): VisibleRows {
-  const isSame = before.start === now.start && before.end === now.end && before.height === now.height && before.page === now.page
+  const isSame = before.start === now.start && before.end === now.end &&
+    before.height === now.height && before.page === now.page
   return isSame ? before : now
 }

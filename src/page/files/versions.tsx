@@ -38,7 +38,13 @@ export function Versions ({ name, onClose }: { name: string, onClose: () => void
       {contents?.versions.length === 0 && <p>{texts.files.noVersions}</p>}
       <ul ref={list}>
         {contents?.versions.map(version => (
-          <VersionRow key={version.id} file={contents.file} version={version} onRestored={onClose} onRemoved={() => remove(version)} />
+          <VersionRow
+            key={version.id}
+            file={contents.file}
+            version={version}
+            onRestored={onClose}
+            onRemoved={() => remove(version)}
+          />
         ))}
       </ul>
       <p class='hidden' role='status'>{removed}</p>
@@ -46,7 +52,10 @@ export function Versions ({ name, onClose }: { name: string, onClose: () => void
   )
 }
 
-/** The current file, which the list may not show yet, and all versions: there are never many, because the server limits them. */
+/**
+ * The current file, which the list may not show yet, and all versions: there are never many, because the server limits
+ * them.
+ */
 async function contentsOf (name: string): Promise<Contents> {
   return call(async store => {
     const file = bodyOf(await store.api.GET('/api/files/{name}', { params: { path: { name } } }))
@@ -87,7 +96,11 @@ function VersionRow ({ file, version, onRestored, onRemoved }: VersionRowProps) 
       {opened === 'view' && (
         <Dialog title={texts.files.versionOf(time)} class='wide preview' onClose={close}>
           <PreviewContent content={{ ...bytes, type: version.type }} />
-          <FileDetails {...version} dates={[[texts.files.details.stored, version.createdAt], [texts.files.details.replaced, version.replacedAt]]} />
+          <FileDetails
+            {...version} dates={[
+              [texts.files.details.stored, version.createdAt], [texts.files.details.replaced, version.replacedAt]
+            ]}
+          />
         </Dialog>
       )}
       {opened === 'question' && <RemovalQuestion file={file} version={version} onClose={close} onRemoved={onRemoved} />}
@@ -112,15 +125,16 @@ function RemovalQuestion ({ file: { name }, version, onClose, onRemoved }: Remov
 }
 
 /**
- * Restores a version and offers to undo that. The replaced content becomes a version too; undo restores it. If the file has changed since
- * the dialog was opened, `ifMatch` makes the server refuse.
+ * Restores a version and offers to undo that. The replaced content becomes a version too; undo restores it. If the file
+ * has changed since the dialog was opened, `ifMatch` makes the server refuse.
  */
 async function restoreVersion ({ name, sha256 }: StoredFile, { id, createdAt }: Version): Promise<void> {
   const restored = await call(store => store.restoreVersion(name, id, { ifMatch: `"${sha256}"` }))
   replaceEntry(restored)
   const { versions } = await contentsOf(name).catch(() => ({ versions: [] }))
   const before = versions.find(version => version.sha256 === sha256)
-  const action = before && { label: texts.files.undo, run: () => { restoreAgain(restored, before).catch(notifyProblem) } }
+  const action = before &&
+    { label: texts.files.undo, run: () => { restoreAgain(restored, before).catch(notifyProblem) } }
   notify({ text: texts.files.versionRestored(name, formatTime(createdAt)), ...(action && { action }) })
 }
 

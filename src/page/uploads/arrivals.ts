@@ -52,5 +52,7 @@ function isTextField (target: EventTarget | null): boolean {
 /** Browsers give a copied picture without a file this name or none. */
 function named (file: File): File {
   const isNameless = file.name === '' || file.name === 'image.png'
-  return isNameless ? new File([file], pastedName(file.type, new Date()), { type: file.type, lastModified: file.lastModified }) : file
+  return isNameless
+    ? new File([file], pastedName(file.type, new Date()), { type: file.type, lastModified: file.lastModified })
+    : file
 }

@@ -1,7 +1,10 @@
 import { notify } from '../notices.tsx'
 import { texts } from '../texts.ts'
 
-/** The dropped files, with those in dropped folders and their subfolders. Call it during the event: afterwards `transfer` is empty. */
+/**
+ * The dropped files, with those in dropped folders and their subfolders. Call it during the event: afterwards
+ * `transfer` is empty.
+ */
 export async function filesOf (transfer: DataTransfer): Promise<File[]> {
   const folders = Array.from(transfer.items, folderOf).filter(folder => folder !== undefined)
   const names = new Set(folders.map(({ name }) => name))

@@ -1,8 +1,8 @@
 import { folder } from '../folder.ts'
 
 /**
- * With the name and the size, which the server knows, it identifies a file when the user chooses it again after a reload. It stays in the
- * browser after the user has signed out, so it must not contain names of files or users.
+ * With the name and the size, which the server knows, it identifies a file when the user chooses it again after a
+ * reload. It stays in the browser after the user has signed out, so it must not contain names of files or users.
  */
 interface Fingerprint { readonly lastModified: number }
 
@@ -35,7 +35,8 @@ export function loadFingerprints (): Record<string, Fingerprint> {
   try {
     return JSON.parse(localStorage.getItem(KEY) ?? '{}') as Record<string, Fingerprint>
   } catch {
-    // The browser does not allow storage, or the value is from other software. The page then asks whether a file is the same.
+    // The browser does not allow storage, or the value is from other software. The page then asks whether a file is the
+    // same.
     return {}
   }
 }

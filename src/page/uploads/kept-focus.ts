@@ -2,8 +2,8 @@ import { useEffect } from 'preact/hooks'
 import { focusMain, isFocusLost } from '../focus.ts'
 
 /**
- * Moves the focus when the focused element is removed: to a control of the same row, of the row in its place, or to the first control of
- * the panel. Without it, browsers reset the focus, and the next Tab begins at the top of the page.
+ * Moves the focus when the focused element is removed: to a control of the same row, of the row in its place, or to the
+ * first control of the panel. Without it, browsers reset the focus, and the next Tab begins at the top of the page.
  */
 export function useKeptFocus (panel: { readonly current: HTMLElement | null }): void {
   useEffect(() => {

@@ -37,7 +37,10 @@ export function forgetUpload (upload: Upload, id: string): void {
   upload.sentBytes.value = 0
 }
 
-/** Ends the unfinished upload on the server, if there is one, which frees its space. If that fails, it is listed as unfinished. */
+/**
+ * Ends the unfinished upload on the server, if there is one, which frees its space. If that fails, it is listed as
+ * unfinished.
+ */
 export function discard (upload: Upload): void {
   const { id } = upload
   if (id === undefined) return
@@ -52,8 +55,9 @@ export async function refreshUnfinished (): Promise<void> {
 }
 
 /**
- * After a 404. An upload that existed before this transfer has expired, and starts again. An upload that this transfer created was ended
- * by another client. It must not start again by itself: that would end the other client's upload of this name, which might do the same.
+ * After a 404. An upload that existed before this transfer has expired, and starts again. An upload that this transfer
+ * created was ended by another client. It must not start again by itself: that would end the other client's upload of
+ * this name, which might do the same.
  */
 function afterEnd (upload: Upload, { wasBegun }: { wasBegun: boolean }): UploadState {
   const next = startAgain(upload)

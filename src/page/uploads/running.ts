@@ -37,5 +37,7 @@ function announceProgress (): void {
   const upload = uploads.peek().find(({ state }) => state.peek().kind === 'running')
   if (upload === undefined) return
   const share = new Intl.NumberFormat(texts.language, { style: 'percent' }).format(upload.sentBytes.peek() / Math.max(upload.file.size, 1))
-  announcement.value = waiting + running > 1 ? summary.peek() : texts.uploads.announced.progress(share, upload.name.peek())
+  announcement.value = waiting + running > 1
+    ? summary.peek()
+    : texts.uploads.announced.progress(share, upload.name.peek())
 }

@@ -10,7 +10,9 @@ export const summary = computed(() => {
   const words = texts.uploads.summary
   const all = waiting + running + paused + stored + conflict + resumable + failed
   const parts = [
-    waiting + running > 0 ? words.uploading(formatNumber(stored), formatNumber(all)) : stored > 0 && words.done(formatNumber(stored)),
+    waiting + running > 0
+      ? words.uploading(formatNumber(stored), formatNumber(all))
+      : stored > 0 && words.done(formatNumber(stored)),
     conflict + resumable > 0 && words.questions(formatNumber(conflict + resumable)),
     failed > 0 && words.failed(formatNumber(failed)),
     paused > 0 && words.paused(formatNumber(paused)),

@@ -24,7 +24,8 @@ const FINAL_CODES = ['too_many_uploads', 'storage_full']
 const IMPOSSIBLE_NAMES = ['.', '..']
 
 /**
- * Sends the bytes that the server does not have yet. It continues by itself after a network error. An abort keeps the stored bytes.
+ * Sends the bytes that the server does not have yet. It continues by itself after a network error. An abort keeps the
+ * stored bytes.
  * @throws what `call` throws, ImpossibleName, UploadedElsewhere, FileUnreadable, and the reason of an abort.
  */
 export async function transfer (upload: Upload, aborter: AbortController): Promise<StoredFile> {

@@ -55,7 +55,10 @@ export function returnUnfinished (upload: UnfinishedUpload): void {
   unfinished.value = [upload, ...unfinished.peek()]
 }
 
-/** Returns a function that finds the unfinished upload of a file by name and size. `isCertain`: the time of change is the same too. */
+/**
+ * Returns a function that finds the unfinished upload of a file by name and size. `isCertain`: the time of change is
+ * the same too.
+ */
 export function createMatcher (): (file: File) => { upload: UnfinishedUpload, isCertain: boolean } | undefined {
   const names = new Set(unfinished.peek().map(({ name }) => name))
   const fingerprints = loadFingerprints()

@@ -15,7 +15,10 @@ export const counts = computed(() => {
   return counts
 })
 
-/** The names of uploads that the server has begun to store. A new upload of such a name would end that one, so it has to wait. */
+/**
+ * The names of uploads that the server has begun to store. A new upload of such a name would end that one, so it has to
+ * wait.
+ */
 export const begunNames = computed(() => new Set(uploads.value.filter(hasBegun).map(({ name }) => keyOf(name.value))))
 
 export const hasResumable = computed(() => uploads.value.some(isResumable))

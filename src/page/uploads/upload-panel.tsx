@@ -22,7 +22,10 @@ import { UploadRow } from './upload-row.tsx'
 /** The most rows of each state. The summary counts all uploads. */
 const MAX_ROWS: Record<UploadState['kind'], number> = { running: 10, conflict: 20, resumable: 20, failed: 20, paused: 10, waiting: 10, stored: 5 }
 
-/** The uploads that the list shows, in the order of all uploads: the last stored ones, and the first ones in each other state. */
+/**
+ * The uploads that the list shows, in the order of all uploads: the last stored ones, and the first ones in each other
+ * state.
+ */
 const shownUploads = computed(() => {
   const left = { ...MAX_ROWS, stored: Infinity }
   const first = uploads.value.filter(({ state }) => left[state.value.kind]-- > 0)
@@ -48,7 +51,8 @@ export function UploadPanel () {
     <>
       <div class='hidden' role='status'>{announcement}</div>
       {isDragging.value && <div class='drop-target' role='status'><p>{texts.uploads.dropHere}</p></div>}
-      {(uploads.value.length > 0 || unfinished.value.length > 0 || error !== undefined) && <Panel error={error} onRetry={run} />}
+      {(uploads.value.length > 0 || unfinished.value.length > 0 || error !== undefined) &&
+        <Panel error={error} onRetry={run} />}
     </>
   )
 }

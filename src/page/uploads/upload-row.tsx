@@ -49,7 +49,8 @@ function Control ({ icon, label, action }: { icon: 'pause' | 'resume' | 'close',
 }
 
 function Bar ({ upload }: { upload: Upload }) {
-  const share = useComputed(() => upload.file.size === 0 ? 0 : Math.floor(100 * upload.sentBytes.value / upload.file.size))
+  const share = useComputed(() =>
+    upload.file.size === 0 ? 0 : Math.floor(100 * upload.sentBytes.value / upload.file.size))
   return <progress aria-label={texts.uploads.progressOf(upload.name.value)} max={100} value={share.value} />
 }
 

@@ -1,6 +1,7 @@
 /**
- * The service worker of the page. It adds the access token to requests for bytes that the browser makes by itself, such as those for
- * images, videos and downloads. It keeps no token, but asks the window of the request: two windows may have different users.
+ * The service worker of the page. It adds the access token to requests for bytes that the browser makes by itself, such
+ * as those for images, videos and downloads. It keeps no token, but asks the window of the request: two windows may
+ * have different users.
  */
 const worker = self as unknown as ServiceWorkerGlobalScope
 
@@ -12,7 +13,9 @@ worker.addEventListener('activate', event => event.waitUntil(worker.clients.clai
 /** Tells a window its id. After a forced reload, a window has no service worker until it is claimed. */
 worker.addEventListener('message', event => {
   const { source, ports: [port] } = event
-  event.waitUntil(worker.clients.claim().then(() => port?.postMessage(source instanceof Client ? source.id : undefined)))
+  event.waitUntil(
+    worker.clients.claim().then(() => port?.postMessage(source instanceof Client ? source.id : undefined))
+  )
 })
 
 worker.addEventListener('fetch', event => {
@@ -24,7 +27,10 @@ worker.addEventListener('fetch', event => {
   event.respondWith(isFrom(event, windowId) ? respond(request, url.href, windowId) : Response.error())
 })
 
-/** Destinations that are answered; a `fetch` by a script has ''. Scripts and styles are missing: a stored file must never run as code of the page. */
+/**
+ * Destinations that are answered; a `fetch` by a script has ''. Scripts and styles are missing: a stored file must
+ * never run as code of the page.
+ */
 const DESTINATIONS = ['', 'audio', 'image', 'video']
 
 /** Whether this window sends the request, or loads it into a frame. Only the window itself knows its id. */
