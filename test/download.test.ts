@@ -9,7 +9,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { parse as parseDisposition } from 'content-disposition'
 import t, { type Test } from 'tap'
 import { planDownload, type FileMetadata, type DownloadRequest } from '#src/files/download.ts'
-import { judge, parseDate, permits, preconditionOf, type ConditionHeaders } from '#src/metadata/preconditions.ts'
+import { evaluate, parseDate, permits, preconditionOf, type ConditionHeaders } from '#src/metadata/preconditions.ts'
 import { parseRanges } from '#src/files/ranges.ts'
 import { digestField, sha256Of } from './kit/digests.ts'
 import { comparable, signUp, spawnServer, startServer, type Answer, type Client, type SendOptions, type Settings } from './kit/server.ts'
@@ -154,7 +154,7 @@ t.test('a Range header is read as RFC 9110 section 14.1.2 has it', async t => {
 
 t.test('preconditions are judged in the order of RFC 9110 section 13.2.2', async t => {
   const current = { sha256: SHA, updatedAt: MOMENT }
-  const table: [headers: ConditionHeaders, there: ReturnType<typeof judge>, missing: ReturnType<typeof judge>][] = [
+  const table: [headers: ConditionHeaders, there: ReturnType<typeof evaluate>, missing: ReturnType<typeof evaluate>][] = [
     [{}, 'go-on', 'go-on'],
     [{ 'if-match': TAG }, 'go-on', 'failed'],
     [{ 'if-match': '*' }, 'go-on', 'failed'],
@@ -202,8 +202,8 @@ t.test('preconditions are judged in the order of RFC 9110 section 13.2.2', async
     [{ 'if-modified-since': '' }, 'go-on', 'go-on']
   ]
   for (const [headers, there, missing] of table) {
-    t.equal(judge(headers, current), there, JSON.stringify(headers))
-    t.equal(judge(headers, undefined), missing, `${JSON.stringify(headers)} where there is nothing`)
+    t.equal(evaluate(headers, current), there, JSON.stringify(headers))
+    t.equal(evaluate(headers, undefined), missing, `${JSON.stringify(headers)} where there is nothing`)
   }
 })
 

@@ -231,7 +231,7 @@ t.test('a prefix finds exactly the names that begin so, whatever their character
   }
 })
 
-t.test('a file has facts under any spelling of its name', async t => {
+t.test('a file has metadata under any spelling of its name', async t => {
   const { put, metadata, server } = await openAccount(t)
   const { json: stored, headers } = await put('cafe\u0301 100%.txt', 'bytes')
   t.equal(stored.name, 'café 100%.txt')
@@ -465,7 +465,7 @@ t.test('a failing database is not told as a name that is taken', async t => {
   t.equal((await send('PATCH', metadataPath('a'), { json: { name: 'b' } })).status, 200)
 })
 
-t.test('the facts of files keep to the contract', async t => {
+t.test('the metadata of files keeps to the contract', async t => {
   const clock = createTestClock()
   const metadata = await openSqliteMetadata(join(t.testdir(), 'magicstore.db'), { clock: clock.now })
   t.teardown(() => metadata.close())

@@ -84,7 +84,7 @@ const patterns = rooms.flatMap(({ room, files }) => files.map(pattern => ({ room
 /** A fact about a file, in the terms of the patterns above. */
 interface Use { what: string, line: number, isType: boolean }
 
-/** The facts about every file below `src`. */
+/** What is known of every file below `src`. */
 async function readUses (): Promise<Map<string, Use[]>> {
   const names = (await readdir(src, { recursive: true })).filter(name => /\.tsx?$/.test(name)).sort()
   return new Map(await Promise.all(names.map(async (name): Promise<[string, Use[]]> => [name, usesOf(name, await readFile(join(src, name), 'utf8'))])))

@@ -26,10 +26,10 @@ export interface KeySource {
   readonly rotate: (key: SigningKey, count: number) => Promise<unknown>
 }
 
-/** What the settings choose: where the facts are, and where the bytes. */
+/** What the settings choose: where the metadata is, and where the bytes. */
 export interface Backends { readonly metadata: Metadata, readonly blobs: BlobStore, readonly reserve: Reserve, readonly keys: KeySource }
 
-type Facts = Omit<Backends, 'blobs'> & { readonly storage: StorageRecord }
+type OpenMetadata = Omit<Backends, 'blobs'> & { readonly storage: StorageRecord }
 
 type Place = Pick<Config, 'dataDir' | 'databaseUrl' | 'storageUrl'>
 
@@ -51,24 +51,24 @@ export function lockDataFolder (config: Place, options?: { inUse: string }): Fol
 
 /** `takeFolder` locks the data folder while a database in it is upgraded. */
 export async function openBackends (config: Config, takeFolder?: () => FolderLock): Promise<Backends> {
-  const facts = config.databaseUrl === undefined ? await openSqlite(config, takeFolder) : await openPostgresFacts(config.databaseUrl, config.keeping)
+  const opened = config.databaseUrl === undefined ? await openSqlite(config, takeFolder) : await openSharedMetadata(config.databaseUrl, config.keeping)
   try {
-    const blobs = await openBlobs(config, facts.reserve)
+    const blobs = await openBlobs(config, opened.reserve)
     try {
       // A database and blobs in one folder can't be confused.
-      if (config.databaseUrl !== undefined || config.storageUrl !== undefined) await requirePair(blobPlaceOf(config), { ...facts, blobs })
+      if (config.databaseUrl !== undefined || config.storageUrl !== undefined) await requirePair(blobPlaceOf(config), { ...opened, blobs })
     } catch (error) {
       await blobs.close()
       throw error
     }
-    return { ...facts, blobs }
+    return { ...opened, blobs }
   } catch (error) {
-    await facts.metadata.close()
+    await opened.metadata.close()
     throw error
   }
 }
 
-async function openSqlite ({ dataDir, keeping }: Config, takeFolder?: () => FolderLock): Promise<Facts> {
+async function openSqlite ({ dataDir, keeping }: Config, takeFolder?: () => FolderLock): Promise<OpenMetadata> {
   const reserve = await openReserve(join(dataDir, dataFolderLayout.reserve))
   const metadata = await reserve.withSpace(() => openSqliteMetadata(join(dataDir, dataFolderLayout.database), { keeping, ...(takeFolder && { takeFolder }) }))
   return { metadata, reserve, keys: keysIn(dataDir), storage: storageRecordIn(dataDir) }
@@ -98,7 +98,7 @@ export function storageRecordIn (dataDir: string): StorageRecord {
 /** The disk of the database is not known to this process. */
 const noReserve: Reserve = { missingBytes: 0, withSpace: operation => operation(), restore: async () => {} }
 
-async function openPostgresFacts (url: string, keeping: Keeping): Promise<Facts> {
+async function openSharedMetadata (url: string, keeping: Keeping): Promise<OpenMetadata> {
   const metadata = await openPostgres(url, keeping)
   return { metadata, reserve: noReserve, keys: keysOf(metadata), storage: storageRecordOf(metadata) }
 }

@@ -4,7 +4,7 @@ import type { Config } from '../config.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import { ConfigError } from '../problems.ts'
 
-/** Where the id of the blob store is recorded: beside the facts. */
+/** Where the id of the blob store is recorded: beside the metadata. */
 export interface StorageRecord {
   find (): Promise<string | undefined>
   /** Records an id unless there is one. Returns the one that is recorded then. */
@@ -39,7 +39,7 @@ export async function requirePair (place: string, pair: Pair): Promise<void> {
   const { metadata: { installationId }, blobs, storage } = pair
   const recorded = await storage.find()
   if (recorded !== undefined && (await blobs.marks()).includes(markOf(installationId, recorded))) return
-  await refuseStranger(place, pair)
+  await refuseForeignMark(place, pair)
   const { isEmpty, isFound } = await findFiles(pair)
   if (!isFound && !(isEmpty && recorded === undefined)) refuse(place, 'does not have the files of the database')
   const id = recorded ?? randomUUID()
@@ -49,7 +49,7 @@ export async function requirePair (place: string, pair: Pair): Promise<void> {
   await requirePair(place, pair)
 }
 
-/** Marks a blob store for the facts of an installation that are about to be restored. Returns the id that is to be recorded with them. */
+/** Marks a blob store for metadata of an installation that is about to be restored. Returns the id to record with it. */
 export async function markRestored (installationId: string, blobs: BlobStore): Promise<string> {
   const id = randomUUID()
   await blobs.mark(markOf(installationId, id))
@@ -57,7 +57,7 @@ export async function markRestored (installationId: string, blobs: BlobStore): P
 }
 
 /** @throws {ConfigError} if a blob store belongs to another installation. */
-export async function refuseStranger (place: string, { metadata: { installationId }, blobs }: { metadata: Pick<Metadata, 'installationId'>, blobs: BlobStore }): Promise<void> {
+export async function refuseForeignMark (place: string, { metadata: { installationId }, blobs }: { metadata: Pick<Metadata, 'installationId'>, blobs: BlobStore }): Promise<void> {
   const other = (await blobs.marks()).find(mark => !mark.startsWith(markOf(installationId, '')))
   if (other !== undefined) refuse(place, `belongs to another database, by its mark installations/${other}`)
 }

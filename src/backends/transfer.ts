@@ -14,7 +14,7 @@ import { takeRetentionLock } from '../metadata/sqlite/retention-lock.ts'
 import { openSnapshot, takeSnapshot } from '../metadata/sqlite/snapshot.ts'
 import { ConfigError } from '../problems.ts'
 import { lockDataFolder, openBlobs, openPostgres, prepareFolder, storageRecordIn } from './backends.ts'
-import { blobPlaceOf, markRestored, refuseStranger } from './pairing.ts'
+import { blobPlaceOf, markRestored, refuseForeignMark } from './pairing.ts'
 
 /** Blobs are only read, or written in an empty folder: no space is reserved. */
 const noReserve = { missingBytes: 0 }
@@ -70,7 +70,7 @@ async function openPostgresSource (config: Config, url: string): Promise<BackupS
       blobs,
       readKeys: async () => config.signingKeys === undefined ? Buffer.from(signingKeyLines(await metadata.readSigningKeys())) : undefined,
       async takeSnapshot (copy) {
-        await metadata.exportFacts(copy)
+        await metadata.exportMetadata(copy)
         return openSnapshot(copy)
       },
       close () {
@@ -109,14 +109,14 @@ export async function openRestoreTarget (config: Config, installationId: string)
   const opened: { close (): unknown }[] = [lockDataFolder(config)]
   const close = async () => { for (const each of opened.splice(0).reverse()) await each.close() }
   try {
-    const facts = config.databaseUrl === undefined ? await importerInto(config.dataDir) : await openEmptyPostgres(config.databaseUrl)
-    opened.push(facts)
+    const importer = config.databaseUrl === undefined ? await importerInto(config.dataDir) : await openEmptyPostgres(config.databaseUrl)
+    opened.push(importer)
     const blobs = await openBlobs(config, noReserve)
     opened.push(blobs)
-    await refuseStranger(blobPlaceOf(config), { metadata: { installationId }, blobs })
+    await refuseForeignMark(blobPlaceOf(config), { metadata: { installationId }, blobs })
     return {
       blobs,
-      importFacts: async (file, keys) => facts.importFacts(file, keys, await markRestored(installationId, blobs)),
+      importMetadata: async (file, keys) => importer.importMetadata(file, keys, await markRestored(installationId, blobs)),
       close
     }
   } catch (error) {
@@ -136,10 +136,10 @@ async function openEmptyPostgres (url: string): Promise<PostgresMetadata> {
 }
 
 /** The database file is moved to its place whole. */
-async function importerInto (dataDir: string): Promise<Pick<PostgresMetadata, 'importFacts' | 'close'>> {
+async function importerInto (dataDir: string): Promise<Pick<PostgresMetadata, 'importMetadata' | 'close'>> {
   if (await hasDatabase(dataDir)) throw new ConfigError(`DATA_DIR: ${dataDir} has a database; a backup is restored into an empty folder`)
   return {
-    async importFacts (file, keys, storageId) {
+    async importMetadata (file, keys, storageId) {
       await storageRecordIn(dataDir).record(String(storageId))
       if (keys !== undefined) await writeSigningKeys(dataDir, [...keys])
       await writeDurably(join(dataDir, dataFolderLayout.database), createReadStream(file))

@@ -23,16 +23,16 @@ const prefixes = Array.from({ length: 256 }, (_, index) => index.toString(16).pa
 
 /**
  * A store under a retention lock: the bytes of every blob that a file has now or gets later stay until `close`. A backup first
- * copies the facts, then the blobs that the copy names: all of them are still there, however long that takes and whatever
- * is replaced or deleted meanwhile. Blobs first would not work: the facts could name blobs that were added and deleted in
+ * copies the metadata, then the blobs that the copy names: all of them are still there, however long that takes and whatever
+ * is replaced or deleted meanwhile. Blobs first would not work: the metadata could name blobs that were added and deleted in
  * between, and repeating until nothing is missing may never end on a busy server.
  */
 export interface BackupSource {
   readonly installationId: string
   readonly blobs: BlobStore
-  /** Copies all facts, as of one moment, into a new SQLite database: the portable form, whatever backend has them. */
+  /** Copies all metadata, as of one moment, into a new SQLite database: the portable form, whatever backend has it. */
   takeSnapshot (file: string): Promise<Snapshot>
-  /** The signing keys that are kept with the facts, in lines of `kid:secret`; undefined if there are none. */
+  /** The signing keys that are kept with the metadata, in lines of `kid:secret`; undefined if there are none. */
   readKeys (): Promise<Buffer | undefined>
   /** Releases the retention lock. Closing twice is no error. */
   close (): Promise<void>
@@ -143,7 +143,7 @@ function draftOf ({ folder, summary, counts, snapshot }: {
 }
 
 /**
- * Copies the signing keys, after the facts: so every token in the copy has its key. Returns the digest; undefined if there
+ * Copies the signing keys, after the metadata: so every token in the copy has its key. Returns the digest; undefined if there
  * are no keys.
  */
 async function copyKeys (source: BackupSource, snapshotFolder: string): Promise<string | undefined> {

@@ -14,10 +14,10 @@ import { batches, bytesOf, copyVerified, failAsUnreadable, refuseDamaged, type R
 export interface RestoreTarget {
   readonly blobs: BlobStore
   /**
-   * Takes over the facts in a SQLite database of this version or an older one, and the signing keys, if the backup has any: all or
+   * Takes over the metadata in a SQLite database of this version or an older one, and the signing keys, if the backup has any: all or
    * nothing. May change the file.
    */
-  importFacts (file: string, keys: SigningKey[] | undefined): Promise<void>
+  importMetadata (file: string, keys: SigningKey[] | undefined): Promise<void>
   close (): Promise<void>
 }
 
@@ -31,7 +31,7 @@ export interface RestoreIntoOptions {
 }
 
 /**
- * Restores a backup into a database and a blob store of any kind. The facts come last: until then no account exists. A restore
+ * Restores a backup into a database and a blob store of any kind. The metadata comes last: until then no account exists. A restore
  * that was interrupted continues: blobs that are there, with the right digest, are not written again.
  * @throws {BackupError} if the backup is damaged.
  */
@@ -52,7 +52,7 @@ export async function restoreInto ({ folder, backup, target, openSnapshot, onPro
       done += batch.length
       onProgress(Math.min(done, backup.files), backup.files)
     }
-    await target.importFacts(database, await findSigningKeys(scratch))
+    await target.importMetadata(database, await findSigningKeys(scratch))
   } finally {
     await rm(scratch, { recursive: true })
   }

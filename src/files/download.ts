@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import { encodeExtended, format } from 'content-disposition'
 import { bytesIn, type BlobStore, type Piece } from '../blobs/blob-store.ts'
 import { reprDigest, wantsSha256 } from './digests.ts'
-import { entityTag, judge, type ConditionHeaders } from '../metadata/preconditions.ts'
+import { entityTag, evaluate, type ConditionHeaders } from '../metadata/preconditions.ts'
 import { parseRanges, type ByteRange } from './ranges.ts'
 
 /** The parts of a request that decide a download. */
@@ -54,7 +54,7 @@ const UNREDIRECTED = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmo
 
 /** Decides status, headers and bytes of `GET` and `HEAD` (RFC 9110 sections 13.2.2 and 14). Pure. */
 export function planDownload (request: DownloadRequest, file: FileMetadata, now: number): DownloadPlan {
-  const verdict = judge(request.headers, file)
+  const verdict = evaluate(request.headers, file)
   if (verdict === 'failed') return { status: 412, headers: {} }
   const headers: Record<string, string> = {
     etag: entityTag(file.sha256),

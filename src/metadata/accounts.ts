@@ -22,7 +22,7 @@ export function accountColumns ({ accounts }: Tables) {
 interface AccountOptions {
   readonly engine: Engine
   /** For what reads whole tables. */
-  readonly patient: Pick<Engine, 'read'>
+  readonly longRunning: Pick<Engine, 'read'>
   readonly tokenRemover: TokenRemover
   readonly discard: Discard
 }
@@ -31,15 +31,15 @@ export class AccountRules implements AccountRepository {
   readonly #engine: Engine
   readonly #tables: Tables
   readonly #queries: ReturnType<typeof queriesOf>
-  readonly #patient: AccountOptions['patient']
+  readonly #longRunning: AccountOptions['longRunning']
   readonly #tokenRemover: TokenRemover
   readonly #discard: Discard
 
-  constructor ({ engine, patient, tokenRemover, discard }: AccountOptions) {
+  constructor ({ engine, longRunning, tokenRemover, discard }: AccountOptions) {
     this.#engine = engine
     this.#tables = engine.tables
     this.#queries = queriesOf(engine)
-    this.#patient = patient
+    this.#longRunning = longRunning
     this.#tokenRemover = tokenRemover
     this.#discard = discard
   }
@@ -177,7 +177,7 @@ export class AccountRules implements AccountRepository {
 
   // One statement reads one state: a file that is added meanwhile is in both sums or in neither.
   usageMismatches (): Promise<UsageMismatch[]> {
-    return this.#patient.read(() => ask(this.#queries.mismatches))
+    return this.#longRunning.read(() => ask(this.#queries.mismatches))
   }
 
   async repairUsage (): Promise<void> {

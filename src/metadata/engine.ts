@@ -6,7 +6,7 @@
 //   table.
 // - The look-up of tokens: PostgreSQL finds those of many requests by one query, SQLite has them in a cache.
 // - Conditions on names: each database finds the end of a page of names in its index by another form of them.
-// - Snapshots for backups, and portable facts.
+// - Snapshots for backups, and portable metadata.
 
 import type { Column, SQL } from 'drizzle-orm'
 import type { Ask, Preparable, Rule } from './rule.ts'

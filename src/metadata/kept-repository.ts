@@ -72,7 +72,7 @@ export interface RemovedTrash {
   readonly bytes: number
 }
 
-/** A page, newest first: at most `limit` after the position, which is that of the last entry of the page before. */
+/** A page, newest first: at most `limit` entries after `after`, the previous page's last entry. */
 export interface KeptPage {
   readonly after: KeptPosition | undefined
   readonly limit: number
@@ -107,10 +107,10 @@ interface Change { readonly quota: Quota }
  * beyond that, except the one that it keeps itself. An account may have more, from a version without this limit or from
  * a backup: then at most {@link MAX_TRIMMED} go with each such transaction.
  *
- * `keptAt` is the time of the replacement or deletion, and not before the file's last change. If it is not later than
+ * `keptAt` is the time of the replacement or deletion, and not before the file's last change. It is always later than
  * that of every other version of the file, or of every entry of the owner's trash that is less than {@link
- * FURTHEST_AHEAD_MILLISECONDS} ahead, it becomes one millisecond later than these. So both lists have the order of the
- * changes, also within one millisecond and after the clock was set back.
+ * FURTHEST_AHEAD_MILLISECONDS} ahead: if need be, one millisecond later. So both lists keep the order of the changes,
+ * even if the clock goes back.
  *
  * What has expired does not exist: it is not found. Neither are versions beyond the newest `Keeping.versions` of a
  * file.

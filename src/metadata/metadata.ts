@@ -234,8 +234,8 @@ export interface BlobRepository {
   /** Ends a lease whose bytes are deleted. */
   endLease (blobId: string): Promise<void>
   /**
-   * Claims up to `limit` blobs whose lease ran out: their bytes can be deleted. Each is given out again a day after
-   * `blobs.clearAbandoned`, because a process that was paused may still have finished its write. For recovery.
+   * Claims up to `limit` blobs whose lease ran out: their bytes can be deleted. Each is returned again a day after
+   * `blobs.clearAbandoned`, in case a paused process wrote late. For recovery.
    */
   claimAbandoned (limit: number): Promise<string[]>
   /** The bytes of abandoned blobs were deleted. */

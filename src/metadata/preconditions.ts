@@ -18,7 +18,7 @@ export interface Validators {
 export type Verdict = 'go-on' | 'failed' | 'unchanged'
 
 /** Evaluates conditions in the order of RFC 9110 section 13.2.2. `current` is undefined if there is no file. */
-export function judge (headers: ConditionHeaders, current: Validators | undefined): Verdict {
+export function evaluate (headers: ConditionHeaders, current: Validators | undefined): Verdict {
   const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = headers
   if (ifMatch !== undefined) {
     if (!listHas(ifMatch, current, 'strong')) return 'failed'
@@ -48,7 +48,7 @@ export function preconditionOf (headers: ConditionHeaders): Precondition {
 
 /** Whether a precondition permits a change; `current` is undefined if there is no file. Pure, for every backend. */
 export function permits (precondition: Precondition, current: Validators | undefined): boolean {
-  return judge(precondition, current) === 'go-on'
+  return evaluate(precondition, current) === 'go-on'
 }
 
 /** Whether a precondition permits everything, because the request had none. */

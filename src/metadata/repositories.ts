@@ -16,7 +16,7 @@ import { UploadRules } from './uploads.ts'
 interface RepositoryOptions {
   readonly engine: Engine
   /** For what reads whole tables. */
-  readonly patient: Pick<Engine, 'read'>
+  readonly longRunning: Pick<Engine, 'read'>
   readonly keeping: Keeping
   readonly tokenFinder: TokenFinder
   readonly attemptClaims: AttemptClaims
@@ -27,7 +27,7 @@ export type Repositories = Pick<Metadata, 'accounts' | 'tokens' | 'attempts' | '
 
 /** The repositories of a database: the rules that all have, and what this one does in its own way. */
 export function createRepositories ({
-  engine, patient, keeping, tokenFinder, attemptClaims, discardedBlobs
+  engine, longRunning, keeping, tokenFinder, attemptClaims, discardedBlobs
 }: RepositoryOptions): Repositories {
   const owners = new Owners(engine)
   const discard = createDiscard(engine)
@@ -38,7 +38,7 @@ export function createRepositories ({
     engine, owners, keptContents, discard, endLease: createLeaseEnder(engine), keepsDeleted: keeping.milliseconds > 0
   })
   return {
-    accounts: new AccountRules({ engine, patient, tokenRemover, discard }),
+    accounts: new AccountRules({ engine, longRunning, tokenRemover, discard }),
     tokens: new TokenRules({ engine, writeEvent, tokenRemover, tokenFinder }),
     attempts: new AttemptRules(engine, attemptClaims),
     events: createEventRepository(engine, writeEvent),

@@ -123,8 +123,7 @@ export interface TakeOver {
  */
 export interface UploadRepository {
   /**
-   * Adds an upload, with offset 0 and generation 1. One created by `PUT` ends the owner's unfinished ones by `PUT` with
-   * this name first.
+   * Adds an upload, with offset 0 and generation 1. A PUT first cancels the owner's other PUT uploads of this name.
    * @throws too_many_uploads if the owner has `maxUploads` unfinished ones, quota_exceeded, not_found if the owner was
    * deleted.
    */
@@ -133,7 +132,7 @@ export interface UploadRepository {
   /** Unfinished uploads, newest first. */
   list (ownerId: number, page: UploadPage): Promise<ListedUpload[]>
   /**
-   * Takes an upload over: raises its generation, and sets `isAppending`. With `isAppending` it lives on from now, and
+   * Takes an upload over: raises its generation, and sets `isAppending`. `isAppending` restarts its expiry, and
    * `precondition`, if given, replaces its own. A finished upload is returned unchanged.
    * @throws not_found.
    */
@@ -146,10 +145,10 @@ export interface UploadRepository {
   save (change: UploadChange, to: { isAppending: boolean, quota: Quota }): Promise<void>
   /**
    * Makes a file of an upload whose bytes are all there, and records its progress, in one transaction. The name and its
-   * precondition are judged as by `files.add` and `files.put`. If they refuse the file, the progress is recorded with
-   * `isRefused`, and the result is undefined. A replaced blob, or that of the upload if the file is there already,
-   * becomes discarded. If the owner then has more than `maxFinished` finished uploads ({@link MAX_FINISHED}), up to
-   * {@link MAX_FORGOTTEN} of the first that were finished are forgotten.
+   * precondition are evaluated as by `files.add` and `files.put`. On refusal: sets `isRefused`, returns undefined. A
+   * replaced blob, or that of the upload if the file is there already, becomes discarded. If the owner then has more
+   * than `maxFinished` finished uploads ({@link MAX_FINISHED}), up to {@link MAX_FORGOTTEN} of the first that were
+   * finished are forgotten.
    * @throws as `uploads.save`.
    */
   finish (

@@ -1,7 +1,7 @@
-/** Called when a request to a server that stores facts or bytes has ended. Must be fast and not throw. */
+/** Called when a request to a server that stores metadata or bytes has ended. Must be fast and not throw. */
 export type RequestObserver = (request: BackendRequest) => void
 
-/** One request to a server that stores facts or bytes, after it has ended. */
+/** One request to a server that stores metadata or bytes, after it has ended. */
 export interface BackendRequest {
   /** One of a few names that the backend's code fixes. */
   readonly operation: string

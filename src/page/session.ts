@@ -29,7 +29,7 @@ const baseUrl = folder.href.replace(/\/$/, '')
 /** The token of the last sign-in, until it is first used. */
 let fresh: OpenSession | undefined
 
-/** Counts the sign-ins of this window. What was asked before the latest one says nothing about its session. */
+/** Counts the sign-ins of this window, to ignore answers to requests sent before the latest one. */
 let signIns = 0
 
 /** The newest token, for requests of the service worker. */

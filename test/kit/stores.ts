@@ -7,7 +7,7 @@ import { Database } from '#src/metadata/sqlite/driver.ts'
 import type { PostgresServer } from './postgres.ts'
 import type { FakeS3 } from './s3.ts'
 
-// Where the servers of a test file keep facts and bytes: SQLite and a folder, or what TEST_STORE says.
+// Where the servers of a test file keep metadata and bytes: SQLite and a folder, or what TEST_STORE says.
 
 const kind = process.env.TEST_STORE ?? 'sqlite-folder'
 if (!['sqlite-folder', 'postgres-folder', 'postgres-s3'].includes(kind)) throw new Error(`TEST_STORE: there is no ${kind}`)
@@ -16,7 +16,7 @@ if (!['sqlite-folder', 'postgres-folder', 'postgres-s3'].includes(kind)) throw n
 export const isInFolder = kind !== 'postgres-s3'
 
 /** For the option `skip` of a test that reads or changes the file of SQLite. */
-export const skipWithoutSqlite = kind !== 'sqlite-folder' && 'the facts are not in a file of SQLite'
+export const skipWithoutSqlite = kind !== 'sqlite-folder' && 'the metadata is not in a file of SQLite'
 
 /** For the option `skip` of a test that reads or changes the files with the bytes. */
 export const skipWithoutFolder = !isInFolder && 'the bytes are not in a folder'

@@ -11,7 +11,7 @@ import { formOf, runBin, signUp, spawnServer, startServer, type RunningServer, t
 import { MIB } from '../kit/sizes.ts'
 import { until } from '../kit/waiting.ts'
 
-// SQLite for the facts and S3 for the bytes, through HTTP and the commands.
+// SQLite for the metadata and S3 for the bytes, through HTTP and the commands.
 
 // The AWS SDK reads its credentials from the environment.
 Object.assign(process.env, credentials)

@@ -261,8 +261,7 @@ async function committing<T> (statement: Promise<T>): Promise<T> {
 }
 
 /**
- * Repeats while `canRepeat` allows. If a try may have been executed, the error stays {@link OutcomeUnknown} unless a
- * later try is refused.
+ * Repeats while `canRepeat` allows. An unknown outcome stays unknown until a retry is refused.
  */
 async function repeated<T> (
   run: (isRepeated: boolean) => Promise<T>, canRepeat: (error: unknown) => boolean

@@ -6,9 +6,9 @@ import { accountNetworks, events, files, kept, tokens, uploads } from './schema.
 /** Findings of one kind that are listed. */
 const MAX_FINDINGS = 100
 
-/** Errors in the database itself, one line each. `patient` is for what reads whole tables. */
-export function checkIntegrity (patient: Connections): Promise<string[]> {
-  return patient.read(async db => {
+/** Errors in the database itself, one line each. `longRunning` is for what reads whole tables. */
+export function checkIntegrity (longRunning: Connections): Promise<string[]> {
+  return longRunning.read(async db => {
     const findings: string[] = []
     for (const reference of references) findings.push(...await danglingRows(db, reference))
     return findings

@@ -20,18 +20,18 @@ const OLDEST_VERSION = 15
 
 /**
  * Applies the pending migrations: all of them in one transaction, or none. A lock in this transaction makes processes
- * that start together apply them once. `patient` is for a migration that changes a large table.
+ * that start together apply them once. `longRunning` is for a migration that changes a large table.
  * @throws {ConfigError} if the server is too old, {OperatorError} if a newer version made the database. Nothing has
  * changed then.
  */
 export async function applyMigrations (
-  connections: Connections, patient: Connections, migrationsFolder = ownMigrations
+  connections: Connections, longRunning: Connections, migrationsFolder = ownMigrations
 ): Promise<void> {
   await connections.read(refuseOldServer)
   const known = readMigrationFiles({ migrationsFolder })
   // Usually there is none, and a lock would make processes that start wait for each other.
   if ((await connections.read(db => pending(db, known))).length === 0) return
-  await patient.write(async db => {
+  await longRunning.write(async db => {
     await db.execute(sql`SELECT pg_advisory_xact_lock(${LOCK[0]}, ${LOCK[1]})`)
     for (const migration of await pending(db, known)) {
       await apply(db, migration).catch((error: unknown) => {

@@ -8,7 +8,7 @@ import { createDiscardedBlobs, createRetentionLocks, type RetentionLocks } from 
 import { createPostgresEngine } from './engine.ts'
 import { checkIntegrity } from './integrity-check.ts'
 import { applyMigrations, checkVersions } from './migrations.ts'
-import { createPortableFacts, type PortableFacts } from './portable-facts.ts'
+import { createPortableMetadata, type PortableMetadata } from './portable-metadata.ts'
 import { installation } from './schema.ts'
 import { createSigningKeyRepository, type SigningKeyRepository } from './signing-keys.ts'
 import { createTokenFinder } from './token-finder.ts'
@@ -23,7 +23,7 @@ interface StorageRecord {
 
 /** What PostgreSQL stores besides the contract. */
 export interface PostgresMetadata
-  extends Metadata, PortableFacts, RetentionLocks, SigningKeyRepository, StorageRecord {}
+  extends Metadata, PortableMetadata, RetentionLocks, SigningKeyRepository, StorageRecord {}
 
 export interface PostgresOptions {
   readonly url: string
@@ -46,15 +46,15 @@ export async function openPostgresMetadata ({
 }: PostgresOptions): Promise<PostgresMetadata> {
   const url = driverAddress(options.url)
   const connections = new Connections({ url, poolSize, work: 'short' })
-  const patient = new Connections({ url, poolSize: 1, work: 'long' })
+  const longRunning = new Connections({ url, poolSize: 1, work: 'long' })
 
   async function close (): Promise<void> {
-    await Promise.all([connections.close(), patient.close()])
+    await Promise.all([connections.close(), longRunning.close()])
   }
 
   try {
     const engine = createPostgresEngine(connections, clock)
-    await applyMigrations(connections, patient, migrationsFolder)
+    await applyMigrations(connections, longRunning, migrationsFolder)
     const [row] = await connections.read(db => db.select().from(installation))
     return {
       installationId: String(row?.id),
@@ -63,19 +63,19 @@ export async function openPostgresMetadata ({
       now: () => engine.read(engine.now),
       ...createRepositories({
         engine,
-        patient: createPostgresEngine(patient, clock),
+        longRunning: createPostgresEngine(longRunning, clock),
         keeping,
         tokenFinder: createTokenFinder(engine),
         attemptClaims: createAttemptClaims(engine),
         discardedBlobs: createDiscardedBlobs(engine)
       }),
-      checkIntegrity: () => checkIntegrity(patient),
+      checkIntegrity: () => checkIntegrity(longRunning),
       // A row with the same values is a new version of it, and so a commit.
       probe: () => connections.apply(async db => { await db.update(installation).set({ id: sql`${installation.id}` }) }),
       watchCommits: observer => connections.watch(observer),
-      server: serverOf(connections, patient),
+      server: serverOf(connections, longRunning),
       ...createRetentionLocks(engine),
-      ...createPortableFacts(patient),
+      ...createPortableMetadata(longRunning),
       ...createSigningKeyRepository(connections),
       ...createStorageRecord(connections),
       close

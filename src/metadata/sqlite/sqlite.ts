@@ -62,7 +62,7 @@ export async function openSqliteMetadata (
       now: async () => clock(),
       ...createRepositories({
         engine,
-        patient: engine,
+        longRunning: engine,
         keeping,
         tokenFinder: createTokenFinder(engine, clock),
         attemptClaims: createAttemptClaims(engine),

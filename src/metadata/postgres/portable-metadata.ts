@@ -14,18 +14,18 @@ import * as postgres from './schema.ts'
 import { replaceSigningKeys } from './signing-keys.ts'
 
 /**
- * The portable form of all facts is a SQLite database, whatever backend they come from and go to. Both directions keep
- * every id, and the next id of each table: an id that was deleted never returns.
+ * The portable form of all metadata is a SQLite database, whatever backend it comes from and goes to. Both directions
+ * keep every id, and the next id of each table: an id that was deleted never returns.
  */
-export interface PortableFacts {
-  /** Writes the facts as of one moment into a new SQLite database. */
-  exportFacts (file: string): Promise<void>
+export interface PortableMetadata {
+  /** Writes the metadata as of one moment into a new SQLite database. */
+  exportMetadata (file: string): Promise<void>
   /**
    * Fills the database, which no server has used, from a SQLite database, which is upgraded first if an older version
    * made it. `keys` replace the signing keys, and `storageId` is recorded. All or nothing.
    * @throws {OperatorError}.
    */
-  importFacts (file: string, keys?: readonly SigningKey[], storageId?: string): Promise<void>
+  importMetadata (file: string, keys?: readonly SigningKey[], storageId?: string): Promise<void>
 }
 
 /**
@@ -51,9 +51,9 @@ const BATCH = 1000
 
 type Row = Record<string, unknown>
 
-export function createPortableFacts (patient: Connections): PortableFacts {
+export function createPortableMetadata (longRunning: Connections): PortableMetadata {
   return {
-    exportFacts: file => patient.write(async db => {
+    exportMetadata: file => longRunning.write(async db => {
       // Must be the first statement of the transaction.
       await db.execute('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY')
       await createDatabase(file)
@@ -69,9 +69,9 @@ export function createPortableFacts (patient: Connections): PortableFacts {
       await sync(file)
     }),
 
-    async importFacts (file, keys, storageId) {
+    async importMetadata (file, keys, storageId) {
       await upgrade(file)
-      await withSqlite(file, source => patient.write(async db => {
+      await withSqlite(file, source => longRunning.write(async db => {
         const [accounts] = await db.select({ count: count() }).from(postgres.accounts)
         if (accounts?.count !== 0) throw new OperatorError('DATABASE_URL: the database has accounts; a backup is restored into a new one')
         // Its servers would go on with tokens of another installation. A server that starts now waits for this row, and

@@ -63,7 +63,7 @@ async function fill (metadata: Metadata, clock: TestClock): Promise<void> {
   while (await metadata.accounts.purgeDeleted(1));
 }
 
-test('facts go from SQLite to PostgreSQL and back unchanged, and ids that were deleted do not return', async t => {
+test('metadata goes from SQLite to PostgreSQL and back unchanged, and ids that were deleted do not return', async t => {
   const folder = t.testdir()
   const server = await startPostgres(t)
   const [original, copy, back] = ['original', 'copy', 'back'].map(name => join(folder, name)) as [string, string, string]
@@ -76,12 +76,12 @@ test('facts go from SQLite to PostgreSQL and back unchanged, and ids that were d
   const postgres = await openPostgresMetadata({ url: await server.newDatabase(), keeping })
   t.teardown(() => postgres.close())
   const keys = [{ kid: 'of-the-backup', secret: 'a secret that is long enough to be one' }]
-  await postgres.importFacts(copy, keys)
-  await t.rejects(postgres.importFacts(copy, [{ kid: 'other', secret: 'another secret that is long enough' }]), { message: /has accounts/ })
+  await postgres.importMetadata(copy, keys)
+  await t.rejects(postgres.importMetadata(copy, [{ kid: 'other', secret: 'another secret that is long enough' }]), { message: /has accounts/ })
   t.strictSame(await postgres.readSigningKeys(), keys, 'those of a store that is in use stay')
   t.strictSame(await postgres.accounts.usageMismatches(), [])
   t.strictSame(await postgres.checkIntegrity(), [])
-  await postgres.exportFacts(back)
+  await postgres.exportMetadata(back)
   t.strictSame(rowsOf(back), rowsOf(original))
 
   const account = await postgres.accounts.add({ username: 'new', usernameKey: 'new', passwordHash: '', createdAt: 1 })
@@ -103,18 +103,18 @@ test('facts go from SQLite to PostgreSQL and back unchanged, and ids that were d
 
 test('a store without accounts moves as well', async t => {
   const server = await startPostgres(t)
-  const file = join(t.testdir(), 'facts')
+  const file = join(t.testdir(), 'portable')
   const sqlite = await openSqliteMetadata(file)
   await sqlite.close()
   const postgres = await openPostgresMetadata({ url: await server.newDatabase() })
   t.teardown(() => postgres.close())
-  await postgres.importFacts(file)
+  await postgres.importMetadata(file)
   t.equal((await postgres.accounts.add({ username: 'new', usernameKey: 'new', passwordHash: '', createdAt: 1 })).id, 1)
 })
 
 test('a database that a server began to use during a restore stays as it is', async t => {
   const server = await startPostgres(t)
-  const file = join(t.testdir(), 'facts')
+  const file = join(t.testdir(), 'portable')
   const sqlite = await openSqliteMetadata(file)
   await sqlite.close()
   const url = await server.newDatabase()
@@ -123,14 +123,14 @@ test('a database that a server began to use during a restore stays as it is', as
   t.equal(await postgres.findStorageId(), undefined)
   t.strictSame(await Promise.all(['one', 'one'].map(id => postgres.recordStorageId(id))), ['one', 'one'])
   t.equal(await postgres.recordStorageId('two'), 'one')
-  await t.rejects(postgres.importFacts(file), { message: /was used by a server/ })
+  await t.rejects(postgres.importMetadata(file), { message: /was used by a server/ })
   t.strictSame(await server.run(url, 'SELECT id, storage_id FROM installation'), [{ id: postgres.installationId, storage_id: 'one' }])
 })
 
 test('an import that fails leaves the database as it was', async t => {
   const folder = t.testdir()
   const server = await startPostgres(t)
-  const file = join(folder, 'facts')
+  const file = join(folder, 'portable')
   const clock = createTestClock()
   const sqlite = await openSqliteMetadata(file, { keeping, clock: clock.now })
   await fill(sqlite, clock)
@@ -141,7 +141,7 @@ test('an import that fails leaves the database as it was', async t => {
   client.close()
   const postgres = await openPostgresMetadata({ url: await server.newDatabase() })
   t.teardown(() => postgres.close())
-  await t.rejects(postgres.importFacts(file))
+  await t.rejects(postgres.importMetadata(file))
   t.strictSame(await postgres.accounts.listAfter(0, 10), [])
   t.equal((await postgres.accounts.totals({ bytes: undefined, files: undefined })).files, 0)
 })
