@@ -95,9 +95,18 @@ function findViolations (uses: Map<string, Use[]>): string[] {
   const names = Array.from(uses.keys())
   return [
     ...names.filter(name => roomOf(name) === undefined).map(name => `${name} is in no room`),
-    ...Array.from(uses).flatMap(([name, all]) => all.flatMap(use => forbidden(name, use).map(reason => `${name}:${use.line} ${reason}`))),
+    ...Array.from(uses).flatMap(([name, all]) => all.flatMap(use => reasonsAgainst(name, use).map(reason => `${name}:${use.line} ${reason}`))),
     ...cycles(uses)
   ]
+}
+
+/** The tests below add a line to one file each: every other use is judged once. */
+const judged = new WeakMap<Use, string[]>()
+
+function reasonsAgainst (name: string, use: Use): string[] {
+  const reasons = judged.get(use) ?? forbidden(name, use)
+  judged.set(use, reasons)
+  return reasons
 }
 
 function forbidden (name: string, { what, isType }: Use): string[] {
