@@ -6,7 +6,7 @@ import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import type { Test } from 'tap'
 import { bytesIn, createBlobId, type BlobStore, type Piece, type StoredBlob } from '#src/blobs/blob-store.ts'
-import { suite as draftsSuite } from './drafts.contract.ts'
+import { paceSuite as draftsPaceSuite, suite as draftsSuite } from './drafts.contract.ts'
 import { inChunks, memoryInUse } from './kit/bytes.ts'
 import { sha256Of } from './kit/digests.ts'
 import { openFresh } from './kit/reopening.ts'
@@ -98,22 +98,6 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     const stored = await putNew(store, inChunks(whole.subarray(10, -10), 777))
     t.ok((await readAll(store, stored)).equals(whole.subarray(10, -10)))
   })
-
-  for (const { what, chunk, count } of [{ what: 'large', chunk: MIB, count: 48 }, { what: 'tiny', chunk: 1, count: 256 * KIB }]) {
-    t.test(`of a source of ${what} chunks no more than a few MiB are in memory`, async t => {
-      const { store } = await fresh(t)
-      let most = 0
-      const start = memoryInUse()
-      const stored = await putNew(store, (async function * () {
-        for (let index = 1; index <= count; index++) {
-          yield Buffer.alloc(chunk)
-          if (index % (count / 16) === 0) most = Math.max(most, memoryInUse() - start)
-        }
-      }()))
-      t.equal(stored.size, chunk * count)
-      t.ok(most < 20 * MIB, `at most ${Math.round(most / MIB)} MiB`)
-    })
-  }
 
   for (const size of [64 * KIB, 64 * KIB + 1, 1_000_000]) {
     for (const { what, pieces, expected } of [
@@ -328,4 +312,25 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     t.ok(free > 0 && free <= total && kept >= 0)
     await store.requireSpace(free / 2)
   })
+}
+
+/** The part about when bytes are saved and how many are in memory, which is the same on each service that keeps them. */
+export function paceSuite (t: Test, open: (place: string) => Promise<BlobStore>): void {
+  draftsPaceSuite(t, open)
+
+  for (const { what, chunk, count } of [{ what: 'large', chunk: MIB, count: 48 }, { what: 'tiny', chunk: 1, count: 256 * KIB }]) {
+    t.test(`of a source of ${what} chunks no more than a few MiB are in memory`, async t => {
+      const { opened: store } = await openFresh(t, open)
+      let most = 0
+      const start = memoryInUse()
+      const stored = await putNew(store, (async function * () {
+        for (let index = 1; index <= count; index++) {
+          yield Buffer.alloc(chunk)
+          if (index % (count / 16) === 0) most = Math.max(most, memoryInUse() - start)
+        }
+      }()))
+      t.equal(stored.size, chunk * count)
+      t.ok(most < 20 * MIB, `at most ${Math.round(most / MIB)} MiB`)
+    })
+  }
 }

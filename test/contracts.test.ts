@@ -23,7 +23,7 @@ import * as schema from '#src/metadata/sqlite/schema.ts'
 import { createRowCache } from '#src/metadata/sqlite/row-cache.ts'
 import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
 import { Problem } from '#src/problems.ts'
-import { readAll, suite as blobsContract } from './blobs.contract.ts'
+import { paceSuite, readAll, suite as blobsContract } from './blobs.contract.ts'
 import { createTestClock } from './kit/clock.ts'
 import { unlimited } from './kit/records.ts'
 import { KIB, MIB } from './kit/sizes.ts'
@@ -99,7 +99,11 @@ test('a row that belongs to nothing and a wrong sum are found', async t => {
   t.match(await metadata.accounts.find(id), { usedBytes: 0, usedFiles: 0, keptBytes: 0 })
 })
 
-test('the disk keeps the contract of blobs', async t => blobsContract(t, place => openDiskBlobs({ folder: place, minFreeBytes: roomy })))
+test('the disk keeps the contract of blobs', async t => {
+  const openDisk = (place: string) => openDiskBlobs({ folder: place, minFreeBytes: roomy })
+  blobsContract(t, openDisk)
+  paceSuite(t, openDisk)
+})
 
 for (const { left, what } of [{ left: 2 * MIB, what: 'in the middle' }, { left: 300_000, what: 'in the middle of what is read at a time' }, { left: 0, what: 'from its start' }]) {
   test(`a blob that is cut ${what} while it is read fails the reader, who never sees an end`, async t => {

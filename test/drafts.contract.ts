@@ -54,12 +54,15 @@ export async function readDraft (store: BlobStore, id: string, { size, state }: 
   return Buffer.isBuffer(bytes) ? bytes : Buffer.concat(await bytes.toArray())
 }
 
+/** A new store with a draft, closed when the test ends. */
+async function openDraft (t: Test, open: (place: string) => Promise<BlobStore>): Promise<{ store: BlobStore, id: string, row: DraftRow, reopen: () => Promise<BlobStore> }> {
+  const { opened: store, reopen } = await openFresh(t, open)
+  return { store, id: createBlobId(), row: createRow(), reopen }
+}
+
 /** The part of the contract in src/blobs/blob-store.ts that is about drafts. */
 export function suite (t: Test, open: (place: string) => Promise<BlobStore>): void {
-  async function fresh (t: Test): Promise<{ store: BlobStore, id: string, row: DraftRow, reopen: () => Promise<BlobStore> }> {
-    const { opened: store, reopen } = await openFresh(t, open)
-    return { store, id: createBlobId(), row: createRow(), reopen }
-  }
+  const fresh = (t: Test) => openDraft(t, open)
 
   for (const { sizes, chunk = 64 * KIB } of [
     { sizes: [0] },
@@ -116,47 +119,6 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     t.strictSame(sizes, [...sizes].sort((a, b) => a - b))
     t.strictSame(sizes.filter((size, index) => size - (sizes[index - 1] ?? 0) > 64 * MIB + chunk.length), [], sizes.join(' '))
     t.equal(row.draft.size, 200 * MIB)
-  })
-
-  t.test('while a save takes its time, no more than another 64 MiB are taken, and then those are saved', async t => {
-    const { store, id, row } = await fresh(t)
-    const chunk = randomBytes(MIB)
-    let arrived = 0
-    const save = row.takeOver()
-    let isSlow = true
-    await store.append(id, noDraft, (async function * () {
-      for (; arrived < 140 * MIB; arrived += MIB) yield chunk
-    }()), {
-      maxBytes,
-      async save (draft) {
-        if (isSlow && draft.size > 0) {
-          isSlow = false
-          let before = -1
-          // Until nothing more is taken.
-          for (; before !== arrived; await pause(500)) before = arrived
-          t.ok(arrived <= draft.size + 65 * MIB, `${arrived / MIB} MiB have arrived, ${draft.size / MIB} are being saved`)
-        }
-        return save(draft)
-      }
-    })
-    t.ok(row.saved.some(({ size }) => size > 100 * MIB && size < 140 * MIB), 'as soon as the first ones are')
-    t.equal(row.draft.size, 140 * MIB)
-  })
-
-  t.test('what has arrived is saved after some seconds, though nothing more comes', async t => {
-    const { store, id, row } = await fresh(t)
-    const save = row.takeOver()
-    const bytes = randomBytes(7 * MIB)
-    const first = bytes.subarray(0, 6 * MIB)
-    let saw = () => {}
-    const seen = new Promise<void>(resolve => { saw = resolve })
-    await store.append(id, noDraft, (async function * () {
-      yield * inChunks(first)
-      await seen
-      yield * inChunks(bytes.subarray(first.length))
-    }()), { maxBytes, save: async draft => { if (draft.size === first.length) saw(); return save(draft) } })
-    t.equal(row.draft.size, bytes.length)
-    t.ok((await readDraft(store, id, row.draft)).equals(bytes))
   })
 
   for (const after of [0, 100, 5 * MIB, 13 * MIB]) {
@@ -326,20 +288,6 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     })
   }
 
-  t.test('of a draft no more than a few MiB are in memory', async t => {
-    const { store, id, row } = await fresh(t)
-    let most = 0
-    const start = memoryInUse()
-    await append(store, id, row, (async function * () {
-      for (let index = 0; index < 48; index++) {
-        yield Buffer.alloc(MIB)
-        if (index % 3 === 0) most = Math.max(most, memoryInUse() - start)
-      }
-    }()))
-    t.equal(row.draft.size, 48 * MIB)
-    t.ok(most < 16 * MIB, `at most ${Math.round(most / MIB)} MiB`)
-  })
-
   t.test('a draft that is removed is gone, whether it was assembled or not', async t => {
     const { store } = await fresh(t)
     const drafts = await Promise.all([0, 100, 6 * MIB, 6 * MIB].map(async (size, index) => {
@@ -352,5 +300,65 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     t.strictSame((await store.remove(ids)).sort(), ids.sort())
     for (const id of ids) t.notOk(await store.has(id))
     t.strictSame((await store.remove(ids)).sort(), ids.sort())
+  })
+}
+
+/** The part about when a draft is saved and how much of it is in memory. */
+export function paceSuite (t: Test, open: (place: string) => Promise<BlobStore>): void {
+  const fresh = (t: Test) => openDraft(t, open)
+
+  t.test('while a save takes its time, no more than another 64 MiB are taken, and then those are saved', async t => {
+    const { store, id, row } = await fresh(t)
+    const chunk = randomBytes(MIB)
+    let arrived = 0
+    const save = row.takeOver()
+    let isSlow = true
+    await store.append(id, noDraft, (async function * () {
+      for (; arrived < 140 * MIB; arrived += MIB) yield chunk
+    }()), {
+      maxBytes,
+      async save (draft) {
+        if (isSlow && draft.size > 0) {
+          isSlow = false
+          let before = -1
+          // Until nothing more is taken.
+          for (; before !== arrived; await pause(500)) before = arrived
+          t.ok(arrived <= draft.size + 65 * MIB, `${arrived / MIB} MiB have arrived, ${draft.size / MIB} are being saved`)
+        }
+        return save(draft)
+      }
+    })
+    t.ok(row.saved.some(({ size }) => size > 100 * MIB && size < 140 * MIB), 'as soon as the first ones are')
+    t.equal(row.draft.size, 140 * MIB)
+  })
+
+  t.test('what has arrived is saved after some seconds, though nothing more comes', async t => {
+    const { store, id, row } = await fresh(t)
+    const save = row.takeOver()
+    const bytes = randomBytes(7 * MIB)
+    const first = bytes.subarray(0, 6 * MIB)
+    let saw = () => {}
+    const seen = new Promise<void>(resolve => { saw = resolve })
+    await store.append(id, noDraft, (async function * () {
+      yield * inChunks(first)
+      await seen
+      yield * inChunks(bytes.subarray(first.length))
+    }()), { maxBytes, save: async draft => { if (draft.size === first.length) saw(); return save(draft) } })
+    t.equal(row.draft.size, bytes.length)
+    t.ok((await readDraft(store, id, row.draft)).equals(bytes))
+  })
+
+  t.test('of a draft no more than a few MiB are in memory', async t => {
+    const { store, id, row } = await fresh(t)
+    let most = 0
+    const start = memoryInUse()
+    await append(store, id, row, (async function * () {
+      for (let index = 0; index < 48; index++) {
+        yield Buffer.alloc(MIB)
+        if (index % 3 === 0) most = Math.max(most, memoryInUse() - start)
+      }
+    }()))
+    t.equal(row.draft.size, 48 * MIB)
+    t.ok(most < 16 * MIB, `at most ${Math.round(most / MIB)} MiB`)
   })
 }

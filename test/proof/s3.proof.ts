@@ -12,7 +12,7 @@ import { PartBuffer } from '#src/blobs/s3/part-buffer.ts'
 import { PartMemory } from '#src/blobs/s3/part-memory.ts'
 import { MAX_OBJECT_BYTES, PART_BYTES, partBytes } from '#src/blobs/s3/parts.ts'
 import { openS3Blobs } from '#src/blobs/s3/s3.ts'
-import { putNew, readAll, readPieces, readWhole, suite } from '../blobs.contract.ts'
+import { paceSuite, putNew, readAll, readPieces, readWhole, suite } from '../blobs.contract.ts'
 import { append, appendAtomically, createRow, type DraftRow, readDraft } from '../drafts.contract.ts'
 import { inChunks } from '../kit/bytes.ts'
 import { sha256Of } from '../kit/digests.ts'
@@ -78,7 +78,9 @@ function failing (kind: string, fault: Fault, times = Infinity): (request: S3Req
 
 test('S3 keeps the contract of blobs', async t => {
   const s3 = await openS3(t)
-  suite(t, place => openBlobs(s3, { prefix: `${basename(place)}/` }))
+  const openPrefix = (place: string) => openBlobs(s3, { prefix: `${basename(place)}/` })
+  suite(t, openPrefix)
+  paceSuite(t, openPrefix)
 })
 
 test('a blob of up to one part is one request, and a larger one is sent in parts', async t => {
