@@ -21,7 +21,7 @@ import { findPage } from './http/page.ts'
 import { ProblemDetails } from './http/problem-details.ts'
 import { protect, setSafeHeaders } from './http/protection.ts'
 import { RequestLog } from './http/request-log.ts'
-import { acceptJson, createValidators } from './http/schema-compilers.ts'
+import { acceptJson, SchemaCompilers } from './http/schema-compilers.ts'
 import { serverOptions, strictValidation, tlsOptions, type TlsContext } from './http/server-options.ts'
 import { createTransferLimits } from './http/transfer-limits.ts'
 import { createHealth } from './monitoring/health.ts'
@@ -71,9 +71,11 @@ export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutp
   const log = output && await openLog(output)
   const metrics = await loadMetrics(store)
   const requestLog = new RequestLog()
+  const compilers = new SchemaCompilers(strictValidation)
   const app = Fastify(serverOptions({
     logger: { level: config.logLevel, ...(log && { stream: log }) },
     requestLog,
+    compilers,
     trustProxy: config.trustProxy,
     tls,
     onFrameworkError: metrics?.requests.countFrameworkError,
@@ -89,7 +91,7 @@ export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutp
   })
   const connections = new Connections(app, { idleSeconds: config.idleSeconds, isTls })
   const addOtherMethods = refuseOtherMethods(app)
-  app.setValidatorCompiler(createValidators(app, strictValidation))
+  compilers.loadOnRequest(app)
   app.setErrorHandler(sendProblem)
   prepareCaller(app)
   addSharedResponses(app)

@@ -1,28 +1,69 @@
-import AjvCompiler from '@fastify/ajv-compiler'
-import { type SerializerFactory, SerializerSelector } from '@fastify/fast-json-stringify-compiler'
+import type AjvCompiler from '@fastify/ajv-compiler'
+import type { Serializer, SerializerCompiler, SerializerFactory } from '@fastify/fast-json-stringify-compiler'
 import type { FastifyInstance, FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify'
 import type { FastifyValidationResult } from 'fastify/types/schema.js'
 import { Problem } from '../problems.ts'
 import { announcedLength } from './wire-values.ts'
 
+type SharedSchemas = Parameters<AjvCompiler.BuildCompilerFromPool>[0]
+
+/** What the two packages make compilers with. */
+interface Factories { readonly buildValidator: AjvCompiler.BuildCompilerFromPool, readonly buildSerializer: SerializerFactory }
+
 /**
- * Fastify's serializers, each compiled once, when first used. Compiling one takes 2 ms, and every operation has the error response:
- * compiling all of them took a fifth of the start-up time.
+ * Fastify's compilers of schemas. Their packages are loaded by the first request, because they take a tenth of the start-up time,
+ * and each schema is compiled when first used: compiling all of them took a quarter.
  */
-export function createSerializers (): SerializerFactory {
-  const factory = SerializerSelector()
-  return (externalSchemas, options) => {
-    const compile = factory(externalSchemas, options)
-    const compiled = new Map<string, ReturnType<typeof compile>>()
+export class SchemaCompilers {
+  readonly #ajvOptions: AjvCompiler.Options
+  #factories: Factories | undefined
+
+  constructor (ajvOptions: AjvCompiler.Options) {
+    this.#ajvOptions = ajvOptions
+  }
+
+  /** Adds the hook that loads the packages, for the first request that is valid and allowed so far. Problems need no serializer. */
+  loadOnRequest (app: FastifyInstance): void {
+    app.addHook('preValidation', (_request, _reply, done) => {
+      if (this.#factories !== undefined) return done()
+      void this.#load().then(() => done(), done)
+    })
+  }
+
+  async #load (): Promise<void> {
+    const [ajv, json] = await Promise.all([import('@fastify/ajv-compiler'), import('@fastify/fast-json-stringify-compiler')])
+    this.#factories = { buildValidator: ajv.default(), buildSerializer: json.SerializerSelector() }
+  }
+
+  /** Equal schemas share a serializer: every operation has the error response, and compiling one takes 2 ms. */
+  readonly buildSerializer: SerializerFactory = (sharedSchemas, options) => {
+    let compile: SerializerCompiler | undefined
+    const compiled = new Map<string, Serializer>()
     return definition => {
       const key = JSON.stringify(definition.schema)
       return document => {
+        compile ??= (this.#factories as Factories).buildSerializer(sharedSchemas, options)
         let serializer = compiled.get(key)
         if (serializer === undefined) compiled.set(key, serializer = compile(definition))
         return serializer(document)
       }
     }
   }
+
+  // Fastify's types take it for a compiler of schemas, without the part of the request.
+  readonly buildValidator = ((sharedSchemas: SharedSchemas): FastifySchemaCompiler<object> => {
+    let compile: ReturnType<AjvCompiler.BuildCompilerFromPool> | undefined
+    return definition => {
+      let validate: FastifyValidationResult | undefined
+      return value => {
+        compile ??= (this.#factories as Factories).buildValidator(sharedSchemas, { customOptions: this.#ajvOptions })
+        validate ??= compile(definition) as FastifyValidationResult
+        const { httpPart, schema } = definition
+        if (httpPart === 'params' || httpPart === 'querystring') readScalars(value, schema as AddressSchema)
+        return validate(value) === true || { error: validate.errors as FastifySchemaValidationError[] }
+      }
+    }
+  }) as AjvCompiler.BuildCompilerFromPool
 }
 
 /** The schema of path parameters or a query. */
@@ -30,23 +71,6 @@ interface AddressSchema { properties: Record<string, { type?: string }> }
 
 /** An integer as in JSON, with at most the digits that a number can represent. */
 const INTEGER = /^(?:0|[1-9][0-9]{0,15})$/
-
-/**
- * Fastify's validators, each compiled when first used: compiling all of them took a sixteenth of the start-up time. All shared
- * schemas must have been added to `app` by then.
- */
-export function createValidators (app: FastifyInstance, customOptions: AjvCompiler.Options): FastifySchemaCompiler<object> {
-  let compile: ReturnType<AjvCompiler.BuildCompilerFromPool> | undefined
-  return definition => {
-    let validate: FastifyValidationResult | undefined
-    return value => {
-      compile ??= AjvCompiler()(app.getSchemas() as Record<string, object>, { customOptions })
-      validate ??= compile(definition) as FastifyValidationResult
-      if (definition.httpPart === 'params' || definition.httpPart === 'querystring') readScalars(value, definition.schema as AddressSchema)
-      return validate(value) === true || { error: validate.errors as FastifySchemaValidationError[] }
-    }
-  }
-}
 
 /**
  * Converts parameters that are integers or booleans in the schema; validation refuses those that are not written as such. Ajv's

@@ -6,7 +6,7 @@ import type { Problem } from '../problems.ts'
 import { sendProblem } from './error-handler.ts'
 import { setSafeHeaders } from './protection.ts'
 import { createRequestIds, type RequestLog } from './request-log.ts'
-import { createSerializers } from './schema-compilers.ts'
+import type { SchemaCompilers } from './schema-compilers.ts'
 import { MAX_FIELD_LENGTH } from './wire-values.ts'
 
 /** Time limit for a request head. */
@@ -43,6 +43,7 @@ export interface TlsContext { readonly cert: Buffer, readonly key: Buffer }
 interface ServerOptions {
   readonly logger: NonNullable<FastifyHttpOptions<Server>['logger']>
   readonly requestLog: RequestLog
+  readonly compilers: SchemaCompilers
   readonly trustProxy: string[] | undefined
   readonly tls: TlsContext | undefined
   /** Called for requests that Fastify refuses before any hook. */
@@ -53,7 +54,7 @@ interface ServerOptions {
 
 /** Fastify's options: HTTP/1.1, or with TLS both HTTP/2 and HTTP/1.1, under one type because the application treats both alike. */
 export function serverOptions (given: ServerOptions): FastifyHttpOptions<Server> {
-  const { logger, requestLog, trustProxy, tls, onFrameworkError, onClientError } = given
+  const { logger, requestLog, compilers, trustProxy, tls, onFrameworkError, onClientError } = given
   // The application refuses a request without Host; Node's refusal has no body.
   const heads = { headersTimeout: HEAD_MILLISECONDS, requireHostHeader: false }
   return {
@@ -71,7 +72,7 @@ export function serverOptions (given: ServerOptions): FastifyHttpOptions<Server>
     // connections.ts closes idle connections, those of HTTP/2 too.
     forceCloseConnections: false,
     return503OnClosing: false,
-    schemaController: { compilersFactory: { buildSerializer: createSerializers() } },
+    schemaController: { compilersFactory: compilers },
     frameworkErrors (error, request, reply) {
       setSafeHeaders(request, reply)
       // Such a request runs no hook that would log or count it.
