@@ -167,7 +167,7 @@ const BACKGROUND_NICENESS = 10
  * Gives the event loop priority over the other threads of the process, which hash passwords: many concurrent sign-ins would
  * otherwise take CPU time from all other requests. Measured with eight sign-in loops on two cores: 19,000 requests per second
  * to GET /api/resource, and 12,000 without. On an idle machine it changes nothing. Only Linux has priorities per thread.
- * Call it once the thread pool has started, which the first hash does.
+ * Call it once the thread pool has started, which the first use of the file system does.
  */
 function prioritiseEventLoop (): void {
   try {
