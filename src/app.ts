@@ -1,8 +1,7 @@
 import type { Server as TlsServer } from 'node:tls'
-import jwt from '@fastify/jwt'
 import swagger from '@fastify/swagger'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import Fastify, { type FastifyInstance } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import { createSecurityLog } from './accounts/events.ts'
 import { accountRoutes, passwordRoutes, userRoutes } from './accounts/routes.ts'
 import { Account, AccountEvent, AccountEventList, NewPassword, NewUser, User } from './accounts/schemas.ts'
@@ -19,6 +18,7 @@ import { createLinks } from './http/links.ts'
 import { pageRoutes } from './http/page-routes.ts'
 import { findPage } from './http/page.ts'
 import { ProblemDetails } from './http/problem-details.ts'
+import { fastify, jwt } from './http/plugins.ts'
 import { protect, setSafeHeaders } from './http/protection.ts'
 import { RequestLog } from './http/request-log.ts'
 import { acceptJson, SchemaCompilers } from './http/schema-compilers.ts'
@@ -72,7 +72,7 @@ export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutp
   const metrics = await loadMetrics(store)
   const requestLog = new RequestLog()
   const compilers = new SchemaCompilers(strictValidation)
-  const app = Fastify(serverOptions({
+  const app = fastify(serverOptions({
     logger: { level: config.logLevel, ...(log && { stream: log }) },
     requestLog,
     compilers,

@@ -1,5 +1,5 @@
 import type { Bidi } from 'bidi-js'
-// @ts-expect-error: without types. To import the package's main file, CommonJS, Node.js 20 searches it for exports: 30 ms of a start.
+// @ts-expect-error: it has no types. Node.js 20 would search the main file, CommonJS, for exports: 30 ms of a start.
 import createBidi from 'bidi-js/dist/bidi.mjs'
 import { Problem } from '../problems.ts'
 

@@ -1,6 +1,4 @@
 import type { IncomingMessage } from 'node:http'
-import cors from '@fastify/cors'
-import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isPrivate, networkOf } from '../accounts/network.ts'
 import { isLoopback } from '../config.ts'
@@ -8,6 +6,7 @@ import { failures, Problem } from '../problems.ts'
 import { countFieldLines } from './caller.ts'
 import { createCrossSiteCheck } from './cross-site.ts'
 import { isUploadState, shedLoad, type LoadLimits } from './load-shedding.ts'
+import { rateLimit } from './plugins.ts'
 
 interface ProtectionOptions extends LoadLimits {
   readonly corsOrigins: string[] | undefined
@@ -54,6 +53,7 @@ export async function protect (app: FastifyInstance, options: ProtectionOptions)
   if (trustProxy === undefined) warnOfProxy(app)
   if (corsOrigins !== undefined) {
     app.addHook('onSend', async (_request, reply) => varyByOrigin(reply))
+    const { default: cors } = await import('@fastify/cors')
     const shared = { origin: corsOrigins, methods: CORS_METHODS, credentials: false, exposedHeaders: EXPOSED_HEADERS, maxAge: 600, preflightContinue: true }
     await app.register(cors, () => async (request: FastifyRequest) => ({ ...shared, ...allowedHeaders(request), preflight: isPreflight(request) }))
   }

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import proxyAddr from '@fastify/proxy-addr'
-import { type FastifyReply, type FastifyRequest, LogController } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { findCaller } from './caller.ts'
+import { LogController, proxyAddr } from './plugins.ts'
 
 /**
  * Logs one line for each request when it is over: client, method, path, status and duration in milliseconds, and whether the

@@ -8,11 +8,14 @@ import { announcedLength } from './wire-values.ts'
 type SharedSchemas = Parameters<AjvCompiler.BuildCompilerFromPool>[0]
 
 /** What the two packages make compilers with. */
-interface Factories { readonly buildValidator: AjvCompiler.BuildCompilerFromPool, readonly buildSerializer: SerializerFactory }
+interface Factories {
+  readonly buildValidator: AjvCompiler.BuildCompilerFromPool
+  readonly buildSerializer: SerializerFactory
+}
 
 /**
- * Fastify's compilers of schemas. Their packages are loaded by the first request, because they take a tenth of the start-up time,
- * and each schema is compiled when first used: compiling all of them took a quarter.
+ * Fastify's compilers of schemas. Their packages are loaded by the first request, because they take a tenth of the start-up
+ * time, and each schema is compiled when first used: compiling all of them took a quarter.
  */
 export class SchemaCompilers {
   readonly #ajvOptions: AjvCompiler.Options
@@ -22,7 +25,7 @@ export class SchemaCompilers {
     this.#ajvOptions = ajvOptions
   }
 
-  /** Adds the hook that loads the packages, for the first request that is valid and allowed so far. Problems need no serializer. */
+  /** Adds the hook that loads the packages, ahead of the first validation. Problems need no serializer. */
   loadOnRequest (app: FastifyInstance): void {
     app.addHook('preValidation', (_request, _reply, done) => {
       if (this.#factories !== undefined) return done()
@@ -31,8 +34,9 @@ export class SchemaCompilers {
   }
 
   async #load (): Promise<void> {
-    const [ajv, json] = await Promise.all([import('@fastify/ajv-compiler'), import('@fastify/fast-json-stringify-compiler')])
-    this.#factories = { buildValidator: ajv.default(), buildSerializer: json.SerializerSelector() }
+    const { default: createValidators } = await import('@fastify/ajv-compiler')
+    const { SerializerSelector: createSerializers } = await import('@fastify/fast-json-stringify-compiler')
+    this.#factories = { buildValidator: createValidators(), buildSerializer: createSerializers() }
   }
 
   /** Equal schemas share a serializer: every operation has the error response, and compiling one takes 2 ms. */

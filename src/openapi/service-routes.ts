@@ -1,10 +1,11 @@
-import helmet, { type FastifyHelmetOptions } from '@fastify/helmet'
+import type { FastifyHelmetOptions } from '@fastify/helmet'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import Negotiator from 'negotiator'
 import { readVersion } from '../config.ts'
 import type { Links } from '../http/links.ts'
 import type { Page } from '../http/page.ts'
+import { helmet } from '../http/plugins.ts'
 import { codeSamples, noCredential } from './operation.ts'
 
 export const ServiceFacts = Type.Object({
