@@ -7,7 +7,7 @@ import { finished } from 'node:stream/promises'
 import { setTimeout as wait } from 'node:timers/promises'
 import { test, type Test } from 'tap'
 import { createBlobId, Superseded, type BlobStore, type Draft, type StoredBlob } from '#src/blobs/blob-store.ts'
-import { type Bucket, openBucket } from '#src/blobs/s3/bucket.ts'
+import { Bucket } from '#src/blobs/s3/bucket.ts'
 import { PartBuffer } from '#src/blobs/s3/part-buffer.ts'
 import { PartMemory } from '#src/blobs/s3/part-memory.ts'
 import { MAX_OBJECT_BYTES, PART_BYTES, partBytes } from '#src/blobs/s3/parts.ts'
@@ -39,7 +39,7 @@ function openBlobs ({ port }: Pick<FakeS3, 'port'>, { prefix = 'blobs/', idleMil
 async function start (t: Test, options: Options = {}): Promise<{ s3: FakeS3, store: BlobStore }> {
   const s3 = await openS3(t)
   const store = await openBlobs(s3, options)
-  t.teardown(store.close)
+  t.teardown(() => store.close())
   s3.log.length = 0
   return { s3, store }
 }
@@ -501,7 +501,8 @@ for (const fault of [{ status: 500, code: 'InternalError' }, { status: 503, code
     const { s3, store } = await start(t, { idleMilliseconds: 200 })
     const [large, small] = [await put(store, Buffer.alloc(3 * MIB)), await put(store, Buffer.alloc(3000))]
     s3.fault = () => fault
-    const ways: (() => Promise<unknown>)[] = [() => readAll(store, large), () => readAll(store, small), store.probe]
+    const ways: (() => Promise<unknown>)[] = [() => readAll(store, large), () => readAll(store, small)]
+    ways.push(() => store.probe())
     if (typeof fault === 'string') ways.push(() => store.check(large.id, large.size), () => store.has(large.id))
     await Promise.all(ways.map(way => t.rejects(way(), unavailable)))
     t.strictSame(await store.remove([large.id, small.id]), [])
@@ -599,8 +600,8 @@ test('an upload that gets no memory in time is refused, and others wait no longe
 /** The bucket as the parts of an upload see it. */
 function openPartBucket (t: Test, { port }: FakeS3, partMemoryBytes: number): Bucket {
   const url = { bucket: 'files', prefix: 'blobs/', endpoint: `http://127.0.0.1:${port}`, region: 'eu-central-1', isPathStyle: true }
-  const bucket = openBucket({ url, idleMilliseconds: 5000, partMemoryBytes })
-  t.teardown(bucket.close)
+  const bucket = new Bucket({ url, idleMilliseconds: 5000, partMemoryBytes })
+  t.teardown(() => bucket.close())
   return bucket
 }
 
@@ -700,7 +701,7 @@ test('a small blob can be copied too', async t => {
 test('objects that are no blobs are not listed, and those of the store are, page by page', async t => {
   const { s3, store } = await start(t)
   const other = await openBlobs(s3, { prefix: '' })
-  t.teardown(other.close)
+  t.teardown(() => other.close())
   const { id } = await put(other, Buffer.alloc(1))
   const ids = (await Promise.all(Array.from({ length: 1001 }, async () => put(store, Buffer.alloc(0))))).map(blob => blob.id)
   const listed: string[] = []

@@ -16,37 +16,10 @@ const MAX_DOWNLOADS = 1024
 /** A request is sent up to three times, with an exponential delay. Each one can be repeated: its body is in memory. */
 const MAX_ATTEMPTS = 3
 
-/** One bucket, and the names of the objects in it. */
-export interface Bucket {
-  readonly name: string
-  readonly prefix: string
-  /** For errors: bucket and endpoint, without secrets. */
-  readonly place: string
-  /** How long a download waits for a byte. */
-  readonly idleMilliseconds: number
-  /** For everything but downloads. A request fails after `idleMilliseconds` without a byte in either direction. */
-  readonly requests: S3Client
-  /** For requests whose response is read as fast as a client takes it. The start of the response is due in `idleMilliseconds`. */
-  readonly downloads: S3Client
-  /** Where uploads collect their parts. */
-  readonly partMemory: PartMemory
-  readonly keyOf: (id: string) => string
-  /** The id in the name of an object with the prefix; undefined if it is no blob. */
-  readonly idOf: (key: string) => string | undefined
-  /** The start of the names of objects with the last bytes of drafts: of one, or of all. */
-  readonly tailPrefix: (id?: string) => string
-  /**
-   * Sends requests that remove what a failed upload left. What they can't remove in `idleMilliseconds` is removed when the
-   * lease of the blob has run out.
-   */
-  readonly tryCleanup: (...commands: (AbortMultipartUploadCommand | DeleteObjectCommand)[]) => Promise<void>
-  /** Calls `observer` after every attempt of a request from now on. */
-  readonly watch: (observer: RequestObserver) => void
-  readonly close: () => void
-}
-
 /** How long an upload waits for memory, in idle times of the bucket: it ends before the idle client is cut. */
 const MEMORY_WAITS = 3
+
+const BLOB_KEY = /^([0-9a-f]{2})\/(\1[0-9a-f]{30})$/
 
 interface BucketOptions {
   readonly url: StorageUrl
@@ -54,13 +27,78 @@ interface BucketOptions {
   readonly partMemoryBytes: number
 }
 
-export function openBucket ({ url: { bucket, prefix, endpoint, region, isPathStyle }, idleMilliseconds, partMemoryBytes }: BucketOptions): Bucket {
-  const clientOf = (maxSockets: number, timeouts: { socketTimeout?: number, requestTimeout?: number }) => new S3Client({
+/** One bucket, and the names of the objects in it. */
+export class Bucket {
+  readonly name: string
+  readonly prefix: string
+  /** For errors: bucket and endpoint, without secrets. */
+  readonly place: string
+  /** How long a download waits for a byte. */
+  readonly idleMilliseconds: number
+  /** For everything else. A request fails after `idleMilliseconds` without a byte in either direction. */
+  readonly requests: S3Client
+  /** For responses that are read as fast as a client takes them. Each begins within `idleMilliseconds`. */
+  readonly downloads: S3Client
+  /** Where uploads collect their parts. */
+  readonly partMemory: PartMemory
+
+  constructor ({ url, idleMilliseconds, partMemoryBytes }: BucketOptions) {
+    const { bucket, prefix, endpoint } = url
+    this.name = bucket
+    this.prefix = prefix
+    this.place = `bucket ${bucket}${endpoint === undefined ? '' : ` at ${endpoint}`}`
+    this.idleMilliseconds = idleMilliseconds
+    this.requests = createClient(url, { maxSockets: MAX_REQUESTS, socketTimeout: idleMilliseconds })
+    this.downloads = createClient(url, { maxSockets: MAX_DOWNLOADS, requestTimeout: idleMilliseconds })
+    this.partMemory = new PartMemory(partMemoryBytes, MEMORY_WAITS * idleMilliseconds)
+  }
+
+  keyOf (id: string): string {
+    return `${this.prefix}${id.slice(0, 2)}/${id}`
+  }
+
+  /** The id in the name of an object with the prefix; undefined if it is no blob. */
+  idOf (key: string): string | undefined {
+    return BLOB_KEY.exec(key.slice(this.prefix.length))?.[2]
+  }
+
+  /** The start of the names of objects with the last bytes of drafts: of one, or of all. */
+  tailPrefix (id?: string): string {
+    return `${this.prefix}drafts/${id === undefined ? '' : `${id}-`}`
+  }
+
+  /**
+   * Sends requests that remove what a failed upload left. What they can't remove in `idleMilliseconds` is removed when the
+   * lease of the blob has run out.
+   */
+  async tryCleanup (...commands: (AbortMultipartUploadCommand | DeleteObjectCommand)[]): Promise<void> {
+    const abortSignal = AbortSignal.timeout(this.idleMilliseconds)
+    for (const command of commands as DeleteObjectCommand[]) {
+      await this.requests.send(command, { abortSignal }).catch(() => {})
+    }
+  }
+
+  /** Calls `observer` after every attempt of a request from now on. */
+  watch (observer: RequestObserver): void {
+    watchClient(this.requests, observer)
+    watchClient(this.downloads, observer)
+  }
+
+  close (): void {
+    this.requests.destroy()
+    this.downloads.destroy()
+  }
+}
+
+interface Limits { readonly maxSockets: number, readonly socketTimeout?: number, readonly requestTimeout?: number }
+
+function createClient ({ endpoint, region, isPathStyle }: StorageUrl, { maxSockets, ...timeouts }: Limits): S3Client {
+  return new S3Client({
     ...(endpoint !== undefined && { endpoint }),
     ...(region !== undefined && { region }),
     forcePathStyle: isPathStyle,
     maxAttempts: MAX_ATTEMPTS,
-    // The payload hash in the signature covers each body that is sent. Other checksums are unknown to many S3-compatible stores.
+    // The payload hash in the signature covers each body. Many S3-compatible stores know no other checksum.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: {
@@ -71,33 +109,6 @@ export function openBucket ({ url: { bucket, prefix, endpoint, region, isPathSty
       ...timeouts
     }
   })
-  const requests = clientOf(MAX_REQUESTS, { socketTimeout: idleMilliseconds })
-  const downloads = clientOf(MAX_DOWNLOADS, { requestTimeout: idleMilliseconds })
-  const blobKey = /^([0-9a-f]{2})\/(\1[0-9a-f]{30})$/
-  return {
-    name: bucket,
-    prefix,
-    place: `bucket ${bucket}${endpoint === undefined ? '' : ` at ${endpoint}`}`,
-    idleMilliseconds,
-    requests,
-    downloads,
-    partMemory: new PartMemory(partMemoryBytes, MEMORY_WAITS * idleMilliseconds),
-    keyOf: id => `${prefix}${id.slice(0, 2)}/${id}`,
-    idOf: key => blobKey.exec(key.slice(prefix.length))?.[2],
-    tailPrefix: id => `${prefix}drafts/${id === undefined ? '' : `${id}-`}`,
-    async tryCleanup (...commands) {
-      const abortSignal = AbortSignal.timeout(idleMilliseconds)
-      for (const command of commands) await requests.send(command as DeleteObjectCommand, { abortSignal }).catch(() => {})
-    },
-    watch (observer) {
-      watchClient(requests, observer)
-      watchClient(downloads, observer)
-    },
-    close () {
-      requests.destroy()
-      downloads.destroy()
-    }
-  }
 }
 
 function watchClient (client: S3Client, observer: RequestObserver): void {

@@ -22,7 +22,7 @@ export async function removeObjects (bucket: Bucket, ids: string[]): Promise<str
     await removeUnfinished(bucket, ids)
     for (let first = 0; first < ids.length; first += BATCH) {
       const batch = ids.slice(first, first + BATCH)
-      const failed = await deleteBatch(bucket, batch.map(bucket.keyOf))
+      const failed = await deleteBatch(bucket, batch.map(id => bucket.keyOf(id)))
       removed.push(...batch.filter(id => !failed.has(bucket.keyOf(id))))
     }
   } catch {

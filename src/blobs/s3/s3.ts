@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises'
+import type { Readable } from 'node:stream'
 import {
   CopyObjectCommand,
   DeleteObjectCommand,
@@ -12,11 +13,13 @@ import {
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import type { StorageUrl } from '../../config/storage-url.ts'
 import { writeDurably } from '../../data-folder/durable-files.ts'
+import type { RequestObserver } from '../../monitoring/request-observer.ts'
 import { Problem } from '../../problems.ts'
-import { type AppendOptions, type BlobStore, createBlobId, type Draft, type Presigned, type PutOptions, type StoredBlob } from '../blob-store.ts'
+import { createBlobId } from '../blob-store.ts'
+import type { AppendOptions, BlobStore, Draft, Piece, Presigned, PutOptions, StoredBlob } from '../blob-store.ts'
 import { appendBytes, putBytes } from '../blob-writer.ts'
 import { finishDraft } from './assembly.ts'
-import { openBucket, type Bucket } from './bucket.ts'
+import { Bucket } from './bucket.ts'
 import { checkObject, readPieces, readWhole } from './download.ts'
 import { partsOf } from './draft-state.ts'
 import { failAsUnavailable, failAsUnusable, ignoreMissing } from './failures.ts'
@@ -37,99 +40,165 @@ interface S3BlobsOptions {
   partMemoryBytes: number
 }
 
-/**
- * Blobs as objects in a bucket, named `<prefix><first two digits>/<id>`, without any metadata. An object appears when all of its
- * bytes are stored. Whether a file refers to it is known to the database only, so that the caller needs leases.
- * @throws {ConfigError} or {OperatorError} with the reason if the bucket can't be used.
- */
+/** Opens the blobs in a bucket. @throws {ConfigError} or {OperatorError} with the reason if it can't be used. */
 export async function openS3Blobs ({ graceSeconds, ...options }: S3BlobsOptions): Promise<BlobStore> {
-  const bucket = openBucket(options)
-  const writing = new Set<Promise<unknown>>()
+  const bucket = new Bucket(options)
   await checkRights(bucket).catch((error: unknown) => {
     bucket.close()
     failAsUnusable(error, bucket.place)
   })
+  return new S3Blobs(bucket, graceSeconds)
+}
 
-  async function copyTo ({ id, size, sha256 }: StoredBlob, path: string): Promise<'copied'> {
-    const bytes = await readPieces(bucket, { key: bucket.keyOf(id), size }, [{ start: 0, end: size - 1 }])
+/**
+ * Blobs as objects in a bucket, named `<prefix><first two digits>/<id>`, without any metadata. An object appears when
+ * all of its bytes are stored. Only the database knows whether a file refers to it, so that the caller needs leases.
+ */
+class S3Blobs implements BlobStore {
+  readonly needsLeases = true
+  readonly graceSeconds: number
+  readonly partsOf = partsOf
+  readonly #bucket: Bucket
+  readonly #writing = new Set<Promise<unknown>>()
+
+  constructor (bucket: Bucket, graceSeconds: number) {
+    this.#bucket = bucket
+    this.graceSeconds = graceSeconds
+  }
+
+  async put (id: string, bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredBlob> {
+    const maxBytes = Math.min(options.maxBytes, MAX_OBJECT_BYTES)
+    const writer = new ObjectWriter(this.#bucket, id, { maxBytes })
+    return this.#counted(putBytes(writer, bytes, maxBytes).then(stored => ({ id, ...stored })))
+  }
+
+  async append (id: string, draft: Draft, bytes: AsyncIterable<Uint8Array>, options: AppendOptions): Promise<Draft> {
+    const maxBytes = Math.min(options.maxBytes, MAX_OBJECT_BYTES)
+    const writer = new ObjectWriter(this.#bucket, id, { maxBytes, draft, save: options.save })
+    return this.#counted(appendBytes(writer, bytes, { ...options, draft, maxBytes }))
+  }
+
+  finish (id: string, draft: Draft): Promise<void> {
+    return this.#counted(finishDraft(this.#bucket, id, draft))
+  }
+
+  /** A bucket has no limit that could be asked for. */
+  async requireSpace (): Promise<void> {}
+
+  /** The lease ends with the commit of the metadata; the object stays as it is. */
+  commit (): void {}
+
+  check (id: string, size: number): Promise<void> {
+    return checkObject(this.#bucket, { key: this.#bucket.keyOf(id), size })
+  }
+
+  read (id: string, size: number, pieces: readonly Piece[]): Promise<Readable | Buffer> {
+    return readPieces(this.#bucket, { key: this.#bucket.keyOf(id), size }, pieces)
+  }
+
+  readWhole ({ id, ...content }: StoredBlob): Promise<Readable | Buffer> {
+    return readWhole(this.#bucket, { key: this.#bucket.keyOf(id), ...content })
+  }
+
+  async copyTo ({ id, size, sha256 }: StoredBlob, path: string): Promise<'copied'> {
+    const bytes = await this.read(id, size, [{ start: 0, end: size - 1 }])
     const copied = await writeDurably(path, Buffer.isBuffer(bytes) ? [bytes] : bytes)
     if (copied.sha256 === sha256) return 'copied'
     await rm(path)
     throw new Problem('file_damaged', { cause: new Error(`blob ${id} has other bytes than recorded`) })
   }
 
-  async function put (id: string, bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredBlob> {
-    const maxBytes = Math.min(options.maxBytes, MAX_OBJECT_BYTES)
-    return { id, ...await putBytes(new ObjectWriter(bucket, id, { maxBytes }), bytes, maxBytes) }
+  remove (ids: string[]): Promise<string[]> {
+    return removeObjects(this.#bucket, ids)
   }
 
-  async function append (id: string, draft: Draft, bytes: AsyncIterable<Uint8Array>, options: AppendOptions): Promise<Draft> {
-    const maxBytes = Math.min(options.maxBytes, MAX_OBJECT_BYTES)
-    return appendBytes(new ObjectWriter(bucket, id, { maxBytes, draft, save: options.save }), bytes, { ...options, draft, maxBytes })
+  async pending (): Promise<string[]> {
+    return []
   }
 
-  function counted<T> (writes: Promise<T>): Promise<T> {
-    writing.add(writes)
-    return writes.finally(() => writing.delete(writes))
-  }
-
-  return {
-    needsLeases: true,
-
-    graceSeconds,
-
-    put: (id, bytes, options) => counted(put(id, bytes, options)),
-
-    append: (id, draft, bytes, options) => counted(append(id, draft, bytes, options)),
-
-    finish: (id, draft) => counted(finishDraft(bucket, id, draft)),
-
-    partsOf,
-
-    // A bucket has no limit that could be asked for.
-    requireSpace: async () => {},
-
-    // The lease ends with the commit of the metadata; the object stays as it is.
-    commit: () => {},
-
-    check: (id, size) => checkObject(bucket, { key: bucket.keyOf(id), size }),
-
-    read: (id, size, pieces) => readPieces(bucket, { key: bucket.keyOf(id), size }, pieces),
-
-    readWhole: ({ id, ...content }) => readWhole(bucket, { key: bucket.keyOf(id), ...content }),
-
-    copyTo,
-
-    remove: ids => removeObjects(bucket, ids),
-
-    pending: async () => [],
-
-    async * committed () {
-      const pages = paginateListObjectsV2({ client: bucket.requests }, { Bucket: bucket.name, Prefix: bucket.prefix })
-      for await (const { Contents = [] } of pages) {
-        for (const { Key = '' } of Contents) {
-          const id = bucket.idOf(Key)
-          if (id !== undefined) yield id
-        }
-      }
-    },
-
-    has: id => checkExists(bucket, new HeadObjectCommand({ Bucket: bucket.name, Key: bucket.keyOf(id) })),
-
-    ...createMarks(bucket),
-
-    quarantine: id => quarantineObject(bucket, id),
-
-    presign: (id, options) => presignObject(bucket, bucket.keyOf(id), options),
-
-    probe: () => probe(bucket).catch(failAsUnavailable),
-
-    watchRequests: bucket.watch,
-
-    async close () {
-      await Promise.allSettled(writing)
-      bucket.close()
+  async * committed (): AsyncGenerator<string> {
+    const { requests, name: Bucket, prefix: Prefix } = this.#bucket
+    for await (const { Contents = [] } of paginateListObjectsV2({ client: requests }, { Bucket, Prefix })) {
+      yield * Contents.map(({ Key = '' }) => this.#bucket.idOf(Key)).filter(id => id !== undefined)
     }
+  }
+
+  has (id: string): Promise<boolean> {
+    return checkExists(this.#bucket, new HeadObjectCommand(this.#target(id)))
+  }
+
+  /**
+   * Moves an object to `<prefix>quarantine/<id>`. False for one of more than 5 GiB: a copy in parts would need its own
+   * recovery, for what hardly ever occurs.
+   */
+  async quarantine (id: string): Promise<boolean> {
+    const { requests, name: Bucket, prefix } = this.#bucket
+    const target = this.#target(id)
+    const copy = { Bucket, Key: `${prefix}quarantine/${id}`, CopySource: `${Bucket}/${target.Key}` }
+    try {
+      await requests.send(new CopyObjectCommand(copy)).catch(failAsUnavailable)
+      await requests.send(new DeleteObjectCommand(target)).catch(failAsUnavailable)
+      return true
+    } catch (error) {
+      const { code, cause } = error as Problem
+      if (code === 'file_damaged') return true
+      if (TOO_LARGE.has((cause as Error).name)) return false
+      throw error
+    }
+  }
+
+  /** Marks are objects named `<prefix>installations/<mark>`. There are few. */
+  async marks (): Promise<string[]> {
+    const { Bucket, Key: Prefix } = this.#markTarget('')
+    const command = new ListObjectsV2Command({ Bucket, Prefix })
+    const { Contents = [] } = await this.#bucket.requests.send(command).catch(failAsUnavailable)
+    return Contents.map(({ Key = '' }) => Key.slice(Prefix.length))
+  }
+
+  async mark (name: string): Promise<void> {
+    const command = new PutObjectCommand({ ...this.#markTarget(name), Body: Buffer.from(name) })
+    await this.#bucket.requests.send(command).catch(failAsUnavailable)
+  }
+
+  async unmark (name: string): Promise<void> {
+    await this.#bucket.requests.send(new DeleteObjectCommand(this.#markTarget(name))).catch(failAsUnavailable)
+  }
+
+  /** A URL of an object, with a signature that covers the headers of the response too. Sends no request. */
+  presign (id: string, { seconds, type, disposition }: Presigned): Promise<string> {
+    const command = new GetObjectCommand({
+      ...this.#target(id),
+      ResponseContentType: type,
+      ResponseContentDisposition: disposition,
+      ResponseCacheControl: 'private, no-cache'
+    })
+    return getSignedUrl(this.#bucket.downloads, command, { expiresIn: seconds })
+  }
+
+  probe (): Promise<void> {
+    return probe(this.#bucket).catch(failAsUnavailable)
+  }
+
+  watchRequests (observer: RequestObserver): void {
+    this.#bucket.watch(observer)
+  }
+
+  async close (): Promise<void> {
+    await Promise.allSettled(this.#writing)
+    this.#bucket.close()
+  }
+
+  #target (id: string): { Bucket: string, Key: string } {
+    return { Bucket: this.#bucket.name, Key: this.#bucket.keyOf(id) }
+  }
+
+  #markTarget (name: string): { Bucket: string, Key: string } {
+    return { Bucket: this.#bucket.name, Key: `${this.#bucket.prefix}installations/${name}` }
+  }
+
+  #counted<T> (writing: Promise<T>): Promise<T> {
+    this.#writing.add(writing)
+    return writing.finally(() => this.#writing.delete(writing))
   }
 }
 
@@ -138,56 +207,6 @@ async function checkExists ({ requests }: Bucket, command: HeadObjectCommand | G
     ignoreMissing(error)
     return false
   })
-}
-
-/** Marks as objects named `<prefix>installations/<mark>`. There are few. */
-function createMarks ({ requests, name: Bucket, prefix }: Bucket): Pick<BlobStore, 'marks' | 'mark' | 'unmark'> {
-  const Prefix = `${prefix}installations/`
-
-  return {
-    async marks () {
-      const { Contents = [] } = await requests.send(new ListObjectsV2Command({ Bucket, Prefix })).catch(failAsUnavailable)
-      return Contents.map(({ Key = '' }) => Key.slice(Prefix.length))
-    },
-
-    async mark (name) {
-      await requests.send(new PutObjectCommand({ Bucket, Key: Prefix + name, Body: Buffer.from(name) })).catch(failAsUnavailable)
-    },
-
-    async unmark (name) {
-      await requests.send(new DeleteObjectCommand({ Bucket, Key: Prefix + name })).catch(failAsUnavailable)
-    }
-  }
-}
-
-/**
- * Moves an object to `<prefix>quarantine/<id>`. False for one of more than 5 GiB: a copy in parts would need its own recovery, for what
- * hardly ever occurs.
- */
-async function quarantineObject ({ requests, name: Bucket, prefix, keyOf }: Bucket, id: string): Promise<boolean> {
-  try {
-    const CopySource = `${Bucket}/${keyOf(id)}`
-    await requests.send(new CopyObjectCommand({ Bucket, Key: `${prefix}quarantine/${id}`, CopySource })).catch(failAsUnavailable)
-    await requests.send(new DeleteObjectCommand({ Bucket, Key: keyOf(id) })).catch(failAsUnavailable)
-    return true
-  } catch (error) {
-    const { code, cause } = error as Problem
-    if (code === 'file_damaged') return true
-    if (TOO_LARGE.has((cause as Error).name)) return false
-    throw error
-  }
-}
-
-/** A URL of an object, with a signature that covers the headers of the response too. Sends no request. */
-async function presignObject (bucket: Bucket, key: string, { seconds, type, disposition }: Presigned): Promise<string> {
-  const command = new GetObjectCommand({
-    Bucket: bucket.name,
-    Key: key,
-    ResponseContentType: type,
-    ResponseContentDisposition: disposition,
-    ResponseCacheControl: 'private, no-cache'
-  })
-  return getSignedUrl(bucket.downloads, command, { expiresIn: seconds })
 }
 
 /** An object that is written and removed to check that the bucket can be written to. */

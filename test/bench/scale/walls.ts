@@ -82,7 +82,7 @@ export async function compareSweep ({ services, rounds, swept }: Scale): Promise
     const ids = Array.from({ length: swept }, createBlobId)
     const baseline = await perSecond(() => Promise.all(ids.map(id => atOnce(() => blobs.put(id, Readable.from([SMALL]), { maxBytes: SMALL.length })))))
     await postgres.run(database, `INSERT INTO discarded_blobs (blob_id, discarded_at) SELECT unnest('{${ids.join()}}'::text[]), 0`)
-    pairs.push({ ours: await perSecond(cleanup.sweepNow), baseline })
+    pairs.push({ ours: await perSecond(() => cleanup.sweepNow()), baseline })
   }
   await blobs.close()
   await metadata.close()
