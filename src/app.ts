@@ -36,12 +36,12 @@ import { addSharedResponses } from './openapi/responses.ts'
 import { ServiceFacts, serviceRoutes } from './openapi/service-routes.ts'
 import type { Store } from './store.ts'
 import { authenticate } from './tokens/authenticate.ts'
-import { createAccessTokens } from './tokens/jwt.ts'
+import { AccessTokens } from './tokens/jwt.ts'
 import { personalTokenRoutes, resourceRoutes, revocationRoutes, signInRoutes } from './tokens/routes.ts'
 import { AccessToken, Greeting, NewSession, NewToken, PersonalToken, Session, Token, TokenList } from './tokens/schemas.ts'
 import { sessionRoutes, sessionSignInRoutes } from './tokens/session-routes.ts'
-import { createSessions } from './tokens/sessions.ts'
-import { createTokens } from './tokens/tokens.ts'
+import { Sessions } from './tokens/sessions.ts'
+import { Tokens } from './tokens/tokens.ts'
 import { resumableUploadRoutes } from './uploads/resumable-routes.ts'
 import { formUploadRoutes, rawUploadRoutes, uploadDiscoveryRoutes } from './uploads/routes.ts'
 import { Upload, UploadList } from './uploads/schemas.ts'
@@ -160,9 +160,9 @@ async function registerRoutes (app: FastifyInstance, store: Store, connections: 
 /** Creates the rules that need the application, and the options of each group of routes. */
 async function createRouteOptions (app: FastifyInstance, store: Store, connections: Connections) {
   const { config, accounts, passwords, attemptLimiter, files, keptFiles, uploads, quotas, metadata, blobs, reserve, keyRing } = store
-  const accessTokens = createAccessTokens(keyRing, metadata.installationId)
+  const accessTokens = new AccessTokens(keyRing, metadata.installationId)
   await app.register(jwt, accessTokens.pluginOptions)
-  const tokens = createTokens({ metadata, reserve, tokenSeconds: config.tokenSeconds })
+  const tokens = new Tokens({ metadata, reserve, tokenSeconds: config.tokenSeconds })
   const securityLog = createSecurityLog(metadata, event => app.log.info({ security: event }, event.kind))
   const signIn = createSignIn({ metadata, passwords, attemptLimiter, securityLog, maxFailures: config.signInFailures })
   const links = createLinks(config.publicUrl)
@@ -175,7 +175,7 @@ async function createRouteOptions (app: FastifyInstance, store: Store, connectio
     guard: { signIn, tokens, accessTokens, transport: config },
     accountOptions: { accounts, files, quotas, securityLog },
     tokenOptions: { tokens, accessTokens, securityLog },
-    sessionOptions: { sessions: createSessions(tokens), accessTokens, securityLog, publicUrl: config.publicUrl },
+    sessionOptions: { sessions: new Sessions(tokens), accessTokens, securityLog, publicUrl: config.publicUrl },
     fileOptions: { files, keptFiles, uploads, cursors, links, maxFileBytes: config.maxFileBytes, limitTransfers: createTransferLimits(connections) }
   }
 }

@@ -1,4 +1,5 @@
 import type { FastifyError, FastifyInstance, FastifyRequest } from 'fastify'
+import type { UsernameAndPassword } from '../accounts/accounts.ts'
 import { originOf } from '../accounts/network.ts'
 import type { SignIn } from '../accounts/sign-in.ts'
 import { looksLikeToken } from '../accounts/username.ts'
@@ -24,11 +25,12 @@ export interface AuthenticateOptions {
 /** What the routes of a Fastify scope require: a kind of credential, and the scope that a token needs. */
 export interface AuthRequirement { credential: CredentialKind, scope?: Scope }
 
-type Credentials = { kind: 'password', username: string, password: string } | { kind: 'token', token: string }
-
-interface Reason { readonly error?: 'invalid_token', readonly cause?: unknown }
+type Credentials = { kind: 'password' } & UsernameAndPassword | { kind: 'token', token: string }
 
 type SecurityRequirement = { [scheme: string]: string[] }
+
+/** Failures of a token itself, for `error="invalid_token"` (RFC 6750 section 3.1). */
+const INVALID_TOKEN = new Set<FailureCode>(['password_required', 'token_malformed', 'token_expired', 'token_revoked'])
 
 /**
  * Authenticates every request in a Fastify scope, whatever the scheme, before its body is read.
@@ -36,81 +38,59 @@ type SecurityRequirement = { [scheme: string]: string[] }
  */
 export function authenticate (guarded: FastifyInstance, options: AuthenticateOptions, requirement: AuthRequirement): void {
   const { signIn, tokens, accessTokens, transport } = options
+  const { credential } = requirement
 
   guarded.addHook('onRoute', route => {
     if (route.schema !== undefined) Object.assign(route.schema, requirementsOf(requirement))
     addFailures(route, failuresOf(requirement))
   })
   guarded.addHook('onRequest', async request => {
-    const caller = await identify(request)
+    const credentials = credentialsOf(request)
+    const isToken = credentials.kind === 'token'
+    const caller = await (isToken ? verifyToken(credentials.token, request) : verifyPassword(credentials, request))
     requireScope(caller, requirement)
     setCaller(request, caller)
   })
-  if (requirement.credential === 'password') {
+  if (credential === 'password') {
     // A client can delay its body for a long time: the password may have changed since the headers were checked.
     guarded.addHook('preHandler', async request => {
-      if (!await signIn.isCurrent(callerOf(request).account)) refuse('credentials_wrong', request)
+      if (!await signIn.isCurrent(callerOf(request).account)) throw new Problem('credentials_wrong')
     })
   }
+  // Also for a credential that is revoked during its request.
+  guarded.setErrorHandler((error: FastifyError | Problem, request, reply) =>
+    sendProblem(isUnauthorized(error) ? challenge(error, request, credential) : error, request, reply))
 
-  // A credential that was revoked during its request gets the same challenge as one refused at the start.
-  guarded.setErrorHandler((error: FastifyError | Problem, request, reply) => {
-    if (!isUnauthorized(error) || error.options.headers !== undefined) return sendProblem(error, request, reply)
-    const reason: Reason = error.code === 'token_revoked' ? { error: 'invalid_token', cause: error } : { cause: error }
-    return sendProblem(challenge(error.code, request, reason), request, reply)
-  })
-
-  function identify (request: FastifyRequest): Promise<Caller> {
-    const credentials = credentialsOf(request)
-    if (credentials === undefined) return refuse('credentials_missing', request)
-    return credentials.kind === 'token' ? verifyToken(credentials.token, request) : verifyPassword(credentials, request)
-  }
-
-  async function verifyPassword (credentials: { username: string, password: string }, request: FastifyRequest): Promise<Caller> {
+  async function verifyPassword (credentials: UsernameAndPassword, request: FastifyRequest): Promise<Caller> {
     refuseInsecurePassword(request, transport)
-    const account = await signIn.verify(credentials, originOf(request)) ?? refuse('credentials_wrong', request)
+    const account = await signIn.verify(credentials, originOf(request))
+    if (account === undefined) throw new Problem('credentials_wrong')
     return { account, token: undefined }
   }
 
   async function verifyToken (text: string, request: FastifyRequest): Promise<Caller> {
     // Not verified: valid and invalid tokens get the same response.
-    if (requirement.credential === 'password') return refuse('password_required', request, { error: 'invalid_token' })
-    try {
-      const { token, account } = await tokens.verify(text, text => accessTokens.verify(request, text))
-      if (requirement.credential === 'password or personal token' && token.kind === 'access') throw new Problem('password_required')
-      return { token, account }
-    } catch (error) {
-      if (!isUnauthorized(error)) throw error
-      return refuse(error.code, request, { error: 'invalid_token', cause: error })
-    }
+    if (credential === 'password') throw new Problem('password_required')
+    const { token, account } = await tokens.verify(text, text => accessTokens.verify(request, text))
+    if (credential === 'password or personal token' && token.kind === 'access') throw new Problem('password_required')
+    return { token, account }
   }
+}
 
-  function credentialsOf (request: FastifyRequest): Credentials | undefined {
-    const header = request.headers.authorization
-    if (header === undefined) return undefined
-    // Proxies and servers disagree on which of several lines counts.
-    const credentials = countFieldLines(request.raw, 'authorization') === 1 ? parse(header) : undefined
-    return credentials ?? refuse('credentials_malformed', request)
-  }
-
-  function refuse (code: FailureCode, request: FastifyRequest, reason: Reason = {}): never {
-    throw challenge(code, request, reason)
-  }
-
-  /** A 401 with challenges for the accepted credentials and the kind of client (RFC 9110 section 11.6.1). */
-  function challenge (code: FailureCode, request: FastifyRequest, { error, cause }: Reason): Problem {
-    // On a Basic challenge to a script's request, browsers open their own login dialog over the page.
-    const isScript = request.headers['sec-fetch-dest'] === 'empty'
-    const acceptsTokens = requirement.credential !== 'password'
-    const reason = error === undefined ? '' : `, error="${error}", error_description="${failures[code].title}"`
-    const challenges = [
-      ...(acceptsTokens || isScript ? [`Bearer realm="MagicStore"${reason}`] : []),
-      ...(acceptsTokens ? ['Token realm="MagicStore"'] : []),
-      // Last, because wget uses the last challenge.
-      ...(isScript ? [] : ['Basic realm="MagicStore", charset="UTF-8"'])
-    ]
-    return new Problem(code, { headers: { 'www-authenticate': challenges }, cause })
-  }
+/** A 401 with challenges for the accepted credentials and the kind of client (RFC 9110 section 11.6.1). */
+function challenge (error: Problem, request: FastifyRequest, credential: CredentialKind): Problem {
+  const { code } = error
+  // On a Basic challenge to a script's request, browsers open their own login dialog over the page.
+  const isScript = request.headers['sec-fetch-dest'] === 'empty'
+  const acceptsTokens = credential !== 'password'
+  const reason = INVALID_TOKEN.has(code) ? `, error="invalid_token", error_description="${failures[code].title}"` : ''
+  const challenges = [
+    ...(acceptsTokens || isScript ? [`Bearer realm="MagicStore"${reason}`] : []),
+    ...(acceptsTokens ? ['Token realm="MagicStore"'] : []),
+    // Last, because wget uses the last challenge.
+    ...(isScript ? [] : ['Basic realm="MagicStore", charset="UTF-8"'])
+  ]
+  return new Problem(code, { headers: { 'www-authenticate': challenges }, cause: error })
 }
 
 function isUnauthorized (error: unknown): error is Problem {
@@ -141,6 +121,15 @@ function failuresOf ({ credential, scope }: AuthRequirement): FailureCode[] {
     ...(credential === 'any' ? [] : ['password_required'] as const),
     ...(scope === undefined ? [] : ['insufficient_scope'] as const)
   ]
+}
+
+/** @throws credentials_missing, credentials_malformed. */
+function credentialsOf ({ headers: { authorization }, raw }: FastifyRequest): Credentials {
+  if (authorization === undefined) throw new Problem('credentials_missing')
+  // Proxies and servers disagree on which of several lines counts.
+  const credentials = countFieldLines(raw, 'authorization') === 1 ? parse(authorization) : undefined
+  if (credentials === undefined) throw new Problem('credentials_malformed')
+  return credentials
 }
 
 /** Parses `Basic`, `Bearer` and `Token`, case-insensitively; undefined for other schemes and malformed values. */

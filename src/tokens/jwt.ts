@@ -21,47 +21,97 @@ const MAX_CACHED = 4096
 /** The claims of a token: its id, its account, and when it was issued and expires, in milliseconds since 1970. */
 export interface AccessClaims { tokenId: number, accountId: number, issuedAt: number, expiresAt: number }
 
-/** Signs and verifies access tokens with `@fastify/jwt`. */
-export interface AccessTokens {
-  /** The options of the plugin, which is registered once. */
-  readonly pluginOptions: FastifyJWTOptions
-  sign (reply: FastifyReply, claims: AccessClaims): Promise<string>
-  /** Does not check the expiry: the caller compares it with the database's clock. @throws token_malformed if the signature, format or encoding is wrong. */
-  verify (request: FastifyRequest, token: string): Promise<Omit<AccessClaims, 'issuedAt'>>
-}
-
 interface Payload { jti: string, sub: string, exp: number }
 
 /**
- * Signs with the first key of the ring, and verifies with the key that a token's `kid` header names. Keys in the token's own
- * header (`jwk`, `jku`, `x5u`) are ignored.
+ * Access tokens, by `@fastify/jwt`: signed with the first key of the ring, and verified with the key that the `kid`
+ * header of a token names. Keys in that header (`jwk`, `jku`, `x5u`) are ignored.
  */
-export function createAccessTokens (ring: KeyRing, audience: string): AccessTokens {
-  let keys: readonly SigningKey[] = []
-  // As long as the keys are the same, so is the result. Revocation is checked in the database on every request.
-  let verified = new LRUCache<string, Payload>({ max: MAX_CACHED })
+export class AccessTokens {
+  readonly #ring: KeyRing
+  readonly #audience: string
+  /** The tokens of requests, as `authenticate` found them: they also come with Basic and Token. */
+  readonly #presented = new WeakMap<FastifyRequest, string>()
+  #keys: readonly SigningKey[] = []
+  /** As long as the keys are the same, so is the result. Revocation is checked in the database on every request. */
+  #verified = new LRUCache<string, Payload>({ max: MAX_CACHED })
 
-  // The tokens of requests, as `authenticate` found them: they also come with Basic and Token.
-  const presented = new WeakMap<FastifyRequest, string>()
-  const signingKey = () => keys[0] as SigningKey
-
-  async function refresh (): Promise<void> {
-    const current = await ring.current()
-    if (current === keys) return
-    keys = current
-    verified = new LRUCache({ max: MAX_CACHED })
+  constructor (ring: KeyRing, audience: string) {
+    this.#ring = ring
+    this.#audience = audience
   }
 
-  async function findSecret (kid: unknown): Promise<string> {
-    const isMeant = (key: SigningKey) => key.kid === kid
+  /** The options of the plugin, which is registered once. */
+  get pluginOptions (): FastifyJWTOptions {
+    const { algorithm, type, claims } = format
+    return {
+      secret: {
+        // Called before `sign` goes on: `kid` names the same key.
+        private: (_request, _claims, done) => done(null, this.#signingKey.secret),
+        public: (_request: FastifyRequest, token: TokenOrHeader) => this.#findSecret(token as { header: JwtHeader })
+      },
+      decode: { complete: true },
+      sign: { algorithm, header: { alg: algorithm, typ: type }, aud: this.#audience },
+      verify: {
+        algorithms: [algorithm],
+        allowedAud: this.#audience,
+        checkTyp: type,
+        requiredClaims: [...claims],
+        ignoreExpiration: true,
+        extractToken: request => this.#presented.get(request)
+      }
+    }
+  }
+
+  async sign (reply: FastifyReply, { tokenId, accountId, issuedAt, expiresAt }: AccessClaims): Promise<string> {
+    await this.#refresh()
+    return reply.jwtSign({
+      jti: String(tokenId),
+      sub: String(accountId),
+      iat: Math.floor(issuedAt / 1000),
+      // Rounded up: the database has the exact time, and this claim must not be earlier.
+      exp: Math.ceil(expiresAt / 1000)
+    }, { kid: this.#signingKey.kid })
+  }
+
+  /**
+   * Does not check the expiry: the caller compares it with the database's clock.
+   * @throws token_malformed if the signature, format or encoding is wrong.
+   */
+  async verify (request: FastifyRequest, token: string): Promise<Omit<AccessClaims, 'issuedAt'>> {
+    await this.#refresh()
+    // Kept with the keys of now, also if they change meanwhile.
+    const cache = this.#verified
+    let payload = cache.get(token)
+    if (payload === undefined) {
+      if (!isCanonical(token)) throw new Problem('token_malformed')
+      payload = await this.#verifySignature(request, token)
+      cache.set(token, payload)
+    }
+    return { tokenId: Number(payload.jti), accountId: Number(payload.sub), expiresAt: payload.exp * 1000 }
+  }
+
+  get #signingKey (): SigningKey {
+    return this.#keys[0] as SigningKey
+  }
+
+  async #refresh (): Promise<void> {
+    const current = await this.#ring.current()
+    if (current === this.#keys) return
+    this.#keys = current
+    this.#verified = new LRUCache({ max: MAX_CACHED })
+  }
+
+  async #findSecret ({ header }: { header: JwtHeader }): Promise<string> {
+    const isMeant = ({ kid }: SigningKey) => kid === header.kid
     // Another process may have signed with a key that was added a moment ago.
-    const key = (await ring.current()).find(isMeant) ?? (await ring.latest()).find(isMeant)
+    const key = (await this.#ring.current()).find(isMeant) ?? (await this.#ring.latest()).find(isMeant)
     if (key === undefined) throw new Problem('token_malformed')
     return key.secret
   }
 
-  async function verifySignature (request: FastifyRequest, token: string): Promise<Payload> {
-    presented.set(request, token)
+  async #verifySignature (request: FastifyRequest, token: string): Promise<Payload> {
+    this.#presented.set(request, token)
     try {
       const payload = await request.jwtVerify<Payload>()
       // With `ignoreExpiration` the verifier does not check `exp` at all, not even its type.
@@ -69,43 +119,6 @@ export function createAccessTokens (ring: KeyRing, audience: string): AccessToke
       return payload
     } catch (cause) {
       throw new Problem('token_malformed', { cause })
-    }
-  }
-
-  return {
-    pluginOptions: {
-      secret: {
-        // Called before `sign` goes on: `kid` names the same key.
-        private: (_request, _claims, done) => done(null, signingKey().secret),
-        public: (_request: FastifyRequest, token: TokenOrHeader) => findSecret((token as { header: JwtHeader }).header.kid)
-      },
-      decode: { complete: true },
-      sign: { algorithm: format.algorithm, header: { alg: format.algorithm, typ: format.type }, aud: audience },
-      verify: { algorithms: [format.algorithm], allowedAud: audience, checkTyp: format.type, requiredClaims: [...format.claims], ignoreExpiration: true, extractToken: request => presented.get(request) }
-    },
-
-    async sign (reply, { tokenId, accountId, issuedAt, expiresAt }) {
-      await refresh()
-      return reply.jwtSign({
-        jti: String(tokenId),
-        sub: String(accountId),
-        iat: Math.floor(issuedAt / 1000),
-        // Rounded up: the database has the exact time, and this claim must not be earlier.
-        exp: Math.ceil(expiresAt / 1000)
-      }, { kid: signingKey().kid })
-    },
-
-    async verify (request, token) {
-      await refresh()
-      // Kept with the keys of now, also if they change meanwhile.
-      const cache = verified
-      let payload = cache.get(token)
-      if (payload === undefined) {
-        if (!isCanonical(token)) throw new Problem('token_malformed')
-        payload = await verifySignature(request, token)
-        cache.set(token, payload)
-      }
-      return { tokenId: Number(payload.jti), accountId: Number(payload.sub), expiresAt: payload.exp * 1000 }
     }
   }
 }

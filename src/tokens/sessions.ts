@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Origin } from '../accounts/network.ts'
-import type { AccountRecord } from '../metadata/records.ts'
+import type { AccountRecord, TokenAndAccount } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
 import type { IssuedToken, Tokens } from './tokens.ts'
 
@@ -24,48 +24,51 @@ export interface SessionSecrets { readonly cookie: string, readonly key: string 
 export interface RenewedSession extends IssuedToken { username: string, sessionId: number }
 
 /** Sessions of the page. A session is a token of the account that only creates access tokens. */
-export interface Sessions {
+export class Sessions {
+  readonly #tokens: Tokens
+
+  constructor (tokens: Tokens) {
+    this.#tokens = tokens
+  }
+
   /**
    * Creates a session and its first access token. The secrets are returned only here.
    * @throws too_many_tokens, and credentials_wrong if the password has changed since the request was authenticated.
    */
-  create (account: AccountRecord, origin: Origin): Promise<RenewedSession & SessionSecrets>
-  /** Creates an access token; undefined if no active session has these secrets, or its account is disabled. @throws too_many_tokens. */
-  renew (secrets: Partial<SessionSecrets>, origin: Origin): Promise<RenewedSession | undefined>
-  /** Revokes a session and its access tokens. Returns the id of its account; undefined if there is no such session. */
-  end (secrets: Partial<SessionSecrets>): Promise<number | undefined>
-}
-
-export function createSessions (tokens: Tokens): Sessions {
-  return {
-    async create (account, origin) {
-      const secrets = { cookie: createSecret(), key: createSecret() }
-      const session = await tokens.addSession(account, origin, { secretHash: hashOf(secrets), lifetimeMilliseconds: SESSION_SECONDS * 1000 })
-      try {
-        return { ...secrets, username: account.username, sessionId: session.id, ...await tokens.issue(account, origin, session) }
-      } catch (error) {
-        // The client never gets its secrets.
-        await tokens.revoke(account.id, session.id).catch(() => {})
-        throw error
-      }
-    },
-
-    async renew (secrets, origin) {
-      const found = await find(secrets)
-      if (found === undefined || found.account.disabledAt !== null) return undefined
-      const { account, token } = found
-      const issued = await unlessRevoked(tokens.issue(account, origin, token))
-      return issued && { username: account.username, sessionId: token.id, ...issued }
-    },
-
-    async end (secrets) {
-      const found = await find(secrets)
-      return found && unlessRevoked(tokens.revokeCurrent(found.token).then(() => found.account.id))
+  async create (account: AccountRecord, origin: Origin): Promise<RenewedSession & SessionSecrets> {
+    const secrets = { cookie: createSecret(), key: createSecret() }
+    const added = { secretHash: hashOf(secrets), lifetimeMilliseconds: SESSION_SECONDS * 1000 }
+    const session = await this.#tokens.addSession(account, origin, added)
+    try {
+      const issued = await this.#tokens.issue(account, origin, session)
+      return { ...secrets, username: account.username, sessionId: session.id, ...issued }
+    } catch (error) {
+      // The client never gets its secrets.
+      await this.#tokens.revoke(account.id, session.id).catch(() => {})
+      throw error
     }
   }
 
-  async function find ({ cookie = '', key = '' }: Partial<SessionSecrets>) {
-    return SECRET.test(cookie) && SECRET.test(key) ? tokens.findSession(hashOf({ cookie, key })) : undefined
+  /**
+   * Creates an access token; undefined if no active session has these secrets, or its account is disabled.
+   * @throws too_many_tokens.
+   */
+  async renew (secrets: Partial<SessionSecrets>, origin: Origin): Promise<RenewedSession | undefined> {
+    const found = await this.#find(secrets)
+    if (found === undefined || found.account.disabledAt !== null) return undefined
+    const { account, token } = found
+    const issued = await unlessRevoked(this.#tokens.issue(account, origin, token))
+    return issued && { username: account.username, sessionId: token.id, ...issued }
+  }
+
+  /** Revokes a session and its access tokens. Returns the id of its account; undefined if there is no such session. */
+  async end (secrets: Partial<SessionSecrets>): Promise<number | undefined> {
+    const found = await this.#find(secrets)
+    return found && unlessRevoked(this.#tokens.revokeCurrent(found.token).then(() => found.account.id))
+  }
+
+  async #find ({ cookie = '', key = '' }: Partial<SessionSecrets>): Promise<TokenAndAccount | undefined> {
+    return SECRET.test(cookie) && SECRET.test(key) ? this.#tokens.findSession(hashOf({ cookie, key })) : undefined
   }
 }
 
