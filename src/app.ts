@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import { createSecurityLog } from './accounts/events.ts'
 import { accountRoutes, passwordRoutes, userRoutes } from './accounts/routes.ts'
 import { Account, AccountEvent, AccountEventList, NewPassword, NewUser, User } from './accounts/schemas.ts'
-import { createSignIn } from './accounts/sign-in.ts'
+import { SignIn } from './accounts/sign-in.ts'
 import { createCursors } from './files/cursor.ts'
 import { changeFileRoutes, readFileRoutes } from './files/routes.ts'
 import { changeKeptRoutes, readKeptRoutes } from './files/kept-routes.ts'
@@ -164,7 +164,7 @@ async function createRouteOptions (app: FastifyInstance, store: Store, connectio
   await app.register(jwt, accessTokens.pluginOptions)
   const tokens = new Tokens({ metadata, reserve, tokenSeconds: config.tokenSeconds })
   const securityLog = createSecurityLog(metadata, event => app.log.info({ security: event }, event.kind))
-  const signIn = createSignIn({ metadata, passwords, attemptLimiter, securityLog, maxFailures: config.signInFailures })
+  const signIn = new SignIn({ metadata, passwords, attemptLimiter, securityLog, maxFailures: config.signInFailures })
   const links = createLinks(config.publicUrl)
   const cursors = createCursors(keyRing)
   return {

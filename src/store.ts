@@ -1,4 +1,4 @@
-import { createAccounts, type Accounts } from './accounts/accounts.ts'
+import { Accounts } from './accounts/accounts.ts'
 import { createAttemptLimiter, type AttemptLimiter } from './accounts/attempt-limiter.ts'
 import { createPasswords, type Passwords } from './accounts/password.ts'
 import { openBackends, lockDataFolder, prepareFolder, type Backends, type KeySource } from './backends/backends.ts'
@@ -90,7 +90,7 @@ async function openKeyRing ({ signingKeys }: Config, keys: KeySource): Promise<K
 async function createRules (config: Config, { metadata, blobs, reserve }: Backends): Promise<Rules> {
   const passwords = await createPasswords(config.passwordPolicy)
   const attemptLimiter = createAttemptLimiter(metadata.attempts)
-  const accounts = createAccounts({
+  const accounts = new Accounts({
     metadata,
     reserve,
     passwords,

@@ -311,9 +311,9 @@ t.test('what fits after NFC is never refused for its length before, whatever cha
 })
 
 t.test('the password rule itself refuses the empty one, for those who do not come over HTTP', async t => {
-  const { accept } = await createPasswords('open')
-  t.throws(() => accept('', 'someone'), { code: 'password_invalid' })
-  t.equal(accept('cafe\u0301', 'someone'), 'café')
+  const passwords = await createPasswords('open')
+  t.throws(() => passwords.accept('', 'someone'), { code: 'password_invalid' })
+  t.equal(passwords.accept('cafe\u0301', 'someone'), 'café')
 })
 
 t.test('the strict policy asks for 8 characters and refuses common passwords and the username', async t => {

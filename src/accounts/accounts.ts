@@ -26,69 +26,72 @@ type Registration = Omit<Attempt, 'at'>
 export interface UsernameAndPassword { username: string, password: string }
 
 /** The rules of accounts: registration, password changes and removal. Signing in is in `sign-in.ts`. */
-export interface Accounts {
+export class Accounts {
+  readonly #options: AccountsOptions
+
+  constructor (options: AccountsOptions) {
+    this.#options = options
+  }
+
   /**
    * Adds an account that a user registers.
    * @throws registration_closed, username_invalid, username_taken, password_invalid, too_many_registrations, overloaded.
    */
-  register (credentials: UsernameAndPassword, network: string): Promise<AccountRecord>
+  async register (credentials: UsernameAndPassword, network: string): Promise<AccountRecord> {
+    const { registration, registrationsPerHour, attemptLimiter } = this.#options
+    if (registration === 'closed') throw new Problem('registration_closed')
+    const kind = 'registration'
+    const usernameKey = attemptKey(findUsernameKey(credentials.username) ?? '')
+    const attempt = { kind, network, usernameKey, isKnownNetwork: false } as const
+    const matching = { kind, network } as const
+    const limit = { matching, limit: registrationsPerHour, seconds: REGISTRATION_WINDOW_SECONDS }
+    const finish = await attemptLimiter.acquire(attempt, [limit], 'too_many_registrations')
+    try {
+      return await this.#create(credentials, attempt)
+    } finally {
+      await finish('released')
+    }
+  }
+
   /** Adds an account for the operator. @throws username_invalid, username_taken, password_invalid. */
-  add (credentials: UsernameAndPassword): Promise<AccountRecord>
+  add (credentials: UsernameAndPassword): Promise<AccountRecord> {
+    return this.#create(credentials)
+  }
+
   /** @throws user_unknown. */
-  get (id: number): Promise<AccountRecord>
+  async get (id: number): Promise<AccountRecord> {
+    return await this.#options.metadata.accounts.find(id) ?? refuseUnknown()
+  }
+
   /** @throws user_unknown. */
-  getByUsername (username: string): Promise<AccountRecord>
+  async getByUsername (username: string): Promise<AccountRecord> {
+    const key = findUsernameKey(username)
+    return (key === undefined ? undefined : await this.#options.metadata.accounts.findByKey(key)) ?? refuseUnknown()
+  }
+
   /**
    * Replaces the password and revokes all tokens of the account.
    * @throws password_invalid, credentials_wrong if the password has changed since `account` was read.
    */
-  changePassword (account: AccountRecord, password: string): Promise<void>
+  async changePassword ({ id, username, passwordHash: expectedHash }: AccountRecord, password: string): Promise<void> {
+    const { passwords, reserve, metadata } = this.#options
+    const hash = await passwords.hash(passwords.accept(password, username))
+    await reserve.withSpace(() => metadata.accounts.setPasswordHash(id, hash, { revokesTokens: true, expectedHash }))
+  }
+
   /** Removes an account with its tokens and files at once; the file contents are deleted in the background. */
-  remove (account: AccountRecord): Promise<void>
-}
+  remove ({ id }: AccountRecord): Promise<void> {
+    const { reserve, metadata } = this.#options
+    return reserve.withSpace(() => metadata.accounts.remove(id, Date.now()))
+  }
 
-export function createAccounts (options: AccountsOptions): Accounts {
-  const { metadata, reserve, passwords, attemptLimiter, registration, registrationsPerHour } = options
-
-  async function create ({ username, password }: UsernameAndPassword, attempt?: Registration): Promise<AccountRecord> {
+  async #create ({ username, password }: UsernameAndPassword, attempt?: Registration): Promise<AccountRecord> {
+    const { metadata, passwords } = this.#options
     const key = usernameKey(username)
     // Refused here before the expensive hash; the unique index decides between concurrent registrations.
     if (await metadata.accounts.findByKey(key) !== undefined) throw new Problem('username_taken')
     const passwordHash = await passwords.hash(passwords.accept(password, username))
     return metadata.accounts.add({ username, usernameKey: key, passwordHash }, attempt)
-  }
-
-  return {
-    async register (credentials, network) {
-      if (registration === 'closed') throw new Problem('registration_closed')
-      const kind = 'registration'
-      const attempt = { kind, network, usernameKey: attemptKey(findUsernameKey(credentials.username) ?? ''), isKnownNetwork: false } as const
-      const limit = { matching: { kind, network }, limit: registrationsPerHour, seconds: REGISTRATION_WINDOW_SECONDS } as const
-      const finish = await attemptLimiter.acquire(attempt, [limit], 'too_many_registrations')
-      try {
-        return await create(credentials, attempt)
-      } finally {
-        await finish('released')
-      }
-    },
-
-    add: credentials => create(credentials),
-
-    async get (id) {
-      return await metadata.accounts.find(id) ?? refuseUnknown()
-    },
-
-    async getByUsername (username) {
-      const key = findUsernameKey(username)
-      return (key === undefined ? undefined : await metadata.accounts.findByKey(key)) ?? refuseUnknown()
-    },
-
-    async changePassword (account, password) {
-      const passwordHash = await passwords.hash(passwords.accept(password, account.username))
-      await reserve.withSpace(() => metadata.accounts.setPasswordHash(account.id, passwordHash, { revokesTokens: true, expectedHash: account.passwordHash }))
-    },
-
-    remove: ({ id }) => reserve.withSpace(() => metadata.accounts.remove(id, Date.now()))
   }
 }
 

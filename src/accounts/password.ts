@@ -24,60 +24,73 @@ const MAX_HASHING = 3
 const MAX_WAITING = 256
 
 /** The password policy, and hashing with Argon2id in a queue. */
-export interface Passwords {
-  /** Returns the form that is hashed and compared: NFC, otherwise unchanged. @throws password_invalid if the policy refuses it. */
-  accept (password: string, username: string): string
-  /** @throws overloaded if the queue is full. */
-  hash (accepted: string): Promise<string>
-  /** Whether `password` has this hash. Without a hash, does the same work and returns false. @throws overloaded if the queue is full. */
-  verify (password: string, hash: string | undefined): Promise<boolean>
-  /** Whether a hash was made with other parameters than the current ones. */
-  isOutdated (hash: string): boolean
-  /** Number of hashes being computed and queued. */
-  readonly queue: { readonly running: number, readonly waiting: number }
-}
+export class Passwords {
+  readonly #commonPasswords: Set<string> | undefined
+  /**
+   * One per core: one more makes sign-ins no faster, and delays other requests (p99 of GET /api/resource on two cores:
+   * 16 ms instead of 9).
+   */
+  readonly #limit = pLimit(Math.min(availableParallelism(), MAX_HASHING))
 
-/** `strict` also refuses short and common passwords, and the username. */
-export async function createPasswords (policy: 'open' | 'strict'): Promise<Passwords> {
-  const commonPasswords = policy === 'strict' ? await readCommonPasswords() : undefined
-
-  // One per core: one more makes sign-ins no faster, and delays other requests (p99 of GET /api/resource on two cores: 16 ms instead of 9).
-  const limit = pLimit(Math.min(availableParallelism(), MAX_HASHING))
-
-  async function queued<T> (work: () => Promise<T>): Promise<T> {
-    if (limit.pendingCount >= MAX_WAITING) throw new Problem('overloaded', { headers: { 'retry-after': '1' } })
-    return limit(work)
+  /** With common passwords, the policy is strict. */
+  constructor (commonPasswords?: Set<string>) {
+    this.#commonPasswords = commonPasswords
   }
 
-  function accept (password: string, username: string): string {
+  /**
+   * Returns the form that is hashed and compared: NFC, otherwise unchanged.
+   * @throws password_invalid if the policy refuses it.
+   */
+  accept (password: string, username: string): string {
     if (!password.isWellFormed()) refuse('The password is not well-formed Unicode.')
-    const normalised = normaliseWithin(password, MAX_PASSWORD_BYTES) ?? refuse(`The password is longer than ${MAX_PASSWORD_BYTES} bytes.`)
+    const normalised = normaliseWithin(password, MAX_PASSWORD_BYTES)
+    if (normalised === undefined) return refuse(`The password is longer than ${MAX_PASSWORD_BYTES} bytes.`)
     if (normalised === '') refuse('The password is empty.')
-    if (commonPasswords === undefined) return normalised
+    if (this.#commonPasswords === undefined) return normalised
     if (Array.from(normalised).length < MIN_STRICT_POINTS) refuse(`The password must have at least ${MIN_STRICT_POINTS} characters.`)
-    if (commonPasswords.has(normalised.toLowerCase())) refuse('The password is too common.')
+    if (this.#commonPasswords.has(normalised.toLowerCase())) refuse('The password is too common.')
     if (isUsername(normalised, username)) refuse('The password must not be the username.')
     return normalised
   }
 
-  return {
-    accept,
-    hash: accepted => queued(() => argon2.hash(accepted, parameters)),
-    async verify (password, hash) {
-      const normalised = normaliseWithin(password, MAX_PASSWORD_BYTES)
-      if (normalised === undefined) return false
-      const isRight = await queued(async () => argon2.verify(hash ?? unknownUserHash, normalised))
-      return isRight && hash !== undefined
-    },
-    isOutdated: hash => argon2.needsRehash(hash, parameters),
-    get queue () { return { running: limit.activeCount, waiting: limit.pendingCount } }
+  /** @throws overloaded if the queue is full. */
+  hash (accepted: string): Promise<string> {
+    return this.#queued(() => argon2.hash(accepted, parameters))
+  }
+
+  /**
+   * Whether `password` has this hash. Without a hash, does the same work and returns false.
+   * @throws overloaded if the queue is full.
+   */
+  async verify (password: string, hash: string | undefined): Promise<boolean> {
+    const normalised = normaliseWithin(password, MAX_PASSWORD_BYTES)
+    if (normalised === undefined) return false
+    const isRight = await this.#queued(async () => argon2.verify(hash ?? unknownUserHash, normalised))
+    return isRight && hash !== undefined
+  }
+
+  /** Whether a hash was made with other parameters than the current ones. */
+  isOutdated (hash: string): boolean {
+    return argon2.needsRehash(hash, parameters)
+  }
+
+  /** Number of hashes being computed and queued. */
+  get queue (): { readonly running: number, readonly waiting: number } {
+    return { running: this.#limit.activeCount, waiting: this.#limit.pendingCount }
+  }
+
+  async #queued<T> (work: () => Promise<T>): Promise<T> {
+    if (this.#limit.pendingCount >= MAX_WAITING) throw new Problem('overloaded', { headers: { 'retry-after': '1' } })
+    return this.#limit(work)
   }
 }
 
-/** Loaded only under the strict policy: the list has almost a megabyte. */
-async function readCommonPasswords (): Promise<Set<string>> {
+/** `strict` also refuses short and common passwords, and the username. */
+export async function createPasswords (policy: 'open' | 'strict'): Promise<Passwords> {
+  if (policy === 'open') return new Passwords()
+  // Loaded only here: the list has almost a megabyte.
   const { dictionary } = await import('@zxcvbn-ts/language-common')
-  return new Set(dictionary['passwords-common'])
+  return new Passwords(new Set(dictionary['passwords-common']))
 }
 
 function refuse (detail: string): never {

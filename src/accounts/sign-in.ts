@@ -30,63 +30,68 @@ interface SignInOptions {
 type SignInAttempt = Omit<Attempt, 'at'>
 
 /** Checks usernames and passwords, within the limits of failed sign-ins. */
-export interface SignIn {
+export class SignIn {
+  readonly #options: SignInOptions
+
+  constructor (options: SignInOptions) {
+    this.#options = options
+  }
+
   /**
    * Returns the account with this username and password, and records the sign-in or its failure as a security event. Undefined
    * if the username is unknown, the password is wrong or the account is disabled: each takes the same time and counts as a failure.
    * @throws too_many_sign_ins before any hashing, overloaded.
    */
-  verify (credentials: UsernameAndPassword, origin: Origin): Promise<AccountRecord | undefined>
-  /** Whether an account that signed in earlier still exists, is not disabled and has the same password. */
-  isCurrent (account: AccountRecord): Promise<boolean>
-}
+  async verify ({ username, password }: UsernameAndPassword, origin: Origin): Promise<AccountRecord | undefined> {
+    const { metadata, attemptLimiter, securityLog, maxFailures } = this.#options
+    const { network } = origin
+    // Invalid usernames belong to no account and are counted together.
+    const usernameKey = findUsernameKey(username) ?? ''
+    const isKnownNetwork = await metadata.attempts.isKnownNetwork(usernameKey, network)
+    const attempt = { kind: 'sign_in', network, usernameKey: attemptKey(usernameKey), isKnownNetwork } as const
+    const finish = await attemptLimiter.acquire(attempt, limitsFor(attempt, maxFailures), 'too_many_sign_ins')
+    let outcome: AttemptOutcome = 'released'
+    try {
+      const account = await metadata.accounts.findByKey(usernameKey)
+      const verified = await this.#verifyPassword(account, password)
+      outcome = verified === undefined ? 'failed' : 'succeeded'
+      if (verified !== undefined && !isKnownNetwork) {
+        await metadata.attempts.addKnownNetwork(verified.id, network, Date.now()).catch(() => {})
+      }
+      const kind = verified === undefined ? 'sign_in_failed' : isKnownNetwork ? 'sign_in' : 'sign_in_new_network'
+      securityLog.record({ kind, accountId: account?.id, ...origin })
+      return verified
+    } finally {
+      await finish(outcome)
+    }
+  }
 
-/** Signs users in: checks the limits, then the hash, and records the outcome. */
-export function createSignIn ({ metadata, passwords, attemptLimiter, securityLog, maxFailures }: SignInOptions): SignIn {
-  async function verifyPassword (account: AccountRecord | undefined, password: string): Promise<AccountRecord | undefined> {
+  /** Whether an account that signed in earlier still exists, is not disabled and has the same password. */
+  async isCurrent ({ id, passwordHash }: AccountRecord): Promise<boolean> {
+    const current = await this.#options.metadata.accounts.find(id)
+    return current?.passwordHash === passwordHash && current.disabledAt === null
+  }
+
+  async #verifyPassword (account: AccountRecord | undefined, password: string): Promise<AccountRecord | undefined> {
+    const { passwords } = this.#options
     // An unknown username is hashed like a known one, so that the response time does not reveal which usernames exist.
     const isRight = await passwords.verify(password, account?.passwordHash)
     if (account === undefined || !isRight || account.disabledAt !== null) return undefined
-    return passwords.isOutdated(account.passwordHash) ? rehash(account, password) : account
+    return passwords.isOutdated(account.passwordHash) ? this.#rehash(account, password) : account
   }
 
   /** Replaces a hash made with older parameters. If it can't be stored now, the next sign-in tries again. */
-  async function rehash (account: AccountRecord, password: string): Promise<AccountRecord | undefined> {
+  async #rehash (account: AccountRecord, password: string): Promise<AccountRecord | undefined> {
+    const { metadata: { accounts }, passwords } = this.#options
+    const { id, passwordHash: expectedHash } = account
     const passwordHash = await passwords.hash(password.normalize('NFC'))
     try {
-      await metadata.accounts.setPasswordHash(account.id, passwordHash, { revokesTokens: false, expectedHash: account.passwordHash })
+      await accounts.setPasswordHash(id, passwordHash, { revokesTokens: false, expectedHash })
       return { ...account, passwordHash }
     } catch (error) {
       const isReplaced = error instanceof Problem && error.code === 'credentials_wrong'
       // Either a concurrent sign-in has rehashed it, or the password has been changed.
-      return isReplaced ? verifyPassword(await metadata.accounts.find(account.id), password) : account
-    }
-  }
-
-  return {
-    async verify ({ username, password }, origin) {
-      // Invalid usernames belong to no account and are counted together.
-      const usernameKey = findUsernameKey(username) ?? ''
-      const isKnownNetwork = await metadata.attempts.isKnownNetwork(usernameKey, origin.network)
-      const attempt = { kind: 'sign_in', network: origin.network, usernameKey: attemptKey(usernameKey), isKnownNetwork } as const
-      const finish = await attemptLimiter.acquire(attempt, limitsFor(attempt, maxFailures), 'too_many_sign_ins')
-      let outcome: AttemptOutcome = 'released'
-      try {
-        const account = await metadata.accounts.findByKey(usernameKey)
-        const verified = await verifyPassword(account, password)
-        outcome = verified === undefined ? 'failed' : 'succeeded'
-        if (verified !== undefined && !isKnownNetwork) await metadata.attempts.addKnownNetwork(verified.id, origin.network, Date.now()).catch(() => {})
-        const kind = verified === undefined ? 'sign_in_failed' : isKnownNetwork ? 'sign_in' : 'sign_in_new_network'
-        securityLog.record({ kind, accountId: account?.id, ...origin })
-        return verified
-      } finally {
-        await finish(outcome)
-      }
-    },
-
-    async isCurrent ({ id, passwordHash }) {
-      const current = await metadata.accounts.find(id)
-      return current?.passwordHash === passwordHash && current.disabledAt === null
+      return isReplaced ? this.#verifyPassword(await accounts.find(id), password) : account
     }
   }
 }
