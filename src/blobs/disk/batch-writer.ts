@@ -19,55 +19,62 @@ interface BatchWriterOptions {
 }
 
 /** Writes chunks to the end of a file, in batches. */
-export interface BatchWriter {
-  /** A promise if the caller must wait before the next chunk: one batch is written while the next is collected, never more. */
-  add (chunk: Uint8Array): Promise<void> | undefined
-  /** Writes what was added so far. */
-  flush (): Promise<void>
-  /** Waits for the writes in progress, and leaves the rest. */
-  waitForWrites (): Promise<void>
-  /** The bytes of all batches that were written whole. */
-  written (): number
-}
+export class BatchWriter {
+  readonly #handle: FileHandle
+  readonly #options: BatchWriterOptions
+  #chunks: Uint8Array[] = []
+  #chunkBytes = 0
+  #writing: Promise<void> = Promise.resolve()
+  #written = 0
 
-export function createBatchWriter (handle: FileHandle, { freeSpace, countWriters, makeRoom }: BatchWriterOptions): BatchWriter {
-  let chunks: Uint8Array[] = []
-  let chunkBytes = 0
-  let writing: Promise<void> = Promise.resolve()
-  let written = 0
+  constructor (handle: FileHandle, options: BatchWriterOptions) {
+    this.#handle = handle
+    this.#options = options
+  }
+
+  /** The bytes of all batches that were written whole. */
+  get written (): number {
+    return this.#written
+  }
+
+  /** A promise if the caller must wait before the next chunk: one batch is written while the next is collected. */
+  add (chunk: Uint8Array): Promise<void> | undefined {
+    this.#chunks.push(chunk)
+    this.#chunkBytes += chunk.length
+    const fullBytes = Math.max(MIN_WRITE_BYTES, MAX_WRITE_BYTES / this.#options.countWriters())
+    return this.#chunkBytes >= fullBytes || this.#chunks.length >= MAX_WRITE_CHUNKS ? this.#enqueue() : undefined
+  }
+
+  /** Writes what was added so far. */
+  async flush (): Promise<void> {
+    if (this.#chunkBytes > 0) void this.#enqueue()
+    await this.#writing
+  }
+
+  /** Waits for the writes in progress, and leaves the rest. */
+  waitForWrites (): Promise<void> {
+    return this.#writing
+  }
 
   /** Returns the write before. */
-  function enqueue (): Promise<void> {
-    const before = writing
-    const [batch, bytes] = [chunks, chunkBytes]
-    chunks = []
-    chunkBytes = 0
-    writing = before.then(() => writeBatch(batch, bytes)).then(() => { written += bytes })
-    writing.catch(() => {})
+  #enqueue (): Promise<void> {
+    const before = this.#writing
+    const [batch, bytes] = [this.#chunks, this.#chunkBytes]
+    this.#chunks = []
+    this.#chunkBytes = 0
+    this.#writing = before.then(() => this.#writeBatch(batch, bytes)).then(() => { this.#written += bytes })
+    this.#writing.catch(() => {})
     return before
   }
 
   /** A short write means that the disk is full; the next one then fails, and begins where the short one ended. */
-  async function writeBatch (batch: Uint8Array[], bytes: number): Promise<void> {
+  async #writeBatch (batch: Uint8Array[], bytes: number): Promise<void> {
+    const { freeSpace, makeRoom } = this.#options
     for (let done = 0; done < bytes;) {
-      const write = async () => done === 0 ? handle.writev(batch) : handle.write(Buffer.concat(batch).subarray(done))
+      const rest = () => Buffer.concat(batch).subarray(done)
+      const write = async () => done === 0 ? this.#handle.writev(batch) : this.#handle.write(rest())
       const { bytesWritten } = await freeSpace.during(bytes - done, write, makeRoom)
       done += bytesWritten
     }
-  }
-
-  return {
-    add (chunk) {
-      chunks.push(chunk)
-      chunkBytes += chunk.length
-      const isFull = chunkBytes >= Math.max(MIN_WRITE_BYTES, MAX_WRITE_BYTES / countWriters()) || chunks.length >= MAX_WRITE_CHUNKS
-      return isFull ? enqueue() : undefined
-    },
-    async flush () {
-      if (chunkBytes > 0) void enqueue()
-      await writing
-    },
-    waitForWrites: () => writing,
-    written: () => written
   }
 }

@@ -5,11 +5,11 @@ import { failAsDamaged, failAsStorage, makeFolder, openSharedSync, READ_BYTES, t
 import { Problem } from '../../problems.ts'
 import { type AppendOptions, type BlobStore, cutPieces, type DiskSpace, type Draft, isBlobId, type Piece, type PutOptions, type StoredBlob } from '../blob-store.ts'
 import { appendBytes, putBytes } from '../blob-writer.ts'
-import { createBatchWriter } from './batch-writer.ts'
+import { BatchWriter } from './batch-writer.ts'
 import { BlobReadStream } from './blob-read-stream.ts'
 import { ignoreMissing, removeDurably } from './durable-removal.ts'
 import { type BlobPaths, type FileWriting, openDraft, openPending } from './file-writer.ts'
-import { createFreeSpace, type FreeSpace } from './free-space.ts'
+import { FreeSpace } from './free-space.ts'
 import { createSmallFileReader } from './small-file-reader.ts'
 
 /** Size of one read, if few blobs are read: 256 MiB took 100 ms of CPU time, and 130 ms with 256 KiB. */
@@ -36,7 +36,8 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: { folder: string,
   }
   // Always, because the process that created them may have died before it could.
   await sync(folder)
-  return new DiskBlobs(folder, createFreeSpace({ folder, minFreeBytes }), await openSharedSync(incoming, entries => entries.sync()))
+  const syncIncoming = await openSharedSync(incoming, entries => entries.sync())
+  return new DiskBlobs(folder, new FreeSpace({ folder, minFreeBytes }), syncIncoming)
 }
 
 /**
@@ -175,8 +176,9 @@ class DiskBlobs implements BlobStore {
   }
 
   #writingWith ({ makeRoom }: PutOptions): FileWriting {
+    const countWriters = () => this.#writing.size
     return {
-      createBatches: handle => createBatchWriter(handle, { freeSpace: this.#freeSpace, countWriters: () => this.#writing.size, makeRoom }),
+      createBatches: handle => new BatchWriter(handle, { freeSpace: this.#freeSpace, countWriters, makeRoom }),
       withRoom: make => this.#freeSpace.during(FILE_BYTES, make, makeRoom),
       syncPending: this.#syncIncoming
     }

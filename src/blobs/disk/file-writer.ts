@@ -108,7 +108,7 @@ class FileWriter implements BlobWriter {
   async checkpoint ({ isLast }: { isLast: boolean }): Promise<Draft> {
     const flushed = this.#batches.flush()
     await (isLast ? flushed : flushed.catch(() => {}))
-    const draft = { size: this.#offset + this.#batches.written(), state: null }
+    const draft = { size: this.#offset + this.#batches.written, state: null }
     await this.#handle.datasync()
     await this.#save?.(draft, { isLast })
     return draft
