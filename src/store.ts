@@ -8,7 +8,7 @@ import { DiskRoom } from './files/disk-room.ts'
 import { Files } from './files/files.ts'
 import { startHousekeeping } from './files/housekeeping.ts'
 import { KeptFiles } from './files/kept.ts'
-import { createQuotas, type Quotas } from './files/quotas.ts'
+import { Quotas } from './files/quotas.ts'
 import { createKeyRing, type KeyRing } from './tokens/key-ring.ts'
 import { ResumableUploads } from './uploads/resumable.ts'
 
@@ -98,7 +98,7 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
     registration: config.registration,
     registrationsPerHour: config.registrationsPerHour
   })
-  const quotas = createQuotas(metadata.uploads, config)
+  const quotas = new Quotas(metadata.uploads, config)
   const cleanup = new BlobCleanup({ metadata, blobs, reserve })
   const room = new DiskRoom({ metadata, blobs, reserve, cleanup })
   const files = new Files({ metadata, blobs, reserve, cleanup, room, quotas, limits: { ...config, redirectSeconds: config.downloadRedirectSeconds } })

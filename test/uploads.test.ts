@@ -11,7 +11,7 @@ import { createBlobId } from '#src/blobs/blob-store.ts'
 import { openDiskBlobs } from '#src/blobs/disk/disk.ts'
 import { openReserve } from '#src/blobs/disk/reserve.ts'
 import type { Upload } from '#src/files/files.ts'
-import { createQuotas } from '#src/files/quotas.ts'
+import { Quotas } from '#src/files/quotas.ts'
 import { isMediaType } from '#src/files/media-type.ts'
 import { Committer } from '#src/metadata/sqlite/committer.ts'
 import { Database } from '#src/metadata/sqlite/driver.ts'
@@ -794,7 +794,7 @@ t.test('a reader whose file is replaced between two looks gets the new one whole
   const reserve = await openReserve(join(folder, 'reserve'))
   const owner = await metadata.accounts.add({ username: 'ann', usernameKey: 'ann', passwordHash: 'x', createdAt: 1 })
   const limits = { maxFileBytes: 1000, allowedExtensions: undefined }
-  const quotas = createQuotas(metadata.uploads, { quotaBytes: undefined, quotaFiles: undefined })
+  const quotas = new Quotas(metadata.uploads, { quotaBytes: undefined, quotaFiles: undefined })
   const files = filesOver({ metadata, blobs, reserve, quotas, limits })
   const upload = (text: string): Upload => ({ name: 'a', minBytes: 0, maxBytes: 1000, read: use => use({ name: 'a', type: undefined, bytes: Readable.from([Buffer.from(text)]) }) })
   const put = (text: string) => files.store({ owner, upload: upload(text), mode: 'put', precondition: {} })

@@ -50,34 +50,41 @@ export function expectDigests (head: Fields, trailers?: () => Fields): DigestChe
   }
 }
 
-/** The digests of the first bytes of a file, while more may follow. */
-export interface RunningDigest {
+/** The digests of the first bytes of a file, while more may follow: SHA-256, and those of further algorithms. */
+export class RunningDigest {
+  readonly #hashes: Map<Algorithm, Hash>
+  #size = 0
+
+  constructor (algorithms: readonly Algorithm[]) {
+    this.#hashes = createHashes(['sha-256', ...algorithms])
+  }
+
   /** Bytes so far. */
-  readonly size: number
-  update (chunk: Buffer): void
+  get size (): number {
+    return this.#size
+  }
+
+  update (chunk: Buffer): void {
+    for (const hash of this.#hashes.values()) hash.update(chunk)
+    this.#size += chunk.length
+  }
+
   /** Whether it has the digests of all these algorithms. */
-  covers (algorithms: readonly Algorithm[]): boolean
+  covers (algorithms: readonly Algorithm[]): boolean {
+    return algorithms.every(algorithm => this.#hashes.has(algorithm))
+  }
+
   /** The digest of the bytes so far. */
-  read (algorithm: Algorithm): Buffer
+  read (algorithm: Algorithm): Buffer {
+    return (this.#hashes.get(algorithm) as Hash).copy().digest()
+  }
+
   /** One that goes on from here by itself. */
-  copy (): RunningDigest
-}
-
-/** Computes SHA-256, and the digests of further algorithms. */
-export function createRunningDigest (algorithms: readonly Algorithm[]): RunningDigest {
-  return runningDigest(createHashes(['sha-256', ...algorithms]), 0)
-}
-
-function runningDigest (hashes: Map<Algorithm, Hash>, size: number): RunningDigest {
-  return {
-    get size () { return size },
-    update (chunk) {
-      for (const hash of hashes.values()) hash.update(chunk)
-      size += chunk.length
-    },
-    covers: algorithms => algorithms.every(algorithm => hashes.has(algorithm)),
-    read: algorithm => (hashes.get(algorithm) as Hash).copy().digest(),
-    copy: () => runningDigest(new Map(Array.from(hashes, ([algorithm, hash]) => [algorithm, hash.copy()])), size)
+  copy (): RunningDigest {
+    const copied = new RunningDigest([])
+    for (const [algorithm, hash] of this.#hashes) copied.#hashes.set(algorithm, hash.copy())
+    copied.#size = this.#size
+    return copied
   }
 }
 

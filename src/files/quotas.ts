@@ -20,49 +20,48 @@ export interface AccountUsage {
 }
 
 /** The quotas of accounts. What is checked here avoids reading a body in vain; the write decides. */
-export interface Quotas {
-  /** The limits of an account: those that the operator set for it, else those of the settings. */
-  of (owner: AccountRecord): Quota
-  /** What an account uses, and its limits. */
-  usageOf (owner: AccountRecord): Promise<AccountUsage>
-  /** Bytes that are left for an upload, which itself counts already with `ownBytes`. Infinity without a quota. */
-  availableBytes (owner: AccountRecord, ownBytes: number): Promise<number>
-  /** @throws quota_exceeded. */
-  check (owner: AccountRecord, added: { bytes: number, files: number }): Promise<void>
-}
+export class Quotas {
+  readonly #stored: Pick<UploadRepository, 'usage'>
+  readonly #limits: QuotaLimits
 
-export function createQuotas (stored: Pick<UploadRepository, 'usage'>, limits: QuotaLimits): Quotas {
-  function of (owner: AccountRecord): Quota {
+  constructor (stored: Pick<UploadRepository, 'usage'>, limits: QuotaLimits) {
+    this.#stored = stored
+    this.#limits = limits
+  }
+
+  /** The limits of an account: those that the operator set for it, else those of the settings. */
+  of (owner: AccountRecord): Quota {
     const chosen = (own: number | null, usual: number | undefined) => own === NO_LIMIT ? undefined : own ?? usual
-    return { bytes: chosen(owner.quotaBytes, limits.quotaBytes), files: chosen(owner.quotaFiles, limits.quotaFiles) }
+    const { quotaBytes, quotaFiles } = this.#limits
+    return { bytes: chosen(owner.quotaBytes, quotaBytes), files: chosen(owner.quotaFiles, quotaFiles) }
+  }
+
+  /** What an account uses, and its limits. */
+  async usageOf (owner: AccountRecord): Promise<AccountUsage> {
+    const { usedFiles: files, usedBytes: bytes, keptBytes } = owner
+    const { bytes: uploadBytes } = await this.#stored.usage(owner.id)
+    const { bytes: quotaBytes = null, files: quotaFiles = null } = this.of(owner)
+    return { files, bytes, keptBytes, uploadBytes, quotaBytes, quotaFiles }
+  }
+
+  /** Bytes that are left for an upload, which itself counts already with `ownBytes`. Infinity without a quota. */
+  async availableBytes (owner: AccountRecord, ownBytes: number): Promise<number> {
+    const limit = this.of(owner).bytes
+    return limit === undefined ? Infinity : limit - (await this.#usedBy(owner)).bytes + ownBytes
+  }
+
+  /** @throws quota_exceeded. */
+  async check (owner: AccountRecord, added: { bytes: number, files: number }): Promise<void> {
+    const quota = this.of(owner)
+    if (quota.bytes === undefined && quota.files === undefined) return
+    const used = await this.#usedBy(owner)
+    refuseBeyondQuota('bytes', { used: used.bytes, added: added.bytes, limit: quota.bytes })
+    refuseBeyondQuota('files', { used: used.files, added: added.files, limit: quota.files })
   }
 
   /** Files and unfinished uploads. */
-  async function usedBy (owner: AccountRecord): Promise<{ bytes: number, files: number }> {
-    const { bytes, uploads } = await stored.usage(owner.id)
+  async #usedBy (owner: AccountRecord): Promise<{ bytes: number, files: number }> {
+    const { bytes, uploads } = await this.#stored.usage(owner.id)
     return { bytes: owner.usedBytes + bytes, files: owner.usedFiles + uploads }
-  }
-
-  return {
-    of,
-
-    async usageOf (owner) {
-      const { bytes = null, files = null } = of(owner)
-      const { bytes: uploadBytes } = await stored.usage(owner.id)
-      return { files: owner.usedFiles, bytes: owner.usedBytes, keptBytes: owner.keptBytes, uploadBytes, quotaBytes: bytes, quotaFiles: files }
-    },
-
-    async availableBytes (owner, ownBytes) {
-      const limit = of(owner).bytes
-      return limit === undefined ? Infinity : limit - (await usedBy(owner)).bytes + ownBytes
-    },
-
-    async check (owner, added) {
-      const quota = of(owner)
-      if (quota.bytes === undefined && quota.files === undefined) return
-      const used = await usedBy(owner)
-      refuseBeyondQuota('bytes', { used: used.bytes, added: added.bytes, limit: quota.bytes })
-      refuseBeyondQuota('files', { used: used.files, added: added.files, limit: quota.files })
-    }
   }
 }

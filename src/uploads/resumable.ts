@@ -9,7 +9,7 @@ import { isUnconditional, permits, type Precondition } from '../metadata/precond
 import type { AccountRecord } from '../metadata/records.ts'
 import type { ListedUpload, UploadPage, UploadRecord } from '../metadata/uploads-repository.ts'
 import { Problem, refuseSize } from '../problems.ts'
-import { createContentDigests } from './content-digests.ts'
+import { ContentDigests } from './content-digests.ts'
 import type { UploadLimits } from './upload-fields.ts'
 import { noBytes, offsetFields, type UploadAppend } from './upload-append.ts'
 import { type SessionOptions, UploadSession } from './upload-session.ts'
@@ -57,7 +57,8 @@ export class ResumableUploads {
   constructor (options: ResumableOptions) {
     const { limits: { maxFileBytes, uploadExpiryHours }, ...parts } = options
     this.#options = options
-    this.#sessions = { ...parts, digests: createContentDigests(parts.blobs), maxFileBytes, lifetimeMilliseconds: uploadExpiryHours * 3600_000 }
+    const digests = new ContentDigests(parts.blobs)
+    this.#sessions = { ...parts, digests, maxFileBytes, lifetimeMilliseconds: uploadExpiryHours * 3600_000 }
   }
 
   /** `max-size` and `max-age` for clients: bytes, and seconds since the last byte. */

@@ -6,7 +6,7 @@ import { createBlobId } from '#src/blobs/blob-store.ts'
 import { openDiskBlobs } from '#src/blobs/disk/disk.ts'
 import { openReserve } from '#src/blobs/disk/reserve.ts'
 import type { Upload } from '#src/files/files.ts'
-import { createQuotas } from '#src/files/quotas.ts'
+import { Quotas } from '#src/files/quotas.ts'
 import { OutcomeUnknown } from '#src/metadata/metadata.ts'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
@@ -32,7 +32,7 @@ test('a lease is renewed while its bytes arrive, ends with the upload, and what 
   // A folder that processes share, as a bucket is.
   const disk = await openDiskBlobs({ folder, minFreeBytes: () => 0 })
   const limits = { maxFileBytes: 1000, allowedExtensions: undefined }
-  const quotas = createQuotas(metadata.uploads, { quotaBytes: undefined, quotaFiles: undefined })
+  const quotas = new Quotas(metadata.uploads, { quotaBytes: undefined, quotaFiles: undefined })
   const files = filesOver({ metadata, blobs: override(disk, { needsLeases: true }), reserve: await openReserve(join(folder, 'reserve')), quotas, limits })
   const database = new Database(file)
   t.teardown(async () => { database.close(); await files.close(); await disk.close(); await metadata.close() })

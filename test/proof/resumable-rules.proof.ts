@@ -4,7 +4,7 @@ import { test } from 'tap'
 import type { Draft } from '#src/blobs/blob-store.ts'
 import { openReserve } from '#src/blobs/disk/reserve.ts'
 import { openDiskBlobs } from '#src/blobs/disk/disk.ts'
-import { createQuotas } from '#src/files/quotas.ts'
+import { Quotas } from '#src/files/quotas.ts'
 import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
 import { storageFull } from '#src/problems.ts'
 import { ResumableUploads, type UploadCreation } from '#src/uploads/resumable.ts'
@@ -24,7 +24,7 @@ test('an upload whose file could not be stored keeps its bytes, and becomes a fi
     reserve,
     room: roomOver({ metadata, blobs, reserve }),
     files: { acceptName: (name: string) => name, sweep () {} },
-    quotas: createQuotas(metadata.uploads, { quotaBytes: undefined, quotaFiles: undefined }),
+    quotas: new Quotas(metadata.uploads, { quotaBytes: undefined, quotaFiles: undefined }),
     limits: { maxFileBytes: 1000, uploadExpiryHours: 1 }
   }
   const creation = (name: string, length: number | undefined = 3): UploadCreation => ({
@@ -116,7 +116,7 @@ test('a digest is cached for recorded bytes only', async t => {
     reserve,
     room: roomOver({ metadata, blobs, reserve }),
     files: { acceptName: name => name, sweep () {} },
-    quotas: createQuotas(metadata.uploads, { quotaBytes: undefined, quotaFiles: undefined }),
+    quotas: new Quotas(metadata.uploads, { quotaBytes: undefined, quotaFiles: undefined }),
     limits: { maxFileBytes: 1000, uploadExpiryHours: 1 }
   })
   t.teardown(async () => { await uploads.close(); await blobs.close(); await metadata.close() })

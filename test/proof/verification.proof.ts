@@ -5,7 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { test, type Test } from 'tap'
 import { openReserve } from '#src/blobs/disk/reserve.ts'
 import { openS3Blobs } from '#src/blobs/s3/s3.ts'
-import { createQuotas } from '#src/files/quotas.ts'
+import { Quotas } from '#src/files/quotas.ts'
 import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
 import { ResumableUploads } from '#src/uploads/resumable.ts'
 import { inChunks } from '../kit/bytes.ts'
@@ -130,7 +130,7 @@ async function openProcesses (t: Test) {
     reserve,
     room: roomOver({ metadata, blobs, reserve }),
     files: { acceptName: name => name, sweep () {} },
-    quotas: createQuotas(metadata.uploads, { quotaBytes: undefined, quotaFiles: undefined }),
+    quotas: new Quotas(metadata.uploads, { quotaBytes: undefined, quotaFiles: undefined }),
     limits: { maxFileBytes: 100 * MIB, uploadExpiryHours: 1 }
   })) as [ResumableUploads, ResumableUploads]
   t.teardown(async () => {
