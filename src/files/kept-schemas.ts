@@ -2,7 +2,9 @@ import { Type, type Static } from '@sinclair/typebox'
 import { PageSize } from '../http/pagination.ts'
 import { Count, NullableText, Timestamp } from '../http/wire-values.ts'
 import type { TrashRecord, VersionRecord } from '../metadata/kept-repository.ts'
-import { ContentId, Cursor, CURSOR, FileParams, Rename, StoredFile } from './schemas.ts'
+import { codeSamples } from '../openapi/operation.ts'
+import { problems } from '../openapi/responses.ts'
+import { ChangeHeaders, ContentId, Cursor, CURSOR, FileParams, nextPage, Rename, StoredFile } from './schemas.ts'
 
 /** The paths of versions and of the trash. */
 export const VERSIONS_PATH = '/api/files/:name/versions'
@@ -55,6 +57,122 @@ export const KeptListQuery = Type.Object({
 export const VersionParams = Type.Object({ ...FileParams.properties, id: ContentId('Id of the version.') })
 
 export const TrashParams = Type.Object({ id: ContentId('Id of the deleted file.') })
+
+const tags = ['Versions and trash']
+
+export const listVersions = {
+  operationId: 'listVersions',
+  summary: 'List the versions of a file',
+  description: 'Lists earlier versions of a file, most recently replaced first. They stay with the file when it is renamed. Storing the same bytes again creates no version. The server keeps them for some time (30 days by default), and a limited number for each file (10 by default). An account keeps at most 10,000 versions and deleted files; beyond that, the oldest are deleted. Download one with `GET /uploads/{name}?version={id}`.',
+  ...codeSamples(
+    'printf one | curl -f -u test_user:pwd -T - http://127.0.0.1:5000/uploads/notes.txt',
+    'printf two | curl -f -u test_user:pwd -T - http://127.0.0.1:5000/uploads/notes.txt',
+    'curl -f -u test_user:pwd http://127.0.0.1:5000/api/files/notes.txt/versions'
+  ),
+  tags,
+  params: FileParams,
+  querystring: KeptListQuery,
+  response: {
+    200: { ...Type.Ref(VersionList), description: 'A page.', headers: nextPage },
+    ...problems(['validation_failed', 'not_found'])
+  }
+}
+
+export const listTrash = {
+  operationId: 'listTrash',
+  summary: 'List deleted files',
+  description: 'Lists the trash, newest deleted first. A deleted file stays there with its versions for some time, 30 days by default. Trash counts towards the quota in bytes. If an upload needs the space, the oldest versions and deleted files are removed first. An account keeps at most 10,000 of both; beyond that, the oldest are deleted.',
+  ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/trash'),
+  tags,
+  querystring: KeptListQuery,
+  response: {
+    200: { ...Type.Ref(DeletedFileList), description: 'A page.', headers: nextPage },
+    ...problems(['validation_failed'])
+  }
+}
+
+export const deleteVersion = {
+  operationId: 'deleteVersion',
+  summary: 'Delete a version',
+  description: 'Deletes a version for good. The file does not change.',
+  ...codeSamples(
+    'version=$(curl -f -u test_user:pwd http://127.0.0.1:5000/api/files/notes.txt/versions | grep -Eo "[0-9a-f]{32}" | head -n 1)',
+    'curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/files/notes.txt/versions/$version'
+  ),
+  tags,
+  params: VersionParams,
+  response: {
+    204: { description: 'The version was deleted.', type: 'null' },
+    ...problems(['validation_failed', 'not_found', 'storage_full'])
+  }
+}
+
+export const restoreFile = {
+  operationId: 'restoreFile',
+  summary: 'Restore a deleted file',
+  description: 'Restores a file with its versions, under its name or another one. `createdAt` stays, `updatedAt` is now. The name must be free: if it is taken, the response is 409, and nothing changes.',
+  ...codeSamples(
+    'curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/uploads/notes.txt',
+    'deleted=$(curl -f -u test_user:pwd http://127.0.0.1:5000/api/trash | grep -Eo "[0-9a-f]{32}" | head -n 1)',
+    'curl -f -u test_user:pwd -X POST -H "Content-Type: application/json" -d \'{"name":"restored.txt"}\' http://127.0.0.1:5000/api/trash/$deleted/restore'
+  ),
+  tags,
+  params: TrashParams,
+  body: Type.Ref(FileRestore),
+  response: {
+    200: { ...Type.Ref(StoredFile), description: 'The file.' },
+    ...problems([
+      'malformed_json', 'validation_failed', 'name_invalid', 'not_found', 'name_taken', 'body_too_large',
+      'quota_exceeded', 'unsupported_media_type', 'extension_not_allowed', 'storage_full'
+    ])
+  }
+}
+
+export const deleteFromTrash = {
+  operationId: 'deleteFromTrash',
+  summary: 'Delete a file from the trash',
+  description: 'Deletes a file in the trash for good, with its versions.',
+  ...codeSamples(
+    'curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/uploads/restored.txt',
+    'deleted=$(curl -f -u test_user:pwd http://127.0.0.1:5000/api/trash | grep -Eo "[0-9a-f]{32}" | head -n 1)',
+    'curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/trash/$deleted'
+  ),
+  tags,
+  params: TrashParams,
+  response: {
+    204: { description: 'The file was deleted for good.', type: 'null' },
+    ...problems(['validation_failed', 'not_found', 'storage_full'])
+  }
+}
+
+export const emptyTrash = {
+  operationId: 'emptyTrash',
+  summary: 'Empty the trash',
+  description: 'Deletes all files in the trash for good, with their versions. Versions of other files stay.',
+  ...codeSamples('curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/trash'),
+  tags,
+  response: {
+    204: { description: 'The trash is empty.', type: 'null' },
+    ...problems(['validation_failed', 'storage_full'])
+  }
+}
+
+export const restoreVersion = {
+  operationId: 'restoreVersion',
+  summary: 'Restore a version',
+  description: 'Restores the content of a version. The version leaves the list, and the current content becomes a version. `createdAt` stays, `updatedAt` is now. With `If-Match`, only if the file still has that content.',
+  ...codeSamples(
+    'version=$(curl -f -u test_user:pwd http://127.0.0.1:5000/api/files/notes.txt/versions | grep -Eo "[0-9a-f]{32}" | head -n 1)',
+    'curl -f -u test_user:pwd -X POST http://127.0.0.1:5000/api/files/notes.txt/versions/$version/restore'
+  ),
+  tags,
+  params: VersionParams,
+  headers: ChangeHeaders,
+  response: {
+    200: { ...Type.Ref(StoredFile), description: 'The file.' },
+    ...problems(['validation_failed', 'not_found', 'precondition_failed', 'quota_exceeded', 'storage_full'])
+  }
+}
 
 /** A version as clients see it. */
 export function versionOf ({ id, size, type, sha256, storedAt, keptAt, expiresAt }: VersionRecord): Static<typeof Version> {

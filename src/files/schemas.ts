@@ -4,6 +4,8 @@ import type { Links } from '../http/links.ts'
 import { PageSize } from '../http/pagination.ts'
 import { Count, MAX_FIELD_LENGTH, MAX_TEXT_POINTS, NullableText, Timestamp } from '../http/wire-values.ts'
 import { fileOrders, type FileRecord } from '../metadata/records.ts'
+import { codeSamples } from '../openapi/operation.ts'
+import { problems } from '../openapi/responses.ts'
 import { MAX_TYPE_LENGTH } from './media-type.ts'
 import { MAX_NAME_BYTES } from './names.ts'
 
@@ -133,6 +135,110 @@ export const fileLinks = Object.fromEntries(Object.entries({
   renameFile: 'Rename it.',
   deleteFile: 'Delete it.'
 }).map(([operationId, description]) => [operationId, { operationId, parameters: { name: '$response.body#/name' }, description }]))
+
+const whole = {
+  description: 'The whole file.',
+  content: { '*/*': { schema: Bytes('The bytes of the file.'), example: 'the bytes' } },
+  headers: { ...validators, ...representation }
+}
+const headResponses = {
+  200: whole,
+  304: { description: 'The client has the current content.', type: 'null', headers: validators },
+  ...problems(['validation_failed', 'not_found', 'precondition_failed', 'file_damaged'])
+}
+const downloadResponses = {
+  ...headResponses,
+  206: { ...whole, description: 'The requested ranges; several of them as `multipart/byteranges`.', headers: { ...whole.headers, ...contentRange } },
+  307: { description: 'The bytes are at another address, for this request and a limited time. Only if the server is set up for it.', type: 'null', headers: presigned },
+  ...problems(['range_not_satisfiable', 'too_many_transfers'])
+}
+
+export const downloadFile = {
+  operationId: 'downloadFile',
+  summary: 'Download a file',
+  description: 'Returns the bytes as an attachment, with headers that prevent HTML and SVG from running scripts in a browser. Supports conditional and range requests (RFC 9110). More than 32 ranges are ignored. With `version`, returns a former content of the file.',
+  ...codeSamples(
+    'curl -f -u test_user:pwd -o copy.pdf http://127.0.0.1:5000/uploads/report.pdf',
+    'curl -f -u test_user:pwd -r 0-8 http://127.0.0.1:5000/uploads/report.pdf'
+  ),
+  tags: ['Files'],
+  params: FileParams,
+  querystring: DownloadQuery,
+  headers: DownloadHeaders,
+  response: downloadResponses
+}
+
+export const headFile = {
+  summary: 'Get the headers of a file',
+  description: 'Returns the headers of a download without the bytes. Ranges are ignored.',
+  ...codeSamples('curl -f -I -u test_user:pwd http://127.0.0.1:5000/uploads/report.pdf'),
+  tags: ['Files'],
+  params: FileParams,
+  querystring: DownloadQuery,
+  headers: HeadHeaders,
+  response: headResponses
+}
+
+export const listFiles = {
+  operationId: 'listFiles',
+  summary: 'List files',
+  description: 'Lists your files, page by page. Pagination is constant-time and stable under concurrent changes.',
+  ...codeSamples('curl -f -u test_user:pwd "http://127.0.0.1:5000/api/files?order=newest&limit=10"'),
+  tags: ['Files'],
+  querystring: FileListQuery,
+  response: {
+    200: { ...Type.Ref(FileList), description: 'A page.', headers: nextPage },
+    ...problems(['validation_failed'])
+  }
+}
+
+export const getFile = {
+  operationId: 'getFile',
+  summary: 'Get file metadata',
+  description: 'Returns name, size, media type, SHA-256, timestamps and URL of a file.',
+  ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/files/report.pdf'),
+  tags: ['Files'],
+  params: FileParams,
+  response: {
+    200: { ...Type.Ref(StoredFile), description: 'The file.' },
+    ...problems(['validation_failed', 'not_found'])
+  }
+}
+
+export const deleteFile = {
+  operationId: 'deleteFile',
+  summary: 'Delete a file',
+  description: 'Moves the file with its versions to the trash, from which it can be restored for some time, 30 days by default. With `permanent=true`, deletes them for good. With `If-Match`, only if the file still has that content. Downloads in progress complete.',
+  ...codeSamples('curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/uploads/second.pdf'),
+  tags: ['Files'],
+  params: FileParams,
+  querystring: DeletionQuery,
+  headers: ChangeHeaders,
+  response: {
+    204: { description: 'The file was deleted.', type: 'null' },
+    ...problems(['validation_failed', 'not_found', 'precondition_failed', 'storage_full'])
+  }
+}
+
+export const renameFile = {
+  operationId: 'renameFile',
+  summary: 'Rename a file',
+  description: 'Renames the file. The new name must be free. Bytes, media type, SHA-256 and creation time stay the same.',
+  ...codeSamples(
+    'curl -f -u test_user:pwd -T report.pdf http://127.0.0.1:5000/uploads/draft.pdf',
+    'curl -f -u test_user:pwd -X PATCH -H "Content-Type: application/json" -d \'{"name":"final.pdf"}\' http://127.0.0.1:5000/api/files/draft.pdf'
+  ),
+  tags: ['Files'],
+  params: FileParams,
+  body: Type.Ref(Rename),
+  response: {
+    200: { ...Type.Ref(StoredFile), description: 'The renamed file.' },
+    ...problems([
+      'malformed_json', 'validation_failed', 'name_invalid', 'not_found', 'name_taken', 'body_too_large',
+      'unsupported_media_type', 'extension_not_allowed', 'storage_full'
+    ])
+  }
+}
 
 /** The path of a file's bytes. */
 export function pathOf ({ name }: FileRecord): string {

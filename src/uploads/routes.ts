@@ -1,11 +1,10 @@
 import type { Readable } from 'node:stream'
 import type { MultipartFile } from '@fastify/multipart'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Files, Upload } from '../files/files.ts'
 import { fileName } from '../files/names.ts'
-import { ChangeHeaders, etag, fileLinks, fileOf, FileParams, location, pathOf, StoredFile } from '../files/schemas.ts'
+import { fileLinks, fileOf, pathOf } from '../files/schemas.ts'
 import { callerOf } from '../http/caller.ts'
 import { refuseForeignParameters } from '../http/foreign-parameters.ts'
 import type { Links } from '../http/links.ts'
@@ -13,9 +12,7 @@ import { multipart } from '../http/plugins.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
 import { entityTag, isUnconditional, preconditionOf } from '../metadata/preconditions.ts'
 import type { UploadRecord } from '../metadata/uploads-repository.ts'
-import { codeSamples } from '../openapi/operation.ts'
-import { problems } from '../openapi/responses.ts'
-import { Problem, type FailureCode } from '../problems.ts'
+import { Problem } from '../problems.ts'
 import { openPartialBody, openUploadBody } from './body.ts'
 import { draftContent, isDraft } from './draft.ts'
 import { FORM_OVERHEAD_BYTES, multipartLimits, readForm } from './multipart.ts'
@@ -23,7 +20,7 @@ import { findRest, nothingToContinue } from './ranged-put.ts'
 import type { UploadAppend } from './upload-append.ts'
 import { acceptAnyBody, addUploadHeaders, createUploadRequests, streamedBody, type Exchange } from './resumable-requests.ts'
 import type { ResumableUploads } from './resumable.ts'
-import { DigestHeaders, FormDigestHeaders, ResumablePutHeaders, UPLOAD_PATH, UploadBytes, UploadForm, uploadHeaders, uploadOf, UPLOADS_PATH, uploadUrl } from './schemas.ts'
+import { putFile, UPLOAD_PATH, uploadFile, uploadOf, UPLOADS_PATH, uploadUrl } from './schemas.ts'
 import { isTus, tusDiscovery } from './tus.ts'
 import { DRAFT_BYTES, fieldOf, FORM_FIELDS, hasType, refuseField, TUS_BYTES, uploadLimit } from './upload-fields.ts'
 import { findUploadMetadata } from './upload-metadata.ts'
@@ -32,12 +29,6 @@ interface UploadRoutesOptions { files: Files, uploads: ResumableUploads, links: 
 
 /** The longest body that is stored in one piece although the client could continue it: sending it again costs less. */
 const MAX_ORDINARY_BYTES = 1024 ** 2
-
-/** Failures of both kinds of upload. `not_found` means that the account was deleted during the upload. */
-const refusedUploads: FailureCode[] = ['name_invalid', 'not_found', 'upload_incomplete', 'digest_malformed', 'digest_mismatch', 'file_too_large', 'quota_exceeded', 'extension_not_allowed', 'content_encoding_unsupported', 'storage_full', 'too_many_transfers']
-
-/** Further failures of uploads that can be continued. */
-const refusedParts: FailureCode[] = ['content_range_invalid', 'upload_header_invalid', 'tus_version_unsupported', 'upload_length_inconsistent', 'upload_completed', 'upload_offset_mismatch', 'upload_taken_over', 'too_many_uploads']
 
 /** The methods of each path of uploads. */
 const METHODS = {
@@ -56,21 +47,7 @@ export const formUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = 
     preValidation: refuseForeignParameters,
     validatorCompiler: streamedBody,
     links: { 200: fileLinks, 201: fileLinks },
-    schema: {
-      operationId: 'uploadFile',
-      summary: 'Upload a file',
-      description: 'Creates a file from a form with one part named `file`. If a file with this name and the same bytes already exists, the response is 200 with that file, so retries are safe. If its bytes differ, the response is 409 and nothing changes. `Content-Digest` and `Repr-Digest` cover the whole form as sent.',
-      ...codeSamples('curl -f -u test_user:pwd -F file=@report.pdf http://127.0.0.1:5000/'),
-      tags: ['Files'],
-      headers: FormDigestHeaders,
-      consumes: ['multipart/form-data'],
-      body: UploadForm,
-      response: {
-        200: { ...Type.Ref(StoredFile), description: 'A file with the same name and bytes already exists.', headers: { ...location, ...etag } },
-        201: { ...Type.Ref(StoredFile), description: 'The new file.', headers: { ...location, ...etag } },
-        ...problems([...refusedUploads, 'validation_failed', 'malformed_multipart', 'file_missing', 'file_unexpected', 'name_taken', 'unsupported_media_type'])
-      }
-    }
+    schema: uploadFile
   }, async (request, reply) => {
     const { file, isNew } = await files.store({ owner: callerOf(request).account, upload: formUpload(request, maxFileBytes), mode: 'create' })
     reply.code(isNew ? 201 : 200).headers({ location: pathOf(file), etag: entityTag(file.sha256) })
@@ -89,22 +66,7 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
     preValidation: refuseForeignParameters,
     validatorCompiler: streamedBody,
     links: { 200: fileLinks, 201: fileLinks },
-    schema: {
-      operationId: 'putFile',
-      summary: 'Create or replace a file',
-      description: 'Stores the request body under this name. `Content-Type` is its media type; without it, or with `application/x-www-form-urlencoded`, which curl and wget add to every body, the type of the name\'s extension is used. `If-None-Match: *` only creates, `If-Match` only replaces that content; otherwise the response is 412. Replaced content is kept as a version of the file. `Content-Digest` and `Repr-Digest` are verified before the file becomes visible.\n\nAn upload of more than 1 MiB with `Upload-Complete: ?1` can be continued after a lost connection: find it with `GET /api/uploads?name=…`, and send the rest with `Content-Range`.\n\nClients that swagger-typescript-api generates, or orval for `fetch`, send a `File` or `Blob` as the JSON text `{}`. With them, use `uploadFile`.\n\nOver HTTP/2, a body whose length is not its `Content-Length` is never stored: Node.js 20 resets the stream, and newer versions end the connection with its other streams. What was acknowledged on it is stored.',
-      ...codeSamples('curl -f -u test_user:pwd -H "Upload-Complete: ?1" -T report.pdf http://127.0.0.1:5000/uploads/second.pdf'),
-      tags: ['Files'],
-      params: FileParams,
-      headers: Type.Composite([ChangeHeaders, DigestHeaders, ResumablePutHeaders]),
-      consumes: ['application/octet-stream'],
-      body: UploadBytes,
-      response: {
-        200: { ...Type.Ref(StoredFile), description: 'The file was replaced.', headers: { ...etag, ...uploadHeaders } },
-        201: { ...Type.Ref(StoredFile), description: 'The new file. With `Upload-Complete: ?0` the response is that of `POST /api/uploads`.', headers: { ...location, ...etag, ...uploadHeaders } },
-        ...problems([...refusedUploads, ...refusedParts, 'validation_failed', 'precondition_failed'])
-      }
-    }
+    schema: putFile
   }, async (request, reply) => {
     const exchange = { request, reply }
     const part = await storePart(exchange, request.params.name)
@@ -113,14 +75,9 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
       return requests.answerFile(exchange, await files.store({ owner: callerOf(request).account, upload, mode: 'put', precondition: preconditionOf(request.headers) }))
     }
     requests.describe(exchange, part)
-    return part.result === undefined ? sendUpload(exchange, part) : requests.answerFile(exchange, part.result)
+    if (part.result !== undefined) return requests.answerFile(exchange, part.result)
+    return sendUpload(exchange, uploadOf(part), uploadUrl(part, request.raw, links))
   })
-
-  /** Answers like `POST /api/uploads`. The document says so only in words: with two schemas, every generated client would have to handle both answers. */
-  function sendUpload ({ request, reply }: Exchange, upload: UploadRecord): FastifyReply {
-    return reply.code(201).header('location', uploadUrl(upload, request.raw, links)).type('application/json; charset=utf-8')
-      .serializer(JSON.stringify).send(uploadOf(upload))
-  }
 
   /** Stores the content of a request as a part of an upload that can be continued; undefined if it is to be stored as a whole. */
   async function storePart (exchange: Exchange, name: string): Promise<UploadRecord | undefined> {
@@ -173,6 +130,15 @@ export const uploadDiscoveryRoutes: FastifyPluginAsyncTypebox<UploadRoutesOption
       'upload-limit': uploadLimit(limits)
     }).send())
   }
+}
+
+/**
+ * Answers like `POST /api/uploads`. The document says so only in words: with two schemas, every generated client would
+ * have to handle both answers.
+ */
+function sendUpload ({ reply }: Exchange, upload: ReturnType<typeof uploadOf>, url: string): FastifyReply {
+  return reply.code(201).header('location', url).type('application/json; charset=utf-8')
+    .serializer(JSON.stringify).send(upload)
 }
 
 /** The file in a form. Its name is not known before the form is read, and its size only roughly. @throws file_missing. */

@@ -1,11 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import { Type, type Static } from '@sinclair/typebox'
-import { Bytes, ChangeHeaders, Field, StoredFile } from '../files/schemas.ts'
+import { Bytes, ChangeHeaders, etag, Field, FileParams, location, StoredFile } from '../files/schemas.ts'
 import type { Links } from '../http/links.ts'
 import { NextId, PageQuery } from '../http/pagination.ts'
 import { Count, MAX_FIELD_LENGTH, Timestamp } from '../http/wire-values.ts'
 import { type ListedUpload, MAX_METADATA_BYTES } from '../metadata/uploads-repository.ts'
-import type { Header } from '../openapi/responses.ts'
+import { codeSamples } from '../openapi/operation.ts'
+import { type Header, problems } from '../openapi/responses.ts'
+import type { FailureCode } from '../problems.ts'
 
 const bodyDigest = {
   'content-digest': Field('Digest of the body as sent, `sha-256` or `sha-512` (RFC 9530 section 2). It may be a trailer field, if `Trailer` announces it.')
@@ -140,6 +142,54 @@ export const uploadLinks = Object.fromEntries(Object.entries({
   appendUpload: 'Send more bytes.',
   cancelUpload: 'Cancel it.'
 }).map(([operationId, description]) => [operationId, { operationId, parameters: { id: '$response.body#/id' }, description }]))
+
+/** Failures of both kinds of upload. `not_found` means that the account was deleted during the upload. */
+const refusedUploads: FailureCode[] = [
+  'name_invalid', 'not_found', 'upload_incomplete', 'digest_malformed', 'digest_mismatch', 'file_too_large',
+  'quota_exceeded', 'extension_not_allowed', 'content_encoding_unsupported', 'storage_full', 'too_many_transfers'
+]
+
+/** Further failures of uploads that can be continued. */
+const refusedParts: FailureCode[] = [
+  'content_range_invalid', 'upload_header_invalid', 'tus_version_unsupported', 'upload_length_inconsistent',
+  'upload_completed', 'upload_offset_mismatch', 'upload_taken_over', 'too_many_uploads'
+]
+
+export const uploadFile = {
+  operationId: 'uploadFile',
+  summary: 'Upload a file',
+  description: 'Creates a file from a form with one part named `file`. If a file with this name and the same bytes already exists, the response is 200 with that file, so retries are safe. If its bytes differ, the response is 409 and nothing changes. `Content-Digest` and `Repr-Digest` cover the whole form as sent.',
+  ...codeSamples('curl -f -u test_user:pwd -F file=@report.pdf http://127.0.0.1:5000/'),
+  tags: ['Files'],
+  headers: FormDigestHeaders,
+  consumes: ['multipart/form-data'],
+  body: UploadForm,
+  response: {
+    200: { ...Type.Ref(StoredFile), description: 'A file with the same name and bytes already exists.', headers: { ...location, ...etag } },
+    201: { ...Type.Ref(StoredFile), description: 'The new file.', headers: { ...location, ...etag } },
+    ...problems([
+      ...refusedUploads, 'validation_failed', 'malformed_multipart', 'file_missing', 'file_unexpected', 'name_taken',
+      'unsupported_media_type'
+    ])
+  }
+}
+
+export const putFile = {
+  operationId: 'putFile',
+  summary: 'Create or replace a file',
+  description: 'Stores the request body under this name. `Content-Type` is its media type; without it, or with `application/x-www-form-urlencoded`, which curl and wget add to every body, the type of the name\'s extension is used. `If-None-Match: *` only creates, `If-Match` only replaces that content; otherwise the response is 412. Replaced content is kept as a version of the file. `Content-Digest` and `Repr-Digest` are verified before the file becomes visible.\n\nAn upload of more than 1 MiB with `Upload-Complete: ?1` can be continued after a lost connection: find it with `GET /api/uploads?name=…`, and send the rest with `Content-Range`.\n\nClients that swagger-typescript-api generates, or orval for `fetch`, send a `File` or `Blob` as the JSON text `{}`. With them, use `uploadFile`.\n\nOver HTTP/2, a body whose length is not its `Content-Length` is never stored: Node.js 20 resets the stream, and newer versions end the connection with its other streams. What was acknowledged on it is stored.',
+  ...codeSamples('curl -f -u test_user:pwd -H "Upload-Complete: ?1" -T report.pdf http://127.0.0.1:5000/uploads/second.pdf'),
+  tags: ['Files'],
+  params: FileParams,
+  headers: Type.Composite([ChangeHeaders, DigestHeaders, ResumablePutHeaders]),
+  consumes: ['application/octet-stream'],
+  body: UploadBytes,
+  response: {
+    200: { ...Type.Ref(StoredFile), description: 'The file was replaced.', headers: { ...etag, ...uploadHeaders } },
+    201: { ...Type.Ref(StoredFile), description: 'The new file. With `Upload-Complete: ?0` the response is that of `POST /api/uploads`.', headers: { ...location, ...etag, ...uploadHeaders } },
+    ...problems([...refusedUploads, ...refusedParts, 'validation_failed', 'precondition_failed'])
+  }
+}
 
 /** The address of an upload. */
 export function uploadUrl ({ id }: { id: string }, request: IncomingMessage, links: Links): string {
