@@ -90,7 +90,7 @@ export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutp
     done()
   })
   const connections = new Connections(app, { idleSeconds: config.idleSeconds, isTls })
-  const addOtherMethods = refuseOtherMethods(app)
+  const addOtherMethods = refuseOtherMethods(app, requestLog)
   compilers.loadOnRequest(app)
   app.setErrorHandler(sendProblem)
   prepareCaller(app)

@@ -2,6 +2,7 @@ import { STATUS_CODES, type IncomingMessage } from 'node:http'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { failures, Problem, type FailureCode, type FieldError } from '../problems.ts'
 import { problemDetails } from './problem-details.ts'
+import type { RequestLog } from './request-log.ts'
 
 /** Maximum number of validation messages in one response. */
 const MAX_FIELD_ERRORS = 32
@@ -23,8 +24,8 @@ export function refuseUnknownPath (): never {
 }
 
 /**
- * Replaces every method that no route may have: a route for each method of Node on each path took a tenth of the start-up time.
- * The log has it instead of what the client sent.
+ * Replaces every method that no route may have: a route for each method of Node on each path took a tenth of the
+ * start-up time.
  */
 const UNKNOWN_METHOD = 'UNLINK'
 
@@ -32,11 +33,13 @@ const UNKNOWN_METHOD = 'UNLINK'
  * Answers other methods on a known path with 405 and `Allow` (RFC 9110 section 15.5.6). Call it before the routes are added, and the
  * function that it returns after them.
  */
-export function refuseOtherMethods (app: FastifyInstance): () => void {
+export function refuseOtherMethods (app: FastifyInstance, requestLog: RequestLog): () => void {
   const urls = new Set<string>()
   app.addHttpMethod(UNKNOWN_METHOD)
-  const known = new Set<string | undefined>(app.supportedMethods)
-  app.server.prependListener('request', (request: IncomingMessage) => { if (!known.has(request.method)) request.method = UNKNOWN_METHOD })
+  const known = new Set(app.supportedMethods)
+  app.server.prependListener('request', (request: IncomingMessage) => {
+    if (!known.has(String(request.method))) requestLog.replaceMethod(request, UNKNOWN_METHOD)
+  })
   // The CORS plugin answers preflights at `*`, whatever their path.
   app.addHook('onRoute', ({ url }) => { if (url !== '*') urls.add(url) })
   return () => {

@@ -4,25 +4,35 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { findCaller } from './caller.ts'
 import { LogController, proxyAddr } from './plugins.ts'
 
+type RawRequest = FastifyRequest['raw']
+
 /**
  * Logs one line for each request when it is over: client, method, path, status and duration in milliseconds, and whether the
  * connection closed before the end of the response. The query is left out, because a client may have put its token there.
  */
 export class RequestLog extends LogController {
+  readonly #sentMethods = new WeakMap<RawRequest, string>()
+
   override incomingRequest (): void {}
 
   /** Not used: Fastify does not call it if an HTTP/1.1 connection closes before the end of the response. */
   override requestCompleted (): void {}
+
+  /** Replaces the method of a request, except in the log. */
+  replaceMethod (request: RawRequest, method: string): void {
+    this.#sentMethods.set(request, String(request.method))
+    request.method = method
+  }
 
   /** Logs the request when its response is finished or its connection closes. */
   watch (request: FastifyRequest, reply: FastifyReply): void {
     // Read now: after the stream has closed, HTTP/2 no longer gives the address.
     const { ip } = request
     reply.raw.once('close', () => {
-      const { method, url, log } = request
+      const { raw, url, log } = request
       // pino leaves undefined fields out.
       log.info({
-        method,
+        method: this.#sentMethods.get(raw) ?? raw.method,
         path: url.split('?', 1)[0],
         status: reply.statusCode,
         milliseconds: Math.round(reply.elapsedTime * 100) / 100,

@@ -495,6 +495,17 @@ test('an event of an account bears the id that a proxy gave its request', async 
   t.equal(json.events.at(-1).requestId, 'registration-1')
 })
 
+test('the log has the method that the client sent, also if no path has it', async t => {
+  const server = await spawnServer(t, { DATA_DIR: t.testdir() })
+  const log = entriesOf(server)
+  const methods = ['GET', 'UNLINK', 'PROPFIND', 'M-SEARCH', 'PATCH']
+  for (const method of methods) {
+    t.equal((await server.send(method, '/api/token')).status, method === 'GET' ? 401 : 405, method)
+  }
+  await server.end('SIGTERM')
+  t.strictSame((await log).filter(({ msg }) => msg === 'request').map(({ method }) => method), methods)
+})
+
 for (const { how, signal, script, code } of [
   { how: 'SIGTERM', signal: 'SIGTERM', script: '', code: 0 },
   { how: 'a failure that nobody caught', signal: 'SIGWINCH', script: "process.once('SIGWINCH', () => { throw new Error('out of the blue') })", code: 1 },
