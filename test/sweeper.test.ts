@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { readConfig } from '#src/config.ts'
 import type { Upload } from '#src/files/files.ts'
-import { createSweeper } from '#src/files/sweeper.ts'
+import { Sweeper } from '#src/files/sweeper.ts'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { openStore } from '#src/store.ts'
 import { signUp, spawnServer, startServer } from './kit/server.ts'
@@ -14,7 +14,7 @@ import { until } from './kit/waiting.ts'
 t.test('sweeps that are asked for together are one, and what is asked for while one runs is served by one more', async t => {
   let running = 0
   let count = 0
-  const sweeper = createSweeper(async () => {
+  const sweeper = new Sweeper(async () => {
     t.equal(++running, 1, 'never two at a time')
     if (++count === 1) for (let request = 0; request < 100; request++) sweeper.request()
     await new Promise(resolve => setImmediate(resolve))
@@ -29,7 +29,7 @@ t.test('a sweep that fails is not the last one', async t => {
   let count = 0
   let onFailure = () => {}
   const failed = new Promise<void>(resolve => { onFailure = resolve })
-  const sweeper = createSweeper(async () => {
+  const sweeper = new Sweeper(async () => {
     if (++count > 1) return
     onFailure()
     throw new Error('no')

@@ -1,6 +1,6 @@
 import type { BlobStore, Reserve } from '../blobs/blob-store.ts'
 import type { Metadata } from '../metadata/metadata.ts'
-import { createSweeper, type Sweeper } from './sweeper.ts'
+import { Sweeper } from './sweeper.ts'
 
 /** Blobs or files in one step. */
 const BATCH = 500
@@ -27,7 +27,7 @@ export class BlobCleanup {
 
   constructor (stores: Stores) {
     this.#stores = stores
-    this.#sweeper = createSweeper(signal => this.#removeUnreferenced(signal).then(() => stores.reserve.restore()))
+    this.#sweeper = new Sweeper(signal => this.#removeUnreferenced(signal).then(() => stores.reserve.restore()))
   }
 
   /** At start: completes or removes the uploads that the last process had in progress. The cost depends on their number only. */
