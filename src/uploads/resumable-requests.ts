@@ -23,47 +23,54 @@ interface RequestsOptions { readonly uploads: ResumableUploads, readonly links: 
 /** A request to the rule, and the response that it is for. */
 export interface Exchange { readonly request: FastifyRequest, readonly reply: FastifyReply }
 
+type NewUpload = Omit<UploadCreation, 'owner' | 'announcedBytes'>
+
+type Beginning = Content & { readonly body: PartialBody }
+
 /** What all requests about uploads share, whatever their protocol. */
-export interface UploadRequests {
+export class UploadRequests {
+  readonly #uploads: ResumableUploads
+  readonly #links: Links
+
+  constructor ({ uploads, links }: RequestsOptions) {
+    this.#uploads = uploads
+    this.#links = links
+  }
+
   /** Creates an upload, and appends the content of the request to it. */
-  begin (exchange: Exchange, creation: Omit<UploadCreation, 'owner' | 'announcedBytes'>, content: Content & { body: PartialBody }): Promise<UploadRecord>
-  append (exchange: Exchange, id: string, append: UploadAppend): Promise<UploadRecord>
-  /** Adds the headers of a success. */
-  describe (exchange: Exchange, upload: UploadRecord): void
-  /** Answers like `PUT /uploads/{name}`. */
-  answerFile (exchange: Exchange, stored: StoredUpload): ReturnType<typeof fileOf>
-}
-
-export function createUploadRequests ({ uploads, links }: RequestsOptions): UploadRequests {
-  const append: UploadRequests['append'] = ({ request, reply }, id, append) =>
-    uploads.append(callerOf(request).account, id, { ...append, clientGone: signalOfClient(reply) })
-
-  return {
-    async begin (exchange, creation, { body, length, isLast }) {
-      const { request } = exchange
-      const { announcedBytes, confirm } = body
-      // No content is appended, so nothing else would compare its digest.
-      if (announcedBytes === 0) confirm?.()
-      const upload = await uploads.create({ ...creation, owner: callerOf(request).account, announcedBytes })
-      if (wantsInterim(request.headers)) {
-        sendInterim(request.raw, { location: uploadUrl(upload, request.raw, links), 'upload-limit': remainingLimit(uploads.limits, upload, Date.now()) })
-      }
-      if (announcedBytes === 0) return upload
-      // Also of a failure: the client can continue or cancel what was created.
-      exchange.reply.header('location', uploadUrl(upload, request.raw, links))
-      return append(exchange, upload.id, { ...body, offset: 0, length, isLast })
-    },
-    append,
-    describe ({ request, reply }, upload) {
-      reply.headers(uploadFields(upload, uploads.limits, Date.now()))
-      if (request.headers['tus-resumable'] !== undefined) reply.headers(tusFields(upload))
-    },
-    answerFile ({ request, reply }, { file, isNew }) {
-      reply.code(isNew ? 201 : 200).header('etag', entityTag(file.sha256))
-      if (isNew) reply.header('location', pathOf(file))
-      else reply.removeHeader('location')
-      return fileOf(file, request.raw, links)
+  async begin (exchange: Exchange, creation: NewUpload, content: Beginning): Promise<UploadRecord> {
+    const { request, reply } = exchange
+    const { body, length, isLast } = content
+    const { announcedBytes, confirm } = body
+    // No content is appended, so nothing else would compare its digest.
+    if (announcedBytes === 0) confirm?.()
+    const upload = await this.#uploads.create({ ...creation, owner: callerOf(request).account, announcedBytes })
+    const location = uploadUrl(upload, request.raw, this.#links)
+    if (wantsInterim(request.headers)) {
+      sendInterim(request.raw, { location, 'upload-limit': remainingLimit(this.#uploads.limits, upload, Date.now()) })
     }
+    if (announcedBytes === 0) return upload
+    // Also of a failure: the client can continue or cancel what was created.
+    reply.header('location', location)
+    return this.append(exchange, upload.id, { ...body, offset: 0, length, isLast })
+  }
+
+  append ({ request, reply }: Exchange, id: string, append: UploadAppend): Promise<UploadRecord> {
+    return this.#uploads.append(callerOf(request).account, id, { ...append, clientGone: signalOfClient(reply) })
+  }
+
+  /** Adds the headers of a success. */
+  describe ({ request, reply }: Exchange, upload: UploadRecord): void {
+    reply.headers(uploadFields(upload, this.#uploads.limits, Date.now()))
+    if (request.headers['tus-resumable'] !== undefined) reply.headers(tusFields(upload))
+  }
+
+  /** Answers like `PUT /uploads/{name}`. */
+  answerFile ({ request, reply }: Exchange, { file, isNew }: StoredUpload): ReturnType<typeof fileOf> {
+    reply.code(isNew ? 201 : 200).header('etag', entityTag(file.sha256))
+    if (isNew) reply.header('location', pathOf(file))
+    else reply.removeHeader('location')
+    return fileOf(file, request.raw, this.#links)
   }
 }
 

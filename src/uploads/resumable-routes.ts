@@ -9,7 +9,7 @@ import { preconditionOf } from '../metadata/preconditions.ts'
 import { openPartialBody } from './body.ts'
 import { partOf, startOf } from './protocol.ts'
 import {
-  acceptAnyBody, addUploadHeaders, signalOfClient, createUploadRequests, streamedBody, type Exchange
+  acceptAnyBody, addUploadHeaders, signalOfClient, streamedBody, UploadRequests, type Exchange
 } from './resumable-requests.ts'
 import type { ResumableUploads } from './resumable.ts'
 import {
@@ -24,7 +24,7 @@ interface ResumableRoutesOptions { uploads: ResumableUploads, links: Links, limi
 
 /** Uploads that a client can continue, with tus or the IETF draft. */
 export const resumableUploadRoutes: FastifyPluginAsyncTypebox<ResumableRoutesOptions> = async (app, { uploads, links, limitTransfers }) => {
-  const requests = createUploadRequests({ uploads, links })
+  const requests = new UploadRequests({ uploads, links })
   acceptAnyBody(app)
   addUploadHeaders(app, uploads)
   app.addHook('onRequest', (request, _reply, done) => {

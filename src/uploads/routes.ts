@@ -18,7 +18,7 @@ import { draftContent, isDraft } from './draft.ts'
 import { FORM_OVERHEAD_BYTES, multipartLimits, readForm } from './multipart.ts'
 import { findRest, nothingToContinue } from './ranged-put.ts'
 import type { UploadAppend } from './upload-append.ts'
-import { acceptAnyBody, addUploadHeaders, createUploadRequests, streamedBody, type Exchange } from './resumable-requests.ts'
+import { acceptAnyBody, addUploadHeaders, streamedBody, UploadRequests, type Exchange } from './resumable-requests.ts'
 import type { ResumableUploads } from './resumable.ts'
 import { putFile, UPLOAD_PATH, uploadFile, uploadOf, UPLOADS_PATH, uploadUrl } from './schemas.ts'
 import { isTus, tusDiscovery } from './tus.ts'
@@ -57,7 +57,7 @@ export const formUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = 
 
 /** `PUT /uploads/:name`: a body of any type, which is the file, or a part of it. */
 export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (app, { files, uploads, links, limitTransfers }) => {
-  const requests = createUploadRequests({ uploads, links })
+  const requests = new UploadRequests({ uploads, links })
   acceptAnyBody(app)
   addUploadHeaders(app, uploads)
 
