@@ -4,8 +4,8 @@ import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
 import type { FailureCode } from '../problems.ts'
 import {
-  echoedMetadata, OverrideHeaders, Upload, UploadAppendHeaders, UploadBytes, UploadCreationHeaders, uploadHeaders, UploadList,
-  UploadListQuery, uploadLocation, UploadLookupHeaders, UploadParams
+  echoedMetadata, OverrideHeaders, Upload, UploadAppendHeaders, UploadBytes, UploadCreationHeaders, uploadHeaders,
+  UploadList, UploadListQuery, uploadLocation, UploadLookupHeaders, UploadParams
 } from './schemas.ts'
 import { DRAFT_BYTES, TUS_BYTES } from './upload-fields.ts'
 
@@ -13,8 +13,9 @@ import { DRAFT_BYTES, TUS_BYTES } from './upload-fields.ts'
 
 /** What can refuse the content of a request. */
 const refusedContent: FailureCode[] = [
-  'upload_header_invalid', 'upload_protocol_missing', 'partial_upload', 'upload_length_inconsistent', 'upload_incomplete', 'digest_malformed', 'digest_mismatch',
-  'not_found', 'upload_taken_over', 'precondition_failed', 'tus_version_unsupported', 'file_too_large', 'quota_exceeded', 'unsupported_media_type',
+  'upload_header_invalid', 'upload_protocol_missing', 'partial_upload', 'upload_length_inconsistent',
+  'upload_incomplete', 'digest_malformed', 'digest_mismatch', 'not_found', 'upload_taken_over', 'precondition_failed',
+  'tus_version_unsupported', 'file_too_large', 'quota_exceeded', 'unsupported_media_type',
   'content_encoding_unsupported', 'too_many_transfers', 'storage_full'
 ]
 
