@@ -3,7 +3,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { readConfig } from '#src/config.ts'
-import type { Upload } from '#src/files/files.ts'
+import type { IncomingBody } from '#src/files/files.ts'
 import { Sweeper } from '#src/files/sweeper.ts'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { openStore } from '#src/store.ts'
@@ -79,7 +79,7 @@ t.test('bytes that the disk does not give up are not forgotten', { skip: skipWit
   t.teardown(() => store.close())
   const { id: ownerId } = await store.accounts.add({ username: 'ada', password: 'pwd' })
   const owner = await store.accounts.get(ownerId)
-  const upload: Upload = { name: 'a', minBytes: 1, maxBytes: 1, read: use => use({ name: 'a', type: undefined, bytes: (async function * () { yield Buffer.from('a') }()) }) }
+  const upload: IncomingBody = { name: 'a', minBytes: 1, maxBytes: 1, read: use => use({ name: 'a', type: undefined, bytes: (async function * () { yield Buffer.from('a') }()) }) }
   const { file: { blobId: id } } = await store.files.store({ owner, upload, mode: 'create' })
   const path = join(dataDir, 'blobs', id.slice(0, 2), id)
   await until(() => existsSync(path))

@@ -10,7 +10,7 @@ import t, { type Test } from 'tap'
 import { createBlobId } from '#src/blobs/blob-store.ts'
 import { openDiskBlobs } from '#src/blobs/disk/disk.ts'
 import { openReserve } from '#src/blobs/disk/reserve.ts'
-import type { Upload } from '#src/files/files.ts'
+import type { IncomingBody } from '#src/files/files.ts'
 import { Quotas } from '#src/files/quotas.ts'
 import { isMediaType } from '#src/files/media-type.ts'
 import { Committer } from '#src/metadata/sqlite/committer.ts'
@@ -796,7 +796,7 @@ t.test('a reader whose file is replaced between two looks gets the new one whole
   const limits = { maxFileBytes: 1000, allowedExtensions: undefined }
   const quotas = new Quotas(metadata.uploads, { quotaBytes: undefined, quotaFiles: undefined })
   const files = filesOver({ metadata, blobs, reserve, quotas, limits })
-  const upload = (text: string): Upload => ({ name: 'a', minBytes: 0, maxBytes: 1000, read: use => use({ name: 'a', type: undefined, bytes: Readable.from([Buffer.from(text)]) }) })
+  const upload = (text: string): IncomingBody => ({ name: 'a', minBytes: 0, maxBytes: 1000, read: use => use({ name: 'a', type: undefined, bytes: Readable.from([Buffer.from(text)]) }) })
   const put = (text: string) => files.store({ owner, upload: upload(text), mode: 'put', precondition: {} })
   await put('old')
   let isReplaced = false

@@ -153,8 +153,7 @@ export interface AppendOptions extends PutOptions {
    */
   readonly save: (draft: Draft, at: { isLast: boolean }) => Promise<Draft>
   /**
-   * Whether the bytes are kept all or not at all: then none are saved before they have ended. `save` may be called all the same with
-   * the draft as it was, of the same size but with another state, which distinguishes what this append writes from what a later one writes.
+   * Whether the bytes are kept all or not at all: then none are saved before they have ended. `save` may still be called with the same size and a new state: it claims part numbers before they are used.
    */
   readonly isAtomic?: boolean
   /**

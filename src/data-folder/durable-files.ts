@@ -18,13 +18,13 @@ const OUT_OF_SPACE = new Set([ENOSPC, EDQUOT, EFBIG])
 const OUT_OF_DESCRIPTORS = new Set([EMFILE, ENFILE])
 
 /** Size of a file in bytes, and its SHA-256 as 64 lower-case hex digits. */
-export interface Content { readonly size: number, readonly sha256: string }
+export interface FileDigest { readonly size: number, readonly sha256: string }
 
 /**
  * Writes a file, mode 0600, atomically: it is at `path` completely and on stable storage, or what was there before stays.
  * The caller syncs the folder, to make the name durable. @throws storage_full.
  */
-export async function writeDurably (path: string, bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<Content> {
+export async function writeDurably (path: string, bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<FileDigest> {
   const draft = `${path}.new`
   await rm(draft, { force: true })
   try {
@@ -37,7 +37,7 @@ export async function writeDurably (path: string, bytes: AsyncIterable<Uint8Arra
   }
 }
 
-async function writeNew (path: string, bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<Content> {
+async function writeNew (path: string, bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<FileDigest> {
   const hash = createHash('sha256')
   let size = 0
   const handle = await open(path, 'wx', 0o600)
@@ -116,7 +116,7 @@ export async function readIfThere (path: string): Promise<Buffer | undefined> {
 const syncDescriptor = promisify(fs.fsync)
 
 /** Reads a whole file and returns its size and digest. */
-export async function contentOf (path: string): Promise<Content> {
+export async function contentOf (path: string): Promise<FileDigest> {
   const hash = createHash('sha256')
   let size = 0
   for await (const chunk of fs.createReadStream(path, { highWaterMark: READ_BYTES })) {

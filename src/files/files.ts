@@ -3,6 +3,7 @@ import { isBlobId, type BlobStore, type Reserve } from '../blobs/blob-store.ts'
 import { type Metadata, OutcomeUnknown } from '../metadata/metadata.ts'
 import { permits, type Precondition, seconds } from '../metadata/preconditions.ts'
 import type { AccountRecord, FilePage, FileRecord, NewFile } from '../metadata/records.ts'
+import type { StoreResult } from '../metadata/uploads-repository.ts'
 import { Problem, refuseSize } from '../problems.ts'
 import type { BlobCleanup } from './blob-cleanup.ts'
 import type { DiskRoom } from './disk-room.ts'
@@ -38,7 +39,7 @@ export interface IncomingFile {
 }
 
 /** The body of a request that has not been read yet. */
-export interface Upload {
+export interface IncomingBody {
   /** Name of the file; undefined if only the body tells it. */
   readonly name: string | undefined
   /** The file has at least this many bytes, as announced. */
@@ -50,11 +51,9 @@ export interface Upload {
 }
 
 /** `create` needs a free name; `put` also replaces a file, if the precondition permits it. */
-export type StoreRequest = { readonly owner: AccountRecord, readonly upload: Upload } & (
+export type StoreRequest = { readonly owner: AccountRecord, readonly upload: IncomingBody } & (
   | { readonly mode: 'create' }
   | { readonly mode: 'put', readonly precondition: Precondition })
-
-interface StoredFile { readonly file: FileRecord, readonly isNew: boolean }
 
 interface Download { readonly plan: DownloadPlan, readonly bytes: Readable | Buffer | undefined }
 
@@ -74,7 +73,7 @@ export class Files {
    * @throws name_invalid, extension_not_allowed, file_too_large, quota_exceeded, storage_full, name_taken, precondition_failed,
    * not_found if the account was deleted meanwhile, and what the upload throws.
    */
-  async store (request: StoreRequest): Promise<StoredFile> {
+  async store (request: StoreRequest): Promise<StoreResult> {
     const received = await this.#readUpload(request)
     const stored = await this.#commit(received.blobId, this.#record(request, received))
     // Bytes were replaced, or kept content was deleted for space.
@@ -205,14 +204,14 @@ export class Files {
     return Math.max(currentBytes, await this.#options.quotas.availableBytes(owner, currentBytes))
   }
 
-  #record (request: StoreRequest, file: NewFile): Promise<StoredFile> {
+  #record (request: StoreRequest, file: NewFile): Promise<StoreResult> {
     const { metadata: { files }, quotas, room } = this.#options
     const quota = quotas.of(request.owner)
     return room.withRoom(request.owner.id, () => request.mode === 'create' ? files.add(file, quota) : files.put(file, quota, request.precondition))
   }
 
   /** Removes the received bytes unless the record refers to them. If the outcome is unknown they stay, and recovery decides. */
-  async #commit (blobId: string, recording: Promise<StoredFile>): Promise<StoredFile> {
+  async #commit (blobId: string, recording: Promise<StoreResult>): Promise<StoreResult> {
     const stored = await recording.catch(async (error: unknown) => {
       if (error instanceof OutcomeUnknown) this.#incoming.leave(blobId)
       else await this.#incoming.discard(blobId)

@@ -29,7 +29,7 @@ const CONTENT_BATCH = 20
 /** Pause between batches, in which requests are served. */
 const PAUSE_MILLISECONDS = 10
 
-/** How often to check, and how long to wait each time, whether a sweep has freed enough. Under constant deletion some bytes always wait. */
+/** How often to check whether a sweep has freed enough, and how long to wait each time: deletions may never end. */
 const SWEEP_TRIES = 10
 const SWEEP_MILLISECONDS = 500
 

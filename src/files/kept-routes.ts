@@ -23,7 +23,7 @@ const trashListing = (ownerId: number): Listing => [ownerId, 'trash']
 /** Operations that read versions and the trash. */
 export const readKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = async (app, { keptFiles, cursors, links }) => {
   /** A page of entries, with the header for the next one. */
-  async function pageOf<Entry extends KeptPosition> ({ request, reply }: { request: FastifyRequest, reply: FastifyReply }, found: Entry[], { path, listing }: { path: string, listing: Listing }) {
+  async function pageResponse<Entry extends KeptPosition> ({ request, reply }: { request: FastifyRequest, reply: FastifyReply }, found: Entry[], { path, listing }: { path: string, listing: Listing }) {
     const query = request.query as { limit?: number }
     const limit = limitOf(query)
     const page = cutPage(found, limit, last => cursors.write(last, listing))
@@ -41,7 +41,7 @@ export const readKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = asyn
     const listingOf = (fileId: number): Listing => [ownerId, 'versions', fileId]
     const after = (fileId: number) => cursors.read<KeptPosition>(request.query.cursor, listingOf(fileId))
     const { fileId, versions } = await keptFiles.listVersions(ownerId, name, { limit: limitOf(request.query), after })
-    const { entries, next } = await pageOf({ request, reply }, versions.map(withKey), { path: versionsOf(name), listing: listingOf(fileId) })
+    const { entries, next } = await pageResponse({ request, reply }, versions.map(withKey), { path: versionsOf(name), listing: listingOf(fileId) })
     return { versions: entries.map(versionOf), next }
   })
 
@@ -53,7 +53,7 @@ export const readKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = asyn
     const listing = trashListing(ownerId)
     const after = await cursors.read<KeptPosition>(request.query.cursor, listing)
     const found = await keptFiles.listTrash(ownerId, { limit: limitOf(request.query), after })
-    const { entries, next } = await pageOf({ request, reply }, found.map(withKey), { path: TRASH_PATH, listing })
+    const { entries, next } = await pageResponse({ request, reply }, found.map(withKey), { path: TRASH_PATH, listing })
     return { files: entries.map(deletedFileOf), next }
   })
 }

@@ -19,7 +19,7 @@ export interface AccountUsage {
   readonly quotaFiles: number | null
 }
 
-/** The quotas of accounts. What is checked here avoids reading a body in vain; the write decides. */
+/** The quotas of accounts. This is an early check; the transaction decides. */
 export class Quotas {
   readonly #stored: Pick<UploadRepository, 'usage'>
   readonly #limits: QuotaLimits

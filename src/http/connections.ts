@@ -16,7 +16,7 @@ import { cutStream, type Http2Sessions, isHttp2, trackSessions } from './http2-s
 const STOPPING_IDLE_MILLISECONDS = 7500
 
 /** A response in progress. */
-interface Exchange {
+interface ActiveRequest {
   readonly session?: ServerHttp2Session
   readonly socket: Socket
   /** What the idle time-out applies to: the socket, or over HTTP/2 the stream. */
@@ -34,7 +34,7 @@ export class Connections {
   readonly #sessions: Http2Sessions
   readonly #pipelines = createPipelines()
   // Not a Map of responses: V8 links its outgrown tables, and until a full collection they keep the responses that were in them.
-  readonly #inProgress = new Set<Exchange>()
+  readonly #inProgress = new Set<ActiveRequest>()
   readonly #begun = new WeakSet<ServerResponse>()
   // Responses after which the connection closes.
   readonly #last = new WeakSet<ServerResponse>()
@@ -160,7 +160,7 @@ export class Connections {
   }
 
   #begin (request: IncomingMessage, response: ServerResponse): void {
-    const exchange = this.#exchangeOf(request)
+    const exchange = this.#activeRequestOf(request)
     this.#begun.add(response)
     this.#inProgress.add(exchange)
     response.once('close', () => {
@@ -172,7 +172,7 @@ export class Connections {
     })
   }
 
-  #exchangeOf (request: IncomingMessage): Exchange {
+  #activeRequestOf (request: IncomingMessage): ActiveRequest {
     if (!isHttp2(request)) return { socket: request.socket, transfer: request.socket }
     const { session, socket, stream } = this.#sessions.begin(request)
     stream.setTimeout(this.#idleMilliseconds)

@@ -7,7 +7,7 @@ import { refuseBeyond, type Owner, type Owners } from './owners.ts'
 import { permits, type Precondition } from './preconditions.ts'
 import type { FileRecord, NewFile, Quota } from './records.ts'
 import { type Ask, ask, reading, together, writing, type Rule } from './rule.ts'
-import type { StoredUpload, UploadUsage } from './uploads-repository.ts'
+import type { StoreResult, UploadUsage } from './uploads-repository.ts'
 
 const { placeholder } = sql
 
@@ -22,7 +22,7 @@ export interface Beginning {
 }
 
 /** The content of a file. */
-type Content = Pick<FileRecord, 'size' | 'type' | 'sha256' | 'blobId' | 'updatedAt' | 'storedAt'>
+type FileContent = Pick<FileRecord, 'size' | 'type' | 'sha256' | 'blobId' | 'updatedAt' | 'storedAt'>
 
 interface Removal { readonly precondition: Precondition, readonly isPermanent: boolean }
 
@@ -71,7 +71,7 @@ export class FileContents {
    * Adds a file, or replaces the content of the one that has its name.
    * @throws quota_exceeded, unavailable if the lease of the blob ran out.
    */
-  * store (file: NewFile, beginning: Beginning): Rule<StoredUpload> {
+  * store (file: NewFile, beginning: Beginning): Rule<StoreResult> {
     const { current } = beginning
     if (current === undefined) return { file: yield * this.#create(file, beginning), isNew: true }
     return { file: yield * this.#replace(current, file, beginning), isNew: false }
@@ -109,7 +109,7 @@ export class FileContents {
    * Replaces the content of a file, and keeps or discards the old one. Returns the file, what exceeds the quota, and by
    * how much `keptBytes` grew.
    */
-  * #exchange (current: FileRecord, next: Content, beginning: Beginning, { lease, version }: ExchangeOptions) {
+  * #exchange (current: FileRecord, next: FileContent, beginning: Beginning, { lease, version }: ExchangeOptions) {
     const { owners, keptContents, discard } = this.#options
     const { owner, reserved, time, quota } = beginning
     const { id, ownerId, blobId } = current

@@ -9,7 +9,7 @@ import { afterPosition, limitedTo, ordering } from './paging.ts'
 import { permits, type Precondition } from './preconditions.ts'
 import type { FilePage, FileRecord, NewFile, Quota } from './records.ts'
 import { ask, reading, Refusal, together, writing, type Rule } from './rule.ts'
-import type { StoredUpload } from './uploads-repository.ts'
+import type { StoreResult } from './uploads-repository.ts'
 
 const { placeholder } = sql
 
@@ -21,7 +21,7 @@ interface FileOptions {
 }
 
 /** What becomes of a file of that name: it stays, or the new one is stored. @throws if neither may be. */
-type Decide = (current: FileRecord | undefined) => StoredUpload | undefined
+type Decide = (current: FileRecord | undefined) => StoreResult | undefined
 
 export class FileRules implements FileRepository {
   readonly #engine: Engine
@@ -38,7 +38,7 @@ export class FileRules implements FileRepository {
     this.#keptContents = keptContents
   }
 
-  add (file: NewFile, quota: Quota): Promise<StoredUpload> {
+  add (file: NewFile, quota: Quota): Promise<StoreResult> {
     return this.#store(file, quota, current => {
       if (current === undefined) return undefined
       if (current.sha256 !== file.sha256 || current.size !== file.size) throw new Problem('name_taken')
@@ -46,14 +46,14 @@ export class FileRules implements FileRepository {
     })
   }
 
-  put (file: NewFile, quota: Quota, precondition: Precondition): Promise<StoredUpload> {
+  put (file: NewFile, quota: Quota, precondition: Precondition): Promise<StoreResult> {
     return this.#store(file, quota, current => {
       if (!permits(precondition, current)) throw new Problem('precondition_failed')
       return undefined
     })
   }
 
-  #store (file: NewFile, quota: Quota, decide: Decide): Promise<StoredUpload> {
+  #store (file: NewFile, quota: Quota, decide: Decide): Promise<StoreResult> {
     const { ownerId, name } = file
     const [contents, storedEarlier] = [this.#contents, () => this.#storedEarlier(file)]
     return this.#keptContents.transactWithRoom(ownerId, function * (isRepeated) {
@@ -64,7 +64,7 @@ export class FileRules implements FileRepository {
   }
 
   /** What an earlier try has stored whose answer was lost; undefined if it stored nothing. */
-  * #storedEarlier ({ blobId }: NewFile): Rule<StoredUpload | undefined> {
+  * #storedEarlier ({ blobId }: NewFile): Rule<StoreResult | undefined> {
     const { byBlob, leaseOf } = this.#queries
     const [[file], [lease]] = yield * together(ask(byBlob, { blobId }), ask(leaseOf, { blobId }))
     if (file !== undefined) return { file, isNew: file.createdAt === file.updatedAt }

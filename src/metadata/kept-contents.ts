@@ -19,11 +19,11 @@ interface Room { readonly bytes: number, readonly newest?: string, readonly time
 class Crowded extends Error {}
 
 /** What has to be known of content to delete it. */
-export type Content = Pick<KeptRow, 'id' | 'ownerId' | 'fileId' | 'name' | 'size'>
+export type KeptItem = Pick<KeptRow, 'id' | 'ownerId' | 'fileId' | 'name' | 'size'>
 
-interface Choice { readonly chosen: Content[], readonly missing: number }
+interface Choice { readonly chosen: KeptItem[], readonly missing: number }
 
-const bytesOf = (contents: readonly Content[]) => contents.reduce((sum, { size }) => sum + size, 0)
+const bytesOf = (contents: readonly KeptItem[]) => contents.reduce((sum, { size }) => sum + size, 0)
 
 /** So many contents are looked at first: usually one or two make enough room. */
 const FEW = 10
@@ -84,16 +84,16 @@ export class KeptContents {
   }
 
   /** The versions of a file beyond the newest `Keeping.versions`. */
-  surplusOf ({ id: fileId }: FileRecord): Ask<Content[]> {
+  surplusOf ({ id: fileId }: FileRecord): Ask<KeptItem[]> {
     return ask(this.#queries.surplus, { fileId })
   }
 
-  versionsOf ({ id: fileId }: FileRecord): Ask<Content[]> {
+  versionsOf ({ id: fileId }: FileRecord): Ask<KeptItem[]> {
     return ask(this.#queries.versions, { fileId })
   }
 
   /** Deletes contents. Returns their bytes. */
-  * drop (contents: readonly Content[], time: number): Rule<number> {
+  * drop (contents: readonly KeptItem[], time: number): Rule<number> {
     if (contents.length === 0) return 0
     const ids = contents.map(({ id }) => id)
     const charges = Array.from(new Set(contents.map(({ ownerId }) => ownerId)), ownerId => {
@@ -115,13 +115,13 @@ export class KeptContents {
   }
 
   /** Deletes contents, and the versions of deleted files among them. Returns their bytes. */
-  * #dropWithVersions (contents: readonly Content[], time: number): Rule<number> {
+  * #dropWithVersions (contents: readonly KeptItem[], time: number): Rule<number> {
     const all = new Map([...contents, ...yield * this.#ofDeleted(contents)].map(content => [content.id, content]))
     return yield * this.drop(Array.from(all.values()), time)
   }
 
   /** What is kept of the deleted files among the contents: themselves, and their versions. */
-  * #ofDeleted (contents: readonly Content[]): Rule<Content[]> {
+  * #ofDeleted (contents: readonly KeptItem[]): Rule<KeptItem[]> {
     const fileIds = contents.filter(({ name }) => name !== null).map(({ fileId }) => fileId)
     return fileIds.length === 0 ? [] : yield * ask(this.#queries.ofFiles, { fileIds })
   }
@@ -152,7 +152,7 @@ export class KeptContents {
    * The first of the contents, deleted files with their versions, until they weigh as much as `wanted`; and how much is
    * missing.
    */
-  * #choose (contents: Content[], wanted: number, weigh: (content: Content) => number): Rule<Choice> {
+  * #choose (contents: KeptItem[], wanted: number, weigh: (content: KeptItem) => number): Rule<Choice> {
     // Without the versions. One query for all of them: with one query each they would take as many round trips.
     let rest = wanted
     const sufficient = contents.filter(content => {
@@ -160,15 +160,15 @@ export class KeptContents {
       rest -= weigh(content)
       return isNeeded
     })
-    const ofFile = new Map<number, Content[]>()
+    const ofFile = new Map<number, KeptItem[]>()
     for (const content of yield * this.#ofDeleted(sufficient)) {
       ofFile.set(content.fileId, [...ofFile.get(content.fileId) ?? [], content])
     }
-    const chosen = new Map<string, Content>()
+    const chosen = new Map<string, KeptItem>()
     let missing = wanted
     for (const content of sufficient) {
       if (missing <= 0) break
-      for (const each of content.name === null ? [content] : ofFile.get(content.fileId) as Content[]) {
+      for (const each of content.name === null ? [content] : ofFile.get(content.fileId) as KeptItem[]) {
         if (!chosen.has(each.id)) missing -= weigh(each)
         chosen.set(each.id, each)
       }

@@ -1,7 +1,7 @@
 import { type HasDefault, isNotNull, isNull, type NotNull } from 'drizzle-orm'
 import type { AnyPgColumn, index, PgBigInt53BuilderInitial, PgBooleanBuilderInitial, PgCustomColumnBuilder, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core'
 import type { Precondition } from './preconditions.ts'
-import type { StoredUpload } from './uploads-repository.ts'
+import type { StoreResult } from './uploads-repository.ts'
 
 type NumberColumn = PgBigInt53BuilderInitial<string>
 type CustomColumn<T> = PgCustomColumnBuilder<{ name: string, dataType: 'custom', columnType: 'PgCustomColumn', data: T, driverParam: string, enumValues: undefined }>
@@ -210,7 +210,7 @@ function uploadTables (dialect: Dialect, accounts: Accounts) {
     generation: number('generation').notNull().default(1),
     isAppending: boolean('is_appending').notNull().default(false),
     isRefused: boolean('is_refused').notNull().default(false),
-    result: json<StoredUpload>('result')
+    result: json<StoreResult>('result')
   }, columns => [
     uniqueIndex('uploads_blob').on(columns.blobId),
     index('uploads_owner').on(columns.ownerId),
@@ -225,9 +225,9 @@ function uploadTables (dialect: Dialect, accounts: Accounts) {
   /** Blobs that are being written to a store that can't tell which writes were interrupted. */
   const blobLeases = table('blob_leases', {
     blobId: key('blob_id').primaryKey(),
-    // After this time the lease is given out to be cleaned up.
+    // After this time the lease can be claimed, and its bytes are deleted.
     expiresAt: number('expires_at').notNull(),
-    // When it was first given out: from then on no file can use the blob.
+    // When it was first claimed: from then on no file can use the blob.
     abandonedAt: number('abandoned_at')
   }, columns => [
     index('blob_leases_expiry').on(columns.expiresAt)

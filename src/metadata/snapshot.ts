@@ -1,4 +1,4 @@
-import type { Content } from '../data-folder/durable-files.ts'
+import type { FileDigest } from '../data-folder/durable-files.ts'
 
 /**
  * A copy of the database as of one moment, in a file of its own, for backups. It offers only what databases of every
@@ -13,7 +13,7 @@ export interface Snapshot {
   close (): void
 }
 
-export interface SnapshotBlob extends Content { readonly id: string }
+export interface SnapshotBlob extends FileDigest { readonly id: string }
 
 export interface SnapshotTotals {
   /** Includes deleted accounts whose files are still being deleted. */

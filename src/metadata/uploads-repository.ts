@@ -53,7 +53,7 @@ export interface UploadRecord extends Omit<NewUpload, 'lifetimeMilliseconds'>, U
   /** Whether all bytes are there, but a precondition refused the file. */
   readonly isRefused: boolean
   /** The file as it was stored, and whether it was new; undefined until the upload is complete. */
-  readonly result: StoredUpload | undefined
+  readonly result: StoreResult | undefined
 }
 
 /** An upload as a list shows it: without what clients sent with it, which may be several kilobytes. */
@@ -70,8 +70,8 @@ export interface UploadPage {
   readonly limit: number
 }
 
-/** The file that an upload became, and whether it is new. */
-export interface StoredUpload { readonly file: FileRecord, readonly isNew: boolean }
+/** A file that was stored, and whether it is new. */
+export interface StoreResult { readonly file: FileRecord, readonly isNew: boolean }
 
 /** What an account's unfinished uploads use of its quota. */
 export interface UploadUsage {
@@ -153,7 +153,7 @@ export interface UploadRepository {
    */
   finish (
     change: UploadChange, content: { sha256: string, quota: Quota, maxFinished?: number }
-  ): Promise<StoredUpload | undefined>
+  ): Promise<StoreResult | undefined>
   /** Ends an upload; a file that it became stays. @throws not_found. */
   remove (ownerId: number, id: string): Promise<void>
   usage (ownerId: number): Promise<UploadUsage>

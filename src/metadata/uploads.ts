@@ -11,7 +11,7 @@ import type { NewFile } from './records.ts'
 import { type Ask, ask, type Db, type Query, reading, together, writing, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
 import {
-  type ListedUpload, MAX_FINISHED, MAX_FORGOTTEN, type NewUpload, refuseMoreUploads, type StoredUpload, type TakeOver,
+  type ListedUpload, MAX_FINISHED, MAX_FORGOTTEN, type NewUpload, refuseMoreUploads, type StoreResult, type TakeOver,
   type UploadChange, type UploadPage, type UploadRecord, type UploadRepository, type UploadUsage
 } from './uploads-repository.ts'
 
@@ -152,7 +152,7 @@ export class UploadRules implements UploadRepository {
     yield * this.#keptContents.makeRoom(ownerId, { bytes: excess - bytes + offset - upload.offset, time })
   }
 
-  finish (change: UploadChange, finishing: Finishing): Promise<StoredUpload | undefined> {
+  finish (change: UploadChange, finishing: Finishing): Promise<StoreResult | undefined> {
     return this.#keptContents.transactWithRoom(
       change.ownerId, isRepeated => this.#finish(change, finishing, isRepeated)
     )
@@ -184,7 +184,7 @@ export class UploadRules implements UploadRepository {
   }
 
   /** The file that the upload becomes; undefined if its precondition, or a file of that name, refuses it. */
-  * #store (upload: UploadRecord, file: NewFile, beginning: Beginning): Rule<StoredUpload | undefined> {
+  * #store (upload: UploadRecord, file: NewFile, beginning: Beginning): Rule<StoreResult | undefined> {
     const { current, time } = beginning
     if (upload.method === 'POST' && isUnconditional(upload.precondition) && current !== undefined) {
       if (current.sha256 !== file.sha256 || current.size !== file.size) return undefined

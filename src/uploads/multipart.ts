@@ -63,7 +63,7 @@ export async function readForm ({ body, contentType, maxFileBytes, parse }: Form
   } finally {
     source.destroy()
   }
-  // The parser skips a part whose headers it can't read. What it skips may be the rest of a file that contains a delimiter.
+  // The parser skips a part whose headers it can't read. The file itself may contain the delimiter.
   if (parts !== delimiters.count()) throw new Problem('malformed_multipart', { detail: 'A part has no valid headers.' })
   checkFields(fileFields)
 }

@@ -6,14 +6,14 @@ import { isTus, protocolMissing, requireTusBytes, tusAppend, tusCreation } from 
 import type { Headers } from './upload-fields.ts'
 
 /** What the content of a request says about the file. */
-export type Content = Pick<UploadAppend, 'length' | 'isLast'>
+export type Completion = Pick<UploadAppend, 'length' | 'isLast'>
 
 /**
  * What a creation by `POST` says about the file and its beginning.
  * @throws upload_protocol_missing, partial_upload, tus_version_unsupported, upload_header_invalid, unsupported_media_type,
  * upload_length_inconsistent.
  */
-export function startOf (headers: Headers, announcedBytes: number | undefined): Pick<UploadCreation, 'name' | 'type'> & Content {
+export function startOf (headers: Headers, announcedBytes: number | undefined): Pick<UploadCreation, 'name' | 'type'> & Completion {
   if (protocolOf(headers) === 'draft') return { ...draftFile(headers), ...draftContent(headers, announcedBytes) }
   // Without a type it is what the protocol says.
   if (announcedBytes !== 0 && headers['content-type'] !== undefined) requireTusBytes(headers)
@@ -21,7 +21,7 @@ export function startOf (headers: Headers, announcedBytes: number | undefined): 
 }
 
 /** What an append by `PATCH` says about its bytes. @throws as `startOf`. */
-export function partOf (headers: Headers, announcedBytes: number | undefined): Pick<UploadAppend, 'offset'> & Content {
+export function partOf (headers: Headers, announcedBytes: number | undefined): Pick<UploadAppend, 'offset'> & Completion {
   return protocolOf(headers) === 'tus' ? tusAppend(headers) : draftAppend(headers, announcedBytes)
 }
 

@@ -6,12 +6,12 @@ import { fileOf, pathOf } from '../files/schemas.ts'
 import { callerOf } from '../http/caller.ts'
 import type { Links } from '../http/links.ts'
 import { entityTag } from '../metadata/preconditions.ts'
-import type { StoredUpload, UploadRecord } from '../metadata/uploads-repository.ts'
+import type { StoreResult, UploadRecord } from '../metadata/uploads-repository.ts'
 import { addHeaders } from '../openapi/responses.ts'
 import { Problem } from '../problems.ts'
 import type { PartialBody } from './body.ts'
 import { INTEROP_VERSION, wantsInterim } from './draft.ts'
-import type { Content } from './protocol.ts'
+import type { Completion } from './protocol.ts'
 import type { UploadAppend } from './upload-append.ts'
 import type { ResumableUploads, UploadCreation } from './resumable.ts'
 import { createdUpload, failureHeaders, tusHeaders, UPLOADS_PATH, uploadUrl } from './schemas.ts'
@@ -25,7 +25,7 @@ export interface Exchange { readonly request: FastifyRequest, readonly reply: Fa
 
 type NewUpload = Omit<UploadCreation, 'owner' | 'announcedBytes'>
 
-type Beginning = Content & { readonly body: PartialBody }
+type Beginning = Completion & { readonly body: PartialBody }
 
 /** What all requests about uploads share, whatever their protocol. */
 export class UploadRequests {
@@ -66,7 +66,7 @@ export class UploadRequests {
   }
 
   /** Answers like `PUT /uploads/{name}`. */
-  answerFile ({ request, reply }: Exchange, { file, isNew }: StoredUpload): ReturnType<typeof fileOf> {
+  answerFile ({ request, reply }: Exchange, { file, isNew }: StoreResult): ReturnType<typeof fileOf> {
     reply.code(isNew ? 201 : 200).header('etag', entityTag(file.sha256))
     if (isNew) reply.header('location', pathOf(file))
     else reply.removeHeader('location')

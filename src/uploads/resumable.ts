@@ -123,7 +123,7 @@ export class ResumableUploads {
    * @throws not_found, precondition_failed if all bytes are there and the file was refused.
    */
   offset (owner: AccountRecord, id: string, clientGone?: AbortSignal): Promise<UploadRecord> {
-    return this.#inTurn(owner, id, session => session.conclude(clientGone))
+    return this.#inTurn(owner, id, session => session.complete(clientGone))
   }
 
   /**

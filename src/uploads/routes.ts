@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import type { MultipartFile } from '@fastify/multipart'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Files, Upload } from '../files/files.ts'
+import type { Files, IncomingBody } from '../files/files.ts'
 import { fileName } from '../files/names.ts'
 import { fileLinks, fileOf, pathOf } from '../files/schemas.ts'
 import { callerOf } from '../http/caller.ts'
@@ -84,7 +84,7 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
     const { request } = exchange
     const { headers } = request
     if (isTus(headers)) refuseField('Clients of tus create uploads with POST /api/uploads.')
-    // Ignored, it would make a file of what may be the beginning of one.
+    // Otherwise a partial body would be stored as a whole file.
     if (headers['upload-complete'] !== undefined && !isDraft(headers)) refuseField('Upload-Complete must be ?0 or ?1.')
     if (headers['content-range'] === undefined && !isDraft(headers)) return undefined
     const body = openPartialBody(request.raw)
@@ -142,7 +142,7 @@ function sendUpload ({ reply }: Exchange, upload: ReturnType<typeof uploadOf>, u
 }
 
 /** The file in a form. Its name is not known before the form is read, and its size only roughly. @throws file_missing. */
-function formUpload (request: FastifyRequest, maxFileBytes: number): Upload {
+function formUpload (request: FastifyRequest, maxFileBytes: number): IncomingBody {
   const contentType = request.headers['content-type']
   if (contentType === undefined) throw new Problem('file_missing')
   const body = openUploadBody(request.raw)
@@ -165,7 +165,7 @@ function withBody (request: FastifyRequest, source: Readable): FastifyRequest {
 }
 
 /** A body that is the file. */
-function rawUpload (request: FastifyRequest, name: string): Upload {
+function rawUpload (request: FastifyRequest, name: string): IncomingBody {
   const { announcedBytes, bytes, confirm } = openUploadBody(request.raw)
   return {
     name,

@@ -68,7 +68,7 @@ function refuseUnsupported (headers: Headers): void {
   if (headers['upload-checksum'] !== undefined) refuseField('The checksum extension is not supported.')
 }
 
-/** A number that is beyond every limit stays so, however it is rounded. @throws upload_header_invalid. */
+/** Huge numbers are clamped. @throws upload_header_invalid. */
 function findTusCount (headers: Headers, name: string): number | undefined {
   const text = fieldOf(headers, name)?.trim()
   if (text === undefined) return undefined

@@ -64,14 +64,14 @@ export class UploadSession {
   }
 
   /** Returns the offset. If all bytes have arrived, first stores the file, or throws why it was refused. */
-  async conclude (clientGone: AbortSignal | undefined): Promise<UploadRecord> {
+  async complete (clientGone: AbortSignal | undefined): Promise<UploadRecord> {
     const upload = await this.#settle()
     const state = stateOf(upload)
     if (state === 'refused') throw refusal(upload.offset)
     if (state !== 'received') return upload
     // The process that received the last bytes could not store the file.
-    const taken = await this.#takeOver({ isAppending: true })
-    return stateOf(taken) === 'stored' ? taken : this.#store(taken, { signal: either(this.#signal, clientGone) })
+    const current = await this.#takeOver({ isAppending: true })
+    return stateOf(current) === 'stored' ? current : this.#store(current, { signal: either(this.#signal, clientGone) })
   }
 
   /** Appends bytes, and stores the file if they are the last. */
@@ -135,7 +135,7 @@ export class UploadSession {
     if (known.size > 1) throw new Problem('upload_length_inconsistent')
     const [agreed] = known
     if (agreed !== undefined && agreed < upload.offset) throw new Problem('upload_length_inconsistent', { detail: `The upload has ${upload.offset} bytes already.` })
-    // Bytes after the last one are refused as they are where an upload is complete.
+    // Bytes after the end: the same error as for a complete upload.
     if (agreed !== undefined && offset < agreed && offset + (announcedBytes ?? 0) > agreed) return this.#refuseExcess()
     if (isLast && announcedBytes !== undefined && agreed !== offset) known.add(offset + announcedBytes)
     if (known.size > 1) throw new Problem('upload_length_inconsistent')
@@ -159,7 +159,7 @@ export class UploadSession {
   async #receive (upload: UploadRecord, append: UploadAppend, length: number | null): Promise<Received> {
     const { blobs, room, quotas, digests, maxFileBytes } = this.#options
     const { offset, state } = upload
-    // The length of an upload without more bytes is recorded with its file: until then a crash must leave it unknown.
+    // If no bytes follow, the length is saved with the file.
     if (length !== upload.length && length !== offset) await this.#save(upload, { offset, state, length }, { isAppending: true })
     const maxBytes = length ?? Math.min(maxFileBytes, await quotas.availableBytes(this.#owner, offset))
     const watched = digests.watch(upload, untilAborted(append, this.#signal))

@@ -5,7 +5,7 @@ import { test } from 'tap'
 import { createBlobId } from '#src/blobs/blob-store.ts'
 import { openDiskBlobs } from '#src/blobs/disk/disk.ts'
 import { openReserve } from '#src/blobs/disk/reserve.ts'
-import type { Upload } from '#src/files/files.ts'
+import type { IncomingBody } from '#src/files/files.ts'
 import { Quotas } from '#src/files/quotas.ts'
 import { OutcomeUnknown } from '#src/metadata/metadata.ts'
 import { Database } from '#src/metadata/sqlite/driver.ts'
@@ -39,7 +39,7 @@ test('a lease is renewed while its bytes arrive, ends with the upload, and what 
   interface Lease { blob_id: string, expires_at: number, abandoned_at: number | null }
   const leases = () => database.prepare('SELECT * FROM blob_leases').all() as Lease[]
   const owner = await metadata.accounts.add({ username: 'ann', usernameKey: 'ann', passwordHash: 'x', createdAt: 1 })
-  const upload = (bytes: AsyncIterable<Uint8Array>): Upload => ({ name: 'a', minBytes: 0, maxBytes: 1000, read: use => use({ name: 'a', type: undefined, bytes }) })
+  const upload = (bytes: AsyncIterable<Uint8Array>): IncomingBody => ({ name: 'a', minBytes: 0, maxBytes: 1000, read: use => use({ name: 'a', type: undefined, bytes }) })
   const [renew] = timers as [() => void]
 
   renew()

@@ -9,7 +9,7 @@ import { PartBuffer } from './part-buffer.ts'
 import { removeUnfinished } from './removal.ts'
 
 /** What an object is made of: the parts that were sent, and what is in the buffer. */
-interface Content {
+interface ObjectContent {
   readonly multipart: Multipart | undefined
   readonly parts: readonly SentPart[]
   /** The number of the last part, if one is still to be sent. */
@@ -18,7 +18,7 @@ interface Content {
 }
 
 /** Makes an object: in one request if there are no parts. @throws unavailable, and then the object may be there all the same; file_damaged. */
-export async function completeObject (bucket: Bucket, key: string, { multipart, parts, next, buffer }: Content): Promise<void> {
+export async function completeObject (bucket: Bucket, key: string, { multipart, parts, next, buffer }: ObjectContent): Promise<void> {
   if (multipart === undefined || parts.length === 0) return buffer.use(bytes => putObject(bucket, key, bytes))
   const last = buffer.length === 0 ? [] : [await buffer.use(bytes => sendPart(bucket, multipart, { number: next, bytes }))]
   await completeMultipart(bucket, multipart, [...parts, ...last])

@@ -76,9 +76,9 @@ export class ObjectWriter implements BlobWriter {
       for (let start = 0; start < chunk.length;) {
         // Only when the next byte is there: what fits into one part needs no upload in parts.
         if (this.#isFull()) await this.#sendFilled()
-        const taken = await this.#buffer.fill(chunk.subarray(start), this.#partSize())
-        start += taken
-        this.#size += taken
+        const added = await this.#buffer.fill(chunk.subarray(start), this.#partSize())
+        start += added
+        this.#size += added
       }
     })
   }
@@ -121,7 +121,7 @@ export class ObjectWriter implements BlobWriter {
   }
 
   #partSize (): number {
-    // As for twice the size, because some numbers of a draft remain unused.
+    // Some part numbers stay unused, so plan for double.
     return partBytes(this.#next - 1, 2 * this.#maxBytes)
   }
 

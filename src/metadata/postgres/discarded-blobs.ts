@@ -6,7 +6,7 @@ import { ask, reading, writing, type Db } from '../rule.ts'
 import { discardedBlobs, retentionLocks } from './schema.ts'
 
 /**
- * Until a retention lock expires, no bytes of discarded blobs are given out to be deleted. A backup renews its lock
+ * Until a retention lock expires, no bytes of discarded blobs are deleted. A backup renews its lock
  * while it runs.
  */
 export interface RetentionLocks {

@@ -58,7 +58,7 @@ export function openSnapshot (file: string): Snapshot {
   }
 }
 
-interface Content {
+interface BlobColumns {
   sum (): { count: number, bytes: number }
   blobs (prefix: string): SnapshotBlob[]
 }
@@ -66,7 +66,7 @@ interface Content {
 /** What a table says about blobs. */
 function contentOf (
   db: BetterSQLite3Database, table: typeof files | typeof kept, id: typeof files.blobId | typeof kept.id
-): Content {
+): BlobColumns {
   // A range uses the index, a pattern would not.
   const byPrefix = db.select({ id: sql<string>`${id}`, size: sql<number>`${table.size}`, sha256: sql<string>`${table.sha256}` }).from(table)
     .where(and(gte(id, sql.placeholder('prefix')), lt(id, sql.placeholder('end')))).prepare()

@@ -9,7 +9,7 @@ import { readBytes, type Bytes } from './downloads.ts'
 import { kindOf } from './kinds.ts'
 import { PdfViewer } from './pdf-viewer.tsx'
 
-interface Content extends Bytes { readonly type: string }
+interface PreviewedFile extends Bytes { readonly type: string }
 
 /** How much of a text is shown. */
 const TEXT_BYTES = 256 * 1024
@@ -26,7 +26,7 @@ const MAX_MEMORY_BYTES = 100 * 1000 ** 2
  * for bytes of a wrong type too: images and media are not parsed as documents, and the server forbids browsers to guess
  * the type.
  */
-export function PreviewContent ({ content }: { content: Content }) {
+export function PreviewContent ({ content }: { content: PreviewedFile }) {
   const [failure, setFailure] = useState<{ error?: unknown } | undefined>()
   const kind = kindOf(content)
   const obstacle = obstacleOf(content)
@@ -42,7 +42,7 @@ export function PreviewContent ({ content }: { content: Content }) {
 }
 
 /** Why a file can't be shown that another browser, or this one over HTTPS, would show. */
-function obstacleOf (content: Content): string | undefined {
+function obstacleOf (content: PreviewedFile): string | undefined {
   const kind = kindOf(content)
   if (kind === 'other' || kind === 'text') return undefined
   if (kind === 'pdf' && !navigator.pdfViewerEnabled) return texts.files.noPdfViewer
@@ -50,7 +50,7 @@ function obstacleOf (content: Content): string | undefined {
   return isSecureContext ? texts.files.noWorker : texts.files.insecure
 }
 
-interface MediaPreviewProps { content: Content, kind: 'image' | 'audio' | 'video', onFail: () => void }
+interface MediaPreviewProps { content: PreviewedFile, kind: 'image' | 'audio' | 'video', onFail: () => void }
 
 function MediaPreview ({ content, kind, onFail }: MediaPreviewProps) {
   const { value: address, error } = useAddress(content)
@@ -64,7 +64,7 @@ function MediaPreview ({ content, kind, onFail }: MediaPreviewProps) {
 }
 
 /** A PDF in the browser's viewer, which gets no other bytes. */
-function PdfPreview ({ content, onFail }: { content: Content, onFail: () => void }) {
+function PdfPreview ({ content, onFail }: { content: PreviewedFile, onFail: () => void }) {
   const { value: isPdf, error } = useLoaded(async signal => {
     const bytes = await readBytes(content, PDF_MARK_BYTES, signal)
     return (await bytes.text()).includes(PDF_MARK)
@@ -75,7 +75,7 @@ function PdfPreview ({ content, onFail }: { content: Content, onFail: () => void
 }
 
 /** The address of the bytes: at the service worker, or in memory. */
-function useAddress (content: Content): { value: string | undefined, error?: unknown } {
+function useAddress (content: PreviewedFile): { value: string | undefined, error?: unknown } {
   const address = bytesAddress(content)
   const loaded = useLoaded(async signal => {
     if (address !== undefined) return
@@ -88,7 +88,7 @@ function useAddress (content: Content): { value: string | undefined, error?: unk
   return address === undefined ? loaded : { value: address }
 }
 
-function TextPreview ({ content }: { content: Content }) {
+function TextPreview ({ content }: { content: PreviewedFile }) {
   const { value: text, error } = useLoaded(async signal =>
     decoded(await readBytes(content, TEXT_BYTES, signal), content.type))
   if (text === undefined) return <Unloaded error={error} />
