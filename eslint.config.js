@@ -7,7 +7,11 @@ export default [
     rules: {
       // A schema and its static type have the same name.
       '@typescript-eslint/no-redeclare': 'off',
-      'no-void': ['error', { allowAsStatement: true }]
+      'no-void': ['error', { allowAsStatement: true }],
+      // A long text stays on its line.
+      'max-len': ['error', {
+        code: 120, ignoreUrls: true, ignoreStrings: true, ignoreTemplateLiterals: true, ignoreRegExpLiterals: true
+      }]
     }
   },
   {

@@ -48,8 +48,9 @@ import { Upload, UploadList } from './uploads/schemas.ts'
 
 /** The shared schemas of the document, in its order. */
 const schemas = [
-  ProblemDetails, NewUser, User, Account, NewPassword, AccountEvent, AccountEventList, AccessToken, Greeting, Token, TokenList, NewToken,
-  PersonalToken, NewSession, Session, StoredFile, FileList, Rename, Version, VersionList, DeletedFile, DeletedFileList, FileRestore, Upload, UploadList, ServiceFacts, Liveness, Readiness
+  ProblemDetails, NewUser, User, Account, NewPassword, AccountEvent, AccountEventList, AccessToken, Greeting, Token,
+  TokenList, NewToken, PersonalToken, NewSession, Session, StoredFile, FileList, Rename, Version, VersionList,
+  DeletedFile, DeletedFileList, FileRestore, Upload, UploadList, ServiceFacts, Liveness, Readiness
 ]
 
 /** The application and what its process must do with it: listen, renew TLS, flush the log. */
@@ -64,7 +65,10 @@ export interface App {
   readonly flushLog: () => void
 }
 
-/** The HTTP application of a store, ready to listen; with `tls`, over HTTPS. Logs to `output`, by default to standard output. */
+/**
+ * The HTTP application of a store, ready to listen; with `tls`, over HTTPS. Logs to `output`, by default to standard
+ * output.
+ */
 export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutput): Promise<App> {
   const { config } = store
   const isTls = tls !== undefined
@@ -110,7 +114,8 @@ export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutp
 
 /** Every scope, the credential that it requires, and its routes. */
 async function registerRoutes (app: FastifyInstance, store: Store, connections: Connections): Promise<void> {
-  const { links, page, health, guard, transport, accountOptions, tokenOptions, sessionOptions, fileOptions } = await createRouteOptions(app, store, connections)
+  const { links, page, health, guard, transport, accountOptions, tokenOptions, sessionOptions, fileOptions } =
+    await createRouteOptions(app, store, connections)
 
   await app.register(userRoutes, { ...accountOptions, links, transport })
   await app.register(async scope => {
@@ -159,7 +164,9 @@ async function registerRoutes (app: FastifyInstance, store: Store, connections: 
 
 /** Creates the rules that need the application, and the options of each group of routes. */
 async function createRouteOptions (app: FastifyInstance, store: Store, connections: Connections) {
-  const { config, accounts, passwords, attemptLimiter, files, keptFiles, uploads, quotas, metadata, blobs, reserve, keyRing } = store
+  const {
+    config, accounts, passwords, attemptLimiter, files, keptFiles, uploads, quotas, metadata, blobs, reserve, keyRing
+  } = store
   const accessTokens = new AccessTokens(keyRing, metadata.installationId)
   await app.register(jwt, accessTokens.pluginOptions)
   const tokens = new Tokens({ metadata, reserve, tokenSeconds: config.tokenSeconds })
@@ -176,7 +183,15 @@ async function createRouteOptions (app: FastifyInstance, store: Store, connectio
     accountOptions: { accounts, files, quotas, securityLog },
     tokenOptions: { tokens, accessTokens, securityLog },
     sessionOptions: { sessions: new Sessions(tokens), accessTokens, securityLog, publicUrl: config.publicUrl },
-    fileOptions: { files, keptFiles, uploads, cursors, links, maxFileBytes: config.maxFileBytes, limitTransfers: createTransferLimits(connections) }
+    fileOptions: {
+      files,
+      keptFiles,
+      uploads,
+      cursors,
+      links,
+      maxFileBytes: config.maxFileBytes,
+      limitTransfers: createTransferLimits(connections)
+    }
   }
 }
 

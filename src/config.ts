@@ -24,9 +24,17 @@ const List = (description: string, { item, expected }: { item: string, expected:
 
 /** A number of bytes; the operator can add a unit. */
 const Bytes = (description: string, fallback?: number) =>
-  Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description, isByteSize: true, ...(fallback !== undefined && { default: fallback }) })
+  Type.Integer({
+    minimum: 0,
+    maximum: Number.MAX_SAFE_INTEGER,
+    description,
+    isByteSize: true,
+    ...(fallback !== undefined && { default: fallback })
+  })
 
-/** Every setting, by the name of its environment variable. Validation, `--help` and the README's table are made from it. */
+/**
+ * Every setting, by the name of its environment variable. Validation, `--help` and the README's table are made from it.
+ */
 export const Settings = Type.Object({
   HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'Address to listen on.' }),
   PORT: Type.Integer({ default: 5000, minimum: 0, maximum: 65535, description: 'Port to listen on; 0 picks a free one.' }),
@@ -178,16 +186,24 @@ function databaseUrl (text: string): string | undefined {
   return url
 }
 
-/** The URL as it is used in headers: ASCII only, without a trailing slash. The error omits the value, which may contain a password. */
+/**
+ * The URL as it is used in headers: ASCII only, without a trailing slash. The error omits the value, which may contain
+ * a password.
+ */
 function publicUrl (text: string): string {
-  const url = HTTP_URL.test(text) && text.length <= MAX_PUBLIC_URL_LENGTH && URL.canParse(text) ? new URL(text) : undefined
+  const url = HTTP_URL.test(text) && text.length <= MAX_PUBLIC_URL_LENGTH && URL.canParse(text)
+    ? new URL(text)
+    : undefined
   if (url === undefined || url.username !== '' || url.password !== '' || !PLAIN_PATH.test(url.pathname)) {
     throw new ConfigError('PUBLIC_URL: expected an address such as https://files.example.org, without a password, a query or quotes')
   }
   return url.origin + url.pathname.replace(/\/+$/, '')
 }
 
-/** The origin as browsers send it: in lower case, ASCII only, without a default port. The error omits the value, which may contain a password. */
+/**
+ * The origin as browsers send it: in lower case, ASCII only, without a default port. The error omits the value, which
+ * may contain a password.
+ */
 function corsOrigin (text: string): string {
   const url = HTTP_URL.test(text) && !text.endsWith('/') && URL.canParse(text) ? new URL(text) : undefined
   // The href of an address with a user, a password or a path is longer.
@@ -233,8 +249,9 @@ const UNITS = new Map([
 const WRITTEN = ['TiB', 'GiB', 'MiB', 'KiB', '']
 
 /**
- * Reads a size such as `1000`, `64 MiB` or `1.5g` as bytes: K, M, G and T, also with iB, are powers of 1024; with B alone
- * they are powers of 1000. Undefined for anything else, and if the result is not a whole number of bytes that is a safe integer.
+ * Reads a size such as `1000`, `64 MiB` or `1.5g` as bytes: K, M, G and T, also with iB, are powers of 1024; with B
+ * alone they are powers of 1000. Undefined for anything else, and if the result is not a whole number of bytes that is
+ * a safe integer.
  */
 export function parseByteSize (text: string): number | undefined {
   const [, digits, unit = ''] = /^\s*(\d+(?:\.\d+)?) ?([a-z]*)\s*$/i.exec(text) ?? []

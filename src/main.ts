@@ -7,11 +7,12 @@ import { failures, OperatorError, Problem } from './problems.ts'
 /*
  * The two flags of V8 above, which counts the buffers of uploads as heap. Whatever else starts the server has them too.
  *
- * The heap may grow to four times its size between two full collections: V8 keeps its limit low after a quiet time. An upload
- * of 256 MiB caused ten full collections, ran at 300 MiB per second instead of 450, and took 1.2 s of CPU time instead of 0.5.
+ * The heap may grow to four times its size between two full collections: V8 keeps its limit low after a quiet time. An
+ * upload of 256 MiB caused ten full collections, ran at 300 MiB per second instead of 450, and took 1.2 s of CPU time
+ * instead of 0.5.
  *
- * The event loop frees buffers itself: another thread falls behind. Four transfers of 1 GiB each way took 56 to 80 MiB above
- * idle instead of 51 MiB, and uploads 2 to 4 % more CPU time.
+ * The event loop frees buffers itself: another thread falls behind. Four transfers of 1 GiB each way took 56 to 80 MiB
+ * above idle instead of 51 MiB, and uploads 2 to 4 % more CPU time.
  */
 
 /** Loaded on demand: most commands need little of the server's code, and start in half the time. */
@@ -70,8 +71,8 @@ function lineOf (error: unknown): string {
 }
 
 /**
- * Without listeners, Node.js ends the process with a stack trace. A command goes on if the reader of its output exits, as
- * `head` does, and ends with the exit code of its result. Output that is lost in another way is a failure.
+ * Without listeners, Node.js ends the process with a stack trace. A command goes on if the reader of its output exits,
+ * as `head` does, and ends with the exit code of its result. Output that is lost in another way is a failure.
  */
 function surviveLostOutput ({ stdout, stderr }: NodeJS.Process): void {
   stdout.on('error', () => {})
@@ -86,16 +87,18 @@ function surviveLostOutput ({ stdout, stderr }: NodeJS.Process): void {
 /** What newer versions of Node.js have. */
 interface NewLoader {
   readonly enableCompileCache?: (folder: string) => unknown
-  readonly registerHooks?: (hooks: { resolve: (specifier: string, context: { parentURL?: string }, next: (specifier: string) => unknown) => unknown }) => unknown
+  readonly registerHooks?: (hooks: {
+    resolve: (specifier: string, context: { parentURL?: string }, next: (specifier: string) => unknown) => unknown
+  }) => unknown
 }
 
 /* c8 ignore start: Node.js 20 has neither; test/proof/node-versions.proof.ts runs the server on newer versions. */
 /**
  * Two measures for a faster start, as measured on Node.js 24:
- * - Compiled code is kept: 0.7 s of CPU time instead of 0.8. Beside the packages, because in the default folder below /tmp another user of
- *   the machine could put code for this one.
- * - Imports inside Drizzle are resolved here: 0.8 s instead of 1.4, and 145 MB instead of 280. For each of them, Node.js 22 and newer parse
- *   Drizzle's package.json, which has 180 kB.
+ * - Compiled code is kept: 0.7 s of CPU time instead of 0.8. Beside the packages, because in the default folder below
+ *   /tmp another user of the machine could put code for this one.
+ * - Imports inside Drizzle are resolved here: 0.8 s instead of 1.4, and 145 MB instead of 280. For each of them, Node.js
+ *   22 and newer parse Drizzle's package.json, which has 180 kB.
  */
 function startFaster ({ enableCompileCache, registerHooks }: NewLoader): void {
   enableCompileCache?.(fileURLToPath(new URL('../node_modules/.cache/magicstore', import.meta.url)))

@@ -36,8 +36,9 @@ export interface Store extends OperatorStore {
 }
 
 /**
- * Opens a store that a server may be using, or creates one. Recovers nothing, and locks a data folder only while
- * the database in it is upgraded. @throws {FolderInUseError} if it must be upgraded while a server, of an older version, is running.
+ * Opens a store that a server may be using, or creates one. Recovers nothing, and locks a data folder only while the
+ * database in it is upgraded.
+ * @throws {FolderInUseError} if it must be upgraded while a server, of an older version, is running.
  */
 export async function openOperatorStore (config: Config): Promise<OperatorStore> {
   await prepareFolder(config)
@@ -50,8 +51,9 @@ export async function openOperatorStore (config: Config): Promise<OperatorStore>
 }
 
 /**
- * Opens the store for the server, and recovers from uploads that were interrupted when the last one ended. What else is to be removed
- * goes in the background. A data folder is opened exclusively. @throws {FolderInUseError} if another server uses it, {NewerDatabaseError} if a newer version made the database.
+ * Opens the store for the server, and recovers from uploads that were interrupted when the last one ended. What else is
+ * to be removed goes in the background. A data folder is opened exclusively.
+ * @throws {FolderInUseError} if another server uses it, {NewerDatabaseError} if a newer version made the database.
  */
 export async function openStore (config: Config): Promise<Store> {
   await prepareFolder(config)
@@ -101,7 +103,17 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
   const quotas = new Quotas(metadata.uploads, config)
   const cleanup = new BlobCleanup({ metadata, blobs, reserve })
   const room = new DiskRoom({ metadata, blobs, reserve, cleanup })
-  const files = new Files({ metadata, blobs, reserve, cleanup, room, quotas, limits: { ...config, redirectSeconds: config.downloadRedirectSeconds } })
+  const files = new Files({
+    metadata,
+    blobs,
+    reserve,
+    cleanup,
+    room,
+    quotas,
+    limits: {
+      ...config, redirectSeconds: config.downloadRedirectSeconds
+    }
+  })
   return {
     passwords,
     attemptLimiter,

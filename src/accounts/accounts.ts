@@ -35,7 +35,8 @@ export class Accounts {
 
   /**
    * Adds an account that a user registers.
-   * @throws registration_closed, username_invalid, username_taken, password_invalid, too_many_registrations, overloaded.
+   * @throws registration_closed, username_invalid, username_taken, password_invalid, too_many_registrations,
+   * overloaded.
    */
   async register (credentials: UsernameAndPassword, network: string): Promise<AccountRecord> {
     const { registration, registrationsPerHour, attemptLimiter } = this.#options

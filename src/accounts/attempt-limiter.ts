@@ -12,14 +12,19 @@ const RETRY_MILLISECONDS = 250
 /** Limits failed sign-ins and registrations, across all processes that share the database. */
 export interface AttemptLimiter {
   /**
-   * Admits an attempt unless a limit is reached; the returned function must be called with its outcome. Only as many attempts
-   * run at once as may still fail; the others wait, so parallel attempts can't exceed a limit. A `limit` of 0 means unlimited.
-   * @throws `code` with `Retry-After` if a limit is reached or failures can no longer be counted; overloaded if too many attempts wait.
+   * Admits an attempt unless a limit is reached; the returned function must be called with its outcome. Only as many
+   * attempts run at once as may still fail; the others wait, so parallel attempts can't exceed a limit. A `limit` of 0
+   * means unlimited.
+   * @throws `code` with `Retry-After` if a limit is reached or failures can no longer be counted; overloaded if too
+   * many attempts wait.
    */
   acquire (attempt: Omit<Attempt, 'at'>, limits: readonly AttemptLimit[], code: FailureCode): Promise<(outcome: AttemptOutcome) => Promise<void>>
 }
 
-/** The key that attempts on a username are counted by. Hashed, because users sometimes type their password as the username. */
+/**
+ * The key that attempts on a username are counted by. Hashed, because users sometimes type their password as the
+ * username.
+ */
 export function attemptKey (usernameKey: string): string {
   return createHash('sha256').update(usernameKey).digest('hex')
 }

@@ -15,8 +15,8 @@ export const KEPT_EVENTS = 200
 
 /**
  * Events that `record` logs without adding them to the account's list: successful sign-ins, because some clients send a
- * password with every request; the removal of the account, because its list is removed too; new tokens, because the event
- * is added in the same transaction as the token.
+ * password with every request; the removal of the account, because its list is removed too; new tokens, because the
+ * event is added in the same transaction as the token.
  */
 const LOGGED_ONLY = new Set<EventKind>(['sign_in', 'account_removed', 'token_issued', 'personal_token_created', 'session_created'])
 
@@ -29,8 +29,8 @@ export interface SecurityEvent extends Origin {
 /** Records security events: each in the server's log, most of them also in the list of the account. */
 export interface SecurityLog {
   /**
-   * Writes a log line and adds the event to the account's list. Not awaited and never throws, because response times must not
-   * reveal whether an account exists.
+   * Writes a log line and adds the event to the account's list. Not awaited and never throws, because response times
+   * must not reveal whether an account exists.
    */
   record (event: SecurityEvent): void
   /** Events with an id below `beforeId`, newest first. */

@@ -26,7 +26,9 @@ const Location = {
 } as const
 
 /** Registration and public profiles; no credentials required. */
-export const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (app, { accounts, links, securityLog, transport }) => {
+export const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (
+  app, { accounts, links, securityLog, transport }
+) => {
   app.post('/api/users', {
     onRequest: async request => refuseInsecurePassword(request, transport),
     links: { 201: registrationLinks },
@@ -115,7 +117,9 @@ export const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = as
 }
 
 /** Routes that require the password. */
-export const passwordRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = async (app, { accounts, files, securityLog }) => {
+export const passwordRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = async (
+  app, { accounts, files, securityLog }
+) => {
   app.put('/api/account/password', {
     schema: {
       operationId: 'changePassword',

@@ -14,7 +14,8 @@ const username = Type.String({
   examples: ['test_user']
 })
 
-// The rules for usernames and passwords are too complex for a pattern: they are checked in code and have their own problem codes.
+// The rules for usernames and passwords are too complex for a pattern: they are checked in code and have their own
+// problem codes.
 export const NewUser = Type.Object({
   username: Type.String({
     format: 'username',

@@ -38,8 +38,9 @@ export class SignIn {
   }
 
   /**
-   * Returns the account with this username and password, and records the sign-in or its failure as a security event. Undefined
-   * if the username is unknown, the password is wrong or the account is disabled: each takes the same time and counts as a failure.
+   * Returns the account with this username and password, and records the sign-in or its failure as a security event.
+   * Undefined if the username is unknown, the password is wrong or the account is disabled: each takes the same time
+   * and counts as a failure.
    * @throws too_many_sign_ins before any hashing, overloaded.
    */
   async verify ({ username, password }: UsernameAndPassword, origin: Origin): Promise<AccountRecord | undefined> {

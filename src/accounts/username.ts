@@ -9,7 +9,10 @@ export const MAX_USERNAME_POINTS = 64
 // Code points that RFC 5892 section 2.6 classifies one by one.
 const PERMITTED_EXCEPTIONS = /[\u00DF\u03C2\u06FD\u06FE\u0F0B\u3007]/u
 const REFUSED_EXCEPTIONS = /[\u{640}\u{7FA}\u{3031}-\u{3035}\u{303B}]|\u{302E}|\u{302F}/u
-/** Code points that are valid only in some contexts: what must match before, after or around them (RFC 5892 sections A.3 to A.9). */
+/**
+ * Code points that are valid only in some contexts: what must match before, after or around them (RFC 5892 sections A.3
+ * to A.9).
+ */
 const CONTEXT_RULES = [
   { character: /\u{B7}/u, before: /l$/, after: /^l/, all: /^/ },
   { character: /\u{375}/u, before: /$/, after: /^\p{Script=Greek}/u, all: /^/ },
@@ -32,8 +35,8 @@ const RIGHT_TO_LEFT_TYPES = new Set(['R', 'AL', 'AN', 'EN', 'ES', 'CS', 'ET', 'O
 const bidi = (createBidi as () => Bidi)()
 
 /**
- * The form in which usernames are compared: UsernameCaseMapped of RFC 8265 section 3.3 (width-mapped, lower case, NFC, with
- * its directionality rule), for each word of a name whose words are separated by single spaces (section 3.1).
+ * The form in which usernames are compared: UsernameCaseMapped of RFC 8265 section 3.3 (width-mapped, lower case, NFC,
+ * with its directionality rule), for each word of a name whose words are separated by single spaces (section 3.1).
  * @throws username_invalid; its detail says what is wrong.
  */
 export function usernameKey (username: string): string {
@@ -77,7 +80,10 @@ export function findUsernameKey (username: string): string | undefined {
   }
 }
 
-/** Whether text looks like a personal access token or a JWT (base64url of `{"`, RFC 7515 section 3.1), in upper or lower case. */
+/**
+ * Whether text looks like a personal access token or a JWT (base64url of `{"`, RFC 7515 section 3.1), in upper or lower
+ * case.
+ */
 export function looksLikeToken (text: string): boolean {
   return /^mst_/i.test(text) || /^eyj[\w-]+\.[\w-]*\.[\w-]*$/i.test(text)
 }
@@ -96,10 +102,14 @@ function isIdentifierCharacter (character: string): boolean {
   return LETTERS_AND_DIGITS.test(character)
 }
 
-/** Whether a character with a context rule is valid here. Join controls have no rule and are refused: they are invisible. */
+/**
+ * Whether a character with a context rule is valid here. Join controls have no rule and are refused: they are
+ * invisible.
+ */
 function isValidInContext (character: string, before: string, after: string): boolean {
   return CONTEXT_RULES.some(rule =>
-    rule.character.test(character) && rule.before.test(before) && rule.after.test(after) && rule.all.test(before + character + after))
+    rule.character.test(character) && rule.before.test(before) &&
+      rule.after.test(after) && rule.all.test(before + character + after))
 }
 
 /** RFC 5893 section 2: a word with a right-to-left character starts with one and has no left-to-right characters. */

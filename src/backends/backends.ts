@@ -27,7 +27,12 @@ export interface KeySource {
 }
 
 /** What the settings choose: where the metadata is, and where the bytes. */
-export interface Backends { readonly metadata: Metadata, readonly blobs: BlobStore, readonly reserve: Reserve, readonly keys: KeySource }
+export interface Backends {
+  readonly metadata: Metadata
+  readonly blobs: BlobStore
+  readonly reserve: Reserve
+  readonly keys: KeySource
+}
 
 type OpenMetadata = Omit<Backends, 'blobs'> & { readonly storage: StorageRecord }
 
@@ -41,7 +46,9 @@ export function usesDataFolder ({ databaseUrl, storageUrl }: Place): boolean {
 /** Creates and checks the data folder, if there is one. @throws {ConfigError}. */
 export async function prepareFolder (config: Place): Promise<void> {
   const { dataDir, databaseUrl, storageUrl } = config
-  if (usesDataFolder(config)) await prepareDataFolder(dataDir, { hasDatabase: databaseUrl === undefined, hasBlobs: storageUrl === undefined })
+  if (usesDataFolder(config)) {
+    await prepareDataFolder(dataDir, { hasDatabase: databaseUrl === undefined, hasBlobs: storageUrl === undefined })
+  }
 }
 
 /** Locks the data folder, if there is one, for this process. @throws {FolderInUseError} with the text `inUse`. */
@@ -51,12 +58,16 @@ export function lockDataFolder (config: Place, options?: { inUse: string }): Fol
 
 /** `takeFolder` locks the data folder while a database in it is upgraded. */
 export async function openBackends (config: Config, takeFolder?: () => FolderLock): Promise<Backends> {
-  const opened = config.databaseUrl === undefined ? await openSqlite(config, takeFolder) : await openSharedMetadata(config.databaseUrl, config.keeping)
+  const opened = config.databaseUrl === undefined
+    ? await openSqlite(config, takeFolder)
+    : await openSharedMetadata(config.databaseUrl, config.keeping)
   try {
     const blobs = await openBlobs(config, opened.reserve)
     try {
       // A database and blobs in one folder can't be confused.
-      if (config.databaseUrl !== undefined || config.storageUrl !== undefined) await requirePair(blobPlaceOf(config), { ...opened, blobs })
+      if (config.databaseUrl !== undefined || config.storageUrl !== undefined) {
+        await requirePair(blobPlaceOf(config), { ...opened, blobs })
+      }
     } catch (error) {
       await blobs.close()
       throw error
@@ -70,7 +81,8 @@ export async function openBackends (config: Config, takeFolder?: () => FolderLoc
 
 async function openSqlite ({ dataDir, keeping }: Config, takeFolder?: () => FolderLock): Promise<OpenMetadata> {
   const reserve = await openReserve(join(dataDir, dataFolderLayout.reserve))
-  const metadata = await reserve.withSpace(() => openSqliteMetadata(join(dataDir, dataFolderLayout.database), { keeping, ...(takeFolder && { takeFolder }) }))
+  const metadata = await reserve.withSpace(() =>
+    openSqliteMetadata(join(dataDir, dataFolderLayout.database), { keeping, ...(takeFolder && { takeFolder }) }))
   return { metadata, reserve, keys: keysIn(dataDir), storage: storageRecordIn(dataDir) }
 }
 
@@ -137,7 +149,9 @@ export const doctorTools: DoctorTools = {
 }
 
 /** Opens the signing keys for a command. */
-export async function openKeySource ({ dataDir, databaseUrl }: Place): Promise<KeySource & { close (): Promise<void> }> {
+export async function openKeySource ({
+  dataDir, databaseUrl
+}: Place): Promise<KeySource & { close (): Promise<void> }> {
   if (databaseUrl === undefined) return { ...keysIn(dataDir), close: async () => {} }
   const metadata = await openPostgres(databaseUrl)
   return { ...keysOf(metadata), close: () => metadata.close() }
@@ -157,13 +171,19 @@ const DEFAULT_PART_MEMORY_BYTES = 384 * 1024 ** 2
 
 export async function openBlobs (config: Config, reserve: Pick<Reserve, 'missingBytes'>): Promise<BlobStore> {
   const { storageUrl, blobGraceSeconds, idleSeconds, dataDir, minFreeBytes, maxMemoryBytes } = config
-  if (storageUrl === undefined) return openDiskBlobs({ folder: dataDir, minFreeBytes: () => Math.max(minFreeBytes, reserve.missingBytes) })
+  if (storageUrl === undefined) {
+    return openDiskBlobs({ folder: dataDir, minFreeBytes: () => Math.max(minFreeBytes, reserve.missingBytes) })
+  }
   // Loaded on demand: the AWS SDK takes 0.15 s and 23 MB.
   const { openS3Blobs } = await import('../blobs/s3/s3.ts')
   return openS3Blobs({
     url: storageUrl,
     graceSeconds: blobGraceSeconds,
     idleMilliseconds: Math.ceil(idleSeconds * 1000 / REQUESTS_IN_IDLE_TIME),
-    partMemoryBytes: maxMemoryBytes === 0 ? DEFAULT_PART_MEMORY_BYTES : Math.max(MIN_PART_MEMORY_BYTES, Math.floor(maxMemoryBytes * PART_MEMORY_SHARE))
+    partMemoryBytes: maxMemoryBytes === 0
+      ? DEFAULT_PART_MEMORY_BYTES
+      : Math.max(
+        MIN_PART_MEMORY_BYTES, Math.floor(maxMemoryBytes * PART_MEMORY_SHARE)
+      )
   })
 }

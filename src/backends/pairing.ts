@@ -18,7 +18,10 @@ export interface Pair {
   readonly storage: StorageRecord
 }
 
-/** How many blobs of the database are looked for in a store without a mark; one must be there. Several, because some may be damaged. */
+/**
+ * How many blobs of the database are looked for in a store without a mark; one must be there. Several, because some may
+ * be damaged.
+ */
 const SAMPLE = 20
 
 /** The name of the mark in a blob store with which the database records `storageId`. */
@@ -27,12 +30,12 @@ function markOf (installationId: string, storageId: string): string {
 }
 
 /**
- * Checks that a database and a blob store belong together: the store has a mark with the id that the database records. With another
- * bucket, prefix or folder, a server would find no files and would never delete their bytes.
+ * Checks that a database and a blob store belong together: the store has a mark with the id that the database records.
+ * With another bucket, prefix or folder, a server would find no files and would never delete their bytes.
  *
- * A database and a store that are used together for the first time become a pair. So do a database and a store of an older version,
- * which made no marks, if the store has its files. The mark is written before the id is recorded: once one process has recorded its
- * id, all others find its mark.
+ * A database and a store that are used together for the first time become a pair. So do a database and a store of an
+ * older version, which made no marks, if the store has its files. The mark is written before the id is recorded: once
+ * one process has recorded its id, all others find its mark.
  * @throws {ConfigError} if they do not belong together; both are as before.
  */
 export async function requirePair (place: string, pair: Pair): Promise<void> {
@@ -49,7 +52,9 @@ export async function requirePair (place: string, pair: Pair): Promise<void> {
   await requirePair(place, pair)
 }
 
-/** Marks a blob store for metadata of an installation that is about to be restored. Returns the id to record with it. */
+/**
+ * Marks a blob store for metadata of an installation that is about to be restored. Returns the id to record with it.
+ */
 export async function markRestored (installationId: string, blobs: BlobStore): Promise<string> {
   const id = randomUUID()
   await blobs.mark(markOf(installationId, id))

@@ -30,10 +30,15 @@ export function lockBackupFolder (file: string): FolderLock {
   return lockFolder(file, { inUse: 'another backup to this folder is running' })
 }
 
-/** Opens the store for a backup, with or without running servers. @throws {FolderInUseError} if another backup of the same folder is running. */
+/**
+ * Opens the store for a backup, with or without running servers.
+ * @throws {FolderInUseError} if another backup of the same folder is running.
+ */
 export async function openBackupSource (config: Config): Promise<BackupSource> {
   const { dataDir, databaseUrl } = config
-  return databaseUrl === undefined ? openSqliteSource(config, join(dataDir, dataFolderLayout.database)) : openPostgresSource(config, databaseUrl)
+  return databaseUrl === undefined
+    ? openSqliteSource(config, join(dataDir, dataFolderLayout.database))
+    : openPostgresSource(config, databaseUrl)
 }
 
 /** Opens the data folder read-only, with the retention lock. */
@@ -68,7 +73,8 @@ async function openPostgresSource (config: Config, url: string): Promise<BackupS
     return {
       installationId: metadata.installationId,
       blobs,
-      readKeys: async () => config.signingKeys === undefined ? Buffer.from(signingKeyLines(await metadata.readSigningKeys())) : undefined,
+      readKeys: async () =>
+        config.signingKeys === undefined ? Buffer.from(signingKeyLines(await metadata.readSigningKeys())) : undefined,
       async takeSnapshot (copy) {
         await metadata.exportMetadata(copy)
         return openSnapshot(copy)
@@ -90,10 +96,14 @@ async function closeAll (release: () => Promise<void>, blobs: BlobStore, metadat
   await metadata.close()
 }
 
-/** Keeps the bytes of discarded blobs until the returned function is called. If the lock expires early, bytes may be missing and the backup fails. */
+/**
+ * Keeps the bytes of discarded blobs until the returned function is called. If the lock expires early, bytes may be
+ * missing and the backup fails.
+ */
 async function keepDiscardedBlobs (metadata: PostgresMetadata): Promise<() => Promise<void>> {
   const id = await metadata.takeRetentionLock(RETENTION_LOCK_SECONDS)
-  const timer = setInterval(() => { metadata.renewRetentionLock(id, RETENTION_LOCK_SECONDS).catch(() => {}) }, RETENTION_LOCK_SECONDS * 1000 / 4)
+  const renew = () => { metadata.renewRetentionLock(id, RETENTION_LOCK_SECONDS).catch(() => {}) }
+  const timer = setInterval(renew, RETENTION_LOCK_SECONDS * 1000 / 4)
   return async () => {
     clearInterval(timer)
     await metadata.releaseRetentionLock(id)
@@ -101,22 +111,26 @@ async function keepDiscardedBlobs (metadata: PostgresMetadata): Promise<() => Pr
 }
 
 /**
- * Opens an empty store that is not a data folder alone, to restore a backup of an installation into it. @throws {ConfigError} if it
- * is not empty, or if its blobs are another installation's, {FolderInUseError} if a server uses its data folder.
+ * Opens an empty store that is not a data folder alone, to restore a backup of an installation into it.
+ * @throws {ConfigError} if it is not empty, or if its blobs are another installation's, {FolderInUseError} if a server
+ * uses its data folder.
  */
 export async function openRestoreTarget (config: Config, installationId: string): Promise<RestoreTarget> {
   await prepareFolder(config)
   const opened: { close (): unknown }[] = [lockDataFolder(config)]
   const close = async () => { for (const each of opened.splice(0).reverse()) await each.close() }
   try {
-    const importer = config.databaseUrl === undefined ? await importerInto(config.dataDir) : await openEmptyPostgres(config.databaseUrl)
+    const importer = config.databaseUrl === undefined
+      ? await importerInto(config.dataDir)
+      : await openEmptyPostgres(config.databaseUrl)
     opened.push(importer)
     const blobs = await openBlobs(config, noReserve)
     opened.push(blobs)
     await refuseForeignMark(blobPlaceOf(config), { metadata: { installationId }, blobs })
     return {
       blobs,
-      importMetadata: async (file, keys) => importer.importMetadata(file, keys, await markRestored(installationId, blobs)),
+      importMetadata: async (file, keys) =>
+        importer.importMetadata(file, keys, await markRestored(installationId, blobs)),
       close
     }
   } catch (error) {

@@ -22,10 +22,10 @@ import {
 const prefixes = Array.from({ length: 256 }, (_, index) => index.toString(16).padStart(2, '0'))
 
 /**
- * A store under a retention lock: the bytes of every blob that a file has now or gets later stay until `close`. A backup first
- * copies the metadata, then the blobs that the copy names: all of them are still there, however long that takes and whatever
- * is replaced or deleted meanwhile. Blobs first would not work: the metadata could name blobs that were added and deleted in
- * between, and repeating until nothing is missing may never end on a busy server.
+ * A store under a retention lock: the bytes of every blob that a file has now or gets later stay until `close`. A
+ * backup first copies the metadata, then the blobs that the copy names: all of them are still there, however long that
+ * takes and whatever is replaced or deleted meanwhile. Blobs first would not work: the metadata could name blobs that
+ * were added and deleted in between, and repeating until nothing is missing may never end on a busy server.
  */
 export interface BackupSource {
   readonly installationId: string
@@ -48,7 +48,10 @@ export interface BackupCounts { linked: number, copied: number, kept: number }
 export interface DraftBackup {
   readonly summary: BackupSummary
   readonly counts: Readonly<BackupCounts>
-  /** Atomically and durably replaces the previous backup, then deletes what only that one used. Returns the number of deleted blobs. */
+  /**
+   * Atomically and durably replaces the previous backup, then deletes what only that one used. Returns the number of
+   * deleted blobs.
+   */
   commit (): Promise<number>
   /** Unless it was committed, deletes the draft; the previous backup is unchanged. */
   close (): Promise<void>
@@ -73,8 +76,9 @@ export async function prepareBackupFolder (folder: string, installationId: strin
 }
 
 /**
- * Makes a backup in a prepared folder, beside the previous one. Blobs that are already there, also from an interrupted run,
- * are kept. Nothing is deleted before `commit`, so if this fails or is interrupted, the previous backup stays valid.
+ * Makes a backup in a prepared folder, beside the previous one. Blobs that are already there, also from an interrupted
+ * run, are kept. Nothing is deleted before `commit`, so if this fails or is interrupted, the previous backup stays
+ * valid.
  * @throws {BackupError} if bytes of the source are missing or damaged, storage_full.
  */
 export async function createBackup ({ source, folder, onProgress }: {
@@ -143,12 +147,14 @@ function draftOf ({ folder, summary, counts, snapshot }: {
 }
 
 /**
- * Copies the signing keys, after the metadata: so every token in the copy has its key. Returns the digest; undefined if there
- * are no keys.
+ * Copies the signing keys, after the metadata: so every token in the copy has its key. Returns the digest; undefined if
+ * there are no keys.
  */
 async function copyKeys (source: BackupSource, snapshotFolder: string): Promise<string | undefined> {
   const keys = await source.readKeys()
-  return keys === undefined ? undefined : (await writeDurably(join(snapshotFolder, dataFolderLayout.signingKeys), [keys])).sha256
+  return keys === undefined
+    ? undefined
+    : (await writeDurably(join(snapshotFolder, dataFolderLayout.signingKeys), [keys])).sha256
 }
 
 interface CopyOptions {
@@ -162,7 +168,9 @@ interface CopyOptions {
 }
 
 /** Copies the blobs and yields the lines of the digest file; each blob is in the backup before its line is yielded. */
-async function * copyBlobs ({ source, snapshot, folder, name, keys, counts, onProgress }: CopyOptions): AsyncGenerator<Buffer> {
+async function * copyBlobs ({
+  source, snapshot, folder, name, keys, counts, onProgress
+}: CopyOptions): AsyncGenerator<Buffer> {
   const database = await contentOf(join(folder, name, dataFolderLayout.database))
   yield Buffer.from(sumLine(database.sha256, `${name}/${dataFolderLayout.database}`))
   if (keys !== undefined) yield Buffer.from(sumLine(keys, `${name}/${dataFolderLayout.signingKeys}`))
@@ -181,10 +189,12 @@ async function * copyBlobs ({ source, snapshot, folder, name, keys, counts, onPr
 }
 
 /**
- * A file with the blob's name is complete: it was created atomically, and blobs never change. The size is checked in case
- * it was damaged.
+ * A file with the blob's name is complete: it was created atomically, and blobs never change. The size is checked in
+ * case it was damaged.
  */
-async function copyBlob (blob: StoredBlob, { source, folder }: { source: BackupSource, folder: string }): Promise<keyof BackupCounts> {
+async function copyBlob (
+  blob: StoredBlob, { source, folder }: { source: BackupSource, folder: string }
+): Promise<keyof BackupCounts> {
   const path = join(folder, blobPath(blob.id))
   const present = await lstat(path).catch(() => undefined)
   if (present?.isFile() === true && present.size === blob.size) return 'kept'
@@ -199,7 +209,9 @@ async function copyBlob (blob: StoredBlob, { source, folder }: { source: BackupS
 }
 
 /** Deletes other snapshots, and blobs that this snapshot does not name. */
-async function removeUnreferenced (folder: string, { snapshot: name }: BackupSummary, snapshot: Snapshot): Promise<number> {
+async function removeUnreferenced (
+  folder: string, { snapshot: name }: BackupSummary, snapshot: Snapshot
+): Promise<number> {
   for (const other of (await readdir(folder)).filter(entry => entry.startsWith('snapshot-') && entry !== name)) {
     await rm(join(folder, other), { recursive: true })
   }

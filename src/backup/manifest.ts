@@ -19,14 +19,20 @@ export class NewerBackupError extends BackupError {}
 /** Increased whenever older versions could not read the new format. */
 const FORMAT = 1
 
-/** Names in a backup folder; `blobs/` and the folder of the snapshot are beside them. Anything else was left by an interrupted run. */
+/**
+ * Names in a backup folder; `blobs/` and the folder of the snapshot are beside them. Anything else was left by an
+ * interrupted run.
+ */
 export const backupLayout = {
   /** Contains the id of the installation: the folder is for its backups only. */
   installation: 'installation',
   /** Names the current snapshot: replacing this file replaces the backup, atomically. */
   manifest: 'manifest.json',
   draft: 'manifest.json.draft',
-  /** In the folder of a snapshot: for each file its digest and its path relative to the backup folder, in the format of `sha256sum -c`. */
+  /**
+   * In the folder of a snapshot: for each file its digest and its path relative to the backup folder, in the format of
+   * `sha256sum -c`.
+   */
   sums: 'SHA256SUMS',
   scratch: 'scratch',
   lock: 'lock.db'
@@ -117,7 +123,9 @@ export async function * readSums (folder: string, backup: BackupSummary): AsyncG
     )
   })
   if (sha256 !== backup.sums) throw new BackupError(`${path} is damaged`)
-  for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Infinity })) yield sumOf(line, backup)
+  for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Infinity })) {
+    yield sumOf(line, backup)
+  }
 }
 
 /** The files in the folder of a snapshot. */
@@ -125,7 +133,10 @@ const snapshotFiles = [dataFolderLayout.database, dataFolderLayout.signingKeys]
 
 const BLOB = /^blobs\/[0-9a-f]{2}\/([0-9a-f]{32})$/
 
-/** Checks the path, although the list has the right digest: even a forged backup must not read or write outside the folders. */
+/**
+ * Checks the path, although the list has the right digest: even a forged backup must not read or write outside the
+ * folders.
+ */
 function sumOf (line: string, { snapshot }: BackupSummary): Sum {
   const [sha256 = '', path = ''] = line.split('  ')
   const [, id] = BLOB.exec(path) ?? []

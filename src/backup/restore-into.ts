@@ -14,8 +14,8 @@ import { batches, bytesOf, copyVerified, failAsUnreadable, refuseDamaged, type R
 export interface RestoreTarget {
   readonly blobs: BlobStore
   /**
-   * Takes over the metadata in a SQLite database of this version or an older one, and the signing keys, if the backup has any: all or
-   * nothing. May change the file.
+   * Takes over the metadata in a SQLite database of this version or an older one, and the signing keys, if the backup
+   * has any: all or nothing. May change the file.
    */
   importMetadata (file: string, keys: SigningKey[] | undefined): Promise<void>
   close (): Promise<void>
@@ -31,11 +31,13 @@ export interface RestoreIntoOptions {
 }
 
 /**
- * Restores a backup into a database and a blob store of any kind. The metadata comes last: until then no account exists. A restore
- * that was interrupted continues: blobs that are there, with the right digest, are not written again.
+ * Restores a backup into a database and a blob store of any kind. The metadata comes last: until then no account
+ * exists. A restore that was interrupted continues: blobs that are there, with the right digest, are not written again.
  * @throws {BackupError} if the backup is damaged.
  */
-export async function restoreInto ({ folder, backup, target, openSnapshot, onProgress }: RestoreIntoOptions): Promise<void> {
+export async function restoreInto ({
+  folder, backup, target, openSnapshot, onProgress
+}: RestoreIntoOptions): Promise<void> {
   const scratch = await mkdtemp(join(tmpdir(), 'magicstore-restore-'))
   const database = join(scratch, dataFolderLayout.database)
   const keys = join(scratch, dataFolderLayout.signingKeys)
@@ -43,8 +45,9 @@ export async function restoreInto ({ folder, backup, target, openSnapshot, onPro
     let done = 0
     for await (const batch of batches(readSums(folder, backup))) {
       await inParallel(batch, async sum => {
-        if (sum.target === dataFolderLayout.database) await copyVerified(join(folder, sum.path), database, sum.sha256)
-        else if (sum.target === dataFolderLayout.signingKeys) await copyVerified(join(folder, sum.path), keys, sum.sha256)
+        const path = join(folder, sum.path)
+        if (sum.target === dataFolderLayout.database) await copyVerified(path, database, sum.sha256)
+        else if (sum.target === dataFolderLayout.signingKeys) await copyVerified(path, keys, sum.sha256)
         else await putBlob(folder, sum, target.blobs)
       })
       // The first file is the database: check its version before the rest is written.
@@ -71,7 +74,10 @@ async function putBlob (folder: string, { path, sha256 }: Sum, blobs: BlobStore)
   blobs.commit(id)
 }
 
-/** Whether the store has the blob with these bytes. Reads all of them, because the restore may be meant to repair damage. */
+/**
+ * Whether the store has the blob with these bytes. Reads all of them, because the restore may be meant to repair
+ * damage.
+ */
 async function isPresent (blobs: BlobStore, { id, size, sha256 }: StoredBlob): Promise<boolean> {
   try {
     const bytes = await blobs.read(id, size, [{ start: 0, end: size - 1 }])

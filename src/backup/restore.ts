@@ -10,7 +10,10 @@ import { BackupError, type BackupSummary, inParallel, readSums, type Sum } from 
 /** Files processed in one batch, so that a list of a million files is never in memory. */
 const BATCH = 256
 
-/** Copies or links the file `from` to `to`, and reads all of it. @throws {BackupError} if it does not have the digest. */
+/**
+ * Copies or links the file `from` to `to`, and reads all of it.
+ * @throws {BackupError} if it does not have the digest.
+ */
 type CopyFile = (from: string, to: string, sha256: string) => Promise<void>
 
 /** The functions of the metadata backend that restoring needs. */
@@ -31,9 +34,10 @@ interface FillOptions {
 }
 
 /**
- * Restores a backup into an empty or new data folder, completely or not at all: all files are copied to a temporary folder,
- * compared with their digests and synced, then moved to their places, the database last. They are copies, not links, so
- * changes to the data folder never affect the backup. An interrupted restore is started again from the beginning.
+ * Restores a backup into an empty or new data folder, completely or not at all: all files are copied to a temporary
+ * folder, compared with their digests and synced, then moved to their places, the database last. They are copies, not
+ * links, so changes to the data folder never affect the backup. An interrupted restore is started again from the
+ * beginning.
  * @throws {BackupError} if the backup is damaged or the folder is not empty; the folder is then unchanged.
  */
 export async function restoreBackup (
@@ -74,15 +78,22 @@ async function clear (target: string): Promise<void> {
 /** No server starts in the folder until the database is there, which is moved last. */
 async function moveIn (temporary: string, target: string): Promise<void> {
   const { database } = dataFolderLayout
-  for (const name of (await readdir(temporary)).filter(name => name !== database)) await rename(join(temporary, name), join(target, name))
+  for (const name of (await readdir(temporary)).filter(name => name !== database)) {
+    await rename(join(temporary, name), join(target, name))
+  }
   await sync(target)
   await rename(join(temporary, database), join(target, database))
   await rmdir(temporary)
   await sync(target)
 }
 
-/** Copies or links every file of a backup into a new folder, on stable storage. @throws {BackupError} if one is missing or damaged. */
-export async function fillDataFolder ({ folder, backup, target, copyFile, openSnapshot, onProgress }: FillOptions): Promise<void> {
+/**
+ * Copies or links every file of a backup into a new folder, on stable storage.
+ * @throws {BackupError} if one is missing or damaged.
+ */
+export async function fillDataFolder ({
+  folder, backup, target, copyFile, openSnapshot, onProgress
+}: FillOptions): Promise<void> {
   const blobs = join(target, dataFolderLayout.blobs)
   await mkdir(target, { mode: 0o700 })
   await mkdir(blobs, { mode: 0o700 })
@@ -90,7 +101,9 @@ export async function fillDataFolder ({ folder, backup, target, copyFile, openSn
   for await (const batch of batches(readSums(folder, backup))) {
     const folders = new Set(batch.map(sum => dirname(join(target, sum.target))))
     for (const path of folders) await mkdir(path, { recursive: true, mode: 0o700 })
-    await inParallel(batch, sum => copierOf(sum, copyFile)(join(folder, sum.path), join(target, sum.target), sum.sha256))
+    await inParallel(
+      batch, sum => copierOf(sum, copyFile)(join(folder, sum.path), join(target, sum.target), sum.sha256)
+    )
     for (const path of folders) await sync(path)
     // The first file is the database: check its version before copying the rest.
     if (done === 0) openSnapshot(join(target, dataFolderLayout.database)).close()

@@ -4,20 +4,24 @@ import { type AppendOptions, type Draft, type StoredBlob, Superseded } from './b
 import { createCheckpoints } from './checkpoints.ts'
 
 /**
- * What a store writes one blob with: a new one, or a draft from its end on. The caller waits for one call before the next, except that
- * `checkpoint` may run beside `add`.
+ * What a store writes one blob with: a new one, or a draft from its end on. The caller waits for one call before the
+ * next, except that `checkpoint` may run beside `add`.
  */
 export interface BlobWriter {
   /** Takes bytes. A promise if the caller must wait before the next ones. */
   add (chunk: Uint8Array): Promise<void> | undefined
   /**
-   * Of a draft: brings to stable storage and saves what was added before; unless it `isLast`, only as much as could be written. Resolves with
-   * the draft. @throws {Superseded}.
+   * Of a draft: brings to stable storage and saves what was added before; unless it `isLast`, only as much as could be
+   * written. Resolves with the draft.
+   * @throws {Superseded}.
    */
   checkpoint (at: { isLast: boolean }): Promise<Draft>
   /** Of a new blob: brings the blob and its name to stable storage. */
   finish (): Promise<void>
-  /** To be called last. Nothing stays of a new blob that is not finished, nor of a draft what no saved one refers to. Never fails. */
+  /**
+   * To be called last. Nothing stays of a new blob that is not finished, nor of a draft what no saved one refers to.
+   * Never fails.
+   */
   close (): Promise<void>
 }
 
@@ -43,7 +47,9 @@ export async function putBytes (writer: BlobWriter, bytes: AsyncIterable<Uint8Ar
 interface Append extends Pick<AppendOptions, 'maxBytes' | 'isAtomic'> { readonly draft: Draft }
 
 /** Writes what follows a draft, like {@link BlobStore.append}. */
-export async function appendBytes (writer: BlobWriter, bytes: AsyncIterable<Uint8Array>, { draft, maxBytes, isAtomic = false }: Append): Promise<Draft> {
+export async function appendBytes (
+  writer: BlobWriter, bytes: AsyncIterable<Uint8Array>, { draft, maxBytes, isAtomic = false }: Append
+): Promise<Draft> {
   const checkpoints = createCheckpoints(isAtomic ? undefined : () => writer.checkpoint({ isLast: false }))
   let { size } = draft
   let isOver = false

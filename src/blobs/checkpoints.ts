@@ -6,8 +6,8 @@ const SAVE_MILLISECONDS = 5000
 
 export interface Checkpoints {
   /**
-   * Counts bytes that arrived. Begins to save if enough have; the append goes on meanwhile. A promise if the caller must wait before
-   * the next bytes: when as many have arrived again, but that save is still in progress.
+   * Counts bytes that arrived. Begins to save if enough have; the append goes on meanwhile. A promise if the caller
+   * must wait before the next bytes: when as many have arrived again, but that save is still in progress.
    */
   count (bytes: number): Promise<unknown> | undefined
   /** Resolves with the result of `work`, or rejects as soon as a save fails. */

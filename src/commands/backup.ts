@@ -43,7 +43,9 @@ export async function run (args: string[]): Promise<void> {
   console.log(values.json ? JSON.stringify(report) : textOf(report))
 }
 
-async function makeBackup (config: Config, folder: string, { isProven, progress }: { isProven: boolean, progress: Progress }) {
+async function makeBackup (
+  config: Config, folder: string, { isProven, progress }: { isProven: boolean, progress: Progress }
+) {
   const source = await openBackupSource(config)
   let lock
   let draft: DraftBackup | undefined
@@ -57,7 +59,9 @@ async function makeBackup (config: Config, folder: string, { isProven, progress 
     const removed = await draft.commit()
     const { createdAt, accounts, files, bytes, hasSigningKeys } = draft.summary
     const isOnDataDisk = usesDataFolder(config) && await deviceOf(folder) === await deviceOf(config.dataDir)
-    return { folder, createdAt, accounts, files, bytes, ...draft.counts, removed, hasSigningKeys, isProven, isOnDataDisk }
+    return {
+      folder, createdAt, accounts, files, bytes, ...draft.counts, removed, hasSigningKeys, isProven, isOnDataDisk
+    }
   } finally {
     await draft?.close()
     lock?.close()

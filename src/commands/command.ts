@@ -16,8 +16,8 @@ export interface Command {
 }
 
 /**
- * The single folder argument of a command, as an absolute path. @throws {UsageError} also if it is inside the data folder,
- * or contains it.
+ * The single folder argument of a command, as an absolute path.
+ * @throws {UsageError} also if it is inside the data folder, or contains it.
  */
 export async function folderArgument (command: string, [folder, ...rest]: string[], dataDir: string): Promise<string> {
   if (folder === undefined || rest.length > 0) throw new UsageError(`${command} needs exactly one folder; see magicstore ${command} --help`)

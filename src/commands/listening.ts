@@ -15,8 +15,8 @@ interface Place {
 }
 
 /**
- * Makes a server listen where the settings say, on one address: for a name with several addresses Fastify would create more
- * servers, without our time-outs and shutdown.
+ * Makes a server listen where the settings say, on one address: for a name with several addresses Fastify would create
+ * more servers, without our time-outs and shutdown.
  * @throws {ConfigError} if the name has no address or the address can't be used; EADDRINUSE if the port is in use.
  */
 export async function listenAt<T> (

@@ -28,7 +28,9 @@ export async function run (args: string[]): Promise<void> {
   const progress = createProgress()
   const backup = await readManifest(folder)
   const options = { folder, backup, onProgress: (done: number, total: number) => progress.show('restored', done, total) }
-  await (isDataFolderAlone(config) ? restoreBackup({ ...options, target, tools: restoreTools }) : restoreElsewhere(config, options)).finally(progress.clear)
+  await (isDataFolderAlone(config)
+    ? restoreBackup({ ...options, target, tools: restoreTools })
+    : restoreElsewhere(config, options)).finally(progress.clear)
   const { createdAt, accounts, files, bytes, hasSigningKeys } = backup
   const seconds = Math.round(performance.now() - start) / 1000
   const place = usesDataFolder(config) ? target : 'the database and the bucket of the settings'

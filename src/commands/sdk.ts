@@ -41,7 +41,10 @@ export async function run (args: string[]): Promise<void> {
   console.log(`${target} has a client for ${baseUrl}; see README.md there`)
 }
 
-/** @throws {OperatorError} if the folder has other files than those of a client, or a file of the same name that is not from this command. */
+/**
+ * @throws {OperatorError} if the folder has other files than those of a client, or a file of the same name that is not
+ * from this command.
+ */
 async function requireOwnFolder (folder: string): Promise<void> {
   const entries: string[] = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return []

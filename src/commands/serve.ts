@@ -118,7 +118,9 @@ async function reloadTls (config: Config, { http, renewTls }: App): Promise<void
   }
 }
 
-function welcome (config: Config, { address, metricsAddress }: { address: AddressInfo, metricsAddress: AddressInfo | undefined }): string {
+function welcome (
+  config: Config, { address, metricsAddress }: { address: AddressInfo, metricsAddress: AddressInfo | undefined }
+): string {
   const { databaseUrl, storageUrl } = config
   const transport = checkTransport(config)
   const url = config.publicUrl ?? `${config.tls === undefined ? 'http' : 'https'}://${authority(address)}`
@@ -150,7 +152,9 @@ function settingsText (): string {
 
 const CHECK_MILLISECONDS = 1000
 
-/** Calls `onExit` when the parent process has ended, unless `stop` is called before. Does not keep the process alive. */
+/**
+ * Calls `onExit` when the parent process has ended, unless `stop` is called before. Does not keep the process alive.
+ */
 function watchParent (onExit: () => void): { stop (): void } {
   const parent = process.ppid
   const timer = setInterval(() => {
@@ -164,10 +168,10 @@ function watchParent (onExit: () => void): { stop (): void } {
 const BACKGROUND_NICENESS = 10
 
 /**
- * Gives the event loop priority over the other threads of the process, which hash passwords: many concurrent sign-ins would
- * otherwise take CPU time from all other requests. Measured with eight sign-in loops on two cores: 19,000 requests per second
- * to GET /api/resource, and 12,000 without. On an idle machine it changes nothing. Only Linux has priorities per thread.
- * Call it once the thread pool has started, which the first use of the file system does.
+ * Gives the event loop priority over the other threads of the process, which hash passwords: many concurrent sign-ins
+ * would otherwise take CPU time from all other requests. Measured with eight sign-in loops on two cores: 19,000
+ * requests per second to GET /api/resource, and 12,000 without. On an idle machine it changes nothing. Only Linux has
+ * priorities per thread. Call it once the thread pool has started, which the first use of the file system does.
  */
 function prioritiseEventLoop (): void {
   try {

@@ -12,7 +12,9 @@ export interface Progress {
   readonly clear: () => void
 }
 
-/** A progress line on standard error, updated in place; nothing if that is not a terminal. `unit` is what is counted. */
+/**
+ * A progress line on standard error, updated in place; nothing if that is not a terminal. `unit` is what is counted.
+ */
 export function createProgress (unit = 'files'): Progress {
   const { stderr } = process
   if (!stderr.isTTY) return { show: () => {}, clear: () => {} }

@@ -130,8 +130,8 @@ function parseCount (text: string): number | undefined {
 }
 
 /**
- * From a prompt that does not show it, or from standard input, without the last line break. Never from an argument, which
- * all users of the machine can see.
+ * From a prompt that does not show it, or from standard input, without the last line break. Never from an argument,
+ * which all users of the machine can see.
  */
 async function readPassword (): Promise<string> {
   if (!process.stdin.isTTY) {
@@ -141,7 +141,10 @@ async function readPassword (): Promise<string> {
   return await askSecret('Password: ') ?? missingPassword()
 }
 
-/** Decoded like the password of a request: replacing bytes that are not UTF-8 would set another password. @throws password_invalid. */
+/**
+ * Decoded like the password of a request: replacing bytes that are not UTF-8 would set another password.
+ * @throws password_invalid.
+ */
 function textOf (bytes: Buffer): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
@@ -160,7 +163,9 @@ function missingVerb (): never {
 }
 
 /** The properties that are printed: all but the password hash. */
-function detailsOf ({ id, username, createdAt, disabledAt, usedFiles, usedBytes, keptBytes, quotaFiles, quotaBytes }: AccountRecord) {
+function detailsOf ({
+  id, username, createdAt, disabledAt, usedFiles, usedBytes, keptBytes, quotaFiles, quotaBytes
+}: AccountRecord) {
   return {
     id,
     username,
@@ -179,7 +184,8 @@ function printJson (account: AccountRecord): void {
 }
 
 function printText (account: AccountRecord): void {
-  const { id, username, createdAt, isDisabled, usedFiles, usedBytes, keptBytes, quotaFiles, quotaBytes } = detailsOf(account)
+  const { id, username, createdAt, isDisabled, usedFiles, usedBytes, keptBytes, quotaFiles, quotaBytes } =
+    detailsOf(account)
   const usage = [`${usedFiles} of ${limitText(quotaFiles)} files`, `${usedBytes} of ${limitText(quotaBytes)} bytes`, `${keptBytes} bytes of versions and trash`]
   console.log([id, username, `created ${createdAt}`, ...usage, ...(isDisabled ? ['disabled'] : [])].join('\t'))
 }

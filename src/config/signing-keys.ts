@@ -19,7 +19,9 @@ const PUBLISHED_SECRETS = new Set([
 /** `kid:secret`; the kid is copied into token headers unchanged. */
 const KEY_ITEM = /^([A-Za-z0-9_-]{1,32}):([^]+)$/
 
-/** One key that signs and verifies access tokens. `kid` is the key id in the token's header (RFC 7515 section 4.1.4). */
+/**
+ * One key that signs and verifies access tokens. `kid` is the key id in the token's header (RFC 7515 section 4.1.4).
+ */
 export interface SigningKey { readonly kid: string, readonly secret: string }
 
 /** A new random key of 256 bits, the size of an HS256 hash. */
@@ -37,7 +39,8 @@ export interface KeyItem { readonly text: string, readonly place: string }
 
 /**
  * Parses a key ring.
- * @throws {ConfigError} for an item that is malformed, weak or repeats a kid. The message names the place, never the text.
+ * @throws {ConfigError} for an item that is malformed, weak or repeats a kid. The message names the place, never the
+ * text.
  */
 export function parseSigningKeys (items: KeyItem[]): SigningKey[] {
   const keys = items.map(signingKey)

@@ -23,7 +23,10 @@ const MAX_PREFIX_LENGTH = 512
 
 const PARAMETERS = new Set(['endpoint', 'region', 'pathStyle'])
 
-/** Reads STORAGE_URL. Other stores than Amazon's have the bucket in the path, unless `pathStyle=false`. @throws {ConfigError}. */
+/**
+ * Reads STORAGE_URL. Other stores than Amazon's have the bucket in the path, unless `pathStyle=false`.
+ * @throws {ConfigError}.
+ */
 export function parseStorageUrl (text: string): StorageUrl {
   // The value is not shown: it may contain a secret.
   const expect = (isTrue: boolean) => { if (!isTrue) throw new ConfigError(`STORAGE_URL: ${EXPECTED}`) }

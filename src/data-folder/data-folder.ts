@@ -36,8 +36,8 @@ interface FolderUse { readonly hasDatabase: boolean, readonly hasBlobs: boolean 
 
 /**
  * Creates the folder if it is missing, and makes it inaccessible to other users of the machine.
- * @throws {ConfigError} after an interrupted restore, if the folder has a database or blobs that would not be used, or blobs without
- * a database, or if it is on two file systems.
+ * @throws {ConfigError} after an interrupted restore, if the folder has a database or blobs that would not be used, or
+ * blobs without a database, or if it is on two file systems.
  */
 export async function prepareDataFolder (folder: string, use: FolderUse): Promise<void> {
   await makeDataFolder(folder)
@@ -55,7 +55,10 @@ export async function prepareDataFolder (folder: string, use: FolderUse): Promis
   if (use.hasBlobs && await isOnTwoFileSystems(folder)) throw new ConfigError(`DATA_DIR: ${TWO_FILE_SYSTEMS}; ${TWO_FILE_SYSTEMS_REMEDY}`)
 }
 
-/** Creates the folder if it is missing, and returns whether it was. @throws {ConfigError} if it can't be created, or is something else. */
+/**
+ * Creates the folder if it is missing, and returns whether it was.
+ * @throws {ConfigError} if it can't be created, or is something else.
+ */
 export async function makeDataFolder (folder: string): Promise<boolean> {
   return makeFolder(folder).catch(failAsFolder(folder))
 }
@@ -78,7 +81,8 @@ export async function hasLostDatabase (folder: string): Promise<boolean> {
 }
 
 async function hasBlobs (folder: string): Promise<boolean> {
-  return await holdsFiles(join(folder, dataFolderLayout.blobs)) || await holdsFiles(join(folder, dataFolderLayout.incoming))
+  return await holdsFiles(join(folder, dataFolderLayout.blobs)) ||
+    await holdsFiles(join(folder, dataFolderLayout.incoming))
 }
 
 async function holdsFiles (folder: string): Promise<boolean> {
@@ -91,12 +95,16 @@ async function holdsFiles (folder: string): Promise<boolean> {
 export const TWO_FILE_SYSTEMS = 'incoming and blobs in DATA_DIR are on two file systems, so files can\'t be moved between them'
 export const TWO_FILE_SYSTEMS_REMEDY = 'mount the disk at DATA_DIR itself'
 
-/** Whether a blob can't be moved from `incoming` to `blobs` by a rename. Folders that do not exist yet are created in DATA_DIR itself. */
+/**
+ * Whether a blob can't be moved from `incoming` to `blobs` by a rename. Folders that do not exist yet are created in
+ * DATA_DIR itself.
+ */
 export async function isOnTwoFileSystems (folder: string): Promise<boolean> {
   const parts = [dataFolderLayout.incoming, dataFolderLayout.blobs].map(name => join(folder, name))
   const [from = '', to = ''] = await Promise.all(parts.map(async part => await isThere(part) ? part : folder))
   if (await deviceOf(from) !== await deviceOf(to)) return true
-  // A file system that is mounted twice allows no rename from one mount to the other either. EXDEV is checked before the missing name.
+  // A file system that is mounted twice allows no rename from one mount to the other either. EXDEV is checked before
+  // the missing name.
   const name = randomUUID()
   return await rename(join(from, name), join(to, name)).catch((error: NodeJS.ErrnoException) => error.code) === 'EXDEV'
 }
@@ -132,14 +140,20 @@ export async function isThere (path: string): Promise<boolean> {
   return access(path).then(() => true, () => false)
 }
 
-/** The signing keys of the folder, created at the first call; the first one signs. @throws {ConfigError} with the line that is not a key. */
+/**
+ * The signing keys of the folder, created at the first call; the first one signs.
+ * @throws {ConfigError} with the line that is not a key.
+ */
 export async function readSigningKeys (folder: string): Promise<SigningKey[]> {
   const keys = await findSigningKeys(folder) ?? await writeSigningKeys(folder, [createSigningKey()])
   await chmod(join(folder, dataFolderLayout.signingKeys), 0o600)
   return keys
 }
 
-/** The signing keys of the folder, in lines of `kid:secret`; undefined if there is no such file. @throws {ConfigError} as `readSigningKeys`. */
+/**
+ * The signing keys of the folder, in lines of `kid:secret`; undefined if there is no such file.
+ * @throws {ConfigError} as `readSigningKeys`.
+ */
 export async function findSigningKeys (folder: string): Promise<SigningKey[] | undefined> {
   const file = join(folder, dataFolderLayout.signingKeys)
   const bytes = await readIfThere(file)

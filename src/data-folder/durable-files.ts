@@ -11,7 +11,10 @@ export const READ_BYTES = 1024 ** 2
 
 const { EDQUOT, EFBIG, EMFILE, ENFILE, ENOSPC } = constants.errno
 
-/** The disk or the disk quota is full, or the file is too large for the file system. By number, because Node.js has no name for EDQUOT. */
+/**
+ * The disk or the disk quota is full, or the file is too large for the file system. By number, because Node.js has no
+ * name for EDQUOT.
+ */
 const OUT_OF_SPACE = new Set([ENOSPC, EDQUOT, EFBIG])
 
 /** The process or the machine has no file descriptors left. */
@@ -21,10 +24,13 @@ const OUT_OF_DESCRIPTORS = new Set([EMFILE, ENFILE])
 export interface FileDigest { readonly size: number, readonly sha256: string }
 
 /**
- * Writes a file, mode 0600, atomically: it is at `path` completely and on stable storage, or what was there before stays.
- * The caller syncs the folder, to make the name durable. @throws storage_full.
+ * Writes a file, mode 0600, atomically: it is at `path` completely and on stable storage, or what was there before
+ * stays. The caller syncs the folder, to make the name durable.
+ * @throws storage_full.
  */
-export async function writeDurably (path: string, bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<FileDigest> {
+export async function writeDurably (
+  path: string, bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>
+): Promise<FileDigest> {
   const draft = `${path}.new`
   await rm(draft, { force: true })
   try {
@@ -66,7 +72,10 @@ export function isDiskFull (error: unknown): boolean {
   return [ENOSPC, EDQUOT].includes(errorNumber(error))
 }
 
-/** Translates the error of a blob that can't be opened. Without a free file descriptor the blob may be intact. @throws file_damaged, overloaded. */
+/**
+ * Translates the error of a blob that can't be opened. Without a free file descriptor the blob may be intact.
+ * @throws file_damaged, overloaded.
+ */
 export function failAsDamaged (error: unknown): never {
   throw overloadOf(error) ?? new Problem('file_damaged', { cause: error })
 }
@@ -83,8 +92,8 @@ function errorNumber (error: unknown): number {
 }
 
 /**
- * Creates a folder, mode 0700, with its missing parents, all on stable storage. Returns whether something was created. One at a time: with
- * `recursive`, Node 20 never returns where a file system allows no folders, such as /proc.
+ * Creates a folder, mode 0700, with its missing parents, all on stable storage. Returns whether something was created.
+ * One at a time: with `recursive`, Node 20 never returns where a file system allows no folders, such as /proc.
  */
 export async function makeFolder (path: string): Promise<boolean> {
   const isNew = await makeOne(path).catch(async (error: NodeJS.ErrnoException) => {
@@ -128,7 +137,8 @@ export async function contentOf (path: string): Promise<FileDigest> {
 
 /** Syncs a file, or the names in a folder, to stable storage. */
 export async function sync (path: string): Promise<void> {
-  // Opened in the event loop: waking a thread took more time, and the kernel still knows a path that was just written to.
+  // Opened in the event loop: waking a thread took more time, and the kernel still knows a path that was just written
+  // to.
   const descriptor = fs.openSync(path, 'r')
   try {
     await syncDescriptor(descriptor)
@@ -139,8 +149,8 @@ export async function sync (path: string): Promise<void> {
 
 export interface SharedSync {
   /**
-   * Resolves when everything written before the call is on stable storage. Concurrent calls share one sync. A call during a
-   * sync waits for the next one, because the running one may have missed its writes.
+   * Resolves when everything written before the call is on stable storage. Concurrent calls share one sync. A call
+   * during a sync waits for the next one, because the running one may have missed its writes.
    */
   (): Promise<void>
   /** Syncs a last time and closes the file. */

@@ -20,7 +20,9 @@ export interface DatabaseTools {
 }
 
 /** `denied`: what this user can't read and write in DATA_DIR, which the check of the folder reports. */
-export async function checkDatabase (dataDir: string, denied: string[], { findReadableDatabase, checkDatabaseIntegrity }: DatabaseTools): Promise<Diagnosis> {
+export async function checkDatabase (
+  dataDir: string, denied: string[], { findReadableDatabase, checkDatabaseIntegrity }: DatabaseTools
+): Promise<Diagnosis> {
   if (await isHalfRestored(dataDir)) return fault('a restore into DATA_DIR was interrupted', 'run it again')
   if (await hasLostDatabase(dataDir)) return fault('it is missing, but the bytes of files are still there', LOST_DATABASE_REMEDY)
   if (!await hasDatabase(dataDir)) return good('it does not exist yet; the first start creates it')

@@ -46,7 +46,9 @@ interface Environment {
 }
 
 /** Checks everything that a server depends on, with or without a running server. Changes nothing in the data folder. */
-export async function * runChecks ({ config, nodeVersion, userId, tools, onProgress }: Environment): AsyncGenerator<Finding> {
+export async function * runChecks ({
+  config, nodeVersion, userId, tools, onProgress
+}: Environment): AsyncGenerator<Finding> {
   const { dataDir, databaseUrl, storageUrl } = config
   const now = Date.now()
   const entries = await entriesOf(dataDir)
@@ -77,7 +79,8 @@ export async function * runChecks ({ config, nodeVersion, userId, tools, onProgr
     clock: () => checkClock(entries, now),
     server: () => checkServer(config),
     public_address: () => checkPublicAddress(config),
-    database: () => databaseUrl === undefined ? checkDatabase(dataDir, denied, tools) : checkServerOfDatabase(databaseUrl, tools),
+    database: () =>
+      databaseUrl === undefined ? checkDatabase(dataDir, denied, tools) : checkServerOfDatabase(databaseUrl, tools),
     storage: () => checkStorage(config, tools)
   }
   const all = Object.entries(checks)

@@ -11,7 +11,12 @@ import type { DatabaseTools } from './database.ts'
 import { fault, good, warning, type Diagnosis } from './diagnosis.ts'
 
 /** An entry of the data folder, or the folder itself, whose name is then empty. */
-export interface Entry { readonly name: string, readonly mode: number, readonly userId: number, readonly changedAt: number }
+export interface Entry {
+  readonly name: string
+  readonly mode: number
+  readonly userId: number
+  readonly changedAt: number
+}
 
 /** What servers and commands create in the data folder beside the database, and what a new disk contains. */
 const ownNames: string[] = ['', ...Object.values(dataFolderLayout), `${dataFolderLayout.signingKeys}.new`, LOST_AND_FOUND]
@@ -45,11 +50,18 @@ export async function existingPart (folder: string): Promise<string> {
   return stat(folder).then(() => folder, () => existingPart(dirname(folder)))
 }
 
-/** The files and folders of MagicStore in the data folder that this user can't read and write. Not what is in the folders: that can be a lot. */
-export async function deniedEntries (folder: string, entries: Entry[], { isBesideDatabase }: DatabaseTools): Promise<string[]> {
+/**
+ * The files and folders of MagicStore in the data folder that this user can't read and write. Not what is in the
+ * folders: that can be a lot.
+ */
+export async function deniedEntries (
+  folder: string, entries: Entry[], { isBesideDatabase }: DatabaseTools
+): Promise<string[]> {
   const names = entries.map(({ name }) => name)
-    .filter(name => Object.values<string>(dataFolderLayout).includes(name) || isBesideDatabase(name, dataFolderLayout.database))
-  const results = await Promise.allSettled(names.map(name => access(join(folder, name), constants.R_OK | constants.W_OK)))
+    .filter(name =>
+      Object.values<string>(dataFolderLayout).includes(name) || isBesideDatabase(name, dataFolderLayout.database))
+  const results =
+    await Promise.allSettled(names.map(name => access(join(folder, name), constants.R_OK | constants.W_OK)))
   // A server may have deleted some meanwhile.
   return names.filter((_name, index) => {
     const result = results[index]
@@ -77,7 +89,10 @@ export async function checkFolder (folder: string, existing: string, denied: str
   return good(existing === folder ? `${folder} can be read and written` : `${folder} does not exist yet; the first start creates it`)
 }
 
-/** Why the folder can't be created below `existing`, in words: something other than a folder is in its place, or its name is not possible. */
+/**
+ * Why the folder can't be created below `existing`, in words: something other than a folder is in its place, or its
+ * name is not possible.
+ */
 async function findObstacle (folder: string, existing: string): Promise<string | undefined> {
   if (folder === existing) return undefined
   try {
@@ -90,9 +105,11 @@ async function findObstacle (folder: string, existing: string): Promise<string |
 }
 
 export function checkPermissions (folder: string, entries: Entry[]): Diagnosis {
-  const open = entries.filter(({ name, mode }) => (mode & 0o077) !== 0 && name !== LOST_AND_FOUND).map(({ name }) => name)
+  const open = entries.filter(({ name, mode }) => (mode & 0o077) !== 0 && name !== LOST_AND_FOUND)
+    .map(({ name }) => name)
   if (open.length === 0) return good('other users of this machine have no access to DATA_DIR')
-  const isSecret = open.some(name => name === dataFolderLayout.signingKeys || name.startsWith(dataFolderLayout.database))
+  const isSecret = open.some(name =>
+    name === dataFolderLayout.signingKeys || name.startsWith(dataFolderLayout.database))
   const message = `other users of this machine have access to ${open.map(name => join('DATA_DIR', name)).join(', ')}`
   return (isSecret ? fault : warning)(message, `chmod -R go= ${folder}`)
 }
@@ -100,7 +117,8 @@ export function checkPermissions (folder: string, entries: Entry[]): Diagnosis {
 /** `userId` is the user that commands run as. */
 export function checkOwner (folder: string, entries: Entry[], userId: number): Diagnosis {
   const owner = entries.find(({ name }) => name === '')?.userId ?? userId
-  const foreign = entries.filter(entry => entry.userId !== owner && entry.name !== LOST_AND_FOUND).map(({ name }) => name)
+  const foreign = entries.filter(entry => entry.userId !== owner && entry.name !== LOST_AND_FOUND)
+    .map(({ name }) => name)
   if (foreign.length > 0) {
     return fault(
     `DATA_DIR belongs to user ${owner}, but these entries belong to other users: ${foreign.join(', ')}`,

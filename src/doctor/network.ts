@@ -16,7 +16,10 @@ interface Body {
   readonly detail?: string
 }
 
-/** The functions of the backends on other machines that the checks need. Each throws an error with the reason in one line. */
+/**
+ * The functions of the backends on other machines that the checks need. Each throws an error with the reason in one
+ * line.
+ */
 export interface ServiceTools {
   /** The version of the database server, and whether the next start upgrades the database. Changes nothing. */
   readonly checkDatabaseServer: (url: string) => Promise<{ readonly version: string, readonly isOutdated: boolean }>

@@ -19,7 +19,10 @@ export interface LongRemoval { readonly blobs: number, readonly seconds?: number
 /** Called when a removal has become long, and when it ends. Must not throw. */
 export type RemovalObserver = (removal: LongRemoval) => void
 
-/** Removes deleted accounts and the bytes that no file uses, in the background, in batches, so that requests are served in between. */
+/**
+ * Removes deleted accounts and the bytes that no file uses, in the background, in batches, so that requests are served
+ * in between.
+ */
 export class BlobCleanup {
   readonly #stores: Stores
   readonly #sweeper: Sweeper
@@ -30,10 +33,15 @@ export class BlobCleanup {
     this.#sweeper = new Sweeper(signal => this.#removeUnreferenced(signal).then(() => stores.reserve.restore()))
   }
 
-  /** At start: completes or removes the uploads that the last process had in progress. The cost depends on their number only. */
+  /**
+   * At start: completes or removes the uploads that the last process had in progress. The cost depends on their number
+   * only.
+   */
   async recover (): Promise<void> {
     const pending = await this.#stores.blobs.pending()
-    for (let first = 0; first < pending.length; first += BATCH) await this.#recoverBatch(pending.slice(first, first + BATCH))
+    for (let first = 0; first < pending.length; first += BATCH) {
+      await this.#recoverBatch(pending.slice(first, first + BATCH))
+    }
   }
 
   /** Requests a removal, which starts soon. What fails is tried again within a minute. */

@@ -16,7 +16,10 @@ interface Position { readonly key: string | number, readonly id: string | number
 export interface Cursors {
   /** A cursor for the page after a position: opaque to clients and valid for this listing only. */
   write (after: Position, listing: Listing): Promise<string>
-  /** The position as it was written, or undefined without a cursor. @throws validation_failed for anything that `write` did not make for this listing. */
+  /**
+   * The position as it was written, or undefined without a cursor.
+   * @throws validation_failed for anything that `write` did not make for this listing.
+   */
   read<P extends Position> (cursor: string | undefined, listing: Listing): Promise<P | undefined>
 }
 
@@ -59,7 +62,8 @@ export function createCursors (keyRing: KeyRing): Cursors {
       const bytes = Buffer.from(cursor, 'base64url')
       // The decoder ignores characters that are not base64url, so compare with the canonical form.
       const isCanonical = bytes.toString('base64url') === cursor
-      if (!isCanonical || !(isSigned(bytes, listing, await keyRing.current()) || isSigned(bytes, listing, await keyRing.latest()))) {
+      if (!isCanonical ||
+        !(isSigned(bytes, listing, await keyRing.current()) || isSigned(bytes, listing, await keyRing.latest()))) {
         throw new Problem('validation_failed', { errors: [{ field: 'cursor', message: 'is not a cursor of this listing' }] })
       }
       const [key, id] = JSON.parse(bytes.toString('utf8', SIGNATURE_BYTES))

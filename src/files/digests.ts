@@ -29,7 +29,9 @@ export type Fields = Readonly<Record<string, string | string[] | undefined>>
  */
 export function expectDigests (head: Fields, trailers?: () => Fields): DigestCheck {
   const expected = parseFields(head)
-  const needed = trailers === undefined ? expected.map(({ algorithm }) => algorithm) : Object.keys(algorithms) as Algorithm[]
+  const needed = trailers === undefined
+    ? expected.map(({ algorithm }) => algorithm)
+    : Object.keys(algorithms) as Algorithm[]
   const hashes = createHashes(needed)
 
   async function * watched (bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
@@ -44,7 +46,8 @@ export function expectDigests (head: Fields, trailers?: () => Fields): DigestChe
     watch: bytes => hashes.size === 0 ? bytes : watched(bytes),
     confirm () {
       const digests = new Map(Array.from(hashes, ([algorithm, hash]) => [algorithm, hash.digest()]))
-      const wrong = [...expected, ...parseFields(trailers?.() ?? {})].find(({ algorithm, digest }) => digests.get(algorithm)?.equals(digest) !== true)
+      const wrong = [...expected, ...parseFields(trailers?.() ?? {})].find(({ algorithm, digest }) =>
+        digests.get(algorithm)?.equals(digest) !== true)
       if (wrong !== undefined) throw new Problem('digest_mismatch', { detail: `The received bytes have another ${wrong.algorithm}.` })
     }
   }
@@ -93,7 +96,10 @@ export function algorithmsIn (field: string | undefined): Algorithm[] {
   return parseFields({ 'repr-digest': field }).map(({ algorithm }) => algorithm)
 }
 
-/** Compares a file with a `Repr-Digest`, whose algorithms must be covered. @throws digest_mismatch, digest_malformed. */
+/**
+ * Compares a file with a `Repr-Digest`, whose algorithms must be covered.
+ * @throws digest_mismatch, digest_malformed.
+ */
 export function requireDigests (file: RunningDigest, field: string | undefined): void {
   const wrong = parseFields({ 'repr-digest': field }).find(({ algorithm, digest }) => !file.read(algorithm).equals(digest))
   if (wrong !== undefined) throw new Problem('digest_mismatch', { detail: `The file has another ${wrong.algorithm}.` })

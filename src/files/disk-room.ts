@@ -27,7 +27,10 @@ interface DiskRoomOptions {
   readonly cleanup: Pick<BlobCleanup, 'sweepNow'>
 }
 
-/** Room on the disk for uploads. What is kept gives way, as their bytes arrive: its owner's first, then everybody's, the oldest first. */
+/**
+ * Room on the disk for uploads. What is kept gives way, as their bytes arrive: its owner's first, then everybody's, the
+ * oldest first.
+ */
 export class DiskRoom {
   readonly #options: DiskRoomOptions
   /** One at a time: what is freed for one upload is often enough for those that wait as well. */
@@ -37,9 +40,13 @@ export class DiskRoom {
     this.#options = options
   }
 
-  /** Checks that an announced number of bytes could be stored, if what is kept gives way. Deletes nothing of it yet. @throws storage_full. */
+  /**
+   * Checks that an announced number of bytes could be stored, if what is kept gives way. Deletes nothing of it yet.
+   * @throws storage_full.
+   */
   async requireSpace (bytes: number): Promise<void> {
-    await this.#options.blobs.requireSpace(bytes).catch(async error => { if (!isFull(error) || !await this.#couldFit(bytes)) throw error })
+    await this.#options.blobs.requireSpace(bytes)
+      .catch(async error => { if (!isFull(error) || !await this.#couldFit(bytes)) throw error })
   }
 
   /** What makes room for the bytes of an owner's upload. Waits for that at most 5 s. */
@@ -50,7 +57,10 @@ export class DiskRoom {
     }
   }
 
-  /** Records something of an owner's upload, again if it first needs room. @throws storage_full, and what `record` throws. */
+  /**
+   * Records something of an owner's upload, again if it first needs room.
+   * @throws storage_full, and what `record` throws.
+   */
   async withRoom<T> (ownerId: number, record: () => Promise<T>): Promise<T> {
     let tries = 0
     for (;;) {

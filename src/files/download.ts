@@ -40,7 +40,10 @@ const SANDBOX = "default-src 'none'; sandbox"
 /** For media that a browser displays itself. A sandbox would disable its PDF viewer. */
 const MEDIA_ONLY = "default-src 'none'; img-src 'self'; media-src 'self'; object-src 'self'; style-src 'unsafe-inline'"
 
-/** Pages of other origins can't embed a file, also not with a password that the browser remembers. `fetch` is subject to CORS instead. */
+/**
+ * Pages of other origins can't embed a file, also not with a password that the browser remembers. `fetch` is subject to
+ * CORS instead.
+ */
 const SAME_ORIGIN = 'same-origin'
 
 /** Types that a browser may display, because they can't run scripts. SVG and other XML (`+xml`) can. */
@@ -49,7 +52,10 @@ const INLINE_TYPE = /^(?:(?:image|audio|video)\/(?!svg)[^;+\s]+|application\/pdf
 /** Downloads up to this size are not redirected: a second request would take longer than the bytes. */
 const MAX_DIRECT_BYTES = 5 * 1024 ** 2
 
-/** The client repeats its headers at the other address, where other entity tags and dates are compared, and no digest is known. */
+/**
+ * The client repeats its headers at the other address, where other entity tags and dates are compared, and no digest is
+ * known.
+ */
 const UNREDIRECTED = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since', 'if-range', 'want-repr-digest'] as const
 
 /** Decides status, headers and bytes of `GET` and `HEAD` (RFC 9110 sections 13.2.2 and 14). Pure. */
@@ -72,7 +78,9 @@ export function planDownload (request: DownloadRequest, file: FileMetadata, now:
 }
 
 /** Opens the bytes that are to be sent; undefined if there are none. @throws file_damaged. */
-export async function openBytes (blobs: BlobStore, { blobId, size, sha256 }: { blobId: string, size: number, sha256: string }, plan: DownloadPlan): Promise<Readable | Buffer | undefined> {
+export async function openBytes (
+  blobs: BlobStore, { blobId, size, sha256 }: { blobId: string, size: number, sha256: string }, plan: DownloadPlan
+): Promise<Readable | Buffer | undefined> {
   if (!('pieces' in plan)) return undefined
   if (isWhole(plan.pieces, size)) return blobs.readWhole({ id: blobId, size, sha256 })
   if (plan.pieces.length > 0) return blobs.read(blobId, size, plan.pieces)
@@ -94,10 +102,13 @@ interface Redirect {
 }
 
 /**
- * Sends the client of a large download to the store of the bytes, if that can serve clients: with one range or none, because
- * it can't send several, and without conditions. Otherwise returns the plan. The caller has already checked that the client may have the bytes.
+ * Sends the client of a large download to the store of the bytes, if that can serve clients: with one range or none,
+ * because it can't send several, and without conditions. Otherwise returns the plan. The caller has already checked
+ * that the client may have the bytes.
  */
-export async function redirectLarge (blobs: BlobStore, { file, request, plan, seconds: maxSeconds }: Redirect): Promise<DownloadPlan> {
+export async function redirectLarge (
+  blobs: BlobStore, { file, request, plan, seconds: maxSeconds }: Redirect
+): Promise<DownloadPlan> {
   const { headers, method } = request
   // Not longer than the store keeps the bytes of a file that is deleted now.
   const seconds = Math.min(maxSeconds, blobs.graceSeconds)
@@ -109,7 +120,11 @@ export async function redirectLarge (blobs: BlobStore, { file, request, plan, se
 }
 
 /** Adds the headers of the whole file, one at a time: merging objects took 3 µs of each download. */
-function addFileHeaders ({ name, size, type, sha256 }: FileMetadata, { headers: wanted, disposition }: DownloadRequest, headers: Record<string, string>): void {
+function addFileHeaders (
+  { name, size, type, sha256 }: FileMetadata,
+  { headers: wanted, disposition }: DownloadRequest,
+  headers: Record<string, string>
+): void {
   const isInline = disposition === 'inline' && INLINE_TYPE.test(type)
   headers['accept-ranges'] = 'bytes'
   headers['content-disposition'] = dispositionOf(name, isInline ? 'inline' : 'attachment')
@@ -126,8 +141,8 @@ function dispositionOf (name: string, type: string): string {
 }
 
 /**
- * Ranges apply to GET only (RFC 9110 section 14.2). A date in `If-Range` never matches: two contents can have the same second, so it is no
- * strong validator (section 8.8.2.2).
+ * Ranges apply to GET only (RFC 9110 section 14.2). A date in `If-Range` never matches: two contents can have the same
+ * second, so it is no strong validator (section 8.8.2.2).
  */
 function rangesOf ({ method, headers }: DownloadRequest, file: FileMetadata): ReturnType<typeof parseRanges> {
   if (method !== 'GET' || headers.range === undefined) return undefined
@@ -136,7 +151,11 @@ function rangesOf ({ method, headers }: DownloadRequest, file: FileMetadata): Re
   return parseRanges(headers.range, file.size)
 }
 
-interface PartialContent { readonly headers: Record<string, string>, readonly file: FileMetadata, readonly createBoundary: () => string }
+interface PartialContent {
+  readonly headers: Record<string, string>
+  readonly file: FileMetadata
+  readonly createBoundary: () => string
+}
 
 function partial (ranges: ByteRange[], { headers, file: { size, type }, createBoundary }: PartialContent) {
   const [only] = ranges

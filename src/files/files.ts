@@ -46,7 +46,10 @@ export interface IncomingBody {
   readonly minBytes: number
   /** The file has at most this many bytes, as announced. */
   readonly maxBytes: number
-  /** Reads the whole body and calls `use` once, with its file. Rejects if `use` does or the body is wrong, even after `use` was called. */
+  /**
+   * Reads the whole body and calls `use` once, with its file. Rejects if `use` does or the body is wrong, even after
+   * `use` was called.
+   */
   read (use: (file: IncomingFile) => Promise<void>): Promise<void>
 }
 
@@ -68,10 +71,10 @@ export class Files {
   }
 
   /**
-   * Stores an upload: checks what is announced, reads the bytes to stable storage, then records the file. If anything fails,
-   * nothing is stored. To create a file that exists with the same bytes is no error and returns that file.
-   * @throws name_invalid, extension_not_allowed, file_too_large, quota_exceeded, storage_full, name_taken, precondition_failed,
-   * not_found if the account was deleted meanwhile, and what the upload throws.
+   * Stores an upload: checks what is announced, reads the bytes to stable storage, then records the file. If anything
+   * fails, nothing is stored. To create a file that exists with the same bytes is no error and returns that file.
+   * @throws name_invalid, extension_not_allowed, file_too_large, quota_exceeded, storage_full, name_taken,
+   * precondition_failed, not_found if the account was deleted meanwhile, and what the upload throws.
    */
   async store (request: StoreRequest): Promise<StoreResult> {
     const received = await this.#readUpload(request)
@@ -90,13 +93,18 @@ export class Files {
   }
 
   /**
-   * Decides the response to a download, and opens the bytes only if some are to be sent. They stay complete even if the file
-   * is replaced or deleted. The caller reads or destroys the stream, if it is one. `request.version`: the id of a version, instead of
-   * the file. @throws not_found, file_damaged.
+   * Decides the response to a download, and opens the bytes only if some are to be sent. They stay complete even if the
+   * file is replaced or deleted. The caller reads or destroys the stream, if it is one. `request.version`: the id of a
+   * version, instead of the file.
+   * @throws not_found, file_damaged.
    */
-  async download (ownerId: number, name: string, request: DownloadRequest & { version?: string | undefined }): Promise<Download> {
+  async download (
+    ownerId: number, name: string, request: DownloadRequest & { version?: string | undefined }
+  ): Promise<Download> {
     const { blobs, limits } = this.#options
-    const find = () => request.version === undefined ? this.#getWithPastDate(ownerId, name) : this.#getVersion(ownerId, name, request.version)
+    const find = () => request.version === undefined
+      ? this.#getWithPastDate(ownerId, name)
+      : this.#getVersion(ownerId, name, request.version)
     for (;;) {
       const file = await find()
       const planned = planDownload(request, file, Date.now())
@@ -122,9 +130,12 @@ export class Files {
   }
 
   /** Moves a file with its versions to the trash, or deletes them for good. @throws not_found, precondition_failed. */
-  async remove (ownerId: number, name: string, removal: { precondition: Precondition, isPermanent: boolean }): Promise<void> {
+  async remove (
+    ownerId: number, name: string, removal: { precondition: Precondition, isPermanent: boolean }
+  ): Promise<void> {
     const { metadata, reserve } = this.#options
-    // Checked first, because a transaction waits for other writers and empties the row cache, even if it changes nothing.
+    // Checked first, because a transaction waits for other writers and empties the row cache, even if it changes
+    // nothing.
     const file = await this.get(ownerId, name)
     await reserve.withSpace(() => metadata.files.remove(ownerId, file.name, removal))
     this.sweep()
@@ -140,7 +151,10 @@ export class Files {
     return name
   }
 
-  /** Requests the removal of deleted accounts and unreferenced bytes, in the background. What fails is tried again within a minute. */
+  /**
+   * Requests the removal of deleted accounts and unreferenced bytes, in the background. What fails is tried again
+   * within a minute.
+   */
   sweep (): void {
     this.#options.cleanup.sweep()
   }
@@ -163,7 +177,10 @@ export class Files {
     return received[0] as NewFile
   }
 
-  /** Refuses what can't be stored as announced, so that the body need not be read. Returns the file to be replaced, if its name is known. */
+  /**
+   * Refuses what can't be stored as announced, so that the body need not be read. Returns the file to be replaced, if
+   * its name is known.
+   */
   async #checkAnnounced (request: StoreRequest): Promise<FileRecord | undefined> {
     const { files } = this.#options.metadata
     const { owner, upload: { name, minBytes, maxBytes } } = request
@@ -185,13 +202,21 @@ export class Files {
     await room.requireSpace(size)
   }
 
-  async #receive ({ owner, upload }: StoreRequest, { name: text, type, bytes }: IncomingFile, announced: FileRecord | undefined): Promise<NewFile> {
+  async #receive (
+    { owner, upload }: StoreRequest, { name: text, type, bytes }: IncomingFile, announced: FileRecord | undefined
+  ): Promise<NewFile> {
     const { metadata, blobs, room, limits: { maxFileBytes } } = this.#options
     const name = this.acceptName(text)
-    const available = await this.#availableBytes(owner, upload.name === undefined ? await metadata.files.find(owner.id, name) : announced)
+    const available = await this.#availableBytes(
+      owner, upload.name === undefined ? await metadata.files.find(owner.id, name) : announced
+    )
     try {
-      const { id: blobId, size, sha256 } = await this.#incoming.put(bytes, { maxBytes: Math.min(maxFileBytes, available), makeRoom: room.makerFor(owner.id) })
-      return { ownerId: owner.id, name, type: mediaTypeOf(name, type), blobId, isLeased: blobs.needsLeases, size, sha256 }
+      const { id: blobId, size, sha256 } = await this.#incoming.put(
+        bytes, { maxBytes: Math.min(maxFileBytes, available), makeRoom: room.makerFor(owner.id) }
+      )
+      return {
+        ownerId: owner.id, name, type: mediaTypeOf(name, type), blobId, isLeased: blobs.needsLeases, size, sha256
+      }
     } catch (error) {
       if (!(error instanceof Problem) || error.code !== 'file_too_large' || available >= maxFileBytes) throw error
       throw new Problem('quota_exceeded', { detail: `The quota leaves ${available} bytes for this file.`, cause: error })
@@ -210,7 +235,10 @@ export class Files {
     return room.withRoom(request.owner.id, () => request.mode === 'create' ? files.add(file, quota) : files.put(file, quota, request.precondition))
   }
 
-  /** Removes the received bytes unless the record refers to them. If the outcome is unknown they stay, and recovery decides. */
+  /**
+   * Removes the received bytes unless the record refers to them. If the outcome is unknown they stay, and recovery
+   * decides.
+   */
   async #commit (blobId: string, recording: Promise<StoreResult>): Promise<StoreResult> {
     const stored = await recording.catch(async (error: unknown) => {
       if (error instanceof OutcomeUnknown) this.#incoming.leave(blobId)
@@ -223,8 +251,8 @@ export class Files {
   }
 
   /**
-   * `Last-Modified` must not be in the future (RFC 9110 section 8.8.2.1), and must match when a client sends it back. So a
-   * stored date is corrected after the clock was set back.
+   * `Last-Modified` must not be in the future (RFC 9110 section 8.8.2.1), and must match when a client sends it back.
+   * So a stored date is corrected after the clock was set back.
    */
   async #getWithPastDate (ownerId: number, name: string): Promise<FileRecord> {
     const { metadata, reserve } = this.#options
@@ -237,7 +265,9 @@ export class Files {
   /** A version as a file: its content is that of the version, and so is the date. */
   async #getVersion (ownerId: number, name: string, id: string): Promise<FileRecord> {
     const stored = findFileName(name)
-    const found = stored === undefined || !isBlobId(id) ? undefined : await this.#options.metadata.kept.findVersion(ownerId, stored, id)
+    const found = stored === undefined || !isBlobId(id)
+      ? undefined
+      : await this.#options.metadata.kept.findVersion(ownerId, stored, id)
     if (found === undefined) throw new Problem('not_found')
     const { file, version: { size, type, sha256, storedAt } } = found
     return { ...file, size, type, sha256, storedAt, blobId: id, updatedAt: storedAt }

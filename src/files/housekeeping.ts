@@ -5,8 +5,9 @@ import type { Metadata } from '../metadata/metadata.ts'
 const INTERVAL_MILLISECONDS = 60_000
 
 /**
- * How long the row of an expired token is kept. An access token contains its expiry. A personal token does not: its row is kept for a day,
- * so that the error is `token_expired`, not `token_revoked`. An expired session gets the same response as a revoked one.
+ * How long the row of an expired token is kept. An access token contains its expiry. A personal token does not: its row
+ * is kept for a day, so that the error is `token_expired`, not `token_revoked`. An expired session gets the same
+ * response as a revoked one.
  */
 const EXPIRED_TOKENS = [
   { kind: 'access', milliseconds: 60_000 },
@@ -39,13 +40,22 @@ interface HousekeepingOptions {
   metadata: Metadata
   blobs: Pick<BlobStore, 'space'>
   reserve: Reserve
-  /** Deletes the bytes of discarded blobs, also those that could not be deleted earlier: a backup retained them, or the disk refused. */
+  /**
+   * Deletes the bytes of discarded blobs, also those that could not be deleted earlier: a backup retained them, or the
+   * disk refused.
+   */
   sweep: () => void
 }
 
-/** Once a minute, deletes expired tokens, uploads and kept content, old attempts and discarded blobs, and restores the reserve if there is space. */
+/**
+ * Once a minute, deletes expired tokens, uploads and kept content, old attempts and discarded blobs, and restores the
+ * reserve if there is space.
+ */
 export function startHousekeeping ({ metadata, blobs, reserve, sweep }: HousekeepingOptions): Housekeeping {
-  /** Deletes the oldest versions and trash of all accounts if the disk has less than twice the space that uploads must leave. */
+  /**
+   * Deletes the oldest versions and trash of all accounts if the disk has less than twice the space that uploads must
+   * leave.
+   */
   async function makeSpace (): Promise<void> {
     if (blobs.space === undefined) return
     const space = blobs.space.bind(blobs)
@@ -53,7 +63,8 @@ export function startHousekeeping ({ metadata, blobs, reserve, sweep }: Housekee
     // Until the backup ends, deleting more makes no space.
     if (await metadata.blobs.hasRetentionLock()) return
     // Bytes that are being deleted make space first.
-    for (let tries = 0; tries < SWEEP_TRIES && await missingBytes() > 0 && await metadata.blobs.hasDiscarded(); tries++) {
+    for (let tries = 0; tries < SWEEP_TRIES &&
+      await missingBytes() > 0 && await metadata.blobs.hasDiscarded(); tries++) {
       await pause(SWEEP_MILLISECONDS)
     }
     for (let missing = await missingBytes(); missing > 0;) {
@@ -72,7 +83,9 @@ export function startHousekeeping ({ metadata, blobs, reserve, sweep }: Housekee
     for (const { kind, milliseconds } of EXPIRED_TOKENS) {
       await untilNone(() => metadata.tokens.removeExpired({ kind, before: now - milliseconds }, BATCH))
     }
-    await untilNone(() => metadata.attempts.removeOutside({ since: now - ATTEMPT_MILLISECONDS, until: now + DRIFT_MILLISECONDS, limit: BATCH }))
+    await untilNone(() => metadata.attempts.removeOutside({
+      since: now - ATTEMPT_MILLISECONDS, until: now + DRIFT_MILLISECONDS, limit: BATCH
+    }))
     await untilNone(() => metadata.uploads.removeExpired(BATCH))
     await untilNone(() => metadata.kept.removeExpired(CONTENT_BATCH))
     sweep()

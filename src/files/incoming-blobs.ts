@@ -9,7 +9,10 @@ const RENEWAL_MILLISECONDS = LEASE_SECONDS * 1000 / 5
 
 type Leases = Pick<BlobRepository, 'lease' | 'renewLeases' | 'endLease'>
 
-/** Blobs that no file refers to yet. While a store needs it, each has a lease, which ends in the transaction that adds the file. */
+/**
+ * Blobs that no file refers to yet. While a store needs it, each has a lease, which ends in the transaction that adds
+ * the file.
+ */
 export class IncomingBlobs {
   readonly #leases: Leases
   readonly #blobs: BlobStore
@@ -30,7 +33,8 @@ export class IncomingBlobs {
     try {
       return await this.#blobs.put(id, bytes, options)
     } catch (error) {
-      // A store that gave no answer may still finish the write. The lease runs out, and then the bytes are deleted twice.
+      // A store that gave no answer may still finish the write. The lease runs out, and then the bytes are deleted
+      // twice.
       if (error instanceof Problem && error.code === 'unavailable') this.#leased.delete(id)
       await this.discard(id)
       throw error
@@ -46,7 +50,8 @@ export class IncomingBlobs {
   /** Deletes the bytes: no file refers to them. */
   async discard (id: string): Promise<void> {
     const removed = await this.#blobs.remove([id])
-    // The bytes that can't be deleted now are deleted when the lease has run out, and so are those whose lease can't be ended now.
+    // The bytes that can't be deleted now are deleted when the lease has run out, and so are those whose lease can't be
+    // ended now.
     if (this.#leased.delete(id) && removed.includes(id)) await this.#leases.endLease(id).catch(() => {})
   }
 

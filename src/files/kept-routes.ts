@@ -21,9 +21,15 @@ const versionsOf = (name: string) => VERSIONS_PATH.replace(':name', encodeURICom
 const trashListing = (ownerId: number): Listing => [ownerId, 'trash']
 
 /** Operations that read versions and the trash. */
-export const readKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = async (app, { keptFiles, cursors, links }) => {
+export const readKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = async (
+  app, { keptFiles, cursors, links }
+) => {
   /** A page of entries, with the header for the next one. */
-  async function pageResponse<Entry extends KeptPosition> ({ request, reply }: { request: FastifyRequest, reply: FastifyReply }, found: Entry[], { path, listing }: { path: string, listing: Listing }) {
+  async function pageResponse<Entry extends KeptPosition> (
+    { request, reply }: { request: FastifyRequest, reply: FastifyReply },
+    found: Entry[],
+    { path, listing }: { path: string, listing: Listing }
+  ) {
     const query = request.query as { limit?: number }
     const limit = limitOf(query)
     const page = cutPage(found, limit, last => cursors.write(last, listing))
@@ -41,7 +47,9 @@ export const readKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = asyn
     const listingOf = (fileId: number): Listing => [ownerId, 'versions', fileId]
     const after = (fileId: number) => cursors.read<KeptPosition>(request.query.cursor, listingOf(fileId))
     const { fileId, versions } = await keptFiles.listVersions(ownerId, name, { limit: limitOf(request.query), after })
-    const { entries, next } = await pageResponse({ request, reply }, versions.map(withKey), { path: versionsOf(name), listing: listingOf(fileId) })
+    const { entries, next } = await pageResponse(
+      { request, reply }, versions.map(withKey), { path: versionsOf(name), listing: listingOf(fileId) }
+    )
     return { versions: entries.map(versionOf), next }
   })
 
@@ -75,7 +83,9 @@ export const changeKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = as
     // The body is optional, and `null` is one.
     preValidation: async request => { if (request.body === undefined) request.body = {} },
     schema: restoreFile
-  }, async request => fileOf(await keptFiles.restoreFile(callerOf(request).account, request.params.id, request.body.name), request.raw, links))
+  }, async request => fileOf(
+    await keptFiles.restoreFile(callerOf(request).account, request.params.id, request.body.name), request.raw, links
+  ))
 
   app.delete(`${TRASH_PATH}/:id`, {
     schema: deleteFromTrash

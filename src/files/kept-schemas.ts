@@ -175,12 +175,18 @@ export const restoreVersion = {
 }
 
 /** A version as clients see it. */
-export function versionOf ({ id, size, type, sha256, storedAt, keptAt, expiresAt }: VersionRecord): Static<typeof Version> {
-  return { id, size, type, sha256, createdAt: dateOf(storedAt), replacedAt: dateOf(keptAt), expiresAt: dateOf(expiresAt) }
+export function versionOf ({
+  id, size, type, sha256, storedAt, keptAt, expiresAt
+}: VersionRecord): Static<typeof Version> {
+  return {
+    id, size, type, sha256, createdAt: dateOf(storedAt), replacedAt: dateOf(keptAt), expiresAt: dateOf(expiresAt)
+  }
 }
 
 /** A deleted file as clients see it. */
-export function deletedFileOf ({ id, name, size, type, sha256, keptAt, expiresAt, versions }: TrashRecord): Static<typeof DeletedFile> {
+export function deletedFileOf ({
+  id, name, size, type, sha256, keptAt, expiresAt, versions
+}: TrashRecord): Static<typeof DeletedFile> {
   return { id, name, size, type, sha256, deletedAt: dateOf(keptAt), expiresAt: dateOf(expiresAt), versions }
 }
 

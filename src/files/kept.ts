@@ -30,15 +30,24 @@ export class KeptFiles {
     this.#options = options
   }
 
-  /** A page of the versions of a file. `after`: reads the position from a cursor of this file. @throws not_found, and what `after` throws. */
-  async listVersions (ownerId: number, name: string, { limit, after }: VersionsPage): Promise<{ fileId: number, versions: VersionRecord[] }> {
+  /**
+   * A page of the versions of a file. `after`: reads the position from a cursor of this file.
+   * @throws not_found, and what `after` throws.
+   */
+  async listVersions (
+    ownerId: number, name: string, { limit, after }: VersionsPage
+  ): Promise<{ fileId: number, versions: VersionRecord[] }> {
     const { files, metadata } = this.#options
     const { id: fileId } = await files.get(ownerId, name)
-    return { fileId, versions: await metadata.kept.listVersions(ownerId, fileId, { limit, after: await after(fileId) }) }
+    return {
+      fileId, versions: await metadata.kept.listVersions(ownerId, fileId, { limit, after: await after(fileId) })
+    }
   }
 
   /** @throws not_found, precondition_failed, quota_exceeded. */
-  async restoreVersion (owner: AccountRecord, { name, id, precondition }: { name: string, id: string, precondition: Precondition }): Promise<FileRecord> {
+  async restoreVersion (
+    owner: AccountRecord, { name, id, precondition }: { name: string, id: string, precondition: Precondition }
+  ): Promise<FileRecord> {
     const quota = this.#options.quotas.of(owner)
     return this.#change(kept => kept.restoreVersion(owner.id, storedName(name), contentId(id), { quota, precondition }))
   }
@@ -52,7 +61,10 @@ export class KeptFiles {
     return this.#options.metadata.kept.listTrash(ownerId, page)
   }
 
-  /** `name`: another name for the file. @throws not_found, name_taken, quota_exceeded, name_invalid, extension_not_allowed. */
+  /**
+   * `name`: another name for the file.
+   * @throws not_found, name_taken, quota_exceeded, name_invalid, extension_not_allowed.
+   */
   async restoreFile (owner: AccountRecord, id: string, name: string | undefined): Promise<FileRecord> {
     const { files, quotas } = this.#options
     const accepted = name === undefined ? undefined : files.acceptName(name)

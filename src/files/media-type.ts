@@ -6,7 +6,8 @@ export const MAX_TYPE_LENGTH = 255
 
 const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 const QUOTED = '"(?:[\\t !#-\\[\\]-~]|\\\\[\\t -~])*"'
-// White space is matched in one place only, before a `;` or before a name. Two places that could match it took minutes for one type.
+// White space is matched in one place only, before a `;` or before a name. Two places that could match it took minutes
+// for one type.
 const MEDIA_TYPE = new RegExp(`^${TOKEN}/${TOKEN}(?:[ \\t]*;(?:[ \\t]*${TOKEN}=(?:${TOKEN}|${QUOTED}))?)*$`)
 
 /** Whether a text is a media type (RFC 9110 section 8.3.1) in ASCII, and so is safe as a header value. */

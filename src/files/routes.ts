@@ -22,7 +22,9 @@ import {
 interface FileRoutesOptions { files: Files, cursors: Cursors, links: Links, limitTransfers: TransferLimits }
 
 /** Operations that read files and their metadata. */
-export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = async (app, { files, cursors, links, limitTransfers }) => {
+export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = async (
+  app, { files, cursors, links, limitTransfers }
+) => {
   app.get('/uploads/:name', {
     exposeHeadRoute: false,
     onRequest: limitTransfers,
@@ -48,7 +50,8 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
     const listing: Listing = [ownerId, order, selection.prefix ?? '']
     const after = await cursors.read<FilePosition>(cursor, listing)
     const limit = limitOf(request.query)
-    const page = cutPage(await files.list(ownerId, { ...selection, limit, after }), limit, last => cursors.write(positionOf(last, order), listing))
+    const page = cutPage(await files.list(ownerId, { ...selection, limit, after }), limit, last =>
+      cursors.write(positionOf(last, order), listing))
     const next = await page.next
     if (next !== null) reply.header('link', links.toNext(request.raw, '/api/files', { ...request.query, limit: String(limit - 1), cursor: next }))
     return { files: page.entries.map(file => fileOf(file, request.raw, links)), next }
@@ -67,7 +70,9 @@ export const changeFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = as
     schema: deleteFile
   }, async (request, reply) => {
     const { params: { name }, query: { permanent = false }, headers } = request
-    await files.remove(callerOf(request).account.id, name, { precondition: preconditionOf(headers), isPermanent: permanent })
+    await files.remove(
+      callerOf(request).account.id, name, { precondition: preconditionOf(headers), isPermanent: permanent }
+    )
     return reply.code(204).send()
   })
 
@@ -75,7 +80,9 @@ export const changeFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = as
     preValidation: refuseForeignParameters,
     links: { 200: fileLinks },
     schema: renameFile
-  }, async request => fileOf(await files.rename(callerOf(request).account.id, request.params.name, request.body.name), request.raw, links))
+  }, async request => fileOf(
+    await files.rename(callerOf(request).account.id, request.params.name, request.body.name), request.raw, links
+  ))
 }
 
 interface Download { request: FastifyRequest, reply: FastifyReply, name: string, query: Static<typeof DownloadQuery> }
@@ -91,12 +98,16 @@ async function sendFile ({ request, reply, name, query: { version, disposition }
   if (plan.status === 412) throw new Problem('precondition_failed')
   if (plan.status === 416) throw new Problem('range_not_satisfiable', { headers: plan.headers })
   reply.code(plan.status).headers(plan.headers)
-  // The bytes are returned for Fastify to send: for a reply that is returned, it also listens to the end of the response.
-  // Without an argument Fastify keeps the headers; from '' or null it would make JSON for a file that is JSON.
+  // The bytes are returned for Fastify to send: for a reply that is returned, it also listens to the end of the
+  // response. Without an argument Fastify keeps the headers; from '' or null it would make JSON for a file that is
+  // JSON.
   return bytes === undefined || (bytes instanceof Readable && isAbandoned(reply, bytes)) ? reply.send() : bytes
 }
 
-/** Closes the file when the client gives up. Over HTTP/2 Fastify does not notice that if it happens before the response begins. */
+/**
+ * Closes the file when the client gives up. Over HTTP/2 Fastify does not notice that if it happens before the response
+ * begins.
+ */
 function isAbandoned ({ raw }: FastifyReply, bytes: Readable): boolean {
   raw.once('close', () => bytes.destroy())
   const isClosed = raw.destroyed || ('stream' in raw && (raw.stream as Http2Stream).destroyed)

@@ -10,14 +10,19 @@ import { MAX_TYPE_LENGTH } from './media-type.ts'
 import { MAX_NAME_BYTES } from './names.ts'
 
 /** A string enum. Client generators turn a union of constants into one type for each. */
-const OneOf = <const Word extends string>(words: readonly Word[], options: { default: NoInfer<Word>, description: string }) =>
-  Type.Unsafe<Word>({ type: 'string', enum: [...words], ...options })
+const OneOf = <const Word extends string>(
+  words: readonly Word[], options: { default: NoInfer<Word>, description: string }
+) =>
+    Type.Unsafe<Word>({ type: 'string', enum: [...words], ...options })
 
-/** Any field value (RFC 9110 section 5.5). The code that reads a header ignores or refuses what it does not understand. */
+/**
+ * Any field value (RFC 9110 section 5.5). The code that reads a header ignores or refuses what it does not understand.
+ */
 const FIELD_VALUE = '^[^\\u0000-\\u0008\\u000a-\\u001f\\u007f]*$'
 
 /** An optional request header. It has no example, because Swagger UI would send it. */
-export const Field = (description: string, maxLength = MAX_FIELD_LENGTH) => Type.Optional(Type.String({ pattern: FIELD_VALUE, maxLength, description }))
+export const Field = (description: string, maxLength = MAX_FIELD_LENGTH) =>
+  Type.Optional(Type.String({ pattern: FIELD_VALUE, maxLength, description }))
 
 /** Bytes. The operator sets the maximum (MAX_FILE_BYTES). */
 export const Bytes = (description: string) => Type.String({ format: 'binary', description })

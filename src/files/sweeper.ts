@@ -1,13 +1,16 @@
 import { setTimeout as wait } from 'node:timers/promises'
 
-/** Delay before a sweep, so that requests in this time share it: one sweep for each of a thousand deletes cost 16 ms of CPU time each. */
+/**
+ * Delay before a sweep, so that requests in this time share it: one sweep for each of a thousand deletes cost 16 ms of
+ * CPU time each.
+ */
 const DELAY_MILLISECONDS = 250
 
 interface Sweep { readonly delay: AbortController, readonly ended: Promise<void> }
 
 /**
- * Runs `sweep` on request, one at a time. Requests during a sweep share one that follows it. A failed sweep is not repeated
- * until the next request.
+ * Runs `sweep` on request, one at a time. Requests during a sweep share one that follows it. A failed sweep is not
+ * repeated until the next request.
  */
 export class Sweeper {
   readonly #sweep: (signal: AbortSignal) => Promise<void>

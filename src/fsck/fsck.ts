@@ -10,9 +10,10 @@ const BATCH = 500
 interface Stores { metadata: Metadata, blobs: BlobStore }
 
 /**
- * One inconsistency: the bytes of a file, a version or a deleted file in the trash are `missing`, have the `wrong_size`, are
- * `unreadable` or have the `wrong_digest`; an `orphan` is a blob that belongs to none of them; a recorded `usage` is not the sum of what
- * is stored; the `database` itself is damaged. `name` is that of the file; null for a version of a deleted one.
+ * One inconsistency: the bytes of a file, a version or a deleted file in the trash are `missing`, have the
+ * `wrong_size`, are `unreadable` or have the `wrong_digest`; an `orphan` is a blob that belongs to none of them; a
+ * recorded `usage` is not the sum of what is stored; the `database` itself is damaged. `name` is that of the file; null
+ * for a version of a deleted one.
  */
 export type Finding =
   | { readonly kind: Fault } & Pick<StoredContent, 'content' | 'blobId' | 'ownerId' | 'name'>
@@ -21,10 +22,12 @@ export type Finding =
   | { readonly kind: 'database', readonly detail: string }
 
 /**
- * Compares metadata and blobs in both directions. It may run beside a server: before it reports something, it checks that it
- * was not just changed. `isDeep` reads every byte; `onLook` gets the number of blobs checked so far.
+ * Compares metadata and blobs in both directions. It may run beside a server: before it reports something, it checks
+ * that it was not just changed. `isDeep` reads every byte; `onLook` gets the number of blobs checked so far.
  */
-export async function * checkIntegrity ({ metadata, blobs }: Stores, { isDeep, onLook }: { isDeep: boolean, onLook: (done: number) => void }): AsyncGenerator<Finding> {
+export async function * checkIntegrity (
+  { metadata, blobs }: Stores, { isDeep, onLook }: { isDeep: boolean, onLook: (done: number) => void }
+): AsyncGenerator<Finding> {
   for (const detail of await metadata.checkIntegrity()) yield { kind: 'database', detail }
   yield * checkContents({ metadata, blobs }, { check: isDeep ? checkDigest : checkSize, onLook })
   yield * checkBlobs({ metadata, blobs })
@@ -33,7 +36,10 @@ export async function * checkIntegrity ({ metadata, blobs }: Stores, { isDeep, o
   }
 }
 
-/** Repairs what can be repaired without loss: moves an orphan to the quarantine, or recomputes the usage. Returns whether it did. */
+/**
+ * Repairs what can be repaired without loss: moves an orphan to the quarantine, or recomputes the usage. Returns
+ * whether it did.
+ */
 export async function repair ({ metadata, blobs }: Stores, finding: Finding): Promise<boolean> {
   switch (finding.kind) {
     case 'orphan':
@@ -54,7 +60,9 @@ type Fault = 'missing' | 'wrong_size' | 'unreadable' | 'wrong_digest'
 
 type Check = (content: Pick<StoredContent, 'blobId' | 'size' | 'sha256'>, blobs: BlobStore) => Promise<Fault | undefined>
 
-async function * checkContents ({ metadata, blobs }: Stores, { check, onLook }: { check: Check, onLook: (done: number) => void }): AsyncGenerator<Finding> {
+async function * checkContents (
+  { metadata, blobs }: Stores, { check, onLook }: { check: Check, onLook: (done: number) => void }
+): AsyncGenerator<Finding> {
   let afterId = ''
   let done = 0
   for (;;) {

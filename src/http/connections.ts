@@ -10,8 +10,8 @@ import { createPipelines, linger } from './http1-pipeline.ts'
 import { cutStream, type Http2Sessions, isHttp2, trackSessions } from './http2-sessions.ts'
 
 /**
- * The idle time-out once the server is stopping. Node first notices that a write has stopped when the time-out expires a second time,
- * so a stalled download is cut after up to twice that.
+ * The idle time-out once the server is stopping. Node first notices that a write has stopped when the time-out expires
+ * a second time, so a stalled download is cut after up to twice that.
  */
 const STOPPING_IDLE_MILLISECONDS = 7500
 
@@ -24,8 +24,8 @@ interface ActiveRequest {
 }
 
 /**
- * The client connections of the server, and the requests in progress on them: idle time-outs, `Expect: 100-continue`, graceful stop,
- * and refusals that reach a client while it is sending.
+ * The client connections of the server, and the requests in progress on them: idle time-outs, `Expect: 100-continue`,
+ * graceful stop, and refusals that reach a client while it is sending.
  */
 export class Connections {
   readonly #app: FastifyInstance
@@ -33,7 +33,8 @@ export class Connections {
   readonly #sockets = new Map<Socket, number>()
   readonly #sessions: Http2Sessions
   readonly #pipelines = createPipelines()
-  // Not a Map of responses: V8 links its outgrown tables, and until a full collection they keep the responses that were in them.
+  // Not a Map of responses: V8 links its outgrown tables, and until a full collection they keep the responses that were
+  // in them.
   readonly #inProgress = new Set<ActiveRequest>()
   readonly #begun = new WeakSet<ServerResponse>()
   // Responses after which the connection closes.
@@ -78,7 +79,8 @@ export class Connections {
   refuse (error: NodeJS.ErrnoException, socket: Socket): void {
     const newest = this.#pipelines.newestOn(socket)
     const isAnswering = newest !== undefined && !newest.writableFinished
-    // Inside a response the refusal would be read as part of it; before the TLS handshake is complete nothing can be sent.
+    // Inside a response the refusal would be read as part of it; before the TLS handshake is complete nothing can be
+    // sent.
     if (!this.#sockets.has(socket) || (isAnswering && newest.headersSent)) socket.destroy()
     // A complete request gets its response, whatever follows it.
     else if (isAnswering && newest.req.complete && socket.writable) this.#last.add(newest)
@@ -90,7 +92,10 @@ export class Connections {
     return this.#inProgress.size
   }
 
-  /** Calls `onOver` when the response of a routed request is finished or its connection closes; at once if that has happened. */
+  /**
+   * Calls `onOver` when the response of a routed request is finished or its connection closes; at once if that has
+   * happened.
+   */
   onceOver (response: ServerResponse, onOver: () => void): void {
     if (this.#begun.has(response)) response.once('close', onOver)
     else onOver()
@@ -101,7 +106,8 @@ export class Connections {
     server.setTimeout(this.#idleMilliseconds)
     // Between two requests as well: Fastify's default is 72 s.
     server.keepAliveTimeout = this.#idleMilliseconds
-    // A client that closes its side after the whole request still gets its response (a switch of Node that its types lack).
+    // A client that closes its side after the whole request still gets its response (a switch of Node that its types
+    // lack).
     Object.assign(server, { httpAllowHalfOpen: true })
     // HTTP/2 over TLS restores Node's limit of five minutes for a whole request.
     server.requestTimeout = 0
@@ -132,7 +138,8 @@ export class Connections {
   #route (request: IncomingMessage, response: ServerResponse): void {
     const start = () => this.#app.routing(request, response)
     if (isHttp2(request)) return start()
-    // The protocol is never changed, but Node drops what follows such a request: the client must send it on another connection.
+    // The protocol is never changed, but Node drops what follows such a request: the client must send it on another
+    // connection.
     if (request.headers.upgrade !== undefined) this.#last.add(response)
     this.#pipelines.onTurn(request, response, start)
   }
@@ -200,7 +207,9 @@ export class Connections {
   }
 
   #cutResponses (of: ServerHttp2Session): void {
-    for (const { session, transfer } of this.#inProgress) if (session === of && transfer.writableLength > 0) cutStream(transfer as ServerHttp2Stream)
+    for (const { session, transfer } of this.#inProgress) {
+      if (session === of && transfer.writableLength > 0) cutStream(transfer as ServerHttp2Stream)
+    }
   }
 
   #noteIdle (socket: Socket, response: ServerResponse): void {
@@ -232,9 +241,9 @@ function continueWhenRead (request: IncomingMessage, response: ServerResponse): 
 }
 
 /**
- * Gives a promise of the end of the current turn of the event loop, when its responses are sent. Sent one right after the other,
- * they wake a reader in another process once for all of them: with 32 clients, GET /api/resource is answered 19,000 times a second
- * instead of 12,000.
+ * Gives a promise of the end of the current turn of the event loop, when its responses are sent. Sent one right after
+ * the other, they wake a reader in another process once for all of them: with 32 clients, GET /api/resource is answered
+ * 19,000 times a second instead of 12,000.
  */
 function createTurn (): () => Promise<void> {
   let end: Promise<void> | undefined

@@ -11,8 +11,9 @@ interface OwnSites {
 }
 
 /**
- * Refuses unsafe requests that a page of another site makes a browser send: the browser adds the password of its Basic dialog, and
- * the client's address, without asking. Browsers name the origin (Fetch Metadata, and RFC 6454 section 7); other programs do not.
+ * Refuses unsafe requests that a page of another site makes a browser send: the browser adds the password of its Basic
+ * dialog, and the client's address, without asking. Browsers name the origin (Fetch Metadata, and RFC 6454 section 7);
+ * other programs do not.
  */
 export function createCrossSiteCheck ({ publicUrl, corsOrigins = [] }: OwnSites): (request: FastifyRequest) => void {
   const allowed = new Set(corsOrigins)

@@ -7,7 +7,10 @@ import type { RequestLog } from './request-log.ts'
 /** Maximum number of validation messages in one response. */
 const MAX_FIELD_ERRORS = 32
 
-/** Answers any error with a problem, an unexpected one with `internal_error`. Logs a 500 with its cause; other statuses are in the request line only. */
+/**
+ * Answers any error with a problem, an unexpected one with `internal_error`. Logs a 500 with its cause; other statuses
+ * are in the request line only.
+ */
 export function sendProblem (error: FastifyError | Problem, request: FastifyRequest, reply: FastifyReply) {
   const problem = problemOf(error)
   const { status } = failures[problem.code]
@@ -30,8 +33,8 @@ export function refuseUnknownPath (): never {
 const UNKNOWN_METHOD = 'UNLINK'
 
 /**
- * Answers other methods on a known path with 405 and `Allow` (RFC 9110 section 15.5.6). Call it before the routes are added, and the
- * function that it returns after them.
+ * Answers other methods on a known path with 405 and `Allow` (RFC 9110 section 15.5.6). Call it before the routes are
+ * added, and the function that it returns after them.
  */
 export function refuseOtherMethods (app: FastifyInstance, requestLog: RequestLog): () => void {
   const urls = new Set<string>()

@@ -5,15 +5,17 @@ import type { Socket } from 'node:net'
 const MAX_OPEN = 1 + 16
 
 /**
- * How long a refused body is read and dropped: closing at once could reset the connection before the client reads the response.
- * There is no limit in bytes, except where the client can continue: nginx, Caddy and Node's `fetch` send what they have before they
- * read a response, and of 40 clients that sent 20 MiB with `fetch`, 6 missed theirs when reading ended after 16 MiB.
+ * How long a refused body is read and dropped: closing at once could reset the connection before the client reads the
+ * response. There is no limit in bytes, except where the client can continue: nginx, Caddy and Node's `fetch` send what
+ * they have before they read a response, and of 40 clients that sent 20 MiB with `fetch`, 6 missed theirs when reading
+ * ended after 16 MiB.
  */
 export const LINGER_MILLISECONDS = 2000
 
 /**
- * Bytes of a refused body that are dropped where the response tells an offset. A client that misses it asks for the offset. Chromium
- * repeats a PATCH whose connection was lost, and reads the response only when it has sent all: 200 MiB for nothing within the time.
+ * Bytes of a refused body that are dropped where the response tells an offset. A client that misses it asks for the
+ * offset. Chromium repeats a PATCH whose connection was lost, and reads the response only when it has sent all: 200 MiB
+ * for nothing within the time.
  */
 const LINGER_BYTES = 1024 ** 2
 
@@ -26,8 +28,8 @@ interface Queue {
 /** The pipelined requests of each HTTP/1.1 connection. Node would start them all at once. */
 export interface Pipelines {
   /**
-   * Calls `start` when the response to the request before it is over; never if the connection has been closed by then, so that
-   * nothing may change (RFC 9112 section 9.6).
+   * Calls `start` when the response to the request before it is over; never if the connection has been closed by then,
+   * so that nothing may change (RFC 9112 section 9.6).
    */
   onTurn (request: IncomingMessage, response: ServerResponse, start: () => void): void
   /** The response to the oldest unfinished request on a connection. */
@@ -72,8 +74,13 @@ function holdBack (socket: Socket, { open }: Queue): void {
   if (open.size > MAX_OPEN) socket.pause()
 }
 
-/** Yields the whole payload, then delays the end while the rest of the request body is dropped, less of it if the client can continue. */
-export async function * linger (payload: string | Buffer, request: IncomingMessage, { isResumable }: { isResumable: boolean }): AsyncGenerator<string | Buffer> {
+/**
+ * Yields the whole payload, then delays the end while the rest of the request body is dropped, less of it if the client
+ * can continue.
+ */
+export async function * linger (
+  payload: string | Buffer, request: IncomingMessage, { isResumable }: { isResumable: boolean }
+): AsyncGenerator<string | Buffer> {
   yield payload
   let leftBytes = isResumable ? LINGER_BYTES : Infinity
   await new Promise<void>(resolve => {

@@ -5,8 +5,9 @@ import type { Socket } from 'node:net'
 import { LINGER_MILLISECONDS } from './http1-pipeline.ts'
 
 /**
- * Bytes of one body that a client may send before they are read. With the default, 64 KiB, it waits for every acknowledgement.
- * Node acknowledges at once for the connection as a whole, so that each of its streams may buffer as much.
+ * Bytes of one body that a client may send before they are read. With the default, 64 KiB, it waits for every
+ * acknowledgement. Node acknowledges at once for the connection as a whole, so that each of its streams may buffer as
+ * much.
  */
 export const HTTP2_WINDOW_BYTES = 1024 ** 2
 
@@ -19,7 +20,10 @@ export interface Http2Sessions {
   sockets (): Set<Socket>
   /** Prepares the stream of a request; gives what its response goes over. */
   begin (request: Http2ServerRequest): { session: ServerHttp2Session, socket: Socket, stream: ServerHttp2Stream }
-  /** Accepts no more streams, completes those in progress, then closes the connection, even if the client keeps its side open. */
+  /**
+   * Accepts no more streams, completes those in progress, then closes the connection, even if the client keeps its side
+   * open.
+   */
   end (session: ServerHttp2Session, socket: Socket): void
   /** Ends all sessions, and each new one at once; from then on with this idle time-out. */
   stop (idleMilliseconds: number): void
@@ -35,7 +39,9 @@ interface SessionOptions {
   readonly cutResponses: (session: ServerHttp2Session) => void
 }
 
-export function trackSessions (server: EventEmitter, { idleMilliseconds, newestSocket, isBusy, cutResponses }: SessionOptions): Http2Sessions {
+export function trackSessions (
+  server: EventEmitter, { idleMilliseconds, newestSocket, isBusy, cutResponses }: SessionOptions
+): Http2Sessions {
   const sessions = new Map<ServerHttp2Session, Socket>()
   let isStopping = false
   let checking: NodeJS.Timeout | undefined
@@ -78,7 +84,8 @@ export function trackSessions (server: EventEmitter, { idleMilliseconds, newestS
       const session = stream.session as ServerHttp2Session
       stream.once('finish', () => {
         if (request.complete) return
-        // RFC 9113 section 8.1: once the response is complete, the client may be asked to stop sending, without an error.
+        // RFC 9113 section 8.1: once the response is complete, the client may be asked to stop sending, without an
+        // error.
         stream.close(constants.NGHTTP2_NO_ERROR)
         // Node keeps a stream until everything that arrived has been read.
         request.resume()

@@ -16,8 +16,8 @@ export interface Links {
 }
 
 /**
- * Links are absolute if `publicUrl` is set, or if the request's `Host` is the address that it arrived at. Any other `Host` is ignored: a
- * forged one must not direct clients to another server.
+ * Links are absolute if `publicUrl` is set, or if the request's `Host` is the address that it arrived at. Any other
+ * `Host` is ignored: a forged one must not direct clients to another server.
  */
 export function createLinks (publicUrl: string | undefined): Links {
   const to: Links['to'] = ({ headers, socket }, path) => (publicUrl ?? ownOrigin(headers[':authority']?.toString() ?? headers.host, socket)) + path
@@ -38,7 +38,10 @@ function ownOrigin (host: string | undefined, socket: LinkRequest['socket']): st
   return isOwn ? url.origin : ''
 }
 
-/** The URL, or undefined if it is invalid. After many calls, Node 20's `URL.canParse` reads Latin-1 as UTF-8 and accepts invalid URLs. */
+/**
+ * The URL, or undefined if it is invalid. After many calls, Node 20's `URL.canParse` reads Latin-1 as UTF-8 and accepts
+ * invalid URLs.
+ */
 export function parseUrl (text: string): URL | undefined {
   try {
     return new URL(text)

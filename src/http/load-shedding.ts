@@ -1,5 +1,6 @@
-// `@fastify/under-pressure` can't keep two promises: an idle server uses less than 0.5 ms of CPU time a second (its histogram wakes the
-// process 100 times a second: 6 ms, instead of 0.3 ms), and MAX_MEMORY_BYTES limits heap and buffers together (it measures no buffers).
+// `@fastify/under-pressure` can't keep two promises: an idle server uses less than 0.5 ms of CPU time a second (its
+// histogram wakes the process 100 times a second: 6 ms, instead of 0.3 ms), and MAX_MEMORY_BYTES limits heap and
+// buffers together (it measures no buffers).
 
 import { getHeapStatistics } from 'node:v8'
 import type { FastifyInstance } from 'fastify'
@@ -24,8 +25,9 @@ const SAMPLES = 2
 const RETRY_SECONDS = 3
 
 /**
- * With no more requests than this in progress, which hold at most 2 MiB each on a disk and 20 MiB with a bucket, most memory above the
- * limit is garbage, and only further requests make V8 collect it: a server that refused them all came back after 100 seconds.
+ * With no more requests than this in progress, which hold at most 2 MiB each on a disk and 20 MiB with a bucket, most
+ * memory above the limit is garbage, and only further requests make V8 collect it: a server that refused them all came
+ * back after 100 seconds.
  */
 const FEW_REQUESTS = 16
 
@@ -45,7 +47,8 @@ export function shedLoad (app: FastifyInstance, limits: LoadLimits, countInProgr
       setImmediate(() => setImmediate(() => {
         delays.shift()
         delays.push(performance.now() - began)
-        isLate = maxEventLoopDelayMilliseconds > 0 && delays.reduce((sum, delay) => sum + delay) / SAMPLES > maxEventLoopDelayMilliseconds
+        isLate = maxEventLoopDelayMilliseconds > 0 &&
+          delays.reduce((sum, delay) => sum + delay) / SAMPLES > maxEventLoopDelayMilliseconds
         isFull = maxMemoryBytes > 0 && memoryInUse() > maxMemoryBytes
       }))
     }, SAMPLE_MILLISECONDS).unref()
@@ -67,16 +70,16 @@ export function isEssential (route: Route): boolean {
 }
 
 /**
- * Asking for the offset of an upload, and the preflight before that. Clients take a refusal for the end of the upload and begin again
- * with the first byte (tus-js-client 4.3.1), which costs more than the answer.
+ * Asking for the offset of an upload, and the preflight before that. Clients take a refusal for the end of the upload
+ * and begin again with the first byte (tus-js-client 4.3.1), which costs more than the answer.
  */
 export function isUploadState ({ method, url }: Route): boolean {
   return url === '/api/uploads/:id' && (method === 'HEAD' || method === 'OPTIONS')
 }
 
 /**
- * Bytes in objects and buffers. Not the resident set, much of which the allocator never returns: 600 MB after 400 parallel uploads,
- * 40 MB of it in use.
+ * Bytes in objects and buffers. Not the resident set, much of which the allocator never returns: 600 MB after 400
+ * parallel uploads, 40 MB of it in use.
  */
 function memoryInUse (): number {
   const { used_heap_size: objects, external_memory: buffers } = getHeapStatistics()

@@ -14,7 +14,8 @@ export const pageRoutes: FastifyPluginAsync<{ page: Page }> = async (app, { page
     root: folder,
     preCompressed: true,
     acceptRanges: false,
-    // They depend on size and time only: npm gives all files the same time, and a new service worker can have the size of the old one.
+    // They depend on size and time only: npm gives all files the same time, and a new service worker can have the size
+    // of the old one.
     etag: false,
     lastModified: false,
     cacheControl: false

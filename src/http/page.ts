@@ -17,7 +17,9 @@ interface PageSettings { readonly hasWebPage: boolean, readonly registration: 'o
 const FOLDER = join(packageFolder, 'dist/page')
 
 /** Reads the page. Undefined if it is off, or if it was not built, as in a new checkout. */
-export async function findPage (settings: PageSettings, log: FastifyBaseLogger, folder = FOLDER): Promise<Page | undefined> {
+export async function findPage (
+  settings: PageSettings, log: FastifyBaseLogger, folder = FOLDER
+): Promise<Page | undefined> {
   const { hasWebPage, registration } = settings
   if (!hasWebPage) return undefined
   try {

@@ -48,7 +48,9 @@ export function pageOf (query: PageQuery): { beforeId: number | undefined, limit
 interface Page<Entry, Cursor> { entries: Entry[], next: Cursor | null }
 
 /** Removes the extra entry, and returns the cursor of the next page if there is one. */
-export function cutPage<Entry, Cursor> (found: Entry[], limit: number, cursorOf: (last: Entry) => Cursor): Page<Entry, Cursor> {
+export function cutPage<Entry, Cursor> (
+  found: Entry[], limit: number, cursorOf: (last: Entry) => Cursor
+): Page<Entry, Cursor> {
   const entries = found.slice(0, limit - 1)
   const last = entries.at(-1)
   return { entries, next: found.length === limit && last !== undefined ? cursorOf(last) : null }

@@ -1,8 +1,8 @@
 import { createRequire } from 'node:module'
 
 /*
- * Fastify and its larger plugins, with `require`. To import a CommonJS package, Node.js 20 and 22 search all of its source
- * for the names of exports: that took a sixth of the start-up time.
+ * Fastify and its larger plugins, with `require`. To import a CommonJS package, Node.js 20 and 22 search all of its
+ * source for the names of exports: that took a sixth of the start-up time.
  */
 const load = createRequire(import.meta.url)
 

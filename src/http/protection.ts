@@ -44,8 +44,8 @@ export const SESSION_KEY = 'session-key'
 const CORS_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
 
 /**
- * The checks of every request: CORS, load, rate limit, well-formed head, cross-site. Logs refusals. Hooks that wait for nothing are
- * no async functions: a promise costs each request a microsecond.
+ * The checks of every request: CORS, load, rate limit, well-formed head, cross-site. Logs refusals. Hooks that wait for
+ * nothing are no async functions: a promise costs each request a microsecond.
  */
 export async function protect (app: FastifyInstance, options: ProtectionOptions): Promise<void> {
   const { corsOrigins, rateLimitPerMinute, trustProxy, publicUrl, countInProgress } = options
@@ -54,8 +54,16 @@ export async function protect (app: FastifyInstance, options: ProtectionOptions)
   if (corsOrigins !== undefined) {
     app.addHook('onSend', async (_request, reply) => varyByOrigin(reply))
     const { default: cors } = await import('@fastify/cors')
-    const shared = { origin: corsOrigins, methods: CORS_METHODS, credentials: false, exposedHeaders: EXPOSED_HEADERS, maxAge: 600, preflightContinue: true }
-    await app.register(cors, () => async (request: FastifyRequest) => ({ ...shared, ...allowedHeaders(request), preflight: isPreflight(request) }))
+    const shared = {
+      origin: corsOrigins,
+      methods: CORS_METHODS,
+      credentials: false,
+      exposedHeaders: EXPOSED_HEADERS,
+      maxAge: 600,
+      preflightContinue: true
+    }
+    await app.register(cors, () =>
+      async (request: FastifyRequest) => ({ ...shared, ...allowedHeaders(request), preflight: isPreflight(request) }))
   }
   // After CORS, so that a page can read Retry-After; before anything that costs more.
   shedLoad(app, options, countInProgress)
@@ -69,7 +77,8 @@ export async function protect (app: FastifyInstance, options: ProtectionOptions)
       errorResponseBuilder,
       allowList: ({ routeOptions }) => isUploadState(routeOptions)
     })
-    // One hook for all routes, ahead of authentication: failed sign-ins count, and requests over the limit cost no hashing.
+    // One hook for all routes, ahead of authentication: failed sign-ins count, and requests over the limit cost no
+    // hashing.
     app.addHook('onRequest', app.rateLimit())
   }
   app.addHook('onRequest', ({ raw }, _reply, done) => {
@@ -146,8 +155,8 @@ export function setSafeHeaders (request: FastifyRequest, reply: FastifyReply): v
 }
 
 /**
- * Warns once if all of the first requests come from one private address that is not loopback, or that sends forwarding headers:
- * behind a proxy that TRUST_PROXY does not name, all clients count as one.
+ * Warns once if all of the first requests come from one private address that is not loopback, or that sends forwarding
+ * headers: behind a proxy that TRUST_PROXY does not name, all clients count as one.
  */
 function warnOfProxy (app: FastifyInstance): void {
   const addresses = new Set<string>()
@@ -175,7 +184,8 @@ function varyByOrigin (reply: FastifyReply): void {
 export interface Transport { readonly passwordPolicy: 'open' | 'strict' }
 
 /**
- * Refuses a password sent over plain HTTP by a client on another machine, unless a trusted proxy says that the client used TLS.
+ * Refuses a password sent over plain HTTP by a client on another machine, unless a trusted proxy says that the client
+ * used TLS.
  * @throws tls_required.
  */
 export function refuseInsecurePassword (request: FastifyRequest, { passwordPolicy }: Transport): void {

@@ -7,8 +7,9 @@ import { LogController, proxyAddr } from './plugins.ts'
 type RawRequest = FastifyRequest['raw']
 
 /**
- * Logs one line for each request when it is over: client, method, path, status and duration in milliseconds, and whether the
- * connection closed before the end of the response. The query is left out, because a client may have put its token there.
+ * Logs one line for each request when it is over: client, method, path, status and duration in milliseconds, and
+ * whether the connection closed before the end of the response. The query is left out, because a client may have put
+ * its token there.
  */
 export class RequestLog extends LogController {
   readonly #sentMethods = new WeakMap<RawRequest, string>()
@@ -57,6 +58,8 @@ export function createRequestIds (trustProxy: string[] | undefined): (request: I
 
   return ({ headers, socket }) => {
     const given = headers['x-request-id']?.toString()
-    return given !== undefined && GIVEN_ID.test(given) && isProxy(String(socket.remoteAddress), 0) ? given : randomUUID()
+    return given !== undefined && GIVEN_ID.test(given) && isProxy(String(socket.remoteAddress), 0)
+      ? given
+      : randomUUID()
   }
 }

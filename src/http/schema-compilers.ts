@@ -14,8 +14,8 @@ interface Factories {
 }
 
 /**
- * Fastify's compilers of schemas. Their packages are loaded by the first request, because they take a tenth of the start-up
- * time, and each schema is compiled when first used: compiling all of them took a quarter.
+ * Fastify's compilers of schemas. Their packages are loaded by the first request, because they take a tenth of the
+ * start-up time, and each schema is compiled when first used: compiling all of them took a quarter.
  */
 export class SchemaCompilers {
   readonly #ajvOptions: AjvCompiler.Options
@@ -77,8 +77,8 @@ interface AddressSchema { properties: Record<string, { type?: string }> }
 const INTEGER = /^(?:0|[1-9][0-9]{0,15})$/
 
 /**
- * Converts parameters that are integers or booleans in the schema; validation refuses those that are not written as such. Ajv's
- * coercion would also accept ` 1`, `1e2` and `0x10`.
+ * Converts parameters that are integers or booleans in the schema; validation refuses those that are not written as
+ * such. Ajv's coercion would also accept ` 1`, `1e2` and `0x10`.
  */
 function readScalars (values: Record<string, unknown>, { properties }: AddressSchema): void {
   for (const [name, { type }] of Object.entries(properties)) {
@@ -100,8 +100,8 @@ export function ignoreBodies (app: FastifyInstance): void {
 }
 
 /**
- * Accepts only JSON bodies, and empty ones of any type as no body: `curl -d ''` and axios declare a form. Refuses bodies that are not
- * UTF-8, and the keys `__proto__` and `constructor`.
+ * Accepts only JSON bodies, and empty ones of any type as no body: `curl -d ''` and axios declare a form. Refuses
+ * bodies that are not UTF-8, and the keys `__proto__` and `constructor`.
  */
 export function acceptJson (app: FastifyInstance): void {
   app.removeAllContentTypeParsers()

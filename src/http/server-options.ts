@@ -15,12 +15,15 @@ const HEAD_MILLISECONDS = 60_000
 /** Time limit for a TLS handshake; stopping waits for those in progress. */
 const HANDSHAKE_MILLISECONDS = 15_000
 
-/** Maximum number of concurrent streams of an HTTP/2 connection: each may buffer a window of bytes, and Node has no limit by default. */
+/**
+ * Maximum number of concurrent streams of an HTTP/2 connection: each may buffer a window of bytes, and Node has no
+ * limit by default.
+ */
 const MAX_STREAMS = 100
 
 /**
- * The cipher suites of TLS 1.3, then those of TLS 1.2 with forward secrecy and authenticated encryption, strongest first.
- * Node's default list also allows CBC, CCM with 64-bit tags, and key exchange without forward secrecy.
+ * The cipher suites of TLS 1.3, then those of TLS 1.2 with forward secrecy and authenticated encryption, strongest
+ * first. Node's default list also allows CBC, CCM with 64-bit tags, and key exchange without forward secrecy.
  */
 const CIPHERS = [
   'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256',
@@ -47,12 +50,17 @@ interface ServerOptions {
   readonly trustProxy: string[] | undefined
   readonly tls: TlsContext | undefined
   /** Called for requests that Fastify refuses before any hook. */
-  readonly onFrameworkError: ((error: FastifyError | Problem, request: FastifyRequest, reply: FastifyReply) => void) | undefined
+  readonly onFrameworkError: ((
+    error: FastifyError | Problem, request: FastifyRequest, reply: FastifyReply
+  ) => void) | undefined
   /** Answers bytes that are not HTTP. */
   readonly onClientError: (error: NodeJS.ErrnoException, socket: Socket) => void
 }
 
-/** Fastify's options: HTTP/1.1, or with TLS both HTTP/2 and HTTP/1.1, under one type because the application treats both alike. */
+/**
+ * Fastify's options: HTTP/1.1, or with TLS both HTTP/2 and HTTP/1.1, under one type because the application treats both
+ * alike.
+ */
 export function serverOptions (given: ServerOptions): FastifyHttpOptions<Server> {
   const { logger, requestLog, compilers, trustProxy, tls, onFrameworkError, onClientError } = given
   // The application refuses a request without Host; Node's refusal has no body.
@@ -87,16 +95,21 @@ export function serverOptions (given: ServerOptions): FastifyHttpOptions<Server>
   }
 }
 
-/** A request that runs no hook counts for the rate limit too. Returns what to answer: `error`, or that the limit is exceeded. */
-async function refusalOf (error: FastifyError, request: FastifyRequest, reply: FastifyReply): Promise<FastifyError | Problem> {
+/**
+ * A request that runs no hook counts for the rate limit too. Returns what to answer: `error`, or that the limit is
+ * exceeded.
+ */
+async function refusalOf (
+  error: FastifyError, request: FastifyRequest, reply: FastifyReply
+): Promise<FastifyError | Problem> {
   const { server } = reply
   if (!server.hasDecorator('rateLimit')) return error
   return server.rateLimit().call(server, request, reply).then(() => error, (refusal: Problem) => refusal)
 }
 
 /**
- * The path of a target in absolute form, `http://host/path`. Its authority replaces the Host field, as RFC 9112 section 3.2.2 demands,
- * for links and the cross-site check.
+ * The path of a target in absolute form, `http://host/path`. Its authority replaces the Host field, as RFC 9112 section
+ * 3.2.2 demands, for links and the cross-site check.
  */
 function takeAuthority (request: IncomingMessage): string {
   const target = String(request.url)
@@ -115,5 +128,8 @@ export function tlsOptions ({ cert, key }: TlsContext) {
 
 function http2Options (tls: TlsContext, heads: object): object {
   const settings = { initialWindowSize: HTTP2_WINDOW_BYTES, maxConcurrentStreams: MAX_STREAMS }
-  return { http2: true, https: { ...tlsOptions(tls), allowHTTP1: true, handshakeTimeout: HANDSHAKE_MILLISECONDS, ...heads, settings } }
+  return {
+    http2: true,
+    https: { ...tlsOptions(tls), allowHTTP1: true, handshakeTimeout: HANDSHAKE_MILLISECONDS, ...heads, settings }
+  }
 }

@@ -14,8 +14,8 @@ const MAX_TRANSFERS_PER_NETWORK = 512
 const RETRY_SECONDS = 5
 
 /**
- * An `onRequest` hook for uploads and downloads: limits the concurrent transfers of each account and each network, which is one
- * IPv4 address or one IPv6 /64. A transfer ends when its response is finished or its connection closes.
+ * An `onRequest` hook for uploads and downloads: limits the concurrent transfers of each account and each network,
+ * which is one IPv4 address or one IPv6 /64. A transfer ends when its response is finished or its connection closes.
  */
 export type TransferLimits = onRequestHookHandler
 

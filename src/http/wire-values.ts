@@ -5,18 +5,27 @@ import { Type } from '@sinclair/typebox'
 /** Methods that change nothing (RFC 9110 section 9.2.1). */
 export const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 
-/** Longest string in a JSON body, in code points. Lower limits, such as bytes after NFC, have problem codes of their own. */
+/**
+ * Longest string in a JSON body, in code points. Lower limits, such as bytes after NFC, have problem codes of their
+ * own.
+ */
 export const MAX_TEXT_POINTS = 64 * 1024
 
-/** Maximum length of a field value or a part of a URL: the limit of Node for a whole header section over HTTP/2, and more than that over HTTP/1.1. */
+/**
+ * Maximum length of a field value or a part of a URL: the limit of Node for a whole header section over HTTP/2, and
+ * more than that over HTTP/1.1.
+ */
 export const MAX_FIELD_LENGTH = 65_535
 
-/** Most UTF-16 code units that NFC turns into one byte of UTF-8: U+1FBE U+0308 U+0301 becomes U+0390, which has two bytes. */
+/**
+ * Most UTF-16 code units that NFC turns into one byte of UTF-8: U+1FBE U+0308 U+0301 becomes U+0390, which has two
+ * bytes.
+ */
 const MAX_UNITS_PER_BYTE = 1.5
 
 /**
- * The text in NFC, or undefined if that is longer than `maxBytes` of UTF-8. A text that can't fit is not normalised, because
- * the time grows with the square of the number of consecutive combining marks: 0.2 s for 64 kB of them.
+ * The text in NFC, or undefined if that is longer than `maxBytes` of UTF-8. A text that can't fit is not normalised,
+ * because the time grows with the square of the number of consecutive combining marks: 0.2 s for 64 kB of them.
  */
 export function normaliseWithin (text: string, maxBytes: number): string | undefined {
   if (text.length > maxBytes * MAX_UNITS_PER_BYTE) return undefined
@@ -45,7 +54,13 @@ export const Timestamp = (description: string) => Type.String({
   examples: ['2026-11-24T09:30:00.000Z']
 })
 
-interface NullableTextOptions { description: string, maxLength: number, pattern?: string, format?: string, examples: unknown[] }
+interface NullableTextOptions {
+  description: string
+  maxLength: number
+  pattern?: string
+  format?: string
+  examples: unknown[]
+}
 
 /** A nullable string. Not a union, because the serialiser would check its members on every response. */
 export const NullableText = (options: NullableTextOptions) => Type.Unsafe<string | null>({ type: ['string', 'null'], ...options })

@@ -84,7 +84,9 @@ export class AccountRules implements AccountRepository {
 
   // The update locks the account, which a new token needs: the tokens that exist by then are deleted, and later ones
   // have the new hash.
-  * #setPasswordHash (id: number, passwordHash: string, { revokesTokens, expectedHash }: { revokesTokens: boolean, expectedHash?: string }): Rule<void> {
+  * #setPasswordHash (
+    id: number, passwordHash: string, { revokesTokens, expectedHash }: { revokesTokens: boolean, expectedHash?: string }
+  ): Rule<void> {
     const { accounts } = this.#tables
     const isExpected = expectedHash === undefined ? undefined : eq(accounts.passwordHash, expectedHash)
     const changed = yield * ask(writing('', db => db.update(accounts).set({ passwordHash })

@@ -93,7 +93,9 @@ export class FileContents {
     return created as FileRecord
   }
 
-  * #replace (current: FileRecord, { size, type, sha256, blobId, isLeased }: NewFile, beginning: Beginning): Rule<FileRecord> {
+  * #replace (
+    current: FileRecord, { size, type, sha256, blobId, isLeased }: NewFile, beginning: Beginning
+  ): Rule<FileRecord> {
     const { endLease, keptContents } = this.#options
     const { owner, time } = beginning
     const updatedAt = later(current, time)

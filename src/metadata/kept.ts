@@ -4,8 +4,8 @@ import type { Engine } from './engine.ts'
 import type { FileContents } from './file-contents.ts'
 import type { KeptContents, KeptRow } from './kept-contents.ts'
 import {
-  type Keeping, type KeptPage, type KeptRepository, MAX_DELETIONS, type RemovedTrash, type TrashRecord, type VersionRecord,
-  withContents
+  type Keeping, type KeptPage, type KeptRepository, MAX_DELETIONS, type RemovedTrash, type TrashRecord,
+  type VersionRecord, withContents
 } from './kept-repository.ts'
 import type { Owners } from './owners.ts'
 import { permits } from './preconditions.ts'
@@ -57,7 +57,9 @@ export class KeptRules implements KeptRepository {
     return this.#engine.transactFor(ownerId, () => this.#restoreVersion(ownerId, name, id, change))
   }
 
-  * #restoreVersion (ownerId: number, name: string, id: string, { quota, precondition }: VersionChange): Rule<FileRecord> {
+  * #restoreVersion (
+    ownerId: number, name: string, id: string, { quota, precondition }: VersionChange
+  ): Rule<FileRecord> {
     const beginning = yield * this.#contents.begin(ownerId, name, quota)
     const { file, version } = yield * this.#getVersion(ownerId, name, id)
     if (!permits(precondition, file)) throw new Problem('precondition_failed')

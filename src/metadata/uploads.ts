@@ -55,7 +55,9 @@ export class UploadRules implements UploadRepository {
     )
   }
 
-  * #add ({ lifetimeMilliseconds, ...upload }: NewUpload, { maxUploads, quota }: Limits, isRepeated: boolean): Rule<UploadRecord> {
+  * #add (
+    { lifetimeMilliseconds, ...upload }: NewUpload, { maxUploads, quota }: Limits, isRepeated: boolean
+  ): Rule<UploadRecord> {
     const { ownerId, name, length, method } = upload
     const [owner, createdAt] = yield * together(this.#owners.lock(ownerId), this.#engine.now())
     const earlier = isRepeated ? yield * this.#addedEarlier(upload) : undefined
@@ -110,7 +112,9 @@ export class UploadRules implements UploadRepository {
     return this.#engine.transactFor(ownerId, () => this.#takeOver(ownerId, id, to), { repeats: true })
   }
 
-  * #takeOver (ownerId: number, id: string, { isAppending, lifetimeMilliseconds, precondition }: TakeOver): Rule<UploadRecord> {
+  * #takeOver (
+    ownerId: number, id: string, { isAppending, lifetimeMilliseconds, precondition }: TakeOver
+  ): Rule<UploadRecord> {
     const [upload, time] = yield * this.#lock(ownerId, id)
     if (upload.result !== undefined) return upload
     const expiresAt = isAppending ? time + lifetimeMilliseconds : upload.expiresAt

@@ -9,7 +9,10 @@ const FLUSH_MILLISECONDS = 100
 /** Further lines are dropped while the output can't be written, for example because the disk is full. */
 const MAX_BUFFERED_BYTES = 1024 ** 2
 
-/** Control and format characters, except line feeds: text that clients choose must not move the cursor, set colours or reverse the line. */
+/**
+ * Control and format characters, except line feeds: text that clients choose must not move the cursor, set colours or
+ * reverse the line.
+ */
 const UNPRINTABLE = /[^\P{Cc}\n]|[\p{Cf}\p{Zl}\p{Zp}]/gu
 
 /** Where the log goes. */
@@ -24,7 +27,10 @@ export interface Log extends DestinationStream {
   flushSync (): void
 }
 
-/** Readable lines on a terminal, else JSON. A process that is killed or runs out of memory loses the lines of the last 100 ms. */
+/**
+ * Readable lines on a terminal, else JSON. A process that is killed or runs out of memory loses the lines of the last
+ * 100 ms.
+ */
 export async function openLog (output: LogOutput): Promise<Log> {
   return output.isTTY === true ? terminalLog(output) : bufferedLog(output)
 }
@@ -55,12 +61,14 @@ function bufferedLog ({ fd }: LogOutput): Log {
   return {
     write (line) {
       lines += line
-      // Not each line by itself: the stream measures what it buffers at every call, a tenth of the CPU time of a small request.
+      // Not each line by itself: the stream measures what it buffers at every call, a tenth of the CPU time of a small
+      // request.
       if (lines.length >= BUFFER_LENGTH) passOn()
       // Not the stream's own periodic flush, which wakes an idle server ten times a second.
       timer ??= setTimeout(flush, FLUSH_MILLISECONDS).unref()
     },
-    // Not the stream's own flushSync, which retries for ever when the disk is full or the reader of the pipe has exited.
+    // Not the stream's own flushSync, which retries for ever when the disk is full or the reader of the pipe has
+    // exited.
     flushSync: flush
   }
 }

@@ -44,7 +44,9 @@ export function createMetrics ({ metadata, blobs, passwords, quota }: MetricsOpt
 
   /** A gauge that is read when the metrics are; NaN if that fails, so that the other metrics are still served. */
   function gauge (name: string, help: string, read: () => number | Promise<number>): void {
-    registry.registerMetric(new Gauge({ name, help, registers: [], async collect () { this.set(await Promise.resolve().then(read).catch(() => NaN)) } }))
+    registry.registerMetric(new Gauge({
+      name, help, registers: [], async collect () { this.set(await Promise.resolve().then(read).catch(() => NaN)) }
+    }))
   }
 
   new Gauge({ name: 'magicstore_info', help: 'Always 1; the version is a label.', labelNames: ['version'], registers }).set({ version: readVersion() }, 1)
@@ -81,7 +83,10 @@ export function createMetrics ({ metadata, blobs, passwords, quota }: MetricsOpt
   return { requests: createRequestMetrics(registry), serve: log => createMetricsServer(registry, log) }
 }
 
-/** The requests to a database server and to a blob store, and the connections to the database; nothing for what is in this process. */
+/**
+ * The requests to a database server and to a blob store, and the connections to the database; nothing for what is in
+ * this process.
+ */
 function watchBackends (registry: Registry, { metadata, blobs }: { metadata: Metadata, blobs: BlobStore }): void {
   metadata.server?.watchRequests(observerOf(registry, 'magicstore_database_request_duration_seconds', 'Duration of a round trip to the database by operation and outcome; connect: the wait for a connection.'))
   blobs.watchRequests?.(observerOf(registry, 'magicstore_storage_request_duration_seconds', 'Time from a request to the file storage to the head of its response, by operation and outcome.'))

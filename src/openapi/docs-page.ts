@@ -3,9 +3,9 @@ import type { FastifyPluginAsync } from 'fastify'
 import { helmet } from '../http/plugins.ts'
 
 /**
- * Hides the choice of servers, because there is one. Shows the keyboard focus, also on the button that appears only under a mouse.
- * Makes the page fit a phone, without links between operations. Hides the button that saves a JSON response: it looks as if it
- * downloaded the uploaded file.
+ * Hides the choice of servers, because there is one. Shows the keyboard focus, also on the button that appears only
+ * under a mouse. Makes the page fit a phone, without links between operations. Hides the button that saves a JSON
+ * response: it looks as if it downloaded the uploaded file.
  */
 const pageStyle = `
 .swagger-ui .servers-title, .swagger-ui .servers { display: none }
@@ -26,9 +26,9 @@ const pageStyle = `
 `
 
 /**
- * Swagger UI plugin. Sends requests to the server that the page came from, which may have several addresses. Collapses parameters
- * that are rarely needed: optional headers, and all optional ones if another is required. A parameter with a value is always shown,
- * because it is sent.
+ * Swagger UI plugin. Sends requests to the server that the page came from, which may have several addresses. Collapses
+ * parameters that are rarely needed: optional headers, and all optional ones if another is required. A parameter with a
+ * value is always shown, because it is sent.
  */
 const pagePlugin = `
 const isRequired = parameter => parameter.get('required') === true
@@ -69,8 +69,8 @@ window.SwaggerUIBundle = Object.assign(withPlugin, openPage)
 `
 
 /**
- * Swagger UI's page has no viewport, so that phones show a shrunk desktop layout. Its Authorize dialog focuses the last field,
- * does not keep Tab inside, and does not restore the focus when it closes.
+ * Swagger UI's page has no viewport, so that phones show a shrunk desktop layout. Its Authorize dialog focuses the last
+ * field, does not keep Tab inside, and does not restore the focus when it closes.
  */
 const dialogScript = `document.head.insertAdjacentHTML('beforeend', '<meta name="viewport" content="width=device-width, initial-scale=1">')
 

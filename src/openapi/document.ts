@@ -85,7 +85,10 @@ const OpenapiDocument = Type.Unsafe<string>(Type.Object({
 /** The address in `servers`, which has no path, unlike those in the examples. */
 const SERVER_URL = /http:\/\/127\.0\.0\.1:5000(?!\/)/g
 
-/** Puts the address of this server into the document, in 0.2 ms. If it is not known, `servers` has a path, and the examples stay unchanged. */
+/**
+ * Puts the address of this server into the document, in 0.2 ms. If it is not known, `servers` has a path, and the
+ * examples stay unchanged.
+ */
 function withOrigin (text: string, origin: string): string {
   return origin === '' ? text.replace(SERVER_URL, '/') : text.replaceAll(DEFAULT_ORIGIN, () => origin)
 }

@@ -46,7 +46,9 @@ interface ProblemResponse {
 /** An example of each error: the `components.examples` that the error responses refer to. */
 export function problemExamples (): Record<string, { summary: string, value: ProblemDetails }> {
   const codes = Object.keys(failures) as FailureCode[]
-  return Object.fromEntries(codes.map(code => [code, { summary: failures[code].title, value: problemDetails(new Problem(code)) }]))
+  return Object.fromEntries(
+    codes.map(code => [code, { summary: failures[code].title, value: problemDetails(new Problem(code)) }])
+  )
 }
 
 /** Adds error responses to a route: for hooks that apply to many routes, called as each route is added. */
@@ -57,7 +59,10 @@ export function addFailures (route: RouteOptions, codes: FailureCode[]): void {
   route.schema.response = { ...responses, ...problems([...new Set([...declared, ...codes])]) }
 }
 
-/** Adds to every route the errors and response headers that do not depend on the operation; call it before the routes are added. */
+/**
+ * Adds to every route the errors and response headers that do not depend on the operation; call it before the routes
+ * are added.
+ */
 export function addSharedResponses (app: FastifyInstance): void {
   app.addHook('onRoute', route => {
     // Only path parameters are percent-decoded.
@@ -71,14 +76,21 @@ export function addSharedResponses (app: FastifyInstance): void {
   })
 }
 
-/** Adds headers to the responses of a route, by status: for hooks that apply to many routes, after those that add failures. */
+/**
+ * Adds headers to the responses of a route, by status: for hooks that apply to many routes, after those that add
+ * failures.
+ */
 export function addHeaders (route: RouteOptions, headersOf: (status: number) => Record<string, Header>): void {
   if (route.schema === undefined || 'hide' in route.schema) return
   const responses = Object.entries(route.schema.response as Record<string, { headers?: object }>)
-  route.schema.response = Object.fromEntries(responses.map(([status, response]) => [status, { ...response, headers: { ...response.headers, ...headersOf(Number(status)) } }]))
+  route.schema.response = Object.fromEntries(responses.map(([status, response]) =>
+    [status, { ...response, headers: { ...response.headers, ...headersOf(Number(status)) } }]))
 }
 
-/** False for operations that use neither accounts nor files: the document, the health checks and the service information. */
+/**
+ * False for operations that use neither accounts nor files: the document, the health checks and the service
+ * information.
+ */
 function usesStore ({ method, url }: RouteOptions): boolean {
   return !/^\/(?:health\/|openapi\.)/.test(url) && !(method === 'GET' && url === '/')
 }
@@ -86,13 +98,17 @@ function usesStore ({ method, url }: RouteOptions): boolean {
 /** The error responses of an operation, by status, from the codes it can answer with. */
 export function problems (codes: FailureCode[]): Record<number, ProblemResponse> {
   const statuses = new Set(codes.map(code => failures[code].status))
-  return Object.fromEntries(Array.from(statuses, status => [status, response(status, codes.filter(code => failures[code].status === status))]))
+  return Object.fromEntries(
+    Array.from(statuses, status => [status, response(status, codes.filter(code => failures[code].status === status))])
+  )
 }
 
 function response (status: number, codes: FailureCode[]): ProblemResponse {
   return {
     description: codes.map(code => `- \`${code}\`: ${failures[code].title}.`).join('\n'),
-    headers: { ...headersByStatus[status], ...Object.assign({}, ...codes.map(code => headersByCode[code])), ...sharedHeaders },
+    headers: {
+      ...headersByStatus[status], ...Object.assign({}, ...codes.map(code => headersByCode[code])), ...sharedHeaders
+    },
     content: {
       'application/problem+json': {
         schema: Type.Ref(ProblemDetails),

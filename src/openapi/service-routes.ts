@@ -17,7 +17,10 @@ export const ServiceFacts = Type.Object({
 
 const Html = Type.String({ maxLength: 64 * 1024, pattern: '^<!(?:doctype|DOCTYPE) html>', description: 'The page, for browsers.' })
 
-/** The page loads everything from this server, runs no inline script, and shows media of the user from `blob:` addresses. */
+/**
+ * The page loads everything from this server, runs no inline script, and shows media of the user from `blob:`
+ * addresses.
+ */
 const directives = {
   defaultSrc: ["'none'"],
   scriptSrc: ["'self'"],
@@ -44,7 +47,9 @@ const security: FastifyHelmetOptions = {
 }
 
 /** `/`: the page for browsers, service information for programs. */
-export const serviceRoutes: FastifyPluginAsyncTypebox<{ links: Links, page: Page | undefined }> = async (app, { links, page }) => {
+export const serviceRoutes: FastifyPluginAsyncTypebox<{ links: Links, page: Page | undefined }> = async (
+  app, { links, page }
+) => {
   await app.register(helmet, { ...security, global: false })
 
   app.get('/', {

@@ -10,7 +10,11 @@ interface Operation { description: string, parameters?: Parameter[], requestBody
 interface OpenapiDocument {
   info: { description: string }
   paths: Record<string, Record<string, Operation>>
-  components: { schemas: Record<string, { required?: string[] }>, examples: Record<string, unknown>, headers?: Record<string, Header> }
+  components: {
+    schemas: Record<string, { required?: string[] }>,
+    examples: Record<string, unknown>,
+    headers?: Record<string, Header>
+  }
 }
 
 /** The order of paths within each tag: what a new user needs first comes first. */
@@ -30,7 +34,10 @@ const PLACES = ['path', 'query', 'header']
 
 const METHODS = ['post', 'get', 'put', 'head', 'patch', 'delete']
 
-/** Completes the document, in place, with what depends on the whole of it: order, shared headers, required scopes, and the errors that no operation lists. */
+/**
+ * Completes the document, in place, with what depends on the whole of it: order, shared headers, required scopes, and
+ * the errors that no operation lists.
+ */
 export function transformDocument (document: OpenapiDocument): void {
   document.paths = sorted(document.paths, PATHS)
   for (const [path, item] of Object.entries(document.paths)) document.paths[path] = sorted(item, METHODS)
@@ -65,7 +72,9 @@ function describeBody ({ requestBody }: Operation, { components }: OpenapiDocume
 function shareHeaders ({ components }: OpenapiDocument, responses: Response[]): void {
   const variants = new Map<string, Set<string>>()
   for (const { headers = {} } of responses) {
-    for (const [name, header] of Object.entries(headers)) variants.set(name, (variants.get(name) ?? new Set()).add(JSON.stringify(header)))
+    for (const [name, header] of Object.entries(headers)) {
+      variants.set(name, (variants.get(name) ?? new Set()).add(JSON.stringify(header)))
+    }
   }
   const shared = Array.from(variants).filter(([, variant]) => variant.size === 1)
   components.headers = Object.fromEntries(shared.map(([name, [only = '']]) => [name, JSON.parse(only)]))
@@ -76,7 +85,8 @@ function shareHeaders ({ components }: OpenapiDocument, responses: Response[]): 
 
 /** Lists in the introduction the errors that no operation lists, because they occur before the operation is known. */
 function listOtherFailures ({ info, components }: OpenapiDocument, responses: Response[]): void {
-  const listed = new Set(responses.flatMap(({ content = {} }) => Object.values(content)).flatMap(({ examples = {} }) => Object.keys(examples)))
+  const listed = new Set(responses.flatMap(({ content = {} }) => Object.values(content))
+    .flatMap(({ examples = {} }) => Object.keys(examples)))
   const others = (Object.keys(failures) as FailureCode[]).filter(code => !listed.has(code))
   for (const code of others) delete components.examples[code]
   info.description += `\n\n${others.map(code => `- ${failures[code].status} \`${code}\`: ${failures[code].title}.`).join('\n')}`

@@ -1,8 +1,8 @@
 import { folder } from './folder.ts'
 
 /*
- * The key of the session. Browsers send the cookie of the session to every port of the host, and let every port set it. IndexedDB
- * belongs to this origin only, which includes the port.
+ * The key of the session. Browsers send the cookie of the session to every port of the host, and let every port set it.
+ * IndexedDB belongs to this origin only, which includes the port.
  */
 
 const DATABASE = 'magicstore'

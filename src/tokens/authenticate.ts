@@ -36,7 +36,9 @@ const INVALID_TOKEN = new Set<FailureCode>(['password_required', 'token_malforme
  * Authenticates every request in a Fastify scope, whatever the scheme, before its body is read.
  * It also writes the `security` of the scope's operations into the OpenAPI document.
  */
-export function authenticate (guarded: FastifyInstance, options: AuthenticateOptions, requirement: AuthRequirement): void {
+export function authenticate (
+  guarded: FastifyInstance, options: AuthenticateOptions, requirement: AuthRequirement
+): void {
   const { signIn, tokens, accessTokens, transport } = options
   const { credential } = requirement
 

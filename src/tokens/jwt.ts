@@ -123,7 +123,10 @@ export class AccessTokens {
   }
 }
 
-/** Four different last characters of a signature decode to the same bytes; only one is canonical. The rest of a token is signed as text. */
+/**
+ * Four different last characters of a signature decode to the same bytes; only one is canonical. The rest of a token is
+ * signed as text.
+ */
 function isCanonical (token: string): boolean {
   const signature = token.slice(token.lastIndexOf('.') + 1)
   return signature.length === SIGNATURE_LENGTH && Buffer.from(signature, 'base64url').toString('base64url') === signature

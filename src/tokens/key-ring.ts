@@ -4,22 +4,33 @@ import type { SigningKey } from '../config/signing-keys.ts'
 /** How long the keys are used before they are read again: a rotation takes effect after this time. */
 const FRESH_MILLISECONDS = 1000
 
-/** Time from a read to one for a key that is unknown, so that forged tokens and cursors can't make the server read more often. */
+/**
+ * Time from a read to one for a key that is unknown, so that forged tokens and cursors can't make the server read more
+ * often.
+ */
 const PAUSE_MILLISECONDS = 100
 
-/** The signing keys in use, which another process can rotate. Both methods return the key that signs first, and the same array until the keys change. */
+/**
+ * The signing keys in use, which another process can rotate. Both methods return the key that signs first, and the same
+ * array until the keys change.
+ */
 export interface KeyRing {
   /** The keys as they were at most 1,000 ms ago. */
   current (): Promise<readonly SigningKey[]>
-  /** The keys as they are now, after up to 100 ms: if no current key fits, another process may have added one a moment ago. */
+  /**
+   * The keys as they are now, after up to 100 ms: if no current key fits, another process may have added one a moment
+   * ago.
+   */
   latest (): Promise<readonly SigningKey[]>
 }
 
 /**
- * The keys that `read` finds, read again at most once a second, so that another process can rotate them. While they can't be
- * read, the last ones stay in use.
+ * The keys that `read` finds, read again at most once a second, so that another process can rotate them. While they
+ * can't be read, the last ones stay in use.
  */
-export function createKeyRing (first: readonly SigningKey[], read: () => Promise<readonly SigningKey[] | undefined>): KeyRing {
+export function createKeyRing (
+  first: readonly SigningKey[], read: () => Promise<readonly SigningKey[] | undefined>
+): KeyRing {
   let keys = first
   let readAt = performance.now()
   let reading: Promise<void> | undefined

@@ -17,7 +17,9 @@ import type { Tokens } from './tokens.ts'
 interface TokenRoutesOptions { tokens: Tokens, accessTokens: AccessTokens, securityLog: SecurityLog }
 
 /** Creates access tokens; accepts a password or a personal access token. */
-export const signInRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, { tokens, accessTokens, securityLog }) => {
+export const signInRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (
+  app, { tokens, accessTokens, securityLog }
+) => {
   app.get('/api/token', {
     schema: {
       operationId: 'getToken',
@@ -94,7 +96,9 @@ export const resourceRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = asy
 }
 
 /** Routes that require the password. */
-export const personalTokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, { tokens, securityLog }) => {
+export const personalTokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (
+  app, { tokens, securityLog }
+) => {
   app.post('/api/tokens', {
     links: { 201: personalTokenLinks },
     schema: {
@@ -114,7 +118,8 @@ export const personalTokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> 
   }, async (request, reply) => {
     const { expiresAt = null, ...body } = request.body
     const newToken = { ...body, expiresAt: expiresAt === null ? null : Date.parse(expiresAt) }
-    const { token, record: created } = await tokens.issuePersonal(callerOf(request).account, originOf(request), newToken)
+    const { token, record: created } =
+      await tokens.issuePersonal(callerOf(request).account, originOf(request), newToken)
     record(securityLog, request, 'personal_token_created')
     reply.code(201)
     return { ...tokenOf(created), kind: 'personal' as const, token }

@@ -16,7 +16,12 @@ import { NewSession, Session } from './schemas.ts'
 import { SESSION_SECONDS, type Sessions, type SessionSecrets } from './sessions.ts'
 
 /** `publicUrl` is undefined if PUBLIC_URL is not set. */
-interface SessionRoutesOptions { sessions: Sessions, accessTokens: AccessTokens, securityLog: SecurityLog, publicUrl: string | undefined }
+interface SessionRoutesOptions {
+  sessions: Sessions
+  accessTokens: AccessTokens
+  securityLog: SecurityLog
+  publicUrl: string | undefined
+}
 
 const PATH = '/api/session'
 
@@ -34,7 +39,9 @@ const SetCookie = (description: string) => ({
 })
 
 /** Creates sessions; requires the password. */
-export const sessionSignInRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = async (app, { sessions, accessTokens, securityLog, publicUrl }) => {
+export const sessionSignInRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = async (
+  app, { sessions, accessTokens, securityLog, publicUrl }
+) => {
   await app.register(cookie)
   ignoreBodies(app)
 
@@ -60,13 +67,16 @@ export const sessionSignInRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions
     await endSession(request, { sessions, securityLog })
     const { cookie, claims, ...session } = await sessions.create(account, originOf(request))
     securityLog.record({ kind: 'session_created', accountId: account.id, ...originOf(request) })
-    reply.code(201).setCookie(cookieName(request), cookie, { ...attributesFor(request, publicUrl), maxAge: SESSION_SECONDS })
+    reply.code(201)
+      .setCookie(cookieName(request), cookie, { ...attributesFor(request, publicUrl), maxAge: SESSION_SECONDS })
     return { ...session, token: await accessTokens.sign(reply, claims) }
   })
 }
 
 /** Renews and ends the session whose cookie and key a request has; no credentials required. */
-export const sessionRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = async (app, { sessions, accessTokens, securityLog, publicUrl }) => {
+export const sessionRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = async (
+  app, { sessions, accessTokens, securityLog, publicUrl }
+) => {
   await app.register(cookie)
   app.addHook('onRequest', async request => refuseOtherSites(request))
 
@@ -109,7 +119,9 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = as
     }
   }, async (request, reply) => {
     await endSession(request, { sessions, securityLog })
-    if (secretsOf(request).cookie !== undefined) reply.clearCookie(cookieName(request), attributesFor(request, publicUrl))
+    if (secretsOf(request).cookie !== undefined) {
+      reply.clearCookie(cookieName(request), attributesFor(request, publicUrl))
+    }
     return reply.code(204).send()
   })
 }

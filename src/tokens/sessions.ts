@@ -15,8 +15,9 @@ export const SECRET_PATTERN = '^[A-Za-z0-9_-]{43}$'
 const SECRET = new RegExp(SECRET_PATTERN)
 
 /**
- * The two secrets of a session; each is useless without the other. Scripts can't read the cookie, but browsers send it to every port of
- * the host, and every port can set it (RFC 6265 section 8.5). Only pages of the same origin, which includes the port, can read the key.
+ * The two secrets of a session; each is useless without the other. Scripts can't read the cookie, but browsers send it
+ * to every port of the host, and every port can set it (RFC 6265 section 8.5). Only pages of the same origin, which
+ * includes the port, can read the key.
  */
 export interface SessionSecrets { readonly cookie: string, readonly key: string }
 

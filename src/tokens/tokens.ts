@@ -26,7 +26,12 @@ interface TokensOptions {
 type AddedToken = Pick<NewToken, 'accountId' | 'kind'> & Partial<NewToken>
 
 /** `event` is recorded with the token, unless it is undefined. */
-interface AddOptions { event: EventKind | undefined, origin: Origin, passwordHash: string | undefined, lifetimeMilliseconds?: number }
+interface AddOptions {
+  event: EventKind | undefined
+  origin: Origin
+  passwordHash: string | undefined
+  lifetimeMilliseconds?: number
+}
 
 export interface NewPersonalToken { name: string, scopes: readonly Scope[], expiresAt: number | null }
 
@@ -50,8 +55,8 @@ export class Tokens {
   /**
    * Creates an access token. With a `parent`, it has the parent's scopes, expires no later and is revoked with it. This
    * is recorded as an event, unless the parent is a session: a page in use renews its token every few minutes.
-   * @throws too_many_tokens, and if the password has changed or the parent was revoked since the request was authenticated:
-   * credentials_wrong, token_revoked.
+   * @throws too_many_tokens, and if the password has changed or the parent was revoked since the request was
+   * authenticated: credentials_wrong, token_revoked.
    */
   async issue (account: AccountRecord, origin: Origin, parent?: TokenRecord): Promise<IssuedToken> {
     const inherited = parent && { parentId: parent.id, scopes: parent.scopes, expiresAt: parent.expiresAt }
@@ -111,7 +116,9 @@ export class Tokens {
     return found
   }
 
-  /** Returns a session and its account, which may be disabled; undefined if no session has this secret or it has ended. */
+  /**
+   * Returns a session and its account, which may be disabled; undefined if no session has this secret or it has ended.
+   */
   async findSession (secretHash: string): Promise<TokenAndAccount | undefined> {
     const found = await this.#options.metadata.tokens.findBySecret(secretHash)
     // A personal token is found by its hash as well.
@@ -151,7 +158,8 @@ export class Tokens {
     }
     const { tokenId, accountId, expiresAt } = await readClaims(text)
     const found = await tokens.find(tokenId)
-    // Soon after a token expires its row is deleted: then the clock of this process decides, but only which reason is given.
+    // Soon after a token expires its row is deleted: then the clock of this process decides, but only which reason is
+    // given.
     if ((found?.now ?? Date.now()) >= expiresAt) throw new Problem('token_expired')
     return found?.account.id === accountId && found.token.kind === 'access' ? found : refuseRevoked()
   }

@@ -65,7 +65,9 @@ function isLate ({ headers: { trailer = '' } }: IncomingMessage, fields: readonl
 function openBody (request: IncomingMessage, fields: readonly DigestField[]): UploadBody & { isChecked: boolean } {
   const digestsIn = (all: Fields): Fields => Object.fromEntries(fields.map(field => [field, all[field]]))
   const announcedBytes = announcedBytesOf(request)
-  const check = expectDigests(digestsIn(request.headers), isLate(request, fields) ? () => digestsIn(request.trailers) : undefined)
+  const check = expectDigests(
+    digestsIn(request.headers), isLate(request, fields) ? () => digestsIn(request.trailers) : undefined
+  )
   return { announcedBytes, bytes: check.watch(read(request)), confirm: check.confirm, isChecked: check.isNeeded }
 }
 
@@ -76,13 +78,17 @@ function announcedBytesOf (request: IncomingMessage): number | undefined {
   return announcedLength(request)
 }
 
-/** Reads the body without destroying the request when the reader stops early: the response must still be sent on its connection. */
+/**
+ * Reads the body without destroying the request when the reader stops early: the response must still be sent on its
+ * connection.
+ */
 async function * read (request: IncomingMessage): AsyncGenerator<Buffer> {
   try {
     yield * request.iterator({ destroyOnReturn: false })
   } catch (cause) {
     throw new Problem('upload_incomplete', { cause })
   }
-  // When an HTTP/2 stream is reset, Node ends its body as if it were complete. The stream of a complete body is still open for the response.
+  // When an HTTP/2 stream is reset, Node ends its body as if it were complete. The stream of a complete body is still
+  // open for the response.
   if ('stream' in request && (request.stream as Http2Stream).closed) throw new Problem('upload_incomplete')
 }

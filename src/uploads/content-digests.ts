@@ -10,7 +10,10 @@ import { untilAborted } from './upload-append.ts'
 /** Uploads whose digests are cached between two requests: 1 kB each. */
 const MAX_CACHED = 10_000
 
-/** The bytes of an append, which compute the digests as they are read; undefined if those of the bytes before them are not known. */
+/**
+ * The bytes of an append, which compute the digests as they are read; undefined if those of the bytes before them are
+ * not known.
+ */
 export interface WatchedBytes { readonly bytes: AsyncIterable<Buffer>, readonly digest: RunningDigest | undefined }
 
 /** The place of bytes that were stored at once, and their SHA-256 if it is known. */
@@ -79,7 +82,10 @@ export class ContentDigests {
     return known?.size === offset ? known.copy() : undefined
   }
 
-  /** Adds the bytes that follow to a digest. That of the parts before a wrong one stays cached. @throws file_damaged. */
+  /**
+   * Adds the bytes that follow to a digest. That of the parts before a wrong one stays cached.
+   * @throws file_damaged.
+   */
   async #addRest ({ blobId }: UploadRecord, draft: Draft, { digest, signal }: Rest): Promise<RunningDigest> {
     const { size } = draft
     const stored = this.#blobs.partsOf?.(draft) ?? [{ size, sha256: undefined }]

@@ -20,7 +20,10 @@ export function wantsInterim (headers: Headers): boolean {
   return findCount(headers, 'upload-draft-interop-version') === INTEROP_VERSION
 }
 
-/** What a creation says about the length of the file, and whether it has all of it. @throws upload_length_inconsistent. */
+/**
+ * What a creation says about the length of the file, and whether it has all of it.
+ * @throws upload_length_inconsistent.
+ */
 export function draftContent (headers: Headers, announcedBytes: number | undefined, { isWhole = false } = {}): Pick<UploadAppend, 'length' | 'isLast'> {
   const isLast = isWhole || findBoolean(headers, 'upload-complete') === true
   return { length: agreedLength(findCount(headers, 'upload-length'), isLast ? announcedBytes : undefined), isLast }
@@ -44,7 +47,10 @@ export function draftAppend (headers: Headers, announcedBytes: number | undefine
   return { offset, length, isLast }
 }
 
-/** The file name in `Content-Disposition`, if there is one. Its bytes are read as UTF-8 if they are that: curl sends what was typed. */
+/**
+ * The file name in `Content-Disposition`, if there is one. Its bytes are read as UTF-8 if they are that: curl sends
+ * what was typed.
+ */
 function dispositionName (headers: Headers): string | undefined {
   const field = fieldOf(headers, 'content-disposition') ?? ''
   const text = Buffer.from(field, 'latin1').toString()

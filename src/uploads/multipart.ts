@@ -37,7 +37,9 @@ interface Form {
  * Reads a form to its end and passes its file to `use`, which must read the bytes.
  * @throws malformed_multipart, upload_incomplete, file_missing, file_unexpected, file_too_large.
  */
-export async function readForm ({ body, contentType, maxFileBytes, parse }: Form, use: (file: IncomingFile) => Promise<void>): Promise<void> {
+export async function readForm (
+  { body, contentType, maxFileBytes, parse }: Form, use: (file: IncomingFile) => Promise<void>
+): Promise<void> {
   const boundary = boundaryOf(contentType)
   const types = createTypeReader(boundary)
   const delimiters = createDelimiterCounter(boundary)
@@ -84,7 +86,9 @@ function checkEncoding (filename: string): string {
 interface FormReader { read (chunk: Buffer): void }
 
 /** Limits the whole form as it arrives, and shows it to `readers`. @throws file_too_large. */
-async function * watch (bytes: AsyncIterable<Buffer>, { maxFileBytes, readers }: { maxFileBytes: number, readers: FormReader[] }): AsyncGenerator<Buffer> {
+async function * watch (
+  bytes: AsyncIterable<Buffer>, { maxFileBytes, readers }: { maxFileBytes: number, readers: FormReader[] }
+): AsyncGenerator<Buffer> {
   let received = 0
   for await (const chunk of bytes) {
     received += chunk.length
@@ -100,7 +104,8 @@ async function * translateErrors<T> (items: AsyncIterable<T>): AsyncGenerator<T>
     yield * items
   } catch (error) {
     const { code, constructor } = error as NodeJS.ErrnoException
-    // Another field is called like a property of `Object.prototype`. The parser says so at the end of the form, and skips the field.
+    // Another field is called like a property of `Object.prototype`. The parser says so at the end of the form, and
+    // skips the field.
     if (code === 'FST_PROTO_VIOLATION') return
     if (code === 'FST_PARTS_LIMIT') throw new Problem('malformed_multipart', { detail: `A form may have at most ${multipartLimits.parts} parts.`, cause: error })
     // The parser's other errors are plain ones. A TypeError, for example, is a fault of the server.
@@ -122,8 +127,9 @@ interface DelimiterCounter extends FormReader {
 }
 
 /**
- * Counts the parts of a form. @throws malformed_multipart for a delimiter that neither ends its line nor is the closing one: the
- * parser would end the file there, and store the beginning of it.
+ * Counts the parts of a form.
+ * @throws malformed_multipart for a delimiter that neither ends its line nor is the closing one: the parser would end
+ * the file there, and store the beginning of it.
  */
 function createDelimiterCounter (boundary: string): DelimiterCounter {
   const delimiter = Buffer.from(`\r\n--${boundary}`)
@@ -135,7 +141,8 @@ function createDelimiterCounter (boundary: string): DelimiterCounter {
   let isClosed = false
 
   function scan (bytes: Buffer): void {
-    for (let at = bytes.indexOf(delimiter); at !== -1 && at + length <= bytes.length && !isClosed; at = bytes.indexOf(delimiter, at + 1)) {
+    for (let at = bytes.indexOf(delimiter); at !== -1 &&
+      at + length <= bytes.length && !isClosed; at = bytes.indexOf(delimiter, at + 1)) {
       const next = bytes.toString('latin1', at + delimiter.length, at + length)
       isClosed = next === '--'
       if (!isClosed && next !== '\r\n') throw new Problem('malformed_multipart', { detail: 'A delimiter is followed by other text on its line.' })
@@ -161,7 +168,10 @@ interface TypeReader extends FormReader {
   declared (): string | undefined
 }
 
-/** Reads the media type of the first file from its headers: the parser drops parameters and says `text/plain` if none is declared. */
+/**
+ * Reads the media type of the first file from its headers: the parser drops parameters and says `text/plain` if none is
+ * declared.
+ */
 function createTypeReader (boundary: string): TypeReader {
   const delimiter = `\r\n--${boundary}`
   let text = '\r\n'

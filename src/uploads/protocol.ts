@@ -10,8 +10,8 @@ export type Completion = Pick<UploadAppend, 'length' | 'isLast'>
 
 /**
  * What a creation by `POST` says about the file and its beginning.
- * @throws upload_protocol_missing, partial_upload, tus_version_unsupported, upload_header_invalid, unsupported_media_type,
- * upload_length_inconsistent.
+ * @throws upload_protocol_missing, partial_upload, tus_version_unsupported, upload_header_invalid,
+ * unsupported_media_type, upload_length_inconsistent.
  */
 export function startOf (headers: Headers, announcedBytes: number | undefined): Pick<UploadCreation, 'name' | 'type'> & Completion {
   if (protocolOf(headers) === 'draft') return { ...draftFile(headers), ...draftContent(headers, announcedBytes) }

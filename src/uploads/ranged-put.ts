@@ -8,7 +8,8 @@ import { fieldOf, type Headers } from './upload-fields.ts'
 const RANGE = /^bytes (\d+)-(-?\d+)\/(\d+)$/i
 
 /**
- * The rest of a file, which a range holds; undefined if the request has no range, or one that is the whole file (`curl -C -`).
+ * The rest of a file, which a range holds; undefined if the request has no range, or one that is the whole file (`curl
+ * -C -`).
  * @throws content_range_invalid if it is anything else than the rest of the file, or the content has another length.
  */
 export function findRest (headers: Headers, announcedBytes: number | undefined): Pick<UploadAppend, 'offset' | 'length' | 'isLast'> | undefined {

@@ -81,7 +81,9 @@ export function signalOfClient ({ raw }: FastifyReply): AbortSignal {
   return controller.signal
 }
 
-/** Tells the address of an upload before its content is read: with it the client can continue after a lost connection. */
+/**
+ * Tells the address of an upload before its content is read: with it the client can continue after a lost connection.
+ */
 function sendInterim (request: IncomingMessage, fields: Record<string, string>): void {
   const headers = { ...fields, 'upload-draft-interop-version': String(INTEROP_VERSION) }
   if ('stream' in request) {

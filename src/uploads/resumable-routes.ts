@@ -23,7 +23,9 @@ import { findUploadMetadata } from './upload-metadata.ts'
 interface ResumableRoutesOptions { uploads: ResumableUploads, links: Links, limitTransfers: TransferLimits }
 
 /** Uploads that a client can continue, with tus or the IETF draft. */
-export const resumableUploadRoutes: FastifyPluginAsyncTypebox<ResumableRoutesOptions> = async (app, { uploads, links, limitTransfers }) => {
+export const resumableUploadRoutes: FastifyPluginAsyncTypebox<ResumableRoutesOptions> = async (
+  app, { uploads, links, limitTransfers }
+) => {
   const requests = new UploadRequests({ uploads, links })
   acceptAnyBody(app)
   addUploadHeaders(app, uploads)
@@ -62,7 +64,9 @@ export const resumableUploadRoutes: FastifyPluginAsyncTypebox<ResumableRoutesOpt
   }, async (request, reply) => {
     const { beforeId: before, limit } = pageOf(request.query)
     const { name } = request.query
-    const found = await uploads.list(callerOf(request).account, { name: name === undefined ? undefined : storedName(name), before, limit })
+    const found = await uploads.list(
+      callerOf(request).account, { name: name === undefined ? undefined : storedName(name), before, limit }
+    )
     const { entries, next } = cutPage(found, limit, ({ sequence }) => String(sequence))
     if (next !== null) reply.header('link', links.toNext(request.raw, UPLOADS_PATH, { ...request.query, limit: String(limit - 1), cursor: next }))
     return { uploads: entries.map(uploadOf), next }
@@ -120,7 +124,9 @@ export const resumableUploadRoutes: FastifyPluginAsyncTypebox<ResumableRoutesOpt
     const upload = await requests.append(exchange, id, { ...partOf(headers, body.announcedBytes), ...body })
     requests.describe(exchange, upload)
     // Clients of tus accept no other status.
-    return upload.result === undefined || isTus(headers) ? exchange.reply.code(204).send() : requests.answerFile(exchange, upload.result)
+    return upload.result === undefined || isTus(headers)
+      ? exchange.reply.code(204).send()
+      : requests.answerFile(exchange, upload.result)
   }
 
   async function cancel ({ request, reply }: Exchange, id: string): Promise<FastifyReply> {

@@ -69,23 +69,36 @@ export class ResumableUploads {
 
   /**
    * Creates an upload without bytes. One of length 0 is complete, unless it has content, which is to be refused.
-   * @throws name_invalid, extension_not_allowed, file_too_large, quota_exceeded, too_many_uploads, precondition_failed if it is certain,
-   * digest_malformed, storage_full.
+   * @throws name_invalid, extension_not_allowed, file_too_large, quota_exceeded, too_many_uploads, precondition_failed
+   * if it is certain, digest_malformed, storage_full.
    */
   async create (request: UploadCreation): Promise<UploadRecord> {
     const { files, room, metadata, quotas } = this.#options
-    const { owner, type, length, announcedBytes, method, precondition, uploadMetadata = null, reprDigest = null } = request
+    const { owner, type, length, announcedBytes, method, precondition, uploadMetadata = null, reprDigest = null } =
+      request
     const id = createBlobId()
     const name = files.acceptName(request.name ?? id)
     await this.#checkCreation(request, name)
     const content = { name, type: mediaTypeOf(name, type), length: length ?? null, uploadMetadata, reprDigest }
-    const added = { ...content, id, ownerId: owner.id, blobId: createBlobId(), method, precondition, lifetimeMilliseconds: this.#sessions.lifetimeMilliseconds }
-    const upload = await room.withRoom(owner.id, () => metadata.uploads.add(added, { maxUploads: MAX_UPLOADS, quota: quotas.of(owner) }))
+    const added = {
+      ...content,
+      id,
+      ownerId: owner.id,
+      blobId: createBlobId(),
+      method,
+      precondition,
+      lifetimeMilliseconds: this.#sessions.lifetimeMilliseconds
+    }
+    const upload = await room.withRoom(
+      owner.id, () => metadata.uploads.add(added, { maxUploads: MAX_UPLOADS, quota: quotas.of(owner) })
+    )
     if (length !== 0 || announcedBytes !== 0) return upload
     return this.append(owner, upload.id, { ...noBytes, offset: 0, announcedBytes: 0, length: undefined, isLast: true })
   }
 
-  async #checkCreation ({ owner, length, announcedBytes = 0, method, precondition, reprDigest }: UploadCreation, name: string): Promise<void> {
+  async #checkCreation (
+    { owner, length, announcedBytes = 0, method, precondition, reprDigest }: UploadCreation, name: string
+  ): Promise<void> {
     const { limits: { maxFileBytes }, quotas, metadata, room } = this.#options
     expectDigests({ 'repr-digest': reprDigest })
     const leastBytes = length ?? announcedBytes
@@ -127,10 +140,12 @@ export class ResumableUploads {
   }
 
   /**
-   * Appends bytes. Ends an append that is under way. When the length is reached, or the last bytes have ended, one transaction ends the
-   * upload and adds the file, which `Files.store` can't do. An empty append at the full offset tries that again, or repeats its answer.
-   * @throws not_found, upload_offset_mismatch, upload_length_inconsistent, upload_completed, upload_taken_over, file_too_large, quota_exceeded,
-   * digest_mismatch, precondition_failed, storage_full, and what `bytes` throws, after what arrived is committed.
+   * Appends bytes. Ends an append that is under way. When the length is reached, or the last bytes have ended, one
+   * transaction ends the upload and adds the file, which `Files.store` can't do. An empty append at the full offset
+   * tries that again, or repeats its answer.
+   * @throws not_found, upload_offset_mismatch, upload_length_inconsistent, upload_completed, upload_taken_over,
+   * file_too_large, quota_exceeded, digest_mismatch, precondition_failed, storage_full, and what `bytes` throws, after
+   * what arrived is committed.
    */
   append (owner: AccountRecord, id: string, append: UploadAppend): Promise<UploadRecord> {
     return this.#inTurn(owner, id, session => session.append(append).catch(async (error: unknown) => {
@@ -156,7 +171,10 @@ export class ResumableUploads {
     await Promise.all(Array.from(this.#turns.values(), ({ ended }) => ended))
   }
 
-  /** Ends the request about the same upload that is in progress, waits until it has ended, and runs `work`, which the next one ends. */
+  /**
+   * Ends the request about the same upload that is in progress, waits until it has ended, and runs `work`, which the
+   * next one ends.
+   */
   async #inTurn<T> (owner: AccountRecord, id: string, work: (session: UploadSession) => Promise<T>): Promise<T> {
     if (!isBlobId(id)) throw new Problem('not_found')
     // One account can't interrupt another's upload.
@@ -167,7 +185,10 @@ export class ResumableUploads {
     if (this.#stopped !== undefined) controller.abort(this.#stopped)
     const session = new UploadSession(this.#sessions, { owner, id, signal: controller.signal })
     const result = (before?.ended ?? Promise.resolve()).then(() => work(session))
-    const turn = { controller, ended: result.catch(() => {}).then(() => { if (this.#turns.get(key) === turn) this.#turns.delete(key) }) }
+    const turn = {
+      controller,
+      ended: result.catch(() => {}).then(() => { if (this.#turns.get(key) === turn) this.#turns.delete(key) })
+    }
     this.#turns.set(key, turn)
     return result
   }

@@ -25,7 +25,13 @@ import { isTus, tusDiscovery } from './tus.ts'
 import { DRAFT_BYTES, fieldOf, FORM_FIELDS, hasType, refuseField, TUS_BYTES, uploadLimit } from './upload-fields.ts'
 import { findUploadMetadata } from './upload-metadata.ts'
 
-interface UploadRoutesOptions { files: Files, uploads: ResumableUploads, links: Links, maxFileBytes: number, limitTransfers: TransferLimits }
+interface UploadRoutesOptions {
+  files: Files
+  uploads: ResumableUploads
+  links: Links
+  maxFileBytes: number
+  limitTransfers: TransferLimits
+}
 
 /** The longest body that is stored in one piece although the client could continue it: sending it again costs less. */
 const MAX_ORDINARY_BYTES = 1024 ** 2
@@ -38,7 +44,9 @@ const METHODS = {
 }
 
 /** `POST /`: a form with one file. */
-export const formUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (app, { files, links, maxFileBytes, limitTransfers }) => {
+export const formUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (
+  app, { files, links, maxFileBytes, limitTransfers }
+) => {
   app.removeAllContentTypeParsers()
   await app.register(multipart, { limits: multipartLimits })
 
@@ -56,7 +64,9 @@ export const formUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = 
 }
 
 /** `PUT /uploads/:name`: a body of any type, which is the file, or a part of it. */
-export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (app, { files, uploads, links, limitTransfers }) => {
+export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (
+  app, { files, uploads, links, limitTransfers }
+) => {
   const requests = new UploadRequests({ uploads, links })
   acceptAnyBody(app)
   addUploadHeaders(app, uploads)
@@ -79,7 +89,10 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
     return sendUpload(exchange, uploadOf(part), uploadUrl(part, request.raw, links))
   })
 
-  /** Stores the content of a request as a part of an upload that can be continued; undefined if it is to be stored as a whole. */
+  /**
+   * Stores the content of a request as a part of an upload that can be continued; undefined if it is to be stored as a
+   * whole.
+   */
   async function storePart (exchange: Exchange, name: string): Promise<UploadRecord | undefined> {
     const { request } = exchange
     const { headers } = request
@@ -93,7 +106,9 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
     if (!isDraft(headers)) return undefined
     // A range that is not the rest is the whole file.
     const content = draftContent(headers, body.announcedBytes, { isWhole: headers['content-range'] !== undefined })
-    if (content.isLast && body.announcedBytes !== undefined && body.announcedBytes <= MAX_ORDINARY_BYTES) return undefined
+    if (content.isLast && body.announcedBytes !== undefined && body.announcedBytes <= MAX_ORDINARY_BYTES) {
+      return undefined
+    }
     const creation = {
       name,
       type: declaredType(request),
@@ -116,7 +131,9 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
 }
 
 /** `OPTIONS`, which tells without a credential what uploads can do. */
-export const uploadDiscoveryRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (app, { uploads: { limits } }) => {
+export const uploadDiscoveryRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (
+  app, { uploads: { limits } }
+) => {
   for (const [url, allow] of Object.entries(METHODS)) {
     app.options(url, {
       // A preflight gets the headers of CORS as well.
@@ -141,7 +158,10 @@ function sendUpload ({ reply }: Exchange, upload: ReturnType<typeof uploadOf>, u
     .serializer(JSON.stringify).send(upload)
 }
 
-/** The file in a form. Its name is not known before the form is read, and its size only roughly. @throws file_missing. */
+/**
+ * The file in a form. Its name is not known before the form is read, and its size only roughly.
+ * @throws file_missing.
+ */
 function formUpload (request: FastifyRequest, maxFileBytes: number): IncomingBody {
   const contentType = request.headers['content-type']
   if (contentType === undefined) throw new Problem('file_missing')
@@ -152,7 +172,13 @@ function formUpload (request: FastifyRequest, maxFileBytes: number): IncomingBod
     minBytes: Math.max(0, (announcedBytes ?? 0) - FORM_OVERHEAD_BYTES),
     maxBytes: announcedBytes ?? Number.MAX_SAFE_INTEGER,
     async read (use) {
-      await readForm({ body, contentType, maxFileBytes, parse: (source, options) => withBody(request, source).parts(options) as AsyncIterable<MultipartFile> }, use)
+      await readForm({
+        body,
+        contentType,
+        maxFileBytes,
+        parse: (source, options) =>
+          withBody(request, source).parts(options) as AsyncIterable<MultipartFile>
+      }, use)
       body.confirm()
     }
   }

@@ -198,5 +198,13 @@ export function uploadUrl ({ id }: { id: string }, request: IncomingMessage, lin
 
 /** An upload as clients see it. */
 export function uploadOf ({ id, name, length, offset, type, createdAt, expiresAt }: ListedUpload): Upload {
-  return { id, name, size: length, offset, type, createdAt: new Date(createdAt).toISOString(), expiresAt: new Date(expiresAt).toISOString() }
+  return {
+    id,
+    name,
+    size: length,
+    offset,
+    type,
+    createdAt: new Date(createdAt).toISOString(),
+    expiresAt: new Date(expiresAt).toISOString()
+  }
 }

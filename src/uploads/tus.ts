@@ -34,7 +34,10 @@ export function protocolMissing (detail: string): Problem {
   return new Problem('upload_protocol_missing', { detail, headers: tellVersion })
 }
 
-/** What a creation says about the upload. The content, if any, is the beginning of the file. @throws upload_header_invalid. */
+/**
+ * What a creation says about the upload. The content, if any, is the beginning of the file.
+ * @throws upload_header_invalid.
+ */
 export function tusCreation (headers: Headers): Pick<UploadCreation, 'name' | 'type' | 'length'> {
   refuseUnsupported(headers)
   const deferred = fieldOf(headers, 'upload-defer-length')?.trim()

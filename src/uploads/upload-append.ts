@@ -14,8 +14,8 @@ export interface UploadAppend {
   /** Whether the file ends with these bytes. */
   readonly isLast: boolean
   /**
-   * Throws if the bytes, when they have ended, do not match their digest. Undefined if none was announced; with one, bytes are kept all
-   * or not at all.
+   * Throws if the bytes, when they have ended, do not match their digest. Undefined if none was announced; with one,
+   * bytes are kept all or not at all.
    */
   readonly confirm: (() => void) | undefined
   /** `Repr-Digest` of the file, once the bytes have ended: it may be a trailer field. */

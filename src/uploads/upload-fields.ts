@@ -12,7 +12,10 @@ export type FieldValues = Record<string, string>
 export const TUS_BYTES = 'application/offset+octet-stream'
 export const DRAFT_BYTES = 'application/partial-upload'
 
-/** What `curl --data-binary` and `wget --body-file` call every body, unless they are told its type. It says nothing about the file. */
+/**
+ * What `curl --data-binary` and `wget --body-file` call every body, unless they are told its type. It says nothing
+ * about the file.
+ */
 export const FORM_FIELDS = 'application/x-www-form-urlencoded'
 
 /** Integers of structured fields have up to 15 digits (RFC 9651 section 3.3.1). */
@@ -26,7 +29,9 @@ export function fieldOf (headers: Headers, name: string): string | undefined {
   return headers[name]?.toString()
 }
 
-/** Whether the content of a request has this media type. Parameters are ignored: neither type of appended bytes has any. */
+/**
+ * Whether the content of a request has this media type. Parameters are ignored: neither type of appended bytes has any.
+ */
 export function hasType (headers: Headers, type: string): boolean {
   return fieldOf(headers, 'content-type')?.split(';')[0]?.trim().toLowerCase() === type
 }
@@ -37,7 +42,10 @@ export function findBoolean (headers: Headers, name: string): boolean | undefine
   return typeof value === 'boolean' ? value : undefined
 }
 
-/** The value of a structured field with a non-negative integer. Other values are ignored, as the draft requires (section 4.1.1). */
+/**
+ * The value of a structured field with a non-negative integer. Other values are ignored, as the draft requires (section
+ * 4.1.1).
+ */
 export function findCount (headers: Headers, name: string): number | undefined {
   const value = findItem(headers, name)
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 ? value : undefined

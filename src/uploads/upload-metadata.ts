@@ -15,7 +15,8 @@ export function findUploadMetadata (headers: Headers): string | undefined {
 }
 
 /**
- * Reads `Upload-Metadata`: pairs of a key and a value in Base64. Clients use two keys for the name and two for the type.
+ * Reads `Upload-Metadata`: pairs of a key and a value in Base64. Clients use two keys for the name and two for the
+ * type.
  * @throws upload_header_invalid.
  */
 export function declaredFile (headers: Headers): DeclaredFile {

@@ -23,7 +23,10 @@ export interface SessionOptions {
   readonly lifetimeMilliseconds: number
 }
 
-/** `receiving`: bytes are missing. `received`: all are there, and it is to become a file. `refused`: it could not, because of its precondition. */
+/**
+ * `receiving`: bytes are missing. `received`: all are there, and it is to become a file. `refused`: it could not,
+ * because of its precondition.
+ */
 type State = 'receiving' | 'received' | 'refused' | 'stored'
 
 function stateOf ({ offset, length, result, isRefused }: UploadRecord): State {
@@ -33,7 +36,11 @@ function stateOf ({ offset, length, result, isRefused }: UploadRecord): State {
 }
 
 /** The last bytes, the field of the request that sent them, and what ends their verification. */
-interface Ending { readonly watched?: WatchedBytes | undefined, readonly reprDigest?: string | undefined, readonly signal: AbortSignal }
+interface Ending {
+  readonly watched?: WatchedBytes | undefined
+  readonly reprDigest?: string | undefined
+  readonly signal: AbortSignal
+}
 
 /** The upload with its bytes, which are on stable storage. */
 interface Received { readonly received: UploadRecord, readonly watched: WatchedBytes, readonly isComplete: boolean }
@@ -49,7 +56,9 @@ export class UploadSession {
   /** Aborted with `upload_taken_over` when the next request comes. */
   readonly #signal: AbortSignal
 
-  constructor (options: SessionOptions, { owner, id, signal }: { owner: AccountRecord, id: string, signal: AbortSignal }) {
+  constructor (
+    options: SessionOptions, { owner, id, signal }: { owner: AccountRecord, id: string, signal: AbortSignal }
+  ) {
     this.#options = options
     this.#owner = owner
     this.#id = id
@@ -86,7 +95,8 @@ export class UploadSession {
     requireOffset(upload, append.offset)
     if (stateOf(upload) === 'stored') return repeat(upload)
     const signal = either(this.#signal, append.clientGone)
-    const store = (whole: UploadRecord, watched?: WatchedBytes) => this.#store(whole, { watched, reprDigest: append.reprDigest?.(), signal })
+    const store = (whole: UploadRecord, watched?: WatchedBytes) =>
+      this.#store(whole, { watched, reprDigest: append.reprDigest?.(), signal })
     // An empty file is received as well: that is what makes its bytes.
     if (upload.offset === length && length > 0) {
       await requireEmpty(append, this.#signal)
@@ -102,7 +112,10 @@ export class UploadSession {
     return received
   }
 
-  /** Reads the upload with a final offset: takes it over from an append that is in progress, or was when its process died. */
+  /**
+   * Reads the upload with a final offset: takes it over from an append that is in progress, or was when its process
+   * died.
+   */
   async #settle (): Promise<UploadRecord> {
     const upload = await this.read()
     return upload.isAppending ? this.#takeOver({ isAppending: false }) : upload
@@ -125,8 +138,13 @@ export class UploadSession {
     return reserve.withSpace(() => metadata.uploads.takeOver(this.#owner.id, this.#id, { ...to, lifetimeMilliseconds }))
   }
 
-  /** The length that upload and request agree on; null while it is unknown. @throws upload_length_inconsistent, file_too_large, quota_exceeded. */
-  async #agreeOnLength (upload: UploadRecord, { offset, announcedBytes, length, isLast }: UploadAppend): Promise<number | null> {
+  /**
+   * The length that upload and request agree on; null while it is unknown.
+   * @throws upload_length_inconsistent, file_too_large, quota_exceeded.
+   */
+  async #agreeOnLength (
+    upload: UploadRecord, { offset, announcedBytes, length, isLast }: UploadAppend
+  ): Promise<number | null> {
     const { maxFileBytes, quotas } = this.#options
     const known = new Set<number>()
     if (upload.length !== null) known.add(upload.length)
@@ -160,21 +178,27 @@ export class UploadSession {
     const { blobs, room, quotas, digests, maxFileBytes } = this.#options
     const { offset, state } = upload
     // If no bytes follow, the length is saved with the file.
-    if (length !== upload.length && length !== offset) await this.#save(upload, { offset, state, length }, { isAppending: true })
+    if (length !== upload.length && length !== offset) {
+      await this.#save(upload, { offset, state, length }, { isAppending: true })
+    }
     const maxBytes = length ?? Math.min(maxFileBytes, await quotas.availableBytes(this.#owner, offset))
     const watched = digests.watch(upload, untilAborted(append, this.#signal))
     let recorded: Draft = { size: offset, state }
 
     // Without a length the bytes are all there when those of the last request have ended.
-    const isWhole = (size: number, { isLast }: { isLast: boolean }) => size === length || (length === null && append.isLast && isLast)
+    const isWhole = (size: number, { isLast }: { isLast: boolean }) =>
+      size === length || (length === null && append.isLast && isLast)
 
     const save = async (draft: Draft, { isLast }: { isLast: boolean }) => {
       const { size, state } = draft
       const isAll = isWhole(size, { isLast })
-      // The last offset is recorded with the file, in one transaction. A draft with a state is made a blob before, which can be repeated.
+      // The last offset is recorded with the file, in one transaction. A draft with a state is made a blob before,
+      // which can be repeated.
       if (isAll && !(isLast && state !== null)) return recorded
       try {
-        await this.#save(upload, { offset: size, state, length: isAll ? size : length }, { isAppending: isAll || !isLast })
+        await this.#save(
+          upload, { offset: size, state, length: isAll ? size : length }, { isAppending: isAll || !isLast }
+        )
       } catch (error) {
         if (!(error instanceof Problem) || !SUPERSEDED.includes(error.code)) throw error
         // Read again: the answer to an earlier attempt to save may have been lost, and then its bytes are in use.
@@ -195,7 +219,9 @@ export class UploadSession {
         // Bytes with a digest are kept all or not at all.
         isAtomic: append.confirm !== undefined
       })
-      return { received: { ...upload, offset: size, state, length }, watched, isComplete: isWhole(size, { isLast: true }) }
+      return {
+        received: { ...upload, offset: size, state, length }, watched, isComplete: isWhole(size, { isLast: true })
+      }
     } catch (error) {
       if (error instanceof Superseded) throw error.cause
       if (!(error instanceof Problem) || error.code !== 'file_too_large') throw error
@@ -205,10 +231,16 @@ export class UploadSession {
     }
   }
 
-  /** Records what has arrived, also on a full disk. @throws upload_taken_over, not_found, quota_exceeded, storage_full. */
-  async #save (upload: UploadRecord, progress: UploadProgress, { isAppending }: { isAppending: boolean }): Promise<void> {
+  /**
+   * Records what has arrived, also on a full disk.
+   * @throws upload_taken_over, not_found, quota_exceeded, storage_full.
+   */
+  async #save (
+    upload: UploadRecord, progress: UploadProgress, { isAppending }: { isAppending: boolean }
+  ): Promise<void> {
     const { metadata, reserve, room, quotas } = this.#options
-    const record = () => metadata.uploads.save(this.#changeOf(upload, progress), { isAppending, quota: quotas.of(this.#owner) })
+    const record = () =>
+      metadata.uploads.save(this.#changeOf(upload, progress), { isAppending, quota: quotas.of(this.#owner) })
     await reserve.withSpace(() => room.withRoom(this.#owner.id, record))
   }
 
@@ -226,8 +258,11 @@ export class UploadSession {
     const whole = { offset: size, state, length: size }
     await blobs.finish(blobId, { size, state })
     const store = async () => {
-      const sha256 = await digests.verify(upload, { size, state }, { watched, reprDigests: [upload.reprDigest ?? undefined, reprDigest], signal })
-      return room.withRoom(this.#owner.id, () => metadata.uploads.finish(this.#changeOf(upload, whole), { sha256, quota: quotas.of(this.#owner) }))
+      const sha256 = await digests.verify(
+        upload, { size, state }, { watched, reprDigests: [upload.reprDigest ?? undefined, reprDigest], signal }
+      )
+      return room.withRoom(this.#owner.id, () =>
+        metadata.uploads.finish(this.#changeOf(upload, whole), { sha256, quota: quotas.of(this.#owner) }))
     }
     const stored = await store().catch(async (error: unknown) => {
       if (error instanceof Problem && error.code === 'digest_mismatch') await this.end()

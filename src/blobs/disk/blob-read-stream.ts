@@ -3,9 +3,9 @@ import { Readable } from 'node:stream'
 import type { Piece } from '../blob-store.ts'
 
 /**
- * When piped, a chunk of this many bytes or more is read into memory that an earlier chunk used. 256 MiB took 100 to 130 ms
- * of CPU time, and 150 to 510 ms with fresh memory, which the kernel clears page by page. Any destination asks for a pause
- * after a chunk of this size, but may still hold many smaller ones.
+ * When piped, a chunk of this many bytes or more is read into memory that an earlier chunk used. 256 MiB took 100 to
+ * 130 ms of CPU time, and 150 to 510 ms with fresh memory, which the kernel clears page by page. Any destination asks
+ * for a pause after a chunk of this size, but may still hold many smaller ones.
  */
 const REUSED_BYTES = 64 * 1024
 

@@ -18,7 +18,10 @@ const MAX_READ_BYTES = 512 * 1024
 /** Size of one read, if many blobs are read. */
 const MIN_READ_BYTES = 64 * 1024
 
-/** The reads of concurrent readers add up to this: a client that stops reading keeps up to three chunks, and 400 of them kept 819 MB with chunks of 1 MiB. */
+/**
+ * The reads of concurrent readers add up to this: a client that stops reading keeps up to three chunks, and 400 of them
+ * kept 819 MB with chunks of 1 MiB.
+ */
 const READERS_BYTES = 8 * 1024 ** 2
 
 /** A blob of at most this size is read at once: a stream took twice the CPU time for 4 KiB. */
@@ -27,8 +30,13 @@ const SMALL_BYTES = 64 * 1024
 /** What a file takes before its first byte. */
 const FILE_BYTES = 4096
 
-/** Opens the blobs in a folder, and makes the folders in it. `minFreeBytes`: space that uploads leave free, asked for at every write. */
-export async function openDiskBlobs ({ folder, minFreeBytes }: { folder: string, minFreeBytes: () => number }): Promise<BlobStore> {
+/**
+ * Opens the blobs in a folder, and makes the folders in it. `minFreeBytes`: space that uploads leave free, asked for at
+ * every write.
+ */
+export async function openDiskBlobs ({
+  folder, minFreeBytes
+}: { folder: string, minFreeBytes: () => number }): Promise<BlobStore> {
   const incoming = join(folder, dataFolderLayout.incoming)
   for (const path of [incoming, join(folder, dataFolderLayout.blobs)]) {
     await makeFolder(path)
@@ -42,8 +50,8 @@ export async function openDiskBlobs ({ folder, minFreeBytes }: { folder: string,
 
 /**
  * Blobs as files. A blob is written and synced in `incoming/`, and moved to `blobs/<first two digits>/` when it is
- * committed. The move is one atomic rename that needs no sync: after a crash, a blob in `incoming/` is committed again or
- * removed, and no other folder needs to be searched. A draft is moved before its first byte.
+ * committed. The move is one atomic rename that needs no sync: after a crash, a blob in `incoming/` is committed again
+ * or removed, and no other folder needs to be searched. A draft is moved before its first byte.
  */
 class DiskBlobs implements BlobStore {
   readonly needsLeases = false
@@ -63,11 +71,17 @@ class DiskBlobs implements BlobStore {
   }
 
   put (id: string, bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredBlob> {
-    return this.#counted(async () => ({ id, ...await putBytes(await openPending(this.#pathsOf(id), this.#writingWith(options)), bytes, options.maxBytes) }))
+    return this.#counted(async () => ({
+      id, ...await putBytes(await openPending(this.#pathsOf(id), this.#writingWith(options)), bytes, options.maxBytes)
+    }))
   }
 
   append (id: string, draft: Draft, bytes: AsyncIterable<Uint8Array>, options: AppendOptions): Promise<Draft> {
-    return this.#counted(async () => appendBytes(await openDraft(this.#pathsOf(id), { draft, ...options }, this.#writingWith(options)), bytes, { draft, ...options }))
+    return this.#counted(async () => appendBytes(
+      await openDraft(this.#pathsOf(id), { draft, ...options }, this.#writingWith(options)),
+      bytes,
+      { draft, ...options }
+    ))
   }
 
   /** A draft whose file is in the place of a blob is one. */
@@ -99,7 +113,10 @@ class DiskBlobs implements BlobStore {
     return size <= SMALL_BYTES ? cutPieces(await this.#readSmall(id, size), pieces) : this.#openStream(id, size, pieces)
   }
 
-  /** Without a digest: file systems and disks have checksums of their own, and the digest would take most of the CPU time of a download. */
+  /**
+   * Without a digest: file systems and disks have checksums of their own, and the digest would take most of the CPU
+   * time of a download.
+   */
   readWhole ({ id, size }: StoredBlob): Promise<BlobReadStream | Buffer> {
     return this.read(id, size, [{ start: 0, end: size - 1 }])
   }
@@ -107,8 +124,12 @@ class DiskBlobs implements BlobStore {
   async copyTo ({ id, size, sha256 }: StoredBlob, path: string): Promise<'linked' | 'copied'> {
     // No link is possible on another file system, without support for links, or beyond the maximum number of links.
     const isLinked = await this.#atItsPath(id, from => link(from, path)).then(() => true, () => false)
-    const copied = isLinked ? undefined : await writeDurably(path, (await this.#openFile(id)).createReadStream({ highWaterMark: READ_BYTES }))
-    const isWhole = copied === undefined ? (await stat(path)).size === size : copied.size === size && copied.sha256 === sha256
+    const copied = isLinked
+      ? undefined
+      : await writeDurably(path, (await this.#openFile(id)).createReadStream({ highWaterMark: READ_BYTES }))
+    const isWhole = copied === undefined
+      ? (await stat(path)).size === size
+      : copied.size === size && copied.sha256 === sha256
     if (isWhole) return isLinked ? 'linked' : 'copied'
     await rm(path)
     throw new Problem('file_damaged', { cause: new Error(`blob ${id} has other bytes than recorded`) })
@@ -227,7 +248,8 @@ class DiskBlobs implements BlobStore {
       throw error
     }
     this.#readers++
-    const reader = new BlobReadStream(handle, pieces, () => Math.max(MIN_READ_BYTES, Math.min(MAX_READ_BYTES, Math.floor(READERS_BYTES / this.#readers))))
+    const reader = new BlobReadStream(handle, pieces, () =>
+      Math.max(MIN_READ_BYTES, Math.min(MAX_READ_BYTES, Math.floor(READERS_BYTES / this.#readers))))
     return reader.once('close', () => { this.#readers-- })
   }
 }

@@ -5,12 +5,16 @@ import { sync } from '../../data-folder/durable-files.ts'
 import type { BlobPaths } from './file-writer.ts'
 
 /**
- * File system calls at a time. Fewer than libuv's four threads, so that a sweep alone leaves one for requests: with six calls a delete
- * takes 240 µs of CPU time instead of 255, but an upload waited up to 950 ms, instead of 130, while 24 files of 256 MiB were removed.
+ * File system calls at a time. Fewer than libuv's four threads, so that a sweep alone leaves one for requests: with six
+ * calls a delete takes 240 µs of CPU time instead of 255, but an upload waited up to 950 ms, instead of 130, while 24
+ * files of 256 MiB were removed.
  */
 const CONCURRENT_CALLS = 3
 
-/** Removes the files of blobs. Returns the ids of those that do not reappear after a power failure. Each folder is synced once. */
+/**
+ * Removes the files of blobs. Returns the ids of those that do not reappear after a power failure. Each folder is
+ * synced once.
+ */
 export async function removeDurably (ids: string[], pathsOf: (id: string) => BlobPaths): Promise<string[]> {
   const limit = pLimit(CONCURRENT_CALLS)
   const removed: string[] = []

@@ -32,12 +32,13 @@ export async function openPending ({ pending }: BlobPaths, writing: FileWriting)
 }
 
 /**
- * Opens the writer of a draft, at its end. Its file is in the place of a blob: only metadata knows that it belongs to an upload. So nothing
- * moves when it becomes a blob, and a start has nothing to look for.
+ * Opens the writer of a draft, at its end. Its file is in the place of a blob: only metadata knows that it belongs to
+ * an upload. So nothing moves when it becomes a blob, and a start has nothing to look for.
  */
 export async function openDraft (paths: BlobPaths, continued: Continued, writing: FileWriting): Promise<BlobWriter> {
   const { draft: { size } } = continued
-  const handle = await (size === 0 ? writing.withRoom(() => createDraft(paths, continued.checkCurrent)) : openAt(paths.path, size))
+  const handle =
+    await (size === 0 ? writing.withRoom(() => createDraft(paths, continued.checkCurrent)) : openAt(paths.path, size))
   return new FileWriter(handle, { continued }, writing)
 }
 
@@ -56,8 +57,8 @@ async function openAt (path: string, size: number): Promise<FileHandle> {
 }
 
 /**
- * Makes the file where the next start removes it, and moves it when metadata still refer to it: then its removal is still to come. If the
- * upload has ended meanwhile, the removal may have found nothing.
+ * Makes the file where the next start removes it, and moves it when metadata still refer to it: then its removal is
+ * still to come. If the upload has ended meanwhile, the removal may have found nothing.
  */
 async function createDraft ({ pending, path }: BlobPaths, checkCurrent: AppendOptions['checkCurrent']): Promise<FileHandle> {
   const folder = dirname(path)

@@ -3,7 +3,10 @@ import { isDiskFull } from '../../data-folder/durable-files.ts'
 import { Problem, storageFull } from '../../problems.ts'
 import type { DiskSpace, MakeRoom } from '../blob-store.ts'
 
-/** A measurement is used for this long, minus what was written since: one statfs for each small upload took a fifth of its time. */
+/**
+ * A measurement is used for this long, minus what was written since: one statfs for each small upload took a fifth of
+ * its time.
+ */
 const CACHE_MILLISECONDS = 100
 
 /** How often something is tried on a full disk: meanwhile other uploads can take the room that was made. */

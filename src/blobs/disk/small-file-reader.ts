@@ -3,9 +3,9 @@ import { promisify } from 'node:util'
 import { LRUCache } from 'lru-cache'
 
 /**
- * How many files are remembered as recently read. Their bytes are usually in the page cache, so that the event loop reads them
- * itself: a download of 4 KiB takes 79 µs of CPU time, and 125 µs with the thread pool. If the kernel has dropped them, the event
- * loop waits for one disk read.
+ * How many files are remembered as recently read. Their bytes are usually in the page cache, so that the event loop
+ * reads them itself: a download of 4 KiB takes 79 µs of CPU time, and 125 µs with the thread pool. If the kernel has
+ * dropped them, the event loop waits for one disk read.
  */
 const MAX_RECENTLY_READ = 1000
 

@@ -17,15 +17,24 @@ interface ObjectContent {
   readonly buffer: PartBuffer
 }
 
-/** Makes an object: in one request if there are no parts. @throws unavailable, and then the object may be there all the same; file_damaged. */
-export async function completeObject (bucket: Bucket, key: string, { multipart, parts, next, buffer }: ObjectContent): Promise<void> {
+/**
+ * Makes an object: in one request if there are no parts.
+ * @throws unavailable, and then the object may be there all the same; file_damaged.
+ */
+export async function completeObject (
+  bucket: Bucket, key: string, { multipart, parts, next, buffer }: ObjectContent
+): Promise<void> {
   if (multipart === undefined || parts.length === 0) return buffer.use(bytes => putObject(bucket, key, bytes))
-  const last = buffer.length === 0 ? [] : [await buffer.use(bytes => sendPart(bucket, multipart, { number: next, bytes }))]
+  const last = buffer.length === 0
+    ? []
+    : [await buffer.use(bytes => sendPart(bucket, multipart, { number: next, bytes }))]
   await completeMultipart(bucket, multipart, [...parts, ...last])
 }
 
 async function putObject (bucket: Bucket, key: string, bytes: Buffer): Promise<void> {
-  await bucket.requests.send(new PutObjectCommand({ Bucket: bucket.name, Key: key, Body: bytes, ContentLength: bytes.length })).catch(failAsUnavailable)
+  await bucket.requests.send(
+    new PutObjectCommand({ Bucket: bucket.name, Key: key, Body: bytes, ContentLength: bytes.length })
+  ).catch(failAsUnavailable)
 }
 
 /** Makes an object of a draft, unless an earlier call has done it. @throws unavailable, file_damaged. */
@@ -34,7 +43,9 @@ export async function finishDraft (bucket: Bucket, id: string, draft: Draft): Pr
   const { uploadId, parts, tail, next } = stateOf(draft)
   const buffer = new PartBuffer(bucket, id, tail)
   try {
-    await completeObject(bucket, key, { multipart: uploadId === null ? undefined : { key, uploadId }, parts, next, buffer })
+    await completeObject(
+      bucket, key, { multipart: uploadId === null ? undefined : { key, uploadId }, parts, next, buffer }
+    )
   } catch (error) {
     // The earlier call has removed the tail and the upload in parts, or its answer was lost.
     const isThere = await checkObject(bucket, { key, size: draft.size }).then(() => true, () => false)

@@ -10,7 +10,10 @@ const CONNECT_MILLISECONDS = 5000
 /** Requests that run at the same time; more have to wait. */
 const MAX_REQUESTS = 64
 
-/** A download holds its connection until its client has read everything: a high limit, so that slow clients do not block others. */
+/**
+ * A download holds its connection until its client has read everything: a high limit, so that slow clients do not block
+ * others.
+ */
 const MAX_DOWNLOADS = 1024
 
 /** A request is sent up to three times, with an exponential delay. Each one can be repeated: its body is in memory. */
@@ -68,8 +71,8 @@ export class Bucket {
   }
 
   /**
-   * Sends requests that remove what a failed upload left. What they can't remove in `idleMilliseconds` is removed when the
-   * lease of the blob has run out.
+   * Sends requests that remove what a failed upload left. What they can't remove in `idleMilliseconds` is removed when
+   * the lease of the blob has run out.
    */
   async tryCleanup (...commands: (AbortMultipartUploadCommand | DeleteObjectCommand)[]): Promise<void> {
     const abortSignal = AbortSignal.timeout(this.idleMilliseconds)

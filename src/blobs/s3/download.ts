@@ -37,26 +37,38 @@ export async function readPieces (bucket: Bucket, blob: Blob, pieces: readonly P
   return openStream(bucket, blob, { pieces, first, check: bytes => bytes })
 }
 
-/** All bytes of an object: if they are not what was stored, a small one is refused, and the stream fails before its end. @throws file_damaged, unavailable. */
+/**
+ * All bytes of an object: if they are not what was stored, a small one is refused, and the stream fails before its end.
+ * @throws file_damaged, unavailable.
+ */
 export async function readWhole (bucket: Bucket, object: KnownObject): Promise<Readable | Buffer> {
   if (object.size <= SMALL_BYTES) return readObject(bucket, object, Buffer.allocUnsafe(object.size))
   const first = { start: 0, end: object.size - 1 }
   return openStream(bucket, object, { pieces: [first], first, check: bytes => verified(bytes, object) })
 }
 
-/** Reads all bytes of an object into `bytes`, which has its size. An object of an earlier version may have no digest. @throws file_damaged, unavailable. */
+/**
+ * Reads all bytes of an object into `bytes`, which has its size. An object of an earlier version may have no digest.
+ * @throws file_damaged, unavailable.
+ */
 export async function readObject (bucket: Bucket, object: Blob & Partial<KnownObject>, bytes: Buffer): Promise<Buffer> {
   const { key, size, sha256 } = object
   for (let attempt = 1; attempt <= READ_ATTEMPTS; attempt++) {
     let length = 0
     const read = await readPieces(bucket, { key, size }, [{ start: 0, end: size - 1 }])
-    for await (const chunk of Buffer.isBuffer(read) ? [read] : read as AsyncIterable<Buffer>) length += chunk.copy(bytes, length)
+    for await (const chunk of Buffer.isBuffer(read) ? [read] : read as AsyncIterable<Buffer>) {
+      length += chunk.copy(bytes, length)
+    }
     if (sha256 === undefined || createHash('sha256').update(bytes).digest('hex') === sha256) return bytes
   }
   return failAsWrong(key)
 }
 
-interface Opening { readonly pieces: readonly Piece[], readonly first: ByteRange, readonly check: (bytes: AsyncGenerator<Buffer>) => AsyncGenerator<Buffer> }
+interface Opening {
+  readonly pieces: readonly Piece[]
+  readonly first: ByteRange
+  readonly check: (bytes: AsyncGenerator<Buffer>) => AsyncGenerator<Buffer>
+}
 
 async function openStream (bucket: Bucket, blob: Blob, { pieces, first, check }: Opening): Promise<Readable> {
   const abort = new AbortController()
@@ -84,7 +96,8 @@ function streamOf (chunks: AsyncGenerator<Buffer>, stop: () => void): Readable {
     // A chunk of any size fills the buffer: one is read ahead while another is sent.
     highWaterMark: 1,
     read () {
-      chunks.next().then(({ done, value }) => this.push(done === true ? null : value), (error: Error) => this.destroy(error))
+      chunks.next()
+        .then(({ done, value }) => this.push(done === true ? null : value), (error: Error) => this.destroy(error))
     },
     destroy (error, callback) {
       stop()
@@ -108,7 +121,9 @@ async function readSmall (bucket: Bucket, { key, size }: Blob): Promise<Buffer> 
 }
 
 /** The response body of one range, after its head was checked. */
-async function openRange (bucket: Bucket, { key, size }: Blob, { range: { start, end }, signal }: { range: ByteRange, signal: AbortSignal }): Promise<Readable> {
+async function openRange (
+  bucket: Bucket, { key, size }: Blob, { range: { start, end }, signal }: { range: ByteRange, signal: AbortSignal }
+): Promise<Readable> {
   const command = new GetObjectCommand({ Bucket: bucket.name, Key: key, Range: `bytes=${start}-${end}` })
   const { Body, ContentRange } = await bucket.downloads.send(command, { abortSignal: signal }).catch(failAsUnavailable)
   const body = Body as Readable
@@ -119,19 +134,26 @@ async function openRange (bucket: Bucket, { key, size }: Blob, { range: { start,
 
 interface Reading { readonly pieces: readonly Piece[], readonly opened: Readable, readonly signal: AbortSignal }
 
-/** The bytes of the pieces. The first range is open already; a request for each other one is sent when its turn comes. */
+/**
+ * The bytes of the pieces. The first range is open already; a request for each other one is sent when its turn comes.
+ */
 async function * bytesOf (bucket: Bucket, blob: Blob, { pieces, opened, signal }: Reading): AsyncGenerator<Buffer> {
   let next: Readable | undefined = opened
   for (const piece of pieces) {
     if (typeof piece === 'string') yield Buffer.from(piece)
     else if (piece.start <= piece.end) {
-      yield * whole(bucket, next ?? await openRange(bucket, blob, { range: piece, signal }), piece.end - piece.start + 1)
+      yield * whole(
+        bucket, next ?? await openRange(bucket, blob, { range: piece, signal }), piece.end - piece.start + 1
+      )
       next = undefined
     }
   }
 }
 
-/** The bytes of a response body. @throws unavailable if it ends before or after `size` bytes, or if none comes for too long. */
+/**
+ * The bytes of a response body.
+ * @throws unavailable if it ends before or after `size` bytes, or if none comes for too long.
+ */
 async function * whole ({ idleMilliseconds }: Bucket, body: Readable, size: number): AsyncGenerator<Buffer> {
   let received = 0
   // Only while a chunk is waited for: a client that takes its time is no failure of the store.

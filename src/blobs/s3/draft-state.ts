@@ -3,16 +3,16 @@ import type { SentPart } from './multipart.ts'
 import type { StoredBytes } from './part-buffer.ts'
 
 /**
- * A draft has the parts of one upload in parts. What is shorter than a part is an object of its own, the tail. Their SHA-256 is missing in
- * a state that an earlier version saved.
+ * A draft has the parts of one upload in parts. What is shorter than a part is an object of its own, the tail. Their
+ * SHA-256 is missing in a state that an earlier version saved.
  */
 export interface DraftState {
   readonly uploadId: string | null
   readonly parts: readonly SentPart[]
   readonly tail: StoredBytes | null
   /**
-   * Part numbers below this one may be in use by an append that was superseded and does not know it yet: a part that it still sends
-   * must not replace that of another append.
+   * Part numbers below this one may be in use by an append that was superseded and does not know it yet: a part that it
+   * still sends must not replace that of another append.
    */
   readonly next: number
   /** The tail of the draft before, which is not needed once this draft is saved. */
@@ -20,7 +20,9 @@ export interface DraftState {
 }
 
 export function stateOf ({ state }: Draft): DraftState {
-  return state === null ? { uploadId: null, parts: [], tail: null, next: 1, formerTail: null } : JSON.parse(state) as DraftState
+  return state === null
+    ? { uploadId: null, parts: [], tail: null, next: 1, formerTail: null }
+    : JSON.parse(state) as DraftState
 }
 
 export function draftOf (size: number, state: DraftState): Draft {

@@ -30,8 +30,8 @@ const remedies: Record<string, string> = {
 }
 
 /**
- * Translates an error of the SDK. The cause of `file_damaged` has the code ENOENT if the object is missing. Everything else, from
- * a broken connection to a right that was taken away, may work again later: the object may be intact.
+ * Translates an error of the SDK. The cause of `file_damaged` has the code ENOENT if the object is missing. Everything
+ * else, from a broken connection to a right that was taken away, may work again later: the object may be intact.
  * @throws file_damaged, unavailable.
  */
 export function failAsUnavailable (error: unknown): never {

@@ -13,9 +13,17 @@ export interface Multipart { readonly key: string, readonly uploadId: string }
 /** A part that the store has: its number, from 1 to 10,000, its entity tag, its size, and its SHA-256 if it is kept. */
 export type SentPart = readonly [number: number, etag: string, size: number, sha256?: string]
 
-/** `isRepeated`: the answer to an earlier request may have been lost, and with it the id of another upload of this object. @throws unavailable. */
-export async function createMultipart (bucket: Bucket, key: string): Promise<Multipart & { readonly isRepeated: boolean }> {
-  const { UploadId, $metadata } = await bucket.requests.send(new CreateMultipartUploadCommand({ Bucket: bucket.name, Key: key })).catch(failAsUnavailable)
+/**
+ * `isRepeated`: the answer to an earlier request may have been lost, and with it the id of another upload of this
+ * object.
+ * @throws unavailable.
+ */
+export async function createMultipart (
+  bucket: Bucket, key: string
+): Promise<Multipart & { readonly isRepeated: boolean }> {
+  const { UploadId, $metadata } = await bucket.requests.send(
+    new CreateMultipartUploadCommand({ Bucket: bucket.name, Key: key })
+  ).catch(failAsUnavailable)
   return { key, uploadId: String(UploadId), isRepeated: Number($metadata.attempts) > 1 }
 }
 
@@ -28,28 +36,38 @@ interface Part {
 }
 
 /** Sends a part. The store verifies its SHA-256. @throws unavailable. */
-export async function sendPart (bucket: Bucket, { key, uploadId }: Multipart, { number, bytes, signal, isKnown = false }: Part): Promise<SentPart> {
-  const command = new UploadPartCommand({ Bucket: bucket.name, Key: key, UploadId: uploadId, PartNumber: number, Body: bytes, ContentLength: bytes.length })
-  const { ETag } = await bucket.requests.send(command, { ...(signal && { abortSignal: signal }) }).catch(failAsUnavailable)
+export async function sendPart (
+  bucket: Bucket, { key, uploadId }: Multipart, { number, bytes, signal, isKnown = false }: Part
+): Promise<SentPart> {
+  const command = new UploadPartCommand({
+    Bucket: bucket.name, Key: key, UploadId: uploadId, PartNumber: number, Body: bytes, ContentLength: bytes.length
+  })
+  const { ETag } =
+    await bucket.requests.send(command, { ...(signal && { abortSignal: signal }) }).catch(failAsUnavailable)
   return isKnown ? [number, String(ETag), bytes.length, sha256Of(bytes)] : [number, String(ETag), bytes.length]
 }
 
 /**
- * Replaces parts that no draft refers to by parts of one byte, because S3 can't delete a single part: so an append that is repeated and
- * refused each time does not fill the bucket. Never fails: what stays is removed when the upload ends.
+ * Replaces parts that no draft refers to by parts of one byte, because S3 can't delete a single part: so an append that
+ * is repeated and refused each time does not fill the bucket. Never fails: what stays is removed when the upload ends.
  */
 export async function emptyParts (bucket: Bucket, multipart: Multipart, numbers: readonly number[]): Promise<void> {
   for (let first = 0; first < numbers.length; first += EMPTIED_AT_ONCE) {
     const batch = numbers.slice(first, first + EMPTIED_AT_ONCE)
-    const sent = await Promise.allSettled(batch.map(number => sendPart(bucket, multipart, { number, bytes: Buffer.alloc(1) })))
+    const sent =
+      await Promise.allSettled(batch.map(number => sendPart(bucket, multipart, { number, bytes: Buffer.alloc(1) })))
     if (sent.some(({ status }) => status === 'rejected')) return
   }
 }
 
 /** Makes an object of parts. @throws unavailable. */
-export async function completeMultipart (bucket: Bucket, { key, uploadId }: Multipart, parts: readonly SentPart[]): Promise<void> {
+export async function completeMultipart (
+  bucket: Bucket, { key, uploadId }: Multipart, parts: readonly SentPart[]
+): Promise<void> {
   const Parts = parts.map(([PartNumber, ETag]) => ({ PartNumber, ETag }))
-  const command = new CompleteMultipartUploadCommand({ Bucket: bucket.name, Key: key, UploadId: uploadId, MultipartUpload: { Parts } })
+  const command = new CompleteMultipartUploadCommand({
+    Bucket: bucket.name, Key: key, UploadId: uploadId, MultipartUpload: { Parts }
+  })
   await bucket.requests.send(command).catch(async (error: unknown) => {
     const size = parts.reduce((sum, [, , size]) => sum + size, 0)
     // If the answer to the first attempt was lost, the second one finds no upload, but the object is there.

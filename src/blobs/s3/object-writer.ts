@@ -22,8 +22,8 @@ interface Target {
 }
 
 /**
- * Writes an object: in one request if its bytes fit into a part, else as an upload in parts. The store verifies each against its SHA-256. A
- * draft keeps what is shorter than a part as an object of its own, its tail.
+ * Writes an object: in one request if its bytes fit into a part, else as an upload in parts. The store verifies each
+ * against its SHA-256. A draft keeps what is shorter than a part as an object of its own, its tail.
  */
 export class ObjectWriter implements BlobWriter {
   readonly #bucket: Bucket
@@ -45,7 +45,10 @@ export class ObjectWriter implements BlobWriter {
   #sending: Promise<SentPart>[] = []
   /** What was saved last. */
   #saved: Draft
-  /** What metadata may refer to: that, and drafts whose save has an unknown outcome. If the writer is superseded, the draft that is recorded. */
+  /**
+   * What metadata may refer to: that, and drafts whose save has an unknown outcome. If the writer is superseded, the
+   * draft that is recorded.
+   */
   #inUse: Draft[]
   /** Those that may have to be deleted. */
   #tails: string[]
@@ -96,7 +99,9 @@ export class ObjectWriter implements BlobWriter {
       await this.#settle()
       const multipart = this.#multipart
       this.#mayHaveObject = true
-      await completeObject(this.#bucket, this.#key, { multipart, parts: this.#parts, next: this.#next, buffer: this.#buffer })
+      await completeObject(
+        this.#bucket, this.#key, { multipart, parts: this.#parts, next: this.#next, buffer: this.#buffer }
+      )
       this.#mayHaveObject = false
       this.#multipart = undefined
       // If it fails, the object is complete all the same. The upload in parts that is left is removed with it.
@@ -111,7 +116,9 @@ export class ObjectWriter implements BlobWriter {
     await this.#buffer.close()
     await this.#dropTails()
     await this.#dropParts()
-    if (this.#mayHaveObject) await this.#bucket.tryCleanup(new DeleteObjectCommand({ Bucket: this.#bucket.name, Key: this.#key }))
+    if (this.#mayHaveObject) {
+      await this.#bucket.tryCleanup(new DeleteObjectCommand({ Bucket: this.#bucket.name, Key: this.#key }))
+    }
   }
 
   #inTurn<T> (work: () => Promise<T>): Promise<T> {
@@ -142,7 +149,10 @@ export class ObjectWriter implements BlobWriter {
   }
 
   async #reserve ({ uploadId }: Multipart): Promise<void> {
-    await this.#save(draftOf(this.#saved.size, { ...stateOf(this.#saved), uploadId, next: this.#next + RESERVED_NUMBERS }), { isLast: false })
+    await this.#save(
+      draftOf(this.#saved.size, { ...stateOf(this.#saved), uploadId, next: this.#next + RESERVED_NUMBERS }),
+      { isLast: false }
+    )
   }
 
   async #settle (): Promise<void> {
@@ -159,10 +169,14 @@ export class ObjectWriter implements BlobWriter {
       await this.#sendFilled()
       await this.#settle()
     }
-    const tail = this.#buffer.length === 0 ? null : await this.#buffer.use(bytes => storeBytes(this.#bucket, this.#id, bytes)).catch(this.#failAsSuperseded)
+    const tail = this.#buffer.length === 0
+      ? null
+      : await this.#buffer.use(bytes => storeBytes(this.#bucket, this.#id, bytes)).catch(this.#failAsSuperseded)
     if (tail !== null) this.#tails.push(tail.key)
     const uploadId = this.#multipart?.uploadId ?? null
-    return draftOf(this.#size, { uploadId, parts: this.#parts, tail, next: this.#next, formerTail: state.tail?.key ?? null })
+    return draftOf(
+      this.#size, { uploadId, parts: this.#parts, tail, next: this.#next, formerTail: state.tail?.key ?? null }
+    )
   }
 
   /** @throws {Superseded}. */
@@ -183,7 +197,10 @@ export class ObjectWriter implements BlobWriter {
     this.#reserved = stateOf(this.#saved).next
   }
 
-  /** The append that has superseded this one may have removed what this one needs. If so, this fails with {@link Superseded}. */
+  /**
+   * The append that has superseded this one may have removed what this one needs. If so, this fails with {@link
+   * Superseded}.
+   */
   readonly #failAsSuperseded = async (error: Problem): Promise<never> => {
     if (this.#record !== undefined && (isNoUpload(error.cause) || error.code === 'file_damaged')) await this.#save(this.#saved, { isLast: false })
     throw error
@@ -202,7 +219,11 @@ export class ObjectWriter implements BlobWriter {
     if (multipart === undefined) return
     const { key, uploadId } = multipart
     const used = this.#inUse.map(stateOf).filter(state => state.uploadId === uploadId)
-    if (used.length === 0) return this.#bucket.tryCleanup(new AbortMultipartUploadCommand({ Bucket: this.#bucket.name, Key: key, UploadId: uploadId }))
+    if (used.length === 0) {
+      return this.#bucket.tryCleanup(
+        new AbortMultipartUploadCommand({ Bucket: this.#bucket.name, Key: key, UploadId: uploadId })
+      )
+    }
     const recorded = new Set(used.flatMap(({ parts }) => parts.map(([number]) => number)))
     const own = Array.from({ length: this.#next - this.#first }, (_, index) => this.#first + index)
     await emptyParts(this.#bucket, multipart, own.filter(number => !recorded.has(number)))

@@ -32,9 +32,9 @@ export async function storeBytes (bucket: Bucket, id: string, bytes: Buffer): Pr
 }
 
 /**
- * Collects the parts of one upload, one after the other, in the memory that all uploads share. While it waits for its client and others need
- * memory, its bytes are moved to objects of their own, and read again when the part is complete. They have names like the tails of drafts, so
- * that they are removed with the blob if the process dies.
+ * Collects the parts of one upload, one after the other, in the memory that all uploads share. While it waits for its
+ * client and others need memory, its bytes are moved to objects of their own, and read again when the part is complete.
+ * They have names like the tails of drafts, so that they are removed with the blob if the process dies.
  */
 export class PartBuffer {
   readonly #bucket: Bucket
@@ -64,7 +64,10 @@ export class PartBuffer {
     return this.#stored.reduce((sum, { size }) => sum + size, this.#length)
   }
 
-  /** Copies bytes of a chunk until the part has `partSize` bytes. Returns their number. @throws unavailable, overloaded. */
+  /**
+   * Copies bytes of a chunk until the part has `partSize` bytes. Returns their number.
+   * @throws unavailable, overloaded.
+   */
   async fill (chunk: Uint8Array, partSize: number): Promise<number> {
     while (this.#moving !== undefined) await this.#moving
     this.#requireWhole()
@@ -130,7 +133,8 @@ export class PartBuffer {
 
   /** If the bytes can't be moved, the upload fails: nobody shall wait for its memory. */
   #giveBack (): Promise<void> {
-    this.#moving = this.#move().catch((error: unknown) => { this.#failure = { error } }).finally(() => { this.#moving = undefined })
+    this.#moving = this.#move().catch((error: unknown) => { this.#failure = { error } })
+      .finally(() => { this.#moving = undefined })
     return this.#moving
   }
 
@@ -183,6 +187,8 @@ export class PartBuffer {
 
   async #removeMoved (): Promise<void> {
     const objects = this.#moved.splice(0)
-    await this.#bucket.tryCleanup(...objects.map(({ key }) => new DeleteObjectCommand({ Bucket: this.#bucket.name, Key: key })))
+    await this.#bucket.tryCleanup(
+      ...objects.map(({ key }) => new DeleteObjectCommand({ Bucket: this.#bucket.name, Key: key }))
+    )
   }
 }

@@ -10,7 +10,9 @@ const MAX_SPARE = 3
 /** Memory for one part. Its owner releases it once. */
 export interface PartSpace {
   readonly buffer: Buffer
-  /** From now on others may have it after its turn: `giveBack` then moves what is in it, and releases it. Must not fail. */
+  /**
+   * From now on others may have it after its turn: `giveBack` then moves what is in it, and releases it. Must not fail.
+   */
   offer (giveBack: () => Promise<void>): void
   /** Ends the offer. */
   keep (): void
@@ -25,8 +27,8 @@ interface Waiter extends Demand { readonly give: () => void }
 interface Offer { readonly bytes: number, readonly since: number, readonly giveBack: () => Promise<void> }
 
 /**
- * The memory in which all uploads of the process collect their parts. When it is used up, those that have filled theirs for longer than a
- * turn give it back, so that nobody waits for a slow client, however many there are.
+ * The memory in which all uploads of the process collect their parts. When it is used up, those that have filled theirs
+ * for longer than a turn give it back, so that nobody waits for a slow client, however many there are.
  */
 export class PartMemory {
   readonly #maxBytes: number
@@ -44,7 +46,10 @@ export class PartMemory {
     this.#maxWaitMilliseconds = maxWaitMilliseconds
   }
 
-  /** The caller has offered all that it holds for a part that is not complete: otherwise everybody could wait. @throws overloaded. */
+  /**
+   * The caller has offered all that it holds for a part that is not complete: otherwise everybody could wait.
+   * @throws overloaded.
+   */
   acquire (demand: Demand): Promise<PartSpace> {
     return new Promise((resolve, reject) => {
       const refuse = () => {

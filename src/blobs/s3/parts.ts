@@ -12,8 +12,8 @@ const PARTS_OF_ONE_SIZE = 1000
 export const MAX_OBJECT_BYTES = PARTS_OF_ONE_SIZE * PART_BYTES * (2 ** (MAX_PARTS / PARTS_OF_ONE_SIZE) - 1)
 
 /**
- * The size of the part with this index, of an object of at most `maxBytes`. All parts have the same size if they can: some stores
- * ask for it, and small ones need less memory.
+ * The size of the part with this index, of an object of at most `maxBytes`. All parts have the same size if they can:
+ * some stores ask for it, and small ones need less memory.
  */
 export function partBytes (index: number, maxBytes: number): number {
   return maxBytes <= MAX_PARTS * PART_BYTES ? PART_BYTES : PART_BYTES * 2 ** Math.floor(index / PARTS_OF_ONE_SIZE)

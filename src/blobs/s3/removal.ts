@@ -9,12 +9,18 @@ import {
 import type { Bucket } from './bucket.ts'
 import { isNoUpload } from './failures.ts'
 
-/** S3 deletes up to 1,000 objects in a request, but OpenStack Swift needs up to 20 ms for each, without an answer meanwhile. */
+/**
+ * S3 deletes up to 1,000 objects in a request, but OpenStack Swift needs up to 20 ms for each, without an answer
+ * meanwhile.
+ */
 const BATCH = 250
 
 const ID_LENGTH = 32
 
-/** Deletes objects, and what unfinished appends and uploads in parts left behind. Returns the ids of which nothing is left. Never fails. */
+/**
+ * Deletes objects, and what unfinished appends and uploads in parts left behind. Returns the ids of which nothing is
+ * left. Never fails.
+ */
 export async function removeObjects (bucket: Bucket, ids: string[]): Promise<string[]> {
   const removed: string[] = []
   try {
@@ -60,7 +66,10 @@ async function tailsOf (bucket: Bucket, ids: string[]): Promise<string[]> {
   const [only, ...others] = ids
   const wanted = new Set(ids)
   const tails: string[] = []
-  const pages = paginateListObjectsV2({ client: bucket.requests }, { Bucket: bucket.name, Prefix: bucket.tailPrefix(others.length === 0 ? only : undefined) })
+  const pages = paginateListObjectsV2(
+    { client: bucket.requests },
+    { Bucket: bucket.name, Prefix: bucket.tailPrefix(others.length === 0 ? only : undefined) }
+  )
   for await (const { Contents = [] } of pages) {
     for (const { Key = '' } of Contents) if (wanted.has(Key.slice(bucket.tailPrefix().length).slice(0, ID_LENGTH))) tails.push(Key)
   }
@@ -84,7 +93,8 @@ async function abortUploads (bucket: Bucket, ids: string[]): Promise<void> {
 async function * uploadsIn (bucket: Bucket, prefix: string): AsyncGenerator<MultipartUpload> {
   let markers = {}
   for (;;) {
-    const page = await bucket.requests.send(new ListMultipartUploadsCommand({ Bucket: bucket.name, Prefix: prefix, ...markers }))
+    const page =
+      await bucket.requests.send(new ListMultipartUploadsCommand({ Bucket: bucket.name, Prefix: prefix, ...markers }))
     yield * page.Uploads ?? []
     if (page.IsTruncated !== true) return
     markers = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker }

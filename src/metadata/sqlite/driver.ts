@@ -6,7 +6,7 @@ import type BetterSqlite3 from 'better-sqlite3'
  */
 const isNode20 = Number.parseInt(process.versions.node) < 22
 
-/* c8 ignore start: each Node takes one of the two branches; test/proof/node-versions.proof.ts runs the server on the others. */
+/* c8 ignore start: each Node takes one of the two branches; test/proof/node-versions.proof.ts runs the others. */
 const driver: { default: typeof BetterSqlite3 } = isNode20
   // @ts-expect-error: an alias of an older better-sqlite3, which has no types under this name.
   ? await import('better-sqlite3-node20')

@@ -3,9 +3,9 @@ import { session, usernameOf } from '../session.ts'
 import { keyOf } from './names.ts'
 
 /*
- * On the server, a new upload ends an unfinished one of the same name, and a request for an upload takes it over from an earlier request.
- * A window therefore locks a name while it sends. Without a lock, two windows could interrupt each other for ever. Pages that were not
- * loaded over TLS or from this machine have no locks.
+ * On the server, a new upload ends an unfinished one of the same name, and a request for an upload takes it over from
+ * an earlier request. A window therefore locks a name while it sends. Without a lock, two windows could interrupt each
+ * other for ever. Pages that were not loaded over TLS or from this machine have no locks.
  */
 
 /** The names that windows of this browser are sending. */
