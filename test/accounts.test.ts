@@ -28,7 +28,9 @@ const rawRegistration = (username: string, { version = '1.1', fields = [] as str
 const locationOf = (answer: string) => /^location: (.*)$/im.exec(answer)?.[1]?.trim()
 
 /** Asserts that a response is a complete problem and reveals nothing about the server's internals. */
-function isProblem (test: Test, answer: Answer, status: number, code: string | string[], message = JSON.stringify(code)): void {
+function isProblem (
+  test: Test, answer: Answer, status: number, code: string | string[], message = JSON.stringify(code)
+): void {
   const { json } = answer
   test.equal(answer.status, status, message)
   test.match(answer.headers['content-type'], /^application\/problem\+json/, message)
@@ -95,7 +97,11 @@ t.test('names that RFC 8265 calls the same are one name, shown as it was registe
     t.equal(created.json.username, registered)
     t.equal((await server.send('GET', `/api/users/${index + 1}`)).json.username, registered)
     for (const other of same) isProblem(t, await register(server, other), 400, 'username_taken', other)
-    t.strictSame((await Promise.all(same.map(other => signIn(server, other)))).map(({ status }) => status), same.map(() => 200), registered)
+    t.strictSame(
+      (await Promise.all(same.map(other => signIn(server, other)))).map(({ status }) => status),
+      same.map(() => 200),
+      registered
+    )
     const greeting = await server.send('GET', '/api/resource', { user: [same[0] as string, 'pwd'] })
     t.strictSame(greeting.json, { data: `Hello, ${registered}!` })
   }
@@ -211,7 +217,8 @@ t.test('a username that the IdentifierClass refuses, or that HTTP Basic could no
 t.test('fifty who register one name at once, in all its spellings, are one 201 and forty-nine 400', async t => {
   const server = await startServer(t)
   const spellings = ['racer', 'RACER', 'Racer', 'ｒacer', 'rAcEr']
-  const answers = await Promise.all(Array.from({ length: 50 }, (_, index) => register(server, spellings[index % spellings.length])))
+  const answers =
+    await Promise.all(Array.from({ length: 50 }, (_, index) => register(server, spellings[index % spellings.length])))
   const created = answers.filter(({ status }) => status === 201)
   t.equal(created.length, 1)
   t.equal(answers.filter(({ status, json }) => status === 400 && json.code === 'username_taken').length, 49)
@@ -296,12 +303,16 @@ t.test('a password that is empty, longer than 1,024 bytes or ill-formed is 400 u
 })
 
 t.test('what fits after NFC is never refused for its length before, whatever characters it is of', async t => {
-  // The longest decomposition of each character that NFC leaves unchanged: every part replaced by its longest equivalent.
-  const points = Array.from({ length: 0x110000 }, (_, point) => String.fromCodePoint(point)).filter(character => character.isWellFormed())
+  // The longest decomposition of each character that NFC leaves unchanged: every part replaced by its longest
+  // equivalent.
+  const points = Array.from({ length: 0x110000 }, (_, point) => String.fromCodePoint(point))
+    .filter(character => character.isWellFormed())
   const longest = new Map<string, string>()
   for (const character of points) {
     const part = character.normalize('NFD')
-    if (Array.from(part).length === 1 && character.length >= (longest.get(part)?.length ?? 0)) longest.set(part, character)
+    if (Array.from(part).length === 1 && character.length >= (longest.get(part)?.length ?? 0)) {
+      longest.set(part, character)
+    }
   }
   const refused = points.filter(character => character.normalize('NFC') === character).filter(character => {
     const written = Array.from(character.normalize('NFD'), part => longest.get(part)).join('')
@@ -527,7 +538,9 @@ t.test('PUBLIC_URL is the base of Location, whatever Host is sent', async t => {
 
 t.test('a link follows the socket: its scheme, its address however spelled, its default port', async t => {
   const links = createLinks(undefined)
-  const table: [host: string, socket: { encrypted?: boolean, localAddress?: string, localPort: number }, origin: string][] = [
+  const table: [host: string, socket: {
+    encrypted?: boolean, localAddress?: string, localPort: number
+  }, origin: string][] = [
     ['192.0.2.1', { encrypted: true, localAddress: '192.0.2.1', localPort: 443 }, 'https://192.0.2.1'],
     ['192.0.2.1', { localAddress: '192.0.2.1', localPort: 80 }, 'http://192.0.2.1'],
     ['192.0.2.1:443', { localAddress: '192.0.2.1', localPort: 443 }, 'http://192.0.2.1:443'],

@@ -9,11 +9,12 @@ interface Listed { method: string, path: string, isGuarded: boolean }
 /** Every operation of the served document, with a path for a missing resource. */
 async function operationsOf (client: Client): Promise<Listed[]> {
   const { json } = await client.send('GET', '/openapi.json')
-  return Object.entries<Record<string, { security: object[] }>>(json.paths).flatMap(([path, item]) => Object.entries(item).map(([method, { security }]) => ({
-    method: method.toUpperCase(),
-    path: path.replace('{id}', '1').replace('{name}', 'report.pdf'),
-    isGuarded: security.every(way => Object.keys(way).length > 0)
-  })))
+  return Object.entries<Record<string, { security: object[] }>>(json.paths)
+    .flatMap(([path, item]) => Object.entries(item).map(([method, { security }]) => ({
+      method: method.toUpperCase(),
+      path: path.replace('{id}', '1').replace('{name}', 'report.pdf'),
+      isGuarded: security.every(way => Object.keys(way).length > 0)
+    })))
 }
 
 interface Dialled { send (text: string): void, read (): Promise<string> }

@@ -15,11 +15,15 @@ import { KIB, MIB } from './kit/sizes.ts'
 const anySize = { maxBytes: Number.MAX_SAFE_INTEGER }
 
 /** Stores bytes under a new id. */
-export async function putNew (store: BlobStore, bytes: AsyncIterable<Uint8Array>, limits: { maxBytes: number } = anySize): Promise<StoredBlob> {
+export async function putNew (
+  store: BlobStore, bytes: AsyncIterable<Uint8Array>, limits: { maxBytes: number } = anySize
+): Promise<StoredBlob> {
   return store.put(createBlobId(), bytes, limits)
 }
 
-export async function readPieces (store: BlobStore, { id, size }: { id: string, size: number }, pieces: readonly Piece[]): Promise<Buffer> {
+export async function readPieces (
+  store: BlobStore, { id, size }: { id: string, size: number }, pieces: readonly Piece[]
+): Promise<Buffer> {
   const bytes = await store.read(id, size, pieces)
   return Buffer.isBuffer(bytes) ? bytes : Buffer.concat(await bytes.toArray())
 }
@@ -52,7 +56,10 @@ async function storedIn (store: BlobStore): Promise<string[]> {
   return [...await store.pending(), ...await committedIn(store)].sort()
 }
 
-/** The contract in src/blobs/blob-store.ts, for the store that `open` opens at a path; reopening a path gives the same blobs. */
+/**
+ * The contract in src/blobs/blob-store.ts, for the store that `open` opens at a path; reopening a path gives the same
+ * blobs.
+ */
 export function suite (t: Test, open: (place: string) => Promise<BlobStore>): void {
   /** A new store, closed when the test ends. */
   async function fresh (t: Test): Promise<{ store: BlobStore, place: string, reopen: () => Promise<BlobStore> }> {
@@ -157,7 +164,9 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     t.strictSame(await again.pending(), again.needsLeases ? [] : [open.id])
     t.strictSame(await storedIn(again), [open.id, committed.id].sort())
     t.strictSame(await committedIn(again), again.needsLeases ? [open.id, committed.id].sort() : [committed.id])
-    t.strictSame([await again.has(committed.id), await again.has(removed.id), await again.has(both.id)], [true, false, false])
+    t.strictSame(
+      [await again.has(committed.id), await again.has(removed.id), await again.has(both.id)], [true, false, false]
+    )
     t.equal(String(await readAll(again, open)), 'a')
     again.commit(open.id)
     const third = await reopen()
@@ -167,7 +176,8 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
 
   t.test('many blobs at once have ids of their own, and all of them can be committed at once', async t => {
     const { store, reopen } = await fresh(t)
-    const blobs = await Promise.all(Array.from({ length: 150 }, (_, index) => putNew(store, inChunks(Buffer.from(String(index))))))
+    const blobs =
+      await Promise.all(Array.from({ length: 150 }, (_, index) => putNew(store, inChunks(Buffer.from(String(index))))))
     t.equal(new Set(blobs.map(blob => blob.id)).size, 150)
     for (const { id } of blobs) store.commit(id)
     for (const [index, blob] of blobs.entries()) t.equal(String(await readAll(store, blob)), String(index))
@@ -314,7 +324,9 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
   })
 }
 
-/** The part about when bytes are saved and how many are in memory, which is the same on each service that keeps them. */
+/**
+ * The part about when bytes are saved and how many are in memory, which is the same on each service that keeps them.
+ */
 export function paceSuite (t: Test, open: (place: string) => Promise<BlobStore>): void {
   draftsPaceSuite(t, open)
 

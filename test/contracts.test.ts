@@ -53,7 +53,8 @@ test('the migrations make the tables, columns, indexes and references that the s
       columns.map(column => [column.name, column.getSQLType(), column.notNull]).sort(), `columns of ${name}`)
     t.strictSame(
       rows(`index_list(${name})`).filter(row => row.origin === 'c').map(row => [row.name, row.unique === 1, rows(`index_info(${row.name})`).map(({ name }) => name)]).sort(),
-      [...indexes.map(({ config }) => config), ...columns.filter(({ isUnique }) => isUnique).map(column => ({ name: column.uniqueName, unique: true, columns: [column] }))]
+      [...indexes.map(({ config }) => config), ...columns.filter(({ isUnique }) => isUnique)
+        .map(column => ({ name: column.uniqueName, unique: true, columns: [column] }))]
         .map(({ name, unique, columns }) => [name, unique, columns.map(column => 'name' in column && column.name)]).sort(), `indexes of ${name}`)
     t.strictSame(
       rows(`foreign_key_list(${name})`).map(row => [row.from, row.table, row.to, row.on_delete.toLowerCase()]).sort(),
@@ -93,7 +94,11 @@ test('a row that belongs to nothing and a wrong sum are found', async t => {
   operator.close()
   await nextTurn()
   t.match(await metadata.checkIntegrity(), [/events/])
-  t.strictSame(await metadata.accounts.usageMismatches(), [{ accountId: id, recorded: { bytes: 5, files: 2, keptBytes: 3, keptContents: 4 }, actual: { bytes: 0, files: 0, keptBytes: 0, keptContents: 0 } }])
+  t.strictSame(await metadata.accounts.usageMismatches(), [{
+    accountId: id,
+    recorded: { bytes: 5, files: 2, keptBytes: 3, keptContents: 4 },
+    actual: { bytes: 0, files: 0, keptBytes: 0, keptContents: 0 }
+  }])
   await metadata.accounts.repairUsage()
   t.strictSame(await metadata.accounts.usageMismatches(), [])
   t.match(await metadata.accounts.find(id), { usedBytes: 0, usedFiles: 0, keptBytes: 0 })

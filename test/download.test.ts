@@ -39,7 +39,8 @@ async function openAccount (t: Test, settings: Settings = {}) {
 }
 
 function filesOf (client: Client, token: string) {
-  const send = (method: string, path: string, options: SendOptions = {}) => client.send(method, path, { token, ...options })
+  const send = (method: string, path: string, options: SendOptions = {}) =>
+    client.send(method, path, { token, ...options })
   const put = (name: string, body: string | Uint8Array, type = 'application/octet-stream') => send('PUT', `/uploads/${encodeURIComponent(name)}`, { body, headers: { 'content-type': type } })
   const get = (name: string, headers: Record<string, string> = {}, query = '') => send('GET', `/uploads/${encodeURIComponent(name)}${query}`, { headers })
   return { send, put, get }
@@ -154,53 +155,54 @@ t.test('a Range header is read as RFC 9110 section 14.1.2 has it', async t => {
 
 t.test('preconditions are judged in the order of RFC 9110 section 13.2.2', async t => {
   const current = { sha256: SHA, updatedAt: MOMENT }
-  const table: [headers: ConditionHeaders, there: ReturnType<typeof evaluate>, missing: ReturnType<typeof evaluate>][] = [
-    [{}, 'go-on', 'go-on'],
-    [{ 'if-match': TAG }, 'go-on', 'failed'],
-    [{ 'if-match': '*' }, 'go-on', 'failed'],
-    [{ 'if-match': ' * ' }, 'go-on', 'failed'],
-    [{ 'if-match': `${OTHER}, ${TAG}` }, 'go-on', 'failed'],
-    [{ 'if-match': `${OTHER},,\t${TAG},` }, 'go-on', 'failed'],
-    [{ 'if-match': `"a, b", ${TAG}` }, 'go-on', 'failed'],
-    [{ 'if-match': OTHER }, 'failed', 'failed'],
-    [{ 'if-match': `W/${TAG}` }, 'failed', 'failed'],
-    [{ 'if-match': `w/${TAG}` }, 'failed', 'failed'],
-    [{ 'if-match': SHA }, 'failed', 'failed'],
-    [{ 'if-match': TAG.toUpperCase() }, 'failed', 'failed'],
-    [{ 'if-match': `"${SHA}` }, 'failed', 'failed'],
-    [{ 'if-match': '' }, 'failed', 'failed'],
-    [{ 'if-match': `${OTHER}, *` }, 'failed', 'failed'],
-    // If-Unmodified-Since is ignored if there is If-Match.
-    [{ 'if-match': TAG, 'if-unmodified-since': BEFORE }, 'go-on', 'failed'],
-    [{ 'if-match': OTHER, 'if-unmodified-since': AFTER }, 'failed', 'failed'],
-    [{ 'if-unmodified-since': BEFORE }, 'failed', 'go-on'],
-    [{ 'if-unmodified-since': AT }, 'go-on', 'go-on'],
-    [{ 'if-unmodified-since': AFTER }, 'go-on', 'go-on'],
-    [{ 'if-unmodified-since': 'yesterday' }, 'go-on', 'go-on'],
-    // A failure of the first step takes precedence over a match of the second.
-    [{ 'if-match': OTHER, 'if-none-match': TAG }, 'failed', 'failed'],
-    [{ 'if-match': TAG, 'if-none-match': TAG }, 'unchanged', 'failed'],
-    [{ 'if-match': TAG, 'if-none-match': OTHER }, 'go-on', 'failed'],
-    [{ 'if-match': TAG, 'if-modified-since': AT }, 'unchanged', 'failed'],
-    [{ 'if-match': OTHER, 'if-modified-since': AT }, 'failed', 'failed'],
-    [{ 'if-unmodified-since': BEFORE, 'if-none-match': TAG }, 'failed', 'go-on'],
-    [{ 'if-unmodified-since': AT, 'if-none-match': TAG }, 'unchanged', 'go-on'],
-    [{ 'if-unmodified-since': BEFORE, 'if-modified-since': AT }, 'failed', 'go-on'],
-    [{ 'if-unmodified-since': AT, 'if-modified-since': AT }, 'unchanged', 'go-on'],
-    [{ 'if-none-match': TAG }, 'unchanged', 'go-on'],
-    [{ 'if-none-match': `W/${TAG}` }, 'unchanged', 'go-on'],
-    [{ 'if-none-match': '*' }, 'unchanged', 'go-on'],
-    [{ 'if-none-match': `${OTHER}, W/${TAG}` }, 'unchanged', 'go-on'],
-    [{ 'if-none-match': OTHER }, 'go-on', 'go-on'],
-    [{ 'if-none-match': SHA }, 'go-on', 'go-on'],
-    // If-Modified-Since is ignored if there is If-None-Match.
-    [{ 'if-none-match': OTHER, 'if-modified-since': AFTER }, 'go-on', 'go-on'],
-    [{ 'if-none-match': TAG, 'if-modified-since': BEFORE }, 'unchanged', 'go-on'],
-    [{ 'if-modified-since': BEFORE }, 'go-on', 'go-on'],
-    [{ 'if-modified-since': AT }, 'unchanged', 'go-on'],
-    [{ 'if-modified-since': AFTER }, 'unchanged', 'go-on'],
-    [{ 'if-modified-since': '' }, 'go-on', 'go-on']
-  ]
+  const table: [headers: ConditionHeaders, there: ReturnType<typeof evaluate>, missing: ReturnType<typeof evaluate>][] =
+    [
+      [{}, 'go-on', 'go-on'],
+      [{ 'if-match': TAG }, 'go-on', 'failed'],
+      [{ 'if-match': '*' }, 'go-on', 'failed'],
+      [{ 'if-match': ' * ' }, 'go-on', 'failed'],
+      [{ 'if-match': `${OTHER}, ${TAG}` }, 'go-on', 'failed'],
+      [{ 'if-match': `${OTHER},,\t${TAG},` }, 'go-on', 'failed'],
+      [{ 'if-match': `"a, b", ${TAG}` }, 'go-on', 'failed'],
+      [{ 'if-match': OTHER }, 'failed', 'failed'],
+      [{ 'if-match': `W/${TAG}` }, 'failed', 'failed'],
+      [{ 'if-match': `w/${TAG}` }, 'failed', 'failed'],
+      [{ 'if-match': SHA }, 'failed', 'failed'],
+      [{ 'if-match': TAG.toUpperCase() }, 'failed', 'failed'],
+      [{ 'if-match': `"${SHA}` }, 'failed', 'failed'],
+      [{ 'if-match': '' }, 'failed', 'failed'],
+      [{ 'if-match': `${OTHER}, *` }, 'failed', 'failed'],
+      // If-Unmodified-Since is ignored if there is If-Match.
+      [{ 'if-match': TAG, 'if-unmodified-since': BEFORE }, 'go-on', 'failed'],
+      [{ 'if-match': OTHER, 'if-unmodified-since': AFTER }, 'failed', 'failed'],
+      [{ 'if-unmodified-since': BEFORE }, 'failed', 'go-on'],
+      [{ 'if-unmodified-since': AT }, 'go-on', 'go-on'],
+      [{ 'if-unmodified-since': AFTER }, 'go-on', 'go-on'],
+      [{ 'if-unmodified-since': 'yesterday' }, 'go-on', 'go-on'],
+      // A failure of the first step takes precedence over a match of the second.
+      [{ 'if-match': OTHER, 'if-none-match': TAG }, 'failed', 'failed'],
+      [{ 'if-match': TAG, 'if-none-match': TAG }, 'unchanged', 'failed'],
+      [{ 'if-match': TAG, 'if-none-match': OTHER }, 'go-on', 'failed'],
+      [{ 'if-match': TAG, 'if-modified-since': AT }, 'unchanged', 'failed'],
+      [{ 'if-match': OTHER, 'if-modified-since': AT }, 'failed', 'failed'],
+      [{ 'if-unmodified-since': BEFORE, 'if-none-match': TAG }, 'failed', 'go-on'],
+      [{ 'if-unmodified-since': AT, 'if-none-match': TAG }, 'unchanged', 'go-on'],
+      [{ 'if-unmodified-since': BEFORE, 'if-modified-since': AT }, 'failed', 'go-on'],
+      [{ 'if-unmodified-since': AT, 'if-modified-since': AT }, 'unchanged', 'go-on'],
+      [{ 'if-none-match': TAG }, 'unchanged', 'go-on'],
+      [{ 'if-none-match': `W/${TAG}` }, 'unchanged', 'go-on'],
+      [{ 'if-none-match': '*' }, 'unchanged', 'go-on'],
+      [{ 'if-none-match': `${OTHER}, W/${TAG}` }, 'unchanged', 'go-on'],
+      [{ 'if-none-match': OTHER }, 'go-on', 'go-on'],
+      [{ 'if-none-match': SHA }, 'go-on', 'go-on'],
+      // If-Modified-Since is ignored if there is If-None-Match.
+      [{ 'if-none-match': OTHER, 'if-modified-since': AFTER }, 'go-on', 'go-on'],
+      [{ 'if-none-match': TAG, 'if-modified-since': BEFORE }, 'unchanged', 'go-on'],
+      [{ 'if-modified-since': BEFORE }, 'go-on', 'go-on'],
+      [{ 'if-modified-since': AT }, 'unchanged', 'go-on'],
+      [{ 'if-modified-since': AFTER }, 'unchanged', 'go-on'],
+      [{ 'if-modified-since': '' }, 'go-on', 'go-on']
+    ]
   for (const [headers, there, missing] of table) {
     t.equal(evaluate(headers, current), there, JSON.stringify(headers))
     t.equal(evaluate(headers, undefined), missing, `${JSON.stringify(headers)} where there is nothing`)
@@ -318,7 +320,9 @@ t.test('a download is planned from the request and the file alone', async t => {
     [{ range: 'bytes=2-4', 'if-modified-since': AT }, { status: 304 }],
     [{ range: 'bytes=2-4', 'if-unmodified-since': BEFORE }, { status: 412 }]
   ]
-  for (const [headers, expected, changes] of ranged) t.match(plan({ headers }, changes), expected, JSON.stringify({ ...headers, ...changes }))
+  for (const [headers, expected, changes] of ranged) {
+    t.match(plan({ headers }, changes), expected, JSON.stringify({ ...headers, ...changes }))
+  }
 
   t.strictSame(plan({ method: 'HEAD', headers: { range: 'bytes=2-4' } }), plan({ method: 'HEAD' }), 'HEAD knows no ranges')
   t.strictSame(plan({ headers: { 'if-none-match': TAG } }), {

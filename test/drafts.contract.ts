@@ -36,13 +36,17 @@ export function createRow (): DraftRow {
 }
 
 /** Appends to a draft as a request does, and records what comes of it. */
-export async function append (store: BlobStore, id: string, row: DraftRow, bytes: AsyncIterable<Uint8Array>, limit = maxBytes): Promise<void> {
+export async function append (
+  store: BlobStore, id: string, row: DraftRow, bytes: AsyncIterable<Uint8Array>, limit = maxBytes
+): Promise<void> {
   const save = row.takeOver()
   await store.append(id, row.draft, bytes, { maxBytes: limit, save })
 }
 
 /** The same, but all of the bytes are kept or none. */
-export async function appendAtomically (store: BlobStore, id: string, row: DraftRow, bytes: AsyncIterable<Uint8Array>, limit = maxBytes): Promise<void> {
+export async function appendAtomically (
+  store: BlobStore, id: string, row: DraftRow, bytes: AsyncIterable<Uint8Array>, limit = maxBytes
+): Promise<void> {
   const save = row.takeOver()
   await store.append(id, row.draft, bytes, { maxBytes: limit, save, isAtomic: true })
 }
@@ -55,7 +59,9 @@ export async function readDraft (store: BlobStore, id: string, { size, state }: 
 }
 
 /** A new store with a draft, closed when the test ends. */
-async function openDraft (t: Test, open: (place: string) => Promise<BlobStore>): Promise<{ store: BlobStore, id: string, row: DraftRow, reopen: () => Promise<BlobStore> }> {
+async function openDraft (
+  t: Test, open: (place: string) => Promise<BlobStore>
+): Promise<{ store: BlobStore, id: string, row: DraftRow, reopen: () => Promise<BlobStore> }> {
   const { opened: store, reopen } = await openFresh(t, open)
   return { store, id: createBlobId(), row: createRow(), reopen }
 }
@@ -155,7 +161,9 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     })
   }
 
-  for (const { first, arrives } of [{ first: 50_000, arrives: 50_000 }, { first: 6 * MIB, arrives: 100 }, { first: 100, arrives: 12 * MIB }]) {
+  for (const { first, arrives } of [
+    { first: 50_000, arrives: 50_000 }, { first: 6 * MIB, arrives: 100 }, { first: 100, arrives: 12 * MIB }
+  ]) {
     t.test(`${arrives} bytes after the first ${first} that are not recorded leave the draft as it was`, async t => {
       const { store, id, row, reopen } = await fresh(t)
       const bytes = randomBytes(first + arrives)

@@ -7,7 +7,10 @@ import { root } from './kit/root.ts'
  * After the tests: every documented pair of operation and status, and every documented code, was answered in some test.
  * Prints the counts; exits with 1 and lists what no test has produced.
  */
-interface Operation { operationId: string, responses: Record<string, { content?: Record<string, { examples?: Record<string, unknown> }> }> }
+interface Operation {
+  operationId: string
+  responses: Record<string, { content?: Record<string, { examples?: Record<string, unknown> }> }>
+}
 
 const document = JSON.parse(readFileSync(join(root, 'openapi/openapi.json'), 'utf8'))
 const lines = readdirSync(exchangesFolder).flatMap(name => readFileSync(`${exchangesFolder}/${name}`, 'utf8').trimEnd().split('\n'))

@@ -33,7 +33,8 @@ async function openAccount (t: Test, settings: Settings = {}) {
 }
 
 function filesOf (client: Client, token: string) {
-  const send = (method: string, path: string, options: SendOptions = {}) => client.send(method, path, { token, ...options })
+  const send = (method: string, path: string, options: SendOptions = {}) =>
+    client.send(method, path, { token, ...options })
   const put = (name: string, body: string | Uint8Array = name) => send('PUT', bytesPath(name), { body })
   const get = (name: string) => send('GET', bytesPath(name))
   const metadata = (name: string) => send('GET', metadataPath(name))
@@ -164,7 +165,8 @@ t.test('every order is total, and a cursor survives what it points at', async t 
   // Integer-like keys come first in an object, so this is the upload order.
   t.strictSame(created, names)
   t.strictSame(await listAll({ limit: '2', order: 'newest' }), names.toReversed())
-  const bySize = names.map((name, index) => ({ name, size: sizes[name] ?? 0, index })).sort((a, b) => a.size - b.size || a.index - b.index).map(file => file.name)
+  const bySize = names.map((name, index) => ({ name, size: sizes[name] ?? 0, index }))
+    .sort((a, b) => a.size - b.size || a.index - b.index).map(file => file.name)
   t.strictSame(await listAll({ limit: '2', order: 'smallest' }), bySize)
   t.strictSame(await listAll({ limit: '2', order: 'largest' }), bySize.toReversed())
 
@@ -477,7 +479,8 @@ t.test('the metadata of files keeps to the contract', async t => {
     clock.set(time)
     return (await metadata.files.put(file(blobId), quota, {})).file
   }
-  const remove = (name: string, precondition: Precondition = {}) => metadata.files.remove(ownerId, name, { precondition, isPermanent: false })
+  const remove = (name: string, precondition: Precondition = {}) =>
+    metadata.files.remove(ownerId, name, { precondition, isPermanent: false })
 
   t.match(await put('1', second), { createdAt: second, updatedAt: second })
   t.match(await put('2', second + 999), { createdAt: second, updatedAt: second + 999 })

@@ -36,7 +36,10 @@ const operation = fc.oneof(
 
 type Operation = typeof operation extends fc.Arbitrary<infer T> ? T : never
 
-/** Random operations, each of which must have the outcome of a model that keeps everything in lists, and leave the same behind. */
+/**
+ * Random operations, each of which must have the outcome of a model that keeps everything in lists, and leave the same
+ * behind.
+ */
 export function suite (t: Test, open: OpenMetadata): void {
   t.test('after whatever operations, what is kept is what a simple model says', async t => {
     const keeping = { milliseconds: 12, versions: 2, contents: 5, deletions: 2 }
@@ -62,13 +65,21 @@ export function suite (t: Test, open: OpenMetadata): void {
   })
 }
 
-interface RunOptions { readonly metadata: Metadata, readonly clock: TestClock, readonly ownerId: number, readonly model: KeptModel, readonly number: number }
+interface RunOptions {
+  readonly metadata: Metadata
+  readonly clock: TestClock
+  readonly ownerId: number
+  readonly model: KeptModel
+  readonly number: number
+}
 
 interface Run { perform (operation: Operation): Promise<void>, checkBlobs (): Promise<void> }
 
 function createRun ({ metadata, clock, ownerId, model, number }: RunOptions): Run {
   let blobs = 0
-  /** In no order, because ties are decided by it, but in the same one in every run, so that a failure can be repeated. */
+  /**
+   * In no order, because ties are decided by it, but in the same one in every run, so that a failure can be repeated.
+   */
   const id = () => sha256Of(`${++blobs}`).slice(0, 24) + number.toString(16).padStart(8, '0')
   const used: string[] = []
 
@@ -103,24 +114,32 @@ function createRun ({ metadata, clock, ownerId, model, number }: RunOptions): Ru
       case 'put': {
         const { name } = operation
         const content = contentOf(operation.content)
-        return [() => metadata.files.put({ ownerId, name, type, ...content, isLeased: false }, quota, {}), () => model.put(name, content, now)]
+        return [() => metadata.files.put({ ownerId, name, type, ...content, isLeased: false }, quota, {}), () =>
+          model.put(name, content, now)]
       }
       case 'remove':
-        return [() => metadata.files.remove(ownerId, operation.name, { precondition: {}, isPermanent: operation.isPermanent }), () => model.remove(operation.name, operation.isPermanent, now)]
+        return [() => metadata.files.remove(
+          ownerId, operation.name, { precondition: {}, isPermanent: operation.isPermanent }
+        ), () => model.remove(operation.name, operation.isPermanent, now)]
       case 'rename':
-        return [() => metadata.files.rename(ownerId, operation.name, operation.to), () => model.rename(operation.name, operation.to, now)]
+        return [() => metadata.files.rename(ownerId, operation.name, operation.to), () =>
+          model.rename(operation.name, operation.to, now)]
       // What has expired, or is beyond the newest few, is chosen too.
       case 'restore version': {
         const { name, version } = chooseVersion(operation.pick)
-        return [() => metadata.kept.restoreVersion(ownerId, name, version, { quota, precondition: {} }), () => model.restoreVersion(name, version, now)]
+        return [() => metadata.kept.restoreVersion(ownerId, name, version, { quota, precondition: {} }), () =>
+          model.restoreVersion(name, version, now)]
       }
       case 'remove version': {
         const { name, version } = chooseVersion(operation.pick)
-        return [() => metadata.kept.removeVersion(ownerId, name, version), () => model.removeVersion(name, version, now)]
+        return [
+          () => metadata.kept.removeVersion(ownerId, name, version), () => model.removeVersion(name, version, now)
+        ]
       }
       case 'restore file': {
         const entry = chooseEntry(operation.pick)
-        return [() => metadata.kept.restoreFile(ownerId, entry, { name: operation.name, quota }), () => model.restoreFile(entry, operation.name, now)]
+        return [() => metadata.kept.restoreFile(ownerId, entry, { name: operation.name, quota }), () =>
+          model.restoreFile(entry, operation.name, now)]
       }
       case 'remove from trash': {
         const entry = chooseEntry(operation.pick)
@@ -131,7 +150,8 @@ function createRun ({ metadata, clock, ownerId, model, number }: RunOptions): Ru
       case 'sweep':
         return [() => metadata.kept.removeExpired(operation.limit), () => model.sweep(operation.limit, now)]
       case 'full disk':
-        return [() => metadata.kept.removeOldest(operation.bytes, operation.limit), () => model.removeOldest(operation.bytes, operation.limit)]
+        return [() => metadata.kept.removeOldest(operation.bytes, operation.limit), () =>
+          model.removeOldest(operation.bytes, operation.limit)]
       case 'begin upload': {
         const { name, length, isConditional } = operation
         const upload = { id: id(), name, length, isConditional, blobId: newBlob(), offset: 0 }
@@ -145,7 +165,9 @@ function createRun ({ metadata, clock, ownerId, model, number }: RunOptions): Ru
         const upload = choose(model.uploads(), operation.pick)
         if (upload === undefined) return undefined
         const offset = Math.min(upload.offset + operation.bytes, upload.length ?? Infinity)
-        const change = { id: upload.id, ownerId, generation: 1, offset, state: null, length: upload.length, lifetimeMilliseconds: HOUR }
+        const change = {
+          id: upload.id, ownerId, generation: 1, offset, state: null, length: upload.length, lifetimeMilliseconds: HOUR
+        }
         return [() => metadata.uploads.save(change, { isAppending: true, quota }), () => model.append(upload, offset)]
       }
       case 'finish': {
@@ -153,7 +175,15 @@ function createRun ({ metadata, clock, ownerId, model, number }: RunOptions): Ru
         if (upload === undefined) return undefined
         const size = upload.length ?? upload.offset
         const content = contentOf({ size, text: operation.text }, upload.blobId)
-        const change = { id: upload.id, ownerId, generation: 1, offset: size, state: null, length: upload.length, lifetimeMilliseconds: HOUR }
+        const change = {
+          id: upload.id,
+          ownerId,
+          generation: 1,
+          offset: size,
+          state: null,
+          length: upload.length,
+          lifetimeMilliseconds: HOUR
+        }
         return [async () => await metadata.uploads.finish(change, { sha256: content.sha256, quota }) ?? 'refused', () => model.finish(upload, content, now)]
       }
       case 'cancel': {
@@ -175,9 +205,15 @@ function createRun ({ metadata, clock, ownerId, model, number }: RunOptions): Ru
     const of = ({ name, size, sha256, blobId, createdAt, updatedAt, storedAt }: Omit<FileRecord, 'id'>) => ({ name, size, sha256, blobId, createdAt, updatedAt, storedAt })
     const found = {
       files: files.map(of),
-      versions: (await Promise.all(files.map(file => metadata.kept.listVersions(ownerId, file.id, page)))).map(versions => versions.map(({ id, storedAt, keptAt }) => ({ id, storedAt, keptAt }))),
-      trash: (await metadata.kept.listTrash(ownerId, page)).map(({ id, name, storedAt, keptAt, versions }) => ({ id, name, storedAt, keptAt, versions })),
-      usage: await metadata.accounts.find(ownerId).then(account => { const { usedBytes, usedFiles, keptBytes } = account as AccountRecord; return { usedBytes, usedFiles, keptBytes } }),
+      versions: (await Promise.all(
+        files.map(file => metadata.kept.listVersions(ownerId, file.id, page))
+      )).map(versions => versions.map(({ id, storedAt, keptAt }) => ({ id, storedAt, keptAt }))),
+      trash: (await metadata.kept.listTrash(ownerId, page)).map(({ id, name, storedAt, keptAt, versions }) =>
+        ({ id, name, storedAt, keptAt, versions })),
+      usage: await metadata.accounts.find(ownerId).then(account => {
+        const { usedBytes, usedFiles, keptBytes } =
+        account as AccountRecord; return { usedBytes, usedFiles, keptBytes }
+      }),
       uploads: await metadata.uploads.usage(ownerId)
     }
     expectSame(found, model.state(clock.now()))

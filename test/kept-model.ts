@@ -6,12 +6,31 @@ import { Problem } from '#src/problems.ts'
 
 export interface ModelContent { readonly size: number, readonly sha256: string, readonly blobId: string }
 
-interface ModelFile extends ModelContent { fileId: number, name: string, createdAt: number, updatedAt: number, storedAt: number }
+interface ModelFile extends ModelContent {
+  fileId: number
+  name: string
+  createdAt: number
+  updatedAt: number
+  storedAt: number
+}
 
 /** A version if `name` is undefined, else a deleted file. */
-interface ModelKept extends ModelContent { fileId: number, name: string | undefined, createdAt: number, storedAt: number, keptAt: number }
+interface ModelKept extends ModelContent {
+  fileId: number
+  name: string | undefined
+  createdAt: number
+  storedAt: number
+  keptAt: number
+}
 
-export interface ModelUpload { readonly id: string, readonly name: string, readonly length: number | null, readonly isConditional: boolean, readonly blobId: string, offset: number }
+export interface ModelUpload {
+  readonly id: string
+  readonly name: string
+  readonly length: number | null
+  readonly isConditional: boolean
+  readonly blobId: string
+  offset: number
+}
 
 const CROWDED = new Error('more kept content must be deleted first')
 
@@ -29,9 +48,12 @@ export function createKeptModel (keeping: Required<Keeping>) {
   const newestFirst = (a: ModelKept, b: ModelKept) => byAge(b, a)
   const laterThan = (others: ModelKept[], at: number) => Math.max(at, ...others.map(({ keptAt }) => keptAt + 1))
   const isLive = ({ keptAt }: ModelKept, now: number) => keptAt > now - keeping.milliseconds
-  const versionsOf = (fileId: number) => kept.filter(content => content.fileId === fileId && content.name === undefined).sort(newestFirst)
-  const liveVersionsOf = (fileId: number, now: number) => versionsOf(fileId).filter(content => isLive(content, now)).slice(0, keeping.versions)
-  const liveTrash = (now: number) => kept.filter(content => content.name !== undefined && isLive(content, now)).sort(newestFirst)
+  const versionsOf = (fileId: number) =>
+    kept.filter(content => content.fileId === fileId && content.name === undefined).sort(newestFirst)
+  const liveVersionsOf = (fileId: number, now: number) =>
+    versionsOf(fileId).filter(content => isLive(content, now)).slice(0, keeping.versions)
+  const liveTrash = (now: number) =>
+    kept.filter(content => content.name !== undefined && isLive(content, now)).sort(newestFirst)
 
   const model = {
     quota: { bytes: undefined, files: undefined } as Quota,
@@ -39,17 +61,23 @@ export function createKeptModel (keeping: Required<Keeping>) {
     nameOf: (fileId: number) => files.find(file => file.fileId === fileId)?.name,
     uploads: () => uploads,
     discarded: () => discarded,
-    blobs: () => ({ stored: [...files, ...kept].map(({ blobId }) => blobId).sort(), uploads: uploads.map(({ blobId }) => blobId) }),
+    blobs: () => ({
+      stored: [...files, ...kept].map(({ blobId }) => blobId).sort(), uploads: uploads.map(({ blobId }) => blobId)
+    }),
 
     state: (now: number) => ({
-      files: sortedFiles().map(({ name, size, sha256, blobId, createdAt, updatedAt, storedAt }) => ({ name, size, sha256, blobId, createdAt, updatedAt, storedAt })),
-      versions: sortedFiles().map(({ fileId }) => liveVersionsOf(fileId, now).map(({ blobId, storedAt, keptAt }) => ({ id: blobId, storedAt, keptAt }))),
-      trash: liveTrash(now).map(({ blobId, name, storedAt, keptAt, fileId }) => ({ id: blobId, name, storedAt, keptAt, versions: liveVersionsOf(fileId, now).length })),
+      files: sortedFiles().map(({ name, size, sha256, blobId, createdAt, updatedAt, storedAt }) =>
+        ({ name, size, sha256, blobId, createdAt, updatedAt, storedAt })),
+      versions: sortedFiles().map(({ fileId }) =>
+        liveVersionsOf(fileId, now).map(({ blobId, storedAt, keptAt }) => ({ id: blobId, storedAt, keptAt }))),
+      trash: liveTrash(now).map(({ blobId, name, storedAt, keptAt, fileId }) =>
+        ({ id: blobId, name, storedAt, keptAt, versions: liveVersionsOf(fileId, now).length })),
       usage: { usedBytes: sum(files), usedFiles: files.length, keptBytes: sum(kept) },
       uploads: { uploads: uploads.length, bytes: reserved(uploads), receivedBytes: received(uploads) }
     }),
 
-    put: (name: string, content: ModelContent, now: number) => makingRoom(() => store(name, content, { now, others: uploads })),
+    put: (name: string, content: ModelContent, now: number) =>
+      makingRoom(() => store(name, content, { now, others: uploads })),
 
     remove (name: string, isPermanent: boolean, now: number) {
       const file = get(name)
@@ -59,7 +87,9 @@ export function createKeptModel (keeping: Required<Keeping>) {
         drop(versionsOf(file.fileId))
         return
       }
-      kept.push({ ...file, keptAt: laterThan(kept.filter(({ name }) => name !== undefined), Math.max(file.updatedAt, now)) })
+      kept.push({
+        ...file, keptAt: laterThan(kept.filter(({ name }) => name !== undefined), Math.max(file.updatedAt, now))
+      })
       trim(file.blobId)
     },
 
@@ -106,8 +136,10 @@ export function createKeptModel (keeping: Required<Keeping>) {
 
     emptyTrash (limit: number) {
       const oldest = kept.filter(({ name }) => name !== undefined).sort(byAge).slice(0, limit)
-      const contents = (entries: ModelKept[]) => entries.reduce((count, { fileId }) => count + 1 + versionsOf(fileId).length, 0)
-      const entries = oldest.filter((_, index) => index === 0 || contents(oldest.slice(0, index + 1)) <= keeping.deletions)
+      const contents = (entries: ModelKept[]) =>
+        entries.reduce((count, { fileId }) => count + 1 + versionsOf(fileId).length, 0)
+      const entries = oldest.filter((_, index) =>
+        index === 0 || contents(oldest.slice(0, index + 1)) <= keeping.deletions)
       return { files: entries.length, bytes: drop(entries) }
     },
 
@@ -187,7 +219,9 @@ export function createKeptModel (keeping: Required<Keeping>) {
     if (added.files > 0 && files.length + others.length + added.files > maxFiles) throw new Problem('quota_exceeded')
   }
 
-  function store (name: string, content: ModelContent, { now, others }: { now: number, others: readonly ModelUpload[] }): void {
+  function store (
+    name: string, content: ModelContent, { now, others }: { now: number, others: readonly ModelUpload[] }
+  ): void {
     const file = find(name)
     refuse({ bytes: content.size - (file?.size ?? 0), files: file === undefined ? 1 : 0 }, others)
     if (file === undefined) {

@@ -104,7 +104,9 @@ t.test('a restore beyond a quota is refused, and takes no room from others', asy
 })
 
 t.test('of many who write at once, those succeed that fit, and what is kept goes as far as it must', async t => {
-  for (const { quota, writers, succeed, kept } of [{ quota: 1250, writers: 20, succeed: 10, kept: 0 }, { quota: 1250, writers: 5, succeed: 5, kept: 5 }, { quota: 2000, writers: 20, succeed: 18, kept: 0 }, { quota: 1110, writers: 1, succeed: 1, kept: 8 }]) {
+  for (const { quota, writers, succeed, kept } of [{ quota: 1250, writers: 20, succeed: 10, kept: 0 }, {
+    quota: 1250, writers: 5, succeed: 5, kept: 5
+  }, { quota: 2000, writers: 20, succeed: 18, kept: 0 }, { quota: 1110, writers: 1, succeed: 1, kept: 8 }]) {
     for (let round = 0; round < countOf({ quick: 1, full: 3 }); round++) {
       const account = await openAccount(t, { QUOTA_BYTES: String(quota), DATA_DIR: t.testdir() })
       const { put, send, remove, trash, usage } = account
@@ -118,7 +120,9 @@ t.test('of many who write at once, those succeed that fit, and what is kept goes
       const answers = await Promise.all(Array.from({ length: writers }, (_, index) => index % 2 === 0
         ? send('PUT', `/uploads/new-${index}`, { body: bytes(100) })
         : send('POST', '/', formOf(`new-${index}`, bytes(100)))))
-      t.strictSame(answers.map(({ status }) => status).sort(), [...Array(succeed).fill(201), ...Array(writers - succeed).fill(413)])
+      t.strictSame(
+        answers.map(({ status }) => status).sort(), [...Array(succeed).fill(201), ...Array(writers - succeed).fill(413)]
+      )
       t.strictSame((await trash()).map(({ name }) => name), Array.from({ length: kept }, (_, index) => `${8 - index}`), 'the newest are left')
       t.match(await usage(), { files: succeed + 1, bytes: 200 + succeed * 100, keptBytes: kept * 100 })
       await addsUp(t, account)
@@ -173,7 +177,9 @@ t.test('what has expired by the settings of today is not there, swept or not', a
   const shorter = await restart(t, account, { KEEP_DAYS: '29' })
   t.match(await shorter.versions('a'), [{ id: newest?.id, expiresAt: new Date(Date.parse(String(newest?.replacedAt)) + 29 * DAY).toISOString() }])
   t.strictSame(await shorter.trash(), [])
-  for (const answer of [await shorter.restoreFile(String(entry?.id)), await shorter.removeFromTrash(String(entry?.id))]) t.equal(answer.status, 404)
+  for (const answer of [
+    await shorter.restoreFile(String(entry?.id)), await shorter.removeFromTrash(String(entry?.id))
+  ]) t.equal(answer.status, 404)
   const longer = await restart(t, shorter, { KEEP_DAYS: '31', KEEP_VERSIONS: '2' })
   t.match((await longer.versions('a')).map(({ id }) => id), [newest?.id, middle?.id], 'versions beyond KEEP_VERSIONS are hidden at once')
   t.equal((await longer.get('a', { version: String(oldest?.id) })).status, 404)
@@ -233,7 +239,8 @@ t.test('of many who restore the same at once, one does', async t => {
   const { put, remove, send, versions, trash, texts, usage } = account
   for (const text of ['one', 'two', 'three']) await put('a', text)
   const [, oldest] = await versions('a')
-  const ten = (request: (index: number) => Promise<Answer>) => Promise.all(Array.from({ length: 10 }, (_, index) => request(index)))
+  const ten = (request: (index: number) => Promise<Answer>) =>
+    Promise.all(Array.from({ length: 10 }, (_, index) => request(index)))
   const statuses = (answers: Answer[]) => answers.map(({ status }) => status).sort()
   t.strictSame(statuses(await ten(() => send('POST', `/api/files/a/versions/${oldest?.id}/restore`))), [200, ...Array(9).fill(404)])
   t.strictSame((await texts('a')).sort(), ['three', 'two'])

@@ -19,11 +19,17 @@ const blobsOf = (files: { blobId: string }[]) => files.map(({ blobId }) => blobI
 /** A file to be stored, and when: by default a second after the change before. */
 type Stored = Partial<NewFile> & { now?: number }
 
-/** The contract in src/metadata/kept.ts, for the backend that `open` opens at a path; reopening a path gives the same records. */
+/**
+ * The contract in src/metadata/kept.ts, for the backend that `open` opens at a path; reopening a path gives the same
+ * records.
+ */
 export function suite (t: Test, open: OpenMetadata): void {
   modelSuite(t, open)
 
-  /** A store with two accounts, in which one second passes between two operations of the first, unless it goes by its own clock. */
+  /**
+   * A store with two accounts, in which one second passes between two operations of the first, unless it goes by its
+   * own clock.
+   */
   async function start (t: Test, keeping: Keeping = month, { hasOwnClock = false } = {}) {
     const place = t.testdir()
     const clock = createTestClock()
@@ -42,7 +48,9 @@ export function suite (t: Test, open: OpenMetadata): void {
     tick()
     const newFile = (name: string, fields: Partial<NewFile> = {}): NewFile => ({ ownerId, name, size: 10, type: 'text/plain', sha256: hex(32), blobId: hex(16), isLeased: false, ...fields })
 
-    async function put (name: string, { now = tick(), ...fields }: Stored = {}, quota = unlimited): Promise<FileRecord> {
+    async function put (
+      name: string, { now = tick(), ...fields }: Stored = {}, quota = unlimited
+    ): Promise<FileRecord> {
       clock.set(now)
       return (await metadata.files.put(newFile(name, fields), quota, always)).file
     }
@@ -62,7 +70,9 @@ export function suite (t: Test, open: OpenMetadata): void {
       return metadata.kept.restoreFile(ownerId, id, { quota, name })
     }
 
-    async function all<T extends { keptAt: number, id: string }> (list: (page: KeptPage) => Promise<T[]>, limit: number): Promise<T[]> {
+    async function all<T extends { keptAt: number, id: string }> (
+      list: (page: KeptPage) => Promise<T[]>, limit: number
+    ): Promise<T[]> {
       const seen: T[] = []
       for (let after: KeptPosition | undefined; ;) {
         const page = await list({ after, limit })
@@ -84,7 +94,8 @@ export function suite (t: Test, open: OpenMetadata): void {
       remove,
       restoreVersion,
       restoreFile,
-      versions: (fileId: number, limit = 100) => all<VersionRecord>(page => metadata.kept.listVersions(ownerId, fileId, page), limit),
+      versions: (fileId: number, limit = 100) =>
+        all<VersionRecord>(page => metadata.kept.listVersions(ownerId, fileId, page), limit),
       trash: (limit = 100) => all<TrashRecord>(page => metadata.kept.listTrash(ownerId, page), limit),
       find: (name: string) => metadata.files.find(ownerId, name),
       async usage () {
@@ -103,7 +114,9 @@ export function suite (t: Test, open: OpenMetadata): void {
     }
   }
 
-  const changeOf = ({ id, ownerId, generation, length }: UploadRecord, offset: number) => ({ id, ownerId, generation, offset, state: null, length, lifetimeMilliseconds: HOUR })
+  const changeOf = (
+    { id, ownerId, generation, length }: UploadRecord, offset: number
+  ) => ({ id, ownerId, generation, offset, state: null, length, lifetimeMilliseconds: HOUR })
 
   t.test('what a file contained is listed, newest replaced first, and found by its owner alone, also after a restart', async t => {
     const { metadata, ownerId, otherId, put, versions, usage, discarded, reopen } = await start(t)
@@ -272,7 +285,8 @@ export function suite (t: Test, open: OpenMetadata): void {
   })
 
   t.test('what has expired does not exist, from that instant, by the settings of today', async t => {
-    const { metadata, ownerId, clock, put, remove, versions, trash, usage, reopen } = await start(t, { milliseconds: 60_000, versions: 3 })
+    const { metadata, ownerId, clock, put, remove, versions, trash, usage, reopen } =
+      await start(t, { milliseconds: 60_000, versions: 3 })
     const first = await put('a')
     await put('a')
     await put('b')
@@ -294,7 +308,9 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame((await trash()).map(({ id, versions }) => [id, versions]), [[entry.id, 0]], 'its version has expired before')
     clock.set(entry.expiresAt)
     t.strictSame(await trash(), [])
-    t.strictSame(await outcomes([metadata.kept.restoreFile(ownerId, entry.id, change), metadata.kept.removeFromTrash(ownerId, entry.id)]), { not_found: 2 })
+    t.strictSame(await outcomes(
+      [metadata.kept.restoreFile(ownerId, entry.id, change), metadata.kept.removeFromTrash(ownerId, entry.id)]
+    ), { not_found: 2 })
     clock.advance(DAY)
     t.strictSame([await versions(first.id), await trash()], [[], []], 'a day later')
     t.strictSame(await usage(), { bytes: 10, files: 1, keptBytes: 30 }, 'but it takes room until it is swept')
@@ -334,7 +350,8 @@ export function suite (t: Test, open: OpenMetadata): void {
     const current = await put('a', { size: 4 })
     await put('b', { size: 5 })
     const id = first.blobId
-    const restore = (owner: number, name: string, version: string, fields = {}) => metadata.kept.restoreVersion(owner, name, version, { quota: unlimited, precondition: always, ...fields })
+    const restore = (owner: number, name: string, version: string, fields = {}) =>
+      metadata.kept.restoreVersion(owner, name, version, { quota: unlimited, precondition: always, ...fields })
     t.strictSame(await outcomes([restore(otherId, 'a', id), restore(ownerId, 'b', id), restore(ownerId, 'c', id), restore(ownerId, 'a', hex(16)), restore(ownerId, 'a', current.blobId)]), { not_found: 5 })
     t.strictSame(await outcomes([restore(ownerId, 'a', id, { precondition: never }), restore(ownerId, 'a', id, { precondition: { 'if-match': `"${first.sha256}"` } })]), { precondition_failed: 2 })
     t.strictSame(await outcomes([restoreVersion('a', { id }, { bytes: 14, files: undefined })]), { quota_exceeded: 1 })
@@ -363,7 +380,8 @@ export function suite (t: Test, open: OpenMetadata): void {
   })
 
   t.test('a deleted file is in the trash with its versions, and comes back with them as it was', async t => {
-    const { ownerId, otherId, metadata, put, remove, trash, find, versions, restoreFile, usage, discarded, tick } = await start(t)
+    const { ownerId, otherId, metadata, put, remove, trash, find, versions, restoreFile, usage, discarded, tick } =
+      await start(t)
     const [first, last] = [await put('a', { size: 1 }), await put('a', { size: 2, type: 'image/png' })]
     await put('b', { size: 4 })
     const now = tick()
@@ -404,11 +422,15 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.equal(restored.updatedAt, first.updatedAt)
     await remove('a', { now: first.updatedAt - 9000 })
     t.match(await trash(), [{ keptAt: first.updatedAt }])
-    t.match(await metadata.kept.restoreFile(ownerId, first.blobId, { quota: unlimited, name: undefined }), { updatedAt: first.updatedAt })
+    t.match(
+      await metadata.kept.restoreFile(ownerId, first.blobId, { quota: unlimited, name: undefined }),
+      { updatedAt: first.updatedAt }
+    )
   })
 
   t.test('the time is that of the backend if no clock is given', async t => {
-    const { metadata, ownerId, put, remove, restoreVersion, restoreFile, versions, trash } = await start(t, month, { hasOwnClock: true })
+    const { metadata, ownerId, put, remove, restoreVersion, restoreFile, versions, trash } =
+      await start(t, month, { hasOwnClock: true })
     const before = await metadata.now()
     const [first, second] = [await put('a'), await put('a')]
     const restored = await restoreVersion('a', { id: first.blobId })
@@ -418,7 +440,9 @@ export function suite (t: Test, open: OpenMetadata): void {
     await remove('a')
     const [entry] = await trash() as [TrashRecord]
     const { updatedAt } = await restoreFile(entry)
-    const times = [before, first.storedAt, second.storedAt, restored.updatedAt, entry.keptAt, updatedAt, await metadata.now()]
+    const times = [
+      before, first.storedAt, second.storedAt, restored.updatedAt, entry.keptAt, updatedAt, await metadata.now()
+    ]
     t.strictSame(times, [...times].sort((a, b) => a - b))
     t.equal(await metadata.kept.removeExpired(9), false)
     t.strictSame(await versions(first.id), [version])
@@ -483,12 +507,17 @@ export function suite (t: Test, open: OpenMetadata): void {
     await remove('b')
     t.strictSame(await outcomes([
       metadata.kept.removeVersion(otherId, 'a', first.blobId), metadata.kept.removeVersion(ownerId, 'b', old.blobId), metadata.kept.removeVersion(ownerId, 'a', deleted.blobId),
-      metadata.kept.removeFromTrash(otherId, deleted.blobId), metadata.kept.removeFromTrash(ownerId, old.blobId), metadata.kept.removeFromTrash(ownerId, first.blobId)
+      metadata.kept.removeFromTrash(
+        otherId, deleted.blobId
+      ), metadata.kept.removeFromTrash(ownerId, old.blobId), metadata.kept.removeFromTrash(ownerId, first.blobId)
     ]), { not_found: 6 })
     t.strictSame(await outcomes([1, 2, 3].map(() => metadata.kept.removeVersion(ownerId, 'a', first.blobId))), { ok: 1, not_found: 2 })
     t.strictSame(ids(await versions(first.id)), [second.blobId])
     t.strictSame(await usage(), { bytes: 4, files: 1, keptBytes: 26 })
-    t.strictSame(await outcomes([1, 2, 3].map(() => metadata.kept.removeFromTrash(ownerId, deleted.blobId))), { ok: 1, not_found: 2 })
+    t.strictSame(
+      await outcomes([1, 2, 3].map(() => metadata.kept.removeFromTrash(ownerId, deleted.blobId))),
+      { ok: 1, not_found: 2 }
+    )
     t.strictSame(await trash(), [])
     t.strictSame(await discarded(), blobsOf([first, old, deleted]).sort())
     t.strictSame(await usage(), { bytes: 4, files: 1, keptBytes: 2 })
@@ -656,8 +685,9 @@ export function suite (t: Test, open: OpenMetadata): void {
     const files = Array.from(new Set(puts.map(({ id }) => id)))
     const listed = (await Promise.all(files.map(id => versions(id)))).flat()
     // When the versions of a file were kept: each was replaced by the next content, and later than the one before.
-    const timesOf = (fileId: number) => puts.filter(({ id }) => id === fileId).map(({ updatedAt }) => updatedAt).sort((a, b) => a - b).slice(1)
-      .reduce<number[]>((times, at) => [...times, Math.max(at, (times.at(-1) ?? 0) + 1)], [])
+    const timesOf = (fileId: number) =>
+      puts.filter(({ id }) => id === fileId).map(({ updatedAt }) => updatedAt).sort((a, b) => a - b).slice(1)
+        .reduce<number[]>((times, at) => [...times, Math.max(at, (times.at(-1) ?? 0) + 1)], [])
     const latest = (times: number[]) => times.sort((a, b) => b - a).slice(0, 7)
     t.strictSame(latest(listed.map(({ keptAt }) => keptAt)), latest(files.flatMap(timesOf)))
     t.equal(listed.length, 7)
@@ -673,8 +703,10 @@ export function suite (t: Test, open: OpenMetadata): void {
       await remove(`${index}`)
     }
     const gone = (count: number) => blobsOf(deleted.slice(0, count)).sort()
-    const save = (upload: UploadRecord, offset: number) => metadata.uploads.save(changeOf(upload, offset), { isAppending: true, quota })
-    const add = (name: string, fields: Partial<NewUpload> = {}) => metadata.uploads.add(newUpload(name, fields), { maxUploads: 9, quota })
+    const save = (upload: UploadRecord, offset: number) =>
+      metadata.uploads.save(changeOf(upload, offset), { isAppending: true, quota })
+    const add = (name: string, fields: Partial<NewUpload> = {}) =>
+      metadata.uploads.add(newUpload(name, fields), { maxUploads: 9, quota })
     const upload = await add('a')
     t.strictSame(await discarded(), [])
     await save(upload, 3)
@@ -748,7 +780,9 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await outcomes([restoreVersion('a', { id: version.blobId }), restoreFile({ id: deleted.blobId })]), { not_found: 2 })
     t.strictSame(await metadata.accounts.usageMismatches(), [])
     let rounds = 0
-    for (; await metadata.accounts.purgeDeleted(2); rounds++) t.ok((await metadata.blobs.claimDiscarded(100, 0)).length <= 2 * (rounds + 1))
+    for (; await metadata.accounts.purgeDeleted(2); rounds++) {
+      t.ok((await metadata.blobs.claimDiscarded(100, 0)).length <= 2 * (rounds + 1))
+    }
     t.ok(rounds >= 5)
     t.strictSame((await metadata.blobs.claimDiscarded(100, 0)).sort(), blobsOf(files).sort())
     await metadata.blobs.clearDiscarded(blobsOf(files))
@@ -767,7 +801,9 @@ export function suite (t: Test, open: OpenMetadata): void {
     await remove('d', { isPermanent: true })
     const all = [version, current, ofDeleted, deleted]
     t.strictSame(await metadata.blobs.findKnown([...blobsOf([...all, gone]), hex(16)]), new Set(blobsOf(all)))
-    t.strictSame(await metadata.blobs.findReferenced([...blobsOf([...all, gone]), hex(16)]), new Set(blobsOf([...all, gone])))
+    t.strictSame(
+      await metadata.blobs.findReferenced([...blobsOf([...all, gone]), hex(16)]), new Set(blobsOf([...all, gone]))
+    )
     const row = ({ blobId, size, sha256, ownerId }: FileRecord, content: StoredContent['content'], name: string | null): StoredContent => ({ blobId, content, size, sha256, ownerId, name })
     const wanted = [row(version, 'version', 'c'), row(renamed, 'file', 'c'), row(ofDeleted, 'version', null), row(deleted, 'trash', 'b')].sort((a, b) => a.blobId < b.blobId ? -1 : 1)
     for (const limit of [1, 2, 3, 4, 5]) {
@@ -782,7 +818,8 @@ export function suite (t: Test, open: OpenMetadata): void {
   })
 
   t.test('expired content is swept in batches, the versions of a deleted file with it, and what lives stays', async t => {
-    const { metadata, otherId, clock, tick, put, remove, versions, trash, usage, discarded } = await start(t, { ...month, versions: 10 })
+    const { metadata, otherId, clock, tick, put, remove, versions, trash, usage, discarded } =
+      await start(t, { ...month, versions: 10 })
     t.equal(await metadata.kept.removeExpired(1), false, 'there is none')
     const old: FileRecord[] = []
     for (let index = 0; index < 6; index++) {
@@ -1057,8 +1094,12 @@ export function suite (t: Test, open: OpenMetadata): void {
     await put('a', { size: 2 })
     await put('a', { ownerId: otherId, size: 4 })
     await remove('a', { of: otherId })
-    t.strictSame(await metadata.accounts.totals(unlimited), { accounts: 2, files: 1, bytes: 2, keptBytes: 5, accountsNearQuota: 0 })
+    t.strictSame(
+      await metadata.accounts.totals(unlimited), { accounts: 2, files: 1, bytes: 2, keptBytes: 5, accountsNearQuota: 0 }
+    )
     await metadata.accounts.remove(otherId, 1)
-    t.strictSame(await metadata.accounts.totals(unlimited), { accounts: 1, files: 1, bytes: 2, keptBytes: 1, accountsNearQuota: 0 })
+    t.strictSame(
+      await metadata.accounts.totals(unlimited), { accounts: 1, files: 1, bytes: 2, keptBytes: 1, accountsNearQuota: 0 }
+    )
   })
 }

@@ -26,7 +26,10 @@ const things: Record<string, RegExp> = {
   'the code of the page': /^import (@?preact(\/.+)?|magicstore|page\/.+)$/
 }
 
-/** Things that may appear nowhere. A hidden import would import a module or read the environment in ways that the tables can't check. */
+/**
+ * Things that may appear nowhere. A hidden import would import a module or read the environment in ways that the tables
+ * can't check.
+ */
 const nowhere: Record<string, RegExp> = {
   'a hidden import': /^(import (node:)?(process|console)|require|a computed import|globalThis)$/,
   'a barrel': /^re-export$/,
@@ -55,9 +58,17 @@ function readTables (text: string): { rooms: Room[], rules: Rule[] } {
   if (names.sort().join() !== Object.keys(things).sort().join()) throw new Error(`these are not the things with a pattern: ${names.join()}`)
   const rules = cells.map(([what = '', cell = '']) => {
     const [places = '', types] = cell.split('; types also in ')
-    return { what, pattern: things[what] as RegExp, places: patternsIn(places), typesIn: types === undefined ? [] : patternsIn(types) }
+    return {
+      what,
+      pattern: things[what] as RegExp,
+      places: patternsIn(places),
+      typesIn: types === undefined ? [] : patternsIn(types)
+    }
   })
-  return { rooms, rules: [...rules, ...Object.entries(nowhere).map(([what, pattern]) => ({ what, pattern, places: [], typesIn: [] }))] }
+  return {
+    rooms,
+    rules: [...rules, ...Object.entries(nowhere).map(([what, pattern]) => ({ what, pattern, places: [], typesIn: [] }))]
+  }
 }
 
 /** The cells of the table below a heading. */
@@ -79,7 +90,8 @@ const sourceMap = await readFile(join(src, 'README.md'), 'utf8')
 const { rooms, rules } = readTables(sourceMap)
 
 /** The patterns of the rooms. Of several for a file, the longest counts. */
-const patterns = rooms.flatMap(({ room, files }) => files.map(pattern => ({ room, pattern }))).sort((a, b) => b.pattern.length - a.pattern.length)
+const patterns = rooms.flatMap(({ room, files }) => files.map(pattern => ({ room, pattern })))
+  .sort((a, b) => b.pattern.length - a.pattern.length)
 
 /** A fact about a file, in the terms of the patterns above. */
 interface Use { what: string, line: number, isType: boolean }
@@ -111,7 +123,8 @@ function reasonsAgainst (name: string, use: Use): string[] {
 
 function forbidden (name: string, { what, isType }: Use): string[] {
   const misplaced = rules
-    .filter(({ pattern, places, typesIn }) => pattern.test(what) && !isIn(name, places) && !(isType && isIn(name, typesIn)))
+    .filter(({ pattern, places, typesIn }) =>
+      pattern.test(what) && !isIn(name, places) && !(isType && isIn(name, typesIn)))
     .map(rule => `has ${rule.what}: ${what}`)
   const from = rooms.find(({ room }) => room === roomOf(name))
   const to = what.startsWith('import ') ? roomOf(what.slice('import '.length)) : undefined
@@ -133,12 +146,15 @@ const SQL_TEXT = /^\s*(select\s.+\sfrom|insert\s+into|update\s.+\sset|delete\s+f
 function usesOf (name: string, text: string): Use[] {
   const source = ts.createSourceFile(name, text, ts.ScriptTarget.Latest, true)
   const uses: Use[] = []
-  const note = (node: ts.Node, what: string, isType = false) => uses.push({ what, isType, line: source.getLineAndCharacterOfPosition(node.getStart()).line + 1 })
+  const note = (node: ts.Node, what: string, isType = false) =>
+    uses.push({ what, isType, line: source.getLineAndCharacterOfPosition(node.getStart()).line + 1 })
   const noteImport = (node: ts.Node, specifier: string, isType = false) => note(node, `import ${specifier.startsWith('.') ? posix.join(posix.dirname(name), specifier) : specifier}`, isType)
 
   function visit (node: ts.Node): void {
-    if (ts.isImportDeclaration(node) && ts.isStringLiteral(node.moduleSpecifier)) noteImport(node, node.moduleSpecifier.text, isTypeImport(node))
-    else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument) && ts.isStringLiteral(node.argument.literal)) noteImport(node, node.argument.literal.text, true)
+    if (ts.isImportDeclaration(node) &&
+      ts.isStringLiteral(node.moduleSpecifier)) noteImport(node, node.moduleSpecifier.text, isTypeImport(node))
+    else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument) &&
+      ts.isStringLiteral(node.argument.literal)) noteImport(node, node.argument.literal.text, true)
     else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
       const [specifier] = node.arguments
       if (specifier !== undefined && ts.isStringLiteralLike(specifier)) noteImport(node, specifier.text)
@@ -168,7 +184,8 @@ function isTypeImport ({ importClause }: ts.ImportDeclaration): boolean {
   if (importClause === undefined) return false
   const { namedBindings, name } = importClause
   if (importClause.isTypeOnly) return true
-  return name === undefined && namedBindings !== undefined && ts.isNamedImports(namedBindings) && namedBindings.elements.every(element => element.isTypeOnly)
+  return name === undefined && namedBindings !== undefined &&
+    ts.isNamedImports(namedBindings) && namedBindings.elements.every(element => element.isTypeOnly)
 }
 
 /** The import cycles, each listed once, type imports included: files that need each other belong in one file. */
@@ -197,7 +214,9 @@ test('src keeps to the layout', async t => {
 
 test('every room and every place of the tables exists, and a room imports all that it may, so that no rule is about nothing', async t => {
   const names = Array.from(uses.keys())
-  t.same([...rules.flatMap(({ places, typesIn }) => [...places, ...typesIn]), ...patterns.map(({ pattern }) => pattern)].filter(place => !names.some(name => isIn(name, [place]))), [])
+  t.same([
+    ...rules.flatMap(({ places, typesIn }) => [...places, ...typesIn]), ...patterns.map(({ pattern }) => pattern)
+  ].filter(place => !names.some(name => isIn(name, [place]))), [])
   const present = new Set(Array.from(uses).flatMap(([name, all]) => all.map(({ what }) => `${roomOf(name)} imports ${roomOf(what.slice('import '.length))}`)))
   t.same(rooms.flatMap(({ room, knows }) => knows.map(name => `${room} imports ${name}`)).filter(text => !present.has(text)), [])
 })
@@ -289,7 +308,8 @@ for (const { file, line, finds } of [
 ]) {
   test(`"${line}" in ${file} is found`, async t => {
     const more = usesOf(file, line)
-    const found = findViolations(new Map(uses).set(file, [...uses.get(file) ?? [], ...more])).filter(violation => !present.includes(violation))
+    const found = findViolations(new Map(uses).set(file, [...uses.get(file) ?? [], ...more]))
+      .filter(violation => !present.includes(violation))
     t.match(found, finds.map(text => new RegExp(`${text.replaceAll(/[.*/]/g, '\\$&')}$`)))
     t.equal(found.length, finds.length, found.join('\n'))
   })

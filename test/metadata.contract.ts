@@ -44,7 +44,10 @@ const keyOf: Record<FileOrder, (file: FileRecord) => string | number> = {
   smallest: file => file.size
 }
 
-/** The contract in src/metadata/metadata.ts, for the backend that `open` opens at a path; reopening a path gives the same records. */
+/**
+ * The contract in src/metadata/metadata.ts, for the backend that `open` opens at a path; reopening a path gives the
+ * same records.
+ */
 export function suite (t: Test, open: OpenMetadata): void {
   /** A new metadata store, closed when the test ends. */
   async function fresh (t: Test, clock?: TestClock): Promise<{ metadata: Metadata, reopen: () => Promise<Metadata> }> {
@@ -52,7 +55,9 @@ export function suite (t: Test, open: OpenMetadata): void {
     return { metadata, reopen }
   }
 
-  async function withAccount (t: Test, clock?: TestClock): Promise<{ metadata: Metadata, reopen: () => Promise<Metadata>, id: number }> {
+  async function withAccount (
+    t: Test, clock?: TestClock
+  ): Promise<{ metadata: Metadata, reopen: () => Promise<Metadata>, id: number }> {
     const { metadata, reopen } = await fresh(t, clock)
     const { id } = await metadata.accounts.add(newAccount('ada'))
     return { metadata, reopen, id }
@@ -64,7 +69,9 @@ export function suite (t: Test, open: OpenMetadata): void {
   }
 
   /** Reads a listing page by page; calls `between` after each page. */
-  async function walk (metadata: Metadata, ownerId: number, page: Partial<FilePage>, between: () => Promise<unknown> = async () => {}): Promise<FileRecord[]> {
+  async function walk (
+    metadata: Metadata, ownerId: number, page: Partial<FilePage>, between: () => Promise<unknown> = async () => {}
+  ): Promise<FileRecord[]> {
     const seen: FileRecord[] = []
     let after: FilePosition | undefined
     for (;;) {
@@ -122,7 +129,8 @@ export function suite (t: Test, open: OpenMetadata): void {
     const { metadata } = await fresh(t)
     const same = Array.from({ length: 50 }, () => newAccount('ada'))
     const others = Array.from({ length: 50 }, (_, index) => newAccount(`other-${index}`))
-    const ends = await outcomes(same.flatMap((one, index) => [one, others[index] ?? one]).map(one => metadata.accounts.add(one)))
+    const ends =
+      await outcomes(same.flatMap((one, index) => [one, others[index] ?? one]).map(one => metadata.accounts.add(one)))
     t.strictSame(count(ends), { ok: 51, username_taken: 49 })
     t.strictSame(count(ends.filter((_, index) => index % 2 === 1)), { ok: 50 })
   })
@@ -177,7 +185,9 @@ export function suite (t: Test, open: OpenMetadata): void {
     const { metadata, id } = await withAccount(t)
     const present = newAccount('ada').passwordHash
     const hashes = ['one', 'two', 'three']
-    const ends = await outcomes(hashes.map(hash => metadata.accounts.setPasswordHash(id, hash, { revokesTokens: false, expectedHash: present })))
+    const ends = await outcomes(
+      hashes.map(hash => metadata.accounts.setPasswordHash(id, hash, { revokesTokens: false, expectedHash: present }))
+    )
     t.strictSame(count(ends), { ok: 1, credentials_wrong: 2 })
     t.equal((await metadata.accounts.find(id))?.passwordHash, hashes[ends.indexOf('ok')])
     await metadata.accounts.remove(id, 9000)
@@ -251,14 +261,19 @@ export function suite (t: Test, open: OpenMetadata): void {
     const bob = await metadata.accounts.add(newAccount('bob'))
     await metadata.tokens.add(newToken(bob.id))
     const tokens = []
-    for (const expiresAt of [100, 200, null, 300, 200]) tokens.push(await metadata.tokens.add(newToken(id, { expiresAt })))
-    const valid = tokens.filter(token => token.expiresAt === null || token.expiresAt > 200).map(token => token.id).reverse()
+    for (const expiresAt of [100, 200, null, 300, 200]) {
+      tokens.push(await metadata.tokens.add(newToken(id, { expiresAt })))
+    }
+    const valid = tokens.filter(token => token.expiresAt === null || token.expiresAt > 200).map(token => token.id)
+      .reverse()
     clock.set(200)
     const first = await metadata.tokens.list(id, { beforeId: undefined, limit: 1 })
     const rest = await metadata.tokens.list(id, { beforeId: first[0]?.id, limit: 10 })
     t.strictSame([...first, ...rest].map(token => token.id), valid)
     await Promise.all([metadata.tokens.recordUse(valid[0] ?? 0, 150), metadata.tokens.recordUse(valid[1] ?? 0, 160)])
-    t.strictSame((await metadata.tokens.list(id, { beforeId: undefined, limit: 10 })).map(token => token.lastUsedAt), [150, 160])
+    t.strictSame(
+      (await metadata.tokens.list(id, { beforeId: undefined, limit: 10 })).map(token => token.lastUsedAt), [150, 160]
+    )
     // When none had expired.
     clock.set(0)
     t.equal(await metadata.tokens.removeExpired({ kind: 'access', before: 200 }, 10), false)
@@ -281,17 +296,24 @@ export function suite (t: Test, open: OpenMetadata): void {
     const { createdAt: _createdAt, ...account } = newAccount('bob')
     const { id, createdAt } = await metadata.accounts.add(account, { kind: 'registration', network: 'n1', usernameKey: 'bob', isKnownNetwork: false })
     const { createdAt: _, expiresAt: __, ...token } = newToken(id)
-    const add = (expiresAt: number | null, lifetimeMilliseconds?: number) => metadata.tokens.add({ ...token, expiresAt }, {
-      withEvent: { event: { accountId: id, kind: 'token_issued', network: 'n1', requestId: 'r1' }, keep: 1 },
-      ...(lifetimeMilliseconds !== undefined && { lifetimeMilliseconds })
-    })
-    const [short, capped, endless, expired] = [await add(null, 5000), await add(start + 3000, 600_000), await add(null), await add(start - 1)]
+    const add = (expiresAt: number | null, lifetimeMilliseconds?: number) =>
+      metadata.tokens.add({ ...token, expiresAt }, {
+        withEvent: { event: { accountId: id, kind: 'token_issued', network: 'n1', requestId: 'r1' }, keep: 1 },
+        ...(lifetimeMilliseconds !== undefined && { lifetimeMilliseconds })
+      })
+    const [short, capped, endless, expired] = [
+      await add(null, 5000), await add(start + 3000, 600_000), await add(null), await add(start - 1)
+    ]
     t.equal(short.expiresAt, short.createdAt + 5000)
     t.strictSame([capped.expiresAt, endless.expiresAt, expired.expiresAt], [start + 3000, null, start - 1])
-    t.strictSame((await metadata.tokens.list(id, { beforeId: undefined, limit: 9 })).map(({ id }) => id), [endless.id, capped.id, short.id])
+    t.strictSame(
+      (await metadata.tokens.list(id, { beforeId: undefined, limit: 9 })).map(({ id }) => id),
+      [endless.id, capped.id, short.id]
+    )
     const file = newFile(id, 'a')
     const { file: added } = await metadata.files.add(file, unlimited)
-    const { file: replaced } = await metadata.files.put({ ...file, sha256: hex(32), blobId: hex(16) }, unlimited, always)
+    const { file: replaced } =
+      await metadata.files.put({ ...file, sha256: hex(32), blobId: hex(16) }, unlimited, always)
     const renamed = await metadata.files.rename(id, 'a', 'b')
     await metadata.files.correctDate(ada, 'future')
     const corrected = await metadata.files.find(ada, 'future')
@@ -301,8 +323,17 @@ export function suite (t: Test, open: OpenMetadata): void {
     const { id: claim = 0 } = await metadata.attempts.claim({ kind: 'sign_in', network: 'n1', usernameKey: 'bob', isKnownNetwork: false }, []) as { id?: number }
     await metadata.attempts.finish(claim, 'failed')
     for (const kind of ['sign_in', 'registration'] as const) t.equal(await countFailures(metadata, { kind, network: 'n1' }), 1)
-    const times = [createdAt, short.createdAt, added.createdAt, replaced.updatedAt, renamed.updatedAt, Number(corrected?.updatedAt), ...events.map(({ at }) => at).reverse()]
-    t.ok([start, ...times, await metadata.now()].every((time, index, all) => index === 0 || time >= Number(all[index - 1]) || index >= times.length - 1), times.join())
+    const times = [
+      createdAt,
+      short.createdAt,
+      added.createdAt,
+      replaced.updatedAt,
+      renamed.updatedAt,
+      Number(corrected?.updatedAt),
+      ...events.map(({ at }) => at).reverse()
+    ]
+    t.ok([start, ...times, await metadata.now()].every((time, index, all) =>
+      index === 0 || time >= Number(all[index - 1]) || index >= times.length - 1), times.join())
     t.ok(times.every(time => time >= start && time <= Date.now() + 60_000), times.join())
     t.equal(replaced.createdAt, added.createdAt)
   })
@@ -313,7 +344,8 @@ export function suite (t: Test, open: OpenMetadata): void {
     await metadata.tokens.add(newToken(id, { expiresAt: 100 }))
     const personal = await metadata.tokens.add(newToken(id, { kind: 'personal', expiresAt: 100 }))
     const session = await metadata.tokens.add(newToken(id, { kind: 'session', secretHash: 'abc', expiresAt: 100 }))
-    const idsOf = async () => (await metadata.tokens.list(id, { beforeId: undefined, limit: 10 })).map(token => token.id)
+    const idsOf = async () =>
+      (await metadata.tokens.list(id, { beforeId: undefined, limit: 10 })).map(token => token.id)
     t.equal(await metadata.tokens.removeExpired({ kind: 'access', before: 200 }, 10), false)
     t.strictSame(await idsOf(), [session.id, personal.id])
     t.match(await metadata.tokens.findBySecret('abc'), { token: session })
@@ -327,7 +359,8 @@ export function suite (t: Test, open: OpenMetadata): void {
     const bob = await metadata.accounts.add(newAccount('bob'))
     const theirs = await metadata.tokens.add(newToken(bob.id), { maxTokens: 1 })
     const add = (fields: Partial<NewToken>) => metadata.tokens.add(newToken(id, fields), { maxTokens: 3 })
-    const idsOf = async () => (await metadata.tokens.list(id, { beforeId: undefined, limit: 10 })).map(token => token.id)
+    const idsOf = async () =>
+      (await metadata.tokens.list(id, { beforeId: undefined, limit: 10 })).map(token => token.id)
     const personal = await add({ kind: 'personal' })
     const [, second] = [await add({}), await add({})]
     const third = await add({})
@@ -412,7 +445,8 @@ export function suite (t: Test, open: OpenMetadata): void {
   t.test('a blob whose lease ran out is given out to be deleted, once more a day later, and no file can use it any more', async t => {
     const clock = createTestClock(5000)
     const { metadata, reopen, id } = await withAccount(t, clock)
-    const [paused, renewed, other] = [1, 2, 3].map(() => newFile(id, hex(4), { isLeased: true })) as [NewFile, NewFile, NewFile]
+    const [paused, renewed, other] =
+      [1, 2, 3].map(() => newFile(id, hex(4), { isLeased: true })) as [NewFile, NewFile, NewFile]
     for (const { blobId } of [paused, renewed, other]) await metadata.blobs.lease(blobId, 1)
     await metadata.blobs.renewLeases([renewed.blobId], 60)
     clock.advance(999)
@@ -586,7 +620,8 @@ export function suite (t: Test, open: OpenMetadata): void {
   t.test('a full quota takes what adds nothing, and what is removed makes room', async t => {
     const { metadata, id } = await withAccount(t)
     const quota = { bytes: 20, files: 2 }
-    const put = (name: string, size: number, limits = quota) => outcomes([metadata.files.put(newFile(id, name, { size }), limits, always)])
+    const put = (name: string, size: number, limits = quota) =>
+      outcomes([metadata.files.put(newFile(id, name, { size }), limits, always)])
     t.strictSame(await put('a', 10), ['ok'])
     t.strictSame(await put('b', 10), ['ok'])
     t.strictSame(await put('b', 11), ['quota_exceeded'])
@@ -679,7 +714,9 @@ export function suite (t: Test, open: OpenMetadata): void {
   t.test('a file of some size is known to be there', async t => {
     const { metadata, id } = await withAccount(t)
     await metadata.files.add(newFile(id, 'a', { size: 100 }), unlimited)
-    for (const { least, most, isThere } of [{ least: 100, most: 100, isThere: true }, { least: 0, most: 99, isThere: false }, { least: 101, most: 1000, isThere: false }, { least: 0, most: 1000, isThere: true }]) {
+    for (const { least, most, isThere } of [{ least: 100, most: 100, isThere: true }, {
+      least: 0, most: 99, isThere: false
+    }, { least: 101, most: 1000, isThere: false }, { least: 0, most: 1000, isThere: true }]) {
       t.equal(await metadata.files.hasOfSize(id, { minBytes: least, maxBytes: most }), isThere, `${least} to ${most}`)
     }
     t.notOk(await metadata.files.hasOfSize(id + 1, { minBytes: 0, maxBytes: 1000 }))
@@ -727,12 +764,17 @@ export function suite (t: Test, open: OpenMetadata): void {
 
   t.test('what is stored is summed up over everybody who is not gone, by their own limits where they have some', async t => {
     const { metadata, id } = await withAccount(t)
-    t.strictSame(await metadata.accounts.totals(unlimited), { accounts: 1, files: 0, bytes: 0, keptBytes: 0, accountsNearQuota: 0 })
+    t.strictSame(
+      await metadata.accounts.totals(unlimited), { accounts: 1, files: 0, bytes: 0, keptBytes: 0, accountsNearQuota: 0 }
+    )
     const { id: ben } = await metadata.accounts.add(newAccount('ben'))
     const { id: deleted } = await metadata.accounts.add(newAccount('gone'))
     for (const [owner, size] of [[id, 90], [ben, 89], [deleted, 1000]] as const) await metadata.files.add(newFile(owner, 'a', { size }), unlimited)
     await metadata.accounts.remove(deleted, 6000)
-    t.strictSame(await metadata.accounts.totals(unlimited), { accounts: 2, files: 2, bytes: 179, keptBytes: 0, accountsNearQuota: 0 })
+    t.strictSame(
+      await metadata.accounts.totals(unlimited),
+      { accounts: 2, files: 2, bytes: 179, keptBytes: 0, accountsNearQuota: 0 }
+    )
     t.equal((await metadata.accounts.totals({ bytes: 100, files: undefined })).accountsNearQuota, 1)
     t.equal((await metadata.accounts.totals({ bytes: undefined, files: 1 })).accountsNearQuota, 2)
     await metadata.accounts.setQuota(id, { bytes: 1000, files: 1000 })
@@ -766,7 +808,8 @@ export function suite (t: Test, open: OpenMetadata): void {
       const { metadata, id } = await withAccount(t)
       const more = [...names, '\uD7FF', '\uD7FFx', '\uE000', 'ab\u{10FFFF}', 'ab\u{10FFFF}z', 'ac']
       for (const name of more) await metadata.files.add(newFile(id, name), unlimited)
-      const wanted = more.filter(name => name.startsWith(prefix)).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+      const wanted = more.filter(name => name.startsWith(prefix))
+        .sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
       t.strictSame((await walk(metadata, id, { prefix, limit: 2 })).map(file => file.name), wanted)
       t.strictSame((await walk(metadata, id, { prefix, limit: 2, order: '-name' })).map(file => file.name), wanted.reverse())
     })

@@ -9,7 +9,8 @@ import { startServer, type Answer, type Client } from './kit/server.ts'
 /** The page that the build made. These tests do not depend on its content. */
 const folder = join(root, 'dist/page')
 const bytesOf = (path: string) => readFileSync(join(folder, path))
-const built = readdirSync(folder, { recursive: true, withFileTypes: true }).filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name).slice(folder.length))
+const built = readdirSync(folder, { recursive: true, withFileTypes: true }).filter(entry => entry.isFile())
+  .map(entry => join(entry.parentPath, entry.name).slice(folder.length))
 const paths = built.filter(path => !/\.(?:br|gz)$/.test(path) && path !== '/index.html')
 const assets = paths.filter(path => path.startsWith('/assets/'))
 
@@ -86,13 +87,14 @@ t.test('every file of the page is served as it was built, compressed if the clie
   t.ok(assets.length > 1)
   t.ok(paths.includes('/service-worker.js'))
   for (const path of paths) {
-    const variants: [accepted: string | undefined, encoding: string | undefined, decode: (bytes: Buffer) => Buffer][] = [
-      [undefined, undefined, bytes => bytes],
-      ['identity', undefined, bytes => bytes],
-      ['br;q=0, gzip;q=0', undefined, bytes => bytes],
-      ['gzip', 'gzip', gunzipSync],
-      ['gzip, deflate, br, zstd', 'br', brotliDecompressSync]
-    ]
+    const variants: [accepted: string | undefined, encoding: string | undefined, decode: (bytes: Buffer) => Buffer][] =
+      [
+        [undefined, undefined, bytes => bytes],
+        ['identity', undefined, bytes => bytes],
+        ['br;q=0, gzip;q=0', undefined, bytes => bytes],
+        ['gzip', 'gzip', gunzipSync],
+        ['gzip, deflate, br, zstd', 'br', brotliDecompressSync]
+      ]
     for (const [accepted, encoding, decode] of variants) {
       const headers = accepted === undefined ? {} : { 'accept-encoding': accepted }
       const answer = await server.send('GET', path, { headers })

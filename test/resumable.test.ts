@@ -25,8 +25,10 @@ async function open (t: Test, settings: Settings = {}) {
 }
 
 function clientOf (server: RunningServer, token: string) {
-  const send = (method: string, path: string, { headers = {}, ...options }: SendOptions = {}) => server.send(method, path, { token, headers, ...options })
-  const ask = (method: string, path: string, headers: Headers = {}, body?: Body) => send(method, path, { headers, ...(body !== undefined && { body }) })
+  const send = (method: string, path: string, { headers = {}, ...options }: SendOptions = {}) =>
+    server.send(method, path, { token, headers, ...options })
+  const ask = (method: string, path: string, headers: Headers = {}, body?: Body) =>
+    send(method, path, { headers, ...(body !== undefined && { body }) })
   return {
     token,
     ask,
@@ -96,7 +98,9 @@ async function untilAppending<T> (ann: Ann, id: string, start: () => T): Promise
   return started
 }
 
-function beginAppend (ann: Ann, id: string, { offset, length, bytes }: { offset: number, length: number, bytes: string }): Promise<Sending> {
+function beginAppend (
+  ann: Ann, id: string, { offset, length, bytes }: { offset: number, length: number, bytes: string }
+): Promise<Sending> {
   return untilAppending(ann, id, () => {
     const sending = begin(ann, 'PATCH', `/api/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': String(offset), 'content-length': String(length - offset) })
     sending.request.write(bytes)
@@ -237,7 +241,9 @@ t.test('bytes announced beyond the limit or the quota are not read, also while t
   const ann = await open(t, { MAX_FILE_BYTES: '1000', QUOTA_BYTES: '900' })
   const draft = { 'upload-complete': '?0', 'content-disposition': 'inline; filename="a.txt"' }
   const tus = { ...TUS_BYTES, ...named, 'upload-defer-length': '1' }
-  async function refuse (what: string, [method, path, headers]: [string, string, Record<string, string>], bytes: number, code: string): Promise<void> {
+  async function refuse (
+    what: string, [method, path, headers]: [string, string, Record<string, string>], bytes: number, code: string
+  ): Promise<void> {
     const { request, answered } = begin(ann, method, path, { ...headers, expect: '100-continue', 'content-length': String(bytes) })
     request.on('continue', () => t.fail(`${what}: is asked to continue`))
     t.same(await answered, { status: 413, code }, what)
@@ -664,7 +670,10 @@ t.test('the list has pages, newest first, and finds names', async t => {
   const next = /^<http:\/\/127\.0\.0\.1:\d+([^>]+)>; rel="next"$/.exec(String(first.headers.link))?.[1] ?? ''
   t.match(next, new RegExp(`cursor=${first.json.next}$`))
   const second = await ann.ask('GET', next)
-  t.same([second.json.uploads.map(({ id }: { id: string }) => id), second.json.next, second.headers.link], [[ids[4]], null, undefined])
+  t.same(
+    [second.json.uploads.map(({ id }: { id: string }) => id), second.json.next, second.headers.link],
+    [[ids[4]], null, undefined]
+  )
   for (const query of ['limit=0', 'limit=1001', 'cursor=x', 'order=name']) refused(t, await ann.ask('GET', `/api/uploads?${query}`), 400, 'validation_failed', query)
 })
 
@@ -804,7 +813,9 @@ t.test('quotas count what uploads have reserved', async t => {
 t.test('an account has at most 1,000 unfinished uploads', async t => {
   const ann = await open(t, { RATE_LIMIT_PER_MINUTE: '0' })
   const headers = { 'upload-complete': '?0', 'content-disposition': 'inline; filename=a.txt' }
-  for (let count = 0; count < 1000; count += 50) await Promise.all(Array.from({ length: 50 }, () => ann.create(headers)))
+  for (let count = 0; count < 1000; count += 50) {
+    await Promise.all(Array.from({ length: 50 }, () => ann.create(headers)))
+  }
   const answer = await ann.create(headers)
   refused(t, answer, 429, 'too_many_uploads')
   t.match(answer.headers, { 'retry-after': '60' })

@@ -13,7 +13,10 @@ import { formOf, runBin, signUp, spawnServer, startServer, startTls } from './ki
 
 const read = (...path: string[]) => readFile(join(root, ...path), 'utf8')
 
-/** The requirements of ASVS 5.0.0 in the chapters that the page covers: the numbers of each section at level 1 and level 2. */
+/**
+ * The requirements of ASVS 5.0.0 in the chapters that the page covers: the numbers of each section at level 1 and level
+ * 2.
+ */
 const standard: Record<string, [level1: number[], level2: number[]]> = {
   'V1.1': [[], [1, 2]],
   'V1.2': [[1, 2, 3, 4, 5], [6, 7, 8, 9]],
@@ -174,7 +177,10 @@ test('a fresh installation has no account and no credential that opens it', asyn
 
 /** Modules that can reach other machines or run programs; `harmless` lists their exports that can't. */
 const outward = /^(?:node:)?(?:http2?|https|net|tls|dgram|dns(?:\/promises)?|child_process|cluster|worker_threads|vm|inspector|undici|axios|got|ws)$/
-/** Allowed uses: the `doctor` command sends a request to PUBLIC_URL, and the client of PostgreSQL gets the socket that it connects. */
+/**
+ * Allowed uses: the `doctor` command sends a request to PUBLIC_URL, and the client of PostgreSQL gets the socket that
+ * it connects.
+ */
 const known = ['doctor/network.ts: all of it of node:http', 'doctor/network.ts: all of it of node:https', 'metadata/postgres/connections.ts: Socket of node:net']
 const harmless = ['METHODS', 'STATUS_CODES', 'constants', 'isIP', 'createServer', 'createSecureContext', 'lookup']
 
@@ -184,14 +190,18 @@ const connecting: Record<string, string[]> = {
   STORAGE_URL: ['@aws-sdk/credential-provider-process', '@smithy/core', '@smithy/credential-provider-imds', '@smithy/node-http-handler'],
   PUBLIC_URL: []
 }
-/** Packages that listen, write the log in a thread, or have code for it that is never called: the server pushes no metrics. */
+/**
+ * Packages that listen, write the log in a thread, or have code for it that is never called: the server pushes no
+ * metrics.
+ */
 const listening = ['@fastify/rate-limit', 'fastify', 'light-my-request', 'pino', 'pino-abstract-transport', 'pino-pretty', 'prom-client', 'thread-stream']
 
 /** The packages that import such modules; native code can't be bundled to find out. */
 async function outwardPackages (): Promise<string[]> {
   const external = ['argon2', 'better-sqlite3', 'better-sqlite3-node20']
   const { metafile } = await build({ absWorkingDir: root, entryPoints: ['dist/main.js'], bundle: true, write: false, outdir: 'none', format: 'esm', splitting: true, platform: 'node', metafile: true, external, logLevel: 'error' })
-  const files = Object.entries(metafile.inputs).filter(([, { imports }]) => imports.some(({ path, external = false }) => external && outward.test(path)))
+  const files = Object.entries(metafile.inputs)
+    .filter(([, { imports }]) => imports.some(({ path, external = false }) => external && outward.test(path)))
   return Array.from(new Set(files.flatMap(([file]) => /(?:.*\/)?node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1] ?? []))).sort()
 }
 
@@ -203,7 +213,8 @@ test('only the clients of PostgreSQL and S3, and doctor, can reach another machi
   for (const file of files) {
     const source = ts.createSourceFile(file, await read('src', file), ts.ScriptTarget.Latest, true)
     const look = (node: ts.Node): void => {
-      if (ts.isImportDeclaration(node) && ts.isStringLiteral(node.moduleSpecifier) && outward.test(node.moduleSpecifier.text) && node.importClause?.isTypeOnly !== true) {
+      if (ts.isImportDeclaration(node) && ts.isStringLiteral(node.moduleSpecifier) &&
+        outward.test(node.moduleSpecifier.text) && node.importClause?.isTypeOnly !== true) {
         const named = node.importClause?.namedBindings
         const byDefault = node.importClause?.name === undefined ? [] : ['all of it']
         const names = named !== undefined && ts.isNamedImports(named) ? named.elements.filter(element => !element.isTypeOnly).map(({ propertyName, name }) => (propertyName ?? name).text).concat(byDefault) : ['all of it']

@@ -35,7 +35,10 @@ const statusOf = async (client: Client, options: SendOptions) => (await client.s
 const tokensOf = async (client: Client, user: User) => (await client.send('GET', '/api/tokens', { user })).json.tokens as { id: number, kind: string, createdAt: string, expiresAt: string, lastUsedAt: string | null }[]
 const kindsOf = async (client: Client, user: User) => (await client.send('GET', '/api/account/events?limit=1000', { user })).json.events.map(({ kind }: { kind: string }) => kind) as string[]
 
-/** Asserts that a session has ended: it gets no access token. The cookie stays, because a late response could delete that of a newer session. */
+/**
+ * Asserts that a session has ended: it gets no access token. The cookie stays, because a late response could delete
+ * that of a newer session.
+ */
 async function isOver (t: Test, client: Client, session: Begun, message: string): Promise<void> {
   const answer = await getSession(client, session)
   t.equal(answer.status, 204, message)
@@ -163,7 +166,9 @@ t.test('a renewal is a use of the session and no event; sign-in and sign-out are
   await until(async () => (await kindsOf(server, user))[0] === 'token_revoked')
 })
 
-const ends: { by: string, end: (server: RunningServer, session: Begun & { user: User, id: number }) => Promise<Answer> }[] = [
+const ends: {
+  by: string, end: (server: RunningServer, session: Begun & { user: User, id: number }) => Promise<Answer>
+}[] = [
   { by: 'signing out', end: (server, session) => server.send('DELETE', '/api/session', { headers: headersOf(session) }) },
   { by: 'revoking it among the tokens', end: (server, { user, id }) => server.send('DELETE', `/api/tokens/${id}`, { user }) },
   { by: 'revoking it with its own access token', end: (server, { token, id }) => server.send('DELETE', `/api/tokens/${id}`, { token }) },
@@ -191,7 +196,9 @@ t.test('two sessions of one account are independent', async t => {
   const server = await startServer(t)
   const { user } = await signUp(server, 'ann')
   const other = await signUp(server, 'bob')
-  const [first, second, foreign] = [await beginSession(server, user), await beginSession(server, user), await beginSession(server, other.user)]
+  const [first, second, foreign] = [
+    await beginSession(server, user), await beginSession(server, user), await beginSession(server, other.user)
+  ]
   t.equal((await server.send('DELETE', '/api/session', { headers: headersOf(first) })).status, 204)
   await isOver(t, server, first, 'the one that ended')
   for (const [session, username] of [[second, 'ann'], [foreign, 'bob']] as const) {
@@ -236,7 +243,9 @@ t.test('the cookie and the key of a session work only together', async t => {
   const server = await startServer(t)
   const { user } = await signUp(server, 'ann')
   const mallory = await signUp(server, 'mallory')
-  const [session, other, foreign] = [await beginSession(server, user), await beginSession(server, user), await beginSession(server, mallory.user)]
+  const [session, other, foreign] = [
+    await beginSession(server, user), await beginSession(server, user), await beginSession(server, mallory.user)
+  ]
   const none = { cookie: session.cookie }
   for (const [what, headers] of [
     ['no key', none],
@@ -288,7 +297,9 @@ t.test('no other operation reads the cookie', async t => {
   const { user } = await signUp(server, 'ann')
   const session = await beginSession(server, user)
   const { json } = await server.send('GET', '/openapi.json')
-  const operations = Object.entries<Record<string, { operationId: string, security: object[] }>>(json.paths).flatMap(([path, item]) => Object.entries(item).map(([method, operation]) => ({ method: method.toUpperCase(), path, ...operation })))
+  const operations = Object.entries<Record<string, { operationId: string, security: object[] }>>(json.paths).flatMap((
+    [path, item]
+  ) => Object.entries(item).map(([method, operation]) => ({ method: method.toUpperCase(), path, ...operation })))
   t.ok(operations.length > 40)
   for (const { method, path, operationId, security } of operations.filter(({ operationId }) => !['getSession', 'deleteSession'].includes(operationId))) {
     const address = path.replace('{id}', '1').replace('{name}', 'report.pdf')
@@ -355,7 +366,9 @@ t.test('if the database fails, a session is neither ended nor renewed', { skip: 
   t.equal((await getSession(server, session)).status, 200)
 })
 
-/** Sends requests over open connections at the same time, so that the server begins each of them before another ends. */
+/**
+ * Sends requests over open connections at the same time, so that the server begins each of them before another ends.
+ */
 async function sendAtOnce (port: number, requests: string[]): Promise<string[]> {
   const sockets = await Promise.all(requests.map(async () => {
     const socket = connect(port, '127.0.0.1').setEncoding('utf8')

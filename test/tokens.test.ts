@@ -144,33 +144,40 @@ t.test('WWW-Authenticate offers what would have worked, never Basic to a script,
   const invalid = { ...bearer, error: 'invalid_token' }
   const byToken = { scheme: 'Token', realm: 'MagicStore' }
   const wrong = `Basic ${base64('ab:wrong')}`
-  const table: [target: string, authorization: string | undefined, destination: string | undefined, code: string, challenges: object[]][] = [
-    ['/api/resource', undefined, undefined, 'credentials_missing', [bearer, byToken, basic]],
-    ['/api/resource', undefined, 'document', 'credentials_missing', [bearer, byToken, basic]],
-    ['/api/resource', undefined, 'empty', 'credentials_missing', [bearer, byToken]],
-    ['/api/resource', wrong, undefined, 'credentials_wrong', [bearer, byToken, basic]],
-    ['/api/resource', wrong, 'empty', 'credentials_wrong', [bearer, byToken]],
-    ['/api/resource', 'Nonsense', 'empty', 'credentials_malformed', [bearer, byToken]],
-    ['/api/resource', `Bearer ${token}x`, undefined, 'token_malformed', [invalid, byToken, basic]],
-    ['/api/resource', `Token ${token}x`, undefined, 'token_malformed', [invalid, byToken, basic]],
-    ['/api/resource', `Basic ${base64(`${token}x:unused`)}`, undefined, 'token_malformed', [invalid, byToken, basic]],
-    ['/api/resource', `Bearer ${token}x`, 'empty', 'token_malformed', [invalid, byToken]],
-    ['/uploads/a.txt', undefined, undefined, 'credentials_missing', [bearer, byToken, basic]],
-    ['/api/files', undefined, 'empty', 'credentials_missing', [bearer, byToken]],
-    ['/api/token', undefined, undefined, 'credentials_missing', [bearer, byToken, basic]],
-    ['/api/token', undefined, 'empty', 'credentials_missing', [bearer, byToken]],
-    ['/api/token', wrong, undefined, 'credentials_wrong', [bearer, byToken, basic]],
-    ['/api/token', wrong, 'empty', 'credentials_wrong', [bearer, byToken]],
-    ['/api/token', `Bearer ${token}`, undefined, 'password_required', [invalid, byToken, basic]],
-    ['/api/token', `Bearer ${token}`, 'empty', 'password_required', [invalid, byToken]],
-    ['/api/token', 'Bearer mst_0', undefined, 'token_malformed', [invalid, byToken, basic]],
-    ['DELETE /api/account', undefined, undefined, 'credentials_missing', [basic]],
-    ['DELETE /api/account', undefined, 'empty', 'credentials_missing', [bearer]],
-    ['DELETE /api/account', wrong, undefined, 'credentials_wrong', [basic]],
-    ['DELETE /api/account', wrong, 'empty', 'credentials_wrong', [bearer]],
-    ['DELETE /api/account', `Bearer ${token}`, undefined, 'password_required', [basic]],
-    ['DELETE /api/account', `Bearer ${token}`, 'empty', 'password_required', [invalid]]
-  ]
+  const table: [
+    target: string,
+    authorization: string | undefined,
+    destination: string | undefined,
+    code: string,
+    challenges: object[]
+  ][] =
+    [
+      ['/api/resource', undefined, undefined, 'credentials_missing', [bearer, byToken, basic]],
+      ['/api/resource', undefined, 'document', 'credentials_missing', [bearer, byToken, basic]],
+      ['/api/resource', undefined, 'empty', 'credentials_missing', [bearer, byToken]],
+      ['/api/resource', wrong, undefined, 'credentials_wrong', [bearer, byToken, basic]],
+      ['/api/resource', wrong, 'empty', 'credentials_wrong', [bearer, byToken]],
+      ['/api/resource', 'Nonsense', 'empty', 'credentials_malformed', [bearer, byToken]],
+      ['/api/resource', `Bearer ${token}x`, undefined, 'token_malformed', [invalid, byToken, basic]],
+      ['/api/resource', `Token ${token}x`, undefined, 'token_malformed', [invalid, byToken, basic]],
+      ['/api/resource', `Basic ${base64(`${token}x:unused`)}`, undefined, 'token_malformed', [invalid, byToken, basic]],
+      ['/api/resource', `Bearer ${token}x`, 'empty', 'token_malformed', [invalid, byToken]],
+      ['/uploads/a.txt', undefined, undefined, 'credentials_missing', [bearer, byToken, basic]],
+      ['/api/files', undefined, 'empty', 'credentials_missing', [bearer, byToken]],
+      ['/api/token', undefined, undefined, 'credentials_missing', [bearer, byToken, basic]],
+      ['/api/token', undefined, 'empty', 'credentials_missing', [bearer, byToken]],
+      ['/api/token', wrong, undefined, 'credentials_wrong', [bearer, byToken, basic]],
+      ['/api/token', wrong, 'empty', 'credentials_wrong', [bearer, byToken]],
+      ['/api/token', `Bearer ${token}`, undefined, 'password_required', [invalid, byToken, basic]],
+      ['/api/token', `Bearer ${token}`, 'empty', 'password_required', [invalid, byToken]],
+      ['/api/token', 'Bearer mst_0', undefined, 'token_malformed', [invalid, byToken, basic]],
+      ['DELETE /api/account', undefined, undefined, 'credentials_missing', [basic]],
+      ['DELETE /api/account', undefined, 'empty', 'credentials_missing', [bearer]],
+      ['DELETE /api/account', wrong, undefined, 'credentials_wrong', [basic]],
+      ['DELETE /api/account', wrong, 'empty', 'credentials_wrong', [bearer]],
+      ['DELETE /api/account', `Bearer ${token}`, undefined, 'password_required', [basic]],
+      ['DELETE /api/account', `Bearer ${token}`, 'empty', 'password_required', [invalid]]
+    ]
   for (const [target, authorization, destination, code, challenges] of table) {
     const message = `${target} ${authorization?.slice(0, 12)} ${destination}`
     const [path = '', method = 'GET'] = target.split(' ').reverse()
@@ -341,7 +348,8 @@ t.test('an unknown user, a name that nobody can have and a wrong password get on
       t.strictSame(imageOf(answer), imageOf(first as Answer))
     }
   }
-  // The minimum of several runs is the least disturbed by other load; without hashing, a response takes a twentieth of the time.
+  // The minimum of several runs is the least disturbed by other load; without hashing, a response takes a twentieth of
+  // the time.
   const least = (kind: string) => Math.min(...times[kind] ?? [])
   for (const kind of Object.keys(users)) t.ok(least(kind) > least('wrong') / 2, `${kind} took ${least(kind)} ns, a wrong password ${least('wrong')}`)
   const long = 'x'.repeat(1025)

@@ -29,7 +29,8 @@ t.test('a deleted file is in the trash with its versions, newest deleted first',
 })
 
 t.test('a deleted file is restored whole, under its name or another one', async t => {
-  const { put, remove, trash, restoreFile, restore, metadata, texts, versions, get, usage, server } = await openAccount(t)
+  const { put, remove, trash, restoreFile, restore, metadata, texts, versions, get, usage, server } =
+    await openAccount(t)
   await put('a.txt', 'one')
   const { json: before } = await put('a.txt', 'two', { 'content-type': 'text/x-two' })
   const kept = await versions('a.txt')
@@ -222,7 +223,9 @@ t.test('another user\'s versions and trash are not there', async t => {
 })
 
 /** Every entry of a listing, read page by page; `disturb` happens between two pages. */
-async function readAll (list: (query: Record<string, string>) => Promise<Answer>, disturb: (page: number) => Promise<unknown>): Promise<{ id: string }[]> {
+async function readAll (
+  list: (query: Record<string, string>) => Promise<Answer>, disturb: (page: number) => Promise<unknown>
+): Promise<{ id: string }[]> {
   const seen: { id: string }[] = []
   let cursor: string | null = ''
   for (let page = 0; cursor !== null; page++) {
@@ -250,7 +253,10 @@ t.test('paging shows what stays exactly once, while others come and go', async t
     async () => { await put('new', 'x'); await remove('new') }, () => removeFromTrash(String(ofTrash[10])), () => restoreFile(String(ofTrash[12])), () => removeFromTrash(String(ofTrash[0]))
   ]
   t.strictSame(ids(await readAll(query => listVersions('a', query), async page => ofVersions[page]?.())), ofFile.filter((_, index) => ![10, 12].includes(index)))
-  t.strictSame(ids(await readAll(listTrash, async page => ofDeleted[page]?.())), ofTrash.filter((_, index) => ![10, 12].includes(index)))
+  t.strictSame(
+    ids(await readAll(listTrash, async page => ofDeleted[page]?.())),
+    ofTrash.filter((_, index) => ![10, 12].includes(index))
+  )
 })
 
 t.test('a page leads to the next one, and a cursor is for its listing only', async t => {

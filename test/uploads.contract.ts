@@ -24,15 +24,21 @@ function newUpload (ownerId: number, name: string, fields: Partial<NewUpload> = 
 }
 
 /** The change that makes an upload whole, unless `fields` say something else. */
-function changeOf ({ id, ownerId, generation, length }: UploadRecord, fields: Partial<UploadChange> = {}): UploadChange {
+function changeOf (
+  { id, ownerId, generation, length }: UploadRecord, fields: Partial<UploadChange> = {}
+): UploadChange {
   return { id, ownerId, generation, offset: length ?? 0, state: null, length, lifetimeMilliseconds: HOUR, ...fields }
 }
 
 /** What a list shows of uploads. */
 const listed = (...all: UploadRecord[]): ListedUpload[] =>
-  all.map(({ id, name, type, length, offset, createdAt, expiresAt, sequence }) => ({ id, name, type, length, offset, createdAt, expiresAt, sequence }))
+  all.map(({ id, name, type, length, offset, createdAt, expiresAt, sequence }) =>
+    ({ id, name, type, length, offset, createdAt, expiresAt, sequence }))
 
-/** The contract in src/metadata/uploads.ts, for the backend that `open` opens at a path; reopening a path gives the same records. */
+/**
+ * The contract in src/metadata/uploads.ts, for the backend that `open` opens at a path; reopening a path gives the same
+ * records.
+ */
 export function suite (t: Test, open: OpenMetadata): void {
   async function start (t: Test, clock?: TestClock) {
     const place = t.testdir()
@@ -47,13 +53,19 @@ export function suite (t: Test, open: OpenMetadata): void {
       otherId,
       add: (name: string, fields: Partial<NewUpload> = {}, limits: { maxUploads?: number, quota?: Quota } = {}) =>
         metadata.uploads.add(newUpload(ownerId, name, fields), { maxUploads: 1000, quota: unlimited, ...limits }),
-      finish: (upload: UploadRecord, sha256 = hex(32), quota: Quota = unlimited) => metadata.uploads.finish(changeOf(upload), { sha256, quota }),
-      save: (upload: UploadRecord, fields: Partial<UploadChange>, quota: Quota = unlimited) => metadata.uploads.save(changeOf(upload, fields), { isAppending: true, quota }),
+      finish: (upload: UploadRecord, sha256 = hex(32), quota: Quota = unlimited) =>
+        metadata.uploads.finish(changeOf(upload), { sha256, quota }),
+      save: (upload: UploadRecord, fields: Partial<UploadChange>, quota: Quota = unlimited) =>
+        metadata.uploads.save(changeOf(upload, fields), { isAppending: true, quota }),
       find: ({ id }: UploadRecord) => metadata.uploads.find(ownerId, id),
-      takeOver: ({ id }: UploadRecord, isAppending = true) => metadata.uploads.takeOver(ownerId, id, { isAppending, lifetimeMilliseconds: 2 * HOUR }),
+      takeOver: ({ id }: UploadRecord, isAppending = true) =>
+        metadata.uploads.takeOver(ownerId, id, { isAppending, lifetimeMilliseconds: 2 * HOUR }),
       /** Unfinished ones, newest first, as they are stored. */
-      all: async () => Promise.all((await metadata.uploads.list(ownerId, { name: undefined, before: undefined, limit: 100 })).map(({ id }) => metadata.uploads.find(ownerId, id) as Promise<UploadRecord>)),
-      list: async (name?: string, page: Partial<UploadPage> = {}) => metadata.uploads.list(ownerId, { name, before: undefined, limit: 100, ...page }),
+      all: async () => Promise.all((await metadata.uploads.list(
+        ownerId, { name: undefined, before: undefined, limit: 100 }
+      )).map(({ id }) => metadata.uploads.find(ownerId, id) as Promise<UploadRecord>)),
+      list: async (name?: string, page: Partial<UploadPage> = {}) =>
+        metadata.uploads.list(ownerId, { name, before: undefined, limit: 100, ...page }),
       discarded: async () => (await metadata.blobs.claimDiscarded(1000, 0)).sort(),
       async reopen () {
         await metadata.close()
@@ -71,7 +83,18 @@ export function suite (t: Test, open: OpenMetadata): void {
     const added = await metadata.uploads.add(wanted, { maxUploads: 1, quota: unlimited })
     const { lifetimeMilliseconds, ...asWanted } = wanted
     t.equal(added.expiresAt - added.createdAt, lifetimeMilliseconds)
-    t.strictSame(added, { ...asWanted, sequence: added.sequence, createdAt: added.createdAt, expiresAt: added.expiresAt, offset: 0, state: null, generation: 1, isAppending: false, isRefused: false, result: undefined })
+    t.strictSame(added, {
+      ...asWanted,
+      sequence: added.sequence,
+      createdAt: added.createdAt,
+      expiresAt: added.expiresAt,
+      offset: 0,
+      state: null,
+      generation: 1,
+      isAppending: false,
+      isRefused: false,
+      result: undefined
+    })
     t.strictSame(await metadata.uploads.find(ownerId, wanted.id), added)
     t.equal(await metadata.uploads.find(otherId, wanted.id), undefined)
     t.equal(await metadata.uploads.find(ownerId, hex(16)), undefined)
@@ -115,12 +138,19 @@ export function suite (t: Test, open: OpenMetadata): void {
     const upload = await add('a', { length: null })
     t.strictSame(await takeOver(upload, false), { ...upload, generation: 2 }, 'without an append the expiry stays')
     const taken = await Promise.all(Array.from({ length: 10 }, () => takeOver(upload)))
-    t.strictSame(taken.map(({ generation }) => generation).sort((a, b) => a - b), Array.from({ length: 10 }, (_, index) => index + 3))
+    t.strictSame(
+      taken.map(({ generation }) => generation).sort((a, b) => a - b),
+      Array.from({ length: 10 }, (_, index) => index + 3)
+    )
     t.ok(taken.every(({ isAppending, expiresAt }) => isAppending && expiresAt > upload.expiresAt))
     const latest = taken.find(({ generation }) => generation === 12) as UploadRecord
-    t.strictSame(await outcomes(taken.map((taken, index) => save(taken, { offset: index + 1 }))), { ok: 1, upload_taken_over: 9 })
+    t.strictSame(
+      await outcomes(taken.map((taken, index) => save(taken, { offset: index + 1 }))), { ok: 1, upload_taken_over: 9 }
+    )
     t.match(await find(upload), { generation: 12, offset: taken.indexOf(latest) + 1 })
-    t.strictSame(await outcomes(taken.filter(taken => taken !== latest).map(taken => finish(taken))), { upload_taken_over: 9 })
+    t.strictSame(
+      await outcomes(taken.filter(taken => taken !== latest).map(taken => finish(taken))), { upload_taken_over: 9 }
+    )
     const { precondition } = await metadata.uploads.takeOver(upload.ownerId, upload.id, { isAppending: true, lifetimeMilliseconds: HOUR, precondition: { 'if-match': '"b"' } })
     t.strictSame(precondition, { 'if-match': '"b"' })
     t.strictSame(await outcomes([
@@ -144,7 +174,9 @@ export function suite (t: Test, open: OpenMetadata): void {
     clock.set(7000)
     const second = changeOf(upload, { ...progress, state: null, length: 8 })
     await metadata.uploads.save(second, { isAppending: false, quota: unlimited })
-    t.strictSame(await find(upload), { ...upload, ...progress, state: null, length: 8, isAppending: false, expiresAt: 7000 + HOUR })
+    t.strictSame(
+      await find(upload), { ...upload, ...progress, state: null, length: 8, isAppending: false, expiresAt: 7000 + HOUR }
+    )
   })
 
   t.test('a finished upload is a file, whose result is repeated until it expires, and which stays when the upload ends', async t => {
@@ -156,7 +188,16 @@ export function suite (t: Test, open: OpenMetadata): void {
     const file = await metadata.files.find(ownerId, 'a')
     t.match(file, { ownerId, name: 'a', type: 'image/png', size: 10, sha256: 'aa', blobId: upload.blobId, createdAt: 6000, updatedAt: 6000, storedAt: 6000 })
     t.strictSame(stored, { file, isNew: true })
-    const finished = { ...upload, offset: 10, state: null, precondition: {}, reprDigest: null, isAppending: false, result: stored, expiresAt: 6000 + HOUR }
+    const finished = {
+      ...upload,
+      offset: 10,
+      state: null,
+      precondition: {},
+      reprDigest: null,
+      isAppending: false,
+      result: stored,
+      expiresAt: 6000 + HOUR
+    }
     clock.set(7000)
     t.strictSame(await find(upload), finished, 'what its answers need')
     t.strictSame(await takeOver(upload), finished, 'unchanged')
@@ -188,7 +229,8 @@ export function suite (t: Test, open: OpenMetadata): void {
     const [unfinished, ...others] = uploads as [UploadRecord, ...UploadRecord[]]
     const isFound = async () => (await Promise.all(others.map(find))).map(upload => upload !== undefined)
     // In another order than they were added.
-    const [first, second, third, fourth, fifth] = [...others].reverse() as [UploadRecord, UploadRecord, UploadRecord, UploadRecord, UploadRecord]
+    const [first, second, third, fourth, fifth] =
+      [...others].reverse() as [UploadRecord, UploadRecord, UploadRecord, UploadRecord, UploadRecord]
     for (const upload of [first, second, third]) await finish(upload, 3)
     t.strictSame(await isFound(), [true, true, true, true, true])
     await finish(fourth, 3)
@@ -209,7 +251,8 @@ export function suite (t: Test, open: OpenMetadata): void {
       clock.advance(1)
       return metadata.uploads.finish(changeOf(upload), { sha256: 'aa', quota: unlimited, maxFinished })
     }
-    const found = async () => (await Promise.all(uploads.map(find))).flatMap((upload, index) => upload === undefined ? [] : [index])
+    const found = async () =>
+      (await Promise.all(uploads.map(find))).flatMap((upload, index) => upload === undefined ? [] : [index])
     for (const upload of uploads.slice(0, 207)) await finish(upload, 1000)
     t.equal((await found()).length, 210)
     for (const [index, first] of [[207, 100], [208, 200], [209, 205]] as const) {
@@ -346,7 +389,10 @@ export function suite (t: Test, open: OpenMetadata): void {
     const { metadata, ownerId, add, save, list, all } = await start(t)
     const quota = { bytes: 55, files: undefined }
     const uploads = await Promise.all(Array.from({ length: 10 }, (_, index) => add(`${index}`, { length: null }, { quota })))
-    t.strictSame(await outcomes(uploads.map(upload => save(upload, { offset: 10, length: null }, quota))), { ok: 5, quota_exceeded: 5 })
+    t.strictSame(
+      await outcomes(uploads.map(upload => save(upload, { offset: 10, length: null }, quota))),
+      { ok: 5, quota_exceeded: 5 }
+    )
     t.strictSame(await metadata.uploads.usage(ownerId), { uploads: 10, bytes: 50, receivedBytes: 50 })
     t.strictSame((await list()).map(({ offset }) => offset).sort(), [0, 0, 0, 0, 0, 10, 10, 10, 10, 10], 'and where they do not fit nothing changes')
     const [upload] = (await all()).filter(({ offset }) => offset === 10) as [UploadRecord]
@@ -430,7 +476,10 @@ export function suite (t: Test, open: OpenMetadata): void {
   t.test('an upload that is removed is gone, with its bytes', async t => {
     const { metadata, ownerId, add, find, save, finish, discarded } = await start(t)
     const upload = await add('a')
-    t.strictSame(await outcomes(Array.from({ length: 5 }, () => metadata.uploads.remove(ownerId, upload.id))), { ok: 1, not_found: 4 })
+    t.strictSame(
+      await outcomes(Array.from({ length: 5 }, () => metadata.uploads.remove(ownerId, upload.id))),
+      { ok: 1, not_found: 4 }
+    )
     t.equal(await find(upload), undefined)
     t.strictSame(await outcomes([save(upload, { offset: 1 }), finish(upload)]), { not_found: 2 })
     t.strictSame(await discarded(), [upload.blobId])
@@ -440,9 +489,13 @@ export function suite (t: Test, open: OpenMetadata): void {
   t.test('an upload that is finished and removed at once becomes a file or is discarded, never both', async t => {
     const { metadata, ownerId, add, finish, discarded } = await start(t)
     const uploads = await Promise.all(Array.from({ length: 20 }, (_, index) => add(`${index}`)))
-    await Promise.all(uploads.flatMap(upload => [finish(upload).catch(() => {}), metadata.uploads.remove(ownerId, upload.id)]))
+    await Promise.all(
+      uploads.flatMap(upload => [finish(upload).catch(() => {}), metadata.uploads.remove(ownerId, upload.id)])
+    )
     const files = await metadata.files.list(ownerId, { order: 'name', prefix: undefined, limit: 100, after: undefined })
-    t.strictSame([...files.map(({ blobId }) => blobId), ...await discarded()].sort(), uploads.map(({ blobId }) => blobId).sort())
+    t.strictSame(
+      [...files.map(({ blobId }) => blobId), ...await discarded()].sort(), uploads.map(({ blobId }) => blobId).sort()
+    )
   })
 
   t.test('the uploads of a deleted account end with its files, batch by batch', async t => {

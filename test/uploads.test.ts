@@ -79,7 +79,9 @@ async function committedBlob ({ dataDir }: RunningServer): Promise<string> {
   return join(dataDir, 'blobs', id.slice(0, 2), id)
 }
 
-/** After the server has closed, exactly the blobs of `count` files and what is kept are stored, all of them committed. */
+/**
+ * After the server has closed, exactly the blobs of `count` files and what is kept are stored, all of them committed.
+ */
 async function endsWith (t: Test, server: RunningServer, count: number): Promise<void> {
   t.ok(await eventually(() => openHandles(server.dataDir).length === 0), 'no bytes are open')
   await server.close()
@@ -99,7 +101,9 @@ function answered (t: Test, answer: Answer, expected: { status: number, name?: s
 }
 
 /** The response to a head whose body is never sent. */
-async function answerToHead (client: Client, method: string, path: string, headers: Record<string, string>): Promise<{ status: number, code: string }> {
+async function answerToHead (
+  client: Client, method: string, path: string, headers: Record<string, string>
+): Promise<{ status: number, code: string }> {
   const request = httpRequest({ host: '127.0.0.1', port: client.port, method, path, headers, agent: false })
   request.on('error', () => {})
   request.flushHeaders()
@@ -758,7 +762,9 @@ t.test('bytes that were lost behind the server\'s back are an error, never other
   const { server, token, put, get } = await open(t, { KEEP_DAYS: '0' })
   await put('cut.bin', randomBytes(1000))
   const path = await committedBlob(server)
-  for (const damage of [() => writeFileSync(path, randomBytes(999)), () => writeFileSync(path, randomBytes(1001)), () => rmSync(path)]) {
+  for (const damage of [
+    () => writeFileSync(path, randomBytes(999)), () => writeFileSync(path, randomBytes(1001)), () => rmSync(path)
+  ]) {
     damage()
     refused(t, await get('cut.bin'), 500, 'file_damaged', String(damage))
     t.equal((await server.send('HEAD', '/uploads/cut.bin', { token })).status, 500)

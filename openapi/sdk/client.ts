@@ -44,8 +44,8 @@ export interface IssuedToken { token: string, duration: number }
 export interface TokenSource { issue: () => Promise<IssuedToken> }
 
 /**
- * With a password or a source of tokens, the client keeps an access token, renews it before it expires, and forgets it after a 401.
- * A token is sent as it is.
+ * With a password or a source of tokens, the client keeps an access token, renews it before it expires, and forgets it
+ * after a 401. A token is sent as it is.
  */
 export type Credentials = Password | { token: string } | TokenSource
 
@@ -58,7 +58,10 @@ export interface MagicStoreOptions {
   fetch?: Fetch | undefined
 }
 
-/** What can be stored: a `File` or another `Blob`, a string, an `ArrayBuffer`, or a view of one such as `Uint8Array` or `Buffer`. */
+/**
+ * What can be stored: a `File` or another `Blob`, a string, an `ArrayBuffer`, or a view of one such as `Uint8Array` or
+ * `Buffer`.
+ */
 export type Content = Blob | string | ArrayBuffer | ArrayBufferView
 
 export interface RequestOptions {
@@ -68,8 +71,8 @@ export interface RequestOptions {
 
 export interface UploadOptions extends RequestOptions {
   /**
-   * Called while the file is sent, with the bytes sent so far and the size of the file. Browsers can't measure this with `fetch`:
-   * there such an upload is sent by XMLHttpRequest, and the client's own `fetch` is not called.
+   * Called while the file is sent, with the bytes sent so far and the size of the file. Browsers can't measure this
+   * with `fetch`: there such an upload is sent by XMLHttpRequest, and the client's own `fetch` is not called.
    */
   onProgress?: ((sentBytes: number, totalBytes: number) => void) | undefined
 }
@@ -136,8 +139,9 @@ export interface MagicStore {
   /** Creates or replaces a file. */
   put (name: string, content: Content, options?: PutOptions): Promise<StoredFile>
   /**
-   * Creates or replaces a file as `put` does, in an upload that continues from its last stored byte after a network error or while
-   * the server is unavailable. It rejects if ten retries in a row store nothing. After that or an abort, a call with the `id` continues it.
+   * Creates or replaces a file as `put` does, in an upload that continues from its last stored byte after a network
+   * error or while the server is unavailable. It rejects if ten retries in a row store nothing. After that or an abort,
+   * a call with the `id` continues it.
    */
   putResumable (name: string, content: Content, options?: ResumableOptions): Promise<StoredFile>
   /** Downloads a file or a range of it as a stream. */
@@ -179,7 +183,9 @@ export class MagicStoreError extends Error {
   }
 }
 
-export function createMagicStore ({ baseUrl = BASE_URL, credentials, fetch: send = globalThis.fetch }: MagicStoreOptions = {}): MagicStore {
+export function createMagicStore ({
+  baseUrl = BASE_URL, credentials, fetch: send = globalThis.fetch
+}: MagicStoreOptions = {}): MagicStore {
   const fetch = keeping(send)
   // Without a Content-Type from openapi-fetch, fetch uses that of the body.
   const api = createClient<paths>({ baseUrl, fetch, headers: { 'Content-Type': null }, bodySerializer: writeBody })
@@ -204,7 +210,9 @@ export function createMagicStore ({ baseUrl = BASE_URL, credentials, fetch: send
     },
     async putResumable (name, content, options = {}) {
       const bytes = blobOf(content, name)
-      return whileFollowed(options, async options => retried(resumableUpload({ api, fetch, name, bytes, options }), options))
+      return whileFollowed(
+        options, async options => retried(resumableUpload({ api, fetch, name, bytes, options }), options)
+      )
     },
     async download (name, options = {}) {
       const { first, last, version } = options
@@ -244,7 +252,9 @@ export function createMagicStore ({ baseUrl = BASE_URL, credentials, fetch: send
 interface Page<Entry> { entries: Entry[], next: string | null }
 
 /** The entries of all pages, each of which is requested when it is needed. */
-async function * entriesOf<Entry> (request: (query: { cursor?: string }) => Promise<Page<Entry>>): AsyncGenerator<Entry, void, undefined> {
+async function * entriesOf<Entry> (
+  request: (query: { cursor?: string }) => Promise<Page<Entry>>
+): AsyncGenerator<Entry, void, undefined> {
   let next: string | null = null
   do {
     const page: Page<Entry> = await request(next === null ? {} : { cursor: next })
@@ -279,8 +289,9 @@ function preconditionOf (options: PutOptions = {}): { 'if-match'?: string, 'if-n
 }
 
 /**
- * The bytes to store. A string is encoded as UTF-8. Without a type, the server chooses one by the ending of the name; for a string under a
- * name that has none, it is `text/plain`. @throws TypeError for anything else, which would be stored as JSON.
+ * The bytes to store. A string is encoded as UTF-8. Without a type, the server chooses one by the ending of the name;
+ * for a string under a name that has none, it is `text/plain`.
+ * @throws TypeError for anything else, which would be stored as JSON.
  */
 function blobOf (content: Content, name = ''): Blob {
   if (content instanceof Blob) return content
@@ -290,10 +301,13 @@ function blobOf (content: Content, name = ''): Blob {
 }
 
 /**
- * Runs a call with a signal of its own, which follows that of the caller until the call ends. The requests of the call add listeners to
- * the signal, some of which stay as long as it does: a signal that lives longer than the call would keep the file of each upload.
+ * Runs a call with a signal of its own, which follows that of the caller until the call ends. The requests of the call
+ * add listeners to the signal, some of which stay as long as it does: a signal that lives longer than the call would
+ * keep the file of each upload.
  */
-async function whileFollowed<Options extends RequestOptions, Result> (options: Options, call: (options: Options) => Promise<Result>): Promise<Result> {
+async function whileFollowed<Options extends RequestOptions, Result> (
+  options: Options, call: (options: Options) => Promise<Result>
+): Promise<Result> {
   const { signal } = options
   if (signal === undefined) return call(options)
   const own = new AbortController()
@@ -312,7 +326,10 @@ interface Attempts<Result> {
 
 interface ResumableUpload { api: Client<paths>, fetch: Fetch, name: string, bytes: Blob, options: ResumableOptions }
 
-/** Each attempt asks for the offset and sends the rest (draft-ietf-httpbis-resumable-upload). Without a rest, it gets the stored file again. */
+/**
+ * Each attempt asks for the offset and sends the rest (draft-ietf-httpbis-resumable-upload). Without a rest, it gets
+ * the stored file again.
+ */
 function resumableUpload ({ api, fetch, name, bytes, options }: ResumableUpload): Attempts<StoredFile> {
   const { onProgress, onCreated } = options
   let { id } = options
@@ -347,8 +364,13 @@ function resumableUpload ({ api, fetch, name, bytes, options }: ResumableUpload)
   }
 }
 
-/** The result of the first attempt that succeeds. An attempt that stores bytes before it fails starts the count and the waits again. */
-async function retried<Result> ({ attempt, storedBytes }: Attempts<Result>, { signal, onRetry }: ResumableOptions): Promise<Result> {
+/**
+ * The result of the first attempt that succeeds. An attempt that stores bytes before it fails starts the count and the
+ * waits again.
+ */
+async function retried<Result> (
+  { attempt, storedBytes }: Attempts<Result>, { signal, onRetry }: ResumableOptions
+): Promise<Result> {
   let failures = 0
   let knownBytes = 0
   for (;;) {
@@ -383,8 +405,8 @@ async function wait (ms: number, signal: AbortSignal | undefined): Promise<void>
 const kept = new WeakMap<ReadableStream, { request: Request, response: Response }>()
 
 /**
- * Keeps a request and its response while its stream is read. Otherwise Node collects them: without the request, its signal
- * aborts nothing, and without the response, the stream ends early as if it were complete.
+ * Keeps a request and its response while its stream is read. Otherwise Node collects them: without the request, its
+ * signal aborts nothing, and without the response, the stream ends early as if it were complete.
  */
 function keeping (fetch: Fetch): Fetch {
   return async request => {
@@ -394,7 +416,10 @@ function keeping (fetch: Fetch): Fetch {
   }
 }
 
-/** fetch removes `.` and `..` from a path, also percent-encoded, so that another operation would answer. Nothing has such a name. */
+/**
+ * fetch removes `.` and `..` from a path, also percent-encoded, so that another operation would answer. Nothing has
+ * such a name.
+ */
 function refuseDots (values: unknown[]): Response | undefined {
   if (!values.some(value => value === '.' || value === '..')) return undefined
   return Response.json({ status: 400, code: 'name_invalid', detail: 'A name is not . or ..' }, { status: 400 })
@@ -425,7 +450,9 @@ function createAuthorization (api: Client<paths>, credentials: Credentials): Aut
   return { headerFor: async operation => passwordOperations.includes(operation) ? given : headerFor(operation), forget }
 }
 
-/** Keeps one access token and renews it before it expires. Calls that need a new one at the same time share the request. */
+/**
+ * Keeps one access token and renews it before it expires. Calls that need a new one at the same time share the request.
+ */
 function createTokens (issue: () => Promise<IssuedToken>): Authorization {
   let held: Promise<string> | undefined
   let renewAt = Infinity
@@ -450,7 +477,10 @@ function createTokens (issue: () => Promise<IssuedToken>): Authorization {
   }
 }
 
-/** Settles as the promise does, but rejects at once if the signal aborts. The promise itself continues for other callers. */
+/**
+ * Settles as the promise does, but rejects at once if the signal aborts. The promise itself continues for other
+ * callers.
+ */
 function orAborted<Value> (promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason)
@@ -460,7 +490,10 @@ function orAborted<Value> (promise: Promise<Value>, signal: AbortSignal): Promis
   })
 }
 
-/** Sends a file as raw bytes, an object that contains one as a form, any other object as JSON: no JSON body of the API is anything else. */
+/**
+ * Sends a file as raw bytes, an object that contains one as a form, any other object as JSON: no JSON body of the API
+ * is anything else.
+ */
 function writeBody (body: unknown): Blob | FormData {
   if (typeof body !== 'object' || body instanceof Blob || body instanceof ArrayBuffer || ArrayBuffer.isView(body)) return blobOf(body as Content)
   const fields = Object.entries(body as object)
@@ -479,7 +512,9 @@ function progressOf (fetch: Fetch, file: Blob, { onProgress }: UploadOptions = {
   // The browser reads a file while it sends it. A form exists only in the request and has to be read first.
   const bodyOfRequest = async (request: Request) => request.method === 'POST' ? request.blob() : file
   if (XMLHttpRequest !== undefined) {
-    return { fetch: async request => sendByXhr(new XMLHttpRequest(), request, { body: await bodyOfRequest(request), report }) }
+    return {
+      fetch: async request => sendByXhr(new XMLHttpRequest(), request, { body: await bodyOfRequest(request), report })
+    }
   }
   return {
     fetch (request) {
@@ -492,7 +527,9 @@ function progressOf (fetch: Fetch, file: Blob, { onProgress }: UploadOptions = {
 }
 
 /** The stream in small pieces, each reported when the network accepts it. */
-function countedStream (stream: ReadableStream<Uint8Array>, report: (sentBytes: number) => void): ReadableStream<Uint8Array> {
+function countedStream (
+  stream: ReadableStream<Uint8Array>, report: (sentBytes: number) => void
+): ReadableStream<Uint8Array> {
   const reader = stream.getReader()
   let chunk: Uint8Array = new Uint8Array()
   let sentBytes = 0
@@ -541,7 +578,8 @@ function sendByXhr (xhr: UploadRequest, request: Request, { body, report }: Send
     xhr.responseType = 'blob'
     request.headers.forEach((value, name) => xhr.setRequestHeader(name, value))
     xhr.upload.onprogress = ({ loaded }) => report(loaded)
-    xhr.onload = () => resolve(new Response(xhr.response, { status: xhr.status, headers: headersOf(xhr.getAllResponseHeaders()) }))
+    xhr.onload = () =>
+      resolve(new Response(xhr.response, { status: xhr.status, headers: headersOf(xhr.getAllResponseHeaders()) }))
     // What fetch rejects with if the network fails.
     xhr.onerror = () => reject(new TypeError('the upload failed'))
     xhr.send(body)

@@ -2,7 +2,10 @@ import { readFileSync } from 'node:fs'
 import openapiTypeScript, { astToString } from 'openapi-typescript'
 import ts from 'typescript'
 
-/** @typedef {import('openapi-typescript').OpenAPI3 & { paths: Record<string, Record<string, { security?: Record<string, string[]>[] }>> }} Document */
+/**
+ * @typedef {import('openapi-typescript').OpenAPI3 & { paths: Record<string, Record<string, { security?: Record<string,
+ * string[]>[] }>> }} Document
+ */
 
 /**
  * The text of the client's schema.ts: the types of an OpenAPI document, and which operations need which credentials.
@@ -31,7 +34,8 @@ function credentialsOf ({ paths }) {
   return {
     // Also those that read a cookie if there is one: a token has no meaning for them.
     publicOperations: operations.filter(({ ways }) => ways.some(way => way.length === 0)).map(({ name }) => name),
-    // GET /api/token also accepts a personal access token, but no access token, so an access token can't extend its own lifetime.
+    // GET /api/token also accepts a personal access token, but no access token, so an access token can't extend its own
+    // lifetime.
     passwordOperations: ['GET /api/token', ...operations.filter(({ ways }) => ways.flat().join() === 'basic').map(({ name }) => name)]
   }
 }

@@ -1,6 +1,7 @@
 /**
- * Servers that do the same work with Node alone: node --import ts-blank-space/register test/bench/baseline.ts http|fastify|files|argon2|deletes [argument]
- * A server prints its port. `argon2` prints the hashes verified per second, `deletes` the CPU milliseconds of one delete.
+ * Servers that do the same work with Node alone: node --import ts-blank-space/register test/bench/baseline.ts
+ * http|fastify|files|argon2|deletes [argument] A server prints its port. `argon2` prints the hashes verified per
+ * second, `deletes` the CPU milliseconds of one delete.
  */
 import { createHash, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
@@ -23,13 +24,17 @@ const [kind, argument = ''] = process.argv.slice(2)
 const kinds: Record<string, () => Promise<void>> = {
   http: serveHttp,
   fastify: serveFastify,
-  files: () => serve((request, response) => { answerFile(argument, request, response).catch(() => response.destroy()) }),
+  files: () =>
+    serve((request, response) => { answerFile(argument, request, response).catch(() => response.destroy()) }),
   argon2: verifyRepeatedly,
   deletes: deleteRepeatedly
 }
 await kinds[String(kind)]?.()
 
-/** The floor of any response with JSON: nothing is routed, checked or logged. At /api/token a password is verified, by libuv's four threads as they come. */
+/**
+ * The floor of any response with JSON: nothing is routed, checked or logged. At /api/token a password is verified, by
+ * libuv's four threads as they come.
+ */
 async function serveHttp (): Promise<void> {
   const hash = await argon2.hash(PASSWORD, HASHING)
   await serve((request, response) => {
@@ -79,7 +84,10 @@ async function sendRead (file: string, response: ServerResponse): Promise<void> 
   await pipeline(createReadStream(file, { highWaterMark: MIB }), response)
 }
 
-/** A small file at once, whose length is known then. With callbacks: promises and a `stat` before it took twice the CPU time. */
+/**
+ * A small file at once, whose length is known then. With callbacks: promises and a `stat` before it took twice the CPU
+ * time.
+ */
 function sendWhole (file: string, response: ServerResponse): void {
   readFile(file, (error, bytes) => {
     if (error !== null) return response.destroy()
@@ -87,7 +95,10 @@ function sendWhole (file: string, response: ServerResponse): void {
   })
 }
 
-/** The shortest program that hashes, writes and syncs: Node's own streams, whose file merges waiting chunks into one `writev`. */
+/**
+ * The shortest program that hashes, writes and syncs: Node's own streams, whose file merges waiting chunks into one
+ * `writev`.
+ */
 async function receivePiped (file: string, request: IncomingMessage): Promise<string> {
   const hash = createHash('sha256')
   request.on('data', (chunk: Buffer) => { hash.update(chunk) })
@@ -95,7 +106,10 @@ async function receivePiped (file: string, request: IncomingMessage): Promise<st
   return hash.digest('hex')
 }
 
-/** Without streams on the way to the disk: batches of one megabyte, one written while the next arrives. A small file is one write. */
+/**
+ * Without streams on the way to the disk: batches of one megabyte, one written while the next arrives. A small file is
+ * one write.
+ */
 async function receiveBatched (file: string, request: IncomingMessage): Promise<string> {
   const handle = await open(file, 'wx')
   const hash = createHash('sha256')

@@ -1,7 +1,7 @@
 /**
- * Compares the speed of MagicStore with Node, argon2, and nginx and PocketBase if installed, in the same run: npm run bench [-- --brief] [-- --only=WORD]
- * Prints a table of medians over rounds. Without `--brief` it also writes results.json beside this file, and the table and a
- * chart into openapi/benchmarks.md and openapi/benchmarks.svg.
+ * Compares the speed of MagicStore with Node, argon2, and nginx and PocketBase if installed, in the same run: npm run
+ * bench [-- --brief] [-- --only=WORD] Prints a table of medians over rounds. Without `--brief` it also writes
+ * results.json beside this file, and the table and a chart into openapi/benchmarks.md and openapi/benchmarks.svg.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
@@ -35,7 +35,20 @@ try {
   await fetch(`http://127.0.0.1:${ours.port}/api/users`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ username, password }) })
   const bench = { ...scale, ours, http, fastify, files, nginx, folder, user } as Bench
   // Memory is measured first, before other cases increase it.
-  const cases = { memory: compareMemory, idle: compareIdle, resource: compareResource, signins: compareSignIns, beside: compareUnderSignIns, small: compareSmall, deletes: compareDeletes, downloads: compareDownloads, uploads: compareUploads, appends: compareAppends, pocketbase: comparePocketBase, growth: () => compareGrowth({ ...scale, folder: workbench.folder }) }
+  const cases = {
+    memory: compareMemory,
+    idle: compareIdle,
+    resource: compareResource,
+    signins: compareSignIns,
+    beside: compareUnderSignIns,
+    small: compareSmall,
+    deletes: compareDeletes,
+    downloads: compareDownloads,
+    uploads: compareUploads,
+    appends: compareAppends,
+    pocketbase: comparePocketBase,
+    growth: () => compareGrowth({ ...scale, folder: workbench.folder })
+  }
   for (const [name, compare] of Object.entries(cases)) {
     if (!name.startsWith(only)) continue
     for (const comparison of await compare(bench)) {

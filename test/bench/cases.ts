@@ -66,22 +66,28 @@ function signInRepeatedly ({ port }: Running, user: string, seconds: number): Pr
   return getRepeatedly({ port, path: '/api/token', headers: { Authorization: `Basic ${btoa(user)}` } }, { connections: 8, seconds })
 }
 
-/** Longer rounds: when time is up, eight sign-ins are in progress, which wrk does not count and our own loop waits for. */
+/**
+ * Longer rounds: when time is up, eight sign-ins are in progress, which wrk does not count and our own loop waits for.
+ */
 export async function compareSignIns (bench: Bench): Promise<Comparison[]> {
   const seconds = 3 * bench.seconds
   const rounds = await interleave(bench.rounds, async () => (await signInRepeatedly(bench.ours, bench.user, seconds)).perSecond, () => measureBaseline('argon2', String(seconds)))
   return [{ work: 'sign-ins, 8 connections', against: 'raw argon2', target: { least: 0.95 }, unit: '/s', rounds }]
 }
 
-/** Against the same server alone, and against bare Node that hashes too, which shows what the hashes cost any server. */
+/**
+ * Against the same server alone, and against bare Node that hashes too, which shows what the hashes cost any server.
+ */
 export async function compareUnderSignIns (bench: Bench): Promise<Comparison[]> {
   const { rounds, seconds, user, ours, http } = bench
   const headers = await signIn(bench)
   await putSmall(bench, headers)
   const get = { path: '/api/resource', connections: 32 }
   const download = { path: '/uploads/small', connections: 16 }
-  const alone = (server: Running, { path, connections }: typeof get) => async () => (await getRepeatedly({ port: server.port, path, headers }, { connections, seconds })).p99Milliseconds
-  const beside = (server: Running, target: typeof get) => async () => (await Promise.all([alone(server, target)(), signInRepeatedly(server, user, seconds)]))[0]
+  const alone = (server: Running, { path, connections }: typeof get) =>
+    async () => (await getRepeatedly({ port: server.port, path, headers }, { connections, seconds })).p99Milliseconds
+  const beside = (server: Running, target: typeof get) =>
+    async () => (await Promise.all([alone(server, target)(), signInRepeatedly(server, user, seconds)]))[0]
   const row = (work: string) => ({ work: `p99 of ${work}, beside 8 sign-in loops`, unit: 'ms' })
   return [
     { ...row('GET /api/resource, 32 connections'), against: 'alone', target: { most: 3 }, rounds: await interleave(rounds, beside(ours, get), alone(ours, get)) },

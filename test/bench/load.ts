@@ -12,11 +12,15 @@ export interface Load { count: number, perSecond: number, p99Milliseconds: numbe
 export const hasWrk = await execute('wrk', ['-v']).then(() => true, (error: { code?: unknown }) => error.code !== 'ENOENT')
 
 /** Sends GETs over persistent connections. @throws if a response is not 2xx. */
-export async function getRepeatedly (target: Target, { connections, seconds }: { connections: number, seconds: number }): Promise<Load> {
+export async function getRepeatedly (
+  target: Target, { connections, seconds }: { connections: number, seconds: number }
+): Promise<Load> {
   return hasWrk ? getByWrk(target, { connections, seconds }) : repeat(connections, seconds, async () => openRequester({ method: 'GET', ...target, next: () => target }))
 }
 
-async function getByWrk ({ port, path, headers = {} }: Target, { connections, seconds }: { connections: number, seconds: number }): Promise<Load> {
+async function getByWrk (
+  { port, path, headers = {} }: Target, { connections, seconds }: { connections: number, seconds: number }
+): Promise<Load> {
   const lines = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
   const { stdout } = await execute('wrk', ['-t1', `-c${connections}`, `-d${Math.max(1, Math.round(seconds))}s`, '--latency', '--timeout', '10s', ...lines, `http://127.0.0.1:${port}${path}`])
   if (/Non-2xx|Socket errors/.test(stdout)) throw new Error(`wrk met failures: ${stdout}`)
@@ -27,7 +31,9 @@ async function getByWrk ({ port, path, headers = {} }: Target, { connections, se
 export interface Requester { send (): Promise<void>, close (): void }
 
 /** Each requester sends its next request after the response to the previous one. */
-export async function repeat (connections: number, seconds: number, open: (index: number) => Promise<Requester>): Promise<Load> {
+export async function repeat (
+  connections: number, seconds: number, open: (index: number) => Promise<Requester>
+): Promise<Load> {
   const requesters = await Promise.all(Array.from({ length: connections }, (_, index) => open(index)))
   const latencies: number[] = []
   const began = performance.now()
@@ -41,7 +47,11 @@ export async function repeat (connections: number, seconds: number, open: (index
   const elapsed = performance.now() - began
   for (const { close } of requesters) close()
   latencies.sort((a, b) => a - b)
-  return { count: latencies.length, perSecond: latencies.length / elapsed * 1000, p99Milliseconds: latencies[Math.floor(latencies.length * 0.99)] ?? NaN }
+  return {
+    count: latencies.length,
+    perSecond: latencies.length / elapsed * 1000,
+    p99Milliseconds: latencies[Math.floor(latencies.length * 0.99)] ?? NaN
+  }
 }
 
 export interface RequestTarget extends Omit<Target, 'path'> {
@@ -50,7 +60,10 @@ export interface RequestTarget extends Omit<Target, 'path'> {
   next: () => { path: string, body?: Buffer }
 }
 
-/** A persistent connection with one request at a time; responses need a Content-Length, unless they are 204. @throws if one is not 2xx. */
+/**
+ * A persistent connection with one request at a time; responses need a Content-Length, unless they are 204.
+ * @throws if one is not 2xx.
+ */
 export async function openRequester ({ port, method, headers = {}, next }: RequestTarget): Promise<Requester> {
   const socket = await dial(port)
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')

@@ -28,7 +28,10 @@ interface PocketBase extends Running {
   readonly headers: Record<string, string>
   /** Path of the user's record. */
   readonly account: string
-  /** Uploads a file. `record` is the path of its record; `createFilePath` returns a path to its bytes that is valid for two minutes. */
+  /**
+   * Uploads a file. `record` is the path of its record; `createFilePath` returns a path to its bytes that is valid for
+   * two minutes.
+   */
   store (bytes: Uint8Array<ArrayBuffer>): Promise<{ record: string, createFilePath: () => Promise<string> }>
 }
 
@@ -96,7 +99,8 @@ export async function comparePocketBase (bench: Bench): Promise<Comparison[]> {
       return { units: count, seconds: (performance.now() - began) / 1000 }
     })
   }
-  const stored = (store: () => Promise<string>) => () => Promise.all(Array.from({ length: DELETES }, () => limit(store)))
+  const stored = (store: () => Promise<string>) =>
+    () => Promise.all(Array.from({ length: DELETES }, () => limit(store)))
   const ourPaths = stored(async () => {
     const path = `/uploads/${randomUUID()}`
     await fetch(`http://127.0.0.1:${ours.port}${path}`, { method: 'PUT', headers, body: SMALL })
@@ -104,10 +108,16 @@ export async function comparePocketBase (bench: Bench): Promise<Comparison[]> {
     return `${path}?permanent=true`
   })
   const theirPaths = stored(async () => (await theirs.store(SMALL)).record)
-  const transfer = (server: Running, move: () => Promise<unknown>, streams: number) => () => speedOf(server, () => inParallel(streams, bytes, move))
+  const transfer = (server: Running, move: () => Promise<unknown>, streams: number) =>
+    () => speedOf(server, () => inParallel(streams, bytes, move))
   const post = (server: Running, path: string, headers: Record<string, string>) => () => upload({ port: server.port, method: 'POST', path, headers: { ...headers, ...formHeaders } }, bytes, { before: beforeFile(randomUUID()), after: afterFile })
 
-  async function compare (work: string, unit: typeof MICROSECONDS | typeof PER_GIB, measureOurs: () => Promise<Speed>, measureTheirs: () => Promise<Speed>): Promise<Comparison[]> {
+  async function compare (
+    work: string,
+    unit: typeof MICROSECONDS | typeof PER_GIB,
+    measureOurs: () => Promise<Speed>,
+    measureTheirs: () => Promise<Speed>
+  ): Promise<Comparison[]> {
     const rate = unit === MICROSECONDS ? { unit: '/s' } : MIB_PER_SECOND
     return rowsOf({ work, against: 'PocketBase', rate: { ...rate, least: 1 }, cpu: { ...unit, most: 1 } }, await interleave(rounds, measureOurs, measureTheirs))
   }

@@ -44,13 +44,19 @@ function show (value: number): string {
 /** The rows as a Markdown table. */
 function tableOf (rows: readonly Row[]): string {
   const head = ['work', 'against', 'MagicStore', 'baseline', 'ratio', 'spread', 'target', '']
-  const lines = rows.map(row => [row.work, row.against, row.ours, row.baseline, row.ratio, row.spread, row.target, row.verdict])
+  const lines = rows.map(row =>
+    [row.work, row.against, row.ours, row.baseline, row.ratio, row.spread, row.target, row.verdict])
   const widths = head.map((cell, index) => Math.max(...[head, ...lines].map(line => (line[index] ?? cell).length)))
   const write = (cells: string[]) => `| ${cells.map((cell, index) => cell.padEnd(widths[index] ?? 0)).join(' | ')} |`
   return [write(head), write(widths.map(width => '-'.repeat(width))), ...lines.map(write)].join('\n')
 }
 
-export interface Result { readonly node: string, readonly cores: number, readonly rounds: number, readonly rows: readonly Row[] }
+export interface Result {
+  readonly node: string
+  readonly cores: number
+  readonly rounds: number
+  readonly rows: readonly Row[]
+}
 
 /** The results in Markdown. */
 export function sectionOf ({ node, cores, rounds, rows }: Result): string {

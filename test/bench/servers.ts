@@ -113,7 +113,10 @@ export async function peakAbove (pid: number, work: () => Promise<unknown>): Pro
   return peak - idle
 }
 
-/** CPU time that the threads of a process have used, in seconds. From `schedstat`: `stat` counts in steps of 10 ms, a fifth of 200 deletes. */
+/**
+ * CPU time that the threads of a process have used, in seconds. From `schedstat`: `stat` counts in steps of 10 ms, a
+ * fifth of 200 deletes.
+ */
 export function cpuSeconds (pid: number): number {
   return readdirSync(`/proc/${pid}/task`).reduce((sum, thread) => sum + Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ', 1)[0]) / 1e9, 0)
 }

@@ -19,7 +19,11 @@ export async function deleteUploads (folder: string): Promise<void> {
 }
 
 /** Requests of 16 connections, each with a new path. */
-function sendRepeatedly (bench: Bench, server: Running, target: { method: string, headers?: Record<string, string>, next: () => { path: string, body?: Buffer } }): Promise<Speed> {
+function sendRepeatedly (
+  bench: Bench,
+  server: Running,
+  target: { method: string, headers?: Record<string, string>, next: () => { path: string, body?: Buffer } }
+): Promise<Speed> {
   return speedOf(server, () => workOf(repeat(16, bench.seconds, () => openRequester({ port: server.port, ...target }))))
 }
 
@@ -72,7 +76,10 @@ async function deleteMany (bench: Bench, count: number): Promise<number> {
   return cpuSeconds * 1000
 }
 
-/** Many deletes first: before V8 has compiled and optimized the code, which takes tens of thousands, one takes up to twice the CPU time. */
+/**
+ * Many deletes first: before V8 has compiled and optimized the code, which takes tens of thousands, one takes up to
+ * twice the CPU time.
+ */
 export async function compareDeletes (bench: Bench): Promise<Comparison[]> {
   const few = () => deleteMany(bench, FEW_DELETES)
   const byFew = await interleave(bench.rounds, () => deleteMany(bench, bench.deletes), few)

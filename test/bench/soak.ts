@@ -23,7 +23,9 @@ const server = await startMagicStore(join(workbench.folder, 'data', 'magicstore'
 const counts = new Map<string, number>()
 let wrong = 0
 
-async function send (method: string, path: string, init: { headers: Record<string, string>, body?: BodyInit }): Promise<Response> {
+async function send (
+  method: string, path: string, init: { headers: Record<string, string>, body?: BodyInit }
+): Promise<Response> {
   const answer = await fetch(`http://127.0.0.1:${server.port}${path}`, { method, ...init })
   const key = `${method} ${answer.status}`
   counts.set(key, (counts.get(key) ?? 0) + 1)

@@ -3,7 +3,9 @@ import type { Comparison } from './report.ts'
 import { cpuSeconds, untilQuiet, type Running } from './servers.ts'
 
 /** Runs both contenders in each round, and swaps their order every round. */
-export async function interleave<T> (rounds: number, ours: () => Promise<T>, baseline: () => Promise<T>): Promise<{ ours: T, baseline: T }[]> {
+export async function interleave<T> (
+  rounds: number, ours: () => Promise<T>, baseline: () => Promise<T>
+): Promise<{ ours: T, baseline: T }[]> {
   const pairs = []
   for (let round = 0; round < rounds; round++) {
     if (round % 2 === 0) {
@@ -17,11 +19,15 @@ export async function interleave<T> (rounds: number, ours: () => Promise<T>, bas
   return pairs
 }
 
-/** Units of work per second, and the CPU seconds of one unit, with what the server does in the background afterwards. */
+/**
+ * Units of work per second, and the CPU seconds of one unit, with what the server does in the background afterwards.
+ */
 export interface Speed { readonly perSecond: number, readonly cpuSeconds: number }
 
 /** `work` resolves with the units done and the seconds they took. */
-export async function speedOf (server: Running, work: () => Promise<{ units: number, seconds: number }>): Promise<Speed> {
+export async function speedOf (
+  server: Running, work: () => Promise<{ units: number, seconds: number }>
+): Promise<Speed> {
   await untilQuiet(server.pid)
   const before = cpuSeconds(server.pid)
   const { units, seconds } = await work()
@@ -39,7 +45,10 @@ export async function workOf (load: Load | Promise<Load>): Promise<{ units: numb
 export async function bestOf (...tests: (() => Promise<Speed>)[]): Promise<Speed> {
   const speeds: Speed[] = []
   for (const test of tests) speeds.push(await test())
-  return { perSecond: Math.max(...speeds.map(({ perSecond }) => perSecond)), cpuSeconds: Math.min(...speeds.map(({ cpuSeconds }) => cpuSeconds)) }
+  return {
+    perSecond: Math.max(...speeds.map(({ perSecond }) => perSecond)),
+    cpuSeconds: Math.min(...speeds.map(({ cpuSeconds }) => cpuSeconds))
+  }
 }
 
 export interface Work {
@@ -52,9 +61,18 @@ export interface Work {
 
 /** Two rows: the rate, and the CPU time of one unit of work. */
 export function rowsOf ({ work, against, rate, cpu }: Work, rounds: { ours: Speed, baseline: Speed }[]): Comparison[] {
-  const pairs = (of: (speed: Speed) => number) => rounds.map(({ ours, baseline }) => ({ ours: of(ours), baseline: of(baseline) }))
+  const pairs = (of: (speed: Speed) => number) =>
+    rounds.map(({ ours, baseline }) => ({ ours: of(ours), baseline: of(baseline) }))
   return [
-    { work, against, target: { least: rate.least }, unit: rate.unit, rounds: pairs(({ perSecond }) => perSecond * (rate.factor ?? 1)) },
+    {
+      work,
+      against,
+      target: {
+        least: rate.least
+      },
+      unit: rate.unit,
+      rounds: pairs(({ perSecond }) => perSecond * (rate.factor ?? 1))
+    },
     { work: `CPU of ${work}`, against, ...(cpu.most !== undefined && { target: { most: cpu.most } }), unit: cpu.unit, rounds: pairs(({ cpuSeconds }) => cpuSeconds * cpu.factor) }
   ]
 }

@@ -9,8 +9,12 @@ import type { Running } from './servers.ts'
 import { afterFile, beforeFile, deleteUploads, formHeaders } from './small.ts'
 import { bestOf, interleave, MIB_PER_SECOND, PER_GIB, rowsOf, speedOf } from './speed.ts'
 
-/** Resolves with the gibibytes that parallel transfers moved, and the seconds from the first byte to the last response. */
-export async function inParallel (streams: number, bytes: number, transfer: (index: number) => Promise<unknown>): Promise<{ units: number, seconds: number }> {
+/**
+ * Resolves with the gibibytes that parallel transfers moved, and the seconds from the first byte to the last response.
+ */
+export async function inParallel (
+  streams: number, bytes: number, transfer: (index: number) => Promise<unknown>
+): Promise<{ units: number, seconds: number }> {
   const began = performance.now()
   await Promise.all(Array.from({ length: streams }, (_, index) => transfer(index)))
   return { units: streams * bytes / GIB, seconds: (performance.now() - began) / 1000 }

@@ -29,8 +29,8 @@ function listOf (changes: Change[]): string {
 }
 
 /**
- * What is wrong with the version of a document, compared with the last release (Semantic Versioning 2.0.0, items 6 to 8);
- * undefined if nothing. An unchanged document may keep its version.
+ * What is wrong with the version of a document, compared with the last release (Semantic Versioning 2.0.0, items 6 to
+ * 8); undefined if nothing. An unchanged document may keep its version.
  */
 export function versionFault (released: Document, document: Document): string | undefined {
   const changes = changesBetween(released, document)

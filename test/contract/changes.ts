@@ -3,13 +3,17 @@ import { compareSchemas, type Change, type Direction, type Schema } from './sche
 export type { Change } from './schema-changes.ts'
 
 /** The part of an OpenAPI document that belongs to the contract. */
-export interface Document { info: { version: string }, paths: Record<string, Record<string, Schema>>, [part: string]: unknown }
+export interface Document {
+  info: { version: string }
+  paths: Record<string, Record<string, Schema>>
+  [part: string]: unknown
+}
 
 /**
- * The changes from one document to the next, each listed once: operations, credentials, parameters, bodies, statuses, headers
- * and codes. Texts and examples are not part of the contract. Removing an error status or code breaks no client. A new one is
- * handled like others of its class (RFC 9110 section 15), and so is a new problem type, and a new kind where the document says that
- * more may be added.
+ * The changes from one document to the next, each listed once: operations, credentials, parameters, bodies, statuses,
+ * headers and codes. Texts and examples are not part of the contract. Removing an error status or code breaks no
+ * client. A new one is handled like others of its class (RFC 9110 section 15), and so is a new problem type, and a new
+ * kind where the document says that more may be added.
  */
 export function changesBetween (before: Document, after: Document): Change[] {
   const follow = { before: resolver(before), after: resolver(after) }
@@ -18,7 +22,13 @@ export function changesBetween (before: Document, after: Document): Change[] {
     const [x, y] = [old.get(name), now.get(name)]
     if (x === undefined) return [{ level: 'added', subject: name, what: String(y?.summary) }]
     if (y === undefined) return [{ level: 'breaking', subject: name, what: 'operation removed' }]
-    return [...identity(x, y, name), ...credentials(x, y, name), ...parameters(x, y, name), ...body(x, y, name), ...responses(x, y, name)]
+    return [
+      ...identity(x, y, name),
+      ...credentials(x, y, name),
+      ...parameters(x, y, name),
+      ...body(x, y, name),
+      ...responses(x, y, name)
+    ]
   })
   const judged = changes.map((change): Change => isExpected(change) ? { ...change, level: 'added' } : change)
   return Array.from(new Map(judged.map(change => [JSON.stringify(change), change])).values())
@@ -31,7 +41,8 @@ export function changesBetween (before: Document, after: Document): Change[] {
   function credentials (x: Schema, y: Schema, subject: string): Change[] {
     const [was, is] = [x.security ?? [{}], y.security ?? [{}]] as [object[], object[]]
     const schemes = (way: object) => Object.keys(way).sort().join(' and ') || 'nothing'
-    const suffices = (way: object, ways: object[]) => ways.some(other => Object.keys(other).every(scheme => scheme in way))
+    const suffices = (way: object, ways: object[]) =>
+      ways.some(other => Object.keys(other).every(scheme => scheme in way))
     const [scope, scopeNow] = [x['x-required-scope'], y['x-required-scope']]
     return [
       ...was.filter(way => !suffices(way, is)).map((way): Change => ({ level: 'breaking', subject, what: `${schemes(way)} is no longer accepted` })),
@@ -113,6 +124,8 @@ function resolver (document: Document): (schema: Schema) => Schema {
 }
 
 /** The entries of both, side by side. */
-function entries<Value> (before: Record<string, Value> = {}, after: Record<string, Value> = {}): [string, Value | undefined, Value | undefined][] {
+function entries<Value> (
+  before: Record<string, Value> = {}, after: Record<string, Value> = {}
+): [string, Value | undefined, Value | undefined][] {
   return Object.keys({ ...before, ...after }).map(key => [key, before[key], after[key]])
 }

@@ -4,8 +4,8 @@ import { releaseFault, versionFault, withRelease, withUnreleased } from './chang
 import { changesBetween } from './changes.ts'
 
 /**
- * `npm run contract`: writes the changes since the last release into openapi/CHANGELOG.md, and fails if they break the contract
- * without a new major version. `npm run contract -- release`: makes the document the released one.
+ * `npm run contract`: writes the changes since the last release into openapi/CHANGELOG.md, and fails if they break the
+ * contract without a new major version. `npm run contract -- release`: makes the document the released one.
  */
 const [verb = 'check', folder = 'openapi'] = process.argv.slice(2)
 const read = async (name: string) => JSON.parse(await readFile(join(folder, name), 'utf8'))

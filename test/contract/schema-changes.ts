@@ -23,10 +23,15 @@ const LEVELS: Record<Direction, { narrower: Level, wider: Level }> = {
 }
 
 /**
- * Compares schemas of two documents. A shared schema is reported under its name, so a change in it is listed once, wherever
- * it is used. A change of an unknown keyword is breaking.
+ * Compares schemas of two documents. A shared schema is reported under its name, so a change in it is listed once,
+ * wherever it is used. A change of an unknown keyword is breaking.
  */
-export function compareSchemas (before: Schema, after: Schema, place: Place, follow: { before: (schema: Schema) => Schema, after: (schema: Schema) => Schema }): Change[] {
+export function compareSchemas (
+  before: Schema,
+  after: Schema,
+  place: Place,
+  follow: { before: (schema: Schema) => Schema, after: (schema: Schema) => Schema }
+): Change[] {
   const shared = before.$ref?.split('/').at(-1)
   return compare(before, after, { ...place, subject: shared ?? place.subject })
 
@@ -63,7 +68,9 @@ function isTighter (keyword: string, x: number | undefined, y: number | undefine
 }
 
 /** Clients ignore unknown properties, but may read or send each existing one. */
-function properties (before: Schema, after: Schema, subject: string, within: (x: Schema, y: Schema, name: string) => Change[]): Change[] {
+function properties (
+  before: Schema, after: Schema, subject: string, within: (x: Schema, y: Schema, name: string) => Change[]
+): Change[] {
   return Object.keys({ ...before, ...after }).flatMap((name): Change[] => {
     const [x, y] = [before[name], after[name]]
     if (x === undefined) return [{ level: 'added', subject: `${subject}.${name}`, what: 'property added' }]
@@ -91,8 +98,11 @@ function sets (before: unknown[], after: unknown[], noun: string, report: Report
 }
 
 /** The members of a union, identified by their types. */
-function members (before: Schema[], after: Schema[], report: Report, within: (x: Schema, y: Schema, name: string) => Change[]): Change[] {
-  const named = (schemas: Schema[]) => new Map(schemas.map(schema => [JSON.stringify(schema.type ?? schema.$ref), schema]))
+function members (
+  before: Schema[], after: Schema[], report: Report, within: (x: Schema, y: Schema, name: string) => Change[]
+): Change[] {
+  const named = (schemas: Schema[]) =>
+    new Map(schemas.map(schema => [JSON.stringify(schema.type ?? schema.$ref), schema]))
   const [x, y] = [named(before), named(after)]
   return [
     ...sets(Array.from(x.keys()), Array.from(y.keys()), 'alternative', report),

@@ -8,7 +8,9 @@ export async function recordFailure (metadata: Metadata, attempt: NewAttempt): P
 }
 
 /** How many recorded failures of the last `seconds` a limit counts at the time `at`. */
-export async function countFailures (metadata: Metadata, matching: AttemptFilter, { seconds = 900, at = Date.now() } = {}): Promise<number> {
+export async function countFailures (
+  metadata: Metadata, matching: AttemptFilter, { seconds = 900, at = Date.now() } = {}
+): Promise<number> {
   const stranger: Attempt = { kind: 'sign_in', network: '', usernameKey: '', isKnownNetwork: true, at }
   for (let limit = 1; ; limit++) {
     const claim = await metadata.attempts.claim(stranger, [{ matching, limit, seconds }])

@@ -24,7 +24,9 @@ export async function expectRefusal (t: Test, args: string[], settings: Settings
 }
 
 /** Every file below a folder, by path. */
-export async function filesIn (folder: string): Promise<Record<string, { ino: number, mtimeMs: number, nlink: number, sha256: string }>> {
+export async function filesIn (
+  folder: string
+): Promise<Record<string, { ino: number, mtimeMs: number, nlink: number, sha256: string }>> {
   const entries = (await readdir(folder, { recursive: true, withFileTypes: true })).filter(entry => entry.isFile())
   return Object.fromEntries(await Promise.all(entries.map(async entry => {
     const path = join(entry.parentPath, entry.name)
@@ -33,7 +35,8 @@ export async function filesIn (folder: string): Promise<Record<string, { ino: nu
   })))
 }
 
-export const contentsOf = async (folder: string) => Object.fromEntries(Object.entries(await filesIn(folder)).map(([path, { sha256 }]) => [path, sha256]))
+export const contentsOf = async (folder: string) =>
+  Object.fromEntries(Object.entries(await filesIn(folder)).map(([path, { sha256 }]) => [path, sha256]))
 export const blobsIn = async (folder: string) => (await readdir(join(folder, 'blobs'), { recursive: true, withFileTypes: true })).filter(entry => entry.isFile()).map(entry => entry.name).sort()
 
 /** The files of a user, by name, after checking that their bytes match their digests. */
@@ -48,7 +51,9 @@ export async function filesOfUser (t: Test, client: Client, user: User): Promise
 }
 
 /** A data folder with the files of one user; its server is closed. */
-export async function createStore (t: Test, contents: Record<string, string | Uint8Array>, settings: Settings = {}): Promise<{ folder: string, dataDir: string, user: User, token: string }> {
+export async function createStore (
+  t: Test, contents: Record<string, string | Uint8Array>, settings: Settings = {}
+): Promise<{ folder: string, dataDir: string, user: User, token: string }> {
   // Calling `testdir()` again would empty the folder.
   const folder = await mkdtemp(join(existsSync(t.testdirName) ? t.testdirName : t.testdir(), 'store-'))
   const dataDir = join(folder, 'data')

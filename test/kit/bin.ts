@@ -21,10 +21,14 @@ export interface Start {
 }
 
 /**
- * The command that runs the bin with exactly these settings. `env -i` removes the loader that tap adds to the environment of
- * every child process: it costs 0.3 s of CPU.
+ * The command that runs the bin with exactly these settings. `env -i` removes the loader that tap adds to the
+ * environment of every child process: it costs 0.3 s of CPU.
  */
-export function commandOf (args: string[], settings: Record<string, string> = {}, { under = [], node = process.execPath, nodeArgs = [], isCounted = true }: Start = {}): [program: string, args: string[]] {
+export function commandOf (
+  args: string[],
+  settings: Record<string, string> = {},
+  { under = [], node = process.execPath, nodeArgs = [], isCounted = true }: Start = {}
+): [program: string, args: string[]] {
   const counting = isCounted && isMeasured
   const { PATH = '', HOME = '' } = process.env
   const variables = Object.entries({ PATH, HOME, ...(counting && { COVERAGE: '1' }), ...settings }).map(([name, value]) => `${name}=${value}`)

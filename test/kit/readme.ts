@@ -10,7 +10,10 @@ export const readReadme = () => readFile(join(root, 'README.md'), 'utf8')
 /** The operator's guide. */
 export const readGuide = () => readFile(join(root, 'src/deployment/operating.md'), 'utf8')
 
-/** The text below a heading, up to the next one of the same or a higher level. A single `#` starts a line for root, not a heading. */
+/**
+ * The text below a heading, up to the next one of the same or a higher level. A single `#` starts a line for root, not
+ * a heading.
+ */
 export function sectionOf (text: string, heading: string): string {
   const [hashes = ''] = heading.split(' ')
   return text.split(`\n${heading}\n`)[1]?.split(new RegExp(`\n#{2,${hashes.length}} `))[0] ?? ''
@@ -24,7 +27,10 @@ export const fencedIn = (text: string) =>
 export const blocksOf = (text: string, language: string) =>
   fencedIn(text).filter(block => block.language === language).map(({ lines }) => lines)
 
-/** The commands of scaling.md: those that make secrets, those that move a store, and those that only another machine could run. */
+/**
+ * The commands of scaling.md: those that make secrets, those that move a store, and those that only another machine
+ * could run.
+ */
 export async function scalingCommands (): Promise<Record<'secrets' | 'move' | 'elsewhere', string[]>> {
   const page = await readFile(join(root, 'src/deployment/scaling.md'), 'utf8')
   const byRoot = blocksOf(page, 'console').flat()

@@ -1,7 +1,8 @@
 import { subscribe } from 'node:diagnostics_channel'
 import { openSync, writeSync } from 'node:fs'
 
-// Plain JavaScript, because it is loaded into the bin: `EXCHANGES=file node --import ./test/kit/recorder.js dist/main.js`.
+// Plain JavaScript, because it is loaded into the bin:
+// `EXCHANGES=file node --import ./test/kit/recorder.js dist/main.js`.
 
 /** Documented bodies; the bytes of files are not recorded. */
 const DESCRIBED = /^application\/(?:problem\+)?json\b/
@@ -13,7 +14,8 @@ const DESCRIBED = /^application\/(?:problem\+)?json\b/
  * @property {number} status
  * @property {Record<string, unknown>} headers
  * @property {string} body Empty unless it is JSON.
- * @property {string} [given] The body that the handler returned, as JSON: a serialiser silently drops properties missing from its schema.
+ * @property {string} [given] The body that the handler returned, as JSON: a serialiser silently drops properties
+ * missing from its schema.
  */
 
 /** The bodies that handlers sent, by response. */
@@ -23,7 +25,8 @@ subscribe('tracing:fastify.request.handler:start', message => {
   const { reply } = /** @type {{ reply: import('fastify').FastifyReply }} */ (message)
   const { send } = reply
   reply.send = (/** @type {unknown} */ payload) => {
-    const isJson = payload !== null && [Object.prototype, Array.prototype].includes(Object.getPrototypeOf(Object(payload)))
+    const isJson = payload !== null &&
+      [Object.prototype, Array.prototype].includes(Object.getPrototypeOf(Object(payload)))
     if (isJson) given.set(reply.raw, JSON.stringify(payload))
     return send.call(reply, payload)
   }
@@ -71,14 +74,17 @@ export function record (request, response, report) {
     if (headers === undefined) return
     // Node does not send the body of a response to HEAD.
     const body = request.method === 'HEAD' ? '' : Buffer.concat(chunks).toString()
-    report({ method: String(request.method), path, status: response.statusCode, headers, body, given: given.get(response) })
+    report({
+      method: String(request.method), path, status: response.statusCode, headers, body, given: given.get(response)
+    })
   })
 }
 
 if (process.env.EXCHANGES !== undefined) {
   const file = openSync(process.env.EXCHANGES, 'a')
   subscribe('http.server.request.start', message => {
-    const { request, response } = /** @type {{ request: import('node:http').IncomingMessage, response: import('node:http').ServerResponse }} */ (message)
+    /** @type {{ request: import('node:http').IncomingMessage, response: import('node:http').ServerResponse }} */
+    const { request, response } = /** @type {any} */ (message)
     record(request, response, recorded => writeSync(file, `${JSON.stringify(recorded)}\n`))
   })
 }

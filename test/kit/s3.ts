@@ -11,7 +11,8 @@ import { crc32 } from 'node:zlib'
 import type { Test } from 'tap'
 import { MIB } from './sizes.ts'
 
-// A server with the part of the S3 protocol that the store uses. It is strict: it refuses what some S3-compatible store refuses.
+// A server with the part of the S3 protocol that the store uses. It is strict: it refuses what some S3-compatible store
+// refuses.
 
 const ACCESS_KEY = 'AKIAFAKEFAKEFAKEFAKE'
 const SECRET_KEY = 'a secret that only this test knows'
@@ -24,9 +25,10 @@ const EMPTY_SHA256 = createHash('sha256').digest('hex')
 export const credentials = { AWS_ACCESS_KEY_ID: ACCESS_KEY, AWS_SECRET_ACCESS_KEY: SECRET_KEY, AWS_EC2_METADATA_DISABLED: 'true' }
 
 /**
- * What goes wrong with a request: an answer with this code; no answer; one after `slow` ms; a connection that is cut before the answer,
- * after the operation was done (`lost`), or in the middle of the body; a body that stops in the middle (`stall`), or ends there (`short`); a byte that changes
- * on its way, up or down, the first one or the one with this index.
+ * What goes wrong with a request: an answer with this code; no answer; one after `slow` ms; a connection that is cut
+ * before the answer, after the operation was done (`lost`), or in the middle of the body; a body that stops in the
+ * middle (`stall`), or ends there (`short`); a byte that changes on its way, up or down, the first one or the one with
+ * this index.
  */
 export type Fault = { status: number, code: string } | { slow: number } | { corruptAt: number } | 'hang' | 'reset' | 'lost' | 'cut' | 'stall' | 'short' | 'corrupt'
 
@@ -60,7 +62,11 @@ export interface FakeS3 {
 }
 
 /** An object of several parts stays in their files. */
-interface StoredObject { readonly files: readonly { readonly file: string, readonly size: number }[], readonly size: number, readonly etag: string }
+interface StoredObject {
+  readonly files: readonly { readonly file: string, readonly size: number }[]
+  readonly size: number
+  readonly etag: string
+}
 
 interface Upload { readonly key: string, readonly parts: Map<number, StoredObject> }
 
@@ -77,7 +83,9 @@ class Refusal extends Error {
 const isMark = (key: string) => /(?:^|\/)installations\//.test(key)
 
 /** A server with one bucket, stopped when the test ends. */
-export async function openS3 (t: Test, folder = t.testdir(), options: { bucket?: string, isReadOnly?: boolean } = {}): Promise<FakeS3> {
+export async function openS3 (
+  t: Test, folder = t.testdir(), options: { bucket?: string, isReadOnly?: boolean } = {}
+): Promise<FakeS3> {
   const s3 = await startS3(folder, options)
   t.teardown(s3.stop)
   return s3
@@ -122,7 +130,9 @@ export async function startS3 (folder: string, { bucket = 'files', isReadOnly = 
     }
   }
 
-  async function answer (message: IncomingMessage, response: ServerResponse, { method, key, query }: S3Request, fault: Fault | undefined): Promise<void> {
+  async function answer (
+    message: IncomingMessage, response: ServerResponse, { method, key, query }: S3Request, fault: Fault | undefined
+  ): Promise<void> {
     const uploadId = query.get('uploadId')
     const body = method === 'PUT' || method === 'POST' ? await receive(message, fault === 'corrupt') : undefined
     const done = (send: () => void) => { if (fault === 'lost') message.destroy(); else send() }
@@ -282,7 +292,12 @@ export async function startS3 (folder: string, { bucket = 'files', isReadOnly = 
     sendXml(response, 200, `<ListMultipartUploadsResult><Bucket>${bucket}</Bucket><IsTruncated>${all.length > limit}</IsTruncated>${next}${listed}</ListMultipartUploadsResult>`)
   }
 
-  async function sendObject (response: ServerResponse, method: string, key: string, { message, query, fault }: { message: IncomingMessage, query: URLSearchParams, fault: Fault | undefined }): Promise<void> {
+  async function sendObject (
+    response: ServerResponse,
+    method: string,
+    key: string,
+    { message, query, fault }: { message: IncomingMessage, query: URLSearchParams, fault: Fault | undefined }
+  ): Promise<void> {
     const object = objects.get(key)
     if (object === undefined) throw new Refusal(404, 'NoSuchKey')
     const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(message.headers.range ?? '') ?? []
@@ -321,9 +336,12 @@ export async function startS3 (folder: string, { bucket = 'files', isReadOnly = 
     remove: key => { objects.delete(key) },
     marks: () => Array.from(objects.keys()).filter(isMark).sort(),
     uploads: () => Array.from(uploads.values(), ({ key }) => key).sort(),
-    storedBytes: () => [...objects.values(), ...Array.from(uploads.values(), ({ parts }) => [...parts.values()]).flat()].reduce((sum, { size }) => sum + size, 0),
+    storedBytes: () => [
+      ...objects.values(), ...Array.from(uploads.values(), ({ parts }) => [...parts.values()]).flat()
+    ].reduce((sum, { size }) => sum + size, 0),
     fileOf: key => String(objects.get(key)?.files[0]?.file),
-    connections: () => new Promise((resolve, reject) => server.getConnections((error, count) => error === null ? resolve(count) : reject(error))),
+    connections: () => new Promise((resolve, reject) =>
+      server.getConnections((error, count) => error === null ? resolve(count) : reject(error))),
     async stop () {
       const closed = new Promise(resolve => server.close(resolve))
       server.closeAllConnections()

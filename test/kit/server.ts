@@ -18,8 +18,9 @@ import { certify } from './certificates.ts'
 import { allowNonConforming, checkConformance, checkRecorded, checkServer } from './conformance.ts'
 import { storeSettings } from './stores.ts'
 
-// tap removes a test's folder ahead of all that is torn down, unless there was something to tear down before the folder was made.
-// A server that still moves bytes would then put files into a folder that is being removed, and outlive the test.
+// tap removes a test's folder ahead of all that is torn down, unless there was something to tear down before the folder
+// was made. A server that still moves bytes would then put files into a folder that is being removed, and outlive the
+// test.
 tap.beforeEach(t => t.teardown(() => {}))
 
 export type Settings = Record<string, string>
@@ -92,7 +93,10 @@ export interface ServerProcess extends Client {
   end (signal: NodeJS.Signals): Promise<number | null>
 }
 
-/** The bin in a child process. It listens on a free port unless PORT is set. Coverage is measured only on request: the other tests do it faster. */
+/**
+ * The bin in a child process. It listens on a free port unless PORT is set. Coverage is measured only on request: the
+ * other tests do it faster.
+ */
 export async function spawnServer (t: Test, settings: Settings, start: Start = {}): Promise<ServerProcess> {
   const exchanges = join(tmpdir(), `magicstore-exchanges-${randomUUID()}`)
   const child = spawnBin(['serve'], { PORT: '0', LOG_LEVEL: 'info', MIN_FREE_BYTES: '0', EXCHANGES: exchanges, ...await withStore(settings) }, { nodeArgs: ['--import', new URL('recorder.js', import.meta.url).href], isCounted: false, ...start })
@@ -136,7 +140,12 @@ export function clientOf (port: number): Client {
   return { port, url: `http://127.0.0.1:${port}`, send: (method, path, options) => send(port, method, path, options) }
 }
 
-async function send (port: number, method: string, path: string, { headers = {}, user, token, json, body, isBroken = false }: SendOptions = {}): Promise<Answer> {
+async function send (
+  port: number,
+  method: string,
+  path: string,
+  { headers = {}, user, token, json, body, isBroken = false }: SendOptions = {}
+): Promise<Answer> {
   if (isBroken) allowNonConforming(method, path)
   const payload = json === undefined ? body : JSON.stringify(json)
   const options: RequestOptions = {
@@ -163,7 +172,14 @@ async function send (port: number, method: string, path: string, { headers = {},
   const [response] = await answered
   const bytes = Buffer.concat(await response.toArray())
   const text = bytes.toString()
-  const answer: Answer = { status: response.statusCode, headers: response.headers, rawHeaders: response.rawHeaders, bytes, text, get json () { return JSON.parse(text) } }
+  const answer: Answer = {
+    status: response.statusCode,
+    headers: response.headers,
+    rawHeaders: response.rawHeaders,
+    bytes,
+    text,
+    get json () { return JSON.parse(text) }
+  }
   checkConformance({ method, path, status: answer.status, headers: answer.headers, body: /json\b/.test(String(answer.headers['content-type'])) ? text : '' })
   return answer
 }

@@ -22,7 +22,9 @@ export const skipWithoutSqlite = kind !== 'sqlite-folder' && 'the metadata is no
 export const skipWithoutFolder = !isInFolder && 'the bytes are not in a folder'
 
 /** Started by the first server of this process. */
-let services: Promise<{ postgres: PostgresServer, s3: FakeS3, credentials: Record<string, string>, newDatabase: () => Promise<string> }> | undefined
+let services: Promise<{
+  postgres: PostgresServer, s3: FakeS3, credentials: Record<string, string>, newDatabase: () => Promise<string>
+}> | undefined
 
 async function startServices () {
   // Loaded on demand: most test files use SQLite and a folder.

@@ -17,8 +17,8 @@ interface Sent {
 }
 
 /**
- * Sends bytes that may be invalid HTTP, and reads every complete response until the server closes the connection. The client
- * half-closes it after the first complete response.
+ * Sends bytes that may be invalid HTTP, and reads every complete response until the server closes the connection. The
+ * client half-closes it after the first complete response.
  * @throws if the response is not HTTP, or if nothing arrives and the connection stays open.
  */
 export async function exchange (port: number, { bytes, method, isCut, isExact = true }: Sent): Promise<WireAnswer[]> {

@@ -34,7 +34,9 @@ function isProblem (test: Test, answer: Answer, status: number, code: string, me
 }
 
 /** Creates a personal access token through the API. */
-async function makeToken (client: Client, user: User, scopes: string[], more: { expiresAt?: string | null } = {}): Promise<{ id: number, token: string }> {
+async function makeToken (
+  client: Client, user: User, scopes: string[], more: { expiresAt?: string | null } = {}
+): Promise<{ id: number, token: string }> {
   const { status, json } = await client.send('POST', '/api/tokens', { user, json: { name: 'a script', scopes, ...more } })
   if (status !== 201) throw new Error(`no token was created: ${JSON.stringify(json)}`)
   return json
@@ -46,7 +48,9 @@ async function passwordHash (dataDir: string, id: number): Promise<string> {
 }
 
 /** Starts a request whose credential is accepted; `release` sends its body and returns the whole response. */
-async function holdBody (port: number, [line, ...fields]: string[], body: string): Promise<{ begin (bytes: number): void, release (): Promise<string> }> {
+async function holdBody (
+  port: number, [line, ...fields]: string[], body: string
+): Promise<{ begin (bytes: number): void, release (): Promise<string> }> {
   const socket = connect(port, '127.0.0.1')
   socket.write([`${line} HTTP/1.1`, 'Host: a', ...fields, 'Expect: 100-continue', `Content-Length: ${Buffer.byteLength(body)}`, 'Connection: close', '', ''].join('\r\n'))
   let sent = 0
@@ -165,7 +169,8 @@ t.test('of two who change a password at once, one is told that it was another by
 t.test('a token issued for the old password while it is changed does not outlive the change', async t => {
   const server = await startServer(t, { SIGN_IN_FAILURES: '1000' })
   const { user } = await signUp(server, 'ab', 'old')
-  const sendOld = (method: string, path: string, json?: unknown) => server.send(method, path, { user, ...(json !== undefined && { json }) })
+  const sendOld = (method: string, path: string, json?: unknown) =>
+    server.send(method, path, { user, ...(json !== undefined && { json }) })
   const changed = new AbortController()
   const answers: Answer[] = []
   const keepAsking = async (ask: () => Promise<Answer>) => { while (!changed.signal.aborted) answers.push(await ask()) }
@@ -211,7 +216,9 @@ t.test('a password that was hashed with other parameters is hashed anew by who s
     const server = await startServer(t, { DATA_DIR: dataDir })
     t.equal((await server.send('GET', '/api/resource', { user: ['ab', 'wrong'] })).status, 401)
     t.equal(await passwordHash(dataDir, id), old, 'a wrong one changes nothing')
-    for (const { status } of await Promise.all(Array.from({ length: count }, () => send(server)))) t.ok(status < 300, String(status))
+    for (const { status } of await Promise.all(Array.from({ length: count }, () => send(server)))) {
+      t.ok(status < 300, String(status))
+    }
     t.match(await passwordHash(dataDir, id), /^\$argon2id\$v=19\$m=19456,(?:t=2,p=1)\$/)
     t.equal((await server.send('GET', '/api/resource', { user })).status, 200)
     t.equal((await server.send('GET', '/api/resource', { token })).status, 200, 'tokens stay valid')
@@ -409,7 +416,8 @@ t.test('a token is ended by being presented, by its id, or with all others, and 
   }
   for (let round = 0; round < 3; round++) {
     const mine = await issueToken(server, { user })
-    // Written in one turn to connections that are open, so that all of them are authenticated before the first has ended it.
+    // Written in one turn to connections that are open, so that all of them are authenticated before the first has
+    // ended it.
     const sockets = await Promise.all(Array.from({ length: 4 }, async () => {
       const socket = connect(server.port, '127.0.0.1')
       await once(socket, 'connect')
@@ -566,41 +574,44 @@ t.test('every operation asks of a token the scope that the document names, and o
   const tus = { 'tus-resumable': '1.0.0' }
   const append = { ...tus, 'upload-offset': '0', 'content-type': 'application/offset+octet-stream' }
   // Responses for an accepted token; a deletion of something missing shows that it was authorised.
-  const operations: Record<string, [method: string, path: string, scope: string | undefined, status: number, options?: SendOptions]> = {
-    getResource: ['GET', '/api/resource', undefined, 200],
-    getAccount: ['GET', '/api/account', undefined, 200],
-    listEvents: ['GET', '/api/account/events', undefined, 200],
-    listTokens: ['GET', '/api/tokens', undefined, 200],
-    downloadFile: ['GET', '/uploads/a.txt', 'files:read', 200],
-    headFile: ['HEAD', '/uploads/a.txt', 'files:read', 200],
-    listFiles: ['GET', '/api/files', 'files:read', 200],
-    getFile: ['GET', '/api/files/a.txt', 'files:read', 200],
-    uploadFile: ['POST', '/', 'files:write', 200, form],
-    putFile: ['PUT', '/uploads/a.txt', 'files:write', 200, { body: 'a' }],
-    renameFile: ['PATCH', '/api/files/a.txt', 'files:write', 200, { json: { name: 'a.txt' } }],
-    deleteFile: ['DELETE', '/uploads/nothing', 'files:write', 404],
-    listVersions: ['GET', '/api/files/a.txt/versions', 'files:read', 200],
-    restoreVersion: ['POST', `/api/files/a.txt/versions/${'0'.repeat(32)}/restore`, 'files:write', 404],
-    deleteVersion: ['DELETE', `/api/files/a.txt/versions/${'0'.repeat(32)}`, 'files:write', 404],
-    listTrash: ['GET', '/api/trash', 'files:read', 200],
-    restoreFile: ['POST', `/api/trash/${'0'.repeat(32)}/restore`, 'files:write', 404],
-    deleteFromTrash: ['DELETE', `/api/trash/${'0'.repeat(32)}`, 'files:write', 404],
-    emptyTrash: ['DELETE', '/api/trash', 'files:write', 204],
-    createUpload: ['POST', '/api/uploads', 'files:write', 201, { headers: { ...tus, 'upload-length': '9', 'upload-metadata': 'filename Yg==' } }],
-    listUploads: ['GET', '/api/uploads', 'files:write', 200],
-    getUpload: ['GET', upload, 'files:write', 404],
-    headUpload: ['HEAD', upload, 'files:write', 404],
-    appendUpload: ['PATCH', upload, 'files:write', 404, { headers: append, body: 'a' }],
-    overrideUpload: ['POST', upload, 'files:write', 404, { headers: { ...append, 'x-http-method-override': 'PATCH' }, body: 'a' }],
-    cancelUpload: ['DELETE', upload, 'files:write', 404],
-    deleteToken: ['DELETE', '/api/tokens/4711', 'account', 404],
-    createToken: ['POST', '/api/tokens', 'password', 201, { json: { name: 'x', scopes: ['account'] } }],
-    createSession: ['POST', '/api/session', 'password', 201],
-    changePassword: ['PUT', '/api/account/password', 'password', 204, { json: { password: 'x' } }],
-    deleteAccount: ['DELETE', '/api/account', 'password', 204],
-    deleteTokens: ['DELETE', '/api/tokens', 'account', 204],
-    endToken: ['DELETE', '/api/token', undefined, 204]
-  }
+  const operations: Record<string, [
+    method: string, path: string, scope: string | undefined, status: number, options?: SendOptions
+  ]> =
+    {
+      getResource: ['GET', '/api/resource', undefined, 200],
+      getAccount: ['GET', '/api/account', undefined, 200],
+      listEvents: ['GET', '/api/account/events', undefined, 200],
+      listTokens: ['GET', '/api/tokens', undefined, 200],
+      downloadFile: ['GET', '/uploads/a.txt', 'files:read', 200],
+      headFile: ['HEAD', '/uploads/a.txt', 'files:read', 200],
+      listFiles: ['GET', '/api/files', 'files:read', 200],
+      getFile: ['GET', '/api/files/a.txt', 'files:read', 200],
+      uploadFile: ['POST', '/', 'files:write', 200, form],
+      putFile: ['PUT', '/uploads/a.txt', 'files:write', 200, { body: 'a' }],
+      renameFile: ['PATCH', '/api/files/a.txt', 'files:write', 200, { json: { name: 'a.txt' } }],
+      deleteFile: ['DELETE', '/uploads/nothing', 'files:write', 404],
+      listVersions: ['GET', '/api/files/a.txt/versions', 'files:read', 200],
+      restoreVersion: ['POST', `/api/files/a.txt/versions/${'0'.repeat(32)}/restore`, 'files:write', 404],
+      deleteVersion: ['DELETE', `/api/files/a.txt/versions/${'0'.repeat(32)}`, 'files:write', 404],
+      listTrash: ['GET', '/api/trash', 'files:read', 200],
+      restoreFile: ['POST', `/api/trash/${'0'.repeat(32)}/restore`, 'files:write', 404],
+      deleteFromTrash: ['DELETE', `/api/trash/${'0'.repeat(32)}`, 'files:write', 404],
+      emptyTrash: ['DELETE', '/api/trash', 'files:write', 204],
+      createUpload: ['POST', '/api/uploads', 'files:write', 201, { headers: { ...tus, 'upload-length': '9', 'upload-metadata': 'filename Yg==' } }],
+      listUploads: ['GET', '/api/uploads', 'files:write', 200],
+      getUpload: ['GET', upload, 'files:write', 404],
+      headUpload: ['HEAD', upload, 'files:write', 404],
+      appendUpload: ['PATCH', upload, 'files:write', 404, { headers: append, body: 'a' }],
+      overrideUpload: ['POST', upload, 'files:write', 404, { headers: { ...append, 'x-http-method-override': 'PATCH' }, body: 'a' }],
+      cancelUpload: ['DELETE', upload, 'files:write', 404],
+      deleteToken: ['DELETE', '/api/tokens/4711', 'account', 404],
+      createToken: ['POST', '/api/tokens', 'password', 201, { json: { name: 'x', scopes: ['account'] } }],
+      createSession: ['POST', '/api/session', 'password', 201],
+      changePassword: ['PUT', '/api/account/password', 'password', 204, { json: { password: 'x' } }],
+      deleteAccount: ['DELETE', '/api/account', 'password', 204],
+      deleteTokens: ['DELETE', '/api/tokens', 'account', 204],
+      endToken: ['DELETE', '/api/token', undefined, 204]
+    }
   const { paths } = (await server.send('GET', '/openapi.json')).json
   const documented = Object.values(paths).flatMap(path => Object.values(path as Record<string, { operationId: string, security?: Record<string, string[]>[], 'x-required-scope'?: string }>))
   const guarded = documented.filter(({ security }) => security?.some(way => 'basic' in way))
@@ -713,7 +724,9 @@ t.test('of each account the latest 200 events are kept', async t => {
   const { user } = await signUp(server, 'ab')
   const other = await signUp(server, 'other')
   const { token } = await makeToken(server, user, ['account'])
-  for (let first = 0; first < 210; first += 30) await Promise.all(Array.from({ length: 30 }, () => issueToken(server, { token })))
+  for (let first = 0; first < 210; first += 30) {
+    await Promise.all(Array.from({ length: 30 }, () => issueToken(server, { token })))
+  }
   const list = async () => (await server.send('GET', '/api/account/events?limit=1000', { token })).json.events.map((event: { kind: string }) => event.kind)
   await until(async () => (await list()).every((kind: string) => kind === 'token_issued'))
   t.equal((await list()).length, 200)
@@ -762,7 +775,8 @@ t.test('no password and no token is in the log or the data folder of a busy serv
   t.match(written, /"kind":"sign_in_failed"[^]*"kind":"password_changed"[^]*"kind":"account_removed"/)
   const lines = written.split('\n').filter(line => line.includes('"security"')).map(line => JSON.parse(line).security)
   for (const line of lines) t.match(line, { kind: /^[a-z_]+$/, network: '127.0.0.1', requestId: /./ })
-  const files = readdirSync(dataDir, { recursive: true, withFileTypes: true }).filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name))
+  const files = readdirSync(dataDir, { recursive: true, withFileTypes: true }).filter(entry => entry.isFile())
+    .map(entry => join(entry.parentPath, entry.name))
   for (const [place, bytes] of [['the log', Buffer.from(written)], ['the database', Buffer.from(await textOfDatabase(dataDir))], ...files.map(file => [file, readFileSync(file)])] as [string, Buffer][]) {
     for (const text of secrets) if (bytes.includes(text)) t.fail(`${place} contains ${text}`)
   }
@@ -793,7 +807,9 @@ t.test('what time has made useless is forgotten a minute later, however much the
     metadata.tokens.add({ ...token, kind: 'personal', expiresAt: null })
   ])
   // The last one as if the clock had been set back since.
-  for (const { time, times } of [{ time: now - 3 * hour, times: 1200 }, { time: now - hour, times: 1 }, { time: now + hour, times: 1 }]) {
+  for (const { time, times } of [
+    { time: now - 3 * hour, times: 1200 }, { time: now - hour, times: 1 }, { time: now + hour, times: 1 }
+  ]) {
     clock.set(time)
     await Promise.all(Array.from({ length: times }, () => recordFailure(metadata, attempt)))
   }

@@ -33,13 +33,19 @@ export interface Operation {
   security: Record<string, string[]>[]
   parameters?: Parameter[]
   requestBody?: { content: Record<string, Media & { schema: Schema }> }
-  responses: Record<string, { headers?: Record<string, { schema: Schema, example?: unknown }>, content?: Record<string, Media> }>
+  responses: Record<string, {
+    headers?: Record<string, { schema: Schema, example?: unknown }>, content?: Record<string, Media>
+  }>
 }
-export interface Document { paths: Record<string, Record<string, Operation>>, components: { schemas: Record<string, Schema>, examples: Record<string, { value: any }> } }
+export interface Document {
+  paths: Record<string, Record<string, Operation>>
+  components: { schemas: Record<string, Schema>, examples: Record<string, { value: any }> }
+}
 export interface Listed { method: string, path: string, operation: Operation }
 
 export function operationsOf ({ paths }: Document): Listed[] {
-  return Object.entries(paths).flatMap(([path, item]) => Object.entries(item).map(([method, operation]) => ({ method: method.toUpperCase(), path, operation })))
+  return Object.entries(paths).flatMap(([path, item]) =>
+    Object.entries(item).map(([method, operation]) => ({ method: method.toUpperCase(), path, operation })))
 }
 
 /** Longest text drawn if a schema allows more; the mutations exceed higher limits. */
@@ -85,10 +91,15 @@ export function createDrawer (document: Document, hints: Hints): Drawer {
   }
 
   function objects ({ properties = {}, required = [] }: Schema): fc.Arbitrary<object> {
-    return fc.record(Object.fromEntries(Object.entries(properties).map(([name, schema]) => [name, valuesOf(schema, name)])), { requiredKeys: required })
+    return fc.record(
+      Object.fromEntries(Object.entries(properties).map(([name, schema]) => [name, valuesOf(schema, name)])),
+      { requiredKeys: required }
+    )
   }
 
-  function arrays ({ items = {}, minItems: minLength = 0, maxItems: maxLength = 10, uniqueItems = false }: Schema): fc.Arbitrary<unknown[]> {
+  function arrays ({
+    items = {}, minItems: minLength = 0, maxItems: maxLength = 10, uniqueItems = false
+  }: Schema): fc.Arbitrary<unknown[]> {
     const bounds = { minLength, maxLength: Math.min(maxLength, 10) }
     return uniqueItems ? fc.uniqueArray(valuesOf(items), bounds) : fc.array(valuesOf(items), bounds)
   }
@@ -112,7 +123,8 @@ function strings ({ format, pattern, minLength = 0, maxLength = MAX_DRAWN_LENGTH
   const text = fc.oneof(fc.string({ minLength, maxLength: longest }), fc.string({ minLength, maxLength: longest, unit: 'grapheme' }), fc.string({ minLength, maxLength: longest, unit: 'binary' }))
   if (pattern === undefined) return text
   const expression = new RegExp(pattern, 'u')
-  // For a negated class the generator draws only ASCII; if it does not support a construct, use any text that matches by chance.
+  // For a negated class the generator draws only ASCII; if it does not support a construct, use any text that matches
+  // by chance.
   try {
     return fc.oneof(fc.stringMatching(expression, { maxLength: longest }), text.filter(value => expression.test(value)))
   } catch {

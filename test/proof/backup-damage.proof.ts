@@ -13,7 +13,10 @@ import { runBin, startServer, type Settings } from '../kit/server.ts'
 import { MIB } from '../kit/sizes.ts'
 
 /** A way to damage a backup, given its folder, the folder of its snapshot and one of its blobs. */
-interface Damage { what: string, spoil: (place: { folder: string, snapshot: string, blob: string }) => Promise<unknown> }
+interface Damage {
+  what: string
+  spoil: (place: { folder: string, snapshot: string, blob: string }) => Promise<unknown>
+}
 
 async function flip (path: string, offset: number): Promise<void> {
   const bytes = await readFile(path)

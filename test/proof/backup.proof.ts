@@ -20,7 +20,9 @@ import { until } from '../kit/waiting.ts'
 const ROUNDS = countOf({ quick: 1, full: 3 })
 
 /** The versions and the trash of a user, after checking the bytes of the versions. */
-async function keptOfUser (t: Test, client: Client, user: User): Promise<{ versions: Record<string, unknown[]>, trash: { id: string, name: string, sha256: string }[] }> {
+async function keptOfUser (
+  t: Test, client: Client, user: User
+): Promise<{ versions: Record<string, unknown[]>, trash: { id: string, name: string, sha256: string }[] }> {
   const token = await issueToken(client, { user })
   const versions: Record<string, unknown[]> = {}
   for (const { name } of (await client.send('GET', '/api/files?limit=1000', { token })).json.files.map(({ name }: { name: string }) => ({ name: encodeURIComponent(name) }))) {
@@ -76,7 +78,8 @@ t.test('a backup of a running server is restored elsewhere with the same account
   await until(async () => (await readdir(join(target, 'incoming'))).length === 0)
   for (const root of [folder, target]) {
     for (const name of ['.', ...await readdir(root, { recursive: true })]) {
-      const { mode, isDirectory } = await lstat(join(root, name)).then(stats => ({ mode: stats.mode & 0o777, isDirectory: stats.isDirectory() }))
+      const { mode, isDirectory } =
+        await lstat(join(root, name)).then(stats => ({ mode: stats.mode & 0o777, isDirectory: stats.isDirectory() }))
       t.equal(mode.toString(8), isDirectory ? '700' : '600', name)
     }
   }
@@ -180,11 +183,19 @@ t.test('a data folder of an older format is backed up as it is, and brought up t
   t.ok((await readdir(join(folder, 'restored'))).some(name => name.startsWith('magicstore.db.before')))
 })
 
-/** A worker's files after each acknowledged operation (name to `trash DIGEST` for a deleted one), and their state after the one in progress. */
+/**
+ * A worker's files after each acknowledged operation (name to `trash DIGEST` for a deleted one), and their state after
+ * the one in progress.
+ */
 interface History { states: ReadonlyMap<string, string>[], next: ReadonlyMap<string, string> | undefined }
 
-/** Creates, replaces, renames and deletes few names, so files in a backup are soon deleted; signs in every 25 operations. */
-async function work (client: Client, { user, history, signal }: { user: User, history: History, signal: AbortSignal }): Promise<void> {
+/**
+ * Creates, replaces, renames and deletes few names, so files in a backup are soon deleted; signs in every 25
+ * operations.
+ */
+async function work (
+  client: Client, { user, history, signal }: { user: User, history: History, signal: AbortSignal }
+): Promise<void> {
   let token = ''
   for (let count = 0; !signal.aborted; count++) {
     if (count % 25 === 0) token = await issueToken(client, { user })
@@ -231,7 +242,8 @@ t.test('backups made under load are each whole, of one moment, and restored to w
     const target = join(folder, `restored-${round}`)
     const from = workers.map(({ history }) => history.states.length - 1)
     const made = await report(['backup', backup, ...(round % 3 === 2 ? [] : ['--prove'])], { DATA_DIR: dataDir })
-    const possible = workers.map(({ history }, index) => [...history.states.slice(from[index]), ...(history.next === undefined ? [] : [history.next])])
+    const possible = workers.map(({ history }, index) =>
+      [...history.states.slice(from[index]), ...(history.next === undefined ? [] : [history.next])])
     figures.push({ ...made, folder: backup === disk ? 'another disk' : 'the same disk', operations: possible.reduce((sum, states) => sum + states.length - 1, 0) })
     await report(['restore', backup], { DATA_DIR: target })
     t.strictSame(await runBin(['fsck', '--deep'], { DATA_DIR: target }), { code: 0, stdout: 'all is well\n', stderr: '' })

@@ -16,7 +16,10 @@ export function browserTest (name: string, run: (t: Test) => Promise<void>): voi
 
 let launched: Promise<Browser> | undefined
 
-/** One browser for all tests, each of which has a context of its own. In other locales it names downloads with non-ASCII names `download`. */
+/**
+ * One browser for all tests, each of which has a context of its own. In other locales it names downloads with non-ASCII
+ * names `download`.
+ */
 export function browser (): Promise<Browser> {
   launched ??= chromium.launch({ executablePath: chromiumPath, args: quiet, env: { ...process.env, LC_ALL: 'C.UTF-8' } })
   return launched
@@ -32,7 +35,9 @@ export interface Visit {
   readonly complaints: string[]
 }
 
-/** A tab of a browser of its own, which writes down what it asks for and what goes wrong. `files.test` is this machine. */
+/**
+ * A tab of a browser of its own, which writes down what it asks for and what goes wrong. `files.test` is this machine.
+ */
 export async function openTab (t: Test, options: BrowserContextOptions = {}): Promise<Visit> {
   const context = await (await browser()).newContext({ locale: 'en-US', ...options })
   t.teardown(() => context.close())

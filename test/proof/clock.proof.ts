@@ -4,7 +4,9 @@ import { startPostgres } from '../kit/postgres.ts'
 import { credentials, openS3 } from '../kit/s3.ts'
 import { signUp, spawnServer, type Settings } from '../kit/server.ts'
 
-/** Sets the clock of a process by so many milliseconds before its own code runs. S3 refuses a signature of another time. */
+/**
+ * Sets the clock of a process by so many milliseconds before its own code runs. S3 refuses a signature of another time.
+ */
 const clockOff = (milliseconds: number) => ({
   nodeArgs: ['--import', `data:text/javascript,${encodeURIComponent(`const { now } = Date; Date.now = () => now() + ${milliseconds}`)}`],
   isCounted: true

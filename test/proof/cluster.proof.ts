@@ -11,7 +11,13 @@ import { append, beginUpload, offsetOf, stall } from '../kit/tus.ts'
 
 // Several server processes on one PostgreSQL and one bucket.
 
-interface Cluster { readonly servers: ServerProcess[], readonly postgres: PostgresServer, readonly database: string, readonly s3: FakeS3, start (): Promise<ServerProcess> }
+interface Cluster {
+  readonly servers: ServerProcess[]
+  readonly postgres: PostgresServer
+  readonly database: string
+  readonly s3: FakeS3
+  start (): Promise<ServerProcess>
+}
 
 async function startCluster (t: Test, size: number, settings: Settings = {}, how: Start = {}): Promise<Cluster> {
   const postgres = await startPostgres(t)
@@ -22,7 +28,9 @@ async function startCluster (t: Test, size: number, settings: Settings = {}, how
 }
 
 function count (answers: Answer[]): Record<number, number> {
-  return answers.reduce<Record<number, number>>((sums, { status }) => ({ ...sums, [status]: (sums[status] ?? 0) + 1 }), {})
+  return answers.reduce<Record<number, number>>(
+    (sums, { status }) => ({ ...sums, [status]: (sums[status] ?? 0) + 1 }), {}
+  )
 }
 
 const NOTHING_LEFT: Leftovers = { leases: 0, unreferenced: [], missing: [] }
@@ -30,7 +38,8 @@ const NOTHING_LEFT: Leftovers = { leases: 0, unreferenced: [], missing: [] }
 test('races across four processes end as they do in one', async t => {
   const { servers, s3, postgres, database } = await startCluster(t, 4, { QUOTA_BYTES: '100', SIGN_IN_FAILURES: '5', REGISTRATIONS_PER_HOUR: '12' })
   const [first] = servers as [ServerProcess]
-  const onEach = (times: number, operation: (server: Client, index: number) => Promise<Answer>) => Promise.all(Array.from({ length: times }, (_, index) => operation(servers[index % 4] as Client, index)))
+  const onEach = (times: number, operation: (server: Client, index: number) => Promise<Answer>) =>
+    Promise.all(Array.from({ length: times }, (_, index) => operation(servers[index % 4] as Client, index)))
   const registration = { username: 'ada', password: 'correct horse battery' }
   t.strictSame(count(await onEach(8, server => server.send('POST', '/api/users', { json: registration }))), { 201: 1, 400: 7 }, 'one name')
   const user: [string, string] = [registration.username, registration.password]
@@ -79,7 +88,8 @@ test('of three processes one is killed in the middle of uploads, replacements an
   const { servers, s3, postgres, database } = cluster
   const [, , victim] = servers as [ServerProcess, ServerProcess, ServerProcess]
   const { token } = await signUp(victim, 'ada')
-  // What the client knows of each file: the digest, undefined if it was deleted; absent while the outcome of a request is unknown.
+  // What the client knows of each file: the digest, undefined if it was deleted; absent while the outcome of a request
+  // is unknown.
   const known = new Map<string, string | undefined>()
   /** Digests that were replaced or deleted: of these contents, too, none may be lost. */
   const former: string[] = []
@@ -122,7 +132,9 @@ test('of three processes one is killed in the middle of uploads, replacements an
   let lost = 0
   for (const [name, digest] of known) {
     const answer = await (servers[0] as Client).send('GET', `/uploads/${name}`, { token })
-    if (digest === undefined ? answer.status !== 404 : answer.status !== 200 || sha256Of(answer.bytes) !== digest) lost++
+    if (digest === undefined ? answer.status !== 404 : answer.status !== 200 || sha256Of(answer.bytes) !== digest) {
+      lost++
+    }
   }
   t.equal(lost, 0, `${acknowledged} acknowledged, ${lost} lost`)
   const kept = new Set((await postgres.run(database, 'SELECT sha256 FROM kept')).map(({ sha256 }) => sha256))
@@ -142,7 +154,9 @@ test('of three processes one is killed in the middle of uploads, replacements an
 
 interface Leftovers { readonly leases: number, readonly unreferenced: string[], readonly missing: string[] }
 
-/** Lets the leases of killed processes end at once, instead of in five minutes, and waits until their bytes are deleted. */
+/**
+ * Lets the leases of killed processes end at once, instead of in five minutes, and waits until their bytes are deleted.
+ */
 async function untilClean ({ postgres, database, s3, start }: Cluster, token: string): Promise<void> {
   const another = await start()
   for (let tries = 0; tries < 100; tries++) {
@@ -155,7 +169,10 @@ async function untilClean ({ postgres, database, s3, start }: Cluster, token: st
   }
 }
 
-/** Leases that did not end, objects that belong to nothing, and files and versions without an object. Discarded blobs are about to be deleted. */
+/**
+ * Leases that did not end, objects that belong to nothing, and files and versions without an object. Discarded blobs
+ * are about to be deleted.
+ */
 async function leftovers (postgres: PostgresServer, database: string, s3: FakeS3): Promise<Leftovers> {
   const ids = async (sql: string) => (await postgres.run(database, sql)).map(row => String(row.blob_id))
   const contents = new Set(await ids('SELECT blob_id FROM files UNION ALL SELECT id FROM kept'))
@@ -178,18 +195,24 @@ test('an upload goes on at another process, also when the one that appends is ki
   let offset = 7_000_000
   t.equal((await append(first, token, { path, offset: 0, bytes: bytes.subarray(0, offset) })).status, 204)
   t.equal(await offsetOf(second, token, path), offset)
-  t.equal((await append(second, token, { path, offset, bytes: bytes.subarray(offset, offset + 1_000_000) })).status, 204)
+  t.equal(
+    (await append(second, token, { path, offset, bytes: bytes.subarray(offset, offset + 1_000_000) })).status, 204
+  )
   offset += 1_000_000
 
   for (let kill = 0; kill < 3; kill++) {
     const victim = await cluster.start()
-    const request = stall(victim, token, { path, offset, bytes: bytes.subarray(offset, offset + 6_000_000), length: bytes.length - offset })
+    const request = stall(
+      victim, token, { path, offset, bytes: bytes.subarray(offset, offset + 6_000_000), length: bytes.length - offset }
+    )
     await wait(500)
     await victim.end('SIGKILL')
     request.destroy()
     const kept = await offsetOf(second, token, path)
     t.ok(kept >= offset, `${kept} is not before ${offset}`)
-    t.equal((await append(first, token, { path, offset: kept, bytes: bytes.subarray(kept, kept + 5_500_000) })).status, 204)
+    t.equal(
+      (await append(first, token, { path, offset: kept, bytes: bytes.subarray(kept, kept + 5_500_000) })).status, 204
+    )
     offset = kept + 5_500_000
   }
   t.equal((await append(second, token, { path, offset, bytes: bytes.subarray(offset) })).status, 204)
@@ -212,7 +235,9 @@ test('of two clients that append at two processes at once one is cut, and every 
     const begun = round % 2 === 0 ? 6_000_000 : 1_000_000
     t.equal((await append(first, token, { path, offset: 0, bytes: bytes.subarray(0, begun) })).status, 204)
     // The older one sends other bytes: none of them may be in the file.
-    const older = stall(first, token, { path, offset: begun, bytes: randomBytes(round * 2_000_000), length: bytes.length - begun })
+    const older = stall(
+      first, token, { path, offset: begun, bytes: randomBytes(round * 2_000_000), length: bytes.length - begun }
+    )
     const answered = Promise.race([once(older, 'response').then(([response]) => response.statusCode as number), once(older, 'close').then(() => 'cut')])
     await wait(300)
     const offset = await offsetOf(second, token, path)

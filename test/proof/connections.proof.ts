@@ -176,7 +176,9 @@ t.test('a refusal reaches a client that is still sending megabytes', async t => 
   await Promise.all(refusals.map(async ([what, status, code, text]) => {
     const wire = dial(t, server)
     wire.socket.write(text)
-    for (let sent = 0; sent < 8 * MIB && !wire.socket.destroyed; sent += MIB / 4) wire.socket.write(Buffer.alloc(MIB / 4))
+    for (let sent = 0; sent < 8 * MIB && !wire.socket.destroyed; sent += MIB / 4) {
+      wire.socket.write(Buffer.alloc(MIB / 4))
+    }
     const response = await wire.response()
     t.same({ status: response.status, code: codeIn(response), connection: response.headers.connection }, { status, code, connection: 'close' }, what)
     await wire.closed

@@ -27,7 +27,8 @@ const operation = (document: any, name: string) => {
   const [method = '', path = ''] = name.split(' ')
   return document.paths[path][method.toLowerCase()]
 }
-const parameter = (document: any, name: string, key: string) => operation(document, name).parameters.find((listed: { name: string }) => listed.name === key)
+const parameter = (document: any, name: string, key: string) =>
+  operation(document, name).parameters.find((listed: { name: string }) => listed.name === key)
 const without = (words: string[], word: string) => words.filter(listed => listed !== word)
 
 /** Single changes of the document, each with the levels reported for it. */

@@ -33,7 +33,8 @@ async function stagesOfImage (): Promise<Instruction[][]> {
   return starts.map((start, index) => instructions.slice(start, starts[index + 1]))
 }
 
-const restsOf = (stage: Instruction[], word: string) => stage.filter(instruction => instruction.word === word).map(({ rest }) => rest)
+const restsOf = (stage: Instruction[], word: string) =>
+  stage.filter(instruction => instruction.word === word).map(({ rest }) => rest)
 
 /** What a stage copies: sources, target, and the stage copied from. */
 function copiesIn (stage: Instruction[]): { from: string | undefined, sources: string[], target: string }[] {
@@ -58,7 +59,8 @@ t.test('the image is made of files of the repository that reach its builder, and
   t.equal(ignored.split('\n').filter(line => !line.startsWith('#'))[0], '*')
   const reaching = ignored.split('\n').filter(line => line.startsWith('!')).map(line => line.slice(1))
   const generated = (await readFile(join(root, '.gitignore'), 'utf8')).split('\n').map(line => line.replace('/', ''))
-  for (const source of stages.flatMap(copiesIn).filter(({ from }) => from === undefined).flatMap(({ sources }) => sources)) {
+  for (const source of stages.flatMap(copiesIn).filter(({ from }) => from === undefined)
+    .flatMap(({ sources }) => sources)) {
     const [first = ''] = source.split('/')
     await t.resolves(access(join(root, source)), source)
     t.ok(reaching.includes(first), `${source} reaches the builder`)
@@ -107,7 +109,9 @@ t.test('the image\'s health check fails where the server says that it is not rea
   t.teardown(() => { server.close() })
   await once(server, 'listening')
   const [check] = restsOf((await stagesOfImage()).at(-1) ?? [], 'HEALTHCHECK')
-  const child = spawnCommand(commandIn(check), { cwd: root, settings: { PORT: String((server.address() as AddressInfo).port) } })
+  const child = spawnCommand(
+    commandIn(check), { cwd: root, settings: { PORT: String((server.address() as AddressInfo).port) } }
+  )
   t.equal((await once(child, 'exit'))[0], 1)
 })
 
@@ -118,7 +122,9 @@ async function copyOrLink (source: string, target: string): Promise<void> {
 }
 
 /** Node without the test's environment. */
-function spawnCommand ([, ...args]: string[], { cwd, settings }: { cwd: string, settings: Record<string, string> }): ChildProcess {
+function spawnCommand (
+  [, ...args]: string[], { cwd, settings }: { cwd: string, settings: Record<string, string> }
+): ChildProcess {
   return spawn(process.execPath, args, { cwd, env: { PATH: process.env.PATH, ...settings }, stdio: ['ignore', 'pipe', 'ignore'] })
 }
 
@@ -268,7 +274,9 @@ async function proxySettings (): Promise<Record<string, string>> {
 }
 
 /** The bin with these settings; its startup message shows the proxy's URL. */
-async function startBehind (t: Test, settings: Record<string, string>): Promise<{ port: number, log: Buffer[], end (): Promise<number | null> }> {
+async function startBehind (
+  t: Test, settings: Record<string, string>
+): Promise<{ port: number, log: Buffer[], end (): Promise<number | null> }> {
   const folder = t.testdir({ data: {} })
   const [port, exchanges] = [await freePort(), join(folder, 'exchanges')]
   const recorded = ['--import', new URL('../kit/recorder.js', import.meta.url).href]

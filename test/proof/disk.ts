@@ -33,8 +33,8 @@ export interface Disk {
 interface OpenFile { readonly node: Node, readonly isAppending: boolean, position: number }
 
 /**
- * A model of a disk that tracks what is durable: changes of a file or folder made before a sync of it began, once that sync
- * has returned. With a journal, the sync of a file also makes its names durable, and all earlier name changes.
+ * A model of a disk that tracks what is durable: changes of a file or folder made before a sync of it began, once that
+ * sync has returned. With a journal, the sync of a file also makes its names durable, and all earlier name changes.
  */
 export function createDisk (root: string, order: NameOrder): Disk {
   const folders = createFolders(order)
@@ -129,7 +129,9 @@ function imageOf (folder: Folder, bytesOf: (node: FileNode) => Buffer): Image {
   return new Map(entriesOf(folder, '', bytesOf))
 }
 
-function * entriesOf (folder: Folder, prefix: string, bytesOf: (node: FileNode) => Buffer): Generator<[string, Buffer | undefined]> {
+function * entriesOf (
+  folder: Folder, prefix: string, bytesOf: (node: FileNode) => Buffer
+): Generator<[string, Buffer | undefined]> {
   for (const [name, node] of folder.entries) {
     const path = prefix + name
     yield [path, 'file' in node ? bytesOf(node) : undefined]

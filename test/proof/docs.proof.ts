@@ -11,7 +11,9 @@ import { MIB } from '../kit/sizes.ts'
 import { browser, browserTest, isFocused, openTab, phone, shows, tabThrough, tabTo, type Visit } from './browser.ts'
 
 /** The page as a new visitor sees it, at the server's root. */
-async function visit (t: Test, options: BrowserContextOptions = {}, settings: Settings = {}): Promise<Visit & { origin: string }> {
+async function visit (
+  t: Test, options: BrowserContextOptions = {}, settings: Settings = {}
+): Promise<Visit & { origin: string }> {
   const { url: origin } = await startServer(t, { WEB_PAGE: 'off', ...settings })
   const tab = await openTab(t, options)
   await tab.page.goto(origin)
@@ -312,7 +314,14 @@ browserTest('credentials are kept in the memory of the page alone, and are gone 
   await authorize(page, 'token', [`Token ${token}`])
   t.equal((await ask(page, 'getResource')).status, '200')
   const kept = async () => ({
-    ...await page.evaluate(async () => ({ local: { ...localStorage }, session: { ...sessionStorage }, databases: await indexedDB.databases(), caches: await caches.keys(), name: window.name, address: location.href })),
+    ...await page.evaluate(async () => ({
+      local: { ...localStorage },
+      session: { ...sessionStorage },
+      databases: await indexedDB.databases(),
+      caches: await caches.keys(),
+      name: window.name,
+      address: location.href
+    })),
     cookies: await page.context().cookies()
   })
   const nothing = { local: {}, session: {}, databases: [], caches: [], name: '', cookies: [] }
@@ -357,7 +366,10 @@ browserTest('the page fits a phone: nothing runs out of the screen, and an uploa
   await shows(t, () => page.evaluate(() => document.documentElement.scrollWidth), 390, 'no open operation makes the page scroll sideways')
 })
 
-/** A page that uploads a file by submitting a form when it is opened; its host name makes it another site than the server's. */
+/**
+ * A page that uploads a file by submitting a form when it is opened; its host name makes it another site than the
+ * server's.
+ */
 async function openForeignPage (t: Test, target: string): Promise<string> {
   const page = `<!doctype html><form method="post" enctype="multipart/form-data" action="${target}/"><input type="file" name="file"></form><script>
     const files = new DataTransfer()

@@ -23,7 +23,9 @@ type Verdict = 'good' | 'warning' | 'fault'
 interface Finding { check: string, verdict: Verdict, message: string, remedy?: string }
 
 /** The doctor's result for each check; it contacts a server only if PORT is set. */
-async function examine (settings: Settings, start: Start = {}): Promise<{ code: number | null, findings: Finding[], verdicts: Record<string, Verdict> }> {
+async function examine (
+  settings: Settings, start: Start = {}
+): Promise<{ code: number | null, findings: Finding[], verdicts: Record<string, Verdict> }> {
   const { code, stdout, stderr } = await runBin(['doctor', '--json'], { PORT: '0', MIN_FREE_BYTES: '0', ...settings }, '', start)
   if (stderr !== '') throw new Error(stderr)
   const findings = stdout.trim().split('\n').map(line => JSON.parse(line))
@@ -60,7 +62,9 @@ const fileSystemOf = (statistics: object) => withFault(`
 
 /** An HTTP server that is not MagicStore, or imitates it; returns its port. */
 async function listen (t: Test, answer: RequestListener, tls?: { TLS_CERT: string, TLS_KEY: string }): Promise<number> {
-  const server = tls === undefined ? createServer(answer) : createTlsServer({ cert: readFileSync(tls.TLS_CERT), key: readFileSync(tls.TLS_KEY) }, answer)
+  const server = tls === undefined
+    ? createServer(answer)
+    : createTlsServer({ cert: readFileSync(tls.TLS_CERT), key: readFileSync(tls.TLS_KEY) }, answer)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => { server.close() })
@@ -234,7 +238,11 @@ t.test('too little room is a fault and little room a warning, of bytes and of in
     [{ bavail: 49, ffree: 50, type: 0xfe534d42 }, 10, { free_space: 'warning', free_inodes: 'good', file_system: 'fault' }],
     [{ bavail: 200, ffree: 0, files: 0, type: 0x65735546 }, 100, { free_space: 'good', free_inodes: 'good', file_system: 'warning' }]
   ] as [object, number, Record<string, Verdict>][]) {
-    const { verdicts } = await examine({ DATA_DIR, MIN_FREE_BYTES: String(minFreeBytes), ...fileSystemOf({ bsize: 1, blocks: 1000, files: 1000, ...statistics }) })
+    const { verdicts } = await examine({
+      DATA_DIR,
+      MIN_FREE_BYTES: String(minFreeBytes),
+      ...fileSystemOf({ bsize: 1, blocks: 1000, files: 1000, ...statistics })
+    })
     t.match(verdicts, expected, { statistics })
   }
   const { bavail, bsize } = statfsSync(DATA_DIR)

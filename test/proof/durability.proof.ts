@@ -33,7 +33,9 @@ t.test('what was acknowledged survives kill -9, versions and trash included, and
   const settings = { DATA_DIR: t.testdir(), KEEP_VERSIONS: '1000', RATE_LIMIT_PER_MINUTE: '0' }
   let server = await spawnServer(t, settings)
   const { user } = await signUp(server, 'ada')
-  const states: WorkerState[] = Array.from({ length: WORKERS }, () => ({ acknowledged: new Map(), inFlight: undefined, operationCount: 0 }))
+  const states: WorkerState[] = Array.from(
+    { length: WORKERS }, () => ({ acknowledged: new Map(), inFlight: undefined, operationCount: 0 })
+  )
   for (let round = 0; round < ROUNDS; round++) {
     const token = await issueToken(server, { user })
     const working = states.map((state, worker) => work(server, { state, worker, token }))
@@ -49,7 +51,9 @@ t.test('what was acknowledged survives kill -9, versions and trash included, and
 })
 
 /** Creates, replaces, renames, deletes and restores files, one operation at a time, until the server is killed. */
-async function work (client: Client, { state, worker, token }: { state: WorkerState, worker: number, token: string }): Promise<void> {
+async function work (
+  client: Client, { state, worker, token }: { state: WorkerState, worker: number, token: string }
+): Promise<void> {
   for (;;) {
     const { what, send, after } = nextOperation(state, worker)
     state.inFlight = after
@@ -66,7 +70,11 @@ async function work (client: Client, { state, worker, token }: { state: WorkerSt
   }
 }
 
-interface Operation { readonly what: string, readonly after: State, send (client: Client, token: string): Promise<Answer> }
+interface Operation {
+  readonly what: string
+  readonly after: State
+  send (client: Client, token: string): Promise<Answer>
+}
 
 const isDeleted = (key: string) => key.startsWith('trash ')
 const keyInTrash = ({ name, digest }: Entry) => `trash ${name} ${digest}`
@@ -111,7 +119,9 @@ function change (state: State, { file, newName, kind }: { file: Entry, newName: 
     case 'restore': {
       if (versions.length === 0) return change(state, { file, newName, kind: 'replace' })
       const wanted = pick(versions)
-      after.set(name, { name, digest: wanted, versions: [file.digest, ...versions.filter(version => version !== wanted)] })
+      after.set(
+        name, { name, digest: wanted, versions: [file.digest, ...versions.filter(version => version !== wanted)] }
+      )
       return {
         what,
         after,
@@ -139,7 +149,8 @@ function changeTrash (state: State, { entry, newName }: { entry: Entry, newName:
     what: `take ${entry.name} out of the trash`,
     after,
     async send (client, token) {
-      const { id } = (await trashOf(client, token)).find(({ name, sha256 }) => name === entry.name && sha256 === entry.digest) as Listed
+      const { id } = (await trashOf(client, token)).find(({ name, sha256 }) =>
+        name === entry.name && sha256 === entry.digest) as Listed
       return newName === undefined
         ? client.send('DELETE', `/api/trash/${id}`, { token })
         : client.send('POST', `/api/trash/${id}/restore`, { token, json: { name: newName } })
@@ -164,7 +175,9 @@ function seenOf (state: State): Map<string, string> {
   return new Map([...state].map(([key, { digest, versions }]) => [key, isDeleted(key) ? `${digest} ${versions.length}` : [digest, ...versions.toSorted()].join()]))
 }
 
-async function checkState (t: Test, client: Client, { user, states, dataDir }: { user: [string, string], states: WorkerState[], dataDir: string }): Promise<void> {
+async function checkState (
+  t: Test, client: Client, { user, states, dataDir }: { user: [string, string], states: WorkerState[], dataDir: string }
+): Promise<void> {
   const token = await issueToken(client, { user })
   const { json: { files } } = await client.send('GET', '/api/files?limit=1000', { token })
   const found = new Map<string, string>()
@@ -190,7 +203,10 @@ async function checkState (t: Test, client: Client, { user, states, dataDir }: {
   await checkNoLeftovers(t, dataDir, blobCount)
 }
 
-/** No temporary files are left, and no blobs but those that files, versions and trash need. A start does not wait for what its sweep removes. */
+/**
+ * No temporary files are left, and no blobs but those that files, versions and trash need. A start does not wait for
+ * what its sweep removes.
+ */
 async function checkNoLeftovers (t: Test, dataDir: string, blobCount: number): Promise<void> {
   await untilSwept(dataDir)
   t.strictSame(await readdir(join(dataDir, 'incoming')), [], 'no temporary bytes remain')
@@ -210,7 +226,10 @@ function isSame (a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>)
   return a.size === b.size && [...a].every(([name, value]) => b.get(name) === value)
 }
 
-/** Steps of the commit protocol and their system calls. Only the main thread writes the log of the database; the thread pool syncs it. */
+/**
+ * Steps of the commit protocol and their system calls. Only the main thread writes the log of the database; the thread
+ * pool syncs it.
+ */
 const steps: { step: string, call: string, threads: 'all' | 'main', path?: string }[] = [
   { step: 'bytes or log are synced', call: 'fdatasync', threads: 'all' },
   { step: 'the log is synced', call: 'fdatasync', threads: 'all', path: 'magicstore.db-wal' },
@@ -227,7 +246,9 @@ t.test('a process that dies at a step of the commit protocol leaves the old stat
   }
 })
 
-async function dieAtEachStep (t: Test, settings: { DATA_DIR: string, KEEP_DAYS: string, KEEP_VERSIONS: string }): Promise<void> {
+async function dieAtEachStep (
+  t: Test, settings: { DATA_DIR: string, KEEP_DAYS: string, KEEP_VERSIONS: string }
+): Promise<void> {
   let server = await spawnServer(t, settings)
   const { user } = await signUp(server, 'ada')
   const kept = Number(settings.KEEP_DAYS) > 0

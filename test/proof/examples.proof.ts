@@ -44,10 +44,11 @@ const requestedBy = ({ operation: { operationId, parameters = [], requestBody } 
   ...Object.values(requestBody?.content ?? {}).flatMap(media => examplesOf(`${operationId} body`, media))
 ]
 
-const answeredBy = ({ operation: { operationId, responses } }: Listed): Example[] => Object.entries(responses).flatMap(([status, { headers = {}, content = {} }]) => [
-  ...Object.entries(headers).flatMap(([name, header]) => examplesOf(`${operationId} ${status} ${name.toLowerCase()}`, header)),
-  ...Object.values(content).flatMap(media => examplesOf(`${operationId} ${status}`, media))
-])
+const answeredBy = ({ operation: { operationId, responses } }: Listed): Example[] =>
+  Object.entries(responses).flatMap(([status, { headers = {}, content = {} }]) => [
+    ...Object.entries(headers).flatMap(([name, header]) => examplesOf(`${operationId} ${status} ${name.toLowerCase()}`, header)),
+    ...Object.values(content).flatMap(media => examplesOf(`${operationId} ${status}`, media))
+  ])
 
 test('every example matches the schema that it stands beside', async t => {
   const document = await readDocument(await startServer(t))
@@ -109,13 +110,24 @@ interface Walkthrough {
   session: Record<string, string>
 }
 
-interface Asked { parameters?: Record<string, unknown>, body?: SendOptions, isSignedInByPassword?: boolean, headers?: Record<string, string> }
+interface Asked {
+  parameters?: Record<string, unknown>
+  body?: SendOptions
+  isSignedInByPassword?: boolean
+  headers?: Record<string, string>
+}
 
 /** Calls an operation by its id, and records the values in the response. */
-async function ask (walkthrough: Walkthrough, operationId: string, { parameters = {}, body = {}, isSignedInByPassword = false, headers = {} }: Asked = {}): Promise<Answer> {
-  const listed = operationsOf(walkthrough.document).find(({ operation }) => operation.operationId === operationId) as Listed
+async function ask (
+  walkthrough: Walkthrough,
+  operationId: string,
+  { parameters = {}, body = {}, isSignedInByPassword = false, headers = {} }: Asked = {}
+): Promise<Answer> {
+  const listed =
+    operationsOf(walkthrough.document).find(({ operation }) => operation.operationId === operationId) as Listed
   const { method, path, operation } = listed
-  const placed = (place: string) => (operation.parameters ?? []).filter(({ in: where, name }) => where === place && parameters[name] !== undefined).map(({ name }): [string, string] => [name, String(parameters[name])])
+  const placed = (place: string) => (operation.parameters ?? []).filter(({ in: where, name }) => where === place &&
+    parameters[name] !== undefined).map(({ name }): [string, string] => [name, String(parameters[name])])
   const query = new URLSearchParams(placed('query')).toString()
   const address = placed('path').reduce((text, [name, value]) => text.replace(`{${name}}`, encodeURIComponent(value)), path)
   const schemes = operation.security.flatMap(requirement => Object.keys(requirement))
@@ -154,13 +166,18 @@ function note (seen: Map<string, unknown[]>, where: string, value: unknown): voi
 }
 
 /** Requests built from the examples of an operation: with no, each and all optional parameters, and with each body. */
-function exampleRequests ({ operation: { operationId, parameters = [], requestBody } }: Listed, document: Document): Asked[] {
-  const given = parameters.flatMap(parameter => examplesOf(operationId, parameter).slice(0, 1).map(({ value }) => ({ ...parameter, value })))
+function exampleRequests (
+  { operation: { operationId, parameters = [], requestBody } }: Listed, document: Document
+): Asked[] {
+  const given = parameters.flatMap(parameter =>
+    examplesOf(operationId, parameter).slice(0, 1).map(({ value }) => ({ ...parameter, value })))
   const pick = (chosen: typeof given) => Object.fromEntries(chosen.map(({ name, value }) => [name, value]))
   const needed = given.filter(({ required }) => required === true)
   const optional = given.filter(({ required }) => required !== true)
-  const addresses = [needed, ...optional.map(each => [...needed, each]), ...(optional.length > 1 ? [given] : [])].map(pick)
-  return exampleBodies(requestBody?.content ?? {}, document).flatMap(body => addresses.map(parameters => ({ parameters, body })))
+  const addresses =
+    [needed, ...optional.map(each => [...needed, each]), ...(optional.length > 1 ? [given] : [])].map(pick)
+  return exampleBodies(requestBody?.content ?? {}, document)
+    .flatMap(body => addresses.map(parameters => ({ parameters, body })))
 }
 
 function exampleBodies (content: Record<string, Media>, document: Document): SendOptions[] {
@@ -174,7 +191,9 @@ function exampleBodies (content: Record<string, Media>, document: Document): Sen
   const schema = document.components.schemas[String(media.schema.$ref).replace('#/components/schemas/', '')] as Schema
   const built = Object.entries(schema.properties ?? {}).map(([name, { examples = [] }]) => [name, examples[0]] as const)
   const needed = built.filter(([name]) => schema.required?.includes(name))
-  return [...whole, Object.fromEntries(built), ...(needed.length < built.length ? [Object.fromEntries(needed)] : [])].map(json => ({ json }))
+  return [
+    ...whole, Object.fromEntries(built), ...(needed.length < built.length ? [Object.fromEntries(needed)] : [])
+  ].map(json => ({ json }))
 }
 
 /** Announces the protocol of tus. */
@@ -186,7 +205,9 @@ const uploadHeaders: Record<string, Record<string, string>> = {
 }
 
 /** The request with what no example can give: the id of an upload, of a version or of a deleted file, and headers. */
-async function withIds (walkthrough: Walkthrough, { path, operation: { operationId } }: Listed, request: Asked): Promise<Asked> {
+async function withIds (
+  walkthrough: Walkthrough, { path, operation: { operationId } }: Listed, request: Asked
+): Promise<Asked> {
   const headers = uploadHeaders[operationId] ?? {}
   if (path.includes('/versions/{id}')) return { ...request, parameters: { ...request.parameters, id: await makeVersion(walkthrough) } }
   if (path.includes('/trash/{id}')) return { ...request, parameters: { ...request.parameters, id: await makeDeleted(walkthrough) } }
@@ -212,7 +233,9 @@ async function makeDeleted (walkthrough: Walkthrough): Promise<string> {
 /** Operations that delete what others need are last. */
 const LAST = ['deleteFile', 'deleteToken', 'endToken', 'deleteTokens', 'changePassword', 'deleteAccount']
 
-/** Creates what the examples refer to: the first user, at least seven tokens, and three files with a known total size. */
+/**
+ * Creates what the examples refer to: the first user, at least seven tokens, and three files with a known total size.
+ */
 async function prepare (walkthrough: Walkthrough): Promise<void> {
   await renewToken(walkthrough)
   const all = await ask(walkthrough, 'createToken', { body: { json: { name: 'all', scopes: ['files:read', 'files:write', 'account'] } } })
@@ -248,7 +271,8 @@ test('every example of a request is answered with a success, and every example o
   const named = { send: (method: string, path: string, options: SendOptions = {}) => server.send(method, path, { ...options, headers: { 'x-request-id': '9b3a2a3e-6a0f-4c36-8f0e-2f1d3b5c7a90', ...options.headers } }) }
   const document = await readDocument(server)
   const walkthrough: Walkthrough = { server: { ...server, ...named }, document, seen: new Map(), user: ['test_user', 'pwd'], token: '', session: {} }
-  const operations = operationsOf(document).sort((a, b) => LAST.indexOf(a.operation.operationId) - LAST.indexOf(b.operation.operationId))
+  const operations = operationsOf(document)
+    .sort((a, b) => LAST.indexOf(a.operation.operationId) - LAST.indexOf(b.operation.operationId))
   const [register] = operations.filter(({ operation }) => operation.operationId === 'registerUser')
   let requests = 0
   for (const listed of [register as Listed, ...operations.filter(each => each !== register)]) {
@@ -264,7 +288,8 @@ test('every example of a request is answered with a success, and every example o
     if (operationId === 'changePassword') walkthrough.user = ['test_user', 'a longer secret']
   }
   const sent = new Set(operations.flatMap(({ operation }) => Object.values(operation.requestBody?.content ?? {}).map(({ schema }) => String(schema.$ref).replace('#/components/schemas/', ''))))
-  const examples = [...Object.entries(document.components.schemas).filter(([name]) => !sent.has(name)).flatMap(([name, schema]) => examplesIn(name, schema)), ...operations.flatMap(answeredBy)]
+  const examples = [...Object.entries(document.components.schemas).filter(([name]) => !sent.has(name))
+    .flatMap(([name, schema]) => examplesIn(name, schema)), ...operations.flatMap(answeredBy)]
   for (const { where, value } of examples) {
     if (impossible[where] === undefined) t.ok(walkthrough.seen.get(where)?.some(each => isDeepStrictEqual(each, value)), `${where}: ${JSON.stringify(value)}`)
   }
@@ -296,7 +321,9 @@ const register = ({ server }: Fixture, username: string, password = 'pwd') => se
 const resource = ({ server }: Fixture, options: SendOptions = {}) => server.send('GET', '/api/resource', options)
 
 const createUpload = ({ server, token }: Fixture, headers: Record<string, string>) => server.send('POST', '/api/uploads', { token, headers: { 'upload-metadata': `filename ${btoa('a.txt')}`, ...headers } })
-const append = ({ server, token }: Fixture, { json: { id } }: Answer, { offset, body }: { offset: number, body: string }) =>
+const append = (
+  { server, token }: Fixture, { json: { id } }: Answer, { offset, body }: { offset: number, body: string }
+) =>
   server.send('PATCH', `/api/uploads/${id}`, { token, body, headers: { ...TUS, 'upload-offset': String(offset), 'content-type': 'application/offset+octet-stream' } })
 
 async function wired ({ server }: Fixture, lines: string[]): Promise<Problem> {
@@ -305,7 +332,8 @@ async function wired ({ server }: Fixture, lines: string[]): Promise<Problem> {
 }
 
 /** A separate server, for problems that depend on settings. */
-const withSettings = ({ t }: Fixture, settings: Record<string, string>) => startServer(t, { DATA_DIR: t.testdir(), ...settings })
+const withSettings = ({ t }: Fixture, settings: Record<string, string>) =>
+  startServer(t, { DATA_DIR: t.testdir(), ...settings })
 
 /** How to provoke each problem. */
 const provoked: Record<string, (fixture: Fixture) => Promise<Problem>> = {

@@ -51,7 +51,8 @@ async function lock (t: Test, url: string, sql: string): Promise<{ release: () =
 
 type Call = (metadata: Metadata, ownerId: number, upload: UploadRecord) => Promise<unknown>
 
-const changeOf = ({ id, ownerId, generation }: UploadRecord) => ({ id, ownerId, generation, offset: 1, state: null, length: 1, lifetimeMilliseconds })
+const changeOf = ({ id, ownerId, generation }: UploadRecord) =>
+  ({ id, ownerId, generation, offset: 1, state: null, length: 1, lifetimeMilliseconds })
 
 /** Every write of an account that waits while its row is locked. */
 const writes: Record<string, Call> = {
@@ -67,8 +68,10 @@ const writes: Record<string, Call> = {
   addUpload: (metadata, ownerId) => metadata.uploads.add({
     id: hex(16), ownerId, name: 'a', type: 'text/plain', blobId: hex(16), length: 1, method: 'POST', precondition: {}, uploadMetadata: null, reprDigest: null, lifetimeMilliseconds
   }, { maxUploads: 1000, quota: unlimited }),
-  saveUpload: (metadata, _id, upload) => metadata.uploads.save(changeOf(upload), { isAppending: true, quota: unlimited }),
-  finishUpload: (metadata, _id, upload) => metadata.uploads.finish(changeOf(upload), { sha256: hex(32), quota: unlimited }),
+  saveUpload: (metadata, _id, upload) =>
+    metadata.uploads.save(changeOf(upload), { isAppending: true, quota: unlimited }),
+  finishUpload: (metadata, _id, upload) =>
+    metadata.uploads.finish(changeOf(upload), { sha256: hex(32), quota: unlimited }),
   addToken: (metadata, id) => metadata.tokens.add(newToken(id)),
   addEvent: (metadata, id) => metadata.events.add(event(id), 10),
   addKnownNetwork: (metadata, id) => metadata.attempts.addKnownNetwork(id, hex(4), 1),
@@ -93,7 +96,9 @@ t.test('while the writes of one account wait for its row, another account writes
   for (const [name, call] of Object.entries(writes)) {
     const { release } = await lock(t, url, `SELECT FROM accounts WHERE id = ${ann} FOR UPDATE`)
     let ended = 0
-    const waiting = Array.from({ length: CALLS }, () => call(metadata, ann, upload).catch(() => {}).finally(() => ended++))
+    const waiting = Array.from(
+      { length: CALLS }, () => call(metadata, ann, upload).catch(() => {}).finally(() => ended++)
+    )
     await act(metadata, bob)
     t.equal(ended, 0, `${name}: another account has written`)
     t.equal(metadata.server?.countConnections().waiting, 0, `${name}: no call waits for a connection`)

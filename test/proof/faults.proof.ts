@@ -64,7 +64,9 @@ async function checkWhole (t: Test, server: Faulty): Promise<void> {
 }
 
 /** Files that are listed have the bytes that were sent for them, and those that were acknowledged are listed. */
-async function checkFiles (t: Test, { send, token }: Faulty, { sent, acknowledged }: { sent: Map<string, string>, acknowledged: Set<string> }): Promise<void> {
+async function checkFiles (
+  t: Test, { send, token }: Faulty, { sent, acknowledged }: { sent: Map<string, string>, acknowledged: Set<string> }
+): Promise<void> {
   const { json: { files, next } } = await send('GET', '/api/files?limit=1000', { token })
   t.equal(next, null)
   const names = new Set(files.map(({ name }: { name: string }) => name))
@@ -155,7 +157,9 @@ test('connections to PostgreSQL that are cut around a commit make nothing happen
 
   /** The answer while connections are cut at a statement, the first `times` times. */
   const during = (kind: Cut['kind'], what: RegExp, times: number, operation: () => Promise<Answer>) => duringCut(wire, { kind, what, times }, operation)
-  /** The answer while connections are cut at the commit of a transaction with this statement, the first `times` times. */
+  /**
+   * The answer while connections are cut at the commit of a transaction with this statement, the first `times` times.
+   */
   const duringCommit = (kind: Cut['kind'], after: RegExp, times: number, operation: () => Promise<Answer>) => duringCut(wire, { kind, what: /COMMIT/, after, times }, operation)
   const upload = (name: string, body: Buffer, options: SendOptions = {}) => {
     sent.set(name, sha256Of(body))

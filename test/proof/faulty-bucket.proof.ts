@@ -11,7 +11,8 @@ import { KIB, MIB } from '../kit/sizes.ts'
 import { append, beginUpload, offsetOf } from '../kit/tus.ts'
 import { createRandom, type Random } from './random.ts'
 
-// Two servers, a bucket that answers with errors, cuts and wrong bytes, clients that lose their connections, and a server that is killed.
+// Two servers, a bucket that answers with errors, cuts and wrong bytes, clients that lose their connections, and a
+// server that is killed.
 
 const UPLOADS = 24
 const KILLS = 2
@@ -52,7 +53,9 @@ test('no acknowledged byte is lost by two servers, one of which is killed, with 
   const { s3, servers, start } = await startServers(t)
   const { token } = await signUp(servers[0], 'ada')
   const files = Array.from({ length: UPLOADS }, (_, index) => ({ name: `file-${index}`, bytes: randomBytes(random.pick([3 * KIB, 100 * KIB, 6 * MIB, 13 * MIB])) }))
-  const counts = { acknowledged: 0, wentBack: 0, wrong: 0, refused: new Map<string, number>(), faults: new Map<string, number>() }
+  const counts = {
+    acknowledged: 0, wentBack: 0, wrong: 0, refused: new Map<string, number>(), faults: new Map<string, number>()
+  }
   const count = <K>(all: Map<K, number>, key: K) => all.set(key, (all.get(key) ?? 0) + 1)
   const faults = createFaults(random)
   s3.fault = request => {

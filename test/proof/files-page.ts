@@ -14,7 +14,12 @@ export interface FilesVisit extends PageVisit {
 }
 
 /** The page of a new user who has these files. */
-export async function visitAs (t: Test, username: string, files: Record<string, Content>, { server, url, ...options }: BrowserContextOptions & { server?: RunningServer, url?: string } = {}): Promise<FilesVisit> {
+export async function visitAs (
+  t: Test,
+  username: string,
+  files: Record<string, Content>,
+  { server, url, ...options }: BrowserContextOptions & { server?: RunningServer, url?: string } = {}
+): Promise<FilesVisit> {
   const at = server ?? await startServer(t, { RATE_LIMIT_PER_MINUTE: '0' })
   const { token } = await signUp(at, username, PASSWORD)
   const put = async (name: string, content: Content) => {

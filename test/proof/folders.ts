@@ -39,8 +39,8 @@ export interface Folders {
 }
 
 /**
- * Not modelled, because no file system does it, although POSIX allows it: reordered changes within a folder, half a move, and
- * a name in a folder that does not exist.
+ * Not modelled, because no file system does it, although POSIX allows it: reordered changes within a folder, half a
+ * move, and a name in a folder that does not exist.
  */
 export function createFolders (order: NameOrder): Folders {
   const root = createFolder()
@@ -62,7 +62,9 @@ export function createFolders (order: NameOrder): Folders {
 
   function change (at: number, { removes, adds }: Pick<NameChange, 'removes' | 'adds'>): void {
     const touched = [removes, adds].flatMap(place => place?.folder ?? [])
-    const change = { at, removes, adds, after: touched.flatMap(folder => folder.changes.at(-1) ?? []), isDurable: false }
+    const change = {
+      at, removes, adds, after: touched.flatMap(folder => folder.changes.at(-1) ?? []), isDurable: false
+    }
     apply(change, folder => folder)
     for (const folder of touched) folder.changes.push(change)
     // The first change of a folder is the one that created it.

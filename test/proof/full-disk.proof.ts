@@ -90,7 +90,9 @@ t.test('with no byte free and the reserve given up, failed sign-ins still count,
 
   const statuses: number[] = []
   for (let index = 0; index < 400; index++) statuses.push((await server.send('GET', '/api/resource', { user: ['ada', `wrong ${index}`] })).status)
-  t.strictSame([statuses.filter(status => status === 401).length, statuses.filter(status => status === 429).length], [10, 390])
+  t.strictSame(
+    [statuses.filter(status => status === 401).length, statuses.filter(status => status === 429).length], [10, 390]
+  )
   t.equal((await server.send('GET', '/api/resource', { user })).status, 429, 'the right one among them')
   t.equal((await server.send('GET', '/api/resource', { user: other.user })).status, 200, 'another account')
   await empty()
@@ -124,7 +126,10 @@ t.test('uploads leave MIN_FREE_BYTES alone', async t => {
 
 const KEPT_BYTES = 2 * MIB
 
-/** A server on a disk with less than twice its MIN_FREE_BYTES free, where two users have four versions and four deleted files of 2 MiB, in turn. */
+/**
+ * A server on a disk with less than twice its MIN_FREE_BYTES free, where two users have four versions and four deleted
+ * files of 2 MiB, in turn.
+ */
 async function fillWithKept (t: Test, disk: string, settings: Settings = {}) {
   const passMinute = holdMinutes(t)
   const server = await startServer(t, { DATA_DIR: join(disk, 'data'), MIN_FREE_BYTES: String(8 * MIB), ...settings })
@@ -161,8 +166,13 @@ async function fillWithKept (t: Test, disk: string, settings: Settings = {}) {
 
 const DELETED = Array.from({ length: 9 }, (_, index) => `deleted-${index}`)
 
-/** What two users keep: `count` deleted files of 2 MiB each, oldest first. `leave` fills the disk until only so many bytes are free. */
-async function keepTrash (t: Test, disk: string, { settings = {}, count = DELETED.length }: { settings?: Settings, count?: number } = {}) {
+/**
+ * What two users keep: `count` deleted files of 2 MiB each, oldest first. `leave` fills the disk until only so many
+ * bytes are free.
+ */
+async function keepTrash (
+  t: Test, disk: string, { settings = {}, count = DELETED.length }: { settings?: Settings, count?: number } = {}
+) {
   const server = await startServer(t, { DATA_DIR: join(disk, 'data'), MIN_FREE_BYTES: '0', ...settings })
   const users = [await signUp(server, 'ada'), await signUp(server, 'ben')] as const
   for (const { token } of users) {
@@ -189,7 +199,8 @@ for (const minFreeBytes of [0, 4 * MIB]) {
     t.test(`an upload that does not fit takes what is kept, its owner's oldest first, with ${minFreeBytes} bytes to keep free: ${kind}`, async t => {
       const disk = await mountDisk(t, 'size=64m')
       if (disk === undefined) return
-      const { server, tokens: [ada, ben], leave, trash } = await keepTrash(t, disk, { settings: { MIN_FREE_BYTES: String(minFreeBytes) } })
+      const { server, tokens: [ada, ben], leave, trash } =
+        await keepTrash(t, disk, { settings: { MIN_FREE_BYTES: String(minFreeBytes) } })
       async function upload (name: string, bytes: Buffer): Promise<Answer> {
         switch (kind) {
           case 'announced': return server.send('PUT', `/uploads/${name}`, { token: ben, body: bytes })

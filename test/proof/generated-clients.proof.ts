@@ -11,7 +11,10 @@ import { MIB } from '../kit/sizes.ts'
 
 const stories = join(root, 'test/stories')
 
-/** A separate package with the generators and the run-time packages of their clients: 300 packages, too many to install for every test. */
+/**
+ * A separate package with the generators and the run-time packages of their clients: 300 packages, too many to install
+ * for every test.
+ */
 const generatorPackage = fileURLToPath(new URL('generators', import.meta.url))
 
 /** hey-api's generator has no option for the extension of imports. */
@@ -23,7 +26,13 @@ const heyApi = (url: string) => `import { createClient } from '@hey-api/openapi-
     logs: { level: 'silent' }
   })`
 
-interface Generator { name: string, command: string, args: (documentUrl: string) => string[], isPrinted?: boolean, written: string }
+interface Generator {
+  name: string
+  command: string
+  args: (documentUrl: string) => string[]
+  isPrinted?: boolean
+  written: string
+}
 
 const generators: Generator[] = [
   { name: 'hey-api', command: process.execPath, args: url => ['--input-type=module', '--eval', heyApi(url)], written: 'sdk/types.gen.ts' },

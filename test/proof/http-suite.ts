@@ -28,6 +28,7 @@ const FILES = { 'postgres-folder': FILES_OF_BYTES, 'postgres-s3': [...FILES_OF_B
 export function runHttpSuite (t: Test, store: keyof typeof FILES): void {
   // The run on SQLite and a folder already measures coverage, and repeats what is random often.
   const env = { ...process.env, TEST_STORE: store, COVERAGE: '0', PROOF: '0' }
-  // tap names the folders of the tests by all arguments: this run does not share them with another one of the same file.
+  // tap names the folders of the tests by all arguments: this run does not share them with another one of the same
+  // file.
   for (const file of FILES[store]) t.spawn(process.execPath, [...process.execArgv, file, store], { env }, file)
 }

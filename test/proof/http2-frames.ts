@@ -33,16 +33,22 @@ export function settingsFrame (initialWindowSize: number): Buffer {
 /** Acknowledges the server's settings; until then the server applies the defaults. */
 export const SETTINGS_ACK = frame(SETTINGS, ACK, 0)
 
-/** A request head, with every field as a literal (RFC 7541 section 6.2.2). Names and values have less than 127 bytes. */
-export function headersFrame (stream: number, fields: Record<string, string>, { isWhole }: { isWhole: boolean }): Buffer {
-  const block = Object.entries(fields).flatMap(([name, value]) => [Buffer.from([0, name.length]), Buffer.from(name), Buffer.from([value.length]), Buffer.from(value)])
+/**
+ * A request head, with every field as a literal (RFC 7541 section 6.2.2). Names and values have less than 127 bytes.
+ */
+export function headersFrame (
+  stream: number, fields: Record<string, string>, { isWhole }: { isWhole: boolean }
+): Buffer {
+  const block = Object.entries(fields).flatMap(([name, value]) =>
+    [Buffer.from([0, name.length]), Buffer.from(name), Buffer.from([value.length]), Buffer.from(value)])
   return frame(HEADERS, END_HEADERS | (isWhole ? END_STREAM : 0), stream, Buffer.concat(block))
 }
 
 /** Bytes of a body that continues. */
 export function dataFrames (stream: number, bytes: Uint8Array): Buffer {
   const count = Math.ceil(bytes.length / MAX_FRAME_BYTES)
-  return Buffer.concat(Array.from({ length: count }, (_, index) => frame(DATA, 0, stream, bytes.subarray(index * MAX_FRAME_BYTES, (index + 1) * MAX_FRAME_BYTES))))
+  return Buffer.concat(Array.from({ length: count }, (_, index) =>
+    frame(DATA, 0, stream, bytes.subarray(index * MAX_FRAME_BYTES, (index + 1) * MAX_FRAME_BYTES))))
 }
 
 /** Resets a stream; on stream 0 it is a connection error (RFC 9113 section 6.4). */
@@ -63,9 +69,13 @@ export function readAllowed (bytes: Buffer): Allowed {
     const [length, type, stream] = [bytes.readUIntBE(at, 3), bytes[at + 3], bytes.readUInt32BE(at + 5)]
     const payload = bytes.subarray(at + 9, at + 9 + length)
     for (let entry = 0; entry + 6 <= payload.length; entry += 6) {
-      if (type === SETTINGS && payload.readUInt16BE(entry) === INITIAL_WINDOW_SIZE) initialWindow = payload.readUInt32BE(entry + 2)
+      if (type === SETTINGS && payload.readUInt16BE(entry) === INITIAL_WINDOW_SIZE) {
+        initialWindow = payload.readUInt32BE(entry + 2)
+      }
     }
-    if (type === WINDOW_UPDATE && payload.length === 4) later.set(stream, (later.get(stream) ?? 0) + payload.readUInt32BE(0))
+    if (type === WINDOW_UPDATE && payload.length === 4) {
+      later.set(stream, (later.get(stream) ?? 0) + payload.readUInt32BE(0))
+    }
     at += 9 + length
   }
   return { initialWindow, later }

@@ -80,7 +80,8 @@ test('a lease is renewed while its bytes arrive, ends with the upload, and what 
   await until(() => leases().length === 0)
   t.strictSame(leases(), [])
 
-  // The connection to the database breaks in the commit: the bytes may belong to a file, and stay until the lease has run out.
+  // The connection to the database breaks in the commit: the bytes may belong to a file, and stay until the lease has
+  // run out.
   const cut = filesOver({
     metadata: { ...metadata, files: { ...metadata.files, async put () { throw new OutcomeUnknown(new Error('cut'), 'unavailable') } } },
     blobs: override(disk, { needsLeases: true }),

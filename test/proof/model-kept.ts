@@ -1,9 +1,9 @@
 import { sha256Of } from '../kit/digests.ts'
 import type { KeptContent, Span, State, StoredFile } from './model.ts'
 
-// What the model keeps: versions of files, and deleted files with theirs. Each list has an order, but what has to make room is chosen among
-// all lists. The server decides between contents that were kept in the same millisecond by their ids, which only its listings show: where
-// these are not known yet, every order is possible.
+// What the model keeps: versions of files, and deleted files with theirs. Each list has an order, but what has to make
+// room is chosen among all lists. The server decides between contents that were kept in the same millisecond by their
+// ids, which only its listings show: where these are not known yet, every order is possible.
 
 /** One entry of a listing of versions or of the trash. */
 export interface Listed {
@@ -20,7 +20,10 @@ export interface Listed {
 }
 
 /** What a user sees of all that is kept: the versions by the name of the file, and the trash. */
-export interface ListedKept { readonly versions: ReadonlyMap<string, readonly Listed[]>, readonly trash: readonly Listed[] }
+export interface ListedKept {
+  readonly versions: ReadonlyMap<string, readonly Listed[]>
+  readonly trash: readonly Listed[]
+}
 
 type Kept = readonly KeptContent[]
 
@@ -37,7 +40,9 @@ function newestFirst (contents: KeptContent[]): KeptContent[] {
 }
 
 /** The content of a file that is replaced or deleted. */
-export function contentOf ({ serial, bytes, type, storedAt, createdAt }: StoredFile, keptAt: Span, name?: string): KeptContent {
+export function contentOf (
+  { serial, bytes, type, storedAt, createdAt }: StoredFile, keptAt: Span, name?: string
+): KeptContent {
   return { id: undefined, serial, name, bytes, type, storedAt, createdAt, keptAt }
 }
 
@@ -72,8 +77,14 @@ function withoutOldest (kept: Kept, among: (left: Kept) => Kept, isEnough: (left
   return oldest.flatMap(content => withoutOldest(withoutContent(kept, content), among, isEnough))
 }
 
-/** What may be left after content was deleted to make room for `usedBytes` of files: `newest` last, and never empty content. */
-export function afterMakingRoom (kept: Kept, { usedBytes, quotaBytes, newest }: { usedBytes: number, quotaBytes: number, newest?: KeptContent | undefined }): Kept[] {
+/**
+ * What may be left after content was deleted to make room for `usedBytes` of files: `newest` last, and never empty
+ * content.
+ */
+export function afterMakingRoom (
+  kept: Kept,
+  { usedBytes, quotaBytes, newest }: { usedBytes: number, quotaBytes: number, newest?: KeptContent | undefined }
+): Kept[] {
   const isEnough = (left: Kept) => usedBytes + bytesOfKept(left) <= quotaBytes
   function among (left: Kept): Kept {
     const full = left.filter(({ bytes }) => bytes.length > 0)
@@ -84,18 +95,22 @@ export function afterMakingRoom (kept: Kept, { usedBytes, quotaBytes, newest }: 
 }
 
 /** What is kept after a file got other bytes, and the version that this made; none if they are the same. */
-export function afterReplacing (kept: Kept, { file, bytes, at, keptVersions }: { file: StoredFile, bytes: Buffer, at: number, keptVersions: number }): { kept: Kept, newest: KeptContent | undefined }[] {
+export function afterReplacing (
+  kept: Kept, { file, bytes, at, keptVersions }: { file: StoredFile, bytes: Buffer, at: number, keptVersions: number }
+): { kept: Kept, newest: KeptContent | undefined }[] {
   if (bytes.equals(file.bytes)) return [{ kept, newest: undefined }]
   const newest = contentOf(file, timeAfter(versionsOf({ kept }, file), { from: at, to: at }))
   const others = (left: Kept) => versionsOf({ kept: left }, file).filter(content => content !== newest)
-  return withoutOldest([...kept, newest], others, left => others(left).length < keptVersions).map(left => ({ kept: left, newest }))
+  return withoutOldest([...kept, newest], others, left => others(left).length < keptVersions)
+    .map(left => ({ kept: left, newest }))
 }
 
 /** The state with the ids and times of the listing; undefined if the listing does not match it. */
 export function matchListed (state: State, listed: ListedKept, keptMilliseconds: number): State | undefined {
   let kept: KeptContent[] = [...state.kept]
   const pairs: [contents: KeptContent[], entries: readonly Listed[]][] = [
-    ...Array.from(state.files.values(), (file): [KeptContent[], readonly Listed[]] => [versionsOf(state, file), listed.versions.get(file.name) ?? []]),
+    ...Array.from(state.files.values(), (file): [KeptContent[], readonly Listed[]] =>
+      [versionsOf(state, file), listed.versions.get(file.name) ?? []]),
     [trashOf(state), listed.trash]
   ]
   for (const [contents, entries] of pairs) {
@@ -105,7 +120,8 @@ export function matchListed (state: State, listed: ListedKept, keptMilliseconds:
       const content = fitting.find(({ id }) => id !== undefined) ?? fitting[0]
       if (content === undefined) return undefined
       contents.splice(contents.indexOf(content), 1)
-      kept = kept.map(other => other === content ? { ...content, id: entry.id, keptAt: { from: timeOf(entry), to: timeOf(entry) } } : other)
+      kept = kept.map(other =>
+        other === content ? { ...content, id: entry.id, keptAt: { from: timeOf(entry), to: timeOf(entry) } } : other)
     }
   }
   return { ...state, kept }
@@ -114,7 +130,8 @@ export function matchListed (state: State, listed: ListedKept, keptMilliseconds:
 const timeOf = ({ replacedAt, deletedAt }: Listed) => Date.parse(String(replacedAt ?? deletedAt))
 
 function isInOrder (entries: readonly Listed[]): boolean {
-  return entries.every((entry, index) => entries.slice(index + 1, index + 2).every(next => timeOf(entry) > timeOf(next)))
+  return entries.every((entry, index) =>
+    entries.slice(index + 1, index + 2).every(next => timeOf(entry) > timeOf(next)))
 }
 
 function fits (content: KeptContent, entry: Listed, state: State, keptMilliseconds: number): boolean {
@@ -123,6 +140,7 @@ function fits (content: KeptContent, entry: Listed, state: State, keptMillisecon
   const own = name === undefined
     ? Date.parse(String(entry.createdAt)) === storedAt
     : entry.name === name && entry.versions === versionsOf(state, content).length
-  return own && (id === undefined || id === entry.id) && entry.size === bytes.length && entry.type === type && entry.sha256 === sha256Of(bytes) &&
+  return own && (id === undefined || id === entry.id) &&
+    entry.size === bytes.length && entry.type === type && entry.sha256 === sha256Of(bytes) &&
     at >= keptAt.from && at <= keptAt.to && Date.parse(entry.expiresAt) === at + keptMilliseconds
 }

@@ -39,8 +39,9 @@ const settings = {
 }
 
 /**
- * Edge cases. An emoji sorts after U+FFEE by code points, but before it by UTF-16 code units; U+D7FF is the last code point
- * before the surrogates, U+10FFFF the last of all; some names have an NFC and an NFD form; the last four are not valid names.
+ * Edge cases. An emoji sorts after U+FFEE by code points, but before it by UTF-16 code units; U+D7FF is the last code
+ * point before the surrogates, U+10FFFF the last of all; some names have an NFC and an NFD form; the last four are not
+ * valid names.
  */
 const names = [
   'a', 'A', 'a.txt', 'ab', 'b.json', '\u00E9', 'e\u0301', 'e', '\u{1F600}', '\uFFEE', '\u{1F600}.pdf', '\u{1F600}a', '\u{1F601}', '\u{1F601}a', '\uD7FFa', '\uE000', '\u{10FFFF}', '\u{10FFFF}a', '"quoted" \'n\'.txt', '100%', '%61', '..a', ' a ', 'a;b=c',
@@ -114,7 +115,9 @@ function issued (world: World, userIndex: UserIndex, token: IssuedToken): Issued
 const later = ({ from, to }: Span, seconds: number): Span => ({ from: from + seconds * 1000, to: to + seconds * 1000 })
 
 /** Sends a request with a credential; undefined if it was refused as it should or could be. */
-async function sendAs (world: World, userIndex: UserIndex, { by, pick }: Credential, { need, ...request }: Request & { need?: Scope }): Promise<{ answer: Answer, span: Span } | undefined> {
+async function sendAs (
+  world: World, userIndex: UserIndex, { by, pick }: Credential, { need, ...request }: Request & { need?: Scope }
+): Promise<{ answer: Answer, span: Span } | undefined> {
   const { tokens, user } = world.users[userIndex]
   if (by === 'password') return send(world, { ...request, user })
   if (by === 'nothing') {
@@ -126,7 +129,9 @@ async function sendAs (world: World, userIndex: UserIndex, { by, pick }: Credent
   return sendWithToken(world, token, pick, { need, ...request })
 }
 
-async function sendWithToken (world: World, token: IssuedToken, pick: number, { need, ...request }: Request & { need?: Scope | undefined }): Promise<{ answer: Answer, span: Span } | undefined> {
+async function sendWithToken (
+  world: World, token: IssuedToken, pick: number, { need, ...request }: Request & { need?: Scope | undefined }
+): Promise<{ answer: Answer, span: Span } | undefined> {
   const authorization = (schemes[pick % schemes.length] as typeof schemes[0])(token.secret)
   const { answer, span } = await send(world, { ...request, headers: { ...request.headers, authorization } })
   const { refusals, mayPass } = judgeToken(token, need, span)
@@ -206,7 +211,9 @@ function operationOf (store: State, recipe: OperationRecipe): Operation {
   const current = store.files.get(keyOf(name) ?? '')
   const versions = current === undefined ? [] : versionsOf(store, current)
   const id = idOf(store, kind.endsWith('version') || kind === 'get' || kind === 'head' ? versions : trashOf(store), recipe.kept)
-  const conditions = conditionsOf[recipe.condition]?.(current === undefined ? STALE : entityTag(current), current?.updatedAt ?? Date.now()) ?? {}
+  const conditions = conditionsOf[recipe.condition]?.(
+    current === undefined ? STALE : entityTag(current), current?.updatedAt ?? Date.now()
+  ) ?? {}
   switch (kind) {
     case 'put': return { kind, name, bytes: bytesOf(store, current, recipe), type, conditions }
     case 'post': return { kind, name, bytes: bytesOf(store, current, recipe), type }
@@ -253,17 +260,24 @@ function note (operation: Operation, answer: Answer): void {
   seen.set(key, (seen.get(key) ?? 0) + 1)
 }
 
-async function perform (world: World, userIndex: UserIndex, operation: Operation, credential: Credential): Promise<void> {
+async function perform (
+  world: World, userIndex: UserIndex, operation: Operation, credential: Credential
+): Promise<void> {
   traceOperation(world, userIndex, operation)
   const { store } = world.users[userIndex]
   const passed = await sendAs(world, userIndex, credential, requestOf(operation))
   if (passed === undefined) return
   note(operation, passed.answer)
-  const ends = nextStates(store, operation, passed.answer, { span: passed.span, limits, url: world.server.url, usedBefore: usageOf(store.files) })
+  const ends = nextStates(store, operation, passed.answer, {
+    span: passed.span, limits, url: world.server.url, usedBefore: usageOf(store.files)
+  })
   change(world, userIndex, { store: await matchingState(world, userIndex, ends) })
 }
 
-/** The one of some states that the server has, with the ids of all that is kept. Reads only if an id is not known or there are several. */
+/**
+ * The one of some states that the server has, with the ids of all that is kept. Reads only if an id is not known or
+ * there are several.
+ */
 async function matchingState (world: World, userIndex: UserIndex, ends: State[]): Promise<State> {
   const [only, ...others] = ends
   if (only !== undefined && others.length === 0 && only.kept.every(({ id }) => id !== undefined)) return only
@@ -276,7 +290,8 @@ async function matchingState (world: World, userIndex: UserIndex, ends: State[])
 
 /** What a state keeps, to explain a failure. */
 function keptAsListed ({ kept }: State): unknown {
-  return kept.map(({ id, serial, name, bytes, keptAt }) => ({ id, serial, name, size: bytes.length, sha256: sha256Of(bytes), keptAt }))
+  return kept.map(({ id, serial, name, bytes, keptAt }) =>
+    ({ id, serial, name, size: bytes.length, sha256: sha256Of(bytes), keptAt }))
 }
 
 /** The versions of these files, and the trash. */
@@ -290,7 +305,11 @@ async function readKept (world: World, userIndex: UserIndex, names: string[]): P
 }
 
 /** The possible states after concurrent operations: the result of every order that explains all responses. */
-function endsOf (store: State, done: { operation: Operation, answer: Answer, span: Span }[], circumstances: { url: string, usedBefore: Usage }): State[] {
+function endsOf (
+  store: State,
+  done: { operation: Operation, answer: Answer, span: Span }[],
+  circumstances: { url: string, usedBefore: Usage }
+): State[] {
   if (done.length === 0) return [store]
   return done.flatMap((first, index) => {
     let next: State[]
@@ -321,7 +340,9 @@ async function race (world: World, userIndex: UserIndex, { operations: recipes, 
   const operations = recipes.map(recipe => operationOf(store, { ...recipe, ...raceConditions[over], ...(over !== 'anything' && { name }) }))
   for (const operation of operations) traceOperation(world, userIndex, operation)
   await openSession(world, userIndex)
-  const done = await Promise.all(operations.map(async operation => ({ operation, ...await sendAs(world, userIndex, session, requestOf(operation)) })))
+  const done = await Promise.all(
+    operations.map(async operation => ({ operation, ...await sendAs(world, userIndex, session, requestOf(operation)) }))
+  )
   const passed = done.filter((each): each is { operation: Operation, answer: Answer, span: Span } => 'answer' in each)
   const brought = operations.flatMap(operation => 'bytes' in operation ? [operation.bytes.length] : [])
   const { bytes, files } = usageOf(store.files)
@@ -332,12 +353,15 @@ async function race (world: World, userIndex: UserIndex, { operations: recipes, 
   if (ends.length === 0) throw new Error(`no order of these explains their responses: ${outcomes}`)
   const found = await readStore(world, userIndex)
   const listed = await readKept(world, userIndex, found.metadata.map(({ name }) => name))
-  const possible = ends.filter(({ files }) => isDeepStrictEqual(contentsOf(files, world), found)).flatMap(state => matchListed(state, listed, keptMilliseconds) ?? [])
+  const possible = ends.filter(({ files }) => isDeepStrictEqual(contentsOf(files, world), found))
+    .flatMap(state => matchListed(state, listed, keptMilliseconds) ?? [])
   const isCertain = new Set(possible.map(state => namesByAge(state).join('/'))).size < 2
   const names = isCertain ? [] : await readNamesByAge(world, userIndex)
   const end = possible.find(state => isCertain || isDeepStrictEqual(namesByAge(state), names))
   if (end === undefined) throw new Error(`after ${outcomes} no order explains what is stored: ${JSON.stringify([found.metadata, ...listed.versions, listed.trash])}`)
-  await expectBytes(world, userIndex, Array.from(end.files.values()).filter(file => store.files.get(file.name) !== file))
+  await expectBytes(
+    world, userIndex, Array.from(end.files.values()).filter(file => store.files.get(file.name) !== file)
+  )
   change(world, userIndex, { store: end })
 }
 
@@ -346,8 +370,8 @@ function namesByAge ({ files }: State): string[] {
 }
 
 /**
- * Names in the order in which the server created the files of a race. The order decides between files of the same size; for
- * others, only the ids in cursors show it.
+ * Names in the order in which the server created the files of a race. The order decides between files of the same size;
+ * for others, only the ids in cursors show it.
  */
 async function readNamesByAge (world: World, userIndex: UserIndex): Promise<string[]> {
   const token = (await openSession(world, userIndex)).secret
@@ -384,10 +408,20 @@ async function expectBytes (world: World, userIndex: UserIndex, files: StoredFil
   }
 }
 
-interface WalkRecipe { order: FileOrder, limit: number, prefix: string | NameRecipe | null, changes: OperationRecipe[], pick: number }
+interface WalkRecipe {
+  order: FileOrder
+  limit: number
+  prefix: string | NameRecipe | null
+  changes: OperationRecipe[]
+  pick: number
+}
 
-/** Reads a listing page by page, with changes in between: unchanged files are listed once, none twice, and all in order. */
-async function walk (world: World, userIndex: UserIndex, { order, limit, prefix: beginning, changes, pick }: WalkRecipe): Promise<void> {
+/**
+ * Reads a listing page by page, with changes in between: unchanged files are listed once, none twice, and all in order.
+ */
+async function walk (
+  world: World, userIndex: UserIndex, { order, limit, prefix: beginning, changes, pick }: WalkRecipe
+): Promise<void> {
   const prefix = typeof beginning === 'object' && beginning !== null ? String.fromCodePoint(Number(nameOf(world.users[userIndex].store, beginning).codePointAt(0))) : beginning
   world.trace.push(`user ${userIndex} lists ${order} by ${limit}, prefix ${JSON.stringify(prefix)}`)
   const before = world.users[userIndex].store
@@ -420,7 +454,9 @@ function identify (world: World, userIndex: UserIndex, metadata: { name: string 
   return file.serial
 }
 
-function nextPage ({ json: { next }, headers: { link } }: Answer, query: URLSearchParams, pick: number, { server }: World): string | undefined {
+function nextPage (
+  { json: { next }, headers: { link } }: Answer, query: URLSearchParams, pick: number, { server }: World
+): string | undefined {
   expect('a link to the next page', link !== undefined, next !== null)
   if (next === null) return undefined
   return pick % 2 === 0 ? `/api/files?${new URLSearchParams([...query, ['cursor', next]])}` : String(link).slice(1 + server.url.length, String(link).indexOf('>'))
@@ -435,7 +471,9 @@ async function comeOrGo (world: World, userIndex: UserIndex, recipe: OperationRe
 }
 
 /** Reads the trash, or the versions of a file, page by page, newest first; a cursor is valid for this listing alone. */
-async function walkKept (world: World, userIndex: UserIndex, { limit, pick }: { limit: number, pick: number }): Promise<void> {
+async function walkKept (
+  world: World, userIndex: UserIndex, { limit, pick }: { limit: number, pick: number }
+): Promise<void> {
   const { store } = world.users[userIndex]
   const files = Array.from(store.files.values())
   const listing = (file: StoredFile | undefined) => file === undefined ? '/api/trash' : `/api/files/${encodeURIComponent(file.name)}/versions`
@@ -494,14 +532,18 @@ async function readOthers (world: World, userIndex: UserIndex, pick: number): Pr
   ]
   const nowhere = requests('missing')
   for (const [index, request] of requests(name).entries()) {
-    const [theirs, none] = await Promise.all([request, nowhere[index] as Request].map(async each => (await send(world, { ...each, token })).answer))
+    const [theirs, none] = await Promise.all(
+      [request, nowhere[index] as Request].map(async each => (await send(world, { ...each, token })).answer)
+    )
     expect('the answer for another user\'s file', imageOf(theirs as Answer), imageOf(none as Answer))
     expect('its status', theirs?.status, 404)
   }
 }
 
 /** So it is for the ids of what is kept. */
-async function readOthersKept (world: World, userIndex: UserIndex, { mine, theirs }: { mine: State, theirs: State }): Promise<void> {
+async function readOthersKept (
+  world: World, userIndex: UserIndex, { mine, theirs }: { mine: State, theirs: State }
+): Promise<void> {
   const id = theirs.kept.find(content => content.id !== undefined)?.id
   if (id === undefined) return
   const [name = 'missing'] = mine.files.keys()
@@ -516,7 +558,9 @@ async function readOthersKept (world: World, userIndex: UserIndex, { mine, their
   ]
   const nowhere = requests(NO_ID)
   for (const [index, request] of requests(id).entries()) {
-    const [theirs, none] = await Promise.all([request, nowhere[index] as Request].map(async each => (await send(world, { ...each, token })).answer))
+    const [theirs, none] = await Promise.all(
+      [request, nowhere[index] as Request].map(async each => (await send(world, { ...each, token })).answer)
+    )
     expect(`the answer to ${request.method} for what another user keeps`, imageOf(theirs as Answer), imageOf(none as Answer))
     expect('its status', theirs?.status, 404)
   }
@@ -534,7 +578,9 @@ async function registerTaken (world: World, userIndex: UserIndex): Promise<void>
 }
 
 function markRevoked (world: World, userIndex: UserIndex, isMeant: (token: IssuedToken) => boolean): void {
-  change(world, userIndex, { tokens: world.users[userIndex].tokens.map(token => ({ ...token, isRevoked: token.isRevoked || isMeant(token) })) })
+  change(world, userIndex, {
+    tokens: world.users[userIndex].tokens.map(token => ({ ...token, isRevoked: token.isRevoked || isMeant(token) }))
+  })
 }
 
 async function changePassword (world: World, userIndex: UserIndex): Promise<void> {
@@ -555,12 +601,16 @@ async function deleteAccount (world: World, userIndex: UserIndex): Promise<void>
   const { answer } = await send(world, { method: 'POST', path: '/api/users', json: { username: user[0], password: user[1] } })
   expectAnswer(answer, 201)
   if (world.users.some(user => user.id >= answer.json.id)) throw new Error(`the id ${answer.json.id} was used before`)
-  change(world, userIndex, { id: answer.json.id, store: { ...world.users[userIndex].store, files: new Map(), kept: [] } })
+  change(
+    world, userIndex, { id: answer.json.id, store: { ...world.users[userIndex].store, files: new Map(), kept: [] } }
+  )
 }
 
 interface TokenRecipe { scopes: Scope[], lifeMilliseconds: number | null, pick: number }
 
-async function makePersonalToken (world: World, userIndex: UserIndex, { scopes, lifeMilliseconds }: TokenRecipe): Promise<void> {
+async function makePersonalToken (
+  world: World, userIndex: UserIndex, { scopes, lifeMilliseconds }: TokenRecipe
+): Promise<void> {
   const end = lifeMilliseconds === null ? null : Date.now() + lifeMilliseconds
   const name = `token ${world.users[userIndex].tokens.length}`
   const { answer, span } = await send(world, { method: 'POST', path: '/api/tokens', user: world.users[userIndex].user, json: { name, scopes, expiresAt: end === null ? null : new Date(end).toISOString() } })
@@ -580,7 +630,9 @@ async function exchangeToken (world: World, userIndex: UserIndex, credential: Cr
   if (token.kind === 'access') refusals.push([401, 'password_required'])
   if (answer.status !== 200 || !mayPass || token.kind === 'access') return expectRefusal(answer, 'GET', refusals)
   const own = later(span, world.tokenSeconds)
-  const expires = token.expires === null ? own : { from: Math.min(own.from, token.expires.from), to: Math.min(own.to, token.expires.to) }
+  const expires = token.expires === null
+    ? own
+    : { from: Math.min(own.from, token.expires.from), to: Math.min(own.to, token.expires.to) }
   const { duration } = answer.json
   if (duration < Math.ceil((expires.from - span.to) / 1000) || duration > Math.ceil((expires.to - span.from) / 1000)) throw new Error(`a duration of ${duration} s is not the remaining lifetime`)
   issued(world, userIndex, { secret: answer.json.token, kind: 'access', name: null, scopes: token.scopes, parent: token.secret, expires, isRevoked: false })
@@ -609,12 +661,16 @@ async function listTokens (world: World, userIndex: UserIndex): Promise<{ id: nu
 }
 
 function expectExpiry ({ expiresAt }: { expiresAt: string | null }, token: IssuedToken): IssuedToken {
-  const isRight = token.expires === null || expiresAt === null ? token.expires === expiresAt : Date.parse(expiresAt) >= token.expires.from && Date.parse(expiresAt) <= token.expires.to
+  const isRight = token.expires === null || expiresAt === null
+    ? token.expires === expiresAt
+    : Date.parse(expiresAt) >= token.expires.from && Date.parse(expiresAt) <= token.expires.to
   if (!isRight) throw new Error(`a token expires at ${expiresAt}, expected ${JSON.stringify(token.expires)}`)
   return token
 }
 
-async function revokeListed (world: World, userIndex: UserIndex, credential: Credential, isOther: boolean): Promise<void> {
+async function revokeListed (
+  world: World, userIndex: UserIndex, credential: Credential, isOther: boolean
+): Promise<void> {
   const live = await listTokens(world, isOther ? 1 - userIndex as UserIndex : userIndex)
   const wanted = tokenOf(live.map(({ token }) => token), credential.pick)
   const chosen = live.find(({ token }) => token === wanted)
@@ -678,7 +734,11 @@ const operationRecipe = (kinds: Operation['kind'][]): fc.Arbitrary<OperationReci
   range: fc.option(fc.record({ first: bound, last: bound }))
 })
 const walkRecipe: fc.Arbitrary<WalkRecipe> = fc.record({ order: fc.constantFrom(...orders, 'name' as const, '-name' as const, 'name' as const, '-name' as const), limit: fc.constantFrom(1, 2, 3, 1000), prefix: fc.option(fc.oneof(fc.constantFrom(...prefixes), anyName), { freq: 2 }), changes: fc.array(operationRecipe(['put']), { maxLength: 3 }), pick })
-const tokenRecipe: fc.Arbitrary<TokenRecipe> = fc.record({ scopes: fc.subarray([...allScopes], { minLength: 1 }), lifeMilliseconds: fc.option(fc.integer({ min: 0, max: 2000 }), { freq: 1 }), pick })
+const tokenRecipe: fc.Arbitrary<TokenRecipe> = fc.record({
+  scopes: fc.subarray([...allScopes], { minLength: 1 }),
+  lifeMilliseconds: fc.option(fc.integer({ min: 0, max: 2000 }), { freq: 1 }),
+  pick
+})
 
 const anyKind: Operation['kind'][] = [
   ...Array.from({ length: 6 }, () => 'put' as const), 'post', 'post', 'post', 'get', 'get', 'get', 'head', 'metadata', 'delete', 'delete', 'delete', 'rename', 'rename',
@@ -688,7 +748,12 @@ const anyKind: Operation['kind'][] = [
 type Step = fc.AsyncCommand<World, object>
 
 /** A step that is always possible: it chooses from the current state what its recipe leaves open. */
-function step<Recipe> (weight: number, name: string, recipe: fc.Arbitrary<Recipe>, run: (world: World, userIndex: UserIndex, recipe: Recipe) => Promise<void>): { weight: number, arbitrary: fc.Arbitrary<Step> } {
+function step<Recipe> (
+  weight: number,
+  name: string,
+  recipe: fc.Arbitrary<Recipe>,
+  run: (world: World, userIndex: UserIndex, recipe: Recipe) => Promise<void>
+): { weight: number, arbitrary: fc.Arbitrary<Step> } {
   const command = (by: UserIndex, drawn: Recipe): Step => ({
     check: () => true,
     async run (world) {
@@ -766,18 +831,27 @@ async function register (world: World, userIndex: UserIndex, username: string): 
 }
 
 /** Runs sequences until enough steps were taken; each sequence has two new users. */
-async function checkAgainstModel (t: Test, { tokenSeconds, stepsWanted }: { tokenSeconds: number, stepsWanted: number }): Promise<void> {
+async function checkAgainstModel (
+  t: Test, { tokenSeconds, stepsWanted }: { tokenSeconds: number, stepsWanted: number }
+): Promise<void> {
   const all = { ...settings, TOKEN_SECONDS: String(tokenSeconds), DATA_DIR: t.testdir() }
   let server = await startServer(t, all)
   const restart = async () => { await server.close(); server = await startServer(t, all); return server }
   const property = fc.asyncProperty(steps, async drawn => {
-    const world: World = { server, users: [undefined, undefined] as unknown as [User, User], tokenSeconds, restart, trace: [] }
+    const world: World = {
+      server, users: [undefined, undefined] as unknown as [User, User], tokenSeconds, restart, trace: []
+    }
     const number = ++counts.sequences
     await Promise.all([register(world, 0, `ann ${number}`), register(world, 1, `bob ${number}`)])
     await fc.asyncModelRun(() => ({ model: world, real: {} }), drawn)
     await audit(world)
   })
-  for (let round = 0, end = counts.steps + stepsWanted; counts.steps < end; round++) await fc.assert(property, { seed: (seed + round * ROUND_SEEDS) % 2 ** 31, numRuns: 2, interruptAfterTimeLimit: SHRINKING_MILLISECONDS })
+  for (let round = 0, end = counts.steps + stepsWanted; counts.steps < end; round++) {
+    await fc.assert(
+      property,
+      { seed: (seed + round * ROUND_SEEDS) % 2 ** 31, numRuns: 2, interruptAfterTimeLimit: SHRINKING_MILLISECONDS }
+    )
+  }
 }
 
 test('whatever two users do, alone and at once, the store does what a simple model of it says', async t => {

@@ -60,9 +60,18 @@ export interface User {
 }
 
 /** The files of a user, what is kept, and the serial of the next file. Immutable. */
-export interface State { readonly files: ReadonlyMap<string, StoredFile>, readonly kept: readonly KeptContent[], readonly serial: number }
+export interface State {
+  readonly files: ReadonlyMap<string, StoredFile>
+  readonly kept: readonly KeptContent[]
+  readonly serial: number
+}
 
-export interface Limits { readonly maxFileBytes: number, readonly quotaBytes: number, readonly quotaFiles: number, readonly keptVersions: number }
+export interface Limits {
+  readonly maxFileBytes: number
+  readonly quotaBytes: number
+  readonly quotaFiles: number
+  readonly keptVersions: number
+}
 
 interface Conditional { readonly conditions: Readonly<Record<string, string>> }
 
@@ -81,8 +90,8 @@ export type Operation =
   | { readonly kind: 'empty trash' }
 
 /**
- * A response that is allowed, and the states that are possible after it: several if it is not known which content was kept for the longest
- * time. `next` throws if the rest of the response differs.
+ * A response that is allowed, and the states that are possible after it: several if it is not known which content was
+ * kept for the longest time. `next` throws if the rest of the response differs.
  */
 export interface Outcome { readonly status: number, readonly code?: string, readonly next: (answer: Answer) => State[] }
 
@@ -91,7 +100,10 @@ export interface Context {
   readonly span: Span
   readonly limits: Limits
   readonly url: string
-  /** Bytes and files in use when the request began: the server may apply a quota to these if other requests change them meanwhile. */
+  /**
+   * Bytes and files in use when the request began: the server may apply a quota to these if other requests change them
+   * meanwhile.
+   */
   readonly usedBefore: Usage
 }
 
@@ -120,7 +132,10 @@ export function nextStates (state: State, operation: Operation, answer: Answer, 
 }
 
 /** Refusals that are required, and those that are allowed but not required. */
-interface Refusals { readonly due: [status: number, code: string][], readonly possible: [status: number, code: string][] }
+interface Refusals {
+  readonly due: [status: number, code: string][]
+  readonly possible: [status: number, code: string][]
+}
 
 /** Success is allowed if no refusal is due; if several are, the server may choose one. */
 function outcomesOf (state: State, operation: Operation, context: Context): Outcome[] {
@@ -158,7 +173,9 @@ function without (state: State, name: string): State {
   return { ...state, files: left }
 }
 
-function remove (state: State, file: StoredFile, { isPermanent }: { isPermanent: boolean }, { span: { from, to } }: Context): State {
+function remove (
+  state: State, file: StoredFile, { isPermanent }: { isPermanent: boolean }, { span: { from, to } }: Context
+): State {
   const left = without(state, file.name)
   const at = timeAfter(trashOf(state), { from: Math.max(from, file.updatedAt), to: Math.max(to, file.updatedAt) })
   const entry = contentOf(file, at, file.name)
@@ -179,7 +196,9 @@ function putRefusals (state: State, { name, bytes, conditions }: Extract<Operati
   return { due: permits(conditions, current) ? due : [...due, [412, 'precondition_failed']], possible }
 }
 
-function sizeRefusals (state: State, size: number, current: StoredFile | undefined, { limits, usedBefore }: Context): Refusals {
+function sizeRefusals (
+  state: State, size: number, current: StoredFile | undefined, { limits, usedBefore }: Context
+): Refusals {
   const added = { bytes: size - (current?.bytes.length ?? 0), files: current === undefined ? 1 : 0 }
   const due: Refusals['due'] = []
   if (size > limits.maxFileBytes) due.push([413, 'file_too_large'])
@@ -189,7 +208,8 @@ function sizeRefusals (state: State, size: number, current: StoredFile | undefin
 
 /** Whether a quota refuses something. What is kept never stands in the way. */
 function isBeyond (used: Usage, added: Usage, limits: Limits): boolean {
-  return (added.bytes > 0 && used.bytes + added.bytes > limits.quotaBytes) || (added.files > 0 && used.files + added.files > limits.quotaFiles)
+  return (added.bytes > 0 && used.bytes + added.bytes > limits.quotaBytes) ||
+    (added.files > 0 && used.files + added.files > limits.quotaFiles)
 }
 
 function post (state: State, operation: Extract<Operation, { kind: 'post' }>, context: Context): Outcome[] {
@@ -208,7 +228,9 @@ function post (state: State, operation: Extract<Operation, { kind: 'post' }>, co
 }
 
 /** Creates or replaces a file; the server sets the times, within the span. */
-function store (state: State, { bytes, type: declared }: { bytes: Buffer, type: string }, name: string, context: Context): Outcome {
+function store (
+  state: State, { bytes, type: declared }: { bytes: Buffer, type: string }, name: string, context: Context
+): Outcome {
   const key = String(keyOf(name))
   const current = state.files.get(key)
   const type = typeOf(key, declared)
@@ -216,23 +238,39 @@ function store (state: State, { bytes, type: declared }: { bytes: Buffer, type: 
     status: current === undefined ? 201 : 200,
     next: answer => {
       const updatedAt = changedAt(answer, current, context.span)
-      const file = { name: key, bytes, type, updatedAt, storedAt: updatedAt, createdAt: current?.createdAt ?? updatedAt, serial: current?.serial ?? state.serial }
+      const file = {
+        name: key,
+        bytes,
+        type,
+        updatedAt,
+        storedAt: updatedAt,
+        createdAt: current?.createdAt ??
+        updatedAt,
+        serial: current?.serial ?? state.serial
+      }
       expectMetadata(answer.json, file, context)
       expect('the entity tag', answer.headers.etag, entityTag(file))
-      const next = { ...state, files: new Map(state.files).set(key, file), serial: state.serial + (current === undefined ? 1 : 0) }
+      const next = {
+        ...state, files: new Map(state.files).set(key, file), serial: state.serial + (current === undefined ? 1 : 0)
+      }
       return current === undefined ? withRoom(next, context) : afterChange(next, { current, file }, context)
     }
   }
 }
 
 /** A state in which a file has got another content, with what is kept of its former one. */
-function afterChange (next: State, { current, file: { bytes, updatedAt } }: { current: StoredFile, file: StoredFile }, context: Context): State[] {
-  const ends = afterReplacing(next.kept, { file: current, bytes, at: updatedAt, keptVersions: context.limits.keptVersions })
+function afterChange (
+  next: State, { current, file: { bytes, updatedAt } }: { current: StoredFile, file: StoredFile }, context: Context
+): State[] {
+  const ends = afterReplacing(
+    next.kept, { file: current, bytes, at: updatedAt, keptVersions: context.limits.keptVersions }
+  )
   return ends.flatMap(({ kept, newest }) => withRoom({ ...next, kept }, context, newest))
 }
 
 function withRoom (state: State, { limits: { quotaBytes } }: Context, newest?: KeptContent): State[] {
-  return afterMakingRoom(state.kept, { usedBytes: usageOf(state.files).bytes, quotaBytes, newest }).map(kept => ({ ...state, kept }))
+  return afterMakingRoom(state.kept, { usedBytes: usageOf(state.files).bytes, quotaBytes, newest })
+    .map(kept => ({ ...state, kept }))
 }
 
 /** The version and the current content change places. */
@@ -248,7 +286,9 @@ function restoreVersion (state: State, { name, id, conditions }: Extract<Operati
       const { bytes, type, storedAt } = version
       const file = { ...current, bytes, type, storedAt, updatedAt: changedAt(answer, current, context.span) }
       expectMetadata(answer.json, file, context)
-      return afterChange({ ...state, files: new Map(state.files).set(file.name, file), kept: withoutContent(state.kept, version) }, { current, file }, context)
+      return afterChange({
+        ...state, files: new Map(state.files).set(file.name, file), kept: withoutContent(state.kept, version)
+      }, { current, file }, context)
     }
   }))
 }
@@ -265,10 +305,24 @@ function restoreFile (state: State, { id, to }: Extract<Operation, { kind: 'rest
     status: 200,
     next: answer => {
       const { serial, bytes, type, storedAt, createdAt, keptAt } = entry as KeptContent
-      const file = { name: String(key), serial, bytes, type, storedAt, createdAt, updatedAt: changedAt(answer, { updatedAt: keptAt.from }, context.span) }
+      const file = {
+        name: String(key),
+        serial,
+        bytes,
+        type,
+        storedAt,
+        createdAt,
+        updatedAt: changedAt(
+          answer, { updatedAt: keptAt.from }, context.span
+        )
+      }
       expectMetadata(answer.json, file, context)
       // Its versions are now those of the file.
-      return [{ ...state, files: new Map(state.files).set(file.name, file), kept: state.kept.filter(content => content !== entry) }]
+      return [{
+        ...state,
+        files: new Map(state.files).set(file.name, file),
+        kept: state.kept.filter(content => content !== entry)
+      }]
     }
   }))
 }
@@ -284,7 +338,9 @@ function rename (state: State, { name, to }: Extract<Operation, { kind: 'rename'
     status: 200,
     next: answer => {
       const current = file as StoredFile
-      const renamed = key === current.name ? current : { ...current, name: String(key), updatedAt: changedAt(answer, current, context.span) }
+      const renamed = key === current.name
+        ? current
+        : { ...current, name: String(key), updatedAt: changedAt(answer, current, context.span) }
       expectMetadata(answer.json, renamed, context)
       return [{ ...state, files: new Map(without(state, current.name).files).set(renamed.name, renamed) }]
     }
@@ -314,7 +370,8 @@ function permits (conditions: Readonly<Record<string, string>>, file: StoredFile
 function verdict (conditions: Readonly<Record<string, string | undefined>>, file: StoredFile | undefined): 'go on' | 'failed' | 'unchanged' {
   const names = (list: string, isWeakEnough: boolean) => file !== undefined &&
     (list === '*' || list.split(', ').some(tag => (isWeakEnough ? tag.replace(/^W\//, '') : tag) === entityTag(file)))
-  const changedSince = (date: string) => file !== undefined && Math.floor(file.updatedAt / 1000) * 1000 > Date.parse(date)
+  const changedSince = (date: string) =>
+    file !== undefined && Math.floor(file.updatedAt / 1000) * 1000 > Date.parse(date)
   const { 'if-match': match, 'if-none-match': noneMatch, 'if-unmodified-since': unmodified, 'if-modified-since': modified } = conditions
   if (match !== undefined ? !names(match, false) : unmodified !== undefined && changedSince(unmodified)) return 'failed'
   if (noneMatch !== undefined) return names(noneMatch, true) ? 'unchanged' : 'go on'
@@ -324,17 +381,24 @@ function verdict (conditions: Readonly<Record<string, string | undefined>>, file
 function read (state: State, operation: Extract<Operation, { kind: 'get' | 'head' }>): Outcome {
   return withFile(state, operation.name, current => {
     // The id of a version that was made in the same race is not known yet.
-    const version = operation.version === undefined ? undefined : versionsOf(state, current).find(({ id }) => id === operation.version)
+    const version = operation.version === undefined
+      ? undefined
+      : versionsOf(state, current).find(({ id }) => id === operation.version)
     if (operation.version !== undefined && version === undefined) return refusal(state, 404, 'not_found')
     // A version is as old as its bytes.
-    const file = version === undefined ? current : { ...current, bytes: version.bytes, type: version.type, updatedAt: version.storedAt }
+    const file = version === undefined
+      ? current
+      : { ...current, bytes: version.bytes, type: version.type, updatedAt: version.storedAt }
     const found = verdict(operation.conditions, file)
     if (found === 'failed') return refusal(state, 412, 'precondition_failed')
     if (found === 'unchanged') return { status: 304, next: answer => { expectValidators(answer, file); return [state] } }
     const isRanged = operation.kind === 'get' && operation.range !== undefined && [undefined, entityTag(file)].includes(operation.conditions['if-range'])
     const range = isRanged ? rangeOf(String(operation.range), file.bytes.length) : undefined
     if (range === 'unsatisfiable') return { ...refusal(state, 416, 'range_not_satisfiable'), next: answer => { expect('Content-Range', answer.headers['content-range'], `bytes */${file.bytes.length}`); return [state] } }
-    return { status: range === undefined ? 200 : 206, next: answer => { expectBytes(answer, operation.kind, file, range); return [state] } }
+    return {
+      status: range === undefined ? 200 : 206,
+      next: answer => { expectBytes(answer, operation.kind, file, range); return [state] }
+    }
   })
 }
 
@@ -411,7 +475,9 @@ export function listed (files: ReadonlyMap<string, StoredFile>, order: FileOrder
 }
 
 /** How a token may be answered in a span: the allowed refusals, and whether it may be accepted. */
-export function judgeToken ({ kind, scopes, expires, isRevoked }: IssuedToken, need: Scope | undefined, span: Span): { refusals: [status: number, code: string][], mayPass: boolean } {
+export function judgeToken (
+  { kind, scopes, expires, isRevoked }: IssuedToken, need: Scope | undefined, span: Span
+): { refusals: [status: number, code: string][], mayPass: boolean } {
   const mayBeExpired = expires !== null && span.to >= expires.from
   const isExpired = expires !== null && span.from >= expires.to
   // The server checks the expiry in an access token before it checks whether the token is revoked.

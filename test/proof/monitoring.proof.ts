@@ -68,15 +68,20 @@ async function spawnMeasured (t: Test, settings: Settings = {}): Promise<Measure
 interface Scaled extends Measured { postgres: PostgresServer, s3: FakeS3 }
 
 /** The bin on PostgreSQL, whose address `reach` tells, and a bucket. */
-async function spawnScaled (t: Test, reach = async (postgres: PostgresServer) => postgres.newDatabase(), settings: Settings = {}): Promise<Scaled> {
+async function spawnScaled (
+  t: Test, reach = async (postgres: PostgresServer) => postgres.newDatabase(), settings: Settings = {}
+): Promise<Scaled> {
   const postgres = await startPostgres(t)
   const s3 = await openS3(t)
-  const server = await spawnMeasured(t, { DATABASE_URL: await reach(postgres), STORAGE_URL: s3.url(), ...credentials, ...settings })
+  const server =
+    await spawnMeasured(t, { DATABASE_URL: await reach(postgres), STORAGE_URL: s3.url(), ...credentials, ...settings })
   return { ...server, postgres, s3 }
 }
 
 /** A `PUT` whose body the caller sends. */
-function beginUpload ({ port }: Client, { token, name, size }: { token: string, name: string, size: number }): ClientRequest {
+function beginUpload (
+  { port }: Client, { token, name, size }: { token: string, name: string, size: number }
+): ClientRequest {
   const upload = httpRequest({ host: '127.0.0.1', port, method: 'PUT', path: `/uploads/${name}`, agent: false, headers: { authorization: `Bearer ${token}`, 'content-length': size } })
   upload.on('error', () => {})
   return upload
@@ -100,7 +105,9 @@ test('a server tells anybody that it lives and that it is ready, and by HEAD as 
 })
 
 /** Faults in the server's environment, each with its repair. */
-const faults: { what: string, check: string, break: (dataDir: string) => Promise<void>, repair: (dataDir: string) => Promise<void> }[] = [
+const faults: {
+  what: string, check: string, break: (dataDir: string) => Promise<void>, repair: (dataDir: string) => Promise<void>
+}[] = [
   {
     what: 'a database that takes no commit',
     check: 'database',
@@ -313,7 +320,8 @@ test('round trips to PostgreSQL and its connections, and requests to S3, are cou
 
 test('calls that wait for a connection to PostgreSQL are seen while they do, and round trips that it refuses', async t => {
   let database = ''
-  const { metricsPort, postgres, ...server } = await spawnScaled(t, async postgres => { database = await postgres.newDatabase(); return database })
+  const { metricsPort, postgres, ...server } =
+    await spawnScaled(t, async postgres => { database = await postgres.newDatabase(); return database })
   const { token } = await signUp(server, 'ann')
   const busy = postgres.run(database, 'BEGIN; LOCK TABLE files; SELECT pg_sleep(4); COMMIT')
   const reads = Array.from({ length: 15 }, () => server.send('GET', '/api/files', { token }))
@@ -376,7 +384,8 @@ test('a cut transfer is logged with its client and account, over HTTP/1.1 and HT
   upload.destroy()
   session.close()
   t.equal(await server.end('SIGTERM'), 0)
-  const cut = (await log).filter(({ isCut }) => isCut).map(({ method, path, client, accountId }) => [method, path, client, accountId])
+  const cut = (await log).filter(({ isCut }) => isCut)
+    .map(({ method, path, client, accountId }) => [method, path, client, accountId])
   t.strictSame(cut.sort(), [['GET', '/uploads/large', '127.0.0.1', 1], ['GET', '/uploads/large', '127.0.0.1', 1], ['PUT', '/uploads/other', '127.0.0.1', 1]])
 })
 
@@ -432,7 +441,9 @@ test('the dashboard shows what the metrics tell, all of it, and nothing else', a
   await server.send('GET', '/nowhere')
   const scaled = await spawnScaled(t)
   await scaled.send('PUT', '/uploads/a', { token: (await signUp(scaled, 'ann')).token, body: 'bytes' })
-  const samples = new Map((await Promise.all([server, scaled].map(({ metricsPort }) => scrape(metricsPort)))).flatMap(({ samples }) => Array.from(samples)))
+  const samples = new Map((await Promise.all(
+    [server, scaled].map(({ metricsPort }) => scrape(metricsPort))
+  )).flatMap(({ samples }) => Array.from(samples)))
   const names = new Set(Array.from(samples.keys(), key => key.replace(/\{.*/, '')))
   const dashboard = JSON.parse(await readFile(join(root, 'src/monitoring/grafana-dashboard.json'), 'utf8'))
   const shown = new Set<string>()
@@ -549,8 +560,13 @@ for (const { output, shell } of [
   })
 }
 
-/** Runs the bin on a terminal until it prints `last`, and returns what it printed. Typing ^C discards output that is not displayed yet. */
-async function onTerminal (t: Test, settings: Settings, last: RegExp, use: (port: number) => Promise<void>): Promise<string> {
+/**
+ * Runs the bin on a terminal until it prints `last`, and returns what it printed. Typing ^C discards output that is not
+ * displayed yet.
+ */
+async function onTerminal (
+  t: Test, settings: Settings, last: RegExp, use: (port: number) => Promise<void>
+): Promise<string> {
   const child = spawnOnTerminal(t, ['serve'], { PORT: '0', MIN_FREE_BYTES: '0', ...settings })
   const exited = once(child, 'exit')
   const kill = () => { child.kill('SIGKILL') }
@@ -609,7 +625,8 @@ test('a server ends with its terminal', { skip: lacksTerminal }, async t => {
 
 test('a server that can\'t keep up refuses new requests, says that it lives, and comes back', async t => {
   const server = await spawnServer(t, { DATA_DIR: t.testdir(), LOG_LEVEL: 'silent', MAX_EVENT_LOOP_DELAY_MS: '20', ...unlimited })
-  // The document is long and serialised for each request; a client that sends many HEAD requests at once has little work.
+  // The document is long and serialised for each request; a client that sends many HEAD requests at once has little
+  // work.
   const heads = 'HEAD /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(100)
   const end = new AbortController()
   const load = Array.from({ length: 4 }, async () => {
@@ -639,7 +656,8 @@ test('a server that uses too much memory refuses new requests, ends the uploads 
 
   const server = await spawnServer(t, { DATA_DIR: join(t.testdirName, 'busy'), LOG_LEVEL: 'silent', MAX_MEMORY_BYTES: String(inUse + 32 * MIB), MAX_EVENT_LOOP_DELAY_MS: '0', ...unlimited })
   const { token } = await signUp(server, 'ann')
-  // Each waits in memory for its first 256 KiB to be complete. Some are refused, if they arrive while the server checks its memory.
+  // Each waits in memory for its first 256 KiB to be complete. Some are refused, if they arrive while the server checks
+  // its memory.
   const first = Buffer.alloc(0.24 * MIB, 1)
   const uploads = Array.from({ length: 250 }, (_, index) => beginUpload(server, { token, name: `${index}`, size: MIB }))
   const answered = Promise.all(uploads.map(statusOf))

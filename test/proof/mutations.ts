@@ -78,7 +78,10 @@ const fields: Record<string, string[]> = {
   cookie: ['a=b', '=']
 }
 const fieldNames = Object.keys(fields)
-const field = fc.constantFrom(...fieldNames).chain(name => fc.tuple(fc.constant(name), fc.oneof({ weight: 4, arbitrary: fc.constantFrom(...fields[name] as string[]) }, { weight: 1, arbitrary: fieldText })))
+const field = fc.constantFrom(...fieldNames).chain(name => fc.tuple(
+  fc.constant(name),
+  fc.oneof({ weight: 4, arbitrary: fc.constantFrom(...fields[name] as string[]) }, { weight: 1, arbitrary: fieldText })
+))
 
 const lines = [': x', 'no colon', ' folded', '\tfolded', 'a b: c', 'x : y', '__proto__: x', 'constructor: x', 'x: \0', 'x: \x01\x7F', 'x:', '\xFF: x', `${'x'.repeat(20_000)}: y`, `x: ${'y'.repeat(20_000)}`, 'x: y\rz: w', 'x: y\nz: w', '\0', 'Content-Length: 3\nX: y']
 
@@ -129,7 +132,8 @@ const kinds: Record<string, Kind<any>> = {
   escape: kindOf(4, fc.tuple(at, fc.oneof({ weight: 3, arbitrary: fc.constantFrom(...escapes) }, text.map(value => value.replace(/[\r\n]/g, '')))), (request, [place, inserted]) => ({ ...request, target: spliced(request.target, 1 + place % request.target.length, 0, inserted) })),
   query: kindOf(4, fc.array(fc.tuple(fc.constantFrom(...parameterNames), fc.oneof(fc.constantFrom(...parameterValues), fc.webQueryParameters())), { minLength: 1, maxLength: 4 }), (request, pairs) => ({ ...request, target: `${request.target}${request.target.includes('?') ? '&' : '?'}${pairs.map(pair => pair.join('=')).join('&')}` })),
   version: kindOf(1, fc.constantFrom(...versions), (request, version) => ({ ...request, version })),
-  field: kindOf(8, field, (request, [name, value]) => ({ ...request, headers: [...request.headers.filter(([other]) => other.toLowerCase() !== name), [name, value]] })),
+  field: kindOf(8, field, (request, [name, value]) =>
+    ({ ...request, headers: [...request.headers.filter(([other]) => other.toLowerCase() !== name), [name, value]] })),
   'field more': kindOf(3, field, (request, added) => ({ ...request, headers: [...request.headers, added] })),
   'field twice': kindOf(1, at, (request, place) => ({ ...request, headers: [...request.headers, ...request.headers.slice(place % request.headers.length).slice(0, 1)] })),
   'field less': kindOf(1, at, (request, place) => ({ ...request, headers: request.headers.toSpliced(place % request.headers.length, 1) })),
@@ -155,10 +159,13 @@ function spliced (value: string, start: number, removed: number, inserted: strin
 }
 
 /** Changes the properties of a JSON body, each given as name and JSON; other bodies are treated as an empty object. */
-function withProperties (request: WireRequest, change: (entries: [name: string, json: string][]) => [name: string, json: string][]): WireRequest {
+function withProperties (
+  request: WireRequest, change: (entries: [name: string, json: string][]) => [name: string, json: string][]
+): WireRequest {
   let entries: [name: string, json: string][] = []
   try {
-    entries = Object.entries(Object(JSON.parse(request.body.toString()))).map(([name, value]) => [name, utf8(JSON.stringify(value))])
+    entries = Object.entries(Object(JSON.parse(request.body.toString())))
+      .map(([name, value]) => [name, utf8(JSON.stringify(value))])
   } catch {
     // No longer JSON, or too deep to serialise.
   }
@@ -170,14 +177,18 @@ function withBody (request: WireRequest, body: Buffer): WireRequest {
   return { ...request, body, framing: request.framing === 'none' ? 'length' : request.framing }
 }
 
-export const mutations: fc.Arbitrary<Mutation[]> = fc.array(fc.oneof(...Object.entries(kinds).map(([kind, { weight, draw }]) => ({ weight, arbitrary: fc.record({ kind: fc.constant(kind), drawn: draw }) }))), { minLength: 1, maxLength: 3 })
+export const mutations: fc.Arbitrary<Mutation[]> = fc.array(fc.oneof(...Object.entries(kinds).map((
+  [kind, { weight, draw }]
+) => ({ weight, arbitrary: fc.record({ kind: fc.constant(kind), drawn: draw }) }))), { minLength: 1, maxLength: 3 })
 
 export function mutate (request: WireRequest, chosen: Mutation[]): WireRequest {
   return chosen.reduce((mutated, { kind, drawn }) => (kinds[kind] as Kind<any>).apply(mutated, drawn), request)
 }
 
 /** The bytes of a request, whether they are less than declared, and whether more bytes follow. */
-export function bytesOf ({ method, target, version, headers, lines, body, framing }: WireRequest): { bytes: Buffer, isCut: boolean, hasRest: boolean } {
+export function bytesOf ({ method, target, version, headers, lines, body, framing }: WireRequest): {
+  bytes: Buffer, isCut: boolean, hasRest: boolean
+} {
   const framed = (framings[framing] as typeof framings[string])(body)
   const head = [`${method} ${target} ${version}`, ...[...headers, ...framed.fields].map(field => field.join(': ')), ...lines, '', ''].join('\r\n')
   // A custom field may declare a body, whatever the framing.

@@ -7,7 +7,10 @@ export interface Observation { readonly state: UserState, readonly requestId: st
 /** Number of passwords to try: those that may be valid, and the latest that must be invalid. */
 const TRIED = 3
 
-/** Finds everything that a user has, through the API: signs in, downloads each file and version, lists trash and uploads, uses each token. */
+/**
+ * Finds everything that a user has, through the API: signs in, downloads each file and version, lists trash and
+ * uploads, uses each token.
+ */
 export async function observe (url: string, user: User): Promise<Observation> {
   const state = new Map<string, string>()
   let requestId = ''
@@ -54,7 +57,9 @@ function accountsOf ({ steps }: User): { username: string, password: string }[] 
   const accounts = new Map<string, { username: string, password: string }>()
   for (const { after } of steps.toReversed()) {
     const [username, password] = [after.get('username'), after.get('password')]
-    if (username !== undefined && password !== undefined) accounts.set(basic(username, password), { username, password })
+    if (username !== undefined && password !== undefined) {
+      accounts.set(basic(username, password), { username, password })
+    }
   }
   return Array.from(accounts.values()).slice(0, TRIED)
 }
@@ -63,8 +68,8 @@ function accountsOf ({ steps }: User): { username: string, password: string }[] 
 export interface Past { readonly user: User, readonly possible: readonly UserState[] }
 
 /**
- * The past after the responses in `isAcknowledged` were sent: the last acknowledged operation is done, and the next one is done
- * completely or not at all.
+ * The past after the responses in `isAcknowledged` were sent: the last acknowledged operation is done, and the next one
+ * is done completely or not at all.
  */
 export function pastOf ({ id, steps, secrets, buried }: User, isAcknowledged: (requestId: string) => boolean): Past {
   const last = steps.findLastIndex(({ requestId }) => requestId !== undefined && isAcknowledged(requestId))

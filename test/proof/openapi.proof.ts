@@ -27,7 +27,12 @@ interface Operation {
   'x-codeSamples': { lang: string, label: string, source: string }[]
   tags: string[]
   security: Record<string, string[]>[]
-  responses: Record<string, { description: string, links?: Record<string, Link>, headers?: Record<string, unknown>, content?: Record<string, { schema: object, examples?: Record<string, { $ref: string }> }> }>
+  responses: Record<string, {
+    description: string,
+    links?: Record<string, Link>,
+    headers?: Record<string, unknown>,
+    content?: Record<string, { schema: object, examples?: Record<string, { $ref: string }> }>
+  }>
   requestBody?: { content: Record<string, { schema: { $ref?: string } }> }
 }
 interface Listed { method: string, path: string, operation: Operation }
@@ -35,13 +40,15 @@ interface Listed { method: string, path: string, operation: Operation }
 async function readDocument (client: Client): Promise<{ document: any, operations: Listed[] }> {
   const { json: document } = await client.send('GET', '/openapi.json')
   const operations = Object.entries<Record<string, Operation>>(document.paths)
-    .flatMap(([path, item]) => Object.entries(item).map(([method, operation]) => ({ method: method.toUpperCase(), path, operation })))
+    .flatMap(([path, item]) =>
+      Object.entries(item).map(([method, operation]) => ({ method: method.toUpperCase(), path, operation })))
   return { document, operations }
 }
 
 /** Whether an operation answers without credentials. */
 const isPublic = ({ operation }: Listed) => operation.security.some(way => Object.keys(way).length === 0)
-const schemesOf = ({ operation }: Listed) => [...new Set(operation.security.flatMap(requirement => Object.keys(requirement)))].sort()
+const schemesOf = ({ operation }: Listed) =>
+  [...new Set(operation.security.flatMap(requirement => Object.keys(requirement)))].sort()
 
 /** Disables limits that are not under test. */
 const unlimited = { REGISTRATIONS_PER_HOUR: '0', RATE_LIMIT_PER_MINUTE: '0' }
@@ -181,7 +188,9 @@ test('every operation says its id, summary, tag, security, a success and its fai
   }
 })
 
-/** Everything that needs a description, by place: parameters, headers, properties, schemas, links, and named components. */
+/**
+ * Everything that needs a description, by place: parameters, headers, properties, schemas, links, and named components.
+ */
 function describableIn (value: unknown, path: string[] = []): { path: string, description: unknown }[] {
   if (typeof value !== 'object' || value === null) return []
   const parent = path.at(-2) ?? ''
@@ -200,7 +209,9 @@ test('every parameter, header, property, status, link and component has a descri
 
 test('the operations stand in the order in which a newcomer needs them, in groups', async t => {
   const { document, operations } = await readDocument(await startServer(t))
-  const groups = document.tags.map(({ name }: { name: string }) => [name, operations.filter(({ operation }) => operation.tags[0] === name).map(({ operation }) => operation.operationId)])
+  const groups = document.tags.map(({ name }: { name: string }) => [
+    name, operations.filter(({ operation }) => operation.tags[0] === name).map(({ operation }) => operation.operationId)
+  ])
   t.same(groups, [
     ['Users', ['registerUser', 'getUser']],
     ['Tokens', ['getToken', 'endToken', 'getResource', 'createToken', 'listTokens', 'deleteTokens', 'deleteToken', 'createSession', 'getSession', 'deleteSession']],
@@ -224,7 +235,9 @@ test('every failure is told: by the operations that answer it, or by the introdu
 })
 
 /** The value of a runtime expression (OpenAPI 3.1, section 4.8.20.4) after an exchange. */
-function evaluate (expression: string, { template, path, answer }: { template: string, path: string, answer: Answer }): unknown {
+function evaluate (
+  expression: string, { template, path, answer }: { template: string, path: string, answer: Answer }
+): unknown {
   const [, pointer, query, segment] = /^\$(?:response\.body#\/(\w+)|request\.query\.(\w+)|request\.path\.(\w+))$/.exec(expression) ?? []
   if (segment !== undefined) return decodeURIComponent(path.split('/')[template.split('/').indexOf(`{${segment}}`)] as string)
   return pointer === undefined ? new URL(path, 'http://a').searchParams.get(String(query)) : answer.json[pointer]
@@ -352,14 +365,27 @@ test('the security of each operation is what the server asks for', async t => {
   }
 })
 
-interface Walker { token: string, personalId: number, session: Record<string, string>, uploadId: string, contentId: string }
+interface Walker {
+  token: string
+  personalId: number
+  session: Record<string, string>
+  uploadId: string
+  contentId: string
+}
 
 const uploadPath = ({ uploadId }: Walker) => `/api/uploads/${uploadId}`
 const versionPath = ({ contentId }: Walker) => `/api/files/report-2026.pdf/versions/${contentId}`
 const trashPath = ({ contentId }: Walker) => `/api/trash/${contentId}`
 
 /** Calls every operation, by its id, in an order that works; `example` is the request body from the document. */
-const walk: { id: string, path?: string | ((walker: Walker) => string), status: number, send: (walker: Walker, example: any) => SendOptions }[] = [
+const walk: {
+  id: string,
+  path?: string | ((walker: Walker) => string),
+  status: number,
+  send: (
+    walker: Walker, example: any
+  ) => SendOptions
+}[] = [
   { id: 'registerUser', status: 201, send: (_, json) => ({ json }) },
   { id: 'getUser', status: 200, send: () => ({}) },
   { id: 'getToken', status: 200, send: () => ({ user: ['test_user', 'pwd'] }) },
@@ -451,7 +477,8 @@ test('the examples of the document work, and every answer is as the document say
   function exampleOf ({ requestBody }: Operation): unknown {
     const ref = requestBody?.content['application/json']?.schema.$ref
     if (ref === undefined) return undefined
-    return Object.fromEntries(Object.entries<{ examples: unknown[] }>(follow(document, ref).properties).map(([name, { examples }]) => [name, examples[0]]))
+    return Object.fromEntries(Object.entries<{ examples: unknown[] }>(follow(document, ref).properties)
+      .map(([name, { examples }]) => [name, examples[0]]))
   }
 
   function conforms ({ responses }: Operation, answer: Answer, step: string): void {

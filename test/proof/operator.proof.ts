@@ -26,7 +26,10 @@ function operatorOf (dataDir: string, settings: Settings = {}) {
   }
 }
 
-/** The blob id and path of each file, by name, of a version as `version NAME`, and of a deleted file as `trash NAME`, for a data folder without a running server. */
+/**
+ * The blob id and path of each file, by name, of a version as `version NAME`, and of a deleted file as `trash NAME`,
+ * for a data folder without a running server.
+ */
 async function blobsOf (dataDir: string): Promise<Record<string, { id: string, path: string }>> {
   const metadata = await openSqliteMetadata(join(dataDir, 'magicstore.db'))
   const contents = await metadata.blobs.listContents('', 1000)

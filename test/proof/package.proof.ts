@@ -28,7 +28,8 @@ async function promisedCount (): Promise<number> {
 
 /**
  * Installs the package as the guide says, outside the repository, so nothing else can be imported. Returns the folder.
- * Scripts are left out: for Node 20 one of them may compile the driver of SQLite for a minute, which `npm ci` has done already.
+ * Scripts are left out: for Node 20 one of them may compile the driver of SQLite for a minute, which `npm ci` has done
+ * already.
  */
 async function install (t: Test): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'magicstore-package-'))

@@ -4,7 +4,8 @@ import type { Test } from 'tap'
 import { issueToken, runBin, spawnServer, startServer, type RunningServer } from '../kit/server.ts'
 import { browserTest, isFocused, shows, tabThrough, tabTo } from './browser.ts'
 import {
-  PASSWORD, checkAccessible, checkFits, checkQuiet, fillCredentials, goTo, hasFocusIn, openPage, openPageAs, openSecondWindow, registerOn, signedIn, signInOn,
+  PASSWORD, checkAccessible, checkFits, checkQuiet, fillCredentials, goTo, hasFocusIn, openPage,
+  openPageAs, openSecondWindow, registerOn, signedIn, signInOn,
   type PageVisit
 } from './page.ts'
 

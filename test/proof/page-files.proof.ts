@@ -167,7 +167,9 @@ browserTest('a download has the bytes, by mouse and keyboard, with and without t
 function silence (seconds: number): Buffer {
   const rate = 44_100
   const head = Buffer.from('RIFF....WAVEfmt ....................data....', 'latin1')
-  for (const [offset, value] of [[4, 36 + seconds * rate], [16, 16], [24, rate], [28, rate], [40, seconds * rate]] as const) head.writeUInt32LE(value, offset)
+  for (const [offset, value] of [
+    [4, 36 + seconds * rate], [16, 16], [24, rate], [28, rate], [40, seconds * rate]
+  ] as const) head.writeUInt32LE(value, offset)
   for (const [offset, value] of [[20, 1], [22, 1], [32, 1], [34, 8]] as const) head.writeUInt16LE(value, offset)
   return Buffer.concat([head, Buffer.alloc(seconds * rate, 128)])
 }

@@ -37,7 +37,9 @@ interface Attacker {
 }
 
 /** A server on another port of the host: a page of the attacker, and images. */
-async function startAttacker (t: Test, { target, files }: { target: string, files: { TLS_CERT: string, TLS_KEY: string } | undefined }): Promise<Attacker> {
+async function startAttacker (
+  t: Test, { target, files }: { target: string, files: { TLS_CERT: string, TLS_KEY: string } | undefined }
+): Promise<Attacker> {
   const cookies = new Set<string>()
   const attacker = { url: '', cookies, planted: [] as string[] }
   const answer: RequestListener = ({ headers }, response) => {
@@ -45,7 +47,9 @@ async function startAttacker (t: Test, { target, files }: { target: string, file
     response.setHeader('set-cookie', attacker.planted)
     response.setHeader('content-type', 'text/html').end(`<!doctype html><title>Attack</title><img src="/api/session"><form method=post action="${target}/api/session"></form>`)
   }
-  const server = files === undefined ? createServer(answer) : createTlsServer({ cert: await readFile(files.TLS_CERT), key: await readFile(files.TLS_KEY) }, answer)
+  const server = files === undefined
+    ? createServer(answer)
+    : createTlsServer({ cert: await readFile(files.TLS_CERT), key: await readFile(files.TLS_KEY) }, answer)
   await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
   t.teardown(() => { server.closeAllConnections(); server.close() })
   attacker.url = `${files === undefined ? 'http' : 'https'}://127.0.0.1:${(server.address() as AddressInfo).port}`
@@ -137,7 +141,9 @@ const storedBy = (page: Page) => page.evaluate(async () => {
     database.close()
     return records
   }))
-  return JSON.stringify([{ ...localStorage }, { ...sessionStorage }, databases, await caches.keys(), document.cookie, history.state, document.title, document.body.innerText])
+  return JSON.stringify([{ ...localStorage }, {
+    ...sessionStorage
+  }, databases, await caches.keys(), document.cookie, history.state, document.title, document.body.innerText])
 })
 
 browserTest('after a sign-out nothing in the browser names the user or a file, and the key of the session is gone', async t => {

@@ -29,7 +29,9 @@ const addFiles = (page: Page) => page.getByRole('button', { name: 'Add files', e
 const percentOf = (page: Page, name: string) => panel(page).getByRole('progressbar', { name: `Progress of ${name}` }).evaluate(bar => (bar as HTMLProgressElement).value)
 
 /** Chooses files in the browser's dialog, which `open` opens. */
-async function choose (page: Page, files: Chosen[] | string[], open: () => Promise<unknown> = () => addFiles(page).click()): Promise<void> {
+async function choose (
+  page: Page, files: Chosen[] | string[], open: () => Promise<unknown> = () => addFiles(page).click()
+): Promise<void> {
   const [chooser] = await Promise.all([page.waitForEvent('filechooser'), open()])
   await chooser.setFiles(files as string[])
 }
@@ -37,7 +39,9 @@ async function choose (page: Page, files: Chosen[] | string[], open: () => Promi
 /** The list says that a file is stored. */
 const isStored = (page: Page, name: string) => row(page, name).getByText(/^Uploaded, /).waitFor()
 
-async function checkStored (t: Test, client: Client, { username, files }: { username: string, files: Record<string, Buffer | string> }): Promise<void> {
+async function checkStored (
+  t: Test, client: Client, { username, files }: { username: string, files: Record<string, Buffer | string> }
+): Promise<void> {
   for (const [name, bytes] of Object.entries(files)) {
     const answer = await client.send('GET', `/api/files/${encodeURIComponent(name)}`, { user: [username, PASSWORD] })
     t.equal(answer.json.sha256, sha256Of(bytes), `the bytes of ${name}`)
@@ -68,7 +72,9 @@ async function drag (page: Page, files: { name: string, content: string }[], eve
   await page.evaluate(({ files, events }) => {
     const dataTransfer = new DataTransfer()
     for (const { name, content } of files) dataTransfer.items.add(new File([content], name, { type: 'text/plain' }))
-    for (const type of events) document.body.dispatchEvent(new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }))
+    for (const type of events) {
+      document.body.dispatchEvent(new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }))
+    }
   }, { files, events })
 }
 

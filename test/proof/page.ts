@@ -43,7 +43,9 @@ export async function signInOn (page: Page, username: string, password = PASSWOR
   await signedIn(page)
 }
 
-export async function fillCredentials (page: Page, { username, password }: { username: string, password: string }): Promise<void> {
+export async function fillCredentials (
+  page: Page, { username, password }: { username: string, password: string }
+): Promise<void> {
   await page.getByLabel('Username').fill(username)
   await page.getByLabel('Password', { exact: true }).fill(password)
 }
@@ -54,7 +56,9 @@ export async function signedIn (page: Page): Promise<void> {
 }
 
 /** A page with a new user. */
-export async function openPageAs (t: Test, url: string, username: string, options: BrowserContextOptions = {}): Promise<PageVisit> {
+export async function openPageAs (
+  t: Test, url: string, username: string, options: BrowserContextOptions = {}
+): Promise<PageVisit> {
   const visit = await openPage(t, url, options)
   await registerOn(visit.page, username)
   return visit
@@ -75,7 +79,8 @@ export async function checkAccessible (t: Test, page: Page, what: string): Promi
       interface Violation { id: string, nodes: { target: unknown, failureSummary: string }[] }
       // Of a transition that has begun before, a colour in between would be judged.
       await Promise.allSettled(document.getAnimations().map(animation => animation.finished))
-      const { axe } = globalThis as unknown as { axe: { run: (options: object) => Promise<{ violations: Violation[] }> } }
+      const { axe } =
+        globalThis as unknown as { axe: { run: (options: object) => Promise<{ violations: Violation[] }> } }
       const { violations } = await axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
       return violations.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => `${id}: ${JSON.stringify(target)} ${failureSummary}`))
     })
@@ -86,7 +91,8 @@ export async function checkAccessible (t: Test, page: Page, what: string): Promi
 
 /** Asserts that the page does not scroll sideways. */
 export async function checkFits (t: Test, page: Page, what: string): Promise<void> {
-  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+  const overflow =
+    await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
   t.equal(overflow, 0, `${what} fits ${page.viewportSize()?.width} px`)
 }
 

@@ -25,7 +25,10 @@ function rowsOf (file: string): Record<string, unknown[]> {
 
 const keeping = { milliseconds: 30 * DAY, versions: 10 }
 
-/** A bit of everything: more rows than one batch, versions and trash, removed rows with the highest ids, a deleted account, odd names. */
+/**
+ * A bit of everything: more rows than one batch, versions and trash, removed rows with the highest ids, a deleted
+ * account, odd names.
+ */
 async function fill (metadata: Metadata, clock: TestClock): Promise<void> {
   for (const name of ['ada', 'zoë', 'gone', 'last']) await metadata.accounts.add({ username: name, usernameKey: name, passwordHash: `hash of ${name}`, createdAt: 1000 })
   await metadata.accounts.setQuota(1, { bytes: 2 ** 50, files: null })
@@ -48,7 +51,9 @@ async function fill (metadata: Metadata, clock: TestClock): Promise<void> {
   // Versions of some, and deleted files with versions; of the deleted account as well.
   const replaced = (ownerId: number, index: number) => ({ ...file(ownerId, `file ${index} עברית 😀`, index), blobId: `${ownerId}${index}`.padStart(32, 'a') })
   clock.set(Date.now())
-  await Promise.all(Array.from({ length: 1100 }, (_, index) => metadata.files.put({ ...replaced(1, index), size: index + 1 }, unlimited, {})))
+  await Promise.all(Array.from(
+    { length: 1100 }, (_, index) => metadata.files.put({ ...replaced(1, index), size: index + 1 }, unlimited, {})
+  ))
   for (let index = 0; index < 50; index++) await metadata.files.remove(1, `file ${index} עברית 😀`, { precondition: {}, isPermanent: false })
   for (const owner of [2, 3]) {
     clock.set(6000)
@@ -91,7 +96,9 @@ test('metadata goes from SQLite to PostgreSQL and back unchanged, and ids that w
   t.equal(trash.length, 50)
   t.ok(trash.every(({ versions }) => versions === 1))
   const [deleted] = trash
-  const restored = await postgres.kept.restoreFile(1, String(deleted?.id), { name: undefined, quota: { bytes: undefined, files: undefined } })
+  const restored = await postgres.kept.restoreFile(
+    1, String(deleted?.id), { name: undefined, quota: { bytes: undefined, files: undefined } }
+  )
   t.equal(restored.id, deleted?.fileId)
   t.equal((await postgres.kept.listVersions(1, restored.id, page)).length, 1)
   const { file } = await postgres.files.add({ ownerId: 1, name: 'new', size: 1, type: 'text/plain', sha256: '0'.repeat(64), blobId: 'f'.repeat(32), isLeased: false }, { bytes: undefined, files: undefined })

@@ -251,7 +251,8 @@ t.test('of all that is kept only what goes is read', async t => {
     return Number(after.rows) - Number(before.rows)
   }
   const quota = { bytes: 100_000, files: undefined }
-  const put = (name: string, size: number) => (own: PostgresMetadata) => own.files.put(newFile(id, name, { size }), quota, always)
+  const put = (name: string, size: number) =>
+    (own: PostgresMetadata) => own.files.put(newFile(id, name, { size }), quota, always)
   const few = await rowsRead(put('a', 25))
   t.match(await metadata.accounts.find(id), { usedBytes: 25, keptBytes: 99_970 })
   t.ok(few <= 20, `${few} rows for 3 that go`)
@@ -317,7 +318,11 @@ t.test('rows that refer to nothing and wrong sums are found, and the sums repair
   await server.run(url, `SET session_replication_role = replica; INSERT INTO events (account_id, kind, network, request_id, at) VALUES (77, 'k', 'n', 'r', 1);
     UPDATE accounts SET used_bytes = 5, used_files = 2, kept_bytes = 3`)
   t.match(await metadata.checkIntegrity(), [/events.*77.*accounts/])
-  t.strictSame(await metadata.accounts.usageMismatches(), [{ accountId: id, recorded: { bytes: 5, files: 2, keptBytes: 3, keptContents: 0 }, actual: { bytes: 10, files: 1, keptBytes: 0, keptContents: 0 } }])
+  t.strictSame(await metadata.accounts.usageMismatches(), [{
+    accountId: id,
+    recorded: { bytes: 5, files: 2, keptBytes: 3, keptContents: 0 },
+    actual: { bytes: 10, files: 1, keptBytes: 0, keptContents: 0 }
+  }])
   await metadata.accounts.repairUsage()
   t.strictSame(await metadata.accounts.usageMismatches(), [])
 })
@@ -449,7 +454,9 @@ t.test('a connection that is cut before or after a write loses nothing and does 
   for (const [index, cut] of cutsOf(/add_file/).entries()) {
     const [added, put] = [await leased(`add ${index}`), await leased(`put ${index}`)]
     t.match(await during(cut, () => metadata.files.add(added, unlimited)), { isNew: true, file: { blobId: added.blobId } }, `${cut.kind} ${cut.what}`)
-    t.match(await during(cut, () => metadata.files.put(put, unlimited, always)), { isNew: true, file: { blobId: put.blobId } })
+    t.match(
+      await during(cut, () => metadata.files.put(put, unlimited, always)), { isNew: true, file: { blobId: put.blobId } }
+    )
   }
   for (const [index, cut] of cutsOf(/replace_file/).entries()) {
     const [current, next] = [await metadata.files.find(id, `put ${index}`) as FileRecord, await leased(`put ${index}`)]
@@ -535,7 +542,8 @@ t.test('an upload whose connection is cut is added, saved, taken over and finish
   })
   const limits = { maxUploads: 9, quota: { bytes: 100, files: 9 } }
   const changeOf = ({ id, ownerId, generation }: UploadRecord) => ({ id, ownerId, generation, offset: 10, state: 's', length: 10, lifetimeMilliseconds: HOUR })
-  const finish = (upload: UploadRecord, sha256: string) => metadata.uploads.finish(changeOf(upload), { sha256, quota: limits.quota })
+  const finish = (upload: UploadRecord, sha256: string) =>
+    metadata.uploads.finish(changeOf(upload), { sha256, quota: limits.quota })
   const during = <T>(cut: Cut, operation: () => Promise<T>) => duringCut(proxy, cut, operation)
   const unknown = { constructor: OutcomeUnknown, code: 'unavailable' }
 

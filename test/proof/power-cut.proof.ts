@@ -45,7 +45,12 @@ t.test('after a power cut at any moment the server starts, has all that it ackno
   for (const [kind, count] of counts) t.comment(`${kind}: ${count} of ${IMAGES} images`)
 })
 
-interface Attempt { readonly recording: Recording, readonly moments: Moments, readonly number: number, readonly folder: string }
+interface Attempt {
+  readonly recording: Recording
+  readonly moments: Moments
+  readonly number: number
+  readonly folder: string
+}
 
 /** Tests one image, and returns the kinds of its violations. */
 async function tryImage (t: Test, { recording, moments, number, folder }: Attempt): Promise<Set<string>> {
@@ -103,7 +108,9 @@ function momentsOf ({ moments, starts, answers }: Recording): Moments {
   return sorted
 }
 
-/** Whether the call makes data durable or changes names. Writes need no moment: a cut during the next sync tears them. */
+/**
+ * Whether the call makes data durable or changes names. Writes need no moment: a cut during the next sync tears them.
+ */
 function isRelevant (call: SystemCall): boolean {
   return Number(call.result) >= 0 && (makesFile(call) || !/^(openat|close|p?write(v|64)?)$/.test(call.name))
 }

@@ -14,7 +14,10 @@ import { bytesOf, mutate, mutations, type WireRequest } from './mutations.ts'
 const seed = Number(process.env.PROPERTY_SEED ?? randomInt(2 ** 31))
 const runs = countOf({ quick: 10, full: 30 })
 
-/** Operations that hash a password, or need it afterwards, run fewer cases, by this factor: each takes 20 ms of CPU or more. */
+/**
+ * Operations that hash a password, or need it afterwards, run fewer cases, by this factor: each takes 20 ms of CPU or
+ * more.
+ */
 const HASHING_SHARE = 5
 const HASHING = new Set(['registerUser', 'createToken', 'createSession', 'deleteSession', 'changePassword', 'deleteAccount', 'deleteTokens'])
 
@@ -71,7 +74,9 @@ function bodyValues (drawer: Drawer, { operation }: Listed): fc.Arbitrary<unknow
   const [media] = Object.values(operation.requestBody?.content ?? {})
   if (media === undefined) return fc.constant(undefined)
   if (isBinary(media.schema)) return fc.uint8Array({ maxLength: 2000 })
-  if (isBinary(media.schema.properties?.file)) return fc.record({ file: fc.uint8Array({ maxLength: 2000 }), filename: hints.name })
+  if (isBinary(media.schema.properties?.file)) {
+    return fc.record({ file: fc.uint8Array({ maxLength: 2000 }), filename: hints.name })
+  }
   return drawer.valuesOf(media.schema)
 }
 
@@ -123,7 +128,9 @@ function kindOfId (path: string): string {
   return path.startsWith('/api/uploads') ? 'upload' : path.startsWith('/api/trash') ? 'trash' : path.includes('/versions/') ? 'version' : 'id'
 }
 
-function contentOf (content: Record<string, { schema: Schema }>, drawn: any): { headers: Record<string, string>, body: Buffer } {
+function contentOf (
+  content: Record<string, { schema: Schema }>, drawn: any
+): { headers: Record<string, string>, body: Buffer } {
   const [type] = Object.keys(content)
   if (type === undefined) return { headers: {}, body: Buffer.alloc(0) }
   if (type === 'multipart/form-data') return formOf(drawn.filename, drawn.file)
@@ -131,7 +138,9 @@ function contentOf (content: Record<string, { schema: Schema }>, drawn: any): { 
 }
 
 /** One of the operation's schemes: the password if no other is possible, and in one of 100 cases. */
-function credentials (security: Record<string, string[]>[], choice: number, { user, token, personal, session }: Fixture): [string, string][] {
+function credentials (
+  security: Record<string, string[]>[], choice: number, { user, token, personal, session }: Fixture
+): [string, string][] {
   const schemes = security.flatMap(requirement => Object.keys(requirement))
   if (schemes.length === 0) return []
   if (schemes.includes('session')) return Object.entries(session)
@@ -176,7 +185,10 @@ async function renewUpload ({ server, known, token }: Fixture): Promise<void> {
   known.upload = [(await server.send('POST', '/api/uploads', { token, headers })).json.id]
 }
 
-/** Makes versions of a file, and a file in the trash. Only what belongs together is known: few drawn pairs of a name and an id would. */
+/**
+ * Makes versions of a file, and a file in the trash. Only what belongs together is known: few drawn pairs of a name and
+ * an id would.
+ */
 async function renewKept ({ server, known, token }: Fixture): Promise<void> {
   const change = (method: string, name: string, body?: string) => server.send(method, `/uploads/${name}`, { token, ...(body !== undefined && { body }) })
   for (const body of ['one', 'two', 'three']) for (const name of ['versions.txt', 'deleted.txt']) await change('PUT', name, body)
@@ -239,14 +251,26 @@ async function openFixture (t: Test): Promise<{ fixture: Fixture, drawer: Drawer
   return { fixture, drawer: createDrawer(document, hints), operations: operationsOf(document) }
 }
 
-function runsOf ({ operation: { operationId } }: Listed, share: number): { seed: number, numRuns: number, interruptAfterTimeLimit: number } {
-  return { seed, numRuns: Math.ceil(share * runs / (HASHING.has(operationId) ? HASHING_SHARE : 1)), interruptAfterTimeLimit: SHRINKING_MILLISECONDS }
+function runsOf (
+  { operation: { operationId } }: Listed, share: number
+): { seed: number, numRuns: number, interruptAfterTimeLimit: number } {
+  return {
+    seed,
+    numRuns: Math.ceil(share * runs / (HASHING.has(operationId) ? HASHING_SHARE : 1)),
+    interruptAfterTimeLimit: SHRINKING_MILLISECONDS
+  }
 }
 
-/** Rules beyond the schema: a prefix needs an order by name, a cursor belongs to its listing, an expiry must be in the future. */
+/**
+ * Rules beyond the schema: a prefix needs an order by name, a cursor belongs to its listing, an expiry must be in the
+ * future.
+ */
 const RULED = new Set(['listFiles', 'listVersions', 'listTrash', 'createToken'])
 
-/** Header fields of uploads that depend on each other: half of the requests have these. Their media type depends on them as well. */
+/**
+ * Header fields of uploads that depend on each other: half of the requests have these. Their media type depends on them
+ * as well.
+ */
 const byProtocol: Record<string, Record<string, string>> = {
   createUpload: { 'upload-complete': '?0', 'content-disposition': 'attachment; filename="c.txt"' },
   appendUpload: { 'upload-complete': '?0', 'upload-offset': '0' },
@@ -264,13 +288,17 @@ test('a valid request of any operation is never given an undocumented answer, an
       await prepare(fixture, listed, recipe.files)
       const { method, target, headers, body } = requestOf(listed, recipe, fixture)
       // Throws if the response differs from the document.
-      const answer = await fixture.server.send(method, target, { headers: Object.fromEntries(headers), ...(listed.operation.requestBody && { body }) })
+      const answer = await fixture.server.send(
+        method, target, { headers: Object.fromEntries(headers), ...(listed.operation.requestBody && { body }) }
+      )
       statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1)
       accept(listed, answer)
       if (/json/.test(String(answer.headers['content-type'])) && answer.status < 300 && !/openapi/.test(target)) learn(fixture.known, answer.json)
     })
     const hasSucceeded = () => Array.from(statuses.keys()).some(status => status < 400)
-    for (let round = 0; round < MAX_ROUNDS && !hasSucceeded(); round++) await fc.assert(property, { ...runsOf(listed, 1), seed: seed + round })
+    for (let round = 0; round < MAX_ROUNDS && !hasSucceeded(); round++) {
+      await fc.assert(property, { ...runsOf(listed, 1), seed: seed + round })
+    }
     t.ok(hasSucceeded(), `${listed.operation.operationId}: ${Array.from(statuses).map(pair => pair.join(' x ')).join(', ')}`)
   }
   t.comment(`${operations.length} operations, ${cases} valid requests`)
@@ -306,7 +334,10 @@ test('a mutated request is never answered with a 5xx nor anything undocumented, 
   t.comment(`${operations.length} operations, ${cases} mutated requests; ${Array.from(statuses).sort(([a], [b]) => a - b).map(([status, times]) => `${status === 0 ? 'no answer' : status}: ${times}`).join(', ')}`)
 })
 
-/** Sends a request and checks the first response against the document. Returns its status; 0 if there is none and none is required. */
+/**
+ * Sends a request and checks the first response against the document. Returns its status; 0 if there is none and none
+ * is required.
+ */
 async function sendAndCheck (port: number, request: WireRequest): Promise<number> {
   const { method, target } = request
   const { bytes, isCut, hasRest } = bytesOf(request)
@@ -319,7 +350,8 @@ async function sendAndCheck (port: number, request: WireRequest): Promise<number
     else checkConformance({ method, path: target, status, headers, body: /json\b/.test(String(headers['content-type'])) ? body.toString() : '' })
   }
   const [first] = answers
-  // Node closes the connection of a CONNECT without a listener; invalid bytes after a request may close it before the response is sent.
+  // Node closes the connection of a CONNECT without a listener; invalid bytes after a request may close it before the
+  // response is sent.
   if (first === undefined && isExact && method !== 'CONNECT') throw new Error('there was no answer')
   return first?.status ?? 0
 }

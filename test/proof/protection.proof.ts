@@ -56,7 +56,9 @@ async function openMetadata (t: Test, { dataDir }: RunningServer, clock: () => n
 }
 
 function count (statuses: number[]): Record<number, number> {
-  return statuses.reduce<Record<number, number>>((counts, status) => ({ ...counts, [status]: (counts[status] ?? 0) + 1 }), {})
+  return statuses.reduce<Record<number, number>>(
+    (counts, status) => ({ ...counts, [status]: (counts[status] ?? 0) + 1 }), {}
+  )
 }
 
 t.test('the eleventh sign-in to an account from a network where ten failed is refused before hashing, right or wrong', async t => {
@@ -147,7 +149,8 @@ t.test('sixteen good sign-ins at once all succeed, and so do they between wrong 
   t.same(count(good.map(answer => answer.status)), { 200: 16 })
   const mixed = await Promise.all(Array.from({ length: 16 }, (_, index) => signIn(server, 'ann', index % 4 === 0 ? 'wrong' : password)))
   const statuses = count(mixed.map(answer => answer.status))
-  t.ok((statuses[401] ?? 0) <= 4 && (statuses[200] ?? 0) + (statuses[401] ?? 0) + (statuses[429] ?? 0) === 16, JSON.stringify(statuses))
+  t.ok((statuses[401] ?? 0) <= 4 &&
+    (statuses[200] ?? 0) + (statuses[401] ?? 0) + (statuses[429] ?? 0) === 16, JSON.stringify(statuses))
 })
 
 t.test('a name that nobody has is counted and answered like one that somebody has', async t => {
@@ -317,7 +320,8 @@ t.test('a storm of sign-ins is refused beyond a queue of 256, and a download mea
   t.ok(download.bytes.equals(small))
   t.ok(over < 200, `the download came while ${300 - over} sign-ins waited`)
   const statuses = count(await Promise.all(storm))
-  t.ok((statuses[401] ?? 0) >= 256 && (statuses[503] ?? 0) > 0 && (statuses[401] ?? 0) + (statuses[503] ?? 0) === 300, JSON.stringify(statuses))
+  t.ok((statuses[401] ?? 0) >= 256 &&
+    (statuses[503] ?? 0) > 0 && (statuses[401] ?? 0) + (statuses[503] ?? 0) === 300, JSON.stringify(statuses))
 })
 
 t.test('near a limit attempts wait for the outcome of others, at most 256 of them', async t => {
@@ -527,7 +531,8 @@ t.test('with CORS_ORIGINS exactly these origins may read answers, refusals among
   for (const [what, status, method, path, options] of requests) {
     for (const [origin, allowed] of [[page, page], ['http://localhost:3000', 'http://localhost:3000'], ['https://evil.example', undefined], [`${page}.evil.example`, undefined], ['http://app.example.org', undefined], ['null', undefined], [undefined, undefined]] as const) {
       if (method === 'POST' && origin !== page) continue
-      const answer = await server.send(method, path, { ...options, headers: { ...options.headers, ...(origin && { origin }) } })
+      const answer =
+        await server.send(method, path, { ...options, headers: { ...options.headers, ...(origin && { origin }) } })
       const isRefused = method === 'DELETE' && origin !== undefined && allowed === undefined
       t.equal(answer.status, isRefused ? 403 : status, what)
       t.equal(answer.headers['access-control-allow-origin'], allowed, `${what} for ${origin}`)

@@ -13,8 +13,9 @@ import { startPostgres } from '../kit/postgres.ts'
 import { MIB } from '../kit/sizes.ts'
 import { suite as metadataSuite } from '../metadata.contract.ts'
 
-// The contracts on services that others wrote, as Debian's packages install them. The other tests use a PostgreSQL from npm and an
-// S3 of the tests' own. What is not installed is skipped, but not in `.ci/run`, which installs it all and sets REQUIRE_SERVICES.
+// The contracts on services that others wrote, as Debian's packages install them. The other tests use a PostgreSQL from
+// npm and an S3 of the tests' own. What is not installed is skipped, but not in `.ci/run`, which installs it all and
+// sets REQUIRE_SERVICES.
 
 const DEBIAN_PYTHON = '/usr/bin/python3'
 const BUCKET = 'files'
@@ -52,7 +53,9 @@ async function startService (t: Test, name: string): Promise<string> {
   if (port === undefined) throw new Error(`${name} did not start`)
   const endpoint = `http://127.0.0.1:${port}`
   const client = new S3Client({ endpoint, region: REGION, forcePathStyle: true })
-  await client.send(new CreateBucketCommand({ Bucket: BUCKET, CreateBucketConfiguration: { LocationConstraint: REGION } }))
+  await client.send(
+    new CreateBucketCommand({ Bucket: BUCKET, CreateBucketConfiguration: { LocationConstraint: REGION } })
+  )
   client.destroy()
   return endpoint
 }

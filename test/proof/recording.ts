@@ -57,7 +57,9 @@ export async function record (folder: string): Promise<Recording> {
   return { root, moments, starts, answers: answersIn(moments), users }
 }
 
-async function runServer ({ root, trace, users }: { root: string, trace: string, users: User[] }, run: Run): Promise<void> {
+async function runServer (
+  { root, trace, users }: { root: string, trace: string, users: User[] }, run: Run
+): Promise<void> {
   const { url, child, ended } = await startProcess(join(root, 'data'), ['strace', ...straceArguments(trace)])
   // strace ignores signals itself while its program runs.
   const pid = Number(await readFile(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8'))
@@ -111,7 +113,10 @@ function completedCalls (recording: Pick<Recording, 'root' | 'moments' | 'starts
   throw new Error(`the model of the disk is wrong: ${differenceOf(diskAt(recording, Infinity, 'folder').asSeen(), real)}`)
 }
 
-/** Whether the disk is the real one. A call that has failed can't be among those that completed: what it works on is not there. */
+/**
+ * Whether the disk is the real one. A call that has failed can't be among those that completed: what it works on is not
+ * there.
+ */
 function isPossible (recording: Pick<Recording, 'root' | 'moments' | 'starts'>, real: Image): boolean {
   try {
     return differenceOf(diskAt(recording, Infinity, 'folder').asSeen(), real) === undefined
@@ -124,7 +129,10 @@ function resultOf ({ name, strings }: SystemCall): number {
   return name.includes('write') ? strings.reduce((sum, { length }) => sum + length, 0) : 0
 }
 
-/** The first path at which two disks differ. SQLite writes its shared memory without system calls, and recreates it when it starts. */
+/**
+ * The first path at which two disks differ. SQLite writes its shared memory without system calls, and recreates it when
+ * it starts.
+ */
 function differenceOf (model: Image, real: Image): string | undefined {
   const bytesOf = (image: Image, path: string) => image.get(path) ?? Buffer.alloc(0)
   const isOnBoth = (path: string) => model.has(path) && real.has(path)

@@ -46,7 +46,9 @@ tap.teardown(() => { site.close() })
 const origin = `http://127.0.0.1:${(site.address() as AddressInfo).port}`
 let script = ''
 
-/** Uploads the same bytes as `name` with a client, over a wire that is cut at random places, to a server that is killed. */
+/**
+ * Uploads the same bytes as `name` with a client, over a wire that is cut at random places, to a server that is killed.
+ */
 function story (name: string, upload: (story: Story) => Promise<void>, skip: string | false = false): void {
   test(`${name} uploads a file over a broken wire to a server that is killed, and sends no acknowledged byte twice`, { skip }, async t => {
     const bytes = randomBytes(SIZE)
@@ -124,8 +126,12 @@ interface Sent { method: string, path: string, headers: Record<string, string>, 
 interface Reply { status: number, headers: IncomingHttpHeaders, text: string }
 
 /** One request; undefined if the connection breaks. The location of an upload that a 104 tells goes to `onLocation`. */
-async function send (url: string, { method, path, headers, body }: Sent, onLocation: (location: string) => void = () => {}): Promise<Reply | undefined> {
-  const request = httpRequest(new URL(path, url), { method, agent: false, headers: { authorization: CREDENTIALS, ...headers } })
+async function send (
+  url: string, { method, path, headers, body }: Sent, onLocation: (location: string) => void = () => {}
+): Promise<Reply | undefined> {
+  const request = httpRequest(
+    new URL(path, url), { method, agent: false, headers: { authorization: CREDENTIALS, ...headers } }
+  )
   request.on('information', ({ statusCode, headers: { location } }) => { if (statusCode === 104) onLocation(String(location)) })
   request.on('error', () => {})
   const over = new Promise<undefined>(resolve => request.once('close', () => resolve(undefined)))
@@ -171,7 +177,8 @@ story('a client of draft 12', async ({ server: { url }, bytes, diary, t }) => {
 
 story('curl', async ({ server: { url }, file, diary }) => {
   const curl = (...args: string[]) => execute('curl', ['-sS', '-f', '-u', 'ann:pwd', ...args]).then(({ stdout }) => stdout, () => undefined)
-  // Curl sends `Content-Range` from the second byte on only. `Upload-Complete` has a meaning without it: at offset 0 the upload begins anew.
+  // Curl sends `Content-Range` from the second byte on only. `Upload-Complete` has a meaning without it: at offset 0
+  // the upload begins anew.
   const uploadFrom = (offset: number) => curl('-C', String(offset), '-T', file, '-H', 'Upload-Complete: ?1', `${url}/uploads/file.bin`)
   let stored = await uploadFrom(0)
   while (stored === undefined) {

@@ -41,7 +41,9 @@ t.test('no acknowledged offset is lost by kill -9, and the bytes before it are w
     upload.acknowledged = offset
     while (upload.acknowledged < bytes.length) {
       const end = Math.min(bytes.length, upload.acknowledged + randomInt(1, bytes.length / 8))
-      const { status } = await append(client, token, { path: upload.path, offset: upload.acknowledged, bytes: bytes.subarray(upload.acknowledged, end) })
+      const { status } = await append(client, token, {
+        path: upload.path, offset: upload.acknowledged, bytes: bytes.subarray(upload.acknowledged, end)
+      })
       t.equal(status, 204)
       upload.acknowledged = end
       appends++
@@ -49,7 +51,8 @@ t.test('no acknowledged offset is lost by kill -9, and the bytes before it are w
   }
 
   for (let kill = 0; kill < KILLS; kill++) {
-    const working = uploads.map(upload => work(server, upload).catch((error: NodeJS.ErrnoException) => { if (error.code === undefined) throw error }))
+    const working = uploads.map(upload =>
+      work(server, upload).catch((error: NodeJS.ErrnoException) => { if (error.code === undefined) throw error }))
     await wait(randomInt(20, 400))
     await server.end('SIGKILL')
     await Promise.all(working)
@@ -85,7 +88,8 @@ t.test('a process that dies at a step of the last append leaves an offset before
     const path = await beginUpload(server, token, { name, length: bytes.length })
     await append(server, token, { path, offset: 0, bytes: bytes.subarray(0, 1000) })
     await attach(t, server, ['-f', '-e', `inject=${call}:signal=KILL:when=${when}`])
-    const answer = await append(server, token, { path, offset: 1000, bytes: bytes.subarray(1000) }).catch(() => undefined)
+    const answer =
+      await append(server, token, { path, offset: 1000, bytes: bytes.subarray(1000) }).catch(() => undefined)
     server.child.kill('SIGKILL')
     if (server.child.exitCode === null && server.child.signalCode === null) await once(server.child, 'close')
     server = await spawnServer(t, settings)

@@ -31,7 +31,8 @@ test('an upload whose file could not be stored keeps its bytes, and becomes a fi
     owner, name, type: undefined, length, announcedBytes: undefined, method: 'POST', precondition: {}, uploadMetadata: undefined, reprDigest: undefined
   })
   async function * bytes (text: string) { yield Buffer.from(text) }
-  const appendOf = (text: string, offset = 0) => ({ offset, bytes: bytes(text), announcedBytes: text.length, length: undefined, isLast: false, confirm: undefined })
+  const appendOf = (text: string, offset = 0) =>
+    ({ offset, bytes: bytes(text), announcedBytes: text.length, length: undefined, isLast: false, confirm: undefined })
   const uploads = new ResumableUploads({ ...shared, metadata })
   t.teardown(async () => { await uploads.close(); await blobs.close(); await metadata.close() })
 
@@ -94,7 +95,9 @@ test('an upload whose file could not be stored keeps its bytes, and becomes a fi
 
   // A store that has to assemble its drafts.
   const assembled: number[] = []
-  const assembling = new ResumableUploads({ ...shared, metadata, blobs: override(blobs, { finish: async (_id, { size }) => { assembled.push(size) } }) })
+  const assembling = new ResumableUploads({
+    ...shared, metadata, blobs: override(blobs, { finish: async (_id, { size }) => { assembled.push(size) } })
+  })
   const parts = await assembling.create(creation('parts'))
   t.match((await assembling.append(owner, parts.id, appendOf('abc'))).result, { file: { size: 3 } })
   t.strictSame(assembled, [3])
@@ -122,7 +125,9 @@ test('a digest is cached for recorded bytes only', async t => {
   t.teardown(async () => { await uploads.close(); await blobs.close(); await metadata.close() })
   async function * bytes (text: string) { yield Buffer.from(text) }
   const upload = await uploads.create({ owner, name: 'a', type: undefined, length: 6, announcedBytes: undefined, method: 'POST', precondition: {}, uploadMetadata: undefined, reprDigest: undefined })
-  const append = (offset: number, text: string) => uploads.append(owner, upload.id, { offset, bytes: bytes(text), announcedBytes: text.length, length: undefined, isLast: false, confirm: undefined })
+  const append = (offset: number, text: string) => uploads.append(owner, upload.id, {
+    offset, bytes: bytes(text), announcedBytes: text.length, length: undefined, isLast: false, confirm: undefined
+  })
   await t.rejects(append(0, 'AAA'), { message: 'full' })
   isFull = false
   await append(0, 'BBB')

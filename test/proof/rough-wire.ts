@@ -3,7 +3,10 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import type { Test } from 'tap'
 import { startProcess, type ServerProcess } from './server-process.ts'
 
-/** What befalls a transfer when so many bytes have gone from the client to the server. `restart` stops the server as an operator does. */
+/**
+ * What befalls a transfer when so many bytes have gone from the client to the server. `restart` stops the server as an
+ * operator does.
+ */
 export interface Mishap { readonly atBytes: number, readonly kind: 'cut' | 'kill' | 'restart' }
 
 /** A server whose clients reach it over a wire that is cut, and that is killed and started again. */

@@ -261,7 +261,9 @@ for (const { what, change, code, words } of [
 ] as { what: string, change: Record<string, (text: string) => string>, code: number, words: RegExp }[]) {
   test(`a server with ${what} says so in one line and exits`, async t => {
     const { settings } = await startBucket(t)
-    const changed = Object.fromEntries(Object.entries(change).map(([name, next]) => [name, next(String(settings[name]))]))
+    const changed = Object.fromEntries(
+      Object.entries(change).map(([name, next]) => [name, next(String(settings[name]))])
+    )
     const { code: exitCode, stdout, stderr } = await runBin(['serve'], { ...settings, PORT: '0', ...changed, AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' })
     t.equal(exitCode, code)
     t.match(stderr, words)

@@ -25,7 +25,13 @@ Object.assign(process.env, credentials)
 
 const unavailable = { code: 'unavailable', options: { headers: { 'retry-after': '5' } } }
 
-interface Options { prefix?: string, idleMilliseconds?: number, partMemoryBytes?: number, region?: string | undefined, bucket?: string }
+interface Options {
+  prefix?: string
+  idleMilliseconds?: number
+  partMemoryBytes?: number
+  region?: string | undefined
+  bucket?: string
+}
 
 function openBlobs ({ port }: Pick<FakeS3, 'port'>, { prefix = 'blobs/', idleMilliseconds = 5000, partMemoryBytes = 64 * MIB, bucket = 'files', ...options }: Options = {}): Promise<BlobStore> {
   const region = 'region' in options ? options.region : 'eu-central-1'
@@ -46,7 +52,8 @@ async function start (t: Test, options: Options = {}): Promise<{ s3: FakeS3, sto
 
 const keyOf = (id: string) => `blobs/${id.slice(0, 2)}/${id}`
 
-const stateOf = ({ state }: Draft) => JSON.parse(String(state)) as { parts: [number, string, number][], tail: unknown, next: number }
+const stateOf = ({ state }: Draft) =>
+  JSON.parse(String(state)) as { parts: [number, string, number][], tail: unknown, next: number }
 
 /** Stores bytes, which end when `end` is there. */
 const put = (store: BlobStore, bytes: Buffer, end?: Promise<void>) => putNew(store, (async function * () {
@@ -101,7 +108,8 @@ test('a blob of up to one part is one request, and a larger one is sent in parts
 })
 
 test('10,000 parts are enough for the largest object, and of one size where they can be', async t => {
-  const total = (maxBytes: number) => Array.from({ length: 10_000 }, (_, index) => partBytes(index, maxBytes)).reduce((sum, bytes) => sum + bytes)
+  const total = (maxBytes: number) =>
+    Array.from({ length: 10_000 }, (_, index) => partBytes(index, maxBytes)).reduce((sum, bytes) => sum + bytes)
   const equal = 10_000 * PART_BYTES
   t.equal(total(equal), equal)
   t.equal(total(equal + 1), MAX_OBJECT_BYTES)
@@ -171,7 +179,9 @@ for (const { kind, size } of [
       await append(store, id, row, inChunks(bytes.subarray(0, 1000)))
       const { size: saved } = row.draft
       s3.fault = failing(kind, fault)
-      for (const append_ of [append, appendAtomically]) await t.rejects(append_(store, id, row, inChunks(bytes.subarray(1000))), unavailable)
+      for (const append_ of [append, appendAtomically]) {
+        await t.rejects(append_(store, id, row, inChunks(bytes.subarray(1000))), unavailable)
+      }
       t.ok(row.draft.size >= saved)
       s3.fault = failing(kind, fault, 1)
       await append(store, id, row, inChunks(bytes.subarray(row.draft.size)))
@@ -290,7 +300,8 @@ test('what only a superseded append has written is deleted, and nothing that is 
   const { s3, store } = await start(t)
   const superseded = { message: new Superseded(undefined).message }
   // The other append may have saved something, or nothing yet.
-  for (const { size, saves, isChanged } of [1000, 6 * MIB].flatMap(size => [0, 1].flatMap(saves => [true, false].map(isChanged => ({ size, saves, isChanged }))))) {
+  for (const { size, saves, isChanged } of [1000, 6 * MIB].flatMap(size =>
+    [0, 1].flatMap(saves => [true, false].map(isChanged => ({ size, saves, isChanged }))))) {
     const [id, row] = [createBlobId(), createRow()]
     const bytes = randomBytes(12 * MIB)
     await append(store, id, row, inChunks(bytes.subarray(0, size)))
@@ -304,14 +315,20 @@ test('what only a superseded append has written is deleted, and nothing that is 
         before = [s3.objects(), s3.uploads()]
         return record(draft)
       }
-      throw new Superseded(isChanged ? { ...row.draft, state: JSON.stringify({ ...stateOf(row.draft), next: 100 }) } : row.draft)
+      throw new Superseded(
+        isChanged ? { ...row.draft, state: JSON.stringify({ ...stateOf(row.draft), next: 100 }) } : row.draft
+      )
     }
-    await t.rejects(store.append(id, row.draft, inChunks(randomBytes(6 * MIB)), { maxBytes: 12 * MIB, save }), superseded)
+    await t.rejects(
+      store.append(id, row.draft, inChunks(randomBytes(6 * MIB)), { maxBytes: 12 * MIB, save }), superseded
+    )
     t.strictSame([s3.objects(), s3.uploads()], before)
     t.ok(s3.storedBytes() - bytesBefore < 1000, 'a part of an upload in parts that is in use is emptied')
     await append(store, id, row, inChunks(bytes.subarray(size)))
     t.ok((await readDraft(store, id, row.draft)).equals(bytes))
-    await t.rejects(store.append(id, row.draft, inChunks(randomBytes(6 * MIB)), { maxBytes: 24 * MIB, save: async () => { throw new Superseded(undefined) } }), superseded)
+    await t.rejects(store.append(id, row.draft, inChunks(randomBytes(6 * MIB)), {
+      maxBytes: 24 * MIB, save: async () => { throw new Superseded(undefined) }
+    }), superseded)
     t.ok(await store.has(id))
     t.strictSame([s3.objects(), s3.uploads()], [[keyOf(id)], []])
     await store.remove([id])
@@ -382,7 +399,9 @@ test('a draft that an earlier version saved has no digests of its parts and its 
   const [id, row] = [createBlobId(), createRow()]
   const bytes = randomBytes(12 * MIB)
   await append(store, id, row, inChunks(bytes.subarray(0, 6 * MIB)))
-  t.strictSame(store.partsOf?.(row.draft), [bytes.subarray(0, 5 * MIB), bytes.subarray(5 * MIB, 6 * MIB)].map(part => ({ size: part.length, sha256: sha256Of(part) })))
+  t.strictSame(store.partsOf?.(row.draft), [
+    bytes.subarray(0, 5 * MIB), bytes.subarray(5 * MIB, 6 * MIB)
+  ].map(part => ({ size: part.length, sha256: sha256Of(part) })))
   const state = stateOf(row.draft)
   const { key, size } = state.tail as { key: string, size: number }
   const parts = state.parts.map(([number, etag, size]) => [number, etag, size])
@@ -390,7 +409,9 @@ test('a draft that an earlier version saved has no digests of its parts and its 
   await append(store, id, row, inChunks(bytes.subarray(6 * MIB)))
   t.strictSame(store.partsOf?.(row.draft), [
     { size: 5 * MIB, sha256: undefined },
-    ...[bytes.subarray(5 * MIB, 10 * MIB), bytes.subarray(10 * MIB)].map(part => ({ size: part.length, sha256: sha256Of(part) }))
+    ...[
+      bytes.subarray(5 * MIB, 10 * MIB), bytes.subarray(10 * MIB)
+    ].map(part => ({ size: part.length, sha256: sha256Of(part) }))
   ])
   t.ok((await readDraft(store, id, row.draft)).equals(bytes))
 })
@@ -643,12 +664,16 @@ test('bytes that arrive while those before them are moved follow them', async t 
 test('a part that is larger than the memory has it to itself', async t => {
   const { store } = await start(t, { partMemoryBytes: 2 * MIB })
   const bytes = randomBytes(11 * MIB)
-  for (const blob of await Promise.all([1, 2, 3].map(() => put(store, bytes)))) t.ok((await readAll(store, blob)).equals(bytes))
+  for (const blob of await Promise.all([1, 2, 3].map(() => put(store, bytes)))) {
+    t.ok((await readAll(store, blob)).equals(bytes))
+  }
 })
 
 test('a download of fewer bytes than the file has fails', async t => {
   const { s3, store } = await start(t)
-  const [blob, small, empty] = [await put(store, Buffer.alloc(3 * MIB)), await put(store, Buffer.alloc(3000)), await put(store, Buffer.alloc(0))]
+  const [blob, small, empty] = [
+    await put(store, Buffer.alloc(3 * MIB)), await put(store, Buffer.alloc(3000)), await put(store, Buffer.alloc(0))
+  ]
   s3.fault = () => 'short'
   await t.rejects(readAll(store, blob), { code: 'unavailable' })
   await t.rejects(readAll(store, small), { code: 'unavailable' }, 'an answer without a length says nothing about the object')
@@ -676,7 +701,8 @@ test('a reader who leaves ends its request, also that for a later range', async 
   stream.destroy()
   await until(s3.connections, count => count < before)
   s3.fault = ({ headers }) => headers.range?.startsWith('bytes=7-') ? 'hang' : undefined
-  const second = await store.read(blob.id, blob.size, [{ start: 0, end: 1 }, { start: 7, end: blob.size - 1 }]) as Readable
+  const second =
+    await store.read(blob.id, blob.size, [{ start: 0, end: 1 }, { start: 7, end: blob.size - 1 }]) as Readable
   second.resume()
   await until(async () => s3.log.some(line => line.startsWith('GET')) && await s3.connections() >= before)
   await wait(100)
@@ -703,7 +729,8 @@ test('objects that are no blobs are not listed, and those of the store are, page
   const other = await openBlobs(s3, { prefix: '' })
   t.teardown(() => other.close())
   const { id } = await put(other, Buffer.alloc(1))
-  const ids = (await Promise.all(Array.from({ length: 1001 }, async () => put(store, Buffer.alloc(0))))).map(blob => blob.id)
+  const ids = (await Promise.all(Array.from({ length: 1001 }, async () => put(store, Buffer.alloc(0))))).map(blob =>
+    blob.id)
   const listed: string[] = []
   for await (const id of store.committed()) listed.push(id)
   t.strictSame(listed.sort(), ids.sort())
@@ -723,7 +750,18 @@ for (const { what, options = {}, env = {}, fault, isFailing = () => true, isRead
   { what: 'a store that fails', fault: { status: 500, code: 'InternalError' }, exitCode: 1, words: /can't be reached: InternalError$/ },
   { what: 'a store that does not answer', fault: 'hang', exitCode: 1, words: /can't be reached: TimeoutError$/ },
   { what: 'a connection that is cut', fault: 'reset', exitCode: 1, words: /can't be reached: ECONNRESET$/ }
-] as { what: string, options?: Options, env?: Record<string, string | undefined>, fault?: Fault, isFailing?: (request: S3Request) => boolean, isReadOnly?: boolean, exitCode: number, words: RegExp }[]) {
+] as {
+  what: string,
+  options?: Options,
+  env?: Record<string, string | undefined>,
+  fault?: Fault,
+  isFailing?: (
+    request: S3Request
+  ) => boolean,
+  isReadOnly?: boolean,
+  exitCode: number,
+  words: RegExp
+}[]) {
   test(`${what} is told in one line when the store is opened`, async t => {
     const s3 = await openS3(t, t.testdir(), { isReadOnly })
     s3.fault = request => isFailing(request) ? fault : undefined
@@ -732,7 +770,8 @@ for (const { what, options = {}, env = {}, fault, isFailing = () => true, isRead
       if (value === undefined) delete process.env[name]
       else process.env[name] = value
     }
-    const error = await openBlobs(s3, { idleMilliseconds: 200, ...options }).then(store => store.close(), (error: unknown) => error)
+    const error =
+      await openBlobs(s3, { idleMilliseconds: 200, ...options }).then(store => store.close(), (error: unknown) => error)
     Object.assign(process.env, before)
     t.match(error, { exitCode, message: words })
     t.notMatch((error as Error).message, '\n')

@@ -15,7 +15,17 @@ const stories = join(root, 'test/stories')
 const writeSdk = (args: string[]) => runBin(['sdk', ...args])
 
 /** Other strict options of the compiler. */
-const strictest = { ...strict, exactOptionalPropertyTypes: true, noImplicitOverride: true, noUnusedLocals: true, noUnusedParameters: true, noPropertyAccessFromIndexSignature: true, verbatimModuleSyntax: true, erasableSyntaxOnly: true, isolatedModules: true }
+const strictest = {
+  ...strict,
+  exactOptionalPropertyTypes: true,
+  noImplicitOverride: true,
+  noUnusedLocals: true,
+  noUnusedParameters: true,
+  noPropertyAccessFromIndexSignature: true,
+  verbatimModuleSyntax: true,
+  erasableSyntaxOnly: true,
+  isolatedModules: true
+}
 
 const large = randomBytes(50 * MIB)
 const other = Buffer.from('other bytes')
@@ -181,7 +191,9 @@ test('the client of `magicstore sdk` compiles under the strictest settings and g
 })
 
 /** The file of the story of resumable uploads. */
-const repeated = Buffer.concat(new Array<Buffer>(20).fill(Buffer.from(Uint8Array.from({ length: 8 * MIB }, (_, index) => index % 251))))
+const repeated = Buffer.concat(
+  new Array<Buffer>(20).fill(Buffer.from(Uint8Array.from({ length: 8 * MIB }, (_, index) => index % 251)))
+)
 
 test('the client continues an upload after the wire was cut and the server was killed, after a pause, and in a new process or page', async t => {
   const folder = t.testdir({ story: {} })
@@ -191,8 +203,13 @@ test('the client continues an upload after the wire was cut and the server was k
   const { code, stdout } = await compile(target, strictest)
   t.equal(code, 0, { stdout })
 
-  /** Runs the story over a wire that is cut and a server that is killed: `begin`, then `finish` with the id of the paused upload. */
-  async function checkResumed (t: Test, open: (url: string) => Promise<{ begin (): Promise<any>, finish (id: string): Promise<any> }>): Promise<void> {
+  /**
+   * Runs the story over a wire that is cut and a server that is killed: `begin`, then `finish` with the id of the
+   * paused upload.
+   */
+  async function checkResumed (
+    t: Test, open: (url: string) => Promise<{ begin (): Promise<any>, finish (id: string): Promise<any> }>
+  ): Promise<void> {
     const server = await startRoughServer(t, t.testdir(), 'http://127.0.0.1:1')
     const { begin, finish } = await open(server.url)
     server.mishaps.push({ atBytes: 30 * MIB, kind: 'cut' }, { atBytes: 60 * MIB, kind: 'kill' }, { atBytes: 110 * MIB, kind: 'cut' })
@@ -253,7 +270,8 @@ test('`magicstore sdk` refuses in one line what it can\'t do, and writes nothing
     { args: [`${desk}/others`], code: 1 },
     { args: [`${desk}/others/thesis.txt`], code: 1 }
   ]
-  const ended = await Promise.all(cases.map(async ({ args, code }) => ({ args, expected: code, ...await writeSdk(args) })))
+  const ended =
+    await Promise.all(cases.map(async ({ args, code }) => ({ args, expected: code, ...await writeSdk(args) })))
   for (const { args, expected, code, stdout, stderr } of ended) {
     t.equal(code, expected, args.join(' '))
     t.match(stderr, /^magicstore: .+\n$/)

@@ -18,7 +18,8 @@ import { until } from '../kit/waiting.ts'
 
 const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
 
-const spawnServer = (t: Test, settings: Settings, start: Start = {}) => spawnUncounted(t, settings, { isCounted: true, ...start })
+const spawnServer = (t: Test, settings: Settings, start: Start = {}) =>
+  spawnUncounted(t, settings, { isCounted: true, ...start })
 
 /** One line on standard error, from MagicStore itself. */
 const oneLine = /^magicstore: [^\n]+\n$/
@@ -435,7 +436,8 @@ function beginUpload (port: number, { token, name, size }: { token: string, name
 
 /** Waits until this many files in the folder have content. */
 async function growing (folder: string, count = 1): Promise<void> {
-  const sizes = async () => Promise.all((await readdir(folder)).map(name => stat(join(folder, name)).then(({ size }) => size, () => 0)))
+  const sizes = async () =>
+    Promise.all((await readdir(folder)).map(name => stat(join(folder, name)).then(({ size }) => size, () => 0)))
   const isReached = async () => (await sizes()).filter(size => size >= MIB).length >= count
   const controller = new AbortController()
   const events = watch(folder, { signal: controller.signal })

@@ -16,8 +16,12 @@ const FILES = countOf({ quick: 20_000, full: 100_000 })
 
 const SHA256_OF_NOTHING = sha256Of('')
 
-/** A data folder whose server was killed after an account with many files was deleted, beside an account with one file. */
-async function createDeletedAccount (dataDir: string, setUp: Parameters<typeof startServer>[0]): Promise<{ token: string }> {
+/**
+ * A data folder whose server was killed after an account with many files was deleted, beside an account with one file.
+ */
+async function createDeletedAccount (
+  dataDir: string, setUp: Parameters<typeof startServer>[0]
+): Promise<{ token: string }> {
   const server = await startServer(setUp, { DATA_DIR: dataDir, TOKEN_SECONDS: '86400' })
   const { id } = await signUp(server, 'ben')
   const { token } = await signUp(server, 'ada')

@@ -22,8 +22,8 @@ export interface StoredFile {
   /** The content that running processes see. */
   asSeen (): Buffer
   /**
-   * The content after a power cut. A block that was written several times may be as after any of these writes; the length is
-   * treated as another block.
+   * The content after a power cut. A block that was written several times may be as after any of these writes; the
+   * length is treated as another block.
    */
   afterPowerCut (random: Random, cut: PowerCut): Buffer
 }

@@ -15,7 +15,10 @@ export interface Moment { readonly call: SystemCall, readonly isEnd: boolean }
 /** Calls that change files, folders or their durability, and those needed to follow descriptors. */
 const FOLLOWED = ['openat', 'close', 'write', 'writev', 'pwrite64', 'ftruncate', 'fsync', 'fdatasync', 'rename', 'unlink', 'mkdir', 'rmdir']
 
-/** Other calls that change files. The server does not use them; if one occurs, the recording fails instead of missing a change. */
+/**
+ * Other calls that change files. The server does not use them; if one occurs, the recording fails instead of missing a
+ * change.
+ */
 const UNKNOWN = [
   'open', 'creat', 'pwritev', 'pwritev2', 'truncate', 'fallocate', 'sync_file_range',
   'renameat', 'renameat2', 'link', 'linkat', 'symlink', 'symlinkat', 'unlinkat', 'mkdirat',

@@ -23,7 +23,12 @@ interface Place { readonly port: number, readonly ca: Buffer }
 
 const connectionCount = async ({ http: { server } }: TlsServer) => promisify(server.getConnections.bind(server))()
 
-interface Answer { status: number, headers: Record<string, string | string[] | undefined>, bytes: Buffer, code: string | undefined }
+interface Answer {
+  status: number
+  headers: Record<string, string | string[] | undefined>
+  bytes: Buffer
+  code: string | undefined
+}
 
 interface Asked { headers?: OutgoingHttpHeaders, body?: string | Uint8Array, token?: string, user?: string }
 
@@ -351,7 +356,8 @@ t.test('downloads that their clients stop reading are cut after at most twice ID
   const server = await startTls(t, { IDLE_SECONDS: '2' })
   const token = await signUp(overHttp1(server))
   await overHttp1(server)('PUT', '/uploads/large', { token, body: Buffer.alloc(24 * MIB) })
-  // The upload has a connection of its own: over HTTP/2 Node only knows whether a connection moves, not which of its streams.
+  // The upload has a connection of its own: over HTTP/2 Node only knows whether a connection moves, not which of its
+  // streams.
   const [over1, over2, uploading] = [connectTls({ host: '127.0.0.1', port: server.port, ca: server.ca }), openSession(t, server), openSession(t, server)]
   t.teardown(() => over1.destroy())
   over1.on('error', () => {}).write(`GET /uploads/large HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n\r\n`)
@@ -410,7 +416,9 @@ t.test('an HTTP/2 client that resets a stream before its body is wanted gets no 
 })
 
 /** A session over a connection that the test can stop reading. */
-async function openHardSession (t: Test, { port, ca }: Place): Promise<{ session: ClientHttp2Session, socket: Socket }> {
+async function openHardSession (
+  t: Test, { port, ca }: Place
+): Promise<{ session: ClientHttp2Session, socket: Socket }> {
   const socket = connectTls({ host: '127.0.0.1', port, ca, ALPNProtocols: ['h2'] })
   await once(socket, 'secureConnect')
   const session = connectHttp2(`https://127.0.0.1:${port}`, { createConnection: () => socket })

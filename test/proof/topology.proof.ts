@@ -124,7 +124,11 @@ interface Topology {
   /** Starts one more server; at the port of one that has ended, nginx finds it. */
   start (port: number): Promise<ServerProcess>
   /** Sends a request through nginx. */
-  send (method: string, path: string, options?: { headers?: Record<string, string>, body?: Uint8Array, pause?: () => Promise<void> }): Promise<Answer>
+  send (
+    method: string,
+    path: string,
+    options?: { headers?: Record<string, string>, body?: Uint8Array, pause?: () => Promise<void> }
+  ): Promise<Answer>
 }
 
 /** nginx with the committed configuration, three servers, PostgreSQL and S3. */
@@ -144,7 +148,9 @@ async function startTopology (t: Test, settings: Settings = {}): Promise<Topolog
   const ca = await readFile(front.cert)
   const { token } = await signUp(servers[0] as ServerProcess, 'ann')
 
-  async function send (method: string, path: string, { headers = {}, body, pause = async () => {} }: { headers?: Record<string, string>, body?: Uint8Array, pause?: () => Promise<void> } = {}): Promise<Answer> {
+  async function send (method: string, path: string, {
+    headers = {}, body, pause = async () => {}
+  }: { headers?: Record<string, string>, body?: Uint8Array, pause?: () => Promise<void> } = {}): Promise<Answer> {
     const request = httpsRequest({
       host: '127.0.0.1',
       port: front.https,

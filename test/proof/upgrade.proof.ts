@@ -28,7 +28,8 @@ interface Fixture {
 }
 
 const journalOf = async (folder: string) => JSON.parse(await readFile(join(folder, 'meta/_journal.json'), 'utf8'))
-const numbers = (await readdir(fixtures)).map(name => FIXTURE.exec(name)?.[1]).filter(number => number !== undefined).sort()
+const numbers = (await readdir(fixtures)).map(name => FIXTURE.exec(name)?.[1]).filter(number => number !== undefined)
+  .sort()
 const newest: string = (await journalOf(migrations)).entries.at(-1).tag.slice(0, 4)
 
 /** The data folder of a fixture, as its version left it, and what was stored in it. */
@@ -105,16 +106,25 @@ for (const number of numbers) {
 }
 
 /** What a fixture keeps is served, and what it stores becomes a version of the date that it had. */
-async function checkKept (t: Test, server: Client, { user, stored }: { user: [string, string], stored: Fixture }): Promise<void> {
+async function checkKept (
+  t: Test, server: Client, { user, stored }: { user: [string, string], stored: Fixture }
+): Promise<void> {
   const isOwn = ({ owner }: Stored) => owner === user[0]
   const versionsOf = async (name: string) => (await server.send('GET', `/api/files/${encodeURIComponent(name)}/versions`, { user })).json.versions
   for (const { name } of stored.files.filter(isOwn)) {
     const versions = await versionsOf(name)
-    t.strictSame(versions.map(({ sha256 }: Stored) => sha256), stored.versions?.filter(version => isOwn(version) && version.name === name).map(({ sha256 }) => sha256) ?? [], name)
+    t.strictSame(
+      versions.map(({ sha256 }: Stored) => sha256),
+      stored.versions?.filter(version => isOwn(version) && version.name === name).map(({ sha256 }) => sha256) ?? [],
+      name
+    )
     for (const { id, sha256 } of versions) t.equal(sha256Of((await server.send('GET', `/uploads/${encodeURIComponent(name)}?version=${id}`, { user })).bytes), sha256)
   }
   const { json: trash } = await server.send('GET', '/api/trash', { user })
-  t.strictSame(trash.files.map(({ name, sha256 }: Stored) => [name, sha256]), stored.trash?.filter(isOwn).map(({ name, sha256 }) => [name, sha256]) ?? [])
+  t.strictSame(
+    trash.files.map(({ name, sha256 }: Stored) => [name, sha256]),
+    stored.trash?.filter(isOwn).map(({ name, sha256 }) => [name, sha256]) ?? []
+  )
   for (const { id, name, sha256 } of trash.files) t.match((await server.send('POST', `/api/trash/${id}/restore`, { user })).json, { name, sha256 })
 
   const { json: { sha256, updatedAt } } = await server.send('GET', '/api/files/report.pdf', { user })
@@ -179,7 +189,11 @@ for (const { what, statements } of [
     const before = dump(database)
     const migrationsFolder = await laterMigrations(t, [['CREATE TABLE harmless (id integer)'], statements])
     for (const attempt of ['first', 'second']) {
-      t.type(await openSqliteMetadata(database, { migrationsFolder }).catch((error: unknown) => error), MigrationError, attempt)
+      t.type(
+        await openSqliteMetadata(database, { migrationsFolder }).catch((error: unknown) => error),
+        MigrationError,
+        attempt
+      )
       t.strictSame(dump(database), before)
       t.strictSame(await copiesIn(dataDir), [next])
       t.strictSame(dump(join(dataDir, next)), before)
@@ -211,7 +225,8 @@ t.test('the copies of the last two upgrades are kept', async t => {
   const { dataDir, database } = await unpack(t)
   const later = Array.from({ length: 4 }, (_, index) => [`CREATE TABLE later_${index} (id integer)`])
   for (let count = 1; count <= later.length; count++) {
-    const metadata = await openSqliteMetadata(database, { migrationsFolder: await laterMigrations(t, later.slice(0, count)) })
+    const metadata =
+      await openSqliteMetadata(database, { migrationsFolder: await laterMigrations(t, later.slice(0, count)) })
     await metadata.close()
   }
   t.strictSame(await copiesIn(dataDir), [3, 4].map(count => `magicstore.db.before-${String(Number(newest) + count).padStart(4, '0')}`))

@@ -3,9 +3,9 @@ import { sha256Of } from '../kit/digests.ts'
 import { TUS } from '../kit/tus.ts'
 
 /**
- * What a user has: `username`, `password`, each `file <name>` with its digest, each `version <name> <digest>` with how often it is
- * kept, each `trash <name>` with its digest and the number of its versions, each `upload <name>` with its offset, each `token <name>`.
- * Empty without an account.
+ * What a user has: `username`, `password`, each `file <name>` with its digest, each `version <name> <digest>` with how
+ * often it is kept, each `trash <name>` with its digest and the number of its versions, each `upload <name>` with its
+ * offset, each `token <name>`. Empty without an account.
  */
 export type UserState = ReadonlyMap<string, string>
 
@@ -52,10 +52,17 @@ export function stateOf ({ steps }: User): UserState {
   return steps.at(-1)?.after ?? new Map()
 }
 
-interface Sent { readonly credential?: string, readonly json?: unknown, readonly body?: BodyInit, readonly fields?: Record<string, string> }
+interface Sent {
+  readonly credential?: string
+  readonly json?: unknown
+  readonly body?: BodyInit
+  readonly fields?: Record<string, string>
+}
 
 /** Sends a request. @throws if the connection fails. */
-export async function request (url: string, method: string, { credential, json, body, fields = {} }: Sent): Promise<Answer> {
+export async function request (
+  url: string, method: string, { credential, json, body, fields = {} }: Sent
+): Promise<Answer> {
   const headers = new Headers(fields)
   if (credential !== undefined) headers.set('authorization', credential)
   if (json !== undefined) headers.set('content-type', 'application/json')
@@ -202,7 +209,8 @@ function someBytes (): Uint8Array<ArrayBuffer> {
 /** The digests of the versions of a file. */
 function versionsOf (state: UserState, name: string): string[] {
   const prefix = `version ${name} `
-  return Array.from(state).filter(([key]) => key.startsWith(prefix)).flatMap(([key, count]) => Array.from({ length: Number(count) }, () => key.slice(prefix.length)))
+  return Array.from(state).filter(([key]) => key.startsWith(prefix))
+    .flatMap(([key, count]) => Array.from({ length: Number(count) }, () => key.slice(prefix.length)))
 }
 
 interface Content { readonly content: string, readonly versions: readonly string[] }
@@ -251,7 +259,9 @@ function replace (user: User, state: UserState, { session, name }: Target): Oper
   }
 }
 
-function remove (user: User, state: UserState, { session, name, isPermanent = false }: Target & { readonly isPermanent?: boolean }): Operation {
+function remove (
+  user: User, state: UserState, { session, name, isPermanent = false }: Target & { readonly isPermanent?: boolean }
+): Operation {
   const { content, versions } = fileIn(state, name)
   user.buried.set(name, versions)
   return {
@@ -273,7 +283,9 @@ function rename (user: User, state: UserState, { session, name }: Target): Opera
 interface Listed { readonly id: string, readonly name: string, readonly sha256: string }
 
 /** The path of a version of a file, which is found by its digest. */
-async function versionPath (url: string, { name, credential, version }: { name: string, credential: string, version: string }): Promise<string> {
+async function versionPath (
+  url: string, { name, credential, version }: { name: string, credential: string, version: string }
+): Promise<string> {
   const { bytes } = await request(`${url}/api/files/${name}/versions?limit=1000`, 'GET', { credential })
   const { versions } = JSON.parse(bytes.toString()) as { versions: Listed[] }
   return `${url}/api/files/${name}/versions/${versions.find(({ sha256 }) => sha256 === version)?.id}`
@@ -285,7 +297,9 @@ function restoreVersion (user: User, state: UserState, { session, name }: Target
   const credential = bearer(user, session)
   return {
     what: `restore a version of ${name}`,
-    after: withFile(state, name, replaced({ content, versions: versions.toSpliced(versions.indexOf(version), 1) }, version)),
+    after: withFile(
+      state, name, replaced({ content, versions: versions.toSpliced(versions.indexOf(version), 1) }, version)
+    ),
     send: async url => request(`${await versionPath(url, { name, credential, version })}/restore`, 'POST', { credential })
   }
 }
@@ -365,7 +379,12 @@ function append (user: User, state: UserState, { session, name }: { session: str
   }
 }
 
-interface Append { readonly name: string, readonly credential: string, readonly offset: number, readonly bytes: Uint8Array<ArrayBuffer> }
+interface Append {
+  readonly name: string
+  readonly credential: string
+  readonly offset: number
+  readonly bytes: Uint8Array<ArrayBuffer>
+}
 
 /** Appends to the upload of this name. */
 export async function appendTo (url: string, { name, credential, offset, bytes }: Append): Promise<Answer> {

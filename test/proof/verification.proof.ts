@@ -16,7 +16,8 @@ import { signUp, startServer } from '../kit/server.ts'
 import { MIB } from '../kit/sizes.ts'
 import { until } from '../kit/waiting.ts'
 
-// How often the bytes of an upload are read to compute a digest, and that they are what was stored. With a bucket each reading is a request.
+// How often the bytes of an upload are read to compute a digest, and that they are what was stored. With a bucket each
+// reading is a request.
 
 // The AWS SDK reads its credentials from the environment.
 Object.assign(process.env, credentials)
@@ -39,7 +40,8 @@ async function open (t: Test) {
   const start = () => startServer(t, { DATA_DIR: join(t.testdirName, 'data'), STORAGE_URL: s3.url('store'), BLOB_GRACE_SECONDS: '0', ...credentials })
   let server = await start()
   const { token } = await signUp(server, 'ann')
-  const ask = (method: string, path: string, headers: Record<string, string> = {}, body?: Buffer) => server.send(method, path, { token, headers, ...(body && { body }) })
+  const ask = (method: string, path: string, headers: Record<string, string> = {}, body?: Buffer) =>
+    server.send(method, path, { token, headers, ...(body && { body }) })
   const bytes = randomBytes(SIZE)
   /** An upload of these bytes, refused because there is another file of its name and length. */
   async function refused (headers: Record<string, string> = {}): Promise<string> {
@@ -144,7 +146,9 @@ async function openProcesses (t: Test) {
   }))
   /** Appends with one of the processes. */
   async function append (index: 0 | 1, id: string, { offset, bytes }: { offset: number, bytes: Buffer }) {
-    return processes[index].append(owner, id, { offset, bytes: inChunks(bytes), announcedBytes: bytes.length, length: undefined, isLast: false, confirm: undefined })
+    return processes[index].append(owner, id, {
+      offset, bytes: inChunks(bytes), announcedBytes: bytes.length, length: undefined, isLast: false, confirm: undefined
+    })
   }
   return { s3, metadata, owner, create, append }
 }

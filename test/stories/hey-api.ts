@@ -3,7 +3,8 @@ import { openAsBlob } from 'node:fs'
 import { client } from './sdk/client.gen.js'
 import * as sdk from './sdk/index.js'
 
-// Compiled and run by generated-clients.proof.ts, beside the SDK generated in ./sdk. Prints one line per operation and its result.
+// Compiled and run by generated-clients.proof.ts, beside the SDK generated in ./sdk. Prints one line per operation and
+// its result.
 
 const [baseUrl = ''] = process.argv.slice(2)
 const report = (operation: string, outcome: unknown = '') => console.log(`${operation} ${outcome}`.trimEnd())

@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises'
 import { OpenAPIClientAxios } from 'openapi-client-axios'
 import type { Client } from './client.js'
 
-// Compiled and run by generated-clients.proof.ts, beside the types in ./client.d.ts. Prints one line per operation and its result.
+// Compiled and run by generated-clients.proof.ts, beside the types in ./client.d.ts. Prints one line per operation and
+// its result.
 
 const [baseUrl = ''] = process.argv.slice(2)
 const report = (operation: string, outcome: unknown = '') => console.log(`${operation} ${outcome}`.trimEnd())

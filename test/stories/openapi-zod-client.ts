@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { createApiClient } from './client.js'
 
-// Compiled and run by generated-clients.proof.ts, beside the client generated in ./client.ts. Prints one line per operation and its result.
+// Compiled and run by generated-clients.proof.ts, beside the client generated in ./client.ts. Prints one line per
+// operation and its result.
 
 const [baseUrl = ''] = process.argv.slice(2)
 const report = (operation: string, outcome: unknown = '') => console.log(`${operation} ${outcome}`.trimEnd())

@@ -102,7 +102,9 @@ report('removing a gone version', await failureOf(store.remove('renamed.html', {
 await store.remove('renamed.html')
 report('what was removed', await failureOf(store.download('renamed.html')))
 
-const all = async <T> (entries: AsyncIterable<T>) => { const found: T[] = []; for await (const entry of entries) found.push(entry); return found }
+const all = async <T> (
+  entries: AsyncIterable<T>
+) => { const found: T[] = []; for await (const entry of entries) found.push(entry); return found }
 for (const content of ['one', 'two', 'three']) await store.put('notes.txt', new Blob([content]))
 const [second, first] = await all(store.versions('notes.txt'))
 report('versions', `${second?.size} ${first?.size}`)
@@ -185,7 +187,9 @@ for (const status of [409, 429, 503]) {
   report(`responses that are lost, and a ${status}`, `${size} ${sha256.length} ${attempts.splice(0).join()}`)
 }
 const wait = globalThis.setTimeout
-globalThis.setTimeout = Object.assign((next: (...args: unknown[]) => void, _ms?: number, ...args: unknown[]) => wait(next, 0, ...args), wait)
+globalThis.setTimeout = Object.assign(
+  (next: (...args: unknown[]) => void, _ms?: number, ...args: unknown[]) => wait(next, 0, ...args), wait
+)
 let calls = 0
 const away = createMagicStore({ baseUrl, credentials: { token }, fetch: async () => { calls++; throw new TypeError('the network is down') } })
 const retried: string[] = []

@@ -1,6 +1,7 @@
 import { createMagicStore } from './sdk/client.js'
 
-// Compiled by sdk.proof.ts, beside the client written to ./sdk, and run over a wire that is cut: in Node, and in a browser.
+// Compiled by sdk.proof.ts, beside the client written to ./sdk, and run over a wire that is cut: in Node, and in a
+// browser.
 
 const credentials = { username: 'ann', password: 'correct horse battery' }
 
@@ -54,4 +55,6 @@ async function finish (baseUrl: string, id: string): Promise<object> {
 
 Object.assign(globalThis, { begin, finish })
 const [baseUrl, id] = globalThis.process?.argv.slice(2) ?? []
-if (baseUrl !== undefined) console.log(JSON.stringify(id === undefined ? await begin(baseUrl) : await finish(baseUrl, id)))
+if (baseUrl !== undefined) {
+  console.log(JSON.stringify(id === undefined ? await begin(baseUrl) : await finish(baseUrl, id)))
+}

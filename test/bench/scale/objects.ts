@@ -22,7 +22,9 @@ async function open ({ services }: Scale) {
   return { server, headers, remove: (name: string) => fetch(`http://127.0.0.1:${server.port}/uploads/${name}?permanent=true`, { method: 'DELETE', headers }) }
 }
 
-/** Large files through the server to the S3 server and back, against the AWS SDK that sends them from its own memory. */
+/**
+ * Large files through the server to the S3 server and back, against the AWS SDK that sends them from its own memory.
+ */
 export async function compareObjects (scale: Scale): Promise<Comparison[]> {
   const { services: { s3 }, bytes } = scale
   // Three processes share the cores here: single rounds differ by half.

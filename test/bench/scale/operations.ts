@@ -1,6 +1,6 @@
 /**
- * What the acts on metadata take: node --import ts-blank-space/register test/bench/scale/operations.ts DATABASE_URL ROUNDS COUNT
- * A process of its own, so that nothing else is in its CPU time. Prints JSON, as `Operations`.
+ * What the acts on metadata take: node --import ts-blank-space/register test/bench/scale/operations.ts DATABASE_URL
+ * ROUNDS COUNT A process of its own, so that nothing else is in its CPU time. Prints JSON, as `Operations`.
  */
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -65,13 +65,18 @@ const acts: Record<string, (metadata: PostgresMetadata, index: number) => Promis
   removeFile: on => { const index = removed++; return on.files.remove(ownerOf(index), `file-${index}`, { precondition: {}, isPermanent: false }) },
   'claimAttempt and finishAttempt': async (on, index) => {
     const { kind, network, usernameKey } = attempt(index)
-    const claim = await on.attempts.claim(attempt(index), [{ matching: { kind, network }, limit: 100, seconds: 900 }, { matching: { kind, network, usernameKey }, limit: 10, seconds: 900 }])
+    const claim = await on.attempts.claim(attempt(index), [
+      { matching: { kind, network }, limit: 100, seconds: 900 },
+      { matching: { kind, network, usernameKey }, limit: 10, seconds: 900 }
+    ])
     if (claim.state === 'granted') await on.attempts.finish(claim.id, 'succeeded')
   }
 }
 
 /** Runs an act `times` times, so many at once; resolves with the CPU microseconds of one, and the acts per second. */
-async function cost (times: number, act: (index: number) => Promise<unknown>): Promise<{ cpu: number, perSecond: number }> {
+async function cost (
+  times: number, act: (index: number) => Promise<unknown>
+): Promise<{ cpu: number, perSecond: number }> {
   fillIds(2 * times)
   const before = process.cpuUsage()
   const began = performance.now()
@@ -82,7 +87,9 @@ async function cost (times: number, act: (index: number) => Promise<unknown>): P
   return { cpu: (user + system) / times, perSecond: times / seconds }
 }
 
-/** The round trips of one act, counted on the wire to a process with one connection, after the statements were prepared. */
+/**
+ * The round trips of one act, counted on the wire to a process with one connection, after the statements were prepared.
+ */
 async function countRoundTrips (): Promise<Record<string, number>> {
   let turns = 0
   const { hostname, port } = new URL(url)
@@ -130,7 +137,9 @@ for (const [name, act] of Object.entries(acts)) {
 const toOne = () => metadata.files.add(newFile(ownerOf(0), newId()), quota)
 const toAll = (index: number) => metadata.files.add(newFile(ownerOf(index), newId()), quota)
 const pairs = []
-for (let round = 0; round < Number(rounds); round++) pairs.push({ ours: (await cost(times, toOne)).perSecond, baseline: (await cost(times, toAll)).perSecond })
+for (let round = 0; round < Number(rounds); round++) {
+  pairs.push({ ours: (await cost(times, toOne)).perSecond, baseline: (await cost(times, toAll)).perSecond })
+}
 
 console.log(JSON.stringify({ operations, owners: pairs } satisfies Operations))
 await pool.end()

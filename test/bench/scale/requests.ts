@@ -18,7 +18,8 @@ export async function compareResource (scale: Scale): Promise<Comparison[]> {
   const server = await startServer(services, { DATABASE_URL: await services.postgres.newDatabase() })
   const fastify = await startBaseline('fastify', services.folder)
   const [headers = {}] = await signUp(server, 1)
-  const get = ({ port, pid, stop }: Running, path: string) => () => speedOf({ port, pid, stop }, () => workOf(getRepeatedly({ port, path, headers }, { connections: 32, seconds })))
+  const get = ({ port, pid, stop }: Running, path: string) => () =>
+    speedOf({ port, pid, stop }, () => workOf(getRepeatedly({ port, path, headers }, { connections: 32, seconds })))
   const pairs = await interleave(rounds, get(server, '/api/resource'), get(fastify, '/'))
   await server.stop()
   await fastify.stop()
@@ -33,7 +34,10 @@ function putRepeatedly ({ port }: Running, accounts: Record<string, string>[], s
 
 export async function compareSmallUploads (scale: Scale): Promise<Comparison[]> {
   const { services, rounds, seconds } = scale
-  const servers = [await startServer(services, { DATABASE_URL: await services.postgres.newDatabase() }), await startServer(services, {})] as const
+  const servers = [
+    await startServer(services, { DATABASE_URL: await services.postgres.newDatabase() }),
+    await startServer(services, {})
+  ] as const
   const comparisons: Comparison[] = []
   // The writes of one account wait for each other, each for a commit and two round trips before it.
   for (const { count, least } of [{ count: CONNECTIONS, least: 0.4 }, { count: 1, least: 0.25 }]) {
@@ -48,7 +52,10 @@ export async function compareSmallUploads (scale: Scale): Promise<Comparison[]> 
   return comparisons
 }
 
-/** One, two and four processes on one database and bucket. With few cores the CPU time of a request says more than the rate. */
+/**
+ * One, two and four processes on one database and bucket. With few cores the CPU time of a request says more than the
+ * rate.
+ */
 export async function compareProcesses (scale: Scale): Promise<Comparison[]> {
   const { services, rounds, seconds } = scale
   const settings = services.onBucket(await services.postgres.newDatabase(), 'processes')

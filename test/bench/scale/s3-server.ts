@@ -1,4 +1,7 @@
-/** The S3 server of the tests in a process of its own: node --import ts-blank-space/register test/bench/scale/s3-server.ts FOLDER. Prints its port. */
+/**
+ * The S3 server of the tests in a process of its own: node --import ts-blank-space/register
+ * test/bench/scale/s3-server.ts FOLDER. Prints its port.
+ */
 import { startS3 } from '../../kit/s3.ts'
 
 const s3 = await startS3(String(process.argv[2]))

@@ -1,8 +1,7 @@
 /**
- * Measures servers on PostgreSQL, which syncs each commit, and on the S3 server of the tests, both in processes of their own:
- * npm run bench -- --scale [--brief] [--only=WORD]
- * Prints a table of medians over rounds. Without `--brief` and `--only` it also writes results.json beside this file, and the table
- * into src/deployment/scaling.md.
+ * Measures servers on PostgreSQL, which syncs each commit, and on the S3 server of the tests, both in processes of
+ * their own: npm run bench -- --scale [--brief] [--only=WORD] Prints a table of medians over rounds. Without `--brief`
+ * and `--only` it also writes results.json beside this file, and the table into src/deployment/scaling.md.
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { cpus } from 'node:os'
@@ -43,7 +42,17 @@ const services = await openServices(workbench.folder)
 const comparisons: Comparison[] = []
 try {
   // Large files come last: the disk is still busy with them when the next case begins.
-  const cases = { starts: compareStarts, resource: compareResource, listings: compareListings, small: compareSmallUploads, processes: compareProcesses, operations: compareOperations, sweep: compareSweep, objects: compareObjects, memory: compareUploadMemory }
+  const cases = {
+    starts: compareStarts,
+    resource: compareResource,
+    listings: compareListings,
+    small: compareSmallUploads,
+    processes: compareProcesses,
+    operations: compareOperations,
+    sweep: compareSweep,
+    objects: compareObjects,
+    memory: compareUploadMemory
+  }
   for (const [name, compare] of Object.entries(cases)) {
     if (!name.startsWith(only)) continue
     for (const comparison of await compare({ services, ...sizes })) {

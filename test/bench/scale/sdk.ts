@@ -1,6 +1,6 @@
 /**
- * The AWS SDK alone, from memory and into nothing: node --import ts-blank-space/register test/bench/scale/sdk.ts PORT parts|put|get BYTES
- * Prints gibibytes per second and CPU seconds per gibibyte, without what starting takes.
+ * The AWS SDK alone, from memory and into nothing: node --import ts-blank-space/register test/bench/scale/sdk.ts PORT
+ * parts|put|get BYTES Prints gibibytes per second and CPU seconds per gibibyte, without what starting takes.
  */
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
@@ -37,7 +37,9 @@ const ways: Record<string, () => Promise<unknown>> = {
       while (next < count) {
         const index = next++
         const Body = part.subarray(0, Math.min(PART_BYTES, bytes - index * PART_BYTES))
-        const { ETag } = await client.send(new UploadPartCommand({ ...target, UploadId, PartNumber: index + 1, Body, ContentLength: Body.length }))
+        const { ETag } = await client.send(
+          new UploadPartCommand({ ...target, UploadId, PartNumber: index + 1, Body, ContentLength: Body.length })
+        )
         Parts[index] = { PartNumber: index + 1, ETag }
       }
     }))
@@ -46,7 +48,8 @@ const ways: Record<string, () => Promise<unknown>> = {
 
   /** One request, whose digest was made before: what a client can do that has the whole file. */
   put () {
-    const command = new PutObjectCommand({ ...target, Body: Readable.from(chunks(), { objectMode: false }), ContentLength: bytes })
+    const command =
+      new PutObjectCommand({ ...target, Body: Readable.from(chunks(), { objectMode: false }), ContentLength: bytes })
     command.middlewareStack.add(next => args => {
       Object.assign((args.request as { headers: object }).headers, { 'x-amz-content-sha256': sha256 })
       return next(args)
@@ -77,6 +80,8 @@ await ways[way]?.()
 const seconds = (performance.now() - began) / 1000
 const { user, system } = process.cpuUsage(before)
 const gibibytes = bytes / GIB
-console.log(JSON.stringify({ perSecond: gibibytes / seconds, cpuSeconds: (user + system) / 1e6 / gibibytes } satisfies Speed))
+console.log(
+  JSON.stringify({ perSecond: gibibytes / seconds, cpuSeconds: (user + system) / 1e6 / gibibytes } satisfies Speed)
+)
 if (way === 'parts') await client.send(new DeleteObjectCommand(target))
 client.destroy()

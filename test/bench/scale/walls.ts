@@ -17,13 +17,17 @@ import type { Operations } from './operations.ts'
 import type { Scale } from './scale.ts'
 import { signUp, startServer, urlOf } from './services.ts'
 
-/** CPU time of Node for adding a file, over that of reading a row by the driver alone: 315 µs where that takes 45. It is seven queries. */
+/**
+ * CPU time of Node for adding a file, over that of reading a row by the driver alone: 315 µs where that takes 45. It is
+ * seven queries.
+ */
 const ADD_FILE_LIMIT = 7
 
 /** Round trips and CPU time of the acts on metadata, and how many files one account can add. */
 export async function compareOperations ({ services, rounds, operations: count }: Scale): Promise<Comparison[]> {
   const script = fileURLToPath(new URL('operations.ts', import.meta.url))
-  const { operations, owners } = await resultOf<Operations>(script, [await services.postgres.newDatabase(), String(rounds), String(count)])
+  const { operations, owners } =
+    await resultOf<Operations>(script, [await services.postgres.newDatabase(), String(rounds), String(count)])
   return [
     ...operations.map(({ name, roundTrips, rounds }): Comparison => ({
       work: `CPU of ${name}, ${roundTrips} round trip${roundTrips === 1 ? '' : 's'}`,
@@ -49,7 +53,8 @@ export async function compareListings ({ services, rounds, many }: Scale): Promi
       FROM generate_series(1, ${count}) n, (SELECT id FROM accounts ORDER BY id OFFSET ${index} LIMIT 1) owner`)
   }
   await postgres.run(database, 'VACUUM ANALYZE files')
-  const listings = await Promise.all(accounts.map(async headers => ({ headers, paths: await pathsOf(server, headers) })))
+  const listings =
+    await Promise.all(accounts.map(async headers => ({ headers, paths: await pathsOf(server, headers) })))
   const comparisons: Comparison[] = []
   for (const work of ['first page of 50', 'last page of 50', 'look-up of one file']) {
     const pairs = []
@@ -70,7 +75,8 @@ export async function compareSweep ({ services, rounds, swept }: Scale): Promise
   const database = await postgres.newDatabase()
   const metadata = await openPostgresMetadata({ url: database })
   const blobs = await openS3Blobs({ url: parseStorageUrl(urlOf(s3.port, 'sweep')), graceSeconds: 0, idleMilliseconds: 10_000, partMemoryBytes: 64 * MIB })
-  const cleanup = new BlobCleanup({ metadata, blobs, reserve: { missingBytes: 0, withSpace: act => act(), restore: async () => {} } })
+  const cleanup =
+    new BlobCleanup({ metadata, blobs, reserve: { missingBytes: 0, withSpace: act => act(), restore: async () => {} } })
   const atOnce = pLimit(16)
   const perSecond = async (act: () => Promise<unknown>) => {
     const began = performance.now()
@@ -80,7 +86,8 @@ export async function compareSweep ({ services, rounds, swept }: Scale): Promise
   const pairs = []
   for (let round = 0; round < rounds; round++) {
     const ids = Array.from({ length: swept }, createBlobId)
-    const baseline = await perSecond(() => Promise.all(ids.map(id => atOnce(() => blobs.put(id, Readable.from([SMALL]), { maxBytes: SMALL.length })))))
+    const baseline = await perSecond(() =>
+      Promise.all(ids.map(id => atOnce(() => blobs.put(id, Readable.from([SMALL]), { maxBytes: SMALL.length })))))
     await postgres.run(database, `INSERT INTO discarded_blobs (blob_id, discarded_at) SELECT unnest('{${ids.join()}}'::text[]), 0`)
     pairs.push({ ours: await perSecond(() => cleanup.sweepNow()), baseline })
   }
