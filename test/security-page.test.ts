@@ -196,10 +196,29 @@ const connecting: Record<string, string[]> = {
  */
 const listening = ['@fastify/rate-limit', 'fastify', 'light-my-request', 'pino', 'pino-abstract-transport', 'pino-pretty', 'prom-client', 'thread-stream']
 
+/** The packages that `src` loads with `require`, which a bundler can't find. */
+async function requiredPackages (): Promise<string[]> {
+  const sources = await Promise.all(['http/plugins.ts', 'accounts/network.ts'].map(file => read('src', file)))
+  return sources.flatMap(source => Array.from(source.matchAll(/(?:load|\(import\.meta\.url\))\('([^']+)'\)/g), ([, name]) => String(name)))
+}
+
 /** The packages that import such modules; native code can't be bundled to find out. */
 async function outwardPackages (): Promise<string[]> {
-  const external = ['argon2', 'better-sqlite3', 'better-sqlite3-node20']
-  const { metafile } = await build({ absWorkingDir: root, entryPoints: ['dist/main.js'], bundle: true, write: false, outdir: 'none', format: 'esm', splitting: true, platform: 'node', metafile: true, external, logLevel: 'error' })
+  const required = await requiredPackages()
+  if (required.length < 9) throw new Error(`only ${String(required)} are required`)
+  const { metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: ['dist/main.js', ...required],
+    bundle: true,
+    write: false,
+    outdir: 'none',
+    format: 'esm',
+    splitting: true,
+    platform: 'node',
+    metafile: true,
+    external: ['argon2', 'better-sqlite3', 'better-sqlite3-node20'],
+    logLevel: 'error'
+  })
   const files = Object.entries(metafile.inputs)
     .filter(([, { imports }]) => imports.some(({ path, external = false }) => external && outward.test(path)))
   return Array.from(new Set(files.flatMap(([file]) => /(?:.*\/)?node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1] ?? []))).sort()
