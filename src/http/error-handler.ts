@@ -40,9 +40,12 @@ export function refuseOtherMethods (app: FastifyInstance, requestLog: RequestLog
   const urls = new Set<string>()
   app.addHttpMethod(UNKNOWN_METHOD)
   const known = new Set(app.supportedMethods)
-  app.server.prependListener('request', (request: IncomingMessage) => {
-    if (!known.has(String(request.method))) requestLog.replaceMethod(request, UNKNOWN_METHOD)
-  })
+  // Node emits another event if a request expects something.
+  for (const event of ['request', 'checkContinue', 'checkExpectation']) {
+    app.server.prependListener(event, (request: IncomingMessage) => {
+      if (!known.has(String(request.method))) requestLog.replaceMethod(request, UNKNOWN_METHOD)
+    })
+  }
   // The CORS plugin answers preflights at `*`, whatever their path.
   app.addHook('onRoute', ({ url }) => { if (url !== '*') urls.add(url) })
   return () => {

@@ -36,7 +36,8 @@ export class SchemaCompilers {
   async #load (): Promise<void> {
     const { default: createValidators } = await import('@fastify/ajv-compiler')
     const { SerializerSelector: createSerializers } = await import('@fastify/fast-json-stringify-compiler')
-    this.#factories = { buildValidator: createValidators(), buildSerializer: createSerializers() }
+    // Requests that come at the same time must share them.
+    this.#factories ??= { buildValidator: createValidators(), buildSerializer: createSerializers() }
   }
 
   /** Equal schemas share a serializer: every operation has the error response, and compiling one takes 2 ms. */

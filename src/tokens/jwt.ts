@@ -103,6 +103,7 @@ export class AccessTokens {
   }
 
   async #findSecret ({ header }: { header: JwtHeader }): Promise<string> {
+    if (typeof header.kid !== 'string') throw new Problem('token_malformed')
     const isMeant = ({ kid }: SigningKey) => kid === header.kid
     // Another process may have signed with a key that was added a moment ago.
     const key = (await this.#ring.current()).find(isMeant) ?? (await this.#ring.latest()).find(isMeant)

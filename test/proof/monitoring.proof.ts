@@ -510,11 +510,13 @@ test('the log has the method that the client sent, also if no path has it', asyn
   const server = await spawnServer(t, { DATA_DIR: t.testdir() })
   const log = entriesOf(server)
   const methods = ['GET', 'UNLINK', 'PROPFIND', 'M-SEARCH', 'PATCH']
-  for (const method of methods) {
-    t.equal((await server.send(method, '/api/token')).status, method === 'GET' ? 401 : 405, method)
+  for (const headers of [{}, { expect: '100-continue' }, { expect: 'the-unexpected' }]) {
+    for (const method of methods) {
+      t.equal((await server.send(method, '/api/token', { headers })).status, method === 'GET' ? 401 : 405, method)
+    }
   }
   await server.end('SIGTERM')
-  t.strictSame((await log).filter(({ msg }) => msg === 'request').map(({ method }) => method), methods)
+  t.strictSame((await log).filter(({ msg }) => msg === 'request').map(({ method }) => method), [methods, methods, methods].flat())
 })
 
 for (const { how, signal, script, code } of [

@@ -128,8 +128,8 @@ export class ObjectWriter implements BlobWriter {
   }
 
   #partSize (): number {
-    // Some part numbers stay unused, so plan for double.
-    return partBytes(this.#next - 1, 2 * this.#maxBytes)
+    // Of a draft some part numbers stay unused, so plan for double.
+    return partBytes(this.#next - 1, this.#record === undefined ? this.#maxBytes : 2 * this.#maxBytes)
   }
 
   /** A tail may be longer, if the limit was another one when it was stored. */
