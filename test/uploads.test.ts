@@ -17,6 +17,7 @@ import { Committer } from '#src/metadata/sqlite/committer.ts'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
 import { digestField, sha256Of } from './kit/digests.ts'
+import { override } from './kit/override.ts'
 import { filesOver } from './kit/rules.ts'
 import { formOf, namesOf, signUp, startServer, type Answer, type Client, type RunningServer, type Settings } from './kit/server.ts'
 import { KIB, MIB } from './kit/sizes.ts'
@@ -809,8 +810,7 @@ t.test('a reader whose file is replaced between two looks gets the new one whole
   const slowReader = filesOver({
     metadata: {
       ...metadata,
-      files: {
-        ...metadata.files,
+      files: override(metadata.files, {
         async find (ownerId, name) {
           const found = await metadata.files.find(ownerId, name)
           if (!isReplaced) {
@@ -820,7 +820,7 @@ t.test('a reader whose file is replaced between two looks gets the new one whole
           }
           return found
         }
-      }
+      })
     },
     blobs,
     reserve,

@@ -83,7 +83,12 @@ test('a lease is renewed while its bytes arrive, ends with the upload, and what 
   // The connection to the database breaks in the commit: the bytes may belong to a file, and stay until the lease has
   // run out.
   const cut = filesOver({
-    metadata: { ...metadata, files: { ...metadata.files, async put () { throw new OutcomeUnknown(new Error('cut'), 'unavailable') } } },
+    metadata: {
+      ...metadata,
+      files: override(metadata.files, {
+        async put () { throw new OutcomeUnknown(new Error('cut'), 'unavailable') }
+      })
+    },
     blobs: override(disk, { needsLeases: true }),
     reserve: await openReserve(join(folder, 'reserve')),
     quotas,

@@ -51,11 +51,14 @@ async function install (t: Test): Promise<string> {
   return folder
 }
 
+/** With `import`, or with a function of `createRequire`. */
+const imported = /(?:^import .*from |^import |\b(?:import|load)\(|createRequire\(import\.meta\.url\)\()'((?:@[^/']+\/)?[^/'.][^/']*)/gm
+
 /** The packages that the built server imports. */
 async function importedPackages (): Promise<string[]> {
   const names = (await readdir(join(root, 'dist'), { recursive: true })).filter(name => name.endsWith('.js') && !name.startsWith('page/'))
   const texts = await Promise.all(names.map(name => readFile(join(root, 'dist', name), 'utf8')))
-  const imports = texts.flatMap(text => Array.from(text.matchAll(/(?:^import .*from |^import |\bimport\()'((?:@[^/']+\/)?[^/'.][^/']*)/gm), ([, name = '']) => name))
+  const imports = texts.flatMap(text => Array.from(text.matchAll(imported), ([, name = '']) => name))
   return Array.from(new Set(imports.filter(name => !name.startsWith('node:')))).sort()
 }
 

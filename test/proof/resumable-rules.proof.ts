@@ -40,7 +40,15 @@ test('an upload whose file could not be stored keeps its bytes, and becomes a fi
   let isAway = true
   const away = new ResumableUploads({
     ...shared,
-    metadata: { ...metadata, uploads: { ...metadata.uploads, async finish (...args) { if (isAway) throw new Error('away'); return metadata.uploads.finish(...args) } } }
+    metadata: {
+      ...metadata,
+      uploads: override(metadata.uploads, {
+        async finish (...args) {
+          if (isAway) throw new Error('away')
+          return metadata.uploads.finish(...args)
+        }
+      })
+    }
   })
   const { id } = await away.create(creation('a'))
   await t.rejects(away.append(owner, id, appendOf('abc')), { message: 'away' })
@@ -57,13 +65,12 @@ test('an upload whose file could not be stored keeps its bytes, and becomes a fi
     ...shared,
     metadata: {
       ...metadata,
-      uploads: {
-        ...metadata.uploads,
+      uploads: override(metadata.uploads, {
         async takeOver (ownerId, id, to) {
           await meanwhile.shift()?.()
           return metadata.uploads.takeOver(ownerId, id, to)
         }
-      }
+      })
     }
   })
   meanwhile.push(async () => {}, () => uploads.offset(owner, late.id))
@@ -114,7 +121,15 @@ test('a digest is cached for recorded bytes only', async t => {
   const reserve = await openReserve(join(folder, 'reserve'))
   let isFull = true
   const uploads = new ResumableUploads({
-    metadata: { ...metadata, uploads: { ...metadata.uploads, async save (...args) { if (isFull) throw new Error('full'); return metadata.uploads.save(...args) } } },
+    metadata: {
+      ...metadata,
+      uploads: override(metadata.uploads, {
+        async save (...args) {
+          if (isFull) throw new Error('full')
+          return metadata.uploads.save(...args)
+        }
+      })
+    },
     blobs,
     reserve,
     room: roomOver({ metadata, blobs, reserve }),
@@ -161,7 +176,9 @@ test('a full database refuses a file whose bytes are not on a disk of the server
   t.teardown(async () => { await disk.close(); await metadata.close() })
   let tries = 0
   const room = roomOver({
-    metadata: { ...metadata, kept: { ...metadata.kept, async removeOldest () { throw new Error('not for this') } } },
+    metadata: {
+      ...metadata, kept: override(metadata.kept, { async removeOldest () { throw new Error('not for this') } })
+    },
     blobs: override(disk, { missingSpace: undefined, space: undefined }),
     reserve: await openReserve(join(folder, 'reserve'))
   })
