@@ -66,8 +66,7 @@ export interface App {
 }
 
 /**
- * The HTTP application of a store, ready to listen; with `tls`, over HTTPS. Logs to `output`, by default to standard
- * output.
+ * The HTTP application of a store, ready to listen; with `tls`, over HTTPS. Logs to `output`, else to standard output.
  */
 export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutput): Promise<App> {
   const { config } = store

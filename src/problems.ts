@@ -85,10 +85,7 @@ interface ProblemOptions {
   cause?: unknown
 }
 
-/**
- * A failure for the client. `detail` is sent unchanged: it must not contain secrets, server paths or data of other
- * users.
- */
+/** A failure for the client. `detail` is sent unchanged: no secrets, server paths or data of other users. */
 export class Problem extends Error {
   readonly code: FailureCode
   readonly options: ProblemOptions

@@ -36,23 +36,21 @@ export interface Store extends OperatorStore {
 }
 
 /**
- * Opens a store that a server may be using, or creates one. Recovers nothing, and locks a data folder only while the
- * database in it is upgraded.
+ * Opens a store that a server may be using, or creates one. Recovers nothing. Locks a data folder only while its
+ * database is upgraded.
  * @throws {FolderInUseError} if it must be upgraded while a server, of an older version, is running.
  */
 export async function openOperatorStore (config: Config): Promise<OperatorStore> {
   await prepareFolder(config)
-  const backends = await openBackends(
-    config,
-    () => lockDataFolder(config, { inUse: 'a MagicStore server of an older version uses this data folder; restart the server first, so that it upgrades the database' })
-  )
+  const inUse = 'a MagicStore server of an older version uses this data folder; restart the server first, so that it upgrades the database'
+  const backends = await openBackends(config, () => lockDataFolder(config, { inUse }))
   const rules = await createRules(config, backends)
   return { ...backends, ...rules, close: () => closeAll(backends, rules) }
 }
 
 /**
- * Opens the store for the server, and recovers from uploads that were interrupted when the last one ended. What else is
- * to be removed goes in the background. A data folder is opened exclusively.
+ * Opens the store for the server, and completes or removes interrupted uploads. Other removals run in the background.
+ * Locks the data folder.
  * @throws {FolderInUseError} if another server uses it, {NewerDatabaseError} if a newer version made the database.
  */
 export async function openStore (config: Config): Promise<Store> {
@@ -92,28 +90,13 @@ async function openKeyRing ({ signingKeys }: Config, keys: KeySource): Promise<K
 async function createRules (config: Config, { metadata, blobs, reserve }: Backends): Promise<Rules> {
   const passwords = await createPasswords(config.passwordPolicy)
   const attemptLimiter = createAttemptLimiter(metadata.attempts)
-  const accounts = new Accounts({
-    metadata,
-    reserve,
-    passwords,
-    attemptLimiter,
-    registration: config.registration,
-    registrationsPerHour: config.registrationsPerHour
-  })
+  const { registration, registrationsPerHour } = config
+  const accounts = new Accounts({ metadata, reserve, passwords, attemptLimiter, registration, registrationsPerHour })
   const quotas = new Quotas(metadata.uploads, config)
   const cleanup = new BlobCleanup({ metadata, blobs, reserve })
   const room = new DiskRoom({ metadata, blobs, reserve, cleanup })
-  const files = new Files({
-    metadata,
-    blobs,
-    reserve,
-    cleanup,
-    room,
-    quotas,
-    limits: {
-      ...config, redirectSeconds: config.downloadRedirectSeconds
-    }
-  })
+  const limits = { ...config, redirectSeconds: config.downloadRedirectSeconds }
+  const files = new Files({ metadata, blobs, reserve, cleanup, room, quotas, limits })
   return {
     passwords,
     attemptLimiter,

@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { Session } from 'node:inspector'
 
-// Loaded into the tests and the bin: with COVERAGE=1 it measures dist/ and, when the process exits, writes the result
-// where `tap report` looks for it, which finds the source by the maps of tsc. NODE_V8_COVERAGE measures all packages
-// too: 4 MB per process, 6 GB in all. Plain JavaScript, because the bin is started without a loader.
+// Loaded into the tests and the bin. With COVERAGE=1 it measures dist/ and, when the process exits, writes the result
+// for `tap report`, which maps it to the source. NODE_V8_COVERAGE would also measure all packages: 4 MB per process,
+// 6 GB in all. Plain JavaScript, because the bin is started without a loader.
 
 const built = new URL('../dist/', import.meta.url).href
 const folder = new URL('../.tap/coverage/', import.meta.url)
@@ -20,7 +20,7 @@ if (process.env.COVERAGE === '1') {
     writeFileSync(new URL(`${randomUUID()}.json`, folder), JSON.stringify({ result: coverage.result.filter(({ url }) => url.startsWith(built)) }))
   })
   process.on('exit', write)
-  // The last listener of all: what the others do counts as well.
+  // Stays the last listener, so that what the others do counts too.
   process.on('newListener', (event, listener) => {
     if (event === 'exit' && listener !== write) queueMicrotask(() => process.off('exit', write).on('exit', write))
   })

@@ -20,8 +20,8 @@ const blobsOf = (files: { blobId: string }[]) => files.map(({ blobId }) => blobI
 type Stored = Partial<NewFile> & { now?: number }
 
 /**
- * The contract in src/metadata/kept.ts, for the backend that `open` opens at a path; reopening a path gives the same
- * records.
+ * The contract in src/metadata/kept-repository.ts, for the backend that `open` opens at a path; reopening a path gives
+ * the same records.
  */
 export function suite (t: Test, open: OpenMetadata): void {
   modelSuite(t, open)

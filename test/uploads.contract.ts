@@ -36,8 +36,8 @@ const listed = (...all: UploadRecord[]): ListedUpload[] =>
     ({ id, name, type, length, offset, createdAt, expiresAt, sequence }))
 
 /**
- * The contract in src/metadata/uploads.ts, for the backend that `open` opens at a path; reopening a path gives the same
- * records.
+ * The contract in src/metadata/uploads-repository.ts, for the backend that `open` opens at a path; reopening a path
+ * gives the same records.
  */
 export function suite (t: Test, open: OpenMetadata): void {
   async function start (t: Test, clock?: TestClock) {

@@ -13,18 +13,15 @@ const RETRY_MILLISECONDS = 250
 export interface AttemptLimiter {
   /**
    * Admits an attempt unless a limit is reached; the returned function must be called with its outcome. Only as many
-   * attempts run at once as may still fail; the others wait, so parallel attempts can't exceed a limit. A `limit` of 0
-   * means unlimited.
+   * attempts run at once as may still fail; the others wait, so parallel attempts can't exceed a limit. `limit` 0:
+   * unlimited.
    * @throws `code` with `Retry-After` if a limit is reached or failures can no longer be counted; overloaded if too
    * many attempts wait.
    */
   acquire (attempt: Omit<Attempt, 'at'>, limits: readonly AttemptLimit[], code: FailureCode): Promise<(outcome: AttemptOutcome) => Promise<void>>
 }
 
-/**
- * The key that attempts on a username are counted by. Hashed, because users sometimes type their password as the
- * username.
- */
+/** The key by which attempts on a username are counted. Hashed, because users sometimes type their password there. */
 export function attemptKey (usernameKey: string): string {
   return createHash('sha256').update(usernameKey).digest('hex')
 }

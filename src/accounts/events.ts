@@ -20,7 +20,7 @@ export const KEPT_EVENTS = 200
  */
 const LOGGED_ONLY = new Set<EventKind>(['sign_in', 'account_removed', 'token_issued', 'personal_token_created', 'session_created'])
 
-export interface SecurityEvent extends Origin {
+interface SecurityEvent extends Origin {
   readonly kind: EventKind
   /** Undefined if no account has the username that was tried. */
   readonly accountId: number | undefined

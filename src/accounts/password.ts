@@ -14,14 +14,10 @@ const MIN_STRICT_POINTS = 8
 /** OWASP's minimum for argon2id: 19 MiB, two passes, one lane; about 20 ms of one core. */
 const parameters = { type: argon2.argon2id, memoryCost: 19456, timeCost: 2, parallelism: 1 } as const
 
-/**
- * No password's hash, with these parameters: verifying against it makes an unknown user cost as much as a known one.
- */
+/** The hash of no password, with these parameters: verifying against it makes an unknown user cost the same. */
 const unknownUserHash = `$argon2id$v=19$m=19456,t=2,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
 
-/**
- * Most hashes at once on any machine: each uses 19 MiB, and they leave one of libuv's four threads for the file system.
- */
+/** Most hashes at once on any machine: each uses 19 MiB, and one of libuv's four threads is left for files. */
 const MAX_HASHING = 3
 
 /** Hashes that may be queued; beyond this, sign-ins are refused at once instead of answered late. */

@@ -14,8 +14,7 @@ const username = Type.String({
   examples: ['test_user']
 })
 
-// The rules for usernames and passwords are too complex for a pattern: they are checked in code and have their own
-// problem codes.
+// Usernames and passwords are checked in code, with problem codes of their own: no pattern could say the rules.
 export const NewUser = Type.Object({
   username: Type.String({
     format: 'username',

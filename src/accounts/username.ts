@@ -9,10 +9,7 @@ export const MAX_USERNAME_POINTS = 64
 // Code points that RFC 5892 section 2.6 classifies one by one.
 const PERMITTED_EXCEPTIONS = /[\u00DF\u03C2\u06FD\u06FE\u0F0B\u3007]/u
 const REFUSED_EXCEPTIONS = /[\u{640}\u{7FA}\u{3031}-\u{3035}\u{303B}]|\u{302E}|\u{302F}/u
-/**
- * Code points that are valid only in some contexts: what must match before, after or around them (RFC 5892 sections A.3
- * to A.9).
- */
+/** Code points valid only in context: what must match before, after or around them (RFC 5892 sections A.3 to A.9). */
 const CONTEXT_RULES = [
   { character: /\u{B7}/u, before: /l$/, after: /^l/, all: /^/ },
   { character: /\u{375}/u, before: /$/, after: /^\p{Script=Greek}/u, all: /^/ },
@@ -80,10 +77,7 @@ export function findUsernameKey (username: string): string | undefined {
   }
 }
 
-/**
- * Whether text looks like a personal access token or a JWT (base64url of `{"`, RFC 7515 section 3.1), in upper or lower
- * case.
- */
+/** Whether text looks like a personal access token or a JWT (base64url of `{"`, RFC 7515 section 3.1), in any case. */
 export function looksLikeToken (text: string): boolean {
   return /^mst_/i.test(text) || /^eyj[\w-]+\.[\w-]*\.[\w-]*$/i.test(text)
 }
@@ -102,14 +96,10 @@ function isIdentifierCharacter (character: string): boolean {
   return LETTERS_AND_DIGITS.test(character)
 }
 
-/**
- * Whether a character with a context rule is valid here. Join controls have no rule and are refused: they are
- * invisible.
- */
+/** Whether a character is valid in this context. Join controls have no rule and are refused: they are invisible. */
 function isValidInContext (character: string, before: string, after: string): boolean {
-  return CONTEXT_RULES.some(rule =>
-    rule.character.test(character) && rule.before.test(before) &&
-      rule.after.test(after) && rule.all.test(before + character + after))
+  return CONTEXT_RULES.some(rule => rule.character.test(character) && rule.before.test(before) &&
+    rule.after.test(after) && rule.all.test(before + character + after))
 }
 
 /** RFC 5893 section 2: a word with a right-to-left character starts with one and has no left-to-right characters. */

@@ -182,8 +182,6 @@ export async function openBlobs (config: Config, reserve: Pick<Reserve, 'missing
     idleMilliseconds: Math.ceil(idleSeconds * 1000 / REQUESTS_IN_IDLE_TIME),
     partMemoryBytes: maxMemoryBytes === 0
       ? DEFAULT_PART_MEMORY_BYTES
-      : Math.max(
-        MIN_PART_MEMORY_BYTES, Math.floor(maxMemoryBytes * PART_MEMORY_SHARE)
-      )
+      : Math.max(MIN_PART_MEMORY_BYTES, Math.floor(maxMemoryBytes * PART_MEMORY_SHARE))
   })
 }

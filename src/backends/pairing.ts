@@ -12,7 +12,7 @@ export interface StorageRecord {
 }
 
 /** A database, a blob store, and where the database records the id of the store. */
-export interface Pair {
+interface Pair {
   readonly metadata: Pick<Metadata, 'installationId' | 'blobs'>
   readonly blobs: BlobStore
   readonly storage: StorageRecord
@@ -52,9 +52,7 @@ export async function requirePair (place: string, pair: Pair): Promise<void> {
   await requirePair(place, pair)
 }
 
-/**
- * Marks a blob store for metadata of an installation that is about to be restored. Returns the id to record with it.
- */
+/** Marks a blob store for metadata of an installation that is about to be restored. Returns the id to record. */
 export async function markRestored (installationId: string, blobs: BlobStore): Promise<string> {
   const id = randomUUID()
   await blobs.mark(markOf(installationId, id))

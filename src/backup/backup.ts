@@ -42,7 +42,7 @@ export interface BackupSource {
 export type OnProgress = (done: number, total: number) => void
 
 /** How blobs got into the backup; `kept` were already there. */
-export interface BackupCounts { linked: number, copied: number, kept: number }
+interface BackupCounts { linked: number, copied: number, kept: number }
 
 /** A complete backup on stable storage that the folder's manifest does not name yet. */
 export interface DraftBackup {

@@ -19,10 +19,7 @@ export class NewerBackupError extends BackupError {}
 /** Increased whenever older versions could not read the new format. */
 const FORMAT = 1
 
-/**
- * Names in a backup folder; `blobs/` and the folder of the snapshot are beside them. Anything else was left by an
- * interrupted run.
- */
+/** Names in a backup folder, beside `blobs/` and the folder of the snapshot. An interrupted run may leave others. */
 export const backupLayout = {
   /** Contains the id of the installation: the folder is for its backups only. */
   installation: 'installation',
@@ -133,10 +130,7 @@ const snapshotFiles = [dataFolderLayout.database, dataFolderLayout.signingKeys]
 
 const BLOB = /^blobs\/[0-9a-f]{2}\/([0-9a-f]{32})$/
 
-/**
- * Checks the path, although the list has the right digest: even a forged backup must not read or write outside the
- * folders.
- */
+/** Checks the path although the digest of the list is right: a forged backup must not reach outside the folders. */
 function sumOf (line: string, { snapshot }: BackupSummary): Sum {
   const [sha256 = '', path = ''] = line.split('  ')
   const [, id] = BLOB.exec(path) ?? []

@@ -101,9 +101,8 @@ export async function fillDataFolder ({
   for await (const batch of batches(readSums(folder, backup))) {
     const folders = new Set(batch.map(sum => dirname(join(target, sum.target))))
     for (const path of folders) await mkdir(path, { recursive: true, mode: 0o700 })
-    await inParallel(
-      batch, sum => copierOf(sum, copyFile)(join(folder, sum.path), join(target, sum.target), sum.sha256)
-    )
+    await inParallel(batch, sum =>
+      copierOf(sum, copyFile)(join(folder, sum.path), join(target, sum.target), sum.sha256))
     for (const path of folders) await sync(path)
     // The first file is the database: check its version before copying the rest.
     if (done === 0) openSnapshot(join(target, dataFolderLayout.database)).close()

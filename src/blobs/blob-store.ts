@@ -19,10 +19,7 @@ import type { RequestObserver } from '../monitoring/request-observer.ts'
  */
 export interface BlobStore {
   readonly needsLeases: boolean
-  /**
-   * How long the bytes of a discarded blob are kept for readers: 0 if removing a blob does not affect readers that have
-   * it open.
-   */
+  /** How long the bytes of a discarded blob are kept for readers: 0 if open readers survive the removal of a blob. */
   readonly graceSeconds: number
   /**
    * Stores `bytes`. Resolves when the bytes and their name are on stable storage. Applies back pressure: at most 20 MiB
@@ -59,15 +56,15 @@ export interface BlobStore {
   /** Checks that a blob has `size` bytes, without reading it. @throws file_damaged if not, or if it is missing. */
   check (id: string, size: number): Promise<void>
   /**
-   * The pieces, in their order, of a blob that must have `size` bytes: at once if the blob is small, else as a stream,
-   * which has opened the blob. The stream fails if the blob turns out to be shorter. When it ends or is destroyed, the
-   * blob is closed.
+   * Reads pieces of a blob that must have `size` bytes, in the given order: as a Buffer if the blob is small, else as a
+   * stream, which has opened the blob. The stream fails if the blob turns out to be shorter, and closes the blob when
+   * it ends or is destroyed.
    * @throws file_damaged if it is missing or has another size.
    */
   read (id: string, size: number, pieces: readonly Piece[]): Promise<Readable | Buffer>
   /**
-   * All bytes of a blob that is not empty, like `read`. A store whose bytes come over a network compares them with
-   * their digest, and gives out the last of them only if they match: the stream fails before its end. Others may not.
+   * Reads all bytes of a blob that is not empty, like `read`. A store on a network also compares them with their
+   * digest: if it differs, the stream fails before its end. Other stores need not.
    * @throws file_damaged if it is missing or has another size, or is small and has another digest.
    */
   readWhole (blob: StoredBlob): Promise<Readable | Buffer>
@@ -85,10 +82,7 @@ export interface BlobStore {
   remove (ids: string[]): Promise<string[]>
   /** The pending blobs of the last process. To be called at start. Empty if the store needs leases. */
   pending (): Promise<string[]>
-  /**
-   * Every committed blob, in no order. Blobs that are added or removed meanwhile may be included or not. For fsck and
-   * backup.
-   */
+  /** All committed blobs, in no order, with or without those added or removed meanwhile. For fsck and backup. */
   committed (): AsyncIterable<string>
   /** Whether a committed blob exists. For fsck. */
   has (id: string): Promise<boolean>
@@ -112,8 +106,8 @@ export interface BlobStore {
    */
   quarantine (id: string): Promise<boolean>
   /**
-   * If bytes may change on their way from the store: the parts of a draft in their order, with their digests. Whoever
-   * reads the draft compares them.
+   * If bytes may change on their way from the store: the parts of a draft in their order, with their digests, which the
+   * reader compares.
    */
   partsOf? (draft: Draft): readonly DraftPart[]
   /**
@@ -121,17 +115,11 @@ export interface BlobStore {
    * not check it.
    */
   presign? (id: string, options: Presigned): Promise<string>
-  /**
-   * If the store is on a disk: how much must be freed there before this many bytes could be stored; 0 or less if
-   * nothing.
-   */
+  /** If the store is on a disk: how much must be freed before this many bytes can be stored; 0 or less if nothing. */
   missingSpace? (bytes: number): Promise<number>
   /** If the store is on a disk: the space where the bytes are stored. For monitoring. */
   space? (): Promise<DiskSpace>
-  /**
-   * If the store is a server: calls `observer` after every request to it from now on, each repetition included. For
-   * monitoring.
-   */
+  /** If the store is a server: calls `observer` after every request to it, repetitions included. For monitoring. */
   watchRequests? (observer: RequestObserver): void
 }
 
@@ -153,10 +141,7 @@ export interface Draft {
   readonly state: string | null
 }
 
-/**
- * Bytes of a draft that were stored at once. `sha256` is of the bytes as they arrived; an earlier version did not
- * record it.
- */
+/** Bytes of a draft that were stored together. `sha256` is of the bytes as they arrived; old drafts lack it. */
 export interface DraftPart { readonly size: number, readonly sha256: string | undefined }
 
 /**
@@ -178,9 +163,9 @@ export interface AppendOptions extends PutOptions {
   /** Of the whole draft. */
   readonly maxBytes: number
   /**
-   * Records a draft, and resolves with the one that is recorded now: this one, or still the one before, which is then
-   * the one to continue. `isLast`: the bytes have ended. Rejects with {@link Superseded} if another append has taken
-   * the draft over, or the upload has ended.
+   * Records a draft, and resolves with the recorded one: this draft, or the one before, which is then to be continued.
+   * `isLast`: the bytes have ended. Rejects with {@link Superseded} if another append has taken the draft over, or the
+   * upload has ended.
    */
   readonly save: (draft: Draft, at: { isLast: boolean }) => Promise<Draft>
   /**
@@ -252,8 +237,8 @@ export function cutPieces (bytes: Buffer, pieces: readonly Piece[]): Buffer {
 }
 
 /**
- * Disk space that is allocated in advance, and released if the disk is full, for what must work then: reads, deletes
- * and restarts.
+ * Disk space that is allocated in advance, and released when the disk is full, so that reads, deletes and restarts
+ * work.
  */
 export interface Reserve {
   /** Bytes that uploads must keep free until the reserve is complete again; 0 if it is complete. */

@@ -3,25 +3,19 @@ import { refuseSize } from '../problems.ts'
 import { type AppendOptions, type Draft, type StoredBlob, Superseded } from './blob-store.ts'
 import { createCheckpoints } from './checkpoints.ts'
 
-/**
- * What a store writes one blob with: a new one, or a draft from its end on. The caller waits for one call before the
- * next, except that `checkpoint` may run beside `add`.
- */
+/** Writes one blob: a new one, or a draft from its end on. Calls must not overlap, except `checkpoint` with `add`. */
 export interface BlobWriter {
   /** Takes bytes. A promise if the caller must wait before the next ones. */
   add (chunk: Uint8Array): Promise<void> | undefined
   /**
-   * Of a draft: brings to stable storage and saves what was added before; unless it `isLast`, only as much as could be
-   * written. Resolves with the draft.
+   * For a draft: syncs and saves what was added before; unless `isLast`, only as much of it as could be written.
+   * Resolves with the draft.
    * @throws {Superseded}.
    */
   checkpoint (at: { isLast: boolean }): Promise<Draft>
   /** Of a new blob: brings the blob and its name to stable storage. */
   finish (): Promise<void>
-  /**
-   * To be called last. Nothing stays of a new blob that is not finished, nor of a draft what no saved one refers to.
-   * Never fails.
-   */
+  /** To be called last. Removes a blob that is not finished, and what no saved draft refers to. Never fails. */
   close (): Promise<void>
 }
 

@@ -4,7 +4,7 @@ const SAVE_BYTES = 64 * 1024 ** 2
 /** It is also saved after this time, if bytes arrived in it. */
 const SAVE_MILLISECONDS = 5000
 
-export interface Checkpoints {
+interface Checkpoints {
   /**
    * Counts bytes that arrived. Begins to save if enough have; the append goes on meanwhile. A promise if the caller
    * must wait before the next bytes: when as many have arrived again, but that save is still in progress.

@@ -35,7 +35,7 @@ export function signingKeyLines (keys: readonly SigningKey[]): string {
 }
 
 /** A `kid:secret` item, and where it was read from. */
-export interface KeyItem { readonly text: string, readonly place: string }
+interface KeyItem { readonly text: string, readonly place: string }
 
 /**
  * Parses a key ring.

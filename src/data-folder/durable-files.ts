@@ -137,8 +137,7 @@ export async function contentOf (path: string): Promise<FileDigest> {
 
 /** Syncs a file, or the names in a folder, to stable storage. */
 export async function sync (path: string): Promise<void> {
-  // Opened in the event loop: waking a thread took more time, and the kernel still knows a path that was just written
-  // to.
+  // Opened in the event loop: waking a thread took longer, and the kernel has just looked up the path.
   const descriptor = fs.openSync(path, 'r')
   try {
     await syncDescriptor(descriptor)

@@ -29,8 +29,7 @@ for (const name of readdirSync('dist', { encoding: 'utf8', recursive: true })) {
 for (const name of ['client.ts', 'README.md']) cpSync(`openapi/sdk/${name}`, `${sdk}/${name}`)
 writeFileSync(`${sdk}/schema.ts`, await schemaText('openapi/openapi.json'))
 
-// The names of scripts and styles contain a hash of their content, so that browsers can cache them without asking
-// again.
+// The names of scripts and styles contain a hash of their content, so that browsers cache them for good.
 const { metafile } = await build({
   ...options,
   metafile: true,

@@ -5,7 +5,7 @@ import { Sweeper } from './sweeper.ts'
 /** Blobs or files in one step. */
 const BATCH = 500
 
-/** So many steps are taken even if the server stops: a short removal ends before it. */
+/** Steps that are taken even while the server stops, so that a short removal completes. */
 const SHORT_STEPS = 4
 
 /** A removal of this many blobs takes some seconds. */
@@ -14,15 +14,12 @@ const LONG_REMOVAL = 10_000
 interface Stores { metadata: Metadata, blobs: BlobStore, reserve: Reserve }
 
 /** A removal of many blobs: how many so far, and when it has ended, how long it took. */
-export interface LongRemoval { readonly blobs: number, readonly seconds?: number }
+interface LongRemoval { readonly blobs: number, readonly seconds?: number }
 
 /** Called when a removal has become long, and when it ends. Must not throw. */
-export type RemovalObserver = (removal: LongRemoval) => void
+type RemovalObserver = (removal: LongRemoval) => void
 
-/**
- * Removes deleted accounts and the bytes that no file uses, in the background, in batches, so that requests are served
- * in between.
- */
+/** Removes deleted accounts and unused bytes in the background, in batches, with requests served in between. */
 export class BlobCleanup {
   readonly #stores: Stores
   readonly #sweeper: Sweeper
@@ -33,10 +30,7 @@ export class BlobCleanup {
     this.#sweeper = new Sweeper(signal => this.#removeUnreferenced(signal).then(() => stores.reserve.restore()))
   }
 
-  /**
-   * At start: completes or removes the uploads that the last process had in progress. The cost depends on their number
-   * only.
-   */
+  /** At start, completes or removes interrupted uploads. The cost depends only on their number. */
   async recover (): Promise<void> {
     const pending = await this.#stores.blobs.pending()
     for (let first = 0; first < pending.length; first += BATCH) {
@@ -96,14 +90,14 @@ export class BlobCleanup {
     const ids = await metadata.blobs.claimDiscarded(BATCH, blobs.graceSeconds)
     if (ids.length === 0) return { removed: 0, isFull: false }
     const removed = await blobs.remove(ids)
-    // A blob that can't be removed is tried again later; it must not keep those behind it.
+    // A blob that can't be removed is tried again later, and must not block others.
     const failed = ids.filter(id => !removed.includes(id))
     if (failed.length > 0) await metadata.blobs.postponeDiscarded(failed).catch(() => {})
     if (removed.length > 0) await reserve.withSpace(() => metadata.blobs.clearDiscarded(removed))
     return { removed: removed.length, isFull: ids.length === BATCH && removed.length > 0 }
   }
 
-  /** One batch: only uploads that a process did not end leave such blobs. */
+  /** One batch. Only interrupted uploads leave such blobs. */
   async #removeAbandoned (): Promise<void> {
     const { metadata, blobs } = this.#stores
     const ids = await metadata.blobs.claimAbandoned(BATCH)

@@ -10,7 +10,7 @@ type Algorithm = keyof typeof algorithms
 interface Expected { readonly algorithm: Algorithm, readonly digest: Buffer }
 
 /** Computes the digests that a client announced, and compares them. */
-export interface DigestCheck {
+interface DigestCheck {
   /** Whether a digest is, or may be, announced. */
   readonly isNeeded: boolean
   /** Passes `bytes` through unchanged. */
@@ -53,7 +53,7 @@ export function expectDigests (head: Fields, trailers?: () => Fields): DigestChe
   }
 }
 
-/** The digests of the first bytes of a file, while more may follow: SHA-256, and those of further algorithms. */
+/** The digests of a file that is still growing: SHA-256, and those of further algorithms. */
 export class RunningDigest {
   readonly #hashes: Map<Algorithm, Hash>
   #size = 0
@@ -82,7 +82,7 @@ export class RunningDigest {
     return (this.#hashes.get(algorithm) as Hash).copy().digest()
   }
 
-  /** One that goes on from here by itself. */
+  /** An independent copy. */
   copy (): RunningDigest {
     const copied = new RunningDigest([])
     for (const [algorithm, hash] of this.#hashes) copied.#hashes.set(algorithm, hash.copy())

@@ -17,7 +17,7 @@ const BATCH = 100
 /** What the database may need to record a file: its log grows in larger steps than a row. */
 const RECORD_BYTES = 1024 ** 2
 
-/** How often something is recorded: meanwhile other uploads can take the room that was made. */
+/** How often `record` is tried: other uploads can take the room in between. */
 const RECORD_TRIES = 10
 
 interface DiskRoomOptions {
@@ -28,12 +28,12 @@ interface DiskRoomOptions {
 }
 
 /**
- * Room on the disk for uploads. What is kept gives way, as their bytes arrive: its owner's first, then everybody's, the
- * oldest first.
+ * Makes room on the disk for uploads while their bytes arrive: deletes kept content, the owner's first, then that of
+ * all accounts, each time the oldest first.
  */
 export class DiskRoom {
   readonly #options: DiskRoomOptions
-  /** One at a time: what is freed for one upload is often enough for those that wait as well. */
+  /** One at a time: what is freed for one upload is often enough for the next. */
   readonly #inTurn = pLimit(1)
 
   constructor (options: DiskRoomOptions) {
@@ -41,7 +41,7 @@ export class DiskRoom {
   }
 
   /**
-   * Checks that an announced number of bytes could be stored, if what is kept gives way. Deletes nothing of it yet.
+   * Checks that so many bytes could be stored if kept content were deleted. Deletes none of it yet.
    * @throws storage_full.
    */
   async requireSpace (bytes: number): Promise<void> {
@@ -49,7 +49,7 @@ export class DiskRoom {
       .catch(async error => { if (!isFull(error) || !await this.#couldFit(bytes)) throw error })
   }
 
-  /** What makes room for the bytes of an owner's upload. Waits for that at most 5 s. */
+  /** Returns a function that makes room for an upload of this owner, and waits for it at most 5 s. */
   makerFor (ownerId: number): MakeRoom {
     return bytes => {
       const end = deadline()
@@ -58,7 +58,7 @@ export class DiskRoom {
   }
 
   /**
-   * Records something of an owner's upload, again if it first needs room.
+   * Runs `record`. While the disk is full, makes room and runs it again.
    * @throws storage_full, and what `record` throws.
    */
   async withRoom<T> (ownerId: number, record: () => Promise<T>): Promise<T> {
@@ -87,7 +87,7 @@ export class DiskRoom {
     return await this.#options.blobs.missingSpace?.(bytes) ?? 0
   }
 
-  /** Frees what is deleted already. Returns what is missing then. */
+  /** Frees the bytes of discarded blobs. Returns how many are still missing. */
   async #sweep (bytes: number, deadline: number): Promise<number> {
     const swept = this.#options.cleanup.sweepNow().then(() => true)
     let isSwept = false
@@ -98,7 +98,7 @@ export class DiskRoom {
     }
   }
 
-  /** Deletes kept content of so many bytes, unless there is less. Returns its bytes. */
+  /** Deletes kept content until so many bytes are freed. Returns how many were. */
   async #deleteKept (ownerId: number, bytes: number, deadline: number): Promise<number> {
     const { metadata, reserve } = this.#options
     let left = bytes

@@ -40,10 +40,7 @@ const SANDBOX = "default-src 'none'; sandbox"
 /** For media that a browser displays itself. A sandbox would disable its PDF viewer. */
 const MEDIA_ONLY = "default-src 'none'; img-src 'self'; media-src 'self'; object-src 'self'; style-src 'unsafe-inline'"
 
-/**
- * Pages of other origins can't embed a file, also not with a password that the browser remembers. `fetch` is subject to
- * CORS instead.
- */
+/** Pages of other origins can't embed a file, even if the browser remembers the password. CORS restricts `fetch`. */
 const SAME_ORIGIN = 'same-origin'
 
 /** Types that a browser may display, because they can't run scripts. SVG and other XML (`+xml`) can. */
@@ -52,10 +49,7 @@ const INLINE_TYPE = /^(?:(?:image|audio|video)\/(?!svg)[^;+\s]+|application\/pdf
 /** Downloads up to this size are not redirected: a second request would take longer than the bytes. */
 const MAX_DIRECT_BYTES = 5 * 1024 ** 2
 
-/**
- * The client repeats its headers at the other address, where other entity tags and dates are compared, and no digest is
- * known.
- */
+/** Not redirected: the store has other entity tags and dates, and no digest. */
 const UNREDIRECTED = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since', 'if-range', 'want-repr-digest'] as const
 
 /** Decides status, headers and bytes of `GET` and `HEAD` (RFC 9110 sections 13.2.2 and 14). Pure. */
@@ -102,9 +96,8 @@ interface Redirect {
 }
 
 /**
- * Sends the client of a large download to the store of the bytes, if that can serve clients: with one range or none,
- * because it can't send several, and without conditions. Otherwise returns the plan. The caller has already checked
- * that the client may have the bytes.
+ * Redirects a large download to the blob store, if clients can reach that. Only without conditions, and with at most
+ * one range, because the store can't send several. Otherwise returns the plan. The caller has checked access.
  */
 export async function redirectLarge (
   blobs: BlobStore, { file, request, plan, seconds: maxSeconds }: Redirect

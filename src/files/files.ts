@@ -54,7 +54,7 @@ export interface IncomingBody {
 }
 
 /** `create` needs a free name; `put` also replaces a file, if the precondition permits it. */
-export type StoreRequest = { readonly owner: AccountRecord, readonly upload: IncomingBody } & (
+type StoreRequest = { readonly owner: AccountRecord, readonly upload: IncomingBody } & (
   | { readonly mode: 'create' }
   | { readonly mode: 'put', readonly precondition: Precondition })
 
@@ -72,7 +72,7 @@ export class Files {
 
   /**
    * Stores an upload: checks what is announced, reads the bytes to stable storage, then records the file. If anything
-   * fails, nothing is stored. To create a file that exists with the same bytes is no error and returns that file.
+   * fails, nothing is stored. Creating a file that exists with the same bytes returns that file.
    * @throws name_invalid, extension_not_allowed, file_too_large, quota_exceeded, storage_full, name_taken,
    * precondition_failed, not_found if the account was deleted meanwhile, and what the upload throws.
    */
@@ -134,8 +134,7 @@ export class Files {
     ownerId: number, name: string, removal: { precondition: Precondition, isPermanent: boolean }
   ): Promise<void> {
     const { metadata, reserve } = this.#options
-    // Checked first, because a transaction waits for other writers and empties the row cache, even if it changes
-    // nothing.
+    // Checked first: a transaction waits for other writers and empties the row cache, even if it changes nothing.
     const file = await this.get(ownerId, name)
     await reserve.withSpace(() => metadata.files.remove(ownerId, file.name, removal))
     this.sweep()
@@ -151,10 +150,7 @@ export class Files {
     return name
   }
 
-  /**
-   * Requests the removal of deleted accounts and unreferenced bytes, in the background. What fails is tried again
-   * within a minute.
-   */
+  /** Requests the removal of deleted accounts and unused bytes in the background. Failures are retried in a minute. */
   sweep (): void {
     this.#options.cleanup.sweep()
   }
@@ -177,10 +173,7 @@ export class Files {
     return received[0] as NewFile
   }
 
-  /**
-   * Refuses what can't be stored as announced, so that the body need not be read. Returns the file to be replaced, if
-   * its name is known.
-   */
+  /** Refuses what can't be stored as announced, before the body is read. Returns the file to be replaced, if known. */
   async #checkAnnounced (request: StoreRequest): Promise<FileRecord | undefined> {
     const { files } = this.#options.metadata
     const { owner, upload: { name, minBytes, maxBytes } } = request
@@ -207,13 +200,11 @@ export class Files {
   ): Promise<NewFile> {
     const { metadata, blobs, room, limits: { maxFileBytes } } = this.#options
     const name = this.acceptName(text)
-    const available = await this.#availableBytes(
-      owner, upload.name === undefined ? await metadata.files.find(owner.id, name) : announced
-    )
+    const current = upload.name === undefined ? await metadata.files.find(owner.id, name) : announced
+    const available = await this.#availableBytes(owner, current)
+    const options = { maxBytes: Math.min(maxFileBytes, available), makeRoom: room.makerFor(owner.id) }
     try {
-      const { id: blobId, size, sha256 } = await this.#incoming.put(
-        bytes, { maxBytes: Math.min(maxFileBytes, available), makeRoom: room.makerFor(owner.id) }
-      )
+      const { id: blobId, size, sha256 } = await this.#incoming.put(bytes, options)
       return {
         ownerId: owner.id, name, type: mediaTypeOf(name, type), blobId, isLeased: blobs.needsLeases, size, sha256
       }
@@ -235,10 +226,7 @@ export class Files {
     return room.withRoom(request.owner.id, () => request.mode === 'create' ? files.add(file, quota) : files.put(file, quota, request.precondition))
   }
 
-  /**
-   * Removes the received bytes unless the record refers to them. If the outcome is unknown they stay, and recovery
-   * decides.
-   */
+  /** Commits the received bytes if the record refers to them, else deletes them. Recovery decides unknown outcomes. */
   async #commit (blobId: string, recording: Promise<StoreResult>): Promise<StoreResult> {
     const stored = await recording.catch(async (error: unknown) => {
       if (error instanceof OutcomeUnknown) this.#incoming.leave(blobId)

@@ -34,16 +34,13 @@ const PAUSE_MILLISECONDS = 10
 const SWEEP_TRIES = 10
 const SWEEP_MILLISECONDS = 500
 
-export interface Housekeeping { stop (): void }
+interface Housekeeping { stop (): void }
 
 interface HousekeepingOptions {
   metadata: Metadata
   blobs: Pick<BlobStore, 'space'>
   reserve: Reserve
-  /**
-   * Deletes the bytes of discarded blobs, also those that could not be deleted earlier: a backup retained them, or the
-   * disk refused.
-   */
+  /** Deletes the bytes of discarded blobs, also those that a backup or a full disk retained. */
   sweep: () => void
 }
 
@@ -52,10 +49,7 @@ interface HousekeepingOptions {
  * reserve if there is space.
  */
 export function startHousekeeping ({ metadata, blobs, reserve, sweep }: HousekeepingOptions): Housekeeping {
-  /**
-   * Deletes the oldest versions and trash of all accounts if the disk has less than twice the space that uploads must
-   * leave.
-   */
+  /** Deletes the oldest versions and trash while less than twice the space that uploads must leave is free. */
   async function makeSpace (): Promise<void> {
     if (blobs.space === undefined) return
     const space = blobs.space.bind(blobs)
@@ -63,10 +57,8 @@ export function startHousekeeping ({ metadata, blobs, reserve, sweep }: Housekee
     // Until the backup ends, deleting more makes no space.
     if (await metadata.blobs.hasRetentionLock()) return
     // Bytes that are being deleted make space first.
-    for (let tries = 0; tries < SWEEP_TRIES &&
-      await missingBytes() > 0 && await metadata.blobs.hasDiscarded(); tries++) {
-      await pause(SWEEP_MILLISECONDS)
-    }
+    const isFreeing = async () => await missingBytes() > 0 && metadata.blobs.hasDiscarded()
+    for (let tries = 0; tries < SWEEP_TRIES && await isFreeing(); tries++) await pause(SWEEP_MILLISECONDS)
     for (let missing = await missingBytes(); missing > 0;) {
       const bytes = await metadata.kept.removeOldest(missing, CONTENT_BATCH)
       if (bytes === 0) return

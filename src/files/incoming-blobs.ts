@@ -10,8 +10,7 @@ const RENEWAL_MILLISECONDS = LEASE_SECONDS * 1000 / 5
 type Leases = Pick<BlobRepository, 'lease' | 'renewLeases' | 'endLease'>
 
 /**
- * Blobs that no file refers to yet. While a store needs it, each has a lease, which ends in the transaction that adds
- * the file.
+ * Blobs that no file refers to yet. If the store needs leases, each has one until the transaction that adds the file.
  */
 export class IncomingBlobs {
   readonly #leases: Leases
@@ -33,8 +32,7 @@ export class IncomingBlobs {
     try {
       return await this.#blobs.put(id, bytes, options)
     } catch (error) {
-      // A store that gave no answer may still finish the write. The lease runs out, and then the bytes are deleted
-      // twice.
+      // Without an answer the store may still finish the write: the lease runs out, and the bytes are deleted again.
       if (error instanceof Problem && error.code === 'unavailable') this.#leased.delete(id)
       await this.discard(id)
       throw error
@@ -50,8 +48,7 @@ export class IncomingBlobs {
   /** Deletes the bytes: no file refers to them. */
   async discard (id: string): Promise<void> {
     const removed = await this.#blobs.remove([id])
-    // The bytes that can't be deleted now are deleted when the lease has run out, and so are those whose lease can't be
-    // ended now.
+    // If the bytes can't be deleted or the lease can't be ended now, the bytes are deleted when the lease has run out.
     if (this.#leased.delete(id) && removed.includes(id)) await this.#leases.endLease(id).catch(() => {})
   }
 

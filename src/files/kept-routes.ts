@@ -47,9 +47,8 @@ export const readKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = asyn
     const listingOf = (fileId: number): Listing => [ownerId, 'versions', fileId]
     const after = (fileId: number) => cursors.read<KeptPosition>(request.query.cursor, listingOf(fileId))
     const { fileId, versions } = await keptFiles.listVersions(ownerId, name, { limit: limitOf(request.query), after })
-    const { entries, next } = await pageResponse(
-      { request, reply }, versions.map(withKey), { path: versionsOf(name), listing: listingOf(fileId) }
-    )
+    const place = { path: versionsOf(name), listing: listingOf(fileId) }
+    const { entries, next } = await pageResponse({ request, reply }, versions.map(withKey), place)
     return { versions: entries.map(versionOf), next }
   })
 
@@ -83,9 +82,10 @@ export const changeKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = as
     // The body is optional, and `null` is one.
     preValidation: async request => { if (request.body === undefined) request.body = {} },
     schema: restoreFile
-  }, async request => fileOf(
-    await keptFiles.restoreFile(callerOf(request).account, request.params.id, request.body.name), request.raw, links
-  ))
+  }, async request => {
+    const restored = await keptFiles.restoreFile(callerOf(request).account, request.params.id, request.body.name)
+    return fileOf(restored, request.raw, links)
+  })
 
   app.delete(`${TRASH_PATH}/:id`, {
     schema: deleteFromTrash

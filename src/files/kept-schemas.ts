@@ -1,10 +1,10 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { PageSize } from '../http/pagination.ts'
-import { Count, NullableText, Timestamp } from '../http/wire-values.ts'
+import { Count, Timestamp } from '../http/wire-values.ts'
 import type { TrashRecord, VersionRecord } from '../metadata/kept-repository.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
-import { ChangeHeaders, ContentId, Cursor, CURSOR, FileParams, nextPage, Rename, StoredFile } from './schemas.ts'
+import { ChangeHeaders, ContentId, Cursor, FileParams, NextCursor, nextPage, Rename, StoredFile } from './schemas.ts'
 
 /** The paths of versions and of the trash. */
 export const VERSIONS_PATH = '/api/files/:name/versions'
@@ -26,7 +26,7 @@ export const Version = Type.Object({
 
 export const VersionList = Type.Object({
   versions: Type.Array(Type.Ref(Version), { maxItems: 1000, description: 'Newest replaced first.' }),
-  next: NullableText({ ...CURSOR, description: 'The `cursor` of the next page; null on the last page.', examples: [null] })
+  next: NextCursor
 }, { $id: 'VersionList', additionalProperties: false, description: 'A page of versions.' })
 
 export const DeletedFile = Type.Object({
@@ -42,21 +42,21 @@ export const DeletedFile = Type.Object({
 
 export const DeletedFileList = Type.Object({
   files: Type.Array(Type.Ref(DeletedFile), { maxItems: 1000, description: 'Newest deleted first.' }),
-  next: NullableText({ ...CURSOR, description: 'The `cursor` of the next page; null on the last page.', examples: [null] })
+  next: NextCursor
 }, { $id: 'DeletedFileList', additionalProperties: false, description: 'A page of the trash.' })
 
 export const FileRestore = Type.Object({
   name: Type.Optional({ ...Rename.properties.name, description: 'Another name for the file: normalised to NFC, then 1 to 255 bytes of UTF-8 without `/`, `\\` or control characters.' })
 }, { $id: 'FileRestore', additionalProperties: false, description: 'How to restore a file.' })
 
-export const KeptListQuery = Type.Object({
+const KeptListQuery = Type.Object({
   limit: Type.Optional(PageSize('Page size')),
   cursor: Cursor('`next` of the previous page.')
 }, { additionalProperties: false })
 
-export const VersionParams = Type.Object({ ...FileParams.properties, id: ContentId('Id of the version.') })
+const VersionParams = Type.Object({ ...FileParams.properties, id: ContentId('Id of the version.') })
 
-export const TrashParams = Type.Object({ id: ContentId('Id of the deleted file.') })
+const TrashParams = Type.Object({ id: ContentId('Id of the deleted file.') })
 
 const tags = ['Versions and trash']
 

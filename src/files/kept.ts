@@ -11,8 +11,6 @@ import type { Quotas } from './quotas.ts'
 /** Entries of the trash in one transaction. Each may have several versions. */
 const BATCH = 50
 
-type Page = Pick<KeptPage, 'after' | 'limit'>
-
 interface VersionsPage { readonly limit: number, readonly after: (fileId: number) => Promise<KeptPosition | undefined> }
 
 interface KeptFilesOptions {
@@ -39,9 +37,8 @@ export class KeptFiles {
   ): Promise<{ fileId: number, versions: VersionRecord[] }> {
     const { files, metadata } = this.#options
     const { id: fileId } = await files.get(ownerId, name)
-    return {
-      fileId, versions: await metadata.kept.listVersions(ownerId, fileId, { limit, after: await after(fileId) })
-    }
+    const versions = await metadata.kept.listVersions(ownerId, fileId, { limit, after: await after(fileId) })
+    return { fileId, versions }
   }
 
   /** @throws not_found, precondition_failed, quota_exceeded. */
@@ -57,7 +54,7 @@ export class KeptFiles {
     return this.#change(kept => kept.removeVersion(ownerId, storedName(name), contentId(id)))
   }
 
-  async listTrash (ownerId: number, page: Page): Promise<TrashRecord[]> {
+  async listTrash (ownerId: number, page: KeptPage): Promise<TrashRecord[]> {
     return this.#options.metadata.kept.listTrash(ownerId, page)
   }
 

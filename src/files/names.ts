@@ -8,8 +8,7 @@ const CONTROL = /\p{Cc}/u
 
 /**
  * A file name in NFC, the form that is stored and compared. Otherwise it is kept as sent.
- * @throws name_invalid if it is empty, too long, `.` or `..`, or has a `/`, `\`, control character or ill-formed
- * Unicode.
+ * @throws name_invalid if it is empty, too long, ill-formed, `.` or `..`, or has a `/`, `\` or control character.
  */
 export function fileName (text: string): string {
   if (!text.isWellFormed()) refuse('It is not well-formed Unicode.')
@@ -29,10 +28,7 @@ export function findFileName (text: string): string | undefined {
   }
 }
 
-/**
- * A prefix of names, in NFC. One that no name begins with, because it is too long or has a control character, becomes
- * `/`.
- */
+/** A prefix of names, in NFC; `/`, with which no name begins, if it is too long or has a control character. */
 export function namePrefix (text: string): string {
   return CONTROL.test(text) ? '/' : normaliseWithin(text, MAX_NAME_BYTES) ?? '/'
 }

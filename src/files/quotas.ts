@@ -2,13 +2,13 @@ import { type AccountRecord, NO_LIMIT, type Quota, refuseBeyondQuota } from '../
 import type { UploadRepository } from '../metadata/uploads-repository.ts'
 
 /** Limits for accounts for which the operator set none. */
-export interface QuotaLimits {
+interface QuotaLimits {
   readonly quotaBytes: number | undefined
   readonly quotaFiles: number | undefined
 }
 
 /** What an account uses, and its limits; null if unlimited. */
-export interface AccountUsage {
+interface AccountUsage {
   readonly files: number
   readonly bytes: number
   /** Of versions and trash. */
@@ -44,7 +44,7 @@ export class Quotas {
     return { files, bytes, keptBytes, uploadBytes, quotaBytes, quotaFiles }
   }
 
-  /** Bytes that are left for an upload, which itself counts already with `ownBytes`. Infinity without a quota. */
+  /** Bytes left for an upload, of which `ownBytes` are counted already. Infinity without a quota. */
   async availableBytes (owner: AccountRecord, ownBytes: number): Promise<number> {
     const limit = this.of(owner).bytes
     return limit === undefined ? Infinity : limit - (await this.#usedBy(owner)).bytes + ownBytes
@@ -54,9 +54,7 @@ export class Quotas {
   async check (owner: AccountRecord, added: { bytes: number, files: number }): Promise<void> {
     const quota = this.of(owner)
     if (quota.bytes === undefined && quota.files === undefined) return
-    const used = await this.#usedBy(owner)
-    refuseBeyondQuota('bytes', { used: used.bytes, added: added.bytes, limit: quota.bytes })
-    refuseBeyondQuota('files', { used: used.files, added: added.files, limit: quota.files })
+    refuseBeyondQuota(quota, await this.#usedBy(owner), added)
   }
 
   /** Files and unfinished uploads. */

@@ -69,10 +69,8 @@ export const changeFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = as
     preValidation: refuseForeignParameters,
     schema: deleteFile
   }, async (request, reply) => {
-    const { params: { name }, query: { permanent = false }, headers } = request
-    await files.remove(
-      callerOf(request).account.id, name, { precondition: preconditionOf(headers), isPermanent: permanent }
-    )
+    const { params: { name }, query: { permanent: isPermanent = false }, headers } = request
+    await files.remove(callerOf(request).account.id, name, { precondition: preconditionOf(headers), isPermanent })
     return reply.code(204).send()
   })
 
@@ -80,9 +78,10 @@ export const changeFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = as
     preValidation: refuseForeignParameters,
     links: { 200: fileLinks },
     schema: renameFile
-  }, async request => fileOf(
-    await files.rename(callerOf(request).account.id, request.params.name, request.body.name), request.raw, links
-  ))
+  }, async request => {
+    const renamed = await files.rename(callerOf(request).account.id, request.params.name, request.body.name)
+    return fileOf(renamed, request.raw, links)
+  })
 }
 
 interface Download { request: FastifyRequest, reply: FastifyReply, name: string, query: Static<typeof DownloadQuery> }
@@ -98,16 +97,12 @@ async function sendFile ({ request, reply, name, query: { version, disposition }
   if (plan.status === 412) throw new Problem('precondition_failed')
   if (plan.status === 416) throw new Problem('range_not_satisfiable', { headers: plan.headers })
   reply.code(plan.status).headers(plan.headers)
-  // The bytes are returned for Fastify to send: for a reply that is returned, it also listens to the end of the
-  // response. Without an argument Fastify keeps the headers; from '' or null it would make JSON for a file that is
-  // JSON.
+  // Bytes are returned, not sent: for a reply that is returned, Fastify also listens to the end of the response.
+  // Without an argument it keeps the headers; '' or null would become JSON for a JSON file.
   return bytes === undefined || (bytes instanceof Readable && isAbandoned(reply, bytes)) ? reply.send() : bytes
 }
 
-/**
- * Closes the file when the client gives up. Over HTTP/2 Fastify does not notice that if it happens before the response
- * begins.
- */
+/** Closes the file when the client is gone. Over HTTP/2 Fastify misses that before the response begins. */
 function isAbandoned ({ raw }: FastifyReply, bytes: Readable): boolean {
   raw.once('close', () => bytes.destroy())
   const isClosed = raw.destroyed || ('stream' in raw && (raw.stream as Http2Stream).destroyed)

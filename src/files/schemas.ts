@@ -12,12 +12,9 @@ import { MAX_NAME_BYTES } from './names.ts'
 /** A string enum. Client generators turn a union of constants into one type for each. */
 const OneOf = <const Word extends string>(
   words: readonly Word[], options: { default: NoInfer<Word>, description: string }
-) =>
-    Type.Unsafe<Word>({ type: 'string', enum: [...words], ...options })
+) => Type.Unsafe<Word>({ type: 'string', enum: [...words], ...options })
 
-/**
- * Any field value (RFC 9110 section 5.5). The code that reads a header ignores or refuses what it does not understand.
- */
+/** Any field value (RFC 9110 section 5.5). The code that reads a header ignores or refuses what it can't parse. */
 const FIELD_VALUE = '^[^\\u0000-\\u0008\\u000a-\\u001f\\u007f]*$'
 
 /** An optional request header. It has no example, because Swagger UI would send it. */
@@ -42,17 +39,20 @@ export const StoredFile = Type.Object({
 export type StoredFile = Static<typeof StoredFile>
 
 /** The form of an opaque cursor. */
-export const CURSOR = { pattern: '^[A-Za-z0-9_-]+$', maxLength: 2048 }
+const CURSOR = { pattern: '^[A-Za-z0-9_-]+$', maxLength: 2048 }
+
+/** The cursor of the next page. */
+export const NextCursor = NullableText({ ...CURSOR, description: 'The `cursor` of the next page; null on the last page.', examples: [null] })
 
 /** The cursor of a listing, as a parameter. */
 export const Cursor = (description: string) => Type.Optional(Type.String({ ...CURSOR, minLength: 1, description }))
 
 export const FileList = Type.Object({
   files: Type.Array(Type.Ref(StoredFile), { maxItems: 1000, description: 'The files on this page.' }),
-  next: NullableText({ ...CURSOR, description: 'The `cursor` of the next page; null on the last page.', examples: [null] })
+  next: NextCursor
 }, { $id: 'FileList', additionalProperties: false, description: 'A page of files.' })
 
-export const FileListQuery = Type.Object({
+const FileListQuery = Type.Object({
   limit: Type.Optional(PageSize('Files on a page')),
   cursor: Cursor('`next` of the previous page. Use it with the same `order` and `prefix`.'),
   order: Type.Optional(OneOf(fileOrders, { default: 'name', description: 'By name (code point order), by creation time, or by size.' })),
@@ -76,12 +76,12 @@ export const DownloadQuery = Type.Object({
 })
 
 /** The query of a deletion. */
-export const DeletionQuery = Type.Object({
+const DeletionQuery = Type.Object({
   permanent: Type.Optional(Type.Boolean({ default: false, description: 'Delete the file and its versions for good, instead of moving them to the trash.' }))
 })
 
 /** Headers for ranges and conditions of a download. */
-export const DownloadHeaders = Type.Object({
+const DownloadHeaders = Type.Object({
   range: Field('Range of bytes, such as `bytes=0-1023` (RFC 9110 section 14.2).'),
   'if-range': Field('Apply `Range` only if the file has this entity tag; else send the whole file. A date never matches.'),
   'if-none-match': Field('Only if the file has none of these entity tags; else 304.'),
@@ -92,7 +92,7 @@ export const DownloadHeaders = Type.Object({
 })
 
 /** The same for HEAD, which has no ranges (RFC 9110 section 14.2). */
-export const HeadHeaders = Type.Omit(DownloadHeaders, ['range', 'if-range'])
+const HeadHeaders = Type.Omit(DownloadHeaders, ['range', 'if-range'])
 
 /** Headers for conditions of a change. */
 export const ChangeHeaders = Type.Object({
@@ -115,7 +115,7 @@ export const validators = {
 }
 
 /** Headers that describe a file, for the whole file and for ranges alike. */
-export const representation = {
+const representation = {
   'Accept-Ranges': { type: 'string', enum: ['bytes'], description: 'Byte ranges are supported.' },
   'Content-Disposition': { type: 'string', maxLength: 2048, pattern: '^(?:attachment|inline); filename=', description: 'The name of the file (RFC 6266, RFC 8187).' },
   'Repr-Digest': { type: 'string', maxLength: 54, pattern: '^sha-256=:[A-Za-z0-9+/]{43}=:$', description: 'SHA-256 of the whole file, in Base64 (RFC 9530). Absent if `Want-Repr-Digest` declines it.' }

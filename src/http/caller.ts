@@ -28,9 +28,7 @@ export function callerOf (request: FastifyRequest): Caller {
   return caller
 }
 
-/**
- * The number of lines of a header field. Node silently keeps the first line of some fields, and joins those of others.
- */
+/** The number of lines of a header field. Node keeps only the first line of some fields, and joins those of others. */
 export function countFieldLines ({ rawHeaders }: IncomingMessage, field: string): number {
   return rawHeaders.filter((name, index) =>
     index % 2 === 0 && name.length === field.length && name.toLowerCase() === field).length

@@ -33,8 +33,7 @@ export class Connections {
   readonly #sockets = new Map<Socket, number>()
   readonly #sessions: Http2Sessions
   readonly #pipelines = createPipelines()
-  // Not a Map of responses: V8 links its outgrown tables, and until a full collection they keep the responses that were
-  // in them.
+  // Not a Map of responses: until a full collection, V8 keeps its outgrown tables with the responses in them.
   readonly #inProgress = new Set<ActiveRequest>()
   readonly #begun = new WeakSet<ServerResponse>()
   // Responses after which the connection closes.
@@ -79,7 +78,7 @@ export class Connections {
   refuse (error: NodeJS.ErrnoException, socket: Socket): void {
     const newest = this.#pipelines.newestOn(socket)
     const isAnswering = newest !== undefined && !newest.writableFinished
-    // Inside a response the refusal would be read as part of it; before the TLS handshake is complete nothing can be
+    // Inside a response the refusal would be read as part of it; before the end of the TLS handshake nothing can be
     // sent.
     if (!this.#sockets.has(socket) || (isAnswering && newest.headersSent)) socket.destroy()
     // A complete request gets its response, whatever follows it.
@@ -93,8 +92,7 @@ export class Connections {
   }
 
   /**
-   * Calls `onOver` when the response of a routed request is finished or its connection closes; at once if that has
-   * happened.
+   * Calls `onOver` when the response of a routed request ends or its connection closes; at once if that has happened.
    */
   onceOver (response: ServerResponse, onOver: () => void): void {
     if (this.#begun.has(response)) response.once('close', onOver)
@@ -106,8 +104,7 @@ export class Connections {
     server.setTimeout(this.#idleMilliseconds)
     // Between two requests as well: Fastify's default is 72 s.
     server.keepAliveTimeout = this.#idleMilliseconds
-    // A client that closes its side after the whole request still gets its response (a switch of Node that its types
-    // lack).
+    // A client that closes its side after the request still gets its response. Node's types lack this option.
     Object.assign(server, { httpAllowHalfOpen: true })
     // HTTP/2 over TLS restores Node's limit of five minutes for a whole request.
     server.requestTimeout = 0
@@ -138,8 +135,7 @@ export class Connections {
   #route (request: IncomingMessage, response: ServerResponse): void {
     const start = () => this.#app.routing(request, response)
     if (isHttp2(request)) return start()
-    // The protocol is never changed, but Node drops what follows such a request: the client must send it on another
-    // connection.
+    // Upgrades are ignored, but Node drops what follows such a request: the connection closes after it.
     if (request.headers.upgrade !== undefined) this.#last.add(response)
     this.#pipelines.onTurn(request, response, start)
   }
@@ -167,13 +163,13 @@ export class Connections {
   }
 
   #begin (request: IncomingMessage, response: ServerResponse): void {
-    const exchange = this.#activeRequestOf(request)
+    const active = this.#activeRequestOf(request)
     this.#begun.add(response)
-    this.#inProgress.add(exchange)
+    this.#inProgress.add(active)
     response.once('close', () => {
       this.#begun.delete(response)
-      this.#inProgress.delete(exchange)
-      const { session, socket } = exchange
+      this.#inProgress.delete(active)
+      const { session, socket } = active
       if (session === undefined) this.#noteIdle(socket, response)
       else if (session.closed) this.#sessions.end(session, socket)
     })
@@ -192,7 +188,7 @@ export class Connections {
     return { session, socket, transfer: stream }
   }
 
-  /** Announces the end of the connection if there is one; a refusal of an unread body then lingers. */
+  /** Sends `Connection: close` if the connection ends here; the refusal of an unread body then lingers. */
   #closeHttp1 (request: IncomingMessage, reply: FastifyReply, payload: unknown): Readable | undefined {
     // A request without a body is complete with its head.
     const isUnread = !request.complete
@@ -203,7 +199,7 @@ export class Connections {
   }
 
   #isBusy (socket: Socket): boolean {
-    return Array.from(this.#inProgress).some(exchange => exchange.socket === socket)
+    return Array.from(this.#inProgress).some(active => active.socket === socket)
   }
 
   #cutResponses (of: ServerHttp2Session): void {
@@ -241,9 +237,9 @@ function continueWhenRead (request: IncomingMessage, response: ServerResponse): 
 }
 
 /**
- * Gives a promise of the end of the current turn of the event loop, when its responses are sent. Sent one right after
- * the other, they wake a reader in another process once for all of them: with 32 clients, GET /api/resource is answered
- * 19,000 times a second instead of 12,000.
+ * Returns a promise of the end of the event loop's turn, when all responses of this turn are sent: together they wake a
+ * reader in another process only once. With 32 clients, GET /api/resource is answered 19,000 times a second instead of
+ * 12,000.
  */
 function createTurn (): () => Promise<void> {
   let end: Promise<void> | undefined

@@ -26,10 +26,7 @@ export function refuseUnknownPath (): never {
   throw new Problem('not_found')
 }
 
-/**
- * Replaces every method that no route may have: a route for each method of Node on each path took a tenth of the
- * start-up time.
- */
+/** Stands for all methods that no route has: routes for each of Node's methods took a tenth of the start-up time. */
 const UNKNOWN_METHOD = 'UNLINK'
 
 /**

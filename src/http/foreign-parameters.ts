@@ -1,10 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { Problem } from '../problems.ts'
 
-/**
- * Query parameters that only some file operations have. Ignored elsewhere, they would return or change the wrong
- * content.
- */
+/** Query parameters of some file operations. If others ignored them, they would use the wrong content. */
 const PARAMETERS = ['version', 'permanent']
 
 /** Refuses such a parameter on an operation that does not have it. @throws validation_failed. */

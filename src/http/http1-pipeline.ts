@@ -26,7 +26,7 @@ interface Queue {
 }
 
 /** The pipelined requests of each HTTP/1.1 connection. Node would start them all at once. */
-export interface Pipelines {
+interface Pipelines {
   /**
    * Calls `start` when the response to the request before it is over; never if the connection has been closed by then,
    * so that nothing may change (RFC 9112 section 9.6).

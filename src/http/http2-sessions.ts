@@ -6,8 +6,7 @@ import { LINGER_MILLISECONDS } from './http1-pipeline.ts'
 
 /**
  * Bytes of one body that a client may send before they are read. With the default, 64 KiB, it waits for every
- * acknowledgement. Node acknowledges at once for the connection as a whole, so that each of its streams may buffer as
- * much.
+ * acknowledgement. Node acknowledges the connection as a whole at once, so each stream may buffer as much.
  */
 export const HTTP2_WINDOW_BYTES = 1024 ** 2
 
@@ -20,10 +19,7 @@ export interface Http2Sessions {
   sockets (): Set<Socket>
   /** Prepares the stream of a request; gives what its response goes over. */
   begin (request: Http2ServerRequest): { session: ServerHttp2Session, socket: Socket, stream: ServerHttp2Stream }
-  /**
-   * Accepts no more streams, completes those in progress, then closes the connection, even if the client keeps its side
-   * open.
-   */
+  /** Accepts no more streams, completes those in progress, then closes the connection, even if the client does not. */
   end (session: ServerHttp2Session, socket: Socket): void
   /** Ends all sessions, and each new one at once; from then on with this idle time-out. */
   stop (idleMilliseconds: number): void
@@ -84,8 +80,7 @@ export function trackSessions (
       const session = stream.session as ServerHttp2Session
       stream.once('finish', () => {
         if (request.complete) return
-        // RFC 9113 section 8.1: once the response is complete, the client may be asked to stop sending, without an
-        // error.
+        // RFC 9113 section 8.1: after a complete response, the client may be asked to stop sending, without an error.
         stream.close(constants.NGHTTP2_NO_ERROR)
         // Node keeps a stream until everything that arrived has been read.
         request.resume()

@@ -1,6 +1,5 @@
-// `@fastify/under-pressure` can't keep two promises: an idle server uses less than 0.5 ms of CPU time a second (its
-// histogram wakes the process 100 times a second: 6 ms, instead of 0.3 ms), and MAX_MEMORY_BYTES limits heap and
-// buffers together (it measures no buffers).
+// Not `@fastify/under-pressure`: its histogram wakes an idle process 100 times a second (6 ms of CPU time a second
+// instead of 0.3), and it does not measure buffers, which MAX_MEMORY_BYTES also limits.
 
 import { getHeapStatistics } from 'node:v8'
 import type { FastifyInstance } from 'fastify'
@@ -25,9 +24,8 @@ const SAMPLES = 2
 const RETRY_SECONDS = 3
 
 /**
- * With no more requests than this in progress, which hold at most 2 MiB each on a disk and 20 MiB with a bucket, most
- * memory above the limit is garbage, and only further requests make V8 collect it: a server that refused them all came
- * back after 100 seconds.
+ * With so few requests in progress, of at most 2 MiB each on a disk and 20 MiB with a bucket, most memory above the
+ * limit is garbage, which V8 collects only for further requests: a server that refused them all recovered after 100 s.
  */
 const FEW_REQUESTS = 16
 

@@ -45,8 +45,7 @@ export type ProblemDetails = Static<typeof ProblemDetails>
 export function problemDetails (problem: Problem, requestId?: string): ProblemDetails {
   const { status, title, type = `urn:magicstore:problem:${problem.code}` }: Failure = failures[problem.code]
   const { errors, members } = problem.options
-  // The bodies for another user's file and for a missing file are byte-identical, so a 404 has no request id in its
-  // body.
+  // A 404 has no request id: the bodies for another user's file and for a missing file must be identical.
   const instance = requestId === undefined || status === 404 ? {} : { instance: `urn:magicstore:request:${requestId}` }
   return {
     type, title, status, detail: problem.message, code: problem.code, ...instance, ...(errors && { errors }), ...members

@@ -44,8 +44,8 @@ export const SESSION_KEY = 'session-key'
 const CORS_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
 
 /**
- * The checks of every request: CORS, load, rate limit, well-formed head, cross-site. Logs refusals. Hooks that wait for
- * nothing are no async functions: a promise costs each request a microsecond.
+ * The checks of every request: CORS, load, rate limit, well-formed head, cross-site. Logs refusals. Hooks that need not
+ * wait call `done`: a promise costs each request a microsecond.
  */
 export async function protect (app: FastifyInstance, options: ProtectionOptions): Promise<void> {
   const { corsOrigins, rateLimitPerMinute, trustProxy, publicUrl, countInProgress } = options
@@ -77,8 +77,7 @@ export async function protect (app: FastifyInstance, options: ProtectionOptions)
       errorResponseBuilder,
       allowList: ({ routeOptions }) => isUploadState(routeOptions)
     })
-    // One hook for all routes, ahead of authentication: failed sign-ins count, and requests over the limit cost no
-    // hashing.
+    // One hook for all routes, ahead of authentication: failed sign-ins count, and refused requests cost no hashing.
     app.addHook('onRequest', app.rateLimit())
   }
   app.addHook('onRequest', ({ raw }, _reply, done) => {
@@ -105,7 +104,7 @@ function allowedHeaders ({ headers }: FastifyRequest): { allowedHeaders?: string
   return asked === undefined ? {} : { allowedHeaders: asked.filter(name => name.toLowerCase() !== SESSION_KEY) }
 }
 
-/** The CORS plugin has added the headers. Whether the path exists is not said. */
+/** The CORS plugin has added the headers. The answer is the same for paths that do not exist. */
 function answerPreflights (app: FastifyInstance): void {
   app.addHook('onRequest', (request, reply, done) => {
     if (isPreflight(request)) void reply.code(204).send()
@@ -184,8 +183,7 @@ function varyByOrigin (reply: FastifyReply): void {
 export interface Transport { readonly passwordPolicy: 'open' | 'strict' }
 
 /**
- * Refuses a password sent over plain HTTP by a client on another machine, unless a trusted proxy says that the client
- * used TLS.
+ * Refuses a password over plain HTTP from another machine, unless a trusted proxy says that the client used TLS.
  * @throws tls_required.
  */
 export function refuseInsecurePassword (request: FastifyRequest, { passwordPolicy }: Transport): void {

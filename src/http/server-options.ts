@@ -33,11 +33,11 @@ const CIPHERS = [
 ].join(':')
 
 /** Our own formats: validation accepts every value, because the rules refuse wrong ones with more specific codes. */
-const ruledFormats = { username: true, 'file-name': true, 'file-name-prefix': true, 'upload-id': true, 'content-id': true } as const
+const ownFormats = { username: true, 'file-name': true, 'file-name-prefix': true, 'upload-id': true, 'content-id': true } as const
 
 /** Validates requests as they were sent, and reports all errors. */
 export const strictValidation = {
-  coerceTypes: false, removeAdditional: false, allErrors: true, formats: ruledFormats, validateSchema: false
+  coerceTypes: false, removeAdditional: false, allErrors: true, formats: ownFormats, validateSchema: false
 } as const
 
 /** A certificate chain and its key (PEM). */
@@ -57,10 +57,7 @@ interface ServerOptions {
   readonly onClientError: (error: NodeJS.ErrnoException, socket: Socket) => void
 }
 
-/**
- * Fastify's options: HTTP/1.1, or with TLS both HTTP/2 and HTTP/1.1, under one type because the application treats both
- * alike.
- */
+/** Fastify's options: HTTP/1.1, with TLS also HTTP/2, under one type because the application treats both alike. */
 export function serverOptions (given: ServerOptions): FastifyHttpOptions<Server> {
   const { logger, requestLog, compilers, trustProxy, tls, onFrameworkError, onClientError } = given
   // The application refuses a request without Host; Node's refusal has no body.
@@ -95,10 +92,7 @@ export function serverOptions (given: ServerOptions): FastifyHttpOptions<Server>
   }
 }
 
-/**
- * A request that runs no hook counts for the rate limit too. Returns what to answer: `error`, or that the limit is
- * exceeded.
- */
+/** Counts a request that runs no hook for the rate limit. Returns what to answer: `error`, or too_many_requests. */
 async function refusalOf (
   error: FastifyError, request: FastifyRequest, reply: FastifyReply
 ): Promise<FastifyError | Problem> {

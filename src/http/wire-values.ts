@@ -6,8 +6,7 @@ import { Type } from '@sinclair/typebox'
 export const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 
 /**
- * Longest string in a JSON body, in code points. Lower limits, such as bytes after NFC, have problem codes of their
- * own.
+ * Longest string in a JSON body, in code points. Lower limits, such as bytes after NFC, have their own problem codes.
  */
 export const MAX_TEXT_POINTS = 64 * 1024
 
@@ -17,10 +16,7 @@ export const MAX_TEXT_POINTS = 64 * 1024
  */
 export const MAX_FIELD_LENGTH = 65_535
 
-/**
- * Most UTF-16 code units that NFC turns into one byte of UTF-8: U+1FBE U+0308 U+0301 becomes U+0390, which has two
- * bytes.
- */
+/** Most UTF-16 code units that NFC turns into one byte of UTF-8: U+1FBE U+0308 U+0301 becomes U+0390, two bytes. */
 const MAX_UNITS_PER_BYTE = 1.5
 
 /**

@@ -103,7 +103,7 @@ export class AccountRules implements AccountRepository {
     return this.#change(id, { disabledAt: at })
   }
 
-  // No username has a colon: this key clashes with none, and frees the name.
+  // This key frees the name. It clashes with none, because no username has a colon.
   remove (id: number, at: number): Promise<void> {
     return this.#change(id, { removedAt: at, username: '', usernameKey: `removed:${id}`, passwordHash: '' })
   }
@@ -125,7 +125,7 @@ export class AccountRules implements AccountRepository {
 
   * #purge (limit: number): Rule<boolean> {
     const { accounts } = this.#tables
-    // One that another process is purging is left to it.
+    // Skips an account that another process is purging.
     const [locked] = yield * ask(this.#queries.lockRemoved)
     if (locked === undefined) return false
     if (!(yield * this.#removeSome(locked.id, limit))) yield * ask(writing('', db => db.delete(accounts).where(eq(accounts.id, locked.id))))

@@ -2,7 +2,7 @@ import { and, eq, gt, inArray, lt, or, type SQL, sql } from 'drizzle-orm'
 import type { PgColumn } from 'drizzle-orm/pg-core'
 import type { Engine } from './engine.ts'
 import type { AttemptRepository } from './metadata.ts'
-import type { AttemptClaim, AttemptFilter, AttemptLimit, AttemptOutcome, NewAttempt } from './records.ts'
+import type { AttemptFilter } from './records.ts'
 import { ask, reading, writing, type Rule } from './rule.ts'
 
 const { placeholder } = sql
@@ -19,22 +19,18 @@ export function isCounted (matching: AttemptFilter, table: Record<'kind' | 'netw
 }
 
 export class AttemptRules implements AttemptRepository {
+  readonly claim: AttemptClaims['claim']
+  readonly finish: AttemptClaims['finish']
   readonly #engine: Engine
-  readonly #claims: AttemptClaims
+  readonly #removeLapsed: AttemptClaims['removeLapsed']
   readonly #known: ReturnType<typeof knownNetwork>
 
   constructor (engine: Engine, claims: AttemptClaims) {
     this.#engine = engine
-    this.#claims = claims
+    this.claim = claims.claim
+    this.finish = claims.finish
+    this.#removeLapsed = claims.removeLapsed
     this.#known = knownNetwork(engine)
-  }
-
-  claim (attempt: NewAttempt, limits: readonly AttemptLimit[]): Promise<AttemptClaim> {
-    return this.#claims.claim(attempt, limits)
-  }
-
-  finish (claimId: number, outcome: AttemptOutcome): Promise<void> {
-    return this.#claims.finish(claimId, outcome)
   }
 
   removeOutside (range: { since: number, until: number, limit: number }): Promise<boolean> {
@@ -43,7 +39,7 @@ export class AttemptRules implements AttemptRepository {
 
   * #removeOutside ({ since, until, limit }: { since: number, until: number, limit: number }): Rule<boolean> {
     const { tables: { attempts }, skippingLocked } = this.#engine
-    yield * this.#claims.removeLapsed(limit)
+    yield * this.#removeLapsed(limit)
     const batch = yield * ask(reading('', db => skippingLocked(db.select({ id: attempts.id }).from(attempts)
       .where(or(lt(attempts.at, since), gt(attempts.at, until))).limit(limit))))
     yield * ask(writing('', db => db.delete(attempts).where(inArray(attempts.id, batch.map(({ id }) => id)))))

@@ -39,18 +39,22 @@ export function createLeaseEnder ({ tables: { blobLeases } }: Engine): EndLease 
   })
 }
 
-/** What the databases do in ways of their own. */
-export type OwnBlobMethods = Pick<BlobRepository, 'claimDiscarded' | 'postponeDiscarded' | 'hasRetentionLock'>
+/** Methods that each database implements itself. */
+export type DatabaseBlobMethods = Pick<BlobRepository, 'claimDiscarded' | 'postponeDiscarded' | 'hasRetentionLock'>
 
 export class BlobRules implements BlobRepository {
+  readonly claimDiscarded: DatabaseBlobMethods['claimDiscarded']
+  readonly postponeDiscarded: DatabaseBlobMethods['postponeDiscarded']
+  readonly hasRetentionLock: DatabaseBlobMethods['hasRetentionLock']
   readonly #engine: Engine
   readonly #queries: ReturnType<typeof queriesOf>
-  readonly #own: OwnBlobMethods
 
-  constructor (engine: Engine, own: OwnBlobMethods) {
+  constructor (engine: Engine, own: DatabaseBlobMethods) {
+    this.claimDiscarded = own.claimDiscarded
+    this.postponeDiscarded = own.postponeDiscarded
+    this.hasRetentionLock = own.hasRetentionLock
     this.#engine = engine
     this.#queries = queriesOf(engine)
-    this.#own = own
   }
 
   findKnown (blobIds: string[]): Promise<Set<string>> {
@@ -65,12 +69,10 @@ export class BlobRules implements BlobRepository {
       .union(db.select({ blobId: kept.id }).from(kept).where(inArray(kept.id, blobIds)))
       .union(db.select({ blobId: uploads.blobId }).from(uploads)
         .where(and(inArray(uploads.blobId, blobIds), isNull(uploads.result))))
-      .union(
-        db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds))
-      )
-      .union(
-        db.select({ blobId: blobLeases.blobId }).from(blobLeases).where(inArray(blobLeases.blobId, blobIds))
-      )), {}, setOf))
+      .union(db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs)
+        .where(inArray(discardedBlobs.blobId, blobIds)))
+      .union(db.select({ blobId: blobLeases.blobId }).from(blobLeases).where(inArray(blobLeases.blobId, blobIds)))
+    ), {}, setOf))
   }
 
   // Each part is read in the order of its own index, and no further than needed.
@@ -80,9 +82,8 @@ export class BlobRules implements BlobRepository {
     return read(() => ask(reading('', db => {
       const first = db.select(fileContent).from(files).where(gt(files.blobId, afterId)).orderBy(asc(files.blobId))
         .limit(limit)
-      const second =
-        db.select(keptContent).from(kept).leftJoin(files, eq(files.id, kept.fileId)).where(gt(kept.id, afterId))
-          .orderBy(asc(kept.id)).limit(limit)
+      const second = db.select(keptContent).from(kept).leftJoin(files, eq(files.id, kept.fileId))
+        .where(gt(kept.id, afterId)).orderBy(asc(kept.id)).limit(limit)
       return db.select().from(first.as('of_files')).unionAll(db.select().from(second.as('of_kept')) as never)
         .orderBy(sql`1`).limit(limit)
     })) as Rule<StoredContent[]>)
@@ -129,18 +130,6 @@ export class BlobRules implements BlobRepository {
       yield * ask(writing('', db => db.update(blobLeases).set({ expiresAt: dayLater })
         .where(and(isOneOf, gt(blobLeases.abandonedAt, dayAgo)))))
     })
-  }
-
-  claimDiscarded (limit: number, graceSeconds: number): Promise<string[]> {
-    return this.#own.claimDiscarded(limit, graceSeconds)
-  }
-
-  postponeDiscarded (blobIds: string[]): Promise<void> {
-    return this.#own.postponeDiscarded(blobIds)
-  }
-
-  hasRetentionLock (): Promise<boolean> {
-    return this.#own.hasRetentionLock()
   }
 
   hasDiscarded (): Promise<boolean> {

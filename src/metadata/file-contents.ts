@@ -24,6 +24,8 @@ export interface Beginning {
 /** The content of a file. */
 type FileContent = Pick<FileRecord, 'size' | 'type' | 'sha256' | 'blobId' | 'updatedAt' | 'storedAt'>
 
+type Removed = Pick<Beginning, 'owner' | 'current' | 'time'>
+
 interface Removal { readonly precondition: Precondition, readonly isPermanent: boolean }
 
 interface FileContentsOptions {
@@ -36,13 +38,10 @@ interface FileContentsOptions {
   readonly keepsDeleted: boolean
 }
 
-/** What an exchange does besides: it ends a lease, or takes the version that is restored from the kept content. */
+/** What else an exchange does: ends a lease, or removes the restored version from the kept content. */
 interface ExchangeOptions { readonly lease?: Ask<void> | undefined, readonly version?: KeptRow }
 
-/**
- * Changes files in the current transaction, in which their owner is locked, with the usage of the owner and what is
- * kept.
- */
+/** Changes files, kept content and the owner's usage in the current transaction, which has locked the owner. */
 export class FileContents {
   readonly #queries: ReturnType<typeof queriesOf>
   readonly #options: FileContentsOptions
@@ -79,13 +78,11 @@ export class FileContents {
 
   * #create (file: NewFile, { owner, reserved, time, quota }: Beginning): Rule<FileRecord> {
     const { owners, endLease, keptContents } = this.#options
-    const { ownerId, name, size, type, sha256, blobId, isLeased } = file
+    const { isLeased, ...values } = file
+    const { ownerId, size, blobId } = file
     const excess = refuseBeyond(quota, { owner, reserved, added: { bytes: size, files: 1 } })
     const [[created]] = yield * together(
-      ask(
-        this.#queries.insert,
-        { ownerId, name, size, type, sha256, blobId, createdAt: time, updatedAt: time, storedAt: time }
-      ),
+      ask(this.#queries.insert, { ...values, createdAt: time, updatedAt: time, storedAt: time }),
       owners.charge(ownerId, { bytes: size, files: 1 }),
       isLeased ? endLease(blobId) : undefined
     )
@@ -98,7 +95,7 @@ export class FileContents {
   ): Rule<FileRecord> {
     const { endLease, keptContents } = this.#options
     const { owner, time } = beginning
-    const updatedAt = later(current, time)
+    const updatedAt = updateTimeOf(current, time)
     const next = { size, type, sha256, blobId, updatedAt, storedAt: updatedAt }
     const lease = isLeased ? endLease(blobId) : undefined
     const { replaced, excess, keptBytes } = yield * this.#exchange(current, next, beginning, { lease })
@@ -133,7 +130,7 @@ export class FileContents {
   }
 
   /** @throws not_found, precondition_failed. */
-  * remove ({ owner, current, time }: Pick<Beginning, 'owner' | 'current' | 'time'>, { precondition, isPermanent }: Removal): Rule<void> {
+  * remove ({ owner, current, time }: Removed, { precondition, isPermanent }: Removal): Rule<void> {
     if (current === undefined) throw new Problem('not_found')
     if (!permits(precondition, current)) throw new Problem('precondition_failed')
     const { owners, keptContents, discard, keepsDeleted } = this.#options
@@ -141,7 +138,7 @@ export class FileContents {
     const isKept = keepsDeleted && !isPermanent
     const [,,, versions] = yield * together(
       ask(this.#queries.remove, { id }),
-      isKept ? keptContents.keepDeleted(current, later(current, time)) : discard([blobId], time),
+      isKept ? keptContents.keepDeleted(current, updateTimeOf(current, time)) : discard([blobId], time),
       owners.charge(owner.id, { bytes: -size, files: -1, keptBytes: isKept ? size : 0, keptContents: Number(isKept) }),
       isKept ? undefined : keptContents.versionsOf(current)
     )
@@ -152,7 +149,7 @@ export class FileContents {
   /** Gives a file the content of a version. @throws quota_exceeded. */
   * restoreVersion (current: FileRecord, version: KeptRow, beginning: Beginning): Rule<FileRecord> {
     const { id: blobId, size, type, sha256, storedAt } = version
-    const next = { size, type, sha256, blobId, updatedAt: later(current, beginning.time), storedAt }
+    const next = { size, type, sha256, blobId, updatedAt: updateTimeOf(current, beginning.time), storedAt }
     return (yield * this.#exchange(current, next, beginning, { version })).replaced
   }
 
@@ -201,6 +198,6 @@ function queriesOf ({ tables: { files } }: Engine) {
 }
 
 /** If the clock was set back, a changed file must not look older than before. */
-export function later (current: FileRecord, time: number): number {
+export function updateTimeOf (current: FileRecord, time: number): number {
   return Math.max(current.updatedAt, time)
 }

@@ -1,7 +1,7 @@
 import { and, asc, between, eq, gt, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
-import { later, type FileContents } from './file-contents.ts'
+import { updateTimeOf, type FileContents } from './file-contents.ts'
 import type { KeptContents } from './kept-contents.ts'
 import type { FileRepository } from './metadata.ts'
 import type { Owners } from './owners.ts'
@@ -63,12 +63,12 @@ export class FileRules implements FileRepository {
     })
   }
 
-  /** What an earlier try has stored whose answer was lost; undefined if it stored nothing. */
+  /** The result of an earlier try whose answer was lost; undefined if it stored nothing. */
   * #storedEarlier ({ blobId }: NewFile): Rule<StoreResult | undefined> {
     const { byBlob, leaseOf } = this.#queries
     const [[file], [lease]] = yield * together(ask(byBlob, { blobId }), ask(leaseOf, { blobId }))
     if (file !== undefined) return { file, isNew: file.createdAt === file.updatedAt }
-    // Without a lease it may have added the file, and another request has already replaced or removed it.
+    // Without a lease, it may have added a file that another request has since replaced or removed.
     const detail = 'It is not known whether the file was stored.'
     if (lease === undefined) throw new Problem('unavailable', { detail, headers: { 'retry-after': '1' } })
     return undefined
@@ -101,7 +101,8 @@ export class FileRules implements FileRepository {
     if (current === undefined) throw new Problem('not_found')
     if (newName === name) return current
     try {
-      const [renamed] = yield * ask(writing('', db => db.update(files).set({ name: newName, updatedAt: later(current, time) })
+      const changes = { name: newName, updatedAt: updateTimeOf(current, time) }
+      const [renamed] = yield * ask(writing('', db => db.update(files).set(changes)
         .where(eq(files.id, current.id)).returning()))
       return renamed as FileRecord
     } catch (error) {
@@ -111,10 +112,9 @@ export class FileRules implements FileRepository {
 
   correctDate (ownerId: number, name: string): Promise<void> {
     const { tables: { files }, clock, apply } = this.#engine
-    return apply(() => ask(writing('', db => db.update(files).set({ updatedAt: clock })
-      .where(
-        and(eq(files.ownerId, ownerId), eq(files.name, name), gt(files.updatedAt, clock))
-      )), {}, () => {}), ownerId)
+    const isTooLate = and(eq(files.ownerId, ownerId), eq(files.name, name), gt(files.updatedAt, clock))
+    const correct = writing('', db => db.update(files).set({ updatedAt: clock }).where(isTooLate))
+    return apply(() => ask(correct, {}, () => {}), ownerId)
   }
 
   remove (ownerId: number, name: string, removal: { precondition: Precondition, isPermanent: boolean }): Promise<void> {

@@ -16,16 +16,16 @@ export type KeptRow = Tables['kept']['$inferSelect']
 interface Room { readonly bytes: number, readonly newest?: string, readonly time: number }
 
 /** A write needs the room of more kept content than one transaction deletes. */
-class Crowded extends Error {}
+class TooManyDeletions extends Error {}
 
 /** What has to be known of content to delete it. */
-export type KeptItem = Pick<KeptRow, 'id' | 'ownerId' | 'fileId' | 'name' | 'size'>
+type KeptItem = Pick<KeptRow, 'id' | 'ownerId' | 'fileId' | 'name' | 'size'>
 
 interface Choice { readonly chosen: KeptItem[], readonly missing: number }
 
 const bytesOf = (contents: readonly KeptItem[]) => contents.reduce((sum, { size }) => sum + size, 0)
 
-/** So many contents are looked at first: usually one or two make enough room. */
+/** Contents looked at first: usually one or two make enough room. */
 const FEW = 10
 
 /** Less than any size. */
@@ -39,8 +39,8 @@ interface KeptContentsOptions {
 }
 
 /**
- * Changes kept content in the current transaction, in which its owner is locked, and with it the usage of the owner and
- * the discarded blobs.
+ * Changes kept content, the usage of its owner and the discarded blobs in the current transaction, which has locked the
+ * owner.
  */
 export class KeptContents {
   readonly #engine: Engine
@@ -128,7 +128,7 @@ export class KeptContents {
 
   /**
    * Deletes the owner's longest-kept content until `bytes` are free.
-   * @throws {Crowded} if that would be too many contents for one transaction.
+   * @throws {TooManyDeletions} if that would be too many contents for one transaction.
    */
   * makeRoom (ownerId: number, { bytes, newest = '', time }: Room): Rule<void> {
     if (bytes <= 0) return
@@ -138,7 +138,7 @@ export class KeptContents {
       found = yield * this.#chooseOldest(this.#maxDeletions, { ownerId, newest, bytes })
     }
     const { chosen, missing, count } = found
-    if (missing > 0 && count === this.#maxDeletions) throw new Crowded('more kept content must be deleted first')
+    if (missing > 0 && count === this.#maxDeletions) throw new TooManyDeletions('some must be deleted first')
     yield * this.drop(chosen, time)
     if (missing > 0) yield * this.drop(yield * ask(this.#queries.byId, { id: newest }), time)
   }
@@ -148,12 +148,9 @@ export class KeptContents {
     return { ...yield * this.#choose(contents, bytes, ({ size }) => size), count: contents.length }
   }
 
-  /**
-   * The first of the contents, deleted files with their versions, until they weigh as much as `wanted`; and how much is
-   * missing.
-   */
+  /** The first contents, deleted files with their versions, that weigh `wanted` together; and how much is missing. */
   * #choose (contents: KeptItem[], wanted: number, weigh: (content: KeptItem) => number): Rule<Choice> {
-    // Without the versions. One query for all of them: with one query each they would take as many round trips.
+    // Chosen without their versions, which one query then finds for all: one query each would take more round trips.
     let rest = wanted
     const sufficient = contents.filter(content => {
       const isNeeded = rest > 0
@@ -179,7 +176,7 @@ export class KeptContents {
   /** Deletes the owner's oldest beyond `Keeping.contents`, except the blob `newest`; only some in one transaction. */
   * trim (owner: Owner, { newest, time }: { newest: string, time: number }): Rule<void> {
     const { contents: maxContents = MAX_KEPT } = this.#keeping
-    // As of the beginning, and one change keeps one more at most: usually the limit is far.
+    // `owner` is as of the beginning; one change keeps at most one more. Usually the limit is far.
     if (owner.keptContents < maxContents) return
     const [charged] = yield * ask(this.#queries.count, { id: owner.id })
     const limit = Math.min(Number(charged?.contents) - maxContents, this.#maxDeletions, MAX_TRIMMED)
@@ -189,15 +186,15 @@ export class KeptContents {
   }
 
   /**
-   * Runs a rule that may make room in a transaction for its owner. If it is too crowded, other transactions delete some
-   * content first, and it runs again. A rule is refused before it makes room, so a refused one deletes nothing.
+   * Runs a rule that may make room, in a transaction for its owner. On {@link TooManyDeletions}, other transactions
+   * delete some content, and it runs again. A refused rule deletes nothing, because it is refused before it makes room.
    */
   async transactWithRoom<T> (ownerId: number, rule: (isRepeated: boolean) => Rule<T>): Promise<T> {
     for (;;) {
       try {
         return await this.#engine.transactFor(ownerId, rule, { repeats: true })
       } catch (error) {
-        if (!(error instanceof Crowded)) throw error
+        if (!(error instanceof TooManyDeletions)) throw error
         await this.#engine.transactFor(ownerId, () => this.#removeOldest(ownerId))
       }
     }
@@ -217,7 +214,7 @@ function queriesOf ({ tables: { accounts, kept }, isAmong }: Engine, maxVersions
   const isVersion = and(eq(kept.fileId, placeholder('fileId')), isNull(kept.name))
   // Of a file that exists only versions are kept.
   const ofFile = eq(kept.fileId, placeholder('id'))
-  // In a burst of deletions, many in one millisecond, it runs ahead of the clock.
+  // Many deletions in one millisecond make the times of the trash run ahead of the clock.
   const inTrash = and(
     eq(kept.ownerId, placeholder('ownerId')), isNotNull(kept.name), lt(kept.keptAt, sql`cast(${placeholder('end')} AS bigint)`)
   )
@@ -241,10 +238,7 @@ function queriesOf ({ tables: { accounts, kept }, isAmong }: Engine, maxVersions
   }
 }
 
-/**
- * The values of new kept content. Its time is `keptAt`, or the millisecond after all that match: always later, even if
- * the clock goes back.
- */
+/** The values of new kept content. Its time is `keptAt`, or 1 ms after the latest that matches if that is later. */
 function inserting (matching: SQL | undefined) {
   const keptAt = sql`(SELECT max(t) FROM
     (SELECT cast(${placeholder('keptAt')} AS bigint) AS t UNION ALL SELECT max(kept_at) + 1 FROM kept WHERE ${matching}) times)`

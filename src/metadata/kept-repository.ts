@@ -9,16 +9,11 @@ export interface Keeping {
   readonly versions: number
   /** Contents of one account at most, empty ones included. Default: {@link MAX_KEPT}. */
   readonly contents?: number
-  /**
-   * Contents that one transaction deletes at most, apart from the versions of one file. Default: {@link MAX_DELETIONS}.
-   */
+  /** Contents that one transaction deletes at most, besides versions of one file. Default: {@link MAX_DELETIONS}. */
   readonly deletions?: number
 }
 
-/**
- * Without a limit an account could keep any number of small or empty contents, because only files count towards a quota
- * of files.
- */
+/** Limits small and empty contents, because kept content does not count towards a quota of files. */
 export const MAX_KEPT = 10_000
 
 /** With SQLite, deleting so many takes 3 ms of the event loop. */
@@ -36,9 +31,7 @@ export const KEEP_NOTHING: Keeping = { milliseconds: 0, versions: 0 }
  */
 export const FURTHEST_AHEAD_MILLISECONDS = 24 * 3600 * 1000
 
-/**
- * Content that is no longer that of a file: an earlier version of it, or the content that it had when it was deleted.
- */
+/** Former content of a file: an earlier version, or the content that it had when it was deleted. */
 interface KeptContent {
   /** The id of its blob. */
   readonly id: string
@@ -81,15 +74,6 @@ export interface KeptPage {
 /** Where a page ends: when its last entry was kept, and its id. */
 export interface KeptPosition { readonly key: number, readonly id: string }
 
-/** The first of these deleted files that together have at most so many contents; at least one. */
-export function withContents<T extends { readonly contents: number }> (files: readonly T[], maxContents: number): T[] {
-  let sum = 0
-  return files.filter(({ contents }, index) => {
-    sum += contents
-    return index === 0 || sum <= maxContents
-  })
-}
-
 interface Change { readonly quota: Quota }
 
 /**
@@ -107,13 +91,12 @@ interface Change { readonly quota: Quota }
  * beyond that, except the one that it keeps itself. An account may have more, from a version without this limit or from
  * a backup: then at most {@link MAX_TRIMMED} go with each such transaction.
  *
- * `keptAt` is the time of the replacement or deletion, and not before the file's last change. It is always later than
- * that of every other version of the file, or of every entry of the owner's trash that is less than {@link
- * FURTHEST_AHEAD_MILLISECONDS} ahead: if need be, one millisecond later. So both lists keep the order of the changes,
- * even if the clock goes back.
+ * `keptAt` is the time of the replacement or deletion, but not before the file's last change. It is at least 1 ms later
+ * than that of the file's other versions or, for a deleted file, of the other entries in the owner's trash that are
+ * less than {@link FURTHEST_AHEAD_MILLISECONDS} ahead. So both lists keep the order of the changes, even if the clock
+ * goes back.
  *
- * What has expired does not exist: it is not found. Neither are versions beyond the newest `Keeping.versions` of a
- * file.
+ * Expired content is not found, nor are versions beyond the newest `Keeping.versions` of a file.
  */
 export interface KeptRepository {
   /** Newest replaced first. */

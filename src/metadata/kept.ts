@@ -5,7 +5,7 @@ import type { FileContents } from './file-contents.ts'
 import type { KeptContents, KeptRow } from './kept-contents.ts'
 import {
   type Keeping, type KeptPage, type KeptRepository, MAX_DELETIONS, type RemovedTrash, type TrashRecord,
-  type VersionRecord, withContents
+  type VersionRecord
 } from './kept-repository.ts'
 import type { Owners } from './owners.ts'
 import { permits } from './preconditions.ts'
@@ -119,7 +119,7 @@ export class KeptRules implements KeptRepository {
   * #emptyTrash (ownerId: number, limit: number): Rule<RemovedTrash> {
     const { deletions = MAX_DELETIONS } = this.#keeping
     yield * this.#lockOwners([ownerId])
-    const entries = withContents(yield * ask(this.#kept.oldestEntries(ownerId, limit)), deletions)
+    const entries = firstWithin(yield * ask(this.#kept.oldestEntries(ownerId, limit)), deletions)
     return {
       files: entries.length,
       bytes: yield * this.#keptContents.remove(entries.map(({ id }) => id), yield * this.#engine.now())
@@ -135,7 +135,7 @@ export class KeptRules implements KeptRepository {
   * #removeExpired (limit: number): Rule<boolean> {
     const { now, skippingLocked } = this.#engine
     const found = yield * ask(this.#kept.expired(limit))
-    // What another process or a request is changing is left for the next time.
+    // Content of owners who are locked by others is left for the next time.
     const free = yield * this.#lockOwners(found.map(({ ownerId }) => ownerId), skippingLocked)
     const removable = yield * ask(this.#kept.stillExpired(found, free))
     yield * this.#keptContents.remove(removable.map(({ id }) => id), yield * now())
@@ -170,6 +170,15 @@ export class KeptRules implements KeptRepository {
   #recordOf ({ id, ownerId, fileId, size, type, sha256, storedAt, keptAt }: KeptRow): VersionRecord {
     return { id, ownerId, fileId, size, type, sha256, storedAt, keptAt, expiresAt: keptAt + this.#keeping.milliseconds }
   }
+}
+
+/** The first deleted files that together have at most `maxContents` contents; at least one. */
+function firstWithin<T extends { readonly contents: number }> (files: readonly T[], maxContents: number): T[] {
+  let sum = 0
+  return files.filter(({ contents }, index) => {
+    sum += contents
+    return index === 0 || sum <= maxContents
+  })
 }
 
 /** Content by its id, and when it was kept. */
@@ -223,8 +232,7 @@ class KeptQueries {
     const { kept } = this.#tables
     // Raw SQL: in a query of one table Drizzle omits the table's name.
     const contents = sql`(SELECT count(*) FROM kept k WHERE k.file_id = kept.file_id)`.mapWith(Number)
-    // Counted only after the limit: otherwise PostgreSQL takes the index of the age, which has the content of
-    // everybody.
+    // Counted after the limit: otherwise PostgreSQL takes the index by age, which has the content of all owners.
     return reading('', db => {
       const page = db.select().from(kept).where(and(eq(kept.ownerId, ownerId), isNotNull(kept.name)))
         .orderBy(asc(kept.keptAt), asc(kept.id)).limit(limit).as('kept')

@@ -3,24 +3,8 @@ import { Problem } from '../problems.ts'
 import type { KeptRepository } from './kept-repository.ts'
 import type { Precondition } from './preconditions.ts'
 import type {
-  AccountRecord,
-  AttemptClaim,
-  AttemptLimit,
-  AttemptOutcome,
-  EventRecord,
-  FilePage,
-  FileRecord,
-  NewAccount,
-  NewAttempt,
-  NewEvent,
-  NewFile,
-  NewToken,
-  Quota,
-  StoredContent,
-  TokenAndAccount,
-  TokenConditions,
-  TokenRecord,
-  UsageMismatch
+  AccountRecord, AttemptClaim, AttemptLimit, AttemptOutcome, EventRecord, FilePage, FileRecord, NewAccount, NewAttempt,
+  NewEvent, NewFile, NewToken, Quota, StoredContent, TokenAndAccount, TokenConditions, TokenRecord, UsageMismatch
 } from './records.ts'
 import type { UploadRepository } from './uploads-repository.ts'
 
@@ -121,8 +105,7 @@ export interface AccountRepository {
 /** Access tokens, personal tokens and sessions. */
 export interface TokenRepository {
   /**
-   * Adds a token. If the account then has more than `maxTokens`, its oldest access token is deleted in the same
-   * transaction.
+   * Adds a token. Beyond `maxTokens`, the account's oldest access token is deleted in the same transaction.
    * @throws token_revoked if the account, or the parent token, was deleted; credentials_wrong if the account no longer
    * has `passwordHash`; too_many_tokens if the account has no access token to delete.
    */
@@ -155,8 +138,7 @@ export interface AttemptRepository {
   claim (attempt: NewAttempt, limits: readonly AttemptLimit[]): Promise<AttemptClaim>
   /**
    * Ends a claim and applies its outcome, in one transaction: a failure is recorded, a success deletes the failed
-   * sign-ins for that username from that network. A failure that can't be recorded (full disk) still counts, and is no
-   * error.
+   * sign-ins for that username from that network. A failure that can't be recorded (full disk) still counts.
    */
   finish (claimId: number, outcome: AttemptOutcome): Promise<void>
   /** Deletes up to `limit` attempts before `since` or after `until`; true if there may be more. */
@@ -183,8 +165,7 @@ export interface FileRepository {
    */
   add (file: NewFile, quota: Quota): Promise<{ file: FileRecord, isNew: boolean }>
   /**
-   * Adds a file, or replaces the bytes of the file with that name. What it replaces is kept as a version, or its blob
-   * becomes discarded.
+   * Adds a file, or replaces the bytes of the file with that name. The old ones are kept as a version, or discarded.
    * @throws precondition_failed if the precondition does not permit it, quota_exceeded (only the difference counts),
    * not_found if the owner was deleted.
    */
@@ -196,10 +177,7 @@ export interface FileRepository {
   list (ownerId: number, page: FilePage): Promise<FileRecord[]>
   /** Renames a file; its bytes and `createdAt` do not change. @throws not_found, name_taken. */
   rename (ownerId: number, name: string, newName: string): Promise<FileRecord>
-  /**
-   * Sets the date of a file to the present if it is later, because the clock was set back. No error if the file does
-   * not exist.
-   */
+  /** Sets the date of a file to now if it is later: the clock was set back. No error if the file does not exist. */
   correctDate (ownerId: number, name: string): Promise<void>
   /**
    * Deletes a file. It is kept in the trash, unless `isPermanent` or nothing is kept: then its blob and those of its
@@ -225,8 +203,7 @@ export interface BlobRepository {
   listContents (afterId: string, limit: number): Promise<StoredContent[]>
   /**
    * Records that the bytes of a blob are about to be written. Adding a file with that blob ends the lease, and fails
-   * with `unavailable` if it ran out: then another process may already delete the bytes. Only where
-   * `BlobStore.needsLeases`.
+   * with `unavailable` if it ran out: another process may already delete the bytes. Only if `BlobStore.needsLeases`.
    */
   lease (blobId: string, seconds: number): Promise<void>
   /** Prolongs leases that have not ended. */
@@ -247,7 +224,7 @@ export interface BlobRepository {
   claimDiscarded (limit: number, graceSeconds: number): Promise<string[]>
   /** Whether discarded blobs wait for the removal of their bytes, also while a backup holds the retention lock. */
   hasDiscarded (): Promise<boolean>
-  /** Puts discarded blobs, whose bytes can't be deleted now, behind all others, so that those do not wait for them. */
+  /** Moves discarded blobs whose bytes can't be deleted now behind all others. */
   postponeDiscarded (blobIds: string[]): Promise<void>
   /** Deletes the records of discarded blobs. The caller has deleted their bytes. */
   clearDiscarded (blobIds: string[]): Promise<void>
@@ -295,8 +272,5 @@ export interface Totals {
   readonly accountsNearQuota: number
 }
 
-/**
- * Called when a commit is on stable storage, with the number of writes in it and the time it took. Must be fast and not
- * throw.
- */
+/** Called after a commit is on stable storage, with its writes and duration. Must be fast and not throw. */
 export type CommitObserver = (commit: { readonly writes: number, readonly seconds: number }) => void

@@ -7,10 +7,7 @@ import type { UploadUsage } from './uploads-repository.ts'
 
 const { placeholder } = sql
 
-/**
- * What an account uses, read with its row locked, until the transaction ends: names, quotas and preconditions are
- * exact.
- */
+/** What an account uses. Its row stays locked until the transaction ends, so checks of names and quotas are exact. */
 export interface Owner {
   readonly id: number
   readonly bytes: number
@@ -95,8 +92,7 @@ export function refuseBeyond (
   quota: Quota,
   { owner, reserved, added }: { owner: Owner, reserved: UploadUsage, added: { bytes: number, files: number } }
 ): number {
-  refuseBeyondQuota('bytes', { used: owner.bytes + reserved.bytes, added: added.bytes, limit: quota.bytes })
-  refuseBeyondQuota('files', { used: owner.files + reserved.uploads, added: added.files, limit: quota.files })
+  refuseBeyondQuota(quota, { bytes: owner.bytes + reserved.bytes, files: owner.files + reserved.uploads }, added)
   return quota.bytes === undefined
     ? -Infinity
     : owner.bytes + owner.keptBytes + reserved.receivedBytes + added.bytes - quota.bytes

@@ -7,7 +7,7 @@ export interface ConditionHeaders {
 }
 
 /** What conditions are compared with. */
-export interface Validators {
+interface Validators {
   /** Opaque part of the strong entity tag: the sha256. */
   readonly sha256: string
   /** Milliseconds since 1970. */

@@ -11,13 +11,16 @@ export const NO_LIMIT = Number.MAX_SAFE_INTEGER
  * quota can still replace a file by a smaller one.
  * @throws quota_exceeded with the numbers.
  */
-export function refuseBeyondQuota (
-  unit: 'bytes' | 'files',
-  { used, added, limit }: { used: number, added: number, limit: number | undefined }
-): void {
-  if (limit === undefined || added <= 0 || used + added <= limit) return
-  throw new Problem('quota_exceeded', { detail: `The quota is ${limit} ${unit}, ${used} ${unit} are used, and this would add ${added} ${unit}.` })
+export function refuseBeyondQuota (quota: Quota, used: Amount, added: Amount): void {
+  for (const unit of ['bytes', 'files'] as const) {
+    const limit = quota[unit]
+    if (limit === undefined || added[unit] <= 0 || used[unit] + added[unit] <= limit) continue
+    throw new Problem('quota_exceeded', { detail: `The quota is ${limit} ${unit}, ${used[unit]} ${unit} are used, and this would add ${added[unit]} ${unit}.` })
+  }
 }
+
+/** Bytes and files. */
+export interface Amount { readonly bytes: number, readonly files: number }
 
 /** An account to be added. */
 export interface NewAccount {

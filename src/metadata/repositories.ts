@@ -1,6 +1,6 @@
 import { AccountRules } from './accounts.ts'
 import { type AttemptClaims, AttemptRules } from './attempts.ts'
-import { BlobRules, createDiscard, createLeaseEnder, type OwnBlobMethods } from './blobs.ts'
+import { BlobRules, createDiscard, createLeaseEnder, type DatabaseBlobMethods } from './blobs.ts'
 import type { Engine } from './engine.ts'
 import { createEventRepository, createEventWriter } from './events.ts'
 import { FileContents } from './file-contents.ts'
@@ -20,12 +20,12 @@ interface RepositoryOptions {
   readonly keeping: Keeping
   readonly tokenFinder: TokenFinder
   readonly attemptClaims: AttemptClaims
-  readonly discardedBlobs: OwnBlobMethods
+  readonly discardedBlobs: DatabaseBlobMethods
 }
 
-export type Repositories = Pick<Metadata, 'accounts' | 'tokens' | 'attempts' | 'events' | 'files' | 'kept' | 'uploads' | 'blobs'>
+type Repositories = Pick<Metadata, 'accounts' | 'tokens' | 'attempts' | 'events' | 'files' | 'kept' | 'uploads' | 'blobs'>
 
-/** The repositories of a database: the rules that all have, and what this one does in its own way. */
+/** The repositories of a database: the shared rules, and the methods that it implements itself. */
 export function createRepositories ({
   engine, longRunning, keeping, tokenFinder, attemptClaims, discardedBlobs
 }: RepositoryOptions): Repositories {

@@ -74,9 +74,7 @@ export function ask (
 
 type Answer<T> = T extends Ask<infer R> ? R : undefined
 
-/**
- * Runs queries in their order, with PostgreSQL in one round trip. Of those that are undefined the result is undefined.
- */
+/** Runs queries in their order, with PostgreSQL in one round trip. An undefined query has an undefined result. */
 export function * together<T extends readonly (Ask<unknown> | undefined)[]> (
   ...asks: T
 ): Rule<{ [K in keyof T]: Answer<T[K]> }> {

@@ -40,9 +40,7 @@ type DiscardedBlobs = ReturnType<typeof pgTable<'discarded_blobs', { id: HasDefa
 /** The tables that every database has. */
 export type Tables = ReturnType<typeof createTables> & { readonly discardedBlobs: DiscardedBlobs }
 
-/**
- * The tables that every database has. What only one has, or has with other columns, is in the `schema.ts` of that one.
- */
+/** The tables that every database has. Tables of one database, or with other columns, are in its own `schema.ts`. */
 export function createTables (dialect: Dialect) {
   const accounts = accountTable(dialect)
   return {
@@ -120,9 +118,7 @@ function signInTables (
     accountId: number('account_id').notNull().references(() => accounts.id, { onDelete: 'cascade' }),
     network: key('network').notNull(),
     firstAt: number('first_at').notNull()
-  }, columns => [
-    primaryKey({ columns: [columns.accountId, columns.network] })
-  ])
+  }, columns => [primaryKey({ columns: [columns.accountId, columns.network] })])
 
   /** The event log of an account, for its owner. */
   const events = table('events', {
@@ -132,9 +128,7 @@ function signInTables (
     network: text('network').notNull(),
     requestId: text('request_id').notNull(),
     at: number('at').notNull()
-  }, columns => [
-    index('events_account').on(columns.accountId, columns.id)
-  ])
+  }, columns => [index('events_account').on(columns.accountId, columns.id)])
 
   return { tokens, attempts, accountNetworks, events }
 }
@@ -175,7 +169,7 @@ function fileTables ({ table, index, uniqueIndex, number, text, key, identity }:
     createdAt: number('created_at'),
     keptAt: number('kept_at').notNull()
   }, columns => [
-    // With the size, because what makes room is looked for among what may be empty.
+    // With the size, because only content that is not empty makes room.
     index('kept_owner').on(columns.ownerId, columns.keptAt, columns.id, columns.size),
     index('kept_trash').on(columns.ownerId, columns.keptAt, columns.id).where(isNotNull(columns.name)),
     index('kept_file').on(columns.fileId, columns.keptAt, columns.id),
@@ -214,8 +208,7 @@ function uploadTables (dialect: Dialect, accounts: Accounts) {
   }, columns => [
     uniqueIndex('uploads_blob').on(columns.blobId),
     index('uploads_owner').on(columns.ownerId),
-    // Partial, because every change of a file under a quota sums the unfinished uploads of its owner, and most are
-    // finished.
+    // Partial: every change of a file sums the unfinished uploads of its owner, and most uploads are finished.
     index('uploads_unfinished').on(columns.ownerId, columns.sequence).where(isNull(columns.result)),
     // Of these only the newest are remembered.
     index('uploads_finished').on(columns.ownerId, columns.expiresAt, columns.sequence).where(isNotNull(columns.result)),
@@ -229,9 +222,7 @@ function uploadTables (dialect: Dialect, accounts: Accounts) {
     expiresAt: number('expires_at').notNull(),
     // When it was first claimed: from then on no file can use the blob.
     abandonedAt: number('abandoned_at')
-  }, columns => [
-    index('blob_leases_expiry').on(columns.expiresAt)
-  ])
+  }, columns => [index('blob_leases_expiry').on(columns.expiresAt)])
 
   return { uploads, blobLeases }
 }

@@ -15,7 +15,7 @@ export interface Snapshot {
 
 export interface SnapshotBlob extends FileDigest { readonly id: string }
 
-export interface SnapshotTotals {
+interface SnapshotTotals {
   /** Includes deleted accounts whose files are still being deleted. */
   readonly accounts: number
   /** With versions and trash: as many as there are blobs. */

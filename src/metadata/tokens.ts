@@ -4,7 +4,7 @@ import type { Engine } from './engine.ts'
 import type { WriteEvent } from './events.ts'
 import type { TokenRepository } from './metadata.ts'
 import { limitedTo } from './paging.ts'
-import type { NewToken, TokenAndAccount, TokenConditions, TokenRecord } from './records.ts'
+import type { NewToken, TokenConditions, TokenRecord } from './records.ts'
 import { ask, type Db, reading, Refusal, together, writing, type Rule } from './rule.ts'
 
 const { placeholder } = sql
@@ -19,9 +19,7 @@ export class TokenRemover {
     this.#queries = removalsOf(engine)
   }
 
-  /**
-   * Deletes the oldest tokens in transactions of their own until few enough are left. Most accounts never have more.
-   */
+  /** Deletes the oldest tokens in transactions of their own until few are left. Most accounts never have more. */
   async thinOut (accountId: number): Promise<void> {
     const { maxDeletedRows, read, transactFor } = this.#engine
     const { surplus, removeOldest } = this.#queries
@@ -48,7 +46,7 @@ function removalsOf ({ tables: { tokens }, maxDeletedRows }: Engine) {
   }
 }
 
-/** What the databases do in ways of their own. */
+/** Methods that each database implements itself. */
 export type TokenFinder = Pick<TokenRepository, 'find' | 'findBySecret'>
 
 interface TokenOptions {
@@ -59,18 +57,20 @@ interface TokenOptions {
 }
 
 export class TokenRules implements TokenRepository {
+  readonly find: TokenFinder['find']
+  readonly findBySecret: TokenFinder['findBySecret']
   readonly #engine: Engine
   readonly #queries: ReturnType<typeof queriesOf>
   readonly #writeEvent: WriteEvent
   readonly #tokenRemover: TokenRemover
-  readonly #tokenFinder: TokenFinder
 
   constructor ({ engine, writeEvent, tokenRemover, tokenFinder }: TokenOptions) {
     this.#engine = engine
     this.#queries = queriesOf(engine)
     this.#writeEvent = writeEvent
     this.#tokenRemover = tokenRemover
-    this.#tokenFinder = tokenFinder
+    this.find = tokenFinder.find
+    this.findBySecret = tokenFinder.findBySecret
   }
 
   add (token: NewToken, conditions: TokenConditions = {}): Promise<TokenRecord> {
@@ -109,14 +109,6 @@ export class TokenRules implements TokenRepository {
     const [oldest] = yield * ask(oldestAccess, { accountId, newId })
     if (oldest === undefined) throw new Problem('too_many_tokens', { detail: `An account may have at most ${maxTokens} tokens; revoke some first.` })
     yield * ask(remove, { accountId, id: oldest.id })
-  }
-
-  find (id: number): Promise<TokenAndAccount | undefined> {
-    return this.#tokenFinder.find(id)
-  }
-
-  findBySecret (secretHash: string): Promise<TokenAndAccount | undefined> {
-    return this.#tokenFinder.findBySecret(secretHash)
   }
 
   list (

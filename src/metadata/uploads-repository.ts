@@ -1,4 +1,3 @@
-import { Problem } from '../problems.ts'
 import type { Precondition } from './preconditions.ts'
 import type { FileRecord, Quota } from './records.ts'
 
@@ -15,7 +14,7 @@ export interface UploadProgress {
   readonly length: number | null
 }
 
-/** An upload that a client can continue, in as many requests as it needs, until it becomes a file. */
+/** An upload that a client can send in any number of requests. */
 export interface NewUpload {
   /** 32 lower-case hex digits, random: part of its URL. */
   readonly id: string
@@ -26,10 +25,7 @@ export interface NewUpload {
   readonly type: string
   readonly blobId: string
   readonly length: number | null
-  /**
-   * The method that created it: `POST` creates a file, `PUT` also replaces one. With a precondition, that decides
-   * instead.
-   */
+  /** The method that created it: `POST` creates a file, `PUT` also replaces one. A precondition overrides that. */
   readonly method: 'POST' | 'PUT'
   readonly precondition: Precondition
   /** `Upload-Metadata` as sent. */
@@ -88,14 +84,6 @@ export const MAX_FINISHED = 1000
 /** Finished uploads that one transaction forgets at most. */
 export const MAX_FORGOTTEN = 100
 
-/** Seconds after which one of many uploads may have ended. */
-const RETRY_SECONDS = 60
-
-/** For an account that has `maxUploads` unfinished ones. @throws too_many_uploads. */
-export function refuseMoreUploads (maxUploads: number): never {
-  throw new Problem('too_many_uploads', { detail: `An account may have at most ${maxUploads} unfinished uploads.`, headers: { 'retry-after': String(RETRY_SECONDS) } })
-}
-
 /** A change of one upload by the request that has taken it over. */
 export interface UploadChange extends UploadProgress {
   readonly id: string
@@ -114,12 +102,12 @@ export interface TakeOver {
 
 /**
  * Unfinished uploads: a part of the contract of {@link Metadata}. The bytes of an unfinished upload belong to it, and
- * become discarded when it ends without a file. It counts towards the quotas of its owner: as one file, and with its
+ * become discarded when it ends without a file. It counts towards its owner's quotas: as one file, and with its
  * reserved bytes.
  *
- * An upload that has expired does not exist: it is not found, and counts nowhere. A finished one is found until it
- * expires or is forgotten, but neither listed nor counted, and its bytes belong to the file. Of it remains what its
- * answers need: its `state`, `precondition` and `reprDigest` are gone.
+ * An expired upload is not found, and counts nowhere. A finished one is found until it expires or is forgotten, but
+ * neither listed nor counted, and its bytes belong to the file. Of it remains what its answers need: its `state`,
+ * `precondition` and `reprDigest` are gone.
  */
 export interface UploadRepository {
   /**

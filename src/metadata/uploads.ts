@@ -11,14 +11,18 @@ import type { NewFile } from './records.ts'
 import { type Ask, ask, type Db, type Query, reading, together, writing, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
 import {
-  type ListedUpload, MAX_FINISHED, MAX_FORGOTTEN, type NewUpload, refuseMoreUploads, type StoreResult, type TakeOver,
-  type UploadChange, type UploadPage, type UploadRecord, type UploadRepository, type UploadUsage
+  type ListedUpload, MAX_FINISHED, MAX_FORGOTTEN, type NewUpload, type StoreResult, type TakeOver, type UploadChange,
+  type UploadPage, type UploadRecord, type UploadRepository, type UploadUsage
 } from './uploads-repository.ts'
 
 const { placeholder } = sql
 
+/** Seconds after which one of many uploads may have ended. */
+const RETRY_SECONDS = 60
+
 type Row = Tables['uploads']['$inferSelect']
 type Changes = Partial<Row>
+type Refused = Pick<Beginning, 'owner' | 'time' | 'quota'>
 
 interface UploadOptions {
   readonly engine: Engine
@@ -50,9 +54,8 @@ export class UploadRules implements UploadRepository {
   }
 
   add (upload: NewUpload, limits: Limits): Promise<UploadRecord> {
-    return this.#engine.transactFor(
-      upload.ownerId, isRepeated => this.#add(upload, limits, isRepeated), { repeats: true }
-    )
+    const rule = (isRepeated: boolean) => this.#add(upload, limits, isRepeated)
+    return this.#engine.transactFor(upload.ownerId, rule, { repeats: true })
   }
 
   * #add (
@@ -65,15 +68,17 @@ export class UploadRules implements UploadRepository {
     if (method === 'PUT') yield * this.#removePuts(ownerId, name)
     const reserved = yield * this.#owners.reserved(ownerId)
     refuseBeyond(quota, { owner, reserved, added: { bytes: length ?? 0, files: 1 } })
-    if (reserved.uploads >= maxUploads) refuseMoreUploads(maxUploads)
+    if (reserved.uploads >= maxUploads) {
+      throw new Problem('too_many_uploads', { detail: `An account may have at most ${maxUploads} unfinished uploads.`, headers: { 'retry-after': String(RETRY_SECONDS) } })
+    }
     const values = { ...upload, createdAt, expiresAt: createdAt + lifetimeMilliseconds }
     return yield * ask(this.#queries.insert, values, ([added]) => recordOf(added as Row))
   }
 
-  /** What an earlier try has added whose answer was lost; undefined if it added nothing. */
+  /** The result of an earlier try whose answer was lost; undefined if it added nothing. */
   * #addedEarlier ({ id, blobId }: Pick<UploadRecord, 'id' | 'blobId'>): Rule<UploadRecord | undefined> {
-    const { byId, itsDiscard } = this.#queries
-    const [[row], [discarded]] = yield * together(ask(byId, { id }), ask(itsDiscard, { blobId }))
+    const { byId, uploadDiscard } = this.#queries
+    const [[row], [discarded]] = yield * together(ask(byId, { id }), ask(uploadDiscard, { blobId }))
     // Another request has ended it since: its bytes are to be deleted, and must not become those of a new one.
     if (discarded !== undefined) throw ended()
     return row && recordOf(row)
@@ -117,11 +122,12 @@ export class UploadRules implements UploadRepository {
   ): Rule<UploadRecord> {
     const [upload, time] = yield * this.#lock(ownerId, id)
     if (upload.result !== undefined) return upload
-    const expiresAt = isAppending ? time + lifetimeMilliseconds : upload.expiresAt
-    const changes = {
-      generation: upload.generation + 1, isAppending, expiresAt, precondition: precondition ?? upload.precondition
-    }
-    return yield * this.#update(upload, changes)
+    return yield * this.#update(upload, {
+      generation: upload.generation + 1,
+      isAppending,
+      expiresAt: isAppending ? time + lifetimeMilliseconds : upload.expiresAt,
+      precondition: precondition ?? upload.precondition
+    })
   }
 
   /** The upload, locked with its owner, and the time. */
@@ -147,7 +153,7 @@ export class UploadRules implements UploadRepository {
     const [owner, found, reserved] = yield * together(
       this.#owners.lock(ownerId), ask(this.#queries.lockById, { id }), this.#owners.reserved(ownerId)
     )
-    const upload = takenOver(found, change.generation)
+    const upload = getCurrent(found, change.generation)
     const { time } = reserved
     const bytes = reservation(change) - reservation(upload)
     const excess = refuseBeyond(quota, { owner, reserved, added: { bytes, files: 0 } })
@@ -157,9 +163,8 @@ export class UploadRules implements UploadRepository {
   }
 
   finish (change: UploadChange, finishing: Finishing): Promise<StoreResult | undefined> {
-    return this.#keptContents.transactWithRoom(
-      change.ownerId, isRepeated => this.#finish(change, finishing, isRepeated)
-    )
+    const rule = (isRepeated: boolean) => this.#finish(change, finishing, isRepeated)
+    return this.#keptContents.transactWithRoom(change.ownerId, rule)
   }
 
   * #finish (change: UploadChange, { sha256, quota, maxFinished = MAX_FINISHED }: Finishing, isRepeated: boolean) {
@@ -168,9 +173,9 @@ export class UploadRules implements UploadRepository {
       this.#owners.lock(ownerId),
       ask(this.#queries.lockById, { id }),
       this.#owners.reserved(ownerId, id),
-      ask(this.#queries.itsFile, { ownerId, id })
+      ask(this.#queries.fileOfUpload, { ownerId, id })
     )
-    const upload = takenOver(found, change.generation, isRepeated)
+    const upload = getCurrent(found, change.generation, isRepeated)
     if (upload.result !== undefined) return upload.result
     const { time } = reserved
     const { name, type, blobId } = upload
@@ -180,9 +185,8 @@ export class UploadRules implements UploadRepository {
     if (result === undefined) {
       return yield * this.#refuse(upload, { ...progress, state, isRefused: true }, { owner, time, quota })
     }
-    yield * this.#update(
-      upload, { ...progress, state: null, precondition: {}, reprDigest: null, isRefused: false, result }
-    )
+    const finished = { state: null, precondition: {}, reprDigest: null, isRefused: false, result }
+    yield * this.#update(upload, { ...progress, ...finished })
     yield * this.#forgetFinished(ownerId, maxFinished)
     return result
   }
@@ -199,7 +203,7 @@ export class UploadRules implements UploadRepository {
     return yield * this.#contents.store(file, beginning)
   }
 
-  * #refuse (upload: UploadRecord, changes: Changes, { owner, time, quota }: Pick<Beginning, 'owner' | 'time' | 'quota'>): Rule<undefined> {
+  * #refuse (upload: UploadRecord, changes: Changes, { owner, time, quota }: Refused): Rule<undefined> {
     yield * this.#update(upload, changes)
     // The bytes of a refused upload stay with it.
     const reserved = yield * this.#owners.reserved(owner.id)
@@ -267,11 +271,11 @@ function queriesOf ({ tables: { files, uploads, discardedBlobs }, clock, locking
   return {
     byId: reading('upload_by_id', db => db.select().from(uploads).where(isThis)),
     lockById: reading('lock_upload', db => locking(db.select().from(uploads).where(isThis))),
-    itsFile: reading('file_of_upload', db => db.select().from(files).where(and(
+    fileOfUpload: reading('file_of_upload', db => db.select().from(files).where(and(
       eq(files.ownerId, placeholder('ownerId')),
       eq(files.name, sql`(SELECT u.name FROM uploads u WHERE u.id = ${placeholder('id')})`)
     ))),
-    itsDiscard: reading('discard_of_upload', db => db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs)
+    uploadDiscard: reading('discard_of_upload', db => db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs)
       .where(eq(discardedBlobs.blobId, placeholder('blobId')))),
     insert: writing('add_upload', db => db.insert(uploads).values(placeholders(
       'id', 'ownerId', 'name', 'type', 'blobId', 'length', 'method', 'precondition', 'uploadMetadata', 'reprDigest', 'createdAt', 'expiresAt'
@@ -299,8 +303,8 @@ function placeholders<Names extends readonly (keyof Row)[]> (...names: Names): R
   return Object.fromEntries(names.map(name => [name, placeholder(name)])) as Record<Names[number], never>
 }
 
-/** The upload, which the request must not have lost to a later one. */
-function takenOver ([row]: Row[], generation: number, isRepeated = false): UploadRecord {
+/** The upload, if no later request has taken it over. @throws upload_taken_over, not_found, unavailable. */
+function getCurrent ([row]: Row[], generation: number, isRepeated = false): UploadRecord {
   // An earlier try may have made a file, and another request has ended the upload since: the outcome stays unknown.
   if (row === undefined && isRepeated) throw ended()
   if (row === undefined) throw new Problem('not_found')

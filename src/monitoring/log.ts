@@ -22,15 +22,12 @@ export interface LogOutput {
   write (text: string): unknown
 }
 
-export interface Log extends DestinationStream {
+interface Log extends DestinationStream {
   /** Writes the buffered lines; call it when the process exits. The logger calls it after a fatal line. */
   flushSync (): void
 }
 
-/**
- * Readable lines on a terminal, else JSON. A process that is killed or runs out of memory loses the lines of the last
- * 100 ms.
- */
+/** Readable lines on a terminal, else JSON. A process that is killed or out of memory loses the last 100 ms. */
 export async function openLog (output: LogOutput): Promise<Log> {
   return output.isTTY === true ? terminalLog(output) : bufferedLog(output)
 }

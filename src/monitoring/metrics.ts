@@ -83,10 +83,7 @@ export function createMetrics ({ metadata, blobs, passwords, quota }: MetricsOpt
   return { requests: createRequestMetrics(registry), serve: log => createMetricsServer(registry, log) }
 }
 
-/**
- * The requests to a database server and to a blob store, and the connections to the database; nothing for what is in
- * this process.
- */
+/** Requests to a database server and to a blob store, and connections to the database; none if they are local. */
 function watchBackends (registry: Registry, { metadata, blobs }: { metadata: Metadata, blobs: BlobStore }): void {
   metadata.server?.watchRequests(observerOf(registry, 'magicstore_database_request_duration_seconds', 'Duration of a round trip to the database by operation and outcome; connect: the wait for a connection.'))
   blobs.watchRequests?.(observerOf(registry, 'magicstore_storage_request_duration_seconds', 'Time from a request to the file storage to the head of its response, by operation and outcome.'))

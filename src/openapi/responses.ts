@@ -59,10 +59,7 @@ export function addFailures (route: RouteOptions, codes: FailureCode[]): void {
   route.schema.response = { ...responses, ...problems([...new Set([...declared, ...codes])]) }
 }
 
-/**
- * Adds to every route the errors and response headers that do not depend on the operation; call it before the routes
- * are added.
- */
+/** Adds to every route the errors and headers that all operations share. Call it before the routes are added. */
 export function addSharedResponses (app: FastifyInstance): void {
   app.addHook('onRoute', route => {
     // Only path parameters are percent-decoded.
@@ -76,10 +73,7 @@ export function addSharedResponses (app: FastifyInstance): void {
   })
 }
 
-/**
- * Adds headers to the responses of a route, by status: for hooks that apply to many routes, after those that add
- * failures.
- */
+/** Adds headers to the responses of a route, by status. For hooks on many routes, after those that add failures. */
 export function addHeaders (route: RouteOptions, headersOf: (status: number) => Record<string, Header>): void {
   if (route.schema === undefined || 'hide' in route.schema) return
   const responses = Object.entries(route.schema.response as Record<string, { headers?: object }>)
@@ -87,10 +81,7 @@ export function addHeaders (route: RouteOptions, headersOf: (status: number) => 
     [status, { ...response, headers: { ...response.headers, ...headersOf(Number(status)) } }]))
 }
 
-/**
- * False for operations that use neither accounts nor files: the document, the health checks and the service
- * information.
- */
+/** False for operations without accounts and files: the document, the health checks and the service information. */
 function usesStore ({ method, url }: RouteOptions): boolean {
   return !/^\/(?:health\/|openapi\.)/.test(url) && !(method === 'GET' && url === '/')
 }

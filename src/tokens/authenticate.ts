@@ -13,7 +13,7 @@ import { hasScope, type Scope } from './scopes.ts'
 import type { Tokens } from './tokens.ts'
 
 /** Which credentials the routes of a Fastify scope accept. */
-export type CredentialKind = 'password' | 'password or personal token' | 'any'
+type CredentialKind = 'password' | 'password or personal token' | 'any'
 
 export interface AuthenticateOptions {
   signIn: SignIn
@@ -23,7 +23,7 @@ export interface AuthenticateOptions {
 }
 
 /** What the routes of a Fastify scope require: a kind of credential, and the scope that a token needs. */
-export interface AuthRequirement { credential: CredentialKind, scope?: Scope }
+interface AuthRequirement { credential: CredentialKind, scope?: Scope }
 
 type Credentials = { kind: 'password' } & UsernameAndPassword | { kind: 'token', token: string }
 

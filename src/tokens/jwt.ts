@@ -33,7 +33,7 @@ export class AccessTokens {
   /** The tokens of requests, as `authenticate` found them: they also come with Basic and Token. */
   readonly #presented = new WeakMap<FastifyRequest, string>()
   #keys: readonly SigningKey[] = []
-  /** As long as the keys are the same, so is the result. Revocation is checked in the database on every request. */
+  /** Valid until the keys change. Revocation is checked in the database on every request. */
   #verified = new LRUCache<string, Payload>({ max: MAX_CACHED })
 
   constructor (ring: KeyRing, audience: string) {
@@ -80,7 +80,7 @@ export class AccessTokens {
    */
   async verify (request: FastifyRequest, token: string): Promise<Omit<AccessClaims, 'issuedAt'>> {
     await this.#refresh()
-    // Kept with the keys of now, also if they change meanwhile.
+    // The cache of the current keys, even if they change meanwhile.
     const cache = this.#verified
     let payload = cache.get(token)
     if (payload === undefined) {

@@ -4,10 +4,7 @@ import type { SigningKey } from '../config/signing-keys.ts'
 /** How long the keys are used before they are read again: a rotation takes effect after this time. */
 const FRESH_MILLISECONDS = 1000
 
-/**
- * Time from a read to one for a key that is unknown, so that forged tokens and cursors can't make the server read more
- * often.
- */
+/** Pause before a read for an unknown key: forged tokens and cursors can't make the server read more often. */
 const PAUSE_MILLISECONDS = 100
 
 /**
@@ -18,8 +15,7 @@ export interface KeyRing {
   /** The keys as they were at most 1,000 ms ago. */
   current (): Promise<readonly SigningKey[]>
   /**
-   * The keys as they are now, after up to 100 ms: if no current key fits, another process may have added one a moment
-   * ago.
+   * The keys as they are now, after up to 100 ms. For a key that `current` lacks: another process may have added it.
    */
   latest (): Promise<readonly SigningKey[]>
 }

@@ -118,11 +118,10 @@ export const personalTokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> 
   }, async (request, reply) => {
     const { expiresAt = null, ...body } = request.body
     const newToken = { ...body, expiresAt: expiresAt === null ? null : Date.parse(expiresAt) }
-    const { token, record: created } =
-      await tokens.issuePersonal(callerOf(request).account, originOf(request), newToken)
+    const issued = await tokens.issuePersonal(callerOf(request).account, originOf(request), newToken)
     record(securityLog, request, 'personal_token_created')
     reply.code(201)
-    return { ...tokenOf(created), kind: 'personal' as const, token }
+    return { ...tokenOf(issued.record), kind: 'personal' as const, token: issued.token }
   })
 }
 

@@ -32,7 +32,7 @@ const COOKIE = 'magicstore_session'
 const SECURE_COOKIE = `__Host-${COOKIE}`
 
 /** The `security` of operations that read the cookie and the key. They work without a credential too. */
-const bySession: { [scheme: string]: string[] }[] = [{ session: [], sessionKey: [] }, {}]
+const sessionSecurity: { [scheme: string]: string[] }[] = [{ session: [], sessionKey: [] }, {}]
 
 const SetCookie = (description: string) => ({
   'Set-Cookie': { type: 'string', maxLength: 4096, pattern: `^(?:__Host-)?${COOKIE}=[A-Za-z0-9_-]*; `, description } as const
@@ -86,7 +86,7 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = as
     description: 'Returns a new access token if the request has the cookie and the key of a session; otherwise 204. The token ends with the session. The cookie, the key and the expiry of the session do not change.',
     ...codeSamples('curl -f -b cookies.txt -H "Session-Key: <key>" http://127.0.0.1:5000/api/session'),
     tags: ['Tokens'],
-    security: bySession,
+    security: sessionSecurity,
     response: {
       200: { ...Type.Ref(Session), description: 'The session, with a new access token.' },
       204: { description: 'There is no session, or it has ended.', type: 'null' },
@@ -111,7 +111,7 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = as
       description: 'Revokes the session whose cookie and key the request has, with all its access tokens, and deletes the cookie. Without a session it only deletes the cookie.',
       ...codeSamples('curl -f -b cookies.txt -c cookies.txt -H "Session-Key: <key>" -X DELETE http://127.0.0.1:5000/api/session'),
       tags: ['Tokens'],
-      security: bySession,
+      security: sessionSecurity,
       response: {
         204: { description: 'There is no session any more.', type: 'null', headers: SetCookie('Deletes the cookie, if the request has one.') },
         ...problems(['cross_site_request', 'storage_full'])

@@ -22,7 +22,7 @@ const SECRET = new RegExp(SECRET_PATTERN)
 export interface SessionSecrets { readonly cookie: string, readonly key: string }
 
 /** A new access token of a session. */
-export interface RenewedSession extends IssuedToken { username: string, sessionId: number }
+interface RenewedSession extends IssuedToken { username: string, sessionId: number }
 
 /** Sessions of the page. A session is a token of the account that only creates access tokens. */
 export class Sessions {

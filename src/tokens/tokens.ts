@@ -33,7 +33,7 @@ interface AddOptions {
   lifetimeMilliseconds?: number
 }
 
-export interface NewPersonalToken { name: string, scopes: readonly Scope[], expiresAt: number | null }
+interface NewPersonalToken { name: string, scopes: readonly Scope[], expiresAt: number | null }
 
 interface IssuedPersonalToken { token: string, record: TokenRecord }
 
@@ -116,9 +116,7 @@ export class Tokens {
     return found
   }
 
-  /**
-   * Returns a session and its account, which may be disabled; undefined if no session has this secret or it has ended.
-   */
+  /** A session and its account, which may be disabled; undefined if no session has this secret or it has ended. */
   async findSession (secretHash: string): Promise<TokenAndAccount | undefined> {
     const found = await this.#options.metadata.tokens.findBySecret(secretHash)
     // A personal token is found by its hash as well.
@@ -158,8 +156,7 @@ export class Tokens {
     }
     const { tokenId, accountId, expiresAt } = await readClaims(text)
     const found = await tokens.find(tokenId)
-    // Soon after a token expires its row is deleted: then the clock of this process decides, but only which reason is
-    // given.
+    // The row is deleted soon after the token expires. Then this clock decides only which reason is given.
     if ((found?.now ?? Date.now()) >= expiresAt) throw new Problem('token_expired')
     return found?.account.id === accountId && found.token.kind === 'access' ? found : refuseRevoked()
   }
@@ -170,7 +167,7 @@ export class Tokens {
     this.#options.metadata.tokens.recordUse(id, now).catch(() => {})
   }
 
-  /** Adds a token, by default with all scopes, and its event, if password hash and parent token are still there. */
+  /** Adds a token, by default with all scopes, and its event, unless the password or the parent token has changed. */
   #add (token: AddedToken, { event: kind, origin, passwordHash, ...lifetime }: AddOptions): Promise<TokenRecord> {
     const { reserve, metadata } = this.#options
     const { accountId } = token

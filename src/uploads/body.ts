@@ -19,7 +19,7 @@ export interface UploadBody {
 
 /** The content of one of the requests that a resumable upload is made of. */
 export interface PartialBody extends Omit<UploadBody, 'confirm'> {
-  /** As for an {@link UploadBody}; undefined if there is nothing to compare. */
+  /** Like {@link UploadBody.confirm}; undefined without a digest. */
   readonly confirm: (() => void) | undefined
   /** `Repr-Digest` of the file, once `bytes` have ended. @throws digest_malformed for a trailer field. */
   reprDigest (): string | undefined
@@ -65,9 +65,8 @@ function isLate ({ headers: { trailer = '' } }: IncomingMessage, fields: readonl
 function openBody (request: IncomingMessage, fields: readonly DigestField[]): UploadBody & { isChecked: boolean } {
   const digestsIn = (all: Fields): Fields => Object.fromEntries(fields.map(field => [field, all[field]]))
   const announcedBytes = announcedBytesOf(request)
-  const check = expectDigests(
-    digestsIn(request.headers), isLate(request, fields) ? () => digestsIn(request.trailers) : undefined
-  )
+  const trailers = isLate(request, fields) ? () => digestsIn(request.trailers) : undefined
+  const check = expectDigests(digestsIn(request.headers), trailers)
   return { announcedBytes, bytes: check.watch(read(request)), confirm: check.confirm, isChecked: check.isNeeded }
 }
 
@@ -78,17 +77,13 @@ function announcedBytesOf (request: IncomingMessage): number | undefined {
   return announcedLength(request)
 }
 
-/**
- * Reads the body without destroying the request when the reader stops early: the response must still be sent on its
- * connection.
- */
+/** Reads the body. If the reader stops early, the request stays open, because the response needs its connection. */
 async function * read (request: IncomingMessage): AsyncGenerator<Buffer> {
   try {
     yield * request.iterator({ destroyOnReturn: false })
   } catch (cause) {
     throw new Problem('upload_incomplete', { cause })
   }
-  // When an HTTP/2 stream is reset, Node ends its body as if it were complete. The stream of a complete body is still
-  // open for the response.
+  // Node ends the body of a reset HTTP/2 stream as if it were complete. After a complete body the stream is still open.
   if ('stream' in request && (request.stream as Http2Stream).closed) throw new Problem('upload_incomplete')
 }

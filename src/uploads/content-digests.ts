@@ -10,13 +10,10 @@ import { untilAborted } from './upload-append.ts'
 /** Uploads whose digests are cached between two requests: 1 kB each. */
 const MAX_CACHED = 10_000
 
-/**
- * The bytes of an append, which compute the digests as they are read; undefined if those of the bytes before them are
- * not known.
- */
+/** The bytes of an append. Reading them updates `digest`, which is undefined if that of the bytes before is unknown. */
 export interface WatchedBytes { readonly bytes: AsyncIterable<Buffer>, readonly digest: RunningDigest | undefined }
 
-/** The place of bytes that were stored at once, and their SHA-256 if it is known. */
+/** Where bytes that were stored together begin and end, and their SHA-256 if known. */
 interface Part { readonly start: number, readonly end: number, readonly sha256: string | undefined }
 
 interface Piece { readonly part: Part, readonly start: number, readonly bytes: Buffer }
@@ -37,10 +34,9 @@ interface Verification {
 /**
  * The digests of an upload that arrives in several requests: SHA-256, and what its `Repr-Digest` asks for.
  *
- * The state of a running digest is kept in memory. If another process received the beginning, or this one was
- * restarted, or the last request asks for another algorithm, the bytes are read once more when all are there: once for
- * each upload, however often it was interrupted or refused. A state that can be stored would take a digest in
- * WebAssembly, which is six times as slow, for every upload.
+ * Running digests are kept in memory. If one is missing (received by another process, or before a restart) or lacks an
+ * algorithm, the bytes are read once more at the end: once per upload, however often it is interrupted or refused.
+ * Digests whose state can be stored need WebAssembly, which is six times as slow.
  */
 export class ContentDigests {
   readonly #blobs: BlobStore
@@ -55,7 +51,7 @@ export class ContentDigests {
     return digest === undefined ? { bytes, digest } : { bytes: digested(bytes, digest), digest }
   }
 
-  /** To be called with what `watch` returned, when this many bytes are recorded: they never change any more. */
+  /** Caches the digest of what `watch` returned, if it is that of the recorded bytes, which never change. */
   cacheDigest ({ blobId }: UploadRecord, { digest }: WatchedBytes, recordedBytes: number): void {
     if (digest?.size === recordedBytes) this.#cached.set(blobId, digest)
   }
@@ -83,7 +79,7 @@ export class ContentDigests {
   }
 
   /**
-   * Adds the bytes that follow to a digest. That of the parts before a wrong one stays cached.
+   * Adds the bytes that a digest lacks. If a part is damaged, the digest of the parts before it stays cached.
    * @throws file_damaged.
    */
   async #addRest ({ blobId }: UploadRecord, draft: Draft, { digest, signal }: Rest): Promise<RunningDigest> {

@@ -21,7 +21,7 @@ export function wantsInterim (headers: Headers): boolean {
 }
 
 /**
- * What a creation says about the length of the file, and whether it has all of it.
+ * The length of the file, if a creation tells it, and whether its content is all of the file.
  * @throws upload_length_inconsistent.
  */
 export function draftContent (headers: Headers, announcedBytes: number | undefined, { isWhole = false } = {}): Pick<UploadAppend, 'length' | 'isLast'> {
@@ -47,10 +47,7 @@ export function draftAppend (headers: Headers, announcedBytes: number | undefine
   return { offset, length, isLast }
 }
 
-/**
- * The file name in `Content-Disposition`, if there is one. Its bytes are read as UTF-8 if they are that: curl sends
- * what was typed.
- */
+/** The file name in `Content-Disposition`, if any. Raw UTF-8 is accepted: curl sends what was typed. */
 function dispositionName (headers: Headers): string | undefined {
   const field = fieldOf(headers, 'content-disposition') ?? ''
   const text = Buffer.from(field, 'latin1').toString()

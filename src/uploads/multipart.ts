@@ -104,11 +104,10 @@ async function * translateErrors<T> (items: AsyncIterable<T>): AsyncGenerator<T>
     yield * items
   } catch (error) {
     const { code, constructor } = error as NodeJS.ErrnoException
-    // Another field is called like a property of `Object.prototype`. The parser says so at the end of the form, and
-    // skips the field.
+    // A field is named like a property of `Object.prototype`. The parser skips it, and throws at the end of the form.
     if (code === 'FST_PROTO_VIOLATION') return
     if (code === 'FST_PARTS_LIMIT') throw new Problem('malformed_multipart', { detail: `A form may have at most ${multipartLimits.parts} parts.`, cause: error })
-    // The parser's other errors are plain ones. A TypeError, for example, is a fault of the server.
+    // The parser's other errors are plain `Error`s. Anything else, such as a TypeError, is a fault of the server.
     throw constructor === Error ? new Problem('upload_incomplete', { cause: error }) : error
   }
 }
@@ -128,21 +127,20 @@ interface DelimiterCounter extends FormReader {
 
 /**
  * Counts the parts of a form.
- * @throws malformed_multipart for a delimiter that neither ends its line nor is the closing one: the parser would end
- * the file there, and store the beginning of it.
+ * @throws malformed_multipart if other text follows a delimiter on its line: the parser would cut the file there.
  */
 function createDelimiterCounter (boundary: string): DelimiterCounter {
   const delimiter = Buffer.from(`\r\n--${boundary}`)
   // A delimiter with the two bytes that tell its kind.
   const length = delimiter.length + 2
-  // What may be the beginning of a delimiter; at first the line end that the first delimiter of a form lacks.
+  // The end of the last chunk, where a delimiter may begin. At first the line end that the first delimiter lacks.
   let tail: Buffer = Buffer.from('\r\n')
   let count = 0
   let isClosed = false
 
   function scan (bytes: Buffer): void {
-    for (let at = bytes.indexOf(delimiter); at !== -1 &&
-      at + length <= bytes.length && !isClosed; at = bytes.indexOf(delimiter, at + 1)) {
+    let at = bytes.indexOf(delimiter)
+    for (; at !== -1 && at + length <= bytes.length && !isClosed; at = bytes.indexOf(delimiter, at + 1)) {
       const next = bytes.toString('latin1', at + delimiter.length, at + length)
       isClosed = next === '--'
       if (!isClosed && next !== '\r\n') throw new Problem('malformed_multipart', { detail: 'A delimiter is followed by other text on its line.' })
@@ -168,10 +166,7 @@ interface TypeReader extends FormReader {
   declared (): string | undefined
 }
 
-/**
- * Reads the media type of the first file from its headers: the parser drops parameters and says `text/plain` if none is
- * declared.
- */
+/** Reads the type of the first file from its headers: the parser drops parameters, and defaults to `text/plain`. */
 function createTypeReader (boundary: string): TypeReader {
   const delimiter = `\r\n--${boundary}`
   let text = '\r\n'

@@ -8,20 +8,23 @@ import type { Headers } from './upload-fields.ts'
 /** What the content of a request says about the file. */
 export type Completion = Pick<UploadAppend, 'length' | 'isLast'>
 
+type Creation = Pick<UploadCreation, 'name' | 'type'> & Completion
+type Append = Pick<UploadAppend, 'offset'> & Completion
+
 /**
- * What a creation by `POST` says about the file and its beginning.
+ * Reads the headers of a creation by `POST`, of tus or the IETF draft.
  * @throws upload_protocol_missing, partial_upload, tus_version_unsupported, upload_header_invalid,
  * unsupported_media_type, upload_length_inconsistent.
  */
-export function startOf (headers: Headers, announcedBytes: number | undefined): Pick<UploadCreation, 'name' | 'type'> & Completion {
+export function creationOf (headers: Headers, announcedBytes: number | undefined): Creation {
   if (protocolOf(headers) === 'draft') return { ...draftFile(headers), ...draftContent(headers, announcedBytes) }
-  // Without a type it is what the protocol says.
+  // Without a Content-Type, the protocol decides.
   if (announcedBytes !== 0 && headers['content-type'] !== undefined) requireTusBytes(headers)
   return { ...tusCreation(headers), isLast: false }
 }
 
-/** What an append by `PATCH` says about its bytes. @throws as `startOf`. */
-export function partOf (headers: Headers, announcedBytes: number | undefined): Pick<UploadAppend, 'offset'> & Completion {
+/** Reads the headers of an append by `PATCH`. @throws as `creationOf`. */
+export function appendOf (headers: Headers, announcedBytes: number | undefined): Append {
   return protocolOf(headers) === 'tus' ? tusAppend(headers) : draftAppend(headers, announcedBytes)
 }
 

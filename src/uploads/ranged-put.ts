@@ -8,9 +8,8 @@ import { fieldOf, type Headers } from './upload-fields.ts'
 const RANGE = /^bytes (\d+)-(-?\d+)\/(\d+)$/i
 
 /**
- * The rest of a file, which a range holds; undefined if the request has no range, or one that is the whole file (`curl
- * -C -`).
- * @throws content_range_invalid if it is anything else than the rest of the file, or the content has another length.
+ * The rest of a file; undefined if there is no `Content-Range`, or it is the whole file (`curl -C -`).
+ * @throws content_range_invalid if the range does not end with the file, or has another length than the content.
  */
 export function findRest (headers: Headers, announcedBytes: number | undefined): Pick<UploadAppend, 'offset' | 'length' | 'isLast'> | undefined {
   const text = fieldOf(headers, 'content-range')
@@ -22,7 +21,7 @@ export function findRest (headers: Headers, announcedBytes: number | undefined):
   return offset === 0 ? undefined : { offset, length, isLast: true }
 }
 
-/** For a range without an upload that it could continue: the file has to be sent from the beginning. */
+/** For a range that continues no upload: the client must send the whole file. */
 export function nothingToContinue (offset: number): Problem {
   return new Problem('upload_offset_mismatch', {
     detail: 'No unfinished upload of this name was begun with PUT: send the file from its beginning.',

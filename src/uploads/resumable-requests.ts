@@ -50,7 +50,7 @@ export class UploadRequests {
       sendInterim(request.raw, { location, 'upload-limit': remainingLimit(this.#uploads.limits, upload, Date.now()) })
     }
     if (announcedBytes === 0) return upload
-    // Also of a failure: the client can continue or cancel what was created.
+    // Also sent with a failure: the client can continue or cancel the upload.
     reply.header('location', location)
     return this.append(exchange, upload.id, { ...body, offset: 0, length, isLast })
   }
@@ -82,7 +82,7 @@ export function signalOfClient ({ raw }: FastifyReply): AbortSignal {
 }
 
 /**
- * Tells the address of an upload before its content is read: with it the client can continue after a lost connection.
+ * Sends the address of an upload before its content is read, so that a client can continue if the connection breaks.
  */
 function sendInterim (request: IncomingMessage, fields: Record<string, string>): void {
   const headers = { ...fields, 'upload-draft-interop-version': String(INTEROP_VERSION) }
@@ -110,7 +110,7 @@ export function acceptAnyBody (app: FastifyInstance): void {
   })
 }
 
-/** Adds the headers that are the same for all answers of a Fastify scope, failures included, and describes them. */
+/** Adds the headers that all responses of a Fastify scope have, failures included, and documents them. */
 export function addUploadHeaders (app: FastifyInstance, { limits }: ResumableUploads): void {
   app.addHook('onRoute', route => describeHeaders(route))
   app.addHook('onSend', ({ headers, url }, reply, _payload, done) => {
@@ -120,10 +120,10 @@ export function addUploadHeaders (app: FastifyInstance, { limits }: ResumableUpl
   })
 }
 
-/** Statuses that an upload may have been created before. */
+/** Statuses of a refused content: the upload may have been created before. */
 const CONTENT_REFUSED = new Set([400, 404, 409, 412, 413, 500, 503, 507])
 
-/** What creates an upload and appends to it in one request. */
+/** Whether a route creates an upload and appends to it in one request. */
 function isCreation ({ method, url }: RouteOptions): boolean {
   return method === 'PUT' || (method === 'POST' && url === UPLOADS_PATH)
 }

@@ -7,7 +7,7 @@ import { cutPage, nextPageOf, pageOf } from '../http/pagination.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
 import { preconditionOf } from '../metadata/preconditions.ts'
 import { openPartialBody } from './body.ts'
-import { partOf, startOf } from './protocol.ts'
+import { appendOf, creationOf } from './protocol.ts'
 import {
   acceptAnyBody, addUploadHeaders, signalOfClient, streamedBody, UploadRequests, type Exchange
 } from './resumable-requests.ts'
@@ -42,7 +42,7 @@ export const resumableUploadRoutes: FastifyPluginAsyncTypebox<ResumableRoutesOpt
     schema: createUpload
   }, async (request, reply) => {
     const body = openPartialBody(request.raw)
-    const { name, type, ...content } = startOf(request.headers, body.announcedBytes)
+    const { name, type, ...content } = creationOf(request.headers, body.announcedBytes)
     const creation = {
       name,
       type,
@@ -63,10 +63,8 @@ export const resumableUploadRoutes: FastifyPluginAsyncTypebox<ResumableRoutesOpt
     schema: listUploads
   }, async (request, reply) => {
     const { beforeId: before, limit } = pageOf(request.query)
-    const { name } = request.query
-    const found = await uploads.list(
-      callerOf(request).account, { name: name === undefined ? undefined : storedName(name), before, limit }
-    )
+    const name = request.query.name === undefined ? undefined : storedName(request.query.name)
+    const found = await uploads.list(callerOf(request).account, { name, before, limit })
     const { entries, next } = cutPage(found, limit, ({ sequence }) => String(sequence))
     if (next !== null) reply.header('link', links.toNext(request.raw, UPLOADS_PATH, { ...request.query, limit: String(limit - 1), cursor: next }))
     return { uploads: entries.map(uploadOf), next }
@@ -121,7 +119,7 @@ export const resumableUploadRoutes: FastifyPluginAsyncTypebox<ResumableRoutesOpt
   async function append (exchange: Exchange, id: string) {
     const { headers, raw } = exchange.request
     const body = openPartialBody(raw)
-    const upload = await requests.append(exchange, id, { ...partOf(headers, body.announcedBytes), ...body })
+    const upload = await requests.append(exchange, id, { ...appendOf(headers, body.announcedBytes), ...body })
     requests.describe(exchange, upload)
     // Clients of tus accept no other status.
     return upload.result === undefined || isTus(headers)

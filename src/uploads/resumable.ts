@@ -49,6 +49,8 @@ interface Turn { readonly controller: AbortController, readonly ended: Promise<u
 
 /** Uploads that survive lost connections and restarts, whatever protocol their clients speak. */
 export class ResumableUploads {
+  /** For clients. */
+  readonly limits: UploadLimits
   readonly #options: ResumableOptions
   readonly #sessions: SessionOptions
   readonly #turns = new Map<string, Turn>()
@@ -57,41 +59,37 @@ export class ResumableUploads {
   constructor (options: ResumableOptions) {
     const { limits: { maxFileBytes, uploadExpiryHours }, ...parts } = options
     this.#options = options
+    this.limits = { maxBytes: maxFileBytes, maxAgeSeconds: uploadExpiryHours * 3600 }
     const digests = new ContentDigests(parts.blobs)
     this.#sessions = { ...parts, digests, maxFileBytes, lifetimeMilliseconds: uploadExpiryHours * 3600_000 }
   }
 
-  /** `max-size` and `max-age` for clients: bytes, and seconds since the last byte. */
-  get limits (): UploadLimits {
-    const { maxFileBytes, lifetimeMilliseconds } = this.#sessions
-    return { maxBytes: maxFileBytes, maxAgeSeconds: lifetimeMilliseconds / 1000 }
-  }
-
   /**
-   * Creates an upload without bytes. One of length 0 is complete, unless it has content, which is to be refused.
+   * Creates an upload with offset 0. If its length and its content are 0 bytes, it is complete at once.
    * @throws name_invalid, extension_not_allowed, file_too_large, quota_exceeded, too_many_uploads, precondition_failed
    * if it is certain, digest_malformed, storage_full.
    */
   async create (request: UploadCreation): Promise<UploadRecord> {
     const { files, room, metadata, quotas } = this.#options
-    const { owner, type, length, announcedBytes, method, precondition, uploadMetadata = null, reprDigest = null } =
-      request
+    const { owner, length = null, announcedBytes, method, precondition } = request
     const id = createBlobId()
     const name = files.acceptName(request.name ?? id)
     await this.#checkCreation(request, name)
-    const content = { name, type: mediaTypeOf(name, type), length: length ?? null, uploadMetadata, reprDigest }
     const added = {
-      ...content,
       id,
       ownerId: owner.id,
+      name,
+      type: mediaTypeOf(name, request.type),
       blobId: createBlobId(),
+      length,
       method,
       precondition,
+      uploadMetadata: request.uploadMetadata ?? null,
+      reprDigest: request.reprDigest ?? null,
       lifetimeMilliseconds: this.#sessions.lifetimeMilliseconds
     }
-    const upload = await room.withRoom(
-      owner.id, () => metadata.uploads.add(added, { maxUploads: MAX_UPLOADS, quota: quotas.of(owner) })
-    )
+    const limits = { maxUploads: MAX_UPLOADS, quota: quotas.of(owner) }
+    const upload = await room.withRoom(owner.id, () => metadata.uploads.add(added, limits))
     if (length !== 0 || announcedBytes !== 0) return upload
     return this.append(owner, upload.id, { ...noBytes, offset: 0, announcedBytes: 0, length: undefined, isLast: true })
   }
@@ -132,7 +130,7 @@ export class ResumableUploads {
   }
 
   /**
-   * The offset on stable storage. Ends an append that is under way, after what it has received is committed.
+   * The offset on stable storage. Ends a running append once its bytes are committed.
    * @throws not_found, precondition_failed if all bytes are there and the file was refused.
    */
   offset (owner: AccountRecord, id: string, clientGone?: AbortSignal): Promise<UploadRecord> {
@@ -140,12 +138,11 @@ export class ResumableUploads {
   }
 
   /**
-   * Appends bytes. Ends an append that is under way. When the length is reached, or the last bytes have ended, one
-   * transaction ends the upload and adds the file, which `Files.store` can't do. An empty append at the full offset
-   * tries that again, or repeats its answer.
+   * Appends bytes, and ends a running append. After the last byte, one transaction ends the upload and adds the file.
+   * An empty append at the full offset retries that, or returns the stored file.
    * @throws not_found, upload_offset_mismatch, upload_length_inconsistent, upload_completed, upload_taken_over,
-   * file_too_large, quota_exceeded, digest_mismatch, precondition_failed, storage_full, and what `bytes` throws, after
-   * what arrived is committed.
+   * file_too_large, quota_exceeded, digest_mismatch, precondition_failed, storage_full, and what `bytes` throws, once
+   * the bytes before are committed.
    */
   append (owner: AccountRecord, id: string, append: UploadAppend): Promise<UploadRecord> {
     return this.#inTurn(owner, id, session => session.append(append).catch(async (error: unknown) => {
@@ -160,7 +157,7 @@ export class ResumableUploads {
     return this.#inTurn(owner, id, session => session.end())
   }
 
-  /** Ends all appends that are under way, after what they have received is committed; for SIGTERM. */
+  /** Ends all running appends once their bytes are committed. For SIGTERM. */
   stop (): void {
     this.#stopped = new Problem('stopping', { headers: { 'retry-after': '5' } })
     for (const { controller } of this.#turns.values()) controller.abort(this.#stopped)
@@ -171,10 +168,7 @@ export class ResumableUploads {
     await Promise.all(Array.from(this.#turns.values(), ({ ended }) => ended))
   }
 
-  /**
-   * Ends the request about the same upload that is in progress, waits until it has ended, and runs `work`, which the
-   * next one ends.
-   */
+  /** Aborts the running request about this upload, waits for its end, and runs `work`. The next request aborts that. */
   async #inTurn<T> (owner: AccountRecord, id: string, work: (session: UploadSession) => Promise<T>): Promise<T> {
     if (!isBlobId(id)) throw new Problem('not_found')
     // One account can't interrupt another's upload.

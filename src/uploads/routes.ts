@@ -33,7 +33,7 @@ interface UploadRoutesOptions {
   limitTransfers: TransferLimits
 }
 
-/** The longest body that is stored in one piece although the client could continue it: sending it again costs less. */
+/** A complete body up to this size does not become a resumable upload: sending it again costs less. */
 const MAX_ORDINARY_BYTES = 1024 ** 2
 
 /** The methods of each path of uploads. */
@@ -89,10 +89,7 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
     return sendUpload(exchange, uploadOf(part), uploadUrl(part, request.raw, links))
   })
 
-  /**
-   * Stores the content of a request as a part of an upload that can be continued; undefined if it is to be stored as a
-   * whole.
-   */
+  /** Stores the body as a part of a resumable upload; undefined if it is the whole file. */
   async function storePart (exchange: Exchange, name: string): Promise<UploadRecord | undefined> {
     const { request } = exchange
     const { headers } = request
@@ -130,7 +127,7 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
   }
 }
 
-/** `OPTIONS`, which tells without a credential what uploads can do. */
+/** `OPTIONS`: the protocols and limits of uploads. No credentials required. */
 export const uploadDiscoveryRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (
   app, { uploads: { limits } }
 ) => {
@@ -149,19 +146,13 @@ export const uploadDiscoveryRoutes: FastifyPluginAsyncTypebox<UploadRoutesOption
   }
 }
 
-/**
- * Answers like `POST /api/uploads`. The document says so only in words: with two schemas, every generated client would
- * have to handle both answers.
- */
+/** Answers like `POST /api/uploads`. Not in the schema: every generated client would have to handle both answers. */
 function sendUpload ({ reply }: Exchange, upload: ReturnType<typeof uploadOf>, url: string): FastifyReply {
   return reply.code(201).header('location', url).type('application/json; charset=utf-8')
     .serializer(JSON.stringify).send(upload)
 }
 
-/**
- * The file in a form. Its name is not known before the form is read, and its size only roughly.
- * @throws file_missing.
- */
+/** The file in a form. Its name is unknown until the form is read; its size is known roughly. @throws file_missing. */
 function formUpload (request: FastifyRequest, maxFileBytes: number): IncomingBody {
   const contentType = request.headers['content-type']
   if (contentType === undefined) throw new Problem('file_missing')
@@ -176,15 +167,14 @@ function formUpload (request: FastifyRequest, maxFileBytes: number): IncomingBod
         body,
         contentType,
         maxFileBytes,
-        parse: (source, options) =>
-          withBody(request, source).parts(options) as AsyncIterable<MultipartFile>
+        parse: (source, options) => withBody(request, source).parts(options) as AsyncIterable<MultipartFile>
       }, use)
       body.confirm()
     }
   }
 }
 
-/** The request as `@fastify/multipart` reads it, with `source` as its body: the plugin would read the socket itself. */
+/** The request with `source` as its body, for `@fastify/multipart`, which would read the socket itself. */
 function withBody (request: FastifyRequest, source: Readable): FastifyRequest {
   const raw = Object.assign(source, { headers: request.raw.headers })
   return Object.create(request, { raw: { value: raw } }) as FastifyRequest

@@ -14,16 +14,16 @@ const bodyDigest = {
 }
 
 /** Digests that a form is verified with. */
-export const FormDigestHeaders = Type.Object({ ...bodyDigest, 'repr-digest': Field('The same as `Content-Digest`, because a form is always complete.') })
+const FormDigestHeaders = Type.Object({ ...bodyDigest, 'repr-digest': Field('The same as `Content-Digest`, because a form is always complete.') })
 
 /** Digests that a raw upload is verified with. */
-export const DigestHeaders = Type.Object({
+const DigestHeaders = Type.Object({
   ...bodyDigest,
   'repr-digest': Field('Digest of the whole file (RFC 9530 section 3). The same as `Content-Digest` if the body is the whole file.')
 })
 
 /** A form with one part `file`. For the document only: the parts are checked as they arrive. */
-export const UploadForm = Type.Object({
+const UploadForm = Type.Object({
   file: Bytes('The file; its `filename` becomes the name.')
 }, { description: 'Exactly one part `file`. Other fields are ignored.' })
 
@@ -90,7 +90,7 @@ export const UploadAppendHeaders = Type.Object({
 })
 
 /** Headers of `PUT /uploads/{name}` for uploads that can be continued. */
-export const ResumablePutHeaders = Type.Object({
+const ResumablePutHeaders = Type.Object({
   'upload-complete': Field('`?1` makes an upload of more than 1 MiB resumable; `?0` begins one with more content to follow (draft-ietf-httpbis-resumable-upload).'),
   ...uploadLength,
   'content-range': Field('`bytes 5-9/10`: the rest of a file whose unfinished upload was begun with `PUT` (RFC 9110 section 14.5). `curl -C OFFSET -T FILE` sends it.'),

@@ -9,8 +9,8 @@ import { declaredFile } from './upload-metadata.ts'
 
 export const TUS_VERSION = '1.0.0'
 
-/** What a 412 must have, if it is about the version. */
-const tellVersion = { 'tus-version': TUS_VERSION }
+/** A 412 about the version must have this header. */
+const versionHeader = { 'tus-version': TUS_VERSION }
 
 /** What `OPTIONS` says about the protocol. */
 export const tusDiscovery: FieldValues = {
@@ -25,13 +25,13 @@ export const OVERRIDES = ['PATCH', 'HEAD', 'DELETE'] as const
 export function isTus (headers: Headers): boolean {
   const version = fieldOf(headers, 'tus-resumable')
   if (version === undefined) return false
-  if (version.trim() !== TUS_VERSION) throw new Problem('tus_version_unsupported', { headers: tellVersion })
+  if (version.trim() !== TUS_VERSION) throw new Problem('tus_version_unsupported', { headers: versionHeader })
   return true
 }
 
-/** For a request that follows no protocol: a client of tus forgot its version. */
+/** For a request that follows no protocol: perhaps one of tus without its version. */
 export function protocolMissing (detail: string): Problem {
-  return new Problem('upload_protocol_missing', { detail, headers: tellVersion })
+  return new Problem('upload_protocol_missing', { detail, headers: versionHeader })
 }
 
 /**

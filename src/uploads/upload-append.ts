@@ -14,8 +14,8 @@ export interface UploadAppend {
   /** Whether the file ends with these bytes. */
   readonly isLast: boolean
   /**
-   * Throws if the bytes, when they have ended, do not match their digest. Undefined if none was announced; with one,
-   * bytes are kept all or not at all.
+   * To be called after the last byte: throws if the digest differs. Undefined without a digest. With one, the bytes are
+   * kept all or not at all.
    */
   readonly confirm: (() => void) | undefined
   /** `Repr-Digest` of the file, once the bytes have ended: it may be a trailer field. */
@@ -28,14 +28,14 @@ export interface UploadAppend {
 
 export const noBytes: Pick<UploadAppend, 'bytes' | 'confirm'> = { bytes: { async * [Symbol.asyncIterator] () {} }, confirm: undefined }
 
-/** Aborted with `signal`, or with the other one if there is one. */
+/** Aborted when either signal is. `other` is optional. */
 export function either (signal: AbortSignal, other: AbortSignal | undefined): AbortSignal {
   return other === undefined ? signal : AbortSignal.any([signal, other])
 }
 
 interface Confirmed { readonly bytes: AsyncIterable<Buffer>, readonly confirm: (() => void) | undefined }
 
-/** Bytes until the signal is aborted, and the confirmation at their end. Fails with the reason of the signal. */
+/** Yields bytes until the signal aborts, whose reason it throws. Calls `confirm` after the last byte. */
 export async function * untilAborted ({ bytes, confirm }: Confirmed, signal: AbortSignal): AsyncGenerator<Buffer> {
   const iterator = bytes[Symbol.asyncIterator]()
   // Not `Promise.race` with a promise of the abort: that promise would keep every chunk until it settles.
@@ -58,7 +58,7 @@ export async function * untilAborted ({ bytes, confirm }: Confirmed, signal: Abo
   }
 }
 
-/** What the refusal of an append says about the upload. */
+/** The headers of a refused append: the state of the upload. */
 export function offsetFields ({ offset, result }: UploadRecord): Record<string, string> {
   return { 'upload-offset': String(offset), 'upload-complete': result === undefined ? '?0' : '?1' }
 }

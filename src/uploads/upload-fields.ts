@@ -12,10 +12,7 @@ export type FieldValues = Record<string, string>
 export const TUS_BYTES = 'application/offset+octet-stream'
 export const DRAFT_BYTES = 'application/partial-upload'
 
-/**
- * What `curl --data-binary` and `wget --body-file` call every body, unless they are told its type. It says nothing
- * about the file.
- */
+/** The type that `curl --data-binary` and `wget --body-file` send by default. It says nothing about the file. */
 export const FORM_FIELDS = 'application/x-www-form-urlencoded'
 
 /** Integers of structured fields have up to 15 digits (RFC 9651 section 3.3.1). */
@@ -29,23 +26,18 @@ export function fieldOf (headers: Headers, name: string): string | undefined {
   return headers[name]?.toString()
 }
 
-/**
- * Whether the content of a request has this media type. Parameters are ignored: neither type of appended bytes has any.
- */
+/** Whether the content has this media type. Parameters are ignored: the types of appended bytes have none. */
 export function hasType (headers: Headers, type: string): boolean {
   return fieldOf(headers, 'content-type')?.split(';')[0]?.trim().toLowerCase() === type
 }
 
-/** The value of a structured field with a Boolean. Other values are ignored, as the draft requires (section 4.1.2). */
+/** The value of a structured field with a Boolean. Others are ignored (section 4.1.2 of the draft). */
 export function findBoolean (headers: Headers, name: string): boolean | undefined {
   const value = findItem(headers, name)
   return typeof value === 'boolean' ? value : undefined
 }
 
-/**
- * The value of a structured field with a non-negative integer. Other values are ignored, as the draft requires (section
- * 4.1.1).
- */
+/** The value of a structured field with a non-negative integer. Others are ignored (section 4.1.1 of the draft). */
 export function findCount (headers: Headers, name: string): number | undefined {
   const value = findItem(headers, name)
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 ? value : undefined

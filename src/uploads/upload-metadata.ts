@@ -2,7 +2,7 @@ import { MAX_METADATA_BYTES } from '../metadata/uploads-repository.ts'
 import { fieldOf, refuseField, type Headers } from './upload-fields.ts'
 
 /** What `Upload-Metadata` of tus says about the file; undefined if it does not. */
-export interface DeclaredFile { readonly name: string | undefined, readonly type: string | undefined }
+interface DeclaredFile { readonly name: string | undefined, readonly type: string | undefined }
 
 /** Base64 with padding, as tus requires. */
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
@@ -15,8 +15,7 @@ export function findUploadMetadata (headers: Headers): string | undefined {
 }
 
 /**
- * Reads `Upload-Metadata`: pairs of a key and a value in Base64. Clients use two keys for the name and two for the
- * type.
+ * Reads `Upload-Metadata`: pairs of a key and a Base64 value. Name and type have two keys each in use.
  * @throws upload_header_invalid.
  */
 export function declaredFile (headers: Headers): DeclaredFile {

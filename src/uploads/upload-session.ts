@@ -23,10 +23,7 @@ export interface SessionOptions {
   readonly lifetimeMilliseconds: number
 }
 
-/**
- * `receiving`: bytes are missing. `received`: all are there, and it is to become a file. `refused`: it could not,
- * because of its precondition.
- */
+/** `receiving`: bytes are missing. `received`: complete, but not yet a file. `refused`: by its precondition. */
 type State = 'receiving' | 'received' | 'refused' | 'stored'
 
 function stateOf ({ offset, length, result, isRefused }: UploadRecord): State {
@@ -35,7 +32,7 @@ function stateOf ({ offset, length, result, isRefused }: UploadRecord): State {
   return isRefused ? 'refused' : 'received'
 }
 
-/** The last bytes, the field of the request that sent them, and what ends their verification. */
+/** The last bytes, the `Repr-Digest` sent with them, and the signal that aborts their verification. */
 interface Ending {
   readonly watched?: WatchedBytes | undefined
   readonly reprDigest?: string | undefined
@@ -72,7 +69,7 @@ export class UploadSession {
     files.sweep()
   }
 
-  /** Returns the offset. If all bytes have arrived, first stores the file, or throws why it was refused. */
+  /** Returns the upload. If all bytes have arrived, first stores the file, or throws why it was refused. */
   async complete (clientGone: AbortSignal | undefined): Promise<UploadRecord> {
     const upload = await this.#settle()
     const state = stateOf(upload)
@@ -97,7 +94,7 @@ export class UploadSession {
     const signal = either(this.#signal, append.clientGone)
     const store = (whole: UploadRecord, watched?: WatchedBytes) =>
       this.#store(whole, { watched, reprDigest: append.reprDigest?.(), signal })
-    // An empty file is received as well: that is what makes its bytes.
+    // An empty file goes through `#receive` too, which creates its blob.
     if (upload.offset === length && length > 0) {
       await requireEmpty(append, this.#signal)
       if (stateOf(upload) !== 'receiving') return store(upload)
@@ -112,10 +109,7 @@ export class UploadSession {
     return received
   }
 
-  /**
-   * Reads the upload with a final offset: takes it over from an append that is in progress, or was when its process
-   * died.
-   */
+  /** Reads the upload once its offset is final: takes it over from an append that is running or whose process died. */
   async #settle (): Promise<UploadRecord> {
     const upload = await this.read()
     return upload.isAppending ? this.#takeOver({ isAppending: false }) : upload
@@ -185,20 +179,19 @@ export class UploadSession {
     const watched = digests.watch(upload, untilAborted(append, this.#signal))
     let recorded: Draft = { size: offset, state }
 
-    // Without a length the bytes are all there when those of the last request have ended.
+    // Without a length, the upload is whole when the bytes of its last request have ended.
     const isWhole = (size: number, { isLast }: { isLast: boolean }) =>
       size === length || (length === null && append.isLast && isLast)
 
     const save = async (draft: Draft, { isLast }: { isLast: boolean }) => {
       const { size, state } = draft
       const isAll = isWhole(size, { isLast })
-      // The last offset is recorded with the file, in one transaction. A draft with a state is made a blob before,
-      // which can be repeated.
+      // The last offset is recorded with the file. A draft with a state is saved before that: `finish` needs it, and
+      // may be repeated.
       if (isAll && !(isLast && state !== null)) return recorded
+      const progress = { offset: size, state, length: isAll ? size : length }
       try {
-        await this.#save(
-          upload, { offset: size, state, length: isAll ? size : length }, { isAppending: isAll || !isLast }
-        )
+        await this.#save(upload, progress, { isAppending: isAll || !isLast })
       } catch (error) {
         if (!(error instanceof Problem) || !SUPERSEDED.includes(error.code)) throw error
         // Read again: the answer to an earlier attempt to save may have been lost, and then its bytes are in use.
@@ -219,9 +212,8 @@ export class UploadSession {
         // Bytes with a digest are kept all or not at all.
         isAtomic: append.confirm !== undefined
       })
-      return {
-        received: { ...upload, offset: size, state, length }, watched, isComplete: isWhole(size, { isLast: true })
-      }
+      const received = { ...upload, offset: size, state, length }
+      return { received, watched, isComplete: isWhole(size, { isLast: true }) }
     } catch (error) {
       if (error instanceof Superseded) throw error.cause
       if (!(error instanceof Problem) || error.code !== 'file_too_large') throw error
@@ -235,12 +227,10 @@ export class UploadSession {
    * Records what has arrived, also on a full disk.
    * @throws upload_taken_over, not_found, quota_exceeded, storage_full.
    */
-  async #save (
-    upload: UploadRecord, progress: UploadProgress, { isAppending }: { isAppending: boolean }
-  ): Promise<void> {
+  async #save (upload: UploadRecord, progress: UploadProgress, at: { isAppending: boolean }): Promise<void> {
     const { metadata, reserve, room, quotas } = this.#options
-    const record = () =>
-      metadata.uploads.save(this.#changeOf(upload, progress), { isAppending, quota: quotas.of(this.#owner) })
+    const change = this.#changeOf(upload, progress)
+    const record = () => metadata.uploads.save(change, { ...at, quota: quotas.of(this.#owner) })
     await reserve.withSpace(() => room.withRoom(this.#owner.id, record))
   }
 
@@ -258,20 +248,19 @@ export class UploadSession {
     const whole = { offset: size, state, length: size }
     await blobs.finish(blobId, { size, state })
     const store = async () => {
-      const sha256 = await digests.verify(
-        upload, { size, state }, { watched, reprDigests: [upload.reprDigest ?? undefined, reprDigest], signal }
-      )
+      const reprDigests = [upload.reprDigest ?? undefined, reprDigest]
+      const sha256 = await digests.verify(upload, { size, state }, { watched, reprDigests, signal })
       return room.withRoom(this.#owner.id, () =>
         metadata.uploads.finish(this.#changeOf(upload, whole), { sha256, quota: quotas.of(this.#owner) }))
     }
     const stored = await store().catch(async (error: unknown) => {
       if (error instanceof Problem && error.code === 'digest_mismatch') await this.end()
-      // Nothing can be appended after it: the next request finds all bytes, and goes on here.
+      // Records the full offset, so that the next request continues here.
       else await this.#save(upload, whole, { isAppending: true }).catch(() => {})
       throw error
     })
     if (stored === undefined) throw refusal(size)
-    // Bytes that were replaced, duplicates, or kept content that was deleted for space.
+    // Deletes replaced bytes, duplicates, and kept content that made room.
     if (!stored.isNew || this.#owner.keptBytes > 0) files.sweep()
     return { ...upload, ...whole, result: stored }
   }

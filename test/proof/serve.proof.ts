@@ -156,12 +156,12 @@ test('a server on SQLite and a folder loads neither the driver of PostgreSQL nor
       return next(url, context)
     }`
   const recording = withFault(`import { register } from 'node:module'; register(${JSON.stringify(`data:text/javascript,${encodeURIComponent(hook)}`)})`)
-  const loaded = async () => new Set((await readFile(record, 'utf8')).match(/(?<=node_modules\/)(?:pg(?=\/)|@aws-sdk(?=\/)|fastify(?=\/))/g))
+  const loaded = async () => new Set((await readFile(record, 'utf8')).match(/(?<=node_modules\/)(?:pg(?=\/)|@aws-sdk(?=\/)|drizzle-orm(?=\/))/g))
   const { end } = await spawnUncounted(t, { DATA_DIR: join(t.testdirName, 'data'), ...recording })
   await end('SIGTERM')
-  t.strictSame(await loaded(), new Set(['fastify']))
+  t.strictSame(await loaded(), new Set(['drizzle-orm']))
   await t.rejects(spawnUncounted(t, { DATA_DIR: join(t.testdirName, 'other'), DATABASE_URL: 'postgres://127.0.0.1:1/none', ...recording }))
-  t.strictSame(await loaded(), new Set(['fastify', 'pg']))
+  t.strictSame(await loaded(), new Set(['drizzle-orm', 'pg']))
 })
 
 test('a port in use is one line, exit 1, and the data folder is free again', async t => {

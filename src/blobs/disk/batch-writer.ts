@@ -2,19 +2,13 @@ import type { FileHandle } from 'node:fs/promises'
 import type { MakeRoom } from '../blob-store.ts'
 import type { FreeSpace } from './free-space.ts'
 
-/**
- * Size of one write if there is one upload: 1.7 times as fast as writes of 64 KiB, which is what a socket delivers at a
- * time.
- */
+/** Size of one write of a single upload: 1.7 times as fast as 64 KiB, which is what a socket delivers at a time. */
 const MAX_WRITE_BYTES = 1024 ** 2
 
 /** Concurrent uploads share `MAX_WRITE_BYTES`, but no write is smaller than this. */
 const MIN_WRITE_BYTES = 256 * 1024
 
-/**
- * Chunks in one write, the limit of `writev`: a client that sends single bytes would need 200 MB of objects for a
- * megabyte.
- */
+/** Chunks in one write, the limit of `writev`. Single bytes from a client need 200 MB of objects for a megabyte. */
 const MAX_WRITE_CHUNKS = 1024
 
 interface BatchWriterOptions {

@@ -9,7 +9,7 @@ import { BatchWriter } from './batch-writer.ts'
 import { BlobReadStream } from './blob-read-stream.ts'
 import { ignoreMissing, removeDurably } from './durable-removal.ts'
 import { type BlobPaths, type FileWriting, openDraft, openPending } from './file-writer.ts'
-import { FreeSpace } from './free-space.ts'
+import { FreeSpace, type FreeSpaceOptions } from './free-space.ts'
 import { createSmallFileReader } from './small-file-reader.ts'
 
 /** Size of one read, if few blobs are read: 256 MiB took 100 ms of CPU time, and 130 ms with 256 KiB. */
@@ -34,18 +34,17 @@ const FILE_BYTES = 4096
  * Opens the blobs in a folder, and makes the folders in it. `minFreeBytes`: space that uploads leave free, asked for at
  * every write.
  */
-export async function openDiskBlobs ({
-  folder, minFreeBytes
-}: { folder: string, minFreeBytes: () => number }): Promise<BlobStore> {
+export async function openDiskBlobs (options: FreeSpaceOptions): Promise<BlobStore> {
+  const { folder } = options
   const incoming = join(folder, dataFolderLayout.incoming)
   for (const path of [incoming, join(folder, dataFolderLayout.blobs)]) {
     await makeFolder(path)
     await chmod(path, 0o700)
   }
-  // Always, because the process that created them may have died before it could.
+  // Always, because the process that created the folders may have died before its sync.
   await sync(folder)
   const syncIncoming = await openSharedSync(incoming, entries => entries.sync())
-  return new DiskBlobs(folder, new FreeSpace({ folder, minFreeBytes }), syncIncoming)
+  return new DiskBlobs(folder, new FreeSpace(options), syncIncoming)
 }
 
 /**
@@ -71,20 +70,20 @@ class DiskBlobs implements BlobStore {
   }
 
   put (id: string, bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredBlob> {
-    return this.#counted(async () => ({
-      id, ...await putBytes(await openPending(this.#pathsOf(id), this.#writingWith(options)), bytes, options.maxBytes)
-    }))
+    return this.#counted(async () => {
+      const writer = await openPending(this.#pathsOf(id), this.#writingWith(options))
+      return { id, ...await putBytes(writer, bytes, options.maxBytes) }
+    })
   }
 
   append (id: string, draft: Draft, bytes: AsyncIterable<Uint8Array>, options: AppendOptions): Promise<Draft> {
-    return this.#counted(async () => appendBytes(
-      await openDraft(this.#pathsOf(id), { draft, ...options }, this.#writingWith(options)),
-      bytes,
-      { draft, ...options }
-    ))
+    return this.#counted(async () => {
+      const writer = await openDraft(this.#pathsOf(id), { draft, ...options }, this.#writingWith(options))
+      return appendBytes(writer, bytes, { draft, ...options })
+    })
   }
 
-  /** A draft whose file is in the place of a blob is one. */
+  /** Nothing to do: the file of a draft is in the place of a blob. */
   async finish (): Promise<void> {}
 
   requireSpace (bytes: number): Promise<void> {
@@ -232,7 +231,7 @@ class DiskBlobs implements BlobStore {
     return this.#atItsPath(id, path => open(path)).catch(failAsDamaged)
   }
 
-  /** All bytes of a small blob. One byte more tells a longer file. */
+  /** All bytes of a small blob. Reads one byte more, to notice a longer file. */
   async #readSmall (id: string, size: number): Promise<Buffer> {
     const bytes = await this.#atItsPath(id, path => this.#readSmallFile(id, path, size + 1)).catch(failAsDamaged)
     checkSize(id, { size: bytes.length }, size)

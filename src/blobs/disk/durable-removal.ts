@@ -11,10 +11,7 @@ import type { BlobPaths } from './file-writer.ts'
  */
 const CONCURRENT_CALLS = 3
 
-/**
- * Removes the files of blobs. Returns the ids of those that do not reappear after a power failure. Each folder is
- * synced once.
- */
+/** Removes the files of blobs, with one sync for each folder. Returns the ids that no power failure can bring back. */
 export async function removeDurably (ids: string[], pathsOf: (id: string) => BlobPaths): Promise<string[]> {
   const limit = pLimit(CONCURRENT_CALLS)
   const removed: string[] = []

@@ -24,7 +24,7 @@ export interface FileWriting {
 }
 
 /** A draft that is continued, and where its progress is recorded. */
-export interface Continued extends Pick<AppendOptions, 'save' | 'checkCurrent'> { readonly draft: Draft }
+interface Continued extends Pick<AppendOptions, 'save' | 'checkCurrent'> { readonly draft: Draft }
 
 /** Opens the writer of a new blob. */
 export async function openPending ({ pending }: BlobPaths, writing: FileWriting): Promise<BlobWriter> {
@@ -37,8 +37,9 @@ export async function openPending ({ pending }: BlobPaths, writing: FileWriting)
  */
 export async function openDraft (paths: BlobPaths, continued: Continued, writing: FileWriting): Promise<BlobWriter> {
   const { draft: { size } } = continued
-  const handle =
-    await (size === 0 ? writing.withRoom(() => createDraft(paths, continued.checkCurrent)) : openAt(paths.path, size))
+  const handle = size === 0
+    ? await writing.withRoom(() => createDraft(paths, continued.checkCurrent))
+    : await openAt(paths.path, size)
   return new FileWriter(handle, { continued }, writing)
 }
 
@@ -57,8 +58,8 @@ async function openAt (path: string, size: number): Promise<FileHandle> {
 }
 
 /**
- * Makes the file where the next start removes it, and moves it when metadata still refer to it: then its removal is
- * still to come. If the upload has ended meanwhile, the removal may have found nothing.
+ * Creates the file where the next start removes it, and moves it only if metadata still refer to it. If the upload has
+ * ended meanwhile, its removal may have found no file.
  */
 async function createDraft ({ pending, path }: BlobPaths, checkCurrent: AppendOptions['checkCurrent']): Promise<FileHandle> {
   const folder = dirname(path)

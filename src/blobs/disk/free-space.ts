@@ -3,16 +3,13 @@ import { isDiskFull } from '../../data-folder/durable-files.ts'
 import { Problem, storageFull } from '../../problems.ts'
 import type { DiskSpace, MakeRoom } from '../blob-store.ts'
 
-/**
- * A measurement is used for this long, minus what was written since: one statfs for each small upload took a fifth of
- * its time.
- */
+/** How long a measurement is used, minus what was written since: statfs took a fifth of the time of a small upload. */
 const CACHE_MILLISECONDS = 100
 
-/** How often something is tried on a full disk: meanwhile other uploads can take the room that was made. */
+/** How often a write is tried on a full disk: other uploads can take the room in between. */
 const ROOM_TRIES = 10
 
-interface FreeSpaceOptions {
+export interface FreeSpaceOptions {
   folder: string
   /** Space to keep free, asked for at every check. */
   minFreeBytes: () => number
@@ -55,8 +52,8 @@ export class FreeSpace {
 
   /**
    * Runs `write`, with its bytes counted as used meanwhile. If there is no space, runs it again once `makeRoom` has
-   * made some. If the disk itself refuses, its figures do not show why: inodes, a quota. Then as much is freed as is to
-   * be written.
+   * made some. If the disk itself refuses (no inodes, a disk quota), its figures do not show it: as many bytes are
+   * freed as are to be written.
    * @throws storage_full.
    */
   async during<T> (bytes: number, write: () => Promise<T>, makeRoom: MakeRoom | undefined): Promise<T> {

@@ -13,7 +13,7 @@ const openInPool = promisify(fs.open)
 const readInPool = promisify(fs.read)
 
 /** Reads at most `length` bytes of the file at `path`. `id` names its content, which never changes. */
-export type SmallFileReader = (id: string, path: string, length: number) => Promise<Buffer>
+type SmallFileReader = (id: string, path: string, length: number) => Promise<Buffer>
 
 export function createSmallFileReader (): SmallFileReader {
   const recentlyRead = new LRUCache<string, true>({ max: MAX_RECENTLY_READ })

@@ -19,7 +19,7 @@ interface ObjectContent {
 
 /**
  * Makes an object: in one request if there are no parts.
- * @throws unavailable, and then the object may be there all the same; file_damaged.
+ * @throws file_damaged; unavailable, although the object may have been made.
  */
 export async function completeObject (
   bucket: Bucket, key: string, { multipart, parts, next, buffer }: ObjectContent
@@ -32,9 +32,8 @@ export async function completeObject (
 }
 
 async function putObject (bucket: Bucket, key: string, bytes: Buffer): Promise<void> {
-  await bucket.requests.send(
-    new PutObjectCommand({ Bucket: bucket.name, Key: key, Body: bytes, ContentLength: bytes.length })
-  ).catch(failAsUnavailable)
+  const command = new PutObjectCommand({ Bucket: bucket.name, Key: key, Body: bytes, ContentLength: bytes.length })
+  await bucket.requests.send(command).catch(failAsUnavailable)
 }
 
 /** Makes an object of a draft, unless an earlier call has done it. @throws unavailable, file_damaged. */
@@ -43,9 +42,8 @@ export async function finishDraft (bucket: Bucket, id: string, draft: Draft): Pr
   const { uploadId, parts, tail, next } = stateOf(draft)
   const buffer = new PartBuffer(bucket, id, tail)
   try {
-    await completeObject(
-      bucket, key, { multipart: uploadId === null ? undefined : { key, uploadId }, parts, next, buffer }
-    )
+    const multipart = uploadId === null ? undefined : { key, uploadId }
+    await completeObject(bucket, key, { multipart, parts, next, buffer })
   } catch (error) {
     // The earlier call has removed the tail and the upload in parts, or its answer was lost.
     const isThere = await checkObject(bucket, { key, size: draft.size }).then(() => true, () => false)

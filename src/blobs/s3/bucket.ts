@@ -11,7 +11,7 @@ const CONNECT_MILLISECONDS = 5000
 const MAX_REQUESTS = 64
 
 /**
- * A download holds its connection until its client has read everything: a high limit, so that slow clients do not block
+ * A download holds its connection until its client has read it all: with a high limit, slow clients do not block
  * others.
  */
 const MAX_DOWNLOADS = 1024

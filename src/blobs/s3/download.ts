@@ -134,18 +134,15 @@ async function openRange (
 
 interface Reading { readonly pieces: readonly Piece[], readonly opened: Readable, readonly signal: AbortSignal }
 
-/**
- * The bytes of the pieces. The first range is open already; a request for each other one is sent when its turn comes.
- */
+/** The bytes of the pieces. The first range is open already; each other one is requested when its turn comes. */
 async function * bytesOf (bucket: Bucket, blob: Blob, { pieces, opened, signal }: Reading): AsyncGenerator<Buffer> {
   let next: Readable | undefined = opened
   for (const piece of pieces) {
     if (typeof piece === 'string') yield Buffer.from(piece)
     else if (piece.start <= piece.end) {
-      yield * whole(
-        bucket, next ?? await openRange(bucket, blob, { range: piece, signal }), piece.end - piece.start + 1
-      )
+      const body = next ?? await openRange(bucket, blob, { range: piece, signal })
       next = undefined
+      yield * whole(bucket, body, piece.end - piece.start + 1)
     }
   }
 }

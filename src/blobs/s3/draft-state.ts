@@ -6,7 +6,7 @@ import type { StoredBytes } from './part-buffer.ts'
  * A draft has the parts of one upload in parts. What is shorter than a part is an object of its own, the tail. Their
  * SHA-256 is missing in a state that an earlier version saved.
  */
-export interface DraftState {
+interface DraftState {
   readonly uploadId: string | null
   readonly parts: readonly SentPart[]
   readonly tail: StoredBytes | null

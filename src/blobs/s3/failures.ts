@@ -52,7 +52,7 @@ export function outcomeOf (error: unknown): BackendRequest['outcome'] {
   return $metadata?.httpStatusCode === undefined ? 'failed' : 'refused'
 }
 
-/** Whether an upload in parts is complete or aborted already. */
+/** Whether an upload in parts has already been completed or aborted. */
 export function isNoUpload (error: unknown): boolean {
   return (error as SdkError).name === 'NoSuchUpload'
 }

@@ -14,16 +14,14 @@ export interface Multipart { readonly key: string, readonly uploadId: string }
 export type SentPart = readonly [number: number, etag: string, size: number, sha256?: string]
 
 /**
- * `isRepeated`: the answer to an earlier request may have been lost, and with it the id of another upload of this
- * object.
+ * `isRepeated`: the answer to an earlier request, with the id of another upload in parts, may have been lost.
  * @throws unavailable.
  */
 export async function createMultipart (
   bucket: Bucket, key: string
 ): Promise<Multipart & { readonly isRepeated: boolean }> {
-  const { UploadId, $metadata } = await bucket.requests.send(
-    new CreateMultipartUploadCommand({ Bucket: bucket.name, Key: key })
-  ).catch(failAsUnavailable)
+  const command = new CreateMultipartUploadCommand({ Bucket: bucket.name, Key: key })
+  const { UploadId, $metadata } = await bucket.requests.send(command).catch(failAsUnavailable)
   return { key, uploadId: String(UploadId), isRepeated: Number($metadata.attempts) > 1 }
 }
 
@@ -42,8 +40,8 @@ export async function sendPart (
   const command = new UploadPartCommand({
     Bucket: bucket.name, Key: key, UploadId: uploadId, PartNumber: number, Body: bytes, ContentLength: bytes.length
   })
-  const { ETag } =
-    await bucket.requests.send(command, { ...(signal && { abortSignal: signal }) }).catch(failAsUnavailable)
+  const options = { ...(signal && { abortSignal: signal }) }
+  const { ETag } = await bucket.requests.send(command, options).catch(failAsUnavailable)
   return isKnown ? [number, String(ETag), bytes.length, sha256Of(bytes)] : [number, String(ETag), bytes.length]
 }
 
@@ -52,10 +50,10 @@ export async function sendPart (
  * is repeated and refused each time does not fill the bucket. Never fails: what stays is removed when the upload ends.
  */
 export async function emptyParts (bucket: Bucket, multipart: Multipart, numbers: readonly number[]): Promise<void> {
+  const bytes = Buffer.alloc(1)
   for (let first = 0; first < numbers.length; first += EMPTIED_AT_ONCE) {
     const batch = numbers.slice(first, first + EMPTIED_AT_ONCE)
-    const sent =
-      await Promise.allSettled(batch.map(number => sendPart(bucket, multipart, { number, bytes: Buffer.alloc(1) })))
+    const sent = await Promise.allSettled(batch.map(number => sendPart(bucket, multipart, { number, bytes })))
     if (sent.some(({ status }) => status === 'rejected')) return
   }
 }

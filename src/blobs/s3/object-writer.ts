@@ -40,17 +40,17 @@ export class ObjectWriter implements BlobWriter {
   #reserved: number
   #size: number
   #multipart: Multipart & { readonly isRepeated?: boolean } | undefined
-  /** What the bucket has; those being sent follow. */
+  /** Parts that the bucket has. Those in `#sending` follow. */
   readonly #parts: SentPart[]
   #sending: Promise<SentPart>[] = []
   /** What was saved last. */
   #saved: Draft
   /**
-   * What metadata may refer to: that, and drafts whose save has an unknown outcome. If the writer is superseded, the
-   * draft that is recorded.
+   * Drafts that metadata may refer to: the saved one, and those whose save has an unknown outcome. If superseded, the
+   * recorded one.
    */
   #inUse: Draft[]
-  /** Those that may have to be deleted. */
+  /** Keys of tails that may have to be deleted. */
   #tails: string[]
   #mayHaveObject = false
   #turn: Promise<unknown> = Promise.resolve()
@@ -99,9 +99,8 @@ export class ObjectWriter implements BlobWriter {
       await this.#settle()
       const multipart = this.#multipart
       this.#mayHaveObject = true
-      await completeObject(
-        this.#bucket, this.#key, { multipart, parts: this.#parts, next: this.#next, buffer: this.#buffer }
-      )
+      const content = { multipart, parts: this.#parts, next: this.#next, buffer: this.#buffer }
+      await completeObject(this.#bucket, this.#key, content)
       this.#mayHaveObject = false
       this.#multipart = undefined
       // If it fails, the object is complete all the same. The upload in parts that is left is removed with it.
@@ -174,9 +173,8 @@ export class ObjectWriter implements BlobWriter {
       : await this.#buffer.use(bytes => storeBytes(this.#bucket, this.#id, bytes)).catch(this.#failAsSuperseded)
     if (tail !== null) this.#tails.push(tail.key)
     const uploadId = this.#multipart?.uploadId ?? null
-    return draftOf(
-      this.#size, { uploadId, parts: this.#parts, tail, next: this.#next, formerTail: state.tail?.key ?? null }
-    )
+    const formerTail = state.tail?.key ?? null
+    return draftOf(this.#size, { uploadId, parts: this.#parts, tail, next: this.#next, formerTail })
   }
 
   /** @throws {Superseded}. */
@@ -198,8 +196,7 @@ export class ObjectWriter implements BlobWriter {
   }
 
   /**
-   * The append that has superseded this one may have removed what this one needs. If so, this fails with {@link
-   * Superseded}.
+   * If another append has superseded this one, it may have removed what this one needs: fails with {@link Superseded}.
    */
   readonly #failAsSuperseded = async (error: Problem): Promise<never> => {
     if (this.#record !== undefined && (isNoUpload(error.cause) || error.code === 'file_damaged')) await this.#save(this.#saved, { isLast: false })
@@ -220,9 +217,8 @@ export class ObjectWriter implements BlobWriter {
     const { key, uploadId } = multipart
     const used = this.#inUse.map(stateOf).filter(state => state.uploadId === uploadId)
     if (used.length === 0) {
-      return this.#bucket.tryCleanup(
-        new AbortMultipartUploadCommand({ Bucket: this.#bucket.name, Key: key, UploadId: uploadId })
-      )
+      const command = new AbortMultipartUploadCommand({ Bucket: this.#bucket.name, Key: key, UploadId: uploadId })
+      return this.#bucket.tryCleanup(command)
     }
     const recorded = new Set(used.flatMap(({ parts }) => parts.map(([number]) => number)))
     const own = Array.from({ length: this.#next - this.#first }, (_, index) => this.#first + index)

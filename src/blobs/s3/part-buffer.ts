@@ -118,7 +118,7 @@ export class PartBuffer {
     this.#space?.offer(() => this.#giveBack())
   }
 
-  /** Holding memory while waiting for more could stop everybody. */
+  /** Gives up its memory before it waits for more: otherwise all could wait for each other. */
   async #acquire (demand: Demand): Promise<PartSpace> {
     this.#space?.keep()
     if (this.#space !== undefined) await this.#move()
@@ -131,7 +131,7 @@ export class PartBuffer {
     this.#space = space
   }
 
-  /** If the bytes can't be moved, the upload fails: nobody shall wait for its memory. */
+  /** If the bytes can't be moved, the upload fails: no other must wait for its memory. */
   #giveBack (): Promise<void> {
     this.#moving = this.#move().catch((error: unknown) => { this.#failure = { error } })
       .finally(() => { this.#moving = undefined })
@@ -186,9 +186,8 @@ export class PartBuffer {
   }
 
   async #removeMoved (): Promise<void> {
-    const objects = this.#moved.splice(0)
-    await this.#bucket.tryCleanup(
-      ...objects.map(({ key }) => new DeleteObjectCommand({ Bucket: this.#bucket.name, Key: key }))
-    )
+    const { name: Bucket } = this.#bucket
+    const commands = this.#moved.splice(0).map(({ key: Key }) => new DeleteObjectCommand({ Bucket, Key }))
+    await this.#bucket.tryCleanup(...commands)
   }
 }

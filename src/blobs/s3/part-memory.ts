@@ -10,9 +10,7 @@ const MAX_SPARE = 3
 /** Memory for one part. Its owner releases it once. */
 export interface PartSpace {
   readonly buffer: Buffer
-  /**
-   * From now on others may have it after its turn: `giveBack` then moves what is in it, and releases it. Must not fail.
-   */
+  /** Lets others have it after its turn: `giveBack` then moves its content and releases it. Must not fail. */
   offer (giveBack: () => Promise<void>): void
   /** Ends the offer. */
   keep (): void
@@ -27,8 +25,8 @@ interface Waiter extends Demand { readonly give: () => void }
 interface Offer { readonly bytes: number, readonly since: number, readonly giveBack: () => Promise<void> }
 
 /**
- * The memory in which all uploads of the process collect their parts. When it is used up, those that have filled theirs
- * for longer than a turn give it back, so that nobody waits for a slow client, however many there are.
+ * The memory in which all uploads of the process collect their parts. When it is used up, uploads that have been
+ * filling a part for longer than a turn give theirs back, so that no number of slow clients blocks others.
  */
 export class PartMemory {
   readonly #maxBytes: number

@@ -1,18 +1,12 @@
 import { createHash } from 'node:crypto'
 import {
-  AbortMultipartUploadCommand,
-  DeleteObjectsCommand,
-  ListMultipartUploadsCommand,
-  type MultipartUpload,
+  AbortMultipartUploadCommand, DeleteObjectsCommand, ListMultipartUploadsCommand, type MultipartUpload,
   paginateListObjectsV2
 } from '@aws-sdk/client-s3'
 import type { Bucket } from './bucket.ts'
 import { isNoUpload } from './failures.ts'
 
-/**
- * S3 deletes up to 1,000 objects in a request, but OpenStack Swift needs up to 20 ms for each, without an answer
- * meanwhile.
- */
+/** S3 deletes up to 1,000 objects per request, but OpenStack Swift takes up to 20 ms for each before it answers. */
 const BATCH = 250
 
 const ID_LENGTH = 32
@@ -71,7 +65,8 @@ async function tailsOf (bucket: Bucket, ids: string[]): Promise<string[]> {
     { Bucket: bucket.name, Prefix: bucket.tailPrefix(others.length === 0 ? only : undefined) }
   )
   for await (const { Contents = [] } of pages) {
-    for (const { Key = '' } of Contents) if (wanted.has(Key.slice(bucket.tailPrefix().length).slice(0, ID_LENGTH))) tails.push(Key)
+    const keys = Contents.map(({ Key = '' }) => Key)
+    tails.push(...keys.filter(key => wanted.has(key.slice(bucket.tailPrefix().length).slice(0, ID_LENGTH))))
   }
   return tails
 }
@@ -93,8 +88,8 @@ async function abortUploads (bucket: Bucket, ids: string[]): Promise<void> {
 async function * uploadsIn (bucket: Bucket, prefix: string): AsyncGenerator<MultipartUpload> {
   let markers = {}
   for (;;) {
-    const page =
-      await bucket.requests.send(new ListMultipartUploadsCommand({ Bucket: bucket.name, Prefix: prefix, ...markers }))
+    const command = new ListMultipartUploadsCommand({ Bucket: bucket.name, Prefix: prefix, ...markers })
+    const page = await bucket.requests.send(command)
     yield * page.Uploads ?? []
     if (page.IsTruncated !== true) return
     markers = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker }

@@ -1,14 +1,8 @@
 import { rm } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import {
-  CopyObjectCommand,
-  DeleteObjectCommand,
-  GetObjectCommand,
-  HeadObjectCommand,
-  ListMultipartUploadsCommand,
-  ListObjectsV2Command,
-  paginateListObjectsV2,
-  PutObjectCommand
+  CopyObjectCommand, DeleteObjectCommand, GetObjectCommand, HeadObjectCommand, ListMultipartUploadsCommand,
+  ListObjectsV2Command, paginateListObjectsV2, PutObjectCommand
 } from '@aws-sdk/client-s3'
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import type { StorageUrl } from '../../config/storage-url.ts'

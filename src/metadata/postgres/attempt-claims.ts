@@ -19,8 +19,7 @@ const { placeholder } = sql
 
 /** Any number of processes serve this database: their claims are in a table. */
 export function createAttemptClaims ({ clock, transactFor }: Engine): AttemptClaims {
-  // Attempts that a limit counts together have the network or the username in common. Sorted, so that no two wait for
-  // each other.
+  // Attempts that one limit counts share the network or the username. Sorted, so that none wait for each other.
   const lock = reading('lock_attempts', db => db.select({ locked: sql`pg_advisory_xact_lock(key)` }).from(sql`(
     SELECT hashtextextended(shared, 0) AS key FROM unnest(ARRAY[${placeholder('kind')}::text || ' network ' || ${placeholder('network')}::text,
       ${placeholder('kind')}::text || ' username ' || ${placeholder('usernameKey')}::text]) shared ORDER BY 1) keys`))

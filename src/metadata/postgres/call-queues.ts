@@ -10,7 +10,7 @@ interface QueueOptions {
 }
 
 /** Runs a few calls with the same key at a time, in the order in which they came. @throws overloaded. */
-export type CallQueues = <T>(key: QueueKey, call: () => Promise<T>) => Promise<T>
+type CallQueues = <T>(key: QueueKey, call: () => Promise<T>) => Promise<T>
 
 /** A call must make no other one with the same key: that would wait for it. */
 export function createCallQueues ({ concurrency, maxWaitMilliseconds }: QueueOptions): CallQueues {

@@ -25,19 +25,15 @@ const CLOSE_MILLISECONDS = 3000
 const IDLE_MILLISECONDS = 60_000
 
 /**
- * Connections that writes of one account use at most. They wait for each other, because they lock its row: with all
- * connections, one account would stop everybody. With three, the next write is at the server when the lock becomes
- * free.
+ * Most connections for writes of one account. They wait for the lock of its row, so without a limit one account could
+ * block all others. With three, the next write is at the server when the lock becomes free.
  */
 const MAX_CONNECTIONS_PER_KEY = 3
 
 /** How often a transaction is tried: after a serialisation failure, a deadlock or a lost connection. */
 const MAX_TRIES = 4
 
-/**
- * If this process stops in the middle of a transaction, PostgreSQL ends that before those who wait for its locks give
- * up.
- */
+/** If this process stops in a transaction, PostgreSQL ends that before those who wait for its locks give up. */
 const BEGIN = {
   short: "BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '15s'; SET LOCAL idle_in_transaction_session_timeout = '3s'",
   long: 'BEGIN'
@@ -70,9 +66,7 @@ interface ConnectionOptions {
   readonly work: keyof typeof BEGIN
 }
 
-/**
- * All that this process asks the database goes through here: connections, transactions, and what to do if one breaks.
- */
+/** Everything that this process asks the database: connections, transactions, and what to do if one breaks. */
 export class Connections {
   readonly #pool: pg.Pool
   readonly #begin: string
@@ -260,9 +254,7 @@ async function committing<T> (statement: Promise<T>): Promise<T> {
   return statement.catch((error: unknown) => { throw isConnectionLost(error) ? new OutcomeUnknown(error, 'unavailable') : error })
 }
 
-/**
- * Repeats while `canRepeat` allows. An unknown outcome stays unknown until a retry is refused.
- */
+/** Repeats `run` while `canRepeat` allows. An unknown outcome stays unknown until a retry is refused. */
 async function repeated<T> (
   run: (isRepeated: boolean) => Promise<T>, canRepeat: (error: unknown) => boolean
 ): Promise<T> {

@@ -1,14 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { and, asc, eq, gt, inArray, lte, notExists, or, sql } from 'drizzle-orm'
-import type { OwnBlobMethods } from '../blobs.ts'
+import type { DatabaseBlobMethods } from '../blobs.ts'
 import type { Engine } from '../engine.ts'
 import { ask, reading, writing, type Db } from '../rule.ts'
 import { discardedBlobs, retentionLocks } from './schema.ts'
 
-/**
- * Until a retention lock expires, no bytes of discarded blobs are deleted. A backup renews its lock
- * while it runs.
- */
+/** Until a retention lock expires, no bytes of discarded blobs are deleted. A backup renews its lock as it runs. */
 export interface RetentionLocks {
   /** Commits the lock, which must happen before the backup reads which files there are. Returns its id. */
   takeRetentionLock (seconds: number): Promise<number>
@@ -24,7 +21,7 @@ export interface RetentionLocks {
 const SWEEP_MILLISECONDS = 15_000
 
 /** The discarded blobs of a database that any number of processes serve. */
-export function createDiscardedBlobs ({ clock, read, apply, skippingLocked }: Engine): OwnBlobMethods {
+export function createDiscardedBlobs ({ clock, read, apply, skippingLocked }: Engine): DatabaseBlobMethods {
   // Blobs that this process has claimed are given to it again.
   const sweeper = randomUUID()
   const anyLock = reading('retention_lock', db => db.select({ id: retentionLocks.id }).from(retentionLocks).where(gt(retentionLocks.expiresAt, clock)).limit(1))

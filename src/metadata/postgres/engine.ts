@@ -9,10 +9,7 @@ import * as schema from './schema.ts'
 
 interface Prepared { execute (values: Values): PromiseLike<unknown> }
 
-/**
- * Milliseconds since 1970, as of the start of the query: with a time that advances meanwhile PostgreSQL can't use an
- * index.
- */
+/** Milliseconds since 1970 at the start of the query: PostgreSQL can't use an index with a time that advances. */
 const serverClock = sql<number>`(extract(epoch FROM statement_timestamp()) * 1000)::bigint`
 
 /** Runs rules on the connections of a pool. `testClock`: instead of that of the database. */

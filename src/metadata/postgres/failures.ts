@@ -6,9 +6,7 @@ import { Refusal } from '../rule.ts'
 /** The connection broke while a statement was being executed. It may have been executed or not. */
 export class ConnectionLost extends Error {}
 
-/**
- * SQLSTATE classes of a server that ends the connection: shutdown, crash, or a transaction that was idle for too long.
- */
+/** SQLSTATE classes of a server that ends the connection: shutdown, crash, or a transaction idle for too long. */
 const ENDS_CONNECTION = /^(08|57P0|25P0[34])/
 
 /** A serialisation failure or a deadlock: the transaction was undone and can be repeated. */

@@ -50,10 +50,7 @@ export const attemptClaims = pgTable('attempt_claims', {
   index('attempt_claims_account').on(table.kind, table.usernameKey)
 ])
 
-/**
- * Blobs whose bytes are to be deleted. A row is added in the transaction that deletes the file, and deleted when the
- * bytes are.
- */
+/** Blobs whose bytes are to be deleted. A row is added with the deletion of the file, and deleted with the bytes. */
 export const discardedBlobs = pgTable('discarded_blobs', {
   id: identity('id'),
   blobId: byCodePoint('blob_id').notNull(),

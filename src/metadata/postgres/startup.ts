@@ -8,10 +8,7 @@ const REFUSALS = new Map([
   ['3D000', 'PostgreSQL has no such database']
 ])
 
-/**
- * One line for the operator, without the URL, which has a password; an error that is not about connecting is returned
- * as it is.
- */
+/** One line for the operator, without the URL and its password. Errors not about connecting are returned unchanged. */
 export function explainConnectionFailure (error: unknown): unknown {
   if (!(error instanceof Problem) || error.code !== 'unavailable') return error
   const { code = '', message } = error.cause as NodeJS.ErrnoException

@@ -200,8 +200,7 @@ function createSavepoints (client: Database): PrepareWrite {
         const value = write()
         finish = () => resolve(value)
       } catch (error) {
-        // After SQLITE_FULL or SQLITE_IOERR SQLite may have rolled back the whole transaction: then none of its writes
-        // has happened.
+        // After SQLITE_FULL or SQLITE_IOERR, SQLite may have rolled back the transaction with all its writes.
         if (!client.inTransaction) throw error
         rollback.run()
         finish = () => reject(failureOf(error, client.name))

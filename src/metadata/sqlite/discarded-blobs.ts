@@ -1,5 +1,5 @@
 import { asc, eq, sql } from 'drizzle-orm'
-import type { OwnBlobMethods } from '../blobs.ts'
+import type { DatabaseBlobMethods } from '../blobs.ts'
 import type { Engine } from '../engine.ts'
 import { limitedTo } from '../paging.ts'
 import { ask, reading, writing } from '../rule.ts'
@@ -8,7 +8,7 @@ import type { RetentionLockWatch } from './retention-lock.ts'
 /** The discarded blobs of a database that one process serves. Their order is that of the ids. */
 export function createDiscardedBlobs (
   { tables: { discardedBlobs }, now, read, transact }: Engine, retentionLock: RetentionLockWatch
-): OwnBlobMethods {
+): DatabaseBlobMethods {
   const { placeholder } = sql
   const oldest = reading('oldest_discarded', db => db.select().from(discardedBlobs).orderBy(limitedTo(asc(discardedBlobs.id), placeholder('limit'))))
   const clear = writing('clear_discarded', db => db.delete(discardedBlobs).where(eq(discardedBlobs.blobId, placeholder('blobId'))).returning())

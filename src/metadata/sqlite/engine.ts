@@ -76,10 +76,7 @@ export function createSqliteEngine ({ db, committer, clock }: SqliteEngineOption
   }
 }
 
-/**
- * One bound on each side: with two lower bounds SQLite seeks to one of them and scans to the other, 100,000 files in 8
- * ms.
- */
+/** One bound on each side: of two lower ones SQLite seeks to one and scans to the other, 100,000 files in 8 ms. */
 function namesBetween (column: Column, { prefix, after, isAscending }: NameRange): SQL | undefined {
   if (after === undefined) return and(gte(column, prefix), lt(column, endOf(prefix)))
   return isAscending

@@ -14,9 +14,7 @@ const OUT_OF_SPACE = new Set(['SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE', 'SQLITE_IOE
 /** Endings of the files that SQLite and the retention lock open beside a database. */
 const COMPANIONS = ['-wal', '-shm', '-journal', '-hold']
 
-/**
- * Maps SQLite's errors of the database in `file` to problems, by their codes. Other errors are returned as they are.
- */
+/** Maps SQLite's errors of the database in `file` to problems, by their codes. Returns other errors unchanged. */
 export function failureOf (cause: unknown, file: string): unknown {
   if (!(cause instanceof Database.SqliteError)) return cause
   if (OUT_OF_SPACE.has(cause.code)) return descriptorShortage() ?? denialOf(file, cause) ?? storageFull({ cause })
@@ -25,10 +23,7 @@ export function failureOf (cause: unknown, file: string): unknown {
   return cause
 }
 
-/**
- * SQLite uses the same code for a full disk and for a process without free file descriptors: opening a file tells them
- * apart.
- */
+/** SQLite uses one code for a full disk and for too few file descriptors: opening a file tells them apart. */
 function descriptorShortage (): Problem | undefined {
   try {
     closeSync(openSync('/', 'r'))

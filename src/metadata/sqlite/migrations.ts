@@ -76,10 +76,7 @@ async function copyAndMigrate (client: Database, file: string, migrationsFolder:
   if (countForeignKeyViolations(client) > violations) throw new Error('it would leave foreign-key violations')
 }
 
-/**
- * The connection for Drizzle's migrator, which already runs inside a transaction: its own BEGIN, COMMIT and ROLLBACK do
- * nothing.
- */
+/** The connection for Drizzle's migrator inside our transaction: its own BEGIN, COMMIT and ROLLBACK do nothing. */
 function withoutTransactions (client: Database): Database {
   const nothing = { run: () => {} }
   const prepare = (sql: string) => ['BEGIN', 'COMMIT', 'ROLLBACK'].includes(sql) ? nothing : client.prepare(sql)
@@ -91,10 +88,7 @@ export function isOutdated (client: Database): boolean {
   return pendingIn(client, ownMigrations).length > 0
 }
 
-/**
- * The migrations that were not applied yet, as Drizzle decides it: by their time. `index` is the number in a
- * migration's name.
- */
+/** The migrations not applied yet, by their time, as Drizzle decides it. `index` is the number in the name. */
 function pendingIn (client: Database, migrationsFolder: string): { readonly index: number }[] {
   const newest = newestIn(client) ?? -Infinity
   return timesOf(migrationsFolder).map((time, index) => ({ time, index })).filter(({ time }) => time > newest)

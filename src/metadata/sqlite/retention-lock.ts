@@ -29,8 +29,7 @@ export function watchRetentionLock (file: string): RetentionLockWatch {
 
   function isHeld (): boolean {
     try {
-      // Reading any table takes a shared lock, which other checks allow and a held lock does not. This one exists in
-      // every database.
+      // Reading a table takes a shared lock, which fails while the lock is held. This table is in every database.
       client.exec('SELECT 1 FROM sqlite_master')
       return false
     } catch (error) {

@@ -20,17 +20,12 @@ const dialect = {
   uploadSequence: identity
 }
 
-/**
- * Blobs whose bytes are to be deleted. A row is added in the transaction that deletes the file, and deleted when the
- * bytes are.
- */
+/** Blobs whose bytes are to be deleted. A row is added with the deletion of the file, and deleted with the bytes. */
 export const discardedBlobs = sqliteTable('discarded_blobs', {
   id: identity('id'),
   blobId: text('blob_id').notNull(),
   discardedAt: integer('discarded_at').notNull().default(0)
-}, table => [
-  uniqueIndex('discarded_blobs_blob').on(table.blobId)
-])
+}, table => [uniqueIndex('discarded_blobs_blob').on(table.blobId)])
 
 export const { accounts, tokens, attempts, accountNetworks, events, files, kept, uploads, blobLeases } =
   createTables(dialect as unknown as Dialect)

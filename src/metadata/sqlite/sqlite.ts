@@ -20,7 +20,7 @@ import { createTokenFinder } from './token-finder.ts'
 /** How long opening the database waits for another process that is writing to it. */
 const OPENING_MILLISECONDS = 5000
 
-export interface SqliteOptions extends MigrationOptions {
+interface SqliteOptions extends MigrationOptions {
   readonly keeping?: Keeping
   /** Milliseconds since 1970. Default: the clock of this machine. */
   readonly clock?: () => number
@@ -107,8 +107,7 @@ async function openLogSync (file: string): Promise<SharedSync> {
   // SQLite creates the log at each start, and its name must be as durable as its content.
   await sync(dirname(file))
   const syncLog = await openSharedSync(`${file}-wal`, log => log.datasync())
-  // A process that was killed may have committed without syncing: that can be read now, and a power failure would undo
-  // it.
+  // A killed process may have committed without a sync: that can be read now, but a power failure would undo it.
   await syncLog()
   return syncLog
 }
