@@ -1,4 +1,4 @@
-import { and, asc, type Column, desc, eq, getTableColumns, gt, inArray, isNotNull, lte, type SQL, sql } from 'drizzle-orm'
+import { asc, inArray } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
 import type { FileContents } from './file-contents.ts'
@@ -7,11 +7,11 @@ import {
   type Keeping, type KeptPage, type KeptRepository, MAX_DELETIONS, type RemovedTrash, type TrashRecord,
   type VersionRecord
 } from './kept-repository.ts'
+import { KeptQueries } from './kept-queries.ts'
 import type { Owners } from './owners.ts'
 import { permits } from './preconditions.ts'
 import type { FileRecord } from './records.ts'
 import { type Ask, ask, reading, together, type Rule } from './rule.ts'
-import type { Tables } from './schema.ts'
 
 interface KeptOptions {
   readonly engine: Engine
@@ -179,111 +179,4 @@ function firstWithin<T extends { readonly contents: number }> (files: readonly T
     sum += contents
     return index === 0 || sum <= maxContents
   })
-}
-
-/** Content by its id, and when it was kept. */
-interface Found { readonly id: string, readonly keptAt: number }
-
-/** Finds kept content. None of it is found once it has expired, except by `expired`. */
-class KeptQueries {
-  readonly #tables: Tables
-  readonly #expiry: SQL
-  readonly #maxVersions: number
-
-  constructor ({ tables, clock }: Engine, { milliseconds, versions }: Keeping) {
-    this.#tables = tables
-    this.#expiry = sql`${clock} - cast(${milliseconds} AS bigint)`
-    this.#maxVersions = versions
-  }
-
-  versionsOf (ownerId: number, fileId: number, { after, limit }: KeptPage) {
-    const { kept } = this.#tables
-    const isThis = and(
-      eq(kept.fileId, fileId), eq(kept.ownerId, ownerId), this.#isVersionOf(fileId), this.#isAfter(after)
-    )
-    return reading('', db => db.select().from(kept).where(isThis).orderBy(desc(kept.keptAt), desc(kept.id)).limit(limit))
-  }
-
-  versionById (ownerId: number, name: string, id: string) {
-    const { files, kept } = this.#tables
-    const isThis = and(eq(files.ownerId, ownerId), eq(files.name, name), eq(kept.id, id), this.#isVersionOf(files.id))
-    return reading('', db => db.select({ file: files, version: kept }).from(files).innerJoin(kept, eq(kept.fileId, files.id))
-      .where(isThis))
-  }
-
-  trashOf (ownerId: number, { after, limit }: KeptPage) {
-    const { kept } = this.#tables
-    // How many versions a restore brings back.
-    const versions = sql`(SELECT count(*) FROM (SELECT 1 FROM kept v WHERE v.file_id = kept.file_id AND v.name IS NULL
-      AND v.kept_at > ${this.#expiry} LIMIT ${this.#maxVersions}) newest)`.mapWith(Number)
-    return reading('', db => db.select({ ...getTableColumns(kept), versions }).from(kept)
-      .where(and(eq(kept.ownerId, ownerId), isNotNull(kept.name), this.#isLive(), this.#isAfter(after)))
-      .orderBy(desc(kept.keptAt), desc(kept.id)).limit(limit))
-  }
-
-  entryById (ownerId: number, id: string) {
-    const { kept } = this.#tables
-    return reading('', db => db.select().from(kept)
-      .where(and(eq(kept.id, id), eq(kept.ownerId, ownerId), isNotNull(kept.name), this.#isLive())))
-  }
-
-  /** The oldest entries of a trash, with the number of their contents. */
-  oldestEntries (ownerId: number, limit: number) {
-    const { kept } = this.#tables
-    // Raw SQL: in a query of one table Drizzle omits the table's name.
-    const contents = sql`(SELECT count(*) FROM kept k WHERE k.file_id = kept.file_id)`.mapWith(Number)
-    // Counted after the limit: otherwise PostgreSQL takes the index by age, which has the content of all owners.
-    return reading('', db => {
-      const page = db.select().from(kept).where(and(eq(kept.ownerId, ownerId), isNotNull(kept.name)))
-        .orderBy(asc(kept.keptAt), asc(kept.id)).limit(limit).as('kept')
-      return db.select({ id: page.id, contents }).from(page).orderBy(asc(page.keptAt), asc(page.id))
-    })
-  }
-
-  expired (limit: number) {
-    return this.#oldest(lte(this.#tables.kept.keptAt, this.#expiry), limit)
-  }
-
-  /** The longest-kept content of an owner, or of all, except empty content. */
-  oldestOf (ownerId: number | undefined, limit: number) {
-    const { kept } = this.#tables
-    return this.#oldest(and(gt(kept.size, 0), ownerId === undefined ? undefined : eq(kept.ownerId, ownerId)), limit)
-  }
-
-  #oldest (condition: SQL | undefined, limit: number) {
-    const { kept } = this.#tables
-    return reading('', db => db.select({ id: kept.id, ownerId: kept.ownerId, size: kept.size, keptAt: kept.keptAt }).from(kept)
-      .where(condition).orderBy(asc(kept.keptAt), asc(kept.id)).limit(limit))
-  }
-
-  /** Which of these are still expired, and belong to one of the owners. */
-  stillExpired (found: readonly Found[], ownerIds: readonly number[]) {
-    const { kept } = this.#tables
-    return this.#still(found, and(inArray(kept.ownerId, ownerIds), lte(kept.keptAt, this.#expiry)))
-  }
-
-  /** Which of these were kept by a time. */
-  keptBy (found: readonly Found[], time: number) {
-    return this.#still(found, lte(this.#tables.kept.keptAt, time))
-  }
-
-  #still (found: readonly Found[], condition: SQL | undefined) {
-    const { kept } = this.#tables
-    return reading('', db => db.select({ id: kept.id }).from(kept).where(and(inArray(kept.id, found.map(({ id }) => id)), condition)))
-  }
-
-  #isLive (): SQL {
-    return gt(this.#tables.kept.keptAt, this.#expiry)
-  }
-
-  /** The versions of a file that exist: not those that have expired, or are beyond the newest few. */
-  #isVersionOf (fileId: Column | number): SQL | undefined {
-    return and(this.#isLive(), sql`${this.#tables.kept.id} IN (SELECT v.id FROM kept v
-      WHERE v.file_id = ${fileId} AND v.name IS NULL ORDER BY v.kept_at DESC, v.id DESC LIMIT ${this.#maxVersions})`)
-  }
-
-  #isAfter (after: KeptPage['after']): SQL | undefined {
-    const { kept } = this.#tables
-    return after && sql`(${kept.keptAt}, ${kept.id}) < (${after.key}, ${after.id})`
-  }
 }
