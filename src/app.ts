@@ -13,7 +13,7 @@ import { DeletedFile, DeletedFileList, FileRestore, Version, VersionList } from 
 import { FileList, Rename, StoredFile } from './files/schemas.ts'
 import { prepareCaller } from './http/caller.ts'
 import { Connections } from './http/connections.ts'
-import { sendProblem, refuseUnknownPath, refuseOtherMethods } from './http/error-handler.ts'
+import { problemOf, sendProblem, refuseUnknownPath, refuseOtherMethods } from './http/error-handler.ts'
 import { createLinks } from './http/links.ts'
 import { pageRoutes } from './http/page-routes.ts'
 import { findPage } from './http/page.ts'
@@ -28,6 +28,7 @@ import { createHealth } from './monitoring/health.ts'
 import { openLog, type LogOutput } from './monitoring/log.ts'
 import type { MetricsServer } from './monitoring/metrics-server.ts'
 import type { Metrics } from './monitoring/metrics.ts'
+import { Outages } from './monitoring/outages.ts'
 import { healthRoutes } from './monitoring/routes.ts'
 import { Liveness, Readiness } from './monitoring/schemas.ts'
 import { docsRoutes } from './openapi/docs-page.ts'
@@ -96,6 +97,13 @@ export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutp
   const addOtherMethods = refuseOtherMethods(app, requestLog)
   compilers.loadOnRequest(app)
   app.setErrorHandler(sendProblem)
+  const outages = new Outages(app.log)
+  app.addHook('onError', (request, _reply, error, done) => {
+    const problem = problemOf(error)
+    requestLog.fail(request, problem.code)
+    outages.report(problem)
+    done()
+  })
   prepareCaller(app)
   addSharedResponses(app)
   await protect(app, { ...config, countInProgress: () => connections.countInProgress() })

@@ -76,12 +76,17 @@ export type FailureCode = keyof typeof failures
 /** A validation error. `field` is a dotted path into the body, or the name of a parameter. */
 export interface FieldError { field: string, message: string }
 
+/** What requests need, and can be without for a time. */
+export type Resource = 'database' | 'storage' | 'disk'
+
 interface ProblemOptions {
   detail?: string
   errors?: FieldError[]
   /** Extension members of this problem type (RFC 9457 section 3.2). */
   members?: Record<string, number>
   headers?: Record<string, string | string[]>
+  /** What failed, for the log. */
+  resource?: Resource
   cause?: unknown
 }
 
@@ -101,8 +106,8 @@ export class Problem extends Error {
 const STORAGE_RETRY_SECONDS = 60
 
 /** The problem `storage_full`. */
-export function storageFull (options: Pick<ProblemOptions, 'detail' | 'cause'> = {}): Problem {
-  return new Problem('storage_full', { ...options, headers: { 'retry-after': String(STORAGE_RETRY_SECONDS) } })
+export function storageFull (options: Pick<ProblemOptions, 'detail' | 'cause' | 'resource'> = {}): Problem {
+  return new Problem('storage_full', { resource: 'disk', ...options, headers: { 'retry-after': String(STORAGE_RETRY_SECONDS) } })
 }
 
 /** @throws file_too_large. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FailureCode } from '../problems.ts'
 import { findCaller } from './caller.ts'
 import { LogController, proxyAddr } from './plugins.ts'
 
@@ -13,6 +14,7 @@ type RawRequest = FastifyRequest['raw']
  */
 export class RequestLog extends LogController {
   readonly #sentMethods = new WeakMap<RawRequest, string>()
+  readonly #codes = new WeakMap<FastifyRequest, FailureCode>()
 
   override incomingRequest (): void {}
 
@@ -25,18 +27,24 @@ export class RequestLog extends LogController {
     request.method = method
   }
 
+  /** The line of a request that failed has the code of the problem. */
+  fail (request: FastifyRequest, code: FailureCode): void {
+    this.#codes.set(request, code)
+  }
+
   /** Logs the request when its response is finished or its connection closes. */
   watch (request: FastifyRequest, reply: FastifyReply): void {
     // Read now: after the stream has closed, HTTP/2 no longer gives the address.
     const { ip } = request
     reply.raw.once('close', () => {
       const { raw, url, log } = request
-      // pino leaves undefined fields out.
       log.info({
         method: this.#sentMethods.get(raw) ?? raw.method,
         path: url.split('?', 1)[0],
         status: reply.statusCode,
         milliseconds: Math.round(reply.elapsedTime * 100) / 100,
+        // pino leaves undefined fields out.
+        code: this.#codes.get(request),
         client: ip,
         accountId: findCaller(request)?.account.id,
         isCut: reply.raw.writableFinished ? undefined : true

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { FastifyError, FastifyHttpOptions, FastifyReply, FastifyRequest } from 'fastify'
 import { HTTP2_WINDOW_BYTES } from './http2-sessions.ts'
 import type { Problem } from '../problems.ts'
-import { sendProblem } from './error-handler.ts'
+import { problemOf, sendProblem } from './error-handler.ts'
 import { setSafeHeaders } from './protection.ts'
 import { createRequestIds, type RequestLog } from './request-log.ts'
 import type { SchemaCompilers } from './schema-compilers.ts'
@@ -84,7 +84,10 @@ export function serverOptions (given: ServerOptions): FastifyHttpOptions<Server>
       requestLog.watch(request, reply)
       const refusal = refusalOf(error, request, reply)
       reply.raw.once('close', () => { void refusal.then(refused => onFrameworkError?.(refused, request, reply)) })
-      void refusal.then(refused => sendProblem(refused, request, reply))
+      void refusal.then(refused => {
+        requestLog.fail(request, problemOf(refused).code)
+        return sendProblem(refused, request, reply)
+      })
       // Over HTTP/2 the body would stay in memory until the client reads the response.
       request.raw.resume()
     },

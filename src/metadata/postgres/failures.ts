@@ -49,15 +49,17 @@ export function refusalOf (error: unknown): unknown {
 
 /** The database can't be reached, and nothing has happened. */
 export function unavailable (cause: unknown): Problem {
-  return new Problem('unavailable', { headers: { 'retry-after': '5' }, cause })
+  return new Problem('unavailable', { headers: { 'retry-after': '5' }, resource: 'database', cause })
 }
 
 /** Maps PostgreSQL's errors to problems, by their codes. Other errors are returned as they are. */
 export function failureOf (error: unknown): unknown {
   const cause = rootOf(error)
   const code = codeOf(error)
-  if (code === DISK_FULL) return storageFull({ cause })
-  if (TOO_SLOW.has(code) || isUndone(error)) return new Problem('overloaded', { headers: { 'retry-after': '1' }, cause })
+  if (code === DISK_FULL) return storageFull({ resource: 'database', cause })
+  if (TOO_SLOW.has(code) || isUndone(error)) {
+    return new Problem('overloaded', { headers: { 'retry-after': '1' }, resource: 'database', cause })
+  }
   if (OUT_OF_SERVICE.test(code) || isConnectionLost(error)) return unavailable(cause)
   return cause
 }
