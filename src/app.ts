@@ -35,6 +35,7 @@ import { docsRoutes } from './openapi/docs-page.ts'
 import { documentOptions, documentRoutes } from './openapi/document.ts'
 import { addSharedResponses } from './openapi/responses.ts'
 import { ServiceFacts, serviceRoutes } from './openapi/service-routes.ts'
+import { Problem } from './problems.ts'
 import type { Store } from './store.ts'
 import { authenticate } from './tokens/authenticate.ts'
 import { AccessTokens } from './tokens/jwt.ts'
@@ -103,6 +104,10 @@ export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutp
     requestLog.fail(request, problem.code)
     outages.report(problem)
     done()
+  })
+  store.failures.watch((err, task) => {
+    if (err instanceof Problem && err.options.resource !== undefined) outages.report(err)
+    else app.log.error({ err }, `${task} failed, and is tried again`)
   })
   prepareCaller(app)
   addSharedResponses(app)

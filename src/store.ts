@@ -3,6 +3,7 @@ import { createAttemptLimiter, type AttemptLimiter } from './accounts/attempt-li
 import { createPasswords, type Passwords } from './accounts/password.ts'
 import { openBackends, lockDataFolder, prepareFolder, type Backends, type KeySource } from './backends/backends.ts'
 import type { Config } from './config.ts'
+import { BackgroundFailures } from './files/background-failures.ts'
 import { BlobCleanup } from './files/blob-cleanup.ts'
 import { DiskRoom } from './files/disk-room.ts'
 import { Files } from './files/files.ts'
@@ -17,6 +18,7 @@ interface Rules {
   readonly attemptLimiter: AttemptLimiter
   readonly accounts: Accounts
   readonly quotas: Quotas
+  readonly failures: BackgroundFailures
   readonly cleanup: BlobCleanup
   readonly files: Files
   readonly keptFiles: KeptFiles
@@ -62,7 +64,8 @@ export async function openStore (config: Config): Promise<Store> {
     const rules = await createRules(config, backends)
     await rules.cleanup.recover()
     rules.cleanup.sweep()
-    const housekeeping = startHousekeeping({ ...backends, sweep: () => rules.cleanup.sweep() })
+    const { cleanup, failures } = rules
+    const housekeeping = startHousekeeping({ ...backends, sweep: () => cleanup.sweep(), failures })
     return {
       ...backends,
       ...rules,
@@ -93,7 +96,8 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
   const { registration, registrationsPerHour } = config
   const accounts = new Accounts({ metadata, reserve, passwords, attemptLimiter, registration, registrationsPerHour })
   const quotas = new Quotas(metadata.uploads, config)
-  const cleanup = new BlobCleanup({ metadata, blobs, reserve })
+  const failures = new BackgroundFailures()
+  const cleanup = new BlobCleanup({ metadata, blobs, reserve, failures })
   const room = new DiskRoom({ metadata, blobs, reserve, cleanup })
   const limits = { ...config, redirectSeconds: config.downloadRedirectSeconds }
   const files = new Files({ metadata, blobs, reserve, cleanup, room, quotas, limits })
@@ -102,6 +106,7 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
     attemptLimiter,
     accounts,
     quotas,
+    failures,
     cleanup,
     files,
     keptFiles: new KeptFiles({ metadata, reserve, quotas, files }),

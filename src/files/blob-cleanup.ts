@@ -1,5 +1,6 @@
 import type { BlobStore, Reserve } from '../blobs/blob-store.ts'
 import type { Metadata } from '../metadata/metadata.ts'
+import type { BackgroundFailures } from './background-failures.ts'
 import { Sweeper } from './sweeper.ts'
 
 /** Blobs or files in one step. */
@@ -11,7 +12,7 @@ const SHORT_STEPS = 4
 /** A removal of this many blobs takes some seconds. */
 const LONG_REMOVAL = 10_000
 
-interface Stores { metadata: Metadata, blobs: BlobStore, reserve: Reserve }
+interface CleanupOptions { metadata: Metadata, blobs: BlobStore, reserve: Reserve, failures: BackgroundFailures }
 
 /** A removal of many blobs: how many so far, and when it has ended, how long it took. */
 interface LongRemoval { readonly blobs: number, readonly seconds?: number }
@@ -21,13 +22,16 @@ type RemovalObserver = (removal: LongRemoval) => void
 
 /** Removes deleted accounts and unused bytes in the background, in batches, with requests served in between. */
 export class BlobCleanup {
-  readonly #stores: Stores
+  readonly #stores: CleanupOptions
   readonly #sweeper: Sweeper
   #observer: RemovalObserver | undefined
 
-  constructor (stores: Stores) {
+  constructor (stores: CleanupOptions) {
     this.#stores = stores
-    this.#sweeper = new Sweeper(signal => this.#removeUnreferenced(signal).then(() => stores.reserve.restore()))
+    this.#sweeper = new Sweeper(
+      signal => this.#removeUnreferenced(signal).then(() => stores.reserve.restore()),
+      stores.failures.of('the removal of deleted bytes')
+    )
   }
 
   /** At start, completes or removes interrupted uploads. The cost depends only on their number. */

@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import type { BlobStore, Reserve } from '../blobs/blob-store.ts'
 import type { Metadata } from '../metadata/metadata.ts'
+import type { BackgroundFailures } from './background-failures.ts'
 
 const INTERVAL_MILLISECONDS = 60_000
 
@@ -42,13 +43,14 @@ interface HousekeepingOptions {
   reserve: Reserve
   /** Deletes the bytes of discarded blobs, also those that a backup or a full disk retained. */
   sweep: () => void
+  failures: BackgroundFailures
 }
 
 /**
  * Once a minute, deletes expired tokens, uploads and kept content, old attempts and discarded blobs, and restores the
  * reserve if there is space.
  */
-export function startHousekeeping ({ metadata, blobs, reserve, sweep }: HousekeepingOptions): Housekeeping {
+export function startHousekeeping ({ metadata, blobs, reserve, sweep, failures }: HousekeepingOptions): Housekeeping {
   /** Deletes the oldest versions and trash while less than twice the space that uploads must leave is free. */
   async function makeSpace (): Promise<void> {
     if (blobs.space === undefined) return
@@ -84,7 +86,7 @@ export function startHousekeeping ({ metadata, blobs, reserve, sweep }: Housekee
     await reserve.restore()
   }
   // A run that fails, on a full disk for example, is repeated a minute later.
-  const timer = setInterval(() => { run().catch(() => {}) }, INTERVAL_MILLISECONDS)
+  const timer = setInterval(() => { run().catch(failures.of('housekeeping')) }, INTERVAL_MILLISECONDS)
   timer.unref()
   return { stop: () => clearInterval(timer) }
 }

@@ -14,13 +14,15 @@ interface Sweep { readonly delay: AbortController, readonly ended: Promise<void>
  */
 export class Sweeper {
   readonly #sweep: (signal: AbortSignal) => Promise<void>
+  readonly #onFailure: (error: unknown) => void
   readonly #stopping = new AbortController()
   #running: Promise<void> = Promise.resolve()
   #next: Sweep | undefined
   #isClosing = false
 
-  constructor (sweep: (signal: AbortSignal) => Promise<void>) {
+  constructor (sweep: (signal: AbortSignal) => Promise<void>, onFailure: (error: unknown) => void) {
     this.#sweep = sweep
+    this.#onFailure = onFailure
   }
 
   /** Requests a sweep, which starts soon. */
@@ -64,6 +66,6 @@ export class Sweeper {
     await before
     await wait(DELAY_MILLISECONDS, undefined, { signal: delayed }).catch(() => {})
     this.#next = undefined
-    await this.#sweep(this.#stopping.signal).catch(() => {})
+    await this.#sweep(this.#stopping.signal).catch(this.#onFailure)
   }
 }

@@ -8,6 +8,7 @@ import t, { type Test } from 'tap'
 import { buildApp } from '#src/app.ts'
 import { openReserve } from '#src/blobs/disk/reserve.ts'
 import { readConfig } from '#src/config.ts'
+import { BackgroundFailures } from '#src/files/background-failures.ts'
 import { startHousekeeping } from '#src/files/housekeeping.ts'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
@@ -825,7 +826,9 @@ t.test('what time has made useless is forgotten a minute later, however much the
   }) as typeof setInterval
   globalThis.clearInterval = timer => { timers.delete(timer); clearInterval(timer) }
   t.teardown(() => Object.assign(globalThis, { setInterval, clearInterval }))
-  const housekeeping = startHousekeeping({ metadata, blobs: {}, reserve, sweep: () => {} })
+  const housekeeping = startHousekeeping({
+    metadata, blobs: {}, reserve, sweep: () => {}, failures: new BackgroundFailures()
+  })
   t.teardown(() => housekeeping.stop())
   t.equal(timers.size, 1)
   for (const action of timers.values()) action()

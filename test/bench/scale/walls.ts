@@ -4,6 +4,8 @@ import pLimit from 'p-limit'
 import { createBlobId } from '#src/blobs/blob-store.ts'
 import { openS3Blobs } from '#src/blobs/s3/s3.ts'
 import { parseStorageUrl } from '#src/config/storage-url.ts'
+import type { Reserve } from '#src/blobs/blob-store.ts'
+import { BackgroundFailures } from '#src/files/background-failures.ts'
 import { BlobCleanup } from '#src/files/blob-cleanup.ts'
 import { openPostgresMetadata } from '#src/metadata/postgres/postgres.ts'
 import { credentials } from '../../kit/s3.ts'
@@ -75,8 +77,8 @@ export async function compareSweep ({ services, rounds, swept }: Scale): Promise
   const database = await postgres.newDatabase()
   const metadata = await openPostgresMetadata({ url: database })
   const blobs = await openS3Blobs({ url: parseStorageUrl(urlOf(s3.port, 'sweep')), graceSeconds: 0, idleMilliseconds: 10_000, partMemoryBytes: 64 * MIB })
-  const cleanup =
-    new BlobCleanup({ metadata, blobs, reserve: { missingBytes: 0, withSpace: act => act(), restore: async () => {} } })
+  const reserve: Reserve = { missingBytes: 0, withSpace: act => act(), restore: async () => {} }
+  const cleanup = new BlobCleanup({ metadata, blobs, reserve, failures: new BackgroundFailures() })
   const atOnce = pLimit(16)
   const perSecond = async (act: () => Promise<unknown>) => {
     const began = performance.now()
