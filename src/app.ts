@@ -2,7 +2,7 @@ import type { Server as TlsServer } from 'node:tls'
 import swagger from '@fastify/swagger'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
-import { createSecurityLog } from './accounts/events.ts'
+import { SecurityLog } from './accounts/events.ts'
 import { accountRoutes, passwordRoutes, userRoutes } from './accounts/routes.ts'
 import { Account, AccountEvent, AccountEventList, NewPassword, NewUser, User } from './accounts/schemas.ts'
 import { SignIn } from './accounts/sign-in.ts'
@@ -24,6 +24,7 @@ import { RequestLog } from './http/request-log.ts'
 import { acceptJson, SchemaCompilers } from './http/schema-compilers.ts'
 import { serverOptions, strictValidation, tlsOptions, type TlsContext } from './http/server-options.ts'
 import { createTransferLimits } from './http/transfer-limits.ts'
+import { openEventLog } from './monitoring/event-log.ts'
 import { createHealth } from './monitoring/health.ts'
 import { openLog, type LogOutput } from './monitoring/log.ts'
 import type { MetricsServer } from './monitoring/metrics-server.ts'
@@ -177,12 +178,21 @@ async function registerRoutes (app: FastifyInstance, store: Store, connections: 
 /** Creates the rules that need the application, and the options of each group of routes. */
 async function createRouteOptions (app: FastifyInstance, store: Store, connections: Connections) {
   const {
-    config, accounts, passwords, attemptLimiter, files, keptFiles, uploads, quotas, metadata, blobs, reserve, keyRing
+    config, accounts, passwords, attemptLimiter, files, keptFiles, uploads, quotas, metadata, blobs, reserve, keyRing,
+    failures
   } = store
   const accessTokens = new AccessTokens(keyRing, metadata.installationId)
   await app.register(jwt, accessTokens.pluginOptions)
   const tokens = new Tokens({ metadata, reserve, tokenSeconds: config.tokenSeconds })
-  const securityLog = createSecurityLog(metadata, event => app.log.info({ security: event }, event.kind))
+  const appendEvent = config.eventLog === undefined ? undefined : openEventLog(config.eventLog, failures.of('EVENT_LOG'))
+  const securityLog = new SecurityLog({
+    metadata,
+    write (event) {
+      app.log.info({ security: event }, event.kind)
+      appendEvent?.(event)
+    },
+    onFailure: failures.of('the record of a security event')
+  })
   const signIn = new SignIn({ metadata, passwords, attemptLimiter, securityLog, maxFailures: config.signInFailures })
   const links = createLinks(config.publicUrl)
   const cursors = createCursors(keyRing)

@@ -69,6 +69,8 @@ export const Settings = Type.Object({
   MAX_MEMORY_BYTES: Bytes('Memory above which new requests get 503 while more than 16 are in progress; 0: no limit.', 1.5 * GIB),
   METRICS_HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'Address of the metrics, which need no credentials.' }),
   METRICS_PORT: Type.Optional(Type.Integer({ minimum: 0, maximum: 65535, description: 'Port of the Prometheus metrics, at /metrics. Unset, there are none.' })),
+  EVENT_DAYS: Type.Integer({ default: 90, minimum: 1, maximum: 36_500, description: 'Days to keep security events; `magicstore events` lists them.' }),
+  EVENT_LOG: Type.Optional(Type.String({ minLength: 1, description: 'File to which each security event is also appended, as a line of JSON.' })),
   LOG_LEVEL: Type.Union(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map(level => Type.Literal(level)), { default: 'info', description: 'Lowest level to log.' }),
   NODE_ENV: Type.Optional(Type.String({ description: '`production` makes the strict password policy the default.' }))
 })
@@ -97,6 +99,8 @@ export function readConfig (env: NodeJS.ProcessEnv = process.env) {
     signingKeys: settings.SIGNING_KEYS === undefined ? undefined : parseSigningKeys(settings.SIGNING_KEYS.split(',').map((text, index) => ({ text, place: `SIGNING_KEYS, key ${index + 1}` }))),
     maxFileBytes: settings.MAX_FILE_BYTES,
     uploadExpiryHours: settings.UPLOAD_EXPIRY_HOURS,
+    eventMilliseconds: settings.EVENT_DAYS * 24 * 3600_000,
+    eventLog: settings.EVENT_LOG === undefined ? undefined : resolve(settings.EVENT_LOG),
     keeping: { milliseconds: settings.KEEP_DAYS * 24 * 3600_000, versions: settings.KEEP_VERSIONS },
     quotaBytes: settings.QUOTA_BYTES,
     quotaFiles: settings.QUOTA_FILES,

@@ -20,6 +20,7 @@ const commands: Record<string, () => Promise<Command>> = {
   serve: () => import('./commands/serve.ts'),
   user: () => import('./commands/user.ts'),
   trash: () => import('./commands/trash.ts'),
+  events: () => import('./commands/events.ts'),
   keys: () => import('./commands/keys.ts'),
   fsck: () => import('./commands/fsck.ts'),
   doctor: () => import('./commands/doctor.ts'),
@@ -34,6 +35,7 @@ const usage = `magicstore: a private file store with REST authentication
   magicstore serve            run the server
   magicstore user VERB        manage accounts
   magicstore trash empty      delete the trash of one account or of all
+  magicstore events           list security events and what operators did
   magicstore keys rotate      sign tokens with a new key
   magicstore fsck             check the database against the stored bytes
   magicstore doctor           check what the server depends on, and say how to fix what is wrong

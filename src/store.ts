@@ -65,7 +65,9 @@ export async function openStore (config: Config): Promise<Store> {
     await rules.cleanup.recover()
     rules.cleanup.sweep()
     const { cleanup, failures } = rules
-    const housekeeping = startHousekeeping({ ...backends, sweep: () => cleanup.sweep(), failures })
+    const { eventMilliseconds } = config
+    const sweep = () => cleanup.sweep()
+    const housekeeping = startHousekeeping({ ...backends, sweep, eventMilliseconds, failures })
     return {
       ...backends,
       ...rules,

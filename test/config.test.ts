@@ -53,6 +53,8 @@ const table: { name: string, field: keyof Config, unset: unknown, set: [string, 
   { name: 'MAX_MEMORY_BYTES', field: 'maxMemoryBytes', unset: 1.5 * GIB, set: [['0', 0], ['1000000', 1_000_000], ['1T', 1024 ** 4]], wrong: ['-1', '1 e'] },
   { name: 'METRICS_HOST', field: 'metricsHost', unset: '127.0.0.1', set: [['::1', '::1']], wrong: [] },
   { name: 'METRICS_PORT', field: 'metricsPort', unset: undefined, set: [['0', 0], ['9464', 9464]], wrong: ['65536', '-1', 'on'] },
+  { name: 'EVENT_DAYS', field: 'eventMilliseconds', unset: 90 * DAY, set: [['1', DAY], ['36500', 36_500 * DAY]], wrong: ['0', '36501', 'never'] },
+  { name: 'EVENT_LOG', field: 'eventLog', unset: undefined, set: [['/var/log/events.json', '/var/log/events.json']], wrong: [] },
   { name: 'LOG_LEVEL', field: 'logLevel', unset: 'info', set: [['silent', 'silent'], ['trace', 'trace']], wrong: ['verbose', 'INFO'] },
   { name: 'SIGNING_KEYS', field: 'signingKeys', unset: undefined, set: [[`a:${secret}`, [{ kid: 'a', secret }]], [`a-1:${secret},b_2:${secret}:with:colons`, [{ kid: 'a-1', secret }, { kid: 'b_2', secret: `${secret}:with:colons` }]]], wrong: ['', secret, `:${secret}`, `a b:${secret}`, `${'k'.repeat(33)}:${secret}`, `a:${secret},`].filter(text => text !== '') }
 ]

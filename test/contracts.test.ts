@@ -90,10 +90,10 @@ test('a row that belongs to nothing and a wrong sum are found', async t => {
   t.strictSame(await metadata.checkIntegrity(), [])
   const operator = new Database(file)
   operator.pragma('foreign_keys = OFF')
-  operator.exec("INSERT INTO events (account_id, kind, network, request_id, at) VALUES (77, 'k', 'n', 'r', 1); UPDATE accounts SET used_bytes = 5, used_files = 2, kept_bytes = 3, kept_contents = 4")
+  operator.exec("INSERT INTO account_networks (account_id, network, first_at) VALUES (77, 'n', 1); UPDATE accounts SET used_bytes = 5, used_files = 2, kept_bytes = 3, kept_contents = 4")
   operator.close()
   await nextTurn()
-  t.match(await metadata.checkIntegrity(), [/events/])
+  t.match(await metadata.checkIntegrity(), [/account_networks/])
   t.strictSame(await metadata.accounts.usageMismatches(), [{
     accountId: id,
     recorded: { bytes: 5, files: 2, keptBytes: 3, keptContents: 4 },

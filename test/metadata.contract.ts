@@ -493,18 +493,57 @@ export function suite (t: Test, open: OpenMetadata): void {
 
   t.test('of the events of an account the latest stay, and are listed the latest first', async t => {
     const { metadata, id } = await withAccount(t)
+    const { username } = await metadata.accounts.find(id) ?? {}
     const bob = await metadata.accounts.add(newAccount('bob'))
     const event = { accountId: id, kind: 'signed_in', network: 'n1', requestId: 'r' }
+    const stored = { ...event, username, details: null }
     await metadata.events.add({ ...event, accountId: bob.id, at: 0 }, 3)
     for (const at of [1, 2, 3, 4, 5]) await metadata.events.add({ ...event, at }, 3)
     const page = await metadata.events.list(id, { beforeId: undefined, limit: 2 })
-    t.strictSame(page.map(({ id, ...fields }) => fields), [{ ...event, at: 5 }, { ...event, at: 4 }])
+    t.strictSame(page.map(({ id, ...fields }) => fields), [{ ...stored, at: 5 }, { ...stored, at: 4 }])
     t.strictSame((await metadata.events.list(id, { beforeId: page.at(-1)?.id, limit: 2 })).map(({ at }) => at), [3])
     t.equal((await metadata.events.list(bob.id, { beforeId: undefined, limit: 2 })).length, 1)
     await metadata.tokens.add(newToken(id), { withEvent: { event: { ...event, at: 6 }, keep: 3 } })
     t.strictSame((await metadata.events.list(id, { beforeId: undefined, limit: 9 })).map(({ at }) => at), [6, 5, 4], 'also those that are told with a token')
     await t.rejects(metadata.tokens.add(newToken(999), { withEvent: { event: { ...event, at: 7 }, keep: 3 } }), { code: 'token_revoked' })
     t.equal((await metadata.events.list(id, { beforeId: undefined, limit: 9 })).length, 3, 'and only where that is added')
+  })
+
+  t.test('of many events a few more than the latest are kept', async t => {
+    const { metadata, id } = await withAccount(t)
+    for (let at = 1; at <= 410; at++) await metadata.events.add({ accountId: id, kind: 'k', network: 'n', requestId: 'r', at }, 400)
+    const kept = await metadata.events.list(id, { beforeId: undefined, limit: 500 })
+    t.ok(kept.length >= 400 && kept.length < 404, `${kept.length}`)
+    t.equal(kept[0]?.at, 410)
+  })
+
+  t.test('events outlive their account, and are found by its name, also those of the whole store', async t => {
+    const { metadata } = await withAccount(t)
+    const bob = await metadata.accounts.add(newAccount('bob'))
+    const event = { network: 'operator', requestId: '-' }
+    await metadata.events.add({ ...event, accountId: bob.id, kind: 'quota_changed', details: { quotaBytes: 5, quotaFiles: null }, at: 1 }, 9)
+    await metadata.events.add({ ...event, accountId: null, kind: 'backup_made', at: 2 }, 1)
+    await metadata.events.add({ ...event, accountId: null, kind: 'backup_failed', details: { reason: 'full' }, at: 3 }, 1)
+    await metadata.events.add({ ...event, accountId: null, kind: 'keys_rotated', at: 4 }, 1)
+    await metadata.accounts.remove(bob.id, 5)
+    await metadata.events.add({ ...event, accountId: bob.id, username: bob.username, kind: 'account_removed', at: 6 }, 9)
+    const again = await metadata.accounts.add(newAccount('bob'))
+    await metadata.events.add({ ...event, accountId: again.id, kind: 'disabled', at: 7 }, 9)
+    const listed = async (afterId: number, selection: object = {}) =>
+      (await metadata.events.listAfter(afterId, { limit: 9, ...selection })).map(({ at }) => at)
+    const first = (await metadata.events.listAfter(0, { limit: 1 }))[0]
+    const { id, ...fields } = first ?? { id: 0 }
+    t.strictSame(fields, { ...event, accountId: bob.id, username: bob.username, kind: 'quota_changed', details: { quotaBytes: 5, quotaFiles: null }, at: 1 })
+    t.strictSame(await listed(0), [1, 2, 3, 4, 6, 7])
+    t.strictSame(await listed(id, { limit: 2 }), [2, 3])
+    t.strictSame(await listed(0, { since: 4 }), [4, 6, 7])
+    t.strictSame(await listed(0, { account: { id: again.id, username: again.username } }), [1, 6, 7])
+    t.strictSame(await listed(0, { account: { id: undefined, username: 'nobody' } }), [])
+    t.match(await metadata.events.findLatest(['backup_made', 'backup_failed']), { kind: 'backup_failed', details: { reason: 'full' }, at: 3 })
+    t.equal(await metadata.events.findLatest(['store_restored']), undefined)
+    t.equal(await metadata.events.removeBefore(4, 2), true, 'there may be more')
+    t.equal(await metadata.events.removeBefore(4, 2), false)
+    t.strictSame(await listed(0), [4, 6, 7])
   })
 
   t.test('a file is found as it was added, by its owner alone, also after a restart', async t => {

@@ -1,52 +1,90 @@
 import type { Metadata } from '../metadata/metadata.ts'
-import type { EventRecord } from '../metadata/records.ts'
+import type { AccountRecord, EventDetails, EventRecord } from '../metadata/records.ts'
 import type { Origin } from './network.ts'
 
 /** Kinds of security events of an account. */
 export const eventKinds = [
   'registered', 'sign_in', 'sign_in_failed', 'sign_in_new_network', 'token_issued', 'token_revoked', 'tokens_revoked',
-  'personal_token_created', 'session_created', 'password_changed', 'disabled', 'enabled', 'account_removed'
+  'personal_token_created', 'session_created', 'password_changed', 'disabled', 'enabled', 'quota_changed',
+  'trash_emptied', 'files_restored', 'account_removed'
 ] as const
+
+/** Kinds of events of the whole store. */
+export const storeEventKinds = ['keys_rotated', 'backup_made', 'backup_failed', 'store_restored', 'store_repaired'] as const
 
 export type EventKind = typeof eventKinds[number]
 
-/** Events kept for each account. */
-export const KEPT_EVENTS = 200
+/** About so many events are kept of each account, so that nobody can fill the database with them. */
+export const KEPT_EVENTS = 20_000
 
 /**
- * Events that `record` logs without adding them to the account's list: successful sign-ins, because some clients send a
- * password with every request; the removal of the account, because its list is removed too; new tokens, because the
- * event is added in the same transaction as the token.
+ * Events that are logged without being stored: successful sign-ins, because some clients send a password with every
+ * request; new tokens, because the event is stored in the same transaction as the token.
  */
-const LOGGED_ONLY = new Set<EventKind>(['sign_in', 'account_removed', 'token_issued', 'personal_token_created', 'session_created'])
+const LOGGED_ONLY = new Set<string>(['sign_in', 'token_issued', 'personal_token_created', 'session_created'])
 
-interface SecurityEvent extends Origin {
+/** What the commands of the operator have in place of the origin of a request. */
+const OPERATOR: Origin = { network: 'operator', requestId: '-' }
+
+interface SecurityEvent {
   readonly kind: EventKind
   /** Undefined if no account has the username that was tried. */
-  readonly accountId: number | undefined
+  readonly account: Pick<AccountRecord, 'id' | 'username'> | undefined
 }
 
-/** Records security events: each in the server's log, most of them also in the list of the account. */
-export interface SecurityLog {
-  /**
-   * Writes a log line and adds the event to the account's list. Not awaited and never throws, because response times
-   * must not reveal whether an account exists.
-   */
-  record (event: SecurityEvent): void
-  /** Events with an id below `beforeId`, newest first. */
-  list (accountId: number, page: { beforeId: number | undefined, limit: number }): Promise<EventRecord[]>
+/** What an operator did, to one account or to the whole store. */
+export type OperatorAct = { readonly details?: EventDetails } &
+  (SecurityEvent | { readonly kind: typeof storeEventKinds[number], readonly account?: undefined })
+
+/** An event as it is logged: without secrets. */
+export interface LoggedEvent extends Origin {
+  readonly kind: string
+  readonly accountId: number | null
+  readonly username: string | null
+  readonly details?: EventDetails
 }
 
-/** `write` adds one structured line to the server's log. */
-export function createSecurityLog (metadata: Metadata, write: (event: SecurityEvent) => void): SecurityLog {
-  return {
-    record (event) {
-      write(event)
-      const { kind, accountId, network, requestId } = event
-      if (accountId === undefined || LOGGED_ONLY.has(kind)) return
-      metadata.events.add({ accountId, kind, network, requestId }, KEPT_EVENTS).catch(() => {})
-    },
+interface SecurityLogOptions {
+  readonly metadata: Metadata
+  /** Logs an event. */
+  readonly write: (event: LoggedEvent) => void
+  /** Called if an event of a request can't be stored. */
+  readonly onFailure: (error: unknown) => void
+}
 
-    list: (accountId, page) => metadata.events.list(accountId, page)
+/** Records security events: logs each, and stores most. */
+export class SecurityLog {
+  readonly #options: SecurityLogOptions
+
+  constructor (options: SecurityLogOptions) {
+    this.#options = options
   }
+
+  /**
+   * Records the event of a request. Not awaited and never throws, because response times must not reveal whether an
+   * account exists.
+   */
+  record ({ kind, account, network, requestId }: SecurityEvent & Origin): void {
+    const { metadata, write, onFailure } = this.#options
+    const event = { kind, ...idOf(account), network, requestId }
+    write(event)
+    if (account === undefined || LOGGED_ONLY.has(kind)) return
+    metadata.events.add(event, KEPT_EVENTS).catch(onFailure)
+  }
+
+  /** Records what an operator did. */
+  async recordAct ({ kind, account, details }: OperatorAct): Promise<void> {
+    const event = { kind, ...idOf(account), ...(details && { details }), ...OPERATOR }
+    this.#options.write(event)
+    await this.#options.metadata.events.add(event, KEPT_EVENTS)
+  }
+
+  /** Events of an account with an id below `beforeId`, latest first. */
+  list (accountId: number, page: { beforeId: number | undefined, limit: number }): Promise<EventRecord[]> {
+    return this.#options.metadata.events.list(accountId, page)
+  }
+}
+
+function idOf (account: SecurityEvent['account']): Pick<LoggedEvent, 'accountId' | 'username'> {
+  return { accountId: account?.id ?? null, username: account?.username ?? null }
 }

@@ -52,7 +52,7 @@ export const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (
     }
   }, async (request, reply) => {
     const account = await accounts.register(request.body, networkOf(request.ip))
-    securityLog.record({ kind: 'registered', accountId: account.id, ...originOf(request) })
+    securityLog.record({ kind: 'registered', account, ...originOf(request) })
     reply.code(201).header('location', links.to(request.raw, `/api/users/${account.id}`))
     return userOf(account)
   })
@@ -103,7 +103,7 @@ export const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = as
     schema: {
       operationId: 'listEvents',
       summary: 'List account events',
-      description: 'Lists failed sign-ins, sign-ins from new networks, token and password changes, newest first. The latest 200 are kept.',
+      description: 'Lists failed sign-ins, sign-ins from new networks, token and password changes, newest first. They are kept for 90 days by default, about the latest 20,000.',
       ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/account/events'),
       tags: ['Account'],
       querystring: PageQuery,
@@ -141,7 +141,7 @@ export const passwordRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = a
   }, async (request, reply) => {
     const { account } = callerOf(request)
     await accounts.changePassword(account, request.body.password)
-    securityLog.record({ kind: 'password_changed', accountId: account.id, ...originOf(request) })
+    securityLog.record({ kind: 'password_changed', account, ...originOf(request) })
     return reply.code(204).send()
   })
 
@@ -161,7 +161,7 @@ export const passwordRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = a
     const { account } = callerOf(request)
     await accounts.remove(account)
     files.sweep()
-    securityLog.record({ kind: 'account_removed', accountId: account.id, ...originOf(request) })
+    securityLog.record({ kind: 'account_removed', account, ...originOf(request) })
     return reply.code(204).send()
   })
 }

@@ -60,7 +60,7 @@ export class SignIn {
         await metadata.attempts.addKnownNetwork(verified.id, network, Date.now()).catch(() => {})
       }
       const kind = verified === undefined ? 'sign_in_failed' : isKnownNetwork ? 'sign_in' : 'sign_in_new_network'
-      securityLog.record({ kind, accountId: account?.id, ...origin })
+      securityLog.record({ kind, account, ...origin })
       return verified
     } finally {
       await finish(outcome)

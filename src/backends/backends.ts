@@ -148,15 +148,6 @@ export const doctorTools: DoctorTools = {
   }
 }
 
-/** Opens the signing keys for a command. */
-export async function openKeySource ({
-  dataDir, databaseUrl
-}: Place): Promise<KeySource & { close (): Promise<void> }> {
-  if (databaseUrl === undefined) return { ...keysIn(dataDir), close: async () => {} }
-  const metadata = await openPostgres(databaseUrl)
-  return { ...keysOf(metadata), close: () => metadata.close() }
-}
-
 /** A request to a bucket, with its repetitions, fails sooner than the transfer that waits for it is cut. */
 const REQUESTS_IN_IDLE_TIME = 6
 

@@ -3,6 +3,7 @@ import { readConfig } from '../config.ts'
 import { requireDatabase } from '../data-folder/data-folder.ts'
 import { checkIntegrity, repair, type Finding } from '../fsck/fsck.ts'
 import { openOperatorStore } from '../store.ts'
+import { recordAct } from './acts.ts'
 import { createProgress } from './terminal.ts'
 
 export const help = `magicstore fsck: check that the database and the stored bytes match, with or without a running server.
@@ -40,6 +41,7 @@ export async function run (args: string[]): Promise<void> {
       count++
       if (!isRepaired) remaining++
     }
+    if (count > remaining) await recordAct(config, store.metadata, { kind: 'store_repaired', details: { errors: count, repaired: count - remaining } })
   } finally {
     progress.clear()
     await store.close()

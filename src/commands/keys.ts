@@ -1,7 +1,8 @@
-import { openKeySource } from '../backends/backends.ts'
 import { readConfig } from '../config.ts'
 import { createSigningKey } from '../config/signing-keys.ts'
 import { requireDatabase } from '../data-folder/data-folder.ts'
+import { openOperatorStore } from '../store.ts'
+import { recordAct } from './acts.ts'
 import { UsageError } from './command.ts'
 
 export const help = `magicstore keys rotate: add a new signing key in DATA_DIR, or in the database of DATABASE_URL, in first place.
@@ -19,8 +20,13 @@ export async function run ([verb, ...rest]: string[]): Promise<void> {
   if (config.signingKeys !== undefined) throw new UsageError('SIGNING_KEYS is set: add a new key there, in first place')
   // A mistyped DATA_DIR must not get a key that no server uses.
   if (config.databaseUrl === undefined) await requireDatabase(config.dataDir)
-  const keys = await openKeySource(config)
-  const key = createSigningKey()
-  await keys.rotate(key, KEPT_KEYS).finally(() => keys.close())
-  console.log(`added key ${key.kid}`)
+  const store = await openOperatorStore(config)
+  try {
+    const key = createSigningKey()
+    await store.keys.rotate(key, KEPT_KEYS)
+    await recordAct(config, store.metadata, { kind: 'keys_rotated', details: { kid: key.kid } })
+    console.log(`added key ${key.kid}`)
+  } finally {
+    await store.close()
+  }
 }

@@ -3,6 +3,7 @@ import { readConfig } from '../config.ts'
 import { requireDatabase } from '../data-folder/data-folder.ts'
 import type { AccountRecord } from '../metadata/records.ts'
 import { openOperatorStore, type OperatorStore } from '../store.ts'
+import { recordAct } from './acts.ts'
 import { allAccounts } from './accounts.ts'
 import { UsageError } from './command.ts'
 import { confirm, createProgress } from './terminal.ts'
@@ -34,6 +35,7 @@ export async function run (args: string[]): Promise<void> {
     const account = name === undefined ? undefined : await store.accounts.getByUsername(name)
     if (!values.yes) await confirm(`Permanently delete the trash of ${account?.username ?? 'all accounts'}?`)
     const removed = await empty(store, account === undefined ? allAccounts(store.metadata.accounts) : [account])
+    await recordAct(config, store.metadata, { kind: 'trash_emptied', details: removed, ...(account && { account }) })
     console.log(values.json ? JSON.stringify(removed) : `deleted ${removed.files} files of ${removed.accounts} accounts, ${removed.bytes} bytes with their versions`)
   } finally {
     await store.close()

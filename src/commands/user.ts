@@ -1,11 +1,12 @@
 import { parseArgs } from 'node:util'
 import type { Accounts } from '../accounts/accounts.ts'
-import { KEPT_EVENTS, type EventKind } from '../accounts/events.ts'
+import type { EventKind } from '../accounts/events.ts'
 import { parseByteSize, readConfig } from '../config.ts'
 import { requireDatabase } from '../data-folder/data-folder.ts'
 import { NO_LIMIT, type AccountRecord } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
 import { openOperatorStore, type OperatorStore } from '../store.ts'
+import { recordAct } from './acts.ts'
 import { allAccounts } from './accounts.ts'
 import { UsageError } from './command.ts'
 import { askSecret, confirm } from './terminal.ts'
@@ -26,8 +27,15 @@ export const help = `magicstore user: manage accounts, with or without a running
 const verbs = ['add', 'list', 'show', 'disable', 'enable', 'quota', 'passwd', 'rm'] as const
 type Verb = typeof verbs[number]
 
-/** The verbs that are recorded in the event log of the account. */
-const EVENTS: Partial<Record<Verb, EventKind>> = { disable: 'disabled', enable: 'enabled', passwd: 'password_changed' }
+/** The verbs that are recorded as security events. */
+const EVENTS: Partial<Record<Verb, EventKind>> = {
+  add: 'registered',
+  disable: 'disabled',
+  enable: 'enabled',
+  quota: 'quota_changed',
+  passwd: 'password_changed',
+  rm: 'account_removed'
+}
 
 const options = {
   json: { type: 'boolean', default: false },
@@ -61,7 +69,8 @@ export async function run (args: string[]): Promise<void> {
       return
     }
     const account = await carryOut(store, { verb, name, values })
-    await recordEvent(account, verb, store)
+    const kind = EVENTS[verb]
+    if (kind !== undefined) await recordAct(config, store.metadata, { kind, account, ...(verb === 'quota' && { details: quotaOf(account) }) })
     print(account)
   } finally {
     await store.close()
@@ -97,10 +106,9 @@ async function carryOut (
   }
 }
 
-/** Adds what the operator did to the event log of the account. */
-async function recordEvent ({ id }: AccountRecord, verb: Verb, { metadata }: OperatorStore): Promise<void> {
-  const kind = EVENTS[verb]
-  if (kind !== undefined) await metadata.events.add({ accountId: id, kind, network: 'operator', requestId: '-' }, KEPT_EVENTS)
+/** The limits of an account itself: null stands for the default. */
+function quotaOf ({ quotaBytes, quotaFiles }: AccountRecord) {
+  return { quotaBytes, quotaFiles }
 }
 
 async function setQuota (

@@ -43,14 +43,18 @@ interface HousekeepingOptions {
   reserve: Reserve
   /** Deletes the bytes of discarded blobs, also those that a backup or a full disk retained. */
   sweep: () => void
+  /** How long security events are kept. */
+  eventMilliseconds: number
   failures: BackgroundFailures
 }
 
 /**
- * Once a minute, deletes expired tokens, uploads and kept content, old attempts and discarded blobs, and restores the
- * reserve if there is space.
+ * Once a minute, deletes expired tokens, uploads and kept content, old attempts, events and discarded blobs, and
+ * restores the reserve if there is space.
  */
-export function startHousekeeping ({ metadata, blobs, reserve, sweep, failures }: HousekeepingOptions): Housekeeping {
+export function startHousekeeping ({
+  metadata, blobs, reserve, sweep, eventMilliseconds, failures
+}: HousekeepingOptions): Housekeeping {
   /** Deletes the oldest versions and trash while less than twice the space that uploads must leave is free. */
   async function makeSpace (): Promise<void> {
     if (blobs.space === undefined) return
@@ -80,6 +84,7 @@ export function startHousekeeping ({ metadata, blobs, reserve, sweep, failures }
     await untilNone(() => metadata.attempts.removeOutside({
       since: now - ATTEMPT_MILLISECONDS, until: now + DRIFT_MILLISECONDS, limit: BATCH
     }))
+    await untilNone(() => metadata.events.removeBefore(now - eventMilliseconds, BATCH))
     await untilNone(() => metadata.uploads.removeExpired(BATCH))
     await untilNone(() => metadata.kept.removeExpired(CONTENT_BATCH))
     sweep()

@@ -1,42 +1,88 @@
-import { and, desc, eq, lt, lte, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, getTableColumns, gt, gte, inArray, isNull, lt, lte, or, sql } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
 import type { EventRepository } from './metadata.ts'
 import { limitedTo } from './paging.ts'
-import type { NewEvent } from './records.ts'
+import type { EventRecord, EventSelection, NewEvent } from './records.ts'
 import { ask, reading, writing, type Rule } from './rule.ts'
 
 const { placeholder } = sql
 
-/** Adds an event in the current transaction, and deletes all but the latest `keep` of its account. */
+/** Adds an event in the current transaction, and deletes most of those beyond the latest `keep` of its account. */
 export type WriteEvent = (event: NewEvent, keep: number) => Rule<void>
 
-export function createEventWriter ({ tables: { events }, now }: Pick<Engine, 'tables' | 'now'>): WriteEvent {
+/** To count the events of an account, `keep` rows are read. That is done so often while `keep` are added. */
+const COUNTS = 100
+
+export function createEventWriter ({ tables: { events, accounts }, now }: Pick<Engine, 'tables' | 'now'>): WriteEvent {
   const insert = writing('add_event', db => db.insert(events).values({
     accountId: placeholder('accountId'),
+    username: sql`coalesce(cast(${placeholder('username')} as text), (select ${accounts.username} from ${accounts} where ${accounts.id} = ${placeholder('accountId')}))`,
     kind: placeholder('kind'),
+    details: placeholder('details'),
     network: placeholder('network'),
     requestId: placeholder('requestId'),
     at: placeholder('at')
-  }))
+  }).returning({ id: events.id }))
   const newestSurplus = reading('newest_surplus_event', db => db.select({ id: events.id }).from(events).where(eq(events.accountId, placeholder('accountId')))
     .orderBy(limitedTo(desc(events.id), 1, placeholder('keep'))))
   const removeUpTo = writing('remove_events', db => db.delete(events).where(and(eq(events.accountId, placeholder('accountId')), lte(events.id, placeholder('lastId')))))
 
-  return function * (event, keep) {
-    yield * ask(insert, { ...event, at: event.at ?? (yield * now()) })
-    const [surplus] = yield * ask(newestSurplus, { accountId: event.accountId, keep })
-    if (surplus !== undefined) yield * ask(removeUpTo, { accountId: event.accountId, lastId: surplus.id })
+  return function * ({ accountId, username = null, details = null, ...event }, keep) {
+    const at = event.at ?? (yield * now())
+    const [added] = yield * ask(insert, { ...event, accountId, username, details, at })
+    if (accountId === null || Number(added?.id) % Math.ceil(keep / COUNTS) !== 0) return
+    const [surplus] = yield * ask(newestSurplus, { accountId, keep })
+    if (surplus !== undefined) yield * ask(removeUpTo, { accountId, lastId: surplus.id })
   }
 }
 
-export function createEventRepository (
-  { tables: { events }, read, transactFor }: Engine, writeEvent: WriteEvent
-): EventRepository {
-  return {
-    add: (event, keep) => transactFor(event.accountId, () => writeEvent(event, keep)),
+export class EventRules implements EventRepository {
+  readonly #engine: Engine
+  readonly #writeEvent: WriteEvent
 
-    list: (accountId, { beforeId, limit }) => read(() => ask(reading('', db => db.select().from(events)
+  constructor (engine: Engine, writeEvent: WriteEvent) {
+    this.#engine = engine
+    this.#writeEvent = writeEvent
+  }
+
+  add (event: NewEvent, keep: number): Promise<void> {
+    return this.#engine.transact(() => this.#writeEvent(event, keep))
+  }
+
+  list (
+    accountId: number, { beforeId, limit }: { beforeId: number | undefined, limit: number }
+  ): Promise<EventRecord[]> {
+    const { tables: { events }, read } = this.#engine
+    return read(() => ask(reading('', db => db.select().from(events)
       .where(and(eq(events.accountId, accountId), beforeId === undefined ? undefined : lt(events.id, beforeId)))
       .orderBy(desc(events.id)).limit(limit))))
+  }
+
+  listAfter (afterId: number, { account, since, limit }: EventSelection): Promise<EventRecord[]> {
+    const { tables: { accounts, events }, read } = this.#engine
+    // Events of older versions have no username.
+    const username = sql<string | null>`coalesce(${events.username}, (select nullif(${accounts.username}, '') from ${accounts} where ${accounts.id} = ${events.accountId}))`
+    const isOfAccount = account && or(eq(events.accountId, account.id ?? 0), eq(events.username, account.username))
+    return read(() => ask(reading('', db => db.select({ ...getTableColumns(events), username }).from(events)
+      .where(and(gt(events.id, afterId), isOfAccount, since === undefined ? undefined : gte(events.at, since)))
+      .orderBy(asc(events.id)).limit(limit))))
+  }
+
+  findLatest (kinds: readonly string[]): Promise<EventRecord | undefined> {
+    const { tables: { events }, read } = this.#engine
+    return read(() => ask(reading('', db => db.select().from(events)
+      .where(and(isNull(events.accountId), inArray(events.kind, [...kinds])))
+      .orderBy(desc(events.id)).limit(1)), {}, ([latest]) => latest))
+  }
+
+  // Ids are in the order of time, but for what was added at the same time: of the lowest ids, those that are old.
+  removeBefore (time: number, limit: number): Promise<boolean> {
+    const { tables: { events }, apply } = this.#engine
+    return apply(() => ask(writing('', db => {
+      const oldest = db.select({ id: events.id, at: events.at }).from(events).orderBy(asc(events.id)).limit(limit)
+        .as('oldest')
+      const old = db.select({ id: oldest.id }).from(oldest).where(lt(oldest.at, time))
+      return db.delete(events).where(inArray(events.id, old)).returning({ id: events.id })
+    }), {}, removed => removed.length === limit))
   }
 }

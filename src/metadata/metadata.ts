@@ -3,8 +3,9 @@ import { Problem } from '../problems.ts'
 import type { KeptRepository } from './kept-repository.ts'
 import type { Precondition } from './preconditions.ts'
 import type {
-  AccountRecord, AttemptClaim, AttemptLimit, AttemptOutcome, EventRecord, FilePage, FileRecord, NewAccount, NewAttempt,
-  NewEvent, NewFile, NewToken, Quota, StoredContent, TokenAndAccount, TokenConditions, TokenRecord, UsageMismatch
+  AccountRecord, AttemptClaim, AttemptLimit, AttemptOutcome, EventRecord, EventSelection, FilePage, FileRecord,
+  NewAccount, NewAttempt, NewEvent, NewFile, NewToken, Quota, StoredContent, TokenAndAccount, TokenConditions,
+  TokenRecord, UsageMismatch
 } from './records.ts'
 import type { UploadRepository } from './uploads-repository.ts'
 
@@ -148,12 +149,18 @@ export interface AttemptRepository {
   addKnownNetwork (accountId: number, network: string, at: number): Promise<boolean>
 }
 
-/** The security log of each account. */
+/** The security events of the accounts and of the whole store. */
 export interface EventRepository {
-  /** Adds an event to the log of an account, and deletes all but the account's latest `keep`. */
+  /** Adds an event. Of an account, about the latest `keep` are kept, at least these. */
   add (event: NewEvent, keep: number): Promise<void>
-  /** Latest first: at most `limit` events with an id below `beforeId`. */
+  /** Latest first: at most `limit` events of an account with an id below `beforeId`. */
   list (accountId: number, page: { beforeId: number | undefined, limit: number }): Promise<EventRecord[]>
+  /** By id: at most `limit` events with an id above `afterId`. An event can have a lower id than one added before. */
+  listAfter (afterId: number, selection: EventSelection): Promise<EventRecord[]>
+  /** The latest event of the whole store that is of one of these kinds. */
+  findLatest (kinds: readonly string[]): Promise<EventRecord | undefined>
+  /** Deletes up to `limit` events before a time. Returns whether there may be more. */
+  removeBefore (time: number, limit: number): Promise<boolean>
 }
 
 /** Files by owner and name. */

@@ -124,18 +124,31 @@ export type AttemptClaim =
 /** `released`: neither a failure nor a success. */
 export type AttemptOutcome = 'failed' | 'succeeded' | 'released'
 
-/** A security event to be added to the log of an account. */
+/** A security event of an account, or with the `accountId` null, of the whole store. */
 export interface NewEvent {
-  readonly accountId: number
+  readonly accountId: number | null
+  /** Default: the name that the account has. */
+  readonly username?: string | null
   readonly kind: string
+  /** What changed, for the operator: JSON without secrets. */
+  readonly details?: EventDetails | null
   readonly network: string
   readonly requestId: string
   /** Default: now. */
   readonly at?: number
 }
 
-/** A security event as stored; a later one has a higher id. */
-export interface EventRecord extends NewEvent { readonly id: number, readonly at: number }
+export type EventDetails = Readonly<Record<string, string | number | boolean | null>>
+
+/** A security event as stored; a later one has a higher id. It outlives its account. */
+export interface EventRecord extends Required<NewEvent> { readonly id: number }
+
+/** Which events to list: of an account and of earlier accounts with its name, since a time. */
+export interface EventSelection {
+  readonly account?: { readonly id?: number | undefined, readonly username: string } | undefined
+  readonly since?: number | undefined
+  readonly limit: number
+}
 
 /** A file whose bytes are on stable storage already. */
 export interface NewFile {

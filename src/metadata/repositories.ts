@@ -2,7 +2,7 @@ import { AccountRules } from './accounts.ts'
 import { type AttemptClaims, AttemptRules } from './attempts.ts'
 import { BlobRules, createDiscard, createLeaseEnder, type DatabaseBlobMethods } from './blobs.ts'
 import type { Engine } from './engine.ts'
-import { createEventRepository, createEventWriter } from './events.ts'
+import { createEventWriter, EventRules } from './events.ts'
 import { FileContents } from './file-contents.ts'
 import { FileRules } from './files.ts'
 import { KeptContents } from './kept-contents.ts'
@@ -41,7 +41,7 @@ export function createRepositories ({
     accounts: new AccountRules({ engine, longRunning, tokenRemover, discard }),
     tokens: new TokenRules({ engine, writeEvent, tokenRemover, tokenFinder }),
     attempts: new AttemptRules(engine, attemptClaims),
-    events: createEventRepository(engine, writeEvent),
+    events: new EventRules(engine, writeEvent),
     files: new FileRules({ engine, owners, contents, keptContents }),
     kept: new KeptRules({ engine, owners, contents, keptContents, keeping }),
     uploads: new UploadRules({ engine, owners, contents, keptContents, discard }),

@@ -1,6 +1,7 @@
 import { type HasDefault, isNotNull, isNull, type NotNull } from 'drizzle-orm'
 import type { AnyPgColumn, index, PgBigInt53BuilderInitial, PgBooleanBuilderInitial, PgCustomColumnBuilder, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core'
 import type { Precondition } from './preconditions.ts'
+import type { EventDetails } from './records.ts'
 import type { StoreResult } from './uploads-repository.ts'
 
 type NumberColumn = PgBigInt53BuilderInitial<string>
@@ -75,7 +76,7 @@ function accountTable ({ table, index, uniqueIndex, number, text, key, identity 
 }
 
 function signInTables (
-  { table, index, uniqueIndex, primaryKey, number, boolean, text, key, identity }: Dialect, accounts: Accounts
+  { table, index, uniqueIndex, primaryKey, number, boolean, text, key, json, identity }: Dialect, accounts: Accounts
 ) {
   const tokens = table('tokens', {
     id: identity('id'),
@@ -123,8 +124,11 @@ function signInTables (
   /** The event log of an account, for its owner. */
   const events = table('events', {
     id: identity('id'),
-    accountId: number('account_id').notNull().references(() => accounts.id, { onDelete: 'cascade' }),
+    // Not a reference: an event outlives its account. Null for the whole store.
+    accountId: number('account_id'),
+    username: text('username'),
     kind: text('kind').notNull(),
+    details: json<EventDetails>('details'),
     network: text('network').notNull(),
     requestId: text('request_id').notNull(),
     at: number('at').notNull()

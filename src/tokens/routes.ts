@@ -166,7 +166,7 @@ export const revocationRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = a
 }
 
 function record (securityLog: SecurityLog, request: FastifyRequest, kind: EventKind): void {
-  securityLog.record({ kind, accountId: callerOf(request).account.id, ...originOf(request) })
+  securityLog.record({ kind, account: callerOf(request).account, ...originOf(request) })
 }
 
 function tokenOf ({ id, kind, name, scopes, createdAt, expiresAt, lastUsedAt }: TokenRecord) {

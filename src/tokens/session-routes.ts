@@ -66,7 +66,7 @@ export const sessionSignInRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions
     // A sign-in replaces the session of the browser (OWASP ASVS 5.0, V7.2.4).
     await endSession(request, { sessions, securityLog })
     const { cookie, claims, ...session } = await sessions.create(account, originOf(request))
-    securityLog.record({ kind: 'session_created', accountId: account.id, ...originOf(request) })
+    securityLog.record({ kind: 'session_created', account, ...originOf(request) })
     reply.code(201)
       .setCookie(cookieName(request), cookie, { ...attributesFor(request, publicUrl), maxAge: SESSION_SECONDS })
     return { ...session, token: await accessTokens.sign(reply, claims) }
@@ -130,8 +130,8 @@ type Ending = Pick<SessionRoutesOptions, 'sessions' | 'securityLog'>
 
 /** Ends the session of a request, if it has one. */
 async function endSession (request: FastifyRequest, { sessions, securityLog }: Ending): Promise<void> {
-  const accountId = await sessions.end(secretsOf(request))
-  if (accountId !== undefined) securityLog.record({ kind: 'token_revoked', accountId, ...originOf(request) })
+  const account = await sessions.end(secretsOf(request))
+  if (account !== undefined) securityLog.record({ kind: 'token_revoked', account, ...originOf(request) })
 }
 
 /** SameSite does not distinguish the ports of a host; Fetch Metadata does. Only browsers send it. */

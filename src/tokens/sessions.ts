@@ -62,10 +62,10 @@ export class Sessions {
     return issued && { username: account.username, sessionId: token.id, ...issued }
   }
 
-  /** Revokes a session and its access tokens. Returns the id of its account; undefined if there is no such session. */
-  async end (secrets: Partial<SessionSecrets>): Promise<number | undefined> {
+  /** Revokes a session and its access tokens. Returns its account; undefined if there is no such session. */
+  async end (secrets: Partial<SessionSecrets>): Promise<AccountRecord | undefined> {
     const found = await this.#find(secrets)
-    return found && unlessRevoked(this.#tokens.revokeCurrent(found.token).then(() => found.account.id))
+    return found && unlessRevoked(this.#tokens.revokeCurrent(found.token).then(() => found.account))
   }
 
   async #find ({ cookie = '', key = '' }: Partial<SessionSecrets>): Promise<TokenAndAccount | undefined> {

@@ -428,7 +428,7 @@ t.test('fsck finds a healthy store well, and says of every kind of damage where 
   const database = new Database(join(dataDir, 'magicstore.db'))
   database.pragma('foreign_keys = OFF')
   database.exec('UPDATE accounts SET used_bytes = used_bytes + 5, used_files = used_files - 1, kept_bytes = kept_bytes - 7')
-  database.exec("INSERT INTO events (account_id, kind, network, request_id, at) VALUES (4711, 'x', 'x', 'x', 1)")
+  database.exec("INSERT INTO account_networks (account_id, network, first_at) VALUES (4711, 'x', 1)")
   database.close()
 
   const look = async (...args: string[]): Promise<{ code: number | null, found: Record<string, any>[] }> => {
@@ -455,7 +455,7 @@ t.test('fsck finds a healthy store well, and says of every kind of damage where 
     detail: `recorded ${size + 39} bytes in 8 files, and 9 bytes in 3 versions and deleted files; stored ${size + 34} bytes in 9 files, and 16 bytes in 3 versions and deleted files`,
     isRepaired: false
   }])
-  t.match(shallow.found.filter(({ kind }) => kind === 'database'), [{ detail: /events/, isRepaired: false }])
+  t.match(shallow.found.filter(({ kind }) => kind === 'database'), [{ detail: /account_networks/, isRepaired: false }])
   const deep = await look('--deep')
   t.equal(deep.code, 1)
   t.strictSame(faults(deep.found), { ...expected, altered: ['wrong_digest', 1, blobs.altered?.id], 'version null': ['wrong_digest', 1, blobs['version null']?.id], ...(isFolderOfItsSize && { folder: ['unreadable', 1, blobs.folder?.id] }) })

@@ -315,9 +315,9 @@ t.test('rows that refer to nothing and wrong sums are found, and the sums repair
   const { id } = await metadata.accounts.add(newAccount('ada'))
   await metadata.files.add(newFile(id, 'a'), unlimited)
   t.strictSame(await metadata.checkIntegrity(), [])
-  await server.run(url, `SET session_replication_role = replica; INSERT INTO events (account_id, kind, network, request_id, at) VALUES (77, 'k', 'n', 'r', 1);
+  await server.run(url, `SET session_replication_role = replica; INSERT INTO account_networks (account_id, network, first_at) VALUES (77, 'n', 1);
     UPDATE accounts SET used_bytes = 5, used_files = 2, kept_bytes = 3`)
-  t.match(await metadata.checkIntegrity(), [/events.*77.*accounts/])
+  t.match(await metadata.checkIntegrity(), [/account_networks.*77.*accounts/])
   t.strictSame(await metadata.accounts.usageMismatches(), [{
     accountId: id,
     recorded: { bytes: 5, files: 2, keptBytes: 3, keptContents: 0 },

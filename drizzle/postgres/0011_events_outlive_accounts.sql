@@ -1,0 +1,5 @@
+ALTER TABLE "events" DROP CONSTRAINT "events_account_id_accounts_id_fk";
+--> statement-breakpoint
+ALTER TABLE "events" ALTER COLUMN "account_id" DROP NOT NULL;--> statement-breakpoint
+ALTER TABLE "events" ADD COLUMN "username" text;--> statement-breakpoint
+ALTER TABLE "events" ADD COLUMN "details" text;

@@ -1,0 +1,106 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { findUsernameKey } from '../accounts/username.ts'
+import { readConfig } from '../config.ts'
+import { requireDatabase } from '../data-folder/data-folder.ts'
+import type { EventRepository } from '../metadata/metadata.ts'
+import type { EventRecord, EventSelection } from '../metadata/records.ts'
+import { openOperatorStore, type OperatorStore } from '../store.ts'
+import { UsageError } from './command.ts'
+
+export const help = `magicstore events: list security events and what operators did, the oldest first, with or without a running server.
+
+  --user NAME    only those of an account, also of deleted accounts with this name
+  --since TIME   only those since a time, such as 2026-11-28 or 2026-11-28T09:30:00Z
+  --follow       then wait for more, until SIGINT
+  --json         one JSON object per line
+
+  They are kept for EVENT_DAYS. Of one account only about the latest 20,000 are kept. EVENT_LOG names a file that gets them too,
+  with each successful sign-in by password.`
+
+/** Events read at a time. */
+const PAGE = 500
+
+const FOLLOW_MILLISECONDS = 1000
+
+/** An event that was added beside others can get a lower id than these: so many are read again. */
+const OVERLAP = 200
+
+const options = {
+  user: { type: 'string' },
+  since: { type: 'string' },
+  follow: { type: 'boolean', default: false },
+  json: { type: 'boolean', default: false }
+} as const
+
+/** Lists events. */
+export async function run (args: string[]): Promise<void> {
+  const { values } = parseArgs({ args, options })
+  const since = values.since === undefined ? undefined : readTime(values.since)
+  const config = readConfig()
+  if (config.databaseUrl === undefined) await requireDatabase(config.dataDir)
+  const store = await openOperatorStore(config)
+  const print = values.json ? printJson : printText
+  const ended = endOfReading()
+  try {
+    const account = values.user === undefined
+      ? undefined
+      : { username: values.user, id: await findId(store, values.user) }
+    const listing = listNew(store.metadata.events, { account, since, limit: PAGE })
+    do {
+      for await (const event of listing()) print(event)
+    } while (values.follow && await wait(FOLLOW_MILLISECONDS, true, { signal: ended }).catch(() => false))
+  } finally {
+    await store.close()
+  }
+}
+
+/** Aborts on a signal, and when the reader of the output has exited. */
+function endOfReading (): AbortSignal {
+  const ending = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ending.abort())
+  process.stdout.once('error', () => ending.abort())
+  return ending.signal
+}
+
+/** The account that has the name now; undefined if there is none, but there can be events of an earlier one. */
+async function findId ({ metadata }: OperatorStore, username: string): Promise<number | undefined> {
+  const key = findUsernameKey(username)
+  return key === undefined ? undefined : (await metadata.accounts.findByKey(key))?.id
+}
+
+/** Returns a function that yields the events that it has not yielded before. */
+function listNew (events: EventRepository, selection: EventSelection): () => AsyncGenerator<EventRecord> {
+  const recent = new Set<number>()
+  let last = 0
+  return async function * () {
+    let afterId: number | undefined = Math.max(0, last - OVERLAP)
+    while (afterId !== undefined) {
+      const page: EventRecord[] = await events.listAfter(afterId, selection)
+      for (const event of page.filter(({ id }) => !recent.has(id))) {
+        recent.add(event.id)
+        last = Math.max(last, event.id)
+        yield event
+      }
+      afterId = page.at(-1)?.id
+    }
+    for (const id of recent) if (id <= last - OVERLAP) recent.delete(id)
+  }
+}
+
+/** @throws {UsageError} unless it is a date or a time (RFC 3339). */
+function readTime (text: string): number {
+  const time = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/i.test(text) ? Date.parse(text) : NaN
+  if (Number.isNaN(time)) throw new UsageError(`--since: expected a time such as 2026-11-28T09:30:00Z, not ${JSON.stringify(text)}`)
+  return time
+}
+
+/** As in a line of EVENT_LOG, with the id. */
+function printJson ({ id, at, ...event }: EventRecord): void {
+  console.log(JSON.stringify({ id, createdAt: new Date(at).toISOString(), ...event }))
+}
+
+function printText ({ at, kind, accountId, username, network, details }: EventRecord): void {
+  const subject = username ?? (accountId === null ? 'the store' : `account ${accountId}`)
+  console.log([new Date(at).toISOString(), kind, subject, network, ...(details === null ? [] : [JSON.stringify(details)])].join('\t'))
+}
