@@ -99,17 +99,7 @@ export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutp
   const addOtherMethods = refuseOtherMethods(app, requestLog)
   compilers.loadOnRequest(app)
   app.setErrorHandler(sendProblem)
-  const outages = new Outages(app.log)
-  app.addHook('onError', (request, _reply, error, done) => {
-    const problem = problemOf(error)
-    requestLog.fail(request, problem.code)
-    outages.report(problem)
-    done()
-  })
-  store.failures.watch((err, task) => {
-    if (err instanceof Problem && err.options.resource !== undefined) outages.report(err)
-    else app.log.error({ err }, `${task} failed, and is tried again`)
-  })
+  const outages = watchFailures(app, store, requestLog)
   prepareCaller(app)
   addSharedResponses(app)
   await protect(app, { ...config, countInProgress: () => connections.countInProgress() })
@@ -117,7 +107,7 @@ export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutp
   acceptJson(app)
   await app.register(swagger, documentOptions())
   for (const schema of schemas) app.addSchema(schema)
-  await registerRoutes(app, store, connections)
+  await registerRoutes(app, store, { connections, outages })
   addOtherMethods()
   await app.ready()
 
@@ -125,10 +115,29 @@ export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutp
   return { http: app, connections, metrics: metrics?.serve(app.log), renewTls, flushLog: () => log?.flushSync() }
 }
 
+/** Logs what fails: in the line of a request, and once for all failures of a resource. */
+function watchFailures (app: FastifyInstance, { failures }: Store, requestLog: RequestLog): Outages {
+  const outages = new Outages(app.log)
+  app.addHook('onError', (request, _reply, error, done) => {
+    const problem = problemOf(error)
+    requestLog.fail(request, problem.code)
+    outages.report(problem)
+    done()
+  })
+  failures.watch((err, task) => {
+    if (err instanceof Problem && err.options.resource !== undefined) outages.report(err)
+    else app.log.error({ err }, `${task} failed`)
+  })
+  return outages
+}
+
+/** What watches the application as a whole. */
+interface Watchers { readonly connections: Connections, readonly outages: Outages }
+
 /** Every scope, the credential that it requires, and its routes. */
-async function registerRoutes (app: FastifyInstance, store: Store, connections: Connections): Promise<void> {
+async function registerRoutes (app: FastifyInstance, store: Store, watchers: Watchers): Promise<void> {
   const { links, page, health, guard, transport, accountOptions, tokenOptions, sessionOptions, fileOptions } =
-    await createRouteOptions(app, store, connections)
+    await createRouteOptions(app, store, watchers)
 
   await app.register(userRoutes, { ...accountOptions, links, transport })
   await app.register(async scope => {
@@ -176,7 +185,7 @@ async function registerRoutes (app: FastifyInstance, store: Store, connections: 
 }
 
 /** Creates the rules that need the application, and the options of each group of routes. */
-async function createRouteOptions (app: FastifyInstance, store: Store, connections: Connections) {
+async function createRouteOptions (app: FastifyInstance, store: Store, { connections, outages }: Watchers) {
   const {
     config, accounts, passwords, attemptLimiter, files, keptFiles, uploads, quotas, metadata, blobs, reserve, keyRing,
     failures
@@ -199,7 +208,7 @@ async function createRouteOptions (app: FastifyInstance, store: Store, connectio
   return {
     links,
     page: await findPage(config, app.log),
-    health: createHealth({ metadata, blobs, log: app.log }),
+    health: createHealth({ metadata, blobs, hasBucket: config.storageUrl !== undefined, outages }),
     transport: config,
     guard: { signIn, tokens, accessTokens, transport: config },
     accountOptions: { accounts, files, quotas, securityLog },

@@ -77,7 +77,7 @@ export type FailureCode = keyof typeof failures
 export interface FieldError { field: string, message: string }
 
 /** What requests need, and can be without for a time. */
-export type Resource = 'database' | 'storage' | 'disk'
+export type Resource = 'database' | 'bucket' | 'disk' | 'clock'
 
 interface ProblemOptions {
   detail?: string
@@ -85,8 +85,9 @@ interface ProblemOptions {
   /** Extension members of this problem type (RFC 9457 section 3.2). */
   members?: Record<string, number>
   headers?: Record<string, string | string[]>
-  /** What failed, for the log. */
+  /** What failed, and what else is known about it, for the log. */
   resource?: Resource
+  state?: object
   cause?: unknown
 }
 

@@ -1,9 +1,13 @@
 import { setTimeout } from 'node:timers/promises'
 import type { BlobStore, Reserve } from '../blobs/blob-store.ts'
 import type { Metadata } from '../metadata/metadata.ts'
+import { Problem } from '../problems.ts'
 import type { BackgroundFailures } from './background-failures.ts'
 
 const INTERVAL_MILLISECONDS = 60_000
+
+/** A difference of the clocks that is reported. */
+const CLOCK_SECONDS = 60
 
 /**
  * How long the row of an expired token is kept. An access token contains its expiry. A personal token does not: its row
@@ -73,11 +77,20 @@ export function startHousekeeping ({
     }
   }
 
+  /** The clock of this machine dates its log lines and its requests to a bucket, which refuses those 15 minutes off. */
+  function checkClock (now: number): void {
+    const seconds = Math.round((Date.now() - now) / 1000)
+    if (Math.abs(seconds) < CLOCK_SECONDS) return
+    const cause = new Error(`it is ${Math.abs(seconds)} s ${seconds > 0 ? 'ahead of' : 'behind'} that of the database; use NTP on both`)
+    failures.of('the clock')(new Problem('unavailable', { resource: 'clock', cause }))
+  }
+
   async function run (): Promise<void> {
     // First, because on a full disk the rest fails.
     sweep()
     await reserve.withSpace(makeSpace)
     const now = await metadata.now()
+    checkClock(now)
     for (const { kind, milliseconds } of EXPIRED_TOKENS) {
       await untilNone(() => metadata.tokens.removeExpired({ kind, before: now - milliseconds }, BATCH))
     }

@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import type { FastifyBaseLogger } from 'fastify'
 import type { BlobStore } from '../blobs/blob-store.ts'
 import type { Metadata } from '../metadata/metadata.ts'
-import { Problem } from '../problems.ts'
+import { Problem, type Resource } from '../problems.ts'
+import type { Outages } from './outages.ts'
 
 /** A result is reused for this long, so that frequent requests cost no more than one per second. */
 const REUSE_MILLISECONDS = 1000
@@ -13,20 +13,28 @@ const TIMEOUT_MILLISECONDS = 5000
 /** `full`: reads and deletes work, writes do not. */
 export type Condition = 'ok' | 'full' | 'failing'
 
+export interface Conditions {
+  readonly database: Condition
+  /** `ok` if the files are in a bucket. */
+  readonly disk: Condition
+  readonly bucket?: Condition
+}
+
 export interface Health {
-  /** Checks both with a real write, at most once a second. */
-  check (): Promise<{ database: Condition, disk: Condition }>
+  /** Checks the database and the place of the files with a real write, at most once a second. */
+  check (): Promise<Conditions>
 }
 
 interface HealthOptions {
   metadata: Pick<Metadata, 'probe'>
   blobs: Pick<BlobStore, 'probe'>
-  log: FastifyBaseLogger
+  hasBucket: boolean
+  outages: Outages
 }
 
-/** Readiness checks. The cause of a failure is logged. */
-export function createHealth ({ metadata, blobs, log }: HealthOptions): Health {
-  function createCheck (name: string, probe: () => Promise<void>): () => Promise<Condition> {
+/** Readiness checks. */
+export function createHealth ({ metadata, blobs, hasBucket, outages }: HealthOptions): Health {
+  function createCheck (resource: Resource, probe: () => Promise<void>): () => Promise<Condition> {
     let latest: Promise<Condition> | undefined
     let probing: Promise<void> | undefined
 
@@ -37,9 +45,8 @@ export function createHealth ({ metadata, blobs, log }: HealthOptions): Health {
         await Promise.race([probing, timeOut()])
         return 'ok'
       } catch (error) {
-        if (error instanceof Problem && error.code === 'storage_full') return 'full'
-        log.error({ err: error, check: name }, 'readiness check failed')
-        return 'failing'
+        outages.report(new Problem('not_ready', { resource, cause: error }))
+        return error instanceof Problem && error.code === 'storage_full' ? 'full' : 'failing'
       }
     }
 
@@ -50,11 +57,11 @@ export function createHealth ({ metadata, blobs, log }: HealthOptions): Health {
   }
 
   const checkDatabase = createCheck('database', () => metadata.probe())
-  const checkDisk = createCheck('disk', () => blobs.probe())
+  const checkBlobs = createCheck(hasBucket ? 'bucket' : 'disk', () => blobs.probe())
   return {
     async check () {
-      const [database, disk] = await Promise.all([checkDatabase(), checkDisk()])
-      return { database, disk }
+      const [database, stored] = await Promise.all([checkDatabase(), checkBlobs()])
+      return hasBucket ? { database, disk: 'ok', bucket: stored } : { database, disk: stored }
     }
   }
 }

@@ -6,15 +6,16 @@ const REPEAT_MILLISECONDS = 60_000
 /** The name of each resource in the log. */
 const names: Record<Resource, string> = {
   database: 'the database',
-  storage: 'the file storage',
-  disk: 'the disk'
+  bucket: 'the bucket',
+  disk: 'the disk',
+  clock: 'the clock of this machine'
 }
 
-interface Outage { readonly since: number, failures: number, reason: string }
+interface Outage { readonly since: number, failures: number, latest: object }
 
 /**
- * Logs when a resource begins to fail, once a minute while it fails, with the number of failures, and when a minute has
- * passed without one. A line for each failure would fill the log during an outage.
+ * Logs when a resource begins to fail, then once a minute the number of failures, and when a minute has passed without
+ * one. A line for each failure would fill the log during an outage.
  */
 export class Outages {
   readonly #log: Pick<FastifyBaseLogger, 'error' | 'warn'>
@@ -24,32 +25,32 @@ export class Outages {
     this.#log = log
   }
 
-  /** Takes a failure of a request or of housekeeping. Ignores those that are not of a resource. */
+  /** Takes a failure of a request, a readiness check or housekeeping. Ignores those that are not of a resource. */
   report (problem: Problem): void {
-    const { resource, cause } = problem.options
+    const { resource, state, cause } = problem.options
     if (resource === undefined) return
-    const reason = reasonOf(cause) ?? problem.message
+    const latest = { reason: reasonOf(cause) ?? problem.message, ...state }
     const outage = this.#outages.get(resource)
     if (outage !== undefined) {
       outage.failures++
-      outage.reason = reason
+      outage.latest = latest
       return
     }
-    this.#outages.set(resource, { since: Date.now(), failures: 0, reason })
-    this.#log.error({ resource, code: problem.code, reason }, `${names[resource]} is failing`)
+    this.#outages.set(resource, { since: Date.now(), failures: 0, latest })
+    this.#log.error({ resource, ...latest }, `problem with ${names[resource]}`)
     setTimeout(() => this.#repeat(resource), REPEAT_MILLISECONDS).unref()
   }
 
   #repeat (resource: Resource): void {
-    const { since, failures, reason } = this.#outages.get(resource) as Outage
+    const { since, failures, latest } = this.#outages.get(resource) as Outage
     const seconds = Math.round((Date.now() - since) / 1000)
     if (failures === 0) {
       this.#outages.delete(resource)
-      this.#log.warn({ resource, seconds }, `${names[resource]} has not failed for a minute`)
+      this.#log.warn({ resource, seconds }, `no problem with ${names[resource]} for a minute`)
       return
     }
-    this.#outages.set(resource, { since, failures: 0, reason })
-    this.#log.error({ resource, failures, seconds, reason }, `${names[resource]} is still failing`)
+    this.#outages.set(resource, { since, failures: 0, latest })
+    this.#log.error({ resource, failures, seconds, ...latest }, `still a problem with ${names[resource]}`)
     setTimeout(() => this.#repeat(resource), REPEAT_MILLISECONDS).unref()
   }
 }
@@ -58,7 +59,6 @@ export class Outages {
 function reasonOf (error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined
   if (error.cause instanceof Error) return reasonOf(error.cause)
-  const { code, name, message } = error as NodeJS.ErrnoException
-  const text = message === '' ? name : message
-  return (code === undefined || text.includes(code) ? text : `${text} (${code})`).replaceAll(/\s+/g, ' ')
+  const { code = error.name, message } = error as NodeJS.ErrnoException
+  return (code === 'Error' || message.includes(code) ? message : `${message} (${code})`).replaceAll(/\s+/g, ' ')
 }

@@ -28,21 +28,22 @@ export const healthRoutes: FastifyPluginAsyncTypebox<{ health: Health }> = async
     schema: {
       operationId: 'getReadiness',
       summary: 'Check readiness',
-      description: 'Checks the database by a commit and the disk by a write, at most once a second. 503 means: send no requests for now, because the server is stopping or overloaded, or can\'t use its database or disk. A full disk is not a reason for 503, because stored files can still be read and deleted. During start-up connections are refused.',
+      description: 'Checks the database by a commit, and the disk or the bucket by a write, at most once a second. 503 means: send no requests for now, because the server is stopping or overloaded, or can\'t use its database, disk or bucket. A full disk is not a reason for 503, because stored files can still be read and deleted. During start-up connections are refused.',
       ...codeSamples('curl -f http://127.0.0.1:5000/health/ready'),
       tags: ['Health'],
       security: noCredential,
       response: { 200: { ...Type.Ref(Readiness), description: 'The server can process requests.' }, ...problems(['not_ready']) }
     }
   }, async () => {
-    const { database, disk } = await health.check()
-    if (database === 'failing' || disk === 'failing') throw notReady({ database, disk })
-    return { status: 'ready' as const, database, disk }
+    const conditions = await health.check()
+    const { database, disk, bucket } = conditions
+    const failing = Object.entries(conditions).filter(([, condition]) => condition === 'failing').map(([name]) => name)
+    if (database === 'failing' || disk === 'failing' || bucket === 'failing') throw notReady(failing)
+    return { status: 'ready' as const, database, disk, ...(bucket && { bucket: 'ok' as const }) }
   })
 }
 
 /** Names the failing checks; the causes are only in the log. */
-function notReady (conditions: Record<string, string>): Problem {
-  const failing = Object.keys(conditions).filter(name => conditions[name] === 'failing')
+function notReady (failing: readonly string[]): Problem {
   return new Problem('not_ready', { detail: `Failing: ${failing.join(', ')}.`, headers: { 'retry-after': String(RETRY_SECONDS) } })
 }

@@ -9,5 +9,6 @@ export const Liveness = Type.Object({
 export const Readiness = Type.Object({
   status: Type.Literal('ready', { description: 'Reads and deletes work; writes too, unless something is full.', examples: ['ready'] }),
   database: Condition('`full`: no space for another row.'),
-  disk: Condition('`full`: no space for another file, or less than the operator reserves (`MIN_FREE_BYTES`); uploads get 507 `storage_full`.')
+  disk: Condition('`full`: no space for another file, or less than the operator reserves (`MIN_FREE_BYTES`); uploads get 507 `storage_full`. Always `ok` if the files are in a bucket.'),
+  bucket: Type.Optional(Type.Literal('ok', { description: 'Present if the files are in a bucket.', examples: ['ok'] }))
 }, { $id: 'Readiness', additionalProperties: false, description: 'Result of the readiness check, at most a second old.' })

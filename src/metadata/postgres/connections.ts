@@ -156,7 +156,8 @@ export class Connections {
   }
 
   async #withConnection<T> (use: (db: Db) => Promise<T>): Promise<T> {
-    const client = await this.#timed('connect', () => this.#pool.connect()).catch((error: unknown) => { throw unavailable(error) })
+    const client = await this.#timed('connect', () => this.#pool.connect())
+      .catch((error: unknown) => { throw unavailable(error, { connections: this.count() }) })
     try {
       const result = await use(this.#dbs.get(client) as Db)
       client.release()

@@ -1,6 +1,7 @@
 import { DrizzleQueryError } from 'drizzle-orm'
 import pg from 'pg'
 import { Problem, storageFull } from '../../problems.ts'
+import type { ConnectionCounts } from '../metadata.ts'
 import { Refusal } from '../rule.ts'
 
 /** The connection broke while a statement was being executed. It may have been executed or not. */
@@ -47,9 +48,9 @@ export function refusalOf (error: unknown): unknown {
   return code === '23503' ? new Refusal('reference', error) : error
 }
 
-/** The database can't be reached, and nothing has happened. */
-export function unavailable (cause: unknown): Problem {
-  return new Problem('unavailable', { headers: { 'retry-after': '5' }, resource: 'database', cause })
+/** The database can't be reached, and nothing has happened. `state` is for the log. */
+export function unavailable (cause: unknown, state?: { connections: ConnectionCounts }): Problem {
+  return new Problem('unavailable', { headers: { 'retry-after': '5' }, resource: 'database', cause, ...(state && { state }) })
 }
 
 /** Maps PostgreSQL's errors to problems, by their codes. Other errors are returned as they are. */

@@ -1,0 +1,121 @@
+import type { Readable } from 'node:stream'
+import t, { type Test } from 'tap'
+import { withFault } from '../kit/bin.ts'
+import { startPostgres, startProxy } from '../kit/postgres.ts'
+import { credentials, openS3 } from '../kit/s3.ts'
+import { signUp, spawnServer, type ServerProcess, type Settings } from '../kit/server.ts'
+import { until } from '../kit/waiting.ts'
+
+const postgres = await startPostgres(t)
+
+/** Makes a minute of timers 4 s long. */
+const shortMinutes = 'for (const name of ["setTimeout", "setInterval"]) { const real = globalThis[name]; globalThis[name] = Object.assign((action, milliseconds, ...values) => real(action, milliseconds === 60000 ? 4000 : milliseconds, ...values), real) }'
+
+type Entry = Record<string, any>
+
+interface Logged { server: ServerProcess, log: Entry[], about: (resource: string) => Entry[] }
+
+async function spawnLogged (t: Test, settings: Settings): Promise<Logged> {
+  const server = await spawnServer(t, { DATA_DIR: t.testdir(), IDLE_SECONDS: '6', ...withFault(shortMinutes), ...settings }, { isCounted: true })
+  const log: Entry[] = []
+  let rest = ''
+  ;(server.child.stdout as Readable).setEncoding('utf8').on('data', (text: string) => {
+    const lines = (rest + text).split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) if (line.startsWith('{')) log.push(JSON.parse(line))
+  })
+  return { server, log, about: resource => log.filter(entry => entry.resource === resource) }
+}
+
+/** Asserts the lines of an outage: one at its begin, some with a count, one after its end. */
+function isOutage (t: Test, lines: Entry[], name: string, reason: RegExp): void {
+  t.match(lines.at(0), { level: 50, msg: `problem with ${name}`, reason })
+  t.match(lines.at(-1), { level: 40, msg: `no problem with ${name} for a minute`, seconds: Number })
+  const between = lines.slice(1, -1)
+  t.ok(between.length > 0)
+  for (const line of between) t.match(line, { level: 50, msg: `still a problem with ${name}`, failures: Number, seconds: Number, reason: /./ })
+  t.ok(between.every(({ failures }) => failures > 0))
+}
+
+t.test('a time without the bucket and one without the database are in the log with their causes, as one line at the change and one a minute', async t => {
+  const url = await postgres.newDatabase()
+  const proxy = await startProxy(t, postgres.port)
+  const s3 = await openS3(t)
+  const { server, log, about } = await spawnLogged(t, {
+    DATABASE_URL: postgres.url(new URL(url).pathname.slice(1), proxy.port), STORAGE_URL: s3.url(), ...credentials
+  })
+  const { token } = await signUp(server, 'ann')
+  const put = async () => (await server.send('PUT', '/uploads/a', { token, body: 'a' }))
+  const isUnavailable = async (resource: string) => {
+    let isAlways = true
+    while (about(resource).length < 3) isAlways &&= (await put()).json.code === 'unavailable'
+    return isAlways
+  }
+  const ready = async () => server.send('GET', '/health/ready')
+  t.strictSame((await ready()).json, { status: 'ready', database: 'ok', disk: 'ok', bucket: 'ok' })
+  t.equal((await put()).status, 201)
+
+  s3.fault = () => ({ status: 403, code: 'RequestTimeTooSkewed' })
+  t.ok(await isUnavailable('bucket'))
+  t.match((await ready()).json, { code: 'not_ready', detail: 'Failing: bucket.' })
+  s3.fault = () => undefined
+  await until(async () => (await put()).status < 300)
+  await until(async () => about('bucket').at(-1)?.level === 40)
+  isOutage(t, about('bucket'), 'the bucket', /RequestTimeTooSkewed/)
+  t.strictSame(about('database'), [])
+
+  proxy.cutRequest = /./
+  t.ok(await isUnavailable('database'))
+  t.match((await ready()).json, { code: 'not_ready', detail: 'Failing: database.' })
+  proxy.cutRequest = undefined
+  await until(async () => (await put()).status < 300)
+  await until(async () => about('database').at(-1)?.level === 40)
+  isOutage(t, about('database'), 'the database', /./)
+  t.match(about('database').find(({ connections }) => connections !== undefined), { connections: { inUse: Number, idle: Number, waiting: Number, max: 10 } })
+
+  const requests = log.filter(({ msg, status }) => msg === 'request' && status === 503)
+  t.ok(requests.length > 5)
+  for (const { code } of requests) t.match(code, /^(?:unavailable|not_ready)$/)
+  t.ok(log.filter(({ level }) => level >= 50).length < 20, 'few lines, however many requests fail')
+  t.equal((await server.send('GET', '/uploads/none', { token })).status, 404)
+  await until(async () => log.some(({ status, code }) => status === 404 && code === 'not_found'))
+  t.ok(log.filter(({ msg, status }) => msg === 'request' && status < 300).every(({ code }) => code === undefined))
+  t.equal(await server.end('SIGTERM'), 0)
+})
+
+t.test('a role with too few connections is named', async t => {
+  const url = await postgres.newDatabase()
+  const database = new URL(url).pathname.slice(1)
+  await postgres.run(url, `CREATE ROLE few LOGIN PASSWORD 'few' CONNECTION LIMIT 3; GRANT ALL ON SCHEMA public TO few; ALTER DATABASE "${database}" OWNER TO few`)
+  const limited = new URL(postgres.url(database))
+  limited.username = 'few'
+  limited.password = 'few'
+  const { server, about } = await spawnLogged(t, { DATABASE_URL: limited.href })
+  const { user, token } = await signUp(server, 'ann')
+  const answers = await Promise.all(Array.from({ length: 60 }, (_, index) => server.send('PUT', `/uploads/${index}`, { token, body: 'a' })))
+  await Promise.all(Array.from({ length: 10 }, (_, index) => server.send('GET', `/uploads/${index}`, { user })))
+  t.ok(answers.some(({ status }) => status === 503))
+  await until(async () => about('database').length > 0)
+  t.match(about('database')[0], { reason: /too many connections for role "few" \(53300\)/, connections: { max: 10 } })
+  t.equal(await server.end('SIGTERM'), 0)
+})
+
+t.test('a clock that is off and a disk without space are named', async t => {
+  const tooLate = `${shortMinutes}; const { now } = Date; Date.now = () => now() + 600_000`
+  const ahead = await spawnLogged(t, { DATABASE_URL: await postgres.newDatabase(), ...withFault(tooLate) })
+  await until(async () => ahead.about('clock').length > 0)
+  t.match(ahead.about('clock')[0], { level: 50, msg: 'problem with the clock of this machine', reason: 'it is 600 s ahead of that of the database; use NTP on both' })
+  t.equal(await ahead.server.end('SIGTERM'), 0)
+  const behind = await spawnLogged(t, { DATABASE_URL: await postgres.newDatabase(), ...withFault(tooLate.replace('+ 600', '- 600')) })
+  await until(async () => behind.about('clock').length > 0)
+  t.match(behind.about('clock')[0], { reason: /^it is 600 s behind / })
+  t.equal(await behind.server.end('SIGTERM'), 0)
+
+  const full = await spawnLogged(t, { MIN_FREE_BYTES: '1000 TiB' })
+  const { token } = await signUp(full.server, 'ann')
+  t.equal((await full.server.send('PUT', '/uploads/a', { token, body: 'a' })).json.code, 'storage_full')
+  t.match((await full.server.send('GET', '/health/ready')).json, { status: 'ready', disk: 'full' })
+  await until(async () => full.about('disk').length > 0)
+  t.match(full.about('disk')[0], { level: 50, msg: 'problem with the disk', reason: /./ })
+  t.equal(await full.server.end('SIGTERM'), 0)
+})
