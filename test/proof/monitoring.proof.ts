@@ -157,7 +157,7 @@ for (const { what, check, break: spoil, repair } of faults) {
     await repair(dataDir)
     t.strictSame((await until(ask, ({ status }) => status === 200)).json, { status: 'ready', database: 'ok', disk: 'ok' })
     t.equal(await server.end('SIGTERM'), 0)
-    t.match((await entries).find(({ level }) => level === 50), { check, err: { message: String } })
+    t.match((await entries).find(({ level }) => level === 50), { resource: check, reason: String })
   })
 }
 
@@ -603,7 +603,7 @@ test('on a terminal a line is readable text, and nothing in it moves the cursor 
   })
   const clock = '\\[\\d\\d:\\d\\d:\\d\\d\\.\\d{3}\\]'
   t.match(shown, new RegExp(`^${clock} INFO: listening ?$`, 'm'))
-  t.match(shown, new RegExp(`^${clock} INFO: GET /nowhere 404 [\\d.]+ ms \\{"reqId":"[0-9a-f-]{36}","client":"\\\\u\\{9b\\}31m\\\\u\\{ad\\}"\\}$`, 'm'))
+  t.match(shown, new RegExp(`^${clock} INFO: GET /nowhere 404 [\\d.]+ ms \\{"reqId":"[0-9a-f-]{36}","code":"not_found","client":"\\\\u\\{9b\\}31m\\\\u\\{ad\\}"\\}$`, 'm'))
   t.match(shown, new RegExp(`^${clock} INFO: GET /api/resource 200 [\\d.]+ ms \\{"reqId":"[0-9a-f-]{36}","client":"127\\.0\\.0\\.1","accountId":1\\}$`, 'm'))
   t.match(shown, new RegExp(`^${clock} ERROR: request failed \\{"reqId":"[0-9a-f-]{36}","code":"internal_error"\\}\\n    err: \\{\\n[^]*?"stack":\\n +\\w*Error: .*\\n +at `, 'm'))
   t.match(shown, new RegExp(`^${clock} INFO: GET /api/users/1 500 `, 'm'))
