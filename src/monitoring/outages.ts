@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Problem, Resource } from '../problems.ts'
 
-const REPEAT_MILLISECONDS = 60_000
+const MINUTE_MILLISECONDS = 60_000
 
 /** The name of each resource in the log. */
 const names: Record<Resource, string> = {
@@ -11,7 +11,13 @@ const names: Record<Resource, string> = {
   clock: 'the clock of this machine'
 }
 
-interface Outage { readonly since: number, failures: number, latest: object }
+interface Outage {
+  /** Since the last line. */
+  failures: number
+  latest: object
+  /** Runs out a minute after the last failure. */
+  readonly quiet: NodeJS.Timeout
+}
 
 /**
  * Logs when a resource begins to fail, then once a minute the number of failures, and when a minute has passed without
@@ -31,27 +37,28 @@ export class Outages {
     if (resource === undefined) return
     const latest = { reason: reasonOf(cause) ?? problem.message, ...state }
     const outage = this.#outages.get(resource)
-    if (outage !== undefined) {
-      outage.failures++
-      outage.latest = latest
-      return
-    }
-    this.#outages.set(resource, { since: Date.now(), failures: 0, latest })
-    this.#log.error({ resource, ...latest }, `problem with ${names[resource]}`)
-    setTimeout(() => this.#repeat(resource), REPEAT_MILLISECONDS).unref()
+    if (outage === undefined) return this.#begin(resource, latest)
+    outage.failures++
+    outage.latest = latest
+    outage.quiet.refresh()
   }
 
-  #repeat (resource: Resource): void {
-    const { since, failures, latest } = this.#outages.get(resource) as Outage
-    const seconds = Math.round((Date.now() - since) / 1000)
-    if (failures === 0) {
+  #begin (resource: Resource, latest: object): void {
+    const since = Date.now()
+    const seconds = () => Math.round((Date.now() - since) / 1000)
+    // Before the interval: of two that run out together, Node.js calls the one first that was started first.
+    const quiet = setTimeout(() => {
+      clearInterval(repeat)
       this.#outages.delete(resource)
-      this.#log.warn({ resource, seconds }, `no problem with ${names[resource]} for a minute`)
-      return
-    }
-    this.#outages.set(resource, { since, failures: 0, latest })
-    this.#log.error({ resource, failures, seconds, ...latest }, `still a problem with ${names[resource]}`)
-    setTimeout(() => this.#repeat(resource), REPEAT_MILLISECONDS).unref()
+      this.#log.warn({ resource, seconds: seconds() }, `no problem with ${names[resource]} for a minute`)
+    }, MINUTE_MILLISECONDS).unref()
+    const repeat = setInterval(() => {
+      this.#log.error({ resource, failures: outage.failures, seconds: seconds(), ...outage.latest }, `still a problem with ${names[resource]}`)
+      outage.failures = 0
+    }, MINUTE_MILLISECONDS).unref()
+    const outage: Outage = { failures: 0, latest, quiet }
+    this.#outages.set(resource, outage)
+    this.#log.error({ resource, ...latest }, `problem with ${names[resource]}`)
   }
 }
 
