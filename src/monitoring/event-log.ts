@@ -1,6 +1,11 @@
-import { appendFileSync } from 'node:fs'
+import { closeSync, constants, openSync, writeSync } from 'node:fs'
 import type { LoggedEvent } from '../accounts/events.ts'
 import { ConfigError } from '../problems.ts'
+
+const { O_APPEND, O_CREAT, O_NONBLOCK, O_WRONLY } = constants
+
+/** With `O_NONBLOCK`, opening a pipe that nobody reads fails, in place of blocking the server. */
+const APPENDING = O_APPEND | O_CREAT | O_NONBLOCK | O_WRONLY
 
 /**
  * Returns a function that appends an event to a file, as one line of JSON. The file is opened for each line, so it can
@@ -9,15 +14,28 @@ import { ConfigError } from '../problems.ts'
  */
 export function openEventLog (file: string, onFailure: (error: unknown) => void): (event: LoggedEvent) => void {
   try {
-    appendFileSync(file, '')
+    closeSync(open(file))
   } catch (cause) {
     throw new ConfigError(`EVENT_LOG: ${(cause as Error).message}`, { cause })
   }
   return event => {
     try {
-      appendFileSync(file, `${JSON.stringify({ createdAt: new Date().toISOString(), ...event })}\n`)
+      append(file, `${JSON.stringify({ createdAt: new Date().toISOString(), ...event })}\n`)
     } catch (error) {
       onFailure(error)
     }
+  }
+}
+
+function open (file: string): number {
+  return openSync(file, APPENDING, 0o600)
+}
+
+function append (file: string, text: string): void {
+  const descriptor = open(file)
+  try {
+    writeSync(descriptor, text)
+  } finally {
+    closeSync(descriptor)
   }
 }

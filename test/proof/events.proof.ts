@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import t from 'tap'
+import { execute } from '../kit/programs.ts'
 import { issueToken, runBin, signUp, spawnBin, spawnServer } from '../kit/server.ts'
 
 interface Event {
@@ -121,6 +122,8 @@ t.test('settings and arguments that can\'t be used are refused, and a file that 
   mkdirSync(folder)
   t.match(await runBin(['serve'], { DATA_DIR: dataDir, PORT: '0', EVENT_LOG: folder }), { code: 2, stderr: /^magicstore: EVENT_LOG: EISDIR[^\n]+\n$/ })
   rmSync(folder, { recursive: true })
+  await execute('mkfifo', [folder])
+  t.match(await runBin(['serve'], { DATA_DIR: dataDir, PORT: '0', EVENT_LOG: folder }), { code: 2, stderr: /^magicstore: EVENT_LOG: ENXIO[^\n]+\n$/ }, 'a pipe that nobody reads')
 
   const settings = { DATA_DIR: dataDir, EVENT_LOG: '/dev/full' }
   const server = await spawnServer(t, settings, { isCounted: true })
