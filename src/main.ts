@@ -45,7 +45,8 @@ const usage = `magicstore: a private file store with REST authentication
   magicstore sdk FOLDER       write a TypeScript client to a folder
   magicstore --version
 
-Add --help to a command for details. Exit codes: 0 success, 1 failure or a fault found, 2 wrong usage or setting.`
+Add --help to a command for details. Every command but serve has --json: one JSON object per line.
+Exit codes: 0 success, 1 failure or a fault found, 2 wrong usage or setting.`
 
 async function run ([name = '--help', ...rest]: string[]): Promise<void> {
   if (name === '--version') return console.log((await import('./config.ts')).readVersion())

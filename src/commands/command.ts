@@ -15,6 +15,16 @@ export interface Command {
   run (args: string[]): Promise<void>
 }
 
+/** The option of every command that ends by itself. */
+export const jsonOption = { json: { type: 'boolean', default: false } } as const
+
+/** Prints a result: with `--json` as one JSON object in a line, else as text. */
+export function print<T extends object> (
+  { json }: { readonly json: boolean }, result: T, textOf: (result: T) => string
+): void {
+  console.log(json ? JSON.stringify(result) : textOf(result))
+}
+
 /**
  * The single folder argument of a command, as an absolute path.
  * @throws {UsageError} also if it is inside the data folder, or contains it.

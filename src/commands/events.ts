@@ -6,14 +6,14 @@ import { requireDatabase } from '../data-folder/data-folder.ts'
 import type { EventRepository } from '../metadata/metadata.ts'
 import type { EventRecord, EventSelection } from '../metadata/records.ts'
 import { openOperatorStore, type OperatorStore } from '../store.ts'
-import { UsageError } from './command.ts'
+import { jsonOption, print, UsageError } from './command.ts'
 
 export const help = `magicstore events: list security events and what operators did, the oldest first, with or without a running server.
 
   --user NAME    only those of an account, also of deleted accounts with this name
   --since TIME   only those since a time, such as 2026-11-28 or 2026-11-28T09:30:00Z
   --follow       then wait for more, until SIGINT
-  --json         one JSON object per line
+  --json         one JSON object per line: id, createdAt, kind, accountId, username, network, requestId, details
 
   They are kept for EVENT_DAYS. Of one account only about the latest 20,000 are kept. EVENT_LOG names a file that gets them too,
   with each successful sign-in by password.`
@@ -27,10 +27,10 @@ const FOLLOW_MILLISECONDS = 1000
 const OVERLAP = 200
 
 const options = {
+  ...jsonOption,
   user: { type: 'string' },
   since: { type: 'string' },
-  follow: { type: 'boolean', default: false },
-  json: { type: 'boolean', default: false }
+  follow: { type: 'boolean', default: false }
 } as const
 
 /** Lists events. */
@@ -40,7 +40,6 @@ export async function run (args: string[]): Promise<void> {
   const config = readConfig()
   if (config.databaseUrl === undefined) await requireDatabase(config.dataDir)
   const store = await openOperatorStore(config)
-  const print = values.json ? printJson : printText
   const ended = endOfReading()
   try {
     const account = values.user === undefined
@@ -48,7 +47,7 @@ export async function run (args: string[]): Promise<void> {
       : { username: values.user, id: await findId(store, values.user) }
     const listing = listNew(store.metadata.events, { account, since, limit: PAGE })
     do {
-      for await (const event of listing()) print(event)
+      for await (const event of listing()) print(values, detailsOf(event), textOf)
     } while (values.follow && await wait(FOLLOW_MILLISECONDS, true, { signal: ended }).catch(() => false))
   } finally {
     await store.close()
@@ -96,11 +95,11 @@ function readTime (text: string): number {
 }
 
 /** As in a line of EVENT_LOG, with the id. */
-function printJson ({ id, at, ...event }: EventRecord): void {
-  console.log(JSON.stringify({ id, createdAt: new Date(at).toISOString(), ...event }))
+function detailsOf ({ id, at, ...event }: EventRecord) {
+  return { id, createdAt: new Date(at).toISOString(), ...event }
 }
 
-function printText ({ at, kind, accountId, username, network, details }: EventRecord): void {
+function textOf ({ createdAt, kind, accountId, username, network, details }: ReturnType<typeof detailsOf>): string {
   const subject = username ?? (accountId === null ? 'the store' : `account ${accountId}`)
-  console.log([new Date(at).toISOString(), kind, subject, network, ...(details === null ? [] : [JSON.stringify(details)])].join('\t'))
+  return [createdAt, kind, subject, network, ...(details === null ? [] : [JSON.stringify(details)])].join('\t')
 }

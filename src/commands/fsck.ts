@@ -4,13 +4,15 @@ import { requireDatabase } from '../data-folder/data-folder.ts'
 import { checkIntegrity, repair, type Finding } from '../fsck/fsck.ts'
 import { openOperatorStore } from '../store.ts'
 import { recordAct } from './acts.ts'
+import { jsonOption, print } from './command.ts'
 import { createProgress } from './terminal.ts'
 
 export const help = `magicstore fsck: check that the database and the stored bytes match, with or without a running server.
 
   --deep     read every byte and compare the SHA-256, not only the size
   --repair   move blobs that belong to nothing to quarantine, in DATA_DIR or the bucket, and recompute the usage of accounts; deletes nothing
-  --json     one JSON object per line
+  --json     one JSON object per error and line: kind, isRepaired, and what it is about: content, blobId, ownerId and name of a file,
+             accountId, or detail
 
   It checks files, versions and trash.
 
@@ -20,26 +22,27 @@ Exit code: 0 if there are no errors, or all were repaired; 1 otherwise.`
 export async function run (args: string[]): Promise<void> {
   const { values } = parseArgs({
     args,
-    options: {
-      deep: { type: 'boolean', default: false },
-      repair: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false }
-    }
+    options: { ...jsonOption, deep: { type: 'boolean', default: false }, repair: { type: 'boolean', default: false } }
   })
   const config = readConfig()
   if (config.databaseUrl === undefined) await requireDatabase(config.dataDir)
   const store = await openOperatorStore(config)
-  const print = values.json ? printJson : printText
   const progress = createProgress('blobs')
   let count = 0
   let remaining = 0
   try {
-    for await (const finding of checkIntegrity(store, { isDeep: values.deep, onLook: done => progress.show('checked', done) })) {
+    progress.show('checking the database')
+    for await (const finding of checkIntegrity(store, {
+      isDeep: values.deep,
+      onLook: done => progress.show('checked', done),
+      onSearch: done => progress.show('searched for orphans', done)
+    })) {
       const isRepaired = values.repair && await repair(store, finding)
       progress.clear()
-      print({ ...finding, isRepaired })
+      print<Result>(values, { ...finding, isRepaired }, textOf)
       count++
       if (!isRepaired) remaining++
+      progress.show(`${count} errors, ${count - remaining} repaired`)
     }
     if (count > remaining) await recordAct(config, store.metadata, { kind: 'store_repaired', details: { errors: count, repaired: count - remaining } })
   } finally {
@@ -52,11 +55,7 @@ export async function run (args: string[]): Promise<void> {
 
 type Result = Finding & { readonly isRepaired: boolean }
 
-function printJson (result: Result): void {
-  console.log(JSON.stringify(result))
-}
-
-function printText ({ kind, isRepaired, ...properties }: Result): void {
+function textOf ({ kind, isRepaired, ...properties }: Result): string {
   const details = Object.entries(properties).map(([key, value]) => `${key}=${JSON.stringify(value)}`).join(' ')
-  console.log(`${kind}: ${details}${isRepaired ? ' (repaired)' : ''}`)
+  return `${kind}: ${details}${isRepaired ? ' (repaired)' : ''}`
 }

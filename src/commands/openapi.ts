@@ -1,24 +1,29 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
 import { buildApp } from '../app.ts'
 import { readConfig } from '../config.ts'
 import { openStore } from '../store.ts'
-import { UsageError } from './command.ts'
+import { jsonOption, print, UsageError } from './command.ts'
 
 export const help = `magicstore openapi FOLDER: write the OpenAPI document to a folder, as openapi.json and openapi.yaml.
+
+  --json     one JSON object: folder, files
 
 Exit code: 0 if both were written, 1 otherwise.`
 
 /** Writes the document as a server with the default settings serves it. */
-export async function run ([folder, ...rest]: string[]): Promise<void> {
+export async function run (args: string[]): Promise<void> {
+  const { values, positionals: [folder, ...rest] } = parseArgs({ args, options: jsonOption, allowPositionals: true })
   if (folder === undefined || rest.length > 0) throw new UsageError('openapi needs exactly one folder; see magicstore openapi --help')
   const dataDir = await mkdtemp(join(tmpdir(), 'magicstore-openapi-'))
   const store = await openStore(readConfig({ DATA_DIR: dataDir, LOG_LEVEL: 'silent' }))
   const { http } = await buildApp(store)
   try {
-    await writeFile(join(folder, 'openapi.json'), `${JSON.stringify(http.swagger(), null, 2)}\n`)
-    await writeFile(join(folder, 'openapi.yaml'), http.swagger({ yaml: true }))
+    const texts = { 'openapi.json': `${JSON.stringify(http.swagger(), null, 2)}\n`, 'openapi.yaml': http.swagger({ yaml: true }) }
+    for (const [name, text] of Object.entries(texts)) await writeFile(join(folder, name), text)
+    print(values, { folder: resolve(folder), files: Object.keys(texts) }, ({ folder }) => `${folder} has the OpenAPI document`)
   } finally {
     await http.close()
     await store.close()

@@ -3,13 +3,14 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { packageFolder, readVersion } from '../config.ts'
 import { OperatorError } from '../problems.ts'
-import { UsageError } from './command.ts'
+import { jsonOption, print, UsageError } from './command.ts'
 
 const LOCAL_URL = 'http://127.0.0.1:5000'
 
 export const help = `magicstore sdk FOLDER: write a typed TypeScript client into a folder, which is created if it does not exist.
 
   --base-url URL   address of the server; without it ${LOCAL_URL}
+  --json           one JSON object: folder, files, baseUrl
 
 The client has the types of this version of MagicStore and needs the package openapi-fetch. README.md in the folder explains it.
 
@@ -25,7 +26,7 @@ const BASE_URL = /^https?:\/\/[\w.~:/[\]%-]+$/
 
 /** Writes the client that the build has prepared. */
 export async function run (args: string[]): Promise<void> {
-  const { values, positionals: [folder, ...rest] } = parseArgs({ args, options: { 'base-url': { type: 'string', default: LOCAL_URL } }, allowPositionals: true })
+  const { values, positionals: [folder, ...rest] } = parseArgs({ args, options: { ...jsonOption, 'base-url': { type: 'string', default: LOCAL_URL } }, allowPositionals: true })
   if (folder === undefined || rest.length > 0) throw new UsageError('sdk takes one folder; see magicstore sdk --help')
   const baseUrl = values['base-url'].replace(/\/+$/, '')
   if (!BASE_URL.test(baseUrl) || !URL.canParse(baseUrl)) throw new UsageError(`--base-url takes an address such as ${LOCAL_URL}`)
@@ -38,7 +39,8 @@ export async function run (args: string[]): Promise<void> {
     const head = name.endsWith('.md') ? `<!-- ${mark} -->` : `// ${mark}`
     await writeFile(join(target, name), `${head}\n\n${text.replaceAll(LOCAL_URL, () => baseUrl)}`)
   }
-  console.log(`${target} has a client for ${baseUrl}; see README.md there`)
+  print(values, { folder: target, files: NAMES, baseUrl },
+    ({ folder, baseUrl }) => `${folder} has a client for ${baseUrl}; see README.md there`)
 }
 
 /**

@@ -1,13 +1,14 @@
 import { createInterface, type ReadLineOptions } from 'node:readline'
 import { Writable } from 'node:stream'
+import type { OperatorStore } from '../store.ts'
 import { UsageError } from './command.ts'
 
-/** Minimum time between two updates of the line. */
+/** Minimum time between two updates of a count. */
 const UPDATE_MILLISECONDS = 100
 
 export interface Progress {
-  /** Shows how much is done, and the total if it is given. */
-  readonly show: (what: string, done: number, total?: number) => void
+  /** Shows what is done, how much of it, and the total, as far as they are given. */
+  readonly show: (what: string, done?: number, total?: number) => void
   /** Deletes the line, before other output and at the end. */
   readonly clear: () => void
 }
@@ -19,18 +20,33 @@ export function createProgress (unit = 'files'): Progress {
   const { stderr } = process
   if (!stderr.isTTY) return { show: () => {}, clear: () => {} }
   let drawnAt = -Infinity
+  let drawn: string | undefined
   return {
     show (what, done, total) {
       const now = performance.now()
-      if (now - drawnAt < UPDATE_MILLISECONDS && done !== total) return
+      if (what === drawn && now - drawnAt < UPDATE_MILLISECONDS && done !== total) return
       drawnAt = now
-      stderr.write(`\r\x1b[K${what}: ${done}${total === undefined ? '' : ` of ${total}`} ${unit}`)
+      drawn = what
+      const count = done === undefined ? '' : `: ${done}${total === undefined ? '' : ` of ${total}`} ${unit}`
+      stderr.write(`\r\x1b[K${what}${count}`)
     },
     clear () {
-      drawnAt = -Infinity
+      drawn = undefined
       stderr.write('\r\x1b[K')
     }
   }
+}
+
+/** Deletes the bytes of files that were removed, and shows how many. */
+export async function deleteBytes ({ cleanup }: Pick<OperatorStore, 'cleanup'>): Promise<void> {
+  const progress = createProgress()
+  let deleted = 0
+  cleanup.watchSteps(removed => {
+    deleted += removed
+    progress.show('removed from the storage', deleted)
+  })
+  await cleanup.sweepNow()
+  progress.clear()
 }
 
 /** Asks on the terminal before something is deleted. @throws {UsageError} unless the answer is yes. */

@@ -5,8 +5,8 @@ import type { AccountRecord } from '../metadata/records.ts'
 import { openOperatorStore, type OperatorStore } from '../store.ts'
 import { recordAct } from './acts.ts'
 import { allAccounts } from './accounts.ts'
-import { UsageError } from './command.ts'
-import { confirm, createProgress } from './terminal.ts'
+import { jsonOption, print, UsageError } from './command.ts'
+import { confirm, createProgress, deleteBytes } from './terminal.ts'
 
 export const help = `magicstore trash: delete the trash of accounts, with or without a running server.
 
@@ -14,7 +14,7 @@ export const help = `magicstore trash: delete the trash of accounts, with or wit
   trash empty --all    the same for all accounts
 
   --yes      do not ask for confirmation
-  --json     one JSON object
+  --json     one JSON object: accounts, files, and bytes with versions
 
   Versions of files that are not deleted stay. The space is free when the command ends; in a bucket, BLOB_GRACE_SECONDS later.`
 
@@ -22,7 +22,7 @@ export const help = `magicstore trash: delete the trash of accounts, with or wit
 export async function run (args: string[]): Promise<void> {
   const { values, positionals: [verb, name, ...rest] } = parseArgs({
     args,
-    options: { all: { type: 'boolean', default: false }, yes: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } },
+    options: { ...jsonOption, all: { type: 'boolean', default: false }, yes: { type: 'boolean', default: false } },
     allowPositionals: true
   })
   if (verb !== 'empty') throw new UsageError('the only verb is empty; see magicstore trash --help')
@@ -36,7 +36,8 @@ export async function run (args: string[]): Promise<void> {
     if (!values.yes) await confirm(`Permanently delete the trash of ${account?.username ?? 'all accounts'}?`)
     const removed = await empty(store, account === undefined ? allAccounts(store.metadata.accounts) : [account])
     await recordAct(config, store.metadata, { kind: 'trash_emptied', details: removed, ...(account && { account }) })
-    console.log(values.json ? JSON.stringify(removed) : `deleted ${removed.files} files of ${removed.accounts} accounts, ${removed.bytes} bytes with their versions`)
+    await deleteBytes(store)
+    print(values, removed, ({ accounts, files, bytes }) => `deleted ${files} files of ${accounts} accounts, ${bytes} bytes with their versions`)
   } finally {
     await store.close()
   }
@@ -47,11 +48,10 @@ async function empty ({ keptFiles }: OperatorStore, accounts: Iterable<AccountRe
   const progress = createProgress()
   try {
     for await (const { id } of accounts) {
-      const { files, bytes } = await keptFiles.emptyTrash(id)
+      const { files, bytes } = await keptFiles.emptyTrash(id, ({ files }) => progress.show('deleted', removed.files + files))
       if (files > 0) removed.accounts++
       removed.files += files
       removed.bytes += bytes
-      progress.show('deleted', removed.files)
     }
   } finally {
     progress.clear()

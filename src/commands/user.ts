@@ -8,8 +8,8 @@ import { Problem } from '../problems.ts'
 import { openOperatorStore, type OperatorStore } from '../store.ts'
 import { recordAct } from './acts.ts'
 import { allAccounts } from './accounts.ts'
-import { UsageError } from './command.ts'
-import { askSecret, confirm } from './terminal.ts'
+import { jsonOption, print, UsageError } from './command.ts'
+import { askSecret, confirm, deleteBytes } from './terminal.ts'
 
 export const help = `magicstore user: manage accounts, with or without a running server.
 
@@ -22,7 +22,8 @@ export const help = `magicstore user: manage accounts, with or without a running
   user passwd NAME     set the password, from a prompt or standard input, and revoke all tokens of the account
   user rm NAME         delete the account with its tokens, files, versions and trash; asks for confirmation unless --yes is given
 
-  --json               one JSON object per line`
+  --json               one JSON object per line: id, username, createdAt, isDisabled, usedFiles, usedBytes, keptBytes (of versions
+                       and trash), quotaFiles, quotaBytes (null: the default, ${NO_LIMIT}: none)`
 
 const verbs = ['add', 'list', 'show', 'disable', 'enable', 'quota', 'passwd', 'rm'] as const
 type Verb = typeof verbs[number]
@@ -38,7 +39,7 @@ const EVENTS: Partial<Record<Verb, EventKind>> = {
 }
 
 const options = {
-  json: { type: 'boolean', default: false },
+  ...jsonOption,
   bytes: { type: 'string' },
   files: { type: 'string' },
   yes: { type: 'boolean', default: false }
@@ -62,23 +63,24 @@ export async function run (args: string[]): Promise<void> {
   // A mistyped DATA_DIR must not look like an empty store.
   if (verb !== 'add' && config.databaseUrl === undefined) await requireDatabase(config.dataDir)
   const store = await openOperatorStore(config)
-  const print = values.json ? printJson : printText
+  const show = (account: AccountRecord) => print(values, detailsOf(account), textOf)
   try {
     if (verb === 'list' || name === undefined) {
-      for await (const account of allAccounts(store.metadata.accounts)) print(account)
+      for await (const account of allAccounts(store.metadata.accounts)) show(account)
       return
     }
     const account = await carryOut(store, { verb, name, values })
     const kind = EVENTS[verb]
     if (kind !== undefined) await recordAct(config, store.metadata, { kind, account, ...(verb === 'quota' && { details: quotaOf(account) }) })
-    print(account)
+    if (verb === 'rm') await deleteBytes(store)
+    show(account)
   } finally {
     await store.close()
   }
 }
 
 async function carryOut (
-  { accounts, files, metadata }: OperatorStore,
+  { accounts, metadata }: OperatorStore,
   { verb, name, values }: { verb: Exclude<Verb, 'list'>, name: string, values: Values }
 ): Promise<AccountRecord> {
   if (verb === 'add') return accounts.add({ username: name, password: await readPassword() })
@@ -101,7 +103,6 @@ async function carryOut (
     case 'rm':
       if (!values.yes) await confirm(`Permanently delete ${account.username} and ${account.usedFiles} files, with versions and trash?`)
       await accounts.remove(account)
-      files.sweep()
       return account
   }
 }
@@ -144,7 +145,7 @@ function parseCount (text: string): number | undefined {
 async function readPassword (): Promise<string> {
   if (!process.stdin.isTTY) {
     const chunks = await process.stdin.toArray() as Buffer[]
-    return textOf(Buffer.concat(chunks)).replace(/\r?\n$/, '')
+    return decode(Buffer.concat(chunks)).replace(/\r?\n$/, '')
   }
   return await askSecret('Password: ') ?? missingPassword()
 }
@@ -153,7 +154,7 @@ async function readPassword (): Promise<string> {
  * Decoded like the password of a request: replacing bytes that are not UTF-8 would set another password.
  * @throws password_invalid.
  */
-function textOf (bytes: Buffer): string {
+function decode (bytes: Buffer): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch (cause) {
@@ -187,15 +188,11 @@ function detailsOf ({
   }
 }
 
-function printJson (account: AccountRecord): void {
-  console.log(JSON.stringify(detailsOf(account)))
-}
-
-function printText (account: AccountRecord): void {
-  const { id, username, createdAt, isDisabled, usedFiles, usedBytes, keptBytes, quotaFiles, quotaBytes } =
-    detailsOf(account)
+function textOf ({
+  id, username, createdAt, isDisabled, usedFiles, usedBytes, keptBytes, quotaFiles, quotaBytes
+}: ReturnType<typeof detailsOf>): string {
   const usage = [`${usedFiles} of ${limitText(quotaFiles)} files`, `${usedBytes} of ${limitText(quotaBytes)} bytes`, `${keptBytes} bytes of versions and trash`]
-  console.log([id, username, `created ${createdAt}`, ...usage, ...(isDisabled ? ['disabled'] : [])].join('\t'))
+  return [id, username, `created ${createdAt}`, ...usage, ...(isDisabled ? ['disabled'] : [])].join('\t')
 }
 
 function limitText (limit: number | null): string {

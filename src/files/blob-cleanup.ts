@@ -20,11 +20,15 @@ interface LongRemoval { readonly blobs: number, readonly seconds?: number }
 /** Called when a removal has become long, and when it ends. Must not throw. */
 type RemovalObserver = (removal: LongRemoval) => void
 
+/** Called after each step of a removal, with the number of blobs that it deleted. Must not throw. */
+type StepObserver = (removed: number) => void
+
 /** Removes deleted accounts and unused bytes in the background, in batches, with requests served in between. */
 export class BlobCleanup {
   readonly #stores: CleanupOptions
   readonly #sweeper: Sweeper
   #observer: RemovalObserver | undefined
+  #stepObserver: StepObserver | undefined
 
   constructor (stores: CleanupOptions) {
     this.#stores = stores
@@ -67,6 +71,11 @@ export class BlobCleanup {
     this.#observer = observer
   }
 
+  /** Calls `observer` for every step from now on. For the progress of a command. */
+  watchSteps (observer: StepObserver): void {
+    this.#stepObserver = observer
+  }
+
   async #removeUnreferenced (signal: AbortSignal): Promise<void> {
     const { metadata, blobs, reserve } = this.#stores
     const startedAt = performance.now()
@@ -79,6 +88,7 @@ export class BlobCleanup {
         const { removed, isFull } = await this.#removeDiscarded()
         if (count < LONG_REMOVAL && count + removed >= LONG_REMOVAL) this.#observer?.({ blobs: count + removed })
         count += removed
+        this.#stepObserver?.(removed)
         if (isMore || isFull) continue
         if (blobs.needsLeases) await this.#removeAbandoned()
         return

@@ -74,12 +74,13 @@ export class KeptFiles {
   }
 
   /** Deletes the trash in batches. */
-  async emptyTrash (ownerId: number): Promise<RemovedTrash> {
+  async emptyTrash (ownerId: number, onStep?: (removed: RemovedTrash) => void): Promise<RemovedTrash> {
     let removed: RemovedTrash = { files: 0, bytes: 0 }
     for (;;) {
       const { files, bytes } = await this.#change(kept => kept.emptyTrash(ownerId, BATCH))
       removed = { files: removed.files + files, bytes: removed.bytes + bytes }
       if (files === 0) return removed
+      onStep?.(removed)
     }
   }
 

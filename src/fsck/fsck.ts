@@ -23,14 +23,16 @@ export type Finding =
 
 /**
  * Compares metadata and blobs in both directions. It may run beside a server: before it reports something, it checks
- * that it was not just changed. `isDeep` reads every byte; `onLook` gets the number of blobs checked so far.
+ * that it was not just changed. `isDeep` reads every byte; `onLook` gets the number of blobs checked so far, and then
+ * `onSearch` the number of those that were looked at to find orphans.
  */
 export async function * checkIntegrity (
-  { metadata, blobs }: Stores, { isDeep, onLook }: { isDeep: boolean, onLook: (done: number) => void }
+  { metadata, blobs }: Stores,
+  { isDeep, onLook, onSearch }: { isDeep: boolean, onLook: (done: number) => void, onSearch?: (done: number) => void }
 ): AsyncGenerator<Finding> {
   for (const detail of await metadata.checkIntegrity()) yield { kind: 'database', detail }
   yield * checkContents({ metadata, blobs }, { check: isDeep ? checkDigest : checkSize, onLook })
-  yield * checkBlobs({ metadata, blobs })
+  yield * checkBlobs({ metadata, blobs }, onSearch)
   for (const { accountId, recorded, actual } of await metadata.accounts.usageMismatches()) {
     yield { kind: 'usage', accountId, detail: `recorded ${usageText(recorded)}; stored ${usageText(actual)}` }
   }
@@ -114,15 +116,25 @@ function faultOf (error: unknown): Fault {
 }
 
 /** Blobs are listed before the metadata is read, because the metadata of a committed blob is written first. */
-async function * checkBlobs ({ metadata, blobs }: Stores): AsyncGenerator<Finding> {
-  let batch: string[] = []
-  for await (const id of blobs.committed()) {
-    batch.push(id)
-    if (batch.length < BATCH) continue
+async function * checkBlobs (
+  { metadata, blobs }: Stores, onSearch?: (done: number) => void
+): AsyncGenerator<Finding> {
+  let done = 0
+  for await (const batch of batchesOf(blobs.committed())) {
     yield * orphansAmong(batch, { metadata, blobs })
+    done += batch.length
+    onSearch?.(done)
+  }
+}
+
+async function * batchesOf (ids: AsyncIterable<string>): AsyncGenerator<string[]> {
+  let batch: string[] = []
+  for await (const id of ids) {
+    if (batch.push(id) < BATCH) continue
+    yield batch
     batch = []
   }
-  yield * orphansAmong(batch, { metadata, blobs })
+  yield batch
 }
 
 async function * orphansAmong (ids: string[], { metadata, blobs }: Stores): AsyncGenerator<Finding> {
