@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import { problemOf } from '../http/error-handler.ts'
-import type { FailureCode, Problem } from '../problems.ts'
+import { failures, type FailureCode, type Problem } from '../problems.ts'
 
 /** Methods with their own label; all others share one. */
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
@@ -33,6 +33,8 @@ export function createRequestMetrics (registry: Registry): RequestMetrics {
     registers
   })
   const problems = new Counter({ name: 'magicstore_problems_total', help: 'Error responses by code.', labelNames: ['code'], registers })
+  // From the start, for alerts: Prometheus sees no increase where a series begins.
+  for (const [code, { status }] of Object.entries(failures)) if (status >= 500) problems.inc({ code }, 0)
   const uploads = new Counter({
     name: 'magicstore_uploads_total',
     help: 'Uploads by outcome: created, replaced, unchanged, cut, or refused with a code.',

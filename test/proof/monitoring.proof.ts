@@ -9,6 +9,7 @@ import { connect, createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { test, type Test } from 'tap'
+import { parse } from 'yaml'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { withFault } from '../kit/bin.ts'
 import { certify } from '../kit/certificates.ts'
@@ -434,7 +435,21 @@ test('the metrics tell the rest where the database fails, and say so where they 
   t.equal((await server.send('GET', '/health/ready')).status, 200)
 })
 
-test('the dashboard shows what the metrics tell, all of it, and nothing else', async t => {
+/** There once a backup was made. */
+const AFTER_BACKUP = 'magicstore_backup_last_success_timestamp_seconds'
+
+/** The names of metrics and labels that expressions of Prometheus use. Prometheus itself adds `job` and `instance`. */
+function namesIn (expressions: string[]): { metrics: string[], labels: string[] } {
+  const text = expressions.join('\n').replaceAll(/"[^"]*"/g, '""')
+  const lists = [/\b(?:by|on|group_left) \(([\w, ]+)\)/g, /\{([^}]*)\}/g].flatMap(pattern => Array.from(text.matchAll(pattern), ([, list = '']) => list))
+  const labels = lists.flatMap(list => list.split(', ')).map(label => label.replace(/[=!~"]+$/, ''))
+  return {
+    metrics: Array.from(text.matchAll(/\b(?:magicstore|nodejs|process)_\w+/g), ([name]) => name),
+    labels: labels.filter(label => label !== 'job' && label !== 'instance')
+  }
+}
+
+test('the dashboard and the alert rules use what the metrics tell, and nothing else; the dashboard shows all of ours', async t => {
   const server = await spawnMeasured(t, { QUOTA_BYTES: '1000', QUOTA_FILES: '10' })
   const { token } = await signUp(server, 'ann')
   await server.send('PUT', '/uploads/a', { token, body: 'bytes' })
@@ -444,21 +459,22 @@ test('the dashboard shows what the metrics tell, all of it, and nothing else', a
   const samples = new Map((await Promise.all(
     [server, scaled].map(({ metricsPort }) => scrape(metricsPort))
   )).flatMap(({ samples }) => Array.from(samples)))
-  const names = new Set(Array.from(samples.keys(), key => key.replace(/\{.*/, '')))
-  const dashboard = JSON.parse(await readFile(join(root, 'src/monitoring/grafana-dashboard.json'), 'utf8'))
-  const shown = new Set<string>()
-  const labels = new Set<string>()
-  for (const { title, description, targets } of dashboard.panels) {
-    t.match(description, /\S/, title)
-    for (const { expr } of targets) {
-      for (const [name] of expr.matchAll(/\b(?:magicstore|nodejs|process)_\w+/g)) shown.add(name)
-      for (const [, list] of expr.matchAll(/\bby \(([\w, ]+)\)/g)) for (const label of list.split(', ')) labels.add(label)
-    }
+  const keys = Array.from(samples.keys())
+  const names = new Set([...keys.map(key => key.replace(/\{.*/, '')), AFTER_BACKUP])
+  const [dashboard, alerts] = await Promise.all(['grafana-dashboard.json', 'alerts.yaml'].map(async name => parse(await readFile(join(root, 'src/monitoring', name), 'utf8'))))
+  const panels = dashboard.panels.filter(({ type }: { type: string }) => type !== 'row')
+  for (const { title, description } of panels) t.match(description, /\S/, title)
+  const shown = panels.flatMap(({ targets }: { targets: { expr: string }[] }) => targets.map(({ expr }) => expr))
+  const rules = alerts.groups.flatMap(({ rules }: { rules: { expr: string }[] }) => rules.map(({ expr }) => expr))
+  for (const expressions of [shown, rules]) {
+    const { metrics, labels } = namesIn(expressions)
+    t.ok(metrics.length > 10 && labels.length > 3)
+    t.same(metrics.filter(name => !names.has(name)), [], 'every name it asks for is told')
+    t.same(labels.filter(label => !keys.some(key => key.includes(`${label}="`))), [], 'and every label')
   }
-  t.same(Array.from(shown).filter(name => !names.has(name)), [], 'every name it asks for is told')
-  t.same(Array.from(labels).filter(label => !Array.from(samples.keys()).some(key => key.includes(`${label}="`))), [], 'and every label')
+  for (const [, code] of rules.join('\n').matchAll(/code="(\w+)"/g)) t.equal(samples.get(`magicstore_problems_total{code="${code}"}`), 0, 'an alert sees the first one')
   const family = (name: string) => name.replace(/_(?:bucket|sum|count)$/, '')
-  const families = new Set(Array.from(shown, family))
+  const families = new Set(namesIn(shown).metrics.map(family))
   t.same(Array.from(names).filter(name => name.startsWith('magicstore_') && !families.has(family(name))), [], 'and all of ours is shown')
   t.equal(new Set(dashboard.panels.map(({ id }: { id: number }) => id)).size, dashboard.panels.length)
 })
