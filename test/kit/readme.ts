@@ -7,8 +7,11 @@ import { root } from './root.ts'
 
 export const readReadme = () => readFile(join(root, 'README.md'), 'utf8')
 
+/** A page of the operator's guide. */
+export const readPage = (name: string) => readFile(join(root, 'src/deployment', name), 'utf8')
+
 /** The operator's guide. */
-export const readGuide = () => readFile(join(root, 'src/deployment/operating.md'), 'utf8')
+export const readGuide = () => readPage('operating.md')
 
 /**
  * The text below a heading, up to the next one of the same or a higher level. A single `#` starts a line for root, not
@@ -32,7 +35,7 @@ export const blocksOf = (text: string, language: string) =>
  * could run.
  */
 export async function scalingCommands (): Promise<Record<'secrets' | 'move' | 'elsewhere', string[]>> {
-  const page = await readFile(join(root, 'src/deployment/scaling.md'), 'utf8')
+  const page = await readPage('scaling.md')
   const byRoot = blocksOf(page, 'console').flat()
   const isElsewhere = (line: string) => /^# (?:cp|systemctl|docker) /.test(line)
   return { secrets: byRoot.filter(line => !isElsewhere(line)), move: blocksOf(page, 'bash').flat(), elsewhere: byRoot.filter(isElsewhere) }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test } from 'tap'
 import { parse } from 'yaml'
 import { run } from '../kit/programs.ts'
+import { blocksOf, readPage } from '../kit/readme.ts'
 import { root } from '../kit/root.ts'
 
 // The alert rules and the dashboard, as Prometheus evaluates them. `monitoring.proof.ts` checks the names of metrics.
@@ -116,6 +117,15 @@ test('promtool finds nothing wrong with the rules, and each fires when it should
     const { code, stdout, stderr } = await run('promtool', ['test', 'rules', file])
     t.equal(code, 0, { stdout, stderr })
   }
+})
+
+test('promtool takes the configuration of the guide', { skip }, async t => {
+  const [lines = []] = blocksOf(await readPage('monitoring.md'), 'yaml')
+  const file = join(t.testdir(), 'prometheus.yml')
+  await writeFile(file, lines.join('\n').replace('/opt/magicstore', root))
+  const { code, stdout } = await run('promtool', ['check', 'config', file])
+  t.equal(code, 0)
+  t.match(stdout, `SUCCESS: ${rules.length} rules found`)
 })
 
 test('each alert says what is wrong and what to do, and names a section of the guide', async t => {

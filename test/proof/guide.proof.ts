@@ -7,7 +7,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { execute, unwatched } from '../kit/programs.ts'
-import { fencedIn, readGuide, scalingCommands, sectionOf } from '../kit/readme.ts'
+import { fencedIn, readGuide, readPage, scalingCommands, sectionOf } from '../kit/readme.ts'
 import { root } from '../kit/root.ts'
 import { clientOf, signUp, spawnServer, type Client, type ServerProcess } from '../kit/server.ts'
 import { MIB } from '../kit/sizes.ts'
@@ -15,17 +15,21 @@ import { MIB } from '../kit/sizes.ts'
 /** A line of the guide: typed into bash by the server's user, or by root at a prompt. */
 interface Line { language: string, text: string }
 
-/** The lines of a section of the guide, in order. */
-async function linesOf (heading: string): Promise<Line[]> {
-  return linesIn(sectionOf(await readGuide(), `## ${heading}`))
+/** The lines of a section of a page, in order. */
+async function linesOf (heading: string, page = 'operating.md'): Promise<Line[]> {
+  return linesIn(sectionOf(await readPage(page), `## ${heading}`))
 }
 
 function linesIn (text: string): Line[] {
   return fencedIn(text).flatMap(({ language, lines }) => lines.map(text => ({ language, text })))
 }
 
-/** The sections that the tests below follow. The settings of the proxy section are tested in `deployment.proof.ts`. */
-const followed = ['Install', 'Back up and restore', 'Versions and trash', 'Upgrade', 'Rotate keys', 'Watch', 'Recover from a lost disk']
+/**
+ * The sections of operating.md: `followed` by the tests below, or with settings only, which are tested in
+ * `guide-facts.proof.ts` and `deployment.proof.ts`.
+ */
+const settingsOnly = ['Settings file', 'Run behind TLS']
+const followed = ['Install', 'Run commands', 'Back up and restore', 'Versions and trash', 'Rotate keys', 'Watch', 'Recover from a lost disk']
 
 interface Machine {
   readonly dataDir: string
@@ -37,9 +41,9 @@ interface Machine {
 
 /** A test machine: a folder in place of `/`, and a service that is started and stopped by its unit, as systemd does. */
 async function openMachine (t: Test): Promise<Machine> {
-  const folder = t.testdir({ srv: {}, mnt: {}, var: { lib: {}, backups: {} } })
+  const folder = t.testdir({ srv: {}, mnt: {}, etc: {}, var: { lib: {}, backups: {} } })
   const settings = await unitSettings()
-  const moved = (text: string) => text.replaceAll(/(?<=^|[\s=])(?=\/(?:var|srv|mnt)\/)/g, folder)
+  const moved = (text: string) => text.replaceAll(/(?<=^|[\s=])(?=\/(?:var|srv|mnt|etc)\/)/g, folder)
   const dataDir = moved(settings.DATA_DIR ?? '')
   let server: ServerProcess | undefined
 
@@ -73,10 +77,10 @@ async function openMachine (t: Test): Promise<Machine> {
   async function typeAsRoot (line: string): Promise<boolean> {
     const [, verb = ''] = /^# systemctl (.+) magicstore$/.exec(line) ?? []
     await verbs[verb]?.()
-    const isFolder = line.startsWith('# install -d ')
+    const isInstall = line.startsWith('# install ')
     // There is only one user here.
-    if (isFolder) await type(line.replace('# ', '').replace('-o magicstore -g magicstore ', ''))
-    return verb in verbs || isFolder
+    if (isInstall) await type(line.replace('# ', '').replace(/-o \w+ -g \w+ /, ''))
+    return verb in verbs || isInstall
   }
 
   return {
@@ -108,16 +112,24 @@ async function unitSettings (): Promise<Record<string, string>> {
 
 t.test('every command of the guide is below a heading that a test follows', async t => {
   const guide = await readGuide()
-  t.same(Array.from(guide.matchAll(/^## (.+)$/gm), ([, heading]) => heading), ['Install', 'Run behind TLS', ...followed.slice(1)])
-  const inParts = await Promise.all(['Run behind TLS', ...followed].map(linesOf))
+  t.same(new Set(Array.from(guide.matchAll(/^## (.+)$/gm), ([, heading]) => heading)), new Set([...settingsOnly, ...followed]))
+  const inParts = await Promise.all([...settingsOnly, ...followed].map(heading => linesOf(heading)))
   t.equal(fencedIn(guide).flatMap(({ lines }) => lines).length, inParts.flat().length)
   t.same(new Set(inParts.flat().map(({ language }) => language)), new Set(['bash', 'console', 'ini']))
-  t.same((await linesOf('Run behind TLS')).filter(({ language }) => language !== 'ini'), [])
+  for (const heading of settingsOnly) t.same((await linesOf(heading)).filter(({ language }) => language !== 'ini'), [])
+})
+
+t.test('every command of the pages about upgrades and monitoring is typed by a test or needs another machine', async t => {
+  const languages = async (page: string) => fencedIn(await readPage(page)).map(({ language }) => language)
+  t.same(await languages('upgrading.md'), ['text', 'bash', 'console', 'console', 'bash', 'console'], 'a message, and those of "One server", which a test below types')
+  t.same((await linesOf('Several servers', 'upgrading.md')).map(({ text }) => text.split(' ')[1]), ['systemctl', 'git', 'systemctl', 'curl'])
+  t.same(await languages('monitoring.md'), ['logrotate', 'console', 'yaml'], 'the files are tested in guide-facts.proof.ts and alerts.proof.ts')
+  t.same((await linesOf('Log', 'monitoring.md')).filter(({ language }) => language === 'console').map(({ text }) => text.split(' ')[1]), ['journalctl'])
 })
 
 t.test('every command of the pages about growth and speed is typed by a test, needs another machine or measures this one', async t => {
   const [scaling = '', benchmarks = ''] = await Promise.all(['src/deployment/scaling.md', 'openapi/benchmarks.md'].map(name => readFile(join(root, name), 'utf8')))
-  t.same(new Set(fencedIn(scaling).map(({ language }) => language)), new Set(['console', 'bash']))
+  t.same(new Set(fencedIn(scaling).map(({ language }) => language)), new Set(['console', 'bash', 'sql', 'json']))
   const { secrets, move, elsewhere } = await scalingCommands()
   t.ok(secrets.length > 0 && move.length > 0, 'topology.proof.ts and move.proof.ts type them')
   t.same(elsewhere.map(line => line.split(' ').slice(1, 3).join(' ')), ['cp src/deployment/magicstore@.service', 'systemctl enable', 'docker compose'])
@@ -128,7 +140,7 @@ t.test('every command of the pages about growth and speed is typed by a test, ne
 
 t.test('the guide as typed, from the first start to a new disk: the same users, the same bytes, and valid tokens', async t => {
   const machine = await openMachine(t)
-  const others = await machine.follow(await linesOf('Install'))
+  const others = await machine.follow([...await linesOf('Install'), ...await linesOf('Run commands')])
   t.same(others.map(line => line.split(' ').slice(1, 3).join(' ')), ['useradd --system', 'npm ci', 'cp src/deployment/magicstore.service', 'npm ci', 'npm install', 'npm ci', 'docker build', 'docker run', 'sudo -u'])
   const { token, user } = await signUp(machine.client(), 'ann')
   const bytes = randomBytes(MIB)
@@ -174,7 +186,7 @@ t.test('the guide as typed, from an older version to this one and back: each fin
   const user: [string, string] = [username, password]
   const before = historyOf(database)
 
-  const lines = await linesOf('Upgrade')
+  const lines = await linesOf('One server', 'upgrading.md')
   const back = lines.findLastIndex(({ text }) => text.startsWith('# systemctl'))
   t.same(await machine.follow(lines.slice(0, back)), ['# git pull && npm ci && npm run build'])
   t.equal((await machine.client().send('GET', '/uploads/report.pdf', { user })).text, 'the first report')
