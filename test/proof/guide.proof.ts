@@ -77,10 +77,10 @@ async function openMachine (t: Test): Promise<Machine> {
   async function typeAsRoot (line: string): Promise<boolean> {
     const [, verb = ''] = /^# systemctl (.+) magicstore$/.exec(line) ?? []
     await verbs[verb]?.()
-    const isInstall = line.startsWith('# install ')
+    const isOfFiles = /^# (?:install -d|touch) /.test(line)
     // There is only one user here.
-    if (isInstall) await type(line.replace('# ', '').replace(/-o \w+ -g \w+ /, ''))
-    return verb in verbs || isInstall
+    if (isOfFiles) await type(line.replace('# ', '').replace(/-o \w+ -g \w+ |chown \S+ \S+ && /, ''))
+    return verb in verbs || isOfFiles
   }
 
   return {
