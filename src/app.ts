@@ -100,6 +100,7 @@ export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutp
   compilers.loadOnRequest(app)
   app.setErrorHandler(sendProblem)
   const outages = watchFailures(app, store, requestLog)
+  metrics?.watchOutages(outages)
   prepareCaller(app)
   addSharedResponses(app)
   await protect(app, { ...config, countInProgress: () => connections.countInProgress() })

@@ -5,6 +5,7 @@ import type { BlobStore } from '../blobs/blob-store.ts'
 import { readVersion } from '../config.ts'
 import type { Metadata, Totals } from '../metadata/metadata.ts'
 import type { Quota } from '../metadata/records.ts'
+import type { Outages } from './outages.ts'
 import { createMetricsServer, type MetricsServer } from './metrics-server.ts'
 import { createRequestMetrics, type RequestMetrics } from './request-metrics.ts'
 import type { RequestObserver } from './request-observer.ts'
@@ -32,6 +33,8 @@ interface MetricsOptions {
 /** The metrics of requests, and the server for all metrics. */
 export interface Metrics {
   readonly requests: RequestMetrics
+  /** Adds which resources fail. */
+  watchOutages (outages: Outages): void
   /** Creates the server for Prometheus. */
   serve (log: FastifyBaseLogger): MetricsServer
 }
@@ -80,7 +83,21 @@ export function createMetrics ({ metadata, blobs, passwords, quota }: MetricsOpt
 
   watchBackends(registry, { metadata, blobs })
 
-  return { requests: createRequestMetrics(registry), serve: log => createMetricsServer(registry, log) }
+  return {
+    requests: createRequestMetrics(registry),
+    watchOutages: outages => registry.registerMetric(outageGauge(outages)),
+    serve: log => createMetricsServer(registry, log)
+  }
+}
+
+function outageGauge (outages: Outages): Gauge {
+  return new Gauge({
+    name: 'magicstore_outage',
+    help: '1 from the first failure of a resource until a minute after the last one, else 0.',
+    labelNames: ['resource'],
+    registers: [],
+    collect () { for (const { resource, isFailing } of outages.list()) this.set({ resource }, Number(isFailing)) }
+  })
 }
 
 /** Requests to a database server and to a blob store, and connections to the database; none if they are local. */

@@ -31,6 +31,11 @@ export class Outages {
     this.#log = log
   }
 
+  /** Every resource, and whether there is a problem with it. */
+  list (): { resource: Resource, isFailing: boolean }[] {
+    return (Object.keys(names) as Resource[]).map(resource => ({ resource, isFailing: this.#outages.has(resource) }))
+  }
+
   /** Takes a failure of a request, a readiness check or housekeeping. Ignores those that are not of a resource. */
   report (problem: Problem): void {
     const { resource, state, cause } = problem.options

@@ -62,7 +62,7 @@ const cases: Case[] = [
   { alert: 'MagicStoreServerDown', at: '6m', before: '4m', firing: { [`up{${from}}`]: '0x20' }, quiet: { [`up{${from}}`]: '1x20', 'up{job="other", instance="b:9090"}': '0x20' }, labels },
   { alert: 'MagicStoreRestarting', at: '30m', before: '2m', firing: { [info]: '1x60', [`process_start_time_seconds{${from}}`]: '1x8 2x8 3x8 4x60' }, quiet: { [info]: '1x60', [`process_start_time_seconds{${from}}`]: '1x8 2x8 3x60' }, labels, value: '3' },
   counted('MagicStoreNotReady', 'not_ready'),
-  counted('MagicStoreUnavailable', 'unavailable'),
+  { alert: 'MagicStoreOutage', at: '6m', before: '2m', firing: { [`magicstore_outage{${from}, resource="bucket"}`]: '1x20' }, quiet: { [`magicstore_outage{${from}, resource="bucket"}`]: '1x4 0x20' }, labels: { ...labels, resource: 'bucket' } },
   { alert: 'MagicStoreDatabaseFailing', at: '15m', before: '4m', firing: { [queries('connect', 'ok')]: '0+18x40', [queries('connect', 'refused')]: '0+1x40', [queries('commit', 'failed')]: '0+1x40' }, quiet: { [queries('commit', 'ok')]: '0+18x40', [queries('commit', 'refused')]: '0+9x40' }, labels, value: '10%' },
   { alert: 'MagicStoreConnectionsExhausted', at: '6m', before: '4m', firing: { [`magicstore_database_connections_waiting{${from}}`]: '3x20' }, quiet: { [`magicstore_database_connections_waiting{${from}}`]: '3x8 0x20' }, labels },
   { alert: 'MagicStoreStorageFailing', at: '15m', before: '4m', firing: { [requests('ok')]: '0+8x40', [requests('refused')]: '0+1x40', [requests('failed')]: '0+1x40' }, quiet: { [requests('ok')]: '0+97x40', [requests('refused')]: '0+3x40', [requests('cancelled')]: '0+50x40' }, labels, value: '20%' },
@@ -84,7 +84,7 @@ const cases: Case[] = [
 function expected ({ alert, labels, value = '?' }: Case) {
   const { labels: { severity }, annotations } = rules.find(rule => rule.alert === alert) as Rule
   const filled = Object.entries(annotations).map(([name, text]) =>
-    [name, text.replace('{{ $labels.instance }}', labels.instance ?? '?').replace(/\{\{ \$value [^}]*\}\}/, value)])
+    [name, text.replace(/\{\{ \$labels\.(\w+) \}\}/g, (_match, label: string) => labels[label] ?? '?').replace(/\{\{ \$value [^}]*\}\}/, value)])
   return { exp_labels: { ...labels, severity }, exp_annotations: Object.fromEntries(filled) }
 }
 

@@ -5,6 +5,7 @@ import { startPostgres, startProxy } from '../kit/postgres.ts'
 import { credentials, openS3 } from '../kit/s3.ts'
 import { signUp, spawnServer, type ServerProcess, type Settings } from '../kit/server.ts'
 import { until } from '../kit/waiting.ts'
+import { freePort } from '../kit/wire.ts'
 
 const postgres = await startPostgres(t)
 
@@ -41,8 +42,16 @@ t.test('a time without the bucket and one without the database are in the log wi
   const url = await postgres.newDatabase()
   const proxy = await startProxy(t, postgres.port)
   const s3 = await openS3(t)
+  const metricsPort = await freePort()
+  const failing = async () => {
+    const metrics = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text()
+    return Array.from(metrics.matchAll(/^magicstore_outage\{resource="(\w+)"\} 1$/gm), ([, resource]) => resource)
+  }
   const { server, log, about } = await spawnLogged(t, {
-    DATABASE_URL: postgres.url(new URL(url).pathname.slice(1), proxy.port), STORAGE_URL: s3.url(), ...credentials
+    DATABASE_URL: postgres.url(new URL(url).pathname.slice(1), proxy.port),
+    STORAGE_URL: s3.url(),
+    METRICS_PORT: String(metricsPort),
+    ...credentials
   })
   const { token } = await signUp(server, 'ann')
   const put = async () => (await server.send('PUT', '/uploads/a', { token, body: 'a' }))
@@ -58,11 +67,13 @@ t.test('a time without the bucket and one without the database are in the log wi
   s3.fault = () => ({ status: 403, code: 'RequestTimeTooSkewed' })
   t.ok(await isUnavailable('bucket'))
   t.match((await ready()).json, { code: 'not_ready', detail: 'Failing: bucket.' })
+  t.strictSame(await failing(), ['bucket'])
   s3.fault = () => undefined
   await until(async () => (await put()).status < 300)
   await until(async () => about('bucket').at(-1)?.level === 40)
   isOutage(t, about('bucket'), 'the bucket', /RequestTimeTooSkewed/)
   t.strictSame(about('database'), [])
+  t.strictSame(await failing(), [])
 
   proxy.cutRequest = /./
   t.ok(await isUnavailable('database'))
