@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { Errors, type ValueError } from '@sinclair/typebox/errors'
+import { findMistypedNames, type MistypedName } from './config/mistyped-names.ts'
 import { parseSigningKeys } from './config/signing-keys.ts'
 import { parseStorageUrl, type StorageUrl } from './config/storage-url.ts'
 import { ConfigError } from './problems.ts'
@@ -120,9 +121,14 @@ export function readConfig (env: NodeJS.ProcessEnv = process.env) {
     maxEventLoopDelayMilliseconds: settings.MAX_EVENT_LOOP_DELAY_MS,
     maxMemoryBytes: settings.MAX_MEMORY_BYTES,
     metricsHost: settings.METRICS_HOST,
-    metricsPort: settings.METRICS_PORT,
+    metricsPort: metricsPort(settings),
     logLevel: settings.LOG_LEVEL
   }
+}
+
+/** Variables of the environment that are not settings, but nearly so. */
+export function mistypedSettings (env: NodeJS.ProcessEnv = process.env): MistypedName[] {
+  return findMistypedNames(Object.keys(env), settingRows().map(({ name }) => name))
 }
 
 /** Whether `npm start` or `npx` started this process. npm puts the name of the script into the environment. */
@@ -186,8 +192,19 @@ function storageUrl (text: string): StorageUrl {
 function databaseUrl (text: string): string | undefined {
   const url = text.trim()
   if (url === 'sqlite:') return undefined
+  const raw = rawCharacterOf(url)
+  if (raw !== undefined) throw new ConfigError(`DATABASE_URL: the user or the password contains ${raw}`, { remedy: `write it as ${encodeURIComponent(raw)}` })
   if (!/^postgres(ql)?:\/\//.test(url) || !URL.canParse(url)) throw new ConfigError('DATABASE_URL: expected an address such as postgres://user:password@host:5432/database')
   return url
+}
+
+/**
+ * The `/`, `?` or `#` in the user or password of an address, which would end them. What follows it has then the `@`,
+ * and what precedes it seldom is a host and a port.
+ */
+function rawCharacterOf (url: string): string | undefined {
+  const [, rest = ''] = /^postgres(?:ql)?:\/\/[^/?#]*([^]*)$/.exec(url) ?? []
+  return rest.includes('@') && (/^[#/][^?]*@/.test(rest) || !URL.canParse(url)) ? rest[0] : undefined
 }
 
 /**
@@ -221,6 +238,12 @@ function proxyRange (text: string): string {
   const family = isIP(address)
   if (family === 0 || Number(bits) < 1 || Number(bits) > (family === 4 ? 32 : 128)) throw new ConfigError(`TRUST_PROXY: expected ${PROXIES}, not ${JSON.stringify(text)}`)
   return text
+}
+
+function metricsPort ({ HOST, PORT, METRICS_HOST, METRICS_PORT }: Settings): number | undefined {
+  const isSameHost = HOST === METRICS_HOST || [HOST, METRICS_HOST].some(host => ['0.0.0.0', '::'].includes(host))
+  if (METRICS_PORT === PORT && PORT !== 0 && isSameHost) throw new ConfigError('METRICS_PORT: PORT is the same; set one of them to another port')
+  return METRICS_PORT
 }
 
 function tlsFiles ({ TLS_CERT: cert, TLS_KEY: key }: Settings): { cert: string, key: string } | undefined {

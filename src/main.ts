@@ -67,9 +67,8 @@ function exitCodeOf (error: unknown): number {
 }
 
 function lineOf (error: unknown): string {
-  const { code, message, address, port } = error as NodeJS.ErrnoException & { address?: string, port?: number }
+  const { code, message } = error as NodeJS.ErrnoException
   if (error instanceof Problem) return [...new Set([failures[error.code].title, message])].join(': ')
-  if (code === 'EADDRINUSE') return `${address}:${port} is in use by another program`
   return error instanceof OperatorError || code !== undefined ? message : String((error as Error).stack)
 }
 

@@ -120,6 +120,16 @@ export function refuseSize (maxBytes: number): never {
 export class OperatorError extends Error {
   /** 1: the command failed. 2: wrong usage or an invalid setting. */
   readonly exitCode: 1 | 2 = 1
+  /** What went wrong: the message without the remedy. */
+  readonly reason: string
+  /** What to do, with the setting or the command to paste. */
+  readonly remedy: string | undefined
+
+  constructor (reason: string, { remedy, cause }: { remedy?: string, cause?: unknown } = {}) {
+    super(remedy === undefined ? reason : `${reason}; ${remedy}`, { cause })
+    this.reason = reason
+    this.remedy = remedy
+  }
 }
 
 /** An invalid setting. The message contains no secrets. */

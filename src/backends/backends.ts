@@ -4,14 +4,11 @@ import { openDiskBlobs } from '../blobs/disk/disk.ts'
 import { openReserve } from '../blobs/disk/reserve.ts'
 import type { Config } from '../config.ts'
 import type { SigningKey } from '../config/signing-keys.ts'
-import { dataFolderLayout, findSigningKeys, prepareDataFolder, readSigningKeys, writeSigningKeys } from '../data-folder/data-folder.ts'
+import { checkDataFolder, dataFolderLayout, findSigningKeys, prepareDataFolder, readSigningKeys, writeSigningKeys } from '../data-folder/data-folder.ts'
 import { readIfThere, sync, writeDurably } from '../data-folder/durable-files.ts'
-import type { DoctorTools } from '../doctor/doctor.ts'
 import type { Keeping } from '../metadata/kept-repository.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { PostgresMetadata } from '../metadata/postgres/postgres.ts'
-import { findReadableDatabase, isBesideDatabase } from '../metadata/sqlite/database-file.ts'
-import { checkDatabaseIntegrity } from '../metadata/sqlite/integrity-check.ts'
 import { lockFolder, type FolderLock } from '../metadata/sqlite/lock.ts'
 import { openSqliteMetadata } from '../metadata/sqlite/sqlite.ts'
 import { blobPlaceOf, requirePair, type StorageRecord } from './pairing.ts'
@@ -45,10 +42,16 @@ export function usesDataFolder ({ databaseUrl, storageUrl }: Place): boolean {
 
 /** Creates and checks the data folder, if there is one. @throws {ConfigError}. */
 export async function prepareFolder (config: Place): Promise<void> {
-  const { dataDir, databaseUrl, storageUrl } = config
-  if (usesDataFolder(config)) {
-    await prepareDataFolder(dataDir, { hasDatabase: databaseUrl === undefined, hasBlobs: storageUrl === undefined })
-  }
+  if (usesDataFolder(config)) await prepareDataFolder(config.dataDir, useOf(config))
+}
+
+/** Checks the data folder, if there is one, without changing it. @throws {ConfigError}. */
+export async function checkFolder (config: Place): Promise<void> {
+  if (usesDataFolder(config)) await checkDataFolder(config.dataDir, useOf(config))
+}
+
+function useOf ({ databaseUrl, storageUrl }: Place): { hasDatabase: boolean, hasBlobs: boolean } {
+  return { hasDatabase: databaseUrl === undefined, hasBlobs: storageUrl === undefined }
 }
 
 /** Locks the data folder, if there is one, for this process. @throws {FolderInUseError} with the text `inUse`. */
@@ -128,24 +131,6 @@ function storageRecordOf (metadata: PostgresMetadata): StorageRecord {
 export async function openPostgres (url: string, keeping?: Keeping): Promise<PostgresMetadata> {
   const { openPostgresMetadata } = await import('../metadata/postgres/postgres.ts')
   return openPostgresMetadata({ url, ...(keeping && { keeping }) })
-}
-
-/** The backend functions that `magicstore doctor` needs. */
-export const doctorTools: DoctorTools = {
-  isBesideDatabase,
-  findReadableDatabase,
-  checkDatabaseIntegrity,
-
-  async checkDatabaseServer (url) {
-    const { checkPostgres } = await import('../metadata/postgres/postgres.ts')
-    return checkPostgres(url)
-  },
-
-  // Opening it lists, writes, reads and deletes.
-  async checkBlobStore (config) {
-    const blobs = await openBlobs(config, { missingBytes: 0 })
-    await blobs.close()
-  }
 }
 
 /** A request to a bucket, with its repetitions, fails sooner than the transfer that waits for it is cut. */

@@ -12,17 +12,26 @@ export interface StorageRecord {
 }
 
 /** A database, a blob store, and where the database records the id of the store. */
-interface Pair {
-  readonly metadata: Pick<Metadata, 'installationId' | 'blobs'>
+interface Pair extends ReadOnlyPair {
   readonly blobs: BlobStore
   readonly storage: StorageRecord
+}
+
+/** What a pair is checked with. */
+interface ReadOnlyPair {
+  readonly metadata: {
+    readonly installationId: string
+    readonly blobs: { listContents (afterId: string, limit: number): Promise<readonly { readonly blobId: string }[]> }
+  }
+  readonly blobs: Pick<BlobStore, 'marks' | 'has'>
+  readonly storage: Pick<StorageRecord, 'find'>
 }
 
 /**
  * How many blobs of the database are looked for in a store without a mark; one must be there. Several, because some may
  * be damaged.
  */
-const SAMPLE = 20
+export const SAMPLE = 20
 
 /** The name of the mark in a blob store with which the database records `storageId`. */
 function markOf (installationId: string, storageId: string): string {
@@ -30,26 +39,44 @@ function markOf (installationId: string, storageId: string): string {
 }
 
 /**
- * Checks that a database and a blob store belong together: the store has a mark with the id that the database records.
- * With another bucket, prefix or folder, a server would find no files and would never delete their bytes.
+ * Makes a database and a blob store a pair, unless they are one: the store has a mark with the id that the database
+ * records. With another bucket, prefix or folder, a server would find no files and would never delete their bytes.
  *
  * A database and a store that are used together for the first time become a pair. So do a database and a store of an
  * older version, which made no marks, if the store has its files. The mark is written before the id is recorded: once
  * one process has recorded its id, all others find its mark.
  * @throws {ConfigError} if they do not belong together; both are as before.
  */
-export async function requirePair (place: string, pair: Pair): Promise<void> {
+export async function requirePair (place: BlobPlace, pair: Pair): Promise<void> {
   const { metadata: { installationId }, blobs, storage } = pair
-  const recorded = await storage.find()
-  if (recorded !== undefined && (await blobs.marks()).includes(markOf(installationId, recorded))) return
-  await refuseForeignMark(place, pair)
-  const { isEmpty, isFound } = await findFiles(pair)
-  if (!isFound && !(isEmpty && recorded === undefined)) refuse(place, 'does not have the files of the database')
+  const { recorded, isMarked } = await checkPair(place, pair)
+  if (isMarked) return
   const id = recorded ?? randomUUID()
   await blobs.mark(markOf(installationId, id))
   if (await storage.record(id) === id) return
   await blobs.unmark(markOf(installationId, id))
   await requirePair(place, pair)
+}
+
+/**
+ * Checks that a database and a blob store belong together, or can become a pair. Changes nothing. `recorded`: the id
+ * of the store that the database records.
+ * @throws {ConfigError} as `requirePair`.
+ */
+export async function checkPair (
+  place: BlobPlace, pair: ReadOnlyPair
+): Promise<{ recorded: string | undefined, isMarked: boolean }> {
+  const { metadata: { installationId }, blobs, storage } = pair
+  const recorded = await storage.find()
+  if (recorded !== undefined && (await blobs.marks()).includes(markOf(installationId, recorded))) {
+    return { recorded, isMarked: true }
+  }
+  await refuseForeignMark(place, pair)
+  const { isEmpty, isFound } = await findFiles(pair)
+  if (isFound || (isEmpty && recorded === undefined)) return { recorded, isMarked: false }
+  throw new ConfigError(`${place.name} does not have the files of the database`, {
+    remedy: `set ${place.setting} as the other servers of this database have it: all need the same bucket and prefix, or folder`
+  })
 }
 
 /** Marks a blob store for metadata of an installation that is about to be restored. Returns the id to record. */
@@ -60,23 +87,29 @@ export async function markRestored (installationId: string, blobs: BlobStore): P
 }
 
 /** @throws {ConfigError} if a blob store belongs to another installation. */
-export async function refuseForeignMark (place: string, { metadata: { installationId }, blobs }: { metadata: Pick<Metadata, 'installationId'>, blobs: BlobStore }): Promise<void> {
+export async function refuseForeignMark (
+  place: BlobPlace, { metadata: { installationId }, blobs }: { metadata: Pick<Metadata, 'installationId'>, blobs: Pick<BlobStore, 'marks'> }
+): Promise<void> {
   const other = (await blobs.marks()).find(mark => !mark.startsWith(markOf(installationId, '')))
-  if (other !== undefined) refuse(place, `belongs to another database, by its mark installations/${other}`)
+  if (other === undefined) return
+  throw new ConfigError(`${place.name} belongs to another database, by its mark installations/${other}`, {
+    remedy: `set ${place.setting} to a place that no other database uses, or DATABASE_URL to the database of these files`
+  })
 }
 
 /** Whether the store has one of the first blobs of the database. `isEmpty`: the database has no blobs. */
-async function findFiles ({ metadata, blobs }: Pair): Promise<{ isEmpty: boolean, isFound: boolean }> {
+async function findFiles ({ metadata, blobs }: ReadOnlyPair): Promise<{ isEmpty: boolean, isFound: boolean }> {
   const contents = await metadata.blobs.listContents('', SAMPLE)
   for (const { blobId } of contents) if (await blobs.has(blobId)) return { isEmpty: false, isFound: true }
   return { isEmpty: contents.length === 0, isFound: false }
 }
 
-function refuse (place: string, reason: string): never {
-  throw new ConfigError(`${place} ${reason}; all servers of a database need the same bucket and prefix, or folder`)
-}
+/** A blob store, for the operator. */
+interface BlobPlace { readonly setting: 'STORAGE_URL' | 'DATA_DIR', readonly name: string }
 
-/** The blob store of the settings, for the operator. */
-export function blobPlaceOf ({ storageUrl, dataDir }: Pick<Config, 'storageUrl' | 'dataDir'>): string {
-  return storageUrl === undefined ? `DATA_DIR: ${dataDir}` : `STORAGE_URL: bucket ${storageUrl.bucket} with the prefix "${storageUrl.prefix}"`
+/** The blob store of the settings. */
+export function blobPlaceOf ({ storageUrl, dataDir }: Pick<Config, 'storageUrl' | 'dataDir'>): BlobPlace {
+  return storageUrl === undefined
+    ? { setting: 'DATA_DIR', name: `DATA_DIR: ${dataDir}` }
+    : { setting: 'STORAGE_URL', name: `STORAGE_URL: bucket ${storageUrl.bucket} with the prefix "${storageUrl.prefix}"` }
 }

@@ -13,7 +13,7 @@ import { lockFolder, type FolderLock } from '../metadata/sqlite/lock.ts'
 import { takeRetentionLock } from '../metadata/sqlite/retention-lock.ts'
 import { openSnapshot, takeSnapshot } from '../metadata/sqlite/snapshot.ts'
 import { ConfigError } from '../problems.ts'
-import { lockDataFolder, openBlobs, openPostgres, prepareFolder, storageRecordIn } from './backends.ts'
+import { checkFolder, lockDataFolder, openBlobs, openPostgres, prepareFolder, storageRecordIn } from './backends.ts'
 import { blobPlaceOf, markRestored, refuseForeignMark } from './pairing.ts'
 
 /** Blobs are only read, or written in an empty folder: no space is reserved. */
@@ -65,6 +65,7 @@ async function openSqliteSource (config: Config, file: string): Promise<BackupSo
 }
 
 async function openPostgresSource (config: Config, url: string): Promise<BackupSource> {
+  await checkFolder(config)
   const metadata = await openPostgres(url)
   try {
     const blobs = await openBlobs(config, noReserve)

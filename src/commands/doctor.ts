@@ -1,15 +1,16 @@
 import { parseArgs } from 'node:util'
-import { doctorTools } from '../backends/backends.ts'
+import { doctorTools } from '../backends/doctor-tools.ts'
 import { readConfig } from '../config.ts'
 import { runChecks, type Finding } from '../doctor/doctor.ts'
+import { PortInUseError, tryListening } from './listening.ts'
 import { createProgress } from './terminal.ts'
 
 export const help = `magicstore doctor: check everything the server depends on, and say how to fix what is wrong.
 
   --json     one JSON object per line and check: check, verdict (good, warning or fault), message, and remedy unless it is good
 
-  Checks settings, permissions, free space, clock, proxy and database, with or without a running server. Changes nothing in
-  DATA_DIR. Run it as the user of the server, with the same settings. If no server is running, it copies the database to the
+  Checks settings, permissions, free space, clock, proxy, ports, database and bucket, with or without a running server. Changes
+  nothing; only in a bucket it writes an object and deletes it. Run it as the user of the server, with the same settings. If no server is running, it copies the database to the
   folder for temporary files and checks the copy.
 
 Exit code: 0 if there is no fault, 1 if there is, 2 if a setting is invalid.`
@@ -23,7 +24,7 @@ export async function run (args: string[]): Promise<void> {
   try {
     for await (const finding of runChecks({
       config,
-      tools: doctorTools,
+      tools: { ...doctorTools, tryListening, isPortInUse: error => error instanceof PortInUseError },
       nodeVersion: process.version,
       userId: Number(process.geteuid?.()),
       onProgress: (done, total) => progress.show('done', done, total)

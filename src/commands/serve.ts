@@ -1,15 +1,13 @@
 import { readdirSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { setPriority } from 'node:os'
 import { setTimeout as wait } from 'node:timers/promises'
-import { createSecureContext } from 'node:tls'
 import closeWithGrace from 'close-with-grace'
 import { buildApp, type App } from '../app.ts'
-import { isStartedByNpm, readConfig, settingRows, type Config } from '../config.ts'
+import { isStartedByNpm, mistypedSettings, readConfig, settingRows, type Config } from '../config.ts'
+import { readTls } from '../doctor/certificate.ts'
 import { checkTransport } from '../doctor/settings.ts'
 import type { OutcomeUnknown } from '../metadata/metadata.ts'
-import { ConfigError } from '../problems.ts'
 import { openStore, type Store } from '../store.ts'
 import { UsageError } from './command.ts'
 import { authority, isWildcard, listenAt } from './listening.ts'
@@ -92,21 +90,6 @@ async function exitUnsynced ({ cause }: OutcomeUnknown, { http }: App): Promise<
   process.exit(1)
 }
 
-/** @throws {ConfigError} if a file can't be read, or key and certificate do not match. */
-async function readTls ({ tls }: Config): Promise<{ cert: Buffer, key: Buffer } | undefined> {
-  if (tls === undefined) return undefined
-  const read = async (name: string, file: string) => readFile(file).catch((cause: Error) => {
-    throw new ConfigError(`${name}: ${cause.message}`, { cause })
-  })
-  const context = { cert: await read('TLS_CERT', tls.cert), key: await read('TLS_KEY', tls.key) }
-  try {
-    createSecureContext(context)
-  } catch (cause) {
-    throw new ConfigError(`TLS_CERT and TLS_KEY can't be used: ${(cause as Error).message}`, { cause })
-  }
-  return context
-}
-
 /** New connections use the new certificate, existing ones keep theirs. If the files can't be used, nothing changes. */
 async function reloadTls (config: Config, { http, renewTls }: App): Promise<void> {
   try {
@@ -132,6 +115,7 @@ function welcome (
     ...(databaseUrl !== undefined && storageUrl !== undefined ? [] : [`  data:                ${config.dataDir}`]),
     ...(isWildcard(address) ? [`  listens on:          every address of this machine, port ${address.port}`] : []),
     ...(transport.verdict === 'fault' ? [`  warning:             ${transport.message}; ${transport.remedy}`] : []),
+    ...mistypedSettings().map(({ name, meant }) => `  warning:             ${name} is not a setting; did you mean ${meant}?`),
     ...(metricsAddress === undefined ? [] : [`  metrics:             http://${authority(metricsAddress)}/metrics`]),
     `  password policy:     ${config.passwordPolicy} (${config.passwordPolicyReason})`
   ].join('\n')

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { access, chmod, opendir, rename, stat } from 'node:fs/promises'
+import { access, chmod, opendir, readdir, rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createSigningKey, parseSigningKeys, signingKeyLines, type SigningKey } from '../config/signing-keys.ts'
 import { ConfigError } from '../problems.ts'
@@ -36,23 +36,48 @@ interface FolderUse { readonly hasDatabase: boolean, readonly hasBlobs: boolean 
 
 /**
  * Creates the folder if it is missing, and makes it inaccessible to other users of the machine.
- * @throws {ConfigError} after an interrupted restore, if the folder has a database or blobs that would not be used, or
- * blobs without a database, or if it is on two file systems.
+ * @throws {ConfigError} as `checkDataFolder`; the folder is then unchanged.
  */
 export async function prepareDataFolder (folder: string, use: FolderUse): Promise<void> {
+  await checkDataFolder(folder, use)
   await makeDataFolder(folder)
   await chmod(folder, 0o700).catch(failAsFolder(folder))
-  if (await isHalfRestored(folder)) throw new ConfigError(`DATA_DIR: the restore into ${folder} was interrupted; run it again`)
+}
+
+/**
+ * Checks a folder, which need not exist, without changing it.
+ * @throws {ConfigError} after an interrupted restore, if the folder has only files of other programs, a database or
+ * blobs that would not be used, or blobs without a database, or if it is on two file systems.
+ */
+export async function checkDataFolder (folder: string, use: FolderUse): Promise<void> {
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') failAsFolder(folder)(error)
+    return undefined
+  })
+  if (names === undefined) return
+  if (isForeign(names)) throw new ConfigError(`DATA_DIR: ${folder} contains files that are not MagicStore's`, { remedy: 'set DATA_DIR to an empty or new folder' })
+  if (await isHalfRestored(folder)) throw new ConfigError(`DATA_DIR: the restore into ${folder} was interrupted`, { remedy: 'run it again' })
   if (!use.hasDatabase && await hasDatabase(folder)) {
-    throw new ConfigError(`DATA_DIR: ${folder} has a database of its own; with DATABASE_URL use another folder, into which you can restore a backup of this one`)
+    throw new ConfigError(`DATA_DIR: ${folder} has a database of its own`, { remedy: 'with DATABASE_URL set DATA_DIR to another folder, into which you can restore a backup of this one' })
   }
   if (!use.hasBlobs && await hasBlobs(folder)) {
-    throw new ConfigError(`DATA_DIR: ${folder} has files of its own; with STORAGE_URL use another folder, into which you can restore a backup of this one`)
+    throw new ConfigError(`DATA_DIR: ${folder} has files of its own`, { remedy: 'with STORAGE_URL set DATA_DIR to another folder, into which you can restore a backup of this one' })
   }
   if (use.hasDatabase && use.hasBlobs && await hasLostDatabase(folder)) {
-    throw new ConfigError(lostDatabase(folder))
+    // A new database would make every blob an orphan.
+    throw new ConfigError(`DATA_DIR: ${folder} contains files, but no database`, { remedy: 'restore a backup into another folder, or move blobs and incoming away to begin without those files' })
   }
-  if (use.hasBlobs && await isOnTwoFileSystems(folder)) throw new ConfigError(`DATA_DIR: ${TWO_FILE_SYSTEMS}; ${TWO_FILE_SYSTEMS_REMEDY}`)
+  if (use.hasBlobs && await isOnTwoFileSystems(folder)) {
+    throw new ConfigError('DATA_DIR: incoming and blobs in it are on two file systems, so files can\'t be moved between them', { remedy: 'mount the disk at DATA_DIR itself' })
+  }
+}
+
+/** Whether a folder with these entries is of other programs: it is not empty, and nothing in it is MagicStore's. */
+export function isForeign (names: readonly string[]): boolean {
+  const own = Object.values<string>(dataFolderLayout)
+  // A write that was cut leaves a name with this ending.
+  const isOwn = (name: string) => own.includes(name.replace(/\.new$/, '')) || name.startsWith(dataFolderLayout.database)
+  return names.some(name => name !== LOST_AND_FOUND) && !names.some(isOwn)
 }
 
 /**
@@ -63,19 +88,15 @@ export async function makeDataFolder (folder: string): Promise<boolean> {
   return makeFolder(folder).catch(failAsFolder(folder))
 }
 
+/** What to do if DATA_DIR can't be made, or this user has no access to it. */
+export const FOLDER_REMEDY = 'run as the user that owns DATA_DIR, or set DATA_DIR to a folder that this user can create or write to'
+
 const failAsFolder = (folder: string) => (cause: Error): never => {
-  throw new ConfigError(`DATA_DIR: ${folder} can't be used as a folder: ${cause.message}`, { cause })
+  throw new ConfigError(`DATA_DIR: ${folder} can't be used as a folder: ${cause.message}`, { remedy: FOLDER_REMEDY, cause })
 }
-
-function lostDatabase (folder: string): string {
-  return `DATA_DIR: ${folder} contains files, but no database; ${LOST_DATABASE_REMEDY}`
-}
-
-/** How to continue without the database. A new one would make every blob an orphan. */
-export const LOST_DATABASE_REMEDY = 'restore a backup into another folder, or move blobs and incoming away to begin without those files'
 
 /** Whether the folder has blobs but no database. */
-export async function hasLostDatabase (folder: string): Promise<boolean> {
+async function hasLostDatabase (folder: string): Promise<boolean> {
   const { size } = await stat(join(folder, dataFolderLayout.database)).catch(() => ({ size: 0 }))
   return size === 0 && await hasBlobs(folder)
 }
@@ -91,15 +112,11 @@ async function holdsFiles (folder: string): Promise<boolean> {
   return false
 }
 
-/** The server and the doctor report this in the same words. */
-export const TWO_FILE_SYSTEMS = 'incoming and blobs in DATA_DIR are on two file systems, so files can\'t be moved between them'
-export const TWO_FILE_SYSTEMS_REMEDY = 'mount the disk at DATA_DIR itself'
-
 /**
  * Whether a blob can't be moved from `incoming` to `blobs` by a rename. Folders that do not exist yet are created in
  * DATA_DIR itself.
  */
-export async function isOnTwoFileSystems (folder: string): Promise<boolean> {
+async function isOnTwoFileSystems (folder: string): Promise<boolean> {
   const parts = [dataFolderLayout.incoming, dataFolderLayout.blobs].map(name => join(folder, name))
   const [from = '', to = ''] = await Promise.all(parts.map(async part => await isThere(part) ? part : folder))
   if (await deviceOf(from) !== await deviceOf(to)) return true
@@ -122,16 +139,15 @@ export async function hasDatabase (folder: string): Promise<boolean> {
   return isThere(join(folder, dataFolderLayout.database))
 }
 
-/** @throws {ConfigError} if the folder has no database. */
+/** @throws {ConfigError} if the folder has no database, or as `checkDataFolder`. */
 export async function requireDatabase (folder: string): Promise<void> {
   if (await hasDatabase(folder)) return
-  // With the dot, a file in its place is an error.
-  await access(`${folder}/.`).catch((error: NodeJS.ErrnoException) => error.code === 'ENOENT' || failAsFolder(folder)(error))
-  throw new ConfigError(await hasLostDatabase(folder) ? lostDatabase(folder) : `DATA_DIR: there is no database in ${folder}`)
+  await checkDataFolder(folder, { hasDatabase: true, hasBlobs: true })
+  throw new ConfigError(`DATA_DIR: there is no database in ${folder}`, { remedy: 'set DATA_DIR to the folder of the server' })
 }
 
 /** Whether a restore into the folder was interrupted. */
-export async function isHalfRestored (folder: string): Promise<boolean> {
+async function isHalfRestored (folder: string): Promise<boolean> {
   return await isThere(join(folder, dataFolderLayout.restoring)) && !await hasDatabase(folder)
 }
 
@@ -139,6 +155,8 @@ export async function isHalfRestored (folder: string): Promise<boolean> {
 export async function isThere (path: string): Promise<boolean> {
   return access(path).then(() => true, () => false)
 }
+
+const KEY_FILE_REMEDY = 'restore it from a backup, or remove it: the next start makes a new key, and every access token ends'
 
 /**
  * The signing keys of the folder, created at the first call; the first one signs.
@@ -159,8 +177,12 @@ export async function findSigningKeys (folder: string): Promise<SigningKey[] | u
   const bytes = await readIfThere(file)
   if (bytes === undefined) return undefined
   const items = bytes.toString().split('\n').map((text, index) => ({ text, place: `${file}, line ${index + 1}` })).filter(({ text }) => text !== '')
-  if (items.length === 0) throw new ConfigError(`${file}: there is no key in it; restore it from a backup, or remove it: the next start makes a new key, and every access token ends`)
-  return parseSigningKeys(items)
+  try {
+    if (items.length === 0) throw new ConfigError(`${file}: there is no key in it`)
+    return parseSigningKeys(items)
+  } catch (error) {
+    throw new ConfigError((error as ConfigError).reason, { remedy: KEY_FILE_REMEDY, cause: error })
+  }
 }
 
 /** Replaces the signing keys atomically. */

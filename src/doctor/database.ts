@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { dataFolderLayout, hasDatabase, hasLostDatabase, isHalfRestored, LOST_DATABASE_REMEDY } from '../data-folder/data-folder.ts'
+import { dataFolderLayout, hasDatabase } from '../data-folder/data-folder.ts'
 import { OperatorError } from '../problems.ts'
-import { fault, good, warning, type Diagnosis } from './diagnosis.ts'
+import { fault, faultOf, good, warning, type Diagnosis } from './diagnosis.ts'
 
 /** The functions of the metadata backend that the checks need. */
 export interface DatabaseTools {
@@ -23,23 +23,23 @@ export interface DatabaseTools {
 export async function checkDatabase (
   dataDir: string, denied: string[], { findReadableDatabase, checkDatabaseIntegrity }: DatabaseTools
 ): Promise<Diagnosis> {
-  if (await isHalfRestored(dataDir)) return fault('a restore into DATA_DIR was interrupted', 'run it again')
-  if (await hasLostDatabase(dataDir)) return fault('it is missing, but the bytes of files are still there', LOST_DATABASE_REMEDY)
   if (!await hasDatabase(dataDir)) return good('it does not exist yet; the first start creates it')
   const unread = denied.filter(name => name.startsWith(dataFolderLayout.database))
   if (unread.length > 0) return warning(`it was not checked, because this user can't read and write ${unread.join(', ')}`, 'run as the user that owns DATA_DIR')
-  const scratch = join(tmpdir(), `magicstore-doctor-${randomUUID()}`)
-  try {
-    return await findReadableDatabase(join(dataDir, dataFolderLayout.database), scratch).then(
-      file => diagnose(file, checkDatabaseIntegrity),
-      diagnoseCopyFailure
-    )
-  } finally {
-    await rm(scratch, { recursive: true, force: true })
-  }
+  return withScratch(scratch => findReadableDatabase(join(dataDir, dataFolderLayout.database), scratch).then(
+    file => diagnose(file, checkDatabaseIntegrity),
+    diagnoseCopyFailure
+  ))
 }
 
-function diagnoseCopyFailure (error: Error): Diagnosis {
+/** Runs `use` with the path of a new folder, which it may create, and then removes that. */
+export async function withScratch<T> (use: (scratch: string) => Promise<T>): Promise<T> {
+  const scratch = join(tmpdir(), `magicstore-doctor-${randomUUID()}`)
+  return use(scratch).finally(() => rm(scratch, { recursive: true, force: true }))
+}
+
+/** For a database that could not be copied. */
+export function diagnoseCopyFailure (error: Error): Diagnosis {
   return warning(
     `it was not checked, because it could not be copied: ${error.message}`,
     'set TMPDIR to a folder with enough space for the database, and run as the user that owns it'
@@ -53,7 +53,7 @@ function diagnose (file: string, checkDatabaseIntegrity: DatabaseTools['checkDat
     if (isOutdated) return good('no errors; it is of an older version, and the next start keeps a copy and upgrades it')
     return good('no errors; to check the stored bytes run magicstore fsck --deep')
   } catch (error) {
-    if (error instanceof OperatorError) return fault(error.message, 'run the newer version, or restore a backup made by this version')
+    if (error instanceof OperatorError) return faultOf(error)
     return damaged((error as Error).message)
   }
 }

@@ -1,24 +1,28 @@
 import type { Config } from '../config.ts'
+import { isForeign } from '../data-folder/data-folder.ts'
+import type { OperatorError } from '../problems.ts'
+import { checkCertificate, checkKeyFile } from './certificate.ts'
 import { checkDatabase, type DatabaseTools } from './database.ts'
 import type { Diagnosis } from './diagnosis.ts'
 import {
   checkClock,
+  checkEntries,
   checkFileSystem,
   checkFolder,
   checkInodes,
-  checkNames,
   checkOwner,
   checkPermissions,
   checkSpace,
   deniedEntries,
   entriesOf,
-  existingPart
+  existingPart,
+  type Entry
 } from './folder.ts'
-import { checkPublicAddress, checkServer, checkServerOfDatabase, checkStorage, type ServiceTools } from './network.ts'
+import { checkPublicAddress, checkServer, type ServerTools } from './network.ts'
+import { checkPair, checkServerOfDatabase, checkStorage, type ServiceTools } from './services.ts'
 import {
-  checkCertificate,
-  checkKeyFile,
   checkMetrics,
+  checkNames,
   checkNode,
   checkPasswordPolicy,
   checkProxy,
@@ -29,7 +33,10 @@ import {
 } from './settings.ts'
 
 /** The functions of the backends that the checks need. */
-export interface DoctorTools extends DatabaseTools, ServiceTools {}
+export interface DoctorTools extends DatabaseTools, ServiceTools, Pick<ServerTools, 'isFolderInUse' | 'usesDataFolder'> {
+  /** Checks the data folder, if there is one, without changing it. @throws {ConfigError} in the words of a start. */
+  readonly checkFolder: (config: Config) => Promise<void>
+}
 
 /** The result of one check, with the name of the check. */
 export interface Finding extends Diagnosis { readonly check: string }
@@ -40,23 +47,27 @@ interface Environment {
   readonly nodeVersion: string
   /** The user that this process runs as. */
   readonly userId: number
-  readonly tools: DoctorTools
+  readonly tools: DoctorTools & ServerTools
   /** Called before each check with the number of checks done. */
   readonly onProgress: (done: number, total: number) => void
 }
 
-/** Checks everything that a server depends on, with or without a running server. Changes nothing in the data folder. */
-export async function * runChecks ({
-  config, nodeVersion, userId, tools, onProgress
-}: Environment): AsyncGenerator<Finding> {
-  const { dataDir, databaseUrl, storageUrl } = config
+type Checks = Record<string, () => Diagnosis | Promise<Diagnosis>>
+
+/**
+ * Checks everything that a server depends on, with or without a running server. Changes nothing, but writes an object
+ * to a bucket and deletes it.
+ */
+export async function * runChecks (environment: Environment): AsyncGenerator<Finding> {
+  const { config, nodeVersion, tools, onProgress } = environment
   const now = Date.now()
-  const entries = await entriesOf(dataDir)
-  const existing = await existingPart(dataDir)
-  const denied = await deniedEntries(dataDir, entries, tools)
+  const entries = await entriesOf(config.dataDir)
+  const inspected = { entries, denied: await deniedEntries(config.dataDir, entries, tools) }
+  const folder = tools.usesDataFolder(config) ? await folderChecks(environment, inspected) : {}
   // The slow ones are last.
-  const checks: Record<string, () => Diagnosis | Promise<Diagnosis>> = {
+  const checks: Checks = {
     node: () => checkNode(nodeVersion),
+    setting_names: () => checkNames(),
     transport: () => checkTransport(config),
     certificate: () => checkCertificate(config, now),
     certificate_key: () => checkKeyFile(config),
@@ -66,26 +77,59 @@ export async function * runChecks ({
     signing_keys: () => checkSigningKeys(config),
     rate_limit: () => checkRateLimit(config),
     metrics: () => checkMetrics(config),
-    // With a database server and a bucket there is no data folder.
-    ...((databaseUrl === undefined || storageUrl === undefined) && {
-      folder: () => checkFolder(dataDir, existing, denied),
-      permissions: () => checkPermissions(dataDir, entries),
-      owner: () => checkOwner(dataDir, entries, userId),
-      names: () => checkNames(entries, tools),
-      file_system: () => checkFileSystem(existing),
-      free_space: () => checkSpace(existing, config.minFreeBytes),
-      free_inodes: () => checkInodes(existing)
-    }),
+    ...folder,
     clock: () => checkClock(entries, now),
-    server: () => checkServer(config),
+    server: () => checkServer(config, tools),
     public_address: () => checkPublicAddress(config),
-    database: () =>
-      databaseUrl === undefined ? checkDatabase(dataDir, denied, tools) : checkServerOfDatabase(databaseUrl, tools),
-    storage: () => checkStorage(config, tools)
+    ...storeChecks(environment, inspected)
   }
   const all = Object.entries(checks)
   for (const [index, [name, check]] of all.entries()) {
     onProgress(index, all.length)
     yield { check: name, ...await check() }
+  }
+}
+
+/** DATA_DIR as far as it can be read. */
+interface Inspected { readonly entries: Entry[], readonly denied: string[] }
+
+async function folderChecks (
+  { config, userId, tools }: Environment, { entries, denied }: Inspected
+): Promise<Checks> {
+  const { dataDir, minFreeBytes } = config
+  const existing = await existingPart(dataDir)
+  const refusal: OperatorError | undefined = await tools.checkFolder(config).then(() => undefined, error => error)
+  return {
+    folder: () => checkFolder(dataDir, { existing, denied, refusal }),
+    // Others' files keep their owners and modes.
+    ...(!isForeign(entries.map(({ name }) => name).filter(name => name !== '')) && {
+      permissions: () => checkPermissions(dataDir, entries),
+      owner: () => checkOwner(dataDir, entries, userId),
+      names: () => checkEntries(entries, tools)
+    }),
+    file_system: () => checkFileSystem(existing),
+    free_space: () => checkSpace(existing, minFreeBytes),
+    free_inodes: () => checkInodes(existing)
+  }
+}
+
+function storeChecks ({ config, tools }: Environment, { denied }: Inspected): Checks {
+  const { dataDir, databaseUrl, storageUrl } = config
+  let connections: Diagnosis | undefined
+  let isReachable = true
+  const reached = (diagnosis: Diagnosis) => {
+    isReachable &&= diagnosis.verdict !== 'fault'
+    return diagnosis
+  }
+  return {
+    database: async () => {
+      if (databaseUrl === undefined) return reached(await checkDatabase(dataDir, denied, tools))
+      const diagnoses = await checkServerOfDatabase(databaseUrl, tools)
+      connections = diagnoses.connections
+      return reached(diagnoses.database)
+    },
+    ...(databaseUrl !== undefined && { connections: () => connections as Diagnosis }),
+    storage: async () => reached(await checkStorage(config, tools)),
+    ...((databaseUrl ?? storageUrl) !== undefined && { pair: () => checkPair(config, isReachable, tools) })
   }
 }

@@ -1,14 +1,9 @@
 import { access, constants, lstat, readdir, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import {
-  dataFolderLayout,
-  isOnTwoFileSystems,
-  LOST_AND_FOUND,
-  TWO_FILE_SYSTEMS,
-  TWO_FILE_SYSTEMS_REMEDY
-} from '../data-folder/data-folder.ts'
+import { dataFolderLayout, FOLDER_REMEDY, LOST_AND_FOUND } from '../data-folder/data-folder.ts'
+import type { OperatorError } from '../problems.ts'
 import type { DatabaseTools } from './database.ts'
-import { fault, good, warning, type Diagnosis } from './diagnosis.ts'
+import { fault, faultOf, good, warning, type Diagnosis } from './diagnosis.ts'
 
 /** An entry of the data folder, or the folder itself, whose name is then empty. */
 export interface Entry {
@@ -69,17 +64,21 @@ export async function deniedEntries (
   })
 }
 
-/** `existing` is the result of `existingPart(folder)`, and `denied` that of `deniedEntries`. */
-export async function checkFolder (folder: string, existing: string, denied: string[]): Promise<Diagnosis> {
+/**
+ * `existing` is the result of `existingPart(folder)`, `denied` that of `deniedEntries`, and `refusal` what keeps a
+ * server from using the folder.
+ */
+export async function checkFolder (
+  folder: string,
+  { existing, denied, refusal }: { existing: string, denied: string[], refusal: OperatorError | undefined }
+): Promise<Diagnosis> {
   const obstacle = await findObstacle(folder, existing)
-  if (obstacle !== undefined) return fault(`${folder} can't be created: ${obstacle}`, 'set DATA_DIR to a folder that exists or can be created')
+  if (obstacle !== undefined) return fault(`${folder} can't be created: ${obstacle}`, FOLDER_REMEDY)
   const problem = await access(`${existing}/.`, constants.R_OK | constants.W_OK | constants.X_OK).then(() => undefined, (error: Error) => error.message)
   if (problem !== undefined) {
-    return fault(
-      `this user can't read and write the folder ${existing}: ${problem}`,
-      'run as the user that owns DATA_DIR, or set DATA_DIR to a folder that this user can write to'
-    )
+    return fault(`this user can't read and write the folder ${existing}: ${problem}`, FOLDER_REMEDY)
   }
+  if (refusal !== undefined) return faultOf(refusal)
   if (denied.length > 0) {
     return fault(
       `this user can't read and write ${denied.map(name => join('DATA_DIR', name)).join(', ')}`,
@@ -122,17 +121,15 @@ export function checkOwner (folder: string, entries: Entry[], userId: number): D
   if (foreign.length > 0) {
     return fault(
     `DATA_DIR belongs to user ${owner}, but these entries belong to other users: ${foreign.join(', ')}`,
-    `chown -R ${owner} ${folder}`
+    `chown -R ${owner} ${foreign.map(name => join(folder, name)).join(' ')}`
     )
   }
   if (owner === userId) return good('everything in DATA_DIR belongs to this user')
-  return warning(
-    `DATA_DIR belongs to user ${owner}, but this is user ${userId}: the server can't write the files that commands create`,
-    `run commands as user ${owner}`
-  )
+  // Root can do what the owner can, but the server can't write the files that root's commands create.
+  return (userId === 0 ? warning : fault)(`DATA_DIR belongs to user ${owner}, but this is user ${userId}`, `run the server and all commands as user ${owner}`)
 }
 
-export function checkNames (entries: Entry[], { isBesideDatabase }: DatabaseTools): Diagnosis {
+export function checkEntries (entries: Entry[], { isBesideDatabase }: DatabaseTools): Diagnosis {
   const foreign = entries.map(({ name }) => name)
     .filter(name => !ownNames.includes(name) && !isBesideDatabase(name, dataFolderLayout.database))
   if (foreign.length === 0) return good('DATA_DIR contains only files of MagicStore')
@@ -151,7 +148,6 @@ export function checkClock (entries: Entry[], now: number): Diagnosis {
 }
 
 export async function checkFileSystem (folder: string): Promise<Diagnosis> {
-  if (await isOnTwoFileSystems(folder)) return fault(TWO_FILE_SYSTEMS, TWO_FILE_SYSTEMS_REMEDY)
   const { type } = await statfs(folder)
   const name = NETWORK_FILE_SYSTEMS.get(type)
   if (name !== undefined) {

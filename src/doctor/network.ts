@@ -3,7 +3,7 @@ import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import https, { type RequestOptions } from 'node:https'
 import { urlToHttpOptions } from 'node:url'
 import type { Config } from '../config.ts'
-import { fault, good, warning, type Diagnosis } from './diagnosis.ts'
+import { fault, faultOf, good, warning, type Diagnosis } from './diagnosis.ts'
 
 const TIMEOUT_MILLISECONDS = 3000
 
@@ -16,43 +16,61 @@ interface Body {
   readonly detail?: string
 }
 
-/**
- * The functions of the backends on other machines that the checks need. Each throws an error with the reason in one
- * line.
- */
-export interface ServiceTools {
-  /** The version of the database server, and whether the next start upgrades the database. Changes nothing. */
-  readonly checkDatabaseServer: (url: string) => Promise<{ readonly version: string, readonly isOutdated: boolean }>
-  /** Lists, writes, reads and deletes in the blob store. */
-  readonly checkBlobStore: (config: Config) => Promise<void>
-}
-
 interface Answer { readonly status: number | undefined, readonly headers: IncomingHttpHeaders, readonly body: Body }
 
-/** Requests the health of the server at HOST and PORT, if it is running. */
-export async function checkServer ({ host, port, tls }: Config): Promise<Diagnosis> {
+/** The functions that the check of the server needs. */
+export interface ServerTools {
+  /** Listens for a moment, as a server would. @throws {OperatorError} if it can't. */
+  readonly tryListening: (place: { setting: 'HOST' | 'METRICS_HOST', host: string, port: number }) => Promise<void>
+  /** Whether an error of `tryListening` says that a program listens there. */
+  readonly isPortInUse: (error: unknown) => boolean
+  /** Whether a server has locked DATA_DIR. */
+  readonly isFolderInUse: (config: Config) => boolean
+  readonly usesDataFolder: (config: Config) => boolean
+}
+
+/** Requests the health of the server at HOST and PORT, if it is running, or whether one could listen there. */
+export async function checkServer (config: Config, tools: ServerTools): Promise<Diagnosis> {
+  const { host, port } = config
   if (port === 0) return good('PORT is 0: the port of the server is not known')
   const address = `${host}:${port}`
-  try {
-    // The certificate is for the public name, not for this address.
-    const { body: { status, database, disk, code, detail } } = await get({
-      protocol: tls === undefined ? 'http:' : 'https:',
-      host,
-      port,
-      path: '/health/ready',
-      rejectUnauthorized: false
-    })
-    if (status === 'ready') return good(`ready at ${address}: database ${database}, disk ${disk}`)
-    if (code === undefined) throw new Error('the response is not from MagicStore')
-    return fault(`not ready at ${address}, ${code}: ${detail}`, 'try again later, and read its log')
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    if (code === 'ECONNREFUSED') return good(`not running at ${address}`)
-    return fault(
-      `another program, or no answer within ${TIMEOUT_MILLISECONDS / 1000} s, at ${address}: ${message}`,
-      'set HOST to an address of this machine, and PORT to a port that no other program uses'
-    )
+  const isFolderInUse = tools.isFolderInUse(config)
+  const obstacle = await tools.tryListening({ setting: 'HOST', host, port }).then(() => undefined, (error: Error) => error)
+  if (obstacle === undefined) {
+    if (!isFolderInUse) return checkMetricsPort(config, tools)
+    return fault(`another MagicStore server uses DATA_DIR, and none runs at ${address}`, 'stop it, or set DATA_DIR to another folder, or HOST and PORT as that server has them')
   }
+  if (!tools.isPortInUse(obstacle)) return faultOf(obstacle)
+  const diagnosis = await askServer(config, obstacle)
+  if (diagnosis.verdict !== 'good' || isFolderInUse || !tools.usesDataFolder(config)) return diagnosis
+  return fault(`the MagicStore server at ${address} uses another DATA_DIR`, 'set PORT to another port, or DATA_DIR to the folder of that server')
+}
+
+/** Whether a server that does not run could listen at METRICS_PORT too. */
+async function checkMetricsPort (
+  { host, port, metricsHost, metricsPort = 0 }: Config, { tryListening }: ServerTools
+): Promise<Diagnosis> {
+  const runnable = good(`not running at ${host}:${port}, where it can listen`)
+  if (metricsPort === 0) return runnable
+  return tryListening({ setting: 'METRICS_HOST', host: metricsHost, port: metricsPort }).then(() => runnable, faultOf)
+}
+
+/** `inUse` says that a program listens there: one that is no MagicStore server is in its place. */
+async function askServer ({ host, port, tls }: Config, inUse: unknown): Promise<Diagnosis> {
+  const address = `${host}:${port}`
+  // The certificate is for the public name, not for this address.
+  const answer = await get({
+    protocol: tls === undefined ? 'http:' : 'https:',
+    host,
+    port,
+    path: '/health/ready',
+    rejectUnauthorized: false
+  }).catch(() => undefined)
+  const { status, database, disk, code, detail }: Body = answer?.body ?? {}
+  if (status === 'ready') return good(`ready at ${address}: database ${database}, disk ${disk}`)
+  if (code !== undefined) return fault(`not ready at ${address}, ${code}: ${detail}`, 'try again later, and read its log')
+  const { message, remedy } = faultOf(inUse)
+  return fault(`${message}, or by a server that gives no answer`, String(remedy))
 }
 
 /** Requests the server by its public address, as its users do. */
@@ -79,22 +97,6 @@ export async function checkPublicAddress ({ publicUrl }: Config): Promise<Diagno
       'check the DNS name, the certificate and the proxy; ignore this if other machines can reach it'
     )
   }
-}
-
-export async function checkServerOfDatabase (url: string, { checkDatabaseServer }: ServiceTools): Promise<Diagnosis> {
-  return checkDatabaseServer(url).then(({ version, isOutdated }) => good(isOutdated
-    ? `PostgreSQL ${version} answers; the next start upgrades the database`
-    : `PostgreSQL ${version} answers; to check the stored bytes run magicstore fsck --deep`), failed)
-}
-
-export async function checkStorage (config: Config, { checkBlobStore }: ServiceTools): Promise<Diagnosis> {
-  const { storageUrl } = config
-  if (storageUrl === undefined) return good('files are in DATA_DIR')
-  return checkBlobStore(config).then(() => good(`files can be listed, written, read and deleted in bucket ${storageUrl.bucket}`), failed)
-}
-
-function failed ({ message }: Error): Diagnosis {
-  return fault(message, 'correct the setting, or start what it names')
 }
 
 /** @throws if there is no response in time, or one that is not JSON. */

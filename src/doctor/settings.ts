@@ -1,19 +1,13 @@
-import { X509Certificate } from 'node:crypto'
-import { readFile, stat } from 'node:fs/promises'
-import { createSecureContext } from 'node:tls'
-import { isLoopback, type Config } from '../config.ts'
-import { fault, good, warning, type Diagnosis } from './diagnosis.ts'
+import { isLoopback, mistypedSettings, type Config } from '../config.ts'
+import { findSigningKeys } from '../data-folder/data-folder.ts'
+import { OperatorError } from '../problems.ts'
+import { fault, faultOf, good, warning, type Diagnosis } from './diagnosis.ts'
 
 /** The oldest Node.js that is supported, as in `engines` of package.json. */
 const OLDEST_NODE = [20, 19] as const
 
 /** A shorter prefix is no private network: 10.0.0.0/8 (RFC 1918) and fc00::/7 (RFC 4193) are the largest. */
 const MIN_PROXY_PREFIX = 7
-
-const DAY_MILLISECONDS = 24 * 3600 * 1000
-
-/** Certificates are usually renewed weeks before they expire: below this, renewal has probably failed. */
-const RENEWAL_DAYS = 14
 
 /** `version` is `process.version`, such as v20.19.0. */
 export function checkNode (version: string): Diagnosis {
@@ -25,6 +19,16 @@ export function checkNode (version: string): Diagnosis {
     `install Node.js ${OLDEST_NODE.join('.')} or newer`
     )
     : good(`Node.js ${version} is supported`)
+}
+
+/** Variables of the environment that look like settings, but are none. */
+export function checkNames (): Diagnosis {
+  const mistyped = mistypedSettings()
+  if (mistyped.length === 0) return good('no variable of the environment is a setting with a typing error')
+  return warning(
+    mistyped.map(({ name, meant }) => `${name} is not a setting; did you mean ${meant}?`).join(' '),
+    `set ${mistyped.map(({ meant }) => meant).join(', ')} instead, or unset ${mistyped.map(({ name }) => name).join(', ')}`
+  )
 }
 
 /** Whether passwords cross the network encrypted. */
@@ -39,47 +43,6 @@ export function checkTransport ({ host, tls, trustProxy, passwordPolicy }: Confi
     `other machines reach the server on ${host} over plain HTTP: ${outcome}`,
     'set TLS_CERT and TLS_KEY, or use a proxy that terminates TLS and name it in TRUST_PROXY'
   )
-}
-
-/** Whether the certificate and its key can be read, match, and are valid at `now`. */
-export async function checkCertificate ({ tls }: Config, now: number): Promise<Diagnosis> {
-  if (tls === undefined) return good('TLS_CERT is not set')
-  try {
-    const [cert, key] = await Promise.all([readFile(tls.cert), readFile(tls.key)])
-    createSecureContext({ cert, key })
-    return checkValidity(new X509Certificate(cert), now)
-  } catch (error) {
-    return fault(
-      `TLS_CERT and TLS_KEY can't be used: ${(error as Error).message}`,
-      'set them to the PEM files of a certificate and its key, readable by the user of the server'
-    )
-  }
-}
-
-function checkValidity ({ validFrom, validTo }: X509Certificate, now: number): Diagnosis {
-  const days = Math.floor((Date.parse(validTo) - now) / DAY_MILLISECONDS)
-  const renewal = 'replace it and send the server SIGHUP'
-  if (now < Date.parse(validFrom)) {
-    return fault(
-    `the certificate is not valid before ${validFrom}`,
-    'set the clock, or use another certificate'
-    )
-  }
-  if (days < 0) return fault(`the certificate expired on ${validTo}`, renewal)
-  return days < RENEWAL_DAYS
-    ? warning(
-    `the certificate expires in ${days} days, on ${validTo}`,
-    renewal
-    )
-    : good(`the certificate is valid until ${validTo}`)
-}
-
-export async function checkKeyFile ({ tls }: Config): Promise<Diagnosis> {
-  if (tls === undefined) return good('TLS_KEY is not set')
-  // `checkCertificate` reports a file that can't be read.
-  const mode = await stat(tls.key).then(stats => stats.mode, () => 0)
-  if ((mode & 0o077) === 0) return good(`only the owner of ${tls.key} has access to it`)
-  return fault(`other users of this machine have access to ${tls.key}`, `chmod go= ${tls.key}`)
 }
 
 export function checkPasswordPolicy (config: Config): Diagnosis {
@@ -129,9 +92,14 @@ export function checkPublicUrl ({ publicUrl, tls, trustProxy }: Config): Diagnos
   return good(`links start with ${publicUrl}`)
 }
 
-/** Keys in the environment. Those in DATA_DIR are checked with its other files. */
-export function checkSigningKeys ({ signingKeys, databaseUrl }: Config): Diagnosis {
-  if (signingKeys === undefined) return good(databaseUrl === undefined ? 'they are in DATA_DIR' : 'they are in the database')
+/** Keys in the environment, or their file in DATA_DIR. */
+export async function checkSigningKeys ({ signingKeys, databaseUrl, dataDir }: Config): Promise<Diagnosis> {
+  if (signingKeys === undefined && databaseUrl !== undefined) return good('they are in the database')
+  if (signingKeys === undefined) {
+    // The check of the folder reports a file that can't be read.
+    const problem = await findSigningKeys(dataDir).then(() => undefined, (error: Error) => error)
+    return problem instanceof OperatorError ? faultOf(problem) : good('they are in DATA_DIR')
+  }
   return warning(
     'SIGNING_KEYS is in the environment: every process of this user can read it, and backups do not include it',
     'protect the file that sets it and keep a copy; or unset it, and the server creates a key beside the database'

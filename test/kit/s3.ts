@@ -73,10 +73,13 @@ interface Upload { readonly key: string, readonly parts: Map<number, StoredObjec
 class Refusal extends Error {
   readonly status: number
   readonly code: string
-  constructor (status: number, code: string) {
+  /** Further elements of the answer. */
+  readonly more: string
+  constructor (status: number, code: string, more = '') {
     super(code)
     this.status = status
     this.code = code
+    this.more = more
   }
 }
 
@@ -123,10 +126,10 @@ export async function startS3 (folder: string, { bucket = 'files', isReadOnly = 
         response.destroy()
         return
       }
-      const { status, code } = error instanceof Refusal ? error : { status: 500, code: 'InternalError' }
+      const { status, code, more } = error instanceof Refusal ? error : { status: 500, code: 'InternalError', more: '' }
       // As the real one does: the connection can't be used again if the body was not read.
       if (!message.complete) response.setHeader('connection', 'close')
-      sendXml(response, status, `<Error><Code>${code}</Code><Message>${code}</Message></Error>`, request.method)
+      sendXml(response, status, `<Error><Code>${code}</Code><Message>${code}</Message>${more}</Error>`, request.method)
     }
   }
 
@@ -407,7 +410,8 @@ function checkSignature (message: IncomingMessage, pathname: string, query: URLS
   const [accessKey, day, region, service, end] = part('Credential').split('/')
   const date = isPresigned ? part('Date') : String(message.headers['x-amz-date'])
   if (accessKey !== ACCESS_KEY) throw new Refusal(403, accessKey === '' ? 'AccessDenied' : 'InvalidAccessKeyId')
-  if (region !== REGION || service !== 's3' || end !== 'aws4_request' || !date.startsWith(String(day))) throw new Refusal(400, 'AuthorizationHeaderMalformed')
+  if (region !== REGION) throw new Refusal(400, 'AuthorizationHeaderMalformed', `<Region>${REGION}</Region>`)
+  if (service !== 's3' || end !== 'aws4_request' || !date.startsWith(String(day))) throw new Refusal(400, 'AuthorizationHeaderMalformed')
   const age = Date.now() - Date.parse(date.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, '$1-$2-$3T$4:$5:$6Z'))
   if (isPresigned && age > Number(part('Expires')) * 1000) throw new Refusal(403, 'AccessDenied')
   if (!isPresigned && !(Math.abs(age) < SKEW_MILLISECONDS)) throw new Refusal(403, 'RequestTimeTooSkewed')

@@ -87,6 +87,33 @@ test('a file of the database that this user may not open is named in one line, w
   await (await startServer(t, { DATA_DIR: dataDir })).close()
 })
 
+test('a folder of other programs is refused in one line that says what to do, and stays as it is', async t => {
+  const folder = t.testdir({ etc: { passwd: 'root', 'ssh.d': { config: 'x' } } })
+  const [etc, good, backup] = ['etc', 'good', 'backup'].map(name => join(folder, name)) as [string, string, string]
+  for (const [path, mode] of [[etc, 0o755], [join(etc, 'passwd'), 0o644], [join(etc, 'ssh.d'), 0o775]] as [string, number][]) await chmod(path, mode)
+  await (await startServer(t, { DATA_DIR: good })).close()
+  t.equal((await runBin(['backup', backup], { DATA_DIR: good })).code, 0)
+  const look = async () => Promise.all(['', ...(await readdir(etc, { recursive: true })).sort()].map(async name => {
+    const { mode, mtimeMs, ctimeMs, uid } = await stat(join(etc, name))
+    return { name, mode, mtimeMs, ctimeMs, uid }
+  }))
+  const before = await look()
+  for (const args of [['serve'], ['user', 'list'], ['user', 'add', 'ada'], ['trash', 'empty', '--all', '--yes'], ['keys', 'rotate'], ['fsck'], ['backup', join(folder, 'other')]]) {
+    const { code, stdout, stderr } = await runBin(args, { DATA_DIR: etc, PORT: '0' }, 'correct horse battery')
+    t.same([code, stdout, stderr], [2, '', `magicstore: DATA_DIR: ${etc} contains files that are not MagicStore's; set DATA_DIR to an empty or new folder\n`], args.join(' '))
+  }
+  t.match(await runBin(['restore', backup], { DATA_DIR: etc }), { code: 1, stderr: /is not empty; DATA_DIR must be empty or new/ })
+  for (const args of [['doctor'], ['doctor', '--json']]) {
+    const { code, stdout } = await runBin(args, { DATA_DIR: etc, PORT: '0' })
+    t.equal(code, 1)
+    t.match(stdout, `DATA_DIR: ${etc} contains files that are not MagicStore's`)
+    t.notMatch(stdout, /chmod|chown/)
+  }
+  t.same(await look(), before)
+  await mkdir(join(folder, 'disk', 'lost+found'), { recursive: true })
+  await (await startServer(t, { DATA_DIR: join(folder, 'disk') })).close()
+})
+
 test('a folder of blobs on another file system than the incoming files is refused in one line, and the doctor says the same', async t => {
   const { dataDir } = await makeStore(t)
   const isElsewhere = existsSync('/dev/shm') && (await stat('/dev/shm')).dev !== (await stat(dataDir)).dev
@@ -101,7 +128,7 @@ test('a folder of blobs on another file system than the incoming files is refuse
     t.match(stderr, oneLine)
     t.match(stderr, 'file system')
   }
-  t.equal(await verdictOf('file_system', dataDir), 'fault')
+  t.equal(await verdictOf('folder', dataDir), 'fault')
 })
 
 test('blobs on another mount of the same file system are refused too', async t => {
@@ -115,7 +142,7 @@ test('blobs on another mount of the same file system are refused too', async t =
     const { code, stderr } = await runBin(['serve'], { DATA_DIR: dataDir, PORT: '0' })
     t.equal(code, 2)
     t.match(stderr, oneLine)
-    t.equal(await verdictOf('file_system', dataDir), 'fault')
+    t.equal(await verdictOf('folder', dataDir), 'fault')
   } finally {
     await execute('umount', [join(dataDir, 'blobs')])
   }
@@ -144,7 +171,7 @@ for (const { what, lose } of [
       t.match(stderr, oneLine)
       t.match(stderr, /restore a backup.+move blobs and incoming away/)
     }
-    t.equal(await verdictOf('database', dataDir), 'fault')
+    t.equal(await verdictOf('folder', dataDir), 'fault')
     t.same((await readdir(dataDir, { recursive: true })).sort(), before)
     for (const name of ['blobs', 'incoming']) await rename(join(dataDir, name), join(dataDir, '..', `lost-${name}`)).catch(() => {})
     const server = await startServer(t, { DATA_DIR: dataDir })

@@ -79,8 +79,8 @@ t.test('what a server left is good in every respect, and so is a folder that is 
   for (const folder of [dataDir, join(dataDir, 'not', 'yet')]) {
     const { code, findings, verdicts } = await examine({ DATA_DIR: folder })
     t.equal(code, 0)
-    t.equal(findings.length, 22)
-    t.equal(new Set(findings.map(({ check }) => check)).size, 22, 'a line for each check')
+    t.equal(findings.length, 23)
+    t.equal(new Set(findings.map(({ check }) => check)).size, 23, 'a line for each check')
     t.strictSame(findings.filter(({ verdict, check }) => verdict !== 'good' && !check.startsWith('free_')), [])
     t.equal(verdicts.free_space, bavail < blocks * 0.05 ? 'warning' : 'good')
     t.notOk(findings.some(({ verdict, remedy }) => verdict === 'good' && remedy !== undefined))
@@ -93,7 +93,7 @@ t.test('without --json there is a line for each check, below a fault or a warnin
   writeFileSync(join(dataDir, 'notes'), '')
   const sound = await runBin(['doctor'], { DATA_DIR: dataDir, PORT: '0' })
   t.match(sound, { code: 0, stderr: '' })
-  t.match(sound.stdout, /^good {5}node: [^\n]+\ngood {5}transport: /)
+  t.match(sound.stdout, /^good {5}node: [^\n]+\ngood {5}setting_names: /)
   t.match(sound.stdout, /\nwarning {2}names: [^\n]*notes[^\n]*\n {9}fix: [^\n]+\ngood /)
   t.match(sound.stdout, /\nfaults: 0, warnings: \d, good: \d\d\n$/)
   const { code, stdout } = await runBin(['doctor'], { DATA_DIR: dataDir, PORT: '0', HOST: '0.0.0.0' })
@@ -198,9 +198,30 @@ t.test('what other users may read is found: a fault where it is keys or the data
   }
 })
 
-t.test('a data folder of another user is a warning', async t => {
+t.test('a data folder of another user is a fault, because a server can\'t take it from them', async t => {
   const { dataDir } = await makeStore(t)
-  t.match(await examine({ DATA_DIR: dataDir, ...withFault('process.geteuid = () => 4711') }), { code: 0, verdicts: { owner: 'warning' } })
+  t.match(await examine({ DATA_DIR: dataDir, ...withFault('process.geteuid = () => 4711') }), { code: 1, verdicts: { owner: 'fault' } })
+})
+
+t.test('for root a data folder of another user is a warning', { skip: process.getuid?.() !== 0 && 'only root can give a folder away' }, async t => {
+  const { dataDir } = await makeStore(t)
+  await execute('chown', ['-R', '4711', dataDir])
+  t.match(await examine({ DATA_DIR: dataDir }), { code: 0, verdicts: { owner: 'warning' } })
+})
+
+t.test('a variable that is nearly a setting is a warning, here and when the server starts, and others are not', async t => {
+  const settings = { DATA_DIR: join(t.testdir(), 'data'), QUOTA_BYTE: '5', max_file_bytes: '6', METRICS_PROT: '7', TLS_CRET: 'x' }
+  const { code, findings } = await examine(settings)
+  t.equal(code, 0)
+  const { message = '', remedy = '' } = findings.find(({ check }) => check === 'setting_names') ?? {}
+  const { welcome } = await spawnServer(t, settings, { isCounted: true })
+  for (const [name, meant] of [['QUOTA_BYTE', 'QUOTA_BYTES'], ['max_file_bytes', 'MAX_FILE_BYTES'], ['METRICS_PROT', 'METRICS_PORT'], ['TLS_CRET', 'TLS_CERT']] as [string, string][]) {
+    t.match(message, `${name} is not a setting; did you mean ${meant}?`)
+    t.match(remedy, new RegExp(`set .*${meant}.* or unset .*${name}`))
+    t.ok(welcome.some(line => line.includes(`warning:             ${name} is not a setting; did you mean ${meant}?`)), name)
+  }
+  const others = { HOSTNAME: 'a', HOSTS: 'b', PORTAL: 'c', PORTS: 'd', JAVA_DIR: 'e', DATABASE: 'f', LOGLEVELS: 'g', NODE_ENVS: 'h', QUOTA_BYTE: 'i', QUOTA_BYTES: '5' }
+  t.match((await examine({ DATA_DIR: join(t.testdirName, 'data'), ...others })).verdicts, { setting_names: 'good' })
 })
 
 t.test('a file that belongs to another user than its folder is a fault', { skip: process.getuid?.() !== 0 && 'only root can give a file away' }, async t => {
@@ -262,9 +283,9 @@ t.test('a server that runs is asked whether it is ready, and what has its place 
   const folder = t.testdir()
   const settings = { DATA_DIR: join(folder, 'sound') }
   const [sound, broken] = [await startServer(t, settings), await startServer(t, { DATA_DIR: join(folder, 'broken') })]
-  t.match(await examine({ ...settings, PORT: String(sound.port) }), { code: 0, findings: { 18: { check: 'server', verdict: 'good', message: /ready.* ok.* ok/ } } })
+  t.match(await examine({ ...settings, PORT: String(sound.port) }), { code: 0, findings: { 19: { check: 'server', verdict: 'good', message: /ready.* ok.* ok/ } } })
   renameSync(broken.dataDir, join(folder, 'elsewhere'))
-  t.match(await examine({ ...settings, PORT: String(broken.port) }), { code: 1, findings: { 18: { check: 'server', verdict: 'fault', message: /not_ready.*disk/ } } })
+  t.match(await examine({ ...settings, PORT: String(broken.port) }), { code: 1, findings: { 19: { check: 'server', verdict: 'fault', message: /not_ready.*disk/ } } })
   await sound.close()
   t.match(await examine({ ...settings, PORT: String(sound.port) }), { code: 0, verdicts: { server: 'good' } }, 'where nothing listens no server runs')
   for (const [name, answer] of Object.entries<RequestListener>({ json: answerJson({ ok: true }), text: (_request, response) => response.end('hello'), reset: request => request.socket.destroy(), silence: () => {} })) {
@@ -326,7 +347,7 @@ t.test('a damaged database is a fault, whatever is damaged, and is left as it is
     references (database) {
       const client = new Database(database)
       client.pragma('foreign_keys = OFF')
-      client.exec("INSERT INTO events (account_id, kind, network, request_id, at) VALUES (99, 'x', 'x', 'x', 1)")
+      client.exec('UPDATE files SET owner_id = 99')
       client.close()
     }
   })) {
@@ -346,19 +367,19 @@ t.test('a database of an older version is good, one of a newer version a fault, 
   const dataDir = join(folder, 'fixture', 'data')
   const database = join(dataDir, 'magicstore.db')
   const older = snapshotOf(dataDir)
-  t.match(await examine({ DATA_DIR: dataDir }), { findings: { 20: { check: 'database', verdict: 'good', message: 'older version' } } })
+  t.match(await examine({ DATA_DIR: dataDir }), { findings: { 21: { check: 'database', verdict: 'good', message: 'older version' } } })
   t.strictSame(snapshotOf(dataDir), older)
   const client = new Database(database)
   client.exec("INSERT INTO __drizzle_migrations (hash, created_at) VALUES ('x', 99999999999999)")
   client.close()
   const newer = snapshotOf(dataDir)
-  t.match(await examine({ DATA_DIR: dataDir }), { code: 1, findings: { 20: { check: 'database', verdict: 'fault', message: 'newer version' } } })
+  t.match(await examine({ DATA_DIR: dataDir }), { code: 1, findings: { 21: { check: 'database', verdict: 'fault', message: 'newer version' } } })
   t.strictSame(snapshotOf(dataDir), newer)
 })
 
 t.test('a restore that was cut off is a fault', async t => {
   const dataDir = t.testdir({ restoring: {} })
-  t.match(await examine({ DATA_DIR: dataDir }), { code: 1, verdicts: { database: 'fault', names: 'good' } })
+  t.match(await examine({ DATA_DIR: dataDir }), { code: 1, verdicts: { folder: 'fault', names: 'good' } })
 })
 
 t.test('without room for a copy the database is looked through only where a server has it open', async t => {
@@ -374,6 +395,6 @@ t.test('without room for a copy the database is looked through only where a serv
 t.test('on a terminal it says how far it is', { skip: lacksTerminal }, async t => {
   const { dataDir } = await makeStore(t)
   const shown = await runOnTerminal(t, ['doctor'], { DATA_DIR: dataDir, PORT: '0' })
-  t.match(shown, /done: 0 of 22 checks.*good {5}node/s)
-  t.match(shown, /done: 20 of 22 checks.*good {5}database/s)
+  t.match(shown, /done: 0 of 23 checks.*good {5}node/s)
+  t.match(shown, /done: 20 of 23 checks.*good {5}database/s)
 })

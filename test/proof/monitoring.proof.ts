@@ -350,8 +350,8 @@ test('passwords that are being hashed and those that wait are seen while they do
 })
 
 /** Settings with a certificate for 127.0.0.1. */
-async function withTls (dataDir: string) {
-  return { DATA_DIR: dataDir, ...await certify(dataDir) }
+async function withTls (folder: string) {
+  return { DATA_DIR: join(folder, 'data'), ...await certify(folder) }
 }
 
 test('a cut transfer is logged with its client and account, over HTTP/1.1 and HTTP/2', async t => {

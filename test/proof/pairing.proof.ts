@@ -35,6 +35,7 @@ test('of several servers on one database none is accepted with another prefix, b
     const { token } = await signUp(server, 'ada')
     t.equal((await server.send('PUT', '/uploads/a', { token, body: 'a' })).status, 201)
     t.match(await open({ ...database, ...wrong } as Settings), withoutFiles(setting), 'a store with files')
+    t.match(await runBin(['doctor'], { ...database, ...good, PORT: String(server.port) } as Settings), { code: 0, stdout: /ready at [^]*belong together/ })
     t.strictSame(s3.marks().filter(key => key.startsWith('wrong/')), [], 'nothing is left there')
     t.notOk(existsSync(join(folder, 'wrong', 'installations')))
     t.match(await open({ ...database, ...good } as Settings), { code: 0, stdout: /ada/ })
@@ -74,6 +75,20 @@ test('SQLite with a bucket is not opened with another one', async t => {
   await server.end('SIGTERM')
   t.match(await open({ ...settings, STORAGE_URL: s3.url('wrong/') }), withoutFiles('STORAGE_URL'))
   t.equal((await open({ ...settings, STORAGE_URL: s3.url('good/') })).code, 0)
+})
+
+test('doctor looks at the pair once the database is upgraded, and SQLite is copied for that', async t => {
+  const { postgres, s3 } = await services(t)
+  const doctor = (settings: Settings) => runBin(['doctor'], { ...credentials, PORT: '0', ...settings })
+  const shared = { DATABASE_URL: await postgres.newDatabase(), STORAGE_URL: s3.url('shared/') }
+  t.equal((await open(shared)).code, 0)
+  t.match(await doctor(shared), { code: 0, stdout: /PostgreSQL [\d.]+ answers; to check/ })
+  await postgres.run(shared.DATABASE_URL, 'DELETE FROM drizzle.__drizzle_migrations WHERE id = (SELECT max(id) FROM drizzle.__drizzle_migrations)')
+  t.match(await doctor(shared), { code: 0, stdout: /PostgreSQL [\d.]+ answers; the next start upgrades the database/ })
+  const own = { DATA_DIR: join(t.testdirName, 'data'), STORAGE_URL: s3.url('own/') }
+  t.equal((await runBin(['user', 'add', 'ada'], { ...credentials, ...own }, 'correct horse battery')).code, 0)
+  t.match(await doctor(own), { code: 0, stdout: /good +pair: / })
+  t.match(await doctor({ ...own, TMPDIR: join(own.DATA_DIR, 'nowhere') }), { code: 0, stdout: /warning +pair: it was not checked[^\n]*\n +fix: set TMPDIR/ })
 })
 
 test('a store of an older version is marked where its files are, and a mark that was lost is made again', async t => {

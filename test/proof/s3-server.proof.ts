@@ -254,9 +254,9 @@ test('bytes that can\'t be deleted keep no others from being deleted', async t =
 })
 
 for (const { what, change, code, words } of [
-  { what: 'a missing bucket', change: { STORAGE_URL: (url: string) => url.replace('files', 'missing') }, code: 2, words: /^magicstore: STORAGE_URL: bucket missing at .* the bucket does not exist \(NoSuchBucket\)\n$/ },
+  { what: 'a missing bucket', change: { STORAGE_URL: (url: string) => url.replace('files', 'missing') }, code: 2, words: /^magicstore: STORAGE_URL: bucket missing at .* the bucket does not exist \(NoSuchBucket\); create it, [^\n]*\n$/ },
   { what: 'a wrong secret', change: { AWS_SECRET_ACCESS_KEY: () => 'wrong' }, code: 2, words: /the secret key is wrong/ },
-  { what: 'an address where nothing listens', change: { STORAGE_URL: () => 's3://files?endpoint=http://127.0.0.1:1&region=eu-central-1' }, code: 1, words: /can't be reached: ECONNREFUSED\n$/ },
+  { what: 'an address where nothing listens', change: { STORAGE_URL: () => 's3://files?endpoint=http://127.0.0.1:1&region=eu-central-1' }, code: 1, words: /can't be reached: ECONNREFUSED; start it, [^\n]*\n$/ },
   { what: 'an address that is none', change: { STORAGE_URL: () => 'files' }, code: 2, words: /expected s3:\/\/bucket/ }
 ] as { what: string, change: Record<string, (text: string) => string>, code: number, words: RegExp }[]) {
   test(`a server with ${what} says so in one line and exits`, async t => {

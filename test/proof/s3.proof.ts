@@ -738,18 +738,18 @@ test('objects that are no blobs are not listed, and those of the store are, page
 })
 
 for (const { what, options = {}, env = {}, fault, isFailing = () => true, isReadOnly = false, exitCode, words } of [
-  { what: 'a bucket that does not exist', options: { bucket: 'missing' }, exitCode: 2, words: /bucket missing at http:\/\/127\.0\.0\.1:\d+ can't be used: the bucket does not exist \(NoSuchBucket\)$/ },
-  { what: 'a wrong secret', env: { AWS_SECRET_ACCESS_KEY: 'wrong' }, exitCode: 2, words: /the secret key is wrong \(SignatureDoesNotMatch\)$/ },
-  { what: 'an unknown key', env: { AWS_ACCESS_KEY_ID: 'AKIAWRONG' }, exitCode: 2, words: /the access key does not exist \(InvalidAccessKeyId\)$/ },
+  { what: 'a bucket that does not exist', options: { bucket: 'missing' }, exitCode: 2, words: /bucket missing at http:\/\/127\.0\.0\.1:\d+ can't be used: the bucket does not exist \(NoSuchBucket\); create it/ },
+  { what: 'a wrong secret', env: { AWS_SECRET_ACCESS_KEY: 'wrong' }, exitCode: 2, words: /the secret key is wrong \(SignatureDoesNotMatch\); correct AWS_SECRET_ACCESS_KEY$/ },
+  { what: 'an unknown key', env: { AWS_ACCESS_KEY_ID: 'AKIAWRONG' }, exitCode: 2, words: /the access key does not exist \(InvalidAccessKeyId\); correct AWS_ACCESS_KEY_ID$/ },
   { what: 'no credentials', env: { AWS_ACCESS_KEY_ID: undefined, AWS_SECRET_ACCESS_KEY: undefined, AWS_CONFIG_FILE: '/dev/null', AWS_SHARED_CREDENTIALS_FILE: '/dev/null' }, exitCode: 2, words: /there are no credentials/ },
-  { what: 'a bucket that can only be read', isReadOnly: true, exitCode: 2, words: /have no right to list, read, write and delete in the bucket \(AccessDenied\)$/ },
+  { what: 'a bucket that can only be read', isReadOnly: true, exitCode: 2, words: /have no right to list, read, write and delete in the bucket \(AccessDenied\); allow them s3:ListBucket/ },
   { what: 'a bucket that can only be listed', fault: { status: 403, code: 'AccessDenied' }, isFailing: isRequest('GET'), exitCode: 2, words: /have no right to list, read/ },
-  { what: 'a region that is not set', options: { region: undefined }, env: { AWS_CONFIG_FILE: '/dev/null' }, exitCode: 2, words: /^STORAGE_URL: bucket files can't be used: the region is not set; add region=… to the address, or set AWS_REGION \(RegionMissing\)$/ },
+  { what: 'a region that is not set', options: { region: undefined }, env: { AWS_CONFIG_FILE: '/dev/null' }, exitCode: 2, words: /^STORAGE_URL: bucket files can't be used: the region is not set \(RegionMissing\); add region=… to STORAGE_URL, or set AWS_REGION$/ },
   { what: 'another region', options: { region: 'us-east-1' }, exitCode: 2, words: /the bucket is in another region/ },
   { what: 'a clock that is off', fault: { status: 403, code: 'RequestTimeTooSkewed' }, exitCode: 1, words: /the clock here differs from that of bucket / },
-  { what: 'a store that fails', fault: { status: 500, code: 'InternalError' }, exitCode: 1, words: /can't be reached: InternalError$/ },
-  { what: 'a store that does not answer', fault: 'hang', exitCode: 1, words: /can't be reached: TimeoutError$/ },
-  { what: 'a connection that is cut', fault: 'reset', exitCode: 1, words: /can't be reached: ECONNRESET$/ }
+  { what: 'a store that fails', fault: { status: 500, code: 'InternalError' }, exitCode: 1, words: /can't be reached: InternalError; start it, or correct endpoint=/ },
+  { what: 'a store that does not answer', fault: 'hang', exitCode: 1, words: /can't be reached: TimeoutError; start it, or correct endpoint=/ },
+  { what: 'a connection that is cut', fault: 'reset', exitCode: 1, words: /can't be reached: ECONNRESET; start it, or correct endpoint=/ }
 ] as {
   what: string,
   options?: Options,
@@ -782,5 +782,5 @@ for (const { what, options = {}, env = {}, fault, isFailing = () => true, isRead
 test('a store at which nothing listens is told in one line', async t => {
   const s3 = await startS3(t.testdir())
   await s3.stop()
-  await t.rejects(openBlobs(s3), { exitCode: 1, message: /can't be reached: ECONNREFUSED$/ })
+  await t.rejects(openBlobs(s3), { exitCode: 1, message: /can't be reached: ECONNREFUSED; start it, or correct endpoint=/ })
 })

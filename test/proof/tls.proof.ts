@@ -36,8 +36,9 @@ interface Asked { headers?: OutgoingHttpHeaders, body?: string | Uint8Array, tok
 type Ask = (method: string, path: string, asked?: Asked) => Promise<Answer>
 
 async function spawnTls (t: Test, settings: Settings = {}) {
-  const dataDir = t.testdir()
-  const files = await certify(dataDir)
+  const folder = t.testdir()
+  const dataDir = join(folder, 'data')
+  const files = await certify(folder)
   const server = await spawnServer(t, { DATA_DIR: dataDir, ...files, ...settings }, { isCounted: true })
   return { ...server, files, dataDir, ca: await readFile(files.TLS_CERT) }
 }

@@ -47,6 +47,14 @@ export async function openDiskBlobs (options: FreeSpaceOptions): Promise<BlobSto
   return new DiskBlobs(folder, new FreeSpace(options), syncIncoming)
 }
 
+/** The marks and committed blobs in a folder, which need not exist. Marks are files in a folder of their own. */
+export function viewDiskBlobs (folder: string): Pick<BlobStore, 'has' | 'marks'> {
+  return {
+    has: id => isThere(join(folder, blobPath(id))),
+    marks: () => readdir(join(folder, dataFolderLayout.installations)).catch(() => [])
+  }
+}
+
 /**
  * Blobs as files. A blob is written and synced in `incoming/`, and moved to `blobs/<first two digits>/` when it is
  * committed. The move is one atomic rename that needs no sync: after a crash, a blob in `incoming/` is committed again
@@ -153,7 +161,7 @@ class DiskBlobs implements BlobStore {
   }
 
   has (id: string): Promise<boolean> {
-    return isThere(this.#pathsOf(id).path)
+    return viewDiskBlobs(this.#folder).has(id)
   }
 
   async quarantine (id: string): Promise<boolean> {
@@ -162,9 +170,8 @@ class DiskBlobs implements BlobStore {
     return rename(this.#pathsOf(id).path, join(quarantine, id)).catch(ignoreMissing).then(() => true)
   }
 
-  /** Marks are files in a folder of their own, which is made with the first one. */
   marks (): Promise<string[]> {
-    return readdir(this.#markPath('')).catch(() => [])
+    return viewDiskBlobs(this.#folder).marks()
   }
 
   async mark (name: string): Promise<void> {

@@ -9,24 +9,33 @@ interface SdkError {
   readonly name: string
   readonly message: string
   readonly code?: string
+  /** The region that the store expects, if it names it. */
+  readonly Region?: string
   /** With a status if there was an answer. */
   readonly $metadata?: { readonly httpStatusCode?: number }
 }
 
-/** What an answer at start means for the operator. */
-const remedies: Record<string, string> = {
-  NoSuchBucket: 'the bucket does not exist',
-  AccessDenied: 'the credentials have no right to list, read, write and delete in the bucket',
-  AllAccessDisabled: 'the credentials have no right to list, read, write and delete in the bucket',
-  InvalidAccessKeyId: 'the access key does not exist',
-  SignatureDoesNotMatch: 'the secret key is wrong',
-  ExpiredToken: 'the credentials have expired',
-  InvalidToken: 'the session token is wrong',
-  CredentialsProviderError: 'there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY',
-  RegionMissing: 'the region is not set; add region=… to the address, or set AWS_REGION',
-  AuthorizationHeaderMalformed: 'the bucket is in another region',
-  PermanentRedirect: 'the bucket is in another region or at another endpoint',
-  InvalidBucketName: 'the name of the bucket is invalid'
+const KEYS = 'AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'
+
+const denied = [
+  'the credentials have no right to list, read, write and delete in the bucket',
+  `allow them s3:ListBucket, s3:ListBucketMultipartUploads, s3:GetObject, s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload, or set others in ${KEYS}`
+] as const
+
+/** What an answer at start means for the operator, and what to do. */
+const explanations: Record<string, readonly [reason: string, remedy: string]> = {
+  NoSuchBucket: ['the bucket does not exist', 'create it, or correct the bucket in STORAGE_URL'],
+  AccessDenied: denied,
+  AllAccessDisabled: denied,
+  InvalidAccessKeyId: ['the access key does not exist', 'correct AWS_ACCESS_KEY_ID'],
+  SignatureDoesNotMatch: ['the secret key is wrong', 'correct AWS_SECRET_ACCESS_KEY'],
+  ExpiredToken: ['the credentials have expired', `set new ones in ${KEYS}`],
+  InvalidToken: ['the session token is wrong', 'correct AWS_SESSION_TOKEN'],
+  CredentialsProviderError: ['there are no credentials', `set ${KEYS}`],
+  RegionMissing: ['the region is not set', 'add region=… to STORAGE_URL, or set AWS_REGION'],
+  AuthorizationHeaderMalformed: ['the bucket is in another region', 'correct region=… in STORAGE_URL'],
+  PermanentRedirect: ['the bucket is in another region or at another endpoint', 'correct region=… and endpoint=… in STORAGE_URL'],
+  InvalidBucketName: ['the name of the bucket is invalid', 'correct the bucket in STORAGE_URL']
 }
 
 /**
@@ -65,11 +74,14 @@ export function ignoreMissing (error: unknown): void {
 /** Says in one line why a store can't be used. @throws {ConfigError} if a setting is wrong, else {OperatorError}. */
 export function failAsUnusable (error: unknown, place: string): never {
   const cause = error instanceof Problem ? error.cause : error
-  const { name, code } = cause as SdkError
-  const remedy = remedies[name]
-  if (remedy !== undefined) throw new ConfigError(`STORAGE_URL: ${place} can't be used: ${remedy} (${name})`, { cause })
-  if (name === 'RequestTimeTooSkewed') throw new OperatorError(`STORAGE_URL: the clock here differs from that of ${place}`, { cause })
+  const { name, code, Region } = cause as SdkError
+  const explanation = explanations[name]
+  if (explanation !== undefined) {
+    const [reason, remedy] = explanation
+    throw new ConfigError(`STORAGE_URL: ${place} can't be used: ${reason} (${name})`, { remedy: Region === undefined ? remedy : `set region=${Region} in STORAGE_URL`, cause })
+  }
+  if (name === 'RequestTimeTooSkewed') throw new OperatorError(`STORAGE_URL: the clock here differs from that of ${place}`, { remedy: 'set it: timedatectl set-ntp true', cause })
   // The SDK could not read the answer. Its message has two lines.
-  if (name === 'Error' && '$response' in (cause as object)) throw new OperatorError(`STORAGE_URL: ${place} can't be used: the endpoint does not answer as an S3-compatible store`, { cause })
-  throw new OperatorError(`STORAGE_URL: ${place} can't be reached: ${code ?? name}`, { cause })
+  if (name === 'Error' && '$response' in (cause as object)) throw new OperatorError(`STORAGE_URL: ${place} can't be used: the endpoint does not answer as an S3-compatible store`, { remedy: 'correct endpoint=… in STORAGE_URL', cause })
+  throw new OperatorError(`STORAGE_URL: ${place} can't be reached: ${code ?? name}`, { remedy: 'start it, or correct endpoint=… in STORAGE_URL', cause })
 }

@@ -62,6 +62,8 @@ interface TransactOptions {
 interface ConnectionOptions {
   readonly url: string
   readonly poolSize: number
+  /** The name of the connections in `pg_stat_activity`. */
+  readonly application: string
   /** `long`: a statement may take as long as it needs, because it reads a whole table or changes one. */
   readonly work: keyof typeof BEGIN
 }
@@ -77,12 +79,12 @@ export class Connections {
     concurrency: MAX_CONNECTIONS_PER_KEY, maxWaitMilliseconds: CONNECT_MILLISECONDS
   })
 
-  constructor ({ url, poolSize, work }: ConnectionOptions) {
+  constructor ({ url, poolSize, application, work }: ConnectionOptions) {
     this.#begin = BEGIN[work]
     this.#pool = new pg.Pool({
       Client: CorkedClient,
       connectionString: url,
-      application_name: 'magicstore',
+      application_name: application,
       max: poolSize,
       connectionTimeoutMillis: CONNECT_MILLISECONDS,
       query_timeout: work === 'short' ? ANSWER_MILLISECONDS : 0,

@@ -7,30 +7,27 @@ import { join } from 'node:path'
 import { sql } from 'drizzle-orm'
 import { type MigrationMeta, readMigrationFiles } from 'drizzle-orm/migrator'
 import { packageFolder } from '../../config.ts'
-import { ConfigError, OperatorError } from '../../problems.ts'
+import { OperatorError } from '../../problems.ts'
 import type { Connections, Db } from './connections.ts'
 import { rootOf } from './failures.ts'
+import { measureCapacity, requireUsable, type Capacity } from './requirements.ts'
 
 const ownMigrations = join(packageFolder, 'drizzle/postgres')
 
 /** The two keys of the advisory lock for migrations. Attempts use locks with one key, which never conflict with it. */
 const LOCK = [0x4d61_6769, 1] as const
 
-const OLDEST_VERSION = 15
-
 /**
  * Applies the pending migrations: all of them in one transaction, or none. A lock in this transaction makes processes
  * that start together apply them once. `longRunning` is for a migration that changes a large table.
- * @throws {ConfigError} if the server is too old, {OperatorError} if a newer version made the database. Nothing has
- * changed then.
+ * @throws {OperatorError} if the database can't be used as it is, or a newer version made it. Nothing has changed then.
  */
 export async function applyMigrations (
   connections: Connections, longRunning: Connections, migrationsFolder = ownMigrations
 ): Promise<void> {
-  await connections.read(refuseOldServer)
   const known = readMigrationFiles({ migrationsFolder })
   // Usually there is none, and a lock would make processes that start wait for each other.
-  if ((await connections.read(db => pending(db, known))).length === 0) return
+  if (!(await connections.read(db => check(db, known))).isOutdated) return
   await longRunning.write(async db => {
     await db.execute(sql`SELECT pg_advisory_xact_lock(${LOCK[0]}, ${LOCK[1]})`)
     for (const migration of await pending(db, known)) {
@@ -42,30 +39,27 @@ export async function applyMigrations (
   })
 }
 
-/**
- * Changes nothing.
- * @throws {ConfigError} if the server is too old, {OperatorError} if a newer version made the database.
- */
-export async function checkVersions (connections: Connections): Promise<{ version: string, isOutdated: boolean }> {
-  const version = await connections.read(refuseOldServer)
-  return {
-    version,
-    isOutdated: (await connections.read(db =>
-      pending(db, readMigrationFiles({ migrationsFolder: ownMigrations })))).length > 0
-  }
+/** What is known of a database that a server can start on. */
+export interface DatabaseReport extends Capacity {
+  /** Of the server. */
+  readonly version: string
+  /** Whether the next start upgrades the database. */
+  readonly isOutdated: boolean
+  /** Whether the database has no tables of MagicStore. */
+  readonly isNew: boolean
 }
 
-/** Returns the version of the server. */
-async function refuseOldServer (db: Db): Promise<string> {
-  const { rows: [row] } = await db.execute<{ version: string, encoding: string }>(
-    "SELECT current_setting('server_version') AS version, current_setting('server_encoding') AS encoding"
-  )
-  const { version, encoding } = row as NonNullable<typeof row>
-  if (Number.parseInt(version) < OLDEST_VERSION) {
-    throw new ConfigError(`DATABASE_URL: the server runs PostgreSQL ${version}; MagicStore needs ${OLDEST_VERSION} or newer`)
-  }
-  if (encoding !== 'UTF8') throw new ConfigError(`DATABASE_URL: the encoding of the database is ${encoding}; MagicStore needs UTF8`)
-  return version
+/** Changes nothing. @throws {OperatorError} as `applyMigrations`. */
+export async function inspect (connections: Connections): Promise<DatabaseReport> {
+  const known = readMigrationFiles({ migrationsFolder: ownMigrations })
+  return connections.read(async db => ({ ...await check(db, known), ...await measureCapacity(db) }))
+}
+
+async function check (db: Db, known: MigrationMeta[]): Promise<Omit<DatabaseReport, keyof Capacity>> {
+  const version = await requireUsable(db, 'always')
+  const { length } = await pending(db, known)
+  if (length > 0) await requireUsable(db, 'toMigrate')
+  return { version, isOutdated: length > 0, isNew: length === known.length }
 }
 
 /** The migrations that were not applied yet. @throws {OperatorError} if one was that this version does not know. */
@@ -75,7 +69,9 @@ async function pending (db: Db, known: MigrationMeta[]): Promise<MigrationMeta[]
   const { rows } = history.rowCount === 1 ? await db.execute<{ created_at: string }>('SELECT created_at FROM drizzle.__drizzle_migrations') : { rows: [] }
   const applied = new Set(rows.map(row => Number(row.created_at)))
   const times = new Set(known.map(({ folderMillis }) => folderMillis))
-  if (Array.from(applied).some(time => !times.has(time))) throw new OperatorError('the database was made by a newer version of MagicStore; it was not changed')
+  if (Array.from(applied).some(time => !times.has(time))) {
+    throw new OperatorError('the database was made by a newer version of MagicStore; it was not changed', { remedy: 'run the newer version, or restore a backup made by this version' })
+  }
   return known.filter(({ folderMillis }) => !applied.has(folderMillis))
 }
 

@@ -1,14 +1,18 @@
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
 import { sql } from 'drizzle-orm'
+import { BlobRules } from '../blobs.ts'
 import { KEEP_NOTHING, type Keeping } from '../kept-repository.ts'
-import type { DatabaseServer, Metadata } from '../metadata.ts'
+import type { BlobRepository, DatabaseServer, Metadata } from '../metadata.ts'
 import { createRepositories } from '../repositories.ts'
 import { createAttemptClaims } from './attempt-claims.ts'
 import { Connections } from './connections.ts'
 import { createDiscardedBlobs, createRetentionLocks, type RetentionLocks } from './discarded-blobs.ts'
 import { createPostgresEngine } from './engine.ts'
 import { checkIntegrity } from './integrity-check.ts'
-import { applyMigrations, checkVersions } from './migrations.ts'
+import { applyMigrations, inspect, type DatabaseReport } from './migrations.ts'
 import { createPortableMetadata, type PortableMetadata } from './portable-metadata.ts'
+import { APPLICATION, POOL_SIZES } from './requirements.ts'
 import { installation } from './schema.ts'
 import { createSigningKeyRepository, type SigningKeyRepository } from './signing-keys.ts'
 import { createTokenFinder } from './token-finder.ts'
@@ -42,11 +46,12 @@ export interface PostgresOptions {
  * has changed then.
  */
 export async function openPostgresMetadata ({
-  poolSize = 10, keeping = KEEP_NOTHING, clock, migrationsFolder, ...options
+  poolSize = POOL_SIZES.short, keeping = KEEP_NOTHING, clock, migrationsFolder, ...options
 }: PostgresOptions): Promise<PostgresMetadata> {
   const url = driverAddress(options.url)
-  const connections = new Connections({ url, poolSize, work: 'short' })
-  const longRunning = new Connections({ url, poolSize: 1, work: 'long' })
+  const application = `${APPLICATION}${randomBytes(4).toString('hex')} ${hostname()}`
+  const connections = new Connections({ url, poolSize, application, work: 'short' })
+  const longRunning = new Connections({ url, poolSize: POOL_SIZES.long, application, work: 'long' })
 
   async function close (): Promise<void> {
     await Promise.all([connections.close(), longRunning.close()])
@@ -82,7 +87,7 @@ export async function openPostgresMetadata ({
     }
   } catch (error) {
     await close()
-    throw explainConnectionFailure(error)
+    throw explainConnectionFailure(error, url)
   }
 }
 
@@ -109,12 +114,32 @@ function createStorageRecord (connections: Connections): StorageRecord {
   }
 }
 
-/**
- * Checks a database without changing it: the version of its server, and whether the next start upgrades it.
- * @throws {OperatorError} with one line.
- */
-export async function checkPostgres (url: string): Promise<{ version: string, isOutdated: boolean }> {
-  const connections = new Connections({ url: driverAddress(url), poolSize: 1, work: 'short' })
-  return checkVersions(connections).finally(() => connections.close())
-    .catch((error: unknown) => { throw explainConnectionFailure(error) })
+/** A report on a database, and what a blob store is compared with. */
+export interface OpenReport extends DatabaseReport, Pick<StorageRecord, 'findStorageId'> {
+  /** Undefined if the next start creates or upgrades the tables. */
+  readonly installationId: string | undefined
+  readonly blobs: Pick<BlobRepository, 'listContents'>
+  close (): Promise<void>
+}
+
+/** Opens a database without changing it. @throws {OperatorError} as `openPostgresMetadata`. */
+export async function inspectPostgres (address: string): Promise<OpenReport> {
+  const url = driverAddress(address)
+  const connections = new Connections({ url, poolSize: 1, application: 'magicstore', work: 'short' })
+  const close = () => connections.close()
+  try {
+    const report = await inspect(connections)
+    const engine = createPostgresEngine(connections, undefined)
+    const [row] = report.isOutdated ? [] : await connections.read(db => db.select().from(installation))
+    return {
+      ...report,
+      installationId: row?.id,
+      blobs: new BlobRules(engine, createDiscardedBlobs(engine)),
+      ...createStorageRecord(connections),
+      close
+    }
+  } catch (error) {
+    await close()
+    throw explainConnectionFailure(error, url)
+  }
 }

@@ -2,6 +2,8 @@ import { OperatorError } from '../../problems.ts'
 import { Database } from './driver.ts'
 import { failureOf, isBusy } from './failures.ts'
 
+const IN_USE = 'another MagicStore server uses this data folder; stop it, or set DATA_DIR to another folder'
+
 /** Another process has locked what this one needs; the message says what. */
 export class FolderInUseError extends OperatorError {}
 
@@ -20,7 +22,7 @@ interface LockOptions {
  * an open SQLite transaction, which ends with its process: Node has no `flock`, and a file with a pid goes stale.
  * @throws {FolderInUseError} if another process holds the lock, {DeniedFileError} if this user may not write it.
  */
-export function lockFolder (file: string, { inUse = 'another MagicStore server uses this data folder', waitMilliseconds = 0 }: LockOptions = {}): FolderLock {
+export function lockFolder (file: string, { inUse = IN_USE, waitMilliseconds = 0 }: LockOptions = {}): FolderLock {
   let client: Database | undefined
   try {
     client = new Database(file, { timeout: waitMilliseconds })
@@ -32,5 +34,20 @@ export function lockFolder (file: string, { inUse = 'another MagicStore server u
     client?.close()
     if (isBusy(error)) throw new FolderInUseError(inUse, { cause: error })
     throw failureOf(error, file)
+  }
+}
+
+/** Whether a process holds the lock of `lockFolder`. Changes nothing. */
+export function isLocked (file: string): boolean {
+  try {
+    const client = new Database(file, { readonly: true, fileMustExist: true, timeout: 0 })
+    try {
+      client.prepare('SELECT 1 FROM sqlite_master').get()
+      return false
+    } finally {
+      client.close()
+    }
+  } catch (error) {
+    return isBusy(error)
   }
 }

@@ -144,7 +144,9 @@ export function refuseNewer (file: string, options?: MigrationOptions): void {
 /** The same for an open connection. @throws {NewerDatabaseError}. */
 export function refuseNewerIn (client: Database, { migrationsFolder = ownMigrations }: MigrationOptions = {}): void {
   const known = Math.max(...timesOf(migrationsFolder))
-  if ((newestIn(client) ?? known) > known) throw new NewerDatabaseError('the database was made by a newer version of MagicStore; it was not changed')
+  if ((newestIn(client) ?? known) > known) {
+    throw new NewerDatabaseError('the database was made by a newer version of MagicStore; it was not changed', { remedy: 'run the newer version, or restore a backup made by this version' })
+  }
 }
 
 /**

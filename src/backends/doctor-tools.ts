@@ -1,0 +1,104 @@
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import type { BlobStore } from '../blobs/blob-store.ts'
+import { viewDiskBlobs } from '../blobs/disk/disk.ts'
+import type { Config } from '../config.ts'
+import { dataFolderLayout, hasDatabase } from '../data-folder/data-folder.ts'
+import { withScratch } from '../doctor/database.ts'
+import type { DoctorTools } from '../doctor/doctor.ts'
+import type { Snapshot } from '../metadata/snapshot.ts'
+import { findReadableDatabase, isBesideDatabase } from '../metadata/sqlite/database-file.ts'
+import { checkDatabaseIntegrity } from '../metadata/sqlite/integrity-check.ts'
+import { isLocked } from '../metadata/sqlite/lock.ts'
+import { openSnapshot } from '../metadata/sqlite/snapshot.ts'
+import { checkFolder, openBlobs, storageRecordIn, usesDataFolder } from './backends.ts'
+import { blobPlaceOf, checkPair, refuseForeignMark, SAMPLE } from './pairing.ts'
+
+/** The backend functions that `magicstore doctor` needs. */
+export const doctorTools: DoctorTools = {
+  isBesideDatabase,
+  findReadableDatabase,
+  checkDatabaseIntegrity,
+  checkFolder,
+  isFolderInUse: config => usesDataFolder(config) && isLocked(join(config.dataDir, dataFolderLayout.lock)),
+  usesDataFolder,
+
+  async checkDatabaseServer (url) {
+    const report = await inspectPostgres(url)
+    await report.close()
+    return report
+  },
+
+  // Opening it lists, writes, reads and deletes.
+  async checkBlobStore (config) {
+    const blobs = await openBlobs(config, noReserve)
+    await blobs.close()
+  },
+
+  async checkPair (config) {
+    if (config.storageUrl === undefined) return checkPairWith(config, viewDiskBlobs(config.dataDir))
+    const blobs = await openBlobs(config, noReserve)
+    await checkPairWith(config, blobs).finally(() => blobs.close())
+  }
+}
+
+/** No bytes are stored. */
+const noReserve = { missingBytes: 0 }
+
+/** Loaded on demand, as for the server. */
+async function inspectPostgres (url: string) {
+  const { inspectPostgres } = await import('../metadata/postgres/postgres.ts')
+  return inspectPostgres(url)
+}
+
+type StoreView = Pick<BlobStore, 'has' | 'marks'>
+
+async function checkPairWith (config: Config, blobs: StoreView): Promise<void> {
+  await (config.databaseUrl === undefined
+    ? checkSqlitePair(config, blobs)
+    : checkPostgresPair(config, config.databaseUrl, blobs))
+}
+
+async function checkSqlitePair (config: Config, blobs: StoreView): Promise<void> {
+  const { dataDir } = config
+  if (!await hasDatabase(dataDir)) return refuseMarks(config, blobs)
+  await withScratch(async scratch => {
+    const snapshot = openSnapshot(await findReadableDatabase(join(dataDir, dataFolderLayout.database), scratch))
+    const { installationId } = snapshot
+    const contents = { listContents: async () => firstOf(snapshot) }
+    try {
+      const storage = storageRecordIn(dataDir)
+      await checkPair(blobPlaceOf(config), { metadata: { installationId, blobs: contents }, blobs, storage })
+    } finally {
+      snapshot.close()
+    }
+  })
+}
+
+/** The first blobs of a snapshot, which lists those whose ids begin alike. */
+function firstOf (snapshot: Snapshot): { blobId: string }[] {
+  const found: { blobId: string }[] = []
+  for (let byte = 0; byte < 256 && found.length < SAMPLE; byte++) {
+    found.push(...snapshot.blobs(byte.toString(16).padStart(2, '0')).map(({ id }) => ({ blobId: id })))
+  }
+  return found.slice(0, SAMPLE)
+}
+
+async function checkPostgresPair (config: Config, url: string, blobs: StoreView): Promise<void> {
+  const database = await inspectPostgres(url)
+  const { isNew, installationId } = database
+  try {
+    if (isNew) return await refuseMarks(config, blobs)
+    // The tables of an older version may be read only once they are upgraded.
+    if (installationId === undefined) return
+    const storage = { find: () => database.findStorageId() }
+    await checkPair(blobPlaceOf(config), { metadata: { installationId, blobs: database.blobs }, blobs, storage })
+  } finally {
+    await database.close()
+  }
+}
+
+/** For a database that is not there yet. */
+function refuseMarks (config: Config, blobs: StoreView): Promise<void> {
+  return refuseForeignMark(blobPlaceOf(config), { metadata: { installationId: randomUUID() }, blobs })
+}
