@@ -209,7 +209,7 @@ async function createRouteOptions (app: FastifyInstance, store: Store, { connect
   return {
     links,
     page: await findPage(config, app.log),
-    health: createHealth({ metadata, blobs, hasBucket: config.storageUrl !== undefined, outages }),
+    health: createHealth({ ...config, metadata, blobs, hasBucket: config.storageUrl !== undefined, outages }),
     transport: config,
     guard: { signIn, tokens, accessTokens, transport: config },
     accountOptions: { accounts, files, quotas, securityLog },

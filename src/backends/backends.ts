@@ -4,14 +4,15 @@ import { openDiskBlobs } from '../blobs/disk/disk.ts'
 import { openReserve } from '../blobs/disk/reserve.ts'
 import type { Config } from '../config.ts'
 import type { SigningKey } from '../config/signing-keys.ts'
-import { checkDataFolder, dataFolderLayout, findSigningKeys, prepareDataFolder, readSigningKeys, writeSigningKeys } from '../data-folder/data-folder.ts'
+import { checkDataFolder, dataFolderLayout, findSigningKeys, prepareDataFolder, readSigningKeys, refuseHalfRestored, writeSigningKeys } from '../data-folder/data-folder.ts'
 import { readIfThere, sync, writeDurably } from '../data-folder/durable-files.ts'
 import type { Keeping } from '../metadata/kept-repository.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { PostgresMetadata } from '../metadata/postgres/postgres.ts'
 import { lockFolder, type FolderLock } from '../metadata/sqlite/lock.ts'
 import { openSqliteMetadata } from '../metadata/sqlite/sqlite.ts'
-import { blobPlaceOf, requirePair, type StorageRecord } from './pairing.ts'
+import { blobPlaceOf } from './blob-place.ts'
+import { requirePair, type StorageRecord } from './pairing.ts'
 
 /** The signing keys, which are kept beside the database. */
 export interface KeySource {
@@ -40,14 +41,22 @@ export function usesDataFolder ({ databaseUrl, storageUrl }: Place): boolean {
   return databaseUrl === undefined || storageUrl === undefined
 }
 
-/** Creates and checks the data folder, if there is one. @throws {ConfigError}. */
+/** Creates and checks the data folder, if there is one. @throws {ConfigError}, also after an interrupted restore. */
 export async function prepareFolder (config: Place): Promise<void> {
+  if (usesDataFolder(config)) await refuseHalfRestored(config.dataDir)
+  await makeFolderReady(config)
+}
+
+/** The same for a restore, which can continue one that was interrupted. */
+export async function makeFolderReady (config: Place): Promise<void> {
   if (usesDataFolder(config)) await prepareDataFolder(config.dataDir, useOf(config))
 }
 
-/** Checks the data folder, if there is one, without changing it. @throws {ConfigError}. */
+/** Checks the data folder, if there is one, without changing it. @throws {ConfigError} as `prepareFolder`. */
 export async function checkFolder (config: Place): Promise<void> {
-  if (usesDataFolder(config)) await checkDataFolder(config.dataDir, useOf(config))
+  if (!usesDataFolder(config)) return
+  await refuseHalfRestored(config.dataDir)
+  await checkDataFolder(config.dataDir, useOf(config))
 }
 
 function useOf ({ databaseUrl, storageUrl }: Place): { hasDatabase: boolean, hasBlobs: boolean } {
@@ -123,7 +132,7 @@ function keysOf (metadata: PostgresMetadata): KeySource {
   return { read, find: read, rotate: (key, count) => metadata.rotateSigningKeys(key, count) }
 }
 
-function storageRecordOf (metadata: PostgresMetadata): StorageRecord {
+export function storageRecordOf (metadata: PostgresMetadata): StorageRecord {
   return { find: () => metadata.findStorageId(), record: id => metadata.recordStorageId(id) }
 }
 

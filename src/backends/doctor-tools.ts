@@ -12,7 +12,9 @@ import { checkDatabaseIntegrity } from '../metadata/sqlite/integrity-check.ts'
 import { isLocked } from '../metadata/sqlite/lock.ts'
 import { openSnapshot } from '../metadata/sqlite/snapshot.ts'
 import { checkFolder, openBlobs, storageRecordIn, usesDataFolder } from './backends.ts'
-import { blobPlaceOf, checkPair, refuseForeignMark, SAMPLE } from './pairing.ts'
+import { blobPlaceOf } from './blob-place.ts'
+import { checkPair, refuseForeignMark, SAMPLE } from './pairing.ts'
+import { refuseCutRestore } from './restore-mark.ts'
 
 /** The backend functions that `magicstore doctor` needs. */
 export const doctorTools: DoctorTools = {
@@ -99,6 +101,7 @@ async function checkPostgresPair (config: Config, url: string, blobs: StoreView)
 }
 
 /** For a database that is not there yet. */
-function refuseMarks (config: Config, blobs: StoreView): Promise<void> {
-  return refuseForeignMark(blobPlaceOf(config), { metadata: { installationId: randomUUID() }, blobs })
+async function refuseMarks (config: Config, blobs: StoreView): Promise<void> {
+  refuseCutRestore(blobPlaceOf(config), await blobs.marks())
+  await refuseForeignMark(blobPlaceOf(config), { metadata: { installationId: randomUUID() }, blobs })
 }

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { BlobStore } from '../blobs/blob-store.ts'
-import type { Config } from '../config.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import { ConfigError } from '../problems.ts'
+import type { BlobPlace } from './blob-place.ts'
+import { isOfRestore, pairMark, refuseCutRestore, removeStaleMarks } from './restore-mark.ts'
 
 /** Where the id of the blob store is recorded: beside the metadata. */
 export interface StorageRecord {
@@ -33,11 +34,6 @@ interface ReadOnlyPair {
  */
 export const SAMPLE = 20
 
-/** The name of the mark in a blob store with which the database records `storageId`. */
-function markOf (installationId: string, storageId: string): string {
-  return `${installationId}.${storageId}`
-}
-
 /**
  * Makes a database and a blob store a pair, unless they are one: the store has a mark with the id that the database
  * records. With another bucket, prefix or folder, a server would find no files and would never delete their bytes.
@@ -49,48 +45,55 @@ function markOf (installationId: string, storageId: string): string {
  */
 export async function requirePair (place: BlobPlace, pair: Pair): Promise<void> {
   const { metadata: { installationId }, blobs, storage } = pair
-  const { recorded, isMarked } = await checkPair(place, pair)
-  if (isMarked) return
+  const { recorded, marks, isMarked } = await checkPair(place, pair)
+  if (isMarked) return removeStaleMarks(pairMark(installationId, String(recorded)), marks, blobs)
   const id = recorded ?? randomUUID()
-  await blobs.mark(markOf(installationId, id))
+  await blobs.mark(pairMark(installationId, id))
   if (await storage.record(id) === id) return
-  await blobs.unmark(markOf(installationId, id))
+  await blobs.unmark(pairMark(installationId, id))
   await requirePair(place, pair)
 }
 
+/** What a database and a blob store say of each other. */
+interface Recorded {
+  /** The id of the store that the database records. */
+  readonly recorded: string | undefined
+  readonly marks: readonly string[]
+  /** Whether one of the marks is that of the database, with this id. */
+  readonly isMarked: boolean
+}
+
+/** @throws {ConfigError} if a restore into the store was interrupted. */
+export async function findRecorded (
+  place: BlobPlace, { metadata: { installationId }, blobs, storage }: Omit<ReadOnlyPair, 'metadata'> & { metadata: Pick<Metadata, 'installationId'> }
+): Promise<Recorded> {
+  const recorded = await storage.find()
+  const marks = await blobs.marks()
+  const isMarked = marks.includes(pairMark(installationId, String(recorded)))
+  if (!isMarked) refuseCutRestore(place, marks)
+  return { recorded, marks, isMarked }
+}
+
 /**
- * Checks that a database and a blob store belong together, or can become a pair. Changes nothing. `recorded`: the id
- * of the store that the database records.
+ * Checks that a database and a blob store belong together, or can become a pair. Changes nothing.
  * @throws {ConfigError} as `requirePair`.
  */
-export async function checkPair (
-  place: BlobPlace, pair: ReadOnlyPair
-): Promise<{ recorded: string | undefined, isMarked: boolean }> {
-  const { metadata: { installationId }, blobs, storage } = pair
-  const recorded = await storage.find()
-  if (recorded !== undefined && (await blobs.marks()).includes(markOf(installationId, recorded))) {
-    return { recorded, isMarked: true }
-  }
+export async function checkPair (place: BlobPlace, pair: ReadOnlyPair): Promise<Recorded> {
+  const found = await findRecorded(place, pair)
+  if (found.isMarked) return found
   await refuseForeignMark(place, pair)
   const { isEmpty, isFound } = await findFiles(pair)
-  if (isFound || (isEmpty && recorded === undefined)) return { recorded, isMarked: false }
+  if (isFound || (isEmpty && found.recorded === undefined)) return found
   throw new ConfigError(`${place.name} does not have the files of the database`, {
     remedy: `set ${place.setting} as the other servers of this database have it: all need the same bucket and prefix, or folder`
   })
-}
-
-/** Marks a blob store for metadata of an installation that is about to be restored. Returns the id to record. */
-export async function markRestored (installationId: string, blobs: BlobStore): Promise<string> {
-  const id = randomUUID()
-  await blobs.mark(markOf(installationId, id))
-  return id
 }
 
 /** @throws {ConfigError} if a blob store belongs to another installation. */
 export async function refuseForeignMark (
   place: BlobPlace, { metadata: { installationId }, blobs }: { metadata: Pick<Metadata, 'installationId'>, blobs: Pick<BlobStore, 'marks'> }
 ): Promise<void> {
-  const other = (await blobs.marks()).find(mark => !mark.startsWith(markOf(installationId, '')))
+  const other = (await blobs.marks()).find(mark => !isOfRestore(mark) && !mark.startsWith(pairMark(installationId, '')))
   if (other === undefined) return
   throw new ConfigError(`${place.name} belongs to another database, by its mark installations/${other}`, {
     remedy: `set ${place.setting} to a place that no other database uses, or DATABASE_URL to the database of these files`
@@ -102,14 +105,4 @@ async function findFiles ({ metadata, blobs }: ReadOnlyPair): Promise<{ isEmpty:
   const contents = await metadata.blobs.listContents('', SAMPLE)
   for (const { blobId } of contents) if (await blobs.has(blobId)) return { isEmpty: false, isFound: true }
   return { isEmpty: contents.length === 0, isFound: false }
-}
-
-/** A blob store, for the operator. */
-interface BlobPlace { readonly setting: 'STORAGE_URL' | 'DATA_DIR', readonly name: string }
-
-/** The blob store of the settings. */
-export function blobPlaceOf ({ storageUrl, dataDir }: Pick<Config, 'storageUrl' | 'dataDir'>): BlobPlace {
-  return storageUrl === undefined
-    ? { setting: 'DATA_DIR', name: `DATA_DIR: ${dataDir}` }
-    : { setting: 'STORAGE_URL', name: `STORAGE_URL: bucket ${storageUrl.bucket} with the prefix "${storageUrl.prefix}"` }
 }

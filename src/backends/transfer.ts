@@ -1,22 +1,22 @@
-import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
 import type { BackupSource } from '../backup/backup.ts'
-import type { RestoreTarget } from '../backup/restore-into.ts'
 import type { RestoreTools } from '../backup/restore.ts'
 import type { BlobStore } from '../blobs/blob-store.ts'
 import type { Config } from '../config.ts'
 import { signingKeyLines } from '../config/signing-keys.ts'
-import { dataFolderLayout, hasDatabase, writeSigningKeys } from '../data-folder/data-folder.ts'
-import { readIfThere, sync, writeDurably } from '../data-folder/durable-files.ts'
+import { dataFolderLayout } from '../data-folder/data-folder.ts'
+import { readIfThere } from '../data-folder/durable-files.ts'
+import type { Metadata } from '../metadata/metadata.ts'
 import type { PostgresMetadata } from '../metadata/postgres/postgres.ts'
 import { lockFolder, type FolderLock } from '../metadata/sqlite/lock.ts'
 import { takeRetentionLock } from '../metadata/sqlite/retention-lock.ts'
 import { openSnapshot, takeSnapshot } from '../metadata/sqlite/snapshot.ts'
-import { ConfigError } from '../problems.ts'
-import { checkFolder, lockDataFolder, openBlobs, openPostgres, prepareFolder, storageRecordIn } from './backends.ts'
-import { blobPlaceOf, markRestored, refuseForeignMark } from './pairing.ts'
+import { openSqliteMetadata } from '../metadata/sqlite/sqlite.ts'
+import { checkFolder, openBlobs, openPostgres, storageRecordIn, storageRecordOf } from './backends.ts'
+import { blobPlaceOf } from './blob-place.ts'
+import { findRecorded, type StorageRecord } from './pairing.ts'
 
-/** Blobs are only read, or written in an empty folder: no space is reserved. */
+/** Blobs are only read: no space is reserved. */
 const noReserve = { missingBytes: 0 }
 
 /** How long discarded bytes stay if the process that makes a backup died. */
@@ -24,6 +24,20 @@ const RETENTION_LOCK_SECONDS = 60
 
 /** The backend functions that restoring a backup needs. */
 export const restoreTools: RestoreTools = { openSnapshot, lockFolder }
+
+/** Opens the database of a snapshot, of this version or an older one, which is upgraded. */
+export function openSnapshotMetadata (file: string): Promise<Metadata> {
+  return openSqliteMetadata(file)
+}
+
+/** Opens the metadata to record what a command did; undefined if that would upgrade the database. */
+export async function openMetadataToRecord ({ dataDir, databaseUrl }: Config): Promise<Metadata | undefined> {
+  if (databaseUrl !== undefined) return openPostgres(databaseUrl)
+  const file = join(dataDir, dataFolderLayout.database)
+  const snapshot = openSnapshot(file)
+  snapshot.close()
+  return snapshot.isOutdated ? undefined : openSqliteMetadata(file)
+}
 
 /** Locks a backup folder. @throws {FolderInUseError}. */
 export function lockBackupFolder (file: string): FolderLock {
@@ -47,7 +61,7 @@ async function openSqliteSource (config: Config, file: string): Promise<BackupSo
   try {
     const snapshot = openSnapshot(file)
     snapshot.close()
-    const blobs = await openBlobs(config, noReserve)
+    const blobs = await openBlobsOf(config, snapshot, storageRecordIn(config.dataDir))
     return {
       installationId: snapshot.installationId,
       blobs,
@@ -64,11 +78,26 @@ async function openSqliteSource (config: Config, file: string): Promise<BackupSo
   }
 }
 
+/** Opens the blobs to be backed up. @throws {ConfigError} if a restore into them was interrupted. */
+async function openBlobsOf (
+  config: Config, { installationId }: Pick<Metadata, 'installationId'>, storage: StorageRecord
+): Promise<BlobStore> {
+  const blobs = await openBlobs(config, noReserve)
+  if (config.databaseUrl === undefined && config.storageUrl === undefined) return blobs
+  try {
+    await findRecorded(blobPlaceOf(config), { metadata: { installationId }, blobs, storage })
+    return blobs
+  } catch (error) {
+    await blobs.close()
+    throw error
+  }
+}
+
 async function openPostgresSource (config: Config, url: string): Promise<BackupSource> {
   await checkFolder(config)
   const metadata = await openPostgres(url)
   try {
-    const blobs = await openBlobs(config, noReserve)
+    const blobs = await openBlobsOf(config, metadata, storageRecordOf(metadata))
     const release = await keepDiscardedBlobs(metadata)
     let closing: Promise<void> | undefined
     return {
@@ -108,58 +137,5 @@ async function keepDiscardedBlobs (metadata: PostgresMetadata): Promise<() => Pr
   return async () => {
     clearInterval(timer)
     await metadata.releaseRetentionLock(id)
-  }
-}
-
-/**
- * Opens an empty store that is not a data folder alone, to restore a backup of an installation into it.
- * @throws {ConfigError} if it is not empty, or if its blobs are another installation's, {FolderInUseError} if a server
- * uses its data folder.
- */
-export async function openRestoreTarget (config: Config, installationId: string): Promise<RestoreTarget> {
-  await prepareFolder(config)
-  const opened: { close (): unknown }[] = [lockDataFolder(config)]
-  const close = async () => { for (const each of opened.splice(0).reverse()) await each.close() }
-  try {
-    const importer = config.databaseUrl === undefined
-      ? await importerInto(config.dataDir)
-      : await openEmptyPostgres(config.databaseUrl)
-    opened.push(importer)
-    const blobs = await openBlobs(config, noReserve)
-    opened.push(blobs)
-    await refuseForeignMark(blobPlaceOf(config), { metadata: { installationId }, blobs })
-    return {
-      blobs,
-      importMetadata: async (file, keys) =>
-        importer.importMetadata(file, keys, await markRestored(installationId, blobs)),
-      close
-    }
-  } catch (error) {
-    await close()
-    throw error
-  }
-}
-
-/** Refused here before any blob is written; the import refuses it again, in its transaction. */
-async function openEmptyPostgres (url: string): Promise<PostgresMetadata> {
-  const metadata = await openPostgres(url)
-  const hasAccounts = (await metadata.accounts.listAfter(0, 1)).length > 0
-  // The servers on it would go on with tokens of another installation.
-  if (!hasAccounts && await metadata.findStorageId() === undefined) return metadata
-  await metadata.close()
-  throw new ConfigError(`DATABASE_URL: the database ${hasAccounts ? 'has accounts' : 'was used by a server'}; a backup is restored into a new one`)
-}
-
-/** The database file is moved to its place whole. */
-async function importerInto (dataDir: string): Promise<Pick<PostgresMetadata, 'importMetadata' | 'close'>> {
-  if (await hasDatabase(dataDir)) throw new ConfigError(`DATA_DIR: ${dataDir} has a database; a backup is restored into an empty folder`)
-  return {
-    async importMetadata (file, keys, storageId) {
-      await storageRecordIn(dataDir).record(String(storageId))
-      if (keys !== undefined) await writeSigningKeys(dataDir, [...keys])
-      await writeDurably(join(dataDir, dataFolderLayout.database), createReadStream(file))
-      await sync(dataDir)
-    },
-    close: async () => {}
   }
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { chmod, lstat, mkdir, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises'
+import { chmod, lstat, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { BlobStore, StoredBlob } from '../blobs/blob-store.ts'
 import { readVersion } from '../config.ts'
@@ -17,9 +17,7 @@ import {
   readManifest,
   sumLine
 } from './manifest.ts'
-
-/** The folders of blobs, processed in turn: of a million blobs a few thousand are in memory at a time. */
-const prefixes = Array.from({ length: 256 }, (_, index) => index.toString(16).padStart(2, '0'))
+import { keepNewest, type OpenSnapshot, prefixes, removeUnreferenced } from './snapshots.ts'
 
 /**
  * A store under a retention lock: the bytes of every blob that a file has now or gets later stay until `close`. A
@@ -49,11 +47,11 @@ export interface DraftBackup {
   readonly summary: BackupSummary
   readonly counts: Readonly<BackupCounts>
   /**
-   * Atomically and durably replaces the previous backup, then deletes what only that one used. Returns the number of
-   * deleted blobs.
+   * Atomically and durably makes it the newest snapshot, then deletes those that are not kept and what only they used.
+   * Returns the number of deleted blobs, and the names of kept snapshots that can't be read.
    */
-  commit (): Promise<number>
-  /** Unless it was committed, deletes the draft; the previous backup is unchanged. */
+  commit (): Promise<{ removed: number, damaged: string[] }>
+  /** Unless it was committed, deletes the draft; the previous snapshots are unchanged. */
   close (): Promise<void>
 }
 
@@ -76,16 +74,19 @@ export async function prepareBackupFolder (folder: string, installationId: strin
 }
 
 /**
- * Makes a backup in a prepared folder, beside the previous one. Blobs that are already there, also from an interrupted
- * run, are kept. Nothing is deleted before `commit`, so if this fails or is interrupted, the previous backup stays
- * valid.
+ * Makes a backup in a prepared folder, beside the previous ones, of which `commit` leaves so many that there are `keep`
+ * in all. Blobs that are already there, also from an interrupted run, are kept. Nothing is deleted before `commit`, so
+ * if this fails or is interrupted, the previous snapshots stay valid.
  * @throws {BackupError} if bytes of the source are missing or damaged, storage_full.
  */
-export async function createBackup ({ source, folder, onProgress }: {
+export async function createBackup ({ source, folder, keep, openSnapshot, onProgress }: {
   source: BackupSource
   folder: string
+  keep: number
+  openSnapshot: OpenSnapshot
   onProgress: OnProgress
 }): Promise<DraftBackup> {
+  const kept = await keepNewest(folder, keep - 1)
   const createdAt = new Date().toISOString()
   const name = `snapshot-${randomBytes(4).toString('hex')}`
   const snapshotFolder = join(folder, name)
@@ -108,9 +109,10 @@ export async function createBackup ({ source, folder, onProgress }: {
         hasSigningKeys: keys !== undefined,
         sums
       } as const
-      await writeDurably(join(folder, backupLayout.draft), [Buffer.from(manifestText(summary))])
+      await writeDurably(join(snapshotFolder, backupLayout.manifest), [Buffer.from(manifestText(summary))])
+      await writeDurably(join(folder, backupLayout.draft), [Buffer.from(manifestText(summary, kept))])
       for (const path of [snapshotFolder, join(folder, dataFolderLayout.blobs), folder]) await sync(path)
-      return draftOf({ folder, summary, counts, snapshot })
+      return draftOf({ folder, summary, counts, snapshot, kept, openSnapshot })
     } catch (error) {
       snapshot.close()
       throw error
@@ -121,11 +123,13 @@ export async function createBackup ({ source, folder, onProgress }: {
   }
 }
 
-function draftOf ({ folder, summary, counts, snapshot }: {
+function draftOf ({ folder, summary, counts, snapshot, kept, openSnapshot }: {
   folder: string
   summary: BackupSummary
   counts: BackupCounts
   snapshot: Snapshot
+  kept: string[]
+  openSnapshot: OpenSnapshot
 }): DraftBackup {
   let isCommitted = false
   return {
@@ -135,7 +139,7 @@ function draftOf ({ folder, summary, counts, snapshot }: {
       await rename(join(folder, backupLayout.draft), join(folder, backupLayout.manifest))
       isCommitted = true
       await sync(folder)
-      return removeUnreferenced(folder, summary, snapshot)
+      return removeUnreferenced(folder, { snapshot, name: summary.snapshot, kept, openSnapshot })
     },
     async close () {
       snapshot.close()
@@ -206,23 +210,4 @@ async function copyBlob (
       { cause: error }
     )
   })
-}
-
-/** Deletes other snapshots, and blobs that this snapshot does not name. */
-async function removeUnreferenced (
-  folder: string, { snapshot: name }: BackupSummary, snapshot: Snapshot
-): Promise<number> {
-  for (const other of (await readdir(folder)).filter(entry => entry.startsWith('snapshot-') && entry !== name)) {
-    await rm(join(folder, other), { recursive: true })
-  }
-  const blobs = join(folder, dataFolderLayout.blobs)
-  let count = 0
-  for (const prefix of (await readdir(blobs)).filter(name => prefixes.includes(name))) {
-    const known = new Set(snapshot.blobs(prefix).map(({ id }) => id))
-    const others = (await readdir(join(blobs, prefix))).filter(name => !known.has(name))
-    for (const other of others) await rm(join(blobs, prefix, other), { recursive: true })
-    if (known.size === 0) await rmdir(join(blobs, prefix))
-    count += others.length
-  }
-  return count
 }

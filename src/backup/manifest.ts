@@ -16,14 +16,20 @@ export class BackupError extends OperatorError {}
 /** A newer version made the backup, in a format that this version can't read. */
 export class NewerBackupError extends BackupError {}
 
-/** Increased whenever older versions could not read the new format. */
+/** Of a folder with one snapshot, and of the manifest in each snapshot. */
 const FORMAT = 1
 
-/** Names in a backup folder, beside `blobs/` and the folder of the snapshot. An interrupted run may leave others. */
+/** Of a folder with several: a version that does not know them would delete all but its own. */
+const FORMAT_OF_SEVERAL = 2
+
+/** Names in a backup folder, beside `blobs/` and the folders of snapshots. An interrupted run may leave others. */
 export const backupLayout = {
   /** Contains the id of the installation: the folder is for its backups only. */
   installation: 'installation',
-  /** Names the current snapshot: replacing this file replaces the backup, atomically. */
+  /**
+   * Names the newest snapshot and those that are kept: replacing this file adds one and drops others, atomically. The
+   * folder of a snapshot has one of its own.
+   */
   manifest: 'manifest.json',
   draft: 'manifest.json.draft',
   /**
@@ -37,6 +43,9 @@ export const backupLayout = {
 
 const Digest = Type.String({ pattern: '^[0-9a-f]{64}$' })
 const Count = Type.Integer({ minimum: 0 })
+const Name = Type.String({
+  pattern: '^snapshot-[0-9a-f]{8}$', description: 'Folder of the database, the signing keys and the digests.'
+})
 
 const properties = {
   format: Type.Literal(FORMAT),
@@ -46,7 +55,7 @@ const properties = {
     pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}\\.\\d{3}Z$',
     description: 'Everything acknowledged before this time is in the backup.'
   }),
-  snapshot: Type.String({ pattern: '^snapshot-[0-9a-f]{8}$', description: 'Folder of the database, the signing keys and the digests.' }),
+  snapshot: Name,
   accounts: Count,
   files: Count,
   bytes: Type.Integer({ minimum: 0, description: 'Total size of the files, versions and trash.' }),
@@ -58,15 +67,25 @@ export const BackupSummary = Type.Object(properties, { additionalProperties: fal
 /** The content of a manifest, without its digest. */
 export type BackupSummary = Static<typeof BackupSummary>
 
-const Manifest = Type.Object({ ...properties, sha256: Digest }, { additionalProperties: false })
+const sealed = { ...properties, sha256: Digest }
+const Manifest = Type.Union([
+  Type.Object(sealed, { additionalProperties: false }),
+  Type.Object(
+    { ...sealed, format: Type.Literal(FORMAT_OF_SEVERAL), kept: Type.Array(Name) }, { additionalProperties: false }
+  )
+])
 
-/** The text of a manifest: the summary, and a digest of it as the last property. */
-export function manifestText (backup: BackupSummary): string {
-  return `${JSON.stringify({ ...backup, sha256: digestOf(backup) }, null, 2)}\n`
+/** What the manifest of a folder says: its newest snapshot, and the names of older ones, newest first. */
+export interface Contents { readonly newest: BackupSummary, readonly kept: readonly string[] }
+
+/** The text of a manifest: the summary, with the names of older snapshots, and a digest of it as the last property. */
+export function manifestText (backup: BackupSummary, kept: readonly string[] = []): string {
+  const content = kept.length === 0 ? backup : { ...backup, format: FORMAT_OF_SEVERAL, kept }
+  return `${JSON.stringify({ ...content, sha256: digestOf(content) }, null, 2)}\n`
 }
 
 /** @throws {BackupError} if it is missing or damaged, {NewerBackupError}. */
-export async function readManifest (folder: string, name: string = backupLayout.manifest): Promise<BackupSummary> {
+export async function readContents (folder: string, name: string = backupLayout.manifest): Promise<Contents> {
   const path = join(folder, name)
   const text = await readFile(path, 'utf8').catch((cause: Error) => {
     throw new BackupError(
@@ -77,9 +96,16 @@ export async function readManifest (folder: string, name: string = backupLayout.
   const manifest = parse(text)
   if (isNewer(manifest)) throw new NewerBackupError(`the backup in ${folder} was made by a newer version of MagicStore; it was not changed`)
   if (!Value.Check(Manifest, manifest)) throw new BackupError(`${path} is damaged`)
-  const { sha256, ...backup } = manifest
-  if (sha256 !== digestOf(backup)) throw new BackupError(`${path} is damaged`)
-  return backup
+  const { sha256, ...content } = manifest
+  if (sha256 !== digestOf(content)) throw new BackupError(`${path} is damaged`)
+  if (content.format === FORMAT) return { newest: content, kept: [] }
+  const { kept, ...newest } = content
+  return { newest: { ...newest, format: FORMAT }, kept }
+}
+
+/** The newest snapshot of a folder, or the one that the manifest is of. @throws as `readContents`. */
+export async function readManifest (folder: string, name?: string): Promise<BackupSummary> {
+  return (await readContents(folder, name)).newest
 }
 
 function parse (text: string): unknown {
@@ -92,11 +118,11 @@ function parse (text: string): unknown {
 
 /** True for a manifest of a newer format. */
 function isNewer (manifest: unknown): boolean {
-  return typeof manifest === 'object' && manifest !== null && 'format' in manifest && Number(manifest.format) > FORMAT
+  return typeof manifest === 'object' && manifest !== null && 'format' in manifest && Number(manifest.format) > FORMAT_OF_SEVERAL
 }
 
-function digestOf (backup: BackupSummary): string {
-  return createHash('sha256').update(JSON.stringify(backup)).digest('hex')
+function digestOf (content: object): string {
+  return createHash('sha256').update(JSON.stringify(content)).digest('hex')
 }
 
 /** A file of a backup: its digest, its path relative to the backup folder, and its path relative to the data folder. */

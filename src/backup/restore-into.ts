@@ -15,7 +15,7 @@ export interface RestoreTarget {
   readonly blobs: BlobStore
   /**
    * Takes over the metadata in a SQLite database of this version or an older one, and the signing keys, if the backup
-   * has any: all or nothing. May change the file.
+   * has any: all or nothing. May change the file. With that the restore is complete: until then no server starts.
    */
   importMetadata (file: string, keys: SigningKey[] | undefined): Promise<void>
   close (): Promise<void>
@@ -31,8 +31,9 @@ export interface RestoreIntoOptions {
 }
 
 /**
- * Restores a backup into a database and a blob store of any kind. The metadata comes last: until then no account
- * exists. A restore that was interrupted continues: blobs that are there, with the right digest, are not written again.
+ * Restores a backup into a database and a blob store of any kind. The metadata comes last: until then no
+ * account exists, and the store is marked so that no server starts on it. A restore that was interrupted continues:
+ * blobs that are there, with the right digest, are not written again.
  * @throws {BackupError} if the backup is damaged.
  */
 export async function restoreInto ({

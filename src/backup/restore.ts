@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs'
 import { chmod, link, mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { dataFolderLayout, LOST_AND_FOUND, makeDataFolder } from '../data-folder/data-folder.ts'
-import { contentOf, READ_BYTES, sync, writeDurably } from '../data-folder/durable-files.ts'
+import { contentOf, makeFolder, READ_BYTES, readIfThere, sync, writeDurably } from '../data-folder/durable-files.ts'
 import type { Snapshot } from '../metadata/snapshot.ts'
 import type { OnProgress } from './backup.ts'
 import { BackupError, type BackupSummary, inParallel, readSums, type Sum } from './manifest.ts'
@@ -34,23 +34,25 @@ interface FillOptions {
 }
 
 /**
- * Restores a backup into an empty or new data folder, completely or not at all: all files are copied to a temporary
- * folder, compared with their digests and synced, then moved to their places, the database last. They are copies, not
- * links, so changes to the data folder never affect the backup. An interrupted restore is started again from the
- * beginning.
- * @throws {BackupError} if the backup is damaged or the folder is not empty; the folder is then unchanged.
+ * Restores a backup into an empty or new data folder: all files are copied to a temporary folder, compared with their
+ * digests and synced, then moved to their places, the database last. They are copies, not links, so changes to the data
+ * folder never affect the backup. A restore that was killed is continued, or with `isDiscarding` started again.
+ * @throws {BackupError} if the backup is damaged, the folder is not empty, or has a part of another backup.
  */
 export async function restoreBackup (
-  { target, tools, ...options }: Omit<FillOptions, 'copyFile' | 'openSnapshot'> & { tools: RestoreTools }
+  { target, tools, isDiscarding, ...options }: Omit<FillOptions, 'copyFile' | 'openSnapshot'> & { tools: RestoreTools, isDiscarding: boolean }
 ): Promise<void> {
   const isNew = await makeDataFolder(target)
   await refuseUsed(target)
+  const temporary = join(target, dataFolderLayout.restoring)
+  const cut = isDiscarding ? undefined : await readIfThere(join(temporary, SNAPSHOT))
+  refuseOther(target, { cut: cut?.toString(), snapshot: options.backup.snapshot })
   await chmod(target, 0o700)
   const lock = tools.lockFolder(join(target, dataFolderLayout.lock))
-  const temporary = join(target, dataFolderLayout.restoring)
   try {
-    await clear(target)
-    await fillDataFolder({ ...options, target: temporary, copyFile: copyVerified, openSnapshot: tools.openSnapshot })
+    if (cut === undefined) await begin(target, options.backup)
+    else await moveOut(target, temporary)
+    await fillDataFolder({ ...options, target: temporary, copyFile: copyMissing, openSnapshot: tools.openSnapshot })
     await moveIn(temporary, target)
   } catch (error) {
     await clear(target)
@@ -62,8 +64,14 @@ export async function restoreBackup (
   }
 }
 
+/** In the temporary folder, the name of the snapshot that is restored. A version that began anew each time has none. */
+const SNAPSHOT = 'snapshot'
+
+/** What is moved in before the database. */
+const movedFirst: string[] = [dataFolderLayout.blobs, dataFolderLayout.signingKeys]
+
 /** What an interrupted restore may have left. Not the database: it is moved last. */
-const leftovers: string[] = [dataFolderLayout.restoring, dataFolderLayout.blobs, dataFolderLayout.signingKeys]
+const leftovers: string[] = [dataFolderLayout.restoring, ...movedFirst]
 
 async function refuseUsed (target: string): Promise<void> {
   const names = (await readdir(target)).filter(name => name !== LOST_AND_FOUND && name !== dataFolderLayout.lock)
@@ -71,32 +79,50 @@ async function refuseUsed (target: string): Promise<void> {
   if (names.length > 0 && !isInterrupted) throw new BackupError(`${target} is not empty; DATA_DIR must be empty or new to restore a backup`)
 }
 
+function refuseOther (target: string, { cut, snapshot }: { cut: string | undefined, snapshot: string }): void {
+  if (cut !== undefined && cut !== snapshot) throw new BackupError(`${target} has a part of another backup, ${cut}: restore that one, or begin anew with --discard`)
+}
+
+/** The name of the snapshot comes first: no server starts in the folder from then on. */
+async function begin (target: string, { snapshot }: BackupSummary): Promise<void> {
+  const temporary = join(target, dataFolderLayout.restoring)
+  await clear(target)
+  await makeFolder(temporary)
+  await writeDurably(join(temporary, SNAPSHOT), [Buffer.from(snapshot)])
+  await sync(temporary)
+}
+
 async function clear (target: string): Promise<void> {
   for (const name of leftovers) await rm(join(target, name), { recursive: true, force: true })
+}
+
+/** Undoes what `moveIn` did before it was killed. */
+async function moveOut (target: string, temporary: string): Promise<void> {
+  const names = (await readdir(target)).filter(name => movedFirst.includes(name))
+  for (const name of names) await rename(join(target, name), join(temporary, name))
 }
 
 /** No server starts in the folder until the database is there, which is moved last. */
 async function moveIn (temporary: string, target: string): Promise<void> {
   const { database } = dataFolderLayout
-  for (const name of (await readdir(temporary)).filter(name => name !== database)) {
+  for (const name of (await readdir(temporary)).filter(name => movedFirst.includes(name))) {
     await rename(join(temporary, name), join(target, name))
   }
   await sync(target)
   await rename(join(temporary, database), join(target, database))
-  await rmdir(temporary)
+  await rm(temporary, { recursive: true })
   await sync(target)
 }
 
 /**
- * Copies or links every file of a backup into a new folder, on stable storage.
+ * Copies or links every file of a backup into a folder, on stable storage.
  * @throws {BackupError} if one is missing or damaged.
  */
 export async function fillDataFolder ({
   folder, backup, target, copyFile, openSnapshot, onProgress
 }: FillOptions): Promise<void> {
   const blobs = join(target, dataFolderLayout.blobs)
-  await mkdir(target, { mode: 0o700 })
-  await mkdir(blobs, { mode: 0o700 })
+  await mkdir(blobs, { recursive: true, mode: 0o700 })
   let done = 0
   for await (const batch of batches(readSums(folder, backup))) {
     const folders = new Set(batch.map(sum => dirname(join(target, sum.target))))
@@ -133,6 +159,12 @@ export async function * batches (sums: AsyncIterable<Sum>): AsyncGenerator<Sum[]
 export const copyVerified: CopyFile = async (from, to, sha256) => {
   const copied = await writeDurably(to, bytesOf(from))
   refuseDamaged(from, { expected: sha256, found: copied.sha256 })
+}
+
+/** Copies a file unless an interrupted restore has. */
+const copyMissing: CopyFile = async (from, to, sha256) => {
+  const present = await contentOf(to).catch(() => undefined)
+  if (present?.sha256 !== sha256) await copyVerified(from, to, sha256)
 }
 
 /** Links if the file system allows it: for a temporary folder. */

@@ -1,7 +1,22 @@
 import { type OperatorAct, SecurityLog } from '../accounts/events.ts'
+import { openMetadataToRecord } from '../backends/transfer.ts'
 import type { Config } from '../config.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import { openEventLog } from '../monitoring/event-log.ts'
+
+/**
+ * Records what a command did to the whole store, which is open no more. A database of an older version gets no record,
+ * because that would upgrade it.
+ */
+export async function recordStoreAct (config: Config, act: OperatorAct): Promise<void> {
+  const metadata = await openMetadataToRecord(config)
+  if (metadata !== undefined) await recordAct(config, metadata, act).finally(() => metadata.close())
+}
+
+/** For an act that is done although it could not be recorded. */
+export function warnOfLostRecord ({ message }: Error): void {
+  console.error(`magicstore: it is done, but could not be recorded as an event: ${message}`)
+}
 
 /** Records what the operator did, in the database and in the file of EVENT_LOG. */
 export async function recordAct (

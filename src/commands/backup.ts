@@ -6,62 +6,106 @@ import { lockBackupFolder, openBackupSource, restoreTools } from '../backends/tr
 import { createBackup, prepareBackupFolder, type DraftBackup } from '../backup/backup.ts'
 import { BackupError, backupLayout, readManifest } from '../backup/manifest.ts'
 import { fillDataFolder, linkVerified } from '../backup/restore.ts'
+import { listSnapshots, type ListedSnapshot } from '../backup/snapshots.ts'
 import { readConfig, type Config } from '../config.ts'
 import { deviceOf, requireDatabase } from '../data-folder/data-folder.ts'
 import { checkIntegrity, type Finding } from '../fsck/fsck.ts'
 import { openOperatorStore } from '../store.ts'
-import { folderArgument } from './command.ts'
+import { recordStoreAct, warnOfLostRecord } from './acts.ts'
+import { folderArgument, UsageError } from './command.ts'
 import { createProgress, type Progress } from './terminal.ts'
 
 export const help = `magicstore backup FOLDER: back up the store that the settings name, with or without a running server.
 
-  --prove    test the new backup before it replaces the previous one: restore it to a temporary folder in FOLDER, run fsck --deep there
-  --json     one JSON object
+  --keep N   keep the N newest snapshots, this one included, and delete others; files that did not change are stored once. Default: 1
+  --prove    test the new snapshot before it becomes the newest: restore it to a temporary folder in FOLDER, run fsck --deep there
+  --list     make no backup, but list the snapshots in FOLDER, newest first: name, time, accounts, files and bytes
+  --json     one JSON object; with --list one per line
 
-  FOLDER must be outside DATA_DIR, and empty, not exist, or have an earlier backup of the same installation. Files that are
-  already there are not copied again, and the earlier backup stays valid until the new one is complete. Files are hard links
+  FOLDER must be outside DATA_DIR, and empty, not exist, or have earlier backups of the same installation. Files that are
+  already there are not copied again, and earlier snapshots stay valid until the new one is complete. Files are hard links
   if the file system allows it: that protects against mistakes, but only a folder on another disk protects against disk failure.
   The backup contains all files with versions and trash, and the signing keys in DATA_DIR (not those in SIGNING_KEYS): protect it
-  like DATA_DIR.
+  like DATA_DIR. Version 1.0.0 can neither restore from nor add to a folder with several snapshots.
 
-Exit code: 0 if the backup is complete, 1 if it could not be made or tested; then the previous backup is still valid.`
+Exit code: 0 if the backup is complete, 1 if it could not be made or tested; then earlier snapshots are still valid.`
 
-/** Makes a backup and prints what is in it. */
+/** Makes a backup and prints what is in it, or lists those that there are. */
 export async function run (args: string[]): Promise<void> {
   const { values, positionals } = parseArgs({
     args,
-    options: { prove: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } },
+    options: {
+      keep: { type: 'string' },
+      prove: { type: 'boolean', default: false },
+      list: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false }
+    },
     allowPositionals: true
   })
+  const keep = readKeep(values.keep ?? '1')
+  if (values.list && (values.prove || values.keep !== undefined)) {
+    throw new UsageError('--list makes no backup, and takes neither --keep nor --prove')
+  }
   const config = readConfig()
   const folder = await folderArgument('backup', positionals, config.dataDir)
+  if (values.list) {
+    const print = values.json ? (listed: ListedSnapshot) => JSON.stringify(entryOf(listed)) : lineOf
+    for (const listed of await listSnapshots(folder)) console.log(print(listed))
+    return
+  }
   if (config.databaseUrl === undefined) await requireDatabase(config.dataDir)
   const start = performance.now()
   const progress = createProgress()
-  const result = await makeBackup(config, folder, { isProven: values.prove, progress }).finally(progress.clear)
+  const result = await makeBackup(config, folder, { keep, isProven: values.prove, progress }).finally(progress.clear)
+    .catch((error: Error) => failAsRecorded(config, folder, error))
   const report = { ...result, seconds: Math.round(performance.now() - start) / 1000 }
   console.log(values.json ? JSON.stringify(report) : textOf(report))
+  const { snapshot, files, bytes, isProven } = result
+  const details = { folder, snapshot, files, bytes, isProven }
+  await recordStoreAct(config, { kind: 'backup_made', details }).catch(warnOfLostRecord)
+}
+
+/** Records the failure if the database can be used. @throws `error`. */
+async function failAsRecorded (config: Config, folder: string, error: Error): Promise<never> {
+  await recordStoreAct(config, { kind: 'backup_failed', details: { folder, reason: error.message } }).catch(() => {})
+  throw error
+}
+
+function readKeep (text: string): number {
+  if (!/^[1-9]\d{0,3}$/.test(text)) throw new UsageError(`--keep must be a number from 1 to 9999, not ${JSON.stringify(text)}`)
+  return Number(text)
+}
+
+function entryOf ({ name, summary }: ListedSnapshot) {
+  const { createdAt, accounts, files, bytes, magicstore } = summary ?? {}
+  return { snapshot: name, createdAt, accounts, files, bytes, magicstore, isDamaged: summary === undefined }
+}
+
+function lineOf (snapshot: ListedSnapshot): string {
+  const { createdAt, accounts, files, bytes } = entryOf(snapshot)
+  const details = createdAt === undefined ? ['damaged'] : [createdAt, `${accounts} accounts`, `${files} files`, `${bytes} bytes`]
+  return [snapshot.name, ...details].join('\t')
 }
 
 async function makeBackup (
-  config: Config, folder: string, { isProven, progress }: { isProven: boolean, progress: Progress }
+  config: Config, folder: string, { keep, isProven, progress }: { keep: number, isProven: boolean, progress: Progress }
 ) {
   const source = await openBackupSource(config)
+  const { openSnapshot } = restoreTools
   let lock
   let draft: DraftBackup | undefined
   try {
     await prepareBackupFolder(folder, source.installationId)
     lock = lockBackupFolder(join(folder, backupLayout.lock))
-    draft = await createBackup({ source, folder, onProgress: (done, total) => progress.show('backup', done, total) })
+    draft = await createBackup({ source, folder, keep, openSnapshot, onProgress: (done, total) => progress.show('backup', done, total) })
     // The proof needs only the backup: release the retention lock.
     await source.close()
     if (isProven) await prove(folder, progress)
-    const removed = await draft.commit()
-    const { createdAt, accounts, files, bytes, hasSigningKeys } = draft.summary
+    const { removed, damaged } = await draft.commit()
+    const { snapshot, createdAt, accounts, files, bytes, hasSigningKeys } = draft.summary
     const isOnDataDisk = usesDataFolder(config) && await deviceOf(folder) === await deviceOf(config.dataDir)
-    return {
-      folder, createdAt, accounts, files, bytes, ...draft.counts, removed, hasSigningKeys, isProven, isOnDataDisk
-    }
+    const content = { snapshot, createdAt, accounts, files, bytes, hasSigningKeys }
+    return { folder, ...content, ...draft.counts, removed, damaged, isProven, isOnDataDisk }
   } finally {
     await draft?.close()
     lock?.close()
@@ -92,7 +136,7 @@ async function prove (folder: string, progress: Progress): Promise<void> {
       )) findings.push(finding)
       if (findings.length > 0) {
         const first = JSON.stringify(findings[0])
-        throw new BackupError(`the new backup is damaged, the previous one is still valid: fsck --deep found ${findings.length} errors, the first is ${first}`)
+        throw new BackupError(`the new backup is damaged, the earlier ones are still valid: fsck --deep found ${findings.length} errors, the first is ${first}`)
       }
     } finally {
       await store.close()
@@ -113,6 +157,7 @@ function textOf (report: Report): string {
       ? '  with the signing keys: protect it like DATA_DIR'
       : '  without signing keys: keep a copy of SIGNING_KEYS yourself',
     ...(report.isProven ? ['  tested: restored, every file read, fsck --deep found no errors'] : []),
+    ...report.damaged.map(name => `  warning: ${name} is damaged, so no old file was deleted; remove its folder, or let --keep drop it`),
     ...(report.isOnDataDisk ? ['  warning: it is on the same disk as DATA_DIR, so it does not protect against disk failure'] : [])
   ].join('\n')
 }

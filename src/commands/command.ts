@@ -31,8 +31,13 @@ export function print<T extends object> (
  */
 export async function folderArgument (command: string, [folder, ...rest]: string[], dataDir: string): Promise<string> {
   if (folder === undefined || rest.length > 0) throw new UsageError(`${command} needs exactly one folder; see magicstore ${command} --help`)
-  const [given, data] = await Promise.all([realPath(resolve(folder)), realPath(dataDir)])
-  if (isWithin(given, data) || isWithin(data, given)) throw new UsageError(`${resolve(folder)} and DATA_DIR must not contain each other`)
+  return folderApartFrom(folder, { name: 'DATA_DIR', path: dataDir })
+}
+
+/** A folder as an absolute path. @throws {UsageError} if it is inside another one, or contains it. */
+export async function folderApartFrom (folder: string, other: { name: string, path: string }): Promise<string> {
+  const [given, path] = await Promise.all([realPath(resolve(folder)), realPath(other.path)])
+  if (isWithin(given, path) || isWithin(path, given)) throw new UsageError(`${resolve(folder)} and ${other.name} must not contain each other`)
   return resolve(folder)
 }
 

@@ -1,46 +1,109 @@
 import { parseArgs } from 'node:util'
 import { usesDataFolder } from '../backends/backends.ts'
-import { openRestoreTarget, restoreTools } from '../backends/transfer.ts'
-import { readManifest, type BackupSummary } from '../backup/manifest.ts'
+import { openRestoreTarget } from '../backends/restore-target.ts'
+import { restoreTools } from '../backends/transfer.ts'
+import type { BackupSummary } from '../backup/manifest.ts'
 import { restoreInto, type RestoreIntoOptions } from '../backup/restore-into.ts'
 import { restoreBackup } from '../backup/restore.ts'
+import { findSnapshot, isSnapshotOrTime } from '../backup/snapshots.ts'
 import { readConfig, type Config } from '../config.ts'
-import { folderArgument } from './command.ts'
+import { recordStoreAct, warnOfLostRecord } from './acts.ts'
+import { folderApartFrom, folderArgument, UsageError } from './command.ts'
+import { restoreFilesOf, type RestoredFiles } from './restore-files.ts'
 import { createProgress } from './terminal.ts'
 
 export const help = `magicstore restore FOLDER: restore the backup in FOLDER into the empty store that the settings name.
 
-  --json     one JSON object
+  --at SNAPSHOT   a snapshot by its name, as magicstore backup FOLDER --list prints it, or the newest one at or before a
+                  time such as 2026-11-28T22:00:00Z. Default: the newest
+  --discard       delete what a restore that was interrupted left, and begin anew
+  --json          one JSON object
 
   DATA_DIR must be empty or not exist, and the database of DATABASE_URL one that no server has used. Every file is compared with
-  its digest in the backup. Run it as the user of the server.
+  its digest in the backup. Run it as the user of the server. If it is interrupted, no server starts on the store: run it again,
+  and it continues.
 
-Exit code: 0 if everything was restored; 1 if the backup is damaged or of a newer version, if DATA_DIR is not empty, or if a
-service can't be reached; 2 if a setting is wrong or the database is in use. A restore that failed added no account, and can be repeated.`
+magicstore restore FOLDER --user NAME: restore the files of one account, and leave everything else as it is.
 
-/** Restores a backup and prints what was in it. */
+  --file NAME     only the file of this name
+  --to FOLDER     write them to a folder that is empty or does not exist
+  --as NAME       put them into the account of this name, although it is another one than in the backup
+  --at, --json    as above
+
+  Without --to they are put back into the store that the settings name, with or without a running server, as if their owner
+  uploaded them: the quota counts, and what is replaced is kept as a version. Files with the same bytes stay as they are.
+
+Exit code: 0 if everything was restored; 1 if the backup is damaged or of a newer version, if DATA_DIR is not empty, if there is no
+such snapshot, account or file, if a file could not be restored, or if a service can't be reached; 2 if a setting is wrong or the
+database is in use. A restore that failed added no account, and can be repeated.`
+
+const options = {
+  at: { type: 'string' },
+  discard: { type: 'boolean', default: false },
+  user: { type: 'string' },
+  file: { type: 'string' },
+  to: { type: 'string' },
+  as: { type: 'string' },
+  json: { type: 'boolean', default: false }
+} as const
+
+type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>['values']
+
+/** Restores a backup, or files of one account, and prints what was restored. */
 export async function run (args: string[]): Promise<void> {
-  const { values, positionals } = parseArgs({ args, options: { json: { type: 'boolean', default: false } }, allowPositionals: true })
+  const { values, positionals } = parseArgs({ args, options, allowPositionals: true })
+  checkOptions(values)
   const config = readConfig()
-  const { dataDir: target } = config
-  const folder = await folderArgument('restore', positionals, target)
+  const folder = await folderArgument('restore', positionals, config.dataDir)
   const start = performance.now()
+  const report = values.user === undefined
+    ? await restoreStore(config, folder, values)
+    : await restoreUser(config, folder, { ...values, user: values.user })
+  const seconds = Math.round(performance.now() - start) / 1000
+  console.log(values.json ? JSON.stringify({ ...report, seconds }) : 'failed' in report ? textOfFiles(report, seconds) : textOf(report, seconds))
+  if ('failed' in report && report.failed.length > 0) process.exitCode = 1
+}
+
+function checkOptions ({ at, discard, user, file, to, as }: Values): void {
+  if (user === undefined && (file ?? to ?? as) !== undefined) throw new UsageError('--file, --to and --as need --user')
+  if (user !== undefined && discard) throw new UsageError('--discard is for a whole store, and --user for files of one account')
+  if (to !== undefined && as !== undefined) throw new UsageError('--to restores to a folder, and --as into an account')
+  if (at !== undefined && !isSnapshotOrTime(at)) throw new UsageError(`--at must be a snapshot or a time such as 2026-11-28T22:00:00Z, not ${JSON.stringify(at)}`)
+}
+
+async function restoreUser (
+  config: Config, folder: string, { at, user, file, to, as }: Values & { user: string }
+): Promise<RestoredFiles> {
+  const target = to === undefined ? undefined : await folderApartFrom(to, { name: 'DATA_DIR', path: config.dataDir })
+  if (target !== undefined) await folderApartFrom(target, { name: 'the backup', path: folder })
+  return restoreFilesOf(config, { folder, at, user, file, to: target, as })
+}
+
+interface Report extends Pick<BackupSummary, 'snapshot' | 'createdAt' | 'accounts' | 'files' | 'bytes' | 'hasSigningKeys'> {
+  readonly folder: string
+}
+
+async function restoreStore (config: Config, folder: string, { at, discard: isDiscarding }: Values): Promise<Report> {
+  const { dataDir: target } = config
   const progress = createProgress()
-  const backup = await readManifest(folder)
+  const backup = await findSnapshot(folder, at)
   const options = { folder, backup, onProgress: (done: number, total: number) => progress.show('restored', done, total) }
   await (isDataFolderAlone(config)
-    ? restoreBackup({ ...options, target, tools: restoreTools })
-    : restoreElsewhere(config, options)).finally(progress.clear)
-  const { createdAt, accounts, files, bytes, hasSigningKeys } = backup
-  const seconds = Math.round(performance.now() - start) / 1000
+    ? restoreBackup({ ...options, target, tools: restoreTools, isDiscarding })
+    : restoreElsewhere(config, { ...options, isDiscarding })).finally(progress.clear)
+  const { snapshot, createdAt, accounts, files, bytes, hasSigningKeys } = backup
+  const details = { folder, snapshot, createdAt, files, bytes }
+  await recordStoreAct(config, { kind: 'store_restored', details }).catch(warnOfLostRecord)
   const place = usesDataFolder(config) ? target : 'the database and the bucket of the settings'
-  const report = { folder: place, createdAt, accounts, files, bytes, hasSigningKeys, seconds }
-  console.log(values.json ? JSON.stringify(report) : textOf(report))
+  return { folder: place, snapshot, createdAt, accounts, files, bytes, hasSigningKeys }
 }
 
 /** Into a database server or a bucket. */
-async function restoreElsewhere (config: Config, options: Pick<RestoreIntoOptions, 'folder' | 'backup' | 'onProgress'>): Promise<void> {
-  const target = await openRestoreTarget(config, options.backup.installationId)
+async function restoreElsewhere (
+  config: Config,
+  { isDiscarding, ...options }: Pick<RestoreIntoOptions, 'folder' | 'backup' | 'onProgress'> & { isDiscarding: boolean }
+): Promise<void> {
+  const target = await openRestoreTarget(config, { ...options.backup, isDiscarding })
   await restoreInto({ ...options, target, openSnapshot: restoreTools.openSnapshot }).finally(() => target.close())
 }
 
@@ -48,14 +111,18 @@ function isDataFolderAlone ({ databaseUrl, storageUrl }: Config): boolean {
   return databaseUrl === undefined && storageUrl === undefined
 }
 
-interface Report extends Pick<BackupSummary, 'createdAt' | 'accounts' | 'files' | 'bytes' | 'hasSigningKeys'> {
-  readonly folder: string
-  readonly seconds: number
-}
-
-function textOf ({ folder, createdAt, accounts, files, bytes, hasSigningKeys, seconds }: Report): string {
+function textOf ({ folder, createdAt, accounts, files, bytes, hasSigningKeys }: Report, seconds: number): string {
   return [
     `restored ${files} files of ${accounts} accounts, ${bytes} bytes, with versions and trash, as of ${createdAt}, to ${folder} in ${seconds} s`,
     ...(hasSigningKeys ? [] : ['  the backup has no signing keys: set SIGNING_KEYS as before, or all access tokens become invalid'])
+  ].join('\n')
+}
+
+function textOfFiles (report: RestoredFiles, seconds: number): string {
+  const { user, snapshot, createdAt, folder, restored, replaced, unchanged, bytes, failed } = report
+  return [
+    `restored files of ${user} as of ${createdAt}, from ${snapshot}, to ${folder ?? 'the store'} in ${seconds} s`,
+    `  ${restored} restored, ${replaced} replaced, ${unchanged} unchanged, ${failed.length} failed, ${bytes} bytes`,
+    ...failed.map(({ name, reason }) => `  failed: ${JSON.stringify(name)}: ${reason}`)
   ].join('\n')
 }

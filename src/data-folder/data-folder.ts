@@ -46,8 +46,8 @@ export async function prepareDataFolder (folder: string, use: FolderUse): Promis
 
 /**
  * Checks a folder, which need not exist, without changing it.
- * @throws {ConfigError} after an interrupted restore, if the folder has only files of other programs, a database or
- * blobs that would not be used, or blobs without a database, or if it is on two file systems.
+ * @throws {ConfigError} if the folder has only files of other programs, a database or blobs that would not be used, or
+ * blobs without a database, or if it is on two file systems.
  */
 export async function checkDataFolder (folder: string, use: FolderUse): Promise<void> {
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
@@ -56,7 +56,6 @@ export async function checkDataFolder (folder: string, use: FolderUse): Promise<
   })
   if (names === undefined) return
   if (isForeign(names)) throw new ConfigError(`DATA_DIR: ${folder} contains files that are not MagicStore's`, { remedy: 'set DATA_DIR to an empty or new folder' })
-  if (await isHalfRestored(folder)) throw new ConfigError(`DATA_DIR: the restore into ${folder} was interrupted`, { remedy: 'run it again' })
   if (!use.hasDatabase && await hasDatabase(folder)) {
     throw new ConfigError(`DATA_DIR: ${folder} has a database of its own`, { remedy: 'with DATABASE_URL set DATA_DIR to another folder, into which you can restore a backup of this one' })
   }
@@ -139,16 +138,22 @@ export async function hasDatabase (folder: string): Promise<boolean> {
   return isThere(join(folder, dataFolderLayout.database))
 }
 
-/** @throws {ConfigError} if the folder has no database, or as `checkDataFolder`. */
+/** @throws {ConfigError} if the folder has no database, or only a part of a backup, or as `checkDataFolder`. */
 export async function requireDatabase (folder: string): Promise<void> {
   if (await hasDatabase(folder)) return
+  await refuseHalfRestored(folder)
   await checkDataFolder(folder, { hasDatabase: true, hasBlobs: true })
   throw new ConfigError(`DATA_DIR: there is no database in ${folder}`, { remedy: 'set DATA_DIR to the folder of the server' })
 }
 
-/** Whether a restore into the folder was interrupted. */
-async function isHalfRestored (folder: string): Promise<boolean> {
-  return await isThere(join(folder, dataFolderLayout.restoring)) && !await hasDatabase(folder)
+/** How to go on after a restore that was interrupted. */
+export const CUT_RESTORE_REMEDY = 'run magicstore restore FOLDER again to continue it, or magicstore restore FOLDER --discard to begin anew'
+
+/** @throws {ConfigError} after an interrupted restore. */
+export async function refuseHalfRestored (folder: string): Promise<void> {
+  if (await isThere(join(folder, dataFolderLayout.restoring)) && !await hasDatabase(folder)) {
+    throw new ConfigError(`DATA_DIR: ${folder} has a part of a backup only: a restore was interrupted`, { remedy: CUT_RESTORE_REMEDY })
+  }
 }
 
 /** Whether a file or folder exists at `path`. */

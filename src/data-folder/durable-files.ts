@@ -43,10 +43,25 @@ export async function writeDurably (
   }
 }
 
-async function writeNew (path: string, bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<FileDigest> {
+/**
+ * Writes a new file, mode 0600, on stable storage. If that fails, or `bytes` do, there is none.
+ * @throws EEXIST if there is one; it stays as it is.
+ */
+export async function writeNew (
+  path: string, bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>
+): Promise<FileDigest> {
+  const handle = await open(path, 'wx', 0o600)
+  return writeAll(handle, bytes).catch(async (error: unknown) => {
+    await rm(path, { force: true })
+    throw error
+  })
+}
+
+async function writeAll (
+  handle: FileHandle, bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>
+): Promise<FileDigest> {
   const hash = createHash('sha256')
   let size = 0
-  const handle = await open(path, 'wx', 0o600)
   try {
     for await (const chunk of bytes) {
       hash.update(chunk)

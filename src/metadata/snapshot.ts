@@ -6,6 +6,8 @@ import type { FileDigest } from '../data-folder/durable-files.ts'
  */
 export interface Snapshot {
   readonly installationId: string
+  /** Whether an older version made the database: opening it upgrades it. */
+  readonly isOutdated: boolean
   readonly totals: SnapshotTotals
   /** The blobs of all files, versions and trash whose ids start with `prefix`, by id. */
   blobs (prefix: string): SnapshotBlob[]

@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { BlobStore } from '../blobs/blob-store.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import { Problem, type Resource } from '../problems.ts'
+import { findBackupState, type BackupState } from './backup-state.ts'
 import type { Outages } from './outages.ts'
 
 /** A result is reused for this long, so that frequent requests cost no more than one per second. */
@@ -23,17 +24,21 @@ export interface Conditions {
 export interface Health {
   /** Checks the database and the place of the files with a real write, at most once a second. */
   check (): Promise<Conditions>
+  /** The state of the backups; undefined if BACKUP_HOURS is not set. Reads the database. */
+  findBackup (): Promise<BackupState | undefined>
 }
 
 interface HealthOptions {
-  metadata: Pick<Metadata, 'probe'>
+  metadata: Pick<Metadata, 'probe' | 'events' | 'now'>
   blobs: Pick<BlobStore, 'probe'>
   hasBucket: boolean
   outages: Outages
+  /** How old the latest backup may be; undefined: backups are not looked at. */
+  backupHours: number | undefined
 }
 
 /** Readiness checks. */
-export function createHealth ({ metadata, blobs, hasBucket, outages }: HealthOptions): Health {
+export function createHealth ({ metadata, blobs, hasBucket, outages, backupHours }: HealthOptions): Health {
   function createCheck (resource: Resource, probe: () => Promise<void>): () => Promise<Condition> {
     let latest: Promise<Condition> | undefined
     let probing: Promise<void> | undefined
@@ -62,6 +67,11 @@ export function createHealth ({ metadata, blobs, hasBucket, outages }: HealthOpt
     async check () {
       const [database, stored] = await Promise.all([checkDatabase(), checkBlobs()])
       return hasBucket ? { database, disk: 'ok', bucket: stored } : { database, disk: stored }
+    },
+
+    async findBackup () {
+      if (backupHours === undefined) return undefined
+      return findBackupState({ events: metadata.events, now: () => metadata.now() }, backupHours)
     }
   }
 }

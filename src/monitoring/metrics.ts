@@ -5,8 +5,9 @@ import type { BlobStore } from '../blobs/blob-store.ts'
 import { readVersion } from '../config.ts'
 import type { Metadata, Totals } from '../metadata/metadata.ts'
 import type { Quota } from '../metadata/records.ts'
-import type { Outages } from './outages.ts'
+import { lastBackupAt, lastBackupResult } from './backup-state.ts'
 import { createMetricsServer, type MetricsServer } from './metrics-server.ts'
+import type { Outages } from './outages.ts'
 import { createRequestMetrics, type RequestMetrics } from './request-metrics.ts'
 import type { RequestObserver } from './request-observer.ts'
 
@@ -45,12 +46,7 @@ export function createMetrics ({ metadata, blobs, passwords, quota }: MetricsOpt
   const registers = [registry]
   collectDefaultMetrics({ register: registry })
 
-  /** A gauge that is read when the metrics are; NaN if that fails, so that the other metrics are still served. */
-  function gauge (name: string, help: string, read: () => number | Promise<number>): void {
-    registry.registerMetric(new Gauge({
-      name, help, registers: [], async collect () { this.set(await Promise.resolve().then(read).catch(() => NaN)) }
-    }))
-  }
+  const gauge = (name: string, help: string, read: ReadValue) => registry.registerMetric(createGauge(name, help, read))
 
   new Gauge({ name: 'magicstore_info', help: 'Always 1; the version is a label.', labelNames: ['version'], registers }).set({ version: readVersion() }, 1)
 
@@ -81,6 +77,13 @@ export function createMetrics ({ metadata, blobs, passwords, quota }: MetricsOpt
     gauge('magicstore_disk_kept_bytes', 'Free bytes that uploads may not use.', async () => (await space()).kept)
   }
 
+  const { events } = metadata
+  // Cached like the totals: they are also read while no connection to the database is free.
+  const backup = (name: string, help: string, read: (events: Metadata['events']) => Promise<number | undefined>) =>
+    gauge(`magicstore_backup_last_${name}`, `${help}; no value if there is none. Updated at most once a minute.`, cached(TOTALS_MILLISECONDS, () => read(events)))
+  backup('success_timestamp_seconds', 'When the latest backup was made', lastBackupAt)
+  backup('result', '1 if the latest backup was made, 0 if it failed', lastBackupResult)
+
   watchBackends(registry, { metadata, blobs })
 
   return {
@@ -88,6 +91,25 @@ export function createMetrics ({ metadata, blobs, passwords, quota }: MetricsOpt
     watchOutages: outages => registry.registerMetric(outageGauge(outages)),
     serve: log => createMetricsServer(registry, log)
   }
+}
+
+type ReadValue = () => number | Promise<number | undefined>
+
+/**
+ * A gauge that is read when the metrics are; NaN if that fails, so that the other metrics are still served. It has no
+ * value if it is undefined.
+ */
+function createGauge (name: string, help: string, read: ReadValue): Gauge {
+  return new Gauge({
+    name,
+    help,
+    registers: [],
+    async collect () {
+      const value = await Promise.resolve().then(read).catch(() => NaN)
+      if (value === undefined) this.remove()
+      else this.set(value)
+    }
+  })
 }
 
 function outageGauge (outages: Outages): Gauge {

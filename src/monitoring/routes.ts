@@ -39,7 +39,8 @@ export const healthRoutes: FastifyPluginAsyncTypebox<{ health: Health }> = async
     const { database, disk, bucket } = conditions
     const failing = Object.entries(conditions).filter(([, condition]) => condition === 'failing').map(([name]) => name)
     if (database === 'failing' || disk === 'failing' || bucket === 'failing') throw notReady(failing)
-    return { status: 'ready' as const, database, disk, ...(bucket && { bucket: 'ok' as const }) }
+    const backup = await health.findBackup()
+    return { status: 'ready' as const, database, disk, ...(bucket && { bucket: 'ok' as const }), ...(backup && { backup }) }
   })
 }
 

@@ -26,8 +26,9 @@ t.test('a backup that is killed at any step leaves the one before good, or is go
     { step: 'a file is linked', call: 'link', when: 1 },
     { step: 'the keys are put in place', call: 'rename', when: 1 },
     { step: 'the digests are put in place', call: 'rename', when: 2 },
-    { step: 'the manifest is written', call: 'rename', when: 3 },
-    { step: 'the manifest is swapped', call: 'rename', when: 4 },
+    { step: 'the manifest of the snapshot is written', call: 'rename', when: 3 },
+    { step: 'the manifest is written', call: 'rename', when: 4 },
+    { step: 'the manifest is swapped', call: 'rename', when: 5 },
     { step: 'the old snapshot is removed', call: 'rmdir', when: 1 }
   ]
   for (const { step, call, when } of steps) {
@@ -58,11 +59,12 @@ t.test('a first backup that is killed is no backup, and the next one uses what i
 t.test('a restore that is killed is done again, and no server starts on half of it', { skip: hasStrace ? false : 'strace is not installed', timeout: 300_000 }, async t => {
   const { root, folder, user } = await createBackup(t)
   for (const { step, call, when } of [
-    { step: 'the database is copied', call: 'rename', when: 1 },
-    { step: 'a file is copied', call: 'rename', when: 3 },
-    { step: 'the files are moved in', call: 'rename', when: 5 },
-    { step: 'the keys are moved in', call: 'rename', when: 6 },
-    { step: 'the database is moved in', call: 'rename', when: 7 },
+    { step: 'the restore is begun', call: 'rename', when: 1 },
+    { step: 'the database is copied', call: 'rename', when: 2 },
+    { step: 'a file is copied', call: 'rename', when: 4 },
+    { step: 'the files are moved in', call: 'rename', when: 6 },
+    { step: 'the keys are moved in', call: 'rename', when: 7 },
+    { step: 'the database is moved in', call: 'rename', when: 8 },
     { step: 'all is in its place', call: 'rmdir', when: 1 }
   ]) {
     const settings = { DATA_DIR: join(root, `restored-${call}-${when}`), PORT: '0' }
@@ -70,7 +72,7 @@ t.test('a restore that is killed is done again, and no server starts on half of 
     if (call === 'rename') {
       await expectRefusal(t, ['serve'], settings, { expected: 2 })
       await report(['restore', folder], settings)
-      t.strictSame(await readdir(settings.DATA_DIR).then(names => names.sort()), ['blobs', 'lock.db', 'magicstore.db', 'signing-keys'], step)
+      t.strictSame(await readdir(settings.DATA_DIR).then(names => names.sort()), ['blobs', 'lock.db', 'magicstore.db', 'magicstore.db-hold', 'signing-keys'], step)
     } else await expectRefusal(t, ['restore', folder], settings)
     const server = await startServer(t, settings)
     t.strictSame(Object.keys(await filesOfUser(t, server, user)), ['one', 'two'], step)

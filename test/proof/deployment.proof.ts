@@ -148,7 +148,9 @@ const units = ['magicstore.service', 'magicstore@.service']
 /** How the units start the server. */
 const command = `/usr/bin/node ${v8Flags.join(' ')} dist/main.js serve`
 
-for (const unit of units) {
+const backupUnit = 'magicstore-backup.service'
+
+for (const unit of [...units, backupUnit]) {
   t.test(`systemd finds nothing wrong with ${unit}, and little that it leaves open`, { skip: skipWithout('systemd-analyze') }, async t => {
     const file = await unitFile(t, unit)
     const verified = spawnSync('systemd-analyze', ['verify', file], { encoding: 'utf8' })
@@ -166,6 +168,23 @@ t.test('the unit starts what the README starts, and knows where things lie', asy
   t.match(unit, /^WorkingDirectory=\/opt\/magicstore$/m)
   const guide = await readGuide()
   for (const path of ['/opt/magicstore', '/etc/magicstore.env', '/var/lib/magicstore', '/etc/systemd/system/']) t.ok(guide.includes(path), path)
+})
+
+t.test('the timer starts the backup, which is as confined as the server and does what the guide says', async t => {
+  const timer = join(t.testdir(), 'magicstore-backup.timer')
+  const [one = [], backup = []] = await Promise.all(['magicstore.service', backupUnit].map(async unit => (await read(unit)).split('\n')))
+  await writeFile(timer, await read('magicstore-backup.timer'))
+  await writeFile(join(t.testdirName, backupUnit), backup.join('\n').replace('/usr/bin/node', process.execPath))
+  const confined = (lines: string[]) => lines.slice(lines.findIndex(line => line.startsWith('ProtectSystem=')), lines.indexOf('[Install]')).filter(line => /^[A-Z]/.test(line))
+  t.same(confined(one).filter(line => !backup.includes(line)), [])
+  for (const name of ['User', 'Group', 'WorkingDirectory', 'Environment', 'EnvironmentFile', 'UMask']) {
+    const line = one.find(line => line.startsWith(`${name}=`)) ?? name
+    t.ok(backup.includes(line), line)
+  }
+  t.match(await read('magicstore-backup.timer'), /^OnCalendar=daily$[^]*^Persistent=true$/m)
+  if (skipWithout('systemd-analyze') !== false) return
+  const { status, stderr } = spawnSync('systemd-analyze', ['verify', timer], { encoding: 'utf8' })
+  t.same({ status, lines: stderr.split('\n').filter(line => line.includes('magicstore')) }, { status: 0, lines: [] })
 })
 
 t.test('each instance of the template is as confined as the one server, and listens at its own port', async t => {

@@ -119,7 +119,7 @@ const folders: SetUp[] = [
     make (services) { const DATA_DIR = copyOf(services); chmodSync(join(DATA_DIR, 'magicstore.db'), 0); return { DATA_DIR } }
   },
   { name: 'a folder of other programs', doctor: /contains files that are not MagicStore's.*set DATA_DIR to an empty or new folder/, make ({ folder }) { mkdirSync(join(folder, 'etc')); writeFileSync(join(folder, 'etc/passwd'), ''); return { DATA_DIR: join(folder, 'etc') } } },
-  { name: 'a restore that was cut', doctor: /DATA_DIR: the restore into .* was interrupted.*run it again/, make ({ folder }) { mkdirSync(join(folder, 'cut/restoring'), { recursive: true }); return { DATA_DIR: join(folder, 'cut') } } },
+  { name: 'a restore that was cut', doctor: /DATA_DIR: .* has a part of a backup only: a restore was interrupted.*--discard to begin anew/, make ({ folder }) { mkdirSync(join(folder, 'cut/restoring'), { recursive: true }); return { DATA_DIR: join(folder, 'cut') } } },
   { name: 'a database that is gone', doctor: /contains files, but no database.*restore a backup/, make (services) { const DATA_DIR = copyOf(services); rmSync(join(DATA_DIR, 'magicstore.db')); return { DATA_DIR } } },
   { name: 'an empty file of signing keys', doctor: /signing-keys: there is no key in it.*restore it from a backup/, make (services) { const DATA_DIR = copyOf(services); truncateSync(join(DATA_DIR, 'signing-keys')); return { DATA_DIR } } },
   { name: 'a damaged file of signing keys', doctor: /signing-keys, line 1: expected kid:secret.*restore it from a backup/, make (services) { const DATA_DIR = copyOf(services); writeFileSync(join(DATA_DIR, 'signing-keys'), '\0'); return { DATA_DIR } } },

@@ -1,4 +1,4 @@
-import { chmod, link, mkdir, open, opendir, readdir, rename, rm, stat, unlink, type FileHandle } from 'node:fs/promises'
+import { chmod, link, mkdir, open, opendir, readdir, rename, rm, stat, unlink, writeFile, type FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { blobPath, dataFolderLayout, isThere } from '../../data-folder/data-folder.ts'
 import { failAsDamaged, failAsStorage, makeFolder, openSharedSync, READ_BYTES, type SharedSync, sync, writeDurably } from '../../data-folder/durable-files.ts'
@@ -176,7 +176,8 @@ class DiskBlobs implements BlobStore {
 
   async mark (name: string): Promise<void> {
     await makeFolder(this.#markPath(''))
-    await writeDurably(this.#markPath(name), [])
+    // An empty file needs no draft, which would look like a mark.
+    await writeFile(this.#markPath(name), '', { mode: 0o600 }).catch(failAsStorage)
     await sync(this.#markPath(''))
   }
 

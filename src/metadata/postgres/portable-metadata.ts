@@ -78,6 +78,8 @@ export function createPortableMetadata (longRunning: Connections): PortableMetad
         // then finds another.
         const [replaced] = await db.delete(postgres.installation).returning()
         if (typeof replaced?.storageId === 'string') throw new OperatorError('DATABASE_URL: the database was used by a server; a backup is restored into a new one')
+        // Those of commands, which were used before: they have the ids of events in the backup.
+        await db.delete(postgres.events)
         for (const { name, key, hasSequence } of tables) {
           for await (const rows of batches(async last => readSqlite(source, { name, key }, last))) {
             await db.insert(postgres[name]).values(rows as never)

@@ -3,7 +3,7 @@ import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
 import type { Snapshot, SnapshotBlob } from '../snapshot.ts'
 import { copyDatabase } from './database-file.ts'
 import { Database } from './driver.ts'
-import { refuseNewer } from './migrations.ts'
+import { isOutdated, refuseNewer } from './migrations.ts'
 import { accounts, attempts, blobLeases, files, installation, kept, uploads } from './schema.ts'
 
 /**
@@ -44,6 +44,7 @@ export function openSnapshot (file: string): Snapshot {
     const sums = parts.map(part => part.sum())
     return {
       installationId: String(db.select().from(installation).get()?.id),
+      isOutdated: isOutdated(client),
       totals: {
         accounts: Number(owners?.count),
         files: sums.reduce((total, { count }) => total + count, 0),

@@ -1,0 +1,134 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import { blobPath, dataFolderLayout } from '../data-folder/data-folder.ts'
+import { failAsStorage, makeFolder, sync, writeNew } from '../data-folder/durable-files.ts'
+import type { Metadata } from '../metadata/metadata.ts'
+import type { AccountRecord, FileRecord } from '../metadata/records.ts'
+import { failures, Problem } from '../problems.ts'
+import { BackupError, type BackupSummary, readSums } from './manifest.ts'
+import { bytesOf, copyVerified, refuseDamaged } from './restore.ts'
+
+/** A snapshot in a backup folder. */
+export interface SnapshotPlace { readonly folder: string, readonly backup: BackupSummary }
+
+/**
+ * Opens a copy of the metadata of a snapshot for `use`. `openMetadata` opens a SQLite database, and upgrades it.
+ * @throws {BackupError} if it is damaged.
+ */
+export async function withMetadata<T> (
+  { folder, backup }: SnapshotPlace,
+  openMetadata: (file: string) => Promise<Metadata>,
+  use: (metadata: Metadata) => Promise<T>
+): Promise<T> {
+  const scratch = await mkdtemp(join(tmpdir(), 'magicstore-restore-'))
+  try {
+    const copy = join(scratch, dataFolderLayout.database)
+    for await (const { path, target, sha256 } of readSums(folder, backup)) {
+      if (target === dataFolderLayout.database) await copyVerified(join(folder, path), copy, sha256)
+    }
+    const metadata = await openMetadata(copy)
+    return await use(metadata).finally(() => metadata.close())
+  } finally {
+    await rm(scratch, { recursive: true })
+  }
+}
+
+/** Files listed at a time. */
+const PAGE = 500
+
+/** The files of an account, or the one of this name, if it has it: not versions and trash. */
+export async function * filesOf (
+  { files }: Metadata, { id }: AccountRecord, name: string | undefined
+): AsyncGenerator<FileRecord> {
+  if (name !== undefined) {
+    const file = await files.find(id, name)
+    if (file !== undefined) yield file
+    return
+  }
+  let page: FileRecord[]
+  let last: FileRecord | undefined
+  do {
+    const after = last && { key: last.name, id: last.id }
+    page = await files.list(id, { order: 'name', prefix: undefined, limit: PAGE, after })
+    yield * page
+    last = page.at(-1)
+  } while (last !== undefined)
+}
+
+/** What became of a file. */
+export type Outcome = 'restored' | 'replaced' | 'unchanged'
+
+/** Puts a file where it belongs. Reads all of its bytes, or none. */
+export type PutFile = (file: FileRecord, bytes: () => AsyncIterable<Uint8Array>) => Promise<Outcome>
+
+/** What was restored, and the files that could not be. */
+export interface FilesReport extends Record<Outcome, number> {
+  /** Of the files that were restored and replaced. */
+  bytes: number
+  readonly failed: { readonly name: string, readonly reason: string }[]
+}
+
+/**
+ * Restores files with `put`, each with its digest compared. One that is damaged in the backup, or that may not be
+ * stored, does not stop the others.
+ */
+export async function restoreFiles (
+  folder: string,
+  files: AsyncIterable<FileRecord>,
+  { put, onProgress }: { put: PutFile, onProgress: (done: number) => void }
+): Promise<FilesReport> {
+  const report: FilesReport = { restored: 0, replaced: 0, unchanged: 0, bytes: 0, failed: [] }
+  for await (const file of files) {
+    try {
+      const outcome = await put(file, () => verifiedBytes(join(folder, blobPath(file.blobId)), file.sha256))
+      report[outcome]++
+      if (outcome !== 'unchanged') report.bytes += file.size
+    } catch (error) {
+      if (!isOfOneFile(error)) throw error
+      report.failed.push({ name: file.name, reason: error.message })
+    }
+    onProgress(report.restored + report.replaced + report.unchanged + report.failed.length)
+  }
+  return report
+}
+
+/** Whether other files can be restored all the same: bytes are damaged, a quota or a limit is exceeded. */
+function isOfOneFile (error: unknown): error is Error {
+  return error instanceof BackupError || (error instanceof Problem && failures[error.code].status < 500)
+}
+
+/** Fails after the last byte if the digest is another. */
+async function * verifiedBytes (path: string, sha256: string): AsyncGenerator<Buffer> {
+  const hash = createHash('sha256')
+  for await (const chunk of bytesOf(path)) {
+    hash.update(chunk)
+    yield chunk
+  }
+  refuseDamaged(path, { expected: sha256, found: hash.digest('hex') })
+}
+
+/** @throws {BackupError} if a folder has something in it, or is none. */
+export async function refuseUsedFolder (folder: string): Promise<void> {
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return []
+    throw new BackupError(`${folder} can't be used as a folder: ${error.message}`, { cause: error })
+  })
+  if (names.length > 0) throw new BackupError(`${folder} is not empty; files are restored to an empty or new folder`)
+}
+
+/** Writes files into an empty folder, under their own names, on stable storage. None is ever overwritten. */
+export async function openFolder (folder: string): Promise<{ put: PutFile, close (): Promise<void> }> {
+  await makeFolder(folder)
+  return {
+    async put ({ name }, bytes) {
+      // No name in a store is like that, but a backup can be forged.
+      if (['', '.', '..'].includes(name) || /[/\0]/.test(name)) throw new BackupError('it has a name that no file can have')
+      const path = join(folder, name)
+      await writeNew(path, bytes()).catch(failAsStorage)
+      return 'restored'
+    },
+    close: () => sync(folder)
+  }
+}

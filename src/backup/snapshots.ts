@@ -1,0 +1,143 @@
+import { readdir, rm, rmdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { dataFolderLayout, isThere } from '../data-folder/data-folder.ts'
+import { writeDurably } from '../data-folder/durable-files.ts'
+import type { Snapshot } from '../metadata/snapshot.ts'
+import {
+  BackupError, type BackupSummary, backupLayout, manifestText, NewerBackupError, readContents, readManifest
+} from './manifest.ts'
+
+/** The folders of blobs, processed in turn: of a million blobs a few thousand are in memory at a time. */
+export const prefixes = Array.from({ length: 256 }, (_, index) => index.toString(16).padStart(2, '0'))
+
+/** Opens a copy of a database. @throws if a newer version made it. */
+export type OpenSnapshot = (file: string) => Snapshot
+
+/** A snapshot in a backup folder; `summary` is undefined if its manifest is missing or damaged. */
+export interface ListedSnapshot { readonly name: string, readonly summary: BackupSummary | undefined }
+
+const SNAPSHOT = /^snapshot-[0-9a-f]{8}$/
+
+/**
+ * The snapshots in a backup folder, newest first. If the manifest of the folder is missing or damaged, those that have
+ * their own: they can be restored by their names.
+ * @throws {BackupError} if there is none, {NewerBackupError}.
+ */
+export async function listSnapshots (folder: string): Promise<ListedSnapshot[]> {
+  try {
+    const { newest, kept } = await readContents(folder)
+    const older = await Promise.all(kept.map(name => findOne(folder, name)))
+    return [{ name: newest.snapshot, summary: newest }, ...older]
+  } catch (error) {
+    if (error instanceof NewerBackupError) throw error
+    const names = (await readdir(folder).catch(() => [])).filter(name => SNAPSHOT.test(name))
+    const snapshots = await Promise.all(names.map(name => findOne(folder, name)))
+    const found = snapshots.filter(({ summary }) => summary !== undefined)
+    if (found.length === 0) throw error
+    return found.sort((a, b) => timeOf(b) - timeOf(a))
+  }
+}
+
+async function findOne (folder: string, name: string): Promise<ListedSnapshot> {
+  const summary = await readManifest(join(folder, name)).catch(() => undefined)
+  return { name, summary: summary?.snapshot === name ? summary : undefined }
+}
+
+function timeOf ({ summary }: ListedSnapshot): number {
+  return Date.parse(String(summary?.createdAt))
+}
+
+/** A time of RFC 3339, whose zone is never missing. */
+const TIME = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})$/
+
+/** Whether a text can be the name of a snapshot, or is a time of RFC 3339. */
+export function isSnapshotOrTime (text: string): boolean {
+  return SNAPSHOT.test(text) || (TIME.test(text) && !Number.isNaN(Date.parse(text)))
+}
+
+/**
+ * The snapshot of this name, or the newest one at or before a time; by default the newest.
+ * @throws {BackupError} if there is none, or if it is damaged.
+ */
+export async function findSnapshot (folder: string, at?: string): Promise<BackupSummary> {
+  if (at === undefined) {
+    return readManifest(folder).catch(async (error: unknown) => {
+      const others = await listSnapshots(folder).catch(() => { throw error })
+      throw new BackupError(`${(error as Error).message}; restore a snapshot by its name: --at ${others.map(({ name }) => name).join(' or ')}`, { cause: error })
+    })
+  }
+  const snapshots = await listSnapshots(folder)
+  const found = SNAPSHOT.test(at)
+    ? snapshots.find(({ name }) => name === at)
+    : snapshots.find(snapshot => timeOf(snapshot) <= Date.parse(at))
+  if (found === undefined) throw new BackupError(`there is no snapshot ${SNAPSHOT.test(at) ? at : `at or before ${at}`} in ${folder}; magicstore backup ${folder} --list shows those that there are`)
+  return found.summary ?? readManifest(join(folder, found.name))
+}
+
+/**
+ * The names of the newest `count` snapshots, each with its own manifest: one of an older version has only that of the
+ * folder. Snapshots whose folder is gone are left out.
+ */
+export async function keepNewest (folder: string, count: number): Promise<string[]> {
+  const snapshots = await listSnapshots(folder).catch(() => [])
+  const names: string[] = []
+  for (const { name, summary } of snapshots) {
+    if (names.length === count || !await isThere(join(folder, name))) continue
+    names.push(name)
+    const manifest = join(folder, name, backupLayout.manifest)
+    if (summary === undefined || await isThere(manifest)) continue
+    await writeDurably(manifest, [Buffer.from(manifestText(summary))])
+  }
+  return names
+}
+
+/** The new snapshot, and those that are kept beside it. */
+interface Kept {
+  readonly name: string
+  readonly snapshot: Snapshot
+  readonly kept: readonly string[]
+  readonly openSnapshot: OpenSnapshot
+}
+
+/** What became of old snapshots: blobs that were deleted, and snapshots that can't be read. */
+interface Removal { readonly removed: number, readonly damaged: string[] }
+
+/**
+ * Deletes snapshots that are not kept, and blobs that no kept snapshot names. If one of those can't be read, no blob is
+ * deleted, because it may need any of them.
+ */
+export async function removeUnreferenced (
+  folder: string, { snapshot, name, kept, openSnapshot }: Kept
+): Promise<Removal> {
+  const names = [name, ...kept]
+  for (const other of (await readdir(folder)).filter(name => name.startsWith('snapshot-') && !names.includes(name))) {
+    await rm(join(folder, other), { recursive: true })
+  }
+  const opened: Snapshot[] = []
+  const damaged: string[] = []
+  for (const name of kept) {
+    try {
+      opened.push(openSnapshot(join(folder, name, dataFolderLayout.database)))
+    } catch {
+      damaged.push(name)
+    }
+  }
+  try {
+    return { removed: damaged.length > 0 ? 0 : await removeBlobs(folder, [snapshot, ...opened]), damaged }
+  } finally {
+    for (const each of opened) each.close()
+  }
+}
+
+async function removeBlobs (folder: string, snapshots: readonly Snapshot[]): Promise<number> {
+  const blobs = join(folder, dataFolderLayout.blobs)
+  let count = 0
+  for (const prefix of (await readdir(blobs)).filter(name => prefixes.includes(name))) {
+    const known = new Set(snapshots.flatMap(snapshot => snapshot.blobs(prefix)).map(({ id }) => id))
+    const others = (await readdir(join(blobs, prefix))).filter(name => !known.has(name))
+    for (const other of others) await rm(join(blobs, prefix, other), { recursive: true })
+    if (known.size === 0) await rmdir(join(blobs, prefix))
+    count += others.length
+  }
+  return count
+}

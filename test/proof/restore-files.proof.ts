@@ -1,0 +1,171 @@
+import { randomBytes } from 'node:crypto'
+import { cp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { manifestText, type BackupSummary } from '#src/backup/manifest.ts'
+import { Database } from '#src/metadata/sqlite/driver.ts'
+import { blobsIn, contentsOf, createStore, expectRefusal, filesIn, report } from '../kit/backups.ts'
+import { sha256Of } from '../kit/digests.ts'
+import { startPostgres } from '../kit/postgres.ts'
+import { execute } from '../kit/programs.ts'
+import { root } from '../kit/root.ts'
+import { credentials, openS3 } from '../kit/s3.ts'
+import { runBin, signUp, spawnServer, type Settings } from '../kit/server.ts'
+import { MIB } from '../kit/sizes.ts'
+
+/** The wrong file is deleted, and put back, while the server runs. */
+async function putBackSession (t: Test, settings: Settings, folder: string): Promise<void> {
+  const server = await spawnServer(t, settings)
+  const [ada, bob] = [await signUp(server, 'Ada'), await signUp(server, 'bob')]
+  const report = randomBytes(2 * MIB)
+  const send = (method: string, name: string, body?: string | Buffer) =>
+    server.send(method, `/uploads/${encodeURIComponent(name)}`, { token: ada.token, ...(body !== undefined && { body, headers: { 'content-type': 'text/x-of-ada' } }) })
+  for (const [name, body] of [['report ü.pdf', report], ['kept', 'kept'], ['changed', 'before']] as const) await send('PUT', name, body)
+  await server.send('PUT', '/uploads/kept', { token: bob.token, body: 'of bob' })
+  const { code } = await runBin(['backup', folder, '--keep', '2'], settings)
+  t.equal(code, 0)
+  t.equal((await send('DELETE', 'report ü.pdf')).status, 204)
+  await send('PUT', 'changed', 'after')
+  await send('PUT', 'later', 'later')
+  await server.send('DELETE', '/uploads/kept', { token: bob.token })
+
+  const one = await runBin(['restore', folder, '--user', 'ADA', '--file', 'report u\u0308.pdf'], settings)
+  t.match(one, { code: 0, stderr: '', stdout: /restored files of Ada as of [^\n]* to the store[^]*1 restored, 0 replaced, 0 unchanged, 0 failed, 2097152 bytes\n$/ })
+  const back = await send('GET', 'report ü.pdf')
+  t.ok(back.bytes.equals(report), 'the same bytes')
+  t.equal(back.headers['content-type'], 'text/x-of-ada')
+  t.equal((await send('GET', 'changed')).text, 'after', 'others are as they were')
+  const all = await runBin(['restore', folder, '--user', 'ada', '--json'], settings)
+  t.match(JSON.parse(all.stdout), { user: 'Ada', restored: 0, replaced: 1, unchanged: 2, bytes: 6, failed: { length: 0 } })
+  t.equal((await send('GET', 'changed')).text, 'before')
+  t.equal((await send('GET', 'later')).text, 'later')
+  const { json: { versions } } = await server.send('GET', '/api/files/changed/versions', { token: ada.token })
+  t.equal(versions.length, 2, 'what was replaced is a version')
+  t.equal((await server.send('GET', '/uploads/kept', { token: bob.token })).status, 404, 'of the other account nothing is restored')
+  await server.end('SIGTERM')
+  const { stdout } = await runBin(['fsck', '--deep'], settings)
+  t.equal(stdout, 'all is well\n')
+}
+
+t.test('a wrong file is deleted and put back while the server runs', async t => {
+  await putBackSession(t, { DATA_DIR: join(t.testdir(), 'data') }, join(t.testdirName, 'backup'))
+})
+
+t.test('a wrong file is put back into PostgreSQL and a bucket', async t => {
+  const postgres = await startPostgres(t)
+  const s3 = await openS3(t, join(t.testdir(), 'bucket'))
+  const settings = { DATABASE_URL: await postgres.newDatabase(), STORAGE_URL: s3.url(), ...credentials }
+  const folder = join(t.testdirName, 'backup')
+  await putBackSession(t, settings, folder)
+  s3.fault = ({ method, key }) => method === 'PUT' && /[0-9a-f]{32}$/.test(key) ? { status: 500, code: 'InternalError' } : undefined
+  await expectRefusal(t, ['restore', folder, '--user', 'bob'], settings, { why: 'the bucket can\'t be used' })
+  s3.fault = () => undefined
+  t.match(await report(['restore', folder, '--user', 'bob'], settings), { restored: 1 })
+})
+
+t.test('files are written to a folder under their own names, whatever these are', async t => {
+  const names = ['a', 'a.new', '...', '-rf', 'ä'.repeat(127), ' "odd" %41 😀', 'lost+found', 'empty']
+  const contents = Object.fromEntries(names.map(name => [name, name === 'empty' ? '' : `bytes of ${name}`]))
+  const { folder: root, dataDir } = await createStore(t, contents)
+  const [settings, folder, target] = [{ DATA_DIR: dataDir }, join(root, 'backup'), join(root, 'a/new/place')]
+  await report(['backup', folder], settings)
+  // The store is not needed.
+  const lost = { DATA_DIR: join(root, 'lost') }
+  t.match(await report(['restore', folder, '--user', 'ada', '--to', target], lost), { folder: target, restored: 8, failed: { length: 0 } })
+  t.strictSame(await contentsOf(target), Object.fromEntries(names.map(name => [name, sha256Of(Buffer.from(contents[name] ?? ''))])))
+  for (const { nlink } of Object.values(await filesIn(target))) t.equal(nlink, 1, 'no file is one of the backup')
+  t.equal((await stat(join(target, 'a'))).mode & 0o777, 0o600)
+  await expectRefusal(t, ['restore', folder, '--user', 'ada', '--to', target], lost, { says: /[^\n]*is not empty[^\n]*/ })
+  const one = await runBin(['restore', folder, '--user', 'ada', '--file', '...', '--to', join(root, 'one')], lost)
+  t.match(one, { code: 0, stdout: new RegExp(`to ${join(root, 'one')} in`) })
+  t.strictSame(await readdir(join(root, 'one')), ['...'])
+  t.notOk((await readdir(root)).includes('lost'))
+})
+
+t.test('a file that is damaged, missing or forged does not stop the others', async t => {
+  const { folder: root, dataDir, token } = await createStore(t, { one: 'the first', two: 'the second', three: 'the third', four: 'the fourth' })
+  const [settings, folder] = [{ DATA_DIR: dataDir }, join(root, 'backup')]
+  const { snapshot } = await report(['backup', folder], settings)
+  const path = join(folder, snapshot, 'magicstore.db')
+  const database = new Database(path)
+  const blobOf = (name: string) => String(database.prepare('SELECT blob_id FROM files WHERE name = ?').pluck().get(name))
+  const place = (name: string) => join(folder, 'blobs', blobOf(name).slice(0, 2), blobOf(name))
+  const [one, two] = [place('one'), place('two')]
+  database.exec("UPDATE files SET name = '..' WHERE name = 'three'")
+  database.close()
+  // As a forger would, who knows the digests.
+  const sums = join(folder, snapshot, 'SHA256SUMS')
+  const lines = (await readFile(sums, 'utf8')).split('\n')
+  const text = [`${sha256Of(await readFile(path))}  ${snapshot}/magicstore.db`, ...lines.slice(1)].join('\n')
+  await writeFile(sums, text)
+  const { sha256, ...summary } = JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8'))
+  await writeFile(join(folder, 'manifest.json'), manifestText({ ...summary, sums: sha256Of(Buffer.from(text)) } as BackupSummary))
+  await rm(one)
+  await writeFile(one, 'thE first')
+  await rm(two)
+  for (const args of [['--to', join(root, 'out')], []]) {
+    const { code, stdout, stderr } = await runBin(['restore', folder, '--user', 'ada', ...args], settings)
+    t.strictSame([code, stderr], [1, ''])
+    t.match(stdout, /failed: "\.\.": it has a name that no file can have|failed: "\.\.": It is the name of a folder/)
+    if (args.length > 0) t.match(stdout, /1 restored, 0 replaced, 0 unchanged, 3 failed[^]*failed: "one": [^\n]*does not have its digest[^]*failed: "two": [^\n]*is missing/)
+    else t.match(stdout, /0 restored, 0 replaced, 3 unchanged, 1 failed/, 'what the store has is not read from the backup')
+  }
+  t.strictSame(await readdir(join(root, 'out')), ['four'])
+  const server = await spawnServer(t, settings)
+  for (const name of ['one', 'two']) await server.send('PUT', `/uploads/${name}`, { token, body: 'other' })
+  const { code, stdout } = await runBin(['restore', folder, '--user', 'ada', '--json'], settings)
+  t.equal(code, 1)
+  t.match(JSON.parse(stdout), { restored: 0, replaced: 0, unchanged: 1, failed: [{ name: '..' }, { name: 'one', reason: /digest/ }, { name: 'two', reason: /missing/ }] })
+  for (const name of ['one', 'two']) t.equal((await server.send('GET', `/uploads/${name}`, { token })).text, 'other', 'nothing damaged takes the place of a file')
+  await rm(path)
+  await expectRefusal(t, ['restore', folder, '--user', 'ada'], settings, { says: /[^\n]*magicstore.db is missing[^\n]*/ })
+})
+
+t.test('bytes that the store has lost are put back, and the quota counts', async t => {
+  const { folder: root, dataDir } = await createStore(t, { one: 'the first', two: 'the second' })
+  const [settings, folder] = [{ DATA_DIR: dataDir }, join(root, 'backup')]
+  await report(['backup', folder], settings)
+  const [lost = ''] = await blobsIn(dataDir)
+  await rm(join(dataDir, 'blobs', lost.slice(0, 2), lost))
+  t.match(await runBin(['fsck'], settings), { code: 1 })
+  t.match(await report(['restore', folder, '--user', 'ada'], settings), { replaced: 1, unchanged: 1 })
+  await runBin(['trash', 'empty', '--all', '--yes'], settings)
+  await runBin(['user', 'add', 'bob'], settings, 'a longer secret')
+  await runBin(['user', 'quota', 'bob', '--files', '1'], settings)
+  const { code, stdout } = await runBin(['restore', folder, '--user', 'ada', '--as', 'bob'], settings)
+  t.equal(code, 1)
+  t.match(stdout, /1 restored, 0 replaced, 0 unchanged, 1 failed[^]*failed: "two": [^\n]*files/)
+})
+
+t.test('an account that is gone, or whose name another one has, gets no files unless it is named', async t => {
+  const { folder: root, dataDir } = await createStore(t, { one: 'the first' })
+  const [settings, folder] = [{ DATA_DIR: dataDir }, join(root, 'backup')]
+  await report(['backup', folder, '--keep', '2'], settings)
+  await runBin(['user', 'rm', 'ada', '--yes'], settings)
+  const restore = ['restore', folder, '--user', 'ada']
+  await expectRefusal(t, restore, settings, { says: /there is no account ada in the store: create one with magicstore user add ada and restore with --as ada, or restore to a folder with --to/ })
+  await runBin(['user', 'add', 'ada'], settings, 'a longer secret')
+  await expectRefusal(t, restore, settings, { says: /the account ada in the store is another than in the backup, created at [^\n]*: restore into it with --as ada, or to a folder with --to/ })
+  await expectRefusal(t, [...restore, '--as', 'eve'], settings, { says: /there is no account eve in the store[^\n]*/ })
+  t.match(await report([...restore, '--to', join(root, 'out')], settings), { restored: 1 })
+  t.match(await report([...restore, '--as', 'ada'], settings), { restored: 1 })
+  const { snapshot: empty } = await report(['backup', folder, '--keep', '3'], settings)
+  await runBin(['user', 'rm', 'ada', '--yes'], settings)
+  await runBin(['user', 'add', 'ada'], settings, 'a longer secret')
+  const { snapshot } = await report(['backup', folder, '--keep', '3'], settings)
+  await expectRefusal(t, [...restore, '--file', 'one'], settings, { says: new RegExp(`there is no file "one" of ada in ${snapshot}; it is in ${empty} of [^\\n,]*, snapshot-\\w+ of [^\\n,]*`) })
+  await rm(join(folder, empty, 'magicstore.db'))
+  await expectRefusal(t, [...restore, '--file', 'one'], settings, { says: /[^\n]*; it is in snapshot-\w+ of [^\n,]*/ })
+  await rm(join(folder, empty, 'manifest.json'))
+  await expectRefusal(t, [...restore, '--file', 'one'], settings, { says: /[^\n]*; it is in snapshot-\w+ of [^\n,]*/ })
+  await expectRefusal(t, restore, { DATA_DIR: join(root, 'none') }, { expected: 2, says: /DATA_DIR: there is no database[^\n]*/ })
+})
+
+t.test('files come out of a backup of an older format', async t => {
+  const folder = t.testdir()
+  await execute('tar', ['--extract', '--gzip', '--file', join(root, 'test/fixtures/0000.tar.gz'), '--directory', folder])
+  await report(['backup', join(folder, 'backup')], { DATA_DIR: join(folder, 'data') })
+  await cp(join(folder, 'backup'), join(folder, 'before'), { recursive: true })
+  t.match(await report(['restore', join(folder, 'backup'), '--user', 'Ada', '--to', join(folder, 'out')], { DATA_DIR: join(folder, 'data') }), { restored: 6 })
+  t.strictSame(await contentsOf(join(folder, 'backup')), await contentsOf(join(folder, 'before')))
+})
