@@ -75,18 +75,18 @@ export async function prepareBackupFolder (folder: string, installationId: strin
 
 /**
  * Makes a backup in a prepared folder, beside the previous ones, of which `commit` leaves so many that there are `keep`
- * in all. Blobs that are already there, also from an interrupted run, are kept. Nothing is deleted before `commit`, so
- * if this fails or is interrupted, the previous snapshots stay valid.
+ * in all, by default as many as before. Blobs that are already there, also from an interrupted run, are kept. Nothing
+ * is deleted before `commit`, so if this fails or is interrupted, the previous snapshots stay valid.
  * @throws {BackupError} if bytes of the source are missing or damaged, storage_full.
  */
 export async function createBackup ({ source, folder, keep, openSnapshot, onProgress }: {
   source: BackupSource
   folder: string
-  keep: number
+  keep: number | undefined
   openSnapshot: OpenSnapshot
   onProgress: OnProgress
 }): Promise<DraftBackup> {
-  const kept = await keepNewest(folder, keep - 1)
+  const kept = await keepNewest(folder, keep)
   const createdAt = new Date().toISOString()
   const name = `snapshot-${randomBytes(4).toString('hex')}`
   const snapshotFolder = join(folder, name)

@@ -75,11 +75,12 @@ export async function findSnapshot (folder: string, at?: string): Promise<Backup
 }
 
 /**
- * The names of the newest `count` snapshots, each with its own manifest: one of an older version has only that of the
- * folder. Snapshots whose folder is gone are left out.
+ * The names of the snapshots to keep beside a new one, so that there are `keep` in all, by default as many as now. Each
+ * gets its own manifest: one of an older version has only that of the folder. Those whose folder is gone are left out.
  */
-export async function keepNewest (folder: string, count: number): Promise<string[]> {
+export async function keepNewest (folder: string, keep: number | undefined): Promise<string[]> {
   const snapshots = await listSnapshots(folder).catch(() => [])
+  const count = (keep ?? Math.max(1, snapshots.length)) - 1
   const names: string[] = []
   for (const { name, summary } of snapshots) {
     if (names.length === count || !await isThere(join(folder, name))) continue

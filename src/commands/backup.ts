@@ -17,7 +17,8 @@ import { createProgress, type Progress } from './terminal.ts'
 
 export const help = `magicstore backup FOLDER: back up the store that the settings name, with or without a running server.
 
-  --keep N   keep the N newest snapshots, this one included, and delete others; files that did not change are stored once. Default: 1
+  --keep N   keep the N newest snapshots, this one included, and delete others; files that did not change are stored once.
+             Default: as many as there are, at least 1
   --prove    test the new snapshot before it becomes the newest: restore it to a temporary folder in FOLDER, run fsck --deep there
   --list     make no backup, but list the snapshots in FOLDER, newest first: name, time, accounts, files and bytes
   --json     one JSON object; with --list one per line
@@ -42,7 +43,7 @@ export async function run (args: string[]): Promise<void> {
     },
     allowPositionals: true
   })
-  const keep = readKeep(values.keep ?? '1')
+  const keep = values.keep === undefined ? undefined : readKeep(values.keep)
   if (values.list && (values.prove || values.keep !== undefined)) {
     throw new UsageError('--list makes no backup, and takes neither --keep nor --prove')
   }
@@ -88,7 +89,9 @@ function lineOf (snapshot: ListedSnapshot): string {
 }
 
 async function makeBackup (
-  config: Config, folder: string, { keep, isProven, progress }: { keep: number, isProven: boolean, progress: Progress }
+  config: Config,
+  folder: string,
+  { keep, isProven, progress }: { keep: number | undefined, isProven: boolean, progress: Progress }
 ) {
   const source = await openBackupSource(config)
   const { openSnapshot } = restoreTools

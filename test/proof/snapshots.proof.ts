@@ -68,7 +68,9 @@ t.test('snapshots are kept, listed and restored, and share their files', async t
   await expectRefusal(t, ['restore', folder, '--at', made[0].snapshot], nothing, { says: new RegExp(`there is no snapshot ${made[0].snapshot} in [^\\n]*--list shows those that there are`) })
   await expectRefusal(t, ['restore', folder, '--at', made[0].createdAt], nothing, { says: /there is no snapshot at or before [^\n]*/ })
 
-  t.match(await backup(), { removed: 3 - 1, kept: 5 })
+  t.match(await backup(), { kept: 5 }, 'without --keep there stay as many as there are')
+  t.equal((await list(folder, settings)).length, 3)
+  t.match(await backup('--keep', '1'), { removed: 2 - 1, kept: 5 })
   t.equal((await list(folder, settings)).length, 1)
   t.equal(JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8')).format, 1, 'as version 1.0.0 made it')
   t.strictSame(await blobsIn(folder), await blobsIn(settings.DATA_DIR))
