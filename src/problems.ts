@@ -108,7 +108,7 @@ const STORAGE_RETRY_SECONDS = 60
 
 /** The problem `storage_full`. */
 export function storageFull (options: Pick<ProblemOptions, 'detail' | 'cause' | 'resource'> = {}): Problem {
-  return new Problem('storage_full', { resource: 'disk', ...options, headers: { 'retry-after': String(STORAGE_RETRY_SECONDS) } })
+  return new Problem('storage_full', { ...options, headers: { 'retry-after': String(STORAGE_RETRY_SECONDS) } })
 }
 
 /** @throws file_too_large. */

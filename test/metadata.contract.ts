@@ -513,7 +513,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     const { metadata, id } = await withAccount(t)
     for (let at = 1; at <= 410; at++) await metadata.events.add({ accountId: id, kind: 'k', network: 'n', requestId: 'r', at }, 400)
     const kept = await metadata.events.list(id, { beforeId: undefined, limit: 500 })
-    t.ok(kept.length >= 400 && kept.length < 404, `${kept.length}`)
+    t.ok(kept.length >= 400, `${kept.length}`)
     t.equal(kept[0]?.at, 410)
   })
 
@@ -541,9 +541,9 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await listed(0, { account: { id: undefined, username: 'nobody' } }), [])
     t.match(await metadata.events.findLatest(['backup_made', 'backup_failed']), { kind: 'backup_failed', details: { reason: 'full' }, at: 3 })
     t.equal(await metadata.events.findLatest(['store_restored']), undefined)
-    t.equal(await metadata.events.removeBefore(4, 2), true, 'there may be more')
-    t.equal(await metadata.events.removeBefore(4, 2), false)
-    t.strictSame(await listed(0), [4, 6, 7])
+    t.equal(await metadata.events.removeBefore(4, 1), true, 'there may be more')
+    while (await metadata.events.removeBefore(8, 9));
+    t.strictSame(await listed(0), [2, 3, 4], 'the latest of each kind of the store stays')
   })
 
   t.test('a file is found as it was added, by its owner alone, also after a restart', async t => {

@@ -142,6 +142,15 @@ export async function openPostgres (url: string, keeping?: Keeping): Promise<Pos
   return openPostgresMetadata({ url, ...(keeping && { keeping }) })
 }
 
+/** Opens the signing keys for a command, which needs no files. */
+export async function openKeySource ({
+  dataDir, databaseUrl
+}: Place): Promise<KeySource & { close (): Promise<void> }> {
+  if (databaseUrl === undefined) return { ...keysIn(dataDir), close: async () => {} }
+  const metadata = await openPostgres(databaseUrl)
+  return { ...keysOf(metadata), close: () => metadata.close() }
+}
+
 /** A request to a bucket, with its repetitions, fails sooner than the transfer that waits for it is cut. */
 const REQUESTS_IN_IDLE_TIME = 6
 

@@ -40,7 +40,7 @@ function findRestore (marks: readonly string[]): Restore | undefined {
 
 /** @throws {ConfigError} if a restore into the store did not end. */
 export function refuseCutRestore ({ name }: BlobPlace, marks: readonly string[]): void {
-  if (marks.some(isOfRestore)) throw new ConfigError(`${name} has a part of a backup only: a restore was interrupted`, { remedy: CUT_RESTORE_REMEDY })
+  if (marks.some(isOfRestore)) throw new ConfigError(`${name} has a part of a backup only: a restore was interrupted, or is running`, { remedy: CUT_RESTORE_REMEDY })
 }
 
 /** Removes the mark of a restore that was killed after its last step. */
@@ -79,6 +79,12 @@ export async function beginRestore (
   const restore = { installationId, snapshot, storageId: randomUUID(), isAlone }
   await blobs.mark(markOf(restore))
   return restore
+}
+
+/** @throws {ConfigError} if another restore has discarded this one, and with it some of its blobs. */
+export async function requireMark ({ name }: BlobPlace, blobs: BlobStore, restore: Restore): Promise<void> {
+  if ((await blobs.marks()).includes(markOf(restore))) return
+  throw new ConfigError(`${name}: another restore has discarded this one`, { remedy: 'run one restore at a time' })
 }
 
 /** Makes the mark that the restored metadata refer to. Returns the id to record. */

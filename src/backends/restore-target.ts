@@ -3,14 +3,14 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { RestoreTarget } from '../backup/restore-into.ts'
 import type { Config } from '../config.ts'
-import { dataFolderLayout, hasDatabase, refuseHalfRestored, writeSigningKeys } from '../data-folder/data-folder.ts'
+import { dataFolderLayout, hasDatabase, isThere, refuseHalfRestored, writeSigningKeys } from '../data-folder/data-folder.ts'
 import { makeFolder, sync, writeDurably } from '../data-folder/durable-files.ts'
 import type { PostgresMetadata } from '../metadata/postgres/postgres.ts'
 import { ConfigError } from '../problems.ts'
 import { lockDataFolder, makeFolderReady, openBlobs, openPostgres, storageRecordIn, usesDataFolder } from './backends.ts'
 import { blobPlaceOf } from './blob-place.ts'
 import { refuseForeignMark } from './pairing.ts'
-import { beginRestore, endRestore, findCutRestore, pairRestored, type RestoreRequest } from './restore-mark.ts'
+import { beginRestore, endRestore, findCutRestore, pairRestored, requireMark, type RestoreRequest } from './restore-mark.ts'
 
 /** Blobs are written in an empty store: no space is reserved. */
 const noReserve = { missingBytes: 0 }
@@ -49,6 +49,7 @@ export async function openRestoreTarget (config: Config, request: RestoreRequest
     return {
       blobs,
       async importMetadata (file, keys) {
+        await requireMark(place, blobs, restore)
         await importer.importMetadata(file, keys, await pairRestored(blobs, restore))
         await endRestore(blobs, restore)
         await importer.end()
@@ -95,7 +96,9 @@ async function importerInto (dataDir: string, { isDiscarding }: RestoreRequest):
   return {
     async begin () {
       const leftovers = [dataFolderLayout.restoring, dataFolderLayout.storageId, dataFolderLayout.signingKeys]
-      if (isDiscarding) for (const name of leftovers) await rm(inDataFolder(name), { recursive: true, force: true })
+      if (isDiscarding && await isThere(restoring)) {
+        for (const name of leftovers) await rm(inDataFolder(name), { recursive: true, force: true })
+      }
       await makeFolder(restoring)
     },
     async importMetadata (file, keys, storageId) {

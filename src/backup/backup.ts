@@ -86,7 +86,7 @@ export async function createBackup ({ source, folder, keep, openSnapshot, onProg
   openSnapshot: OpenSnapshot
   onProgress: OnProgress
 }): Promise<DraftBackup> {
-  const kept = await keepNewest(folder, keep)
+  const kept = await keepNewest(folder, keep, openSnapshot)
   const createdAt = new Date().toISOString()
   const name = `snapshot-${randomBytes(4).toString('hex')}`
   const snapshotFolder = join(folder, name)

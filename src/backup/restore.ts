@@ -62,6 +62,8 @@ export async function restoreBackup (
   } finally {
     lock.close()
   }
+  await rm(temporary, { recursive: true })
+  await sync(target)
 }
 
 /** In the temporary folder, the name of the snapshot that is restored. A version that began anew each time has none. */
@@ -80,7 +82,7 @@ async function refuseUsed (target: string): Promise<void> {
 }
 
 function refuseOther (target: string, { cut, snapshot }: { cut: string | undefined, snapshot: string }): void {
-  if (cut !== undefined && cut !== snapshot) throw new BackupError(`${target} has a part of another backup, ${cut}: restore that one, or begin anew with --discard`)
+  if (cut !== undefined && cut !== snapshot) throw new BackupError(`${target} has a part of another backup, ${cut}; restore that one, or begin anew with --discard`)
 }
 
 /** The name of the snapshot comes first: no server starts in the folder from then on. */
@@ -110,8 +112,6 @@ async function moveIn (temporary: string, target: string): Promise<void> {
   }
   await sync(target)
   await rename(join(temporary, database), join(target, database))
-  await rm(temporary, { recursive: true })
-  await sync(target)
 }
 
 /**

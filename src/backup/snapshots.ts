@@ -1,7 +1,7 @@
 import { readdir, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { dataFolderLayout, isThere } from '../data-folder/data-folder.ts'
-import { writeDurably } from '../data-folder/durable-files.ts'
+import { contentOf, writeDurably } from '../data-folder/durable-files.ts'
 import type { Snapshot } from '../metadata/snapshot.ts'
 import {
   BackupError, type BackupSummary, backupLayout, manifestText, NewerBackupError, readContents, readManifest
@@ -75,21 +75,39 @@ export async function findSnapshot (folder: string, at?: string): Promise<Backup
 }
 
 /**
- * The names of the snapshots to keep beside a new one, so that there are `keep` in all, by default as many as now. Each
- * gets its own manifest: one of an older version has only that of the folder. Those whose folder is gone are left out.
+ * The names of the snapshots to keep beside a new one, so that there are `keep` in all, by default as many as now.
+ * Those that are damaged are kept too, but not counted. Each gets its own manifest: one of an older version has only
+ * that of the folder. Those whose folder is gone are left out.
  */
-export async function keepNewest (folder: string, keep: number | undefined): Promise<string[]> {
+export async function keepNewest (
+  folder: string, keep: number | undefined, openSnapshot: OpenSnapshot
+): Promise<string[]> {
   const snapshots = await listSnapshots(folder).catch(() => [])
   const count = (keep ?? Math.max(1, snapshots.length)) - 1
   const names: string[] = []
+  let sound = 0
   for (const { name, summary } of snapshots) {
-    if (names.length === count || !await isThere(join(folder, name))) continue
+    if (sound === count || !await isThere(join(folder, name))) continue
     names.push(name)
+    if (summary === undefined || !await isSound(folder, summary, openSnapshot)) continue
+    sound++
     const manifest = join(folder, name, backupLayout.manifest)
-    if (summary === undefined || await isThere(manifest)) continue
-    await writeDurably(manifest, [Buffer.from(manifestText(summary))])
+    if (!await isThere(manifest)) await writeDurably(manifest, [Buffer.from(manifestText(summary))])
   }
   return names
+}
+
+/** Whether the list of digests and the database can be read. The database is compared with its digest by a restore. */
+async function isSound (
+  folder: string, { snapshot, sums }: BackupSummary, openSnapshot: OpenSnapshot
+): Promise<boolean> {
+  try {
+    const { sha256 } = await contentOf(join(folder, snapshot, backupLayout.sums))
+    openSnapshot(join(folder, snapshot, dataFolderLayout.database)).close()
+    return sha256 === sums
+  } catch {
+    return false
+  }
 }
 
 /** The new snapshot, and those that are kept beside it. */
@@ -116,14 +134,17 @@ export async function removeUnreferenced (
   }
   const opened: Snapshot[] = []
   const damaged: string[] = []
-  for (const name of kept) {
-    try {
-      opened.push(openSnapshot(join(folder, name, dataFolderLayout.database)))
-    } catch {
-      damaged.push(name)
-    }
-  }
   try {
+    for (const name of kept) {
+      try {
+        const snapshot = openSnapshot(join(folder, name, dataFolderLayout.database))
+        opened.push(snapshot)
+        // All of its blobs must be known before the first one is deleted.
+        for (const prefix of prefixes) snapshot.blobs(prefix)
+      } catch {
+        damaged.push(name)
+      }
+    }
     return { removed: damaged.length > 0 ? 0 : await removeBlobs(folder, [snapshot, ...opened]), damaged }
   } finally {
     for (const each of opened) each.close()

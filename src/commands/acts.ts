@@ -2,7 +2,7 @@ import { type OperatorAct, SecurityLog } from '../accounts/events.ts'
 import { openMetadataToRecord } from '../backends/transfer.ts'
 import type { Config } from '../config.ts'
 import type { Metadata } from '../metadata/metadata.ts'
-import { openEventLog } from '../monitoring/event-log.ts'
+import { eventAppender } from '../monitoring/event-log.ts'
 
 /**
  * Records what a command did to the whole store, which is open no more. A database of an older version gets no record,
@@ -23,6 +23,6 @@ export async function recordAct (
   { eventLog }: Pick<Config, 'eventLog'>, metadata: Metadata, act: OperatorAct
 ): Promise<void> {
   const report = (error: unknown) => console.error(`magicstore: EVENT_LOG: ${(error as Error).message}`)
-  const write = eventLog === undefined ? () => {} : openEventLog(eventLog, report)
+  const write = eventLog === undefined ? () => {} : eventAppender(eventLog, report)
   await new SecurityLog({ metadata, write, onFailure: report }).recordAct(act)
 }

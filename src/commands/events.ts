@@ -40,7 +40,7 @@ export async function run (args: string[]): Promise<void> {
   const config = readConfig()
   if (config.databaseUrl === undefined) await requireDatabase(config.dataDir)
   const store = await openOperatorStore(config)
-  const ended = endOfReading()
+  const ended = values.follow ? endOfReading() : undefined
   try {
     const account = values.user === undefined
       ? undefined

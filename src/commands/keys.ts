@@ -1,9 +1,9 @@
 import { parseArgs } from 'node:util'
+import { openKeySource } from '../backends/backends.ts'
 import { readConfig } from '../config.ts'
 import { createSigningKey } from '../config/signing-keys.ts'
 import { requireDatabase } from '../data-folder/data-folder.ts'
-import { openOperatorStore } from '../store.ts'
-import { recordAct } from './acts.ts'
+import { recordStoreAct, warnOfLostRecord } from './acts.ts'
 import { jsonOption, print, UsageError } from './command.ts'
 
 export const help = `magicstore keys rotate: add a new signing key in DATA_DIR, or in the database of DATABASE_URL, in first place.
@@ -24,14 +24,11 @@ export async function run (args: string[]): Promise<void> {
   if (config.signingKeys !== undefined) throw new UsageError('SIGNING_KEYS is set: add a new key there, in first place')
   // A mistyped DATA_DIR must not get a key that no server uses.
   if (config.databaseUrl === undefined) await requireDatabase(config.dataDir)
-  const store = await openOperatorStore(config)
-  try {
-    const key = createSigningKey()
-    await store.keys.rotate(key, KEPT_KEYS)
-    await recordAct(config, store.metadata, { kind: 'keys_rotated', details: { kid: key.kid } })
-    // Not the key itself, which has the secret.
-    print(values, { kid: key.kid }, ({ kid }) => `added key ${kid}`)
-  } finally {
-    await store.close()
-  }
+  const keys = await openKeySource(config)
+  const key = createSigningKey()
+  await keys.rotate(key, KEPT_KEYS).finally(() => keys.close())
+  // Not the key itself, which has the secret.
+  const { kid } = key
+  print(values, { kid }, ({ kid }) => `added key ${kid}`)
+  await recordStoreAct(config, { kind: 'keys_rotated', details: { kid } }).catch(warnOfLostRecord)
 }

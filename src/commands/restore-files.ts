@@ -11,7 +11,7 @@ import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord, EventDetails, FileRecord } from '../metadata/records.ts'
 import { OperatorError } from '../problems.ts'
 import { openOperatorStore, type OperatorStore } from '../store.ts'
-import { recordAct } from './acts.ts'
+import { recordAct, warnOfLostRecord } from './acts.ts'
 import { createProgress } from './terminal.ts'
 
 /** Files of one account in a backup, and where they go: to a folder, or back to the store. */
@@ -98,12 +98,13 @@ function hasFile (place: SnapshotPlace, { user, file }: FileOfUser): Promise<boo
 
 /** Opens the store, with or without running servers, to put files into an account as its owner would. */
 async function openAccount (config: Config, account: AccountRecord, { as }: FilesRequest): Promise<Target> {
+  const keepsReplaced = config.keeping.milliseconds > 0 && config.keeping.versions > 0
   const store = await openOperatorStore(config)
   try {
     const owner = await findOwner(store.metadata, account, as)
     return {
-      put: (...file) => putBack(store, owner, ...file),
-      record: details => recordAct(config, store.metadata, { kind: 'files_restored', account: owner, details }),
+      put: (...file) => putBack({ store, keepsReplaced }, owner, ...file),
+      record: details => recordAct(config, store.metadata, { kind: 'files_restored', account: owner, details }).catch(warnOfLostRecord),
       close: () => store.close()
     }
   } catch (error) {
@@ -127,11 +128,14 @@ async function findOwner (metadata: Metadata, account: AccountRecord, as: string
 
 /** A file with the same bytes stays as it is, unless they are missing. */
 async function putBack (
-  { metadata, accounts, blobs, files }: OperatorStore, { id }: AccountRecord, ...[file, bytes]: Parameters<PutFile>
+  { store: { metadata, accounts, blobs, files }, keepsReplaced }: { store: OperatorStore, keepsReplaced: boolean },
+  { id }: AccountRecord,
+  ...[file, bytes]: Parameters<PutFile>
 ): ReturnType<PutFile> {
   const { name, type, size, sha256 } = file
   const current = await metadata.files.find(id, name)
   if (current?.sha256 === sha256 && await isThere(blobs, current)) return 'unchanged'
+  if (current !== undefined && !keepsReplaced) throw new BackupError('it would replace another content, of which KEEP_DAYS and KEEP_VERSIONS keep no version; restore it to a folder with --to')
   // Its usage changes with every file.
   const owner = await accounts.get(id)
   const stored = await files.store({

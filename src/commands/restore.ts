@@ -31,7 +31,8 @@ magicstore restore FOLDER --user NAME: restore the files of one account, and lea
   --at, --json    as above
 
   Without --to they are put back into the store that the settings name, with or without a running server, as if their owner
-  uploaded them: the quota counts, and what is replaced is kept as a version. Files with the same bytes stay as they are.
+  uploaded them: the quota counts, oldest versions and trash go if the space is needed, and what is replaced is kept as a version; if
+  KEEP_DAYS or KEEP_VERSIONS is 0, nothing is replaced. Files with the same bytes stay as they are.
 
 Exit code: 0 if everything was restored; 1 if the backup is damaged or of a newer version, if DATA_DIR is not empty, if there is no
 such snapshot, account or file, if a file could not be restored, or if a service can't be reached; 2 if a setting is wrong or the

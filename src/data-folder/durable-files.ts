@@ -78,7 +78,7 @@ async function writeAll (
 
 /** Translates an error of the file system. @throws storage_full, overloaded, or the error itself. */
 export function failAsStorage (error: unknown): never {
-  if (OUT_OF_SPACE.has(errorNumber(error))) throw storageFull({ cause: error })
+  if (OUT_OF_SPACE.has(errorNumber(error))) throw storageFull({ resource: 'disk', cause: error })
   throw overloadOf(error) ?? error
 }
 

@@ -4,6 +4,7 @@ import type { OperatorError } from '../problems.ts'
 import { checkCertificate, checkKeyFile } from './certificate.ts'
 import { checkDatabase, type DatabaseTools } from './database.ts'
 import type { Diagnosis } from './diagnosis.ts'
+import { checkEventLog } from './event-log.ts'
 import {
   checkClock,
   checkEntries,
@@ -77,6 +78,7 @@ export async function * runChecks (environment: Environment): AsyncGenerator<Fin
     signing_keys: () => checkSigningKeys(config),
     rate_limit: () => checkRateLimit(config),
     metrics: () => checkMetrics(config),
+    event_log: () => checkEventLog(config),
     ...folder,
     clock: () => checkClock(entries, now),
     server: () => checkServer(config, tools),

@@ -100,13 +100,16 @@ export class BlobCleanup {
 
   /** One batch. `isFull`: there may be more that can be removed. */
   async #removeDiscarded (): Promise<{ removed: number, isFull: boolean }> {
-    const { metadata, blobs, reserve } = this.#stores
+    const { metadata, blobs, reserve, failures } = this.#stores
     const ids = await metadata.blobs.claimDiscarded(BATCH, blobs.graceSeconds)
     if (ids.length === 0) return { removed: 0, isFull: false }
     const removed = await blobs.remove(ids)
     // A blob that can't be removed is tried again later, and must not block others.
     const failed = ids.filter(id => !removed.includes(id))
-    if (failed.length > 0) await metadata.blobs.postponeDiscarded(failed).catch(() => {})
+    if (failed.length > 0) {
+      failures.of('the removal of deleted bytes')(new Error(`${failed.length} of ${ids.length} blobs could not be deleted`))
+      await metadata.blobs.postponeDiscarded(failed).catch(() => {})
+    }
     if (removed.length > 0) await reserve.withSpace(() => metadata.blobs.clearDiscarded(removed))
     return { removed: removed.length, isFull: ids.length === BATCH && removed.length > 0 }
   }

@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, getTableColumns, gt, gte, inArray, isNull, lt, lte, or, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, getTableColumns, gt, gte, inArray, isNull, lt, lte, max, notInArray, or, sql } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
 import type { EventRepository } from './metadata.ts'
 import { limitedTo } from './paging.ts'
@@ -10,7 +10,7 @@ const { placeholder } = sql
 /** Adds an event in the current transaction, and deletes most of those beyond the latest `keep` of its account. */
 export type WriteEvent = (event: NewEvent, keep: number) => Rule<void>
 
-/** To count the events of an account, `keep` rows are read. That is done so often while `keep` are added. */
+/** To count the events of an account, `keep` rows are read. That is done about so often while `keep` are added. */
 const COUNTS = 100
 
 export function createEventWriter ({ tables: { events, accounts }, now }: Pick<Engine, 'tables' | 'now'>): WriteEvent {
@@ -22,15 +22,15 @@ export function createEventWriter ({ tables: { events, accounts }, now }: Pick<E
     network: placeholder('network'),
     requestId: placeholder('requestId'),
     at: placeholder('at')
-  }).returning({ id: events.id }))
+  }))
   const newestSurplus = reading('newest_surplus_event', db => db.select({ id: events.id }).from(events).where(eq(events.accountId, placeholder('accountId')))
     .orderBy(limitedTo(desc(events.id), 1, placeholder('keep'))))
   const removeUpTo = writing('remove_events', db => db.delete(events).where(and(eq(events.accountId, placeholder('accountId')), lte(events.id, placeholder('lastId')))))
 
   return function * ({ accountId, username = null, details = null, ...event }, keep) {
     const at = event.at ?? (yield * now())
-    const [added] = yield * ask(insert, { ...event, accountId, username, details, at })
-    if (accountId === null || Number(added?.id) % Math.ceil(keep / COUNTS) !== 0) return
+    yield * ask(insert, { ...event, accountId, username, details, at })
+    if (accountId === null || Math.random() > COUNTS / keep) return
     const [surplus] = yield * ask(newestSurplus, { accountId, keep })
     if (surplus !== undefined) yield * ask(removeUpTo, { accountId, lastId: surplus.id })
   }
@@ -81,7 +81,10 @@ export class EventRules implements EventRepository {
     return apply(() => ask(writing('', db => {
       const oldest = db.select({ id: events.id, at: events.at }).from(events).orderBy(asc(events.id)).limit(limit)
         .as('oldest')
-      const old = db.select({ id: oldest.id }).from(oldest).where(lt(oldest.at, time))
+      const latestOfStore = db.select({ id: max(events.id) }).from(events).where(isNull(events.accountId))
+        .groupBy(events.kind)
+      const old = db.select({ id: oldest.id }).from(oldest)
+        .where(and(lt(oldest.at, time), notInArray(oldest.id, latestOfStore as never)))
       return db.delete(events).where(inArray(events.id, old)).returning({ id: events.id })
     }), {}, removed => removed.length === limit))
   }

@@ -159,7 +159,10 @@ export interface EventRepository {
   listAfter (afterId: number, selection: EventSelection): Promise<EventRecord[]>
   /** The latest event of the whole store that is of one of these kinds. */
   findLatest (kinds: readonly string[]): Promise<EventRecord | undefined>
-  /** Deletes up to `limit` events before a time. Returns whether there may be more. */
+  /**
+   * Deletes up to `limit` events before a time, but not the latest of a kind of the whole store. Returns whether there
+   * may be more.
+   */
   removeBefore (time: number, limit: number): Promise<boolean>
 }
 

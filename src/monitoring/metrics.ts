@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Passwords } from '../accounts/password.ts'
@@ -93,11 +94,14 @@ export function createMetrics ({ metadata, blobs, passwords, quota }: MetricsOpt
   }
 }
 
+/** Prometheus waits 10 s, and a call to a database that does not answer takes longer. */
+const READ_MILLISECONDS = 3000
+
 type ReadValue = () => number | Promise<number | undefined>
 
 /**
- * A gauge that is read when the metrics are; NaN if that fails, so that the other metrics are still served. It has no
- * value if it is undefined.
+ * A gauge that is read when the metrics are; NaN if that fails or takes long, so that the other metrics are still
+ * served. It has no value if it is undefined.
  */
 function createGauge (name: string, help: string, read: ReadValue): Gauge {
   return new Gauge({
@@ -105,7 +109,8 @@ function createGauge (name: string, help: string, read: ReadValue): Gauge {
     help,
     registers: [],
     async collect () {
-      const value = await Promise.resolve().then(read).catch(() => NaN)
+      const late = wait(READ_MILLISECONDS, NaN, { ref: false })
+      const value = await Promise.race([late, Promise.resolve().then(read).catch(() => NaN)])
       if (value === undefined) this.remove()
       else this.set(value)
     }

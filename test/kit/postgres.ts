@@ -113,11 +113,13 @@ export async function startPostgres (t: Pick<Test, 'teardown'>, { isDurable = fa
     },
     newDatabase,
     async databaseOf (place, make = newDatabase) {
-      const file = join(place, 'database')
+      // A data folder may have this folder from the start, whatever is in it.
+      const folder = join(place, 'lost+found')
+      const file = join(folder, 'database')
       const known = await readFile(file, 'utf8').catch(() => undefined)
       if (known !== undefined) return known
       const made = await make()
-      await mkdir(place, { recursive: true })
+      await mkdir(folder, { recursive: true })
       await writeFile(file, made)
       return made
     }

@@ -1,4 +1,4 @@
-import { cp, readdir, rm } from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -16,7 +16,7 @@ import { until } from '../kit/waiting.ts'
 const withStrace = { skip: hasStrace ? false : 'strace is not installed', timeout: 300_000 }
 
 /** What every command says of a store with a part of a backup. */
-const PART = /[^\n]*has a part of a backup only: a restore was interrupted; run magicstore restore FOLDER again to continue it, or magicstore restore FOLDER --discard to begin anew/
+const PART = /[^\n]*has a part of a backup only: a restore was interrupted(?:, or is running)?; run magicstore restore FOLDER again to continue it, or magicstore restore FOLDER --discard to begin anew/
 
 /** No server starts on the store, and no command works on it. */
 async function expectPart (
@@ -222,6 +222,30 @@ test('a part of another backup is not continued, and --discard deletes nothing t
     await report(['restore', backup, ...args], { DATA_DIR: place })
     await expectWhole(t, { DATA_DIR: place }, place)
   }
+})
+
+test('a restore that another one has discarded does not end as if it were whole', async t => {
+  const { postgres, s3 } = await services(t)
+  const { folder } = await createBackup(t)
+  const settings = { DATABASE_URL: await postgres.newDatabase(), STORAGE_URL: s3.url('two/'), ...credentials }
+  const isPutOfFile = isPutOf(/[0-9a-f]{32}$/)
+  s3.fault = request => {
+    if (isPutOfFile(request)) for (const mark of s3.marks()) s3.remove(mark)
+    return undefined
+  }
+  await expectRefusal(t, ['restore', folder], settings, { expected: 2, says: /[^\n]*: another restore has discarded this one; run one restore at a time/ })
+  s3.fault = () => undefined
+  await report(['restore', folder, '--discard'], settings)
+  await expectWhole(t, settings, 'alone')
+
+  const dataDir = join(t.testdirName, 'keys')
+  await mkdir(dataDir)
+  await writeFile(join(dataDir, 'signing-keys'), `old:${'s'.repeat(40)}\n`)
+  const beside = { DATA_DIR: dataDir, STORAGE_URL: s3.url('beside/'), ...credentials }
+  await expectRefusal(t, ['restore', join(t.testdirName, 'none'), '--discard'], beside)
+  t.match(await readFile(join(dataDir, 'signing-keys'), 'utf8'), /^old:/, 'where nothing was interrupted, nothing is discarded')
+  await report(['restore', folder, '--discard'], beside)
+  await expectWhole(t, beside, 'SQLite and a bucket')
 })
 
 test('where a server has begun to use the empty database, the restore says what to do', async t => {

@@ -1,9 +1,10 @@
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import t from 'tap'
+import { Database } from '#src/metadata/sqlite/driver.ts'
 import { execute } from '../kit/programs.ts'
 import { issueToken, runBin, signUp, spawnBin, spawnServer } from '../kit/server.ts'
 
@@ -22,8 +23,9 @@ const eventsIn = (text: string): Event[] => text.split('\n').filter(line => line
 const kindsOf = (events: Event[]): string[] => events.map(({ kind }) => kind)
 
 t.test('what users and operators did is listed, and appended to the file of EVENT_LOG', async t => {
-  const dataDir = t.testdir()
-  const file = join(t.testdir({ log: {} }), 'log', 'events')
+  const folder = t.testdir({ log: {} })
+  const dataDir = join(folder, 'data')
+  const file = join(folder, 'log/events')
   const settings = { DATA_DIR: dataDir, EVENT_LOG: file }
   const server = await spawnServer(t, settings, { isCounted: true })
   const { user } = await signUp(server, 'ann', 'first')
@@ -78,6 +80,11 @@ t.test('what users and operators did is listed, and appended to the file of EVEN
   t.match(text, /\n\S+Z\tquota_changed\tann\toperator\t\{"quotaBytes":5368709120,"quotaFiles":null\}\n/)
   t.match(text, /\n\S+Z\tkeys_rotated\tthe store\toperator\t/)
   await server.end('SIGTERM')
+
+  const database = new Database(join(dataDir, 'magicstore.db'))
+  database.exec("INSERT INTO events (account_id, kind, network, request_id, at) VALUES (77, 'disabled', 'operator', '-', 1)")
+  database.close()
+  t.match(await operate(['events']), /\tdisabled\taccount 77\toperator\n$/, 'of an older version, and an account that is gone')
 })
 
 t.test('events are followed until a signal, or until nobody reads', async t => {
@@ -113,23 +120,35 @@ t.test('events are followed until a signal, or until nobody reads', async t => {
 })
 
 t.test('settings and arguments that can\'t be used are refused, and a file that is full stops nobody', async t => {
-  const dataDir = t.testdir()
+  const root = t.testdir({ data: {} })
+  const dataDir = join(root, 'data')
   for (const args of [['events', 'x'], ['events', '--since', 'yesterday'], ['events', '--since', '2026-13-01'], ['events', '--user']]) {
     t.match(await runBin(args, { DATA_DIR: dataDir }), { code: 2, stderr: /^magicstore: [^\n]+\n$/ }, args.join(' '))
   }
   t.match(await runBin(['events'], { DATA_DIR: join(dataDir, 'nothing') }), { code: 2, stderr: /^magicstore: [^\n]+\n$/ })
-  const folder = join(t.testdir(), 'folder')
+  const folder = join(root, 'folder')
   mkdirSync(folder)
-  t.match(await runBin(['serve'], { DATA_DIR: dataDir, PORT: '0', EVENT_LOG: folder }), { code: 2, stderr: /^magicstore: EVENT_LOG: EISDIR[^\n]+\n$/ })
+  t.match(await runBin(['serve'], { DATA_DIR: dataDir, PORT: '0', EVENT_LOG: folder }), { code: 2, stderr: /^magicstore: EVENT_LOG: EISDIR[^\n]+; set EVENT_LOG to a file [^\n]+\n$/ })
   rmSync(folder, { recursive: true })
   await execute('mkfifo', [folder])
   t.match(await runBin(['serve'], { DATA_DIR: dataDir, PORT: '0', EVENT_LOG: folder }), { code: 2, stderr: /^magicstore: EVENT_LOG: ENXIO[^\n]+\n$/ }, 'a pipe that nobody reads')
+
+  const doctor = async (EVENT_LOG: string) => {
+    const { stdout } = await runBin(['doctor', '--json'], { DATA_DIR: dataDir, PORT: '0', EVENT_LOG })
+    return stdout.split('\n').map(line => JSON.parse(line === '' ? '{}' : line)).find(({ check }) => check === 'event_log').verdict
+  }
+  const verdicts = []
+  for (const file of ['', root, join(root, 'nothing/events'), folder, join(root, 'events'), '/dev/full']) verdicts.push(await doctor(file))
+  t.strictSame(verdicts, ['good', 'fault', 'fault', 'fault', 'good', 'good'])
+  t.notOk(existsSync(join(root, 'events')), 'doctor makes no file')
 
   const settings = { DATA_DIR: dataDir, EVENT_LOG: '/dev/full' }
   const server = await spawnServer(t, settings, { isCounted: true })
   const log = (server.child.stdout as Readable).setEncoding('utf8').toArray()
   await signUp(server, 'ann')
   t.match(await runBin(['user', 'disable', 'ann'], settings), { code: 0, stderr: /^magicstore: EVENT_LOG: ENOSPC[^\n]+\n$/ })
+  t.match(await runBin(['user', 'enable', 'ann'], { ...settings, EVENT_LOG: join(root, 'nothing/events') }), { code: 0, stderr: /^magicstore: EVENT_LOG: ENOENT[^\n]+\n$/ })
+  t.match(kindsOf(eventsIn((await runBin(['events', '--json'], settings)).stdout)), ['registered', 'sign_in_new_network', 'token_issued', 'disabled', 'enabled'], 'the database has it all the same')
   await server.end('SIGTERM')
   t.match((await log).join(''), /"msg":"EVENT_LOG failed[^"]*"/)
 })

@@ -68,6 +68,8 @@ const random = 'random, so that nobody can predict it'
 
 /** Examples of responses that a test can't produce. */
 const impossible: Record<string, string> = {
+  'Readiness.bucket': 'the server has no bucket',
+  'Readiness.backup': 'no backup was made',
   'User.createdAt': clock,
   'Account.createdAt': clock,
   'AccountEvent.createdAt': clock,

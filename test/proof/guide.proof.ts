@@ -67,7 +67,7 @@ async function openMachine (t: Test): Promise<Machine> {
 
   async function type (line: string): Promise<void> {
     const script = moved(line).replaceAll('node dist/main.js', `'${process.execPath}' dist/main.js`).replaceAll('127.0.0.1:5000', `127.0.0.1:${server?.port}`)
-    const child = spawn('bash', ['-e', '-c', unwatched(script)], { cwd: root, env: { ...process.env, DATA_DIR: dataDir, MIN_FREE_BYTES: '0' } })
+    const child = spawn('bash', ['-e', '-c', unwatched(script)], { cwd: root, env: { ...process.env, DATA_DIR: dataDir, PORT: String(server?.port ?? 0), MIN_FREE_BYTES: '0' } })
     // Most commands exit without using it.
     child.stdin.on('error', () => {}).end('a longer secret\n')
     const exited = once(child, 'exit')

@@ -129,4 +129,11 @@ t.test('a clock that is off and a disk without space are named', async t => {
   await until(async () => full.about('disk').length > 0)
   t.match(full.about('disk')[0], { level: 50, msg: 'problem with the disk', reason: /./ })
   t.equal(await full.server.end('SIGTERM'), 0)
+
+  const small = await spawnLogged(t, { MIN_FREE_BYTES: '0', MAX_FILE_BYTES: '1000 TiB' })
+  const ann = await signUp(small.server, 'ann')
+  const headers = { 'tus-resumable': '1.0.0', 'upload-length': String(2 ** 49), 'upload-metadata': 'filename YQ==' }
+  t.equal((await small.server.send('POST', '/api/uploads', { token: ann.token, headers })).json.code, 'storage_full')
+  t.equal(await small.server.end('SIGTERM'), 0)
+  t.strictSame(small.about('disk'), [], 'a file that is larger than the disk is no outage')
 })

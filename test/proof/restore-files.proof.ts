@@ -51,6 +51,24 @@ t.test('a wrong file is deleted and put back while the server runs', async t => 
   await putBackSession(t, { DATA_DIR: join(t.testdir(), 'data') }, join(t.testdirName, 'backup'))
 })
 
+for (const setting of ['KEEP_DAYS', 'KEEP_VERSIONS']) {
+  t.test(`with ${setting}=0, of which no version would be kept is not replaced`, async t => {
+    const settings = { DATA_DIR: join(t.testdir(), 'data'), [setting]: '0' }
+    const folder = join(t.testdirName, 'backup')
+    const server = await spawnServer(t, settings)
+    const { token } = await signUp(server, 'ada')
+    for (const name of ['changed', 'gone']) await server.send('PUT', `/uploads/${name}`, { token, body: 'before' })
+    t.equal((await runBin(['backup', folder], settings)).code, 0)
+    await server.send('PUT', '/uploads/changed', { token, body: 'after' })
+    await server.send('DELETE', '/uploads/gone', { token })
+    const { code, stdout } = await runBin(['restore', folder, '--user', 'ada'], settings)
+    t.match({ code, stdout }, { code: 1, stdout: /1 restored, 0 replaced, 0 unchanged, 1 failed[^]*"changed": it would replace [^\n]* --to\n$/ })
+    t.equal((await server.send('GET', '/uploads/changed', { token })).text, 'after')
+    t.equal((await server.send('GET', '/uploads/gone', { token })).text, 'before')
+    await server.end('SIGTERM')
+  })
+}
+
 t.test('a wrong file is put back into PostgreSQL and a bucket', async t => {
   const postgres = await startPostgres(t)
   const s3 = await openS3(t, join(t.testdir(), 'bucket'))

@@ -133,6 +133,12 @@ t.test('snapshots that are damaged or half deleted are told, and take no other w
   const warned = await runBin(['backup', folder, '--keep', '2'], settings)
   t.match(warned.stdout, new RegExp(`0 deleted[^]*warning: ${newest} is damaged, so no old file was deleted`))
   t.strictSame((await blobsIn(folder)).filter(id => before.includes(id)), before)
+  t.match((await list(folder, settings)).slice(1).map(({ snapshot }) => snapshot), [newest, middle], 'one that is damaged is kept, and takes no place of another')
+
+  await anew()
+  await writeFile(join(folder, newest, 'SHA256SUMS'), '')
+  await backup('--keep', '2')
+  t.match((await list(folder, settings)).slice(1).map(({ snapshot }) => snapshot), [newest, middle])
 
   await anew()
   await rm(join(folder, newest), { recursive: true })
@@ -171,6 +177,11 @@ t.test('what the options can\'t mean is refused, and nothing is changed', async 
   }
   t.strictSame(await contentsOf(root), before)
   t.notOk((await readdir(root)).includes('new'))
+})
+
+t.test('a backup without a database that answers fails by itself, although its failure can\'t be recorded', async t => {
+  const settings = { DATABASE_URL: 'postgres://ann:pwd@127.0.0.1:1/magicstore', DATA_DIR: join(t.testdir(), 'data') }
+  await expectRefusal(t, ['backup', join(t.testdirName, 'backup')], settings, { says: /DATABASE_URL: can't connect[^\n]*/ })
 })
 
 t.test('a backup that stopped before it was the newest is not listed, and the next one removes it', async t => {

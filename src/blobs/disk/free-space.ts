@@ -38,7 +38,11 @@ export class FreeSpace {
   async check (bytes: number): Promise<void> {
     const isFresh = performance.now() - this.#last.at < CACHE_MILLISECONDS
     if (isFresh && this.#bytesLeft() - bytes >= this.#options.minFreeBytes()) return
-    if (await this.missing(bytes) > 0) throw storageFull({ detail: 'The disk has no space for this file.' })
+    const missing = await this.missing(bytes)
+    const detail = 'The disk has no space for this file.'
+    // A disk that is too small for one file is in order.
+    if (missing > bytes) throw storageFull({ detail, resource: 'disk' })
+    if (missing > 0) throw storageFull({ detail })
   }
 
   /** Measures how much must be freed before this many bytes can be written; 0 or less if nothing. */

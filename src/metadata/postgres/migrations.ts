@@ -58,8 +58,9 @@ export async function inspect (connections: Connections): Promise<DatabaseReport
 async function check (db: Db, known: MigrationMeta[]): Promise<Omit<DatabaseReport, keyof Capacity>> {
   const version = await requireUsable(db, 'always')
   const { length } = await pending(db, known)
-  if (length > 0) await requireUsable(db, 'toMigrate')
-  return { version, isOutdated: length > 0, isNew: length === known.length }
+  const isNew = length === known.length
+  if (length > 0) await requireUsable(db, isNew ? 'toCreate' : 'toUpgrade')
+  return { version, isOutdated: length > 0, isNew }
 }
 
 /** The migrations that were not applied yet. @throws {OperatorError} if one was that this version does not know. */

@@ -47,8 +47,8 @@ interface Facts {
 
 type Requirement = readonly [isMet: (facts: Facts) => boolean, refusal: (facts: Facts) => OperatorError]
 
-/** What every start needs, and what one needs that creates or upgrades the tables. */
-const requirements: Record<'always' | 'toMigrate', readonly Requirement[]> = {
+/** What every start needs, and what one needs that creates the tables, or upgrades them. */
+const requirements: Record<'always' | 'toCreate' | 'toUpgrade', readonly Requirement[]> = {
   always: [
     [({ version }) => Number.parseInt(version) >= OLDEST_VERSION, ({ version }) => new ConfigError(
       `DATABASE_URL: the server runs PostgreSQL ${version}; MagicStore needs ${OLDEST_VERSION} or newer`,
@@ -66,10 +66,12 @@ const requirements: Record<'always' | 'toMigrate', readonly Requirement[]> = {
       `DATABASE_URL: the role ${role} may not use the tables, which belong to ${owner}`,
       { remedy: `set the user in DATABASE_URL to ${owner}, or run as a superuser: GRANT ${owner} TO ${role}` })]
   ],
-  toMigrate: [
+  toUpgrade: [
     [({ mayAlter }) => mayAlter, ({ role, owner }) => new OperatorError(
       `DATABASE_URL: the role ${role} can't upgrade the tables, which belong to ${owner}`,
-      { remedy: `set the user in DATABASE_URL to ${owner}, or run as a superuser: GRANT ${owner} TO ${role}` })],
+      { remedy: `set the user in DATABASE_URL to ${owner}, or run as a superuser: GRANT ${owner} TO ${role}` })]
+  ],
+  toCreate: [
     [({ mayCreate }) => mayCreate, ({ role, database }) => new OperatorError(
       `DATABASE_URL: the role ${role} can't create tables in the database ${database}`,
       { remedy: `run in that database as a superuser: GRANT CREATE ON DATABASE ${database} TO ${role}; GRANT USAGE, CREATE ON SCHEMA public TO ${role}` })]

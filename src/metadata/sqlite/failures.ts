@@ -17,7 +17,7 @@ const COMPANIONS = ['-wal', '-shm', '-journal', '-hold']
 /** Maps SQLite's errors of the database in `file` to problems, by their codes. Returns other errors unchanged. */
 export function failureOf (cause: unknown, file: string): unknown {
   if (!(cause instanceof Database.SqliteError)) return cause
-  if (OUT_OF_SPACE.has(cause.code)) return descriptorShortage() ?? denialOf(file, cause) ?? storageFull({ cause })
+  if (OUT_OF_SPACE.has(cause.code)) return descriptorShortage() ?? denialOf(file, cause) ?? storageFull({ resource: 'disk', cause })
   if (cause.code.startsWith('SQLITE_READONLY')) return denialOf(file, cause) ?? cause
   if (isBusy(cause)) return new Problem('overloaded', { headers: { 'retry-after': '1' }, cause })
   return cause
