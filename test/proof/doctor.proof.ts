@@ -79,8 +79,8 @@ t.test('what a server left is good in every respect, and so is a folder that is 
   for (const folder of [dataDir, join(dataDir, 'not', 'yet')]) {
     const { code, findings, verdicts } = await examine({ DATA_DIR: folder })
     t.equal(code, 0)
-    t.equal(findings.length, 23)
-    t.equal(new Set(findings.map(({ check }) => check)).size, 23, 'a line for each check')
+    t.equal(findings.length, 24)
+    t.equal(new Set(findings.map(({ check }) => check)).size, 24, 'a line for each check')
     t.strictSame(findings.filter(({ verdict, check }) => verdict !== 'good' && !check.startsWith('free_')), [])
     t.equal(verdicts.free_space, bavail < blocks * 0.05 ? 'warning' : 'good')
     t.notOk(findings.some(({ verdict, remedy }) => verdict === 'good' && remedy !== undefined))
@@ -283,9 +283,9 @@ t.test('a server that runs is asked whether it is ready, and what has its place 
   const folder = t.testdir()
   const settings = { DATA_DIR: join(folder, 'sound') }
   const [sound, broken] = [await startServer(t, settings), await startServer(t, { DATA_DIR: join(folder, 'broken') })]
-  t.match(await examine({ ...settings, PORT: String(sound.port) }), { code: 0, findings: { 19: { check: 'server', verdict: 'good', message: /ready.* ok.* ok/ } } })
+  t.match(await examine({ ...settings, PORT: String(sound.port) }), { code: 0, findings: { 20: { check: 'server', verdict: 'good', message: /ready.* ok.* ok/ } } })
   renameSync(broken.dataDir, join(folder, 'elsewhere'))
-  t.match(await examine({ ...settings, PORT: String(broken.port) }), { code: 1, findings: { 19: { check: 'server', verdict: 'fault', message: /not_ready.*disk/ } } })
+  t.match(await examine({ ...settings, PORT: String(broken.port) }), { code: 1, findings: { 20: { check: 'server', verdict: 'fault', message: /not_ready.*disk/ } } })
   await sound.close()
   t.match(await examine({ ...settings, PORT: String(sound.port) }), { code: 0, verdicts: { server: 'good' } }, 'where nothing listens no server runs')
   for (const [name, answer] of Object.entries<RequestListener>({ json: answerJson({ ok: true }), text: (_request, response) => response.end('hello'), reset: request => request.socket.destroy(), silence: () => {} })) {
@@ -367,13 +367,13 @@ t.test('a database of an older version is good, one of a newer version a fault, 
   const dataDir = join(folder, 'fixture', 'data')
   const database = join(dataDir, 'magicstore.db')
   const older = snapshotOf(dataDir)
-  t.match(await examine({ DATA_DIR: dataDir }), { findings: { 21: { check: 'database', verdict: 'good', message: 'older version' } } })
+  t.match(await examine({ DATA_DIR: dataDir }), { findings: { 22: { check: 'database', verdict: 'good', message: 'older version' } } })
   t.strictSame(snapshotOf(dataDir), older)
   const client = new Database(database)
   client.exec("INSERT INTO __drizzle_migrations (hash, created_at) VALUES ('x', 99999999999999)")
   client.close()
   const newer = snapshotOf(dataDir)
-  t.match(await examine({ DATA_DIR: dataDir }), { code: 1, findings: { 21: { check: 'database', verdict: 'fault', message: 'newer version' } } })
+  t.match(await examine({ DATA_DIR: dataDir }), { code: 1, findings: { 22: { check: 'database', verdict: 'fault', message: 'newer version' } } })
   t.strictSame(snapshotOf(dataDir), newer)
 })
 
@@ -395,6 +395,6 @@ t.test('without room for a copy the database is looked through only where a serv
 t.test('on a terminal it says how far it is', { skip: lacksTerminal }, async t => {
   const { dataDir } = await makeStore(t)
   const shown = await runOnTerminal(t, ['doctor'], { DATA_DIR: dataDir, PORT: '0' })
-  t.match(shown, /done: 0 of 23 checks.*good {5}node/s)
-  t.match(shown, /done: 20 of 23 checks.*good {5}database/s)
+  t.match(shown, /done: 0 of 24 checks.*good {5}node/s)
+  t.match(shown, /done: 21 of 24 checks.*good {5}database/s)
 })

@@ -19,8 +19,6 @@ const removal = { precondition: {}, isPermanent: false }
 
 const server = await startPostgres(t)
 
-const event = (accountId: number) => ({ accountId, kind: 'k', network: 'n', requestId: 'r' })
-
 const newToken = (accountId: number) => ({ accountId, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, expiresAt: null }) as const
 
 /** A database with two accounts. */
@@ -73,7 +71,6 @@ const writes: Record<string, Call> = {
   finishUpload: (metadata, _id, upload) =>
     metadata.uploads.finish(changeOf(upload), { sha256: hex(32), quota: unlimited }),
   addToken: (metadata, id) => metadata.tokens.add(newToken(id)),
-  addEvent: (metadata, id) => metadata.events.add(event(id), 10),
   addKnownNetwork: (metadata, id) => metadata.attempts.addKnownNetwork(id, hex(4), 1),
   setPasswordHash: (metadata, id) => metadata.accounts.setPasswordHash(id, 'other', { revokesTokens: true }),
   setQuota: (metadata, id) => metadata.accounts.setQuota(id, { bytes: null, files: null }),
