@@ -70,7 +70,7 @@ async function findId ({ metadata }: OperatorStore, username: string): Promise<n
 
 /** Returns a function that yields the events that it has not yielded before. */
 function listNew (events: EventRepository, selection: EventSelection): () => AsyncGenerator<EventRecord> {
-  const recent = new Set<number>()
+  let recent = new Set<number>()
   let last = 0
   return async function * () {
     let afterId: number | undefined = Math.max(0, last - OVERLAP)
@@ -83,7 +83,7 @@ function listNew (events: EventRepository, selection: EventSelection): () => Asy
       }
       afterId = page.at(-1)?.id
     }
-    for (const id of recent) if (id <= last - OVERLAP) recent.delete(id)
+    recent = new Set(Array.from(recent).filter(id => id > last - OVERLAP))
   }
 }
 

@@ -3,7 +3,7 @@ type FailureObserver = (error: unknown, task: string) => void
 
 /** Failures of work in the background, which is tried again. An operator must be able to see them. */
 export class BackgroundFailures {
-  #observer: FailureObserver = () => {}
+  #observer: FailureObserver | undefined
 
   /** Calls `observer` for every failure from now on. */
   watch (observer: FailureObserver): void {
@@ -12,6 +12,6 @@ export class BackgroundFailures {
 
   /** Returns a function that reports the failure of a task. */
   of (task: string): (error: unknown) => void {
-    return error => this.#observer(error, task)
+    return error => this.#observer?.(error, task)
   }
 }

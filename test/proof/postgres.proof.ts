@@ -365,8 +365,9 @@ t.test('what is undone because of others is tried again, and other failures are 
   t.strictSame(await outcomes([metadata.files.rename(id, 'nothing', 'x'), metadata.files.remove(id, 'nothing', { ...removal, precondition: { 'if-match': '"x"' } })]), { not_found: 2 })
   t.ok(await connectionsTo(url) <= POOL + 1)
 
-  await server.run(url, `ALTER DATABASE ${new URL(url).pathname.slice(1)} SET default_transaction_read_only = on`)
   const standby = await open(t, url)
+  await server.run(url, `ALTER DATABASE ${new URL(url).pathname.slice(1)} SET default_transaction_read_only = on;
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
   t.strictSame(await outcomes([standby.accounts.add(newAccount('no')), standby.accounts.setQuota(id, { bytes: 2, files: 2 })]), { unavailable: 2 }, 'a standby')
   t.ok(await standby.accounts.find(id))
 })
